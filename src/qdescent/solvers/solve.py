@@ -1,0 +1,74 @@
+"""One verb for every solver: `solve(system, solver) -> Solution`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from torch import Tensor
+
+from qdescent._evidence import Row
+from qdescent.linalg.linear_system import LinearSystem
+
+
+class Status(StrEnum):
+    """How a solve ended; the text says what to try next."""
+
+    SOLVED = "solved within the stated bound"
+    INACCURATE = "the residual is above the stated bound: give a larger kappa or a smaller epsilon"
+    SINGULAR = "the matrix is singular to rounding: shorten the horizon or check the map"
+    NOT_CONVERGED = "the iteration limit was reached: raise it, or use Direct()"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solver found.
+
+    Args:
+        value: Z, shape (D,).
+        answer: u in R^n, taken out of Z where the system says it sits.
+        residual: ||M Z - B|| / ||B||, measured on the returned value.
+        bound: what the solver promises for ||Z - M^-1 B|| / ||M^-1 B||; rounding for a direct solver.
+        status: how it ended.
+        cost: what it took (queries, degree, qubits, gates), as rows with evidence.
+        values: named numbers behind the rows, for code that goes on computing with them.
+    """
+
+    value: Tensor = field(repr=False)
+    answer: Tensor
+    residual: float
+    bound: float
+    status: Status
+    cost: tuple[Row, ...] = field(default=(), repr=False)
+    values: Mapping[str, float] = field(default_factory=dict, repr=False)
+
+
+class Solver(Protocol):
+    """A frozen object with its own settings; it solves any `LinearSystem`."""
+
+    def solve(self, system: LinearSystem) -> Solution:
+        """Solve M Z = B."""
+        ...
+
+
+def solve(system: LinearSystem, solver: Solver) -> Solution:
+    """Solve M Z = B by `solver`.
+
+    Args:
+        system: the matrix, the right-hand side, and where the answer sits.
+        solver: `Direct()`, `GMRES()`, `QSVT(epsilon=...)`.
+
+    Returns:
+        Solution: failure is a value, see `Solution.status`.
+
+    Example:
+        >>> import torch
+        >>> from qdescent.solvers.classical import Direct
+        >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
+        >>> found = solve(LinearSystem(M, torch.tensor([1.0, 0.0], dtype=torch.float64)), Direct())
+        >>> [round(x, 6) for x in found.value.tolist()]
+        [1.125, 0.375]
+    """
+    return solver.solve(system)
