@@ -1,0 +1,53 @@
+"""Quantum gradient descent for sparse, dissipative networks: run as circuits, emulated at full size, measured and priced.
+
+The working system behind Liu et al., Nature Communications 15, 434 (2024), arXiv:2303.03428. The names below stand in the order of the
+algorithm; docs/design.md tells the whole.
+"""
+
+from qdescent._checks import ArgumentError
+from qdescent._evidence import Evidence, Row
+from qdescent.carleman.dissipation import Dissipation, diagnose
+from qdescent.carleman.history import HistorySystem, history_system
+from qdescent.carleman.linearization import LiftedMap, carleman_linearize
+from qdescent.learning.datasets import ImageData, load_fashion_mnist
+from qdescent.learning.gradient_map import gradient_map
+from qdescent.learning.hessian import hessian
+from qdescent.learning.masks import Mask, full_mask, magnitude_mask, mask_from_scores, random_mask
+from qdescent.learning.networks import fashion_cnn
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.spectrum import Spectrum, spectral_density
+from qdescent.quantum.tomography import Readout, read_out
+from qdescent.report.page import write_report
+from qdescent.report.record import Record, read_record, write_record
+from qdescent.resources.logical import Instance
+from qdescent.resources.physical import SurfaceCode
+from qdescent.resources.verdict import Ledger, estimate
+from qdescent.solvers.classical import GMRES, Direct
+from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.series import SeriesSolution, series_descent
+from qdescent.solvers.solve import Solution, Status, solve
+from qdescent.training.descent import descend, train_dense
+from qdescent.training.hybrid import Run, train_hybrid
+from qdescent.training.schedule import Schedule
+
+__version__ = "0.1.0"
+
+__all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
+    # a network, what is kept of it, and its curvature
+    "Task", "ImageData", "load_fashion_mnist", "fashion_cnn", "train_dense",
+    "Mask", "magnitude_mask", "random_mask", "full_mask", "mask_from_scores", "ParameterSpace",
+    "hessian", "LinearOperator", "spectral_density", "Spectrum", "diagnose", "Dissipation",
+    # gradient descent as a linear system
+    "gradient_map", "PolynomialMap", "carleman_linearize", "LiftedMap", "history_system", "HistorySystem", "LinearSystem",
+    # its solution: classically, by a circuit, or at full size
+    "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "series_descent", "SeriesSolution",
+    # readout, and the whole loop
+    "read_out", "Readout", "descend", "Schedule", "train_hybrid", "Run",
+    # price and report
+    "estimate", "Instance", "SurfaceCode", "Ledger", "Evidence", "Row", "Record", "read_record", "write_record", "write_report",
+    "ArgumentError",
+]  # fmt: skip

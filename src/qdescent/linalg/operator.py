@@ -33,7 +33,7 @@ class LinearOperator:
     apply: Callable[[Tensor], Tensor] = field(repr=False)
     apply_adjoint: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
     dtype: torch.dtype = torch.float64
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def __matmul__(self, x: Tensor) -> Tensor:
         if x.ndim not in (1, 2) or x.shape[0] != self.shape[1]:

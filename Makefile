@@ -1,0 +1,53 @@
+# The commands of the house. Nothing is assumed but Python 3.11 or later with venv.
+#
+#   make demo       from nothing to a report: .venv, the package, `qdescent run` into a fresh directory under runs/
+#   make test       the floors, the tests and the doctests (CI runs this)
+#   make test-all   the same with the tests that take minutes
+#   make check      ruff, formatting, types, then make test: run it before a commit
+#   make clean      removes .venv and every cache (runs/ stays)
+#
+# PYTHON=python3.12 names another interpreter; CONS=mine.txt other constraints (another torch build); CONS= none at all.
+
+PYTHON ?= python3
+CONS ?= constraints.txt
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+
+# Modules of the caller's environment would hide a dependency that pyproject.toml forgets.
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: demo test test-all check clean
+.DELETE_ON_ERROR:
+
+demo: $(RUNTIME)
+	@out=runs/demo-$$(date +%Y%m%d-%H%M%S) && $(VENV)/bin/qdescent run --out $$out && echo "The report: $$out/report.html"
+
+test: $(DEV)
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m pytest -q --doctest-modules src tests
+
+test-all: $(DEV)
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m pytest -q --doctest-modules -m "slow or not slow" src tests
+
+check: $(DEV)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(MAKE) test
+
+# Stamps: a second call installs nothing unless pyproject.toml or the constraints are newer. The development install
+# contains the runtime one; a .venv that was left half made is made again. --no-compile: to compile the 2 GB of
+# dependencies costs more than a minute, and Python compiles the part that is used when it is used.
+$(DEV) $(RUNTIME): pyproject.toml $(CONS)
+	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "qdescent needs Python 3.11 or later with venv, and '$(PYTHON)' is not: name one, as in make demo PYTHON=python3.12" >&2; exit 1; }
+	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --quiet --no-compile $(if $(CONS),-c $(CONS)) -e '.$(if $(filter $(DEV),$@),[dev])'
+	@touch $@ $(RUNTIME)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,137 @@
+"""The command line: arguments and a TOML file -> one call; the only place that prints."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from qdescent._checks import ArgumentError, argument_error
+from qdescent.experiment.first_pass import headline, run_first_pass
+from qdescent.experiment.settings import Settings, load_settings
+from qdescent.experiment.workspace import create_workspace, latest_unfinished, next_directory, resume_workspace
+from qdescent.report.numbers import number
+from qdescent.report.record import Record
+
+RUNS = Path("runs")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+out_console, error_console = Console(), Console(stderr=True)
+
+
+@app.callback()
+def describe() -> None:
+    """qdescent: quantum gradient descent for sparse, dissipative networks: run, emulated, measured, priced."""
+
+
+def _flag(help_text: str) -> Any:
+    return typer.Option(help=help_text, show_default=False)
+
+
+@app.command()
+def run(
+    config: Annotated[Path | None, _flag("TOML file of settings (key = value); flags override it.")] = None,
+    out: Annotated[Path | None, _flag("Directory of the run; must not exist. Default: the next runs/run-NNN.")] = None,
+    resume: Annotated[bool, _flag("Go on with an unfinished run: the one in --out, or the latest in runs/.")] = False,
+    density: Annotated[float | None, _flag("Kept fraction of the prunable weights. Default 0.1.")] = None,
+    learning_rate: Annotated[float | None, _flag("Eta, learning rate after pruning. Default 0.02.")] = None,
+    order: Annotated[int | None, _flag("N, order of the Carleman linearisation, 1 to 6. Default 2.")] = None,
+    segment: Annotated[int | None, _flag("K, steps between an upload and a download. Default 20.")] = None,
+    rounds: Annotated[int | None, _flag("R, number of uploads. Default 5.")] = None,
+    shots: Annotated[int | None, _flag("S, shots of a readout for magnitudes, and again for signs. Default 1000000.")] = None,
+    batch: Annotated[int | None, _flag("Images of each round's batch. Default 512.")] = None,
+    seed: Annotated[int | None, _flag("Seed of every random draw. Default 0.")] = None,
+    data_root: Annotated[str | None, _flag("Folder of the full Fashion-MNIST files. Default: the embedded subset.")] = None,
+    epochs: Annotated[int | None, _flag("Epochs of dense training before pruning. Default 6.")] = None,
+    width: Annotated[int | None, _flag("Channels of the first convolution. Default 16.")] = None,
+    probes: Annotated[int | None, _flag("Random vectors of each Hessian spectrum. Default 4.")] = None,
+    lanczos_steps: Annotated[int | None, _flag("Hessian products per probe. Default 64.")] = None,
+    circuit_weights: Annotated[int | None, _flag("Weights of the instance solved as a circuit. Default 2.")] = None,
+    circuit_order: Annotated[int | None, _flag("Carleman order of that instance. Default 2.")] = None,
+    circuit_steps: Annotated[int | None, _flag("Gradient steps of that instance. Default 4.")] = None,
+    circuit_padding: Annotated[int | None, _flag("Padding steps of that instance. Default 3.")] = None,
+    circuit_epsilon: Annotated[float | None, _flag("Promised relative error of that solve. Default 1e-4.")] = None,
+    sparsity: Annotated[int | None, _flag("Non-zeros a row of the Hessian, assumed for the ledger. Default 10.")] = None,
+    train_images: Annotated[int | None, _flag("Use only so many training images; 0: all. Default 0.")] = None,
+) -> None:
+    """Train, prune, descend classically and quantum-emulated, measure, solve one instance as a circuit, price it, report.
+
+    About three minutes on two cores. Ctrl-C loses nothing: --resume goes on to the same numbers.
+    """
+    given = dict(locals())
+    flags = {field.name: given[field.name] for field in fields(Settings)}
+    bars = Bars()
+    if resume:
+        directory = out or latest_unfinished(RUNS)
+        workspace = resume_workspace(directory, bars)
+        wanted = load_settings(config, flags) if config else None
+        for name, kept in workspace.settings.to_json().items():
+            asked = getattr(wanted, name) if wanted else flags[name]
+            if asked is not None and asked != kept:
+                raise argument_error(name, f"be {kept!r}, as in the run to be resumed", asked)
+    else:
+        directory = out or next_directory(RUNS)
+        workspace = create_workspace(directory, load_settings(config, flags), bars)
+    start = time.perf_counter()
+    try:
+        with bars.progress:
+            record = run_first_pass(workspace)
+    except KeyboardInterrupt:
+        error_console.print(f"Stopped. Nothing is lost: qdescent run --resume --out {directory}", soft_wrap=True, highlight=False)
+        raise typer.Exit(130) from None
+    print_headline(record, directory, time.perf_counter() - start)
+
+
+class Bars:
+    """One bar a stage, which stays on the screen with the stage's outcome."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description:<18}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[summary]}", markup=False),
+            console=out_console,
+        )
+        self._task = TaskID(0)
+
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        """Open the bar of a stage."""
+        self._task = self.progress.add_task(stage, total=total, completed=done, summary="")
+
+    def advance(self) -> None:
+        """Move it by one."""
+        self.progress.advance(self._task)
+
+    def finish(self, summary: str) -> None:
+        """Leave it full, with the outcome beside it."""
+        self.progress.update(self._task, completed=self.progress.tasks[-1].total, summary=summary)
+
+
+def print_headline(record: Record, directory: Path, seconds: float) -> None:
+    """The short table at the end, and where the report is."""
+    table = Table(title=f"qdescent run, {seconds:.0f} s", title_justify="left", show_edge=False)
+    for column, side in (("", "left"), ("value", "right"), ("unit", "left"), ("evidence", "left")):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    for row in headline(record):
+        table.add_row(row.name, number(row.value), "" if row.unit == "1" else row.unit, str(row.evidence))
+    out_console.print(table)
+    out_console.print(str(record.value("ledger/verdict/text")), highlight=False)
+    out_console.print(f"Report: {directory / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def main() -> None:
+    """The console script: an argument error is one sentence and exit code 2."""
+    try:
+        app()
+    except ArgumentError as error:
+        error_console.print(f"qdescent: {error}", style="red", soft_wrap=True, highlight=False, markup=False)
+        sys.exit(2)

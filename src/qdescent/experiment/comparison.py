@@ -1,0 +1,250 @@
+"""Stages (a) to (c) of the main job: data, dense training, pruning, and classical descent beside quantum-emulated training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from qdescent._checks import argument_error
+from qdescent._evidence import Evidence, Row
+from qdescent._random import named_generator
+from qdescent.experiment.workspace import Workspace
+from qdescent.learning.datasets import ImageData, load_fashion_mnist
+from qdescent.learning.masks import Mask, magnitude_mask
+from qdescent.learning.networks import fashion_cnn
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.quantum.tomography import expected_error
+from qdescent.report.record import load_state, save_state
+from qdescent.training.descent import DenseState, accuracy, descend, train_dense
+from qdescent.training.hybrid import Round, Run, train_hybrid
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """The network after pruning, and the batches that both trainings see.
+
+    Args:
+        network: the dense network, in evaluation mode.
+        mask: what is kept.
+        space: the kept weights; `space.theta` is the starting point of both trainings.
+        tasks: one for each round.
+        data: all images.
+    """
+
+    network: nn.Module = field(repr=False)
+    mask: Mask = field(repr=False)
+    space: ParameterSpace = field(repr=False)
+    tasks: tuple[Task, ...] = field(repr=False)
+    data: ImageData
+
+
+def load_data(workspace: Workspace) -> tuple[ImageData, list[Row]]:
+    """The images, and how many there are."""
+    settings = workspace.settings
+    data = load_fashion_mnist(settings.data_root or None)
+    if settings.train_images:
+        kept = slice(0, settings.train_images)
+        data = replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])
+    if settings.batch > len(data.train_images):
+        raise argument_error("batch", f"be at most the number of training images, {len(data.train_images)}", settings.batch)
+    rows = [
+        Row("data/train_images", len(data.train_images), "images", Evidence.EXACT, data.source),
+        Row("data/test_images", len(data.test_images), "images", Evidence.EXACT, data.source),
+    ]
+    return data, rows
+
+
+def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list[Row]]:
+    """Dense training, epoch by epoch resumable, and one-shot magnitude pruning."""
+    settings, progress = workspace.settings, workspace.progress
+    width = settings.width
+    network = fashion_cnn((width, 2 * width, 4 * width), seed=settings.seed)
+    saved = load_state(workspace.directory, "dense")
+    state = saved and DenseState(
+        saved.extra["epoch"], saved.tensors, tuple(saved.extra["loss"]), tuple(saved.extra["test_accuracy"])
+    )
+
+    def keep(done: DenseState) -> None:
+        extra = {"epoch": done.epoch, "loss": done.loss, "test_accuracy": done.test_accuracy}
+        save_state(workspace.directory, "dense", done.tensors, [], extra)
+
+    dense_batch = 64
+    batches = -(-len(data.train_images) // dense_batch)
+    progress.start("Dense training", settings.epochs * batches, (state.epoch if state else 0) * batches)
+    with workspace.stage("dense training"):
+        done = train_dense(
+            network,
+            cross_entropy,
+            data,
+            settings.epochs,
+            dense_batch,
+            seed=settings.seed,
+            state=state,
+            on_epoch=keep,
+            on_batch=progress.advance,
+        )
+    progress.finish(f"test accuracy {100 * done.test_accuracy[-1]:.1f} %")
+
+    mask = magnitude_mask(network, settings.density)
+    space = ParameterSpace(network, mask)
+    tasks = []
+    for r in range(settings.rounds):
+        order = torch.randperm(len(data.train_images), generator=named_generator(settings.seed, "round batch", r))
+        places = order[: settings.batch]
+        tasks.append(Task(network, cross_entropy, (data.train_images[places], data.train_labels[places])))
+    pruned = Pruned(network, mask, space, tuple(tasks), data)
+    start = accuracy(tasks[0], space, space.theta, data.test_images, data.test_labels)
+    on_test = f"share of {len(data.test_images)} test images labelled correctly"
+    rows = [
+        Row("network/parameters", mask.total, "weights", Evidence.EXACT, "P, entries of all parameters"),
+        Row("network/kept", mask.kept, "weights", Evidence.EXACT, "n, entries of the mask: largest magnitudes, and all biases"),
+        Row("network/density", mask.density, "1", Evidence.EXACT, "n / P"),
+        Row("dense/loss", done.loss, "nats", Evidence.EXACT, "mean training loss of each epoch, before pruning (Adam)"),
+        Row("dense/test_accuracy", done.test_accuracy, "1", Evidence.EXACT, on_test + ", after each epoch"),
+        Row("pruned/test_accuracy", start, "1", Evidence.EXACT, on_test + ", right after pruning"),
+    ]
+    return pruned, rows
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Plain masked gradient descent on the rounds' batches.
+
+    Args:
+        theta: final weights, (n,).
+        loss: before each step, and at the end: (R K + 1,).
+        test_accuracy: likewise.
+    """
+
+    theta: Tensor = field(repr=False)
+    loss: tuple[float, ...]
+    test_accuracy: tuple[float, ...]
+
+
+def train_classically(workspace: Workspace, pruned: Pruned) -> Baseline:
+    """The classical baseline: R K steps of masked gradient descent, resumable after each round."""
+    settings, progress, space, data = workspace.settings, workspace.progress, pruned.space, pruned.data
+    saved = load_state(workspace.directory, "classical")
+    theta = saved.tensors["theta"] if saved else space.theta
+    losses = list(saved.extra["loss"]) if saved else []
+    accuracies = list(saved.extra["test_accuracy"]) if saved else []
+    progress.start("Classical descent", settings.schedule.steps, len(losses))
+
+    def measured(point: Tensor) -> float:
+        return accuracy(pruned.tasks[0], space, point, data.test_images, data.test_labels)
+
+    with workspace.stage("classical descent"):
+        for r in range(len(losses) // settings.segment, settings.rounds):
+            walk = descend(pruned.tasks[r], space, theta, settings.learning_rate)
+            for _ in range(settings.segment):
+                accuracies.append(measured(theta))
+                loss, theta = next(walk)
+                losses.append(loss)
+                progress.advance()
+            extra = {"loss": losses, "test_accuracy": accuracies}
+            save_state(workspace.directory, "classical", {"theta": theta}, [], extra)
+        losses.append(float(pruned.tasks[-1].loss_at(space, theta).detach()))
+        accuracies.append(measured(theta))
+    progress.finish(f"test accuracy {100 * accuracies[-1]:.1f} %")
+    return Baseline(theta, tuple(losses), tuple(accuracies))
+
+
+def train_emulated(workspace: Workspace, pruned: Pruned) -> Run:
+    """Quantum-emulated training, resumable after each round."""
+    settings, progress = workspace.settings, workspace.progress
+    saved = load_state(workspace.directory, "emulated")
+    rounds = [Round(theta=saved.tensors[f"theta-{r}"], **facts) for r, facts in enumerate(saved.extra["rounds"])] if saved else []
+    progress.start("Emulated training", settings.schedule.steps, len(rounds) * settings.segment)
+
+    def keep(done: Round) -> None:
+        rounds.append(done)
+        facts = [{key: value for key, value in vars(each).items() if key != "theta"} for each in rounds]
+        save_state(
+            workspace.directory, "emulated", {f"theta-{r}": each.theta for r, each in enumerate(rounds)}, [], {"rounds": facts}
+        )
+
+    with workspace.stage("emulated training"):
+        run = train_hybrid(
+            pruned.tasks,
+            pruned.space,
+            settings.schedule,
+            seed=settings.seed,
+            done=tuple(rounds),
+            on_round=keep,
+            on_step=progress.advance,
+        )
+    progress.finish(f"truncation error at most {100 * max(each.truncation[-1] for each in run.rounds):.2g} %")
+    return run
+
+
+def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, run: Run) -> list[Row]:
+    """Both trainings as rows: losses, accuracies, truncation and readout errors of every round."""
+    settings, data = workspace.settings, pruned.data
+    ends = [pruned.space.theta, *(each.theta for each in run.rounds)]
+    emulated = [accuracy(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels) for theta in ends]
+    last_loss = float(pruned.tasks[-1].loss_at(pruned.space, run.theta).detach())
+    losses = [loss for each in run.rounds for loss in each.loss[:-1]] + [last_loss]
+    on_test = f"share of {len(data.test_images)} test images labelled correctly"
+    on_batch = f"loss on the round's own batch of {settings.batch}"
+    by_segment = f"order {settings.order} series form, K = {settings.segment}"
+    exact, measured, assumed = Evidence.EXACT, Evidence.MEASURED, Evidence.ASSUMED
+    spread = expected_error(pruned.space.n, settings.shots)
+    return [
+        Row("setting/order", settings.order, "1", assumed, "setting `order`"),
+        Row("setting/segment", settings.segment, "steps", assumed, "setting `segment`"),
+        Row("setting/rounds", settings.rounds, "rounds", assumed, "setting `rounds`"),
+        Row("setting/learning_rate", settings.learning_rate, "1", assumed, "setting `learning_rate`"),
+        Row("setting/batch", settings.batch, "images", assumed, "setting `batch`"),
+        Row("classical/loss", baseline.loss, "nats", exact, on_batch + ", before each step of masked gradient descent"),
+        Row("classical/test_accuracy", baseline.test_accuracy, "1", exact, on_test + ", before each step"),
+        Row("emulated/loss", losses, "nats", exact, on_batch + ", inside a segment from the emulated state, which is not read out"),
+        Row("emulated/step", [r * settings.segment for r in range(settings.rounds + 1)], "steps", exact, "the steps of download"),
+        Row("emulated/test_accuracy", emulated, "1", measured, on_test + ", after each download (shot noise: one draw)"),
+        Row(
+            "comparison/accuracy_gap",
+            100 * (emulated[-1] - baseline.test_accuracy[-1]),
+            "percentage points",
+            measured,
+            f"emulated minus classical test accuracy after {settings.schedule.steps} steps",
+        ),
+        Row(
+            "truncation/by_step",
+            [error for each in run.rounds for error in each.truncation],
+            "1",
+            measured,
+            f"||u_N - u_GD|| / ||u_GD|| within each segment, against true descent from the same pivot; {by_segment}",
+        ),
+        Row(
+            "truncation/by_round",
+            [each.truncation[-1] for each in run.rounds],
+            "1",
+            measured,
+            f"the same, at each segment's end; {by_segment}",
+        ),
+        Row(
+            "truncation/estimate_by_round",
+            [each.estimate for each in run.rounds],
+            "1",
+            measured,
+            "||u_N term|| / ||u||, a-posteriori, without a reference run",
+        ),
+        Row("readout/shots", settings.shots, "shots", assumed, "setting `shots`, for magnitudes; as many again for signs"),
+        Row(
+            "readout/error_by_round",
+            [each.readout_error for each in run.rounds],
+            "1",
+            measured,
+            "||read - u|| / ||u||, one simulated draw a round",
+        ),
+        Row(
+            "readout/expected_error_by_round",
+            [float(spread.value)] * settings.rounds,  # type: ignore[arg-type]
+            "1",
+            spread.evidence,
+            spread.source,
+        ),
+    ]

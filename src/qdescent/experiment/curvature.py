@@ -1,0 +1,87 @@
+"""Stage (d) of the main job: the Hessian spectrum of the kept weights before and after, and what it says of dissipation."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from qdescent._evidence import Evidence, Row
+from qdescent.carleman.dissipation import NEUTRAL_CHANGE, Dissipation, diagnose
+from qdescent.experiment.comparison import Pruned
+from qdescent.experiment.workspace import Workspace
+from qdescent.learning.hessian import hessian
+from qdescent.linalg.lanczos import LanczosState
+from qdescent.linalg.spectrum import Spectrum, spectral_density
+from qdescent.report.record import load_state, save_state
+
+SAVE_EVERY = 8  # Lanczos steps between two saved states: a kill loses at most a few seconds
+
+
+def measure_spectrum(workspace: Workspace, pruned: Pruned, theta: Tensor, when: str) -> tuple[Spectrum, Dissipation, list[Row]]:
+    """The spectrum at theta on the first round's batch, resumable between Lanczos steps.
+
+    Args:
+        workspace: the run.
+        pruned: network, mask and batches.
+        theta: the point, (n,).
+        when: "before" or "after", part of the rows' names.
+    """
+    settings, progress = workspace.settings, workspace.progress
+    stage = f"spectrum-{when}"
+    saved = load_state(workspace.directory, stage)
+    state = LanczosState(**saved.tensors) if saved else None
+    progress.start(f"Spectrum {when}", settings.lanczos_steps, state.steps if state else 0)
+
+    def keep(reached: LanczosState) -> None:
+        progress.advance()
+        if reached.steps % SAVE_EVERY == 0 or reached.steps == settings.lanczos_steps:
+            save_state(workspace.directory, stage, vars(reached), [], {})
+
+    with workspace.stage(f"spectrum {when}"):
+        spectrum = spectral_density(
+            hessian(pruned.tasks[0], pruned.space, theta),
+            settings.lanczos_steps,
+            settings.probes,
+            settings.seed,
+            state=state,
+            on_step=keep,
+        )
+    diagnosis = diagnose(spectrum, settings.learning_rate, horizon=settings.schedule.steps)
+    progress.finish(f"{diagnosis.verdict}, eigenvalues {spectrum.lambda_min[0]:.3g} to {spectrum.lambda_max[0]:.3g}")
+    return spectrum, diagnosis, _rows(workspace, spectrum, diagnosis, when)
+
+
+def _rows(workspace: Workspace, spectrum: Spectrum, diagnosis: Dissipation, when: str) -> list[Row]:
+    settings = workspace.settings
+    how = (
+        f"stochastic Lanczos quadrature, {settings.probes} probes, {settings.lanczos_steps} steps, kept weights, "
+        f"first round's batch of {settings.batch}"
+    )
+    modes = f"|1 - eta lambda| over {how}; neutral: changes by less than {100 * NEUTRAL_CHANGE:g} % over the horizon"
+    proxy = f"E(t) = (1/n) sum |1 - eta lambda|^t (draft figure of Liu et al. 2024), {how}"
+    nodes, order = spectrum.nodes.flatten().sort()
+    weights = (spectrum.weights / len(spectrum.weights)).flatten()[order]
+    used = weights > 0
+    measured = Evidence.MEASURED
+
+    def row(name: str, value: object, unit: str, source: str, error: object = None) -> Row:
+        return Row(name.format(when), value, unit, measured, source, error)  # type: ignore[arg-type]
+
+    minimum, maximum = spectrum.lambda_min, spectrum.lambda_max
+    trace = spectrum.trace
+    negative = spectrum.mass(-float("inf"), 0.0)
+    return [
+        row("spectrum/{}/nodes", nodes[used].tolist(), "1", f"Ritz values of all probes: {how}"),
+        row("spectrum/{}/weights", weights[used].tolist(), "1", f"their weights, together 1: {how}"),
+        row("spectrum/{}/lambda_min", minimum[0], "1", f"smallest Ritz value, its residual norm as error; {how}", minimum[1]),
+        row("spectrum/{}/lambda_max", maximum[0], "1", f"largest Ritz value, its residual norm as error; {how}", maximum[1]),
+        row("spectrum/{}/trace", trace[0], "1", how, trace[1]),
+        row("spectrum/{}/negative_mass", negative[0], "1", f"share of eigenvalues at or below 0; {how}", negative[1]),
+        row("dissipation/{}/dissipative", diagnosis.dissipative[0], "1", modes, diagnosis.dissipative[1]),
+        row("dissipation/{}/neutral", diagnosis.neutral[0], "1", modes, diagnosis.neutral[1]),
+        row("dissipation/{}/divergent", diagnosis.divergent[0], "1", modes, diagnosis.divergent[1]),
+        row("dissipation/{}/growth", diagnosis.growth, "1", f"largest |1 - eta lambda|^T, T = {diagnosis.horizon}; {how}"),
+        row("dissipation/{}/verdict", f"{diagnosis.verdict}: {diagnosis.reason}", "", modes),
+        row("proxy/{}/total", diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()),
+        row("proxy/{}/dissipative", diagnosis.proxy_dissipative.tolist(), "1", f"its part from |1 - eta lambda| <= 1; {proxy}"),
+        row("proxy/{}/divergent", diagnosis.proxy_divergent.tolist(), "1", f"its part from |1 - eta lambda| > 1; {proxy}"),
+    ]

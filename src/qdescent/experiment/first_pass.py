@@ -1,0 +1,73 @@
+"""The main job: from images to a report, in the order of the algorithm."""
+
+from __future__ import annotations
+
+from qdescent._evidence import Row
+from qdescent.experiment.comparison import comparison_rows, load_data, train_and_prune, train_classically, train_emulated
+from qdescent.experiment.curvature import measure_spectrum
+from qdescent.experiment.instance import run_instance
+from qdescent.experiment.pricing import price_round
+from qdescent.experiment.workspace import Workspace
+from qdescent.report.page import write_report
+from qdescent.report.record import Record, clear_state, installed_versions, write_record, write_weights
+
+
+def run_first_pass(workspace: Workspace) -> Record:
+    """Train densely, prune, train on classically and quantum-emulated, measure, solve one instance as a circuit, price, report.
+
+    Every stage keeps its result in the workspace as it goes: an interrupted run, resumed, ends in the same rows to the last digit.
+
+    Args:
+        workspace: a new one (`create_workspace`) or an unfinished one (`resume_workspace`).
+
+    Returns:
+        Record: also written to the directory as `run.json`, beside the weights (safetensors) and the page (`report.html`).
+
+    Raises:
+        ArgumentError: settings that do not fit the data or the network.
+    """
+    settings = workspace.settings
+    data, rows = load_data(workspace)
+    pruned, more = train_and_prune(workspace, data)
+    rows += more
+    baseline = train_classically(workspace, pruned)
+    run = train_emulated(workspace, pruned)
+    rows += comparison_rows(workspace, pruned, baseline, run)
+    before, _, more = measure_spectrum(workspace, pruned, pruned.space.theta, "before")
+    rows += more
+    _, _, more = measure_spectrum(workspace, pruned, run.theta, "after")
+    rows += more
+    rows += run_instance(workspace, pruned)
+    _, more = price_round(workspace, pruned, before, run)
+    rows += more
+
+    record = Record(
+        name=workspace.directory.name,
+        config=settings.to_json(),
+        seed=settings.seed,
+        versions=installed_versions(),
+        rows=tuple(rows),
+        timings=dict(workspace.timings),
+    )
+    weights = {f"pruned/{name}": weight for name, weight in pruned.space.unpack(pruned.space.theta).items()}
+    weights.update({f"classical/{name}": weight for name, weight in pruned.space.unpack(baseline.theta).items()})
+    weights.update({f"emulated/{name}": weight for name, weight in pruned.space.unpack(run.theta).items()})
+    write_weights(workspace.directory / "weights.safetensors", weights)
+    write_report(record, workspace.directory / "report.html")
+    write_record(record, workspace.directory)
+    clear_state(workspace.directory)
+    return record
+
+
+def headline(record: Record) -> list[Row]:
+    """The few rows that the terminal shows at the end."""
+    names = [
+        "network/parameters",
+        "network/kept",
+        "comparison/accuracy_gap",
+        "dissipation/before/verdict",
+        "circuit/qubits",
+        "circuit/error_to_direct",
+        "ledger/verdict/ratio",
+    ]
+    return [record.row(name) for name in names]

@@ -1,0 +1,105 @@
+"""Stage (e) of the main job: the largest kept weights of the network, descended by a quantum circuit."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from qdescent._checks import argument_error
+from qdescent._evidence import Evidence, Row
+from qdescent.carleman.history import HistorySystem, history_system
+from qdescent.carleman.linearization import carleman_linearize
+from qdescent.experiment.comparison import Pruned
+from qdescent.experiment.workspace import Workspace
+from qdescent.learning.gradient_map import gradient_map
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.solvers.classical import Direct
+from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.solve import solve
+from qdescent.training.descent import descend
+
+UNKNOWNS_LIMIT = 4096  # 12 system qubits: with ancillas a state vector of a few MB, a circuit of minutes
+
+
+@dataclass(frozen=True)
+class CircuitInstance:
+    """A few weights of a real network, small enough to be simulated as a circuit.
+
+    Args:
+        system: the homogenised history system.
+        truth: u_T of true gradient descent, (n,).
+    """
+
+    system: HistorySystem = field(repr=False)
+    truth: Tensor
+
+
+def build_instance(workspace: Workspace, pruned: Pruned) -> CircuitInstance:
+    """The trained network restricted to its largest kept weights, all others frozen; F_0, F_1, F_2 by exact derivatives in float64.
+
+    Raises:
+        ArgumentError: more unknowns than a state vector should hold, counted before anything is built.
+    """
+    settings = workspace.settings
+    count, order = settings.circuit_weights, settings.circuit_order
+    lifted = sum((count + 1) ** j - 1 for j in range(1, order + 1))
+    unknowns = (settings.circuit_steps + settings.circuit_padding + 1) * lifted
+    if unknowns > UNKNOWNS_LIMIT:
+        must = f"leave the explicit history system at most {UNKNOWNS_LIMIT} unknowns"
+        raise argument_error("circuit_order", must, f"{order}: {unknowns:.3g} of them with {count} weights")
+    network = copy.deepcopy(pruned.network).double()
+    images, labels = pruned.tasks[0].data
+    whole = ParameterSpace(network, pruned.mask)
+    space = whole.restrict(whole.theta, whole.theta.abs().topk(min(count, whole.n)).indices)
+    task = Task(network, pruned.tasks[0].loss, (images.double(), labels))
+    f = gradient_map(task, space, settings.learning_rate, degree=max(order, 1), theta=space.theta)
+    lift = carleman_linearize(f, order)
+    zero = torch.zeros(space.n, dtype=torch.float64)
+    system = history_system(lift, zero, settings.circuit_steps, settings.circuit_padding)
+    walk = descend(task, space, space.theta, settings.learning_rate)
+    for _ in range(settings.circuit_steps):
+        _, end = next(walk)
+    return CircuitInstance(system, end - space.theta)
+
+
+def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
+    """Solve the instance as a circuit, and show it beside the direct solution and true descent."""
+    settings, progress = workspace.settings, workspace.progress
+    progress.start("Quantum circuit", 1)
+    with workspace.stage("circuit"):
+        instance = build_instance(workspace, pruned)
+        direct = solve(instance.system, Direct())
+        found = solve(instance.system, QSVT(epsilon=settings.circuit_epsilon, circuit=True))
+    progress.advance()
+    distance = _relative(found.answer, direct.answer)
+    qubits, degree = found.values["qubits"], found.values["degree"]
+    progress.finish(f"{qubits:.0f} qubits, degree {degree:.0f}, {distance:.1e} from the direct solution")
+
+    exact, assumed = Evidence.EXACT, Evidence.ASSUMED
+    simulated = "state vector of the circuit, post-selected"
+    rows = [
+        Row("circuit/n", instance.system.variables, "weights", assumed, "setting `circuit_weights`, the largest kept ones"),
+        Row("circuit/order", settings.circuit_order, "1", assumed, "setting `circuit_order`"),
+        Row("circuit/steps", settings.circuit_steps, "steps", assumed, "setting `circuit_steps`"),
+        Row("circuit/padding", settings.circuit_padding, "steps", assumed, "setting `circuit_padding`"),
+        Row("circuit/unknowns", instance.system.size, "1", exact, "rows of the history matrix"),
+        Row("circuit/answer", found.answer.tolist(), "1", exact, f"u_T: {simulated}"),
+        Row("circuit/direct", direct.answer.tolist(), "1", exact, "u_T: sparse LU of the same history system"),
+        Row("circuit/descent", instance.truth.tolist(), "1", exact, "u_T: gradient descent on the same weights, no truncation"),
+        Row("circuit/error_to_direct", distance, "1", exact, "||u_circuit - u_direct|| / ||u_direct||"),
+        Row("circuit/error_to_descent", _relative(found.answer, instance.truth), "1", exact, "||u_circuit - u_GD|| / ||u_GD||"),
+        Row("circuit/status", str(found.status), "", exact, "solver's own judgement by the residual"),
+        Row("circuit/residual", found.residual, "1", exact, "||M Z - B|| / ||B||"),
+        Row(
+            "circuit/bound", found.bound, "1", Evidence.BOUNDED, "promised relative error of Z: polynomial, angles, preparation"
+        ),
+    ]
+    return rows + [replace(row, name=row.name.replace("solver/", "circuit/")) for row in found.cost]
+
+
+def _relative(x: Tensor, reference: Tensor) -> float:
+    return float(torch.linalg.vector_norm(x - reference) / torch.linalg.vector_norm(reference))

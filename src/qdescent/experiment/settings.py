@@ -1,0 +1,129 @@
+"""Every setting of the main job, with its default and the reason for it; from a TOML file and from flags."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent.training.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of `qdescent run`; each is also a key of the TOML file and a flag of the same name.
+
+    Args:
+        density: kept fraction of the prunable weights. 0.1: the paper prunes 90 %.
+        learning_rate: eta of descent after pruning. 0.02: at N = 2, K = 20 the truncation error stays below 1 % (measured).
+        order: N of the Carleman linearisation. 2: the least that sees the curvature change.
+        segment: K, steps between an upload and a download.
+        rounds: R, uploads.
+        shots: S per readout for magnitudes, and as many for signs.
+        batch: samples of each round's fixed batch. 512: the paper authors' fine-tuning batch.
+        seed: of every random draw.
+        data_root: folder with the full Fashion-MNIST files; empty: the embedded subset of 5,000 + 1,000 images.
+        epochs: of dense training before pruning. 6: the test accuracy has levelled off.
+        width: channels of the first convolution; the next ones have twice and four times as many. 16: about 100,000 weights.
+        probes: random vectors of each spectrum. 4: the least whose spread means something.
+        lanczos_steps: products per probe. 64: E(t) is then exact up to t = 127, beyond the R K = 100 steps of the run.
+        circuit_weights: kept weights of the instance that is solved as a circuit, the largest ones.
+        circuit_order: N of that instance.
+        circuit_steps: T of that instance.
+        circuit_padding: p of that instance. 3: eight blocks of time, a whole number of qubits.
+        circuit_epsilon: the circuit's promised relative error. 1e-4: ten times below the 1e-3 that is asked of u_T.
+        sparsity: non-zeros a row of the Hessian, the paper's s, assumed for the ledger. 10: sparser than
+            any trained network we know, in favour of the quantum side.
+        train_images: use only the first so many training images of each class-balanced order; 0: all.
+
+    Raises:
+        ArgumentError: a value outside its range.
+
+    Example:
+        >>> Settings(density=1.5)
+        Traceback (most recent call last):
+            ...
+        qdescent._checks.ArgumentError: Argument `density` must be in (0, 1], but is 1.5.
+    """
+
+    density: float = 0.1
+    learning_rate: float = 0.02
+    order: int = 2
+    segment: int = 20
+    rounds: int = 5
+    shots: int = 1_000_000
+    batch: int = 512
+    seed: int = 0
+    data_root: str = ""
+    epochs: int = 6
+    width: int = 16
+    probes: int = 4
+    lanczos_steps: int = 64
+    circuit_weights: int = 2
+    circuit_order: int = 2
+    circuit_steps: int = 4
+    circuit_padding: int = 3
+    circuit_epsilon: float = 1e-4
+    sparsity: int = 10
+    train_images: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "str" and not isinstance(value, str):
+                raise argument_error(field.name, "be a text", value)
+        check_interval("density", self.density, "(0, 1]")
+        check_interval("circuit_epsilon", self.circuit_epsilon, "(0, 1)")
+        for name in ("seed", "circuit_padding", "train_images"):
+            check_integer(name, getattr(self, name), 0)
+        for name in ("shots", "batch", "epochs", "width", "lanczos_steps", "sparsity"):
+            check_integer(name, getattr(self, name), 1)
+        for name in ("circuit_weights", "circuit_order", "circuit_steps"):
+            check_integer(name, getattr(self, name), 1)
+        check_integer("probes", self.probes, 2)
+        _ = self.schedule
+
+    @property
+    def schedule(self) -> Schedule:
+        """The part that the hybrid training needs."""
+        return Schedule(self.order, self.segment, self.rounds, self.learning_rate, self.shots)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON types."""
+        return asdict(self)
+
+
+def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Settings from a TOML file, overridden by the flags that were given.
+
+    Args:
+        config: a TOML file of `key = value` lines, or None.
+        flags: name -> value; None stands for a flag that was not given.
+
+    Raises:
+        ArgumentError: the file cannot be read or is not TOML; a key that is not a setting (the nearest one is named); a bad value.
+    """
+    values = _read_toml(config) if config is not None else {}
+    known = [field.name for field in fields(Settings)]
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise argument_error("config", "hold only keys that are settings (see qdescent run --help)", f"holding {key!r}{hint}")
+    values.update({name: value for name, value in flags.items() if value is not None})
+    floats = {field.name for field in fields(Settings) if field.type == "float"}
+    return Settings(**{key: float(value) if key in floats and type(value) is int else value for key, value in values.items()})
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise argument_error("config", "be a readable TOML file", f"{str(path)!r} ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise argument_error("config", "be a TOML file", f"{str(path)!r}, which is not: {error}") from error

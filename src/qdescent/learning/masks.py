@@ -1,0 +1,120 @@
+"""Which weights are kept: masks by magnitude or at random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from qdescent._checks import argument_error, check_choice, check_finite, check_interval
+from qdescent._random import named_generator
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The support of a pruned network: for each parameter a boolean tensor, True where the weight is kept.
+
+    Args:
+        keep: parameter name -> boolean tensor of the parameter's shape, for every parameter of the network.
+
+    Raises:
+        ArgumentError: nothing is kept.
+    """
+
+    keep: Mapping[str, Tensor]
+
+    def __post_init__(self) -> None:
+        for name, keep in self.keep.items():
+            if keep.dtype != torch.bool:
+                raise argument_error(f"keep[{name!r}]", "be boolean", f"of type {keep.dtype}")
+        if self.kept == 0:
+            raise argument_error("mask", "keep at least one weight", "empty")
+
+    @property
+    def kept(self) -> int:
+        """n, the number of kept weights."""
+        return sum(int(keep.sum()) for keep in self.keep.values())
+
+    @property
+    def total(self) -> int:
+        """P, the number of all weights."""
+        return sum(keep.numel() for keep in self.keep.values())
+
+    @property
+    def density(self) -> float:
+        """n / P."""
+        return self.kept / self.total
+
+
+def full_mask(network: nn.Module) -> Mask:
+    """The mask that keeps every weight."""
+    return Mask({name: torch.ones_like(weight, dtype=torch.bool) for name, weight in network.named_parameters()})
+
+
+def magnitude_mask(network: nn.Module, density: float = 0.1, scope: str = "global") -> Mask:
+    """Keep the largest weights by absolute value.
+
+    Only tensors of two or more dimensions (convolution kernels, linear matrices) are pruned; biases and the scales of norms,
+    which are few and carry the signal's level, are kept, as in the experiments of Liu et al. (2024).
+
+    Args:
+        network: any module.
+        density: the kept fraction of the *prunable* weights, in (0, 1]. 0.1 is the paper's main setting (90 % pruned).
+        scope: "global" ranks all prunable weights together (the paper's one-shot pruning); "layer" keeps the same fraction of
+            each tensor.
+
+    Returns:
+        Mask: exactly round(density * count) weights are kept (at least one), ties broken by position.
+
+    Raises:
+        ArgumentError: density outside (0, 1], NaN weights.
+
+    Example:
+        >>> import torch
+        >>> layer = torch.nn.Linear(3, 1, bias=False)
+        >>> with torch.no_grad():
+        ...     _ = layer.weight.copy_(torch.tensor([[0.1, -2.0, 0.5]]))
+        >>> magnitude_mask(layer, density=1 / 3).keep["weight"].tolist()
+        [[False, True, False]]
+    """
+    scores = {name: weight.detach().abs() for name, weight in _prunable(network).items()}
+    return mask_from_scores(network, scores, density, scope)
+
+
+def random_mask(network: nn.Module, density: float = 0.1, scope: str = "global", seed: int = 0) -> Mask:
+    """Keep weights at random: the baseline that any pruning rule must beat. Arguments as in `magnitude_mask`."""
+    generator = named_generator(seed, "random mask")
+    scores = {name: torch.rand(weight.shape, generator=generator) for name, weight in _prunable(network).items()}
+    return mask_from_scores(network, scores, density, scope)
+
+
+def mask_from_scores(network: nn.Module, scores: Mapping[str, Tensor], density: float, scope: str = "global") -> Mask:
+    """Keep the weights with the highest scores: the way to add a pruning rule of one's own.
+
+    Args:
+        scores: parameter name -> tensor of the parameter's shape; parameters without a score are kept whole.
+        density, scope: as in `magnitude_mask`.
+    """
+    check_interval("density", density, "(0, 1]")
+    check_choice("scope", scope, ["global", "layer"])
+    for name, score in scores.items():
+        check_finite(f"weights[{name!r}]", score)
+    groups = [list(scores)] if scope == "global" else [[name] for name in scores]
+    keep = dict(full_mask(network).keep)
+    for group in groups:
+        flat = torch.cat([scores[name].flatten() for name in group])
+        count = max(1, round(density * len(flat)))
+        chosen = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
+        chosen[torch.sort(flat, descending=True, stable=True).indices[:count]] = True
+        parts = chosen.split([scores[name].numel() for name in group])
+        keep.update({name: part.view_as(scores[name]) for name, part in zip(group, parts, strict=True)})
+    return Mask(keep)
+
+
+def _prunable(network: nn.Module) -> dict[str, nn.Parameter]:
+    weights = {name: weight for name, weight in network.named_parameters() if weight.ndim >= 2}
+    if not weights:
+        raise argument_error("network", "have a weight tensor of two or more dimensions", "without one")
+    return weights

@@ -1,0 +1,94 @@
+"""What is minimised: a network, a loss and one batch of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from qdescent._checks import argument_error, check_finite
+from qdescent.learning.parameters import ParameterSpace
+
+
+@dataclass(frozen=True)
+class Task:
+    """L(theta) = loss(network(inputs; theta), targets), a deterministic function of the weights.
+
+    Args:
+        network: any module, in the mode in which it is to be studied (`eval()` freezes BatchNorm and turns dropout off).
+        loss: (outputs, targets) -> a scalar tensor.
+        data: (inputs, targets) of one batch.
+
+    Raises:
+        ArgumentError: NaN in the data or in the loss; a BatchNorm layer in training mode (its Hessian is neither symmetric nor
+            deterministic); a loss that differs between two evaluations (dropout left on).
+
+    Example:
+        >>> import torch
+        >>> network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Dropout(0.5))
+        >>> data = torch.ones(4, 3), torch.zeros(4, 2)
+        >>> Task(network, torch.nn.functional.mse_loss, data)
+        Traceback (most recent call last):
+            ...
+        qdescent._checks.ArgumentError: Argument `network` must hold no active dropout (call eval()), but is in training mode at '1'.
+        >>> Task(network.eval(), torch.nn.functional.mse_loss, data).batch
+        4
+    """
+
+    network: nn.Module = field(repr=False)
+    loss: Callable[[Tensor, Tensor], Tensor]
+    data: tuple[Tensor, Tensor] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.data) != 2 or len(self.data[0]) != len(self.data[1]) or len(self.data[0]) == 0:
+            raise argument_error("data", "be (inputs, targets) of one length, at least 1", "something else")
+        check_finite("data inputs", self.data[0])
+        check_finite("data targets", self.data[1])
+        for name, module in self.network.named_modules():
+            if module.training and isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise argument_error("network", "hold BatchNorm in evaluation mode (call eval())", f"not, at {name!r}")
+            if module.training and isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
+                raise argument_error("network", "hold no active dropout (call eval())", f"in training mode at {name!r}")
+        weights = dict(self.network.named_parameters())
+        with torch.no_grad():
+            first, second = self._loss_with(weights), self._loss_with(weights)
+        if first.ndim != 0:
+            raise argument_error("loss", "return a scalar", f"of shape {tuple(first.shape)}")
+        if not bool(torch.isfinite(first)):
+            raise argument_error("loss", "be finite at the network's weights", float(first))
+        if not torch.equal(first, second):
+            raise argument_error(
+                "loss",
+                "be deterministic (no dropout, no random augmentation inside the network or the loss)",
+                f"{float(first):.9g} once and {float(second):.9g} the next time",
+            )
+
+    @property
+    def batch(self) -> int:
+        """Number of samples."""
+        return len(self.data[0])
+
+    def with_data(self, data: tuple[Tensor, Tensor]) -> Task:
+        """The same network and loss on another batch."""
+        return replace(self, data=data)
+
+    def loss_at(self, space: ParameterSpace, theta: Tensor) -> Tensor:
+        """L at the point theta (n,), a scalar."""
+        return self._loss_with(space.unpack(theta))
+
+    def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Tensor) -> Tensor:
+        """The network's outputs at theta for other inputs, without a gradient."""
+        with torch.no_grad():
+            return functional_call(self.network, space.unpack(theta), (inputs,))
+
+    def loss_and_gradient(self, space: ParameterSpace, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """L(theta) and grad L(theta) in R^n. Cost: one gradient."""
+        weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
+        loss = self._loss_with(weights)
+        return loss.detach(), space.pack(torch.autograd.grad(loss, list(weights.values())))
+
+    def _loss_with(self, weights: dict[str, Tensor]) -> Tensor:
+        return self.loss(functional_call(self.network, weights, (self.data[0],)), self.data[1])

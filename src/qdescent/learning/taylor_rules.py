@@ -1,0 +1,301 @@
+"""How each PyTorch operation acts on truncated power series: one rule an operation.
+
+A series is a list c_0 ... c_N of tensors, None for zero. Linear operations act on each coefficient, bilinear ones by the
+Cauchy product, analytic
+functions by the recurrence of their differential equation (Griewank and Walther 2008, table 13.2), e.g. e = exp(x):
+k e_k = sum_{i=1..k} i x_i e_{k-i}.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from qdescent._checks import argument_error
+
+Series = list[Tensor | None]
+
+
+def is_series(argument: Any) -> bool:
+    """Whether a rule's argument is a series (a list of tensors and None) and not a constant."""
+    return isinstance(argument, list) and any(isinstance(c, Tensor) for c in argument)
+
+
+def _sum(terms: list[Tensor]) -> Tensor | None:
+    total = None
+    for term in terms:
+        total = term if total is None else total + term
+    return total
+
+
+def scale(x: Series, factor: float | Tensor) -> Series:
+    """factor * x for a constant factor."""
+    return [None if c is None else c * factor for c in x]
+
+
+def add(order: int, x: Any, y: Any, *, alpha: float = 1) -> Series:
+    """x + alpha y, where one of them may be a constant."""
+    x = x if is_series(x) else [x] + [None] * order
+    y = y if is_series(y) else [y] + [None] * order
+    summed = []
+    for a, b in zip(x, y, strict=True):
+        b = b if b is None or alpha == 1 else alpha * b
+        summed.append(a if b is None else b if a is None else a + b)
+    shape = summed[0].shape  # type: ignore[union-attr]
+    return [None if c is None else c if c.shape == shape else c.expand(shape) for c in summed]
+
+
+def bilinear(order: int, product: Callable[[Any, Any], Tensor], x: Any, y: Any) -> Series:
+    """sum_{i+j=k} product(x_i, y_j): the Cauchy product under any bilinear operation."""
+    if not is_series(y):
+        return [None if c is None else product(c, y) for c in x]
+    if not is_series(x):
+        return [None if c is None else product(x, c) for c in y]
+    return [
+        _sum([product(x[i], y[k - i]) for i in range(k + 1) if x[i] is not None and y[k - i] is not None]) for k in range(order + 1)
+    ]
+
+
+def multiply(order: int, x: Any, y: Any) -> Series:
+    """x * y, elementwise with broadcasting."""
+    return bilinear(order, torch.mul, x, y)
+
+
+def _driven(order: int, start: Tensor, x: Series, factor: Series) -> Series:
+    """y with y' = factor x', y_0 = start: k y_k = sum_{i=1..k} i x_i factor_{k-i}. `factor` may be `y` under construction."""
+    y = factor if factor and factor[0] is start else [start]
+    for k in range(1, order + 1):
+        total = _sum([i / k * x[i] * factor[k - i] for i in range(1, k + 1) if x[i] is not None and factor[k - i] is not None])  # type: ignore[operator]
+        y.append(total)
+    return y
+
+
+def exp(order: int, x: Series) -> Series:
+    """e = exp(x): e' = e x'."""
+    start = torch.exp(x[0])  # type: ignore[arg-type]
+    y: Series = [start]
+    return _driven(order, start, x, y)
+
+
+def power(order: int, x: Series, exponent: float) -> Series:
+    """y = x^a: x y' = a y x', hence k x_0 y_k = sum_{i=1..k} (a i - (k - i)) x_i y_{k-i}."""
+    if isinstance(exponent, (int, float)) and exponent == 2:
+        return multiply(order, x, x)
+    y: Series = [torch.pow(x[0], exponent)]  # type: ignore[arg-type]
+    for k in range(1, order + 1):
+        total = _sum(
+            [(exponent * i - (k - i)) / k * x[i] * y[k - i] for i in range(1, k + 1) if x[i] is not None and y[k - i] is not None]  # type: ignore[operator]
+        )
+        y.append(None if total is None else total / x[0])
+    return y
+
+
+def log(order: int, x: Series) -> Series:
+    """y = log(x): y' = x' / x."""
+    return _driven(order, torch.log(x[0]), x, power(order, x, -1.0))  # type: ignore[arg-type]
+
+
+def sqrt(order: int, x: Series) -> Series:
+    """x^(1/2)."""
+    return power(order, x, 0.5)
+
+
+def rsqrt(order: int, x: Series) -> Series:
+    """x^(-1/2)."""
+    return power(order, x, -0.5)
+
+
+def reciprocal(order: int, x: Series) -> Series:
+    """1 / x."""
+    return power(order, x, -1.0)
+
+
+def divide(order: int, x: Any, y: Any) -> Series:
+    """x / y."""
+    return multiply(order, x, power(order, y, -1.0) if is_series(y) else 1.0 / y)
+
+
+def normal_density(order: int, x: Series) -> Series:
+    """exp(-x^2/2) / sqrt(2 pi)."""
+    return scale(exp(order, scale(multiply(order, x, x), -0.5)), 1 / math.sqrt(2 * math.pi))
+
+
+def normal_distribution(order: int, x: Series) -> Series:
+    """Phi(x), the standard normal distribution function: Phi' = density x'."""
+    return _driven(order, torch.special.ndtr(x[0]), x, normal_density(order, x))  # type: ignore[arg-type]
+
+
+def tanh(order: int, x: Series) -> Series:
+    """y = tanh(x): y' = (1 - y^2) x', with the square built along."""
+    y: Series = [torch.tanh(x[0])]  # type: ignore[arg-type]
+    slope: Series = [1 - y[0] * y[0]]  # type: ignore[operator]
+    for k in range(1, order + 1):
+        y.append(_sum([i / k * x[i] * slope[k - i] for i in range(1, k + 1) if x[i] is not None and slope[k - i] is not None]))
+        # type: ignore[operator]
+        square = _sum([y[i] * y[k - i] for i in range(k + 1) if y[i] is not None and y[k - i] is not None])  # type: ignore[operator]
+        slope.append(None if square is None else -square)
+    return y
+
+
+def sigmoid(order: int, x: Series) -> Series:
+    """1 / (1 + exp(-x)) = (1 + tanh(x/2)) / 2."""
+    return add(order, scale(tanh(order, scale(x, 0.5)), 0.5), 0.5)
+
+
+def softplus(order: int, x: Series, beta: float = 1.0, threshold: float = 20.0) -> Series:
+    """log(1 + exp(beta x)) / beta, whose derivative is the sigmoid; PyTorch is linear above `threshold`, equal to rounding."""
+    steep = scale(x, beta)
+    return scale(_driven(order, F.softplus(steep[0]), steep, sigmoid(order, steep)), 1 / beta)  # type: ignore[arg-type]
+
+
+def silu(order: int, x: Series, inplace: bool = False) -> Series:
+    """x sigmoid(x)."""
+    return multiply(order, x, sigmoid(order, x))
+
+
+def gelu(order: int, x: Series, *, approximate: str = "none") -> Series:
+    """x Phi(x), or its tanh approximation, as PyTorch defines it."""
+    if approximate == "none":
+        return multiply(order, x, normal_distribution(order, x))
+    cube = multiply(order, multiply(order, x, x), x)
+    inner = scale(add(order, x, scale(cube, 0.044715)), math.sqrt(2 / math.pi))
+    return multiply(order, scale(x, 0.5), add(order, tanh(order, inner), 1.0))
+
+
+def logsumexp(order: int, x: Series, dim: int, keepdim: bool = False) -> Series:
+    """log sum exp(x) along `dim`; the largest entry is taken out first so that nothing overflows."""
+    peak = x[0].detach().amax(dim, keepdim=True)  # type: ignore[union-attr]
+    terms = exp(order, [x[0] - peak, *x[1:]])  # type: ignore[operator]
+    total = log(order, [None if c is None else c.sum(dim, keepdim=True) for c in terms])
+    total[0] = total[0] + peak  # type: ignore[operator]
+    return total if keepdim else [None if c is None else c.squeeze(dim) for c in total]
+
+
+def log_softmax(order: int, x: Series, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Series:
+    """x - logsumexp(x)."""
+    return add(order, x, scale(logsumexp(order, x, dim, keepdim=True), -1.0))
+
+
+def softmax(order: int, x: Series, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Series:
+    """exp(x - logsumexp(x))."""
+    return exp(order, log_softmax(order, x, dim))
+
+
+def cross_entropy(
+    order: int,
+    x: Series,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    ignore_index: int = -100,
+    reduce: Any = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Series:
+    """Mean of logsumexp(x) - <p, x> over samples, p the one-hot, smoothed or given distribution of each sample."""
+    if weight is not None or reduction not in ("mean", "sum") or x[0].ndim != 2:  # type: ignore[union-attr]
+        raise argument_error("loss", "be cross-entropy of (batch, classes) by mean or sum, without class weights", "another one")
+    classes = x[0].shape[1]  # type: ignore[union-attr]
+    p = target if target.is_floating_point() else F.one_hot(target, classes).to(x[0])  # type: ignore[call-overload]
+    p = p * (1 - label_smoothing) + label_smoothing / classes
+    gap = add(order, logsumexp(order, x, 1), [None if c is None else -(c * p).sum(1) for c in x])
+    return [None if c is None else (c.mean() if reduction == "mean" else c.sum()) for c in gap]
+
+
+def mse_loss(
+    order: int, x: Any, y: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: None = None
+) -> Series:
+    """Mean (or sum) of (x - y)^2, unweighted."""
+    if weight is not None:
+        raise argument_error("loss", "be the mean squared error without weights", "weighted")
+    gap = add(order, x, y, alpha=-1)
+    square = multiply(order, gap, gap)
+    return [None if c is None else (c.mean() if reduction == "mean" else c.sum()) for c in square]
+
+
+def linear(order: int, x: Any, weight: Any, bias: Any = None) -> Series:
+    """x W^T + b."""
+    product = bilinear(order, F.linear, x, weight)
+    return product if bias is None else add(order, product, bias)
+
+
+def convolution(function: Callable[..., Tensor]) -> Callable[..., Series]:
+    """The rule of a convolution: bilinear in the input and the kernel, plus the bias."""
+
+    def rule(order: int, x: Any, weight: Any, bias: Any = None, *args: Any, **kwargs: Any) -> Series:
+        product = bilinear(order, lambda a, w: function(a, w, None, *args, **kwargs), x, weight)
+        if bias is None:
+            return product
+        dims = [1] * (product[0].ndim - 2)  # type: ignore[union-attr]
+        shaped = [None if b is None else b.view(-1, *dims) for b in bias] if is_series(bias) else bias.view(-1, *dims)
+        return add(order, product, shaped)
+
+    return rule
+
+
+def elementwise_linear(name: str) -> Callable[..., Series]:
+    """The rule of an operation that is linear in its first argument: it acts on each coefficient."""
+
+    def rule(order: int, x: Series, *args: Any, **kwargs: Any) -> Series:
+        function = getattr(Tensor if name in _METHODS else F, name, None) or getattr(torch, name)
+        return [None if c is None else function(c, *args, **kwargs) for c in x]
+
+    return rule
+
+
+def join(function: Callable[..., Tensor]) -> Callable[..., Series]:
+    """The rule of cat and stack: zeros take the place of missing coefficients."""
+
+    def rule(order: int, parts: list[Any], dim: int = 0) -> Series:
+        full = [part if is_series(part) else [part] + [None] * order for part in parts]
+        return [
+            function([part[k] if part[k] is not None else torch.zeros_like(part[0]) for part in full], dim)
+            for k in range(order + 1)
+        ]
+
+    return rule
+
+
+_METHODS = (
+    "view", "reshape", "contiguous", "expand", "to", "transpose", "permute", "flatten", "unsqueeze", "squeeze", "mean", "sum",
+    "repeat", "clone", "neg",
+)  # fmt: skip
+_LINEAR = (*_METHODS, "avg_pool2d", "adaptive_avg_pool2d", "pad", "roll", "cumsum")
+
+RULES: dict[str, Callable[..., Series]] = {
+    **{name: elementwise_linear(name) for name in _LINEAR},
+    "add": add,
+    "sub": lambda order, x, y: add(order, x, y, alpha=-1),
+    "mul": multiply,
+    "div": divide,
+    "true_divide": divide,
+    "matmul": lambda order, x, y: bilinear(order, torch.matmul, x, y),
+    "bmm": lambda order, x, y: bilinear(order, torch.bmm, x, y),
+    "linear": linear,
+    "conv1d": convolution(F.conv1d),
+    "conv2d": convolution(F.conv2d),
+    "cat": join(torch.cat),
+    "stack": join(torch.stack),
+    "exp": exp,
+    "log": log,
+    "pow": power,
+    "square": lambda order, x: multiply(order, x, x),
+    "sqrt": sqrt,
+    "rsqrt": rsqrt,
+    "reciprocal": reciprocal,
+    "tanh": tanh,
+    "sigmoid": sigmoid,
+    "silu": silu,
+    "gelu": gelu,
+    "softplus": softplus,
+    "logsumexp": logsumexp,
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "cross_entropy": cross_entropy,
+    "mse_loss": mse_loss,
+}

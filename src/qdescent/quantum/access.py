@@ -1,0 +1,263 @@
+"""What a circuit knows of a sparse real matrix: permutations and quantised angles, the very tables that its QROMs load.
+
+M = sum_c P_c D_c: the entries of M are coloured so that no two of one colour share a row or a column; P_c is a permutation
+(the colour's entries completed to a full one) and D_c a diagonal. Row and column sparsity may differ, no symmetry is asked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdescent._checks import argument_error, check_integer
+from qdescent.linalg.linear_system import LinearSystem
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+MOST_ANGLE_BITS = 45  # 4 pi/2^45 is near 1e-13: finer angles drown in the rounding of float64
+
+
+@dataclass(frozen=True, eq=False)
+class AngleTable:
+    """Rotation angles as b-bit integers: entry k stands for Ry(4 pi k/2^b), so that cos(theta/2) takes both signs.
+
+    Args:
+        indices: integers in [0, 2^b), one axis of length 2^bits per selection register.
+        bits: b.
+    """
+
+    indices: Ints = field(repr=False)
+    bits: int
+
+    @classmethod
+    def nearest(cls, half_angles: Floats, bits: int) -> AngleTable:
+        """The table nearest to theta/2 (radians, any range); each half angle is off by at most pi/2^b."""
+        check_integer("angle_bits", bits, 3)
+        if bits > MOST_ANGLE_BITS:
+            raise argument_error("angle_bits", f"be at most {MOST_ANGLE_BITS}", bits)
+        turns = np.rint(np.asarray(half_angles) * (2**bits / (2 * math.pi))).astype(np.int64)
+        return cls(turns % 2**bits, bits)
+
+    @property
+    def half_angles(self) -> Floats:
+        """theta/2 of every entry, in [0, 2 pi)."""
+        return self.indices * (2 * math.pi / 2**self.bits)
+
+    @cached_property
+    def negated(self) -> AngleTable:
+        """The table of -theta (the adjoint rotation); its own `negated` is this very object."""
+        other = AngleTable(-self.indices % 2**self.bits, self.bits)
+        other.__dict__["negated"] = self
+        return other
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationTable:
+    """One permutation per colour, and its inverse.
+
+    Args:
+        forward: pi_c(j), shape (colours, 2^s).
+        backward: pi_c^-1(i), shape (colours, 2^s).
+    """
+
+    forward: Ints = field(repr=False)
+    backward: Ints = field(repr=False)
+
+    @cached_property
+    def inverted(self) -> PermutationTable:
+        """The inverse permutations; its own `inverted` is this very object."""
+        other = PermutationTable(self.backward, self.forward)
+        other.__dict__["inverted"] = self
+        return other
+
+
+@dataclass(frozen=True, eq=False)
+class RotationTree:
+    """The rotations that prepare a real vector: level l turns qubit l by an angle that its l predecessors select.
+
+    Args:
+        levels: `AngleTable`s of shapes (), (2,), (4,), ...; signs sit in the last level.
+    """
+
+    levels: tuple[AngleTable, ...] = field(repr=False)
+
+    @property
+    def bitsize(self) -> int:
+        """s, for vectors of length 2^s."""
+        return len(self.levels)
+
+    @cached_property
+    def prepared(self) -> Floats:
+        """The unit vector that the quantised angles prepare, shape (2^s,)."""
+        amplitudes = np.ones(1)
+        for level in self.levels:
+            half = level.half_angles.reshape(-1)
+            amplitudes = np.stack([amplitudes * np.cos(half), amplitudes * np.sin(half)], axis=1).reshape(-1)
+        return amplitudes
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixTables:
+    """The tables of a block-encoding of M/alpha, padded with zeros to 2^s x 2^s.
+
+    Args:
+        size: D, before padding.
+        alpha: sum_c max |D_c|, the block-encoding's normalisation.
+        error: a bound on ||M - alpha <0|U|0>||_2 from the quantised angles: sum_c max_j |D_c(j) - encoded|.
+        permutations: pi_c, (2^k, 2^s).
+        entries: cos(theta/2) = D_c(j)/(alpha w_c), (2^k, 2^s).
+        colours: prepares sqrt(w_c), w_c close to max |D_c|/alpha.
+        used_colours: the number of colours before padding to 2^k.
+    """
+
+    size: int
+    alpha: float
+    error: float
+    permutations: PermutationTable
+    entries: AngleTable
+    colours: RotationTree
+    used_colours: int
+
+    @property
+    def system_bits(self) -> int:
+        """s."""
+        return (self.entries.indices.shape[1] - 1).bit_length()
+
+    @property
+    def colour_bits(self) -> int:
+        """k."""
+        return self.colours.bitsize
+
+
+def rotation_tree(vector: Floats, bits: int) -> RotationTree:
+    """The rotation tree of a real vector, normalised and padded with zeros to 2^s entries (s at least 1).
+
+    Args:
+        vector: shape (n,), not zero.
+        bits: b, bits of an angle.
+
+    Raises:
+        ArgumentError: a zero or non-finite vector.
+
+    Example:
+        >>> tree = rotation_tree(np.array([3.0, -4.0]), bits=20)
+        >>> np.round(tree.prepared, 4).tolist()
+        [0.6, -0.8]
+    """
+    size = max(1, (len(vector) - 1).bit_length())
+    padded = np.zeros(2**size)
+    padded[: len(vector)] = vector
+    if not np.isfinite(padded).all() or not padded.any():
+        raise argument_error("vector", "be finite and not zero", "neither" if len(vector) == 0 else "zero or not finite")
+    levels = []
+    lengths = padded / np.abs(padded).max()
+    for _ in range(size):
+        pairs = lengths.reshape(-1, 2)
+        half_angles = np.arctan2(pairs[:, 1], pairs[:, 0])
+        lengths = np.hypot(pairs[:, 0], pairs[:, 1])
+        levels.append(AngleTable.nearest(half_angles if len(pairs) > 1 else half_angles[0], bits))
+    return RotationTree(tuple(reversed(levels)))
+
+
+def colour_entries(rows: Ints, columns: Ints, values: Floats) -> Ints:
+    """A colour for every entry of a matrix, no colour twice in a row or a column; large entries take the first colours.
+
+    First fit in descending order of |value|: entries of one size share colours, which keeps alpha = sum_c max |D_c| small.
+    At most (row sparsity + column sparsity - 1) colours.
+
+    Args:
+        rows, columns, values: shape (nnz,), each pair once.
+
+    Returns:
+        array: shape (nnz,), colours from 0.
+
+    Example:
+        >>> colour_entries(np.array([0, 0, 1]), np.array([0, 1, 1]), np.array([1.0, 0.1, 1.0])).tolist()
+        [0, 1, 0]
+    """
+    colours = np.empty(len(values), dtype=np.int64)
+    in_row: dict[int, int] = {}  # bit masks of the colours in use
+    in_column: dict[int, int] = {}
+    for entry in np.argsort(-np.abs(values), kind="stable").tolist():
+        i, j = int(rows[entry]), int(columns[entry])
+        taken = in_row.get(i, 0) | in_column.get(j, 0)
+        free = ~taken & (taken + 1)  # the lowest zero bit
+        in_row[i] = in_row.get(i, 0) | free
+        in_column[j] = in_column.get(j, 0) | free
+        colours[entry] = free.bit_length() - 1
+    return colours
+
+
+def colour_weights(values: Floats, colours: Ints) -> Floats:
+    """max |D_c| of every colour; their sum is alpha."""
+    weights = np.zeros(int(colours.max()) + 1)
+    np.maximum.at(weights, colours, np.abs(values))
+    return weights
+
+
+def matrix_entries(system: LinearSystem) -> tuple[Ints, Ints, Floats]:
+    """The entries of the system's matrix as arrays.
+
+    Raises:
+        ArgumentError: a matrix with complex entries, or without entries.
+    """
+    rows, columns, values = system.entries()
+    if values.is_complex():
+        raise argument_error("matrix", "be real (the angle tables hold real entries)", "complex")
+    if not len(values):
+        raise argument_error("matrix", "have a non-zero entry", "zero")
+    return rows.cpu().numpy(), columns.cpu().numpy(), values.cpu().double().numpy()
+
+
+def matrix_tables(rows: Ints, columns: Ints, values: Floats, size: int, bits: int) -> MatrixTables:
+    """The tables of a sparse real matrix.
+
+    Args:
+        rows, columns, values: its entries, shape (nnz,), each pair once.
+        size: D.
+        bits: b, bits of an angle.
+
+    Returns:
+        MatrixTables: with s = ceil(log2 D) and k = ceil(log2 colours), each at least 1.
+
+    Cost: O(nnz log nnz) for the colouring, O(2^(s+k)) for the tables.
+
+    Example:
+        >>> tables = matrix_tables(np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12)
+        >>> tables.alpha, tables.used_colours
+        (2.0, 1)
+    """
+    entry_colours = colour_entries(rows, columns, values)
+    weights = colour_weights(values, entry_colours)
+    colours = rotation_tree(np.sqrt(weights), bits)
+    alpha = float(weights.sum())
+    encoded_weights = alpha * colours.prepared**2
+    shape = (len(encoded_weights), 2 ** max(1, (size - 1).bit_length()))
+    diagonal = np.zeros(shape)
+    diagonal[entry_colours, columns] = values
+    # A weight that the quantised preparation missed is made good by the angles where there is room for it.
+    cosines = np.divide(diagonal, encoded_weights[:, None], out=np.zeros(shape), where=diagonal != 0)
+    entries = AngleTable.nearest(np.arccos(np.clip(cosines, -1, 1)), bits)
+    error = np.abs(diagonal - encoded_weights[:, None] * np.cos(entries.half_angles)).max(axis=1).sum()
+    permutations = _full_permutations(rows, columns, entry_colours, shape)
+    return MatrixTables(size, alpha, float(error), permutations, entries, colours, len(weights))
+
+
+def _full_permutations(rows: Ints, columns: Ints, colours: Ints, shape: tuple[int, int]) -> PermutationTable:
+    forward = np.full(shape, -1, dtype=np.int64)
+    forward[colours, columns] = rows
+    backward = np.empty(shape, dtype=np.int64)
+    places = np.arange(shape[1])
+    for pi, inverse in zip(forward, backward, strict=True):
+        hit = np.zeros(shape[1], dtype=bool)
+        hit[pi[pi >= 0]] = True
+        stay = (pi < 0) & ~hit  # fixed points where both ends are free: equal neighbours make the QROM cheaper
+        pi[stay] = places[stay]
+        pi[pi < 0] = np.setdiff1d(places, pi[pi >= 0])
+        inverse[pi] = places
+    return PermutationTable(forward, backward)

@@ -1,0 +1,191 @@
+"""Quantum singular-value transformation by an odd real polynomial, and the linear solve built on it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
+from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz
+from qualtran.bloqs.mcmt import MultiControlX
+from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator, get_cost_value
+
+from qdescent._checks import argument_error
+from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.loaders import Leaf
+from qdescent.quantum.phases import QSPAngles
+from qdescent.quantum.state_preparation import RealStatePreparation
+
+
+@attrs.frozen
+class ProjectorPhase(Bloq):
+    """exp(i phi (2 Pi - 1)) for part = 0, its inverse for part = 1; Pi projects the ancilla on |0>.
+
+    Args:
+        phi: radians.
+        ancilla_bits: of the ancilla register.
+
+    Registers: part (1 bit), ancilla.
+
+    Cost: one rotation and twice (ancilla_bits - 1) ANDs.
+
+    References:
+        Gilyen, Su, Low, Wiebe, arXiv:1806.01838, figure 1 and corollary 18 (real part by a controlled sign).
+    """
+
+    phi: float
+    ancilla_bits: int
+
+    @property
+    def signature(self) -> Signature:
+        """part (1), ancilla."""
+        return Signature.build_from_dtypes(part=QAny(1), ancilla=QAny(self.ancilla_bits))
+
+    def adjoint(self) -> ProjectorPhase:
+        """The opposite phase."""
+        return ProjectorPhase(-self.phi, self.ancilla_bits)
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """Mark ancilla = 0 on a fresh qubit, turn its phase with the sign that `part` sets, unmark."""
+        part, ancilla = soqs["part"], bb.split(soqs["ancilla"])
+        mark = MultiControlX((0,) * self.ancilla_bits)
+        ancilla, target = bb.add(mark, controls=ancilla, target=bb.allocate(1))
+        part, target = bb.add(CNOT(), ctrl=part, target=target)
+        target = bb.add(Rz(2 * self.phi), q=target)
+        part, target = bb.add(CNOT(), ctrl=part, target=target)
+        ancilla, target = bb.add(mark, controls=ancilla, target=target)
+        bb.free(target)
+        return {"part": part, "ancilla": bb.join(ancilla, QAny(self.ancilla_bits))}
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """Written out: a sequence has thousands of phases, and a graph each would take longer than the simulation."""
+        return {MultiControlX((0,) * self.ancilla_bits): 2, CNOT(): 2, Rz(2 * self.phi): 1}
+
+    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+        """The same map on a block of amplitudes (2^n, rest): a diagonal."""
+        phase = torch.full((2, 2**self.ancilla_bits), -self.phi, dtype=torch.float64)
+        phase[:, 0] = self.phi
+        phase[1] *= -1
+        diagonal = torch.polar(torch.ones_like(phase), phase).reshape(-1, 1).to(device=device, dtype=dtype)
+        return lambda state: diagonal * state
+
+
+@attrs.frozen
+class QSVTSequence(Bloq):
+    """(H on part) and E, E-dagger in turn between projector phases: the block becomes p(A) of A = <0|E|0>, p odd and real.
+
+        A = W S V^T  ->  <0|sequence|0> = W p(S) V^T.
+
+    With E the adjoint of a block-encoding of M/alpha and p(x) = c/x that is c alpha M^-1.
+
+    Args:
+        encoding: E, called ceil(d/2) times; its adjoint is called floor(d/2) times.
+        phases: projector phases, d + 1 of them, d odd (`projector_phases`).
+
+    Registers: system, ancilla, part (1 bit: real part of the two signs of the phases).
+
+    Cost: d queries, d + 1 rotations.
+
+    References:
+        Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 17 and corollary 18.
+    """
+
+    encoding: SparseBlockEncoding
+    phases: tuple[float, ...] = attrs.field(repr=False)
+
+    @property
+    def degree(self) -> int:
+        """d."""
+        return len(self.phases) - 1
+
+    @property
+    def signature(self) -> Signature:
+        """system, ancilla, part (1)."""
+        sizes = {"system": self.encoding.system_bitsize, "ancilla": self.encoding.ancilla_bitsize, "part": 1}
+        return Signature.build_from_dtypes(**{name: QAny(bits) for name, bits in sizes.items()})
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """The last phase first."""
+        system, ancilla, part = soqs["system"], soqs["ancilla"], bb.add(Hadamard(), q=soqs["part"])
+        query, next_query = self.encoding, self.encoding.adjoint()
+        for phi in self.phases[:0:-1]:
+            part, ancilla = bb.add(ProjectorPhase(phi, self.encoding.ancilla_bitsize), part=part, ancilla=ancilla)
+            system, ancilla = bb.add(query, system=system, ancilla=ancilla)
+            query, next_query = next_query, query
+        first = ProjectorPhase(self.phases[0], self.encoding.ancilla_bitsize)
+        part, ancilla = bb.add(first, part=part, ancilla=ancilla)
+        return {"system": system, "ancilla": ancilla, "part": bb.add(Hadamard(), q=part)}
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """ceil(d/2) E, floor(d/2) E-dagger, d + 1 phases, two Hadamards."""
+        counts: Counter[Bloq] = Counter(ProjectorPhase(phi, self.encoding.ancilla_bitsize) for phi in self.phases)
+        counts[self.encoding] = (self.degree + 1) // 2
+        counts[self.encoding.adjoint()] = self.degree // 2
+        counts[Hadamard()] = 2
+        return dict(counts)
+
+    def my_static_costs(self, cost_key: CostKey) -> Any:
+        """Qubits: the registers and the largest workspace of any step (they run one after the other)."""
+        if not isinstance(cost_key, QubitCount):
+            return NotImplemented
+        phase = ProjectorPhase(self.phases[0], self.encoding.ancilla_bitsize)  # its angle changes no wire
+        steps = (self.encoding, self.encoding.adjoint(), phase)
+        return self.signature.n_qubits() + max(get_cost_value(step, cost_key) - step.signature.n_qubits() for step in steps)
+
+
+@attrs.frozen
+class LinearSolve(Bloq):
+    """Prepare |B>, then transform: ancilla = 0 and part = 0 leave c alpha M^-1 |B> on the system.
+
+    Args:
+        right_side: prepares |B>.
+        sequence: the transform, of the adjoint of M's block-encoding.
+
+    Registers: system, ancilla, part; all start in |0>.
+
+    Cost: one preparation of |B> and `sequence.degree` queries, before post-selection.
+    """
+
+    right_side: RealStatePreparation
+    sequence: QSVTSequence
+
+    @property
+    def signature(self) -> Signature:
+        """system, ancilla, part (1)."""
+        return self.sequence.signature
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """The preparation, then the sequence."""
+        system = bb.add(self.right_side, state=soqs["system"])
+        return bb.add_d(self.sequence, system=system, ancilla=soqs["ancilla"], part=soqs["part"])
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """One of each."""
+        return {self.right_side: 1, self.sequence: 1}
+
+
+def projector_phases(angles: QSPAngles) -> tuple[float, ...]:
+    """Signal-processing angles (rotation convention W) turned into projector phases (a block-encoding is a reflection).
+
+    W = i e^{-i pi Z/4} R e^{-i pi Z/4}, R = [[x, s], [s, -x]]: inner angles lose pi/2, outer ones pi/4, and the factor i^d is
+    made good by a sign, so that the real part of the sequence is the target.
+
+    Raises:
+        ArgumentError: an even degree.
+
+    Example:
+        >>> from qdescent.quantum.phases import qsp_angles
+        >>> len(projector_phases(qsp_angles([0.0, 0.5])))
+        2
+    """
+    d = angles.degree
+    if d % 2 == 0:
+        raise argument_error("angles", "have an odd degree", f"of degree {d}")
+    phases = np.asarray(angles.psi) - math.pi / 2
+    phases[0] += math.pi / 4 + (math.pi if (d - 1) // 2 % 2 else 0)
+    phases[-1] += math.pi / 4
+    return tuple(phases.tolist())

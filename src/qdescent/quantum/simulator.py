@@ -1,0 +1,284 @@
+"""Runs Qualtran bloqs on a torch state vector.
+
+A bloq is compiled once into a program on local wires: a *leaf* (a function on amplitudes) or a list of calls of other
+programs. Bloqs of this package bring a fast leaf (`fast_leaf`: a gather, a batch of 2 x 2 products, a diagonal); with
+`fast=False` they run through their decomposition, down to CNOT, Toffoli, AND, Ry, Hadamard and table look-ups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+import torch
+from qualtran import Bloq, CompositeBloq, LeftDangle, Register, RightDangle, Side, Soquet
+from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitSwap, XGate, ZGate
+from qualtran.bloqs.bookkeeping import Allocate, Cast, Free, Join, Partition, Split
+from qualtran.bloqs.data_loading.qrom import QROM
+from qualtran.bloqs.mcmt import And
+from torch import Tensor
+
+from qdescent._checks import argument_error, check_choice, check_finite
+
+Leaf = Callable[[Tensor], Tensor]
+
+MOST_QUBITS = 30  # 16 GiB of complex128: beyond it one more qubit is not a matter of patience
+
+
+@dataclass(frozen=True)
+class StateVector:
+    """Amplitudes of the registers of a bloq.
+
+    Args:
+        amplitudes: shape (2^n,), the first register of the signature most significant.
+        registers: bits of each register, in the order of the signature.
+        calls: how often each bloq was executed; what a fast leaf stands for is not counted again below it.
+        peak_qubits: the largest number of qubits held at one time.
+    """
+
+    amplitudes: Tensor = field(repr=False)
+    registers: Mapping[str, int]
+    calls: Mapping[Bloq, int] = field(repr=False)
+    peak_qubits: int
+
+    def project(self, **values: int) -> Tensor:
+        """The amplitudes, not renormalised, where the named registers hold these values.
+
+        Returns:
+            Tensor: over the remaining registers, flattened.
+        """
+        for name in values:
+            check_choice("register", name, list(self.registers))
+        block = self.amplitudes.reshape([2**bits for bits in self.registers.values()])
+        return block[tuple(values.get(name, slice(None)) for name in self.registers)].reshape(-1)
+
+
+@dataclass(frozen=True)
+class _Program:
+    """inputs and outputs are local wires; each step calls a program on local wires and names the wires it returns."""
+
+    bloq: Bloq
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    leaf: Leaf | None = None
+    steps: tuple[tuple[_Program, tuple[int, ...], tuple[int, ...]], ...] = ()
+
+
+class Simulator:
+    """An interpreter of bloqs; it keeps the programs it compiled.
+
+    Args:
+        dtype: complex128, or complex64 at half the memory (errors near 1e-6 a thousand gates).
+        device: where the amplitudes live.
+        fast: use fast leaves; False runs every decomposition.
+
+    Example:
+        >>> from qualtran.bloqs.basic_gates import CNOT
+        >>> state = Simulator().run(CNOT(), torch.tensor([0.6, 0.0, 0.8, 0.0], dtype=torch.float64))
+        >>> state.amplitudes.real.tolist()
+        [0.6, 0.0, 0.0, 0.8]
+    """
+
+    def __init__(self, dtype: torch.dtype = torch.complex128, device: torch.device | str = "cpu", *, fast: bool = True) -> None:
+        self.dtype = check_choice("dtype", dtype, [torch.complex128, torch.complex64])
+        self.device = torch.device(device)
+        self.fast = fast
+        self._programs: dict[Bloq, _Program] = {}
+
+    def run(self, bloq: Bloq, initial: Tensor | None = None) -> StateVector:
+        """Run a bloq whose registers all pass through.
+
+        Args:
+            bloq: what to run.
+            initial: amplitudes (2^n,) in the order of the signature; None starts in |0...0>.
+
+        Returns:
+            StateVector: of the same registers.
+
+        Raises:
+            ArgumentError: a register that does not pass through, more qubits than the machine may hold, a wrong
+                initial vector, or an ancilla that is not returned to |0> (its norm would be lost).
+
+        Cost: 2^n amplitudes per leaf.
+        """
+        if any(reg.side != Side.THRU for reg in bloq.signature):
+            raise argument_error("bloq", "have only registers that pass through", str(bloq.signature))
+        qubits = bloq.signature.n_qubits()
+        if initial is None:
+            initial = torch.zeros(2**qubits, dtype=self.dtype)
+            initial[0] = 1
+        if tuple(initial.shape) != (2**qubits,):
+            raise argument_error("initial", f"have shape ({2**qubits},)", f"of shape {tuple(initial.shape)}")
+        check_finite("initial", initial)
+        machine = _Machine(initial.to(device=self.device, dtype=self.dtype), list(range(qubits)))
+        norm = float(torch.linalg.vector_norm(machine.tensor))
+        outputs = machine.execute(self.compile(bloq), tuple(range(qubits)))
+        machine.bring_forward(outputs)
+        lost = abs(float(torch.linalg.vector_norm(machine.tensor)) - norm)
+        if lost > norm * (1e-9 if self.dtype == torch.complex128 else 1e-3):
+            raise argument_error("bloq", "return its ancillas to |0>", f"losing {lost:.3g} of the norm")
+        registers = {reg.name: reg.total_bits() for reg in bloq.signature}
+        return StateVector(machine.tensor.reshape(-1), registers, machine.calls, machine.peak)
+
+    def compile(self, bloq: Bloq) -> _Program:
+        """The program of a bloq, from the memory of this simulator where it was compiled before."""
+        if bloq not in self._programs:
+            self._programs[bloq] = self._compile(bloq)
+        return self._programs[bloq]
+
+    def _compile(self, bloq: Bloq) -> _Program:
+        inputs, outputs = _boundary(bloq)
+        if isinstance(bloq, (Split, Join, Partition, Cast)):
+            return _Program(bloq, inputs, tuple(range(len(inputs))))  # the same wires under another name
+        if self.fast and hasattr(bloq, "fast_leaf"):
+            leaf = bloq.fast_leaf(self.dtype, self.device)
+            if leaf is not None:
+                return _Program(bloq, inputs, outputs, leaf)
+        if isinstance(bloq, QROM):
+            if len(inputs) > MOST_QUBITS:  # before its table of that many bits is built
+                raise _too_many(len(inputs))
+            return _Program(bloq, inputs, outputs, _look_up(bloq, self.device))
+        gate = _gate_leaf(bloq, self.dtype, self.device)
+        return _Program(bloq, inputs, outputs, gate) if gate is not None else self._compile_composite(bloq)
+
+    def _compile_composite(self, bloq: Bloq) -> _Program:
+        inputs, _ = _boundary(bloq)
+        fresh = count(len(inputs))
+        wires: dict[Soquet, tuple[int, ...]] = {}
+        _assign(wires, LeftDangle, bloq.signature.lefts(), inputs)
+        steps = []
+        circuit = bloq if isinstance(bloq, CompositeBloq) else bloq.decompose_bloq()
+        for instance, before, _ in circuit.iter_bloqnections():
+            arriving = {(link.right.reg, link.right.idx): wires[link.left] for link in before}
+            taken = tuple(wire for reg in instance.bloq.signature.lefts() for idx in reg.all_idxs() for wire in arriving[reg, idx])
+            program = self.compile(instance.bloq)
+            given = tuple(taken[wire] if wire < len(taken) else next(fresh) for wire in program.outputs)
+            _assign(wires, instance, instance.bloq.signature.rights(), given)
+            if program.leaf is not None or program.steps:
+                steps.append((program, taken, given))
+        ending = {
+            (link.right.reg, link.right.idx): wires[link.left] for link in circuit.connections if link.right.binst is RightDangle
+        }
+        outputs = tuple(wire for reg in bloq.signature.rights() for idx in reg.all_idxs() for wire in ending[reg, idx])
+        return _Program(bloq, inputs, outputs, steps=tuple(steps))
+
+
+class _Machine:
+    """The amplitudes as a block (2^front, 2^rest) and the order of the qubits in it."""
+
+    def __init__(self, tensor: Tensor, order: list[int]) -> None:
+        self.tensor, self.order = tensor, order
+        self.calls: Counter[Bloq] = Counter()
+        self.peak = len(order)
+        self.names = count(len(order))
+
+    def execute(self, program: _Program, qubits: tuple[int, ...]) -> tuple[int, ...]:
+        self.calls[program.bloq] += 1
+        held = dict(zip(program.inputs, qubits, strict=True))
+        if program.leaf is not None:
+            self.bring_forward(qubits)
+            rest = self.order[len(qubits) :]
+            outputs = tuple(held[wire] if wire in held else next(self.names) for wire in program.outputs)
+            self.order = [*outputs, *rest]
+            if len(self.order) > MOST_QUBITS:
+                raise _too_many(len(self.order))
+            self.tensor = program.leaf(self.tensor.reshape(2 ** len(qubits), -1))
+            self.peak = max(self.peak, len(self.order))
+            return outputs
+        for step, taken, given in program.steps:
+            results = self.execute(step, tuple(held[wire] for wire in taken))
+            held.update(zip(given, results, strict=True))
+        return tuple(held[wire] for wire in program.outputs)
+
+    def bring_forward(self, qubits: tuple[int, ...]) -> None:
+        if tuple(self.order[: len(qubits)]) == qubits:
+            return
+        place = {qubit: axis for axis, qubit in enumerate(self.order)}
+        front = set(qubits)
+        order = [*qubits, *(qubit for qubit in self.order if qubit not in front)]
+        self.tensor = self.tensor.reshape((2,) * len(order)).permute([place[qubit] for qubit in order]).reshape(-1)
+        self.order = order
+
+
+def _too_many(qubits: int) -> Exception:
+    return argument_error("bloq", f"need at most {MOST_QUBITS} qubits", f"in need of {qubits}")
+
+
+def _boundary(bloq: Bloq) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Local wires that enter and leave: what passes through keeps its wires, what appears gets the next ones."""
+    entering = {reg.name: reg for reg in bloq.signature.lefts()}
+    wires, start = {}, 0
+    for name, reg in entering.items():
+        wires[name] = range(start, start + reg.total_bits())
+        start += reg.total_bits()
+    inputs = tuple(range(start))
+    outputs: list[int] = []
+    for reg in bloq.signature.rights():
+        if reg.side == Side.THRU:
+            outputs.extend(wires[reg.name])
+        else:
+            outputs.extend(range(start, start + reg.total_bits()))
+            start += reg.total_bits()
+    return inputs, tuple(outputs)
+
+
+def _assign(wires: dict[Soquet, tuple[int, ...]], owner: Any, registers: Iterable[Register], flat: tuple[int, ...]) -> None:
+    start = 0
+    for reg in registers:
+        for idx in reg.all_idxs():
+            wires[Soquet(owner, reg, idx)] = flat[start : start + reg.bitsize]
+            start += reg.bitsize
+
+
+def _look_up(bloq: QROM, device: torch.device) -> Leaf:
+    """|selection>|t> -> |selection>|t xor data[selection]>, of one table, as a gather."""
+    (data,) = bloq.data
+    (bits,) = bloq.target_bitsizes
+    padded = np.zeros([2**size for size in bloq.selection_bitsizes], dtype=np.int64)
+    padded[tuple(slice(length) for length in data.shape)] = data
+    selected = torch.as_tensor(padded.reshape(-1, 1), device=device)
+    source = torch.arange(len(selected), device=device)[:, None] * 2**bits + (torch.arange(2**bits, device=device) ^ selected)
+    flat = source.reshape(-1)
+    return lambda state: state.index_select(0, flat)
+
+
+def _gate_leaf(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Leaf | None:
+    """An elementary gate as its matrix, (2^leaving, 2^entering); None for any other bloq."""
+    matrix = _gate_matrix(bloq)
+    if matrix is None:
+        return None
+    gate = torch.as_tensor(matrix).to(device=device, dtype=dtype)
+    return lambda state: gate @ state
+
+
+def _gate_matrix(bloq: Bloq) -> np.ndarray | None:
+    # Written out: Qualtran's own tensors come through quimb, whose first contraction takes half a minute to compile.
+    if isinstance(bloq, (Allocate, Free)):
+        ket = np.eye(2 ** bloq.signature.n_qubits())[:, :1]
+        return ket if isinstance(bloq, Allocate) else ket.T
+    if isinstance(bloq, Ry):
+        cosine, sine = math.cos(bloq.angle / 2), math.sin(bloq.angle / 2)
+        return np.array([[cosine, -sine], [sine, cosine]])
+    if isinstance(bloq, Rz):
+        return np.diag(np.exp([-0.5j * bloq.angle, 0.5j * bloq.angle]))
+    if isinstance(bloq, And):
+        compute = np.zeros((8, 4))
+        for controls in range(4):
+            compute[2 * controls + (controls == 2 * bloq.cv1 + bloq.cv2), controls] = 1
+        return compute.T if bloq.uncompute else compute
+    return _FIXED_GATES.get(type(bloq))
+
+
+_FIXED_GATES = {
+    XGate: np.eye(2)[::-1].copy(),
+    ZGate: np.diag([1.0, -1.0]),
+    Hadamard: np.array([[1.0, 1.0], [1.0, -1.0]]) / math.sqrt(2),
+    CNOT: np.eye(4)[[0, 1, 3, 2]],
+    Toffoli: np.eye(8)[[0, 1, 2, 3, 4, 5, 7, 6]],
+    TwoBitSwap: np.eye(4)[[0, 2, 1, 3]],
+}

@@ -1,0 +1,263 @@
+"""`write_report(record, path)`: one HTML file that holds everything it shows and asks nothing of the network.
+
+The text around the figures is here, their drawing in `figures.py`, style and script in `page.html`. A part whose rows a
+record lacks is left out with one sentence that says so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from qdescent._evidence import Evidence, Row
+from qdescent.report import figures, words
+from qdescent.report.loop import loop_drawing
+from qdescent.report.numbers import duration, fraction, fractions, number, percent, powers, scalar, times
+from qdescent.report.panel import Panel
+from qdescent.report.record import MissingRowError, Record, write_text
+
+_SECTIONS: tuple[tuple[str, tuple[Callable[[Record], Panel], ...]], ...] = (
+    ("training", (figures.loss_panel, figures.accuracy_panel)),
+    ("spectrum", (figures.spectrum_panel, figures.shares_panel)),
+    ("errors", (figures.proxy_panel, figures.truncation_panel, figures.readout_panel)),
+    ("circuit", (figures.circuit_panel,)),
+    ("ledger", (figures.ledger_panel,)),
+)
+_VERDICT = "ledger/verdict/text"
+
+
+def write_report(record: Record, path: str | Path) -> Path:
+    """Write the page of a run as one self-contained HTML file (about 5 MB, nearly all of it the plotting script).
+
+    Args:
+        record: the run; parts whose rows it lacks are left out, and the page says so.
+        path: the file to write, at once.
+
+    Returns:
+        The path.
+
+    Raises:
+        ArgumentError: a row that a figure draws holds a text where numbers belong.
+
+    Example:
+        >>> import tempfile
+        >>> path = write_report(Record("empty", {}, 0, {}, ()), Path(tempfile.mkdtemp()) / "report.html")
+        >>> path.stat().st_size < 6_000_000
+        True
+    """
+    plots: dict[str, Any] = {}
+    body = [_header(record)]
+    for anchor, panels in _SECTIONS:
+        body.append(_section(record, anchor, panels, plots))
+    body += [_all_rows(record), _provenance(record), _glossary()]
+    page = resources.files("qdescent.report").joinpath("page.html").read_text(encoding="utf-8")
+    parts = {
+        "title": escape(f"qdescent: {record.name}"),
+        "body": "\n".join(body),
+        "plotly": get_plotlyjs(),
+        # "<" is written as an escape, so that no text of a row can close the script element.
+        "plots": json.dumps(_finite(plots), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c"),
+    }
+    head, *pieces = page.split("{{")
+    filled = [head]
+    for piece in pieces:  # each placeholder once, in one pass: a row that holds "{{body}}" stays a text
+        key, rest = piece.split("}}", 1)
+        filled += [parts[key], rest]
+    return write_text(path, "".join(filled))
+
+
+def _header(record: Record) -> str:
+    kept, total = (_shown(record, name) for name in ("network/kept", "network/parameters"))
+    size = f" to {kept} of its {total} weights" if kept and total else ""
+    verdict = ""
+    if _VERDICT in record:
+        row = record.row(_VERDICT)
+        first = powers(str(row.value)).split(". ")[0].rstrip(".")
+        verdict = (
+            f'<p class="verdict"><b>Verdict.</b> {escape(first)}. {_badge(row.evidence)} <a href="#ledger">The account</a></p>'
+        )
+    links = " ".join(f'<a href="#{anchor}">{escape(words.NAVIGATION[anchor])}</a>' for anchor in words.NAVIGATION)
+    return f"""<h1>Could a quantum computer train this network?</h1>
+<p>{escape(words.QUESTION.format(size=size))}</p>
+{verdict}
+<div class="cards">{"".join(_cards(record))}</div>
+<div class="loop">{loop_drawing(record)}</div>
+<p class="quiet">{escape(words.LOOP)} Run <code>{escape(record.name)}</code>, seed {record.seed}.</p>
+<nav>{links}</nav>"""
+
+
+def _cards(record: Record) -> Iterable[str]:
+    """The key numbers; a card whose row is absent is left out."""
+    candidates: tuple[tuple[str, Callable[[Row], str], str], ...] = (
+        ("comparison/accuracy_gap", lambda row: f"{number(abs(scalar(row)), 2)} points",
+         "between the test accuracies of the emulated quantum run and the classical run"),
+        ("network/kept", lambda row: number(row.value), "weights kept after pruning; only these are trained and uploaded"),
+        ("truncation/by_round", lambda row: percent(max(fractions(row)), 2),
+         "truncation error of the worst round (the price of linearising)"),
+        ("dissipation/before/divergent", lambda row: percent(fraction(row), 2),
+         "of the modes diverge at the start; the speed-up needs this part to be small"),
+        ("circuit/error_to_direct", lambda row: percent(fraction(row), 2),
+         "error of the simulated quantum circuit against the direct solution"),
+        ("ledger/verdict/ratio", lambda row: times(scalar(row)),
+         "the classical time for one round on the priced quantum machine"),
+    )  # fmt: skip
+    for name, text, label in candidates:
+        if name in record:
+            row = record.row(name)
+            yield (
+                f'<div class="card"><b>{escape(text(row))}</b><span class="what">{escape(label)}</span>{_badge(row.evidence)}</div>'
+            )
+
+
+def _section(record: Record, anchor: str, panels: tuple[Callable[[Record], Panel], ...], plots: dict[str, Any]) -> str:
+    heading, lead = words.SECTIONS[anchor]
+    parts, missing = [], []
+    for panel in panels:
+        try:
+            drawn = panel(record)
+        except MissingRowError as absent:
+            missing.append(absent.name)
+            parts.append(_left_out("This figure is left out", [absent.name]))
+            continue
+        key = panel.__name__
+        plots[key] = json.loads(drawn.plot.to_json())
+        parts.append(
+            f'<figure><h3>{escape(drawn.title)}</h3><div class="plot" id="{key}" role="img" '
+            f'aria-label="{escape(drawn.title)}"></div><figcaption><p>{escape(drawn.caption)}</p>'
+            f'<p class="sources">{_origins(drawn.rows)}</p></figcaption></figure>'
+        )
+    after = {"circuit": _circuit_table, "ledger": _ledger_tables}.get(anchor, lambda record: "")(record)
+    title = f'<h2 id="{anchor}">{escape(heading)}</h2>'
+    if len(missing) == len(panels) and not after:
+        return title + _left_out("This section is left out", missing)
+    return f'{title}<p>{escape(lead)}</p><div class="figures">{"".join(parts)}</div>{after}'
+
+
+def _circuit_table(record: Record) -> str:
+    rows = record.section("circuit/")
+    return f"<h3>Size and cost of the circuit</h3>{_table(rows, 'circuit/')}" if rows else ""
+
+
+def _ledger_tables(record: Record) -> str:
+    """The verdict, the lines that lead to it, and all others folded away."""
+    rows = [row for row in record.section("ledger/") if row.name != _VERDICT]
+    if not rows:
+        return ""
+    loader = record.value("ledger/verdict/loader") if "ledger/verdict/loader" in record else ""
+    names = (name.format(loader=loader) for name in words.LEDGER_IN_SHORT)
+    short = [record.row(name) for name in names if name in record]
+    parts = []
+    if _VERDICT in record:
+        verdict = record.row(_VERDICT)
+        parts.append(f'<p class="verdict"><b>Verdict.</b> {escape(powers(str(verdict.value)))} {_badge(verdict.evidence)}</p>')
+    if short:
+        parts.append(f"<h3>The account in short</h3>{_table(short, 'ledger/')}")
+    parts.append(f"<details><summary>Every line of the ledger ({len(rows)})</summary>{_table(rows, 'ledger/')}</details>")
+    return "".join(parts)
+
+
+def _left_out(what: str, names: list[str]) -> str:
+    listed = ", ".join(f"<code>{escape(name)}</code>" for name in dict.fromkeys(names))
+    return f'<p class="missing">{what}: the run has no row {listed}.</p>'
+
+
+def _origins(rows: Iterable[Row]) -> str:
+    """Each evidence once, with the sources of its rows."""
+    sources: dict[Evidence, dict[str, None]] = {}
+    for row in rows:
+        sources.setdefault(row.evidence, {})[row.source] = None
+    return " ".join(f"{_badge(evidence)} {escape('; '.join(sources[evidence]))}." for evidence in Evidence if evidence in sources)
+
+
+def _table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
+    lines = []
+    for row in rows:
+        name = row.name.removeprefix(prefix)
+        plain = " ".join(words.PROPER.get(word, word) for word in re.split(r"[_ ]", name.replace("/", " · ")))
+        plain = words.LABELS.get(name, plain) if prefix == "circuit/" else plain
+        label = escape(plain) if prefix else f"<code>{escape(name)}</code>"
+        lines.append(
+            f'<tr><td>{label}</td><td class="value" title="{escape(_full(row))}">{escape(_value(row))}</td>'
+            f'<td>{_badge(row.evidence)}</td><td class="source">{escape(row.source)}</td></tr>'
+        )
+    head = "<tr>" + "".join(f'<th scope="col">{word}</th>' for word in ("row", "value", "evidence", "source")) + "</tr>"
+    mark = f' id="{identity}"' if identity else ""
+    return f'<div class="scroll"><table{mark}><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _value(row: Row) -> str:
+    """The value with its error and unit; a curve by its length, its first two values and its last."""
+    unit = "" if row.unit in ("", "1") else f" {row.unit}"
+    if isinstance(row.value, (list, tuple)):
+        items = [number(item) for item in row.value]
+        listed = ", ".join(items) if len(items) <= 4 else f"{items[0]}, {items[1]}, … {items[-1]}"
+        return f"{listed}{unit}" + (f" ({len(items)} values)" if len(items) > 4 else "")
+    text = number(row.value, 4)
+    if isinstance(row.error, (int, float)):
+        text += f" ± {number(row.error, 2)}"
+    human = ""
+    if row.unit == "s" and isinstance(row.value, (int, float)) and math.isfinite(row.value) and row.value >= 100:
+        human = f" ({duration(row.value)})"
+    return text + unit + human
+
+
+def _full(row: Row) -> str:
+    """Every digit, for whoever points at the cell."""
+    return f"{len(row.value)} values" if isinstance(row.value, (list, tuple)) else str(row.value)
+
+
+def _badge(evidence: Evidence) -> str:
+    return f'<span class="badge {evidence}">{evidence}</span>'
+
+
+def _shown(record: Record, name: str) -> str:
+    return number(record.value(name)) if name in record else ""
+
+
+def _all_rows(record: Record) -> str:
+    return (
+        f'<h2 id="numbers">All numbers</h2><p>{escape(words.NUMBERS)}</p><details><summary>Show all {len(record.rows)} rows'
+        '</summary><input class="search" id="search" type="search" placeholder="Search names, values, sources" '
+        f'aria-label="Search the rows"> <span class="quiet" id="found" role="status"></span>{_table(record.rows, identity="all")}'
+        "</details>"
+    )
+
+
+def _provenance(record: Record) -> str:
+    """Settings, versions and clocks: what is needed to repeat the run."""
+    groups = {
+        "settings": record.config,
+        "versions": record.versions,
+        "wall clock (the only numbers here that another run of the same seed will not repeat)": {
+            stage: f"{number(float(seconds))} s" for stage, seconds in record.timings.items()
+        },
+    }
+    parts = []
+    for title, items in groups.items():
+        if items:
+            pairs = "".join(f"<dt><code>{escape(str(k))}</code></dt><dd>{escape(str(v))}</dd>" for k, v in items.items())
+            parts.append(f"<h3>{escape(title.capitalize())}</h3><dl>{pairs}</dl>")
+    return f"<details><summary>How this run was made</summary>{''.join(parts)}</details>" if parts else ""
+
+
+def _glossary() -> str:
+    pairs = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in words.GLOSSARY.items())
+    kinds = "".join(f"<dt>{_badge(kind)}</dt><dd>{escape(text)}</dd>" for kind, text in words.EVIDENCE.items())
+    return f'<h2 id="words">Words</h2><dl>{pairs}</dl><h3>How a number is known</h3><dl>{kinds}</dl>'
+
+
+def _finite(content: Any) -> Any:
+    """The plots with NaN and infinity as null, which plotly draws as a gap."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

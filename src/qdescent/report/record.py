@@ -1,0 +1,355 @@
+"""What a run leaves on disk: `run.json`, the weights, the state of an unfinished run. The only files, JSON and clocks.
+
+    runs/<name>/run.json             every number as a row; written last, so that a directory with it is whole
+    runs/<name>/weights.safetensors  the trained weights
+    runs/<name>/report.html          the page
+    runs/<name>/state/<stage>.safetensors   finished stages of an unfinished run
+
+Every file appears at once or not at all (a temporary file, then `os.replace`), and none is a pickle: opening a
+stranger's run executes nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import platform
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from qdescent._checks import ArgumentError, argument_error, check_integer
+from qdescent._evidence import Row
+
+RUN_FORMAT = "qdescent-run/1"
+STATE_FORMAT = "qdescent-state/1"
+RUN_FILE, WEIGHTS_FILE, REPORT_FILE, STATE_FOLDER = "run.json", "weights.safetensors", "report.html", "state"
+_PACKAGES = ("qdescent", "torch", "numpy", "scipy", "qualtran", "qdk", "safetensors", "plotly")
+
+
+class MissingRowError(ArgumentError):
+    """A record without the row that was asked for; the report leaves that part out."""
+
+    def __init__(self, name: str, near: list[str]) -> None:
+        hint = f" (near it: {', '.join(near)})" if near else ""
+        super().__init__(str(argument_error("name", "be the name of a row of this run", f"{name!r}{hint}")))
+        self.name = name
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that a run found, and what is needed to repeat it.
+
+    Args:
+        name: the run's name.
+        config: its settings, JSON types only.
+        seed: the seed of every random draw.
+        versions: package -> version, see `installed_versions`.
+        rows: every number, each with unit, evidence and source; no name twice. Two runs with one seed have equal rows.
+        timings: stage -> seconds of wall clock. Kept apart from the rows, because a clock never repeats itself.
+
+    Raises:
+        ArgumentError: something that is not a row, a name given twice, or a setting that JSON cannot hold.
+
+    Example:
+        >>> from qdescent._evidence import Evidence
+        >>> kept = Row("network/kept", 10, "weights", Evidence.EXACT, "entries of the mask")
+        >>> record = Record("demo", {"density": 0.1}, 0, {}, (kept,))
+        >>> record.value("network/kept"), "network/density" in record
+        (10, False)
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    seed: int
+    versions: Mapping[str, str]
+    rows: tuple[Row, ...] = field(repr=False)
+    timings: Mapping[str, float] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise argument_error("name", "be a text that is not empty", self.name)
+        check_integer("seed", self.seed, 0)
+        object.__setattr__(self, "rows", tuple(_frozen(row) for row in self.rows))
+        for part in ("config", "versions", "timings"):
+            object.__setattr__(self, part, json.loads(_to_json(part, dict(getattr(self, part)))))
+        names = [row.name for row in self.rows]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise argument_error("rows", "hold every name once", f"given {twice!r} twice")
+
+    def __contains__(self, name: str) -> bool:
+        return any(row.name == name for row in self.rows)
+
+    def row(self, name: str) -> Row:
+        """The row of this name.
+
+        Raises:
+            MissingRowError: there is none; the message names the nearest ones.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise MissingRowError(name, difflib.get_close_matches(name, [row.name for row in self.rows], n=3))
+
+    def value(self, name: str) -> Any:
+        """The value of the row of this name."""
+        return self.row(name).value
+
+    def section(self, prefix: str) -> tuple[Row, ...]:
+        """The rows whose names begin with `prefix`, in their order."""
+        return tuple(row for row in self.rows if row.name.startswith(prefix))
+
+
+@dataclass(frozen=True)
+class State:
+    """What a finished stage hands to the next: `tensors` and `rows`, and `extra` in JSON types."""
+
+    tensors: dict[str, Tensor]
+    rows: tuple[Row, ...]
+    extra: dict[str, Any]
+
+
+def write_record(record: Record, directory: str | Path) -> Path:
+    """Write `run.json` into `directory` at once. Call it last: it is what makes the directory whole.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ArgumentError: a row whose value JSON cannot hold (a tensor); the message names the row.
+    """
+    content = {
+        "format": RUN_FORMAT,
+        "name": record.name,
+        "seed": record.seed,
+        "config": record.config,
+        "versions": record.versions,
+        "timings": record.timings,
+        "rows": [json.loads(_to_json(row.name, row.to_json())) for row in record.rows],
+    }
+    return write_text(Path(directory) / RUN_FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_record(path: str | Path) -> Record:
+    """Read a `run.json`, or the one in a run's directory.
+
+    Raises:
+        ArgumentError: no such file, not JSON, another format, or a row without evidence; the message says which.
+    """
+    path = Path(path)
+    path = path / RUN_FILE if path.is_dir() else path
+
+    def refuse(why: str) -> Exception:
+        return argument_error("path", f"be a whole {RUN_FORMAT} file", f"{str(path)!r}, which {why}")
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise refuse(f"cannot be read ({problem.strerror})") from None
+    except (ValueError, RecursionError) as problem:  # truncated, not UTF-8, or nested to exhaust the stack
+        raise refuse(f"is not JSON ({_short(problem)})") from None
+    if not isinstance(content, dict) or content.get("format") != RUN_FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise refuse(f"has the format {_short(found)!r}")
+    kinds = {"name": str, "seed": int, "config": dict, "versions": dict, "timings": dict, "rows": list}
+    for key, kind in kinds.items():
+        if not isinstance(content.get(key), kind):
+            raise refuse(f"has no {key!r}" if key not in content else f"has a {key!r} that is not a {kind.__name__}")
+    try:
+        return Record(**{key: content[key] for key in kinds if key != "rows"}, rows=_read_rows(content["rows"]))
+    except ValueError as problem:
+        raise refuse(f"is damaged: {problem}") from None
+
+
+def is_complete(directory: str | Path) -> bool:
+    """Whether a run's directory is whole: it holds `run.json`, which is written last."""
+    return (Path(directory) / RUN_FILE).is_file()
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file (the page) at once."""
+    path = Path(path)
+    with _at_once(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
+    """Write named tensors as one safetensors file, at once (cost: one copy of the tensors).
+
+    Example:
+        >>> import tempfile, torch
+        >>> path = write_weights(Path(tempfile.mkdtemp()) / "w.safetensors", {"w": torch.arange(3)})
+        >>> read_weights(path)["w"].tolist()
+        [0, 1, 2]
+    """
+    path = Path(path)
+    # Copies, because the format refuses tensors that share memory (tied weights, views of one flat vector).
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    with _at_once(path) as temporary:
+        save_file(copies, temporary, metadata=metadata)
+    return path
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read what `write_weights` wrote.
+
+    Raises:
+        ArgumentError: no such file, or not a whole safetensors file (truncated, a pickle).
+    """
+    return _read_tensors("path", Path(path), "give a .safetensors file")[0]
+
+
+def save_state(
+    directory: str | Path, stage: str, tensors: Mapping[str, Tensor], rows: Iterable[Row], extra: Mapping[str, Any]
+) -> Path:
+    """Keep the result of one finished stage, so that `--resume` need not compute it again.
+
+    One file holds all three (rows and extra as JSON in the safetensors header): there is no half of a pair to be lost.
+    """
+    content = {"rows": [row.to_json() for row in rows], "extra": dict(extra)}
+    header = {"format": STATE_FORMAT, "json": _to_json("extra", content)}
+    return write_weights(_state_path(directory, stage), tensors, header)
+
+
+def load_state(directory: str | Path, stage: str) -> State | None:
+    """What `save_state` kept for this stage, or None where it kept nothing.
+
+    Raises:
+        ArgumentError: the file is damaged; the message says what to do.
+    """
+    path = _state_path(directory, stage)
+    if not path.exists():
+        return None
+    remedy = "delete that file and resume, and the stage is computed again"
+    tensors, header = _read_tensors("state", path, remedy)
+    try:
+        if header.get("format") != STATE_FORMAT:
+            raise ValueError(f"its format is {_short(header.get('format'))!r}")
+        content = json.loads(header["json"])
+        return State(tensors, _read_rows(content["rows"]), dict(content["extra"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise _damaged("state", path, problem, remedy) from None
+
+
+def clear_state(directory: str | Path) -> None:
+    """Remove the `state/` folder of a run that is whole."""
+    shutil.rmtree(Path(directory) / STATE_FOLDER, ignore_errors=True)
+
+
+@contextmanager
+def stopwatch(timings: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds of wall clock that the block takes to `timings[name]`."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings[name] = timings.get(name, 0.0) + time.perf_counter() - start
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions that a record names: Python, and the packages whose numbers reach it."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+@contextmanager
+def _at_once(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        yield temporary
+        temporary.chmod(mode)  # safetensors would leave a file that nobody else may read
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())  # the rename must not reach the disk before the content does
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_tensors(argument: str, path: Path, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, copied out of it, and its header."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
+        raise _damaged(argument, path, problem, remedy) from None
+
+
+def _damaged(argument: str, path: Path, problem: Exception, remedy: str) -> Exception:
+    why = f"{str(path)!r}, which cannot be used ({_short(problem)}): {remedy}"
+    return argument_error(argument, "be a whole safetensors file that qdescent wrote", why)
+
+
+def _state_path(directory: str | Path, stage: str) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", stage):  # it becomes a file's name
+        raise argument_error("stage", "be a word of letters, digits, '-' and '_'", stage)
+    return Path(directory) / STATE_FOLDER / f"{stage}.safetensors"
+
+
+def _read_rows(items: list[Any]) -> tuple[Row, ...]:
+    """Rows from JSON; a ValueError names the first one that is not whole."""
+    rows = []
+    for place, item in enumerate(items):
+        name = item.get("name") if isinstance(item, dict) else None
+        if not isinstance(name, str):
+            raise ValueError(f"row {place} has no name")
+        try:
+            row = Row.from_json(item)
+        except KeyError as problem:
+            raise ValueError(f"row {name!r} has no {problem.args[0]}") from None
+        except (ValueError, TypeError) as problem:
+            raise ValueError(f"row {name!r}: {_short(problem)}") from None
+        if not (isinstance(row.unit, str) and isinstance(row.source, str) and _is_value(row.value)):
+            raise ValueError(f"row {name!r} holds something other than a number, a text or a list of numbers")
+        if row.error is not None and (isinstance(row.error, str) or not _is_value(row.error)):
+            raise ValueError(f"row {name!r} has an error that is not a number")
+        rows.append(_frozen(row))
+    return tuple(rows)
+
+
+def _is_value(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(item, (int, float)) for item in value)
+    return value is None or isinstance(value, (int, float, str))
+
+
+def _frozen(row: Row) -> Row:
+    """The row with its curves as tuples: what is read back then equals what was written."""
+    if not isinstance(row, Row):
+        raise argument_error("rows", "hold rows (a number without evidence is an error)", row)
+    value = tuple(row.value) if isinstance(row.value, list) else row.value
+    error = tuple(row.error) if isinstance(row.error, list) else row.error
+    return replace(row, value=value, error=error)
+
+
+def _to_json(argument: str, content: Any) -> str:
+    try:
+        return json.dumps(content, allow_nan=False)
+    except (TypeError, ValueError) as problem:
+        raise argument_error(argument, "hold JSON types only", f"not so ({_short(problem)})") from None
+
+
+def _short(problem: object) -> str:
+    """An outside message as one line of at most 120 characters."""
+    return " ".join(str(problem).split())[:120]

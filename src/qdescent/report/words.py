@@ -1,0 +1,120 @@
+"""The page's fixed sentences: what each part shows, and what the words mean. No number of a run stands here."""
+
+from __future__ import annotations
+
+from qdescent._evidence import Evidence
+
+NAVIGATION = {
+    "training": "Training",
+    "spectrum": "Spectrum",
+    "errors": "Errors",
+    "circuit": "Circuit",
+    "ledger": "Ledger",
+    "numbers": "All numbers",
+    "words": "Words",
+}
+
+QUESTION = (
+    "Would a fault-tolerant quantum computer train a neural network as well as a classical one, and at what price? This run "
+    "prunes a network{size} and trains it twice from there on the same data: by plain gradient descent, and by a classical "
+    "emulation of the quantum algorithm of Liu et al. (Nature Communications 15, 434, 2024). It also solves one instance "
+    "of two weights as a quantum circuit on a simulator, and prices a whole round on quantum hardware against the "
+    "classical one."
+)
+
+LOOP = (
+    "The algorithm: the kept weights are uploaded, many steps of gradient descent are solved as one linear system, the result "
+    "is read out and uploaded again."
+)
+
+SECTIONS = {
+    "training": (
+        "Does it train as well?",
+        "Classical gradient descent and its quantum emulation from the same pruned network. Emulated means: the numbers that "
+        "an ideal quantum solver would hold are computed classically, and readout noise is drawn as on a real machine.",
+    ),
+    "spectrum": (
+        "Does the network qualify?",
+        "The algorithm's promise holds for dissipative models. Whether this one is, is read from the Hessian of the loss "
+        "over the kept weights: its eigenvalues are the curvatures along its modes.",
+    ),
+    "errors": (
+        "How large are the approximations?",
+        "Three things can go wrong in a round: the network's modes can grow, the linearised steps can leave the true ones, and "
+        "the readout can be too coarse.",
+    ),
+    "circuit": (
+        "Does the quantum algorithm itself work?",
+        "One small instance, run as a circuit: the trained network restricted to its two largest kept weights, several steps "
+        "of gradient descent as one linear system, solved by a polynomial of its block-encoding (QSVT).",
+    ),
+    "ledger": (
+        "Would it pay?",
+        "One round at the network's full number of kept weights, priced from queries to gates to physical qubits to time, "
+        "beside the classical round. Modelled and assumed lines are marked; change an assumption and the price changes.",
+    ),
+}
+
+LABELS = {
+    "n": "kept weights n",
+    "order": "Carleman order N",
+    "steps": "steps T",
+    "padding": "padding copies p",
+    "degree": "degree of the polynomial",
+    "queries": "queries to the matrix",
+    "kappa": "condition number κ",
+    "alpha": "block-encoding factor α",
+    "epsilon": "promised accuracy ε",
+    "t_gates": "T gates",
+    "answer": "u of the circuit",
+    "direct": "u of the direct solution",
+    "descent": "u of gradient descent",
+    "error_to_direct": "relative error to the direct solution",
+    "error_to_descent": "relative error to gradient descent",
+}  # rows of the circuit's table; other rows are labelled by their names
+
+PROPER = {"toffoli": "Toffoli", "qrom": "QROM", "qroam": "QROAM", "flops": "FLOPs", "kappa": "κ", "epsilon": "ε"}
+
+LEDGER_IN_SHORT = (
+    "ledger/logical/kappa",
+    "ledger/logical/queries",
+    "ledger/verdict/loader",
+    "ledger/logical/{loader}/toffoli",
+    "ledger/logical/{loader}/qubits",
+    "ledger/physical/{loader}/qubits",
+    "ledger/physical/{loader}/solve_time",
+    "ledger/logical/solves",
+    "ledger/verdict/quantum_time",
+    "ledger/classical/time",
+    "ledger/verdict/ratio",
+    "ledger/verdict/dominant_factor",
+)  # the way from the linear system to the verdict, in its order; {loader} is the value of ledger/verdict/loader
+
+NUMBERS = (
+    "Every number of this run with its unit, its evidence and its source; they are in run.json, too. Point at a value for all "
+    "of its digits."
+)
+
+GLOSSARY = {
+    "pivot": "The uploaded point θ*, around which the steps are expanded.",
+    "kept weights": "The n weights that pruning leaves; the others are zero and are not trained.",
+    "order (N)": "The highest power of the displacement that the Carleman linearisation keeps.",
+    "segment": "The K steps between an upload and a download, solved as one linear system.",
+    "round": "Upload, segment, download.",
+    "horizon": "The number of steps T over which growth or error is judged.",
+    "dissipative, neutral, divergent": "A mode along which a step shrinks, keeps or amplifies a displacement.",
+    "query": "One use of the circuit that encodes the linear system's matrix; the unit of quantum cost.",
+    "kappa (κ)": "The condition number of the linear system: the more, the more queries.",
+    "shot": "One run of the circuit with a measurement at its end.",
+    "readout": "Estimating the new weights, with signs, from many shots.",
+    "T gate": "The gate that error correction makes dear; counted as the price of a circuit.",
+    "ledger": "The account of a round from queries to seconds, quantum beside classical.",
+}
+
+EVIDENCE = {
+    Evidence.EXACT: "Computed to rounding.",
+    Evidence.MEASURED: "Sampled, or observed on this one instance.",
+    Evidence.BOUNDED: "A theorem says that it cannot be larger (or smaller); the source names the theorem.",
+    Evidence.MODELLED: "A cost formula; as good as the formula.",
+    Evidence.ASSUMED: "An input that somebody chose.",
+}

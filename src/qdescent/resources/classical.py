@@ -1,0 +1,71 @@
+"""The same round on a classical machine: FLOPs, bytes, seconds; and the classical work that the quantum round needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qdescent.resources.logical import Instance
+from qdescent.resources.physical import Accelerator
+
+FLOPS_A_MAC = 6  # forward, gradient by inputs, gradient by weights: two FLOPs each
+BYTES_A_WEIGHT = 24  # fp32, read for forward, backward and update, gradient written and read, weight written
+
+
+@dataclass(frozen=True)
+class ClassicalCost:
+    """T steps of (stochastic) gradient descent.
+
+    Args:
+        dense_flops: as dense hardware computes them, pruned weights included.
+        kept_flops: kept weights only.
+        weight_bytes: traffic of the weights; activations are not counted, in favour of neither FLOP figure.
+        seconds: the longer of dense FLOPs and bytes on the machine.
+        table_seconds: building the tables of one round by Hessian-vector products.
+        upload_bytes: the tables and the displacement, sent to the quantum machine.
+        readout_bits: the measured bits of all shots.
+    """
+
+    dense_flops: float
+    kept_flops: float
+    weight_bytes: float
+    seconds: float
+    table_seconds: float
+    upload_bytes: float
+    readout_bits: float
+
+
+def classical_cost(instance: Instance, machine: Accelerator | None = None) -> ClassicalCost:
+    """Price the classical round: T x 6 FLOP x (multiply-adds of one sample) x batch.
+
+    The quantum round's tables hold the Hessian of the kept weights: at least s Hessian-vector products (a product gives
+    one number a row), each about two gradients. A fresh batch a step (SGD) would need T times that; one batch is counted.
+
+    Args:
+        instance: the round.
+        machine: None is one A100.
+
+    Example:
+        >>> one = Instance(n=10, parameters=100, order=1, steps=2, padding=0, kappa=2.0, sparsity=3, batch=5,
+        ...                forward_macs=1000)
+        >>> cost = classical_cost(one)
+        >>> cost.dense_flops, cost.kept_flops
+        (60000.0, 6000.0)
+    """
+    machine = machine or Accelerator()
+    by_density = instance.forward_macs * instance.n / instance.parameters
+    kept_macs = by_density if instance.masked_macs is None else float(instance.masked_macs)
+    gradient = float(FLOPS_A_MAC * instance.batch)
+    dense = instance.steps * gradient * instance.forward_macs
+    weights = float(instance.steps * BYTES_A_WEIGHT * instance.parameters)
+    rate = machine.flops * machine.efficiency
+    seconds = max(dense / rate, weights / machine.bandwidth)
+    line = (instance.n.bit_length() + instance.value_bits) / 8
+    return ClassicalCost(
+        dense_flops=dense,
+        kept_flops=instance.steps * gradient * kept_macs,
+        weight_bytes=weights,
+        seconds=seconds,
+        table_seconds=seconds / instance.steps * 2 * instance.sparsity,
+        upload_bytes=instance.entries * line + 4.0 * instance.n,
+        readout_bits=float(instance.solves) * instance.n.bit_length(),
+    )

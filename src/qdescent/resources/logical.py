@@ -1,0 +1,267 @@
+"""One round of quantum-trained sparse gradient descent in logical qubits and gates.
+
+The model of one query to the block-encoding of M = I - shift (x) A, A the order-N Carleman matrix: a word of N factors;
+each factor reads the table of the gradient map once forward (column, slot and value of one non-zero) and once more to
+clear the registers; between the two it rotates a flag by the value. The table of F_1 has n s entries; tables of F_2 and
+higher are counted as no larger unless `table_entries` says so, which favours the quantum side.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from functools import cache
+
+from qdescent._checks import argument_error, check_choice, check_integer, check_interval
+from qdescent._evidence import Evidence
+from qdescent.resources.queries import dalzell_queries
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What one round is made of.
+
+    Args:
+        n: kept weights.
+        parameters: P, all weights, at least n.
+        order: N, the Carleman order.
+        steps: T, gradient steps a round.
+        padding: p, copies of the last step.
+        kappa: ||M|| ||M^-1|| of the history matrix.
+        kappa_evidence, kappa_source: how kappa is known.
+        sparsity: s, non-zeros a row of the Hessian in kept coordinates.
+        sparsity_evidence, sparsity_source: how s is known.
+        batch: samples a gradient.
+        forward_macs: multiply-adds of one sample's forward pass through the dense network.
+        masked_macs: the same, kept weights only; None scales `forward_macs` by n/P.
+        alpha_over_norm: alpha/||M|| of the block-encoding (2.5, assumed: a sparse-access encoding's alpha is the geometric
+            mean of the largest row and column sums, a few times the norm for rows of about ten entries).
+        epsilon: l2 error of one solve (1e-3: below the readout error, so that it does not limit the round).
+        shots: measurements for the magnitudes, and as many again for the signs; None takes n/(4 readout_error^2).
+        readout_error: l2 error of the read displacement (1e-2: the round's own 1 % truncation target).
+        readout: "sampling" (2 x shots solves) or "unitary" (n/readout_error calls of the solve or its inverse,
+            arXiv:2207.08800, in one coherent run).
+        success_probability: of finding the answer block; None counts it as 1, in favour of the quantum side.
+        success_evidence, success_source: how it is known.
+        angle_bits: b of the loaded values; None: enough that the rotation errors of all queries stay below epsilon.
+        table_entries: entries of one table read; None takes n s.
+
+    Raises:
+        ArgumentError: a number outside its range.
+
+    Example:
+        >>> one = Instance(n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0, sparsity=100,
+        ...                batch=512, forward_macs=10**6, shots=10**6)
+        >>> one.entries, one.solves
+        (1000000, 2000000)
+    """
+
+    n: int
+    parameters: int
+    order: int
+    steps: int
+    padding: int
+    kappa: float
+    sparsity: int
+    batch: int
+    forward_macs: int
+    masked_macs: int | None = None
+    kappa_evidence: Evidence = Evidence.ASSUMED
+    kappa_source: str = "argument `kappa`"
+    sparsity_evidence: Evidence = Evidence.ASSUMED
+    sparsity_source: str = "argument `sparsity`"
+    alpha_over_norm: float = 2.5
+    epsilon: float = 1e-3
+    shots: int | None = None
+    readout_error: float = 1e-2
+    readout: str = "sampling"
+    success_probability: float | None = None
+    success_evidence: Evidence = Evidence.ASSUMED
+    success_source: str = "argument `success_probability`"
+    angle_bits: int | None = None
+    table_entries: int | None = None
+
+    def __post_init__(self) -> None:
+        least = {"order": 1, "steps": 1, "padding": 0, "n": 1, "parameters": 1, "batch": 1, "sparsity": 1}
+        least |= {"forward_macs": 1, "masked_macs": 1, "shots": 1, "angle_bits": 3, "table_entries": 1}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in least and not (value is None and field.default is None):
+                check_integer(field.name, value, least[field.name])
+            if field.name.endswith("_evidence") and not isinstance(value, Evidence):
+                raise argument_error(field.name, "be one of " + ", ".join(Evidence), value)
+        if self.n > self.parameters:
+            raise argument_error("n", f"be at most `parameters` ({self.parameters})", self.n)
+        if self.sparsity > self.n:
+            raise argument_error("sparsity", f"be at most `n` ({self.n})", self.sparsity)
+        check_interval("kappa", self.kappa, "[1, inf)")
+        check_interval("alpha_over_norm", self.alpha_over_norm, "[1, inf)")
+        check_interval("epsilon", self.epsilon, "(0, 1)")
+        check_interval("readout_error", self.readout_error, "(0, 1)")
+        check_choice("readout", self.readout, ("sampling", "unitary"))
+        if self.success_probability is not None:
+            check_interval("success_probability", self.success_probability, "(0, 1]")
+
+    @property
+    def solver_kappa(self) -> float:
+        """alpha ||M^-1||, what the query formulas call kappa."""
+        return self.alpha_over_norm * self.kappa
+
+    @property
+    def queries(self) -> int:
+        """Q, queries of one solve (Dalzell's bound: the best proven constant that needs no norm of the solution)."""
+        return math.ceil(dalzell_queries(self.solver_kappa, self.epsilon))
+
+    @property
+    def entries(self) -> int:
+        """Entries of one table read, n s by default."""
+        return self.table_entries if self.table_entries is not None else self.n * self.sparsity
+
+    @property
+    def shot_count(self) -> int:
+        """Shots for the magnitudes; as many again find the signs."""
+        return self.shots if self.shots is not None else math.ceil(self.n / (4 * self.readout_error**2))
+
+    @property
+    def solves(self) -> int:
+        """Solves that one round needs: every shot, or every coherent call, over the success probability."""
+        calls = self.n / self.readout_error if self.readout == "unitary" else 2 * self.shot_count
+        return math.ceil(calls / (self.success_probability or 1.0))
+
+    @property
+    def value_bits(self) -> int:
+        """b, bits of a loaded value: N Q rotations of error 2 pi 2^-b each stay below epsilon together."""
+        if self.angle_bits is not None:
+            return self.angle_bits
+        return max(3, math.ceil(math.log2(2 * math.pi * self.order * self.queries / self.epsilon)))
+
+    @property
+    def lifted_dimension(self) -> int:
+        """sum_{j=1..N} (n+1)^j, the homogenised Carleman words."""
+        return sum((self.n + 1) ** j for j in range(1, self.order + 1))
+
+    @property
+    def history_dimension(self) -> int:
+        """(T + p + 1) times the lifted dimension."""
+        return (self.steps + self.padding + 1) * self.lifted_dimension
+
+
+@dataclass(frozen=True)
+class LogicalCounts:
+    """What one uninterrupted quantum job consumes.
+
+    Args:
+        qubits: logical qubits of the algorithm.
+        toffoli: Toffoli (CCZ) gates.
+        rotations: arbitrary single-qubit rotations, left to synthesis.
+        t_gates: T gates outside rotations.
+        measurements: mid-circuit measurements.
+        rotation_depth: layers that hold a rotation; None: one each.
+    """
+
+    qubits: int
+    toffoli: int = 0
+    rotations: int = 0
+    t_gates: int = 0
+    measurements: int = 0
+    rotation_depth: int | None = None
+
+    def __post_init__(self) -> None:
+        check_integer("qubits", self.qubits, 1)
+        for name in ("toffoli", "rotations", "t_gates", "measurements"):
+            check_integer(name, getattr(self, name), 0)
+
+
+@dataclass(frozen=True)
+class SolveCost:
+    """One solve with one kind of loader; `counts` = queries x (query + 2 uploads), the rest says how."""
+
+    block: int
+    query_toffoli: int
+    upload_toffoli: int
+    system_qubits: int
+    ancilla_qubits: int
+    counts: LogicalCounts
+
+
+def loader_toffoli(entries: int, width: int, block: int) -> int:
+    """Toffoli gates of one controlled table read: ceil(entries/l) - 1 + b (l - 1), l = 1 being plain QROM.
+
+    Args:
+        entries: lines of the table.
+        width: b, bits of a line.
+        block: l, lines fetched at once, a power of two of at most `entries`.
+
+    Cost:
+        l b target qubits.
+
+    References:
+        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954; Babbush et al., arXiv:1805.03662 (unary iteration).
+
+    Example:
+        >>> loader_toffoli(1000, 8, 1), loader_toffoli(1000, 8, 8)
+        (999, 180)
+    """
+    return -(-entries // block) - 1 + width * (block - 1)
+
+
+def best_block(entries: int, width: int) -> int:
+    """The power of two l that makes `loader_toffoli` least."""
+    blocks = [2**k for k in range(max(1, entries.bit_length() - 1))]
+    return min(blocks, key=lambda block: loader_toffoli(entries, width, block))
+
+
+@cache
+def counted_loader_toffoli(entries: int, width: int, block: int) -> int:
+    """The same number, counted in the call graph of Qualtran's bloqs (And, and four T a Toffoli in the swap network)."""
+    from qualtran.bloqs.data_loading.qroam_clean import QROAMClean  # heavy: four seconds, so only where a price is asked
+    from qualtran.bloqs.data_loading.qrom import QROM
+    from qualtran.resource_counting import QECGatesCost, get_cost_value
+
+    if block == 1:
+        bloq = QROM.build_from_bitsize((entries,), (width,), num_controls=1)
+    else:
+        log_block = (block.bit_length() - 1,)
+        bloq = QROAMClean.build_from_bitsize((entries,), (width,), log_block_sizes=log_block, num_controls=1)
+    gates = get_cost_value(bloq, QECGatesCost())
+    return int(gates.and_bloq) + int(gates.toffoli) + int(gates.cswap) + -(-int(gates.t) // 4)
+
+
+def solve_cost(instance: Instance, loader: str) -> SolveCost:
+    """Logical cost of one solve.
+
+    Args:
+        instance: the round.
+        loader: "qrom" (fewest qubits) or "qroam" (fewest Toffoli gates).
+
+    Returns:
+        SolveCost: Q x (block-encoding of M) + 2Q x (upload of n values); Q rotations for the filter's phases.
+
+    Cost:
+        Classical: none that depends on n.
+    """
+    check_choice("loader", loader, ("qrom", "qroam"))
+    N, bits = instance.order, instance.value_bits
+    index, slot = _bits(instance.n + 1), _bits(instance.sparsity)
+    clock, word = _bits(instance.steps + instance.padding + 1), _bits(N + 1)
+    width = index + slot + bits
+    block = 1 if loader == "qrom" else best_block(instance.entries, width)
+
+    system = N * index + word + clock
+    encoding = N * (slot + 1) + 1 + 2  # a slot and a flag a factor, I - shift, the filter's signal and its padding qubit
+    ancillas = encoding + width * block + _bits(instance.entries) + bits  # targets, unary iteration, phase gradient
+
+    rotation = bits - 2  # addition into a phase gradient of b bits, arXiv:1709.06648
+    query = 2 * N * counted_loader_toffoli(instance.entries, width, block) + N * (rotation + index)  # word swaps: index
+    query += clock + 2 * (encoding - 1)  # t -> t + 1, and the reflection about the ancillas' zero state
+    upload_block = 1 if loader == "qrom" else best_block(max(2, instance.n), bits)
+    upload = counted_loader_toffoli(max(2, instance.n), bits, upload_block) + index * rotation
+    Q = instance.queries
+    toffoli = Q * query + 2 * Q * upload
+    counts = LogicalCounts(system + ancillas, toffoli, rotations=Q, measurements=toffoli)  # each And is cleared by one
+    return SolveCost(block, query, upload, system, ancillas, counts)
+
+
+def _bits(values: int) -> int:
+    """Qubits that tell `values` things apart."""
+    return max(1, (values - 1).bit_length())

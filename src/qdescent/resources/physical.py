@@ -1,0 +1,224 @@
+"""Logical counts -> physical qubits, code distance and time; the only file that holds hardware numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent.resources.logical import LogicalCounts
+
+YEAR = 31_557_600.0  # Julian, seconds
+_SAFE_DEPTH = 10**13  # logical steps of one estimator call: x 1e5 ns a step is still far below its 2^64 ns
+
+
+@dataclass(frozen=True)
+class PhysicalCost:
+    """What a job takes on the machine.
+
+    Args:
+        qubits: physical qubits, factories included.
+        code_distance: of the data.
+        seconds: run time, data-dependent waiting left out.
+        tiles: logical patches with routing.
+        factories: magic-state factories working at once.
+        segments: equal pieces that the job was estimated in (1: in one).
+    """
+
+    qubits: int
+    code_distance: int
+    seconds: float
+    tiles: int
+    factories: int
+    segments: int = 1
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """The classical machine.
+
+    Args:
+        name: what it is.
+        flops: peak operations a second (19.5e12: NVIDIA A100 data sheet, FP32 without tensor cores, as torch computes
+            by default).
+        bandwidth: bytes a second (2.039e12: the same sheet, 80 GB SXM).
+        efficiency: sustained fraction of the peak (.4: model FLOP utilisations of 21 to 46 % in PaLM, arXiv:2204.02311).
+    """
+
+    name: str = "one A100"
+    flops: float = 19.5e12
+    bandwidth: float = 2.039e12
+    efficiency: float = 0.4
+
+    def __post_init__(self) -> None:
+        check_interval("flops", self.flops, "(0, inf)")
+        check_interval("bandwidth", self.bandwidth, "(0, inf)")
+        check_interval("efficiency", self.efficiency, "(0, 1]")
+
+
+@dataclass(frozen=True)
+class SurfaceCode:
+    """A gate-based machine under the surface code.
+
+    Args:
+        error_rate: of every physical operation (1e-3: what superconducting devices reach; Gidney-Fowler,
+            arXiv:1812.01238, and the "ns, 1e-3" model of Beverland et al., arXiv:2211.07629).
+        cycle_time_ns: one error-correction cycle (400: four 50 ns gates and two 100 ns measurements, same model).
+        budget: probability that one run fails (1e-2: small against the readout's own scatter).
+
+    Example:
+        >>> found = SurfaceCode().estimate(LogicalCounts(qubits=100, toffoli=10**9, measurements=10**9))
+        >>> found.code_distance
+        25
+    """
+
+    error_rate: float = 1e-3
+    cycle_time_ns: float = 400.0
+    budget: float = 1e-2
+
+    def __post_init__(self) -> None:
+        check_interval("error_rate", self.error_rate, "(0, 0.01)")
+        check_interval("cycle_time_ns", self.cycle_time_ns, "(0, inf)")
+        check_interval("budget", self.budget, "(0, 1)")
+
+    def estimate(self, counts: LogicalCounts, runs: int = 1) -> PhysicalCost:
+        """Price a job by the Azure Quantum resource estimator, offline.
+
+        A job of depth beyond 1e13 is estimated as k equal segments, each with budget/k: the same error rates a
+        step, and no number near the estimator's 64-bit nanoseconds, which wrap silently.
+
+        Args:
+            counts: the job.
+            runs: runs that must all succeed together; the budget is divided by it.
+
+        Raises:
+            ArgumentError: the machine cannot reach the budget.
+
+        References:
+            Beverland et al., arXiv:2211.07629 (PSSPC layout, Appendices C to E).
+        """
+        check_integer("runs", runs, 1)
+        depth = counts.measurements + 3 * counts.toffoli + counts.t_gates + 40 * counts.rotations
+        if depth == 0:
+            raise argument_error("counts", "hold at least one non-Clifford gate or measurement", "empty")
+        segments = -(-depth // _SAFE_DEPTH)
+        answer = self._ask(counts, segments, self.budget / segments / runs)
+        logical, breakdown = answer["logicalQubit"], answer["physicalCounts"]["breakdown"]
+        return PhysicalCost(
+            qubits=answer["physicalCounts"]["physicalQubits"],
+            code_distance=logical["codeDistance"],
+            seconds=segments * runtime_ns(answer) * 1e-9,
+            tiles=breakdown["algorithmicLogicalQubits"],
+            factories=breakdown["numTfactories"],
+            segments=segments,
+        )
+
+    def cross_check(self, counts: LogicalCounts, factory: tuple[int, int] | None = None) -> PhysicalCost:
+        """Price the same job by a second model: Gidney-Fowler CCZ factory in `qualtran.surface_code`.
+
+        Args:
+            counts: the job.
+            factory: the two distillation distances, (15, 31) in the paper; None searches for the least
+                qubits x time that meets the budget (a fixed factory has an error floor).
+
+        Raises:
+            ArgumentError: no factory meets the budget.
+
+        References:
+            Gidney, Fowler, arXiv:1812.01238.
+        """
+        from qualtran.resource_counting import GateCounts  # heavy: four seconds
+        from qualtran.surface_code import CCZ2TFactory, get_ccz2t_costs_from_error_budget
+
+        t_gates = counts.t_gates + counts.rotations * _t_per_rotation(counts.rotations, self.budget)
+        gates = GateCounts(t=t_gates, toffoli=counts.toffoli)
+        pairs = [factory] if factory else [(a, b) for a in range(5, 41, 2) for b in range(a + 2, 2 * a + 4, 2)]
+        best = None
+        for pair in pairs:
+            built = CCZ2TFactory(*pair)
+            try:
+                cost = get_ccz2t_costs_from_error_budget(
+                    n_logical_gates=gates,
+                    n_algo_qubits=counts.qubits,
+                    phys_err=self.error_rate,
+                    error_budget=self.budget,
+                    cycle_time_us=self.cycle_time_ns / 1000,
+                    factory=built,
+                )
+            except ValueError:  # this factory's own error is above the budget
+                continue
+            if best is None or cost.qubit_hours < best[0].qubit_hours:
+                best = cost, built
+        if best is None:
+            raise argument_error("budget", "be within reach of a two-level CCZ factory", self.budget)
+        cost, built = best
+        tiles = math.ceil(1.5 * counts.qubits)
+        distance = math.isqrt((int(cost.footprint) - built.n_physical_qubits()) // (2 * tiles))
+        return PhysicalCost(int(cost.footprint), distance, float(cost.duration_hr) * 3600, tiles, factories=1)
+
+    def _ask(self, counts: LogicalCounts, segments: int, budget: float) -> dict[str, Any]:
+        rotation_depth = counts.rotations if counts.rotation_depth is None else counts.rotation_depth
+        job = {
+            "numQubits": counts.qubits,
+            "cczCount": -(-counts.toffoli // segments),
+            "tCount": -(-counts.t_gates // segments),
+            "rotationCount": -(-counts.rotations // segments),
+            "rotationDepth": -(-rotation_depth // segments),
+            "measurementCount": -(-counts.measurements // segments),
+        }
+        gate, measure = f"{self.cycle_time_ns / 8} ns", f"{self.cycle_time_ns / 4} ns"  # 4 gates + 2 measurements
+        rates = ("oneQubitMeasurement", "oneQubitGate", "twoQubitGate", "tGate", "idle")
+        qubit = {
+            "name": "qdescent",
+            "instructionSet": "GateBased",
+            "oneQubitMeasurementTime": measure,
+            "oneQubitGateTime": gate,
+            "twoQubitGateTime": gate,
+            "tGateTime": gate,
+            **{f"{rate}ErrorRate": self.error_rate for rate in rates},
+        }
+        scheme = {"name": "surface_code", "maxCodeDistance": 999}  # its own limit of 50 is a convention, not physics
+        parameters = [{"qubitParams": qubit, "qecScheme": scheme, "errorBudget": budget}]
+        answer = json.loads(_physical_estimates()(json.dumps(job), json.dumps(parameters)))
+        answer = answer[0] if isinstance(answer, list) else answer
+        if answer.get("status") != "success":
+            raise argument_error("counts", "be within reach of the machine", answer.get("message", "not"))
+        return dict(answer)
+
+
+def runtime_ns(answer: dict[str, Any]) -> float:
+    """Run time of an estimator's answer, recomputed as depth x cycle: its own field wraps at 2^64 ns (584.5 years)."""
+    return float(answer["physicalCounts"]["breakdown"]["logicalDepth"]) * float(answer["logicalQubit"]["logicalCycleTime"])
+
+
+def _t_per_rotation(rotations: int, budget: float) -> int:
+    """ceil(.53 log2(R/eps) + 5.3) T gates each, a third of the budget for synthesis (arXiv:2211.07629, Appendix D)."""
+    return math.ceil(0.53 * math.log2(3 * rotations / budget) + 5.3) if rotations else 0
+
+
+def _physical_estimates() -> Callable[[str, str], str]:
+    """The estimator's native function.
+
+    Importing qdk starts a thread that reports usage over the network, unless a variable says not to. It is set for the
+    import only and put back; where the user imported qdk before us, his choice stands (the call itself reports nothing).
+    """
+    if "qdk" not in sys.modules:
+        name = "QDK_PYTHON_TELEMETRY"
+        before = os.environ.get(name)
+        os.environ[name] = "none"
+        try:
+            import qdk  # noqa: F401
+        finally:
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
+    from qdk._native import physical_estimates
+
+    estimate: Callable[[str, str], str] = physical_estimates
+    return estimate

@@ -1,0 +1,100 @@
+"""How many queries to the block-encoding one linear-system solve takes, by theorem and by measured constant.
+
+Everywhere `kappa` means alpha ||M^-1||, with alpha the block-encoding's scale, and `epsilon` the l2 error of the
+normalised solution. Every formula calls the state preparation of B twice a query.
+"""
+
+from __future__ import annotations
+
+import math
+
+from qdescent._checks import check_interval
+
+COSTA_PROVEN = 2305.0  # alpha_c of Costa et al. as proven
+COSTA_MEASURED = 1.84  # alpha_c as their numerics found it on random matrices
+
+
+def dalzell_queries(kappa: float, epsilon: float) -> float:
+    """Queries of Dalzell's solver when the norm of the solution is unknown: 56 kappa + 1.05 kappa ln(1/eps).
+
+    Args:
+        kappa: alpha ||M^-1||, at least 1.
+        epsilon: l2 error of the normalised solution, in (0, 1).
+
+    Returns:
+        Queries, without the o(kappa) term.
+
+    References:
+        Dalzell, "A shortcut to an optimal quantum linear system solver", arXiv:2406.12086, abstract.
+
+    Example:
+        >>> round(dalzell_queries(1e3, 1e-3))
+        63253
+    """
+    _check(kappa, epsilon)
+    return 56 * kappa + 1.05 * kappa * math.log(1 / epsilon)
+
+
+def kernel_reflection_queries(kappa: float, epsilon: float) -> float:
+    """Queries of one kernel reflection, for a known norm of the solution: kappa ln(2 sqrt 2 / eps).
+
+    Args and Returns as in `dalzell_queries`; same reference.
+
+    Example:
+        >>> round(kernel_reflection_queries(1e3, 1e-3))
+        7947
+    """
+    _check(kappa, epsilon)
+    return kappa * math.log(2 * math.sqrt(2) / epsilon)
+
+
+def jennings_queries(kappa: float, epsilon: float) -> float:
+    """Queries proven by Jennings et al., Theorem 1: Q* / (.39 - .204 eps), with
+
+        Q* = (1741 e/500) sqrt(kappa^2+1) [(133/125 + 4/(25 kappa^{1/3})) pi ln(2 kappa+3) + 1]
+             + (351/50) ln^2(2 kappa+3) [ln(451 ln^2(2 kappa+3)/eps) + 1] + kappa ln(32/eps).
+
+    Args:
+        kappa: alpha ||M^-1|| (so that the theorem's own alpha is 1), at least sqrt 12.
+        epsilon: l2 error of the normalised solution, in (0, .24].
+
+    Raises:
+        ArgumentError: outside the theorem's range.
+
+    References:
+        Jennings, Lostaglio, Pallister, Sornborger, Subasi, arXiv:2305.11352, Theorem 1.
+
+    Example:
+        >>> round(jennings_queries(1e3, 1e-3), -4)
+        700000.0
+    """
+    check_interval("kappa", kappa, f"[{math.sqrt(12)}, inf)")
+    check_interval("epsilon", epsilon, "(0, 0.24]")
+    log = math.log(2 * kappa + 3)
+    walk = (1741 * math.e / 500) * math.hypot(kappa, 1) * ((133 / 125 + 4 / (25 * kappa ** (1 / 3))) * math.pi * log + 1)
+    filtering = (351 / 50) * log**2 * (math.log(451 * log**2 / epsilon) + 1) + kappa * math.log(32 / epsilon)
+    return (walk + filtering) / (0.39 - 0.204 * epsilon)
+
+
+def costa_queries(kappa: float, epsilon: float, constant: float = COSTA_MEASURED) -> float:
+    """Walk steps of the discrete adiabatic solver and its filter: constant kappa + kappa ln(2/eps).
+
+    Args:
+        kappa, epsilon: as in `dalzell_queries`.
+        constant: alpha_c; measured by default because the proven one is known to be loose by three orders.
+
+    References:
+        Costa et al., PRX Quantum 3, 040303 (2022), arXiv:2111.08152; constants as quoted by Dalzell.
+
+    Example:
+        >>> round(costa_queries(1e3, 1e-3))
+        9441
+    """
+    _check(kappa, epsilon)
+    check_interval("constant", constant, "(0, inf)")
+    return constant * kappa + kappa * math.log(2 / epsilon)
+
+
+def _check(kappa: float, epsilon: float) -> None:
+    check_interval("kappa", kappa, "[1, inf)")
+    check_interval("epsilon", epsilon, "(0, 1)")

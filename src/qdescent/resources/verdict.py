@@ -1,0 +1,310 @@
+"""The ledger of one round: logical, physical and classical cost side by side, and the verdict that follows from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from qdescent._evidence import Evidence, Row
+from qdescent.resources import queries
+from qdescent.resources.classical import ClassicalCost, classical_cost
+from qdescent.resources.logical import Instance, SolveCost, solve_cost
+from qdescent.resources.physical import YEAR, Accelerator, PhysicalCost, SurfaceCode
+
+LOADERS = ("qrom", "qroam")
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Rows with evidence, and the verdict they add up to.
+
+    Args:
+        rows: named "ledger/logical/...", "ledger/physical/...", "ledger/classical/...", "ledger/verdict/...".
+        verdict: one plain sentence, computed from the rows.
+    """
+
+    rows: tuple[Row, ...]
+    verdict: str
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """The numbers by name, without the leading "ledger/"."""
+        numbers = {r.name.removeprefix("ledger/"): r.value for r in self.rows if isinstance(r.value, (int, float))}
+        return MappingProxyType(numbers)
+
+    def __str__(self) -> str:
+        cells = [(row.name.removeprefix("ledger/"), _shown(row.value), row.unit, str(row.evidence)) for row in self.rows]
+        cells = [cell for cell in cells if cell[0] != "verdict/text"]
+        widths = [max(len(cell[i]) for cell in cells) for i in range(3)]
+        lines = [
+            f"{name:<{widths[0]}}  {value:>{widths[1]}}  {unit:<{widths[2]}}  {evidence}" for name, value, unit, evidence in cells
+        ]
+        return "\n".join([*lines, "", self.verdict])
+
+
+def estimate(instance: Instance, architecture: SurfaceCode | None = None, accelerator: Accelerator | None = None) -> Ledger:
+    """Price one round (upload, T steps as linear solves, readout) and compare it with the classical round.
+
+        quantum time = solves x (Q queries + 2Q uploads) on the surface code + building the tables classically,
+        classical time = T x 6 FLOP x multiply-adds x batch at a sustained rate.
+
+    Both loaders are priced and the faster one counts; what is unknown is counted in favour of the quantum side, so that
+    "no advantage" is safe to say and "advantage" is to be read with the evidence column.
+
+    Args:
+        instance: the round.
+        architecture: None is `SurfaceCode()`.
+        accelerator: the classical machine; None is one A100.
+
+    Returns:
+        Ledger.
+
+    Raises:
+        ArgumentError: the architecture cannot hold one solve within its budget.
+
+    Cost:
+        Milliseconds after Qualtran's import, at any n.
+
+    References:
+        Hoefler, Haener, Troyer, arXiv:2307.00523 (what to compare); Liu et al., Nat. Commun. 15, 434 (2024).
+
+    Example:
+        >>> ledger = estimate(Instance(n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0, sparsity=100,
+        ...                            batch=512, forward_macs=10**6, shots=10**6))
+        >>> ledger.verdict.startswith("No advantage at this size")
+        True
+    """
+    architecture = architecture or SurfaceCode()
+    accelerator = accelerator or Accelerator()
+    runs = instance.solves if instance.readout == "unitary" else 1  # calls of one coherent run share its budget
+    solves = {loader: solve_cost(instance, loader) for loader in LOADERS}
+    machines = {loader: architecture.estimate(solves[loader].counts, runs) for loader in LOADERS}
+    classical = classical_cost(instance, accelerator)
+
+    rows = _input_rows(instance) + _query_rows(instance)
+    for loader in LOADERS:
+        rows += _logical_rows(loader, solves[loader])
+    for loader in LOADERS:
+        rows += _physical_rows(loader, machines[loader], _cross_check(architecture, solves[loader]), architecture)
+    rows += _classical_rows(classical, accelerator)
+    fastest = min(LOADERS, key=lambda loader: machines[loader].seconds)
+    return _judged(instance, fastest, solves[fastest], machines[fastest], classical, rows)
+
+
+def _judged(
+    instance: Instance, loader: str, solve: SolveCost, machine: PhysicalCost, classical: ClassicalCost, rows: list[Row]
+) -> Ledger:
+    single = machine.seconds
+    quantum = instance.solves * single + classical.table_seconds
+    ratio, single_ratio = quantum / classical.seconds, single / classical.seconds
+    gate = single / solve.counts.toffoli
+    factors = {
+        "readout (solves a round)": float(instance.solves),
+        "the condition number (queries a solve)": float(instance.queries),
+        "loading the tables (Toffoli gates a query and its uploads)": solve.counts.toffoli / instance.queries,
+    }
+    dominant = max(factors, key=lambda name: factors[name])
+
+    times = (
+        f"the quantum round takes {_time(quantum)} on {machine.qubits:.3g} physical qubits, the classical round "
+        f"{_time(classical.seconds)}"
+    )
+    reads = f"readout multiplies every solve by {instance.solves:.3g}"
+    if ratio < 1:
+        head, what_if = f"Advantage under the stated assumptions: {times}, {1 / ratio:.3g} times as long; {reads}.", ""
+    else:
+        head = f"No advantage at this size: {times}; {reads}."
+        if classical.table_seconds >= classical.seconds:
+            what_if = (
+                f" Building the tables by Hessian-vector products alone takes {_time(classical.table_seconds)}, "
+                "as long as the classical round or longer, so no faster quantum machine would change this."
+            )
+        elif single_ratio < 1:
+            what_if = f" With a free readout one solve takes {_time(single)} and would win: the readout decides."
+        else:
+            what_if = f" Were readout free, one solve would still take {_time(single)}, {single_ratio:.3g} times as long."
+    text = f"{head}{what_if} The largest factor is {dominant}, {factors[dominant]:.3g}."
+    build = "solves x seconds of a solve + table building"
+    rows = [
+        *rows,
+        _modelled("verdict/loader", loader, "", "the loader with the shorter solve"),
+        _modelled("verdict/quantum_time", quantum, "s", build),
+        _modelled("verdict/classical_time", classical.seconds, "s", "ledger/classical/time"),
+        _modelled("verdict/ratio", ratio, "1", "quantum time / classical time; below 1 the quantum round wins"),
+        _modelled("verdict/free_readout_time", single, "s", "one solve, tables free"),
+        _modelled("verdict/free_readout_ratio", single_ratio, "1", "one solve / classical round"),
+        _modelled("verdict/toffoli_time", gate, "s", "time of a solve / its Toffoli gates"),
+        _modelled("verdict/dominant_factor", dominant, "", "largest of solves, queries, Toffoli gates a query"),
+        _modelled("verdict/speed_up_needed", max(1.0, ratio), "1", "by how much the quantum round must get cheaper"),
+        _modelled("verdict/text", text, "", "computed from the rows above"),
+    ]
+    return Ledger(tuple(rows), text)
+
+
+def _input_rows(instance: Instance) -> list[Row]:
+    success = instance.success_probability
+    return [
+        Row("ledger/logical/n", instance.n, "weights", Evidence.EXACT, "kept weights of the mask"),
+        _assumed("logical/order", instance.order, "1", "argument `order`"),
+        _assumed("logical/steps", instance.steps, "steps", "argument `steps`"),
+        _assumed("logical/padding", instance.padding, "steps", "argument `padding`"),
+        Row("ledger/logical/kappa", instance.kappa, "1", instance.kappa_evidence, instance.kappa_source),
+        _assumed("logical/alpha_over_norm", instance.alpha_over_norm, "1", "argument `alpha_over_norm`"),
+        Row("ledger/logical/sparsity", instance.sparsity, "1", instance.sparsity_evidence, instance.sparsity_source),
+        _modelled("logical/table_entries", instance.entries, "entries", "n s of F_1; F_2 and higher counted as no larger")
+        if instance.table_entries is None
+        else _assumed("logical/table_entries", instance.entries, "entries", "argument `table_entries`"),
+        _assumed("logical/epsilon", instance.epsilon, "1", "argument `epsilon`, l2 error of one solve"),
+        _assumed("logical/success_probability", 1.0, "1", "unknown: counted as 1, in favour of the quantum side")
+        if success is None
+        else Row("ledger/logical/success_probability", success, "1", instance.success_evidence, instance.success_source),
+        _modelled("logical/value_bits", instance.value_bits, "bits", "rotation errors of all queries below epsilon")
+        if instance.angle_bits is None
+        else _assumed("logical/value_bits", instance.value_bits, "bits", "argument `angle_bits`"),
+        _modelled(
+            "logical/log2_lifted_dimension", math.log2(instance.lifted_dimension), "bits", "sum_j (n+1)^j, homogenised Carleman"
+        ),
+        _modelled("logical/log2_history_dimension", math.log2(instance.history_dimension), "bits", "(T+p+1) sum_j (n+1)^j"),
+    ]
+
+
+def _query_rows(instance: Instance) -> list[Row]:
+    kappa, epsilon = instance.solver_kappa, instance.epsilon
+    per_solve = "queries a solve"
+    rows = [
+        Row("ledger/logical/queries", instance.queries, per_solve, Evidence.BOUNDED, "the chosen default, Dalzell 2024"),
+        Row(
+            "ledger/logical/queries_dalzell",
+            queries.dalzell_queries(kappa, epsilon),
+            per_solve,
+            Evidence.BOUNDED,
+            "arXiv:2406.12086, 56 kappa + 1.05 kappa ln(1/eps), norm unknown, o(kappa) left out",
+        ),
+        Row(
+            "ledger/logical/queries_norm_known",
+            queries.kernel_reflection_queries(kappa, epsilon),
+            per_solve,
+            Evidence.BOUNDED,
+            "arXiv:2406.12086, one kernel reflection, kappa ln(2 sqrt 2/eps)",
+        ),
+        Row(
+            "ledger/logical/queries_costa_proven",
+            queries.costa_queries(kappa, epsilon, queries.COSTA_PROVEN),
+            per_solve,
+            Evidence.BOUNDED,
+            "arXiv:2111.08152, proven constant 2305, with filter",
+        ),
+        _modelled(
+            "logical/queries_costa_measured",
+            queries.costa_queries(kappa, epsilon, queries.COSTA_MEASURED),
+            per_solve,
+            "arXiv:2111.08152, constant 1.84 measured on random matrices, with filter",
+        ),
+        _modelled("logical/shots", instance.shot_count, "shots", "for the magnitudes; as many again for the signs")
+        if instance.shots is None
+        else _assumed("logical/shots", instance.shots, "shots", "argument `shots`; as many again for the signs"),
+        _modelled("logical/solves", instance.solves, "solves a round", _solves_source(instance)),
+    ]
+    if kappa >= math.sqrt(12) and epsilon <= 0.24:  # the theorem's range
+        rows.append(
+            Row(
+                "ledger/logical/queries_jennings",
+                queries.jennings_queries(kappa, epsilon),
+                per_solve,
+                Evidence.BOUNDED,
+                "arXiv:2305.11352, Theorem 1",
+            )
+        )
+    return rows
+
+
+def _solves_source(instance: Instance) -> str:
+    if instance.readout == "unitary":
+        return "n / (readout_error x success probability) calls, van Apeldoorn et al., arXiv:2207.08800"
+    return "2 x shots / success probability"
+
+
+def _logical_rows(loader: str, solve: SolveCost) -> list[Row]:
+    at = f"logical/{loader}"
+    counted = "And gates in Qualtran's call graph of the loader"
+    return [
+        _modelled(f"{at}/block", solve.block, "lines", "lines fetched at once; the power of two with fewest Toffoli gates"),
+        _modelled(f"{at}/query_toffoli", solve.query_toffoli, "Toffoli", f"2N table reads, {counted}, and rotations"),
+        _modelled(f"{at}/upload_toffoli", solve.upload_toffoli, "Toffoli", f"n values once, {counted}; 2 uploads a query"),
+        _modelled(f"{at}/system_qubits", solve.system_qubits, "logical qubits", "N words, word length, clock"),
+        _modelled(f"{at}/ancilla_qubits", solve.ancilla_qubits, "logical qubits", "encoding, loader, phase gradient"),
+        _modelled(f"{at}/qubits", solve.counts.qubits, "logical qubits", "system + ancillas"),
+        _modelled(f"{at}/toffoli", solve.counts.toffoli, "Toffoli a solve", "Q x (query + 2 uploads)"),
+        _modelled(f"{at}/rotations", solve.counts.rotations, "rotations a solve", "one phase a query"),
+    ]
+
+
+def _physical_rows(loader: str, cost: PhysicalCost, second: PhysicalCost | None, machine: SurfaceCode) -> list[Row]:
+    at = f"physical/{loader}"
+    source = (
+        f"Azure estimator (qdk), arXiv:2211.07629, error rate {machine.error_rate:g}, cycle {machine.cycle_time_ns:g} ns, "
+        f"budget {machine.budget:g}, {cost.segments} segments"
+    )
+    rows = [
+        _modelled(f"{at}/qubits", cost.qubits, "physical qubits", source),
+        _modelled(f"{at}/code_distance", cost.code_distance, "1", source),
+        _modelled(f"{at}/factories", cost.factories, "1", source),
+        _modelled(f"{at}/solve_time", cost.seconds, "s", f"{source}; depth x cycle, recomputed"),
+    ]
+    check = "qualtran.surface_code, one CCZ factory of searched distances, arXiv:1812.01238"
+    if second is None:
+        rows.append(_modelled(f"{at}/cross_check", "below the error floor of a two-level factory", "", check))
+    else:
+        rows += [
+            _modelled(f"{at}/cross_check_qubits", second.qubits, "physical qubits", check),
+            _modelled(f"{at}/cross_check_code_distance", second.code_distance, "1", check),
+            _modelled(f"{at}/cross_check_solve_time", second.seconds, "s", check),
+        ]
+    return rows
+
+
+def _cross_check(machine: SurfaceCode, solve: SolveCost) -> PhysicalCost | None:
+    try:
+        return machine.cross_check(solve.counts)
+    except ValueError:  # two levels of distillation cannot reach this budget: the row says so
+        return None
+
+
+def _classical_rows(cost: ClassicalCost, machine: Accelerator) -> list[Row]:
+    formula = "T x 6 FLOP x multiply-adds of one sample x batch"
+    at_rate = f"{machine.name}: {machine.flops:.3g} FLOP/s x {machine.efficiency:g}, {machine.bandwidth:.3g} B/s"
+    return [
+        _modelled("classical/dense_flops", cost.dense_flops, "FLOP", f"{formula}, pruned weights computed too"),
+        _modelled("classical/kept_flops", cost.kept_flops, "FLOP", f"{formula}, kept weights only"),
+        _modelled("classical/weight_bytes", cost.weight_bytes, "B", "24 bytes a weight and step; no activations"),
+        _assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", f"NVIDIA A100 data sheet; {at_rate}")
+        if machine == Accelerator()
+        else _assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", at_rate),
+        _modelled("classical/time", cost.seconds, "s", f"longer of dense FLOPs and bytes on {at_rate}"),
+        _modelled("classical/table_time", cost.table_seconds, "s", "s Hessian-vector products of two gradients each"),
+        _modelled("classical/upload_bytes", cost.upload_bytes, "B", "table lines and n fp32 values"),
+        _modelled("classical/readout_bits", cost.readout_bits, "bit", "solves x index bits"),
+    ]
+
+
+def _modelled(name: str, value: float | str, unit: str, source: str) -> Row:
+    return Row(f"ledger/{name}", value, unit, Evidence.MODELLED, source)
+
+
+def _assumed(name: str, value: float, unit: str, source: str) -> Row:
+    return Row(f"ledger/{name}", value, unit, Evidence.ASSUMED, source)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) < 10**6:
+        return str(value)
+    return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
+
+
+def _time(seconds: float) -> str:
+    for unit, length in (("years", YEAR), ("days", 86400.0), ("hours", 3600.0), ("s", 1.0), ("ms", 1e-3)):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"

@@ -1,0 +1,75 @@
+"""Classical solvers: the truth that quantum ones are held against."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sparse
+import scipy.sparse.linalg as sparse_linalg
+import torch
+
+from qdescent._checks import check_integer, check_interval
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.solvers.solve import Solution, Status
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Sparse LU (SuperLU through SciPy), in float64.
+
+    Example:
+        >>> import torch
+        >>> system = LinearSystem(2 * torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+        >>> Direct().solve(system).value.tolist()
+        [0.5, 0.5]
+    """
+
+    def solve(self, system: LinearSystem) -> Solution:
+        """Factorise and solve; a matrix that is singular to rounding ends with `Status.SINGULAR`."""
+        matrix = _scipy_matrix(system)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", sparse_linalg.MatrixRankWarning)
+            value = sparse_linalg.spsolve(matrix.tocsc(), system.rhs.double().numpy())
+        return _solution(system, value, 1e-8, Status.SINGULAR)
+
+
+@dataclass(frozen=True)
+class GMRES:
+    """Restarted GMRES (SciPy), matrix by vector only.
+
+    Args:
+        tolerance: on ||M Z - B|| / ||B||.
+        restart: Krylov vectors kept; 50 is a usual compromise of memory and convergence.
+        limit: restarts at most.
+    """
+
+    tolerance: float = 1e-10
+    restart: int = 50
+    limit: int = 200
+
+    def __post_init__(self) -> None:
+        check_interval("tolerance", self.tolerance, "(0, 1)")
+        check_integer("restart", self.restart, 1)
+        check_integer("limit", self.limit, 1)
+
+    def solve(self, system: LinearSystem) -> Solution:
+        """Iterate until the residual is below the tolerance, or end with `Status.NOT_CONVERGED`."""
+        rhs = system.rhs.double().numpy()
+        value, _ = sparse_linalg.gmres(
+            _scipy_matrix(system), rhs, rtol=self.tolerance, atol=0.0, restart=self.restart, maxiter=self.limit
+        )
+        return _solution(system, value, 2 * self.tolerance, Status.NOT_CONVERGED)
+
+
+def _scipy_matrix(system: LinearSystem) -> sparse.csr_array:
+    rows, columns, values = (part.cpu().numpy() for part in system.entries())
+    return sparse.csr_array((values.astype(np.float64), (rows, columns)), shape=(system.size, system.size))
+
+
+def _solution(system: LinearSystem, value: np.ndarray, bound: float, failure: Status) -> Solution:
+    z = torch.from_numpy(np.nan_to_num(value, nan=np.inf, posinf=np.inf, neginf=-np.inf)).to(system.rhs)
+    residual = system.residual(z) if bool(torch.isfinite(z).all()) else float("inf")
+    status = Status.SOLVED if residual <= bound else failure
+    return Solution(value=z, answer=system.extract(z), residual=residual, bound=bound, status=status)

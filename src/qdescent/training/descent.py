@@ -1,0 +1,138 @@
+"""Classical training: the dense network before pruning, and plain masked gradient descent, the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._random import named_generator
+from qdescent.learning.datasets import ImageData
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+
+
+def descend(task: Task, space: ParameterSpace, theta: Tensor, learning_rate: float) -> Iterator[tuple[float, Tensor]]:
+    """Plain gradient descent theta <- theta - eta grad L(theta): (loss before the step, theta after it), endless.
+
+    Raises:
+        ArgumentError: the loss is no longer finite: the learning rate is too large.
+    """
+    check_interval("learning_rate", learning_rate, "(0, inf)")
+    while True:
+        loss, gradient = task.loss_and_gradient(space, theta)
+        if not bool(torch.isfinite(loss)):
+            raise argument_error("learning_rate", "keep the loss finite (try a tenth of it)", learning_rate)
+        theta = theta - learning_rate * gradient
+        yield float(loss), theta
+
+
+def accuracy(task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor) -> float:
+    """The share of `images` that the network at theta labels correctly, in [0, 1]."""
+    return float((task.outputs_at(space, theta, images).argmax(1) == labels).double().mean())
+
+
+@dataclass(frozen=True)
+class DenseState:
+    """A dense training between two epochs: enough to go on to the same numbers.
+
+    Args:
+        epoch: epochs done.
+        tensors: weights and Adam's moments, by name.
+        loss: mean loss of each epoch done.
+        test_accuracy: after each epoch done, in [0, 1].
+    """
+
+    epoch: int
+    tensors: Mapping[str, Tensor]
+    loss: tuple[float, ...] = ()
+    test_accuracy: tuple[float, ...] = ()
+
+
+def train_dense(
+    network: nn.Module,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    data: ImageData,
+    epochs: int,
+    batch: int = 64,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+    state: DenseState | None = None,
+    on_epoch: Callable[[DenseState], None] | None = None,
+    on_batch: Callable[[], None] | None = None,
+) -> DenseState:
+    """Train all weights by Adam with a cosine-decayed rate; the network is changed in place and left in evaluation mode.
+
+    Args:
+        network: the module to train.
+        loss: (outputs, targets) -> scalar.
+        data: training and test images.
+        epochs: passes over the training images.
+        batch: samples a step; 64 is usual for a set of this size.
+        learning_rate: at the start; twice Adam's usual 1e-3, which the cosine decay permits.
+        seed: of the order of samples; each epoch draws from its own generator, so that a resumed run sees the same order.
+        state: where to go on.
+        on_epoch: called after each epoch, e.g. to save the state.
+        on_batch: called after each step, e.g. to move a progress bar.
+
+    Returns:
+        DenseState after the last epoch.
+
+    Raises:
+        ArgumentError: the loss became NaN or infinite.
+    """
+    check_integer("epochs", epochs, 1)
+    check_integer("batch", batch, 1)
+    check_interval("learning_rate", learning_rate, "(0, inf)")
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    done = _restore(network, optimizer, state)
+    per_epoch = -(-len(data.train_images) // batch)
+    for epoch in range(done.epoch, epochs):
+        network.train()
+        order = torch.randperm(len(data.train_images), generator=named_generator(seed, "dense order", epoch))
+        total = 0.0
+        for step, places in enumerate(order.split(batch)):
+            progress = torch.tensor((epoch * per_epoch + step) / (epochs * per_epoch))
+            optimizer.param_groups[0]["lr"] = learning_rate * float(0.5 * (1 + torch.cos(torch.pi * progress)))
+            optimizer.zero_grad()
+            value = loss(network(data.train_images[places]), data.train_labels[places])
+            if not bool(torch.isfinite(value)):
+                raise argument_error("dense_learning_rate", "keep the loss finite (try a tenth of it)", learning_rate)
+            value.backward()
+            optimizer.step()
+            total += float(value.detach()) * len(places)
+            if on_batch is not None:
+                on_batch()
+        network.eval()
+        with torch.no_grad():
+            correct = (network(data.test_images).argmax(1) == data.test_labels).double().mean()
+        done = DenseState(
+            epoch + 1,
+            _tensors(network, optimizer),
+            (*done.loss, total / len(order)),
+            (*done.test_accuracy, float(correct)),
+        )
+        if on_epoch is not None:
+            on_epoch(done)
+    network.eval()
+    return done
+
+
+def _tensors(network: nn.Module, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
+    kept = {f"weight/{name}": weight.detach().clone() for name, weight in network.named_parameters()}
+    for name, weight in network.named_parameters():
+        kept.update({f"{key}/{name}": value.clone() for key, value in optimizer.state[weight].items()})
+    return kept
+
+
+def _restore(network: nn.Module, optimizer: torch.optim.Adam, state: DenseState | None) -> DenseState:
+    if state is None:
+        return DenseState(0, {})
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            weight.copy_(state.tensors[f"weight/{name}"])
+            optimizer.state[weight] = {key: state.tensors[f"{key}/{name}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")}
+    return state

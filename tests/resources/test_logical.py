@@ -1,0 +1,129 @@
+"""Logical counts: Qualtran's call graph against the closed formula, and a solve re-added by hand."""
+
+import dataclasses
+
+import pytest
+
+from qdescent._checks import ArgumentError
+from qdescent._evidence import Evidence
+from qdescent.resources.logical import (
+    Instance,
+    LogicalCounts,
+    best_block,
+    counted_loader_toffoli,
+    loader_toffoli,
+    solve_cost,
+)
+
+
+def instance(**changes) -> Instance:
+    plain = Instance(
+        n=10**7,
+        parameters=10**8,
+        order=2,
+        steps=100,
+        padding=0,
+        kappa=300.0,
+        sparsity=10,
+        batch=512,
+        forward_macs=10**9,
+        epsilon=1e-2,
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+@pytest.mark.parametrize("entries", [1000, 12345, 10**8, 10**13])
+@pytest.mark.parametrize("block", [1, 2, 16, 256])
+def test_declared_loader_is_the_counted_loader(entries, block):
+    assert counted_loader_toffoli(entries, 54, block) == loader_toffoli(entries, 54, block)
+
+
+def test_a_loader_that_forgets_the_swap_network_is_rejected():
+    entries, width, block = 10**6, 30, 64
+    assert -(-entries // block) - 1 != counted_loader_toffoli(entries, width, block)
+
+
+@pytest.mark.parametrize(("entries", "width"), [(1000, 8), (10**8, 54), (7, 100), (2, 1)])
+def test_best_block_beats_its_neighbours(entries, width):
+    block = best_block(entries, width)
+    assert block & (block - 1) == 0
+    assert block <= entries
+    for other in (block // 2, 2 * block):
+        if 1 <= other <= entries // 2:
+            assert loader_toffoli(entries, width, block) <= loader_toffoli(entries, width, other)
+
+
+def test_dimensions():
+    small = instance(n=2, parameters=5, sparsity=1, order=3, steps=4, padding=2)
+    assert small.lifted_dimension == 3 + 9 + 27
+    assert small.history_dimension == 7 * 39
+
+
+def test_a_solve_added_by_hand():
+    """n = 3, s = 2, N = 2, T = 4, b = 8: every register and gate written out."""
+    small = instance(n=3, parameters=5, sparsity=2, order=2, steps=4, padding=0, kappa=4.0, angle_bits=8)
+    cost = solve_cost(small, "qrom")
+    Q = small.queries
+    assert Q == 609  # ceil(56 * 10 + 1.05 * 10 ln 100) = ceil(608.35)
+    assert cost.system_qubits == 2 * 2 + 2 + 3  # two words over {w, u1, u2, u3}, their number, five times
+    assert cost.ancilla_qubits == (2 * (1 + 1) + 1 + 2) + (2 + 1 + 8) + 3 + 8
+    assert cost.query_toffoli == 2 * 2 * (6 - 1) + 2 * (8 - 2 + 2) + 3 + 2 * (7 - 1)
+    assert cost.upload_toffoli == (3 - 1) + 2 * (8 - 2)
+    assert cost.counts.toffoli == Q * cost.query_toffoli + 2 * Q * cost.upload_toffoli
+    assert cost.counts.toffoli != Q * (cost.query_toffoli + cost.upload_toffoli)  # one upload a query is not enough
+    assert cost.counts.rotations == Q
+
+
+def test_order_multiplies_the_table_reads():
+    first, second = (solve_cost(instance(order=order, angle_bits=26), "qrom").query_toffoli for order in (1, 4))
+    assert second / first == pytest.approx(4, rel=1e-5)
+
+
+def test_queries_of_the_project_row():
+    """facts.md section 6: n = 1e7, s = 10, N = 2, T = 100, kappa 300, alpha/||M|| = 2.5: 4.6e4 queries (at eps = 1e-2)."""
+    row = instance()
+    assert row.entries == 10**8
+    assert row.queries == 45627
+    assert f"{row.queries:.1e}" == "4.6e+04"
+    assert f"{instance(alpha_over_norm=1.0).queries:.1e}" != "4.6e+04"
+
+
+def test_readout_of_the_project_row():
+    """facts.md section 4: k = 7.45e5 at 1e-2: 1.9e9 shots or 7.5e7 calls."""
+    pruned = instance(n=745_000)
+    assert f"{pruned.shot_count:.1e}" == "1.9e+09"
+    assert pruned.solves == 2 * pruned.shot_count
+    assert f"{instance(n=745_000, readout='unitary').solves:.1e}" in {"7.4e+07", "7.5e+07"}  # 7.45e7
+
+
+def test_success_probability_divides():
+    assert instance(shots=100, success_probability=0.25).solves == 800
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n": 0}, "Argument `n` must be an integer of at least 1, but is 0."),
+        ({"parameters": 10}, r"Argument `n` must be at most `parameters` \(10\), but is 10000000."),
+        ({"sparsity": 10**8}, r"Argument `sparsity` must be at most `n` \(10000000\)"),
+        ({"order": 1.5}, "Argument `order` must be an integer of at least 1, but is 1.5."),
+        ({"kappa": 0.9}, r"Argument `kappa` must be in \[1, inf\), but is 0.9."),
+        ({"kappa": float("nan")}, "Argument `kappa` must be in"),
+        ({"shots": 0}, "Argument `shots` must be an integer of at least 1, but is 0."),
+        ({"success_probability": 0.0}, r"Argument `success_probability` must be in \(0, 1\], but is 0.0."),
+        ({"readout": "free"}, "Argument `readout` must be one of 'sampling', 'unitary', but is free."),
+        ({"kappa_evidence": "sure"}, "Argument `kappa_evidence` must be one of exact"),
+        ({"batch": None}, "Argument `batch` must be an integer of at least 1, but is None."),
+    ],
+)
+def test_bad_instance(changes, message):
+    with pytest.raises(ArgumentError, match=message):
+        instance(**changes)
+
+
+def test_bad_loader_and_counts():
+    with pytest.raises(ArgumentError, match=r"Argument `loader` must be one of 'qrom', 'qroam', but is qram\."):
+        solve_cost(instance(), "qram")
+    with pytest.raises(ArgumentError, match=r"Argument `toffoli` must be an integer of at least 0, but is -1\."):
+        LogicalCounts(1, toffoli=-1)
+    assert instance(kappa_evidence=Evidence.MEASURED).kappa_evidence == "measured"

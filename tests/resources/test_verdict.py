@@ -1,0 +1,128 @@
+"""The ledger: classical closed forms, both verdicts on synthetic instances, and rows that can be trusted and printed."""
+
+import dataclasses
+
+import pytest
+
+from qdescent._evidence import Evidence
+from qdescent.resources.classical import classical_cost
+from qdescent.resources.logical import Instance, solve_cost
+from qdescent.resources.physical import Accelerator, SurfaceCode
+from qdescent.resources.verdict import estimate
+
+NETWORK = Instance(
+    n=745_000,
+    parameters=7_450_000,
+    order=2,
+    steps=20,
+    padding=0,
+    kappa=50.0,
+    kappa_evidence=Evidence.BOUNDED,
+    kappa_source="(1 + ||A||) sum ||A^k||",
+    sparsity=4,
+    batch=512,
+    forward_macs=10**9,
+)
+
+
+@pytest.fixture(scope="module")
+def ledger():
+    return estimate(NETWORK)
+
+
+def test_classical_closed_form():
+    cost = classical_cost(NETWORK)
+    assert cost.dense_flops == 20 * 6 * 512 * 10**9
+    assert cost.kept_flops == pytest.approx(cost.dense_flops / 10)
+    assert cost.seconds == pytest.approx(cost.dense_flops / 7.8e12)
+    assert cost.table_seconds == pytest.approx(cost.seconds * 2 * 4 / 20)
+    masked = classical_cost(dataclasses.replace(NETWORK, masked_macs=3 * 10**8))
+    assert masked.kept_flops == pytest.approx(0.3 * masked.dense_flops)
+
+
+def test_classical_round_can_be_bound_by_memory():
+    slow_memory = Accelerator(name="slow memory", bandwidth=1e6)
+    assert classical_cost(NETWORK, slow_memory).seconds == pytest.approx(20 * 24 * 7_450_000 / 1e6)
+
+
+def test_rows_are_grouped_and_have_evidence(ledger):
+    groups = {tuple(row.name.split("/")[:2]) for row in ledger.rows}
+    assert groups == {("ledger", word) for word in ("logical", "physical", "classical", "verdict")}
+    assert len({row.name for row in ledger.rows}) == len(ledger.rows)
+    assert all(row.evidence in Evidence and row.source for row in ledger.rows)
+    kappa = next(row for row in ledger.rows if row.name == "ledger/logical/kappa")
+    assert (kappa.evidence, kappa.source) == (Evidence.BOUNDED, "(1 + ||A||) sum ||A^k||")
+
+
+def test_quantum_time_is_the_product_of_its_factors(ledger):
+    at = ledger.values
+    solve = min(at["physical/qrom/solve_time"], at["physical/qroam/solve_time"])
+    assert at["verdict/quantum_time"] == pytest.approx(at["logical/solves"] * solve + at["classical/table_time"])
+    assert at["verdict/ratio"] == pytest.approx(at["verdict/quantum_time"] / at["classical/time"])
+    declared = at["logical/queries"] * (at["logical/qrom/query_toffoli"] + 2 * at["logical/qrom/upload_toffoli"])
+    assert at["logical/qrom/toffoli"] == declared
+
+
+def test_no_advantage(ledger):
+    assert ledger.verdict.startswith("No advantage at this size: the quantum round takes")
+    assert ledger.values["verdict/ratio"] > 1
+    assert f"readout multiplies every solve by {ledger.values['logical/solves']:.3g}" in ledger.verdict
+
+
+def test_advantage_when_the_numbers_say_so():
+    easy = dataclasses.replace(NETWORK, n=100, sparsity=1, shots=10, forward_macs=10**18)
+    ledger = estimate(easy)
+    assert ledger.verdict.startswith("Advantage under the stated assumptions")
+    assert ledger.values["verdict/ratio"] < 1
+    assert ledger.values["verdict/speed_up_needed"] == 1
+
+
+def test_readout_decides():
+    """One solve beats the classical round, all the solves of the readout do not."""
+    between = dataclasses.replace(NETWORK, n=1000, sparsity=1, shots=10**9, forward_macs=10**13)
+    ledger = estimate(between)
+    assert ledger.values["verdict/free_readout_ratio"] < 1 < ledger.values["verdict/ratio"]
+    assert "would win: the readout decides" in ledger.verdict
+
+
+def test_tables_decide():
+    dense = dataclasses.replace(NETWORK, sparsity=1000)
+    assert "no faster quantum machine would change this" in estimate(dense).verdict
+
+
+def test_the_dominant_factor_follows_the_numbers():
+    loading = dataclasses.replace(NETWORK, shots=1)
+    assert "loading the tables" in estimate(loading).verdict
+    conditioned = dataclasses.replace(NETWORK, n=10, sparsity=1, shots=1, kappa=1e6)
+    assert "the condition number" in estimate(conditioned).verdict
+
+
+def test_unitary_readout_shares_one_budget():
+    coherent = estimate(dataclasses.replace(NETWORK, readout="unitary"))
+    sampled = estimate(NETWORK)
+    assert coherent.values["logical/solves"] == 74_500_000
+    assert coherent.values["physical/qrom/code_distance"] > sampled.values["physical/qrom/code_distance"]
+
+
+def test_defaults_are_the_named_machines():
+    assert estimate(NETWORK, SurfaceCode(), Accelerator()).rows == estimate(NETWORK).rows
+
+
+def test_prints_a_plain_table(ledger):
+    lines = str(ledger).splitlines()
+    assert lines[-1] == ledger.verdict
+    assert len(lines) == len(ledger.rows) - 1 + 2
+    assert max(map(len, lines[:-2])) <= 120
+
+
+def test_survives_json(ledger):
+    assert all(type(row).from_json(row.to_json()) == row for row in ledger.rows)
+
+
+@pytest.mark.parametrize("n", [10**4, 10**7, 10**12])
+def test_any_size(n):
+    large = dataclasses.replace(NETWORK, n=n, parameters=10 * n, forward_macs=100 * n, sparsity=10, steps=100)
+    ledger = estimate(large)
+    at = ledger.values
+    assert at["physical/qrom/solve_time"] > at["physical/qroam/solve_time"] > 0
+    assert at["logical/qrom/toffoli"] == solve_cost(large, "qrom").counts.toffoli

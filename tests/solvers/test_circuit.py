@@ -1,0 +1,122 @@
+"""The circuit: equal to the direct solve within its bound, to the matrix polynomial beyond it, and counted as it ran."""
+
+import math
+
+import pytest
+import torch
+
+from qdescent._checks import ArgumentError
+from qdescent._evidence import Row
+from qdescent.linalg.chebyshev import minimax_inverse
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.solvers.circuit import build_circuit, run_circuit
+from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.solve import Status
+
+F64 = torch.float64
+STEPS = 4
+
+
+def history(padding, n=10, seed=0):
+    """I - shift (x) A of a contraction with a small nilpotent coupling u <- z_2, two blocks, as the homogenised map has it."""
+    generator = torch.Generator().manual_seed(seed)
+    coupling = 0.05 * torch.randn(n, n, generator=generator, dtype=F64)
+    A = 0.9 * torch.eye(n, dtype=F64)
+    A[:2, :2] += coupling[:2, :2]
+    A[:2, 2:6] = coupling[:2, 2:6]
+    A[2:6, 2:6] += coupling[2:6, 2:6]
+    A[2:6, 6:] = coupling[2:6, 6:]
+    blocks = STEPS + padding + 1
+    matrix = torch.eye(n * blocks, dtype=F64)
+    rhs = torch.zeros(n * blocks, dtype=F64)
+    rhs[:n] = torch.randn(n, generator=generator, dtype=F64)
+    for t in range(blocks - 1):
+        matrix[(t + 1) * n : (t + 2) * n, t * n : (t + 1) * n] = -(A if t < STEPS else torch.eye(n, dtype=F64))
+        rhs[(t + 1) * n : (t + 1) * n + 2] = 0.05 if t < STEPS else 0
+    answer = torch.stack([t * n + torch.arange(2) for t in range(STEPS, blocks)])
+    return LinearSystem(matrix.to_sparse_coo(), rhs, answer)
+
+
+@pytest.mark.parametrize("padding", [0, 3, 4])
+def test_history_system_is_solved_by_its_circuit(padding):
+    system = history(padding)
+    direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
+    found = QSVT(epsilon=1e-4, circuit=True).solve(system)
+    assert found.status is Status.SOLVED
+    assert (found.value - direct).norm() / direct.norm() <= found.bound <= 1e-4
+    u_T = system.extract(direct)
+    assert (found.answer - u_T).norm() / u_T.norm() < 1e-3
+
+    values = found.values
+    assert values["queries"] == values["degree"]
+    assert values["forward_queries"] == values["degree"] // 2
+    assert values["adjoint_queries"] == (values["degree"] + 1) // 2
+    assert values["qubits"] < values["logical_qubits"]
+    assert values["alpha_over_norm"] < 1.5
+    copies = direct[system.answer_index]
+    assert values["answer_probability"] == pytest.approx(float(copies.norm() / direct.norm()) ** 2, rel=1e-3)
+    assert all(isinstance(row, Row) for row in found.cost)
+
+
+SMALL = {
+    "toeplitz": torch.eye(8, dtype=F64) - (torch.diag(torch.ones(7), 1) + torch.diag(torch.ones(7), -1)).double() / 3,
+    "non-normal": torch.eye(6, dtype=F64) + torch.diag(torch.full((5,), 1.2, dtype=F64), 1),
+    "indefinite": torch.diag(torch.tensor([1.0, -0.4, 0.7, -1.0], dtype=F64)).roll(1, 0),
+    "dense": torch.randn(5, 5, generator=torch.Generator().manual_seed(3), dtype=F64),
+    "scalar": torch.tensor([[-3.0]], dtype=F64),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_circuit_is_the_matrix_polynomial(name):
+    matrix = SMALL[name]
+    system = LinearSystem(matrix, matrix @ torch.arange(1, len(matrix) + 1, dtype=F64))
+    polynomial = QSVT(1e-3).solve(system)
+    circuit = QSVT(1e-3, circuit=True, angle_bits=40).solve(system)
+    assert circuit.values["degree"] == polynomial.values["degree"]
+    assert (circuit.value - polynomial.value).norm() / polynomial.value.norm() < 1e-6
+    assert (circuit.value - torch.arange(1, len(matrix) + 1)).norm() / circuit.value.norm() < 1e-3
+
+
+def test_norm_and_probability_agree():
+    """||Z|| from the success probability and known constants alone."""
+    system = history(3)
+    polynomial = minimax_inverse(20.0, 1e-4)
+    circuit = build_circuit(system, polynomial, angle_bits=26)
+    run = run_circuit(system, circuit, 1e-4)
+    direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
+    norm = math.sqrt(run.success_probability) * float(system.rhs.norm()) / (circuit.scale * circuit.encoding.alpha)
+    assert norm == pytest.approx(float(direct.norm()), rel=1e-4)
+    assert norm == pytest.approx(float(run.value.norm()), rel=1e-12)
+    assert run.t_gates == math.ceil(4 * run.gates.and_bloq + run.gates.t + run.t_per_rotation * run.gates.rotation)
+    per_query = (run.gates.and_bloq - 100) / polynomial.degree
+    colours, size = circuit.encoding.tables.permutations.forward.shape
+    # four look-ups over colours x size values, n - 2 ANDs each at most, two colour preparations, and the projector marks
+    assert per_query < 4 * (colours * size - 2) + 2 * 4 * colours + 2 * circuit.encoding.ancilla_bitsize
+
+
+def test_fewer_bits_are_worse_and_the_bound_says_so():
+    system = LinearSystem(SMALL["toeplitz"], torch.ones(8, dtype=F64))
+    direct = torch.linalg.solve(system.matrix, system.rhs)
+    errors = []
+    for bits in (10, 14, 18):
+        found = QSVT(epsilon=0.4, circuit=True, kappa=8.0, angle_bits=bits).solve(system)
+        fine = QSVT(epsilon=0.4, kappa=8.0).solve(system)
+        errors.append(float((found.value - fine.value).norm() / direct.norm()))
+        assert (found.value - direct).norm() / direct.norm() <= found.bound
+    assert errors[0] > 3 * errors[1] > 9 * errors[2]
+    with pytest.raises(ArgumentError, match=r"Argument `angle_bits` must be large enough for epsilon = 0\.0001 at kappa"):
+        QSVT(epsilon=1e-4, circuit=True, angle_bits=10).solve(system)
+
+
+def test_kappa_too_small_is_an_outcome_of_the_circuit():
+    system = history(3)
+    found = QSVT(1e-4, circuit=True, kappa=5.0).solve(system)
+    assert found.status is Status.INACCURATE
+    assert "larger kappa" in found.status
+
+
+def test_complex_right_hand_side_is_refused():
+    system = LinearSystem(torch.eye(2, dtype=F64), torch.ones(2, dtype=torch.complex128))
+    with pytest.raises(ArgumentError, match="Argument `rhs` must be real, but is complex"):
+        build_circuit(system, minimax_inverse(2.0, 1e-2), angle_bits=10)

@@ -1,0 +1,172 @@
+"""The floor plan, enforced: import-linter on the package and on copies with a planted fault, and what stays in its room."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "qdescent"
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """import-linter, with the repository's contracts, on the copy of the package in `folder`."""
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--config", str(ROOT / "pyproject.toml")]
+    return subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    shutil.copytree(PACKAGE, tmp_path / "qdescent", ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+    return tmp_path
+
+
+def test_floors_hold_in_a_clean_copy(copy):
+    result = lint_imports(copy)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("planted", "line", "sentence"),
+    [
+        ("linalg/planted.py", "import qdescent.solvers.solve", "qdescent.linalg is not allowed to import qdescent.solvers"),
+        ("linalg/planted.py", "def f():\n    import qdescent.report", "qdescent.linalg is not allowed to import qdescent.report"),
+        ("learning/planted.py", "from qdescent import carleman", "qdescent.learning is not allowed to import qdescent.carleman"),
+        ("solvers/planted.py", "import qdescent.resources", "qdescent.solvers is not allowed to import qdescent.resources"),
+        ("_random.py", "import qdescent.linalg", "qdescent._random is not allowed to import qdescent.linalg"),
+        ("utils.py", "", "qdescent.utils"),  # a room that the floor plan does not know
+        ("linalg/linear_system.py", "import qdescent.linalg.planted", "No cycles are allowed in qdescent.linalg"),  # and back
+    ],
+)
+def test_a_planted_fault_breaks_the_contracts(copy, planted, line, sentence):
+    (copy / "qdescent/linalg/planted.py").write_text("import qdescent.linalg.linear_system\n")
+    with (copy / "qdescent" / planted).open("a") as file:
+        file.write(f"\n{line}\n")
+    result = lint_imports(copy)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert sentence in " ".join(result.stdout.split())
+
+
+def test_the_public_names_are_no_way_around_the_floors(copy):
+    with (copy / "qdescent/__init__.py").open("a") as file:
+        file.write("\nfrom qdescent.solvers.solve import solve\n")
+    (copy / "qdescent/linalg/planted.py").write_text("from qdescent import solve\n")
+    result = lint_imports(copy)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "qdescent.linalg is not allowed to import qdescent.solvers" in " ".join(result.stdout.split())
+
+
+# What stays in its room, besides imports between rooms: each rule gives the names that a file may not hold, and where
+# it may. A place is a room ("learning/"), a file ("cli.py") or the start of a file's name.
+AUTOGRAD = ("learning/", "training/", "experiment/")
+HARDWARE = ("quantum/", "resources/", "solvers/", "report/", "experiment/", "cli.py")
+FILES = ("report/", "experiment/settings", "learning/datasets.py")
+JSON = (*FILES, "resources/physical.py")  # qdk's estimator takes and gives JSON texts
+PRINTS = ("cli.py",)
+# Imported where they are used: seconds, or not installed. solvers/circuit is the solvers' door to Qualtran; import-linter
+# sees imports inside functions too, so this is no way around the floors.
+HEAVY = ("qualtran", "cirq", "qdk", "plotly", "torchvision", "qdescent.solvers.circuit")
+
+
+def violations(place: str, source: str) -> list[str]:
+    """What a file at `place` (its path inside the package) holds and may not, as sentences."""
+    tree = ast.parse(source)
+    found = []
+    for node in ast.walk(tree):
+        for name in dotted_names(node):
+            if re.match(r"torch\.(nn|autograd|func)\b", name) and not place.startswith(AUTOGRAD):
+                found.append(f"{place}:{node.lineno} {name} belongs in {AUTOGRAD}")
+            if re.match(r"json(\.|$)", name) and is_import(node) and not place.startswith(JSON):
+                found.append(f"{place}:{node.lineno} {name} belongs in {JSON}")
+            if re.match(r"(time|datetime)(\.|$)", name) and is_import(node) and not place.startswith(FILES):
+                found.append(f"{place}:{node.lineno} {name} belongs in {FILES}")
+        for name in words(node):
+            if re.search(r"qubit|t_gate|t_count", name, re.IGNORECASE) and not place.startswith(HARDWARE):
+                found.append(f"{place}:{node.lineno} {name} belongs in {HARDWARE}")
+        if isinstance(node, ast.Call):
+            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if called in ("open", "read_text", "write_text", "read_bytes", "write_bytes") and not place.startswith(FILES):
+                found.append(f"{place}:{node.lineno} {called}() belongs in {FILES}")
+            if called == "print" and not place.startswith(PRINTS):
+                found.append(f"{place}:{node.lineno} print() belongs in {PRINTS}")
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for inner in ast.walk(node):
+                found += [
+                    f"{place}:{inner.lineno} {name} is imported inside a function"
+                    for name in (dotted_names(inner) if is_import(inner) else ())
+                    if not f"{name}.".startswith(tuple(f"{heavy}." for heavy in HEAVY))
+                ]
+    return found
+
+
+def is_import(node: ast.AST) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def dotted_names(node: ast.AST) -> Iterator[str]:
+    """`torch.nn` of `import torch.nn`, of `from torch import nn` and of `torch.nn.Linear`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        yield f"{node.value.id}.{node.attr}"
+
+
+def words(node: ast.AST) -> Iterator[str]:
+    """The identifiers that a node brings: names, attributes, arguments, keywords, functions, classes."""
+    for field in ("id", "attr", "arg", "name", "asname"):
+        if isinstance(value := getattr(node, field, None), str):
+            yield value
+
+
+def sources() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_each_file_keeps_to_its_room(path):
+    assert violations(path.relative_to(PACKAGE).as_posix(), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "source", "sentence"),
+    [
+        ("linalg/a.py", "from torch import Tensor, nn", "torch.nn belongs in"),
+        ("carleman/a.py", "import torch.func", "torch.func belongs in"),
+        ("solvers/a.py", "import torch\nx = torch.nn.Linear(1, 1)", "torch.nn belongs in"),
+        ("report/a.py", "import torch\nwith torch.autograd.no_grad(): pass", "torch.autograd belongs in"),
+        ("training/a.py", "import time", "time belongs in"),
+        ("cli.py", "from json import dumps", "json.dumps belongs in"),
+        ("experiment/stages.py", "import datetime", "datetime belongs in"),
+        ("carleman/a.py", "def f(qubits): return qubits", "qubits belongs in"),
+        ("training/a.py", "def f(cost): return cost.t_gates", "t_gates belongs in"),
+        ("learning/masks.py", "open('a')", "open() belongs in"),
+        ("resources/physical.py", "import json\nopen('a')", "open() belongs in"),
+        ("cli.py", "path.write_text('a')", "write_text() belongs in"),
+        ("report/a.py", "print(1)", "print() belongs in"),
+        ("learning/a.py", "def f():\n    from qdescent.linalg import lanczos", "imported inside a function"),
+        ("quantum/a.py", "class A:\n    def f(self):\n        import numpy", "numpy is imported inside a function"),
+    ],
+)
+def test_a_planted_word_is_found_in_the_wrong_room(place, source, sentence):
+    assert any(sentence in one for one in violations(place, source))
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ("learning/a.py", "from torch import nn\nimport torch.func"),
+        ("report/a.py", "import json, time\nopen('a')\nqubits = 3"),
+        ("solvers/circuit.py", "def f():\n    from qualtran.bloqs.basic_gates import TGate\n    return TGate"),
+        ("linalg/a.py", '"""No qubit here, and no json."""\ntime = 3\nx = time.real'),
+        ("cli.py", "print(1)"),
+    ],
+)
+def test_the_right_room_may(place, source):
+    assert violations(place, source) == []
