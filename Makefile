@@ -1,6 +1,6 @@
 # The commands of the house. Nothing is assumed but Python 3.11 or later with venv.
 #
-#   make demo       from nothing to a report: .venv, the package, `qdescent run` into a fresh directory under runs/
+#   make demo       from nothing to a report: .venv, the package, `qdescent run` into the next directory under runs/
 #   make test       the floors, the tests and the doctests (CI runs this)
 #   make test-all   the same with the tests that take minutes
 #   make check      ruff, formatting, types, then make test: run it before a commit
@@ -22,7 +22,7 @@ unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
-	@out=runs/demo-$$(date +%Y%m%d-%H%M%S) && $(VENV)/bin/qdescent run --out $$out && echo "The report: $$out/report.html"
+	$(VENV)/bin/qdescent run
 
 test: $(DEV)
 	$(VENV)/bin/lint-imports

@@ -67,6 +67,7 @@ AUTOGRAD = ("learning/", "training/", "experiment/")
 HARDWARE = ("quantum/", "resources/", "solvers/", "report/", "experiment/", "cli.py")
 FILES = ("report/", "experiment/settings", "learning/datasets.py")
 JSON = (*FILES, "resources/physical.py")  # qdk's estimator takes and gives JSON texts
+CLOCKS = (*FILES, "cli.py")  # the terminal shows how long a stage took; what is recorded is timed by report
 PRINTS = ("cli.py",)
 # Imported where they are used: seconds, or not installed. solvers/circuit is the solvers' door to Qualtran; import-linter
 # sees imports inside functions too, so this is no way around the floors.
@@ -83,8 +84,8 @@ def violations(place: str, source: str) -> list[str]:
                 found.append(f"{place}:{node.lineno} {name} belongs in {AUTOGRAD}")
             if re.match(r"json(\.|$)", name) and is_import(node) and not place.startswith(JSON):
                 found.append(f"{place}:{node.lineno} {name} belongs in {JSON}")
-            if re.match(r"(time|datetime)(\.|$)", name) and is_import(node) and not place.startswith(FILES):
-                found.append(f"{place}:{node.lineno} {name} belongs in {FILES}")
+            if re.match(r"(time|datetime)(\.|$)", name) and is_import(node) and not place.startswith(CLOCKS):
+                found.append(f"{place}:{node.lineno} {name} belongs in {CLOCKS}")
         for name in words(node):
             if re.search(r"qubit|t_gate|t_count", name, re.IGNORECASE) and not place.startswith(HARDWARE):
                 found.append(f"{place}:{node.lineno} {name} belongs in {HARDWARE}")

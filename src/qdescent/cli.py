@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from qdescent._checks import ArgumentError, argument_error
@@ -89,22 +89,24 @@ def run(
 
 
 class Bars:
-    """One bar a stage, which stays on the screen with the stage's outcome."""
+    """One bar a stage, which stays on the screen with the stage's outcome; in a log file one line a stage, as it ends."""
 
     def __init__(self) -> None:
         self.progress = Progress(
-            TextColumn("{task.description:<18}"),
-            BarColumn(bar_width=24),
+            TextColumn("{task.description:<17}"),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[summary]}", markup=False),
             console=out_console,
+            disable=not out_console.is_terminal,
         )
         self._task = TaskID(0)
+        self._stage, self._start = "", 0.0
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
         """Open the bar of a stage."""
+        self._stage, self._start = stage, time.perf_counter()
         self._task = self.progress.add_task(stage, total=total, completed=done, summary="")
 
     def advance(self) -> None:
@@ -114,6 +116,9 @@ class Bars:
     def finish(self, summary: str) -> None:
         """Leave it full, with the outcome beside it."""
         self.progress.update(self._task, completed=self.progress.tasks[-1].total, summary=summary)
+        if not out_console.is_terminal:
+            seconds = time.perf_counter() - self._start
+            out_console.print(f"{self._stage:<17} {seconds:5.0f} s  {summary}", soft_wrap=True, highlight=False, markup=False)
 
 
 def print_headline(record: Record, directory: Path, seconds: float) -> None:

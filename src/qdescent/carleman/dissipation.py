@@ -101,15 +101,15 @@ def diagnose(spectrum: Spectrum, learning_rate: float, momentum: float = 0.0, ho
     dissipative = spectrum.integrate(lambda x: (factor(x) < 1 - band).to(x))
     divergent = spectrum.integrate(lambda x: (factor(x) > 1 + band).to(x))
     neutral = spectrum.integrate(lambda x: ((factor(x) - 1).abs() <= band).to(x))
-    curves = [
-        (
-            spectrum.integrate(lambda x, t=t: factor(x) ** t),
-            spectrum.integrate(lambda x, t=t: torch.where(factor(x) > 1, factor(x) ** t, 0.0))[0],
-        )
-        for t in range(horizon + 1)
-    ]
-    total = torch.tensor([mean for (mean, _), _ in curves], dtype=torch.float64)
-    growing = torch.tensor([part for _, part in curves], dtype=torch.float64)
+
+    def proxy(t: int) -> tuple[float, float]:
+        return spectrum.integrate(lambda x: factor(x) ** t)
+
+    def divergent_proxy(t: int) -> tuple[float, float]:
+        return spectrum.integrate(lambda x: torch.where(factor(x) > 1, factor(x) ** t, 0.0))
+
+    curve = torch.tensor([proxy(t) for t in range(horizon + 1)], dtype=torch.float64)
+    growing = torch.tensor([divergent_proxy(t)[0] for t in range(horizon + 1)], dtype=torch.float64)
     present = spectrum.nodes[spectrum.weights > 0]
     growth = float(factor(present).max() ** horizon)
     verdict, reason = _verdict(growth, divergent[0], horizon)
@@ -118,9 +118,9 @@ def diagnose(spectrum: Spectrum, learning_rate: float, momentum: float = 0.0, ho
         neutral=neutral,
         divergent=divergent,
         growth=growth,
-        proxy=total,
-        proxy_error=torch.tensor([error for (_, error), _ in curves], dtype=torch.float64),
-        proxy_dissipative=total - growing,
+        proxy=curve[:, 0],
+        proxy_error=curve[:, 1],
+        proxy_dissipative=curve[:, 0] - growing,
         proxy_divergent=growing,
         horizon=horizon,
         verdict=verdict,

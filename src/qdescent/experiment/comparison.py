@@ -64,9 +64,10 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
     width = settings.width
     network = fashion_cnn((width, 2 * width, 4 * width), seed=settings.seed)
     saved = load_state(workspace.directory, "dense")
-    state = saved and DenseState(
-        saved.extra["epoch"], saved.tensors, tuple(saved.extra["loss"]), tuple(saved.extra["test_accuracy"])
-    )
+    state = None
+    if saved:
+        history = tuple(saved.extra["loss"]), tuple(saved.extra["test_accuracy"])
+        state = DenseState(saved.extra["epoch"], saved.tensors, *history)
 
     def keep(done: DenseState) -> None:
         extra = {"epoch": done.epoch, "loss": done.loss, "test_accuracy": done.test_accuracy}

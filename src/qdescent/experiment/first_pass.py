@@ -28,6 +28,7 @@ def run_first_pass(workspace: Workspace) -> Record:
     """
     settings = workspace.settings
     data, rows = load_data(workspace)
+    workspace.begin()
     pruned, more = train_and_prune(workspace, data)
     rows += more
     baseline = train_classically(workspace, pruned)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.history import HistorySystem, history_system
 from qdescent.carleman.linearization import carleman_linearize
@@ -21,8 +20,6 @@ from qdescent.solvers.classical import Direct
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import solve
 from qdescent.training.descent import descend
-
-UNKNOWNS_LIMIT = 4096  # 12 system qubits: with ancillas a state vector of a few MB, a circuit of minutes
 
 
 @dataclass(frozen=True)
@@ -39,24 +36,15 @@ class CircuitInstance:
 
 
 def build_instance(workspace: Workspace, pruned: Pruned) -> CircuitInstance:
-    """The trained network restricted to its largest kept weights, all others frozen; F_0, F_1, F_2 by exact derivatives in float64.
-
-    Raises:
-        ArgumentError: more unknowns than a state vector should hold, counted before anything is built.
-    """
+    """The trained network restricted to its largest kept weights, the others frozen; F_0 ... F_N by exact derivatives in float64."""
     settings = workspace.settings
     count, order = settings.circuit_weights, settings.circuit_order
-    lifted = sum((count + 1) ** j - 1 for j in range(1, order + 1))
-    unknowns = (settings.circuit_steps + settings.circuit_padding + 1) * lifted
-    if unknowns > UNKNOWNS_LIMIT:
-        must = f"leave the explicit history system at most {UNKNOWNS_LIMIT} unknowns"
-        raise argument_error("circuit_order", must, f"{order}: {unknowns:.3g} of them with {count} weights")
     network = copy.deepcopy(pruned.network).double()
     images, labels = pruned.tasks[0].data
     whole = ParameterSpace(network, pruned.mask)
     space = whole.restrict(whole.theta, whole.theta.abs().topk(min(count, whole.n)).indices)
     task = Task(network, pruned.tasks[0].loss, (images.double(), labels))
-    f = gradient_map(task, space, settings.learning_rate, degree=max(order, 1), theta=space.theta)
+    f = gradient_map(task, space, settings.learning_rate, degree=order, theta=space.theta)
     lift = carleman_linearize(f, order)
     zero = torch.zeros(space.n, dtype=torch.float64)
     system = history_system(lift, zero, settings.circuit_steps, settings.circuit_padding)
@@ -94,9 +82,7 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
         Row("circuit/error_to_descent", _relative(found.answer, instance.truth), "1", exact, "||u_circuit - u_GD|| / ||u_GD||"),
         Row("circuit/status", str(found.status), "", exact, "solver's own judgement by the residual"),
         Row("circuit/residual", found.residual, "1", exact, "||M Z - B|| / ||B||"),
-        Row(
-            "circuit/bound", found.bound, "1", Evidence.BOUNDED, "promised relative error of Z: polynomial, angles, preparation"
-        ),
+        Row("circuit/bound", found.bound, "1", Evidence.BOUNDED, "promised relative error of Z: polynomial, angles, preparation"),
     ]
     return rows + [replace(row, name=row.name.replace("solver/", "circuit/")) for row in found.cost]
 

@@ -12,6 +12,8 @@ from typing import Any
 from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent.training.schedule import Schedule
 
+UNKNOWNS_LIMIT = 4096  # of the circuit instance, 12 system qubits: a state vector of a few MB, a circuit of minutes
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -85,7 +87,17 @@ class Settings:
         for name in ("circuit_weights", "circuit_order", "circuit_steps"):
             check_integer(name, getattr(self, name), 1)
         check_integer("probes", self.probes, 2)
+        if self.circuit_unknowns > UNKNOWNS_LIMIT:
+            must = f"leave the explicit history system at most {UNKNOWNS_LIMIT} unknowns"
+            actual = f"{self.circuit_order}: {self.circuit_unknowns:.3g} of them with {self.circuit_weights} weights"
+            raise argument_error("circuit_order", must, actual)
         _ = self.schedule
+
+    @property
+    def circuit_unknowns(self) -> int:
+        """Rows of the circuit instance's history matrix: (T + p + 1) sum_j ((n + 1)^j - 1)."""
+        lifted = sum((self.circuit_weights + 1) ** j - 1 for j in range(1, self.circuit_order + 1))
+        return (self.circuit_steps + self.circuit_padding + 1) * lifted
 
     @property
     def schedule(self) -> Schedule:
@@ -116,7 +128,8 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
             raise argument_error("config", "hold only keys that are settings (see qdescent run --help)", f"holding {key!r}{hint}")
     values.update({name: value for name, value in flags.items() if value is not None})
     floats = {field.name for field in fields(Settings) if field.type == "float"}
-    return Settings(**{key: float(value) if key in floats and type(value) is int else value for key, value in values.items()})
+    typed: dict[str, Any] = {key: float(value) if key in floats and type(value) is int else value for key, value in values.items()}
+    return Settings(**typed)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -57,6 +57,10 @@ class Workspace:
     progress: Progress
     timings: dict[str, float] = field(default_factory=dict)
 
+    def begin(self) -> None:
+        """Keep the settings on disk: from here on the run can be resumed. Called once the input is known to be usable."""
+        save_state(self.directory, STATE_OF_SETTINGS, {}, [], self.settings.to_json())
+
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time what happens inside under `name`."""
@@ -65,7 +69,7 @@ class Workspace:
 
 
 def create_workspace(directory: Path, settings: Settings, progress: Progress | None = None) -> Workspace:
-    """A new run in a directory that does not exist yet.
+    """A new run in a directory that does not exist yet; nothing is written before `begin`.
 
     Raises:
         ArgumentError: the directory exists; the message says whether it can be resumed.
@@ -74,7 +78,6 @@ def create_workspace(directory: Path, settings: Settings, progress: Progress | N
         unfinished = not is_complete(directory) and (directory / "state").is_dir()
         way_out = "give --resume to go on with it" if unfinished else "choose another"
         raise argument_error("out", "be a directory that does not exist yet", f"{str(directory)!r} ({way_out})")
-    save_state(directory, STATE_OF_SETTINGS, {}, [], settings.to_json())
     return Workspace(directory, settings, progress or Silent())
 
 

@@ -60,13 +60,14 @@ def multiply_adds(network: nn.Module, sample: Tensor, mask: Mask | None = None) 
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
-        weight = module.weight
+        weight = weights[module]
         name = f"{names[module]}.weight".lstrip(".")
         kept = weight.numel() if mask is None else int(mask.keep[name].sum())
         total += kept * (output.numel() // weight.shape[0])
 
-    layers = [m for m in network.modules() if isinstance(m, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d))]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
+    layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    weights: dict[nn.Module, Tensor] = {module: module.weight for module in network.modules() if isinstance(module, layers)}
+    hooks = [layer.register_forward_hook(count) for layer in weights]
     try:
         with torch.no_grad():
             network(sample)

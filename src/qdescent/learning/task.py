@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -33,7 +33,7 @@ class Task:
         >>> Task(network, torch.nn.functional.mse_loss, data)
         Traceback (most recent call last):
             ...
-        qdescent._checks.ArgumentError: Argument `network` must hold no active dropout (call eval()), but is in training mode at '1'.
+        qdescent._checks.ArgumentError: Argument `network` must be without active dropout (call eval()), but is training at '1'.
         >>> Task(network.eval(), torch.nn.functional.mse_loss, data).batch
         4
     """
@@ -51,7 +51,7 @@ class Task:
             if module.training and isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise argument_error("network", "hold BatchNorm in evaluation mode (call eval())", f"not, at {name!r}")
             if module.training and isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
-                raise argument_error("network", "hold no active dropout (call eval())", f"in training mode at {name!r}")
+                raise argument_error("network", "be without active dropout (call eval())", f"training at {name!r}")
         weights = dict(self.network.named_parameters())
         with torch.no_grad():
             first, second = self._loss_with(weights), self._loss_with(weights)
@@ -90,5 +90,5 @@ class Task:
         loss = self._loss_with(weights)
         return loss.detach(), space.pack(torch.autograd.grad(loss, list(weights.values())))
 
-    def _loss_with(self, weights: dict[str, Tensor]) -> Tensor:
-        return self.loss(functional_call(self.network, weights, (self.data[0],)), self.data[1])
+    def _loss_with(self, weights: Mapping[str, Tensor]) -> Tensor:
+        return self.loss(functional_call(self.network, dict(weights), (self.data[0],)), self.data[1])

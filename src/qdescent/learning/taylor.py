@@ -188,7 +188,7 @@ def gradient_series(task: Task, space: ParameterSpace, theta: Tensor, terms: Seq
     with weights_replaced(task.network, jets):
         outputs = task.network(task.data[0])
         loss = task.loss(outputs, task.data[1])
-    last = loss.coefficients[order]
+    last = loss.coefficients[order]  # type: ignore[attr-defined]  # a Jet went in, a Jet came out
     wanted = [leaf for point in points[:order] for leaf in point]
     gradients = torch.autograd.grad(last, wanted, materialize_grads=True)
     count = len(space.names)

@@ -26,39 +26,53 @@ def is_series(argument: Any) -> bool:
     return isinstance(argument, list) and any(isinstance(c, Tensor) for c in argument)
 
 
-def _sum(terms: list[Tensor]) -> Tensor | None:
-    total = None
-    for term in terms:
-        total = term if total is None else total + term
-    return total
+def head(x: Series) -> Tensor:
+    """c_0, which is never zero by omission."""
+    assert x[0] is not None
+    return x[0]
 
 
-def scale(x: Series, factor: float | Tensor) -> Series:
+def each(function: Callable[[Tensor], Tensor], x: Series) -> Series:
+    """A linear operation on every coefficient."""
+    return [None if c is None else function(c) for c in x]
+
+
+def scale(x: Series, factor: float) -> Series:
     """factor * x for a constant factor."""
-    return [None if c is None else c * factor for c in x]
+    return each(lambda c: c * factor, x)
 
 
 def add(order: int, x: Any, y: Any, *, alpha: float = 1) -> Series:
     """x + alpha y, where one of them may be a constant."""
     x = x if is_series(x) else [x] + [None] * order
     y = y if is_series(y) else [y] + [None] * order
-    summed = []
-    for a, b in zip(x, y, strict=True):
-        b = b if b is None or alpha == 1 else alpha * b
-        summed.append(a if b is None else b if a is None else a + b)
-    shape = summed[0].shape  # type: ignore[union-attr]
-    return [None if c is None else c if c.shape == shape else c.expand(shape) for c in summed]
+    y = y if alpha == 1 else [None if c is None else alpha * c for c in y]
+    summed = [a if b is None else b if a is None else a + b for a, b in zip(x, y, strict=True)]
+    shape = summed[0].shape
+    return each(lambda c: c if c.shape == shape else c.expand(shape), summed)
+
+
+def cauchy(
+    product: Callable[[Any, Any], Tensor], x: Series, y: Series, k: int, weight: Callable[[int], float] | None = None
+) -> Tensor | None:
+    """sum_{i+j=k} weight(i) product(x_i, y_j); None where every term is zero. y may still be under construction above k - 1."""
+    total: Tensor | None = None
+    for i in range(max(0, k - len(y) + 1), k + 1):
+        a, b = x[i], y[k - i]
+        if a is None or b is None or (weight is not None and weight(i) == 0):
+            continue
+        term = product(a, b) if weight is None else weight(i) * product(a, b)
+        total = term if total is None else total + term
+    return total
 
 
 def bilinear(order: int, product: Callable[[Any, Any], Tensor], x: Any, y: Any) -> Series:
     """sum_{i+j=k} product(x_i, y_j): the Cauchy product under any bilinear operation."""
     if not is_series(y):
-        return [None if c is None else product(c, y) for c in x]
+        return each(lambda c: product(c, y), x)
     if not is_series(x):
-        return [None if c is None else product(x, c) for c in y]
-    return [
-        _sum([product(x[i], y[k - i]) for i in range(k + 1) if x[i] is not None and y[k - i] is not None]) for k in range(order + 1)
-    ]
+        return each(lambda c: product(x, c), y)
+    return [cauchy(product, x, y, k) for k in range(order + 1)]
 
 
 def multiply(order: int, x: Any, y: Any) -> Series:
@@ -66,53 +80,33 @@ def multiply(order: int, x: Any, y: Any) -> Series:
     return bilinear(order, torch.mul, x, y)
 
 
-def _driven(order: int, start: Tensor, x: Series, factor: Series) -> Series:
-    """y with y' = factor x', y_0 = start: k y_k = sum_{i=1..k} i x_i factor_{k-i}. `factor` may be `y` under construction."""
-    y = factor if factor and factor[0] is start else [start]
-    for k in range(1, order + 1):
-        total = _sum([i / k * x[i] * factor[k - i] for i in range(1, k + 1) if x[i] is not None and factor[k - i] is not None])  # type: ignore[operator]
-        y.append(total)
-    return y
+def driven(order: int, start: Tensor, x: Series, slope: Series) -> Series:
+    """y with y' = slope x', y_0 = start: k y_k = sum_{i=1..k} i x_i slope_{k-i}."""
+    return [start, *(cauchy(torch.mul, x, slope, k, lambda i, k=k: i / k) for k in range(1, order + 1))]  # type: ignore[misc]
 
 
 def exp(order: int, x: Series) -> Series:
     """e = exp(x): e' = e x'."""
-    start = torch.exp(x[0])  # type: ignore[arg-type]
-    y: Series = [start]
-    return _driven(order, start, x, y)
+    y: Series = [torch.exp(head(x))]
+    for k in range(1, order + 1):
+        y.append(cauchy(torch.mul, x, y, k, lambda i, k=k: i / k))  # type: ignore[misc]
+    return y
 
 
 def power(order: int, x: Series, exponent: float) -> Series:
     """y = x^a: x y' = a y x', hence k x_0 y_k = sum_{i=1..k} (a i - (k - i)) x_i y_{k-i}."""
-    if isinstance(exponent, (int, float)) and exponent == 2:
+    if exponent == 2:
         return multiply(order, x, x)
-    y: Series = [torch.pow(x[0], exponent)]  # type: ignore[arg-type]
+    y: Series = [torch.pow(head(x), exponent)]
     for k in range(1, order + 1):
-        total = _sum(
-            [(exponent * i - (k - i)) / k * x[i] * y[k - i] for i in range(1, k + 1) if x[i] is not None and y[k - i] is not None]  # type: ignore[operator]
-        )
-        y.append(None if total is None else total / x[0])
+        total = cauchy(torch.mul, x, y, k, lambda i, k=k: (exponent * i - (k - i)) / k)  # type: ignore[misc]
+        y.append(None if total is None else total / head(x))
     return y
 
 
 def log(order: int, x: Series) -> Series:
     """y = log(x): y' = x' / x."""
-    return _driven(order, torch.log(x[0]), x, power(order, x, -1.0))  # type: ignore[arg-type]
-
-
-def sqrt(order: int, x: Series) -> Series:
-    """x^(1/2)."""
-    return power(order, x, 0.5)
-
-
-def rsqrt(order: int, x: Series) -> Series:
-    """x^(-1/2)."""
-    return power(order, x, -0.5)
-
-
-def reciprocal(order: int, x: Series) -> Series:
-    """1 / x."""
-    return power(order, x, -1.0)
+    return driven(order, torch.log(head(x)), x, power(order, x, -1.0))
 
 
 def divide(order: int, x: Any, y: Any) -> Series:
@@ -127,17 +121,16 @@ def normal_density(order: int, x: Series) -> Series:
 
 def normal_distribution(order: int, x: Series) -> Series:
     """Phi(x), the standard normal distribution function: Phi' = density x'."""
-    return _driven(order, torch.special.ndtr(x[0]), x, normal_density(order, x))  # type: ignore[arg-type]
+    return driven(order, torch.special.ndtr(head(x)), x, normal_density(order, x))
 
 
 def tanh(order: int, x: Series) -> Series:
     """y = tanh(x): y' = (1 - y^2) x', with the square built along."""
-    y: Series = [torch.tanh(x[0])]  # type: ignore[arg-type]
-    slope: Series = [1 - y[0] * y[0]]  # type: ignore[operator]
+    y: Series = [torch.tanh(head(x))]
+    slope: Series = [1 - head(y) * head(y)]
     for k in range(1, order + 1):
-        y.append(_sum([i / k * x[i] * slope[k - i] for i in range(1, k + 1) if x[i] is not None and slope[k - i] is not None]))
-        # type: ignore[operator]
-        square = _sum([y[i] * y[k - i] for i in range(k + 1) if y[i] is not None and y[k - i] is not None])  # type: ignore[operator]
+        y.append(cauchy(torch.mul, x, slope, k, lambda i, k=k: i / k))  # type: ignore[misc]
+        square = cauchy(torch.mul, y, y, k)
         slope.append(None if square is None else -square)
     return y
 
@@ -150,7 +143,7 @@ def sigmoid(order: int, x: Series) -> Series:
 def softplus(order: int, x: Series, beta: float = 1.0, threshold: float = 20.0) -> Series:
     """log(1 + exp(beta x)) / beta, whose derivative is the sigmoid; PyTorch is linear above `threshold`, equal to rounding."""
     steep = scale(x, beta)
-    return scale(_driven(order, F.softplus(steep[0]), steep, sigmoid(order, steep)), 1 / beta)  # type: ignore[arg-type]
+    return scale(driven(order, F.softplus(head(steep)), steep, sigmoid(order, steep)), 1 / beta)
 
 
 def silu(order: int, x: Series, inplace: bool = False) -> Series:
@@ -169,11 +162,11 @@ def gelu(order: int, x: Series, *, approximate: str = "none") -> Series:
 
 def logsumexp(order: int, x: Series, dim: int, keepdim: bool = False) -> Series:
     """log sum exp(x) along `dim`; the largest entry is taken out first so that nothing overflows."""
-    peak = x[0].detach().amax(dim, keepdim=True)  # type: ignore[union-attr]
-    terms = exp(order, [x[0] - peak, *x[1:]])  # type: ignore[operator]
-    total = log(order, [None if c is None else c.sum(dim, keepdim=True) for c in terms])
-    total[0] = total[0] + peak  # type: ignore[operator]
-    return total if keepdim else [None if c is None else c.squeeze(dim) for c in total]
+    peak = head(x).detach().amax(dim, keepdim=True)
+    terms = exp(order, [head(x) - peak, *x[1:]])
+    total = log(order, each(lambda c: c.sum(dim, keepdim=True), terms))
+    total[0] = head(total) + peak
+    return total if keepdim else each(lambda c: c.squeeze(dim), total)
 
 
 def log_softmax(order: int, x: Series, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Series:
@@ -198,13 +191,13 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> Series:
     """Mean of logsumexp(x) - <p, x> over samples, p the one-hot, smoothed or given distribution of each sample."""
-    if weight is not None or reduction not in ("mean", "sum") or x[0].ndim != 2:  # type: ignore[union-attr]
+    if weight is not None or reduction not in ("mean", "sum") or head(x).ndim != 2:
         raise argument_error("loss", "be cross-entropy of (batch, classes) by mean or sum, without class weights", "another one")
-    classes = x[0].shape[1]  # type: ignore[union-attr]
-    p = target if target.is_floating_point() else F.one_hot(target, classes).to(x[0])  # type: ignore[call-overload]
+    classes = head(x).shape[1]
+    p = target if target.is_floating_point() else F.one_hot(target, classes).to(x[0])
     p = p * (1 - label_smoothing) + label_smoothing / classes
-    gap = add(order, logsumexp(order, x, 1), [None if c is None else -(c * p).sum(1) for c in x])
-    return [None if c is None else (c.mean() if reduction == "mean" else c.sum()) for c in gap]
+    gap = add(order, logsumexp(order, x, 1), each(lambda c: -(c * p).sum(1), x))
+    return each(lambda c: c.mean() if reduction == "mean" else c.sum(), gap)
 
 
 def mse_loss(
@@ -215,7 +208,7 @@ def mse_loss(
         raise argument_error("loss", "be the mean squared error without weights", "weighted")
     gap = add(order, x, y, alpha=-1)
     square = multiply(order, gap, gap)
-    return [None if c is None else (c.mean() if reduction == "mean" else c.sum()) for c in square]
+    return each(lambda c: c.mean() if reduction == "mean" else c.sum(), square)
 
 
 def linear(order: int, x: Any, weight: Any, bias: Any = None) -> Series:
@@ -231,8 +224,8 @@ def convolution(function: Callable[..., Tensor]) -> Callable[..., Series]:
         product = bilinear(order, lambda a, w: function(a, w, None, *args, **kwargs), x, weight)
         if bias is None:
             return product
-        dims = [1] * (product[0].ndim - 2)  # type: ignore[union-attr]
-        shaped = [None if b is None else b.view(-1, *dims) for b in bias] if is_series(bias) else bias.view(-1, *dims)
+        dims = [1] * (head(product).ndim - 2)
+        shaped = each(lambda b: b.view(-1, *dims), bias) if is_series(bias) else bias.view(-1, *dims)
         return add(order, product, shaped)
 
     return rule
@@ -243,7 +236,7 @@ def elementwise_linear(name: str) -> Callable[..., Series]:
 
     def rule(order: int, x: Series, *args: Any, **kwargs: Any) -> Series:
         function = getattr(Tensor if name in _METHODS else F, name, None) or getattr(torch, name)
-        return [None if c is None else function(c, *args, **kwargs) for c in x]
+        return each(lambda c: function(c, *args, **kwargs), x)
 
     return rule
 
@@ -285,9 +278,9 @@ RULES: dict[str, Callable[..., Series]] = {
     "log": log,
     "pow": power,
     "square": lambda order, x: multiply(order, x, x),
-    "sqrt": sqrt,
-    "rsqrt": rsqrt,
-    "reciprocal": reciprocal,
+    "sqrt": lambda order, x: power(order, x, 0.5),
+    "rsqrt": lambda order, x: power(order, x, -0.5),
+    "reciprocal": lambda order, x: power(order, x, -1.0),
     "tanh": tanh,
     "sigmoid": sigmoid,
     "silu": silu,

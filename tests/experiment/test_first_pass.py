@@ -1,0 +1,200 @@
+"""The main job at a reduced size: whole, repeatable, resumable after a kill at any save, and clear about bad input."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from qdescent._checks import ArgumentError
+from qdescent.cli import app
+from qdescent.experiment import curvature
+from qdescent.experiment.first_pass import run_first_pass
+from qdescent.experiment.settings import Settings, load_settings
+from qdescent.experiment.workspace import Silent, create_workspace, latest_unfinished, next_directory, resume_workspace
+from qdescent.report.record import is_complete, read_record, read_weights
+
+SMALL = Settings(
+    epochs=2, width=4, train_images=640, batch=64, segment=3, rounds=2, shots=10_000, probes=2, lanczos_steps=12, seed=3
+)
+
+
+class Killed(Exception):
+    """Stands for the kill."""
+
+
+class KilledAt(Silent):
+    """Progress that ends the process's work at the k-th sign of life."""
+
+    def __init__(self, k: int) -> None:
+        self.left = k
+
+    def advance(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("runs") / "whole"
+    return run_first_pass(create_workspace(directory, SMALL)), directory
+
+
+def test_run_directory_is_whole_and_read_by_others(whole):
+    record, directory = whole
+    assert sorted(path.name for path in directory.iterdir()) == ["report.html", "run.json", "weights.safetensors"]
+    assert read_record(directory).rows == record.rows
+    weights = read_weights(directory / "weights.safetensors")
+    kept = sum(int((weights[name] != 0).sum()) for name in weights if name.startswith("pruned/"))
+    assert kept == record.value("network/kept")
+    content = json.loads((directory / "run.json").read_text())
+    assert all(row["evidence"] and row["source"] for row in content["rows"])
+
+
+def test_rows_are_consistent_with_each_other(whole):
+    record, _ = whole
+    steps = SMALL.rounds * SMALL.segment
+    assert len(record.value("classical/loss")) == len(record.value("emulated/loss")) == steps + 1
+    assert len(record.value("truncation/by_step")) == steps
+    assert record.value("classical/loss")[0] == record.value("emulated/loss")[0]
+    assert record.value("emulated/test_accuracy")[0] == record.value("pruned/test_accuracy")
+    assert sum(record.value("spectrum/before/weights")) == pytest.approx(1, abs=1e-9)
+    for when in ("before", "after"):
+        shares = [record.value(f"dissipation/{when}/{part}") for part in ("dissipative", "neutral", "divergent")]
+        assert sum(shares) == pytest.approx(1, abs=1e-9)
+    assert record.value("circuit/error_to_direct") < 1e-3
+    assert record.value("circuit/queries") == record.value("circuit/degree")
+
+
+def test_two_runs_with_one_seed_agree_to_the_last_digit_and_another_seed_differs(whole, tmp_path):
+    record, _ = whole
+    again = run_first_pass(create_workspace(tmp_path / "again", SMALL))
+    assert again.rows == record.rows
+    other = run_first_pass(create_workspace(tmp_path / "other", replace(SMALL, seed=4)))
+    assert other.value("dense/loss") != record.value("dense/loss")
+
+
+# One kill in each stage: 20 batches dense, 6 steps classical, 6 emulated, 12 + 12 Lanczos steps, the circuit.
+@pytest.mark.parametrize("moment", [15, 25, 30, 35, 50, 57])
+def test_killed_and_resumed_ends_in_the_same_rows(whole, tmp_path, moment, monkeypatch):
+    monkeypatch.setattr(curvature, "SAVE_EVERY", 5)
+    record, _ = whole
+    with pytest.raises(Killed):
+        run_first_pass(create_workspace(tmp_path / "run", SMALL, KilledAt(moment)))
+    assert not is_complete(tmp_path / "run")
+    assert latest_unfinished(tmp_path) == tmp_path / "run"
+    assert run_first_pass(resume_workspace(tmp_path / "run")).rows == record.rows
+
+
+def test_a_truncated_state_is_named_and_the_rest_is_kept(tmp_path):
+    with pytest.raises(Killed):
+        run_first_pass(create_workspace(tmp_path / "run", SMALL, KilledAt(30)))
+    broken = tmp_path / "run" / "state" / "classical.safetensors"
+    broken.write_bytes(broken.read_bytes()[:100])
+    with pytest.raises(ArgumentError, match=r"classical\.safetensors.*delete that file and resume"):
+        run_first_pass(resume_workspace(tmp_path / "run"))
+
+
+def test_directories(tmp_path):
+    assert next_directory(tmp_path).name == "run-001"
+    create_workspace(tmp_path / "run-001", SMALL).begin()
+    assert next_directory(tmp_path).name == "run-002"
+    with pytest.raises(ArgumentError, match="must be a directory that does not exist yet.*give --resume to go on"):
+        create_workspace(tmp_path / "run-001", SMALL)
+    with pytest.raises(ArgumentError, match="must be an unfinished run to be resumed.*where none was started"):
+        resume_workspace(tmp_path / "nothing")
+    with pytest.raises(ArgumentError, match="must find an unfinished run"):
+        latest_unfinished(tmp_path / "run-001")
+
+
+def test_a_whole_run_is_not_resumed_nor_overwritten(whole):
+    _, directory = whole
+    with pytest.raises(ArgumentError, match="which is already whole"):
+        resume_workspace(directory)
+    with pytest.raises(ArgumentError, match="must be a directory that does not exist yet.*choose another"):
+        create_workspace(directory, SMALL)
+
+
+def test_toml_file_and_flags(tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text("density = 0.2\nlearning_rate = 1\nrounds = 3\n")
+    settings = load_settings(config, {"rounds": 7, "seed": None})
+    assert (settings.density, settings.learning_rate, settings.rounds, settings.seed) == (0.2, 1.0, 7, 0)
+
+
+BAD = [
+    (["--density", "0"], r"`density` must be in \(0, 1\], but is 0\.0"),
+    (["--density", "1.5"], r"`density` must be in \(0, 1\], but is 1\.5"),
+    (["--order", "9"], r"`order` must be in \[1, 6\], but is 9"),
+    (["--circuit-order", "9"], r"`circuit_order` must leave the explicit history system at most 4096 unknowns"),
+    (["--learning-rate", "nan"], r"`learning_rate` must be in \(0, inf\), but is nan"),
+    (["--batch", "6000"], r"`batch` must be at most the number of training images, 5000, but is 6000"),
+    (["--data-root", "no-such-folder"], r"`data_root` must .*no-such-folder"),
+    (["--resume"], r"`resume` must find an unfinished run"),
+    (["--config", "missing.toml"], r"`config` must be a readable TOML file"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD)
+def test_bad_input_is_one_sentence_and_nothing_is_written(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = [] if "--resume" in arguments else ["--out", "r"]
+    result = CliRunner().invoke(app, ["run", *out, *arguments])
+    assert isinstance(result.exception, ArgumentError)
+    with pytest.raises(ArgumentError, match=message):
+        raise result.exception
+    assert not (tmp_path / "r").exists()
+
+
+def test_unknown_toml_key_names_the_nearest(tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text("densty = 0.2\n")
+    with pytest.raises(ArgumentError, match=r"holding 'densty' \(did you mean 'density'\?\)"):
+        load_settings(config, {})
+    config.write_text("density = = 1\n")
+    with pytest.raises(ArgumentError, match="`config` must be a TOML file"):
+        load_settings(config, {})
+
+
+def test_console_script_ends_with_exit_code_2_and_one_sentence(tmp_path):
+    call = [sys.executable, "-c", "from qdescent.cli import main; main()", "run", "--density", "1.5", "--out", str(tmp_path / "r")]
+    result = subprocess.run(call, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 2
+    assert result.stderr.strip() == "qdescent: Argument `density` must be in (0, 1], but is 1.5."
+
+
+def test_interrupt_says_how_to_go_on(tmp_path):
+    flags = "--epochs 400 --width 4 --train-images 640 --batch 64".split()
+    call = [sys.executable, "-c", "from qdescent.cli import main; main()", "run", "--out", str(tmp_path / "r"), *flags]
+    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "r" / "state" / "dense.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"qdescent run --resume --out {tmp_path / 'r'}" in errors
+
+
+def test_nan_in_the_data_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    from qdescent.experiment import comparison
+
+    original = comparison.load_fashion_mnist
+
+    def poisoned(data_root):
+        data = original(data_root)
+        images = data.train_images.clone()
+        images[7, 0, 3, 3] = torch.nan
+        return replace(data, train_images=images)
+
+    monkeypatch.setattr(comparison, "load_fashion_mnist", poisoned)
+    with pytest.raises(
+        ArgumentError, match=r"`train_images` must be finite, but is not, in 1 of .* places, first at \(7, 0, 3, 3\)"
+    ):
+        run_first_pass(create_workspace(tmp_path / "run", SMALL))
