@@ -1,7 +1,7 @@
 """Quantum gradient descent for sparse, dissipative networks: run as circuits, emulated at full size, measured and priced.
 
-The working system behind Liu et al., Nature Communications 15, 434 (2024), arXiv:2303.03428. The names below stand in the order of the
-algorithm; docs/design.md tells the whole.
+The working system behind Liu et al., Nature Communications 15, 434 (2024), arXiv:2303.03428. The names below
+stand in the order of the algorithm; docs/design.md tells the whole.
 """
 
 from qdescent._checks import ArgumentError

@@ -48,7 +48,7 @@ def run(
     batch: Annotated[int | None, _flag("Images of each round's batch. Default 512.")] = None,
     seed: Annotated[int | None, _flag("Seed of every random draw. Default 0.")] = None,
     data_root: Annotated[str | None, _flag("Folder of the full Fashion-MNIST files. Default: the embedded subset.")] = None,
-    epochs: Annotated[int | None, _flag("Epochs of dense training before pruning. Default 6.")] = None,
+    epochs: Annotated[int | None, _flag("Epochs of dense training before pruning. Default 8.")] = None,
     width: Annotated[int | None, _flag("Channels of the first convolution. Default 16.")] = None,
     probes: Annotated[int | None, _flag("Random vectors of each Hessian spectrum. Default 4.")] = None,
     lanczos_steps: Annotated[int | None, _flag("Hessian products per probe. Default 64.")] = None,

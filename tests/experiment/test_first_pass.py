@@ -24,7 +24,7 @@ SMALL = Settings(
 )
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the kill."""
 
 
@@ -37,7 +37,7 @@ class KilledAt(Silent):
     def advance(self) -> None:
         self.left -= 1
         if self.left == 0:
-            raise Killed
+            raise KilledError
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_two_runs_with_one_seed_agree_to_the_last_digit_and_another_seed_differs
 def test_killed_and_resumed_ends_in_the_same_rows(whole, tmp_path, moment, monkeypatch):
     monkeypatch.setattr(curvature, "SAVE_EVERY", 5)
     record, _ = whole
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run_first_pass(create_workspace(tmp_path / "run", SMALL, KilledAt(moment)))
     assert not is_complete(tmp_path / "run")
     assert latest_unfinished(tmp_path) == tmp_path / "run"
@@ -93,7 +93,7 @@ def test_killed_and_resumed_ends_in_the_same_rows(whole, tmp_path, moment, monke
 
 
 def test_a_truncated_state_is_named_and_the_rest_is_kept(tmp_path):
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run_first_pass(create_workspace(tmp_path / "run", SMALL, KilledAt(30)))
     broken = tmp_path / "run" / "state" / "classical.safetensors"
     broken.write_bytes(broken.read_bytes()[:100])
@@ -105,9 +105,9 @@ def test_directories(tmp_path):
     assert next_directory(tmp_path).name == "run-001"
     create_workspace(tmp_path / "run-001", SMALL).begin()
     assert next_directory(tmp_path).name == "run-002"
-    with pytest.raises(ArgumentError, match="must be a directory that does not exist yet.*give --resume to go on"):
+    with pytest.raises(ArgumentError, match=r"must be a directory that does not exist yet.*give --resume to go on"):
         create_workspace(tmp_path / "run-001", SMALL)
-    with pytest.raises(ArgumentError, match="must be an unfinished run to be resumed.*where none was started"):
+    with pytest.raises(ArgumentError, match=r"must be an unfinished run to be resumed.*where none was started"):
         resume_workspace(tmp_path / "nothing")
     with pytest.raises(ArgumentError, match="must find an unfinished run"):
         latest_unfinished(tmp_path / "run-001")
@@ -117,7 +117,7 @@ def test_a_whole_run_is_not_resumed_nor_overwritten(whole):
     _, directory = whole
     with pytest.raises(ArgumentError, match="which is already whole"):
         resume_workspace(directory)
-    with pytest.raises(ArgumentError, match="must be a directory that does not exist yet.*choose another"):
+    with pytest.raises(ArgumentError, match=r"must be a directory that does not exist yet.*choose another"):
         create_workspace(directory, SMALL)
 
 
@@ -170,7 +170,7 @@ def test_console_script_ends_with_exit_code_2_and_one_sentence(tmp_path):
 
 
 def test_interrupt_says_how_to_go_on(tmp_path):
-    flags = "--epochs 400 --width 4 --train-images 640 --batch 64".split()
+    flags = ["--epochs", "400", "--width", "4", "--train-images", "640", "--batch", "64"]
     call = [sys.executable, "-c", "from qdescent.cli import main; main()", "run", "--out", str(tmp_path / "r"), *flags]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120

@@ -25,7 +25,7 @@ class Dissipation:
         growth: the largest factor by which a mode grows over the horizon, max |r|^T (1 or less: none grows).
         proxy: E(t) = (1/n) sum |r|^t for t = 0..T, (T + 1,), r the mode's factor per step.
         proxy_error: its standard error over probes.
-        proxy_dissipative, proxy_divergent: the parts of E(t) from modes with |r| <= 1 and |r| > 1.
+        proxy_dissipative, proxy_neutral, proxy_divergent: its parts from the modes of each kind.
         horizon: T.
         verdict: "fully dissipative", "almost dissipative" or "not dissipative".
         reason: the verdict's reason in one sentence.
@@ -38,6 +38,7 @@ class Dissipation:
     proxy: Tensor = field(repr=False)
     proxy_error: Tensor = field(repr=False)
     proxy_dissipative: Tensor = field(repr=False)
+    proxy_neutral: Tensor = field(repr=False)
     proxy_divergent: Tensor = field(repr=False)
     horizon: int
     verdict: str
@@ -98,30 +99,31 @@ def diagnose(spectrum: Spectrum, learning_rate: float, momentum: float = 0.0, ho
         return step_factor(x, learning_rate, momentum)
 
     band = NEUTRAL_CHANGE / horizon
-    dissipative = spectrum.integrate(lambda x: (factor(x) < 1 - band).to(x))
-    divergent = spectrum.integrate(lambda x: (factor(x) > 1 + band).to(x))
-    neutral = spectrum.integrate(lambda x: ((factor(x) - 1).abs() <= band).to(x))
 
-    def proxy(t: int) -> tuple[float, float]:
-        return spectrum.integrate(lambda x: factor(x) ** t)
+    def kind(x: Tensor) -> Tensor:
+        """-1 for dissipative, 0 for neutral, 1 for divergent."""
+        return (factor(x) > 1 + band).to(x) - (factor(x) < 1 - band).to(x)
 
-    def divergent_proxy(t: int) -> tuple[float, float]:
-        return spectrum.integrate(lambda x: torch.where(factor(x) > 1, factor(x) ** t, 0.0))
+    def proxy(t: int, *kinds: int) -> tuple[float, float]:
+        return spectrum.integrate(lambda x: factor(x) ** t * sum((kind(x) == k).to(x) for k in kinds))
 
-    curve = torch.tensor([proxy(t) for t in range(horizon + 1)], dtype=torch.float64)
-    growing = torch.tensor([divergent_proxy(t)[0] for t in range(horizon + 1)], dtype=torch.float64)
+    def curve(*kinds: int) -> Tensor:
+        return torch.tensor([proxy(t, *kinds) for t in range(horizon + 1)], dtype=torch.float64)
+
+    total = curve(-1, 0, 1)
     present = spectrum.nodes[spectrum.weights > 0]
     growth = float(factor(present).max() ** horizon)
-    verdict, reason = _verdict(growth, divergent[0], horizon)
+    verdict, reason = _verdict(growth, proxy(0, 1)[0], horizon)
     return Dissipation(
-        dissipative=dissipative,
-        neutral=neutral,
-        divergent=divergent,
+        dissipative=proxy(0, -1),
+        neutral=proxy(0, 0),
+        divergent=proxy(0, 1),
         growth=growth,
-        proxy=curve[:, 0],
-        proxy_error=curve[:, 1],
-        proxy_dissipative=curve[:, 0] - growing,
-        proxy_divergent=growing,
+        proxy=total[:, 0],
+        proxy_error=total[:, 1],
+        proxy_dissipative=curve(-1)[:, 0],
+        proxy_neutral=curve(0)[:, 0],
+        proxy_divergent=curve(1)[:, 0],
         horizon=horizon,
         verdict=verdict,
         reason=reason,

@@ -104,7 +104,7 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
         Row("network/parameters", mask.total, "weights", Evidence.EXACT, "P, entries of all parameters"),
         Row("network/kept", mask.kept, "weights", Evidence.EXACT, "n, entries of the mask: largest magnitudes, and all biases"),
         Row("network/density", mask.density, "1", Evidence.EXACT, "n / P"),
-        Row("dense/loss", done.loss, "nats", Evidence.EXACT, "mean training loss of each epoch, before pruning (Adam)"),
+        Row("dense/loss", done.loss, "nats", Evidence.EXACT, "mean training loss of each epoch before pruning, SGD with momentum"),
         Row("dense/test_accuracy", done.test_accuracy, "1", Evidence.EXACT, on_test + ", after each epoch"),
         Row("pruned/test_accuracy", start, "1", Evidence.EXACT, on_test + ", right after pruning"),
     ]

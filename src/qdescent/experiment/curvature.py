@@ -52,12 +52,9 @@ def measure_spectrum(workspace: Workspace, pruned: Pruned, theta: Tensor, when: 
 
 def _rows(workspace: Workspace, spectrum: Spectrum, diagnosis: Dissipation, when: str) -> list[Row]:
     settings = workspace.settings
-    how = (
-        f"stochastic Lanczos quadrature, {settings.probes} probes, {settings.lanczos_steps} steps, kept weights, "
-        f"first round's batch of {settings.batch}"
-    )
-    modes = f"|1 - eta lambda| over {how}; neutral: changes by less than {100 * NEUTRAL_CHANGE:g} % over the horizon"
-    proxy = f"E(t) = (1/n) sum |1 - eta lambda|^t (draft figure of Liu et al. 2024), {how}"
+    how = f"Lanczos quadrature, {settings.probes} probes x {settings.lanczos_steps} steps, first batch of {settings.batch}"
+    modes = f"modes by |1 - eta lambda|, neutral if changed by less than {100 * NEUTRAL_CHANGE:g} % over the horizon; {how}"
+    proxy = f"E(t) = (1/n) sum |1 - eta lambda|^t (draft figure of Liu et al. 2024); {how}"
     nodes, order = spectrum.nodes.flatten().sort()
     weights = (spectrum.weights / len(spectrum.weights)).flatten()[order]
     used = weights > 0
@@ -70,18 +67,19 @@ def _rows(workspace: Workspace, spectrum: Spectrum, diagnosis: Dissipation, when
     trace = spectrum.trace
     negative = spectrum.mass(-float("inf"), 0.0)
     return [
-        row("spectrum/{}/nodes", nodes[used].tolist(), "1", f"Ritz values of all probes: {how}"),
-        row("spectrum/{}/weights", weights[used].tolist(), "1", f"their weights, together 1: {how}"),
-        row("spectrum/{}/lambda_min", minimum[0], "1", f"smallest Ritz value, its residual norm as error; {how}", minimum[1]),
-        row("spectrum/{}/lambda_max", maximum[0], "1", f"largest Ritz value, its residual norm as error; {how}", maximum[1]),
+        row("spectrum/{}/nodes", nodes[used].tolist(), "1", f"Ritz values; {how}"),
+        row("spectrum/{}/weights", weights[used].tolist(), "1", "weights of the Ritz values, together 1"),
+        row("spectrum/{}/lambda_min", minimum[0], "1", "smallest Ritz value; error: its residual norm", minimum[1]),
+        row("spectrum/{}/lambda_max", maximum[0], "1", "largest Ritz value; error: its residual norm", maximum[1]),
         row("spectrum/{}/trace", trace[0], "1", how, trace[1]),
         row("spectrum/{}/negative_mass", negative[0], "1", f"share of eigenvalues at or below 0; {how}", negative[1]),
         row("dissipation/{}/dissipative", diagnosis.dissipative[0], "1", modes, diagnosis.dissipative[1]),
         row("dissipation/{}/neutral", diagnosis.neutral[0], "1", modes, diagnosis.neutral[1]),
         row("dissipation/{}/divergent", diagnosis.divergent[0], "1", modes, diagnosis.divergent[1]),
-        row("dissipation/{}/growth", diagnosis.growth, "1", f"largest |1 - eta lambda|^T, T = {diagnosis.horizon}; {how}"),
+        row("dissipation/{}/growth", diagnosis.growth, "1", f"largest |1 - eta lambda|^T, T = {diagnosis.horizon}"),
         row("dissipation/{}/verdict", f"{diagnosis.verdict}: {diagnosis.reason}", "", modes),
         row("proxy/{}/total", diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()),
-        row("proxy/{}/dissipative", diagnosis.proxy_dissipative.tolist(), "1", f"its part from |1 - eta lambda| <= 1; {proxy}"),
-        row("proxy/{}/divergent", diagnosis.proxy_divergent.tolist(), "1", f"its part from |1 - eta lambda| > 1; {proxy}"),
+        row("proxy/{}/dissipative", diagnosis.proxy_dissipative.tolist(), "1", "its part from dissipative modes"),
+        row("proxy/{}/neutral", diagnosis.proxy_neutral.tolist(), "1", "its part from neutral modes"),
+        row("proxy/{}/divergent", diagnosis.proxy_divergent.tolist(), "1", "its part from divergent modes"),
     ]

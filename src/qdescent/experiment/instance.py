@@ -36,7 +36,7 @@ class CircuitInstance:
 
 
 def build_instance(workspace: Workspace, pruned: Pruned) -> CircuitInstance:
-    """The trained network restricted to its largest kept weights, the others frozen; F_0 ... F_N by exact derivatives in float64."""
+    """The trained network restricted to its largest kept weights, the others frozen; F_0 ... F_N by exact derivatives."""
     settings = workspace.settings
     count, order = settings.circuit_weights, settings.circuit_order
     network = copy.deepcopy(pruned.network).double()

@@ -41,7 +41,7 @@ class DenseState:
 
     Args:
         epoch: epochs done.
-        tensors: weights and Adam's moments, by name.
+        tensors: weights and momentum buffers, by name.
         loss: mean loss of each epoch done.
         test_accuracy: after each epoch done, in [0, 1].
     """
@@ -58,13 +58,15 @@ def train_dense(
     data: ImageData,
     epochs: int,
     batch: int = 64,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 0.1,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-3,
     seed: int = 0,
     state: DenseState | None = None,
     on_epoch: Callable[[DenseState], None] | None = None,
     on_batch: Callable[[], None] | None = None,
 ) -> DenseState:
-    """Train all weights by Adam with a cosine-decayed rate; the network is changed in place and left in evaluation mode.
+    """Train all weights by SGD with momentum and a cosine-decayed rate; the network is changed in place.
 
     Args:
         network: the module to train.
@@ -72,7 +74,11 @@ def train_dense(
         data: training and test images.
         epochs: passes over the training images.
         batch: samples a step; 64 is usual for a set of this size.
-        learning_rate: at the start; twice Adam's usual 1e-3, which the cosine decay permits.
+        learning_rate: at the start; the paper authors' 0.1. Half of it ends in sharper minima, where the truncation error of the first
+            segment after pruning is 1 to 2 % instead of 0.3 % (measured on the embedded task, two seeds).
+        momentum: heavy-ball momentum, the paper authors' 0.9.
+        weight_decay: 1e-3, five times the paper authors', for a set that is ten times smaller: pruning then costs 4 points of test
+            accuracy (measured on the embedded task).
         seed: of the order of samples; each epoch draws from its own generator, so that a resumed run sees the same order.
         state: where to go on.
         on_epoch: called after each epoch, e.g. to save the state.
@@ -87,7 +93,7 @@ def train_dense(
     check_integer("epochs", epochs, 1)
     check_integer("batch", batch, 1)
     check_interval("learning_rate", learning_rate, "(0, inf)")
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    optimizer = torch.optim.SGD(network.parameters(), learning_rate, momentum, weight_decay=weight_decay)
     done = _restore(network, optimizer, state)
     per_epoch = -(-len(data.train_images) // batch)
     for epoch in range(done.epoch, epochs):
@@ -121,18 +127,18 @@ def train_dense(
     return done
 
 
-def _tensors(network: nn.Module, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
+def _tensors(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:
     kept = {f"weight/{name}": weight.detach().clone() for name, weight in network.named_parameters()}
     for name, weight in network.named_parameters():
-        kept.update({f"{key}/{name}": value.clone() for key, value in optimizer.state[weight].items()})
+        kept[f"momentum/{name}"] = optimizer.state[weight]["momentum_buffer"].clone()
     return kept
 
 
-def _restore(network: nn.Module, optimizer: torch.optim.Adam, state: DenseState | None) -> DenseState:
+def _restore(network: nn.Module, optimizer: torch.optim.SGD, state: DenseState | None) -> DenseState:
     if state is None:
         return DenseState(0, {})
     with torch.no_grad():
         for name, weight in network.named_parameters():
             weight.copy_(state.tensors[f"weight/{name}"])
-            optimizer.state[weight] = {key: state.tensors[f"{key}/{name}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")}
+            optimizer.state[weight] = {"momentum_buffer": state.tensors[f"momentum/{name}"].clone()}
     return state

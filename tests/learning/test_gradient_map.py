@@ -1,0 +1,78 @@
+"""The explicit polynomial of a gradient step."""
+
+import pytest
+import torch
+
+from qdescent._checks import ArgumentError
+from qdescent.learning.gradient_map import gradient_map
+from qdescent.learning.masks import random_mask
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.taylor import gradient_series
+
+ETA = 0.3
+
+
+def test_low_degrees_are_gradient_and_hessian(seventeen):
+    f = gradient_map(seventeen.task, ParameterSpace(seventeen.task.network), ETA, degree=1)
+    F0, F1 = f.coefficients
+    torch.testing.assert_close(F0[:, 0], -ETA * seventeen.gradient(seventeen.theta), rtol=1e-12, atol=1e-14)
+    truth = torch.eye(17).double() - ETA * seventeen.hessian(seventeen.theta)
+    torch.testing.assert_close(F1, truth, rtol=1e-12, atol=1e-14)
+    assert float((F1 - (torch.eye(17).double() + ETA * seventeen.hessian(seventeen.theta))).norm()) > 0.1  # ascent
+
+
+def test_the_remainder_shrinks_with_the_degree_s_power(seventeen):
+    """|f(u) - (u - eta grad L(theta + u))| = O(|u|^{degree + 1}): the order of the error is the proof of each 1/k!."""
+    space = ParameterSpace(seventeen.task.network)
+    direction = torch.randn(17, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    direction /= direction.norm()
+    for degree in (1, 2, 3):
+        f = gradient_map(seventeen.task, space, ETA, degree)
+        errors = []
+        for size in (0.02, 0.01):
+            u = size * direction
+            errors.append(float((f(u) - (u - ETA * seventeen.gradient(seventeen.theta + u))).norm()))
+        assert errors[0] / errors[1] == pytest.approx(2 ** (degree + 1), rel=0.05)
+
+
+@pytest.mark.parametrize("density", [1.0, 0.5])
+def test_coefficients_agree_with_the_taylor_rules(seventeen, density):
+    """Two derivations that share no code: nested derivatives here, truncated power series there."""
+    space = ParameterSpace(seventeen.task.network, random_mask(seventeen.task.network, density))
+    f = gradient_map(seventeen.task, space, ETA, degree=3, theta=space.theta + 0.1)
+    u = torch.randn(space.n, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    terms = [u, torch.zeros_like(u), torch.zeros_like(u)]
+    series = gradient_series(seventeen.task, space, space.theta + 0.1, terms)
+    power = u
+    for k in (1, 2, 3):
+        expected = -ETA * series[k - 1] + (u if k == 1 else 0)
+        torch.testing.assert_close(f.coefficients[k] @ power, expected, rtol=1e-11, atol=1e-13)
+        power = torch.kron(power, u)
+
+
+def test_third_derivatives_are_symmetric(seventeen):
+    space = ParameterSpace(seventeen.task.network)
+    F2 = gradient_map(seventeen.task, space, ETA, degree=2).coefficients[2].reshape(17, 17, 17)
+    for axes in ((0, 2, 1), (1, 0, 2), (2, 1, 0)):
+        torch.testing.assert_close(F2, F2.permute(axes), rtol=1e-12, atol=1e-14)
+
+
+def test_a_restricted_space_takes_rows_and_columns(seventeen):
+    full = ParameterSpace(seventeen.task.network)
+    places = torch.tensor([3, 11])
+    small = gradient_map(seventeen.task, full.restrict(full.theta, places), ETA, degree=2)
+    large = gradient_map(seventeen.task, full, ETA, degree=2)
+    torch.testing.assert_close(small.coefficients[1], large.coefficients[1][places][:, places])
+    block = large.coefficients[2].reshape(17, 17, 17)[places][:, places][:, :, places]
+    torch.testing.assert_close(small.coefficients[2], block.reshape(2, 4))
+
+
+def test_errors(small_conv):
+    space = ParameterSpace(small_conv.task.network)
+    assert space.n**5 > 5e7
+    with pytest.raises(ArgumentError, match=r"Argument `degree` must leave F_degree at most 5e\+07 entries"):
+        gradient_map(small_conv.task, space, ETA, degree=4)
+    with pytest.raises(ArgumentError, match="Argument `degree` must be an integer of at least 1"):
+        gradient_map(small_conv.task, space, ETA, degree=0)
+    with pytest.raises(ArgumentError, match=r"Argument `learning_rate` must be in \(0, inf\)"):
+        gradient_map(small_conv.task, space, -0.1)

@@ -1,0 +1,158 @@
+"""Lanczos coefficients against the closed forms of Gauss quadrature and dense eigenvalues."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qdescent._checks import ArgumentError
+from qdescent.linalg.lanczos import lanczos, lanczos_start
+from qdescent.linalg.operator import LinearOperator, as_operator
+from qdescent.linalg.spectrum import quadrature
+
+ONE_TO_FIVE = as_operator(torch.diag(torch.arange(1.0, 6.0, dtype=torch.float64)))
+ONES = torch.ones(5, 1, dtype=torch.float64)
+NODES = {2: [1.585786437627, 4.414213562373], 3: [1.156091108541, 3, 4.843908891459]}
+WEIGHTS = {2: [0.5, 0.5], 3: [5 / 17, 7 / 17, 5 / 17]}
+MOMENTS = [1, 3, 11, 45, 195.8, 885]
+
+
+def symmetric(n, seed=0, dtype=torch.float64):
+    M = torch.randn(n, n, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return (M + M.T) / (2 * n) ** 0.5
+
+
+def starts(n, probes, seed=1, dtype=torch.float64):
+    return torch.randn(n, probes, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def assert_moments(nodes, weights, degree):
+    for k in range(degree + 1):
+        assert float((weights * nodes**k).sum()) == pytest.approx(MOMENTS[k], rel=1e-12)
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_published_quadrature(steps):
+    rule = quadrature(lanczos(ONE_TO_FIVE, ONES, steps), 5)
+    nodes, weights = rule.nodes[0], rule.weights[0]
+    np.testing.assert_allclose(nodes, NODES[steps], atol=6e-13)
+    np.testing.assert_allclose(weights, WEIGHTS[steps], atol=1e-14)
+    assert_moments(nodes, weights, 2 * steps - 1)
+
+
+def test_wrong_quadratures_are_rejected():
+    rule = quadrature(lanczos(ONE_TO_FIVE, ONES, 3), 5)
+    nodes, weights = rule.nodes[0], rule.weights[0]
+    unsquared = weights.sqrt() / weights.sqrt().sum()
+    with pytest.raises(AssertionError):
+        assert_moments(nodes, unsquared, 5)
+    with pytest.raises(AssertionError):
+        assert_moments(*(x[0] for x in (quadrature(lanczos(ONE_TO_FIVE, ONES, 2), 5).nodes, torch.tensor([[0.5, 0.5]]))), 4)
+
+
+def test_the_sign_of_beta_and_the_scale_of_the_start_do_not_matter():
+    ours = lanczos(ONE_TO_FIVE, -7 * ONES, 3)
+    torch.testing.assert_close(ours.alpha, lanczos(ONE_TO_FIVE, ONES, 3).alpha)
+    assert bool((ours.beta >= 0).all())
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(2, 9), steps=st.integers(1, 12), seed=st.integers(0, 10_000))
+def test_integrates_its_own_measure_to_degree_2k_minus_1(n, steps, seed):
+    A, v = symmetric(n, seed), starts(n, 1, seed + 1)[:, 0]
+    v = v / v.norm()
+    rule = quadrature(lanczos(as_operator(A), v[:, None], steps), n)
+    values, vectors = np.linalg.eigh(A.numpy())
+    measure = (vectors.T @ v.numpy()) ** 2
+    for k in range(2 * min(steps, n)):
+        truth = float((measure * values**k).sum())
+        assert float((rule.weights * rule.nodes**k).sum()) == pytest.approx(truth, abs=1e-10 * max(1, abs(values).max() ** k))
+
+
+@pytest.mark.parametrize("steps", [3, 8, 25])
+def test_every_ritz_value_has_an_eigenvalue_within_its_residual(steps):
+    A = symmetric(30)
+    truth = torch.linalg.eigvalsh(A)
+    rule = quadrature(lanczos(as_operator(A), starts(30, 3), steps), 30)
+    distance = (rule.nodes[:, :, None] - truth).abs().amin(2)
+    assert bool((distance <= rule.residuals + 1e-12).all())
+    if steps == 3:  # the residual is no idle overestimate: most distances come within two orders of it
+        assert float((distance > 0.01 * rule.residuals).double().mean()) > 0.5
+
+
+def test_more_steps_than_n_stops_at_the_invariant_subspace():
+    state = lanczos(ONE_TO_FIVE, ONES, steps=50)
+    assert state.length.tolist() == [5]
+    assert state.steps == 5
+    assert not bool(state.alive.any())
+    rule = quadrature(state, 5)
+    np.testing.assert_allclose(rule.nodes[0], [1, 2, 3, 4, 5], atol=1e-12)
+    np.testing.assert_allclose(rule.weights[0], [0.2] * 5, atol=1e-12)
+
+
+def test_the_zero_operator_has_one_node_of_weight_one():
+    rule = quadrature(lanczos(as_operator(torch.zeros(7, 7, dtype=torch.float64)), starts(7, 2), 10), 7)
+    assert rule.nodes.tolist() == [[0.0], [0.0]]
+    assert rule.weights.tolist() == [[1.0], [1.0]]
+
+
+def test_probes_end_each_at_its_own_time():
+    e = torch.eye(5, dtype=torch.float64)
+    vectors = torch.stack([e[0], e[1] + e[4], ONES[:, 0]], dim=1)
+    state = lanczos(ONE_TO_FIVE, vectors, 9)
+    assert state.length.tolist() == [1, 2, 5]
+    rule = quadrature(state, 5)
+    np.testing.assert_allclose(rule.weights.sum(1), 1, atol=1e-14)
+    np.testing.assert_allclose(rule.nodes[1, :2], [2, 5], atol=1e-14)
+    assert bool((rule.weights[0, 1:] == 0).all())
+    assert rule.lambda_max[0] == pytest.approx(5, abs=1e-12)
+
+
+def test_a_block_of_probes_is_each_probe_alone():
+    A, V = as_operator(symmetric(20)), starts(20, 3)
+    together = lanczos(A, V, 8)
+    for i in range(3):
+        alone = lanczos(A, V[:, i : i + 1], 8)
+        torch.testing.assert_close(together.alpha[i : i + 1], alone.alpha, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(together.beta[i : i + 1], alone.beta, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("cut", [1, 3, 6])
+def test_resumed_coefficients_are_the_same_bits(dtype, cut):
+    A = as_operator(symmetric(12, dtype=dtype))
+    V = starts(12, 3, dtype=dtype)
+    V[:, 1] = torch.linalg.eigh(symmetric(12, dtype=dtype))[1][:, :2].sum(1)  # one probe is exhausted after two steps
+    saved = []
+    whole = lanczos(A, V, 8, on_step=saved.append)
+    resumed = lanczos(A, V, 8, state=saved[cut - 1])
+    assert saved[cut - 1].steps == cut
+    for name in ("alpha", "beta", "alive", "length", "current", "previous"):
+        assert torch.equal(getattr(whole, name), getattr(resumed, name)), name
+
+
+def test_single_precision_agrees_with_double():
+    A, V = symmetric(300), starts(300, 4)
+    double = quadrature(lanczos(as_operator(A), V, 10), 300)
+    single = quadrature(lanczos(as_operator(A.float()), V.float(), 10), 300)
+    for k in range(6):
+        ours = (single.weights * single.nodes**k).sum(1)
+        torch.testing.assert_close(ours, (double.weights * double.nodes**k).sum(1), rtol=2e-5, atol=2e-5)
+    assert single.nodes.dtype == torch.float64
+
+
+def test_errors():
+    A = as_operator(torch.eye(3, dtype=torch.float64))
+    V = starts(3, 2)
+    with pytest.raises(ArgumentError, match="Argument `steps` must be an integer of at least 1, but is 0."):
+        lanczos(A, V, 0)
+    with pytest.raises(ArgumentError, match="Argument `operator` must be square"):
+        lanczos(as_operator(torch.ones(2, 3)), torch.ones(3, 1), 1)
+    with pytest.raises(ArgumentError, match="Argument `vectors` must have no zero column"):
+        lanczos_start(torch.stack([V[:, 0], torch.zeros(3).double()], 1))
+    with pytest.raises(ArgumentError, match="Argument `vectors` must be finite"):
+        lanczos_start(V / 0)
+    broken = LinearOperator((3, 3), lambda x: x * float("nan"))
+    with pytest.raises(ArgumentError, match="Argument `operator product` must be finite, but is not, in 6 of 6 places"):
+        lanczos(broken, V, 2)

@@ -1,0 +1,59 @@
+"""Polynomial maps against index notation."""
+
+import numpy as np
+import pytest
+import torch
+
+from qdescent._checks import ArgumentError
+from qdescent.linalg.polynomial_map import PolynomialMap
+
+
+def by_indices(f, u):
+    """F_0 + F_1 u + sum_ij F_2[:, i n + j] u_i u_j + ..., each tensor index written out."""
+    n = f.size
+    F0, F1, F2, F3 = (F.numpy() for F in f.coefficients)
+    u = u.numpy()
+    second = np.einsum("aij,i,j->a", F2.reshape(n, n, n), u, u)
+    return F0[:, 0] + F1 @ u + second + np.einsum("aijk,i,j,k->a", F3.reshape(n, n, n, n), u, u, u)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_value_is_the_polynomial(random_step, sparse):
+    f = random_step(3, 3, seed=0)
+    u = torch.tensor([0.3, -1.0, 2.0]).double()
+    expected = by_indices(f, u)
+    if sparse:
+        f = PolynomialMap([F.to_sparse() for F in f.coefficients])
+    np.testing.assert_allclose(f(u), expected, rtol=1e-13)
+    for ours, given in zip(f.scipy_coefficients(), f.coefficients, strict=True):
+        np.testing.assert_array_equal(ours.toarray(), given.to_dense() if sparse else given)
+    assert (f.size, f.degree) == (3, 3)
+
+
+def test_column_order_is_that_of_kron():
+    """On different factors, which a symmetric argument u (x) u cannot tell apart."""
+    F2 = torch.zeros(2, 4).double()
+    F2[0, 1] = 1.0  # i_1 = 0, i_2 = 1
+    block = PolynomialMap([torch.zeros(2).double(), torch.eye(2).double(), F2]).scipy_coefficients()[2].toarray()
+    a, b = np.array([2.0, 3.0]), np.array([5.0, 7.0])
+    assert (block @ np.kron(a, b))[0] == 2 * 7
+    assert (block @ np.kron(b, a))[0] == 5 * 3
+
+
+def test_trajectory(logistic_step, quadratic_step):
+    assert float(logistic_step.iterate(torch.tensor([0.5]).double(), 10)[-1]) == pytest.approx(0.266596984142, abs=6e-13)
+    path = quadratic_step.iterate(torch.zeros(2).double(), 8)
+    assert path.shape == (9, 2)
+    np.testing.assert_allclose(path[-1], [0.99609375, 1.799774169922], atol=6e-13)
+
+
+def test_errors():
+    one, eye = torch.ones(2), torch.eye(2)
+    with pytest.raises(ArgumentError, match="Argument `coefficients` must hold at least F_0 and F_1, but is 1 of them."):
+        PolynomialMap([one])
+    with pytest.raises(ArgumentError, match=r"Argument `coefficients\[2\]` must have shape \(2, 4\), but is of shape \(2, 2\)."):
+        PolynomialMap([one, eye, eye])
+    with pytest.raises(ArgumentError, match=r"Argument `coefficients\[1\]` must be finite"):
+        PolynomialMap([one, (eye / 0).to_sparse()])
+    with pytest.raises(ArgumentError, match=r"Argument `u` must have shape \(2,\)"):
+        PolynomialMap([one, eye])(torch.ones(3))

@@ -1,0 +1,137 @@
+"""Plain descent against its closed form, and dense training that can be cut anywhere between epochs."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from qdescent._checks import ArgumentError
+from qdescent.learning.datasets import ImageData
+from qdescent.learning.masks import random_mask
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.training.descent import accuracy, descend, train_dense
+
+
+@pytest.fixture
+def images():
+    g = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    pictures = torch.randn(60, 1, 4, 4, generator=g) + 2 * labels[:, None, None, None].float()
+    return ImageData(pictures[:45], labels[:45], pictures[45:], labels[45:], ("a", "b", "c"), "planted")
+
+
+def small_network():
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.GELU(), nn.Linear(8, 3))
+
+
+def weights(network):
+    return torch.cat([w.detach().flatten() for w in network.parameters()])
+
+
+def train(network, images, epochs=4, **settings):
+    return train_dense(network, nn.functional.cross_entropy, images, epochs, batch=16, learning_rate=1e-2, **settings)
+
+
+def test_descent_on_a_quadratic_is_its_closed_form(regression):
+    """theta_T = theta* + (I - eta H)^T (theta_0 - theta*), theta* by least squares."""
+    X, y = (part.numpy() for part in regression.task.data)
+    best = np.linalg.lstsq(X, y, rcond=None)[0][:, 0]
+    space = ParameterSpace(regression.task.network)
+    path = list(itertools.islice(descend(regression.task, space, space.theta, 0.1), 25))
+    factor = np.linalg.matrix_power(np.eye(4) - 0.1 * (2 / 5) * X.T @ X, 25)
+    np.testing.assert_allclose(path[-1][1], best + factor @ (space.theta.numpy() - best), rtol=1e-11)
+    residual = X @ space.theta.numpy() - y[:, 0]
+    assert path[0][0] == pytest.approx((residual**2).mean(), rel=1e-13)  # the loss before the step
+
+
+def test_pruned_weights_stay_away(seventeen):
+    mask = random_mask(seventeen.task.network, 0.5)
+    space = ParameterSpace(seventeen.task.network, mask)
+    (_, theta), keep = next(descend(seventeen.task, space, space.theta, 0.1)), torch.cat([k.flatten() for k in mask.keep.values()])
+    start = seventeen.theta * keep
+    torch.testing.assert_close(theta, (start - 0.1 * seventeen.gradient(start))[keep], rtol=1e-12, atol=1e-14)
+
+
+def test_a_learning_rate_that_is_too_large_says_so(regression, seventeen):
+    space = ParameterSpace(regression.task.network)
+    with pytest.raises(ArgumentError, match=r"Argument `learning_rate` must keep the loss finite .*, but is 1e\+60"):
+        list(itertools.islice(descend(regression.task, space, space.theta, 1e60), 20))
+    with pytest.raises(ArgumentError, match=r"Argument `learning_rate` must be in \(0, inf\)"):
+        next(descend(regression.task, space, space.theta, -1.0))
+
+
+def test_accuracy_is_the_share_of_right_answers(seventeen):
+    space = ParameterSpace(seventeen.task.network)
+    x = torch.randn(40, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    outputs = seventeen.task.network(x).detach().numpy()
+    labels = torch.arange(40) % 2
+    expected = np.mean(outputs.argmax(1) == labels.numpy())
+    assert accuracy(seventeen.task, space, space.theta, x, labels) == pytest.approx(expected)
+    assert accuracy(seventeen.task, space, space.theta, x, torch.from_numpy(outputs.argmax(1))) == 1.0
+
+
+def test_dense_training_learns_a_planted_difference(images):
+    network = small_network()
+    done = train(network, images, epochs=40)
+    assert done.epoch == len(done.loss) == len(done.test_accuracy) == 40
+    assert done.loss[-1] < 0.5 * done.loss[0]
+    assert done.test_accuracy[-1] > 0.6  # one in three by guessing
+    assert not network.training
+    truth = (network(images.test_images).argmax(1) == images.test_labels).double().mean()
+    assert done.test_accuracy[-1] == float(truth)
+
+
+@pytest.mark.parametrize("cut", [1, 3])
+def test_resumed_training_ends_in_the_same_bits(images, cut):
+    whole, saved = small_network(), []
+    reference = train(whole, images, on_epoch=saved.append)
+    other = small_network()
+    with torch.no_grad():
+        for w in other.parameters():
+            w.zero_()  # nothing but the state may count
+    torch.manual_seed(12345)
+    resumed = train(other, images, state=saved[cut - 1])
+    assert torch.equal(weights(whole), weights(other))
+    assert (resumed.loss, resumed.test_accuracy) == (reference.loss, reference.test_accuracy)
+    fresh = small_network()  # the weights alone, without the optimizer's moments
+    with torch.no_grad():
+        for name, w in fresh.named_parameters():
+            w.copy_(saved[cut - 1].tensors[f"weight/{name}"])
+    train(fresh, images, epochs=4 - cut)
+    assert not torch.equal(weights(whole), weights(fresh))
+
+
+def test_a_saved_state_does_not_move_on(images):
+    saved = []
+    network = small_network()
+    train(network, images, on_epoch=lambda state: saved.append((state, {k: v.clone() for k, v in state.tensors.items()})))
+    for state, copy in saved:
+        assert all(torch.equal(state.tensors[key], copy[key]) for key in copy)
+
+
+def test_seed_orders_the_samples_and_finished_training_stays(images):
+    one, same, other = small_network(), small_network(), small_network()
+    done = train(one, images, epochs=1, seed=0)
+    train(same, images, epochs=1, seed=0)
+    train(other, images, epochs=1, seed=1)
+    assert torch.equal(weights(one), weights(same))
+    assert not torch.equal(weights(one), weights(other))
+    assert train(other, images, epochs=1, state=done) is done
+    assert torch.equal(weights(other), weights(one))
+
+
+def test_batches_are_counted(images):
+    calls = []
+    train(small_network(), images, epochs=2, on_batch=lambda: calls.append(1))
+    assert len(calls) == 2 * 3
+
+
+def test_errors(images):
+    with pytest.raises(ArgumentError, match="Argument `epochs` must be an integer of at least 1"):
+        train(small_network(), images, epochs=0)
+    network = small_network()
+    with pytest.raises(ArgumentError, match=r"learning_rate` must keep the loss finite \(try a tenth of it\)"):
+        train_dense(network, lambda o, t: nn.functional.cross_entropy(o, t) * float("inf"), images, 1)
