@@ -191,7 +191,8 @@ def test_a_shorter_series_is_the_beginning_of_a_longer_one(order):
     "function",
     [torch.exp, torch.tanh, torch.sigmoid, F.gelu, F.silu, F.softplus, torch.square, lambda x: x * x,
      lambda x: torch.softmax(x, 1),
-     lambda x: F.cross_entropy(x, LABELS), lambda x: F.mse_loss(x, A34), lambda x: torch.cat([x, x]), lambda x: x @ x.transpose(0, 1)],
+     lambda x: F.cross_entropy(x, LABELS), lambda x: F.mse_loss(x, A34), lambda x: torch.cat([x, x]),
+     lambda x: x @ x.transpose(0, 1)],
 )  # fmt: skip
 @pytest.mark.parametrize("present", [(1,), (2,), (1, 3), (4,), ()])
 def test_none_stands_for_zero(function, present):
