@@ -14,7 +14,12 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_ten_lines_of_python_run(capsys, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     assert len(code.strip().splitlines()) <= 12
-    for full, small in (("epochs=4", "epochs=1"), ("[:512]", "[:32]"), ("steps=64", "steps=8"), ("steps=20, learning", "steps=2, learning")):
+    for full, small in (
+        ("epochs=4", "epochs=1"),
+        ("[:512]", "[:32]"),
+        ("steps=64", "steps=8"),
+        ("steps=20, learning", "steps=2, learning"),
+    ):
         assert full in code
         code = code.replace(full, small)
     monkeypatch.setattr(qd, "fashion_cnn", lambda: _small_network(widths=(2, 4, 8), hidden=8))

@@ -7,9 +7,12 @@ exit code 2. A mistake of the caller is an `ArgumentError`; an outcome (a solver
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,26 +34,31 @@ def check_interval(name: str, value: float, interval: str) -> float:
         ArgumentError: outside the interval, not a number, or NaN.
     """
     low, high = (float(end) for end in interval[1:-1].split(","))
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+    is_number = isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
     above = is_number and (value >= low if interval[0] == "[" else value > low)
     below = is_number and (value <= high if interval[-1] == "]" else value < high)
     if not (above and below):
-        raise argument_error(name, f"be in {interval}", value)
+        raise argument_error(name, f"be in {interval}", repr(value))
     return float(value)
 
 
 def check_integer(name: str, value: int, at_least: int) -> int:
     """Check that `value` is an integer of at least `at_least` (numpy and torch integers count, booleans do not)."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < at_least:
-        raise argument_error(name, f"be an integer of at least {at_least}", value)
-    return value.__index__()
+    try:
+        is_boolean = isinstance(value, bool) or getattr(value, "dtype", None) in (torch.bool, np.dtype(bool))
+        number = None if is_boolean else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < at_least:
+        raise argument_error(name, f"be an integer of at least {at_least}", repr(value))
+    return number
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
     """Check that `value` is one of `choices`."""
     choices = list(choices)
     if value not in choices:
-        raise argument_error(name, "be one of " + ", ".join(repr(choice) for choice in choices), value)
+        raise argument_error(name, "be one of " + ", ".join(repr(choice) for choice in choices), repr(value))
     return value
 
 

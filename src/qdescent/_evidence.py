@@ -82,7 +82,7 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_json_value(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)  # "inf", "-inf", "nan"
+        return repr(float(value))  # "inf", "-inf", "nan"
     return value
 
 

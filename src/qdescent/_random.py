@@ -17,8 +17,7 @@ from qdescent._checks import check_integer
 
 def derived_seed(seed: int, *names: str | int) -> int:
     """A 63-bit seed from `seed` and a path of names (SHA-256, so that neighbouring names share nothing)."""
-    check_integer("seed", seed, 0)
-    text = "/".join([str(seed), *(str(name) for name in names)])
+    text = repr((check_integer("seed", seed, 0), *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 

@@ -126,10 +126,11 @@ def print_headline(record: Record, directory: Path, seconds: float) -> None:
     table = Table(title=f"qdescent run, {seconds:.0f} s", title_justify="left", show_edge=False)
     for column, side in (("", "left"), ("value", "right"), ("unit", "left"), ("evidence", "left")):
         table.add_column(column, justify=side)  # type: ignore[arg-type]
-    for row in headline(record):
-        table.add_row(row.name, number(row.value), "" if row.unit == "1" else row.unit, str(row.evidence))
+    for label, row in headline(record):
+        table.add_row(label, number(row.value), "" if row.unit == "1" else row.unit, str(row.evidence))
     out_console.print(table)
-    out_console.print(str(record.value("ledger/verdict/text")), highlight=False)
+    out_console.print(f"Dissipation: {record.value('dissipation/before/verdict')}.", highlight=False)
+    out_console.print(f"Price: {record.value('ledger/verdict/text')}", highlight=False)
     out_console.print(f"Report: {directory / 'report.html'}", soft_wrap=True, highlight=False)
 
 

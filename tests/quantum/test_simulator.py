@@ -84,5 +84,5 @@ def test_refusals():
         Simulator().compile(QROM.build_from_data([1, 0, 3, 2, 0, 0, 0, 1], target_bitsizes=(30,)))
     with pytest.raises(ArgumentError, match="Argument `dtype` must be one of"):
         Simulator(torch.float64)
-    with pytest.raises(ArgumentError, match="Argument `register` must be one of 'ctrl', 'target', but is system"):
+    with pytest.raises(ArgumentError, match="Argument `register` must be one of 'ctrl', 'target', but is 'system'"):
         Simulator().run(CNOT()).project(system=0)

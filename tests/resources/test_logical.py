@@ -111,7 +111,7 @@ def test_success_probability_divides():
         ({"kappa": float("nan")}, "Argument `kappa` must be in"),
         ({"shots": 0}, "Argument `shots` must be an integer of at least 1, but is 0."),
         ({"success_probability": 0.0}, r"Argument `success_probability` must be in \(0, 1\], but is 0.0."),
-        ({"readout": "free"}, "Argument `readout` must be one of 'sampling', 'unitary', but is free."),
+        ({"readout": "free"}, "Argument `readout` must be one of 'sampling', 'unitary', but is 'free'."),
         ({"kappa_evidence": "sure"}, "Argument `kappa_evidence` must be one of exact"),
         ({"batch": None}, "Argument `batch` must be an integer of at least 1, but is None."),
     ],
@@ -122,7 +122,7 @@ def test_bad_instance(changes, message):
 
 
 def test_bad_loader_and_counts():
-    with pytest.raises(ArgumentError, match=r"Argument `loader` must be one of 'qrom', 'qroam', but is qram\."):
+    with pytest.raises(ArgumentError, match=r"Argument `loader` must be one of 'qrom', 'qroam', but is 'qram'\."):
         solve_cost(instance(), "qram")
     with pytest.raises(ArgumentError, match=r"Argument `toffoli` must be an integer of at least 0, but is -1\."):
         LogicalCounts(1, toffoli=-1)

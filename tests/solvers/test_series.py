@@ -53,7 +53,7 @@ def test_masked_and_at_another_pivot(seventeen, order):
     f = gradient_map(seventeen.task, space, ETA, order, theta)
     ours = series_descent(seventeen.task, space, order, 4, ETA, theta).value
     assert relative(ours, explicit(f, order, 4)) < 1e-12
-    assert relative(ours, explicit(f, order, 4, "plain")) > 10 ** -(order + 2)  # another truncation, as F_0 is not zero
+    assert relative(ours, explicit(f, order, 4, "plain")) > 1e-10  # another truncation, as F_0 is not zero
 
 
 def test_the_history_system_gives_the_same(seventeen):

@@ -73,7 +73,7 @@ def diagnose(spectrum: Spectrum, learning_rate: float, momentum: float = 0.0, ho
     Args:
         spectrum: of the Hessian over kept weights.
         learning_rate: eta > 0.
-        momentum: beta in [0, 1); weight decay belongs into the Hessian (add eta wd to its eigenvalues).
+        momentum: beta in [0, 1); weight decay belongs into the Hessian (add wd to its eigenvalues).
         horizon: T steps.
 
     Returns:
@@ -105,7 +105,8 @@ def diagnose(spectrum: Spectrum, learning_rate: float, momentum: float = 0.0, ho
         return (factor(x) > 1 + band).to(x) - (factor(x) < 1 - band).to(x)
 
     def proxy(t: int, *kinds: int) -> tuple[float, float]:
-        return spectrum.integrate(lambda x: factor(x) ** t * sum((kind(x) == k).to(x) for k in kinds))
+        chosen = torch.tensor(kinds, dtype=spectrum.nodes.dtype)
+        return spectrum.integrate(lambda x: torch.where(torch.isin(kind(x), chosen), factor(x) ** t, 0.0))
 
     def curve(*kinds: int) -> Tensor:
         return torch.tensor([proxy(t, *kinds) for t in range(horizon + 1)], dtype=torch.float64)

@@ -90,7 +90,7 @@ def history_system(lift: LiftedMap, u0: Tensor, steps: int, padding: int = 0) ->
     return HistorySystem(matrix, rhs, ends, norm_bound, inverse_bound, steps, padding, D, lift.size)
 
 
-DENSE_LIMIT = 2000  # above this size the powers of A are not formed, and no bound is declared
+DENSE_LIMIT = 500  # above this size the T norms of powers of A would take seconds; no bound is declared then
 
 
 def _declared_bounds(A: Tensor, steps: int, padding: int) -> tuple[float | None, float | None]:
@@ -100,6 +100,8 @@ def _declared_bounds(A: Tensor, steps: int, padding: int) -> tuple[float | None,
     norms, power = [1.0], torch.eye(A.shape[0], dtype=dense.dtype)
     for _ in range(steps):
         power = dense @ power
+        if not bool(torch.isfinite(power).all()):
+            return None, None
         norms.append(float(torch.linalg.matrix_norm(power, 2)))
     inverse = sum(max(norms[max(0, d - padding) : min(d, steps) + 1]) for d in range(steps + padding + 1))
     return 1 + max(norms[1], 1.0 if padding else 0.0), inverse

@@ -12,7 +12,7 @@ from torch import Tensor
 from qdescent._checks import argument_error, check_choice, check_integer, check_shape
 from qdescent.linalg.polynomial_map import PolynomialMap
 
-ENTRY_LIMIT = 50_000_000  # stored entries of A: about 1.2 GB in COO, what a laptop holds
+ENTRY_LIMIT = 50_000_000  # stored entries of A: 1.2 GB in COO, about six times that while it is assembled
 
 
 @dataclass(frozen=True)

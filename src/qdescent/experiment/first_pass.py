@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qdescent._evidence import Row
 from qdescent.experiment.comparison import comparison_rows, load_data, train_and_prune, train_classically, train_emulated
 from qdescent.experiment.curvature import measure_spectrum
@@ -60,15 +62,21 @@ def run_first_pass(workspace: Workspace) -> Record:
     return record
 
 
-def headline(record: Record) -> list[Row]:
-    """The few rows that the terminal shows at the end."""
-    names = [
-        "network/parameters",
-        "network/kept",
-        "comparison/accuracy_gap",
-        "dissipation/before/verdict",
-        "circuit/qubits",
-        "circuit/error_to_direct",
-        "ledger/verdict/ratio",
+def headline(record: Record) -> list[tuple[str, Row]]:
+    """The few rows that the terminal shows at the end, each with a label."""
+
+    def worst(name: str) -> Row:
+        row = record.row(name)
+        return replace(row, value=max(row.value))  # type: ignore[arg-type]
+
+    return [
+        ("all weights", record.row("network/parameters")),
+        ("kept weights", record.row("network/kept")),
+        ("test accuracy, emulated minus classical", record.row("comparison/accuracy_gap")),
+        ("truncation error, worst round", worst("truncation/by_round")),
+        ("readout error, worst round", worst("readout/error_by_round")),
+        ("divergent share of the modes", record.row("dissipation/before/divergent")),
+        ("circuit: simulated qubits", record.row("circuit/qubits")),
+        ("circuit: relative error to the direct solution", record.row("circuit/error_to_direct")),
+        ("quantum round / classical round, in time", record.row("ledger/verdict/ratio")),
     ]
-    return [record.row(name) for name in names]

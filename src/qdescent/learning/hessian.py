@@ -37,11 +37,20 @@ def hessian(task: Task, space: ParameterSpace, theta: Tensor | None = None) -> L
     theta = space.theta if theta is None else theta
     weights = [w.detach().requires_grad_() for w in space.unpack(theta).values()]
     loss = task._loss_with(dict(zip(space.names, weights, strict=True)))
-    gradient = torch.autograd.grad(loss, weights, create_graph=True)
+    gradient = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
+    curved = [k for k, g in enumerate(gradient) if g.requires_grad]  # the others are constant: their rows of H are zero
 
     def column(v: Tensor) -> Tensor:
+        if not curved:
+            return torch.zeros_like(v)
         direction = list(space.embed(v).values())
-        product = torch.autograd.grad(gradient, weights, grad_outputs=direction, retain_graph=True, materialize_grads=True)
+        product = torch.autograd.grad(
+            [gradient[k] for k in curved],
+            weights,
+            grad_outputs=[direction[k] for k in curved],
+            retain_graph=True,
+            materialize_grads=True,
+        )
         return space.pack(product)
 
     def apply(block: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import argument_error, check_choice, check_finite, check_interval
+from qdescent._checks import argument_error, check_choice, check_finite, check_interval, check_shape
 from qdescent._random import named_generator
 
 
@@ -101,6 +101,10 @@ def mask_from_scores(network: nn.Module, scores: Mapping[str, Tensor], density: 
     check_choice("scope", scope, ["global", "layer"])
     for name, score in scores.items():
         check_finite(f"weights[{name!r}]", score)
+    weights = dict(network.named_parameters())
+    for name, score in scores.items():
+        check_choice("scores", name, weights)
+        check_shape(f"scores[{name!r}]", score, tuple(weights[name].shape))
     groups = [list(scores)] if scope == "global" else [[name] for name in scores]
     keep = dict(full_mask(network).keep)
     for group in groups:

@@ -79,7 +79,9 @@ class ParameterSpace:
             places: different integers in [0, n); the new space has its coordinates in increasing order of place.
         """
         check_shape("theta", theta, (self.n,))
-        places = torch.unique(places.to(self.device))
+        if len(places) == 0 or int(places.min()) < 0 or int(places.max()) >= self.n or len(torch.unique(places)) < len(places):
+            raise argument_error("places", f"be different integers in [0, {self.n})", repr(places.tolist()))
+        places = places.sort().values.to(self.device)
         smaller = object.__new__(ParameterSpace)
         smaller.__dict__.update(self.__dict__)
         smaller._frozen = self._scatter(theta, self._frozen)

@@ -88,7 +88,7 @@ class Task:
         """L(theta) and grad L(theta) in R^n. Cost: one gradient."""
         weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
         loss = self._loss_with(weights)
-        return loss.detach(), space.pack(torch.autograd.grad(loss, list(weights.values())))
+        return loss.detach(), space.pack(torch.autograd.grad(loss, list(weights.values()), materialize_grads=True))
 
     def _loss_with(self, weights: Mapping[str, Tensor]) -> Tensor:
         return self.loss(functional_call(self.network, dict(weights), (self.data[0],)), self.data[1])

@@ -16,10 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import ArgumentError, argument_error, check_integer
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor_rules import RULES, Series, add, multiply, power, scale
+
+
+class MissingRuleError(ArgumentError, AttributeError):
+    """An operation that no Taylor rule covers; an AttributeError too, so that `hasattr` answers on a Jet."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,21 @@ class Jet:
         return len(self.shape)
 
     @property
+    def dtype(self) -> torch.dtype:
+        """The type of each coefficient."""
+        return self.coefficients[0].dtype  # type: ignore[union-attr]
+
+    @property
+    def device(self) -> torch.device:
+        """Where each coefficient lives."""
+        return self.coefficients[0].device  # type: ignore[union-attr]
+
+    @property
+    def T(self) -> Jet:
+        """The transpose."""
+        return Jet([None if c is None else c.T for c in self.coefficients])
+
+    @property
     def order(self) -> int:
         """N, the degree after which the series is cut."""
         return len(self.coefficients) - 1
@@ -62,21 +81,15 @@ class Jet:
         cls, function: Callable[..., Any], types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = getattr(function, "__name__", str(function))
-        rule = RULES.get(name)
-        if rule is None:
-            raise argument_error(
-                "network",
-                "be made of operations that have a Taylor rule (smooth activations, linear maps, softmax)",
-                f"using {name!r}",
-            )
+        rule = _rule(name)
         order = next(a.order for a in _flat(args) if isinstance(a, Jet))
         result = rule(order, *[_series(a) for a in args], **{k: _series(v) for k, v in (kwargs or {}).items()})
         return Jet(result)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in RULES:
-            raise AttributeError(f"a Taylor series has no rule for {name!r}")
-        rule = RULES[name]
+        if name.startswith("_"):
+            raise AttributeError(name)
+        rule = _rule(name)
         return lambda *args, **kwargs: Jet(rule(self.order, self.coefficients, *[_series(a) for a in args], **kwargs))
 
     def __add__(self, other: Any) -> Jet:
@@ -118,6 +131,13 @@ class Jet:
         return Jet([None if c is None else c[index] for c in self.coefficients])
 
 
+def _rule(name: str) -> Callable[..., Series]:
+    if name not in RULES:
+        must = "be made of operations that have a Taylor rule (smooth activations such as GELU, linear maps, softmax, mean pooling)"
+        raise MissingRuleError(str(argument_error("network", must, f"using {name!r}")))
+    return RULES[name]
+
+
 def _flat(arguments: Sequence[Any]) -> list[Any]:
     return [item for a in arguments for item in (a if isinstance(a, (list, tuple)) else [a])]
 
@@ -137,15 +157,20 @@ def weights_replaced(network: nn.Module, jets: Mapping[str, Jet]):  # type: igno
 
     `torch.func.functional_call` takes tensors only, hence the direct way through each module's parameter table.
     """
-    owners = {name: network.get_submodule(name.rpartition(".")[0]) for name in jets}
-    kept = {name: owners[name]._parameters[name.rpartition(".")[2]] for name in jets}
+    by_weight = {id(network.get_parameter(name)): jet for name, jet in jets.items()}
+    places = [  # every place of a weight, for tied weights have several
+        (module._parameters, key, weight)
+        for module in network.modules()
+        for key, weight in module._parameters.items()
+        if id(weight) in by_weight
+    ]
     try:
-        for name, jet in jets.items():
-            owners[name]._parameters[name.rpartition(".")[2]] = jet  # type: ignore[assignment]
+        for table, key, weight in places:
+            table[key] = by_weight[id(weight)]  # type: ignore[assignment]
         yield
     finally:
-        for name, weight in kept.items():
-            owners[name]._parameters[name.rpartition(".")[2]] = weight
+        for table, key, weight in places:
+            table[key] = weight
 
 
 def gradient_series(task: Task, space: ParameterSpace, theta: Tensor, terms: Sequence[Tensor]) -> list[Tensor]:
@@ -190,7 +215,9 @@ def gradient_series(task: Task, space: ParameterSpace, theta: Tensor, terms: Seq
         loss = task.loss(outputs, task.data[1])
     last = loss.coefficients[order]  # type: ignore[attr-defined]  # a Jet went in, a Jet came out
     wanted = [leaf for point in points[:order] for leaf in point]
-    gradients = torch.autograd.grad(last, wanted, materialize_grads=True)
+    if last is None or not last.requires_grad:  # the loss is of lower degree than N along any curve
+        return [torch.zeros_like(theta) for _ in terms]
+    gradients = torch.autograd.grad(last, wanted, allow_unused=True, materialize_grads=True)
     count = len(space.names)
     packed = [space.pack(gradients[j * count : (j + 1) * count]) for j in range(order)]
     return packed[::-1]  # dL_N/du_j = g_{N-j}

@@ -95,8 +95,11 @@ def exp(order: int, x: Series) -> Series:
 
 def power(order: int, x: Series, exponent: float) -> Series:
     """y = x^a: x y' = a y x', hence k x_0 y_k = sum_{i=1..k} (a i - (k - i)) x_i y_{k-i}."""
-    if exponent == 2:
-        return multiply(order, x, x)
+    if exponent > 0 and exponent == int(exponent):  # repeated multiplication: the recurrence divides by x_0, which may be 0
+        product = x
+        for _ in range(int(exponent) - 1):
+            product = multiply(order, product, x)
+        return product
     y: Series = [torch.pow(head(x), exponent)]
     for k in range(1, order + 1):
         total = cauchy(torch.mul, x, y, k, lambda i, k=k: (exponent * i - (k - i)) / k)  # type: ignore[misc]
@@ -142,6 +145,10 @@ def sigmoid(order: int, x: Series) -> Series:
 
 def softplus(order: int, x: Series, beta: float = 1.0, threshold: float = 20.0) -> Series:
     """log(1 + exp(beta x)) / beta, whose derivative is the sigmoid; PyTorch is linear above `threshold`, equal to rounding."""
+    if (
+        bool((head(x) * beta > threshold).any()) and threshold < 20
+    ):  # from 20 on the linear branch is the same to rounding in float32
+        raise argument_error("threshold", "be at least 20 (below it PyTorch's softplus has a kink)", threshold)
     steep = scale(x, beta)
     return scale(driven(order, F.softplus(head(steep)), steep, sigmoid(order, steep)), 1 / beta)
 
@@ -191,21 +198,27 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> Series:
     """Mean of logsumexp(x) - <p, x> over samples, p the one-hot, smoothed or given distribution of each sample."""
-    if weight is not None or reduction not in ("mean", "sum") or head(x).ndim != 2:
+    plain = weight is None and size_average is None and reduce is None
+    if not plain or reduction not in ("mean", "sum") or head(x).ndim != 2:
         raise argument_error("loss", "be cross-entropy of (batch, classes) by mean or sum, without class weights", "another one")
     classes = head(x).shape[1]
-    p = target if target.is_floating_point() else F.one_hot(target, classes).to(x[0])
+    if target.is_floating_point():
+        p, counted = target, torch.ones(len(target), dtype=target.dtype, device=target.device)
+    else:
+        counted = (target != ignore_index).to(head(x))
+        p = F.one_hot(target.where(target != ignore_index, 0), classes).to(head(x))
     p = p * (1 - label_smoothing) + label_smoothing / classes
     gap = add(order, logsumexp(order, x, 1), each(lambda c: -(c * p).sum(1), x))
-    return each(lambda c: c.mean() if reduction == "mean" else c.sum(), gap)
+    total = each(lambda c: (c * counted).sum(), gap)
+    return total if reduction == "sum" else scale(total, 1 / float(counted.sum()))
 
 
 def mse_loss(
     order: int, x: Any, y: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: None = None
 ) -> Series:
     """Mean (or sum) of (x - y)^2, unweighted."""
-    if weight is not None:
-        raise argument_error("loss", "be the mean squared error without weights", "weighted")
+    if weight is not None or size_average is not None or reduce is not None or reduction not in ("mean", "sum"):
+        raise argument_error("loss", "be the mean squared error by mean or sum, without weights", "another one")
     gap = add(order, x, y, alpha=-1)
     square = multiply(order, gap, gap)
     return each(lambda c: c.mean() if reduction == "mean" else c.sum(), square)
@@ -217,14 +230,14 @@ def linear(order: int, x: Any, weight: Any, bias: Any = None) -> Series:
     return product if bias is None else add(order, product, bias)
 
 
-def convolution(function: Callable[..., Tensor]) -> Callable[..., Series]:
-    """The rule of a convolution: bilinear in the input and the kernel, plus the bias."""
+def convolution(function: Callable[..., Tensor], dimensions: int) -> Callable[..., Series]:
+    """The rule of a convolution over so many dimensions: bilinear in the input and the kernel, plus the bias."""
 
     def rule(order: int, x: Any, weight: Any, bias: Any = None, *args: Any, **kwargs: Any) -> Series:
         product = bilinear(order, lambda a, w: function(a, w, None, *args, **kwargs), x, weight)
         if bias is None:
             return product
-        dims = [1] * (head(product).ndim - 2)
+        dims = [1] * dimensions
         shaped = each(lambda b: b.view(-1, *dims), bias) if is_series(bias) else bias.view(-1, *dims)
         return add(order, product, shaped)
 
@@ -258,20 +271,35 @@ _METHODS = (
     "view", "reshape", "contiguous", "expand", "to", "transpose", "permute", "flatten", "unsqueeze", "squeeze", "mean", "sum",
     "repeat", "clone", "neg",
 )  # fmt: skip
-_LINEAR = (*_METHODS, "avg_pool2d", "adaptive_avg_pool2d", "pad", "roll", "cumsum")
+_LINEAR = (*_METHODS, "avg_pool2d", "adaptive_avg_pool2d", "roll", "cumsum")
+
+
+def pad(order: int, x: Series, pad: Any, mode: str = "constant", value: float | None = None) -> Series:
+    """Padding by a value adds it to the constant coefficient alone."""
+    return [None if c is None else F.pad(c, pad, mode, value if k == 0 else None) for k, c in enumerate(x)]
+
+
+def dropout(order: int, x: Series, p: float = 0.5, training: bool = True, inplace: bool = False) -> Series:
+    """The identity in evaluation mode."""
+    if training and p > 0:
+        raise argument_error("network", "be without active dropout (call eval())", "training")
+    return x
+
 
 RULES: dict[str, Callable[..., Series]] = {
     **{name: elementwise_linear(name) for name in _LINEAR},
     "add": add,
-    "sub": lambda order, x, y: add(order, x, y, alpha=-1),
+    "sub": lambda order, x, y, *, alpha=1: add(order, x, y, alpha=-alpha),
     "mul": multiply,
     "div": divide,
     "true_divide": divide,
     "matmul": lambda order, x, y: bilinear(order, torch.matmul, x, y),
     "bmm": lambda order, x, y: bilinear(order, torch.bmm, x, y),
     "linear": linear,
-    "conv1d": convolution(F.conv1d),
-    "conv2d": convolution(F.conv2d),
+    "conv1d": convolution(F.conv1d, 1),
+    "conv2d": convolution(F.conv2d, 2),
+    "pad": pad,
+    "dropout": dropout,
     "cat": join(torch.cat),
     "stack": join(torch.stack),
     "exp": exp,

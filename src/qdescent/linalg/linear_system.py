@@ -40,6 +40,11 @@ class LinearSystem:
         check_shape("rhs", self.rhs, (self.matrix.shape[0],))
         check_finite("matrix", self.matrix.coalesce().values() if self.matrix.is_sparse else self.matrix)
         check_finite("rhs", self.rhs)
+        index = self.answer_index
+        if index is not None and (index.ndim != 2 or index.numel() == 0 or int(index.min()) < 0 or int(index.max()) >= self.size):
+            raise argument_error(
+                "answer_index", f"be places in [0, {self.size}), of shape (copies, n)", f"of shape {tuple(index.shape)}"
+            )
         if not bool(self.rhs.any()):
             raise argument_error("rhs", "have a non-zero entry (the state |B> must exist)", "zero")
 

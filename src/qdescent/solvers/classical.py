@@ -32,7 +32,7 @@ class Direct:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sparse_linalg.MatrixRankWarning)
             value = sparse_linalg.spsolve(matrix.tocsc(), system.rhs.double().numpy())
-        return _solution(system, value, 1e-8, Status.SINGULAR)
+        return _solution(system, matrix, value, 1e-8, Status.SINGULAR)
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,9 @@ class GMRES:
 
     def solve(self, system: LinearSystem) -> Solution:
         """Iterate until the residual is below the tolerance, or end with `Status.NOT_CONVERGED`."""
-        rhs = system.rhs.double().numpy()
-        value, _ = sparse_linalg.gmres(
-            _scipy_matrix(system), rhs, rtol=self.tolerance, atol=0.0, restart=self.restart, maxiter=self.limit
-        )
-        return _solution(system, value, 2 * self.tolerance, Status.NOT_CONVERGED)
+        matrix, rhs = _scipy_matrix(system), system.rhs.double().numpy()
+        value, _ = sparse_linalg.gmres(matrix, rhs, rtol=self.tolerance, atol=0.0, restart=self.restart, maxiter=self.limit)
+        return _solution(system, matrix, value, 2 * self.tolerance, Status.NOT_CONVERGED)
 
 
 def _scipy_matrix(system: LinearSystem) -> sparse.csr_array:
@@ -68,8 +66,14 @@ def _scipy_matrix(system: LinearSystem) -> sparse.csr_array:
     return sparse.csr_array((values.astype(np.float64), (rows, columns)), shape=(system.size, system.size))
 
 
-def _solution(system: LinearSystem, value: np.ndarray, bound: float, failure: Status) -> Solution:
-    z = torch.from_numpy(np.nan_to_num(value, nan=np.inf, posinf=np.inf, neginf=-np.inf)).to(system.rhs)
-    residual = system.residual(z) if bool(torch.isfinite(z).all()) else float("inf")
-    status = Status.SOLVED if residual <= bound else failure
+def _solution(system: LinearSystem, matrix: sparse.csr_array, value: np.ndarray, allowed: float, failure: Status) -> Solution:
+    """The solution, judged by its residual in float64 (the system itself may be float32)."""
+    rhs = system.rhs.double().numpy()
+    finite = bool(np.isfinite(value).all())
+    residual = float(np.linalg.norm(matrix @ value - rhs) / np.linalg.norm(rhs)) if finite else float("inf")
+    z = torch.from_numpy(value if finite else np.full_like(value, np.inf)).to(system.rhs)
+    status = Status.SOLVED if residual <= allowed else failure
+    # ||Z - M^-1 B|| <= ||M^-1|| ||r||, and ||M^-1 B|| >= ||B|| / ||M||: relative error <= kappa ||r|| / ||B||.
+    declared = system.norm_bound is not None and system.inverse_norm_bound is not None
+    bound = system.norm_bound * system.inverse_norm_bound * max(residual, 1e-16) if declared else float("inf")  # type: ignore[operator]
     return Solution(value=z, answer=system.extract(z), residual=residual, bound=bound, status=status)

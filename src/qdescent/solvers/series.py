@@ -41,7 +41,7 @@ class SeriesSolution:
     @property
     def estimate(self) -> float:
         """||u_N|| / ||u||: an a-posteriori estimate of the relative truncation error that needs no reference run."""
-        return float(torch.linalg.vector_norm(self.terms[-1]) / torch.linalg.vector_norm(self.value))
+        return float(torch.linalg.vector_norm(self.terms[-1])) / (float(torch.linalg.vector_norm(self.value)) or 1.0)
 
 
 def series_steps(task: Task, space: ParameterSpace, theta: Tensor, order: int, learning_rate: float) -> Iterator[Tensor]:

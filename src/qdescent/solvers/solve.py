@@ -30,7 +30,8 @@ class Solution:
         value: Z, shape (D,).
         answer: u in R^n, taken out of Z where the system says it sits.
         residual: ||M Z - B|| / ||B||, measured on the returned value.
-        bound: what the solver promises for ||Z - M^-1 B|| / ||M^-1 B||; rounding for a direct solver.
+        bound: what is promised for ||Z - M^-1 B|| / ||M^-1 B||; infinite where nothing is (a classical solver promises kappa times
+            the residual, where the system declares its norms).
         status: how it ended.
         cost: what it took (queries, degree, qubits, gates), as rows with evidence.
         values: named numbers behind the rows, for code that goes on computing with them.

@@ -100,7 +100,7 @@ def hybrid_round(
         theta=theta + read,
         loss=tuple(losses),
         truncation=tuple(truncation),
-        estimate=_norm(terms[-1]) / _norm(displacement),
+        estimate=_norm(terms[-1]) / (_norm(displacement) or 1.0),
         readout_error=_relative(read, displacement),
         displacement=tuple(lengths),
     )
@@ -143,6 +143,8 @@ def train_hybrid(
     """
     if len(tasks) not in (1, schedule.rounds):
         raise argument_error("tasks", f"hold 1 task or {schedule.rounds}, one for each round", f"{len(tasks)} of them")
+    if len(done) > schedule.rounds:
+        raise argument_error("done", f"hold at most {schedule.rounds} rounds", f"{len(done)} of them")
     rounds = list(done)
     theta = rounds[-1].theta if rounds else space.theta if theta is None else theta
     for r in range(len(rounds), schedule.rounds):
