@@ -72,11 +72,11 @@ def headline(record: Record) -> list[tuple[str, Row]]:
     return [
         ("all weights", record.row("network/parameters")),
         ("kept weights", record.row("network/kept")),
-        ("test accuracy, emulated minus classical", record.row("comparison/accuracy_gap")),
+        ("accuracy, emulated - classical", record.row("comparison/accuracy_gap")),
         ("truncation error, worst round", worst("truncation/by_round")),
         ("readout error, worst round", worst("readout/error_by_round")),
-        ("divergent share of the modes", record.row("dissipation/before/divergent")),
+        ("divergent share of modes", record.row("dissipation/before/divergent")),
         ("circuit: simulated qubits", record.row("circuit/qubits")),
-        ("circuit: relative error to the direct solution", record.row("circuit/error_to_direct")),
-        ("quantum round / classical round, in time", record.row("ledger/verdict/ratio")),
+        ("circuit: error to direct solution", record.row("circuit/error_to_direct")),
+        ("time, quantum / classical round", record.row("ledger/verdict/ratio")),
     ]
