@@ -1,11 +1,15 @@
-"""Networks that the package brings along: smooth, without BatchNorm, so that a Taylor series of the loss exists."""
+"""The small network that the package brings along, and what all its networks share: initial weights and a count of work.
+
+`fashion_cnn` is smooth and without BatchNorm, so that a Taylor series of its loss exists; the larger ones stand in residual.py and
+transformer.py.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from qdescent._random import derived_seed
+from qdescent._random import derived_seed, named_generator
 from qdescent.learning.masks import Mask
 
 
@@ -26,7 +30,7 @@ def fashion_cnn(widths: tuple[int, int, int] = (16, 32, 64), hidden: int = 80, c
     """
     first, second, third = widths
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(seed, "network"))
+        torch.default_generator.manual_seed(derived_seed(seed, "network"))  # the CPU's alone: fork_rng brings back no other here
         return nn.Sequential(
             nn.Conv2d(1, first, 3, stride=2, padding=1),
             nn.GELU(),
@@ -39,6 +43,35 @@ def fashion_cnn(widths: tuple[int, int, int] = (16, 32, 64), hidden: int = 80, c
             nn.GELU(),
             nn.Linear(hidden, classes),
         )
+
+
+def with_weights(network: nn.Module, seed: int) -> nn.Module:
+    """A network built on the meta device, brought to the default device with its initial weights; no global generator is touched.
+
+    Kernels: normal, variance 2 / fan-in (He et al. 2015, what a half-wave activation asks for); matrices: normal, variance
+    1 / fan-in; positions: standard deviation 0.02 (Dosovitskiy et al. 2020); scales 1, biases 0. Each weight draws from a
+    generator of its own name. Under `torch.device("meta")` the network stays without memory, e.g. to count its weights.
+
+    Args:
+        network: built under `torch.device("meta")`.
+        seed: of the weights.
+    """
+    device = torch.empty(0).device
+    network = network.to_empty(device=device)
+    if device.type == "meta":
+        return network
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if weight.ndim == 1:
+                weight.fill_(0.0 if name.endswith("bias") else 1.0)
+                continue
+            spread = 0.02 if weight.ndim == 3 else ((2 if weight.ndim == 4 else 1) / weight[0].numel()) ** 0.5
+            generator = named_generator(seed, "network", name)
+            weight.copy_(spread * torch.randn(weight.shape, generator=generator, dtype=weight.dtype, device="cpu"))
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.reset_running_stats()
+    return network
 
 
 def multiply_adds(network: nn.Module, sample: Tensor, mask: Mask | None = None) -> int:

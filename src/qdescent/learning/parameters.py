@@ -51,25 +51,49 @@ class ParameterSpace:
         self.shapes = {name: weight.shape for name, weight in weights.items()}
         self.dtype = next(iter(weights.values())).dtype
         self.device = next(iter(weights.values())).device
-        self._sizes = [weight.numel() for weight in weights.values()]
-        flat_mask = torch.cat([mask.keep[name].flatten() for name in self.names])
-        self._places = flat_mask.nonzero()[:, 0].to(self.device)
-        self._frozen: Tensor | None = None
-        self.n, self.total = len(self._places), sum(self._sizes)
+        self.total = sum(weight.numel() for weight in weights.values())
+        self._frozen: dict[str, Tensor] | None = None
+        self._set_places({name: mask.keep[name].flatten().to(self.device) for name in self.names})
         self.theta = self.pack({name: weight.detach() for name, weight in weights.items()})
+
+    def _set_places(self, keep: Mapping[str, Tensor]) -> None:
+        """For each parameter the kept places, or None where all are kept (nothing to gather then)."""
+        self._counts = [int(keep[name].sum()) for name in self.names]
+        self._places: dict[str, Tensor | None] = {
+            name: None if count == keep[name].numel() else keep[name].nonzero()[:, 0]
+            for name, count in zip(self.names, self._counts, strict=True)
+        }
+        self.n = sum(self._counts)
 
     def pack(self, tensors: Mapping[str, Tensor] | Sequence[Tensor]) -> Tensor:
         """(n,) from full-shaped tensors, given by name or in the order of `names`; differentiable."""
         ordered = [tensors[name] for name in self.names] if isinstance(tensors, Mapping) else list(tensors)
-        return torch.cat([tensor.reshape(-1) for tensor in ordered])[self._places]
+        parts = []
+        for name, tensor in zip(self.names, ordered, strict=True):
+            places = self._places[name]
+            parts.append(tensor.reshape(-1) if places is None else tensor.reshape(-1)[places])
+        return torch.cat(parts)
 
     def unpack(self, theta: Tensor) -> dict[str, Tensor]:
-        """The network's weights at the point theta (n,): full-shaped tensors, pruned weights zero, frozen ones as they are."""
-        return self._split(self._scatter(theta, self._frozen))
+        """The weights at the point theta (n,): full-shaped tensors, pruned weights zero, frozen ones as they are."""
+        return self._scatter(theta, self._frozen)
 
     def embed(self, direction: Tensor) -> dict[str, Tensor]:
         """A direction in R^n as full-shaped tensors: zero at every place that is not a coordinate."""
-        return self._split(self._scatter(direction, None))
+        return self._scatter(direction, None)
+
+    def places(self, prefix: str) -> Tensor:
+        """The coordinates that belong to the parameters whose names begin with `prefix`, e.g. one layer: for `restrict`.
+
+        Raises:
+            ArgumentError: no kept weight has such a name.
+        """
+        of_parameter = torch.arange(len(self.names)).repeat_interleave(torch.tensor(self._counts))
+        wanted = torch.tensor([name.startswith(prefix) for name in self.names])
+        places = wanted[of_parameter].nonzero()[:, 0]
+        if len(places) == 0:
+            raise argument_error("prefix", "begin the name of a parameter with kept weights", prefix)
+        return places
 
     def restrict(self, theta: Tensor, places: Tensor) -> ParameterSpace:
         """The coordinates `places` of R^n alone, every other kept weight frozen at its value in theta.
@@ -84,24 +108,25 @@ class ParameterSpace:
         places = places.sort().values.to(self.device)
         smaller = object.__new__(ParameterSpace)
         smaller.__dict__.update(self.__dict__)
-        smaller._frozen = self._scatter(theta, self._frozen)
-        smaller._places = self._places[places]
-        smaller.n = len(places)
+        smaller._frozen = self.unpack(theta)
+        chosen = torch.zeros(self.n, dtype=torch.bool, device=self.device)
+        chosen[places] = True
+        smaller.mask = Mask(self._scatter(chosen, None))
+        smaller._set_places({name: keep.flatten() for name, keep in smaller.mask.keep.items()})
         smaller.theta = theta[places]
-        chosen = torch.zeros(self.total, dtype=torch.bool, device=self.device)
-        chosen[smaller._places] = True
-        smaller.mask = Mask(self._split(chosen))
         return smaller
 
-    def _scatter(self, vector: Tensor, onto: Tensor | None) -> Tensor:
+    def _scatter(self, vector: Tensor, onto: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
         check_shape("vector", vector, (self.n,))
-        if onto is None:
-            flat = torch.zeros(self.total, dtype=vector.dtype, device=vector.device)
-        else:
-            flat = onto.to(vector.dtype, copy=True)
-        flat[self._places] = vector
-        return flat
-
-    def _split(self, flat: Tensor) -> dict[str, Tensor]:
-        parts = flat.split(self._sizes)
-        return {name: part.view(self.shapes[name]) for name, part in zip(self.names, parts, strict=True)}
+        full = {}
+        for name, part in zip(self.names, vector.split(self._counts), strict=True):
+            places, shape = self._places[name], self.shapes[name]
+            if places is None:
+                full[name] = part.view(shape)
+                continue
+            flat = torch.zeros(shape.numel(), dtype=vector.dtype, device=vector.device)
+            if onto is not None:
+                flat.copy_(onto[name].reshape(-1))
+            flat[places] = part
+            full[name] = flat.view(shape)
+        return full

@@ -54,7 +54,7 @@ class Task:
                 raise argument_error("network", "be without active dropout (call eval())", f"training at {name!r}")
         weights = dict(self.network.named_parameters())
         with torch.no_grad():
-            first, second = self._loss_with(weights), self._loss_with(weights)
+            first, second = self.loss_with(weights), self.loss_with(weights)
         if first.ndim != 0:
             raise argument_error("loss", "return a scalar", f"of shape {tuple(first.shape)}")
         if not bool(torch.isfinite(first)):
@@ -77,7 +77,7 @@ class Task:
 
     def loss_at(self, space: ParameterSpace, theta: Tensor) -> Tensor:
         """L at the point theta (n,), a scalar."""
-        return self._loss_with(space.unpack(theta))
+        return self.loss_with(space.unpack(theta))
 
     def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Tensor) -> Tensor:
         """The network's outputs at theta for other inputs, without a gradient."""
@@ -87,8 +87,21 @@ class Task:
     def loss_and_gradient(self, space: ParameterSpace, theta: Tensor) -> tuple[Tensor, Tensor]:
         """L(theta) and grad L(theta) in R^n. Cost: one gradient."""
         weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
-        loss = self._loss_with(weights)
+        loss = self.loss_with(weights)
         return loss.detach(), space.pack(torch.autograd.grad(loss, list(weights.values()), materialize_grads=True))
 
-    def _loss_with(self, weights: Mapping[str, Tensor]) -> Tensor:
-        return self.loss(functional_call(self.network, dict(weights), (self.data[0],)), self.data[1])
+    def loss_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
+        """L for weights given by name, full-shaped, all computed in `dtype` (None: the weights' own)."""
+        targets = self.data[1]
+        if dtype is not None and targets.is_floating_point():
+            targets = targets.to(dtype)
+        return self.loss(self.outputs_with(weights, dtype), targets)
+
+    def outputs_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
+        """The network's outputs for weights given by name; inputs and buffers follow `dtype`."""
+        tensors, inputs = dict(weights), self.data[0]
+        if dtype is not None:
+            inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
+            tensors |= {name: b.to(dtype) for name, b in self.network.named_buffers() if b.is_floating_point()}
+        outputs: Tensor = functional_call(self.network, tensors, (inputs,))
+        return outputs
