@@ -26,7 +26,7 @@ def test_ten_lines_of_python_run(capsys, monkeypatch):
     exec(compile(code, "README.md", "exec"), {})
     verdict, numbers = capsys.readouterr().out.splitlines()
     assert "modes" in verdict
-    assert "truncation about" in numbers
+    assert "last term" in numbers
 
 
 _small_network = qd.fashion_cnn

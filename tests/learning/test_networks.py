@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from qdescent.learning.networks import fashion_cnn
+from qdescent.learning.networks import fashion_cnn, multiply_adds, with_weights
 
 
 def test_shape_and_count():
@@ -19,6 +19,23 @@ def test_seed_decides_and_global_state_stays():
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_weights_are_drawn_by_name_and_not_by_order():
+    def built(*names):
+        with torch.device("meta"):
+            network = nn.ModuleDict({name: nn.Linear(3, 2) for name in names})
+        return with_weights(network, seed=0)
+
+    one, other = built("a", "b"), built("b", "a")
+    assert torch.equal(one["a"].weight, other["a"].weight)
+    assert not torch.equal(one["a"].weight, one["b"].weight)
+
+
+def test_multiply_adds_by_hand():
+    network = fashion_cnn((2, 3, 4), hidden=5, classes=7)
+    expected = 9 * 2 * 14 * 14 + 2 * 9 * 3 * 7 * 7 + 3 * 9 * 4 * 4 * 4 + 64 * 5 + 5 * 7
+    assert multiply_adds(network, torch.zeros(1, 1, 28, 28)) == expected
 
 
 def test_nothing_with_a_kink_and_no_batchnorm():

@@ -119,3 +119,166 @@ def test_errors():
         spectral_density(torch.ones(3, 2))
     with pytest.raises(ArgumentError, match="Argument `operator product` must be finite"):
         spectral_density(LinearOperator((3, 3), lambda x: x / 0, dtype=torch.float32))
+
+
+# A spectrum like a pruned network's: a narrow bulk around zero, a few outliers on either side.
+BULK = 0.02 * torch.randn(184, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+OUTLIERS = torch.tensor([-0.5, -0.4, -0.3, -0.2, *np.linspace(0.3, 3, 12)], dtype=torch.float64)
+NETWORK = torch.cat([BULK, OUTLIERS])
+EDGES = [-1.0, -0.45, -0.1, -0.02, -0.005, 0.0, 0.003, 0.02, 0.1, 1.0, 2.9, 5.0]
+
+
+def own_measure(basis, vectors):
+    """Each probe's spectral measure: (n, probes), columns of sum 1."""
+    return ((basis.T @ vectors) / vectors.norm(dim=0)) ** 2
+
+
+@pytest.fixture(scope="module")
+def network():
+    basis = torch.linalg.qr(torch.randn(200, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
+    return (basis * NETWORK) @ basis.T, basis
+
+
+def assert_bracketed(spectrum, measure, slack=0.0):
+    for x in EDGES:
+        inside = (NETWORK <= x).double() @ measure
+        for p in range(measure.shape[1]):
+            alone = Spectrum(spectrum.nodes[[p]], spectrum.weights[[p]], spectrum.residuals[[p]], spectrum.size)
+            (least, _), (most, _) = alone.mass_bounds(-np.inf, x)
+            assert least - 1e-12 <= float(inside[p]) - slack
+            assert float(inside[p]) <= most + 1e-12
+            assert least - 1e-12 <= alone.mass(-np.inf, x)[0] <= most + 1e-12
+
+
+@pytest.mark.parametrize("steps", [4, 12, 40, 90])  # 90: ghosts of every outlier
+def test_mass_bounds_hold_for_each_probes_own_measure(network, steps):
+    A, basis = network
+    V = torch.randn(200, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    spectrum = spectral_density(A, steps=steps, vectors=V)
+    assert_bracketed(spectrum, own_measure(basis, V))
+    widths = [most[0] - least[0] for least, most in (spectrum.mass_bounds(-9, x) for x in EDGES)]
+    assert max(widths) < {4: 1.0, 12: 0.95, 40: 0.35, 90: 0.15}[steps]
+    if steps == 90:
+        assert spectrum.mass_bounds(-9, -0.1)[1][0] - spectrum.mass_bounds(-9, -0.1)[0][0] < 1e-12  # in a gap: exact
+
+
+def test_wrong_bounds_are_rejected(network):
+    A, basis = network
+    V = torch.randn(200, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    right = spectral_density(A, steps=12, vectors=V)
+    with pytest.raises(AssertionError):  # the next moment forgotten: as if the Krylov space ended here
+        assert_bracketed(Spectrum(right.nodes, right.weights, 1e-9 * right.residuals, 200), own_measure(basis, V))
+    with pytest.raises(AssertionError):  # residuals of another probe
+        assert_bracketed(Spectrum(right.nodes, right.weights, 0.1 * right.residuals, 200), own_measure(basis, V))
+    with pytest.raises(AssertionError):
+        assert_bracketed(right, own_measure(basis, V.roll(1, dims=1)))
+
+
+def test_bounds_of_an_interval(network):
+    A, basis = network
+    V = torch.randn(200, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    spectrum, measure = spectral_density(A, steps=30, vectors=V), own_measure(basis, V)
+    for low, high in [(-0.01, 0.01), (-0.6, 0.0), (0.1, 4.0), (-0.45, -0.45), (-np.inf, np.inf)]:
+        inside = float((((NETWORK >= low) & (NETWORK <= high)).double() @ measure).mean())
+        (least, _), (most, _) = spectrum.mass_bounds(low, high)
+        assert 0 <= least <= inside + 1e-12
+        assert inside <= most + 1e-12
+    assert spectrum.mass_bounds(-np.inf, np.inf) == ((1.0, 0.0), (1.0, 0.0))
+    with pytest.raises(ArgumentError, match=r"Argument `low` must be at most high = 0.0, but is 1."):
+        spectrum.mass_bounds(1.0, 0.0)
+
+
+def test_an_edge_in_a_bulk_has_an_honest_error_and_a_smooth_estimate(network):
+    """The plain standard error misses the bias of a node on the wrong side; the middle of the bounds halves the error at least."""
+    A, _ = network
+    truth = float((NETWORK < 0).double().mean())
+    plain, honest, sharp, smooth = 0, 0, [], []
+    for seed in range(40):
+        spectrum = spectral_density(A, steps=16, seed=seed)
+        mean, error = spectrum.mass(-np.inf, 0.0)
+        plain += abs(mean - truth) < 2 * spectrum.integrate(lambda x: (x <= 0).double())[1]
+        honest += abs(mean - truth) < 2 * error
+        sharp.append(mean - truth)
+        smooth.append(spectrum.smooth_mass(-np.inf, 0.0)[0] - truth)
+    assert plain < 34  # of 40: under 85 %
+    assert honest >= 38
+    assert np.std(smooth) + abs(np.mean(smooth)) < 0.5 * (np.std(sharp) + abs(np.mean(sharp)))
+
+
+def test_intervals_cover_the_truth_in_90_to_99_percent_of_200_seeds():
+    A = planted(np.r_[np.linspace(-1, 3, 36), [8.0, 9.0, 11.0, 20.0]])
+    truth = float((A @ A).trace()) / 40
+    for probes in (3, 8):
+        student = normal = 0
+        for seed in range(200):
+            spectrum = spectral_density(A, steps=2, probes=probes, seed=seed)
+            low, high = spectrum.interval(torch.square)
+            mean, error = spectrum.integrate(torch.square)
+            student += low <= truth <= high
+            normal += abs(mean - truth) <= 1.96 * error
+        assert 180 <= student <= 198
+        if probes == 3:
+            assert normal < 180  # the normal quantile under-covers with few probes: rejected
+
+
+def test_intervals_need_two_probes():
+    spectrum = spectral_density(torch.eye(4), steps=2, probes=1)
+    assert spectrum.interval(torch.square) == (-np.inf, np.inf)
+    with pytest.raises(ArgumentError, match=r"Argument `level` must be in \(0, 1\), but is 95."):
+        spectrum.interval(torch.square, 95)
+
+
+@pytest.mark.parametrize(
+    ("values", "rank"),
+    [([1.0] * 20, 20), ([2.0] * 5 + [-2.0] * 5 + [0.0] * 30, 10), ([3.0] + [0.0] * 19, 1), ([0.0] * 8, 0)],
+)
+def test_effective_rank_of_flat_spectra_is_the_rank(values, rank):
+    spectrum = spectral_density(torch.diag(torch.tensor(values, dtype=torch.float64)), steps=4, probes=3)
+    assert spectrum.effective_rank == pytest.approx((rank, 0), abs=1e-6)
+
+
+def test_effective_rank_by_entropy(network):
+    p = NETWORK.abs().numpy() / float(NETWORK.abs().sum())
+    truth = np.exp(-(p * np.log(p)).sum())
+    spectrum = spectral_density(network[0], steps=60, probes=40)
+    found, error = spectrum.effective_rank
+    assert abs(found - truth) < 4 * error < 0.2 * truth
+    participation = float(NETWORK.abs().sum() ** 2 / (NETWORK**2).sum())
+    assert abs(found - participation) > 4 * error  # another definition is another number
+    many = np.array([spectral_density(network[0], steps=60, probes=8, seed=s).effective_rank for s in range(20)])
+    assert 0.6 < many[:, 1].mean() / many[:, 0].std() < 1.6  # the jackknife's error is the scatter over seeds
+    assert np.isnan(spectral_density(network[0], steps=10, probes=1).effective_rank[1])
+
+
+def test_clusters_count_outliers_and_no_ghosts(network):
+    spectrum = spectral_density(network[0], steps=90, probes=8)
+    found = [cluster for cluster in spectrum.clusters() if abs(cluster.value) > 0.15]
+    np.testing.assert_allclose([cluster.value for cluster in found], OUTLIERS.numpy(), atol=1e-6)
+    nodes = int(((spectrum.nodes.abs() > 0.15) & (spectrum.weights > 0)).sum())
+    assert nodes > 8 * len(OUTLIERS) + 20  # more Ritz values than outliers x probes: ghosts
+    assert sum(cluster.nodes for cluster in found) > 8 * len(OUTLIERS)
+    total, bar = sum(c.multiplicity[0] for c in found), sum(c.multiplicity[1] ** 2 for c in found) ** 0.5
+    assert abs(total - len(OUTLIERS)) < 4 * bar
+    assert found[0].multiplicity[1] > 0
+
+
+def test_clusters_of_repeated_eigenvalues():
+    found = spectral_density(planted([-3.0] * 4 + [0.0] * 50 + [7.0] * 6), steps=8, probes=60).clusters()
+    np.testing.assert_allclose([cluster.value for cluster in found], [-3, 0, 7], atol=1e-10)
+    for cluster, count in zip(found, (4, 50, 6), strict=True):
+        assert abs(cluster.multiplicity[0] - count) < 4 * cluster.multiplicity[1]
+    assert len(spectral_density(torch.zeros(5, 5), steps=2).clusters()) == 1
+
+
+def test_density_is_for_drawing(network):
+    spectrum = spectral_density(network[0], steps=40)
+    grid = torch.linspace(-2, 5, 7001, dtype=torch.float64)
+    density, error = spectrum.density(grid, width=0.05)
+    assert float(torch.trapezoid(density, grid)) == pytest.approx(1, abs=1e-9)
+    assert density.shape == error.shape == (7001,)
+    bells = torch.exp(-((grid[:, None] - NETWORK) ** 2) / (2 * 0.05**2)).mean(1) / (0.05 * (2 * torch.pi) ** 0.5)
+    peak = int(bells.argmax())
+    assert abs(float(density[peak] - bells[peak])) < 4 * float(error[peak])
+    assert float(spectrum.density(grid)[0].max()) > float(density.max())  # the default, 1/100 of the range, is narrower here
+    with pytest.raises(ArgumentError, match="Argument `width` must be in"):
+        spectrum.density(grid, 0.0)

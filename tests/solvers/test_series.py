@@ -91,7 +91,7 @@ def test_higher_orders_come_nearer_to_descent_inside_the_radius(name, request):
     errors = [relative(s.value, truth) for s in found]
     assert all(after < before / 3 for before, after in itertools.pairwise(errors))
     for order, s in enumerate(found[1:], 1):  # the last term tells the size of the error one order below
-        assert 0.2 < s.estimate / errors[order - 1] < 5
+        assert 0.2 < s.last_term / errors[order - 1] < 5
 
 
 def test_beyond_the_radius_a_higher_order_is_worse(seventeen):

@@ -51,7 +51,7 @@ def test_what_a_round_reports(seventeen):
         u = series_descent(seventeen.task, space, 2, t, 0.2).value
         truth = seventeen.descend(seventeen.theta, 0.2, t) - seventeen.theta
         assert found.truncation[t - 1] == pytest.approx(relative(u, truth), rel=1e-8, abs=1e-14)
-        assert found.displacement[t - 1] == pytest.approx(float(u.norm()), rel=1e-12)
+        assert sum(map(sum, found.gram[t - 1])) == pytest.approx(float(u.norm()) ** 2, rel=1e-12)
         assert found.loss[t] == pytest.approx(seventeen.loss(seventeen.theta + u).item(), rel=1e-12)
     read = read_out(u, 10**5, derived_seed(5, "round", 0)).vector
     torch.testing.assert_close(found.theta, seventeen.theta + read, rtol=1e-12, atol=1e-14)

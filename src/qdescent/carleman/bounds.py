@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from qdescent._checks import check_integer, check_interval
+import torch
+from torch import Tensor
+
+from qdescent._checks import argument_error, check_integer, check_interval
 
 
 def history_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float:
@@ -16,7 +19,8 @@ def history_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float
         padding: p.
 
     Returns:
-        The bound: finite in T for a < 1 and p = 0, about 2 (T + p + 1) for a = 1, exponential for a > 1.
+        The bound: finite in T for a < 1 and p = 0, about 2 (T + p + 1) for a = 1, exponential for a > 1 (infinite where it
+        overflows).
 
     References:
         From M^-1 = sum_d (shift (x) A)^d; design of the history system: Liu et al., arXiv:2011.03185, section 4.
@@ -29,7 +33,30 @@ def history_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float
     """
     check_interval("step_norm", step_norm, "(0, inf)")
     check_integer("steps", steps, 1)
+    return power_kappa_bound(step_norm ** torch.arange(steps + 1, dtype=torch.float64), padding)
+
+
+def power_kappa_bound(power_norms: Tensor, padding: int = 0) -> float:
+    """kappa(M) <= (1 + max(||A||, 1 if p)) sum_{d=0..T+p} max_j ||A^j||, sharper where ||A^j|| < ||A||^j (momentum).
+
+    Args:
+        power_norms: bounds on ||A^j||, j = 0..T, (T + 1,).
+        padding: p.
+
+    Returns:
+        The bound; j as in `history_kappa_bound`.
+
+    Cost: (T + p) p comparisons.
+
+    Example:
+        >>> power_kappa_bound(torch.tensor([1.0, 0.5, 0.25]))
+        2.625
+    """
     check_integer("padding", padding, 0)
-    powers = [step_norm**j for j in range(steps + 1)]
-    norm = 1 + max(step_norm, 1.0 if padding else 0.0)
-    return norm * sum(max(powers[max(0, d - padding) : min(d, steps) + 1]) for d in range(steps + padding + 1))
+    if power_norms.ndim != 1 or len(power_norms) < 2:
+        raise argument_error("power_norms", "have shape (T + 1,) with T at least 1", f"of shape {tuple(power_norms.shape)}")
+    norms = power_norms.double()
+    outside = norms.new_full((padding,), -torch.inf)
+    windows = torch.cat([outside, norms, outside]).unfold(0, padding + 1, 1)
+    norm = 1 + max(float(norms[1]), 1.0 if padding else 0.0)
+    return norm * float(windows.amax(1).sum())

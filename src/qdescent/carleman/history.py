@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_integer, check_shape
-from qdescent.carleman.linearization import LiftedMap
+from qdescent.carleman.linearization import ENTRY_LIMIT, LiftedMap
 from qdescent.linalg.linear_system import LinearSystem
 
 
@@ -74,6 +75,10 @@ def history_system(lift: LiftedMap, u0: Tensor, steps: int, padding: int = 0) ->
     if not bool(start.any()) and not bool(lift.offset.any()):
         raise argument_error("u0", "not be zero where the map has F_0 = 0", "zero: nothing moves")
     D, blocks = lift.dimension, steps + padding + 1
+    stored = steps * lift.matrix.coalesce().values().numel() + blocks * D
+    if stored > ENTRY_LIMIT:
+        must = f"leave the history matrix at most {ENTRY_LIMIT:.0e} entries (series_descent needs no matrix)"
+        raise argument_error("steps", must, f"{steps}: {stored:.1e} entries")
     row, column = lift.matrix.coalesce().indices()
     value = lift.matrix.coalesce().values()
     time = torch.arange(steps)[:, None]
@@ -88,6 +93,36 @@ def history_system(lift: LiftedMap, u0: Tensor, steps: int, padding: int = 0) ->
     ends = torch.arange(steps, blocks)[:, None] * D + torch.arange(lift.size)
     norm_bound, inverse_bound = _declared_bounds(lift.matrix, steps, padding)
     return HistorySystem(matrix, rhs, ends, norm_bound, inverse_bound, steps, padding, D, lift.size)
+
+
+def lifted_norm(gram: Tensor) -> float:
+    """||z_t|| of the homogenised order-N lifted state, from the inner products of the series terms alone.
+
+    A word with m letters u and j - m letters w = 1 is the product of m series in eps, cut where its degree exceeds N - (j - m):
+    ||z||^2 = sum_{j=1..N} sum_{m=1..j} C(j, m) sum_{K, L <= N - j + m} [a^K b^L] g(a, b)^m with g = sum_kl <u_k, u_l> a^k b^l.
+
+    Args:
+        gram: <u_k, u_l>, k, l = 1..N, shape (N, N).
+
+    Example:
+        >>> lifted_norm(torch.tensor([[9.0]], dtype=torch.float64))  # order 1: z = u
+        3.0
+    """
+    order = gram.shape[0]
+    g = torch.zeros(order + 1, order + 1, dtype=torch.float64)
+    g[1:, 1:] = gram.double()
+    power, total = torch.zeros_like(g), 0.0
+    power[0, 0] = 1.0
+    for m in range(1, order + 1):
+        longer = torch.zeros_like(g)  # power * g, both truncated at degree N in each variable
+        for k in range(1, order + 1):
+            for i in range(1, order + 1):
+                longer[k:, i:] += g[k, i] * power[: order + 1 - k, : order + 1 - i]
+        power = longer
+        for j in range(m, order + 1):
+            cut = order - j + m + 1
+            total += math.comb(j, m) * float(power[:cut, :cut].sum())
+    return math.sqrt(total)
 
 
 DENSE_LIMIT = 500  # above this size the T norms of powers of A would take seconds; no bound is declared then

@@ -59,8 +59,8 @@ class LiftedMap:
     def lift(self, u: Tensor) -> Tensor:
         """z(u): the monomials of u, (n,) -> (D,)."""
         check_shape("u", u, (self.size,))
-        letters = torch.cat([torch.ones(1, dtype=u.dtype), u]) if self.form == "homogenised" else u
-        power, blocks = torch.ones(1, dtype=u.dtype), []
+        letters = torch.cat([torch.ones(1, dtype=u.dtype, device=u.device), u]) if self.form == "homogenised" else u
+        power, blocks = torch.ones(1, dtype=u.dtype, device=u.device), []
         for kept in self.words:
             power = torch.kron(power, letters)
             blocks.append(power[kept])

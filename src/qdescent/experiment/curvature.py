@@ -47,39 +47,47 @@ def measure_spectrum(workspace: Workspace, pruned: Pruned, theta: Tensor, when: 
         )
     diagnosis = diagnose(spectrum, settings.learning_rate, horizon=settings.schedule.steps)
     progress.finish(f"{diagnosis.verdict}, eigenvalues {spectrum.lambda_min[0]:.3g} to {spectrum.lambda_max[0]:.3g}")
-    return spectrum, diagnosis, _rows(workspace, spectrum, diagnosis, when)
-
-
-def _rows(workspace: Workspace, spectrum: Spectrum, diagnosis: Dissipation, when: str) -> list[Row]:
-    settings = workspace.settings
     how = f"Lanczos quadrature, {settings.probes} probes x {settings.lanczos_steps} steps, first batch of {settings.batch}"
-    modes = f"modes by |1 - eta lambda|, neutral if changed by less than {100 * NEUTRAL_CHANGE:g} % over the horizon; {how}"
-    proxy = f"E(t) = (1/n) sum |1 - eta lambda|^t (draft figure of Liu et al. 2024); {how}"
+    return spectrum, diagnosis, spectrum_rows(spectrum, diagnosis, how, f"{when}/")
+
+
+def spectrum_rows(
+    spectrum: Spectrum, diagnosis: Dissipation, how: str, place: str = "", factor: str = "|1 - eta lambda|"
+) -> list[Row]:
+    """The rows of a spectrum and of what it says of dissipation.
+
+    Args:
+        how: probes, steps and samples in words, for the source of each row.
+        place: what stands between a row's section and its name: "before/" gives "spectrum/before/nodes".
+        factor: of a mode per step, as a formula.
+    """
+    modes = f"modes by {factor}, neutral if changed by less than {100 * NEUTRAL_CHANGE:g} % over the horizon; {how}"
+    proxy = f"E(t) = (1/n) sum {factor}^t (draft figure of Liu et al. 2024); {how}"
     nodes, order = spectrum.nodes.flatten().sort()
     weights = (spectrum.weights / len(spectrum.weights)).flatten()[order]
     used = weights > 0
-    measured = Evidence.MEASURED
 
     def row(name: str, value: object, unit: str, source: str, error: object = None) -> Row:
-        return Row(name.format(when), value, unit, measured, source, error)  # type: ignore[arg-type]
+        section, word = name.split("/")
+        return Row(f"{section}/{place}{word}", value, unit, Evidence.MEASURED, source, error)  # type: ignore[arg-type]
 
     minimum, maximum = spectrum.lambda_min, spectrum.lambda_max
     trace = spectrum.trace
     negative = spectrum.mass(-float("inf"), 0.0)
     return [
-        row("spectrum/{}/nodes", nodes[used].tolist(), "1", f"Ritz values; {how}"),
-        row("spectrum/{}/weights", weights[used].tolist(), "1", "weights of the Ritz values, together 1"),
-        row("spectrum/{}/lambda_min", minimum[0], "1", "smallest Ritz value; error: its residual norm", minimum[1]),
-        row("spectrum/{}/lambda_max", maximum[0], "1", "largest Ritz value; error: its residual norm", maximum[1]),
-        row("spectrum/{}/trace", trace[0], "1", how, trace[1]),
-        row("spectrum/{}/negative_mass", negative[0], "1", f"share of eigenvalues at or below 0; {how}", negative[1]),
-        row("dissipation/{}/dissipative", diagnosis.dissipative[0], "1", modes, diagnosis.dissipative[1]),
-        row("dissipation/{}/neutral", diagnosis.neutral[0], "1", modes, diagnosis.neutral[1]),
-        row("dissipation/{}/divergent", diagnosis.divergent[0], "1", modes, diagnosis.divergent[1]),
-        row("dissipation/{}/growth", diagnosis.growth, "1", f"largest |1 - eta lambda|^T, T = {diagnosis.horizon}"),
-        row("dissipation/{}/verdict", f"{diagnosis.verdict}: {diagnosis.reason}", "", modes),
-        row("proxy/{}/total", diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()),
-        row("proxy/{}/dissipative", diagnosis.proxy_dissipative.tolist(), "1", "its part from dissipative modes"),
-        row("proxy/{}/neutral", diagnosis.proxy_neutral.tolist(), "1", "its part from neutral modes"),
-        row("proxy/{}/divergent", diagnosis.proxy_divergent.tolist(), "1", "its part from divergent modes"),
+        row("spectrum/nodes", nodes[used].tolist(), "1", f"Ritz values; {how}"),
+        row("spectrum/weights", weights[used].tolist(), "1", "weights of the Ritz values, together 1"),
+        row("spectrum/lambda_min", minimum[0], "1", "smallest Ritz value; error: its residual norm", minimum[1]),
+        row("spectrum/lambda_max", maximum[0], "1", "largest Ritz value; error: its residual norm", maximum[1]),
+        row("spectrum/trace", trace[0], "1", how, trace[1]),
+        row("spectrum/negative_mass", negative[0], "1", f"share of eigenvalues at or below 0; {how}", negative[1]),
+        row("dissipation/dissipative", diagnosis.dissipative[0], "1", modes, diagnosis.dissipative[1]),
+        row("dissipation/neutral", diagnosis.neutral[0], "1", modes, diagnosis.neutral[1]),
+        row("dissipation/divergent", diagnosis.divergent[0], "1", modes, diagnosis.divergent[1]),
+        row("dissipation/growth", diagnosis.growth, "1", f"largest {factor}^T, T = {diagnosis.horizon}"),
+        row("dissipation/verdict", f"{diagnosis.verdict}: {diagnosis.reason}", "", modes),
+        row("proxy/total", diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()),
+        row("proxy/dissipative", diagnosis.proxy_dissipative.tolist(), "1", "its part from dissipative modes"),
+        row("proxy/neutral", diagnosis.proxy_neutral.tolist(), "1", "its part from neutral modes"),
+        row("proxy/divergent", diagnosis.proxy_divergent.tolist(), "1", "its part from divergent modes"),
     ]

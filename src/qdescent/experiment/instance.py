@@ -19,7 +19,7 @@ from qdescent.learning.task import Task
 from qdescent.solvers.classical import Direct
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import solve
-from qdescent.training.descent import descend
+from qdescent.training.descent import displacements
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ def build_instance(workspace: Workspace, pruned: Pruned) -> CircuitInstance:
     lift = carleman_linearize(f, order)
     zero = torch.zeros(space.n, dtype=torch.float64)
     system = history_system(lift, zero, settings.circuit_steps, settings.circuit_padding)
-    walk = descend(task, space, space.theta, settings.learning_rate)
+    walk = displacements(task, space, space.theta, settings.learning_rate)
     for _ in range(settings.circuit_steps):
         _, end = next(walk)
-    return CircuitInstance(system, end - space.theta)
+    return CircuitInstance(system, end)
 
 
 def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:

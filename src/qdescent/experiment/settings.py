@@ -32,7 +32,8 @@ class Settings:
         epochs: of dense training before pruning. 8: the test accuracy has levelled off.
         width: channels of the first convolution; the next ones have twice and four times as many. 16: about 100,000 weights.
         probes: random vectors of each spectrum. 4: the least whose spread means something.
-        lanczos_steps: products per probe. 64: E(t) is then exact up to t = 127, beyond the R K = 100 steps of the run.
+        lanczos_steps: products per probe. 64: E(t) is then exact for even t up to 127, up to probe
+            noise, which is beyond the R K = 100 steps of the run.
         circuit_weights: kept weights of the instance that is solved as a circuit, the largest ones.
         circuit_order: N of that instance.
         circuit_steps: T of that instance.

@@ -1,7 +1,7 @@
 """Norms made of elementary operations, so that every derivative and every Taylor coefficient of them exists.
 
-PyTorch's own GroupNorm and LayerNorm break plain forward-mode differentiation and batched gradients, and no Taylor rule covers them.
-Mean, subtraction, square and rsqrt have all of these. There are no running statistics: a sample's output depends on that sample
+PyTorch's own GroupNorm and LayerNorm break plain forward-mode differentiation and batched gradients, and have no Taylor rule;
+mean, subtraction, square and rsqrt have all of these. There are no running statistics: a sample's output depends on that sample
 alone and is the same in training and in evaluation mode, so that the Hessian is that of the function which training descends.
 """
 
@@ -44,9 +44,9 @@ class SmoothLayerNorm(nn.Module):
 class SmoothGroupNorm(nn.Module):
     """y = weight * (x - mean) / sqrt(variance + 1e-5) + bias, mean and variance over the places and channels of a group.
 
-    Rather than a scale alone (no statistics), because pruning 90 % of a layer's weights shrinks its output about threefold: over 31
-    layers the signal would vanish, where this norm restores it. Rather than BatchNorm, because that is another function in
-    training than in evaluation.
+    Rather than a scale alone (no statistics), because the signal's level then hangs on every weight before it: pruning 90 % of
+    `resnet(32, 16, smooth=True)` by magnitude takes the spread of its features from 165 to 11, with this norm from 0.78 to 1.01
+    (measured at the initial weights). Rather than BatchNorm, because that is another function in training than in evaluation.
 
     Args:
         channels: of the input. A group has the largest divisor of it up to 16, or all of them where it has none.

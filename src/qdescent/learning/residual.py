@@ -40,7 +40,7 @@ class BasicBlock(nn.Module):
 def resnet(
     depth: int = 32, width: int = 64, classes: int = 100, channels: int = 3, smooth: bool = False, seed: int = 0
 ) -> nn.Module:
-    """The CIFAR ResNet of the paper's authors: 7,451,044 weights as it stands, 102,815,874 at width 238.
+    """The CIFAR ResNet of the paper's authors: 7,451,044 weights as it stands, 102,664,018 at width 238.
 
     A 3x3 stem, three stages of (depth - 2) / 6 basic blocks with width, 2 width, 4 width channels (32x32, 16x16, 8x8 places),
     the mean over places, a linear layer.
@@ -50,8 +50,10 @@ def resnet(
         width: channels of the first stage; the authors' 64 ("widen factor 4" over 16).
         classes: outputs; 100, as in CIFAR-100.
         channels: of the images; 3, or 1 for grey ones.
-        smooth: False: BatchNorm and ReLU, as the authors have it; call `eval()` before a `Task`. True: GELU and `SmoothGroupNorm`
-            with as many weights: the one we recommend, as a Taylor series of its loss exists and kinks do not cap its accuracy.
+        smooth: False: BatchNorm and ReLU, as the authors have it. Train it, load weights, or pass some batches through it in
+            training mode, and call `eval()` before a `Task`: fresh running statistics (0 and 1) normalise nothing. True: GELU and
+            `SmoothGroupNorm` with as many weights: the one we recommend, as a Taylor series of its loss exists and kinks do not cap
+            its accuracy.
         seed: of the initial weights.
 
     Returns:
@@ -79,10 +81,10 @@ def resnet(
 def resnet18(
     widths: Sequence[int] = (48, 96, 208, 400), classes: int = 100, channels: int = 3, smooth: bool = True, seed: int = 0
 ) -> nn.Module:
-    """A ResNet-18 for small machines: 6,946,580 weights as it stands, 103,042,868 at widths (192, 384, 784, 1552).
+    """A ResNet-18 for small machines: 6,946,580 weights as it stands, 103,044,260 at widths (192, 384, 784, 1552).
 
-    The stem has stride 2, then four stages of two basic blocks on 16x16, 8x8, 4x4, 2x2 places: about a thirtieth of the work of
-    `resnet` with as many weights.
+    The stem has stride 2, then four stages of two basic blocks on 16x16, 8x8, 4x4, 2x2 places: a thirteenth of the work of
+    `resnet` with about as many weights.
 
     Args:
         widths: channels of the four stages.

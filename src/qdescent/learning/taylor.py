@@ -82,7 +82,7 @@ class Jet:
     ) -> Any:
         name = getattr(function, "__name__", str(function))
         rule = _rule(name)
-        order = next(a.order for a in _flat(args) if isinstance(a, Jet))
+        order = next(a.order for a in _flat([*args, *(kwargs or {}).values()]) if isinstance(a, Jet))
         result = rule(order, *[_series(a) for a in args], **{k: _series(v) for k, v in (kwargs or {}).items()})
         return Jet(result)
 
@@ -90,7 +90,9 @@ class Jet:
         if name.startswith("_"):
             raise AttributeError(name)
         rule = _rule(name)
-        return lambda *args, **kwargs: Jet(rule(self.order, self.coefficients, *[_series(a) for a in args], **kwargs))
+        return lambda *args, **kwargs: Jet(
+            rule(self.order, self.coefficients, *[_series(a) for a in args], **{k: _series(v) for k, v in kwargs.items()})
+        )
 
     def __add__(self, other: Any) -> Jet:
         return Jet(add(self.order, self.coefficients, _series(other)))

@@ -6,7 +6,7 @@ Every title is computed from the rows, so that a page never claims what its run 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -75,31 +75,13 @@ def accuracy_panel(record: Record) -> Panel:
 
 def spectrum_panel(record: Record) -> Panel:
     """Density of the Hessian's eigenvalues over the kept weights, before and after, log y."""
-    plot = figure("curvature λ of the loss along a mode", "share of modes per unit of λ")
     rows: tuple[Row, ...] = ()
     spectra = []
-    for when, label in (("before", "at the start"), ("after", "at the end")):
+    for when, label, color, dash in (("before", "at the start", GREY, "dot"), ("after", "at the end", GREEN, "solid")):
         found = _take(record, f"spectrum/{when}/nodes", f"spectrum/{when}/weights")
-        spectra.append((label, np.array(curve(found[0])), np.array(curve(found[1]))))
+        spectra.append((label, curve(found[0]), curve(found[1]), color, dash))
         rows += found
-    low, high = min(s[1].min() for s in spectra), max(s[1].max() for s in spectra)
-    width = max((high - low) / 120, 1e-12)
-    grid = np.linspace(low - 6 * width, high + 6 * width, 500)
-    peak, floor = 0.0, math.inf
-    for (label, nodes, weights), color, dash in zip(spectra, (GREY, GREEN), ("dot", "solid"), strict=True):
-        kernel = np.exp(-0.5 * ((grid[:, None] - nodes) / width) ** 2) / (width * math.sqrt(2 * math.pi))
-        density = kernel @ weights
-        peak = max(peak, float(density.max()))
-        floor = min(floor, float(weights[weights > 0].min()) / width)
-        plot.add_trace(line(density.tolist(), label, color, dash, x=grid.tolist()))
-    bottom = max(floor / 10, peak * 1e-8)
-    plot.update_yaxes(type="log", range=[math.log10(bottom), math.log10(peak * 4)])
-    plot.update_xaxes(range=[float(grid[0]), float(grid[-1])])
-    if low < 0:
-        plot.add_vrect(
-            x0=float(grid[0]), x1=0, fillcolor=PURPLE, opacity=0.2, line_width=0, layer="below", showlegend=True,
-            name="λ < 0: divergent",
-        )  # fmt: skip
+    plot, width = density_plot(spectra)
     extremes = _take(record, *(f"spectrum/{when}/{end}" for when in ("before", "after") for end in ("lambda_min", "lambda_max")))
     a, b, c, d = (number(scalar(row)) for row in extremes)
     limit = ""
@@ -122,19 +104,7 @@ def shares_panel(record: Record) -> Panel:
     """Dissipative, neutral and divergent shares, before and after."""
     kinds = ("dissipative", "neutral", "divergent")
     table = {when: _take(record, *(f"dissipation/{when}/{kind}" for kind in kinds)) for when in ("after", "before")}
-    plot = figure("share of modes, %", "")
-    for place, (kind, color) in enumerate(zip(kinds, (GREEN, GREY, PURPLE), strict=True)):
-        shares = [100 * fraction(table[when][place]) for when in table]
-        plot.add_trace(
-            go.Bar(
-                y=["end", "start"], x=shares, name=kind, orientation="h", marker={"color": color},
-                text=[f"{share:.1f} %" if share >= 8 else "" for share in shares], textposition="inside",
-                insidetextanchor="middle", textfont={"color": "#ffffff"}, textangle=0,
-                hovertemplate="%{y}: %{x:.2f} % " + kind + "<extra></extra>",
-            )
-        )  # fmt: skip
-    plot.update_layout(barmode="stack", hovermode="closest", legend={"traceorder": "normal"})
-    plot.update_xaxes(range=[0, 100])
+    plot = shares_plot({"end": table["after"], "start": table["before"]})
     before, after = (tuple(percent(fraction(row)) for row in table[when]) for when in ("before", "after"))
     verdict = ""
     if "dissipation/after/verdict" in record:
@@ -154,22 +124,16 @@ def shares_panel(record: Record) -> Panel:
 
 def proxy_panel(record: Record) -> Panel:
     """The proxy E(t) and its parts by kind of mode, before and after."""
-    plot = figure("horizon t, steps", "E(t), mean over modes")
-    rows: tuple[Row, ...] = ()
-    for when, dash in (("before", "dot"), ("after", "solid")):
-        for part, color in (("total", BLUE), ("dissipative", GREEN), ("neutral", GREY), ("divergent", PURPLE)):
-            (row,) = _take(record, f"proxy/{when}/{part}")
-            rows += (row,)
-            label = part if when == "after" else f"{part}, at the start"
-            plot.add_trace(line(_positive(curve(row)), label, color, dash, error=row.error))
-            plot.data[-1].showlegend = when == "after"
-    plot.update_yaxes(type="log")
+    parts = ("total", "dissipative", "neutral", "divergent")
+    before, after = (_take(record, *(f"proxy/{when}/{part}" for part in parts)) for when in ("before", "after"))
+    plot = proxy_plot(after, before)
+    rows = (*before, *after)
     total, _, _, divergent = (curve(row) for row in rows[4:])
     return Panel(
         f"Over {len(total) - 1} steps the proxy goes from {number(total[0])} to {number(total[-1])}; its divergent part goes "
         f"from {number(divergent[0])} to {number(divergent[-1])}",
         "E(t) is the mean of |1 − ηλ|ᵗ over the modes: how much of a displacement is left after t steps. Solid: at the end; "
-        "dotted: at the start. Neutral modes, by far the most, hide the growth in the total: read the divergent part. It is the "
+        "dotted: at the start. Neutral modes hide growth in the total: read the divergent part as well. It is the "
         "measure that Liu et al. use; it does not see the higher-order terms, so the measured error beside it decides.",
         rows,
         plot,
@@ -196,7 +160,7 @@ def truncation_panel(record: Record) -> Panel:
         "relative error, %",
         line(y, "measured", ORANGE, x=x),
         line(
-            [100 * e for e in fractions(estimate)], "estimate without a reference", GREEN, x=ends, mode="markers",
+            [100 * e for e in fractions(estimate)], "last term (pessimistic)", GREEN, x=ends, mode="markers",
             symbol="diamond-open",
         ),
     )  # fmt: skip
@@ -210,8 +174,8 @@ def truncation_panel(record: Record) -> Panel:
         f"Linearising costs at most {percent(worst, 2)} in a round (round {at} of {len(ends)}), "
         + ("within the 1 % goal" if worst < GOAL else "which misses the 1 % goal"),
         "Distance between the truncated Carleman solution and true gradient descent, relative to the displacement since the "
-        "upload. It grows with every step, and a new upload resets it: this decides how long a segment can be. Diamonds: the "
-        "estimate from the last term of the series, which needs no true run beside it.",
+        "upload; a new upload resets it. It decides how long a segment can be. Diamonds: the size of the series' last term, which "
+        "needs no true run beside it: close to the error of one order less, so pessimistic.",
         rows,
         plot,
     )
@@ -226,13 +190,13 @@ def readout_panel(record: Record) -> Panel:
         "round",
         "relative readout error, %",
         line(m, "measured", ORANGE, x=rounds, mode="markers", error=measured.error, scale=100.0),
-        line(e, "expected from the shots", BLUE, "dash", x=rounds, mode="lines"),
+        line(e, "least possible: every sign right", BLUE, "dash", x=rounds, mode="lines"),
     )
     plot.update_yaxes(rangemode="tozero")
     plot.update_xaxes(dtick=1)
     return Panel(
         f"Reading out with {number(scalar(shots), 2)} shots changes the displacement by {percent(max(m) / 100, 2)} "
-        f"at most ({percent(max(e) / 100, 2)} expected)",
+        f"at most (at least {percent(max(e) / 100, 2)} is unavoidable)",
         "A quantum state is not read but sampled: each shot, a whole solve of its own, gives one weight's index. More shots "
         "mean a smaller error and a dearer round.",
         rows,
@@ -260,8 +224,9 @@ def circuit_panel(record: Record) -> Panel:
     return Panel(
         f"The circuit's answer is {percent(fraction(to_direct), 2)} from the direct solution and "
         f"{percent(fraction(to_descent), 2)} from true gradient descent",
-        "The first distance is the error of the quantum algorithm itself (its polynomial and its arithmetic), the second adds "
-        "what linearising costs. The circuit was simulated gate by gate as a state vector, so it is small: two weights.",
+        "The first distance is the error of the quantum algorithm itself (its polynomial and its arithmetic), the second also "
+        "holds what linearising costs. The circuit was simulated operation by operation as a state vector; look-ups, rotations and "
+        "preparations act as their exact matrices, whose decompositions into gates are tested and counted.",
         rows,
         plot,
     )
@@ -303,6 +268,63 @@ def ledger_panel(record: Record) -> Panel:
         rows,
         plot,
     )
+
+
+def density_plot(spectra: Sequence[tuple[str, Sequence[float], Sequence[float], str, str]]) -> tuple[go.Figure, float]:
+    """Densities from (label, nodes, weights, colour, dash) each, smoothed by a Gaussian, and the width of that, log y."""
+    plot = figure("curvature λ of the loss along a mode", "share of modes per unit of λ")
+    low, high = min(min(s[1]) for s in spectra), max(max(s[1]) for s in spectra)
+    width = max((high - low) / 120, 1e-12)
+    grid = np.linspace(low - 6 * width, high + 6 * width, 500)
+    peak, floor = 0.0, math.inf
+    for label, nodes, shares, color, dash in spectra:
+        weights = np.array(shares)
+        kernel = np.exp(-0.5 * ((grid[:, None] - np.array(nodes)) / width) ** 2) / (width * math.sqrt(2 * math.pi))
+        density = kernel @ weights
+        peak = max(peak, float(density.max()))
+        floor = min(floor, float(weights[weights > 0].min()) / width)
+        plot.add_trace(line(density.tolist(), label, color, dash, x=grid.tolist()))
+    bottom = max(floor / 10, peak * 1e-8)
+    plot.update_yaxes(type="log", range=[math.log10(bottom), math.log10(peak * 4)])
+    plot.update_xaxes(range=[float(grid[0]), float(grid[-1])])
+    if low < 0:
+        plot.add_vrect(
+            x0=float(grid[0]), x1=0, fillcolor=PURPLE, opacity=0.2, line_width=0, layer="below", showlegend=True,
+            name="λ < 0: divergent",
+        )  # fmt: skip
+    return plot, width
+
+
+def shares_plot(table: Mapping[str, Sequence[Row]]) -> go.Figure:
+    """A bar for each label, from below: the dissipative, neutral and divergent share of its modes."""
+    plot = figure("share of modes, %", "")
+    for place, (kind, color) in enumerate((("dissipative", GREEN), ("neutral", GREY), ("divergent", PURPLE))):
+        shares = [100 * fraction(rows[place]) for rows in table.values()]
+        plot.add_trace(
+            go.Bar(
+                y=list(table), x=shares, name=kind, orientation="h", marker={"color": color},
+                text=[f"{share:.1f} %" if share >= 8 else "" for share in shares], textposition="inside",
+                insidetextanchor="middle", textfont={"color": "#ffffff"}, textangle=0,
+                hovertemplate="%{y}: %{x:.2f} % " + kind + "<extra></extra>",
+            )
+        )  # fmt: skip
+    plot.update_layout(barmode="stack", hovermode="closest", legend={"traceorder": "normal"})
+    plot.update_xaxes(range=[0, 100])
+    return plot
+
+
+def proxy_plot(after: Sequence[Row], before: Sequence[Row] = ()) -> go.Figure:
+    """E(t) in total and its dissipative, neutral and divergent part, log y; those at the start, if any, dotted."""
+    plot = figure("horizon t, steps", "E(t), mean over modes")
+    for rows, dash in ((before, "dot"), (after, "solid")):
+        for row, (part, color) in zip(
+            rows, (("total", BLUE), ("dissipative", GREEN), ("neutral", GREY), ("divergent", PURPLE)), strict=False
+        ):
+            label = part if rows is after else f"{part}, at the start"
+            plot.add_trace(line(_positive(curve(row)), label, color, dash, error=row.error))
+            plot.data[-1].showlegend = rows is after
+    plot.update_yaxes(type="log")
+    return plot
 
 
 def _take(record: Record, *names: str) -> tuple[Row, ...]:

@@ -20,7 +20,7 @@ def _boxes(record: Record) -> list[tuple[str, str, str]]:
     kept = f"keep {percent(scalar(record.row('network/density')), 2)}" if "network/density" in record else "keep a few"
     return [
         ("prune", kept, "of the weights"),
-        ("upload", "weights θ* become", "a quantum state"),
+        ("upload", "gradient and curvature", "at the weights θ*"),
         (
             _setting(record, "setting/segment", "{} ") + "steps at once",
             "Carleman" + _setting(record, "setting/order", ", order {}:"),

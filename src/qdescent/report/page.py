@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -56,11 +56,17 @@ def write_report(record: Record, path: str | Path) -> Path:
     plots: dict[str, Any] = {}
     body = [_header(record)]
     for anchor, panels in _SECTIONS:
-        body.append(_section(record, anchor, panels, plots))
-    body += [_all_rows(record), _provenance(record), _glossary()]
+        after = {"circuit": _circuit_table, "ledger": _ledger_tables}.get(anchor, lambda record: "")(record)
+        body.append(section(record, anchor, words.SECTIONS[anchor], panels, plots, after))
+    body += [all_rows(record), provenance(record), glossary(words.GLOSSARY)]
+    return write_page(path, f"qdescent: {record.name}", body, plots)
+
+
+def write_page(path: str | Path, title: str, body: Iterable[str], plots: dict[str, Any]) -> Path:
+    """Write a page: `page.html` with its title, its parts and the figures of `section`."""
     page = resources.files("qdescent.report").joinpath("page.html").read_text(encoding="utf-8")
     parts = {
-        "title": escape(f"qdescent: {record.name}"),
+        "title": escape(title),
         "body": "\n".join(body),
         "plotly": get_plotlyjs(),
         # "<" is written as an escape, so that no text of a row can close the script element.
@@ -81,9 +87,7 @@ def _header(record: Record) -> str:
     if _VERDICT in record:
         row = record.row(_VERDICT)
         first = powers(str(row.value)).split(". ")[0].rstrip(".")
-        verdict = (
-            f'<p class="verdict"><b>Verdict.</b> {escape(first)}. {_badge(row.evidence)} <a href="#ledger">The account</a></p>'
-        )
+        verdict = f'<p class="verdict"><b>Verdict.</b> {escape(first)}. {badge(row.evidence)} <a href="#ledger">The account</a></p>'
     links = " ".join(f'<a href="#{anchor}">{escape(words.NAVIGATION[anchor])}</a>' for anchor in words.NAVIGATION)
     return f"""<h1>Could a quantum computer train this network?</h1>
 <p>{escape(words.QUESTION.format(size=size))}</p>
@@ -102,8 +106,8 @@ def _cards(record: Record) -> Iterable[str]:
         ("network/kept", lambda row: number(row.value), "weights kept after pruning; only these are trained and uploaded"),
         ("truncation/by_round", lambda row: percent(max(fractions(row)), 2),
          "truncation error of the worst round (the price of linearising)"),
-        ("dissipation/before/divergent", lambda row: percent(fraction(row), 2),
-         "of the modes diverge at the start; the speed-up needs this part to be small"),
+        ("dissipation/before/growth", lambda row: times(scalar(row)),
+         "the fastest growth of a mode over the run's steps; the speed-up needs this to stay near 1"),
         ("circuit/error_to_direct", lambda row: percent(fraction(row), 2),
          "error of the simulated quantum circuit against the direct solution"),
         ("ledger/verdict/ratio", lambda row: times(scalar(row)),
@@ -111,14 +115,24 @@ def _cards(record: Record) -> Iterable[str]:
     )  # fmt: skip
     for name, text, label in candidates:
         if name in record:
-            row = record.row(name)
-            yield (
-                f'<div class="card"><b>{escape(text(row))}</b><span class="what">{escape(label)}</span>{_badge(row.evidence)}</div>'
-            )
+            yield card(text(record.row(name)), label, record.row(name).evidence)
 
 
-def _section(record: Record, anchor: str, panels: tuple[Callable[[Record], Panel], ...], plots: dict[str, Any]) -> str:
-    heading, lead = words.SECTIONS[anchor]
+def card(text: str, label: str, evidence: Evidence) -> str:
+    """One key number."""
+    return f'<div class="card"><b>{escape(text)}</b><span class="what">{escape(label)}</span>{badge(evidence)}</div>'
+
+
+def section(
+    record: Record,
+    anchor: str,
+    words: tuple[str, str],
+    panels: tuple[Callable[[Record], Panel], ...],
+    plots: dict[str, Any],
+    after: str = "",
+) -> str:
+    """A heading with its lead (`words`), the figures, whose drawings go into `plots`, and what comes after them."""
+    heading, lead = words
     parts, missing = [], []
     for panel in panels:
         try:
@@ -134,7 +148,6 @@ def _section(record: Record, anchor: str, panels: tuple[Callable[[Record], Panel
             f'aria-label="{escape(drawn.title)}"></div><figcaption><p>{escape(drawn.caption)}</p>'
             f'<p class="sources">{_origins(drawn.rows)}</p></figcaption></figure>'
         )
-    after = {"circuit": _circuit_table, "ledger": _ledger_tables}.get(anchor, lambda record: "")(record)
     title = f'<h2 id="{anchor}">{escape(heading)}</h2>'
     if len(missing) == len(panels) and not after:
         return title + _left_out("This section is left out", missing)
@@ -143,7 +156,7 @@ def _section(record: Record, anchor: str, panels: tuple[Callable[[Record], Panel
 
 def _circuit_table(record: Record) -> str:
     rows = record.section("circuit/")
-    return f"<h3>Size and cost of the circuit</h3>{_table(rows, 'circuit/')}" if rows else ""
+    return f"<h3>Size and cost of the circuit</h3>{table(rows, 'circuit/')}" if rows else ""
 
 
 def _ledger_tables(record: Record) -> str:
@@ -157,10 +170,10 @@ def _ledger_tables(record: Record) -> str:
     parts = []
     if _VERDICT in record:
         verdict = record.row(_VERDICT)
-        parts.append(f'<p class="verdict"><b>Verdict.</b> {escape(powers(str(verdict.value)))} {_badge(verdict.evidence)}</p>')
+        parts.append(f'<p class="verdict"><b>Verdict.</b> {escape(powers(str(verdict.value)))} {badge(verdict.evidence)}</p>')
     if short:
-        parts.append(f"<h3>The account in short</h3>{_table(short, 'ledger/')}")
-    parts.append(f"<details><summary>Every line of the ledger ({len(rows)})</summary>{_table(rows, 'ledger/')}</details>")
+        parts.append(f"<h3>The account in short</h3>{table(short, 'ledger/')}")
+    parts.append(f"<details><summary>Every line of the ledger ({len(rows)})</summary>{table(rows, 'ledger/')}</details>")
     return "".join(parts)
 
 
@@ -174,10 +187,11 @@ def _origins(rows: Iterable[Row]) -> str:
     sources: dict[Evidence, dict[str, None]] = {}
     for row in rows:
         sources.setdefault(row.evidence, {})[row.source] = None
-    return " ".join(f"{_badge(evidence)} {escape('; '.join(sources[evidence]))}." for evidence in Evidence if evidence in sources)
+    return " ".join(f"{badge(evidence)} {escape('; '.join(sources[evidence]))}." for evidence in Evidence if evidence in sources)
 
 
-def _table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
+def table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
+    """Rows as a table; `prefix` is left out of their names, which are then written as words."""
     lines = []
     for row in rows:
         name = row.name.removeprefix(prefix)
@@ -186,7 +200,7 @@ def _table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
         label = escape(plain) if prefix else f"<code>{escape(name)}</code>"
         lines.append(
             f'<tr><td>{label}</td><td class="value" title="{escape(_full(row))}">{escape(_value(row))}</td>'
-            f'<td>{_badge(row.evidence)}</td><td class="source">{escape(row.source)}</td></tr>'
+            f'<td>{badge(row.evidence)}</td><td class="source">{escape(row.source)}</td></tr>'
         )
     head = "<tr>" + "".join(f'<th scope="col">{word}</th>' for word in ("row", "value", "evidence", "source")) + "</tr>"
     mark = f' id="{identity}"' if identity else ""
@@ -214,7 +228,8 @@ def _full(row: Row) -> str:
     return f"{len(row.value)} values" if isinstance(row.value, (list, tuple)) else str(row.value)
 
 
-def _badge(evidence: Evidence) -> str:
+def badge(evidence: Evidence) -> str:
+    """The word of an evidence, coloured."""
     return f'<span class="badge {evidence}">{evidence}</span>'
 
 
@@ -222,16 +237,17 @@ def _shown(record: Record, name: str) -> str:
     return number(record.value(name)) if name in record else ""
 
 
-def _all_rows(record: Record) -> str:
+def all_rows(record: Record) -> str:
+    """Every row of the record, folded away, with a search."""
     return (
         f'<h2 id="numbers">All numbers</h2><p>{escape(words.NUMBERS)}</p><details><summary>Show all {len(record.rows)} rows'
         '</summary><input class="search" id="search" type="search" placeholder="Search names, values, sources" '
-        f'aria-label="Search the rows"> <span class="quiet" id="found" role="status"></span>{_table(record.rows, identity="all")}'
+        f'aria-label="Search the rows"> <span class="quiet" id="found" role="status"></span>{table(record.rows, identity="all")}'
         "</details>"
     )
 
 
-def _provenance(record: Record) -> str:
+def provenance(record: Record) -> str:
     """Settings, versions and clocks: what is needed to repeat the run."""
     groups = {
         "settings": record.config,
@@ -248,9 +264,10 @@ def _provenance(record: Record) -> str:
     return f"<details><summary>How this run was made</summary>{''.join(parts)}</details>" if parts else ""
 
 
-def _glossary() -> str:
-    pairs = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in words.GLOSSARY.items())
-    kinds = "".join(f"<dt>{_badge(kind)}</dt><dd>{escape(text)}</dd>" for kind, text in words.EVIDENCE.items())
+def glossary(meanings: Mapping[str, str]) -> str:
+    """What the words mean, and the five kinds of evidence."""
+    pairs = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in meanings.items())
+    kinds = "".join(f"<dt>{badge(kind)}</dt><dd>{escape(text)}</dd>" for kind, text in words.EVIDENCE.items())
     return f'<h2 id="words">Words</h2><dl>{pairs}</dl><h3>How a number is known</h3><dl>{kinds}</dl>'
 
 

@@ -17,14 +17,14 @@ NAVIGATION = {
 QUESTION = (
     "Would a fault-tolerant quantum computer train a neural network as well as a classical one, and at what price? This run "
     "prunes a network{size} and trains it twice from there on the same data: by plain gradient descent, and by a classical "
-    "emulation of the quantum algorithm of Liu et al. (Nature Communications 15, 434, 2024). It also solves one instance "
-    "of two weights as a quantum circuit on a simulator, and prices a whole round on quantum hardware against the "
+    "emulation of the quantum algorithm of Liu et al. (Nature Communications 15, 434, 2024). It also solves an instance "
+    "of a few weights as a quantum circuit on a simulator, and prices a whole round on quantum hardware against the "
     "classical one."
 )
 
 LOOP = (
-    "The algorithm: the kept weights are uploaded, many steps of gradient descent are solved as one linear system, the result "
-    "is read out and uploaded again."
+    "The algorithm: what gradient descent needs at the kept weights is uploaded as tables, many steps are solved as one linear "
+    "system, the result is read out, and the next upload starts from there."
 )
 
 SECTIONS = {
@@ -45,13 +45,15 @@ SECTIONS = {
     ),
     "circuit": (
         "Does the quantum algorithm itself work?",
-        "One small instance, run as a circuit: the trained network restricted to its two largest kept weights, several steps "
+        "One small instance, run as a circuit: the trained network restricted to its largest kept weights, several steps "
         "of gradient descent as one linear system, solved by a polynomial of its block-encoding (QSVT).",
     ),
     "ledger": (
         "Would it pay?",
         "One round at the network's full number of kept weights, priced from queries to gates to physical qubits to time, "
-        "beside the classical round. Modelled and assumed lines are marked; change an assumption and the price changes.",
+        "beside the classical round. The circuit above is plain QSVT; priced is the solver with the fewest queries that has a "
+        "stated constant (Dalzell 2024), on tables of the gradient map. Modelled and assumed lines are marked; change an "
+        "assumption and the price changes.",
     ),
 }
 

@@ -125,8 +125,10 @@ class Instance:
     @property
     def solves(self) -> int:
         """Solves that one round needs: every shot, or every coherent call, over the success probability."""
-        calls = self.n / self.readout_error if self.readout == "unitary" else 2 * self.shot_count
-        return math.ceil(calls / (self.success_probability or 1.0))
+        success = self.success_probability or 1.0
+        if self.readout == "unitary":
+            return math.ceil(self.n / self.readout_error / math.sqrt(success))  # amplitudes are amplified, not probabilities
+        return math.ceil(2 * self.shot_count / success)
 
     @property
     def value_bits(self) -> int:
@@ -137,8 +139,8 @@ class Instance:
 
     @property
     def lifted_dimension(self) -> int:
-        """sum_{j=1..N} (n+1)^j, the homogenised Carleman words."""
-        return sum((self.n + 1) ** j for j in range(1, self.order + 1))
+        """sum_{j=1..N} ((n+1)^j - 1), the homogenised Carleman words without the constant ones."""
+        return sum((self.n + 1) ** j - 1 for j in range(1, self.order + 1))
 
     @property
     def history_dimension(self) -> int:

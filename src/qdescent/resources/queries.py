@@ -11,7 +11,7 @@ import math
 from qdescent._checks import check_interval
 
 COSTA_PROVEN = 2305.0  # alpha_c of Costa et al. as proven
-COSTA_MEASURED = 1.84  # alpha_c as their numerics found it on random matrices
+COSTA_MEASURED = 1.84  # alpha_c as numerics on random matrices found it: Costa, An, Babbush, Berry, arXiv:2312.07690
 
 
 def dalzell_queries(kappa: float, epsilon: float) -> float:

@@ -31,7 +31,7 @@ class Direct:
         matrix = _scipy_matrix(system)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sparse_linalg.MatrixRankWarning)
-            value = sparse_linalg.spsolve(matrix.tocsc(), system.rhs.double().numpy())
+            value = sparse_linalg.spsolve(matrix.tocsc(), system.rhs.detach().cpu().double().numpy())
         return _solution(system, matrix, value, 1e-8, Status.SINGULAR)
 
 
@@ -56,7 +56,7 @@ class GMRES:
 
     def solve(self, system: LinearSystem) -> Solution:
         """Iterate until the residual is below the tolerance, or end with `Status.NOT_CONVERGED`."""
-        matrix, rhs = _scipy_matrix(system), system.rhs.double().numpy()
+        matrix, rhs = _scipy_matrix(system), system.rhs.detach().cpu().double().numpy()
         value, _ = sparse_linalg.gmres(matrix, rhs, rtol=self.tolerance, atol=0.0, restart=self.restart, maxiter=self.limit)
         return _solution(system, matrix, value, 2 * self.tolerance, Status.NOT_CONVERGED)
 
@@ -68,7 +68,7 @@ def _scipy_matrix(system: LinearSystem) -> sparse.csr_array:
 
 def _solution(system: LinearSystem, matrix: sparse.csr_array, value: np.ndarray, allowed: float, failure: Status) -> Solution:
     """The solution, judged by its residual in float64 (the system itself may be float32)."""
-    rhs = system.rhs.double().numpy()
+    rhs = system.rhs.detach().cpu().double().numpy()
     finite = bool(np.isfinite(value).all())
     residual = float(np.linalg.norm(matrix @ value - rhs) / np.linalg.norm(rhs)) if finite else float("inf")
     z = torch.from_numpy(value if finite else np.full_like(value, np.inf)).to(system.rhs)

@@ -39,8 +39,8 @@ class SeriesSolution:
         return self.value
 
     @property
-    def estimate(self) -> float:
-        """||u_N|| / ||u||: an a-posteriori estimate of the relative truncation error that needs no reference run."""
+    def last_term(self) -> float:
+        """||u_N|| / ||u||: close to the relative truncation error of order N - 1, so pessimistic for N; needs no reference run."""
         return float(torch.linalg.vector_norm(self.terms[-1])) / (float(torch.linalg.vector_norm(self.value)) or 1.0)
 
 

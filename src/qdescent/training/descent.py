@@ -15,24 +15,38 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 
 
-def descend(task: Task, space: ParameterSpace, theta: Tensor, learning_rate: float) -> Iterator[tuple[float, Tensor]]:
-    """Plain gradient descent theta <- theta - eta grad L(theta): (loss before the step, theta after it), endless.
+def displacements(task: Task, space: ParameterSpace, theta: Tensor, learning_rate: float) -> Iterator[tuple[float, Tensor]]:
+    """Plain gradient descent u <- u - eta grad L(theta + u) from u = 0: (loss before the step, u after it), endless.
+
+    The displacement is summed on its own, so that rounding is relative to u and not to the much larger theta.
 
     Raises:
         ArgumentError: the loss is no longer finite: the learning rate is too large.
     """
     check_interval("learning_rate", learning_rate, "(0, inf)")
+    u = torch.zeros_like(theta)
     while True:
-        loss, gradient = task.loss_and_gradient(space, theta)
+        loss, gradient = task.loss_and_gradient(space, theta + u)
         if not bool(torch.isfinite(loss)):
             raise argument_error("learning_rate", "keep the loss finite (try a tenth of it)", learning_rate)
-        theta = theta - learning_rate * gradient
-        yield float(loss), theta
+        u = u - learning_rate * gradient
+        yield float(loss), u
+
+
+def descend(task: Task, space: ParameterSpace, theta: Tensor, learning_rate: float) -> Iterator[tuple[float, Tensor]]:
+    """The same as points: (loss before the step, theta + u after it), endless."""
+    for loss, u in displacements(task, space, theta, learning_rate):
+        yield loss, theta + u
+
+
+def correct(task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+    """Which of `images` the network at theta labels correctly, boolean."""
+    return task.outputs_at(space, theta, images).argmax(1) == labels
 
 
 def accuracy(task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor) -> float:
     """The share of `images` that the network at theta labels correctly, in [0, 1]."""
-    return float((task.outputs_at(space, theta, images).argmax(1) == labels).double().mean())
+    return float(correct(task, space, theta, images, labels).double().mean())
 
 
 @dataclass(frozen=True)

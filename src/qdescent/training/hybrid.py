@@ -14,7 +14,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.tomography import read_out
 from qdescent.solvers.series import series_steps
-from qdescent.training.descent import descend
+from qdescent.training.descent import displacements
 from qdescent.training.schedule import Schedule
 
 
@@ -26,17 +26,17 @@ class Round:
         theta: the weights after the readout, (n,).
         loss: L on the round's batch at the pivot and after each of the K emulated steps (before readout), (K + 1,).
         truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)|| for t = 1..K, measured against true descent from the same pivot, (K,).
-        estimate: ||u_N term|| / ||u|| at the end: the a-posteriori estimate, which needs no reference.
+        last_term: ||u_N|| / ||u|| at the end, close to the truncation error of order N - 1: pessimistic, without reference.
         readout_error: ||read - u|| / ||u||, measured.
-        displacement: ||u(t)|| for t = 1..K, (K,).
+        gram: <u_k(t), u_l(t)> of the series terms for t = 1..K, (K, N, N): what the lifted state's norms follow from.
     """
 
     theta: Tensor = field(repr=False)
     loss: tuple[float, ...]
     truncation: tuple[float, ...]
-    estimate: float
+    last_term: float
     readout_error: float
-    displacement: tuple[float, ...]
+    gram: tuple[tuple[tuple[float, ...], ...], ...]
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def hybrid_round(
     Raises:
         ArgumentError: the truncated series left its radius of convergence so far that its numbers overflowed.
     """
-    losses, truncation, lengths = [float(task.loss_at(space, theta).detach())], [], []
+    losses, truncation, gram = [float(task.loss_at(space, theta).detach())], [], []
     series = series_steps(task, space, theta, schedule.order, schedule.learning_rate)
-    reference = descend(task, space, theta, schedule.learning_rate)
+    reference = displacements(task, space, theta, schedule.learning_rate)
     terms = torch.zeros(schedule.order, space.n)
     for _ in range(schedule.segment):
         terms = next(series)
@@ -88,9 +88,9 @@ def hybrid_round(
         if not bool(torch.isfinite(displacement).all()):
             must = "stay within the series' radius of convergence (shorten it, or lower eta)"
             raise argument_error("segment", must, schedule.segment)
-        truth = next(reference)[1] - theta
-        truncation.append(_relative(displacement, truth))
-        lengths.append(_norm(displacement))
+        truncation.append(_relative(displacement, next(reference)[1]))
+        double = terms.double()
+        gram.append(tuple(map(tuple, (double @ double.T).tolist())))
         with torch.no_grad():
             losses.append(float(task.loss_at(space, theta + displacement)))
         if on_step is not None:
@@ -100,9 +100,9 @@ def hybrid_round(
         theta=theta + read,
         loss=tuple(losses),
         truncation=tuple(truncation),
-        estimate=_norm(terms[-1]) / (_norm(displacement) or 1.0),
+        last_term=_norm(terms[-1]) / (_norm(displacement) or 1.0),
         readout_error=_relative(read, displacement),
-        displacement=tuple(lengths),
+        gram=tuple(gram),
     )
 
 

@@ -1,0 +1,325 @@
+"""What a user names on the command line, loaded: a network, its weights, data, a loss, a mask; one clear sentence where it fails.
+
+Nothing here unpickles: weights come from safetensors, or from a checkpoint that `torch.load(weights_only=True)` takes. A function
+named as `module:function` is the user's own code, and runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from qdescent._checks import argument_error, check_choice, check_finite
+from qdescent._random import named_generator
+from qdescent.learning.masks import Mask, full_mask, magnitude_mask
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+LOSSES: dict[str, Loss] = {"cross_entropy": nn.functional.cross_entropy, "mse": nn.functional.mse_loss}
+IMAGES = {".png", ".jpg", ".jpeg"}
+NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights inside a checkpoint
+
+
+def named_function(argument: str, name: str) -> Callable[..., Any]:
+    """The function that `package.module:function` names.
+
+    Raises:
+        ArgumentError: not of that form, a module that cannot be imported, or one without this function (the nearest is named).
+
+    Example:
+        >>> named_function("network", "qdescent.learning.residual:resnet18").__name__
+        'resnet18'
+    """
+    module_name, _, path = name.partition(":")
+    if not (module_name and path):
+        raise argument_error(argument, "be written as package.module:function", repr(name))
+    try:
+        module = import_module(module_name)
+    except Exception as error:  # whatever a stranger's module raises while it is imported
+        must = "name a module that can be imported"
+        raise argument_error(argument, must, f"{name!r} ({type(error).__name__}: {_short(error)})") from error
+    try:
+        found = reduce(getattr, path.split("."), module)
+    except AttributeError:
+        near = difflib.get_close_matches(path, dir(module), n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise argument_error(argument, f"name a function of {module_name}", f"{name!r}, which is not there{hint}") from None
+    if not callable(found):
+        raise argument_error(argument, "name a function", f"{name!r}, a {type(found).__name__}")
+    return found  # type: ignore[no-any-return]
+
+
+def load_network(name: str, arguments: Sequence[str] = ()) -> nn.Module:
+    """The network that a function returns, in evaluation mode: BatchNorm then uses its running statistics, dropout is off.
+
+    Args:
+        name: `package.module:function`.
+        arguments: "key=value" each; a value that reads as a Python literal is one, else it is a text.
+
+    Example:
+        >>> load_network("qdescent.learning.residual:resnet", ["depth=8", "width=2"]).training
+        False
+    """
+    function = named_function("network", name)
+    given: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not (equals and key.isidentifier()):
+            raise argument_error("arguments", "be written as key=value", repr(argument))
+        try:
+            given[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            given[key] = text
+    try:
+        inspect.signature(function).bind(**given)
+    except TypeError as error:
+        raise argument_error("arguments", f"be those of {name!r}", f"not ({error})") from None
+    network = _called("network", name, function, given)
+    if not isinstance(network, nn.Module):
+        raise argument_error("network", "be a function that returns a torch.nn.Module", f"{name!r}: {type(network).__name__}")
+    return network.eval()
+
+
+def load_weights(network: nn.Module, path: Path) -> Mask | None:
+    """Load a file of weights into the network: safetensors, or a checkpoint without pickled code.
+
+    Weights pruned by `torch.nn.utils.prune` (`..._orig` and `..._mask`) are taken over as weights and their mask.
+
+    Returns:
+        The mask that the file holds, if it holds one.
+
+    Raises:
+        ArgumentError: no such file, not readable without running code, or weights that do not fit: the first one is named.
+    """
+    found = _read_tensors("weights", path)
+    if found and all(name.startswith("module.") for name in found):  # saved through DataParallel or DDP
+        found = {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    keep = dict(full_mask(network).keep)
+    pruned = [name.removesuffix("_orig") for name in found if name.endswith("_orig") and f"{name[:-5]}_mask" in found]
+    for name in pruned:
+        mask = found.pop(f"{name}_mask") != 0
+        found[name] = found.pop(f"{name}_orig") * mask
+        keep[name] = mask
+    own = network.state_dict()
+    for name, tensor in found.items():
+        if name not in own:
+            raise argument_error("weights", "fit the network", f"with {name!r}, which the network has not ({str(path)!r})")
+        if tensor.shape != own[name].shape:
+            shapes = f"of shape {tuple(tensor.shape)} at {name!r}, where the network has {tuple(own[name].shape)} ({str(path)!r})"
+            raise argument_error("weights", "fit the network", shapes)
+    memory = {own[name].data_ptr() for name in found}  # of tied weights a file may hold one name
+    for name, tensor in own.items():
+        optional = name.endswith("num_batches_tracked") or tensor.data_ptr() in memory
+        if name not in found and not optional:
+            raise argument_error("weights", "fit the network", f"without {name!r}, which the network has ({str(path)!r})")
+    network.load_state_dict(found, strict=False)
+    return Mask(keep) if pruned else None
+
+
+def load_mask(network: nn.Module, path: Path | None, density: float | None) -> tuple[Mask, str]:
+    """Which weights are kept, and in words where that comes from.
+
+    Args:
+        path: a safetensors file with a tensor for each pruned parameter, not 0 where the weight is kept; others are kept whole.
+        density: the kept fraction, by magnitude. Neither of both: what is exactly zero in matrices and kernels counts as pruned.
+
+    Raises:
+        ArgumentError: both are given, the file does not fit the network, or nothing is kept.
+    """
+    if path is not None and density is not None:
+        raise argument_error("density", "be left out where a mask is given", density)
+    if density is not None:
+        return magnitude_mask(network, density), f"the largest {density:g} of the prunable weights (density)"
+    if path is not None:
+        keep = dict(full_mask(network).keep)
+        for name, tensor in _read_tensors("mask", path).items():
+            if name not in keep or tensor.shape != keep[name].shape:
+                wanted = f"of shape {tuple(keep[name].shape)}" if name in keep else "no parameter of the network"
+                raise argument_error("mask", "fit the network", f"of shape {tuple(tensor.shape)} at {name!r}, {wanted} there")
+            keep[name] = tensor != 0
+        return Mask(keep), f"the mask in {path.name}"
+    keep = {
+        name: w.detach() != 0 if w.ndim >= 2 else torch.ones_like(w, dtype=torch.bool) for name, w in network.named_parameters()
+    }
+    mask = Mask(keep)
+    return mask, "weights of matrices and kernels that are not exactly 0" if mask.kept < mask.total else "all: none is exactly 0"
+
+
+def load_loss(name: str) -> Loss:
+    """The loss of that name: "cross_entropy", "mse", or `module:function`; (outputs, targets) -> the mean over samples."""
+    return named_function("loss", name) if ":" in name else LOSSES[check_choice("loss", name, LOSSES)]
+
+
+def load_data(name: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor, int]:
+    """Samples drawn without replacement from an npz file, a folder of images, or what `module:function` returns.
+
+    Bytes become numbers in [0, 1]: a normalisation that training applied must be in the network, or in a `module:function`.
+
+    Args:
+        name: a path or `module:function`. npz: `inputs` and `targets`, or `images` and `labels`. Folder: one subfolder of PNG or JPEG
+            files for each class, classes in alphabetical order.
+        count: samples wanted; all where there are fewer.
+        seed: of the draw.
+
+    Returns:
+        (inputs, targets, number of samples there are).
+
+    Raises:
+        ArgumentError: nothing there, keys or lengths that do not fit, NaN, or images of different sizes.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return _images_of_folder(path, count, seed)
+    if path.suffix == ".npz":
+        inputs, targets = _arrays_of_npz(path)
+    elif ":" in name:
+        pair = _called("data", name, named_function("data", name), {})
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+            raise argument_error("data", "be a function that returns (inputs, targets)", f"{name!r}: {type(pair).__name__}")
+        inputs, targets = (torch.as_tensor(part) for part in pair)
+    else:
+        raise argument_error("data", "be an .npz file, a folder of images or module:function", repr(name))
+    total = len(inputs) if inputs.ndim else 0
+    if total == 0 or not targets.ndim or len(targets) != total:
+        shapes = f"{tuple(inputs.shape)} and {tuple(targets.shape)} ({name!r})"
+        raise argument_error("data", "hold inputs and targets of one length, at least 1", shapes)
+    chosen = _draw(total, count, seed)
+    inputs, targets = _as_network_input(inputs[chosen]), targets[chosen]
+    targets = targets if targets.is_floating_point() else targets.long()
+    return check_finite("data inputs", inputs), check_finite("data targets", targets), total
+
+
+def check_fit(network: nn.Module, loss: str, inputs: Tensor, targets: Tensor) -> None:
+    """Refuse, in one sentence, data that the network or the loss cannot take, from one sample.
+
+    Raises:
+        ArgumentError: an input shape that does not fit, outputs that are no tensor, labels out of range, shapes that would be
+            broadcast.
+    """
+    try:
+        with torch.no_grad():
+            outputs = network(inputs[:1])
+    except Exception as error:  # whatever a stranger's forward raises
+        shown = f"of input shape {tuple(inputs.shape[1:])} ({type(error).__name__}: {_short(error)})"
+        raise argument_error("data", "fit the network", shown) from error
+    if not isinstance(outputs, Tensor):
+        raise argument_error("network", "return a tensor (wrap it where it returns more)", type(outputs).__name__)
+    wanted = (len(targets), *outputs.shape[1:])
+    if loss == "mse" and targets.shape != wanted:
+        raise argument_error("targets", f"have the shape of the outputs, {wanted}, for mse", f"of shape {tuple(targets.shape)}")
+    if loss == "cross_entropy" and not targets.is_floating_point():
+        if targets.shape != (wanted[0], *wanted[2:]) or len(wanted) < 2:
+            must = f"be class labels of shape {(wanted[0], *wanted[2:])} for outputs of shape {wanted}"
+            raise argument_error("targets", must, f"of shape {tuple(targets.shape)}")
+        outside = (targets < 0) | (targets >= wanted[1])
+        if bool(outside.any()):
+            label = int(targets[outside][0])
+            raise argument_error("targets", f"be labels in [0, {wanted[1]}), as many as the network has outputs", label)
+    elif loss == "cross_entropy" and targets.shape != wanted:
+        must = f"be class labels (integers), or probabilities of shape {wanted}, for cross_entropy"
+        raise argument_error("targets", must, f"{targets.dtype} of shape {tuple(targets.shape)}")
+
+
+def _read_tensors(argument: str, path: Path) -> dict[str, Tensor]:
+    """Named tensors from a safetensors file or a checkpoint, on the CPU."""
+    must = "be a safetensors file, or a checkpoint that loads without running code (torch.load with weights_only=True)"
+    if not path.is_file():
+        raise argument_error(argument, "be a file", f"{str(path)!r}, where there is none")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, ValueError, RuntimeError, EOFError, KeyError) as error:
+        raise argument_error(argument, must, f"{str(path)!r}, which is damaged ({_short(error)})") from error
+    except Exception as error:  # pickle.UnpicklingError, and what its reader raises on what is no pickle
+        raise argument_error(argument, must, f"{str(path)!r}, which holds pickled code or is no checkpoint") from error
+    for key in NESTED:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+        raise argument_error(argument, must, f"{str(path)!r}, which holds something other than named tensors")
+    return dict(content)
+
+
+def _arrays_of_npz(path: Path) -> tuple[Tensor, Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for inputs, targets in (("inputs", "targets"), ("images", "labels")):
+                if inputs in file and targets in file:
+                    return torch.as_tensor(file[inputs]), torch.as_tensor(file[targets])
+            listed = ", ".join(file.files) or "nothing"
+    except FileNotFoundError:
+        raise argument_error("data", "be a file", f"{str(path)!r}, where there is none") from None
+    except Exception as error:  # a truncated archive raises what its reader met
+        raise argument_error("data", "be a whole .npz file of numbers", f"{str(path)!r} ({_short(error)})") from error
+    must = "hold `inputs` and `targets`, or `images` and `labels`"
+    raise argument_error("data", must, f"{str(path)!r}, which holds {listed}")
+
+
+def _images_of_folder(folder: Path, count: int, seed: int) -> tuple[Tensor, Tensor, int]:
+    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    files = [
+        (file, label)
+        for label, name in enumerate(classes)
+        for file in sorted(path for path in name.rglob("*") if path.suffix.lower() in IMAGES)
+    ]
+    if not files:
+        raise argument_error("data", "be a folder with PNG or JPEG files in one subfolder a class", f"{str(folder)!r}, without any")
+    try:
+        from PIL import Image
+    except ImportError:
+        must = "be an .npz file or module:function where Pillow is not installed (pip install pillow)"
+        raise argument_error("data", must, f"a folder of images, {str(folder)!r}") from None
+    images, labels, mode = [], [], ""
+    for place in _draw(len(files), count, seed).tolist():
+        file, label = files[place]
+        try:
+            with Image.open(file) as image:
+                mode = mode or ("L" if image.mode in ("1", "L", "I;16") else "RGB")
+                pixels = torch.from_numpy(np.array(image.convert(mode)))
+        except OSError as error:
+            raise argument_error("data", "hold whole images", f"{str(file)!r}, which cannot be read ({_short(error)})") from error
+        if images and pixels.shape != images[0].shape:
+            sizes = f"{str(file)!r} of {tuple(pixels.shape)} after {tuple(images[0].shape)}"
+            raise argument_error("data", "hold images of one size (resize them, or use module:function)", sizes)
+        images.append(pixels)
+        labels.append(label)
+    return _as_network_input(torch.stack(images)), torch.tensor(labels), len(files)
+
+
+def _as_network_input(inputs: Tensor) -> Tensor:
+    """Bytes as float32 in [0, 1], images with their channels first; any other type as it is."""
+    if inputs.dtype != torch.uint8:
+        return inputs
+    if inputs.ndim == 3:
+        inputs = inputs[:, None]
+    elif inputs.ndim == 4 and inputs.shape[3] in (1, 3) and inputs.shape[1] not in (1, 3):
+        inputs = inputs.movedim(3, 1)
+    return (inputs.float() / 255).contiguous()
+
+
+def _draw(total: int, count: int, seed: int) -> Tensor:
+    return torch.randperm(total, generator=named_generator(seed, "data"))[:count].sort().values
+
+
+def _called(argument: str, name: str, function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    try:
+        return function(**given)
+    except Exception as error:  # the user's own code: its error is told in one sentence, and chained
+        raise argument_error(argument, "be a function that can be called", f"{name!r} ({type(error).__name__}: {error})") from error
+
+
+def _short(problem: object) -> str:
+    """An outside message as one line of at most 120 characters."""
+    return " ".join(str(problem).split())[:120]

@@ -1,0 +1,150 @@
+"""Data-parallel products: each process has some of the batches, and one all_reduce a product adds the parts up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from qdescent._checks import ArgumentError, check_choice
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.linalg.operator import LinearOperator
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes that share the work, and which of them this one is.
+
+    Args:
+        rank: of this process, in [0, size).
+        size: number of processes.
+        device: where this process computes.
+
+    Example:
+        >>> Ranks().deal(["a", "b", "c"])
+        ['a', 'b', 'c']
+    """
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def deal(self, items: Sequence[T]) -> list[T]:
+        """This process's items, dealt like cards: every `size`-th, from `rank` on."""
+        return list(items[self.rank :: self.size])
+
+    def total(self, part: Tensor) -> Tensor:
+        """The sum over processes; `part` itself where there is one, else it is overwritten."""
+        if self.size > 1:
+            dist.all_reduce(part)
+        return part
+
+    def together(self, work: Callable[[], T]) -> T:
+        """The result of `work`, once every process has its own.
+
+        Raises:
+            ArgumentError: in all processes where one of them raised it (the first one's sentence): none waits for a lost one.
+        """
+        result, sentence = None, ""
+        try:
+            result = work()
+        except ArgumentError as error:
+            if self.size == 1:
+                raise
+            sentence = str(error)
+        if self.size > 1:
+            sentences: list[Any] = [""] * self.size
+            dist.all_gather_object(sentences, sentence)
+            for each in sentences:
+                if each:
+                    raise ArgumentError(each)
+        return result  # type: ignore[return-value]  # None only where an error was raised
+
+
+def launched() -> bool:
+    """Whether a launcher such as torchrun started this process as one of several."""
+    return {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+
+
+@contextmanager
+def joined(device: str = "") -> Iterator[Ranks]:
+    """The processes that torchrun started, joined by gloo on CPUs and by NCCL on GPUs; this one alone where there is no launcher.
+
+    Args:
+        device: "cpu" or "cuda"; empty: CUDA where there is a GPU.
+
+    Raises:
+        ArgumentError: "cuda" without a GPU.
+
+    Example:
+        >>> with joined("cpu") as ranks:
+        ...     ranks.rank, ranks.size
+        (0, 1)
+    """
+    available = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    kind = check_choice("device", device, available) if device else available[-1]
+    if not launched():
+        yield Ranks(device=torch.device(kind))
+        return
+    place = torch.device(kind)
+    if kind == "cuda":
+        place = torch.device(kind, int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(place)
+    dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+    try:
+        yield Ranks(dist.get_rank(), dist.get_world_size(), place)
+    finally:
+        dist.destroy_process_group()
+
+
+def data_parallel(
+    build: Callable[[Sequence[Task]], LinearOperator], tasks: Sequence[Task], space: ParameterSpace, ranks: Ranks
+) -> LinearOperator:
+    """A = sum over processes of (b_r / b) A_r, A_r the operator of process r's tasks, b_r its samples and b all of them.
+
+    Every process must make the same products in the same order. `DistributedDataParallel` is no way to this: it reduces what
+    `backward()` leaves in the weights, never what `autograd.grad` returns.
+
+    Args:
+        build: makes an operator that is a mean over samples, (n, n), from tasks, e.g. `lambda tasks: hessian(tasks, space)`.
+        tasks: this process's own; may be empty (it then adds nothing).
+        space: the kept weights.
+        ranks: the processes.
+
+    Returns:
+        LinearOperator: (n, n); the products are the same in all processes.
+
+    Cost: a product of the largest share, and one all_reduce of n x columns numbers.
+
+    Example:
+        >>> from qdescent.learning.hessian import hessian
+        >>> network = torch.nn.Linear(2, 1, bias=False)
+        >>> task = Task(network, torch.nn.functional.mse_loss, (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)))
+        >>> space = ParameterSpace(network)
+        >>> (data_parallel(lambda tasks: hessian(tasks, space), [task], space, Ranks()) @ torch.ones(2)).tolist()
+        [1.0, 4.0]
+    """
+    if ranks.size == 1:
+        return build(tasks)
+    own = sum(task.batch for task in tasks)
+    every = ranks.total(torch.tensor(own, dtype=torch.int64, device=space.device))
+    share = own / int(every)
+    part = build(tasks) if tasks else None
+
+    def apply(block: Tensor) -> Tensor:
+        if part is None:
+            rows = torch.zeros(block.shape[1], space.n, dtype=space.dtype, device=space.device)
+        else:
+            rows = (part @ block).T.contiguous().mul_(share)  # each column contiguous: one flat all_reduce
+        return ranks.total(rows).T
+
+    return LinearOperator((space.n, space.n), apply, apply, space.dtype, space.device)

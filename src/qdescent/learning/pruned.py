@@ -1,0 +1,61 @@
+"""Networks pruned by `torch.nn.utils.prune`: their mask, and how to leave them as they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from qdescent.learning.masks import Mask, full_mask
+
+
+def mask_from_prune(network: nn.Module) -> Mask:
+    """The mask of a network that `torch.nn.utils.prune` has pruned: each `weight_orig` is kept where its `weight_mask` is not 0.
+
+    The network is used as it stands: its parameters are the `..._orig`, which its own hooks multiply by the masks, so that
+    `ParameterSpace(network, mask_from_prune(network))` has the kept weights as coordinates. Parameters that were not pruned are
+    kept whole.
+
+    Args:
+        network: any module, also one that is not pruned at all.
+
+    Raises:
+        ArgumentError: the masks keep nothing.
+
+    Example:
+        >>> from torch.nn.utils import prune
+        >>> layer = prune.l1_unstructured(nn.Linear(4, 1), "weight", amount=3)
+        >>> mask = mask_from_prune(layer)
+        >>> mask.kept, mask.total, sorted(mask.keep)
+        (2, 5, ['bias', 'weight_orig'])
+    """
+    keep = dict(full_mask(network).keep)
+    for prefix, module, stem in _pruned(network):
+        name = f"{prefix}.{stem}_orig".lstrip(".")
+        if name in keep:  # a tied weight goes by its first name only
+            keep[name] = getattr(module, f"{stem}_mask") != 0
+    return Mask(keep)
+
+
+@contextmanager
+def pruned_weights_put_back(network: nn.Module) -> Iterator[None]:
+    """Leaves each pruned module's `weight` as it was: its hook sets it anew, with a graph, whenever the network is evaluated."""
+    before: list[tuple[nn.Module, str, Tensor]] = [
+        (module, stem, module.__dict__[stem]) for _, module, stem in _pruned(network) if stem in module.__dict__
+    ]
+    try:
+        yield
+    finally:
+        for module, stem, value in before:
+            module.__dict__[stem] = value
+
+
+def _pruned(network: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """(path, module, "weight" or the like) of each pruned weight."""
+    for prefix, module in network.named_modules():
+        for key in list(module._parameters):
+            stem = key.removesuffix("_orig")
+            if stem != key and isinstance(module._buffers.get(f"{stem}_mask"), torch.Tensor):
+                yield prefix, module, stem

@@ -1,0 +1,270 @@
+"""Spectra through a training: at chosen steps, within a budget, without a trace in the training itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from qdescent._checks import ArgumentError, argument_error, check_integer, check_interval
+from qdescent._evidence import Evidence, Row
+from qdescent.carleman.dissipation import Dissipation, diagnose
+from qdescent.learning.hessian import hessian
+from qdescent.learning.masks import Mask
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruned import mask_from_prune, pruned_weights_put_back
+from qdescent.learning.task import Task
+from qdescent.linalg.spectrum import Spectrum, spectral_density
+
+PRODUCT = 2.2  # gradients that a Hessian product costs on a retained graph (measured on a 7M ResNet, see `hessian`)
+
+
+class Measurement(NamedTuple):
+    """What was seen after `step` updates."""
+
+    step: int
+    spectrum: Spectrum
+    dissipation: Dissipation
+
+
+class Skipped(NamedTuple):
+    """A measurement that was due after `step` updates and did not take place, and why."""
+
+    step: int
+    reason: str
+
+
+class SpectrumCallback:
+    """Measures the Hessian spectrum of the kept weights at chosen steps of a training.
+
+    In a plain loop call `callback.step(network)` after each `optimizer.step()`, and `callback(0, network)` before the first where
+    the start is wanted; `for_lightning()` and `for_hugging_face()` give what these trainers take. The network is measured in
+    evaluation mode and put back as it was: weights, gradients, modes, running statistics and random generators stay untouched, so
+    that a training ends bit for bit where it would have ended without.
+
+    Args:
+        loss: (outputs, targets) -> a scalar tensor; for a Hugging Face model `lambda out, y: cross_entropy(out.logits, y)`.
+        data: (inputs, targets), the probe batch on which every spectrum is taken; moved to the network's device.
+        at: the steps: a list of them, or k for every k-th.
+        learning_rate: eta that `diagnose` is asked about: of the segment that would run on the quantum computer.
+        momentum: beta, likewise.
+        horizon: T of the diagnosis; 60 steps are twice the paper's early stage, and E(t) is exact up to 2 x 32 - 1 = 63.
+        mask: which weights are kept; None: as `torch.nn.utils.prune` has it at that step, all where nothing is pruned. Parameters
+            without `requires_grad` are frozen at their value: they are no coordinates.
+        steps: Lanczos steps: 32 resolve the outliers.
+        probes: random vectors: 2 are the least that give error bars.
+        budget: the cost of the products, 2.2 gradients each, as a share of the gradients that the training took so far. A due
+            measurement that would exceed it is skipped and recorded as `Skipped`; that at step 0 is never skipped, but counts.
+            0.1 with 32 x 2 products allows a measurement every 1408 steps; `float("inf")` allows all.
+        batch: samples of a training step, by which the cost is scaled; None: as many as in `data`.
+        seed: of the probes, the same at each step: what changes is then the network, not the draw.
+
+    Attributes:
+        measurements: (step, Spectrum, Dissipation) of each measurement.
+        skipped: (step, reason) of each that did not take place.
+        spent: cost of all products so far, in gradients of a training step.
+
+    Raises:
+        ArgumentError: in the first measurement whatever `Task`, `ParameterSpace` or `spectral_density` refuses. Later ones have
+            worked before: it is then the training that went wrong (NaN weights), and the refusal is recorded as `Skipped`.
+
+    Cost: steps x probes Hessian products and one more gradient for each measurement.
+
+    Example:
+        >>> network = nn.Linear(2, 1, bias=False)
+        >>> data = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)
+        >>> callback = SpectrumCallback(nn.functional.mse_loss, data, at=100, learning_rate=0.1, steps=2, budget=0.5)
+        >>> _ = callback(0, network)
+        >>> for _ in range(200):  # backward() and optimizer.step() come here
+        ...     _ = callback.step(network)
+        >>> [(step, round(spectrum.lambda_max[0], 6), seen.verdict) for step, spectrum, seen in callback.measurements]
+        [(0, 4.0, 'fully dissipative'), (100, 4.0, 'fully dissipative'), (200, 4.0, 'fully dissipative')]
+    """
+
+    def __init__(
+        self,
+        loss: Callable[[Any, Tensor], Tensor],
+        data: tuple[Tensor, Tensor],
+        at: int | Sequence[int],
+        learning_rate: float,
+        momentum: float = 0.0,
+        horizon: int = 60,
+        mask: Mask | None = None,
+        steps: int = 32,
+        probes: int = 2,
+        budget: float = 0.1,
+        batch: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.loss, self.data, self.mask = loss, data, mask
+        self.learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
+        self.momentum = check_interval("momentum", momentum, "[0, 1)")
+        self.horizon = check_integer("horizon", horizon, 1)
+        self.steps, self.probes = check_integer("steps", steps, 1), check_integer("probes", probes, 1)
+        self.budget = check_interval("budget", budget, "(0, inf]")
+        self.seed = check_integer("seed", seed, 0)
+        self.every = None if isinstance(at, Sequence) else check_integer("at", at, 1)
+        self.chosen = frozenset(check_integer("at", step, 0) for step in at) if isinstance(at, Sequence) else frozenset()
+        if self.every is None and not self.chosen:
+            raise argument_error("at", "hold at least one step", "empty")
+        samples = len(data[0])
+        self.cost = self.steps * self.probes * PRODUCT * samples / (samples if batch is None else check_integer("batch", batch, 1))
+        self.measurements: list[Measurement] = []
+        self.skipped: list[Skipped] = []
+        self.spent = 0.0
+        self._taken: int | None = None
+
+    def step(self, network: nn.Module) -> Measurement | None:
+        """One update was taken: measure if it is time. To be called after each `optimizer.step()`."""
+        return self((self._taken or 0) + 1, network)
+
+    def __call__(self, step: int, network: nn.Module) -> Measurement | None:
+        """`step` updates were taken in all: measure if it is time; the same step again does nothing.
+
+        Returns:
+            Measurement, or None where none was due or it was skipped.
+
+        Raises:
+            ArgumentError: a step below the last one.
+        """
+        step = check_integer("step", step, 0)
+        if step == self._taken:
+            return None
+        if self._taken is not None and step < self._taken:
+            raise argument_error("step", f"not fall below the last one, {self._taken}", step)
+        self._taken = step
+        if not (step in self.chosen if self.every is None else step % self.every == 0):
+            return None
+        allowed = self.budget * step
+        if step > 0 and self.spent + self.cost > allowed:
+            reason = (
+                f"over budget: {self.steps} steps x {self.probes} probes cost {self.cost:.4g} gradients, {self.spent:.4g} are "
+                f"spent, and budget {self.budget:g} allows {allowed:.4g} after {step} steps"
+            )
+            self.skipped.append(Skipped(step, reason))
+            return None
+        self.spent += self.cost
+        try:
+            with _left_as_it_was(network):
+                measured = self._measure(step, network)
+        except ArgumentError as error:
+            if not self.measurements:
+                raise
+            self.skipped.append(Skipped(step, str(error)))
+            return None
+        self.measurements.append(measured)
+        return measured
+
+    def _measure(self, step: int, network: nn.Module) -> Measurement:
+        space = ParameterSpace(network, mask_from_prune(network) if self.mask is None else self.mask)
+        trained = {name: torch.full_like(w, w.requires_grad, dtype=torch.bool) for name, w in network.named_parameters()}
+        places = space.pack(trained).nonzero()[:, 0]
+        if len(places) == 0:
+            raise argument_error("network", "have a kept weight with requires_grad", "without one")
+        if len(places) < space.n:
+            space = space.restrict(space.theta, places)
+        inputs, targets = (part.to(space.device) for part in self.data)
+        operator = hessian(Task(network, self.loss, (inputs, targets)), space)
+        spectrum = spectral_density(operator, self.steps, self.probes, self.seed)
+        return Measurement(step, spectrum, diagnose(spectrum, self.learning_rate, self.momentum, self.horizon))
+
+    def rows(self, prefix: str = "through_training") -> list[Row]:
+        """The record as rows: curves over the measured steps, the verdicts, what was skipped, and the overhead.
+
+        Args:
+            prefix: the first word of each row's name.
+        """
+        how = f"Lanczos quadrature, {self.probes} probes x {self.steps} steps, batch of {len(self.data[0])} in evaluation mode"
+        modes = (
+            f"modes by their factor per step, eta = {self.learning_rate:g}, momentum = {self.momentum:g}, T = {self.horizon}; {how}"
+        )
+        measured, seen = Evidence.MEASURED, self.measurements
+
+        def curve(name: str, value: Callable[[Measurement], tuple[float, float]], source: str) -> Row:
+            pairs = [value(one) for one in seen]
+            return Row(f"{prefix}/{name}", [v for v, _ in pairs], "1", measured, source, [e for _, e in pairs])
+
+        found = [
+            Row(f"{prefix}/step", [one.step for one in seen], "steps", Evidence.EXACT, "updates before each measurement"),
+            curve("lambda_min", lambda one: one.spectrum.lambda_min, f"smallest Ritz value; error: its residual norm; {how}"),
+            curve("lambda_max", lambda one: one.spectrum.lambda_max, f"largest Ritz value; error: its residual norm; {how}"),
+            curve("trace", lambda one: one.spectrum.trace, how),
+            curve("negative_mass", lambda one: one.spectrum.mass(-math.inf, 0.0), f"share of eigenvalues at or below 0; {how}"),
+            curve("dissipative", lambda one: one.dissipation.dissipative, modes),
+            curve("neutral", lambda one: one.dissipation.neutral, modes),
+            curve("divergent", lambda one: one.dissipation.divergent, modes),
+            Row(
+                f"{prefix}/growth", [one.dissipation.growth for one in seen], "1", measured, f"largest factor over T steps; {modes}"
+            ),
+        ]
+        for one in seen:
+            verdict = f"{one.dissipation.verdict}: {one.dissipation.reason}"
+            found.append(Row(f"{prefix}/verdict/{one.step}", verdict, "", measured, modes))
+        for step, reason in self.skipped:
+            found.append(Row(f"{prefix}/skipped/{step}", reason, "", Evidence.EXACT, "measurement that was due and not taken"))
+        if self._taken:
+            source = f"products x {PRODUCT} gradients each, over the gradients of the training"
+            found.append(Row(f"{prefix}/overhead", self.spent / self._taken, "1", Evidence.MODELLED, source))
+        return found
+
+    def for_lightning(self) -> Any:
+        """This callback as a `lightning.pytorch.Callback`: measures before the first batch and after each update.
+
+        The spectrum is that of `loss(module(inputs), targets)` over the LightningModule's parameters. With several processes the
+        first one measures.
+
+        Raises:
+            ModuleNotFoundError: the package `lightning` is not installed.
+        """
+        callback = self
+
+        class LightningSpectra(import_module("lightning.pytorch").Callback):  # type: ignore[misc]
+            def on_train_start(self, trainer: Any, module: nn.Module) -> None:
+                if trainer.is_global_zero:
+                    callback(trainer.global_step, module)
+
+            def on_train_batch_end(self, trainer: Any, module: nn.Module, *rest: Any, **named: Any) -> None:
+                self.on_train_start(trainer, module)
+
+        return LightningSpectra()
+
+    def for_hugging_face(self) -> Any:
+        """This callback as a `transformers.TrainerCallback`: measures before the first and after each update.
+
+        The inputs of `data` go to the model as its first argument (`input_ids`, `pixel_values`); with several processes the first
+        one measures. The attention must have a double backward: load the model with `attn_implementation="eager"`.
+
+        Raises:
+            ModuleNotFoundError: the package `transformers` is not installed.
+        """
+        callback = self
+
+        class HuggingFaceSpectra(import_module("transformers").TrainerCallback):  # type: ignore[misc]
+            def on_train_begin(self, args: Any, state: Any, control: Any, model: nn.Module, **named: Any) -> None:
+                if state.is_world_process_zero:
+                    callback(state.global_step, model)
+
+            def on_step_end(self, args: Any, state: Any, control: Any, model: nn.Module, **named: Any) -> None:
+                self.on_train_begin(args, state, control, model)
+
+        return HuggingFaceSpectra()
+
+
+@contextmanager
+def _left_as_it_was(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, with gradients recorded; each module's mode and the random generators are put back."""
+    training = [module for module in network.modules() if module.training]
+    devices = {weight.device for weight in network.parameters() if weight.device.type == "cuda"}
+    with torch.random.fork_rng(devices=devices), torch.enable_grad(), pruned_weights_put_back(network):
+        try:
+            for module in training:  # the flag alone: train() and eval() of some modules change weights (merged adapters)
+                module.training = False
+            yield
+        finally:
+            for module in training:
+                module.training = True

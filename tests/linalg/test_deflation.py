@@ -1,0 +1,144 @@
+"""Deflation against dense eigenpairs: what is found first leaves the sampled part without its noise."""
+
+import numpy as np
+import pytest
+import torch
+
+from qdescent._checks import ArgumentError
+from qdescent.linalg.deflation import Eigenpairs, extreme_eigenpairs
+from qdescent.linalg.operator import LinearOperator, as_operator
+from qdescent.linalg.spectrum import spectral_density
+
+N = 300
+BULK = 0.02 * torch.randn(N - 12, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+OUTLIERS = torch.tensor([-0.5, -0.4, -0.3, -0.2, *np.linspace(0.4, 3, 8)], dtype=torch.float64)
+VALUES = torch.cat([BULK, OUTLIERS])
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    basis = torch.linalg.qr(torch.randn(N, N, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
+    return (basis * VALUES) @ basis.T
+
+
+def test_pairs_are_eigenpairs_of_both_ends(matrix):
+    truth = torch.linalg.eigvalsh(matrix)
+    for seed in range(5):
+        found = extreme_eigenpairs(matrix, 8, seed=seed)
+        torch.testing.assert_close(found.values, torch.cat([truth[:4], truth[-4:]]), rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(found.vectors.T @ found.vectors, torch.eye(8).double(), rtol=0, atol=1e-12)
+        residuals = (matrix @ found.vectors - found.vectors * found.values).norm(dim=0)
+        torch.testing.assert_close(found.residuals, residuals, rtol=1e-6, atol=1e-14)
+        assert float(residuals.max()) < 3e-3
+
+
+def test_ghosts_are_no_further_pairs(matrix):
+    """150 steps: every outlier has several Ritz values."""
+    found = extreme_eigenpairs(matrix, 12, steps=150)
+    assert float(found.values.diff().min()) > 1e-3
+    assert float((found.vectors.T @ found.vectors - torch.eye(len(found.values)).double()).abs().max()) < 1e-12
+    np.testing.assert_allclose(found.values[:4], OUTLIERS[:4], atol=1e-10)
+    np.testing.assert_allclose(found.values[-6:], OUTLIERS[-6:], atol=1e-10)
+
+
+def test_the_complement_is_symmetric_and_without_the_pairs(matrix):
+    found = extreme_eigenpairs(matrix, 6)
+    dense = found.complement(as_operator(matrix)).to_dense()
+    torch.testing.assert_close(dense, dense.T, rtol=0, atol=1e-13)
+    left = torch.linalg.eigvalsh(dense)
+    assert float(left.min()) > -0.2 - 1e-6
+    assert float(left.max()) < OUTLIERS[-4] + 1e-6
+
+
+def errors_over_seeds(f, truth, make):
+    return np.sqrt(np.mean([(make(seed).integrate(f)[0] - truth) ** 2 for seed in range(15)]))
+
+
+FIGURES = {
+    "negative mass": lambda x: (x < -0.1).double(),
+    "trace": lambda x: x,
+    "E(30)": lambda x: (1 - 0.5 * x).abs() ** 30,
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_errors_fall(matrix, name):
+    f = FIGURES[name]
+    truth = float(f(VALUES).mean())
+    pairs = extreme_eigenpairs(matrix, 12)
+    plain = errors_over_seeds(f, truth, lambda seed: spectral_density(matrix, steps=24, probes=4, seed=seed))
+    deflated = errors_over_seeds(f, truth, lambda seed: spectral_density(matrix, steps=24, probes=4, seed=seed, deflate=pairs))
+    assert deflated < 0.2 * plain
+    spectrum = spectral_density(matrix, steps=24, probes=4, deflate=pairs)
+    assert spectrum.integrate(f)[1] < 0.2 * spectral_density(matrix, steps=24, probes=4).integrate(f)[1]  # and the bars know it
+
+
+def test_a_deflated_spectrum_is_a_spectrum(matrix):
+    spectrum = spectral_density(matrix, steps=24, deflate=8)
+    assert spectrum.deflated == 8
+    np.testing.assert_allclose(spectrum.weights.sum(1), 1, atol=1e-12)
+    assert spectrum.integrate(torch.ones_like) == pytest.approx((1, 0), abs=1e-12)
+    assert spectrum.lambda_min[0] == pytest.approx(-0.5, abs=1e-10)
+    assert spectrum.lambda_max[0] == pytest.approx(3, abs=1e-10)
+    (least, _), (most, _) = spectrum.mass_bounds(-np.inf, -0.1)
+    assert least == pytest.approx(4 / N, abs=1e-9)
+    assert most == pytest.approx(4 / N, abs=1e-9)
+    assert spectrum.mass_bounds(-np.inf, np.inf)[0][0] == pytest.approx(1, abs=1e-12)
+    assert [round(c.value, 3) for c in spectrum.clusters() if c.value < -0.1] == [-0.5, -0.4, -0.3, -0.2]
+    truth = float((VALUES < 0).double().mean())
+    (least, _), (most, _) = spectrum.mass_bounds(-np.inf, 0.0)
+    assert least < truth < most
+
+
+def test_wrong_complements_are_rejected(matrix):
+    """Start vectors that were not projected, or eigenpairs counted without taking them from the probes: the mass is wrong."""
+    pairs = extreme_eigenpairs(matrix, 8)
+    nothing = Eigenpairs(pairs.values, torch.zeros_like(pairs.vectors), pairs.residuals)  # counted, and seen by the probes again
+    truth = float(FIGURES["trace"](VALUES).mean())
+    f, bar = FIGURES["trace"], 5e-3
+    right = spectral_density(matrix, steps=24, probes=16, deflate=pairs).integrate(f)[0]
+    twice = spectral_density(matrix, steps=24, probes=16, deflate=nothing).integrate(f)[0]
+    assert abs(right - truth) < bar
+    assert abs(twice - truth) > bar
+
+
+def test_single_precision_and_resume(matrix):
+    A = as_operator(matrix.float())
+    pairs = extreme_eigenpairs(A, 6)
+    assert pairs.vectors.dtype == torch.float32
+    np.testing.assert_allclose(pairs.values, torch.cat([OUTLIERS[:3], OUTLIERS[-3:]]), atol=1e-5)
+    saved = []
+    whole = spectral_density(A, steps=12, probes=3, deflate=pairs, on_step=saved.append)
+    again = spectral_density(A, steps=12, probes=3, deflate=pairs, state=saved[4])
+    assert torch.equal(whole.nodes, again.nodes)
+    assert torch.equal(whole.weights, again.weights)
+
+
+def test_two_passes_and_no_basis(matrix):
+    """Products: 2 m - 1 of single vectors and one block of d."""
+    columns = []
+
+    def apply(x):
+        columns.append(x.shape[1])
+        return matrix @ x
+
+    found = extreme_eigenpairs(LinearOperator((N, N), apply), 4, steps=30)
+    assert columns == [1] * 59 + [len(found.values)]
+
+
+def test_small_and_degenerate_operators():
+    assert len(extreme_eigenpairs(torch.eye(5).double(), 3).values) == 1  # one vector sees one of equal eigenvalues
+    assert len(extreme_eigenpairs(torch.zeros(5, 5).double(), 2).values) == 1
+    spectrum = spectral_density(torch.diag(torch.tensor([1.0, 2.0, 5.0]).double()), steps=5, deflate=2)
+    assert spectrum.trace[0] == pytest.approx(8, abs=1e-10)
+
+
+def test_errors(matrix):
+    with pytest.raises(ArgumentError, match="Argument `count` must be below n = 300, but is 300."):
+        extreme_eigenpairs(matrix, N)
+    with pytest.raises(ArgumentError, match="Argument `count` must be an integer of at least 1, but is 0."):
+        extreme_eigenpairs(matrix, 0)
+    with pytest.raises(ArgumentError, match="Argument `deflate` must be an integer of at least 0, but is -1."):
+        spectral_density(matrix, deflate=-1)
+    with pytest.raises(ArgumentError, match=r"Argument `tolerance` must be in \(0, 1\)"):
+        extreme_eigenpairs(matrix, 2, tolerance=0.0)
