@@ -45,6 +45,7 @@ $(DEV) $(RUNTIME): pyproject.toml $(CONS)
 	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "qdescent needs Python 3.11 or later with venv, and '$(PYTHON)' is not: name one, as in make demo PYTHON=python3.12" >&2; exit 1; }
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing into $(VENV): one to three minutes, once."
 	$(PIP) install --quiet --no-compile $(if $(CONS),-c $(CONS)) -e '.$(if $(filter $(DEV),$@),[dev])'
 	@touch $@ $(RUNTIME)
 

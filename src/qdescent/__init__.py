@@ -11,14 +11,18 @@ from qdescent.carleman.history import HistorySystem, history_system
 from qdescent.carleman.linearization import LiftedMap, carleman_linearize
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
 from qdescent.learning.gradient_map import gradient_map
-from qdescent.learning.hessian import hessian
+from qdescent.learning.hessian import finite_difference_hessian, gauss_newton, hessian
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask, mask_from_scores, random_mask
 from qdescent.learning.networks import fashion_cnn
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruned import mask_from_prune
+from qdescent.learning.residual import resnet, resnet18
 from qdescent.learning.task import Task
+from qdescent.learning.transformer import vision_transformer
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.sparsity import RowSparsity, row_sparsity
 from qdescent.linalg.spectrum import Spectrum, spectral_density
 from qdescent.quantum.tomography import Readout, read_out
 from qdescent.report.page import write_report
@@ -30,6 +34,7 @@ from qdescent.solvers.classical import GMRES, Direct
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.series import SeriesSolution, series_descent
 from qdescent.solvers.solve import Solution, Status, solve
+from qdescent.training.callback import SpectrumCallback
 from qdescent.training.descent import descend, train_dense
 from qdescent.training.hybrid import Run, train_hybrid
 from qdescent.training.schedule import Schedule
@@ -38,9 +43,10 @@ __version__ = "0.1.0"
 
 __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     # a network, what is kept of it, and its curvature
-    "Task", "ImageData", "load_fashion_mnist", "fashion_cnn", "train_dense",
-    "Mask", "magnitude_mask", "random_mask", "full_mask", "mask_from_scores", "ParameterSpace",
-    "hessian", "LinearOperator", "spectral_density", "Spectrum", "diagnose", "Dissipation",
+    "Task", "ImageData", "load_fashion_mnist", "fashion_cnn", "resnet", "resnet18", "vision_transformer", "train_dense",
+    "Mask", "magnitude_mask", "random_mask", "full_mask", "mask_from_scores", "mask_from_prune", "ParameterSpace",
+    "hessian", "gauss_newton", "finite_difference_hessian", "LinearOperator", "spectral_density", "Spectrum", "SpectrumCallback",
+    "diagnose", "Dissipation", "row_sparsity", "RowSparsity",
     # gradient descent as a linear system
     "gradient_map", "PolynomialMap", "carleman_linearize", "LiftedMap", "history_system", "HistorySystem", "LinearSystem",
     # its solution: classically, by a circuit, or at full size

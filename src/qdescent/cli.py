@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import fields
@@ -14,13 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from qdescent._checks import ArgumentError, argument_error
+from qdescent._evidence import Row
 from qdescent.experiment.first_pass import headline, run_first_pass
 from qdescent.experiment.settings import Settings, load_settings
+from qdescent.experiment.spectrum_job import run_spectrum, spectrum_headline
+from qdescent.experiment.spectrum_settings import SpectrumSettings, new_spectrum, resumed_spectrum
 from qdescent.experiment.workspace import create_workspace, latest_unfinished, next_directory, resume_workspace
+from qdescent.learning.parallel import is_first
 from qdescent.report.numbers import number
 from qdescent.report.record import Record
 
-RUNS = Path("runs")
+RUNS, SPECTRA = Path("runs"), Path("runs/spectra")
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 out_console, error_console = Console(), Console(stderr=True)
 
@@ -55,6 +60,7 @@ def run(
     circuit_weights: Annotated[int | None, _flag("Weights of the instance solved as a circuit. Default 2.")] = None,
     circuit_order: Annotated[int | None, _flag("Carleman order of that instance. Default 2.")] = None,
     circuit_steps: Annotated[int | None, _flag("Gradient steps of that instance. Default 4.")] = None,
+    circuit_learning_rate: Annotated[float | None, _flag("Learning rate of that instance. Default 3.")] = None,
     circuit_padding: Annotated[int | None, _flag("Padding steps of that instance. Default 3.")] = None,
     circuit_epsilon: Annotated[float | None, _flag("Promised relative error of that solve. Default 1e-4.")] = None,
     sparsity: Annotated[int | None, _flag("Non-zeros a row of the Hessian, assumed for the ledger. Default 10.")] = None,
@@ -88,6 +94,62 @@ def run(
     print_headline(record, directory, time.perf_counter() - start)
 
 
+@app.command()
+def spectrum(
+    network: Annotated[str | None, typer.Argument(help="package.module:function, which returns a torch.nn.Module.")] = None,
+    weights: Annotated[
+        str | None, _flag("Safetensors file (or a checkpoint without code). Default: as NETWORK returns it.")
+    ] = None,
+    data: Annotated[str | None, _flag("An .npz of inputs and targets, a folder of images by class, or module:function.")] = None,
+    arguments: Annotated[list[str] | None, _flag("key=value, an argument of NETWORK; may be given again.")] = None,
+    loss: Annotated[str | None, _flag("cross_entropy, mse or module:function. Default cross_entropy.")] = None,
+    mask: Annotated[str | None, _flag("Safetensors file, not 0 where a weight is kept. Default: weights that are not 0.")] = None,
+    density: Annotated[float | None, _flag("Prune by magnitude to this fraction instead; 1 keeps all.")] = None,
+    batch: Annotated[int | None, _flag("Samples in memory at once. Default 64.")] = None,
+    batches: Annotated[int | None, _flag("Batches that the Hessian is the mean of. Default 1.")] = None,
+    learning_rate: Annotated[float | None, _flag("Eta of the descent that is judged. Default 0.01.")] = None,
+    momentum: Annotated[float | None, _flag("Beta of that descent. Default 0.")] = None,
+    weight_decay: Annotated[float | None, _flag("Weight decay of that descent. Default 0.")] = None,
+    horizon: Annotated[int | None, _flag("T, steps over which it is judged. Default 60.")] = None,
+    steps: Annotated[int | None, _flag("Lanczos steps, Hessian products per probe. Default 64.")] = None,
+    probes: Annotated[int | None, _flag("Random vectors; they give the error bars. Default 4.")] = None,
+    seed: Annotated[int | None, _flag("Seed of the probes and of the draw of samples. Default 0.")] = None,
+    precision: Annotated[str | None, _flag("float32, float64 or bfloat16. Default float32.")] = None,
+    curvature: Annotated[str | None, _flag("hessian or gauss-newton. Default hessian.")] = None,
+    device: Annotated[str | None, _flag("cpu or cuda. Default: cuda where there is a GPU.")] = None,
+    out: Annotated[Path | None, _flag("Directory of the results; must not exist. Default: the next runs/spectra/run-NNN.")] = None,
+    resume: Annotated[bool, _flag("Go on with an unfinished measurement: in --out, or the latest in runs/spectra.")] = False,
+) -> None:
+    """Measure the Hessian spectrum of a network's kept weights: is gradient descent on it dissipative?
+
+    Writes spectrum.npz, run.json and spectrum.html. The network is put into evaluation mode. Ctrl-C loses nothing: --resume goes on
+    to the same coefficients. Under torchrun -m qdescent spectrum ... the batches are dealt to the processes.
+    """
+    given = dict(locals())
+    flags = {field.name: given[field.name] for field in fields(SpectrumSettings)}
+    sys.path.insert(0, "")  # modules beside the user, as `python -m` finds them
+    if resume:
+        directory = out or latest_unfinished(SPECTRA)
+        settings = resumed_spectrum(directory, flags)
+    else:
+        directory = out or next_directory(SPECTRA)
+        settings = new_spectrum(directory, flags)
+    bars = Bars()
+    start = time.perf_counter()
+    try:
+        with bars.progress:
+            record = run_spectrum(settings, directory, bars)
+    except KeyboardInterrupt:
+        if is_first():
+            again = f"qdescent spectrum --resume --out {directory}"
+            error_console.print(f"Stopped. Nothing is lost: {again}", soft_wrap=True, highlight=False)
+        raise typer.Exit(130) from None
+    if record is not None:
+        print_table(f"qdescent spectrum, {time.perf_counter() - start:.0f} s", spectrum_headline(record))
+        out_console.print(f"Verdict: {record.value('dissipation/verdict')}.", highlight=False)
+        out_console.print(f"Page: {directory / 'spectrum.html'}", soft_wrap=True, highlight=False)
+
+
 class Bars:
     """One bar a stage, which stays on the screen with the stage's outcome; in a log file one line a stage, as it ends."""
 
@@ -99,7 +161,7 @@ class Bars:
             TimeElapsedColumn(),
             TextColumn("{task.fields[summary]}", markup=False),
             console=out_console,
-            disable=not out_console.is_terminal,
+            disable=not out_console.is_terminal or not is_first(),
         )
         self._task = TaskID(0)
         self._stage, self._start = "", 0.0
@@ -123,15 +185,22 @@ class Bars:
 
 def print_headline(record: Record, directory: Path, seconds: float) -> None:
     """The short table at the end, and where the report is."""
-    table = Table(title=f"qdescent run, {seconds:.0f} s", title_justify="left", show_edge=False)
-    for column, side in (("", "left"), ("value", "right"), ("unit", "left"), ("evidence", "left")):
-        table.add_column(column, justify=side)  # type: ignore[arg-type]
-    for label, row in headline(record):
-        table.add_row(label, number(row.value), "" if row.unit == "1" else row.unit, str(row.evidence))
-    out_console.print(table)
+    print_table(f"qdescent run, {seconds:.0f} s", headline(record))
     out_console.print(f"Dissipation: {record.value('dissipation/before/verdict')}.", highlight=False)
     out_console.print(f"Price: {record.value('ledger/verdict/text')}", highlight=False)
     out_console.print(f"Report: {directory / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def print_table(title: str, rows: list[tuple[str, Row]]) -> None:
+    """Labelled rows: value, unit, evidence."""
+    table = Table(title=title, title_justify="left", show_edge=False)
+    for column, side in (("", "left"), ("value", "right"), ("unit", "left"), ("evidence", "left")):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    for label, row in rows:
+        sampled = isinstance(row.error, float) and math.isfinite(row.error)
+        error = f" ± {number(row.error, 2)}" if sampled else ""
+        table.add_row(label, number(row.value) + error, "" if row.unit == "1" else row.unit, str(row.evidence))
+    out_console.print(table)
 
 
 def main() -> None:
@@ -139,5 +208,10 @@ def main() -> None:
     try:
         app()
     except ArgumentError as error:
-        error_console.print(f"qdescent: {error}", style="red", soft_wrap=True, highlight=False, markup=False)
+        if is_first():
+            error_console.print(f"qdescent: {error}", style="red", soft_wrap=True, highlight=False, markup=False)
+        sys.exit(2)
+    except OSError as error:  # a full disk, a folder that cannot be written
+        sentence = argument_error("out", "be a directory that can be written", f"not ({error.strerror}: {error.filename!r})")
+        error_console.print(f"qdescent: {sentence}", style="red", soft_wrap=True, highlight=False, markup=False)
         sys.exit(2)

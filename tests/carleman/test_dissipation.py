@@ -111,3 +111,108 @@ def test_errors():
         diagnose(spectrum, 0.1, momentum=1.0)
     with pytest.raises(ArgumentError, match="Argument `horizon` must be an integer of at least 1"):
         diagnose(spectrum, 0.1, horizon=0)
+    with pytest.raises(ArgumentError, match=r"Argument `weight_decay` must be in \[0, inf\), but is -0.1."):
+        diagnose(spectrum, 0.1, weight_decay=-0.1)
+    with pytest.raises(ArgumentError, match=r"Argument `factor` must be in \(1, inf\), but is 1."):
+        diagnose(spectrum, 0.1).divergence_step(1)
+    with pytest.raises(ArgumentError, match="Argument `order` must be an integer of at least 1"):
+        diagnose(spectrum, 0.1).history_kappa(order=0)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_weight_decay_shifts_the_spectrum(momentum):
+    values = np.array([0.5, 0.1, 0.0, -0.2, 2.5])
+    with_decay = diagnose(spectrum_of(values), 1.0, momentum, horizon=12, weight_decay=0.3)
+    shifted = diagnose(spectrum_of(values + 0.3), 1.0, momentum, horizon=12)
+    np.testing.assert_allclose(with_decay.proxy, shifted.proxy, rtol=1e-9)
+    np.testing.assert_allclose(with_decay.power_norms, shifted.power_norms, rtol=1e-9)
+    assert shares(with_decay) == pytest.approx(shares(shifted), abs=1e-12)
+    decoupled = np.abs((1 - values) * (1 - 0.3))  # AdamW's way: another map
+    assert abs(float(with_decay.proxy[12]) - (decoupled**12).mean()) > 1e-3
+
+
+def test_weight_decay_makes_zero_modes_weakly_dissipative():
+    zero = spectrum_of([0.0, 1.0])
+    assert diagnose(zero, 0.1, horizon=1000).verdict == "almost dissipative"
+    assert diagnose(zero, 0.1, horizon=1000, weight_decay=2e-4).verdict == "fully dissipative"
+
+
+@pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.0, 0.02), (0.3, 0.0), (0.9, 0.05)])
+def test_divergent_bounds_hold_and_the_errors_are_as_wide(momentum, decay):
+    """Edges by counting factors of dense eigenvalues, with each probe's own measure."""
+    rng = np.random.default_rng(0)
+    values = np.concatenate([0.05 * rng.standard_normal(110), np.linspace(0.5, 30, 10)])
+    Q = np.linalg.qr(rng.standard_normal((120, 120)))[0]
+    V = rng.standard_normal((120, 4))
+    measure = ((Q.T @ (V / np.linalg.norm(V, axis=0))) ** 2).mean(1)
+    spectrum = spectral_density(torch.from_numpy((Q * values) @ Q.T), steps=20, vectors=torch.from_numpy(V))
+    found = diagnose(spectrum, 0.1, momentum, horizon=50, weight_decay=decay)
+    factor = [np.abs(np.roots([1, -(1 + momentum - 0.1 * (x + decay)), momentum])).max() for x in values]
+    truth = measure[np.array(factor) > 1 + 0.01 / 50].sum()
+    (least, _), (most, _) = found.divergent_bounds
+    assert least - 1e-12 <= truth <= most + 1e-12
+    assert 0 < most - least < 0.6
+    assert least - 1e-12 <= found.divergent[0] <= most + 1e-12
+    assert found.divergent[1] >= (most - least) / 12**0.5
+    if momentum:  # the edges of plain descent are wrong ones
+        plain = measure[np.abs(1 - 0.1 * (values + decay)) > 1 + 0.01 / 50].sum()
+        assert plain != pytest.approx(truth, abs=1e-3)
+
+
+def test_divergence_step():
+    found = diagnose(spectrum_of([0.5, 0.1, 0.0, -0.2, -0.5]), learning_rate=1.0, horizon=10)
+    growth = lambda t: (1.2**t + 1.5**t) / 2  # noqa: E731
+    for factor in (1.5, 10.0, 1e6):
+        t = int(found.divergence_step(factor))
+        assert growth(t - 1) <= factor < growth(t)
+    assert diagnose(spectrum_of([0.5, 0.1]), 1.0).divergence_step() == np.inf
+    assert diagnose(spectrum_of([-1e4, 0.5]), 1.0).divergence_step() == 1
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_power_norms_by_numpy(momentum):
+    values, eta, T = np.array([-0.1, 0.0, 0.3, 2.0, 17.0]), 0.2, 30
+    found = diagnose(spectrum_of(values), eta, momentum, horizon=T).power_norms
+    steps = [np.array([[1 - eta * x, momentum], [-eta * x, momentum]]) if momentum else np.array([[1 - eta * x]]) for x in values]
+    truth = [max(np.linalg.norm(np.linalg.matrix_power(C, t), 2) for C in steps) for t in range(T + 1)]
+    np.testing.assert_allclose(found, truth, rtol=1e-8)
+
+
+def test_history_kappa_bounds_the_dense_system():
+    values, T = np.array([0.2, 0.9, 1.5]), 8
+    found = diagnose(spectrum_of(values), 1.0, momentum=0.4, horizon=T)
+    C = np.kron(np.eye(3), [[1.0, 0.4], [0.0, 0.4]]) - np.kron(np.diag(values), [[1.0, 0.0], [1.0, 0.0]])
+    for order, padding in [(1, 0), (1, 6), (2, 0), (2, 6)]:
+        A = np.block([[C, np.zeros((6, 36))], [np.zeros((36, 6)), np.kron(C, C)]]) if order == 2 else C
+        k, blocks = len(A), T + padding + 1
+        M = np.eye(k * blocks)
+        for t in range(T + padding):
+            M[(t + 1) * k : (t + 2) * k, t * k : (t + 1) * k] = -A if t < T else -np.eye(k)
+        s = np.linalg.svd(M, compute_uv=False)
+        assert s[0] / s[-1] <= found.history_kappa(padding, order) < 5 * s[0] / s[-1]
+    assert found.history_kappa(padding=6) > found.history_kappa()
+
+
+def test_parts_have_errors():
+    M = np.random.default_rng(1).standard_normal((40, 40))
+    found = diagnose(spectral_density(torch.from_numpy((M + M.T) / 20), steps=10, probes=8), 0.5, horizon=4)
+    for name in ("dissipative", "neutral", "divergent"):
+        error = getattr(found, f"proxy_{name}_error")
+        assert error.shape == (5,)
+        assert float(error[0]) <= getattr(found, name)[1] + 1e-15
+    assert float(found.proxy_divergent_error[4]) > 0
+
+
+def test_reasons_and_text():
+    found = diagnose(spectrum_of([0.5, 0.1, 0.0, -0.2, 2.5]), learning_rate=1.0, horizon=10)
+    assert len(found.reasons) >= 4
+    assert found.reasons[0].lower() == found.reason.lower() + "."
+    assert all(sentence.endswith(".") and sentence[0].isupper() for sentence in found.reasons)
+    text = str(found)
+    assert text.startswith("not dissipative over 10 steps")
+    assert "between 40 and 40 %" in text
+    assert "E(10)" in text
+    assert all(sentence in text for sentence in found.reasons)
+    assert "between 0 and 2;" in found.reasons[1]
+    assert "No mode that was seen grows" in str(diagnose(spectrum_of([0.5, 1.0]), 1.0))
+    assert "momentum is not normal" in str(diagnose(spectrum_of([0.5, 18.0]), 0.2, momentum=0.9))

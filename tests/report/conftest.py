@@ -76,10 +76,11 @@ def _spectrum(when: str, top: float, bottom: float, share: float) -> list[Row]:
         Row(f"spectrum/{when}/lambda_min", bottom, "1", M, source, 0.02),
         Row(f"spectrum/{when}/lambda_max", top, "1", M, source, 1e-6),
         Row(f"spectrum/{when}/trace", 812.0, "1", M, source, 14.0),
-        Row(f"spectrum/{when}/negative_mass", mass, "1", M, source, 0.01),
         Row(f"dissipation/{when}/dissipative", 1 - share - 0.05, "1", M, source, 0.01),
         Row(f"dissipation/{when}/neutral", 0.05, "1", M, source, 0.01),
         Row(f"dissipation/{when}/divergent", share, "1", M, source, 0.01),
+        Row(f"dissipation/{when}/divergent_at_least", share / 2, "1", Evidence.BOUNDED, source, 0.01),
+        Row(f"dissipation/{when}/divergent_at_most", 2 * share, "1", Evidence.BOUNDED, source, 0.01),
         Row(f"dissipation/{when}/verdict", "almost dissipative", "", M, source),
         Row(f"dissipation/{when}/growth", 1.08, "1", M, source),
     ]

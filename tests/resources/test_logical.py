@@ -55,8 +55,8 @@ def test_best_block_beats_its_neighbours(entries, width):
 
 def test_dimensions():
     small = instance(n=2, parameters=5, sparsity=1, order=3, steps=4, padding=2)
-    assert small.lifted_dimension == 3 + 9 + 27
-    assert small.history_dimension == 7 * 39
+    assert small.lifted_dimension == 2 + 8 + 26
+    assert small.history_dimension == 7 * 36
 
 
 def test_a_solve_added_by_hand():

@@ -200,9 +200,9 @@ def diagnose(
         divergent_factors=factor(spectrum.nodes[growing]),
         divergent_weights=spectrum.weights[growing] / len(spectrum.weights),
     )
-    verdict, reason = _verdict(found.growth, shares[1][0], horizon)
+    verdict, reason = _verdict(found.growth, (found.divergent_bounds[0][0], found.divergent_bounds[1][0]), horizon)
     edge = 2 * (1 + momentum) / learning_rate - weight_decay
-    more = _further_reasons(found, -weight_decay, edge, spectrum.lambda_min, spectrum.lambda_max)
+    more = _further_reasons(found, 0.0 - weight_decay, edge, spectrum.lambda_min, spectrum.lambda_max)
     return replace(found, verdict=verdict, reason=reason, reasons=(f"{reason[0].upper()}{reason[1:]}.", *more))
 
 
@@ -243,16 +243,21 @@ def _divergence_step(factors: Tensor, weights: Tensor, limit: float) -> float:
     return high
 
 
-def _verdict(growth: float, divergent: float, horizon: int) -> tuple[str, str]:
+def _verdict(growth: float, divergent: tuple[float, float], horizon: int) -> tuple[str, str]:
     if growth < 1 - NEUTRAL_CHANGE:
         return "fully dissipative", f"every mode that was seen shrinks over {horizon} steps"
+    if growth <= 1 + NEUTRAL_CHANGE:
+        return "almost dissipative", f"no mode that was seen grows by more than {100 * NEUTRAL_CHANGE:g} % over {horizon} steps"
+    shares = f"between {100 * divergent[0]:.2g} and {100 * divergent[1]:.2g} % of the modes grow"
     if growth <= ALMOST_GROWTH:
         return (
             "almost dissipative",
-            f"{100 * divergent:.2g} % of the modes grow, the fastest by a factor {growth:.3g} over {horizon} steps "
-            f"(at most {ALMOST_GROWTH:g})",
+            f"{shares}, the fastest by a factor {growth:.3g} over {horizon} steps, which is below our limit of {ALMOST_GROWTH:g}",
         )
-    return "not dissipative", f"a mode grows by a factor {growth:.3g} over {horizon} steps (more than {ALMOST_GROWTH:g})"
+    return (
+        "not dissipative",
+        f"{shares}, the fastest by a factor {growth:.3g} over {horizon} steps, above our limit of {ALMOST_GROWTH:g}",
+    )
 
 
 def _further_reasons(

@@ -46,6 +46,10 @@ def load_data(workspace: Workspace) -> tuple[ImageData, list[Row]]:
     """The images, and how many there are."""
     settings = workspace.settings
     data = load_fashion_mnist(settings.data_root or None)
+    if settings.train_images > len(data.train_images):
+        raise argument_error(
+            "train_images", f"be at most the number of training images, {len(data.train_images)}", settings.train_images
+        )
     if settings.train_images:
         kept = slice(0, settings.train_images)
         data = replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])
@@ -244,7 +248,7 @@ def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, ru
             measured,
             "||u_N|| / ||u||: last term of the series, close to the error of order N - 1, pessimistic for N",
         ),
-        Row("readout/shots", settings.shots, "shots", assumed, "setting `shots`, for magnitudes; as many again for signs"),
+        Row("readout/shots", 2 * settings.shots, "shots", assumed, "twice the setting `shots`: for magnitudes and for signs"),
         Row(
             "readout/error_by_round",
             [each.readout_error for each in run.rounds],

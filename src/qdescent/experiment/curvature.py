@@ -71,19 +71,36 @@ def spectrum_rows(
         section, word = name.split("/")
         return Row(f"{section}/{place}{word}", value, unit, Evidence.MEASURED, source, error)  # type: ignore[arg-type]
 
+    def bound(name: str, value: float, error: float) -> Row:
+        source = "Chebyshev-Markov-Stieltjes bounds of each probe's quadrature, mean over probes"
+        return Row(f"dissipation/{place}{name}", value, "1", Evidence.BOUNDED, source, error)
+
     minimum, maximum = spectrum.lambda_min, spectrum.lambda_max
     trace = spectrum.trace
-    negative = spectrum.mass(-float("inf"), 0.0)
+    (least, least_error), (most, most_error) = diagnosis.divergent_bounds
     return [
         row("spectrum/nodes", nodes[used].tolist(), "1", f"Ritz values; {how}"),
         row("spectrum/weights", weights[used].tolist(), "1", "weights of the Ritz values, together 1"),
-        row("spectrum/lambda_min", minimum[0], "1", "smallest Ritz value; error: its residual norm", minimum[1]),
-        row("spectrum/lambda_max", maximum[0], "1", "largest Ritz value; error: its residual norm", maximum[1]),
+        row(
+            "spectrum/lambda_min",
+            minimum[0],
+            "1",
+            "smallest Ritz value, an upper bound on lambda_min; error: its residual norm",
+            minimum[1],
+        ),
+        row(
+            "spectrum/lambda_max",
+            maximum[0],
+            "1",
+            "largest Ritz value, a lower bound on lambda_max; error: its residual norm",
+            maximum[1],
+        ),
         row("spectrum/trace", trace[0], "1", how, trace[1]),
-        row("spectrum/negative_mass", negative[0], "1", f"share of eigenvalues at or below 0; {how}", negative[1]),
         row("dissipation/dissipative", diagnosis.dissipative[0], "1", modes, diagnosis.dissipative[1]),
         row("dissipation/neutral", diagnosis.neutral[0], "1", modes, diagnosis.neutral[1]),
         row("dissipation/divergent", diagnosis.divergent[0], "1", modes, diagnosis.divergent[1]),
+        bound("divergent_at_least", least, least_error),
+        bound("divergent_at_most", most, most_error),
         row("dissipation/growth", diagnosis.growth, "1", f"largest {factor}^T, T = {diagnosis.horizon}"),
         row("dissipation/verdict", f"{diagnosis.verdict}: {diagnosis.reason}", "", modes),
         row("proxy/total", diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()),

@@ -75,7 +75,7 @@ def headline(record: Record) -> list[tuple[str, Row]]:
         ("accuracy, emulated - classical", record.row("comparison/accuracy_gap")),
         ("truncation error, worst round", worst("truncation/by_round")),
         ("readout error, worst round", worst("readout/error_by_round")),
-        ("fastest growth of a mode, whole run", record.row("dissipation/before/growth")),
+        ("fastest growth of a mode", record.row("dissipation/before/growth")),
         ("circuit: simulated qubits", record.row("circuit/qubits")),
         ("circuit: error to direct solution", record.row("circuit/error_to_direct")),
         ("time, quantum / classical round", record.row("ledger/verdict/ratio")),

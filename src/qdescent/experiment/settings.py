@@ -37,6 +37,8 @@ class Settings:
         circuit_weights: kept weights of the instance that is solved as a circuit, the largest ones.
         circuit_order: N of that instance.
         circuit_steps: T of that instance.
+        circuit_learning_rate: eta of that instance. 3: large enough that order 1 misses true descent by 2 % and order 2 does not
+            (measured), so that the circuit has something to show; two weights alone would be dull at 0.02.
         circuit_padding: p of that instance. 3: eight blocks of time, a whole number of qubits.
         circuit_epsilon: the circuit's promised relative error. 1e-4: ten times below the 1e-3 that is asked of u_T.
         sparsity: non-zeros a row of the Hessian, the paper's s, assumed for the ledger. 10: sparser than
@@ -69,6 +71,7 @@ class Settings:
     circuit_weights: int = 2
     circuit_order: int = 2
     circuit_steps: int = 4
+    circuit_learning_rate: float = 3.0
     circuit_padding: int = 3
     circuit_epsilon: float = 1e-4
     sparsity: int = 10
@@ -81,6 +84,7 @@ class Settings:
                 raise argument_error(field.name, "be a text", value)
         check_interval("density", self.density, "(0, 1]")
         check_interval("circuit_epsilon", self.circuit_epsilon, "(0, 1)")
+        check_interval("circuit_learning_rate", self.circuit_learning_rate, "(0, inf)")
         for name in ("seed", "circuit_padding", "train_images"):
             check_integer(name, getattr(self, name), 0)
         for name in ("shots", "batch", "epochs", "width", "lanczos_steps", "sparsity"):

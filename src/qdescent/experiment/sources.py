@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from qdescent._checks import argument_error, check_choice, check_finite
 from qdescent._random import named_generator
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask
+from qdescent.learning.pruned import mask_from_prune
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {"cross_entropy": nn.functional.cross_entropy, "mse": nn.functional.mse_loss}
@@ -56,7 +57,7 @@ def named_function(argument: str, name: str) -> Callable[..., Any]:
         raise argument_error(argument, f"name a function of {module_name}", f"{name!r}, which is not there{hint}") from None
     if not callable(found):
         raise argument_error(argument, "name a function", f"{name!r}, a {type(found).__name__}")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def load_network(name: str, arguments: Sequence[str] = ()) -> nn.Module:
@@ -105,12 +106,13 @@ def load_weights(network: nn.Module, path: Path) -> Mask | None:
     if found and all(name.startswith("module.") for name in found):  # saved through DataParallel or DDP
         found = {name.removeprefix("module."): tensor for name, tensor in found.items()}
     keep = dict(full_mask(network).keep)
+    own = network.state_dict()
     pruned = [name.removesuffix("_orig") for name in found if name.endswith("_orig") and f"{name[:-5]}_mask" in found]
+    pruned = [name for name in pruned if name in own]  # a network that is itself pruned takes both as they are
     for name in pruned:
         mask = found.pop(f"{name}_mask") != 0
         found[name] = found.pop(f"{name}_orig") * mask
         keep[name] = mask
-    own = network.state_dict()
     for name, tensor in found.items():
         if name not in own:
             raise argument_error("weights", "fit the network", f"with {name!r}, which the network has not ({str(path)!r})")
@@ -131,7 +133,8 @@ def load_mask(network: nn.Module, path: Path | None, density: float | None) -> t
 
     Args:
         path: a safetensors file with a tensor for each pruned parameter, not 0 where the weight is kept; others are kept whole.
-        density: the kept fraction, by magnitude. Neither of both: what is exactly zero in matrices and kernels counts as pruned.
+        density: the kept fraction, by magnitude. Neither of both: as `torch.nn.utils.prune` has it in the network, else what is
+            exactly zero in matrices and kernels counts as pruned.
 
     Raises:
         ArgumentError: both are given, the file does not fit the network, or nothing is kept.
@@ -166,8 +169,8 @@ def load_data(name: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor, int
     Bytes become numbers in [0, 1]: a normalisation that training applied must be in the network, or in a `module:function`.
 
     Args:
-        name: a path or `module:function`. npz: `inputs` and `targets`, or `images` and `labels`. Folder: one subfolder of PNG or JPEG
-            files for each class, classes in alphabetical order.
+        name: a path or `module:function`. npz: `inputs` and `targets`, or `images` and `labels`. Folder: one subfolder of PNG or
+            JPEG files for each class, classes in alphabetical order.
         count: samples wanted; all where there are fewer.
         seed: of the draw.
 
@@ -199,8 +202,8 @@ def load_data(name: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor, int
     return check_finite("data inputs", inputs), check_finite("data targets", targets), total
 
 
-def check_fit(network: nn.Module, loss: str, inputs: Tensor, targets: Tensor) -> None:
-    """Refuse, in one sentence, data that the network or the loss cannot take, from one sample.
+def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Tensor, targets: Tensor) -> None:
+    """Refuse, in one sentence, data that the network or the loss of this name cannot take, from one sample.
 
     Raises:
         ArgumentError: an input shape that does not fit, outputs that are no tensor, labels out of range, shapes that would be
@@ -215,9 +218,9 @@ def check_fit(network: nn.Module, loss: str, inputs: Tensor, targets: Tensor) ->
     if not isinstance(outputs, Tensor):
         raise argument_error("network", "return a tensor (wrap it where it returns more)", type(outputs).__name__)
     wanted = (len(targets), *outputs.shape[1:])
-    if loss == "mse" and targets.shape != wanted:
+    if name == "mse" and targets.shape != wanted:
         raise argument_error("targets", f"have the shape of the outputs, {wanted}, for mse", f"of shape {tuple(targets.shape)}")
-    if loss == "cross_entropy" and not targets.is_floating_point():
+    if name == "cross_entropy" and not targets.is_floating_point():
         if targets.shape != (wanted[0], *wanted[2:]) or len(wanted) < 2:
             must = f"be class labels of shape {(wanted[0], *wanted[2:])} for outputs of shape {wanted}"
             raise argument_error("targets", must, f"of shape {tuple(targets.shape)}")
@@ -225,9 +228,14 @@ def check_fit(network: nn.Module, loss: str, inputs: Tensor, targets: Tensor) ->
         if bool(outside.any()):
             label = int(targets[outside][0])
             raise argument_error("targets", f"be labels in [0, {wanted[1]}), as many as the network has outputs", label)
-    elif loss == "cross_entropy" and targets.shape != wanted:
+    elif name == "cross_entropy" and targets.shape != wanted:
         must = f"be class labels (integers), or probabilities of shape {wanted}, for cross_entropy"
         raise argument_error("targets", must, f"{targets.dtype} of shape {tuple(targets.shape)}")
+    try:
+        loss(outputs, targets[:1])
+    except Exception as error:  # the user's own code again
+        shown = f"{name!r} ({type(error).__name__}: {_short(error)})"
+        raise argument_error("loss", "take the network's outputs and the targets", shown) from error
 
 
 def _read_tensors(argument: str, path: Path) -> dict[str, Tensor]:
@@ -281,7 +289,9 @@ def _images_of_folder(folder: Path, count: int, seed: int) -> tuple[Tensor, Tens
     except ImportError:
         must = "be an .npz file or module:function where Pillow is not installed (pip install pillow)"
         raise argument_error("data", must, f"a folder of images, {str(folder)!r}") from None
-    images, labels, mode = [], [], ""
+    images: list[Tensor] = []
+    labels: list[int] = []
+    mode = ""
     for place in _draw(len(files), count, seed).tolist():
         file, label = files[place]
         try:

@@ -75,6 +75,11 @@ def launched() -> bool:
     return {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
 
 
+def is_first() -> bool:
+    """Whether this process is the one that prints: alone, or the first of those that were started together."""
+    return not launched() or os.environ["RANK"] == "0"
+
+
 @contextmanager
 def joined(device: str = "") -> Iterator[Ranks]:
     """The processes that torchrun started, joined by gloo on CPUs and by NCCL on GPUs; this one alone where there is no launcher.

@@ -62,8 +62,10 @@ class Spectrum:
     def interval(self, f: Callable[[Tensor], Tensor], level: float = 0.95) -> tuple[float, float]:
         """A confidence interval for (1/n) tr f(A): mean -+ t standard errors, t the quantile of Student's distribution.
 
-        With 8 probes t is 2.36 where a normal distribution has 1.96: the plain bar covers the truth too seldom. Covers what varies
-        between probes; a bias that all share (an f that k steps do not integrate) is not in it.
+        With 8 probes t is 2.36 where a normal distribution has 1.96, with 3 it is 4.30: the plain bar covers the truth too seldom.
+        Measured over 200 seeds at 95 %: 92 to 98 % where many eigenvalues contribute, 80 to 92 % where one or a few make the
+        figure (its distribution over probes is then skewed: deflate them). A bias that all probes share (an f that k steps do
+        not integrate) is not in it.
 
         Args:
             f: acts entry by entry on eigenvalues.
@@ -138,7 +140,7 @@ class Spectrum:
         exact = int(((known >= low) & (known <= high)).sum())
         for probe, used in enumerate(self.residuals.isfinite()):
             used[: self.deflated] = False
-            rule = [part[probe, used] for part in (self.nodes, self.weights, self.residuals)]
+            rule = self.nodes[probe, used], self.weights[probe, used], self.residuals[probe, used]
             (before_low, to_low), (before_high, to_high) = cumulative_bounds(*rule, low), cumulative_bounds(*rule, high)
             lower[probe] = max(before_high - to_low, 0.0)
             upper[probe] = to_high - before_low

@@ -109,6 +109,8 @@ class Simulator:
         if any(reg.side != Side.THRU for reg in bloq.signature):
             raise argument_error("bloq", "have only registers that pass through", str(bloq.signature))
         qubits = bloq.signature.n_qubits()
+        if qubits > MOST_QUBITS:
+            raise _too_many(qubits)
         if initial is None:
             initial = torch.zeros(2**qubits, dtype=self.dtype)
             initial[0] = 1

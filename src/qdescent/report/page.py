@@ -126,13 +126,13 @@ def card(text: str, label: str, evidence: Evidence) -> str:
 def section(
     record: Record,
     anchor: str,
-    words: tuple[str, str],
+    opening: tuple[str, str],
     panels: tuple[Callable[[Record], Panel], ...],
     plots: dict[str, Any],
     after: str = "",
 ) -> str:
-    """A heading with its lead (`words`), the figures, whose drawings go into `plots`, and what comes after them."""
-    heading, lead = words
+    """A heading with its lead (`opening`), the figures, whose drawings go into `plots`, and what comes after them."""
+    heading, lead = opening
     parts, missing = [], []
     for panel in panels:
         try:

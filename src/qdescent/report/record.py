@@ -25,6 +25,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -210,6 +211,14 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         ArgumentError: no such file, or not a whole safetensors file (truncated, a pickle).
     """
     return _read_tensors("path", Path(path), "give a .safetensors file")[0]
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, Tensor]) -> Path:
+    """Write named tensors as one compressed npz file, at once."""
+    path = Path(path)
+    with _at_once(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **{name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
+    return path
 
 
 def save_state(

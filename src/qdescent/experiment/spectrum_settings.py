@@ -1,0 +1,119 @@
+"""The settings of `qdescent spectrum`, of a new measurement and of one that is gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from qdescent._checks import argument_error, check_choice, check_integer, check_interval
+from qdescent.report.record import is_complete, load_state
+
+STATE_OF_JOB = "spectrum-settings"
+PRECISIONS = ("float32", "float64", "bfloat16")
+CURVATURES = ("hessian", "gauss-newton")
+
+
+@dataclass(frozen=True)
+class SpectrumSettings:
+    """The settings of `qdescent spectrum`; each is a flag of the same name.
+
+    Args:
+        network: `package.module:function`, which returns a torch.nn.Module.
+        data: an npz file, a folder of images or `module:function`.
+        weights: a safetensors file or a checkpoint without code; empty: the weights that the function returns.
+        arguments: of the function, "key=value" each.
+        loss: "cross_entropy", "mse" or `module:function`, a mean over samples.
+        mask: a safetensors file of kept places; empty: by density, or what is not exactly 0.
+        density: kept fraction, by magnitude; None: by mask, or what is not exactly 0.
+        batch: samples that are in memory at once. 64: a ResNet of 7 million weights then needs about 2 GB.
+        batches: how many of them H is the mean of. 1: a first look in minutes; a verdict wants thousands of samples.
+        learning_rate: eta of the descent that is judged. 0.01: the paper authors' fine-tuning.
+        momentum: beta of the heavy-ball method; the authors' is 0.9, the algorithm's own is 0.
+        weight_decay: added to every eigenvalue for the judgement; the authors' is 2e-4.
+        horizon: T steps. 60: twice the paper's early stage.
+        steps: Lanczos steps. 64: E(t) is then exact up to t = 127, beyond the horizon.
+        probes: random vectors. 4: the least whose spread means something.
+        seed: of the probes and of the draw of samples.
+        precision: "float32", "float64" or "bfloat16" (of the products alone; their error is measured).
+        curvature: "hessian" or "gauss-newton".
+        device: "cpu" or "cuda"; empty: CUDA where there is a GPU.
+
+    Raises:
+        ArgumentError: a value outside its range.
+
+    Example:
+        >>> SpectrumSettings("a:b", "c.npz", momentum=1.0)
+        Traceback (most recent call last):
+            ...
+        qdescent._checks.ArgumentError: Argument `momentum` must be in [0, 1), but is 1.0.
+    """
+
+    network: str
+    data: str
+    weights: str = ""
+    arguments: tuple[str, ...] = ()
+    loss: str = "cross_entropy"
+    mask: str = ""
+    density: float | None = None
+    batch: int = 64
+    batches: int = 1
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    horizon: int = 60
+    steps: int = 64
+    probes: int = 4
+    seed: int = 0
+    precision: str = "float32"
+    curvature: str = "hessian"
+    device: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arguments", tuple(self.arguments))
+        for name in ("batch", "batches", "horizon", "steps", "probes"):
+            check_integer(name, getattr(self, name), 1)
+        check_integer("seed", self.seed, 0)
+        for name, interval in (("learning_rate", "(0, inf)"), ("momentum", "[0, 1)"), ("weight_decay", "[0, inf)")):
+            check_interval(name, getattr(self, name), interval)
+        if self.density is not None:
+            check_interval("density", self.density, "(0, 1]")
+        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("curvature", self.curvature, CURVATURES)
+
+
+def new_spectrum(directory: Path, given: Mapping[str, Any]) -> SpectrumSettings:
+    """The settings of a new measurement, from the flags that were given (None: not given).
+
+    Raises:
+        ArgumentError: a bad or missing setting, or the directory exists already; the message says whether it can be resumed.
+    """
+    for name in ("network", "data"):
+        if given.get(name) is None:
+            raise argument_error(name, "be given (see qdescent spectrum --help)", "missing")
+    settings = SpectrumSettings(**{name: value for name, value in given.items() if value is not None})
+    if directory.exists():
+        unfinished = not is_complete(directory) and (directory / "state").is_dir()
+        way_out = "give --resume to go on with it" if unfinished else "choose another"
+        raise argument_error("out", "be a directory that does not exist yet", f"{str(directory)!r} ({way_out})")
+    return settings
+
+
+def resumed_spectrum(directory: Path, given: Mapping[str, Any]) -> SpectrumSettings:
+    """The settings that an unfinished measurement was started with.
+
+    Raises:
+        ArgumentError: there is none, it is whole, its state is damaged, or a flag was given that differs.
+    """
+    if is_complete(directory):
+        raise argument_error("out", "be an unfinished measurement to be resumed", f"{str(directory)!r}, which is already whole")
+    state = load_state(directory, STATE_OF_JOB) if directory.is_dir() else None
+    if state is None:
+        raise argument_error("out", "be an unfinished measurement to be resumed", f"{str(directory)!r}, where none was started")
+    settings = SpectrumSettings(**state.extra["settings"])
+    for field in fields(SpectrumSettings):
+        asked, kept = given.get(field.name), getattr(settings, field.name)
+        if asked is not None and (tuple(asked) if field.name == "arguments" else asked) != kept:
+            raise argument_error(field.name, f"be {kept!r}, as in the measurement to be resumed", asked)
+    return settings

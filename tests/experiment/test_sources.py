@@ -1,0 +1,281 @@
+"""What a user names is loaded, or refused in one sentence; a pickle is never run."""
+
+import pickle
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.utils import prune
+
+from qdescent._checks import ArgumentError
+from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights, named_function
+
+MODULE = """
+import torch
+from torch import nn
+number = 3
+def build(width=3, activation="gelu"):
+    return nn.Sequential(nn.Linear(2, width), nn.GELU() if activation == "gelu" else nn.ReLU(), nn.Dropout(), nn.Linear(width, 2))
+def tied():
+    network = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    network[1].weight = network[0].weight
+    return network
+def broken():
+    raise RuntimeError("no weights here")
+def pair():
+    return torch.ones(5, 2), [0, 1, 0, 1, 1]
+def lone():
+    return torch.ones(5, 2)
+"""
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path, monkeypatch):
+    (tmp_path / "named_by_user.py").write_text(MODULE)
+    (tmp_path / "half_module.py").write_text("import not_installed_anywhere")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "named_by_user", raising=False)
+    return tmp_path
+
+
+def test_network_by_name_with_arguments_in_evaluation_mode():
+    network = load_network("named_by_user:build", ["width=4", "activation=relu"])
+    assert network[0].out_features == 4
+    assert isinstance(network[1], nn.ReLU)
+    assert not any(module.training for module in network.modules())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "sentence"),
+    [
+        ("build", [], "`network` must be written as package.module:function, but is 'build'"),
+        ("no_such_thing:build", [], "must name a module that can be imported, but is 'no_such_thing:build'.*No module named"),
+        ("half_module:build", [], "must name a module that can be imported.*not_installed_anywhere"),
+        ("named_by_user:biuld", [], r"must name a function of named_by_user.*not there \(did you mean 'build'\?\)"),
+        ("named_by_user:number", [], "must name a function, but is 'named_by_user:number', a int"),
+        ("named_by_user:broken", [], r"must be a function that can be called.*RuntimeError: no weights here"),
+        ("named_by_user:pair", [], "must be a function that returns a torch.nn.Module.*tuple"),
+        ("named_by_user:build", ["width"], "`arguments` must be written as key=value, but is 'width'"),
+        ("named_by_user:build", ["depth=3"], "`arguments` must be those of 'named_by_user:build'.*depth"),
+    ],
+)
+def test_a_network_that_cannot_be_made_is_named(name, arguments, sentence):
+    with pytest.raises(ArgumentError, match=sentence):
+        load_network(name, arguments)
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+def test_weights_from_safetensors_and_from_a_checkpoint_without_code(tmp_path):
+    source, target = load_network("named_by_user:build"), load_network("named_by_user:build")
+    state = {name: tensor + 1 for name, tensor in source.state_dict().items()}
+    save_file(state, tmp_path / "w.safetensors")
+    torch.save({"epoch": 3, "state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "w.pt")
+    for file in ("w.safetensors", "w.pt"):
+        network = load_network("named_by_user:build")
+        assert load_weights(network, tmp_path / file) is None
+        assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+    assert not torch.equal(target[0].weight, state["0.weight"])
+
+
+def test_pickled_code_is_refused_and_not_run(tmp_path):
+    torch.save({"w": Bomb(str(tmp_path / "ran"))}, tmp_path / "bomb.pt")
+    (tmp_path / "bomb.pkl").write_bytes(pickle.dumps(Bomb(str(tmp_path / "ran")), protocol=2))
+    for file in ("bomb.pt", "bomb.pkl"):
+        with pytest.raises(ArgumentError, match=r"without running code.*which holds pickled code"):
+            load_weights(load_network("named_by_user:build"), tmp_path / file)
+    np.savez(tmp_path / "bomb.npz", inputs=np.array([Bomb(str(tmp_path / "ran"))], dtype=object), targets=np.zeros(1))
+    with pytest.raises(ArgumentError, match="whole .npz file of numbers"):
+        load_data(str(tmp_path / "bomb.npz"), 4)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda state: state.pop("3.bias"), "must fit the network, but is without '3.bias', which the network has"),
+        (lambda state: state.update(head=torch.ones(1)), "must fit the network, but is with 'head', which the network has not"),
+        (
+            lambda state: state.update({"0.weight": torch.ones(5, 2)}),
+            r"of shape \(5, 2\) at '0.weight', where the network has \(3, 2\)",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_name_the_first(change, sentence, tmp_path):
+    network = load_network("named_by_user:build")
+    state = dict(network.state_dict())
+    change(state)
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(ArgumentError, match=sentence):
+        load_weights(network, tmp_path / "w.safetensors")
+
+
+def test_damaged_or_absent_weights(tmp_path):
+    network = load_network("named_by_user:build")
+    save_file(dict(network.state_dict()), tmp_path / "w.safetensors")
+    whole = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "w.safetensors").write_bytes(whole[:-7])
+    with pytest.raises(ArgumentError, match="`weights` must be a safetensors file.*which is damaged"):
+        load_weights(network, tmp_path / "w.safetensors")
+    with pytest.raises(ArgumentError, match="`weights` must be a file.*where there is none"):
+        load_weights(network, tmp_path / "absent.safetensors")
+    torch.save({"best": 0.3}, tmp_path / "w.pt")
+    with pytest.raises(ArgumentError, match="something other than named tensors"):
+        load_weights(network, tmp_path / "w.pt")
+
+
+def test_tied_weights_may_stand_once_in_the_file(tmp_path):
+    network = load_network("named_by_user:tied")
+    save_file({"0.weight": torch.full((2, 2), 3.0)}, tmp_path / "w.safetensors")
+    load_weights(network, tmp_path / "w.safetensors")
+    assert network[1].weight.tolist() == [[3.0, 3.0], [3.0, 3.0]]
+
+
+def test_masks_of_torch_prune_are_taken_over_even_where_a_kept_weight_is_zero(tmp_path):
+    pruned = load_network("named_by_user:build")
+    prune.l1_unstructured(pruned[0], "weight", amount=4)
+    with torch.no_grad():
+        pruned[0].weight_orig[pruned[0].weight_mask.bool()] = 0.0
+    torch.save(pruned.state_dict(), tmp_path / "w.pt")
+    network = load_network("named_by_user:build")
+    mask = load_weights(network, tmp_path / "w.pt")
+    assert torch.equal(mask.keep["0.weight"], pruned[0].weight_mask.bool())
+    assert torch.equal(network[3].weight, pruned[3].weight)
+    assert mask.total - mask.kept == 4
+
+
+def test_a_network_that_is_itself_pruned_takes_such_weights_as_they_are(tmp_path):
+    pruned, again = load_network("named_by_user:build"), load_network("named_by_user:build")
+    for network, amount in ((pruned, 4), (again, 1)):
+        prune.l1_unstructured(network[0], "weight", amount=amount)
+    torch.save(pruned.state_dict(), tmp_path / "w.pt")
+    assert load_weights(again, tmp_path / "w.pt") is None
+    mask, origin = load_mask(again, None, None)
+    assert torch.equal(mask.keep["0.weight_orig"], pruned[0].weight_mask.bool())
+    assert "torch.nn.utils.prune" in origin
+
+
+def test_which_weights_are_kept(tmp_path):
+    network = load_network("named_by_user:build")
+    assert load_mask(network, None, None)[0].density == 1
+    with torch.no_grad():
+        network[0].weight[0, 0] = 0.0
+        network[0].bias.zero_()  # a bias at 0 is an initial value, nothing that was pruned
+    mask, origin = load_mask(network, None, None)
+    assert (mask.total - mask.kept, "not exactly 0" in origin) == (1, True)
+    assert load_mask(network, None, 0.5)[0].kept == 3 + 3 + 2 + 3
+    save_file({"3.weight": torch.tensor([[1, 0, 0], [0, 0, 0]])}, tmp_path / "m.safetensors")
+    assert load_mask(network, tmp_path / "m.safetensors", None)[0].keep["3.weight"].sum() == 1
+    with pytest.raises(ArgumentError, match="`density` must be left out where a mask is given, but is 0.5"):
+        load_mask(network, tmp_path / "m.safetensors", 0.5)
+    save_file({"2.weight": torch.ones(2)}, tmp_path / "m.safetensors")
+    with pytest.raises(ArgumentError, match="`mask` must fit the network.*at '2.weight', no parameter of the network"):
+        load_mask(network, tmp_path / "m.safetensors", None)
+    save_file({name: torch.zeros_like(weight) for name, weight in network.named_parameters()}, tmp_path / "m.safetensors")
+    with pytest.raises(ArgumentError, match="`mask` must keep at least one weight, but is empty"):
+        load_mask(network, tmp_path / "m.safetensors", None)
+
+
+def test_npz_with_both_pairs_of_names_and_bytes_as_images(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, (6, 4, 5, 3), dtype=np.uint8), np.arange(6, dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", images=pixels, labels=labels)
+    images, found, total = load_data(str(tmp_path / "a.npz"), 4, seed=1)
+    assert (images.shape, total, found.dtype) == ((4, 3, 4, 5), 6, torch.int64)
+    assert np.allclose(images.numpy(), pixels[found.numpy()].transpose(0, 3, 1, 2) / 255)
+    np.savez(tmp_path / "b.npz", inputs=pixels[..., 0], targets=rng.random((6, 2)))
+    images, found, _ = load_data(str(tmp_path / "b.npz"), 100)
+    assert (images.shape, found.dtype) == ((6, 1, 4, 5), torch.float64)
+
+
+def test_a_draw_depends_on_the_seed_alone():
+    first = load_data("named_by_user:pair", 3, seed=1)
+    assert torch.equal(first[1], load_data("named_by_user:pair", 3, seed=1)[1])
+    assert len(first[0]) == 3
+
+
+def test_folder_of_images(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
+    for label, name in enumerate(("ant", "bee")):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        image.fromarray(pixels[label]).save(tmp_path / "set" / name / "x.png")
+    images, labels, total = load_data(str(tmp_path / "set"), 10)
+    assert (labels.tolist(), total) == ([0, 1], 2)
+    assert np.allclose(images.numpy(), pixels.transpose(0, 3, 1, 2) / 255)
+    image.fromarray(pixels[0, :2]).save(tmp_path / "set" / "bee" / "y.png")
+    with pytest.raises(ArgumentError, match="`data` must hold images of one size"):
+        load_data(str(tmp_path / "set"), 10)
+    (tmp_path / "set" / "bee" / "y.png").write_bytes(b"\x89PNG")
+    with pytest.raises(ArgumentError, match="must hold whole images.*y.png"):
+        load_data(str(tmp_path / "set"), 10)
+
+
+def test_a_folder_without_pillow_says_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "set" / "ant").mkdir(parents=True)
+    (tmp_path / "set" / "ant" / "x.png").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ArgumentError, match=r"where Pillow is not installed \(pip install pillow\)"):
+        load_data(str(tmp_path / "set"), 10)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"x": [1.0], "y": [1.0]}, "must hold `inputs` and `targets`, or `images` and `labels`.*which holds x, y"),
+        ({"inputs": [[1.0]] * 3, "targets": [0, 1]}, r"inputs and targets of one length.*\(3, 1\) and \(2,\)"),
+        ({"inputs": [[1.0], [np.nan]], "targets": [0, 1]}, r"`data inputs` must be finite.*first at \(1, 0\)"),
+    ],
+)
+def test_arrays_that_do_not_fit(arrays, sentence, tmp_path):
+    np.savez(tmp_path / "d.npz", **{name: np.array(values) for name, values in arrays.items()})
+    with pytest.raises(ArgumentError, match=sentence):
+        load_data(str(tmp_path / "d.npz"), 4)
+
+
+def test_other_data_that_cannot_be_used(tmp_path):
+    np.savez(tmp_path / "d.npz", inputs=np.ones(900))
+    (tmp_path / "d.npz").write_bytes((tmp_path / "d.npz").read_bytes()[:400])
+    for name, sentence in (
+        (str(tmp_path / "d.npz"), "must be a whole .npz file of numbers"),
+        ("absent.npz", "must be a file.*where there is none"),
+        ("absent", "must be an .npz file, a folder of images or module:function"),
+        (str(tmp_path), "must be a folder with PNG or JPEG files in one subfolder a class"),
+        ("named_by_user:lone", r"must be a function that returns \(inputs, targets\).*Tensor"),
+    ):
+        with pytest.raises(ArgumentError, match=f"`data` {sentence}"):
+            load_data(name, 4)
+
+
+def test_data_that_network_or_loss_cannot_take():
+    network = load_network("named_by_user:build")
+    x = torch.ones(3, 2)
+    for name, inputs, targets, sentence in (
+        ("cross_entropy", torch.ones(3, 7), torch.tensor([0, 1, 0]), r"`data` must fit the network.*input shape \(7,\)"),
+        ("cross_entropy", x, torch.tensor([0, 1, 2]), r"`targets` must be labels in \[0, 2\), as many as .*but is 2"),
+        ("cross_entropy", x, torch.tensor([0, -100, 1]), r"`targets` must be labels in \[0, 2\).*but is -100"),
+        ("cross_entropy", x, torch.tensor([[0], [1], [1]]), r"`targets` must be class labels of shape \(3,\)"),
+        ("cross_entropy", x, torch.ones(3), r"`targets` must be class labels \(integers\), or probabilities of shape \(3, 2\)"),
+        ("mse", x, torch.ones(3, 1), r"`targets` must have the shape of the outputs, \(3, 2\), for mse"),  # would be broadcast
+    ):
+        with pytest.raises(ArgumentError, match=sentence):
+            check_fit(network, name, load_loss(name), inputs, targets)
+    with pytest.raises(ArgumentError, match="`network` must return a tensor"):
+        check_fit(lambda x: {"logits": x}, "mse", load_loss("mse"), x, x)
+    with pytest.raises(ArgumentError, match=r"`loss` must take the network's outputs and the targets.*named_by_user:pair"):
+        check_fit(network, "named_by_user:pair", load_loss("named_by_user:pair"), x, x)
+    with pytest.raises(ArgumentError, match="`loss` must be one of 'cross_entropy', 'mse', but is 'hinge'"):
+        load_loss("hinge")
+    check_fit(network, "cross_entropy", load_loss("cross_entropy"), x, torch.tensor([0, 1, 1]))
+    assert named_function("loss", "torch.nn.functional:l1_loss") is nn.functional.l1_loss

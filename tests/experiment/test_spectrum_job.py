@@ -1,0 +1,331 @@
+"""`qdescent spectrum`: closed forms, a dense twin, kills at any moment, two processes, bad input, and the page for users."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.func import functional_call
+from typer.testing import CliRunner
+
+import qdescent as qd
+from qdescent._checks import ArgumentError
+from qdescent.cli import app
+from qdescent.experiment import spectrum_job
+from qdescent.experiment.spectrum_job import run_spectrum
+from qdescent.experiment.spectrum_settings import SpectrumSettings, new_spectrum, resumed_spectrum
+from qdescent.experiment.workspace import Silent
+from qdescent.report.record import is_complete, read_record
+from qdescent.report.spectrum_page import write_spectrum_page
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "is-my-network-dissipative.md").read_text(encoding="utf-8")
+MODULE = """
+import torch
+from torch import nn
+
+def build_network(norm=False, width=4):
+    torch.manual_seed(0)
+    middle = [nn.BatchNorm1d(width)] if norm else []
+    return nn.Sequential(nn.Linear(3, width), *middle, nn.GELU(), nn.Dropout(0.5), nn.Linear(width, 2))
+
+def load_batch():
+    g = torch.Generator().manual_seed(1)
+    return torch.randn(10, 3, generator=g), torch.randint(0, 2, (10,), generator=g)
+
+def diagonal():  # with `axes` and `saddle`: H = diag(2 s_i^2 y_i / 4)
+    network = nn.Linear(4, 1, bias=False)
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor([[1.0, 0.0, 2.0, 3.0]]))
+    return network
+
+def axes():
+    return torch.diag(torch.tensor([2.0, 9.0, 4.0, 2.0])), torch.tensor([[1.0], [1.0], [1.0], [-1.0]])
+
+def saddle(outputs, targets):
+    return (targets * outputs**2).mean()
+
+def curveless():
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            return x.clone()
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(context, g):
+            return g
+    class Network(nn.Linear):
+        def forward(self, x):
+            return Once.apply(super().forward(x)) ** 2
+    return Network(3, 2)
+"""
+SADDLE = SpectrumSettings(
+    "my_project:diagonal", "my_project:axes", loss="my_project:saddle", precision="float64",
+    learning_rate=0.3, horizon=9, steps=8, probes=3,
+)  # fmt: skip
+SMALL = SpectrumSettings(
+    "qdescent.learning.networks:fashion_cnn", "images.npz", arguments=("widths=(2, 3, 3)", "hidden=6"),
+    density=0.4, learning_rate=0.5, batch=6, batches=2, steps=14, probes=2, horizon=12,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """A working directory with the user's module and some images."""
+    (tmp_path / "my_project.py").write_text(MODULE)
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "images.npz", images=rng.integers(0, 256, (20, 28, 28), dtype=np.uint8), labels=np.arange(20) % 10)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_project", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
+
+
+def proxy_of(eigenvalues, eta, momentum, t):
+    """E(t) by the roots of z^2 - (1 + beta - eta lambda) z + beta."""
+    return np.mean([max(abs(np.roots([1, -(1 + momentum - eta * x), momentum]))) ** t for x in eigenvalues])
+
+
+@pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.0, 0.05), (0.6, 0.05)])
+def test_closed_form_with_a_negative_mode_and_a_pruned_weight(momentum, decay, tmp_path):
+    from dataclasses import replace
+
+    settings = replace(SADDLE, momentum=momentum, weight_decay=decay)
+    record = run_spectrum(settings, tmp_path / "o")
+    kept, all_four = np.array([2.0, 8.0, -2.0]), np.array([2.0, 0.0, 8.0, -2.0])
+    assert record.value("network/kept") == 3
+    assert record.value("spectrum/lambda_min") == pytest.approx(-2)
+    assert record.value("spectrum/lambda_max") == pytest.approx(8)
+    assert record.value("spectrum/trace") == pytest.approx(8)
+    found = record.value("proxy/total")
+    assert found == pytest.approx([proxy_of(kept + decay, 0.3, momentum, t) for t in range(10)], rel=1e-10)
+    # planted: pruned coordinates counted as zero modes
+    assert found[9] != pytest.approx(proxy_of(all_four + decay, 0.3, momentum, 9), rel=1e-2)
+    assert record.value("dissipation/divergent") == pytest.approx(1 / 3)
+    assert record.value("data/loss") == pytest.approx((4 * 1 + 16 * 4 - 4 * 9) / 4)
+    arrays = np.load(tmp_path / "o" / "spectrum.npz")
+    here = int(np.argmin(abs(arrays["eta"] - 0.3)))
+    assert arrays["proxy"][here] == pytest.approx(found)
+    assert arrays["proxy"][here + 1, 9] == pytest.approx(proxy_of(kept + decay, 0.6, momentum, 9))
+    # three kept weights: Lanczos ends after three steps, and says so
+    assert record.value("spectrum/steps") == 3
+    assert "of 8; the invariant subspace of 3 kept weights is exhausted" in record.row("spectrum/steps").source
+
+
+@pytest.mark.parametrize("curvature", ["hessian", "gauss-newton"])
+def test_every_eigenvalue_of_a_dense_twin(curvature, tmp_path):
+    settings = SpectrumSettings(
+        "my_project:build_network", "my_project:load_batch", precision="float64", batch=4, batches=5, steps=40, probes=2,
+        curvature=curvature, arguments=("norm=True",),
+    )  # fmt: skip
+    record = run_spectrum(settings, tmp_path / "o")
+    import my_project
+
+    network, (inputs, labels) = my_project.build_network(norm=True).double().eval(), my_project.load_batch()
+    names = [name for name, _ in network.named_parameters()]
+    weights = [weight.detach() for weight in network.parameters()]
+    flat = torch.cat([weight.flatten() for weight in weights])
+
+    def outputs(theta):
+        parts = theta.split([weight.numel() for weight in weights])
+        return functional_call(network, {n: p.view_as(w) for n, p, w in zip(names, parts, weights, strict=True)}, (inputs.double(),))
+
+    def loss(logits):
+        return nn.functional.cross_entropy(logits, labels)
+
+    if curvature == "hessian":
+        dense = torch.func.hessian(lambda theta: loss(outputs(theta)))(flat)
+    else:
+        J = torch.func.jacrev(outputs)(flat).reshape(20, -1)
+        dense = J.T @ torch.func.hessian(loss)(outputs(flat)).reshape(20, 20) @ J
+    truth = torch.linalg.eigvalsh(dense)
+    assert record.value("network/kept") == len(flat)
+    assert record.value("spectrum/lambda_min") == pytest.approx(float(truth[0]), abs=1e-9)
+    assert record.value("spectrum/lambda_max") == pytest.approx(float(truth[-1]), abs=1e-9)
+    nodes, weights_of = np.array(record.value("spectrum/nodes")), np.array(record.value("spectrum/weights"))
+    big = nodes[weights_of > 1e-8]  # beyond exhaustion only rounding is left
+    assert max(float((truth - node).abs().min()) for node in big) < 1e-7
+    assert (record.value("data/batches"), record.value("network/mode")) == (3, "evaluation")
+    assert "BatchNorm uses its running statistics" in record.row("network/mode").source
+
+
+class KilledError(Exception):
+    """Stands for the kill."""
+
+
+class KilledAt(Silent):
+    def __init__(self, k):
+        self.left = k
+
+    def advance(self):
+        self.left -= 1
+        if self.left == 0:
+            raise KilledError
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(directory)
+        rng = np.random.default_rng(0)
+        np.savez("images.npz", images=rng.integers(0, 256, (20, 28, 28), dtype=np.uint8), labels=np.arange(20) % 10)
+        return run_spectrum(SMALL, directory / "o"), directory / "o"
+
+
+@pytest.mark.parametrize("moment", [1, 4, 7, 14])
+def test_killed_and_resumed_ends_in_the_same_bits(whole, moment, tmp_path, monkeypatch):
+    monkeypatch.setattr(spectrum_job, "SAVE_EVERY", 3)
+    record, directory = whole
+    out = tmp_path / "o"
+    with pytest.raises(KilledError):
+        run_spectrum(SMALL, out, KilledAt(moment))
+    assert not is_complete(out)
+    assert resumed_spectrum(out, {"steps": 14, "network": SMALL.network, "arguments": list(SMALL.arguments)}) == SMALL
+    again = run_spectrum(resumed_spectrum(out, {}), out)
+    assert again.rows == record.rows
+    ours, theirs = np.load(out / "spectrum.npz"), np.load(directory / "spectrum.npz")
+    assert set(ours) == set(theirs)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert sorted(path.name for path in out.iterdir()) == ["run.json", "spectrum.html", "spectrum.npz"]
+
+
+def test_another_seed_differs(whole, tmp_path):
+    from dataclasses import replace
+
+    other = run_spectrum(replace(SMALL, seed=1), tmp_path / "o")
+    assert other.value("spectrum/trace") != whole[0].value("spectrum/trace")
+
+
+def test_what_cannot_be_resumed_is_said(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(spectrum_job, "SAVE_EVERY", 3)
+    out = tmp_path / "o"
+    with pytest.raises(KilledError):
+        run_spectrum(SMALL, out, KilledAt(5))
+    with pytest.raises(ArgumentError, match=r"`out` must be a directory that does not exist yet.*give --resume to go on"):
+        new_spectrum(out, {"network": "a:b", "data": "c"})
+    with pytest.raises(ArgumentError, match=r"`steps` must be 14, as in the measurement to be resumed, but is 15"):
+        resumed_spectrum(out, {"steps": 15})
+    with pytest.raises(ArgumentError, match="where none was started"):
+        resumed_spectrum(tmp_path / "nothing", {})
+    with pytest.raises(ArgumentError, match="which is already whole"):
+        resumed_spectrum(whole[1], {})
+    images = dict(np.load("images.npz"))
+    np.savez("images.npz", images=images["images"] // 2, labels=images["labels"])
+    with pytest.raises(ArgumentError, match="`out` must be resumed with the weights, mask and data it was started with"):
+        run_spectrum(SMALL, out)
+    np.savez("images.npz", **images)
+    broken = out / "state" / "spectrum-lanczos.safetensors"
+    broken.write_bytes(broken.read_bytes()[:-50])
+    with pytest.raises(ArgumentError, match=r"spectrum-lanczos\.safetensors.*delete that file and resume"):
+        run_spectrum(SMALL, out)
+
+
+def test_bfloat16_states_its_error(tmp_path):
+    from dataclasses import replace
+
+    record = run_spectrum(replace(SMALL, precision="bfloat16", steps=3), tmp_path / "o")
+    assert 1e-4 < record.value("spectrum/product_error") < 0.1
+
+
+NETWORK, DATA = "my_project:build_network", "my_project:load_batch"
+BAD = [
+    ([], "`network` must be given"),
+    ([NETWORK], "`data` must be given"),
+    (["no_project:f", "--data", DATA], "`network` must name a module that can be imported"),
+    (["my_project:f", "--data", DATA], "`network` must name a function of my_project"),
+    ([NETWORK, "--data", DATA, "--weights", "short.safetensors"], "`weights` must fit the network, but is without '0.bias'"),
+    ([NETWORK, "--data", DATA, "--weights", "nan.safetensors"], r"`weights\['3.bias'\]` must be finite.*in 1 of 2 places"),
+    ([NETWORK, "--data", DATA, "--mask", "empty.safetensors"], "`mask` must keep at least one weight, but is empty"),
+    ([NETWORK, "--data", DATA, "--density", "0"], r"`density` must be in \(0, 1\], but is 0.0"),
+    ([NETWORK, "--data", DATA, "--learning-rate", "nan"], r"`learning_rate` must be in \(0, inf\)"),
+    ([NETWORK, "--data", DATA, "--probes", "0"], "`probes` must be an integer of at least 1, but is 0"),
+    ([NETWORK, "--data", DATA, "--precision", "float8"], "`precision` must be one of 'float32', 'float64', 'bfloat16'"),
+    ([NETWORK, "--data", DATA, "--device", "abacus"], "`device` must be one of"),
+    ([NETWORK, "--data", "images.npz"], r"`data` must fit the network, but is of input shape \(1, 28, 28\)"),
+    (["my_project:curveless", "--data", DATA], "once_differentiable|twice differentiable"),
+    (["--resume"], "`resume` must find an unfinished run"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD)
+def test_bad_input_is_one_sentence_and_leaves_nothing(arguments, sentence, tmp_path):
+    import my_project
+
+    state = my_project.build_network().state_dict()
+    save_file({name: torch.zeros_like(tensor) for name, tensor in state.items()}, "empty.safetensors")
+    save_file({"0.weight": state["0.weight"]}, "short.safetensors")
+    state["3.bias"][0] = torch.nan
+    save_file(state, "nan.safetensors")
+    out = [] if "--resume" in arguments else ["--out", "o"]
+    result = CliRunner().invoke(app, ["spectrum", *arguments, *out])
+    with pytest.raises(ArgumentError, match=sentence):
+        raise result.exception
+    assert not (tmp_path / "o").exists()
+
+
+def test_two_processes_agree_with_one_and_only_the_first_speaks(tmp_path):
+    save_file({"0.weight": torch.tensor([[1.0, 0, 0]] * 3 + [[0, 1.0, 1.0]])}, "mask.safetensors")
+    flags = f"spectrum {NETWORK} --data {DATA} --mask mask.safetensors --precision float64 --batch 3 --batches 4 --steps 12".split()
+    one = CliRunner().invoke(app, [*flags, "--out", "one"])
+    assert one.exit_code == 0, one.output
+    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "qdescent"]
+    two = subprocess.run([*call, *flags, "--out", "two"], capture_output=True, text=True, timeout=120)
+    assert two.returncode == 0, two.stderr
+    assert two.stdout.count("Page: two/spectrum.html") == 1
+    a, b = np.load("one/spectrum.npz"), np.load("two/spectrum.npz")
+    assert all(np.allclose(a[name], b[name], rtol=1e-8, atol=1e-10) for name in ("alpha", "beta", "nodes", "weights", "proxy"))
+    first, second = read_record("one"), read_record("two")
+    assert (first.value("data/processes"), second.value("data/processes")) == (1, 2)
+    assert second.value("data/loss") == pytest.approx(first.value("data/loss"), rel=1e-12)
+    assert first.value("network/kept") == 5 + 4 + 8 + 2
+
+
+def test_python_dash_m_ends_with_exit_code_2():
+    call = [sys.executable, "-m", "qdescent", "spectrum", "nowhere:f", "--data", DATA]
+    result = subprocess.run(call, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("qdescent: Argument `network` must name a module that can be imported, but is 'nowhere:f'")
+
+
+def test_page_says_what_the_rows_say(whole, tmp_path):
+    record, directory = whole
+    page = (directory / "spectrum.html").read_text(encoding="utf-8")
+    page = page[: page.index("<script>")] + page[page.index("</script>") :]
+    assert "this figure is left out" not in page.lower()
+    assert str(record.value("dissipation/verdict"))[:20] in page
+    for word in ("What can mislead", "Gauss-Radau bounds at 0", "effective rank", "widths=(2, 3, 3)"):
+        assert word in page
+    content = json.loads((directory / "run.json").read_text())
+    assert all(row["evidence"] and row["source"] for row in content["rows"])
+    poorer = qd.Record("x", {}, 0, {}, tuple(row for row in record.rows if not row.name.startswith("proxy/")))
+    assert "This figure is left out" in write_spectrum_page(poorer, tmp_path / "p.html").read_text(encoding="utf-8")
+
+
+def test_the_pages_python_runs_and_agrees_with_the_command(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len(code.strip().splitlines()) <= 12
+    scope: dict = {}
+    exec(compile(code, "is-my-network-dissipative.md", "exec"), scope)
+    assert "dissipative over 60 steps" in capsys.readouterr().out
+    result = CliRunner().invoke(app, ["spectrum", NETWORK, "--data", DATA, "--density", "0.1", "--out", "o"])
+    assert result.exit_code == 0, result.output
+    assert "Page: o/spectrum.html" in result.output
+    record = read_record("o")
+    assert record.value("network/kept") == scope["space"].n
+    assert record.value("spectrum/lambda_max") == pytest.approx(scope["spectrum"].lambda_max[0], rel=1e-5)
+
+
+def test_flags_on_the_page_exist():
+    text = CliRunner().invoke(app, ["spectrum", "--help"], env={"COLUMNS": "200"}).output
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    for flag in set(re.findall(r"(?<!-)(--[a-z][a-z-]*)", PAGE)) - {"--nproc-per-node"}:
+        assert flag in text, flag

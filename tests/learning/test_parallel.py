@@ -1,0 +1,85 @@
+"""Two processes that share the batches make the products of one: checked with gloo on a network with a dense twin."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from qdescent._checks import ArgumentError
+from qdescent.learning.hessian import hessian
+from qdescent.learning.parallel import Ranks, data_parallel, is_first, joined
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+
+SIZES = (2, 5, 1)  # unequal, and an odd number: rank 0 has 3 samples, rank 1 has 5
+
+
+def problem():
+    """Tasks of unequal batches, and the dense Hessian of their common mean."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 3), nn.GELU(), nn.Linear(3, 2)).double()
+    inputs, targets = torch.randn(sum(SIZES), 2).double(), torch.randn(sum(SIZES), 2).double()
+    pairs = zip(inputs.split(SIZES), targets.split(SIZES), strict=True)
+    tasks = [Task(network, nn.functional.mse_loss, pair) for pair in pairs]
+    names = [name for name, _ in network.named_parameters()]
+    shapes = [weight.shape for _, weight in network.named_parameters()]
+
+    def loss(flat):
+        parts = flat.split([shape.numel() for shape in shapes])
+        weights = {name: part.view(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
+        return nn.functional.mse_loss(torch.func.functional_call(network, weights, (inputs,)), targets)
+
+    flat = torch.cat([weight.detach().flatten() for weight in network.parameters()])
+    return tasks, ParameterSpace(network), torch.func.hessian(loss)(flat)
+
+
+def child() -> None:
+    """What each of the two processes runs."""
+    torch.set_num_threads(1)
+    tasks, space, dense = problem()
+    with joined("cpu") as ranks:
+        assert ranks.size == 2
+        H = data_parallel(lambda mine: hessian(mine, space), ranks.deal(tasks), space, ranks)
+        block = torch.randn(space.n, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        right = float((H @ block - dense @ block).abs().max())
+        # planted: the mean of the processes' means, which forgets that they have unequal numbers of samples
+        mine = hessian(ranks.deal(tasks), space) @ block / ranks.size
+        wrong = float((ranks.total(mine.contiguous()) - dense @ block).abs().max())
+        alone = data_parallel(lambda mine: hessian(mine, space), tasks[: 1 - ranks.rank], space, ranks)  # rank 1 has nothing
+        first = float((alone @ block - hessian(tasks[0], space) @ block).abs().max())
+        sentence = ""
+        try:
+            ranks.together(lambda: Task(tasks[0].network, nn.functional.mse_loss, ()) if ranks.rank == 1 else None)
+        except ArgumentError as error:
+            sentence = str(error)
+        print(f"rank {ranks.rank} {is_first()} {right < 1e-12} {wrong > 1e-3} {first < 1e-12} {sentence}", flush=True)
+
+
+def test_two_gloo_processes_make_the_dense_product():
+    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
+    result = subprocess.run(call, capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0, result.stderr
+    refused = "Argument `data` must be (inputs, targets) of one length, at least 1, but is something else."
+    lines = sorted(line for line in result.stdout.splitlines() if line.startswith("rank"))
+    assert lines == [f"rank 0 True True True True {refused}", f"rank 1 False True True True {refused}"]
+
+
+def test_alone_the_operator_is_the_one_that_was_built():
+    tasks, space, dense = problem()
+    with joined("cpu") as ranks:
+        assert ranks == Ranks()
+        H = data_parallel(lambda mine: hessian(mine, space), ranks.deal(tasks), space, ranks)
+    assert torch.allclose(H.to_dense(), dense, atol=1e-12)
+    with pytest.raises(ArgumentError, match="something else"):
+        ranks.together(lambda: Task(tasks[0].network, nn.functional.mse_loss, ()))
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ArgumentError, match="`device` must be one of 'cpu'"), joined("abacus"):
+        pass
+
+
+if __name__ == "__main__":
+    child()
