@@ -151,6 +151,9 @@ def load_mask(network: nn.Module, path: Path | None, density: float | None) -> t
                 raise argument_error("mask", "fit the network", f"of shape {tuple(tensor.shape)} at {name!r}, {wanted} there")
             keep[name] = tensor != 0
         return Mask(keep), f"the mask in {path.name}"
+    mask = mask_from_prune(network)
+    if mask.kept < mask.total:
+        return mask, "the masks of torch.nn.utils.prune in the network"
     keep = {
         name: w.detach() != 0 if w.ndim >= 2 else torch.ones_like(w, dtype=torch.bool) for name, w in network.named_parameters()
     }

@@ -20,7 +20,7 @@ from qdescent.experiment.curvature import SAVE_EVERY, spectrum_rows
 from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum_settings import STATE_OF_JOB, SpectrumSettings
 from qdescent.experiment.workspace import Progress, Silent
-from qdescent.learning.hessian import gauss_newton, hessian, product_error
+from qdescent.learning.hessian import finite_difference_hessian, gauss_newton, hessian, product_error
 from qdescent.learning.parallel import Ranks, data_parallel, joined
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -42,6 +42,7 @@ from qdescent.report.spectrum_page import write_spectrum_page
 STATE_OF_LANCZOS = "spectrum-lanczos"
 CURVATURES = {"hessian": hessian, "gauss-newton": gauss_newton}
 ETA_GRID = 2.0 ** torch.arange(-6, 7, dtype=torch.float64)  # times the learning rate: how E(t) would be at others
+UNRELATED = 0.9  # relative: beyond what kinks and rounding do; 1 is a product that misses the curvature altogether
 KINKS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 
 
@@ -97,8 +98,9 @@ def run_spectrum(settings: SpectrumSettings, directory: Path, progress: Progress
                 operator = data_parallel(
                     lambda mine: _curvature(settings, mine, subject.space), subject.tasks, subject.space, ranks
                 )
+                rows = _check_rows(settings, subject, operator, ranks)
                 spectrum = spectral_density(operator, settings.steps, settings.probes, settings.seed, state=state, on_step=keep)
-                rows = _precision_rows(settings, subject, operator, ranks)
+                rows += _precision_rows(settings, subject, operator, ranks)
         except ArgumentError:  # a network that has no product leaves nothing to be resumed
             if first and reached is None:
                 clear_state(directory)
@@ -218,6 +220,31 @@ def _loss(subject: Subject, ranks: Ranks) -> Row:
             part += task.loss_with(weights).double() * task.batch
     loss = float(ranks.total(part)) / subject.samples
     return Row("data/loss", loss, "1", Evidence.EXACT, "mean over the samples, pruned network")
+
+
+def _check_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOperator, ranks: Ranks) -> list[Row]:
+    """One product beside central differences of the gradient: an operation that hides its second derivative shows here only."""
+    if settings.curvature != "hessian":
+        return []
+    space = subject.space
+
+    def gradient(theta: Tensor) -> Tensor:
+        part = torch.zeros_like(theta)
+        for task in subject.tasks:
+            part.add_(task.loss_and_gradient(space, theta)[1], alpha=task.batch / subject.samples)
+        return ranks.total(part)
+
+    v = torch.randn(space.n, generator=named_generator(settings.seed, "check")).to(space.theta)
+    product, differences = operator @ v, finite_difference_hessian(gradient, space.theta) @ v
+    sizes = [float(torch.linalg.vector_norm(x)) for x in (product - differences, product, differences, gradient(space.theta), v)]
+    gap, length = sizes[0], max(sizes[1:3])
+    error = gap / length if length else 0.0
+    rounding = torch.finfo(v.dtype).eps ** (2 / 3) * sizes[3] * sizes[4] / (float(torch.linalg.vector_norm(space.theta)) or 1.0)
+    if error > UNRELATED and gap > 10 * rounding:
+        must = "have second derivatives throughout (no operation that is once differentiable)"
+        raise argument_error("network", must, f"not: a product is {100 * error:.0f} % off central differences of the gradient")
+    source = "||H v - central difference of gradients|| / ||H v|| for one random v; kinks (ReLU) and rounding enlarge it"
+    return [Row("spectrum/check", error, "1", Evidence.MEASURED, source)]
 
 
 def _precision_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOperator, ranks: Ranks) -> list[Row]:

@@ -18,6 +18,7 @@ from qdescent.report.panel import BLUE, GREEN, GREY, ORANGE, PURPLE, Panel, figu
 from qdescent.report.record import Record
 
 GOAL = 0.01  # the truncation error that a round should stay below (issue 2); drawn as a line
+LOG_TICKS = [d * 10.0**k for k in range(-7, 4) for d in (1, 3)]  # 1, 3, 10: even steps on a logarithmic axis
 _TIME_TICKS = {  # in the order in which they claim their place
     1.0: "1 s", 1e3 * numbers.YEAR: "10³ years", 1e9 * numbers.YEAR: "10⁹ years", 1e15 * numbers.YEAR: "10¹⁵ years",
     1e6 * numbers.YEAR: "10⁶ years", 1e12 * numbers.YEAR: "10¹² years", 1e-3: "1 ms", 1e-6: "1 µs", numbers.HOUR: "1 h",
@@ -92,7 +93,7 @@ def spectrum_panel(record: Record) -> Panel:
     return Panel(
         f"Curvature lies between {a} and {b} at the start, and between {c} and {d} at the end",
         "Each mode is a direction in the space of kept weights, λ its curvature. Gradient descent shrinks displacements "
-        f"along modes with small positive λ (dissipative) and amplifies them where λ < 0 (divergent).{limit} The quantum "
+        f"along modes with small positive λ (dissipative) and amplifies them where λ < 0 (divergent, unless too slowly to matter).{limit} The quantum "
         f"algorithm needs the first kind. Curves are smoothed (width {number(width, 2)}) for the eye only; no number is "
         "taken from them.",
         (*rows, *extremes),
@@ -166,7 +167,7 @@ def truncation_panel(record: Record) -> Panel:
             symbol="diamond-open",
         ),
     )  # fmt: skip
-    plot.update_yaxes(type="log")
+    plot.update_yaxes(type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS])
     plot.add_hline(100 * GOAL, line={"color": GREY, "dash": "dot", "width": 1.5})
     plot.add_annotation(
         x=0, xref="paper", xanchor="left", y=math.log10(100 * GOAL), yanchor="bottom", showarrow=False, text="goal: 1 %"
@@ -192,13 +193,13 @@ def readout_panel(record: Record) -> Panel:
         "round",
         "relative readout error, %",
         line(m, "measured", ORANGE, x=rounds, mode="markers", error=measured.error, scale=100.0),
-        line(e, "least possible: every sign right", BLUE, "dash", x=rounds, mode="lines"),
+        line(e, "were every sign right", BLUE, "dash", x=rounds, mode="lines"),
     )
     plot.update_yaxes(rangemode="tozero")
     plot.update_xaxes(dtick=1)
     return Panel(
         f"Reading out with {number(scalar(shots), 2)} shots changes the displacement by {percent(max(m) / 100, 2)} "
-        f"at most (at least {percent(max(e) / 100, 2)} is unavoidable)",
+        f"at most ({percent(max(e) / 100, 2)} were every sign right)",
         "A quantum state is not read but sampled: each shot, a whole solve of its own, gives one weight's index. More shots "
         "mean a smaller error and a dearer round.",
         rows,
@@ -223,9 +224,13 @@ def circuit_panel(record: Record) -> Panel:
         plot.add_trace(go.Bar(x=weights, y=values, name=label, marker=marker, hovertemplate="%{y:.6g}"))
     plot.update_layout(barmode="group", bargap=0.35)
     plot.update_yaxes(zeroline=True)
+    lower = ""
+    if "circuit/order_1_error" in record:
+        rows += (record.row("circuit/order_1_error"),)
+        lower = f"; order 1 would be {percent(fraction(rows[-1]), 2)} off"
     return Panel(
         f"The circuit's answer is {percent(fraction(to_direct), 2)} from the direct solution and "
-        f"{percent(fraction(to_descent), 2)} from true gradient descent",
+        f"{percent(fraction(to_descent), 2)} from true gradient descent{lower}",
         "The first distance is the error of the quantum algorithm itself (its polynomial and its arithmetic), the second also "
         "holds what linearising costs. The circuit was simulated operation by operation as a state vector; look-ups, rotations and "
         "preparations act as their exact matrices, whose decompositions into gates are tested and counted.",
@@ -292,7 +297,7 @@ def density_plot(spectra: Sequence[tuple[str, Sequence[float], Sequence[float], 
     if low < 0:
         plot.add_vrect(
             x0=float(grid[0]), x1=0, fillcolor=PURPLE, opacity=0.2, line_width=0, layer="below", showlegend=True,
-            name="λ < 0: divergent",
+            name="λ < 0: grows",
         )  # fmt: skip
     return plot, width
 
@@ -325,7 +330,7 @@ def proxy_plot(after: Sequence[Row], before: Sequence[Row] = ()) -> go.Figure:
             label = part if rows is after else f"{part}, at the start"
             plot.add_trace(line(_positive(curve(row)), label, color, dash, error=row.error))
             plot.data[-1].showlegend = rows is after
-    plot.update_yaxes(type="log")
+    plot.update_yaxes(type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS])
     return plot
 
 
