@@ -109,7 +109,9 @@ def test_closed_form_with_a_negative_mode_and_a_pruned_weight(momentum, decay, t
     assert found[9] != pytest.approx(proxy_of(all_four + decay, 0.3, momentum, 9), rel=1e-2)
     growing = [proxy_of([x + decay], 0.3, momentum, 1) > 1 for x in kept]
     assert record.value("dissipation/divergent") == pytest.approx(sum(growing) / 3)
-    assert record.value("spectrum/check") < 1e-6
+    assert record.value("spectrum/product_check") < 1e-6
+    least, most = record.value("spectrum/negative_at_least"), record.value("spectrum/negative_at_most")
+    assert least - 1e-9 <= 1 / 3 <= most + 1e-9
     assert record.value("data/loss") == pytest.approx((4 * 1 + 16 * 4 - 4 * 9) / 4)
     arrays = np.load(tmp_path / "o" / "spectrum.npz")
     here = int(np.argmin(abs(arrays["eta"] - 0.3)))
@@ -302,7 +304,7 @@ def test_page_says_what_the_rows_say(whole, tmp_path):
     page = page[: page.index("<script>")] + page[page.index("</script>") :]
     assert "this figure is left out" not in page.lower()
     assert str(record.value("dissipation/verdict"))[:20] in page
-    for word in ("What can mislead", "Gauss-Radau bounds at 0", "effective rank", "widths=(2, 3, 3)"):
+    for word in ("What can mislead", "share of eigenvalues at or below 0", "effective rank", "widths=(2, 3, 3)"):
         assert word in page
     content = json.loads((directory / "run.json").read_text())
     assert all(row["evidence"] and row["source"] for row in content["rows"])

@@ -244,7 +244,7 @@ def _check_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOp
         must = "have second derivatives throughout (no operation that is once differentiable)"
         raise argument_error("network", must, f"not: a product is {100 * error:.0f} % off central differences of the gradient")
     source = "||H v - central difference of gradients|| / ||H v|| for one random v; kinks (ReLU) and rounding enlarge it"
-    return [Row("spectrum/check", error, "1", Evidence.MEASURED, source)]
+    return [Row("spectrum/product_check", error, "1", Evidence.MEASURED, source)]
 
 
 def _precision_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOperator, ranks: Ranks) -> list[Row]:
@@ -267,13 +267,14 @@ def _result_rows(
     factor = "|r|" if settings.momentum else factor
     done = int(reached.length.min())
     ended = f"; the invariant subspace of {subject.space.n} kept weights is exhausted" if done < settings.steps else ""
-    (least, _), (most, _) = spectrum.mass_bounds(-math.inf, 0.0)
+    (least, least_error), (most, most_error) = spectrum.mass_bounds(-math.inf, 0.0)
     rank, rank_error = spectrum.effective_rank
     measured, bounded = Evidence.MEASURED, Evidence.BOUNDED
+    bounds = "share of eigenvalues at or below 0, Chebyshev-Markov-Stieltjes bounds of each probe's quadrature, mean over probes"
     return [
         *spectrum_rows(spectrum, diagnosis, how, factor=factor),
-        Row("spectrum/negative_mass_least", least, "1", bounded, "Gauss-Radau bounds at 0, mean over probes"),
-        Row("spectrum/negative_mass_most", most, "1", bounded, "Gauss-Radau bounds at 0, mean over probes"),
+        Row("spectrum/negative_at_least", least, "1", bounded, bounds, least_error),
+        Row("spectrum/negative_at_most", most, "1", bounded, bounds, most_error),
         Row(
             "spectrum/effective_rank", rank, "modes", measured, f"exp of the entropy of |lambda| / sum |lambda|; {how}", rank_error
         ),

@@ -167,7 +167,7 @@ def _tables(record: Record) -> str:
     for title, prefix in (("The spectrum in numbers", "spectrum/"), ("Dissipation in numbers", "dissipation/")):
         rows = [row for row in record.section(prefix) if isinstance(row.value, (int, float))]
         if rows:
-            parts.append(f"<h3>{title}</h3>{table(rows, prefix)}")
+            parts.append(f'<h3 style="margin-top:1.6rem">{title}</h3>{table(rows, prefix)}')
     return "".join(parts)
 
 
