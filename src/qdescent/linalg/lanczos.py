@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ def lanczos_start(vectors: Tensor) -> LanczosState:
             "vectors", "be floating-point numbers of shape (n, probes)", f"{vectors.dtype}, {tuple(vectors.shape)}"
         )
     check_finite("vectors", vectors)
-    vectors = vectors.T.contiguous().T  # each probe contiguous in memory
+    vectors = _by_probe(vectors)
     norms = _norms(vectors)
     if bool((norms == 0).any()):
         raise argument_error("vectors", "have no zero column", "zero in a column")
@@ -75,6 +75,11 @@ def _dots(x: Tensor, y: Tensor) -> Tensor:
         return torch.stack([torch.dot(c.double(), d.double()) for c, d in pieces]).sum()
 
     return torch.stack([dot(a, b) for a, b in zip(x.T, y.T, strict=True)])
+
+
+def _by_probe(block: Tensor) -> Tensor:
+    """The same block with each probe's vector contiguous in memory."""
+    return block.T.contiguous().T
 
 
 def _norms(block: Tensor) -> Tensor:
@@ -154,7 +159,10 @@ def lanczos(
     check_integer("steps", steps, 1)
     if operator.shape[0] != operator.shape[1]:
         raise argument_error("operator", "be square", f"of shape {operator.shape}")
-    state = lanczos_start(vectors) if state is None else state
+    if state is None:
+        state = lanczos_start(vectors)
+    else:  # a state that was saved and loaded may lie otherwise in memory, and would round otherwise
+        state = replace(state, current=_by_probe(state.current), previous=_by_probe(state.previous))
     while state.steps < steps and bool(state.alive.any()):
         state = lanczos_advance(operator, state)
         if on_step is not None:
