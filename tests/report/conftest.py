@@ -69,7 +69,6 @@ def _spectrum(when: str, top: float, bottom: float, share: float) -> list[Row]:
     parts = {"total": weights @ growth, "divergent": weights[nodes < 0] @ growth[nodes < 0]}
     parts["dissipative"] = weights[nodes > 0] @ growth[nodes > 0]
     parts["neutral"] = 0.05 * growth[0] ** 0
-    mass = float(weights[nodes < 0].sum())
     rows = [
         Row(f"spectrum/{when}/nodes", tuple(nodes), "1", M, source),
         Row(f"spectrum/{when}/weights", tuple(weights), "1", M, source),

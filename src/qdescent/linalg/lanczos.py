@@ -78,7 +78,7 @@ def _dots(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _by_probe(block: Tensor) -> Tensor:
-    """The same block with each probe's vector contiguous in memory."""
+    """The same block with each probe's vector contiguous in memory: another layout may round otherwise."""
     return block.T.contiguous().T
 
 
@@ -96,10 +96,12 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     """
     live = state.alive
     everyone = bool(live.all())
-    v, before = (state.current, state.previous) if everyone else (state.current[:, live], state.previous[:, live])
+    v, before = state.current, state.previous
+    if not everyone:
+        v, before = _by_probe(v[:, live]), _by_probe(before[:, live])
     k = state.steps
     beta_before = state.beta[live, k - 1] if k else torch.zeros(int(live.sum()), dtype=torch.float64)
-    w = operator @ v
+    w = _by_probe(operator @ v)
     if w.untyped_storage().data_ptr() == v.untyped_storage().data_ptr():  # an operator may hand back what it was given
         w = w.clone()
     for j, beta_j in enumerate(beta_before.tolist()):
@@ -161,7 +163,7 @@ def lanczos(
         raise argument_error("operator", "be square", f"of shape {operator.shape}")
     if state is None:
         state = lanczos_start(vectors)
-    else:  # a state that was saved and loaded may lie otherwise in memory, and would round otherwise
+    else:  # a state that was saved and loaded may lie otherwise in memory
         state = replace(state, current=_by_probe(state.current), previous=_by_probe(state.previous))
     while state.steps < steps and bool(state.alive.any()):
         state = lanczos_advance(operator, state)

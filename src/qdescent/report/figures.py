@@ -93,9 +93,9 @@ def spectrum_panel(record: Record) -> Panel:
     return Panel(
         f"Curvature lies between {a} and {b} at the start, and between {c} and {d} at the end",
         "Each mode is a direction in the space of kept weights, λ its curvature. Gradient descent shrinks displacements "
-        f"along modes with small positive λ (dissipative) and amplifies them where λ < 0 (divergent, unless too slow).{limit} The quantum "
-        f"algorithm needs the first kind. Curves are smoothed (width {number(width, 2)}) for the eye only; no number is "
-        "taken from them.",
+        "along modes with small positive λ (dissipative) and amplifies them where λ < 0 (divergent, unless too slow)."
+        f"{limit} The quantum algorithm needs the first kind. Curves are smoothed (width {number(width, 2)}) for the eye only; "
+        "no number is taken from them.",
         (*rows, *extremes),
         plot,
     )
