@@ -74,7 +74,7 @@ def environment(*packages: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "load_at_start": round(os.getloadavg()[0], 2),
+        "load_average": round(os.getloadavg()[0], 2),
         "versions": versions,
     }
 
