@@ -103,7 +103,7 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
         Row("circuit/kappa_over_model", kappa / model, "1", exact, "that, over the model of kappa by which the ledger prices"),
         Row("circuit/status", str(found.status), "", exact, "solver's own judgement by the residual"),
         Row("circuit/residual", found.residual, "1", exact, "||M Z - B|| / ||B||"),
-        Row("circuit/bound", found.bound, "1", Evidence.BOUNDED, "promised relative error of Z: polynomial, angles, preparation"),
+        Row("circuit/bound", found.bound, "1", Evidence.BOUNDED, "relative error of Z: polynomial, angles (sampled), preparation"),
     ]
     return rows + [
         replace(row, name=row.name.replace("solver/", "circuit/"), source=row.source.replace("`epsilon`", "`circuit_epsilon`"))
