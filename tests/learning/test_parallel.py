@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from torch import nn
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.hessian import hessian
-from qdescent.learning.parallel import Ranks, data_parallel, is_first, joined
+from qdescent.learning.parallel import Ranks, data_parallel, is_first, joined, sharded
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.linalg.spectrum import spectral_density
 
 SIZES = (2, 5, 1)  # unequal, and an odd number: rank 0 has 3 samples, rank 1 has 5
 
@@ -55,7 +57,18 @@ def child(folder: Path) -> None:
             ranks.together(lambda: Task(tasks[0].network, nn.functional.mse_loss, ()) if ranks.rank == 1 else None)
         except ArgumentError as error:
             sentence = str(error)
-        found = f"{is_first()} {right < 1e-12} {wrong > 1e-3} {first < 1e-12} {sentence}"
+        parts = sharded(H, ranks)
+        start, stop = ranks.slice(space.n)
+        assert parts.shard is not None and len(parts.shard) == stop - start < space.n  # noqa: PT018
+        split = float((ranks.gather(parts @ block[start:stop], space.n) - dense @ block).abs().max())
+        seen = spectral_density(parts, steps=5, probes=2)
+        whole = spectral_density(dense, steps=5, probes=2)
+        spectra = float((seen.nodes - whole.nodes).abs().max() + (seen.weights - whole.weights).abs().max())
+        # planted: inner products of the parts alone, as if each process had a space of its own
+        alone = replace(parts, shard=replace(parts.shard, total=lambda part: part))
+        apart = float((spectral_density(alone, steps=5, probes=2).nodes - whole.nodes).abs().max())
+        shards = f"{split < 1e-12} {spectra < 1e-9} {apart > 1e-3}"
+        found = f"{is_first()} {right < 1e-12} {wrong > 1e-3} {first < 1e-12} {shards} {sentence}"
         (folder / f"rank{ranks.rank}").write_text(found)
 
 
@@ -65,7 +78,7 @@ def test_two_gloo_processes_make_the_dense_product(tmp_path):
     assert result.returncode == 0, result.stderr
     refused = "Argument `data` must be (inputs, targets) of one length, at least 1, but is something else."
     found = [(tmp_path / f"rank{rank}").read_text() for rank in range(2)]
-    assert found == [f"True True True True {refused}", f"False True True True {refused}"]
+    assert found == [f"{rank} {'True ' * 6}{refused}" for rank in ("True", "False")]
 
 
 def test_alone_the_operator_is_the_one_that_was_built():

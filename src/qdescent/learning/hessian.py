@@ -126,14 +126,18 @@ def _operator(
     total = sum(t.batch for t in tasks)
     kept = build(tasks[0], space, point, dtype) if len(tasks) == 1 else None
 
+    def times(product: Product, v: Tensor) -> Tensor:
+        with _twice_differentiable():
+            return space.pack(product(list(space.embed(v.to(dtype)).values())))
+
     def apply(block: Tensor) -> Tensor:
+        if kept is not None and block.shape[1] == 1:  # the common case, without two passes over a vector of zeros
+            return times(kept, block[:, 0]).to(point.dtype)[:, None]
         result = torch.zeros(block.shape[1], space.n, dtype=point.dtype, device=point.device)
         for each in tasks:
             product = kept or build(each, space, point, dtype)
             for column, v in zip(result, block.T, strict=True):
-                with _twice_differentiable():
-                    found = space.pack(product(list(space.embed(v.to(dtype)).values())))
-                column.add_(found, alpha=each.batch / total)
+                column.add_(times(product, v), alpha=each.batch / total)
         return result.T
 
     return LinearOperator((space.n, space.n), apply, apply, point.dtype, point.device)

@@ -280,7 +280,7 @@ def spectral_density(
         steps: k, products per probe. 64 resolves the outliers of a network's Hessian and integrates E(t) up to t = 127 exactly.
         probes: random vectors; 8 give the error of the mean a bar that can be trusted to about 25 %.
         seed: of the probes.
-        vectors: own start vectors (n, probes) instead of Rademacher probes (they have the least variance among vectors
+        vectors: own start vectors (n, probes; this process's rows of a sharded operator) instead of Rademacher probes (they have the least variance among vectors
             with independent entries; Hutchinson 1990).
         state: a Lanczos state to go on from, as `on_step` saw it; the result is the same to the last bit.
         on_step: called after each step with the Lanczos state.
@@ -306,15 +306,27 @@ def spectral_density(
     n = operator.shape[0]
     check_integer("operator size", n, 1)
     if vectors is None:
-        signs = torch.randint(0, 2, (probes, n), generator=named_generator(seed, "probes"))
-        vectors = (2 * signs - 1).T.to(dtype=operator.dtype, device=operator.device)
+        vectors = _rademacher(operator, probes, seed)
     if not isinstance(deflate, Eigenpairs):
         check_integer("deflate", deflate, 0)
         if deflate == 0:
             return quadrature(lanczos(operator, vectors, steps, state, on_step), n)
+    if operator.shard is not None:
+        raise argument_error("deflate", "be 0 where vectors are sharded", "given")
+    if not isinstance(deflate, Eigenpairs):
         deflate = extreme_eigenpairs(operator, deflate, seed=seed)
     inner = deflate.complement(operator)
     return quadrature(lanczos(inner, deflate.project(vectors), steps, state, on_step), n, deflate)
+
+
+def _rademacher(operator: LinearOperator, probes: int, seed: int) -> Tensor:
+    """Random signs, (n, probes), or this process's rows of them; one vector of length n at a time besides the result."""
+    generator, n = named_generator(seed, "probes"), operator.shape[0]
+    held = slice(0, n) if operator.shard is None else slice(operator.shard.start, operator.shard.stop)
+    rows = torch.empty(probes, held.stop - held.start, dtype=operator.dtype, device=operator.device)
+    for row in rows:
+        row.copy_(torch.randint(0, 2, (n,), generator=generator, dtype=torch.int8)[held])
+    return rows.mul_(2).sub_(1).T
 
 
 def quadrature(state: LanczosState, size: int, deflated: Eigenpairs | None = None) -> Spectrum:
