@@ -124,3 +124,31 @@ def test_attention_without_a_second_derivative_is_named(monkeypatch):
         _ = hessian(task, space) @ torch.ones(space.n)
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         assert torch.isfinite(hessian(task, space) @ torch.ones(space.n)).all()
+
+
+class OnceSquare(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, slope):
+        return 2 * slope * ctx.saved_tensors[0]
+
+
+@pytest.mark.parametrize("build", [hessian, gauss_newton])
+def test_a_once_differentiable_function_is_refused_rather_than_missed(build):
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+
+        def forward(self, x):
+            return OnceSquare.apply(self.weight * x).sum(1, keepdim=True)
+
+    network = Network()
+    task = Task(network, torch.nn.functional.mse_loss, (torch.ones(3, 2), torch.zeros(3, 1)))
+    with pytest.raises(ArgumentError, match="must be twice differentiable, but is made of a function marked once_differentiable"):
+        build(task, ParameterSpace(network))

@@ -35,7 +35,8 @@ def hessian(
         LinearOperator: `H @ v` for v of shape (n,) or (n, k).
 
     Raises:
-        ArgumentError: an operation of the network has no second derivative.
+        ArgumentError: an operation of the network has no second derivative. (One that hides it, by `detach` in a custom
+            backward, shows only beside `finite_difference_hessian`.)
 
     Cost: a product is about 2.2 gradients (one batch) or 3.1 (several); memory is that of one gradient's graph.
 
@@ -147,6 +148,7 @@ def _hessian_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: to
     weights = [w.detach().to(dtype).requires_grad_() for w in space.unpack(theta).values()]
     loss = task.loss_with(dict(zip(space.names, weights, strict=True)), dtype)
     gradient = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
+    _check_graph(gradient)
     curved = [k for k, g in enumerate(gradient) if g.requires_grad]  # the others are constant: their rows of H are zero
 
     def product(direction: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -169,6 +171,7 @@ def _gauss_newton_product(task: Task, space: ParameterSpace, theta: Tensor, dtyp
     # J v by two reverse passes: J^T c is linear in c, and its derivative along v is J v (the double-backward trick).
     cotangent = torch.zeros_like(outputs, requires_grad=True)
     pulled = torch.autograd.grad(outputs, weights, cotangent, create_graph=True, materialize_grads=True)
+    _check_graph(pulled)
     reached = [k for k, g in enumerate(pulled) if g.requires_grad]
     leaf = outputs.detach().requires_grad_()
     (slope,) = torch.autograd.grad(task.loss(leaf, task.data[1]), leaf, create_graph=True)
@@ -184,6 +187,19 @@ def _gauss_newton_product(task: Task, space: ParameterSpace, theta: Tensor, dtyp
         return torch.autograd.grad(outputs, weights, bent, retain_graph=True, materialize_grads=True)
 
     return product
+
+
+def _check_graph(gradient: Sequence[Tensor]) -> None:
+    """Refuse functions marked `once_differentiable`: they end the gradient's graph, and H v would silently miss their part."""
+    seen, waiting = set(), [g.grad_fn for g in gradient if g.grad_fn is not None]
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        if type(node).__name__ == "Error":  # PyTorch's DelayedError, which `once_differentiable` puts in the place of a derivative
+            raise argument_error("network", "be twice differentiable", "made of a function marked once_differentiable")
+        seen.add(node)
+        waiting += [parent for parent, _ in node.next_functions if parent is not None]
 
 
 @contextmanager
