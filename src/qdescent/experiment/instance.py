@@ -1,4 +1,4 @@
-"""Stage (e) of the main job: the largest kept weights of the network, descended by a quantum circuit."""
+"""A small map as a quantum circuit: stage (e) of the main job, on the network's largest kept weights, and `qdescent circuit`."""
 
 from __future__ import annotations
 
@@ -17,98 +17,115 @@ from qdescent.experiment.workspace import Workspace
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.report.record import write_arrays
 from qdescent.solvers.classical import Direct
 from qdescent.solvers.polynomial import QSVT
-from qdescent.solvers.solve import solve
+from qdescent.solvers.solve import Solution, solve
 from qdescent.training.descent import displacements
+
+INSTANCE_FILE = "instance.npz"  # F_0, F_1, ...: what `qdescent circuit` reads
 
 
 @dataclass(frozen=True)
 class CircuitInstance:
-    """A few weights of a real network, small enough to be simulated as a circuit.
+    """A few unknowns, small enough to be simulated as a circuit.
 
     Args:
         system: the homogenised history system of order N.
         linear: the same at order 1, which sees no change of curvature.
-        linear_step: F_1 = I - eta H, (n, n).
-        truth: u_T of true gradient descent, (n,).
+        linear_step: F_1, (n, n).
+        truth: u_T without truncation, (n,).
+        order: N.
     """
 
     system: HistorySystem = field(repr=False)
     linear: HistorySystem = field(repr=False)
     linear_step: Tensor = field(repr=False)
     truth: Tensor
+    order: int
 
 
-def build_instance(workspace: Workspace, pruned: Pruned) -> CircuitInstance:
-    """The trained network restricted to its largest kept weights, the others frozen; F_0 ... F_N by exact derivatives."""
+def instance_of(f: PolynomialMap, start: Tensor, order: int, steps: int, padding: int, truth: Tensor) -> CircuitInstance:
+    """The instance of a map: T steps from `start` with p copies of the end, at order N and at order 1."""
+    system, linear = (history_system(carleman_linearize(f, each), start, steps, padding) for each in (order, 1))
+    return CircuitInstance(system, linear, f.coefficients[1], truth, order)
+
+
+def network_map(workspace: Workspace, pruned: Pruned) -> tuple[PolynomialMap, Tensor]:
+    """The trained network restricted to its largest kept weights, the others frozen: F_0 ... F_N by exact derivatives, and u_T."""
     settings = workspace.settings
-    count, order = settings.circuit_weights, settings.circuit_order
     network = copy.deepcopy(pruned.network).double()
     images, labels = pruned.tasks[0].data
     whole = ParameterSpace(network, pruned.mask)
-    space = whole.restrict(whole.theta, whole.theta.abs().topk(min(count, whole.n)).indices)
+    space = whole.restrict(whole.theta, whole.theta.abs().topk(min(settings.circuit_weights, whole.n)).indices)
     task = Task(network, pruned.tasks[0].loss, (images.double(), labels))
     rate = settings.circuit_learning_rate
-    f = gradient_map(task, space, rate, degree=order, theta=space.theta)
-    zero = torch.zeros(space.n, dtype=torch.float64)
-    system, linear = (
-        history_system(carleman_linearize(f, each), zero, settings.circuit_steps, settings.circuit_padding) for each in (order, 1)
-    )
     walk = displacements(task, space, space.theta, rate)
     for _ in range(settings.circuit_steps):
         _, end = next(walk)
-    return CircuitInstance(system, linear, f.coefficients[1], end)
+    return gradient_map(task, space, rate, degree=settings.circuit_order, theta=space.theta), end
 
 
 def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
-    """Solve the instance as a circuit, and show it beside the direct solution and true descent."""
+    """Solve the network's instance as a circuit, show it beside the direct solution and true descent, and keep its map."""
     settings, progress = workspace.settings, workspace.progress
     progress.start("Quantum circuit", 1)
     with workspace.stage("circuit"):
-        instance = build_instance(workspace, pruned)
-        direct, linear = solve(instance.system, Direct()), solve(instance.linear, Direct())
-        kappa = float(torch.linalg.cond(instance.system.matrix.to_dense(), 2))
-        found = solve(instance.system, QSVT(epsilon=settings.circuit_epsilon, circuit=True))
+        f, truth = network_map(workspace, pruned)
+        start = torch.zeros(f.size, dtype=torch.float64)
+        instance = instance_of(f, start, settings.circuit_order, settings.circuit_steps, settings.circuit_padding, truth)
+        found, rows = solve_instance(instance, QSVT(epsilon=settings.circuit_epsilon, circuit=True))
+    arrays = {f"F{k}": F.to_dense() for k, F in enumerate(f.coefficients)}
+    write_arrays(workspace.directory / INSTANCE_FILE, arrays)
     progress.advance()
-    distance = _relative(found.answer, direct.answer)
-    a = float(torch.linalg.matrix_norm(instance.linear_step, 2))
-    model = history_kappa_bound(max(a, a**settings.circuit_order), settings.circuit_steps, settings.circuit_padding)
-    qubits, degree = found.values["qubits"], found.values["degree"]
-    progress.finish(f"{qubits:.0f} qubits, degree {degree:.0f}, {distance:.1e} from the direct solution")
+    progress.finish(summary(found, rows))
+    assumed, source = Evidence.ASSUMED, "setting `circuit_{}`".format
+    given = [
+        Row("circuit/n", instance.system.variables, "weights", assumed, f"{source('weights')}, the largest kept ones"),
+        Row("circuit/order", settings.circuit_order, "1", assumed, source("order")),
+        Row("circuit/learning_rate", settings.circuit_learning_rate, "1", assumed, source("learning_rate")),
+        Row("circuit/steps", settings.circuit_steps, "steps", assumed, source("steps")),
+        Row("circuit/padding", settings.circuit_padding, "steps", assumed, source("padding")),
+    ]
+    return given + [replace(row, source=row.source.replace("`epsilon`", "`circuit_epsilon`")) for row in rows]
 
-    exact, assumed = Evidence.EXACT, Evidence.ASSUMED
+
+def solve_instance(instance: CircuitInstance, solver: QSVT) -> tuple[Solution, list[Row]]:
+    """The circuit's solution, and rows that hold it against the direct solution and the map without truncation."""
+    direct, linear = solve(instance.system, Direct()), solve(instance.linear, Direct())
+    kappa = float(torch.linalg.cond(instance.system.matrix.to_dense(), 2))
+    found = solve(instance.system, solver)
+    a = float(torch.linalg.matrix_norm(instance.linear_step, 2))
+    model = history_kappa_bound(max(a, a**instance.order), instance.system.steps, instance.system.padding)
+
+    exact = Evidence.EXACT
     simulated = "state vector of the circuit, post-selected"
-    rows = [
-        Row("circuit/n", instance.system.variables, "weights", assumed, "setting `circuit_weights`, the largest kept ones"),
-        Row("circuit/order", settings.circuit_order, "1", assumed, "setting `circuit_order`"),
-        Row("circuit/learning_rate", settings.circuit_learning_rate, "1", assumed, "setting `circuit_learning_rate`"),
-        Row("circuit/steps", settings.circuit_steps, "steps", assumed, "setting `circuit_steps`"),
-        Row("circuit/padding", settings.circuit_padding, "steps", assumed, "setting `circuit_padding`"),
-        Row("circuit/unknowns", instance.system.size, "1", exact, "rows of the history matrix"),
-        Row("circuit/answer", found.answer.tolist(), "1", exact, f"u_T: {simulated}"),
-        Row("circuit/direct", direct.answer.tolist(), "1", exact, "u_T: sparse LU of the same history system"),
-        Row("circuit/descent", instance.truth.tolist(), "1", exact, "u_T: gradient descent on the same weights, no truncation"),
-        Row("circuit/error_to_direct", distance, "1", exact, "||u_circuit - u_direct|| / ||u_direct||"),
-        Row("circuit/error_to_descent", _relative(found.answer, instance.truth), "1", exact, "||u_circuit - u_GD|| / ||u_GD||"),
-        Row(
-            "circuit/order_error",
-            _relative(direct.answer, instance.truth),
-            "1",
-            exact,
-            "||u_direct - u_GD|| / ||u_GD||: truncation alone",
-        ),
-        Row("circuit/order_1_error", _relative(linear.answer, instance.truth), "1", exact, "the same at order 1, for comparison"),
-        Row("circuit/matrix_kappa", kappa, "1", exact, "||M|| ||M^-1|| by singular values"),
-        Row("circuit/kappa_over_model", kappa / model, "1", exact, "that, over the model of kappa by which the ledger prices"),
-        Row("circuit/status", str(found.status), "", exact, "solver's own judgement by the residual"),
-        Row("circuit/residual", found.residual, "1", exact, "||M Z - B|| / ||B||"),
-        Row("circuit/bound", found.bound, "1", Evidence.BOUNDED, "relative error of Z: polynomial, angles (sampled), preparation"),
+    descent = "u_T: the map's own steps, no truncation"
+    facts: list[tuple[str, float | str | list[float], str]] = [
+        ("unknowns", instance.system.size, "rows of the history matrix"),
+        ("answer", found.answer.tolist(), f"u_T: {simulated}"),
+        ("direct", direct.answer.tolist(), "u_T: sparse LU of the same history system"),
+        ("descent", instance.truth.tolist(), descent),
+        ("error_to_direct", _relative(found.answer, direct.answer), "||u_circuit - u_direct|| / ||u_direct||"),
+        ("error_to_descent", _relative(found.answer, instance.truth), "||u_circuit - u_GD|| / ||u_GD||"),
+        ("order_error", _relative(direct.answer, instance.truth), "||u_direct - u_GD|| / ||u_GD||: truncation alone"),
+        ("order_1_error", _relative(linear.answer, instance.truth), "the same at order 1, for comparison"),
+        ("matrix_kappa", kappa, "||M|| ||M^-1|| by singular values"),
+        ("kappa_over_model", kappa / model, "that, over the model of kappa by which the ledger prices"),
+        ("status", str(found.status), "solver's own judgement by the residual"),
+        ("residual", found.residual, "||M Z - B|| / ||B||"),
     ]
-    return rows + [
-        replace(row, name=row.name.replace("solver/", "circuit/"), source=row.source.replace("`epsilon`", "`circuit_epsilon`"))
-        for row in found.cost
-    ]
+    rows = [Row(f"circuit/{name}", value, "" if name == "status" else "1", exact, source) for name, value, source in facts]
+    rows.append(Row("circuit/bound", found.bound, "1", Evidence.BOUNDED, "relative error of Z: polynomial, angles, preparation"))
+    return found, rows + [replace(row, name=row.name.replace("solver/", "circuit/")) for row in found.cost]
+
+
+def summary(found: Solution, rows: list[Row]) -> str:
+    """Qubits, degree and error in a few words."""
+    distance = next(row.value for row in rows if row.name == "circuit/error_to_direct")
+    size = f"{found.values['qubits']:.0f} qubits, degree {found.values['degree']:.0f}"
+    return f"{size}, {distance:.1e} from the direct solution"
 
 
 def _relative(x: Tensor, reference: Tensor) -> float:

@@ -1,0 +1,168 @@
+"""`qdescent circuit`: a small map, or the instance of a saved run, as a quantum circuit that is drawn, run and counted."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._evidence import Evidence, Row
+from qdescent.carleman.history import HistorySystem
+from qdescent.experiment.instance import INSTANCE_FILE, instance_of, solve_instance, summary
+from qdescent.experiment.settings import UNKNOWNS_LIMIT
+from qdescent.experiment.workspace import Progress, Silent
+from qdescent.linalg.chebyshev import minimax_inverse
+from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.quantum.drawing import Drawing, draw
+from qdescent.quantum.noise import noisy_solution
+from qdescent.report.circuit_page import write_circuit_page
+from qdescent.report.record import Record, installed_versions, stopwatch, write_record
+from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.solve import Solution
+
+NOISE_RATES = tuple(10.0**k for k in range(-8, -1))  # errors a query: from beyond any plan to today's physical gates
+
+
+@dataclass(frozen=True)
+class CircuitSettings:
+    """The settings of `qdescent circuit`; each is a flag of the same name.
+
+    Args:
+        source: a directory of `qdescent run`, or an npz of F0 (n,), F1 (n, n), F2 (n, n^2), ..., and if wanted u0 (n,).
+        order: N. 2: the least that sees the curvature change.
+        steps: T. 4: a circuit of seconds for two unknowns.
+        padding: p, further copies of the end. 3: with 4 steps, 8 blocks of time, a whole number of qubits.
+        epsilon: the promised relative error of Z. 1e-4: below the shot noise of 10^6 shots.
+        noise: chance of a depolarising error a query, for the answer of an imperfect machine. 0: only the standard table of rates.
+
+    Raises:
+        ArgumentError: a value outside its range.
+    """
+
+    source: str
+    order: int = 2
+    steps: int = 4
+    padding: int = 3
+    epsilon: float = 1e-4
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_integer("order", self.order, 1)
+        check_integer("steps", self.steps, 1)
+        check_integer("padding", self.padding, 0)
+        check_interval("epsilon", self.epsilon, "(0, 1)")
+        check_interval("noise", self.noise, "[0, 1]")
+
+
+def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progress | None = None) -> Record:
+    """Build, simulate and count the circuit; write run.json and circuit.html.
+
+    Args:
+        settings: what to run.
+        directory: where results go; must not exist yet.
+        progress: who is told.
+
+    Returns:
+        Record: also written to the directory.
+
+    Raises:
+        ArgumentError: the source cannot be read or does not fit the settings; nothing is written then.
+    """
+    progress = progress or Silent()
+    if directory.exists():
+        raise argument_error("out", "be a directory that does not exist yet", repr(str(directory)))
+    f, start = load_map(Path(settings.source))
+    lifted = sum((f.size + 1) ** j - 1 for j in range(1, settings.order + 1))
+    unknowns = (settings.steps + settings.padding + 1) * lifted
+    if unknowns > UNKNOWNS_LIMIT:
+        raise argument_error("order", f"leave at most {UNKNOWNS_LIMIT} unknowns to simulate", f"{settings.order}: {unknowns}")
+    timings: dict[str, float] = {}
+    progress.start("Quantum circuit", 1)
+    with stopwatch(timings, "circuit"):
+        instance = instance_of(f, start, settings.order, settings.steps, settings.padding, f.iterate(start, settings.steps)[-1])
+        found, rows = solve_instance(instance, QSVT(epsilon=settings.epsilon, circuit=True))
+    progress.advance()
+    progress.finish(summary(found, rows))
+    given = [Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")]
+    units = {"order": "1", "steps": "steps", "padding": "steps"}
+    given += [Row(f"circuit/{k}", getattr(settings, k), unit, Evidence.ASSUMED, f"setting `{k}`") for k, unit in units.items()]
+    rows = [*given, *rows, *_noise_rows(settings, found)]
+    record = Record(directory.name, asdict(settings), 0, installed_versions(), tuple(rows), timings)
+    write_circuit_page(record, _drawings(instance.system, found), directory / "circuit.html")
+    write_record(record, directory)
+    return record
+
+
+def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
+    """The map F_0, F_1, ..., and its start u_0 (zero where none is given).
+
+    Raises:
+        ArgumentError: no such file, not an npz of numbers, or coefficients that make no map.
+    """
+    path = source / INSTANCE_FILE if source.is_dir() else source
+    must = f"be a directory of `qdescent run` (with {INSTANCE_FILE}) or an npz of F0, F1, ..."
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: torch.from_numpy(np.asarray(file[name], dtype=np.float64)) for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise argument_error("source", must, f"{str(source)!r} ({type(error).__name__})") from error
+    coefficients: list[Tensor] = []
+    while f"F{len(coefficients)}" in arrays:
+        coefficients.append(arrays[f"F{len(coefficients)}"])
+    if len(coefficients) < 2:
+        raise argument_error("source", must, f"{str(source)!r}, which holds {', '.join(arrays) or 'nothing'}")
+    f = PolynomialMap(coefficients)
+    return f, arrays.get("u0", torch.zeros(f.size, dtype=torch.float64))
+
+
+def circuit_headline(record: Record) -> list[tuple[str, Row]]:
+    """The few rows that the terminal shows at the end, each with a label."""
+    names = {
+        "unknowns": "unknowns",
+        "qubits": "simulated qubits",
+        "logical_qubits": "logical qubits",
+        "degree": "degree of the polynomial",
+        "queries": "queries",
+        "t_gates": "T gates",
+        "success_probability": "success probability",
+        "error_to_direct": "error to direct solution",
+        "error_to_descent": "error to the map itself",
+    }
+    return [(label, record.row(f"circuit/{name}")) for name, label in names.items() if f"circuit/{name}" in record]
+
+
+def _drawings(system: HistorySystem, found: Solution) -> dict[str, Drawing]:
+    """The circuit that was run, one of its queries, and one of its phases."""
+    from qdescent.solvers.circuit import build_circuit
+
+    polynomial = minimax_inverse(found.values["kappa"], found.values["epsilon"] / 2)
+    circuit = build_circuit(system, polynomial, int(found.values["angle_bits"])).bloq
+    sequence = circuit.sequence
+    return {
+        "circuit": draw(circuit, lambda bloq: bloq == sequence),
+        "query": draw(sequence.encoding.adjoint()),
+        "phase": draw(next(part.bloq for part in sequence.decompose_bloq().bloq_instances if hasattr(part.bloq, "phi"))),
+    }
+
+
+def _noise_rows(settings: CircuitSettings, found: Solution) -> list[Row]:
+    """How far u_T is off where each query may fail."""
+    rates = sorted({*NOISE_RATES, settings.noise} - {0.0})
+    values = found.values
+    machine = values["success_probability"], int(values["queries"]), int(values["qubits"])
+    length = float(torch.linalg.vector_norm(found.value))
+    errors = [float(torch.linalg.vector_norm(noisy_solution(found.value, *machine, rate) - found.value)) / length for rate in rates]
+    model = "depolarising: a query leaves the fully mixed state with this chance (closed form), signs taken as right"
+    rows = [
+        Row("noise/rates", rates, "errors a query", Evidence.ASSUMED, "a scale of rates"),
+        Row("noise/errors", errors, "1", Evidence.MODELLED, f"||Z_noisy - Z|| / ||Z||; {model}"),
+    ]
+    if settings.noise:
+        here = errors[rates.index(settings.noise)]
+        rows.append(Row("noise/error", here, "1", Evidence.MODELLED, f"the same at setting `noise` = {settings.noise:g}"))
+    return rows

@@ -1,0 +1,145 @@
+"""`write_circuit_page(record, drawings, path)`: the page of `qdescent circuit`, with the look and the pieces of the main report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+
+from qdescent._evidence import Row
+from qdescent.quantum.drawing import Drawing
+from qdescent.report.circuit_drawing import circuit_svg
+from qdescent.report.figures import circuit_panel
+from qdescent.report.numbers import curve, fraction, number, percent, scalar
+from qdescent.report.page import all_rows, badge, card, glossary, provenance, section, table, write_page
+from qdescent.report.panel import ORANGE, Panel, figure
+from qdescent.report.record import Record
+
+LEAD = (
+    "The steps of an iteration u ← F₀ + F₁u + F₂(u⊗u) + … are written as one linear system (Carleman linearisation, all steps at "
+    "once) and solved by a quantum circuit. The circuit below is the one that was simulated and counted: three readings of one "
+    "definition."
+)
+OPENING = ("What the circuit finds", "The circuit's answer beside the direct solution of the same system and the map itself.")
+DRAWINGS = {
+    "circuit": (
+        "The whole circuit",
+        "The right-hand side is prepared on the system register; then queries U† and U to the matrix alternate with phases φ on "
+        "the ancilla. “part” picks the real part of the polynomial. Finding ancilla = 0 and part = 0 leaves the solution on the "
+        "system register. Numbers in brackets are qubits.",
+    ),
+    "query": (
+        "One query U: the block-encoding of the history matrix",
+        "The ancilla is spread over the colours of the matrix's non-zero pattern, a table turns a flag by each entry's angle, and "
+        "each colour permutes the rows. Where the ancilla comes back to 0, the system has been multiplied by M/α.",
+    ),
+    "phase": (
+        "One phase φ",
+        "A work qubit marks ancilla = 0, is turned by the angle with the sign that “part” sets, and is unmarked.",
+    ),
+}
+GLOSSARY = {
+    "history matrix M": "All steps of the linearised map as one linear system M Z = B; Z holds every step, and copies of the last.",
+    "query": "One use of the block-encoding U or of its inverse.",
+    "degree": "Of the polynomial that stands for 1/x on the singular values; each degree costs one query.",
+    "κ": "α times ‖M⁻¹‖: how far the matrix is from singular, in units of its block-encoding.",
+    "success probability": "The chance that the ancilla and part are found at 0, so that the system register holds the solution.",
+    "T gate": "The costly gate of an error-corrected machine.",
+}
+
+
+def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: str | Path) -> Path:
+    """Write the page of a circuit as one self-contained HTML file.
+
+    Args:
+        record: the rows of `qdescent circuit`.
+        drawings: "circuit", "query", "phase": see `qdescent.quantum.drawing.draw`; one that is missing is left out.
+        path: the file to write, at once.
+
+    Returns:
+        The path.
+
+    Example:
+        >>> import tempfile
+        >>> path = write_circuit_page(Record("empty", {}, 0, {}, ()), {}, Path(tempfile.mkdtemp()) / "circuit.html")
+        >>> "left out" in path.read_text(encoding="utf-8")
+        True
+    """
+    plots: dict[str, Any] = {}
+    panels: tuple[Callable[[Record], Panel], ...] = (circuit_panel, noise_panel)
+    rows = [row for row in record.section("circuit/") if isinstance(row.value, (int, float))]
+    numbers = f"<h3>Size, cost and errors</h3>{table(rows, 'circuit/')}" if rows else ""
+    body = [
+        _header(record),
+        _drawn(drawings),
+        section(record, "answer", OPENING, panels, plots, numbers),
+        all_rows(record),
+        provenance(record),
+        glossary(GLOSSARY),
+    ]
+    return write_page(path, f"qdescent circuit: {record.name}", body, plots)
+
+
+def noise_panel(record: Record) -> Panel:
+    """Error of the answer against the chance of an error a query."""
+    rates, errors = rows = record.row("noise/rates"), record.row("noise/errors")
+    x, y = curve(rates), curve(errors)
+    good = [rate for rate, error in zip(x, y, strict=True) if error <= 0.01]
+    finding = f"up to {number(max(good), 2)} errors a query" if good else f"below {number(min(x), 2)} errors a query"
+    plot = figure("chance of an error a query", "relative error of Z")
+    plot.add_trace(go.Scatter(x=x, y=y, mode="lines+markers", line={"color": ORANGE}, hovertemplate="%{y:.3g}"))
+    plot.update_xaxes(type="log")
+    plot.update_yaxes(type="log")
+    plot.update_layout(showlegend=False)
+    return Panel(
+        f"The answer stays within 1 % {finding}",
+        "Each query may replace the whole state by noise. A circuit of Q queries survives with chance (1 − r) to the power Q; its "
+        "outcome is mixed with a uniform background, which hurts the small entries of Z most.",
+        rows,
+        plot,
+    )
+
+
+def _header(record: Record) -> str:
+    links = {"drawing": "Circuit", "answer": "Answer", "numbers": "All numbers", "words": "Words"}
+    nav = " ".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in links.items())
+    verdict = ""
+    if "circuit/status" in record:
+        row = record.row("circuit/status")
+        verdict = f'<p class="verdict"><b>Outcome.</b> {escape(str(row.value))}. {badge(row.evidence)}</p>'
+    return f"""<h1>Gradient steps as a quantum circuit</h1>
+<p>{escape(LEAD)}</p>
+{verdict}
+<div class="cards">{"".join(_cards(record))}</div>
+<p class="quiet">run <code>{escape(record.name)}</code></p>
+<nav>{nav}</nav>"""
+
+
+def _cards(record: Record) -> Iterable[str]:
+    candidates: tuple[tuple[str, Callable[[Row], str], str], ...] = (
+        ("circuit/unknowns", lambda row: number(row.value), "unknowns of the linear system"),
+        ("circuit/qubits", lambda row: number(row.value), "qubits in the simulated state"),
+        ("circuit/logical_qubits", lambda row: number(row.value), "logical qubits with all work registers"),
+        ("circuit/queries", lambda row: number(row.value), "queries to the block-encoding"),
+        ("circuit/t_gates", lambda row: number(row.value), "T gates of one run"),
+        ("circuit/success_probability", lambda row: percent(scalar(row), 2), "chance that the run is kept"),
+        ("circuit/error_to_direct", lambda row: percent(fraction(row), 2), "error against the direct solution"),
+    )
+    for name, text, label in candidates:
+        if name in record:
+            yield card(text(record.row(name)), label, record.row(name).evidence)
+
+
+def _drawn(drawings: Mapping[str, Drawing]) -> str:
+    figures = []
+    for name, (title, caption) in DRAWINGS.items():
+        if name in drawings:
+            svg = circuit_svg(drawings[name], title)
+            figures.append(
+                f'<figure class="drawing"><h3>{escape(title)}</h3><div class="scroll">{svg}</div>'
+                f"<figcaption><p>{escape(caption)}</p></figcaption></figure>"
+            )
+    return f'<h2 id="drawing">The circuit</h2>{"".join(figures)}' if figures else ""

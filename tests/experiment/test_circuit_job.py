@@ -1,0 +1,100 @@
+"""`qdescent circuit`: the answer against true iteration, the page against the rows, and clear refusals."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from qdescent._checks import ArgumentError
+from qdescent.experiment.circuit_job import CircuitSettings, circuit_headline, load_map, run_circuit_job
+from qdescent.report.record import read_record
+
+
+def write_map(path, **more):
+    H = np.array([[0.6, 0.2], [0.2, 0.4]])
+    F2 = 0.05 * np.array([[1.0, -0.5, 0.0, 2.0], [0.5, 1.0, -1.0, 0.0]])
+    np.savez(path, F0=np.array([0.1, -0.05]), F1=np.eye(2) - 0.5 * H, F2=F2, **more)
+    return path
+
+
+def iterate(path, steps, start):
+    """The map by plain NumPy."""
+    with np.load(path) as file:
+        F0, F1, F2 = (file[name] for name in ("F0", "F1", "F2"))
+    u = np.asarray(start)
+    for _ in range(steps):
+        u = F0 + F1 @ u + F2 @ np.kron(u, u)
+    return u
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("circuit")
+    source = write_map(folder / "map.npz")
+    settings = CircuitSettings(str(source), steps=2, padding=1, epsilon=1e-3, noise=1e-5)
+    return run_circuit_job(settings, folder / "out"), source, folder / "out"
+
+
+def test_the_answer_is_the_maps_own_trajectory(whole):
+    record, source, _ = whole
+    truth = iterate(source, 2, [0.0, 0.0])
+    assert record.value("circuit/descent") == pytest.approx(truth.tolist(), rel=1e-12)
+    assert np.linalg.norm(np.array(record.value("circuit/direct")) - truth) < 1e-2 * np.linalg.norm(truth)
+    assert record.value("circuit/error_to_direct") < 1e-3
+    assert record.value("circuit/order_1_error") > 3 * record.value("circuit/order_error")
+    errors = record.value("noise/errors")
+    assert list(errors) == sorted(errors)
+    assert 0 < errors[0] < 1e-2 < errors[-1]
+    assert record.value("noise/error") in errors
+
+
+def test_the_page_holds_the_rows_and_the_drawings(whole):
+    record, _, directory = whole
+    page = (directory / "circuit.html").read_text(encoding="utf-8")
+    assert page.count('<svg class="circuit"') == 3
+    head, _, rest = page.partition("<script>")
+    text = head + rest.partition("</script>")[2]
+    left_out = int(re.search(r"… (\d+) more …", text)[1])
+    assert left_out == 3 + 2 * record.value("circuit/queries") + 1 - 12  # prepare, two H, queries, phases; 12 are shown
+    assert "left out:" not in text
+    assert read_record(directory).row("circuit/t_gates") == record.row("circuit/t_gates")
+    assert next(label for label, _ in circuit_headline(record)) == "unknowns"
+
+
+def test_start_and_saved_instances_are_read(tmp_path):
+    f, start = load_map(write_map(tmp_path / "instance.npz", u0=np.array([0.2, 0.3])))
+    assert torch.equal(start, torch.tensor([0.2, 0.3], dtype=torch.float64))
+    assert load_map(tmp_path)[0].coefficients[2].equal(f.coefficients[2])
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04broken"])
+def test_files_that_are_no_maps_are_refused(tmp_path, content):
+    path = tmp_path / "map.npz"
+    path.write_bytes(content)
+    with pytest.raises(ArgumentError, match="Argument `source` must be a directory of `qdescent run`"):
+        load_map(path)
+
+
+def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "touched"), "w"))
+
+    np.savez(tmp_path / "pickle.npz", F0=np.array([Hostile()], dtype=object), F1=np.eye(1))
+    np.savez(tmp_path / "other.npz", weights=np.eye(2))
+    source = str(write_map(tmp_path / "map.npz"))
+    bad = [
+        (CircuitSettings(str(tmp_path / "nowhere")), "must be a directory of `qdescent run`"),
+        (CircuitSettings(str(tmp_path / "pickle.npz")), "must be a directory of `qdescent run`"),
+        (CircuitSettings(str(tmp_path / "other.npz")), "which holds weights"),
+        (CircuitSettings(source, order=6), "`order` must leave at most 4096 unknowns to simulate"),
+    ]
+    for settings, sentence in bad:
+        with pytest.raises(ArgumentError, match=sentence):
+            run_circuit_job(settings, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "touched").exists()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ArgumentError, match="`out` must be a directory that does not exist yet"):
+        run_circuit_job(CircuitSettings(source), tmp_path / "out")

@@ -1,0 +1,64 @@
+"""A drawing shows the gates that the circuit has: against the call graph, and against a circuit written by hand."""
+
+from collections import Counter
+
+import pytest
+import torch
+from qualtran import BloqBuilder, QAny
+from qualtran.bloqs.basic_gates import CNOT, Hadamard
+
+from qdescent.linalg.chebyshev import minimax_inverse
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.drawing import Drawing, Gate, draw
+from qdescent.quantum.qsvt import ProjectorPhase
+from qdescent.solvers.circuit import build_circuit
+
+
+@pytest.fixture(scope="module")
+def circuit():
+    matrix = torch.tensor([[1.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
+    system = LinearSystem(matrix, torch.tensor([1.0, 1.0], dtype=torch.float64))
+    return build_circuit(system, minimax_inverse(3.0, 1e-1), angle_bits=16).bloq
+
+
+def test_the_whole_circuit_has_the_gates_of_the_call_graph(circuit):
+    drawing = draw(circuit, lambda bloq: bloq == circuit.sequence)
+    counted = Counter({"prepare": 1, "H": 2, "φ": len(circuit.sequence.phases)})
+    for bloq, number in circuit.sequence.bloq_counts().items():
+        if bloq == circuit.sequence.encoding:
+            counted["U†"] += number
+        elif bloq == circuit.sequence.encoding.adjoint():
+            counted["U"] += number
+    assert Counter(gate.label.split()[0] for gate in drawing.gates) == counted
+    assert drawing.registers == (("system", 1), ("ancilla", 2), ("part", 1))
+    assert drawing.gates[0] == Gate("prepare", ("system",), "RealStatePreparation")
+    assert drawing.gates[3].label == "U†"  # the transform of the adjoint begins
+    assert drawing.gates[3].registers == ("system", "ancilla")
+
+
+def test_registers_are_followed_through_splits_and_fresh_qubits():
+    bb = BloqBuilder()
+    a, b = bb.add_register("a", 1), bb.add_register_from_dtype("b", QAny(2))
+    bits = bb.split(b)
+    a, bits[1] = bb.add(CNOT(), ctrl=a, target=bits[1])
+    bits[0] = bb.add(Hadamard(), q=bits[0])
+    drawing = draw(_Wrapped(bb.finalize(a=a, b=bb.join(bits, QAny(2)))))
+    assert {(gate.label, gate.registers) for gate in drawing.gates} == {("CNOT", ("a", "b")), ("H", ("b",))}
+    phase = draw(ProjectorPhase(0.25, 2))
+    assert phase.registers == (("part", 1), ("ancilla", 2), ("work", 0))
+    assert phase.gates[1].registers == ("part", "work")  # not the ancilla between them
+
+
+class _Wrapped:
+    """A composite bloq in the clothes of one that decomposes into it."""
+
+    def __init__(self, composite):
+        self.signature, self.decompose_bloq = composite.signature, lambda: composite
+
+
+def test_shortened_says_what_it_leaves_out():
+    gates = tuple(Gate(str(k), ("q",), "G") for k in range(9))
+    first, left_out, last = Drawing((("q", 1),), gates).shortened(3, 2)
+    assert [gate.label for gate in first + last] == ["0", "1", "2", "7", "8"]
+    assert left_out == 4
+    assert Drawing((("q", 1),), gates).shortened(5, 4) == (gates, 0, ())
