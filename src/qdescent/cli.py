@@ -16,6 +16,7 @@ from rich.table import Table
 
 from qdescent._checks import ArgumentError, argument_error
 from qdescent._evidence import Row
+from qdescent.experiment.circuit_job import CircuitSettings, circuit_headline, run_circuit_job
 from qdescent.experiment.first_pass import headline, run_first_pass
 from qdescent.experiment.settings import Settings, load_settings
 from qdescent.experiment.spectrum_job import run_spectrum, spectrum_headline
@@ -24,8 +25,9 @@ from qdescent.experiment.workspace import create_workspace, latest_unfinished, n
 from qdescent.learning.parallel import is_first
 from qdescent.report.numbers import number
 from qdescent.report.record import Record
+from qdescent.report.spectrum_page import guessing_warning
 
-RUNS, SPECTRA = Path("runs"), Path("runs/spectra")
+RUNS, SPECTRA, CIRCUITS = Path("runs"), Path("runs/spectra"), Path("runs/circuits")
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 out_console, error_console = Console(), Console(stderr=True)
 
@@ -113,9 +115,18 @@ def spectrum(
     horizon: Annotated[int | None, _flag("T, steps over which it is judged. Default 60.")] = None,
     steps: Annotated[int | None, _flag("Lanczos steps, Hessian products per probe. Default 64.")] = None,
     probes: Annotated[int | None, _flag("Random vectors; they give the error bars. Default 4.")] = None,
-    seed: Annotated[int | None, _flag("Seed of the probes and of the draw of samples. Default 0.")] = None,
+    deflate: Annotated[
+        int | None, _flag("Extreme eigenvalues to find first: they enter exactly, probes see the rest. Default 0.")
+    ] = None,
+    rows: Annotated[
+        int | None, _flag("Rows of the Hessian to sample for its sparsity, a product each; 0: none. Default 16.")
+    ] = None,
+    seed: Annotated[int | None, _flag("Seed of the probes and of the draws of samples and rows. Default 0.")] = None,
     precision: Annotated[str | None, _flag("float32, float64 or bfloat16. Default float32.")] = None,
-    curvature: Annotated[str | None, _flag("hessian or gauss-newton. Default hessian.")] = None,
+    curvature: Annotated[str | None, _flag("hessian, gauss-newton or finite-differences (wants float64). Default hessian.")] = None,
+    shard_vectors: Annotated[
+        bool | None, typer.Option("--shard-vectors", help="Spread the Lanczos vectors over torchrun's processes.", show_default=False)
+    ] = None,
     device: Annotated[str | None, _flag("cpu or cuda. Default: cuda where there is a GPU.")] = None,
     out: Annotated[Path | None, _flag("Directory of the results; must not exist. Default: the next runs/spectra/run-NNN.")] = None,
     resume: Annotated[bool, _flag("Go on with an unfinished measurement: in --out, or the latest in runs/spectra.")] = False,
@@ -147,7 +158,35 @@ def spectrum(
     if record is not None:
         print_table(f"qdescent spectrum, {time.perf_counter() - start:.0f} s", spectrum_headline(record))
         out_console.print(f"Verdict: {record.value('dissipation/verdict')}.", highlight=False)
+        if warning := guessing_warning(record):
+            out_console.print(f"Beware: {warning}", highlight=False)
         out_console.print(f"Page: {directory / 'spectrum.html'}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def circuit(
+    source: Annotated[str, typer.Argument(help="A directory of qdescent run, or an npz of F0 (n,), F1 (n, n), F2 (n, n^2), ...")],
+    order: Annotated[int | None, _flag("N, order of the Carleman linearisation. Default 2.")] = None,
+    steps: Annotated[int | None, _flag("T, steps of the map. Default 4.")] = None,
+    padding: Annotated[int | None, _flag("p, further copies of the end. Default 3.")] = None,
+    epsilon: Annotated[float | None, _flag("Promised relative error. Default 1e-4.")] = None,
+    noise: Annotated[float | None, _flag("Chance of a depolarising error a query. Default 0; a table of rates is shown.")] = None,
+    out: Annotated[Path | None, _flag("Directory of the results; must not exist. Default: the next runs/circuits/run-NNN.")] = None,
+) -> None:
+    """Steps of a small map as a quantum circuit: draw it, run it on a state vector, count its gates.
+
+    The map is u <- F0 + F1 u + F2 (u (x) u) + ..., from u0 (zero, or u0 in the npz). Writes run.json and circuit.html.
+    """
+    given = dict(locals())
+    settings = CircuitSettings(**{f.name: given[f.name] for f in fields(CircuitSettings) if given[f.name] is not None})
+    directory = out or next_directory(CIRCUITS)
+    bars = Bars()
+    start = time.perf_counter()
+    with bars.progress:
+        record = run_circuit_job(settings, directory, bars)
+    print_table(f"qdescent circuit, {time.perf_counter() - start:.0f} s", circuit_headline(record))
+    out_console.print(f"Outcome: {record.value('circuit/status')}.", highlight=False)
+    out_console.print(f"Page: {directory / 'circuit.html'}", soft_wrap=True, highlight=False)
 
 
 class Bars:

@@ -18,75 +18,18 @@ from typer.testing import CliRunner
 import qdescent as qd
 from qdescent._checks import ArgumentError
 from qdescent.cli import app
-from qdescent.experiment import spectrum_job
 from qdescent.experiment.spectrum_job import run_spectrum
-from qdescent.experiment.spectrum_settings import SpectrumSettings, new_spectrum, resumed_spectrum
-from qdescent.experiment.workspace import Silent
-from qdescent.report.record import is_complete, read_record
+from qdescent.experiment.spectrum_settings import SpectrumSettings
+from qdescent.report.record import read_record
 from qdescent.report.spectrum_page import write_spectrum_page
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "is-my-network-dissipative.md").read_text(encoding="utf-8")
-MODULE = """
-import torch
-from torch import nn
-
-def build_network(norm=False, width=4):
-    torch.manual_seed(0)
-    middle = [nn.BatchNorm1d(width)] if norm else []
-    return nn.Sequential(nn.Linear(3, width), *middle, nn.GELU(), nn.Dropout(0.5), nn.Linear(width, 2))
-
-def load_batch():
-    g = torch.Generator().manual_seed(1)
-    return torch.randn(10, 3, generator=g), torch.randint(0, 2, (10,), generator=g)
-
-def diagonal():  # with `axes` and `saddle`: H = diag(2 s_i^2 y_i / 4)
-    network = nn.Linear(4, 1, bias=False)
-    with torch.no_grad():
-        network.weight.copy_(torch.tensor([[1.0, 0.0, 2.0, 3.0]]))
-    return network
-
-def axes():
-    return torch.diag(torch.tensor([2.0, 9.0, 4.0, 2.0])), torch.tensor([[1.0], [1.0], [1.0], [-1.0]])
-
-def saddle(outputs, targets):
-    return (targets * outputs**2).mean()
-
-def curveless():
-    class Once(torch.autograd.Function):
-        @staticmethod
-        def forward(context, x):
-            return x.clone()
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(context, g):
-            return g
-    class Network(nn.Linear):
-        def forward(self, x):
-            return Once.apply(super().forward(x)) ** 2
-    return Network(3, 2)
-"""
+pytestmark = pytest.mark.usefixtures("project")
 SADDLE = SpectrumSettings(
     "my_project:diagonal", "my_project:axes", loss="my_project:saddle", precision="float64",
     learning_rate=0.3, horizon=9, steps=8, probes=3,
 )  # fmt: skip
-SMALL = SpectrumSettings(
-    "qdescent.learning.networks:fashion_cnn", "images.npz", arguments=("widths=(2, 3, 3)", "hidden=6"),
-    density=0.4, learning_rate=0.5, batch=6, batches=2, steps=14, probes=2, horizon=12,
-)  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def project(tmp_path, monkeypatch):
-    """A working directory with the user's module and some images."""
-    (tmp_path / "my_project.py").write_text(MODULE)
-    rng = np.random.default_rng(0)
-    np.savez(tmp_path / "images.npz", images=rng.integers(0, 256, (20, 28, 28), dtype=np.uint8), labels=np.arange(20) % 10)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_project", raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return tmp_path
 
 
 def proxy_of(eigenvalues, eta, momentum, t):
@@ -162,78 +105,8 @@ def test_every_eigenvalue_of_a_dense_twin(curvature, tmp_path):
     assert "BatchNorm uses its running statistics" in record.row("network/mode").source
 
 
-class KilledError(Exception):
-    """Stands for the kill."""
-
-
-class KilledAt(Silent):
-    def __init__(self, k):
-        self.left = k
-
-    def advance(self):
-        self.left -= 1
-        if self.left == 0:
-            raise KilledError
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        rng = np.random.default_rng(0)
-        np.savez("images.npz", images=rng.integers(0, 256, (20, 28, 28), dtype=np.uint8), labels=np.arange(20) % 10)
-        return run_spectrum(SMALL, directory / "o"), directory / "o"
-
-
-@pytest.mark.parametrize("moment", [1, 4, 7, 14])
-def test_killed_and_resumed_ends_in_the_same_bits(whole, moment, tmp_path, monkeypatch):
-    monkeypatch.setattr(spectrum_job, "SAVE_EVERY", 3)
-    record, directory = whole
-    out = tmp_path / "o"
-    with pytest.raises(KilledError):
-        run_spectrum(SMALL, out, KilledAt(moment))
-    assert not is_complete(out)
-    assert resumed_spectrum(out, {"steps": 14, "network": SMALL.network, "arguments": list(SMALL.arguments)}) == SMALL
-    again = run_spectrum(resumed_spectrum(out, {}), out)
-    assert again.rows == record.rows
-    ours, theirs = np.load(out / "spectrum.npz"), np.load(directory / "spectrum.npz")
-    assert set(ours) == set(theirs)
-    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
-    assert sorted(path.name for path in out.iterdir()) == ["run.json", "spectrum.html", "spectrum.npz"]
-
-
-def test_another_seed_differs(whole, tmp_path):
-    other = run_spectrum(replace(SMALL, seed=1), tmp_path / "o")
-    assert other.value("spectrum/trace") != whole[0].value("spectrum/trace")
-
-
-def test_what_cannot_be_resumed_is_said(whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(spectrum_job, "SAVE_EVERY", 3)
-    out = tmp_path / "o"
-    with pytest.raises(KilledError):
-        run_spectrum(SMALL, out, KilledAt(5))
-    with pytest.raises(ArgumentError, match=r"`out` must be a directory that does not exist yet.*give --resume to go on"):
-        new_spectrum(out, {"network": "a:b", "data": "c"})
-    with pytest.raises(ArgumentError, match=r"`steps` must be 14, as in the measurement to be resumed, but is 15"):
-        resumed_spectrum(out, {"steps": 15})
-    with pytest.raises(ArgumentError, match="where none was started"):
-        resumed_spectrum(tmp_path / "nothing", {})
-    with pytest.raises(ArgumentError, match="which is already whole"):
-        resumed_spectrum(whole[1], {})
-    images = dict(np.load("images.npz"))
-    np.savez("images.npz", images=images["images"] // 2, labels=images["labels"])
-    with pytest.raises(ArgumentError, match="`out` must be resumed with the weights, mask and data it was started with"):
-        run_spectrum(SMALL, out)
-    np.savez("images.npz", **images)
-    broken = out / "state" / "spectrum-lanczos.safetensors"
-    broken.write_bytes(broken.read_bytes()[:-50])
-    with pytest.raises(ArgumentError, match=r"spectrum-lanczos\.safetensors.*delete that file and resume"):
-        run_spectrum(SMALL, out)
-
-
-def test_bfloat16_states_its_error(tmp_path):
-    record = run_spectrum(replace(SMALL, precision="bfloat16", steps=3), tmp_path / "o")
+def test_bfloat16_states_its_error(small, tmp_path):
+    record = run_spectrum(replace(small, precision="bfloat16", steps=3), tmp_path / "o")
     assert 1e-4 < record.value("spectrum/product_error") < 0.1
 
 
@@ -252,7 +125,15 @@ BAD = [
     ([NETWORK, "--data", DATA, "--precision", "float8"], "`precision` must be one of 'float32', 'float64', 'bfloat16'"),
     ([NETWORK, "--data", DATA, "--device", "abacus"], "`device` must be one of"),
     ([NETWORK, "--data", "images.npz"], r"`data` must fit the network, but is of input shape \(1, 28, 28\)"),
-    (["my_project:curveless", "--data", DATA], "`network` must have second derivatives throughout.*a product is 100 % off"),
+    (["my_project:hidden", "--data", DATA], "`network` must have second derivatives.*finite-differences.*100 % off"),
+    (["my_project:hidden", "--data", DATA, "--arguments", "marked=True"], "`network` must be twice differentiable.*marked"),
+    ([NETWORK, "--data", DATA, "--rows", "-1"], "`rows` must be an integer of at least 0, but is -1"),
+    ([NETWORK, "--data", DATA, "--deflate", "26"], "`deflate` must be below the number of kept weights, 26, but is 26"),
+    ([NETWORK, "--data", DATA, "--curvature", "fisher"], "`curvature` must be one of .*'finite-differences'"),
+    (
+        [NETWORK, "--data", DATA, "--curvature", "finite-differences", "--precision", "bfloat16"],
+        "`precision` must be float32 or float64 for finite differences, but is 'bfloat16'",
+    ),
     (["--resume"], "`resume` must find an unfinished run"),
 ]
 
@@ -288,6 +169,20 @@ def test_two_processes_agree_with_one_and_only_the_first_speaks(tmp_path):
     assert (first.value("data/processes"), second.value("data/processes")) == (1, 2)
     assert second.value("data/loss") == pytest.approx(first.value("data/loss"), rel=1e-12)
     assert first.value("network/kept") == 5 + 4 + 8 + 2
+
+
+def test_sharded_vectors_change_nothing_but_where_they_lie(tmp_path):
+    flags = f"spectrum {NETWORK} --data {DATA} --precision float64 --batch 3 --batches 4 --steps 9 --rows 0".split()
+    one = CliRunner().invoke(app, [*flags, "--out", "one"])
+    assert one.exit_code == 0, one.output
+    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "qdescent"]
+    two = subprocess.run([*call, *flags, "--shard-vectors", "--out", "two"], capture_output=True, text=True, timeout=120)
+    assert two.returncode == 0, two.stderr
+    a, b = np.load("one/spectrum.npz"), np.load("two/spectrum.npz")
+    assert all(np.allclose(a[name], b[name], rtol=1e-8, atol=1e-10) for name in ("alpha", "beta", "nodes", "weights", "proxy"))
+    refused = CliRunner().invoke(app, [*flags, "--shard-vectors", "--deflate", "2", "--out", "three"])
+    with pytest.raises(ArgumentError, match="Argument `deflate` must be 0 where vectors are sharded, but is 2"):
+        raise refused.exception
 
 
 def test_python_dash_m_ends_with_exit_code_2():

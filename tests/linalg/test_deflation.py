@@ -41,6 +41,13 @@ def test_ghosts_are_no_further_pairs(matrix):
     np.testing.assert_allclose(found.values[-6:], OUTLIERS[-6:], atol=1e-10)
 
 
+def test_an_end_that_has_too_few_leaves_its_share_to_the_other():
+    """Two negative outliers, eight positive: not the innermost of the eight, which a count from below would reach third."""
+    values = torch.cat([BULK, OUTLIERS[:2], OUTLIERS[4:]])
+    found = extreme_eigenpairs(torch.diag(values), 8, steps=20).values  # too few steps for the bulk's own end
+    torch.testing.assert_close(found, torch.cat([OUTLIERS[:2], OUTLIERS[-6:]]), rtol=0, atol=1e-4)
+
+
 def test_the_complement_is_symmetric_and_without_the_pairs(matrix):
     found = extreme_eigenpairs(matrix, 6)
     dense = found.complement(as_operator(matrix)).to_dense()

@@ -85,10 +85,25 @@ def test_operators_are_asked_in_blocks_and_in_their_own_precision():
         return A @ block
 
     found = row_sparsity(LinearOperator((60, 60), apply, dtype=torch.float32), rows=20)
-    assert asked == [(8, torch.float32), (8, torch.float32), (4, torch.float32)]
+    assert asked == [(4, torch.float32)] * 5
     same = row_sparsity(as_operator(A), rows=20)
     assert torch.equal(found.above, same.above)
     assert not torch.equal(found.rows, row_sparsity(A, rows=20, seed=1).rows)
+
+
+def test_going_on_from_any_block():
+    A, seen = planted_random(), []
+    whole = row_sparsity(A, rows=10, on_rows=seen.append)
+    assert [len(part.rows) for part in seen] == [4, 8, 10]
+    for part in seen:
+        asked = []
+        again = row_sparsity(A, rows=10, state=part, on_rows=asked.append)
+        assert len(asked) == 2 - [len(one.rows) for one in seen].index(len(part.rows))
+        for name in ("rows", "above", "carrying"):
+            assert torch.equal(getattr(again, name), getattr(whole, name))
+    for other in ({"seed": 1}, {"share": 0.9}, {"rows": 3}):
+        with pytest.raises(ArgumentError, match="Argument `state` must be of the same operator, rows, seed and thresholds"):
+            row_sparsity(A, **{"rows": 10, **other}, state=seen[0])
 
 
 def test_rows_of_zeros_count_nothing():

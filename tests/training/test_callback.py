@@ -1,8 +1,6 @@
-"""The spectrum callback: right numbers, no trace in the training, a budget that holds, and the trainers' adapters."""
+"""The spectrum callback: right numbers, no trace in the training, and a budget that holds."""
 
 import copy
-import sys
-import types
 
 import pytest
 import torch
@@ -237,6 +235,12 @@ def test_rows():
     assert rows["through_training/step"].value == [0, 30]
     assert rows["through_training/lambda_max"].value == [one.spectrum.lambda_max[0] for one in callback.measurements]
     assert rows["through_training/lambda_max"].error == [one.spectrum.lambda_max[1] for one in callback.measurements]
+    least, middle, most = (rows[f"through_training/negative_{name}"].value for name in ("at_least", "mass", "at_most"))
+    assert all(a < b < c for a, b, c in zip(least, middle, most, strict=True))
+    assert rows["through_training/negative_at_most"].evidence is Evidence.BOUNDED
+    every = torch.ones(sum(w.numel() for w in network.parameters())).bool()
+    truth = float((dense_eigenvalues(network.eval(), dict(network.named_parameters()), every) <= 0).double().mean())
+    assert least[0] - 0.1 < truth < most[0] + 0.1
     shares = [rows[f"through_training/{kind}"].value for kind in ("dissipative", "neutral", "divergent")]
     assert [sum(parts) for parts in zip(*shares, strict=True)] == pytest.approx([1, 1])
     assert "dissipative" in rows["through_training/verdict/30"].value
@@ -245,79 +249,3 @@ def test_rows():
     assert rows["through_training/overhead"].evidence is Evidence.MODELLED
     assert {row.name.split("/")[0] for row in callback.rows("mine")} == {"mine"}
     assert next(row.name for row in callback_of().rows()) == "through_training/step"
-
-
-def stand_in(monkeypatch, package, **names):
-    """A module with tiny classes in the place of a package that is not installed here."""
-    module = types.ModuleType(package)
-    vars(module).update(names)
-    for parent in (package.rpartition(".")[0], package):
-        if parent:
-            monkeypatch.setitem(sys.modules, parent, module)
-
-
-class Base:
-    """Stands for lightning.pytorch.Callback and transformers.TrainerCallback."""
-
-
-def test_lightning(monkeypatch):
-    stand_in(monkeypatch, "lightning.pytorch", Callback=Base)
-    callback, network = callback_of(at=2), network_of()
-    adapter = callback.for_lightning()
-    assert isinstance(adapter, Base)
-    trainer = types.SimpleNamespace(global_step=0, is_global_zero=True)
-    adapter.on_train_start(trainer, network)
-    for batch in range(8):  # two batches are accumulated for each update
-        trainer.global_step = (batch + 1) // 2
-        adapter.on_train_batch_end(trainer, network, {"loss": 0.0}, DATA, batch)
-    assert [one.step for one in callback.measurements] == [0, 2, 4]
-    trainer.is_global_zero, trainer.global_step = False, 6
-    adapter.on_train_batch_end(trainer, network, None, DATA, 8)
-    assert len(callback.measurements) == 3
-
-
-def test_hugging_face(monkeypatch):
-    stand_in(monkeypatch, "transformers", TrainerCallback=Base)
-
-    class Model(nn.Module):
-        """Returns an object with logits, as such models do."""
-
-        def __init__(self):
-            super().__init__()
-            self.network = network_of()
-
-        def forward(self, pixel_values):
-            return types.SimpleNamespace(logits=self.network(pixel_values))
-
-    callback = callback_of(at=[0, 1, 3])
-    callback.loss = lambda out, y: F.cross_entropy(out.logits, y)
-    adapter, model = callback.for_hugging_face(), Model()
-    assert isinstance(adapter, Base)
-    state = types.SimpleNamespace(global_step=0, is_world_process_zero=True)
-    adapter.on_train_begin(None, state, None, model=model, optimizer=None)
-    for state.global_step in (1, 2, 3):
-        adapter.on_step_end(None, state, None, model=model, lr_scheduler=None)
-    assert [one.step for one in callback.measurements] == [0, 1, 3]
-    same = callback_of()(0, network_of())
-    assert torch.equal(callback.measurements[0].spectrum.nodes, same.spectrum.nodes)
-
-
-@pytest.mark.parametrize(("package", "door"), [("lightning.pytorch", "for_lightning"), ("transformers", "for_hugging_face")])
-def test_without_the_package_its_name_is_told(monkeypatch, package, door):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModuleNotFoundError, match=package.split(".")[0]):
-        getattr(callback_of(), door)()
-
-
-def test_with_lightning_itself():
-    lightning = pytest.importorskip(
-        "lightning.pytorch", reason="lightning is optional; its adapter is tested with a stand-in above"
-    )
-    assert isinstance(callback_of().for_lightning(), lightning.Callback)
-
-
-def test_with_transformers_itself():
-    transformers = pytest.importorskip(
-        "transformers", reason="transformers is optional; its adapter is tested with a stand-in above"
-    )
-    assert isinstance(callback_of().for_hugging_face(), transformers.TrainerCallback)

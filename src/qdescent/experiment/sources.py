@@ -205,8 +205,11 @@ def load_data(name: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor, int
     return check_finite("data inputs", inputs), check_finite("data targets", targets), total
 
 
-def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Tensor, targets: Tensor) -> None:
+def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
     """Refuse, in one sentence, data that the network or the loss of this name cannot take, from one sample.
+
+    Returns:
+        The outputs for that sample.
 
     Raises:
         ArgumentError: an input shape that does not fit, outputs that are no tensor, labels out of range, shapes that would be
@@ -239,6 +242,7 @@ def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Tensor, targets
     except Exception as error:  # the user's own code again
         shown = f"{name!r} ({type(error).__name__}: {_short(error)})"
         raise argument_error("loss", "take the network's outputs and the targets", shown) from error
+    return outputs
 
 
 def _read_tensors(argument: str, path: Path) -> dict[str, Tensor]:

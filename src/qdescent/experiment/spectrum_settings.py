@@ -12,7 +12,8 @@ from qdescent.report.record import is_complete, load_state
 
 STATE_OF_JOB = "spectrum-settings"
 PRECISIONS = ("float32", "float64", "bfloat16")
-CURVATURES = ("hessian", "gauss-newton")
+FINITE_DIFFERENCES = "finite-differences"
+CURVATURES = ("hessian", "gauss-newton", FINITE_DIFFERENCES)
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,16 @@ class SpectrumSettings:
         horizon: T steps. 60: twice the paper's early stage.
         steps: Lanczos steps. 64: E(t) is then exact up to t = 127, beyond the horizon.
         probes: random vectors. 4: the least whose spread means something.
+        deflate: extreme eigenpairs that are found first and enter exactly, half from each end. 0: for d of them 5 d + 80 products
+            more, which pay where a few outliers make the errors.
+        rows: sampled rows of the Hessian whose entries are counted, one product each; 0: none. 16: 6 % of the default's 64 x 4
+            products, and the mean is known to a quarter of the rows' spread.
         seed: of the probes and of the draw of samples.
         precision: "float32", "float64" or "bfloat16" (of the products alone; their error is measured).
-        curvature: "hessian" or "gauss-newton".
+        curvature: "hessian", "gauss-newton", or "finite-differences" of gradients (for a network without second derivatives; its
+            error is measured).
+        shard_vectors: spread the Lanczos vectors over the processes of torchrun, as well as the batches: 3 n / processes numbers a
+            probe in each of them, for one more all_reduce a product. False: only where memory asks for it.
         device: "cpu" or "cuda"; empty: CUDA where there is a GPU.
 
     Raises:
@@ -65,22 +73,30 @@ class SpectrumSettings:
     horizon: int = 60
     steps: int = 64
     probes: int = 4
+    deflate: int = 0
+    rows: int = 16
     seed: int = 0
     precision: str = "float32"
     curvature: str = "hessian"
+    shard_vectors: bool = False
     device: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arguments", tuple(self.arguments))
         for name in ("batch", "batches", "horizon", "steps", "probes"):
             check_integer(name, getattr(self, name), 1)
-        check_integer("seed", self.seed, 0)
+        for name in ("deflate", "rows", "seed"):
+            check_integer(name, getattr(self, name), 0)
         for name, interval in (("learning_rate", "(0, inf)"), ("momentum", "[0, 1)"), ("weight_decay", "[0, inf)")):
             check_interval(name, getattr(self, name), interval)
         if self.density is not None:
             check_interval("density", self.density, "(0, 1]")
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("curvature", self.curvature, CURVATURES)
+        if self.curvature == FINITE_DIFFERENCES and self.precision == "bfloat16":
+            raise argument_error("precision", "be float32 or float64 for finite differences", repr(self.precision))
+        if self.shard_vectors and self.deflate:
+            raise argument_error("deflate", "be 0 where vectors are sharded", self.deflate)
 
 
 def new_spectrum(directory: Path, given: Mapping[str, Any]) -> SpectrumSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -20,13 +21,16 @@ class Eigenpairs:
 
     Args:
         values: lambda, (d,), float64.
-        vectors: orthonormal columns, (n, d).
+        vectors: orthonormal columns, (n, d); each is kept contiguous in memory, for another layout may round otherwise.
         residuals: ||A q - lambda q||, (d,), float64.
     """
 
     values: Tensor
     vectors: Tensor = field(repr=False)
     residuals: Tensor
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vectors", self.vectors.T.contiguous().T)
 
     def project(self, block: Tensor) -> Tensor:
         """(I - Q Q^T) block, (n, k)."""
@@ -42,13 +46,19 @@ class Eigenpairs:
 
 
 def extreme_eigenpairs(
-    operator: LinearOperator | Tensor, count: int, steps: int | None = None, seed: int = 0, tolerance: float = 1e-3
+    operator: LinearOperator | Tensor,
+    count: int,
+    steps: int | None = None,
+    seed: int = 0,
+    tolerance: float = 1e-3,
+    on_product: Callable[[], None] | None = None,
 ) -> Eigenpairs:
     """The outermost eigenpairs at the two ends of the spectrum, as far as a Lanczos run from one random vector has them.
 
-    Half of them from the lower end, half from the upper. Two passes: the first gives the Ritz values, the second runs the same
-    recurrence again and sums up the Ritz vectors that were chosen, so no basis is stored. A Rayleigh-Ritz step on these
-    gives values and residuals that hold by themselves: what rounding did to the run cannot reach them.
+    Half of them from below the spectrum's median, half from above; more from one side where too few have converged on the other.
+    Two passes: the first gives the Ritz values, the second runs the same recurrence again and sums up the Ritz vectors that were
+    chosen, so no basis is stored. A Rayleigh-Ritz step on these gives values and residuals that hold by themselves: what rounding
+    did to the run cannot reach them.
 
     Args:
         operator: symmetric, (n, n).
@@ -57,6 +67,7 @@ def extreme_eigenpairs(
         seed: of the start vector.
         tolerance: pairs are kept with a residual up to tolerance x max |theta|. 1e-3: the variance left is 1e-6 of what
             the pair had.
+        on_product: called after each product of the two passes, at most 2 steps - 1 of them: to move a progress bar.
 
     Returns:
         Eigenpairs, by increasing value; fewer than d where fewer have converged (of equal eigenvalues one vector shows one).
@@ -83,16 +94,23 @@ def extreme_eigenpairs(
     start = torch.randn(n, 1, generator=named_generator(seed, "deflation"), dtype=torch.float64)
     start = start.to(dtype=operator.dtype, device=operator.device)
 
-    end = lanczos(operator, start, steps)
+    def done(state: LanczosState) -> None:
+        if on_product is not None:
+            on_product()
+
+    end = lanczos(operator, start, steps, on_step=done)
     m = int(end.length[0])
     alpha, beta = end.alpha[0, :m].numpy(), end.beta[0, :m].numpy()
     theta, s = (torch.from_numpy(part) for part in eigh_tridiagonal(alpha, beta[:-1]))
     scale = float(theta.abs().max())
-    chosen = _choose(theta, float(beta[-1]) * s[-1].abs(), count, tolerance * scale)
+    below = (s[0] ** 2).cumsum(0) < 0.5  # the weights of the Ritz values
+    middle = float(theta[min(int(below.sum()), m - 1)])
+    chosen = _choose(theta, float(beta[-1]) * s[-1].abs(), count, tolerance * scale, middle)
     coefficients = s[:, chosen].to(start)
     ritz = (start / torch.linalg.vector_norm(start)) @ coefficients[:1]
 
     def add(state: LanczosState) -> None:
+        done(state)
         if state.steps < m:  # current is then v_{steps + 1}
             ritz.addmm_(state.current, coefficients[state.steps : state.steps + 1])
 
@@ -101,8 +119,8 @@ def extreme_eigenpairs(
     return _rayleigh_ritz(operator, ritz, tolerance * scale)
 
 
-def _choose(theta: Tensor, residuals: Tensor, count: int, reach: float) -> list[int]:
-    """Places of converged Ritz values, the best of each cluster (the others are ghosts), from both ends inwards."""
+def _choose(theta: Tensor, residuals: Tensor, count: int, reach: float, middle: float) -> list[int]:
+    """Places of converged Ritz values, the best of each cluster (the others are ghosts), from both ends up to the middle."""
     best: list[int] = []
     previous = -torch.inf
     for j in (residuals <= reach).nonzero()[:, 0].tolist():
@@ -111,7 +129,9 @@ def _choose(theta: Tensor, residuals: Tensor, count: int, reach: float) -> list[
         elif residuals[j] < residuals[best[-1]]:
             best[-1] = j
         previous = float(theta[j])
-    return best if len(best) <= count else best[: (count + 1) // 2] + best[len(best) - count // 2 :]
+    low, high = [j for j in best if theta[j] < middle], [j for j in best if theta[j] >= middle]
+    lower = min(len(low), max((count + 1) // 2, count - len(high)))
+    return low[:lower] + high[max(len(high) - (count - lower), 0) :]
 
 
 def _rayleigh_ritz(operator: LinearOperator, vectors: Tensor, reach: float) -> Eigenpairs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
@@ -12,7 +13,7 @@ from qdescent.report import words
 from qdescent.report.figures import density_plot, proxy_plot, shares_plot
 from qdescent.report.numbers import curve, fraction, number, percent, powers, scalar, times
 from qdescent.report.page import all_rows, badge, card, glossary, provenance, section, table, write_page
-from qdescent.report.panel import GREEN, Panel
+from qdescent.report.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line
 from qdescent.report.record import Record
 
 PARTS = ("dissipative", "neutral", "divergent")
@@ -25,6 +26,12 @@ OPENING = (
     "Curvatures and what they do",
     "Measured by random probes through the whole network, so each number has an error; nothing is fitted.",
 )
+SPARSITY = (
+    "Is the Hessian sparse?",
+    "The second condition of the speed-up: the cost of each quantum query grows with s, the number of entries in a row. A Hessian "
+    "has no exact zeros between weights that act together, so what counts depends on a threshold; two are shown, on whole rows.",
+)
+NEAR_GUESSING = 0.95  # of the loss of guessing: above, nothing or next to nothing has been learnt on these samples
 CAVEATS = {
     "One batch is not SGD": "The spectrum is that of the mean over the samples named above. Steps on changing batches grow at "
     "least as much: E|1 − ηλ_B|ᵗ ≥ |1 − η E λ_B|ᵗ. A full-batch spectrum is optimistic for SGD.",
@@ -47,6 +54,7 @@ GLOSSARY = {
     "growth": "The factor of the fastest mode over the horizon. Up to 10 counts as almost dissipative.",
     "probe": "A random start vector. The spread between probes gives the errors; extremes have residual norms instead.",
     "Ritz value": "An eigenvalue of the small Lanczos matrix: some eigenvalue of the Hessian lies within its residual norm.",
+    "row sparsity, s": "The number of entries that count in a row of the Hessian: how many weights one weight acts together with.",
     "effective rank": "How many modes of equal curvature would be as spread out as these; far below n in trained networks.",
 }
 
@@ -72,12 +80,27 @@ def write_spectrum_page(record: Record, path: str | Path) -> Path:
     body = [
         _header(record),
         section(record, "spectrum", OPENING, figures, plots, _tables(record)),
-        f'<h2 id="caveats">What can mislead</h2>{_definitions(CAVEATS.items())}',
+        *_sparsity_section(record, plots),
+        f'<h2 id="caveats">What can mislead</h2>{_definitions(_caveats(record).items())}',
         all_rows(record),
         provenance(record),
         glossary(GLOSSARY),
     ]
     return write_page(path, f"qdescent spectrum: {record.name}", body, plots)
+
+
+def guessing_warning(record: Record) -> str:
+    """A sentence where the measured loss is that of guessing, within 5 %; else empty."""
+    if "data/guessing_loss" not in record or "data/loss" not in record:
+        return ""
+    loss, guessing = (scalar(record.row(f"data/{name}")) for name in ("loss", "guessing_loss"))
+    if not loss >= NEAR_GUESSING * guessing:
+        return ""
+    return (
+        f"the measured loss, {number(loss)}, is no better than guessing ({number(guessing)}). The weights are untrained, or pruned "
+        "without training afterwards, or the inputs are not normalised as in training: this spectrum says little about a trained "
+        "network."
+    )
 
 
 def density(record: Record) -> Panel:
@@ -89,7 +112,9 @@ def density(record: Record) -> Panel:
     if "setting/learning_rate" in record:
         rate, momentum = (record.row(f"setting/{name}") for name in ("learning_rate", "momentum"))
         rows = (*rows, rate, momentum)
-        limit = f" So are modes above {number(2 * (1 + scalar(momentum)) / scalar(rate))} at this learning rate, if there are any."
+        limit = (
+            f" Above {number(2 * (1 + scalar(momentum)) / scalar(rate))} they grow as well at this learning rate, if any lie there."
+        )
     return Panel(
         f"Curvature lies between {number(scalar(low))} and {number(scalar(high))}",
         "Each mode is a direction in the space of kept weights, λ its curvature. Descent shrinks displacements along modes with "
@@ -102,14 +127,16 @@ def density(record: Record) -> Panel:
 def shares(record: Record) -> Panel:
     """The dissipative, neutral and divergent share of the modes."""
     rows = tuple(record.row(f"dissipation/{part}") for part in PARTS)
-    growth, verdict, horizon = (record.row(name) for name in ("dissipation/growth", "dissipation/verdict", "setting/horizon"))
-    dissipative, neutral, divergent = (percent(fraction(row)) for row in rows)
+    growth, horizon = (record.row(name) for name in ("dissipation/growth", "setting/horizon"))
+    bounds = tuple(record.row(f"dissipation/divergent_at_{edge}") for edge in ("least", "most"))
+    least, most = (percent(fraction(row), 2) for row in bounds)
+    between = least if least == most else f"Between {least} and {most}"
     return Panel(
-        f"{dissipative} of the modes are dissipative, {neutral} neutral, {divergent} divergent over {number(horizon.value)} steps",
+        f"{between} of the modes are divergent over {number(horizon.value)} steps",
         "A step multiplies the displacement along a mode by its factor: below 1 is dissipative, above 1 divergent. Neutral modes "
-        f"change by less than 1 % over the horizon. The fastest mode changes by a factor {number(scalar(growth))}. "
-        f"Verdict: {powers(str(verdict.value))}.",
-        (*rows, growth, verdict, horizon),
+        f"change by less than 1 % over the horizon. The fastest mode changes by a factor {number(scalar(growth))}. The title gives "
+        "what these probes are sure of; the bars show one estimate between these bounds, far apart where many modes lie near 0.",
+        (*rows, *bounds, growth, horizon),
         shares_plot({"modes": rows}),
     )
 
@@ -129,12 +156,64 @@ def proxy(record: Record) -> Panel:
     )
 
 
+def row_entries(record: Record) -> Panel:
+    """Entries that count in each sampled row, sorted."""
+    above, carrying, sampled, kept = rows = tuple(
+        record.row(name)
+        for name in ("sparsity/above_one_thousandth/counts", "sparsity/carrying_99_percent/counts", "sparsity/rows", "network/kept")
+    )
+    means = tuple(record.row(f"sparsity/{name}/mean") for name in ("above_one_thousandth", "carrying_99_percent"))
+    n = scalar(kept)
+    places = list(range(1, int(scalar(sampled)) + 1))
+    plot = figure(
+        "sampled row, sorted by its count",
+        "entries that count",
+        line(curve(above), "above 1/1000 of the row's largest", BLUE, x=places, mode="lines+markers"),
+        line(curve(carrying), "carry 99 % of the row's square", ORANGE, "dash", x=places, mode="lines+markers", symbol="square"),
+    )
+    plot.add_hline(n, line={"color": GREY, "dash": "dot", "width": 1.5})
+    plot.add_annotation(
+        x=1, xref="paper", xanchor="right", y=math.log10(n), yanchor="bottom", showarrow=False, text="n: a full row"
+    )
+    plot.update_yaxes(type="log", range=[-0.15, math.log10(n) + 0.25], dtick=1)
+    plot.update_xaxes(tick0=1, dtick=math.ceil(len(places) / 8), range=[0.5, len(places) + 0.5])
+    empty = curve(above).count(0)
+    zeros = f" {number(empty)} of these rows are zero throughout and have no mark." if empty else ""
+    many, few = (scalar(row) for row in means)
+    return Panel(
+        f"{number(many)} of a row's {number(kept.value)} entries are above 1/1000 of its largest; {number(few)} carry 99 % of its "
+        "square",
+        f"Each mark is one of {number(sampled.value)} rows of the Hessian over the kept weights, drawn at random, computed whole; "
+        f"the means in the title are {percent(many / n, 2)} and {percent(few / n, 2)} of a full row (dotted). The speed-up wants s "
+        "to grow like a power of log n; which threshold an algorithm can afford depends on the accuracy that it must "
+        f"reach.{zeros}",
+        (*rows, *means),
+        plot,
+    )
+
+
+def _sparsity_section(record: Record, plots: dict[str, Any]) -> Iterable[str]:
+    """Figure and table; nothing where no row was sampled (the setting `rows` is 0)."""
+    rows = [row for row in record.section("sparsity/") if isinstance(row.value, (int, float))]
+    if rows:
+        numbers = f'<h3 style="margin-top:1.6rem">Sparsity in numbers</h3>{table(rows, "sparsity/")}'
+        yield section(record, "sparsity", SPARSITY, (row_entries,), plots, numbers)
+
+
+def _caveats(record: Record) -> dict[str, str]:
+    """What can mislead here: the sentences that hold for every spectrum, after those that this one's rows call for."""
+    warning = guessing_warning(record)
+    here = {"The loss is that of guessing": _capital(warning)} if warning else {}
+    return {**here, **CAVEATS}
+
+
 def _header(record: Record) -> str:
     verdict = ""
     if "dissipation/verdict" in record:
         row = record.row("dissipation/verdict")
-        verdict = f'<p class="verdict"><b>Verdict.</b> {escape(powers(str(row.value)))}. {badge(row.evidence)}</p>'
-    anchors = {"spectrum": "Spectrum", "caveats": "What can mislead", "numbers": "All numbers", "words": "Words"}
+        verdict = f'<p class="verdict"><b>Verdict.</b> {escape(_capital(powers(str(row.value))))}. {badge(row.evidence)}</p>'
+    sparse = {"sparsity": "Sparsity"} if "sparsity/rows" in record else {}
+    anchors = {"spectrum": "Spectrum", **sparse, "caveats": "What can mislead", "numbers": "All numbers", "words": "Words"}
     links = " ".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in anchors.items())
     network = f"<code>{escape(str(record.value('network/name')))}</code>, " if "network/name" in record else ""
     return f"""<h1>Is this network dissipative?</h1>
@@ -150,8 +229,8 @@ def _cards(record: Record) -> Iterable[str]:
         ("network/kept", lambda row: number(row.value), "kept weights: the coordinates of the Hessian"),
         ("spectrum/lambda_min", lambda row: number(row.value), "smallest eigenvalue; negative: that mode grows"),
         ("spectrum/lambda_max", lambda row: number(row.value), "largest eigenvalue; it limits the learning rate"),
-        ("dissipation/divergent", lambda row: percent(fraction(row), 2), "of the modes diverge"),
         ("dissipation/growth", lambda row: times(scalar(row)), "the fastest mode's change over the horizon"),
+        ("sparsity/above_one_thousandth/mean", lambda row: number(row.value), "entries a row above 1/1000 of its largest"),
         ("data/samples", lambda row: number(row.value), "samples in the measured loss"),
     )  # fmt: skip
     for name, text, label in candidates:
@@ -164,11 +243,23 @@ def _tables(record: Record) -> str:
     parts = []
     if "dissipation/reasons" in record:
         parts.append(f"<h3>Why</h3><p>{escape(powers(str(record.value('dissipation/reasons'))))}</p>")
+    if "spectrum/deflated" in record:
+        row = record.row("spectrum/deflated")
+        listed = ", ".join(number(value) for value in curve(row)) or "none"
+        parts.append(
+            f'<h3 style="margin-top:1.6rem">Eigenvalues that entered exactly</h3><p>{escape(listed)}. They were found first, to '
+            "within their residual norms, and the probes saw only what is left: no sampling error comes from these.</p>"
+            f'<p class="sources quiet">{badge(row.evidence)} {escape(row.source)}.</p>'
+        )
     for title, prefix in (("The spectrum in numbers", "spectrum/"), ("Dissipation in numbers", "dissipation/")):
         rows = [row for row in record.section(prefix) if isinstance(row.value, (int, float))]
         if rows:
             parts.append(f'<h3 style="margin-top:1.6rem">{title}</h3>{table(rows, prefix)}')
     return "".join(parts)
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _definitions(pairs: Iterable[tuple[str, str]]) -> str:

@@ -19,7 +19,7 @@ from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruned import mask_from_prune, pruned_weights_put_back
 from qdescent.learning.task import Task
-from qdescent.linalg.spectrum import Spectrum, spectral_density
+from qdescent.linalg.spectrum import Estimate, Spectrum, spectral_density
 
 PRODUCT = 2.2  # gradients that a Hessian product costs on a retained graph (measured on a 7M ResNet, see `hessian`)
 
@@ -185,16 +185,29 @@ class SpectrumCallback:
         )
         measured, seen = Evidence.MEASURED, self.measurements
 
-        def curve(name: str, value: Callable[[Measurement], tuple[float, float]], source: str) -> Row:
+        def curve(
+            name: str, value: Callable[[Measurement], tuple[float, float]], source: str, evidence: Evidence = measured
+        ) -> Row:
             pairs = [value(one) for one in seen]
-            return Row(f"{prefix}/{name}", [v for v, _ in pairs], "1", measured, source, [e for _, e in pairs])
+            return Row(f"{prefix}/{name}", [v for v, _ in pairs], "1", evidence, source, [e for _, e in pairs])
+
+        def negative(one: Measurement) -> tuple[Estimate, Estimate]:
+            return one.spectrum.mass_bounds(-math.inf, 0.0)
+
+        between = f"share of eigenvalues at or below 0, Chebyshev-Markov-Stieltjes bounds of each probe's quadrature; {how}"
 
         found = [
             Row(f"{prefix}/step", [one.step for one in seen], "steps", Evidence.EXACT, "updates before each measurement"),
             curve("lambda_min", lambda one: one.spectrum.lambda_min, f"smallest Ritz value; error: its residual norm; {how}"),
             curve("lambda_max", lambda one: one.spectrum.lambda_max, f"largest Ritz value; error: its residual norm; {how}"),
             curve("trace", lambda one: one.spectrum.trace, how),
-            curve("negative_mass", lambda one: one.spectrum.mass(-math.inf, 0.0), f"share of eigenvalues at or below 0; {how}"),
+            curve(
+                "negative_mass",
+                lambda one: one.spectrum.smooth_mass(-math.inf, 0.0),
+                f"share of eigenvalues at or below 0, the middle of the two bounds; {how}",
+            ),
+            curve("negative_at_least", lambda one: negative(one)[0], between, Evidence.BOUNDED),
+            curve("negative_at_most", lambda one: negative(one)[1], between, Evidence.BOUNDED),
             curve("dissipative", lambda one: one.dissipation.dissipative, modes),
             curve("neutral", lambda one: one.dissipation.neutral, modes),
             curve("divergent", lambda one: one.dissipation.divergent, modes),

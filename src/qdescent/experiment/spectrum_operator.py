@@ -1,0 +1,94 @@
+"""The operator whose spectrum is measured, over the batches of all processes, and how far its products can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from qdescent._checks import argument_error
+from qdescent._evidence import Evidence, Row
+from qdescent._random import named_generator
+from qdescent.experiment.spectrum_settings import FINITE_DIFFERENCES, SpectrumSettings
+from qdescent.experiment.spectrum_subject import Subject
+from qdescent.learning.hessian import finite_difference_hessian, gauss_newton, hessian, product_error
+from qdescent.learning.parallel import Ranks, data_parallel
+from qdescent.linalg.operator import LinearOperator
+
+CURVATURES = {"hessian": hessian, "gauss-newton": gauss_newton}
+UNRELATED = 0.9  # relative: beyond what kinks and rounding do; 1 is a product that misses the curvature altogether
+
+
+def curvature_operator(settings: SpectrumSettings, subject: Subject, ranks: Ranks) -> LinearOperator:
+    """(n, n), the mean over the samples of all processes; they must make the same products in the same order."""
+    if settings.curvature == FINITE_DIFFERENCES:
+        return finite_difference_hessian(_gradient(subject, ranks), subject.space.theta)
+    build, space = CURVATURES[settings.curvature], subject.space
+    precision = torch.bfloat16 if settings.precision == "bfloat16" else None
+    return data_parallel(lambda tasks: build(tasks, space, None, precision), subject.tasks, space, ranks)
+
+
+def in_float32(settings: SpectrumSettings) -> SpectrumSettings:
+    """The same settings with products that are not rounded to bfloat16."""
+    return replace(settings, precision="float32") if settings.precision == "bfloat16" else settings
+
+
+def check_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOperator, ranks: Ranks) -> list[Row]:
+    """One product beside central differences of the gradient: an operation that hides its second derivative shows here only.
+
+    Raises:
+        ArgumentError: the two have nothing to do with each other.
+    """
+    if settings.curvature != "hessian":
+        return []
+    space, gradient = subject.space, _gradient(subject, ranks)
+    v = _random_direction(settings, subject, "check")
+    product, differences = operator @ v, finite_difference_hessian(gradient, space.theta) @ v
+    sizes = [float(torch.linalg.vector_norm(x)) for x in (product - differences, product, differences, gradient(space.theta), v)]
+    gap, length = sizes[0], max(sizes[1:3])
+    error = gap / length if length else 0.0
+    rounding = torch.finfo(v.dtype).eps ** (2 / 3) * sizes[3] * sizes[4] / (float(torch.linalg.vector_norm(space.theta)) or 1.0)
+    if error > UNRELATED and gap > 10 * rounding:
+        must = "have second derivatives throughout (no operation that is once differentiable), or be measured with --curvature "
+        off = f"not: a product is {100 * error:.0f} % off central differences of the gradient"
+        raise argument_error("network", must + FINITE_DIFFERENCES, off)
+    source = "||H v - central difference of gradients|| / ||H v|| for one random v; kinks (ReLU) and rounding enlarge it"
+    return [Row("spectrum/product_check", error, "1", Evidence.MEASURED, source)]
+
+
+def error_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOperator, ranks: Ranks) -> list[Row]:
+    """What bfloat16 costs: one product beside its float32 twin; what finite differences cost: beside twice the step."""
+    directions = _random_direction(settings, subject, "precision")[:, None]
+    if settings.precision == "bfloat16":
+        reference = curvature_operator(in_float32(settings), subject, ranks)
+        source = "||(H_bf16 - H_fp32) v|| / ||H_fp32 v|| for one random v"
+    elif settings.curvature == FINITE_DIFFERENCES:
+        theta = subject.space.theta
+        step = 2 * torch.finfo(theta.dtype).eps ** (1 / 3)
+        reference = finite_difference_hessian(_gradient(subject, ranks), theta, step)
+        outer = operator @ (operator @ directions)  # along the outliers truncation is far larger than along a random direction
+        directions = torch.cat([directions, outer], dim=1)
+        advice = "" if settings.precision == "float64" else "; --precision float64 makes it smaller"
+        source = f"||(H_h - H_2h) v|| / ||H_2h v||, steps h and 2h, the larger of a random v and of H H v{advice}"
+    else:
+        return []
+    _, error = product_error(operator, reference, directions)
+    return [Row("spectrum/product_error", error, "1", Evidence.MEASURED, source)]
+
+
+def _random_direction(settings: SpectrumSettings, subject: Subject, purpose: str) -> Tensor:
+    return torch.randn(subject.space.n, generator=named_generator(settings.seed, purpose)).to(subject.space.theta)
+
+
+def _gradient(subject: Subject, ranks: Ranks) -> Callable[[Tensor], Tensor]:
+    """theta (n,) -> the gradient of the mean loss over all processes' samples, (n,)."""
+
+    def gradient(theta: Tensor) -> Tensor:
+        part = torch.zeros_like(theta)
+        for task in subject.tasks:
+            part.add_(task.loss_and_gradient(subject.space, theta)[1], alpha=task.batch / subject.samples)
+        return ranks.total(part)
+
+    return gradient

@@ -1,0 +1,114 @@
+"""What `qdescent spectrum` measures, loaded and checked: the network, its kept weights, this process's batches."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from qdescent._evidence import Evidence, Row
+from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights
+from qdescent.experiment.spectrum_settings import SpectrumSettings
+from qdescent.learning.parallel import Ranks
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+
+KINKS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+
+
+class Subject(NamedTuple):
+    """What is measured: this process's tasks, the kept weights, and what the report says about both."""
+
+    tasks: list[Task]
+    space: ParameterSpace
+    fingerprint: str
+    samples: int
+    rows: list[Row]
+
+
+def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
+    """Load everything that the settings name, and check that it fits together.
+
+    Raises:
+        ArgumentError: the first thing that cannot be loaded or does not fit.
+    """
+    network = load_network(settings.network, settings.arguments)
+    mask = load_weights(network, Path(settings.weights)) if settings.weights else None
+    chosen, origin = load_mask(network, Path(settings.mask) if settings.mask else None, settings.density)
+    if mask is not None and not settings.mask and settings.density is None:
+        chosen, origin = mask, "the masks of torch.nn.utils.prune in the file of weights"
+    dtype = torch.float64 if settings.precision == "float64" else torch.float32
+    network = network.to(device=ranks.device, dtype=dtype)
+    space = ParameterSpace(network, chosen)
+    inputs, targets, total = load_data(settings.data, settings.batch * settings.batches, settings.seed)
+    inputs, targets = (
+        part.to(dtype=dtype if part.is_floating_point() else None, device=ranks.device) for part in (inputs, targets)
+    )
+    loss = load_loss(settings.loss)
+    outputs = check_fit(network, settings.loss, loss, inputs, targets)
+    batches = list(zip(inputs.split(settings.batch), targets.split(settings.batch), strict=True))
+    with torch.no_grad():  # the pruned network is what is measured
+        for name, weight in network.named_parameters():
+            weight.mul_(chosen.keep[name].to(weight.device))
+    tasks = [Task(network, loss, batch) for batch in ranks.deal(batches)]
+    exact, assumed = Evidence.EXACT, Evidence.ASSUMED
+    kinks = sorted({type(module).__name__ for module in network.modules() if isinstance(module, KINKS)})
+    rows = [
+        Row("network/name", settings.network, "", assumed, "argument NETWORK"),
+        Row("network/parameters", space.total, "weights", exact, "sizes of the network's tensors"),
+        Row("network/kept", space.n, "weights", exact, f"n: {origin}"),
+        Row("network/density", space.n / space.total, "1", exact, "kept weights / all weights"),
+        Row("network/mode", "evaluation", "", exact, "eval() was called: BatchNorm uses its running statistics, dropout is off"),
+        Row("network/kinks", ", ".join(kinks) or "none seen", "", exact, "layers without a second derivative at their kinks"),
+        Row("data/samples", len(inputs), "samples", exact, f"drawn from {total} in {settings.data}, seed {settings.seed}"),
+        Row("data/batches", len(batches), "batches", exact, f"of up to {settings.batch} samples; H is their mean"),
+        Row("data/processes", ranks.size, "processes", exact, "batches are dealt to them, products summed by all_reduce"),
+        *_guessing(settings.loss, outputs, targets),
+    ]
+    rows += [
+        Row(f"setting/{name}", getattr(settings, name), unit, assumed, f"setting `{name}`")
+        for name, unit in (
+            ("learning_rate", "1"),
+            ("momentum", "1"),
+            ("weight_decay", "1"),
+            ("horizon", "steps"),
+            ("precision", ""),
+            ("curvature", ""),
+        )
+    ]
+    return Subject(tasks, space, _fingerprint(space.theta, inputs, targets), len(inputs), rows)
+
+
+def measured_loss(subject: Subject, ranks: Ranks) -> Row:
+    """The mean loss over all processes' samples."""
+    part = torch.zeros((), dtype=torch.float64, device=subject.space.device)
+    weights = subject.space.unpack(subject.space.theta)
+    with torch.no_grad():
+        for task in subject.tasks:
+            part += task.loss_with(weights).double() * task.batch
+    loss = float(ranks.total(part)) / subject.samples
+    return Row("data/loss", loss, "1", Evidence.EXACT, "mean over the samples, pruned network")
+
+
+def _guessing(loss: str, outputs: Tensor, targets: Tensor) -> list[Row]:
+    """The loss of a network that has learnt nothing, where the loss's name tells it."""
+    if loss == "cross_entropy":
+        classes = outputs.shape[1] if outputs.ndim > 1 else len(outputs)
+        source = f"ln {classes}: the cross-entropy of guessing among {classes} classes"
+        return [Row("data/guessing_loss", math.log(classes), "1", Evidence.EXACT, source)]
+    if loss == "mse":
+        variance = float(targets.double().var(0, correction=0).mean())
+        return [Row("data/guessing_loss", variance, "1", Evidence.EXACT, "the targets' variance: the error of their mean")]
+    return []
+
+
+def _fingerprint(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
