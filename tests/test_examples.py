@@ -16,3 +16,18 @@ def test_first_pass_in_python():
     gap = max(abs(a - b) for a, b in zip(*values, strict=True))
     assert gap < 1e-3 * max(abs(b) for b in values[1])
     assert len((EXAMPLES / "first_pass.py").read_text().splitlines()) < 60
+
+
+def test_carleman_of_an_equation():
+    """The published rows come out of the text that it prints; the coarse Burgers run is near the published figures."""
+    call = [sys.executable, str(EXAMPLES / "carleman_ode.py"), "--small"]
+    result = subprocess.run(call, capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    errors = [float(line.split()[-1]) for line in lines if line.startswith("logistic")]
+    assert errors[:4] == [1.700034e-1, 5.373132e-2, 5.367442e-3, 5.356080e-5]
+    assert errors[4:] == sorted(errors[4:])
+    assert abs(errors[-1] - 9552.8) < 0.05
+    burgers = [float(line.split()[-1]) for line in lines if line.startswith("Burgers")]
+    assert all(abs(ours / published - 1) < 0.01 for ours, published in zip(burgers, (0.123333, 0.058947), strict=True))
+    assert len((EXAMPLES / "carleman_ode.py").read_text().splitlines()) < 60

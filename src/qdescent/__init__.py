@@ -8,9 +8,12 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.carleman.history import HistorySystem, history_system
-from qdescent.carleman.linearization import LiftedMap, carleman_linearize
+from qdescent.carleman.linearization import LiftedField, LiftedMap, carleman_linearize
+from qdescent.carleman.operator import LiftedOperator, carleman_operator
+from qdescent.carleman.padding import PaddingChoice, best_padding
+from qdescent.carleman.preflight import Preflight, preflight
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
-from qdescent.learning.gradient_map import gradient_map
+from qdescent.learning.gradient_map import ThresholdedMap, gradient_map, sparse_gradient_map
 from qdescent.learning.hessian import finite_difference_hessian, gauss_newton, hessian
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask, mask_from_scores, random_mask
 from qdescent.learning.networks import fashion_cnn
@@ -18,12 +21,15 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruned import mask_from_prune
 from qdescent.learning.residual import resnet, resnet18
 from qdescent.learning.task import Task
+from qdescent.learning.taylor import GradientSeries
 from qdescent.learning.transformer import vision_transformer
+from qdescent.linalg.density import spectral_density
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.sparsity import RowSparsity, row_sparsity
-from qdescent.linalg.spectrum import Spectrum, spectral_density
+from qdescent.linalg.spectrum import Spectrum
 from qdescent.quantum.tomography import Readout, read_out
 from qdescent.report.page import write_report
 from qdescent.report.record import Record, read_record, write_record
@@ -31,13 +37,16 @@ from qdescent.resources.logical import Instance
 from qdescent.resources.physical import SurfaceCode
 from qdescent.resources.verdict import Ledger, estimate
 from qdescent.solvers.classical import GMRES, Direct
+from qdescent.solvers.hhl import HHL
+from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
-from qdescent.solvers.series import SeriesSolution, series_descent
+from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_descent
 from qdescent.solvers.solve import Solution, Status, solve
 from qdescent.training.callback import SpectrumCallback
 from qdescent.training.descent import descend, train_dense
 from qdescent.training.hybrid import Run, train_hybrid
-from qdescent.training.schedule import Schedule
+from qdescent.training.schedule import AdaptiveSchedule, Schedule
+from qdescent.training.tail import Tail, estimate_tail
 
 __version__ = "0.1.0"
 
@@ -48,11 +57,13 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "hessian", "gauss_newton", "finite_difference_hessian", "LinearOperator", "spectral_density", "Spectrum", "SpectrumCallback",
     "diagnose", "Dissipation", "row_sparsity", "RowSparsity",
     # gradient descent as a linear system
-    "gradient_map", "PolynomialMap", "carleman_linearize", "LiftedMap", "history_system", "HistorySystem", "LinearSystem",
+    "gradient_map", "sparse_gradient_map", "ThresholdedMap", "PolynomialMap", "PolynomialField",
+    "carleman_linearize", "LiftedMap", "LiftedField", "carleman_operator", "LiftedOperator", "preflight", "Preflight",
+    "history_system", "HistorySystem", "LinearSystem", "best_padding", "PaddingChoice",
     # its solution: classically, by a circuit, or at full size
-    "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "series_descent", "SeriesSolution",
+    "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL", "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
     # readout, and the whole loop
-    "read_out", "Readout", "descend", "Schedule", "train_hybrid", "Run",
+    "read_out", "Readout", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail", "Tail", "train_hybrid", "Run",
     # price and report
     "estimate", "Instance", "SurfaceCode", "Ledger", "Evidence", "Row", "Record", "read_record", "write_record", "write_report",
     "ArgumentError",

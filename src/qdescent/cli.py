@@ -51,6 +51,9 @@ def run(
     order: Annotated[int | None, _flag("N, order of the Carleman linearisation, 1 to 6. Default 2.")] = None,
     segment: Annotated[int | None, _flag("K, steps between an upload and a download. Default 20.")] = None,
     rounds: Annotated[int | None, _flag("R, number of uploads. Default 5.")] = None,
+    tolerance: Annotated[
+        float | None, _flag("Truncation error that chooses each segment's length and order; 0: fixed. Default 0.")
+    ] = None,
     shots: Annotated[int | None, _flag("S, shots of a readout for magnitudes, and again for signs. Default 1000000.")] = None,
     batch: Annotated[int | None, _flag("Images of each round's batch. Default 512.")] = None,
     seed: Annotated[int | None, _flag("Seed of every random draw. Default 0.")] = None,
@@ -125,7 +128,8 @@ def spectrum(
     precision: Annotated[str | None, _flag("float32, float64 or bfloat16. Default float32.")] = None,
     curvature: Annotated[str | None, _flag("hessian, gauss-newton or finite-differences (wants float64). Default hessian.")] = None,
     shard_vectors: Annotated[
-        bool | None, typer.Option("--shard-vectors", help="Spread the Lanczos vectors over torchrun's processes.", show_default=False)
+        bool | None,
+        typer.Option("--shard-vectors", help="Spread the Lanczos vectors over torchrun's processes.", show_default=False),
     ] = None,
     device: Annotated[str | None, _flag("cpu or cuda. Default: cuda where there is a GPU.")] = None,
     out: Annotated[Path | None, _flag("Directory of the results; must not exist. Default: the next runs/spectra/run-NNN.")] = None,

@@ -6,7 +6,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.dissipation import diagnose, step_factor
-from qdescent.linalg.spectrum import spectral_density
+from qdescent.linalg.density import spectral_density
 
 
 def spectrum_of(values, probes=2, **settings):

@@ -171,12 +171,35 @@ def test_the_eigenvalue_one_of_the_constants_is_gone(random_step):
     assert radius < 0.9
 
 
+@pytest.mark.parametrize("form", ["plain", "homogenised"])
+def test_rescaling_leaves_the_solution_and_changes_the_norm(random_step, form):
+    f, u0 = random_step(2, 3, seed=4), f64([3.0, -2.0])
+    lift, scaled = carleman_linearize(f, 3, form), carleman_linearize(f.rescaled(4.0), 3, form)
+    torch.testing.assert_close(4.0 * run(scaled, u0 / 4.0, 5), run(lift, u0, 5), rtol=1e-12, atol=1e-13)
+    wrong = carleman_linearize(PolynomialMap([4.0**k * F for k, F in enumerate(f.coefficients)]), 3, form)
+    with pytest.raises(AssertionError):  # gamma^k instead of gamma^{k-1}
+        torch.testing.assert_close(4.0 * run(wrong, u0 / 4.0, 5), run(lift, u0, 5), rtol=1e-3, atol=1e-3)
+    norms = [float(torch.linalg.matrix_norm(each.to_sparse().to_dense(), 2)) for each in (lift, scaled)]
+    assert abs(norms[0] / norms[1] - 1) > 0.1
+
+
+def test_a_new_pivot_on_the_way_makes_the_truncation_small_again():
+    """x <- 1.1 x - .1 x^2: eight steps in one go, and four, a new pivot, and four more."""
+    f, u0 = PolynomialMap([f64([0.0]), f64([[1.1]]), f64([[-0.1]])]), f64([0.3])
+    truth = f.iterate(u0, 8)[-1]
+    start = f.recentred(u0)
+    straight = u0 + run(carleman_linearize(start, 2), f64([0.0]), 8)
+    half = u0 + run(carleman_linearize(start, 2), f64([0.0]), 4)
+    again = half + run(carleman_linearize(f.recentred(half), 2), f64([0.0]), 4)
+    assert float((again - truth).abs()) < 0.4 * float((straight - truth).abs())
+
+
 def test_an_order_past_the_limit_is_refused_before_memory_is_taken(random_step):
     f = random_step(12, 2, seed=0)
     tracemalloc.start()
     try:
         with pytest.raises(
-            ArgumentError, match=r"Argument `order` must leave the explicit matrix at most 5e\+07 entries .*, but is 7"
+            ArgumentError, match=r"Argument `order` must leave the explicit matrix at most 1e\+08 entries .*, but is 7"
         ):
             carleman_linearize(f, 7)
         assert tracemalloc.get_traced_memory()[1] < 20e6

@@ -48,7 +48,7 @@ def whole(tmp_path_factory):
 
 def test_run_directory_is_whole_and_read_by_others(whole):
     record, directory = whole
-    assert sorted(path.name for path in directory.iterdir()) == ["report.html", "run.json", "weights.safetensors"]
+    assert sorted(path.name for path in directory.iterdir()) == ["instance.npz", "report.html", "run.json", "weights.safetensors"]
     assert read_record(directory).rows == record.rows
     weights = read_weights(directory / "weights.safetensors")
     kept = sum(int((weights[name] != 0).sum()) for name in weights if name.startswith("pruned/"))
@@ -80,7 +80,7 @@ def test_two_runs_with_one_seed_agree_to_the_last_digit_and_another_seed_differs
     assert other.value("dense/loss") != record.value("dense/loss")
 
 
-# One kill in each stage: 20 batches dense, 6 steps classical, 6 emulated, 12 + 12 Lanczos steps, the circuit.
+# One kill in each stage: 20 batches dense, 6 steps emulated, 6 classical, 12 + 12 Lanczos steps, the circuit.
 @pytest.mark.parametrize("moment", [15, 25, 30, 35, 50, 57])
 def test_killed_and_resumed_ends_in_the_same_rows(whole, tmp_path, moment, monkeypatch):
     monkeypatch.setattr(curvature, "SAVE_EVERY", 5)
@@ -89,6 +89,19 @@ def test_killed_and_resumed_ends_in_the_same_rows(whole, tmp_path, moment, monke
         run_first_pass(create_workspace(tmp_path / "run", SMALL, KilledAt(moment)))
     assert not is_complete(tmp_path / "run")
     assert latest_unfinished(tmp_path) == tmp_path / "run"
+    assert run_first_pass(resume_workspace(tmp_path / "run")).rows == record.rows
+
+
+def test_a_tolerance_chooses_the_segments_and_a_killed_run_chooses_the_same(tmp_path):
+    adaptive = replace(SMALL, tolerance=1e-4, learning_rate=0.6, segment=6)
+    record = run_first_pass(create_workspace(tmp_path / "whole", adaptive))
+    lengths, ends = record.value("schedule/segment_by_round"), record.value("emulated/step")
+    assert len(lengths) > 2
+    assert ends[-1] == sum(lengths) == len(record.value("classical/loss")) - 1 == 12
+    assert max(record.value("truncation/by_round")) < 1e-4
+    assert len(record.value("readout/error_by_round")) == len(lengths) == record.value("setting/rounds")
+    with pytest.raises(KilledError):  # in the second emulated round
+        run_first_pass(create_workspace(tmp_path / "run", adaptive, KilledAt(20 + lengths[0] + 1)))
     assert run_first_pass(resume_workspace(tmp_path / "run")).rows == record.rows
 
 

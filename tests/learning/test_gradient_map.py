@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.gradient_map import gradient_map
+from qdescent.learning.gradient_map import gradient_map, sparse_gradient_map
 from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.taylor import gradient_series
@@ -76,3 +76,45 @@ def test_errors(small_conv):
         gradient_map(small_conv.task, space, ETA, degree=0)
     with pytest.raises(ArgumentError, match=r"Argument `learning_rate` must be in \(0, inf\)"):
         gradient_map(small_conv.task, space, -0.1)
+
+
+@pytest.mark.parametrize("chunk", [5, 64])
+def test_threshold_zero_is_the_dense_map(seventeen, chunk):
+    space = ParameterSpace(seventeen.task.network)
+    dense, sparse = (
+        gradient_map(seventeen.task, space, ETA),
+        sparse_gradient_map(seventeen.task, space, ETA, threshold=0.0, chunk=chunk),
+    )
+    for ours, truth in zip(sparse.coefficients, dense.coefficients, strict=True):
+        torch.testing.assert_close(ours.to_dense(), truth, rtol=1e-12, atol=1e-14)
+    assert sparse.dropped == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.1, 0.5])
+def test_what_is_dropped_is_reported(seventeen, threshold):
+    """Entry by entry against the dense map: kept where large, zero where not, the norm of the rest stated; exactly symmetric."""
+    space = ParameterSpace(seventeen.task.network)
+    dense = gradient_map(seventeen.task, space, ETA)
+    sparse = sparse_gradient_map(seventeen.task, space, ETA, threshold=threshold, chunk=5)
+    eye = torch.eye(17).double()
+    for k, part in ((1, eye), (2, 0.0)):
+        truth, ours = dense.coefficients[k] - part, sparse.coefficients[k].to_dense() - part
+        large = truth.abs() >= threshold * truth.abs().max()
+        torch.testing.assert_close(ours, torch.where(large, truth, 0.0), rtol=1e-12, atol=1e-14)
+        assert sparse.kept[k - 1] == int(large.sum())
+        assert sparse.largest[k - 1] == pytest.approx(float(truth.abs().max()), rel=1e-12)
+        assert sparse.dropped[k - 1] == pytest.approx(float((truth * ~large).norm()), rel=1e-10)
+    cube = sparse.coefficients[2].to_dense().reshape(17, 17, 17)
+    assert torch.equal(cube, cube.permute(1, 0, 2))
+    assert torch.equal(cube, cube.permute(0, 2, 1))
+    u = 0.3 * torch.randn(17, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    gap = float((sparse(u) - dense(u)).norm())
+    assert 0 < gap <= sparse.step_error(float(u.norm()))
+
+
+def test_errors_of_the_thresholded_map(seventeen):
+    space = ParameterSpace(seventeen.task.network)
+    with pytest.raises(ArgumentError, match=r"Argument `threshold` must be in \[0, 1\], but is 2.0."):
+        sparse_gradient_map(seventeen.task, space, ETA, threshold=2.0)
+    with pytest.raises(ArgumentError, match="Argument `degree` must be one of 1, 2, but is 3."):
+        sparse_gradient_map(seventeen.task, space, ETA, degree=3)

@@ -13,7 +13,9 @@ from qdescent.learning.hessian import hessian
 from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import Jet, gradient_series, weights_replaced
+from qdescent.learning.taylor import gradient_series, weights_replaced
+from qdescent.learning.taylor_jet import Jet
+from qdescent.learning.taylor_tape import Node, Tape
 
 
 def random(seed, *shape):
@@ -182,7 +184,7 @@ def test_the_network_gets_its_own_weights_back(kind, error, text):
 def test_jets_are_in_place_only_inside_the_block(seventeen):
     network = seventeen.task.network
     own = network[0].weight
-    with weights_replaced(network, {"0.weight": Jet([own, None])}):
+    with weights_replaced(network, {"0.weight": Jet(Tape(1), Node(own))}):
         assert isinstance(network[0].weight, Jet)
     assert network[0].weight is own
 

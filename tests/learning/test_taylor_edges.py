@@ -4,12 +4,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import prune
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.hessian import hessian
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruned import mask_from_prune
+from qdescent.learning.residual import resnet18
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import Jet, gradient_series
+from qdescent.learning.taylor import GradientSeries, gradient_series, propagate
+from qdescent.learning.transformer import vision_transformer
 
 
 class Tied(nn.Module):
@@ -52,40 +56,111 @@ def test_an_unused_parameter_has_gradient_zero():
     hessian(task, space).to_dense()
 
 
-@pytest.mark.parametrize("power", [1, 3])
+@pytest.mark.parametrize("power", [0, 1, 3])
 def test_whole_powers_at_zero(power):
-    x = Jet([torch.zeros(1).double(), torch.ones(1).double(), torch.zeros(1).double(), torch.zeros(1).double()])
-    assert [float(c) if c is not None else 0.0 for c in torch.pow(x, power).coefficients] == [float(k == power) for k in range(4)]
+    zero, one = torch.zeros(1).double(), torch.ones(1).double()
+    assert [float(c) for c in propagate(lambda x: torch.pow(x, power), [zero, one, zero, zero])] == [
+        float(k == power) for k in range(4)
+    ]
 
 
 def test_dropout_in_evaluation_mode_is_the_identity():
-    x = Jet([torch.ones(2, 3), torch.ones(2, 3)])
-    assert torch.equal(nn.Dropout(0.5).eval()(x).coefficients[1], torch.ones(2, 3))
+    one = torch.ones(2, 3)
+    assert torch.equal(propagate(lambda x: nn.Dropout(0.5).eval()(x) * 1.0, [one, one])[1], one)
 
 
 def test_padding_by_a_value_pads_the_constant_only():
-    x = Jet([torch.zeros(1, 2), torch.zeros(1, 2)])
-    assert F.pad(x, (1, 0), value=1.0).coefficients[1].tolist() == [[0.0, 0.0, 0.0]]
+    zero = torch.zeros(1, 2)
+    found = propagate(lambda x: F.pad(x, (1, 0), value=1.0), [zero, zero])
+    assert [c.tolist() for c in found] == [[[1.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]]]
 
 
 def test_ignored_labels():
     x, t = torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.tensor([0, 1])
-    try:
-        ours = F.cross_entropy(Jet([x, None]), t, ignore_index=0).coefficients[0]
-    except ArgumentError:
-        return
+    ours = propagate(lambda x: F.cross_entropy(x, t, ignore_index=0), [x, x])[0]
     torch.testing.assert_close(ours, F.cross_entropy(x, t, ignore_index=0))
 
 
-def test_softplus_threshold():
-    x = torch.tensor([1.0, 3.0])
-    try:
-        ours = F.softplus(Jet([x, None]), 1.0, 0.5).coefficients[0]
-    except ArgumentError:
-        return
-    torch.testing.assert_close(ours, F.softplus(x, 1.0, 0.5))
+def test_softplus_with_a_low_threshold_is_refused():
+    with pytest.raises(ArgumentError, match="Argument `threshold` must be at least 20"):
+        propagate(lambda x: F.softplus(x, 1.0, 0.5), [torch.tensor([1.0, 3.0])] * 2)
 
 
 def test_convolution_of_one_sample_without_a_batch_axis():
     x, w, b = torch.ones(1, 3, 3), torch.ones(3, 1, 3, 3), torch.arange(3.0)
-    torch.testing.assert_close(F.conv2d(Jet([x, None]), w, b, padding=1).coefficients[0], F.conv2d(x, w, b, padding=1))
+    ours = propagate(lambda x: F.conv2d(x, w, b, padding=1), [x, x])
+    torch.testing.assert_close(ours[0], F.conv2d(x, w, b, padding=1))
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_padding_by_name(padding):
+    x, w = torch.randn(2, 1, 5, 5), torch.randn(3, 1, 3, 3)
+    torch.testing.assert_close(propagate(lambda x: F.conv2d(x, w, padding=padding), [x, x])[1], F.conv2d(x, w, padding=padding))
+
+
+def test_one_sided_padding_by_name_is_refused():
+    with pytest.raises(ArgumentError, match="Argument `padding` must be the same on both sides"):
+        propagate(lambda x: F.conv2d(x, torch.ones(1, 1, 2, 2), padding="same"), [torch.ones(1, 1, 4, 4)] * 2)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "settings"),
+    [
+        (7, 3, {"padding": 1}),
+        (9, 3, {"stride": 2}),
+        (6, 3, {"dilation": 2, "padding": 2}),
+        (4, 2, {"groups": 2}),
+        (4, 3, {"stride": 3}),
+    ],
+)
+def test_both_ways_of_a_weight_s_gradient(size, kernel, settings):
+    """Many places go through oneDNN, few through matrix products; both are H u, by PyTorch's own double backward."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(2, 4, kernel, **settings), nn.Tanh(), nn.Flatten(), nn.LazyLinear(1))
+    net(torch.zeros(1, 2, size, size))
+    net = net.double()
+    task, space = Task(net, F.mse_loss, (torch.randn(3, 2, size, size).double(), torch.randn(3, 1).double())), ParameterSpace(net)
+    u = torch.randn(space.n).double()
+    torch.testing.assert_close(gradient_series(task, space, space.theta, [u])[0], hessian(task, space) @ u, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("network", "images"),
+    [
+        (vision_transformer(width=8, depth=1, heads=2, size=8, classes=3), (2, 3, 8, 8)),
+        (resnet18((16, 17, 16, 16), classes=3), (2, 3, 8, 8)),
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.SiLU(), nn.Flatten(), nn.Linear(16, 4), nn.LayerNorm(4)),
+            (2, 3, 4, 4),
+        ),
+        (nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten()), (2, 3, 4, 4)),
+    ],
+    ids=["transformer", "resnet", "native norms", "batch norm"],
+)
+def test_whole_architectures_against_nested_derivatives(network, images):
+    torch.manual_seed(0)
+    network = network.double().eval()
+    task = Task(network, F.cross_entropy, (torch.randn(images).double(), torch.tensor([0, 2])))
+    space = ParameterSpace(network)
+    curve = [0.1 * torch.randn(space.n).double() for _ in range(3)]
+    fast, slow = (torch.stack(gradient_series(task, space, space.theta, curve, method)) for method in ("taylor", "jvp"))
+    assert float((fast - slow).norm() / slow.norm()) < 1e-12
+    series = GradientSeries(task, space, space.theta, 3)
+    series(curve[::-1])
+    assert torch.equal(series(curve), fast)  # nothing is left over from another curve
+    gradient = task.loss_and_gradient(space, space.theta)[1]
+    assert float((series.gradient - gradient).norm() / gradient.norm()) < 1e-12
+    assert all("forward" not in module.__dict__ for module in network.modules())  # the norms are as they were
+
+
+def test_a_network_pruned_by_torch():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).double()
+    prune.random_unstructured(net[0], "weight", 0.5)
+    task = Task(net, F.mse_loss, (torch.randn(5, 3).double(), torch.randn(5, 1).double()))
+    space = ParameterSpace(net, mask_from_prune(net))
+    u = torch.randn(space.n).double()
+    expected = hessian(task, space) @ u
+    before = net[0].weight
+    torch.testing.assert_close(gradient_series(task, space, space.theta, [u])[0], expected)
+    assert net[0].weight is before

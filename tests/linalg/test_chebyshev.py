@@ -6,10 +6,13 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import (
+    apply_even_transform,
     apply_odd_transform,
     chebyshev_value,
     childs_kothari_somma_inverse,
+    filter_value,
     inverse_degree,
+    kernel_filter,
     minimax_inverse,
 )
 from qdescent.linalg.operator import LinearOperator, as_operator
@@ -72,7 +75,55 @@ def test_transform_is_the_singular_value_transform():
     assert (wrong - apply_odd_transform(coefficients, as_operator(square), b[:4])).norm() > 1e-2
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+@pytest.mark.parametrize("degree", [0, 1, 2, 5, 8])
+def test_transforms_of_either_parity_real_and_complex(degree, dtype):
+    generator = torch.Generator().manual_seed(2)
+    matrix = torch.randn(5, 3, generator=generator, dtype=dtype)
+    matrix = matrix / torch.linalg.matrix_norm(matrix, 2)
+    coefficients = np.zeros(degree + 1)
+    coefficients[degree::-2] = np.random.default_rng(degree).normal(size=len(coefficients[degree::-2]))
+    W, S, Vh = torch.linalg.svd(matrix, full_matrices=False)
+    p = torch.as_tensor(chebyshev_value(coefficients, S.numpy())).to(dtype)
+    if degree % 2:
+        v = torch.randn(5, generator=generator, dtype=dtype)
+        found, expected = apply_odd_transform(coefficients, as_operator(matrix), v), Vh.mH @ (p * (W.mH @ v))
+    else:
+        v = torch.randn(3, generator=generator, dtype=dtype)
+        found, expected = apply_even_transform(coefficients, as_operator(matrix), v), Vh.mH @ (p * (Vh @ v))
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_a_transform_does_not_overwrite_what_an_operator_returns():
+    """An operator may return its argument itself: the identity."""
+    same = LinearOperator((3, 3), lambda x: x, lambda x: x)
+    v = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    assert apply_even_transform([0.5, 0, 0.25, 0, 0.125], same, v).tolist() == pytest.approx((0.875 * v).tolist())
+    assert apply_odd_transform([0, 0.5, 0, 0.25], same, v).tolist() == pytest.approx((0.75 * v).tolist())
+    assert v.tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(("kappa", "epsilon"), [(1.01, 0.3), (5, 1e-2), (60, 1e-4), (400, 1e-7)])
+def test_kernel_filter_is_one_at_zero_and_small_beyond_the_gap(kappa, epsilon):
+    R = kernel_filter(kappa, epsilon)
+    assert R.degree % 2 == 0
+    assert chebyshev_value(R.coefficients, 0.0) == pytest.approx(1, abs=1e-12)
+    x = np.linspace(1 / kappa, 1, 50_001)
+    assert np.abs(chebyshev_value(R.coefficients, x)).max() == pytest.approx(R.error, rel=1e-5)
+    assert R.error <= epsilon
+    below = np.linspace(0, 1 / kappa, 999)
+    value = chebyshev_value(R.coefficients, below)
+    assert (np.diff(value) < 1e-12).all()  # it falls from 1: what is too near to the kernel is kept in part
+    np.testing.assert_allclose(filter_value(kappa, R.degree, below), value, atol=1e-11)
+    q = minimax_inverse(kappa, epsilon)
+    np.testing.assert_allclose(1 - below * chebyshev_value(q.coefficients, below), value, atol=1e-11)
+    # one degree less does not reach epsilon
+    assert abs(filter_value(kappa, R.degree - 2, 1 / kappa)) > epsilon or R.degree == 2
+
+
 def test_refusals():
+    with pytest.raises(ArgumentError, match="end with an even degree"):
+        apply_even_transform([0.0, 1.0], as_operator(torch.eye(2)), torch.ones(2))
     with pytest.raises(ArgumentError, match=r"Argument `kappa` must be in \(1, inf\), but is 1"):
         minimax_inverse(1.0, 1e-2)
     with pytest.raises(ArgumentError, match=r"Argument `epsilon` must be in \(0, 1\), but is 0"):

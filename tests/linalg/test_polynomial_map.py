@@ -30,6 +30,11 @@ def test_value_is_the_polynomial(random_step, sparse):
     assert (f.size, f.degree) == (3, 3)
 
 
+def test_a_sparse_constant_may_be_a_vector():
+    f = PolynomialMap([torch.tensor([0.0, 2.0]).to_sparse(), torch.eye(2).to_sparse()])
+    assert f(torch.tensor([1.0, 1.0])).tolist() == [1.0, 3.0]
+
+
 def test_column_order_is_that_of_kron():
     """On different factors, which a symmetric argument u (x) u cannot tell apart."""
     F2 = torch.zeros(2, 4).double()
@@ -47,6 +52,44 @@ def test_trajectory(logistic_step, quadratic_step):
     np.testing.assert_allclose(path[-1], [0.99609375, 1.799774169922], atol=6e-13)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_rescaled_and_recentred_are_the_same_iteration(random_step, sparse):
+    f, u, pivot = random_step(3, 4, seed=1), torch.tensor([0.3, -1.0, 2.0]).double(), torch.tensor([0.5, 0.1, -0.7]).double()
+    given = PolynomialMap([F.to_sparse() for F in f.coefficients]) if sparse else f
+    torch.testing.assert_close(3.0 * given.rescaled(3.0)(u / 3.0), f(u), rtol=1e-12, atol=1e-13)
+    moved = given.recentred(pivot)
+    torch.testing.assert_close(moved(u - pivot) + pivot, f(u), rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(moved.recentred(-pivot)(u), f(u), rtol=1e-11, atol=1e-12)
+    assert all(F.is_sparse == sparse for F in moved.coefficients[1:])
+    cut = PolynomialMap([*moved.coefficients[:-1], 0 * moved.coefficients[-1].to_dense()])
+    with pytest.raises(AssertionError):  # a re-pivoting that is not exact
+        torch.testing.assert_close(cut(u - pivot) + pivot, f(u), rtol=1e-3, atol=1e-3)
+
+
+def test_a_sparse_map_of_many_variables_needs_no_kronecker_power():
+    n = 5000
+    place = torch.arange(n)
+    F1 = torch.sparse_coo_tensor(torch.stack([place, place]), 0.5 * torch.ones(n).double(), (n, n), check_invariants=True)
+    F3 = torch.sparse_coo_tensor(
+        torch.stack([place, (place * n + place) * n + place.flip(0)]), torch.ones(n).double(), (n, n**3), check_invariants=True
+    )
+    empty = torch.sparse_coo_tensor(torch.zeros(2, 0).long(), torch.zeros(0).double(), (n, n**2), check_invariants=True)
+    u = torch.linspace(-1, 1, n, dtype=torch.float64)
+    torch.testing.assert_close(PolynomialMap([torch.zeros(n).double(), F1, empty, F3])(u), 0.5 * u + u**2 * u.flip(0))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_momentum_is_the_heavy_ball(random_step, sparse):
+    f = random_step(2, 3, seed=2)
+    heavy = PolynomialMap([F.to_sparse() for F in f.coefficients]) if sparse else f
+    u, v = torch.tensor([0.3, -0.5]).double(), torch.tensor([0.1, 0.2]).double()
+    path = heavy.with_momentum(0.9).iterate(torch.cat([u, v]), 4)
+    for step in range(4):
+        v = 0.9 * v + (f(u) - u)
+        u = u + v
+        torch.testing.assert_close(path[step + 1], torch.cat([u, v]), rtol=1e-12, atol=1e-13)
+
+
 def test_errors():
     one, eye = torch.ones(2), torch.eye(2)
     with pytest.raises(ArgumentError, match="Argument `coefficients` must hold at least F_0 and F_1, but is 1 of them."):
@@ -57,3 +100,9 @@ def test_errors():
         PolynomialMap([one, (eye / 0).to_sparse()])
     with pytest.raises(ArgumentError, match=r"Argument `u` must have shape \(2,\)"):
         PolynomialMap([one, eye])(torch.ones(3))
+    with pytest.raises(ArgumentError, match=r"Argument `gamma` must be in \(0, inf\), but is 0.0."):
+        PolynomialMap([one, eye]).rescaled(0.0)
+    with pytest.raises(ArgumentError, match=r"Argument `pivot` must have shape \(2,\)"):
+        PolynomialMap([one, eye]).recentred(torch.ones(3))
+    with pytest.raises(ArgumentError, match=r"Argument `momentum` must be in \[0, 1\)"):
+        PolynomialMap([one, eye]).with_momentum(1.0)

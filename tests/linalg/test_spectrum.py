@@ -6,8 +6,9 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.deflation import extreme_eigenpairs
+from qdescent.linalg.density import spectral_density
 from qdescent.linalg.operator import LinearOperator, as_operator
-from qdescent.linalg.spectrum import Spectrum, spectral_density
+from qdescent.linalg.spectrum import Spectrum
 
 
 def planted(values, seed=0, dtype=torch.float64):

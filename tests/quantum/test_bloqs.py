@@ -14,6 +14,7 @@ from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
@@ -39,6 +40,11 @@ SOLVE = LinearSolve(
     RealStatePreparation(rotation_tree(np.array([1.0, -0.4, 0.2]), bits=4)),
     QSVTSequence(SMALL.adjoint(), (0.1, 0.3, -0.5, 0.7)),
 )
+ONE_BY_ONE = encoding_of(np.array([[-0.7]]), bits=4)
+KERNEL = KernelEncoding(
+    SparseBlockEncoding(augmented_tables(ONE_BY_ONE.tables, guess=1.7)),
+    RealStatePreparation(rotation_tree(np.array([0.6, 0.0, 0.8, 0.0]), bits=4)),
+)
 BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
@@ -48,10 +54,15 @@ BLOQS = {
     "projector phase": ProjectorPhase(0.37, 3),
     "sequence": QSVTSequence(SMALL, (0.1, 0.3, -0.5, 0.7)),
     "linear solve": SOLVE,
+    "vector flip": VectorFlip(RealStatePreparation(TREE)),
+    "kernel encoding": KERNEL,
+    "even sequence": QSVTSequence(KERNEL, (0.1, 0.3, -0.5)),
+    "kernel transform": KernelTransform(QSVTSequence(KERNEL, (0.2, -0.3, 0.5))),
 }
+ONE_WAY = ("sequence", "linear solve", "even sequence", "kernel transform")
 WITH_ADJOINT = {
     **BLOQS,
-    **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items() if name not in ("sequence", "linear solve")},
+    **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items() if name not in ONE_WAY},
 }
 
 

@@ -1,14 +1,16 @@
 """The circuit: equal to the direct solve within its bound, to the matrix polynomial beyond it, and counted as it ran."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Row
-from qdescent.linalg.chebyshev import minimax_inverse
+from qdescent.linalg.chebyshev import inverse_degree, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.loaders import TableRotation
 from qdescent.solvers.circuit import build_circuit, run_circuit
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Status
@@ -48,14 +50,38 @@ def test_history_system_is_solved_by_its_circuit(padding):
     assert (found.answer - u_T).norm() / u_T.norm() < 1e-3
 
     values = found.values
-    assert values["queries"] == values["degree"]
-    assert values["forward_queries"] == values["degree"] // 2
-    assert values["adjoint_queries"] == (values["degree"] + 1) // 2
     assert values["qubits"] < values["logical_qubits"]
     assert values["alpha_over_norm"] < 1.5
     copies = direct[system.answer_index]
     assert values["answer_probability"] == pytest.approx(float(copies.norm() / direct.norm()) ** 2, rel=1e-3)
     assert all(isinstance(row, Row) for row in found.cost)
+
+
+def test_queries_used_are_queries_declared(monkeypatch):
+    """Every query turns the entries' table once: counted at the table's leaf, below the simulator's own counts."""
+    turned = Counter()
+    leaf = TableRotation.fast_leaf
+
+    def counted(self, dtype, device):
+        apply = leaf(self, dtype, device)
+
+        def count_and_apply(state):
+            turned[self.table] += 1
+            return apply(state)
+
+        return count_and_apply
+
+    system, epsilon = history(2), 1e-3
+    kappa = 12.0
+    polynomial = minimax_inverse(kappa, epsilon / 2)
+    circuit = build_circuit(system, polynomial, angle_bits=20)
+    monkeypatch.setattr(TableRotation, "fast_leaf", counted)
+    run = run_circuit(system, circuit, epsilon)
+    entries = circuit.encoding.tables.entries
+    assert turned[entries] == run.forward_queries
+    assert turned[entries.negated] == run.adjoint_queries
+    declared = inverse_degree(kappa, epsilon / 2)  # closed form, no polynomial built
+    assert (run.forward_queries, run.adjoint_queries) == (declared // 2, declared - declared // 2)
 
 
 SMALL = {
@@ -73,7 +99,7 @@ def test_circuit_is_the_matrix_polynomial(name):
     system = LinearSystem(matrix, matrix @ torch.arange(1, len(matrix) + 1, dtype=F64))
     polynomial = QSVT(1e-3).solve(system)
     circuit = QSVT(1e-3, circuit=True, angle_bits=40).solve(system)
-    assert circuit.values["degree"] == polynomial.values["degree"]
+    assert circuit.values["queries"] == polynomial.values["queries"]  # calls while simulating, products while multiplying
     assert (circuit.value - polynomial.value).norm() / polynomial.value.norm() < 1e-6
     assert (circuit.value - torch.arange(1, len(matrix) + 1)).norm() / circuit.value.norm() < 1e-3
 

@@ -138,7 +138,7 @@ def diagnose(
 
     Example:
         >>> import torch
-        >>> from qdescent.linalg.spectrum import spectral_density
+        >>> from qdescent.linalg.density import spectral_density
         >>> hessian = torch.diag(torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
         >>> diagnose(spectral_density(hessian, steps=3), learning_rate=0.1, horizon=10).verdict
         'fully dissipative'

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_integer, check_shape
-from qdescent.carleman.linearization import ENTRY_LIMIT, LiftedMap
+from qdescent.carleman.lifted import LiftedMap
 from qdescent.linalg.linear_system import LinearSystem
+
+ENTRY_LIMIT = 50_000_000  # stored entries of M: 1.2 GB in COO, about three times that while it is assembled
 
 
 @dataclass(frozen=True)
@@ -22,42 +25,70 @@ class HistorySystem(LinearSystem):
         padding: p.
         block: D, the length of each z_t.
         variables: n.
+        sparsity: the most entries of M in a row or a column, what a sparse-access circuit pays for.
+        success_probability: of finding u_T when |Z> is measured, from the T steps themselves; None where they overflow.
     """
 
     steps: int = 0
     padding: int = 0
     block: int = 0
     variables: int = 0
+    sparsity: int = 0
+    success_probability: float | None = None
+
+    @property
+    def kappa_bound(self) -> float | None:
+        """A bound on ||M|| ||M^-1||, the product of the declared ones; None where one is not declared."""
+        if self.norm_bound is None or self.inverse_norm_bound is None:
+            return None
+        return self.norm_bound * self.inverse_norm_bound
 
     def trajectory(self, solution: Tensor) -> Tensor:
         """u_0 ... u_T, (T + 1, n), from Z."""
         return solution.view(-1, self.block)[: self.steps + 1, : self.variables]
 
     def end_probability(self, solution: Tensor) -> float:
-        """The probability of finding u_T when |Z> is measured: in any of the p + 1 copies of z_T, within the monomials of degree 1.
-
-        (p + 1) ||u_T||^2 / ||Z||^2.
-        """
-        answer = self.extract(solution)
-        return float((self.padding + 1) * (answer @ answer) / (solution @ solution))
+        """The probability of finding u_T when |Z> is measured: in any of the p + 1 copies of z_T, in its block of degree 1."""
+        norms = torch.linalg.vector_norm(solution.view(-1, self.block)[: self.steps + 1], dim=1)
+        return end_probability(float(torch.linalg.vector_norm(self.extract(solution))), norms.tolist(), self.padding)
 
 
-def history_system(lift: LiftedMap, u0: Tensor, steps: int, padding: int = 0) -> HistorySystem:
-    """M = I - sum_t |t+1><t| (x) A_t, with A_t = A for t < T and A_t = I for the p padding steps; B = (z_0, b, ..., b, 0, ..., 0).
+def end_probability(end: float, norms: Sequence[float], padding: int) -> float:
+    """(p + 1) ||u_T||^2 / (sum_{t<T} ||z_t||^2 + (p + 1) ||z_T||^2): the probability of finding u_T in the history state.
 
     Args:
-        lift: the lifted map, z -> A z + b.
+        end: ||u_T||.
+        norms: ||z_t||, t = 0..T.
+        padding: p.
+
+    Example:
+        >>> round(end_probability(3.0, [4.0, 5.0], padding=1), 6)  # 2 * 9 / (16 + 2 * 25)
+        0.272727
+    """
+    *before, last = (norm * norm for norm in norms)
+    return (padding + 1) * end * end / (sum(before) + (padding + 1) * last)
+
+
+def history_system(lift: LiftedMap | Sequence[LiftedMap], u0: Tensor, steps: int | None = None, padding: int = 0) -> HistorySystem:
+    """M = I - sum_t |t+1><t| (x) A_t, with A_t = I for the p padding steps; B = (z_0, b_0, ..., b_{T-1}, 0, ..., 0).
+
+    Args:
+        lift: the lifted map, z -> A z + b, of every step (gradient descent on one batch); or one for each step: SGD with a
+            fresh batch a step, Euler steps of an equation (`LiftedField.euler_step`). All in the same coordinates.
         u0: the displacement at t = 0, (n,); zero right after an upload.
-        steps: T, at least 1.
+        steps: T, at least 1; None: one for each lift of the sequence.
         padding: p >= 0, copies of the end: they raise the probability of finding it from about 1/T to about p/(T+p), and kappa
-        with it.
+            with it.
 
     Returns:
-        HistorySystem: (T + p + 1) D unknowns, with declared bounds ||M|| <= 1 + max(||A||, 1 if p) and
-        ||M^-1|| <= sum_d max_j ||A^j||, d = 0..T+p, j the possible numbers of proper steps among d successive ones.
+        HistorySystem: (T + p + 1) D unknowns, with its sparsity, its success probability, and declared bounds
+        ||M|| <= 1 + max(max_t ||A_t||, 1 if p) and ||M^-1|| <= sum_d max_t ||A_{t+d-1} ... A_t||, d = 0..T+p, the padding's A_t = I
+        among them: the d-th block diagonal of M^-1 holds the products of d successive steps. Above 500 unknowns a step (or 200
+        different steps) ||A|| <= sqrt(||A||_1 ||A||_inf) is declared instead, and nothing about M^-1: products of such bounds
+        would be too far off to set a polynomial's degree by.
 
     Raises:
-        ArgumentError: u0 = 0 and b = 0 (nothing moves, and |B> does not exist).
+        ArgumentError: u0 = 0 and b = 0 (nothing moves, and |B> does not exist); lifts of unlike coordinates; more than 5e7 entries.
 
     Example:
         >>> import torch
@@ -68,31 +99,57 @@ def history_system(lift: LiftedMap, u0: Tensor, steps: int, padding: int = 0) ->
         >>> system.trajectory(torch.linalg.solve(system.matrix.to_dense(), system.rhs))[-1].tolist()
         [0.875, 2.3125]
     """
-    check_integer("steps", steps, 1)
+    lifts = _one_a_step(lift, steps)
     check_integer("padding", padding, 0)
-    check_shape("u0", u0, (lift.size,))
-    start = lift.lift(u0.to(lift.offset))
-    if not bool(start.any()) and not bool(lift.offset.any()):
+    T, first = len(lifts), lifts[0]
+    check_shape("u0", u0, (first.size,))
+    start = first.lift(u0.to(first.offset))
+    if not bool(start.any()) and not any(bool(each.offset.any()) for each in lifts):
         raise argument_error("u0", "not be zero where the map has F_0 = 0", "zero: nothing moves")
-    D, blocks = lift.dimension, steps + padding + 1
-    stored = steps * lift.matrix.coalesce().values().numel() + blocks * D
+    D, blocks = first.dimension, T + padding + 1
+    stored = sum(each.rows.nnz for each in lifts) + (blocks + padding) * D
     if stored > ENTRY_LIMIT:
         must = f"leave the history matrix at most {ENTRY_LIMIT:.0e} entries (series_descent needs no matrix)"
-        raise argument_error("steps", must, f"{steps}: {stored:.1e} entries")
-    row, column = lift.matrix.coalesce().indices()
-    value = lift.matrix.coalesce().values()
-    time = torch.arange(steps)[:, None]
-    pad = torch.arange(steps * D, (blocks - 1) * D)
+        raise argument_error("steps", must, f"{T}: {stored:.1e} entries")
+    places = [each.matrix.indices() for each in lifts]
+    pad = torch.arange(T * D, (blocks - 1) * D)
     diagonal = torch.arange(blocks * D)
-    rows = torch.cat([diagonal, ((time + 1) * D + row).flatten(), pad + D])
-    columns = torch.cat([diagonal, (time * D + column).flatten(), pad])
-    values = torch.cat([value.new_ones(blocks * D), -value.repeat(steps), -value.new_ones(len(pad))])
+    rows = torch.cat([diagonal, *((t + 1) * D + place[0] for t, place in enumerate(places)), pad + D])
+    columns = torch.cat([diagonal, *(t * D + place[1] for t, place in enumerate(places)), pad])
+    one = start.new_ones(1)
+    values = torch.cat([one.expand(blocks * D), *(-each.matrix.values() for each in lifts), -one.expand(len(pad))])
     indices, shape = torch.stack([rows, columns]), (blocks * D, blocks * D)
     matrix = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True).coalesce()
-    rhs = torch.cat([start, lift.offset.repeat(steps), start.new_zeros(padding * D)])
-    ends = torch.arange(steps, blocks)[:, None] * D + torch.arange(lift.size)
-    norm_bound, inverse_bound = _declared_bounds(lift.matrix, steps, padding)
-    return HistorySystem(matrix, rhs, ends, norm_bound, inverse_bound, steps, padding, D, lift.size)
+    rhs = torch.cat([start, *(each.offset for each in lifts), start.new_zeros(padding * D)])
+    ends = torch.arange(T, blocks)[:, None] * D + torch.arange(first.size)
+    norm_bound, inverse_bound = _declared_bounds(lifts, padding)
+    entries = max(int(torch.bincount(places).max()) for places in matrix.indices())
+    return HistorySystem(
+        matrix,
+        rhs,
+        ends,
+        norm_bound,
+        inverse_bound,
+        steps=T,
+        padding=padding,
+        block=D,
+        variables=first.size,
+        sparsity=entries,
+        success_probability=_success(lifts, start, padding),
+    )
+
+
+def _one_a_step(lift: LiftedMap | Sequence[LiftedMap], steps: int | None) -> list[LiftedMap]:
+    if isinstance(lift, LiftedMap):
+        if steps is None:
+            raise argument_error("steps", "be given where one lift serves every step", "None")
+        return [lift] * check_integer("steps", steps, 1)
+    lifts = list(lift)
+    if not lifts or steps not in (None, len(lifts)):
+        raise argument_error("lift", "hold one lift for each of the steps", f"{len(lifts)} for {steps} steps")
+    if any(each.coordinates != lifts[0].coordinates for each in lifts):
+        raise argument_error("lift", "have the same n, order, form and coordinates at every step", "a mixture")
+    return lifts
 
 
 def lifted_norm(gram: Tensor) -> float:
@@ -125,18 +182,51 @@ def lifted_norm(gram: Tensor) -> float:
     return math.sqrt(total)
 
 
-DENSE_LIMIT = 500  # above this size the T norms of powers of A would take seconds; no bound is declared then
+DENSE_LIMIT = 500  # above this size the T norms of powers of A would take seconds
+WINDOW_LIMIT = 200  # steps of a sequence: its T^2 / 2 products of successive steps are each multiplied out
 
 
-def _declared_bounds(A: Tensor, steps: int, padding: int) -> tuple[float | None, float | None]:
-    if A.shape[0] > DENSE_LIMIT:
+def _declared_bounds(lifts: list[LiftedMap], padding: int) -> tuple[float | None, float | None]:
+    distinct = list({id(each): each for each in lifts}.values())
+    D, T = lifts[0].dimension, len(lifts)
+    padded = 1.0 if padding else 0.0
+    if D > DENSE_LIMIT or (len(distinct) > 1 and T > WINDOW_LIMIT):
+        sizes = [abs(each.rows) for each in distinct]
+        norm = max(math.sqrt(float(size.sum(axis=0).max()) * float(size.sum(axis=1).max())) for size in sizes)
+        return 1 + max(norm, padded), None
+    windows = _window_norms(lifts)
+    if windows is None:
         return None, None
-    dense = A.to_dense()
-    norms, power = [1.0], torch.eye(A.shape[0], dtype=dense.dtype)
-    for _ in range(steps):
-        power = dense @ power
-        if not bool(torch.isfinite(power).all()):
-            return None, None
-        norms.append(float(torch.linalg.matrix_norm(power, 2)))
-    inverse = sum(max(norms[max(0, d - padding) : min(d, steps) + 1]) for d in range(steps + padding + 1))
-    return 1 + max(norms[1], 1.0 if padding else 0.0), inverse
+    inner, ending = windows
+    inverse = 0.0
+    for d in range(T + padding + 1):  # d successive steps: all of them proper, or the last j proper ones and then padding
+        with_padding = ending[max(0, d - padding) : min(d, T) + 1]
+        inverse += max([*with_padding, inner[d] if d <= T else 0.0])
+    return 1 + max(inner[1], padded), inverse
+
+
+def _window_norms(lifts: list[LiftedMap]) -> tuple[list[float], list[float]] | None:
+    """(max_t ||A_{t+j-1} ... A_t||, ||A_{T-1} ... A_{T-j}||) for j = 0..T; None where a product overflows."""
+    T = len(lifts)
+    dense = {id(each): torch.from_numpy(each.rows.toarray()) for each in lifts}
+    inner, ending = [1.0] + [0.0] * T, [1.0]
+    for t in range(T) if len(dense) > 1 else range(1):  # one lift: all windows of j steps are alike
+        product = torch.eye(lifts[0].dimension, dtype=torch.float64)
+        for j in range(1, T - t + 1):
+            product = dense[id(lifts[t + j - 1])] @ product
+            if not bool(torch.isfinite(product).all()):
+                return None
+            norm = float(torch.linalg.matrix_norm(product, 2))
+            inner[j] = max(inner[j], norm)
+        ending.insert(1, norm)
+    return inner, ending if len(dense) > 1 else inner
+
+
+def _success(lifts: list[LiftedMap], start: Tensor, padding: int) -> float | None:
+    z, norms = start, [float(torch.linalg.vector_norm(start))]
+    for each in lifts:
+        z = each.step(z)
+        norms.append(float(torch.linalg.vector_norm(z)))
+    if not math.isfinite(sum(norm * norm for norm in norms)):
+        return None
+    return end_probability(float(torch.linalg.vector_norm(lifts[-1].project(z))), norms, padding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Pruned:
         network: the dense network, in evaluation mode.
         mask: what is kept.
         space: the kept weights; `space.theta` is the starting point of both trainings.
-        tasks: one for each round.
+        tasks: one for each of the first rounds, taken again from the first where there are more.
         data: all images.
     """
 
@@ -121,7 +122,7 @@ class Baseline:
 
     Args:
         theta: final weights, (n,).
-        loss: before each step, and at the end: (R K + 1,).
+        loss: before each step, and at the end: (T + 1,).
         test_accuracy: likewise.
     """
 
@@ -130,29 +131,30 @@ class Baseline:
     test_accuracy: tuple[float, ...]
 
 
-def train_classically(workspace: Workspace, pruned: Pruned) -> Baseline:
-    """The classical baseline: R K steps of masked gradient descent, resumable after each round."""
+def train_classically(workspace: Workspace, pruned: Pruned, run: Run) -> Baseline:
+    """The classical baseline: as many steps of masked gradient descent on the same batches, resumable after each round."""
     settings, progress, space, data = workspace.settings, workspace.progress, pruned.space, pruned.data
     saved = load_state(workspace.directory, "classical")
     theta = saved.tensors["theta"] if saved else space.theta
     losses = list(saved.extra["loss"]) if saved else []
     accuracies = list(saved.extra["test_accuracy"]) if saved else []
-    progress.start("Classical descent", settings.schedule.steps, len(losses))
+    ends = _downloads(run)
+    progress.start("Classical descent", ends[-1], len(losses))
 
     def measured(point: Tensor) -> float:
         return accuracy(pruned.tasks[0], space, point, data.test_images, data.test_labels)
 
     with workspace.stage("classical descent"):
-        for r in range(len(losses) // settings.segment, settings.rounds):
-            walk = descend(pruned.tasks[r], space, theta, settings.learning_rate)
-            for _ in range(settings.segment):
+        for r in range(ends.index(len(losses)), len(run.rounds)):
+            walk = descend(pruned.tasks[r % len(pruned.tasks)], space, theta, settings.learning_rate)
+            for _ in range(run.rounds[r].steps):
                 accuracies.append(measured(theta))
                 loss, theta = next(walk)
                 losses.append(loss)
                 progress.advance()
             extra = {"loss": losses, "test_accuracy": accuracies}
             save_state(workspace.directory, "classical", {"theta": theta}, [], extra)
-        losses.append(float(pruned.tasks[-1].loss_at(space, theta).detach()))
+        losses.append(float(_last_task(pruned, run).loss_at(space, theta).detach()))
         accuracies.append(measured(theta))
     progress.finish(f"test accuracy {100 * accuracies[-1]:.1f} %")
     return Baseline(theta, tuple(losses), tuple(accuracies))
@@ -163,7 +165,7 @@ def train_emulated(workspace: Workspace, pruned: Pruned) -> Run:
     settings, progress = workspace.settings, workspace.progress
     saved = load_state(workspace.directory, "emulated")
     rounds = [Round(theta=saved.tensors[f"theta-{r}"], **facts) for r, facts in enumerate(saved.extra["rounds"])] if saved else []
-    progress.start("Emulated training", settings.schedule.steps, len(rounds) * settings.segment)
+    progress.start("Emulated training", settings.schedule.steps, sum(each.steps for each in rounds))
 
     def keep(done: Round) -> None:
         rounds.append(done)
@@ -186,26 +188,38 @@ def train_emulated(workspace: Workspace, pruned: Pruned) -> Run:
     return run
 
 
+def _downloads(run: Run) -> list[int]:
+    """The steps at which weights were read out, from 0 on."""
+    return [0, *accumulate(each.steps for each in run.rounds)]
+
+
+def _last_task(pruned: Pruned, run: Run) -> Task:
+    return pruned.tasks[(len(run.rounds) - 1) % len(pruned.tasks)]
+
+
 def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, run: Run) -> list[Row]:
     """Both trainings as rows: losses, accuracies, truncation and readout errors of every round."""
     settings, data = workspace.settings, pruned.data
     ends = [pruned.space.theta, *(each.theta for each in run.rounds)]
     emulated = [accuracy(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels) for theta in ends]
-    last_loss = float(pruned.tasks[-1].loss_at(pruned.space, run.theta).detach())
+    last_loss = float(_last_task(pruned, run).loss_at(pruned.space, run.theta).detach())
     losses = [loss for each in run.rounds for loss in each.loss[:-1]] + [last_loss]
     on_test = f"share of {len(data.test_images)} test images labelled correctly"
     on_batch = f"loss on the round's own batch of {settings.batch}"
-    by_segment = f"order {settings.order} series form, K = {settings.segment}"
+    lengths, orders = (_span(each) for each in ([r.steps for r in run.rounds], [r.order for r in run.rounds]))
+    by_segment = f"order {orders} series form, K = {lengths}"
     exact, measured, assumed = Evidence.EXACT, Evidence.MEASURED, Evidence.ASSUMED
     verdicts = [
         correct(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels) for theta in (ends[-1], baseline.theta)
     ]
     differing = float((verdicts[0] != verdicts[1]).sum())
+    chosen = "setting `tolerance` chose it" if settings.tolerance else "setting `{}`"
     spread = expected_error(pruned.space.n, settings.shots)
     return [
-        Row("setting/order", settings.order, "1", assumed, "setting `order`"),
-        Row("setting/segment", settings.segment, "steps", assumed, "setting `segment`"),
-        Row("setting/rounds", settings.rounds, "rounds", assumed, "setting `rounds`"),
+        Row("setting/order", orders, "1", assumed, chosen.format("order")),
+        Row("setting/segment", lengths, "steps", assumed, chosen.format("segment")),
+        Row("setting/rounds", len(run.rounds), "rounds", assumed, chosen.format("rounds")),
+        Row("setting/tolerance", settings.tolerance, "1", assumed, "setting `tolerance`; 0: segments of fixed length"),
         Row("setting/learning_rate", settings.learning_rate, "1", assumed, "setting `learning_rate`"),
         Row("setting/batch", settings.batch, "images", assumed, "setting `batch`"),
         Row("classical/loss", baseline.loss, "nats", exact, on_batch + ", before each step of masked gradient descent"),
@@ -217,14 +231,14 @@ def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, ru
             measured,
             on_batch + ", inside a segment from the emulated state, which is not read out",
         ),
-        Row("emulated/step", [r * settings.segment for r in range(settings.rounds + 1)], "steps", exact, "the steps of download"),
+        Row("emulated/step", _downloads(run), "steps", exact, "the steps of download"),
         Row("emulated/test_accuracy", emulated, "1", measured, on_test + ", after each download (shot noise: one draw)"),
         Row(
             "comparison/accuracy_gap",
             100 * (emulated[-1] - baseline.test_accuracy[-1]),
             "percentage points",
             measured,
-            f"emulated minus classical test accuracy after {settings.schedule.steps} steps; error: paired binomial",
+            f"emulated minus classical test accuracy after {_downloads(run)[-1]} steps; error: paired binomial",
             100 * differing**0.5 / len(data.test_images),
         ),
         Row(
@@ -241,13 +255,8 @@ def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, ru
             measured,
             f"the same, at each segment's end; {by_segment}",
         ),
-        Row(
-            "truncation/estimate_by_round",
-            [each.last_term for each in run.rounds],
-            "1",
-            measured,
-            "||u_N|| / ||u||: last term of the series, close to the error of order N - 1, pessimistic for N",
-        ),
+        *(row for row in run.rows if row.name not in ("truncation/by_round", "schedule/stopped")),
+        *(row for row in run.rows if row.name == "schedule/stopped" and row.value),
         Row("readout/shots", 2 * settings.shots, "shots", assumed, "twice the setting `shots`: for magnitudes and for signs"),
         Row(
             "readout/error_by_round",
@@ -258,9 +267,14 @@ def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, ru
         ),
         Row(
             "readout/expected_error_by_round",
-            [float(spread.value)] * settings.rounds,  # type: ignore[arg-type]
+            [float(spread.value)] * len(run.rounds),  # type: ignore[arg-type]
             "1",
             spread.evidence,
             spread.source,
         ),
     ]
+
+
+def _span(values: list[int]) -> int | str:
+    """The one value, or the least and the largest in words."""
+    return values[0] if len(set(values)) == 1 else f"{min(values)} to {max(values)}"

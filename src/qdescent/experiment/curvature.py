@@ -9,8 +9,9 @@ from qdescent.carleman.dissipation import NEUTRAL_CHANGE, Dissipation, diagnose
 from qdescent.experiment.comparison import Pruned
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.hessian import hessian
+from qdescent.linalg.density import spectral_density
 from qdescent.linalg.lanczos import LanczosState
-from qdescent.linalg.spectrum import Spectrum, spectral_density
+from qdescent.linalg.spectrum import Spectrum
 from qdescent.report.record import load_state, save_state
 
 SAVE_EVERY = 8  # Lanczos steps between two saved states: a kill loses at most a few seconds

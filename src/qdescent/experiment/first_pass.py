@@ -33,8 +33,8 @@ def run_first_pass(workspace: Workspace) -> Record:
     workspace.begin()
     pruned, more = train_and_prune(workspace, data)
     rows += more
-    baseline = train_classically(workspace, pruned)
     run = train_emulated(workspace, pruned)
+    baseline = train_classically(workspace, pruned, run)
     rows += comparison_rows(workspace, pruned, baseline, run)
     before, _, more = measure_spectrum(workspace, pruned, pruned.space.theta, "before")
     rows += more

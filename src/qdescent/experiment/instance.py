@@ -117,7 +117,9 @@ def solve_instance(instance: CircuitInstance, solver: QSVT) -> tuple[Solution, l
         ("residual", found.residual, "||M Z - B|| / ||B||"),
     ]
     rows = [Row(f"circuit/{name}", value, "" if name == "status" else "1", exact, source) for name, value, source in facts]
-    rows.append(Row("circuit/bound", found.bound, "1", Evidence.BOUNDED, "relative error of Z: polynomial, angles, preparation"))
+    rows.append(
+        Row("circuit/bound", found.bound, "1", Evidence.BOUNDED, "relative error of Z: polynomial, angles (certified), preparation")
+    )
     return found, rows + [replace(row, name=row.name.replace("solver/", "circuit/")) for row in found.cost]
 
 

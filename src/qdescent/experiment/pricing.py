@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.bounds import history_kappa_bound
 from qdescent.carleman.dissipation import step_factor
-from qdescent.carleman.history import lifted_norm
+from qdescent.carleman.history import end_probability, lifted_norm
 from qdescent.experiment.comparison import Pruned
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.networks import multiply_adds
@@ -29,8 +31,8 @@ def price_round(workspace: Workspace, pruned: Pruned, spectrum: Spectrum, run: R
     progress = workspace.progress
     progress.start("Pricing a round", 1)
     factor = float(step_factor(spectrum.nodes[spectrum.weights > 0], settings.learning_rate).max())
-    a = max(factor, factor**settings.order)
-    T = settings.segment
+    order, T = run.rounds[0].order, run.rounds[0].steps
+    a = max(factor, factor**order)
     paddings = {p: (history_kappa_bound(a, T, p), _end_probability(run, p)) for p in range(2 * T + 1)}
     padding = min(paddings, key=lambda p: paddings[p][0] / paddings[p][1])
     kappa, probability = paddings[padding]
@@ -40,7 +42,7 @@ def price_round(workspace: Workspace, pruned: Pruned, spectrum: Spectrum, run: R
             Instance(
                 n=pruned.space.n,
                 parameters=pruned.space.total,
-                order=settings.order,
+                order=order,
                 steps=T,
                 padding=padding,
                 kappa=kappa,
@@ -67,8 +69,7 @@ def price_round(workspace: Workspace, pruned: Pruned, spectrum: Spectrum, run: R
 
 
 def _end_probability(run: Run, padding: int) -> float:
-    """(p + 1) ||u_T||^2 / (sum_{t<T} ||z_t||^2 + (p + 1) ||z_T||^2) of the first round's order-N solution; z_0 = 0."""
+    """`end_probability` of the first round's order-N solution, from its terms' inner products; z_0 = 0."""
     gram = torch.tensor(run.rounds[0].gram, dtype=torch.float64)
-    z = [lifted_norm(each) ** 2 for each in gram]
-    end = float(gram[-1].sum())  # ||u_1 + ... + u_N||^2
-    return (padding + 1) * end / (sum(z[:-1]) + (padding + 1) * z[-1])
+    end = math.sqrt(max(float(gram[-1].sum()), 0.0))  # ||u_1 + ... + u_N||; rounding may leave a zero slightly negative
+    return end_probability(end, [0.0, *(lifted_norm(each) for each in gram)], padding)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qdescent._checks import argument_error, check_integer, check_interval
-from qdescent.training.schedule import Schedule
+from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 UNKNOWNS_LIMIT = 4096  # of the circuit instance, 12 system qubits: a state vector of a few MB, a circuit of minutes
 
@@ -25,6 +25,8 @@ class Settings:
         order: N of the Carleman linearisation. 2: the least that sees the curvature change.
         segment: K, steps between an upload and a download.
         rounds: R, uploads.
+        tolerance: on the truncation error; segments then have the length (and order, 2 or 3) that its estimate allows, until all
+            R K steps are done. 0: every segment has K steps of order N.
         shots: S per readout for magnitudes, and as many for signs.
         batch: samples of each round's fixed batch. 512: the paper authors' fine-tuning batch.
         seed: of every random draw.
@@ -60,6 +62,7 @@ class Settings:
     order: int = 2
     segment: int = 20
     rounds: int = 5
+    tolerance: float = 0.0
     shots: int = 1_000_000
     batch: int = 512
     seed: int = 0
@@ -83,6 +86,7 @@ class Settings:
             if field.type == "str" and not isinstance(value, str):
                 raise argument_error(field.name, "be a text", value)
         check_interval("density", self.density, "(0, 1]")
+        check_interval("tolerance", self.tolerance, "[0, 1)")
         check_interval("circuit_epsilon", self.circuit_epsilon, "(0, 1)")
         check_interval("circuit_learning_rate", self.circuit_learning_rate, "(0, inf)")
         for name in ("seed", "circuit_padding", "train_images"):
@@ -105,8 +109,11 @@ class Settings:
         return (self.circuit_steps + self.circuit_padding + 1) * lifted
 
     @property
-    def schedule(self) -> Schedule:
+    def schedule(self) -> Schedule | AdaptiveSchedule:
         """The part that the hybrid training needs."""
+        if self.tolerance:
+            steps = self.segment * self.rounds
+            return AdaptiveSchedule(self.tolerance, steps=steps, learning_rate=self.learning_rate, shots=self.shots)
         return Schedule(self.order, self.segment, self.rounds, self.learning_rate, self.shots)
 
     def to_json(self) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from qdescent.experiment.spectrum_subject import Subject
 from qdescent.experiment.workspace import Progress
 from qdescent.learning.parallel import Ranks, sharded
 from qdescent.linalg.deflation import Eigenpairs, extreme_eigenpairs
+from qdescent.linalg.density import spectral_density
 from qdescent.linalg.lanczos import LanczosState
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.sparsity import RowSparsity, row_sparsity
-from qdescent.linalg.spectrum import Spectrum, spectral_density
+from qdescent.linalg.spectrum import Spectrum
 from qdescent.report.record import State, load_state, save_state
 
 STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS = "spectrum-deflation", "spectrum-lanczos", "spectrum-rows"

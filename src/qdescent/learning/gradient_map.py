@@ -1,12 +1,17 @@
-"""The gradient-descent step of a small network as an explicit polynomial map."""
+"""The gradient-descent step of a network as an explicit polynomial map: dense for a small one, thresholded for a moderate one."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import permutations
+
 import torch
 from torch import Tensor
-from torch.func import jacfwd, jacrev
+from torch.func import jacfwd, jacrev, jvp, vmap
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_choice, check_integer, check_interval
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
@@ -64,3 +69,163 @@ def gradient_map(
         coefficients.append(F + torch.eye(n, dtype=F.dtype, device=F.device) if k == 1 else F)
         derivative = jacfwd(derivative)
     return PolynomialMap(coefficients)
+
+
+@dataclass(frozen=True)
+class ThresholdedMap(PolynomialMap):
+    """A gradient map of which only the large entries are kept, with what was dropped.
+
+    Args:
+        threshold: relative to the largest entry of each derivative.
+        kept: entries kept of eta H and of F_2, up to the degree.
+        largest: the largest entry of each, in absolute value.
+        dropped: Frobenius norm of what was dropped from each.
+    """
+
+    threshold: float = 0.0
+    kept: tuple[int, ...] = field(default=())
+    largest: tuple[float, ...] = field(default=())
+    dropped: tuple[float, ...] = field(default=())
+
+    def step_error(self, radius: float) -> float:
+        """A bound on the error of one step that the dropped entries cause: sum_k dropped_k ||u||^k, for ||u|| up to `radius`."""
+        check_interval("radius", radius, "[0, inf)")
+        return sum(lost * radius**k for k, lost in enumerate(self.dropped, start=1))
+
+
+def sparse_gradient_map(
+    task: Task,
+    space: ParameterSpace,
+    learning_rate: float,
+    degree: int = 2,
+    threshold: float = 1e-3,
+    theta: Tensor | None = None,
+    chunk: int = 64,
+) -> ThresholdedMap:
+    """The map of `gradient_map` with sparse F_1 and F_2: entries below a relative threshold are dropped as they are found.
+
+    Row by row, by products: H e_i, and for j <= i the directional third derivatives grad^3 L [e_i, e_j, .], of which the entries
+    k <= j are kept and then set at every permutation of (i, j, k). So F_1 - I and F_2 stay exactly symmetric, and no array of n^3
+    numbers is made.
+
+    Args:
+        task: network, loss and batch.
+        space: the kept weights; hundreds to a few thousand for degree 2.
+        learning_rate: eta.
+        degree: 1 or 2.
+        threshold: an entry is kept if it is at least so many times the largest of its derivative. 1e-3: as for `row_sparsity`.
+        theta: the pivot, (n,); None: the network's own weights.
+        chunk: products made at once. 64 keep a small network's matrix products large enough.
+
+    Returns:
+        ThresholdedMap: kept, dropped.
+
+    Raises:
+        ArgumentError: more than 5e7 entries of F_2 stay.
+
+    Cost: n Hessian products; for degree 2 another n (n + 1) / 2 products of third order.
+
+    Example:
+        >>> import torch
+        >>> network = torch.nn.Linear(2, 1, bias=False).double()
+        >>> data = torch.tensor([[1.0, 0.0], [0.0, 2.0]]).double(), torch.zeros(2, 1, dtype=torch.float64)
+        >>> task = Task(network, torch.nn.functional.mse_loss, data)
+        >>> f = sparse_gradient_map(task, ParameterSpace(network), learning_rate=0.1, degree=1, threshold=0.5)
+        >>> f.kept, f.largest, f.dropped  # H = diag(1, 4): the first is below half of the second
+        ((1,), (0.4,), (0.1,))
+    """
+    check_interval("learning_rate", learning_rate, "(0, inf)")
+    check_choice("degree", degree, [1, 2])
+    check_interval("threshold", threshold, "[0, 1]")
+    check_integer("chunk", chunk, 1)
+    theta = (space.theta if theta is None else theta).detach()
+    n, eye = space.n, torch.arange(space.n, device=theta.device)
+    gradient = jacrev(lambda point: task.loss_at(space, point))
+    coefficients = [-learning_rate * gradient(theta).detach()[:, None]]
+
+    found = [_Kept(threshold), _Kept(threshold)][:degree]
+    for rows in eye.split(chunk):
+        products = _along(gradient, theta, rows) * -learning_rate
+        below = eye <= rows[:, None]
+        found[0].add((rows[:, None].expand_as(products)[below], eye.expand_as(products)[below]), products[below])
+    if degree == 2:
+        for i in range(n):
+
+            def hessian_row(point: Tensor, i: int = i) -> Tensor:
+                return jvp(gradient, (point,), (_unit(eye[i : i + 1], theta)[0],))[1]
+
+            for columns in eye[: i + 1].split(chunk):
+                products = _along(hessian_row, theta, columns) * (-learning_rate / 2)
+                below = eye <= columns[:, None]
+                places = columns[:, None].expand_as(products)[below], eye.expand_as(products)[below]
+                found[1].add((torch.full_like(places[0], i), *places), products[below])
+
+    counts, identity = [], torch.sparse_coo_tensor(eye.expand(2, n), torch.ones_like(theta), check_invariants=True)
+    for k, kept in enumerate(found, start=1):
+        indices, values = kept.finish()
+        columns = indices[1] if k == 1 else indices[1] * n + indices[2]
+        F = torch.sparse_coo_tensor(torch.stack([indices[0], columns]), values, (n, n**k), check_invariants=True).coalesce()
+        counts.append(F.values().numel())
+        coefficients.append((F + identity).coalesce() if k == 1 else F)
+    return ThresholdedMap(
+        coefficients,
+        threshold=threshold,
+        kept=tuple(counts),
+        largest=tuple(kept.largest for kept in found),
+        dropped=tuple(math.sqrt(kept.dropped) for kept in found),
+    )
+
+
+def _unit(places: Tensor, theta: Tensor) -> Tensor:
+    """Unit vectors as rows, (m, n)."""
+    return torch.zeros(len(places), len(theta), dtype=theta.dtype, device=theta.device).scatter_(1, places[:, None], 1.0)
+
+
+def _along(function: Callable[[Tensor], Tensor], theta: Tensor, places: Tensor) -> Tensor:
+    """Derivatives of `function` along unit vectors, (m, n)."""
+    return vmap(lambda direction: jvp(function, (theta,), (direction,))[1])(_unit(places, theta)).detach()
+
+
+class _Kept:
+    """Entries i >= j (>= k) of a symmetric tensor that may be above the threshold; the largest is known at the end only."""
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold, self.largest, self.dropped = threshold, 0.0, 0.0
+        self.places: list[Tensor] = []
+        self.values: list[Tensor] = []
+        self.count = 0
+
+    def add(self, places: tuple[Tensor, ...], values: Tensor) -> None:
+        """Take those that are large enough so far; count the others as dropped, once for each permutation of their indices."""
+        self.largest = max(self.largest, float(values.abs().max()))
+        self._take(torch.stack(places), values)
+        if self.count > ENTRY_LIMIT // 6:
+            must = f"leave at most {ENTRY_LIMIT:.0e} entries (a higher threshold, or series_descent)"
+            raise argument_error("threshold", must, f"{self.threshold}: more")
+
+    def _take(self, places: Tensor, values: Tensor) -> None:
+        keep = (values.abs() >= self.threshold * self.largest) & (values != 0)
+        lost = values[~keep].double() ** 2 * _orders(places[:, ~keep])
+        self.dropped += float(lost.sum())
+        self.places.append(places[:, keep])
+        self.values.append(values[keep])
+        self.count += int(keep.sum())
+
+    def finish(self) -> tuple[Tensor, Tensor]:
+        """Indices (2 or 3, entries) and values of all that stay, at every permutation of their indices, to be added up.
+
+        Equal indices give the same place several times, each with its share of the value.
+        """
+        places, values = torch.cat(self.places, dim=1), torch.cat(self.values)
+        self.places, self.values = [], []
+        self._take(places, values)
+        places, values = self.places[0], self.values[0]
+        orders = list(permutations(range(len(places))))
+        share = values * (_orders(places) / len(orders)).to(values)
+        return torch.cat([places[list(order)] for order in orders], dim=1), share.repeat(len(orders))
+
+
+def _orders(places: Tensor) -> Tensor:
+    """How many different permutations the indices i >= j (>= k) have: 2 or 1; 6, 3 or 1."""
+    distinct = 1 + (places[1:] != places[:-1]).sum(0)
+    return distinct if len(places) == 2 else torch.tensor([0.0, 1.0, 3.0, 6.0], dtype=torch.float64, device=places.device)[distinct]

@@ -1,161 +1,168 @@
-"""Taylor series of a loss along a curve of weights, and of its gradient by one reverse pass.
+"""Taylor series of a loss's gradient along a curve of weights.
 
-Along u(eps) = sum_k eps^k u_k the loss is L(theta + u(eps)) = sum_k eps^k L_k and the gradient is sum_k eps^k g_k. Because L_N
-depends on
-u_j only through g_{N-j}, dL_N / du_j = g_{N-j}: one forward pass in truncated power series and one reverse pass of its last
-coefficient give every g_k.
+Along u(eps) = sum_k eps^k u_k the gradient is grad L(theta + u(eps)) = sum_k eps^k g_k. The chain rule holds coefficient by
+coefficient, so one forward and one backward pass in truncated power series give every g_k (equally: dL_N / du_j = g_{N-j} for the
+coefficient L_N of the loss). On one batch the degree-0 part of both passes is the same at every step, and is computed once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import ArgumentError, argument_error, check_integer
+import qdescent.learning.taylor_losses  # noqa: F401  (its rules)
+from qdescent._checks import argument_error, check_choice, check_integer
+from qdescent.learning.norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruned import pruned_weights_put_back
 from qdescent.learning.task import Task
-from qdescent.learning.taylor_rules import RULES, Series, add, multiply, power, scale
+from qdescent.learning.taylor_jet import Jet
+from qdescent.learning.taylor_jvp import NestedSeries
+from qdescent.learning.taylor_rules import group_norm, layer_norm
+from qdescent.learning.taylor_tape import Tape
 
 
-class MissingRuleError(ArgumentError, AttributeError):
-    """An operation that no Taylor rule covers; an AttributeError too, so that `hasattr` answers on a Jet."""
-
-
-@dataclass(frozen=True)
-class Jet:
-    """A tensor-valued truncated power series that PyTorch functions accept in place of a tensor.
+class GradientSeries:
+    """The coefficients g_1 ... g_N of grad L(theta + sum_k eps^k u_k), for one theta and batch and any number of curves u.
 
     Args:
-        coefficients: c_0 ... c_N, each of one shape; None stands for zero.
+        task: network, loss and batch.
+        space: the kept weights.
+        theta: the point, (n,).
+        order: N, at least 1.
 
-    Functions without a rule raise an ArgumentError that names them.
+    Attributes:
+        gradient: grad L(theta), (n,), which comes with the recording.
+
+    Raises:
+        ArgumentError: an operation without a Taylor rule (ReLU has none: a kink has no series); theta was changed in place since.
+
+    Cost: the construction one gradient; each call N(N+3)/2 forward and reverse convolutions for each layer, in batches; memory
+        about N + 2 times a gradient's.
+
+    References:
+        Griewank and Walther, Evaluating Derivatives (2008), chapter 13 (Taylor arithmetic).
+
+    Example:
+        >>> import torch
+        >>> network = torch.nn.Linear(1, 1, bias=False).double()
+        >>> data = torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+        >>> task, space = Task(network, torch.nn.functional.mse_loss, data), ParameterSpace(network)
+        >>> one = torch.ones(1, dtype=torch.float64)
+        >>> series = GradientSeries(task, space, one, order=2)  # L = theta^2
+        >>> series.gradient.tolist(), series([one, one]).tolist(), series([one, 3 * one]).tolist()
+        ([2.0], [[2.0], [2.0]], [[2.0], [6.0]])
     """
 
-    coefficients: Series
+    def __init__(self, task: Task, space: ParameterSpace, theta: Tensor, order: int) -> None:
+        self._space, self.order = space, check_integer("order", order, 1)
+        self._tape = Tape(order)
+        self._theta, self._version = theta, theta._version
+        weights = space.unpack(theta.detach())
+        with torch.no_grad():
+            jets = {name: Jet(self._tape, self._tape.leaf(w)) for name, w in weights.items()}
+            with pruned_weights_put_back(task.network), weights_replaced(task.network, jets):
+                loss = task.loss(task.network(task.data[0]), task.data[1])
+            self._weights = [jet.node for jet in jets.values()]
+            self._loss = loss.node if isinstance(loss, Jet) else None  # a loss that hangs on no weight stays a tensor
+            places = _Places(space)
+            for i, node in enumerate(self._weights):
+                node.sink = partial(places.put, i)
+            rows = places.begin(theta.new_empty(1, space.n), values=True)
+            if self._loss is not None:
+                self._tape.close(self._loss)
+            self.gradient, self._places = places.closed(rows)[0], places
 
-    @property
-    def shape(self) -> torch.Size:
-        """The shape of each coefficient."""
-        return self.coefficients[0].shape  # type: ignore[union-attr]
-
-    @property
-    def ndim(self) -> int:
-        """The number of dimensions of each coefficient."""
-        return len(self.shape)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type of each coefficient."""
-        return self.coefficients[0].dtype  # type: ignore[union-attr]
-
-    @property
-    def device(self) -> torch.device:
-        """Where each coefficient lives."""
-        return self.coefficients[0].device  # type: ignore[union-attr]
-
-    @property
-    def T(self) -> Jet:
-        """The transpose."""
-        return Jet([None if c is None else c.T for c in self.coefficients])
-
-    @property
-    def order(self) -> int:
-        """N, the degree after which the series is cut."""
-        return len(self.coefficients) - 1
-
-    def size(self, dim: int | None = None) -> torch.Size | int:
-        """As `Tensor.size`."""
-        return self.shape if dim is None else self.shape[dim]
-
-    def dim(self) -> int:
-        """As `Tensor.dim`."""
-        return self.ndim
-
-    @classmethod
-    def __torch_function__(
-        cls, function: Callable[..., Any], types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        name = getattr(function, "__name__", str(function))
-        rule = _rule(name)
-        order = next(a.order for a in _flat([*args, *(kwargs or {}).values()]) if isinstance(a, Jet))
-        result = rule(order, *[_series(a) for a in args], **{k: _series(v) for k, v in (kwargs or {}).items()})
-        return Jet(result)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        rule = _rule(name)
-        return lambda *args, **kwargs: Jet(
-            rule(self.order, self.coefficients, *[_series(a) for a in args], **{k: _series(v) for k, v in kwargs.items()})
-        )
-
-    def __add__(self, other: Any) -> Jet:
-        return Jet(add(self.order, self.coefficients, _series(other)))
-
-    __radd__ = __add__
-
-    def __neg__(self) -> Jet:
-        return Jet(scale(self.coefficients, -1.0))
-
-    def __sub__(self, other: Any) -> Jet:
-        return self + (-other)
-
-    def __rsub__(self, other: Any) -> Jet:
-        return (-self) + other
-
-    def __mul__(self, other: Any) -> Jet:
-        return Jet(multiply(self.order, self.coefficients, _series(other)))
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other: Any) -> Jet:
-        inverse = Jet(power(self.order, other.coefficients, -1.0)) if isinstance(other, Jet) else 1.0 / other
-        return self * inverse
-
-    def __rtruediv__(self, other: Any) -> Jet:
-        return Jet(power(self.order, self.coefficients, -1.0)) * other
-
-    def __pow__(self, exponent: float) -> Jet:
-        return Jet(power(self.order, self.coefficients, exponent))
-
-    def __matmul__(self, other: Any) -> Jet:
-        return Jet(RULES["matmul"](self.order, self.coefficients, _series(other)))
-
-    def __rmatmul__(self, other: Any) -> Jet:
-        return Jet(RULES["matmul"](self.order, _series(other), self.coefficients))
-
-    def __getitem__(self, index: Any) -> Jet:
-        return Jet([None if c is None else c[index] for c in self.coefficients])
+    def __call__(self, terms: Sequence[Tensor] | Tensor) -> Tensor:
+        """g_1 ... g_N, (N, n), for the curve u_1 ... u_N, (N, n)."""
+        if len(terms) != self.order:
+            raise argument_error("terms", f"be {self.order} of them", len(terms))
+        if self._theta._version != self._version:  # the weights are views of theta: half of what is recorded would follow
+            raise argument_error("theta", "stay as it is while its series is used", "changed in place")
+        if self._loss is None:
+            return torch.zeros_like(torch.stack(list(terms)))
+        with torch.no_grad():
+            directions = [list(self._space.embed(term).values()) for term in terms]
+            for i, node in enumerate(self._weights):
+                node.terms = [direction[i] for direction in directions]
+            self._tape.forward()
+            rows = self._places.begin(self.gradient.new_empty(self.order, self._space.n))
+            self._tape.backward(self._loss)
+        return self._places.closed(rows)
 
 
-def _rule(name: str) -> Callable[..., Series]:
-    if name not in RULES:
-        must = "be made of operations that have a Taylor rule (smooth activations such as GELU, linear maps, softmax, mean pooling)"
-        raise MissingRuleError(str(argument_error("network", must, f"using {name!r}")))
-    return RULES[name]
+class _Places:
+    """Where the adjoints of the weights belong in R^n: they go there as soon as they are known."""
+
+    def __init__(self, space: ParameterSpace) -> None:
+        keep = [space.mask.keep[name].flatten() for name in space.names]
+        counts = [int(kept.sum()) for kept in keep]
+        self._ends = list(accumulate(counts, initial=0))
+        self._kept = [
+            None if count == len(kept) else kept.nonzero()[:, 0].to(space.device) for kept, count in zip(keep, counts, strict=True)
+        ]
+
+    def begin(self, rows: Tensor, values: bool = False) -> Tensor:
+        """Start to fill rows, (N, n), one for each degree; values: (1, n), degree 0."""
+        self._rows, self._values, self._written = rows, values, set[int]()
+        return rows
+
+    def put(self, i: int, part: Any) -> None:
+        """The adjoint of weight i, a full-shaped tensor for each degree; the several of a tied weight are summed."""
+        for row, full in zip(self._rows, [part] if self._values else part, strict=True):
+            place, kept = row[self._ends[i] : self._ends[i + 1]], self._kept[i]
+            source, place = (full, place.view(full.shape)) if kept is None else (full.reshape(-1)[kept], place)
+            place.add_(source) if i in self._written else place.copy_(source)
+        self._written.add(i)
+
+    def closed(self, rows: Tensor) -> Tensor:
+        """The rows, zero where no adjoint came."""
+        for i in range(len(self._kept)):
+            if i not in self._written:
+                rows[:, self._ends[i] : self._ends[i + 1]] = 0
+        del self._rows
+        return rows
 
 
-def _flat(arguments: Sequence[Any]) -> list[Any]:
-    return [item for a in arguments for item in (a if isinstance(a, (list, tuple)) else [a])]
+def propagate(function: Callable[..., Any], *curves: Sequence[Tensor]) -> list[Tensor]:
+    """The coefficients of function(x(eps), y(eps), ...) for given series, all cut after degree N.
 
+    Args:
+        function: made of PyTorch operations that have a Taylor rule.
+        curves: the coefficients c_0 ... c_N of each argument.
 
-def _series(argument: Any) -> Any:
-    """What the rules take: a list of coefficients for a Jet, a list of such lists for a sequence of Jets, the rest as it is."""
-    if isinstance(argument, Jet):
-        return argument.coefficients
-    if isinstance(argument, (list, tuple)) and any(isinstance(a, Jet) for a in argument):
-        return [_series(a) for a in argument]
-    return argument
+    Returns:
+        N + 1 tensors.
+
+    Example:
+        >>> import torch
+        >>> one, zero = torch.ones(()), torch.zeros(())
+        >>> [float(c) for c in propagate(torch.exp, [zero, one, zero])]  # 1 + eps + eps^2/2
+        [1.0, 1.0, 0.5]
+    """
+    tape = Tape(len(curves[0]) - 1)
+    with torch.no_grad():
+        jets = [Jet(tape, tape.leaf(curve[0])) for curve in curves]
+        output = function(*jets)
+        value = output.value
+        for jet, curve in zip(jets, curves, strict=True):
+            jet.node.terms = list(curve[1:])
+        tape.close(output.node)
+        for jet, curve in zip(jets, curves, strict=True):
+            jet.node.terms = list(curve[1:])
+        tape.forward()
+    return [value, *output.node.terms]
 
 
 @contextmanager
-def weights_replaced(network: nn.Module, jets: Mapping[str, Jet]):  # type: ignore[no-untyped-def]
-    """The network with Jets in the place of its parameters, put back afterwards.
+def weights_replaced(network: nn.Module, jets: Mapping[str, Jet]) -> Iterator[None]:
+    """The network with Jets in the place of its parameters, put back afterwards; its smooth norms run as one operation each.
 
     `torch.func.functional_call` takes tensors only, hence the direct way through each module's parameter table.
     """
@@ -166,36 +173,43 @@ def weights_replaced(network: nn.Module, jets: Mapping[str, Jet]):  # type: igno
         for key, weight in module._parameters.items()
         if id(weight) in by_weight
     ]
+    norms = [module for module in network.modules() if type(module) in (SmoothGroupNorm, SmoothLayerNorm)]
     try:
         for table, key, weight in places:
             table[key] = by_weight[id(weight)]  # type: ignore[assignment]
+        for norm in norms:
+            norm.forward = _fused(norm)
         yield
     finally:
         for table, key, weight in places:
             table[key] = weight
+        for norm in norms:
+            del norm.forward  # the class's own again
 
 
-def gradient_series(task: Task, space: ParameterSpace, theta: Tensor, terms: Sequence[Tensor]) -> list[Tensor]:
-    """The coefficients g_1 ... g_N of grad L(theta + sum_k eps^k u_k).
+def _fused(norm: Any) -> Callable[[Any], Jet]:
+    if isinstance(norm, SmoothGroupNorm):
+        return lambda x: group_norm(x, norm.groups, norm.weight, norm.bias, EPSILON)
+    return lambda x: layer_norm(x, norm.weight.shape, norm.weight, norm.bias, EPSILON)
+
+
+def gradient_series(
+    task: Task, space: ParameterSpace, theta: Tensor, terms: Sequence[Tensor], method: str = "taylor"
+) -> list[Tensor]:
+    """The coefficients g_1 ... g_N of grad L(theta + sum_k eps^k u_k), once; `GradientSeries` is for several curves.
 
     Args:
         task: network, loss and batch.
         space: the kept weights.
         theta: the point, (n,).
         terms: u_1 ... u_N, each (n,).
+        method: "taylor", or "jvp" for any smooth module: its cost doubles with each order.
 
     Returns:
         N tensors of shape (n,).
 
     Raises:
-        ArgumentError: no terms; an operation without a Taylor rule (ReLU has none: a kink has no series).
-
-    Cost: N(N+3)/2 + 1 forward convolutions and as many reverse ones for each layer, one graph of N + 1 times a gradient's
-    memory.
-
-    References:
-        Griewank and Walther, Evaluating Derivatives (2008), chapter 13 (Taylor arithmetic); the reverse identity is derived
-        in docs/mathematics.md.
+        ArgumentError: no terms; an operation without a Taylor rule, or with a kink.
 
     Example:
         >>> import torch
@@ -207,19 +221,12 @@ def gradient_series(task: Task, space: ParameterSpace, theta: Tensor, terms: Seq
         [[2.0], [2.0]]
     """
     order = check_integer("number of terms", len(terms), 1)
-    points = [[w.detach().requires_grad_() for w in space.unpack(theta).values()]]
-    for k, term in enumerate(terms, start=1):
-        leaves = [w.detach() for w in space.embed(term).values()]
-        points.append([w.requires_grad_() for w in leaves] if k < order else leaves)
-    jets = {name: Jet([point[i] for point in points]) for i, name in enumerate(space.names)}
-    with weights_replaced(task.network, jets):
-        outputs = task.network(task.data[0])
-        loss = task.loss(outputs, task.data[1])
-    last = loss.coefficients[order]  # type: ignore[attr-defined]  # a Jet went in, a Jet came out
-    wanted = [leaf for point in points[:order] for leaf in point]
-    if last is None or not last.requires_grad:  # the loss is of lower degree than N along any curve
-        return [torch.zeros_like(theta) for _ in terms]
-    gradients = torch.autograd.grad(last, wanted, allow_unused=True, materialize_grads=True)
-    count = len(space.names)
-    packed = [space.pack(gradients[j * count : (j + 1) * count]) for j in range(order)]
-    return packed[::-1]  # dL_N/du_j = g_{N-j}
+    return list(series_of(task, space, theta, order, method)(terms))
+
+
+def series_of(
+    task: Task, space: ParameterSpace, theta: Tensor, order: int, method: str = "taylor"
+) -> GradientSeries | NestedSeries:
+    """What computes the gradient's coefficients at theta by this method."""
+    check_choice("method", method, ["taylor", "jvp"])
+    return (GradientSeries if method == "taylor" else NestedSeries)(task, space, theta, order)

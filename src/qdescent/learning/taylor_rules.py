@@ -1,15 +1,14 @@
-"""How each PyTorch operation acts on truncated power series: one rule an operation.
+"""What each PyTorch function does to a Jet: one rule a function, made of the operations of a tape.
 
-A series is a list c_0 ... c_N of tensors, None for zero. Linear operations act on each coefficient, bilinear ones by the
-Cauchy product, analytic
-functions by the recurrence of their differential equation (Griewank and Walther 2008, table 13.2), e.g. e = exp(x):
-k e_k = sum_{i=1..k} i x_i e_{k-i}.
+Linear functions act on each coefficient, bilinear ones by the Cauchy product, elementwise ones by their Taylor coefficients; the
+rest is composed of these.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,306 +16,283 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from qdescent._checks import argument_error
-
-Series = list[Tensor | None]
-
-
-def is_series(argument: Any) -> bool:
-    """Whether a rule's argument is a series (a list of tensors and None) and not a constant."""
-    return isinstance(argument, list) and any(isinstance(c, Tensor) for c in argument)
+from qdescent.learning import taylor_towers as towers
+from qdescent.learning.taylor_jet import INSTEAD, RULES, Jet, MissingRuleError, Rule, rule
+from qdescent.learning.taylor_norms import Standardise
+from qdescent.learning.taylor_products import Convolution, Elementwise, LinearLayer, MatrixProduct, Product
+from qdescent.learning.taylor_tape import Join, Map, Node, Pointwise, Shift, Sum
 
 
-def head(x: Series) -> Tensor:
-    """c_0, which is never zero by omission."""
-    assert x[0] is not None
-    return x[0]
+def plain(x: Any) -> Any:
+    """What an operation takes: the node of a Jet, a constant as it is."""
+    return x.node if isinstance(x, Jet) else x
 
 
-def each(function: Callable[[Tensor], Tensor], x: Series) -> Series:
-    """A linear operation on every coefficient."""
-    return [None if c is None else function(c) for c in x]
+def shape_of(x: Any) -> torch.Size:
+    """The shape of a Jet or a constant."""
+    return x.shape if isinstance(x, (Jet, Tensor)) else torch.Size()
 
 
-def scale(x: Series, factor: float) -> Series:
-    """factor * x for a constant factor."""
-    return each(lambda c: c * factor, x)
+def mapped(function: Callable[[Tensor], Tensor], x: Jet) -> Jet:
+    """A linear function of one Jet."""
+    return x.record(Map(function, x.node))
 
 
-def add(order: int, x: Any, y: Any, *, alpha: float = 1) -> Series:
-    """x + alpha y, where one of them may be a constant."""
-    x = x if is_series(x) else [x] + [None] * order
-    y = y if is_series(y) else [y] + [None] * order
-    y = y if alpha == 1 else [None if c is None else alpha * c for c in y]
-    summed = [a if b is None else b if a is None else a + b for a, b in zip(x, y, strict=True)]
-    shape = summed[0].shape
-    return each(lambda c: c if c.shape == shape else c.expand(shape), summed)
+def pointwise(tower: towers.Tower, x: Jet) -> Jet:
+    """An elementwise function."""
+    return x.record(Pointwise(tower(x.value, x.tape.order + 1), x.node))
 
 
-def cauchy(
-    product: Callable[[Any, Any], Tensor], x: Series, y: Series, k: int, weight: Callable[[int], float] | None = None
-) -> Tensor | None:
-    """sum_{i+j=k} weight(i) product(x_i, y_j); None where every term is zero. y may still be under construction above k - 1."""
-    total: Tensor | None = None
-    for i in range(max(0, k - len(y) + 1), k + 1):
-        a, b = x[i], y[k - i]
-        if a is None or b is None or (weight is not None and weight(i) == 0):
-            continue
-        term = product(a, b) if weight is None else weight(i) * product(a, b)
-        total = term if total is None else total + term
-    return total
+@rule("add")
+def add(x: Any, y: Any, *, alpha: float = 1) -> Jet:
+    """x + alpha y."""
+    if not isinstance(y, Jet):
+        return x.record(Shift(x.node, alpha * y))
+    return y.record(Sum(x.node, y.node, alpha) if isinstance(x, Jet) else Shift(y.node, x, alpha))
 
 
-def bilinear(order: int, product: Callable[[Any, Any], Tensor], x: Any, y: Any) -> Series:
-    """sum_{i+j=k} product(x_i, y_j): the Cauchy product under any bilinear operation."""
-    if not is_series(y):
-        return each(lambda c: product(c, y), x)
-    if not is_series(x):
-        return each(lambda c: product(x, c), y)
-    return [cauchy(product, x, y, k) for k in range(order + 1)]
+@rule("sub")
+def sub(x: Any, y: Any, *, alpha: float = 1) -> Jet:
+    """x - alpha y."""
+    return add(x, y, alpha=-alpha)
 
 
-def multiply(order: int, x: Any, y: Any) -> Series:
-    """x * y, elementwise with broadcasting."""
-    return bilinear(order, torch.mul, x, y)
+@rule("rsub")
+def rsub(x: Any, y: Any, *, alpha: float = 1) -> Jet:
+    """y - alpha x."""
+    return add(y, x, alpha=-alpha)
 
 
-def driven(order: int, start: Tensor, x: Series, slope: Series) -> Series:
-    """y with y' = slope x', y_0 = start: k y_k = sum_{i=1..k} i x_i slope_{k-i}."""
-    return [start, *(cauchy(torch.mul, x, slope, k, lambda i, k=k: i / k) for k in range(1, order + 1))]  # type: ignore[misc]
+@rule("mul", "multiply")
+def mul(x: Any, y: Any) -> Jet:
+    """x y; the larger factor takes the lead, so that the other one is what broadcasts."""
+    if isinstance(x, Jet) and not isinstance(y, (Jet, Tensor)):
+        return x.record(Shift(x.node, 0.0, y))
+    if isinstance(y, Jet) and (not isinstance(x, Jet) or shape_of(x).numel() < y.numel()):
+        return mul(y, x)
+    return x.record(Product(Elementwise(x.shape, y.shape), x.node, plain(y)))
 
 
-def exp(order: int, x: Series) -> Series:
-    """e = exp(x): e' = e x'."""
-    y: Series = [torch.exp(head(x))]
-    for k in range(1, order + 1):
-        y.append(cauchy(torch.mul, x, y, k, lambda i, k=k: i / k))  # type: ignore[misc]
-    return y
-
-
-def power(order: int, x: Series, exponent: float) -> Series:
-    """y = x^a: x y' = a y x', hence k x_0 y_k = sum_{i=1..k} (a i - (k - i)) x_i y_{k-i}."""
-    if exponent > 0 and exponent == int(exponent):  # repeated multiplication: the recurrence divides by x_0, which may be 0
-        product = x
-        for _ in range(int(exponent) - 1):
-            product = multiply(order, product, x)
-        return product
-    y: Series = [torch.pow(head(x), exponent)]
-    for k in range(1, order + 1):
-        total = cauchy(torch.mul, x, y, k, lambda i, k=k: (exponent * i - (k - i)) / k)  # type: ignore[misc]
-        y.append(None if total is None else total / head(x))
-    return y
-
-
-def log(order: int, x: Series) -> Series:
-    """y = log(x): y' = x' / x."""
-    return driven(order, torch.log(head(x)), x, power(order, x, -1.0))
-
-
-def divide(order: int, x: Any, y: Any) -> Series:
+@rule("div", "true_divide")
+def div(x: Any, y: Any) -> Jet:
     """x / y."""
-    return multiply(order, x, power(order, y, -1.0) if is_series(y) else 1.0 / y)
+    return mul(x, pow_(y, -1.0) if isinstance(y, Jet) else 1.0 / y)
 
 
-def normal_density(order: int, x: Series) -> Series:
-    """exp(-x^2/2) / sqrt(2 pi)."""
-    return scale(exp(order, scale(multiply(order, x, x), -0.5)), 1 / math.sqrt(2 * math.pi))
+@rule("pow")
+def pow_(x: Jet, exponent: float) -> Jet:
+    """x^a for a constant number a."""
+    if not isinstance(exponent, (int, float)):
+        raise argument_error("exponent", "be a constant number", type(exponent).__name__)
+    return pointwise(towers.power(exponent), x)
 
 
-def normal_distribution(order: int, x: Series) -> Series:
-    """Phi(x), the standard normal distribution function: Phi' = density x'."""
-    return driven(order, torch.special.ndtr(head(x)), x, normal_density(order, x))
+@rule("matmul", "bmm", "mm", "mv", "dot")
+def matmul(x: Any, y: Any) -> Jet:
+    """x @ y, as torch.matmul has it."""
+    if shape_of(y) and len(shape_of(y)) == 1:
+        return matmul(x, y.unsqueeze(-1)).squeeze(-1)
+    if len(shape_of(x)) == 1:
+        return matmul(x.unsqueeze(0), y).squeeze(-2)
+    jet = x if isinstance(x, Jet) else y
+    return jet.record(Product(MatrixProduct(x.shape, y.shape), plain(x), plain(y)))
 
 
-def tanh(order: int, x: Series) -> Series:
-    """y = tanh(x): y' = (1 - y^2) x', with the square built along."""
-    y: Series = [torch.tanh(head(x))]
-    slope: Series = [1 - head(y) * head(y)]
-    for k in range(1, order + 1):
-        y.append(cauchy(torch.mul, x, slope, k, lambda i, k=k: i / k))  # type: ignore[misc]
-        square = cauchy(torch.mul, y, y, k)
-        slope.append(None if square is None else -square)
-    return y
+@rule("addmm", "baddbmm")
+def addmm(bias: Any, x: Any, y: Any) -> Jet:
+    """bias + x @ y."""
+    return matmul(x, y) + bias
 
 
-def sigmoid(order: int, x: Series) -> Series:
-    """1 / (1 + exp(-x)) = (1 + tanh(x/2)) / 2."""
-    return add(order, scale(tanh(order, scale(x, 0.5)), 0.5), 0.5)
+@rule("linear")
+def linear(x: Any, weight: Any, bias: Any = None) -> Jet:
+    """x W^T + b."""
+    if shape_of(x) and len(shape_of(x)) == 1:
+        return linear(x.unsqueeze(0), weight, bias).squeeze(0)
+    jet = x if isinstance(x, Jet) else weight if isinstance(weight, Jet) else bias
+    if not isinstance(x, Jet) and not isinstance(weight, Jet):
+        return F.linear(x, weight) + bias
+    y = jet.record(Product(LinearLayer(), plain(x), plain(weight)))
+    return y if bias is None else y + bias
 
 
-def softplus(order: int, x: Series, beta: float = 1.0, threshold: float = 20.0) -> Series:
-    """log(1 + exp(beta x)) / beta, whose derivative is the sigmoid; PyTorch is linear above `threshold`, equal to rounding."""
-    if (
-        bool((head(x) * beta > threshold).any()) and threshold < 20
+def convolution(dimensions: int) -> Rule:
+    """The rule of a convolution over so many dimensions."""
+
+    def convolve(x: Any, w: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Jet:
+        if len(x.shape) == dimensions + 1:
+            return convolve(x.unsqueeze(0), w, bias, stride, padding, dilation, groups).squeeze(0)
+        jet = x if isinstance(x, Jet) else w
+        if isinstance(x, Jet) or isinstance(w, Jet):
+            form = Convolution(x.shape, w.shape, stride, padding, dilation, groups)
+            y = jet.record(Product(form, plain(x), plain(w)))
+        else:  # restricted to its bias
+            y = (F.conv1d if dimensions == 1 else F.conv2d)(x, w, None, stride, padding, dilation, groups)
+        return y if bias is None else y + bias.reshape(-1, *(1,) * dimensions)
+
+    return convolve
+
+
+def standardised(x: Jet, dims: int, epsilon: float, weight: Jet | None = None) -> Jet:
+    """(x - mean) / sqrt(variance + epsilon) over the last axes, times a weight for each first axis of a group."""
+    return x.record(Standardise(x.node, None if weight is None else weight.node, dims, epsilon))
+
+
+@rule("group_norm")
+def group_norm(x: Jet, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Jet:
+    """As F.group_norm: x is (batch, channels, *places)."""
+    places = len(x.shape) - 2
+    if not isinstance(x, Jet):
+        return F.group_norm(x, num_groups, None, None, eps) * weight.reshape(-1, *(1,) * places) + bias.reshape(-1, *(1,) * places)
+    shape, grouped = x.shape, (num_groups, x.shape[1] // num_groups)
+    scale = weight.reshape(*grouped, *(1,) * places) if isinstance(weight, Jet) else None
+    y = standardised(x.unflatten(1, grouped), places + 1, eps, scale).reshape(*shape)
+    if weight is not None and scale is None:
+        y = y * weight.reshape(-1, *(1,) * places)
+    return y if bias is None else y + bias.reshape(-1, *(1,) * places)
+
+
+@rule("layer_norm")
+def layer_norm(x: Jet, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Jet:
+    """As F.layer_norm, over the last axes."""
+    y = standardised(x, len(normalized_shape), eps) if isinstance(x, Jet) else F.layer_norm(x, normalized_shape, None, None, eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+@rule("batch_norm")
+def batch_norm(
+    x: Jet,
+    mean: Any,
+    variance: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: Any = 0.1,
+    eps: float = 1e-5,
+) -> Jet:
+    """With running statistics: an affine function of each channel."""
+    if training:
+        use = "using 'batch_norm' in training mode (use eval(), or SmoothGroupNorm instead)"
+        raise MissingRuleError(str(argument_error("network", "be made of operations that have a Taylor rule", use)))
+    channel = (-1, *(1,) * (x.ndim - 2))
+    y = (x - mean.reshape(channel)) * torch.rsqrt(variance + eps).reshape(channel)
+    y = y if weight is None else y * weight.reshape(channel)
+    return y if bias is None else y + bias.reshape(channel)
+
+
+@rule("softplus")
+def softplus(x: Jet, beta: float = 1.0, threshold: float = 20.0) -> Jet:
+    """log(1 + exp(beta x)) / beta."""
+    if threshold < 20 and bool(
+        (x.value * beta > threshold).any()
     ):  # from 20 on the linear branch is the same to rounding in float32
         raise argument_error("threshold", "be at least 20 (below it PyTorch's softplus has a kink)", threshold)
-    steep = scale(x, beta)
-    return scale(driven(order, F.softplus(head(steep)), steep, sigmoid(order, steep)), 1 / beta)
+    return pointwise(towers.softplus(beta), x)
 
 
-def silu(order: int, x: Series, inplace: bool = False) -> Series:
-    """x sigmoid(x)."""
-    return multiply(order, x, sigmoid(order, x))
-
-
-def gelu(order: int, x: Series, *, approximate: str = "none") -> Series:
+@rule("gelu")
+def gelu(x: Jet, *, approximate: str = "none") -> Jet:
     """x Phi(x), or its tanh approximation, as PyTorch defines it."""
     if approximate == "none":
-        return multiply(order, x, normal_distribution(order, x))
-    cube = multiply(order, multiply(order, x, x), x)
-    inner = scale(add(order, x, scale(cube, 0.044715)), math.sqrt(2 / math.pi))
-    return multiply(order, scale(x, 0.5), add(order, tanh(order, inner), 1.0))
+        return pointwise(towers.gelu, x)
+    return 0.5 * x * ((math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)).tanh() + 1.0)
 
 
-def logsumexp(order: int, x: Series, dim: int, keepdim: bool = False) -> Series:
-    """log sum exp(x) along `dim`; the largest entry is taken out first so that nothing overflows."""
-    peak = head(x).detach().amax(dim, keepdim=True)
-    terms = exp(order, [head(x) - peak, *x[1:]])
-    total = log(order, each(lambda c: c.sum(dim, keepdim=True), terms))
-    total[0] = head(total) + peak
-    return total if keepdim else each(lambda c: c.squeeze(dim), total)
+@rule("silu", "silu_")
+def silu(x: Jet, inplace: bool = False) -> Jet:
+    """x sigmoid(x)."""
+    return pointwise(towers.silu, x)
 
 
-def log_softmax(order: int, x: Series, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Series:
-    """x - logsumexp(x)."""
-    return add(order, x, scale(logsumexp(order, x, dim, keepdim=True), -1.0))
-
-
-def softmax(order: int, x: Series, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Series:
-    """exp(x - logsumexp(x))."""
-    return exp(order, log_softmax(order, x, dim))
-
-
-def cross_entropy(
-    order: int,
-    x: Series,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: Any = None,
-    ignore_index: int = -100,
-    reduce: Any = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Series:
-    """Mean of logsumexp(x) - <p, x> over samples, p the one-hot, smoothed or given distribution of each sample."""
-    plain = weight is None and size_average is None and reduce is None
-    if not plain or reduction not in ("mean", "sum") or head(x).ndim != 2:
-        raise argument_error("loss", "be cross-entropy of (batch, classes) by mean or sum, without class weights", "another one")
-    classes = head(x).shape[1]
-    if target.is_floating_point():
-        p, counted = target, torch.ones(len(target), dtype=target.dtype, device=target.device)
-    else:
-        counted = (target != ignore_index).to(head(x))
-        p = F.one_hot(target.where(target != ignore_index, 0), classes).to(head(x))
-    p = p * (1 - label_smoothing) + label_smoothing / classes
-    gap = add(order, logsumexp(order, x, 1), each(lambda c: -(c * p).sum(1), x))
-    total = each(lambda c: (c * counted).sum(), gap)
-    return total if reduction == "sum" else scale(total, 1 / float(counted.sum()))
-
-
-def mse_loss(
-    order: int, x: Any, y: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: None = None
-) -> Series:
-    """Mean (or sum) of (x - y)^2, unweighted."""
-    if weight is not None or size_average is not None or reduce is not None or reduction not in ("mean", "sum"):
-        raise argument_error("loss", "be the mean squared error by mean or sum, without weights", "another one")
-    gap = add(order, x, y, alpha=-1)
-    square = multiply(order, gap, gap)
-    return each(lambda c: c.mean() if reduction == "mean" else c.sum(), square)
-
-
-def linear(order: int, x: Any, weight: Any, bias: Any = None) -> Series:
-    """x W^T + b."""
-    product = bilinear(order, F.linear, x, weight)
-    return product if bias is None else add(order, product, bias)
-
-
-def convolution(function: Callable[..., Tensor], dimensions: int) -> Callable[..., Series]:
-    """The rule of a convolution over so many dimensions: bilinear in the input and the kernel, plus the bias."""
-
-    def rule(order: int, x: Any, weight: Any, bias: Any = None, *args: Any, **kwargs: Any) -> Series:
-        product = bilinear(order, lambda a, w: function(a, w, None, *args, **kwargs), x, weight)
-        if bias is None:
-            return product
-        dims = [1] * dimensions
-        shaped = each(lambda b: b.view(-1, *dims), bias) if is_series(bias) else bias.view(-1, *dims)
-        return add(order, product, shaped)
-
-    return rule
-
-
-def elementwise_linear(name: str) -> Callable[..., Series]:
-    """The rule of an operation that is linear in its first argument: it acts on each coefficient."""
-
-    def rule(order: int, x: Series, *args: Any, **kwargs: Any) -> Series:
-        function = getattr(Tensor if name in _METHODS else F, name, None) or getattr(torch, name)
-        return each(lambda c: function(c, *args, **kwargs), x)
-
-    return rule
-
-
-def join(function: Callable[..., Tensor]) -> Callable[..., Series]:
-    """The rule of cat and stack: zeros take the place of missing coefficients."""
-
-    def rule(order: int, parts: list[Any], dim: int = 0) -> Series:
-        full = [part if is_series(part) else [part] + [None] * order for part in parts]
-        return [
-            function([part[k] if part[k] is not None else torch.zeros_like(part[0]) for part in full], dim)
-            for k in range(order + 1)
-        ]
-
-    return rule
-
-
-_METHODS = (
-    "view", "reshape", "contiguous", "expand", "to", "transpose", "permute", "flatten", "unsqueeze", "squeeze", "mean", "sum",
-    "repeat", "clone", "neg",
-)  # fmt: skip
-_LINEAR = (*_METHODS, "avg_pool2d", "adaptive_avg_pool2d", "roll", "cumsum")
-
-
-def pad(order: int, x: Series, pad: Any, mode: str = "constant", value: float | None = None) -> Series:
+@rule("pad")
+def pad(x: Jet, pad: Any, mode: str = "constant", value: float | None = None) -> Jet:
     """Padding by a value adds it to the constant coefficient alone."""
-    return [None if c is None else F.pad(c, pad, mode, value if k == 0 else None) for k, c in enumerate(x)]
+    constant = F.pad(torch.zeros_like(x.value), pad, mode, value) if value else None
+    return x.record(Map(lambda c: F.pad(c, pad, mode), x.node, constant))
 
 
-def dropout(order: int, x: Series, p: float = 0.5, training: bool = True, inplace: bool = False) -> Series:
+@rule("dropout", "dropout2d")
+def dropout(x: Jet, p: float = 0.5, training: bool = True, inplace: bool = False) -> Jet:
     """The identity in evaluation mode."""
     if training and p > 0:
         raise argument_error("network", "be without active dropout (call eval())", "training")
     return x
 
 
-RULES: dict[str, Callable[..., Series]] = {
-    **{name: elementwise_linear(name) for name in _LINEAR},
-    "add": add,
-    "sub": lambda order, x, y, *, alpha=1: add(order, x, y, alpha=-alpha),
-    "mul": multiply,
-    "div": divide,
-    "true_divide": divide,
-    "matmul": lambda order, x, y: bilinear(order, torch.matmul, x, y),
-    "bmm": lambda order, x, y: bilinear(order, torch.bmm, x, y),
-    "linear": linear,
-    "conv1d": convolution(F.conv1d, 1),
-    "conv2d": convolution(F.conv2d, 2),
-    "pad": pad,
-    "dropout": dropout,
-    "cat": join(torch.cat),
-    "stack": join(torch.stack),
-    "exp": exp,
-    "log": log,
-    "pow": power,
-    "square": lambda order, x: multiply(order, x, x),
-    "sqrt": lambda order, x: power(order, x, 0.5),
-    "rsqrt": lambda order, x: power(order, x, -0.5),
-    "reciprocal": lambda order, x: power(order, x, -1.0),
-    "tanh": tanh,
-    "sigmoid": sigmoid,
-    "silu": silu,
-    "gelu": gelu,
-    "softplus": softplus,
-    "logsumexp": logsumexp,
-    "softmax": softmax,
-    "log_softmax": log_softmax,
-    "cross_entropy": cross_entropy,
-    "mse_loss": mse_loss,
-}
+def joined(function: Callable[..., Tensor]) -> Rule:
+    """The rule of cat and stack."""
+
+    def join(parts: Sequence[Any], dim: int = 0) -> Jet:
+        jet = next(part for part in parts if isinstance(part, Jet))
+        nodes: list[Node | Tensor] = [plain(part) for part in parts]
+        return jet.record(Join(lambda tensors: function(list(tensors), dim), nodes))
+
+    return join
+
+
+@rule("chunk")
+def chunk(x: Jet, chunks: int, dim: int = 0) -> tuple[Jet, ...]:
+    """Parts of nearly equal length."""
+    return split(x, -(-x.shape[dim] // chunks), dim)
+
+
+@rule("split")
+def split(x: Jet, split_size: Any, dim: int = 0, *, split_size_or_sections: Any = None) -> tuple[Jet, ...]:
+    """Parts of given lengths."""
+    parts: list[Jet] = []
+    length, start = x.shape[dim], 0
+    while start < length:
+        step = split_size if isinstance(split_size, int) else split_size[len(parts)]
+        parts.append(RULES["narrow"](x, dim, start, min(step, length - start)))
+        start += step
+    return tuple(parts)
+
+
+@rule("unbind")
+def unbind(x: Jet, dim: int = 0) -> tuple[Jet, ...]:
+    """Slices along an axis."""
+    return tuple(RULES["select"](x, dim, i) for i in range(x.shape[dim]))
+
+
+def linear_function(name: str) -> Rule:
+    """The rule of a function that is linear in its first argument."""
+    function = getattr(Tensor, name, None) or getattr(F, name, None) or getattr(torch, name)
+
+    def act(x: Jet, *args: Any, **kwargs: Any) -> Jet:
+        return x.record(Map(lambda c: function(c, *args, **kwargs), x.node, batched="pool" not in name))
+
+    return act
+
+
+LINEAR = (
+    "reshape", "contiguous", "expand", "to", "transpose", "permute", "flatten", "unflatten", "unsqueeze", "squeeze", "mean", "sum",
+    "repeat", "clone", "neg", "roll", "cumsum", "narrow", "select", "movedim", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+)  # fmt: skip
+RULES.update({name: linear_function(name) for name in LINEAR})
+RULES.update(
+    {
+        "view": RULES["reshape"],  # the memory format may be another one than in the network's own forward pass
+        "swapaxes": RULES["transpose"],
+        "getitem": lambda x, index: mapped(operator.itemgetter(index), x),
+        "__getitem__": lambda x, index: mapped(operator.itemgetter(index), x),
+        "cat": joined(torch.cat),
+        "concat": joined(torch.cat),
+        "stack": joined(torch.stack),
+        "conv1d": convolution(1),
+        "conv2d": convolution(2),
+        "square": lambda x: pow_(x, 2),
+        "sqrt": lambda x: pow_(x, 0.5),
+        "rsqrt": lambda x: pow_(x, -0.5),
+        "reciprocal": lambda x: pow_(x, -1.0),
+        "exp": lambda x: pointwise(towers.exp, x),
+        "log": lambda x: pointwise(towers.log, x),
+        "tanh": lambda x: pointwise(towers.tanh, x),
+        "sigmoid": lambda x: pointwise(towers.sigmoid, x),
+        "erf": lambda x: pointwise(towers.erf, x),
+        "sin": lambda x: pointwise(towers.sin, x),
+        "cos": lambda x: pointwise(towers.cos, x),
+    }
+)
+assert not set(RULES) & set(INSTEAD)

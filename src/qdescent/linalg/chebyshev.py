@@ -102,6 +102,65 @@ def minimax_inverse(kappa: float, epsilon: float) -> InversePolynomial:
     return InversePolynomial(coefficients, kappa, 1 / math.cosh(m * _angle_beyond_one(2 / (kappa**2 - 1))), supremum)
 
 
+@dataclass(frozen=True)
+class KernelFilter:
+    """An even polynomial R that is 1 at 0 and small on [1/kappa, 1].
+
+    Args:
+        coefficients: c of R = sum_j c_j T_j, shape (degree + 1,); the odd ones are zero.
+        kappa: the reciprocal of the left end of the interval.
+        error: max |R| on the interval; |R| <= 1 on [-1, 1].
+    """
+
+    coefficients: Floats = field(repr=False)
+    kappa: float
+    error: float
+
+    @property
+    def degree(self) -> int:
+        """The degree of R, an even number."""
+        return len(self.coefficients) - 1
+
+
+def kernel_filter(kappa: float, epsilon: float) -> KernelFilter:
+    """The even polynomial of least degree with R(0) = 1 and |R| <= epsilon on [1/kappa, 1]: R = 1 - x q, q the minimax inverse.
+
+        R(x) = T_l(y)/T_l(y0),  y = (1 + c - 2 x^2)/(1 - c),  y0 = (1 + c)/(1 - c),  c = 1/kappa^2.
+
+    Raises:
+        ArgumentError: kappa not above 1, epsilon outside (0, 1).
+
+    Cost: one cosine transform; the degree 2 l is close to kappa ln(2/epsilon).
+
+    References:
+        Lin, Tong, arXiv:1910.14596, lemma 2 (eigenstate filtering).
+
+    Example:
+        >>> R = kernel_filter(10.0, 1e-3)
+        >>> R.degree, round(float(chebyshev_value(R.coefficients, 0.0)), 12), R.error <= 1e-3
+        (76, 1.0, True)
+    """
+    degree = inverse_degree(kappa, epsilon) + 1
+    x = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
+    coefficients = dct(_residual(x, degree // 2, kappa), type=2) / (degree + 1)
+    coefficients[0] /= 2
+    coefficients[1::2] = 0  # by symmetry
+    return KernelFilter(coefficients, kappa, 1 / math.cosh(degree // 2 * _angle_beyond_one(2 / (kappa**2 - 1))))
+
+
+def filter_value(kappa: float, degree: int, x: ArrayLike) -> Floats:
+    """R(x) of the `kernel_filter` of this degree, which is 1 - x q(x) of the `minimax_inverse` of one degree less; x in [-1, 1].
+
+    Below 1/kappa it grows to 1 at 0: what an error in the singular values may cost.
+
+    Example:
+        >>> float(filter_value(10.0, 76, 0.0)), float(filter_value(10.0, 76, 0.1)) < 1e-3
+        (1.0, True)
+    """
+    points = np.atleast_1d(np.asarray(x, dtype=np.float64))
+    return np.asarray(_residual(points, degree // 2, kappa).reshape(np.shape(x)))
+
+
 def childs_kothari_somma_inverse(kappa: float, epsilon: float) -> InversePolynomial:
     """The published 1/x series of Childs, Kothari and Somma, for comparison: |q(x) - 1/x| <= epsilon on [1/kappa, 1].
 
@@ -128,9 +187,9 @@ def childs_kothari_somma_inverse(kappa: float, epsilon: float) -> InversePolynom
 
 
 def apply_odd_transform(coefficients: ArrayLike, operator: LinearOperator, vector: Tensor) -> Tensor:
-    """The singular-value transform V p(S) W^T b of A = W S V^T, by the Chebyshev recurrence on products with A and A^T.
+    """The singular-value transform V p(S) W^H b of A = W S V^H, by the Chebyshev recurrence on products with A and A^H.
 
-        t_0 = b,  t_1 = A^T b,  t_{j+1} = 2 A t_j - t_{j-1} (j odd),  2 A^T t_j - t_{j-1} (j even).
+        t_0 = b,  t_1 = A^H b,  t_{j+1} = 2 A t_j - t_{j-1} (j odd),  2 A^H t_j - t_{j-1} (j even).
 
     With p(x) = 1/x this is A^-1 b: an odd polynomial takes left singular vectors to right ones.
 
@@ -145,25 +204,65 @@ def apply_odd_transform(coefficients: ArrayLike, operator: LinearOperator, vecto
     Raises:
         ArgumentError: the operator has no adjoint.
 
-    Cost: `degree` products with A or A^T, three vectors.
+    Cost: `degree` products with A or A^H, three vectors.
 
     Example:
         >>> import torch
         >>> from qdescent.linalg.operator import as_operator
         >>> A = as_operator(torch.tensor([[0.0, 0.5], [1.0, 0.0]]))
-        >>> apply_odd_transform([0.0, 1.0], A, torch.tensor([2.0, 3.0])).tolist()  # p(x) = x: A^T b
+        >>> apply_odd_transform([0.0, 1.0], A, torch.tensor([2.0, 3.0])).tolist()  # p(x) = x: A^H b
         [3.0, 1.0]
     """
     values = np.asarray(coefficients, dtype=np.float64).tolist()
     if len(values) % 2:
         raise argument_error("coefficients", "end with an odd degree", f"of degree {len(values) - 1}")
-    adjoint = operator.H
-    even, odd = vector, adjoint @ vector
-    total = values[1] * odd
-    for j in range(3, len(values), 2):
-        even = 2 * (operator @ odd) - even
-        odd = 2 * (adjoint @ even) - odd
-        total = total + values[j] * odd
+    return _recurrence(values, operator.H, operator, vector)
+
+
+def apply_even_transform(coefficients: ArrayLike, operator: LinearOperator, vector: Tensor) -> Tensor:
+    """The singular-value transform V p(S) V^H v of A = W S V^H by an even polynomial, p(0) v on what A takes to zero.
+
+    Args:
+        coefficients: Chebyshev coefficients of the even polynomial p, shape (degree + 1,); odd ones are not read.
+        operator: A, shape (m, n), with ||A|| <= 1 and an adjoint.
+        vector: v, shape (n,).
+
+    Returns:
+        Tensor: shape (n,).
+
+    Raises:
+        ArgumentError: an odd degree, or an operator without adjoint.
+
+    Cost: `degree` products with A or A^H, three vectors.
+
+    Example:
+        >>> import torch
+        >>> from qdescent.linalg.operator import as_operator
+        >>> A = as_operator(torch.tensor([[0.0, 0.5], [1.0, 0.0]]))
+        >>> apply_even_transform([0.0, 0.0, 1.0], A, torch.tensor([1.0, 1.0])).tolist()  # p(x) = 2 x^2 - 1
+        [1.0, -0.5]
+    """
+    values = np.asarray(coefficients, dtype=np.float64).tolist()
+    if len(values) % 2 == 0:
+        raise argument_error("coefficients", "end with an even degree", f"of degree {len(values) - 1}")
+    return _recurrence(values, operator, operator.H, vector)
+
+
+def _recurrence(values: list[float], forward: LinearOperator, backward: LinearOperator, vector: Tensor) -> Tensor:
+    """sum_j c_j t_j over the j of the last one's parity: t_0 = v, t_1 = F v, t_{j+1} = 2 (B or F) t_j - t_{j-1}, F B F ...
+
+    The vectors held are s_j t_j with signs s = 1, 1, -1, -1, ...: then a step is one addition in place.
+    """
+    parity = (len(values) - 1) % 2
+    if len(values) == 1:
+        return values[0] * vector
+    before, now = vector.clone(), (forward @ vector).clone()  # an operator may return its argument
+    total = values[parity] * (now if parity else before)
+    for j in range(2, len(values)):
+        product = (forward if j % 2 else backward) @ now
+        before, now = now, before.add_(product, alpha=2 if j % 2 else -2)
+        if j % 2 == parity:
+            total.add_(now, alpha=values[j] if j % 4 < 2 else -values[j])
     return total
 
 

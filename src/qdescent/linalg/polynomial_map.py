@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite, check_shape
+from qdescent._checks import check_interval, check_shape
+from qdescent.linalg.polynomial_terms import checked_terms, digits_of, evaluate, recentre, rescale, to_scipy
 
 
 @dataclass(frozen=True)
 class PolynomialMap:
     """One step of a polynomial iteration in R^n: u_{t+1} = sum_k F_k u_t^{(x)k}.
+
+    An iteration that changes from step to step (SGD: a fresh batch each) is a sequence of such maps, one a step.
 
     Args:
         coefficients: F_0 of shape (n,) or (n, 1), F_1 (n, n), F_2 (n, n^2), ..., dense or sparse COO; column index of F_2 is
@@ -34,16 +36,7 @@ class PolynomialMap:
     coefficients: Sequence[Tensor]
 
     def __post_init__(self) -> None:
-        given = list(self.coefficients)
-        if len(given) < 2:
-            raise argument_error("coefficients", "hold at least F_0 and F_1", f"{len(given)} of them")
-        if given[0].ndim == 1:
-            given[0] = given[0][:, None]
-        n = given[0].shape[0]
-        for k, F in enumerate(given):
-            check_shape(f"coefficients[{k}]", F, (n, n**k))
-            check_finite(f"coefficients[{k}]", F.coalesce().values() if F.is_sparse else F)
-        object.__setattr__(self, "coefficients", tuple(given))
+        object.__setattr__(self, "coefficients", checked_terms(self.coefficients))
 
     @property
     def size(self) -> int:
@@ -58,11 +51,7 @@ class PolynomialMap:
     def __call__(self, u: Tensor) -> Tensor:
         """One step, (n,) -> (n,)."""
         check_shape("u", u, (self.size,))
-        value, power = torch.zeros_like(u), torch.ones(1, dtype=u.dtype, device=u.device)
-        for F in self.coefficients:
-            value = value + F.to(u.dtype) @ power
-            power = torch.kron(power, u)
-        return value
+        return evaluate(tuple(self.coefficients), u)
 
     def iterate(self, u: Tensor, steps: int) -> Tensor:
         """`steps` steps from u: the trajectory, (steps + 1, n)."""
@@ -71,12 +60,74 @@ class PolynomialMap:
             path.append(self(path[-1]))
         return torch.stack(path)
 
+    def rescaled(self, gamma: float) -> PolynomialMap:
+        """The same iteration in x = u / gamma: F_k gamma^{k-1}.
+
+        The order-N solution is the same, scaled; norms and kappa of the lifted system are not: gamma near the size of u keeps the
+        monomials of all degrees alike.
+
+        Args:
+            gamma: > 0.
+
+        References:
+            Costa, Schleich, Morales, Berry, arXiv:2312.09518: rescaling removes a cost exponential in N.
+
+        Example:
+            >>> f = PolynomialMap([torch.tensor([1.0]), torch.tensor([[0.5]]), torch.tensor([[0.25]])])
+            >>> [float(F) for F in f.rescaled(2.0).coefficients]
+            [0.5, 0.5, 0.5]
+        """
+        return PolynomialMap(rescale(tuple(self.coefficients), gamma))
+
+    def recentred(self, pivot: Tensor) -> PolynomialMap:
+        """The same iteration in x = u - pivot: x -> f(pivot + x) - pivot, multiplied out exactly.
+
+        Args:
+            pivot: in the old coordinates, (n,).
+
+        Cost: 2^k times the entries of F_k.
+
+        Example:
+            >>> f = PolynomialMap([torch.tensor([0.0]), torch.tensor([[0.5]]), torch.tensor([[0.25]])])
+            >>> [float(F) for F in f.recentred(torch.tensor([2.0])).coefficients]  # .5 (2 + x) + .25 (2 + x)^2 - 2
+            [0.0, 1.5, 0.25]
+        """
+        constant, *others = recentre(tuple(self.coefficients), pivot)
+        return PolynomialMap([constant.to_dense() - pivot.to(constant.dtype)[:, None], *others])
+
+    def with_momentum(self, momentum: float) -> PolynomialMap:
+        """The heavy-ball iteration whose plain step this is, on (u, v) in R^{2n}: v' = beta v + f(u) - u, u' = f(u) + beta v.
+
+        With f(u) = u - eta grad L(u) this is v' = beta v - eta grad L(u), u' = u + v' (torch.optim.SGD with v = -eta buffer).
+
+        Args:
+            momentum: beta in [0, 1).
+
+        Example:
+            >>> f = PolynomialMap([torch.tensor([0.0]), torch.tensor([[0.8]])])  # 1 - eta lambda = .8
+            >>> [[round(x, 6) for x in row] for row in f.with_momentum(0.5).coefficients[1].to_dense().tolist()]
+            [[0.8, 0.5], [-0.2, 0.5]]
+        """
+        check_interval("momentum", momentum, "[0, 1)")
+        n, doubled = self.size, []
+        for k, given in enumerate(self.coefficients):
+            F = (given if given.is_sparse else given.to_sparse_coo()).coalesce()
+            rows, columns, values = F.indices()[0], torch.zeros_like(F.indices()[0]), F.values()
+            for digit in digits_of(F.indices()[1], n, k):
+                columns = 2 * n * columns + digit
+            rows, columns, values = torch.cat([rows, rows + n]), columns.repeat(2), values.repeat(2)
+            if k == 1:
+                place = torch.arange(n, device=rows.device)
+                rows = torch.cat([rows, place, place + n, place + n])
+                columns = torch.cat([columns, place + n, place + n, place])
+                one = values.new_ones(n)
+                values = torch.cat([values, momentum * one, momentum * one, -one])
+            whole = torch.sparse_coo_tensor(
+                torch.stack([rows, columns]), values, (2 * n, (2 * n) ** k), check_invariants=True
+            ).coalesce()
+            doubled.append(whole if given.is_sparse else whole.to_dense())
+        return PolynomialMap(doubled)
+
     def scipy_coefficients(self) -> list[sparse.csr_array]:
         """F_k as SciPy sparse arrays (float64), for assembling larger matrices out of them."""
-        return [_to_scipy(F) for F in self.coefficients]
-
-
-def _to_scipy(F: Tensor) -> sparse.csr_array:
-    entries = (F if F.is_sparse else F.to_sparse_coo()).coalesce().cpu()
-    rows, columns = (np.asarray(index) for index in entries.indices())
-    return sparse.csr_array((np.asarray(entries.values(), dtype=np.float64), (rows, columns)), shape=tuple(F.shape))
+        return [to_scipy(F) for F in self.coefficients]

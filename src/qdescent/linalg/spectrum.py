@@ -1,4 +1,4 @@
-"""Spectral density by stochastic Lanczos quadrature, with an error bar on every figure taken from it."""
+"""A spectrum as random probes saw it: nodes and weights, with an error bar on every figure taken from them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval
-from qdescent._random import named_generator
-from qdescent.linalg.deflation import Eigenpairs, extreme_eigenpairs
-from qdescent.linalg.lanczos import LanczosState, lanczos
-from qdescent.linalg.operator import LinearOperator, as_operator
+from qdescent._checks import argument_error, check_interval
 from qdescent.linalg.radau import cumulative_bounds
 
 Estimate = tuple[float, float]  # a mean over probes and its standard error
@@ -128,6 +124,7 @@ class Spectrum:
 
         Example:
             >>> import torch
+            >>> from qdescent.linalg.density import spectral_density
             >>> spectrum = spectral_density(torch.diag(torch.linspace(-1, 3, 400, dtype=torch.float64)), steps=40)
             >>> (least, _), (most, _) = spectrum.mass_bounds(-2, 0)
             >>> least < 0.25 < most < least + 0.05
@@ -231,6 +228,7 @@ class Spectrum:
         Example:
             >>> import torch
             >>> bulk = torch.linspace(0, 1, 200, dtype=torch.float64)
+            >>> from qdescent.linalg.density import spectral_density
             >>> spectrum = spectral_density(torch.diag(torch.cat([bulk, torch.tensor([5.0, 9.0])])), steps=60)
             >>> [round(cluster.value, 6) for cluster in spectrum.clusters() if cluster.value > 1.5]
             [5.0, 9.0]
@@ -259,103 +257,3 @@ def _mean_and_error(per_probe: Tensor) -> Estimate:
     probes = len(per_probe)
     error = float(per_probe.std() / probes**0.5) if probes > 1 else float("nan")
     return float(per_probe.mean()), error
-
-
-def spectral_density(
-    operator: LinearOperator | Tensor,
-    steps: int = 64,
-    probes: int = 8,
-    seed: int = 0,
-    vectors: Tensor | None = None,
-    state: LanczosState | None = None,
-    on_step: Callable[[LanczosState], None] | None = None,
-    deflate: int | Eigenpairs = 0,
-) -> Spectrum:
-    """The spectrum of a symmetric operator as seen by `probes` random vectors and `steps` products each.
-
-    Each probe's k nodes and weights integrate polynomials up to degree 2k - 1 against its own spectral measure exactly.
-
-    Args:
-        operator: symmetric, (n, n): a `LinearOperator` or a tensor.
-        steps: k, products per probe. 64 resolves the outliers of a network's Hessian and integrates E(t) up to t = 127 exactly.
-        probes: random vectors; 8 give the error of the mean a bar that can be trusted to about 25 %.
-        seed: of the probes.
-        vectors: own start vectors (n, probes; this process's rows of a sharded operator) instead of Rademacher probes (they have the least variance among vectors
-            with independent entries; Hutchinson 1990).
-        state: a Lanczos state to go on from, as `on_step` saw it; the result is the same to the last bit.
-        on_step: called after each step with the Lanczos state.
-        deflate: number of eigenpairs at the two ends to find first; the probes then see the complement only, and these
-            eigenvalues enter without sampling error. Or the pairs themselves (`extreme_eigenpairs`), to be used again.
-
-    Returns:
-        Spectrum.
-
-    Cost: steps x probes products; five vectors of length n a probe. Deflation: see `extreme_eigenpairs`; d vectors more.
-
-    References:
-        Golub and Welsch (1969); Ubaru, Chen, Saad (2017); Chen, Trogdon, Ubaru (arXiv:2105.06595) for the error bound.
-
-    Example:
-        >>> import torch
-        >>> spectrum = spectral_density(torch.diag(torch.linspace(1, 5, 50, dtype=torch.float64)), steps=20, probes=4)
-        >>> round(spectrum.trace[0], 6)
-        150.0
-    """
-    operator = as_operator(operator)
-    check_integer("probes", probes, 1)
-    n = operator.shape[0]
-    check_integer("operator size", n, 1)
-    if vectors is None:
-        vectors = _rademacher(operator, probes, seed)
-    if not isinstance(deflate, Eigenpairs):
-        check_integer("deflate", deflate, 0)
-        if deflate == 0:
-            return quadrature(lanczos(operator, vectors, steps, state, on_step), n)
-    if operator.shard is not None:
-        raise argument_error("deflate", "be 0 where vectors are sharded", "given")
-    if not isinstance(deflate, Eigenpairs):
-        deflate = extreme_eigenpairs(operator, deflate, seed=seed)
-    inner = deflate.complement(operator)
-    return quadrature(lanczos(inner, deflate.project(vectors), steps, state, on_step), n, deflate)
-
-
-def _rademacher(operator: LinearOperator, probes: int, seed: int) -> Tensor:
-    """Random signs, (n, probes), or this process's rows of them; one vector of length n at a time besides the result."""
-    generator, n = named_generator(seed, "probes"), operator.shape[0]
-    held = slice(0, n) if operator.shard is None else slice(operator.shard.start, operator.shard.stop)
-    rows = torch.empty(probes, held.stop - held.start, dtype=operator.dtype, device=operator.device)
-    for row in rows:
-        row.copy_(torch.randint(0, 2, (n,), generator=generator, dtype=torch.int8)[held])
-    return rows.mul_(2).sub_(1).T
-
-
-def quadrature(state: LanczosState, size: int, deflated: Eigenpairs | None = None) -> Spectrum:
-    """Nodes and weights from the tridiagonal matrices: Ritz values, and squared first components of their vectors.
-
-    Args:
-        state: of a finished (or any) Lanczos run.
-        size: n.
-        deflated: the eigenpairs whose complement the run saw; they enter each probe with weight 1/n.
-    """
-    probes, k = state.alpha.shape
-    nodes, weights = torch.zeros(probes, k, dtype=torch.float64), torch.zeros(probes, k, dtype=torch.float64)
-    residuals = torch.full((probes, k), torch.inf, dtype=torch.float64)
-    for probe in range(probes):
-        m = int(state.length[probe])
-        alpha, beta = state.alpha[probe, :m], state.beta[probe, :m]
-        tridiagonal = torch.diag(alpha) + torch.diag(beta[:-1], 1) + torch.diag(beta[:-1], -1)
-        values, vectors = torch.linalg.eigh(tridiagonal)
-        first = vectors[0] ** 2
-        nodes[probe, :m], weights[probe, :m] = values, first / first.sum()
-        residuals[probe, :m] = beta[-1] * vectors[-1].abs()
-    if deflated is None:
-        return Spectrum(nodes, weights, residuals, size)
-    d = len(deflated.values)
-    every = (probes, d)
-    return Spectrum(
-        torch.cat([deflated.values.expand(every), nodes], dim=1),
-        torch.cat([torch.full(every, 1 / size, dtype=torch.float64), (1 - d / size) * weights], dim=1),
-        torch.cat([deflated.residuals.expand(every), residuals], dim=1),
-        size,
-        d,
-    )

@@ -1,10 +1,10 @@
-"""Quantum singular-value transformation by an odd real polynomial, and the linear solve built on it."""
+"""Quantum singular-value transformation by a real polynomial of definite parity, and the linear solve built on it."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import numpy as np
@@ -14,11 +14,32 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz
 from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator, get_cost_value
 
-from qdescent._checks import argument_error
-from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.loaders import Leaf
 from qdescent.quantum.phases import QSPAngles
 from qdescent.quantum.state_preparation import RealStatePreparation
+
+
+class Encoding(Protocol):
+    """A bloq whose block on ancilla = 0 is a matrix."""
+
+    @property
+    def system_bitsize(self) -> int:
+        """Bits of the register `system`."""
+        ...
+
+    @property
+    def ancilla_bitsize(self) -> int:
+        """Bits of the register `ancilla`."""
+        ...
+
+    @property
+    def signature(self) -> Signature:
+        """system, ancilla."""
+        ...
+
+    def adjoint(self) -> Encoding:
+        """The inverse circuit."""
+        ...
 
 
 @attrs.frozen
@@ -76,15 +97,16 @@ class ProjectorPhase(Bloq):
 
 @attrs.frozen
 class QSVTSequence(Bloq):
-    """(H on part) and E, E-dagger in turn between projector phases: the block becomes p(A) of A = <0|E|0>, p odd and real.
+    """(H on part) and E, E-dagger in turn between projector phases: the block becomes p(A) of A = <0|E|0>, p real.
 
-        A = W S V^T  ->  <0|sequence|0> = W p(S) V^T.
+        A = W S V^T  ->  <0|sequence|0> = W p(S) V^T for odd p,  V p(S) V^T for even p.
 
     With E the adjoint of a block-encoding of M/alpha and p(x) = c/x that is c alpha M^-1.
 
     Args:
-        encoding: E, called ceil(d/2) times; its adjoint is called floor(d/2) times.
-        phases: projector phases, d + 1 of them, d odd (`projector_phases`).
+        encoding: E, called ceil(d/2) times; its adjoint is called floor(d/2) times. Any bloq with the registers `system` and
+            `ancilla`, their sizes, and an adjoint.
+        phases: projector phases, d + 1 of them (`projector_phases`).
 
     Registers: system, ancilla, part (1 bit: real part of the two signs of the phases).
 
@@ -94,7 +116,7 @@ class QSVTSequence(Bloq):
         Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 17 and corollary 18.
     """
 
-    encoding: SparseBlockEncoding
+    encoding: Encoding
     phases: tuple[float, ...] = attrs.field(repr=False)
 
     @property
@@ -171,11 +193,9 @@ class LinearSolve(Bloq):
 def projector_phases(angles: QSPAngles) -> tuple[float, ...]:
     """Signal-processing angles (rotation convention W) turned into projector phases (a block-encoding is a reflection).
 
-    W = i e^{-i pi Z/4} R e^{-i pi Z/4}, R = [[x, s], [s, -x]]: inner angles lose pi/2, outer ones pi/4, and the factor i^d is
-    made good by a sign, so that the real part of the sequence is the target.
-
-    Raises:
-        ArgumentError: an even degree.
+    W = i e^{-i pi Z/4} R e^{-i pi Z/4}, R = [[x, s], [s, -x]]: inner angles lose pi/2, outer ones pi/4. The factor i^d, and for
+    even d a quarter turn from the imaginary part to the real one, are made good by the first phase, so that the real part of
+    the sequence is the target.
 
     Example:
         >>> from qdescent.quantum.phases import qsp_angles
@@ -183,9 +203,9 @@ def projector_phases(angles: QSPAngles) -> tuple[float, ...]:
         2
     """
     d = angles.degree
-    if d % 2 == 0:
-        raise argument_error("angles", "have an odd degree", f"of degree {d}")
     phases = np.asarray(angles.psi) - math.pi / 2
-    phases[0] += math.pi / 4 + (math.pi if (d - 1) // 2 % 2 else 0)
+    phases[0] += math.pi / 4
     phases[-1] += math.pi / 4
+    # Im <0|W sequence|0> = Im(i^d r), r = <0|R sequence|0>; Re(e^{i delta} r) is the same for delta = (d - 1) pi/2.
+    phases[0] += (d - 1) % 4 * math.pi / 2
     return tuple(phases.tolist())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import numpy as np
 import plotly.graph_objects as go
@@ -30,7 +31,7 @@ def loss_panel(record: Record) -> Panel:
     classical, emulated = rows = _take(record, "classical/loss", "emulated/loss")
     c, e = curve(classical), curve(emulated)
     plot = figure("step", "loss on the training batch", line(c, "classical", BLUE), line(e, "emulated", ORANGE, "dash"))
-    _mark_uploads(plot, record, len(e))
+    _mark_uploads(plot, record)
     return Panel(
         f"From {number(c[0])}, the loss falls to {number(c[-1])} classically and to {number(e[-1])} emulated"
         if max(c[-1], e[-1]) < c[0]
@@ -145,26 +146,25 @@ def proxy_panel(record: Record) -> Panel:
 
 def truncation_panel(record: Record) -> Panel:
     """Measured truncation error step by step, with the estimate that needs no reference."""
-    by_step, by_round, estimate, segment = rows = _take(
-        record, "truncation/by_step", "truncation/by_round", "truncation/estimate_by_round", "setting/segment"
+    by_step, by_round, estimate, lengths = rows = _take(
+        record, "truncation/by_step", "truncation/by_round", "truncation/tail_by_round", "schedule/segment_by_round"
     )
-    steps, length = fractions(by_step), round(scalar(segment))
+    steps, ends = fractions(by_step), list(accumulate(curve(lengths)))
     x: list[float | None] = []
     y: list[float | None] = []
     for place, value in enumerate(steps):
         x.append(place + 1)
         y.append(100 * value if value > 0 else None)
-        if (place + 1) % length == 0:  # the error restarts at the next upload: lift the pen
+        if place + 1 in ends:  # the error restarts at the next upload: lift the pen
             x.append(None)
             y.append(None)
-    ends = [float(length * (place + 1)) for place in range(len(curve(by_round)))]
     plot = figure(
         "step",
         "relative error, %",
         line(y, "measured", ORANGE, x=x),
         line(
-            [100 * e for e in fractions(estimate)], "last term (pessimistic)", GREEN, x=ends, mode="markers",
-            symbol="diamond-open",
+            [100 * e if 0 < e < math.inf else None for e in fractions(estimate)], "estimated from the series", GREEN,
+            x=ends, mode="markers", symbol="diamond-open",
         ),
     )  # fmt: skip
     plot.update_yaxes(type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS])
@@ -174,11 +174,11 @@ def truncation_panel(record: Record) -> Panel:
     )
     worst, at = max((value, place + 1) for place, value in enumerate(fractions(by_round)))
     return Panel(
-        f"Linearising costs at most {percent(worst, 2)} in a round (round {at} of {len(ends)}), "
+        f"Linearising costs at most {percent(worst, 2)} in a round (round {at} of {len(curve(by_round))}), "
         + ("within the 1 % goal" if worst < GOAL else "which misses the 1 % goal"),
         "Distance between the truncated Carleman solution and true gradient descent, relative to the displacement since the "
-        "upload; a new upload resets it. It decides how long a segment can be. Diamonds: the size of the series' last term, which "
-        "needs no true run beside it: close to the error of one order less, so pessimistic.",
+        "upload; a new upload resets it. It decides how long a segment can be. Diamonds: what the sizes of the series' own terms "
+        "say, with no true run beside them: an estimate, by which a controller can choose the segments (--tolerance).",
         rows,
         plot,
     )
@@ -358,7 +358,7 @@ def _positive(values: Sequence[float]) -> list[float | None]:
     return [value if value > 0 else None for value in values]  # a log axis has no place for zero
 
 
-def _mark_uploads(plot: go.Figure, record: Record, points: int) -> None:
-    if "setting/segment" in record:
-        for step in range(0, points - 1, max(round(scalar(record.row("setting/segment"))), 1)):
+def _mark_uploads(plot: go.Figure, record: Record) -> None:
+    if "schedule/segment_by_round" in record:
+        for step in accumulate(curve(record.row("schedule/segment_by_round"))[:-1], initial=0.0):
             plot.add_vline(step, line={"color": GREY, "dash": "dot", "width": 1}, opacity=0.6, layer="below")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,13 +14,14 @@ from qualtran.resource_counting import GateCounts, QECGatesCost, QubitCount, get
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent.linalg.chebyshev import InversePolynomial
+from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import matrix_entries, matrix_tables, rotation_tree
+from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables, rotation_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator import Simulator, StateVector
 from qdescent.quantum.state_preparation import RealStatePreparation
 
 SUBNORMALISATION = 0.98  # max |p|: nearer to 1 the angles need more FFT points, further away successes are lost
@@ -43,24 +46,22 @@ class SolveCircuit:
     @property
     def encoding(self) -> SparseBlockEncoding:
         """The block-encoding of M."""
-        return self.bloq.sequence.encoding.adjoint()
+        return cast(SparseBlockEncoding, self.bloq.sequence.encoding.adjoint())
 
 
 @dataclass(frozen=True)
 class CircuitRun:
-    """What a simulated circuit gave and took.
+    """What a simulated circuit gave and took; its gates are counted when they are asked for.
 
     Args:
-        value: Z in true units, shape (D,).
-        success_probability: of finding ancilla = 0 and part = 0.
+        value: Z in true units, shape (D,); of kernel reflection y = R(G) e, shape (D + 1,).
+        success_probability: of finding ancilla = 0 and part = 0, and of a reflection also the added block empty.
         forward_queries: calls of U counted while simulating.
         adjoint_queries: calls of U-dagger counted while simulating.
         simulated_qubits: held by the state vector (fast leaves need no loaded registers).
-        logical_qubits: of the decomposed circuit, with loaded angles and the look-ups' own work qubits.
-        gates: counted over the call graph.
-        rotation_error: synthesis error per rotation that keeps the answer's relative error below epsilon/2.
-        t_per_rotation: T gates of one such rotation.
         state_vector_bytes: of the simulation.
+        bloq: what was run.
+        epsilon: the relative error that rotation synthesis shares with the rest; it sets T gates, not the simulation.
     """
 
     value: Tensor = field(repr=False)
@@ -68,15 +69,33 @@ class CircuitRun:
     forward_queries: int
     adjoint_queries: int
     simulated_qubits: int
-    logical_qubits: int
-    gates: GateCounts
-    rotation_error: float
-    t_per_rotation: float
     state_vector_bytes: int
+    bloq: LinearSolve | KernelTransform = field(repr=False)
+    epsilon: float
+
+    @cached_property
+    def gates(self) -> GateCounts:
+        """Counted over the call graph."""
+        return get_cost_value(self.bloq, QECGatesCost())
+
+    @cached_property
+    def logical_qubits(self) -> int:
+        """Of the decomposed circuit, with loaded angles and the look-ups' own work qubits."""
+        return int(get_cost_value(self.bloq, QubitCount()))
+
+    @property
+    def rotation_error(self) -> float:
+        """The synthesis error per rotation that keeps the answer's relative error below epsilon/2."""
+        return self.epsilon * math.sqrt(max(self.success_probability, 1e-300)) / (4 * max(1, self.gates.rotation))
+
+    @property
+    def t_per_rotation(self) -> float:
+        """T gates of one such rotation."""
+        return float(TComplexity.rotation_cost(self.rotation_error))
 
     @property
     def t_gates(self) -> int:
-        """T gates, 4 for each AND, Toffoli or controlled swap, and rotations by synthesis."""
+        """T gates, 4 for each AND, Toffoli or controlled swap, and rotations by synthesis (arXiv:2203.10064, as in Qualtran)."""
         gates = self.gates
         return math.ceil(gates.t + 4 * (gates.and_bloq + gates.toffoli + gates.cswap) + self.t_per_rotation * gates.rotation)
 
@@ -141,17 +160,100 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     norm = float(torch.linalg.vector_norm(system.rhs))
     value = kept.real[: system.size] * (norm / (circuit.scale * encoding.alpha))
-    gates = get_cost_value(bloq, QECGatesCost())
-    rotation_error = epsilon * math.sqrt(max(probability, 1e-300)) / (4 * max(1, gates.rotation))
+    return _counted(bloq, encoding, state, value, probability, epsilon)
+
+
+@dataclass(frozen=True)
+class KernelCircuit:
+    """A circuit that applies an even polynomial of G to the last basis vector e, and the constants that it is read by.
+
+    Args:
+        bloq: e prepared, then the transform.
+        guess: t.
+        scale: c of p = c (2 R - 1), or of p = c R.
+        reflects: the polynomial is 2 R - 1.
+        certificate: of the angles, over c.
+        rhs_error: ||b_t - prepared||_2.
+    """
+
+    bloq: KernelTransform
+    guess: float
+    scale: float
+    reflects: bool
+    certificate: float
+    rhs_error: float
+
+    @property
+    def encoding(self) -> KernelEncoding:
+        """The block-encoding of G."""
+        return cast(KernelEncoding, self.bloq.sequence.encoding)
+
+
+def build_kernel_circuit(
+    system: LinearSystem, tables: MatrixTables, guess: float, kernel: KernelFilter, *, reflects: bool
+) -> KernelCircuit:
+    """The circuit of (2 R(G) - 1) e, or of R(G) e.
+
+    Args:
+        system: real.
+        tables: of its matrix, from `matrix_tables`; their angle bits serve all others.
+        guess: t, in [1, kappa].
+        kernel: the filter R.
+        reflects: reflect about the kernel; else project on it (the search for the norm does).
+
+    Raises:
+        ArgumentError: a complex right-hand side.
+    """
+    if system.rhs.is_complex():
+        raise argument_error("rhs", "be real", "complex")
+    augmented = augmented_tables(tables, guess)
+    size = 2 ** (augmented.system_bits - 1)
+    b = system.rhs.cpu().double().numpy()
+    exact = np.zeros(2 * size)
+    exact[: len(b)], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
+    tree = rotation_tree(exact, tables.entries.bits)
+    polynomial = kernel.coefficients * (2 if reflects else 1)
+    polynomial[0] -= 1 if reflects else 0
+    scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)  # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
+    angles = qsp_angles(scale * polynomial)
+    encoding = KernelEncoding(SparseBlockEncoding(augmented), RealStatePreparation(tree))
+    bloq = KernelTransform(QSVTSequence(encoding, projector_phases(angles)))
+    rhs_error = float(np.linalg.norm(tree.prepared - exact))
+    return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error)
+
+
+def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: float) -> CircuitRun:
+    """Simulate the circuit and keep ancilla = part = 0: the run's value is y = R(G) e, shape (D + 1,), e last.
+
+    Its success probability is that of finding, besides, the added block empty: the reflected state is then the solution's.
+    """
+    encoding, bloq = circuit.encoding, circuit.bloq
+    state = Simulator(device=system.matrix.device).run(bloq)
+    kept = state.project(ancilla=0, part=0).real
+    size = len(kept) // 2
+    probability = float(torch.linalg.vector_norm(kept[:size] if circuit.reflects else kept)) ** 2
+    value = torch.cat([kept[: system.size], kept[size : size + 1]]) / circuit.scale
+    if circuit.reflects:
+        value[-1] += 1
+        value /= 2
+    return _counted(bloq, encoding, state, value, probability, epsilon)
+
+
+def _counted(
+    bloq: LinearSolve | KernelTransform,
+    query: SparseBlockEncoding | KernelEncoding,
+    state: StateVector,
+    value: Tensor,
+    probability: float,
+    epsilon: float,
+) -> CircuitRun:
     return CircuitRun(
         value=value,
         success_probability=probability,
-        forward_queries=state.calls.get(encoding, 0),
-        adjoint_queries=state.calls.get(encoding.adjoint(), 0),
+        forward_queries=state.calls.get(query, 0),
+        adjoint_queries=state.calls.get(query.adjoint(), 0),
         simulated_qubits=state.peak_qubits,
-        logical_qubits=int(get_cost_value(bloq, QubitCount())),
-        gates=gates,
-        rotation_error=rotation_error,
-        t_per_rotation=float(TComplexity.rotation_cost(rotation_error)),
         state_vector_bytes=2**state.peak_qubits * state.amplitudes.element_size(),
+        bloq=bloq,
+        epsilon=epsilon,
     )

@@ -17,7 +17,7 @@ from qdescent.solvers.solve import Solution, Status
 
 @dataclass(frozen=True)
 class Direct:
-    """Sparse LU (SuperLU through SciPy), in float64.
+    """Sparse LU (SuperLU through SciPy), in float64 or complex128.
 
     Example:
         >>> import torch
@@ -28,11 +28,11 @@ class Direct:
 
     def solve(self, system: LinearSystem) -> Solution:
         """Factorise and solve; a matrix that is singular to rounding ends with `Status.SINGULAR`."""
-        matrix = _scipy_matrix(system)
+        matrix, rhs = _scipy_system(system)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sparse_linalg.MatrixRankWarning)
-            value = sparse_linalg.spsolve(matrix.tocsc(), system.rhs.detach().cpu().double().numpy())
-        return _solution(system, matrix, value, 1e-8, Status.SINGULAR)
+            value = sparse_linalg.spsolve(matrix.tocsc(), rhs)
+        return _solution(system, matrix, rhs, value, 1e-8, Status.SINGULAR)
 
 
 @dataclass(frozen=True)
@@ -56,22 +56,28 @@ class GMRES:
 
     def solve(self, system: LinearSystem) -> Solution:
         """Iterate until the residual is below the tolerance, or end with `Status.NOT_CONVERGED`."""
-        matrix, rhs = _scipy_matrix(system), system.rhs.detach().cpu().double().numpy()
+        matrix, rhs = _scipy_system(system)
         value, _ = sparse_linalg.gmres(matrix, rhs, rtol=self.tolerance, atol=0.0, restart=self.restart, maxiter=self.limit)
-        return _solution(system, matrix, value, 2 * self.tolerance, Status.NOT_CONVERGED)
+        return _solution(system, matrix, rhs, value, 2 * self.tolerance, Status.NOT_CONVERGED)
 
 
-def _scipy_matrix(system: LinearSystem) -> sparse.csr_array:
-    rows, columns, values = (part.cpu().numpy() for part in system.entries())
-    return sparse.csr_array((values.astype(np.float64), (rows, columns)), shape=(system.size, system.size))
+def _scipy_system(system: LinearSystem) -> tuple[sparse.csr_array, np.ndarray]:
+    """M and B in double precision, both complex where one of them is."""
+    kind = torch.promote_types(torch.promote_types(system.matrix.dtype, system.rhs.dtype), torch.float64)
+    rows, columns, values = (part.detach().cpu() for part in system.entries())
+    places = (rows.numpy(), columns.numpy())
+    matrix = sparse.csr_array((values.to(kind).numpy(), places), shape=(system.size, system.size))
+    return matrix, system.rhs.detach().cpu().to(kind).numpy()
 
 
-def _solution(system: LinearSystem, matrix: sparse.csr_array, value: np.ndarray, allowed: float, failure: Status) -> Solution:
-    """The solution, judged by its residual in float64 (the system itself may be float32)."""
-    rhs = system.rhs.detach().cpu().double().numpy()
+def _solution(
+    system: LinearSystem, matrix: sparse.csr_array, rhs: np.ndarray, value: np.ndarray, allowed: float, failure: Status
+) -> Solution:
+    """The solution, judged by its residual in double precision (the system itself may be float32)."""
     finite = bool(np.isfinite(value).all())
     residual = float(np.linalg.norm(matrix @ value - rhs) / np.linalg.norm(rhs)) if finite else float("inf")
-    z = torch.from_numpy(value if finite else np.full_like(value, np.inf)).to(system.rhs)
+    kind = torch.promote_types(system.matrix.dtype, system.rhs.dtype)
+    z = torch.from_numpy(value if finite else np.full_like(value, np.inf)).to(device=system.rhs.device, dtype=kind)
     status = Status.SOLVED if residual <= allowed else failure
     # ||Z - M^-1 B|| <= ||M^-1|| ||r||, and ||M^-1 B|| >= ||B|| / ||M||: relative error <= kappa ||r|| / ||B||.
     declared = system.norm_bound is not None and system.inverse_norm_bound is not None

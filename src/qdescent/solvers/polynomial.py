@@ -10,19 +10,18 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_integer, check_interval
-from qdescent._evidence import Evidence, Row
-from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, minimax_inverse
+from qdescent._evidence import Evidence
+from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.linalg.operator import LinearOperator
-from qdescent.quantum.access import Floats, Ints, colour_entries, colour_weights, matrix_entries
-from qdescent.solvers.solve import Solution, Status
+from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, singular_outcome
+from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
-    from qdescent.solvers.circuit import CircuitRun, SolveCircuit
+    from qdescent.solvers.circuit import SolveCircuit
 
-LARGEST_SVD = 2048  # singular values of 2048 x 2048 take a few seconds
-MOST_COLOURED = 2_000_000  # entries that the first-fit colouring handles in a few seconds
-SHORTEST_INTERVAL = 1.01  # kappa of an orthogonal matrix is 1; a polynomial needs an interval [1/kappa, 1] of some length
+
+CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
 
 
 @dataclass(frozen=True)
@@ -64,50 +63,42 @@ class QSVT:
         """Solve M Z = B.
 
         Returns:
-            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding, INACCURATE where the residual
-                exceeds what the polynomial leaves on [1/kappa, 1] (kappa was too small), else SOLVED.
+            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding, INACCURATE where the residual,
+                or a second look at Z, exceeds what the polynomial leaves on [1/kappa, 1] (kappa was too small), else SOLVED.
 
         Raises:
-            ArgumentError: no kappa for a system too large to measure it, complex entries, or angle bits too few for epsilon.
+            ArgumentError: no kappa for a system too large to measure it; of a circuit, complex entries, or angle bits too few
+                for epsilon.
 
-        Cost: degree close to kappa ln(4/epsilon), as many products with M or M^T.
+        Cost: degree close to kappa ln(4/epsilon), as many products with M or M^H.
 
         References:
             Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma, arXiv:1511.02306.
         """
-        rows, columns, entries = matrix_entries(system)
-        alpha, used_colours, alpha_source = _normalisation(rows, columns, entries, always_coloured=self.circuit)
-        singular_values = self._singular_values(system)
-        if singular_values is not None and bool(
-            singular_values[-1] <= system.size * torch.finfo(singular_values.dtype).eps * singular_values[0]
-        ):
-            zero = torch.zeros_like(system.rhs)
-            return Solution(zero, system.extract(zero), 1.0, math.inf, Status.SINGULAR)
-        kappa, kappa_row = self._condition(system, alpha, singular_values)
+        known = conditioning(system, self.kappa, coloured=self.circuit)
+        if known.singular:
+            return singular_outcome(system)
+        alpha, kappa = known.alpha, known.kappa
         polynomial = minimax_inverse(kappa, self.epsilon / 2)
-        values = {"degree": polynomial.degree, "queries": polynomial.degree, "alpha": alpha, "kappa": kappa}
-        values |= {"epsilon": self.epsilon, "sup_polynomial": polynomial.supremum}
-        rows_out = [
-            _row("degree", polynomial.degree, "1", Evidence.EXACT, "minimax polynomial for 1/x, closed form"),
-            _row("alpha", alpha, "1", Evidence.EXACT, alpha_source),
-            kappa_row,
-            _row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
+        values = {"degree": polynomial.degree, "epsilon": self.epsilon, "sup_polynomial": polynomial.supremum} | known.values
+        cost = [
+            row("degree", polynomial.degree, "1", Evidence.EXACT, "minimax polynomial for 1/x, closed form"),
+            *known.rows,
+            row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
         ]
-        if singular_values is not None:
-            values["alpha_over_norm"] = alpha / float(singular_values[0])
-            source = "alpha over the largest singular value"
-            rows_out.append(_row("alpha_over_norm", values["alpha_over_norm"], "1", Evidence.EXACT, source))
         if not self.circuit:
-            source = "one product with M or M^T per degree"
-            rows_out.insert(1, _row("queries", polynomial.degree, "products", Evidence.EXACT, source))
-            value = _matrix_polynomial(system, polynomial, alpha)
+            operator, products = scaled_operator(system, alpha)
+            value = apply_odd_transform(polynomial.coefficients, operator, system.rhs.to(operator.dtype)) / alpha
+            cost.insert(1, row("queries", products.total, "products", Evidence.EXACT, "products with M or M^H, counted as made"))
             bound = polynomial.error + 4 * torch.finfo(value.dtype).eps * polynomial.degree * kappa
-            return _judged(system, value, bound, allowed=bound, cost=rows_out, values=values)
+            values["queries"] = products.total
+            trusted = _correction(system, value, alpha, kappa) <= (1 + CHECK_ERROR) * bound / (1 - bound)
+            return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values, trusted=trusted)
 
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.circuit import build_circuit, run_circuit
 
-        bits = self.angle_bits or _enough_angle_bits(kappa, used_colours, system.size, self.epsilon)
+        bits = self.angle_bits or enough_angle_bits(kappa, known.colours, system.size, self.epsilon)
         circuit = build_circuit(system, polynomial, bits)
         bound, left_over = _circuit_bound(circuit, polynomial, kappa)
         if bound > self.epsilon:
@@ -115,113 +106,38 @@ class QSVT:
             raise argument_error("angle_bits", need, f"{bits}, which allows {bound:.2g}")
         run = run_circuit(system, circuit, self.epsilon)
         scale = float(torch.linalg.vector_norm(run.value) / torch.linalg.vector_norm(system.rhs))
-        allowed = polynomial.error + circuit.encoding.epsilon * scale + circuit.rhs_error + left_over
-        more_rows, more_values = _circuit_facts(system, circuit, run, bits)
-        return _judged(system, run.value.to(system.rhs), bound, allowed, rows_out + more_rows, values | more_values)
-
-    def _singular_values(self, system: LinearSystem) -> Tensor | None:
-        declared = self.kappa is not None or system.inverse_norm_bound is not None
-        if system.size > (LARGEST_SVD if not declared else LARGEST_SVD // 4):  # with kappa known they only serve a row
-            return None
-        matrix = system.matrix.to_dense() if system.matrix.layout != torch.strided else system.matrix
-        return torch.linalg.svdvals(matrix)
-
-    def _condition(self, system: LinearSystem, alpha: float, singular_values: Tensor | None) -> tuple[float, Row]:
-        if self.kappa is not None:
-            return self.kappa, _row("kappa", self.kappa, "1", Evidence.ASSUMED, "setting `kappa`")
-        if system.inverse_norm_bound is not None:
-            kappa = max(alpha * system.inverse_norm_bound, SHORTEST_INTERVAL)
-            return kappa, _row("kappa", kappa, "1", Evidence.BOUNDED, "alpha times the declared bound on ||M^-1||")
-        if singular_values is None:
-            must = f"be given for more than {LARGEST_SVD} unknowns (or the system must declare `inverse_norm_bound`)"
-            raise argument_error("kappa", must, None)
-        kappa = max(alpha / float(singular_values[-1]), SHORTEST_INTERVAL)
-        return kappa, _row("kappa", kappa, "1", Evidence.EXACT, "alpha over the smallest singular value")
+        allowed = circuit.encoding.epsilon * scale + circuit.rhs_error + left_over
+        cost.append(row("queries", run.forward_queries + run.adjoint_queries, "calls", Evidence.EXACT, "counted while simulating"))
+        error, certificate = circuit.encoding.epsilon, circuit.certificate
+        cost += circuit_rows(system, run, run.value, bits=bits, encoding_error=error, certificate=certificate)
+        values |= row_values(cost)
+        value = run.value.to(system.rhs)
+        trusted = _correction(system, value, alpha, kappa) <= (1 + CHECK_ERROR) * bound / (1 - bound)
+        return judged(system, value, bound=bound, allowed=allowed, cost=cost, values=values, trusted=trusted)
 
 
-def _row(name: str, value: float, unit: str, evidence: Evidence, source: str) -> Row:
-    return Row(f"solver/{name}", value, unit, evidence, source)
+def _correction(system: LinearSystem, value: Tensor, alpha: float, kappa: float) -> float:
+    """||q(M)(B - M Z)||/||Z||, classical as the residual is: what a second solve, of error .1, would still move.
 
-
-def _normalisation(rows: Ints, columns: Ints, entries: Floats, always_coloured: bool) -> tuple[float, int, str]:
-    """alpha of the circuit's block-encoding and its colours; for very many entries a bound that needs no colouring."""
-    if always_coloured or len(entries) <= MOST_COLOURED:
-        weights = colour_weights(entries, colour_entries(rows, columns, entries))
-        return float(weights.sum()), len(weights), "sum over the colours of max |D_c|"
-    i, j, size = torch.as_tensor(rows), torch.as_tensor(columns), torch.as_tensor(entries).abs()
-    row_sum = torch.zeros(int(i.max()) + 1, dtype=size.dtype).index_add_(0, i, size).max()
-    column_sum = torch.zeros(int(j.max()) + 1, dtype=size.dtype).index_add_(0, j, size).max()
-    return float((row_sum * column_sum).sqrt()), 0, "sqrt(||M||_1 ||M||_inf), at least ||M||_2"
-
-
-def _matrix_polynomial(system: LinearSystem, polynomial: InversePolynomial, alpha: float) -> Tensor:
-    """(1/alpha) V q(S/alpha) W^T B on sparse products, without any factorisation."""
-    matrix = system.matrix.coalesce() if system.matrix.is_sparse else system.matrix
-    scaled = matrix / alpha
-    transposed = scaled.transpose(0, 1).coalesce() if scaled.is_sparse else scaled.mT
-    operator = LinearOperator(
-        (system.size, system.size), lambda x: scaled @ x, lambda x: transposed @ x, scaled.dtype, scaled.device
-    )
-    return apply_odd_transform(polynomial.coefficients, operator, system.rhs) / alpha
-
-
-def _enough_angle_bits(kappa: float, colours: int, size: int, epsilon: float) -> int:
-    """Bits for which kappa (error of the encoding/alpha + error of |B>) < epsilon/2 whatever the entries.
-
-    Each half angle is off by at most pi/2^b; 2 k levels of colour rotations and one of entries stand in the encoding, s in |B>.
+    Where kappa is right Z is off by at most bound ||M^-1 B||, and q(M) M changes that by a factor of at most 1.1. A singular
+    value below 1/kappa, which the residual weighs by its own smallness, shows here with what it does to Z.
     """
-    levels = 2 * max(1, (colours - 1).bit_length()) + 1 + max(1, (size - 1).bit_length())
-    return math.ceil(math.log2(2.5 * math.pi * kappa * levels / epsilon))  # 2.5 > 2: second-order terms
+    operator, _ = scaled_operator(system, alpha)
+    value = value.to(operator.dtype)
+    left = system.rhs.to(operator.dtype) / alpha - operator @ value
+    correction = apply_odd_transform(minimax_inverse(kappa, CHECK_ERROR).coefficients, operator, left)
+    return float(torch.linalg.vector_norm(correction) / torch.linalg.vector_norm(value))
 
 
 def _circuit_bound(circuit: SolveCircuit, polynomial: InversePolynomial, kappa: float) -> tuple[float, float]:
-    """(||Z - M^-1 B||/||M^-1 B||, what the angles' certificate leaves of the residual).
+    """(||Z - M^-1 B||/||M^-1 B||, what the polynomial and its angles leave of the residual).
 
     With relative errors e of the encoding (over alpha) and r of |B>, ||B|| <= alpha ||Z||: first the perturbed exact system,
-    kappa (e + r)/(1 - kappa e), then the polynomial on top of it.
+    kappa (e + r)/(1 - kappa e), then the polynomial on top of it, on singular values that may have sunk to 1/kappa - e.
     """
-    certificate = circuit.certificate / circuit.scale
     encoding = circuit.encoding.epsilon / circuit.encoding.alpha
     if kappa * encoding >= 1:
-        return math.inf, certificate
+        return math.inf, math.inf
+    left_over = float(filter_value(kappa, polynomial.degree + 1, 1 / kappa - encoding)) + circuit.certificate / circuit.scale
     perturbed = kappa * (encoding + circuit.rhs_error) / (1 - kappa * encoding)
-    return perturbed + (polynomial.error + certificate) * (1 + perturbed), certificate
-
-
-def _judged(
-    system: LinearSystem, value: Tensor, bound: float, allowed: float, cost: list[Row], values: dict[str, float]
-) -> Solution:
-    """A solution whose residual is held against what the polynomial may leave: |1 - x q(x)| on every singular value."""
-    residual = system.residual(value)
-    accurate = residual <= allowed * (1 + 1e-6) + 1e-12
-    status = Status.SOLVED if accurate else Status.INACCURATE
-    return Solution(value, system.extract(value), residual, bound, status, tuple(cost), values)
-
-
-def _circuit_facts(system: LinearSystem, circuit: SolveCircuit, run: CircuitRun, bits: int) -> tuple[list[Row], dict[str, float]]:
-    weights = run.value**2
-    places = torch.arange(system.size) if system.answer_index is None else system.answer_index.unique()
-    answer = float(weights[places].sum() / weights.sum())
-    counted = "counted over the call graph by Qualtran"
-    synthesis = (
-        f"{counted}; AND and Toffoli 4 T, a rotation {run.t_per_rotation:.1f} T = 1.149 log2(1/{run.rotation_error:.1e}) + 9.2"
-        " (arXiv:2203.10064)"
-    )
-    exact, modelled = Evidence.EXACT, Evidence.MODELLED
-    facts: list[tuple[str, float, str, Evidence, str]] = [
-        ("queries", run.forward_queries + run.adjoint_queries, "calls", exact, "counted while simulating"),
-        ("forward_queries", run.forward_queries, "calls", exact, "calls of U counted while simulating"),
-        ("adjoint_queries", run.adjoint_queries, "calls", exact, "calls of U-dagger counted while simulating"),
-        ("qubits", run.simulated_qubits, "qubits", exact, "held by the simulated state vector"),
-        ("logical_qubits", run.logical_qubits, "qubits", exact, f"{counted}, with loaded angles and work qubits"),
-        ("success_probability", run.success_probability, "1", exact, "norm of the post-selected state"),
-        ("answer_probability", answer, "1", exact, "weight of the answer's copies in the post-selected state"),
-        ("t_gates", run.t_gates, "T gates", modelled, synthesis),
-        ("rotations", run.gates.rotation, "rotations", exact, counted),
-        ("and_gates", run.gates.and_bloq, "AND gates", exact, counted),
-        ("angle_bits", bits, "bits", exact, "bits of every loaded angle"),
-        ("encoding_error", circuit.encoding.epsilon, "1", Evidence.BOUNDED, "sum over the colours of the largest angle error"),
-        ("angle_certificate", circuit.certificate, "1", Evidence.MEASURED, "polynomial rebuilt at random points"),
-        ("state_vector_bytes", run.state_vector_bytes, "bytes", exact, "complex128 amplitudes"),
-    ]
-    return [_row(*fact) for fact in facts], {fact[0]: fact[1] for fact in facts}
+    return perturbed + left_over * (1 + perturbed), left_over

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_integer, check_interval, check_shape
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import gradient_series
+from qdescent.learning.taylor import series_of
 
 ORDER_LIMIT = 6  # above it the rounding of the recurrences outgrows the term itself in float32
 
@@ -23,10 +23,12 @@ class SeriesSolution:
     Args:
         terms: u_1 ... u_N at the end, (N, n).
         steps: T.
+        velocity: the velocity's terms v_1 ... v_N at the end, (N, n); None without momentum.
     """
 
     terms: Tensor = field(repr=False)
     steps: int
+    velocity: Tensor | None = field(default=None, repr=False)
 
     @property
     def value(self) -> Tensor:
@@ -44,46 +46,118 @@ class SeriesSolution:
         return float(torch.linalg.vector_norm(self.terms[-1])) / (float(torch.linalg.vector_norm(self.value)) or 1.0)
 
 
-def series_steps(task: Task, space: ParameterSpace, theta: Tensor, order: int, learning_rate: float) -> Iterator[Tensor]:
-    """The terms u_1 ... u_N, (N, n), after 1, 2, 3, ... steps; endless.
+class SeriesSteps(Iterator[Tensor]):
+    """The terms u_1 ... u_N, (N, n), after 1, 2, 3, ... steps: endless on one batch, else as long as there are batches.
 
-    u_k <- u_k - eta (g_k + [k = 1] grad L(theta)), g_k the coefficient of eps^k in grad L(theta + sum_j eps^j u_j).
+    v_k <- beta v_k + g_k + lambda u_k + [k = 1] (grad L_t(theta) + lambda theta),   u_k <- u_k - eta v_k
+
+    with g_k the coefficient of eps^k in grad L_t(theta + sum_j eps^j u_j): the map of `torch.optim.SGD` (dampening 0) on (u,
+    velocity) in R^{2n}, whose constant part and whose initial velocity carry one power of eps each.
+
+    Args:
+        task: one task (gradient descent), or an iterable of tasks of one network, one for each step (stochastic gradient descent).
+        space: the kept weights.
+        theta: the pivot, (n,).
+        order: N, 1 to 6.
+        learning_rate: eta.
+        momentum: beta in [0, 1).
+        weight_decay: lambda.
+        velocity: the velocity at the pivot, (n,) as the terms of degree 1, or its terms (N, n); None: zero.
+        method: "taylor", or "jvp" for any smooth network at a cost that doubles with each order.
+
+    Attributes:
+        terms: u_1 ... u_N now, (N, n).
+        velocity: v_1 ... v_N now, (N, n).
     """
-    check_integer("order", order, 1)
-    if order > ORDER_LIMIT:
-        raise argument_error("order", f"be at most {ORDER_LIMIT} in series form", order)
-    check_interval("learning_rate", learning_rate, "(0, inf)")
-    _, pull = task.loss_and_gradient(space, theta)
-    terms = torch.zeros(order, space.n, dtype=theta.dtype, device=theta.device)
-    while True:
-        change = torch.stack(gradient_series(task, space, theta, list(terms)))
-        change[0] += pull
-        terms = terms - learning_rate * change
-        yield terms
+
+    def __init__(
+        self,
+        task: Task | Iterable[Task],
+        space: ParameterSpace,
+        theta: Tensor,
+        order: int,
+        learning_rate: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        velocity: Tensor | None = None,
+        method: str = "taylor",
+    ) -> None:
+        check_integer("order", order, 1)
+        if order > ORDER_LIMIT:
+            raise argument_error("order", f"be at most {ORDER_LIMIT} in series form", order)
+        self._learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
+        self._momentum = check_interval("momentum", momentum, "[0, 1)")
+        self._weight_decay = check_interval("weight_decay", weight_decay, "[0, inf)")
+        self._space, self._theta, self._order, self._method = space, theta, order, method
+        self.terms = torch.zeros(order, len(theta), dtype=theta.dtype, device=theta.device)
+        self.velocity: Tensor | None = None
+        if velocity is not None:
+            check_shape("velocity", velocity, (order, len(theta)) if velocity.ndim == 2 else (len(theta),))
+            self.velocity = torch.zeros_like(self.terms)
+            self.velocity[: len(velocity) if velocity.ndim == 2 else 1] = velocity
+        fixed = isinstance(task, Task)
+        self._gradient = series_of(task, space, theta, order, method) if fixed else None  # type: ignore[arg-type]
+        self._tasks = iter(()) if fixed else iter(task)  # type: ignore[arg-type]
+
+    def __next__(self) -> Tensor:
+        gradient = self._gradient
+        if gradient is None:
+            gradient = series_of(next(self._tasks), self._space, self._theta, self._order, self._method)
+        rate = gradient(self.terms)
+        rate[0] += gradient.gradient
+        if self._weight_decay:
+            rate.add_(self.terms, alpha=self._weight_decay)
+            rate[0].add_(self._theta, alpha=self._weight_decay)
+        if self.velocity is not None:
+            rate.add_(self.velocity, alpha=self._momentum)
+        if self._momentum:
+            self.velocity, rate = rate, rate.clone()
+        self.terms = rate.mul_(-self._learning_rate).add_(self.terms)  # in place: at 100 million weights each copy counts
+        return self.terms
+
+
+series_steps = SeriesSteps  # under the name of what it yields
 
 
 def series_descent(
-    task: Task, space: ParameterSpace, order: int, steps: int, learning_rate: float, theta: Tensor | None = None
+    task: Task | Iterable[Task],
+    space: ParameterSpace,
+    order: int,
+    steps: int,
+    learning_rate: float,
+    theta: Tensor | None = None,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    velocity: Tensor | None = None,
+    method: str = "taylor",
 ) -> SeriesSolution:
-    """T steps of gradient descent by the homogenised order-N Carleman linearisation, from the pivot theta (u_0 = 0), exactly.
+    """T steps of (stochastic) gradient descent by the homogenised order-N Carleman linearisation, from the pivot theta, exactly.
 
-    The truncated linear system of sum_j ((n+1)^j - 1) unknowns a step has, as its block of degree 1, the degree-N Taylor
-    polynomial of the T-step map in a
-    parameter eps that multiplies F_0; so N vectors of length n carry the whole solution. Exactly equal to
-    `carleman_linearize(form="homogenised")`; the plain form differs for N >= 2 where F_0 != 0.
+    The truncated linear system of sum_j ((n+1)^j - 1) unknowns a step has, as its block of degree 1, the degree-N Taylor polynomial
+    of the T-step map in a parameter eps that multiplies F_0; so N vectors of length n carry the whole solution. Exactly equal to
+    `carleman_linearize(form="homogenised")`; the plain form differs for N >= 2 where F_0 != 0. With momentum the map is that on
+    (u, velocity) in R^{2n}.
 
     Args:
-        task: network, loss and batch (one fixed batch: gradient descent).
+        task: network, loss and one fixed batch (gradient descent); or an iterable of tasks, one for each step.
         space: the kept weights.
         order: N, 1 to 6.
         steps: T.
         learning_rate: eta.
         theta: the pivot, (n,); None: the network's own weights.
+        momentum: beta of `torch.optim.SGD`, in [0, 1); 0: none, as in the paper.
+        weight_decay: lambda of `torch.optim.SGD`.
+        velocity: the velocity at the pivot, (n,); None: zero, as at the start of a training.
+        method: "taylor": by the rules of learning/taylor_rules.py; "jvp": nested derivatives of any smooth network, slow.
 
     Returns:
         SeriesSolution.
 
-    Cost: about (N(N+3)/2 + 1) forward and reverse convolutions a step, N vectors of length n besides one graph.
+    Raises:
+        ArgumentError: an operation without a Taylor rule or, for "jvp", with a kink; fewer tasks than steps.
+
+    Cost: N(N+3)/2 forward and reverse convolutions a step, in batches, and one gradient before the first; with a fresh batch at
+        each step one gradient more a step. Memory about N + 2 times a gradient's.
 
     Example:
         >>> import torch
@@ -96,7 +170,8 @@ def series_descent(
     """
     check_integer("steps", steps, 1)
     theta = space.theta if theta is None else theta
-    walk = series_steps(task, space, theta, order, learning_rate)
-    for _ in range(steps - 1):
-        next(walk)
-    return SeriesSolution(terms=next(walk), steps=steps)
+    walk = SeriesSteps(task, space, theta, order, learning_rate, momentum, weight_decay, velocity, method)
+    for t in range(steps):
+        if next(walk, None) is None:
+            raise argument_error("task", f"hold at least {steps} tasks, one for each step", f"{t} of them")
+    return SeriesSolution(terms=walk.terms, steps=steps, velocity=walk.velocity if momentum else None)

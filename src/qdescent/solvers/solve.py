@@ -59,7 +59,7 @@ def solve(system: LinearSystem, solver: Solver) -> Solution:
 
     Args:
         system: the matrix, the right-hand side, and where the answer sits.
-        solver: `Direct()`, `GMRES()`, `QSVT(epsilon=...)`.
+        solver: `Direct()`, `GMRES()`, `QSVT(epsilon=...)`, `KernelReflection(epsilon=...)`, `HHL(epsilon=...)`.
 
     Returns:
         Solution: failure is a value, see `Solution.status`.

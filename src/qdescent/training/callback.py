@@ -19,7 +19,8 @@ from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruned import mask_from_prune, pruned_weights_put_back
 from qdescent.learning.task import Task
-from qdescent.linalg.spectrum import Estimate, Spectrum, spectral_density
+from qdescent.linalg.density import spectral_density
+from qdescent.linalg.spectrum import Estimate, Spectrum
 
 PRODUCT = 2.2  # gradients that a Hessian product costs on a retained graph (measured on a 7M ResNet, see `hessian`)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,13 +10,14 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error
+from qdescent._evidence import Evidence, Row
 from qdescent._random import derived_seed
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.tomography import read_out
-from qdescent.solvers.series import series_steps
-from qdescent.training.descent import displacements
-from qdescent.training.schedule import Schedule
+from qdescent.training.schedule import AdaptiveSchedule, Schedule
+from qdescent.training.segment import Segment, run_segment
+from qdescent.training.tail import TAIL_EVIDENCE, TAIL_SOURCE
 
 
 @dataclass(frozen=True)
@@ -26,17 +28,28 @@ class Round:
         theta: the weights after the readout, (n,).
         loss: L on the round's batch at the pivot and after each of the K emulated steps (before readout), (K + 1,).
         truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)|| for t = 1..K, measured against true descent from the same pivot, (K,).
+        estimate: the same, estimated from the series terms alone (`estimate_tail`), (K,); None where they cannot tell.
         last_term: ||u_N|| / ||u|| at the end, close to the truncation error of order N - 1: pessimistic, without reference.
         readout_error: ||read - u|| / ||u||, measured.
         gram: <u_k(t), u_l(t)> of the series terms for t = 1..K, (K, N, N): what the lifted state's norms follow from.
+        order: N.
+        end: why the segment is not longer; empty: it has all the steps it was allowed.
     """
 
     theta: Tensor = field(repr=False)
     loss: tuple[float, ...]
     truncation: tuple[float, ...]
+    estimate: tuple[float | None, ...]
     last_term: float
     readout_error: float
     gram: tuple[tuple[tuple[float, ...], ...], ...]
+    order: int
+    end: str = ""
+
+    @property
+    def steps(self) -> int:
+        """K."""
+        return len(self.truncation)
 
 
 @dataclass(frozen=True)
@@ -47,89 +60,71 @@ class Run:
         theta: the final weights, (n,).
         rounds: what happened in each.
         schedule: the settings.
+        stopped: why an adaptive run ended before all its steps; empty: it did not.
     """
 
     theta: Tensor = field(repr=False)
     rounds: tuple[Round, ...]
-    schedule: Schedule
+    schedule: Schedule | AdaptiveSchedule
+    stopped: str = ""
 
-
-def hybrid_round(
-    task: Task,
-    space: ParameterSpace,
-    theta: Tensor,
-    schedule: Schedule,
-    seed: int,
-    on_step: Callable[[], None] | None = None,
-) -> Round:
-    """One round from the pivot theta.
-
-    The segment is emulated exactly by `series_steps`. True descent runs beside it from the same pivot, only to measure the
-    truncation error: the quantum algorithm would not have it.
-
-    Args:
-        task: network, loss and the round's fixed batch.
-        space: the kept weights.
-        theta: the pivot, (n,).
-        schedule: N, K, eta, S.
-        seed: of the readout.
-        on_step: called after each step, e.g. to move a progress bar.
-
-    Raises:
-        ArgumentError: the truncated series left its radius of convergence so far that its numbers overflowed.
-    """
-    losses, truncation, gram = [float(task.loss_at(space, theta).detach())], [], []
-    series = series_steps(task, space, theta, schedule.order, schedule.learning_rate)
-    reference = displacements(task, space, theta, schedule.learning_rate)
-    terms = torch.zeros(schedule.order, space.n)
-    for _ in range(schedule.segment):
-        terms = next(series)
-        displacement = terms.sum(0)
-        if not bool(torch.isfinite(displacement).all()):
-            must = "stay within the series' radius of convergence (shorten it, or lower eta)"
-            raise argument_error("segment", must, schedule.segment)
-        truncation.append(_relative(displacement, next(reference)[1]))
-        double = terms.double()
-        gram.append(tuple(map(tuple, (double @ double.T).tolist())))
-        with torch.no_grad():
-            losses.append(float(task.loss_at(space, theta + displacement)))
-        if on_step is not None:
-            on_step()
-    read = displacement if schedule.shots is None else read_out(displacement, schedule.shots, seed).vector
-    return Round(
-        theta=theta + read,
-        loss=tuple(losses),
-        truncation=tuple(truncation),
-        last_term=_norm(terms[-1]) / (_norm(displacement) or 1.0),
-        readout_error=_relative(read, displacement),
-        gram=tuple(gram),
-    )
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Each round's order, length and truncation error, estimated and measured."""
+        ends = [each.estimate[-1] for each in self.rounds]
+        return (
+            Row("schedule/order_by_round", [r.order for r in self.rounds], "1", Evidence.EXACT, "order N of each segment"),
+            Row("schedule/segment_by_round", [r.steps for r in self.rounds], "steps", Evidence.EXACT, "length K of each segment"),
+            Row(
+                "truncation/tail_by_round",
+                [math.inf if end is None else end for end in ends],
+                "1",
+                TAIL_EVIDENCE,
+                TAIL_SOURCE + "; infinite where the terms cannot tell",
+            ),
+            Row(
+                "truncation/by_round",
+                [r.truncation[-1] for r in self.rounds],
+                "1",
+                Evidence.MEASURED,
+                "||u_N - u_GD|| / ||u_GD|| at each segment's end, against true descent from the same pivot",
+            ),
+            Row("schedule/stopped", self.stopped, "", Evidence.EXACT, "why the run ended before all its steps; empty: it did not"),
+        )
 
 
 def train_hybrid(
     tasks: Sequence[Task],
     space: ParameterSpace,
-    schedule: Schedule,
+    schedule: Schedule | AdaptiveSchedule,
     theta: Tensor | None = None,
     seed: int = 0,
     done: Sequence[Round] = (),
     on_round: Callable[[Round], None] | None = None,
     on_step: Callable[[], None] | None = None,
 ) -> Run:
-    """R rounds of upload, segment, readout and download.
+    """Rounds of upload, segment, readout and download, until all steps of the schedule are done.
+
+    The segments are emulated exactly by the series form. True descent runs beside them from the same pivots, only to measure
+    the truncation error: the quantum algorithm would not have it, and nothing is decided by it.
 
     Args:
-        tasks: one for each round (the same network and loss, each with the round's batch); a single one serves all rounds.
+        tasks: the same network and loss, each with a round's batch; round r takes the r-th, and they start again after the
+            last. With a fixed schedule, one task or as many as rounds.
         space: the kept weights.
-        schedule: order, segment, rounds, learning rate, shots.
+        schedule: `Schedule` for segments of one length, `AdaptiveSchedule` for segments that a tolerance ends.
         theta: the first pivot, (n,); None: the network's own weights.
         seed: round r reads out with the generator named ("round", r): a resumed run draws the same shots.
-        done: rounds of an earlier, interrupted call.
+        done: rounds of an earlier, interrupted call; the run goes on to the same numbers as one that was not interrupted.
         on_round: called after each round, e.g. to save it.
-        on_step: called after each step.
+        on_step: called once for each step that a segment keeps.
 
     Returns:
-        Run.
+        Run. An adaptive run ends early, and says why in `stopped`, at a pivot from which not even two steps meet the tolerance.
+
+    Raises:
+        ArgumentError: from the very first pivot not even two steps meet the tolerance (one step is plain descent at any order);
+            in a fixed schedule, the series left its radius of convergence so far that its numbers overflowed.
 
     Example:
         >>> import torch
@@ -140,26 +135,56 @@ def train_hybrid(
         >>> run = train_hybrid([task], space, schedule, theta=torch.ones(1, dtype=torch.float64))
         >>> round(float(run.theta), 6)  # a quadratic loss is exact at order 1: 0.8^4
         0.4096
+        >>> schedule = AdaptiveSchedule(steps=4, learning_rate=0.1, shots=None)
+        >>> [(each.order, each.steps) for each in train_hybrid([task], space, schedule).rounds]  # nothing ends the segment
+        [(2, 4)]
     """
-    if len(tasks) not in (1, schedule.rounds):
-        raise argument_error("tasks", f"hold 1 task or {schedule.rounds}, one for each round", f"{len(tasks)} of them")
-    if len(done) > schedule.rounds:
-        raise argument_error("done", f"hold at most {schedule.rounds} rounds", f"{len(done)} of them")
+    fixed = schedule if isinstance(schedule, Schedule) else None
+    if not tasks or (fixed and len(tasks) not in (1, fixed.rounds)):
+        must = f"hold 1 task or {fixed.rounds}, one for each round" if fixed else "hold at least 1 task"
+        raise argument_error("tasks", must, f"{len(tasks)} of them")
+    left = schedule.steps - sum(each.steps for each in done)
+    if left < 0:
+        raise argument_error("done", f"hold at most the schedule's {schedule.steps} steps", f"{schedule.steps - left} of them")
     rounds = list(done)
     theta = rounds[-1].theta if rounds else space.theta if theta is None else theta
-    for r in range(len(rounds), schedule.rounds):
+    while left > 0:
+        r, longest = len(rounds), min(schedule.longest, left)
         task = tasks[r % len(tasks)]
-        rounds.append(hybrid_round(task, space, theta, schedule, derived_seed(seed, "round", r), on_step))
-        theta = rounds[-1].theta
+        segment = run_segment(task, space, theta, schedule, longest, on_step)
+        found = len(segment.steps)
+        if fixed and found < longest:
+            must = "stay within the series' radius of convergence (shorten it, or lower eta)"
+            raise argument_error("segment", must, longest)
+        if found < min(2, longest) and not rounds:
+            must = "let at least two steps meet the tolerance (lower it, raise the tolerance, or allow a higher order)"
+            raise argument_error("learning_rate", must, f"{schedule.learning_rate}: {segment.end}")
+        if found < min(2, longest):
+            return Run(theta, tuple(rounds), schedule, stopped=segment.end)
+        start = float(task.loss_at(space, theta).detach())
+        rounds.append(_download(segment, theta, start, schedule.shots, derived_seed(seed, "round", r)))
+        theta, left = rounds[-1].theta, left - found
         if on_round is not None:
             on_round(rounds[-1])
     return Run(theta, tuple(rounds), schedule)
 
 
+def _download(segment: Segment, theta: Tensor, loss: float, shots: int | None, seed: int) -> Round:
+    displacement = segment.terms.sum(0)
+    size = _norm(displacement)
+    read = displacement if shots is None else read_out(displacement, shots, seed).vector
+    return Round(
+        theta=theta + read,
+        loss=(loss, *(step.loss for step in segment.steps)),
+        truncation=tuple(step.truncation for step in segment.steps),
+        estimate=tuple(step.estimate for step in segment.steps),
+        last_term=_norm(segment.terms[-1]) / (size or 1.0),
+        readout_error=_norm(read - displacement) / size if size else 0.0,
+        gram=tuple(step.gram for step in segment.steps),
+        order=segment.order,
+        end=segment.end,
+    )
+
+
 def _norm(x: Tensor) -> float:
     return float(torch.linalg.vector_norm(x))
-
-
-def _relative(x: Tensor, reference: Tensor) -> float:
-    size = _norm(reference)
-    return _norm(x - reference) / size if size else float(_norm(x) > 0)

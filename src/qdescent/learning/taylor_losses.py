@@ -1,0 +1,77 @@
+"""Softmax and the losses on Jets, composed of elementary rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from qdescent._checks import argument_error
+from qdescent.learning.taylor_jet import Jet, rule
+
+
+@rule("logsumexp")
+def logsumexp(x: Jet, dim: Any, keepdim: bool = False) -> Jet:
+    """log sum exp(x) along `dim`; the largest entry is taken out first so that nothing overflows."""
+    peak = x.value.amax(dim, keepdim=True)
+    total = (x - peak).exp().sum(dim, keepdim=True).log() + peak
+    return total if keepdim else total.squeeze(dim)
+
+
+@rule("log_softmax")
+def log_softmax(x: Jet, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Jet:
+    """x - logsumexp(x)."""
+    return x - logsumexp(x, dim, keepdim=True)
+
+
+@rule("softmax")
+def softmax(x: Jet, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Jet:
+    """exp(x - peak) over its sum."""
+    e = (x - x.value.amax(dim, keepdim=True)).exp()
+    return e * e.sum(dim, keepdim=True).reciprocal()
+
+
+@rule("cross_entropy")
+def cross_entropy(
+    x: Jet, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
+    reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Jet:  # fmt: skip
+    """Mean of logsumexp(x) - <p, x> over samples, p the one-hot, smoothed or given distribution of each sample."""
+    usual = weight is None and size_average is None and reduce is None
+    if not usual or reduction not in ("mean", "sum") or x.ndim != 2:
+        raise argument_error("loss", "be cross-entropy of (batch, classes) by mean or sum, without class weights", "another one")
+    classes = x.shape[1]
+    if target.is_floating_point():
+        p, counted = target, torch.ones(len(target), dtype=target.dtype, device=target.device)
+    else:
+        counted = (target != ignore_index).to(x.value)
+        p = F.one_hot(target.where(target != ignore_index, 0), classes).to(x.value)
+    p = p * (1 - label_smoothing) + label_smoothing / classes
+    total = ((logsumexp(x, 1) - (x * p).sum(1)) * counted).sum()
+    return total if reduction == "sum" else total * (1 / float(counted.sum()))
+
+
+@rule("nll_loss")
+def nll_loss(
+    x: Jet, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
+    reduction: str = "mean",
+) -> Jet:  # fmt: skip
+    """Of log-probabilities (batch, classes): the mean of -x[target]."""
+    if weight is not None or size_average is not None or reduce is not None or reduction not in ("mean", "sum") or x.ndim != 2:
+        raise argument_error(
+            "loss", "be the negative log-likelihood of (batch, classes) by mean or sum, without weights", "another one"
+        )
+    counted = (target != ignore_index).to(x.value)
+    p = F.one_hot(target.where(target != ignore_index, 0), x.shape[1]).to(x.value) * counted[:, None]
+    return (x * p).sum() * (-1.0 if reduction == "sum" else -1 / float(counted.sum()))
+
+
+@rule("mse_loss")
+def mse_loss(x: Any, y: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: None = None) -> Jet:
+    """Mean (or sum) of (x - y)^2, unweighted."""
+    if weight is not None or size_average is not None or reduce is not None or reduction not in ("mean", "sum"):
+        raise argument_error("loss", "be the mean squared error by mean or sum, without weights", "another one")
+    square = (x - y) ** 2
+    return square.mean() if reduction == "mean" else square.sum()

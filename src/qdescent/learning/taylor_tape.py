@@ -1,0 +1,285 @@
+"""A recorded computation, run again and again in truncated power series: forward, then backward.
+
+Every quantity x(eps) = x_0 + eps x_1 + ... + eps^N x_N has an adjoint series of the same length, xbar(eps) = dL/dx along the curve,
+because the chain rule holds coefficient by coefficient. The values x_0 and their adjoints are those of a plain gradient: they are
+computed once, when the computation is recorded; each run adds degrees 1 to N by Cauchy products. The coefficients of a quantity of
+shape (...) lie in one tensor of shape (N, ...), so that one call of PyTorch serves all degrees that share a factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Terms = Tensor | list[Tensor]  # degrees 1 ... N: one tensor (N, ...), or a list where stacking would copy whole weights
+
+
+@dataclass(eq=False)
+class Node:
+    """A quantity of the computation: its value while it is recorded, its coefficients and its adjoint's while they are needed."""
+
+    value: Tensor | None
+    terms: Terms | None = None
+    adjoint: Terms | None = None
+    sink: Callable[[Terms], None] | None = None  # where the adjoint goes at once instead, as 100 million weights ask for
+
+
+class Operation(Protocol):
+    """One step of the computation. Degrees 1 to N come and go as `Terms`."""
+
+    output: Node
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """What it takes."""
+
+    def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
+        """Degree 0 of the inputs' adjoints from that of the output's; called once, before the others."""
+
+    def push(self) -> Tensor:
+        """Degrees 1 ... N of the output, (N, ...)."""
+
+    def pull(self, adjoint: Tensor) -> Sequence[Terms]:
+        """Degrees 1 ... N of the inputs' adjoints from those of the output's."""
+
+
+class Tape:
+    """Operations in the order in which they were called, of series cut after degree N."""
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+        self.operations: list[Operation] = []
+        self._last_uses: list[list[Node]] = []
+
+    def leaf(self, value: Tensor) -> Node:
+        """A quantity that is given from outside."""
+        return Node(value)
+
+    def close(self, output: Node) -> None:
+        """End the recording: the output's adjoint is 1, from which all adjoints' degree 0 follows; the leaves keep theirs."""
+        assert output.value is not None
+        output.adjoint = torch.ones_like(output.value)
+        self._back(lambda operation, adjoint: operation.pull_value(adjoint))
+        seen: set[int] = {id(output)}
+        for operation in reversed(self.operations):
+            self._last_uses.append([node for node in operation.inputs if id(node) not in seen])
+            seen.update(map(id, operation.inputs))
+        self._last_uses.reverse()
+
+    def forward(self) -> None:
+        """All coefficients from those of the leaves; each is let go after its last use."""
+        for operation, finished in zip(self.operations, self._last_uses, strict=True):
+            operation.output.terms = operation.push()
+            for node in finished:
+                node.terms = None
+
+    def backward(self, output: Node) -> None:
+        """The adjoints of the leaves, degrees 1 ... N."""
+        assert isinstance(output.terms, Tensor)
+        output.adjoint, output.terms = torch.zeros_like(output.terms), None
+        self._back(lambda operation, adjoint: operation.pull(adjoint))
+
+    def _back(self, pull: Callable[[Operation, Tensor], Sequence[Terms]]) -> None:
+        for operation in reversed(self.operations):
+            adjoint, operation.output.adjoint = operation.output.adjoint, None
+            if adjoint is None:
+                continue  # nothing of the output depends on it
+            for node, part in zip(operation.inputs, pull(operation, stacked(adjoint)), strict=True):
+                if node.sink is not None:
+                    node.sink(part)
+                else:
+                    node.adjoint = part if node.adjoint is None else _sum(node.adjoint, part)
+
+
+def _sum(a: Terms, b: Terms) -> Terms:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a + b
+    return [x + y for x, y in zip(a, b, strict=True)]
+
+
+def stacked(terms: Terms) -> Tensor:
+    """(N, ...)."""
+    return terms if isinstance(terms, Tensor) else torch.stack(terms)
+
+
+def with_value(value: Tensor, terms: Tensor) -> Tensor:
+    """Degrees 0 ... N, (N + 1, ...). Joined along the batch, for `cat` keeps the memory format of four dimensions only."""
+    if value.ndim == 0:
+        return torch.cat([value[None], terms])
+    return torch.cat([value, terms.flatten(0, 1)]).unflatten(0, (len(terms) + 1, len(value)))
+
+
+def lead(x: Tensor, dimensions: int) -> Tensor:
+    """(M, ...) with ones after the first axis, so that the rest broadcasts as a tensor of so many dimensions."""
+    missing = dimensions + 1 - x.ndim
+    return x if missing <= 0 else x.reshape(len(x), *(1,) * missing, *x.shape[1:])
+
+
+def reduce(x: Tensor, shape: torch.Size) -> Tensor:
+    """The transpose of broadcasting: (M, ...) summed to (M, *shape)."""
+    if x.shape[1:] == shape:
+        return x
+    padded = (len(x), *(1,) * (x.ndim - 1 - len(shape)), *shape)
+    return x.sum_to_size(padded).reshape(len(x), *shape)
+
+
+class Map:
+    """y = f(x), f linear: it acts on every coefficient; its transpose is autograd's.
+
+    Args:
+        function: f.
+        x: its argument.
+        constant: what is added to degree 0 alone.
+        batched: whether `vmap` knows f's derivative by rule; else the coefficients go one by one.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor], x: Node, constant: Tensor | None = None, batched: bool = True) -> None:
+        assert x.value is not None
+        self.inputs: tuple[Node, ...] = (x,)
+        value = function(x.value)
+        self.output = Node(value if constant is None else value + constant)
+        self._function, self._over = function, torch.func.vmap if batched else _one_by_one
+        self._at = x.value.new_zeros(()).expand(x.value.shape)  # f is linear: its transpose needs the shape alone, not the value
+
+    def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
+        return [self._transpose(adjoint)]
+
+    def push(self) -> Tensor:
+        return self._over(self._function)(stacked(self.inputs[0].terms))  # type: ignore[arg-type]
+
+    def pull(self, adjoint: Tensor) -> Sequence[Terms]:
+        return [self._over(self._transpose)(adjoint)]
+
+    def _transpose(self, adjoint: Tensor) -> Tensor:
+        return torch.func.vjp(self._function, self._at)[1](adjoint)[0]
+
+
+def _one_by_one(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda x: torch.stack([function(part) for part in x])
+
+
+class Shift:
+    """y = alpha x + c with c constant, which may broadcast x."""
+
+    def __init__(self, x: Node, constant: Tensor | float, alpha: float = 1.0) -> None:
+        assert x.value is not None
+        self.inputs: tuple[Node, ...] = (x,)
+        self._alpha = alpha
+        self.output = Node(
+            torch.add(constant, x.value, alpha=alpha) if isinstance(constant, Tensor) else alpha * x.value + constant
+        )
+        self._from, self._to = x.value.shape, self.output.value.shape  # type: ignore[union-attr]
+
+    def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
+        return [reduce(self._scaled(adjoint)[None], self._from)[0]]
+
+    def push(self) -> Tensor:
+        terms = self._scaled(stacked(self.inputs[0].terms))  # type: ignore[arg-type]
+        return terms if self._from == self._to else lead(terms, len(self._to)).expand(-1, *self._to)
+
+    def pull(self, adjoint: Tensor) -> Sequence[Terms]:
+        return [reduce(self._scaled(adjoint), self._from)]
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        return x if self._alpha == 1 else self._alpha * x
+
+
+class Sum:
+    """x + alpha y, with broadcasting."""
+
+    def __init__(self, x: Node, y: Node, alpha: float = 1.0) -> None:
+        assert x.value is not None
+        assert y.value is not None
+        self.inputs: tuple[Node, ...] = (x, y)
+        self._alpha = alpha
+        self.output = Node(torch.add(x.value, y.value, alpha=alpha))
+        self._shapes = (x.value.shape, y.value.shape)
+        self._dimensions = max(x.value.ndim, y.value.ndim)
+
+    def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
+        return [part[0] for part in self.pull(adjoint[None])]
+
+    def push(self) -> Tensor:
+        x, y = (lead(stacked(node.terms), self._dimensions) for node in self.inputs)  # type: ignore[arg-type]
+        return torch.add(x, y, alpha=self._alpha)
+
+    def pull(self, adjoint: Tensor) -> list[Tensor]:
+        left, right = (reduce(adjoint, shape) for shape in self._shapes)
+        return [left, right if self._alpha == 1 else self._alpha * right]
+
+
+class Join:
+    """cat or stack of quantities and constants."""
+
+    def __init__(self, function: Callable[[Sequence[Tensor]], Tensor], parts: Sequence[Node | Tensor]) -> None:
+        values = tuple(part.value if isinstance(part, Node) else part for part in parts)
+        self.inputs = tuple(part for part in parts if isinstance(part, Node))
+        value, transpose, *_ = torch.func.vjp(lambda *all_: function(all_), *values)
+        self._transpose = transpose
+        self.output = Node(value)
+        self._function = torch.func.vmap(lambda *all_: function(all_))
+        self._parts = [part if isinstance(part, Node) else torch.zeros_like(part) for part in parts]
+
+    def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
+        return self._moving(self._transpose(adjoint))
+
+    def push(self) -> Tensor:
+        length = len(self.inputs[0].terms)  # type: ignore[arg-type]
+        full = [stacked(p.terms) if isinstance(p, Node) else p.expand(length, *p.shape) for p in self._parts]  # type: ignore[arg-type]
+        return self._function(*full)
+
+    def pull(self, adjoint: Tensor) -> Sequence[Terms]:
+        return self._moving(torch.func.vmap(self._transpose)(adjoint))
+
+    def _moving(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+        return [g for g, part in zip(gradients, self._parts, strict=True) if isinstance(part, Node)]
+
+
+class Pointwise:
+    """y = f(x) elementwise, from the Taylor coefficients a_m = f^(m)(x_0) / m!, m = 0 ... N + 1.
+
+    With v = x - x_0: f'(x) = sum_m (m+1) a_{m+1} v^m, and y' = f'(x) x' gives k y_k = sum_{i=1..k} i x_i f'_{k-i}.
+    """
+
+    def __init__(self, tower: Sequence[Tensor], x: Node) -> None:
+        self.inputs: tuple[Node, ...] = (x,)
+        self.output = Node(tower[0])
+        self._rates = [tower[1], *(m * a for m, a in enumerate(tower[2:], start=2))]
+
+    def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
+        self._adjoint = adjoint
+        return [adjoint * self._rates[0]]
+
+    def push(self) -> Tensor:
+        v = stacked(self.inputs[0].terms)  # type: ignore[arg-type]
+        order = len(v)
+        y = v * self._rates[0]
+        self._slope = v * self._rates[1]
+        power = v
+        for m in range(2, order + 1):  # power[k] is the coefficient of eps^(m + k) in v^m
+            power = truncated(power, v, order + 1 - m)
+            self._slope[m - 1 :].addcmul_(power, self._rates[m])
+        for k in range(2, order + 1):
+            for i in range(1, k):
+                y[k - 1].addcmul_(v[i - 1], self._slope[k - i - 1], value=i / k)
+        return y
+
+    def pull(self, adjoint: Tensor) -> Sequence[Terms]:
+        x = adjoint * self._rates[0]
+        x.addcmul_(self._slope, self._adjoint)
+        for j in range(1, len(adjoint)):
+            x[j:].addcmul_(adjoint[:-j], self._slope[j - 1])
+        del self._slope
+        return [x]
+
+
+def truncated(a: Tensor, b: Tensor, length: int) -> Tensor:
+    """The first coefficients of the elementwise product of two series, each without its zeros at the beginning."""
+    product = a[:length] * b[0]
+    for j in range(1, length):
+        product[j:].addcmul_(a[: length - j], b[j])
+    return product

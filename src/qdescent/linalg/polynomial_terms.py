@@ -1,0 +1,102 @@
+"""Coefficients F_0, F_1, F_2, ... of a polynomial on R^n: what a map and a field have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+from torch import Tensor
+
+from qdescent._checks import argument_error, check_finite, check_interval, check_shape
+
+Terms = tuple[Tensor, ...]
+
+
+def checked_terms(coefficients: Sequence[Tensor]) -> Terms:
+    """The coefficients with F_0 as a column, after a check of every shape and entry.
+
+    Raises:
+        ArgumentError: fewer than two coefficients, a wrong shape, NaN.
+    """
+    given = list(coefficients)
+    if len(given) < 2:
+        raise argument_error("coefficients", "hold at least F_0 and F_1", f"{len(given)} of them")
+    if given[0].ndim == 1:
+        given[0] = given[0].unsqueeze(1)
+    n = given[0].shape[0]
+    for k, F in enumerate(given):
+        check_shape(f"coefficients[{k}]", F, (n, n**k))
+        check_finite(f"coefficients[{k}]", F.coalesce().values() if F.is_sparse else F)
+    return tuple(given)
+
+
+def digits_of(columns: Tensor, size: int, degree: int) -> list[Tensor]:
+    """i_1, ..., i_k of the column indices i_1 n^{k-1} + ... + i_k."""
+    return [torch.div(columns, size ** (degree - 1 - p), rounding_mode="floor") % size for p in range(degree)]
+
+
+def evaluate(terms: Terms, u: Tensor) -> Tensor:
+    """sum_k F_k u^{(x)k}, (n,) -> (n,). A sparse F_k costs its own entries, never a vector of length n^k."""
+    value, power = torch.zeros_like(u), torch.ones(1, dtype=u.dtype, device=u.device)
+    dense_degree = max((k for k, F in enumerate(terms) if not F.is_sparse), default=0)
+    for k, F in enumerate(terms):
+        if F.is_sparse:
+            rows, columns, part = _entries(F)
+            part = part.to(u.dtype)
+            for digit in digits_of(columns, len(u), k):
+                part = part * u[digit]
+            value = value.index_add(0, rows, part)
+        else:
+            value = value + F.to(u.dtype) @ power
+        if k < dense_degree:
+            power = torch.kron(power, u)
+    return value
+
+
+def rescale(terms: Terms, gamma: float) -> Terms:
+    """The same polynomial in x = u / gamma: F_k -> gamma^{k-1} F_k."""
+    check_interval("gamma", gamma, "(0, inf)")
+    return tuple(gamma ** (k - 1) * F for k, F in enumerate(terms))
+
+
+def recentre(terms: Terms, pivot: Tensor) -> Terms:
+    """The same polynomial in x = u - pivot, values left as they are: x -> sum_k F_k (pivot + x)^{(x)k}, multiplied out exactly.
+
+    Each entry of F_k goes to all 2^k choices of the positions that keep x; at the others it is multiplied by the pivot.
+    """
+    n = terms[0].shape[0]
+    check_shape("pivot", pivot, (n,))
+    check_finite("pivot", pivot)
+    gathered: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in terms]
+    for k, F in enumerate(terms):
+        rows, columns, values = _entries(F)
+        digits = digits_of(columns, n, k)
+        for m in range(k + 1):
+            for kept in combinations(range(k), m):
+                column, value = torch.zeros_like(columns), values
+                for p, digit in enumerate(digits):
+                    if p in kept:
+                        column = column * n + digit
+                    else:
+                        value = value * pivot.to(value)[digit]
+                gathered[m].append((rows, column, value))
+    moved = []
+    for m, parts in enumerate(gathered):
+        rows, columns, values = (torch.cat(each) for each in zip(*parts, strict=True))
+        F = torch.sparse_coo_tensor(torch.stack([rows, columns]), values, (n, n**m), check_invariants=True).coalesce()
+        moved.append(F if all(each.is_sparse for each in terms[m:]) else F.to_dense())
+    return tuple(moved)
+
+
+def to_scipy(F: Tensor) -> sparse.csr_array:
+    """F_k as a SciPy sparse array (float64), for assembling larger matrices out of it."""
+    rows, columns, values = _entries(F.detach().cpu())
+    return sparse.csr_array((np.asarray(values, dtype=np.float64), (np.asarray(rows), np.asarray(columns))), shape=tuple(F.shape))
+
+
+def _entries(F: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    entries = (F if F.is_sparse else F.to_sparse_coo()).coalesce()
+    return entries.indices()[0], entries.indices()[1], entries.values()

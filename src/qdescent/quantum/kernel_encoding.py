@@ -1,0 +1,187 @@
+"""Bloqs of kernel reflection: the block-encoding of G = (I - b_t b_t^T) diag(A, 1/t), and the solve built on it."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import numpy as np
+import torch
+from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
+from qualtran.bloqs.basic_gates import XGate
+from qualtran.bloqs.mcmt import MultiControlX
+from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
+from torch import Tensor
+
+from qdescent.quantum.access import AngleTable, MatrixTables, PermutationTable
+from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.loaders import Leaf
+from qdescent.quantum.qsvt import QSVTSequence
+from qdescent.quantum.state_preparation import RealStatePreparation
+
+
+@attrs.frozen
+class VectorFlip(Bloq):
+    """(I - b b^T) (x) I + b b^T (x) X: the mark is flipped where the register holds b; kept at 0 it leaves I - b b^T.
+
+    Args:
+        vector: prepares b.
+
+    Registers: system (s bits), mark (1 bit).
+
+    Cost: two preparations of b and s - 1 ANDs.
+
+    References:
+        Dalzell, arXiv:2406.12086, section on block-encoding (projector by one reflection).
+    """
+
+    vector: RealStatePreparation
+
+    @property
+    def signature(self) -> Signature:
+        """system (s), mark (1)."""
+        return Signature.build_from_dtypes(system=QAny(self.vector.tree.bitsize), mark=QAny(1))
+
+    def adjoint(self) -> VectorFlip:
+        """Itself."""
+        return self
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """Undo the preparation, flip the mark on |0...0>, prepare again."""
+        system = bb.add(self.vector.adjoint(), state=soqs["system"])
+        bits, mark = bb.add(MultiControlX((0,) * self.vector.tree.bitsize), controls=bb.split(system), target=soqs["mark"])
+        return {"system": bb.add(self.vector, state=bb.join(bits, QAny(self.vector.tree.bitsize))), "mark": mark}
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """A preparation, its inverse, and one controlled flip."""
+        return {self.vector: 1, self.vector.adjoint(): 1, MultiControlX((0,) * self.vector.tree.bitsize): 1}
+
+    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+        """The same map on a block of amplitudes (2^n, rest): one overlap and one outer product."""
+        b = torch.as_tensor(self.vector.tree.prepared).to(device=device, dtype=dtype)
+
+        def apply(state: Tensor) -> Tensor:
+            block = state.reshape(len(b), -1)
+            overlap = (b @ block).reshape(2, -1)
+            return (block + torch.outer(b, (overlap.flip(0) - overlap).reshape(-1))).reshape(state.shape)
+
+        return apply
+
+
+@attrs.frozen
+class KernelEncoding(Bloq):
+    """U with <0|U|0> = G/alpha (its transpose for the adjoint), G/alpha = (I - b_t b_t^T) diag(M/alpha, 1/t).
+
+    Args:
+        augmented: the block-encoding of diag(M, alpha/t), from `augmented_tables`.
+        vector: prepares b_t.
+        is_adjoint: the inverse circuit.
+
+    Registers: system (s + 1 bits, the first tells the added block), ancilla (those of `augmented`, then the mark).
+
+    Cost: one query to `augmented`, two preparations of b_t.
+    """
+
+    augmented: SparseBlockEncoding
+    vector: RealStatePreparation
+    is_adjoint: bool = False
+
+    @property
+    def system_bitsize(self) -> int:
+        """s + 1."""
+        return self.augmented.system_bitsize
+
+    @property
+    def ancilla_bitsize(self) -> int:
+        """One more than the ancillas of `augmented`."""
+        return self.augmented.ancilla_bitsize + 1
+
+    @property
+    def signature(self) -> Signature:
+        """system, ancilla."""
+        return Signature.build_from_dtypes(system=QAny(self.system_bitsize), ancilla=QAny(self.ancilla_bitsize))
+
+    def adjoint(self) -> KernelEncoding:
+        """The inverse circuit."""
+        return KernelEncoding(self.augmented, self.vector, not self.is_adjoint)
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """The augmented matrix, then the projector; the adjoint in reverse."""
+        system, bits = soqs["system"], bb.split(soqs["ancilla"])
+        ancilla, mark = bb.join(bits[:-1], QAny(self.ancilla_bitsize - 1)), bits[-1]
+        if self.is_adjoint:
+            system, mark = bb.add(VectorFlip(self.vector), system=system, mark=mark)
+            system, ancilla = bb.add(self.augmented.adjoint(), system=system, ancilla=ancilla)
+        else:
+            system, ancilla = bb.add(self.augmented, system=system, ancilla=ancilla)
+            system, mark = bb.add(VectorFlip(self.vector), system=system, mark=mark)
+        bits[:-1], bits[-1] = bb.split(ancilla), mark
+        return {"system": system, "ancilla": bb.join(bits, QAny(self.ancilla_bitsize))}
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """One of each."""
+        return {self.augmented.adjoint() if self.is_adjoint else self.augmented: 1, VectorFlip(self.vector): 1}
+
+
+@attrs.frozen
+class KernelTransform(Bloq):
+    """An even polynomial of G on the last basis vector e: 2 R - 1 reflects it to the solution, R projects it on the kernel.
+
+    Args:
+        sequence: the transform, of a `KernelEncoding`.
+
+    Registers: system (s + 1 bits), ancilla, part; all start in |0>.
+
+    Cost: `sequence.degree` queries.
+    """
+
+    sequence: QSVTSequence
+
+    @property
+    def signature(self) -> Signature:
+        """system (s + 1), ancilla, part (1)."""
+        return self.sequence.signature
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """|0> to e = |1>|0...0>, then the sequence."""
+        bits = bb.split(soqs["system"])
+        bits[0] = bb.add(XGate(), q=bits[0])
+        system = bb.join(bits, QAny(self.sequence.encoding.system_bitsize))
+        return bb.add_d(self.sequence, system=system, ancilla=soqs["ancilla"], part=soqs["part"])
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """One flip and the sequence."""
+        return {XGate(): 1, self.sequence: 1}
+
+
+def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
+    """The tables of diag(M, (alpha/t) I): one more selection bit, above the others; every colour stays in place where it is 1.
+
+    Args:
+        tables: of M.
+        guess: t, at least 1.
+
+    Example:
+        >>> from qdescent.quantum.access import matrix_tables
+        >>> tables = matrix_tables(np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12)
+        >>> augmented = augmented_tables(tables, guess=2.0)
+        >>> augmented.system_bits, augmented.permutations.forward[0].tolist()
+        (2, [1, 0, 2, 3])
+    """
+    colours, size = tables.permutations.forward.shape
+    added = np.tile(size + np.arange(size), (colours, 1))
+    permutations = PermutationTable(
+        np.hstack([tables.permutations.forward, added]), np.hstack([tables.permutations.backward, added])
+    )
+    turn = AngleTable.nearest(np.full((colours, size), math.acos(1 / guess)), tables.entries.bits)
+    entries = AngleTable(np.hstack([tables.entries.indices, turn.indices]), tables.entries.bits)
+    error = tables.alpha * abs(math.cos(float(turn.half_angles[0, 0])) - 1 / guess)  # the colours' weights add up to 1
+    return MatrixTables(
+        size=2 * size,
+        alpha=tables.alpha,
+        error=max(tables.error, error),
+        permutations=permutations,
+        entries=entries,
+        colours=tables.colours,
+        used_colours=tables.used_colours,
+    )

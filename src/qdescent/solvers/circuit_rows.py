@@ -1,0 +1,73 @@
+"""What a circuit of either solver reports, and the angle bits that it needs; no Qualtran is imported here."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from qdescent._evidence import Evidence, Row
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.solvers.conditioning import row
+
+if TYPE_CHECKING:
+    from qdescent.solvers.circuit import CircuitRun
+
+
+def enough_angle_bits(kappa: float, colours: int, size: int, epsilon: float) -> int:
+    """Bits for which kappa (error of the encoding/alpha + error of |B>) < epsilon/2 whatever the entries.
+
+    Each half angle is off by at most pi/2^b; 2 k levels of colour rotations and one of entries stand in the encoding, s in |B>.
+
+    Example:
+        >>> enough_angle_bits(kappa=20.0, colours=3, size=16, epsilon=1e-4)
+        24
+    """
+    levels = 2 * max(1, (colours - 1).bit_length()) + 1 + max(1, (size - 1).bit_length())
+    return math.ceil(math.log2(2.5 * math.pi * kappa * levels / epsilon))  # 2.5 > 2: second-order terms
+
+
+def circuit_rows(
+    system: LinearSystem, run: CircuitRun, value: Tensor, *, bits: int, encoding_error: float, certificate: float
+) -> list[Row]:
+    """Queries, qubits, gates and errors of a simulated circuit.
+
+    Args:
+        system: what was solved.
+        run: of the circuit.
+        value: Z, shape (D,).
+        bits: of every loaded angle.
+        encoding_error: a bound on ||M - alpha <0|U|0>||.
+        certificate: of the angles.
+    """
+    weights = value.abs() ** 2
+    places = torch.arange(system.size) if system.answer_index is None else system.answer_index.unique()
+    answer = float(weights[places].sum() / weights.sum())
+    counted = "counted over the call graph by Qualtran"
+    synthesis = (
+        f"{counted}; AND and Toffoli 4 T, a rotation {run.t_per_rotation:.1f} T = 1.149 log2(1/{run.rotation_error:.1e}) + 9.2"
+        " (arXiv:2203.10064)"
+    )
+    exact, bounded = Evidence.EXACT, Evidence.BOUNDED
+    return [
+        row("forward_queries", run.forward_queries, "calls", exact, "calls of U counted while simulating"),
+        row("adjoint_queries", run.adjoint_queries, "calls", exact, "calls of U-dagger counted while simulating"),
+        row("qubits", run.simulated_qubits, "qubits", exact, "held by the simulated state vector"),
+        row("logical_qubits", run.logical_qubits, "qubits", exact, f"{counted}, with loaded angles and work qubits"),
+        row("success_probability", run.success_probability, "1", exact, "norm of the post-selected state"),
+        row("answer_probability", answer, "1", exact, "weight of the answer's copies in the post-selected state"),
+        row("t_gates", run.t_gates, "T gates", Evidence.MODELLED, synthesis),
+        row("rotations", run.gates.rotation, "rotations", exact, counted),
+        row("and_gates", run.gates.and_bloq, "AND gates", exact, counted),
+        row("angle_bits", bits, "bits", exact, "bits of every loaded angle"),
+        row("encoding_error", encoding_error, "1", bounded, "sum over the colours of the largest angle error"),
+        row("angle_certificate", certificate, "1", bounded, "rebuilt against target on [-1, 1], Ehlich and Zeller 1964"),
+        row("state_vector_bytes", run.state_vector_bytes, "bytes", exact, "complex128 amplitudes"),
+    ]
+
+
+def row_values(rows: list[Row]) -> dict[str, float]:
+    """The rows' numbers by their last word."""
+    return {each.name.rpartition("/")[2]: each.value for each in rows if isinstance(each.value, (int, float))}

@@ -1,0 +1,201 @@
+"""What a quantum solver must know of a system before it starts: alpha, kappa, and products with M/alpha, counted."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from qdescent._checks import argument_error
+from qdescent._evidence import Evidence, Row
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.linalg.operator import LinearOperator
+from qdescent.quantum.access import colour_entries, colour_weights
+from qdescent.solvers.solve import Solution, Status
+
+LARGEST_SVD = 2048  # singular values of 2048 x 2048 take a few seconds
+MOST_COLOURED = 2_000_000  # entries that the first-fit colouring handles in a few seconds
+SHORTEST_INTERVAL = 1.01  # kappa of an orthogonal matrix is 1; a polynomial needs an interval [1/kappa, 1] of some length
+
+
+@dataclass
+class Products:
+    """How many products with M/alpha and its adjoint were made; the one thing here that changes while a solver runs."""
+
+    forward: int = 0
+    adjoint: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.forward + self.adjoint
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """The numbers that set the cost of a solve.
+
+    Args:
+        alpha: the block-encoding's normalisation, at least ||M||.
+        colours: of the block-encoding; 0 where alpha is a bound that needs no colouring.
+        kappa: alpha ||M^-1||, or what stands for it; infinite where M is singular to rounding.
+        singular_values: in descending order, where they were measured.
+        rows: alpha, kappa and alpha/||M|| with their evidence.
+    """
+
+    alpha: float
+    colours: int
+    kappa: float
+    singular_values: Tensor | None = field(repr=False)
+    rows: tuple[Row, ...] = field(repr=False)
+
+    @property
+    def singular(self) -> bool:
+        """||M^-1|| was measured, and is infinite to rounding."""
+        return math.isinf(self.kappa)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The rows' numbers by their last word."""
+        return {row.name.rpartition("/")[2]: row.value for row in self.rows if isinstance(row.value, float)}
+
+
+def conditioning(system: LinearSystem, kappa: float | None, *, coloured: bool = False) -> Conditioning:
+    """alpha and kappa of a system.
+
+    Args:
+        system: real or complex.
+        kappa: alpha ||M^-1|| as the caller gives it; None takes the system's declared `inverse_norm_bound`, and without one
+            the singular values (up to 2048 unknowns).
+        coloured: take alpha of the circuit's block-encoding whatever the number of entries.
+
+    Raises:
+        ArgumentError: a matrix without entries, or no kappa for a system too large to measure it.
+
+    Cost: O(nnz log nnz), and O(D^3) where the singular values are measured.
+
+    Example:
+        >>> M = torch.tensor([[1.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
+        >>> found = conditioning(LinearSystem(M, torch.ones(2, dtype=torch.float64)), kappa=None)
+        >>> found.alpha, round(found.kappa, 3)
+        (1.5, 1.921)
+    """
+    alpha, colours, source = _normalisation(system, coloured)
+    measured = _singular_values(system, declared=kappa is not None or system.inverse_norm_bound is not None)
+    rows = [row("alpha", alpha, "1", Evidence.EXACT, source)]
+    if measured is not None and bool(measured[-1] <= system.size * torch.finfo(measured.dtype).eps * measured[0]):
+        return Conditioning(alpha, colours, math.inf, measured, tuple(rows))
+    if kappa is not None:
+        rows.append(row("kappa", kappa, "1", Evidence.ASSUMED, "setting `kappa`"))
+    elif system.inverse_norm_bound is not None:
+        kappa = max(alpha * system.inverse_norm_bound, SHORTEST_INTERVAL)
+        rows.append(row("kappa", kappa, "1", Evidence.BOUNDED, "alpha times the declared bound on ||M^-1||"))
+    elif measured is None:
+        must = f"be given for more than {LARGEST_SVD} unknowns (or the system must declare `inverse_norm_bound`)"
+        raise argument_error("kappa", must, None)
+    else:
+        kappa = max(alpha / float(measured[-1]), SHORTEST_INTERVAL)
+        rows.append(row("kappa", kappa, "1", Evidence.EXACT, "alpha over the smallest singular value"))
+    if measured is not None:
+        share = alpha / float(measured[0])
+        rows.append(row("alpha_over_norm", share, "1", Evidence.EXACT, "alpha over the largest singular value"))
+    return Conditioning(alpha, colours, kappa, measured, tuple(rows))
+
+
+def row(name: str, value: float, unit: str, evidence: Evidence, source: str) -> Row:
+    """A row of the section "solver"."""
+    return Row(f"solver/{name}", value, unit, evidence, source)
+
+
+def scaled_operator(system: LinearSystem, alpha: float) -> tuple[LinearOperator, Products]:
+    """M/alpha on the common type of M and B, as products that are counted, without any factorisation.
+
+    Example:
+        >>> operator, products = scaled_operator(LinearSystem(2 * torch.eye(2), torch.ones(2)), alpha=4.0)
+        >>> (operator @ torch.ones(2)).tolist(), products.total
+        ([0.5, 0.5], 1)
+    """
+    dtype = torch.promote_types(system.matrix.dtype, system.rhs.dtype)
+    matrix = (system.matrix.coalesce() if system.matrix.is_sparse else system.matrix).to(dtype) / alpha
+    if matrix.is_sparse:  # compressed rows: several times faster than coordinates, for both orientations
+        adjoint = _compressed(matrix.transpose(0, 1).conj().coalesce())
+        matrix = _compressed(matrix)
+    else:
+        adjoint = matrix.mH
+    products = Products()
+
+    def forward(x: Tensor) -> Tensor:
+        products.forward += x.shape[1]
+        return _product(matrix, x)
+
+    def backward(x: Tensor) -> Tensor:
+        products.adjoint += x.shape[1]
+        return _product(adjoint, x)
+
+    return LinearOperator((system.size, system.size), forward, backward, dtype, matrix.device), products
+
+
+def judged(
+    system: LinearSystem,
+    value: Tensor,
+    *,
+    bound: float,
+    allowed: float,
+    cost: list[Row],
+    values: Mapping[str, float],
+    trusted: bool = True,
+) -> Solution:
+    """A solution, held against the residual that its method may leave if kappa is right; above it, kappa was too small.
+
+    Args:
+        system, value: what was solved, and Z.
+        bound: on ||Z - M^-1 B||/||M^-1 B||, where kappa is right.
+        allowed: on the residual, where kappa is right.
+        cost, values: of the solution.
+        trusted: False where the solver itself saw that its bound does not hold.
+    """
+    wide = torch.promote_types(system.matrix.dtype, value.dtype)
+    rhs = system.rhs.to(wide)
+    residual = float(torch.linalg.vector_norm(system.matrix.to(wide) @ value.to(wide) - rhs) / torch.linalg.vector_norm(rhs))
+    accurate = trusted and residual <= allowed * (1 + 1e-6) + 1e-12
+    status = Status.SOLVED if accurate else Status.INACCURATE
+    return Solution(value, system.extract(value), residual, bound, status, tuple(cost), values)
+
+
+def singular_outcome(system: LinearSystem) -> Solution:
+    """What is returned for a matrix that is singular to rounding: no value, and a status that says so."""
+    zero = torch.zeros_like(system.rhs)
+    return Solution(zero, system.extract(zero), 1.0, math.inf, Status.SINGULAR)
+
+
+def _normalisation(system: LinearSystem, coloured: bool) -> tuple[float, int, str]:
+    i, j, entries = (part.cpu() for part in system.entries())
+    if not len(entries):
+        raise argument_error("matrix", "have a non-zero entry", "zero")
+    size = entries.abs().double()
+    if coloured or len(size) <= MOST_COLOURED:
+        weights = colour_weights(size.numpy(), colour_entries(i.numpy(), j.numpy(), size.numpy()))
+        return float(weights.sum()), len(weights), "sum over the colours of max |D_c|"
+    row_sum = torch.zeros(system.size, dtype=size.dtype).index_add_(0, i, size).max()
+    column_sum = torch.zeros(system.size, dtype=size.dtype).index_add_(0, j, size).max()
+    return float((row_sum * column_sum).sqrt()), 0, "sqrt(||M||_1 ||M||_inf), at least ||M||_2"
+
+
+def _singular_values(system: LinearSystem, declared: bool) -> Tensor | None:
+    if system.size > (LARGEST_SVD // 4 if declared else LARGEST_SVD):  # with kappa known they only serve a row
+        return None
+    return torch.linalg.svdvals(system.matrix.to_dense() if system.matrix.layout != torch.strided else system.matrix)
+
+
+def _compressed(matrix: Tensor) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        return matrix.to_sparse_csr()
+
+
+def _product(matrix: Tensor, x: Tensor) -> Tensor:
+    return (matrix @ x[:, 0])[:, None] if x.shape[1] == 1 else matrix @ x

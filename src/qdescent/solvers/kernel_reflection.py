@@ -1,0 +1,240 @@
+"""The linear solve by one reflection about a kernel (Dalzell 2024): as a matrix polynomial at any size, or as circuits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._evidence import Evidence, Row
+from qdescent.linalg.chebyshev import KernelFilter, filter_value, kernel_filter
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.access import matrix_entries, matrix_tables
+from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
+from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, singular_outcome
+from qdescent.solvers.solve import Solution
+
+SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
+LEAST_SUCCESS = 0.5  # below it another reflection, at the t that this one shows, costs no more than repeating this one
+MOST_REFLECTIONS = 2  # a first t that was far off is put right by what its own reflection shows
+
+
+@dataclass(frozen=True)
+class KernelReflection:
+    """Z = M^-1 B from the kernel of G = (I - b_t b_t^H) diag(A, 1/t), A = M/alpha, b_t = (B/||B||, 1)/sqrt2.
+
+    With t close to N = ||A^-1 B||/||B|| a reflection about the kernel takes the last basis vector to the solution; the
+    reflection is an even polynomial of G of degree close to kappa ln(8/epsilon). Where N is not known it is searched for in
+    [1, kappa] by measured projections, O(log log kappa) of them.
+
+    Args:
+        epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-4 keeps it below the shot noise of 10^6 shots.
+        kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared `inverse_norm_bound`, and without one
+            measures ||M^-1|| by the singular values (up to 2048 unknowns).
+        norm: ||M^-1 B|| where it is known, even roughly; None searches for it.
+        search_shots: measurements of each projection in the search; 64 place N within about 13 %, which costs nothing later.
+        circuit: run circuits (block-encoding of G, QSVT, post-selection) on a state vector instead of matrix polynomials.
+        angle_bits: bits of a loaded angle of the circuits; None takes enough for epsilon.
+        seed: of the emulated measurements.
+
+    Raises:
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot.
+
+    Example:
+        >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
+        >>> found = KernelReflection(epsilon=1e-8).solve(LinearSystem(M, torch.tensor([1.0, 0.0], dtype=torch.float64)))
+        >>> [round(z, 6) for z in found.value.tolist()], found.status.name
+        ([1.125, 0.375], 'SOLVED')
+    """
+
+    epsilon: float = 1e-4
+    kappa: float | None = None
+    norm: float | None = None
+    search_shots: int = 64
+    circuit: bool = False
+    angle_bits: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_interval("epsilon", self.epsilon, "(0, 1)")
+        if self.kappa is not None:
+            check_interval("kappa", self.kappa, "(1, inf)")
+        if self.norm is not None:
+            check_interval("norm", self.norm, "(0, inf)")
+        check_integer("search_shots", self.search_shots, 1)
+        if self.angle_bits is not None:
+            check_integer("angle_bits", self.angle_bits, 3)
+        check_integer("seed", self.seed, 0)
+
+    def solve(self, system: LinearSystem) -> Solution:
+        """Solve M Z = B.
+
+        Returns:
+            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding; INACCURATE where the residual, or a
+                second projection of the state, differs by more than the filter leaves on [1/kappa, 1], or where no t in
+                [1, kappa] fits (kappa was too small); else SOLVED.
+
+        Raises:
+            ArgumentError: no kappa for a system too large to measure it; of circuits, complex entries, or angle bits too few.
+
+        Cost: degree products with M or M^H for the reflection, and as many of a filter of error .1 for each step of the search.
+
+        References:
+            Dalzell, "A shortcut to an optimal quantum linear system solver", arXiv:2406.12086.
+        """
+        known = conditioning(system, self.kappa, coloured=self.circuit)
+        if known.singular:
+            return singular_outcome(system)
+        route = _Circuits(system, known, self) if self.circuit else _MatrixPolynomials(system, known)
+        alpha, kappa = known.alpha, known.kappa
+        coarse, fine = kernel_filter(kappa, SEARCH_ERROR), kernel_filter(kappa, self.epsilon / route.share)
+        length = float(torch.linalg.vector_norm(system.rhs))
+        if self.norm is None:
+            search = search_norm(lambda t: route.success(t, coarse), kappa, self.search_shots, self.seed)
+        else:
+            search = NormSearch(min(max(alpha * self.norm / length, 1.0), kappa), steps=0, shots=0)
+        t = search.guess
+        reflections = 0
+        while True:
+            y = route.reflect(t, fine)
+            reflections += 1
+            weight = float(y[-1].real)  # <e|R(G) e> is real: R(G) is Hermitian
+            bound, residual, outside = route.errors(weight, t, fine)
+            success = min(1.0, float(torch.linalg.vector_norm(2 * y[:-1])) ** 2)
+            better = min(max(t * math.sqrt(max(1 / weight - 1, 0.0)), 1.0), kappa) if weight > 0 else kappa
+            fits = bound <= self.epsilon and success >= LEAST_SUCCESS
+            if fits or reflections == MOST_REFLECTIONS or abs(better - t) < 1e-3 * t:  # the same t would give the same again
+                break
+            t = better
+
+        # A second look at y, classical as the residual is: where kappa is right, y lies in the kernel but for `outside`; a singular
+        # value of G below 1/kappa, that the filter has kept in part, is damped again.
+        queries = route.queries
+        drift = float(torch.linalg.vector_norm(project_on_kernel(route.operator, route.b, t, coarse, start=y) - y))
+        trusted = bound <= self.epsilon and drift <= (1 + coarse.error) * outside
+
+        value = (length / alpha * t) * y[:-1] / y[-1]
+        exact = Evidence.EXACT
+        declared = search.steps * coarse.degree + reflections * fine.degree
+        machine = search.shots * coarse.degree + reflections * fine.degree / max(success, 1e-300)
+        cost = [
+            row("degree", fine.degree, "1", exact, f"kernel filter of error epsilon/{route.share}, closed form"),
+            row("queries", queries, route.unit, exact, "counted as made: search and reflection"),
+            row("declared_queries", declared, route.unit, exact, "steps x search degree + reflections x degree"),
+            row("search_steps", search.steps, "projections", exact, "bisection of ln t on emulated measurements"),
+            row("search_degree", coarse.degree, "1", exact, f"kernel filter of error {SEARCH_ERROR:g}"),
+            row("reflections", reflections, "reflections", exact, "1, and one more where the first t was far off"),
+            row(
+                "kernel_drift",
+                drift,
+                "1",
+                exact,
+                "||R y - y|| of a second projection, classical: above the filter's error, kappa is wrong",
+            ),
+            row("norm_guess", t * length / alpha, "1", exact, "t in units of ||Z||"),
+            row("expected_queries", machine, "calls", Evidence.MODELLED, "shots x search degree + degree / success probability"),
+            *known.rows,
+            row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
+            *route.facts(value, success),
+        ]
+        value = value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
+        return judged(system, value, bound=bound, allowed=residual, cost=cost, values=row_values(cost), trusted=trusted)
+
+
+class _MatrixPolynomials:
+    """R(G) e by products with M/alpha."""
+
+    share = 4  # of epsilon: x is then within epsilon for every t above .7 N
+    unit = "products"
+
+    def __init__(self, system: LinearSystem, known: Conditioning) -> None:
+        self.kappa = known.kappa
+        self.operator, self.products = scaled_operator(system, known.alpha)
+        self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
+
+    @property
+    def queries(self) -> int:
+        return self.products.total
+
+    def reflect(self, t: float, kernel: KernelFilter) -> Tensor:
+        return project_on_kernel(self.operator, self.b, t, kernel)
+
+    def success(self, t: float, kernel: KernelFilter) -> float:
+        return float(torch.linalg.vector_norm(self.reflect(t, kernel))) ** 2
+
+    def errors(self, weight: float, t: float, kernel: KernelFilter) -> tuple[float, float, float]:
+        """Bounds on the relative error, on the residual, and on what of y lies outside the kernel."""
+        c = least_overlap(weight, kernel.error)
+        relative, residual = projection_error(c, kernel.error)
+        rounding = 4 * torch.finfo(self.operator.dtype).eps * kernel.degree * self.kappa
+        return relative + rounding, t * residual + rounding, kernel.error * math.sqrt(1 - c * c) + rounding
+
+    def facts(self, value: Tensor, success: float) -> list[Row]:
+        source = "weight of the reflected state outside the last basis vector"
+        return [row("success_probability", success, "1", Evidence.EXACT, source)]
+
+
+class _Circuits:
+    """R(G) e from simulated circuits; what they hold is perturbed by the quantised angles."""
+
+    share = 8  # of epsilon; as much again is left to the angles
+    unit = "calls"
+
+    def __init__(self, system: LinearSystem, known: Conditioning, solver: KernelReflection) -> None:
+        self.system, self.known, self.solver = system, known, solver
+        # t's own row and the reading of two amplitudes cost 2.8 times what they cost the polynomial: a quarter of epsilon
+        self.bits = solver.angle_bits or enough_angle_bits(known.kappa, known.colours, 2 * system.size, solver.epsilon / 4)
+        self.tables = matrix_tables(*matrix_entries(system), system.size, self.bits)
+        self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
+        self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
+        self.queries = 0
+
+    def reflect(self, t: float, kernel: KernelFilter) -> Tensor:
+        return self._run(t, kernel, reflects=True)
+
+    def success(self, t: float, kernel: KernelFilter) -> float:
+        """The circuit's own probability is .98^2 of this: a known factor, made good by 4 % more shots."""
+        return float(torch.linalg.vector_norm(self._run(t, kernel, reflects=False))) ** 2
+
+    def _run(self, t: float, kernel: KernelFilter, *, reflects: bool) -> Tensor:
+        # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
+        from qdescent.solvers.circuit import build_kernel_circuit, run_kernel_circuit
+
+        self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, reflects=reflects)
+        self.run = run_kernel_circuit(self.system, self.circuit, self.solver.epsilon)
+        self.queries += self.run.forward_queries + self.run.adjoint_queries
+        return self.run.value
+
+    def errors(self, weight: float, t: float, kernel: KernelFilter) -> tuple[float, float, float]:
+        """The filter's part as for the matrix polynomial, on singular values that may have sunk by e, and the angles' part.
+
+        A_t k = b_t and (A_t + E) k' = b_t + d give ||k' - k|| <= rho ||k'||, rho = kappa (e + r): x moves by rho/s + rho/c.
+        """
+        e, r = self.circuit.encoding.augmented.epsilon / self.known.alpha, self.circuit.rhs_error
+        kappa, certificate = self.known.kappa, self.circuit.certificate / 2
+        if kappa * e >= 1 or t * e + 2 * r >= 1:
+            return math.inf, math.inf, math.inf
+        eta = (float(filter_value(kappa, kernel.degree, 1 / kappa - e)) + certificate) / (1 - certificate)
+        c = least_overlap(weight - certificate, eta)
+        relative, residual = projection_error(c, eta)
+        s = math.sqrt(max(0.0, 1 - min(1.0, (weight + eta) / (1 - certificate))))
+        rho = kappa * (e + r)
+        if math.isinf(relative) or s == 0 or rho >= c:
+            return math.inf, math.inf, math.inf
+        moved = rho * (1 / s + 1 / c) / (1 - rho / c)
+        length = t * math.sqrt(1 / c**2 - 1) * (1 + relative)  # of x
+        bound = (moved + relative) / (1 - moved) if moved < 1 else math.inf
+        if bound > self.solver.epsilon >= relative and self.solver.angle_bits is not None:
+            need = f"be large enough for epsilon = {self.solver.epsilon:g} at kappa = {kappa:.4g}"
+            raise argument_error("angle_bits", need, f"{self.bits}, which allows {bound:.2g}")
+        left_over = (t * residual + e * (length + t) + 4 * r) / (1 - t * e - 2 * r)
+        return bound, left_over, eta * math.sqrt(1 - c * c) + rho
+
+    def facts(self, value: Tensor, success: float) -> list[Row]:
+        error = self.circuit.encoding.augmented.epsilon
+        certificate = self.circuit.certificate
+        return circuit_rows(self.system, self.run, value, bits=self.bits, encoding_error=error, certificate=certificate)

@@ -1,0 +1,141 @@
+"""One segment: the series' steps from a pivot, measured against true descent, and where it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.solvers.series import series_steps
+from qdescent.training.descent import displacements
+from qdescent.training.schedule import AdaptiveSchedule, Schedule
+from qdescent.training.tail import Tail, estimate_tail
+
+
+@dataclass(frozen=True)
+class Step:
+    """One emulated step of order N.
+
+    Args:
+        loss: L on the batch after it.
+        truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)||, measured.
+        estimate: the same, estimated without true descent; None where the terms cannot tell.
+        gram: <u_k(t), u_l(t)>, (N, N).
+    """
+
+    loss: float
+    truncation: float
+    estimate: float | None
+    gram: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The accepted steps of one order.
+
+    Args:
+        order: N.
+        terms: u_1 ... u_N at the end, (N, n).
+        steps: what was seen after each of the K steps.
+        end: why it is not longer; empty: it has all the steps it was allowed.
+    """
+
+    order: int
+    terms: Tensor = field(repr=False)
+    steps: tuple[Step, ...] = ()
+    end: str = ""
+
+
+def run_segment(
+    task: Task,
+    space: ParameterSpace,
+    theta: Tensor,
+    schedule: Schedule | AdaptiveSchedule,
+    longest: int,
+    on_step: Callable[[], None] | None = None,
+) -> Segment:
+    """The segment from the pivot theta, of the length and order that the schedule asks for.
+
+    All orders allowed are followed at once, for the terms of a lower order are the first of a higher one. An order drops out
+    at the first step where its estimate passes the tolerance; the search ends when none is left, or when none that is left could
+    still become cheaper than the cheapest that dropped out.
+
+    Args:
+        task: network, loss and the round's fixed batch.
+        space: the kept weights.
+        theta: the pivot, (n,).
+        schedule: a fixed one (`longest` steps of its order), or an adaptive one.
+        longest: the most steps.
+        on_step: called once for each step of the segment, as soon as it is certain to belong to it.
+
+    Returns:
+        Segment, of a single step where the second was refused (one step is plain descent, exact at any order).
+
+    Cost: N(N+3)/2 + 1 gradients of the highest order allowed for each step tried, and one for true descent beside it.
+    """
+    series = series_steps(task, space, theta, schedule.orders[-1], schedule.learning_rate)
+    reference = displacements(task, space, theta, schedule.learning_rate)
+    alive: dict[int, Segment] = {order: Segment(order, theta.new_zeros(order, space.n)) for order in schedule.orders}
+    ended: list[Segment] = []
+    certain = 0
+
+    def work(segment: Segment) -> float:
+        """Infinite where a single step is all: that is plain descent, which needs no series."""
+        steps = len(segment.steps)
+        return schedule.work(segment.order, steps) if steps >= min(2, longest) else math.inf
+
+    for t in range(1, longest + 1):
+        terms = next(series)
+        gram = terms.double() @ terms.double().T
+        tails = {order: estimate_tail(gram, order) for order in alive}
+        for order, tail in tails.items():
+            if not schedule.accepts(tail):
+                ended.append(replace(alive.pop(order), end=_sentence(order, tail, t)))
+        cheapest = min(map(work, ended), default=math.inf)
+        if all(schedule.work(order, longest) >= cheapest for order in alive):
+            break  # what is alive, if anything is, would be too dear at any length
+        truth = next(reference)[1]
+        for order, segment in alive.items():
+            step = _step(task, space, theta, terms[:order], truth, gram[:order, :order], tails[order])
+            alive[order] = Segment(order, terms[:order], (*segment.steps, step))
+        if not ended:
+            certain = _announce(on_step, certain, t)
+    else:
+        ended += alive.values()
+    found = min(reversed(ended), key=work)  # where all are refused, the last to be so
+    _announce(on_step, certain, len(found.steps))
+    return found
+
+
+def _step(task: Task, space: ParameterSpace, theta: Tensor, terms: Tensor, truth: Tensor, gram: Tensor, tail: Tail) -> Step:
+    displacement = terms.sum(0)
+    with torch.no_grad():
+        loss = float(task.loss_at(space, theta + displacement))
+    size, gap = _norm(truth), _norm(displacement - truth)
+    return Step(
+        loss=loss,
+        truncation=gap / size if size else float(gap > 0),
+        estimate=tail.error if tail.known else None,
+        gram=tuple(map(tuple, gram.tolist())),
+    )
+
+
+def _sentence(order: int, tail: Tail, t: int) -> str:
+    if tail.growth >= 1:
+        return f"step {t} at order {order} is past the radius of convergence (the series' terms grow by {tail.growth:.3g} an order)"
+    return f"the truncation error of step {t} at order {order} would be about {tail.error:.2g}"
+
+
+def _announce(on_step: Callable[[], None] | None, done: int, steps: int) -> int:
+    for _ in range(steps - done if on_step is not None else 0):
+        on_step()  # type: ignore[misc]
+    return steps
+
+
+def _norm(x: Tensor) -> float:
+    return float(torch.linalg.vector_norm(x))

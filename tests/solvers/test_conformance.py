@@ -1,0 +1,159 @@
+"""Every solver on every kind of system with a planted answer: real and complex, non-normal, indefinite, 8 to 64 unknowns."""
+
+import math
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from qdescent.linalg.chebyshev import inverse_degree
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.solvers.classical import GMRES, Direct
+from qdescent.solvers.hhl import HHL
+from qdescent.solvers.kernel_reflection import KernelReflection
+from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.solve import Status, solve
+
+F64, C128 = torch.float64, torch.complex128
+
+
+def draw(shape, dtype, seed):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def well_conditioned(size, dtype):
+    return draw((size, size), dtype, size) / size**0.5 + 2 * torch.eye(size, dtype=dtype)
+
+
+def non_normal(size, dtype):
+    """I - shift (x) a contraction, as history matrices are: all eigenvalues 1, far from normal."""
+    matrix = torch.eye(size, dtype=dtype)
+    matrix[range(1, size), range(size - 1)] = -0.8 if dtype is F64 else -0.8j
+    return matrix
+
+
+def indefinite(size, dtype):
+    q, _ = torch.linalg.qr(draw((size, size), dtype, 3))
+    spectrum = torch.linspace(-1, 1, size, dtype=F64)
+    return q @ torch.diag(torch.where(spectrum.abs() < 0.25, 0.25, spectrum)).to(dtype) @ q.mH
+
+
+def sparse_unsymmetric(size, dtype):
+    matrix = draw((size, size), dtype, 5) * (torch.rand(size, size, generator=torch.Generator().manual_seed(6)) < 3 / size)
+    return matrix.fill_diagonal_(2.5)
+
+
+KINDS = {f.__name__: f for f in (well_conditioned, non_normal, indefinite, sparse_unsymmetric)}
+SOLVERS = {
+    "Direct": (Direct(), 1e-11),
+    "GMRES": (GMRES(tolerance=1e-12), 1e-9),
+    "QSVT": (QSVT(1e-6), 1e-6),
+    "KernelReflection": (KernelReflection(1e-6), 1e-6),
+    "HHL": (HHL(1e-2), 1e-2),
+}
+
+
+@pytest.mark.parametrize("dtype", [F64, C128], ids=["real", "complex"])
+@pytest.mark.parametrize("size", [8, 23, 64])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SOLVERS)
+def test_planted_answer(name, kind, size, dtype):
+    matrix, planted = KINDS[kind](size, dtype), draw((size,), dtype, size + 1)
+    solver, tolerance = SOLVERS[name]
+    found = solve(LinearSystem(matrix.to_sparse_coo(), matrix @ planted), solver)
+    assert found.status is Status.SOLVED
+    assert found.value.dtype == dtype
+    assert (found.value - planted).norm() / planted.norm() <= tolerance
+    if name not in ("Direct", "GMRES"):
+        assert (found.value - planted).norm() / planted.norm() <= found.bound <= tolerance
+    # planted wrong: the transposed and the conjugated system have other answers
+    for wrong in (matrix.mT, matrix.conj()):
+        if not torch.allclose(wrong, matrix):
+            assert (torch.linalg.solve(wrong, matrix @ planted) - planted).norm() / planted.norm() > 10 * tolerance
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_a_real_matrix_takes_a_complex_right_hand_side(name):
+    matrix, planted = well_conditioned(8, F64), draw((8,), C128, 1)
+    solver, tolerance = SOLVERS[name]
+    for form in (matrix, matrix.to_sparse_coo()):
+        found = solve(LinearSystem(form, matrix.to(C128) @ planted), solver)
+        assert found.status is Status.SOLVED
+        assert (found.value - planted).norm() / planted.norm() <= tolerance
+
+
+FOUR = torch.tensor(
+    [[0.78, -0.01, -0.16, -0.1], [-0.01, 0.57, -0.03, 0.08], [-0.16, -0.03, 0.69, -0.15], [-0.1, 0.08, -0.15, 0.88]], dtype=F64
+)
+TOEPLITZ = torch.eye(8, dtype=F64) - (torch.diag(torch.ones(7), 1) + torch.diag(torch.ones(7), -1)).double() / 3
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_published_rows(name):
+    solver, tolerance = SOLVERS[name]
+    e0 = torch.eye(8, dtype=F64)[0]
+    two = solve(LinearSystem(TOEPLITZ[:2, :2], e0[:2]), solver).value
+    assert two.tolist() == pytest.approx([1.125, 0.375], abs=2 * tolerance)
+    eight = solve(LinearSystem(TOEPLITZ, e0), solver).value
+    assert float(eight.norm()) == pytest.approx(1.2399109034, abs=2 * tolerance + 1e-9)
+    exact = torch.linalg.solve(TOEPLITZ, e0)
+    assert float((eight @ exact / eight.norm() / exact.norm()) ** 2) > 1 - tolerance**2 - 1e-12  # an old HHL: fidelity .0076
+    four = solve(LinearSystem(FOUR, torch.ones(4, dtype=F64)), solver).value
+    assert (four / four.norm()).tolist() == pytest.approx([0.51643917, 0.43808850, 0.60597747, 0.41732523], abs=tolerance + 1e-8)
+
+
+class CountProducts(TorchDispatchMode):
+    """Counts the matrix-vector products with a (size, size) matrix that torch executes, whoever asks for them."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.count = size, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket in (torch.ops.aten.mv, torch.ops.aten.mm, torch.ops.aten.addmv, torch.ops.aten.addmm):
+            self.count += any(tuple(a.shape) == (self.size, self.size) for a in args if isinstance(a, torch.Tensor))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("solver", [QSVT(1e-4), KernelReflection(1e-4), KernelReflection(1e-4, norm=3.0)])
+def test_queries_used_are_queries_declared(solver, sparse):
+    """Counted below the solver, by torch's own dispatcher; the residual and a second look at the answer are checks."""
+    matrix = non_normal(23, F64)
+    system = LinearSystem(matrix.to_sparse_coo() if sparse else matrix, torch.ones(23, dtype=F64))
+    with CountProducts(23) as executed:
+        found = solve(system, solver)
+    assert found.status is Status.SOLVED
+    kappa = found.values["kappa"]
+    if isinstance(solver, QSVT):
+        declared, checks = inverse_degree(kappa, 0.5e-4), 2 + inverse_degree(kappa, 0.1)
+    else:
+        declared = found.values["reflections"] * (inverse_degree(kappa, 0.25e-4) + 1)
+        declared += found.values["search_steps"] * (inverse_degree(kappa, 0.1) + 1)
+        checks = 1 + inverse_degree(kappa, 0.1) + 1
+    assert executed.count - checks == found.values["queries"] == declared
+
+
+@pytest.mark.parametrize("solver", [QSVT, KernelReflection])
+@pytest.mark.parametrize("epsilon", [1e-2, 1e-4])
+def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon):
+    """Three families of spectra, kappa at .2, .5 and .8 of the truth: what is called solved is within epsilon."""
+    wrong = 0
+    for seed in range(12):
+        u, v = (torch.linalg.qr(draw((12, 12), F64, seed + 100 * side))[0] for side in (1, 2))
+        least = (0.2, 0.05, 1 / 60)[seed % 3]
+        spectrum = torch.logspace(math.log10(least), 0, 12, dtype=F64)
+        if seed % 2:
+            spectrum = torch.where(torch.arange(12) < 6, least, 1.0).to(F64)
+        matrix = u @ torch.diag(spectrum) @ v
+        planted = draw((12,), F64, seed) if seed % 4 < 2 else v.mT @ (1 / spectrum)
+        system = LinearSystem(matrix, matrix @ planted)
+        right = solver(epsilon).solve(system)
+        assert right.status is Status.SOLVED
+        for fraction in (0.2, 0.5, 0.8, 1.3):
+            found = solver(epsilon, kappa=max(1.001, fraction * right.values["kappa"])).solve(system)
+            off = float((found.value - planted).norm() / planted.norm()) > epsilon
+            wrong += off
+            assert found.status is (Status.INACCURATE if off else found.status)
+            assert fraction < 1 or found.status is Status.SOLVED
+    assert wrong > 20  # the test has something to refuse

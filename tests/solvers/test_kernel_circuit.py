@@ -1,0 +1,80 @@
+"""Kernel reflection as circuits: equal to the matrix polynomial, within the bound of the direct solve, counted as it ran."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from qdescent._checks import ArgumentError
+from qdescent.linalg.chebyshev import inverse_degree
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.kernel_encoding import VectorFlip
+from qdescent.solvers.kernel_reflection import KernelReflection
+from qdescent.solvers.solve import Status
+
+F64 = torch.float64
+
+SYSTEMS = {
+    "toeplitz": torch.eye(4, dtype=F64) - (torch.diag(torch.ones(3), 1) + torch.diag(torch.ones(3), -1)).double() / 3,
+    "non-normal": torch.eye(5, dtype=F64) + torch.diag(torch.full((4,), 0.8, dtype=F64), 1),
+    "indefinite": torch.diag(torch.tensor([1.0, -0.4, 0.7, -1.0], dtype=F64)).roll(1, 0),
+    "scalar": torch.tensor([[-3.0]], dtype=F64),
+}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("known", [True, False], ids=["norm known", "norm searched"])
+def test_circuit_is_the_matrix_polynomial(name, known):
+    matrix, planted = SYSTEMS[name], torch.arange(1, len(SYSTEMS[name]) + 1, dtype=F64)
+    system = LinearSystem(matrix, matrix @ planted)
+    norm = float(planted.norm()) if known else None
+    circuit = KernelReflection(1e-3, norm=norm, circuit=True, angle_bits=38).solve(system)
+    assert circuit.status is Status.SOLVED
+    assert (circuit.value - planted).norm() / planted.norm() <= circuit.bound <= 1e-3
+    assert circuit.values["queries"] == circuit.values["declared_queries"]
+    # the circuit's filter has half the error of the polynomial's: at epsilon/2 both are the same polynomial
+    polynomial = KernelReflection(0.5e-3, norm=norm).solve(system)
+    assert circuit.values["norm_guess"] == pytest.approx(polynomial.values["norm_guess"], rel=1e-9)
+    assert (circuit.value - polynomial.value).norm() / planted.norm() < 1e-6
+    assert circuit.values["success_probability"] == pytest.approx(0.98**2 * polynomial.values["success_probability"], abs=2e-3)
+
+
+def test_queries_used_are_queries_declared(monkeypatch):
+    """Every query flips the mark once: counted at the flip's leaf, below the simulator's own counts."""
+    flips = Counter()
+    leaf = VectorFlip.fast_leaf
+
+    def counted(self, dtype, device):
+        apply = leaf(self, dtype, device)
+
+        def count_and_apply(state):
+            flips["all"] += 1
+            return apply(state)
+
+        return count_and_apply
+
+    monkeypatch.setattr(VectorFlip, "fast_leaf", counted)
+    system = LinearSystem(SYSTEMS["toeplitz"], torch.tensor([1.0, 0.0, 2.0, 0.0], dtype=F64))
+    found = KernelReflection(1e-2, kappa=8.0, circuit=True).solve(system)
+    declared = found.values["reflections"] * (inverse_degree(8.0, 1e-2 / 8) + 1)
+    declared += found.values["search_steps"] * (inverse_degree(8.0, 0.1) + 1)
+    assert flips["all"] == found.values["queries"] == declared
+    assert found.values["forward_queries"] == found.values["adjoint_queries"] == found.values["degree"] / 2
+
+
+def test_outcomes_and_refusals():
+    system = LinearSystem(SYSTEMS["non-normal"], torch.ones(5, dtype=F64))
+    exact = torch.linalg.solve(system.matrix, system.rhs)
+    found = KernelReflection(1e-3, kappa=3.0, circuit=True).solve(system)
+    assert (found.value - exact).norm() / exact.norm() > 1e-2
+    assert found.status is Status.INACCURATE
+    singular = LinearSystem(torch.ones(2, 2, dtype=F64), torch.ones(2, dtype=F64))
+    assert KernelReflection(circuit=True).solve(singular).status is Status.SINGULAR
+    with pytest.raises(ArgumentError, match=r"Argument `angle_bits` must be large enough for epsilon = 0\.001 at kappa"):
+        KernelReflection(1e-3, circuit=True, angle_bits=9).solve(system)
+    with pytest.raises(ArgumentError, match="Argument `matrix` must be real"):
+        KernelReflection(circuit=True).solve(LinearSystem(torch.eye(2, dtype=torch.complex128), torch.ones(2, dtype=F64)))
+    with pytest.raises(ArgumentError, match="Argument `rhs` must be real, but is complex"):
+        KernelReflection(circuit=True).solve(LinearSystem(torch.eye(2, dtype=F64), torch.ones(2, dtype=torch.complex128)))
+    with pytest.raises(ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 2"):
+        KernelReflection(angle_bits=2)
