@@ -61,7 +61,8 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "carleman_linearize", "LiftedMap", "LiftedField", "carleman_operator", "LiftedOperator", "preflight", "Preflight",
     "history_system", "HistorySystem", "LinearSystem", "best_padding", "PaddingChoice",
     # its solution: classically, by a circuit, or at full size
-    "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL", "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
+    "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
+    "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
     # readout, and the whole loop
     "read_out", "Readout", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail", "Tail", "train_hybrid", "Run",
     # price and report

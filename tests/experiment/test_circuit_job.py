@@ -62,6 +62,19 @@ def test_the_page_holds_the_rows_and_the_drawings(whole):
     assert next(label for label, _ in circuit_headline(record)) == "unknowns"
 
 
+def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_path):
+    record, source, _ = whole
+    settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver="kernel-reflection")
+    other = run_circuit_job(settings, tmp_path / "out")
+    assert other.value("circuit/error_to_direct") < 1e-2
+    assert other.value("circuit/success_probability") > 0.4 > record.value("circuit/success_probability")
+    page = (tmp_path / "out" / "circuit.html").read_text(encoding="utf-8")
+    assert ">flip b<" in page
+    assert ">G†<" in page
+    with pytest.raises(ArgumentError, match="`solver` must be one of 'qsvt', 'kernel-reflection'"):
+        CircuitSettings(str(source), solver="guess")
+
+
 def test_start_and_saved_instances_are_read(tmp_path):
     f, start = load_map(write_map(tmp_path / "instance.npz", u0=np.array([0.2, 0.3])))
     assert torch.equal(start, torch.tensor([0.2, 0.3], dtype=torch.float64))

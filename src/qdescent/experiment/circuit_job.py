@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,21 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_choice, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.history import HistorySystem
 from qdescent.experiment.instance import INSTANCE_FILE, instance_of, solve_instance, summary
 from qdescent.experiment.settings import UNKNOWNS_LIMIT
 from qdescent.experiment.workspace import Progress, Silent
-from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.drawing import Drawing, draw
 from qdescent.quantum.noise import noisy_solution
 from qdescent.report.circuit_page import write_circuit_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
+from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
-from qdescent.solvers.solve import Solution
+from qdescent.solvers.solve import Solution, Solver
 
+SOLVERS: dict[str, Callable[..., Solver]] = {"qsvt": QSVT, "kernel-reflection": KernelReflection}
 NOISE_RATES = tuple(10.0**k for k in range(-8, -1))  # errors a query: from beyond any plan to today's physical gates
 
 
@@ -38,6 +39,7 @@ class CircuitSettings:
         steps: T. 4: a circuit of seconds for two unknowns.
         padding: p, further copies of the end. 3: with 4 steps, 8 blocks of time, a whole number of qubits.
         epsilon: the promised relative error of Z. 1e-4: below the shot noise of 10^6 shots.
+        solver: "qsvt" (one polynomial for 1/x) or "kernel-reflection" (more queries here, but hardly any runs are thrown away).
         noise: chance of a depolarising error a query, for the answer of an imperfect machine. 0: only the standard table of rates.
 
     Raises:
@@ -49,6 +51,7 @@ class CircuitSettings:
     steps: int = 4
     padding: int = 3
     epsilon: float = 1e-4
+    solver: str = "qsvt"
     noise: float = 0.0
 
     def __post_init__(self) -> None:
@@ -56,6 +59,7 @@ class CircuitSettings:
         check_integer("steps", self.steps, 1)
         check_integer("padding", self.padding, 0)
         check_interval("epsilon", self.epsilon, "(0, 1)")
+        check_choice("solver", self.solver, list(SOLVERS))
         check_interval("noise", self.noise, "[0, 1]")
 
 
@@ -85,7 +89,7 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     progress.start("Quantum circuit", 1)
     with stopwatch(timings, "circuit"):
         instance = instance_of(f, start, settings.order, settings.steps, settings.padding, f.iterate(start, settings.steps)[-1])
-        found, rows = solve_instance(instance, QSVT(epsilon=settings.epsilon, circuit=True))
+        found, rows = solve_instance(instance, SOLVERS[settings.solver](epsilon=settings.epsilon, circuit=True))
     progress.advance()
     progress.finish(summary(found, rows))
     given = [Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")]
@@ -93,7 +97,7 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     given += [Row(f"circuit/{k}", getattr(settings, k), unit, Evidence.ASSUMED, f"setting `{k}`") for k, unit in units.items()]
     rows = [*given, *rows, *_noise_rows(settings, found)]
     record = Record(directory.name, asdict(settings), 0, installed_versions(), tuple(rows), timings)
-    write_circuit_page(record, _drawings(instance.system, found), directory / "circuit.html")
+    write_circuit_page(record, _drawings(found), directory / "circuit.html")
     write_record(record, directory)
     return record
 
@@ -136,25 +140,20 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
     return [(label, record.row(f"circuit/{name}")) for name, label in names.items() if f"circuit/{name}" in record]
 
 
-def _drawings(system: HistorySystem, found: Solution) -> dict[str, Drawing]:
+def _drawings(found: Solution) -> dict[str, Drawing]:
     """The circuit that was run, one of its queries, and one of its phases."""
-    from qdescent.solvers.circuit import build_circuit
-
-    polynomial = minimax_inverse(found.values["kappa"], found.values["epsilon"] / 2)
-    circuit = build_circuit(system, polynomial, int(found.values["angle_bits"])).bloq
-    sequence = circuit.sequence
-    return {
-        "circuit": draw(circuit, lambda bloq: bloq == sequence),
-        "query": draw(sequence.encoding.adjoint()),
-        "phase": draw(next(part.bloq for part in sequence.decompose_bloq().bloq_instances if hasattr(part.bloq, "phi"))),
-    }
+    sequence = found.circuit.sequence
+    query = sequence.encoding.adjoint() if getattr(sequence.encoding, "is_adjoint", False) else sequence.encoding
+    phase = next(part.bloq for part in sequence.decompose_bloq().bloq_instances if hasattr(part.bloq, "phi"))
+    return {"circuit": draw(found.circuit, lambda bloq: bloq == sequence), "query": draw(query), "phase": draw(phase)}
 
 
 def _noise_rows(settings: CircuitSettings, found: Solution) -> list[Row]:
     """How far u_T is off where each query may fail."""
     rates = sorted({*NOISE_RATES, settings.noise} - {0.0})
     values = found.values
-    machine = values["success_probability"], int(values["queries"]), int(values["qubits"])
+    queries = values["forward_queries"] + values["adjoint_queries"]  # of the last run, without a search before it
+    machine = values["success_probability"], int(queries), int(values["qubits"])
     length = float(torch.linalg.vector_norm(found.value))
     errors = [float(torch.linalg.vector_norm(noisy_solution(found.value, *machine, rate) - found.value)) / length for rate in rates]
     model = "depolarising: a query leaves the fully mixed state with this chance (closed form), signs taken as right"

@@ -21,7 +21,7 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.report.record import write_arrays
 from qdescent.solvers.classical import Direct
 from qdescent.solvers.polynomial import QSVT
-from qdescent.solvers.solve import Solution, solve
+from qdescent.solvers.solve import Solution, Solver, solve
 from qdescent.training.descent import displacements
 
 INSTANCE_FILE = "instance.npz"  # F_0, F_1, ...: what `qdescent circuit` reads
@@ -91,7 +91,7 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
     return given + [replace(row, source=row.source.replace("`epsilon`", "`circuit_epsilon`")) for row in rows]
 
 
-def solve_instance(instance: CircuitInstance, solver: QSVT) -> tuple[Solution, list[Row]]:
+def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution, list[Row]]:
     """The circuit's solution, and rows that hold it against the direct solution and the map without truncation."""
     direct, linear = solve(instance.system, Direct()), solve(instance.linear, Direct())
     kappa = float(torch.linalg.cond(instance.system.matrix.to_dense(), 2))

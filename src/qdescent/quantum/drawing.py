@@ -17,6 +17,9 @@ NAMES = {
     "TableRotation": "rotate by table",
     "ColourPermutation": "permute",
     "MultiControlX": "is 0?",
+    "KernelEncoding": "G",
+    "VectorFlip": "flip b",
+    "XGate": "X",
     "Hadamard": "H",
 }
 

@@ -41,6 +41,20 @@ DRAWINGS = {
         "A work qubit marks ancilla = 0, is turned by the angle with the sign that “part” sets, and is unmarked.",
     ),
 }
+KERNEL_DRAWINGS = {
+    "circuit": (
+        "The whole circuit: a reflection about a kernel",
+        "The added basis vector (X) is reflected about the kernel of G by one even polynomial: queries G and G† alternate with "
+        "phases φ on the ancilla, and “part” picks the real part. Finding ancilla = 0 and part = 0 leaves the solution on the "
+        "system register. Numbers in brackets are qubits.",
+    ),
+    "query": (
+        "One query G: the matrix, then the direction of the right-hand side projected out",
+        "U multiplies by the padded matrix diag(M, α/t)/α; “flip b” marks what points along the right-hand side, so that it is "
+        "left out where the mark comes back to 0. The solution spans what G sends to nothing.",
+    ),
+    "phase": DRAWINGS["phase"],
+}
 GLOSSARY = {
     "history matrix M": "All steps of the linearised map as one linear system M Z = B; Z holds every step, and copies of the last.",
     "query": "One use of the block-encoding U or of its inverse.",
@@ -74,7 +88,7 @@ def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: st
     numbers = f"<h3>Size, cost and errors</h3>{table(rows, 'circuit/')}" if rows else ""
     body = [
         _header(record),
-        _drawn(drawings),
+        _drawn(drawings, KERNEL_DRAWINGS if "circuit/reflections" in record else DRAWINGS),
         section(record, "answer", OPENING, panels, plots, numbers),
         all_rows(record),
         provenance(record),
@@ -133,9 +147,9 @@ def _cards(record: Record) -> Iterable[str]:
             yield card(text(record.row(name)), label, record.row(name).evidence)
 
 
-def _drawn(drawings: Mapping[str, Drawing]) -> str:
+def _drawn(drawings: Mapping[str, Drawing], captions: Mapping[str, tuple[str, str]]) -> str:
     figures = []
-    for name, (title, caption) in DRAWINGS.items():
+    for name, (title, caption) in captions.items():
         if name in drawings:
             svg = circuit_svg(drawings[name], title)
             figures.append(

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -148,6 +149,7 @@ def judged(
     cost: list[Row],
     values: Mapping[str, float],
     trusted: bool = True,
+    circuit: Any = None,
 ) -> Solution:
     """A solution, held against the residual that its method may leave if kappa is right; above it, kappa was too small.
 
@@ -157,13 +159,14 @@ def judged(
         allowed: on the residual, where kappa is right.
         cost, values: of the solution.
         trusted: False where the solver itself saw that its bound does not hold.
+        circuit: the bloq that was run.
     """
     wide = torch.promote_types(system.matrix.dtype, value.dtype)
     rhs = system.rhs.to(wide)
     residual = float(torch.linalg.vector_norm(system.matrix.to(wide) @ value.to(wide) - rhs) / torch.linalg.vector_norm(rhs))
     accurate = trusted and residual <= allowed * (1 + 1e-6) + 1e-12
     status = Status.SOLVED if accurate else Status.INACCURATE
-    return Solution(value, system.extract(value), residual, bound, status, tuple(cost), values)
+    return Solution(value, system.extract(value), residual, bound, status, tuple(cost), values, circuit)
 
 
 def singular_outcome(system: LinearSystem) -> Solution:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -142,7 +143,8 @@ class KernelReflection:
             *route.facts(value, success),
         ]
         value = value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
-        return judged(system, value, bound=bound, allowed=residual, cost=cost, values=row_values(cost), trusted=trusted)
+        values, circuit = row_values(cost), route.bloq
+        return judged(system, value, bound=bound, allowed=residual, cost=cost, values=values, trusted=trusted, circuit=circuit)
 
 
 class _MatrixPolynomials:
@@ -150,6 +152,7 @@ class _MatrixPolynomials:
 
     share = 4  # of epsilon: x is then within epsilon for every t above .7 N
     unit = "products"
+    bloq = None
 
     def __init__(self, system: LinearSystem, known: Conditioning) -> None:
         self.kappa = known.kappa
@@ -192,6 +195,11 @@ class _Circuits:
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
         self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
         self.queries = 0
+
+    @property
+    def bloq(self) -> Any:
+        """The circuit that was run last."""
+        return self.circuit.bloq
 
     def reflect(self, t: float, kernel: KernelFilter) -> Tensor:
         return self._run(t, kernel, reflects=True)

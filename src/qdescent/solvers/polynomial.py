@@ -113,7 +113,7 @@ class QSVT:
         values |= row_values(cost)
         value = run.value.to(system.rhs)
         trusted = _correction(system, value, alpha, kappa) <= (1 + CHECK_ERROR) * bound / (1 - bound)
-        return judged(system, value, bound=bound, allowed=allowed, cost=cost, values=values, trusted=trusted)
+        return judged(system, value, bound=bound, allowed=allowed, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
 
 
 def _correction(system: LinearSystem, value: Tensor, alpha: float, kappa: float) -> float:

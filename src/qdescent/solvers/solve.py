@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -35,6 +35,7 @@ class Solution:
         status: how it ended.
         cost: what it took (queries, degree, qubits, gates), as rows with evidence.
         values: named numbers behind the rows, for code that goes on computing with them.
+        circuit: the Qualtran bloq that was run; None where no circuit was.
     """
 
     value: Tensor = field(repr=False)
@@ -44,6 +45,7 @@ class Solution:
     status: Status
     cost: tuple[Row, ...] = field(default=(), repr=False)
     values: Mapping[str, float] = field(default_factory=dict, repr=False)
+    circuit: Any = field(default=None, repr=False)
 
 
 class Solver(Protocol):
