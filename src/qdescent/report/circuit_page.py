@@ -134,7 +134,6 @@ def _header(record: Record) -> str:
 
 def _cards(record: Record) -> Iterable[str]:
     candidates: tuple[tuple[str, Callable[[Row], str], str], ...] = (
-        ("circuit/unknowns", lambda row: number(row.value), "unknowns of the linear system"),
         ("circuit/qubits", lambda row: number(row.value), "qubits in the simulated state"),
         ("circuit/logical_qubits", lambda row: number(row.value), "logical qubits with all work registers"),
         ("circuit/queries", lambda row: number(row.value), "queries to the block-encoding"),
