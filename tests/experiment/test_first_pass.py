@@ -184,7 +184,9 @@ def test_console_script_ends_with_exit_code_2_and_one_sentence(tmp_path):
 
 def test_interrupt_says_how_to_go_on(tmp_path):
     flags = ["--epochs", "400", "--width", "4", "--train-images", "640", "--batch", "64"]
-    call = [sys.executable, "-c", "from qdescent.cli import main; main()", "run", "--out", str(tmp_path / "r"), *flags]
+    # A shell's background job starts with SIGINT ignored, and its children inherit that: the child takes it up again.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from qdescent.cli import main; main()"
+    call = [sys.executable, "-c", code, "run", "--out", str(tmp_path / "r"), *flags]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (tmp_path / "r" / "state" / "dense.safetensors").exists() and time.monotonic() < deadline:
