@@ -79,8 +79,8 @@ def _spectrum(when: str, top: float, bottom: float, share: float) -> list[Row]:
         Row(f"dissipation/{when}/dissipative", 1 - share - 0.05, "1", M, source, 0.01),
         Row(f"dissipation/{when}/neutral", 0.05, "1", M, source, 0.01),
         Row(f"dissipation/{when}/divergent", share, "1", M, source, 0.01),
-        Row(f"dissipation/{when}/divergent_at_least", share / 2, "1", Evidence.BOUNDED, source, 0.01),
-        Row(f"dissipation/{when}/divergent_at_most", 2 * share, "1", Evidence.BOUNDED, source, 0.01),
+        Row(f"dissipation/{when}/divergent_at_least", share / 2, "1", Evidence.MEASURED, source, 0.01),
+        Row(f"dissipation/{when}/divergent_at_most", 2 * share, "1", Evidence.MEASURED, source, 0.01),
         Row(f"dissipation/{when}/verdict", "almost dissipative", "", M, source),
         Row(f"dissipation/{when}/growth", 1.08, "1", M, source),
     ]

@@ -11,6 +11,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
+from qdescent.report import files
 from qdescent.report import record as disk
 from qdescent.report.record import Record
 
@@ -127,15 +128,15 @@ def test_no_file_is_an_argument_error(tmp_path):
     with pytest.raises(ArgumentError, match="cannot be read"):
         disk.read_record(tmp_path / "nothing.json")
     with pytest.raises(ArgumentError, match="cannot be used"):
-        disk.read_weights(tmp_path / "nothing.safetensors")
+        files.read_weights(tmp_path / "nothing.safetensors")
 
 
 def test_only_a_directory_with_its_record_is_whole(record, tmp_path, monkeypatch):
-    disk.write_weights(tmp_path / disk.WEIGHTS_FILE, {"w": torch.ones(2)})
+    files.write_weights(tmp_path / disk.WEIGHTS_FILE, {"w": torch.ones(2)})
     disk.save_state(tmp_path, "dense", {}, [], {})
     assert not disk.is_complete(tmp_path)
     with monkeypatch.context() as patch:  # the machine stops between the write and the rename
-        patch.setattr(disk.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(files.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             disk.write_record(record, tmp_path)
     assert not disk.is_complete(tmp_path)
@@ -147,18 +148,18 @@ def test_only_a_directory_with_its_record_is_whole(record, tmp_path, monkeypatch
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    path = disk.write_weights(tmp_path / "w.safetensors", {"w": torch.zeros(3)})
-    monkeypatch.setattr(disk, "save_file", lambda tensors, path, metadata: path.write_bytes(b"half") and 1 / 0)
+    path = files.write_weights(tmp_path / "w.safetensors", {"w": torch.zeros(3)})
+    monkeypatch.setattr(files, "save_file", lambda tensors, path, metadata: path.write_bytes(b"half") and 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        disk.write_weights(path, {"w": torch.ones(3)})
-    assert disk.read_weights(path)["w"].tolist() == [0, 0, 0]
+        files.write_weights(path, {"w": torch.ones(3)})
+    assert files.read_weights(path)["w"].tolist() == [0, 0, 0]
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_weights_come_back_exactly_even_when_they_share_memory(tmp_path):
     flat = torch.randn(6, dtype=torch.float64, requires_grad=True)
     tensors = {"flat": flat, "view": flat[:4].view(2, 2).T, "mask": flat > 0, "empty": torch.empty(0)}
-    found = disk.read_weights(disk.write_weights(tmp_path / "w.safetensors", tensors))
+    found = files.read_weights(files.write_weights(tmp_path / "w.safetensors", tensors))
     assert found.keys() == tensors.keys()
     (tmp_path / "plain").touch()
     assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
@@ -167,7 +168,7 @@ def test_weights_come_back_exactly_even_when_they_share_memory(tmp_path):
 
 @pytest.mark.parametrize("damage", ["truncated", "header only", "empty", "pickle", "torch"])
 def test_damaged_weights_are_refused(tmp_path, damage):
-    path = disk.write_weights(tmp_path / "w.safetensors", {"w": torch.ones(100)})
+    path = files.write_weights(tmp_path / "w.safetensors", {"w": torch.ones(100)})
     content = path.read_bytes()
     if damage == "torch":
         torch.save({"w": torch.ones(2)}, path)
@@ -176,7 +177,7 @@ def test_damaged_weights_are_refused(tmp_path, damage):
             {"truncated": content[:-8], "header only": content[:20], "empty": b"", "pickle": pickle.dumps([1])}[damage]
         )
     with pytest.raises(ArgumentError, match=r"`path` must be a whole safetensors file .* cannot be used"):
-        disk.read_weights(path)
+        files.read_weights(path)
 
 
 def test_state_comes_back_to_the_last_digit(tmp_path):
@@ -197,10 +198,10 @@ def test_a_damaged_state_says_what_to_do(tmp_path):
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(ArgumentError, match="delete that file and resume, and the stage is computed again"):
         disk.load_state(tmp_path, "dense")
-    disk.write_weights(path, {"w": torch.ones(2)})  # whole, but not a state
+    files.write_weights(path, {"w": torch.ones(2)})  # whole, but not a state
     with pytest.raises(ArgumentError, match="its format is 'None'"):
         disk.load_state(tmp_path, "dense")
-    disk.write_weights(path, {}, {"format": disk.STATE_FORMAT, "json": '{"rows": [{"name": "a"}], "extra": {}}'})
+    files.write_weights(path, {}, {"format": disk.STATE_FORMAT, "json": '{"rows": [{"name": "a"}], "extra": {}}'})
     with pytest.raises(ArgumentError, match="row 'a' has no value"):
         disk.load_state(tmp_path, "dense")
 

@@ -10,8 +10,9 @@ from qdescent.experiment.curvature import measure_spectrum
 from qdescent.experiment.instance import run_instance
 from qdescent.experiment.pricing import price_round
 from qdescent.experiment.workspace import Workspace
+from qdescent.report.files import write_weights
 from qdescent.report.page import write_report
-from qdescent.report.record import Record, clear_state, installed_versions, write_record, write_weights
+from qdescent.report.record import Record, clear_state, installed_versions, write_record
 
 
 def run_first_pass(workspace: Workspace) -> Record:

@@ -18,7 +18,7 @@ from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.report.record import write_arrays
+from qdescent.report.files import write_arrays
 from qdescent.solvers.classical import Direct
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Solution, Solver, solve

@@ -6,20 +6,18 @@ Every title is computed from the rows, so that a page never claims what its run 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-import numpy as np
 import plotly.graph_objects as go
 
 from qdescent._evidence import Row
 from qdescent.report import numbers
 from qdescent.report.numbers import curve, duration, fraction, fractions, number, percent, scalar, times
-from qdescent.report.panel import BLUE, GREEN, GREY, ORANGE, PURPLE, Panel, figure, line
+from qdescent.report.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line
+from qdescent.report.plots import LOG_TICKS, density_plot, proxy_plot, shares_plot
 from qdescent.report.record import Record
 
 GOAL = 0.01  # the truncation error that a round should stay below (issue 2); drawn as a line
-LOG_TICKS = [d * 10.0**k for k in range(-7, 4) for d in (1, 3)]  # 1, 3, 10: even steps on a logarithmic axis
 _TIME_TICKS = {  # in the order in which they claim their place
     1.0: "1 s", 1e3 * numbers.YEAR: "10³ years", 1e9 * numbers.YEAR: "10⁹ years", 1e15 * numbers.YEAR: "10¹⁵ years",
     1e6 * numbers.YEAR: "10⁶ years", 1e12 * numbers.YEAR: "10¹² years", 1e-3: "1 ms", 1e-6: "1 µs", numbers.HOUR: "1 h",
@@ -277,63 +275,6 @@ def ledger_panel(record: Record) -> Panel:
     )
 
 
-def density_plot(spectra: Sequence[tuple[str, Sequence[float], Sequence[float], str, str]]) -> tuple[go.Figure, float]:
-    """Densities from (label, nodes, weights, colour, dash) each, smoothed by a Gaussian, and the width of that, log y."""
-    plot = figure("curvature λ of the loss along a mode", "share of modes per unit of λ")
-    low, high = min(min(s[1]) for s in spectra), max(max(s[1]) for s in spectra)
-    width = max((high - low) / 120, 1e-12)
-    grid = np.linspace(low - 6 * width, high + 6 * width, 500)
-    peak, floor = 0.0, math.inf
-    for label, nodes, shares, color, dash in spectra:
-        weights = np.array(shares)
-        kernel = np.exp(-0.5 * ((grid[:, None] - np.array(nodes)) / width) ** 2) / (width * math.sqrt(2 * math.pi))
-        density = kernel @ weights
-        peak = max(peak, float(density.max()))
-        floor = min(floor, float(weights[weights > 0].min()) / width)
-        plot.add_trace(line(density.tolist(), label, color, dash, x=grid.tolist()))
-    bottom = max(floor / 10, peak * 1e-8)
-    plot.update_yaxes(type="log", range=[math.log10(bottom), math.log10(peak * 4)])
-    plot.update_xaxes(range=[float(grid[0]), float(grid[-1])])
-    if low < 0:
-        plot.add_vrect(
-            x0=float(grid[0]), x1=0, fillcolor=PURPLE, opacity=0.2, line_width=0, layer="below", showlegend=True,
-            name="λ < 0: grows",
-        )  # fmt: skip
-    return plot, width
-
-
-def shares_plot(table: Mapping[str, Sequence[Row]]) -> go.Figure:
-    """A bar for each label, from below: the dissipative, neutral and divergent share of its modes."""
-    plot = figure("share of modes, %", "")
-    for place, (kind, color) in enumerate((("dissipative", GREEN), ("neutral", GREY), ("divergent", PURPLE))):
-        shares = [100 * fraction(rows[place]) for rows in table.values()]
-        plot.add_trace(
-            go.Bar(
-                y=list(table), x=shares, name=kind, orientation="h", marker={"color": color},
-                text=[f"{share:.1f} %" if share >= 8 else "" for share in shares], textposition="inside",
-                insidetextanchor="middle", textfont={"color": "#ffffff"}, textangle=0,
-                hovertemplate="%{y}: %{x:.2f} % " + kind + "<extra></extra>",
-            )
-        )  # fmt: skip
-    plot.update_layout(barmode="stack", hovermode="closest", legend={"traceorder": "normal"})
-    plot.update_xaxes(range=[0, 100])
-    return plot
-
-
-def proxy_plot(after: Sequence[Row], before: Sequence[Row] = ()) -> go.Figure:
-    """E(t) in total and its dissipative, neutral and divergent part, log y; those at the start, if any, dotted."""
-    plot = figure("horizon t, steps", "E(t), mean over modes")
-    for rows, dash in ((before, "dot"), (after, "solid")):
-        for row, (part, color) in zip(
-            rows, (("total", BLUE), ("dissipative", GREEN), ("neutral", GREY), ("divergent", PURPLE)), strict=False
-        ):
-            label = part if rows is after else f"{part}, at the start"
-            plot.add_trace(line(_positive(curve(row)), label, color, dash, error=row.error))
-            plot.data[-1].showlegend = rows is after
-    plot.update_yaxes(type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS])
-    return plot
-
-
 def _take(record: Record, *names: str) -> tuple[Row, ...]:
     return tuple(record.row(name) for name in names)
 
@@ -352,10 +293,6 @@ def _points(gap: float) -> str:
     if abs(gap) < 0.05:
         return "level with"
     return f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'}"
-
-
-def _positive(values: Sequence[float]) -> list[float | None]:
-    return [value if value > 0 else None for value in values]  # a log axis has no place for zero
 
 
 def _mark_uploads(plot: go.Figure, record: Record) -> None:

@@ -19,10 +19,11 @@ from plotly.offline import get_plotlyjs
 
 from qdescent._evidence import Evidence, Row
 from qdescent.report import figures, words
+from qdescent.report.files import write_text
 from qdescent.report.loop import loop_drawing
 from qdescent.report.numbers import duration, fraction, fractions, number, percent, powers, scalar, times
 from qdescent.report.panel import Panel
-from qdescent.report.record import MissingRowError, Record, write_text
+from qdescent.report.record import MissingRowError, Record
 
 _SECTIONS: tuple[tuple[str, tuple[Callable[[Record], Panel], ...]], ...] = (
     ("training", (figures.loss_panel, figures.accuracy_panel)),

@@ -1,4 +1,4 @@
-"""What a run leaves on disk: `run.json`, the weights, the state of an unfinished run. The only files, JSON and clocks.
+"""What a run leaves on disk: `run.json`, the state of an unfinished run. With `files`, the only files, JSON and clocks.
 
     runs/<name>/run.json             every number as a row; written last, so that a directory with it is whole
     runs/<name>/weights.safetensors  the trained weights
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import platform
 import re
 import shutil
@@ -25,13 +24,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from qdescent._checks import ArgumentError, argument_error, check_integer
 from qdescent._evidence import Row
+from qdescent.report.files import damaged, read_tensors, short, write_text, write_weights
 
 RUN_FORMAT = "qdescent-run/1"
 STATE_FORMAT = "qdescent-state/1"
@@ -160,10 +157,10 @@ def read_record(path: str | Path) -> Record:
     except OSError as problem:
         raise refuse(f"cannot be read ({problem.strerror})") from None
     except (ValueError, RecursionError) as problem:  # truncated, not UTF-8, or nested to exhaust the stack
-        raise refuse(f"is not JSON ({_short(problem)})") from None
+        raise refuse(f"is not JSON ({short(problem)})") from None
     if not isinstance(content, dict) or content.get("format") != RUN_FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise refuse(f"has the format {_short(found)!r}")
+        raise refuse(f"has the format {short(found)!r}")
     kinds = {"name": str, "seed": int, "config": dict, "versions": dict, "timings": dict, "rows": list}
     for key, kind in kinds.items():
         if not isinstance(content.get(key), kind):
@@ -177,48 +174,6 @@ def read_record(path: str | Path) -> Record:
 def is_complete(directory: str | Path) -> bool:
     """Whether a run's directory is whole: it holds `run.json`, which is written last."""
     return (Path(directory) / RUN_FILE).is_file()
-
-
-def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file (the page) at once."""
-    path = Path(path)
-    with _at_once(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
-
-
-def write_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
-    """Write named tensors as one safetensors file, at once (cost: one copy of the tensors).
-
-    Example:
-        >>> import tempfile, torch
-        >>> path = write_weights(Path(tempfile.mkdtemp()) / "w.safetensors", {"w": torch.arange(3)})
-        >>> read_weights(path)["w"].tolist()
-        [0, 1, 2]
-    """
-    path = Path(path)
-    # Copies, because the format refuses tensors that share memory (tied weights, views of one flat vector).
-    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    with _at_once(path) as temporary:
-        save_file(copies, temporary, metadata=metadata)
-    return path
-
-
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read what `write_weights` wrote.
-
-    Raises:
-        ArgumentError: no such file, or not a whole safetensors file (truncated, a pickle).
-    """
-    return _read_tensors("path", Path(path), "give a .safetensors file")[0]
-
-
-def write_arrays(path: str | Path, arrays: Mapping[str, Tensor]) -> Path:
-    """Write named tensors as one compressed npz file, at once."""
-    path = Path(path)
-    with _at_once(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **{name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
-    return path
 
 
 def save_state(
@@ -243,14 +198,14 @@ def load_state(directory: str | Path, stage: str) -> State | None:
     if not path.exists():
         return None
     remedy = "delete that file and resume, and the stage is computed again"
-    tensors, header = _read_tensors("state", path, remedy)
+    tensors, header = read_tensors("state", path, remedy)
     try:
         if header.get("format") != STATE_FORMAT:
-            raise ValueError(f"its format is {_short(header.get('format'))!r}")
+            raise ValueError(f"its format is {short(header.get('format'))!r}")
         content = json.loads(header["json"])
         return State(tensors, _read_rows(content["rows"]), dict(content["extra"]))
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise _damaged("state", path, problem, remedy) from None
+        raise damaged("state", path, problem, remedy) from None
 
 
 def clear_state(directory: str | Path) -> None:
@@ -279,37 +234,6 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-@contextmanager
-def _at_once(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(mode)  # safetensors would leave a file that nobody else may read
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())  # the rename must not reach the disk before the content does
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _read_tensors(argument: str, path: Path, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a safetensors file, copied out of it, and its header."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name).clone() for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
-        raise _damaged(argument, path, problem, remedy) from None
-
-
-def _damaged(argument: str, path: Path, problem: Exception, remedy: str) -> Exception:
-    why = f"{str(path)!r}, which cannot be used ({_short(problem)}): {remedy}"
-    return argument_error(argument, "be a whole safetensors file that qdescent wrote", why)
-
-
 def _state_path(directory: str | Path, stage: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", stage):  # it becomes a file's name
         raise argument_error("stage", "be a word of letters, digits, '-' and '_'", stage)
@@ -328,7 +252,7 @@ def _read_rows(items: list[Any]) -> tuple[Row, ...]:
         except KeyError as problem:
             raise ValueError(f"row {name!r} has no {problem.args[0]}") from None
         except (ValueError, TypeError) as problem:
-            raise ValueError(f"row {name!r}: {_short(problem)}") from None
+            raise ValueError(f"row {name!r}: {short(problem)}") from None
         if not (isinstance(row.unit, str) and isinstance(row.source, str) and _is_value(row.value)):
             raise ValueError(f"row {name!r} holds something other than a number, a text or a list of numbers")
         if row.error is not None and (isinstance(row.error, str) or not _is_value(row.error)):
@@ -356,9 +280,4 @@ def _to_json(argument: str, content: Any) -> str:
     try:
         return json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as problem:
-        raise argument_error(argument, "hold JSON types only", f"not so ({_short(problem)})") from None
-
-
-def _short(problem: object) -> str:
-    """An outside message as one line of at most 120 characters."""
-    return " ".join(str(problem).split())[:120]
+        raise argument_error(argument, "hold JSON types only", f"not so ({short(problem)})") from None

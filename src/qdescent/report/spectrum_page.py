@@ -10,10 +10,10 @@ from typing import Any
 
 from qdescent._evidence import Row
 from qdescent.report import words
-from qdescent.report.figures import density_plot, proxy_plot, shares_plot
 from qdescent.report.numbers import curve, fraction, number, percent, powers, scalar, times
 from qdescent.report.page import all_rows, badge, card, glossary, provenance, section, table, write_page
 from qdescent.report.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line
+from qdescent.report.plots import density_plot, proxy_plot, shares_plot
 from qdescent.report.record import Record
 
 PARTS = ("dissipative", "neutral", "divergent")
