@@ -118,3 +118,6 @@ def test_errors_of_the_thresholded_map(seventeen):
         sparse_gradient_map(seventeen.task, space, ETA, threshold=2.0)
     with pytest.raises(ArgumentError, match="Argument `degree` must be one of 1, 2, but is 3."):
         sparse_gradient_map(seventeen.task, space, ETA, degree=3)
+    nowhere = torch.full_like(space.theta, 1e200)  # overflows
+    with pytest.raises(ArgumentError, match="Argument `network derivatives` must be finite"):
+        sparse_gradient_map(seventeen.task, space, ETA, theta=nowhere)

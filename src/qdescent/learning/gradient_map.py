@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import jacfwd, jacrev, jvp, vmap
 
-from qdescent._checks import argument_error, check_choice, check_integer, check_interval
+from qdescent._checks import argument_error, check_choice, check_finite, check_integer, check_interval
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
@@ -197,6 +197,7 @@ class _Kept:
 
     def add(self, places: tuple[Tensor, ...], values: Tensor) -> None:
         """Take those that are large enough so far; count the others as dropped, once for each permutation of their indices."""
+        check_finite("network derivatives", values)
         self.largest = max(self.largest, float(values.abs().max()))
         self._take(torch.stack(places), values)
         if self.count > ENTRY_LIMIT // 6:

@@ -151,8 +151,6 @@ def propagate(function: Callable[..., Any], *curves: Sequence[Tensor]) -> list[T
         jets = [Jet(tape, tape.leaf(curve[0])) for curve in curves]
         output = function(*jets)
         value = output.value
-        for jet, curve in zip(jets, curves, strict=True):
-            jet.node.terms = list(curve[1:])
         tape.close(output.node)
         for jet, curve in zip(jets, curves, strict=True):
             jet.node.terms = list(curve[1:])

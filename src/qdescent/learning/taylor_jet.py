@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ INSTEAD = {
     ),
     **dict.fromkeys(["max_pool1d", "max_pool2d", "adaptive_max_pool2d"], "mean pooling, or convolutions with strides"),
     **dict.fromkeys(["max", "amax", "min", "amin", "abs", "clamp", "clamp_min", "clamp_max"], "a smooth function such as softplus"),
+    **dict.fromkeys(["gt", "ge", "lt", "le", "bool"], "a smooth function, or a choice that does not depend on the weights"),
     "scaled_dot_product_attention": "softmax(Q K^T / sqrt(d)) V by matrix products",
     "multi_head_attention_forward": "attention by matrix products and softmax, as in `vision_transformer`",
 }
@@ -140,6 +142,27 @@ class Jet:
 
     def __rmatmul__(self, other: Any) -> Jet:
         return RULES["matmul"](other, self)
+
+    def __rpow__(self, base: Any) -> Jet:
+        return _rule("exp")(self * math.log(base)) if isinstance(base, float | int) and base > 0 else _rule("rpow")(self, base)
+
+    def __abs__(self) -> Jet:
+        return _rule("abs")(self)
+
+    def __gt__(self, other: Any) -> Any:
+        return _rule("gt")(self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _rule("ge")(self, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return _rule("lt")(self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return _rule("le")(self, other)
+
+    def __bool__(self) -> bool:
+        return bool(_rule("bool")(self))
 
     def __getitem__(self, index: Any) -> Jet:
         return RULES["getitem"](self, index)

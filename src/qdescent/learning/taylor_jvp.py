@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import grad, jvp
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from qdescent._checks import argument_error, check_integer
@@ -26,6 +27,12 @@ SMOOTH = {
     "nn.LayerNorm, nn.GroupNorm or elementary operations": "native_layer_norm native_group_norm",  # wrong nested derivatives
 }
 KINKS = {name: instead for instead, names in SMOOTH.items() for name in names.split()}
+# Where they meet a tensor that depends on the weights; data alone may be compared and sorted.
+BRANCHED = (
+    "gt ge lt le greater greater_equal less less_equal heaviside bool amax amin aminmax fmax fmin topk sort msort kthvalue median "
+    "nanmedian cummax cummin nan_to_num quantile argmax argmin argsort"
+)
+BRANCHES = frozenset(BRANCHED.split())
 
 
 class NestedSeries:
@@ -38,21 +45,24 @@ class NestedSeries:
         order: N, at least 1.
 
     Raises:
-        ArgumentError: an operation with a kink, whose nested derivatives would be wrong without a word.
+        ArgumentError: an operation with a kink, whose nested derivatives would be wrong without a word; one that PyTorch cannot
+            differentiate forwards.
 
     Cost: 2^N to 3^N gradients a call.
     """
 
     def __init__(self, task: Task, space: ParameterSpace, theta: Tensor, order: int) -> None:
         self.order = check_integer("order", order, 1)
-        self._task, self._space, self._theta = task, space, theta
-        with elementary_norms(task.network), _NoKinks():
+        self._task, self._space, self._theta, self._version = task, space, theta, theta._version
+        with elementary_norms(task.network), _NoKinks(), _NoBranches():
             self.gradient = task.loss_and_gradient(space, theta)[1]
 
     def __call__(self, terms: Sequence[Tensor] | Tensor) -> Tensor:
         """g_1 ... g_N, (N, n), for the curve u_1 ... u_N, (N, n)."""
         if len(terms) != self.order:
             raise argument_error("terms", f"be {self.order} of them", len(terms))
+        if self._theta._version != self._version:
+            raise argument_error("theta", "stay as it is while its series is used", "changed in place")
         zero = torch.zeros((), dtype=self._theta.dtype, device=self._theta.device)
 
         def coefficient(*points: Tensor) -> Tensor:
@@ -70,7 +80,12 @@ class NestedSeries:
             return along(zero) / math.factorial(self.order)
 
         with elementary_norms(self._task.network):
-            found = grad(coefficient, argnums=tuple(range(self.order)))(self._theta, *list(terms)[:-1])
+            try:
+                found = grad(coefficient, argnums=tuple(range(self.order)))(self._theta, *list(terms)[:-1])
+            except (NotImplementedError, RuntimeError) as error:
+                if "forward AD" not in str(error):
+                    raise
+                raise argument_error("network", "have forward derivatives everywhere", str(error).splitlines()[0]) from error
         return torch.stack(found[::-1])
 
 
@@ -118,4 +133,14 @@ class _NoKinks(TorchDispatchMode):
         name = function.overloadpacket.__name__.removesuffix("_")
         if name in KINKS:
             raise argument_error("network", "be smooth", f"using {name!r} (use {KINKS[name]} instead)")
+        return function(*args, **(kwargs or {}))
+
+
+class _NoBranches(TorchFunctionMode):
+    """Refuses choices that depend on the weights, such as x * (x > 0): each derivative is that of one branch alone."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(function, "__name__", "").strip("_")
+        if name in BRANCHES and any(isinstance(x, Tensor) and x.requires_grad for x in args):
+            raise argument_error("network", "be smooth", f"using {name!r} of what depends on the weights (use a smooth function)")
         return function(*args, **(kwargs or {}))

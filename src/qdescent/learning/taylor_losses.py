@@ -38,7 +38,7 @@ def cross_entropy(
     x: Jet, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
     reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Jet:  # fmt: skip
-    """Mean of logsumexp(x) - <p, x> over samples, p the one-hot, smoothed or given distribution of each sample."""
+    """Mean of <p, 1> logsumexp(x) - <p, x> over samples, p the one-hot, smoothed or given weights of each sample's classes."""
     usual = weight is None and size_average is None and reduce is None
     if not usual or reduction not in ("mean", "sum") or x.ndim != 2:
         raise argument_error("loss", "be cross-entropy of (batch, classes) by mean or sum, without class weights", "another one")
@@ -49,7 +49,7 @@ def cross_entropy(
         counted = (target != ignore_index).to(x.value)
         p = F.one_hot(target.where(target != ignore_index, 0), classes).to(x.value)
     p = p * (1 - label_smoothing) + label_smoothing / classes
-    total = ((logsumexp(x, 1) - (x * p).sum(1)) * counted).sum()
+    total = ((logsumexp(x, 1) * p.sum(1) - (x * p).sum(1)) * counted).sum()
     return total if reduction == "sum" else total * (1 / float(counted.sum()))
 
 

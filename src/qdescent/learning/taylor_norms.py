@@ -54,7 +54,6 @@ class Standardise:
         self._total = (adjoint * self._g0).sum(self._places, keepdim=True)[None]
         self._sum = adjoint.sum(self._places, keepdim=True)[None]
         bend, shift, found = self._small()
-        self._bend = bend
         x = torch.addcmul(-shift[0], adjoint, self._scale[0]).addcmul_(self._g0, bend[0])
         return [x, *(part[0] for part in found)]
 
