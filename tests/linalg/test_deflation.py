@@ -1,5 +1,7 @@
 """Deflation against dense eigenpairs: what is found first leaves the sampled part without its noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -100,7 +102,7 @@ def test_a_deflated_spectrum_is_a_spectrum(matrix):
 def test_wrong_complements_are_rejected(matrix):
     """Start vectors that were not projected, or eigenpairs counted without taking them from the probes: the mass is wrong."""
     pairs = extreme_eigenpairs(matrix, 8)
-    nothing = Eigenpairs(pairs.values, torch.zeros_like(pairs.vectors), pairs.residuals)  # counted, and seen by the probes again
+    nothing = replace(pairs, vectors=torch.zeros_like(pairs.vectors))  # counted, and seen by the probes again
     truth = float(FIGURES["trace"](VALUES).mean())
     f, bar = FIGURES["trace"], 5e-3
     right = spectral_density(matrix, steps=24, probes=16, deflate=pairs).integrate(f)[0]
@@ -149,3 +151,32 @@ def test_errors(matrix):
         spectral_density(matrix, deflate=-1)
     with pytest.raises(ArgumentError, match=r"Argument `tolerance` must be in \(0, 1\)"):
         extreme_eigenpairs(matrix, 2, tolerance=0.0)
+
+
+def test_no_eigenvalue_outside_the_spectrum():
+    """All eigenvalues far from 0, which the projected operator alone would have on the deflated vectors."""
+    basis = torch.linalg.qr(torch.randn(300, 300, dtype=torch.float64, generator=torch.Generator().manual_seed(5))).Q
+    matrix = (basis * torch.linspace(5, 10, 300, dtype=torch.float64)) @ basis.T
+    pairs = extreme_eigenpairs(matrix, 4)
+    assert 5 < float(pairs.middle) < 10
+    spectrum = spectral_density(matrix, steps=120, probes=2, deflate=pairs)
+    assert spectrum.lambda_min[0] > 5 - 1e-6
+    wrong = spectral_density(matrix, steps=120, probes=2, deflate=replace(pairs, middle=torch.zeros(())))
+    assert wrong.lambda_min[0] < 1
+
+
+def test_bounds_on_the_mass_know_how_far_the_pairs_may_be_off():
+    """Two eigenvalues at -.01 and +.01, taken for a mixture of their vectors: an edge at 0 must not be trusted."""
+    values = torch.cat([torch.tensor([-0.01, 0.01]), torch.linspace(1, 2, 98)]).double()
+    mixed = torch.zeros(100, 2).double()
+    angle = torch.tensor(0.3).double()
+    mixed[:2] = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]])
+    matrix, q = torch.diag(values), mixed[:, :1]
+    rayleigh = (q.T @ matrix @ q)[0]
+    off = Eigenpairs(rayleigh, q, torch.linalg.vector_norm(matrix @ q - q * rayleigh, dim=0), torch.tensor(1.5))
+    spectrum = spectral_density(matrix, steps=60, probes=2, deflate=off)
+    for edge in (-0.009, 0.0, 0.009):  # the pair says -.0083, and the rest of the mixture +.0083
+        (least, _), (most, _) = spectrum.mass_bounds(-np.inf, edge)
+        assert least - 1e-6 <= float((values <= edge).double().mean()) <= most + 1e-6
+    blind = replace(spectrum, residuals=torch.where(spectrum.residuals.isfinite(), 0.0, spectrum.residuals))
+    assert blind.mass_bounds(-np.inf, -0.009)[1][0] < 0.01 - 1e-6

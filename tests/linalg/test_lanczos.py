@@ -153,6 +153,9 @@ def test_errors():
         lanczos_start(torch.stack([V[:, 0], torch.zeros(3).double()], 1))
     with pytest.raises(ArgumentError, match="Argument `vectors` must be finite"):
         lanczos_start(V / 0)
+    for half in (torch.bfloat16, torch.float16):  # 32 eps = .25: every probe would count as exhausted after a few steps
+        with pytest.raises(ArgumentError, match="Argument `vectors` must be float32 or float64 numbers"):
+            lanczos_start(V.to(half))
     broken = LinearOperator((3, 3), lambda x: x * float("nan"))
     with pytest.raises(ArgumentError, match="Argument `operator product` must be finite, but is not, in 4 of 4 places"):
         lanczos(broken, V, 2)

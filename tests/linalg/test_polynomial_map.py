@@ -6,6 +6,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.polynomial_terms import to_scipy
 
 
 def by_indices(f, u):
@@ -25,7 +26,7 @@ def test_value_is_the_polynomial(random_step, sparse):
     if sparse:
         f = PolynomialMap([F.to_sparse() for F in f.coefficients])
     np.testing.assert_allclose(f(u), expected, rtol=1e-13)
-    for ours, given in zip(f.scipy_coefficients(), f.coefficients, strict=True):
+    for ours, given in zip(map(to_scipy, f.coefficients), f.coefficients, strict=True):
         np.testing.assert_array_equal(ours.toarray(), given.to_dense() if sparse else given)
     assert (f.size, f.degree) == (3, 3)
 
@@ -39,7 +40,7 @@ def test_column_order_is_that_of_kron():
     """On different factors, which a symmetric argument u (x) u cannot tell apart."""
     F2 = torch.zeros(2, 4).double()
     F2[0, 1] = 1.0  # i_1 = 0, i_2 = 1
-    block = PolynomialMap([torch.zeros(2).double(), torch.eye(2).double(), F2]).scipy_coefficients()[2].toarray()
+    block = to_scipy(F2).toarray()
     a, b = np.array([2.0, 3.0]), np.array([5.0, 7.0])
     assert (block @ np.kron(a, b))[0] == 2 * 7
     assert (block @ np.kron(b, a))[0] == 5 * 3
@@ -100,6 +101,10 @@ def test_errors():
         PolynomialMap([one, (eye / 0).to_sparse()])
     with pytest.raises(ArgumentError, match=r"Argument `u` must have shape \(2,\)"):
         PolynomialMap([one, eye])(torch.ones(3))
+    with pytest.raises(ArgumentError, match=r"Argument `u` must hold floating-point numbers, but is torch.int64."):
+        PolynomialMap([one, 0.5 * eye])(torch.ones(2, dtype=torch.int64))
+    with pytest.raises(ArgumentError, match=r"Argument `coefficients\[1\]` must hold floating-point numbers"):
+        PolynomialMap([one, eye.long()])
     with pytest.raises(ArgumentError, match=r"Argument `gamma` must be in \(0, inf\), but is 0.0."):
         PolynomialMap([one, eye]).rescaled(0.0)
     with pytest.raises(ArgumentError, match=r"Argument `pivot` must have shape \(2,\)"):

@@ -23,11 +23,13 @@ class Eigenpairs:
         values: lambda, (d,), float64.
         vectors: orthonormal columns, (n, d); each is kept contiguous in memory, for another layout may round otherwise.
         residuals: ||A q - lambda q||, (d,), float64.
+        middle: a number among the eigenvalues that are left, () float64.
     """
 
     values: Tensor
     vectors: Tensor = field(repr=False)
     residuals: Tensor
+    middle: Tensor
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vectors", self.vectors.T.contiguous().T)
@@ -37,10 +39,16 @@ class Eigenpairs:
         return block - self.vectors @ (self.vectors.T @ block)
 
     def complement(self, operator: LinearOperator) -> LinearOperator:
-        """(I - Q Q^T) A (I - Q Q^T). Cost: one product, and 4 n d flops a column."""
+        """(I - Q Q^T) A (I - Q Q^T) + middle Q Q^T. Cost: one product, and 6 n d flops a column.
+
+        The projections on both sides keep rounding from bringing the outliers back. What rounding leaves of Q in a vector is given
+        an eigenvalue amid the others; 0, which the projected operator alone has there, may lie outside them and show as an extreme.
+        """
 
         def apply(block: Tensor) -> Tensor:
-            return self.project(operator @ self.project(block))  # on both sides: rounding would bring the outliers back
+            inside = self.vectors.T @ block
+            rest = self.project(operator @ (block - self.vectors @ inside))
+            return rest.addmm_(self.vectors, inside, alpha=float(self.middle))
 
         return LinearOperator(operator.shape, apply, apply, operator.dtype, operator.device)
 
@@ -116,7 +124,12 @@ def extreme_eigenpairs(
 
     if m > 1:
         lanczos(operator, start, m - 1, on_step=add)
-    return _rayleigh_ritz(operator, ritz, tolerance * scale)
+    values, vectors, residuals = _rayleigh_ritz(operator, ritz, tolerance * scale)
+    inside = ((vectors.T @ start)[:, 0] / torch.linalg.vector_norm(start)).double().cpu() ** 2
+    outside = 1 - float(inside.sum())
+    if outside > 1e-6:  # else the start vector has nothing to say about the rest, and the median must do
+        middle = (float(alpha[0]) - float(inside @ values)) / outside  # its Rayleigh quotient there
+    return Eigenpairs(values, vectors, residuals, torch.tensor(middle, dtype=torch.float64))
 
 
 def _choose(theta: Tensor, residuals: Tensor, count: int, reach: float, middle: float) -> list[int]:
@@ -134,7 +147,7 @@ def _choose(theta: Tensor, residuals: Tensor, count: int, reach: float, middle: 
     return low[:lower] + high[max(len(high) - (count - lower), 0) :]
 
 
-def _rayleigh_ritz(operator: LinearOperator, vectors: Tensor, reach: float) -> Eigenpairs:
+def _rayleigh_ritz(operator: LinearOperator, vectors: Tensor, reach: float) -> tuple[Tensor, Tensor, Tensor]:
     q = torch.linalg.qr(vectors).Q
     image = operator @ q if q.shape[1] else q
     small = (q.T @ image).double()
@@ -142,4 +155,4 @@ def _rayleigh_ritz(operator: LinearOperator, vectors: Tensor, reach: float) -> E
     q, image = q @ rotation.to(q), image @ rotation.to(q)
     residuals = torch.linalg.vector_norm(image - q * values.to(q), dim=0, dtype=torch.float64)
     good = residuals <= reach
-    return Eigenpairs(values[good].cpu(), q[:, good], residuals[good].cpu())
+    return values[good].cpu(), q[:, good], residuals[good].cpu()

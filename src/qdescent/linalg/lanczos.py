@@ -44,9 +44,9 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
         vectors: start vectors, (n, probes), finite and not zero; they are normalised here. With a shard, this process's rows.
         shard: of the operator.
     """
-    if vectors.ndim != 2 or not vectors.is_floating_point():
+    if vectors.ndim != 2 or vectors.dtype not in (torch.float32, torch.float64):  # half precision: every beta looks like rounding
         raise argument_error(
-            "vectors", "be floating-point numbers of shape (n, probes)", f"{vectors.dtype}, {tuple(vectors.shape)}"
+            "vectors", "be float32 or float64 numbers of shape (n, probes)", f"{vectors.dtype}, {tuple(vectors.shape)}"
         )
     check_finite("vectors", vectors)
     vectors = _by_probe(vectors)

@@ -65,7 +65,7 @@ class PolynomialField:
         """u -> u + h f(u, t), one Euler step as a map.
 
         Its Carleman linearisation (`carleman_linearize`) is that of a discrete map; an Euler step of the linearised *equation* is
-        `carleman_generator(...).euler_step`. The two differ at O(h^2) in every monomial of degree 2 and more.
+        `carleman_linearize(field, ...).euler_step`. The two differ at O(h^2) in every monomial of degree 2 and more.
 
         Args:
             step: h > 0.

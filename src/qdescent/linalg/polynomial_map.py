@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
 from qdescent._checks import check_interval, check_shape
-from qdescent.linalg.polynomial_terms import checked_terms, digits_of, evaluate, recentre, rescale, to_scipy
+from qdescent.linalg.polynomial_terms import checked_terms, digits_of, evaluate, recentre, rescale
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,3 @@ class PolynomialMap:
             ).coalesce()
             doubled.append(whole if given.is_sparse else whole.to_dense())
         return PolynomialMap(doubled)
-
-    def scipy_coefficients(self) -> list[sparse.csr_array]:
-        """F_k as SciPy sparse arrays (float64), for assembling larger matrices out of them."""
-        return [to_scipy(F) for F in self.coefficients]

@@ -29,6 +29,7 @@ def checked_terms(coefficients: Sequence[Tensor]) -> Terms:
     n = given[0].shape[0]
     for k, F in enumerate(given):
         check_shape(f"coefficients[{k}]", F, (n, n**k))
+        _check_floating(f"coefficients[{k}]", F)
         check_finite(f"coefficients[{k}]", F.coalesce().values() if F.is_sparse else F)
     return tuple(given)
 
@@ -39,7 +40,8 @@ def digits_of(columns: Tensor, size: int, degree: int) -> list[Tensor]:
 
 
 def evaluate(terms: Terms, u: Tensor) -> Tensor:
-    """sum_k F_k u^{(x)k}, (n,) -> (n,). A sparse F_k costs its own entries, never a vector of length n^k."""
+    """sum_k F_k u^{(x)k}, (n,) -> (n,), in the type of u. A sparse F_k costs its own entries, never a vector of length n^k."""
+    _check_floating("u", u)
     value, power = torch.zeros_like(u), torch.ones(1, dtype=u.dtype, device=u.device)
     dense_degree = max((k for k, F in enumerate(terms) if not F.is_sparse), default=0)
     for k, F in enumerate(terms):
@@ -89,6 +91,11 @@ def recentre(terms: Terms, pivot: Tensor) -> Terms:
         F = torch.sparse_coo_tensor(torch.stack([rows, columns]), values, (n, n**m), check_invariants=True).coalesce()
         moved.append(F if all(each.is_sparse for each in terms[m:]) else F.to_dense())
     return tuple(moved)
+
+
+def _check_floating(name: str, value: Tensor) -> None:
+    if not value.is_floating_point():
+        raise argument_error(name, "hold floating-point numbers", value.dtype)
 
 
 def to_scipy(F: Tensor) -> sparse.csr_array:
