@@ -120,3 +120,12 @@ def test_assembly_takes_little_more_memory_than_the_matrix():
 def test_what_is_too_large_is_refused(random_step):
     with pytest.raises(ArgumentError, match=r"Argument `order` must leave the explicit matrix at most 1e\+08 entries"):
         carleman_linearize(random_step(12, 2, seed=0), 7, symmetric=True)
+    with pytest.raises(
+        ArgumentError, match=r"Argument `order` must leave at most 1e\+09 words \(series_descent needs none\), but is 9"
+    ):
+        carleman_operator(random_step(12, 2, seed=0), 9)
+    lift = carleman_linearize(random_step(2, 2, seed=0), 2)
+    with pytest.raises(ArgumentError, match="Argument `z` must have 10 rows"):
+        lift.step(torch.ones(7))
+    with pytest.raises(ArgumentError, match=r"Argument `z` must have shape \(10,\)"):
+        lift.project(torch.ones(7))

@@ -17,7 +17,8 @@ from qdescent.experiment import curvature
 from qdescent.experiment.first_pass import run_first_pass
 from qdescent.experiment.settings import Settings, load_settings
 from qdescent.experiment.workspace import Silent, create_workspace, latest_unfinished, next_directory, resume_workspace
-from qdescent.report.record import is_complete, read_record, read_weights
+from qdescent.report.files import read_weights
+from qdescent.report.record import is_complete, read_record
 
 SMALL = Settings(
     epochs=2, width=4, train_images=640, batch=64, segment=3, rounds=2, shots=10_000, probes=2, lanczos_steps=12, seed=3

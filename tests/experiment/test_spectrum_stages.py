@@ -10,10 +10,13 @@ from torch import nn
 
 import qdescent as qd
 from qdescent._checks import ArgumentError
-from qdescent.experiment import spectrum_stages
+from qdescent.experiment import spectrum_stages, spectrum_subject
 from qdescent.experiment.spectrum_job import run_spectrum
 from qdescent.experiment.spectrum_settings import SpectrumSettings, new_spectrum, resumed_spectrum
+from qdescent.experiment.spectrum_subject import load_subject
 from qdescent.experiment.workspace import Silent
+from qdescent.learning.masks import Mask
+from qdescent.learning.parallel import Ranks
 from qdescent.report.record import is_complete
 from qdescent.report.spectrum_page import guessing_warning
 
@@ -93,6 +96,33 @@ def test_what_cannot_be_resumed_is_said(small, whole, tmp_path, monkeypatch):
     broken.write_bytes(broken.read_bytes()[:-50])
     with pytest.raises(ArgumentError, match=r"spectrum-lanczos\.safetensors.*delete that file and resume"):
         run_spectrum(small, out)
+
+
+NORMED = """
+import torch
+from torch import nn
+
+def normed(mean):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(784, 6), nn.BatchNorm1d(6), nn.GELU(), nn.Linear(6, 10))
+    network[2].running_mean.fill_(float(mean))
+    return network
+"""
+
+
+def test_statistics_of_norms_and_the_mask_are_part_of_what_is_resumed(project, small):
+    """Both change the Hessian without changing a kept weight."""
+    (project / "normed_project.py").write_text(NORMED)
+
+    def fingerprint(mean, density=None):
+        settings = replace(small, network="normed_project:normed", arguments=(f"mean={mean}",), density=density)
+        return load_subject(settings, Ranks()).fingerprint
+
+    assert fingerprint(0.5) == fingerprint(0.5) != fingerprint(0.25)
+    assert fingerprint(0.5, 0.5) != fingerprint(0.5)
+    space = torch.nn.Linear(2, 1)
+    masks = [Mask({"weight": torch.tensor([row]), "bias": torch.tensor([True])}) for row in ([True, False], [False, True])]
+    assert not torch.equal(*(torch.cat([part.flatten() for part in spectrum_subject._context(space, mask)]) for mask in masks))
 
 
 def test_deflated_eigenvalues_enter_exactly(small, tmp_path):

@@ -168,4 +168,5 @@ class Coordinates:
 
     def project(self, z: Tensor) -> Tensor:
         """u, the monomials of degree 1: (D,) -> (n,)."""
+        check_shape("z", z, (self.dimension,))
         return z[: self.size]

@@ -71,7 +71,7 @@ class Dissipation:
         return _divergence_step(self.divergent_factors, self.divergent_weights, check_interval("factor", factor, "(1, inf)"))
 
     def history_kappa(self, padding: int = 0, order: int = 1) -> float:
-        """A bound on the condition number of the history system over the horizon: its diagonal blocks only.
+        """A model of the condition number of the history system over the horizon: a bound for its diagonal blocks alone.
 
         `power_kappa_bound` with ||A^t|| = max(||C^t||, ||C^t||^N), the norm of the Kronecker powers 1..N of the modes that the
         spectrum shows. The blocks beside the diagonal (F_0, F_2 and so on) are left out: a row
@@ -286,7 +286,8 @@ def _further_reasons(
     if transient > max(1.0, found.growth) * (1 + NEUTRAL_CHANGE):
         sentences.append(f"Displacement and velocity together grow {transient:.3g}-fold on the way: momentum is not normal.")
     sentences.append(
-        f"The history system's condition number is at most {found.history_kappa():.3g} without padding and "
-        f"{found.history_kappa(padding=T):.3g} with {T} copies of the end (diagonal blocks at first order, couplings left out)."
+        f"The history system's condition number is modelled as {found.history_kappa():.3g} without padding and "
+        f"{found.history_kappa(padding=T):.3g} with {T} copies of the end (a bound for the diagonal blocks at first order and the "
+        f"extremes that were seen; couplings left out)."
     )
     return tuple(sentences)

@@ -11,7 +11,7 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import check_integer, check_interval, check_shape
+from qdescent._checks import argument_error, check_integer, check_interval, check_shape
 from qdescent.carleman.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator
 
@@ -164,7 +164,9 @@ class LiftedField:
     def derivative(self, z: Tensor, t: float = 0.0) -> Tensor:
         """C(t) z + c(t), (D,) -> (D,)."""
         rate = _product(self.rows, z) + self.offset
-        return rate if self.forcing is None else rate + torch.from_numpy(self.forcing.derivative(z.double().numpy(), t))
+        if self.forcing is None:
+            return rate
+        return rate + torch.from_numpy(self.forcing.derivative(z.detach().cpu().double().numpy(), t))
 
     def euler_step(self, step: float, t: float = 0.0) -> LiftedMap:
         """z -> z + h (C(t) z + c(t)) as a `LiftedMap`, e.g. a block of a history system.
@@ -196,8 +198,8 @@ class LiftedField:
         check_shape("u0", u0, (self.coordinates.size,))
         check_interval("step", step, "(0, inf)")
         check_integer("steps", steps, 1)
-        z = self.lift(u0.to(self.offset)).numpy().copy()
-        offset, path = self.offset.numpy(), [u0.to(self.offset)]
+        u0 = u0.detach().to(self.offset)
+        z, offset, path = self.lift(u0).numpy().copy(), self.offset.numpy(), [u0]
         for t in range(steps):
             rate = self.rows @ z + offset
             if self.forcing is not None:
@@ -209,6 +211,8 @@ class LiftedField:
 
 
 def _product(rows: sparse.sparray, z: Tensor) -> Tensor:
+    if z.ndim == 0 or z.shape[0] != rows.shape[1]:
+        raise argument_error("z", f"have {rows.shape[1]} rows", f"of shape {tuple(z.shape)}")
     return torch.from_numpy(rows @ z.detach().cpu().double().numpy())
 
 

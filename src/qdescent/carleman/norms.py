@@ -127,7 +127,7 @@ def field_coordinates(F1: Tensor, rate: float) -> Tensor:
         >>> bool(log_norm(S @ F1 @ S.inverse()) < -0.8 < log_norm(F1))
         True
     """
-    A = F1.to_dense().double().numpy()
+    A = F1.detach().to_dense().double().cpu().numpy()
     abscissa = float(np.linalg.eigvals(A).real.max())
     if not rate > abscissa:
         raise argument_error("rate", f"be above the largest real part of an eigenvalue of F_1, {abscissa:.6g}", repr(rate))
@@ -154,7 +154,7 @@ def map_coordinates(F1: Tensor, factor: float) -> Tensor:
         >>> bool(coefficient_norm(S @ F1 @ S.inverse()) < 0.6 < coefficient_norm(F1))
         True
     """
-    A = F1.to_dense().double().numpy()
+    A = F1.detach().to_dense().double().cpu().numpy()
     radius = float(np.abs(np.linalg.eigvals(A)).max())
     check_interval("factor", factor, "(0, inf)")
     if not factor > radius:

@@ -11,11 +11,14 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
+from qdescent._checks import argument_error
 from qdescent.carleman.assembly import Polynomials, letter_polynomials
 from qdescent.carleman.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
+
+WORD_LIMIT = 10**9  # of N letters: 8 GB a vector, and several are held
 
 Blocks = list[np.ndarray]  # block m: q^m numbers, as a vector
 
@@ -62,6 +65,9 @@ def carleman_operator(
     Returns:
         LiftedOperator (D, D), with adjoint.
 
+    Raises:
+        ArgumentError: more than 1e9 words of N letters.
+
     Cost: about N^2 / 2 contractions with each F_k, each on at most q^N numbers; memory a few vectors of q^N numbers
     (q = n, or n + 1 homogenised) where the matrix has up to q^N times the N-th power of a row's entries.
 
@@ -72,6 +78,8 @@ def carleman_operator(
     """
     coordinates = Coordinates(f.size, order, form, symmetric)
     full = Coordinates(f.size, order, form)
+    if full.letters**order > WORD_LIMIT:
+        raise argument_error("order", f"leave at most {WORD_LIMIT:.0e} words (series_descent needs none)", f"{order}")
     derivation = isinstance(f, PolynomialField)
     letters = letter_polynomials(tuple(f.coefficients), full, derivation)
     contraction = _Contraction(coordinates, letters, {k: sparse.csr_array(F.T) for k, F in letters.items()}, derivation)

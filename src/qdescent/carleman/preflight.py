@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval, check_shape
+from qdescent._checks import argument_error, check_finite, check_integer, check_interval, check_shape
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.field_bounds import (
     FieldNorms,
@@ -97,7 +97,7 @@ class Preflight:
         for bound in self.bounds:
             source = f"{bound.source}; {bound.form} form, {self.horizon}"
             if bound.number is not None:
-                rows.append(Row(f"preflight/{bound.name}/R", bound.number, "1", Evidence.EXACT, source))
+                rows.append(Row(f"preflight/{bound.name}/R", bound.number, "1", Evidence.BOUNDED, source))
             if bound.applies:
                 for N in self.orders:
                     rows.append(
@@ -156,6 +156,8 @@ def preflight(
     if not systems or (systems[0] is not f and len(systems) != steps):
         raise argument_error("f", f"be one map, or one for each of the {steps} steps", f"{len(systems)} maps")
     check_shape("u0", u0, (systems[0].size,))
+    check_finite("u0", u0)
+    u0 = u0.detach().cpu().double()
     check_interval("error", error, "(0, inf)")
     shown = tuple(check_integer("orders", N, 1) for N in orders)
     if not shown or max(shown) > MOST:
@@ -163,11 +165,11 @@ def preflight(
     if not isinstance(f, PolynomialField):
         whole = check_integer("steps", cast(int, steps), 1)
         maps = [f] if isinstance(f, PolynomialMap) else list(f)
-        return Preflight(tuple(_map_bounds(maps, u0.double(), whole)), shown, error, f"{whole} steps")
+        return Preflight(tuple(_map_bounds(maps, u0, whole)), shown, error, f"{whole} steps")
     check_interval("steps", steps, "(0, inf)")
     if f.forcing is not None:
         raise argument_error("f", "be autonomous (give `field_bounds` the largest norm of the forcing)", "forced in time")
-    return Preflight(tuple(_field_bounds(f.coefficients, u0.double(), float(steps))), shown, error, f"time {steps:g}")
+    return Preflight(tuple(_field_bounds(f.coefficients, u0, float(steps))), shown, error, f"time {steps:g}")
 
 
 MAJORANT = "composed norm series, proof in carleman/map_bounds.py"

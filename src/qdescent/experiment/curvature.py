@@ -14,6 +14,7 @@ from qdescent.linalg.lanczos import LanczosState
 from qdescent.linalg.spectrum import Spectrum
 from qdescent.report.record import load_state, save_state
 
+BETWEEN = "mean over probes of the Chebyshev-Markov-Stieltjes bounds of each probe's quadrature"
 SAVE_EVERY = 8  # Lanczos steps between two saved states: a kill loses at most a few seconds
 
 
@@ -72,10 +73,6 @@ def spectrum_rows(
         section, word = name.split("/")
         return Row(f"{section}/{place}{word}", value, unit, Evidence.MEASURED, source, error)  # type: ignore[arg-type]
 
-    def bound(name: str, value: float, error: float) -> Row:
-        source = "Chebyshev-Markov-Stieltjes bounds of each probe's quadrature, mean over probes"
-        return Row(f"dissipation/{place}{name}", value, "1", Evidence.BOUNDED, source, error)
-
     minimum, maximum = spectrum.lambda_min, spectrum.lambda_max
     trace = spectrum.trace
     (least, least_error), (most, most_error) = diagnosis.divergent_bounds
@@ -100,8 +97,8 @@ def spectrum_rows(
         row("dissipation/dissipative", diagnosis.dissipative[0], "1", modes, diagnosis.dissipative[1]),
         row("dissipation/neutral", diagnosis.neutral[0], "1", modes, diagnosis.neutral[1]),
         row("dissipation/divergent", diagnosis.divergent[0], "1", modes, diagnosis.divergent[1]),
-        bound("divergent_at_least", least, least_error),
-        bound("divergent_at_most", most, most_error),
+        row("dissipation/divergent_at_least", least, "1", BETWEEN, least_error),
+        row("dissipation/divergent_at_most", most, "1", BETWEEN, most_error),
         row("dissipation/growth", diagnosis.growth, "1", f"largest {factor}^T, T = {diagnosis.horizon}"),
         row("dissipation/verdict", f"{diagnosis.verdict}: {diagnosis.reason}", "", modes),
         row("proxy/total", diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()),

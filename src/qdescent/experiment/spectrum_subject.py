@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum_settings import SpectrumSettings
+from qdescent.learning.masks import Mask
 from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -80,7 +81,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
             ("curvature", ""),
         )
     ]
-    return Subject(tasks, space, _fingerprint(space.theta, inputs, targets), len(inputs), rows)
+    return Subject(tasks, space, _fingerprint(space.theta, *_context(network, chosen), inputs, targets), len(inputs), rows)
 
 
 def measured_loss(subject: Subject, ranks: Ranks) -> Row:
@@ -104,6 +105,11 @@ def _guessing(loss: str, outputs: Tensor, targets: Tensor) -> list[Row]:
         variance = float(targets.double().var(0, correction=0).mean())
         return [Row("data/guessing_loss", variance, "1", Evidence.EXACT, "the targets' variance: the error of their mean")]
     return []
+
+
+def _context(network: nn.Module, mask: Mask) -> list[Tensor]:
+    """What the Hessian depends on besides the kept weights: where they are, and buffers such as BatchNorm's statistics."""
+    return [*(mask.keep[name] for name, _ in network.named_parameters()), *network.buffers()]
 
 
 def _fingerprint(*tensors: Tensor) -> str:

@@ -186,11 +186,9 @@ class SpectrumCallback:
         )
         measured, seen = Evidence.MEASURED, self.measurements
 
-        def curve(
-            name: str, value: Callable[[Measurement], tuple[float, float]], source: str, evidence: Evidence = measured
-        ) -> Row:
+        def curve(name: str, value: Callable[[Measurement], tuple[float, float]], source: str) -> Row:
             pairs = [value(one) for one in seen]
-            return Row(f"{prefix}/{name}", [v for v, _ in pairs], "1", evidence, source, [e for _, e in pairs])
+            return Row(f"{prefix}/{name}", [v for v, _ in pairs], "1", measured, source, [e for _, e in pairs])
 
         def negative(one: Measurement) -> tuple[Estimate, Estimate]:
             return one.spectrum.mass_bounds(-math.inf, 0.0)
@@ -207,8 +205,8 @@ class SpectrumCallback:
                 lambda one: one.spectrum.smooth_mass(-math.inf, 0.0),
                 f"share of eigenvalues at or below 0, the middle of the two bounds; {how}",
             ),
-            curve("negative_at_least", lambda one: negative(one)[0], between, Evidence.BOUNDED),
-            curve("negative_at_most", lambda one: negative(one)[1], between, Evidence.BOUNDED),
+            curve("negative_at_least", lambda one: negative(one)[0], between),
+            curve("negative_at_most", lambda one: negative(one)[1], between),
             curve("dissipative", lambda one: one.dissipation.dissipative, modes),
             curve("neutral", lambda one: one.dissipation.neutral, modes),
             curve("divergent", lambda one: one.dissipation.divergent, modes),
