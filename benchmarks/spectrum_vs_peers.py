@@ -1,7 +1,7 @@
 """How fast and how small is the spectrum, next to bare Hessian-vector products and to the three nearest packages?
 
     python benchmarks/spectrum_vs_peers.py                # speed: 7M ResNet-18, batch 64, 20 products, fp32
-    python benchmarks/spectrum_vs_peers.py --variants     # four probes together, bfloat16
+    python benchmarks/spectrum_vs_peers.py --variants     # double backward, four probes together, bfloat16
     python benchmarks/spectrum_vs_peers.py --memory       # peak memory of each at 16 and 64 steps, batch 8
     python benchmarks/spectrum_vs_peers.py --large        # 103M, batch 8, 64 steps, one probe, 90 % pruned: memory and time
 
@@ -54,9 +54,9 @@ def batched_products(task, space, steps, probes=4):
         torch.autograd.grad(gradient, weights, vectors, retain_graph=True, is_grads_batched=True)
 
 
-def ours(task, space, steps, probes=1, precision=None):
+def ours(task, space, steps, probes=1, **how):
     """Stochastic Lanczos quadrature of this package."""
-    return qd.spectral_density(hessian(task, space, precision=precision), steps=steps, probes=probes)
+    return qd.spectral_density(hessian(task, space, **how), steps=steps, probes=probes)
 
 
 def pyhessian_density(task, space, steps):
@@ -121,11 +121,14 @@ def speed():
 
 
 def variants():
-    """Four probes in one block, and bfloat16 products with their error, next to one probe in float32."""
+    """Double backward, four probes in one block, and bfloat16 products with their error, next to one probe in float32."""
     task, space = problem()
+    peers = {name: work for name, work in installed_peers().items() if name == "pyhessian"}
     contenders = {
         "1 probe": lambda: ours(task, space, VARIANT_PRODUCTS),
+        "1 probe, double backward": lambda: ours(task, space, VARIANT_PRODUCTS, method="double-backward"),
         "4 probes": lambda: ours(task, space, VARIANT_PRODUCTS, probes=4),
+        **{name: lambda work=work: work(task, space, VARIANT_PRODUCTS) for name, work in peers.items()},
         "4 bare products by vmap": lambda: batched_products(task, space, VARIANT_PRODUCTS),
         "1 probe, bf16": lambda: ours(task, space, VARIANT_PRODUCTS, precision=torch.bfloat16),
     }
@@ -137,8 +140,9 @@ def variants():
         "question": "Seconds of 5 Hessian products by how they are done: 7M smooth ResNet-18, batch 64, all weights",
         "seconds": seconds,
         "ratio_to_one_probe": ratios(seconds, "1 probe"),
+        "ratio_to_four_probes": ratios(seconds, "4 probes"),
         "bf16_relative_error_of_a_product": {"mean": error[0], "max": error[1]},
-        "environment": environment(),
+        "environment": environment("pyhessian"),
     }
     save("spectrum_variants", content)
 

@@ -1,16 +1,21 @@
 """Gauss-Newton, several batches, lower precision, finite differences and single layers, against dense float64 twins."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 from torch.func import functional_call, jacfwd, jacrev
 from torch.nn.functional import cross_entropy, mse_loss, scaled_dot_product_attention
 
+import qdescent.learning.hessian as curvature
 from qdescent._checks import ArgumentError
 from qdescent.learning.hessian import finite_difference_hessian, gauss_newton, hessian, product_error
 from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+
+DOUBLE = partial(hessian, method="double-backward")
 
 
 @pytest.fixture
@@ -41,9 +46,10 @@ def dense_twin(network, inputs, targets, loss):
     return H, J.T @ bend @ J
 
 
+@pytest.mark.parametrize("method", ["auto", "taylor", "double-backward"])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("loss", [cross_entropy, mse_loss])
-def test_operators_equal_their_dense_twins(problem, masked, loss):
+def test_operators_equal_their_dense_twins(problem, masked, loss, method):
     network, inputs, labels = problem
     targets = labels if loss is cross_entropy else torch.randn(6, 3).double()
     mask = random_mask(network, 0.5) if masked else None
@@ -55,7 +61,7 @@ def test_operators_equal_their_dense_twins(problem, masked, loss):
     H, G = dense_twin(network, inputs, targets, loss)
     kept = torch.cat([keep.flatten() for keep in space.mask.keep.values()])
     task = Task(network, loss, (inputs, targets))
-    torch.testing.assert_close(hessian(task, space).to_dense(), H[kept][:, kept], rtol=0, atol=1e-12)
+    torch.testing.assert_close(hessian(task, space, method=method).to_dense(), H[kept][:, kept], rtol=0, atol=1e-12)
     torch.testing.assert_close(gauss_newton(task, space).to_dense(), G[kept][:, kept], rtol=0, atol=1e-12)
     if masked:  # the wrong twin: mask on one side only, i.e. the product's image of unmasked directions
         one_sided = H[kept].sum(1, keepdim=True).expand(-1, int(kept.sum()))
@@ -64,7 +70,7 @@ def test_operators_equal_their_dense_twins(problem, masked, loss):
     assert float(torch.linalg.eigvalsh(H).min()) < -1e-6  # and the Hessian is another matrix
 
 
-@pytest.mark.parametrize("operator", [hessian, gauss_newton])
+@pytest.mark.parametrize("operator", [hessian, DOUBLE, gauss_newton], ids=["taylor", "double-backward", "gauss-newton"])
 def test_several_batches_are_their_weighted_mean(problem, operator):
     network, inputs, labels = problem
     space = ParameterSpace(network)
@@ -138,17 +144,72 @@ class OnceSquare(torch.autograd.Function):
         return 2 * slope * ctx.saved_tensors[0]
 
 
-@pytest.mark.parametrize("build", [hessian, gauss_newton])
+class Squares(nn.Module):
+    def __init__(self, square):
+        super().__init__()
+        self.weight, self.square = nn.Parameter(torch.tensor([1.0, 2.0], dtype=torch.float64)), square
+
+    def forward(self, x):
+        return self.square(self.weight * x).sum(1, keepdim=True)
+
+
+def task_of(square):
+    network = Squares(square)
+    return Task(network, mse_loss, (torch.ones(3, 2).double(), torch.zeros(3, 1).double())), ParameterSpace(network)
+
+
+@pytest.mark.parametrize("build", [DOUBLE, gauss_newton], ids=["hessian", "gauss-newton"])
 def test_a_once_differentiable_function_is_refused_rather_than_missed(build):
-    class Network(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
-
-        def forward(self, x):
-            return OnceSquare.apply(self.weight * x).sum(1, keepdim=True)
-
-    network = Network()
-    task = Task(network, torch.nn.functional.mse_loss, (torch.ones(3, 2), torch.zeros(3, 1)))
     with pytest.raises(ArgumentError, match="must be twice differentiable, but is made of a function marked once_differentiable"):
-        build(task, ParameterSpace(network))
+        build(*task_of(OnceSquare.apply))
+
+
+def test_a_once_differentiable_function_has_a_taylor_series():
+    exact = hessian(*task_of(torch.square), method="double-backward").to_dense()
+    assert torch.equal(hessian(*task_of(OnceSquare.apply)).to_dense(), exact)
+
+
+def half_hidden(x):
+    """x^2, to autograd half of it a constant: no series can know."""
+    with torch.no_grad():
+        constant = x * x
+    return 0.5 * constant + 0.5 * x * x
+
+
+def test_what_autograd_holds_constant_is_left_to_autograd():
+    task, space = task_of(half_hidden)
+    exact = DOUBLE(task, space).to_dense()
+    assert torch.equal(hessian(task, space).to_dense(), exact)
+    assert not torch.allclose(hessian(task, space, method="taylor").to_dense(), exact, rtol=0.1)
+
+
+def recorded(monkeypatch, work):
+    """How many series were made, and how many graphs of a gradient, while `work` ran."""
+    made = {"GradientSeries": 0, "_double_backward_product": 0}
+    for name in made:
+        whole = getattr(curvature, name)
+
+        def counting(*args, name=name, whole=whole):
+            made[name] += 1
+            return whole(*args)
+
+        monkeypatch.setattr(curvature, name, counting)
+    work()
+    return tuple(made.values())
+
+
+def test_which_networks_go_by_taylor_series(problem, monkeypatch):
+    network, inputs, labels = problem
+    task, space = Task(network, cross_entropy, (inputs, labels)), ParameterSpace(network)
+    assert recorded(monkeypatch, lambda: hessian(task, space)) == (1, 0)
+    several, v = [task, task], torch.ones(space.n).double()
+    assert recorded(monkeypatch, lambda: hessian(several, space) @ v) == (2, 0)
+    network[1] = nn.ReLU()
+    assert recorded(monkeypatch, lambda: hessian(task, space)) == (1, 1)
+    assert recorded(monkeypatch, lambda: hessian(several, space) @ v) == (1, 2)  # one attempt for all batches
+    with pytest.raises(ArgumentError, match="'relu'"):
+        hessian(task, space, method="taylor")
+    with pytest.raises(ArgumentError, match=r"Argument `precision` must be that of theta \(torch.float64\)"):
+        hessian(task, space, precision=torch.float32, method="taylor")
+    with pytest.raises(ArgumentError, match="Argument `method` must be one of 'auto', 'taylor', 'double-backward'"):
+        hessian(task, space, method="pearlmutter")

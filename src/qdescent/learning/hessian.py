@@ -8,37 +8,49 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_interval
+from qdescent._checks import argument_error, check_choice, check_interval
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.learning.taylor import GradientSeries
 from qdescent.linalg.operator import LinearOperator
 
-Product = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # full-shaped direction -> full-shaped product
+Product = Callable[[Tensor], Tensor]  # a direction in R^n -> the product in R^n
+Build = Callable[[Task, ParameterSpace, Tensor, torch.dtype], Product]
 
 
 def hessian(
-    task: Task | Sequence[Task], space: ParameterSpace, theta: Tensor | None = None, precision: torch.dtype | None = None
+    task: Task | Sequence[Task],
+    space: ParameterSpace,
+    theta: Tensor | None = None,
+    precision: torch.dtype | None = None,
+    method: str = "auto",
 ) -> LinearOperator:
     """H = grad^2 L(theta) restricted to the kept weights, (n, n), symmetric, never stored.
 
-    One batch: the gradient's graph is built once and kept; each product is then one more backward pass through it (Pearlmutter
-    1994). Several batches: H is their mean weighted by size, and each batch's graph is built, used for all columns of the block,
-    and let go.
+    H v is the first coefficient of grad L(theta + eps v) in eps. One batch: what does not depend on v is computed once and kept,
+    the values of a Taylor series or the graph of the gradient, and each product is one pass through it. Several batches: H is
+    their mean weighted by size, and each batch's pass is prepared, used for all columns of the block, and let go.
 
     Args:
         task: network, loss and batch; or several tasks of one network, each with its batch.
         space: the kept weights.
         theta: the point, (n,); None: the network's own weights.
         precision: dtype of the products, e.g. torch.bfloat16; vectors keep theta's. `product_error` measures what it costs.
+        method: "taylor": by `GradientSeries` of order 1, for networks whose every operation has a Taylor rule, in theta's own
+            precision; "double-backward": by autograd, for any network; "auto": the first where it is possible, and its gradient is
+            autograd's too (`no_grad` inside a network, or a custom backward, would part them).
 
     Returns:
         LinearOperator: `H @ v` for v of shape (n,) or (n, k).
 
     Raises:
-        ArgumentError: an operation of the network has no second derivative. (One that hides it, by `detach` in a custom
-            backward, shows only beside `finite_difference_hessian`.)
+        ArgumentError: an operation of the network has no second derivative, or for "taylor" no rule. (One that hides its second
+            derivative from autograd, by `detach` in a custom backward, shows only beside `finite_difference_hessian`.)
 
-    Cost: a product is about 2.2 gradients (one batch) or 3.1 (several); memory is that of one gradient's graph.
+    Cost: a product, in gradients, one batch: about 1.7 (taylor) or 2.2 (double-backward); several batches: one gradient more.
+
+    References:
+        Pearlmutter (1994), fast exact multiplication by the Hessian; Griewank and Walther (2008), chapter 13 (Taylor arithmetic).
 
     Example:
         >>> import torch
@@ -47,7 +59,8 @@ def hessian(
         >>> (hessian(task, ParameterSpace(network)) @ torch.eye(2)).tolist()
         [[1.0, 0.0], [0.0, 4.0]]
     """
-    return _operator(task, space, theta, precision, _hessian_product)
+    check_choice("method", method, ["auto", *_METHODS])
+    return _operator(task, space, theta, precision, _by_series_if_possible() if method == "auto" else _METHODS[method])
 
 
 def gauss_newton(
@@ -117,7 +130,7 @@ def _operator(
     space: ParameterSpace,
     theta: Tensor | None,
     precision: torch.dtype | None,
-    build: Callable[[Task, ParameterSpace, Tensor, torch.dtype], Product],
+    build: Build,
 ) -> LinearOperator:
     tasks = [task] if isinstance(task, Task) else list(task)
     if not tasks:
@@ -129,7 +142,7 @@ def _operator(
 
     def times(product: Product, v: Tensor) -> Tensor:
         with _twice_differentiable():
-            return space.pack(product(list(space.embed(v.to(dtype)).values())))
+            return product(v.to(dtype))
 
     def apply(block: Tensor) -> Tensor:
         if kept is not None and block.shape[1] == 1:  # the common case, without two passes over a vector of zeros
@@ -144,25 +157,62 @@ def _operator(
     return LinearOperator((space.n, space.n), apply, apply, point.dtype, point.device)
 
 
-def _hessian_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
+def _by_series_if_possible() -> Build:
+    """By Taylor series where that is possible and right, else by autograd; decided on the first batch."""
+    chosen: list[Build] = []
+
+    def build(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
+        if chosen:
+            return chosen[0](task, space, theta, dtype)
+        series = _right_series(task, space, theta) if dtype == theta.dtype else None
+        chosen.append(_double_backward_product if series is None else _taylor_product)
+        return chosen[0](task, space, theta, dtype) if series is None else lambda v: series([v])[0]
+
+    return build
+
+
+def _right_series(task: Task, space: ParameterSpace, theta: Tensor) -> GradientSeries | None:
+    """The series, if the network has one and its gradient is that of autograd."""
+    gradient = task.loss_and_gradient(space, theta)[1]
+    try:
+        series = GradientSeries(task, space, theta, 1)
+    except Exception:  # whatever stops a recording: autograd has the last word, and the error if there is one
+        return None
+    error, size = (float(torch.linalg.vector_norm(x)) for x in (series.gradient - gradient, gradient))
+    return series if error <= torch.finfo(theta.dtype).eps ** 0.5 * size else None
+
+
+def _taylor_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
+    if dtype != theta.dtype:
+        raise argument_error("precision", f"be that of theta ({theta.dtype}) for the method 'taylor'", dtype)
+    series = GradientSeries(task, space, theta, 1)
+    return lambda v: series([v])[0]
+
+
+def _double_backward_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
     weights = [w.detach().to(dtype).requires_grad_() for w in space.unpack(theta).values()]
     loss = task.loss_with(dict(zip(space.names, weights, strict=True)), dtype)
     gradient = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
     _check_graph(gradient)
     curved = [k for k, g in enumerate(gradient) if g.requires_grad]  # the others are constant: their rows of H are zero
 
-    def product(direction: Sequence[Tensor]) -> Sequence[Tensor]:
+    def product(v: Tensor) -> Tensor:
         if not curved:
-            return [torch.zeros_like(w) for w in weights]
-        return torch.autograd.grad(
+            return torch.zeros_like(v)
+        direction = list(space.embed(v).values())
+        found = torch.autograd.grad(
             [gradient[k] for k in curved],
             weights,
             grad_outputs=[direction[k] for k in curved],
             retain_graph=True,
             materialize_grads=True,
         )
+        return space.pack(found)
 
     return product
+
+
+_METHODS: dict[str, Build] = {"taylor": _taylor_product, "double-backward": _double_backward_product}
 
 
 def _gauss_newton_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
@@ -176,7 +226,8 @@ def _gauss_newton_product(task: Task, space: ParameterSpace, theta: Tensor, dtyp
     leaf = outputs.detach().requires_grad_()
     (slope,) = torch.autograd.grad(task.loss(leaf, task.data[1]), leaf, create_graph=True)
 
-    def product(direction: Sequence[Tensor]) -> Sequence[Tensor]:
+    def product(v: Tensor) -> Tensor:
+        direction = list(space.embed(v).values())
         (tangent,) = torch.autograd.grad(
             [pulled[k] for k in reached], cotangent, [direction[k] for k in reached], retain_graph=True, materialize_grads=True
         )
@@ -184,7 +235,7 @@ def _gauss_newton_product(task: Task, space: ParameterSpace, theta: Tensor, dtyp
             (bent,) = torch.autograd.grad(slope, leaf, tangent, retain_graph=True, materialize_grads=True)
         else:
             bent = torch.zeros_like(leaf)
-        return torch.autograd.grad(outputs, weights, bent, retain_graph=True, materialize_grads=True)
+        return space.pack(torch.autograd.grad(outputs, weights, bent, retain_graph=True, materialize_grads=True))
 
     return product
 
