@@ -59,7 +59,7 @@ class SpectrumCallback:
             without `requires_grad` are frozen at their value: they are no coordinates.
         steps: Lanczos steps: 32 resolve the outliers.
         probes: random vectors: 2 are the least that give error bars.
-        budget: the cost of the products, 2.2 gradients each at the most, as a share of the gradients that the training took so far. A
+        budget: the cost of the products, 2.2 gradients each at most, as a share of the gradients that the training took so far. A
             due measurement that would exceed it is skipped and recorded as `Skipped`; that at step 0 is never skipped, but counts.
             0.1 with 32 x 2 products allows a measurement every 1408 steps; `float("inf")` allows all.
         batch: samples of a training step, by which the cost is scaled; None: as many as in `data`.
