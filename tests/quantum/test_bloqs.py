@@ -12,11 +12,11 @@ from qualtran.testing import assert_valid_bloq_decomposition
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
-from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
+from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables, rotation_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
-from qdescent.quantum.loading import LookUpTable, QROAMLoader
+from qdescent.quantum.loading import BucketBrigade, LookUpTable, QROAMLoader
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator
@@ -50,6 +50,7 @@ KERNEL = KernelEncoding(
 FIVE_LINES = LookUpTable(np.array([5, 2, 7, 1, 6]), bits=3)  # neither as many as 2^n nor equal
 TWO_AXES = LookUpTable(np.array([[1, 2, 0], [3, 0, 2]]), bits=2)
 CLEAN, DIRTY = QROAMLoader(block=2), QROAMLoader(block=2, dirty=True)
+SWAPPED = np.array([[1, 0], [0, 1]])
 BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
@@ -73,6 +74,11 @@ BLOQS = {
     "permutation, dirty QROAM": ColourPermutation(SMALL.tables.permutations, DIRTY),
     "preparation, QROAM": RealStatePreparation(TREE, loader=QROAMLoader()),
     "block-encoding, QROAM": attrs.evolve(SMALL, loader=CLEAN),
+    "load, bucket brigade": TableLoad(LookUpTable(np.array([3, 1, 2]), bits=2), BucketBrigade()),
+    "load, bucket brigade, two selections": TableLoad(LookUpTable(np.array([[1, 2], [0, 3]]), bits=2), BucketBrigade()),
+    "rotation, bucket brigade": TableRotation(AngleTable(np.array([1, 6, 3, 4]), bits=3), BucketBrigade()),
+    "permutation, bucket brigade": ColourPermutation(PermutationTable(SWAPPED, SWAPPED), BucketBrigade()),
+    "block-encoding, bucket brigade": attrs.evolve(encoding_of(unequal_matrix(2, density=1.0), bits=3), loader=BucketBrigade()),
 }
 ONE_WAY = ("sequence", "linear solve", "even sequence", "kernel transform")
 WITH_ADJOINT = {

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Register, Side, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, CSwap
+from qualtran.bloqs.bookkeeping import Partition
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
-from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader, LookUpTable, QROAMLoader, look_up_leaf
+from qdescent.quantum.bucket_brigade import LeafWrite, RouterTree
+from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Leaf, Loader, LookUpTable, QROAMLoader, look_up_leaf
 
 
 @attrs.frozen
@@ -52,7 +54,7 @@ class TableLoad(Bloq):
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """QROM and borrowed qubits xor by themselves; other loaders read, copy by CNOTs, and undo."""
         block, bits = lines_at_once(self.loader, self.table), self.table.bits
-        if block == 1:
+        if block == 1 and not isinstance(self.loader, BucketBrigade):
             selection = _joined(bb, soqs, self.table)
             rows = QROM.build_from_data(self.table.padded, target_bitsizes=(bits,))
             selection, target = bb.add(rows, selection=bb.join(selection), target0_=soqs["target"])
@@ -94,6 +96,9 @@ class TableRead(Bloq):
     @property
     def work_bits(self) -> int:
         """Qubits that stay filled until the adjoint empties them."""
+        if isinstance(self.loader, BucketBrigade):
+            tree = RouterTree(sum(self.table.selection_bits))
+            return tree.leaves + tree.node_bits
         clean = isinstance(self.loader, QROAMLoader) and not self.loader.dirty
         return (lines_at_once(self.loader, self.table) - 1) * self.table.bits if clean else 0
 
@@ -105,18 +110,33 @@ class TableRead(Bloq):
         return Signature([*_selections(self.table), *fresh])
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """A block by QROM and its line to the front; or a load into fresh qubits."""
-        bits, block = self.table.bits, lines_at_once(self.loader, self.table)
+        """A tree whose leaves write; a block by QROM and its line to the front; or a load into fresh qubits."""
         if not self.work_bits:
-            return bb.add_d(TableLoad(self.table, self.loader), target=bb.allocate(bits), **soqs)
-        selection, network = _joined(bb, soqs, self.table), SwapNetwork(block.bit_length() - 1, bits)
-        row, place = np.split(selection, [-network.place_bits])
+            return bb.add_d(TableLoad(self.table, self.loader), target=bb.allocate(self.table.bits), **soqs)
+        selection = _joined(bb, soqs, self.table)
+        selection, target, work = (self._by_tree if isinstance(self.loader, BucketBrigade) else self._by_block)(bb, selection)
+        return {**_registers(bb, selection, self.table), "target": target, "work": work}
+
+    def _by_block(self, bb: BloqBuilder, selection: np.ndarray) -> tuple[np.ndarray, SoquetT, SoquetT]:
+        bits, block = self.table.bits, lines_at_once(self.loader, self.table)
+        network = SwapNetwork(block.bit_length() - 1, bits)
+        row, place = (bb.join(part) for part in np.split(selection, [-network.place_bits]))
         fresh = np.array([bb.allocate(bits) for _ in range(block)])
-        row, lines = bb.add(_rows(self.table, block), selection=bb.join(row), target0_=fresh)
-        place, lines = bb.add(network, place=bb.join(place), block=lines)
-        work = np.concatenate([bb.split(line) for line in lines[1:]])
-        selection = np.concatenate([bb.split(row), bb.split(place)])
-        return {**_registers(bb, selection, self.table), "target": lines[0], "work": bb.join(work, QAny(self.work_bits))}
+        row, lines = bb.add(_rows(self.table, block), selection=row, target0_=fresh)
+        place, lines = bb.add(network, place=place, block=lines)
+        work = bb.join(np.concatenate([bb.split(line) for line in lines[1:]]), QAny(self.work_bits))
+        return np.concatenate([bb.split(row), bb.split(place)]), lines[0], work
+
+    def _by_tree(self, bb: BloqBuilder, selection: np.ndarray) -> tuple[np.ndarray, SoquetT, SoquetT]:
+        tree = RouterTree(len(selection))
+        filled = bb.add_d(tree, selection=bb.join(selection))
+        write, fresh = LeafWrite(self.table), bb.allocate(self.table.bits)
+        filled["leaves"], target = bb.add(write, leaves=filled["leaves"], target=fresh)
+        selection = bb.split(filled.pop("selection"))
+        if not tree.node_bits:
+            return selection, target, filled["leaves"]
+        parts = [Register("leaves", QAny(tree.leaves)), Register("nodes", QAny(tree.node_bits))]
+        return selection, target, bb.add(Partition(self.work_bits, parts).adjoint(), **filled)
 
 
 @attrs.frozen

@@ -85,6 +85,11 @@ class CircuitRun:
         return int(get_cost_value(self.bloq, QubitCount()))
 
     @property
+    def toffoli_gates(self) -> int:
+        """AND, Toffoli and controlled-swap gates."""
+        return int(self.gates.and_bloq + self.gates.toffoli + self.gates.cswap)
+
+    @property
     def rotation_error(self) -> float:
         """The synthesis error per rotation that keeps the answer's relative error below epsilon/2."""
         return self.epsilon * math.sqrt(max(self.success_probability, 1e-300)) / (4 * max(1, self.gates.rotation))
@@ -97,8 +102,7 @@ class CircuitRun:
     @property
     def t_gates(self) -> int:
         """T gates, 4 for each AND, Toffoli or controlled swap, and rotations by synthesis (arXiv:2203.10064, as in Qualtran)."""
-        gates = self.gates
-        return math.ceil(gates.t + 4 * (gates.and_bloq + gates.toffoli + gates.cswap) + self.t_per_rotation * gates.rotation)
+        return math.ceil(self.gates.t + 4 * self.toffoli_gates + self.t_per_rotation * self.gates.rotation)
 
 
 def build_circuit(

@@ -247,6 +247,12 @@ class _Circuits:
         return bound, left_over, eta * math.sqrt(1 - c * c) + rho
 
     def facts(self, value: Tensor, success: float) -> list[Row]:
-        error = self.circuit.encoding.augmented.epsilon
-        certificate = self.circuit.certificate
-        return circuit_rows(self.system, self.run, value, bits=self.bits, encoding_error=error, certificate=certificate)
+        return circuit_rows(
+            self.system,
+            self.run,
+            value,
+            bits=self.bits,
+            loader=self.solver.loader,
+            encoding_error=self.circuit.encoding.augmented.epsilon,
+            certificate=self.circuit.certificate,
+        )

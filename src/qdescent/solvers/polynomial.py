@@ -111,8 +111,15 @@ class QSVT:
         scale = float(torch.linalg.vector_norm(run.value) / torch.linalg.vector_norm(system.rhs))
         allowed = circuit.encoding.epsilon * scale + circuit.rhs_error + left_over
         cost.append(row("queries", run.forward_queries + run.adjoint_queries, "calls", Evidence.EXACT, "counted while simulating"))
-        error, certificate = circuit.encoding.epsilon, circuit.certificate
-        cost += circuit_rows(system, run, run.value, bits=bits, encoding_error=error, certificate=certificate)
+        cost += circuit_rows(
+            system,
+            run,
+            run.value,
+            bits=bits,
+            loader=self.loader,
+            encoding_error=circuit.encoding.epsilon,
+            certificate=circuit.certificate,
+        )
         values |= row_values(cost)
         value = run.value.to(system.rhs)
         trusted = _correction(system, value, alpha, kappa) <= (1 + CHECK_ERROR) * bound / (1 - bound)
