@@ -30,6 +30,7 @@ from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.sparsity import RowSparsity, row_sparsity
 from qdescent.linalg.spectrum import Spectrum
+from qdescent.quantum.loading import BucketBrigade, QROAMLoader, QROMLoader
 from qdescent.quantum.tomography import Readout, read_out
 from qdescent.report.page import write_report
 from qdescent.report.record import Record, read_record, write_record
@@ -62,6 +63,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "history_system", "HistorySystem", "LinearSystem", "best_padding", "PaddingChoice",
     # its solution: classically, by a circuit, or at full size
     "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
+    "QROMLoader", "QROAMLoader", "BucketBrigade",
     "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
     # readout, and the whole loop
     "read_out", "Readout", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail", "Tail", "train_hybrid", "Run",

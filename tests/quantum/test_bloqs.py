@@ -4,7 +4,7 @@ import attrs
 import numpy as np
 import pytest
 import torch
-from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitSwap, XGate, ZGate
+from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 from qualtran.resource_counting import GateCounts, QECGatesCost, QubitCount, get_cost_value
@@ -12,16 +12,18 @@ from qualtran.testing import assert_valid_bloq_decomposition
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
-from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
+from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables, rotation_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
+from qdescent.quantum.loading import BucketBrigade, LookUpTable, QROAMLoader
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.table_load import BorrowedLoad, TableLoad
 
-ELEMENTARY = (QROM, And, CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitSwap, XGate, ZGate)
+ELEMENTARY = (QROM, And, CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate)
 
 
 def unequal_matrix(size, seed=0, density=0.6):
@@ -45,6 +47,10 @@ KERNEL = KernelEncoding(
     SparseBlockEncoding(augmented_tables(ONE_BY_ONE.tables, guess=1.7)),
     RealStatePreparation(rotation_tree(np.array([0.6, 0.0, 0.8, 0.0]), bits=4)),
 )
+FIVE_LINES = LookUpTable(np.array([5, 2, 7, 1, 6]), bits=3)  # neither as many as 2^n nor equal
+TWO_AXES = LookUpTable(np.array([[1, 2, 0], [3, 0, 2]]), bits=2)
+CLEAN, DIRTY = QROAMLoader(block=2), QROAMLoader(block=2, dirty=True)
+SWAPPED = np.array([[1, 0], [0, 1]])
 BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
@@ -58,6 +64,21 @@ BLOQS = {
     "kernel encoding": KERNEL,
     "even sequence": QSVTSequence(KERNEL, (0.1, 0.3, -0.5)),
     "kernel transform": KernelTransform(QSVTSequence(KERNEL, (0.2, -0.3, 0.5))),
+    "load, QROM": TableLoad(FIVE_LINES),
+    "load, QROAM": TableLoad(FIVE_LINES, CLEAN),
+    "load, QROAM, two selections": TableLoad(TWO_AXES, QROAMLoader(block=4)),
+    "load, dirty QROAM": TableLoad(FIVE_LINES, DIRTY),
+    "load, borrowed": BorrowedLoad(TWO_AXES, block=4),  # the borrowed qubits start in the generic state too
+    "rotation, QROAM": TableRotation(SMALL.tables.entries, CLEAN),
+    "permutation, QROAM": ColourPermutation(SMALL.tables.permutations, QROAMLoader(block=4)),
+    "permutation, dirty QROAM": ColourPermutation(SMALL.tables.permutations, DIRTY),
+    "preparation, QROAM": RealStatePreparation(TREE, loader=QROAMLoader()),
+    "block-encoding, QROAM": attrs.evolve(SMALL, loader=CLEAN),
+    "load, bucket brigade": TableLoad(LookUpTable(np.array([3, 1, 2]), bits=2), BucketBrigade()),
+    "load, bucket brigade, two selections": TableLoad(LookUpTable(np.array([[1, 2], [0, 3]]), bits=2), BucketBrigade()),
+    "rotation, bucket brigade": TableRotation(AngleTable(np.array([1, 6, 3, 4]), bits=3), BucketBrigade()),
+    "permutation, bucket brigade": ColourPermutation(PermutationTable(SWAPPED, SWAPPED), BucketBrigade()),
+    "block-encoding, bucket brigade": attrs.evolve(encoding_of(unequal_matrix(2, density=1.0), bits=3), loader=BucketBrigade()),
 }
 ONE_WAY = ("sequence", "linear solve", "even sequence", "kernel transform")
 WITH_ADJOINT = {

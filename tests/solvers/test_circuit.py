@@ -11,6 +11,7 @@ from qdescent._evidence import Row
 from qdescent.linalg.chebyshev import inverse_degree, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loaders import TableRotation
+from qdescent.quantum.loading import BucketBrigade, QROAMLoader, QROMLoader
 from qdescent.solvers.circuit import build_circuit, run_circuit
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Status
@@ -82,6 +83,33 @@ def test_queries_used_are_queries_declared(monkeypatch):
     assert turned[entries.negated] == run.adjoint_queries
     declared = inverse_degree(kappa, epsilon / 2)  # closed form, no polynomial built
     assert (run.forward_queries, run.adjoint_queries) == (declared // 2, declared - declared // 2)
+
+
+def test_the_loader_changes_the_count_and_not_the_answer():
+    matrix = torch.tensor([[1.0, 0.3, 0.0, 0.0], [0.0, 0.8, -0.2, 0.0], [0.0, 0.0, 1.0, 0.4], [0.1, 0.0, 0.0, 0.7]], dtype=F64)
+    system = LinearSystem(matrix, torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=F64))
+    loaders = (QROMLoader(), QROAMLoader(block=4), QROAMLoader(block=4, dirty=True), BucketBrigade())
+    plain, clean, dirty, tree = (QSVT(1e-2, circuit=True, loader=loader).solve(system) for loader in loaders)
+    qubits = [found.values["logical_qubits"] for found in (plain, tree, clean, dirty)]  # the tree is small on 8 lines
+    assert qubits[0] < qubits[1] < qubits[2] < qubits[3]
+    assert plain.values["toffoli_gates"] == plain.values["and_gates"]
+    for found in (clean, dirty, tree):
+        assert torch.equal(found.value, plain.value)
+        assert found.values["toffoli_gates"] != plain.values["toffoli_gates"]
+        assert found.values["rotations"] == plain.values["rotations"]
+    assert next(row.value for row in tree.cost if row.name == "solver/loader") == "BucketBrigade()"
+
+    # a router tree skips nothing, so that its count is a sum of declared costs
+    bits, loader = int(tree.values["angle_bits"]), loaders[3]
+    tables = tree.circuit.sequence.encoding.tables
+    lines, colour_bits, system_bits = tables.entries.indices.size, tables.colour_bits, tables.system_bits
+
+    def prepared(bitsize):
+        return sum(2 * loader.read_cost(2**level, bits).toffoli for level in range(1, bitsize))
+
+    query = 2 * (loader.read_cost(lines, bits).toffoli + loader.load_cost(lines, system_bits).toffoli + prepared(colour_bits))
+    phases = 2 * (tree.values["degree"] + 1) * colour_bits  # ANDs of a flag and k colours found at 0
+    assert tree.values["toffoli_gates"] == tree.values["queries"] * query + prepared(system_bits) + phases
 
 
 SMALL = {

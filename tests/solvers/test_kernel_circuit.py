@@ -9,6 +9,7 @@ from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.kernel_encoding import VectorFlip
+from qdescent.quantum.loading import QROAMLoader, QROMLoader
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.solve import Status
 
@@ -60,6 +61,16 @@ def test_queries_used_are_queries_declared(monkeypatch):
     declared += found.values["search_steps"] * (inverse_degree(8.0, 0.1) + 1)
     assert flips["all"] == found.values["queries"] == declared
     assert found.values["forward_queries"] == found.values["adjoint_queries"] == found.values["degree"] / 2
+
+
+def test_the_loader_changes_the_count_and_not_the_answer():
+    system = LinearSystem(SYSTEMS["toeplitz"], torch.tensor([1.0, 0.0, 2.0, 0.0], dtype=F64))
+    plain, block = (
+        KernelReflection(1e-2, kappa=8.0, norm=3.0, circuit=True, loader=loader).solve(system) for loader in (QROMLoader(), QROAMLoader(2))
+    )
+    assert torch.equal(plain.value, block.value)
+    assert plain.values["toffoli_gates"] != block.values["toffoli_gates"]
+    assert plain.values["logical_qubits"] < block.values["logical_qubits"]
 
 
 def test_outcomes_and_refusals():

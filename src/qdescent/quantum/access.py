@@ -1,4 +1,4 @@
-"""What a circuit knows of a sparse real matrix: permutations and quantised angles, the very tables that its QROMs load.
+"""What a circuit knows of a sparse real matrix: permutations and quantised angles, the very tables that its loaders load.
 
 M = sum_c P_c D_c: the entries of M are coloured so that no two of one colour share a row or a column; P_c is a permutation
 (the colour's entries completed to a full one) and D_c a diagonal. Row and column sparsity may differ, no symmetry is asked.
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qdescent._checks import argument_error, check_integer
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.loading import LookUpTable
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -49,6 +50,11 @@ class AngleTable:
         return self.indices * (2 * math.pi / 2**self.bits)
 
     @cached_property
+    def look_up(self) -> LookUpTable:
+        """The indices, b bits each, as a circuit loads them (of a table with selection registers)."""
+        return LookUpTable(self.indices, self.bits)
+
+    @cached_property
     def negated(self) -> AngleTable:
         """The table of -theta (the adjoint rotation); its own `negated` is this very object."""
         other = AngleTable(-self.indices % 2**self.bits, self.bits)
@@ -67,6 +73,16 @@ class PermutationTable:
 
     forward: Ints = field(repr=False)
     backward: Ints = field(repr=False)
+
+    @property
+    def bits(self) -> int:
+        """s."""
+        return (self.forward.shape[1] - 1).bit_length()
+
+    @cached_property
+    def look_ups(self) -> tuple[LookUpTable, LookUpTable]:
+        """pi and pi^-1, s bits each, as a circuit loads them."""
+        return LookUpTable(self.forward, self.bits), LookUpTable(self.backward, self.bits)
 
     @cached_property
     def inverted(self) -> PermutationTable:

@@ -11,6 +11,7 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent.quantum.access import MatrixTables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.state_preparation import RealStatePreparation
 
 
@@ -24,10 +25,11 @@ class SparseBlockEncoding(BlockEncoding):
     Args:
         tables: permutations, angles and colour weights.
         is_adjoint: the inverse circuit, which encodes M^T.
+        loader: of all its tables.
 
     Registers: system (s bits), ancilla (k + 1 bits: the colour, then the rotated flag).
 
-    Cost: four QROM loads over 2^(s+k) values, two colour preparations, b rotations.
+    Cost: the angles read and undone, two loads of the permutation, each over 2^(s+k) values; two colour preparations; b rotations.
 
     References:
         Gilyen, Su, Low, Wiebe, arXiv:1806.01838, lemma 48; Childs, Wiebe, arXiv:1202.5822 (linear combination of unitaries).
@@ -43,6 +45,7 @@ class SparseBlockEncoding(BlockEncoding):
 
     tables: MatrixTables
     is_adjoint: bool = False
+    loader: Loader = DEFAULT_LOADER
 
     @property
     def alpha(self) -> float:
@@ -81,15 +84,14 @@ class SparseBlockEncoding(BlockEncoding):
 
     def adjoint(self) -> SparseBlockEncoding:
         """The block-encoding of the transpose."""
-        return SparseBlockEncoding(self.tables, not self.is_adjoint)
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """PREP, ROTATE, PERMUTE, PREP^T; the adjoint permutes back before it rotates back."""
         system, ancilla = soqs["system"], bb.split(soqs["ancilla"])
         colour = bb.join(ancilla[:-1], QAny(self.tables.colour_bits))
         flag = ancilla[-1]
-        prepare = RealStatePreparation(self.tables.colours)
-        rotate, permute = TableRotation(self.tables.entries), ColourPermutation(self.tables.permutations)
+        prepare, rotate, permute = self._parts
         colour = bb.add(prepare, state=colour)
         if self.is_adjoint:
             colour, system = bb.add(permute.adjoint(), colour=colour, index=system)
@@ -103,8 +105,12 @@ class SparseBlockEncoding(BlockEncoding):
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """One preparation and its inverse, one rotation, one permutation."""
-        prepare = RealStatePreparation(self.tables.colours)
-        rotate, permute = TableRotation(self.tables.entries), ColourPermutation(self.tables.permutations)
+        prepare, rotate, permute = self._parts
         if self.is_adjoint:
             rotate, permute = rotate.adjoint(), permute.adjoint()
         return {prepare: 1, prepare.adjoint(): 1, rotate: 1, permute: 1}
+
+    @property
+    def _parts(self) -> tuple[RealStatePreparation, TableRotation, ColourPermutation]:
+        prepare = RealStatePreparation(self.tables.colours, loader=self.loader)
+        return prepare, TableRotation(self.tables.entries, self.loader), ColourPermutation(self.tables.permutations, self.loader)

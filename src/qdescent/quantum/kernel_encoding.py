@@ -15,7 +15,7 @@ from torch import Tensor
 
 from qdescent.quantum.access import AngleTable, MatrixTables, PermutationTable
 from qdescent.quantum.block_encoding import SparseBlockEncoding
-from qdescent.quantum.loaders import Leaf
+from qdescent.quantum.loading import Leaf
 from qdescent.quantum.qsvt import QSVTSequence
 from qdescent.quantum.state_preparation import RealStatePreparation
 

@@ -1,42 +1,42 @@
-"""Bloqs that load a table by QROM, use it, and unload it again: a selected rotation and a selected permutation."""
+"""Bloqs that load a table, use it, and unload it again: a selected rotation and a selected permutation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import attrs
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Register, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Ry, Swap, ZGate
-from qualtran.bloqs.data_loading.qrom import QROM
 from torch import Tensor
 
 from qdescent.quantum.access import AngleTable, PermutationTable
-
-Leaf = Callable[[Tensor], Tensor]
+from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader
+from qdescent.quantum.table_load import TableLoad, TableRead
 
 
 @attrs.frozen
 class TableRotation(Bloq):
     """|i>|t> -> |i> Ry(4 pi k_i/2^b)|t>, k_i from an angle table.
 
-    The b bits of k_i are loaded by QROM. The top bit is Ry(2 pi) = -1: a Z on that bit. Every other bit turns the target by
+    The b bits of k_i are read by the loader. The top bit is Ry(2 pi) = -1: a Z on that bit. Every other bit turns the target by
     +-2 pi 2^i/2^b, the sign by two CNOTs, on top of one fixed rotation that makes zero bits turn by nothing. Without
     selection registers it is a single rotation.
 
     Args:
         table: the angles, one axis per selection register.
+        loader: reads them, and undoes the reading.
 
     Registers: selection0, selection1, ... (as many bits as the table's axes need), target (1 bit).
 
-    Cost: two QROM loads and b rotations (the two largest of them Clifford or T-like).
+    Cost: twice `loader.read_cost` and b rotations (the two largest of them Clifford or T-like).
 
     References:
         Low, Kliuchnikov, Schaeffer, arXiv:1812.00954, section 3 (multiplexed rotations from loaded angles).
     """
 
     table: AngleTable
+    loader: Loader = DEFAULT_LOADER
 
     @property
     def selection_bits(self) -> tuple[int, ...]:
@@ -51,27 +51,24 @@ class TableRotation(Bloq):
 
     def adjoint(self) -> TableRotation:
         """The rotations by -theta."""
-        return TableRotation(self.table.negated)
+        return TableRotation(self.table.negated, self.loader)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Load, rotate by the bits, unload."""
         target, step = soqs.pop("target"), 2 * math.pi / 2**self.table.bits
         if not self.selection_bits:
             return {"target": bb.add(Ry(2 * step * int(self.table.indices)), q=target)}
-        loader = QROM.build_from_data(self.table.indices, target_bitsizes=(self.table.bits,))
-        names = ["selection"] if len(soqs) == 1 else list(soqs)  # QROM's own name for a single selection register
-        keys = dict(zip(names, soqs, strict=True))
-        loaded = bb.add_d(loader, target0_=bb.allocate(self.table.bits), **{name: soqs[key] for name, key in keys.items()})
-        bits = bb.split(loaded.pop("target0_"))
+        read = TableRead(self.table.look_up, self.loader)
+        loaded = bb.add_d(read, **soqs)
+        bits = bb.split(loaded["target"])
         bits[0] = bb.add(ZGate(), q=bits[0])
         target = bb.add(Ry(step * (2 ** (self.table.bits - 1) - 1)), q=target)
         for place in range(1, self.table.bits):
             bits[place], target = bb.add(CNOT(), ctrl=bits[place], target=target)
             target = bb.add(Ry(-step * 2 ** (self.table.bits - 1 - place)), q=target)
             bits[place], target = bb.add(CNOT(), ctrl=bits[place], target=target)
-        loaded = bb.add_d(loader, target0_=bb.join(bits), **loaded)
-        bb.free(loaded.pop("target0_"))
-        return {"target": target, **{key: loaded[name] for name, key in keys.items()}}
+        loaded["target"] = bb.join(bits, QAny(self.table.bits))
+        return {"target": target, **bb.add_d(read.adjoint(), **loaded)}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): one 2 x 2 product per selected value."""
@@ -92,32 +89,34 @@ class ColourPermutation(Bloq):
 
     Args:
         table: the permutations and their inverses, shape (2^k, 2^s).
+        loader: of both.
 
     Registers: colour (k bits), index (s bits).
 
-    Cost: two QROM loads of s bits and s swaps (Clifford).
+    Cost: twice `loader.load_cost` of s bits and s swaps (Clifford).
     """
 
     table: PermutationTable
+    loader: Loader = DEFAULT_LOADER
 
     @property
     def signature(self) -> Signature:
         """colour (k), index (s)."""
-        colours, size = self.table.forward.shape
-        return Signature.build_from_dtypes(colour=QUInt((colours - 1).bit_length()), index=QUInt((size - 1).bit_length()))
+        colours = len(self.table.forward)
+        return Signature.build_from_dtypes(colour=QUInt((colours - 1).bit_length()), index=QUInt(self.table.bits))
 
     def adjoint(self) -> ColourPermutation:
         """The inverse permutations."""
-        return ColourPermutation(self.table.inverted)
+        return ColourPermutation(self.table.inverted, self.loader)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Load pi, swap, unload with pi^-1."""
-        bits = (self.table.forward.shape[1] - 1).bit_length()
-        load, unload = (QROM.build_from_data(data, target_bitsizes=(bits,)) for data in (self.table.forward, self.table.backward))
+        bits = self.table.bits
+        load, unload = (TableLoad(table, self.loader) for table in self.table.look_ups)
         colour, index = soqs["colour"], soqs["index"]
-        colour, index, image = bb.add(load, selection0=colour, selection1=index, target0_=bb.allocate(bits))
+        colour, index, image = bb.add(load, selection0=colour, selection1=index, target=bb.allocate(bits))
         index, image = bb.add(Swap(bits), x=index, y=image)
-        colour, index, image = bb.add(unload, selection0=colour, selection1=index, target0_=image)
+        colour, index, image = bb.add(unload, selection0=colour, selection1=index, target=image)
         bb.free(image)
         return {"colour": colour, "index": index}
 

@@ -14,7 +14,7 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz
 from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator, get_cost_value
 
-from qdescent.quantum.loaders import Leaf
+from qdescent.quantum.loading import Leaf
 from qdescent.quantum.phases import QSPAngles
 from qdescent.quantum.state_preparation import RealStatePreparation
 

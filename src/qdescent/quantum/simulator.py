@@ -2,14 +2,14 @@
 
 A bloq is compiled once into a program on local wires: a *leaf* (a function on amplitudes) or a list of calls of other
 programs. Bloqs of this package bring a fast leaf (`fast_leaf`: a gather, a batch of 2 x 2 products, a diagonal); with
-`fast=False` they run through their decomposition, down to CNOT, Toffoli, AND, Ry, Hadamard and table look-ups.
+`fast=False` they run through their decomposition, down to CNOT, Toffoli, AND, controlled swap, Ry, Hadamard and table look-ups.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -17,15 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 from qualtran import Bloq, CompositeBloq, LeftDangle, Register, RightDangle, Side, Soquet
-from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitSwap, XGate, ZGate
+from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate
 from qualtran.bloqs.bookkeeping import Allocate, Cast, Free, Join, Partition, Split
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_choice, check_finite
-
-Leaf = Callable[[Tensor], Tensor]
+from qdescent.quantum.loading import Leaf, look_up_leaf
 
 MOST_QUBITS = 30  # 16 GiB of complex128: beyond it one more qubit is not a matter of patience
 
@@ -238,15 +237,13 @@ def _assign(wires: dict[Soquet, tuple[int, ...]], owner: Any, registers: Iterabl
 
 
 def _look_up(bloq: QROM, device: torch.device) -> Leaf:
-    """|selection>|t> -> |selection>|t xor data[selection]>, of one table, as a gather."""
-    (data,) = bloq.data
-    (bits,) = bloq.target_bitsizes
+    """A QROM of one table, whose lines may be blocks of several values, the first most significant."""
+    (data,), (bits,), (block,) = bloq.data, bloq.target_bitsizes, bloq.target_shapes
+    values = data.reshape(*bloq.data_shape, -1)
+    lines = values @ (1 << bits * np.arange(values.shape[-1])[::-1])
     padded = np.zeros([2**size for size in bloq.selection_bitsizes], dtype=np.int64)
-    padded[tuple(slice(length) for length in data.shape)] = data
-    selected = torch.as_tensor(padded.reshape(-1, 1), device=device)
-    source = torch.arange(len(selected), device=device)[:, None] * 2**bits + (torch.arange(2**bits, device=device) ^ selected)
-    flat = source.reshape(-1)
-    return lambda state: state.index_select(0, flat)
+    padded[tuple(slice(length) for length in lines.shape)] = lines
+    return look_up_leaf(padded.reshape(-1), bits * math.prod(block), device)
 
 
 def _gate_leaf(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Leaf | None:
@@ -283,4 +280,5 @@ _FIXED_GATES = {
     CNOT: np.eye(4)[[0, 1, 3, 2]],
     Toffoli: np.eye(8)[[0, 1, 2, 3, 4, 5, 7, 6]],
     TwoBitSwap: np.eye(4)[[0, 2, 1, 3]],
+    TwoBitCSwap: np.eye(8)[[0, 1, 2, 3, 4, 6, 5, 7]],
 }

@@ -7,7 +7,8 @@ import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 
 from qdescent.quantum.access import RotationTree
-from qdescent.quantum.loaders import Leaf, TableRotation
+from qdescent.quantum.loaders import TableRotation
+from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader
 
 DENSE_BITS = 6  # up to 64 amplitudes one matrix product is faster than a walk through the levels
 
@@ -19,10 +20,11 @@ class RealStatePreparation(Bloq):
     Args:
         tree: the quantised rotations; `tree.prepared` is x.
         is_adjoint: undo the preparation instead.
+        loader: of the rotations' angles.
 
     Registers: state (s bits).
 
-    Cost: s QROM loads and as many unloads of b bits, over 1, 2, 4, ... 2^(s-1) values, and about s b rotations.
+    Cost: s - 1 reads of b bits and as many to undo them, over 2, 4, ... 2^(s-1) values, and about s b rotations.
 
     References:
         Grover, Rudolph, quant-ph/0208112; Low, Kliuchnikov, Schaeffer, arXiv:1812.00954.
@@ -37,6 +39,7 @@ class RealStatePreparation(Bloq):
 
     tree: RotationTree
     is_adjoint: bool = False
+    loader: Loader = DEFAULT_LOADER
 
     @property
     def signature(self) -> Signature:
@@ -45,14 +48,14 @@ class RealStatePreparation(Bloq):
 
     def adjoint(self) -> RealStatePreparation:
         """The inverse circuit."""
-        return RealStatePreparation(self.tree, not self.is_adjoint)
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The levels from the first qubit to the last; the adjoint undoes them in reverse."""
         bits = bb.split(soqs["state"])
         levels = list(enumerate(self.tree.levels))
         for level, table in reversed(levels) if self.is_adjoint else levels:
-            rotation = TableRotation(table.negated if self.is_adjoint else table)
+            rotation = TableRotation(table.negated if self.is_adjoint else table, self.loader)
             if level == 0:
                 bits[0] = bb.add(rotation, target=bits[0])
                 continue

@@ -19,6 +19,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables, rotation_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator, StateVector
@@ -84,6 +85,11 @@ class CircuitRun:
         return int(get_cost_value(self.bloq, QubitCount()))
 
     @property
+    def toffoli_gates(self) -> int:
+        """AND, Toffoli and controlled-swap gates."""
+        return int(self.gates.and_bloq + self.gates.toffoli + self.gates.cswap)
+
+    @property
     def rotation_error(self) -> float:
         """The synthesis error per rotation that keeps the answer's relative error below epsilon/2."""
         return self.epsilon * math.sqrt(max(self.success_probability, 1e-300)) / (4 * max(1, self.gates.rotation))
@@ -96,17 +102,22 @@ class CircuitRun:
     @property
     def t_gates(self) -> int:
         """T gates, 4 for each AND, Toffoli or controlled swap, and rotations by synthesis (arXiv:2203.10064, as in Qualtran)."""
-        gates = self.gates
-        return math.ceil(gates.t + 4 * (gates.and_bloq + gates.toffoli + gates.cswap) + self.t_per_rotation * gates.rotation)
+        return math.ceil(self.gates.t + 4 * self.toffoli_gates + self.t_per_rotation * self.gates.rotation)
 
 
-def build_circuit(system: LinearSystem, polynomial: InversePolynomial, angle_bits: int) -> SolveCircuit:
+def build_circuit(
+    system: LinearSystem,
+    polynomial: InversePolynomial,
+    angle_bits: int,
+    loader: Loader = DEFAULT_LOADER,
+) -> SolveCircuit:
     """The circuit of M^-1 |B> from the system's entries.
 
     Args:
         system: real, of any sparsity pattern.
         polynomial: for 1/x on [1/kappa, 1], kappa = alpha ||M^-1||.
         angle_bits: bits of every loaded angle.
+        loader: of every table.
 
     Returns:
         SolveCircuit: the bloq, and what is needed to read it.
@@ -123,7 +134,7 @@ def build_circuit(system: LinearSystem, polynomial: InversePolynomial, angle_bit
     """
     if system.rhs.is_complex():
         raise argument_error("rhs", "be real", "complex")
-    encoding = SparseBlockEncoding(matrix_tables(*matrix_entries(system), system.size, angle_bits))
+    encoding = SparseBlockEncoding(matrix_tables(*matrix_entries(system), system.size, angle_bits), loader=loader)
     scale = SUBNORMALISATION / polynomial.supremum
     angles = qsp_angles(scale * polynomial.coefficients)
     # M = W S V^T is inverted by V (1/S) W^T: the transform of the adjoint encoding.
@@ -133,7 +144,8 @@ def build_circuit(system: LinearSystem, polynomial: InversePolynomial, angle_bit
     exact = np.zeros_like(tree.prepared)
     exact[: len(rhs)] = rhs / np.linalg.norm(rhs)
     rhs_error = float(np.linalg.norm(tree.prepared - exact))
-    return SolveCircuit(LinearSolve(RealStatePreparation(tree), sequence), scale, angles.certificate, rhs_error)
+    bloq = LinearSolve(RealStatePreparation(tree, loader=loader), sequence)
+    return SolveCircuit(bloq, scale, angles.certificate, rhs_error)
 
 
 def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> CircuitRun:
@@ -190,7 +202,13 @@ class KernelCircuit:
 
 
 def build_kernel_circuit(
-    system: LinearSystem, tables: MatrixTables, guess: float, kernel: KernelFilter, *, reflects: bool
+    system: LinearSystem,
+    tables: MatrixTables,
+    guess: float,
+    kernel: KernelFilter,
+    *,
+    reflects: bool,
+    loader: Loader = DEFAULT_LOADER,
 ) -> KernelCircuit:
     """The circuit of (2 R(G) - 1) e, or of R(G) e.
 
@@ -200,6 +218,7 @@ def build_kernel_circuit(
         guess: t, in [1, kappa].
         kernel: the filter R.
         reflects: reflect about the kernel; else project on it (the search for the norm does).
+        loader: of every table.
 
     Raises:
         ArgumentError: a complex right-hand side.
@@ -216,7 +235,7 @@ def build_kernel_circuit(
     polynomial[0] -= 1 if reflects else 0
     scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)  # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
     angles = qsp_angles(scale * polynomial)
-    encoding = KernelEncoding(SparseBlockEncoding(augmented), RealStatePreparation(tree))
+    encoding = KernelEncoding(SparseBlockEncoding(augmented, loader=loader), RealStatePreparation(tree, loader=loader))
     bloq = KernelTransform(QSVTSequence(encoding, projector_phases(angles)))
     rhs_error = float(np.linalg.norm(tree.prepared - exact))
     return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error)

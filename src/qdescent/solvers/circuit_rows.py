@@ -10,6 +10,7 @@ from torch import Tensor
 
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.loading import Loader
 from qdescent.solvers.conditioning import row
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def enough_angle_bits(kappa: float, colours: int, size: int, epsilon: float) -> 
 
 
 def circuit_rows(
-    system: LinearSystem, run: CircuitRun, value: Tensor, *, bits: int, encoding_error: float, certificate: float
+    system: LinearSystem, run: CircuitRun, value: Tensor, *, bits: int, loader: Loader, encoding_error: float, certificate: float
 ) -> list[Row]:
     """Queries, qubits, gates and errors of a simulated circuit.
 
@@ -39,6 +40,7 @@ def circuit_rows(
         run: of the circuit.
         value: Z, shape (D,).
         bits: of every loaded angle.
+        loader: of every table.
         encoding_error: a bound on ||M - alpha <0|U|0>||.
         certificate: of the angles.
     """
@@ -61,6 +63,8 @@ def circuit_rows(
         row("t_gates", run.t_gates, "T gates", Evidence.MODELLED, synthesis),
         row("rotations", run.gates.rotation, "rotations", exact, counted),
         row("and_gates", run.gates.and_bloq, "AND gates", exact, counted),
+        row("toffoli_gates", run.toffoli_gates, "Toffoli gates", exact, f"{counted}: AND, Toffoli and controlled swap"),
+        row("loader", str(loader), "", Evidence.ASSUMED, "setting `loader`, of every table"),
         row("angle_bits", bits, "bits", exact, "bits of every loaded angle"),
         row("encoding_error", encoding_error, "1", bounded, "sum over the colours of the largest angle error"),
         row("angle_certificate", certificate, "1", bounded, "rebuilt against target on [-1, 1], Ehlich and Zeller 1964"),

@@ -107,7 +107,7 @@ def conditioning(system: LinearSystem, kappa: float | None, *, coloured: bool = 
     return Conditioning(alpha, colours, kappa, measured, tuple(rows))
 
 
-def row(name: str, value: float, unit: str, evidence: Evidence, source: str) -> Row:
+def row(name: str, value: float | str, unit: str, evidence: Evidence, source: str) -> Row:
     """A row of the section "solver"."""
     return Row(f"solver/{name}", value, unit, evidence, source)
 

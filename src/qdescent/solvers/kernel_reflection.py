@@ -15,6 +15,7 @@ from qdescent.linalg.chebyshev import KernelFilter, filter_value, kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import matrix_entries, matrix_tables
 from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, singular_outcome
 from qdescent.solvers.solve import Solution
@@ -41,6 +42,7 @@ class KernelReflection:
         circuit: run circuits (block-encoding of G, QSVT, post-selection) on a state vector instead of matrix polynomials.
         angle_bits: bits of a loaded angle of the circuits; None takes enough for epsilon.
         seed: of the emulated measurements.
+        loader: of the circuits' tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot.
@@ -59,6 +61,7 @@ class KernelReflection:
     circuit: bool = False
     angle_bits: int | None = None
     seed: int = 0
+    loader: Loader = DEFAULT_LOADER
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -212,7 +215,8 @@ class _Circuits:
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.circuit import build_kernel_circuit, run_kernel_circuit
 
-        self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, reflects=reflects)
+        loader = self.solver.loader
+        self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, reflects=reflects, loader=loader)
         self.run = run_kernel_circuit(self.system, self.circuit, self.solver.epsilon)
         self.queries += self.run.forward_queries + self.run.adjoint_queries
         return self.run.value
@@ -243,6 +247,12 @@ class _Circuits:
         return bound, left_over, eta * math.sqrt(1 - c * c) + rho
 
     def facts(self, value: Tensor, success: float) -> list[Row]:
-        error = self.circuit.encoding.augmented.epsilon
-        certificate = self.circuit.certificate
-        return circuit_rows(self.system, self.run, value, bits=self.bits, encoding_error=error, certificate=certificate)
+        return circuit_rows(
+            self.system,
+            self.run,
+            value,
+            bits=self.bits,
+            loader=self.solver.loader,
+            encoding_error=self.circuit.encoding.augmented.epsilon,
+            certificate=self.circuit.certificate,
+        )

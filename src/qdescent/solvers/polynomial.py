@@ -13,6 +13,7 @@ from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence
 from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, singular_outcome
 from qdescent.solvers.solve import Solution
@@ -36,6 +37,7 @@ class QSVT:
             measures ||M^-1|| by the singular values (up to 2048 unknowns). A value that is too small shows in the residual.
         circuit: run the circuit (block-encoding, QSVT, post-selection) on a state vector instead of the matrix polynomial.
         angle_bits: bits of a loaded angle; None takes the fewest for which the derived error stays below epsilon/2.
+        loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits.
@@ -51,6 +53,7 @@ class QSVT:
     kappa: float | None = None
     circuit: bool = False
     angle_bits: int | None = None
+    loader: Loader = DEFAULT_LOADER
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -99,7 +102,7 @@ class QSVT:
         from qdescent.solvers.circuit import build_circuit, run_circuit
 
         bits = self.angle_bits or enough_angle_bits(kappa, known.colours, system.size, self.epsilon)
-        circuit = build_circuit(system, polynomial, bits)
+        circuit = build_circuit(system, polynomial, bits, self.loader)
         bound, left_over = _circuit_bound(circuit, polynomial, kappa)
         if bound > self.epsilon:
             need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"
@@ -108,8 +111,15 @@ class QSVT:
         scale = float(torch.linalg.vector_norm(run.value) / torch.linalg.vector_norm(system.rhs))
         allowed = circuit.encoding.epsilon * scale + circuit.rhs_error + left_over
         cost.append(row("queries", run.forward_queries + run.adjoint_queries, "calls", Evidence.EXACT, "counted while simulating"))
-        error, certificate = circuit.encoding.epsilon, circuit.certificate
-        cost += circuit_rows(system, run, run.value, bits=bits, encoding_error=error, certificate=certificate)
+        cost += circuit_rows(
+            system,
+            run,
+            run.value,
+            bits=bits,
+            loader=self.loader,
+            encoding_error=circuit.encoding.epsilon,
+            certificate=circuit.certificate,
+        )
         values |= row_values(cost)
         value = run.value.to(system.rhs)
         trusted = _correction(system, value, alpha, kappa) <= (1 + CHECK_ERROR) * bound / (1 - bound)

@@ -1,0 +1,234 @@
+"""How a table of a circuit is loaded: the choice of loader, and what each declares a load to cost; no Qualtran is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qdescent._checks import argument_error, check_integer
+
+Ints = NDArray[np.int64]
+Leaf = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class LookUpTable:
+    """Lines of b bits, read by one or more selection registers; beyond its last line every line is 0.
+
+    Args:
+        lines: integers in [0, 2^b), one axis of at least two lines per selection register.
+        bits: b.
+
+    Raises:
+        ArgumentError: an axis of one line, or a line of more than b bits.
+
+    Example:
+        >>> table = LookUpTable(np.array([3, 1, 2]), bits=2)
+        >>> table.selection_bits, table.padded.tolist()
+        ((2,), [3, 1, 2, 0])
+    """
+
+    lines: Ints = field(repr=False)
+    bits: int
+
+    def __post_init__(self) -> None:
+        check_integer("bits", self.bits, 1)
+        if self.lines.ndim == 0 or min(self.lines.shape) < 2:
+            raise argument_error("lines", "have at least two lines along every axis", f"of shape {self.lines.shape}")
+        if self.lines.min() < 0 or int(self.lines.max()) >> self.bits:
+            raise argument_error("lines", f"be in [0, 2^{self.bits})", f"in [{self.lines.min()}, {self.lines.max()}]")
+
+    @property
+    def selection_bits(self) -> tuple[int, ...]:
+        """Bits of each selection register."""
+        return tuple((length - 1).bit_length() for length in self.lines.shape)
+
+    @property
+    def length(self) -> int:
+        """N, one more than the largest joint selection that has a line."""
+        last = tuple(np.asarray(self.lines.shape) - 1)
+        return int(np.ravel_multi_index(last, tuple(2**bits for bits in self.selection_bits))) + 1
+
+    @cached_property
+    def padded(self) -> Ints:
+        """A line for every joint selection, the first register most significant, shape (2^n,)."""
+        full = np.zeros([2**bits for bits in self.selection_bits], dtype=np.int64)
+        full[tuple(slice(length) for length in self.lines.shape)] = self.lines
+        return full.reshape(-1)
+
+
+def look_up_leaf(lines: Ints, bits: int, device: torch.device) -> Leaf:
+    """|i>|t> -> |i>|t xor lines_i> on a block of amplitudes (2^(n + b), rest), as one gather.
+
+    Args:
+        lines: shape (2^n,).
+        bits: b.
+        device: of the amplitudes.
+
+    Example:
+        >>> swap_if_one = look_up_leaf(np.array([0, 1]), 1, torch.device("cpu"))
+        >>> swap_if_one(torch.tensor([[1], [2], [3], [4]])).flatten().tolist()
+        [1, 2, 4, 3]
+    """
+    selected = torch.as_tensor(lines.reshape(-1, 1), device=device)
+    source = torch.arange(len(selected), device=device)[:, None] * 2**bits + (torch.arange(2**bits, device=device) ^ selected)
+    flat = source.reshape(-1)
+    return lambda state: state.index_select(0, flat)
+
+
+@dataclass(frozen=True)
+class LoadCost:
+    """What one load of a table takes.
+
+    Args:
+        toffoli: AND, Toffoli and controlled-swap gates; clearing an AND by measurement is free.
+        depth: layers of them, on the qubits counted here; a qubit that gates only read is read by all of them at once.
+        work_qubits: beyond the selection and the target.
+    """
+
+    toffoli: int
+    depth: int
+    work_qubits: int
+
+
+class Loader(Protocol):
+    """A way to load a table, in two forms: in place, and leaving its work qubits filled until it is undone."""
+
+    def load_cost(self, lines: int, bits: int) -> LoadCost:
+        """Of |i>|t> -> |i>|t xor d_i>."""
+        ...
+
+    def read_cost(self, lines: int, bits: int) -> LoadCost:
+        """Of |i>|0>|0> -> |i>|d_i>|w_i>, and as much again to undo it after use."""
+        ...
+
+
+@dataclass(frozen=True)
+class QROMLoader:
+    """Plain QROM, line after line by unary iteration: fewest qubits.
+
+        N - 2 ANDs for N = 2^n lines; otherwise the lines beyond N cost one more for each 1 among the bits of 2^n - N.
+
+    Equal neighbours are skipped: a table may cost less than declared.
+
+    References:
+        Babbush et al., arXiv:1805.03662, section III.
+
+    Example:
+        >>> QROMLoader().load_cost(lines=1000, bits=8)
+        LoadCost(toffoli=1000, depth=1000, work_qubits=9)
+    """
+
+    def load_cost(self, lines: int, bits: int) -> LoadCost:
+        """The iteration; it xors into any target."""
+        ands = _iteration(lines)
+        return LoadCost(ands, ands, (lines - 1).bit_length() - 1)
+
+    def read_cost(self, lines: int, bits: int) -> LoadCost:
+        """That of a load."""
+        return self.load_cost(lines, bits)
+
+
+DEFAULT_LOADER = QROMLoader()  # fewest qubits
+
+
+@dataclass(frozen=True)
+class QROAMLoader:
+    """Select-swap: QROM fetches l lines at once, controlled swaps bring the chosen one to the front.
+
+        clean:  a read (N/l - 2) + b (l - 1) Toffoli, a load twice that (read, copy by CNOTs, undo),
+        dirty:  a load or a read 2 (N/l - 2) + 4 b (l - 1), its l b work qubits borrowed in any state and given back unchanged.
+
+    Args:
+        block: l, a power of two; a table of 2^n selections takes at most 2^(n-1). None takes the l of fewest Toffoli gates.
+        dirty: borrow the work qubits.
+
+    Raises:
+        ArgumentError: a block that is not a power of two.
+
+    References:
+        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954; Berry et al., arXiv:1902.02134, appendices A and B.
+
+    Example:
+        >>> QROAMLoader().block_size(lines=1024, bits=8), QROAMLoader(dirty=True).block_size(lines=1024, bits=8)
+        (8, 8)
+        >>> QROAMLoader().read_cost(lines=1024, bits=8)
+        LoadCost(toffoli=182, depth=129, work_qubits=62)
+    """
+
+    block: int | None = None
+    dirty: bool = False
+
+    def __post_init__(self) -> None:
+        if self.block is not None:
+            check_integer("block", self.block, 1)
+            if self.block & (self.block - 1):
+                raise argument_error("block", "be a power of two", self.block)
+
+    def block_size(self, lines: int, bits: int) -> int:
+        """l for a table of that many lines of b bits; the smaller of two that are equally good."""
+        largest = (lines - 1).bit_length() - 1
+        if self.block is not None:
+            return min(self.block, 2**largest)
+        swaps = 2 if self.dirty else 1  # networks for each QROM
+        return min((2**k for k in range(largest + 1)), key=lambda block: _fetch(lines, block) + swaps * bits * (block - 1))
+
+    def load_cost(self, lines: int, bits: int) -> LoadCost:
+        """Into any target."""
+        block = self.block_size(lines, bits)
+        if block == 1:
+            return QROMLoader().load_cost(lines, bits)
+        networks = 4 if self.dirty else 2
+        fetch, rows = _fetch(lines, block), -(-lines // block)
+        toffoli = 2 * fetch + networks * bits * (block - 1)
+        depth = 2 * fetch + networks * (block.bit_length() - 1)
+        return LoadCost(toffoli, depth, bits * block + (rows - 1).bit_length() - 1)
+
+    def read_cost(self, lines: int, bits: int) -> LoadCost:
+        """Into an empty target, which is the first line of the block."""
+        load, block = self.load_cost(lines, bits), self.block_size(lines, bits)
+        return load if self.dirty or block == 1 else LoadCost(load.toffoli // 2, load.depth // 2, load.work_qubits - bits)
+
+
+@dataclass(frozen=True)
+class BucketBrigade:
+    """A tree of routers, one qubit each, that lead a token to the leaf that the selection names; the leaves hold the lines.
+
+    Each bit of the selection is copied in at the root, led down by controlled swaps through the routers that are set, and sets
+    the next level; the token follows, and CNOTs from the leaves write b bits. For N = 2^n leaves, however short the table:
+
+        2 N - n - 2 controlled swaps a read, in 2 n - 2 layers (n > 1), on 5 N/2 - 3 work qubits; a load twice the gates and layers.
+
+    References:
+        Giovannetti, Lloyd, Maccone, arXiv:0708.1879; Jaques, Rattew, arXiv:2305.10310 (O(N) gates a query whatever the layout).
+
+    Example:
+        >>> BucketBrigade().read_cost(lines=1024, bits=8)
+        LoadCost(toffoli=2036, depth=18, work_qubits=2557)
+    """
+
+    def load_cost(self, lines: int, bits: int) -> LoadCost:
+        """Read, copied, and undone."""
+        read = self.read_cost(lines, bits)
+        return LoadCost(2 * read.toffoli, 2 * read.depth, read.work_qubits + bits)
+
+    def read_cost(self, lines: int, bits: int) -> LoadCost:
+        """The tree stays filled until it is undone."""
+        n = (lines - 1).bit_length()
+        return LoadCost(2 * 2**n - n - 2, max(1, 2 * n - 2), 5 * 2**n // 2 - 3)
+
+
+def _iteration(lines: int) -> int:
+    """ANDs of unary iteration over `lines` lines and the zeros behind them, each aligned run of zeros being one line."""
+    return lines + (2 ** (lines - 1).bit_length() - lines).bit_count() - 2
+
+
+def _fetch(lines: int, block: int) -> int:
+    return _iteration(-(-lines // block))

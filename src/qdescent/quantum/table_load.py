@@ -1,0 +1,262 @@
+"""Bloqs that load a table by a loader of one's choice: xored into a target, or read into fresh qubits until undone."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import torch
+from qualtran import Bloq, BloqBuilder, QAny, QUInt, Register, Side, Signature, SoquetT
+from qualtran.bloqs.basic_gates import CNOT, CSwap
+from qualtran.bloqs.bookkeeping import Partition
+from qualtran.bloqs.data_loading.qrom import QROM
+from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
+
+from qdescent.quantum.bucket_brigade import LeafWrite, RouterTree
+from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Leaf, Loader, LookUpTable, QROAMLoader, look_up_leaf
+
+
+@attrs.frozen
+class TableLoad(Bloq):
+    """|i>|t> -> |i>|t xor d_i>, its own inverse.
+
+    Args:
+        table: the lines d_i.
+        loader: how they are loaded.
+
+    Registers: selection0, selection1, ... (as many bits as the table's axes need), target (b bits).
+
+    Cost: `loader.load_cost(N, b)`.
+
+    References:
+        as for `loader`.
+
+    Example:
+        >>> from qdescent.quantum.simulator import Simulator
+        >>> load = TableLoad(LookUpTable(np.array([3, 1, 2]), bits=2), QROAMLoader(block=2))
+        >>> selected = torch.zeros(16, dtype=torch.float64)
+        >>> selected[2 * 4 + 1] = 1  # |2>|1>
+        >>> Simulator(fast=False).run(load, selected).project(selection0=2).real.tolist()  # 1 xor 2 = 3
+        [0.0, 0.0, 0.0, 1.0]
+    """
+
+    table: LookUpTable
+    loader: Loader = DEFAULT_LOADER
+
+    @property
+    def signature(self) -> Signature:
+        """The selection registers, then the target."""
+        return Signature([*_selections(self.table), Register("target", QAny(self.table.bits))])
+
+    def adjoint(self) -> TableLoad:
+        """Itself."""
+        return self
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """QROM and borrowed qubits xor by themselves; other loaders read, copy by CNOTs, and undo."""
+        block, bits = lines_at_once(self.loader, self.table), self.table.bits
+        if block == 1 and not isinstance(self.loader, BucketBrigade):
+            selection = _joined(bb, soqs, self.table)
+            rows = QROM.build_from_data(self.table.padded, target_bitsizes=(bits,))
+            selection, target = bb.add(rows, selection=bb.join(selection), target0_=soqs["target"])
+            return {**_registers(bb, bb.split(selection), self.table), "target": target}
+        if isinstance(self.loader, QROAMLoader) and self.loader.dirty:
+            borrowed = np.array([bb.allocate(bits, dirty=True) for _ in range(block)])
+            loaded = bb.add_d(BorrowedLoad(self.table, block), borrowed=borrowed, **soqs)
+            for line in loaded.pop("borrowed"):
+                bb.free(line, dirty=True)
+            return loaded
+        read, target = TableRead(self.table, self.loader), soqs.pop("target")
+        loaded = bb.add_d(read, **soqs)
+        loaded["target"], target = _copy(bb, loaded["target"], target)
+        return {**bb.add_d(read.adjoint(), **loaded), "target": target}
+
+    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+        """The same map on a block of amplitudes (2^(n + b), rest): one gather."""
+        return look_up_leaf(self.table.padded, self.table.bits, device)
+
+
+@attrs.frozen
+class TableRead(Bloq):
+    """|i>|0>|0> -> |i>|d_i>|w_i>: what is read is used, then undone by the adjoint, which finds the w_i that it needs.
+
+    Undoing costs as much again, where a `TableLoad` before and after the use would each read and undo.
+
+    Args:
+        table: the lines d_i.
+        loader: how they are loaded.
+
+    Registers: selection0, selection1, ...; to the right also target (b bits) and, where the loader fills some, work.
+
+    Cost: `loader.read_cost(N, b)`.
+    """
+
+    table: LookUpTable
+    loader: Loader = DEFAULT_LOADER
+
+    @property
+    def work_bits(self) -> int:
+        """Qubits that stay filled until the adjoint empties them."""
+        if isinstance(self.loader, BucketBrigade):
+            tree = RouterTree(sum(self.table.selection_bits))
+            return tree.leaves + tree.node_bits
+        clean = isinstance(self.loader, QROAMLoader) and not self.loader.dirty
+        return (lines_at_once(self.loader, self.table) - 1) * self.table.bits if clean else 0
+
+    @property
+    def signature(self) -> Signature:
+        """The selection registers, then target and work, which appear."""
+        sizes = {"target": self.table.bits, "work": self.work_bits}
+        fresh = [Register(name, QAny(bits), side=Side.RIGHT) for name, bits in sizes.items() if bits]
+        return Signature([*_selections(self.table), *fresh])
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """A tree whose leaves write; a block by QROM and its line to the front; or a load into fresh qubits."""
+        if not self.work_bits:
+            return bb.add_d(TableLoad(self.table, self.loader), target=bb.allocate(self.table.bits), **soqs)
+        selection = _joined(bb, soqs, self.table)
+        selection, target, work = (self._by_tree if isinstance(self.loader, BucketBrigade) else self._by_block)(bb, selection)
+        return {**_registers(bb, selection, self.table), "target": target, "work": work}
+
+    def _by_block(self, bb: BloqBuilder, selection: np.ndarray) -> tuple[np.ndarray, SoquetT, SoquetT]:
+        bits, block = self.table.bits, lines_at_once(self.loader, self.table)
+        network = SwapNetwork(block.bit_length() - 1, bits)
+        row, place = (bb.join(part) for part in np.split(selection, [-network.place_bits]))
+        fresh = np.array([bb.allocate(bits) for _ in range(block)])
+        row, lines = bb.add(_rows(self.table, block), selection=row, target0_=fresh)
+        place, lines = bb.add(network, place=place, block=lines)
+        work = bb.join(np.concatenate([bb.split(line) for line in lines[1:]]), QAny(self.work_bits))
+        return np.concatenate([bb.split(row), bb.split(place)]), lines[0], work
+
+    def _by_tree(self, bb: BloqBuilder, selection: np.ndarray) -> tuple[np.ndarray, SoquetT, SoquetT]:
+        tree = RouterTree(len(selection))
+        filled = bb.add_d(tree, selection=bb.join(selection))
+        write, fresh = LeafWrite(self.table), bb.allocate(self.table.bits)
+        filled["leaves"], target = bb.add(write, leaves=filled["leaves"], target=fresh)
+        selection = bb.split(filled.pop("selection"))
+        if not tree.node_bits:
+            return selection, target, filled["leaves"]
+        parts = [Register("leaves", QAny(tree.leaves)), Register("nodes", QAny(tree.node_bits))]
+        return selection, target, bb.add(Partition(self.work_bits, parts).adjoint(), **filled)
+
+
+@attrs.frozen
+class SwapNetwork(Bloq):
+    """|p>|r_0>...|r_(l-1)> -> |p>|r_p>...: controlled swaps bring register p to the front, the others to places that p decides.
+
+    Args:
+        place_bits: log2 l, at least 1.
+        bits: b, of each register.
+
+    Registers: place (log2 l bits), block (l registers of b bits).
+
+    Cost: b (l - 1) controlled swaps in log2 l layers.
+
+    References:
+        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954, figure 1.
+    """
+
+    place_bits: int
+    bits: int
+
+    @property
+    def signature(self) -> Signature:
+        """place, block."""
+        block = Register("block", QAny(self.bits), shape=(2**self.place_bits,))
+        return Signature([Register("place", QAny(self.place_bits)), block])
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """The most significant bit chooses the half, the next the quarter, and so on."""
+        place, block = bb.split(soqs["place"]), soqs["block"]
+        half = len(block)
+        for digit in range(self.place_bits):
+            half //= 2
+            for j in range(half):
+                place[digit], block[j], block[j + half] = bb.add(CSwap(self.bits), ctrl=place[digit], x=block[j], y=block[j + half])
+        return {"place": bb.join(place, QAny(self.place_bits)), "block": block}
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """l - 1 swaps of b bits."""
+        return {CSwap(self.bits): 2**self.place_bits - 1}
+
+
+@attrs.frozen
+class BorrowedLoad(Bloq):
+    """|i>|t>|r> -> |i>|t xor d_i>|r> with borrowed qubits r, in any state and left unchanged.
+
+    With r_p the chosen one of l registers and d the block: t xor r_p, then r xor d, then t xor (r_p xor d_p), then r xor d.
+
+    Args:
+        table: the lines d_i.
+        block: l, at least 2.
+
+    Registers: selection0, selection1, ..., target (b bits), borrowed (l registers of b bits).
+
+    Cost: two QROMs of ceil(N/l) rows and four networks of b (l - 1) controlled swaps.
+
+    References:
+        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954, figure 1d.
+    """
+
+    table: LookUpTable
+    block: int
+
+    @property
+    def signature(self) -> Signature:
+        """The selection registers, target, borrowed."""
+        borrowed = Register("borrowed", QAny(self.table.bits), shape=(self.block,))
+        return Signature([*_selections(self.table), Register("target", QAny(self.table.bits)), borrowed])
+
+    def adjoint(self) -> BorrowedLoad:
+        """Itself."""
+        return self
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """Twice: copy the chosen register, then xor the block into all of them."""
+        rows, network = _rows(self.table, self.block), SwapNetwork(self.block.bit_length() - 1, self.table.bits)
+        row, place = (bb.join(bits) for bits in np.split(_joined(bb, soqs, self.table), [-network.place_bits]))
+        target, block = soqs["target"], soqs["borrowed"]
+        for _ in range(2):
+            place, block = bb.add(network, place=place, block=block)
+            block[0], target = _copy(bb, block[0], target)
+            place, block = bb.add(network.adjoint(), place=place, block=block)
+            row, block = bb.add(rows, selection=row, target0_=block)
+        selection = np.concatenate([bb.split(row), bb.split(place)])
+        return {**_registers(bb, selection, self.table), "target": target, "borrowed": block}
+
+    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+        """The same map on a block of amplitudes (2^(n + b), rest), the borrowed registers among the rest: one gather."""
+        look_up, size = look_up_leaf(self.table.padded, self.table.bits, device), len(self.table.padded) * 2**self.table.bits
+        return lambda state: look_up(state.reshape(size, -1)).reshape(state.shape)
+
+
+def lines_at_once(loader: Loader, table: LookUpTable) -> int:
+    """l of select-swap, 1 of plain QROM and where a block of one line is the best."""
+    return loader.block_size(table.length, table.bits) if isinstance(loader, QROAMLoader) else 1
+
+
+def _selections(table: LookUpTable) -> list[Register]:
+    return [Register(f"selection{i}", QUInt(bits)) for i, bits in enumerate(table.selection_bits)]
+
+
+def _joined(bb: BloqBuilder, soqs: dict[str, SoquetT], table: LookUpTable) -> np.ndarray:
+    """The bits of all selection registers, the first register most significant."""
+    return np.concatenate([bb.split(soqs[register.name]) for register in _selections(table)])
+
+
+def _registers(bb: BloqBuilder, bits: np.ndarray, table: LookUpTable) -> dict[str, SoquetT]:
+    """The selection registers from their bits."""
+    parts = np.split(bits, np.cumsum(table.selection_bits)[:-1])
+    return {register.name: bb.join(part, register.dtype) for register, part in zip(_selections(table), parts, strict=True)}
+
+
+def _rows(table: LookUpTable, block: int) -> QROM:
+    """QROM over ceil(2^n/l) rows of l lines."""
+    return QROM.build_from_data(table.padded.reshape(-1, block), target_bitsizes=(table.bits,), target_shapes=((block,),))
+
+
+def _copy(bb: BloqBuilder, source: SoquetT, target: SoquetT) -> tuple[SoquetT, SoquetT]:
+    """target xor source, by CNOTs."""
+    x, y = bb.split(source), bb.split(target)
+    for place in range(len(x)):
+        x[place], y[place] = bb.add(CNOT(), ctrl=x[place], target=y[place])
+    return bb.join(x, QAny(len(x))), bb.join(y, QAny(len(y)))
