@@ -6,7 +6,7 @@ as one large batch; so do all pairs (x_i, ybar_j) of one degree in a weight's ad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -60,16 +60,17 @@ class Product:
         assert self._terms is not None
         if not isinstance(self._x, Node):
             return torch.cat([self._form.apply(self._x0[None], w) for w in self._terms])
-        self._all = with_value(self._x0, stacked(self._x.terms))  # type: ignore[arg-type]
+        self._all = self._x.joined(self._x0)
+        self._x0 = self._all[0]  # held once meanwhile
         y = self._form.apply(self._all[1:], self._w0)
         for j, w in enumerate(self._terms, start=1):
             y[j - 1 :] += self._form.apply(self._all[: len(self._all) - j], w)
         return y
 
-    def pull(self, adjoint: Tensor) -> Sequence[Terms]:
+    def pull(self, adjoint: Tensor) -> Sequence[Terms | Iterator[Tensor]]:
         if not isinstance(self._w, Node):
             return [self._form.back(adjoint, self._w0)]
-        found: list[Terms] = []
+        found: list[Terms | Iterator[Tensor]] = []
         y = with_value(self._adjoint, adjoint)
         x = self._all if isinstance(self._x, Node) else self._x0[None]
         if isinstance(self._x, Node):
@@ -77,9 +78,10 @@ class Product:
             for j, w in enumerate(self._terms, start=1):  # type: ignore[arg-type]
                 below[j - 1 :] += self._form.back(y[: len(y) - j], w)
             found.append(below)
+            self._x0 = self._x0.clone()
             del self._all
         del self._terms  # views of the whole curve
-        found.append([self._form.weigh(x, y, degree) for degree in range(1, len(y))])
+        found.append(self._form.weigh(x, y, degree) for degree in range(1, len(y)))
         return found
 
 

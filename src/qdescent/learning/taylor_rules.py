@@ -199,7 +199,7 @@ def gelu(x: Jet, *, approximate: str = "none") -> Jet:
     return 0.5 * x * ((math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)).tanh() + 1.0)
 
 
-@rule("silu", "silu_")
+@rule("silu")
 def silu(x: Jet, inplace: bool = False) -> Jet:
     """x sigmoid(x)."""
     return pointwise(towers.silu, x)
@@ -276,7 +276,6 @@ RULES.update(
         "view": RULES["reshape"],  # the memory format may be another one than in the network's own forward pass
         "swapaxes": RULES["transpose"],
         "getitem": lambda x, index: mapped(operator.itemgetter(index), x),
-        "__getitem__": lambda x, index: mapped(operator.itemgetter(index), x),
         "cat": joined(torch.cat),
         "concat": joined(torch.cat),
         "stack": joined(torch.stack),

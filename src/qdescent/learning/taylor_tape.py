@@ -8,7 +8,7 @@ shape (...) lie in one tensor of shape (N, ...), so that one call of PyTorch ser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +25,20 @@ class Node:
     value: Tensor | None
     terms: Terms | None = None
     adjoint: Terms | None = None
-    sink: Callable[[Terms], None] | None = None  # where the adjoint goes at once instead, as 100 million weights ask for
+    sink: Callable[[Iterable[Tensor]], None] | None = None  # where the adjoint goes at once instead, degree by degree
+    _joined: tuple[Tensor, Tensor] | None = None
+
+    def joined(self, value: Tensor) -> Tensor:
+        """Degrees 0 ... N, (N + 1, ...), held once however many operations keep it."""
+        if self._joined is None or self._joined[1] is not self.terms:
+            full = with_value(value, stacked(self.terms))  # type: ignore[arg-type]
+            self.terms = full[1:]
+            self._joined = full, self.terms
+        return self._joined[0]
+
+    def let_go(self) -> None:
+        """Nobody asks for the coefficients any more."""
+        self.terms = self._joined = None
 
 
 class Operation(Protocol):
@@ -43,8 +56,8 @@ class Operation(Protocol):
     def push(self) -> Tensor:
         """Degrees 1 ... N of the output, (N, ...)."""
 
-    def pull(self, adjoint: Tensor) -> Sequence[Terms]:
-        """Degrees 1 ... N of the inputs' adjoints from those of the output's."""
+    def pull(self, adjoint: Tensor) -> Sequence[Terms | Iterator[Tensor]]:
+        """Degrees 1 ... N of the inputs' adjoints from those of the output's, or one degree after the other."""
 
 
 class Tape:
@@ -75,7 +88,7 @@ class Tape:
         for operation, finished in zip(self.operations, self._last_uses, strict=True):
             operation.output.terms = operation.push()
             for node in finished:
-                node.terms = None
+                node.let_go()
 
     def backward(self, output: Node) -> None:
         """The adjoints of the leaves, degrees 1 ... N."""
@@ -83,7 +96,7 @@ class Tape:
         output.adjoint, output.terms = torch.zeros_like(output.terms), None
         self._back(lambda operation, adjoint: operation.pull(adjoint))
 
-    def _back(self, pull: Callable[[Operation, Tensor], Sequence[Terms]]) -> None:
+    def _back(self, pull: Callable[[Operation, Tensor], Sequence[Terms | Iterator[Tensor]]]) -> None:
         for operation in reversed(self.operations):
             adjoint, operation.output.adjoint = operation.output.adjoint, None
             if adjoint is None:
@@ -91,8 +104,9 @@ class Tape:
             for node, part in zip(operation.inputs, pull(operation, stacked(adjoint)), strict=True):
                 if node.sink is not None:
                     node.sink(part)
-                else:
-                    node.adjoint = part if node.adjoint is None else _sum(node.adjoint, part)
+                    continue
+                known = part if isinstance(part, Tensor) else list(part)
+                node.adjoint = known if node.adjoint is None else _sum(node.adjoint, known)
 
 
 def _sum(a: Terms, b: Terms) -> Terms:
