@@ -13,6 +13,7 @@ from qualtran.testing import assert_valid_bloq_decomposition
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
+from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
@@ -58,12 +59,15 @@ BLOQS = {
     "kernel encoding": KERNEL,
     "even sequence": QSVTSequence(KERNEL, (0.1, 0.3, -0.5)),
     "kernel transform": KernelTransform(QSVTSequence(KERNEL, (0.2, -0.3, 0.5))),
+    "zero reflection": ZeroReflection(3),
+    "zero reflection, negated": ZeroReflection(2, negated=True),
+    "zero reflection, one bit": ZeroReflection(1),
+    "amplified solve": AmplitudeAmplification(SOLVE, (("ancilla", SOLVE.sequence.encoding.ancilla_bitsize), ("part", 1)), 2, 0.4),
+    "amplified, oblivious": AmplitudeAmplification(
+        SMALL, (("ancilla", SMALL.ancilla_bitsize),), 1, start=(("ancilla", SMALL.ancilla_bitsize),)
+    ),
 }
-ONE_WAY = ("sequence", "linear solve", "even sequence", "kernel transform")
-WITH_ADJOINT = {
-    **BLOQS,
-    **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items() if name not in ONE_WAY},
-}
+WITH_ADJOINT = {**BLOQS, **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items()}}
 
 
 def generic_state(bloq, seed=5):

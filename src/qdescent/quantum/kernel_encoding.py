@@ -129,6 +129,7 @@ class KernelTransform(Bloq):
 
     Args:
         sequence: the transform, of a `KernelEncoding`.
+        is_adjoint: the inverse circuit.
 
     Registers: system (s + 1 bits), ancilla, part; all start in |0>.
 
@@ -136,22 +137,29 @@ class KernelTransform(Bloq):
     """
 
     sequence: QSVTSequence
+    is_adjoint: bool = False
 
     @property
     def signature(self) -> Signature:
         """system (s + 1), ancilla, part (1)."""
         return self.sequence.signature
 
+    def adjoint(self) -> KernelTransform:
+        """The inverse circuit."""
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
+
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """|0> to e = |1>|0...0>, then the sequence."""
+        """|0> to e = |1>|0...0>, then the sequence; the adjoint in reverse."""
+        if self.is_adjoint:
+            soqs = bb.add_d(self.sequence.adjoint(), **soqs)
         bits = bb.split(soqs["system"])
         bits[0] = bb.add(XGate(), q=bits[0])
-        system = bb.join(bits, QAny(self.sequence.encoding.system_bitsize))
-        return bb.add_d(self.sequence, system=system, ancilla=soqs["ancilla"], part=soqs["part"])
+        soqs["system"] = bb.join(bits, QAny(self.sequence.encoding.system_bitsize))
+        return soqs if self.is_adjoint else bb.add_d(self.sequence, **soqs)
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """One flip and the sequence."""
-        return {XGate(): 1, self.sequence: 1}
+        return {XGate(): 1, self.sequence.adjoint() if self.is_adjoint else self.sequence: 1}
 
 
 def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
