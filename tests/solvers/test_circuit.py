@@ -104,6 +104,20 @@ def test_circuit_is_the_matrix_polynomial(name):
     assert (circuit.value - torch.arange(1, len(matrix) + 1)).norm() / circuit.value.norm() < 1e-3
 
 
+@pytest.mark.parametrize("name", ["toeplitz", "non-normal", "scalar"])
+def test_amplified_circuit_gives_the_same_value_for_certain(name):
+    matrix = SMALL[name]
+    system = LinearSystem(matrix, torch.linspace(1, 2, len(matrix), dtype=F64))
+    bare, sure = (QSVT(1e-2, circuit=True, amplify=amplify).solve(system) for amplify in (False, True))
+    assert sure.status is Status.SOLVED
+    assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-9
+    rounds, p = sure.values["amplification_rounds"], bare.values["success_probability"]
+    assert sure.values["bare_success_probability"] == p < 0.97
+    assert sure.values["success_probability"] >= max(1 - 1e-9, math.sin((2 * rounds + 1) * math.asin(math.sqrt(p))) ** 2 - 1e-9)
+    assert sure.values["queries"] == sure.values["declared_queries"] == (2 * rounds + 1) * bare.values["queries"]
+    assert sure.values["t_gates"] > (2 * rounds + 1) * bare.values["t_gates"] * 0.8
+
+
 def test_norm_and_probability_agree():
     """||Z|| from the success probability and known constants alone."""
     system = history(3)

@@ -62,6 +62,21 @@ def test_queries_used_are_queries_declared(monkeypatch):
     assert found.values["forward_queries"] == found.values["adjoint_queries"] == found.values["degree"] / 2
 
 
+@pytest.mark.parametrize("name", ["toeplitz", "scalar"])
+def test_amplified_reflection_gives_the_same_value_for_certain(name):
+    matrix = SYSTEMS[name]
+    system = LinearSystem(matrix, torch.linspace(1, 2, len(matrix), dtype=F64))
+    bare, sure = (KernelReflection(1e-2, circuit=True, amplify=amplify).solve(system) for amplify in (False, True))
+    assert sure.status is Status.SOLVED
+    assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-9
+    assert sure.values["success_probability"] > 1 - 1e-9 > bare.values["success_probability"]
+    assert sure.values["amplification_rounds"] == 1
+    assert sure.values["queries"] == sure.values["declared_queries"] == bare.values["queries"] + 3 * bare.values["degree"]
+    assert sure.values["forward_queries"] + sure.values["adjoint_queries"] == 3 * bare.values["degree"]
+    with pytest.raises(ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"):
+        KernelReflection(amplify=True)
+
+
 def test_outcomes_and_refusals():
     system = LinearSystem(SYSTEMS["non-normal"], torch.ones(5, dtype=F64))
     exact = torch.linalg.solve(system.matrix, system.rhs)

@@ -164,7 +164,7 @@ class AmplitudeAmplification(Bloq):
         return {bloq: number for bloq, number in counts.items() if number}
 
     def _turn(self, inverse: bool) -> Ry:
-        return Ry((-2 if inverse else 2) * self.half_angle)
+        return Ry((-2 if inverse else 2) * (self.half_angle or 0.0))
 
     def _reflect(self, bb: BloqBuilder, soqs: dict[str, SoquetT], places: Places, *, negated: bool) -> dict[str, SoquetT]:
         sizes = {register.name: register for register in self.signature}

@@ -17,6 +17,7 @@ from qdescent._checks import argument_error
 from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables, rotation_tree
+from qdescent.quantum.amplification import AmplitudeAmplification, flag_half_angle, rounds_needed
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
 from qdescent.quantum.phases import qsp_angles
@@ -62,6 +63,7 @@ class CircuitRun:
         state_vector_bytes: of the simulation.
         bloq: what was run.
         epsilon: the relative error that rotation synthesis shares with the rest; it sets T gates, not the simulation.
+        rounds: of amplitude amplification.
     """
 
     value: Tensor = field(repr=False)
@@ -70,8 +72,9 @@ class CircuitRun:
     adjoint_queries: int
     simulated_qubits: int
     state_vector_bytes: int
-    bloq: LinearSolve | KernelTransform = field(repr=False)
+    bloq: LinearSolve | KernelTransform | AmplitudeAmplification = field(repr=False)
     epsilon: float
+    rounds: int = 0
 
     @cached_property
     def gates(self) -> GateCounts:
@@ -158,8 +161,7 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
     state = Simulator(device=system.matrix.device).run(bloq)
     kept = state.project(ancilla=0, part=0)
     probability = float(torch.linalg.vector_norm(kept)) ** 2
-    norm = float(torch.linalg.vector_norm(system.rhs))
-    value = kept.real[: system.size] * (norm / (circuit.scale * encoding.alpha))
+    value = kept.real[: system.size] * _unit(system, circuit)
     return _counted(bloq, encoding, state, value, probability, epsilon)
 
 
@@ -239,13 +241,53 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
     return _counted(bloq, encoding, state, value, probability, epsilon)
 
 
+def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, run: CircuitRun) -> CircuitRun:
+    """The same circuit under amplitude amplification: success is certain, and the value that of the run without it.
+
+    The success probability p of that run sets the rounds and the flag, and gives back the length that amplification takes from
+    the amplitudes: sqrt(p) of a unit vector. On a machine p comes from as many runs, or from amplitude estimation, as its
+    precision asks for: a relative error d of sqrt(p) costs (pi d/2)^2 of the success.
+
+    Args:
+        system, circuit: as for `run`.
+        run: without amplification.
+
+    Returns:
+        CircuitRun: its value is Z; of a reflection y = R(G) e, whose last entry is that of `run` (only the other block succeeds).
+
+    Cost: 2r + 1 circuits, r = ceil(pi/(4 asin sqrt(p)) - 1/2).
+    """
+    rounds = rounds_needed(min(run.success_probability, 1.0))
+    places: tuple[tuple[str, int], ...] = (("ancilla", circuit.encoding.ancilla_bitsize), ("part", 1))
+    if isinstance(circuit, KernelCircuit):
+        places += (("system", 1),)
+    bloq = AmplitudeAmplification(circuit.bloq, places, rounds, flag_half_angle(run.success_probability, rounds))
+    state = Simulator(device=system.matrix.device).run(bloq)
+    kept = state.project(flag=0, ancilla=0, part=0).real
+    if isinstance(circuit, KernelCircuit):
+        kept = kept[: len(kept) // 2]
+    probability = float(torch.linalg.vector_norm(kept)) ** 2
+    amplitudes = kept[: system.size] * math.sqrt(run.success_probability)
+    if isinstance(circuit, KernelCircuit):
+        value = torch.cat([amplitudes / (2 * circuit.scale), run.value[-1:]])
+    else:
+        value = amplitudes * _unit(system, circuit)
+    return _counted(bloq, circuit.encoding, state, value, probability, run.epsilon, rounds)
+
+
+def _unit(system: LinearSystem, circuit: SolveCircuit) -> float:
+    """Z per kept amplitude, ||B||/(c alpha)."""
+    return float(torch.linalg.vector_norm(system.rhs)) / (circuit.scale * circuit.encoding.alpha)
+
+
 def _counted(
-    bloq: LinearSolve | KernelTransform,
+    bloq: LinearSolve | KernelTransform | AmplitudeAmplification,
     query: SparseBlockEncoding | KernelEncoding,
     state: StateVector,
     value: Tensor,
     probability: float,
     epsilon: float,
+    rounds: int = 0,
 ) -> CircuitRun:
     return CircuitRun(
         value=value,
@@ -256,4 +298,5 @@ def _counted(
         state_vector_bytes=2**state.peak_qubits * state.amplitudes.element_size(),
         bloq=bloq,
         epsilon=epsilon,
+        rounds=rounds,
     )

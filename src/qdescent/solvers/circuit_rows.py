@@ -68,6 +68,20 @@ def circuit_rows(
     ]
 
 
+def amplification_rows(probability: float, rounds: int) -> list[Row]:
+    """What amplitude amplification started from, and its rounds.
+
+    Args:
+        probability: of success in the run without amplification.
+        rounds: r.
+    """
+    source = "norm of the post-selected state of one run before amplification"
+    return [
+        row("bare_success_probability", probability, "1", Evidence.EXACT, source),
+        row("amplification_rounds", rounds, "rounds", Evidence.EXACT, "ceil(pi/(4 asin sqrt(p)) - 1/2)"),
+    ]
+
+
 def row_values(rows: list[Row]) -> dict[str, float]:
     """The rows' numbers by their last word."""
     return {each.name.rpartition("/")[2]: each.value for each in rows if isinstance(each.value, (int, float))}

@@ -13,7 +13,7 @@ from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence
 from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, singular_outcome
 from qdescent.solvers.solve import Solution
 
@@ -36,9 +36,11 @@ class QSVT:
             measures ||M^-1|| by the singular values (up to 2048 unknowns). A value that is too small shows in the residual.
         circuit: run the circuit (block-encoding, QSVT, post-selection) on a state vector instead of the matrix polynomial.
         angle_bits: bits of a loaded angle; None takes the fewest for which the derived error stays below epsilon/2.
+        amplify: amplitude amplification of the circuit until it succeeds for certain, from the success probability of one run
+            without it (not counted as queries).
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits, amplification without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -51,6 +53,7 @@ class QSVT:
     kappa: float | None = None
     circuit: bool = False
     angle_bits: int | None = None
+    amplify: bool = False
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -58,6 +61,8 @@ class QSVT:
             check_interval("kappa", self.kappa, "(1, inf)")
         if self.angle_bits is not None:
             check_integer("angle_bits", self.angle_bits, 3)
+        if self.amplify and not self.circuit:
+            raise argument_error("amplify", "be False without a circuit", self.amplify)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -70,7 +75,7 @@ class QSVT:
             ArgumentError: no kappa for a system too large to measure it; of a circuit, complex entries, or angle bits too few
                 for epsilon.
 
-        Cost: degree close to kappa ln(4/epsilon), as many products with M or M^H.
+        Cost: degree close to kappa ln(4/epsilon), as many products with M or M^H; amplified, (2r + 1) times as many calls.
 
         References:
             Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma, arXiv:1511.02306.
@@ -96,7 +101,7 @@ class QSVT:
             return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values, trusted=trusted)
 
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.circuit import build_circuit, run_circuit
+        from qdescent.solvers.circuit import build_circuit, run_amplified, run_circuit
 
         bits = self.angle_bits or enough_angle_bits(kappa, known.colours, system.size, self.epsilon)
         circuit = build_circuit(system, polynomial, bits)
@@ -105,6 +110,12 @@ class QSVT:
             need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"
             raise argument_error("angle_bits", need, f"{bits}, which allows {bound:.2g}")
         run = run_circuit(system, circuit, self.epsilon)
+        if self.amplify:
+            bare = run.success_probability
+            run = run_amplified(system, circuit, run)
+            cost += amplification_rows(bare, run.rounds)
+            declared = (2 * run.rounds + 1) * polynomial.degree
+            cost.append(row("declared_queries", declared, "calls", Evidence.EXACT, "(2 rounds + 1) x degree"))
         scale = float(torch.linalg.vector_norm(run.value) / torch.linalg.vector_norm(system.rhs))
         allowed = circuit.encoding.epsilon * scale + circuit.rhs_error + left_over
         cost.append(row("queries", run.forward_queries + run.adjoint_queries, "calls", Evidence.EXACT, "counted while simulating"))
