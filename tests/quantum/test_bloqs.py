@@ -1,5 +1,7 @@
 """Every bloq three ways: its fast leaf, its decomposition, and its call graph agree. A new bloq adds one line."""
 
+from dataclasses import replace
+
 import attrs
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflectio
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
+from qdescent.quantum.phase_table import TablePhase, state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator
@@ -46,6 +49,8 @@ KERNEL = KernelEncoding(
     SparseBlockEncoding(augmented_tables(ONE_BY_ONE.tables, guess=1.7)),
     RealStatePreparation(rotation_tree(np.array([0.6, 0.0, 0.8, 0.0]), bits=4)),
 )
+COMPLEX = encoding_of(unequal_matrix(3) * np.exp(1j * np.arange(9).reshape(3, 3)), bits=4)
+COMPLEX_VECTOR = state_preparation(np.array([0.6, 0.0, 0.8j, 0.3 - 0.1j]), bits=4)
 BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
@@ -59,6 +64,13 @@ BLOQS = {
     "kernel encoding": KERNEL,
     "even sequence": QSVTSequence(KERNEL, (0.1, 0.3, -0.5)),
     "kernel transform": KernelTransform(QSVTSequence(KERNEL, (0.2, -0.3, 0.5))),
+    "phases": TablePhase(COMPLEX.tables.phases),
+    "complex preparation": COMPLEX_VECTOR,
+    "complex block-encoding": COMPLEX,
+    "complex vector flip": VectorFlip(COMPLEX_VECTOR),
+    "complex kernel encoding": KernelEncoding(
+        SparseBlockEncoding(augmented_tables(encoding_of(np.array([[-0.7j]]), bits=4).tables, guess=1.7)), COMPLEX_VECTOR
+    ),
     "zero reflection": ZeroReflection(3),
     "zero reflection, negated": ZeroReflection(2, negated=True),
     "zero reflection, one bit": ZeroReflection(1),
@@ -113,18 +125,26 @@ def encoded_block(encoding):
 
 @pytest.mark.parametrize("bits", [4, 9, 20])
 @pytest.mark.parametrize("size", [3, 8])
-def test_block_encoding_within_its_derived_error(size, bits):
+@pytest.mark.parametrize("phase", [0, 1], ids=["real", "complex"])
+def test_block_encoding_within_its_derived_error(size, bits, phase):
     matrix = unequal_matrix(size, seed=size)
+    if phase:
+        matrix = matrix * np.exp(1j * np.random.default_rng(1).uniform(-np.pi, np.pi, (size, size)))
     encoding = encoding_of(matrix, bits)
-    padded = np.zeros((2**encoding.system_bitsize,) * 2)
+    padded = np.zeros((2**encoding.system_bitsize,) * 2, dtype=matrix.dtype)
     padded[:size, :size] = matrix
-    for bloq, target in ((encoding, padded), (encoding.adjoint(), padded.T)):
+    for bloq, target in ((encoding, padded), (encoding.adjoint(), padded.conj().T)):
         error = np.linalg.norm(target - encoding.alpha * encoded_block(bloq), 2)
         assert error <= encoding.epsilon + 1e-13
         assert error > encoding.epsilon / 100  # the bound says something
     assert encoding.epsilon <= 12 * encoding.alpha * np.pi / 2**bits
     planted = np.linalg.norm(padded.T - encoding.alpha * encoded_block(encoding), 2)
     assert planted > max(encoding.epsilon, 0.1)  # the wrong orientation is rejected
+    if phase:  # and so is a table of conjugated phases
+        conjugated = SparseBlockEncoding(replace(encoding.tables, phases=encoding.tables.phases.negated))
+        assert np.linalg.norm(padded - encoding.alpha * encoded_block(conjugated), 2) > max(encoding.epsilon, 0.1)
+    else:
+        assert encoding.tables.phases is None  # a real matrix pays for none
 
 
 def test_preparation_prepares_its_tree():

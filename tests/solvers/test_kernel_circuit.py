@@ -66,7 +66,7 @@ def test_queries_used_are_queries_declared(monkeypatch):
 def test_amplified_reflection_gives_the_same_value_for_certain(name):
     matrix = SYSTEMS[name]
     system = LinearSystem(matrix, torch.linspace(1, 2, len(matrix), dtype=F64))
-    bare, sure = (KernelReflection(1e-2, circuit=True, amplify=amplify).solve(system) for amplify in (False, True))
+    bare, sure = (KernelReflection(1e-1, circuit=True, amplify=amplify).solve(system) for amplify in (False, True))
     assert sure.status is Status.SOLVED
     assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-9
     assert sure.values["success_probability"] > 1 - 1e-9 > bare.values["success_probability"]
@@ -87,9 +87,5 @@ def test_outcomes_and_refusals():
     assert KernelReflection(circuit=True).solve(singular).status is Status.SINGULAR
     with pytest.raises(ArgumentError, match=r"Argument `angle_bits` must be large enough for epsilon = 0\.001 at kappa"):
         KernelReflection(1e-3, circuit=True, angle_bits=9).solve(system)
-    with pytest.raises(ArgumentError, match="Argument `matrix` must be real"):
-        KernelReflection(circuit=True).solve(LinearSystem(torch.eye(2, dtype=torch.complex128), torch.ones(2, dtype=F64)))
-    with pytest.raises(ArgumentError, match="Argument `rhs` must be real, but is complex"):
-        KernelReflection(circuit=True).solve(LinearSystem(torch.eye(2, dtype=F64), torch.ones(2, dtype=torch.complex128)))
     with pytest.raises(ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 2"):
         KernelReflection(angle_bits=2)

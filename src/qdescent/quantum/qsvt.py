@@ -15,8 +15,8 @@ from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator, get_cost_value
 
 from qdescent.quantum.loaders import Leaf
+from qdescent.quantum.phase_table import StatePreparation
 from qdescent.quantum.phases import QSPAngles
-from qdescent.quantum.state_preparation import RealStatePreparation
 
 
 class Encoding(Protocol):
@@ -178,7 +178,7 @@ class LinearSolve(Bloq):
     Cost: one preparation of |B> and `sequence.degree` queries, before post-selection.
     """
 
-    right_side: RealStatePreparation
+    right_side: StatePreparation
     sequence: QSVTSequence
     is_adjoint: bool = False
 

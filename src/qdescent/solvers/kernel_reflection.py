@@ -86,7 +86,7 @@ class KernelReflection:
                 [1, kappa] fits (kappa was too small); else SOLVED.
 
         Raises:
-            ArgumentError: no kappa for a system too large to measure it; of circuits, complex entries, or angle bits too few.
+            ArgumentError: no kappa for a system too large to measure it; of circuits, angle bits too few.
 
         Cost: degree products with M or M^H for the reflection, and as many of a filter of error .1 for each step of the search.
 
@@ -217,7 +217,9 @@ class _Circuits:
     def __init__(self, system: LinearSystem, known: Conditioning, solver: KernelReflection) -> None:
         self.system, self.known, self.solver = system, known, solver
         # t's own row and the reading of two amplitudes cost 2.8 times what they cost the polynomial: a quarter of epsilon
-        self.bits = solver.angle_bits or enough_angle_bits(known.kappa, known.colours, 2 * system.size, solver.epsilon / 4)
+        self.bits = solver.angle_bits or enough_angle_bits(
+            known.kappa, known.colours, 2 * system.size, solver.epsilon / 4, phases=system.is_complex
+        )
         self.tables = matrix_tables(*matrix_entries(system), system.size, self.bits)
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
         self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)

@@ -72,8 +72,7 @@ class QSVT:
                 or a second look at Z, exceeds what the polynomial leaves on [1/kappa, 1] (kappa was too small), else SOLVED.
 
         Raises:
-            ArgumentError: no kappa for a system too large to measure it; of a circuit, complex entries, or angle bits too few
-                for epsilon.
+            ArgumentError: no kappa for a system too large to measure it; of a circuit, angle bits too few for epsilon.
 
         Cost: degree close to kappa ln(4/epsilon), as many products with M or M^H; amplified, (2r + 1) times as many calls.
 
@@ -103,7 +102,7 @@ class QSVT:
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.circuit import build_circuit, run_amplified, run_circuit
 
-        bits = self.angle_bits or enough_angle_bits(kappa, known.colours, system.size, self.epsilon)
+        bits = self.angle_bits or enough_angle_bits(kappa, known.colours, system.size, self.epsilon, phases=system.is_complex)
         circuit = build_circuit(system, polynomial, bits)
         bound, left_over = _circuit_bound(circuit, polynomial, kappa)
         if bound > self.epsilon:
@@ -122,7 +121,7 @@ class QSVT:
         error, certificate = circuit.encoding.epsilon, circuit.certificate
         cost += circuit_rows(system, run, run.value, bits=bits, encoding_error=error, certificate=certificate)
         values |= row_values(cost)
-        value = run.value.to(system.rhs)
+        value = run.value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
         trusted = _correction(system, value, alpha, kappa) <= (1 + CHECK_ERROR) * bound / (1 - bound)
         return judged(system, value, bound=bound, allowed=allowed, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
 
