@@ -1,5 +1,7 @@
 """Every bloq three ways: its fast leaf, its decomposition, and its call graph agree. A new bloq adds one line."""
 
+from dataclasses import replace
+
 import attrs
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ from qualtran.testing import assert_valid_bloq_decomposition
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables, rotation_tree
+from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
 from qdescent.quantum.loading import BucketBrigade, LookUpTable, QROAMLoader
+from qdescent.quantum.phase_table import TablePhase, state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator
@@ -51,6 +55,8 @@ FIVE_LINES = LookUpTable(np.array([5, 2, 7, 1, 6]), bits=3)  # neither as many a
 TWO_AXES = LookUpTable(np.array([[1, 2, 0], [3, 0, 2]]), bits=2)
 CLEAN, DIRTY = QROAMLoader(block=2), QROAMLoader(block=2, dirty=True)
 SWAPPED = np.array([[1, 0], [0, 1]])
+COMPLEX = encoding_of(unequal_matrix(3) * np.exp(1j * np.arange(9).reshape(3, 3)), bits=4)
+COMPLEX_VECTOR = state_preparation(np.array([0.6, 0.0, 0.8j, 0.3 - 0.1j]), bits=4)
 BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
@@ -79,12 +85,22 @@ BLOQS = {
     "rotation, bucket brigade": TableRotation(AngleTable(np.array([1, 6, 3, 4]), bits=3), BucketBrigade()),
     "permutation, bucket brigade": ColourPermutation(PermutationTable(SWAPPED, SWAPPED), BucketBrigade()),
     "block-encoding, bucket brigade": attrs.evolve(encoding_of(unequal_matrix(2, density=1.0), bits=3), loader=BucketBrigade()),
+    "phases": TablePhase(COMPLEX.tables.phases),
+    "complex preparation": COMPLEX_VECTOR,
+    "complex block-encoding": COMPLEX,
+    "complex vector flip": VectorFlip(COMPLEX_VECTOR),
+    "complex kernel encoding": KernelEncoding(
+        SparseBlockEncoding(augmented_tables(encoding_of(np.array([[-0.7j]]), bits=4).tables, guess=1.7)), COMPLEX_VECTOR
+    ),
+    "zero reflection": ZeroReflection(3),
+    "zero reflection, negated": ZeroReflection(2, negated=True),
+    "zero reflection, one bit": ZeroReflection(1),
+    "amplified solve": AmplitudeAmplification(SOLVE, (("ancilla", SOLVE.sequence.encoding.ancilla_bitsize), ("part", 1)), 2, 0.4),
+    "amplified, oblivious": AmplitudeAmplification(
+        SMALL, (("ancilla", SMALL.ancilla_bitsize),), 1, start=(("ancilla", SMALL.ancilla_bitsize),)
+    ),
 }
-ONE_WAY = ("sequence", "linear solve", "even sequence", "kernel transform")
-WITH_ADJOINT = {
-    **BLOQS,
-    **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items() if name not in ONE_WAY},
-}
+WITH_ADJOINT = {**BLOQS, **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items()}}
 
 
 def generic_state(bloq, seed=5):
@@ -130,18 +146,26 @@ def encoded_block(encoding):
 
 @pytest.mark.parametrize("bits", [4, 9, 20])
 @pytest.mark.parametrize("size", [3, 8])
-def test_block_encoding_within_its_derived_error(size, bits):
+@pytest.mark.parametrize("phase", [0, 1], ids=["real", "complex"])
+def test_block_encoding_within_its_derived_error(size, bits, phase):
     matrix = unequal_matrix(size, seed=size)
+    if phase:
+        matrix = matrix * np.exp(1j * np.random.default_rng(1).uniform(-np.pi, np.pi, (size, size)))
     encoding = encoding_of(matrix, bits)
-    padded = np.zeros((2**encoding.system_bitsize,) * 2)
+    padded = np.zeros((2**encoding.system_bitsize,) * 2, dtype=matrix.dtype)
     padded[:size, :size] = matrix
-    for bloq, target in ((encoding, padded), (encoding.adjoint(), padded.T)):
+    for bloq, target in ((encoding, padded), (encoding.adjoint(), padded.conj().T)):
         error = np.linalg.norm(target - encoding.alpha * encoded_block(bloq), 2)
         assert error <= encoding.epsilon + 1e-13
         assert error > encoding.epsilon / 100  # the bound says something
     assert encoding.epsilon <= 12 * encoding.alpha * np.pi / 2**bits
     planted = np.linalg.norm(padded.T - encoding.alpha * encoded_block(encoding), 2)
     assert planted > max(encoding.epsilon, 0.1)  # the wrong orientation is rejected
+    if phase:  # and so is a table of conjugated phases
+        conjugated = SparseBlockEncoding(replace(encoding.tables, phases=encoding.tables.phases.negated))
+        assert np.linalg.norm(padded - encoding.alpha * encoded_block(conjugated), 2) > max(encoding.epsilon, 0.1)
+    else:
+        assert encoding.tables.phases is None  # a real matrix pays for none
 
 
 def test_preparation_prepares_its_tree():

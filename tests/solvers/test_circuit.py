@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
+from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Row
@@ -16,7 +17,7 @@ from qdescent.solvers.circuit import build_circuit, run_circuit
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Status
 
-F64 = torch.float64
+F64, C128 = torch.float64, torch.complex128
 STEPS = 4
 
 
@@ -132,6 +133,20 @@ def test_circuit_is_the_matrix_polynomial(name):
     assert (circuit.value - torch.arange(1, len(matrix) + 1)).norm() / circuit.value.norm() < 1e-3
 
 
+@pytest.mark.parametrize("name", ["toeplitz", "non-normal", "scalar"])
+def test_amplified_circuit_gives_the_same_value_for_certain(name):
+    matrix = SMALL[name]
+    system = LinearSystem(matrix, torch.linspace(1, 2, len(matrix), dtype=F64))
+    bare, sure = (QSVT(1e-1, circuit=True, amplify=amplify).solve(system) for amplify in (False, True))
+    assert sure.status is Status.SOLVED
+    assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-9
+    rounds, p = sure.values["amplification_rounds"], bare.values["success_probability"]
+    assert sure.values["bare_success_probability"] == p < 0.97
+    assert sure.values["success_probability"] >= max(1 - 1e-9, math.sin((2 * rounds + 1) * math.asin(math.sqrt(p))) ** 2 - 1e-9)
+    assert sure.values["queries"] == sure.values["declared_queries"] == (2 * rounds + 1) * bare.values["queries"]
+    assert sure.values["t_gates"] > (2 * rounds + 1) * bare.values["t_gates"] * 0.8
+
+
 def test_norm_and_probability_agree():
     """||Z|| from the success probability and known constants alone."""
     system = history(3)
@@ -170,7 +185,23 @@ def test_kappa_too_small_is_an_outcome_of_the_circuit():
     assert "larger kappa" in found.status
 
 
-def test_complex_right_hand_side_is_refused():
-    system = LinearSystem(torch.eye(2, dtype=F64), torch.ones(2, dtype=torch.complex128))
-    with pytest.raises(ArgumentError, match="Argument `rhs` must be real, but is complex"):
-        build_circuit(system, minimax_inverse(2.0, 1e-2), angle_bits=10)
+def test_a_real_system_of_complex_type_has_the_circuit_of_the_real_one():
+    matrix, rhs = SMALL["non-normal"], torch.ones(6, dtype=F64)
+    real = QSVT(1e-2, circuit=True).solve(LinearSystem(matrix, rhs))
+    mixed = QSVT(1e-2, circuit=True, angle_bits=int(real.values["angle_bits"])).solve(LinearSystem(matrix.to(C128), rhs.to(C128)))
+    assert mixed.value.dtype is C128
+    assert mixed.values["t_gates"] == real.values["t_gates"]
+    assert (mixed.value - real.value).norm() < 1e-12
+
+
+def test_a_complex_system_pays_for_its_phases_alone():
+    """Of a query: two more loads over the entries, b more rotations; of |B>: the same over its entries."""
+    matrix, rhs = SMALL["dense"], torch.arange(1, 6, dtype=F64)
+    turned = torch.exp(1j * torch.arange(25, dtype=F64)).reshape(5, 5) * matrix
+    real, complex_ = (
+        build_circuit(LinearSystem(m, b), minimax_inverse(9.0, 1e-1), angle_bits=12) for m, b in ((matrix, rhs), (turned, 1j * rhs))
+    )
+    of_query = get_cost_value(complex_.encoding, QECGatesCost()).rotation - get_cost_value(real.encoding, QECGatesCost()).rotation
+    assert of_query == get_cost_value(TableRotation(complex_.encoding.tables.phases), QECGatesCost()).rotation > 0
+    with_phases, without = (get_cost_value(c.bloq.right_side, QECGatesCost()).rotation for c in (complex_, real))
+    assert with_phases - without == get_cost_value(TableRotation(complex_.bloq.right_side.phases), QECGatesCost()).rotation

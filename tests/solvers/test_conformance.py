@@ -1,6 +1,7 @@
 """Every solver on every kind of system with a planted answer: real and complex, non-normal, indefinite, 8 to 64 unknowns."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum import access
+from qdescent.solvers import circuit, kernel_reflection
 from qdescent.solvers.classical import GMRES, Direct
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
@@ -70,6 +73,53 @@ def test_planted_answer(name, kind, size, dtype):
     for wrong in (matrix.mT, matrix.conj()):
         if not torch.allclose(wrong, matrix):
             assert (torch.linalg.solve(wrong, matrix @ planted) - planted).norm() / planted.norm() > 10 * tolerance
+
+
+CIRCUITS = {
+    "QSVT": QSVT(1e-3, circuit=True),
+    "QSVT, amplified": QSVT(1e-2, circuit=True, amplify=True),
+    "KernelReflection": KernelReflection(1e-3, circuit=True),
+}
+
+
+@pytest.mark.parametrize("dtype", [F64, C128], ids=["real", "complex"])
+@pytest.mark.parametrize("kind", ["well_conditioned", "non_normal", "indefinite"])
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_planted_answer_of_a_circuit(name, kind, dtype):
+    matrix, planted, solver = KINDS[kind](3, dtype), draw((3,), dtype, 4), CIRCUITS[name]
+    system = LinearSystem(matrix, matrix @ planted)
+    found = solve(system, solver)
+    assert found.status is Status.SOLVED
+    assert found.value.dtype == dtype
+    assert (found.value - planted).norm() / planted.norm() <= found.bound <= solver.epsilon
+    if dtype is C128:  # planted wrong: a real part alone, and the conjugate
+        assert (found.value.real - planted).norm() / planted.norm() > 10 * solver.epsilon
+        assert (found.value.conj() - planted).norm() / planted.norm() > 10 * solver.epsilon
+
+
+@pytest.mark.parametrize("solver", [QSVT(1e-2, circuit=True), KernelReflection(1e-2, circuit=True)], ids=["QSVT", "reflection"])
+@pytest.mark.parametrize("complex_matrix", [True, False], ids=["matrix", "right-hand side"])
+def test_a_circuit_takes_one_part_complex(solver, complex_matrix):
+    matrix, rhs = well_conditioned(3, C128 if complex_matrix else F64), draw((3,), F64 if complex_matrix else C128, 2)
+    found = solve(LinearSystem(matrix, rhs), solver)
+    exact = torch.linalg.solve(matrix.to(C128), rhs.to(C128))
+    assert found.status is Status.SOLVED
+    assert (found.value - exact).norm() / exact.norm() <= found.bound <= 1e-2
+
+
+def test_conjugated_phases_are_not_called_solved(monkeypatch):
+    """Planted: the phase table of the entries negated, in the very circuit."""
+    tables = access.matrix_tables
+
+    def conjugated(*given):
+        right = tables(*given)
+        return replace(right, phases=right.phases.negated)
+
+    matrix = well_conditioned(3, C128)
+    system = LinearSystem(matrix, draw((3,), C128, 2))
+    for solver, module in ((QSVT(1e-2, circuit=True), circuit), (KernelReflection(1e-2, circuit=True), kernel_reflection)):
+        monkeypatch.setattr(module, "matrix_tables", conjugated)
+        assert solve(system, solver).status is Status.INACCURATE
 
 
 @pytest.mark.parametrize("name", SOLVERS)

@@ -145,9 +145,9 @@ def test_refusals():
         QSVT(kappa=0.5)
     with pytest.raises(ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 1"):
         QSVT(angle_bits=1)
+    with pytest.raises(ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"):
+        QSVT(amplify=True)
     with pytest.raises(ArgumentError, match="Argument `rhs` must have a non-zero entry"):
         LinearSystem(toeplitz(4), torch.zeros(4, dtype=F64))
-    with pytest.raises(ArgumentError, match="Argument `matrix` must be real"):
-        QSVT(circuit=True).solve(LinearSystem(toeplitz(4).to(torch.complex128), torch.ones(4, dtype=F64)))
     with pytest.raises(ArgumentError, match="Argument `matrix` must have a non-zero entry"):
         QSVT().solve(LinearSystem(torch.zeros(2, 2, dtype=F64), torch.ones(2, dtype=F64)))

@@ -68,7 +68,9 @@ def best_padding(
         state_norms: ||z_t||, t = 0..T, (T + 1,), the last not zero.
         queries: of one solve, from kappa; not decreasing. The default is kappa itself, to which optimal solvers are proportional.
         amplified: amplitude amplification repeats 1/sqrt(probability) times, measuring until it succeeds 1/probability times. The
-            default is what a solver that can be run backwards, as all of `resources.queries` can, would use.
+            default is what a solver that can be run backwards, as all of `resources.queries` can, would use. The circuit
+            (`quantum.amplification`) counts 2r + 1 solves, r = ceil(pi/(4 asin sqrt(probability)) - 1/2): pi/2 times this model
+            for small probabilities, at most 3 times.
         answer_norm: ||u_T||, the part of z_T that is the answer. None: all of z_T.
         largest: the largest p that is tried. None: 16 T.
 

@@ -53,6 +53,11 @@ class LinearSystem:
         """D, the number of unknowns."""
         return self.matrix.shape[0]
 
+    @property
+    def is_complex(self) -> bool:
+        """Whether M or B is of a complex type."""
+        return self.matrix.is_complex() or self.rhs.is_complex()
+
     def entries(self) -> tuple[Tensor, Tensor, Tensor]:
         """The stored entries of M: rows (nnz,), columns (nnz,), values (nnz,), each pair once, zeros left out."""
         sparse = (self.matrix if self.matrix.is_sparse else self.matrix.to_sparse_coo()).coalesce()

@@ -1,7 +1,8 @@
-"""What a circuit knows of a sparse real matrix: permutations and quantised angles, the very tables that its loaders load.
+"""What a circuit knows of a sparse matrix: permutations and quantised angles, the very tables that its loaders load.
 
 M = sum_c P_c D_c: the entries of M are coloured so that no two of one colour share a row or a column; P_c is a permutation
-(the colour's entries completed to a full one) and D_c a diagonal. Row and column sparsity may differ, no symmetry is asked.
+(the colour's entries completed to a full one) and D_c a diagonal, complex where M is. Row and column sparsity may differ, no
+symmetry is asked.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from qdescent._checks import argument_error, check_integer
@@ -19,6 +21,7 @@ from qdescent.quantum.loading import LookUpTable
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
 
 MOST_ANGLE_BITS = 45  # 4 pi/2^45 is near 1e-13: finer angles drown in the rounding of float64
 
@@ -129,6 +132,7 @@ class MatrixTables:
         entries: cos(theta/2) = D_c(j)/(alpha w_c), (2^k, 2^s).
         colours: prepares sqrt(w_c), w_c close to max |D_c|/alpha.
         used_colours: the number of colours before padding to 2^k.
+        phases: of a complex matrix the phase of D_c(j) as a half angle, (2^k, 2^s), the cosines being its magnitude; else None.
     """
 
     size: int
@@ -138,6 +142,7 @@ class MatrixTables:
     entries: AngleTable
     colours: RotationTree
     used_colours: int
+    phases: AngleTable | None = None
 
     @property
     def system_bits(self) -> int:
@@ -180,7 +185,7 @@ def rotation_tree(vector: Floats, bits: int) -> RotationTree:
     return RotationTree(tuple(reversed(levels)))
 
 
-def colour_entries(rows: Ints, columns: Ints, values: Floats) -> Ints:
+def colour_entries(rows: Ints, columns: Ints, values: Floats | Complexes) -> Ints:
     """A colour for every entry of a matrix, no colour twice in a row or a column; large entries take the first colours.
 
     First fit in descending order of |value|: entries of one size share colours, which keeps alpha = sum_c max |D_c| small.
@@ -209,29 +214,30 @@ def colour_entries(rows: Ints, columns: Ints, values: Floats) -> Ints:
     return colours
 
 
-def colour_weights(values: Floats, colours: Ints) -> Floats:
+def colour_weights(values: Floats | Complexes, colours: Ints) -> Floats:
     """max |D_c| of every colour; their sum is alpha."""
     weights = np.zeros(int(colours.max()) + 1)
     np.maximum.at(weights, colours, np.abs(values))
     return weights
 
 
-def matrix_entries(system: LinearSystem) -> tuple[Ints, Ints, Floats]:
-    """The entries of the system's matrix as arrays.
+def matrix_entries(system: LinearSystem) -> tuple[Ints, Ints, Floats | Complexes]:
+    """The entries of the system's matrix as arrays, complex only where an imaginary part is not zero.
 
     Raises:
-        ArgumentError: a matrix with complex entries, or without entries.
+        ArgumentError: a matrix without entries.
     """
     rows, columns, values = system.entries()
-    if values.is_complex():
-        raise argument_error("matrix", "be real (the angle tables hold real entries)", "complex")
     if not len(values):
         raise argument_error("matrix", "have a non-zero entry", "zero")
-    return rows.cpu().numpy(), columns.cpu().numpy(), values.cpu().double().numpy()
+    if values.is_complex() and not values.imag.any():
+        values = values.real
+    wide = torch.complex128 if values.is_complex() else torch.float64
+    return rows.cpu().numpy(), columns.cpu().numpy(), values.cpu().to(wide).numpy()
 
 
-def matrix_tables(rows: Ints, columns: Ints, values: Floats, size: int, bits: int) -> MatrixTables:
-    """The tables of a sparse real matrix.
+def matrix_tables(rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int) -> MatrixTables:
+    """The tables of a sparse matrix.
 
     Args:
         rows, columns, values: its entries, shape (nnz,), each pair once.
@@ -254,14 +260,19 @@ def matrix_tables(rows: Ints, columns: Ints, values: Floats, size: int, bits: in
     alpha = float(weights.sum())
     encoded_weights = alpha * colours.prepared**2
     shape = (len(encoded_weights), 2 ** max(1, (size - 1).bit_length()))
-    diagonal = np.zeros(shape)
+    diagonal = np.zeros(shape, dtype=values.dtype)
     diagonal[entry_colours, columns] = values
     # A weight that the quantised preparation missed is made good by the angles where there is room for it.
-    cosines = np.divide(diagonal, encoded_weights[:, None], out=np.zeros(shape), where=diagonal != 0)
+    magnitudes = np.abs(diagonal) if np.iscomplexobj(diagonal) else diagonal
+    cosines = np.divide(magnitudes, encoded_weights[:, None], out=np.zeros(shape), where=diagonal != 0)
     entries = AngleTable.nearest(np.arccos(np.clip(cosines, -1, 1)), bits)
-    error = np.abs(diagonal - encoded_weights[:, None] * np.cos(entries.half_angles)).max(axis=1).sum()
+    encoded = encoded_weights[:, None] * np.cos(entries.half_angles)
+    phases = AngleTable.nearest(np.angle(diagonal), bits) if np.iscomplexobj(diagonal) else None
+    if phases is not None:
+        encoded = encoded * np.exp(1j * phases.half_angles)
+    error = np.abs(diagonal - encoded).max(axis=1).sum()
     permutations = _full_permutations(rows, columns, entry_colours, shape)
-    return MatrixTables(size, alpha, float(error), permutations, entries, colours, len(weights))
+    return MatrixTables(size, alpha, float(error), permutations, entries, colours, len(weights), phases)
 
 
 def _full_permutations(rows: Ints, columns: Ints, colours: Ints, shape: tuple[int, int]) -> PermutationTable:

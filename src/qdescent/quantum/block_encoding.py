@@ -1,4 +1,4 @@
-"""The block-encoding of a sparse real matrix from its tables."""
+"""The block-encoding of a sparse matrix from its tables."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from qdescent.quantum.access import MatrixTables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.phase_table import TablePhase
 from qdescent.quantum.state_preparation import RealStatePreparation
 
 
 @attrs.frozen
 class SparseBlockEncoding(BlockEncoding):
-    """U with <0|U|0> = M/alpha (M^T/alpha for the adjoint), M = sum_c P_c D_c.
+    """U with <0|U|0> = M/alpha (M^H/alpha for the adjoint), M = sum_c P_c D_c.
 
-        U = PREP^T . PERMUTE . ROTATE . PREP,   PREP|0> = sum_c sqrt(w_c)|c>,
-        ROTATE|c>|j>|0> = |c>|j>(cos(theta_cj/2)|0> + sin(theta_cj/2)|1>),   alpha w_c cos(theta_cj/2) = D_c(j).
+        U = PREP^T . PERMUTE . PHASE . ROTATE . PREP,   PREP|0> = sum_c sqrt(w_c)|c>,
+        ROTATE|c>|j>|0> = |c>|j>(cos(theta_cj/2)|0> + sin(theta_cj/2)|1>),   alpha w_c cos(theta_cj/2) = |D_c(j)|,
+        PHASE|c>|j> = D_c(j)/|D_c(j)| |c>|j>; of a real matrix there is no PHASE, and the cosine has the sign of D_c(j).
 
     Args:
         tables: permutations, angles and colour weights.
-        is_adjoint: the inverse circuit, which encodes M^T.
+        is_adjoint: the inverse circuit, which encodes M^H.
         loader: of all its tables.
 
     Registers: system (s bits), ancilla (k + 1 bits: the colour, then the rotated flag).
 
-    Cost: the angles read and undone, two loads of the permutation, each over 2^(s+k) values; two colour preparations; b rotations.
+    Cost: the angles read and undone, two loads of the permutation, each over 2^(s+k) values; two colour preparations; b rotations;
+        the phases of a complex matrix read and undone, and b rotations more.
 
     References:
         Gilyen, Su, Low, Wiebe, arXiv:1806.01838, lemma 48; Childs, Wiebe, arXiv:1202.5822 (linear combination of unitaries).
@@ -83,11 +86,11 @@ class SparseBlockEncoding(BlockEncoding):
         return Signature.build_from_dtypes(system=QAny(self.system_bitsize), ancilla=QAny(self.ancilla_bitsize))
 
     def adjoint(self) -> SparseBlockEncoding:
-        """The block-encoding of the transpose."""
+        """The block-encoding of the conjugate transpose."""
         return attrs.evolve(self, is_adjoint=not self.is_adjoint)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """PREP, ROTATE, PERMUTE, PREP^T; the adjoint permutes back before it rotates back."""
+        """PREP, ROTATE, PHASE, PERMUTE, PREP^T; the adjoint permutes back before it rotates back."""
         system, ancilla = soqs["system"], bb.split(soqs["ancilla"])
         colour = bb.join(ancilla[:-1], QAny(self.tables.colour_bits))
         flag = ancilla[-1]
@@ -95,22 +98,34 @@ class SparseBlockEncoding(BlockEncoding):
         colour = bb.add(prepare, state=colour)
         if self.is_adjoint:
             colour, system = bb.add(permute.adjoint(), colour=colour, index=system)
+            colour, system = self._add_phases(bb, colour, system)
             colour, system, flag = bb.add(rotate.adjoint(), selection0=colour, selection1=system, target=flag)
         else:
             colour, system, flag = bb.add(rotate, selection0=colour, selection1=system, target=flag)
+            colour, system = self._add_phases(bb, colour, system)
             colour, system = bb.add(permute, colour=colour, index=system)
         colour = bb.add(prepare.adjoint(), state=colour)
         ancilla[:-1], ancilla[-1] = bb.split(colour), flag
         return {"system": system, "ancilla": bb.join(ancilla, QAny(self.ancilla_bitsize))}
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """One preparation and its inverse, one rotation, one permutation."""
+        """One preparation and its inverse, one rotation, one permutation, and the phases of a complex matrix."""
         prepare, rotate, permute = self._parts
         if self.is_adjoint:
             rotate, permute = rotate.adjoint(), permute.adjoint()
-        return {prepare: 1, prepare.adjoint(): 1, rotate: 1, permute: 1}
+        counts: BloqCountDictT = {prepare: 1, prepare.adjoint(): 1, rotate: 1, permute: 1}
+        return counts if self._phase is None else {**counts, self._phase: 1}
 
     @property
     def _parts(self) -> tuple[RealStatePreparation, TableRotation, ColourPermutation]:
         prepare = RealStatePreparation(self.tables.colours, loader=self.loader)
         return prepare, TableRotation(self.tables.entries, self.loader), ColourPermutation(self.tables.permutations, self.loader)
+
+    @property
+    def _phase(self) -> TablePhase | None:
+        if self.tables.phases is None:
+            return None
+        return TablePhase(self.tables.phases.negated if self.is_adjoint else self.tables.phases, self.loader)
+
+    def _add_phases(self, bb: BloqBuilder, colour: SoquetT, system: SoquetT) -> tuple[SoquetT, SoquetT]:
+        return (colour, system) if self._phase is None else bb.add(self._phase, selection0=colour, selection1=system)

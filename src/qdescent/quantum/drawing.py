@@ -14,11 +14,14 @@ BOOKKEEPING = ("Allocate", "Free", "Join", "Partition", "Split", "Cast")
 NAMES = {
     "SparseBlockEncoding": "U",
     "RealStatePreparation": "prepare",
+    "ComplexStatePreparation": "prepare",
     "TableRotation": "rotate by table",
+    "TablePhase": "phase by table",
     "ColourPermutation": "permute",
     "MultiControlX": "is 0?",
     "KernelEncoding": "G",
     "VectorFlip": "flip b",
+    "ZeroReflection": "flip 0",
     "XGate": "X",
     "Hadamard": "H",
 }

@@ -1,4 +1,4 @@
-"""Bloqs of kernel reflection: the block-encoding of G = (I - b_t b_t^T) diag(A, 1/t), and the solve built on it."""
+"""Bloqs of kernel reflection: the block-encoding of G = (I - b_t b_t^H) diag(A, 1/t), and the solve built on it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from torch import Tensor
 from qdescent.quantum.access import AngleTable, MatrixTables, PermutationTable
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.loading import Leaf
+from qdescent.quantum.phase_table import StatePreparation
 from qdescent.quantum.qsvt import QSVTSequence
-from qdescent.quantum.state_preparation import RealStatePreparation
 
 
 @attrs.frozen
 class VectorFlip(Bloq):
-    """(I - b b^T) (x) I + b b^T (x) X: the mark is flipped where the register holds b; kept at 0 it leaves I - b b^T.
+    """(I - b b^H) (x) I + b b^H (x) X: the mark is flipped where the register holds b; kept at 0 it leaves I - b b^H.
 
     Args:
         vector: prepares b.
@@ -35,12 +35,12 @@ class VectorFlip(Bloq):
         Dalzell, arXiv:2406.12086, section on block-encoding (projector by one reflection).
     """
 
-    vector: RealStatePreparation
+    vector: StatePreparation
 
     @property
     def signature(self) -> Signature:
         """system (s), mark (1)."""
-        return Signature.build_from_dtypes(system=QAny(self.vector.tree.bitsize), mark=QAny(1))
+        return Signature.build_from_dtypes(system=QAny(self.vector.bitsize), mark=QAny(1))
 
     def adjoint(self) -> VectorFlip:
         """Itself."""
@@ -49,20 +49,20 @@ class VectorFlip(Bloq):
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Undo the preparation, flip the mark on |0...0>, prepare again."""
         system = bb.add(self.vector.adjoint(), state=soqs["system"])
-        bits, mark = bb.add(MultiControlX((0,) * self.vector.tree.bitsize), controls=bb.split(system), target=soqs["mark"])
-        return {"system": bb.add(self.vector, state=bb.join(bits, QAny(self.vector.tree.bitsize))), "mark": mark}
+        bits, mark = bb.add(MultiControlX((0,) * self.vector.bitsize), controls=bb.split(system), target=soqs["mark"])
+        return {"system": bb.add(self.vector, state=bb.join(bits, QAny(self.vector.bitsize))), "mark": mark}
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """A preparation, its inverse, and one controlled flip."""
-        return {self.vector: 1, self.vector.adjoint(): 1, MultiControlX((0,) * self.vector.tree.bitsize): 1}
+        return {self.vector: 1, self.vector.adjoint(): 1, MultiControlX((0,) * self.vector.bitsize): 1}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): one overlap and one outer product."""
-        b = torch.as_tensor(self.vector.tree.prepared).to(device=device, dtype=dtype)
+        b = torch.as_tensor(self.vector.prepared).to(device=device, dtype=dtype)
 
         def apply(state: Tensor) -> Tensor:
             block = state.reshape(len(b), -1)
-            overlap = (b @ block).reshape(2, -1)
+            overlap = (b.conj() @ block).reshape(2, -1)
             return (block + torch.outer(b, (overlap.flip(0) - overlap).reshape(-1))).reshape(state.shape)
 
         return apply
@@ -70,7 +70,7 @@ class VectorFlip(Bloq):
 
 @attrs.frozen
 class KernelEncoding(Bloq):
-    """U with <0|U|0> = G/alpha (its transpose for the adjoint), G/alpha = (I - b_t b_t^T) diag(M/alpha, 1/t).
+    """U with <0|U|0> = G/alpha (its adjoint for the adjoint), G/alpha = (I - b_t b_t^H) diag(M/alpha, 1/t).
 
     Args:
         augmented: the block-encoding of diag(M, alpha/t), from `augmented_tables`.
@@ -83,7 +83,7 @@ class KernelEncoding(Bloq):
     """
 
     augmented: SparseBlockEncoding
-    vector: RealStatePreparation
+    vector: StatePreparation
     is_adjoint: bool = False
 
     @property
@@ -129,6 +129,7 @@ class KernelTransform(Bloq):
 
     Args:
         sequence: the transform, of a `KernelEncoding`.
+        is_adjoint: the inverse circuit.
 
     Registers: system (s + 1 bits), ancilla, part; all start in |0>.
 
@@ -136,22 +137,29 @@ class KernelTransform(Bloq):
     """
 
     sequence: QSVTSequence
+    is_adjoint: bool = False
 
     @property
     def signature(self) -> Signature:
         """system (s + 1), ancilla, part (1)."""
         return self.sequence.signature
 
+    def adjoint(self) -> KernelTransform:
+        """The inverse circuit."""
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
+
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """|0> to e = |1>|0...0>, then the sequence."""
+        """|0> to e = |1>|0...0>, then the sequence; the adjoint in reverse."""
+        if self.is_adjoint:
+            soqs = bb.add_d(self.sequence.adjoint(), **soqs)
         bits = bb.split(soqs["system"])
         bits[0] = bb.add(XGate(), q=bits[0])
-        system = bb.join(bits, QAny(self.sequence.encoding.system_bitsize))
-        return bb.add_d(self.sequence, system=system, ancilla=soqs["ancilla"], part=soqs["part"])
+        soqs["system"] = bb.join(bits, QAny(self.sequence.encoding.system_bitsize))
+        return soqs if self.is_adjoint else bb.add_d(self.sequence, **soqs)
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """One flip and the sequence."""
-        return {XGate(): 1, self.sequence: 1}
+        return {XGate(): 1, self.sequence.adjoint() if self.is_adjoint else self.sequence: 1}
 
 
 def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
@@ -175,6 +183,9 @@ def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
     )
     turn = AngleTable.nearest(np.full((colours, size), math.acos(1 / guess)), tables.entries.bits)
     entries = AngleTable(np.hstack([tables.entries.indices, turn.indices]), tables.entries.bits)
+    phases = tables.phases
+    if phases is not None:
+        phases = AngleTable(np.hstack([phases.indices, np.zeros_like(turn.indices)]), phases.bits)
     error = tables.alpha * abs(math.cos(float(turn.half_angles[0, 0])) - 1 / guess)  # the colours' weights add up to 1
     return MatrixTables(
         size=2 * size,
@@ -184,4 +195,5 @@ def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
         entries=entries,
         colours=tables.colours,
         used_colours=tables.used_colours,
+        phases=phases,
     )

@@ -15,8 +15,8 @@ from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator, get_cost_value
 
 from qdescent.quantum.loading import Leaf
+from qdescent.quantum.phase_table import StatePreparation
 from qdescent.quantum.phases import QSPAngles
-from qdescent.quantum.state_preparation import RealStatePreparation
 
 
 class Encoding(Protocol):
@@ -130,6 +130,11 @@ class QSVTSequence(Bloq):
         sizes = {"system": self.encoding.system_bitsize, "ancilla": self.encoding.ancilla_bitsize, "part": 1}
         return Signature.build_from_dtypes(**{name: QAny(bits) for name, bits in sizes.items()})
 
+    def adjoint(self) -> QSVTSequence:
+        """The inverse circuit, a sequence again: the phases reversed and negated, begun by the inverse of the last query."""
+        encoding = self.encoding.adjoint() if self.degree % 2 else self.encoding
+        return QSVTSequence(encoding, tuple(-phi for phi in reversed(self.phases)))
+
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The last phase first."""
         system, ancilla, part = soqs["system"], soqs["ancilla"], bb.add(Hadamard(), q=soqs["part"])
@@ -166,27 +171,38 @@ class LinearSolve(Bloq):
     Args:
         right_side: prepares |B>.
         sequence: the transform, of the adjoint of M's block-encoding.
+        is_adjoint: the inverse circuit.
 
     Registers: system, ancilla, part; all start in |0>.
 
     Cost: one preparation of |B> and `sequence.degree` queries, before post-selection.
     """
 
-    right_side: RealStatePreparation
+    right_side: StatePreparation
     sequence: QSVTSequence
+    is_adjoint: bool = False
 
     @property
     def signature(self) -> Signature:
         """system, ancilla, part (1)."""
         return self.sequence.signature
 
+    def adjoint(self) -> LinearSolve:
+        """The inverse circuit."""
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
+
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """The preparation, then the sequence."""
+        """The preparation, then the sequence; the adjoint in reverse."""
+        if self.is_adjoint:
+            soqs = bb.add_d(self.sequence.adjoint(), **soqs)
+            return {**soqs, "system": bb.add(self.right_side.adjoint(), state=soqs["system"])}
         system = bb.add(self.right_side, state=soqs["system"])
         return bb.add_d(self.sequence, system=system, ancilla=soqs["ancilla"], part=soqs["part"])
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """One of each."""
+        if self.is_adjoint:
+            return {self.right_side.adjoint(): 1, self.sequence.adjoint(): 1}
         return {self.right_side: 1, self.sequence: 1}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from qualtran import Bloq, CompositeBloq, LeftDangle, Register, RightDangle, Side, Soquet
-from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate
+from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, SGate, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate
 from qualtran.bloqs.bookkeeping import Allocate, Cast, Free, Join, Partition, Split
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
@@ -265,6 +265,8 @@ def _gate_matrix(bloq: Bloq) -> np.ndarray | None:
         return np.array([[cosine, -sine], [sine, cosine]])
     if isinstance(bloq, Rz):
         return np.diag(np.exp([-0.5j * bloq.angle, 0.5j * bloq.angle]))
+    if isinstance(bloq, SGate):
+        return np.diag([1, -1j if bloq.is_adjoint else 1j])
     if isinstance(bloq, And):
         compute = np.zeros((8, 4))
         for controls in range(4):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import attrs
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 
 from qdescent.quantum.access import RotationTree
@@ -30,7 +32,6 @@ class RealStatePreparation(Bloq):
         Grover, Rudolph, quant-ph/0208112; Low, Kliuchnikov, Schaeffer, arXiv:1812.00954.
 
     Example:
-        >>> import numpy as np
         >>> from qdescent.quantum.access import rotation_tree
         >>> prepare = RealStatePreparation(rotation_tree(np.array([0.6, 0.0, 0.0, -0.8]), bits=16))
         >>> prepare.signature.n_qubits()
@@ -40,6 +41,16 @@ class RealStatePreparation(Bloq):
     tree: RotationTree
     is_adjoint: bool = False
     loader: Loader = DEFAULT_LOADER
+
+    @property
+    def bitsize(self) -> int:
+        """s."""
+        return self.tree.bitsize
+
+    @property
+    def prepared(self) -> NDArray[np.float64]:
+        """x, shape (2^s,)."""
+        return self.tree.prepared
 
     @property
     def signature(self) -> Signature:

@@ -9,21 +9,22 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from qualtran.cirq_interop.t_complexity_protocol import TComplexity
 from qualtran.resource_counting import GateCounts, QECGatesCost, QubitCount, get_cost_value
 from torch import Tensor
 
-from qdescent._checks import argument_error
 from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables, rotation_tree
+from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables
+from qdescent.quantum.amplification import AmplitudeAmplification, flag_half_angle, rounds_needed
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator, StateVector
-from qdescent.quantum.state_preparation import RealStatePreparation
 
 SUBNORMALISATION = 0.98  # max |p|: nearer to 1 the angles need more FFT points, further away successes are lost
 
@@ -63,6 +64,7 @@ class CircuitRun:
         state_vector_bytes: of the simulation.
         bloq: what was run.
         epsilon: the relative error that rotation synthesis shares with the rest; it sets T gates, not the simulation.
+        rounds: of amplitude amplification.
     """
 
     value: Tensor = field(repr=False)
@@ -71,8 +73,9 @@ class CircuitRun:
     adjoint_queries: int
     simulated_qubits: int
     state_vector_bytes: int
-    bloq: LinearSolve | KernelTransform = field(repr=False)
+    bloq: LinearSolve | KernelTransform | AmplitudeAmplification = field(repr=False)
     epsilon: float
+    rounds: int = 0
 
     @cached_property
     def gates(self) -> GateCounts:
@@ -114,16 +117,13 @@ def build_circuit(
     """The circuit of M^-1 |B> from the system's entries.
 
     Args:
-        system: real, of any sparsity pattern.
+        system: real or complex, of any sparsity pattern.
         polynomial: for 1/x on [1/kappa, 1], kappa = alpha ||M^-1||.
         angle_bits: bits of every loaded angle.
         loader: of every table.
 
     Returns:
         SolveCircuit: the bloq, and what is needed to read it.
-
-    Raises:
-        ArgumentError: a complex system.
 
     Example:
         >>> from qdescent.linalg.chebyshev import minimax_inverse
@@ -132,20 +132,17 @@ def build_circuit(
         >>> build_circuit(system, minimax_inverse(3.0, 1e-2), angle_bits=16).encoding.alpha
         1.5
     """
-    if system.rhs.is_complex():
-        raise argument_error("rhs", "be real", "complex")
     encoding = SparseBlockEncoding(matrix_tables(*matrix_entries(system), system.size, angle_bits), loader=loader)
     scale = SUBNORMALISATION / polynomial.supremum
     angles = qsp_angles(scale * polynomial.coefficients)
-    # M = W S V^T is inverted by V (1/S) W^T: the transform of the adjoint encoding.
+    # M = W S V^H is inverted by V (1/S) W^H: the transform of the adjoint encoding.
     sequence = QSVTSequence(encoding.adjoint(), projector_phases(angles))
-    rhs = system.rhs.cpu().double().numpy()
-    tree = rotation_tree(rhs, angle_bits)
-    exact = np.zeros_like(tree.prepared)
+    rhs = right_side(system)
+    prepare = state_preparation(rhs, angle_bits, loader)
+    exact = np.zeros(2**prepare.bitsize, dtype=rhs.dtype)
     exact[: len(rhs)] = rhs / np.linalg.norm(rhs)
-    rhs_error = float(np.linalg.norm(tree.prepared - exact))
-    bloq = LinearSolve(RealStatePreparation(tree, loader=loader), sequence)
-    return SolveCircuit(bloq, scale, angles.certificate, rhs_error)
+    rhs_error = float(np.linalg.norm(prepare.prepared - exact))
+    return SolveCircuit(LinearSolve(prepare, sequence), scale, angles.certificate, rhs_error)
 
 
 def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> CircuitRun:
@@ -170,8 +167,7 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
     state = Simulator(device=system.matrix.device).run(bloq)
     kept = state.project(ancilla=0, part=0)
     probability = float(torch.linalg.vector_norm(kept)) ** 2
-    norm = float(torch.linalg.vector_norm(system.rhs))
-    value = kept.real[: system.size] * (norm / (circuit.scale * encoding.alpha))
+    value = _typed(system, kept)[: system.size] * _unit(system, circuit)
     return _counted(bloq, encoding, state, value, probability, epsilon)
 
 
@@ -213,31 +209,26 @@ def build_kernel_circuit(
     """The circuit of (2 R(G) - 1) e, or of R(G) e.
 
     Args:
-        system: real.
+        system: real or complex.
         tables: of its matrix, from `matrix_tables`; their angle bits serve all others.
         guess: t, in [1, kappa].
         kernel: the filter R.
         reflects: reflect about the kernel; else project on it (the search for the norm does).
         loader: of every table.
-
-    Raises:
-        ArgumentError: a complex right-hand side.
     """
-    if system.rhs.is_complex():
-        raise argument_error("rhs", "be real", "complex")
     augmented = augmented_tables(tables, guess)
     size = 2 ** (augmented.system_bits - 1)
-    b = system.rhs.cpu().double().numpy()
-    exact = np.zeros(2 * size)
+    b = right_side(system)
+    exact = np.zeros(2 * size, dtype=b.dtype)
     exact[: len(b)], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
-    tree = rotation_tree(exact, tables.entries.bits)
+    prepare = state_preparation(exact, tables.entries.bits, loader)
     polynomial = kernel.coefficients * (2 if reflects else 1)
     polynomial[0] -= 1 if reflects else 0
     scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)  # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
     angles = qsp_angles(scale * polynomial)
-    encoding = KernelEncoding(SparseBlockEncoding(augmented, loader=loader), RealStatePreparation(tree, loader=loader))
+    encoding = KernelEncoding(SparseBlockEncoding(augmented, loader=loader), prepare)
     bloq = KernelTransform(QSVTSequence(encoding, projector_phases(angles)))
-    rhs_error = float(np.linalg.norm(tree.prepared - exact))
+    rhs_error = float(np.linalg.norm(prepare.prepared - exact))
     return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error)
 
 
@@ -248,7 +239,7 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
     """
     encoding, bloq = circuit.encoding, circuit.bloq
     state = Simulator(device=system.matrix.device).run(bloq)
-    kept = state.project(ancilla=0, part=0).real
+    kept = _typed(system, state.project(ancilla=0, part=0))
     size = len(kept) // 2
     probability = float(torch.linalg.vector_norm(kept[:size] if circuit.reflects else kept)) ** 2
     value = torch.cat([kept[: system.size], kept[size : size + 1]]) / circuit.scale
@@ -258,13 +249,64 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
     return _counted(bloq, encoding, state, value, probability, epsilon)
 
 
+def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, run: CircuitRun) -> CircuitRun:
+    """The same circuit under amplitude amplification: success is certain, and the value that of the run without it.
+
+    The success probability p of that run sets the rounds and the flag, and gives back the length that amplification takes from
+    the amplitudes: sqrt(p) of a unit vector. On a machine p comes from as many runs, or from amplitude estimation, as its
+    precision asks for: a relative error d of sqrt(p) costs (pi d/2)^2 of the success.
+
+    Args:
+        system, circuit: as for `run`.
+        run: without amplification.
+
+    Returns:
+        CircuitRun: its value is Z; of a reflection y = R(G) e, whose last entry is that of `run` (only the other block succeeds).
+
+    Cost: 2r + 1 circuits, r = ceil(pi/(4 asin sqrt(p)) - 1/2).
+    """
+    rounds = rounds_needed(min(run.success_probability, 1.0))
+    places: tuple[tuple[str, int], ...] = (("ancilla", circuit.encoding.ancilla_bitsize), ("part", 1))
+    if isinstance(circuit, KernelCircuit):
+        places += (("system", 1),)
+    bloq = AmplitudeAmplification(circuit.bloq, places, rounds, flag_half_angle(run.success_probability, rounds))
+    state = Simulator(device=system.matrix.device).run(bloq)
+    kept = _typed(system, state.project(flag=0, ancilla=0, part=0))
+    if isinstance(circuit, KernelCircuit):
+        kept = kept[: len(kept) // 2]
+    probability = float(torch.linalg.vector_norm(kept)) ** 2
+    amplitudes = kept[: system.size] * math.sqrt(run.success_probability)
+    if isinstance(circuit, KernelCircuit):
+        value = torch.cat([amplitudes / (2 * circuit.scale), run.value[-1:]])
+    else:
+        value = amplitudes * _unit(system, circuit)
+    return _counted(bloq, circuit.encoding, state, value, probability, run.epsilon, rounds)
+
+
+def right_side(system: LinearSystem) -> NDArray[np.float64] | NDArray[np.complex128]:
+    """B in double precision."""
+    rhs = system.rhs.cpu()
+    return rhs.to(torch.complex128 if rhs.is_complex() else torch.float64).numpy()
+
+
+def _typed(system: LinearSystem, amplitudes: Tensor) -> Tensor:
+    """Complex amplitudes of a complex system; of a real one their real parts (the others are rounding)."""
+    return amplitudes if system.is_complex else amplitudes.real
+
+
+def _unit(system: LinearSystem, circuit: SolveCircuit) -> float:
+    """Z per kept amplitude, ||B||/(c alpha)."""
+    return float(torch.linalg.vector_norm(system.rhs)) / (circuit.scale * circuit.encoding.alpha)
+
+
 def _counted(
-    bloq: LinearSolve | KernelTransform,
+    bloq: LinearSolve | KernelTransform | AmplitudeAmplification,
     query: SparseBlockEncoding | KernelEncoding,
     state: StateVector,
     value: Tensor,
     probability: float,
     epsilon: float,
+    rounds: int = 0,
 ) -> CircuitRun:
     return CircuitRun(
         value=value,
@@ -275,4 +317,5 @@ def _counted(
         state_vector_bytes=2**state.peak_qubits * state.amplitudes.element_size(),
         bloq=bloq,
         epsilon=epsilon,
+        rounds=rounds,
     )

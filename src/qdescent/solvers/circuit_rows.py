@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from qdescent.solvers.circuit import CircuitRun
 
 
-def enough_angle_bits(kappa: float, colours: int, size: int, epsilon: float) -> int:
+def enough_angle_bits(kappa: float, colours: int, size: int, epsilon: float, *, phases: bool = False) -> int:
     """Bits for which kappa (error of the encoding/alpha + error of |B>) < epsilon/2 whatever the entries.
 
-    Each half angle is off by at most pi/2^b; 2 k levels of colour rotations and one of entries stand in the encoding, s in |B>.
+    Each half angle is off by at most pi/2^b; 2 k levels of colour rotations and one of entries stand in the encoding, s in |B>,
+    and of a complex system one more of phases in each.
 
     Example:
         >>> enough_angle_bits(kappa=20.0, colours=3, size=16, epsilon=1e-4)
         24
     """
-    levels = 2 * max(1, (colours - 1).bit_length()) + 1 + max(1, (size - 1).bit_length())
+    levels = 2 * max(1, (colours - 1).bit_length()) + 1 + max(1, (size - 1).bit_length()) + 2 * phases
     return math.ceil(math.log2(2.5 * math.pi * kappa * levels / epsilon))  # 2.5 > 2: second-order terms
 
 
@@ -69,6 +70,20 @@ def circuit_rows(
         row("encoding_error", encoding_error, "1", bounded, "sum over the colours of the largest angle error"),
         row("angle_certificate", certificate, "1", bounded, "rebuilt against target on [-1, 1], Ehlich and Zeller 1964"),
         row("state_vector_bytes", run.state_vector_bytes, "bytes", exact, "complex128 amplitudes"),
+    ]
+
+
+def amplification_rows(probability: float, rounds: int) -> list[Row]:
+    """What amplitude amplification started from, and its rounds.
+
+    Args:
+        probability: of success in the run without amplification.
+        rounds: r.
+    """
+    source = "norm of the post-selected state of one run before amplification"
+    return [
+        row("bare_success_probability", probability, "1", Evidence.EXACT, source),
+        row("amplification_rounds", rounds, "rounds", Evidence.EXACT, "ceil(pi/(4 asin sqrt(p)) - 1/2)"),
     ]
 
 

@@ -16,7 +16,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import matrix_entries, matrix_tables
 from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, singular_outcome
 from qdescent.solvers.solve import Solution
 
@@ -43,9 +43,12 @@ class KernelReflection:
         angle_bits: bits of a loaded angle of the circuits; None takes enough for epsilon.
         seed: of the emulated measurements.
         loader: of the circuits' tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
+        amplify: amplitude amplification of the last reflection until it succeeds for certain; it is at .9 already where t fits,
+            so that this pays where no repetition is possible, inside of a larger circuit.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot, amplification
+            without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -62,6 +65,7 @@ class KernelReflection:
     angle_bits: int | None = None
     seed: int = 0
     loader: Loader = DEFAULT_LOADER
+    amplify: bool = False
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -73,6 +77,8 @@ class KernelReflection:
         if self.angle_bits is not None:
             check_integer("angle_bits", self.angle_bits, 3)
         check_integer("seed", self.seed, 0)
+        if self.amplify and not self.circuit:
+            raise argument_error("amplify", "be False without a circuit", self.amplify)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -83,7 +89,7 @@ class KernelReflection:
                 [1, kappa] fits (kappa was too small); else SOLVED.
 
         Raises:
-            ArgumentError: no kappa for a system too large to measure it; of circuits, complex entries, or angle bits too few.
+            ArgumentError: no kappa for a system too large to measure it; of circuits, angle bits too few.
 
         Cost: degree products with M or M^H for the reflection, and as many of a filter of error .1 for each step of the search.
 
@@ -115,6 +121,14 @@ class KernelReflection:
                 break
             t = better
 
+        made = reflections
+        amplified: list[Row] = []
+        if self.amplify and isinstance(route, _Circuits):
+            bare = route.run.success_probability
+            y = route.amplify()
+            made += 2 * route.run.rounds + 1
+            amplified = amplification_rows(bare, route.run.rounds)
+
         # A second look at y, classical as the residual is: where kappa is right, y lies in the kernel but for `outside`; a singular
         # value of G below 1/kappa, that the filter has kept in part, is damped again.
         queries = route.queries
@@ -123,12 +137,18 @@ class KernelReflection:
 
         value = (length / alpha * t) * y[:-1] / y[-1]
         exact = Evidence.EXACT
-        declared = search.steps * coarse.degree + reflections * fine.degree
-        machine = search.shots * coarse.degree + reflections * fine.degree / max(success, 1e-300)
+        declared = search.steps * coarse.degree + made * fine.degree
+        machine = search.shots * coarse.degree + (made if amplified else made / max(success, 1e-300)) * fine.degree
         cost = [
             row("degree", fine.degree, "1", exact, f"kernel filter of error epsilon/{route.share}, closed form"),
             row("queries", queries, route.unit, exact, "counted as made: search and reflection"),
-            row("declared_queries", declared, route.unit, exact, "steps x search degree + reflections x degree"),
+            row(
+                "declared_queries",
+                declared,
+                route.unit,
+                exact,
+                "steps x search degree + reflections x degree, and (2 rounds + 1) x degree if amplified",
+            ),
             row("search_steps", search.steps, "projections", exact, "bisection of ln t on emulated measurements"),
             row("search_degree", coarse.degree, "1", exact, f"kernel filter of error {SEARCH_ERROR:g}"),
             row("reflections", reflections, "reflections", exact, "1, and one more where the first t was far off"),
@@ -140,9 +160,16 @@ class KernelReflection:
                 "||R y - y|| of a second projection, classical: above the filter's error, kappa is wrong",
             ),
             row("norm_guess", t * length / alpha, "1", exact, "t in units of ||Z||"),
-            row("expected_queries", machine, "calls", Evidence.MODELLED, "shots x search degree + degree / success probability"),
+            row(
+                "expected_queries",
+                machine,
+                "calls",
+                Evidence.MODELLED,
+                "shots x search degree + reflections x degree / success",
+            ),
             *known.rows,
             row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
+            *amplified,
             *route.facts(value, success),
         ]
         value = value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
@@ -193,7 +220,9 @@ class _Circuits:
     def __init__(self, system: LinearSystem, known: Conditioning, solver: KernelReflection) -> None:
         self.system, self.known, self.solver = system, known, solver
         # t's own row and the reading of two amplitudes cost 2.8 times what they cost the polynomial: a quarter of epsilon
-        self.bits = solver.angle_bits or enough_angle_bits(known.kappa, known.colours, 2 * system.size, solver.epsilon / 4)
+        self.bits = solver.angle_bits or enough_angle_bits(
+            known.kappa, known.colours, 2 * system.size, solver.epsilon / 4, phases=system.is_complex
+        )
         self.tables = matrix_tables(*matrix_entries(system), system.size, self.bits)
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
         self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
@@ -218,6 +247,14 @@ class _Circuits:
         loader = self.solver.loader
         self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, reflects=reflects, loader=loader)
         self.run = run_kernel_circuit(self.system, self.circuit, self.solver.epsilon)
+        self.queries += self.run.forward_queries + self.run.adjoint_queries
+        return self.run.value
+
+    def amplify(self) -> Tensor:
+        """The last reflection again, under amplitude amplification."""
+        from qdescent.solvers.circuit import run_amplified
+
+        self.run = run_amplified(self.system, self.circuit, self.run)
         self.queries += self.run.forward_queries + self.run.adjoint_queries
         return self.run.value
 

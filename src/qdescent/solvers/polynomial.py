@@ -14,7 +14,7 @@ from qdescent._evidence import Evidence
 from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, singular_outcome
 from qdescent.solvers.solve import Solution
 
@@ -38,9 +38,11 @@ class QSVT:
         circuit: run the circuit (block-encoding, QSVT, post-selection) on a state vector instead of the matrix polynomial.
         angle_bits: bits of a loaded angle; None takes the fewest for which the derived error stays below epsilon/2.
         loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
+        amplify: amplitude amplification of the circuit until it succeeds for certain, from the success probability of one run
+            without it (not counted as queries).
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits, amplification without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -54,6 +56,7 @@ class QSVT:
     circuit: bool = False
     angle_bits: int | None = None
     loader: Loader = DEFAULT_LOADER
+    amplify: bool = False
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -61,6 +64,8 @@ class QSVT:
             check_interval("kappa", self.kappa, "(1, inf)")
         if self.angle_bits is not None:
             check_integer("angle_bits", self.angle_bits, 3)
+        if self.amplify and not self.circuit:
+            raise argument_error("amplify", "be False without a circuit", self.amplify)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -70,10 +75,9 @@ class QSVT:
                 or a second look at Z, exceeds what the polynomial leaves on [1/kappa, 1] (kappa was too small), else SOLVED.
 
         Raises:
-            ArgumentError: no kappa for a system too large to measure it; of a circuit, complex entries, or angle bits too few
-                for epsilon.
+            ArgumentError: no kappa for a system too large to measure it; of a circuit, angle bits too few for epsilon.
 
-        Cost: degree close to kappa ln(4/epsilon), as many products with M or M^H.
+        Cost: degree close to kappa ln(4/epsilon), as many products with M or M^H; amplified, (2r + 1) times as many calls.
 
         References:
             Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma, arXiv:1511.02306.
@@ -99,15 +103,21 @@ class QSVT:
             return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values, trusted=trusted)
 
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.circuit import build_circuit, run_circuit
+        from qdescent.solvers.circuit import build_circuit, run_amplified, run_circuit
 
-        bits = self.angle_bits or enough_angle_bits(kappa, known.colours, system.size, self.epsilon)
+        bits = self.angle_bits or enough_angle_bits(kappa, known.colours, system.size, self.epsilon, phases=system.is_complex)
         circuit = build_circuit(system, polynomial, bits, self.loader)
         bound, left_over = _circuit_bound(circuit, polynomial, kappa)
         if bound > self.epsilon:
             need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"
             raise argument_error("angle_bits", need, f"{bits}, which allows {bound:.2g}")
         run = run_circuit(system, circuit, self.epsilon)
+        if self.amplify:
+            bare = run.success_probability
+            run = run_amplified(system, circuit, run)
+            cost += amplification_rows(bare, run.rounds)
+            declared = (2 * run.rounds + 1) * polynomial.degree
+            cost.append(row("declared_queries", declared, "calls", Evidence.EXACT, "(2 rounds + 1) x degree"))
         scale = float(torch.linalg.vector_norm(run.value) / torch.linalg.vector_norm(system.rhs))
         allowed = circuit.encoding.epsilon * scale + circuit.rhs_error + left_over
         cost.append(row("queries", run.forward_queries + run.adjoint_queries, "calls", Evidence.EXACT, "counted while simulating"))
@@ -121,7 +131,7 @@ class QSVT:
             certificate=circuit.certificate,
         )
         values |= row_values(cost)
-        value = run.value.to(system.rhs)
+        value = run.value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
         trusted = _correction(system, value, alpha, kappa) <= (1 + CHECK_ERROR) * bound / (1 - bound)
         return judged(system, value, bound=bound, allowed=allowed, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
 

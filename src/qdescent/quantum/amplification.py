@@ -1,0 +1,221 @@
+"""Amplitude amplification of a circuit that succeeds with a flag, with a last angle that is hit exactly."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Protocol
+
+import attrs
+import torch
+from qualtran import Bloq, BloqBuilder, QAny, Register, Signature, SoquetT
+from qualtran.bloqs.basic_gates import Hadamard, Ry, XGate, ZGate
+from qualtran.bloqs.mcmt import MultiControlX
+from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
+
+from qdescent._checks import argument_error, check_interval
+from qdescent.quantum.loading import Leaf
+
+Places = tuple[tuple[str, int], ...]
+
+
+class Reversible(Protocol):
+    """A bloq that can be run backwards."""
+
+    @property
+    def signature(self) -> Signature:
+        """Registers that all pass through."""
+        ...
+
+    def adjoint(self) -> Reversible:
+        """The inverse circuit."""
+        ...
+
+
+@attrs.frozen
+class ZeroReflection(Bloq):
+    """1 - 2 |0><0| on a few bits, or its negative.
+
+    Args:
+        bits: how many, at least 1.
+        negated: 2 |0><0| - 1 instead.
+
+    Registers: bits.
+
+    Cost: bits - 2 ANDs.
+    """
+
+    bits: int
+    negated: bool = False
+
+    @property
+    def signature(self) -> Signature:
+        """bits."""
+        return Signature.build_from_dtypes(bits=QAny(self.bits))
+
+    def adjoint(self) -> ZeroReflection:
+        """Itself."""
+        return self
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """A Z on the last bit, controlled by zeros of the others, between two X; the second one as Z X Z = -X if negated."""
+        bits = bb.split(soqs["bits"])
+        last = bb.add(XGate(), q=bits[-1])
+        if self.bits == 1:
+            last = bb.add(ZGate(), q=last)
+        else:
+            last = bb.add(Hadamard(), q=last)
+            bits[:-1], last = bb.add(MultiControlX((0,) * (self.bits - 1)), controls=bits[:-1], target=last)
+            last = bb.add(Hadamard(), q=last)
+        for gate in (ZGate(), XGate(), ZGate()) if self.negated else (XGate(),):
+            last = bb.add(gate, q=last)
+        bits[-1] = last
+        return {"bits": bb.join(bits, QAny(self.bits))}
+
+    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+        """The same map on a block of amplitudes (2^n, rest): a diagonal."""
+        diagonal = torch.full((2**self.bits, 1), -1.0 if self.negated else 1.0, dtype=dtype, device=device)
+        diagonal[0] *= -1
+        return lambda state: diagonal * state
+
+
+@attrs.frozen
+class AmplitudeAmplification(Bloq):
+    """Q^r W on W|0> = sin(a)|good> + cos(a)|bad>: sin((2r+1)a)|good> + cos((2r+1)a)|bad>.
+
+        Q = -W S_0 W^-1 S_good,   S = 1 - 2 (projector),   W = solve (x) Ry on a further qubit `flag`.
+
+    The flag's rotation lowers sin(a) to sin(pi/(2(2r+1))), after which r rounds end in |good> alone (`rounds_needed`,
+    `flag_half_angle`). Where `start` leaves registers out, W acts on any state of those: oblivious amplification of
+    <0|W|0> = sin(a) V with V unitary, which becomes sin((2r+1)a) V.
+
+    Args:
+        solve: W; every register passes through.
+        success: the registers that tell success, each with how many of its leading bits must be 0.
+        rounds: r.
+        half_angle: of the flag, cos(half angle) being the factor of the good amplitude; None: no flag.
+        start: the registers that begin in |0>, each with its number of leading bits; None: all of them.
+        is_adjoint: the inverse circuit.
+
+    Registers: those of `solve`, then flag (1 bit).
+
+    Cost: r + 1 solves and r inverse solves.
+
+    References:
+        Brassard, Hoyer, Mosca, Tapp, quant-ph/0005055, section 2 and theorem 4; oblivious: Berry, Childs, Cleve, Kothari, Somma,
+        arXiv:1312.1414, lemma 3.6.
+    """
+
+    solve: Reversible
+    success: Places
+    rounds: int
+    half_angle: float | None = None
+    start: Places | None = None
+    is_adjoint: bool = False
+
+    @property
+    def signature(self) -> Signature:
+        """Those of the solve, then flag (1)."""
+        flag = [] if self.half_angle is None else [Register("flag", QAny(1))]
+        return Signature([*self.solve.signature, *flag])
+
+    def adjoint(self) -> AmplitudeAmplification:
+        """The inverse circuit."""
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
+
+    @property
+    def _flag(self) -> Places:
+        return () if self.half_angle is None else (("flag", 1),)
+
+    @property
+    def _good(self) -> Places:
+        return (*self.success, *self._flag)
+
+    @property
+    def _zero(self) -> Places:
+        every = tuple((register.name, register.total_bits()) for register in self.solve.signature)
+        return (*(every if self.start is None else self.start), *self._flag)
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """W, then r rounds of a reflection about success, W backwards, a reflection about the start, W."""
+        steps = ["solve", *(["good", "undo", "zero", "solve"] * self.rounds)]
+        if self.is_adjoint:
+            steps = [{"solve": "undo", "undo": "solve"}.get(step, step) for step in reversed(steps)]
+        for step in steps:
+            if step in ("good", "zero"):
+                soqs = self._reflect(bb, soqs, self._good if step == "good" else self._zero, negated=step == "zero")
+                continue
+            flag = soqs.pop("flag", None)
+            soqs = bb.add_d(self.solve if step == "solve" else self.solve.adjoint(), **soqs)
+            if flag is not None:
+                soqs["flag"] = bb.add(self._turn(step == "undo"), q=flag)
+        return soqs
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """2r + 1 solves, r of them inverse, and 2r reflections."""
+        done, undone = (self.rounds, self.rounds + 1) if self.is_adjoint else (self.rounds + 1, self.rounds)
+        counts: Counter[Bloq] = Counter({self.solve: done})
+        counts[self.solve.adjoint()] += undone
+        counts[ZeroReflection(sum(bits for _, bits in self._good))] += self.rounds
+        counts[ZeroReflection(sum(bits for _, bits in self._zero), negated=True)] += self.rounds
+        if self.half_angle is not None:
+            counts[self._turn(False)] += done
+            counts[self._turn(True)] += undone
+        return {bloq: number for bloq, number in counts.items() if number}
+
+    def _turn(self, inverse: bool) -> Ry:
+        return Ry((-2 if inverse else 2) * (self.half_angle or 0.0))
+
+    def _reflect(self, bb: BloqBuilder, soqs: dict[str, SoquetT], places: Places, *, negated: bool) -> dict[str, SoquetT]:
+        sizes = {register.name: register for register in self.signature}
+        split = {name: bb.split(soqs[name]) for name, _ in places}
+        held = [bit for name, bits in places for bit in split[name][:bits]]
+        reflected = iter(bb.split(bb.add(ZeroReflection(len(held), negated), bits=bb.join(held, QAny(len(held))))))
+        for name, bits in places:
+            for place in range(bits):
+                split[name][place] = next(reflected)
+            soqs[name] = bb.join(split[name], sizes[name].dtype)
+        return soqs
+
+
+def rounds_needed(probability: float) -> int:
+    """The fewest rounds that can end in success for certain: r = ceil(pi/(4a) - 1/2), sin^2 a = p.
+
+    Args:
+        probability: p, of one solve.
+
+    Raises:
+        ArgumentError: p outside (0, 1].
+
+    Example:
+        >>> [rounds_needed(p) for p in (1.0, 0.9, 0.25, 0.01)]
+        [0, 1, 1, 8]
+    """
+    angle = math.asin(math.sqrt(check_interval("probability", probability, "(0, 1]")))
+    return max(0, math.ceil(math.pi / (4 * angle) - 0.5 - 1e-9))  # p = 1/4 takes 1 round, rounding or not
+
+
+def flag_half_angle(probability: float, rounds: int) -> float:
+    """The half angle of the flag after which `rounds` rounds end in success: cos = sin(pi/(2(2r+1)))/sqrt(p).
+
+    Raises:
+        ArgumentError: fewer rounds than `rounds_needed`.
+
+    Example:
+        >>> round(math.cos(flag_half_angle(0.81, rounds=1)), 6)  # sin(pi/6)/.9
+        0.555556
+    """
+    if rounds < rounds_needed(probability):
+        raise argument_error("rounds", f"be at least {rounds_needed(probability)} for probability {probability:.4g}", rounds)
+    return math.acos(min(1.0, math.sin(math.pi / (2 * (2 * rounds + 1))) / math.sqrt(probability)))
+
+
+def amplified_probability(probability: float, rounds: int) -> float:
+    """Success after r rounds without a flag: sin^2((2r+1) asin(sqrt(p))).
+
+    Example:
+        >>> round(amplified_probability(0.25, rounds=1), 12)
+        1.0
+    """
+    check_interval("probability", probability, "[0, 1]")
+    return math.sin((2 * rounds + 1) * math.asin(math.sqrt(probability))) ** 2
