@@ -12,12 +12,17 @@ from qualtran.testing import assert_valid_bloq_decomposition
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
+from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
+from qdescent.quantum.balanced_tables import selected_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.history_encoding import HistoryEncoding
+from qdescent.quantum.history_tables import history_tables
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
+from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
 
@@ -45,6 +50,9 @@ KERNEL = KernelEncoding(
     SparseBlockEncoding(augmented_tables(ONE_BY_ONE.tables, guess=1.7)),
     RealStatePreparation(rotation_tree(np.array([0.6, 0.0, 0.8, 0.0]), bits=4)),
 )
+SELECTED = selected_tree(np.array([[0.3, -1.0, 0.0, 0.4], [1, 0, 0, 0], [0, 0.2, 2.0, -0.1], [1, 1, -1, 1]]), bits=5)
+MAP = PolynomialMap([torch.tensor([0.3]), torch.tensor([[0.8]]), torch.tensor([[0.2]])])
+HISTORY = HistoryEncoding(history_tables(MAP, order=2, steps=1, bits=4))
 BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
@@ -58,6 +66,10 @@ BLOQS = {
     "kernel encoding": KERNEL,
     "even sequence": QSVTSequence(KERNEL, (0.1, 0.3, -0.5)),
     "kernel transform": KernelTransform(QSVTSequence(KERNEL, (0.2, -0.3, 0.5))),
+    "selected preparation": SelectedPreparation(SELECTED),
+    "pattern flip": PatternFlip((1, 0, 1)),
+    "selected swap": SelectedSwap((True, False, False, True), 2),
+    "history encoding": HISTORY,
 }
 ONE_WAY = ("sequence", "linear solve", "even sequence", "kernel transform")
 WITH_ADJOINT = {

@@ -244,11 +244,21 @@ def matrix_tables(rows: Ints, columns: Ints, values: Floats, size: int, bits: in
     cosines = np.divide(diagonal, encoded_weights[:, None], out=np.zeros(shape), where=diagonal != 0)
     entries = AngleTable.nearest(np.arccos(np.clip(cosines, -1, 1)), bits)
     error = np.abs(diagonal - encoded_weights[:, None] * np.cos(entries.half_angles)).max(axis=1).sum()
-    permutations = _full_permutations(rows, columns, entry_colours, shape)
+    permutations = full_permutations(rows, columns, entry_colours, shape)
     return MatrixTables(size, alpha, float(error), permutations, entries, colours, len(weights))
 
 
-def _full_permutations(rows: Ints, columns: Ints, colours: Ints, shape: tuple[int, int]) -> PermutationTable:
+def full_permutations(rows: Ints, columns: Ints, colours: Ints, shape: tuple[int, int]) -> PermutationTable:
+    """Each colour's pairs (column -> row) completed to a permutation.
+
+    Args:
+        rows, columns, colours: shape (nnz,), no colour twice in a row or a column.
+        shape: colours and places of the table, (2^k, 2^s).
+
+    Example:
+        >>> full_permutations(np.array([2]), np.array([0]), np.array([0]), (1, 4)).forward.tolist()
+        [[2, 1, 0, 3]]
+    """
     forward = np.full(shape, -1, dtype=np.int64)
     forward[colours, columns] = rows
     backward = np.empty(shape, dtype=np.int64)
