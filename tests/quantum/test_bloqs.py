@@ -14,15 +14,20 @@ from qualtran.testing import assert_valid_bloq_decomposition
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
+from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables, rotation_tree
 from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
+from qdescent.quantum.balanced_tables import selected_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.history_encoding import HistoryEncoding
+from qdescent.quantum.history_tables import history_tables
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
 from qdescent.quantum.loading import BucketBrigade, LookUpTable, QROAMLoader
 from qdescent.quantum.phase_table import TablePhase, state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
+from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.quantum.table_load import BorrowedLoad, TableLoad
@@ -57,6 +62,9 @@ CLEAN, DIRTY = QROAMLoader(block=2), QROAMLoader(block=2, dirty=True)
 SWAPPED = np.array([[1, 0], [0, 1]])
 COMPLEX = encoding_of(unequal_matrix(3) * np.exp(1j * np.arange(9).reshape(3, 3)), bits=4)
 COMPLEX_VECTOR = state_preparation(np.array([0.6, 0.0, 0.8j, 0.3 - 0.1j]), bits=4)
+SELECTED = selected_tree(np.array([[0.3, -1.0, 0.0, 0.4], [1, 0, 0, 0], [0, 0.2, 2.0, -0.1], [1, 1, -1, 1]]), bits=5)
+MAP = PolynomialMap([torch.tensor([0.3]), torch.tensor([[0.8]]), torch.tensor([[0.2]])])
+HISTORY = HistoryEncoding(history_tables(MAP, order=2, steps=1, bits=4))
 BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
@@ -99,6 +107,10 @@ BLOQS = {
     "amplified, oblivious": AmplitudeAmplification(
         SMALL, (("ancilla", SMALL.ancilla_bitsize),), 1, start=(("ancilla", SMALL.ancilla_bitsize),)
     ),
+    "selected preparation": SelectedPreparation(SELECTED),
+    "pattern flip": PatternFlip((1, 0, 1)),
+    "selected swap": SelectedSwap((True, False, False, True), 2),
+    "history encoding": HISTORY,
 }
 WITH_ADJOINT = {**BLOQS, **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items()}}
 

@@ -271,11 +271,21 @@ def matrix_tables(rows: Ints, columns: Ints, values: Floats | Complexes, size: i
     if phases is not None:
         encoded = encoded * np.exp(1j * phases.half_angles)
     error = np.abs(diagonal - encoded).max(axis=1).sum()
-    permutations = _full_permutations(rows, columns, entry_colours, shape)
+    permutations = full_permutations(rows, columns, entry_colours, shape)
     return MatrixTables(size, alpha, float(error), permutations, entries, colours, len(weights), phases)
 
 
-def _full_permutations(rows: Ints, columns: Ints, colours: Ints, shape: tuple[int, int]) -> PermutationTable:
+def full_permutations(rows: Ints, columns: Ints, colours: Ints, shape: tuple[int, int]) -> PermutationTable:
+    """Each colour's pairs (column -> row) completed to a permutation.
+
+    Args:
+        rows, columns, colours: shape (nnz,), no colour twice in a row or a column.
+        shape: colours and places of the table, (2^k, 2^s).
+
+    Example:
+        >>> full_permutations(np.array([2]), np.array([0]), np.array([0]), (1, 4)).forward.tolist()
+        [[2, 1, 0, 3]]
+    """
     forward = np.full(shape, -1, dtype=np.int64)
     forward[colours, columns] = rows
     backward = np.empty(shape, dtype=np.int64)

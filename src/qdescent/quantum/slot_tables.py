@@ -1,0 +1,169 @@
+"""What one slot of a word does, from F_0, F_1, ... alone: k letters become one by G_k.
+
+The letters are v = (w, u) with w = 1: G_1 = [[1, 0], [F_0, F_1]], and G_k is F_k on the letters u. The slot's *role* says which
+G_k it applies; role 0 leaves the slot as it is. Entry (i; i_1, ..., i_k) belongs to a colour in which i_1 -> i is a permutation and
+the other letters follow from i: so a table has colours x letters values, never the n^k columns of F_k.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qdescent._checks import argument_error
+from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.polynomial_terms import to_scipy
+from qdescent.quantum.access import Floats, Ints, PermutationTable, full_permutations
+from qdescent.quantum.balanced_tables import (
+    SelectedTree,
+    balance,
+    balance_error,
+    fullest_line,
+    matching_colours,
+    schur_bound,
+    selected_tree,
+)
+
+LARGEST_TABLE = 2**24  # entries of one table: 128 MB, and a QROM of as many values
+
+
+@dataclass(frozen=True, eq=False)
+class LetterMap:
+    """The entries of G_k.
+
+    Args:
+        rows: the letter written, (nnz,).
+        first: the first letter read, (nnz,).
+        tails: the k - 1 letters that must follow, packed l bits each, (nnz,).
+        values: (nnz,).
+    """
+
+    rows: Ints
+    first: Ints
+    tails: Ints
+    values: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class SlotTables:
+    """One slot under each role; all tables are selected by the step (where the maps differ) and the role.
+
+    Args:
+        prepare: of the colour, selected also by the letter that is there.
+        unprepare: of the colour, selected also by the letter that is written.
+        letters: the permutation of the letter, selected also by the colour; shape (selected, 2^l).
+        tails: the letters that must follow, packed; selected also by the colour and the letter written; None for one letter.
+        tail_slots: how many slots after this one `tails` speaks of.
+        alpha: normalisation of each G_k, (steps or 1, roles).
+        error: of its encoding, the same shape.
+    """
+
+    prepare: SelectedTree
+    unprepare: SelectedTree
+    letters: PermutationTable
+    tails: Ints | None = field(repr=False)
+    tail_slots: int
+    alpha: Floats
+    error: Floats
+
+    @property
+    def colour_bits(self) -> int:
+        """Of the colour."""
+        return self.prepare.bitsize
+
+
+def letter_map(f: PolynomialMap, k: int, *, constant: bool) -> LetterMap:
+    """G_k of a map.
+
+    Args:
+        f: the map.
+        k: at least 1.
+        constant: G_1 takes the letter w along, and F_0 with it; False where words of one letter are all there are, and their
+            constant w is on the right-hand side.
+
+    Example:
+        >>> import torch
+        >>> f = PolynomialMap([torch.tensor([0.3]), torch.tensor([[0.8]])])
+        >>> G = letter_map(f, 1, constant=True)
+        >>> G.rows.tolist(), G.first.tolist()
+        ([0, 1, 1], [0, 0, 1])
+    """
+    if k > f.degree:
+        none = np.zeros(0, dtype=np.int64)
+        return LetterMap(none, none, none, np.zeros(0))
+    F = to_scipy(f.coefficients[k])
+    F.sum_duplicates()
+    F.eliminate_zeros()
+    entries = F.tocoo()
+    digits = np.unravel_index(entries.col.astype(np.int64), (f.size,) * k)
+    tails = np.zeros(entries.nnz, dtype=np.int64)
+    for digit in digits[1:]:
+        tails = (tails << f.size.bit_length()) + digit + 1
+    rows, first, values = entries.row.astype(np.int64) + 1, digits[0] + 1, entries.data
+    if k == 1 and constant:
+        force = to_scipy(f.coefficients[0]).toarray().ravel()
+        forced = np.flatnonzero(force)
+        rows = np.concatenate([[0], forced + 1, rows])
+        first = np.concatenate([np.zeros(len(forced) + 1, dtype=np.int64), first])
+        values = np.concatenate([[1.0], force[forced], values])
+        tails = np.zeros(len(rows), dtype=np.int64)
+    return LetterMap(rows, first, tails, values)
+
+
+def slot_tables(maps: list[list[LetterMap]], letter_bits: int, step_bits: int, role_bits: int, bits: int) -> SlotTables:
+    """The tables of a slot whose role k = 1, 2, ... applies G_k; role 0 and all further ones leave it as it is.
+
+    Args:
+        maps: G_1, G_2, ... of each step; of one step, they serve all.
+        letter_bits: l.
+        step_bits: of the step's register; 0 where one step serves all.
+        role_bits: of the role's register.
+        bits: b, bits of an angle.
+
+    Raises:
+        ArgumentError: a table of more than 2^24 entries.
+    """
+    K = len(maps[0])
+    most = max(fullest_line(G.rows, G.first) for step in maps for G in step)
+    colour_bits = max(1, (most - 1).bit_length())
+    shape = (2**step_bits, 2**role_bits, 2**colour_bits, 2**letter_bits)
+    if math.prod(shape) > LARGEST_TABLE:
+        raise argument_error("maps", f"leave every table at most {LARGEST_TABLE:.0e} entries", f"{math.prod(shape):.1e}")
+    colours = [[matching_colours(G.rows, G.first) for G in step] for step in maps]
+    while (found := _weighted(maps, colours, shape)) is None:  # one more label of the identity is room enough
+        shape = (shape[0], shape[1], 2 * shape[2], shape[3])
+    targets, values, alpha, right, left = found
+    prepare, unprepare = (selected_tree(part.reshape(-1, shape[2]), bits) for part in (right, left))
+    prepared, unprepared = prepare.prepared.reshape(right.shape), unprepare.prepared.reshape(left.shape)
+    error = np.zeros(shape[:2])
+    tails = np.zeros(shape, dtype=np.int64)
+    for t, step in enumerate(maps):
+        for k, G in enumerate(step, start=1):
+            missed = balance_error(targets[t, k], values[t, k], alpha[t, k], prepared[t, k], unprepared[t, k])
+            error[t, k] = schur_bound(missed)
+            tails[t, k, colours[t][k - 1], G.rows] = G.tails << (K - k) * letter_bits  # in the first k - 1 of K - 1 slots
+    permutations = targets.reshape(-1, shape[3])
+    letters = PermutationTable(permutations, np.argsort(permutations, axis=1))
+    return SlotTables(prepare, unprepare, letters, tails.reshape(-1) if K > 1 else None, K - 1, alpha, error)
+
+
+def _weighted(
+    maps: list[list[LetterMap]], colours: list[list[Ints]], shape: tuple[int, int, int, int]
+) -> tuple[Ints, Floats, Floats, Floats, Floats] | None:
+    """Permutations and values (step, role, colour, letter), alpha (step, role), both weights (step, role, letter, colour)."""
+    steps, roles, count, size = shape
+    targets, values = np.tile(np.arange(size), (steps, roles, count, 1)), np.zeros(shape)
+    alpha, right, left = np.ones((steps, roles)), np.zeros((steps, roles, size, count)), np.zeros((steps, roles, size, count))
+    right[..., 0] = left[..., 0] = 1
+    for t, step in enumerate(maps):
+        for k, G in enumerate(step, start=1):
+            colour = colours[t][k - 1]
+            values[t, k, colour, G.first] = G.values
+            targets[t, k] = full_permutations(G.rows, G.first, colour, (count, size)).forward
+            weights = balance(targets[t, k], values[t, k])
+            if weights is None:
+                return None
+            alpha[t, k], right[t, k], left[t, k] = weights.alpha, weights.right, weights.left
+    return targets, values, alpha, right, left
