@@ -78,9 +78,8 @@ def test_cirq_does_what_the_simulator_does():
     line = cirq.LineQubit.range(bloq.signature.n_qubits() + gates.work)
     full = np.zeros((len(state), 2**gates.work), dtype=complex)
     full[:, 0] = state
-    found = (
-        cirq.Simulator(dtype=np.complex128).simulate(circuit, qubit_order=line, initial_state=full.reshape(-1)).final_state_vector
-    )
+    simulator = cirq.Simulator(dtype=np.complex128)
+    run = simulator.simulate(circuit, qubit_order=line, initial_state=full.reshape(-1))
     expected = Simulator().run(bloq, torch.as_tensor(state)).amplitudes.numpy()
     np.testing.assert_allclose(run.final_state_vector.reshape(full.shape)[:, 0], expected, atol=1e-12)
     assert len(list(circuit.all_operations())) == len(gates.operations)
