@@ -1,4 +1,4 @@
-"""Every bloq three ways: its fast leaf, its decomposition, and its call graph agree. A new bloq adds one line."""
+"""Every bloq four ways: its fast leaf, its decomposition, its call graph and its export agree. A new bloq adds one line."""
 
 from dataclasses import replace
 
@@ -19,6 +19,7 @@ from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables,
 from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
 from qdescent.quantum.balanced_tables import selected_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.history_tables import history_tables
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
@@ -138,6 +139,18 @@ def test_fast_leaf_decomposition_and_call_graph_agree(bloq):
 
     executed = sum((n * costly(leaf) for leaf, n in decomposed.calls.items() if type(leaf) in ELEMENTARY), GateCounts())
     assert executed == costly(bloq)
+
+
+@pytest.mark.parametrize("bloq", BLOQS.values(), ids=BLOQS.keys())
+def test_the_exported_text_does_the_same_and_has_the_gates_that_are_counted(bloq, openqasm):
+    state = generic_state(bloq)
+    after = openqasm(to_openqasm(bloq), state.numpy())
+    np.testing.assert_allclose(after[:, 0], Simulator().run(bloq, state).amplitudes.numpy(), rtol=0, atol=1e-12)
+    assert np.linalg.norm(after[:, 1:]) < 1e-12
+    counted = costly(bloq)
+    gates = gate_list(bloq).counts
+    assert gates.get("ccx", 0) == 2 * counted.and_bloq + counted.toffoli
+    assert gates.get("cswap", 0) == counted.cswap
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_ADJOINT if name.endswith("adjoint")])

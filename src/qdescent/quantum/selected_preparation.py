@@ -12,7 +12,8 @@ from qualtran.bloqs.mcmt import MultiControlX
 from torch import Tensor
 
 from qdescent.quantum.balanced_tables import SelectedTree
-from qdescent.quantum.loaders import Leaf, TableRotation
+from qdescent.quantum.loaders import TableRotation
+from qdescent.quantum.loading import Leaf
 
 DENSE_ENTRIES = 2**18  # up to as many matrix entries a batch of products is faster than a walk through the levels
 

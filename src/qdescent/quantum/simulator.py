@@ -1,30 +1,31 @@
 """Runs Qualtran bloqs on a torch state vector.
 
-A bloq is compiled once into a program on local wires: a *leaf* (a function on amplitudes) or a list of calls of other
-programs. Bloqs of this package bring a fast leaf (`fast_leaf`: a gather, a batch of 2 x 2 products, a diagonal); with
-`fast=False` they run through their decomposition, down to CNOT, Toffoli, AND, controlled swap, Ry, Hadamard and table look-ups.
+A bloq is compiled once into a program on local wires (`program.py`); a leaf is here a function on amplitudes. Bloqs of this
+package bring a fast leaf (`fast_leaf`: a gather, a batch of 2 x 2 products, a diagonal); with `fast=False` they run through
+their decomposition, down to CNOT, Toffoli, AND, controlled swap, Ry, Hadamard and table look-ups.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
-from typing import Any
 
 import numpy as np
 import torch
-from qualtran import Bloq, CompositeBloq, LeftDangle, Register, RightDangle, Side, Soquet
+from qualtran import Bloq, Side
 from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, SGate, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate
-from qualtran.bloqs.bookkeeping import Allocate, Cast, Free, Join, Partition, Split
+from qualtran.bloqs.bookkeeping import Allocate, Free
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_choice, check_finite
 from qdescent.quantum.loading import Leaf, look_up_leaf
+from qdescent.quantum.program import Compiler, Program
 
 MOST_QUBITS = 30  # 16 GiB of complex128: beyond it one more qubit is not a matter of patience
 
@@ -57,17 +58,6 @@ class StateVector:
         return block[tuple(values.get(name, slice(None)) for name in self.registers)].reshape(-1)
 
 
-@dataclass(frozen=True)
-class _Program:
-    """inputs and outputs are local wires; each step calls a program on local wires and names the wires it returns."""
-
-    bloq: Bloq
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    leaf: Leaf | None = None
-    steps: tuple[tuple[_Program, tuple[int, ...], tuple[int, ...]], ...] = ()
-
-
 class Simulator:
     """An interpreter of bloqs; it keeps the programs it compiled.
 
@@ -87,7 +77,7 @@ class Simulator:
         self.dtype = check_choice("dtype", dtype, [torch.complex128, torch.complex64])
         self.device = torch.device(device)
         self.fast = fast
-        self._programs: dict[Bloq, _Program] = {}
+        self._compiler = Compiler(partial(_leaf, dtype=dtype, device=self.device, fast=fast))
 
     def run(self, bloq: Bloq, initial: Tensor | None = None) -> StateVector:
         """Run a bloq whose registers all pass through.
@@ -126,47 +116,9 @@ class Simulator:
         registers = {reg.name: reg.total_bits() for reg in bloq.signature}
         return StateVector(machine.tensor.reshape(-1), registers, machine.calls, machine.peak)
 
-    def compile(self, bloq: Bloq) -> _Program:
+    def compile(self, bloq: Bloq) -> Program[Leaf]:
         """The program of a bloq, from the memory of this simulator where it was compiled before."""
-        if bloq not in self._programs:
-            self._programs[bloq] = self._compile(bloq)
-        return self._programs[bloq]
-
-    def _compile(self, bloq: Bloq) -> _Program:
-        inputs, outputs = _boundary(bloq)
-        if isinstance(bloq, (Split, Join, Partition, Cast)):
-            return _Program(bloq, inputs, tuple(range(len(inputs))))  # the same wires under another name
-        if self.fast and hasattr(bloq, "fast_leaf"):
-            leaf = bloq.fast_leaf(self.dtype, self.device)
-            if leaf is not None:
-                return _Program(bloq, inputs, outputs, leaf)
-        if isinstance(bloq, QROM):
-            if len(inputs) > MOST_QUBITS:  # before its table of that many bits is built
-                raise _too_many(len(inputs))
-            return _Program(bloq, inputs, outputs, _look_up(bloq, self.device))
-        gate = _gate_leaf(bloq, self.dtype, self.device)
-        return _Program(bloq, inputs, outputs, gate) if gate is not None else self._compile_composite(bloq)
-
-    def _compile_composite(self, bloq: Bloq) -> _Program:
-        inputs, _ = _boundary(bloq)
-        fresh = count(len(inputs))
-        wires: dict[Soquet, tuple[int, ...]] = {}
-        _assign(wires, LeftDangle, bloq.signature.lefts(), inputs)
-        steps = []
-        circuit = bloq if isinstance(bloq, CompositeBloq) else bloq.decompose_bloq()
-        for instance, before, _ in circuit.iter_bloqnections():
-            arriving = {(link.right.reg, link.right.idx): wires[link.left] for link in before}
-            taken = tuple(wire for reg in instance.bloq.signature.lefts() for idx in reg.all_idxs() for wire in arriving[reg, idx])
-            program = self.compile(instance.bloq)
-            given = tuple(taken[wire] if wire < len(taken) else next(fresh) for wire in program.outputs)
-            _assign(wires, instance, instance.bloq.signature.rights(), given)
-            if program.leaf is not None or program.steps:
-                steps.append((program, taken, given))
-        ending = {
-            (link.right.reg, link.right.idx): wires[link.left] for link in circuit.connections if link.right.binst is RightDangle
-        }
-        outputs = tuple(wire for reg in bloq.signature.rights() for idx in reg.all_idxs() for wire in ending[reg, idx])
-        return _Program(bloq, inputs, outputs, steps=tuple(steps))
+        return self._compiler.compile(bloq)
 
 
 class _Machine:
@@ -178,7 +130,7 @@ class _Machine:
         self.peak = len(order)
         self.names = count(len(order))
 
-    def execute(self, program: _Program, qubits: tuple[int, ...]) -> tuple[int, ...]:
+    def execute(self, program: Program[Leaf], qubits: tuple[int, ...]) -> tuple[int, ...]:
         self.calls[program.bloq] += 1
         held = dict(zip(program.inputs, qubits, strict=True))
         if program.leaf is not None:
@@ -210,30 +162,13 @@ def _too_many(qubits: int) -> Exception:
     return argument_error("bloq", f"need at most {MOST_QUBITS} qubits", f"in need of {qubits}")
 
 
-def _boundary(bloq: Bloq) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Local wires that enter and leave: what passes through keeps its wires, what appears gets the next ones."""
-    entering = {reg.name: reg for reg in bloq.signature.lefts()}
-    wires, start = {}, 0
-    for name, reg in entering.items():
-        wires[name] = range(start, start + reg.total_bits())
-        start += reg.total_bits()
-    inputs = tuple(range(start))
-    outputs: list[int] = []
-    for reg in bloq.signature.rights():
-        if reg.side == Side.THRU:
-            outputs.extend(wires[reg.name])
-        else:
-            outputs.extend(range(start, start + reg.total_bits()))
-            start += reg.total_bits()
-    return inputs, tuple(outputs)
-
-
-def _assign(wires: dict[Soquet, tuple[int, ...]], owner: Any, registers: Iterable[Register], flat: tuple[int, ...]) -> None:
-    start = 0
-    for reg in registers:
-        for idx in reg.all_idxs():
-            wires[Soquet(owner, reg, idx)] = flat[start : start + reg.bitsize]
-            start += reg.bitsize
+def _leaf(bloq: Bloq, qubits: int, dtype: torch.dtype, device: torch.device, fast: bool) -> Leaf | None:
+    leaf = bloq.fast_leaf(dtype, device) if fast and hasattr(bloq, "fast_leaf") else None
+    if leaf is None and isinstance(bloq, QROM):
+        if qubits > MOST_QUBITS:  # before its table of that many bits is built
+            raise _too_many(qubits)
+        return _look_up(bloq, device)
+    return _gate_leaf(bloq, dtype, device) if leaf is None else leaf
 
 
 def _look_up(bloq: QROM, device: torch.device) -> Leaf:
