@@ -12,7 +12,7 @@ from qdescent._checks import ArgumentError
 from qdescent.quantum.bucket_brigade import RouterTree
 from qdescent.quantum.loading import BucketBrigade, LookUpTable, QROAMLoader, QROMLoader
 from qdescent.quantum.simulator import Simulator
-from qdescent.quantum.table_load import BorrowedLoad, SwapNetwork, TableLoad, TableRead, lines_at_once
+from qdescent.quantum.table_load import BorrowedLoad, SwapNetwork, TableLoad, TableRead
 from qdescent.quantum.toffoli_depth import toffoli_depth
 
 LOADERS = [
@@ -63,11 +63,28 @@ def test_published_counts():
 @pytest.mark.parametrize(("lines", "bits"), [(1000, 8), (10**8, 54), (7, 100), (2, 1)])
 @pytest.mark.parametrize("dirty", [False, True])
 def test_the_chosen_block_is_the_best(lines, bits, dirty):
-    best = QROAMLoader(dirty=dirty).load_cost(lines, bits).toffoli
-    every = [QROAMLoader(2**k, dirty).load_cost(lines, bits).toffoli for k in range(30)]
-    assert best == min(every)
-    if (lines, bits) == (1000, 8):
-        assert best < QROMLoader().load_cost(lines, bits).toffoli
+    for form in ("load_cost", "read_cost"):
+        best = getattr(QROAMLoader(dirty=dirty), form)(lines, bits).toffoli
+        every = [getattr(QROAMLoader(2**k, dirty), form)(lines, bits).toffoli for k in range(30)]
+        assert best == min(every)
+        assert (best < QROMLoader().load_cost(lines, bits).toffoli) == (lines > 100)
+
+
+@pytest.mark.parametrize("block", [1, 2, 8])
+def test_runs_of_one_value_are_skipped_and_counted(block):
+    draw = np.random.default_rng(3)
+    for lines in (draw.integers(2, size=64), np.repeat(draw.integers(4, size=16), 4), np.ones(16, dtype=int), np.arange(13)):
+        data = LookUpTable(lines, bits=4)
+        loader = QROAMLoader(block) if block > 1 else QROMLoader()
+        swaps = data.bits * (block - 1)
+        assert counted(TableRead(data, loader))[0] == data.ands(block) + swaps
+    assert LookUpTable(np.repeat(np.arange(16), 4), 4).ands() == 14 < QROMLoader().load_cost(64, 4).toffoli
+
+
+def test_the_block_chosen_for_a_table_knows_its_runs():
+    data = LookUpTable(np.repeat(np.arange(1, 17), 16), bits=5)  # 256 lines, 16 runs
+    assert TableRead(data, QROAMLoader()).block == 1
+    assert TableRead(table(256, 5), QROAMLoader()).block == 8
 
 
 def down_to_gates(bloq):
@@ -197,5 +214,5 @@ def test_bad_arguments(make, message):
 
 
 def test_a_block_is_at_most_half_the_table():
-    assert lines_at_once(QROAMLoader(1024), table(9, 2)) == 8
-    assert lines_at_once(QROMLoader(), table(9, 2)) == 1
+    assert TableRead(table(9, 2), QROAMLoader(1024)).block == 8
+    assert TableRead(table(9, 2), QROMLoader()).block == 1

@@ -50,18 +50,28 @@ class LookUpTable:
         """Bits of each selection register."""
         return tuple((length - 1).bit_length() for length in self.lines.shape)
 
-    @property
-    def length(self) -> int:
-        """N, one more than the largest joint selection that has a line."""
-        last = tuple(np.asarray(self.lines.shape) - 1)
-        return int(np.ravel_multi_index(last, tuple(2**bits for bits in self.selection_bits))) + 1
-
     @cached_property
     def padded(self) -> Ints:
         """A line for every joint selection, the first register most significant, shape (2^n,)."""
         full = np.zeros([2**bits for bits in self.selection_bits], dtype=np.int64)
         full[tuple(slice(length) for length in self.lines.shape)] = self.lines
         return full.reshape(-1)
+
+    def ands(self, block: int = 1) -> int:
+        """ANDs of unary iteration over rows of `block` lines: two less than the aligned runs of one value, rows of several values
+        never being part of a longer run.
+
+        Example:
+            >>> LookUpTable(np.array([3, 1, 2, 2]), bits=2).ands()
+            1
+        """
+        rows = self.padded.reshape(-1, block)
+        uniform = (rows == rows[:, :1]).all(axis=1)
+        values, runs = rows[:, 0], len(rows)
+        while len(values) > 1:
+            uniform = uniform[::2] & uniform[1::2] & (values[::2] == values[1::2])
+            values, runs = values[::2], runs - int(uniform.sum())
+        return max(0, runs - 2)
 
 
 def look_up_leaf(lines: Ints, bits: int, device: torch.device) -> Leaf:
@@ -147,7 +157,8 @@ class QROAMLoader:
         dirty:  a load or a read 2 (N/l - 2) + 4 b (l - 1), its l b work qubits borrowed in any state and given back unchanged.
 
     Args:
-        block: l, a power of two; a table of 2^n selections takes at most 2^(n-1). None takes the l of fewest Toffoli gates.
+        block: l, a power of two; a table of 2^n selections takes at most 2^(n-1). None takes the l of fewest Toffoli gates for
+            each table and form, 1 (plain QROM) among them.
         dirty: borrow the work qubits.
 
     Raises:
@@ -157,8 +168,6 @@ class QROAMLoader:
         Low, Kliuchnikov, Schaeffer, arXiv:1812.00954; Berry et al., arXiv:1902.02134, appendices A and B.
 
     Example:
-        >>> QROAMLoader().block_size(lines=1024, bits=8), QROAMLoader(dirty=True).block_size(lines=1024, bits=8)
-        (8, 8)
         >>> QROAMLoader().read_cost(lines=1024, bits=8)
         LoadCost(toffoli=182, depth=129, work_qubits=62)
     """
@@ -172,29 +181,40 @@ class QROAMLoader:
             if self.block & (self.block - 1):
                 raise argument_error("block", "be a power of two", self.block)
 
-    def block_size(self, lines: int, bits: int) -> int:
-        """l for a table of that many lines of b bits; the smaller of two that are equally good."""
-        largest = (lines - 1).bit_length() - 1
-        if self.block is not None:
-            return min(self.block, 2**largest)
-        swaps = 2 if self.dirty else 1  # networks for each QROM
-        return min((2**k for k in range(largest + 1)), key=lambda block: _fetch(lines, block) + swaps * bits * (block - 1))
+    def load_block(self, table: LookUpTable) -> int:
+        """l of a load; 1, plain QROM, where no block makes up for fetching twice."""
+        return self._best(len(table.padded), table.bits, table.ands, 2, 4 if self.dirty else 2)
+
+    def read_block(self, table: LookUpTable) -> int:
+        """l of a read; borrowed qubits cannot stay filled, so that their read is a load into empty qubits."""
+        return self.load_block(table) if self.dirty else self._best(len(table.padded), table.bits, table.ands, 1, 1)
 
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """Into any target."""
-        block = self.block_size(lines, bits)
-        if block == 1:
-            return QROMLoader().load_cost(lines, bits)
-        networks = 4 if self.dirty else 2
-        fetch, rows = _fetch(lines, block), -(-lines // block)
-        toffoli = 2 * fetch + networks * bits * (block - 1)
-        depth = 2 * fetch + networks * (block.bit_length() - 1)
-        return LoadCost(toffoli, depth, bits * block + (rows - 1).bit_length() - 1)
+        return self._cost(lines, bits, 2, 4 if self.dirty else 2)
 
     def read_cost(self, lines: int, bits: int) -> LoadCost:
         """Into an empty target, which is the first line of the block."""
-        load, block = self.load_cost(lines, bits), self.block_size(lines, bits)
-        return load if self.dirty or block == 1 else LoadCost(load.toffoli // 2, load.depth // 2, load.work_qubits - bits)
+        return self.load_cost(lines, bits) if self.dirty else self._cost(lines, bits, 1, 1)
+
+    def _best(self, lines: int, bits: int, ands: Callable[[int], int], fetches: int, networks: int) -> int:
+        """l, where a fetch of rows of l lines takes ands(l)."""
+        largest = (lines - 1).bit_length() - 1
+        if self.block is not None:
+            return min(self.block, 2**largest)
+        others = {2**k: fetches * ands(2**k) + networks * bits * (2**k - 1) for k in range(1, largest + 1)}
+        toffoli = {1: ands(1), **others}
+        return min(toffoli, key=lambda block: toffoli[block])
+
+    def _cost(self, lines: int, bits: int, fetches: int, networks: int) -> LoadCost:
+        block = self._best(lines, bits, lambda block: _iteration(-(-lines // block)), fetches, networks)
+        if block == 1:
+            return QROMLoader().load_cost(lines, bits)
+        fetch = QROMLoader().load_cost(-(-lines // block), bits * block)
+        toffoli = fetches * fetch.toffoli + networks * bits * (block - 1)
+        depth = fetches * fetch.depth + networks * (block.bit_length() - 1)
+        held = bits * (block if fetches == 2 else block - 1)  # a read's target is the first line of the block
+        return LoadCost(toffoli, depth, held + fetch.work_qubits)
 
 
 @dataclass(frozen=True)
@@ -228,7 +248,3 @@ class BucketBrigade:
 def _iteration(lines: int) -> int:
     """ANDs of unary iteration over `lines` lines and the zeros behind them, each aligned run of zeros being one line."""
     return lines + (2 ** (lines - 1).bit_length() - lines).bit_count() - 2
-
-
-def _fetch(lines: int, block: int) -> int:
-    return _iteration(-(-lines // block))

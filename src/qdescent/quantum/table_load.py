@@ -53,19 +53,21 @@ class TableLoad(Bloq):
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """QROM and borrowed qubits xor by themselves; other loaders read, copy by CNOTs, and undo."""
-        block, bits = lines_at_once(self.loader, self.table), self.table.bits
-        if block == 1 and not isinstance(self.loader, BucketBrigade):
+        bits, loader = self.table.bits, self.loader
+        block = loader.load_block(self.table) if isinstance(loader, QROAMLoader) else 1
+        if block == 1 and not isinstance(loader, BucketBrigade):
             selection = _joined(bb, soqs, self.table)
             rows = QROM.build_from_data(self.table.padded, target_bitsizes=(bits,))
             selection, target = bb.add(rows, selection=bb.join(selection), target0_=soqs["target"])
             return {**_registers(bb, bb.split(selection), self.table), "target": target}
-        if isinstance(self.loader, QROAMLoader) and self.loader.dirty:
+        if isinstance(loader, QROAMLoader) and loader.dirty:
             borrowed = np.array([bb.allocate(bits, dirty=True) for _ in range(block)])
             loaded = bb.add_d(BorrowedLoad(self.table, block), borrowed=borrowed, **soqs)
             for line in loaded.pop("borrowed"):
                 bb.free(line, dirty=True)
             return loaded
-        read, target = TableRead(self.table, self.loader), soqs.pop("target")
+        loader = QROAMLoader(block) if isinstance(loader, QROAMLoader) else loader
+        read, target = TableRead(self.table, loader), soqs.pop("target")
         loaded = bb.add_d(read, **soqs)
         loaded["target"], target = _copy(bb, loaded["target"], target)
         return {**bb.add_d(read.adjoint(), **loaded), "target": target}
@@ -94,13 +96,18 @@ class TableRead(Bloq):
     loader: Loader = DEFAULT_LOADER
 
     @property
+    def block(self) -> int:
+        """Lines fetched at once."""
+        return self.loader.read_block(self.table) if isinstance(self.loader, QROAMLoader) else 1
+
+    @property
     def work_bits(self) -> int:
         """Qubits that stay filled until the adjoint empties them."""
         if isinstance(self.loader, BucketBrigade):
             tree = RouterTree(sum(self.table.selection_bits))
             return tree.leaves + tree.node_bits
         clean = isinstance(self.loader, QROAMLoader) and not self.loader.dirty
-        return (lines_at_once(self.loader, self.table) - 1) * self.table.bits if clean else 0
+        return (self.block - 1) * self.table.bits if clean else 0
 
     @property
     def signature(self) -> Signature:
@@ -118,7 +125,7 @@ class TableRead(Bloq):
         return {**_registers(bb, selection, self.table), "target": target, "work": work}
 
     def _by_block(self, bb: BloqBuilder, selection: np.ndarray) -> tuple[np.ndarray, SoquetT, SoquetT]:
-        bits, block = self.table.bits, lines_at_once(self.loader, self.table)
+        bits, block = self.table.bits, self.block
         network = SwapNetwork(block.bit_length() - 1, bits)
         row, place = (bb.join(part) for part in np.split(selection, [-network.place_bits]))
         fresh = np.array([bb.allocate(bits) for _ in range(block)])
@@ -227,11 +234,6 @@ class BorrowedLoad(Bloq):
         """The same map on a block of amplitudes (2^(n + b), rest), the borrowed registers among the rest: one gather."""
         look_up, size = look_up_leaf(self.table.padded, self.table.bits, device), len(self.table.padded) * 2**self.table.bits
         return lambda state: look_up(state.reshape(size, -1)).reshape(state.shape)
-
-
-def lines_at_once(loader: Loader, table: LookUpTable) -> int:
-    """l of select-swap, 1 of plain QROM and where a block of one line is the best."""
-    return loader.block_size(table.length, table.bits) if isinstance(loader, QROAMLoader) else 1
 
 
 def _selections(table: LookUpTable) -> list[Register]:
