@@ -19,12 +19,14 @@ from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables,
 from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
 from qdescent.quantum.balanced_tables import selected_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.evolution import EvolutionSequence, SelectedPhase, controlled_hermitian_tables
 from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.history_tables import history_tables
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
 from qdescent.quantum.loading import BucketBrigade, LookUpTable, QROAMLoader
+from qdescent.quantum.phase_estimation import FourierTransform, PhaseEstimationSolve
 from qdescent.quantum.phase_table import TablePhase, state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
@@ -62,6 +64,17 @@ TWO_AXES = LookUpTable(np.array([[1, 2, 0], [3, 0, 2]]), bits=2)
 CLEAN, DIRTY = QROAMLoader(block=2), QROAMLoader(block=2, dirty=True)
 SWAPPED = np.array([[1, 0], [0, 1]])
 COMPLEX = encoding_of(unequal_matrix(3) * np.exp(1j * np.arange(9).reshape(3, 3)), bits=4)
+HERMITIAN = SparseBlockEncoding(controlled_hermitian_tables(np.array([0]), np.array([0]), np.array([0.6 + 0.3j]), size=1, bits=4))
+EVOLUTION = EvolutionSequence(
+    HERMITIAN, SparseBlockEncoding(augmented_tables(HERMITIAN.tables, guess=1.0)), (0.1, -0.4, 0.3), (0.2, 0.5, -0.6, 0.9)
+)
+
+
+def amplified_evolution(phi):
+    ancillas = (("ancilla", HERMITIAN.ancilla_bitsize), ("part", 1), ("choice", 1))
+    return AmplitudeAmplification(attrs.evolve(EVOLUTION, even=(phi,), odd=(0.2, phi)), ancillas, rounds=1, start=ancillas)
+
+
 COMPLEX_VECTOR = state_preparation(np.array([0.6, 0.0, 0.8j, 0.3 - 0.1j]), bits=4)
 SELECTED = selected_tree(np.array([[0.3, -1.0, 0.0, 0.4], [1, 0, 0, 0], [0, 0.2, 2.0, -0.1], [1, 1, -1, 1]]), bits=5)
 MAP = PolynomialMap([torch.tensor([0.3]), torch.tensor([[0.8]]), torch.tensor([[0.2]])])
@@ -100,6 +113,15 @@ BLOQS = {
     "complex vector flip": VectorFlip(COMPLEX_VECTOR),
     "complex kernel encoding": KernelEncoding(
         SparseBlockEncoding(augmented_tables(encoding_of(np.array([[-0.7j]]), bits=4).tables, guess=1.7)), COMPLEX_VECTOR
+    ),
+    "selected phase": SelectedPhase((0.3, -0.7), 2),
+    "evolution": EVOLUTION,
+    "Fourier transform": FourierTransform(3),
+    "phase estimation": PhaseEstimationSolve(
+        state_preparation(np.array([0.8, 0.0, 0.6j, 0.1]), bits=4),
+        RealStatePreparation(rotation_tree(np.array([0.2, 0.5, 0.5, 0.3]), bits=4)),
+        (amplified_evolution(0.3), amplified_evolution(0.6)),
+        TableRotation(AngleTable.nearest(np.array([0.1, 0.9, 2.0, 4.0]), 4)),
     ),
     "zero reflection": ZeroReflection(3),
     "zero reflection, negated": ZeroReflection(2, negated=True),
@@ -225,7 +247,8 @@ def test_sequence_is_the_singular_value_transform():
         np.testing.assert_allclose(found, W @ np.diag(chebyshev_value(coefficients, S)) @ Vh, atol=1e-12)
 
 
-def test_qubits_of_the_sequence_are_those_of_its_decomposition():
-    sequence = BLOQS["sequence"]
+@pytest.mark.parametrize("name", ["sequence", "amplified solve", "evolution", "phase estimation"])
+def test_qubits_of_a_sequence_are_those_of_its_decomposition(name):
+    sequence = BLOQS[name]
     assert get_cost_value(sequence, QubitCount()) == get_cost_value(sequence.decompose_bloq(), QubitCount())
     assert get_cost_value(sequence, QubitCount()) > sequence.signature.n_qubits()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, Register, Signature, SoquetT
 from qualtran.bloqs.basic_gates import Hadamard, Ry, XGate, ZGate
 from qualtran.bloqs.mcmt import MultiControlX
-from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
+from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent._checks import argument_error, check_interval
 from qdescent.quantum.loading import Leaf
+from qdescent.quantum.width import qubits_in_turn
 
 Places = tuple[tuple[str, int], ...]
 
@@ -162,6 +163,14 @@ class AmplitudeAmplification(Bloq):
             counts[self._turn(False)] += done
             counts[self._turn(True)] += undone
         return {bloq: number for bloq, number in counts.items() if number}
+
+    def my_static_costs(self, cost_key: CostKey) -> Any:
+        """Qubits: the registers and the largest workspace of any step (they run one after the other)."""
+        if not isinstance(cost_key, QubitCount):
+            return NotImplemented
+        return qubits_in_turn(
+            self, [self.solve, *(ZeroReflection(sum(bits for _, bits in places)) for places in (self._good, self._zero))]
+        )
 
     def _turn(self, inverse: bool) -> Ry:
         return Ry((-2 if inverse else 2) * (self.half_angle or 0.0))

@@ -12,11 +12,12 @@ import torch
 from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz
 from qualtran.bloqs.mcmt import MultiControlX
-from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator, get_cost_value
+from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent.quantum.loading import Leaf
 from qdescent.quantum.phase_table import StatePreparation
 from qdescent.quantum.phases import QSPAngles
+from qdescent.quantum.width import qubits_in_turn
 
 
 class Encoding(Protocol):
@@ -160,8 +161,7 @@ class QSVTSequence(Bloq):
         if not isinstance(cost_key, QubitCount):
             return NotImplemented
         phase = ProjectorPhase(self.phases[0], self.encoding.ancilla_bitsize)  # its angle changes no wire
-        steps = (self.encoding, self.encoding.adjoint(), phase)
-        return self.signature.n_qubits() + max(get_cost_value(step, cost_key) - step.signature.n_qubits() for step in steps)
+        return qubits_in_turn(self, (self.encoding, phase))
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
@@ -21,6 +22,7 @@ from qdescent.quantum.amplification import AmplitudeAmplification, flag_half_ang
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
@@ -73,7 +75,7 @@ class CircuitRun:
     adjoint_queries: int
     simulated_qubits: int
     state_vector_bytes: int
-    bloq: LinearSolve | KernelTransform | AmplitudeAmplification = field(repr=False)
+    bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification = field(repr=False)
     epsilon: float
     rounds: int = 0
 
@@ -167,8 +169,8 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
     state = Simulator(device=system.matrix.device).run(bloq)
     kept = state.project(ancilla=0, part=0)
     probability = float(torch.linalg.vector_norm(kept)) ** 2
-    value = _typed(system, kept)[: system.size] * _unit(system, circuit)
-    return _counted(bloq, encoding, state, value, probability, epsilon)
+    value = typed(system, kept)[: system.size] * _unit(system, circuit)
+    return counted(bloq, [encoding], state, value, probability, epsilon)
 
 
 @dataclass(frozen=True)
@@ -239,14 +241,14 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
     """
     encoding, bloq = circuit.encoding, circuit.bloq
     state = Simulator(device=system.matrix.device).run(bloq)
-    kept = _typed(system, state.project(ancilla=0, part=0))
+    kept = typed(system, state.project(ancilla=0, part=0))
     size = len(kept) // 2
     probability = float(torch.linalg.vector_norm(kept[:size] if circuit.reflects else kept)) ** 2
     value = torch.cat([kept[: system.size], kept[size : size + 1]]) / circuit.scale
     if circuit.reflects:
         value[-1] += 1
         value /= 2
-    return _counted(bloq, encoding, state, value, probability, epsilon)
+    return counted(bloq, [encoding], state, value, probability, epsilon)
 
 
 def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, run: CircuitRun) -> CircuitRun:
@@ -271,7 +273,7 @@ def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, r
         places += (("system", 1),)
     bloq = AmplitudeAmplification(circuit.bloq, places, rounds, flag_half_angle(run.success_probability, rounds))
     state = Simulator(device=system.matrix.device).run(bloq)
-    kept = _typed(system, state.project(flag=0, ancilla=0, part=0))
+    kept = typed(system, state.project(flag=0, ancilla=0, part=0))
     if isinstance(circuit, KernelCircuit):
         kept = kept[: len(kept) // 2]
     probability = float(torch.linalg.vector_norm(kept)) ** 2
@@ -280,7 +282,7 @@ def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, r
         value = torch.cat([amplitudes / (2 * circuit.scale), run.value[-1:]])
     else:
         value = amplitudes * _unit(system, circuit)
-    return _counted(bloq, circuit.encoding, state, value, probability, run.epsilon, rounds)
+    return counted(bloq, [circuit.encoding], state, value, probability, run.epsilon, rounds)
 
 
 def right_side(system: LinearSystem) -> NDArray[np.float64] | NDArray[np.complex128]:
@@ -289,7 +291,7 @@ def right_side(system: LinearSystem) -> NDArray[np.float64] | NDArray[np.complex
     return rhs.to(torch.complex128 if rhs.is_complex() else torch.float64).numpy()
 
 
-def _typed(system: LinearSystem, amplitudes: Tensor) -> Tensor:
+def typed(system: LinearSystem, amplitudes: Tensor) -> Tensor:
     """Complex amplitudes of a complex system; of a real one their real parts (the others are rounding)."""
     return amplitudes if system.is_complex else amplitudes.real
 
@@ -299,20 +301,21 @@ def _unit(system: LinearSystem, circuit: SolveCircuit) -> float:
     return float(torch.linalg.vector_norm(system.rhs)) / (circuit.scale * circuit.encoding.alpha)
 
 
-def _counted(
-    bloq: LinearSolve | KernelTransform | AmplitudeAmplification,
-    query: SparseBlockEncoding | KernelEncoding,
+def counted(
+    bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification,
+    queries: Sequence[SparseBlockEncoding | KernelEncoding],
     state: StateVector,
     value: Tensor,
     probability: float,
     epsilon: float,
     rounds: int = 0,
 ) -> CircuitRun:
+    """A run with the calls of its queries, and of their inverses, as the simulator counted them."""
     return CircuitRun(
         value=value,
         success_probability=probability,
-        forward_queries=state.calls.get(query, 0),
-        adjoint_queries=state.calls.get(query.adjoint(), 0),
+        forward_queries=sum(state.calls.get(query, 0) for query in queries),
+        adjoint_queries=sum(state.calls.get(query.adjoint(), 0) for query in queries),
         simulated_qubits=state.peak_qubits,
         state_vector_bytes=2**state.peak_qubits * state.amplitudes.element_size(),
         bloq=bloq,

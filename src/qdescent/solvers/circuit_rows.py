@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from qdescent.solvers.circuit import CircuitRun
 
 
-def enough_angle_bits(kappa: float, colours: int, size: int, epsilon: float, *, phases: bool = False) -> int:
+def enough_angle_bits(kappa: float, colours: int, size: int, epsilon: float, *, phases: bool = False, more: int = 0) -> int:
     """Bits for which kappa (error of the encoding/alpha + error of |B>) < epsilon/2 whatever the entries.
 
     Each half angle is off by at most pi/2^b; 2 k levels of colour rotations and one of entries stand in the encoding, s in |B>,
-    and of a complex system one more of phases in each.
+    and of a complex system one more of phases in each; `more` counts what else stands in the circuit.
 
     Example:
         >>> enough_angle_bits(kappa=20.0, colours=3, size=16, epsilon=1e-4)
         24
     """
-    levels = 2 * max(1, (colours - 1).bit_length()) + 1 + max(1, (size - 1).bit_length()) + 2 * phases
+    levels = 2 * max(1, (colours - 1).bit_length()) + 1 + max(1, (size - 1).bit_length()) + 2 * phases + more
     return math.ceil(math.log2(2.5 * math.pi * kappa * levels / epsilon))  # 2.5 > 2: second-order terms
 
 

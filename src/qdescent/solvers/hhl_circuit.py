@@ -1,0 +1,113 @@
+"""Phase estimation as a circuit: built from the system's entries, simulated, post-selected, rescaled, and counted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.access import AngleTable, MatrixTables, matrix_entries, rotation_tree
+from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.evolution import EvolutionSequence, controlled_hermitian_tables, evolution, product_error
+from qdescent.quantum.kernel_encoding import augmented_tables
+from qdescent.quantum.loaders import TableRotation
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.phase_estimation import PhaseEstimationSolve
+from qdescent.quantum.phase_table import state_preparation
+from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.solvers.circuit import CircuitRun, counted, right_side, typed
+from qdescent.solvers.hhl import PEAK, SERIES_ERROR, TURN, clock_window, rotated
+
+
+@dataclass(frozen=True)
+class PhaseEstimationCircuit:
+    """A circuit for M Z = B by phase estimation, and the constants that it is read by.
+
+    Args:
+        bloq: all of it.
+        kappa: the flag's amplitude is g/(1.09 kappa).
+        error: a bound on the distance of the kept amplitudes from those of exact evolutions, window and rotation.
+        rhs_error: ||B/||B|| - prepared||_2.
+        certificate: of the angles.
+    """
+
+    bloq: PhaseEstimationSolve
+    kappa: float
+    error: float
+    rhs_error: float
+    certificate: float
+
+
+def hermitian_tables(system: LinearSystem, angle_bits: int) -> MatrixTables:
+    """The tables of |1><1| (x) [[0, M], [M^H, 0]] from the system's entries."""
+    return controlled_hermitian_tables(*matrix_entries(system), system.size, angle_bits)
+
+
+def build_phase_estimation(
+    system: LinearSystem, tables: MatrixTables, kappa: float, clock_bits: int, loader: Loader = DEFAULT_LOADER
+) -> PhaseEstimationCircuit:
+    """The circuit of f(A) |B>/(1.09 kappa), f as in `phase_estimation_inverse`.
+
+    Args:
+        system: real or complex.
+        tables: from `hermitian_tables`; their angle bits serve all others.
+        kappa: of what they encode.
+        clock_bits: of the clock register.
+        loader: of every table.
+
+    Example:
+        >>> system = LinearSystem(torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+        >>> circuit = build_phase_estimation(system, hermitian_tables(system, 20), kappa=2.0, clock_bits=3)
+        >>> circuit.bloq.signature.n_qubits(), circuit.error < 1e-4
+        (10, True)
+    """
+    bits, size = tables.entries.bits, 2**clock_bits
+    encoding = SparseBlockEncoding(tables, loader=loader)
+    selected = SparseBlockEncoding(augmented_tables(tables, guess=1.0), loader=loader)
+    steps = [evolution(encoding, selected, 2**j * TURN, SERIES_ERROR) for j in range(clock_bits)]
+    window = RealStatePreparation(rotation_tree(clock_window(size), bits), loader=loader)
+    cosines = np.zeros(size)  # of k = 0, 1, ..., K/2 - 1, -K/2, ..., -1
+    positive = rotated(2 * math.pi * np.arange(1, size // 2) / (size * TURN), kappa) / (PEAK * kappa)
+    cosines[1 : size // 2], cosines[size // 2 + 1 :] = positive, -positive[::-1]
+    rotation = AngleTable.nearest(np.arccos(np.clip(cosines, -1, 1)), bits)
+    b = right_side(system)
+    exact = np.zeros(2 ** (tables.system_bits - 1), dtype=b.dtype)  # the first block of H, the second is empty
+    exact[: len(b)] = b / np.linalg.norm(b)
+    prepare = state_preparation(exact, bits, loader)
+    bloq = PhaseEstimationSolve(prepare, window, tuple(step.bloq for step in steps), TableRotation(rotation, loader))
+    off = 2 * float(np.linalg.norm(window.prepared - clock_window(size)))
+    off += float(np.abs(np.cos(rotation.half_angles) - cosines).max())
+    return PhaseEstimationCircuit(
+        bloq=bloq,
+        kappa=kappa,
+        error=product_error([*steps, *steps]) + off,
+        rhs_error=float(np.linalg.norm(prepare.prepared - exact)),
+        certificate=max(step.certificate for step in steps),
+    )
+
+
+def run_phase_estimation(system: LinearSystem, circuit: PhaseEstimationCircuit, epsilon: float) -> CircuitRun:
+    """Simulate the circuit and keep clock = flag = ancilla = part = choice = 0 and the second block of the system.
+
+        Z = 1.09 kappa ||B||/alpha x kept amplitudes.
+
+    Args:
+        system: as given to `build_phase_estimation`; its device holds the state vector.
+        circuit: from there.
+        epsilon: the relative error that rotation synthesis shares with the rest (it sets T gates, not the simulation).
+
+    Cost: `evolution_queries` x (a few passes over the amplitudes).
+    """
+    sequence = cast(EvolutionSequence, circuit.bloq.evolutions[0].solve)
+    state = Simulator(device=system.matrix.device).run(circuit.bloq)
+    kept = state.project(clock=0, flag=0, ancilla=0, part=0, choice=0)
+    kept = typed(system, kept[len(kept) // 2 :])
+    probability = float(torch.linalg.vector_norm(kept)) ** 2
+    norm = float(torch.linalg.vector_norm(system.rhs))
+    value = kept[: system.size] * (PEAK * circuit.kappa * norm / sequence.encoding.alpha)
+    return counted(circuit.bloq, [sequence.encoding, sequence.selected], state, value, probability, epsilon)
