@@ -15,6 +15,9 @@ PIP := $(VENV)/bin/python -m pip
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
+# Two processes, a file of tests to each in turn; one thread a process, for two would only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q --doctest-modules -n 2 --dist loadfile
+
 # Modules of the caller's environment would hide a dependency that pyproject.toml forgets.
 unexport PYTHONPATH PYTHONHOME
 
@@ -26,11 +29,11 @@ demo: $(RUNTIME)
 
 test: $(DEV)
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/python -m pytest -q --doctest-modules src tests
+	$(PYTEST) src tests
 
 test-all: $(DEV)
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/python -m pytest -q --doctest-modules -m "slow or not slow" src tests
+	$(PYTEST) -m "slow or not slow" src tests
 
 check: $(DEV)
 	$(VENV)/bin/ruff check .
