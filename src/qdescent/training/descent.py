@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -15,26 +16,43 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 
 
-def displacements(task: Task, space: ParameterSpace, theta: Tensor, learning_rate: float) -> Iterator[tuple[float, Tensor]]:
-    """Plain gradient descent u <- u - eta grad L(theta + u) from u = 0: (loss before the step, u after it), endless.
+def displacements(
+    task: Task | Iterable[Task],
+    space: ParameterSpace,
+    theta: Tensor,
+    learning_rate: float,
+    momentum: float = 0.0,
+    velocity: Tensor | None = None,
+) -> Iterator[tuple[float, Tensor]]:
+    """Gradient descent v <- beta v + grad L_t(theta + u), u <- u - eta v from u = 0: (loss before the step, u after it).
 
     The displacement is summed on its own, so that rounding is relative to u and not to the much larger theta.
+
+    Args:
+        task: one task, for descent without end; or an iterable of tasks, one for each step.
+        space: the kept weights.
+        theta: where it starts, (n,).
+        learning_rate: eta.
+        momentum: beta in [0, 1), as in `torch.optim.SGD`.
+        velocity: v at the start, (n,); None: zero.
 
     Raises:
         ArgumentError: the loss is no longer finite: the learning rate is too large.
     """
     check_interval("learning_rate", learning_rate, "(0, inf)")
-    u = torch.zeros_like(theta)
-    while True:
-        loss, gradient = task.loss_and_gradient(space, theta + u)
+    check_interval("momentum", momentum, "[0, 1)")
+    u, v = torch.zeros_like(theta), torch.zeros_like(theta) if velocity is None else velocity
+    for each in repeat(task) if isinstance(task, Task) else task:
+        loss, gradient = each.loss_and_gradient(space, theta + u)
         if not bool(torch.isfinite(loss)):
             raise argument_error("learning_rate", "keep the loss finite (try a tenth of it)", learning_rate)
-        u = u - learning_rate * gradient
+        v = momentum * v + gradient if momentum else gradient
+        u = u - learning_rate * v
         yield float(loss), u
 
 
 def descend(task: Task, space: ParameterSpace, theta: Tensor, learning_rate: float) -> Iterator[tuple[float, Tensor]]:
-    """The same as points: (loss before the step, theta + u after it), endless."""
+    """Plain descent as points: (loss before the step, theta + u after it), endless."""
     for loss, u in displacements(task, space, theta, learning_rate):
         yield loss, theta + u
 

@@ -26,14 +26,16 @@ class Round:
 
     Args:
         theta: the weights after the readout, (n,).
-        loss: L on the round's batch at the pivot and after each of the K emulated steps (before readout), (K + 1,).
+        loss: L on the step's batch at the pivot and after each of the K emulated steps (before readout), (K + 1,).
         truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)|| for t = 1..K, measured against true descent from the same pivot, (K,).
         estimate: the same, estimated from the series terms alone (`estimate_tail`), (K,); None where they cannot tell.
         last_term: ||u_N|| / ||u|| at the end, close to the truncation error of order N - 1: pessimistic, without reference.
         readout_error: ||read - u|| / ||u||, measured.
-        gram: <u_k(t), u_l(t)> of the series terms for t = 1..K, (K, N, N): what the lifted state's norms follow from.
+        gram: <u_k(t), u_l(t)> of the series terms for t = 1..K, (K, N, N): what the lifted state's norms follow from (without
+            momentum, whose velocity is not in it).
         order: N.
         end: why the segment is not longer; empty: it has all the steps it was allowed.
+        velocity: as read out, (n,), which goes on in the next round; None without momentum.
     """
 
     theta: Tensor = field(repr=False)
@@ -45,6 +47,7 @@ class Round:
     gram: tuple[tuple[tuple[float, ...], ...], ...]
     order: int
     end: str = ""
+    velocity: Tensor | None = field(default=None, repr=False)
 
     @property
     def steps(self) -> int:
@@ -110,7 +113,7 @@ def train_hybrid(
 
     Args:
         tasks: the same network and loss, each with a round's batch; round r takes the r-th, and they start again after the
-            last. With a fixed schedule, one task or as many as rounds.
+            last. With a fixed schedule, one task or as many as rounds. With `fresh_batches` each is the batch of a step.
         space: the kept weights.
         schedule: `Schedule` for segments of one length, `AdaptiveSchedule` for segments that a tolerance ends.
         theta: the first pivot, (n,); None: the network's own weights.
@@ -140,8 +143,9 @@ def train_hybrid(
         [(2, 4)]
     """
     fixed = schedule if isinstance(schedule, Schedule) else None
-    if not tasks or (fixed and len(tasks) not in (1, fixed.rounds)):
-        must = f"hold 1 task or {fixed.rounds}, one for each round" if fixed else "hold at least 1 task"
+    by_round = fixed.rounds if fixed and not fixed.fresh_batches else None
+    if not tasks or (by_round and len(tasks) not in (1, by_round)):
+        must = f"hold 1 task or {by_round}, one for each round" if by_round else "hold at least 1 task"
         raise argument_error("tasks", must, f"{len(tasks)} of them")
     left = schedule.steps - sum(each.steps for each in done)
     if left < 0:
@@ -150,8 +154,10 @@ def train_hybrid(
     theta = rounds[-1].theta if rounds else space.theta if theta is None else theta
     while left > 0:
         r, longest = len(rounds), min(schedule.longest, left)
-        task = tasks[r % len(tasks)]
-        segment = run_segment(task, space, theta, schedule, longest, on_step)
+        batches = [tasks[(schedule.steps - left + t) % len(tasks)] for t in range(longest)]
+        task = batches if schedule.fresh_batches else tasks[r % len(tasks)]
+        velocity = rounds[-1].velocity if rounds else None
+        segment = run_segment(task, space, theta, schedule, longest, on_step, velocity)
         found = len(segment.steps)
         if fixed and found < longest:
             must = "stay within the series' radius of convergence (shorten it, or lower eta)"
@@ -161,18 +167,19 @@ def train_hybrid(
             raise argument_error("learning_rate", must, f"{schedule.learning_rate}: {segment.end}")
         if found < min(2, longest):
             return Run(theta, tuple(rounds), schedule, stopped=segment.end)
-        start = float(task.loss_at(space, theta).detach())
-        rounds.append(_download(segment, theta, start, schedule.shots, derived_seed(seed, "round", r)))
+        start = float((task if isinstance(task, Task) else task[0]).loss_at(space, theta).detach())
+        rounds.append(_download(segment, theta, start, schedule, derived_seed(seed, "round", r)))
         theta, left = rounds[-1].theta, left - found
         if on_round is not None:
             on_round(rounds[-1])
     return Run(theta, tuple(rounds), schedule)
 
 
-def _download(segment: Segment, theta: Tensor, loss: float, shots: int | None, seed: int) -> Round:
-    displacement = segment.terms.sum(0)
-    size = _norm(displacement)
-    read = displacement if shots is None else read_out(displacement, shots, seed).vector
+def _download(segment: Segment, theta: Tensor, loss: float, schedule: Schedule | AdaptiveSchedule, seed: int) -> Round:
+    displacement, eta = segment.terms.sum(0), schedule.learning_rate
+    state = displacement if segment.velocity is None else torch.cat([displacement, eta * segment.velocity.sum(0)])
+    found = state if schedule.shots is None else read_out(state, schedule.shots, seed).vector
+    size, read = _norm(displacement), found[: len(theta)]
     return Round(
         theta=theta + read,
         loss=(loss, *(step.loss for step in segment.steps)),
@@ -183,6 +190,7 @@ def _download(segment: Segment, theta: Tensor, loss: float, shots: int | None, s
         gram=tuple(step.gram for step in segment.steps),
         order=segment.order,
         end=segment.end,
+        velocity=None if segment.velocity is None else found[len(theta) :] / eta,
     )
 
 

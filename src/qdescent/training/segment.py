@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -22,7 +22,7 @@ class Step:
     """One emulated step of order N.
 
     Args:
-        loss: L on the batch after it.
+        loss: L on the step's batch after it.
         truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)||, measured.
         estimate: the same, estimated without true descent; None where the terms cannot tell.
         gram: <u_k(t), u_l(t)>, (N, N).
@@ -43,21 +43,24 @@ class Segment:
         terms: u_1 ... u_N at the end, (N, n).
         steps: what was seen after each of the K steps.
         end: why it is not longer; empty: it has all the steps it was allowed.
+        velocity: v_1 ... v_N at the end, (N, n); None without momentum.
     """
 
     order: int
     terms: Tensor = field(repr=False)
     steps: tuple[Step, ...] = ()
     end: str = ""
+    velocity: Tensor | None = field(default=None, repr=False)
 
 
 def run_segment(
-    task: Task,
+    task: Task | Sequence[Task],
     space: ParameterSpace,
     theta: Tensor,
     schedule: Schedule | AdaptiveSchedule,
     longest: int,
     on_step: Callable[[], None] | None = None,
+    velocity: Tensor | None = None,
 ) -> Segment:
     """The segment from the pivot theta, of the length and order that the schedule asks for.
 
@@ -66,20 +69,22 @@ def run_segment(
     still become cheaper than the cheapest that dropped out.
 
     Args:
-        task: network, loss and the round's fixed batch.
+        task: network, loss and the round's fixed batch; or a task for each of the `longest` steps.
         space: the kept weights.
         theta: the pivot, (n,).
         schedule: a fixed one (`longest` steps of its order), or an adaptive one.
         longest: the most steps.
         on_step: called once for each step of the segment, as soon as it is certain to belong to it.
+        velocity: at the pivot, (n,), where the schedule has momentum; None: zero.
 
     Returns:
         Segment, of a single step where the second was refused (one step is plain descent, exact at any order).
 
-    Cost: N(N+3)/2 + 1 gradients of the highest order allowed for each step tried, and one for true descent beside it.
+    Cost: N(N+3)/2 + 1 gradients of the highest order followed for each step tried, and one for true descent beside it.
     """
-    series = series_steps(task, space, theta, schedule.orders[-1], schedule.learning_rate)
-    reference = displacements(task, space, theta, schedule.learning_rate)
+    rate, momentum = schedule.learning_rate, schedule.momentum
+    series = series_steps(task, space, theta, schedule.followed, rate, momentum, velocity=velocity)
+    reference = displacements(task, space, theta, rate, momentum, velocity)
     alive: dict[int, Segment] = {order: Segment(order, theta.new_zeros(order, space.n)) for order in schedule.orders}
     ended: list[Segment] = []
     certain = 0
@@ -99,10 +104,11 @@ def run_segment(
         cheapest = min(map(work, ended), default=math.inf)
         if all(schedule.work(order, longest) >= cheapest for order in alive):
             break  # what is alive, if anything is, would be too dear at any length
-        truth = next(reference)[1]
+        truth, batch = next(reference)[1], task if isinstance(task, Task) else task[t - 1]
         for order, segment in alive.items():
-            step = _step(task, space, theta, terms[:order], truth, gram[:order, :order], tails[order])
-            alive[order] = Segment(order, terms[:order], (*segment.steps, step))
+            step = _step(batch, space, theta, terms[:order], truth, gram[:order, :order], tails[order])
+            speed = series.velocity[:order] if momentum and series.velocity is not None else None
+            alive[order] = Segment(order, terms[:order], (*segment.steps, step), velocity=speed)
         if not ended:
             certain = _announce(on_step, certain, t)
     else:
