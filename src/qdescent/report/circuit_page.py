@@ -59,9 +59,9 @@ KERNEL_DRAWINGS = {
 }
 TREE = (
     "What the circuit is made of",
-    "Every line is a part and how often the whole circuit calls it; under it stand the parts that it calls itself, the costly ones "
-    "first. The bar is its share of all AND gates; rotations are counted beside it. A kind of part is opened once. Counted over the "
-    "same definition that was drawn above and simulated.",
+    "Every line is a part and how often the whole circuit calls it; under it stand the parts that it calls itself, the costly "
+    "ones first. The bar is its share of all AND gates; rotations are counted beside it. A kind of part is opened once. Counted "
+    "over the same definition that was drawn above and simulated.",
 )
 GLOSSARY = {
     "history matrix M": "All steps of the linearised map as one linear system M Z = B; Z holds every step, and copies of the last.",
@@ -159,11 +159,8 @@ def _cards(record: Record) -> Iterable[str]:
 
 
 def _drawn(drawings: Mapping[str, Drawing], captions: Mapping[str, tuple[str, str]], tree: Part | None) -> str:
-    figures = [
-        _drawing(circuit_svg(drawings[name], title), title, caption)
-        for name, (title, caption) in captions.items()
-        if name in drawings
-    ]
+    shown = [(drawings[name], words) for name, words in captions.items() if name in drawings]
+    figures = [_drawing(circuit_svg(drawing, words[0]), *words) for drawing, words in shown]
     if tree is not None:
         figures.append(_drawing(call_tree_svg(tree, TREE[0]), *TREE))
     return f'<h2 id="drawing">The circuit</h2>{"".join(figures)}' if figures else ""
