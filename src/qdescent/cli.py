@@ -174,8 +174,11 @@ def circuit(
     steps: Annotated[int | None, _flag("T, steps of the map. Default 4.")] = None,
     padding: Annotated[int | None, _flag("p, further copies of the end. Default 3.")] = None,
     epsilon: Annotated[float | None, _flag("Promised relative error. Default 1e-4.")] = None,
-    solver: Annotated[str | None, _flag("qsvt or kernel-reflection. Default qsvt.")] = None,
+    solver: Annotated[str | None, _flag("kernel-reflection or qsvt. Default kernel-reflection.")] = None,
     noise: Annotated[float | None, _flag("Chance of a depolarising error a query. Default 0; a table of rates is shown.")] = None,
+    export: Annotated[
+        bool | None, typer.Option("--export", help="Write one query as OpenQASM 3 gates, encoding.qasm.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, _flag("Directory of the results; must not exist. Default: the next runs/circuits/run-NNN.")] = None,
 ) -> None:
     """Steps of a small map as a quantum circuit: draw it, run it on a state vector, count its gates.

@@ -32,7 +32,7 @@ def iterate(path, steps, start):
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("circuit")
     source = write_map(folder / "map.npz")
-    settings = CircuitSettings(str(source), steps=2, padding=1, epsilon=1e-3, noise=1e-5)
+    settings = CircuitSettings(str(source), steps=2, padding=1, epsilon=1e-3, solver="qsvt", noise=1e-5, export=True)
     return run_circuit_job(settings, folder / "out"), source, folder / "out"
 
 
@@ -53,6 +53,7 @@ def test_the_page_holds_the_rows_and_the_drawings(whole):
     record, _, directory = whole
     page = (directory / "circuit.html").read_text(encoding="utf-8")
     assert page.count('<svg class="circuit"') == 3
+    assert page.count('<svg class="circuit tree"') == 1
     head, _, rest = page.partition("<script>")
     text = head + rest.partition("</script>")[2]
     left_out = int(re.search(r"… (\d+) more …", text)[1])
@@ -62,16 +63,36 @@ def test_the_page_holds_the_rows_and_the_drawings(whole):
     assert next(label for label, _ in circuit_headline(record)) == "unknowns"
 
 
+def test_one_query_is_exported_with_the_gates_that_are_counted(whole):
+    record, _, directory = whole
+    lines = (directory / "encoding.qasm").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("qubit")][:2] == ["qubit[6] system;", "qubit[5] ancilla;"]
+    assert sum(line.startswith("ccx") for line in lines) == record.value("circuit/export_toffoli")
+    assert record.value("circuit/export_gates") == sum(line[0] in "cxzhrs" for line in lines)
+
+
+def test_other_solvers_stand_beside_it_at_the_same_kappa(whole):
+    record, _, _ = whole
+    kappa = record.value("circuit/kappa")
+    assert record.value("model/queries_costa_proven") == pytest.approx(kappa * (2305 + np.log(2 / 1e-3)))
+    assert record.value("model/queries_costa_measured") == pytest.approx(kappa * (1.84 + np.log(2 / 1e-3)))
+    assert record.row("model/queries_costa_proven").evidence == "bounded"
+    assert record.row("model/queries_costa_measured").evidence == "modelled"
+
+
 def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_path):
     record, source, _ = whole
-    settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver="kernel-reflection")
+    settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2)  # the default solver
     other = run_circuit_job(settings, tmp_path / "out")
     assert other.value("circuit/error_to_direct") < 1e-2
     assert other.value("circuit/success_probability") > 0.4 > record.value("circuit/success_probability")
+    degree = other.value("circuit/degree")  # at kappa and epsilon, as the model of one reflection has it for a quarter of epsilon
+    assert other.value("model/queries_norm_known") < other.value("model/queries_norm_known_counted") < degree
+    assert not (tmp_path / "out" / "encoding.qasm").exists()
     page = (tmp_path / "out" / "circuit.html").read_text(encoding="utf-8")
     assert ">flip b<" in page
     assert ">G†<" in page
-    with pytest.raises(ArgumentError, match="`solver` must be one of 'qsvt', 'kernel-reflection'"):
+    with pytest.raises(ArgumentError, match="`solver` must be one of 'kernel-reflection', 'qsvt'"):
         CircuitSettings(str(source), solver="guess")
 
 

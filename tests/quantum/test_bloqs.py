@@ -170,9 +170,10 @@ def test_the_exported_text_does_the_same_and_has_the_gates_that_are_counted(bloq
     np.testing.assert_allclose(after[:, 0], Simulator().run(bloq, state).amplitudes.numpy(), rtol=0, atol=1e-12)
     assert np.linalg.norm(after[:, 1:]) < 1e-12
     counted = costly(bloq)
-    gates = gate_list(bloq).counts
-    assert gates.get("ccx", 0) == 2 * counted.and_bloq + counted.toffoli
-    assert gates.get("cswap", 0) == counted.cswap
+    gates = gate_list(bloq)
+    assert gates.counts.get("ccx", 0) == 2 * counted.and_bloq + counted.toffoli
+    assert gates.counts.get("cswap", 0) == counted.cswap
+    assert bloq.signature.n_qubits() + gates.work <= get_cost_value(bloq, QubitCount())
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_ADJOINT if name.endswith("adjoint")])

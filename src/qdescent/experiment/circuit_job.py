@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,15 +18,19 @@ from qdescent.experiment.instance import INSTANCE_FILE, instance_of, solve_insta
 from qdescent.experiment.settings import UNKNOWNS_LIMIT
 from qdescent.experiment.workspace import Progress, Silent
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.quantum.call_tree import call_tree
 from qdescent.quantum.drawing import Drawing, draw
 from qdescent.quantum.noise import noisy_solution
 from qdescent.report.circuit_page import write_circuit_page
+from qdescent.report.files import write_text
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
+from qdescent.resources.queries import query_rows
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Solution, Solver
 
-SOLVERS: dict[str, Callable[..., Solver]] = {"qsvt": QSVT, "kernel-reflection": KernelReflection}
+SOLVERS: dict[str, Callable[..., Solver]] = {"kernel-reflection": KernelReflection, "qsvt": QSVT}
+EXPORT_FILE = "encoding.qasm"
 NOISE_RATES = tuple(10.0**k for k in range(-8, -1))  # errors a query: from beyond any plan to today's physical gates
 
 
@@ -39,8 +44,10 @@ class CircuitSettings:
         steps: T. 4: a circuit of seconds for two unknowns.
         padding: p, further copies of the end. 3: with 4 steps, 8 blocks of time, a whole number of qubits.
         epsilon: the promised relative error of Z. 1e-4: below the shot noise of 10^6 shots.
-        solver: "qsvt" (one polynomial for 1/x) or "kernel-reflection" (more queries here, but hardly any runs are thrown away).
+        solver: "kernel-reflection" (few runs are thrown away, so that queries grow as kappa even where padding makes the solution
+            long) or "qsvt" (one polynomial for 1/x, the textbook's circuit; most runs are thrown away).
         noise: chance of a depolarising error a query, for the answer of an imperfect machine. 0: only the standard table of rates.
+        export: write one query, down to single gates, as OpenQASM 3. False: the text of 100 unknowns has megabytes.
 
     Raises:
         ArgumentError: a value outside its range.
@@ -51,8 +58,9 @@ class CircuitSettings:
     steps: int = 4
     padding: int = 3
     epsilon: float = 1e-4
-    solver: str = "qsvt"
+    solver: str = "kernel-reflection"
     noise: float = 0.0
+    export: bool = False
 
     def __post_init__(self) -> None:
         check_integer("order", self.order, 1)
@@ -64,7 +72,7 @@ class CircuitSettings:
 
 
 def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progress | None = None) -> Record:
-    """Build, simulate and count the circuit; write run.json and circuit.html.
+    """Build, simulate and count the circuit; write run.json and circuit.html, and if wanted encoding.qasm.
 
     Args:
         settings: what to run.
@@ -95,9 +103,12 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     given = [Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")]
     units = {"order": "1", "steps": "steps", "padding": "steps"}
     given += [Row(f"circuit/{k}", getattr(settings, k), unit, Evidence.ASSUMED, f"setting `{k}`") for k, unit in units.items()]
-    rows = [*given, *rows, *_noise_rows(settings, found)]
+    kappa = found.values["kappa"]
+    rows = [*given, *rows, *_noise_rows(settings, found), *query_rows(kappa, settings.epsilon, "model", known=True)]
+    if settings.export:
+        rows += _exported(found, directory)
     record = Record(directory.name, asdict(settings), 0, installed_versions(), tuple(rows), timings)
-    write_circuit_page(record, _drawings(found), directory / "circuit.html")
+    write_circuit_page(record, _drawings(found), directory / "circuit.html", call_tree(found.circuit))
     write_record(record, directory)
     return record
 
@@ -143,9 +154,29 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
 def _drawings(found: Solution) -> dict[str, Drawing]:
     """The circuit that was run, one of its queries, and one of its phases."""
     sequence = found.circuit.sequence
-    query = sequence.encoding.adjoint() if getattr(sequence.encoding, "is_adjoint", False) else sequence.encoding
     phase = next(part.bloq for part in sequence.decompose_bloq().bloq_instances if hasattr(part.bloq, "phi"))
-    return {"circuit": draw(found.circuit, lambda bloq: bloq == sequence), "query": draw(query), "phase": draw(phase)}
+    return {"circuit": draw(found.circuit, lambda bloq: bloq == sequence), "query": draw(_query(found)), "phase": draw(phase)}
+
+
+def _query(found: Solution) -> Any:
+    """The block-encoding that the circuit calls, in the direction that multiplies by the matrix."""
+    encoding = found.circuit.sequence.encoding
+    return encoding.adjoint() if getattr(encoding, "is_adjoint", False) else encoding
+
+
+def _exported(found: Solution, directory: Path) -> list[Row]:
+    """Write one query as gates, and say how many there are."""
+    from qdescent.quantum.export import gate_list, to_openqasm  # Qualtran takes seconds to import
+
+    gates = gate_list(_query(found))
+    write_text(directory / EXPORT_FILE, to_openqasm(gates))
+    source = f"one query down to single gates, in {EXPORT_FILE}"
+    counted: list[tuple[str, int, str]] = [
+        ("qubits", sum(gates.registers.values()) + gates.work, "qubits"),
+        ("gates", len(gates.operations), "gates"),
+        ("toffoli", gates.counts.get("ccx", 0), "Toffoli gates"),
+    ]
+    return [Row(f"circuit/export_{name}", value, unit, Evidence.EXACT, source) for name, value, unit in counted]
 
 
 def _noise_rows(settings: CircuitSettings, found: Solution) -> list[Row]:

@@ -82,11 +82,11 @@ def gate_list(bloq: Bloq) -> GateList:
     return GateList(type(bloq).__name__, registers, writer.total - writer.registers, tuple(writer.operations))
 
 
-def to_openqasm(bloq: Bloq) -> str:
+def to_openqasm(bloq: Bloq | GateList) -> str:
     """A bloq as OpenQASM 3: `qubit` registers under the bloq's own names, then `work`, then one gate a line.
 
     Args:
-        bloq: as for `gate_list`.
+        bloq: as for `gate_list`, or what it returned.
 
     Returns:
         str: a program with include "stdgates.inc". The first qubit of a register is its most significant; a name that the
@@ -115,7 +115,7 @@ def to_openqasm(bloq: Bloq) -> str:
         x ancilla[0];
         <BLANKLINE>
     """
-    gates = gate_list(bloq)
+    gates = bloq if isinstance(bloq, GateList) else gate_list(bloq)
     sizes = {name + "_" * (name in TAKEN.split()): bits for name, bits in gates.registers.items()}
     sizes |= {"work": gates.work} if gates.work else {}
     names = [f"{name}[{place}]" for name, bits in sizes.items() for place in range(bits)]
@@ -129,11 +129,11 @@ def to_openqasm(bloq: Bloq) -> str:
     return "\n".join(chain(head, declared, lines)) + "\n"
 
 
-def to_cirq(bloq: Bloq) -> cirq.Circuit:
+def to_cirq(bloq: Bloq | GateList) -> cirq.Circuit:
     """A bloq as a Cirq circuit on `LineQubit`s: those of its registers in order, most significant first, then work qubits.
 
     Args:
-        bloq: as for `gate_list`.
+        bloq: as for `gate_list`, or what it returned.
 
     Example:
         >>> from qdescent.quantum.qsvt import ProjectorPhase
@@ -154,7 +154,7 @@ def to_cirq(bloq: Bloq) -> cirq.Circuit:
         "cswap": cirq.CSWAP,
     }
     turns = {"ry": cirq.ry, "rz": cirq.rz}
-    gates = gate_list(bloq)
+    gates = bloq if isinstance(bloq, GateList) else gate_list(bloq)
     line = cirq.LineQubit.range(sum(gates.registers.values()) + gates.work)
     return cirq.Circuit(
         (fixed[name] if angle is None else turns[name](angle)).on(*(line[qubit] for qubit in qubits))

@@ -10,7 +10,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from qdescent._evidence import Row
+from qdescent.quantum.call_tree import Part
 from qdescent.quantum.drawing import Drawing
+from qdescent.report.call_tree_drawing import call_tree_svg
 from qdescent.report.circuit_drawing import circuit_svg
 from qdescent.report.figures import circuit_panel
 from qdescent.report.numbers import curve, fraction, number, percent, scalar
@@ -55,6 +57,12 @@ KERNEL_DRAWINGS = {
     ),
     "phase": DRAWINGS["phase"],
 }
+TREE = (
+    "What the circuit is made of",
+    "Every line is a part and how often the whole circuit calls it; under it stand the parts that it calls itself, the costly "
+    "ones first. The bar is its share of all AND gates; rotations are counted beside it. A kind of part is opened once. Counted "
+    "over the same definition that was drawn above and simulated.",
+)
 GLOSSARY = {
     "history matrix M": "All steps of the linearised map as one linear system M Z = B; Z holds every step, and copies of the last.",
     "query": "One use of the block-encoding U or of its inverse.",
@@ -65,12 +73,13 @@ GLOSSARY = {
 }
 
 
-def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: str | Path) -> Path:
+def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: str | Path, tree: Part | None = None) -> Path:
     """Write the page of a circuit as one self-contained HTML file.
 
     Args:
         record: the rows of `qdescent circuit`.
         drawings: "circuit", "query", "phase": see `qdescent.quantum.drawing.draw`; one that is missing is left out.
+        tree: the call graph, see `qdescent.quantum.call_tree.call_tree`; None leaves it out.
         path: the file to write, at once.
 
     Returns:
@@ -86,9 +95,12 @@ def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: st
     panels: tuple[Callable[[Record], Panel], ...] = (circuit_panel, noise_panel)
     rows = [row for row in record.section("circuit/") if isinstance(row.value, (int, float))]
     numbers = f"<h3>Size, cost and errors</h3>{table(rows, 'circuit/')}" if rows else ""
+    models = list(record.section("model/"))
+    if models:
+        numbers += f"<h3>Queries that other solvers would take at the same κ and error</h3>{table(models, 'model/')}"
     body = [
         _header(record),
-        _drawn(drawings, KERNEL_DRAWINGS if "circuit/reflections" in record else DRAWINGS),
+        _drawn(drawings, KERNEL_DRAWINGS if "circuit/reflections" in record else DRAWINGS, tree),
         section(record, "answer", OPENING, panels, plots, numbers),
         all_rows(record),
         provenance(record),
@@ -146,13 +158,14 @@ def _cards(record: Record) -> Iterable[str]:
             yield card(text(record.row(name)), label, record.row(name).evidence)
 
 
-def _drawn(drawings: Mapping[str, Drawing], captions: Mapping[str, tuple[str, str]]) -> str:
-    figures = []
-    for name, (title, caption) in captions.items():
-        if name in drawings:
-            svg = circuit_svg(drawings[name], title)
-            figures.append(
-                f'<figure class="drawing"><h3>{escape(title)}</h3><div class="scroll">{svg}</div>'
-                f"<figcaption><p>{escape(caption)}</p></figcaption></figure>"
-            )
+def _drawn(drawings: Mapping[str, Drawing], captions: Mapping[str, tuple[str, str]], tree: Part | None) -> str:
+    shown = [(drawings[name], words) for name, words in captions.items() if name in drawings]
+    figures = [_drawing(circuit_svg(drawing, words[0]), *words) for drawing, words in shown]
+    if tree is not None:
+        figures.append(_drawing(call_tree_svg(tree, TREE[0]), *TREE))
     return f'<h2 id="drawing">The circuit</h2>{"".join(figures)}' if figures else ""
+
+
+def _drawing(svg: str, title: str, caption: str) -> str:
+    words = f"<figcaption><p>{escape(caption)}</p></figcaption>"
+    return f'<figure class="drawing"><h3>{escape(title)}</h3><div class="scroll">{svg}</div>{words}</figure>'

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 
 from qdescent._checks import check_interval
+from qdescent._evidence import Evidence, Row
+from qdescent.linalg.chebyshev import inverse_degree
 
 COSTA_PROVEN = 2305.0  # alpha_c of Costa et al. as proven
 COSTA_MEASURED = 1.84  # alpha_c as numerics on random matrices found it: Costa, An, Babbush, Berry, arXiv:2312.07690
@@ -93,6 +95,65 @@ def costa_queries(kappa: float, epsilon: float, constant: float = COSTA_MEASURED
     _check(kappa, epsilon)
     check_interval("constant", constant, "(0, inf)")
     return constant * kappa + kappa * math.log(2 / epsilon)
+
+
+def counted_kernel_queries(kappa: float, epsilon: float) -> int:
+    """Queries of one reflection as `KernelReflection` makes it, norm known: the degree of a kernel filter of error eps/4.
+
+    Close to kappa ln(8/eps): ln(2 sqrt 2) kappa more than the leading term, which leaves epsilon to the amplitudes alone.
+
+    Args:
+        kappa, epsilon: as in `dalzell_queries`, kappa above 1.
+
+    Example:
+        >>> counted_kernel_queries(1e3, 1e-3)
+        8988
+    """
+    return inverse_degree(kappa, epsilon / 4) + 1
+
+
+def query_rows(kappa: float, epsilon: float, section: str, *, known: bool) -> list[Row]:
+    """What other solvers would take at the same kappa: each constant, proven or measured, in a row of its own.
+
+    Args:
+        kappa, epsilon: as in `dalzell_queries`.
+        section: the rows' names start with it.
+        known: kappa is exact or a proven bound; else a theorem at a modelled kappa is a model.
+
+    Returns:
+        list: of Row; that of Jennings et al. only inside its theorem's range.
+
+    Example:
+        >>> [row.name for row in query_rows(2.0, 0.1, "model", known=True)][-2:]
+        ['model/queries_costa_proven', 'model/queries_costa_measured']
+    """
+    proven = Evidence.BOUNDED if known else Evidence.MODELLED
+    models: list[tuple[str, float, Evidence, str]] = [
+        (
+            "norm_known",
+            kernel_reflection_queries(kappa, epsilon),
+            Evidence.MODELLED,
+            "one kernel reflection, arXiv:2406.12086, leading term kappa ln(2 sqrt 2/eps)",
+        ),
+        (
+            "costa_proven",
+            costa_queries(kappa, epsilon, COSTA_PROVEN),
+            proven,
+            "discrete adiabatic, arXiv:2111.08152, proven constant 2305 (quoted from a summary), with filter",
+        ),
+        (
+            "costa_measured",
+            costa_queries(kappa, epsilon, COSTA_MEASURED),
+            Evidence.MODELLED,
+            "discrete adiabatic, arXiv:2312.07690, constant 1.84 measured on random matrices, with filter",
+        ),
+    ]
+    if kappa > 1:
+        source = "one kernel reflection as this package makes it, filter error eps/4: degree in closed form, counted in its runs"
+        models.insert(1, ("norm_known_counted", counted_kernel_queries(kappa, epsilon), proven, source))
+    if kappa >= math.sqrt(12) and epsilon <= 0.24:  # the theorem's range
+        models.append(("jennings", jennings_queries(kappa, epsilon), proven, "discrete adiabatic, arXiv:2305.11352, Theorem 1"))
+    return [Row(f"{section}/queries_{name}", value, "queries a solve", kind, source) for name, value, kind, source in models]
 
 
 def _check(kappa: float, epsilon: float) -> None:

@@ -172,9 +172,8 @@ def _input_rows(instance: Instance) -> list[Row]:
 def _query_rows(instance: Instance) -> list[Row]:
     kappa, epsilon = instance.solver_kappa, instance.epsilon
     known = instance.kappa_evidence in (Evidence.EXACT, Evidence.BOUNDED)
-    proven = Evidence.BOUNDED if known else Evidence.MODELLED  # a theorem at a modelled kappa is a model
     per_solve = "queries a solve"
-    rows = [
+    return [
         _modelled(
             "logical/queries",
             instance.queries,
@@ -187,41 +186,12 @@ def _query_rows(instance: Instance) -> list[Row]:
             "",
             "the readout needs the solution's norm; estimating it is not priced, in favour of the quantum side",
         ),
-        _modelled(
-            "logical/queries_norm_known",
-            queries.kernel_reflection_queries(kappa, epsilon),
-            per_solve,
-            "arXiv:2406.12086, leading term of one kernel reflection, kappa ln(2 sqrt 2/eps)",
-        ),
-        Row(
-            "ledger/logical/queries_costa_proven",
-            queries.costa_queries(kappa, epsilon, queries.COSTA_PROVEN),
-            per_solve,
-            proven,
-            "arXiv:2111.08152, proven constant 2305 (quoted from a summary), with filter",
-        ),
-        _modelled(
-            "logical/queries_costa_measured",
-            queries.costa_queries(kappa, epsilon, queries.COSTA_MEASURED),
-            per_solve,
-            "arXiv:2312.07690, constant 1.84 measured on random matrices, with filter",
-        ),
+        *queries.query_rows(kappa, epsilon, "ledger/logical", known=known),
         _modelled("logical/shots", instance.shot_count, "shots", "for the magnitudes; as many again for the signs")
         if instance.shots is None
         else _assumed("logical/shots", instance.shots, "shots", "argument `shots`; as many again for the signs"),
         _modelled("logical/solves", instance.solves, "solves a round", _solves_source(instance)),
     ]
-    if kappa >= math.sqrt(12) and epsilon <= 0.24:  # the theorem's range
-        rows.append(
-            Row(
-                "ledger/logical/queries_jennings",
-                queries.jennings_queries(kappa, epsilon),
-                per_solve,
-                proven,
-                "arXiv:2305.11352, Theorem 1",
-            )
-        )
-    return rows
 
 
 def _solves_source(instance: Instance) -> str:

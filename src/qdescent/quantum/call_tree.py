@@ -1,0 +1,98 @@
+"""What a circuit is made of: its bloqs with what they call, how often, and what of the cost each of them stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from qdescent.quantum.drawing import NAMES
+
+if TYPE_CHECKING:
+    from qualtran import Bloq
+
+ATOMS = ("QROM", "MultiControlX", "And", "Toffoli", "CNOT", "Ry", "Rz")  # what is counted, not looked into
+
+
+@dataclass(frozen=True)
+class Part:
+    """A kind of bloq inside a circuit.
+
+    Args:
+        label: its name, short; a dagger marks an inverse.
+        kind: the name of its class.
+        calls: how often the whole circuit calls it here.
+        ands: AND and Toffoli gates of all these calls.
+        rotations: rotations of all these calls.
+        parts: what it calls itself, the Clifford gates left out.
+    """
+
+    label: str
+    kind: str
+    calls: int
+    ands: int
+    rotations: int
+    parts: tuple[Part, ...] = field(repr=False)
+
+
+def call_tree(bloq: Bloq) -> Part:
+    """The call graph of a bloq as a tree, calls that differ only by their angles or tables taken together.
+
+    The costly parts come first. Each kind of bloq is opened where it is met first and stands closed everywhere else; so the
+    tree stays as small as the number of kinds.
+
+    Args:
+        bloq: any of this package.
+
+    Returns:
+        Part: the whole; the gates of an opened part are the sum over its parts.
+
+    Cost: one visit of every distinct bloq of the call graph.
+
+    Example:
+        >>> from qdescent.quantum.qsvt import ProjectorPhase
+        >>> whole = call_tree(ProjectorPhase(0.25, 3))
+        >>> whole.ands, [(part.label, part.calls, part.rotations) for part in whole.parts]
+        (4, [('is 0?', 2, 0), ('Rz', 1, 1)])
+    """
+    from qualtran.resource_counting import GateCounts, QECGatesCost, get_bloq_callee_counts, get_cost_value
+
+    costs: dict[Bloq, GateCounts] = {}
+    opened = set(ATOMS)
+
+    def gates(members: list[tuple[Bloq, int]]) -> tuple[int, int]:
+        each = [(get_cost_value(member, QECGatesCost(), costs_cache=costs), calls) for member, calls in members]
+        ands = sum(int(cost.and_bloq + cost.toffoli + cost.cswap) * calls for cost, calls in each)
+        return ands, sum(int(cost.rotation) * calls for cost, calls in each)
+
+    def grow(label: str, members: list[tuple[Bloq, int]]) -> Part:
+        kind = type(members[0][0]).__name__
+        inside: dict[str, list[tuple[Bloq, int]]] = {}
+        if kind not in opened:
+            opened.add(kind)
+            for member, calls in members:
+                for callee, number in get_bloq_callee_counts(member):
+                    inside.setdefault(_label(callee), []).append((callee, calls * int(number)))
+        costly = sorted((name for name in inside if any(gates(inside[name]))), key=lambda name: gates(inside[name]), reverse=True)
+        parts = tuple(grow(name, inside[name]) for name in costly)
+        return Part(label, kind, sum(calls for _, calls in members), *gates(members), parts)
+
+    return grow(_label(bloq), [(bloq, 1)])
+
+
+def _label(bloq: Bloq) -> str:
+    kind = type(bloq).__name__
+    if kind == "QROM":
+        lines = 1
+        for length in bloq.data_shape:
+            lines *= int(length)
+        return f"look-up, {lines} lines of {sum(bloq.target_bitsizes)} bits"
+    return WORDS.get(kind, NAMES.get(kind, kind)) + ("†" if getattr(bloq, "is_adjoint", False) else "")
+
+
+WORDS = {
+    "ProjectorPhase": "φ",
+    "LinearSolve": "the whole circuit",
+    "KernelTransform": "the whole circuit",
+    "QSVTSequence": "queries and phases",
+    "And": "AND",
+}
