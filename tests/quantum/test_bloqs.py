@@ -50,11 +50,13 @@ KERNEL = KernelEncoding(
 FIVE_LINES = LookUpTable(np.array([5, 2, 7, 1, 6]), bits=3)  # neither as many as 2^n nor equal
 TWO_AXES = LookUpTable(np.array([[1, 2, 0], [3, 0, 2]]), bits=2)
 CLEAN, DIRTY = QROAMLoader(block=2), QROAMLoader(block=2, dirty=True)
+CYCLE = np.array([5, 1, 0, 3, 4, 7, 6, 2])
 SWAPPED = np.array([[1, 0], [0, 1]])
 BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
     "permutation": ColourPermutation(SMALL.tables.permutations),
+    "permutation, one": ColourPermutation(PermutationTable(CYCLE, np.argsort(CYCLE)), QROAMLoader(block=2)),
     "preparation": RealStatePreparation(TREE),
     "block-encoding": SMALL,
     "projector phase": ProjectorPhase(0.37, 3),
@@ -155,8 +157,8 @@ def test_a_decomposition_that_forgets_the_unload_is_caught():
     @attrs.frozen
     class Forgetful(ColourPermutation):
         def build_composite_bloq(self, bb, **soqs):
-            load = QROM.build_from_data(self.table.forward, target_bitsizes=(2,))
-            colour, index, image = bb.add(load, selection0=soqs["colour"], selection1=soqs["index"], target0_=bb.allocate(2))
+            load = TableLoad(self.table.look_ups[0])
+            colour, index, image = bb.add(load, selection0=soqs["colour"], selection1=soqs["index"], target=bb.allocate(2))
             bb.free(image)
             return {"colour": colour, "index": index}
 
