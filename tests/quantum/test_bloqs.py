@@ -20,7 +20,7 @@ from qdescent.quantum.loading import BucketBrigade, LookUpTable, QROAMLoader
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator
-from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.state_preparation import RealStatePreparation, sparse_preparation
 from qdescent.quantum.table_load import BorrowedLoad, TableLoad
 
 ELEMENTARY = (QROM, And, CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate)
@@ -52,12 +52,15 @@ TWO_AXES = LookUpTable(np.array([[1, 2, 0], [3, 0, 2]]), bits=2)
 CLEAN, DIRTY = QROAMLoader(block=2), QROAMLoader(block=2, dirty=True)
 CYCLE = np.array([5, 1, 0, 3, 4, 7, 6, 2])
 SWAPPED = np.array([[1, 0], [0, 1]])
+THREE_OF_SIXTEEN = np.zeros(16)
+THREE_OF_SIXTEEN[[2, 7, 13]] = 0.5, -1.0, 2.0
 BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
     "permutation": ColourPermutation(SMALL.tables.permutations),
     "permutation, one": ColourPermutation(PermutationTable(CYCLE, np.argsort(CYCLE)), QROAMLoader(block=2)),
     "preparation": RealStatePreparation(TREE),
+    "sparse preparation": sparse_preparation(THREE_OF_SIXTEEN, bits=5, loader=CLEAN),
     "block-encoding": SMALL,
     "projector phase": ProjectorPhase(0.37, 3),
     "sequence": QSVTSequence(SMALL, (0.1, 0.3, -0.5, 0.7)),
@@ -151,6 +154,36 @@ def test_preparation_prepares_its_tree():
     for fast in (True, False):
         amplitudes = Simulator(fast=fast).run(prepare).amplitudes
         np.testing.assert_allclose(amplitudes.numpy(), TREE.prepared, atol=1e-14)
+
+
+@pytest.mark.parametrize("places", [[2, 7, 13], [0, 1], [5], [0, 3, 9, 10, 11, 12], list(range(16))])
+def test_sparse_preparation_is_the_dense_one_for_less(places):
+    vector = np.zeros(16)
+    vector[places] = np.random.default_rng(len(places)).normal(size=len(places))
+    sparse, dense = sparse_preparation(vector, bits=40), RealStatePreparation(rotation_tree(vector, bits=40))
+    for found in (Simulator().run(sparse).amplitudes.numpy(), sparse.prepared):
+        np.testing.assert_allclose(found, vector / np.linalg.norm(vector), atol=1e-11)
+    assert get_cost_value(sparse, QECGatesCost()).rotation <= get_cost_value(dense, QECGatesCost()).rotation
+
+
+def test_two_values_of_a_thousand_take_one_rotation():
+    vector = np.zeros(1024)
+    vector[[17, 900]] = 3.0, 4.0
+    sparse, dense = sparse_preparation(vector, bits=20), RealStatePreparation(rotation_tree(vector, bits=20))
+    few, many = (get_cost_value(bloq, QECGatesCost()) for bloq in (sparse, dense))
+    assert few.rotation == 1
+    assert many.rotation > 9 * 17  # nine selected rotations of 20 bits each, less what is Clifford or T
+    assert few.and_bloq <= 4 * 2 * (1 + 10 - 1)
+
+
+def test_a_solve_with_a_sparse_right_side_is_the_same():
+    vector = np.array([0.0, 0.0, 1.0, 0.0])
+    sequence = SOLVE.sequence
+    sparse, dense = (
+        Simulator().run(LinearSolve(prepare, sequence)).amplitudes
+        for prepare in (sparse_preparation(vector, bits=30), RealStatePreparation(rotation_tree(vector, bits=30)))
+    )
+    torch.testing.assert_close(sparse, dense, rtol=0, atol=1e-8)
 
 
 def test_a_decomposition_that_forgets_the_unload_is_caught():

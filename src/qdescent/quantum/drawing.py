@@ -14,6 +14,7 @@ BOOKKEEPING = ("Allocate", "Free", "Join", "Partition", "Split", "Cast")
 NAMES = {
     "SparseBlockEncoding": "U",
     "RealStatePreparation": "prepare",
+    "SparseStatePreparation": "prepare",
     "TableRotation": "rotate by table",
     "ColourPermutation": "permute",
     "MultiControlX": "is 0?",
