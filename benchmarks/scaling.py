@@ -19,7 +19,7 @@ from scipy.sparse.linalg import LinearOperator, splu, svds
 import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.quantum.access import colour_entries, colour_weights, matrix_entries
-from qdescent.resources.logical import solve_cost
+from qdescent.resources.logical import LOADERS, solve_cost
 from qdescent.resources.queries import kernel_reflection_queries
 
 FAMILIES = {  # eigenvalues of F_1 = I - eta H
@@ -95,7 +95,7 @@ def against_steps():
 
 
 def against_weights():
-    """Toffoli gates and logical qubits of one solve by n, and how long the counting took."""
+    """Toffoli gates, their layers and logical qubits of one solve by n, and how long the counting took."""
     rows = []
     for exponent in range(4, 13, 2):
         n = 10**exponent
@@ -103,9 +103,12 @@ def against_weights():
             n=n, parameters=10 * n, order=2, steps=100, padding=0, kappa=300.0, sparsity=10, batch=512, forward_macs=n
         )
         start = time.perf_counter()
-        costs = {loader: solve_cost(instance, loader) for loader in ("qrom", "qroam")}
+        costs = {loader: solve_cost(instance, loader) for loader in LOADERS}
         took = time.perf_counter() - start
-        counts = {loader: {"toffoli": cost.counts.toffoli, "qubits": cost.counts.qubits} for loader, cost in costs.items()}
+        counts = {
+            loader: {"toffoli": cost.counts.toffoli, "depth": cost.depth, "qubits": cost.counts.qubits}
+            for loader, cost in costs.items()
+        }
         rows.append({"n": n, **counts, "seconds of counting": took})
         print(rows[-1], flush=True)
     return rows

@@ -32,7 +32,7 @@ from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
 from qdescent.quantum.simulator import Simulator
-from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.state_preparation import RealStatePreparation, sparse_preparation
 from qdescent.quantum.table_load import BorrowedLoad, TableLoad
 
 ELEMENTARY = (QROM, And, CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate)
@@ -62,6 +62,7 @@ KERNEL = KernelEncoding(
 FIVE_LINES = LookUpTable(np.array([5, 2, 7, 1, 6]), bits=3)  # neither as many as 2^n nor equal
 TWO_AXES = LookUpTable(np.array([[1, 2, 0], [3, 0, 2]]), bits=2)
 CLEAN, DIRTY = QROAMLoader(block=2), QROAMLoader(block=2, dirty=True)
+CYCLE = np.array([5, 1, 0, 3, 4, 7, 6, 2])
 SWAPPED = np.array([[1, 0], [0, 1]])
 COMPLEX = encoding_of(unequal_matrix(3) * np.exp(1j * np.arange(9).reshape(3, 3)), bits=4)
 HERMITIAN = SparseBlockEncoding(controlled_hermitian_tables(np.array([0]), np.array([0]), np.array([0.6 + 0.3j]), size=1, bits=4))
@@ -79,11 +80,15 @@ COMPLEX_VECTOR = state_preparation(np.array([0.6, 0.0, 0.8j, 0.3 - 0.1j]), bits=
 SELECTED = selected_tree(np.array([[0.3, -1.0, 0.0, 0.4], [1, 0, 0, 0], [0, 0.2, 2.0, -0.1], [1, 1, -1, 1]]), bits=5)
 MAP = PolynomialMap([torch.tensor([0.3]), torch.tensor([[0.8]]), torch.tensor([[0.2]])])
 HISTORY = HistoryEncoding(history_tables(MAP, order=2, steps=1, bits=4))
+THREE_OF_SIXTEEN = np.zeros(16)
+THREE_OF_SIXTEEN[[2, 7, 13]] = 0.5, -1.0, 2.0
 BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
     "permutation": ColourPermutation(SMALL.tables.permutations),
+    "permutation, one": ColourPermutation(PermutationTable(CYCLE, np.argsort(CYCLE)), QROAMLoader(block=2)),
     "preparation": RealStatePreparation(TREE),
+    "sparse preparation": sparse_preparation(THREE_OF_SIXTEEN, bits=5, loader=CLEAN),
     "block-encoding": SMALL,
     "projector phase": ProjectorPhase(0.37, 3),
     "sequence": QSVTSequence(SMALL, (0.1, 0.3, -0.5, 0.7)),
@@ -223,12 +228,42 @@ def test_preparation_prepares_its_tree():
         np.testing.assert_allclose(amplitudes.numpy(), TREE.prepared, atol=1e-14)
 
 
+@pytest.mark.parametrize("places", [[2, 7, 13], [0, 1], [5], [0, 3, 9, 10, 11, 12], list(range(16))])
+def test_sparse_preparation_is_the_dense_one_for_less(places):
+    vector = np.zeros(16)
+    vector[places] = np.random.default_rng(len(places)).normal(size=len(places))
+    sparse, dense = sparse_preparation(vector, bits=40), RealStatePreparation(rotation_tree(vector, bits=40))
+    for found in (Simulator().run(sparse).amplitudes.numpy(), sparse.prepared):
+        np.testing.assert_allclose(found, vector / np.linalg.norm(vector), atol=1e-11)
+    assert get_cost_value(sparse, QECGatesCost()).rotation <= get_cost_value(dense, QECGatesCost()).rotation
+
+
+def test_two_values_of_a_thousand_take_one_rotation():
+    vector = np.zeros(1024)
+    vector[[17, 900]] = 3.0, 4.0
+    sparse, dense = sparse_preparation(vector, bits=20), RealStatePreparation(rotation_tree(vector, bits=20))
+    few, many = (get_cost_value(bloq, QECGatesCost()) for bloq in (sparse, dense))
+    assert few.rotation == 1
+    assert many.rotation > 9 * 17  # nine selected rotations of 20 bits each, less what is Clifford or T
+    assert few.and_bloq <= 4 * 2 * (1 + 10 - 1)
+
+
+def test_a_solve_with_a_sparse_right_side_is_the_same():
+    vector = np.array([0.0, 0.0, 1.0, 0.0])
+    sequence = SOLVE.sequence
+    sparse, dense = (
+        Simulator().run(LinearSolve(prepare, sequence)).amplitudes
+        for prepare in (sparse_preparation(vector, bits=30), RealStatePreparation(rotation_tree(vector, bits=30)))
+    )
+    torch.testing.assert_close(sparse, dense, rtol=0, atol=1e-8)
+
+
 def test_a_decomposition_that_forgets_the_unload_is_caught():
     @attrs.frozen
     class Forgetful(ColourPermutation):
         def build_composite_bloq(self, bb, **soqs):
-            load = QROM.build_from_data(self.table.forward, target_bitsizes=(2,))
-            colour, index, image = bb.add(load, selection0=soqs["colour"], selection1=soqs["index"], target0_=bb.allocate(2))
+            load = TableLoad(self.table.look_ups[0])
+            colour, index, image = bb.add(load, selection0=soqs["colour"], selection1=soqs["index"], target=bb.allocate(2))
             bb.free(image)
             return {"colour": colour, "index": index}
 

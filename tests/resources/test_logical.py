@@ -3,15 +3,21 @@
 import dataclasses
 
 import pytest
+from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
+from qdescent.quantum.bucket_brigade import RouterTree
+from qdescent.quantum.loading import BucketBrigade, QROAMLoader, QROMLoader
 from qdescent.resources.logical import (
     Instance,
     LogicalCounts,
     best_block,
     counted_loader_toffoli,
     loader_toffoli,
+    router_depth,
+    router_qubits,
+    router_toffoli,
     solve_cost,
 )
 
@@ -36,6 +42,40 @@ def instance(**changes) -> Instance:
 @pytest.mark.parametrize("block", [1, 2, 16, 256])
 def test_declared_loader_is_the_counted_loader(entries, block):
     assert counted_loader_toffoli(entries, 54, block) == loader_toffoli(entries, 54, block)
+
+
+@pytest.mark.parametrize("entries", [2, 1000, 4096, 10**6])
+def test_the_ledgers_loaders_are_those_of_the_circuits(entries):
+    """A read of the circuits, and for QROM and QROAM one AND more: the ledger's reads are controlled."""
+    width = 54
+    declared = BucketBrigade().read_cost(entries, width)
+    assert (router_toffoli(entries), router_depth(entries)) == (declared.toffoli, declared.depth)
+    assert router_qubits(entries) == declared.work_qubits
+    assert router_toffoli(entries) == get_cost_value(RouterTree((entries - 1).bit_length()), QECGatesCost()).cswap
+    lines = 2 ** (entries - 1).bit_length()
+    for block in (1, 16):
+        if block <= lines // 2:
+            loader = QROAMLoader(block) if block > 1 else QROMLoader()
+            assert loader_toffoli(lines, width, block) == loader.read_cost(lines, width).toffoli + 1
+
+
+def test_a_router_tree_has_many_gates_and_few_layers():
+    qrom, qroam, qram = (solve_cost(instance(), loader) for loader in ("qrom", "qroam", "qram"))
+    assert qroam.counts.toffoli < qrom.counts.toffoli < qram.counts.toffoli
+    assert qram.depth < qroam.depth < qrom.depth == qrom.counts.toffoli
+    assert qrom.counts.qubits < qroam.counts.qubits < qram.counts.qubits
+    assert qram.block == 2**27  # leaves for 10^8 entries
+
+
+def test_a_solve_with_a_router_tree_added_by_hand():
+    """n = 3, s = 2, N = 2, T = 4, b = 8 as below: trees of 8 leaves for the table and of 4 for the values."""
+    small = instance(n=3, parameters=5, sparsity=2, order=2, steps=4, padding=0, kappa=4.0, angle_bits=8)
+    cost = solve_cost(small, "qram")
+    assert cost.query_toffoli == 2 * 2 * (16 - 3 - 2) + 2 * (8 - 2 + 2) + 3 + 2 * (7 - 1)
+    assert cost.upload_toffoli == 2 * (8 - 2 - 2) + 2 * (8 - 2)
+    assert cost.ancilla_qubits == (2 * (1 + 1) + 1 + 2) + (2 + 1 + 8) + (20 - 3) + 8
+    layers = 2 * 2 * 4 + 2 * (8 - 2 + 2) + 3 + 2 * (7 - 1) + 2 * (2 * 2 + 2 * (8 - 2))
+    assert cost.depth == small.queries * layers
 
 
 def test_a_loader_that_forgets_the_swap_network_is_rejected():
@@ -122,8 +162,8 @@ def test_bad_instance(changes, message):
 
 
 def test_bad_loader_and_counts():
-    with pytest.raises(ArgumentError, match=r"Argument `loader` must be one of 'qrom', 'qroam', but is 'qram'\."):
-        solve_cost(instance(), "qram")
+    with pytest.raises(ArgumentError, match=r"Argument `loader` must be one of 'qrom', 'qroam', 'qram', but is 'ram'\."):
+        solve_cost(instance(), "ram")
     with pytest.raises(ArgumentError, match=r"Argument `toffoli` must be an integer of at least 0, but is -1\."):
         LogicalCounts(1, toffoli=-1)
     assert instance(kappa_evidence=Evidence.MEASURED).kappa_evidence == "measured"

@@ -97,6 +97,25 @@ def test_the_dominant_factor_follows_the_numbers():
     assert "the condition number" in estimate(conditioned).verdict
 
 
+def test_a_router_tree_is_shown_at_its_best(ledger):
+    at = ledger.values
+    cycle = at["physical/qroam/code_distance"] * 400e-9
+    assert at["physical/qram/solve_time_at_best"] == pytest.approx(at["logical/qram/toffoli_depth"] * cycle)
+    assert at["physical/qram/qubits_at_least"] > at["physical/qroam/qubits"]
+    best = at["logical/solves"] * at["physical/qram/solve_time_at_best"] + at["classical/table_time"]
+    assert at["verdict/qram_ratio_at_best"] == pytest.approx(best / at["classical/time"])
+    assert 1 < at["verdict/qram_ratio_at_best"] < at["verdict/ratio"]
+    assert "the memory decides" not in ledger.verdict
+    for loader in ("qrom", "qroam", "qram"):
+        assert f"logical/{loader}/toffoli_depth" in at
+
+
+def test_the_memory_can_decide():
+    ledger = estimate(dataclasses.replace(NETWORK, sparsity=1, shots=100, forward_macs=10**13))
+    assert ledger.values["verdict/qram_ratio_at_best"] < 1 < ledger.values["verdict/ratio"]
+    assert "the memory decides" in ledger.verdict
+
+
 def test_unitary_readout_shares_one_budget():
     coherent = estimate(dataclasses.replace(NETWORK, readout="unitary"))
     sampled = estimate(NETWORK)

@@ -67,11 +67,11 @@ class AngleTable:
 
 @dataclass(frozen=True, eq=False)
 class PermutationTable:
-    """One permutation per colour, and its inverse.
+    """One permutation per colour, and its inverse; or a single permutation.
 
     Args:
-        forward: pi_c(j), shape (colours, 2^s).
-        backward: pi_c^-1(i), shape (colours, 2^s).
+        forward: pi_c(j), shape (colours, 2^s), or pi(j), shape (2^s,).
+        backward: pi_c^-1(i), of the same shape.
     """
 
     forward: Ints = field(repr=False)
@@ -80,12 +80,13 @@ class PermutationTable:
     @property
     def bits(self) -> int:
         """s."""
-        return (self.forward.shape[1] - 1).bit_length()
+        return (self.forward.shape[-1] - 1).bit_length()
 
     @cached_property
     def look_ups(self) -> tuple[LookUpTable, LookUpTable]:
-        """pi and pi^-1, s bits each, as a circuit loads them."""
-        return LookUpTable(self.forward, self.bits), LookUpTable(self.backward, self.bits)
+        """j xor pi(j) and i xor pi^-1(i), s bits each, as a circuit loads them: fixed points are lines of 0, which cost nothing."""
+        places = np.arange(self.forward.shape[-1])
+        return LookUpTable(self.forward ^ places, self.bits), LookUpTable(self.backward ^ places, self.bits)
 
     @cached_property
     def inverted(self) -> PermutationTable:
@@ -293,7 +294,7 @@ def full_permutations(rows: Ints, columns: Ints, colours: Ints, shape: tuple[int
     for pi, inverse in zip(forward, backward, strict=True):
         hit = np.zeros(shape[1], dtype=bool)
         hit[pi[pi >= 0]] = True
-        stay = (pi < 0) & ~hit  # fixed points where both ends are free: equal neighbours make the QROM cheaper
+        stay = (pi < 0) & ~hit  # fixed points where both ends are free: they cost a loader nothing
         pi[stay] = places[stay]
         pi[pi < 0] = np.setdiff1d(places, pi[pi >= 0])
         inverse[pi] = places

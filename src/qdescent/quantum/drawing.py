@@ -15,6 +15,7 @@ NAMES = {
     "SparseBlockEncoding": "U",
     "RealStatePreparation": "prepare",
     "ComplexStatePreparation": "prepare",
+    "SparseStatePreparation": "prepare",
     "TableRotation": "rotate by table",
     "TablePhase": "phase by table",
     "ColourPermutation": "permute",

@@ -7,12 +7,12 @@ import math
 import attrs
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Register, Signature, SoquetT
-from qualtran.bloqs.basic_gates import CNOT, Ry, Swap, ZGate
+from qualtran.bloqs.basic_gates import CNOT, Ry, ZGate
 from torch import Tensor
 
 from qdescent.quantum.access import AngleTable, PermutationTable
 from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader
-from qdescent.quantum.table_load import TableLoad, TableRead
+from qdescent.quantum.table_load import TableLoad, TableRead, xor_into
 
 
 @attrs.frozen
@@ -85,15 +85,17 @@ class TableRotation(Bloq):
 
 @attrs.frozen
 class ColourPermutation(Bloq):
-    """|c>|j> -> |c>|pi_c(j)>: load pi_c(j) beside j, swap, and unload j as pi_c^-1 of what now stands in its place.
+    """|c>|j> -> |c>|pi_c(j)>: pi_c(j) is made beside j, then j cleared as pi_c^-1 of it.
+
+    What is loaded is j xor pi_c(j), and CNOTs add the rest: a fixed point is a line of 0.
 
     Args:
-        table: the permutations and their inverses, shape (2^k, 2^s).
+        table: the permutations and their inverses, shape (2^k, 2^s), or one of them, shape (2^s,).
         loader: of both.
 
-    Registers: colour (k bits), index (s bits).
+    Registers: colour (k bits; of several permutations), index (s bits).
 
-    Cost: twice `loader.load_cost` of s bits and s swaps (Clifford).
+    Cost: twice `loader.load_cost` of s bits, and 2 s CNOTs.
     """
 
     table: PermutationTable
@@ -101,28 +103,29 @@ class ColourPermutation(Bloq):
 
     @property
     def signature(self) -> Signature:
-        """colour (k), index (s)."""
-        colours = len(self.table.forward)
-        return Signature.build_from_dtypes(colour=QUInt((colours - 1).bit_length()), index=QUInt(self.table.bits))
+        """colour (k) of several permutations, index (s)."""
+        colours = self.table.forward.shape[:-1]
+        sizes = {"colour": (colours[0] - 1).bit_length()} if colours else {}
+        return Signature.build_from_dtypes(**{name: QUInt(bits) for name, bits in (sizes | {"index": self.table.bits}).items()})
 
     def adjoint(self) -> ColourPermutation:
         """The inverse permutations."""
         return ColourPermutation(self.table.inverted, self.loader)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """Load pi, swap, unload with pi^-1."""
-        bits = self.table.bits
+        """j to (j, j xor pi(j)) to (j, pi(j)) to (j xor pi(j), pi(j)) to pi(j)."""
         load, unload = (TableLoad(table, self.loader) for table in self.table.look_ups)
-        colour, index = soqs["colour"], soqs["index"]
-        colour, index, image = bb.add(load, selection0=colour, selection1=index, target=bb.allocate(bits))
-        index, image = bb.add(Swap(bits), x=index, y=image)
-        colour, index, image = bb.add(unload, selection0=colour, selection1=index, target=image)
-        bb.free(image)
-        return {"colour": colour, "index": index}
+        several = {"colour": "selection0", "index": "selection1"}
+        names = several if "colour" in soqs else {"index": "selection0"}
+        loaded = bb.add_d(load, target=bb.allocate(self.table.bits), **{name: soqs[own] for own, name in names.items()})
+        old, new = xor_into(bb, loaded[names["index"]], loaded["target"])
+        loaded[names["index"]], loaded["target"] = xor_into(bb, new, old)
+        cleared = bb.add_d(unload, **loaded)
+        bb.free(cleared["target"])
+        return {own: cleared[name] for own, name in names.items()}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): one gather."""
-        colours, size = self.table.backward.shape
-        offset = torch.arange(colours, device=device)[:, None] * size
-        source = (offset + torch.as_tensor(self.table.backward, device=device)).reshape(-1)
+        backward = torch.as_tensor(self.table.backward, device=device).reshape(-1, 2**self.table.bits)
+        source = (torch.arange(len(backward), device=device)[:, None] * 2**self.table.bits + backward).reshape(-1)
         return lambda state: state.index_select(0, source)

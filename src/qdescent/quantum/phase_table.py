@@ -13,7 +13,7 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from qdescent.quantum.access import AngleTable, RotationTree, rotation_tree
 from qdescent.quantum.loaders import TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader
-from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.state_preparation import RealStatePreparation, SparseStatePreparation
 
 
 @attrs.frozen
@@ -129,7 +129,7 @@ class ComplexStatePreparation(Bloq):
         return (magnitudes.adjoint(), phase.adjoint()) if self.is_adjoint else (magnitudes, phase)
 
 
-StatePreparation = RealStatePreparation | ComplexStatePreparation
+StatePreparation = RealStatePreparation | SparseStatePreparation | ComplexStatePreparation
 
 
 def state_preparation(

@@ -1,6 +1,8 @@
-"""Preparation of a real vector as a circuit: a tree of selected rotations."""
+"""Preparation of a real vector as a circuit: a tree of selected rotations, and for a sparse vector a permutation behind it."""
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import attrs
 import numpy as np
@@ -8,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 
-from qdescent.quantum.access import RotationTree
-from qdescent.quantum.loaders import TableRotation
+from qdescent._checks import argument_error
+from qdescent.quantum.access import Floats, PermutationTable, RotationTree, rotation_tree
+from qdescent.quantum.loaders import ColourPermutation, TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader
 
 DENSE_BITS = 6  # up to 64 amplitudes one matrix product is faster than a walk through the levels
@@ -86,3 +89,98 @@ class RealStatePreparation(Bloq):
             matrix = rotate(matrix.reshape(2 ** (level + 1), -1)).reshape(2**size, -1)
         matrix = matrix.mT.contiguous() if self.is_adjoint else matrix
         return lambda state: matrix @ state
+
+
+@attrs.frozen
+class SparseStatePreparation(Bloq):
+    """|0> -> sum_a x_a |p_a>: k values prepared on the last q = ceil(log2 k) qubits, then moved to their places.
+
+    A value whose place is below 2^q is prepared there; each other one is exchanged with its place, so that the permutation has at
+    most 2 k lines that are not 0 and is its own inverse.
+
+    Args:
+        values: prepares the k values on q qubits.
+        places: the exchanges, shape (2^s,).
+        is_adjoint: undo the preparation instead.
+        loader: of the angles and the exchanges.
+
+    Registers: state (s bits).
+
+    Cost: a preparation of 2^q values, q b rotations where the whole vector takes s b, and two loads of s bits over 2^s lines of
+    which 2 k are not 0 (by QROM, which skips the others, at most about 4 k (1 + s - q) ANDs).
+
+    References:
+        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954 (the dense part).
+
+    Example:
+        >>> vector = np.zeros(64)
+        >>> vector[[3, 40]] = 0.6, -0.8
+        >>> prepare = sparse_preparation(vector, bits=16)
+        >>> prepare.values.bitsize, np.round(prepare.prepared[[3, 40]], 3).tolist()
+        (1, [0.6, -0.8])
+    """
+
+    values: RotationTree
+    places: PermutationTable
+    is_adjoint: bool = False
+    loader: Loader = DEFAULT_LOADER
+
+    @property
+    def bitsize(self) -> int:
+        """s."""
+        return self.places.bits
+
+    @cached_property
+    def prepared(self) -> Floats:
+        """The unit vector that the quantised angles prepare, shape (2^s,)."""
+        vector = np.zeros(len(self.places.forward))
+        vector[self.places.forward[: 2**self.values.bitsize]] = self.values.prepared
+        return vector
+
+    @property
+    def signature(self) -> Signature:
+        """state (s)."""
+        return Signature.build_from_dtypes(state=QAny(self.places.bits))
+
+    def adjoint(self) -> SparseStatePreparation:
+        """The inverse circuit."""
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """The values, then the exchanges; the adjoint in reverse."""
+        state, bits = soqs["state"], self.places.bits
+        exchange = ColourPermutation(self.places, self.loader)
+        if self.is_adjoint:
+            state = bb.add(exchange, index=state)
+        qubits = bb.split(state)
+        first = bits - self.values.bitsize
+        prepare = RealStatePreparation(self.values, self.is_adjoint, self.loader)
+        qubits[first:] = bb.split(bb.add(prepare, state=bb.join(qubits[first:], QAny(self.values.bitsize))))
+        state = bb.join(qubits, QUInt(bits))
+        if not self.is_adjoint:
+            state = bb.add(exchange, index=state)
+        return {"state": state}
+
+
+def sparse_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADER) -> SparseStatePreparation:
+    """The preparation of a real vector, normalised and padded with zeros to 2^s entries, by its non-zeros.
+
+    Args:
+        vector: shape (n,), n at least 2, not zero.
+        bits: b, bits of an angle.
+        loader: of all tables.
+
+    Raises:
+        ArgumentError: a vector of less than two entries, zero, or not finite.
+    """
+    if len(vector) < 2:
+        raise argument_error("vector", "have at least two entries", f"of shape {vector.shape}")
+    filled = np.flatnonzero(vector)
+    slots = 2 ** max(1, (len(filled) - 1).bit_length())
+    forward = np.arange(2 ** (len(vector) - 1).bit_length())
+    away = filled[filled >= slots]
+    free = np.setdiff1d(np.arange(slots), filled)[: len(away)]
+    forward[free], forward[away] = away, free
+    padded = np.zeros(len(forward))
+    padded[: len(vector)] = vector
+    return SparseStatePreparation(rotation_tree(padded[forward[:slots]], bits), PermutationTable(forward, forward), loader=loader)

@@ -69,7 +69,7 @@ class TableLoad(Bloq):
         loader = QROAMLoader(block) if isinstance(loader, QROAMLoader) else loader
         read, target = TableRead(self.table, loader), soqs.pop("target")
         loaded = bb.add_d(read, **soqs)
-        loaded["target"], target = _copy(bb, loaded["target"], target)
+        loaded["target"], target = xor_into(bb, loaded["target"], target)
         return {**bb.add_d(read.adjoint(), **loaded), "target": target}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
@@ -224,7 +224,7 @@ class BorrowedLoad(Bloq):
         target, block = soqs["target"], soqs["borrowed"]
         for _ in range(2):
             place, block = bb.add(network, place=place, block=block)
-            block[0], target = _copy(bb, block[0], target)
+            block[0], target = xor_into(bb, block[0], target)
             place, block = bb.add(network.adjoint(), place=place, block=block)
             row, block = bb.add(rows, selection=row, target0_=block)
         selection = np.concatenate([bb.split(row), bb.split(place)])
@@ -234,6 +234,22 @@ class BorrowedLoad(Bloq):
         """The same map on a block of amplitudes (2^(n + b), rest), the borrowed registers among the rest: one gather."""
         look_up, size = look_up_leaf(self.table.padded, self.table.bits, device), len(self.table.padded) * 2**self.table.bits
         return lambda state: look_up(state.reshape(size, -1)).reshape(state.shape)
+
+
+def xor_into(bb: BloqBuilder, source: SoquetT, target: SoquetT) -> tuple[SoquetT, SoquetT]:
+    """|x>|y> -> |x>|y xor x> of two registers of equal size, by CNOTs.
+
+    Args:
+        bb: of the circuit that they belong to.
+        source, target: the registers.
+
+    Returns:
+        tuple: both registers.
+    """
+    x, y = bb.split(source), bb.split(target)
+    for place in range(len(x)):
+        x[place], y[place] = bb.add(CNOT(), ctrl=x[place], target=y[place])
+    return bb.join(x, QAny(len(x))), bb.join(y, QAny(len(y)))
 
 
 def _selections(table: LookUpTable) -> list[Register]:
@@ -254,11 +270,3 @@ def _registers(bb: BloqBuilder, bits: np.ndarray, table: LookUpTable) -> dict[st
 def _rows(table: LookUpTable, block: int) -> QROM:
     """QROM over ceil(2^n/l) rows of l lines."""
     return QROM.build_from_data(table.padded.reshape(-1, block), target_bitsizes=(table.bits,), target_shapes=((block,),))
-
-
-def _copy(bb: BloqBuilder, source: SoquetT, target: SoquetT) -> tuple[SoquetT, SoquetT]:
-    """target xor source, by CNOTs."""
-    x, y = bb.split(source), bb.split(target)
-    for place in range(len(x)):
-        x[place], y[place] = bb.add(CNOT(), ctrl=x[place], target=y[place])
-    return bb.join(x, QAny(len(x))), bb.join(y, QAny(len(y)))

@@ -75,7 +75,7 @@ LABELS = {
     "error_to_descent": "relative error to gradient descent",
 }  # rows of the circuit's table; other rows are labelled by their names
 
-PROPER = {"toffoli": "Toffoli", "qrom": "QROM", "qroam": "QROAM", "flops": "FLOPs", "kappa": "κ", "epsilon": "ε"}
+PROPER = {"toffoli": "Toffoli", "qrom": "QROM", "qroam": "QROAM", "qram": "QRAM", "flops": "FLOPs", "kappa": "κ", "epsilon": "ε"}
 
 LEDGER_IN_SHORT = (
     "ledger/logical/kappa",

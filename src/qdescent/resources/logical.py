@@ -11,10 +11,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from functools import cache
+from typing import NamedTuple
 
 from qdescent._checks import argument_error, check_choice, check_integer, check_interval
 from qdescent._evidence import Evidence
 from qdescent.resources.queries import dalzell_queries
+
+LOADERS = ("qrom", "qroam", "qram")
 
 
 @dataclass(frozen=True)
@@ -176,11 +179,15 @@ class LogicalCounts:
 
 @dataclass(frozen=True)
 class SolveCost:
-    """One solve with one kind of loader; `counts` = queries x (query + 2 uploads), the rest says how."""
+    """One solve with one kind of loader; `counts` = queries x (query + 2 uploads), the rest says how.
+
+    `block` is the number of lines fetched at once (of a router tree: of its leaves), `depth` counts layers of Toffoli gates.
+    """
 
     block: int
     query_toffoli: int
     upload_toffoli: int
+    depth: int
     system_qubits: int
     ancilla_qubits: int
     counts: LogicalCounts
@@ -213,6 +220,33 @@ def best_block(entries: int, width: int) -> int:
     return min(blocks, key=lambda block: loader_toffoli(entries, width, block))
 
 
+def router_toffoli(entries: int) -> int:
+    """Controlled swaps of one read of a bucket-brigade tree of N = 2^m >= entries leaves: 2 N - m - 2, however wide its lines.
+
+    A control costs none: it is what sends the token. Undoing the read costs as much again, in `router_depth` layers each.
+
+    References:
+        Giovannetti, Lloyd, Maccone, arXiv:0708.1879; Jaques, Rattew, arXiv:2305.10310 (O(N) gates a query); the counts are those of
+        the circuit in quantum/bucket_brigade.py.
+
+    Example:
+        >>> router_toffoli(1000), router_depth(1000), router_qubits(1000)
+        (2036, 18, 2557)
+    """
+    levels = _bits(entries)
+    return 2 * 2**levels - levels - 2
+
+
+def router_depth(entries: int) -> int:
+    """Layers of those swaps: the bits of the address follow each other down the tree."""
+    return max(1, 2 * _bits(entries) - 2)
+
+
+def router_qubits(entries: int) -> int:
+    """Routers, wires and leaves: 5 N/2 - 3."""
+    return 5 * 2 ** _bits(entries) // 2 - 3
+
+
 @cache
 def counted_loader_toffoli(entries: int, width: int, block: int) -> int:
     """The same number, counted in the call graph of Qualtran's bloqs (And, and four T a Toffoli in the swap network)."""
@@ -234,34 +268,54 @@ def solve_cost(instance: Instance, loader: str) -> SolveCost:
 
     Args:
         instance: the round.
-        loader: "qrom" (fewest qubits) or "qroam" (fewest Toffoli gates).
+        loader: "qrom" (fewest qubits), "qroam" (fewest Toffoli gates) or "qram" (fewest layers of them).
 
     Returns:
         SolveCost: Q x (block-encoding of M) + 2Q x (upload of n values); Q rotations for the filter's phases.
 
     Cost:
         Classical: none that depends on n.
+
+    References:
+        of the loaders: `loader_toffoli`, `router_toffoli`.
     """
-    check_choice("loader", loader, ("qrom", "qroam"))
+    check_choice("loader", loader, LOADERS)
     N, bits = instance.order, instance.value_bits
     index, slot = _bits(instance.n + 1), _bits(instance.sparsity)
     clock, word = _bits(instance.steps + instance.padding + 1), _bits(N + 1)
     width = index + slot + bits
-    block = 1 if loader == "qrom" else best_block(instance.entries, width)
+    read, values = _read(loader, instance.entries, width), _read(loader, max(2, instance.n), bits)
 
     system = N * index + word + clock
     encoding = N * (slot + 1) + 1 + 2  # a slot and a flag a factor, I - shift, the filter's signal and its padding qubit
-    ancillas = encoding + width * block + _bits(instance.entries) + bits  # targets, unary iteration, phase gradient
+    ancillas = encoding + read.qubits + bits  # the last for the phase gradient
 
     rotation = bits - 2  # addition into a phase gradient of b bits, arXiv:1709.06648
-    query = 2 * N * counted_loader_toffoli(instance.entries, width, block) + N * (rotation + index)  # word swaps: index
-    query += clock + 2 * (encoding - 1)  # t -> t + 1, and the reflection about the ancillas' zero state
-    upload_block = 1 if loader == "qrom" else best_block(max(2, instance.n), bits)
-    upload = counted_loader_toffoli(max(2, instance.n), bits, upload_block) + index * rotation
+    beside = N * (rotation + index) + clock + 2 * (encoding - 1)  # word swaps: index; t -> t + 1; ancillas reflected about zero
+    times = 2 if loader == "qram" else 1  # an upload's QROM is cleared by measurement, a tree is emptied as it was filled
+    query, upload = 2 * N * read.toffoli + beside, times * values.toffoli + index * rotation
     Q = instance.queries
     toffoli = Q * query + 2 * Q * upload
+    depth = Q * (2 * N * read.depth + beside) + 2 * Q * (times * values.depth + index * rotation)
     counts = LogicalCounts(system + ancillas, toffoli, rotations=Q, measurements=toffoli)  # each And is cleared by one
-    return SolveCost(block, query, upload, system, ancillas, counts)
+    return SolveCost(read.block, query, upload, depth, system, ancillas, counts)
+
+
+class _Read(NamedTuple):
+    """One read of a table; the qubits include its target."""
+
+    block: int
+    toffoli: int
+    depth: int
+    qubits: int
+
+
+def _read(loader: str, entries: int, width: int) -> _Read:
+    if loader == "qram":
+        return _Read(2 ** _bits(entries), router_toffoli(entries), router_depth(entries), width + router_qubits(entries))
+    block = 1 if loader == "qrom" else best_block(entries, width)
+    depth = loader_toffoli(entries, 0, block) + block.bit_length() - 1  # swaps that share a control in one layer
+    return _Read(block, counted_loader_toffoli(entries, width, block), depth, width * block + _bits(entries))
 
 
 def _bits(values: int) -> int:
