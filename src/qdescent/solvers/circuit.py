@@ -16,8 +16,9 @@ from torch import Tensor
 from qdescent._checks import argument_error
 from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables, rotation_tree
+from qdescent.quantum.access import Ints, MatrixTables, matrix_entries, matrix_tables, rotation_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
@@ -36,17 +37,19 @@ class SolveCircuit:
         scale: c of p = c q, q the polynomial for 1/x; the kept amplitudes are (c alpha/||B||) Z.
         certificate: of the angles.
         rhs_error: ||B/||B|| - prepared||_2.
+        places: the system's basis state of each unknown, (D,).
     """
 
     bloq: LinearSolve
     scale: float
     certificate: float
     rhs_error: float
+    places: Ints
 
     @property
-    def encoding(self) -> SparseBlockEncoding:
+    def encoding(self) -> SparseBlockEncoding | HistoryEncoding:
         """The block-encoding of M."""
-        return cast(SparseBlockEncoding, self.bloq.sequence.encoding.adjoint())
+        return cast("SparseBlockEncoding | HistoryEncoding", self.bloq.sequence.encoding.adjoint())
 
 
 @dataclass(frozen=True)
@@ -100,19 +103,22 @@ class CircuitRun:
         return math.ceil(gates.t + 4 * (gates.and_bloq + gates.toffoli + gates.cswap) + self.t_per_rotation * gates.rotation)
 
 
-def build_circuit(system: LinearSystem, polynomial: InversePolynomial, angle_bits: int) -> SolveCircuit:
-    """The circuit of M^-1 |B> from the system's entries.
+def build_circuit(
+    system: LinearSystem, polynomial: InversePolynomial, angle_bits: int, composed: HistoryEncoding | None = None
+) -> SolveCircuit:
+    """The circuit of M^-1 |B> from the system's entries, or from the maps that made it.
 
     Args:
         system: real, of any sparsity pattern.
         polynomial: for 1/x on [1/kappa, 1], kappa = alpha ||M^-1||.
         angle_bits: bits of every loaded angle.
+        composed: the block-encoding of M; None colours the system's entries.
 
     Returns:
         SolveCircuit: the bloq, and what is needed to read it.
 
     Raises:
-        ArgumentError: a complex system.
+        ArgumentError: a complex system, or an encoding of another number of unknowns.
 
     Example:
         >>> from qdescent.linalg.chebyshev import minimax_inverse
@@ -123,17 +129,25 @@ def build_circuit(system: LinearSystem, polynomial: InversePolynomial, angle_bit
     """
     if system.rhs.is_complex():
         raise argument_error("rhs", "be real", "complex")
-    encoding = SparseBlockEncoding(matrix_tables(*matrix_entries(system), system.size, angle_bits))
+    encoding: SparseBlockEncoding | HistoryEncoding
+    if composed is None:
+        encoding, places = (
+            SparseBlockEncoding(matrix_tables(*matrix_entries(system), system.size, angle_bits)),
+            np.arange(system.size),
+        )
+    else:
+        encoding, places = composed, composed.places
+        if len(places) != system.size:
+            raise argument_error("composed", f"encode {system.size} unknowns, as the system has", f"an encoding of {len(places)}")
     scale = SUBNORMALISATION / polynomial.supremum
     angles = qsp_angles(scale * polynomial.coefficients)
     # M = W S V^T is inverted by V (1/S) W^T: the transform of the adjoint encoding.
     sequence = QSVTSequence(encoding.adjoint(), projector_phases(angles))
-    rhs = system.rhs.cpu().double().numpy()
-    tree = rotation_tree(rhs, angle_bits)
-    exact = np.zeros_like(tree.prepared)
-    exact[: len(rhs)] = rhs / np.linalg.norm(rhs)
+    exact = np.zeros(2**encoding.system_bitsize)
+    exact[places] = system.rhs.cpu().double().numpy() / float(torch.linalg.vector_norm(system.rhs.double()))
+    tree = rotation_tree(exact, angle_bits)
     rhs_error = float(np.linalg.norm(tree.prepared - exact))
-    return SolveCircuit(LinearSolve(RealStatePreparation(tree), sequence), scale, angles.certificate, rhs_error)
+    return SolveCircuit(LinearSolve(RealStatePreparation(tree), sequence), scale, angles.certificate, rhs_error, places)
 
 
 def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> CircuitRun:
@@ -159,7 +173,7 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
     kept = state.project(ancilla=0, part=0)
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     norm = float(torch.linalg.vector_norm(system.rhs))
-    value = kept.real[: system.size] * (norm / (circuit.scale * encoding.alpha))
+    value = kept.real[torch.as_tensor(circuit.places, device=kept.device)] * (norm / (circuit.scale * encoding.alpha))
     return _counted(bloq, encoding, state, value, probability, epsilon)
 
 
@@ -241,7 +255,7 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
 
 def _counted(
     bloq: LinearSolve | KernelTransform,
-    query: SparseBlockEncoding | KernelEncoding,
+    query: SparseBlockEncoding | HistoryEncoding | KernelEncoding,
     state: StateVector,
     value: Tensor,
     probability: float,
