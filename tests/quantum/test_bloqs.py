@@ -16,10 +16,12 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
 from qdescent.quantum.balanced_tables import selected_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
 from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.history_tables import history_tables
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
+from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
@@ -46,6 +48,7 @@ SOLVE = LinearSolve(
     QSVTSequence(SMALL.adjoint(), (0.1, 0.3, -0.5, 0.7)),
 )
 ONE_BY_ONE = encoding_of(np.array([[-0.7]]), bits=4)
+TWO_BY_TWO = encoding_of(unequal_matrix(2, seed=4, density=1.0), bits=4)
 KERNEL = KernelEncoding(
     SparseBlockEncoding(augmented_tables(ONE_BY_ONE.tables, guess=1.7)),
     RealStatePreparation(rotation_tree(np.array([0.6, 0.0, 0.8, 0.0]), bits=4)),
@@ -70,7 +73,15 @@ BLOQS = {
     "pattern flip": PatternFlip((1, 0, 1)),
     "selected swap": SelectedSwap((True, False, False, True), 2),
     "history encoding": HISTORY,
+    "controlled block-encoding": ONE_BY_ONE.controlled(),
+    "tensor product": TensorProduct((ONE_BY_ONE, Shift(1))),
+    "product": Product((ONE_BY_ONE, TWO_BY_TWO.adjoint())),
+    "weighted sum": weighted_sum([0.5, -1.0], [ONE_BY_ONE, Identity(1)], bits=4),
+    "block diagonal": block_diagonal([ONE_BY_ONE, Shift(1), TWO_BY_TWO], bits=4),
+    "shift": Shift(3),
 }
+RULES = ("tensor product", "product", "weighted sum", "block diagonal", "shift")
+BLOQS |= {f"controlled {name}": BLOQS[name].controlled() for name in RULES}
 ONE_WAY = ("sequence", "linear solve", "even sequence", "kernel transform")
 WITH_ADJOINT = {
     **BLOQS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import attrs
-from qualtran import BloqBuilder, QAny, Signature, SoquetT
+from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
 from qualtran.bloqs.block_encoding import BlockEncoding
 from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
 from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
@@ -12,6 +12,7 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from qdescent.quantum.access import MatrixTables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
 from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.wiring import Step, add_steps, counted
 
 
 @attrs.frozen
@@ -83,6 +84,10 @@ class SparseBlockEncoding(BlockEncoding):
         """The block-encoding of the transpose."""
         return SparseBlockEncoding(self.tables, not self.is_adjoint)
 
+    def controlled(self) -> ControlledSparse:
+        """The same with a control."""
+        return ControlledSparse(self.tables, self.is_adjoint)
+
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """PREP, ROTATE, PERMUTE, PREP^T; the adjoint permutes back before it rotates back."""
         system, ancilla = soqs["system"], bb.split(soqs["ancilla"])
@@ -108,3 +113,46 @@ class SparseBlockEncoding(BlockEncoding):
         if self.is_adjoint:
             rotate, permute = rotate.adjoint(), permute.adjoint()
         return {prepare: 1, prepare.adjoint(): 1, rotate: 1, permute: 1}
+
+
+@attrs.frozen
+class ControlledSparse(Bloq):
+    """A `SparseBlockEncoding` where the control is 1, nothing where it is 0.
+
+    Only the tables know of the control: unselected, all colours stay in place and the two preparations cancel.
+
+    Args:
+        tables: of M.
+        is_adjoint: the inverse circuit.
+
+    Registers: control (1 bit), system, ancilla.
+
+    Cost: that of the encoding, with one more selection bit in its tables.
+    """
+
+    tables: MatrixTables
+    is_adjoint: bool = False
+
+    @property
+    def signature(self) -> Signature:
+        """control (1), system (s), ancilla (k + 1)."""
+        system, ancilla = QAny(self.tables.system_bits), QAny(self.tables.colour_bits + 1)
+        return Signature.build_from_dtypes(control=QAny(1), system=system, ancilla=ancilla)
+
+    def adjoint(self) -> ControlledSparse:
+        """The inverse circuit."""
+        return ControlledSparse(self.tables, not self.is_adjoint)
+
+    @property
+    def _steps(self) -> list[Step]:
+        wires = {"system": ("control", "system"), "ancilla": ("ancilla",)}
+        return [(SparseBlockEncoding(self.tables.controlled, self.is_adjoint), wires)]
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """The encoding of diag(alpha I, M), the control its first system bit."""
+        layout = {register.name: {register.name: register.total_bits()} for register in self.signature}
+        return add_steps(bb, soqs, layout, self._steps)
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """One of it."""
+        return counted(self._steps)

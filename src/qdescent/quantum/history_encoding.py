@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-
 import attrs
-import numpy as np
-from qualtran import Bloq, BloqBuilder, QAny, QDType, Signature, SoquetT
+from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
 from qualtran.bloqs.block_encoding import BlockEncoding
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
@@ -18,8 +14,7 @@ from qdescent.quantum.access import Ints
 from qdescent.quantum.history_tables import HistoryTables
 from qdescent.quantum.loaders import ColourPermutation
 from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
-
-Step = tuple[Bloq, Bloq, dict[str, tuple[str, ...]]]  # a bloq, its inverse, and the wires of each of its registers
+from qdescent.quantum.wiring import Layout, Step, add_steps, counted, inverse
 
 
 @attrs.frozen
@@ -80,7 +75,7 @@ class HistoryEncoding(BlockEncoding):
     @property
     def ancilla_bitsize(self) -> int:
         """Roles, colours, flags."""
-        return sum(self._widths[name] for name in self._ancillas)
+        return sum(self._layout["ancilla"].values())
 
     @property
     def resource_bitsize(self) -> int:
@@ -106,30 +101,24 @@ class HistoryEncoding(BlockEncoding):
         return range(self.tables.order)
 
     @property
-    def _system(self) -> list[str]:
-        return ["step", "degree", *(f"letter{p}" for p in self._slots)]
-
-    @property
-    def _ancillas(self) -> list[str]:
-        flags = ["constant"] * (self.tables.order > 1) + [f"blank{p}" for p in self._slots[1:]]
-        return [*(f"role{p}" for p in self._slots), *(f"colour{p}" for p in self._slots), *flags]
-
-    @property
-    def _widths(self) -> dict[str, int]:
+    def _layout(self) -> Layout:
         tables = self.tables
-        widths = {"step": tables.step_bits, "degree": tables.degree_bits, "constant": 1}
-        for p in self._slots:
-            widths |= {f"letter{p}": tables.letter_bits, f"role{p}": tables.role_bits[p], f"blank{p}": 1}
-            widths[f"colour{p}"] = tables.slots[p].colour_bits
-        return widths
+        system = {"step": tables.step_bits, "degree": tables.degree_bits} | {f"letter{p}": tables.letter_bits for p in self._slots}
+        ancilla = {f"role{p}": tables.role_bits[p] for p in self._slots}
+        ancilla |= {f"colour{p}": tables.slots[p].colour_bits for p in self._slots}
+        if tables.order > 1:
+            ancilla["constant"] = 1
+        ancilla |= {f"blank{p}": 1 for p in self._slots[1:]}
+        return {"system": system, "ancilla": ancilla}
 
     def _steps(self) -> list[Step]:
-        """The circuit, first step first; the adjoint runs the inverses from the last to the first."""
-        tables, words, steps = self.tables, self.tables.words, []
+        """The circuit, first step first."""
+        tables, words = self.tables, self.tables.words
+        steps: list[Step] = []
         letters, roles = tuple(f"letter{p}" for p in self._slots), tuple(f"role{p}" for p in self._slots)
 
         def add(bloq: Bloq, **wires: tuple[str, ...]) -> None:
-            steps.append((bloq, bloq if isinstance(bloq, QROM) else bloq.adjoint(), wires))
+            steps.append((bloq, wires))
 
         if tables.order > 1:
             add(PatternFlip((0,) * (tables.order * tables.letter_bits)), register=letters, mark=("constant",))
@@ -157,34 +146,15 @@ class HistoryEncoding(BlockEncoding):
                 add(PatternFlip(bits), register=("degree",), mark=(f"blank{p}",))
                 add(PatternFlip(bits + (0,) * tables.letter_bits), register=("degree", letters[p]), mark=(f"blank{p}",))
         add(SelectedPreparation(words.unprepare).adjoint(), selection=("step", "degree"), state=roles)
-        return [(inverse, bloq, wires) for bloq, inverse, wires in reversed(steps)] if self.is_adjoint else steps
+        return inverse(steps) if self.is_adjoint else steps
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Every step on the wires that it names."""
-        widths, held = self._widths, {}
-
-        def take(joined: SoquetT, names: Sequence[str]) -> None:
-            bits, start = bb.split(joined), 0
-            for name in names:
-                held[name] = bits[start : start + widths[name]]
-                start += widths[name]
-
-        def join(names: Sequence[str], dtype: QDType) -> SoquetT:
-            return bb.join(np.concatenate([held[name] for name in names]), dtype)
-
-        take(soqs["system"], self._system)
-        take(soqs["ancilla"], self._ancillas)
-        for bloq, _, wires in self._steps():
-            registers = {register: bloq.signature.get_left(register).dtype for register in wires}
-            given = bb.add_d(bloq, **{register: join(wires[register], dtype) for register, dtype in registers.items()})
-            for register, names in wires.items():
-                take(given[register], names)
-        ancilla = join(self._ancillas, QAny(self.ancilla_bitsize))
-        return {"system": join(self._system, QAny(self.system_bitsize)), "ancilla": ancilla}
+        return add_steps(bb, soqs, self._layout, self._steps())
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """Each step once."""
-        return dict(Counter(bloq for bloq, _, _ in self._steps()))
+        return counted(self._steps())
 
 
 def _exclusive_or(data: Ints, bits: int) -> QROM:
