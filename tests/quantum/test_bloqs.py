@@ -80,7 +80,7 @@ BLOQS = {
     "block diagonal": block_diagonal([ONE_BY_ONE, Shift(1), TWO_BY_TWO], bits=4),
     "shift": Shift(3),
 }
-RULES = ("tensor product", "product", "weighted sum", "block diagonal", "shift")
+RULES = ("tensor product", "product", "weighted sum", "block diagonal", "shift", "history encoding")
 BLOQS |= {f"controlled {name}": BLOQS[name].controlled() for name in RULES}
 ONE_WAY = ("sequence", "linear solve", "even sequence", "kernel transform")
 WITH_ADJOINT = {

@@ -14,6 +14,8 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
+from qdescent.quantum.history_encoding import HistoryEncoding
+from qdescent.quantum.history_tables import history_tables
 from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
 from qdescent.quantum.simulator import Simulator
 
@@ -42,6 +44,9 @@ A, B, C = generic(2, 0), generic(4, 1, 3.0), generic(2, 2, 0.8)
 SHIFT = np.eye(4, k=-1)
 
 
+MAP = PolynomialMap([torch.tensor(each, dtype=torch.float64) for each in ([0.3], [[0.8]], [[0.2]])])
+
+
 def diagonal(*blocks):
     size = len(blocks[0])
     whole = np.zeros((size * len(blocks),) * 2)
@@ -61,6 +66,10 @@ def rules(bits):
         "weighted sum": (weighted_sum([1.5, -0.7, 0.2], [a, c, Identity(1)], bits), 1.5 * A - 0.7 * C + 0.2 * np.eye(2)),
         "block diagonal": (block_diagonal([a, c, Identity(1)], bits), diagonal(A, C, np.eye(2), np.zeros((2, 2)))),
         "shift": (Shift(2), SHIFT),
+        "sum with a history": (
+            weighted_sum([2.0, -0.5], [HistoryEncoding(history_tables(MAP, order=1, steps=1, bits=bits)), b], bits),
+            2 * (np.eye(4) - np.kron(np.eye(2, k=-1), np.diag([0, 0.8]))) - 0.5 * B,
+        ),
         "nested": (block_diagonal([inner, a], bits), diagonal(0.3 * C + A @ C, A)),
     }
 
@@ -76,13 +85,15 @@ def test_the_block_is_the_composed_matrix(name, bits):
     assert error_of(encoding, target.T) > max(encoding.epsilon, 0.1)  # planted: the wrong orientation
 
 
-@pytest.mark.parametrize("name", rules(5))
+@pytest.mark.parametrize("name", [*rules(5), "history"])
 def test_a_control_switches_everything(name):
-    encoding = rules(6)[name][0]
+    history = HistoryEncoding(history_tables(MAP, order=2, steps=1, bits=6))
+    encoding = history if name == "history" else rules(6)[name][0]
     for bloq in (encoding, encoding.adjoint()):
         n = 2 ** (encoding.system_bitsize + encoding.ancilla_bitsize)
         draw = np.random.default_rng(3)
         off, on = (torch.as_tensor(draw.normal(size=n) + 1j * draw.normal(size=n)) for _ in range(2))
+        off[torch.arange(n) % 2**encoding.ancilla_bitsize != 0] = 0  # the promise is one for ancilla = 0
         found = Simulator().run(bloq.controlled(), torch.cat([off, on])).amplitudes
         torch.testing.assert_close(found[:n], off, rtol=0, atol=1e-12)
         torch.testing.assert_close(found[n:], Simulator().run(bloq, on).amplitudes, rtol=0, atol=1e-12)

@@ -48,7 +48,10 @@ class Part(Protocol):
         ...
 
     def controlled(self) -> Bloq:
-        """The same with a further register `control` of one bit; where it is 0 nothing happens."""
+        """The same with a further register `control` of one bit: where it is 0 and the ancilla |0>, nothing happens.
+
+        So what stands at another ancilla stays orthogonal to |0> there, and parts may share their ancillas.
+        """
         ...
 
 
@@ -58,7 +61,7 @@ class Composition(Bloq):
 
     Args:
         is_adjoint: the inverse circuit.
-        is_controlled: with a further register `control`, first; where it is 0 the steps do nothing together.
+        is_controlled: with a further register `control`, first (see `Part.controlled`).
 
     Registers: control (1 bit, if there is one), system, ancilla.
     """
