@@ -10,6 +10,7 @@ from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.solvers.circuit import build_circuit
 from qdescent.solvers.composed import ComposedHistory
+from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Status
 
@@ -53,6 +54,18 @@ def test_composed_equals_direct(size, order, padding, changing, epsilon):
     assert 1 - 1e-12 <= values["alpha_over_norm"] < 1.4
 
 
+@pytest.mark.parametrize(("order", "padding", "epsilon"), [(1, 2, 0.01), (2, 0, 0.1)])
+def test_composed_kernel_reflection_equals_direct(order, padding, epsilon):
+    maps = contractions(1 if order == 2 else 2, 3)
+    system = history(maps, order, 3, padding)
+    direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
+    composed = ComposedHistory(maps, order, 3, padding)
+    found = KernelReflection(epsilon, norm=float(direct.norm()), circuit=True, composed=composed).solve(system)
+    assert found.status is Status.SOLVED
+    assert (found.value - direct).norm() / direct.norm() <= found.bound <= epsilon
+    assert found.values["queries"] == found.values["declared_queries"]
+
+
 def test_fewer_queries_than_the_coloured_matrix():
     maps = contractions(2, 3)
     system = history(maps, 1, 3, 0)
@@ -74,5 +87,7 @@ def test_refusals():
     composed = ComposedHistory(maps[0], 1, 3)
     with pytest.raises(ArgumentError, match="Argument `composed` must be None unless `circuit` is True"):
         QSVT(composed=composed)
+    with pytest.raises(ArgumentError, match="Argument `composed` must be None unless `circuit` is True"):
+        KernelReflection(composed=composed)
     with pytest.raises(ArgumentError, match="Argument `composed` must encode 10 unknowns, .* but is an encoding of 8"):
         build_circuit(history(maps, 1, 4, 0), minimax_inverse(3.0, 0.1), 12, composed.encoding(12))

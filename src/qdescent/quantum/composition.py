@@ -256,18 +256,20 @@ class Shift(Composition):
 
 @attrs.frozen
 class Identity(Composition):
-    """The identity as a part of sums and blocks: it has no steps, and an ancilla that it leaves alone.
+    """A multiple of the identity as a part of sums and blocks: it has no steps, and an ancilla that it leaves alone.
 
     Args:
         bits: of the system.
+        scale: what multiplies it, positive.
     """
 
     bits: int
+    scale: float = 1.0
 
     @property
     def alpha(self) -> float:
-        """1."""
-        return 1.0
+        """The multiple."""
+        return self.scale
 
     @property
     def epsilon(self) -> float:

@@ -18,8 +18,10 @@ from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import Ints, MatrixTables, matrix_entries, matrix_tables, rotation_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.composition import Identity
 from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
+from qdescent.quantum.multiplexing import BlockDiagonal, block_diagonal
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator, StateVector
@@ -136,9 +138,7 @@ def build_circuit(
             np.arange(system.size),
         )
     else:
-        encoding, places = composed, composed.places
-        if len(places) != system.size:
-            raise argument_error("composed", f"encode {system.size} unknowns, as the system has", f"an encoding of {len(places)}")
+        encoding, places = composed, _fitting(composed.places, system)
     scale = SUBNORMALISATION / polynomial.supremum
     angles = qsp_angles(scale * polynomial.coefficients)
     # M = W S V^T is inverted by V (1/S) W^T: the transform of the adjoint encoding.
@@ -188,6 +188,7 @@ class KernelCircuit:
         reflects: the polynomial is 2 R - 1.
         certificate: of the angles, over c.
         rhs_error: ||b_t - prepared||_2.
+        places: the system's basis state of each unknown, (D,).
     """
 
     bloq: KernelTransform
@@ -196,6 +197,7 @@ class KernelCircuit:
     reflects: bool
     certificate: float
     rhs_error: float
+    places: Ints
 
     @property
     def encoding(self) -> KernelEncoding:
@@ -204,15 +206,16 @@ class KernelCircuit:
 
 
 def build_kernel_circuit(
-    system: LinearSystem, tables: MatrixTables, guess: float, kernel: KernelFilter, *, reflects: bool
+    system: LinearSystem, matrix: MatrixTables | HistoryEncoding, guess: float, kernel: KernelFilter, bits: int, *, reflects: bool
 ) -> KernelCircuit:
     """The circuit of (2 R(G) - 1) e, or of R(G) e.
 
     Args:
         system: real.
-        tables: of its matrix, from `matrix_tables`; their angle bits serve all others.
+        matrix: the tables of its matrix, from `matrix_tables`; or the encoding that was composed from the maps that made it.
         guess: t, in [1, kappa].
         kernel: the filter R.
+        bits: of every other loaded angle.
         reflects: reflect about the kernel; else project on it (the search for the norm does).
 
     Raises:
@@ -220,20 +223,25 @@ def build_kernel_circuit(
     """
     if system.rhs.is_complex():
         raise argument_error("rhs", "be real", "complex")
-    augmented = augmented_tables(tables, guess)
-    size = 2 ** (augmented.system_bits - 1)
+    augmented: SparseBlockEncoding | BlockDiagonal
+    if isinstance(matrix, MatrixTables):
+        augmented, places = SparseBlockEncoding(augmented_tables(matrix, guess)), np.arange(system.size)
+    else:
+        added = Identity(matrix.system_bitsize, matrix.alpha / guess)
+        augmented, places = block_diagonal([matrix, added], bits), _fitting(matrix.places, system)
+    size = 2 ** (augmented.system_bitsize - 1)
     b = system.rhs.cpu().double().numpy()
     exact = np.zeros(2 * size)
-    exact[: len(b)], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
-    tree = rotation_tree(exact, tables.entries.bits)
+    exact[places], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
+    tree = rotation_tree(exact, bits)
     polynomial = kernel.coefficients * (2 if reflects else 1)
     polynomial[0] -= 1 if reflects else 0
     scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)  # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
     angles = qsp_angles(scale * polynomial)
-    encoding = KernelEncoding(SparseBlockEncoding(augmented), RealStatePreparation(tree))
+    encoding = KernelEncoding(augmented, RealStatePreparation(tree))
     bloq = KernelTransform(QSVTSequence(encoding, projector_phases(angles)))
     rhs_error = float(np.linalg.norm(tree.prepared - exact))
-    return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error)
+    return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error, places)
 
 
 def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: float) -> CircuitRun:
@@ -246,7 +254,7 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
     kept = state.project(ancilla=0, part=0).real
     size = len(kept) // 2
     probability = float(torch.linalg.vector_norm(kept[:size] if circuit.reflects else kept)) ** 2
-    value = torch.cat([kept[: system.size], kept[size : size + 1]]) / circuit.scale
+    value = torch.cat([kept[torch.as_tensor(circuit.places, device=kept.device)], kept[size : size + 1]]) / circuit.scale
     if circuit.reflects:
         value[-1] += 1
         value /= 2
@@ -271,3 +279,9 @@ def _counted(
         bloq=bloq,
         epsilon=epsilon,
     )
+
+
+def _fitting(places: Ints, system: LinearSystem) -> Ints:
+    if len(places) != system.size:
+        raise argument_error("composed", f"encode {system.size} unknowns, as the system has", f"an encoding of {len(places)}")
+    return places

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from qdescent._checks import argument_error
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.history_tables import HistoryTables, history_tables
 
@@ -71,3 +72,13 @@ class ComposedHistory:
         """
         trial = self._trial.words.error * 2**TRIAL_BITS / self.alpha
         return math.ceil(math.log2(2.5 * kappa * (2 * trial + math.pi * self._trial.system_bits) / epsilon))
+
+
+def check_composed(composed: ComposedHistory | None, circuit: bool) -> None:
+    """Check that maps are given to circuits alone: a matrix polynomial multiplies by the system's matrix itself.
+
+    Raises:
+        ArgumentError: maps without a circuit.
+    """
+    if composed is not None and not circuit:
+        raise argument_error("composed", "be None unless `circuit` is True", repr(composed))

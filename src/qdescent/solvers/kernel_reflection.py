@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,11 +13,15 @@ from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import KernelFilter, filter_value, kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import matrix_entries, matrix_tables
+from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables
 from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
 from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.composed import ComposedHistory, check_composed
 from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, singular_outcome
 from qdescent.solvers.solve import Solution
+
+if TYPE_CHECKING:
+    from qdescent.quantum.history_encoding import HistoryEncoding
 
 SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
 LEAST_SUCCESS = 0.5  # below it another reflection, at the t that this one shows, costs no more than repeating this one
@@ -41,9 +45,12 @@ class KernelReflection:
         circuit: run circuits (block-encoding of G, QSVT, post-selection) on a state vector instead of matrix polynomials.
         angle_bits: bits of a loaded angle of the circuits; None takes enough for epsilon.
         seed: of the emulated measurements.
+        composed: the maps that made a history system: the circuits' block-encoding is then composed from their F_0, F_1, ...; None
+            colours the entries of the system's matrix.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot, maps without a
+            circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -59,6 +66,7 @@ class KernelReflection:
     circuit: bool = False
     angle_bits: int | None = None
     seed: int = 0
+    composed: ComposedHistory | None = None
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -70,6 +78,7 @@ class KernelReflection:
         if self.angle_bits is not None:
             check_integer("angle_bits", self.angle_bits, 3)
         check_integer("seed", self.seed, 0)
+        check_composed(self.composed, self.circuit)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -87,7 +96,8 @@ class KernelReflection:
         References:
             Dalzell, "A shortcut to an optimal quantum linear system solver", arXiv:2406.12086.
         """
-        known = conditioning(system, self.kappa, coloured=self.circuit)
+        composed = None if self.composed is None else self.composed.alpha
+        known = conditioning(system, self.kappa, coloured=self.circuit, composed=composed)
         if known.singular:
             return singular_outcome(system)
         route = _Circuits(system, known, self) if self.circuit else _MatrixPolynomials(system, known)
@@ -190,8 +200,14 @@ class _Circuits:
     def __init__(self, system: LinearSystem, known: Conditioning, solver: KernelReflection) -> None:
         self.system, self.known, self.solver = system, known, solver
         # t's own row and the reading of two amplitudes cost 2.8 times what they cost the polynomial: a quarter of epsilon
-        self.bits = solver.angle_bits or enough_angle_bits(known.kappa, known.colours, 2 * system.size, solver.epsilon / 4)
-        self.tables = matrix_tables(*matrix_entries(system), system.size, self.bits)
+        share = solver.epsilon / 4
+        self.matrix: MatrixTables | HistoryEncoding
+        if solver.composed is None:
+            self.bits = solver.angle_bits or enough_angle_bits(known.kappa, known.colours, 2 * system.size, share)
+            self.matrix = matrix_tables(*matrix_entries(system), system.size, self.bits)
+        else:
+            self.bits = solver.angle_bits or solver.composed.enough_bits(known.kappa, share)
+            self.matrix = solver.composed.encoding(self.bits)
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
         self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
         self.queries = 0
@@ -212,7 +228,7 @@ class _Circuits:
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.circuit import build_kernel_circuit, run_kernel_circuit
 
-        self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, reflects=reflects)
+        self.circuit = build_kernel_circuit(self.system, self.matrix, t, kernel, self.bits, reflects=reflects)
         self.run = run_kernel_circuit(self.system, self.circuit, self.solver.epsilon)
         self.queries += self.run.forward_queries + self.run.adjoint_queries
         return self.run.value

@@ -14,7 +14,7 @@ from qdescent._evidence import Evidence
 from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
-from qdescent.solvers.composed import ComposedHistory
+from qdescent.solvers.composed import ComposedHistory, check_composed
 from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, singular_outcome
 from qdescent.solvers.solve import Solution
 
@@ -62,8 +62,7 @@ class QSVT:
             check_interval("kappa", self.kappa, "(1, inf)")
         if self.angle_bits is not None:
             check_integer("angle_bits", self.angle_bits, 3)
-        if self.composed is not None and not self.circuit:
-            raise argument_error("composed", "be None unless `circuit` is True", repr(self.composed))
+        check_composed(self.composed, self.circuit)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
