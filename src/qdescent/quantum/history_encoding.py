@@ -29,8 +29,9 @@ class HistoryEncoding(Composition):
     Registers: system (step, degree, N slots), ancilla (roles, colours, one flag for the constants and one for each slot but the
         first).
 
-    Cost: for each slot four QROM loads for each bit of the colour and three of letters, over at most roles x colours x letters values
-        (times T where the maps differ); for the words four loads for each bit of a role, over T N values and more.
+    Cost: for each slot four QROM loads for each bit of the colour and three of letters, over at most roles x colours x letters
+        values (times T where the maps differ); for the words four loads for each bit of a role, over at most (T + p + 1) N values
+        for each combination of roles.
 
     References:
         Weights: Childs, arXiv:0810.0312, section 3; sparse access: Gilyen, Su, Low, Wiebe, arXiv:1806.01838, lemma 48.
