@@ -19,6 +19,7 @@ from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables,
 from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
 from qdescent.quantum.balanced_tables import selected_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
 from qdescent.quantum.evolution import EvolutionSequence, SelectedPhase, controlled_hermitian_tables
 from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.history_encoding import HistoryEncoding
@@ -26,6 +27,7 @@ from qdescent.quantum.history_tables import history_tables
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
 from qdescent.quantum.loaders import ColourPermutation, TableRotation
 from qdescent.quantum.loading import BucketBrigade, LookUpTable, QROAMLoader
+from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
 from qdescent.quantum.phase_estimation import FourierTransform, PhaseEstimationSolve
 from qdescent.quantum.phase_table import TablePhase, state_preparation
 from qdescent.quantum.phases import qsp_angles
@@ -55,6 +57,7 @@ SOLVE = LinearSolve(
     QSVTSequence(SMALL.adjoint(), (0.1, 0.3, -0.5, 0.7)),
 )
 ONE_BY_ONE = encoding_of(np.array([[-0.7]]), bits=4)
+TWO_BY_TWO = encoding_of(unequal_matrix(2, seed=4, density=1.0), bits=4)
 KERNEL = KernelEncoding(
     SparseBlockEncoding(augmented_tables(ONE_BY_ONE.tables, guess=1.7)),
     RealStatePreparation(rotation_tree(np.array([0.6, 0.0, 0.8, 0.0]), bits=4)),
@@ -139,7 +142,15 @@ BLOQS = {
     "pattern flip": PatternFlip((1, 0, 1)),
     "selected swap": SelectedSwap((True, False, False, True), 2),
     "history encoding": HISTORY,
+    "controlled block-encoding": ONE_BY_ONE.controlled(),
+    "tensor product": TensorProduct((ONE_BY_ONE, Shift(1))),
+    "product": Product((ONE_BY_ONE, TWO_BY_TWO.adjoint())),
+    "weighted sum": weighted_sum([0.5, -1.0], [ONE_BY_ONE, Identity(1)], bits=4),
+    "block diagonal": block_diagonal([ONE_BY_ONE, Shift(1), TWO_BY_TWO], bits=4),
+    "shift": Shift(3),
 }
+RULES = ("tensor product", "product", "weighted sum", "block diagonal", "shift", "history encoding")
+BLOQS |= {f"controlled {name}": BLOQS[name].controlled() for name in RULES}
 WITH_ADJOINT = {**BLOQS, **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items()}}
 
 

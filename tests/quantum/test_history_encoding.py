@@ -72,6 +72,27 @@ def test_the_block_is_the_history_matrix(case, bits):
     assert np.linalg.norm(columns[places] - M, 2) > 0.1  # planted: the wrong orientation
 
 
+ODD_MAPS = {
+    "parts of unlike norm": ([0.0, 0.0], [[0.9, 0.0], [0.0, -0.3]]),
+    "an empty row": ([0.3, 0.0], [[0.9, 0.2], [0.0, 0.0]]),
+    "F_1 = 0": ([0.3], [[0.0]], [[0.4]]),
+    "no force": ([0.0], [[0.5]], [[0.4]]),
+    "expanding": ([0.1], [[3.0]], [[-4.0]]),
+}
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("coefficients", ODD_MAPS.values(), ids=ODD_MAPS.keys())
+def test_maps_whose_weights_must_be_wasted(coefficients, order):
+    f = PolynomialMap([torch.tensor(each, dtype=F64) for each in coefficients])
+    encoding = HistoryEncoding(history_tables(f, order, steps=1, bits=18))
+    system = history_system(carleman_linearize(f, order=order), torch.full((f.size,), 0.1, dtype=F64), steps=1)
+    M, places = system.matrix.to_dense().numpy(), encoding.places
+    columns = encoding.alpha * columns_of(encoding, places)
+    assert np.linalg.norm(columns[places] - M, 2) <= encoding.epsilon + 1e-13 < 1e-3
+    assert np.abs(np.delete(columns, places, axis=0)).max() < 1e-13
+
+
 def test_two_variables_of_order_two_and_words_with_factors_exchanged():
     encoding, system = instance(2, 2, 2, 3, 0, False)
     M, places = system.matrix.to_dense().numpy(), encoding.places

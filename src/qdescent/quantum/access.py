@@ -8,7 +8,7 @@ symmetry is asked.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -154,6 +154,22 @@ class MatrixTables:
     def colour_bits(self) -> int:
         """k."""
         return self.colours.bitsize
+
+    @cached_property
+    def controlled(self) -> MatrixTables:
+        """The tables of diag(alpha I, M): one more bit above the others, and where it is 0 every colour stays in place.
+
+        The preparation of the colours then is undone by its inverse: a control of the whole circuit that costs two tables.
+        """
+        colours, size = self.permutations.forward.shape
+        stay = np.tile(np.arange(size), (colours, 1))
+        forward, backward = (np.hstack([stay, size + table]) for table in (self.permutations.forward, self.permutations.backward))
+        entries = AngleTable(np.hstack([np.zeros_like(stay), self.entries.indices]), self.entries.bits)
+        permutations = PermutationTable(forward, backward)
+        phases = self.phases
+        if phases is not None:
+            phases = AngleTable(np.hstack([np.zeros_like(stay), phases.indices]), phases.bits)
+        return replace(self, size=2 * size, permutations=permutations, entries=entries, phases=phases)
 
 
 def rotation_tree(vector: Floats, bits: int) -> RotationTree:

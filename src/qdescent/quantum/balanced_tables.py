@@ -59,6 +59,13 @@ class SelectedTree:
             amplitudes = np.stack([amplitudes * np.cos(half), amplitudes * np.sin(half)], axis=2).reshape(count, -1)
         return amplitudes
 
+    @cached_property
+    def controlled(self) -> SelectedTree:
+        """One more selection bit above the others, and where it is 0 nothing is prepared."""
+        return SelectedTree(
+            tuple(AngleTable(np.concatenate([0 * level.indices, level.indices]), level.bits) for level in self.levels)
+        )
+
 
 def selected_tree(vectors: Floats, bits: int) -> SelectedTree:
     """The trees of the rows of an array.

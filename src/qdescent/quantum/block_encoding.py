@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import attrs
-from qualtran import BloqBuilder, QAny, Signature, SoquetT
+from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
 from qualtran.bloqs.block_encoding import BlockEncoding
 from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
 from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
@@ -14,6 +14,7 @@ from qdescent.quantum.loaders import ColourPermutation, TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phase_table import TablePhase
 from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.wiring import Step, add_steps, counted
 
 
 @attrs.frozen
@@ -89,6 +90,10 @@ class SparseBlockEncoding(BlockEncoding):
         """The block-encoding of the conjugate transpose."""
         return attrs.evolve(self, is_adjoint=not self.is_adjoint)
 
+    def controlled(self) -> ControlledSparse:
+        """The same with a control."""
+        return ControlledSparse(self.tables, self.is_adjoint, self.loader)
+
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """PREP, ROTATE, PHASE, PERMUTE, PREP^T; the adjoint permutes back before it rotates back."""
         system, ancilla = soqs["system"], bb.split(soqs["ancilla"])
@@ -129,3 +134,48 @@ class SparseBlockEncoding(BlockEncoding):
 
     def _add_phases(self, bb: BloqBuilder, colour: SoquetT, system: SoquetT) -> tuple[SoquetT, SoquetT]:
         return (colour, system) if self._phase is None else bb.add(self._phase, selection0=colour, selection1=system)
+
+
+@attrs.frozen
+class ControlledSparse(Bloq):
+    """A `SparseBlockEncoding` where the control is 1, nothing where it is 0.
+
+    Only the tables know of the control: unselected, all colours stay in place and the two preparations cancel.
+
+    Args:
+        tables: of M.
+        is_adjoint: the inverse circuit.
+        loader: of all its tables.
+
+    Registers: control (1 bit), system, ancilla.
+
+    Cost: that of the encoding, with one more selection bit in its tables.
+    """
+
+    tables: MatrixTables
+    is_adjoint: bool = False
+    loader: Loader = DEFAULT_LOADER
+
+    @property
+    def signature(self) -> Signature:
+        """control (1), system (s), ancilla (k + 1)."""
+        system, ancilla = QAny(self.tables.system_bits), QAny(self.tables.colour_bits + 1)
+        return Signature.build_from_dtypes(control=QAny(1), system=system, ancilla=ancilla)
+
+    def adjoint(self) -> ControlledSparse:
+        """The inverse circuit."""
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
+
+    @property
+    def _steps(self) -> list[Step]:
+        wires = {"system": ("control", "system"), "ancilla": ("ancilla",)}
+        return [(SparseBlockEncoding(self.tables.controlled, self.is_adjoint, self.loader), wires)]
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """The encoding of diag(alpha I, M), the control its first system bit."""
+        layout = {register.name: {register.name: register.total_bits()} for register in self.signature}
+        return add_steps(bb, soqs, layout, self._steps)
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """One of it."""
+        return counted(self._steps)

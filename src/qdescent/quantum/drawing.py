@@ -13,12 +13,16 @@ WORK = "work"  # qubits that a bloq takes and gives back
 BOOKKEEPING = ("Allocate", "Free", "Join", "Partition", "Split", "Cast")
 NAMES = {
     "SparseBlockEncoding": "U",
+    "HistoryEncoding": "U",
     "RealStatePreparation": "prepare",
     "ComplexStatePreparation": "prepare",
     "SparseStatePreparation": "prepare",
     "TableRotation": "rotate by table",
     "TablePhase": "phase by table",
+    "SelectedPreparation": "prepare by table",
     "ColourPermutation": "permute",
+    "PatternFlip": "is it?",
+    "SelectedSwap": "swap by table",
     "MultiControlX": "is 0?",
     "KernelEncoding": "G",
     "VectorFlip": "flip b",

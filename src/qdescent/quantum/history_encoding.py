@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-
 import attrs
-import numpy as np
-from qualtran import Bloq, BloqBuilder, QAny, QDType, Signature, SoquetT
-from qualtran.bloqs.block_encoding import BlockEncoding
+from qualtran import Bloq
 from qualtran.bloqs.data_loading.qrom import QROM
-from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
-from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
-from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent.quantum.access import Ints
+from qdescent.quantum.composition import Composition
 from qdescent.quantum.history_tables import HistoryTables
 from qdescent.quantum.loaders import ColourPermutation
 from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
-
-Step = tuple[Bloq, Bloq, dict[str, tuple[str, ...]]]  # a bloq, its inverse, and the wires of each of its registers
+from qdescent.quantum.wiring import Layout, Step
 
 
 @attrs.frozen
-class HistoryEncoding(BlockEncoding):
+class HistoryEncoding(Composition):
     """U with <0|U|0> = M/alpha (M^T/alpha for the adjoint) on the places of the unknowns, M = I - sum_t |t+1><t| (x) A_t.
 
     A word of m letters is replaced letter by letter: roles of the slots are prepared (by step and degree), each slot's colour is
@@ -33,13 +25,13 @@ class HistoryEncoding(BlockEncoding):
 
     Args:
         tables: of the letters, and of the words of each step.
-        is_adjoint: the inverse circuit, which encodes M^T.
 
     Registers: system (step, degree, N slots), ancilla (roles, colours, one flag for the constants and one for each slot but the
         first).
 
-    Cost: for each slot four QROM loads a colour bit over (colours x letters) values, six of a letter; nothing grows with the lifted
-        dimension.
+    Cost: for each slot four QROM loads for each bit of the colour and three of letters, over at most roles x colours x letters
+        values (times T where the maps differ); for the words four loads for each bit of a role, over at most (T + p + 1) N values
+        for each combination of roles.
 
     References:
         Weights: Childs, arXiv:0810.0312, section 3; sparse access: Gilyen, Su, Low, Wiebe, arXiv:1806.01838, lemma 48.
@@ -55,7 +47,6 @@ class HistoryEncoding(BlockEncoding):
     """
 
     tables: HistoryTables
-    is_adjoint: bool = False
 
     @property
     def alpha(self) -> float:
@@ -73,67 +64,37 @@ class HistoryEncoding(BlockEncoding):
         return self.tables.places
 
     @property
-    def system_bitsize(self) -> int:
-        """Step, degree, slots."""
-        return self.tables.system_bits
-
-    @property
-    def ancilla_bitsize(self) -> int:
-        """Roles, colours, flags."""
-        return sum(self._widths[name] for name in self._ancillas)
-
-    @property
-    def resource_bitsize(self) -> int:
-        """None: every register that a loader fills is emptied inside."""
-        return 0
-
-    @property
-    def signal_state(self) -> BlackBoxPrepare:
-        """|0> on the ancilla."""
-        return BlackBoxPrepare(PrepareIdentity.from_bitsizes([self.ancilla_bitsize]))
-
-    @property
-    def signature(self) -> Signature:
-        """system, ancilla."""
-        return Signature.build_from_dtypes(system=QAny(self.system_bitsize), ancilla=QAny(self.ancilla_bitsize))
-
-    def adjoint(self) -> HistoryEncoding:
-        """The block-encoding of the transpose."""
-        return HistoryEncoding(self.tables, not self.is_adjoint)
-
-    @property
     def _slots(self) -> range:
         return range(self.tables.order)
 
-    @property
-    def _system(self) -> list[str]:
-        return ["step", "degree", *(f"letter{p}" for p in self._slots)]
-
-    @property
-    def _ancillas(self) -> list[str]:
-        flags = ["constant"] * (self.tables.order > 1) + [f"blank{p}" for p in self._slots[1:]]
-        return [*(f"role{p}" for p in self._slots), *(f"colour{p}" for p in self._slots), *flags]
-
-    @property
-    def _widths(self) -> dict[str, int]:
+    def layout(self) -> Layout:
+        """The step, degree and letters; the roles, colours and flags."""
         tables = self.tables
-        widths = {"step": tables.step_bits, "degree": tables.degree_bits, "constant": 1}
-        for p in self._slots:
-            widths |= {f"letter{p}": tables.letter_bits, f"role{p}": tables.role_bits[p], f"blank{p}": 1}
-            widths[f"colour{p}"] = tables.slots[p].colour_bits
-        return widths
+        system = {"step": tables.step_bits, "degree": tables.degree_bits} | {f"letter{p}": tables.letter_bits for p in self._slots}
+        ancilla = {f"role{p}": tables.role_bits[p] for p in self._slots}
+        ancilla |= {f"colour{p}": tables.slots[p].colour_bits for p in self._slots}
+        if tables.order > 1:
+            ancilla["constant"] = 1
+        ancilla |= {f"blank{p}": 1 for p in self._slots[1:]}
+        return {"system": system, "ancilla": ancilla}
 
-    def _steps(self) -> list[Step]:
-        """The circuit, first step first; the adjoint runs the inverses from the last to the first."""
-        tables, words, steps = self.tables, self.tables.words, []
+    def steps(self) -> list[Step]:
+        """Controlled, the roles' preparations and the flags are: without a role all else stays as it is."""
+        tables, words = self.tables, self.tables.words
+        steps: list[Step] = []
         letters, roles = tuple(f"letter{p}" for p in self._slots), tuple(f"role{p}" for p in self._slots)
 
         def add(bloq: Bloq, **wires: tuple[str, ...]) -> None:
-            steps.append((bloq, bloq if isinstance(bloq, QROM) else bloq.adjoint(), wires))
+            steps.append((bloq, wires))
 
+        control = ("control",) if self.is_controlled else ()
+        on = (1,) * len(control)
+        prepare, unprepare = (
+            SelectedPreparation(tree.controlled if self.is_controlled else tree) for tree in (words.prepare, words.unprepare)
+        )
         if tables.order > 1:
-            add(PatternFlip((0,) * (tables.order * tables.letter_bits)), register=letters, mark=("constant",))
-        add(SelectedPreparation(words.prepare), selection=("step", "degree"), state=roles)
+            add(PatternFlip(on + (0,) * (tables.order * tables.letter_bits)), register=control + letters, mark=("constant",))
+        add(prepare, selection=(*control, "step", "degree"), state=roles)
         for p, slot in enumerate(tables.slots):
             chosen = (*(("step",) if tables.changing else ()), roles[p])
             colour, letter = (f"colour{p}",), (letters[p],)
@@ -154,37 +115,11 @@ class HistoryEncoding(BlockEncoding):
         for p in self._slots[1:]:  # a slot behind the word must be blank
             for degree in range(p):
                 bits = tuple(degree >> i & 1 for i in reversed(range(tables.degree_bits)))
-                add(PatternFlip(bits), register=("degree",), mark=(f"blank{p}",))
-                add(PatternFlip(bits + (0,) * tables.letter_bits), register=("degree", letters[p]), mark=(f"blank{p}",))
-        add(SelectedPreparation(words.unprepare).adjoint(), selection=("step", "degree"), state=roles)
-        return [(inverse, bloq, wires) for bloq, inverse, wires in reversed(steps)] if self.is_adjoint else steps
-
-    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """Every step on the wires that it names."""
-        widths, held = self._widths, {}
-
-        def take(joined: SoquetT, names: Sequence[str]) -> None:
-            bits, start = bb.split(joined), 0
-            for name in names:
-                held[name] = bits[start : start + widths[name]]
-                start += widths[name]
-
-        def join(names: Sequence[str], dtype: QDType) -> SoquetT:
-            return bb.join(np.concatenate([held[name] for name in names]), dtype)
-
-        take(soqs["system"], self._system)
-        take(soqs["ancilla"], self._ancillas)
-        for bloq, _, wires in self._steps():
-            registers = {register: bloq.signature.get_left(register).dtype for register in wires}
-            given = bb.add_d(bloq, **{register: join(wires[register], dtype) for register, dtype in registers.items()})
-            for register, names in wires.items():
-                take(given[register], names)
-        ancilla = join(self._ancillas, QAny(self.ancilla_bitsize))
-        return {"system": join(self._system, QAny(self.system_bitsize)), "ancilla": ancilla}
-
-    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """Each step once."""
-        return dict(Counter(bloq for bloq, _, _ in self._steps()))
+                add(PatternFlip(on + bits), register=(*control, "degree"), mark=(f"blank{p}",))
+                blank = on + bits + (0,) * tables.letter_bits
+                add(PatternFlip(blank), register=(*control, "degree", letters[p]), mark=(f"blank{p}",))
+        add(unprepare.adjoint(), selection=(*control, "step", "degree"), state=roles)
+        return steps
 
 
 def _exclusive_or(data: Ints, bits: int) -> QROM:

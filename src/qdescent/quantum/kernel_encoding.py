@@ -14,7 +14,7 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from torch import Tensor
 
 from qdescent.quantum.access import AngleTable, MatrixTables, PermutationTable
-from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.composition import Part
 from qdescent.quantum.loading import Leaf
 from qdescent.quantum.phase_table import StatePreparation
 from qdescent.quantum.qsvt import QSVTSequence
@@ -73,7 +73,7 @@ class KernelEncoding(Bloq):
     """U with <0|U|0> = G/alpha (its adjoint for the adjoint), G/alpha = (I - b_t b_t^H) diag(M/alpha, 1/t).
 
     Args:
-        augmented: the block-encoding of diag(M, alpha/t), from `augmented_tables`.
+        augmented: the block-encoding of diag(M, alpha/t), from `augmented_tables`, or `block_diagonal` of M's and a multiple of 1.
         vector: prepares b_t.
         is_adjoint: the inverse circuit.
 
@@ -82,7 +82,7 @@ class KernelEncoding(Bloq):
     Cost: one query to `augmented`, two preparations of b_t.
     """
 
-    augmented: SparseBlockEncoding
+    augmented: Part
     vector: StatePreparation
     is_adjoint: bool = False
 

@@ -15,13 +15,17 @@ from qualtran.cirq_interop.t_complexity_protocol import TComplexity
 from qualtran.resource_counting import GateCounts, QECGatesCost, QubitCount, get_cost_value
 from torch import Tensor
 
+from qdescent._checks import argument_error
 from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables
+from qdescent.quantum.access import Ints, MatrixTables, matrix_entries, matrix_tables
 from qdescent.quantum.amplification import AmplitudeAmplification, flag_half_angle, rounds_needed
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.composition import Identity
+from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.multiplexing import BlockDiagonal, block_diagonal
 from qdescent.quantum.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles
@@ -40,17 +44,19 @@ class SolveCircuit:
         scale: c of p = c q, q the polynomial for 1/x; the kept amplitudes are (c alpha/||B||) Z.
         certificate: of the angles.
         rhs_error: ||B/||B|| - prepared||_2.
+        places: the system's basis state of each unknown, (D,).
     """
 
     bloq: LinearSolve
     scale: float
     certificate: float
     rhs_error: float
+    places: Ints
 
     @property
-    def encoding(self) -> SparseBlockEncoding:
+    def encoding(self) -> SparseBlockEncoding | HistoryEncoding:
         """The block-encoding of M."""
-        return cast(SparseBlockEncoding, self.bloq.sequence.encoding.adjoint())
+        return cast("SparseBlockEncoding | HistoryEncoding", self.bloq.sequence.encoding.adjoint())
 
 
 @dataclass(frozen=True)
@@ -114,18 +120,23 @@ def build_circuit(
     system: LinearSystem,
     polynomial: InversePolynomial,
     angle_bits: int,
+    composed: HistoryEncoding | None = None,
     loader: Loader = DEFAULT_LOADER,
 ) -> SolveCircuit:
-    """The circuit of M^-1 |B> from the system's entries.
+    """The circuit of M^-1 |B> from the system's entries, or from the maps that made it.
 
     Args:
         system: real or complex, of any sparsity pattern.
         polynomial: for 1/x on [1/kappa, 1], kappa = alpha ||M^-1||.
         angle_bits: bits of every loaded angle.
-        loader: of every table.
+        composed: the block-encoding of M; None colours the system's entries.
+        loader: of every table but those of `composed`.
 
     Returns:
         SolveCircuit: the bloq, and what is needed to read it.
+
+    Raises:
+        ArgumentError: an encoding of another number of unknowns.
 
     Example:
         >>> from qdescent.linalg.chebyshev import minimax_inverse
@@ -134,17 +145,22 @@ def build_circuit(
         >>> build_circuit(system, minimax_inverse(3.0, 1e-2), angle_bits=16).encoding.alpha
         1.5
     """
-    encoding = SparseBlockEncoding(matrix_tables(*matrix_entries(system), system.size, angle_bits), loader=loader)
+    encoding: SparseBlockEncoding | HistoryEncoding
+    if composed is None:
+        tables = matrix_tables(*matrix_entries(system), system.size, angle_bits)
+        encoding, places = SparseBlockEncoding(tables, loader=loader), np.arange(system.size)
+    else:
+        encoding, places = composed, _fitting(composed.places, system)
     scale = SUBNORMALISATION / polynomial.supremum
     angles = qsp_angles(scale * polynomial.coefficients)
     # M = W S V^H is inverted by V (1/S) W^H: the transform of the adjoint encoding.
     sequence = QSVTSequence(encoding.adjoint(), projector_phases(angles))
     rhs = right_side(system)
-    prepare = state_preparation(rhs, angle_bits, loader)
-    exact = np.zeros(2**prepare.bitsize, dtype=rhs.dtype)
-    exact[: len(rhs)] = rhs / np.linalg.norm(rhs)
+    exact = np.zeros(2**encoding.system_bitsize, dtype=rhs.dtype)
+    exact[places] = rhs / np.linalg.norm(rhs)
+    prepare = state_preparation(exact, angle_bits, loader)
     rhs_error = float(np.linalg.norm(prepare.prepared - exact))
-    return SolveCircuit(LinearSolve(prepare, sequence), scale, angles.certificate, rhs_error)
+    return SolveCircuit(LinearSolve(prepare, sequence), scale, angles.certificate, rhs_error, places)
 
 
 def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> CircuitRun:
@@ -169,7 +185,7 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
     state = Simulator(device=system.matrix.device).run(bloq)
     kept = state.project(ancilla=0, part=0)
     probability = float(torch.linalg.vector_norm(kept)) ** 2
-    value = typed(system, kept)[: system.size] * _unit(system, circuit)
+    value = _answer(system, circuit, kept) * _unit(system, circuit)
     return counted(bloq, [encoding], state, value, probability, epsilon)
 
 
@@ -184,6 +200,7 @@ class KernelCircuit:
         reflects: the polynomial is 2 R - 1.
         certificate: of the angles, over c.
         rhs_error: ||b_t - prepared||_2.
+        places: the system's basis state of each unknown, (D,).
     """
 
     bloq: KernelTransform
@@ -192,6 +209,7 @@ class KernelCircuit:
     reflects: bool
     certificate: float
     rhs_error: float
+    places: Ints
 
     @property
     def encoding(self) -> KernelEncoding:
@@ -201,9 +219,10 @@ class KernelCircuit:
 
 def build_kernel_circuit(
     system: LinearSystem,
-    tables: MatrixTables,
+    matrix: MatrixTables | HistoryEncoding,
     guess: float,
     kernel: KernelFilter,
+    bits: int,
     *,
     reflects: bool,
     loader: Loader = DEFAULT_LOADER,
@@ -212,26 +231,32 @@ def build_kernel_circuit(
 
     Args:
         system: real or complex.
-        tables: of its matrix, from `matrix_tables`; their angle bits serve all others.
+        matrix: the tables of its matrix, from `matrix_tables`; or the encoding that was composed from the maps that made it.
         guess: t, in [1, kappa].
         kernel: the filter R.
+        bits: of every other loaded angle.
         reflects: reflect about the kernel; else project on it (the search for the norm does).
         loader: of every table.
     """
-    augmented = augmented_tables(tables, guess)
-    size = 2 ** (augmented.system_bits - 1)
+    augmented: SparseBlockEncoding | BlockDiagonal
+    if isinstance(matrix, MatrixTables):
+        augmented, places = SparseBlockEncoding(augmented_tables(matrix, guess), loader=loader), np.arange(system.size)
+    else:
+        added = Identity(matrix.system_bitsize, matrix.alpha / guess)
+        augmented, places = block_diagonal([matrix, added], bits), _fitting(matrix.places, system)
+    size = 2 ** (augmented.system_bitsize - 1)
     b = right_side(system)
     exact = np.zeros(2 * size, dtype=b.dtype)
-    exact[: len(b)], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
-    prepare = state_preparation(exact, tables.entries.bits, loader)
+    exact[places], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
+    prepare = state_preparation(exact, bits, loader)
     polynomial = kernel.coefficients * (2 if reflects else 1)
     polynomial[0] -= 1 if reflects else 0
     scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)  # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
     angles = qsp_angles(scale * polynomial)
-    encoding = KernelEncoding(SparseBlockEncoding(augmented, loader=loader), prepare)
+    encoding = KernelEncoding(augmented, prepare)
     bloq = KernelTransform(QSVTSequence(encoding, projector_phases(angles)))
     rhs_error = float(np.linalg.norm(prepare.prepared - exact))
-    return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error)
+    return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error, places)
 
 
 def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: float) -> CircuitRun:
@@ -244,7 +269,7 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
     kept = typed(system, state.project(ancilla=0, part=0))
     size = len(kept) // 2
     probability = float(torch.linalg.vector_norm(kept[:size] if circuit.reflects else kept)) ** 2
-    value = torch.cat([kept[: system.size], kept[size : size + 1]]) / circuit.scale
+    value = torch.cat([kept[torch.as_tensor(circuit.places, device=kept.device)], kept[size : size + 1]]) / circuit.scale
     if circuit.reflects:
         value[-1] += 1
         value /= 2
@@ -277,7 +302,7 @@ def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, r
     if isinstance(circuit, KernelCircuit):
         kept = kept[: len(kept) // 2]
     probability = float(torch.linalg.vector_norm(kept)) ** 2
-    amplitudes = kept[: system.size] * math.sqrt(run.success_probability)
+    amplitudes = _answer(system, circuit, kept) * math.sqrt(run.success_probability)
     if isinstance(circuit, KernelCircuit):
         value = torch.cat([amplitudes / (2 * circuit.scale), run.value[-1:]])
     else:
@@ -296,6 +321,11 @@ def typed(system: LinearSystem, amplitudes: Tensor) -> Tensor:
     return amplitudes if system.is_complex else amplitudes.real
 
 
+def _answer(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, kept: Tensor) -> Tensor:
+    """The amplitudes on the places of the unknowns."""
+    return typed(system, kept)[torch.as_tensor(circuit.places, device=kept.device)]
+
+
 def _unit(system: LinearSystem, circuit: SolveCircuit) -> float:
     """Z per kept amplitude, ||B||/(c alpha)."""
     return float(torch.linalg.vector_norm(system.rhs)) / (circuit.scale * circuit.encoding.alpha)
@@ -303,7 +333,7 @@ def _unit(system: LinearSystem, circuit: SolveCircuit) -> float:
 
 def counted(
     bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification,
-    queries: Sequence[SparseBlockEncoding | KernelEncoding],
+    queries: Sequence[SparseBlockEncoding | HistoryEncoding | KernelEncoding],
     state: StateVector,
     value: Tensor,
     probability: float,
@@ -322,3 +352,9 @@ def counted(
         epsilon=epsilon,
         rounds=rounds,
     )
+
+
+def _fitting(places: Ints, system: LinearSystem) -> Ints:
+    if len(places) != system.size:
+        raise argument_error("composed", f"encode {system.size} unknowns, as the system has", f"an encoding of {len(places)}")
+    return places

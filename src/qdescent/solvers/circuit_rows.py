@@ -67,7 +67,7 @@ def circuit_rows(
         row("toffoli_gates", run.toffoli_gates, "Toffoli gates", exact, f"{counted}: AND, Toffoli and controlled swap"),
         row("loader", str(loader), "", Evidence.ASSUMED, "setting `loader`, of every table"),
         row("angle_bits", bits, "bits", exact, "bits of every loaded angle"),
-        row("encoding_error", encoding_error, "1", bounded, "sum over the colours of the largest angle error"),
+        row("encoding_error", encoding_error, "1", bounded, "derived from the quantised angles of its tables"),
         row("angle_certificate", certificate, "1", bounded, "rebuilt against target on [-1, 1], Ehlich and Zeller 1964"),
         row("state_vector_bytes", run.state_vector_bytes, "bytes", exact, "complex128 amplitudes"),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,12 +13,16 @@ from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import KernelFilter, filter_value, kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import matrix_entries, matrix_tables
+from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables
 from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.composed import ComposedHistory, check_composed
 from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, singular_outcome
 from qdescent.solvers.solve import Solution
+
+if TYPE_CHECKING:
+    from qdescent.quantum.history_encoding import HistoryEncoding
 
 SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
 LEAST_SUCCESS = 0.5  # below it another reflection, at the t that this one shows, costs no more than repeating this one
@@ -45,10 +49,12 @@ class KernelReflection:
         loader: of the circuits' tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
         amplify: amplitude amplification of the last reflection until it succeeds for certain; it is at .9 already where t fits,
             so that this pays where no repetition is possible, inside of a larger circuit.
+        composed: the maps that made a history system: the circuits' block-encoding is then composed from their F_0, F_1, ...; None
+            colours the entries of the system's matrix.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot, amplification
-            without a circuit.
+            or maps without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -66,6 +72,7 @@ class KernelReflection:
     seed: int = 0
     loader: Loader = DEFAULT_LOADER
     amplify: bool = False
+    composed: ComposedHistory | None = None
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -79,6 +86,7 @@ class KernelReflection:
         check_integer("seed", self.seed, 0)
         if self.amplify and not self.circuit:
             raise argument_error("amplify", "be False without a circuit", self.amplify)
+        check_composed(self.composed, self.circuit)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -96,7 +104,8 @@ class KernelReflection:
         References:
             Dalzell, "A shortcut to an optimal quantum linear system solver", arXiv:2406.12086.
         """
-        known = conditioning(system, self.kappa, coloured=self.circuit)
+        composed = None if self.composed is None else self.composed.alpha
+        known = conditioning(system, self.kappa, coloured=self.circuit, composed=composed)
         if known.singular:
             return singular_outcome(system)
         route = _Circuits(system, known, self) if self.circuit else _MatrixPolynomials(system, known)
@@ -220,10 +229,15 @@ class _Circuits:
     def __init__(self, system: LinearSystem, known: Conditioning, solver: KernelReflection) -> None:
         self.system, self.known, self.solver = system, known, solver
         # t's own row and the reading of two amplitudes cost 2.8 times what they cost the polynomial: a quarter of epsilon
-        self.bits = solver.angle_bits or enough_angle_bits(
-            known.kappa, known.colours, 2 * system.size, solver.epsilon / 4, phases=system.is_complex
-        )
-        self.tables = matrix_tables(*matrix_entries(system), system.size, self.bits)
+        share = solver.epsilon / 4
+        self.matrix: MatrixTables | HistoryEncoding
+        if solver.composed is None:
+            enough = enough_angle_bits(known.kappa, known.colours, 2 * system.size, share, phases=system.is_complex)
+            self.bits = solver.angle_bits or enough
+            self.matrix = matrix_tables(*matrix_entries(system), system.size, self.bits)
+        else:
+            self.bits = solver.angle_bits or solver.composed.enough_bits(known.kappa, share)
+            self.matrix = solver.composed.encoding(self.bits)
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
         self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
         self.queries = 0
@@ -245,7 +259,7 @@ class _Circuits:
         from qdescent.solvers.circuit import build_kernel_circuit, run_kernel_circuit
 
         loader = self.solver.loader
-        self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, reflects=reflects, loader=loader)
+        self.circuit = build_kernel_circuit(self.system, self.matrix, t, kernel, self.bits, reflects=reflects, loader=loader)
         self.run = run_kernel_circuit(self.system, self.circuit, self.solver.epsilon)
         self.queries += self.run.forward_queries + self.run.adjoint_queries
         return self.run.value

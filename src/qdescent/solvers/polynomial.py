@@ -15,6 +15,7 @@ from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, fi
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.composed import ComposedHistory, check_composed
 from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, singular_outcome
 from qdescent.solvers.solve import Solution
 
@@ -40,9 +41,11 @@ class QSVT:
         loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
         amplify: amplitude amplification of the circuit until it succeeds for certain, from the success probability of one run
             without it (not counted as queries).
+        composed: the maps that made a history system: the circuit's block-encoding is then composed from their F_0, F_1, ...; None
+            colours the entries of the system's matrix.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits, amplification without a circuit.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits, amplification or maps without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -57,6 +60,7 @@ class QSVT:
     angle_bits: int | None = None
     loader: Loader = DEFAULT_LOADER
     amplify: bool = False
+    composed: ComposedHistory | None = None
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -66,6 +70,7 @@ class QSVT:
             check_integer("angle_bits", self.angle_bits, 3)
         if self.amplify and not self.circuit:
             raise argument_error("amplify", "be False without a circuit", self.amplify)
+        check_composed(self.composed, self.circuit)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -82,7 +87,8 @@ class QSVT:
         References:
             Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma, arXiv:1511.02306.
         """
-        known = conditioning(system, self.kappa, coloured=self.circuit)
+        composed = self.composed
+        known = conditioning(system, self.kappa, coloured=self.circuit, composed=None if composed is None else composed.alpha)
         if known.singular:
             return singular_outcome(system)
         alpha, kappa = known.alpha, known.kappa
@@ -105,8 +111,13 @@ class QSVT:
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.circuit import build_circuit, run_amplified, run_circuit
 
-        bits = self.angle_bits or enough_angle_bits(kappa, known.colours, system.size, self.epsilon, phases=system.is_complex)
-        circuit = build_circuit(system, polynomial, bits, self.loader)
+        if composed is None:
+            enough = enough_angle_bits(kappa, known.colours, system.size, self.epsilon, phases=system.is_complex)
+            bits = self.angle_bits or enough
+            circuit = build_circuit(system, polynomial, bits, loader=self.loader)
+        else:
+            bits = self.angle_bits or composed.enough_bits(kappa, self.epsilon)
+            circuit = build_circuit(system, polynomial, bits, composed.encoding(bits), self.loader)
         bound, left_over = _circuit_bound(circuit, polynomial, kappa)
         if bound > self.epsilon:
             need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"
