@@ -184,8 +184,10 @@ def test_queries_used_are_queries_declared(solver, sparse):
     assert executed.count - checks == found.values["queries"] == declared
 
 
-@pytest.mark.parametrize("solver", [QSVT, KernelReflection])
-@pytest.mark.parametrize("epsilon", [1e-2, 1e-4])
+@pytest.mark.parametrize(
+    ("solver", "epsilon"),
+    [(solver, epsilon) for solver in (QSVT, KernelReflection) for epsilon in (0.3, 0.1, 1e-2, 1e-4)] + [(HHL, 0.3), (HHL, 0.1)],
+)
 def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon):
     """Three families of spectra, kappa at .2, .5 and .8 of the truth: what is called solved is within epsilon."""
     wrong = 0

@@ -12,7 +12,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
-from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, singular_outcome
+from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
 from qdescent.solvers.phase_estimation import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.solve import Solution
 
@@ -31,7 +31,7 @@ class HHL:
         kappa: as for `QSVT`.
         clock_bits: of the phase estimation, 13 at most; None takes the fewest that keep the error below epsilon.
         circuit: run the circuit (evolutions from the block-encoding, Fourier transforms, rotation, post-selection) on a state
-            vector; half of epsilon is then the clock's. Its queries grow as the clock's size: 6 bits take a minute.
+            vector; half of epsilon is then the clock's. Its queries grow as the clock's size: 6 bits take ten seconds.
         angle_bits: bits of a loaded angle of the circuit; None takes enough for epsilon.
 
     Raises:
@@ -63,8 +63,8 @@ class HHL:
         """Solve M Z = B.
 
         Returns:
-            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding, INACCURATE where the residual exceeds
-                what the clock leaves on [1/kappa, 1] (kappa was too small), else SOLVED.
+            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding, INACCURATE where the residual, or
+                a second look at Z, exceeds what the clock leaves on [1/kappa, 1] (kappa was too small), else SOLVED.
 
         Raises:
             ArgumentError: no kappa for a system too large to measure it, a clock too small for epsilon, or angle bits too few.
@@ -98,7 +98,8 @@ class HHL:
         ]
         values = row_values(cost)
         bound = inverse.error + 4 * torch.finfo(value.dtype).eps * inverse.degree * kappa
-        return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values)
+        trusted = settled(system, value, known, bound, self.epsilon)
+        return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values, trusted=trusted)
 
     def _run(self, system: LinearSystem, known: Conditioning) -> Solution:
         """The circuit; its clock is laid out for the singular values of what the quantised angles encode."""
@@ -141,7 +142,8 @@ class HHL:
         ]
         value = run.value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
         values = row_values(cost)
-        return judged(system, value, bound=bound, allowed=allowed, cost=cost, values=values, circuit=run.bloq)
+        trusted = settled(system, value, known, bound, self.epsilon)
+        return judged(system, value, bound=bound, allowed=allowed, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
 
     def _clock(self, kappa: float, allowed: float) -> tuple[PhaseEstimationInverse, int]:
         least = max(2, math.floor(math.log2(kappa)))  # a clock coarser than 1/kappa cannot tell 1/kappa from 0

@@ -16,7 +16,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import matrix_entries, matrix_tables
 from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
-from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, singular_outcome
+from qdescent.solvers.conditioning import CRUDE, Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
 from qdescent.solvers.solve import Solution
 
 SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
@@ -169,6 +169,8 @@ class KernelReflection:
             *amplified,
             *route.facts(value, success),
         ]
+        if self.epsilon > CRUDE:  # there a projection of error .1 sees less than a far solve
+            trusted = trusted and settled(system, value, known, bound, self.epsilon)
         value = value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
         values, circuit = row_values(cost), route.bloq
         return judged(system, value, bound=bound, allowed=residual, cost=cost, values=values, trusted=trusted, circuit=circuit)
