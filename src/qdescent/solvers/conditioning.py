@@ -22,10 +22,7 @@ from qdescent.solvers.solve import Solution, Status
 LARGEST_SVD = 2048  # singular values of 2048 x 2048 take a few seconds
 MOST_COLOURED = 2_000_000  # entries that the first-fit colouring handles in a few seconds
 CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
-CRUDE, FAR = (
-    0.05,
-    5,
-)  # of 1,080 solves with kappa at .2 to .8 of the truth none passed below .05 without, nor above it with, the far look
+CRUDE, FAR = 0.05, 5  # of 864 solves with kappa .2 to .8 of the truth none passed below .05, and none above with the far look
 SHORTEST_INTERVAL = 1.01  # kappa of an orthogonal matrix is 1; a polynomial needs an interval [1/kappa, 1] of some length
 
 
