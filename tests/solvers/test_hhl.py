@@ -10,11 +10,14 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers.hhl import HHL, PEAK, TURN, phase_estimation_inverse
+from qdescent.quantum.amplification import AmplitudeAmplification
+from qdescent.solvers.hhl import HHL
+from qdescent.solvers.hhl_circuit import build_phase_estimation, hermitian_tables, run_phase_estimation
+from qdescent.solvers.phase_estimation import PEAK, TURN, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Status
 
-F64 = torch.float64
+F64, C128 = torch.float64, torch.complex128
 
 
 def phase_estimation_circuit(A, b, kappa, bits):
@@ -83,6 +86,73 @@ def test_queries_grow_faster_than_those_of_the_polynomial():
     exact = matrix.diagonal().reciprocal()
     success = float(exact.norm()) ** 2 / 10 / (PEAK * phase.values["kappa"]) ** 2
     assert phase.values["success_probability"] == pytest.approx(success, rel=1e-2)
+
+
+def of_size(size, dtype):
+    """Well conditioned, not symmetric."""
+    draw = np.random.default_rng(size)
+    matrix = draw.normal(size=(size, size)) + (1j * draw.normal(size=(size, size)) if dtype is C128 else 0)
+    return torch.as_tensor(matrix / np.linalg.norm(matrix, 2) + 3 * np.eye(size)).to(dtype)
+
+
+@pytest.mark.parametrize(("size", "dtype", "bits"), [(1, F64, 4), (2, C128, 4)])
+def test_the_circuit_is_the_function(size, dtype, bits):
+    """The simulated circuit, from block-encodings to the post-selected flag, against the matrix polynomial; counted on the way."""
+    matrix = of_size(size, dtype)
+    system = LinearSystem(matrix, matrix @ torch.arange(1, size + 1).to(dtype))
+    circuit = HHL(0.9, clock_bits=bits, circuit=True, angle_bits=40).solve(system)
+    emulated = HHL(0.9, clock_bits=bits).solve(system)
+    assert circuit.status is emulated.status is Status.SOLVED
+    assert circuit.value.dtype == dtype
+    off = float((circuit.value - emulated.value).norm() / emulated.value.norm())
+    assert off < 1e-6
+    assert off <= 1.1 * PEAK * circuit.values["kappa"] * circuit.values["evolution_error"]
+    assert circuit.values["success_probability"] == pytest.approx(emulated.values["success_probability"], rel=1e-6)
+    declared = evolution_queries(bits)
+    assert circuit.values["queries"] == circuit.values["declared_queries"] == declared
+    assert circuit.values["expected_queries"] == pytest.approx(emulated.values["expected_queries"], rel=1e-6)
+    # planted: the function of a coarser clock, of another kappa, and of the conjugated matrix, are others
+    assert (HHL(0.99, clock_bits=bits, kappa=1.3 * circuit.values["kappa"]).solve(system).value - circuit.value).norm() > 1e-3
+    if dtype is C128:
+        assert (torch.linalg.solve(matrix.conj(), system.rhs) - circuit.value).norm() > 1e-2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "dtype", "bits"), [(4, F64, 5), (3, C128, 5), (2, F64, 6)])
+def test_larger_circuits_are_the_function(size, dtype, bits):
+    matrix = of_size(size, dtype)
+    system = LinearSystem(matrix, matrix @ torch.arange(1, size + 1).to(dtype))
+    circuit = HHL(0.9, clock_bits=bits, circuit=True, angle_bits=40).solve(system)
+    emulated = HHL(0.9, clock_bits=bits).solve(system)
+    assert (circuit.value - emulated.value).norm() / emulated.value.norm() < 1e-6
+    assert circuit.values["queries"] == evolution_queries(bits)
+
+
+def test_the_circuit_keeps_its_promise():
+    """Clock and angle bits chosen by the solver: 4 bits for kappa 2 and epsilon/2 = .25."""
+    system = LinearSystem(torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=F64), torch.tensor([1.0, 0.0], dtype=F64))
+    found = HHL(0.5, circuit=True).solve(system)
+    exact = torch.tensor([1.125, 0.375], dtype=F64)
+    assert found.status is Status.SOLVED
+    assert (found.value - exact).norm() / exact.norm() <= found.bound <= 0.5
+    assert found.values["clock_bits"] == 4
+    assert 0 < found.values["evolution_error"] < 0.1
+    few = r"Argument `angle_bits` must be large enough for epsilon = 0\.5 at kappa = 2, but is 4"
+    with pytest.raises(ArgumentError, match=few):
+        HHL(0.5, circuit=True, angle_bits=4).solve(system)
+    with pytest.raises(ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 2"):
+        HHL(angle_bits=2)
+
+
+def test_a_wrong_uncomputation_is_seen(monkeypatch):
+    """Planted: the evolutions run forward a second time in the place of backwards."""
+    system = LinearSystem(of_size(1, F64), torch.ones(1, dtype=F64))
+    circuit = build_phase_estimation(system, hermitian_tables(system, 30), kappa=1.01, clock_bits=3)
+    right = run_phase_estimation(system, circuit, 0.5).value
+    inverse = phase_estimation_inverse(1.01, 3)
+    assert float(right) == pytest.approx(chebyshev_value(inverse.coefficients, 1.0) / float(system.matrix), rel=1e-6)
+    monkeypatch.setattr(AmplitudeAmplification, "adjoint", lambda self: self)
+    assert float((run_phase_estimation(system, circuit, 0.5).value / right - 1).abs()) > 0.1
 
 
 def test_outcomes():

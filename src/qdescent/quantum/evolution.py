@@ -14,6 +14,7 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz, SGate, XGate
 from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
+from qdescent._checks import check_interval
 from qdescent.linalg.jacobi_anger import jacobi_anger, jacobi_anger_order
 from qdescent.quantum.access import Complexes, Floats, Ints, MatrixTables, matrix_tables
 from qdescent.quantum.amplification import AmplitudeAmplification
@@ -23,9 +24,9 @@ from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import projector_phases
 from qdescent.quantum.width import qubits_in_turn
 
-SHORTFALL = 1e-5  # delta of max |p| = 1 - delta: one round of amplification makes delta^2 of it, and angles need max |p| < 1
+SHORTFALL = 1e-5  # delta of max |p| <= 1 - delta: amplification makes delta^2 of it, and angles need max |p| < 1
 OVERSAMPLING = 4096  # the outer complement varies on the scale sqrt(2 delta)/t: 4 sqrt(1/(2 delta)) points a coefficient, and more
-LEAK = 1.75  # > sqrt 3: an amplitude (1 + e)/2 in the place of 1/2 leaves sqrt 3 |e| outside the block
+LEAK = 1.75  # > sqrt 3: an amplitude (1 + e)/2 in the place of 1/2 leaves sqrt(3 + |e|) |e| outside the block
 
 
 @attrs.frozen
@@ -230,23 +231,24 @@ def evolution(encoding: SparseBlockEncoding, selected: SparseBlockEncoding, time
         encoding: of H.
         selected: of diag(H, 1).
         time: t.
-        error: allowed to the series, ||E|| but for the angles.
+        error: allowed to the series, ||E|| but for the angles; in (0, .01].
 
     Cost: 3 (2m + 1) queries, 2m + 1 = `jacobi_anger_order(t, error)`.
 
     References:
         Berry, Childs, Cleve, Kothari, Somma, arXiv:1312.1414, lemma 3.6 (oblivious amplification).
     """
-    order = jacobi_anger_order(time, error)
-    even, odd = (qsp_angles((1 - SHORTFALL) * p, oversampling=OVERSAMPLING) for p in jacobi_anger(time, order))
+    order = jacobi_anger_order(time, check_interval("error", error, "(0, 0.01]"))
+    short = SHORTFALL + error  # a series cut off may exceed 1
+    even, odd = (qsp_angles((1 - short) * p, oversampling=OVERSAMPLING) for p in jacobi_anger(time, order))
     sequence = EvolutionSequence(encoding, selected, projector_phases(even), projector_phases(odd))
     ancillas = (("ancilla", encoding.ancilla_bitsize), ("part", 1), ("choice", 1))
-    off = error + (even.certificate + odd.certificate) / (1 - SHORTFALL)
-    whole = 1.5 * SHORTFALL**2 + (1 + 2 * SHORTFALL) * off + 2 * off**2
+    off = error + (even.certificate + odd.certificate) / (1 - short)
+    whole = 1.5 * short**2 + (1 + 2 * short) * off + 2 * off**2
     return Evolution(
         bloq=AmplitudeAmplification(sequence, ancillas, rounds=1, start=ancillas),
         error=whole,
-        leak=LEAK * (SHORTFALL + off),
+        leak=LEAK * (short + off),
         certificate=max(even.certificate, odd.certificate),
     )
 

@@ -21,7 +21,7 @@ from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.solvers.circuit import CircuitRun, counted, right_side, typed
-from qdescent.solvers.hhl import PEAK, SERIES_ERROR, TURN, clock_window, rotated
+from qdescent.solvers.phase_estimation import PEAK, SERIES_ERROR, TURN, clock_window, rotated
 
 
 @dataclass(frozen=True)

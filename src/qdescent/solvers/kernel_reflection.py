@@ -18,7 +18,7 @@ from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, projec
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.composed import ComposedHistory, check_composed
-from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, singular_outcome
+from qdescent.solvers.conditioning import CRUDE, Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
 from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
@@ -181,6 +181,8 @@ class KernelReflection:
             *amplified,
             *route.facts(value, success),
         ]
+        if self.epsilon > CRUDE:  # there a projection of error .1 sees less than a far solve
+            trusted = trusted and settled(system, value, known, bound, self.epsilon)
         value = value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
         values, circuit = row_values(cost), route.bloq
         return judged(system, value, bound=bound, allowed=residual, cost=cost, values=values, trusted=trusted, circuit=circuit)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence
@@ -16,14 +15,11 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.composed import ComposedHistory, check_composed
-from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, singular_outcome
+from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, settled, singular_outcome
 from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
     from qdescent.solvers.circuit import SolveCircuit
-
-
-CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ class QSVT:
             cost.insert(1, row("queries", products.total, "products", Evidence.EXACT, "products with M or M^H, counted as made"))
             bound = polynomial.error + 4 * torch.finfo(value.dtype).eps * polynomial.degree * kappa
             values["queries"] = products.total
-            trusted = _correction(system, value, alpha, kappa) <= (1 + CHECK_ERROR) * bound / (1 - bound)
+            trusted = settled(system, value, known, bound, self.epsilon)
             return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values, trusted=trusted)
 
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
@@ -143,21 +139,8 @@ class QSVT:
         )
         values |= row_values(cost)
         value = run.value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
-        trusted = _correction(system, value, alpha, kappa) <= (1 + CHECK_ERROR) * bound / (1 - bound)
+        trusted = settled(system, value, known, bound, self.epsilon)
         return judged(system, value, bound=bound, allowed=allowed, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
-
-
-def _correction(system: LinearSystem, value: Tensor, alpha: float, kappa: float) -> float:
-    """||q(M)(B - M Z)||/||Z||, classical as the residual is: what a second solve, of error .1, would still move.
-
-    Where kappa is right Z is off by at most bound ||M^-1 B||, and q(M) M changes that by a factor of at most 1.1. A singular
-    value below 1/kappa, which the residual weighs by its own smallness, shows here with what it does to Z.
-    """
-    operator, _ = scaled_operator(system, alpha)
-    value = value.to(operator.dtype)
-    left = system.rhs.to(operator.dtype) / alpha - operator @ value
-    correction = apply_odd_transform(minimax_inverse(kappa, CHECK_ERROR).coefficients, operator, left)
-    return float(torch.linalg.vector_norm(correction) / torch.linalg.vector_norm(value))
 
 
 def _circuit_bound(circuit: SolveCircuit, polynomial: InversePolynomial, kappa: float) -> tuple[float, float]:
