@@ -23,7 +23,7 @@ def history_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float
         overflows).
 
     References:
-        From M^-1 = sum_d (shift (x) A)^d; design of the history system: Liu et al., arXiv:2011.03185, section 4.
+        From M^-1 = sum_d (shift (x) A)^d; design of the history system: Liu et al., arXiv:2011.03185.
 
     Example:
         >>> history_kappa_bound(1.0, steps=4, padding=3)

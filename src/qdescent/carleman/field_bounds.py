@@ -94,7 +94,7 @@ def liu_number(start_norm: float, rate: float, quadratic_norm: float, forcing_no
         ||u_0|| = 0 with a forcing: then ask `rescaled_number`.
 
     References:
-        Liu et al., PNAS 118, e2026805118 (2021), arXiv:2011.03185, equation (2.2); with mu: Krovi, arXiv:2202.01054.
+        Liu et al., PNAS 118, e2026805118 (2021), arXiv:2011.03185 (definition of R); with mu: Krovi, arXiv:2202.01054.
 
     Example:
         >>> liu_number(0.5, -2.0, 1.0, forcing_norm=0.25)
@@ -118,7 +118,7 @@ def rescaled_number(start_norm: float, rate: float, quadratic_norm: float, forci
         (R_gamma, gamma); gamma is infinite, and R_gamma zero, for ||F_2|| = 0.
 
     References:
-        Rescaling: Liu et al., arXiv:2011.03185, section 3; Costa et al., arXiv:2312.09518. The optimal gamma: derived here.
+        Rescaling: Liu et al., arXiv:2011.03185; Costa et al., arXiv:2312.09518. The optimal gamma: derived here.
 
     Example:
         >>> rescaled_number(0.0, -4.0, 1.0, forcing_norm=1.0)
@@ -146,7 +146,7 @@ def liu_error_bound(start_norm: float, rate: float, quadratic_norm: float, order
         ArgumentError: R >= 1.
 
     References:
-        Liu et al., arXiv:2011.03185, Corollary 1 (its proof uses a normal F_1); with mu(F_1) it follows from
+        Liu et al., arXiv:2011.03185 (truncation error without forcing, normal F_1); with mu(F_1) it follows from
         `comparison_error_bound`, which is never larger: e^{rate t} <= 1 - q for R < 1.
 
     Example:
@@ -243,7 +243,7 @@ def forced_error_bound(start_norm: float, rate: float, quadratic_norm: float, fo
         The bound; infinite where no gamma brings `rescaled_number` below 1.
 
     References:
-        Extends Liu et al., arXiv:2011.03185, Corollary 1; derived here.
+        Extends the truncation error of Liu et al., arXiv:2011.03185, to a forcing; derived here.
 
     Example:
         >>> forced_error_bound(0.5, -1.0, 1.0, 0.0, order=3)  # ||u_0|| R^3

@@ -270,7 +270,7 @@ def _field_bounds(coefficients: Sequence[Tensor], u0: Tensor, time: float) -> li
 
 
 def _liu(x: FieldNorms, time: float, form: str) -> Bound:
-    source, name = "Liu et al., arXiv:2011.03185, Corollary 1", "R-number"
+    source, name = "Liu et al., arXiv:2011.03185 (truncation error for R < 1)", "R-number"
     if x.abscissa >= 0:
         return Bound(name, False, f"Re lambda_1 = {x.abscissa:.4g} is not below 0", form, source)
     R = liu_number(x.start, x.abscissa, x.quadratic, x.forcing)
