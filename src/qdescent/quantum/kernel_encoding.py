@@ -17,7 +17,7 @@ from qdescent.quantum.access import AngleTable, MatrixTables, PermutationTable
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.loading import Leaf
 from qdescent.quantum.qsvt import QSVTSequence
-from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.state_preparation import Preparation
 
 
 @attrs.frozen
@@ -35,12 +35,12 @@ class VectorFlip(Bloq):
         Dalzell, arXiv:2406.12086, section on block-encoding (projector by one reflection).
     """
 
-    vector: RealStatePreparation
+    vector: Preparation
 
     @property
     def signature(self) -> Signature:
         """system (s), mark (1)."""
-        return Signature.build_from_dtypes(system=QAny(self.vector.tree.bitsize), mark=QAny(1))
+        return Signature.build_from_dtypes(system=QAny(self.vector.bitsize), mark=QAny(1))
 
     def adjoint(self) -> VectorFlip:
         """Itself."""
@@ -49,16 +49,16 @@ class VectorFlip(Bloq):
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Undo the preparation, flip the mark on |0...0>, prepare again."""
         system = bb.add(self.vector.adjoint(), state=soqs["system"])
-        bits, mark = bb.add(MultiControlX((0,) * self.vector.tree.bitsize), controls=bb.split(system), target=soqs["mark"])
-        return {"system": bb.add(self.vector, state=bb.join(bits, QAny(self.vector.tree.bitsize))), "mark": mark}
+        bits, mark = bb.add(MultiControlX((0,) * self.vector.bitsize), controls=bb.split(system), target=soqs["mark"])
+        return {"system": bb.add(self.vector, state=bb.join(bits, QAny(self.vector.bitsize))), "mark": mark}
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """A preparation, its inverse, and one controlled flip."""
-        return {self.vector: 1, self.vector.adjoint(): 1, MultiControlX((0,) * self.vector.tree.bitsize): 1}
+        return {self.vector: 1, self.vector.adjoint(): 1, MultiControlX((0,) * self.vector.bitsize): 1}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): one overlap and one outer product."""
-        b = torch.as_tensor(self.vector.tree.prepared).to(device=device, dtype=dtype)
+        b = torch.as_tensor(self.vector.prepared).to(device=device, dtype=dtype)
 
         def apply(state: Tensor) -> Tensor:
             block = state.reshape(len(b), -1)
@@ -83,7 +83,7 @@ class KernelEncoding(Bloq):
     """
 
     augmented: SparseBlockEncoding
-    vector: RealStatePreparation
+    vector: Preparation
     is_adjoint: bool = False
 
     @property

@@ -16,7 +16,7 @@ from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, Symp
 
 from qdescent.quantum.loading import Leaf
 from qdescent.quantum.phases import QSPAngles
-from qdescent.quantum.state_preparation import RealStatePreparation, SparseStatePreparation
+from qdescent.quantum.state_preparation import Preparation
 
 
 class Encoding(Protocol):
@@ -172,7 +172,7 @@ class LinearSolve(Bloq):
     Cost: one preparation of |B> and `sequence.degree` queries, before post-selection.
     """
 
-    right_side: RealStatePreparation | SparseStatePreparation
+    right_side: Preparation
     sequence: QSVTSequence
 
     @property

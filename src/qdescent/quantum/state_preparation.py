@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import attrs
 import numpy as np
 import torch
@@ -47,6 +49,16 @@ class RealStatePreparation(Bloq):
     def signature(self) -> Signature:
         """state (s)."""
         return Signature.build_from_dtypes(state=QAny(self.tree.bitsize))
+
+    @property
+    def bitsize(self) -> int:
+        """s."""
+        return self.tree.bitsize
+
+    @property
+    def prepared(self) -> Floats:
+        """The unit vector that the quantised angles prepare, shape (2^s,)."""
+        return self.tree.prepared
 
     def adjoint(self) -> RealStatePreparation:
         """The inverse circuit."""
@@ -114,6 +126,11 @@ class SparseStatePreparation(Bloq):
     loader: Loader = DEFAULT_LOADER
 
     @property
+    def bitsize(self) -> int:
+        """s."""
+        return self.places.bits
+
+    @cached_property
     def prepared(self) -> Floats:
         """The unit vector that the quantised angles prepare, shape (2^s,)."""
         vector = np.zeros(len(self.places.forward))
@@ -143,6 +160,32 @@ class SparseStatePreparation(Bloq):
         if not self.is_adjoint:
             state = bb.add(exchange, index=state)
         return {"state": state}
+
+
+Preparation = RealStatePreparation | SparseStatePreparation
+
+
+def vector_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADER) -> Preparation:
+    """The preparation of a real vector, normalised and padded with zeros: by its non-zeros where that saves a qubit's rotations.
+
+    Args:
+        vector: shape (n,), not zero.
+        bits: b, bits of an angle.
+        loader: of all tables.
+
+    Raises:
+        ArgumentError: a vector that is zero or not finite.
+
+    Example:
+        >>> type(vector_preparation(np.array([1.0, 0.0, 2.0, 0.0]), bits=8)).__name__
+        'SparseStatePreparation'
+        >>> type(vector_preparation(np.array([1.0, 1.0, 2.0, 0.0]), bits=8)).__name__
+        'RealStatePreparation'
+    """
+    filled = max(2, int(np.count_nonzero(vector)))
+    if (filled - 1).bit_length() < (len(vector) - 1).bit_length():
+        return sparse_preparation(vector, bits, loader)
+    return RealStatePreparation(rotation_tree(vector, bits), loader=loader)
 
 
 def sparse_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADER) -> SparseStatePreparation:

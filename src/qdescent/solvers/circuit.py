@@ -16,14 +16,14 @@ from torch import Tensor
 from qdescent._checks import argument_error
 from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables, rotation_tree
+from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator, StateVector
-from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.state_preparation import vector_preparation
 
 SUBNORMALISATION = 0.98  # max |p|: nearer to 1 the angles need more FFT points, further away successes are lost
 
@@ -140,12 +140,11 @@ def build_circuit(
     # M = W S V^T is inverted by V (1/S) W^T: the transform of the adjoint encoding.
     sequence = QSVTSequence(encoding.adjoint(), projector_phases(angles))
     rhs = system.rhs.cpu().double().numpy()
-    tree = rotation_tree(rhs, angle_bits)
-    exact = np.zeros_like(tree.prepared)
+    right_side = vector_preparation(rhs, angle_bits, loader)
+    exact = np.zeros_like(right_side.prepared)
     exact[: len(rhs)] = rhs / np.linalg.norm(rhs)
-    rhs_error = float(np.linalg.norm(tree.prepared - exact))
-    bloq = LinearSolve(RealStatePreparation(tree, loader=loader), sequence)
-    return SolveCircuit(bloq, scale, angles.certificate, rhs_error)
+    rhs_error = float(np.linalg.norm(right_side.prepared - exact))
+    return SolveCircuit(LinearSolve(right_side, sequence), scale, angles.certificate, rhs_error)
 
 
 def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> CircuitRun:
@@ -230,14 +229,14 @@ def build_kernel_circuit(
     b = system.rhs.cpu().double().numpy()
     exact = np.zeros(2 * size)
     exact[: len(b)], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
-    tree = rotation_tree(exact, tables.entries.bits)
+    vector = vector_preparation(exact, tables.entries.bits, loader)
     polynomial = kernel.coefficients * (2 if reflects else 1)
     polynomial[0] -= 1 if reflects else 0
     scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)  # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
     angles = qsp_angles(scale * polynomial)
-    encoding = KernelEncoding(SparseBlockEncoding(augmented, loader=loader), RealStatePreparation(tree, loader=loader))
+    encoding = KernelEncoding(SparseBlockEncoding(augmented, loader=loader), vector)
     bloq = KernelTransform(QSVTSequence(encoding, projector_phases(angles)))
-    rhs_error = float(np.linalg.norm(tree.prepared - exact))
+    rhs_error = float(np.linalg.norm(vector.prepared - exact))
     return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error)
 
 
