@@ -13,7 +13,7 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from qdescent.quantum.access import AngleTable, RotationTree, rotation_tree
 from qdescent.quantum.loaders import TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader
-from qdescent.quantum.state_preparation import RealStatePreparation, SparseStatePreparation
+from qdescent.quantum.state_preparation import Preparation, RealStatePreparation, vector_preparation
 
 
 @attrs.frozen
@@ -129,7 +129,7 @@ class ComplexStatePreparation(Bloq):
         return (magnitudes.adjoint(), phase.adjoint()) if self.is_adjoint else (magnitudes, phase)
 
 
-StatePreparation = RealStatePreparation | SparseStatePreparation | ComplexStatePreparation
+StatePreparation = Preparation | ComplexStatePreparation
 
 
 def state_preparation(
@@ -146,7 +146,7 @@ def state_preparation(
         ArgumentError: a zero or non-finite vector.
     """
     if not np.iscomplexobj(vector) or not vector.imag.any():
-        return RealStatePreparation(rotation_tree(vector.real, bits), loader=loader)
+        return vector_preparation(vector.real, bits, loader)
     tree = rotation_tree(np.abs(vector), bits)
     phases = np.zeros(2**tree.bitsize)
     phases[: len(vector)] = np.angle(vector)

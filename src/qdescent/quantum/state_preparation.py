@@ -7,7 +7,6 @@ from functools import cached_property
 import attrs
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 
 from qdescent._checks import argument_error
@@ -35,6 +34,7 @@ class RealStatePreparation(Bloq):
         Grover, Rudolph, quant-ph/0208112; Low, Kliuchnikov, Schaeffer, arXiv:1812.00954.
 
     Example:
+        >>> import numpy as np
         >>> from qdescent.quantum.access import rotation_tree
         >>> prepare = RealStatePreparation(rotation_tree(np.array([0.6, 0.0, 0.0, -0.8]), bits=16))
         >>> prepare.signature.n_qubits()
@@ -46,19 +46,19 @@ class RealStatePreparation(Bloq):
     loader: Loader = DEFAULT_LOADER
 
     @property
+    def signature(self) -> Signature:
+        """state (s)."""
+        return Signature.build_from_dtypes(state=QAny(self.tree.bitsize))
+
+    @property
     def bitsize(self) -> int:
         """s."""
         return self.tree.bitsize
 
     @property
-    def prepared(self) -> NDArray[np.float64]:
-        """x, shape (2^s,)."""
+    def prepared(self) -> Floats:
+        """The unit vector that the quantised angles prepare, shape (2^s,)."""
         return self.tree.prepared
-
-    @property
-    def signature(self) -> Signature:
-        """state (s)."""
-        return Signature.build_from_dtypes(state=QAny(self.tree.bitsize))
 
     def adjoint(self) -> RealStatePreparation:
         """The inverse circuit."""
@@ -160,6 +160,32 @@ class SparseStatePreparation(Bloq):
         if not self.is_adjoint:
             state = bb.add(exchange, index=state)
         return {"state": state}
+
+
+Preparation = RealStatePreparation | SparseStatePreparation
+
+
+def vector_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADER) -> Preparation:
+    """The preparation of a real vector, normalised and padded with zeros: by its non-zeros where that saves a qubit's rotations.
+
+    Args:
+        vector: shape (n,), not zero.
+        bits: b, bits of an angle.
+        loader: of all tables.
+
+    Raises:
+        ArgumentError: a vector that is zero or not finite.
+
+    Example:
+        >>> type(vector_preparation(np.array([1.0, 0.0, 2.0, 0.0]), bits=8)).__name__
+        'SparseStatePreparation'
+        >>> type(vector_preparation(np.array([1.0, 1.0, 2.0, 0.0]), bits=8)).__name__
+        'RealStatePreparation'
+    """
+    filled = max(2, int(np.count_nonzero(vector)))
+    if (filled - 1).bit_length() < (len(vector) - 1).bit_length():
+        return sparse_preparation(vector, bits, loader)
+    return RealStatePreparation(rotation_tree(vector, bits), loader=loader)
 
 
 def sparse_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADER) -> SparseStatePreparation:
