@@ -17,6 +17,7 @@ from qdescent._checks import argument_error
 from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import Ints, MatrixTables, matrix_entries, matrix_tables, rotation_tree
+from qdescent.quantum.balanced_encoding import BalancedEncoding
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity
 from qdescent.quantum.history_encoding import HistoryEncoding
@@ -26,6 +27,8 @@ from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator, StateVector
 from qdescent.quantum.state_preparation import RealStatePreparation
+
+MatrixBloq = SparseBlockEncoding | HistoryEncoding | BalancedEncoding
 
 SUBNORMALISATION = 0.98  # max |p|: nearer to 1 the angles need more FFT points, further away successes are lost
 
@@ -49,9 +52,9 @@ class SolveCircuit:
     places: Ints
 
     @property
-    def encoding(self) -> SparseBlockEncoding | HistoryEncoding:
+    def encoding(self) -> MatrixBloq:
         """The block-encoding of M."""
-        return cast("SparseBlockEncoding | HistoryEncoding", self.bloq.sequence.encoding.adjoint())
+        return cast("MatrixBloq", self.bloq.sequence.encoding.adjoint())
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class CircuitRun:
 
 
 def build_circuit(
-    system: LinearSystem, polynomial: InversePolynomial, angle_bits: int, composed: HistoryEncoding | None = None
+    system: LinearSystem, polynomial: InversePolynomial, angle_bits: int, given: HistoryEncoding | BalancedEncoding | None = None
 ) -> SolveCircuit:
     """The circuit of M^-1 |B> from the system's entries, or from the maps that made it.
 
@@ -114,7 +117,7 @@ def build_circuit(
         system: real, of any sparsity pattern.
         polynomial: for 1/x on [1/kappa, 1], kappa = alpha ||M^-1||.
         angle_bits: bits of every loaded angle.
-        composed: the block-encoding of M; None colours the system's entries.
+        given: the block-encoding of M; None colours the system's entries.
 
     Returns:
         SolveCircuit: the bloq, and what is needed to read it.
@@ -131,14 +134,14 @@ def build_circuit(
     """
     if system.rhs.is_complex():
         raise argument_error("rhs", "be real", "complex")
-    encoding: SparseBlockEncoding | HistoryEncoding
-    if composed is None:
+    encoding: MatrixBloq
+    if given is None:
         encoding, places = (
             SparseBlockEncoding(matrix_tables(*matrix_entries(system), system.size, angle_bits)),
             np.arange(system.size),
         )
     else:
-        encoding, places = composed, _fitting(composed.places, system)
+        encoding, places = given, _fitting(given.places, system)
     scale = SUBNORMALISATION / polynomial.supremum
     angles = qsp_angles(scale * polynomial.coefficients)
     # M = W S V^T is inverted by V (1/S) W^T: the transform of the adjoint encoding.
@@ -206,13 +209,19 @@ class KernelCircuit:
 
 
 def build_kernel_circuit(
-    system: LinearSystem, matrix: MatrixTables | HistoryEncoding, guess: float, kernel: KernelFilter, bits: int, *, reflects: bool
+    system: LinearSystem,
+    matrix: MatrixTables | HistoryEncoding | BalancedEncoding,
+    guess: float,
+    kernel: KernelFilter,
+    bits: int,
+    *,
+    reflects: bool,
 ) -> KernelCircuit:
     """The circuit of (2 R(G) - 1) e, or of R(G) e.
 
     Args:
         system: real.
-        matrix: the tables of its matrix, from `matrix_tables`; or the encoding that was composed from the maps that made it.
+        matrix: the tables of its matrix, from `matrix_tables`; or a block-encoding of it.
         guess: t, in [1, kappa].
         kernel: the filter R.
         bits: of every other loaded angle.
@@ -263,7 +272,7 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
 
 def _counted(
     bloq: LinearSolve | KernelTransform,
-    query: SparseBlockEncoding | HistoryEncoding | KernelEncoding,
+    query: MatrixBloq | KernelEncoding,
     state: StateVector,
     value: Tensor,
     probability: float,
@@ -283,5 +292,5 @@ def _counted(
 
 def _fitting(places: Ints, system: LinearSystem) -> Ints:
     if len(places) != system.size:
-        raise argument_error("composed", f"encode {system.size} unknowns, as the system has", f"an encoding of {len(places)}")
+        raise argument_error("encoding", f"encode {system.size} unknowns, as the system has", f"an encoding of {len(places)}")
     return places

@@ -14,8 +14,8 @@ from qdescent._evidence import Evidence
 from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
-from qdescent.solvers.composed import ComposedHistory, check_composed
 from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, singular_outcome
+from qdescent.solvers.encodings import MatrixEncoding, check_encoding
 from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ class QSVT:
             measures ||M^-1|| by the singular values (up to 2048 unknowns). A value that is too small shows in the residual.
         circuit: run the circuit (block-encoding, QSVT, post-selection) on a state vector instead of the matrix polynomial.
         angle_bits: bits of a loaded angle; None takes the fewest for which the derived error stays below epsilon/2.
-        composed: the maps that made a history system: the circuit's block-encoding is then composed from their F_0, F_1, ...; None
-            colours the entries of the system's matrix.
+        encoding: how the circuit encodes M: `ComposedHistory` from the maps that made a history, `BalancedEntries` with the least
+            alpha; None colours the entries of the system's matrix.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits, maps without a circuit.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits, an encoding without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -54,7 +54,7 @@ class QSVT:
     kappa: float | None = None
     circuit: bool = False
     angle_bits: int | None = None
-    composed: ComposedHistory | None = None
+    encoding: MatrixEncoding | None = None
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -62,7 +62,7 @@ class QSVT:
             check_interval("kappa", self.kappa, "(1, inf)")
         if self.angle_bits is not None:
             check_integer("angle_bits", self.angle_bits, 3)
-        check_composed(self.composed, self.circuit)
+        check_encoding(self.encoding, self.circuit)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -80,8 +80,8 @@ class QSVT:
         References:
             Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma, arXiv:1511.02306.
         """
-        composed = self.composed
-        known = conditioning(system, self.kappa, coloured=self.circuit, composed=None if composed is None else composed.alpha)
+        encoding = self.encoding
+        known = conditioning(system, self.kappa, coloured=self.circuit, alpha=None if encoding is None else encoding.alpha)
         if known.singular:
             return singular_outcome(system)
         alpha, kappa = known.alpha, known.kappa
@@ -104,12 +104,12 @@ class QSVT:
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.circuit import build_circuit, run_circuit
 
-        if composed is None:
+        if encoding is None:
             bits = self.angle_bits or enough_angle_bits(kappa, known.colours, system.size, self.epsilon)
             circuit = build_circuit(system, polynomial, bits)
         else:
-            bits = self.angle_bits or composed.enough_bits(kappa, self.epsilon)
-            circuit = build_circuit(system, polynomial, bits, composed.encoding(bits))
+            bits = self.angle_bits or encoding.enough_bits(kappa, self.epsilon)
+            circuit = build_circuit(system, polynomial, bits, encoding.encoding(bits))
         bound, left_over = _circuit_bound(circuit, polynomial, kappa)
         if bound > self.epsilon:
             need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"
