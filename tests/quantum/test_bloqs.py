@@ -17,6 +17,7 @@ from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables, rotation_tree
 from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
+from qdescent.quantum.balanced_encoding import BalancedEncoding, balanced_matrix
 from qdescent.quantum.balanced_tables import selected_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
@@ -148,8 +149,11 @@ BLOQS = {
     "weighted sum": weighted_sum([0.5, -1.0], [ONE_BY_ONE, Identity(1)], bits=4),
     "block diagonal": block_diagonal([ONE_BY_ONE, Shift(1), TWO_BY_TWO], bits=4),
     "shift": Shift(3),
+    "balanced encoding": BalancedEncoding(
+        balanced_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([1, 0.3, -0.5]), 2, 4)
+    ),
 }
-RULES = ("tensor product", "product", "weighted sum", "block diagonal", "shift", "history encoding")
+RULES = ("tensor product", "product", "weighted sum", "block diagonal", "shift", "history encoding", "balanced encoding")
 BLOQS |= {f"controlled {name}": BLOQS[name].controlled() for name in RULES}
 WITH_ADJOINT = {**BLOQS, **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items()}}
 

@@ -12,6 +12,7 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
+from qdescent.quantum.balanced_encoding import BalancedEncoding, balanced_matrix
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
 from qdescent.quantum.history_encoding import HistoryEncoding
@@ -24,9 +25,13 @@ def generic(size, seed, scale=1.0):
     return scale * np.random.default_rng(seed).normal(size=(size, size))
 
 
-def encoding_of(matrix, bits):
+def entries_of(matrix):
     rows, columns = np.nonzero(matrix)
-    return SparseBlockEncoding(matrix_tables(rows, columns, matrix[rows, columns], len(matrix), bits))
+    return rows, columns, matrix[rows, columns]
+
+
+def encoding_of(matrix, bits):
+    return SparseBlockEncoding(matrix_tables(*entries_of(matrix), len(matrix), bits))
 
 
 def encoded_block(encoding):
@@ -42,6 +47,8 @@ def error_of(encoding, target):
 
 A, B, C = generic(2, 0), generic(4, 1, 3.0), generic(2, 2, 0.8)
 SHIFT = np.eye(4, k=-1)
+UNLIKE = np.array([[0.0, 2.0, 0.0], [0.0, 0.0, 0.0], [-0.5, 0.0, 0.0]])
+PADDED = np.pad(UNLIKE, (0, 1))
 
 
 MAP = PolynomialMap([torch.tensor(each, dtype=torch.float64) for each in ([0.3], [[0.8]], [[0.2]])])
@@ -66,6 +73,8 @@ def rules(bits):
         "weighted sum": (weighted_sum([1.5, -0.7, 0.2], [a, c, Identity(1)], bits), 1.5 * A - 0.7 * C + 0.2 * np.eye(2)),
         "block diagonal": (block_diagonal([a, c, Identity(1)], bits), diagonal(A, C, np.eye(2), np.zeros((2, 2)))),
         "shift": (Shift(2), SHIFT),
+        "balanced weights": (BalancedEncoding(balanced_matrix(*entries_of(B), 4, bits)), B),
+        "balanced weights, parts of unlike norm": (BalancedEncoding(balanced_matrix(*entries_of(UNLIKE), 3, bits)), PADDED),
         "sum with a history": (
             weighted_sum([2.0, -0.5], [HistoryEncoding(history_tables(MAP, order=1, steps=1, bits=bits)), b], bits),
             2 * (np.eye(4) - np.kron(np.eye(2, k=-1), np.diag([0, 0.8]))) - 0.5 * B,
@@ -120,6 +129,13 @@ def test_weights_prepared_without_the_square_root_are_rejected():
     planted = attrs.evolve(encoding, tree=rotation_tree(shares, 20))
     assert error_of(planted, target) > 100 * encoding.epsilon
     assert error_of(planted, target) <= planted.epsilon  # and the stated error knows of it
+
+
+def test_balanced_weights_have_the_norm_of_the_moduli():
+    encoding = BalancedEncoding(balanced_matrix(*entries_of(B), 4, bits=16))
+    assert math.isclose(encoding.alpha, np.linalg.norm(np.abs(B), 2), rel_tol=1e-9)
+    assert encoding.alpha < 0.95 * encoding_of(B, 16).alpha
+    assert encoding.ancilla_bitsize < encoding_of(B, 16).ancilla_bitsize
 
 
 def test_exchanged_factors_and_parts_not_turned_down_are_rejected():

@@ -95,6 +95,12 @@ class PermutationTable:
         other.__dict__["inverted"] = self
         return other
 
+    @cached_property
+    def controlled(self) -> PermutationTable:
+        """One more colour bit above the others, and where it is 0 everything stays in place."""
+        stay = np.tile(np.arange(self.forward.shape[1]), (len(self.forward), 1))
+        return PermutationTable(np.concatenate([stay, self.forward]), np.concatenate([stay, self.backward]))
+
 
 @dataclass(frozen=True, eq=False)
 class RotationTree:

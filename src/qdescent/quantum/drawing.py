@@ -14,6 +14,7 @@ BOOKKEEPING = ("Allocate", "Free", "Join", "Partition", "Split", "Cast")
 NAMES = {
     "SparseBlockEncoding": "U",
     "HistoryEncoding": "U",
+    "BalancedEncoding": "U",
     "RealStatePreparation": "prepare",
     "ComplexStatePreparation": "prepare",
     "SparseStatePreparation": "prepare",

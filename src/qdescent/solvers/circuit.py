@@ -20,6 +20,7 @@ from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import Ints, MatrixTables, matrix_entries, matrix_tables
 from qdescent.quantum.amplification import AmplitudeAmplification, flag_half_angle, rounds_needed
+from qdescent.quantum.balanced_encoding import BalancedEncoding
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity
 from qdescent.quantum.history_encoding import HistoryEncoding
@@ -31,6 +32,8 @@ from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator, StateVector
+
+MatrixBloq = SparseBlockEncoding | HistoryEncoding | BalancedEncoding
 
 SUBNORMALISATION = 0.98  # max |p|: nearer to 1 the angles need more FFT points, further away successes are lost
 
@@ -54,9 +57,9 @@ class SolveCircuit:
     places: Ints
 
     @property
-    def encoding(self) -> SparseBlockEncoding | HistoryEncoding:
+    def encoding(self) -> MatrixBloq:
         """The block-encoding of M."""
-        return cast("SparseBlockEncoding | HistoryEncoding", self.bloq.sequence.encoding.adjoint())
+        return cast("MatrixBloq", self.bloq.sequence.encoding.adjoint())
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def build_circuit(
     system: LinearSystem,
     polynomial: InversePolynomial,
     angle_bits: int,
-    composed: HistoryEncoding | None = None,
+    given: HistoryEncoding | BalancedEncoding | None = None,
     loader: Loader = DEFAULT_LOADER,
 ) -> SolveCircuit:
     """The circuit of M^-1 |B> from the system's entries, or from the maps that made it.
@@ -129,8 +132,8 @@ def build_circuit(
         system: real or complex, of any sparsity pattern.
         polynomial: for 1/x on [1/kappa, 1], kappa = alpha ||M^-1||.
         angle_bits: bits of every loaded angle.
-        composed: the block-encoding of M; None colours the system's entries.
-        loader: of every table but those of `composed`.
+        given: the block-encoding of M; None colours the system's entries.
+        loader: of every table but those of `given`.
 
     Returns:
         SolveCircuit: the bloq, and what is needed to read it.
@@ -145,12 +148,12 @@ def build_circuit(
         >>> build_circuit(system, minimax_inverse(3.0, 1e-2), angle_bits=16).encoding.alpha
         1.5
     """
-    encoding: SparseBlockEncoding | HistoryEncoding
-    if composed is None:
+    encoding: MatrixBloq
+    if given is None:
         tables = matrix_tables(*matrix_entries(system), system.size, angle_bits)
         encoding, places = SparseBlockEncoding(tables, loader=loader), np.arange(system.size)
     else:
-        encoding, places = composed, _fitting(composed.places, system)
+        encoding, places = given, _fitting(given.places, system)
     scale = SUBNORMALISATION / polynomial.supremum
     angles = qsp_angles(scale * polynomial.coefficients)
     # M = W S V^H is inverted by V (1/S) W^H: the transform of the adjoint encoding.
@@ -219,7 +222,7 @@ class KernelCircuit:
 
 def build_kernel_circuit(
     system: LinearSystem,
-    matrix: MatrixTables | HistoryEncoding,
+    matrix: MatrixTables | HistoryEncoding | BalancedEncoding,
     guess: float,
     kernel: KernelFilter,
     bits: int,
@@ -231,7 +234,7 @@ def build_kernel_circuit(
 
     Args:
         system: real or complex.
-        matrix: the tables of its matrix, from `matrix_tables`; or the encoding that was composed from the maps that made it.
+        matrix: the tables of its matrix, from `matrix_tables`; or a block-encoding of it.
         guess: t, in [1, kappa].
         kernel: the filter R.
         bits: of every other loaded angle.
@@ -333,7 +336,7 @@ def _unit(system: LinearSystem, circuit: SolveCircuit) -> float:
 
 def counted(
     bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification,
-    queries: Sequence[SparseBlockEncoding | HistoryEncoding | KernelEncoding],
+    queries: Sequence[MatrixBloq | KernelEncoding],
     state: StateVector,
     value: Tensor,
     probability: float,
@@ -356,5 +359,5 @@ def counted(
 
 def _fitting(places: Ints, system: LinearSystem) -> Ints:
     if len(places) != system.size:
-        raise argument_error("composed", f"encode {system.size} unknowns, as the system has", f"an encoding of {len(places)}")
+        raise argument_error("encoding", f"encode {system.size} unknowns, as the system has", f"an encoding of {len(places)}")
     return places

@@ -69,9 +69,7 @@ class Conditioning:
         return {row.name.rpartition("/")[2]: row.value for row in self.rows if isinstance(row.value, float)}
 
 
-def conditioning(
-    system: LinearSystem, kappa: float | None, *, coloured: bool = False, composed: float | None = None
-) -> Conditioning:
+def conditioning(system: LinearSystem, kappa: float | None, *, coloured: bool = False, alpha: float | None = None) -> Conditioning:
     """alpha and kappa of a system.
 
     Args:
@@ -79,7 +77,7 @@ def conditioning(
         kappa: alpha ||M^-1|| as the caller gives it; None takes the system's declared `inverse_norm_bound`, and without one
             the singular values (up to 2048 unknowns).
         coloured: take alpha of the circuit's block-encoding whatever the number of entries.
-        composed: alpha of an encoding that was composed from the maps of a history; None takes it from the entries.
+        alpha: of an encoding that was given; None takes that of the entries' colouring.
 
     Raises:
         ArgumentError: a matrix without entries, or no kappa for a system too large to measure it.
@@ -92,10 +90,10 @@ def conditioning(
         >>> found.alpha, round(found.kappa, 3)
         (1.5, 1.921)
     """
-    if composed is None:
+    if alpha is None:
         alpha, colours, source = _normalisation(system, coloured)
     else:
-        alpha, colours, source = composed, 0, "norm of the matrix of the words' normalisations, from F_0, F_1, ..."
+        colours, source = 0, "of the encoding that was given: the norm of a matrix of moduli, or of normalisations"
     measured = _singular_values(system, declared=kappa is not None or system.inverse_norm_bound is not None)
     rows = [row("alpha", alpha, "1", Evidence.EXACT, source)]
     if measured is not None and bool(measured[-1] <= system.size * torch.finfo(measured.dtype).eps * measured[0]):

@@ -17,11 +17,12 @@ from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables
 from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
-from qdescent.solvers.composed import ComposedHistory, check_composed
 from qdescent.solvers.conditioning import CRUDE, Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
+from qdescent.solvers.encodings import MatrixEncoding, check_encoding
 from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
+    from qdescent.quantum.balanced_encoding import BalancedEncoding
     from qdescent.quantum.history_encoding import HistoryEncoding
 
 SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
@@ -49,12 +50,12 @@ class KernelReflection:
         loader: of the circuits' tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
         amplify: amplitude amplification of the last reflection until it succeeds for certain; it is at .9 already where t fits,
             so that this pays where no repetition is possible, inside of a larger circuit.
-        composed: the maps that made a history system: the circuits' block-encoding is then composed from their F_0, F_1, ...; None
-            colours the entries of the system's matrix.
+        encoding: how the circuits encode M: `ComposedHistory` from the maps that made a history, `BalancedEntries` with the least
+            alpha; None colours the entries of the system's matrix.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot, amplification
-            or maps without a circuit.
+            or an encoding without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -72,7 +73,7 @@ class KernelReflection:
     seed: int = 0
     loader: Loader = DEFAULT_LOADER
     amplify: bool = False
-    composed: ComposedHistory | None = None
+    encoding: MatrixEncoding | None = None
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -86,7 +87,7 @@ class KernelReflection:
         check_integer("seed", self.seed, 0)
         if self.amplify and not self.circuit:
             raise argument_error("amplify", "be False without a circuit", self.amplify)
-        check_composed(self.composed, self.circuit)
+        check_encoding(self.encoding, self.circuit)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -104,8 +105,8 @@ class KernelReflection:
         References:
             Dalzell, "A shortcut to an optimal quantum linear system solver", arXiv:2406.12086.
         """
-        composed = None if self.composed is None else self.composed.alpha
-        known = conditioning(system, self.kappa, coloured=self.circuit, composed=composed)
+        given = None if self.encoding is None else self.encoding.alpha
+        known = conditioning(system, self.kappa, coloured=self.circuit, alpha=given)
         if known.singular:
             return singular_outcome(system)
         route = _Circuits(system, known, self) if self.circuit else _MatrixPolynomials(system, known)
@@ -232,14 +233,14 @@ class _Circuits:
         self.system, self.known, self.solver = system, known, solver
         # t's own row and the reading of two amplitudes cost 2.8 times what they cost the polynomial: a quarter of epsilon
         share = solver.epsilon / 4
-        self.matrix: MatrixTables | HistoryEncoding
-        if solver.composed is None:
+        self.matrix: MatrixTables | HistoryEncoding | BalancedEncoding
+        if solver.encoding is None:
             enough = enough_angle_bits(known.kappa, known.colours, 2 * system.size, share, phases=system.is_complex)
             self.bits = solver.angle_bits or enough
             self.matrix = matrix_tables(*matrix_entries(system), system.size, self.bits)
         else:
-            self.bits = solver.angle_bits or solver.composed.enough_bits(known.kappa, share)
-            self.matrix = solver.composed.encoding(self.bits)
+            self.bits = solver.angle_bits or solver.encoding.enough_bits(known.kappa, share)
+            self.matrix = solver.encoding.encoding(self.bits)
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
         self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
         self.queries = 0

@@ -14,8 +14,8 @@ from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, fi
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
-from qdescent.solvers.composed import ComposedHistory, check_composed
 from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, settled, singular_outcome
+from qdescent.solvers.encodings import MatrixEncoding, check_encoding
 from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
@@ -37,11 +37,12 @@ class QSVT:
         loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
         amplify: amplitude amplification of the circuit until it succeeds for certain, from the success probability of one run
             without it (not counted as queries).
-        composed: the maps that made a history system: the circuit's block-encoding is then composed from their F_0, F_1, ...; None
-            colours the entries of the system's matrix.
+        encoding: how the circuit encodes M: `ComposedHistory` from the maps that made a history, `BalancedEntries` with the least
+            alpha; None colours the entries of the system's matrix.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits, amplification or maps without a circuit.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits, amplification or an encoding without a
+            circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -56,7 +57,7 @@ class QSVT:
     angle_bits: int | None = None
     loader: Loader = DEFAULT_LOADER
     amplify: bool = False
-    composed: ComposedHistory | None = None
+    encoding: MatrixEncoding | None = None
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -66,7 +67,7 @@ class QSVT:
             check_integer("angle_bits", self.angle_bits, 3)
         if self.amplify and not self.circuit:
             raise argument_error("amplify", "be False without a circuit", self.amplify)
-        check_composed(self.composed, self.circuit)
+        check_encoding(self.encoding, self.circuit)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -83,8 +84,8 @@ class QSVT:
         References:
             Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma, arXiv:1511.02306.
         """
-        composed = self.composed
-        known = conditioning(system, self.kappa, coloured=self.circuit, composed=None if composed is None else composed.alpha)
+        encoding = self.encoding
+        known = conditioning(system, self.kappa, coloured=self.circuit, alpha=None if encoding is None else encoding.alpha)
         if known.singular:
             return singular_outcome(system)
         alpha, kappa = known.alpha, known.kappa
@@ -107,13 +108,13 @@ class QSVT:
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.circuit import build_circuit, run_amplified, run_circuit
 
-        if composed is None:
+        if encoding is None:
             enough = enough_angle_bits(kappa, known.colours, system.size, self.epsilon, phases=system.is_complex)
             bits = self.angle_bits or enough
             circuit = build_circuit(system, polynomial, bits, loader=self.loader)
         else:
-            bits = self.angle_bits or composed.enough_bits(kappa, self.epsilon)
-            circuit = build_circuit(system, polynomial, bits, composed.encoding(bits), self.loader)
+            bits = self.angle_bits or encoding.enough_bits(kappa, self.epsilon)
+            circuit = build_circuit(system, polynomial, bits, encoding.encoding(bits), self.loader)
         bound, left_over = _circuit_bound(circuit, polynomial, kappa)
         if bound > self.epsilon:
             need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"

@@ -1,4 +1,4 @@
-"""History systems solved through the encoding that is composed of their maps' tables."""
+"""Systems solved through other encodings than the colouring of their entries: composed of the maps' tables, or balanced."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.solvers.circuit import build_circuit
-from qdescent.solvers.composed import ComposedHistory
+from qdescent.solvers.encodings import BalancedEntries, ComposedHistory
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Status
@@ -43,7 +43,7 @@ def test_composed_equals_direct(size, order, padding, changing, epsilon):
     maps = contractions(size, steps if changing else 1)
     system = history(maps, order, steps, padding)
     composed = ComposedHistory(maps if changing else maps[0], order, steps, padding)
-    found = QSVT(epsilon, circuit=True, composed=composed).solve(system)
+    found = QSVT(epsilon, circuit=True, encoding=composed).solve(system)
     direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
     assert found.status is Status.SOLVED
     assert (found.value - direct).norm() / direct.norm() <= found.bound <= epsilon
@@ -60,7 +60,7 @@ def test_composed_kernel_reflection_equals_direct(order, padding, epsilon):
     system = history(maps, order, 3, padding)
     direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
     composed = ComposedHistory(maps, order, 3, padding)
-    found = KernelReflection(epsilon, norm=float(direct.norm()), circuit=True, composed=composed).solve(system)
+    found = KernelReflection(epsilon, norm=float(direct.norm()), circuit=True, encoding=composed).solve(system)
     assert found.status is Status.SOLVED
     assert (found.value - direct).norm() / direct.norm() <= found.bound <= epsilon
     assert found.values["queries"] == found.values["declared_queries"]
@@ -69,25 +69,41 @@ def test_composed_kernel_reflection_equals_direct(order, padding, epsilon):
 def test_fewer_queries_than_the_coloured_matrix():
     maps = contractions(2, 3)
     system = history(maps, 1, 3, 0)
-    composed = QSVT(1e-2, circuit=True, composed=ComposedHistory(maps, 1)).solve(system).values
+    composed = QSVT(1e-2, circuit=True, encoding=ComposedHistory(maps, 1)).solve(system).values
     coloured = QSVT(1e-2, circuit=True).solve(system).values
     assert composed["queries"] < 0.9 * coloured["queries"]
     assert composed["alpha"] < 0.9 * coloured["alpha"]
+
+
+@pytest.mark.parametrize("reflection", [False, True])
+def test_balanced_entries(reflection):
+    system = history(contractions(2, 3), 1, 3, 1)
+    direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
+    encoding = BalancedEntries(system)
+    if reflection:
+        found = KernelReflection(1e-2, norm=float(direct.norm()), circuit=True, encoding=encoding).solve(system)
+    else:
+        found = QSVT(1e-2, circuit=True, encoding=encoding).solve(system)
+    assert found.status is Status.SOLVED
+    assert (found.value - direct).norm() / direct.norm() <= found.bound <= 1e-2
+    alpha = torch.linalg.matrix_norm(system.matrix.to_dense().abs(), 2)
+    assert found.values["alpha"] == pytest.approx(float(alpha), rel=1e-9)
+    assert found.values["alpha"] < 0.9 * QSVT(1e-2, circuit=True).solve(system).values["alpha"]
 
 
 def test_maps_of_another_history_are_not_called_solved():
     maps = contractions(2, 1)
     system = history(maps, 1, 3, 0)
     wrong = ComposedHistory(contractions(2, 1, seed=1)[0], 1, 3)
-    assert QSVT(1e-2, circuit=True, composed=wrong).solve(system).status is Status.INACCURATE
+    assert QSVT(1e-2, circuit=True, encoding=wrong).solve(system).status is Status.INACCURATE
 
 
 def test_refusals():
     maps = contractions(2, 1)
     composed = ComposedHistory(maps[0], 1, 3)
-    with pytest.raises(ArgumentError, match="Argument `composed` must be None unless `circuit` is True"):
-        QSVT(composed=composed)
-    with pytest.raises(ArgumentError, match="Argument `composed` must be None unless `circuit` is True"):
-        KernelReflection(composed=composed)
-    with pytest.raises(ArgumentError, match="Argument `composed` must encode 10 unknowns, .* but is an encoding of 8"):
+    with pytest.raises(ArgumentError, match="Argument `encoding` must be None unless `circuit` is True"):
+        QSVT(encoding=composed)
+    with pytest.raises(ArgumentError, match="Argument `encoding` must be None unless `circuit` is True"):
+        KernelReflection(encoding=composed)
+    with pytest.raises(ArgumentError, match="Argument `encoding` must encode 10 unknowns, .* but is an encoding of 8"):
         build_circuit(history(maps, 1, 4, 0), minimax_inverse(3.0, 0.1), 12, composed.encoding(12))

@@ -1,0 +1,148 @@
+"""How a solver's circuit may encode the matrix, other than by colouring its entries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from qdescent._checks import argument_error
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.quantum.access import matrix_entries
+from qdescent.quantum.history_tables import HistoryTables, history_tables
+
+if TYPE_CHECKING:
+    from qdescent.quantum.balanced_encoding import BalancedEncoding
+    from qdescent.quantum.history_encoding import HistoryEncoding
+
+TRIAL_BITS = 20  # alpha does not depend on the bits, and the error is proportional to 2^-bits
+
+
+class MatrixEncoding(Protocol):
+    """What a solver asks for: alpha before it knows the bits, then an encoding with the `places` of the unknowns."""
+
+    @property
+    def alpha(self) -> float:
+        """The normalisation."""
+        ...
+
+    def enough_bits(self, kappa: float, epsilon: float) -> int:
+        """Bits for which kappa (error of the encoding/alpha + error of |B>) stays below epsilon/2."""
+        ...
+
+    def encoding(self, bits: int) -> HistoryEncoding | BalancedEncoding:
+        """With angles of b bits."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ComposedHistory:
+    """The composed block-encoding of `history_system(carleman_linearize(f, order), u0, steps, padding)`.
+
+    Its tables are those of F_0, F_1, ... and do not grow with the lifted dimension; alpha is the norm of a matrix of norms. With
+    generic maps of 2 to 16 variables alpha was 1.00 to 1.22 ||M|| where the colouring of M's entries had 1.08 to 4.1
+    (`benchmarks/block_encodings.py`). The colouring is the better one for a single variable with a large F_0 (1.1 against 1.6).
+
+    Args:
+        maps: f, or one map a step (SGD), as they were linearised.
+        order: N.
+        steps: T; None: one for each map.
+        padding: p.
+
+    Example:
+        >>> import torch
+        >>> f = PolynomialMap([torch.tensor([0.5, 1.0]), torch.diag(torch.tensor([0.5, 0.75]))])
+        >>> round(ComposedHistory(f, order=1, steps=3).alpha, 4)
+        1.65
+    """
+
+    maps: PolynomialMap | Sequence[PolynomialMap] = field(repr=False)
+    order: int
+    steps: int | None = None
+    padding: int = 0
+
+    def tables(self, bits: int) -> HistoryTables:
+        """With angles of b bits."""
+        return history_tables(self.maps, self.order, self.steps, self.padding, bits=bits)
+
+    def encoding(self, bits: int) -> HistoryEncoding:
+        """With angles of b bits."""
+        # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
+        from qdescent.quantum.history_encoding import HistoryEncoding
+
+        return HistoryEncoding(self.tables(bits))
+
+    @cached_property
+    def _trial(self) -> HistoryTables:
+        return self.tables(TRIAL_BITS)
+
+    @property
+    def alpha(self) -> float:
+        """The normalisation."""
+        return self._trial.alpha
+
+    def enough_bits(self, kappa: float, epsilon: float) -> int:
+        """Bits for which kappa (error of the encoding/alpha + error of |B>) stays below epsilon/2."""
+        return _enough_bits(self._trial.words.error / self.alpha, self._trial.system_bits, kappa, epsilon)
+
+
+@dataclass(frozen=True, eq=False)
+class BalancedEntries:
+    """The block-encoding of a system's entries with balanced weights: alpha = || |M| ||_2, never above that of the colouring.
+
+    Args:
+        system: real.
+
+    Raises:
+        ArgumentError: when it is used, a matrix with complex entries.
+
+    Example:
+        >>> import torch
+        >>> M = torch.tensor([[1.0, 0.0], [-0.5, 1.0]], dtype=torch.float64)
+        >>> round(BalancedEntries(LinearSystem(M, torch.ones(2, dtype=torch.float64))).alpha, 4)  # the colouring has 1.5
+        1.2808
+    """
+
+    system: LinearSystem = field(repr=False)
+
+    def encoding(self, bits: int) -> BalancedEncoding:
+        """With angles of b bits."""
+        from qdescent.quantum.balanced_encoding import BalancedEncoding, balanced_matrix
+
+        rows, columns, values = matrix_entries(self.system)
+        if np.iscomplexobj(values):
+            raise argument_error("matrix", "be real for balanced entries (the colouring takes complex ones)", "complex")
+        return BalancedEncoding(balanced_matrix(rows, columns, np.real(values), self.system.size, bits))
+
+    @cached_property
+    def _trial(self) -> BalancedEncoding:
+        return self.encoding(TRIAL_BITS)
+
+    @property
+    def alpha(self) -> float:
+        """The normalisation."""
+        return self._trial.alpha
+
+    def enough_bits(self, kappa: float, epsilon: float) -> int:
+        """Bits for which kappa (error of the encoding/alpha + error of |B>) stays below epsilon/2."""
+        return _enough_bits(self._trial.epsilon / self.alpha, self._trial.system_bitsize, kappa, epsilon)
+
+
+def check_encoding(encoding: MatrixEncoding | None, circuit: bool) -> None:
+    """Check that an encoding is given to circuits alone: a matrix polynomial multiplies by the system's matrix itself.
+
+    Raises:
+        ArgumentError: an encoding without a circuit.
+    """
+    if encoding is not None and not circuit:
+        raise argument_error("encoding", "be None unless `circuit` is True", repr(encoding))
+
+
+def _enough_bits(trial: float, system_bits: int, kappa: float, epsilon: float) -> int:
+    """From the relative error at `TRIAL_BITS`, twice of it for how it scatters, and pi/2^b for each level of |B>."""
+    return math.ceil(math.log2(2.5 * kappa * (2 * trial * 2**TRIAL_BITS + math.pi * system_bits) / epsilon))
