@@ -194,6 +194,10 @@ def amplified(solve: Reversible, success: Places, probability: float) -> Amplitu
         solve: every register starts in |0>.
         success: the registers that tell success, each with how many of its leading bits must be 0.
         probability: of its success.
+
+    Example:
+        >>> amplified(ZeroReflection(1), (("bits", 1),), probability=0.04).rounds
+        4
     """
     rounds = rounds_needed(probability)
     return AmplitudeAmplification(solve, success, rounds, damping_half_angle(probability, rounds))

@@ -132,6 +132,10 @@ def state_preparation(vector: NDArray[np.float64] | NDArray[np.complex128], bits
 
     Raises:
         ArgumentError: a zero or non-finite vector.
+
+    Example:
+        >>> type(state_preparation(np.array([1.0, -1.0]), bits=8)).__name__
+        'RealStatePreparation'
     """
     if not np.iscomplexobj(vector) or not vector.imag.any():
         return RealStatePreparation(rotation_tree(vector.real, bits))
