@@ -12,7 +12,7 @@ from qdescent.quantum.access import matrix_tables, rotation_tree
 from qdescent.quantum.amplification import (
     AmplitudeAmplification,
     amplified_probability,
-    flag_half_angle,
+    damping_half_angle,
     rounds_needed,
 )
 from qdescent.quantum.block_encoding import SparseBlockEncoding
@@ -35,8 +35,8 @@ def places(bloq):
 
 
 def kept_after(bloq):
-    flag = {} if bloq.signature.n_qubits() == bloq.solve.signature.n_qubits() else {"flag": 0}
-    return Simulator().run(bloq).project(ancilla=0, part=0, **flag)
+    damping = {} if bloq.signature.n_qubits() == bloq.solve.signature.n_qubits() else {"damping": 0}
+    return Simulator().run(bloq).project(ancilla=0, part=0, **damping)
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 2, 5])
@@ -50,19 +50,19 @@ def test_rounds_turn_the_good_amplitude_and_keep_its_direction(rounds):
 
 
 @pytest.mark.parametrize("smallness", [1.9, 1.0, 0.2])
-def test_with_the_flag_success_is_certain(smallness):
+def test_with_the_damping_success_is_certain(smallness):
     bloq = solve(smallness)
     bare = Simulator().run(bloq).project(ancilla=0, part=0)
     probability = float(bare.norm()) ** 2
     rounds = rounds_needed(probability)
-    amplified = AmplitudeAmplification(bloq, places(bloq), rounds, flag_half_angle(probability, rounds))
+    amplified = AmplitudeAmplification(bloq, places(bloq), rounds, damping_half_angle(probability, rounds))
     kept = kept_after(amplified)
     torch.testing.assert_close(kept, bare / bare.norm(), rtol=0, atol=1e-10)
     calls = Simulator().run(amplified).calls
     forward, backward = calls[bloq.sequence.encoding], calls[bloq.sequence.encoding.adjoint()]
     assert forward + backward == (2 * rounds + 1) * bloq.sequence.degree
     with pytest.raises(ArgumentError, match=f"Argument `rounds` must be at least {rounds} for probability"):
-        flag_half_angle(probability, rounds - 1)
+        damping_half_angle(probability, rounds - 1)
 
 
 def test_a_wrong_reflection_is_seen():
@@ -78,7 +78,7 @@ def test_a_wrong_reflection_is_seen():
     probability = float(bare.norm()) ** 2
     rounds = rounds_needed(probability)
     assert rounds % 2
-    half_angle = flag_half_angle(probability, rounds)
+    half_angle = damping_half_angle(probability, rounds)
     wrong_sign = kept_after(WrongSign(bloq, places(bloq), rounds, half_angle))
     torch.testing.assert_close(wrong_sign, -bare / bare.norm(), rtol=0, atol=1e-10)
     one_bit_too_few = kept_after(AmplitudeAmplification(bloq, places(bloq)[:1], rounds, half_angle))
@@ -101,7 +101,7 @@ def test_oblivious_amplification_of_a_unitary_block():
     state /= np.linalg.norm(state)
     initial = torch.zeros(8, 2**encoding.ancilla_bitsize, 2, dtype=torch.complex128)
     initial[:, 0, 0] = torch.as_tensor(state)
-    kept = Simulator().run(amplified, initial.reshape(-1)).project(ancilla=0, flag=0)
+    kept = Simulator().run(amplified, initial.reshape(-1)).project(ancilla=0, damping=0)
     np.testing.assert_allclose(kept.numpy(), unitary @ state, atol=1e-8)
 
 

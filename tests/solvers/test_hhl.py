@@ -12,7 +12,12 @@ from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.amplification import AmplitudeAmplification
 from qdescent.solvers.hhl import HHL
-from qdescent.solvers.hhl_circuit import build_phase_estimation, hermitian_tables, run_phase_estimation
+from qdescent.solvers.hhl_circuit import (
+    build_phase_estimation,
+    hermitian_tables,
+    run_amplified_phase_estimation,
+    run_phase_estimation,
+)
 from qdescent.solvers.phase_estimation import PEAK, TURN, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Status
@@ -128,6 +133,18 @@ def test_larger_circuits_are_the_function(size, dtype, bits):
     assert circuit.values["queries"] == evolution_queries(bits)
 
 
+@pytest.mark.slow
+def test_an_amplified_solve():
+    matrix = of_size(2, F64)
+    system = LinearSystem(matrix, torch.ones(2, dtype=F64))
+    bare, sure = (HHL(0.9, clock_bits=4, circuit=True, amplify=amplify).solve(system) for amplify in (False, True))
+    assert sure.status is Status.SOLVED
+    assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-8
+    assert sure.values["success_probability"] > 1 - 1e-8
+    solves = 2 * sure.values["amplification_rounds"] + 1
+    assert sure.values["queries"] == sure.values["declared_queries"] == solves * bare.values["queries"]
+
+
 def test_the_circuit_keeps_its_promise():
     """Clock and angle bits chosen by the solver: 4 bits for kappa 2 and epsilon/2 = .25."""
     system = LinearSystem(torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=F64), torch.tensor([1.0, 0.0], dtype=F64))
@@ -153,6 +170,20 @@ def test_a_wrong_uncomputation_is_seen(monkeypatch):
     assert float(right) == pytest.approx(chebyshev_value(inverse.coefficients, 1.0) / float(system.matrix), rel=1e-6)
     monkeypatch.setattr(AmplitudeAmplification, "adjoint", lambda self: self)
     assert float((run_phase_estimation(system, circuit, 0.5).value / right - 1).abs()) > 0.1
+
+
+def test_amplified_phase_estimation_gives_the_same_value_for_certain():
+    system = LinearSystem(of_size(1, C128), torch.ones(1, dtype=C128))
+    circuit = build_phase_estimation(system, hermitian_tables(system, 30), kappa=1.01, clock_bits=3)
+    bare = run_phase_estimation(system, circuit, 0.5)
+    sure = run_amplified_phase_estimation(system, circuit, bare)
+    assert sure.rounds >= 1
+    assert bare.success_probability < 0.9 < 1 - 1e-8 < sure.success_probability
+    torch.testing.assert_close(sure.value, bare.value, rtol=1e-8, atol=0)
+    queries = [run.forward_queries + run.adjoint_queries for run in (bare, sure)]
+    assert queries == [evolution_queries(3), (2 * sure.rounds + 1) * evolution_queries(3)]
+    with pytest.raises(ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"):
+        HHL(amplify=True)
 
 
 def test_outcomes():

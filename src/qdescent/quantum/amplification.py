@@ -84,21 +84,21 @@ class ZeroReflection(Bloq):
 class AmplitudeAmplification(Bloq):
     """Q^r W on W|0> = sin(a)|good> + cos(a)|bad>: sin((2r+1)a)|good> + cos((2r+1)a)|bad>.
 
-        Q = -W S_0 W^-1 S_good,   S = 1 - 2 (projector),   W = solve (x) Ry on a further qubit `flag`.
+        Q = -W S_0 W^-1 S_good,   S = 1 - 2 (projector),   W = solve (x) Ry on one more qubit, `damping`.
 
-    The flag's rotation lowers sin(a) to sin(pi/(2(2r+1))), after which r rounds end in |good> alone (`rounds_needed`,
-    `flag_half_angle`). Where `start` leaves registers out, W acts on any state of those: oblivious amplification of
+    That rotation lowers sin(a) to sin(pi/(2(2r+1))), after which r rounds end in |good> alone (`rounds_needed`,
+    `damping_half_angle`). Where `start` leaves registers out, W acts on any state of those: oblivious amplification of
     <0|W|0> = sin(a) V with V unitary, which becomes sin((2r+1)a) V.
 
     Args:
         solve: W; every register passes through.
         success: the registers that tell success, each with how many of its leading bits must be 0.
         rounds: r.
-        half_angle: of the flag, cos(half angle) being the factor of the good amplitude; None: no flag.
+        half_angle: of that rotation, its cosine being the factor of the good amplitude; None: no damping.
         start: the registers that begin in |0>, each with its number of leading bits; None: all of them.
         is_adjoint: the inverse circuit.
 
-    Registers: those of `solve`, then flag (1 bit).
+    Registers: those of `solve`, then damping (1 bit).
 
     Cost: r + 1 solves and r inverse solves.
 
@@ -116,26 +116,26 @@ class AmplitudeAmplification(Bloq):
 
     @property
     def signature(self) -> Signature:
-        """Those of the solve, then flag (1)."""
-        flag = [] if self.half_angle is None else [Register("flag", QAny(1))]
-        return Signature([*self.solve.signature, *flag])
+        """Those of the solve, then damping (1)."""
+        damping = [] if self.half_angle is None else [Register("damping", QAny(1))]
+        return Signature([*self.solve.signature, *damping])
 
     def adjoint(self) -> AmplitudeAmplification:
         """The inverse circuit."""
         return attrs.evolve(self, is_adjoint=not self.is_adjoint)
 
     @property
-    def _flag(self) -> Places:
-        return () if self.half_angle is None else (("flag", 1),)
+    def _damping(self) -> Places:
+        return () if self.half_angle is None else (("damping", 1),)
 
     @property
     def _good(self) -> Places:
-        return (*self.success, *self._flag)
+        return (*self.success, *self._damping)
 
     @property
     def _zero(self) -> Places:
         every = tuple((register.name, register.total_bits()) for register in self.solve.signature)
-        return (*(every if self.start is None else self.start), *self._flag)
+        return (*(every if self.start is None else self.start), *self._damping)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """W, then r rounds of a reflection about success, W backwards, a reflection about the start, W."""
@@ -146,10 +146,10 @@ class AmplitudeAmplification(Bloq):
             if step in ("good", "zero"):
                 soqs = self._reflect(bb, soqs, self._good if step == "good" else self._zero, negated=step == "zero")
                 continue
-            flag = soqs.pop("flag", None)
+            damping = soqs.pop("damping", None)
             soqs = bb.add_d(self.solve if step == "solve" else self.solve.adjoint(), **soqs)
-            if flag is not None:
-                soqs["flag"] = bb.add(self._turn(step == "undo"), q=flag)
+            if damping is not None:
+                soqs["damping"] = bb.add(self._turn(step == "undo"), q=damping)
         return soqs
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
@@ -187,6 +187,22 @@ class AmplitudeAmplification(Bloq):
         return soqs
 
 
+def amplified(solve: Reversible, success: Places, probability: float) -> AmplitudeAmplification:
+    """A solve whose success probability is known, under the fewest rounds after which success is certain.
+
+    Args:
+        solve: every register starts in |0>.
+        success: the registers that tell success, each with how many of its leading bits must be 0.
+        probability: of its success.
+
+    Example:
+        >>> amplified(ZeroReflection(1), (("bits", 1),), probability=0.04).rounds
+        4
+    """
+    rounds = rounds_needed(probability)
+    return AmplitudeAmplification(solve, success, rounds, damping_half_angle(probability, rounds))
+
+
 def rounds_needed(probability: float) -> int:
     """The fewest rounds that can end in success for certain: r = ceil(pi/(4a) - 1/2), sin^2 a = p.
 
@@ -204,14 +220,14 @@ def rounds_needed(probability: float) -> int:
     return max(0, math.ceil(math.pi / (4 * angle) - 0.5 - 1e-9))  # p = 1/4 takes 1 round, rounding or not
 
 
-def flag_half_angle(probability: float, rounds: int) -> float:
-    """The half angle of the flag after which `rounds` rounds end in success: cos = sin(pi/(2(2r+1)))/sqrt(p).
+def damping_half_angle(probability: float, rounds: int) -> float:
+    """The half angle of the damping after which `rounds` rounds end in success: cos = sin(pi/(2(2r+1)))/sqrt(p).
 
     Raises:
         ArgumentError: fewer rounds than `rounds_needed`.
 
     Example:
-        >>> round(math.cos(flag_half_angle(0.81, rounds=1)), 6)  # sin(pi/6)/.9
+        >>> round(math.cos(damping_half_angle(0.81, rounds=1)), 6)  # sin(pi/6)/.9
         0.555556
     """
     if rounds < rounds_needed(probability):
@@ -220,7 +236,7 @@ def flag_half_angle(probability: float, rounds: int) -> float:
 
 
 def amplified_probability(probability: float, rounds: int) -> float:
-    """Success after r rounds without a flag: sin^2((2r+1) asin(sqrt(p))).
+    """Success after r rounds without damping: sin^2((2r+1) asin(sqrt(p))).
 
     Example:
         >>> round(amplified_probability(0.25, rounds=1), 12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import attrs
@@ -105,7 +106,7 @@ class EvolutionSequence(Bloq):
 
     Registers: system, ancilla, part (1 bit), choice (1 bit).
 
-    Cost: 2m + 1 queries, 4m + 6 rotations.
+    Cost: 2m + 1 queries, 4m + 4 rotations.
 
     References:
         Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 58 (cosine and sine added by one qubit).
@@ -175,7 +176,7 @@ class EvolutionSequence(Bloq):
         return qubits_in_turn(self, (self.encoding, self.selected, phase))
 
 
-@attrs.frozen
+@dataclass(frozen=True)
 class Evolution:
     """e^{i t H} as a circuit, and how far it is from it.
 
@@ -237,6 +238,14 @@ def evolution(encoding: SparseBlockEncoding, selected: SparseBlockEncoding, time
 
     References:
         Berry, Childs, Cleve, Kothari, Somma, arXiv:1312.1414, lemma 3.6 (oblivious amplification).
+
+    Example:
+        >>> from qdescent.quantum.kernel_encoding import augmented_tables
+        >>> tables = controlled_hermitian_tables(np.array([0]), np.array([0]), np.array([1.0]), size=1, bits=12)
+        >>> selected = SparseBlockEncoding(augmented_tables(tables, guess=1.0))
+        >>> found = evolution(SparseBlockEncoding(tables), selected, time=2.0, error=1e-6)
+        >>> found.bloq.rounds, found.error < 2e-6
+        (1, True)
     """
     order = jacobi_anger_order(time, check_interval("error", error, "(0, 0.01]"))
     short = SHORTFALL + error  # a series cut off may exceed 1

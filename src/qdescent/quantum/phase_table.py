@@ -144,6 +144,10 @@ def state_preparation(
 
     Raises:
         ArgumentError: a zero or non-finite vector.
+
+    Example:
+        >>> type(state_preparation(np.array([1.0, -1.0]), bits=8)).__name__
+        'RealStatePreparation'
     """
     if not np.iscomplexobj(vector) or not vector.imag.any():
         return vector_preparation(vector.real, bits, loader)

@@ -19,7 +19,7 @@ from qdescent._checks import argument_error
 from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import Ints, MatrixTables, matrix_entries, matrix_tables
-from qdescent.quantum.amplification import AmplitudeAmplification, flag_half_angle, rounds_needed
+from qdescent.quantum.amplification import AmplitudeAmplification, amplified
 from qdescent.quantum.balanced_encoding import BalancedEncoding
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity
@@ -282,7 +282,7 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
 def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, run: CircuitRun) -> CircuitRun:
     """The same circuit under amplitude amplification: success is certain, and the value that of the run without it.
 
-    The success probability p of that run sets the rounds and the flag, and gives back the length that amplification takes from
+    The success probability p of that run sets the rounds and the damping, and gives back the length that amplification takes from
     the amplitudes: sqrt(p) of a unit vector. On a machine p comes from as many runs, or from amplitude estimation, as its
     precision asks for: a relative error d of sqrt(p) costs (pi d/2)^2 of the success.
 
@@ -295,13 +295,12 @@ def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, r
 
     Cost: 2r + 1 circuits, r = ceil(pi/(4 asin sqrt(p)) - 1/2).
     """
-    rounds = rounds_needed(min(run.success_probability, 1.0))
     places: tuple[tuple[str, int], ...] = (("ancilla", circuit.encoding.ancilla_bitsize), ("part", 1))
     if isinstance(circuit, KernelCircuit):
         places += (("system", 1),)
-    bloq = AmplitudeAmplification(circuit.bloq, places, rounds, flag_half_angle(run.success_probability, rounds))
+    bloq = amplified(circuit.bloq, places, run.success_probability)
     state = Simulator(device=system.matrix.device).run(bloq)
-    kept = typed(system, state.project(flag=0, ancilla=0, part=0))
+    kept = typed(system, state.project(damping=0, ancilla=0, part=0))
     if isinstance(circuit, KernelCircuit):
         kept = kept[: len(kept) // 2]
     probability = float(torch.linalg.vector_norm(kept)) ** 2
@@ -310,7 +309,7 @@ def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, r
         value = torch.cat([amplitudes / (2 * circuit.scale), run.value[-1:]])
     else:
         value = amplitudes * _unit(system, circuit)
-    return counted(bloq, [circuit.encoding], state, value, probability, run.epsilon, rounds)
+    return counted(bloq, [circuit.encoding], state, value, probability, run.epsilon, bloq.rounds)
 
 
 def right_side(system: LinearSystem) -> NDArray[np.float64] | NDArray[np.complex128]:

@@ -12,7 +12,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.solvers.circuit_rows import circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
 from qdescent.solvers.phase_estimation import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.solve import Solution
@@ -35,9 +35,11 @@ class HHL:
             vector; half of epsilon is then the clock's. Its queries grow as the clock's size: 6 bits take ten seconds.
         angle_bits: bits of a loaded angle of the circuit; None takes enough for epsilon.
         loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
+        amplify: as for `QSVT`.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, clock bits not in 2 to 13, fewer than 3 angle bits.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, clock bits not in 2 to 13, fewer than 3 angle bits, amplification
+            without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -52,6 +54,7 @@ class HHL:
     circuit: bool = False
     angle_bits: int | None = None
     loader: Loader = DEFAULT_LOADER
+    amplify: bool = False
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -61,6 +64,8 @@ class HHL:
             raise argument_error("clock_bits", f"be at most {MOST_CLOCK_BITS}", self.clock_bits)
         if self.angle_bits is not None:
             check_integer("angle_bits", self.angle_bits, 3)
+        if self.amplify and not self.circuit:
+            raise argument_error("amplify", "be False without a circuit", self.amplify)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -107,7 +112,12 @@ class HHL:
     def _run(self, system: LinearSystem, known: Conditioning) -> Solution:
         """The circuit; its clock is laid out for the singular values of what the quantised angles encode."""
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.hhl_circuit import build_phase_estimation, hermitian_tables, run_phase_estimation
+        from qdescent.solvers.hhl_circuit import (
+            build_phase_estimation,
+            hermitian_tables,
+            run_amplified_phase_estimation,
+            run_phase_estimation,
+        )
 
         kappa, share = known.kappa, self.epsilon / 2
         _, clock = self._clock(kappa, share)
@@ -128,17 +138,29 @@ class HHL:
         if bound > self.epsilon:
             raise too_few
         run = run_phase_estimation(system, circuit, self.epsilon)
+        amplification: list[Row] = []
+        if self.amplify:
+            bare = run.success_probability
+            run = run_amplified_phase_estimation(system, circuit, run)
+            amplification = amplification_rows(bare, run.rounds)
         scale = float(torch.linalg.vector_norm(run.value) / torch.linalg.vector_norm(system.rhs))
         allowed = tables.error * scale + circuit.rhs_error + left_over
         exact = Evidence.EXACT
-        declared = evolution_queries(clock)
+        declared = (2 * run.rounds + 1) * evolution_queries(clock)
         chosen = "fewest for epsilon/2" if self.clock_bits is None else "setting `clock_bits`"
         cost = [
             row("queries", run.forward_queries + run.adjoint_queries, "calls", exact, "counted while simulating"),
-            row("declared_queries", declared, "calls", exact, "2 x sum over the clock of 3 orders of e^{i H 2^j tau}"),
+            row(
+                "declared_queries",
+                declared,
+                "calls",
+                exact,
+                "(2 r + 1) x 6 x sum of the orders of e^{i H 2^j tau}",
+            ),
             row("clock_bits", clock, "qubits", exact, chosen),
             row("expected_queries", declared / run.success_probability, "calls", exact, "queries over the success probability"),
             row("evolution_error", circuit.error, "1", Evidence.BOUNDED, "series, amplification, window and rotation together"),
+            *amplification,
             *known.rows,
             row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
             *circuit_rows(

@@ -11,6 +11,7 @@ import torch
 
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import AngleTable, MatrixTables, matrix_entries, rotation_tree
+from qdescent.quantum.amplification import AmplitudeAmplification, amplified
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.evolution import EvolutionSequence, controlled_hermitian_tables, evolution, product_error
 from qdescent.quantum.kernel_encoding import augmented_tables
@@ -103,11 +104,36 @@ def run_phase_estimation(system: LinearSystem, circuit: PhaseEstimationCircuit, 
 
     Cost: `evolution_queries` x (a few passes over the amplitudes).
     """
+    return _run(system, circuit, circuit.bloq, epsilon)
+
+
+def run_amplified_phase_estimation(system: LinearSystem, circuit: PhaseEstimationCircuit, run: CircuitRun) -> CircuitRun:
+    """The same under amplitude amplification, as `run_amplified` does it for the other circuits.
+
+    Args:
+        system, circuit: as for `run_phase_estimation`.
+        run: without amplification.
+
+    Cost: 2r + 1 circuits, r = ceil(pi/(4 asin sqrt(p)) - 1/2).
+    """
+    places = tuple((each.name, each.total_bits()) for each in circuit.bloq.signature if each.name != "system")
+    return _run(system, circuit, amplified(circuit.bloq, places, run.success_probability), run.epsilon, run.success_probability)
+
+
+def _run(
+    system: LinearSystem,
+    circuit: PhaseEstimationCircuit,
+    bloq: PhaseEstimationSolve | AmplitudeAmplification,
+    epsilon: float,
+    bare: float = 1.0,
+) -> CircuitRun:
+    """`bare`: the success probability that amplification took out of the amplitudes."""
     sequence = cast(EvolutionSequence, circuit.bloq.evolutions[0].solve)
-    state = Simulator(device=system.matrix.device).run(circuit.bloq)
-    kept = state.project(clock=0, flag=0, ancilla=0, part=0, choice=0)
-    kept = typed(system, kept[len(kept) // 2 :])
+    state = Simulator(device=system.matrix.device).run(bloq)
+    kept = state.project(**{name: 0 for name in state.registers if name != "system"})
+    kept = typed(system, kept[len(kept) // 2 :])  # the first block stays empty: f is odd
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     norm = float(torch.linalg.vector_norm(system.rhs))
-    value = kept[: system.size] * (PEAK * circuit.kappa * norm / sequence.encoding.alpha)
-    return counted(circuit.bloq, [sequence.encoding, sequence.selected], state, value, probability, epsilon)
+    value = kept[: system.size] * (math.sqrt(bare) * PEAK * circuit.kappa * norm / sequence.encoding.alpha)
+    rounds = bloq.rounds if isinstance(bloq, AmplitudeAmplification) else 0
+    return counted(bloq, [sequence.encoding, sequence.selected], state, value, probability, epsilon, rounds)

@@ -41,13 +41,23 @@ class PhaseEstimationInverse:
 
 
 def rotated(estimate: Floats, kappa: float) -> Floats:
-    """g at positive estimates of an eigenvalue: 1/x beyond 1/kappa, 2 kappa^2 x - kappa^4 x^3 below; it is odd."""
+    """g at positive estimates of an eigenvalue: 1/x beyond 1/kappa, 2 kappa^2 x - kappa^4 x^3 below; it is odd.
+
+    Example:
+        >>> rotated(np.array([0.125, 0.5]), kappa=4.0).tolist()
+        [3.5, 2.0]
+    """
     scaled = kappa * estimate
     return np.where(scaled >= 1, 1 / estimate, kappa * (2 * scaled - scaled**3))
 
 
 def clock_window(size: int) -> Floats:
-    """The amplitudes of the clock: sqrt(2/K) sin(pi (t + 1/2)/K), shape (K,)."""
+    """The amplitudes of the clock: sqrt(2/K) sin(pi (t + 1/2)/K), shape (K,).
+
+    Example:
+        >>> clock_window(4).round(3).tolist()
+        [0.271, 0.653, 0.653, 0.271]
+    """
     return math.sqrt(2 / size) * np.sin(math.pi * (np.arange(size) + 0.5) / size)
 
 
