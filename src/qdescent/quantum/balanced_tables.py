@@ -166,6 +166,11 @@ def balance_error(targets: Ints, values: Floats, alpha: float, right: Floats, le
 
     Returns:
         csr_array: (S, S), not negative.
+
+    Example:
+        >>> one = np.ones((1, 1))
+        >>> float(balance_error(np.zeros((1, 1), dtype=np.int64), 2 * one, 1.5, one, one).toarray()[0, 0])
+        0.5
     """
     labels, size = targets.shape
     column = np.tile(np.arange(size), labels)
@@ -176,7 +181,12 @@ def balance_error(targets: Ints, values: Floats, alpha: float, right: Floats, le
 
 
 def schur_bound(absolute: sparse.csr_array) -> float:
-    """sqrt(largest row sum x largest column sum), at least the norm of a matrix of these moduli, or of blocks of these norms."""
+    """sqrt(largest row sum x largest column sum), at least the norm of a matrix of these moduli, or of blocks of these norms.
+
+    Example:
+        >>> schur_bound(sparse.csr_array(np.array([[4.0, 5.0], [0.0, 0.0]])))  # the norm is 6.40
+        6.708203932499369
+    """
     return math.sqrt(float(absolute.sum(axis=0).max()) * float(absolute.sum(axis=1).max()))
 
 
@@ -221,7 +231,12 @@ def matching_colours(rows: Ints, columns: Ints) -> Ints:
 
 
 def fullest_line(rows: Ints, columns: Ints) -> int:
-    """The most entries in a row or a column."""
+    """The most entries in a row or a column.
+
+    Example:
+        >>> fullest_line(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0]))
+        3
+    """
     return max(int(np.bincount(line, minlength=1).max()) for line in (rows, columns))
 
 

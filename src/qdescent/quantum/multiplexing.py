@@ -161,6 +161,11 @@ def block_diagonal(parts: Sequence[Part], bits: int) -> BlockDiagonal:
 
     Raises:
         ArgumentError: parts of unlike size.
+
+    Example:
+        >>> from qdescent.quantum.composition import Identity
+        >>> block_diagonal([Identity(1, 2.0), Identity(1, 0.5)], bits=16).alpha
+        2.0
     """
     check_one_size("parts", parts)
     alphas = np.zeros(2 ** max(1, (len(parts) - 1).bit_length()))

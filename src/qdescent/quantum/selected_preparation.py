@@ -94,6 +94,11 @@ class PatternFlip(Bloq):
     Registers: register, mark (1 bit).
 
     Cost: one AND less than there are bits.
+
+    Example:
+        >>> from qdescent.quantum.simulator import Simulator
+        >>> Simulator().run(PatternFlip((1,)), torch.tensor([0.6, 0.0, 0.8, 0.0])).amplitudes.real.round(decimals=6).tolist()
+        [0.6, 0.0, 0.0, 0.8]
     """
 
     pattern: tuple[int, ...]
