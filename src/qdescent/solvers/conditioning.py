@@ -201,7 +201,7 @@ def _compressed(matrix: Tensor) -> Tensor:
         rows = matrix.to_sparse_csr()
         if rows.values().numel() >= MOST_SHORT:
             return rows
-        # Indices of 32 bits are what the vendors' libraries read: a third faster than 64 bits, which are converted at every product.
+        # Indices of 32 bits are what the vendor's kernels read: a third faster than 64 bits, which they convert at every product.
         index = rows.crow_indices().int(), rows.col_indices().int()
         return torch.sparse_csr_tensor(*index, rows.values(), rows.shape, check_invariants=True)
 
