@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Generic, TypeVar
 
-from qualtran import Bloq, CompositeBloq, LeftDangle, Register, RightDangle, Side, Soquet
+from qualtran import Bloq, CompositeBloq, Connection, LeftDangle, Register, RightDangle, Side, Soquet
 from qualtran.bloqs.bookkeeping import Cast, Join, Partition, Split
 
 L = TypeVar("L")
@@ -64,17 +64,19 @@ class Compiler(Generic[L]):
         _assign(wires, LeftDangle, bloq.signature.lefts(), inputs)
         steps = []
         circuit = bloq if isinstance(bloq, CompositeBloq) else bloq.decompose_bloq()
-        for instance, before, _ in circuit.iter_bloqnections():
-            arriving = {(link.right.reg, link.right.idx): wires[link.left] for link in before}
+        entering: dict[Any, list[Connection]] = {}
+        for link in circuit.connections:
+            entering.setdefault(link.right.binst, []).append(link)
+        # A builder numbers its calls in the order of time; sorting the graph again takes longer than all the rest.
+        for instance in sorted(circuit.bloq_instances, key=lambda instance: instance.i):
+            arriving = {(link.right.reg, link.right.idx): wires[link.left] for link in entering.get(instance, ())}
             taken = tuple(wire for reg in instance.bloq.signature.lefts() for idx in reg.all_idxs() for wire in arriving[reg, idx])
             program = self.compile(instance.bloq)
             given = tuple(taken[wire] if wire < len(taken) else next(fresh) for wire in program.outputs)
             _assign(wires, instance, instance.bloq.signature.rights(), given)
             if program.leaf is not None or program.steps:
                 steps.append((program, taken, given))
-        ending = {
-            (link.right.reg, link.right.idx): wires[link.left] for link in circuit.connections if link.right.binst is RightDangle
-        }
+        ending = {(link.right.reg, link.right.idx): wires[link.left] for link in entering.get(RightDangle, ())}
         outputs = tuple(wire for reg in bloq.signature.rights() for idx in reg.all_idxs() for wire in ending[reg, idx])
         return Program(bloq, inputs, outputs, steps=tuple(steps))
 
