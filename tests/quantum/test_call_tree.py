@@ -16,7 +16,7 @@ SYSTEM = LinearSystem(MATRIX, torch.tensor([1.0, 1.0, 0.5], dtype=torch.float64)
 
 def circuits():
     tables = matrix_tables(*matrix_entries(SYSTEM), 3, 9)
-    kernel = build_kernel_circuit(SYSTEM, tables, 1.5, kernel_filter(3.0, 0.1), reflects=True)
+    kernel = build_kernel_circuit(SYSTEM, tables, 1.5, kernel_filter(3.0, 0.1), 9, reflects=True)
     return {"qsvt": build_circuit(SYSTEM, minimax_inverse(3.0, 0.1), angle_bits=9).bloq, "kernel reflection": kernel.bloq}
 
 
