@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qualtran.bloqs.data_loading.qrom import QROM
 
+Ints = NDArray[np.int64]
+
 
 class Operation(NamedTuple):
     """One gate: its name in OpenQASM's stdgates.inc, the qubits, and the angle of a rotation in radians."""
@@ -47,25 +49,23 @@ def look_up_gates(
         [('x', (0,)), ('x', (0,)), ('cx', (0, 1)), ('cx', (0, 2))]
     """
     (data,), (bits,), (block,) = bloq.data, bloq.target_bitsizes, bloq.target_shapes
-    width = bits * math.prod(block)
-    values = data.reshape(*bloq.data_shape, -1).astype(object)  # whole numbers of any length: a block of values is one line
-    lines = values @ [1 << bits * place for place in range(values.shape[-1])][::-1]
+    lines = data.reshape(*bloq.data_shape, math.prod(block))
     starts = np.cumsum([0, *bloq.selection_bitsizes])
     selections = [qubits[start:stop] for start, stop in pairwise(starts)]
     target = qubits[starts[-1] :]
 
-    def write(control: int | None, value: int) -> Iterator[Operation]:
+    def write(control: int | None, line: Ints) -> Iterator[Operation]:
         for place, qubit in enumerate(target):
-            if value >> (width - 1 - place) & 1:
+            if int(line[place // bits]) >> (bits - 1 - place % bits) & 1:
                 yield Operation("x", (qubit,)) if control is None else Operation("cx", (control, qubit))
 
-    def visit(control: int | None, table: NDArray[np.object_], axis: int, depth: int, low: int) -> Iterator[Operation]:
+    def visit(control: int | None, table: Ints, axis: int, depth: int, low: int) -> Iterator[Operation]:
         """The node that holds the indices low ... high - 1 of one axis of a table, under all that is marked by `control`."""
         selection, length = selections[axis], table.shape[0]
         high = low + 2 ** (len(selection) - depth)
-        if high <= length and (depth == len(selection) or (table[low:high] == table[low : low + 1].flat[0]).all()):
-            if table.ndim == 1:
-                yield from write(control, int(table[low]))
+        if high <= length and (depth == len(selection) or (table[low:high] == table[low].flat[0]).all()):
+            if table.ndim == 2:
+                yield from write(control, table[low])
             else:
                 yield from visit(control, table[low], axis + 1, 0, 0)
             return
@@ -85,4 +85,4 @@ def look_up_gates(
             yield Operation("ccx", (control, bit, child))
             give_back(child)
 
-    yield from visit(None, lines, 0, 0, 0) if selections else write(None, int(lines))
+    yield from visit(None, lines, 0, 0, 0) if selections else write(None, lines)

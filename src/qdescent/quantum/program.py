@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Generic, TypeVar
 
-from qualtran import Bloq, CompositeBloq, Connection, LeftDangle, Register, RightDangle, Side, Soquet
+from qualtran import Bloq, BloqInstance, CompositeBloq, Connection, LeftDangle, Register, RightDangle, Side, Soquet
 from qualtran.bloqs.bookkeeping import Cast, Join, Partition, Split
 
 L = TypeVar("L")
@@ -67,8 +67,7 @@ class Compiler(Generic[L]):
         entering: dict[Any, list[Connection]] = {}
         for link in circuit.connections:
             entering.setdefault(link.right.binst, []).append(link)
-        # A builder numbers its calls in the order of time; sorting the graph again takes longer than all the rest.
-        for instance in sorted(circuit.bloq_instances, key=lambda instance: instance.i):
+        for instance in _in_time(circuit, entering):
             arriving = {(link.right.reg, link.right.idx): wires[link.left] for link in entering.get(instance, ())}
             taken = tuple(wire for reg in instance.bloq.signature.lefts() for idx in reg.all_idxs() for wire in arriving[reg, idx])
             program = self.compile(instance.bloq)
@@ -79,6 +78,16 @@ class Compiler(Generic[L]):
         ending = {(link.right.reg, link.right.idx): wires[link.left] for link in entering.get(RightDangle, ())}
         outputs = tuple(wire for reg in bloq.signature.rights() for idx in reg.all_idxs() for wire in ending[reg, idx])
         return Program(bloq, inputs, outputs, steps=tuple(steps))
+
+
+def _in_time(circuit: CompositeBloq, entering: dict[Any, list[Connection]]) -> list[BloqInstance]:
+    """The calls in the order of time. A builder numbers them so, which is found sooner than by sorting the graph again."""
+    numbered = sorted(circuit.bloq_instances, key=lambda instance: instance.i)
+    for instance in numbered:
+        for link in entering.get(instance, ()):
+            if isinstance(link.left.binst, BloqInstance) and link.left.binst.i >= instance.i:  # as in flattened circuits
+                return [each for each, _, _ in circuit.iter_bloqnections()]
+    return numbered
 
 
 def _boundary(bloq: Bloq) -> tuple[tuple[int, ...], tuple[int, ...]]:
