@@ -1,9 +1,8 @@
 """What does a step of the series form cost, in gradients of the same network and batch?
 
-    python benchmarks/series_cost.py             # speed: 7M ResNet-18, batch 32, orders 1 to 4; order 2 on fresh batches
-    python benchmarks/series_cost.py --memory    # peak memory by order, next to the gradient's
-    python benchmarks/series_cost.py --large     # 103M, batch 8, order 2, 10 steps: memory and time
-    python benchmarks/series_cost.py --rounding  # fp32 against fp64: the rounding next to the truncation error
+    python benchmarks/series_cost.py           # speed: 7M ResNet-18, batch 32, orders 1 to 4; order 2 on fresh batches
+    python benchmarks/series_cost.py --memory  # peak memory by order, next to the gradient's
+    python benchmarks/series_cost.py --large   # 103M, batch 8, order 2, 10 steps: memory and time
 
 The smooth ResNet-18 on random images and labels: the cost does not depend on what the images show. A step on a fixed batch is timed
 inside a segment, the values and adjoints of degree 0 being there; they cost one gradient a segment.
@@ -20,18 +19,17 @@ from torch.nn.functional import cross_entropy
 import qdescent as qd
 from qdescent.learning.residual import resnet18
 from qdescent.solvers.series import series_descent, series_steps
-from qdescent.training.descent import displacements
 
 ORDERS = (1, 2, 3, 4)
 LEARNING_RATE = 0.001  # small enough that nothing overflows; the cost does not depend on it
 TARGETS = {"order 1": 2.4, "order 2": 5.5, "order 3": 9.5, "order 4": 14.5}
 
 
-def problem(widths=(48, 96, 208, 400), batch=32, dtype=torch.float32):
+def problem(widths=(48, 96, 208, 400), batch=32):
     """A smooth ResNet-18 and one batch."""
     generator = torch.Generator().manual_seed(0)
-    network = resnet18(widths).eval().to(dtype)
-    images = torch.randn(batch, 3, 32, 32, generator=generator).to(dtype)
+    network = resnet18(widths).eval()
+    images = torch.randn(batch, 3, 32, 32, generator=generator)
     task = qd.Task(network, cross_entropy, (images, torch.randint(0, 100, (batch,), generator=generator)))
     return task, qd.ParameterSpace(network)
 
@@ -115,24 +113,6 @@ def large(order=2, steps=10):
     save("series_103M", content)
 
 
-def rounding(steps=5, batch=8):
-    """How far fp32 is from fp64, next to how far fp64 is from descent."""
-    table = {}
-    exact_task, exact_space = problem(batch=batch, dtype=torch.float64)
-    task, space = problem(batch=batch)
-    path = displacements(exact_task, exact_space, exact_space.theta, LEARNING_RATE)
-    for _ in range(steps):
-        truth = next(path)[1]
-    for order in (1, 2, 3):
-        exact = series_descent(exact_task, exact_space, order, steps, LEARNING_RATE).value
-        found = series_descent(task, space, order, steps, LEARNING_RATE).value.double()
-        errors = ((found - exact).norm() / exact.norm(), (exact - truth).norm() / truth.norm())
-        table[f"order {order}"] = dict(zip(("rounding", "truncation"), map(float, errors), strict=True))
-        print(order, table[f"order {order}"], flush=True)
-    question = f"Relative rounding error of fp32 next to the truncation error: 7M, batch {batch}, {steps} steps at {LEARNING_RATE}"
-    save("series_rounding", {"question": question, "errors": table, "environment": environment()})
-
-
 if __name__ == "__main__":
     if "--one" in sys.argv:
         one(sys.argv[2])
@@ -140,7 +120,5 @@ if __name__ == "__main__":
         memory()
     elif "--large" in sys.argv:
         large()
-    elif "--rounding" in sys.argv:
-        rounding()
     else:
         speed()

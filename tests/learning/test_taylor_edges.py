@@ -13,6 +13,8 @@ from qdescent.learning.pruned import mask_from_prune
 from qdescent.learning.residual import resnet18
 from qdescent.learning.task import Task
 from qdescent.learning.taylor import GradientSeries, gradient_series, propagate
+from qdescent.learning.taylor_jet import Jet
+from qdescent.learning.taylor_tape import Tape
 from qdescent.learning.transformer import vision_transformer
 
 
@@ -164,3 +166,23 @@ def test_a_network_pruned_by_torch():
     before = net[0].weight
     torch.testing.assert_close(gradient_series(task, space, space.theta, [u])[0], expected)
     assert net[0].weight is before
+
+
+def test_what_several_products_keep_is_held_once_and_not_beyond_its_series():
+    tape, generator = Tape(2), torch.Generator().manual_seed(0)
+    x, a, b, *terms = (torch.randn(3, 3, dtype=torch.float64, generator=generator) for _ in range(9))
+    jets = [Jet(tape, tape.leaf(w)) for w in (x, a, b)]
+    loss = (jets[0] @ jets[1] + jets[0] @ jets[2]).sum()
+    first, second = tape.operations[:2]
+    tape.close(loss.node)
+    for scale in (1.0, -2.0):  # a second curve through the same recording
+        for jet, u, v in zip(jets, terms[::2], terms[1::2], strict=True):
+            jet.node.terms, jet.node.adjoint = [scale * u, scale * v], None
+        tape.forward()
+        assert first._all is second._all
+        torch.testing.assert_close(first._all, torch.stack([x, scale * terms[0], scale * terms[1]]))
+        tape.backward(loss.node)
+        torch.testing.assert_close(
+            torch.stack(list(jets[1].node.adjoint)), scale * torch.stack(terms[:2]).sum(1)[..., None].expand(2, 3, 3)
+        )
+    assert first._x0.untyped_storage().nbytes() == x.nbytes

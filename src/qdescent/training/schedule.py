@@ -101,7 +101,7 @@ class AdaptiveSchedule:
         round_cost: an upload and a readout, in gradients. 100: as much as 20 steps of order 2, so that neither is neglected; a
             real readout costs far more (the ledger says how much), and then the longest segments win.
         safety: the factor between the estimate and the tolerance. 3: on trained networks the true error was at most 1.6 times
-            the estimate that is used (benchmarks/tail_calibration.py); on small random ones with momentum or fresh batches 2.6 times.
+            the estimate that is used (benchmarks/tail_calibration.py), on small random ones with momentum 2.6 times.
         momentum: beta, as in `Schedule`.
         fresh_batches: as in `Schedule`.
 

@@ -53,9 +53,10 @@ def estimate_tail(gram: Tensor | Sequence[Sequence[float]], order: int) -> Tail:
     It is an estimate, not a bound. Estimate over true error on five trained and pruned Fashion-MNIST networks, N = 2 and 3, where
     the true error was between 1e-7 and 0.1 (least, median, largest; benchmarks/tail_calibration.py): with M = N terms 0.79, 1.3,
     6.1, from a carried velocity with momentum 0.9 only 0.11, 0.8, 2.2, with a fresh batch a step 0.54, 1.4, 26; with M = N + 1
-    terms 0.97, 1.1, 5.2; 0.63, 1.0, 3.6; 1.0, 1.1, 4.3. It cannot see what the known terms do not show: if the third derivative of the loss vanishes along u_1, then
-    u_2 = 0, and at M = 2 the estimate is 0 whatever comes after. Rounding is not in it: in float32 the true error does not fall
-    below about 1e-6.
+    terms 0.97, 1.1, 5.2; 0.63, 1.0, 3.6; 1.0, 1.1, 4.3.
+
+    It cannot see what the known terms do not show: if the third derivative of the loss vanishes along u_1, then u_2 = 0, and at
+    M = 2 the estimate is 0 whatever comes after. Rounding is not in it: in float32 the true error does not fall below about 1e-6.
 
     Args:
         gram: <u_k, u_l>, (M, M).
