@@ -10,7 +10,7 @@ from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 from qualtran.bloqs.basic_gates import Hadamard, SGate
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
-from qdescent.quantum.access import AngleTable, RotationTree, rotation_tree
+from qdescent.quantum.access import AngleTable, rotation_tree
 from qdescent.quantum.loaders import Leaf, TableRotation
 from qdescent.quantum.state_preparation import RealStatePreparation
 
@@ -34,7 +34,7 @@ class TablePhase(Bloq):
     @property
     def signature(self) -> Signature:
         """The selection registers."""
-        return Signature(TableRotation(self.table).signature[:-1])
+        return Signature(self._rotation.signature[:-1])
 
     def adjoint(self) -> TablePhase:
         """The opposite phases."""
@@ -43,14 +43,18 @@ class TablePhase(Bloq):
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Prepare the eigenstate, rotate it, undo it."""
         target = bb.add(SGate(), q=bb.add(Hadamard(), q=bb.allocate(1)))
-        soqs = bb.add_d(TableRotation(self.table.negated), target=target, **soqs)
+        soqs = bb.add_d(self._rotation, target=target, **soqs)
         target = bb.add(SGate(is_adjoint=True), q=soqs.pop("target"))
         bb.free(bb.add(Hadamard(), q=target))
         return soqs
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """One rotation and four Clifford gates."""
-        return {TableRotation(self.table.negated): 1, Hadamard(): 2, SGate(): 1, SGate(is_adjoint=True): 1}
+        return {self._rotation: 1, Hadamard(): 2, SGate(): 1, SGate(is_adjoint=True): 1}
+
+    @property
+    def _rotation(self) -> TableRotation:
+        return TableRotation(self.table.negated)
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
@@ -61,16 +65,16 @@ class TablePhase(Bloq):
 
 @attrs.frozen
 class ComplexStatePreparation(Bloq):
-    """|0> -> sum_i |x_i| e^{i phi_i}|i>: the magnitudes by a tree of rotations, then the phases.
+    """|0> -> sum_i |x_i| e^{i phi_i}|i>: the magnitudes, then the phases.
 
     Args:
-        tree: the quantised rotations of |x|.
+        magnitudes: prepares |x|.
         phases: phi_i as half angles, shape (2^s,).
         is_adjoint: undo the preparation instead.
 
     Registers: state (s bits).
 
-    Cost: that of `RealStatePreparation` and one `TablePhase` over 2^s values.
+    Cost: that of the magnitudes and one `TablePhase` over 2^s values.
 
     Example:
         >>> prepare = state_preparation(np.array([0.6, -0.8j]), bits=16)
@@ -78,19 +82,19 @@ class ComplexStatePreparation(Bloq):
         [(0.6+0j), (-0-0.8j)]
     """
 
-    tree: RotationTree
+    magnitudes: RealStatePreparation
     phases: AngleTable
     is_adjoint: bool = False
 
     @property
     def bitsize(self) -> int:
         """s."""
-        return self.tree.bitsize
+        return self.magnitudes.bitsize
 
     @property
     def prepared(self) -> NDArray[np.complex128]:
         """The unit vector that the quantised angles prepare, shape (2^s,)."""
-        return self.tree.prepared * np.exp(1j * self.phases.half_angles)
+        return self.magnitudes.prepared * np.exp(1j * self.phases.half_angles)
 
     @property
     def signature(self) -> Signature:
@@ -116,7 +120,7 @@ class ComplexStatePreparation(Bloq):
 
     @property
     def _parts(self) -> tuple[RealStatePreparation, TablePhase]:
-        magnitudes, phase = RealStatePreparation(self.tree), TablePhase(self.phases)
+        magnitudes, phase = self.magnitudes, TablePhase(self.phases)
         return (magnitudes.adjoint(), phase.adjoint()) if self.is_adjoint else (magnitudes, phase)
 
 
@@ -139,7 +143,7 @@ def state_preparation(vector: NDArray[np.float64] | NDArray[np.complex128], bits
     """
     if not np.iscomplexobj(vector) or not vector.imag.any():
         return RealStatePreparation(rotation_tree(vector.real, bits))
-    tree = rotation_tree(np.abs(vector), bits)
-    phases = np.zeros(2**tree.bitsize)
+    magnitudes = RealStatePreparation(rotation_tree(np.abs(vector), bits))
+    phases = np.zeros(2**magnitudes.bitsize)
     phases[: len(vector)] = np.angle(vector)
-    return ComplexStatePreparation(tree, AngleTable.nearest(phases, bits))
+    return ComplexStatePreparation(magnitudes, AngleTable.nearest(phases, bits))
