@@ -145,6 +145,14 @@ def test_an_amplified_solve():
     assert sure.values["queries"] == sure.values["declared_queries"] == solves * bare.values["queries"]
 
 
+@pytest.mark.slow
+def test_kappa_too_small_is_an_outcome_of_the_circuit():
+    matrix = torch.diag(torch.tensor([1.0, 0.1], dtype=F64))
+    found = HHL(0.8, kappa=1.5, clock_bits=4, circuit=True).solve(LinearSystem(matrix, torch.tensor([0.1, 1.0], dtype=F64)))
+    assert (found.value - torch.tensor([0.1, 10.0], dtype=F64)).norm() > 8
+    assert found.status is Status.INACCURATE
+
+
 def test_the_circuit_keeps_its_promise():
     """Clock and angle bits chosen by the solver: 4 bits for kappa 2 and epsilon/2 = .25."""
     system = LinearSystem(torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=F64), torch.tensor([1.0, 0.0], dtype=F64))

@@ -10,10 +10,10 @@ from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 from qualtran.bloqs.basic_gates import Hadamard, SGate
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
-from qdescent.quantum.access import AngleTable, RotationTree, rotation_tree
+from qdescent.quantum.access import AngleTable
 from qdescent.quantum.loaders import TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader
-from qdescent.quantum.state_preparation import Preparation, RealStatePreparation, vector_preparation
+from qdescent.quantum.state_preparation import Preparation, vector_preparation
 
 
 @attrs.frozen
@@ -68,17 +68,17 @@ class TablePhase(Bloq):
 
 @attrs.frozen
 class ComplexStatePreparation(Bloq):
-    """|0> -> sum_i |x_i| e^{i phi_i}|i>: the magnitudes by a tree of rotations, then the phases.
+    """|0> -> sum_i |x_i| e^{i phi_i}|i>: the magnitudes, then the phases.
 
     Args:
-        tree: the quantised rotations of |x|.
+        magnitudes: prepares |x|.
         phases: phi_i as half angles, shape (2^s,).
         is_adjoint: undo the preparation instead.
-        loader: of all angles.
+        loader: of the phases.
 
     Registers: state (s bits).
 
-    Cost: that of `RealStatePreparation` and one `TablePhase` over 2^s values.
+    Cost: that of the magnitudes and one `TablePhase` over 2^s values.
 
     Example:
         >>> prepare = state_preparation(np.array([0.6, -0.8j]), bits=16)
@@ -86,7 +86,7 @@ class ComplexStatePreparation(Bloq):
         [(0.6+0j), (-0-0.8j)]
     """
 
-    tree: RotationTree
+    magnitudes: Preparation
     phases: AngleTable
     is_adjoint: bool = False
     loader: Loader = DEFAULT_LOADER
@@ -94,12 +94,12 @@ class ComplexStatePreparation(Bloq):
     @property
     def bitsize(self) -> int:
         """s."""
-        return self.tree.bitsize
+        return self.magnitudes.bitsize
 
     @property
     def prepared(self) -> NDArray[np.complex128]:
         """The unit vector that the quantised angles prepare, shape (2^s,)."""
-        return self.tree.prepared * np.exp(1j * self.phases.half_angles)
+        return self.magnitudes.prepared * np.exp(1j * self.phases.half_angles)
 
     @property
     def signature(self) -> Signature:
@@ -124,8 +124,8 @@ class ComplexStatePreparation(Bloq):
         return dict.fromkeys(self._parts, 1)
 
     @property
-    def _parts(self) -> tuple[RealStatePreparation, TablePhase]:
-        magnitudes, phase = RealStatePreparation(self.tree, loader=self.loader), TablePhase(self.phases, self.loader)
+    def _parts(self) -> tuple[Preparation, TablePhase]:
+        magnitudes, phase = self.magnitudes, TablePhase(self.phases, self.loader)
         return (magnitudes.adjoint(), phase.adjoint()) if self.is_adjoint else (magnitudes, phase)
 
 
@@ -151,7 +151,7 @@ def state_preparation(
     """
     if not np.iscomplexobj(vector) or not vector.imag.any():
         return vector_preparation(vector.real, bits, loader)
-    tree = rotation_tree(np.abs(vector), bits)
-    phases = np.zeros(2**tree.bitsize)
+    magnitudes = vector_preparation(np.abs(vector), bits, loader)
+    phases = np.zeros(2**magnitudes.bitsize)
     phases[: len(vector)] = np.angle(vector)
-    return ComplexStatePreparation(tree, AngleTable.nearest(phases, bits), loader=loader)
+    return ComplexStatePreparation(magnitudes, AngleTable.nearest(phases, bits), loader=loader)
