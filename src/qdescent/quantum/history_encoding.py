@@ -56,7 +56,7 @@ class HistoryEncoding(Composition):
     @property
     def epsilon(self) -> float:
         """A bound on ||M - alpha <0|U|0>||_2, derived from the quantised angles."""
-        return self.tables.words.error
+        return self.tables.error
 
     @property
     def places(self) -> Ints:

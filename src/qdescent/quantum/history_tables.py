@@ -72,6 +72,11 @@ class HistoryTables:
         return self.words.alpha
 
     @property
+    def error(self) -> float:
+        """A bound on ||M - alpha <0|U|0>||_2 from the quantised angles."""
+        return self.words.error
+
+    @property
     def step_bits(self) -> int:
         """Of the register of t = 0 ... T + p."""
         return (self.steps + self.padding).bit_length()

@@ -18,9 +18,11 @@ from qdescent.linalg.chebyshev import InversePolynomial, KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import Ints, MatrixTables, matrix_entries, matrix_tables, rotation_tree
 from qdescent.quantum.balanced_encoding import BalancedEncoding
+from qdescent.quantum.balanced_tables import BalancedTables
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity
 from qdescent.quantum.history_encoding import HistoryEncoding
+from qdescent.quantum.history_tables import HistoryTables
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
 from qdescent.quantum.multiplexing import BlockDiagonal, block_diagonal
 from qdescent.quantum.phases import qsp_angles
@@ -109,7 +111,7 @@ class CircuitRun:
 
 
 def build_circuit(
-    system: LinearSystem, polynomial: InversePolynomial, angle_bits: int, given: HistoryEncoding | BalancedEncoding | None = None
+    system: LinearSystem, polynomial: InversePolynomial, angle_bits: int, tables: HistoryTables | BalancedTables | None = None
 ) -> SolveCircuit:
     """The circuit of M^-1 |B> from the system's entries, or from the maps that made it.
 
@@ -117,7 +119,7 @@ def build_circuit(
         system: real, of any sparsity pattern.
         polynomial: for 1/x on [1/kappa, 1], kappa = alpha ||M^-1||.
         angle_bits: bits of every loaded angle.
-        given: the block-encoding of M; None colours the system's entries.
+        tables: of M's block-encoding; None colours the system's entries.
 
     Returns:
         SolveCircuit: the bloq, and what is needed to read it.
@@ -134,14 +136,8 @@ def build_circuit(
     """
     if system.rhs.is_complex():
         raise argument_error("rhs", "be real", "complex")
-    encoding: MatrixBloq
-    if given is None:
-        encoding, places = (
-            SparseBlockEncoding(matrix_tables(*matrix_entries(system), system.size, angle_bits)),
-            np.arange(system.size),
-        )
-    else:
-        encoding, places = given, _fitting(given.places, system)
+    given = tables or matrix_tables(*matrix_entries(system), system.size, angle_bits)
+    encoding, places = _matrix_bloq(given), _fitting(given.places, system)
     scale = SUBNORMALISATION / polynomial.supremum
     angles = qsp_angles(scale * polynomial.coefficients)
     # M = W S V^T is inverted by V (1/S) W^T: the transform of the adjoint encoding.
@@ -210,7 +206,7 @@ class KernelCircuit:
 
 def build_kernel_circuit(
     system: LinearSystem,
-    matrix: MatrixTables | HistoryEncoding | BalancedEncoding,
+    tables: MatrixTables | HistoryTables | BalancedTables,
     guess: float,
     kernel: KernelFilter,
     bits: int,
@@ -221,7 +217,7 @@ def build_kernel_circuit(
 
     Args:
         system: real.
-        matrix: the tables of its matrix, from `matrix_tables`; or a block-encoding of it.
+        tables: of its matrix.
         guess: t, in [1, kappa].
         kernel: the filter R.
         bits: of every other loaded angle.
@@ -233,11 +229,12 @@ def build_kernel_circuit(
     if system.rhs.is_complex():
         raise argument_error("rhs", "be real", "complex")
     augmented: SparseBlockEncoding | BlockDiagonal
-    if isinstance(matrix, MatrixTables):
-        augmented, places = SparseBlockEncoding(augmented_tables(matrix, guess)), np.arange(system.size)
+    if isinstance(tables, MatrixTables):  # one more bit in the tables themselves
+        augmented = SparseBlockEncoding(augmented_tables(tables, guess))
     else:
-        added = Identity(matrix.system_bitsize, matrix.alpha / guess)
-        augmented, places = block_diagonal([matrix, added], bits), _fitting(matrix.places, system)
+        encoding = _matrix_bloq(tables)
+        augmented = block_diagonal([encoding, Identity(encoding.system_bitsize, tables.alpha / guess)], bits)
+    places = _fitting(tables.places, system)
     size = 2 ** (augmented.system_bitsize - 1)
     b = system.rhs.cpu().double().numpy()
     exact = np.zeros(2 * size)
@@ -247,8 +244,8 @@ def build_kernel_circuit(
     polynomial[0] -= 1 if reflects else 0
     scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)  # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
     angles = qsp_angles(scale * polynomial)
-    encoding = KernelEncoding(augmented, RealStatePreparation(tree))
-    bloq = KernelTransform(QSVTSequence(encoding, projector_phases(angles)))
+    kernel_encoding = KernelEncoding(augmented, RealStatePreparation(tree))
+    bloq = KernelTransform(QSVTSequence(kernel_encoding, projector_phases(angles)))
     rhs_error = float(np.linalg.norm(tree.prepared - exact))
     return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error, places)
 
@@ -288,6 +285,12 @@ def _counted(
         bloq=bloq,
         epsilon=epsilon,
     )
+
+
+def _matrix_bloq(tables: MatrixTables | HistoryTables | BalancedTables) -> MatrixBloq:
+    if isinstance(tables, HistoryTables):
+        return HistoryEncoding(tables)
+    return BalancedEncoding(tables) if isinstance(tables, BalancedTables) else SparseBlockEncoding(tables)
 
 
 def _fitting(places: Ints, system: LinearSystem) -> Ints:
