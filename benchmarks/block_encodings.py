@@ -15,7 +15,8 @@ from scipy.sparse.linalg import svds
 
 import qdescent as qd
 from qdescent.quantum.access import matrix_entries, matrix_tables
-from qdescent.quantum.balanced_encoding import BalancedEncoding, balanced_matrix
+from qdescent.quantum.balanced_encoding import BalancedEncoding
+from qdescent.quantum.balanced_tables import balanced_matrix
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.history_tables import history_tables

@@ -17,8 +17,8 @@ from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables, rotation_tree
 from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
-from qdescent.quantum.balanced_encoding import BalancedEncoding, balanced_matrix
-from qdescent.quantum.balanced_tables import selected_tree
+from qdescent.quantum.balanced_encoding import BalancedEncoding
+from qdescent.quantum.balanced_tables import balanced_matrix, selected_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
 from qdescent.quantum.evolution import EvolutionSequence, SelectedPhase, controlled_hermitian_tables

@@ -12,7 +12,8 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
-from qdescent.quantum.balanced_encoding import BalancedEncoding, balanced_matrix
+from qdescent.quantum.balanced_encoding import BalancedEncoding
+from qdescent.quantum.balanced_tables import balanced_matrix
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
 from qdescent.quantum.history_encoding import HistoryEncoding

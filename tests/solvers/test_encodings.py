@@ -106,4 +106,4 @@ def test_refusals():
     with pytest.raises(ArgumentError, match="Argument `encoding` must be None unless `circuit` is True"):
         KernelReflection(encoding=composed)
     with pytest.raises(ArgumentError, match="Argument `encoding` must encode 10 unknowns, .* but is an encoding of 8"):
-        build_circuit(history(maps, 1, 4, 0), minimax_inverse(3.0, 0.1), 12, composed.encoding(12))
+        build_circuit(history(maps, 1, 4, 0), minimax_inverse(3.0, 0.1), 12, composed.tables(12))

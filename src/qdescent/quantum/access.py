@@ -161,6 +161,11 @@ class MatrixTables:
         """k."""
         return self.colours.bitsize
 
+    @property
+    def places(self) -> Ints:
+        """The system's basis state of each unknown: the first D."""
+        return np.arange(self.size)
+
     @cached_property
     def controlled(self) -> MatrixTables:
         """The tables of diag(alpha I, M): one more bit above the others, and where it is 0 every colour stays in place.

@@ -22,7 +22,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from qdescent.quantum.access import AngleTable, Floats, Ints
+from qdescent.quantum.access import AngleTable, Floats, Ints, PermutationTable, full_permutations
 
 DENSE_SIZE = 400  # up to here singular vectors by a dense decomposition, which converges whatever the gap
 POLISH = 50  # power iterations after it: each entry then is right relative to itself
@@ -86,6 +86,37 @@ def selected_tree(vectors: Floats, bits: int) -> SelectedTree:
         lengths = np.hypot(pairs[:, :, 0], pairs[:, :, 1])
         levels.append(AngleTable.nearest(half_angles if half_angles.shape[1] > 1 else half_angles[:, 0], bits))
     return SelectedTree(tuple(reversed(levels)))
+
+
+@dataclass(frozen=True, eq=False)
+class BalancedTables:
+    """The tables of a matrix padded with zeros to 2^s x 2^s.
+
+    Args:
+        size: D, before padding.
+        alpha: || |M| ||_2.
+        error: a bound on ||M - alpha <0|U|0>||_2 from the quantised angles.
+        prepare: of the colour, selected by the column.
+        unprepare: of the colour, selected by the row.
+        permutations: pi_c, (2^k, 2^s).
+    """
+
+    size: int
+    alpha: float
+    error: float
+    prepare: SelectedTree
+    unprepare: SelectedTree
+    permutations: PermutationTable
+
+    @property
+    def system_bits(self) -> int:
+        """s."""
+        return self.prepare.selection_bits
+
+    @property
+    def places(self) -> Ints:
+        """The system's basis state of each unknown: the first D."""
+        return np.arange(self.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +185,39 @@ def balance(targets: Ints, values: Floats) -> Balance | None:
             return None
         left[i, free[0]] = 1
     return Balance(alpha, right / np.linalg.norm(right, axis=1)[:, None], left / np.linalg.norm(left, axis=1)[:, None])
+
+
+def balanced_matrix(rows: Ints, columns: Ints, values: Floats, size: int, bits: int) -> BalancedTables:
+    """The tables of a sparse real matrix.
+
+    Args:
+        rows, columns, values: its entries, shape (nnz,), each pair once.
+        size: D.
+        bits: b, bits of an angle.
+
+    Returns:
+        BalancedTables: with s = ceil(log2 D) and k = ceil(log2 of the entries of the fullest row or column), each at least 1; k is
+        one more where what must be wasted has no room.
+
+    Cost: O(nnz) for the colouring, one singular vector, O(2^(s+k)) for the tables.
+
+    Example:
+        >>> balanced_matrix(np.array([0, 1]), np.array([1, 0]), np.array([2.0, -2.0]), size=2, bits=12).alpha
+        2.0
+    """
+    colours = matching_colours(rows, columns)
+    shape = (2 ** max(1, (fullest_line(rows, columns) - 1).bit_length()), 2 ** max(1, (size - 1).bit_length()))
+    while True:
+        entries = np.zeros(shape)
+        entries[colours, columns] = values
+        permutations = full_permutations(rows, columns, colours, shape)
+        weights = balance(permutations.forward, entries)
+        if weights is not None:
+            break
+        shape = (2 * shape[0], shape[1])
+    prepare, unprepare = selected_tree(weights.right, bits), selected_tree(weights.left, bits)
+    missed = balance_error(permutations.forward, entries, weights.alpha, prepare.prepared, unprepare.prepared)
+    return BalancedTables(size, weights.alpha, schur_bound(missed), prepare, unprepare, permutations)
 
 
 def balance_error(targets: Ints, values: Floats, alpha: float, right: Floats, left: Floats) -> sparse.csr_array:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import attrs
 from qualtran import Bloq
-from qualtran.bloqs.data_loading.qrom import QROM
 
 from qdescent.quantum.access import Ints
 from qdescent.quantum.composition import Composition
 from qdescent.quantum.history_tables import HistoryTables
 from qdescent.quantum.loaders import ColourPermutation
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
+from qdescent.quantum.table_load import TableLoad
 from qdescent.quantum.wiring import Layout, Step
 
 
@@ -25,11 +26,12 @@ class HistoryEncoding(Composition):
 
     Args:
         tables: of the letters, and of the words of each step.
+        loader: of all its tables.
 
     Registers: system (step, degree, N slots), ancilla (roles, colours, one flag for the constants and one for each slot but the
         first).
 
-    Cost: for each slot four QROM loads for each bit of the colour and three of letters, over at most roles x colours x letters
+    Cost: for each slot four loads for each bit of the colour and three of letters, over at most roles x colours x letters
         values (times T where the maps differ); for the words four loads for each bit of a role, over at most (T + p + 1) N values
         for each combination of roles.
 
@@ -47,6 +49,7 @@ class HistoryEncoding(Composition):
     """
 
     tables: HistoryTables
+    loader: Loader = attrs.field(default=DEFAULT_LOADER, kw_only=True)
 
     @property
     def alpha(self) -> float:
@@ -56,7 +59,7 @@ class HistoryEncoding(Composition):
     @property
     def epsilon(self) -> float:
         """A bound on ||M - alpha <0|U|0>||_2, derived from the quantised angles."""
-        return self.tables.words.error
+        return self.tables.error
 
     @property
     def places(self) -> Ints:
@@ -90,7 +93,8 @@ class HistoryEncoding(Composition):
         control = ("control",) if self.is_controlled else ()
         on = (1,) * len(control)
         prepare, unprepare = (
-            SelectedPreparation(tree.controlled if self.is_controlled else tree) for tree in (words.prepare, words.unprepare)
+            SelectedPreparation(tree.controlled if self.is_controlled else tree, loader=self.loader)
+            for tree in (words.prepare, words.unprepare)
         )
         if tables.order > 1:
             add(PatternFlip(on + (0,) * (tables.order * tables.letter_bits)), register=control + letters, mark=("constant",))
@@ -98,20 +102,19 @@ class HistoryEncoding(Composition):
         for p, slot in enumerate(tables.slots):
             chosen = (*(("step",) if tables.changing else ()), roles[p])
             colour, letter = (f"colour{p}",), (letters[p],)
-            add(SelectedPreparation(slot.prepare), selection=chosen + letter, state=colour)
-            add(ColourPermutation(slot.letters), colour=chosen + colour, index=letter)
+            add(SelectedPreparation(slot.prepare, loader=self.loader), selection=chosen + letter, state=colour)
+            add(ColourPermutation(slot.letters, self.loader), colour=chosen + colour, index=letter)
             if slot.tails is not None:
-                tails = _exclusive_or(slot.tails, slot.tail_slots * tables.letter_bits)
                 behind = letters[p + 1 : p + 1 + slot.tail_slots]
-                add(tails, selection=chosen + colour + letter, target0_=behind)
-            add(SelectedPreparation(slot.unprepare).adjoint(), selection=chosen + letter, state=colour)
+                add(TableLoad(slot.tails, self.loader), selection0=chosen + colour + letter, target=behind)
+            add(SelectedPreparation(slot.unprepare, loader=self.loader).adjoint(), selection=chosen + letter, state=colour)
         for i in self._slots[1:]:  # the letters written stand where their groups began: move them together
             for p in self._slots[i + 1 :]:
-                swap = SelectedSwap(tuple((words.starts[i] == p).tolist()), tables.letter_bits)
+                swap = SelectedSwap(tuple((words.starts[i] == p).tolist()), tables.letter_bits, self.loader)
                 add(swap, selection=roles, x=(letters[i],), y=(letters[p],))
-        add(ColourPermutation(words.shift), colour=(roles[0],), index=("step",))
-        if tables.degree_bits:
-            add(_exclusive_or(words.degrees, tables.degree_bits), selection=roles, target0_=("degree",))
+        add(ColourPermutation(words.shift, self.loader), colour=(roles[0],), index=("step",))
+        if words.degrees is not None:
+            add(TableLoad(words.degrees, self.loader), selection0=roles, target=("degree",))
         for p in self._slots[1:]:  # a slot behind the word must be blank
             for degree in range(p):
                 bits = tuple(degree >> i & 1 for i in reversed(range(tables.degree_bits)))
@@ -120,8 +123,3 @@ class HistoryEncoding(Composition):
                 add(PatternFlip(blank), register=(*control, "degree", letters[p]), mark=(f"blank{p}",))
         add(unprepare.adjoint(), selection=(*control, "step", "degree"), state=roles)
         return steps
-
-
-def _exclusive_or(data: Ints, bits: int) -> QROM:
-    """|s>|x> -> |s>|x xor data_s>: its own inverse."""
-    return QROM.build_from_data(data, target_bitsizes=(bits,))

@@ -16,6 +16,7 @@ from qdescent._checks import argument_error, check_integer
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import Ints, PermutationTable
 from qdescent.quantum.balanced_tables import SelectedTree, balance, balance_error, schur_bound, selected_tree
+from qdescent.quantum.loading import LookUpTable
 from qdescent.quantum.slot_tables import SlotTables, letter_map, slot_tables
 
 
@@ -29,7 +30,7 @@ class WordTables:
         prepare: of the roles, selected by step and degree.
         unprepare: of the roles, selected by the step and degree that are reached.
         shift: step -> step + 1 for those roles of the first slot that move on, (roles, steps).
-        degrees: what to add (bitwise) to the degree, for every combination of roles.
+        degrees: what to add (bitwise) to the degree, for every combination of roles; None at order 1.
         starts: the slot at which group i begins, for every combination of roles, (N, combinations); i where there is none.
     """
 
@@ -38,7 +39,7 @@ class WordTables:
     prepare: SelectedTree
     unprepare: SelectedTree
     shift: PermutationTable
-    degrees: Ints = field(repr=False)
+    degrees: LookUpTable | None = field(repr=False)
     starts: Ints = field(repr=False)
 
 
@@ -70,6 +71,11 @@ class HistoryTables:
     def alpha(self) -> float:
         """The normalisation of M."""
         return self.words.alpha
+
+    @property
+    def error(self) -> float:
+        """A bound on ||M - alpha <0|U|0>||_2 from the quantised angles."""
+        return self.words.error
 
     @property
     def step_bits(self) -> int:
@@ -213,4 +219,5 @@ def _word_tables(
     missed = balance_error(targets, values, weights.alpha, prepare.prepared, unprepare.prepared)
     inherited = balance_error(targets, errors, 0.0, prepare.prepared, unprepare.prepared)
     shifts = PermutationTable(shift, np.argsort(shift, axis=1))
-    return WordTables(weights.alpha, schur_bound(missed + inherited), prepare, unprepare, shifts, added, starts)
+    degree_table = LookUpTable(added, (order - 1).bit_length()) if order > 1 else None
+    return WordTables(weights.alpha, schur_bound(missed + inherited), prepare, unprepare, shifts, degree_table, starts)

@@ -12,6 +12,7 @@ from qdescent._checks import argument_error
 from qdescent.quantum.access import AngleTable, RotationTree, rotation_tree
 from qdescent.quantum.composition import Composition, Part, check_one_size
 from qdescent.quantum.loaders import TableRotation
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.selected_preparation import PatternFlip
 from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.quantum.wiring import Layout, Step
@@ -25,6 +26,7 @@ class WeightedSum(Composition):
         weights: c_i.
         terms: A_i, of one system size.
         tree: prepares sqrt(|c_i| alpha_i/alpha); from `weighted_sum`.
+        loader: of the tree's angles; the terms have their own.
 
     Registers: system; ancilla: which term, then the ancillas of the largest term, which all share.
 
@@ -37,6 +39,7 @@ class WeightedSum(Composition):
     weights: tuple[float, ...]
     terms: tuple[Part, ...]
     tree: RotationTree
+    loader: Loader = attrs.field(default=DEFAULT_LOADER, kw_only=True)
 
     @property
     def alpha(self) -> float:
@@ -61,7 +64,7 @@ class WeightedSum(Composition):
 
     def steps(self) -> list[Step]:
         """Prepare, call every term where it is chosen, with its sign, and prepare back."""
-        prepare = RealStatePreparation(self.tree)
+        prepare = RealStatePreparation(self.tree, loader=self.loader)
         steps: list[Step] = [(prepare, {"state": ("choice",)})]
         for i, (c, term) in enumerate(zip(self.weights, self.terms, strict=True)):
             sign: list[Step] = [(ZGate(), {"q": ("chosen",)})] if c < 0 else []
@@ -77,6 +80,7 @@ class BlockDiagonal(Composition):
         parts: A_i, of one system size.
         turn: angles with cos(theta_i/2) = alpha_i/alpha; zero blocks for what is missing to a power of two; from `block_diagonal`.
         controlled_turn: the same below a control.
+        loader: of these angles; the parts have their own.
 
     Registers: system: which block, then that of the parts; ancilla: a flag of the turn, then the ancillas of the largest part.
 
@@ -92,6 +96,7 @@ class BlockDiagonal(Composition):
     parts: tuple[Part, ...]
     turn: AngleTable
     controlled_turn: AngleTable
+    loader: Loader = attrs.field(default=DEFAULT_LOADER, kw_only=True)
 
     @property
     def alpha(self) -> float:
@@ -120,21 +125,22 @@ class BlockDiagonal(Composition):
         """Turn the flag, then call every part in its block."""
         if self.is_controlled:
             wires = {"selection0": ("control",), "selection1": ("block",), "target": ("flag",)}
-            steps: list[Step] = [(TableRotation(self.controlled_turn), wires)]
+            steps: list[Step] = [(TableRotation(self.controlled_turn, self.loader), wires)]
         else:
-            steps = [(TableRotation(self.turn), {"selection0": ("block",), "target": ("flag",)})]
+            steps = [(TableRotation(self.turn, self.loader), {"selection0": ("block",), "target": ("flag",)})]
         for i, part in enumerate(self.parts):
             steps += _where_chosen(self, i, self._block_bits, part, [], "block")
         return steps
 
 
-def weighted_sum(weights: Sequence[float], terms: Sequence[Part], bits: int) -> WeightedSum:
+def weighted_sum(weights: Sequence[float], terms: Sequence[Part], bits: int, loader: Loader = DEFAULT_LOADER) -> WeightedSum:
     """sum_i c_i A_i.
 
     Args:
         weights: c_i, not all zero.
         terms: A_i, of one system size.
         bits: b, bits of an angle of the preparation.
+        loader: of these angles.
 
     Raises:
         ArgumentError: weights and terms of unlike number, or terms of unlike size.
@@ -149,15 +155,16 @@ def weighted_sum(weights: Sequence[float], terms: Sequence[Part], bits: int) -> 
     if len(weights) != len(terms):
         raise argument_error("weights", f"be {len(terms)} numbers, one for each term", f"{len(weights)} of them")
     shares = np.array([abs(c) * term.alpha for c, term in zip(weights, terms, strict=True)])
-    return WeightedSum(tuple(weights), tuple(terms), rotation_tree(np.sqrt(shares), bits))
+    return WeightedSum(tuple(weights), tuple(terms), rotation_tree(np.sqrt(shares), bits), loader=loader)
 
 
-def block_diagonal(parts: Sequence[Part], bits: int) -> BlockDiagonal:
+def block_diagonal(parts: Sequence[Part], bits: int, loader: Loader = DEFAULT_LOADER) -> BlockDiagonal:
     """diag(A_0, A_1, ...), and zero blocks up to a power of two.
 
     Args:
         parts: A_i, of one system size.
         bits: b, bits of the angles that turn the smaller parts down.
+        loader: of these angles.
 
     Raises:
         ArgumentError: parts of unlike size.
@@ -172,7 +179,7 @@ def block_diagonal(parts: Sequence[Part], bits: int) -> BlockDiagonal:
     alphas[: len(parts)] = [part.alpha for part in parts]
     turn = AngleTable.nearest(np.arccos(alphas / alphas.max()), bits)
     controlled = AngleTable(np.stack([np.zeros_like(turn.indices), turn.indices]), bits)
-    return BlockDiagonal(tuple(parts), turn, controlled)
+    return BlockDiagonal(tuple(parts), turn, controlled, loader=loader)
 
 
 def _shared(parts: Sequence[Part], choice: dict[str, int], block: dict[str, int]) -> Layout:

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Toffoli
-from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import MultiControlX
 from torch import Tensor
 
 from qdescent.quantum.balanced_tables import SelectedTree
 from qdescent.quantum.loaders import TableRotation
-from qdescent.quantum.loading import Leaf
+from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader, LookUpTable
+from qdescent.quantum.table_load import TableLoad
 
 DENSE_ENTRIES = 2**18  # up to as many matrix entries a batch of products is faster than a walk through the levels
 
@@ -25,10 +25,11 @@ class SelectedPreparation(Bloq):
     Args:
         tree: the quantised rotations; `tree.prepared[j]` is x_j.
         is_adjoint: undo the preparation instead.
+        loader: of the rotations' angles.
 
     Registers: selection, state (k bits).
 
-    Cost: k QROM loads and as many unloads of b bits, over 1, 2, ... 2^(k-1) values for each j, and about k b rotations.
+    Cost: k reads of b bits and as many to undo them, over 1, 2, ... 2^(k-1) values for each j, and about k b rotations.
 
     References:
         Grover, Rudolph, quant-ph/0208112; Low, Kliuchnikov, Schaeffer, arXiv:1812.00954.
@@ -42,6 +43,7 @@ class SelectedPreparation(Bloq):
 
     tree: SelectedTree
     is_adjoint: bool = False
+    loader: Loader = DEFAULT_LOADER
 
     @property
     def signature(self) -> Signature:
@@ -50,14 +52,14 @@ class SelectedPreparation(Bloq):
 
     def adjoint(self) -> SelectedPreparation:
         """The inverse circuit."""
-        return SelectedPreparation(self.tree, not self.is_adjoint)
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The levels from the first qubit to the last; the adjoint undoes them in reverse."""
         selection, bits = soqs["selection"], bb.split(soqs["state"])
         levels = list(enumerate(self.tree.levels))
         for level, table in reversed(levels) if self.is_adjoint else levels:
-            rotation = TableRotation(table.negated if self.is_adjoint else table)
+            rotation = TableRotation(table.negated if self.is_adjoint else table, self.loader)
             if level == 0:
                 selection, bits[0] = bb.add(rotation, selection0=selection, target=bits[0])
                 continue
@@ -132,14 +134,16 @@ class SelectedSwap(Bloq):
     Args:
         chosen: one truth value for each selected value.
         bits: of each of the two registers.
+        loader: of the table.
 
     Registers: selection, x, y.
 
-    Cost: two QROM loads of one bit, and one Toffoli a bit.
+    Cost: two loads of one bit, and one Toffoli a bit.
     """
 
     chosen: tuple[bool, ...]
     bits: int
+    loader: Loader = DEFAULT_LOADER
 
     @property
     def signature(self) -> Signature:
@@ -153,14 +157,14 @@ class SelectedSwap(Bloq):
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Load the choice, exchange bit by bit, unload."""
-        loader = QROM.build_from_data(np.array(self.chosen, dtype=np.int64), target_bitsizes=(1,))
-        selection, choice = bb.add(loader, selection=soqs["selection"], target0_=bb.allocate(1))
+        load = TableLoad(LookUpTable(np.array(self.chosen, dtype=np.int64), bits=1), self.loader)
+        selection, choice = bb.add(load, selection0=soqs["selection"], target=bb.allocate(1))
         xs, ys = bb.split(soqs["x"]), bb.split(soqs["y"])
         for i in range(self.bits):
             ys[i], xs[i] = bb.add(CNOT(), ctrl=ys[i], target=xs[i])
             (choice, xs[i]), ys[i] = bb.add(Toffoli(), ctrl=[choice, xs[i]], target=ys[i])
             ys[i], xs[i] = bb.add(CNOT(), ctrl=ys[i], target=xs[i])
-        selection, choice = bb.add(loader, selection=selection, target0_=choice)
+        selection, choice = bb.add(load, selection0=selection, target=choice)
         bb.free(choice)
         return {"selection": selection, "x": bb.join(xs, QAny(self.bits)), "y": bb.join(ys, QAny(self.bits))}
 

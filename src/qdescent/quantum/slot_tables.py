@@ -25,6 +25,7 @@ from qdescent.quantum.balanced_tables import (
     schur_bound,
     selected_tree,
 )
+from qdescent.quantum.loading import LookUpTable
 
 LARGEST_TABLE = 2**24  # entries of one table: 128 MB, and a QROM of as many values
 
@@ -63,7 +64,7 @@ class SlotTables:
     prepare: SelectedTree
     unprepare: SelectedTree
     letters: PermutationTable
-    tails: Ints | None = field(repr=False)
+    tails: LookUpTable | None = field(repr=False)
     tail_slots: int
     alpha: Floats
     error: Floats
@@ -153,7 +154,8 @@ def slot_tables(maps: list[list[LetterMap]], letter_bits: int, step_bits: int, r
             tails[t, k, colours[t][k - 1], G.rows] = G.tails << (K - k) * letter_bits  # in the first k - 1 of K - 1 slots
     permutations = targets.reshape(-1, shape[3])
     letters = PermutationTable(permutations, np.argsort(permutations, axis=1))
-    return SlotTables(prepare, unprepare, letters, tails.reshape(-1) if K > 1 else None, K - 1, alpha, error)
+    behind = LookUpTable(tails.reshape(-1), (K - 1) * letter_bits) if K > 1 else None
+    return SlotTables(prepare, unprepare, letters, behind, K - 1, alpha, error)
 
 
 def _weighted(

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from qualtran import Bloq, BloqBuilder, QAny, QDType, SoquetT
-from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import BloqCountDictT
 
 Step = tuple[Bloq, Mapping[str, Sequence[str]]]  # a bloq, and the wires that each of its registers takes, most significant first
@@ -16,8 +15,8 @@ Layout = Mapping[str, Mapping[str, int]]  # register -> name -> bits, most signi
 
 
 def inverse(steps: Sequence[Step]) -> list[Step]:
-    """The inverses of the steps, the last first. A QROM, which adds bitwise, is its own."""
-    return [(bloq if isinstance(bloq, QROM) else bloq.adjoint(), wires) for bloq, wires in reversed(steps)]
+    """The inverses of the steps, the last first."""
+    return [(bloq.adjoint(), wires) for bloq, wires in reversed(steps)]
 
 
 def add_steps(

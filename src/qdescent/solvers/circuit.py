@@ -21,9 +21,11 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import Ints, MatrixTables, matrix_entries, matrix_tables
 from qdescent.quantum.amplification import AmplitudeAmplification, amplified
 from qdescent.quantum.balanced_encoding import BalancedEncoding
+from qdescent.quantum.balanced_tables import BalancedTables
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity
 from qdescent.quantum.history_encoding import HistoryEncoding
+from qdescent.quantum.history_tables import HistoryTables
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.multiplexing import BlockDiagonal, block_diagonal
@@ -123,7 +125,7 @@ def build_circuit(
     system: LinearSystem,
     polynomial: InversePolynomial,
     angle_bits: int,
-    given: HistoryEncoding | BalancedEncoding | None = None,
+    tables: HistoryTables | BalancedTables | None = None,
     loader: Loader = DEFAULT_LOADER,
 ) -> SolveCircuit:
     """The circuit of M^-1 |B> from the system's entries, or from the maps that made it.
@@ -132,8 +134,8 @@ def build_circuit(
         system: real or complex, of any sparsity pattern.
         polynomial: for 1/x on [1/kappa, 1], kappa = alpha ||M^-1||.
         angle_bits: bits of every loaded angle.
-        given: the block-encoding of M; None colours the system's entries.
-        loader: of every table but those of `given`.
+        tables: of M's block-encoding; None colours the system's entries.
+        loader: of every table.
 
     Returns:
         SolveCircuit: the bloq, and what is needed to read it.
@@ -148,12 +150,8 @@ def build_circuit(
         >>> build_circuit(system, minimax_inverse(3.0, 1e-2), angle_bits=16).encoding.alpha
         1.5
     """
-    encoding: MatrixBloq
-    if given is None:
-        tables = matrix_tables(*matrix_entries(system), system.size, angle_bits)
-        encoding, places = SparseBlockEncoding(tables, loader=loader), np.arange(system.size)
-    else:
-        encoding, places = given, _fitting(given.places, system)
+    given = tables or matrix_tables(*matrix_entries(system), system.size, angle_bits)
+    encoding, places = _matrix_bloq(given, loader), _fitting(given.places, system)
     scale = SUBNORMALISATION / polynomial.supremum
     angles = qsp_angles(scale * polynomial.coefficients)
     # M = W S V^H is inverted by V (1/S) W^H: the transform of the adjoint encoding.
@@ -222,7 +220,7 @@ class KernelCircuit:
 
 def build_kernel_circuit(
     system: LinearSystem,
-    matrix: MatrixTables | HistoryEncoding | BalancedEncoding,
+    tables: MatrixTables | HistoryTables | BalancedTables,
     guess: float,
     kernel: KernelFilter,
     bits: int,
@@ -234,7 +232,7 @@ def build_kernel_circuit(
 
     Args:
         system: real or complex.
-        matrix: the tables of its matrix, from `matrix_tables`; or a block-encoding of it.
+        tables: of its matrix.
         guess: t, in [1, kappa].
         kernel: the filter R.
         bits: of every other loaded angle.
@@ -242,11 +240,12 @@ def build_kernel_circuit(
         loader: of every table.
     """
     augmented: SparseBlockEncoding | BlockDiagonal
-    if isinstance(matrix, MatrixTables):
-        augmented, places = SparseBlockEncoding(augmented_tables(matrix, guess), loader=loader), np.arange(system.size)
+    if isinstance(tables, MatrixTables):  # one more bit in the tables themselves
+        augmented = SparseBlockEncoding(augmented_tables(tables, guess), loader=loader)
     else:
-        added = Identity(matrix.system_bitsize, matrix.alpha / guess)
-        augmented, places = block_diagonal([matrix, added], bits), _fitting(matrix.places, system)
+        encoding = _matrix_bloq(tables, loader)
+        augmented = block_diagonal([encoding, Identity(encoding.system_bitsize, tables.alpha / guess)], bits, loader)
+    places = _fitting(tables.places, system)
     size = 2 ** (augmented.system_bitsize - 1)
     b = right_side(system)
     exact = np.zeros(2 * size, dtype=b.dtype)
@@ -256,8 +255,8 @@ def build_kernel_circuit(
     polynomial[0] -= 1 if reflects else 0
     scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)  # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
     angles = qsp_angles(scale * polynomial)
-    encoding = KernelEncoding(augmented, prepare)
-    bloq = KernelTransform(QSVTSequence(encoding, projector_phases(angles)))
+    kernel_encoding = KernelEncoding(augmented, prepare)
+    bloq = KernelTransform(QSVTSequence(kernel_encoding, projector_phases(angles)))
     rhs_error = float(np.linalg.norm(prepare.prepared - exact))
     return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error, places)
 
@@ -354,6 +353,14 @@ def counted(
         epsilon=epsilon,
         rounds=rounds,
     )
+
+
+def _matrix_bloq(tables: MatrixTables | HistoryTables | BalancedTables, loader: Loader) -> MatrixBloq:
+    if isinstance(tables, HistoryTables):
+        return HistoryEncoding(tables, loader=loader)
+    if isinstance(tables, BalancedTables):
+        return BalancedEncoding(tables, loader=loader)
+    return SparseBlockEncoding(tables, loader=loader)
 
 
 def _fitting(places: Ints, system: LinearSystem) -> Ints:

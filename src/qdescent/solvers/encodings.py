@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -14,17 +14,14 @@ from qdescent._checks import argument_error
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import matrix_entries
+from qdescent.quantum.balanced_tables import BalancedTables, balanced_matrix
 from qdescent.quantum.history_tables import HistoryTables, history_tables
-
-if TYPE_CHECKING:
-    from qdescent.quantum.balanced_encoding import BalancedEncoding
-    from qdescent.quantum.history_encoding import HistoryEncoding
 
 TRIAL_BITS = 20  # alpha does not depend on the bits, and the error is proportional to 2^-bits
 
 
 class MatrixEncoding(Protocol):
-    """What a solver asks for: alpha before it knows the bits, then an encoding with the `places` of the unknowns."""
+    """What a solver asks for: alpha before it knows the bits, then the tables of its circuit."""
 
     @property
     def alpha(self) -> float:
@@ -35,7 +32,7 @@ class MatrixEncoding(Protocol):
         """Bits for which kappa (error of the encoding/alpha + error of |B>) stays below epsilon/2."""
         ...
 
-    def encoding(self, bits: int) -> HistoryEncoding | BalancedEncoding:
+    def tables(self, bits: int) -> HistoryTables | BalancedTables:
         """With angles of b bits."""
         ...
 
@@ -70,13 +67,6 @@ class ComposedHistory:
         """With angles of b bits."""
         return history_tables(self.maps, self.order, self.steps, self.padding, bits=bits)
 
-    def encoding(self, bits: int) -> HistoryEncoding:
-        """With angles of b bits."""
-        # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.quantum.history_encoding import HistoryEncoding
-
-        return HistoryEncoding(self.tables(bits))
-
     @cached_property
     def _trial(self) -> HistoryTables:
         return self.tables(TRIAL_BITS)
@@ -88,7 +78,7 @@ class ComposedHistory:
 
     def enough_bits(self, kappa: float, epsilon: float) -> int:
         """Bits for which kappa (error of the encoding/alpha + error of |B>) stays below epsilon/2."""
-        return _enough_bits(self._trial.words.error / self.alpha, self._trial.system_bits, kappa, epsilon)
+        return _enough_bits(self._trial, kappa, epsilon)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,18 +100,16 @@ class BalancedEntries:
 
     system: LinearSystem = field(repr=False)
 
-    def encoding(self, bits: int) -> BalancedEncoding:
+    def tables(self, bits: int) -> BalancedTables:
         """With angles of b bits."""
-        from qdescent.quantum.balanced_encoding import BalancedEncoding, balanced_matrix
-
         rows, columns, values = matrix_entries(self.system)
         if np.iscomplexobj(values):
             raise argument_error("matrix", "be real for balanced entries (the colouring takes complex ones)", "complex")
-        return BalancedEncoding(balanced_matrix(rows, columns, np.real(values), self.system.size, bits))
+        return balanced_matrix(rows, columns, np.real(values), self.system.size, bits)
 
     @cached_property
-    def _trial(self) -> BalancedEncoding:
-        return self.encoding(TRIAL_BITS)
+    def _trial(self) -> BalancedTables:
+        return self.tables(TRIAL_BITS)
 
     @property
     def alpha(self) -> float:
@@ -130,7 +118,7 @@ class BalancedEntries:
 
     def enough_bits(self, kappa: float, epsilon: float) -> int:
         """Bits for which kappa (error of the encoding/alpha + error of |B>) stays below epsilon/2."""
-        return _enough_bits(self._trial.epsilon / self.alpha, self._trial.system_bitsize, kappa, epsilon)
+        return _enough_bits(self._trial, kappa, epsilon)
 
 
 def check_encoding(encoding: MatrixEncoding | None, circuit: bool) -> None:
@@ -143,6 +131,7 @@ def check_encoding(encoding: MatrixEncoding | None, circuit: bool) -> None:
         raise argument_error("encoding", "be None unless `circuit` is True", repr(encoding))
 
 
-def _enough_bits(trial: float, system_bits: int, kappa: float, epsilon: float) -> int:
-    """From the relative error at `TRIAL_BITS`, twice of it for how it scatters, and pi/2^b for each level of |B>."""
-    return math.ceil(math.log2(2.5 * kappa * (2 * trial * 2**TRIAL_BITS + math.pi * system_bits) / epsilon))
+def _enough_bits(trial: HistoryTables | BalancedTables, kappa: float, epsilon: float) -> int:
+    """From the error at `TRIAL_BITS`, twice of it for how it scatters, and pi/2^b for each level of |B>."""
+    encoding = 2 * trial.error / trial.alpha * 2**TRIAL_BITS
+    return math.ceil(math.log2(2.5 * kappa * (encoding + math.pi * trial.system_bits) / epsilon))

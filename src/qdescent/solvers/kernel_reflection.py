@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,16 +14,14 @@ from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import KernelFilter, filter_value, kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables
+from qdescent.quantum.balanced_tables import BalancedTables
+from qdescent.quantum.history_tables import HistoryTables
 from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.conditioning import CRUDE, Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
 from qdescent.solvers.encodings import MatrixEncoding, check_encoding
 from qdescent.solvers.solve import Solution
-
-if TYPE_CHECKING:
-    from qdescent.quantum.balanced_encoding import BalancedEncoding
-    from qdescent.quantum.history_encoding import HistoryEncoding
 
 SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
 LEAST_SUCCESS = 0.5  # below it another reflection, at the t that this one shows, costs no more than repeating this one
@@ -233,14 +231,14 @@ class _Circuits:
         self.system, self.known, self.solver = system, known, solver
         # t's own row and the reading of two amplitudes cost 2.8 times what they cost the polynomial: a quarter of epsilon
         share = solver.epsilon / 4
-        self.matrix: MatrixTables | HistoryEncoding | BalancedEncoding
+        self.tables: MatrixTables | HistoryTables | BalancedTables
         if solver.encoding is None:
             enough = enough_angle_bits(known.kappa, known.colours, 2 * system.size, share, phases=system.is_complex)
             self.bits = solver.angle_bits or enough
-            self.matrix = matrix_tables(*matrix_entries(system), system.size, self.bits)
+            self.tables = matrix_tables(*matrix_entries(system), system.size, self.bits)
         else:
             self.bits = solver.angle_bits or solver.encoding.enough_bits(known.kappa, share)
-            self.matrix = solver.encoding.encoding(self.bits)
+            self.tables = solver.encoding.tables(self.bits)
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
         self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
         self.queries = 0
@@ -262,7 +260,7 @@ class _Circuits:
         from qdescent.solvers.circuit import build_kernel_circuit, run_kernel_circuit
 
         loader = self.solver.loader
-        self.circuit = build_kernel_circuit(self.system, self.matrix, t, kernel, self.bits, reflects=reflects, loader=loader)
+        self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, self.bits, reflects=reflects, loader=loader)
         self.run = run_kernel_circuit(self.system, self.circuit, self.solver.epsilon)
         self.queries += self.run.forward_queries + self.run.adjoint_queries
         return self.run.value

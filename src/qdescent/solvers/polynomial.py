@@ -114,7 +114,7 @@ class QSVT:
             circuit = build_circuit(system, polynomial, bits, loader=self.loader)
         else:
             bits = self.angle_bits or encoding.enough_bits(kappa, self.epsilon)
-            circuit = build_circuit(system, polynomial, bits, encoding.encoding(bits), self.loader)
+            circuit = build_circuit(system, polynomial, bits, encoding.tables(bits), self.loader)
         bound, left_over = _circuit_bound(circuit, polynomial, kappa)
         if bound > self.epsilon:
             need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"
