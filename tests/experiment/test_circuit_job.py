@@ -64,15 +64,20 @@ def test_the_page_holds_the_rows_and_the_drawings(whole):
 
 def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_path):
     record, source, _ = whole
-    settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver="kernel-reflection")
+    settings = CircuitSettings(
+        str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver="kernel-reflection", loader="bucket-brigade"
+    )
     other = run_circuit_job(settings, tmp_path / "out")
     assert other.value("circuit/error_to_direct") < 1e-2
     assert other.value("circuit/success_probability") > 0.4 > record.value("circuit/success_probability")
     page = (tmp_path / "out" / "circuit.html").read_text(encoding="utf-8")
     assert ">flip b<" in page
     assert ">G†<" in page
+    assert other.value("circuit/loader") == "BucketBrigade()"
     with pytest.raises(ArgumentError, match="`solver` must be one of 'qsvt', 'kernel-reflection'"):
         CircuitSettings(str(source), solver="guess")
+    with pytest.raises(ArgumentError, match="`loader` must be one of 'qrom', 'qroam', 'qroam-dirty', 'bucket-brigade'"):
+        CircuitSettings(str(source), loader="guess")
 
 
 def test_start_and_saved_instances_are_read(tmp_path):

@@ -18,6 +18,7 @@ from qdescent.experiment.settings import UNKNOWNS_LIMIT
 from qdescent.experiment.workspace import Progress, Silent
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.drawing import Drawing, draw
+from qdescent.quantum.loading import BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.noise import noisy_solution
 from qdescent.report.circuit_page import write_circuit_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
@@ -26,6 +27,12 @@ from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Solution, Solver
 
 SOLVERS: dict[str, Callable[..., Solver]] = {"qsvt": QSVT, "kernel-reflection": KernelReflection}
+LOADERS: dict[str, Loader] = {
+    "qrom": QROMLoader(),
+    "qroam": QROAMLoader(),
+    "qroam-dirty": QROAMLoader(dirty=True),
+    "bucket-brigade": BucketBrigade(),
+}
 NOISE_RATES = tuple(10.0**k for k in range(-8, -1))  # errors a query: from beyond any plan to today's physical gates
 
 
@@ -40,6 +47,8 @@ class CircuitSettings:
         padding: p, further copies of the end. 3: with 4 steps, 8 blocks of time, a whole number of qubits.
         epsilon: the promised relative error of Z. 1e-4: below the shot noise of 10^6 shots.
         solver: "qsvt" (one polynomial for 1/x) or "kernel-reflection" (more queries here, but hardly any runs are thrown away).
+        loader: "qrom" (fewest qubits), "qroam" or "qroam-dirty" (fewest Toffoli gates, clean or borrowed work qubits), or
+            "bucket-brigade" (fewest layers of them); it changes the count, not the answer.
         noise: chance of a depolarising error a query, for the answer of an imperfect machine. 0: only the standard table of rates.
 
     Raises:
@@ -52,6 +61,7 @@ class CircuitSettings:
     padding: int = 3
     epsilon: float = 1e-4
     solver: str = "qsvt"
+    loader: str = "qrom"
     noise: float = 0.0
 
     def __post_init__(self) -> None:
@@ -60,6 +70,7 @@ class CircuitSettings:
         check_integer("padding", self.padding, 0)
         check_interval("epsilon", self.epsilon, "(0, 1)")
         check_choice("solver", self.solver, list(SOLVERS))
+        check_choice("loader", self.loader, list(LOADERS))
         check_interval("noise", self.noise, "[0, 1]")
 
 
@@ -89,7 +100,8 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     progress.start("Quantum circuit", 1)
     with stopwatch(timings, "circuit"):
         instance = instance_of(f, start, settings.order, settings.steps, settings.padding, f.iterate(start, settings.steps)[-1])
-        found, rows = solve_instance(instance, SOLVERS[settings.solver](epsilon=settings.epsilon, circuit=True))
+        solver = SOLVERS[settings.solver](epsilon=settings.epsilon, circuit=True, loader=LOADERS[settings.loader])
+        found, rows = solve_instance(instance, solver)
     progress.advance()
     progress.finish(summary(found, rows))
     given = [Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")]
