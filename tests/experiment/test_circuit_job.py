@@ -82,7 +82,7 @@ def test_other_solvers_stand_beside_it_at_the_same_kappa(whole):
 
 def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_path):
     record, source, _ = whole
-    settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2)  # the default solver
+    settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, loader="bucket-brigade")  # the default solver
     other = run_circuit_job(settings, tmp_path / "out")
     assert other.value("circuit/error_to_direct") < 1e-2
     assert other.value("circuit/success_probability") > 0.4 > record.value("circuit/success_probability")
@@ -92,8 +92,11 @@ def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_
     page = (tmp_path / "out" / "circuit.html").read_text(encoding="utf-8")
     assert ">flip b<" in page
     assert ">G†<" in page
+    assert other.value("circuit/loader") == "BucketBrigade()"
     with pytest.raises(ArgumentError, match="`solver` must be one of 'kernel-reflection', 'qsvt'"):
         CircuitSettings(str(source), solver="guess")
+    with pytest.raises(ArgumentError, match="`loader` must be one of 'qrom', 'qroam', 'qroam-dirty', 'bucket-brigade'"):
+        CircuitSettings(str(source), loader="guess")
 
 
 def test_start_and_saved_instances_are_read(tmp_path):

@@ -136,6 +136,8 @@ def test_the_token_comes_to_the_selected_leaf_and_counts_are_those_of_the_decomp
     gates = {bloq: count for bloq, count in circuit.bloq_counts().items() if bloq in tree.bloq_counts()}
     assert gates == dict(tree.bloq_counts())
     assert get_cost_value(tree, QubitCount()) == get_cost_value(circuit, QubitCount())
+    assert get_cost_value(tree.adjoint(), QubitCount()) == get_cost_value(tree.adjoint().decompose_bloq(), QubitCount())
+    assert tree.adjoint().adjoint() == tree
 
 
 def test_a_tree_that_takes_the_last_bit_first_is_rejected():

@@ -66,7 +66,7 @@ def test_queries_used_are_queries_declared(monkeypatch):
 def test_the_loader_changes_the_count_and_not_the_answer():
     system = LinearSystem(SYSTEMS["toeplitz"], torch.tensor([1.0, 0.0, 2.0, 0.0], dtype=F64))
     plain, block = (
-        KernelReflection(1e-2, kappa=8.0, norm=3.0, circuit=True, loader=loader).solve(system)
+        KernelReflection(1e-1, kappa=8.0, norm=3.0, circuit=True, loader=loader).solve(system)
         for loader in (QROMLoader(), QROAMLoader(2))
     )
     assert torch.equal(plain.value, block.value)

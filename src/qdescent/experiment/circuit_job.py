@@ -20,6 +20,7 @@ from qdescent.experiment.workspace import Progress, Silent
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.call_tree import call_tree
 from qdescent.quantum.drawing import Drawing, draw
+from qdescent.quantum.loading import BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.noise import noisy_solution
 from qdescent.report.circuit_page import write_circuit_page
 from qdescent.report.files import write_text
@@ -31,6 +32,12 @@ from qdescent.solvers.solve import Solution, Solver
 
 SOLVERS: dict[str, Callable[..., Solver]] = {"kernel-reflection": KernelReflection, "qsvt": QSVT}
 EXPORT_FILE = "encoding.qasm"
+LOADERS: dict[str, Loader] = {
+    "qrom": QROMLoader(),
+    "qroam": QROAMLoader(),
+    "qroam-dirty": QROAMLoader(dirty=True),
+    "bucket-brigade": BucketBrigade(),
+}
 NOISE_RATES = tuple(10.0**k for k in range(-8, -1))  # errors a query: from beyond any plan to today's physical gates
 
 
@@ -46,6 +53,8 @@ class CircuitSettings:
         epsilon: the promised relative error of Z. 1e-4: below the shot noise of 10^6 shots.
         solver: "kernel-reflection" (few runs are thrown away, so that queries grow as kappa even where padding makes the solution
             long) or "qsvt" (one polynomial for 1/x, the textbook's circuit; most runs are thrown away).
+        loader: "qrom" (fewest qubits), "qroam" or "qroam-dirty" (fewest Toffoli gates, clean or borrowed work qubits), or
+            "bucket-brigade" (fewest layers of them); it changes the count, not the answer.
         noise: chance of a depolarising error a query, for the answer of an imperfect machine. 0: only the standard table of rates.
         export: write one query, down to single gates, as OpenQASM 3. False: the text of 100 unknowns has megabytes.
 
@@ -59,6 +68,7 @@ class CircuitSettings:
     padding: int = 3
     epsilon: float = 1e-4
     solver: str = "kernel-reflection"
+    loader: str = "qrom"
     noise: float = 0.0
     export: bool = False
 
@@ -68,6 +78,7 @@ class CircuitSettings:
         check_integer("padding", self.padding, 0)
         check_interval("epsilon", self.epsilon, "(0, 1)")
         check_choice("solver", self.solver, list(SOLVERS))
+        check_choice("loader", self.loader, list(LOADERS))
         check_interval("noise", self.noise, "[0, 1]")
 
 
@@ -97,7 +108,8 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     progress.start("Quantum circuit", 1)
     with stopwatch(timings, "circuit"):
         instance = instance_of(f, start, settings.order, settings.steps, settings.padding, f.iterate(start, settings.steps)[-1])
-        found, rows = solve_instance(instance, SOLVERS[settings.solver](epsilon=settings.epsilon, circuit=True))
+        solver = SOLVERS[settings.solver](epsilon=settings.epsilon, circuit=True, loader=LOADERS[settings.loader])
+        found, rows = solve_instance(instance, solver)
     progress.advance()
     progress.finish(summary(found, rows))
     given = [Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")]

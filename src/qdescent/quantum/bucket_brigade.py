@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from qualtran import Bloq, BloqBuilder, QAny, QUInt, Register, Side, Signature, SoquetT
+from qualtran import Bloq, BloqBuilder, CompositeBloq, QAny, QUInt, Register, Side, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, TwoBitCSwap, TwoBitSwap, XGate
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
@@ -24,8 +24,10 @@ class RouterTree(Bloq):
 
     Args:
         selection_bits: n.
+        is_adjoint: empty the tree instead.
 
-    Registers: selection (n bits); to the right also leaves (N = 2^n bits) and, for n > 1, nodes (3 N/2 - 3 bits).
+    Registers: selection (n bits); to the right (of the adjoint, to the left) also leaves (N = 2^n bits) and, for n > 1, nodes
+        (3 N/2 - 3 bits).
 
     Cost: 2 N - n - 2 controlled swaps in 2 n - 2 layers (1 for n = 1): the bits follow each other down the tree.
 
@@ -40,6 +42,7 @@ class RouterTree(Bloq):
     """
 
     selection_bits: int
+    is_adjoint: bool = False
 
     @property
     def leaves(self) -> int:
@@ -53,10 +56,19 @@ class RouterTree(Bloq):
 
     @property
     def signature(self) -> Signature:
-        """selection; leaves and nodes, which appear."""
+        """selection; leaves and nodes, which appear (of the adjoint, disappear)."""
         sizes = {"leaves": self.leaves, "nodes": self.node_bits}
-        fresh = [Register(name, QAny(bits), side=Side.RIGHT) for name, bits in sizes.items() if bits]
-        return Signature([Register("selection", QUInt(self.selection_bits)), *fresh])
+        side = Side.LEFT if self.is_adjoint else Side.RIGHT
+        tree = [Register(name, QAny(bits), side=side) for name, bits in sizes.items() if bits]
+        return Signature([Register("selection", QUInt(self.selection_bits)), *tree])
+
+    def adjoint(self) -> RouterTree:
+        """What empties the tree."""
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
+
+    def decompose_bloq(self) -> CompositeBloq:
+        """The adjoint's gates are those of the filling in reverse."""
+        return self.adjoint().decompose_bloq().adjoint() if self.is_adjoint else super().decompose_bloq()
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The bits of the selection one after the other, then the token."""
@@ -91,14 +103,14 @@ class RouterTree(Bloq):
         return done
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """Written out: the same as the decomposition has, at any n."""
+        """Written out: the same as either decomposition has, at any n."""
         n, N = self.selection_bits, self.leaves
         passes = 2 * N - n - 2  # sum_k (2^k - 1) of the bits, N - 1 of the token
         counts = {CNOT(): n - 1, XGate(): 1, TwoBitSwap(): passes - N // 2, TwoBitCSwap(): passes}
         return {bloq: count for bloq, count in counts.items() if count}
 
     def my_static_costs(self, cost_key: CostKey) -> Any:
-        """Qubits: all that is there in the end."""
+        """Qubits: all that there are when the tree is filled; Qualtran would take minutes to read it off a thousand routers."""
         return self.selection_bits + self.leaves + self.node_bits if isinstance(cost_key, QubitCount) else NotImplemented
 
 

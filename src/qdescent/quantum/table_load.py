@@ -27,9 +27,6 @@ class TableLoad(Bloq):
 
     Cost: `loader.load_cost(N, b)`.
 
-    References:
-        as for `loader`.
-
     Example:
         >>> from qdescent.quantum.simulator import Simulator
         >>> load = TableLoad(LookUpTable(np.array([3, 1, 2]), bits=2), QROAMLoader(block=2))
