@@ -40,6 +40,10 @@ def run_openqasm(text, state):
             block[one], block[zero] = block[zero].copy(), block[one].copy()
         elif name == "swap":
             block = np.swapaxes(block, *axes)
+        elif name == "cswap":
+            block = np.moveaxis(block, axes, range(3)).copy()
+            block[1] = np.swapaxes(block[1], 0, 1).copy()
+            block = np.moveaxis(block, range(3), axes)
         else:
             block = np.moveaxis(np.tensordot(matrix(name, angle), block, axes=(1, axes[0])), 0, axes[0])
     return np.ascontiguousarray(block).reshape(full.shape)
@@ -47,8 +51,8 @@ def run_openqasm(text, state):
 
 def matrix(name, angle):
     """The single-qubit gates by their definitions in the language."""
-    if name == "z":
-        return np.diag([1, -1])
+    if name in ("z", "s", "sdg"):
+        return np.diag([1, {"z": -1, "s": 1j, "sdg": -1j}[name]])
     if name == "h":
         return np.array([[1, 1], [1, -1]]) / math.sqrt(2)
     half = float(angle) / 2
