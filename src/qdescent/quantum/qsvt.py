@@ -155,7 +155,7 @@ class QSVTSequence(Bloq):
         if not isinstance(cost_key, QubitCount):
             return NotImplemented
         phase = ProjectorPhase(self.phases[0], self.encoding.ancilla_bitsize)  # its angle changes no wire
-        steps = (self.encoding, self.encoding.adjoint(), phase)
+        steps = (self.encoding, phase)  # the inverse runs through the same wires backwards
         return self.signature.n_qubits() + max(get_cost_value(step, cost_key) - step.signature.n_qubits() for step in steps)
 
 
