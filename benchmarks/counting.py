@@ -3,8 +3,8 @@
     python benchmarks/counting.py
 
 One solve of the ledger's model (order 2, 100 steps, kappa 300, 10 non-zeros a row) for every loader that it knows: logical gates,
-qubits, and depth where the model has it; then the whole price with physical qubits. Qualtran's import, seconds once a process, is not
-in it; each size is counted in a process's first call of that size, so that no cache helps.
+qubits, and depth where the model has it; then the whole price with physical qubits. Qualtran's import, seconds once a process, is
+not in it; each size is counted in a process's first call of that size, so that no cache helps.
 """
 
 import time

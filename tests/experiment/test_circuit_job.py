@@ -82,7 +82,7 @@ def test_other_solvers_stand_beside_it_at_the_same_kappa(whole):
 
 def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_path):
     record, source, _ = whole
-    settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, loader="bucket-brigade")  # the default solver
+    settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, loader="bucket-brigade")
     other = run_circuit_job(settings, tmp_path / "out")
     assert other.value("circuit/error_to_direct") < 1e-2
     assert other.value("circuit/success_probability") > 0.4 > record.value("circuit/success_probability")

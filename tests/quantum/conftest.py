@@ -41,9 +41,9 @@ def run_openqasm(text, state):
         elif name == "swap":
             block = np.swapaxes(block, *axes)
         elif name == "cswap":
-            block = np.moveaxis(block, axes, (0, 1, 2)).copy()
-            block[1] = block[1].swapaxes(0, 1).copy()
-            block = np.moveaxis(block, (0, 1, 2), axes)
+            block = np.moveaxis(block, axes, range(3)).copy()
+            block[1] = np.swapaxes(block[1], 0, 1).copy()
+            block = np.moveaxis(block, range(3), axes)
         else:
             block = np.moveaxis(np.tensordot(matrix(name, angle), block, axes=(1, axes[0])), 0, axes[0])
     return np.ascontiguousarray(block).reshape(full.shape)
@@ -51,10 +51,8 @@ def run_openqasm(text, state):
 
 def matrix(name, angle):
     """The single-qubit gates by their definitions in the language."""
-    if name == "z":
-        return np.diag([1, -1])
-    if name in ("s", "sdg"):
-        return np.diag([1, 1j if name == "s" else -1j])
+    if name in ("z", "s", "sdg"):
+        return np.diag([1, {"z": -1, "s": 1j, "sdg": -1j}[name]])
     if name == "h":
         return np.array([[1, 1], [1, -1]]) / math.sqrt(2)
     half = float(angle) / 2

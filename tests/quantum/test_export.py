@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from qualtran import BloqBuilder, QAny
-from qualtran.bloqs.basic_gates import Swap
+from qualtran.bloqs.basic_gates import Hadamard, SGate, Swap, TwoBitCSwap
 from qualtran.bloqs.bookkeeping import Allocate
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import QECGatesCost, get_cost_value
@@ -121,6 +121,32 @@ def test_a_register_that_ends_on_another_qubit_is_swapped_back(openqasm):
     bloq = builder.finalize(first=second, second=first)
     after = openqasm(to_openqasm(bloq), np.array([0.6, 0.0, 0.8, 0.0]))
     np.testing.assert_allclose(after[:, 0], [0.6, 0.8, 0.0, 0.0])
+
+
+def test_phase_gates_and_controlled_swaps_are_those_of_cirq(openqasm):
+    builder = BloqBuilder()
+    ctrl, x, y = (builder.add_register(name, 1) for name in ("ctrl", "first", "second"))
+    ctrl = builder.add(SGate(), q=builder.add(Hadamard(), q=ctrl))
+    ctrl, x, y = builder.add(TwoBitCSwap(), ctrl=ctrl, x=x, y=y)
+    x = builder.add(SGate(is_adjoint=True), q=builder.add(Hadamard(), q=x))
+    bloq = builder.finalize(ctrl=ctrl, first=x, second=y)
+    columns = np.stack([openqasm(to_openqasm(bloq), column)[:, 0] for column in np.eye(8)], axis=1)
+    np.testing.assert_allclose(columns, to_cirq(bloq).unitary(), atol=1e-14)
+    half = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
+    s, swap = np.diag([1, 1j]), np.eye(8)[[0, 1, 2, 3, 4, 6, 5, 7]]
+    by_hand = np.kron(np.eye(2), np.kron(s.conj() @ half, np.eye(2))) @ swap @ np.kron(s @ half, np.eye(4))
+    np.testing.assert_allclose(columns, by_hand, atol=1e-14)
+
+
+def test_a_line_of_several_values_is_written_in_order():
+    table = np.array([[3, 0, 1], [2, 2, 2], [1, 3, 0], [2, 2, 2]])
+    bloq = QROM(data_or_shape=(table,), selection_bitsizes=(2,), target_bitsizes=(2,), target_shapes=((3,),), num_controls=0)
+    for index, (first, second, third) in enumerate(table):
+        free = [8, 9]
+        bits = [index >> 1, index & 1, *[0] * 8]
+        for _, on, _ in look_up_gates(bloq, tuple(range(8)), free.pop, free.append):
+            bits[on[-1]] ^= all(bits[control] for control in on[:-1])
+        assert bits[2:] == [first >> 1, first & 1, second >> 1, second & 1, third >> 1, third & 1, 0, 0]
 
 
 def test_every_gate_that_the_simulator_knows_can_be_written():

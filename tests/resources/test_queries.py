@@ -3,15 +3,20 @@
 import math
 
 import pytest
+import torch
 
 from qdescent._checks import ArgumentError
+from qdescent.linalg.linear_system import LinearSystem
 from qdescent.resources.queries import (
     COSTA_PROVEN,
     costa_queries,
+    counted_kernel_queries,
     dalzell_queries,
     jennings_queries,
     kernel_reflection_queries,
+    query_rows,
 )
+from qdescent.solvers.kernel_reflection import KernelReflection
 
 
 def two_figures(value: float) -> str:
@@ -52,3 +57,22 @@ def test_jennings_grows_like_kappa_log_kappa():
 def test_outside_the_theorem(solver, kappa, epsilon, message):
     with pytest.raises(ArgumentError, match=message):
         solver(kappa, epsilon)
+
+
+def test_a_reflection_takes_the_queries_that_the_model_counts():
+    matrix = torch.tensor([[1.0, 0.4], [0.1, 0.6]], dtype=torch.float64)
+    rhs = torch.tensor([1.0, -0.5], dtype=torch.float64)
+    norm = float(torch.linalg.solve(matrix, rhs).norm())
+    found = KernelReflection(epsilon=1e-3, norm=norm).solve(LinearSystem(matrix, rhs))
+    assert found.values["reflections"] == 1
+    assert found.values["queries"] == counted_kernel_queries(found.values["kappa"], 1e-3)
+    assert counted_kernel_queries(1e4, 1e-3) == pytest.approx(1e4 * math.log(8 / 1e-3), rel=1e-3)
+
+
+def test_proven_and_measured_constants_stand_in_rows_of_their_own():
+    rows = {row.name.removeprefix("m/queries_"): row for row in query_rows(1e3, 1e-3, "m", known=True)}
+    assert set(rows) == {"norm_known", "norm_known_counted", "costa_proven", "costa_measured", "jennings"}
+    assert rows["costa_proven"].value - rows["costa_measured"].value == pytest.approx((2305 - 1.84) * 1e3)
+    assert [str(rows[name].evidence) for name in ("costa_proven", "costa_measured")] == ["bounded", "modelled"]
+    assert {str(row.evidence) for row in query_rows(1e3, 1e-3, "m", known=False)} == {"modelled"}
+    assert "m/queries_jennings" not in {row.name for row in query_rows(2.0, 1e-3, "m", known=True)}

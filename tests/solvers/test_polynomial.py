@@ -10,6 +10,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.solvers.conditioning import scaled_operator
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Status, solve
 
@@ -130,6 +131,19 @@ def test_many_unknowns_without_a_factorisation():
     found = QSVT(1e-5).solve(LinearSystem(matrix, matrix @ planted, inverse_norm_bound=2.0))
     assert found.status is Status.SOLVED
     assert (found.value - planted).norm() / planted.norm() <= 1e-5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.complex128])
+def test_products_with_a_sparse_matrix_are_those_of_the_dense_one(dtype):
+    matrix = torch.as_tensor(np.random.default_rng(1).normal(size=(6, 6)) * np.eye(6, k=2) + np.eye(6)).to(dtype)
+    matrix = matrix * (1 + 2j) if dtype.is_complex else matrix
+    vectors = torch.as_tensor(np.random.default_rng(2).normal(size=(6, 3))).to(dtype)
+    operator, products = scaled_operator(LinearSystem(matrix.to_sparse(), vectors[:, 0]), 2.0)
+    for x in (vectors, vectors[:, 0]):
+        torch.testing.assert_close(operator @ x, matrix @ x / 2)
+        torch.testing.assert_close(operator.H @ x, matrix.mH @ x / 2)
+    assert (products.forward, products.adjoint) == (4, 4)
+    assert not torch.allclose(operator.H @ vectors, matrix @ vectors / 2)  # planted: the wrong orientation
 
 
 def test_without_a_circuit_qualtran_is_not_imported():

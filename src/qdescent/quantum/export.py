@@ -22,9 +22,17 @@ if TYPE_CHECKING:
     import cirq
 
 NAMES = {
-    XGate: "x", ZGate: "z", Hadamard: "h", SGate: "s", CNOT: "cx", Toffoli: "ccx", TwoBitSwap: "swap", TwoBitCSwap: "cswap",
-    Ry: "ry", Rz: "rz",
-}  # fmt: skip
+    XGate: "x",
+    ZGate: "z",
+    SGate: "s",
+    Hadamard: "h",
+    CNOT: "cx",
+    Toffoli: "ccx",
+    TwoBitSwap: "swap",
+    TwoBitCSwap: "cswap",
+    Ry: "ry",
+    Rz: "rz",
+}
 TAKEN = (  # names that a register may not have in OpenQASM 3: gates of stdgates.inc and words of the language
     "p x y z h s sdg t tdg sx rx ry rz cx cy cz cp crx cry crz ch swap ccx cswap cu CX phase cphase id u1 u2 u3 U gphase work "
     "qubit bit gate def input output measure reset barrier let box if else for in while const int uint float angle bool"
@@ -54,7 +62,7 @@ class GateList:
 
 
 def gate_list(bloq: Bloq) -> GateList:
-    """The gates x, z, h, s, sdg, cx, ccx, swap, cswap, ry, rz that a bloq stands for.
+    """The gates x, z, s, sdg, h, cx, ccx, swap, cswap, ry, rz that a bloq stands for.
 
     An And is a Toffoli on a fresh qubit; its inverse, the same Toffoli, leaves that qubit in |0> (a machine would measure it
     instead). A table look-up becomes the walk over its indices (`look_up_gates`).
@@ -142,17 +150,8 @@ def to_cirq(bloq: Bloq | GateList) -> cirq.Circuit:
     """
     import cirq  # it comes with Qualtran, and takes as long to import
 
-    fixed = {
-        "x": cirq.X,
-        "z": cirq.Z,
-        "h": cirq.H,
-        "cx": cirq.CNOT,
-        "ccx": cirq.CCNOT,
-        "swap": cirq.SWAP,
-        "s": cirq.S,
-        "sdg": cirq.S**-1,
-        "cswap": cirq.CSWAP,
-    }
+    fixed = {"x": cirq.X, "z": cirq.Z, "s": cirq.S, "sdg": cirq.S**-1, "h": cirq.H, "cx": cirq.CNOT, "ccx": cirq.CCNOT}
+    fixed |= {"swap": cirq.SWAP, "cswap": cirq.CSWAP}
     turns = {"ry": cirq.ry, "rz": cirq.rz}
     gates = bloq if isinstance(bloq, GateList) else gate_list(bloq)
     line = cirq.LineQubit.range(sum(gates.registers.values()) + gates.work)
@@ -208,8 +207,8 @@ def _leaf(bloq: Bloq, qubits: int) -> Emit | None:
         return lambda writer, on: _written(writer, on, look_up_gates(bloq, on, writer.take, writer.free.append))
     if type(bloq) not in NAMES:
         return None
+    name = NAMES[type(bloq)] + ("dg" if isinstance(bloq, SGate) and bloq.is_adjoint else "")
     angle = float(bloq.angle) if isinstance(bloq, (Ry, Rz)) else None
-    name = "sdg" if isinstance(bloq, SGate) and bloq.is_adjoint else NAMES[type(bloq)]
     return lambda writer, on: _written(writer, on, [Operation(name, on, angle)])
 
 

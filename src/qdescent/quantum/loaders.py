@@ -76,9 +76,11 @@ class TableRotation(Bloq):
         cosine, sine = half.cos().to(dtype.to_real()), half.sin().to(dtype.to_real())
 
         def apply(state: Tensor) -> Tensor:
-            pairs = state.reshape(len(half), 2, -1)
-            zero, one = pairs[:, 0], pairs[:, 1]
-            return torch.stack((cosine * zero - sine * one, sine * zero + cosine * one), dim=1).reshape(state.shape)
+            pairs = torch.view_as_real(state).reshape(len(half), 2, -1)  # a real number times a complex one is half the work
+            turned = cosine[:, None] * pairs
+            turned[:, 0].addcmul_(sine, pairs[:, 1], value=-1)
+            turned[:, 1].addcmul_(sine, pairs[:, 0])
+            return torch.view_as_complex(turned.reshape(*state.shape, 2))
 
         return apply
 

@@ -28,10 +28,10 @@ def look_up_gates(
     """|i>|t> -> |i>|t xor data[i]> in x, cx and ccx.
 
     One qubit marks a node of the tree of indices; an And takes it to a child, a CNOT to the child's sibling. Where all
-    entries below a node are equal the walk goes no deeper.
+    values below a node are equal the walk goes no deeper.
 
     Args:
-        bloq: a look-up of one table, whose lines may be blocks of several values, without controls.
+        bloq: a look-up of one table without controls; a line may hold several values.
         qubits: the selection registers, then the target, as in its signature.
         take: a fresh qubit in |0>.
         give_back: a qubit that is in |0> again.
@@ -55,8 +55,8 @@ def look_up_gates(
     target = qubits[starts[-1] :]
 
     def write(control: int | None, line: Ints) -> Iterator[Operation]:
-        for place, qubit in enumerate(target):
-            if int(line[place // bits]) >> (bits - 1 - place % bits) & 1:
+        for k, qubit in enumerate(target):
+            if int(line[k // bits]) >> (bits - 1 - k % bits) & 1:
                 yield Operation("x", (qubit,)) if control is None else Operation("cx", (control, qubit))
 
     def visit(control: int | None, table: Ints, axis: int, depth: int, low: int) -> Iterator[Operation]:
@@ -64,7 +64,7 @@ def look_up_gates(
         selection, length = selections[axis], table.shape[0]
         high = low + 2 ** (len(selection) - depth)
         if high <= length and (depth == len(selection) or (table[low:high] == table[low].flat[0]).all()):
-            if table.ndim == 2:
+            if axis == len(selections) - 1:
                 yield from write(control, table[low])
             else:
                 yield from visit(control, table[low], axis + 1, 0, 0)

@@ -153,7 +153,8 @@ class _Machine:
             return
         place = {qubit: axis for axis, qubit in enumerate(self.order)}
         front = set(qubits)
-        order = [*qubits, *(qubit for qubit in self.order if qubit not in front)]
+        # The rest in the order of the registers: the next call of the same circuit finds its qubits side by side more often.
+        order = [*qubits, *sorted(qubit for qubit in self.order if qubit not in front)]
         self.tensor = self.tensor.reshape((2,) * len(order)).permute([place[qubit] for qubit in order]).reshape(-1)
         self.order = order
 
