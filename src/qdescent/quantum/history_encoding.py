@@ -100,6 +100,8 @@ class HistoryEncoding(Composition):
             colour, letter = (f"colour{p}",), (letters[p],)
             add(SelectedPreparation(slot.prepare), selection=chosen + letter, state=colour)
             add(ColourPermutation(slot.letters), colour=chosen + colour, index=letter)
+            if slot.spread is not None:
+                add(SelectedPreparation(slot.spread), selection=chosen + colour, state=letter)
             if slot.tails is not None:
                 tails = _exclusive_or(slot.tails, slot.tail_slots * tables.letter_bits)
                 behind = letters[p + 1 : p + 1 + slot.tail_slots]
