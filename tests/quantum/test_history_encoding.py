@@ -138,6 +138,10 @@ def test_the_tables_have_the_size_of_the_map():
     short, long = (history_tables(f, order=2, steps=T, padding=p, bits=12) for T, p in ((2, 1), (12, 2)))
     for one, other in zip(short.slots, long.slots, strict=True):
         assert one.letters.forward.shape == other.letters.forward.shape == (4 * 16 if one.tail_slots else 2 * 4, 4)
+    band = torch.diag(torch.full((62,), 0.1, dtype=F64), 1) + 0.5 * torch.eye(63, dtype=F64)
+    dense_force = PolynomialMap([torch.linspace(0.1, 0.2, 63, dtype=F64), band])
+    (slot, _) = history_tables(dense_force, order=2, steps=2, bits=12).slots
+    assert slot.letters.forward.shape == (2 * 4, 64)  # F_0 has one colour, F_1 and w two
     changing = history_tables([f] * 12, order=2, padding=2, bits=12)
     assert changing.slots[0].letters.forward.shape == (16 * 4 * 16, 4)  # an axis of steps
 

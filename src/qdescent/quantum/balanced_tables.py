@@ -120,6 +120,21 @@ class BalancedTables:
 
 
 @dataclass(frozen=True, eq=False)
+class FullColumn:
+    """The entries of one column that a single label spreads over all rows: a preparation of the row instead of a permutation.
+
+    Args:
+        label: c, with the identity as its permutation and without other entries.
+        column: j.
+        values: (S,).
+    """
+
+    label: int
+    column: int
+    values: Floats = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
 class Balance:
     """The weights of one matrix.
 
@@ -127,14 +142,16 @@ class Balance:
         alpha: the normalisation; 0 for a matrix without entries.
         right: R_j(c), shape (S, C), each row a unit vector.
         left: L_i(c), shape (S, C), each row a unit vector.
+        spread: P(i), the unit vector that the label of a full column spreads it by, (S,); None where there is none.
     """
 
     alpha: float
     right: Floats = field(repr=False)
     left: Floats = field(repr=False)
+    spread: Floats | None = field(default=None, repr=False)
 
 
-def balance(targets: Ints, values: Floats) -> Balance | None:
+def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Balance | None:
     """The weights of M = sum_c sum_j v_c(j) |pi_c(j)><j|, or None where the labels leave no room for what must be wasted.
 
     A part of M that is not connected with the largest one has a smaller norm: its columns waste the rest of their weight on a label
@@ -143,6 +160,8 @@ def balance(targets: Ints, values: Floats) -> Balance | None:
     Args:
         targets: pi_c, permutations, shape (C, S).
         values: v_c(j), shape (C, S).
+        full: entries f_i of a column j that are added with one label c between them: R_j(c)^2 = sum_i |f_i| y_i / (alpha x_j) and
+            P(i)^2 = |f_i| y_i / sum |f| y make the same product, R_j(c) P(i) L_i(c) = f_i/alpha.
 
     Returns:
         Balance: <L_i|c><c|R_j> summed over the labels is M/alpha exactly.
@@ -160,10 +179,14 @@ def balance(targets: Ints, values: Floats) -> Balance | None:
     labels, size = targets.shape
     label, column = np.nonzero(values)
     right, left = np.zeros((size, labels)), np.zeros((size, labels))
-    alpha = 0.0
-    if len(label):
+    alpha, spread = 0.0, None
+    spreading = np.zeros(0, dtype=np.int64) if full is None else np.flatnonzero(full.values)
+    if len(label) or len(spreading):
         row, modulus = targets[label, column], np.abs(values[label, column])
-        absolute = sparse.csr_array(sparse.coo_array((modulus, (row, column)), shape=(size, size)))
+        added = np.zeros(0) if full is None else np.abs(full.values[spreading])
+        place = np.zeros(0, dtype=np.int64) if full is None else np.full(len(spreading), full.column)
+        entries = (np.concatenate([row, spreading]), np.concatenate([column, place]))
+        absolute = sparse.csr_array(sparse.coo_array((np.concatenate([modulus, added]), entries), shape=(size, size)))
         x = _perron(absolute)
         y = absolute @ x
         rate = (absolute.T @ y)[x > 0] / x[x > 0]
@@ -171,20 +194,27 @@ def balance(targets: Ints, values: Floats) -> Balance | None:
         y /= alpha
         right[column, label] = np.sign(values[label, column]) * np.sqrt(modulus * y[row] / (alpha * x[column]))
         left[row, label] = np.sqrt(modulus * x[column] / (alpha * y[row]))
+        if full is not None and len(spreading):
+            reached = added * y[spreading]
+            right[full.column, full.label] = math.sqrt(float(reached.sum()) / (alpha * x[full.column]))
+            left[spreading, full.label] = np.sqrt(added * x[full.column] / (alpha * y[spreading]))
+            spread = np.zeros(size)
+            spread[spreading] = np.sign(full.values[spreading]) * np.sqrt(reached / reached.sum())
     sources = np.argsort(targets, axis=1)
     taken, empty = left != 0, ~(left != 0).any(axis=1)
     wasted = 1 - (right**2).sum(axis=1)
+    usable = [c for c in range(labels) if full is None or c != full.label]
     for j in np.flatnonzero(wasted > SLACK):
-        free = [c for c in range(labels) if right[j, c] == 0 and not taken[targets[c, j], c]]
+        free = [c for c in usable if right[j, c] == 0 and not taken[targets[c, j], c]]
         if not free:
             return None
         right[j, free[-1]] = math.sqrt(wasted[j])
     for i in np.flatnonzero(empty):
-        free = [c for c in range(labels) if right[sources[c, i], c] == 0]
+        free = [c for c in usable if right[sources[c, i], c] == 0]
         if not free:
             return None
         left[i, free[0]] = 1
-    return Balance(alpha, right / np.linalg.norm(right, axis=1)[:, None], left / np.linalg.norm(left, axis=1)[:, None])
+    return Balance(alpha, right / np.linalg.norm(right, axis=1)[:, None], left / np.linalg.norm(left, axis=1)[:, None], spread)
 
 
 def balanced_matrix(rows: Ints, columns: Ints, values: Floats, size: int, bits: int) -> BalancedTables:

@@ -104,6 +104,8 @@ class HistoryEncoding(Composition):
             colour, letter = (f"colour{p}",), (letters[p],)
             add(SelectedPreparation(slot.prepare, loader=self.loader), selection=chosen + letter, state=colour)
             add(ColourPermutation(slot.letters, self.loader), colour=chosen + colour, index=letter)
+            if slot.spread is not None:
+                add(SelectedPreparation(slot.spread, loader=self.loader), selection=chosen + colour, state=letter)
             if slot.tails is not None:
                 behind = letters[p + 1 : p + 1 + slot.tail_slots]
                 add(TableLoad(slot.tails, self.loader), selection0=chosen + colour + letter, target=behind)

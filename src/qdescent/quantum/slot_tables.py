@@ -11,12 +11,14 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy.sparse as sparse
 
 from qdescent._checks import argument_error
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import to_scipy
 from qdescent.quantum.access import Floats, Ints, PermutationTable, full_permutations
 from qdescent.quantum.balanced_tables import (
+    FullColumn,
     SelectedTree,
     balance,
     balance_error,
@@ -39,12 +41,14 @@ class LetterMap:
         first: the first letter read, (nnz,).
         tails: the k - 1 letters that must follow, packed l bits each, (nnz,).
         values: (nnz,).
+        force: F_0 by the letter written, (n + 1,), what G_1 makes of the letter w beside w itself; None where there is none.
     """
 
     rows: Ints
     first: Ints
     tails: Ints
     values: Floats
+    force: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,8 @@ class SlotTables:
 
     Args:
         prepare: of the colour, selected also by the letter that is there.
+        spread: of the letters that F_0 writes in the place of w, selected also by the colour (one colour serves all of F_0, be it
+            dense); None where F_0 = 0.
         unprepare: of the colour, selected also by the letter that is written.
         letters: the permutation of the letter, selected also by the colour; shape (selected, 2^l).
         tails: the letters that must follow, packed; selected also by the colour and the letter written; None for one letter.
@@ -62,6 +68,7 @@ class SlotTables:
     """
 
     prepare: SelectedTree
+    spread: SelectedTree | None
     unprepare: SelectedTree
     letters: PermutationTable
     tails: LookUpTable | None = field(repr=False)
@@ -88,8 +95,8 @@ def letter_map(f: PolynomialMap, k: int, *, constant: bool) -> LetterMap:
         >>> import torch
         >>> f = PolynomialMap([torch.tensor([0.3]), torch.tensor([[0.8]])])
         >>> G = letter_map(f, 1, constant=True)
-        >>> G.rows.tolist(), G.first.tolist()
-        ([0, 1, 1], [0, 0, 1])
+        >>> G.rows.tolist(), G.first.tolist(), G.force.tolist() == [0.0, f.coefficients[0].item()]
+        ([0, 1], [0, 1], True)
     """
     if k > f.degree:
         none = np.zeros(0, dtype=np.int64)
@@ -104,12 +111,9 @@ def letter_map(f: PolynomialMap, k: int, *, constant: bool) -> LetterMap:
         tails = (tails << f.size.bit_length()) + digit + 1
     rows, first, values = entries.row.astype(np.int64) + 1, digits[0] + 1, entries.data
     if k == 1 and constant:
-        force = to_scipy(f.coefficients[0]).toarray().ravel()
-        forced = np.flatnonzero(force)
-        rows = np.concatenate([[0], forced + 1, rows])
-        first = np.concatenate([np.zeros(len(forced) + 1, dtype=np.int64), first])
-        values = np.concatenate([[1.0], force[forced], values])
-        tails = np.zeros(len(rows), dtype=np.int64)
+        force = np.concatenate([[0.0], to_scipy(f.coefficients[0]).toarray().ravel()])
+        rows, first, tails = (np.concatenate([[0], part]) for part in (rows, first, tails))
+        return LetterMap(rows, first, tails, np.concatenate([[1.0], values]), force if force.any() else None)
     return LetterMap(rows, first, tails, values)
 
 
@@ -134,7 +138,7 @@ def slot_tables(maps: list[list[LetterMap]], letter_bits: int, step_bits: int, r
         [[1.0, 1.0]]
     """
     K = len(maps[0])
-    most = max(fullest_line(G.rows, G.first) for step in maps for G in step)
+    most = max(fullest_line(G.rows, G.first) + (G.force is not None) for step in maps for G in step)
     colour_bits = max(1, (most - 1).bit_length())
     shape = (2**step_bits, 2**role_bits, 2**colour_bits, 2**letter_bits)
     if math.prod(shape) > LARGEST_TABLE:
@@ -142,37 +146,61 @@ def slot_tables(maps: list[list[LetterMap]], letter_bits: int, step_bits: int, r
     colours = [[matching_colours(G.rows, G.first) for G in step] for step in maps]
     while (found := _weighted(maps, colours, shape)) is None:  # one more label of the identity is room enough
         shape = (shape[0], shape[1], 2 * shape[2], shape[3])
-    targets, values, alpha, right, left = found
+    targets, values, alpha, right, left, rows = found
     prepare, unprepare = (selected_tree(part.reshape(-1, shape[2]), bits) for part in (right, left))
     prepared, unprepared = prepare.prepared.reshape(right.shape), unprepare.prepared.reshape(left.shape)
+    forced = any(G.force is not None for step in maps for G in step)
+    spread = selected_tree(rows.reshape(-1, shape[3]), bits) if forced else None
     error = np.zeros(shape[:2])
     tails = np.zeros(shape, dtype=np.int64)
     for t, step in enumerate(maps):
         for k, G in enumerate(step, start=1):
             missed = balance_error(targets[t, k], values[t, k], alpha[t, k], prepared[t, k], unprepared[t, k])
+            if G.force is not None and spread is not None:
+                label = shape[2] - 1
+                written = spread.prepared.reshape(rows.shape)[t, k, label] * unprepared[t, k, :, label]
+                missed = missed + _column(np.abs(_padded(G.force, shape[3]) - alpha[t, k] * prepared[t, k, 0, label] * written))
             error[t, k] = schur_bound(missed)
             tails[t, k, colours[t][k - 1], G.rows] = G.tails << (K - k) * letter_bits  # in the first k - 1 of K - 1 slots
     permutations = targets.reshape(-1, shape[3])
     letters = PermutationTable(permutations, np.argsort(permutations, axis=1))
     behind = LookUpTable(tails.reshape(-1), (K - 1) * letter_bits) if K > 1 else None
-    return SlotTables(prepare, unprepare, letters, behind, K - 1, alpha, error)
+    return SlotTables(prepare, spread, unprepare, letters, behind, K - 1, alpha, error)
 
 
 def _weighted(
     maps: list[list[LetterMap]], colours: list[list[Ints]], shape: tuple[int, int, int, int]
-) -> tuple[Ints, Floats, Floats, Floats, Floats] | None:
-    """Permutations and values (step, role, colour, letter), alpha (step, role), both weights (step, role, letter, colour)."""
+) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats] | None:
+    """Permutations and values (step, role, colour, letter), alpha (step, role), both weights (step, role, letter, colour), spreads.
+
+    F_0 takes the last colour.
+    """
     steps, roles, count, size = shape
     targets, values = np.tile(np.arange(size), (steps, roles, count, 1)), np.zeros(shape)
     alpha, right, left = np.ones((steps, roles)), np.zeros((steps, roles, size, count)), np.zeros((steps, roles, size, count))
     right[..., 0] = left[..., 0] = 1
+    spread = np.zeros(shape)
+    spread[..., 0] = 1  # the letter stays
     for t, step in enumerate(maps):
         for k, G in enumerate(step, start=1):
             colour = colours[t][k - 1]
             values[t, k, colour, G.first] = G.values
             targets[t, k] = full_permutations(G.rows, G.first, colour, (count, size)).forward
-            weights = balance(targets[t, k], values[t, k])
+            full = None if G.force is None else FullColumn(count - 1, 0, _padded(G.force, size))
+            weights = balance(targets[t, k], values[t, k], full)
             if weights is None:
                 return None
             alpha[t, k], right[t, k], left[t, k] = weights.alpha, weights.right, weights.left
-    return targets, values, alpha, right, left
+            if weights.spread is not None:
+                spread[t, k, -1] = weights.spread
+    return targets, values, alpha, right, left, spread
+
+
+def _padded(vector: Floats, size: int) -> Floats:
+    return np.pad(vector, (0, size - len(vector)))
+
+
+def _column(vector: Floats) -> sparse.csr_array:
+    """A matrix with this first column, and nothing else."""
+    rows = np.arange(len(vector))
+    return sparse.csr_array(sparse.coo_array((vector, (rows, np.zeros_like(rows))), shape=(len(rows),) * 2))
