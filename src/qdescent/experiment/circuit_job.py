@@ -186,7 +186,7 @@ def _exported(found: Solution, directory: Path) -> list[Row]:
     counted: list[tuple[str, int, str]] = [
         ("qubits", sum(gates.registers.values()) + gates.work, "qubits"),
         ("gates", len(gates.operations), "gates"),
-        ("toffoli", gates.counts.get("ccx", 0), "Toffoli gates"),
+        ("toffoli", gates.counts.get("ccx", 0) + gates.counts.get("cswap", 0), "Toffoli gates"),
     ]
     return [Row(f"circuit/export_{name}", value, unit, Evidence.EXACT, source) for name, value, unit in counted]
 

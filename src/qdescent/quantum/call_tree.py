@@ -10,7 +10,7 @@ from qdescent.quantum.drawing import NAMES
 if TYPE_CHECKING:
     from qualtran import Bloq
 
-ATOMS = ("QROM", "MultiControlX", "And", "Toffoli", "CNOT", "Ry", "Rz")  # what is counted, not looked into
+ATOMS = ("TableLoad", "TableRead", "MultiControlX", "And", "Toffoli", "CNOT", "Ry", "Rz")  # what is counted, not looked into
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def call_tree(bloq: Bloq) -> Part:
         return ands, sum(int(cost.rotation) * calls for cost, calls in each)
 
     def grow(label: str, members: list[tuple[Bloq, int]]) -> Part:
-        kind = type(members[0][0]).__name__
+        kind = _kind(members[0][0])
         inside: dict[str, list[tuple[Bloq, int]]] = {}
         if kind not in opened:
             opened.add(kind)
@@ -79,13 +79,20 @@ def call_tree(bloq: Bloq) -> Part:
     return grow(_label(bloq), [(bloq, 1)])
 
 
+def _kind(bloq: Bloq) -> str:
+    """The name of its class; an inverse that has no class of its own goes by its original's."""
+    return type(_original(bloq)).__name__
+
+
+def _original(bloq: Bloq) -> Bloq:
+    return bloq.subbloq if type(bloq).__name__ == "Adjoint" else bloq
+
+
 def _label(bloq: Bloq) -> str:
-    kind = type(bloq).__name__
-    if kind == "QROM":
-        lines = 1
-        for length in bloq.data_shape:
-            lines *= int(length)
-        return f"look-up, {lines} lines of {sum(bloq.target_bitsizes)} bits"
+    kind = _kind(bloq)
+    if kind in ("TableLoad", "TableRead"):
+        table = _original(bloq).table
+        return f"look-up, {len(table.padded)} lines of {table.bits} bits"
     return WORDS.get(kind, NAMES.get(kind, kind)) + ("†" if getattr(bloq, "is_adjoint", False) else "")
 
 
