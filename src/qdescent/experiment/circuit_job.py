@@ -23,7 +23,7 @@ from qdescent.quantum.drawing import Drawing, draw
 from qdescent.quantum.loading import BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.noise import noisy_solution
 from qdescent.report.circuit_page import write_circuit_page
-from qdescent.report.files import write_text
+from qdescent.report.files import write_document
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.resources.queries import query_rows
 from qdescent.solvers.kernel_reflection import KernelReflection
@@ -181,7 +181,7 @@ def _exported(found: Solution, directory: Path) -> list[Row]:
     from qdescent.quantum.export import gate_list, to_openqasm  # Qualtran takes seconds to import
 
     gates = gate_list(_query(found))
-    write_text(directory / EXPORT_FILE, to_openqasm(gates))
+    write_document(directory / EXPORT_FILE, to_openqasm(gates))
     source = f"one query down to single gates, in {EXPORT_FILE}"
     counted: list[tuple[str, int, str]] = [
         ("qubits", sum(gates.registers.values()) + gates.work, "qubits"),

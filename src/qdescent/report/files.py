@@ -15,8 +15,8 @@ from torch import Tensor
 from qdescent._checks import argument_error
 
 
-def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file (the page) at once."""
+def write_document(path: str | Path, text: str) -> Path:
+    """Write a text (a page, a program of gates) at once."""
     path = Path(path)
     with at_once(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from qdescent._evidence import Evidence, Row
 from qdescent.report import figures, words
-from qdescent.report.files import write_text
+from qdescent.report.files import write_document
 from qdescent.report.loop import loop_drawing
 from qdescent.report.numbers import duration, fraction, fractions, number, percent, powers, scalar, times
 from qdescent.report.panel import Panel
@@ -78,7 +78,7 @@ def write_page(path: str | Path, title: str, body: Iterable[str], plots: dict[st
     for piece in pieces:  # each placeholder once, in one pass: a row that holds "{{body}}" stays a text
         key, rest = piece.split("}}", 1)
         filled += [parts[key], rest]
-    return write_text(path, "".join(filled))
+    return write_document(path, "".join(filled))
 
 
 def _header(record: Record) -> str:

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from qdescent._checks import ArgumentError, argument_error, check_integer
 from qdescent._evidence import Row
-from qdescent.report.files import damaged, read_tensors, short, write_text, write_weights
+from qdescent.report.files import damaged, read_tensors, short, write_document, write_weights
 
 RUN_FORMAT = "qdescent-run/1"
 STATE_FORMAT = "qdescent-state/1"
@@ -137,7 +137,7 @@ def write_record(record: Record, directory: str | Path) -> Path:
         "timings": record.timings,
         "rows": [json.loads(_to_json(row.name, row.to_json())) for row in record.rows],
     }
-    return write_text(Path(directory) / RUN_FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return write_document(Path(directory) / RUN_FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_record(path: str | Path) -> Record:
