@@ -5,7 +5,7 @@
 Queries: a quadratic map of two unknowns (F_0, F_2 small), order 2, T from 8 to 128, kappa = alpha ||M^-1||, measured on the
 sparse factors of M. A run is kept with the probability of finding u_T; amplitude amplification takes its root. The fitted slope of
 ln queries against ln T stands beside the paper's 1 (fully dissipative) and 2 (almost).
-Gates: the ledger's model of one solve at fixed kappa, under QROM and QROAM.
+Gates: the ledger's model of one solve at fixed kappa, under QROM, QROAM and QRAM.
 """
 
 import time

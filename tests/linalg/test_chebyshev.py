@@ -132,3 +132,11 @@ def test_refusals():
         apply_odd_transform([1.0, 0.0, 1.0], as_operator(torch.eye(2)), torch.ones(2))
     with pytest.raises(ArgumentError, match="declare its adjoint"):
         apply_odd_transform([0.0, 1.0], LinearOperator((2, 2), lambda x: x), torch.ones(2))
+
+
+@pytest.mark.parametrize("build", [minimax_inverse, kernel_filter])
+def test_a_polynomial_that_no_machine_holds_is_refused(build):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `kappa` must leave the polynomial at most 1e\+08 coefficients, but is 1e\+10."
+    ):
+        build(1e10, 1e-3)

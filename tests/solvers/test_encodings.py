@@ -8,8 +8,10 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.quantum.loading import BucketBrigade, QROAMLoader
 from qdescent.solvers.circuit import build_circuit
 from qdescent.solvers.encodings import BalancedEntries, ComposedHistory
+from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Status
@@ -105,5 +107,14 @@ def test_refusals():
         QSVT(encoding=composed)
     with pytest.raises(ArgumentError, match="Argument `encoding` must be None unless `circuit` is True"):
         KernelReflection(encoding=composed)
+    for solver in (QSVT, KernelReflection, HHL):
+        with pytest.raises(
+            ArgumentError, match=r"Argument `loader` must be a QROMLoader\(\), QROAMLoader\(\) or BucketBrigade\(\)"
+        ):
+            solver(circuit=True, loader=BucketBrigade)  # the parentheses forgotten
+        with pytest.raises(ArgumentError, match="Argument `loader` must be left out unless `circuit` is True"):
+            solver(loader=QROAMLoader())
+        with pytest.raises(ArgumentError, match="Argument `angle_bits` must be left out unless `circuit` is True, but is 20"):
+            solver(angle_bits=20)
     with pytest.raises(ArgumentError, match="Argument `encoding` must encode 10 unknowns, .* but is an encoding of 8"):
         build_circuit(history(maps, 1, 4, 0), minimax_inverse(3.0, 0.1), 12, composed.tables(12))

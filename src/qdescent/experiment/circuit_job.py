@@ -54,7 +54,7 @@ class CircuitSettings:
         solver: "kernel-reflection" (few runs are thrown away, so that queries grow as kappa even where padding makes the solution
             long) or "qsvt" (one polynomial for 1/x, the textbook's circuit; most runs are thrown away).
         loader: "qrom" (fewest qubits), "qroam" or "qroam-dirty" (fewest Toffoli gates, clean or borrowed work qubits), or
-            "bucket-brigade" (fewest layers of them); it changes the count, not the answer.
+            "bucket-brigade" (fewest layers of them in a load); it changes the count, not the answer.
         noise: chance of a depolarising error a query, for the answer of an imperfect machine. 0: only the standard table of rates.
         export: write one query, down to single gates, as OpenQASM 3. False: the text of 100 unknowns has megabytes.
 
@@ -110,6 +110,8 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
         instance = instance_of(f, start, settings.order, settings.steps, settings.padding, f.iterate(start, settings.steps)[-1])
         solver = SOLVERS[settings.solver](epsilon=settings.epsilon, circuit=True, loader=LOADERS[settings.loader])
         found, rows = solve_instance(instance, solver)
+    if found.circuit is None:
+        raise argument_error("source", "hold a map whose history a circuit can solve", f"one whose history is not: {found.status}")
     progress.advance()
     progress.finish(summary(found, rows))
     given = [Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")]
@@ -135,9 +137,13 @@ def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
     must = f"be a directory of `qdescent run` (with {INSTANCE_FILE}) or an npz of F0, F1, ..."
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: torch.from_numpy(np.asarray(file[name], dtype=np.float64)) for name in file.files}
+            given = {name: np.asarray(file[name]) for name in file.files}
+        real = not any(np.iscomplexobj(array) for array in given.values())
+        arrays = {name: torch.from_numpy(array.astype(np.float64)) for name, array in given.items() if real}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         raise argument_error("source", must, f"{str(source)!r} ({type(error).__name__})") from error
+    if not real:
+        raise argument_error("source", "hold real numbers", f"{str(source)!r}, with complex ones")
     coefficients: list[Tensor] = []
     while f"F{len(coefficients)}" in arrays:
         coefficients.append(arrays[f"F{len(coefficients)}"])

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_choice, check_interval
+from qdescent._checks import ArgumentError, argument_error, check_choice, check_interval
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor import GradientSeries
@@ -158,12 +158,15 @@ def _operator(
 
 
 def _by_series_if_possible() -> Build:
-    """By Taylor series where that is possible and right, else by autograd; decided on the first batch."""
+    """By Taylor series where that is possible and right, else by autograd; the gradients are compared on the first batch."""
     chosen: list[Build] = []
 
     def build(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
         if chosen:
-            return chosen[0](task, space, theta, dtype)
+            try:
+                return chosen[0](task, space, theta, dtype)
+            except ArgumentError:  # an operation that only this batch meets
+                return _double_backward_product(task, space, theta, dtype)
         series = _right_series(task, space, theta) if dtype == theta.dtype else None
         chosen.append(_double_backward_product if series is None else _taylor_product)
         return chosen[0](task, space, theta, dtype) if series is None else lambda v: series([v])[0]

@@ -17,6 +17,8 @@ from qdescent.linalg.operator import LinearOperator
 
 Floats = NDArray[np.float64]
 
+MOST_COEFFICIENTS = 10**8  # of one polynomial: 800 MB, and as many products to apply it
+
 
 @dataclass(frozen=True)
 class InversePolynomial:
@@ -91,7 +93,7 @@ def minimax_inverse(kappa: float, epsilon: float) -> InversePolynomial:
         >>> q.degree, bool(abs(0.25 * chebyshev_value(q.coefficients, 0.25) - 1) <= 1e-3)
         (75, True)
     """
-    degree = inverse_degree(kappa, epsilon)
+    degree = _held(inverse_degree(kappa, epsilon), kappa)
     m = (degree + 1) // 2
     x = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))  # an even number of nodes: none of them is 0
     coefficients = dct((1 - _residual(x, m, kappa)) / x, type=2) / (degree + 1)
@@ -140,7 +142,7 @@ def kernel_filter(kappa: float, epsilon: float) -> KernelFilter:
         >>> R.degree, round(float(chebyshev_value(R.coefficients, 0.0)), 12), R.error <= 1e-3
         (76, 1.0, True)
     """
-    degree = inverse_degree(kappa, epsilon) + 1
+    degree = _held(inverse_degree(kappa, epsilon), kappa) + 1
     x = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
     coefficients = dct(_residual(x, degree // 2, kappa), type=2) / (degree + 1)
     coefficients[0] /= 2
@@ -264,6 +266,12 @@ def _recurrence(values: list[float], forward: LinearOperator, backward: LinearOp
         if j % 2 == parity:
             total.add_(now, alpha=values[j] if j % 4 < 2 else -values[j])
     return total
+
+
+def _held(degree: int, kappa: float) -> int:
+    if degree > MOST_COEFFICIENTS:
+        raise argument_error("kappa", f"leave the polynomial at most {MOST_COEFFICIENTS:.0e} coefficients", f"{kappa:.3g}")
+    return degree
 
 
 def _angle_beyond_one(excess: Floats | float) -> Floats | float:

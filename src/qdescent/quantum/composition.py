@@ -99,7 +99,7 @@ class Composition(Bloq):
         return Signature.build_from_dtypes(**{name: QAny(bits) for name, bits in sizes.items()})
 
     def adjoint(self) -> Composition:
-        """The inverse circuit, which encodes the transpose."""
+        """The inverse circuit, which encodes the conjugate transpose."""
         return attrs.evolve(self, is_adjoint=not self.is_adjoint)
 
     def controlled(self) -> Composition:

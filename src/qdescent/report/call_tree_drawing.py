@@ -12,7 +12,7 @@ CALLS, BAR, WIDTH, ANDS, ROTATIONS = 430, 450, 150, 690, 790  # where the column
 
 
 def call_tree_svg(whole: Part, title: str) -> str:
-    """The SVG element: name and number of calls of each part, a bar and a number for its ANDs, and its rotations.
+    """The SVG element: name and number of calls of each part, a bar and a number for its ANDs and Toffoli gates, and its rotations.
 
     Args:
         whole: see `qdescent.quantum.call_tree.call_tree`.
@@ -25,7 +25,7 @@ def call_tree_svg(whole: Part, title: str) -> str:
     """
     lines: list[str] = []
     end = _lines(whole, 0, TOP, max(1, whole.ands), lines)
-    heads = ((0, "part", "part"), (CALLS, "calls", "end"), (ANDS, "ANDs", "end"), (ROTATIONS, "rotations", "end"))
+    heads = ((0, "part", "part"), (CALLS, "calls", "end"), (ANDS, "AND, Toffoli", "end"), (ROTATIONS, "rotations", "end"))
     head = "".join(f'<text x="{x}" y="16" class="{kind} head">{word}</text>' for x, word, kind in heads)
     size = f'viewBox="0 0 {ROTATIONS + 6} {end}" width="{ROTATIONS + 6}" height="{end}"'
     return f'<svg class="circuit tree" {size} role="img" aria-label="{escape(title)}">{head}{"".join(lines)}</svg>'

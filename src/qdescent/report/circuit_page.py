@@ -60,8 +60,8 @@ KERNEL_DRAWINGS = {
 TREE = (
     "What the circuit is made of",
     "Every line is a part and how often the whole circuit calls it; under it stand the parts that it calls itself, the costly "
-    "ones first. The bar is its share of all AND gates; rotations are counted beside it. A kind of part is opened once. Counted "
-    "over the same definition that was drawn above and simulated.",
+    "ones first. The bar is its share of all AND and Toffoli gates; rotations are counted beside it. A kind of part is opened "
+    "once. Counted over the same definition that was drawn above and simulated.",
 )
 GLOSSARY = {
     "history matrix M": "All steps of the linearised map as one linear system M Z = B; Z holds every step, and copies of the last.",

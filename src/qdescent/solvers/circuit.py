@@ -70,7 +70,8 @@ class CircuitRun:
 
     Args:
         value: Z in true units, shape (D,); of kernel reflection y = R(G) e, shape (D + 1,).
-        success_probability: of finding ancilla = 0 and part = 0, and of a reflection also the added block empty.
+        success_probability: of finding ancilla = 0 and part = 0 (and what else a solver post-selects: the added block empty of a
+            reflection; clock, flag and choice of HHL; the damping qubit of an amplification).
         forward_queries: calls of U counted while simulating.
         adjoint_queries: calls of U-dagger counted while simulating.
         simulated_qubits: held by the state vector (fast leaves need no loaded registers).

@@ -1,4 +1,4 @@
-"""What a circuit of either solver reports, and the angle bits that it needs; no Qualtran is imported here."""
+"""What a circuit of any solver reports, and the angle bits that it needs; no Qualtran is imported here."""
 
 from __future__ import annotations
 

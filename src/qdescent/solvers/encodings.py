@@ -10,12 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from qdescent._checks import argument_error
+from qdescent._checks import argument_error, check_integer
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import matrix_entries
 from qdescent.quantum.balanced_tables import BalancedTables, balanced_matrix
 from qdescent.quantum.history_tables import HistoryTables, history_tables
+from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader, QROMLoader
 
 TRIAL_BITS = 20  # alpha does not depend on the bits, and the error is proportional to 2^-bits
 
@@ -121,14 +122,27 @@ class BalancedEntries:
         return _enough_bits(self._trial, kappa, epsilon)
 
 
-def check_encoding(encoding: MatrixEncoding | None, circuit: bool) -> None:
-    """Check that an encoding is given to circuits alone: a matrix polynomial multiplies by the system's matrix itself.
+def check_circuit_settings(
+    circuit: bool, loader: Loader, angle_bits: int | None, amplify: bool, encoding: MatrixEncoding | None = None
+) -> None:
+    """Check what speaks of a circuit alone: a matrix polynomial multiplies by the system's matrix itself, and loads nothing.
 
     Raises:
-        ArgumentError: an encoding without a circuit.
+        ArgumentError: a loader that is not one of the three, too few angle bits, or any of these without a circuit.
     """
-    if encoding is not None and not circuit:
+    if not isinstance(loader, (QROMLoader, QROAMLoader, BucketBrigade)):
+        raise argument_error("loader", "be a QROMLoader(), QROAMLoader() or BucketBrigade()", repr(loader))
+    if angle_bits is not None:
+        check_integer("angle_bits", angle_bits, 3)
+    if circuit:
+        return
+    if amplify:
+        raise argument_error("amplify", "be False without a circuit", amplify)
+    if encoding is not None:
         raise argument_error("encoding", "be None unless `circuit` is True", repr(encoding))
+    if loader != DEFAULT_LOADER or angle_bits is not None:
+        name, value = ("angle_bits", angle_bits) if angle_bits is not None else ("loader", loader)
+        raise argument_error(name, "be left out unless `circuit` is True", repr(value))
 
 
 def _enough_bits(trial: HistoryTables | BalancedTables, kappa: float, epsilon: float) -> int:

@@ -14,6 +14,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
+from qdescent.solvers.encodings import check_circuit_settings
 from qdescent.solvers.phase_estimation import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.solve import Solution
 
@@ -62,10 +63,7 @@ class HHL:
             check_interval("kappa", self.kappa, "(1, inf)")
         if self.clock_bits is not None and check_integer("clock_bits", self.clock_bits, 2) > MOST_CLOCK_BITS:
             raise argument_error("clock_bits", f"be at most {MOST_CLOCK_BITS}", self.clock_bits)
-        if self.angle_bits is not None:
-            check_integer("angle_bits", self.angle_bits, 3)
-        if self.amplify and not self.circuit:
-            raise argument_error("amplify", "be False without a circuit", self.amplify)
+        check_circuit_settings(self.circuit, self.loader, self.angle_bits, self.amplify)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.

@@ -20,7 +20,7 @@ from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, projec
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.conditioning import CRUDE, Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
-from qdescent.solvers.encodings import MatrixEncoding, check_encoding
+from qdescent.solvers.encodings import MatrixEncoding, check_circuit_settings
 from qdescent.solvers.solve import Solution
 
 SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
@@ -80,12 +80,8 @@ class KernelReflection:
         if self.norm is not None:
             check_interval("norm", self.norm, "(0, inf)")
         check_integer("search_shots", self.search_shots, 1)
-        if self.angle_bits is not None:
-            check_integer("angle_bits", self.angle_bits, 3)
         check_integer("seed", self.seed, 0)
-        if self.amplify and not self.circuit:
-            raise argument_error("amplify", "be False without a circuit", self.amplify)
-        check_encoding(self.encoding, self.circuit)
+        check_circuit_settings(self.circuit, self.loader, self.angle_bits, self.amplify, self.encoding)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -146,7 +142,7 @@ class KernelReflection:
         value = (length / alpha * t) * y[:-1] / y[-1]
         exact = Evidence.EXACT
         declared = search.steps * coarse.degree + made * fine.degree
-        machine = search.shots * coarse.degree + (made if amplified else made / max(success, 1e-300)) * fine.degree
+        machine = search.shots * coarse.degree + (made if amplified else made / max(route.chance(success), 1e-300)) * fine.degree
         cost = [
             row("degree", fine.degree, "1", exact, f"kernel filter of error epsilon/{route.share}, closed form"),
             row("queries", queries, route.unit, exact, "counted as made: search and reflection"),
@@ -208,6 +204,10 @@ class _MatrixPolynomials:
 
     def success(self, t: float, kernel: KernelFilter) -> float:
         return float(torch.linalg.vector_norm(self.reflect(t, kernel))) ** 2
+
+    def chance(self, success: float) -> float:
+        """Of the last reflection, as a circuit without subnormalisation would have it."""
+        return success
 
     def errors(self, weight: float, t: float, kernel: KernelFilter) -> tuple[float, float, float]:
         """Bounds on the relative error, on the residual, and on what of y lies outside the kernel."""
@@ -297,6 +297,10 @@ class _Circuits:
             raise argument_error("angle_bits", need, f"{self.bits}, which allows {bound:.2g}")
         left_over = (t * residual + e * (length + t) + 4 * r) / (1 - t * e - 2 * r)
         return bound, left_over, eta * math.sqrt(1 - c * c) + rho
+
+    def chance(self, success: float) -> float:
+        """Of the last reflection."""
+        return self.run.success_probability
 
     def facts(self, value: Tensor, success: float) -> list[Row]:
         return circuit_rows(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_interval
 from qdescent._evidence import Evidence
 from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
 from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, settled, singular_outcome
-from qdescent.solvers.encodings import MatrixEncoding, check_encoding
+from qdescent.solvers.encodings import MatrixEncoding, check_circuit_settings
 from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
@@ -63,11 +63,7 @@ class QSVT:
         check_interval("epsilon", self.epsilon, "(0, 1)")
         if self.kappa is not None:
             check_interval("kappa", self.kappa, "(1, inf)")
-        if self.angle_bits is not None:
-            check_integer("angle_bits", self.angle_bits, 3)
-        if self.amplify and not self.circuit:
-            raise argument_error("amplify", "be False without a circuit", self.amplify)
-        check_encoding(self.encoding, self.circuit)
+        check_circuit_settings(self.circuit, self.loader, self.angle_bits, self.amplify, self.encoding)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.

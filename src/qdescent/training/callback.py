@@ -74,7 +74,7 @@ class SpectrumCallback:
         ArgumentError: in the first measurement whatever `Task`, `ParameterSpace` or `spectral_density` refuses. Later ones have
             worked before: it is then the training that went wrong (NaN weights), and the refusal is recorded as `Skipped`.
 
-    Cost: steps x probes Hessian products and one more gradient for each measurement.
+    Cost: steps x probes Hessian products and two or three more gradients for each measurement.
 
     Example:
         >>> network = nn.Linear(2, 1, bias=False)

@@ -151,6 +151,8 @@ def train_hybrid(
     if left < 0:
         raise argument_error("done", f"hold at most the schedule's {schedule.steps} steps", f"{schedule.steps - left} of them")
     rounds = list(done)
+    if schedule.momentum and rounds and rounds[-1].velocity is None:
+        raise argument_error("done", "hold rounds that were made with momentum, as the schedule has it", "without a velocity")
     theta = rounds[-1].theta if rounds else space.theta if theta is None else theta
     while left > 0:
         r, longest = len(rounds), min(schedule.longest, left)
