@@ -24,7 +24,7 @@ def test_each_part_is_a_line_with_its_numbers(svg):
     for text in svg.iter("text"):
         lines.setdefault(int(text.get("y")), []).append(re.sub(r"\s", "", text.text))
     assert [lines[y] for y in sorted(lines)] == [
-        ["part", "calls", "ANDs", "rotations"],
+        ["part", "calls", "Toffoli", "rotations"],
         ["all", "1", "4000", "7"],
         ["U†", "20", "3000", "5"],
         ["look-up,8lines&more", "40", "3000", "0"],

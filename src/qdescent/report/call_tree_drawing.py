@@ -25,7 +25,7 @@ def call_tree_svg(whole: Part, title: str) -> str:
     """
     lines: list[str] = []
     end = _lines(whole, 0, TOP, max(1, whole.ands), lines)
-    heads = ((0, "part", "part"), (CALLS, "calls", "end"), (ANDS, "AND, Toffoli", "end"), (ROTATIONS, "rotations", "end"))
+    heads = ((0, "part", "part"), (CALLS, "calls", "end"), (ANDS, "Toffoli", "end"), (ROTATIONS, "rotations", "end"))
     head = "".join(f'<text x="{x}" y="16" class="{kind} head">{word}</text>' for x, word, kind in heads)
     size = f'viewBox="0 0 {ROTATIONS + 6} {end}" width="{ROTATIONS + 6}" height="{end}"'
     return f'<svg class="circuit tree" {size} role="img" aria-label="{escape(title)}">{head}{"".join(lines)}</svg>'
