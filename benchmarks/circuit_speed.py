@@ -31,6 +31,7 @@ from qdescent.quantum.access import matrix_tables
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.solvers.circuit import build_circuit
 from qdescent.solvers.circuit_rows import enough_angle_bits
 from qdescent.solvers.conditioning import conditioning
@@ -122,8 +123,9 @@ def pennylane_tape(circuit):
     tables = encoding.tables
     s, k = tables.system_bits, tables.colour_bits
     system, colour, flag, part = range(s), range(s, s + k), s + k, s + k + 1
-    spread = circuit.bloq.right_side.__class__(tables.colours)
-    dense = Simulator().compile(spread).leaf(torch.eye(2**k, dtype=torch.complex128)).numpy()
+    spread = RealStatePreparation(tables.colours)
+    columns = [Simulator().run(spread, column).amplitudes.numpy() for column in torch.eye(2**k, dtype=torch.complex128)]
+    dense = np.stack(columns, axis=1)
     half = tables.entries.half_angles.reshape(-1)
     blocks = np.stack([np.stack([np.cos(half), -np.sin(half)], 1), np.stack([np.sin(half), np.cos(half)], 1)], 1)
     rotate = sparse.csr_matrix(sparse.block_diag(list(blocks), format="csr"))
@@ -146,7 +148,7 @@ def pennylane_tape(circuit):
         diagonal[1] *= -1
         return qml.DiagonalQubitUnitary(np.exp(1j * diagonal.reshape(-1)), wires=[part, *colour, flag])
 
-    operations = [qml.StatePrep(circuit.bloq.right_side.tree.prepared, wires=system), qml.Hadamard(part)]
+    operations = [qml.StatePrep(circuit.bloq.right_side.prepared, wires=system), qml.Hadamard(part)]
     adjoint = sequence.encoding.is_adjoint
     for phi in sequence.phases[:0:-1]:
         operations += [phase(phi), *query(adjoint)]

@@ -26,7 +26,7 @@ from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.history_tables import history_tables
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
-from qdescent.quantum.loaders import ColourPermutation, TableRotation
+from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
 from qdescent.quantum.loading import BucketBrigade, LookUpTable, QROAMLoader
 from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
 from qdescent.quantum.phase_estimation import FourierTransform, PhaseEstimationSolve

@@ -1,5 +1,6 @@
 """The interpreter: wires, ancillas, dtypes, refusals."""
 
+import numpy as np
 import pytest
 import torch
 from qualtran import BloqBuilder, QBit
@@ -8,6 +9,8 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And, MultiControlX
 
 from qdescent._checks import ArgumentError
+from qdescent.quantum.access import AngleTable
+from qdescent.quantum.phase_table import TablePhase
 from qdescent.quantum.simulator import Simulator
 
 
@@ -86,3 +89,22 @@ def test_refusals():
         Simulator(torch.float64)
     with pytest.raises(ArgumentError, match="Argument `register` must be one of 'ctrl', 'target', but is 'system'"):
         Simulator().run(CNOT()).project(system=0)
+
+
+def test_a_diagonal_acts_on_qubits_in_another_order_with_others_between():
+    """Against the phases written out for each basis state; and the vector that was handed in stays what it was."""
+    table = AngleTable(np.array([[1, 5], [2, 7]]), bits=4)
+    bb, (a, b, c) = composite(3)
+    c, a = bb.add(TablePhase(table), selection0=c, selection1=a)
+    b = bb.add(Hadamard(), q=b)  # moves b to the front
+    b, a = bb.add(TablePhase(table), selection0=b, selection1=a)
+    circuit = bb.finalize(q0=a, q1=bb.add(Hadamard(), q=b), q2=c)
+    initial = torch.complex(torch.arange(1.0, 9.0), torch.ones(8)).to(torch.complex128)
+    initial /= initial.norm()
+    before = initial.clone()
+    phase = np.exp(1j * table.half_angles)
+    expected = before.numpy().reshape(2, 2, 2) * phase.T[:, None, :]
+    hadamard = np.array([[1, 1], [1, -1]]) / 2**0.5
+    expected = np.einsum("xb,ba,by,ayc->axc", hadamard, phase, hadamard, expected)
+    np.testing.assert_allclose(Simulator().run(circuit, initial).amplitudes.numpy(), expected.reshape(-1), rtol=0, atol=1e-15)
+    assert torch.equal(initial, before)

@@ -11,7 +11,7 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Row
 from qdescent.linalg.chebyshev import inverse_degree, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.loaders import TableRotation
+from qdescent.quantum.loaded_gates import TableRotation
 from qdescent.quantum.loading import BucketBrigade, QROAMLoader, QROMLoader
 from qdescent.solvers.circuit import build_circuit, run_circuit
 from qdescent.solvers.polynomial import QSVT
@@ -67,9 +67,9 @@ def test_queries_used_are_queries_declared(monkeypatch):
     def counted(self, dtype, device):
         apply = leaf(self, dtype, device)
 
-        def count_and_apply(state):
+        def count_and_apply(state, spare):
             turned[self.table] += 1
-            return apply(state)
+            return apply(state, spare)
 
         return count_and_apply
 

@@ -48,9 +48,9 @@ def test_queries_used_are_queries_declared(monkeypatch):
     def counted(self, dtype, device):
         apply = leaf(self, dtype, device)
 
-        def count_and_apply(state):
+        def count_and_apply(state, spare):
             flips["all"] += 1
-            return apply(state)
+            return apply(state, spare)
 
         return count_and_apply
 

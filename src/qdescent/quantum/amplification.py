@@ -14,7 +14,7 @@ from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent._checks import argument_error, check_interval
-from qdescent.quantum.loading import Leaf
+from qdescent.quantum.leaves import Diagonal, Leaf
 from qdescent.quantum.width import qubits_in_turn
 
 Places = tuple[tuple[str, int], ...]
@@ -75,9 +75,9 @@ class ZeroReflection(Bloq):
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
-        diagonal = torch.full((2**self.bits, 1), -1.0 if self.negated else 1.0, dtype=dtype, device=device)
+        diagonal = torch.full((2**self.bits,), -1.0 if self.negated else 1.0, dtype=dtype, device=device)
         diagonal[0] *= -1
-        return lambda state: diagonal * state
+        return Diagonal(diagonal)
 
 
 @attrs.frozen

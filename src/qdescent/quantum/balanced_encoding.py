@@ -6,7 +6,7 @@ import attrs
 
 from qdescent.quantum.balanced_tables import BalancedTables
 from qdescent.quantum.composition import Composition
-from qdescent.quantum.loaders import ColourPermutation
+from qdescent.quantum.loaded_gates import ColourPermutation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.selected_preparation import SelectedPreparation
 from qdescent.quantum.wiring import Layout, Step

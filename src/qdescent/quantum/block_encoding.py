@@ -10,7 +10,7 @@ from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent.quantum.access import MatrixTables
-from qdescent.quantum.loaders import ColourPermutation, TableRotation
+from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phase_table import TablePhase
 from qdescent.quantum.state_preparation import RealStatePreparation

@@ -20,7 +20,7 @@ from qdescent.linalg.jacobi_anger import jacobi_anger, jacobi_anger_order
 from qdescent.quantum.access import Complexes, Floats, Ints, MatrixTables, matrix_tables
 from qdescent.quantum.amplification import AmplitudeAmplification
 from qdescent.quantum.block_encoding import SparseBlockEncoding
-from qdescent.quantum.loading import Leaf
+from qdescent.quantum.leaves import Leaf, phases
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import projector_phases
 from qdescent.quantum.width import qubits_in_turn
@@ -85,9 +85,7 @@ class SelectedPhase(Bloq):
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
         phase = -torch.tensor(self.phi, dtype=torch.float64)[:, None].repeat(1, 2**self.ancilla_bits)
         phase[:, 0] *= -1
-        phase = torch.stack([phase, -phase])
-        diagonal = torch.polar(torch.ones_like(phase), phase).reshape(-1, 1).to(device=device, dtype=dtype)
-        return lambda state: diagonal * state
+        return phases(torch.stack([phase, -phase]), dtype, device)
 
 
 @attrs.frozen

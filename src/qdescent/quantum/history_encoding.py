@@ -8,7 +8,7 @@ from qualtran import Bloq
 from qdescent.quantum.access import Ints
 from qdescent.quantum.composition import Composition
 from qdescent.quantum.history_tables import HistoryTables
-from qdescent.quantum.loaders import ColourPermutation
+from qdescent.quantum.loaded_gates import ColourPermutation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
 from qdescent.quantum.table_load import TableLoad

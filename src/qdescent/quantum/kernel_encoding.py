@@ -15,7 +15,7 @@ from torch import Tensor
 
 from qdescent.quantum.access import AngleTable, MatrixTables, PermutationTable
 from qdescent.quantum.composition import Part
-from qdescent.quantum.loading import Leaf
+from qdescent.quantum.leaves import Leaf
 from qdescent.quantum.phase_table import StatePreparation
 from qdescent.quantum.qsvt import QSVTSequence
 
@@ -60,10 +60,11 @@ class VectorFlip(Bloq):
         """The same map on a block of amplitudes (2^n, rest): one overlap and one outer product."""
         b = torch.as_tensor(self.vector.prepared).to(device=device, dtype=dtype)
 
-        def apply(state: Tensor) -> Tensor:
+        def apply(state: Tensor, spare: Tensor) -> Tensor:
             block = state.reshape(len(b), -1)
             overlap = (b.conj() @ block).reshape(2, -1)
-            return (block + torch.outer(b, (overlap.flip(0) - overlap).reshape(-1))).reshape(state.shape)
+            block.addr_(b, (overlap.flip(0) - overlap).reshape(-1))
+            return state
 
         return apply
 

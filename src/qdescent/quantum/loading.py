@@ -8,14 +8,11 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from qdescent._checks import argument_error, check_integer
 
 Ints = NDArray[np.int64]
-Leaf = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,25 +69,6 @@ class LookUpTable:
             uniform = uniform[::2] & uniform[1::2] & (values[::2] == values[1::2])
             values, runs = values[::2], runs - int(uniform.sum())
         return max(0, runs - 2)
-
-
-def look_up_leaf(lines: Ints, bits: int, device: torch.device) -> Leaf:
-    """|i>|t> -> |i>|t xor lines_i> on a block of amplitudes (2^(n + b), rest), as one gather.
-
-    Args:
-        lines: shape (2^n,).
-        bits: b.
-        device: of the amplitudes.
-
-    Example:
-        >>> swap_if_one = look_up_leaf(np.array([0, 1]), 1, torch.device("cpu"))
-        >>> swap_if_one(torch.tensor([[1], [2], [3], [4]])).flatten().tolist()
-        [1, 2, 4, 3]
-    """
-    selected = torch.as_tensor(lines.reshape(-1, 1), device=device)
-    source = torch.arange(len(selected), device=device)[:, None] * 2**bits + (torch.arange(2**bits, device=device) ^ selected)
-    flat = source.reshape(-1)
-    return lambda state: state.index_select(0, flat)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from qualtran.bloqs.basic_gates import ZGate
 from qdescent._checks import argument_error
 from qdescent.quantum.access import AngleTable, RotationTree, rotation_tree
 from qdescent.quantum.composition import Composition, Part, check_one_size
-from qdescent.quantum.loaders import TableRotation
+from qdescent.quantum.loaded_gates import TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.selected_preparation import PatternFlip
 from qdescent.quantum.state_preparation import RealStatePreparation

@@ -13,8 +13,8 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz, TwoBitSwap
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent.quantum.amplification import AmplitudeAmplification
-from qdescent.quantum.loaders import TableRotation
-from qdescent.quantum.loading import Leaf
+from qdescent.quantum.leaves import Leaf
+from qdescent.quantum.loaded_gates import TableRotation
 from qdescent.quantum.phase_table import StatePreparation
 from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.quantum.width import qubits_in_turn
@@ -73,7 +73,7 @@ class FourierTransform(Bloq):
         turn = sum((self.bits - distance) * self._angle(distance) for distance in range(1, self.bits)) / 4
         phase = complex(math.cos(turn), -math.sin(turn))
         transform = torch.fft.fft if self.is_adjoint else torch.fft.ifft
-        return lambda state: (phase * transform(state.to(device), dim=0, norm="ortho")).to(dtype)
+        return lambda state, spare: spare.copy_(transform(state, dim=0, norm="ortho")).mul_(phase)
 
 
 @attrs.frozen

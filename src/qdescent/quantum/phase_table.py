@@ -11,8 +11,9 @@ from qualtran.bloqs.basic_gates import Hadamard, SGate
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent.quantum.access import AngleTable
-from qdescent.quantum.loaders import TableRotation
-from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader
+from qdescent.quantum.leaves import Leaf, phases
+from qdescent.quantum.loaded_gates import TableRotation
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.state_preparation import Preparation, vector_preparation
 
 
@@ -57,9 +58,7 @@ class TablePhase(Bloq):
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
-        phase = torch.as_tensor(self.table.half_angles).reshape(-1, 1)
-        diagonal = torch.polar(torch.ones_like(phase), phase).to(device=device, dtype=dtype)
-        return lambda state: diagonal * state
+        return phases(torch.as_tensor(self.table.half_angles), dtype, device)
 
     @property
     def _rotation(self) -> TableRotation:
@@ -152,6 +151,6 @@ def state_preparation(
     if not np.iscomplexobj(vector) or not vector.imag.any():
         return vector_preparation(vector.real, bits, loader)
     magnitudes = vector_preparation(np.abs(vector), bits, loader)
-    phases = np.zeros(2**magnitudes.bitsize)
-    phases[: len(vector)] = np.angle(vector)
-    return ComplexStatePreparation(magnitudes, AngleTable.nearest(phases, bits), loader=loader)
+    turns = np.zeros(2**magnitudes.bitsize)
+    turns[: len(vector)] = np.angle(vector)
+    return ComplexStatePreparation(magnitudes, AngleTable.nearest(turns, bits), loader=loader)

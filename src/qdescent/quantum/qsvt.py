@@ -14,7 +14,7 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz
 from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
-from qdescent.quantum.loading import Leaf
+from qdescent.quantum.leaves import Leaf, phases
 from qdescent.quantum.phase_table import StatePreparation
 from qdescent.quantum.phases import QSPAngles
 from qdescent.quantum.width import qubits_in_turn
@@ -92,8 +92,7 @@ class ProjectorPhase(Bloq):
         phase = torch.full((2, 2**self.ancilla_bits), -self.phi, dtype=torch.float64)
         phase[:, 0] = self.phi
         phase[1] *= -1
-        diagonal = torch.polar(torch.ones_like(phase), phase).reshape(-1, 1).to(device=device, dtype=dtype)
-        return lambda state: diagonal * state
+        return phases(phase, dtype, device)
 
 
 @attrs.frozen

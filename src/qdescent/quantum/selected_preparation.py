@@ -8,11 +8,11 @@ import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Toffoli
 from qualtran.bloqs.mcmt import MultiControlX
-from torch import Tensor
 
 from qdescent.quantum.balanced_tables import SelectedTree
-from qdescent.quantum.loaders import TableRotation
-from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader, LookUpTable
+from qdescent.quantum.leaves import Leaf, gather, real_matrices, rotation_matrices
+from qdescent.quantum.loaded_gates import TableRotation
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader, LookUpTable
 from qdescent.quantum.table_load import TableLoad
 
 DENSE_ENTRIES = 2**18  # up to as many matrix entries a batch of products is faster than a walk through the levels
@@ -73,17 +73,8 @@ class SelectedPreparation(Bloq):
         count, size = len(self.tree.levels[0].indices), 2**self.tree.bitsize
         if count * size**2 > DENSE_ENTRIES:
             return None
-        matrices = torch.eye(size, dtype=dtype, device=device).repeat(count, 1)
-        for level, table in enumerate(self.tree.levels):
-            rotate = TableRotation(table).fast_leaf(dtype, device)
-            matrices = rotate(matrices.reshape(count * 2 ** (level + 1), -1))
-        matrices = matrices.reshape(count, size, size)
-        matrices = matrices.mT.contiguous() if self.is_adjoint else matrices
-
-        def apply(state: Tensor) -> Tensor:
-            return torch.bmm(matrices, state.reshape(count, size, -1)).reshape(state.shape)
-
-        return apply
+        matrices = rotation_matrices([level.half_angles for level in self.tree.levels], count)
+        return real_matrices(matrices.mT if self.is_adjoint else matrices, dtype, device)
 
 
 @attrs.frozen
@@ -124,7 +115,7 @@ class PatternFlip(Bloq):
         place = 2 * int("".join(map(str, self.pattern)), 2)
         source = torch.arange(2 ** (len(self.pattern) + 1), device=device)
         source[place], source[place + 1] = place + 1, place
-        return lambda state: state.index_select(0, source)
+        return gather(source)
 
 
 @attrs.frozen
@@ -175,5 +166,4 @@ class SelectedSwap(Bloq):
         exchanged = place % size * size + place // size
         chosen = torch.as_tensor(self.chosen, device=device)[:, None]
         source = torch.arange(len(chosen), device=device)[:, None] * size * size + torch.where(chosen, exchanged, place)
-        flat = source.reshape(-1)
-        return lambda state: state.index_select(0, flat)
+        return gather(source.reshape(-1))

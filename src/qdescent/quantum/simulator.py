@@ -11,8 +11,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import count
+from functools import lru_cache, partial
+from itertools import count, groupby
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from qualtran.bloqs.mcmt import And
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_choice, check_finite
-from qdescent.quantum.loading import Leaf, look_up_leaf
+from qdescent.quantum.leaves import Diagonal, Leaf, look_up
 from qdescent.quantum.program import Compiler, Program
 
 MOST_QUBITS = 30  # 16 GiB of complex128: beyond it one more qubit is not a matter of patience
@@ -106,7 +106,7 @@ class Simulator:
         if tuple(initial.shape) != (2**qubits,):
             raise argument_error("initial", f"have shape ({2**qubits},)", f"of shape {tuple(initial.shape)}")
         check_finite("initial", initial)
-        machine = _Machine(initial.to(device=self.device, dtype=self.dtype), list(range(qubits)))
+        machine = _Machine(initial.to(device=self.device, dtype=self.dtype, copy=True), tuple(range(qubits)))
         norm = float(torch.linalg.vector_norm(machine.tensor))
         outputs = machine.execute(self.compile(bloq), tuple(range(qubits)))
         machine.bring_forward(outputs)
@@ -122,41 +122,86 @@ class Simulator:
 
 
 class _Machine:
-    """The amplitudes as a block (2^front, 2^rest) and the order of the qubits in it."""
+    """The amplitudes, the order of the qubits in them, and a spare vector that steps write into by turns."""
 
-    def __init__(self, tensor: Tensor, order: list[int]) -> None:
+    def __init__(self, tensor: Tensor, order: tuple[int, ...]) -> None:
         self.tensor, self.order = tensor, order
+        self.spare = torch.empty_like(tensor)
         self.calls: Counter[Bloq] = Counter()
         self.peak = len(order)
         self.names = count(len(order))
 
     def execute(self, program: Program[Leaf], qubits: tuple[int, ...]) -> tuple[int, ...]:
         self.calls[program.bloq] += 1
-        held = dict(zip(program.inputs, qubits, strict=True))
-        if program.leaf is not None:
-            self.bring_forward(qubits)
-            rest = self.order[len(qubits) :]
-            outputs = tuple(held[wire] if wire in held else next(self.names) for wire in program.outputs)
-            self.order = [*outputs, *rest]
+        if program.leaf is None:
+            held = dict(zip(program.inputs, qubits, strict=True))
+            for step, taken, given in program.steps:
+                results = self.execute(step, tuple([held[wire] for wire in taken]))
+                held.update(zip(given, results, strict=True))
+            return tuple([held[wire] for wire in program.outputs])
+        if isinstance(program.leaf, Diagonal):
+            self.multiply(program.leaf.values, qubits)
+            return qubits
+        self.bring_forward(qubits)
+        outputs = qubits
+        if program.outputs != program.inputs:
+            held = dict(zip(program.inputs, qubits, strict=True))
+            outputs = tuple([held[wire] if wire in held else next(self.names) for wire in program.outputs])
+            self.order = (*outputs, *self.order[len(qubits) :])
             if len(self.order) > MOST_QUBITS:
                 raise _too_many(len(self.order))
-            self.tensor = program.leaf(self.tensor.reshape(2 ** len(qubits), -1))
             self.peak = max(self.peak, len(self.order))
-            return outputs
-        for step, taken, given in program.steps:
-            results = self.execute(step, tuple(held[wire] for wire in taken))
-            held.update(zip(given, results, strict=True))
-        return tuple(held[wire] for wire in program.outputs)
+        block = (2 ** len(qubits), -1)
+        self.keep(program.leaf(self.tensor.view(block), self.spare.view(block)))
+        return outputs
+
+    def multiply(self, diagonal: Tensor, qubits: tuple[int, ...]) -> None:
+        """A diagonal is laid out as its qubits lie, and none is moved."""
+        lying, laid, lengths = _layout(self.order, qubits)
+        self.tensor.view(lengths).mul_(diagonal.view((2,) * len(qubits)).permute(lying).reshape(laid))
 
     def bring_forward(self, qubits: tuple[int, ...]) -> None:
-        if tuple(self.order[: len(qubits)]) == qubits:
+        if self.order[: len(qubits)] == qubits:
             return
-        place = {qubit: axis for axis, qubit in enumerate(self.order)}
-        front = set(qubits)
-        # The rest in the order of the registers: the next call of the same circuit finds its qubits side by side more often.
-        order = [*qubits, *sorted(qubit for qubit in self.order if qubit not in front)]
-        self.tensor = self.tensor.reshape((2,) * len(order)).permute([place[qubit] for qubit in order]).reshape(-1)
+        order, lengths, axes = _move(self.order, qubits)
+        moved = self.tensor.view(lengths).permute(axes)
+        self.spare.view(moved.shape).copy_(moved)
+        self.keep(self.spare)
         self.order = order
+
+    def keep(self, result: Tensor) -> None:
+        """The vector that a step returned; the other one is the next spare, if it is as long."""
+        if result.data_ptr() != self.tensor.data_ptr():
+            self.spare = self.tensor if self.tensor.numel() == result.numel() else torch.empty_like(result)
+        self.tensor = result
+
+
+@lru_cache(maxsize=1024)
+def _layout(order: tuple[int, ...], qubits: tuple[int, ...]) -> tuple[list[int], list[int], list[int]]:
+    """The axes of a diagonal in the order that its qubits have, and the lengths of both, neighbours as one axis."""
+    place = {qubit: axis for axis, qubit in enumerate(order)}
+    lying = sorted(range(len(qubits)), key=lambda axis: place[qubits[axis]])
+    runs = [(mine, 2 ** len(list(run))) for mine, run in groupby(order, key=set(qubits).__contains__)]
+    return lying, [length if mine else 1 for mine, length in runs], [length for _, length in runs]
+
+
+@lru_cache(maxsize=1024)
+def _move(order: tuple[int, ...], qubits: tuple[int, ...]) -> tuple[tuple[int, ...], list[int], list[int]]:
+    """The order with these qubits in front; lengths and permutation of the axes, qubits that stay neighbours being one.
+
+    The rest in the order of the registers: the next call of the same circuit finds its qubits side by side more often.
+    """
+    front = set(qubits)
+    after = (*qubits, *sorted(qubit for qubit in order if qubit not in front))
+    place = {qubit: axis for axis, qubit in enumerate(order)}
+    runs: list[list[int]] = []
+    for axis in (place[qubit] for qubit in after):
+        if runs and axis == runs[-1][-1] + 1:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    before = sorted(runs)
+    return after, [2 ** len(run) for run in before], [before.index(run) for run in runs]
 
 
 def _too_many(qubits: int) -> Exception:
@@ -179,7 +224,7 @@ def _look_up(bloq: QROM, device: torch.device) -> Leaf:
     lines = values @ (1 << bits * np.arange(values.shape[-1])[::-1])
     padded = np.zeros([2**size for size in bloq.selection_bitsizes], dtype=np.int64)
     padded[tuple(slice(length) for length in lines.shape)] = lines
-    return look_up_leaf(padded.reshape(-1), bits * math.prod(block), device)
+    return look_up(padded.reshape(-1), bits * math.prod(block), device)
 
 
 def _gate_leaf(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Leaf | None:
@@ -188,7 +233,9 @@ def _gate_leaf(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Leaf | N
     if matrix is None:
         return None
     gate = torch.as_tensor(matrix).to(device=device, dtype=dtype)
-    return lambda state: gate @ state
+    if len(matrix) != matrix.shape[1]:  # an AND makes or clears a qubit
+        return lambda state, spare: gate @ state
+    return lambda state, spare: torch.mm(gate, state, out=spare)
 
 
 def _gate_matrix(bloq: Bloq) -> np.ndarray | None:

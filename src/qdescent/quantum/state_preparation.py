@@ -8,12 +8,12 @@ import attrs
 import numpy as np
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
-from torch import Tensor
 
 from qdescent._checks import argument_error
 from qdescent.quantum.access import Floats, PermutationTable, RotationTree, rotation_tree
-from qdescent.quantum.loaders import ColourPermutation, TableRotation
-from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader
+from qdescent.quantum.leaves import Leaf, real_matrices, rotation_matrices
+from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 
 DENSE_BITS = 6  # up to 64 amplitudes one matrix product is faster than a walk through the levels
 
@@ -81,20 +81,10 @@ class RealStatePreparation(Bloq):
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf | None:
         """The same map as one orthogonal matrix, (2^s, 2^s); None above `DENSE_BITS` (the levels are fast themselves)."""
-        size = self.tree.bitsize
-        if size > DENSE_BITS:
+        if self.tree.bitsize > DENSE_BITS:
             return None
-        matrix = torch.eye(2**size, dtype=dtype, device=device)
-        for level, table in enumerate(self.tree.levels):
-            rotate = TableRotation(table).fast_leaf(dtype, device)
-            matrix = rotate(matrix.reshape(2 ** (level + 1), -1)).reshape(2**size, -1)
-        real = (matrix.mT if self.is_adjoint else matrix).real.contiguous()
-
-        def apply(state: Tensor) -> Tensor:
-            block = torch.view_as_real(state).reshape(2**size, -1)  # real times complex is half the work
-            return torch.view_as_complex((real @ block).reshape(*state.shape, 2))
-
-        return apply
+        matrices = rotation_matrices([level.half_angles for level in self.tree.levels], 1)
+        return real_matrices(matrices.mT if self.is_adjoint else matrices, dtype, device)
 
 
 @attrs.frozen

@@ -12,7 +12,8 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent.quantum.bucket_brigade import LeafWrite, RouterTree
-from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Leaf, Loader, LookUpTable, QROAMLoader, look_up_leaf
+from qdescent.quantum.leaves import Leaf, look_up
+from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, LookUpTable, QROAMLoader
 
 
 @attrs.frozen
@@ -71,7 +72,7 @@ class TableLoad(Bloq):
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^(n + b), rest): one gather."""
-        return look_up_leaf(self.table.padded, self.table.bits, device)
+        return look_up(self.table.padded, self.table.bits, device)
 
 
 @attrs.frozen
@@ -229,8 +230,8 @@ class BorrowedLoad(Bloq):
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^(n + b), rest), the borrowed registers among the rest: one gather."""
-        look_up, size = look_up_leaf(self.table.padded, self.table.bits, device), len(self.table.padded) * 2**self.table.bits
-        return lambda state: look_up(state.reshape(size, -1)).reshape(state.shape)
+        load, size = look_up(self.table.padded, self.table.bits, device), len(self.table.padded) * 2**self.table.bits
+        return lambda state, spare: load(state.reshape(size, -1), spare.reshape(size, -1)).reshape(state.shape)
 
 
 def xor_into(bb: BloqBuilder, source: SoquetT, target: SoquetT) -> tuple[SoquetT, SoquetT]:

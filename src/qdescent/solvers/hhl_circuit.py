@@ -15,7 +15,7 @@ from qdescent.quantum.amplification import AmplitudeAmplification, amplified
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.evolution import EvolutionSequence, controlled_hermitian_tables, evolution, product_error
 from qdescent.quantum.kernel_encoding import augmented_tables
-from qdescent.quantum.loaders import TableRotation
+from qdescent.quantum.loaded_gates import TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.phase_table import state_preparation

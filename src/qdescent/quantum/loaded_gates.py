@@ -1,4 +1,4 @@
-"""Bloqs that load a table, use it, and unload it again: a selected rotation and a selected permutation."""
+"""Gates that read a table: a rotation by loaded angles, and a loaded permutation."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import attrs
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Register, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Ry, ZGate
-from torch import Tensor
 
 from qdescent.quantum.access import AngleTable, PermutationTable
-from qdescent.quantum.loading import DEFAULT_LOADER, Leaf, Loader
+from qdescent.quantum.leaves import Leaf, gather, rotations
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.table_load import TableLoad, TableRead, xor_into
 
 
@@ -72,17 +72,7 @@ class TableRotation(Bloq):
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): one 2 x 2 product per selected value."""
-        half = torch.as_tensor(self.table.half_angles, device=device).reshape(-1, 1)
-        cosine, sine = half.cos().to(dtype.to_real()), half.sin().to(dtype.to_real())
-
-        def apply(state: Tensor) -> Tensor:
-            pairs = torch.view_as_real(state).reshape(len(half), 2, -1)  # a real number times a complex one is half the work
-            turned = cosine[:, None] * pairs
-            turned[:, 0].addcmul_(sine, pairs[:, 1], value=-1)
-            turned[:, 1].addcmul_(sine, pairs[:, 0])
-            return torch.view_as_complex(turned.reshape(*state.shape, 2))
-
-        return apply
+        return rotations(self.table.half_angles, dtype, device)
 
 
 @attrs.frozen
@@ -130,4 +120,4 @@ class ColourPermutation(Bloq):
         """The same map on a block of amplitudes (2^n, rest): one gather."""
         backward = torch.as_tensor(self.table.backward, device=device).reshape(-1, 2**self.table.bits)
         source = (torch.arange(len(backward), device=device)[:, None] * 2**self.table.bits + backward).reshape(-1)
-        return lambda state: state.index_select(0, source)
+        return gather(source)
