@@ -38,7 +38,7 @@ from qdescent.resources.logical import Instance
 from qdescent.resources.physical import SurfaceCode
 from qdescent.resources.verdict import Ledger, estimate
 from qdescent.solvers.classical import GMRES, Direct
-from qdescent.solvers.encodings import BalancedEntries, ComposedHistory
+from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
@@ -64,7 +64,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "history_system", "HistorySystem", "LinearSystem", "best_padding", "PaddingChoice",
     # its solution: classically, by a circuit, or at full size
     "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
-    "ComposedHistory", "BalancedEntries", "QROMLoader", "QROAMLoader", "BucketBrigade",
+    "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader", "BucketBrigade",
     "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
     # readout, and the whole loop
     "read_out", "Readout", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail", "Tail", "train_hybrid", "Run",

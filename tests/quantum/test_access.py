@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.access import AngleTable, colour_entries, matrix_tables, rotation_tree
+from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
+from qdescent.quantum.edge_colouring import colour_entries
 
 
 def arrow(size):

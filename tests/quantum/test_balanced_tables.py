@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from qdescent.quantum.access import colour_entries, colour_weights, full_permutations
-from qdescent.quantum.balanced_tables import balance, balance_error, matching_colours, schur_bound, selected_tree
+from qdescent.quantum.access import full_permutations
+from qdescent.quantum.balance import balance, balance_error, schur_bound
+from qdescent.quantum.edge_colouring import colour_entries, colour_weights, matching_colours
+from qdescent.quantum.selected_tree import selected_tree
 
 
 def random_sparse(size, density, seed):

@@ -18,7 +18,7 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables, rotation_tree
 from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
 from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.balanced_tables import balanced_matrix, selected_tree
+from qdescent.quantum.balanced_tables import balanced_matrix
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
 from qdescent.quantum.evolution import EvolutionSequence, SelectedPhase, controlled_hermitian_tables
@@ -34,6 +34,7 @@ from qdescent.quantum.phase_table import TablePhase, state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
+from qdescent.quantum.selected_tree import selected_tree
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation, sparse_preparation
 from qdescent.quantum.table_load import BorrowedLoad, TableLoad
@@ -153,7 +154,16 @@ BLOQS = {
         balanced_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([1, 0.3, -0.5]), 2, 4)
     ),
 }
+BLOQS |= {
+    "balanced kernel encoding": KernelEncoding(
+        BalancedEncoding(balanced_matrix(np.array([0]), np.array([0]), np.array([-0.7j]), 1, 4).augmented(1.7)), COMPLEX_VECTOR
+    ),
+    "complex balanced encoding": BalancedEncoding(
+        balanced_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([1j, 0.3, 0.2 - 0.5j]), 2, 4)
+    ),
+}
 RULES = ("tensor product", "product", "weighted sum", "block diagonal", "shift", "history encoding", "balanced encoding")
+RULES += ("complex balanced encoding",)
 BLOQS |= {f"controlled {name}": BLOQS[name].controlled() for name in RULES}
 WITH_ADJOINT = {**BLOQS, **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items()}}
 

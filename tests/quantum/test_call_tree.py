@@ -6,18 +6,19 @@ from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent.linalg.chebyshev import kernel_filter, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import matrix_entries, matrix_tables
 from qdescent.quantum.call_tree import call_tree
-from qdescent.solvers.circuit import build_circuit, build_kernel_circuit
+from qdescent.solvers.circuit import build_circuit
+from qdescent.solvers.encodings import ColouredEntries
+from qdescent.solvers.kernel_circuit import build_kernel_circuit
 
 MATRIX = torch.tensor([[1.0, 0.5, 0.0], [0.0, 1.0, 0.3], [0.2, 0.0, 1.0]], dtype=torch.float64)
 SYSTEM = LinearSystem(MATRIX, torch.tensor([1.0, 1.0, 0.5], dtype=torch.float64))
 
 
 def circuits():
-    tables = matrix_tables(*matrix_entries(SYSTEM), 3, 9)
-    kernel = build_kernel_circuit(SYSTEM, tables, 1.5, kernel_filter(3.0, 0.1), 9, reflects=True)
-    return {"qsvt": build_circuit(SYSTEM, minimax_inverse(3.0, 0.1), angle_bits=9).bloq, "kernel reflection": kernel.bloq}
+    tables = ColouredEntries().plan(SYSTEM).quantise(9)
+    kernel = build_kernel_circuit(SYSTEM, tables, 1.5, kernel_filter(3.0, 0.1), reflects=True)
+    return {"qsvt": build_circuit(SYSTEM, minimax_inverse(3.0, 0.1), tables).bloq, "kernel reflection": kernel.bloq}
 
 
 def parts_of(part):

@@ -12,13 +12,14 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.drawing import Drawing, Gate, draw
 from qdescent.quantum.qsvt import ProjectorPhase
 from qdescent.solvers.circuit import build_circuit
+from qdescent.solvers.encodings import BalancedEntries
 
 
 @pytest.fixture(scope="module")
 def circuit():
     matrix = torch.tensor([[1.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
     system = LinearSystem(matrix, torch.tensor([1.0, 1.0], dtype=torch.float64))
-    return build_circuit(system, minimax_inverse(3.0, 1e-1), angle_bits=16).bloq
+    return build_circuit(system, minimax_inverse(3.0, 1e-1), BalancedEntries().plan(system).quantise(16)).bloq
 
 
 def test_the_whole_circuit_has_the_gates_of_the_call_graph(circuit):
@@ -30,7 +31,7 @@ def test_the_whole_circuit_has_the_gates_of_the_call_graph(circuit):
         elif bloq == circuit.sequence.encoding.adjoint():
             counted["U"] += number
     assert Counter(gate.label.split()[0] for gate in drawing.gates) == counted
-    assert drawing.registers == (("system", 1), ("ancilla", 2), ("part", 1))
+    assert drawing.registers == (("system", 1), ("ancilla", 1), ("part", 1))
     assert drawing.gates[0] == Gate("prepare", ("system",), "RealStatePreparation")
     assert drawing.gates[3].label == "U†"  # the transform of the adjoint begins
     assert drawing.gates[3].registers == ("system", "ancilla")

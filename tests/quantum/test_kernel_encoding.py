@@ -8,6 +8,8 @@ import torch
 
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.quantum.access import matrix_tables, rotation_tree
+from qdescent.quantum.balanced_encoding import BalancedEncoding
+from qdescent.quantum.balanced_tables import balanced_matrix
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, VectorFlip, augmented_tables
 from qdescent.quantum.phases import qsp_angles
@@ -18,12 +20,13 @@ from qdescent.quantum.state_preparation import RealStatePreparation
 GUESS = 2.3
 
 
-def instance(size, bits, seed=0):
+def instance(size, bits, seed=0, *, balanced=False):
     """(encoding, G/alpha written out densely, error that the parts state)."""
     draw = np.random.default_rng(seed)
     matrix = draw.normal(size=(size, size)) * (draw.random((size, size)) < 0.7) + 2 * np.eye(size)
     rows, columns = np.nonzero(matrix)
-    tables = augmented_tables(matrix_tables(rows, columns, matrix[rows, columns], size, bits), GUESS)
+    entries = rows, columns, matrix[rows, columns], size, bits
+    tables = balanced_matrix(*entries).augmented(GUESS) if balanced else augmented_tables(matrix_tables(*entries), GUESS)
     side = 2 ** (tables.system_bits - 1)
     b = np.zeros(2 * side)
     b[:size] = draw.normal(size=size)
@@ -34,7 +37,8 @@ def instance(size, bits, seed=0):
     augmented[:side, :side] = 0
     augmented[:size, :size] = matrix / tables.alpha
     error = tables.error / tables.alpha + np.linalg.norm(tree.prepared - b)
-    encoding = KernelEncoding(SparseBlockEncoding(tables), RealStatePreparation(tree))
+    augmented_encoding = BalancedEncoding(tables) if balanced else SparseBlockEncoding(tables)
+    encoding = KernelEncoding(augmented_encoding, RealStatePreparation(tree))
     return encoding, (np.eye(2 * side) - np.outer(b, b)) @ augmented, error
 
 
@@ -46,8 +50,9 @@ def block(bloq, ancillas, **kept):
 
 @pytest.mark.parametrize("bits", [6, 18])
 @pytest.mark.parametrize("size", [1, 3])
-def test_the_block_is_the_kernel_matrix(size, bits):
-    encoding, G, error = instance(size, bits)
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_block_is_the_kernel_matrix(size, bits, balanced):
+    encoding, G, error = instance(size, bits, balanced=balanced)
     for bloq, target in ((encoding, G), (encoding.adjoint(), G.T)):
         found = block(bloq, bloq.ancilla_bitsize, ancilla=0)
         assert np.linalg.norm(found - target, 2) <= error + 1e-13

@@ -1,4 +1,6 @@
-"""Systems solved through other encodings than the colouring of their entries: composed of the maps' tables, or balanced."""
+"""Systems solved through each encoding of their matrix: composed of the maps' tables, balanced, coloured."""
+
+import math
 
 import pytest
 import torch
@@ -6,11 +8,10 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
-from qdescent.linalg.chebyshev import minimax_inverse
+from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.loading import BucketBrigade, QROAMLoader
-from qdescent.solvers.circuit import build_circuit
-from qdescent.solvers.encodings import BalancedEntries, ComposedHistory
+from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, quantised
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
@@ -72,7 +73,7 @@ def test_fewer_queries_than_the_coloured_matrix():
     maps = contractions(2, 3)
     system = history(maps, 1, 3, 0)
     composed = QSVT(1e-2, circuit=True, encoding=ComposedHistory(maps, 1)).solve(system).values
-    coloured = QSVT(1e-2, circuit=True).solve(system).values
+    coloured = QSVT(1e-2, circuit=True, encoding=ColouredEntries()).solve(system).values
     assert composed["queries"] < 0.9 * coloured["queries"]
     assert composed["alpha"] < 0.9 * coloured["alpha"]
 
@@ -81,7 +82,7 @@ def test_fewer_queries_than_the_coloured_matrix():
 def test_balanced_entries(reflection):
     system = history(contractions(2, 3), 1, 3, 1)
     direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
-    encoding = BalancedEntries(system)
+    encoding = BalancedEntries()
     if reflection:
         found = KernelReflection(1e-2, norm=float(direct.norm()), circuit=True, encoding=encoding).solve(system)
     else:
@@ -90,23 +91,51 @@ def test_balanced_entries(reflection):
     assert (found.value - direct).norm() / direct.norm() <= found.bound <= 1e-2
     alpha = torch.linalg.matrix_norm(system.matrix.to_dense().abs(), 2)
     assert found.values["alpha"] == pytest.approx(float(alpha), rel=1e-9)
-    assert found.values["alpha"] < 0.9 * QSVT(1e-2, circuit=True).solve(system).values["alpha"]
+    assert found.values["alpha"] < 0.9 * ColouredEntries().plan(system).alpha
 
 
-def test_maps_of_another_history_are_not_called_solved():
+def test_the_encoding_sets_alpha_with_and_without_a_circuit():
     maps = contractions(2, 1)
     system = history(maps, 1, 3, 0)
-    wrong = ComposedHistory(contractions(2, 1, seed=1)[0], 1, 3)
-    assert QSVT(1e-2, circuit=True, encoding=wrong).solve(system).status is Status.INACCURATE
+    for encoding in (ComposedHistory(maps[0], 1, 3), ColouredEntries(), BalancedEntries()):
+        polynomial, circuit = (QSVT(1e-2, circuit=circuit, encoding=encoding).solve(system) for circuit in (False, True))
+        assert polynomial.values["degree"] == circuit.values["degree"]
+        assert polynomial.values["alpha"] == pytest.approx(encoding.plan(system).alpha, rel=1e-12)
+
+
+@pytest.mark.parametrize("encoding", [BalancedEntries(), ColouredEntries()], ids=["balanced", "coloured"])
+@pytest.mark.parametrize("solver", [QSVT, KernelReflection])
+def test_complex_entries(solver, encoding):
+    draw = torch.Generator().manual_seed(2)
+    M = torch.eye(3) + 0.3 * torch.randn(3, 3, generator=draw, dtype=torch.complex128)
+    B = torch.randn(3, generator=draw, dtype=torch.complex128)
+    found = solver(1e-3, circuit=True, encoding=encoding).solve(LinearSystem(M, B))
+    direct = torch.linalg.solve(M, B)
+    assert found.status is Status.SOLVED
+    assert (found.value - direct).norm() / direct.norm() <= found.bound <= 1e-3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_bits_are_the_fewest_whose_derived_error_fits(seed):
+    """The error scatters from one number of bits to the next: what is promised is what these very tables have."""
+    system = history(contractions(2, 1, seed), 1, 3, 0)
+    kappa, epsilon = 30.0, 1e-3
+    for encoding in (BalancedEntries(), ColouredEntries(), ComposedHistory(contractions(2, 1, seed)[0], 1, 3)):
+        plan = encoding.plan(system)
+
+        def off(tables):
+            return kappa * (tables.error / tables.alpha + math.pi * tables.system_bits / 2**tables.bits)
+
+        tables = quantised(plan, kappa, epsilon, complex_rhs=False)
+        assert off(tables) <= epsilon / 2 < off(plan.quantise(tables.bits - 2))
 
 
 def test_refusals():
     maps = contractions(2, 1)
     composed = ComposedHistory(maps[0], 1, 3)
-    with pytest.raises(ArgumentError, match="Argument `encoding` must be None unless `circuit` is True"):
-        QSVT(encoding=composed)
-    with pytest.raises(ArgumentError, match="Argument `encoding` must be None unless `circuit` is True"):
-        KernelReflection(encoding=composed)
+    for solver in (QSVT, KernelReflection):
+        with pytest.raises(ArgumentError, match="Argument `encoding` must be Balanced.* but is 'balanced'"):
+            solver(encoding="balanced")
     for solver in (QSVT, KernelReflection, HHL):
         with pytest.raises(
             ArgumentError, match=r"Argument `loader` must be a QROMLoader\(\), QROAMLoader\(\) or BucketBrigade\(\)"
@@ -116,5 +145,11 @@ def test_refusals():
             solver(loader=QROAMLoader())
         with pytest.raises(ArgumentError, match="Argument `angle_bits` must be left out unless `circuit` is True, but is 20"):
             solver(angle_bits=20)
-    with pytest.raises(ArgumentError, match="Argument `encoding` must encode 10 unknowns, .* but is an encoding of 8"):
-        build_circuit(history(maps, 1, 4, 0), minimax_inverse(3.0, 0.1), 12, composed.tables(12))
+    with pytest.raises(ArgumentError, match="Argument `encoding` must encode 10 unknowns, .* but is that of 8"):
+        QSVT(0.1, encoding=composed).solve(history(maps, 1, 4, 0))
+    with pytest.raises(ArgumentError, match="Argument `encoding` must be of the maps, .* but is of another history"):
+        QSVT(0.1, encoding=ComposedHistory(contractions(2, 1, seed=1)[0], 1, 3)).solve(history(maps, 1, 3, 0))
+    near_singular = LinearSystem(torch.diag(torch.tensor([1.0, 1e-3], dtype=F64)), torch.ones(2, dtype=F64))
+    for solver in (QSVT, KernelReflection):
+        with pytest.raises(ArgumentError, match="Argument `epsilon` must be at least .* its angles have at most 45 bits"):
+            solver(1e-12, kappa=1e3, circuit=True).solve(near_singular)

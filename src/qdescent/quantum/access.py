@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qdescent._checks import argument_error, check_integer
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.edge_colouring import colour_entries, colour_weights
 from qdescent.quantum.loading import LookUpTable
 
 Ints = NDArray[np.int64]
@@ -63,6 +64,11 @@ class AngleTable:
         other = AngleTable(-self.indices % 2**self.bits, self.bits)
         other.__dict__["negated"] = self
         return other
+
+    @cached_property
+    def controlled(self) -> AngleTable:
+        """As many entries again before the others along the first axis, all 0: one more bit above that selection."""
+        return AngleTable(np.concatenate([np.zeros_like(self.indices), self.indices]), self.bits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +158,11 @@ class MatrixTables:
     phases: AngleTable | None = None
 
     @property
+    def bits(self) -> int:
+        """b, of every angle."""
+        return self.entries.bits
+
+    @property
     def system_bits(self) -> int:
         """s."""
         return (self.entries.indices.shape[1] - 1).bit_length()
@@ -211,42 +222,6 @@ def rotation_tree(vector: Floats, bits: int) -> RotationTree:
         lengths = np.hypot(pairs[:, 0], pairs[:, 1])
         levels.append(AngleTable.nearest(half_angles if len(pairs) > 1 else half_angles[0], bits))
     return RotationTree(tuple(reversed(levels)))
-
-
-def colour_entries(rows: Ints, columns: Ints, values: Floats | Complexes) -> Ints:
-    """A colour for every entry of a matrix, no colour twice in a row or a column; large entries take the first colours.
-
-    First fit in descending order of |value|: entries of one size share colours, which keeps alpha = sum_c max |D_c| small.
-    At most (row sparsity + column sparsity - 1) colours.
-
-    Args:
-        rows, columns, values: shape (nnz,), each pair once.
-
-    Returns:
-        array: shape (nnz,), colours from 0.
-
-    Example:
-        >>> colour_entries(np.array([0, 0, 1]), np.array([0, 1, 1]), np.array([1.0, 0.1, 1.0])).tolist()
-        [0, 1, 0]
-    """
-    colours = np.empty(len(values), dtype=np.int64)
-    in_row: dict[int, int] = {}  # bit masks of the colours in use
-    in_column: dict[int, int] = {}
-    for entry in np.argsort(-np.abs(values), kind="stable").tolist():
-        i, j = int(rows[entry]), int(columns[entry])
-        taken = in_row.get(i, 0) | in_column.get(j, 0)
-        free = ~taken & (taken + 1)  # the lowest zero bit
-        in_row[i] = in_row.get(i, 0) | free
-        in_column[j] = in_column.get(j, 0) | free
-        colours[entry] = free.bit_length() - 1
-    return colours
-
-
-def colour_weights(values: Floats | Complexes, colours: Ints) -> Floats:
-    """max |D_c| of every colour; their sum is alpha."""
-    weights = np.zeros(int(colours.max()) + 1)
-    np.maximum.at(weights, colours, np.abs(values))
-    return weights
 
 
 def matrix_entries(system: LinearSystem) -> tuple[Ints, Ints, Floats | Complexes]:

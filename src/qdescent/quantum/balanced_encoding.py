@@ -1,4 +1,4 @@
-"""The block-encoding of a sparse real matrix with balanced weights: alpha = || |M| ||_2, and no rotated flag."""
+"""The block-encoding of a sparse matrix with balanced weights: alpha = || |M| ||_2, and no rotated flag."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from qdescent.quantum.balanced_tables import BalancedTables
 from qdescent.quantum.composition import Composition
 from qdescent.quantum.loaded_gates import ColourPermutation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.phase_table import TablePhase
 from qdescent.quantum.selected_preparation import SelectedPreparation
 from qdescent.quantum.wiring import Layout, Step
 
 
 @attrs.frozen
 class BalancedEncoding(Composition):
-    """U with <0|U|0> = M/alpha (M^T/alpha for the adjoint), alpha = || |M| ||_2: prepare by column, permute, unprepare by row.
+    """U with <0|U|0> = M/alpha (M^H/alpha for the adjoint), alpha = || |M| ||_2: prepare by column, permute, unprepare by row.
+
+    The phases of a complex matrix are turned between preparing and permuting.
 
     Args:
         tables: from `balanced_matrix`.
@@ -22,7 +25,8 @@ class BalancedEncoding(Composition):
 
     Registers: system (s bits), ancilla (k bits, the colour).
 
-    Cost: four loads for each bit of the colour and two of the permutation, each over at most 2^(s+k) values.
+    Cost: four loads for each bit of the colour and two of the permutation, each over at most 2^(s+k) values; of a complex matrix
+        the phases read and undone.
 
     References:
         Childs, arXiv:0810.0312, section 3.
@@ -54,12 +58,16 @@ class BalancedEncoding(Composition):
         return {"system": {"system": self.tables.prepare.selection_bits}, "ancilla": {"colour": self.tables.prepare.bitsize}}
 
     def steps(self) -> list[Step]:
-        """Controlled, all three tables know of the control."""
+        """Controlled, all tables know of the control."""
         tables, control = self.tables, ("control",) if self.is_controlled else ()
-        prepare, unprepare, permutations = tables.prepare, tables.unprepare, tables.permutations
+        prepare, unprepare, permutations, phases = tables.prepare, tables.unprepare, tables.permutations, tables.phases
         if self.is_controlled:
             prepare, unprepare, permutations = prepare.controlled, unprepare.controlled, permutations.controlled
+            phases = phases and phases.controlled
         selected = {"selection": (*control, "system"), "state": ("colour",)}
         first, last = (SelectedPreparation(tree, loader=self.loader) for tree in (prepare, unprepare))
         permute = (ColourPermutation(permutations, self.loader), {"colour": (*control, "colour"), "index": ("system",)})
-        return [(first, selected), permute, (last.adjoint(), selected)]
+        turn: list[Step] = []
+        if phases is not None:
+            turn = [(TablePhase(phases, self.loader), {"selection0": (*control, "colour"), "selection1": ("system",)})]
+        return [(first, selected), *turn, permute, (last.adjoint(), selected)]

@@ -15,8 +15,9 @@ import numpy as np
 from qdescent._checks import argument_error, check_integer
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import Ints, PermutationTable
-from qdescent.quantum.balanced_tables import SelectedTree, balance, balance_error, schur_bound, selected_tree
+from qdescent.quantum.balance import balance, balance_error, schur_bound
 from qdescent.quantum.loading import LookUpTable
+from qdescent.quantum.selected_tree import SelectedTree, selected_tree
 from qdescent.quantum.slot_tables import SlotTables, letter_map, slot_tables
 
 
@@ -76,6 +77,11 @@ class HistoryTables:
     def error(self) -> float:
         """A bound on ||M - alpha <0|U|0>||_2 from the quantised angles."""
         return self.words.error
+
+    @property
+    def bits(self) -> int:
+        """b, of every angle."""
+        return self.words.prepare.levels[0].bits
 
     @property
     def step_bits(self) -> int:

@@ -17,17 +17,10 @@ from qdescent._checks import argument_error
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import to_scipy
 from qdescent.quantum.access import Floats, Ints, PermutationTable, full_permutations
-from qdescent.quantum.balanced_tables import (
-    FullColumn,
-    SelectedTree,
-    balance,
-    balance_error,
-    fullest_line,
-    matching_colours,
-    schur_bound,
-    selected_tree,
-)
+from qdescent.quantum.balance import FullColumn, balance, balance_error, schur_bound
+from qdescent.quantum.edge_colouring import fullest_line, matching_colours
 from qdescent.quantum.loading import LookUpTable
+from qdescent.quantum.selected_tree import SelectedTree, selected_tree
 
 LARGEST_TABLE = 2**24  # entries of one table: 128 MB, and a QROM of as many values
 

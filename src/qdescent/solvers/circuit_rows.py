@@ -1,8 +1,7 @@
-"""What a circuit of any solver reports, and the angle bits that it needs; no Qualtran is imported here."""
+"""What a circuit of any solver reports; no Qualtran is imported here."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,21 +13,7 @@ from qdescent.quantum.loading import Loader
 from qdescent.solvers.conditioning import row
 
 if TYPE_CHECKING:
-    from qdescent.solvers.circuit import CircuitRun
-
-
-def enough_angle_bits(kappa: float, colours: int, size: int, epsilon: float, *, phases: bool = False, more: int = 0) -> int:
-    """Bits for which kappa (error of the encoding/alpha + error of |B>) < epsilon/2 whatever the entries.
-
-    Each half angle is off by at most pi/2^b; 2 k levels of colour rotations and one of entries stand in the encoding, s in |B>,
-    and of a complex system one more of phases in each; `more` counts what else stands in the circuit.
-
-    Example:
-        >>> enough_angle_bits(kappa=20.0, colours=3, size=16, epsilon=1e-4)
-        24
-    """
-    levels = 2 * max(1, (colours - 1).bit_length()) + 1 + max(1, (size - 1).bit_length()) + 2 * phases + more
-    return math.ceil(math.log2(2.5 * math.pi * kappa * levels / epsilon))  # 2.5 > 2: second-order terms
+    from qdescent.solvers.circuit_run import CircuitRun
 
 
 def circuit_rows(

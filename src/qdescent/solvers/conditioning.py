@@ -16,11 +16,10 @@ from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import apply_odd_transform, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator
-from qdescent.quantum.access import colour_entries, colour_weights
+from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, Tables
 from qdescent.solvers.solve import Solution, Status
 
 LARGEST_SVD = 2048  # singular values of 2048 x 2048 take a few seconds
-MOST_COLOURED = 2_000_000  # entries that the first-fit colouring handles in a few seconds
 MOST_SHORT = 2**31  # entries that an index of 32 bits can count
 CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
 CRUDE, FAR = 0.05, 5  # of 864 solves with kappa .2 to .8 of the truth none passed below .05, and none above with the far look
@@ -46,14 +45,12 @@ class Conditioning:
 
     Args:
         alpha: the block-encoding's normalisation, at least ||M||.
-        colours: of the block-encoding; 0 where alpha is a bound that needs no colouring.
         kappa: alpha ||M^-1||, or what stands for it; infinite where M is singular to rounding.
         singular_values: in descending order, where they were measured.
         rows: alpha, kappa and alpha/||M|| with their evidence.
     """
 
     alpha: float
-    colours: int
     kappa: float
     singular_values: Tensor | None = field(repr=False)
     rows: tuple[Row, ...] = field(repr=False)
@@ -69,35 +66,32 @@ class Conditioning:
         return {row.name.rpartition("/")[2]: row.value for row in self.rows if isinstance(row.value, float)}
 
 
-def conditioning(system: LinearSystem, kappa: float | None, *, coloured: bool = False, alpha: float | None = None) -> Conditioning:
+def conditioning(system: LinearSystem, kappa: float | None, plan: EncodingPlan[Tables] | None = None) -> Conditioning:
     """alpha and kappa of a system.
 
     Args:
         system: real or complex.
         kappa: alpha ||M^-1|| as the caller gives it; None takes the system's declared `inverse_norm_bound`, and without one
             the singular values (up to 2048 unknowns).
-        coloured: take alpha of the circuit's block-encoding whatever the number of entries.
-        alpha: of an encoding that was given; None takes that of the entries' colouring.
+        plan: of the matrix's encoding; None balances the weights of its entries.
 
     Raises:
         ArgumentError: a matrix without entries, or no kappa for a system too large to measure it.
 
-    Cost: O(nnz log nnz), and O(D^3) where the singular values are measured.
+    Cost: that of alpha (`BalancedEntries`), and O(D^3) where the singular values are measured.
 
     Example:
         >>> M = torch.tensor([[1.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
         >>> found = conditioning(LinearSystem(M, torch.ones(2, dtype=torch.float64)), kappa=None)
-        >>> found.alpha, round(found.kappa, 3)
-        (1.5, 1.921)
+        >>> round(found.alpha, 3), round(found.kappa, 3)
+        (1.281, 1.64)
     """
-    if alpha is None:
-        alpha, colours, source = _normalisation(system, coloured)
-    else:
-        colours, source = 0, "of the encoding that was given: the norm of a matrix of moduli, or of normalisations"
+    plan = plan or DEFAULT_ENCODING.plan(system)
+    alpha = plan.alpha
     measured = _singular_values(system, declared=kappa is not None or system.inverse_norm_bound is not None)
-    rows = [row("alpha", alpha, "1", Evidence.EXACT, source)]
+    rows = [row("alpha", alpha, "1", Evidence.EXACT, plan.source)]
     if measured is not None and bool(measured[-1] <= system.size * torch.finfo(measured.dtype).eps * measured[0]):
-        return Conditioning(alpha, colours, math.inf, measured, tuple(rows))
+        return Conditioning(alpha, math.inf, measured, tuple(rows))
     if kappa is not None:
         rows.append(row("kappa", kappa, "1", Evidence.ASSUMED, "setting `kappa`"))
     elif system.inverse_norm_bound is not None:
@@ -112,7 +106,7 @@ def conditioning(system: LinearSystem, kappa: float | None, *, coloured: bool = 
     if measured is not None:
         share = alpha / float(measured[0])
         rows.append(row("alpha_over_norm", share, "1", Evidence.EXACT, "alpha over the largest singular value"))
-    return Conditioning(alpha, colours, kappa, measured, tuple(rows))
+    return Conditioning(alpha, kappa, measured, tuple(rows))
 
 
 def row(name: str, value: float | str, unit: str, evidence: Evidence, source: str) -> Row:
@@ -213,19 +207,6 @@ def singular_outcome(system: LinearSystem) -> Solution:
     """What is returned for a matrix that is singular to rounding: no value, and a status that says so."""
     zero = torch.zeros_like(system.rhs)
     return Solution(zero, system.extract(zero), 1.0, math.inf, Status.SINGULAR)
-
-
-def _normalisation(system: LinearSystem, coloured: bool) -> tuple[float, int, str]:
-    i, j, entries = (part.cpu() for part in system.entries())
-    if not len(entries):
-        raise argument_error("matrix", "have a non-zero entry", "zero")
-    size = entries.abs().double()
-    if coloured or len(size) <= MOST_COLOURED:
-        weights = colour_weights(size.numpy(), colour_entries(i.numpy(), j.numpy(), size.numpy()))
-        return float(weights.sum()), len(weights), "sum over the colours of max |D_c|"
-    row_sum = torch.zeros(system.size, dtype=size.dtype).index_add_(0, i, size).max()
-    column_sum = torch.zeros(system.size, dtype=size.dtype).index_add_(0, j, size).max()
-    return float((row_sum * column_sum).sqrt()), 0, "sqrt(||M||_1 ||M||_inf), at least ||M||_2"
 
 
 def _singular_values(system: LinearSystem, declared: bool) -> Tensor | None:

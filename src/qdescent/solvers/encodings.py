@@ -1,41 +1,97 @@
-"""How a solver's circuit may encode the matrix, other than by colouring its entries."""
+"""How a solver encodes the matrix: its normalisation alpha, which sets kappa and the queries, and the tables of its circuit."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+import scipy.sparse as sparse
+import torch
 
 from qdescent._checks import argument_error, check_integer
+from qdescent.carleman.history import history_system
+from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.access import matrix_entries
+from qdescent.quantum.access import MOST_ANGLE_BITS, MatrixTables, matrix_entries, matrix_tables
+from qdescent.quantum.balance import moduli_norm
 from qdescent.quantum.balanced_tables import BalancedTables, balanced_matrix
+from qdescent.quantum.edge_colouring import colour_entries, colour_weights
 from qdescent.quantum.history_tables import HistoryTables, history_tables
 from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader, QROMLoader
 
-TRIAL_BITS = 20  # alpha does not depend on the bits, and the error is proportional to 2^-bits
+Tables = MatrixTables | HistoryTables | BalancedTables
+T = TypeVar("T", bound=Tables, covariant=True)
+
+SAME = 1e-5  # of two matrices: above the rounding of maps in float32
+TRIAL_BITS = 20  # alpha of a composed history does not depend on the bits
+
+
+@dataclass(frozen=True, eq=False)
+class EncodingPlan(Generic[T]):
+    """What an encoding of one system says before a circuit is built.
+
+    Args:
+        alpha: the normalisation, at least ||M||.
+        source: of alpha.
+        quantise: the tables, from the bits of an angle.
+    """
+
+    alpha: float
+    source: str
+    quantise: Callable[[int], T] = field(repr=False)
 
 
 class MatrixEncoding(Protocol):
-    """What a solver asks for: alpha before it knows the bits, then the tables of its circuit."""
+    """A way to encode the matrix of a system."""
 
-    @property
-    def alpha(self) -> float:
-        """The normalisation."""
+    def plan(self, system: LinearSystem) -> EncodingPlan[Tables]:
+        """alpha, and how its tables are made."""
         ...
 
-    def enough_bits(self, kappa: float, epsilon: float) -> int:
-        """Bits for which kappa (error of the encoding/alpha + error of |B>) stays below epsilon/2."""
-        ...
 
-    def tables(self, bits: int) -> HistoryTables | BalancedTables:
-        """With angles of b bits."""
-        ...
+@dataclass(frozen=True)
+class BalancedEntries:
+    """The entries of the matrix with balanced weights: alpha = || |M| ||_2, the norm of the matrix of moduli. The default.
+
+    It is never above the coloured one's alpha, and ||M|| itself where all entries have one sign.
+
+    Example:
+        >>> import torch
+        >>> M = torch.tensor([[1.0, 0.0], [-0.5, 1.0]], dtype=torch.float64)
+        >>> system = LinearSystem(M, torch.ones(2, dtype=torch.float64))
+        >>> [round(encoding.plan(system).alpha, 4) for encoding in (BalancedEntries(), ColouredEntries())]
+        [1.2808, 1.5]
+    """
+
+    def plan(self, system: LinearSystem) -> EncodingPlan[Tables]:
+        """alpha to rounding; above 65,536 unknowns a bound on || |M| ||_2 that a few products have brought close to it."""
+        entries = rows, columns, values = matrix_entries(system)
+        shape = (system.size, system.size)
+        alpha, _ = moduli_norm(sparse.csr_array(sparse.coo_array((np.abs(values), (rows, columns)), shape=shape)))
+        source = "balanced weights: the norm of the matrix of moduli"
+        return EncodingPlan(alpha, source, lambda bits: balanced_matrix(*entries, system.size, bits))
+
+
+@dataclass(frozen=True)
+class ColouredEntries:
+    """The entries of the matrix by colours, no two of one colour in a row or a column: alpha = sum_c max |D_c|.
+
+    Fewer AND gates a query than balanced weights where a matrix has few colours, and more queries.
+    """
+
+    def plan(self, system: LinearSystem) -> EncodingPlan[Tables]:
+        """alpha from the colouring of all entries."""
+        entries = rows, columns, values = matrix_entries(system)
+        alpha = float(colour_weights(values, colour_entries(rows, columns, values)).sum())
+        source = "coloured entries: the sum over the colours of max |D_c|"
+        return EncodingPlan(alpha, source, lambda bits: matrix_tables(*entries, system.size, bits))
+
+
+DEFAULT_ENCODING = BalancedEntries()  # the least alpha that the entries alone allow
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +99,8 @@ class ComposedHistory:
     """The composed block-encoding of `history_system(carleman_linearize(f, order), u0, steps, padding)`.
 
     Its tables are those of F_0, F_1, ... and do not grow with the lifted dimension; alpha is the norm of a matrix of norms. With
-    generic maps of 2 to 16 variables alpha was 1.00 to 1.22 ||M|| where the colouring of M's entries had 1.08 to 4.1
-    (`benchmarks/block_encodings.py`). The colouring is the better one for a single variable with a large F_0 (1.1 against 1.6).
+    generic maps of 2 to 16 variables alpha was 1.00 to 1.22 ||M||, and a query took up to a hundred times fewer AND gates than one
+    that loads M's entries (`benchmarks/block_encodings.py`); it takes more qubits.
 
     Args:
         maps: f, or one map a step (SGD), as they were linearised.
@@ -52,10 +108,15 @@ class ComposedHistory:
         steps: T; None: one for each map.
         padding: p.
 
+    Raises:
+        ArgumentError: when it is used, a system that is not this history.
+
     Example:
         >>> import torch
+        >>> import qdescent as qd
         >>> f = PolynomialMap([torch.tensor([0.5, 1.0]), torch.diag(torch.tensor([0.5, 0.75]))])
-        >>> round(ComposedHistory(f, order=1, steps=3).alpha, 4)
+        >>> system = qd.history_system(qd.carleman_linearize(f, order=1), torch.zeros(2), steps=3)
+        >>> round(ComposedHistory(f, order=1, steps=3).plan(system).alpha, 4)
         1.65
     """
 
@@ -64,88 +125,82 @@ class ComposedHistory:
     steps: int | None = None
     padding: int = 0
 
-    def tables(self, bits: int) -> HistoryTables:
-        """With angles of b bits."""
+    def plan(self, system: LinearSystem) -> EncodingPlan[Tables]:
+        """alpha of the rules of composition."""
+        trial = self._tables(TRIAL_BITS)
+        if len(trial.places) != system.size:
+            raise argument_error("encoding", f"encode {system.size} unknowns, as the system has", f"that of {len(trial.places)}")
+        maps = [self.maps] if isinstance(self.maps, PolynomialMap) else self.maps
+        lifts = [carleman_linearize(f, self.order) for f in maps]
+        start = torch.zeros(maps[0].size, dtype=torch.float64)
+        own = history_system(lifts[0] if len(lifts) == 1 else lifts, start, self.steps, self.padding).matrix
+        apart = torch.sparse.sum((own - system.matrix.to(own)).coalesce() ** 2).sqrt()  # B is not its affair
+        if float(apart) > SAME * float(torch.linalg.vector_norm(own.coalesce().values())):
+            raise argument_error("encoding", "be of the maps, steps and padding that made the system", "of another history")
+        return EncodingPlan(trial.alpha, "composed of F_0, F_1, ...: the norm of a matrix of normalisations", self._tables)
+
+    def _tables(self, bits: int) -> HistoryTables:
         return history_tables(self.maps, self.order, self.steps, self.padding, bits=bits)
-
-    @cached_property
-    def _trial(self) -> HistoryTables:
-        return self.tables(TRIAL_BITS)
-
-    @property
-    def alpha(self) -> float:
-        """The normalisation."""
-        return self._trial.alpha
-
-    def enough_bits(self, kappa: float, epsilon: float) -> int:
-        """Bits for which kappa (error of the encoding/alpha + error of |B>) stays below epsilon/2."""
-        return _enough_bits(self._trial, kappa, epsilon)
-
-
-@dataclass(frozen=True, eq=False)
-class BalancedEntries:
-    """The block-encoding of a system's entries with balanced weights: alpha = || |M| ||_2, never above that of the colouring.
-
-    Args:
-        system: real.
-
-    Raises:
-        ArgumentError: when it is used, a matrix with complex entries.
-
-    Example:
-        >>> import torch
-        >>> M = torch.tensor([[1.0, 0.0], [-0.5, 1.0]], dtype=torch.float64)
-        >>> round(BalancedEntries(LinearSystem(M, torch.ones(2, dtype=torch.float64))).alpha, 4)  # the colouring has 1.5
-        1.2808
-    """
-
-    system: LinearSystem = field(repr=False)
-
-    def tables(self, bits: int) -> BalancedTables:
-        """With angles of b bits."""
-        rows, columns, values = matrix_entries(self.system)
-        if np.iscomplexobj(values):
-            raise argument_error("matrix", "be real for balanced entries (the colouring takes complex ones)", "complex")
-        return balanced_matrix(rows, columns, np.real(values), self.system.size, bits)
-
-    @cached_property
-    def _trial(self) -> BalancedTables:
-        return self.tables(TRIAL_BITS)
-
-    @property
-    def alpha(self) -> float:
-        """The normalisation."""
-        return self._trial.alpha
-
-    def enough_bits(self, kappa: float, epsilon: float) -> int:
-        """Bits for which kappa (error of the encoding/alpha + error of |B>) stays below epsilon/2."""
-        return _enough_bits(self._trial, kappa, epsilon)
 
 
 def check_circuit_settings(
     circuit: bool, loader: Loader, angle_bits: int | None, amplify: bool, encoding: MatrixEncoding | None = None
 ) -> None:
-    """Check what speaks of a circuit alone: a matrix polynomial multiplies by the system's matrix itself, and loads nothing.
+    """Check what a circuit is built by; loader, bits and amplification speak of a circuit alone.
 
     Raises:
-        ArgumentError: a loader that is not one of the three, too few angle bits, or any of these without a circuit.
+        ArgumentError: a loader that is not one of the three, an encoding without a plan, too few angle bits, or a loader, bits or
+            amplification without a circuit.
     """
     if not isinstance(loader, (QROMLoader, QROAMLoader, BucketBrigade)):
         raise argument_error("loader", "be a QROMLoader(), QROAMLoader() or BucketBrigade()", repr(loader))
+    if encoding is not None and not callable(getattr(encoding, "plan", None)):
+        raise argument_error("encoding", "be BalancedEntries(), ColouredEntries() or a ComposedHistory(...)", repr(encoding))
     if angle_bits is not None:
         check_integer("angle_bits", angle_bits, 3)
     if circuit:
         return
     if amplify:
         raise argument_error("amplify", "be False without a circuit", amplify)
-    if encoding is not None:
-        raise argument_error("encoding", "be None unless `circuit` is True", repr(encoding))
     if loader != DEFAULT_LOADER or angle_bits is not None:
         name, value = ("angle_bits", angle_bits) if angle_bits is not None else ("loader", loader)
         raise argument_error(name, "be left out unless `circuit` is True", repr(value))
 
 
-def _enough_bits(trial: HistoryTables | BalancedTables, kappa: float, epsilon: float) -> int:
-    """From the error at `TRIAL_BITS`, twice of it for how it scatters, and pi/2^b for each level of |B>."""
-    encoding = 2 * trial.error / trial.alpha * 2**TRIAL_BITS
-    return math.ceil(math.log2(2.5 * kappa * (encoding + math.pi * trial.system_bits) / epsilon))
+def quantised(
+    plan: EncodingPlan[T], kappa: float, epsilon: float, *, complex_rhs: bool, more: int = 0, setting: float | None = None
+) -> T:
+    """The tables with the fewest bits for which kappa (error of the encoding/alpha + pi levels/2^b) stays below epsilon/2.
+
+    The encoding's error is the derived one of these very tables. The levels are angles off by at most pi/2^b: s of |B>, one more
+    of its phases, and what else stands in the circuit.
+
+    Args:
+        plan: of the system.
+        kappa: alpha ||M^-1||.
+        epsilon: the share of the promised error that the angles may take.
+        complex_rhs: |B> has phases.
+        more: levels of what else stands in the circuit.
+        setting: the epsilon that the caller knows, if it is not this one; for the message alone.
+
+    Raises:
+        ArgumentError: an epsilon that no angle within float64 could keep.
+
+    Example:
+        >>> import torch
+        >>> system = LinearSystem(torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+        >>> quantised(BalancedEntries().plan(system), kappa=20.0, epsilon=1e-4, complex_rhs=False).bits
+        21
+    """
+    bits = max(3, math.ceil(math.log2(2.5 * kappa / epsilon)))
+    while True:
+        tables = plan.quantise(min(bits, MOST_ANGLE_BITS))
+        levels = tables.system_bits + complex_rhs + more
+        off = 2.5 * kappa * (tables.error / tables.alpha + math.pi * levels / 2**tables.bits)  # 2.5 > 2: second-order terms
+        if off <= epsilon:
+            return tables
+        if bits >= MOST_ANGLE_BITS:
+            given = epsilon if setting is None else setting
+            least = f"be at least {given * off / epsilon:.1g} for a circuit at kappa = {kappa:.4g}"
+            raise argument_error("epsilon", f"{least}: its angles have at most {MOST_ANGLE_BITS} bits", given)
+        bits = min(MOST_ANGLE_BITS, bits + max(1, math.floor(math.log2(off / epsilon))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -12,9 +13,9 @@ from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
-from qdescent.solvers.encodings import check_circuit_settings
+from qdescent.solvers.encodings import ColouredEntries, EncodingPlan, check_circuit_settings, quantised
 from qdescent.solvers.phase_estimation import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.solve import Solution
 
@@ -80,11 +81,12 @@ class HHL:
         References:
             Harrow, Hassidim, Lloyd, arXiv:0811.3171.
         """
-        known = conditioning(system, self.kappa, coloured=self.circuit)
+        coloured = ColouredEntries().plan(system)  # its circuit needs an encoding that is Hermitian as a circuit, too
+        known = conditioning(system, self.kappa, coloured)
         if known.singular:
             return singular_outcome(system)
         if self.circuit:
-            return self._run(system, known)
+            return self._run(system, known, coloured.source)
         alpha, kappa = known.alpha, known.kappa
         inverse, bits = self._clock(kappa, self.epsilon)
         operator, products = scaled_operator(system, alpha)
@@ -107,7 +109,7 @@ class HHL:
         trusted = settled(system, value, known, bound, self.epsilon)
         return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values, trusted=trusted)
 
-    def _run(self, system: LinearSystem, known: Conditioning) -> Solution:
+    def _run(self, system: LinearSystem, known: Conditioning, source: str) -> Solution:
         """The circuit; its clock is laid out for the singular values of what the quantised angles encode."""
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.hhl_circuit import (
@@ -120,9 +122,12 @@ class HHL:
         kappa, share = known.kappa, self.epsilon / 2
         _, clock = self._clock(kappa, share)
         more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
-        enough = enough_angle_bits(kappa, known.colours, 2 * system.size, share, phases=system.is_complex, more=more)
-        bits = self.angle_bits or enough
-        tables = hermitian_tables(system, bits)
+        plan = EncodingPlan(known.alpha, source, partial(hermitian_tables, system))
+        if self.angle_bits is None:
+            tables = quantised(plan, kappa, share, complex_rhs=system.is_complex, more=more, setting=self.epsilon)
+        else:
+            tables = hermitian_tables(system, self.angle_bits)
+        bits = tables.bits
         encoding = tables.error / tables.alpha
         too_few = argument_error("angle_bits", f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}", bits)
         if kappa * encoding >= 1:

@@ -21,7 +21,7 @@ from qdescent.quantum.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
-from qdescent.solvers.circuit import CircuitRun, counted, right_side, typed
+from qdescent.solvers.circuit_run import CircuitRun, counted_run, right_side, typed
 from qdescent.solvers.phase_estimation import PEAK, SERIES_ERROR, TURN, clock_window, rotated
 
 
@@ -136,4 +136,4 @@ def _run(
     norm = float(torch.linalg.vector_norm(system.rhs))
     value = kept[: system.size] * (math.sqrt(bare) * PEAK * circuit.kappa * norm / sequence.encoding.alpha)
     rounds = bloq.rounds if isinstance(bloq, AmplitudeAmplification) else 0
-    return counted(bloq, [sequence.encoding, sequence.selected], state, value, probability, epsilon, rounds)
+    return counted_run(bloq, [sequence.encoding, sequence.selected], state, value, probability, epsilon, rounds)

@@ -13,14 +13,11 @@ from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import KernelFilter, filter_value, kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import MatrixTables, matrix_entries, matrix_tables
-from qdescent.quantum.balanced_tables import BalancedTables
-from qdescent.quantum.history_tables import HistoryTables
 from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.conditioning import CRUDE, Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
-from qdescent.solvers.encodings import MatrixEncoding, check_circuit_settings
+from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, MatrixEncoding, Tables, check_circuit_settings, quantised
 from qdescent.solvers.solve import Solution
 
 SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
@@ -48,12 +45,11 @@ class KernelReflection:
         loader: of the circuits' tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
         amplify: amplitude amplification of the last reflection until it succeeds for certain; it is at .9 already where t fits,
             so that this pays where no repetition is possible, inside of a larger circuit.
-        encoding: how the circuits encode M: `ComposedHistory` from the maps that made a history, `BalancedEntries` with the least
-            alpha; None colours the entries of the system's matrix.
+        encoding: of M, as for `QSVT`.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot, amplification
-            or an encoding without a circuit.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot; a loader,
+            angle bits or amplification without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -71,7 +67,7 @@ class KernelReflection:
     seed: int = 0
     loader: Loader = DEFAULT_LOADER
     amplify: bool = False
-    encoding: MatrixEncoding | None = None
+    encoding: MatrixEncoding = DEFAULT_ENCODING
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -99,11 +95,11 @@ class KernelReflection:
         References:
             Dalzell, "A shortcut to an optimal quantum linear system solver", arXiv:2406.12086.
         """
-        given = None if self.encoding is None else self.encoding.alpha
-        known = conditioning(system, self.kappa, coloured=self.circuit, alpha=given)
+        plan = self.encoding.plan(system)
+        known = conditioning(system, self.kappa, plan)
         if known.singular:
             return singular_outcome(system)
-        route = _Circuits(system, known, self) if self.circuit else _MatrixPolynomials(system, known)
+        route = _Circuits(system, known, self, plan) if self.circuit else _MatrixPolynomials(system, known)
         alpha, kappa = known.alpha, known.kappa
         coarse, fine = kernel_filter(kappa, SEARCH_ERROR), kernel_filter(kappa, self.epsilon / route.share)
         length = float(torch.linalg.vector_norm(system.rhs))
@@ -227,18 +223,15 @@ class _Circuits:
     share = 8  # of epsilon; as much again is left to the angles
     unit = "calls"
 
-    def __init__(self, system: LinearSystem, known: Conditioning, solver: KernelReflection) -> None:
+    def __init__(self, system: LinearSystem, known: Conditioning, solver: KernelReflection, plan: EncodingPlan[Tables]) -> None:
         self.system, self.known, self.solver = system, known, solver
         # t's own row and the reading of two amplitudes cost 2.8 times what they cost the polynomial: a quarter of epsilon
         share = solver.epsilon / 4
-        self.tables: MatrixTables | HistoryTables | BalancedTables
-        if solver.encoding is None:
-            enough = enough_angle_bits(known.kappa, known.colours, 2 * system.size, share, phases=system.is_complex)
-            self.bits = solver.angle_bits or enough
-            self.tables = matrix_tables(*matrix_entries(system), system.size, self.bits)
+        if solver.angle_bits is None:
+            self.tables = quantised(plan, known.kappa, share, complex_rhs=system.is_complex, more=1, setting=solver.epsilon)
         else:
-            self.bits = solver.angle_bits or solver.encoding.enough_bits(known.kappa, share)
-            self.tables = solver.encoding.tables(self.bits)
+            self.tables = plan.quantise(solver.angle_bits)
+        self.bits = self.tables.bits
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
         self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
         self.queries = 0
@@ -257,17 +250,17 @@ class _Circuits:
 
     def _run(self, t: float, kernel: KernelFilter, *, reflects: bool) -> Tensor:
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.circuit import build_kernel_circuit, run_kernel_circuit
+        from qdescent.solvers.kernel_circuit import build_kernel_circuit, run_kernel_circuit
 
         loader = self.solver.loader
-        self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, self.bits, reflects=reflects, loader=loader)
+        self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, reflects=reflects, loader=loader)
         self.run = run_kernel_circuit(self.system, self.circuit, self.solver.epsilon)
         self.queries += self.run.forward_queries + self.run.adjoint_queries
         return self.run.value
 
     def amplify(self) -> Tensor:
         """The last reflection again, under amplitude amplification."""
-        from qdescent.solvers.circuit import run_amplified
+        from qdescent.solvers.amplified_circuit import run_amplified
 
         self.run = run_amplified(self.system, self.circuit, self.run)
         self.queries += self.run.forward_queries + self.run.adjoint_queries
@@ -279,6 +272,13 @@ class _Circuits:
         A_t k = b_t and (A_t + E) k' = b_t + d give ||k' - k|| <= rho ||k'||, rho = kappa (e + r): x moves by rho/s + rho/c.
         """
         e, r = self.circuit.encoding.augmented.epsilon / self.known.alpha, self.circuit.rhs_error
+        found = self._errors(weight, t, kernel, e, r)
+        if found[0] > self.solver.epsilon >= self._errors(weight, t, kernel, 0.0, 0.0)[0] and self.solver.angle_bits is not None:
+            need = f"be large enough for epsilon = {self.solver.epsilon:g} at kappa = {self.known.kappa:.4g}"
+            raise argument_error("angle_bits", need, f"{self.bits}, which allows {found[0]:.2g}")
+        return found
+
+    def _errors(self, weight: float, t: float, kernel: KernelFilter, e: float, r: float) -> tuple[float, float, float]:
         kappa, certificate = self.known.kappa, self.circuit.certificate / 2
         if kappa * e >= 1 or t * e + 2 * r >= 1:
             return math.inf, math.inf, math.inf
@@ -292,9 +292,6 @@ class _Circuits:
         moved = rho * (1 / s + 1 / c) / (1 - rho / c)
         length = t * math.sqrt(1 / c**2 - 1) * (1 + relative)  # of x
         bound = (moved + relative) / (1 - moved) if moved < 1 else math.inf
-        if bound > self.solver.epsilon >= relative and self.solver.angle_bits is not None:
-            need = f"be large enough for epsilon = {self.solver.epsilon:g} at kappa = {kappa:.4g}"
-            raise argument_error("angle_bits", need, f"{self.bits}, which allows {bound:.2g}")
         left_over = (t * residual + e * (length + t) + 4 * r) / (1 - t * e - 2 * r)
         return bound, left_over, eta * math.sqrt(1 - c * c) + rho
 

@@ -13,9 +13,9 @@ from qdescent._evidence import Evidence
 from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, enough_angle_bits, row_values
+from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, settled, singular_outcome
-from qdescent.solvers.encodings import MatrixEncoding, check_circuit_settings
+from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_circuit_settings, quantised
 from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class QSVT:
         loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
         amplify: amplitude amplification of the circuit until it succeeds for certain, from the success probability of one run
             without it (not counted as queries).
-        encoding: how the circuit encodes M: `ComposedHistory` from the maps that made a history, `BalancedEntries` with the least
-            alpha; None colours the entries of the system's matrix.
+        encoding: of M, which sets alpha with or without a circuit: `BalancedEntries` (least alpha of the entries alone),
+            `ColouredEntries`, or `ComposedHistory` from the maps that made a history (fewest gates).
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits, amplification or an encoding without a
-            circuit.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits; a loader, angle bits or amplification
+            without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -57,7 +57,7 @@ class QSVT:
     angle_bits: int | None = None
     loader: Loader = DEFAULT_LOADER
     amplify: bool = False
-    encoding: MatrixEncoding | None = None
+    encoding: MatrixEncoding = DEFAULT_ENCODING
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -80,8 +80,8 @@ class QSVT:
         References:
             Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma, arXiv:1511.02306.
         """
-        encoding = self.encoding
-        known = conditioning(system, self.kappa, coloured=self.circuit, alpha=None if encoding is None else encoding.alpha)
+        plan = self.encoding.plan(system)
+        known = conditioning(system, self.kappa, plan)
         if known.singular:
             return singular_outcome(system)
         alpha, kappa = known.alpha, known.kappa
@@ -102,15 +102,15 @@ class QSVT:
             return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values, trusted=trusted)
 
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.circuit import build_circuit, run_amplified, run_circuit
+        from qdescent.solvers.amplified_circuit import run_amplified
+        from qdescent.solvers.circuit import build_circuit, run_circuit
 
-        if encoding is None:
-            enough = enough_angle_bits(kappa, known.colours, system.size, self.epsilon, phases=system.is_complex)
-            bits = self.angle_bits or enough
-            circuit = build_circuit(system, polynomial, bits, loader=self.loader)
+        if self.angle_bits is None:
+            tables = quantised(plan, kappa, self.epsilon, complex_rhs=system.is_complex)
         else:
-            bits = self.angle_bits or encoding.enough_bits(kappa, self.epsilon)
-            circuit = build_circuit(system, polynomial, bits, encoding.tables(bits), self.loader)
+            tables = plan.quantise(self.angle_bits)
+        bits = tables.bits
+        circuit = build_circuit(system, polynomial, tables, self.loader)
         bound, left_over = _circuit_bound(circuit, polynomial, kappa)
         if bound > self.epsilon:
             need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"

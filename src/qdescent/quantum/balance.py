@@ -1,0 +1,214 @@
+"""Block-encoding weights with the least sum: a matrix, or a block matrix, encoded with alpha = || (|entries|) ||_2.
+
+A matrix is a sum of labelled partial permutations, M = sum_c sum_j v_c(j) |pi_c(j)><j|. Two preparations of the label, one
+selected by the column and one by the row, encode it:
+
+    <c|R_j> <L_i|c> = v_c(j)/alpha  at  i = pi_c(j),
+    R_j(c) = sign sqrt(|v| y_i / (alpha x_j)),   L_i(c) = sqrt(|v| x_j / (alpha y_i)).
+
+With x and y the Perron singular vectors of |M| both are unit vectors and alpha = || |M| ||_2: no larger than the sum of the
+labels' maxima, and equal to ||M|| where signs do not matter. The entries may be numbers or normalisations of encodings: then it is
+the rule by which a block matrix of encodings is composed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sparse
+from scipy.sparse.csgraph import connected_components
+
+from qdescent.quantum.access import Complexes, Floats, Ints
+
+DENSE_SIZE = 400  # up to here singular vectors by a dense decomposition, which converges whatever the gap
+MOST_PARTED = 2**16  # columns that are told apart into connected parts
+FEW = 30  # products beyond that: each costs what one step of a matrix polynomial does
+POLISH = 50  # power iterations after it: each entry then is right relative to itself
+SLACK = 1e-11  # weights that miss 1 by less are made 1: an error of half as much, which the stated error contains
+
+
+@dataclass(frozen=True, eq=False)
+class FullColumn:
+    """The entries of one column that a single label spreads over all rows: a preparation of the row instead of a permutation.
+
+    Args:
+        label: c, with the identity as its permutation and without other entries.
+        column: j.
+        values: (S,).
+    """
+
+    label: int
+    column: int
+    values: Floats = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Balance:
+    """The weights of one matrix.
+
+    Args:
+        alpha: the normalisation; 0 for a matrix without entries.
+        right: R_j(c), shape (S, C), each row a unit vector.
+        left: L_i(c), shape (S, C), each row a unit vector.
+        spread: P(i), the unit vector that the label of a full column spreads it by, (S,); None where there is none.
+    """
+
+    alpha: float
+    right: Floats = field(repr=False)
+    left: Floats = field(repr=False)
+    spread: Floats | None = field(default=None, repr=False)
+
+
+def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Balance | None:
+    """The weights of M = sum_c sum_j v_c(j) |pi_c(j)><j|, or None where the labels leave no room for what must be wasted.
+
+    A part of M that is not connected with the largest one has a smaller norm: its columns waste the rest of their weight on a label
+    that their row does not take. So do empty columns. One more label, of the identity and without entries, always is room enough.
+
+    Args:
+        targets: pi_c, permutations, shape (C, S).
+        values: v_c(j), shape (C, S).
+        full: entries f_i of a column j that are added with one label c between them: R_j(c)^2 = sum_i |f_i| y_i / (alpha x_j) and
+            P(i)^2 = |f_i| y_i / sum |f| y make the same product, R_j(c) P(i) L_i(c) = f_i/alpha.
+
+    Returns:
+        Balance: <L_i|c><c|R_j> summed over the labels is M/alpha exactly.
+
+    Cost: one singular vector of an S x S matrix with as many entries as there are values.
+
+    References:
+        Childs, arXiv:0810.0312, section 3 (a walk from the principal eigenvector of the matrix of moduli).
+
+    Example:
+        >>> weights = balance(np.array([[0, 1], [1, 0]]), np.array([[1.0, 1.0], [-0.5, 0.0]]))
+        >>> round(weights.alpha, 6), round(float(np.linalg.norm([[1, 0], [0.5, 1]], 2)), 6)
+        (1.280776, 1.280776)
+    """
+    labels, size = targets.shape
+    label, column = np.nonzero(values)
+    right, left = np.zeros((size, labels)), np.zeros((size, labels))
+    alpha, spread = 0.0, None
+    spreading = np.zeros(0, dtype=np.int64) if full is None else np.flatnonzero(full.values)
+    if len(label) or len(spreading):
+        row, modulus = targets[label, column], np.abs(values[label, column])
+        added = np.zeros(0) if full is None else np.abs(full.values[spreading])
+        place = np.zeros(0, dtype=np.int64) if full is None else np.full(len(spreading), full.column)
+        entries = (np.concatenate([row, spreading]), np.concatenate([column, place]))
+        absolute = sparse.csr_array(sparse.coo_array((np.concatenate([modulus, added]), entries), shape=(size, size)))
+        alpha, x = moduli_norm(absolute)
+        y = absolute @ x / alpha
+        right[column, label] = np.sign(values[label, column]) * np.sqrt(modulus * y[row] / (alpha * x[column]))
+        left[row, label] = np.sqrt(modulus * x[column] / (alpha * y[row]))
+        if full is not None and len(spreading):
+            reached = added * y[spreading]
+            right[full.column, full.label] = math.sqrt(float(reached.sum()) / (alpha * x[full.column]))
+            left[spreading, full.label] = np.sqrt(added * x[full.column] / (alpha * y[spreading]))
+            spread = np.zeros(size)
+            spread[spreading] = np.sign(full.values[spreading]) * np.sqrt(reached / reached.sum())
+    sources = np.argsort(targets, axis=1)
+    taken, empty = left != 0, ~(left != 0).any(axis=1)
+    wasted = 1 - (right**2).sum(axis=1)
+    usable = [c for c in range(labels) if full is None or c != full.label]
+    for j in np.flatnonzero(wasted > SLACK):
+        free = [c for c in usable if right[j, c] == 0 and not taken[targets[c, j], c]]
+        if not free:
+            return None
+        right[j, free[-1]] = math.sqrt(wasted[j])
+    for i in np.flatnonzero(empty):
+        free = [c for c in usable if right[sources[c, i], c] == 0]
+        if not free:
+            return None
+        left[i, free[0]] = 1
+    return Balance(alpha, right / np.linalg.norm(right, axis=1)[:, None], left / np.linalg.norm(left, axis=1)[:, None], spread)
+
+
+def balance_error(
+    targets: Ints, values: Floats | Complexes, alpha: float, right: Floats, left: Floats, phases: Complexes | None = None
+) -> sparse.csr_array:
+    """|M - encoded|, entry by entry of each label and then summed over the labels: its norms bound that of the difference.
+
+    Args:
+        targets, values: as in `balance`; of a complex matrix the values are complex.
+        alpha: of the encoding.
+        right, left: as prepared, shape (S, C).
+        phases: e^{i phi} of each entry as encoded, (C, S); None: 1.
+
+    Returns:
+        csr_array: (S, S), not negative.
+
+    Example:
+        >>> one = np.ones((1, 1))
+        >>> float(balance_error(np.zeros((1, 1), dtype=np.int64), 2 * one, 1.5, one, one).toarray()[0, 0])
+        0.5
+    """
+    labels, size = targets.shape
+    column = np.tile(np.arange(size), labels)
+    label = np.repeat(np.arange(labels), size)
+    row = targets.reshape(-1)
+    encoded = alpha * right[column, label] * left[row, label] * (1 if phases is None else phases.reshape(-1))
+    missed = np.abs(values.reshape(-1) - encoded)
+    return sparse.csr_array(sparse.coo_array((missed, (row, column)), shape=(size, size)))
+
+
+def schur_bound(absolute: sparse.csr_array) -> float:
+    """sqrt(largest row sum x largest column sum), at least the norm of a matrix of these moduli, or of blocks of these norms.
+
+    Example:
+        >>> schur_bound(sparse.csr_array(np.array([[4.0, 5.0], [0.0, 0.0]])))  # the norm is 6.40
+        6.708203932499369
+    """
+    return math.sqrt(float(absolute.sum(axis=0).max()) * float(absolute.sum(axis=1).max()))
+
+
+def moduli_norm(absolute: sparse.csr_array) -> tuple[float, Floats]:
+    """|| |M| ||_2 from above, and the vector that shows it: alpha^2 = max_j (|M|^T |M| x)_j / x_j for an x that is positive
+    on the columns that are not empty (Collatz, Wielandt). alpha is the norm to rounding up to 2^16 columns; beyond, as close as
+    `FEW` products bring it.
+
+    Args:
+        absolute: |M|, not zero, shape (S, S).
+
+    Returns:
+        tuple: alpha, and x of shape (S,), 0 at empty columns.
+
+    Cost: one singular vector of each connected part of at most 400 columns, and up to 1,000 products for a larger one.
+
+    Example:
+        >>> alpha, x = moduli_norm(sparse.csr_array(np.array([[1.0, 0.0], [0.5, 1.0]])))
+        >>> round(alpha, 6), bool(x[0] > x[1])
+        (1.280776, True)
+    """
+    x = _perron(absolute) if absolute.shape[1] <= MOST_PARTED else _powers(absolute, np.asarray(absolute.sum(axis=0)).ravel(), FEW)
+    filled = x > 0
+    rate = (absolute.T @ (absolute @ x))[filled] / x[filled]
+    return math.sqrt(float(rate.max())), x
+
+
+def _perron(absolute: sparse.csr_array) -> Floats:
+    """The right Perron singular vector of each connected part; 0 at empty columns."""
+    size = absolute.shape[1]
+    both = sparse.block_array([[None, absolute], [absolute.T, None]], format="csr")
+    parts = connected_components(both, directed=False)[1][size:]
+    x = np.zeros(size)
+    counts = np.asarray(absolute.sum(axis=0)).ravel() > 0
+    for part in np.unique(parts[counts]):
+        places = np.flatnonzero(counts & (parts == part))
+        columns = sparse.csr_array(absolute[:, places])
+        if len(places) <= DENSE_SIZE:
+            kept = columns[np.asarray(columns.sum(axis=1)).ravel() > 0].toarray()
+            start = np.abs(np.linalg.svd(kept, full_matrices=False)[2][0])
+            x[places] = _powers(columns, start, POLISH)
+        else:
+            x[places] = _powers(columns, np.ones(len(places)), 20 * POLISH)
+    return x
+
+
+def _powers(absolute: sparse.csr_array, start: Floats, count: int) -> Floats:
+    """(|M|^T |M|)^count of a vector, scaled; positive wherever it was."""
+    vector = np.where(start > 0, np.maximum(start, 1e-12 * start.max()), 0)
+    for _ in range(count):
+        vector = absolute.T @ (absolute @ vector)
+        vector /= vector.max()
+    return vector

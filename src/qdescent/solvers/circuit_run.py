@@ -1,0 +1,134 @@
+"""What every simulated solve has in common: the block-encoding of its tables, what a run gave, and what it took."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from qualtran.cirq_interop.t_complexity_protocol import TComplexity
+from qualtran.resource_counting import GateCounts, QECGatesCost, QubitCount, get_cost_value
+from torch import Tensor
+
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.amplification import AmplitudeAmplification
+from qdescent.quantum.balanced_encoding import BalancedEncoding
+from qdescent.quantum.balanced_tables import BalancedTables
+from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.history_encoding import HistoryEncoding
+from qdescent.quantum.history_tables import HistoryTables
+from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform
+from qdescent.quantum.loading import Loader
+from qdescent.quantum.phase_estimation import PhaseEstimationSolve
+from qdescent.quantum.qsvt import LinearSolve
+from qdescent.quantum.simulator import StateVector
+from qdescent.solvers.encodings import Tables
+
+MatrixBloq = SparseBlockEncoding | HistoryEncoding | BalancedEncoding
+
+SUBNORMALISATION = 0.98  # max |p|: nearer to 1 the angles need more FFT points, further away successes are lost
+
+
+@dataclass(frozen=True)
+class CircuitRun:
+    """What a simulated circuit gave and took; its gates are counted when they are asked for.
+
+    Args:
+        value: Z in true units, shape (D,); of kernel reflection y = R(G) e, shape (D + 1,).
+        success_probability: of finding ancilla = 0 and part = 0 (and what else a solver post-selects: the added block empty of a
+            reflection; clock, flag and choice of HHL; the damping qubit of an amplification).
+        forward_queries: calls of U counted while simulating.
+        adjoint_queries: calls of U-dagger counted while simulating.
+        simulated_qubits: held by the state vector (fast leaves need no loaded registers).
+        state_vector_bytes: of the simulation.
+        bloq: what was run.
+        epsilon: the relative error that rotation synthesis shares with the rest; it sets T gates, not the simulation.
+        rounds: of amplitude amplification.
+    """
+
+    value: Tensor = field(repr=False)
+    success_probability: float
+    forward_queries: int
+    adjoint_queries: int
+    simulated_qubits: int
+    state_vector_bytes: int
+    bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification = field(repr=False)
+    epsilon: float
+    rounds: int = 0
+
+    @cached_property
+    def gates(self) -> GateCounts:
+        """Counted over the call graph."""
+        return get_cost_value(self.bloq, QECGatesCost())
+
+    @cached_property
+    def logical_qubits(self) -> int:
+        """Of the decomposed circuit, with loaded angles and the look-ups' own work qubits."""
+        return int(get_cost_value(self.bloq, QubitCount()))
+
+    @property
+    def toffoli_gates(self) -> int:
+        """AND, Toffoli and controlled-swap gates."""
+        return int(self.gates.and_bloq + self.gates.toffoli + self.gates.cswap)
+
+    @property
+    def rotation_error(self) -> float:
+        """The synthesis error per rotation that keeps the answer's relative error below epsilon/2."""
+        return self.epsilon * math.sqrt(max(self.success_probability, 1e-300)) / (4 * max(1, self.gates.rotation))
+
+    @property
+    def t_per_rotation(self) -> float:
+        """T gates of one such rotation."""
+        return float(TComplexity.rotation_cost(self.rotation_error))
+
+    @property
+    def t_gates(self) -> int:
+        """T gates, 4 for each AND, Toffoli or controlled swap, and rotations by synthesis (arXiv:2203.10064, as in Qualtran)."""
+        return math.ceil(self.gates.t + 4 * self.toffoli_gates + self.t_per_rotation * self.gates.rotation)
+
+
+def matrix_bloq(tables: Tables, loader: Loader) -> MatrixBloq:
+    """The block-encoding that these tables are made for."""
+    if isinstance(tables, HistoryTables):
+        return HistoryEncoding(tables, loader=loader)
+    if isinstance(tables, BalancedTables):
+        return BalancedEncoding(tables, loader=loader)
+    return SparseBlockEncoding(tables, loader=loader)
+
+
+def right_side(system: LinearSystem) -> NDArray[np.float64] | NDArray[np.complex128]:
+    """B in double precision."""
+    rhs = system.rhs.cpu()
+    return rhs.to(torch.complex128 if rhs.is_complex() else torch.float64).numpy()
+
+
+def typed(system: LinearSystem, amplitudes: Tensor) -> Tensor:
+    """Complex amplitudes of a complex system; of a real one their real parts (the others are rounding)."""
+    return amplitudes if system.is_complex else amplitudes.real
+
+
+def counted_run(
+    bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification,
+    queries: Sequence[MatrixBloq | KernelEncoding],
+    state: StateVector,
+    value: Tensor,
+    probability: float,
+    epsilon: float,
+    rounds: int = 0,
+) -> CircuitRun:
+    """A run with the calls of its queries, and of their inverses, as the simulator counted them."""
+    return CircuitRun(
+        value=value,
+        success_probability=probability,
+        forward_queries=sum(state.calls.get(query, 0) for query in queries),
+        adjoint_queries=sum(state.calls.get(query.adjoint(), 0) for query in queries),
+        simulated_qubits=state.peak_qubits,
+        state_vector_bytes=2**state.peak_qubits * state.amplitudes.element_size(),
+        bloq=bloq,
+        epsilon=epsilon,
+        rounds=rounds,
+    )

@@ -1,0 +1,116 @@
+"""The kernel reflection as a circuit: an even polynomial of G on the last basis vector, built, simulated and read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+
+from qdescent.linalg.chebyshev import KernelFilter
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.access import Ints, MatrixTables
+from qdescent.quantum.balanced_encoding import BalancedEncoding
+from qdescent.quantum.balanced_tables import BalancedTables
+from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.composition import Identity
+from qdescent.quantum.history_encoding import HistoryEncoding
+from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.multiplexing import BlockDiagonal, block_diagonal
+from qdescent.quantum.phase_table import state_preparation
+from qdescent.quantum.phases import qsp_angles
+from qdescent.quantum.qsvt import QSVTSequence, projector_phases
+from qdescent.quantum.simulator import Simulator
+from qdescent.solvers.circuit_run import SUBNORMALISATION, CircuitRun, counted_run, right_side, typed
+from qdescent.solvers.encodings import Tables
+
+
+@dataclass(frozen=True)
+class KernelCircuit:
+    """A circuit that applies an even polynomial of G to the last basis vector e, and the constants that it is read by.
+
+    Args:
+        bloq: e prepared, then the transform.
+        guess: t.
+        scale: c of p = c (2 R - 1), or of p = c R.
+        reflects: the polynomial is 2 R - 1.
+        certificate: of the angles, over c.
+        rhs_error: ||b_t - prepared||_2.
+        places: the system's basis state of each unknown, (D,).
+    """
+
+    bloq: KernelTransform
+    guess: float
+    scale: float
+    reflects: bool
+    certificate: float
+    rhs_error: float
+    places: Ints
+
+    @property
+    def encoding(self) -> KernelEncoding:
+        """The block-encoding of G."""
+        return cast(KernelEncoding, self.bloq.sequence.encoding)
+
+
+def build_kernel_circuit(
+    system: LinearSystem,
+    tables: Tables,
+    guess: float,
+    kernel: KernelFilter,
+    *,
+    reflects: bool,
+    loader: Loader = DEFAULT_LOADER,
+) -> KernelCircuit:
+    """The circuit of (2 R(G) - 1) e, or of R(G) e.
+
+    Args:
+        system: real or complex.
+        tables: of its matrix; every other angle has as many bits.
+        guess: t, in [1, kappa].
+        kernel: the filter R.
+        reflects: reflect about the kernel; else project on it (the search for the norm does).
+        loader: of every table.
+    """
+    augmented: SparseBlockEncoding | BalancedEncoding | BlockDiagonal
+    if isinstance(tables, MatrixTables):  # one more bit in the tables themselves
+        augmented = SparseBlockEncoding(augmented_tables(tables, guess), loader=loader)
+    elif isinstance(tables, BalancedTables):
+        augmented = BalancedEncoding(tables.augmented(guess), loader=loader)
+    else:
+        encoding = HistoryEncoding(tables, loader=loader)
+        augmented = block_diagonal([encoding, Identity(encoding.system_bitsize, tables.alpha / guess)], tables.bits, loader)
+    places = tables.places
+    size = 2 ** (augmented.system_bitsize - 1)
+    b = right_side(system)
+    exact = np.zeros(2 * size, dtype=b.dtype)
+    exact[places], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
+    prepare = state_preparation(exact, tables.bits, loader)
+    polynomial = kernel.coefficients * (2 if reflects else 1)
+    polynomial[0] -= 1 if reflects else 0
+    scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)  # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
+    angles = qsp_angles(scale * polynomial)
+    kernel_encoding = KernelEncoding(augmented, prepare)
+    bloq = KernelTransform(QSVTSequence(kernel_encoding, projector_phases(angles)))
+    rhs_error = float(np.linalg.norm(prepare.prepared - exact))
+    return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error, places)
+
+
+def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: float) -> CircuitRun:
+    """Simulate the circuit and keep ancilla = part = 0: the run's value is y = R(G) e, shape (D + 1,), e last.
+
+    Its success probability is that of finding, besides, the added block empty: the reflected state is then the solution's.
+    """
+    encoding, bloq = circuit.encoding, circuit.bloq
+    state = Simulator(device=system.matrix.device).run(bloq)
+    kept = typed(system, state.project(ancilla=0, part=0))
+    size = len(kept) // 2
+    probability = float(torch.linalg.vector_norm(kept[:size] if circuit.reflects else kept)) ** 2
+    value = torch.cat([kept[torch.as_tensor(circuit.places, device=kept.device)], kept[size : size + 1]]) / circuit.scale
+    if circuit.reflects:
+        value[-1] += 1
+        value /= 2
+    return counted_run(bloq, [encoding], state, value, probability, epsilon)
