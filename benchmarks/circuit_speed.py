@@ -5,8 +5,8 @@
 
 1. Whole solves (tables, angles, circuit, simulation, post-selection): a map of two unknowns, order 2, 4 steps and 4 padding steps,
    epsilon 1e-4, by QSVT and by kernel reflection; and the three largest kept weights of a network trained here for one epoch.
-2. The sequence of the first solve in PennyLane's lightning.qubit, as it can express it best. A query is the four unitaries that
-   our fast leaves apply: preparation of the colours, dense on the colour qubits; rotation and permutation, sparse `QubitUnitary`s
+2. The sequence of the first solve, coloured, in PennyLane's lightning.qubit, as it can express it best. A query is the four
+   unitaries that our fast leaves apply: preparation of the colours, dense on the colour qubits; rotation and permutation, sparse `QubitUnitary`s
    of two and one entries a row; preparation undone. A phase is one `DiagonalQubitUnitary`, the right-hand side a `StatePrep`.
    Its tape and our program are built before the clock starts; ours with compiling is shown beside.
 3. One query of a small matrix down to gates in Qiskit Aer: the exported OpenQASM 3, read and left as it is, on a state vector
@@ -33,8 +33,8 @@ from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.solvers.circuit import build_circuit
-from qdescent.solvers.circuit_rows import enough_angle_bits
 from qdescent.solvers.conditioning import conditioning
+from qdescent.solvers.encodings import quantised
 
 SMOKE = "--smoke" in sys.argv
 ROUNDS = 1 if SMOKE else 5
@@ -84,9 +84,9 @@ def solves():
 def against_pennylane():
     """The sequence of one QSVT solve: ours and lightning.qubit, interleaved."""
     system = two_unknowns()
-    known = conditioning(system, None, coloured=True)
-    bits = enough_angle_bits(known.kappa, known.colours, system.size, EPSILON)
-    circuit = build_circuit(system, minimax_inverse(known.kappa, EPSILON / 2), bits)
+    plan = qd.ColouredEntries().plan(system)
+    kappa = conditioning(system, None, plan).kappa
+    circuit = build_circuit(system, minimax_inverse(kappa, EPSILON / 2), quantised(plan, kappa, EPSILON, complex_rhs=False))
     found = {}
 
     simulator = Simulator()

@@ -18,7 +18,6 @@ from scipy.sparse.linalg import LinearOperator, splu, svds
 
 import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
-from qdescent.quantum.access import colour_entries, colour_weights, matrix_entries
 from qdescent.resources.logical import LOADERS, solve_cost
 from qdescent.resources.queries import kernel_reflection_queries
 
@@ -54,8 +53,7 @@ def inverse_norm(system):
 def queries(factors, steps, padding):
     """Queries until u_T is found, with amplitude amplification: QSVT, kernel reflection; and kappa."""
     system = history(factors, steps, padding)
-    rows, columns, entries = matrix_entries(system)
-    alpha = float(colour_weights(entries, colour_entries(rows, columns, entries)).sum())
+    alpha = qd.BalancedEntries().plan(system).alpha
     norm, solution = inverse_norm(system)
     kappa = alpha * norm
     found = system.end_probability(solution) ** 0.5

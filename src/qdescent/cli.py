@@ -175,7 +175,11 @@ def circuit(
     padding: Annotated[int | None, _flag("p, further copies of the end. Default 3.")] = None,
     epsilon: Annotated[float | None, _flag("Promised relative error. Default 1e-4.")] = None,
     solver: Annotated[str | None, _flag("kernel-reflection or qsvt. Default kernel-reflection.")] = None,
+    encoding: Annotated[str | None, _flag("balanced, coloured or composed. Default balanced.")] = None,
     loader: Annotated[str | None, _flag("qrom, qroam, qroam-dirty or bucket-brigade. Default qrom.")] = None,
+    amplify: Annotated[
+        bool | None, typer.Option("--amplify", help="Amplitude amplification until it succeeds for certain.", show_default=False)
+    ] = None,
     noise: Annotated[float | None, _flag("Chance of a depolarising error a query. Default 0; a table of rates is shown.")] = None,
     export: Annotated[
         bool | None, typer.Option("--export", help="Write one query as OpenQASM 3 gates, encoding.qasm.", show_default=False)

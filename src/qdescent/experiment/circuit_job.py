@@ -26,11 +26,17 @@ from qdescent.report.circuit_page import write_circuit_page
 from qdescent.report.files import write_document
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.resources.queries import query_rows
+from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, MatrixEncoding
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
 from qdescent.solvers.solve import Solution, Solver
 
 SOLVERS: dict[str, Callable[..., Solver]] = {"kernel-reflection": KernelReflection, "qsvt": QSVT}
+ENCODINGS: dict[str, Callable[[PolynomialMap, CircuitSettings], MatrixEncoding]] = {
+    "balanced": lambda f, settings: BalancedEntries(),
+    "coloured": lambda f, settings: ColouredEntries(),
+    "composed": lambda f, settings: ComposedHistory(f, settings.order, settings.steps, settings.padding),
+}
 EXPORT_FILE = "encoding.qasm"
 LOADERS: dict[str, Loader] = {
     "qrom": QROMLoader(),
@@ -53,8 +59,11 @@ class CircuitSettings:
         epsilon: the promised relative error of Z. 1e-4: below the shot noise of 10^6 shots.
         solver: "kernel-reflection" (few runs are thrown away, so that queries grow as kappa even where padding makes the solution
             long) or "qsvt" (one polynomial for 1/x, the textbook's circuit; most runs are thrown away).
+        encoding: of the history matrix: "balanced" (its entries with the least alpha), "coloured" (its entries by colours) or
+            "composed" (of F_0, F_1, ... alone: fewest gates, but more qubits to simulate).
         loader: "qrom" (fewest qubits), "qroam" or "qroam-dirty" (fewest Toffoli gates, clean or borrowed work qubits), or
             "bucket-brigade" (fewest layers of them in a load); it changes the count, not the answer.
+        amplify: amplitude amplification until the circuit succeeds for certain. False: a reflection succeeds at nine of ten runs.
         noise: chance of a depolarising error a query, for the answer of an imperfect machine. 0: only the standard table of rates.
         export: write one query, down to single gates, as OpenQASM 3. False: the text of 100 unknowns has megabytes.
 
@@ -68,7 +77,9 @@ class CircuitSettings:
     padding: int = 3
     epsilon: float = 1e-4
     solver: str = "kernel-reflection"
+    encoding: str = "balanced"
     loader: str = "qrom"
+    amplify: bool = False
     noise: float = 0.0
     export: bool = False
 
@@ -78,6 +89,7 @@ class CircuitSettings:
         check_integer("padding", self.padding, 0)
         check_interval("epsilon", self.epsilon, "(0, 1)")
         check_choice("solver", self.solver, list(SOLVERS))
+        check_choice("encoding", self.encoding, list(ENCODINGS))
         check_choice("loader", self.loader, list(LOADERS))
         check_interval("noise", self.noise, "[0, 1]")
 
@@ -108,7 +120,13 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     progress.start("Quantum circuit", 1)
     with stopwatch(timings, "circuit"):
         instance = instance_of(f, start, settings.order, settings.steps, settings.padding, f.iterate(start, settings.steps)[-1])
-        solver = SOLVERS[settings.solver](epsilon=settings.epsilon, circuit=True, loader=LOADERS[settings.loader])
+        solver = SOLVERS[settings.solver](
+            epsilon=settings.epsilon,
+            circuit=True,
+            loader=LOADERS[settings.loader],
+            encoding=ENCODINGS[settings.encoding](f, settings),
+            amplify=settings.amplify,
+        )
         found, rows = solve_instance(instance, solver)
     if found.circuit is None:
         raise argument_error("source", "hold a map whose history a circuit can solve", f"one whose history is not: {found.status}")
@@ -118,6 +136,8 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     units = {"order": "1", "steps": "steps", "padding": "steps"}
     given += [Row(f"circuit/{k}", getattr(settings, k), unit, Evidence.ASSUMED, f"setting `{k}`") for k, unit in units.items()]
     kappa = found.values["kappa"]
+    if settings.loader != "bucket-brigade":  # its trees have too many gates to walk through
+        rows.append(_depth_row(found))
     rows = [*given, *rows, *_noise_rows(settings, found), *query_rows(kappa, settings.epsilon, "model", known=True)]
     if settings.export:
         rows += _exported(found, directory)
@@ -170,16 +190,30 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
 
 
 def _drawings(found: Solution) -> dict[str, Drawing]:
-    """The circuit that was run, one of its queries, and one of its phases."""
-    sequence = found.circuit.sequence
+    """The circuit that was run (once, if it was amplified), one of its queries, and one of its phases."""
+    solve = _solve(found)
+    sequence = solve.sequence
     phase = next(part.bloq for part in sequence.decompose_bloq().bloq_instances if hasattr(part.bloq, "phi"))
-    return {"circuit": draw(found.circuit, lambda bloq: bloq == sequence), "query": draw(_query(found)), "phase": draw(phase)}
+    return {"circuit": draw(solve, lambda bloq: bloq == sequence), "query": draw(_query(found)), "phase": draw(phase)}
+
+
+def _solve(found: Solution) -> Any:
+    """The circuit that prepares and transforms, without the rounds of an amplification."""
+    return getattr(found.circuit, "solve", found.circuit)
 
 
 def _query(found: Solution) -> Any:
     """The block-encoding that the circuit calls, in the direction that multiplies by the matrix."""
-    encoding = found.circuit.sequence.encoding
+    encoding = _solve(found).sequence.encoding
     return encoding.adjoint() if getattr(encoding, "is_adjoint", False) else encoding
+
+
+def _depth_row(found: Solution) -> Row:
+    """Layers of Toffoli gates of one query."""
+    from qdescent.quantum.toffoli_depth import toffoli_depth  # Qualtran takes seconds to import
+
+    source = "one query gate by gate, each as soon as its qubits allow"
+    return Row("circuit/query_depth", toffoli_depth(_query(found)), "layers of Toffoli gates", Evidence.EXACT, source)
 
 
 def _exported(found: Solution, directory: Path) -> list[Row]:

@@ -35,8 +35,9 @@ DRAWINGS = {
     ),
     "query": (
         "One query U: the block-encoding of the history matrix",
-        "The ancilla is spread over the colours of the matrix's non-zero pattern, a table turns a flag by each entry's angle, and "
-        "each colour permutes the rows. Where the ancilla comes back to 0, the system has been multiplied by M/α.",
+        "The ancilla chooses among colours of the matrix's non-zero pattern (or, composed, among words and letters of the map): "
+        "tables spread it over them by the entries' weights, each colour permutes the rows, and the spreading is undone. Where the "
+        "ancilla comes back to 0, the system has been multiplied by M/α.",
     ),
     "phase": (
         "One phase φ",

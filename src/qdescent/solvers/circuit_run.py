@@ -123,7 +123,7 @@ def counted_run(
     """A run with the calls of its queries, and of their inverses, as the simulator counted them."""
     return CircuitRun(
         value=value,
-        success_probability=probability,
+        success_probability=min(1.0, probability),  # rounding
         forward_queries=sum(state.calls.get(query, 0) for query in queries),
         adjoint_queries=sum(state.calls.get(query.adjoint(), 0) for query in queries),
         simulated_qubits=state.peak_qubits,
