@@ -5,10 +5,10 @@
 
 1. Whole solves (tables, angles, circuit, simulation, post-selection): a map of two unknowns, order 2, 4 steps and 4 padding steps,
    epsilon 1e-4, by QSVT and by kernel reflection; and the three largest kept weights of a network trained here for one epoch.
-2. The sequence of the first solve, coloured, in PennyLane's lightning.qubit, as it can express it best. A query is the four
-   unitaries that our fast leaves apply: preparation of the colours, dense on the colour qubits; rotation and permutation, sparse `QubitUnitary`s
-   of two and one entries a row; preparation undone. A phase is one `DiagonalQubitUnitary`, the right-hand side a `StatePrep`.
-   Its tape and our program are built before the clock starts; ours with compiling is shown beside.
+2. The sequence of the first solve, its entries coloured, in PennyLane's lightning.qubit, as it can express it best. A query is the
+   four unitaries that our fast leaves apply: preparation of the colours, dense on the colour qubits; rotation and permutation,
+   sparse `QubitUnitary`s of two and one entries a row; preparation undone. A phase is one `DiagonalQubitUnitary`, the right-hand
+   side a `StatePrep`. Its tape and our program are built before the clock starts; ours with compiling is shown beside.
 3. One query of a small matrix down to gates in Qiskit Aer: the exported OpenQASM 3, read and left as it is, on a state vector
    with all work qubits; ours runs the same bloq with `fast=False` (decomposed, a look-up is one step) and with fast leaves.
 

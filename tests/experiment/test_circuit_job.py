@@ -9,6 +9,7 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit_job import CircuitSettings, circuit_headline, load_map, run_circuit_job
 from qdescent.report.record import read_record
+from qdescent.solvers.solve import Status
 
 
 def write_map(path, **more):
@@ -66,7 +67,7 @@ def test_the_page_holds_the_rows_and_the_drawings(whole):
 def test_one_query_is_exported_with_the_gates_that_are_counted(whole):
     record, _, directory = whole
     lines = (directory / "encoding.qasm").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if line.startswith("qubit")][:2] == ["qubit[6] system;", "qubit[5] ancilla;"]
+    assert [line for line in lines if line.startswith("qubit")][:2] == ["qubit[6] system;", "qubit[4] ancilla;"]
     assert sum(line.startswith("ccx") for line in lines) == record.value("circuit/export_toffoli")
     assert record.value("circuit/export_gates") == sum(line[0] in "cxzhrs" for line in lines)
 
@@ -142,3 +143,26 @@ def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(ArgumentError, match="`out` must be a directory that does not exist yet"):
         run_circuit_job(CircuitSettings(source), tmp_path / "out")
+
+
+@pytest.mark.parametrize("solver", ["qsvt", "kernel-reflection"])
+def test_amplified_and_of_each_encoding(tmp_path, solver):
+    """One variable, so that the composed encoding is small; the page says that the drawn circuit is used several times."""
+    source = tmp_path / "one.npz"
+    np.savez(source, F0=np.array([0.1]), F1=np.array([[0.8]]), F2=np.array([[0.1]]))
+    answers, alphas = [], {}
+    for encoding in ("balanced", "coloured", "composed"):
+        settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver=solver, encoding=encoding)
+        record = run_circuit_job(settings, tmp_path / encoding)
+        assert str(record.value("circuit/status")) == Status.SOLVED
+        assert 0 < record.value("circuit/query_depth") <= record.value("circuit/toffoli_gates") / record.value("circuit/degree")
+        answers += record.value("circuit/answer")
+        alphas[encoding] = record.value("circuit/alpha")
+    assert max(answers) - min(answers) < 1e-2 * max(answers)
+    assert alphas["balanced"] <= min(alphas.values()) * (1 + 1e-9)
+
+    amplified = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver=solver, amplify=True)
+    record = run_circuit_job(amplified, tmp_path / "amplified")
+    assert record.value("circuit/success_probability") == pytest.approx(1, abs=1e-6)
+    times = 2 * record.value("circuit/amplification_rounds") + 1
+    assert f"Amplitude amplification uses it {times} times" in (tmp_path / "amplified" / "circuit.html").read_text(encoding="utf-8")

@@ -5,13 +5,12 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from qdescent.quantum.call_tree import Part
+from qdescent.quantum.call_tree import CallNode
 from qdescent.report.call_tree_drawing import BAR, LINE, STEP, WIDTH, call_tree_svg
 
-LEAF = Part("look-up, 8 lines & more", "QROM", 40, 3000, 0, ())
-TREE = Part(
-    "all", "A", 1, 4000, 7, (Part("U†", "B", 20, 3000, 5, (LEAF,)), Part("φ", "C", 21, 1000, 0, ()), Part("r", "D", 2, 0, 2, ()))
-)
+LEAF = CallNode("look-up, 8 lines & more", "QROM", 40, 3000, 0, ())
+PARTS = (CallNode("U†", "B", 20, 3000, 5, (LEAF,)), CallNode("φ", "C", 21, 1000, 0, ()), CallNode("r", "D", 2, 0, 2, ()))
+TREE = CallNode("all", "A", 1, 4000, 7, PARTS)
 
 
 @pytest.fixture(scope="module")

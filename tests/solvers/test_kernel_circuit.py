@@ -8,7 +8,8 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.kernel_encoding import VectorFlip
+from qdescent.quantum.amplification import AmplitudeAmplification
+from qdescent.quantum.kernel_encoding import KernelTransform, VectorFlip
 from qdescent.quantum.loading import QROAMLoader, QROMLoader
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.solve import Status
@@ -83,6 +84,7 @@ def test_amplified_reflection_gives_the_same_value_for_certain(name):
     assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-9
     assert sure.values["success_probability"] > 1 - 1e-9 > bare.values["success_probability"]
     assert sure.values["amplification_rounds"] == 1
+    assert (type(bare.circuit), type(sure.circuit)) == (KernelTransform, AmplitudeAmplification)  # what was run last
     assert sure.values["queries"] == sure.values["declared_queries"] == bare.values["queries"] + 3 * bare.values["degree"]
     assert sure.values["forward_queries"] + sure.values["adjoint_queries"] == 3 * bare.values["degree"]
     with pytest.raises(ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"):

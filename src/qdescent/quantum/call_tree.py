@@ -14,7 +14,7 @@ ATOMS = ("TableLoad", "TableRead", "MultiControlX", "And", "Toffoli", "CNOT", "R
 
 
 @dataclass(frozen=True)
-class Part:
+class CallNode:
     """A kind of bloq inside a circuit.
 
     Args:
@@ -31,10 +31,10 @@ class Part:
     calls: int
     ands: int
     rotations: int
-    parts: tuple[Part, ...] = field(repr=False)
+    parts: tuple[CallNode, ...] = field(repr=False)
 
 
-def call_tree(bloq: Bloq) -> Part:
+def call_tree(bloq: Bloq) -> CallNode:
     """The call graph of a bloq as a tree, calls that differ only by their angles or tables taken together.
 
     The costly parts come first. Each kind of bloq is opened where it is met first and stands closed everywhere else; so the
@@ -44,7 +44,7 @@ def call_tree(bloq: Bloq) -> Part:
         bloq: any of this package.
 
     Returns:
-        Part: the whole; the gates of an opened part are the sum over its parts.
+        CallNode: the whole; the gates of an opened part are the sum over its parts.
 
     Cost: one visit of every distinct bloq of the call graph.
 
@@ -64,7 +64,7 @@ def call_tree(bloq: Bloq) -> Part:
         ands = sum(int(cost.and_bloq + cost.toffoli + cost.cswap) * calls for cost, calls in each)
         return ands, sum(int(cost.rotation) * calls for cost, calls in each)
 
-    def grow(label: str, members: list[tuple[Bloq, int]]) -> Part:
+    def grow(label: str, members: list[tuple[Bloq, int]]) -> CallNode:
         kind = _kind(members[0][0])
         inside: dict[str, list[tuple[Bloq, int]]] = {}
         if kind not in opened:
@@ -74,9 +74,9 @@ def call_tree(bloq: Bloq) -> Part:
                     inside.setdefault(_label(callee), []).append((callee, calls * int(number)))
         costly = sorted((name for name in inside if any(gates(inside[name]))), key=lambda name: gates(inside[name]), reverse=True)
         parts = tuple(grow(name, inside[name]) for name in costly)
-        return Part(label, kind, sum(calls for _, calls in members), *gates(members), parts)
+        return CallNode(label, kind, sum(calls for _, calls in members), *gates(members), parts)
 
-    return grow(_label(bloq), [(bloq, 1)])
+    return grow("the whole circuit" if _kind(bloq) in WHOLE else _label(bloq), [(bloq, 1)])
 
 
 def _kind(bloq: Bloq) -> str:
@@ -96,10 +96,9 @@ def _label(bloq: Bloq) -> str:
     return WORDS.get(kind, NAMES.get(kind, kind)) + ("†" if getattr(bloq, "is_adjoint", False) else "")
 
 
+WHOLE = ("LinearSolve", "KernelTransform", "PhaseEstimationSolve", "AmplitudeAmplification")
 WORDS = {
     "ProjectorPhase": "φ",
-    "LinearSolve": "the whole circuit",
-    "KernelTransform": "the whole circuit",
     "QSVTSequence": "queries and phases",
     "And": "AND",
 }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from html import escape
 
-from qdescent.quantum.call_tree import Part
+from qdescent.quantum.call_tree import CallNode
 from qdescent.report.numbers import number
 
 LINE, STEP, TOP = 26, 18, 40  # pixels: of a line, of an indent, above the first line
 CALLS, BAR, WIDTH, ANDS, ROTATIONS = 430, 450, 150, 690, 790  # where the columns end, and where the bars start
 
 
-def call_tree_svg(whole: Part, title: str) -> str:
+def call_tree_svg(whole: CallNode, title: str) -> str:
     """The SVG element: name and number of calls of each part, a bar and a number for its ANDs and Toffoli gates, and its rotations.
 
     Args:
@@ -19,7 +19,7 @@ def call_tree_svg(whole: Part, title: str) -> str:
         title: what a screen reader says.
 
     Example:
-        >>> svg = call_tree_svg(Part("all", "A", 1, 6, 0, (Part("half", "B", 2, 3, 0, ()),)), "two parts")
+        >>> svg = call_tree_svg(CallNode("all", "A", 1, 6, 0, (CallNode("half", "B", 2, 3, 0, ()),)), "two parts")
         >>> svg.count("<rect"), svg.count("<path")
         (2, 1)
     """
@@ -31,7 +31,7 @@ def call_tree_svg(whole: Part, title: str) -> str:
     return f'<svg class="circuit tree" {size} role="img" aria-label="{escape(title)}">{head}{"".join(lines)}</svg>'
 
 
-def _lines(part: Part, depth: int, y: int, most: int, lines: list[str]) -> int:
+def _lines(part: CallNode, depth: int, y: int, most: int, lines: list[str]) -> int:
     """Append the lines of a part and of what it calls; where the next line starts."""
     x, baseline = depth * STEP, y + 4
     width = max(1.0, WIDTH * part.ands / most) if part.ands else 0.0

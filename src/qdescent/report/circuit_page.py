@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from qdescent._evidence import Row
-from qdescent.quantum.call_tree import Part
+from qdescent.quantum.call_tree import CallNode
 from qdescent.quantum.drawing import Drawing
 from qdescent.report.call_tree_drawing import call_tree_svg
 from qdescent.report.circuit_drawing import circuit_svg
@@ -74,7 +74,7 @@ GLOSSARY = {
 }
 
 
-def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: str | Path, tree: Part | None = None) -> Path:
+def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: str | Path, tree: CallNode | None = None) -> Path:
     """Write the page of a circuit as one self-contained HTML file.
 
     Args:
@@ -101,7 +101,7 @@ def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: st
         numbers += f"<h3>Queries that other solvers would take at the same κ and error</h3>{table(models, 'model/')}"
     body = [
         _header(record),
-        _drawn(drawings, KERNEL_DRAWINGS if "circuit/reflections" in record else DRAWINGS, tree),
+        _drawn(drawings, _captions(record), tree),
         section(record, "answer", OPENING, panels, plots, numbers),
         all_rows(record),
         provenance(record),
@@ -159,7 +159,16 @@ def _cards(record: Record) -> Iterable[str]:
             yield card(text(record.row(name)), label, record.row(name).evidence)
 
 
-def _drawn(drawings: Mapping[str, Drawing], captions: Mapping[str, tuple[str, str]], tree: Part | None) -> str:
+def _captions(record: Record) -> dict[str, tuple[str, str]]:
+    captions = dict(KERNEL_DRAWINGS if "circuit/reflections" in record else DRAWINGS)
+    if "circuit/amplification_rounds" in record:
+        times = 2 * int(record.value("circuit/amplification_rounds")) + 1
+        title, words = captions["circuit"]
+        captions["circuit"] = (title, f"{words} Amplitude amplification uses it {times} times, forward and backward; one is drawn.")
+    return captions
+
+
+def _drawn(drawings: Mapping[str, Drawing], captions: Mapping[str, tuple[str, str]], tree: CallNode | None) -> str:
     shown = [(drawings[name], words) for name, words in captions.items() if name in drawings]
     figures = [_drawing(circuit_svg(drawing, words[0]), *words) for drawing, words in shown]
     if tree is not None:

@@ -239,7 +239,7 @@ class _Circuits:
     @property
     def bloq(self) -> Any:
         """The circuit that was run last."""
-        return self.circuit.bloq
+        return self.run.bloq
 
     def reflect(self, t: float, kernel: KernelFilter) -> Tensor:
         return self._run(t, kernel, reflects=True)
