@@ -69,15 +69,11 @@ FILES = ("report/", "experiment/settings", "experiment/sources.py", "learning/da
 JSON = (*FILES, "resources/physical.py")  # qdk's estimator takes and gives JSON texts
 CLOCKS = (*FILES, "cli.py")  # the terminal shows how long a stage took; what is recorded is timed by report
 PRINTS = ("cli.py",)
-# Imported where they are used: seconds, or not installed. solvers/circuit and hhl_circuit are the doors to Qualtran; import-linter
-# sees imports inside functions too, so this is no way around the floors.
-HEAVY = ("qualtran", "cirq", "qdk", "plotly", "torchvision", "PIL")
-HEAVY += (
-    "qdescent.solvers.circuit",
-    "qdescent.solvers.kernel_circuit",
-    "qdescent.solvers.amplified_circuit",
-)  # they import Qualtran
-HEAVY += ("qdescent.solvers.hhl_circuit", "qdescent.quantum.export", "qdescent.quantum.toffoli_depth")
+# Imported where they are used: seconds, or not installed. Import-linter sees imports inside functions too, so this is no way around
+# the floors.
+QUALTRAN = ("solvers.circuit", "solvers.kernel_circuit", "solvers.amplified_circuit", "solvers.hhl_circuit")  # its doors
+QUALTRAN += ("quantum.export", "quantum.toffoli_depth")
+HEAVY = ("qualtran", "cirq", "qdk", "plotly", "torchvision", "PIL", *(f"qdescent.{name}" for name in QUALTRAN))
 
 
 def violations(place: str, source: str) -> list[str]:

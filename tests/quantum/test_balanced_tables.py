@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 import scipy.sparse as sparse
+import torch
 
 from qdescent.quantum.access import full_permutations
 from qdescent.quantum.balance import balance, balance_error, schur_bound
+from qdescent.quantum.balanced_encoding import BalancedEncoding
+from qdescent.quantum.balanced_tables import balanced_matrix
 from qdescent.quantum.edge_colouring import colour_entries, colour_weights, matching_colours
 from qdescent.quantum.selected_tree import selected_tree
+from qdescent.quantum.simulator import Simulator
 
 
 def random_sparse(size, density, seed):
@@ -63,7 +67,7 @@ def test_alpha_is_never_above_that_of_weighted_colours():
         rows, columns = np.nonzero(matrix)
         values = matrix[rows, columns]
         coloured = colour_weights(values, colour_entries(rows, columns, values)).sum()
-        assert np.linalg.norm(matrix, 2) <= np.linalg.norm(np.abs(matrix), 2) < 0.9 * coloured
+        assert np.linalg.norm(matrix, 2) <= balanced_matrix(rows, columns, values, 12, 12).alpha < 0.9 * coloured
 
 
 def test_the_error_bounds_what_quantised_angles_miss():
@@ -88,3 +92,34 @@ def test_colours_are_as_few_as_the_fullest_line():
         for line in (rows, columns):
             assert len(set(zip(line, colours, strict=True))) == len(colours)
         assert colours.max() + 1 == max(np.bincount(rows).max(), np.bincount(columns).max())
+
+
+HARD = {
+    "localised vector": np.diag(np.linspace(1, 0.5, 64)) + 1e-8 * (np.eye(64, k=1) + np.eye(64, k=-1)),
+    "tiny couplings": np.array([[1, 1e-170, 0], [0, 0.5, 1e-170], [0, 1e-170, 0.4]]),
+    "many parts": np.diag([1.0, 1e-3, 0, 2e-5, 1]),
+    "empty row": np.eye(3)[:, [1, 1, 2]],
+}
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e200, 1e-200])
+@pytest.mark.parametrize("matrix", HARD.values(), ids=HARD.keys())
+def test_tables_where_the_perron_vector_is_not_positive(matrix, scale):
+    """Its far entries would be below any float64, or 0: the tables still hold the matrix, at the norm of its moduli."""
+    rows, columns = np.nonzero(matrix)
+    tables = balanced_matrix(rows, columns, scale * matrix[rows, columns], len(matrix), 30)
+    assert tables.alpha / scale == pytest.approx(np.linalg.norm(np.abs(matrix), 2), rel=1e-9)
+    assert tables.error < 1e-6 * tables.alpha
+    shown = rebuilt(tables.permutations.forward, tables.prepare.prepared, tables.unprepare.prepared)[: len(matrix), : len(matrix)]
+    assert np.abs(tables.alpha / scale * shown - matrix).max() < 1e-6
+
+
+def test_a_balanced_query_multiplies_by_the_matrix():
+    """Read off the circuit, of a part that must waste most of its weight."""
+    matrix = np.diag([1.0, 0.01, -0.02, 0.5])
+    matrix[0, 1] = 1e-3
+    rows, columns = np.nonzero(matrix)
+    encoding = BalancedEncoding(balanced_matrix(rows, columns, matrix[rows, columns], 4, 24))
+    identity = torch.eye(2 ** encoding.signature.n_qubits(), dtype=torch.float64)[:: 2**encoding.ancilla_bitsize]
+    found = torch.stack([Simulator().run(encoding, column).project(ancilla=0).real for column in identity], dim=1)
+    assert np.linalg.norm(encoding.alpha * found.numpy() - matrix, 2) <= encoding.epsilon < 1e-5

@@ -97,6 +97,16 @@ def test_planted_answer_of_a_circuit(name, kind, dtype):
         assert (found.value.conj() - planted).norm() / planted.norm() > 10 * solver.epsilon
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64], ids=["real", "complex"])
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_a_circuit_takes_single_precision(name, dtype):
+    matrix, planted, solver = well_conditioned(3, dtype), draw((3,), dtype, 4), CIRCUITS[name]
+    found = solve(LinearSystem(matrix, matrix @ planted), solver)
+    assert found.status is Status.SOLVED
+    assert found.value.dtype == dtype
+    assert (found.value - planted).norm() / planted.norm() <= 2 * solver.epsilon
+
+
 @pytest.mark.parametrize("solver", [QSVT(1e-2, circuit=True), KernelReflection(1e-2, circuit=True)], ids=["QSVT", "reflection"])
 @pytest.mark.parametrize("complex_matrix", [True, False], ids=["matrix", "right-hand side"])
 def test_a_circuit_takes_one_part_complex(solver, complex_matrix):

@@ -124,10 +124,21 @@ def test_the_bits_are_the_fewest_whose_derived_error_fits(seed):
         plan = encoding.plan(system)
 
         def off(tables):
-            return kappa * (tables.error / tables.alpha + math.pi * tables.system_bits / 2**tables.bits)
+            return 2.5 * kappa * (tables.error / tables.alpha + math.pi * tables.system_bits / 2**tables.bits)
 
         tables = quantised(plan, kappa, epsilon, complex_rhs=False)
-        assert off(tables) <= epsilon / 2 < off(plan.quantise(tables.bits - 2))
+        assert off(tables) <= epsilon < off(plan.quantise(tables.bits - 1))
+
+
+def test_a_composed_history_is_known_in_every_form():
+    """Dense; without F_0, which cannot start from zero; a list of one map."""
+    still = PolynomialMap([torch.zeros(2, dtype=F64), *contractions(2, 1)[0].coefficients[1:]])
+    system = history([still], 1, 3, 0)
+    dense = LinearSystem(system.matrix.to_dense(), system.rhs, system.answer_index)
+    for each in (system, dense):
+        assert QSVT(0.1, encoding=ComposedHistory(still, 1, 3)).solve(each).status is Status.SOLVED
+    one = history_system([carleman_linearize(still, order=1)], torch.tensor([0.3, 0.5], dtype=F64))
+    assert QSVT(0.1, encoding=ComposedHistory([still], 1)).solve(one).status is Status.SOLVED
 
 
 def test_refusals():
@@ -136,6 +147,9 @@ def test_refusals():
     for solver in (QSVT, KernelReflection):
         with pytest.raises(ArgumentError, match="Argument `encoding` must be Balanced.* but is 'balanced'"):
             solver(encoding="balanced")
+        for wrong in (BalancedEntries, None):  # the parentheses forgotten
+            with pytest.raises(ArgumentError, match="Argument `encoding` must be Balanced"):
+                solver(encoding=wrong)
     for solver in (QSVT, KernelReflection, HHL):
         with pytest.raises(
             ArgumentError, match=r"Argument `loader` must be a QROMLoader\(\), QROAMLoader\(\) or BucketBrigade\(\)"
@@ -149,6 +163,10 @@ def test_refusals():
         QSVT(0.1, encoding=composed).solve(history(maps, 1, 4, 0))
     with pytest.raises(ArgumentError, match="Argument `encoding` must be of the maps, .* but is of another history"):
         QSVT(0.1, encoding=ComposedHistory(contractions(2, 1, seed=1)[0], 1, 3)).solve(history(maps, 1, 3, 0))
+    system = history(maps, 1, 3, 0)
+    turned = LinearSystem(system.matrix.to_dense() + 0.3j * torch.eye(system.size), system.rhs.to(torch.complex128))
+    with pytest.raises(ArgumentError, match="Argument `encoding` must be of the maps, .* but is of another history"):
+        QSVT(0.1, encoding=composed).solve(turned)
     near_singular = LinearSystem(torch.diag(torch.tensor([1.0, 1e-3], dtype=F64)), torch.ones(2, dtype=F64))
     for solver in (QSVT, KernelReflection):
         with pytest.raises(ArgumentError, match="Argument `epsilon` must be at least .* its angles have at most 45 bits"):

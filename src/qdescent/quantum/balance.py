@@ -6,9 +6,10 @@ selected by the column and one by the row, encode it:
     <c|R_j> <L_i|c> = v_c(j)/alpha  at  i = pi_c(j),
     R_j(c) = sign sqrt(|v| y_i / (alpha x_j)),   L_i(c) = sqrt(|v| x_j / (alpha y_i)).
 
-With x and y the Perron singular vectors of |M| both are unit vectors and alpha = || |M| ||_2: no larger than the sum of the
-labels' maxima, and equal to ||M|| where signs do not matter. The entries may be numbers or normalisations of encodings: then it is
-the rule by which a block matrix of encodings is composed.
+With y = |M| x/alpha and an x > 0 for which |M|^T |M| x <= alpha^2 x both have a length of at most 1, and what is missing is wasted
+on a label that leads nowhere. Such an x there is for every alpha above || |M| ||_2 (`moduli_norm`), which is no larger than the sum
+of the labels' maxima, and ||M|| itself where signs do not matter. The entries may be numbers or normalisations of encodings: then
+it is the rule by which a block matrix of encodings is composed.
 """
 
 from __future__ import annotations
@@ -18,15 +19,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sparse
-from scipy.sparse.csgraph import connected_components
 
 from qdescent.quantum.access import Complexes, Floats, Ints
+from qdescent.quantum.moduli_norm import moduli_norm
 
-DENSE_SIZE = 400  # up to here singular vectors by a dense decomposition, which converges whatever the gap
-MOST_PARTED = 2**16  # columns that are told apart into connected parts
-FEW = 30  # products beyond that: each costs what one step of a matrix polynomial does
-POLISH = 50  # power iterations after it: each entry then is right relative to itself
-SLACK = 1e-11  # weights that miss 1 by less are made 1: an error of half as much, which the stated error contains
+DENSE = 2048  # columns up to which alpha is the norm to rounding: a larger circuit is not simulated
+TINY = 1e-300  # of the largest entry: what is smaller is left out, and stands in the stated error
+SLACK = 1e-10  # weights that miss 1 by less are made 1: an error of half as much, which the stated error contains
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +63,8 @@ class Balance:
 def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Balance | None:
     """The weights of M = sum_c sum_j v_c(j) |pi_c(j)><j|, or None where the labels leave no room for what must be wasted.
 
-    A part of M that is not connected with the largest one has a smaller norm: its columns waste the rest of their weight on a label
-    that their row does not take. So do empty columns. One more label, of the identity and without entries, always is room enough.
+    A column where |M|^T |M| x < alpha^2 x, in a part of M of smaller norm for instance, wastes the rest of its weight on a label
+    that its row does not take. So does an empty column. One more label, of the identity and without entries, always is room enough.
 
     Args:
         targets: pi_c, permutations, shape (C, S).
@@ -76,7 +75,7 @@ def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Ba
     Returns:
         Balance: <L_i|c><c|R_j> summed over the labels is M/alpha exactly.
 
-    Cost: one singular vector of an S x S matrix with as many entries as there are values.
+    Cost: one eigenvalue and one solve of an S x S matrix (`moduli_norm`).
 
     References:
         Childs, arXiv:0810.0312, section 3 (a walk from the principal eigenvector of the matrix of moduli).
@@ -87,24 +86,25 @@ def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Ba
         (1.280776, 1.280776)
     """
     labels, size = targets.shape
-    label, column = np.nonzero(values)
+    most = max(float(np.abs(values).max()), 0.0 if full is None else float(np.abs(full.values).max()))
+    label, column = np.nonzero(np.abs(values) > TINY * most)
     right, left = np.zeros((size, labels)), np.zeros((size, labels))
     alpha, spread = 0.0, None
-    spreading = np.zeros(0, dtype=np.int64) if full is None else np.flatnonzero(full.values)
+    spreading = np.zeros(0, dtype=np.int64) if full is None else np.flatnonzero(np.abs(full.values) > TINY * most)
     if len(label) or len(spreading):
         row, modulus = targets[label, column], np.abs(values[label, column])
         added = np.zeros(0) if full is None else np.abs(full.values[spreading])
         place = np.zeros(0, dtype=np.int64) if full is None else np.full(len(spreading), full.column)
         entries = (np.concatenate([row, spreading]), np.concatenate([column, place]))
         absolute = sparse.csr_array(sparse.coo_array((np.concatenate([modulus, added]), entries), shape=(size, size)))
-        alpha, x = moduli_norm(absolute)
-        y = absolute @ x / alpha
-        right[column, label] = np.sign(values[label, column]) * np.sqrt(modulus * y[row] / (alpha * x[column]))
-        left[row, label] = np.sqrt(modulus * x[column] / (alpha * y[row]))
+        alpha, x = moduli_norm(absolute, DENSE)
+        y, share, added = (absolute / alpha) @ x, modulus / alpha, added / alpha
+        right[column, label] = np.sign(values[label, column]) * np.sqrt(share * (y[row] / x[column]))
+        left[row, label] = np.sqrt(share * (x[column] / y[row]))
         if full is not None and len(spreading):
             reached = added * y[spreading]
-            right[full.column, full.label] = math.sqrt(float(reached.sum()) / (alpha * x[full.column]))
-            left[spreading, full.label] = np.sqrt(added * x[full.column] / (alpha * y[spreading]))
+            right[full.column, full.label] = math.sqrt(float(reached.sum()) / x[full.column])
+            left[spreading, full.label] = np.sqrt(added * (x[full.column] / y[spreading]))
             spread = np.zeros(size)
             spread[spreading] = np.sign(full.values[spreading]) * np.sqrt(reached / reached.sum())
     sources = np.argsort(targets, axis=1)
@@ -159,56 +159,4 @@ def schur_bound(absolute: sparse.csr_array) -> float:
         >>> schur_bound(sparse.csr_array(np.array([[4.0, 5.0], [0.0, 0.0]])))  # the norm is 6.40
         6.708203932499369
     """
-    return math.sqrt(float(absolute.sum(axis=0).max()) * float(absolute.sum(axis=1).max()))
-
-
-def moduli_norm(absolute: sparse.csr_array) -> tuple[float, Floats]:
-    """|| |M| ||_2 from above, and the vector that shows it: alpha^2 = max_j (|M|^T |M| x)_j / x_j for an x that is positive
-    on the columns that are not empty (Collatz, Wielandt). alpha is the norm to rounding up to 2^16 columns; beyond, as close as
-    `FEW` products bring it.
-
-    Args:
-        absolute: |M|, not zero, shape (S, S).
-
-    Returns:
-        tuple: alpha, and x of shape (S,), 0 at empty columns.
-
-    Cost: one singular vector of each connected part of at most 400 columns, and up to 1,000 products for a larger one.
-
-    Example:
-        >>> alpha, x = moduli_norm(sparse.csr_array(np.array([[1.0, 0.0], [0.5, 1.0]])))
-        >>> round(alpha, 6), bool(x[0] > x[1])
-        (1.280776, True)
-    """
-    x = _perron(absolute) if absolute.shape[1] <= MOST_PARTED else _powers(absolute, np.asarray(absolute.sum(axis=0)).ravel(), FEW)
-    filled = x > 0
-    rate = (absolute.T @ (absolute @ x))[filled] / x[filled]
-    return math.sqrt(float(rate.max())), x
-
-
-def _perron(absolute: sparse.csr_array) -> Floats:
-    """The right Perron singular vector of each connected part; 0 at empty columns."""
-    size = absolute.shape[1]
-    both = sparse.block_array([[None, absolute], [absolute.T, None]], format="csr")
-    parts = connected_components(both, directed=False)[1][size:]
-    x = np.zeros(size)
-    counts = np.asarray(absolute.sum(axis=0)).ravel() > 0
-    for part in np.unique(parts[counts]):
-        places = np.flatnonzero(counts & (parts == part))
-        columns = sparse.csr_array(absolute[:, places])
-        if len(places) <= DENSE_SIZE:
-            kept = columns[np.asarray(columns.sum(axis=1)).ravel() > 0].toarray()
-            start = np.abs(np.linalg.svd(kept, full_matrices=False)[2][0])
-            x[places] = _powers(columns, start, POLISH)
-        else:
-            x[places] = _powers(columns, np.ones(len(places)), 20 * POLISH)
-    return x
-
-
-def _powers(absolute: sparse.csr_array, start: Floats, count: int) -> Floats:
-    """(|M|^T |M|)^count of a vector, scaled; positive wherever it was."""
-    vector = np.where(start > 0, np.maximum(start, 1e-12 * start.max()), 0)
-    for _ in range(count):
-        vector = absolute.T @ (absolute @ vector)
-        vector /= vector.max()
-    return vector
+    return math.sqrt(float(absolute.sum(axis=0).max())) * math.sqrt(float(absolute.sum(axis=1).max()))

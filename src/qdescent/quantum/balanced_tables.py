@@ -96,7 +96,7 @@ def balanced_matrix(rows: Ints, columns: Ints, values: Floats | Complexes, size:
         BalancedTables: with s = ceil(log2 D) and k = ceil(log2 of the entries of the fullest row or column), each at least 1; k is
         one more where what must be wasted has no room.
 
-    Cost: O(nnz) for the colouring, one singular vector, O(2^(s+k)) for the tables.
+    Cost: O(nnz) for the colouring, that of `balance`, O(2^(s+k)) for the tables.
 
     Example:
         >>> balanced_matrix(np.array([0, 1]), np.array([1, 0]), np.array([2.0, -2.0]), size=2, bits=12).alpha

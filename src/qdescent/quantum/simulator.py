@@ -106,7 +106,7 @@ class Simulator:
         if tuple(initial.shape) != (2**qubits,):
             raise argument_error("initial", f"have shape ({2**qubits},)", f"of shape {tuple(initial.shape)}")
         check_finite("initial", initial)
-        machine = _Machine(initial.to(device=self.device, dtype=self.dtype, copy=True), tuple(range(qubits)))
+        machine = _Machine(initial.detach().to(device=self.device, dtype=self.dtype, copy=True), tuple(range(qubits)))
         norm = float(torch.linalg.vector_norm(machine.tensor))
         outputs = machine.execute(self.compile(bloq), tuple(range(qubits)))
         machine.bring_forward(outputs)

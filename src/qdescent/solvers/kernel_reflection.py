@@ -132,7 +132,8 @@ class KernelReflection:
         # A second look at y, classical as the residual is: where kappa is right, y lies in the kernel but for `outside`; a singular
         # value of G below 1/kappa, that the filter has kept in part, is damped again.
         queries = route.queries
-        drift = float(torch.linalg.vector_norm(project_on_kernel(route.operator, route.b, t, coarse, start=y) - y))
+        wide = y.to(route.operator.dtype)
+        drift = float(torch.linalg.vector_norm(project_on_kernel(route.operator, route.b, t, coarse, start=wide) - wide))
         trusted = bound <= self.epsilon and drift <= (1 + coarse.error) * outside
 
         value = (length / alpha * t) * y[:-1] / y[-1]
