@@ -64,7 +64,7 @@ def _direct(matrix: Floats) -> Floats:
         if _shows(x, mu * x - square @ x):
             break
         above *= 10  # the eigenvalue was rounded down
-    # Any positive vector will do on the right: x itself brings the solution near Perron's where that is positive, with less left over.
+    # Any positive vector will do on the right: x itself brings the solution near Perron's, with less left over.
     finer = np.asarray(scipy.linalg.lu_solve(factors, x / x.max()), dtype=np.float64)
     return finer if _shows(finer, mu * finer - square @ finer) else x
 

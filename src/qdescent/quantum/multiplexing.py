@@ -143,7 +143,7 @@ def weighted_sum(weights: Sequence[float], terms: Sequence[Part], bits: int, loa
         loader: of these angles.
 
     Raises:
-        ArgumentError: weights and terms of unlike number, or terms of unlike size.
+        ArgumentError: weights and terms of unlike number, weights that are not real, or terms of unlike size.
 
     Example:
         >>> from qdescent.quantum.composition import Identity, Shift
@@ -154,6 +154,8 @@ def weighted_sum(weights: Sequence[float], terms: Sequence[Part], bits: int, loa
     check_one_size("terms", terms)
     if len(weights) != len(terms):
         raise argument_error("weights", f"be {len(terms)} numbers, one for each term", f"{len(weights)} of them")
+    if any(isinstance(c, complex) for c in weights):
+        raise argument_error("weights", "be real", list(weights))
     shares = np.array([abs(c) * term.alpha for c, term in zip(weights, terms, strict=True)])
     return WeightedSum(tuple(weights), tuple(terms), rotation_tree(np.sqrt(shares), bits), loader=loader)
 

@@ -219,12 +219,11 @@ def _solves_source(instance: Instance) -> str:
 
 def _logical_rows(loader: str, solve: SolveCost) -> list[Row]:
     at = f"logical/{loader}"
-    counted, cleared, block = (
-        ("controlled swaps of the router tree (arXiv:2305.10310: O(N))", "emptied again", "leaves of the tree")
+    counted, block = (
+        ("controlled swaps of the router tree (arXiv:2305.10310: O(N))", "leaves of the tree")
         if loader == "qram"
         else (
             "And gates in Qualtran's call graph of the loader",
-            "cleared free",
             "lines fetched at once; the power of two with fewest Toffoli gates",
         )
     )
@@ -235,7 +234,7 @@ def _logical_rows(loader: str, solve: SolveCost) -> list[Row]:
             f"{at}/upload_toffoli",
             solve.upload_toffoli,
             "Toffoli",
-            f"n values loaded once ({cleared}), {counted}; 2 uploads a query",
+            f"n values loaded, used and cleared again, {counted}; 2 uploads a query",
         ),
         _modelled(f"{at}/system_qubits", solve.system_qubits, "logical qubits", "N words, word length, clock"),
         _modelled(f"{at}/ancilla_qubits", solve.ancilla_qubits, "logical qubits", "encoding, loader, phase gradient"),
