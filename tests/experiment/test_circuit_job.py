@@ -123,12 +123,14 @@ def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
     np.savez(tmp_path / "other.npz", weights=np.eye(2))
     np.savez(tmp_path / "complex.npz", F0=np.array([0.1]), F1=np.array([[0.5j]]))
     np.savez(tmp_path / "exploding.npz", F0=np.array([1.0]), F1=np.array([[100.0]]))
+    np.savez(tmp_path / "growing.npz", F0=np.array([0.1]), F1=np.array([[1.6]]))
     source = str(write_map(tmp_path / "map.npz"))
     bad = [
         (CircuitSettings(str(tmp_path / "nowhere")), "must be a directory of `qdescent run`"),
         (CircuitSettings(str(tmp_path / "pickle.npz")), "must be a directory of `qdescent run`"),
         (CircuitSettings(str(tmp_path / "other.npz")), "which holds weights"),
         (CircuitSettings(source, order=6), "`order` must leave at most 4096 unknowns to simulate"),
+        (CircuitSettings(str(tmp_path / "growing.npz"), steps=20), "`steps` must leave a circuit of at most 20,000 queries"),
         (CircuitSettings(str(tmp_path / "complex.npz")), "`source` must hold real numbers, but is .*complex ones"),
         (
             CircuitSettings(str(tmp_path / "exploding.npz")),

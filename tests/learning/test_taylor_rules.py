@@ -106,7 +106,8 @@ def even(x, *dims):
 
 
 def attention(x, q, k, v):
-    share = torch.softmax((x @ q) @ (x @ k).transpose(-2, -1) * q.shape[1] ** -0.5, dim=-1)
+    """Logits of order 1: the gradient of a saturated softmax is small and cancels, and the reference itself loses digits of it."""
+    share = torch.softmax(0.1 * (x @ q) @ (x @ k).transpose(-2, -1), dim=-1)
     return x + share @ (x @ v)
 
 
@@ -309,3 +310,16 @@ def test_a_shorter_series_is_the_beginning_of_a_longer_one(order):
 def test_convolution_shapes(batch, channels, out, size, kernel, stride, padding, order, seed):
     shapes = (batch, channels, size, size), (out, channels, kernel, kernel), (out,)
     assert_rule(lambda x, w, b: F.conv2d(x, w, b, stride, padding), [curve(seed + i, s, order) for i, s in enumerate(shapes)])
+
+
+def test_a_saturated_softmax_keeps_its_digits():
+    """A coefficient of 100 on the entry that leads by 30: exp's own terms would be 10^4 and cancel."""
+    terms = [torch.tensor([[30.0, 0.0]]).double(), torch.tensor([[100.0, -50.0]]).double(), torch.tensor([[7.0, 80.0]]).double()]
+    for dim, series in ((1, terms), (0, [term.T for term in terms])):
+        found = propagate(lambda x, dim=dim: torch.softmax(x, dim), series)
+        gap = [a.flatten()[1] - a.flatten()[0] for a in terms]
+        small = math.exp(gap[0])  # share of the other entry, to first order in e^-30
+        expected = [small, small * gap[1], small * (gap[2] + gap[1] ** 2 / 2)]
+        for ours, true in zip(found, expected, strict=True):
+            assert float(ours.flatten()[1]) == pytest.approx(float(true), rel=1e-12)
+            assert float(ours.sum()) == pytest.approx(float(ours is found[0]), abs=1e-14)

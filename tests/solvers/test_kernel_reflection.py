@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
+from qdescent._evidence import Evidence
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
@@ -107,8 +108,10 @@ def test_many_unknowns_without_a_factorisation():
         check_invariants=True,
     )
     planted = torch.randn(size, generator=torch.Generator().manual_seed(0), dtype=F64)
-    with pytest.raises(ArgumentError, match="Argument `kappa` must be given for more than 2048 unknowns"):
-        KernelReflection().solve(LinearSystem(matrix, matrix @ planted))
+    estimated = KernelReflection(1e-5).solve(LinearSystem(matrix, matrix @ planted))
+    assert estimated.status is Status.SOLVED
+    assert (estimated.value - planted).norm() / planted.norm() <= estimated.bound
+    assert next(row for row in estimated.cost if row.name == "solver/kappa").evidence is Evidence.MEASURED
     index = torch.arange(6).reshape(2, 3)
     found = KernelReflection(1e-5).solve(LinearSystem(matrix, matrix @ planted, index, inverse_norm_bound=2.0))
     assert found.status is Status.SOLVED

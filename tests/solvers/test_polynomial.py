@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
+from qdescent._evidence import Evidence
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.conditioning import scaled_operator
 from qdescent.solvers.polynomial import QSVT
@@ -126,8 +127,10 @@ def test_many_unknowns_without_a_factorisation():
         check_invariants=True,
     )
     planted = torch.as_tensor(np.random.default_rng(0).normal(size=size))
-    with pytest.raises(ArgumentError, match="Argument `kappa` must be given for more than 2048 unknowns"):
-        QSVT().solve(LinearSystem(matrix, matrix @ planted))
+    estimated = QSVT(1e-5).solve(LinearSystem(matrix, matrix @ planted))
+    assert estimated.status is Status.SOLVED
+    assert (estimated.value - planted).norm() / planted.norm() <= estimated.bound
+    assert next(row for row in estimated.cost if row.name == "solver/kappa").evidence is Evidence.MEASURED
     found = QSVT(1e-5).solve(LinearSystem(matrix, matrix @ planted, inverse_norm_bound=2.0))
     assert found.status is Status.SOLVED
     assert (found.value - planted).norm() / planted.norm() <= 1e-5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.experiment.instance import INSTANCE_FILE, instance_of, solve_instance, summary
 from qdescent.experiment.settings import UNKNOWNS_LIMIT
 from qdescent.experiment.workspace import Progress, Silent
+from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.call_tree import call_tree
 from qdescent.quantum.drawing import Drawing, draw
@@ -26,6 +28,7 @@ from qdescent.report.circuit_page import write_circuit_page
 from qdescent.report.files import write_document
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.resources.queries import query_rows
+from qdescent.solvers.conditioning import conditioning
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, MatrixEncoding
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.polynomial import QSVT
@@ -37,6 +40,7 @@ ENCODINGS: dict[str, Callable[[PolynomialMap, CircuitSettings], MatrixEncoding]]
     "coloured": lambda f, settings: ColouredEntries(),
     "composed": lambda f, settings: ComposedHistory(f, settings.order, settings.steps, settings.padding),
 }
+MOST_QUERIES = 20_000  # of some milliseconds each
 EXPORT_FILE = "encoding.qasm"
 LOADERS: dict[str, Loader] = {
     "qrom": QROMLoader(),
@@ -120,11 +124,13 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     progress.start("Quantum circuit", 1)
     with stopwatch(timings, "circuit"):
         instance = instance_of(f, start, settings.order, settings.steps, settings.padding, f.iterate(start, settings.steps)[-1])
+        encoding = ENCODINGS[settings.encoding](f, settings)
+        _check_queries(settings, conditioning(instance.system, None, encoding.plan(instance.system)).kappa)
         solver = SOLVERS[settings.solver](
             epsilon=settings.epsilon,
             circuit=True,
             loader=LOADERS[settings.loader],
-            encoding=ENCODINGS[settings.encoding](f, settings),
+            encoding=encoding,
             amplify=settings.amplify,
         )
         found, rows = solve_instance(instance, solver)
@@ -145,6 +151,13 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     write_circuit_page(record, _drawings(found), directory / "circuit.html", call_tree(found.circuit))
     write_record(record, directory)
     return record
+
+
+def _check_queries(settings: CircuitSettings, kappa: float) -> None:
+    """An iteration that grows has a kappa that grows exponentially with T, and a circuit that no one would wait for."""
+    if math.isfinite(kappa) and inverse_degree(kappa, settings.epsilon) > MOST_QUERIES:
+        must = f"leave a circuit of at most {MOST_QUERIES:,} queries to simulate (does the map grow? fewer steps help)"
+        raise argument_error("steps", must, f"{settings.steps}: kappa = {kappa:.3g}")
 
 
 def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:

@@ -14,7 +14,7 @@ from qdescent.learning.taylor_jet import Jet, rule
 
 @rule("logsumexp")
 def logsumexp(x: Jet, dim: Any, keepdim: bool = False) -> Jet:
-    """log sum exp(x) along `dim`; the largest entry is taken out first so that nothing overflows."""
+    """log sum exp(x) along `dim`; the largest entry is taken out first, so that nothing overflows."""
     peak = x.value.amax(dim, keepdim=True)
     total = (x - peak).exp().sum(dim, keepdim=True).log() + peak
     return total if keepdim else total.squeeze(dim)
@@ -28,8 +28,12 @@ def log_softmax(x: Jet, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Je
 
 @rule("softmax")
 def softmax(x: Jet, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Jet:
-    """exp(x - peak) over its sum."""
-    e = (x - x.value.amax(dim, keepdim=True)).exp()
+    """exp(x - peak) over its sum, peak the largest entry with all its coefficients.
+
+    With its value alone the series of a saturated softmax would be a quotient of large numbers that cancel.
+    """
+    largest = F.one_hot(x.value.argmax(dim), x.value.shape[dim]).movedim(-1, dim).to(x.value.dtype)
+    e = (x - (x * largest).sum(dim, keepdim=True)).exp()
     return e * e.sum(dim, keepdim=True).reciprocal()
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import apply_odd_transform, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator
 from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, Tables
+from qdescent.solvers.estimated_kappa import estimated_kappa
 from qdescent.solvers.solve import Solution, Status
 
 LARGEST_SVD = 2048  # singular values of 2048 x 2048 take a few seconds
@@ -72,13 +72,13 @@ def conditioning(system: LinearSystem, kappa: float | None, plan: EncodingPlan[T
     Args:
         system: real or complex.
         kappa: alpha ||M^-1|| as the caller gives it; None takes the system's declared `inverse_norm_bound`, and without one
-            the singular values (up to 2048 unknowns).
+            the singular values (up to 2048 unknowns) or an estimate (`estimated_kappa`).
         plan: of the matrix's encoding; None balances the weights of its entries.
 
     Raises:
-        ArgumentError: a matrix without entries, or no kappa for a system too large to measure it.
+        ArgumentError: a matrix without entries, or no kappa for a large system of which no estimate settles.
 
-    Cost: that of alpha (`BalancedEntries`), and O(D^3) where the singular values are measured.
+    Cost: that of alpha (`BalancedEntries`); O(D^3) where the singular values are measured, some 2 kappa products where estimated.
 
     Example:
         >>> M = torch.tensor([[1.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
@@ -98,8 +98,10 @@ def conditioning(system: LinearSystem, kappa: float | None, plan: EncodingPlan[T
         kappa = max(alpha * system.inverse_norm_bound, SHORTEST_INTERVAL)
         rows.append(row("kappa", kappa, "1", Evidence.BOUNDED, "alpha times the declared bound on ||M^-1||"))
     elif measured is None:
-        must = f"be given for more than {LARGEST_SVD} unknowns (or the system must declare `inverse_norm_bound`)"
-        raise argument_error("kappa", must, None)
+        kappa, steps = estimated_kappa(scaled_operator(system, alpha)[0])
+        kappa = max(kappa, SHORTEST_INTERVAL)
+        source = f"estimate: 1.1 over the root of the least Ritz value of A^H A after {steps} Lanczos steps"
+        rows.append(row("kappa", kappa, "1", Evidence.MEASURED, source))
     else:
         kappa = max(alpha / float(measured[-1]), SHORTEST_INTERVAL)
         rows.append(row("kappa", kappa, "1", Evidence.EXACT, "alpha over the smallest singular value"))

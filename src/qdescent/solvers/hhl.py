@@ -74,7 +74,8 @@ class HHL:
                 a second look at Z, exceeds what the clock leaves on [1/kappa, 1] (kappa was too small), else SOLVED.
 
         Raises:
-            ArgumentError: no kappa for a system too large to measure it, a clock too small for epsilon, or angle bits too few.
+            ArgumentError: no kappa for a large system of which no estimate settles, a clock too small for epsilon, or angle bits
+                too few.
 
         Cost: about K tau products with M or M^H, K = 2^clock bits; on a machine twice the clock's evolution, repeated.
 

@@ -35,8 +35,9 @@ class KernelReflection:
 
     Args:
         epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-4 keeps it below the shot noise of 10^6 shots.
-        kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared `inverse_norm_bound`, and without one
-            measures ||M^-1|| by the singular values (up to 2048 unknowns).
+        kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared `inverse_norm_bound`, and without one the
+            singular values (up to 2048 unknowns) or an estimate from below (`estimated_kappa`). What is too small shows in the
+            residual.
         norm: ||M^-1 B|| where it is known, even roughly; None searches for it.
         search_shots: measurements of each projection in the search; 64 place N within about 13 %, which costs nothing later.
         circuit: run circuits (block-encoding of G, QSVT, post-selection) on a state vector instead of matrix polynomials.
@@ -88,7 +89,7 @@ class KernelReflection:
                 [1, kappa] fits (kappa was too small); else SOLVED.
 
         Raises:
-            ArgumentError: no kappa for a system too large to measure it; of circuits, angle bits too few.
+            ArgumentError: no kappa for a large system of which no estimate settles; of circuits, angle bits too few.
 
         Cost: degree products with M or M^H for the reflection, and as many of a filter of error .1 for each step of the search.
 

@@ -30,8 +30,9 @@ class QSVT:
 
     Args:
         epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-4 keeps it below the shot noise of 10^6 shots.
-        kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared `inverse_norm_bound`, and without one
-            measures ||M^-1|| by the singular values (up to 2048 unknowns). A value that is too small shows in the residual.
+        kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared `inverse_norm_bound`, and without one the
+            singular values (up to 2048 unknowns) or an estimate from below (`estimated_kappa`). What is too small shows in the
+            residual.
         circuit: run the circuit (block-encoding, QSVT, post-selection) on a state vector instead of the matrix polynomial.
         angle_bits: bits of a loaded angle; None takes the fewest for which the derived error stays below epsilon/2.
         loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
@@ -73,7 +74,7 @@ class QSVT:
                 or a second look at Z, exceeds what the polynomial leaves on [1/kappa, 1] (kappa was too small), else SOLVED.
 
         Raises:
-            ArgumentError: no kappa for a system too large to measure it; of a circuit, angle bits too few for epsilon.
+            ArgumentError: no kappa for a large system of which no estimate settles; of a circuit, angle bits too few for epsilon.
 
         Cost: degree close to kappa ln(4/epsilon), as many products with M or M^H; amplified, (2r + 1) times as many calls.
 
