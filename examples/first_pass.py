@@ -40,7 +40,7 @@ two = whole.restrict(whole.theta, whole.theta.abs().topk(2).indices)
 exact_task = qd.Task(double, cross_entropy, (data.train_images[:batch].double(), data.train_labels[:batch]))
 step = qd.gradient_map(exact_task, two, learning_rate=0.02, degree=2)
 system = qd.history_system(qd.carleman_linearize(step, order=2), torch.zeros(2), steps=4, padding=3)
-circuit, direct = qd.solve(system, qd.QSVT(epsilon=1e-4, circuit=True)), qd.solve(system, qd.Direct())
+circuit, direct = qd.solve(system, qd.KernelReflection(epsilon=1e-4, circuit=True)), qd.solve(system, qd.Direct())
 print(f"circuit u_T {circuit.answer.tolist()} with {circuit.values['qubits']} qubits, {circuit.values['queries']} queries")
 print(f"direct  u_T {direct.answer.tolist()}")
 

@@ -20,7 +20,7 @@ from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.report.files import write_arrays
 from qdescent.solvers.classical import Direct
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.solve import Solution, Solver, solve
 from qdescent.training.descent import displacements
 
@@ -75,7 +75,8 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
         f, truth = network_map(workspace, pruned)
         start = torch.zeros(f.size, dtype=torch.float64)
         instance = instance_of(f, start, settings.circuit_order, settings.circuit_steps, settings.circuit_padding, truth)
-        found, rows = solve_instance(instance, QSVT(epsilon=settings.circuit_epsilon, circuit=True))
+        solver = KernelReflection(epsilon=settings.circuit_epsilon, circuit=True, seed=settings.seed)
+        found, rows = solve_instance(instance, solver)
     arrays = {f"F{k}": F.to_dense() for k, F in enumerate(f.coefficients)}
     write_arrays(workspace.directory / INSTANCE_FILE, arrays)
     progress.advance()

@@ -46,14 +46,14 @@ SECTIONS = {
     "circuit": (
         "Does the quantum algorithm itself work?",
         "One small instance, run as a circuit: the trained network restricted to its largest kept weights, several steps "
-        "of gradient descent as one linear system, solved by a polynomial of its block-encoding (QSVT).",
+        "of gradient descent as one linear system, solved by a reflection about a kernel (Dalzell 2024): a polynomial of its "
+        "block-encoding.",
     ),
     "ledger": (
         "Would it pay?",
         "One round at the network's full number of kept weights, priced from queries to gates to physical qubits to time, "
-        "beside the classical round. The circuit above is plain QSVT; priced is the solver with the fewest queries that has a "
-        "stated constant (Dalzell 2024), on tables of the gradient map. Modelled and assumed lines are marked; change an "
-        "assumption and the price changes.",
+        "beside the classical round. Priced is the solver of the circuit above with its published constant, on tables of the "
+        "gradient map. Modelled and assumed lines are marked; change an assumption and the price changes.",
     ),
 }
 
