@@ -9,11 +9,11 @@ largest kept weights of a network trained here for one epoch, learning rate 3: w
 """
 
 import torch
+from network import largest_weights_map, pruned_network
 from protocol import environment, save
 from qualtran.resource_counting import QECGatesCost, get_cost_value
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import svds
-from torch.nn.functional import cross_entropy
 
 import qdescent as qd
 from qdescent.quantum.access import matrix_entries, matrix_tables
@@ -87,16 +87,10 @@ def compare(n, order, changing):
 
 def of_a_network():
     """alpha / ||M|| for histories of a pruned CNN's own gradient map, by each encoding."""
-    data = qd.load_fashion_mnist()
-    network = qd.fashion_cnn()
-    qd.train_dense(network, cross_entropy, data, epochs=1)
-    network = network.double()
-    whole = qd.ParameterSpace(network, qd.magnitude_mask(network, 0.1))
-    task = qd.Task(network, cross_entropy, (data.train_images[:512].double(), data.train_labels[:512]))
+    task, whole = pruned_network()
     rows = []
     for n, order in WEIGHTS:
-        space = whole.restrict(whole.theta, whole.theta.abs().topk(n).indices)
-        f = qd.gradient_map(task, space, 3.0, degree=order, theta=space.theta)
+        f = largest_weights_map(task, whole, n, degree=order)
         system = qd.history_system(qd.carleman_linearize(f, order), torch.zeros(n, dtype=torch.float64), STEPS)
         length = norm(*matrix_entries(system), system.size)
         encodings = {

@@ -22,8 +22,8 @@ import time
 import numpy as np
 import scipy.sparse as sparse
 import torch
+from network import largest_weights_map, pruned_network
 from protocol import environment, interleave, ratios, save
-from torch.nn.functional import cross_entropy
 
 import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
@@ -51,14 +51,7 @@ def two_unknowns():
 
 def three_weights():
     """The history system of the three largest kept weights of a CNN, one epoch old and pruned to a tenth; 4 steps, 3 of padding."""
-    data = qd.load_fashion_mnist()
-    network = qd.fashion_cnn()
-    qd.train_dense(network, cross_entropy, data, epochs=1)
-    network = network.double()
-    whole = qd.ParameterSpace(network, qd.magnitude_mask(network, 0.1))
-    space = whole.restrict(whole.theta, whole.theta.abs().topk(3).indices)
-    task = qd.Task(network, cross_entropy, (data.train_images[:512].double(), data.train_labels[:512]))
-    f = qd.gradient_map(task, space, 3.0, degree=2, theta=space.theta)
+    f = largest_weights_map(*pruned_network(), 3, degree=2)
     padding = 1 if SMOKE else 3
     return qd.history_system(qd.carleman_linearize(f, order=2), torch.zeros(3, dtype=torch.float64), STEPS, padding)
 

@@ -150,20 +150,20 @@ BLOQS = {
     "weighted sum": weighted_sum([0.5, -1.0], [ONE_BY_ONE, Identity(1)], bits=4),
     "block diagonal": block_diagonal([ONE_BY_ONE, Shift(1), TWO_BY_TWO], bits=4),
     "shift": Shift(3),
-    "balanced encoding": BalancedEncoding(
-        balanced_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([1, 0.3, -0.5]), 2, 4)
-    ),
-}
-BLOQS |= {
     "balanced kernel encoding": KernelEncoding(
         BalancedEncoding(balanced_matrix(np.array([0]), np.array([0]), np.array([-0.7j]), 1, 4).augmented(1.7)), COMPLEX_VECTOR
     ),
     "complex balanced encoding": BalancedEncoding(
         balanced_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([1j, 0.3, 0.2 - 0.5j]), 2, 4)
     ),
+    "balanced encoding": BalancedEncoding(
+        balanced_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([1, 0.3, -0.5]), 2, 4)
+    ),
 }
-RULES = ("tensor product", "product", "weighted sum", "block diagonal", "shift", "history encoding", "balanced encoding")
-RULES += ("complex balanced encoding",)
+RULES = (
+    "tensor product", "product", "weighted sum", "block diagonal", "shift", "history encoding", "balanced encoding",
+    "complex balanced encoding",
+)  # fmt: skip
 BLOQS |= {f"controlled {name}": BLOQS[name].controlled() for name in RULES}
 WITH_ADJOINT = {**BLOQS, **{f"{name}, adjoint": bloq.adjoint() for name, bloq in BLOQS.items()}}
 

@@ -8,6 +8,7 @@ symmetry is asked.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -107,6 +108,13 @@ class PermutationTable:
         stay = np.tile(np.arange(self.forward.shape[1]), (len(self.forward), 1))
         return PermutationTable(np.concatenate([stay, self.forward]), np.concatenate([stay, self.backward]))
 
+    @cached_property
+    def extended(self) -> PermutationTable:
+        """Of several permutations: one more index bit above the others, and where it is 1 everything stays in place."""
+        colours, size = self.forward.shape
+        stay = np.tile(size + np.arange(size), (colours, 1))
+        return PermutationTable(np.hstack([self.forward, stay]), np.hstack([self.backward, stay]))
+
 
 @dataclass(frozen=True, eq=False)
 class RotationTree:
@@ -126,11 +134,7 @@ class RotationTree:
     @cached_property
     def prepared(self) -> Floats:
         """The unit vector that the quantised angles prepare, shape (2^s,)."""
-        amplitudes = np.ones(1)
-        for level in self.levels:
-            half = level.half_angles.reshape(-1)
-            amplitudes = np.stack([amplitudes * np.cos(half), amplitudes * np.sin(half)], axis=1).reshape(-1)
-        return amplitudes
+        return prepared_vectors(self.levels, 1)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,14 +218,38 @@ def rotation_tree(vector: Floats, bits: int) -> RotationTree:
     padded[: len(vector)] = vector
     if not np.isfinite(padded).all() or not padded.any():
         raise argument_error("vector", "be finite and not zero", "neither" if len(vector) == 0 else "zero or not finite")
-    levels = []
-    lengths = padded / np.abs(padded).max()
-    for _ in range(size):
-        pairs = lengths.reshape(-1, 2)
-        half_angles = np.arctan2(pairs[:, 1], pairs[:, 0])
-        lengths = np.hypot(pairs[:, 0], pairs[:, 1])
-        levels.append(AngleTable.nearest(half_angles if len(pairs) > 1 else half_angles[0], bits))
-    return RotationTree(tuple(reversed(levels)))
+    levels = rotation_levels(padded[None] / np.abs(padded).max(), bits)
+    return RotationTree(tuple(AngleTable(np.asarray(level.indices[0]), bits) for level in levels))
+
+
+def rotation_levels(vectors: Floats, bits: int) -> tuple[AngleTable, ...]:
+    """The tables of shapes (S,), (S, 2), (S, 4), ... by which the rows of an array, (S, 2^k), are prepared; none is zero.
+
+    Example:
+        >>> [table.indices.tolist() for table in rotation_levels(np.array([[1.0, 1.0]]), bits=4)]
+        [[2]]
+    """
+    count, lengths, levels = len(vectors), vectors, []
+    while lengths.shape[1] > 1:
+        pairs = lengths.reshape(count, -1, 2)
+        half_angles = np.arctan2(pairs[:, :, 1], pairs[:, :, 0])
+        lengths = np.hypot(pairs[:, :, 0], pairs[:, :, 1])
+        levels.append(AngleTable.nearest(half_angles if half_angles.shape[1] > 1 else half_angles[:, 0], bits))
+    return tuple(reversed(levels))
+
+
+def prepared_vectors(levels: Sequence[AngleTable], count: int) -> Floats:
+    """The unit vectors that the tables of S trees prepare, shape (S, 2^k).
+
+    Example:
+        >>> prepared_vectors([AngleTable(np.array([0, 2]), bits=3)], 2).round().tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    amplitudes = np.ones((count, 1))
+    for level in levels:
+        half = level.half_angles.reshape(count, -1)
+        amplitudes = np.stack([amplitudes * np.cos(half), amplitudes * np.sin(half)], axis=2).reshape(count, -1)
+    return amplitudes
 
 
 def matrix_entries(system: LinearSystem) -> tuple[Ints, Ints, Floats | Complexes]:

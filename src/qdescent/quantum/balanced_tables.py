@@ -65,9 +65,7 @@ class BalancedTables:
             >>> augmented.system_bits, augmented.permutations.forward[0].tolist(), augmented.alpha
             (2, [1, 0, 2, 3], 2.0)
         """
-        colours, size = self.permutations.forward.shape
-        added = np.tile(size + np.arange(size), (colours, 1))
-        forward, backward = (np.hstack([half, added]) for half in (self.permutations.forward, self.permutations.backward))
+        size = self.permutations.forward.shape[1]
         phases = self.phases
         if phases is not None:
             phases = AngleTable(np.hstack([phases.indices, np.zeros_like(phases.indices)]), phases.bits)
@@ -79,7 +77,7 @@ class BalancedTables:
             error=max(self.error, off),
             prepare=self.prepare.followed_by(0),
             unprepare=self.unprepare.followed_by(int(turn.indices)),
-            permutations=PermutationTable(forward, backward),
+            permutations=self.permutations.extended,
             phases=phases,
         )
 

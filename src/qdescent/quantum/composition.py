@@ -129,8 +129,24 @@ class Composition(Bloq):
         return counted(self.directed())
 
 
+class OfFactors:
+    """alpha and epsilon of whatever multiplies its factors."""
+
+    factors: tuple[Part, ...]
+
+    @property
+    def alpha(self) -> float:
+        """prod alpha_i."""
+        return math.prod(factor.alpha for factor in self.factors)
+
+    @property
+    def epsilon(self) -> float:
+        """prod (alpha_i + epsilon_i) - prod alpha_i: every A_i is alpha_i B_i + E_i; the terms with at least one E_i."""
+        return math.prod(factor.alpha + factor.epsilon for factor in self.factors) - self.alpha
+
+
 @attrs.frozen
-class TensorProduct(Composition):
+class TensorProduct(OfFactors, Composition):
     """A_1 (x) A_2 (x) ...: alpha = prod alpha_i, epsilon = prod (alpha_i + epsilon_i) - prod alpha_i.
 
     Args:
@@ -146,16 +162,6 @@ class TensorProduct(Composition):
     """
 
     factors: tuple[Part, ...]
-
-    @property
-    def alpha(self) -> float:
-        """prod alpha_i."""
-        return math.prod(factor.alpha for factor in self.factors)
-
-    @property
-    def epsilon(self) -> float:
-        """prod (alpha_i + epsilon_i) - prod alpha_i."""
-        return _product_error(self.factors)
 
     def layout(self) -> Layout:
         """A system and an ancilla for each factor."""
@@ -173,7 +179,7 @@ class TensorProduct(Composition):
 
 
 @attrs.frozen
-class Product(Composition):
+class Product(OfFactors, Composition):
     """A_1 A_2 ... A_k: alpha = prod alpha_i, epsilon = prod (alpha_i + epsilon_i) - prod alpha_i.
 
     Args:
@@ -192,16 +198,6 @@ class Product(Composition):
     """
 
     factors: tuple[Part, ...] = attrs.field(validator=lambda _self, _field, parts: check_one_size("factors", parts))
-
-    @property
-    def alpha(self) -> float:
-        """prod alpha_i."""
-        return math.prod(factor.alpha for factor in self.factors)
-
-    @property
-    def epsilon(self) -> float:
-        """prod (alpha_i + epsilon_i) - prod alpha_i."""
-        return _product_error(self.factors)
 
     def layout(self) -> Layout:
         """One system, an ancilla for each factor."""
@@ -283,11 +279,6 @@ class Identity(Composition):
     def steps(self) -> list[Step]:
         """None."""
         return []
-
-
-def _product_error(factors: Sequence[Part]) -> float:
-    """Every A_i is alpha_i B_i + E_i: the terms of the multiplied-out product with at least one E_i."""
-    return math.prod(factor.alpha + factor.epsilon for factor in factors) - math.prod(factor.alpha for factor in factors)
 
 
 def check_one_size(name: str, parts: Sequence[Part]) -> None:

@@ -13,7 +13,7 @@ from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from torch import Tensor
 
-from qdescent.quantum.access import AngleTable, MatrixTables, PermutationTable
+from qdescent.quantum.access import AngleTable, MatrixTables
 from qdescent.quantum.composition import Part
 from qdescent.quantum.leaves import Leaf
 from qdescent.quantum.phase_table import StatePreparation
@@ -178,10 +178,6 @@ def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
         (2, [1, 0, 2, 3])
     """
     colours, size = tables.permutations.forward.shape
-    added = np.tile(size + np.arange(size), (colours, 1))
-    permutations = PermutationTable(
-        np.hstack([tables.permutations.forward, added]), np.hstack([tables.permutations.backward, added])
-    )
     turn = AngleTable.nearest(np.full((colours, size), math.acos(1 / guess)), tables.entries.bits)
     entries = AngleTable(np.hstack([tables.entries.indices, turn.indices]), tables.entries.bits)
     phases = tables.phases
@@ -192,7 +188,7 @@ def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
         size=2 * size,
         alpha=tables.alpha,
         error=max(tables.error, error),
-        permutations=permutations,
+        permutations=tables.permutations.extended,
         entries=entries,
         colours=tables.colours,
         used_colours=tables.used_colours,

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qdescent.quantum.access import AngleTable, Floats
+from qdescent.quantum.access import AngleTable, Floats, prepared_vectors, rotation_levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +33,7 @@ class SelectedTree:
     @cached_property
     def prepared(self) -> Floats:
         """The unit vectors that the quantised angles prepare, shape (S, 2^k)."""
-        count = len(self.levels[0].indices)
-        amplitudes = np.ones((count, 1))
-        for level in self.levels:
-            half = level.half_angles.reshape(count, -1)
-            amplitudes = np.stack([amplitudes * np.cos(half), amplitudes * np.sin(half)], axis=2).reshape(count, -1)
-        return amplitudes
+        return prepared_vectors(self.levels, len(self.levels[0].indices))
 
     @cached_property
     def controlled(self) -> SelectedTree:
@@ -69,10 +64,4 @@ def selected_tree(vectors: Floats, bits: int) -> SelectedTree:
         >>> np.abs(np.round(tree.prepared, 4)).tolist()
         [[0.6, 0.8], [0.0, 1.0]]
     """
-    count, lengths, levels = len(vectors), vectors, []
-    while lengths.shape[1] > 1:
-        pairs = lengths.reshape(count, -1, 2)
-        half_angles = np.arctan2(pairs[:, :, 1], pairs[:, :, 0])
-        lengths = np.hypot(pairs[:, :, 0], pairs[:, :, 1])
-        levels.append(AngleTable.nearest(half_angles if half_angles.shape[1] > 1 else half_angles[:, 0], bits))
-    return SelectedTree(tuple(reversed(levels)))
+    return SelectedTree(rotation_levels(vectors, bits))

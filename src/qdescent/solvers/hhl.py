@@ -15,7 +15,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
-from qdescent.solvers.encodings import ColouredEntries, EncodingPlan, check_circuit_settings, quantised
+from qdescent.solvers.encodings import ColouredEntries, EncodingPlan, Tables, check_circuit_settings, quantised
 from qdescent.solvers.phase_estimation import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.solve import Solution
 
@@ -87,7 +87,7 @@ class HHL:
         if known.singular:
             return singular_outcome(system)
         if self.circuit:
-            return self._run(system, known, coloured.source)
+            return self._run(system, known, coloured)
         alpha, kappa = known.alpha, known.kappa
         inverse, bits = self._clock(kappa, self.epsilon)
         operator, products = scaled_operator(system, alpha)
@@ -110,7 +110,7 @@ class HHL:
         trusted = settled(system, value, known, bound, self.epsilon)
         return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values, trusted=trusted)
 
-    def _run(self, system: LinearSystem, known: Conditioning, source: str) -> Solution:
+    def _run(self, system: LinearSystem, known: Conditioning, coloured: EncodingPlan[Tables]) -> Solution:
         """The circuit; its clock is laid out for the singular values of what the quantised angles encode."""
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.hhl_circuit import (
@@ -123,7 +123,7 @@ class HHL:
         kappa, share = known.kappa, self.epsilon / 2
         _, clock = self._clock(kappa, share)
         more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
-        plan = EncodingPlan(known.alpha, source, partial(hermitian_tables, system))
+        plan = EncodingPlan(coloured.alpha, coloured.source, partial(hermitian_tables, system))
         if self.angle_bits is None:
             tables = quantised(plan, kappa, share, complex_rhs=system.is_complex, more=more, setting=self.epsilon)
         else:
