@@ -25,12 +25,7 @@ from qdescent.quantum.history_tables import history_tables
 
 SIZES = (2, 3, 8, 16)
 STEPS, BITS = 4, 20
-WEIGHTS = (
-    (3, 1),
-    (3, 2),
-    (10, 1),
-    (30, 1),
-)  # (n, order); 10 weights at order 2 take minutes of third derivatives: 1.23, 1.66, 1.03
+WEIGHTS = ((3, 1), (3, 2), (10, 1), (30, 1))  # (n, order); 10 weights at order 2 take minutes of third derivatives
 
 
 def generic_map(n, generator):
