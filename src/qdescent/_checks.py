@@ -1,20 +1,34 @@
-"""The one wording of every argument error.
+"""The one wording of every argument error, and the words in which arguments are checked.
 
-"Argument `density` must be in (0, 1], but is 1.5." Tests match this sentence, the command line prints it and ends with
-exit code 2. A mistake of the caller is an `ArgumentError`; an outcome (a solver that did not converge) is a value.
+"Argument `density` must be in (0, 1], but is 1.5." Tests match this sentence, the command line
+prints it and ends with exit code 2. A mistake of the caller is an `ArgumentError`; an outcome (a
+solver that did not converge) is a value. Each check returns what it was given in the package's own
+type (a float, an int, a bool, a tuple, a tensor without its graph): compute with what it returns.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Iterable, Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+LONGEST = 1000  # characters of what an argument is said to be: one sentence, not a page
+FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+KINDS: Mapping[str, tuple[str, tuple[torch.dtype, ...]]] = {
+    "real": ("hold floating-point numbers", FLOATING),
+    "complex": ("hold floating-point or complex numbers", (*FLOATING, torch.complex64, torch.complex128)),
+    "integer": ("hold integers", (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)),
+    "boolean": ("be boolean", (torch.bool,)),
+}
+
+T = TypeVar("T")
 
 
 class ArgumentError(ValueError):
@@ -22,61 +36,234 @@ class ArgumentError(ValueError):
 
 
 def argument_error(name: str, must: str, actual: object) -> ArgumentError:
-    """The error for argument `name`; `must` completes "must ...", `actual` completes "but is ..." (strings as they stand)."""
-    shown = actual if isinstance(actual, str) else repr(actual)
-    return ArgumentError(f"Argument `{name}` must {must}, but is {shown}.")
+    """The error for argument `name`.
+
+    Args:
+        name: of the argument.
+        must: completes "must ...".
+        actual: completes "but is ..."; a text as it stands, anything else as `shown`.
+    """
+    text = actual if isinstance(actual, str) else shown(actual)
+    text = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    return ArgumentError(_harmless(f"Argument `{name}` must {must}, but is {text}."))
+
+
+def shown(value: object) -> str:
+    """A value in a few words: as Python writes it, but a tensor by shape and type, the rest cut short.
+
+    Example:
+        >>> shown(1.5), shown(dict), shown(10**50)
+        ('1.5', 'the class dict, not an instance', 'an integer of 51 digits')
+        >>> shown(torch.zeros(2, 3))
+        'a tensor of shape (2, 3) and type torch.float32'
+    """
+    try:
+        if isinstance(value, type):
+            return f"the class {value.__name__}, not an instance"
+        if isinstance(value, (Tensor, np.ndarray)) and not (value.ndim == 0 and _has_values(value)):
+            noun = "a tensor" if isinstance(value, Tensor) else "an array"
+            place = "" if _has_values(value) else " on the meta device, without values"
+            return f"{noun} of shape {tuple(value.shape)} and type {value.dtype}{place}"
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**25:
+            return f"an integer of {math.floor(math.log10(abs(value))) + 1} digits"
+        text = _SHORT.repr(value)
+    except Exception:  # a stranger's __repr__ may do anything
+        text = "at 0x"
+    return f"an object of type {type(value).__name__}" if " at 0x" in f" {text}" else text
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 100, 100, 3
 
 
 def check_interval(name: str, value: float, interval: str) -> float:
     """Check that `value` lies in `interval`, written as in mathematics: "(0, 1]", "[0, inf)".
 
     Raises:
-        ArgumentError: outside the interval, not a number, or NaN.
+        ArgumentError: outside the interval, not a number, NaN, or an integer that no float can hold.
     """
     low, high = (float(end) for end in interval[1:-1].split(","))
-    is_number = isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
-    above = is_number and (value >= low if interval[0] == "[" else value > low)
-    below = is_number and (value <= high if interval[-1] == "]" else value < high)
+    number = _real(value)
+    above = number >= low if interval[0] == "[" else number > low  # NaN is neither
+    below = number <= high if interval[-1] == "]" else number < high
     if not (above and below):
-        raise argument_error(name, f"be in {interval}", repr(value))
-    return float(value)
-
-
-def check_integer(name: str, value: int, at_least: int) -> int:
-    """Check that `value` is an integer of at least `at_least` (numpy and torch integers count, booleans do not)."""
-    try:
-        is_boolean = isinstance(value, bool) or getattr(value, "dtype", None) in (torch.bool, np.dtype(bool))
-        number = None if is_boolean else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or number < at_least:
-        raise argument_error(name, f"be an integer of at least {at_least}", repr(value))
+        raise argument_error(name, f"be in {interval}", shown(value))
     return number
 
 
-def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
-    """Check that `value` is one of `choices`."""
-    choices = list(choices)
-    if value not in choices:
-        raise argument_error(name, "be one of " + ", ".join(repr(choice) for choice in choices), repr(value))
+def _real(value: object) -> float:
+    """The value as a float; NaN where it is none."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except (OverflowError, ValueError, TypeError):
+        return math.nan
+
+
+def check_integer(name: str, value: int, at_least: int, at_most: int | None = None) -> int:
+    """Check that `value` is an integer in a range (numpy and torch integers count, booleans do not).
+
+    Args:
+        name, value: the argument.
+        at_least, at_most: the ends of its range; None: no end above. An end is given where more
+            would take work or memory out of all proportion.
+    """
+    try:
+        is_boolean = isinstance(value, bool) or getattr(value, "dtype", None) in (torch.bool, np.dtype(bool))
+        number = None if is_boolean or getattr(value, "ndim", 0) != 0 else operator.index(value)
+    except Exception:  # what has no index says so in many ways: TypeError, RuntimeError on meta
+        number = None
+    if number is None or number < at_least or (at_most is not None and number > at_most):
+        above = f" and at most {at_most}" if at_most is not None else ""
+        raise argument_error(name, f"be an integer of at least {at_least}{above}", shown(value))
+    return number
+
+
+def check_boolean(name: str, value: bool) -> bool:
+    """Check that `value` is True or False (numpy's count; 0, 1 and texts do not)."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise argument_error(name, "be True or False", shown(value))
+    return bool(value)
+
+
+def check_text(name: str, value: str, *, empty: bool = False) -> str:
+    """Check that `value` is a text; `empty`: "" is one, too."""
+    if not isinstance(value, str) or not (value or empty):
+        raise argument_error(name, "be a text" if empty else "be a text of at least one character", shown(value))
     return value
 
 
+def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
+    """Check that `value` is one of `choices`, of the same type."""
+    choices = list(choices)
+    for choice in choices:
+        if isinstance(value, type(choice)) and isinstance(value, bool) == isinstance(choice, bool) and value == choice:
+            return choice
+    raise argument_error(name, "be one of " + ", ".join(repr(choice) for choice in choices), shown(value))
+
+
+def check_instance(name: str, value: Any, *kinds: type, called: str = "", optional: bool = False) -> Any:
+    """Check that `value` is an instance of one of `kinds`; a class in place of its instance is not.
+
+    Args:
+        name, value: the argument.
+        kinds: the classes.
+        called: completes "must be ..."; "" takes the names of the classes.
+        optional: None is right, too.
+    """
+    if not isinstance(value, kinds) and not (optional and value is None):
+        names = [f"{'an' if kind.__name__[0] in 'AEIO' else 'a'} {kind.__name__}" for kind in kinds]
+        raise argument_error(name, "be " + (called or " or ".join(names)) + (" or None" if optional else ""), shown(value))
+    return value
+
+
+def check_methods(name: str, value: Any, methods: tuple[str, ...], called: str) -> Any:
+    """Check that `value` is an instance with these methods: what a protocol asks for."""
+    if isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods):
+        raise argument_error(name, f"be {called}", shown(value))
+    return value
+
+
+def check_callable(name: str, value: Any, called: str = "callable", *, optional: bool = False) -> Any:
+    """Check that `value` can be called (`optional`: or is None); "must be `called`"."""
+    if not callable(value) and not (optional and value is None):
+        raise argument_error(name, f"be {called}" + (" or None" if optional else ""), shown(value))
+    return value
+
+
+def check_sequence(name: str, value: Any, *kinds: type[T], called: str, empty: bool = False) -> tuple[T, ...]:
+    """Check that `value` is a list, a tuple or the like of instances of `kinds`; "must be `called`"."""
+    if isinstance(value, (str, bytes, type, Tensor, Mapping)) or not isinstance(value, Iterable):
+        raise argument_error(name, f"be {called}", shown(value))
+    try:
+        items = tuple(value)
+    except TypeError:  # a 0-d array says that it can be iterated
+        raise argument_error(name, f"be {called}", shown(value)) from None
+    if not items and not empty:
+        raise argument_error(name, f"be {called}, at least one", "empty")
+    for place, item in enumerate(items):
+        if not isinstance(item, kinds):
+            raise argument_error(name, f"be {called}", f"{shown(item)} at place {place}")
+    return items
+
+
+def check_dtype(name: str, value: Any) -> torch.dtype:
+    """Check that `value` is a floating-point type of PyTorch."""
+    if not isinstance(value, torch.dtype) or value not in FLOATING:
+        raise argument_error(name, "be a floating-point type such as torch.float64", shown(value))
+    return value
+
+
+def check_tensor(
+    name: str, value: Any, shape: tuple[int | None, ...] | None = None, kind: str = "real", *, finite: bool = True
+) -> Tensor:
+    """Check that `value` is a tensor of numbers that can be computed with, and take it out of any graph.
+
+    Args:
+        name, value: the argument.
+        shape: its shape, None in it for any length from 1 on; None: any shape with a number in it.
+        kind: "real", "complex" (real ones, too), "integer" or "boolean".
+        finite: whether NaN and infinity are refused.
+
+    Raises:
+        ArgumentError: no tensor, without values (meta), another type of number, another shape, nothing in it, NaN.
+
+    Example:
+        >>> check_tensor("u0", torch.ones(3), (3,)).tolist()
+        [1.0, 1.0, 1.0]
+        >>> check_tensor("u0", [1.0], (1,))
+        Traceback (most recent call last):
+            ...
+        qdescent._checks.ArgumentError: Argument `u0` must be a tensor (torch.as_tensor makes one), but is [1.0].
+    """
+    _tensor(name, value)
+    must, types = KINDS[kind]
+    if value.dtype not in types or value.is_quantized:
+        raise argument_error(name, must, f"of type {value.dtype}")
+    if shape is not None:
+        check_shape(name, value, shape)
+    if value.numel() == 0 and 0 not in (shape or ()):
+        raise argument_error(name, "hold at least one number", f"empty, of shape {tuple(value.shape)}")
+    return check_finite(name, value.detach()) if finite else value.detach()
+
+
 def check_finite(name: str, value: Tensor) -> Tensor:
-    """Check that a tensor holds neither NaN nor infinity; the message counts them and gives the first place."""
+    """Check that a tensor holds neither NaN nor infinity; the message counts them."""
+    _tensor(name, value)
     if not value.is_floating_point() and not value.is_complex():
         return value
-    bad = ~torch.isfinite(value)
+    numbers = value if value.layout == torch.strided else value.detach().to_sparse_coo().coalesce().values()
+    bad = ~torch.isfinite(numbers)
     if bool(bad.any()):
         place = tuple(int(i) for i in bad.nonzero()[0])
-        raise argument_error(name, "be finite", f"not, in {int(bad.sum())} of {value.numel()} places, first at {place}")
+        raise argument_error(name, "be finite", f"not, in {int(bad.sum())} of {numbers.numel()} places, first at {place}")
     return value
 
 
 def check_shape(name: str, value: Tensor, shape: tuple[int | None, ...]) -> Tensor:
     """Check a tensor's shape; None stands for any length."""
+    if not isinstance(value, np.ndarray):
+        _tensor(name, value)
     actual = tuple(value.shape)
     if len(actual) != len(shape) or any(s is not None and s != a for s, a in zip(shape, actual, strict=True)):
         wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
         raise argument_error(name, f"have shape {wanted}", f"of shape {actual}")
     return value
+
+
+def _tensor(name: str, value: Any) -> None:
+    if not isinstance(value, Tensor):
+        raise argument_error(name, "be a tensor (torch.as_tensor makes one)", shown(value))
+    if not _has_values(value):
+        raise argument_error(name, "be a tensor with values", shown(value))
+
+
+def _has_values(value: Tensor | np.ndarray) -> bool:
+    return not isinstance(value, Tensor) or value.device.type != "meta"
+
+
+def _harmless(text: str) -> str:
+    """One line that a terminal shows as it stands: no control characters, no half of a surrogate pair."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
