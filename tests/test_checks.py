@@ -112,7 +112,7 @@ def test_what_only_looks_like_an_integer_is_refused(value):
 def test_choices_are_compared_with_their_type(value):
     with pytest.raises(ArgumentError, match="Argument `form` must be one of 'a', 'b', but is"):
         check_choice("form", value, ["a", "b"])
-    assert check_choice("k", 1, [0, 1]) == 1
+    assert [check_choice("k", value, [0, 1, math.inf]) for value in (1, 1.0, np.int64(1), math.inf)] == [1, 1, 1, math.inf]
     with pytest.raises(ArgumentError, match="must be one of 0, 1, but is True"):
         check_choice("k", True, [0, 1])
 

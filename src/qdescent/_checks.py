@@ -135,10 +135,11 @@ def check_text(name: str, value: str, *, empty: bool = False) -> str:
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
-    """Check that `value` is one of `choices`, of the same type."""
+    """Check that `value` is one of `choices`: a number equal to one, or a text."""
     choices = list(choices)
     for choice in choices:
-        if isinstance(value, type(choice)) and isinstance(value, bool) == isinstance(choice, bool) and value == choice:
+        kind = Real if isinstance(choice, Real) and not isinstance(choice, bool) else type(choice)
+        if isinstance(value, kind) and isinstance(value, bool) == isinstance(choice, bool) and value == choice:
             return choice
     raise argument_error(name, "be one of " + ", ".join(repr(choice) for choice in choices), shown(value))
 
