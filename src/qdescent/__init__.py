@@ -15,7 +15,7 @@ from qdescent.carleman.preflight import Preflight, preflight
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
 from qdescent.learning.gradient_map import ThresholdedMap, gradient_map, sparse_gradient_map
 from qdescent.learning.hessian import finite_difference_hessian, gauss_newton, hessian
-from qdescent.learning.masks import Mask, full_mask, magnitude_mask, mask_from_scores, random_mask
+from qdescent.learning.masks import Mask, full_mask, magnitude_mask, mask_from_scores, nonzero_mask, random_mask
 from qdescent.learning.networks import fashion_cnn
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruned import mask_from_prune
@@ -55,7 +55,8 @@ __version__ = "0.1.0"
 __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     # a network, what is kept of it, and its curvature
     "Task", "ImageData", "load_fashion_mnist", "fashion_cnn", "resnet", "resnet18", "vision_transformer", "train_dense",
-    "Mask", "magnitude_mask", "random_mask", "full_mask", "mask_from_scores", "mask_from_prune", "ParameterSpace",
+    "Mask", "magnitude_mask", "random_mask", "full_mask", "nonzero_mask", "mask_from_scores", "mask_from_prune",
+    "ParameterSpace",
     "hessian", "gauss_newton", "finite_difference_hessian", "LinearOperator", "spectral_density", "Spectrum", "SpectrumCallback",
     "diagnose", "Dissipation", "row_sparsity", "RowSparsity",
     # gradient descent as a linear system

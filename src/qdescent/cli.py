@@ -108,7 +108,7 @@ def spectrum(
     data: Annotated[str | None, _flag("An .npz of inputs and targets, a folder of images by class, or module:function.")] = None,
     arguments: Annotated[list[str] | None, _flag("key=value, an argument of NETWORK; may be given again.")] = None,
     loss: Annotated[str | None, _flag("cross_entropy, mse or module:function. Default cross_entropy.")] = None,
-    mask: Annotated[str | None, _flag("Safetensors file, not 0 where a weight is kept. Default: weights that are not 0.")] = None,
+    mask: Annotated[str | None, _flag("Safetensors file, not 0 where a weight is kept, or the word nonzero.")] = None,
     density: Annotated[float | None, _flag("Prune by magnitude to this fraction instead; 1 keeps all.")] = None,
     batch: Annotated[int | None, _flag("Samples in memory at once. Default 64.")] = None,
     batches: Annotated[int | None, _flag("Batches that the Hessian is the mean of. Default 1.")] = None,

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,6 +174,8 @@ def test_which_weights_are_kept(tmp_path):
         network[0].weight[0, 0] = 0.0
         network[0].bias.zero_()  # a bias at 0 is an initial value, nothing that was pruned
     mask, origin = load_mask(network, None, None)
+    assert (mask.total - mask.kept, origin) == (0, "all that are trained")  # no mask says that the zero was pruned
+    mask, origin = load_mask(network, Path("nonzero"), None)
     assert (mask.total - mask.kept, "not exactly 0" in origin) == (1, True)
     assert load_mask(network, None, 0.5)[0].kept == 3 + 3 + 2 + 3
     save_file({"3.weight": torch.tensor([[1, 0, 0], [0, 0, 0]])}, tmp_path / "m.safetensors")

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "is-my-network-dissipative.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.usefixtures("project")
 SADDLE = SpectrumSettings(
-    "my_project:diagonal", "my_project:axes", loss="my_project:saddle", precision="float64",
+    "my_project:diagonal", "my_project:axes", loss="my_project:saddle", precision="float64", mask="nonzero",
     learning_rate=0.3, horizon=9, steps=8, probes=3,
 )  # fmt: skip
 

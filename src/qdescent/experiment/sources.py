@@ -22,12 +22,13 @@ from torch import Tensor, nn
 
 from qdescent._checks import argument_error, check_choice, check_finite
 from qdescent._random import named_generator
-from qdescent.learning.masks import Mask, full_mask, magnitude_mask
+from qdescent.learning.masks import Mask, full_mask, magnitude_mask, nonzero_mask
 from qdescent.learning.pruned import mask_from_prune
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {"cross_entropy": nn.functional.cross_entropy, "mse": nn.functional.mse_loss}
 IMAGES = {".png", ".jpg", ".jpeg"}
+NONZERO = "nonzero"  # in the place of a file of kept weights: what is exactly 0 counts as pruned
 NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights inside a checkpoint
 
 
@@ -129,12 +130,12 @@ def load_weights(network: nn.Module, path: Path) -> Mask | None:
 
 
 def load_mask(network: nn.Module, path: Path | None, density: float | None) -> tuple[Mask, str]:
-    """Which weights are kept, and in words where that comes from.
+    """Which weights are kept, and in words where that comes from. What is frozen is left to `ParameterSpace`.
 
     Args:
         path: a safetensors file with a tensor for each pruned parameter, not 0 where the weight is kept; others are kept whole.
-        density: the kept fraction, by magnitude. Neither of both: as `torch.nn.utils.prune` has it in the network, else what is
-            exactly zero in matrices and kernels counts as pruned.
+            The word `nonzero` instead of a path: what is exactly 0 counts as pruned (`nonzero_mask`).
+        density: the kept fraction, by magnitude. Neither of both: as `torch.nn.utils.prune` has it in the network, else all.
 
     Raises:
         ArgumentError: both are given, the file does not fit the network, or nothing is kept.
@@ -143,22 +144,21 @@ def load_mask(network: nn.Module, path: Path | None, density: float | None) -> t
         raise argument_error("density", "be left out where a mask is given", density)
     if density is not None:
         return magnitude_mask(network, density), f"the largest {density:g} of the prunable weights (density)"
+    if path is not None and str(path) == NONZERO:
+        return nonzero_mask(network), "weights of matrices and kernels that are not exactly 0"
     if path is not None:
-        keep = dict(full_mask(network).keep)
+        parameters, keep = dict(network.named_parameters(remove_duplicate=False)), {}
         for name, tensor in _read_tensors("mask", path).items():
-            if name not in keep or tensor.shape != keep[name].shape:
-                wanted = f"of shape {tuple(keep[name].shape)}" if name in keep else "no parameter of the network"
+            weight = parameters.get(name)
+            if weight is None or tensor.shape != weight.shape:
+                wanted = "no parameter of the network" if weight is None else f"of shape {tuple(weight.shape)}"
                 raise argument_error("mask", "fit the network", f"of shape {tuple(tensor.shape)} at {name!r}, {wanted} there")
             keep[name] = tensor != 0
+        named = {id(parameters[name]) for name in keep}  # a tied weight may have either of its names in the file
+        keep |= {name: whole for name, whole in full_mask(network).keep.items() if id(parameters[name]) not in named}
         return Mask(keep), f"the mask in {path.name}"
     mask = mask_from_prune(network)
-    if mask.kept < mask.total:
-        return mask, "the masks of torch.nn.utils.prune in the network"
-    keep = {
-        name: w.detach() != 0 if w.ndim >= 2 else torch.ones_like(w, dtype=torch.bool) for name, w in network.named_parameters()
-    }
-    mask = Mask(keep)
-    return mask, "weights of matrices and kernels that are not exactly 0" if mask.kept < mask.total else "all: none is exactly 0"
+    return mask, "the masks of torch.nn.utils.prune in the network" if mask.kept < mask.total else "all that are trained"
 
 
 def load_loss(name: str) -> Loss:

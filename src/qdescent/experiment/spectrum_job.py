@@ -103,6 +103,7 @@ def spectrum_headline(record: Record) -> list[tuple[str, Row]]:
     labelled = [
         ("all weights", "network/parameters"),
         ("kept weights", "network/kept"),
+        ("exact zeros among them", "network/zeros"),
         ("samples", "data/samples"),
         ("loss", "data/loss"),
         ("smallest eigenvalue", "spectrum/lambda_min"),

@@ -26,8 +26,9 @@ class SpectrumSettings:
         weights: a safetensors file or a checkpoint without code; empty: the weights that the function returns.
         arguments: of the function, "key=value" each.
         loss: "cross_entropy", "mse" or `module:function`, a mean over samples.
-        mask: a safetensors file of kept places; empty: by density, or what is not exactly 0.
-        density: kept fraction, by magnitude; None: by mask, or what is not exactly 0.
+        mask: a safetensors file of kept places, or "nonzero": what is exactly 0 counts as pruned; empty: by density, or as
+            `torch.nn.utils.prune` has it, or all that are trained.
+        density: kept fraction of the trained matrices, by magnitude; None: by mask.
         batch: samples that are in memory at once. 64: a ResNet of 7 million weights then needs about 2 GB.
         batches: how many of them H is the mean of. 1: a first look in minutes; a verdict wants thousands of samples.
         learning_rate: eta of the descent that is judged. 0.01: the paper authors' fine-tuning.

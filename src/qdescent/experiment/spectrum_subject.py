@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum_settings import SpectrumSettings
-from qdescent.learning.masks import Mask
 from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -52,16 +51,19 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
     loss = load_loss(settings.loss)
     outputs = check_fit(network, settings.loss, loss, inputs, targets)
     batches = list(zip(inputs.split(settings.batch), targets.split(settings.batch), strict=True))
+    weights = dict(network.named_parameters())
     with torch.no_grad():  # the pruned network is what is measured
-        for name, weight in network.named_parameters():
-            weight.mul_(chosen.keep[name].to(weight.device))
+        for name, weight in space.unpack(space.theta).items():
+            weights[name].copy_(weight)
     tasks = [Task(network, loss, batch) for batch in ranks.deal(batches)]
     exact, assumed = Evidence.EXACT, Evidence.ASSUMED
     kinks = sorted({type(module).__name__ for module in network.modules() if isinstance(module, KINKS)})
     rows = [
         Row("network/name", settings.network, "", assumed, "argument NETWORK"),
         Row("network/parameters", space.total, "weights", exact, "sizes of the network's tensors"),
-        Row("network/kept", space.n, "weights", exact, f"n: {origin}"),
+        Row("network/kept", space.n, "weights", exact, f"n: {origin}{', without the frozen' if space.frozen else ''}"),
+        Row("network/frozen", space.frozen, "weights", exact, "without requires_grad: they stay as they are and are no modes"),
+        *_zeros(space),
         Row("network/density", space.n / space.total, "1", exact, "kept weights / all weights"),
         Row("network/mode", "evaluation", "", exact, "eval() was called: BatchNorm uses its running statistics, dropout is off"),
         Row("network/kinks", ", ".join(kinks) or "none seen", "", exact, "layers without a second derivative at their kinks"),
@@ -81,7 +83,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
             ("curvature", ""),
         )
     ]
-    return Subject(tasks, space, _fingerprint(space.theta, *_context(network, chosen), inputs, targets), len(inputs), rows)
+    return Subject(tasks, space, _fingerprint(space.theta, *_context(network, space), inputs, targets), len(inputs), rows)
 
 
 def measured_loss(subject: Subject, ranks: Ranks) -> Row:
@@ -93,6 +95,16 @@ def measured_loss(subject: Subject, ranks: Ranks) -> Row:
             part += task.loss_with(weights).double() * task.batch
     loss = float(ranks.total(part)) / subject.samples
     return Row("data/loss", loss, "1", Evidence.EXACT, "mean over the samples, pruned network")
+
+
+def _zeros(space: ParameterSpace) -> list[Row]:
+    """A word on kept weights that are exactly 0 beside others that are not: pruning without a mask leaves such."""
+    weights = space.unpack(space.theta)
+    zeros = sum(
+        int((space.mask.keep[name].to(w.device) & (w == 0)).sum()) for name, w in weights.items() if w.ndim >= 2 and bool(w.any())
+    )
+    source = "counted as kept, as no mask says otherwise: if they were pruned, give --mask nonzero"
+    return [Row("network/zeros", zeros, "weights", Evidence.EXACT, source)] if zeros else []
 
 
 def _guessing(loss: str, outputs: Tensor, targets: Tensor) -> list[Row]:
@@ -107,9 +119,10 @@ def _guessing(loss: str, outputs: Tensor, targets: Tensor) -> list[Row]:
     return []
 
 
-def _context(network: nn.Module, mask: Mask) -> list[Tensor]:
-    """What the Hessian depends on besides the kept weights: where they are, and buffers such as BatchNorm's statistics."""
-    return [*(mask.keep[name] for name, _ in network.named_parameters()), *network.buffers()]
+def _context(network: nn.Module, space: ParameterSpace) -> list[Tensor]:
+    """What the Hessian depends on besides the modes: where they are, what is frozen, and BatchNorm's statistics and the like."""
+    frozen = [weight for weight in network.parameters() if not weight.requires_grad]
+    return [*(space.mask.keep[name] for name, _ in network.named_parameters()), *frozen, *network.buffers()]
 
 
 def _fingerprint(*tensors: Tensor) -> str:

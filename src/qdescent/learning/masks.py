@@ -1,4 +1,4 @@
-"""Which weights are kept: masks by magnitude or at random."""
+"""Which weights are kept: masks by magnitude, at random, or of what is not exactly 0."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from qdescent._checks import argument_error, check_choice, check_finite, check_interval, check_shape
 from qdescent._random import named_generator
@@ -57,7 +58,9 @@ def magnitude_mask(network: nn.Module, density: float = 0.1, scope: str = "globa
     """Keep the largest weights by absolute value.
 
     Only tensors of two or more dimensions (convolution kernels, linear matrices) are pruned; biases and the scales of norms,
-    which are few and carry the signal's level, are kept, as in the experiments of Liu et al. (2024).
+    which are few and carry the signal's level, are kept, as in the experiments of Liu et al. (2024). Kept whole are also frozen
+    parameters (without `requires_grad`), which no training changes, and what a parametrization (`torch.nn.utils.parametrize`)
+    computes a weight from, where 0 does not remove the weight.
 
     Args:
         network: any module.
@@ -90,6 +93,27 @@ def random_mask(network: nn.Module, density: float = 0.1, scope: str = "global",
     return mask_from_scores(network, scores, density, scope)
 
 
+def nonzero_mask(network: nn.Module) -> Mask:
+    """Keep what is not exactly 0: for weights whose pruning left zeros and no mask.
+
+    To be asked for, never assumed: a zero may as well be an initial value (the B of LoRA, a last layer, a padding token), and is
+    then a weight like any other. A tensor that is 0 throughout is taken for such a one and kept whole, as are the tensors that
+    `magnitude_mask` does not prune.
+
+    Args:
+        network: any module.
+
+    Example:
+        >>> layers = nn.Sequential(nn.Linear(2, 1), nn.Linear(1, 2))
+        >>> with torch.no_grad():
+        ...     _ = layers[0].weight.copy_(torch.tensor([[0.0, 3.0]])), layers[1].weight.zero_()
+        >>> nonzero_mask(layers).keep["0.weight"].tolist(), nonzero_mask(layers).kept
+        ([[False, True]], 6)
+    """
+    found = {name: weight.detach() != 0 for name, weight in _prunable(network).items()}
+    return Mask({**full_mask(network).keep, **{name: keep for name, keep in found.items() if bool(keep.any())}})
+
+
 def mask_from_scores(network: nn.Module, scores: Mapping[str, Tensor], density: float, scope: str = "global") -> Mask:
     """Keep the weights with the highest scores: the way to add a pruning rule of one's own.
 
@@ -118,7 +142,15 @@ def mask_from_scores(network: nn.Module, scores: Mapping[str, Tensor], density: 
 
 
 def _prunable(network: nn.Module) -> dict[str, nn.Parameter]:
-    weights = {name: weight for name, weight in network.named_parameters() if weight.ndim >= 2}
+    parametrized = {
+        id(weight) for module in network.modules() if isinstance(module, ParametrizationList) for weight in module.parameters()
+    }
+    weights = {
+        name: weight
+        for name, weight in network.named_parameters()
+        if weight.ndim >= 2 and weight.requires_grad and id(weight) not in parametrized
+    }
     if not weights:
-        raise argument_error("network", "have a weight tensor of two or more dimensions", "without one")
+        must = "have a weight tensor of two or more dimensions that is trained and not parametrized"
+        raise argument_error("network", must, "without one")
     return weights

@@ -8,26 +8,40 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._checks import argument_error, check_finite, check_shape
-from qdescent.learning.masks import Mask, full_mask
+from qdescent.learning.masks import Mask
+from qdescent.learning.pruned import mask_from_prune
 
 
 class ParameterSpace:
-    """The coordinates theta in R^n: the kept weights of a network, flattened in the order of `named_parameters`.
+    """The coordinates theta in R^n: the modes of a network, flattened in the order of `named_parameters`.
 
-    Pruned weights do not exist in R^n: `unpack` sets them to zero, `pack` leaves them out. A space made by `restrict` has
-    frozen weights besides: `unpack` leaves them at their value.
+    Which weights are modes is decided here and nowhere else; every operator, the callback and the command line ask this class. A
+    mode is an entry of a parameter that is
+
+    - *trained*: a parameter without `requires_grad` is frozen and stays as it is; buffers are no parameters;
+    - *kept* by `mask`, and by `torch.nn.utils.prune` where it has pruned the network: pruned entries are 0 and no coordinates;
+    - *itself*: a tied weight counts once, under its first name, and of a parametrization (`torch.nn.utils.parametrize`) what is
+      trained counts, such as `original0`, not the weight that is computed from it.
+
+    Nothing is a mode or none by its value: a matrix that starts at 0 has as many modes as any other (`nonzero_mask` is for zeros
+    that stand for pruned weights).
+
+    A space made by `restrict` has frozen entries besides, each at its value.
 
     Args:
         network: any module; its weights are read, never changed.
-        mask: which weights are kept (None: all).
+        mask: which weights are kept (None: all that `torch.nn.utils.prune` has left). A tied weight may have an entry under each
+            of its names.
 
     Attributes:
-        n: number of kept weights.
+        n: number of modes.
         total: P, number of all weights.
-        theta: the network's kept weights at construction, (n,).
+        frozen: number of weights without `requires_grad`.
+        names: the parameters that `unpack` gives: all but those that are frozen whole, which stay in the network.
+        theta: the network's weights at construction, (n,).
 
     Raises:
-        ArgumentError: the mask does not fit the network; a weight is NaN or infinite.
+        ArgumentError: the mask does not fit the network; a weight is NaN, infinite or complex; no kept weight is trained.
 
     Example:
         >>> import torch
@@ -35,26 +49,50 @@ class ParameterSpace:
         >>> space = ParameterSpace(network, None)
         >>> space.n, bool((space.pack(space.unpack(space.theta)) == space.theta).all())
         (8, True)
+        >>> _ = network.weight.requires_grad_(False)
+        >>> ParameterSpace(network).n, ParameterSpace(network).names
+        (2, ('bias',))
     """
 
     def __init__(self, network: nn.Module, mask: Mask | None = None) -> None:
-        mask = full_mask(network) if mask is None else mask
         weights = dict(network.named_parameters())
-        if set(weights) != set(mask.keep):
-            odd = sorted(set(weights) ^ set(mask.keep))
-            raise argument_error("mask", "have one entry for each parameter of the network", f"different in {odd}")
+        if not weights:
+            raise argument_error("network", "have a parameter", "without one")
         for name, weight in weights.items():
-            check_shape(f"mask.keep[{name!r}]", mask.keep[name], tuple(weight.shape))
+            if isinstance(weight, nn.UninitializedParameter):
+                must = "have weights with a shape (call it once on a batch)"
+                raise argument_error("network", must, f"lazy at {name!r}")
+            if weight.is_meta:
+                must = "have weights that hold numbers"
+                raise argument_error("network", must, f"on the device meta at {name!r}")
+            if weight.is_complex():
+                must = "have real weights (hold real and imaginary parts apart)"
+                raise argument_error("network", must, f"complex at {name!r}")
             check_finite(f"weights[{name!r}]", weight.detach())
-        self.mask = mask
-        self.names = tuple(weights)
-        self.shapes = {name: weight.shape for name, weight in weights.items()}
-        self.dtype = next(iter(weights.values())).dtype
-        self.device = next(iter(weights.values())).device
+        kept = mask_from_prune(network).keep
+        if mask is not None:
+            given = _by_first_name(network, mask.keep)
+            kept = {name: keep & given[name].to(keep.device) for name, keep in kept.items()}
+        trained = {name: keep & weights[name].requires_grad for name, keep in kept.items()}
+        if not any(bool(keep.any()) for keep in trained.values()):
+            raise argument_error("network", "have a kept weight with requires_grad", "without one")
+        self.names = tuple(name for name, w in weights.items() if w.requires_grad or not bool(kept[name].all()))
+        self._aliases = _aliases(network)
+        self.mask = Mask(trained)
+        self.shapes = {name: weights[name].shape for name in self.names}
+        self.device = weights[self.names[0]].device
+        elsewhere = sorted({str(weights[name].device) for name in self.names} - {str(self.device)})
+        if elsewhere:
+            must = f"have its weights on one device ({self.device})"
+            raise argument_error("network", must, f"on {', '.join(elsewhere)} as well")
         self.total = sum(weight.numel() for weight in weights.values())
-        self._frozen: dict[str, Tensor] | None = None
-        self._set_places({name: mask.keep[name].flatten().to(self.device) for name in self.names})
-        self.theta = self.pack({name: weight.detach() for name, weight in weights.items()})
+        self.frozen = sum(w.numel() for w in weights.values() if not w.requires_grad)
+        self._frozen: dict[str, Tensor] = {
+            name: weights[name].detach() * kept[name] for name in self.names if not weights[name].requires_grad
+        }
+        self._set_places({name: trained[name].flatten().to(self.device) for name in self.names})
+        self.theta = self.pack({name: weights[name].detach() for name in self.names})
+        self.dtype = self.theta.dtype
 
     def _set_places(self, keep: Mapping[str, Tensor]) -> None:
         """For each parameter the kept places, or None where all are kept (nothing to gather then)."""
@@ -75,24 +113,39 @@ class ParameterSpace:
         return torch.cat(parts)
 
     def unpack(self, theta: Tensor) -> dict[str, Tensor]:
-        """The weights at the point theta (n,): full-shaped tensors, pruned weights zero, frozen ones as they are."""
+        """The weights `names` at the point theta (n,): full-shaped tensors, pruned weights zero, frozen ones as they are."""
         return self._scatter(theta, self._frozen)
 
     def embed(self, direction: Tensor) -> dict[str, Tensor]:
         """A direction in R^n as full-shaped tensors: zero at every place that is not a coordinate."""
-        return self._scatter(direction, None)
+        return self._scatter(direction, {})
 
     def places(self, prefix: str) -> Tensor:
-        """The coordinates that belong to the parameters whose names begin with `prefix`, e.g. one layer: for `restrict`.
+        """The coordinates of one module or parameter, for `restrict`.
+
+        Of all names that are `prefix` or begin with `prefix` and a dot: "layer1" does not take "layer10".
+        A tied weight belongs to every module that uses it; a pruned or parametrized one also goes by
+        the name of the weight that is computed from it.
+
+        Args:
+            prefix: such as "layers.3" or "layers.3.weight"; a dot at its end changes nothing; "": everything.
 
         Raises:
-            ArgumentError: no kept weight has such a name.
+            ArgumentError: no mode has such a name.
         """
+        if not isinstance(prefix, str):
+            raise argument_error("prefix", "be the name of a module or a parameter", prefix)
+        stem = prefix.removesuffix(".")
+
+        def belongs(name: str) -> bool:
+            return any(alias == stem or alias.startswith(f"{stem}.") for alias in self._aliases[name])
+
         of_parameter = torch.arange(len(self.names)).repeat_interleave(torch.tensor(self._counts))
-        wanted = torch.tensor([name.startswith(prefix) for name in self.names])
+        wanted = torch.tensor([not stem or belongs(name) for name in self.names])
         places = wanted[of_parameter].nonzero()[:, 0]
         if len(places) == 0:
-            raise argument_error("prefix", "begin the name of a parameter with kept weights", prefix)
+            must = "be the name of a module or a parameter with kept weights that are trained"
+            raise argument_error("prefix", must, repr(prefix))
         return places
 
     def restrict(self, theta: Tensor, places: Tensor) -> ParameterSpace:
@@ -108,15 +161,15 @@ class ParameterSpace:
         places = places.sort().values.to(self.device)
         smaller = object.__new__(ParameterSpace)
         smaller.__dict__.update(self.__dict__)
-        smaller._frozen = self.unpack(theta)
+        smaller._frozen = self.unpack(theta.detach().clone())
         chosen = torch.zeros(self.n, dtype=torch.bool, device=self.device)
         chosen[places] = True
-        smaller.mask = Mask(self._scatter(chosen, None))
+        smaller.mask = Mask(self._scatter(chosen, {}))
         smaller._set_places({name: keep.flatten() for name, keep in smaller.mask.keep.items()})
         smaller.theta = theta[places]
         return smaller
 
-    def _scatter(self, vector: Tensor, onto: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+    def _scatter(self, vector: Tensor, onto: Mapping[str, Tensor]) -> dict[str, Tensor]:
         check_shape("vector", vector, (self.n,))
         full = {}
         for name, part in zip(self.names, vector.split(self._counts), strict=True):
@@ -125,8 +178,45 @@ class ParameterSpace:
                 full[name] = part.view(shape)
                 continue
             flat = torch.zeros(shape.numel(), dtype=vector.dtype, device=vector.device)
-            if onto is not None:
+            if name in onto:
                 flat.copy_(onto[name].reshape(-1))
             flat[places] = part
             full[name] = flat.view(shape)
         return full
+
+
+def _aliases(network: nn.Module) -> dict[str, tuple[str, ...]]:
+    """First name of a parameter -> all that it goes by: of its uses, and of the weights that are computed from it."""
+    parameters = list(network.named_parameters(remove_duplicate=False))
+    first = {id(weight): name for name, weight in reversed(parameters)}
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(first.values(), ())
+    for name, weight in parameters:
+        computed, parametrized, _ = name.replace("parametrizations.", "", 1).rpartition(".original")
+        names = {name, computed if parametrized else name, name.removesuffix("_orig")}
+        names |= {each.replace("_orig_mod.", "") for each in names}  # as it was before torch.compile
+        found[first[id(weight)]] += tuple(names)
+    return found
+
+
+def _by_first_name(network: nn.Module, keep: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The entries of a mask by the first name of each parameter.
+
+    Raises:
+        ArgumentError: an entry without a parameter, a parameter without one, a wrong shape, or two names of a tied weight that
+            do not agree.
+    """
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    first = {id(weight): name for name, weight in reversed(parameters.items())}
+    odd = set(keep) - set(parameters)
+    odd |= set(first.values()) - {first[id(parameters[name])] for name in set(keep) - odd}
+    if odd:
+        must = "have one entry for each parameter of the network"
+        raise argument_error("mask", must, f"different in {sorted(odd)}")
+    found: dict[str, Tensor] = {}
+    for name, part in keep.items():
+        check_shape(f"mask.keep[{name!r}]", part, tuple(parameters[name].shape))
+        known = found.setdefault(first[id(parameters[name])], part)
+        if not torch.equal(known, part):
+            must = f"be the same for a tied weight as under its first name, {first[id(parameters[name])]!r}"
+            raise argument_error(f"mask.keep[{name!r}]", must, "different")
+    return found

@@ -14,9 +14,9 @@ from qdescent.learning.masks import Mask, full_mask
 def mask_from_prune(network: nn.Module) -> Mask:
     """The mask of a network that `torch.nn.utils.prune` has pruned: each `weight_orig` is kept where its `weight_mask` is not 0.
 
-    The network is used as it stands: its parameters are the `..._orig`, which its own hooks multiply by the masks, so that
-    `ParameterSpace(network, mask_from_prune(network))` has the kept weights as coordinates. Parameters that were not pruned are
-    kept whole.
+    The network is used as it stands: its parameters are the `..._orig`, which its own hooks multiply by the masks. Parameters that
+    were not pruned are kept whole; a tied weight is kept where any of its uses keeps it. `ParameterSpace(network)` asks this
+    function, so that pruned places are never coordinates.
 
     Args:
         network: any module, also one that is not pruned at all.
@@ -31,11 +31,16 @@ def mask_from_prune(network: nn.Module) -> Mask:
         >>> mask.kept, mask.total, sorted(mask.keep)
         (2, 5, ['bias', 'weight_orig'])
     """
+    masks: dict[int, list[Tensor]] = {id(module._parameters[f"{stem}_orig"]): [] for module, stem in _pruned(network)}
+    for module in network.modules():  # every use of a pruned weight: one without a mask needs it whole
+        for key, weight in module._parameters.items():
+            if weight is not None and id(weight) in masks:
+                mask = module._buffers.get(f"{key.removesuffix('_orig')}_mask")
+                masks[id(weight)].append(torch.ones_like(weight) if mask is None else mask)
     keep = dict(full_mask(network).keep)
-    for prefix, module, stem in _pruned(network):
-        name = f"{prefix}.{stem}_orig".lstrip(".")
-        if name in keep:  # a tied weight goes by its first name only
-            keep[name] = getattr(module, f"{stem}_mask") != 0
+    for name, weight in network.named_parameters():
+        if id(weight) in masks:
+            keep[name] = torch.stack([mask != 0 for mask in masks[id(weight)]]).any(0)
     return Mask(keep)
 
 
@@ -43,7 +48,7 @@ def mask_from_prune(network: nn.Module) -> Mask:
 def pruned_weights_put_back(network: nn.Module) -> Iterator[None]:
     """Leaves each pruned module's `weight` as it was: its hook sets it anew, with a graph, whenever the network is evaluated."""
     before: list[tuple[nn.Module, str, Tensor]] = [
-        (module, stem, module.__dict__[stem]) for _, module, stem in _pruned(network) if stem in module.__dict__
+        (module, stem, module.__dict__[stem]) for module, stem in _pruned(network) if stem in module.__dict__
     ]
     try:
         yield
@@ -52,10 +57,10 @@ def pruned_weights_put_back(network: nn.Module) -> Iterator[None]:
             module.__dict__[stem] = value
 
 
-def _pruned(network: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
-    """(path, module, "weight" or the like) of each pruned weight."""
-    for prefix, module in network.named_modules():
+def _pruned(network: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    """(module, "weight" or the like) of each pruned weight."""
+    for module in network.modules():
         for key in list(module._parameters):
             stem = key.removesuffix("_orig")
             if stem != key and isinstance(module._buffers.get(f"{stem}_mask"), torch.Tensor):
-                yield prefix, module, stem
+                yield module, stem

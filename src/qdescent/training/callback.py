@@ -17,7 +17,7 @@ from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.learning.hessian import hessian
 from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.pruned import mask_from_prune, pruned_weights_put_back
+from qdescent.learning.pruned import pruned_weights_put_back
 from qdescent.learning.task import Task
 from qdescent.linalg.density import spectral_density
 from qdescent.linalg.spectrum import Estimate, Spectrum
@@ -55,8 +55,8 @@ class SpectrumCallback:
         learning_rate: eta that `diagnose` is asked about: of the segment that would run on the quantum computer.
         momentum: beta, likewise.
         horizon: T of the diagnosis; 60 steps are twice the paper's early stage, and E(t) is exact up to 2 x 32 - 1 = 63.
-        mask: which weights are kept; None: as `torch.nn.utils.prune` has it at that step, all where nothing is pruned. Parameters
-            without `requires_grad` are frozen at their value: they are no coordinates.
+        mask: which weights are kept; None: as `torch.nn.utils.prune` has it at that step, all where nothing is pruned. What is a
+            mode is decided by `ParameterSpace`: frozen parameters (without `requires_grad`) are none.
         steps: Lanczos steps: 32 resolve the outliers.
         probes: random vectors: 2 are the least that give error bars.
         budget: the cost of the products, 2.2 gradients each at most, as a share of the gradients that the training took so far. A
@@ -162,13 +162,7 @@ class SpectrumCallback:
         return measured
 
     def _measure(self, step: int, network: nn.Module) -> Measurement:
-        space = ParameterSpace(network, mask_from_prune(network) if self.mask is None else self.mask)
-        trained = {name: torch.full_like(w, w.requires_grad, dtype=torch.bool) for name, w in network.named_parameters()}
-        places = space.pack(trained).nonzero()[:, 0]
-        if len(places) == 0:
-            raise argument_error("network", "have a kept weight with requires_grad", "without one")
-        if len(places) < space.n:
-            space = space.restrict(space.theta, places)
+        space = ParameterSpace(network, self.mask)
         inputs, targets = (part.to(space.device) for part in self.data)
         operator = hessian(Task(network, self.loss, (inputs, targets)), space)
         spectrum = spectral_density(operator, self.steps, self.probes, self.seed)
