@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.experiment.circuit_job import CircuitSettings, circuit_headline, load_map, run_circuit_job
+from qdescent.experiment.circuit_job import CircuitSettings, circuit_headline, run_circuit_job
+from qdescent.experiment.map_file import load_map
 from qdescent.report.record import read_record
 from qdescent.solvers.solve import Status
 
@@ -128,10 +129,13 @@ def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
     bad = [
         (CircuitSettings(str(tmp_path / "nowhere")), "must be a directory of `qdescent run`"),
         (CircuitSettings(str(tmp_path / "pickle.npz")), "must be a directory of `qdescent run`"),
-        (CircuitSettings(str(tmp_path / "other.npz")), "which holds weights"),
+        (CircuitSettings(str(tmp_path / "other.npz")), "which holds 'weights'"),
         (CircuitSettings(source, order=6), "`order` must leave at most 4096 unknowns to simulate"),
         (CircuitSettings(str(tmp_path / "growing.npz"), steps=20), "`steps` must leave a circuit of at most 20,000 queries"),
-        (CircuitSettings(str(tmp_path / "complex.npz")), "`source` must hold real numbers, but is .*complex ones"),
+        (
+            CircuitSettings(str(tmp_path / "complex.npz")),
+            "`source` must hold .* real numbers each, but is .* whose F1 holds complex numbers",
+        ),
         (
             CircuitSettings(str(tmp_path / "exploding.npz")),
             "`source` must hold a map whose history a circuit can solve, .*singular",

@@ -129,7 +129,7 @@ def test_damaged_or_absent_weights(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(whole[:-7])
     with pytest.raises(ArgumentError, match="`weights` must be a safetensors file.*which is damaged"):
         load_weights(network, tmp_path / "w.safetensors")
-    with pytest.raises(ArgumentError, match="`weights` must be a file.*where there is none"):
+    with pytest.raises(ArgumentError, match="`weights` must be a safetensors file.*where there is none"):
         load_weights(network, tmp_path / "absent.safetensors")
     torch.save({"best": 0.3}, tmp_path / "w.pt")
     with pytest.raises(ArgumentError, match="something other than named tensors"):
@@ -236,7 +236,7 @@ def test_a_folder_without_pillow_says_what_to_do(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arrays", "sentence"),
     [
-        ({"x": [1.0], "y": [1.0]}, "must hold `inputs` and `targets`, or `images` and `labels`.*which holds x, y"),
+        ({"x": [1.0], "y": [1.0]}, "must hold `inputs` and `targets`, or `images` and `labels`.*which holds 'x', 'y'"),
         ({"inputs": [[1.0]] * 3, "targets": [0, 1]}, r"inputs and targets of one length.*\(3, 1\) and \(2,\)"),
         ({"inputs": [[1.0], [np.nan]], "targets": [0, 1]}, r"`data inputs` must be finite.*first at \(1, 0\)"),
     ],
@@ -252,7 +252,7 @@ def test_other_data_that_cannot_be_used(tmp_path):
     (tmp_path / "d.npz").write_bytes((tmp_path / "d.npz").read_bytes()[:400])
     for name, sentence in (
         (str(tmp_path / "d.npz"), "must be a whole .npz file of numbers"),
-        ("absent.npz", "must be a file.*where there is none"),
+        ("absent.npz", "must be a whole .npz file.*where there is none"),
         ("absent", "must be an .npz file, a folder of images or module:function"),
         (str(tmp_path), "must be a folder with PNG or JPEG files in one subfolder a class"),
         ("named_by_user:lone", r"must be a function that returns \(inputs, targets\).*Tensor"),

@@ -152,7 +152,7 @@ def test_hostile_zips_end_in_one_sentence(tmp_path, damage):
     write_set(tmp_path, zipped=True)
     path = tmp_path / "t10k-images-idx3-ubyte.gz"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ArgumentError, match=r"`data_root` must hold .*, but is .*in t10k-images-idx3-ubyte\.gz"):
+    with pytest.raises(ArgumentError, match=r"`data_root` must hold .*, but is .*t10k-images-idx3-ubyte\.gz"):
         load_fashion_mnist(tmp_path)
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from qdescent._checks import argument_error, check_choice, check_integer, check_interval
+from qdescent._checks import argument_error, check_choice, check_integer, check_interval, shown
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.instance import INSTANCE_FILE, instance_of, solve_instance, summary
-from qdescent.experiment.settings import UNKNOWNS_LIMIT
+from qdescent.experiment.instance import instance_of, solve_instance, summary
+from qdescent.experiment.map_file import load_map
+from qdescent.experiment.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.experiment.workspace import Progress, Silent
 from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.polynomial_map import PolynomialMap
@@ -116,10 +114,10 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     if directory.exists():
         raise argument_error("out", "be a directory that does not exist yet", repr(str(directory)))
     f, start = load_map(Path(settings.source))
-    lifted = sum((f.size + 1) ** j - 1 for j in range(1, settings.order + 1))
-    unknowns = (settings.steps + settings.padding + 1) * lifted
+    unknowns = history_unknowns(f.size, settings.order, settings.steps, settings.padding)
     if unknowns > UNKNOWNS_LIMIT:
-        raise argument_error("order", f"leave at most {UNKNOWNS_LIMIT} unknowns to simulate", f"{settings.order}: {unknowns}")
+        actual = f"{shown(settings.order)}: {unknowns:.5g} of them"
+        raise argument_error("order", f"leave at most {UNKNOWNS_LIMIT} unknowns to simulate", actual)
     timings: dict[str, float] = {}
     progress.start("Quantum circuit", 1)
     with stopwatch(timings, "circuit"):
@@ -158,32 +156,6 @@ def _check_queries(settings: CircuitSettings, kappa: float) -> None:
     if math.isfinite(kappa) and inverse_degree(kappa, settings.epsilon) > MOST_QUERIES:
         must = f"leave a circuit of at most {MOST_QUERIES:,} queries to simulate (does the map grow? fewer steps help)"
         raise argument_error("steps", must, f"{settings.steps}: kappa = {kappa:.3g}")
-
-
-def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
-    """The map F_0, F_1, ..., and its start u_0 (zero where none is given).
-
-    Raises:
-        ArgumentError: no such file, not an npz of numbers, or coefficients that make no map.
-    """
-    path = source / INSTANCE_FILE if source.is_dir() else source
-    must = f"be a directory of `qdescent run` (with {INSTANCE_FILE}) or an npz of F0, F1, ..."
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            given = {name: np.asarray(file[name]) for name in file.files}
-        real = not any(np.iscomplexobj(array) for array in given.values())
-        arrays = {name: torch.from_numpy(array.astype(np.float64)) for name, array in given.items() if real}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise argument_error("source", must, f"{str(source)!r} ({type(error).__name__})") from error
-    if not real:
-        raise argument_error("source", "hold real numbers", f"{str(source)!r}, with complex ones")
-    coefficients: list[Tensor] = []
-    while f"F{len(coefficients)}" in arrays:
-        coefficients.append(arrays[f"F{len(coefficients)}"])
-    if len(coefficients) < 2:
-        raise argument_error("source", must, f"{str(source)!r}, which holds {', '.join(arrays) or 'nothing'}")
-    f = PolynomialMap(coefficients)
-    return f, arrays.get("u0", torch.zeros(f.size, dtype=torch.float64))
 
 
 def circuit_headline(record: Record) -> list[tuple[str, Row]]:

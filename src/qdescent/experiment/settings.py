@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_integer, check_interval, shown
+from qdescent.reading.documents import read_toml
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 UNKNOWNS_LIMIT = 4096  # of the circuit instance, 12 system qubits: a state vector of a few MB, a circuit of minutes
@@ -98,15 +99,15 @@ class Settings:
         check_integer("probes", self.probes, 2)
         if self.circuit_unknowns > UNKNOWNS_LIMIT:
             must = f"leave the explicit history system at most {UNKNOWNS_LIMIT} unknowns"
-            actual = f"{self.circuit_order}: {self.circuit_unknowns:.3g} of them with {self.circuit_weights} weights"
+            order, weights = shown(self.circuit_order), shown(self.circuit_weights)
+            actual = f"{order}: {self.circuit_unknowns:.3g} of them with {weights} weights"
             raise argument_error("circuit_order", must, actual)
         _ = self.schedule
 
     @property
-    def circuit_unknowns(self) -> int:
-        """Rows of the circuit instance's history matrix: (T + p + 1) sum_j ((n + 1)^j - 1)."""
-        lifted = sum((self.circuit_weights + 1) ** j - 1 for j in range(1, self.circuit_order + 1))
-        return (self.circuit_steps + self.circuit_padding + 1) * lifted
+    def circuit_unknowns(self) -> float:
+        """Rows of the circuit instance's history matrix."""
+        return history_unknowns(self.circuit_weights, self.circuit_order, self.circuit_steps, self.circuit_padding)
 
     @property
     def schedule(self) -> Schedule | AdaptiveSchedule:
@@ -121,6 +122,18 @@ class Settings:
         return asdict(self)
 
 
+def history_unknowns(variables: int, order: int, steps: int, padding: int) -> float:
+    """Rows of an explicit history matrix, (T + p + 1) sum_j ((n + 1)^j - 1); infinity beyond 10^30.
+
+    Example:
+        >>> history_unknowns(2, 2, 4, 3), history_unknowns(2, 3_000_000, 4, 3)
+        (80, inf)
+    """
+    if order * math.log10(variables + 1) + math.log10(steps + padding + 1) > 30:
+        return math.inf  # before a power of a million digits is computed
+    return (steps + padding + 1) * sum((variables + 1) ** j - 1 for j in range(1, order + 1))
+
+
 def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     """Settings from a TOML file, overridden by the flags that were given.
 
@@ -131,24 +144,24 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     Raises:
         ArgumentError: the file cannot be read or is not TOML; a key that is not a setting (the nearest one is named); a bad value.
     """
-    values = _read_toml(config) if config is not None else {}
+    values = read_toml("config", config) if config is not None else {}
     known = [field.name for field in fields(Settings)]
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
+            near = difflib.get_close_matches(key[:100].replace("-", "_"), known, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise argument_error("config", "hold only keys that are settings (see qdescent run --help)", f"holding {key!r}{hint}")
+            raise argument_error(
+                "config", "hold only keys that are settings (see qdescent run --help)", f"holding {shown(key)}{hint}"
+            )
     values.update({name: value for name, value in flags.items() if value is not None})
     floats = {field.name for field in fields(Settings) if field.type == "float"}
-    typed: dict[str, Any] = {key: float(value) if key in floats and type(value) is int else value for key, value in values.items()}
+    typed: dict[str, Any] = {key: _as_float(value) if key in floats else value for key, value in values.items()}
     return Settings(**typed)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _as_float(value: Any) -> Any:
+    """A whole number as a float; one that no float can hold stays as it is, to be refused by its setting."""
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise argument_error("config", "be a readable TOML file", f"{str(path)!r} ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise argument_error("config", "be a TOML file", f"{str(path)!r}, which is not: {error}") from error
+        return float(value) if type(value) is int else value
+    except OverflowError:
+        return value

@@ -9,27 +9,29 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from qdescent._checks import argument_error, check_choice, check_finite
+from qdescent._checks import argument_error, check_choice, check_finite, shown
 from qdescent._random import named_generator
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask, nonzero_mask
 from qdescent.learning.pruned import mask_from_prune
+from qdescent.reading.images import read_image
+from qdescent.reading.npz import open_npz
+from qdescent.reading.regular import named, said
+from qdescent.reading.tensors import read_tensors, read_weights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {"cross_entropy": nn.functional.cross_entropy, "mse": nn.functional.mse_loss}
 IMAGES = {".png", ".jpg", ".jpeg"}
 NONZERO = "nonzero"  # in the place of a file of kept weights: what is exactly 0 counts as pruned
-NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights inside a checkpoint
 
 
 def named_function(argument: str, name: str) -> Callable[..., Any]:
@@ -49,7 +51,7 @@ def named_function(argument: str, name: str) -> Callable[..., Any]:
         module = import_module(module_name)
     except Exception as error:  # whatever a stranger's module raises while it is imported
         must = "name a module that can be imported"
-        raise argument_error(argument, must, f"{name!r} ({type(error).__name__}: {_short(error)})") from error
+        raise argument_error(argument, must, f"{name!r} ({type(error).__name__}: {said(error)})") from error
     try:
         found = reduce(getattr, path.split("."), module)
     except AttributeError:
@@ -93,7 +95,8 @@ def load_network(name: str, arguments: Sequence[str] = ()) -> nn.Module:
 
 
 def load_weights(network: nn.Module, path: Path) -> Mask | None:
-    """Load a file of weights into the network: safetensors, or a checkpoint without pickled code.
+    """Load weights into the network: a safetensors file, a checkpoint without pickled code, or a folder
+    of Hugging Face's libraries (`model.safetensors` or `pytorch_model.bin`, whole or in several files with their index).
 
     Weights pruned by `torch.nn.utils.prune` (`..._orig` and `..._mask`) are taken over as weights and their mask.
 
@@ -103,7 +106,7 @@ def load_weights(network: nn.Module, path: Path) -> Mask | None:
     Raises:
         ArgumentError: no such file, not readable without running code, or weights that do not fit: the first one is named.
     """
-    found = _read_tensors("weights", path)
+    found = read_weights("weights", path)
     if found and all(name.startswith("module.") for name in found):  # saved through DataParallel or DDP
         found = {name.removeprefix("module."): tensor for name, tensor in found.items()}
     keep = dict(full_mask(network).keep)
@@ -111,22 +114,42 @@ def load_weights(network: nn.Module, path: Path) -> Mask | None:
     pruned = [name.removesuffix("_orig") for name in found if name.endswith("_orig") and f"{name[:-5]}_mask" in found]
     pruned = [name for name in pruned if name in own]  # a network that is itself pruned takes both as they are
     for name in pruned:
+        _check_shapes({name: found[f"{name}_orig"]}, own, path)
+        _check_shapes({name: found[f"{name}_mask"]}, own, path)
         mask = found.pop(f"{name}_mask") != 0
         found[name] = found.pop(f"{name}_orig") * mask
         keep[name] = mask
-    for name, tensor in found.items():
-        if name not in own:
-            raise argument_error("weights", "fit the network", f"with {name!r}, which the network has not ({str(path)!r})")
-        if tensor.shape != own[name].shape:
-            shapes = f"of shape {tuple(tensor.shape)} at {name!r}, where the network has {tuple(own[name].shape)} ({str(path)!r})"
-            raise argument_error("weights", "fit the network", shapes)
+    _check_shapes(found, own, path)
     memory = {own[name].data_ptr() for name in found}  # of tied weights a file may hold one name
     for name, tensor in own.items():
         optional = name.endswith("num_batches_tracked") or tensor.data_ptr() in memory
         if name not in found and not optional:
-            raise argument_error("weights", "fit the network", f"without {name!r}, which the network has ({str(path)!r})")
-    network.load_state_dict(found, strict=False)
+            raise argument_error("weights", "fit the network", f"without {name!r}, which the network has ({named(path)})")
+    try:
+        network.load_state_dict(found, strict=False)
+    except (RuntimeError, NotImplementedError) as error:  # a type that PyTorch cannot turn into the network's
+        raise argument_error("weights", "fit the network", f"{named(path)} ({said(error)})") from error
+    for name, weight in network.named_parameters():
+        check_finite(f"weights {name}", weight.detach())
     return Mask(keep) if pruned else None
+
+
+def _check_shapes(found: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors that the network has not, of another shape, or with imaginary parts that it would lose."""
+    for name, tensor in found.items():
+        if name not in own:
+            shown_name = f"with {shown(name)}, which the network has not ({named(path)})"
+            raise argument_error("weights", "fit the network", shown_name)
+        if tensor.shape != own[name].shape:
+            shapes = f"of shape {_sizes(tensor)} at {name!r}, where the network has {tuple(own[name].shape)} ({named(path)})"
+            raise argument_error("weights", "fit the network", shapes)
+        if tensor.is_complex() and not own[name].is_complex():
+            raise argument_error("weights", "fit the network", f"complex at {name!r}, where the network is real ({named(path)})")
+
+
+def _sizes(tensor: Tensor) -> str:
+    """A shape as Python writes it; a file may claim 64 dimensions of any length."""
+    return shown(tuple(tensor.shape))
 
 
 def load_mask(network: nn.Module, path: Path | None, density: float | None) -> tuple[Mask, str]:
@@ -148,14 +171,15 @@ def load_mask(network: nn.Module, path: Path | None, density: float | None) -> t
         return nonzero_mask(network), "weights of matrices and kernels that are not exactly 0"
     if path is not None:
         parameters, keep = dict(network.named_parameters(remove_duplicate=False)), {}
-        for name, tensor in _read_tensors("mask", path).items():
+        for name, tensor in read_tensors("mask", path).items():
             weight = parameters.get(name)
             if weight is None or tensor.shape != weight.shape:
                 wanted = "no parameter of the network" if weight is None else f"of shape {tuple(weight.shape)}"
-                raise argument_error("mask", "fit the network", f"of shape {tuple(tensor.shape)} at {name!r}, {wanted} there")
+                found = f"of shape {_sizes(tensor)} at {shown(name)}, {wanted} there"
+                raise argument_error("mask", "fit the network", found)
             keep[name] = tensor != 0
-        named = {id(parameters[name]) for name in keep}  # a tied weight may have either of its names in the file
-        keep |= {name: whole for name, whole in full_mask(network).keep.items() if id(parameters[name]) not in named}
+        given = {id(parameters[name]) for name in keep}  # a tied weight may have either of its names in the file
+        keep |= {name: whole for name, whole in full_mask(network).keep.items() if id(parameters[name]) not in given}
         return Mask(keep), f"the mask in {path.name}"
     mask = mask_from_prune(network)
     return mask, "the masks of torch.nn.utils.prune in the network" if mask.kept < mask.total else "all that are trained"
@@ -184,7 +208,7 @@ def load_data(name: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor, int
         ArgumentError: nothing there, keys or lengths that do not fit, NaN, or images of different sizes.
     """
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _images_of_folder(path, count, seed)
     if path.suffix == ".npz":
         inputs, targets = _arrays_of_npz(path)
@@ -219,7 +243,7 @@ def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Tensor, targets
         with torch.no_grad():
             outputs = network(inputs[:1])
     except Exception as error:  # whatever a stranger's forward raises
-        shown = f"of input shape {tuple(inputs.shape[1:])} ({type(error).__name__}: {_short(error)})"
+        shown = f"of input shape {tuple(inputs.shape[1:])} ({type(error).__name__}: {said(error)})"
         raise argument_error("data", "fit the network", shown) from error
     if not isinstance(outputs, Tensor):
         raise argument_error("network", "return a tensor (wrap it where it returns more)", type(outputs).__name__)
@@ -240,46 +264,18 @@ def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Tensor, targets
     try:
         loss(outputs, targets[:1])
     except Exception as error:  # the user's own code again
-        shown = f"{name!r} ({type(error).__name__}: {_short(error)})"
+        shown = f"{name!r} ({type(error).__name__}: {said(error)})"
         raise argument_error("loss", "take the network's outputs and the targets", shown) from error
     return outputs
 
 
-def _read_tensors(argument: str, path: Path) -> dict[str, Tensor]:
-    """Named tensors from a safetensors file or a checkpoint, on the CPU."""
-    must = "be a safetensors file, or a checkpoint that loads without running code (torch.load with weights_only=True)"
-    if not path.is_file():
-        raise argument_error(argument, "be a file", f"{str(path)!r}, where there is none")
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, ValueError, RuntimeError, EOFError, KeyError) as error:
-        raise argument_error(argument, must, f"{str(path)!r}, which is damaged ({_short(error)})") from error
-    except Exception as error:  # pickle.UnpicklingError, and what its reader raises on what is no pickle
-        raise argument_error(argument, must, f"{str(path)!r}, which holds pickled code or is no checkpoint") from error
-    for key in NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
-        raise argument_error(argument, must, f"{str(path)!r}, which holds something other than named tensors")
-    return dict(content)
-
-
 def _arrays_of_npz(path: Path) -> tuple[Tensor, Tensor]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            for inputs, targets in (("inputs", "targets"), ("images", "labels")):
-                if inputs in file and targets in file:
-                    return torch.as_tensor(file[inputs]), torch.as_tensor(file[targets])
-            listed = ", ".join(file.files) or "nothing"
-    except FileNotFoundError:
-        raise argument_error("data", "be a file", f"{str(path)!r}, where there is none") from None
-    except Exception as error:  # a truncated archive raises what its reader met
-        raise argument_error("data", "be a whole .npz file of numbers", f"{str(path)!r} ({_short(error)})") from error
-    must = "hold `inputs` and `targets`, or `images` and `labels`"
-    raise argument_error("data", must, f"{str(path)!r}, which holds {listed}")
+    with open_npz("data", path, "be a whole .npz file of numbers") as arrays:
+        for inputs, targets in (("inputs", "targets"), ("images", "labels")):
+            if inputs in arrays.members and targets in arrays.members:
+                return torch.from_numpy(arrays[inputs]), torch.from_numpy(arrays[targets])
+        must = "hold `inputs` and `targets`, or `images` and `labels`"
+        raise argument_error("data", must, f"{named(path)}, which holds {arrays.listed}")
 
 
 def _images_of_folder(folder: Path, count: int, seed: int) -> tuple[Tensor, Tensor, int]:
@@ -290,25 +286,21 @@ def _images_of_folder(folder: Path, count: int, seed: int) -> tuple[Tensor, Tens
         for file in sorted(path for path in name.rglob("*") if path.suffix.lower() in IMAGES)
     ]
     if not files:
-        raise argument_error("data", "be a folder with PNG or JPEG files in one subfolder a class", f"{str(folder)!r}, without any")
-    try:
-        from PIL import Image
-    except ImportError:
-        must = "be an .npz file or module:function where Pillow is not installed (pip install pillow)"
-        raise argument_error("data", must, f"a folder of images, {str(folder)!r}") from None
+        raise argument_error("data", "be a folder with PNG or JPEG files in one subfolder a class", f"{named(folder)}, without any")
     images: list[Tensor] = []
     labels: list[int] = []
-    mode = ""
+    mode, before = "", (0, 0)
     for place in _draw(len(files), count, seed).tolist():
         file, label = files[place]
         try:
-            with Image.open(file) as image:
-                mode = mode or ("L" if image.mode in ("1", "L", "I;16") else "RGB")
-                pixels = torch.from_numpy(np.array(image.convert(mode)))
-        except OSError as error:
-            raise argument_error("data", "hold whole images", f"{str(file)!r}, which cannot be read ({_short(error)})") from error
+            found, mode, size = read_image("data", file, mode, before)
+        except ImportError:
+            must = "be an .npz file or module:function where Pillow is not installed (pip install pillow)"
+            raise argument_error("data", must, f"a folder of images, {named(folder)}") from None
+        before = before[0] + size, before[1] + found.nbytes
+        pixels = torch.from_numpy(found)
         if images and pixels.shape != images[0].shape:
-            sizes = f"{str(file)!r} of {tuple(pixels.shape)} after {tuple(images[0].shape)}"
+            sizes = f"{named(file)} of {tuple(pixels.shape)} after {tuple(images[0].shape)}"
             raise argument_error("data", "hold images of one size (resize them, or use module:function)", sizes)
         images.append(pixels)
         labels.append(label)
@@ -323,7 +315,7 @@ def _as_network_input(inputs: Tensor) -> Tensor:
         inputs = inputs[:, None]
     elif inputs.ndim == 4 and inputs.shape[3] in (1, 3) and inputs.shape[1] not in (1, 3):
         inputs = inputs.movedim(3, 1)
-    return (inputs.float() / 255).contiguous()
+    return inputs.float().div_(255).contiguous()
 
 
 def _draw(total: int, count: int, seed: int) -> Tensor:
@@ -334,9 +326,6 @@ def _called(argument: str, name: str, function: Callable[..., Any], given: Mappi
     try:
         return function(**given)
     except Exception as error:  # the user's own code: its error is told in one sentence, and chained
-        raise argument_error(argument, "be a function that can be called", f"{name!r} ({type(error).__name__}: {error})") from error
-
-
-def _short(problem: object) -> str:
-    """An outside message as one line of at most 120 characters."""
-    return " ".join(str(problem).split())[:120]
+        raise argument_error(
+            argument, "be a function that can be called", f"{name!r} ({type(error).__name__}: {said(error)})"
+        ) from error

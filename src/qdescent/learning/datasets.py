@@ -6,9 +6,7 @@ Fashion-MNIST is the work of Zalando SE (MIT licence, text in `data/LICENSE.fash
 
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +16,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_finite, check_shape
+from qdescent.reading.regular import read_bytes, unpacked
 
 FASHION_CLASSES = (
     "T-shirt/top",
@@ -32,7 +31,8 @@ FASHION_CLASSES = (
     "Ankle boot",
 )
 _PLACES = (".", "raw", "FashionMNIST/raw", "fashion-mnist")  # as they stand, torchvision's two levels, Debian's folder
-_MAX_ITEMS = 60_000  # no file of this data set holds more: a header that claims terabytes is refused before it is read
+_MAX_ITEMS = 60_000  # no file of this data set holds more: a header that claims terabytes is refused
+_MOST_BYTES = _MAX_ITEMS * 28 * 28  # of the images, by far the longest file
 
 
 @dataclass(frozen=True)
@@ -132,20 +132,18 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     Raises:
         ArgumentError: another kind of file, fewer or more bytes than the header says, or more than 60,000 items.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            header = file.read(4 + 4 * dimensions)
-            if header[:4] != bytes((0, 0, 8, dimensions)) or len(header) != 4 + 4 * dimensions:
-                raise argument_error("data_root", f"hold IDX files of {dimensions} dimension(s)", f"not, in {path.name}")
-            shape = tuple(int.from_bytes(header[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions))
-            if shape[0] > _MAX_ITEMS or shape[1:] != (28, 28)[: dimensions - 1]:
-                must = f"hold at most {_MAX_ITEMS} images of 28 x 28 and their labels"
-                raise argument_error("data_root", must, f"with a header of {shape} in {path.name}")
-            wanted = math.prod(shape)
-            data = file.read(wanted + 1)  # one more than wanted: a longer file is no better than a shorter one
-    except (OSError, EOFError, zlib.error) as error:
-        raise argument_error("data_root", "hold readable IDX files", f"not, in {path.name} ({error})") from error
+    header = 4 + 4 * dimensions
+    must = "hold readable IDX files"
+    content = read_bytes("data_root", path, header + _MOST_BYTES, must)
+    if path.suffix == ".gz":
+        content = unpacked("data_root", path, content, header + _MOST_BYTES, must)
+    if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < header:
+        raise argument_error("data_root", f"hold IDX files of {dimensions} dimension(s)", f"not, in {path.name}")
+    shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions))
+    if shape[0] > _MAX_ITEMS or shape[1:] != (28, 28)[: dimensions - 1]:
+        must = f"hold at most {_MAX_ITEMS} images of 28 x 28 and their labels"
+        raise argument_error("data_root", must, f"with a header of {shape} in {path.name}")
+    wanted, data = math.prod(shape), content[header:]
     if len(data) != wanted:
         actual = f"{'longer' if len(data) > wanted else f'cut short at {len(data)}'} in {path.name}"
         raise argument_error("data_root", f"hold the {wanted} bytes that the header says", actual)

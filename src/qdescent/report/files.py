@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from qdescent._checks import argument_error
+from qdescent.reading.tensors import read_safetensors
+
+WRITTEN = "be a whole safetensors file that qdescent wrote"
 
 
 def write_document(path: str | Path, text: str) -> Path:
@@ -76,16 +78,13 @@ def at_once(path: Path) -> Iterator[Path]:
 
 def read_tensors(argument: str, path: Path, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a safetensors file, copied out of it, and its header."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name).clone() for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
-        raise damaged(argument, path, problem, remedy) from None
+    tensors, header = read_safetensors(argument, path, WRITTEN, remedy)
+    return {name: tensor.clone() for name, tensor in tensors.items()}, header
 
 
 def damaged(argument: str, path: Path, problem: Exception, remedy: str) -> Exception:
     why = f"{str(path)!r}, which cannot be used ({short(problem)}): {remedy}"
-    return argument_error(argument, "be a whole safetensors file that qdescent wrote", why)
+    return argument_error(argument, WRITTEN, why)
 
 
 def short(problem: object) -> str:

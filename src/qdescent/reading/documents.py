@@ -1,0 +1,42 @@
+"""TOML and JSON texts of bounded size, whatever they hold."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from qdescent._checks import argument_error
+from qdescent.reading.regular import named, read_bytes, said
+
+MOST_TOML = 64 << 10  # bytes; every setting with a line of comment has a tenth of it
+MOST_JSON = 16 << 20  # bytes; a record of a long run has one or two million
+
+
+def read_toml(argument: str, path: Path) -> dict[str, Any]:
+    """The table of a TOML file.
+
+    Raises:
+        ArgumentError: no regular file, longer than 64 KiB, or no TOML.
+    """
+    content = read_bytes(argument, path, MOST_TOML, "be a readable TOML file")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, an integer of 5,000 digits; nested without end
+        why = "nested too deep" if isinstance(error, RecursionError) else said(error)
+        raise argument_error(argument, "be a TOML file", f"{named(path)}, which is not: {why}") from None
+
+
+def read_json(argument: str, path: Path, must: str) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        ArgumentError: no regular file, longer than 16 MiB, or no JSON.
+    """
+    content = read_bytes(argument, path, MOST_JSON, must)
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else said(error)
+        raise argument_error(argument, must, f"{named(path)}, which is not JSON ({why})") from None

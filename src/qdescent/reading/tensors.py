@@ -1,0 +1,123 @@
+"""Named tensors of a safetensors file, a checkpoint or a folder of them: nothing in them is run.
+
+No memory is taken either that the file does not hold: the numbers lie in the file until they are used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from qdescent._checks import ArgumentError, argument_error, shown
+from qdescent.reading.checkpoint import CheckpointError, check_checkpoint
+from qdescent.reading.documents import read_json
+from qdescent.reading.regular import named, open_regular, said
+
+MUST = "be a safetensors file, or a checkpoint that loads without running code (torch.load with weights_only=True)"
+NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights inside a checkpoint
+MOST_HEADER = 16 << 20  # bytes; 100,000 tensors have a header of 10 MB
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")  # of weights in several files
+WHOLE = ("model.safetensors", "pytorch_model.bin")  # of weights in one file
+
+
+def read_weights(argument: str, path: Path) -> dict[str, Tensor]:
+    """Named tensors of a safetensors file, of a checkpoint, or of a folder that Hugging Face's libraries wrote.
+
+    The tensors lie in the file until they are used, so that their shapes can be compared before memory is taken.
+
+    Raises:
+        ArgumentError: none of these, damaged, or with code in it.
+    """
+    return _of_folder(argument, path) if os.path.isdir(path) else read_tensors(argument, path)
+
+
+def read_tensors(argument: str, path: Path) -> dict[str, Tensor]:
+    """The same of one file."""
+    return read_safetensors(argument, path, MUST)[0] if path.suffix == ".safetensors" else _of_checkpoint(argument, path)
+
+
+def read_safetensors(argument: str, path: Path, must: str, remedy: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, still in the file, and what its header says besides.
+
+    Args:
+        argument: as the user calls it.
+        path: of the file.
+        must: completes "must ..." where it is no such file.
+        remedy: what to do about a damaged one.
+
+    Raises:
+        ArgumentError: no regular file, or not a whole safetensors file.
+    """
+    try:
+        with open_regular(argument, path, must) as file:
+            size = os.fstat(file.fileno()).st_size
+            header = int.from_bytes(file.read(8), "little")
+        if size < 8 or header > size - 8:
+            raise ValueError("its header is cut short")
+        if header > MOST_HEADER:
+            raise ValueError(f"its header of {header:,} bytes is too long")
+        with safe_open(path, framework="pt") as opened:
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (no mapping)
+            return tensors, opened.metadata() or {}
+    except ArgumentError:
+        raise
+    except Exception as error:  # SafetensorError, and what PyTorch raises on a type it does not know
+        why = f"which is damaged and cannot be used ({said(error)})"
+        raise argument_error(argument, must, f"{named(path)}, {why}{remedy and f': {remedy}'}") from None
+
+
+def _of_checkpoint(argument: str, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of `torch.save`, whose pickle was walked through before PyTorch builds anything of it."""
+    with open_regular(argument, path) as file:
+        try:
+            zipped = check_checkpoint(file)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True if zipped else None)
+        except CheckpointError as error:
+            raise argument_error(argument, MUST, f"{named(path)}, which {error}") from None
+        except Exception as error:  # what zipfile, pickle and PyTorch raise on damaged files: some ten types
+            raise argument_error(argument, MUST, f"{named(path)}, which is damaged ({said(error)})") from error
+    for key in NESTED:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
+    ):
+        raise argument_error(argument, MUST, f"{named(path)}, which holds something other than named tensors")
+    return dict(content)
+
+
+def _of_folder(argument: str, folder: Path) -> dict[str, Tensor]:
+    """The tensors of a folder of Hugging Face: one file, or several with an index of which tensor is where."""
+    for name in INDEXES:
+        if os.path.lexists(folder / name):
+            return _of_index(argument, folder / name)
+    for name in WHOLE:
+        if os.path.lexists(folder / name):
+            return read_tensors(argument, folder / name)
+    must = f"be a file of weights, or a folder with {' or '.join((*WHOLE, *INDEXES))}"
+    raise argument_error(argument, must, f"{named(folder)}, a folder without")
+
+
+def _of_index(argument: str, path: Path) -> dict[str, Tensor]:
+    must = "be a folder whose index gives a file for each tensor"
+    content = read_json(argument, path, must)
+    places: Any = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+        raise argument_error(argument, must, f"{named(path)}, which has no `weight_map` of names")
+    found: dict[str, Tensor] = {}
+    for file in sorted(set(places.values())):
+        if file != os.path.basename(file) or Path(file).suffix not in (".safetensors", ".bin"):
+            actual = f"{named(path)}, which names {shown(file)}, no file of that folder"
+            raise argument_error(argument, must, actual)
+        held = read_tensors(argument, path.with_name(file))
+        for name, place in places.items():
+            if place == file and name not in held:
+                raise argument_error(argument, must, f"{named(path)}: {shown(name)} is not in {shown(file)}")
+        found.update((name, tensor) for name, tensor in held.items() if places.get(name) == file)
+    return found
