@@ -226,19 +226,27 @@ def _gauss_newton_product(task: Task, space: ParameterSpace, theta: Tensor, dtyp
     pulled = torch.autograd.grad(outputs, weights, cotangent, create_graph=True, materialize_grads=True)
     _check_graph(pulled)
     reached = [k for k, g in enumerate(pulled) if g.requires_grad]
-    leaf = outputs.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(task.loss(leaf, task.data[1]), leaf, create_graph=True)
+    # Where the loss uses the weights itself they count as outputs whose Jacobian is the identity.
+    leaves = [outputs.detach().requires_grad_(), *(w.detach().requires_grad_() for w in weights)]
+    loss = task.loss_of(leaves[0], dict(zip(space.names, leaves[1:], strict=True)), dtype)
+    slopes = torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True)
+    bending = [k for k, slope in enumerate(slopes) if slope is not None and slope.requires_grad]
+    by_weights = any(slope is not None for slope in slopes[1:])
 
     def product(v: Tensor) -> Tensor:
         direction = list(space.embed(v).values())
         (tangent,) = torch.autograd.grad(
             [pulled[k] for k in reached], cotangent, [direction[k] for k in reached], retain_graph=True, materialize_grads=True
         )
-        if slope.requires_grad:
-            (bent,) = torch.autograd.grad(slope, leaf, tangent, retain_graph=True, materialize_grads=True)
+        moves, sought = [tangent, *direction], leaves if by_weights else leaves[:1]
+        if bending:
+            bent = torch.autograd.grad(
+                [slopes[k] for k in bending], sought, [moves[k] for k in bending], retain_graph=True, materialize_grads=True
+            )
         else:
-            bent = torch.zeros_like(leaf)
-        return space.pack(torch.autograd.grad(outputs, weights, bent, retain_graph=True, materialize_grads=True))
+            bent = tuple(torch.zeros_like(leaf) for leaf in sought)
+        found = space.pack(torch.autograd.grad(outputs, weights, bent[0], retain_graph=True, materialize_grads=True))
+        return found + space.pack(bent[1:]) if by_weights else found
 
     return product
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from qdescent._checks import argument_error, check_finite
+from qdescent.learning.evaluation import evaluated, held_weights
 from qdescent.learning.parameters import ParameterSpace
 
 
@@ -19,12 +19,17 @@ class Task:
 
     Args:
         network: any module, in the mode in which it is to be studied (`eval()` freezes BatchNorm and turns dropout off).
-        loss: (outputs, targets) -> a scalar tensor.
+        loss: (outputs, targets) -> a scalar tensor. It may use the network's weights itself (an L2 penalty): they are then part
+            of what is differentiated.
         data: (inputs, targets) of one batch.
+
+    Attributes:
+        held: whether the loss or the network meets weights by another way than the network's modules (a list made before).
 
     Raises:
         ArgumentError: NaN in the data or in the loss; a BatchNorm layer in training mode (its Hessian is neither symmetric nor
-            deterministic); a loss that differs between two evaluations (dropout left on).
+            deterministic); a loss that differs between two evaluations (dropout left on), or that uses weights where nothing
+            can take their place.
 
     Example:
         >>> import torch
@@ -41,6 +46,7 @@ class Task:
     network: nn.Module = field(repr=False)
     loss: Callable[[Tensor, Tensor], Tensor]
     data: tuple[Tensor, Tensor] = field(repr=False)
+    held: bool = field(init=False, default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.data) != 2 or len(self.data[0]) != len(self.data[1]) or len(self.data[0]) == 0:
@@ -52,9 +58,16 @@ class Task:
                 raise argument_error("network", "hold BatchNorm in evaluation mode (call eval())", f"not, at {name!r}")
             if module.training and isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
                 raise argument_error("network", "be without active dropout (call eval())", f"training at {name!r}")
-        weights = dict(self.network.named_parameters())
-        with torch.no_grad():
-            first, second = self.loss_with(weights), self.loss_with(weights)
+        weights = {name: weight.detach() for name, weight in self.network.named_parameters()}
+        first = self.loss_with(weights)
+        if isinstance(first, Tensor) and held_weights(first, self.network):
+            object.__setattr__(self, "held", True)
+            first = self.loss_with(weights)
+            left = held_weights(first, self.network)
+            if left:
+                must = "use the network's weights as they are, not what was computed from them before it was called"
+                raise argument_error("loss", must, f"dependent on such results of {', '.join(left)}")
+        second = self.loss_with(weights)
         if first.ndim != 0:
             raise argument_error("loss", "return a scalar", f"of shape {tuple(first.shape)}")
         if not bool(torch.isfinite(first)):
@@ -81,8 +94,8 @@ class Task:
 
     def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Tensor) -> Tensor:
         """The network's outputs at theta for other inputs, without a gradient."""
-        with torch.no_grad():
-            return functional_call(self.network, space.unpack(theta), (inputs,))
+        outputs: Tensor = evaluated(self.network, space.unpack(theta.detach()), lambda network: network(inputs), self.held)
+        return outputs.detach()
 
     def loss_and_gradient(self, space: ParameterSpace, theta: Tensor) -> tuple[Tensor, Tensor]:
         """L(theta) and grad L(theta) in R^n. Cost: one gradient."""
@@ -92,16 +105,26 @@ class Task:
 
     def loss_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """L for weights given by name, full-shaped, all computed in `dtype` (None: the weights' own)."""
-        targets = self.data[1]
-        if dtype is not None and targets.is_floating_point():
-            targets = targets.to(dtype)
-        return self.loss(self.outputs_with(weights, dtype), targets)
+        inputs, targets = self._in(dtype)
+        return self._evaluated(weights, dtype, lambda network: self.loss(network(inputs), targets))
 
     def outputs_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """The network's outputs for weights given by name; inputs and buffers follow `dtype`."""
-        tensors, inputs = dict(weights), self.data[0]
+        inputs = self._in(dtype)[0]
+        return self._evaluated(weights, dtype, lambda network: network(inputs))
+
+    def loss_of(self, outputs: Tensor, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
+        """The loss of given outputs, for weights given by name where it uses them itself."""
+        targets = self._in(dtype)[1]
+        return self._evaluated(weights, dtype, lambda network: self.loss(outputs, targets))
+
+    def _in(self, dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
+        """The data; floating-point numbers in `dtype`."""
+        inputs, targets = (part.to(dtype) if dtype is not None and part.is_floating_point() else part for part in self.data)
+        return inputs, targets
+
+    def _evaluated(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None, run: Callable[[nn.Module], Tensor]) -> Tensor:
+        tensors = dict(weights)
         if dtype is not None:
-            inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
             tensors |= {name: b.to(dtype) for name, b in self.network.named_buffers() if b.is_floating_point()}
-        outputs: Tensor = functional_call(self.network, tensors, (inputs,))
-        return outputs
+        return evaluated(self.network, tensors, run, self.held)

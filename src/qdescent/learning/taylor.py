@@ -8,7 +8,7 @@ coefficient L_N of the loss). On one batch the degree-0 part of both passes is t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import accumulate
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import qdescent.learning.taylor_losses  # noqa: F401  (its rules)
 from qdescent._checks import argument_error, check_choice, check_integer
+from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruned import pruned_weights_put_back
@@ -67,7 +68,8 @@ class GradientSeries:
         weights = space.unpack(theta.detach())
         with torch.no_grad():
             jets = {name: Jet(self._tape, self._tape.leaf(w)) for name, w in weights.items()}
-            with pruned_weights_put_back(task.network), weights_replaced(task.network, jets):
+            held = {id(task.network.get_parameter(name)): jet for name, jet in jets.items()} if task.held else {}
+            with pruned_weights_put_back(task.network), weights_replaced(task.network, jets), _held(held):
                 loss = task.loss(task.network(task.data[0]), task.data[1])
             self._weights = [jet.node for jet in jets.values()]
             self._loss = loss.node if isinstance(loss, Jet) else None  # a loss that hangs on no weight stays a tensor
@@ -95,6 +97,10 @@ class GradientSeries:
             rows = self._places.begin(self.gradient.new_empty(self.order, self._space.n))
             self._tape.backward(self._loss)
         return self._places.closed(rows)
+
+
+def _held(jets: Mapping[int, Jet]) -> AbstractContextManager[Any]:
+    return HeldWeights(jets) if jets else nullcontext()
 
 
 class _Places:

@@ -59,7 +59,8 @@ class Jet:
         self.ndim = len(self.shape)
 
     def __del__(self) -> None:
-        self.node.value = None  # what is needed of it, the operations have kept
+        if "node" in self.__dict__:  # a copy that somebody has begun has none
+            self.node.value = None  # what is needed of it, the operations have kept
 
     @property
     def value(self) -> Tensor:

@@ -1,0 +1,111 @@
+"""A network evaluated with other weights than its own, in the eyes of everybody who looks: its modules, and its loss.
+
+A loss may use the weights itself (an L2 penalty over `network.parameters()`), so it is evaluated while they are replaced. A weight
+that somebody holds as an object (`first = network[0].weight`) is not met by way of the network; those who ask PyTorch anything
+about it are then given its replacement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map_only
+
+T = TypeVar("T")
+
+
+def evaluated(network: nn.Module, tensors: Mapping[str, Tensor], run: Callable[[nn.Module], T], held: bool = False) -> T:
+    """run(network) while `tensors` stand in the places of the parameters and buffers of these names.
+
+    Args:
+        network: any module; wrappers that only send their calls on (`torch.compile`, `DataParallel`) are passed by.
+        tensors: by the names of `named_parameters` and `named_buffers`.
+        run: what is computed; derivatives inside it (of the outputs in the inputs) are recorded, under `no_grad`, too, where
+            what comes out has no graph.
+        held: whether weights that somebody holds as objects are replaced, too.
+
+    Example:
+        >>> network = nn.Linear(1, 1, bias=False)
+        >>> weight, two = network.weight, {"weight": torch.full((1, 1), 2.0)}
+        >>> float(evaluated(network, two, lambda net: net.weight.sum()))
+        2.0
+        >>> float(evaluated(network, two, lambda net: weight.sum(), held=True))
+        2.0
+    """
+    own = {id(weight): tensors[name] for name, weight in network.named_parameters() if name in tensors} if held else {}
+    given = {f"network.{name}": tensor for name, tensor in tensors.items()}
+    recorded = torch.is_grad_enabled()
+    with torch.enable_grad(), HeldWeights(own) if held else nullcontext():
+        result: T = functional_call(_Inside(network), given, (run,))
+    return result if recorded else tree_map_only(Tensor, Tensor.detach, result)
+
+
+def held_weights(value: Tensor, network: nn.Module) -> list[str]:
+    """The names of the network's own weights on which a value depends by a graph."""
+    own = {id(weight): name for name, weight in network.named_parameters(remove_duplicate=False)}
+    seen, waiting, found = set(), [value.grad_fn], set()
+    if value.grad_fn is None and id(value) in own:
+        found.add(own[id(value)])
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if id(leaf) in own:
+            found.add(own[id(leaf)])
+        waiting += [parent for parent, _ in node.next_functions]
+    return sorted(found)
+
+
+class HeldWeights(TorchFunctionMode):
+    """Whoever asks PyTorch about one of these weights, known by identity, is told about its replacement.
+
+    Args:
+        replacements: by the `id` of the weight; tensors, or what PyTorch's functions accept in the place of one.
+    """
+
+    def __init__(self, replacements: Mapping[int, Any]) -> None:
+        super().__init__()
+        self._replacements = replacements
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        stand_ins: list[Any] = []  # not tensors: they know by themselves what a function does to them
+
+        def replaced(weight: nn.Parameter) -> Any:
+            found = self._replacements.get(id(weight), weight)
+            if not isinstance(found, Tensor):
+                stand_ins.append(found)
+            return found
+
+        args, kwargs = tree_map_only(nn.Parameter, replaced, (args, kwargs or {}))
+        if not stand_ins:
+            return function(*args, **kwargs)
+        if function.__name__ == "__get__":  # an attribute: `weight.shape`
+            return getattr(args[0], function.__self__.__name__)
+        return stand_ins[0].__torch_function__(function, types, args, kwargs)
+
+
+class _Inside(nn.Module):
+    """A room around the network, in which its loss is computed, too."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.training = network.training
+
+    def forward(self, run: Callable[[nn.Module], Any]) -> Any:
+        network = self.network
+        while True:
+            inner = getattr(network, "_orig_mod", None)
+            if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
+                inner = network.module
+            if not isinstance(inner, nn.Module):
+                return run(network)
+            network = inner
