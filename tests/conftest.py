@@ -111,3 +111,27 @@ def random_step():
         return PolynomialMap([torch.from_numpy(size * rng.standard_normal(s) / s[1] ** 0.5) for s in shapes])
 
     return make
+
+
+@pytest.fixture
+def dense():
+    """loss_of({name: tensor}) -> a scalar, and the parameters: gradient (n,) and Hessian (n, n) by rows of plain autograd."""
+    return _dense
+
+
+def _dense(loss_of, parameters):
+    leaves = {name: w.detach().double().requires_grad_() for name, w in parameters.items()}
+
+    def flat(parts):
+        pairs = zip(parts, leaves.values(), strict=True)
+        return torch.cat([(torch.zeros_like(w) if part is None else part).reshape(-1) for part, w in pairs])
+
+    options = {"allow_unused": True}
+    gradient = flat(torch.autograd.grad(loss_of(leaves), list(leaves.values()), create_graph=True, **options))
+    rows = [
+        flat(torch.autograd.grad(g, list(leaves.values()), retain_graph=True, **options)).detach()
+        if g.requires_grad
+        else torch.zeros(len(gradient), dtype=torch.float64)
+        for g in gradient
+    ]
+    return gradient.detach(), torch.stack(rows)

@@ -4,7 +4,6 @@ from functools import partial
 
 import pytest
 import torch
-from dense import dense
 from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy, mse_loss
@@ -37,37 +36,37 @@ def penalties(net):
     }
 
 
-def truth(net, inner=1.0, outer=1.0):
+def truth(dense, net, outer=1.0):
     """The dense twin of cross-entropy + half the sum of squares."""
     return dense(
-        lambda p: inner * cross_entropy(functional_call(net, p, (X,)), Y) + outer * 0.5 * sum(w.square().sum() for w in p.values()),
+        lambda p: cross_entropy(functional_call(net, p, (X,)), Y) + outer * 0.5 * sum(w.square().sum() for w in p.values()),
         dict(net.named_parameters()),
     )
 
 
 @pytest.mark.parametrize("way", list(penalties(network())))
 @pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU])
-def test_a_penalty_is_part_of_every_product(way, activation):
+def test_a_penalty_is_part_of_every_product(dense, way, activation):
     net = network(activation)
     penalty = penalties(net)[way]
     task, space = Task(net, lambda out, y: cross_entropy(out, y) + 0.5 * penalty(), (X, Y)), ParameterSpace(net)
-    gradient, H = truth(net)
+    gradient, H = truth(dense, net)
     eye = torch.eye(space.n, dtype=F64)
     torch.testing.assert_close(task.loss_and_gradient(space, space.theta)[1], gradient, rtol=1e-12, atol=1e-14)
     for method in ("auto", "double-backward"):
         torch.testing.assert_close(hessian(task, space, method=method) @ eye, H, rtol=1e-11, atol=1e-13)
     with pytest.raises(AssertionError):  # what it was without a word
-        torch.testing.assert_close(hessian(task, space) @ eye, truth(net, outer=0.0)[1], rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(hessian(task, space) @ eye, truth(dense, net, outer=0.0)[1], rtol=1e-3, atol=1e-3)
     plain = gauss_newton(Task(net, cross_entropy, (X, Y)), space) @ eye
     torch.testing.assert_close(gauss_newton(task, space) @ eye, plain + eye, rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("way", ["parameters()", "a list made before"])
-def test_a_penalty_is_part_of_every_descent(way):
+def test_a_penalty_is_part_of_every_descent(dense, way):
     net = network()
     penalty = penalties(net)[way]
     task, space = Task(net, lambda out, y: cross_entropy(out, y) + 0.5 * penalty(), (X, Y)), ParameterSpace(net)
-    _, H = truth(net)
+    _, H = truth(dense, net)
     f = gradient_map(task, space, learning_rate=0.1, degree=1)
     torch.testing.assert_close(f.coefficients[1], torch.eye(space.n, dtype=F64) - 0.1 * H, rtol=1e-11, atol=1e-13)
     bare = Task(net, cross_entropy, (X, Y))
@@ -77,7 +76,7 @@ def test_a_penalty_is_part_of_every_descent(way):
         torch.testing.assert_close(ours, decayed, rtol=1e-10, atol=1e-13)
 
 
-def test_a_network_that_holds_a_weight_outside_its_modules():
+def test_a_network_that_holds_a_weight_outside_its_modules(dense):
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()
@@ -99,7 +98,7 @@ def test_a_network_that_holds_a_weight_outside_its_modules():
     torch.testing.assert_close(H, dense(loss, dict(net.named_parameters()))[1], rtol=1e-11, atol=1e-13)
 
 
-def test_results_made_before_are_refused_and_strangers_are_none_of_ours():
+def test_results_made_before_are_refused_and_strangers_are_none_of_ours(dense):
     net = network()
     made = net[0].weight.square().sum()
     with pytest.raises(ArgumentError, match=r"Argument `loss` must use the network's weights as they are, .* 0\.weight"):
@@ -126,7 +125,7 @@ class Residual(nn.Module):
         return bend + u
 
 
-def test_derivatives_inside_the_network():
+def test_derivatives_inside_the_network(dense):
     torch.manual_seed(0)
     net, x = Residual().double(), torch.linspace(0, 1, 7, dtype=F64)[:, None]
     y = torch.zeros_like(x)
