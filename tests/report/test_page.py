@@ -66,6 +66,25 @@ def test_every_title_is_computed_from_the_rows(record):
     assert "0.021 % from the direct solution" in title(figures.circuit_panel, circuit__error_to_direct=2.1e-4)
 
 
+@pytest.mark.parametrize(
+    ("panel", "absent"),
+    [
+        (figures.accuracy_panel, "data/test_images"),
+        (figures.accuracy_panel, "dense/test_accuracy"),
+        (figures.spectrum_panel, "setting/learning_rate"),
+        (figures.shares_panel, "dissipation/after/verdict"),
+        (figures.shares_panel, "dissipation/after/growth"),
+        (figures.circuit_panel, "circuit/order_1_error"),
+    ],
+)
+def test_a_sentence_goes_with_its_row_and_the_figure_stays(record, panel, absent):
+    poorer = without(record, absent)
+    assert panel(poorer).title == panel(without(record, "nothing")).title.split("; order 1")[0]
+    if absent == "data/test_images":
+        assert "of the test images" in panel(record).caption
+        assert "of the test images" not in panel(poorer).caption
+
+
 @pytest.mark.parametrize("unit", ["1", "%"])
 def test_shares_read_the_same_in_both_units(record, unit):
     scale = 100 if unit == "%" else 1

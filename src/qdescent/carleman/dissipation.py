@@ -3,54 +3,55 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from qdescent._checks import check_integer, check_interval
 from qdescent.carleman.bounds import power_kappa_bound
+from qdescent.carleman.growth import (
+    GROWTH_LIMIT,
+    NEUTRAL_CHANGE,
+    Growth,
+    grown,
+    measure_growth,
+    shrinking_interval,
+    step_factor,
+)
 from qdescent.linalg.spectrum import Estimate, Spectrum
-
-NEUTRAL_CHANGE = 0.01  # a mode that changes by less than 1 % over the whole horizon is counted as neutral
-# "Almost dissipative": no mode grows by more than this factor over the horizon. Our reading: the formal definition stands in the
-# paper's supplement, which was not reachable.
-ALMOST_GROWTH = 10.0
 
 
 @dataclass(frozen=True)
 class Dissipation:
-    """How the modes of the kept weights behave over a horizon of T steps.
+    """How the modes of the kept weights behave: step by step, and over a horizon of T steps.
 
     Args:
-        dissipative, neutral, divergent: shares of the n modes, each (value, error), summing to 1; the error holds the probes' and
-            what k Lanczos steps leave open at the edges (see `Spectrum.mass`).
-        growth: the largest factor by which a mode grows over the horizon, max |r|^T (1 or less: none grows).
+        dissipative, neutral, divergent: shares of the n modes over the horizon, each (value, error), summing to 1; the
+            error holds the probes' and what k Lanczos steps leave open at the edges (see `Spectrum.mass`).
         proxy: E(t) = (1/n) sum |r|^t for t = 0..T, (T + 1,), r the mode's factor per step.
         proxy_error: its standard error over probes.
         proxy_dissipative, proxy_neutral, proxy_divergent: its parts from the modes of each kind.
         horizon: T.
-        verdict: "fully dissipative", "almost dissipative" or "not dissipative".
-        reason: the verdict's reason in one sentence.
-        reasons: all that speaks for and against it, in sentences; the first is `reason`.
+        per_step: growth a step, the share of growing modes and the verdict, which do not depend on T.
+        reasons: all that speaks for and against the verdict, in sentences; the first is `reason`.
         divergent_bounds: lower and upper bound on the divergent share, each (value, standard error over probes).
         proxy_dissipative_error, proxy_neutral_error, proxy_divergent_error: standard errors over probes, (T + 1,).
-        power_norms: the largest ||C^t|| of a mode's step C (1 x 1, or with momentum 2 x 2 on displacement and velocity), t = 0..T.
+        power_norms: the largest ||C^t|| of a mode's step C (1 x 1, or with momentum 2 x 2 on displacement and velocity),
+            t = 0..T.
         divergent_factors, divergent_weights: |r| and quadrature weight of the divergent nodes, (m,).
     """
 
     dissipative: Estimate
     neutral: Estimate
     divergent: Estimate
-    growth: float
     proxy: Tensor = field(repr=False)
     proxy_error: Tensor = field(repr=False)
     proxy_dissipative: Tensor = field(repr=False)
     proxy_neutral: Tensor = field(repr=False)
     proxy_divergent: Tensor = field(repr=False)
     horizon: int
-    verdict: str
-    reason: str
+    per_step: Growth
     reasons: tuple[str, ...] = field(repr=False)
     divergent_bounds: tuple[Estimate, Estimate]
     proxy_dissipative_error: Tensor = field(repr=False)
@@ -60,7 +61,22 @@ class Dissipation:
     divergent_factors: Tensor = field(repr=False)
     divergent_weights: Tensor = field(repr=False)
 
-    def divergence_step(self, factor: float = ALMOST_GROWTH) -> float:
+    @property
+    def verdict(self) -> str:
+        """ "fully dissipative", "almost dissipative", "not dissipative" or "not seen to diverge"."""
+        return self.per_step.verdict
+
+    @property
+    def reason(self) -> str:
+        """The verdict's reason, in one clause."""
+        return self.per_step.reason
+
+    @property
+    def growth(self) -> float:
+        """max |r|^T, by which the fastest mode changes over the horizon (1 or less: none grows)."""
+        return grown(self.per_step.a_step[0], self.horizon)
+
+    def divergence_step(self, factor: float = GROWTH_LIMIT) -> float:
         """The first step t at which the divergent part of E(t) exceeds `factor` times its value at t = 0; infinite: never.
 
         It goes on beyond the horizon T, with the modes that count as divergent over T.
@@ -86,7 +102,7 @@ class Dissipation:
 
     def __str__(self) -> str:
         (least, _), (most, _) = self.divergent_bounds
-        lines = [f"{self.verdict} over {self.horizon} steps"]
+        lines = [f"{self.verdict}; over {self.horizon} steps:"]
         for name in ("dissipative", "neutral", "divergent"):
             value, error = getattr(self, name)
             between = f"   (between {100 * least:.3g} and {100 * most:.3g} %)" if name == "divergent" else ""
@@ -95,37 +111,20 @@ class Dissipation:
         return "\n".join([*lines, *(f"- {sentence}" for sentence in self.reasons)])
 
 
-def step_factor(eigenvalue: Tensor, learning_rate: float, momentum: float = 0.0) -> Tensor:
-    """|r|, by which a mode's amplitude changes per step.
-
-    |1 - eta lambda|, or with momentum the larger root of z^2 - (1 + beta - eta lambda) z + beta.
-
-    Args:
-        eigenvalue: lambda, any shape.
-        learning_rate: eta.
-        momentum: beta of the heavy-ball method.
-    """
-    b = 1 + momentum - learning_rate * eigenvalue
-    if momentum == 0:
-        return b.abs()
-    discriminant = b * b - 4 * momentum
-    real = (b.abs() + discriminant.clamp(min=0).sqrt()) / 2
-    return torch.where(discriminant >= 0, real, torch.full_like(b, momentum**0.5))
-
-
 def diagnose(
     spectrum: Spectrum, learning_rate: float, momentum: float = 0.0, horizon: int = 100, weight_decay: float = 0.0
 ) -> Dissipation:
     """Sort the modes of gradient descent into dissipative, neutral and divergent, and follow the authors' error proxy.
 
     A mode lambda is dissipative if its factor |1 - eta (lambda + wd)| is below 1, divergent if above; neutral if it changes by less
-    than 1 % over the horizon, which no sampled spectrum can tell from 1.
+    than 1 % over the horizon, which no sampled spectrum can tell from 1. The verdict does not depend on the horizon:
+    `measure_growth` says what it rests on.
 
     Args:
         spectrum: of the Hessian over kept weights.
         learning_rate: eta > 0.
         momentum: beta in [0, 1), of the heavy-ball method: see `step_factor`.
-        horizon: T steps.
+        horizon: T steps of E(t) and of the shares beside it.
         weight_decay: wd >= 0, as in torch.optim.SGD: wd is added to every eigenvalue. Leave it 0 where the loss holds it already.
 
     Returns:
@@ -157,53 +156,74 @@ def diagnose(
         """-1 for dissipative, 0 for neutral, 1 for divergent."""
         return (factor(x) > 1 + band).to(x) - (factor(x) < 1 - band).to(x)
 
-    def proxy(t: int, *kinds: int) -> Estimate:
-        chosen = torch.tensor(kinds, dtype=spectrum.nodes.dtype)
-        return spectrum.integrate(lambda x: torch.where(torch.isin(kind(x), chosen), factor(x) ** t, 0.0))
-
-    def curve(*kinds: int) -> Tensor:
-        return torch.tensor([proxy(t, *kinds) for t in range(horizon + 1)], dtype=torch.float64)
-
     def shrinking(bound: float) -> tuple[Estimate, Estimate]:
-        """Bounds on the share of modes with a factor up to `bound`: one interval of eigenvalues."""
-        if bound < momentum**0.5:
+        """Bounds on the share of modes with a factor up to `bound`."""
+        if bound <= momentum**0.5:
             return (0.0, 0.0), (0.0, 0.0)
-        middle, half = 1 + momentum, bound + momentum / bound  # b of step_factor is -+ half where |r| = bound
-        return spectrum.mass_bounds((middle - half) / learning_rate - weight_decay, (middle + half) / learning_rate - weight_decay)
+        return spectrum.mass_bounds(*shrinking_interval(bound, learning_rate, momentum, weight_decay))
 
-    total, parts = curve(-1, 0, 1), {k: curve(k) for k in (-1, 0, 1)}
+    total, parts = _curves(spectrum, factor(spectrum.nodes), kind(spectrum.nodes), horizon)
     below, (least, most) = shrinking(1 - band), shrinking(1 + band)
     widths = {-1: below[1][0] - below[0][0], 1: most[0] - least[0]}
     widths[0] = widths[-1] + widths[1]
     shares = {k: (float(parts[k][0, 0]), math.hypot(float(parts[k][0, 1]), widths[k] / 12**0.5)) for k in (-1, 0, 1)}
     used = spectrum.weights > 0
     growing = used & (kind(spectrum.nodes) > 0)
-    found = Dissipation(
+    divergent = _Divergent(
+        bounds=((1 - most[0], most[1]), (1 - least[0], least[1])),
+        factors=factor(spectrum.nodes[growing]),
+        weights=spectrum.weights[growing] / len(spectrum.weights),
+        part=float(parts[1][-1, 0] / total[-1, 0]),
+    )
+    per_step = measure_growth(spectrum, learning_rate, momentum, weight_decay)
+    norms = _power_norms(spectrum.nodes[used] + weight_decay, learning_rate, momentum, horizon)
+    reasons = _reasons(per_step, divergent, shares[0][0], norms, spectrum)
+    return Dissipation(
         dissipative=shares[-1],
         neutral=shares[0],
         divergent=shares[1],
-        growth=float(factor(spectrum.nodes[used]).max() ** horizon),
         proxy=total[:, 0],
         proxy_error=total[:, 1],
         proxy_dissipative=parts[-1][:, 0],
         proxy_neutral=parts[0][:, 0],
         proxy_divergent=parts[1][:, 0],
         horizon=horizon,
-        verdict="",
-        reason="",
-        reasons=(),
-        divergent_bounds=((1 - most[0], most[1]), (1 - least[0], least[1])),
+        per_step=per_step,
+        reasons=reasons,
+        divergent_bounds=divergent.bounds,
         proxy_dissipative_error=parts[-1][:, 1],
         proxy_neutral_error=parts[0][:, 1],
         proxy_divergent_error=parts[1][:, 1],
-        power_norms=_power_norms(spectrum.nodes[used] + weight_decay, learning_rate, momentum, horizon),
-        divergent_factors=factor(spectrum.nodes[growing]),
-        divergent_weights=spectrum.weights[growing] / len(spectrum.weights),
+        power_norms=norms,
+        divergent_factors=divergent.factors,
+        divergent_weights=divergent.weights,
     )
-    verdict, reason = _verdict(found.growth, (found.divergent_bounds[0][0], found.divergent_bounds[1][0]), horizon)
-    edge = 2 * (1 + momentum) / learning_rate - weight_decay
-    more = _further_reasons(found, 0.0 - weight_decay, edge, spectrum.lambda_min, spectrum.lambda_max)
-    return replace(found, verdict=verdict, reason=reason, reasons=(f"{reason[0].upper()}{reason[1:]}.", *more))
+
+
+@dataclass(frozen=True)
+class _Divergent:
+    """The modes that grow by more than 1 % over the horizon: bounds on their share, nodes, and their part of E(T)."""
+
+    bounds: tuple[Estimate, Estimate]
+    factors: Tensor
+    weights: Tensor
+    part: float
+
+
+def _curves(spectrum: Spectrum, factors: Tensor, kinds: Tensor, horizon: int) -> tuple[Tensor, dict[int, Tensor]]:
+    """E(t), t = 0..T, with its standard error over probes, (T + 1, 2), and its parts by kind."""
+    chosen = torch.stack([kinds == k for k in (-1, 0, 1)])
+    sums = torch.stack(
+        [(spectrum.weights * torch.where(chosen, factors**t, 0.0)).sum(2) for t in range(horizon + 1)]
+    )  # (T + 1, kinds, probes)
+    probes = sums.shape[2]
+
+    def curve(per_probe: Tensor) -> Tensor:
+        nan = torch.full_like(per_probe[:, 0], math.nan)
+        error = per_probe.std(1) / probes**0.5 if probes > 1 else nan
+        return torch.stack([per_probe.mean(1), error], dim=1)
+
+    return curve(sums.sum(1)), {k: curve(sums[:, place]) for place, k in enumerate((-1, 0, 1))}
 
 
 def _power_norms(eigenvalues: Tensor, learning_rate: float, momentum: float, horizon: int) -> Tensor:
@@ -243,51 +263,35 @@ def _divergence_step(factors: Tensor, weights: Tensor, limit: float) -> float:
     return high
 
 
-def _verdict(growth: float, divergent: tuple[float, float], horizon: int) -> tuple[str, str]:
-    if growth < 1 - NEUTRAL_CHANGE:
-        return "fully dissipative", f"every mode that was seen shrinks over {horizon} steps"
-    if growth <= 1 + NEUTRAL_CHANGE:
-        return "almost dissipative", f"no mode that was seen grows by more than {100 * NEUTRAL_CHANGE:g} % over {horizon} steps"
-    shares = f"between {100 * divergent[0]:.2g} and {100 * divergent[1]:.2g} % of the modes grow"
-    if growth <= ALMOST_GROWTH:
-        return (
-            "almost dissipative",
-            f"{shares}, the fastest by a factor {growth:.3g} over {horizon} steps, which is below our limit of {ALMOST_GROWTH:g}",
-        )
-    return (
-        "not dissipative",
-        f"{shares}, the fastest by a factor {growth:.3g} over {horizon} steps, above our limit of {ALMOST_GROWTH:g}",
-    )
-
-
-def _further_reasons(
-    found: Dissipation, low: float, high: float, minimum: tuple[float, float], maximum: tuple[float, float]
-) -> tuple[str, ...]:
-    """What speaks for and against the verdict, besides its first reason; modes shrink for low < lambda < high."""
-    T = found.horizon
-    sentences = [
+def _reasons(per_step: Growth, divergent: _Divergent, neutral: float, norms: Tensor, spectrum: Spectrum) -> tuple[str, ...]:
+    """What speaks for and against the verdict: its reason, what more steps would settle, and what the horizon adds."""
+    T = len(norms) - 1
+    (low, high), minimum, maximum = per_step.shrinking, spectrum.lambda_min, spectrum.lambda_max
+    (least, _), (most, _) = divergent.bounds
+    sentences = [f"{per_step.reason[0].upper()}{per_step.reason[1:]}."]
+    if per_step.outlook:
+        sentences.append(per_step.outlook)
+    sentences += [
         f"Modes shrink for eigenvalues between {low:.3g} and {high:.3g}; the extremes seen are {minimum[0]:.3g} "
-        f"(residual {minimum[1]:.1g}) and {maximum[0]:.3g} (residual {maximum[1]:.1g})."
+        f"(residual {minimum[1]:.1g}) and {maximum[0]:.3g} (residual {maximum[1]:.1g}).",
+        f"Over {T} steps the divergent share lies between {100 * least:.3g} and {100 * most:.3g} % for these probes, "
+        f"{100 * neutral:.3g} % of the modes change by less than {100 * NEUTRAL_CHANGE:g} %.",
     ]
-    (least, _), (most, _) = found.divergent_bounds
-    sentences.append(
-        f"The divergent share lies between {100 * least:.3g} and {100 * most:.3g} % for these probes, "
-        f"{100 * found.neutral[0]:.3g} % of the modes cannot be told from standing still."
-    )
-    if len(found.divergent_factors):
-        part = 100 * float(found.proxy_divergent[-1] / found.proxy[-1])
+    if len(divergent.factors):
+        after = _divergence_step(divergent.factors, divergent.weights, GROWTH_LIMIT)
         sentences.append(
-            f"The divergent part makes {part:.3g} % of E({T}) and has grown {ALMOST_GROWTH:g}-fold after "
-            f"{found.divergence_step():.0f} steps."
+            f"The divergent part makes {100 * divergent.part:.3g} % of E({T}) and has grown "
+            f"{GROWTH_LIMIT:g}-fold after {after:,.0f} steps."
         )
     else:
         sentences.append(f"No mode that was seen grows by more than {100 * NEUTRAL_CHANGE:g} % over {T} steps.")
-    transient = float(found.power_norms.max())
-    if transient > max(1.0, found.growth) * (1 + NEUTRAL_CHANGE):
+    transient, largest = float(norms.max()), grown(max(1.0, per_step.a_step[0]), T)
+    if transient > largest * (1 + NEUTRAL_CHANGE):
         sentences.append(f"Displacement and velocity together grow {transient:.3g}-fold on the way: momentum is not normal.")
+    bare, padded = (_history_kappa(norms, padding, 1) for padding in (0, T))
     sentences.append(
-        f"The history system's condition number is modelled as {found.history_kappa():.3g} without padding and "
-        f"{found.history_kappa(padding=T):.3g} with {T} copies of the end (a bound for the diagonal blocks at first order and the "
-        f"extremes that were seen; couplings left out)."
+        f"The history system's condition number is modelled as {bare:.3g} without padding and "
+        f"{padded:.3g} with {T} copies of the end (a bound for the diagonal blocks at first order and the "
+        "extremes that were seen; couplings left out)."
     )
     return tuple(sentences)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.dissipation import NEUTRAL_CHANGE, Dissipation, diagnose
+from qdescent.carleman.dissipation import Dissipation, diagnose
+from qdescent.carleman.growth import GROWTH_LIMIT, NEUTRAL_CHANGE, Growth
 from qdescent.experiment.comparison import Pruned
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.hessian import hessian
@@ -99,10 +102,29 @@ def spectrum_rows(
         row("dissipation/divergent", diagnosis.divergent[0], "1", modes, diagnosis.divergent[1]),
         row("dissipation/divergent_at_least", least, "1", BETWEEN, least_error),
         row("dissipation/divergent_at_most", most, "1", BETWEEN, most_error),
+        *_growth_rows(diagnosis.per_step, row, factor),
         row("dissipation/growth", diagnosis.growth, "1", f"largest {factor}^T, T = {diagnosis.horizon}"),
-        row("dissipation/verdict", f"{diagnosis.verdict}: {diagnosis.reason}", "", modes),
+        row("dissipation/verdict", f"{diagnosis.verdict}: {diagnosis.reason}", "", how),
         row("proxy/total", diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()),
         row("proxy/dissipative", diagnosis.proxy_dissipative.tolist(), "1", "its part from dissipative modes"),
         row("proxy/neutral", diagnosis.proxy_neutral.tolist(), "1", "its part from neutral modes"),
         row("proxy/divergent", diagnosis.proxy_divergent.tolist(), "1", "its part from divergent modes"),
+    ]
+
+
+def _growth_rows(growth: Growth, row: Callable[..., Row], factor: str) -> list[Row]:
+    """What the verdict rests on: none of it depends on the horizon."""
+    (least, least_error), (most, most_error) = growth.share
+    fastest, error = growth.a_step
+    return [
+        row("dissipation/growth_a_step", fastest, "1", f"largest {factor}; error: what its residual norm leaves open", error),
+        row("dissipation/growing_at_least", least, "1", f"share of modes that grow from step to step; {BETWEEN}", least_error),
+        row("dissipation/growing_at_most", most, "1", f"share of modes that grow from step to step; {BETWEEN}", most_error),
+        row(
+            "dissipation/steps_to_limit",
+            growth.steps_to_limit,
+            "steps",
+            f"until the fastest mode has grown {GROWTH_LIMIT:g}-fold, which takes a solve's error of 1e-3 to the readout's "
+            "1e-2; infinite: none was seen to grow",
+        ),
     ]

@@ -7,7 +7,7 @@ import math
 import torch
 
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.dissipation import step_factor
+from qdescent.carleman.growth import step_factor
 from qdescent.carleman.history import lifted_norm
 from qdescent.carleman.padding import best_padding
 from qdescent.experiment.comparison import Pruned

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.dissipation import Dissipation, diagnose, step_factor
+from qdescent.carleman.dissipation import Dissipation, diagnose
+from qdescent.carleman.growth import step_factor
 from qdescent.experiment.curvature import BETWEEN, spectrum_rows
 from qdescent.experiment.spectrum_operator import check_rows, curvature_operator, error_rows, in_float32
 from qdescent.experiment.spectrum_settings import SpectrumSettings
@@ -110,6 +111,7 @@ def spectrum_headline(record: Record) -> list[tuple[str, Row]]:
         ("largest eigenvalue", "spectrum/lambda_max"),
         ("dissipative share of modes", "dissipation/dissipative"),
         ("divergent share of modes", "dissipation/divergent"),
+        ("growth a step, fastest mode", "dissipation/growth_a_step"),
         ("growth of the fastest mode", "dissipation/growth"),
         ("row entries > largest / 1000", "sparsity/above_one_thousandth/mean"),
         ("row entries for 99 % of square", "sparsity/carrying_99_percent/mean"),

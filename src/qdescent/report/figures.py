@@ -61,9 +61,9 @@ def accuracy_panel(record: Record) -> Panel:
             x=1, xref="paper", xanchor="right", y=100 * fractions(dense)[-1], yanchor="bottom", showarrow=False,
             text="dense network, before pruning",
         )  # fmt: skip
-    images = f"One point is {number(scalar(record.row('data/test_images')) / 100)} of the test images. " * (
-        "data/test_images" in record
-    )
+    images = ""
+    if "data/test_images" in record:
+        images = f"One point is {number(scalar(record.row('data/test_images')) / 100)} of the test images. "
     return Panel(
         f"The emulated quantum run ends {_points(gap)} the classical one ({percent(e[-1])} and {percent(c[-1])})",
         f"Share of unseen images that each network names correctly. {images}The emulated network is tested after every "
@@ -113,7 +113,10 @@ def shares_panel(record: Record) -> Panel:
     growth: tuple[Row, ...] = ()
     if "dissipation/after/growth" in record:
         growth = (record.row("dissipation/after/growth"),)
-        verdict += f" Growth factor over the horizon: {number(scalar(growth[0]))}."
+        verdict += f" Growth factor over the run's steps: {number(scalar(growth[0]))}."
+    if "dissipation/after/growth_a_step" in record:
+        growth = (*growth, record.row("dissipation/after/growth_a_step"))
+        verdict += f" In one step: {number(scalar(growth[-1]))}."
     return Panel(
         f"At the start {before} of the modes are divergent, at the end {after}",
         "A step multiplies the displacement along a mode by |1 − ηλ|: below 1 is dissipative, above 1 divergent; neutral is what "

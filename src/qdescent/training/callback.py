@@ -204,6 +204,7 @@ class SpectrumCallback:
             curve("dissipative", lambda one: one.dissipation.dissipative, modes),
             curve("neutral", lambda one: one.dissipation.neutral, modes),
             curve("divergent", lambda one: one.dissipation.divergent, modes),
+            curve("growth_a_step", lambda one: one.dissipation.per_step.a_step, f"largest factor in one step; {modes}"),
             Row(
                 f"{prefix}/growth", [one.dissipation.growth for one in seen], "1", measured, f"largest factor over T steps; {modes}"
             ),

@@ -1,0 +1,215 @@
+"""How fast modes grow, how many do, and which of the paper's cases that is: without a horizon."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from scipy.special import chdtri
+from torch import Tensor
+
+from qdescent.linalg.spectrum import Estimate, Spectrum
+
+# An error of the state grows with the fastest mode. A factor of 10 takes the error of one solve, 1e-3, to that of a
+# readout, 1e-2 (the defaults of `Instance`): from there on growth, not the readout, decides what a round is worth.
+GROWTH_LIMIT = 10.0
+# A segment needs so many steps below that limit: the default of `Schedule`, and where the early stage begins to end in
+# the paper's own runs (20 to 30 steps after pruning).
+SLOW_STEPS = 20
+FEW = 0.1  # with one growing mode in ten, nine do what the promise asks; the paper's spectra have below one in a thousand
+NEUTRAL_CHANGE = 0.01  # a mode that changes by less than 1 % counts as one that stands still
+UNSEEN = "not seen to diverge"
+CONFIDENCE = 0.99  # with which a mode that grows unseen is excluded
+ROUNDING = 1e-6  # of the largest |lambda|: what float32 products and recurrences leave on an eigenvalue at 0
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How modes grow from step to step, and the verdict that follows.
+
+    Args:
+        a_step: the factor |r| of the fastest mode, and what the residual of its Ritz value leaves open; at most 1: none
+            was seen to grow.
+        share: lower and upper bound on the share of growing modes, each (value, standard error over probes). Growing is
+            what gains more than 1 % while the fastest grows by `GROWTH_LIMIT`; where none was seen to grow, what gains
+            anything beyond rounding.
+        steps_to_limit: ln GROWTH_LIMIT / ln a_step, the horizon at which the fastest mode reaches the limit; infinite:
+            none was seen to grow.
+        first_step: E(1) - 1, what one step adds to the mean factor of the modes: below 0, shrinking outweighs growth.
+        shrinking: the eigenvalues between which modes shrink.
+        verdict: "fully dissipative", "not seen to diverge", "almost dissipative" or "not dissipative".
+        reason: why, in one clause.
+        outlook: what more Lanczos steps or probes would settle, in a sentence; empty: nothing.
+    """
+
+    a_step: Estimate
+    share: tuple[Estimate, Estimate]
+    steps_to_limit: float
+    first_step: float
+    shrinking: tuple[float, float]
+    verdict: str
+    reason: str
+    outlook: str
+
+
+def step_factor(eigenvalue: Tensor, learning_rate: float, momentum: float = 0.0) -> Tensor:
+    """|r|, by which a mode's amplitude changes per step.
+
+    |1 - eta lambda|, or with momentum the larger root of z^2 - (1 + beta - eta lambda) z + beta.
+
+    Args:
+        eigenvalue: lambda, any shape.
+        learning_rate: eta.
+        momentum: beta of the heavy-ball method.
+    """
+    b = 1 + momentum - learning_rate * eigenvalue
+    if momentum == 0:
+        return b.abs()
+    discriminant = b * b - 4 * momentum
+    real = (b.abs() + discriminant.clamp(min=0).sqrt()) / 2
+    return torch.where(discriminant >= 0, real, torch.full_like(b, momentum**0.5))
+
+
+def shrinking_interval(bound: float, learning_rate: float, momentum: float, weight_decay: float) -> tuple[float, float]:
+    """The eigenvalues whose factor is at most `bound` > sqrt(beta), (low, high)."""
+    # b of step_factor is -+ half where |r| = bound
+    middle, half = 1 + momentum, bound + momentum / bound
+    return (middle - half) / learning_rate - weight_decay, (middle + half) / learning_rate - weight_decay
+
+
+def measure_growth(spectrum: Spectrum, learning_rate: float, momentum: float, weight_decay: float) -> Growth:
+    """Growth a step, the share of growing modes, and the paper's case.
+
+    - *fully dissipative*: every mode shrinks. Said only where the upper bound on the share of the others is so far below
+      one mode that these probes would have shown one with 99 % probability.
+    - *almost dissipative*: no mode grows (by the same bound) but some stand still; or those that grow are few (at most one in ten),
+      slow (the fastest stays below a factor 10 for 20 steps) and outweighed (E(1) < 1).
+    - *not dissipative*: modes grow, and not so.
+    - *not seen to diverge*: no mode was seen to grow, but the bound leaves room for one.
+
+    Our reading of the paper, whose formal definitions stand in a supplement that was not reachable.
+    """
+    used = spectrum.weights > 0
+    nodes, residuals = spectrum.nodes[used], spectrum.residuals[used]
+    slack = max(ROUNDING * float(nodes.abs().max()), torch.finfo(torch.float64).tiny)
+
+    def factor(x: Tensor) -> Tensor:
+        return step_factor(x + weight_decay, learning_rate, momentum)
+
+    def outside(low: float, high: float) -> tuple[Estimate, Estimate]:
+        """Bounds on the share of eigenvalues outside [low, high]."""
+        if low > high:
+            return (1.0, 0.0), (1.0, 0.0)
+        least, most = spectrum.mass_bounds(low, high)
+        return (1 - most[0], most[1]), (1 - least[0], least[1])
+
+    factors = factor(nodes)
+    place = int(factors.argmax())
+    fastest, reach = float(factors[place]), float(residuals[place])
+    around = factor(nodes[place] + torch.tensor([-reach, reach], dtype=nodes.dtype))
+    a_step = (fastest, float((around - fastest).abs().max()))
+    first_step = spectrum.integrate(lambda x: factor(x) - 1)[0]
+    low, high = shrinking_interval(1.0, learning_rate, momentum, weight_decay)
+    if bool(((nodes < low - slack) | (nodes > high + slack)).any()):
+        limit = math.log(GROWTH_LIMIT) / math.log(fastest) if fastest > 1 else math.inf
+        band = 1 + NEUTRAL_CHANGE / max(limit, 1.0)
+        slow = shrinking_interval(band, learning_rate, momentum, weight_decay)
+        share = outside(min(slow[0], low - slack), max(slow[1], high + slack))
+        verdict, reason = _of_growing(a_step[0], (share[0][0], share[1][0]), limit, first_step)
+        outlook = _share_outlook(share[0][0], share[1][0], spectrum)
+        return Growth(a_step, share, limit, first_step, (low, high), verdict, reason, outlook)
+    share = outside(low - slack, high + slack)
+    standing = outside(low + slack, high - slack)[1][0]
+    verdict, reason = _of_none_growing(a_step[0], share[1][0], standing, spectrum)
+    (least, near), (most, far) = spectrum.lambda_min, spectrum.lambda_max
+    gap = min(max(distance - residual, distance / 4) for distance, residual in ((least - low, near), (high - most, far)))
+    outlook = _outlook(share[1][0], gap, slack, spectrum) if verdict == UNSEEN else ""
+    return Growth(a_step, share, math.inf, first_step, (low, high), verdict, reason, outlook)
+
+
+def unseen_share(spectrum: Spectrum) -> float:
+    """The share of the modes below which a bound excludes any: one mode would exceed it with 99 % probability.
+
+    Its weight in the mean of m random probes is about a chi-square variable of m degrees of freedom, over m n.
+    """
+    probes = len(spectrum.nodes)
+    return float(chdtri(probes, CONFIDENCE)) / probes / spectrum.size
+
+
+def _of_growing(fastest: float, share: tuple[float, float], limit: float, first_step: float) -> tuple[str, str]:
+    seen = f"modes grow, {_between(share)} of them, the fastest by {_gain(fastest)} a step"
+    reached = f"{GROWTH_LIMIT:g}-fold after {_steps(limit)}"
+    if share[0] > FEW:
+        return "not dissipative", f"{seen}, {reached}; few would be at most {100 * FEW:g} %"
+    if limit < SLOW_STEPS:
+        return "not dissipative", f"{seen}, {reached}; slow would be {SLOW_STEPS} or more"
+    if first_step >= 0:
+        return "not dissipative", f"{seen}, {reached}; what shrinks does not outweigh what grows"
+    return "almost dissipative", f"{seen}, {reached}: few, slow, and outweighed by what shrinks"
+
+
+def _of_none_growing(slowest: float, growing: float, standing: float, spectrum: Spectrum) -> tuple[str, str]:
+    excluded = unseen_share(spectrum)
+    if standing < excluded:
+        return "fully dissipative", f"every mode shrinks, the slowest to {_factor(slowest)} a step"
+    if growing < excluded:
+        return "almost dissipative", "no mode grows, but some stand still to within rounding"
+    modes = growing * spectrum.size
+    return (
+        UNSEEN,
+        f"no mode was seen to grow, but up to {modes:.2g} of {spectrum.size} modes could do so unseen",
+    )
+
+
+def _outlook(growing: float, gap: float, slack: float, spectrum: Spectrum) -> str:
+    """`gap`: from an edge of growth to the nearest eigenvalue that was seen, less what its residual leaves open."""
+    steps, probes = spectrum.nodes.shape[1] - spectrum.deflated, len(spectrum.nodes)
+    if gap <= slack:
+        return (
+            "Modes lie so close to standing still that rounding hides which way they go: products in "
+            "float64 can tell, more Lanczos steps alone cannot."
+        )
+    # Beyond a gap the bound falls as the square of the least polynomial on what was seen: Chebyshev's.
+    span = spectrum.lambda_max[0] - spectrum.lambda_min[0]
+    rate = 2 * math.acosh(1 + 2 * gap / span) if span > 0 else math.inf
+    more = math.ceil(math.log(growing / unseen_share(spectrum)) / rate) + 1
+    needed = max(steps + 1, min(steps + more, spectrum.size))
+    return (
+        f"It takes {needed:,} Lanczos steps or more instead of {steps:,}, with these {probes} probes, to "
+        "settle it: either the bound falls below one mode, or a mode that grows shows."
+    )
+
+
+def _share_outlook(least: float, most: float, spectrum: Spectrum) -> str:
+    if least > FEW or most <= FEW:
+        return ""
+    steps = spectrum.nodes.shape[1] - spectrum.deflated
+    return (
+        f"Few is what was seen to grow: the bound allows {100 * most:.3g} % of the modes, and only more "
+        f"than {steps} Lanczos steps can lower it."
+    )
+
+
+def grown(factor: float, steps: int) -> float:
+    """factor^steps, infinite where it overflows."""
+    return float(torch.tensor(factor, dtype=torch.float64) ** steps)
+
+
+def _between(share: tuple[float, float]) -> str:
+    least, most = (f"{100 * min(max(value, 0.0), 1.0):.3g}" for value in share)
+    return f"{least} %" if least == most else f"between {least} and {most} %"
+
+
+def _gain(factor: float) -> str:
+    """1.012 as "1.2 %", 2.5 as "a factor 2.5"."""
+    return f"{100 * (factor - 1):.3g} %" if factor < 2 else f"a factor {factor:.3g}"
+
+
+def _factor(factor: float) -> str:
+    """0.98 as "98 %", and what rounds to 100 % by what is missing."""
+    return f"{100 * factor:.3g} %" if factor < 0.999 else f"1 - {1 - factor:.2g}"
+
+
+def _steps(steps: float) -> str:
+    return f"{steps:,.0f} steps" if steps >= 2 else "a step or two"
