@@ -96,7 +96,7 @@ def test_no_number_is_too_large_to_be_refused(value):
     with pytest.raises(ArgumentError, match=r"^Argument `rate` must be in \(0, inf\), but is an integer of \d+ digits\.$"):
         check_interval("rate", value, "(0, inf)")
     assert check_integer("seed", abs(value), 0) == abs(value)
-    with pytest.raises(ArgumentError, match=r"an integer of at least 1 and at most 9, but is an integer of \d+ digits\.$"):
+    with pytest.raises(ArgumentError, match=r"an integer of at (least 1|most 9), but is an integer of \d+ digits\.$"):
         check_integer("steps", value, 1, 9)
 
 

@@ -114,9 +114,10 @@ def check_integer(name: str, value: int, at_least: int, at_most: int | None = No
         number = None if is_boolean or getattr(value, "ndim", 0) != 0 else operator.index(value)
     except Exception:  # what has no index says so in many ways: TypeError, RuntimeError on meta
         number = None
-    if number is None or number < at_least or (at_most is not None and number > at_most):
-        above = f" and at most {at_most}" if at_most is not None else ""
-        raise argument_error(name, f"be an integer of at least {at_least}{above}", shown(value))
+    if number is None or number < at_least:
+        raise argument_error(name, f"be an integer of at least {at_least}", shown(value))
+    if at_most is not None and number > at_most:
+        raise argument_error(name, f"be an integer of at most {at_most}", shown(value))
     return number
 
 
@@ -227,6 +228,39 @@ def check_tensor(
     if value.numel() == 0 and 0 not in (shape or ()):
         raise argument_error(name, "hold at least one number", f"empty, of shape {tuple(value.shape)}")
     return check_finite(name, value.detach()) if finite else value.detach()
+
+
+def check_array(name: str, value: Any, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
+    """Check that `value` is a number, a sequence, an array or a tensor of finite real numbers.
+
+    Args:
+        name, value: the argument.
+        shape: its shape, None in it for any length from 1 on; None: any shape with a number in it.
+
+    Returns:
+        numpy.ndarray: in float64.
+
+    Raises:
+        ArgumentError: anything else; complex numbers too, whose imaginary parts would be lost.
+    """
+    try:
+        if isinstance(value, Tensor):
+            value = check_tensor(name, value, finite=False).to_dense().cpu().double()
+        array = np.asarray(value)
+    except ArgumentError:
+        raise
+    except Exception:  # ragged lists, and objects that make NumPy raise what they like
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf":
+        raise argument_error(name, "hold real numbers", shown(value))
+    wanted = array.shape if shape is None else shape
+    fits = len(array.shape) == len(wanted) and all(w in (None, s) for w, s in zip(wanted, array.shape, strict=True))
+    if not fits or array.size == 0:
+        sides = "any with a number in it" if shape is None else str(shape).replace("None", "any")
+        raise argument_error(name, f"have shape {sides}", f"of shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise argument_error(name, "be finite", shown(value))
+    return array.astype(np.float64)
 
 
 def check_finite(name: str, value: Tensor) -> Tensor:

@@ -157,5 +157,5 @@ def test_errors():
         with pytest.raises(ArgumentError, match="Argument `vectors` must be float32 or float64 numbers"):
             lanczos_start(V.to(half))
     broken = LinearOperator((3, 3), lambda x: x * float("nan"))
-    with pytest.raises(ArgumentError, match="Argument `operator product` must be finite, but is not, in 4 of 4 places"):
+    with pytest.raises(ArgumentError, match="Argument `operator` must give finite products, but is not, in 4 of 4 numbers"):
         lanczos(broken, V, 2)

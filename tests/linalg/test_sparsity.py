@@ -132,5 +132,5 @@ def test_errors():
         row_sparsity(A, share=1.1)
     with pytest.raises(ArgumentError, match="Argument `operator` must be square"):
         row_sparsity(torch.ones(2, 3))
-    with pytest.raises(ArgumentError, match="Argument `operator product` must be finite"):
+    with pytest.raises(ArgumentError, match="Argument `operator` must be finite"):
         row_sparsity(torch.full((3, 3), float("nan")))

@@ -119,7 +119,7 @@ def test_errors():
         spectral_density(torch.eye(3), steps=0)
     with pytest.raises(ArgumentError, match="Argument `operator` must be square"):
         spectral_density(torch.ones(3, 2))
-    with pytest.raises(ArgumentError, match="Argument `operator product` must be finite"):
+    with pytest.raises(ArgumentError, match="Argument `operator` must give finite products"):
         spectral_density(LinearOperator((3, 3), lambda x: x / 0, dtype=torch.float32))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_integer, check_interval, check_tensor
+
+MOST_STEPS, MOST_WORK = 10_000_000, 10**11  # 80 MB; minutes
 
 
 def history_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float:
@@ -31,8 +33,8 @@ def history_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float
         >>> round(history_kappa_bound(0.5, steps=100), 6)
         3.0
     """
-    check_interval("step_norm", step_norm, "(0, inf)")
-    check_integer("steps", steps, 1)
+    step_norm = check_interval("step_norm", step_norm, "(0, inf)")
+    steps = check_integer("steps", steps, 1, MOST_STEPS)
     return power_kappa_bound(step_norm ** torch.arange(steps + 1, dtype=torch.float64), padding)
 
 
@@ -52,10 +54,14 @@ def power_kappa_bound(power_norms: Tensor, padding: int = 0) -> float:
         >>> power_kappa_bound(torch.tensor([1.0, 0.5, 0.25]))
         2.625
     """
-    check_integer("padding", padding, 0)
-    if power_norms.ndim != 1 or len(power_norms) < 2:
-        raise argument_error("power_norms", "have shape (T + 1,) with T at least 1", f"of shape {tuple(power_norms.shape)}")
-    norms = power_norms.double()
+    padding = check_integer("padding", padding, 0)
+    norms = check_tensor("power_norms", power_norms, finite=False).double()
+    if norms.ndim != 1 or len(norms) < 2:
+        raise argument_error("power_norms", "have shape (T + 1,) with T at least 1", f"of shape {tuple(norms.shape)}")
+    if not bool((norms >= 0).all()):
+        raise argument_error("power_norms", "be norms, at least 0", "negative or NaN in a place")
+    if (len(norms) + padding) * padding > MOST_WORK:
+        raise argument_error("padding", f"leave (T + p) p below {MOST_WORK:.0e} comparisons", padding)
     outside = norms.new_full((padding,), -torch.inf)
     windows = torch.cat([outside, norms, outside]).unfold(0, padding + 1, 1)
     norm = 1 + max(float(norms[1]), 1.0 if padding else 0.0)

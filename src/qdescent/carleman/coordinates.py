@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_choice, check_integer, check_shape
+from qdescent._checks import argument_error, check_boolean, check_choice, check_integer, check_tensor
+
+MOST_LETTERS = 1000  # beyond it even a single variable's monomials are no numbers any more
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,10 @@ class Coordinates:
     symmetric: bool = False
 
     def __post_init__(self) -> None:
-        check_integer("size", self.size, 1)
-        check_integer("order", self.order, 1)
+        check_integer("size", self.size, 1, 2**62)
+        check_integer("order", self.order, 1, MOST_LETTERS)
         check_choice("form", self.form, ["homogenised", "plain"])
+        check_boolean("symmetric", self.symmetric)
         if self.dimension >= 2**62:
             raise argument_error("order", "leave fewer than 2^62 unknowns (series_descent needs none of them)", self.order)
 
@@ -154,7 +157,7 @@ class Coordinates:
 
     def lift(self, u: Tensor) -> Tensor:
         """z(u): the monomials of u, (n,) -> (D,)."""
-        check_shape("u", u, (self.size,))
+        check_tensor("u", u, (self.size,), finite=False)
         letters = torch.cat([u.new_ones(self.constants), u])
         block, blocks = u.new_ones(1), []
         for j in range(1, self.order + 1):
@@ -168,5 +171,5 @@ class Coordinates:
 
     def project(self, z: Tensor) -> Tensor:
         """u, the monomials of degree 1: (D,) -> (n,)."""
-        check_shape("z", z, (self.dimension,))
+        check_tensor("z", z, (self.dimension,), finite=False)
         return z[: self.size]

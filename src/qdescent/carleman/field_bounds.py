@@ -18,9 +18,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_boolean, check_integer, check_interval, check_tensor
 from qdescent.carleman.norms import coefficient_norm, log_norm
+from qdescent.linalg.polynomial_terms import checked_terms
 
+MOST_ORDER = 1_000_000  # far beyond what any bound distinguishes
 NORMAL_TOLERANCE = 1e-10  # ||F_1 F_1^T - F_1^T F_1|| / ||F_1||^2 below which F_1 counts as normal: rounding, no more
 
 
@@ -46,6 +48,13 @@ class FieldNorms:
     abscissa: float
     normal: bool
 
+    def __post_init__(self) -> None:
+        for name in ("start", "forcing", "linear", "quadratic"):
+            check_interval(name, getattr(self, name), "[0, inf]")
+        check_interval("rate", self.rate, "[-inf, inf]")
+        check_interval("abscissa", self.abscissa, "[-inf, inf]")
+        check_boolean("normal", self.normal)
+
 
 def field_norms(coefficients: Sequence[Tensor], u0: Tensor, p: float = 2.0) -> FieldNorms:
     """The norms of F_0, F_1, F_2 and u_0.
@@ -64,8 +73,10 @@ def field_norms(coefficients: Sequence[Tensor], u0: Tensor, p: float = 2.0) -> F
         >>> round(norms.start, 6), norms.rate, norms.linear, norms.quadratic, norms.normal
         (0.5, -1.0, 3.0, 1.0, True)
     """
-    if len(coefficients) not in (2, 3):
+    coefficients = checked_terms(coefficients)
+    if len(coefficients) > 3:
         raise argument_error("coefficients", "be F_0, F_1 and at most F_2", f"{len(coefficients)} of them")
+    u0 = check_tensor("u0", u0, (len(coefficients[1]),))
     F1 = coefficients[1].to_dense().double()
     linear = coefficient_norm(F1, p)
     commutator = coefficient_norm(F1 @ F1.T - F1.T @ F1)
@@ -101,7 +112,7 @@ def liu_number(start_norm: float, rate: float, quadratic_norm: float, forcing_no
         0.5
     """
     _check(start_norm, quadratic_norm, forcing_norm)
-    check_interval("rate", rate, "(-inf, 0)")
+    rate = check_interval("rate", rate, "(-inf, 0)")
     pull = 0.0 if forcing_norm == 0 else forcing_norm / start_norm if start_norm > 0 else math.inf
     return (start_norm * quadratic_norm + pull) / -rate
 
@@ -125,7 +136,7 @@ def rescaled_number(start_norm: float, rate: float, quadratic_norm: float, forci
         (0.5, 1.0)
     """
     _check(start_norm, quadratic_norm, forcing_norm)
-    check_interval("rate", rate, "(-inf, 0)")
+    rate = check_interval("rate", rate, "(-inf, 0)")
     if quadratic_norm == 0:
         return 0.0, math.inf
     gamma = max(start_norm, math.sqrt(forcing_norm / quadratic_norm))
@@ -154,8 +165,8 @@ def liu_error_bound(start_norm: float, rate: float, quadratic_norm: float, order
         0.009979
     """
     R = liu_number(start_norm, rate, quadratic_norm)
-    check_integer("order", order, 1)
-    check_interval("time", time, "[0, inf)")
+    check_integer("order", order, 1, MOST_ORDER)
+    time = check_interval("time", time, "[0, inf)")
     if R >= 1:
         raise argument_error("start_norm", "leave R = ||u_0|| ||F_2|| / |rate| below 1", f"{start_norm!r}: R = {R:.6g}")
     return start_norm * (R * -math.expm1(rate * time)) ** order
@@ -180,7 +191,7 @@ def comparison_time(start_norm: float, rate: float, quadratic_norm: float) -> fl
         1.4170660198
     """
     _check(start_norm, quadratic_norm)
-    check_interval("rate", rate, "(-inf, inf)")
+    rate = check_interval("rate", rate, "(-inf, inf)")
     growth = start_norm * quadratic_norm
     if growth == 0 or rate + growth <= 0:
         return math.inf
@@ -212,9 +223,9 @@ def comparison_error_bound(start_norm: float, rate: float, quadratic_norm: float
         0.005367442
     """
     _check(start_norm, quadratic_norm)
-    check_interval("rate", rate, "(-inf, inf)")
-    check_integer("order", order, 1)
-    check_interval("time", time, "[0, inf)")
+    rate = check_interval("rate", rate, "(-inf, inf)")
+    check_integer("order", order, 1, MOST_ORDER)
+    time = check_interval("time", time, "[0, inf)")
     if time >= comparison_time(start_norm, rate, quadratic_norm):
         return math.inf
     try:
@@ -252,11 +263,11 @@ def forced_error_bound(start_norm: float, rate: float, quadratic_norm: float, fo
         0.005882
     """
     _check(start_norm, quadratic_norm, forcing_norm)
-    check_interval("rate", rate, "(-inf, 0)")
-    check_integer("order", order, 1)
+    rate = check_interval("rate", rate, "(-inf, 0)")
+    check_integer("order", order, 1, MOST_ORDER)
     if quadratic_norm == 0:
         return 0.0
-    discriminant = rate**2 - 4 * quadratic_norm * forcing_norm
+    discriminant = rate * rate - 4 * quadratic_norm * forcing_norm
     if discriminant <= 0:
         return math.inf
     upper = (-rate + math.sqrt(discriminant)) / (2 * quadratic_norm)

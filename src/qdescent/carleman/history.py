@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_shape
+from qdescent._checks import (
+    argument_error,
+    check_array,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_tensor,
+)
 from qdescent.carleman.lifted import LiftedMap
 from qdescent.linalg.linear_system import LinearSystem
 
@@ -36,6 +43,17 @@ class HistorySystem(LinearSystem):
     sparsity: int = 0
     success_probability: float | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("steps", "padding", "block", "variables", "sparsity"):
+            check_integer(name, getattr(self, name), 0)
+        if self.block and (self.steps + self.padding + 1) * self.block != self.size:
+            raise argument_error("block", f"fit {self.size} unknowns in T + p + 1 blocks", self.block)
+        if self.variables > self.block:
+            raise argument_error("variables", f"be at most the block, {self.block}", self.variables)
+        if self.success_probability is not None:
+            check_interval("success_probability", self.success_probability, "[0, 1.000001]")
+
     @property
     def kappa_bound(self) -> float | None:
         """A bound on ||M|| ||M^-1||, the product of the declared ones; None where one is not declared."""
@@ -45,12 +63,19 @@ class HistorySystem(LinearSystem):
 
     def trajectory(self, solution: Tensor) -> Tensor:
         """u_0 ... u_T, (T + 1, n), from Z."""
-        return solution.view(-1, self.block)[: self.steps + 1, : self.variables]
+        return self._blocks(solution)[:, : self.variables]
 
     def end_probability(self, solution: Tensor) -> float:
         """The probability of finding u_T when |Z> is measured: in any of the p + 1 copies of z_T, in its block of degree 1."""
-        norms = torch.linalg.vector_norm(solution.view(-1, self.block)[: self.steps + 1], dim=1)
+        norms = torch.linalg.vector_norm(self._blocks(solution), dim=1)
         return end_probability(float(torch.linalg.vector_norm(self.extract(solution))), norms.tolist(), self.padding)
+
+    def _blocks(self, solution: Tensor) -> Tensor:
+        """z_0 ... z_T, (T + 1, D)."""
+        whole = check_tensor("solution", solution, (self.size,), "complex", finite=False)
+        if self.block == 0:
+            raise argument_error("block", "be the length of each z_t for this", 0)
+        return whole.reshape(-1, self.block)[: self.steps + 1]
 
 
 def end_probability(end: float, norms: Sequence[float], padding: int) -> float:
@@ -65,7 +90,8 @@ def end_probability(end: float, norms: Sequence[float], padding: int) -> float:
         >>> round(end_probability(3.0, [4.0, 5.0], padding=1), 6)  # 2 * 9 / (16 + 2 * 25)
         0.272727
     """
-    *before, last = (norm * norm for norm in norms)
+    end, padding = check_interval("end", end, "[0, inf]"), check_integer("padding", padding, 0)
+    *before, last = (norm * norm for norm in check_array("norms", norms, (None,)).tolist())
     return (padding + 1) * end * end / (sum(before) + (padding + 1) * last)
 
 
@@ -100,10 +126,9 @@ def history_system(lift: LiftedMap | Sequence[LiftedMap], u0: Tensor, steps: int
         [0.875, 2.3125]
     """
     lifts = _one_a_step(lift, steps)
-    check_integer("padding", padding, 0)
+    check_integer("padding", padding, 0, ENTRY_LIMIT // lifts[0].dimension)
     T, first = len(lifts), lifts[0]
-    check_shape("u0", u0, (first.size,))
-    start = first.lift(u0.to(first.offset))
+    start = first.lift(check_tensor("u0", u0, (first.size,)).to(first.offset))
     if not bool(start.any()) and not any(bool(each.offset.any()) for each in lifts):
         raise argument_error("u0", "not be zero where the map has F_0 = 0", "zero: nothing moves")
     D, blocks = first.dimension, T + padding + 1
@@ -143,8 +168,8 @@ def _one_a_step(lift: LiftedMap | Sequence[LiftedMap], steps: int | None) -> lis
     if isinstance(lift, LiftedMap):
         if steps is None:
             raise argument_error("steps", "be given where one lift serves every step", "None")
-        return [lift] * check_integer("steps", steps, 1)
-    lifts = list(lift)
+        return [lift] * check_integer("steps", steps, 1, ENTRY_LIMIT // lift.dimension)
+    lifts = list(check_sequence("lift", lift, LiftedMap, called="a LiftedMap, or one for each step"))
     if not lifts or steps not in (None, len(lifts)):
         raise argument_error("lift", "hold one lift for each of the steps", f"{len(lifts)} for {steps} steps")
     if any(each.coordinates != lifts[0].coordinates for each in lifts):
@@ -165,7 +190,9 @@ def lifted_norm(gram: Tensor) -> float:
         >>> lifted_norm(torch.tensor([[9.0]], dtype=torch.float64))  # order 1: z = u
         3.0
     """
+    gram = check_tensor("gram", gram, (None, None))
     order = gram.shape[0]
+    check_tensor("gram", gram, (order, order))
     g = torch.zeros(order + 1, order + 1, dtype=torch.float64)
     g[1:, 1:] = gram.double()
     power, total = torch.zeros_like(g), 0.0

@@ -11,9 +11,18 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval, check_shape
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_tensor,
+)
 from qdescent.carleman.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator
+
+MOST_STEPS = 10_000_000  # each is a product and a row of the result
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,9 @@ class LiftedMap:
     rows: sparse.csr_array = field(repr=False)
     offset: Tensor = field(repr=False)
     coordinates: Coordinates
+
+    def __post_init__(self) -> None:
+        _check_lift(self.rows, self.offset, self.coordinates)
 
     @property
     def size(self) -> int:
@@ -77,6 +89,7 @@ class LiftedMap:
 
     def step(self, z: Tensor) -> Tensor:
         """One step of the truncated dynamics, (D,) -> (D,)."""
+        check_tensor("z", z, (self.dimension,), finite=False)
         return _product(self.rows, z) + self.offset
 
     def lift(self, u: Tensor) -> Tensor:
@@ -103,6 +116,9 @@ class Forcing:
     sources: np.ndarray = field(repr=False)
     pattern: sparse.csr_array = field(repr=False)
     offset: sparse.csr_array = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_callable("value", self.value, "a function of time")
 
     def _force(self, t: float) -> np.ndarray:
         return self.value(t).detach().cpu().double().numpy()
@@ -137,6 +153,10 @@ class LiftedField:
     coordinates: Coordinates
     forcing: Forcing | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        _check_lift(self.rows, self.offset, self.coordinates)
+        check_instance("forcing", self.forcing, Forcing, optional=True)
+
     @property
     def dimension(self) -> int:
         """D, the number of monomials carried along."""
@@ -152,6 +172,7 @@ class LiftedField:
 
     def at(self, t: float) -> tuple[sparse.csr_array, Tensor]:
         """(C(t), c(t)): (D, D) in CSR and (D,)."""
+        t = check_interval("t", t, "(-inf, inf)")
         if self.forcing is None:
             return self.rows, self.offset
         C, c = self.forcing.at(t)
@@ -163,6 +184,8 @@ class LiftedField:
 
     def derivative(self, z: Tensor, t: float = 0.0) -> Tensor:
         """C(t) z + c(t), (D,) -> (D,)."""
+        t = check_interval("t", t, "(-inf, inf)")
+        check_tensor("z", z, (self.dimension,), finite=False)
         rate = _product(self.rows, z) + self.offset
         if self.forcing is None:
             return rate
@@ -174,7 +197,7 @@ class LiftedField:
         This is an Euler step of the *linearised equation*, not the linearised Euler step of the equation, which is
         `carleman_linearize(field.euler_map(h, t), ...)`.
         """
-        check_interval("step", step, "(0, inf)")
+        step = check_interval("step", step, "(0, inf)")
         C, c = self.at(t)
         return LiftedMap(sparse.csr_array(sparse.eye_array(self.dimension) + step * C), step * c, self.coordinates)
 
@@ -195,10 +218,9 @@ class LiftedField:
             >>> carleman_linearize(decay, order=2).integrate(torch.ones(1), step=0.5, steps=2).flatten().tolist()
             [1.0, 0.5, 0.25]
         """
-        check_shape("u0", u0, (self.coordinates.size,))
-        check_interval("step", step, "(0, inf)")
-        check_integer("steps", steps, 1)
-        u0 = u0.detach().to(self.offset)
+        u0 = check_tensor("u0", u0, (self.coordinates.size,)).to(self.offset)
+        step = check_interval("step", step, "(0, inf)")
+        steps = check_integer("steps", steps, 1, MOST_STEPS)
         z, offset, path = self.lift(u0).numpy().copy(), self.offset.numpy(), [u0]
         for t in range(steps):
             rate = self.rows @ z + offset
@@ -210,7 +232,20 @@ class LiftedField:
         return torch.stack(path)
 
 
+def _check_lift(rows: sparse.csr_array, offset: Tensor, coordinates: Coordinates) -> None:
+    D = check_instance("coordinates", coordinates, Coordinates).dimension
+    check_instance("rows", rows, sparse.csr_array)
+    if rows.shape != (D, D):
+        raise argument_error("rows", f"have shape {(D, D)}, as the coordinates have", f"of shape {rows.shape}")
+    if not np.isfinite(rows.data).all():
+        raise argument_error("rows", "be finite", "not")
+    check_tensor("offset", offset, (D,))
+
+
 def _product(rows: sparse.sparray, z: Tensor) -> Tensor:
+    check_instance("z", z, Tensor, called="a tensor (torch.as_tensor makes one)")
+    if z.is_complex() or z.device.type == "meta":
+        raise argument_error("z", "hold real numbers", f"of type {z.dtype} on {z.device}")
     if z.ndim == 0 or z.shape[0] != rows.shape[1]:
         raise argument_error("z", f"have {rows.shape[1]} rows", f"of shape {tuple(z.shape)}")
     return torch.from_numpy(rows @ z.detach().cpu().double().numpy())

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sparse
 import torch
 
+from qdescent._checks import check_instance
 from qdescent.carleman.assembly import assemble
 from qdescent.carleman.coordinates import Coordinates
 from qdescent.carleman.lifted import Forcing, LiftedField, LiftedMap
@@ -61,6 +62,7 @@ def carleman_linearize(
         >>> carleman_linearize(g, order=2, form="plain").to_sparse().to_dense().tolist()
         [[0.5, 0.125], [0.0, 1.0]]
     """
+    check_instance("f", f, PolynomialMap, PolynomialField)
     coordinates = Coordinates(f.size, order, form, symmetric)
     derivation = isinstance(f, PolynomialField)
     rows, offset = assemble(tuple(f.coefficients), coordinates, derivation)

@@ -18,9 +18,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qdescent._checks import argument_error, check_choice, check_integer, check_interval
+from qdescent._checks import argument_error, check_array, check_choice, check_integer, check_interval
 
 Floats = NDArray[np.float64]
+MOST_ORDER, MOST_ENTRIES = 1000, 100_000_000  # orders; numbers in the result, 800 MB
 GRID = 2000  # radii that `uniform_error_bounds` tries where F_0 acts: each gives a bound, and they are .05 % of the widest apart
 
 
@@ -51,9 +52,9 @@ def map_error_bounds(norms: ArrayLike, start_norm: float, steps: int, order: int
         [0.09225776, 0.02917393, 0.00883506, 0.00259581]
     """
     check_choice("form", form, ["homogenised", "plain"])
-    check_interval("start_norm", start_norm, "[0, inf)")
-    check_integer("steps", steps, 0)
-    check_integer("order", order, 1)
+    start_norm = check_interval("start_norm", start_norm, "[0, inf)")
+    order = check_integer("order", order, 1, MOST_ORDER)
+    steps = check_integer("steps", steps, 0, MOST_ENTRIES // order)
     each = _checked_norms(norms, steps)
     with np.errstate(over="ignore", invalid="ignore"):
         bounds = _homogenised(each, start_norm, order) if form == "homogenised" else _plain(each, start_norm, order)
@@ -143,8 +144,8 @@ def uniform_error_bounds(norms: ArrayLike, start_norm: float, order: int) -> Flo
         >>> uniform_error_bounds([0, 0.9, 0.1], 0.5, order=3).round(6).tolist()
         [0.25, 0.125, 0.0625]
     """
-    check_integer("order", order, 1)
-    check_interval("start_norm", start_norm, "[0, inf)")
+    order = check_integer("order", order, 1, MOST_ORDER)
+    start_norm = check_interval("start_norm", start_norm, "[0, inf)")
     a = _checked_norms(norms, 1)[0]
     if not a[2:].any():
         return np.zeros(order)
@@ -201,9 +202,9 @@ def descent_number(lambda_min: float, third_norm: float, start_norm: float) -> f
         >>> descent_number(lambda_min=0.5, third_norm=1.0, start_norm=0.25)
         0.25
     """
-    check_interval("lambda_min", lambda_min, "(-inf, inf)")
-    check_interval("third_norm", third_norm, "[0, inf)")
-    check_interval("start_norm", start_norm, "[0, inf)")
+    lambda_min = check_interval("lambda_min", lambda_min, "(-inf, inf)")
+    third_norm = check_interval("third_norm", third_norm, "[0, inf)")
+    start_norm = check_interval("start_norm", start_norm, "[0, inf)")
     if third_norm * start_norm == 0:
         return 0.0
     return third_norm * start_norm / (2 * lambda_min) if lambda_min > 0 else math.inf
@@ -211,12 +212,12 @@ def descent_number(lambda_min: float, third_norm: float, start_norm: float) -> f
 
 def _checked_norms(norms: ArrayLike, steps: int) -> Floats:
     """(T, degree + 1)."""
-    a = np.asarray(norms, dtype=np.float64)
+    a = check_array("norms", norms)
     if a.ndim == 1:
         a = np.tile(a, (steps, 1)) if steps else a[None][:0]
     if a.ndim != 2 or a.shape[0] != steps or a.shape[1] < 2:
         must = f"have shape (degree + 1,) or ({steps}, degree + 1), the degree at least 1"
         raise argument_error("norms", must, f"of shape {np.shape(norms)}")
-    if not (np.isfinite(a).all() and (a >= 0).all()):
-        raise argument_error("norms", "be finite and not negative", repr(np.asarray(norms).tolist()))
+    if not (a >= 0).all():
+        raise argument_error("norms", "be finite and not negative", norms)
     return a

@@ -9,7 +9,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_choice, check_interval, check_shape
+from qdescent._checks import argument_error, check_choice, check_interval, check_shape, check_tensor
 from qdescent.linalg.polynomial_terms import to_scipy
 
 GRAM_LIMIT = 2000  # rows up to which ||F||_2 comes from the eigenvalues of F F^T (seconds); above it from ||F||_1 ||F||_inf
@@ -33,10 +33,11 @@ def coefficient_norm(F: Tensor, p: float = 2.0) -> float:
         >>> coefficient_norm(torch.tensor([[3.0, -4.0]]), float("inf"))
         7.0
     """
-    check_choice("p", p, [1, 2, float("inf")])
+    p = check_choice("p", p, [1, 2, float("inf")])
+    F = check_tensor("F", F, finite=False).double()
     if F.ndim == 1:
         F = F[:, None]
-    F = F.double()
+    check_shape("F", F, (None, None))
     if p != 2:
         return _largest_sum(F, 0 if p == 1 else 1)
     if F.shape[0] > GRAM_LIMIT:
@@ -76,8 +77,8 @@ def log_norm(F1: Tensor, p: float = 2.0) -> float:
         >>> log_norm(F1), log_norm(F1, float("inf"))
         (0.0, 1.0)
     """
-    check_choice("p", p, [1, 2, float("inf")])
-    dense = F1.to_dense().double()
+    p = check_choice("p", p, [1, 2, float("inf")])
+    dense = check_tensor("F1", F1, (None, None)).to_dense().double()
     check_shape("F1", dense, (dense.shape[0], dense.shape[0]))
     if p == 2:
         return float(torch.linalg.eigvalsh((dense + dense.T) / 2)[-1])

@@ -11,7 +11,7 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error
+from qdescent._checks import argument_error, check_instance, check_tensor
 from qdescent.carleman.assembly import Polynomials, letter_polynomials
 from qdescent.carleman.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator
@@ -35,8 +35,19 @@ class LiftedOperator(LinearOperator):
     offset: Tensor = field(default_factory=lambda: torch.zeros(0), repr=False)
     coordinates: Coordinates = field(default_factory=lambda: Coordinates(1, 1, "plain"))
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_instance("coordinates", self.coordinates, Coordinates)
+        check_tensor("offset", self.offset, (self.shape[0],) if self.offset_given else (0,))
+
+    @property
+    def offset_given(self) -> bool:
+        """Whether there is a b."""
+        return not (isinstance(self.offset, Tensor) and self.offset.shape == (0,))
+
     def step(self, z: Tensor) -> Tensor:
         """A z + b, (D,) -> (D,): a step of a map, the derivative of an equation."""
+        check_tensor("z", z, (self.shape[1],), finite=False)
         return self @ z + self.offset
 
     def lift(self, u: Tensor) -> Tensor:
@@ -76,6 +87,7 @@ def carleman_operator(
         >>> carleman_operator(f, order=2, form="plain").to_dense().tolist()
         [[0.5, 0.125], [0.0, 0.25]]
     """
+    check_instance("f", f, PolynomialMap, PolynomialField)
     coordinates = Coordinates(f.size, order, form, symmetric)
     full = Coordinates(f.size, order, form)
     if full.letters**order > WORD_LIMIT:

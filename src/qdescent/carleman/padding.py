@@ -9,12 +9,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_callable,
+    check_integer,
+    check_interval,
+    check_tensor,
+)
 from qdescent._evidence import Evidence, Row
 
 LARGEST_FACTOR = (
     16  # p up to 16 T: between equal states the end is then found with probability 16/17, and more copies change little
 )
+
+
+MOST_COPIES = 100_000  # the search takes (T + p) p comparisons
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,13 @@ class PaddingChoice:
     probability: float
     bare_queries: float
     amplified: bool
+
+    def __post_init__(self) -> None:
+        check_integer("padding", self.padding, 0)
+        for name in ("queries", "kappa", "bare_queries"):
+            check_interval(name, getattr(self, name), "(0, inf)")
+        check_interval("probability", self.probability, "(0, 1.000001]")
+        check_boolean("amplified", self.amplified)
 
     def rows(self) -> list[Row]:
         """The figures with their evidence."""
@@ -86,19 +103,26 @@ def best_padding(
         >>> best_padding(0.65, torch.ones(129)).padding, best_padding(0.988, torch.ones(129)).padding
         (0, 39)
     """
-    z = state_norms.double()
-    if z.ndim != 1 or len(z) < 2 or not bool((z >= 0).all()) or not bool(torch.isfinite(z).all()) or z[-1] == 0:
-        raise argument_error("state_norms", "be T + 1 >= 2 finite norms, the last above zero", repr(state_norms))
+    z = check_tensor("state_norms", state_norms).double()
+    if z.ndim != 1 or len(z) < 2 or not bool((z >= 0).all()) or z[-1] == 0:
+        raise argument_error("state_norms", "be T + 1 >= 2 finite norms, the last above zero", state_norms)
+    check_callable("queries", queries, "a function of kappa")
+    check_boolean("amplified", amplified)
     steps = len(z) - 1
     if not isinstance(power_norms, Tensor):
         power_norms = check_interval("power_norms", power_norms, "(0, inf)") ** torch.arange(steps + 1, dtype=torch.float64)
+    else:
+        power_norms = check_tensor("power_norms", power_norms, finite=False)
+        if not bool((power_norms >= 0).all()):
+            raise argument_error("power_norms", "be norms, at least 0", "negative or NaN in a place")
     if power_norms.shape != z.shape:
         raise argument_error(
             "power_norms", f"have shape ({steps + 1},), as `state_norms` has", f"of shape {tuple(power_norms.shape)}"
         )
     end = float(z[-1])
     answer = end if answer_norm is None else check_interval("answer_norm", answer_norm, f"(0, {end!r}]")
-    largest = LARGEST_FACTOR * steps if largest is None else check_integer("largest", largest, 0)
+    most = LARGEST_FACTOR * steps
+    largest = most if largest is None else check_integer("largest", largest, 0, max(most, MOST_COPIES))
 
     scale = float(z.max())  # squares of the norms themselves could overflow
     before, end, answer = float(((z[:-1] / scale) ** 2).sum()), (end / scale) ** 2, (answer / scale) ** 2
@@ -114,7 +138,7 @@ def best_padding(
         if not math.isfinite(kappa):
             break  # it does not fall with p
         probability = (p + 1) * answer / (before + (p + 1) * end)
-        one = queries(kappa)
+        one = check_interval("queries", queries(kappa), "(0, inf]")
         total = one / probability**exponent
         bare = total if p == 0 else bare
         if best is None or total < best.queries:

@@ -12,7 +12,15 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite, check_integer, check_interval, check_shape
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_tensor,
+    check_text,
+)
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.field_bounds import (
     FieldNorms,
@@ -29,6 +37,7 @@ from qdescent.carleman.norms import change_coordinates, coefficient_norm, field_
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 
+MOST_STEPS = 1_000_000  # of a map: each composes the norm series once more
 MOST = 32  # orders that are searched: far more than the n^N unknowns of an explicit lift, or a full-size series, allow
 DENSE_LIMIT = 10_000_000  # entries of the largest F_k in other coordinates: eight changes of 80 MB, seconds
 # How far the target rate stands from the best one (0) towards that of the l_2 norm (1): S grows as it nears 0. Any gives a theorem,
@@ -60,6 +69,16 @@ class Bound:
     number: float | None = None
     time: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("name", "reason", "form", "source"):
+            check_text(name, getattr(self, name))
+        check_boolean("applies", self.applies)
+        for error in check_sequence("errors", self.errors, object, called="a sequence of errors"):
+            check_interval("errors", error, "[0, inf]")
+        for name in ("number", "time"):
+            if getattr(self, name) is not None:
+                check_interval(name, getattr(self, name), "[-inf, inf]")
+
     def order_for(self, error: float) -> int | None:
         """The least order whose bound is at most `error`; None: none up to 32."""
         return next((N for N, bound in enumerate(self.errors, start=1) if self.applies and bound <= error), None)
@@ -81,8 +100,16 @@ class Preflight:
     error: float
     horizon: str
 
+    def __post_init__(self) -> None:
+        bounds = check_sequence("bounds", self.bounds, Bound, called="a sequence of `Bound`s")
+        object.__setattr__(self, "bounds", bounds)
+        object.__setattr__(self, "orders", _checked_orders(self.orders))
+        object.__setattr__(self, "error", check_interval("error", self.error, "(0, inf)"))
+        check_text("horizon", self.horizon)
+
     def best(self, order: int) -> Bound | None:
-        """The least finite bound at this order; None where no theorem promises anything."""
+        """The least finite bound at this order, 1 to 32; None where no theorem promises anything."""
+        check_integer("order", order, 1, MOST)
         known = [bound for bound in self.bounds if bound.applies and math.isfinite(bound.errors[order - 1])]
         return min(known, key=lambda bound: bound.errors[order - 1], default=None)
 
@@ -152,24 +179,30 @@ def preflight(
         >>> found.order, found.best(4).name, round(found.best(4).errors[3], 8)
         (3, 'norm series', 0.00259581)
     """
-    systems = [f] if isinstance(f, PolynomialMap | PolynomialField) else list(f)
-    if not systems or (systems[0] is not f and len(systems) != steps):
-        raise argument_error("f", f"be one map, or one for each of the {steps} steps", f"{len(systems)} maps")
-    check_shape("u0", u0, (systems[0].size,))
-    check_finite("u0", u0)
-    u0 = u0.detach().cpu().double()
-    check_interval("error", error, "(0, inf)")
-    shown = tuple(check_integer("orders", N, 1) for N in orders)
-    if not shown or max(shown) > MOST:
-        raise argument_error("orders", f"be one or more integers from 1 to {MOST}", repr(tuple(orders)))
+    if isinstance(f, PolynomialMap | PolynomialField):
+        systems: list[PolynomialMap | PolynomialField] = [f]
+    else:
+        systems = list(check_sequence("f", f, PolynomialMap, called="a map or equation, or a map for each step"))
+        if check_integer("steps", cast(int, steps), 1) != len(systems):
+            raise argument_error("f", f"be one map, or one for each of the {steps} steps", f"{len(systems)} maps")
+    u0 = check_tensor("u0", u0, (systems[0].size,)).cpu().double()
+    error = check_interval("error", error, "(0, inf)")
+    shown = _checked_orders(orders)
     if not isinstance(f, PolynomialField):
-        whole = check_integer("steps", cast(int, steps), 1)
+        whole = check_integer("steps", cast(int, steps), 1, MOST_STEPS)
         maps = [f] if isinstance(f, PolynomialMap) else list(f)
         return Preflight(tuple(_map_bounds(maps, u0, whole)), shown, error, f"{whole} steps")
-    check_interval("steps", steps, "(0, inf)")
+    steps = check_interval("steps", steps, "(0, inf)")
     if f.forcing is not None:
         raise argument_error("f", "be autonomous (give `field_bounds` the largest norm of the forcing)", "forced in time")
     return Preflight(tuple(_field_bounds(f.coefficients, u0, float(steps))), shown, error, f"time {steps:g}")
+
+
+def _checked_orders(orders: Sequence[int]) -> tuple[int, ...]:
+    shown = check_sequence("orders", orders, object, called=f"one or more integers from 1 to {MOST}")
+    for N in shown:
+        check_integer("orders", N, 1, MOST)
+    return tuple(int(N) for N in shown)  # type: ignore[call-overload]
 
 
 MAJORANT = "composed norm series, proof in carleman/map_bounds.py"

@@ -12,11 +12,19 @@ from scipy.fft import dct
 from scipy.special import bdtrc
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_array,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_tensor,
+)
 from qdescent.linalg.operator import LinearOperator
 
 Floats = NDArray[np.float64]
 
+LARGEST_KAPPA, LEAST_EPSILON = 1e100, 1e-300  # squares and reciprocals of them are still numbers
 MOST_COEFFICIENTS = 10**8  # of one polynomial: 800 MB, and as many products to apply it
 
 
@@ -49,7 +57,7 @@ def chebyshev_value(coefficients: ArrayLike, x: ArrayLike) -> Floats:
         >>> float(chebyshev_value([0, 0, 1], 0.5))  # T_2 = 2 x^2 - 1
         -0.5
     """
-    return np.asarray(chebval(np.asarray(x, dtype=np.float64), np.asarray(coefficients, dtype=np.float64)))
+    return np.asarray(chebval(check_array("x", x), check_array("coefficients", coefficients, (None,))))
 
 
 def inverse_degree(kappa: float, epsilon: float) -> int:
@@ -61,8 +69,7 @@ def inverse_degree(kappa: float, epsilon: float) -> int:
         >>> inverse_degree(100.0, 1e-4)
         991
     """
-    check_interval("kappa", kappa, "(1, inf)")
-    check_interval("epsilon", epsilon, "(0, 1)")
+    kappa, epsilon = _checked(kappa, epsilon)
     return 2 * math.ceil(math.acosh(1 / epsilon) / _angle_beyond_one(2 / (kappa**2 - 1))) - 1
 
 
@@ -93,6 +100,7 @@ def minimax_inverse(kappa: float, epsilon: float) -> InversePolynomial:
         >>> q.degree, bool(abs(0.25 * chebyshev_value(q.coefficients, 0.25) - 1) <= 1e-3)
         (75, True)
     """
+    kappa, epsilon = _checked(kappa, epsilon)
     degree = _held(inverse_degree(kappa, epsilon), kappa)
     m = (degree + 1) // 2
     x = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))  # an even number of nodes: none of them is 0
@@ -142,6 +150,7 @@ def kernel_filter(kappa: float, epsilon: float) -> KernelFilter:
         >>> R.degree, round(float(chebyshev_value(R.coefficients, 0.0)), 12), R.error <= 1e-3
         (76, 1.0, True)
     """
+    kappa, epsilon = _checked(kappa, epsilon)
     degree = _held(inverse_degree(kappa, epsilon), kappa) + 1
     x = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
     coefficients = dct(_residual(x, degree // 2, kappa), type=2) / (degree + 1)
@@ -159,8 +168,12 @@ def filter_value(kappa: float, degree: int, x: ArrayLike) -> Floats:
         >>> float(filter_value(10.0, 76, 0.0)), float(filter_value(10.0, 76, 0.1)) < 1e-3
         (1.0, True)
     """
-    points = np.atleast_1d(np.asarray(x, dtype=np.float64))
-    return np.asarray(_residual(points, degree // 2, kappa).reshape(np.shape(x)))
+    kappa, _ = _checked(kappa, 0.5)
+    half = check_integer("degree", degree, 0, MOST_COEFFICIENTS) // 2
+    given = check_array("x", x)
+    if (np.abs(given) > 1).any():
+        raise argument_error("x", "be in [-1, 1]", f"up to {np.abs(given).max():.6g} in size")
+    return np.asarray(_residual(np.atleast_1d(given), half, kappa).reshape(given.shape))
 
 
 def childs_kothari_somma_inverse(kappa: float, epsilon: float) -> InversePolynomial:
@@ -178,10 +191,9 @@ def childs_kothari_somma_inverse(kappa: float, epsilon: float) -> InversePolynom
         >>> childs_kothari_somma_inverse(5.0, 0.01).degree
         83
     """
-    check_interval("kappa", kappa, "(1, inf)")
-    check_interval("epsilon", epsilon, "(0, 1)")
+    kappa, epsilon = _checked(kappa, epsilon)
     b = math.floor(kappa**2 * math.log(kappa / epsilon))
-    j = np.arange(math.floor(math.sqrt(b * math.log(4 * b / epsilon))) + 1)
+    j = np.arange(_held(math.floor(math.sqrt(b * math.log(4 * b / epsilon))), kappa) + 1)
     coefficients = np.zeros(2 * len(j))
     coefficients[1::2] = 4 * (-1.0) ** j * bdtrc(b + j, 2 * b, 0.5)
     near = np.linspace(0, min(1.0, 4 / kappa), 2001)
@@ -215,7 +227,8 @@ def apply_odd_transform(coefficients: ArrayLike, operator: LinearOperator, vecto
         >>> apply_odd_transform([0.0, 1.0], A, torch.tensor([2.0, 3.0])).tolist()  # p(x) = x: A^H b
         [3.0, 1.0]
     """
-    values = np.asarray(coefficients, dtype=np.float64).tolist()
+    values = check_array("coefficients", coefficients, (None,)).tolist()
+    vector = _start(operator, vector, 0)
     if len(values) % 2:
         raise argument_error("coefficients", "end with an odd degree", f"of degree {len(values) - 1}")
     return _recurrence(values, operator.H, operator, vector)
@@ -244,7 +257,8 @@ def apply_even_transform(coefficients: ArrayLike, operator: LinearOperator, vect
         >>> apply_even_transform([0.0, 0.0, 1.0], A, torch.tensor([1.0, 1.0])).tolist()  # p(x) = 2 x^2 - 1
         [1.0, -0.5]
     """
-    values = np.asarray(coefficients, dtype=np.float64).tolist()
+    values = check_array("coefficients", coefficients, (None,)).tolist()
+    vector = _start(operator, vector, 1)
     if len(values) % 2 == 0:
         raise argument_error("coefficients", "end with an even degree", f"of degree {len(values) - 1}")
     return _recurrence(values, operator, operator.H, vector)
@@ -266,6 +280,22 @@ def _recurrence(values: list[float], forward: LinearOperator, backward: LinearOp
         if j % 2 == parity:
             total.add_(now, alpha=values[j] if j % 4 < 2 else -values[j])
     return total
+
+
+def _start(operator: LinearOperator, vector: Tensor, side: int) -> Tensor:
+    """The vector in the operator's type, once both are looked at."""
+    check_instance("operator", operator, LinearOperator)
+    kind = "complex" if operator.dtype.is_complex else "real"
+    return check_tensor("vector", vector, (operator.shape[side],), kind).to(operator.dtype)
+
+
+def _checked(kappa: float, epsilon: float) -> tuple[float, float]:
+    kappa, epsilon = check_interval("kappa", kappa, "(1, inf)"), check_interval("epsilon", epsilon, "(0, 1)")
+    if kappa > LARGEST_KAPPA:
+        raise argument_error("kappa", f"be at most {LARGEST_KAPPA:g}", kappa)
+    if epsilon < LEAST_EPSILON:
+        raise argument_error("epsilon", f"be at least {LEAST_EPSILON:g}", epsilon)
+    return kappa, epsilon
 
 
 def _held(degree: int, kappa: float) -> int:

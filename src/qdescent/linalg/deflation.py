@@ -9,10 +9,10 @@ import torch
 from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_callable, check_integer, check_interval, check_tensor
 from qdescent._random import named_generator
-from qdescent.linalg.lanczos import LanczosState, lanczos
-from qdescent.linalg.operator import LinearOperator, as_operator
+from qdescent.linalg.lanczos import MOST_STEPS, LanczosState, lanczos
+from qdescent.linalg.operator import LinearOperator, symmetric_operator
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Eigenpairs:
     middle: Tensor
 
     def __post_init__(self) -> None:
+        check_tensor("vectors", self.vectors, (None, None)) if self.vectors.numel() else None
         object.__setattr__(self, "vectors", self.vectors.T.contiguous().T)
 
     def project(self, block: Tensor) -> Tensor:
@@ -92,13 +93,13 @@ def extreme_eigenpairs(
         >>> [round(x, 6) for x in extreme_eigenpairs(torch.diag(values), 2).values.tolist()]
         [-3.0, 7.0]
     """
-    operator = as_operator(operator)
+    operator = symmetric_operator(operator)
     n = operator.shape[0]
-    check_integer("count", count, 1)
     check_interval("tolerance", tolerance, "(0, 1)")
-    if count >= n:
+    if check_integer("count", count, 1) >= n:
         raise argument_error("count", f"be below n = {n}", count)
-    steps = 2 * count + 40 if steps is None else steps
+    steps = 2 * count + 40 if steps is None else check_integer("steps", steps, 1, MOST_STEPS)
+    check_callable("on_product", on_product, optional=True)
     start = torch.randn(n, 1, generator=named_generator(seed, "deflation"), dtype=torch.float64)
     start = start.to(dtype=operator.dtype, device=operator.device)
 

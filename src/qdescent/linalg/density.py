@@ -7,12 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import argument_error, check_callable, check_instance, check_integer, check_tensor
 from qdescent._random import named_generator
 from qdescent.linalg.deflation import Eigenpairs, extreme_eigenpairs
-from qdescent.linalg.lanczos import LanczosState, lanczos
-from qdescent.linalg.operator import LinearOperator, as_operator
+from qdescent.linalg.lanczos import MOST_STEPS, LanczosState, lanczos
+from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectrum import Spectrum
+
+MOST_PROBES = 4096  # their error falls with the root: more would only take memory
 
 
 def spectral_density(
@@ -44,6 +46,9 @@ def spectral_density(
     Returns:
         Spectrum.
 
+    Raises:
+        ArgumentError: an operator that is not real, square and symmetric, or whose product is not finite.
+
     Cost: steps x probes products; five vectors of length n a probe. Deflation: see `extreme_eigenpairs`; d vectors more.
 
     References:
@@ -55,14 +60,17 @@ def spectral_density(
         >>> round(spectrum.trace[0], 6)
         150.0
     """
-    operator = as_operator(operator)
-    check_integer("probes", probes, 1)
+    operator = symmetric_operator(operator)
+    check_integer("steps", steps, 1, MOST_STEPS)
+    check_integer("probes", probes, 1, MOST_PROBES)
+    check_instance("state", state, LanczosState, optional=True)
+    check_callable("on_step", on_step, "a function of the state", optional=True)
     n = operator.shape[0]
-    check_integer("operator size", n, 1)
-    if vectors is None:
-        vectors = _rademacher(operator, probes, seed)
+    held = n if operator.shard is None else len(operator.shard)
+    given = vectors is not None
+    vectors = check_tensor("vectors", vectors, (held, None)) if given else _rademacher(operator, probes, seed)
     if not isinstance(deflate, Eigenpairs):
-        check_integer("deflate", deflate, 0)
+        check_integer("deflate", deflate, 0, max(n - 1, 0))
         if deflate == 0:
             return quadrature(lanczos(operator, vectors, steps, state, on_step), n)
     if operator.shard is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite, check_integer
+from qdescent._checks import argument_error, check_callable, check_instance, check_integer, check_tensor
 from qdescent.linalg.operator import LinearOperator, Shard
 
 
@@ -44,11 +44,9 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
         vectors: start vectors, (n, probes), finite and not zero; they are normalised here. With a shard, this process's rows.
         shard: of the operator.
     """
-    if vectors.ndim != 2 or vectors.dtype not in (torch.float32, torch.float64):  # half precision: every beta looks like rounding
-        raise argument_error(
-            "vectors", "be float32 or float64 numbers of shape (n, probes)", f"{vectors.dtype}, {tuple(vectors.shape)}"
-        )
-    check_finite("vectors", vectors)
+    vectors = check_tensor("vectors", vectors, (None, None))
+    if vectors.dtype not in (torch.float32, torch.float64):  # half precision: every beta looks like rounding
+        raise argument_error("vectors", "be float32 or float64 numbers of shape (n, probes)", f"{vectors.dtype}")
     vectors = _by_probe(vectors)
     norms = _dots(vectors, vectors, shard).sqrt()
     if bool((norms == 0).any()):
@@ -65,6 +63,7 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
     )
 
 
+MOST_STEPS = 20_000  # the tridiagonal matrix is taken apart as a dense one: 3 GB at this size
 # Entries that are taken to float64 at a time. On a CPU 512 kB: they stay in the cache, and below the size from which the allocator
 # asks the system for fresh pages (2^18 entries were ten times slower for that); on a GPU as few launches as memory allows.
 PIECE = {"cpu": 2**16, "cuda": 2**24}
@@ -103,6 +102,8 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     k = state.steps
     beta_before = state.beta[live, k - 1] if k else torch.zeros(int(live.sum()), dtype=torch.float64)
     w = _by_probe(operator @ v)
+    if k == 1:
+        _check_symmetry(_dots(before, w, operator.shard), beta_before, w.dtype)
     if w.untyped_storage().data_ptr() == v.untyped_storage().data_ptr():  # an operator may hand back what it was given
         w = w.clone()
     for j, beta_j in enumerate(beta_before.tolist()):
@@ -111,7 +112,7 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     for j, alpha_j in enumerate(alpha.tolist()):
         w[:, j].add_(v[:, j], alpha=-alpha_j)
     beta = _dots(w, w, operator.shard).sqrt()
-    check_finite("operator product", torch.stack([alpha, beta]))
+    check_product(torch.stack([alpha, beta]))
 
     alpha_new = torch.zeros(len(live), 1, dtype=torch.float64)
     beta_new = torch.zeros(len(live), 1, dtype=torch.float64)
@@ -131,6 +132,26 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     current = torch.zeros_like(state.current)
     current[:, going] = w[:, going[live].to(w.device)]
     return LanczosState(current, state.current, alphas, betas, going, length)
+
+
+def _check_symmetry(found: Tensor, beta: Tensor, dtype: torch.dtype) -> None:
+    """<v_0, A v_1> = <A v_0, v_1> = beta_1: the recurrence takes it for granted, and here it can be seen for nothing.
+
+    Half of beta is far beyond any rounding or kink: this refuses another matrix, it does not judge precision.
+    """
+    apart = (found.cpu() - beta).abs()
+    if bool((apart > 0.5 * beta.abs() + torch.finfo(dtype).eps).any()):
+        worst = int(apart.argmax())
+        raise argument_error(
+            "operator", "be symmetric", f"not: <v, A w> = {float(found[worst]):.3g}, but <A v, w> = {float(beta[worst]):.3g}"
+        )
+
+
+def check_product(product: Tensor) -> Tensor:
+    """A product, or its sums, without NaN and infinity; the operator is what the caller gave."""
+    if bool((bad := ~torch.isfinite(product)).any()):
+        raise argument_error("operator", "give finite products", f"not, in {int(bad.sum())} of {product.numel()} numbers")
+    return product
 
 
 def lanczos(
@@ -159,11 +180,19 @@ def lanczos(
         >>> [round(x, 6) for x in T.alpha[0].tolist()]
         [3.0, 3.0]
     """
-    check_integer("steps", steps, 1)
-    if operator.shape[0] != operator.shape[1]:
-        raise argument_error("operator", "be square", f"of shape {operator.shape}")
+    check_instance("operator", operator, LinearOperator)
+    check_integer("steps", steps, 1, MOST_STEPS)
+    check_instance("state", state, LanczosState, optional=True)
+    check_callable("on_step", on_step, "a function of the state", optional=True)
+    if operator.shape[0] != operator.shape[1] or operator.dtype.is_complex:
+        raise argument_error("operator", "be square and real", f"of shape {operator.shape} and type {operator.dtype}")
+    held = operator.shape[0] if operator.shard is None else len(operator.shard)
     if state is None:
         state = lanczos_start(vectors, operator.shard)
+        if len(vectors) != held:
+            raise argument_error("vectors", f"have {held} rows, as the operator has", f"of shape {tuple(vectors.shape)}")
+    elif state.current.shape[0] != held:
+        raise argument_error("state", f"hold vectors of length {held}", f"with vectors of length {state.current.shape[0]}")
     else:  # a state that was saved and loaded may lie otherwise in memory
         state = replace(state, current=_by_probe(state.current), previous=_by_probe(state.previous))
     while state.steps < steps and bool(state.alive.any()):

@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error
+from qdescent._checks import (
+    FLOATING,
+    argument_error,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_sequence,
+    check_tensor,
+    shown,
+)
+
+MOST_ROWS = 2**62  # an index of 64 bits can count no more
+COMPUTED = (*FLOATING, torch.complex64, torch.complex128)
 
 
 @dataclass(frozen=True)
@@ -23,6 +35,11 @@ class Shard:
     start: int
     stop: int
     total: Callable[[Tensor], Tensor] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_integer("start", self.start, 0)
+        check_integer("stop", self.stop, self.start + 1)
+        check_callable("total", self.total)
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -41,6 +58,10 @@ class LinearOperator:
         shard: the part of every vector that this process holds, of a square operator; None: all of it. `A @ x` then takes and
             returns these parts, and all processes must make the same products in the same order.
 
+    Raises:
+        ArgumentError: a field of another type; in a product, a vector of another length or of complex
+            numbers for a real operator, or an `apply` that returns something else than it should.
+
     Example:
         >>> import torch
         >>> A = as_operator(torch.diag(torch.tensor([1.0, 2.0])))
@@ -55,11 +76,34 @@ class LinearOperator:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     shard: Shard | None = None
 
+    def __post_init__(self) -> None:
+        sides = check_sequence("shape", self.shape, object, called="two integers (m, n)")
+        if len(sides) != 2:
+            raise argument_error("shape", "be two integers (m, n)", shown(self.shape))
+        rows, columns = (check_integer("shape", side, 1, MOST_ROWS) for side in sides)
+        object.__setattr__(self, "shape", (rows, columns))
+        check_callable("apply", self.apply)
+        check_callable("apply_adjoint", self.apply_adjoint, optional=True)
+        if self.dtype not in COMPUTED:
+            raise argument_error("dtype", "be a floating-point or complex type", shown(self.dtype))
+        check_instance("device", self.device, torch.device)
+        check_instance("shard", self.shard, Shard, optional=True)
+
     def __matmul__(self, x: Tensor) -> Tensor:
-        length = self.shape[1] if self.shard is None else len(self.shard)
-        if x.ndim not in (1, 2) or x.shape[0] != length:
-            raise argument_error("x", f"have shape ({length},) or ({length}, k)", f"of shape {tuple(x.shape)}")
-        return self.apply(x) if x.ndim == 2 else self.apply(x[:, None])[:, 0]
+        columns = self.shape[1] if self.shard is None else len(self.shard)
+        rows = self.shape[0] if self.shard is None else len(self.shard)
+        check_instance("x", x, Tensor, called="a tensor (torch.as_tensor makes one)")
+        if x.ndim not in (1, 2) or x.shape[0] != columns:
+            raise argument_error("x", f"have shape ({columns},) or ({columns}, k)", f"of shape {tuple(x.shape)}")
+        if x.device.type != self.device.type:
+            raise argument_error("x", f"be on the operator's device, {self.device}", f"on {x.device}")
+        if x.is_complex() and not self.dtype.is_complex:
+            raise argument_error("x", "be real, as the operator is", f"of type {x.dtype}")
+        block = x.to(self.dtype) if x.ndim == 2 else x.to(self.dtype)[:, None]
+        product = self.apply(block)
+        if not isinstance(product, Tensor) or product.shape != (rows, block.shape[1]):
+            raise argument_error("apply", f"return a tensor of shape ({rows}, k)", shown(product))
+        return product if x.ndim == 2 else product[:, 0]
 
     @property
     def H(self) -> LinearOperator:
@@ -73,16 +117,21 @@ class LinearOperator:
         return self @ torch.eye(self.shape[1], dtype=self.dtype, device=self.device)
 
 
-def as_operator(matrix: LinearOperator | Tensor) -> LinearOperator:
+def as_operator(matrix: LinearOperator | Tensor, name: str = "matrix") -> LinearOperator:
     """A `LinearOperator` from a dense or sparse tensor (m, n); operators pass through unchanged.
 
+    Args:
+        matrix: what is taken.
+        name: of the caller's argument.
+
     Raises:
-        ArgumentError: not two-dimensional.
+        ArgumentError: not two-dimensional, not of floating-point or complex numbers, NaN.
     """
     if isinstance(matrix, LinearOperator):
         return matrix
     if not isinstance(matrix, Tensor) or matrix.ndim != 2:
-        raise argument_error("matrix", "be a LinearOperator or a tensor of shape (m, n)", type(matrix).__name__)
+        raise argument_error(name, "be a LinearOperator or a tensor of shape (m, n)", shown(matrix))
+    matrix = check_tensor(name, matrix, kind="complex")
     adjoint = matrix.mH if matrix.layout == torch.strided else matrix.transpose(0, 1).conj()
     return LinearOperator(
         shape=(matrix.shape[0], matrix.shape[1]),
@@ -91,3 +140,29 @@ def as_operator(matrix: LinearOperator | Tensor) -> LinearOperator:
         dtype=matrix.dtype,
         device=matrix.device,
     )
+
+
+def symmetric_operator(matrix: LinearOperator | Tensor, name: str = "operator") -> LinearOperator:
+    """As `as_operator`, for those that must be real, square and symmetric.
+
+    A tensor is looked at; of an operator only the shape is known (`lanczos` finds out as it goes).
+
+    Raises:
+        ArgumentError: not square, complex, or a tensor with A_ij and A_ji apart by more than rounding.
+    """
+    operator = as_operator(matrix, name)
+    if operator.shape[0] != operator.shape[1]:
+        raise argument_error(name, "be square", f"of shape {operator.shape}")
+    if operator.dtype.is_complex:
+        raise argument_error(name, "be real", f"of type {operator.dtype}")
+    if isinstance(matrix, Tensor):
+        entries = matrix.detach() if matrix.layout == torch.strided else matrix.detach().to_sparse_coo()
+        gap, size = _largest(entries - entries.transpose(0, 1)), _largest(entries)
+        if gap > torch.finfo(matrix.dtype).eps ** 0.5 * size:
+            raise argument_error(name, "be symmetric", f"not: A_ij and A_ji differ by up to {gap:.3g}")
+    return operator
+
+
+def _largest(matrix: Tensor) -> float:
+    values = matrix if matrix.layout == torch.strided else matrix.coalesce().values()
+    return float(values.abs().max()) if values.numel() else 0.0

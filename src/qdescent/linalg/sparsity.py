@@ -9,9 +9,18 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite, check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_shape,
+)
 from qdescent._random import named_generator
-from qdescent.linalg.operator import LinearOperator, as_operator
+from qdescent.linalg.lanczos import check_product
+from qdescent.linalg.operator import LinearOperator, symmetric_operator
 
 BLOCK = 4  # rows asked for at once: several batches then share a graph among 4 products; memory as of a run with 4 probes
 
@@ -35,6 +44,16 @@ class RowSparsity:
     tolerance: float
     share: float
 
+    def __post_init__(self) -> None:
+        check_integer("size", self.size, 1)
+        check_shape("rows", self.rows, (None,))
+        for name in ("rows", "above", "carrying"):
+            counts = check_shape(name, getattr(self, name), (len(self.rows),))
+            if counts.dtype != torch.int64 or (len(counts) and not 0 <= int(counts.min()) <= int(counts.max()) <= self.size):
+                raise argument_error(name, f"hold int64 numbers from 0 to {self.size}", f"others, of type {counts.dtype}")
+        check_interval("tolerance", self.tolerance, "(0, 1]")
+        check_interval("share", self.share, "(0, 1]")
+
     @property
     def mean_above(self) -> tuple[float, float]:
         """Mean of `above` over all n rows, and its standard error (0 where every row was looked at, NaN for one of many)."""
@@ -47,7 +66,8 @@ class RowSparsity:
 
     def quantiles(self, levels: Sequence[float] = (0.5, 0.9, 1.0)) -> tuple[list[float], list[float]]:
         """Quantiles of `above` and of `carrying` over the sampled rows; level 1 is the fullest row *seen*, not of all n."""
-        q = torch.tensor([check_interval("levels", level, "[0, 1]") for level in levels], dtype=torch.float64)
+        shares = check_sequence("levels", levels, object, called="a sequence of numbers in [0, 1]")
+        q = torch.tensor([check_interval("levels", level, "[0, 1]") for level in shares], dtype=torch.float64)
         return self.above.double().quantile(q).tolist(), self.carrying.double().quantile(q).tolist()
 
     def __str__(self) -> str:
@@ -101,16 +121,16 @@ def row_sparsity(
         >>> row_sparsity(half + half.T).quantiles([0.5])
         ([3.0], [3.0])
     """
-    operator = as_operator(operator)
+    operator = symmetric_operator(operator)
     n = operator.shape[0]
-    if operator.shape[1] != n:
-        raise argument_error("operator", "be square", f"of shape {operator.shape}")
     if operator.shard is not None:
         raise argument_error("operator", "take whole vectors", "sharded")
-    check_integer("rows", rows, 1)
-    check_interval("tolerance", tolerance, "(0, 1]")
-    check_interval("share", share, "(0, 1]")
-    places = torch.randperm(n, generator=named_generator(seed, "rows"))[:rows]
+    wanted = min(check_integer("rows", rows, 1), n)
+    tolerance = check_interval("tolerance", tolerance, "(0, 1]")
+    share = check_interval("share", share, "(0, 1]")
+    check_instance("state", state, RowSparsity, optional=True)
+    check_callable("on_rows", on_rows, "a function of the rows done", optional=True)
+    places = torch.randperm(n, generator=named_generator(seed, "rows"))[:wanted]
     none = torch.zeros(0, dtype=torch.int64)
     done = RowSparsity(none, none, none, n, tolerance, share) if state is None else state
     if (done.size, done.tolerance, done.share) != (n, tolerance, share) or not torch.equal(done.rows, places[: len(done.rows)]):
@@ -119,7 +139,7 @@ def row_sparsity(
         chunk = places[len(done.rows) :][:BLOCK]
         units = torch.zeros(len(chunk), n, dtype=operator.dtype, device=operator.device)
         units[torch.arange(len(chunk), device=units.device), chunk.to(units.device)] = 1
-        product = check_finite("operator product", operator @ units.T)
+        product = check_product(operator @ units.T)
         above, carrying = torch.tensor([_counts(row, tolerance, share) for row in product.T], dtype=torch.int64).T
         done = replace(
             done,

@@ -11,7 +11,14 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_integer,
+    check_interval,
+    check_tensor,
+    shown,
+)
 from qdescent.linalg.radau import cumulative_bounds
 
 Estimate = tuple[float, float]  # a mean over probes and its standard error
@@ -51,9 +58,26 @@ class Spectrum:
     size: int
     deflated: int = 0
 
+    def __post_init__(self) -> None:
+        nodes = check_tensor("nodes", self.nodes, (None, None)).double()
+        weights = check_tensor("weights", self.weights, tuple(nodes.shape)).double()
+        if bool((weights < 0).any()) or bool(((weights.sum(1) - 1).abs() > 1e-6).any()):
+            raise argument_error("weights", "be at least 0, each probe's with sum 1", f"with sums {shown(weights.sum(1).tolist())}")
+        residuals = check_tensor("residuals", self.residuals, tuple(nodes.shape), finite=False).double()
+        if not bool((residuals >= 0).all()):
+            raise argument_error("residuals", "be norms, at least 0 (infinite in unused places)", "negative or NaN in a place")
+        object.__setattr__(self, "nodes", nodes)
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "residuals", residuals)
+        object.__setattr__(self, "size", check_integer("size", self.size, 1))
+        object.__setattr__(self, "deflated", check_integer("deflated", self.deflated, 0, nodes.shape[1]))
+
     def integrate(self, f: Callable[[Tensor], Tensor]) -> Estimate:
         """(1/n) tr f(A) and its standard error over probes (NaN for a single probe)."""
-        return _mean_and_error((self.weights * f(self.nodes)).sum(1))
+        values = check_callable("f", f, "a function of eigenvalues")(self.nodes)
+        if not isinstance(values, Tensor) or values.shape != self.nodes.shape or values.is_complex():
+            raise argument_error("f", "return a real number for each eigenvalue", f"returning {shown(values)}")
+        return _mean_and_error((self.weights * values).sum(1))
 
     def interval(self, f: Callable[[Tensor], Tensor], level: float = 0.95) -> tuple[float, float]:
         """A confidence interval for (1/n) tr f(A): mean -+ t standard errors, t the quantile of Student's distribution.
@@ -85,8 +109,8 @@ class Spectrum:
         this and for others on that. The error says so: sqrt(s^2 + w^2/12), with s the standard error over probes and w the width
         of `mass_bounds` (w/sqrt 12 is the standard deviation of a value of which only these bounds are known).
         """
-        mean, error = self.integrate(lambda x: ((x >= low) & (x <= high)).to(self.weights))
         (least, _), (most, _) = self.mass_bounds(low, high)
+        mean, error = self.integrate(lambda x: ((x >= low) & (x <= high)).to(self.weights))
         return mean, math.hypot(error, (most - least) / 12**0.5)
 
     def smooth_mass(self, low: float, high: float) -> Estimate:
@@ -132,7 +156,8 @@ class Spectrum:
             >>> least < 0.25 < most < least + 0.05
             True
         """
-        if not low <= high:
+        low, high = check_interval("low", low, "[-inf, inf]"), check_interval("high", high, "[-inf, inf]")
+        if low > high:
             raise argument_error("low", f"be at most high = {high!r}", low)
         lower, upper = torch.zeros(len(self.nodes), dtype=torch.float64), torch.zeros(len(self.nodes), dtype=torch.float64)
         known, slack = self.nodes[0, : self.deflated], float(self.residuals[0, : self.deflated].norm())
@@ -205,8 +230,8 @@ class Spectrum:
         """
         if width is None:
             width = 0.01 * (self.lambda_max[0] - self.lambda_min[0]) or 1.0
-        check_interval("width", width, "(0, inf)")
-        distance = (grid.to(self.nodes)[:, None, None] - self.nodes) / width
+        width = check_interval("width", width, "(0, inf)")
+        distance = (check_tensor("grid", grid, (None,)).to(self.nodes)[:, None, None] - self.nodes) / width
         bells = torch.exp(-(distance**2) / 2) / (width * math.sqrt(2 * math.pi))
         per_probe = (self.weights * bells).sum(2)
         probes = per_probe.shape[1]
