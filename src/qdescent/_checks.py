@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import reprlib
 from collections.abc import Iterable, Mapping
 from numbers import Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -133,6 +135,17 @@ def check_text(name: str, value: str, *, empty: bool = False) -> str:
     if not isinstance(value, str) or not (value or empty):
         raise argument_error(name, "be a text" if empty else "be a text of at least one character", shown(value))
     return value
+
+
+def check_path(name: str, value: str | os.PathLike[str]) -> Path:
+    """Check that `value` names a file or folder: a text or a path, not empty, without a NUL."""
+    try:
+        text = None if isinstance(value, type) else os.fspath(value)
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise argument_error(name, "be a path", shown(value))
+    return Path(text)
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:

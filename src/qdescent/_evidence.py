@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from numbers import Integral, Real
 from typing import Any
 
-from qdescent._checks import argument_error
+import numpy as np
+
+from qdescent._checks import argument_error, check_instance, check_text, shown
 
 
 class Evidence(StrEnum):
@@ -48,10 +51,16 @@ class Row:
     error: float | Sequence[float] | None = None
 
     def __post_init__(self) -> None:
+        check_text("name", self.name)
+        object.__setattr__(self, "value", _taken("value", self.value))
+        check_text("unit", self.unit, empty=True)
         if not isinstance(self.evidence, Evidence):
-            raise argument_error("evidence", "be one of " + ", ".join(Evidence), self.evidence)
-        if not self.source:
-            raise argument_error("source", f"say where {self.name!r} comes from", "empty")
+            raise argument_error("evidence", "be one of " + ", ".join(Evidence), shown(self.evidence))
+        if not isinstance(self.source, str) or not self.source:
+            raise argument_error("source", f"say where {self.name!r} comes from", self.source if self.source else "empty")
+        if isinstance(self.error, (str, bool)):
+            raise argument_error("error", "be a number, a sequence of numbers or None", shown(self.error))
+        object.__setattr__(self, "error", _taken("error", self.error))
 
     def to_json(self) -> dict[str, Any]:
         """The row as JSON types; a number that JSON cannot hold (infinity, NaN) becomes its name as a text."""
@@ -67,15 +76,46 @@ class Row:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Row:
-        """The inverse of `to_json`."""
-        return cls(
-            name=fields["name"],
-            value=_python_value(fields["value"]),
-            unit=fields["unit"],
-            evidence=Evidence(fields["evidence"]),
-            source=fields["source"],
-            error=_python_value(fields["error"]),
-        )
+        """The inverse of `to_json`.
+
+        Raises:
+            ArgumentError: a field is missing, or holds what no row holds.
+        """
+        check_instance("fields", fields, Mapping, called="the fields of a row by name")
+        try:
+            return cls(
+                name=fields["name"],
+                value=_python_value(fields["value"]),
+                unit=fields["unit"],
+                evidence=Evidence(fields["evidence"]),
+                source=fields["source"],
+                error=_python_value(fields["error"]),
+            )
+        except (KeyError, TypeError, ValueError) as problem:
+            raise argument_error("fields", "be those of a row", f"others: {problem}") from None
+
+
+def _taken(name: str, value: Any) -> Any:
+    """The value in Python's own types: a number of NumPy as an int or a float."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        if all(type(item) in (int, float) for item in value):
+            return value
+        return type(value)(_number(name, item) for item in value)
+    return bool(value) if isinstance(value, np.bool_) else _number(name, value)
+
+
+def _number(name: str, value: Any) -> float | int:
+    if isinstance(value, Real):
+        try:
+            whole = isinstance(value, Integral) and math.isfinite(float(value))
+            return int(value) if whole else float(value)  # type: ignore[call-overload]
+        except OverflowError:
+            pass
+    raise argument_error(name, "be a number, a text, True, False, None or a sequence of numbers", shown(value))
 
 
 def _json_value(value: Any) -> Any:

@@ -188,7 +188,7 @@ def test_a_kink_has_no_series():
     [
         (lambda: resnet(33), r"Argument `depth` must be 6 k \+ 2 \(8, 14, 20, 26, 32, \.\.\.\), but is 33\."),
         (lambda: resnet(2), "Argument `depth` must be an integer of at least 8, but is 2."),
-        (lambda: resnet18((4, 4, 4)), r"Argument `widths` must hold four numbers, one for each stage, but is \(4, 4, 4\)\."),
+        (lambda: resnet18((4, 4, 4)), r"Argument `widths` must hold 4 numbers, one for each stage, but is \(4, 4, 4\)\."),
         (lambda: resnet18((4, 4, 4, 0)), "Argument `widths` must be an integer of at least 1, but is 0."),
         (lambda: vision_transformer(10, heads=4), "Argument `heads` must divide the width 10, but is 4."),
         (lambda: vision_transformer(patch=5), "Argument `patch` must divide the image size 32, but is 5."),

@@ -139,5 +139,5 @@ def test_refusals():
         qsp_angles([0.0, 1.2])
     with pytest.raises(ArgumentError, match="mixed parity"):
         qsp_angles([0.1, 0.2])
-    with pytest.raises(ArgumentError, match="finite vector"):
+    with pytest.raises(ArgumentError, match="must be finite"):
         qsp_angles([0.0, float("nan")])

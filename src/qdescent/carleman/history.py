@@ -169,7 +169,7 @@ def _one_a_step(lift: LiftedMap | Sequence[LiftedMap], steps: int | None) -> lis
         if steps is None:
             raise argument_error("steps", "be given where one lift serves every step", "None")
         return [lift] * check_integer("steps", steps, 1, ENTRY_LIMIT // lift.dimension)
-    lifts = list(check_sequence("lift", lift, LiftedMap, called="a LiftedMap, or one for each step"))
+    lifts = list(check_sequence("lift", lift, LiftedMap, called="a LiftedMap, or one for each step", empty=True))
     if not lifts or steps not in (None, len(lifts)):
         raise argument_error("lift", "hold one lift for each of the steps", f"{len(lifts)} for {steps} steps")
     if any(each.coordinates != lifts[0].coordinates for each in lifts):

@@ -103,8 +103,8 @@ def best_padding(
         >>> best_padding(0.65, torch.ones(129)).padding, best_padding(0.988, torch.ones(129)).padding
         (0, 39)
     """
-    z = check_tensor("state_norms", state_norms).double()
-    if z.ndim != 1 or len(z) < 2 or not bool((z >= 0).all()) or z[-1] == 0:
+    z = check_tensor("state_norms", state_norms, finite=False).double()
+    if z.ndim != 1 or len(z) < 2 or not bool((z >= 0).all()) or not bool(z.isfinite().all()) or z[-1] == 0:
         raise argument_error("state_norms", "be T + 1 >= 2 finite norms, the last above zero", state_norms)
     check_callable("queries", queries, "a function of kappa")
     check_boolean("amplified", amplified)

@@ -20,6 +20,7 @@ from qdescent._checks import (
     check_sequence,
     check_tensor,
     check_text,
+    shown,
 )
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.field_bounds import (
@@ -187,22 +188,25 @@ def preflight(
             raise argument_error("f", f"be one map, or one for each of the {steps} steps", f"{len(systems)} maps")
     u0 = check_tensor("u0", u0, (systems[0].size,)).cpu().double()
     error = check_interval("error", error, "(0, inf)")
-    shown = _checked_orders(orders)
+    wanted = _checked_orders(orders)
     if not isinstance(f, PolynomialField):
         whole = check_integer("steps", cast(int, steps), 1, MOST_STEPS)
         maps = [f] if isinstance(f, PolynomialMap) else list(f)
-        return Preflight(tuple(_map_bounds(maps, u0, whole)), shown, error, f"{whole} steps")
+        return Preflight(tuple(_map_bounds(maps, u0, whole)), wanted, error, f"{whole} steps")
     steps = check_interval("steps", steps, "(0, inf)")
     if f.forcing is not None:
         raise argument_error("f", "be autonomous (give `field_bounds` the largest norm of the forcing)", "forced in time")
-    return Preflight(tuple(_field_bounds(f.coefficients, u0, float(steps))), shown, error, f"time {steps:g}")
+    return Preflight(tuple(_field_bounds(f.coefficients, u0, float(steps))), wanted, error, f"time {steps:g}")
 
 
 def _checked_orders(orders: Sequence[int]) -> tuple[int, ...]:
-    shown = check_sequence("orders", orders, object, called=f"one or more integers from 1 to {MOST}")
-    for N in shown:
-        check_integer("orders", N, 1, MOST)
-    return tuple(int(N) for N in shown)  # type: ignore[call-overload]
+    must = f"be one or more integers from 1 to {MOST}"
+    found = check_sequence("orders", orders, object, called=must.removeprefix("be "))
+    for N in found:
+        check_integer("orders", N, 1)  # type: ignore[arg-type]
+    if max(found) > MOST:  # type: ignore[type-var]
+        raise argument_error("orders", must, shown(found))
+    return tuple(int(N) for N in found)  # type: ignore[call-overload]
 
 
 MAJORANT = "composed norm series, proof in carleman/map_bounds.py"

@@ -6,11 +6,17 @@ transformer.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from qdescent._checks import argument_error, check_instance, check_integer, check_sequence, shown
 from qdescent._random import derived_seed, named_generator
 from qdescent.learning.masks import Mask
+
+MOST_CHANNELS, MOST_CLASSES, MOST_DEPTH = 2**16, 10**6, 10_000  # of one layer; layers
+MOST_WEIGHTS = 2 * 10**10  # 80 GB in float32
 
 
 def fashion_cnn(widths: tuple[int, int, int] = (16, 32, 64), hidden: int = 80, classes: int = 10, seed: int = 0) -> nn.Module:
@@ -28,7 +34,9 @@ def fashion_cnn(widths: tuple[int, int, int] = (16, 32, 64), hidden: int = 80, c
         >>> sum(weight.numel() for weight in fashion_cnn().parameters())
         106106
     """
-    first, second, third = widths
+    first, second, third = checked_widths(widths, 3)
+    hidden = check_integer("hidden", hidden, 1, MOST_CHANNELS)
+    classes = check_integer("classes", classes, 1, MOST_CLASSES)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derived_seed(seed, "network"))  # the CPU's alone: fork_rng brings back no other here
         return nn.Sequential(
@@ -45,6 +53,14 @@ def fashion_cnn(widths: tuple[int, int, int] = (16, 32, 64), hidden: int = 80, c
         )
 
 
+def checked_widths(widths: Sequence[int], count: int) -> tuple[int, ...]:
+    """So many channels, one number for each stage."""
+    found = check_sequence("widths", widths, object, called=f"{count} integers, one for each stage")
+    if len(found) != count:
+        raise argument_error("widths", f"hold {count} numbers, one for each stage", shown(widths))
+    return tuple(check_integer("widths", width, 1, MOST_CHANNELS) for width in found)  # type: ignore[arg-type]
+
+
 def with_weights(network: nn.Module, seed: int) -> nn.Module:
     """A network built on the meta device, brought to the default device with its initial weights; no global generator is touched.
 
@@ -57,6 +73,10 @@ def with_weights(network: nn.Module, seed: int) -> nn.Module:
         seed: of the weights.
     """
     device = torch.empty(0).device
+    count = sum(weight.numel() for weight in network.parameters())
+    if device.type != "meta" and count > MOST_WEIGHTS:
+        must = f"have at most {MOST_WEIGHTS:.0e} weights (inside `with torch.device('meta')` any number can be counted)"
+        raise argument_error("network", must, f"one of {count:.3g}")
     network = network.to_empty(device=device)
     if device.type == "meta":
         return network
@@ -88,6 +108,9 @@ def multiply_adds(network: nn.Module, sample: Tensor, mask: Mask | None = None) 
         >>> multiply_adds(nn.Linear(3, 2), torch.zeros(1, 3))
         6
     """
+    check_instance("network", network, nn.Module, called="a torch.nn.Module")
+    check_instance("mask", mask, Mask, optional=True)
+    check_instance("sample", sample, Tensor, called="a tensor (one on the meta device will do)")
     total = 0
     names = {module: name for name, module in network.named_modules()}
 

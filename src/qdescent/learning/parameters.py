@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import argument_error, check_finite, check_shape
+from qdescent._checks import argument_error, check_finite, check_instance, check_sequence, check_shape, check_tensor, shown
 from qdescent.learning.masks import Mask
 from qdescent.learning.pruned import mask_from_prune
 
@@ -55,6 +55,8 @@ class ParameterSpace:
     """
 
     def __init__(self, network: nn.Module, mask: Mask | None = None) -> None:
+        check_instance("network", network, nn.Module, called="a torch.nn.Module")
+        check_instance("mask", mask, Mask, optional=True)
         weights = dict(network.named_parameters())
         if not weights:
             raise argument_error("network", "have a parameter", "without one")
@@ -105,20 +107,37 @@ class ParameterSpace:
 
     def pack(self, tensors: Mapping[str, Tensor] | Sequence[Tensor]) -> Tensor:
         """(n,) from full-shaped tensors, given by name or in the order of `names`; differentiable."""
-        ordered = [tensors[name] for name in self.names] if isinstance(tensors, Mapping) else list(tensors)
+        if isinstance(tensors, Mapping):
+            missing = [name for name in self.names if name not in tensors]
+            if missing:
+                raise argument_error("tensors", "hold a tensor for each weight", f"without {missing[0]!r}")
+            ordered = [tensors[name] for name in self.names]
+        else:
+            ordered = list(check_sequence("tensors", tensors, Tensor, called="tensors by name or in order"))
+            if len(ordered) != len(self.names):
+                raise argument_error("tensors", f"be {len(self.names)}, one for each weight", f"{len(ordered)} of them")
         parts = []
         for name, tensor in zip(self.names, ordered, strict=True):
+            check_shape("tensors", tensor, tuple(self.shapes[name]))
             places = self._places[name]
             parts.append(tensor.reshape(-1) if places is None else tensor.reshape(-1)[places])
         return torch.cat(parts)
 
     def unpack(self, theta: Tensor) -> dict[str, Tensor]:
         """The weights `names` at the point theta (n,): full-shaped tensors, pruned weights zero, frozen ones as they are."""
-        return self._scatter(theta, self._frozen)
+        return self._scatter("theta", theta, self._frozen)
+
+    def point(self, theta: Tensor, name: str = "theta") -> Tensor:
+        """A point of R^n as it comes from outside: finite, in this space's type, without a graph.
+
+        Raises:
+            ArgumentError: no tensor of n finite real numbers.
+        """
+        return check_tensor(name, theta, (self.n,)).to_dense().to(self.theta)
 
     def embed(self, direction: Tensor) -> dict[str, Tensor]:
         """A direction in R^n as full-shaped tensors: zero at every place that is not a coordinate."""
-        return self._scatter(direction, {})
+        return self._scatter("direction", direction, {})
 
     def places(self, prefix: str) -> Tensor:
         """The coordinates of one module or parameter, for `restrict`.
@@ -155,22 +174,25 @@ class ParameterSpace:
             theta: the point, (n,).
             places: different integers in [0, n); the new space has its coordinates in increasing order of place.
         """
-        check_shape("theta", theta, (self.n,))
-        if len(places) == 0 or int(places.min()) < 0 or int(places.max()) >= self.n or len(torch.unique(places)) < len(places):
-            raise argument_error("places", f"be different integers in [0, {self.n})", repr(places.tolist()))
+        theta = self.point(theta)
+        places = check_tensor("places", places, (None,), "integer").long()
+        if int(places.min()) < 0 or int(places.max()) >= self.n or len(torch.unique(places)) < len(places):
+            raise argument_error("places", f"be different integers in [0, {self.n})", shown(places.tolist()))
         places = places.sort().values.to(self.device)
         smaller = object.__new__(ParameterSpace)
         smaller.__dict__.update(self.__dict__)
-        smaller._frozen = self.unpack(theta.detach().clone())
+        smaller._frozen = self.unpack(theta.clone())
         chosen = torch.zeros(self.n, dtype=torch.bool, device=self.device)
         chosen[places] = True
-        smaller.mask = Mask(self._scatter(chosen, {}))
+        smaller.mask = Mask(self._scatter("places", chosen, {}))
         smaller._set_places({name: keep.flatten() for name, keep in smaller.mask.keep.items()})
         smaller.theta = theta[places]
         return smaller
 
-    def _scatter(self, vector: Tensor, onto: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        check_shape("vector", vector, (self.n,))
+    def _scatter(self, argument: str, vector: Tensor, onto: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        check_shape(argument, vector, (self.n,))
+        if vector.is_complex() or vector.layout != torch.strided:
+            raise argument_error(argument, "be a dense vector of real numbers", shown(vector))
         full = {}
         for name, part in zip(self.names, vector.split(self._counts), strict=True):
             places, shape = self._places[name], self.shapes[name]

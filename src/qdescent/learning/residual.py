@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import argument_error, check_integer
-from qdescent.learning.networks import with_weights
+from qdescent._checks import argument_error, check_boolean, check_integer
+from qdescent.learning.networks import MOST_CHANNELS, MOST_CLASSES, MOST_DEPTH, checked_widths, with_weights
 from qdescent.learning.norms import SmoothGroupNorm
 
 
@@ -72,9 +72,10 @@ def resnet(
         ...     sum(weight.numel() for weight in resnet().parameters())
         7451044
     """
-    if check_integer("depth", depth, 8) % 6 != 2:
+    depth = check_integer("depth", depth, 8, MOST_DEPTH)
+    if depth % 6 != 2:
         raise argument_error("depth", "be 6 k + 2 (8, 14, 20, 26, 32, ...)", depth)
-    check_integer("width", width, 1)
+    width = check_integer("width", width, 1, MOST_CHANNELS)
     return _residual((width, 2 * width, 4 * width), (depth - 2) // 6, 1, classes, channels, smooth, seed)
 
 
@@ -101,18 +102,15 @@ def resnet18(
         ...     sum(weight.numel() for weight in resnet18().parameters())
         6946580
     """
-    if len(widths) != 4:
-        raise argument_error("widths", "hold four numbers, one for each stage", repr(tuple(widths)))
-    for width in widths:
-        check_integer("widths", width, 1)
-    return _residual(tuple(widths), 2, 2, classes, channels, smooth, seed)
+    return _residual(checked_widths(widths, 4), 2, 2, classes, channels, smooth, seed)
 
 
 def _residual(
     widths: tuple[int, ...], blocks: int, stem_stride: int, classes: int, channels: int, smooth: bool, seed: int
 ) -> nn.Module:
-    check_integer("classes", classes, 1)
-    check_integer("channels", channels, 1)
+    classes = check_integer("classes", classes, 1, MOST_CLASSES)
+    channels = check_integer("channels", channels, 1, MOST_CHANNELS)
+    smooth = check_boolean("smooth", smooth)
     norm = SmoothGroupNorm if smooth else nn.BatchNorm2d
     activation = nn.GELU() if smooth else nn.ReLU()
     with torch.device("meta"):  # no memory and no random numbers until `with_weights` draws them by name

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._checks import argument_error, check_integer
-from qdescent.learning.networks import with_weights
+from qdescent.learning.networks import MOST_CHANNELS, MOST_CLASSES, MOST_DEPTH, with_weights
 from qdescent.learning.norms import SmoothLayerNorm
 
 
@@ -106,8 +106,10 @@ def vision_transformer(
         7162980
     """
     named = {"width": width, "depth": depth, "heads": heads, "patch": patch, "size": size, "classes": classes, "channels": channels}
-    for name, value in named.items():
-        check_integer(name, value, 1)
+    most = {"depth": MOST_DEPTH, "classes": MOST_CLASSES}
+    width, depth, heads, patch, size, classes, channels = (
+        check_integer(name, value, 1, most.get(name, MOST_CHANNELS)) for name, value in named.items()
+    )
     if width % heads:
         raise argument_error("heads", f"divide the width {width}", heads)
     if size % patch:

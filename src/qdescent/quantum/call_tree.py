@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from qdescent._checks import check_methods
 from qdescent.quantum.drawing import NAMES
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def call_tree(bloq: Bloq) -> CallNode:
     """
     from qualtran.resource_counting import GateCounts, QECGatesCost, get_bloq_callee_counts, get_cost_value
 
+    check_methods("bloq", bloq, ("call_graph", "decompose_bloq"), "a Qualtran bloq")
     costs: dict[Bloq, GateCounts] = {}
     opened = set(ATOMS)
 

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import argument_error, check_integer, check_sequence
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import Ints, PermutationTable
 from qdescent.quantum.balance import balance, balance_error, schur_bound
-from qdescent.quantum.loading import LookUpTable
+from qdescent.quantum.loading import MOST_BITS, LookUpTable
 from qdescent.quantum.selected_tree import SelectedTree, selected_tree
 from qdescent.quantum.slot_tables import SlotTables, letter_map, slot_tables
+
+MOST_ORDER, MOST_STEPS = 32, 2**20  # a table would have more than 2^24 entries long before
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,8 +148,9 @@ def history_tables(
         >>> tables.system_bits, round(tables.alpha, 4)
         (4, 1.65)
     """
-    check_integer("order", order, 1)
-    check_integer("padding", padding, 0)
+    order = check_integer("order", order, 1, MOST_ORDER)
+    padding = check_integer("padding", padding, 0, MOST_STEPS)
+    bits = check_integer("bits", bits, 1, MOST_BITS)
     sequence = _one_a_step(maps, steps)
     T, n = len(sequence), sequence[0].size
     changing = not isinstance(maps, PolynomialMap)
@@ -171,8 +174,8 @@ def _one_a_step(maps: PolynomialMap | Sequence[PolynomialMap], steps: int | None
     if isinstance(maps, PolynomialMap):
         if steps is None:
             raise argument_error("steps", "be given where one map serves every step", "None")
-        return [maps] * check_integer("steps", steps, 1)
-    sequence = list(maps)
+        return [maps] * check_integer("steps", steps, 1, MOST_STEPS)
+    sequence = list(check_sequence("maps", maps, PolynomialMap, called="a PolynomialMap, or one for each step"))
     if not sequence or steps not in (None, len(sequence)):
         raise argument_error("maps", "hold one map for each of the steps", f"{len(sequence)} for {steps} steps")
     if any(f.size != sequence[0].size for f in sequence):

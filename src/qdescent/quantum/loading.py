@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import argument_error, check_boolean, check_instance, check_integer
 
 Ints = NDArray[np.int64]
+MOST_BITS, MOST_LINES = 62, 2**62  # what an integer of 64 bits holds; an address of 62 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,10 @@ class LookUpTable:
     bits: int
 
     def __post_init__(self) -> None:
-        check_integer("bits", self.bits, 1)
+        check_integer("bits", self.bits, 1, MOST_BITS)
+        check_instance("lines", self.lines, np.ndarray, called="a NumPy array of integers")
+        if self.lines.dtype.kind not in "iu":
+            raise argument_error("lines", "be a NumPy array of integers", self.lines)
         if self.lines.ndim == 0 or min(self.lines.shape) < 2:
             raise argument_error("lines", "have at least two lines along every axis", f"of shape {self.lines.shape}")
         if self.lines.min() < 0 or int(self.lines.max()) >> self.bits:
@@ -116,8 +120,9 @@ class QROMLoader:
 
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """The iteration; it xors into any target."""
+        lines, _ = _checked(lines, bits)
         ands = _iteration(lines)
-        return LoadCost(ands, ands, (lines - 1).bit_length() - 1)
+        return LoadCost(ands, ands, max(0, (lines - 1).bit_length() - 1))
 
     def read_cost(self, lines: int, bits: int) -> LoadCost:
         """That of a load."""
@@ -154,17 +159,20 @@ class QROAMLoader:
     dirty: bool = False
 
     def __post_init__(self) -> None:
+        check_boolean("dirty", self.dirty)
         if self.block is not None:
-            check_integer("block", self.block, 1)
+            object.__setattr__(self, "block", check_integer("block", self.block, 1, MOST_LINES))
             if self.block & (self.block - 1):
                 raise argument_error("block", "be a power of two", self.block)
 
     def load_block(self, table: LookUpTable) -> int:
         """l of a load; 1, plain QROM, where no block makes up for fetching twice."""
+        check_instance("table", table, LookUpTable)
         return self._best(len(table.padded), table.bits, table.ands, 2, 4 if self.dirty else 2)
 
     def read_block(self, table: LookUpTable) -> int:
         """l of a read; borrowed qubits cannot stay filled, so that their read is a load into empty qubits."""
+        check_instance("table", table, LookUpTable)
         return self.load_block(table) if self.dirty else self._best(len(table.padded), table.bits, table.ands, 1, 1)
 
     def load_cost(self, lines: int, bits: int) -> LoadCost:
@@ -179,12 +187,13 @@ class QROAMLoader:
         """l, where a fetch of rows of l lines takes ands(l)."""
         largest = (lines - 1).bit_length() - 1
         if self.block is not None:
-            return min(self.block, 2**largest)
+            return min(self.block, 2 ** max(0, largest))
         others = {2**k: fetches * ands(2**k) + networks * bits * (2**k - 1) for k in range(1, largest + 1)}
         toffoli = {1: ands(1), **others}
         return min(toffoli, key=lambda block: toffoli[block])
 
     def _cost(self, lines: int, bits: int, fetches: int, networks: int) -> LoadCost:
+        lines, bits = _checked(lines, bits)
         block = self._best(lines, bits, lambda block: _iteration(-(-lines // block)), fetches, networks)
         if block == 1:
             return QROMLoader().load_cost(lines, bits)
@@ -214,15 +223,27 @@ class BucketBrigade:
 
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """Read, copied, and undone."""
+        lines, bits = _checked(lines, bits)
         read = self.read_cost(lines, bits)
+        if lines == 1:
+            return read
         return LoadCost(2 * read.toffoli, 2 * read.depth, read.work_qubits + bits)
 
     def read_cost(self, lines: int, bits: int) -> LoadCost:
         """The tree stays filled until it is undone."""
+        lines, _ = _checked(lines, bits)
         n = (lines - 1).bit_length()
+        if n == 0:  # one line is no choice: CNOTs from the table itself
+            return LoadCost(0, 0, 0)
         return LoadCost(2 * 2**n - n - 2, max(1, 2 * n - 2), 5 * 2**n // 2 - 3)
+
+
+def _checked(lines: int, bits: int) -> tuple[int, int]:
+    return check_integer("lines", lines, 1, MOST_LINES), check_integer("bits", bits, 1)
 
 
 def _iteration(lines: int) -> int:
     """ANDs of unary iteration over `lines` lines and the zeros behind them, each aligned run of zeros being one line."""
+    if lines == 1:
+        return 0
     return lines + (2 ** (lines - 1).bit_length() - lines).bit_count() - 2

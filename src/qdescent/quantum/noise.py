@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qdescent._checks import check_integer, check_interval
+from qdescent._checks import argument_error, check_integer, check_interval, check_tensor
+
+MOST_QUERIES, MOST_QUBITS = 10**18, 1000  # 2^-m is still a number
+ROUNDING = 1e-3  # probabilities may come in half precision
 
 
 def depolarised(probabilities: Tensor, queries: int, qubits: int, rate: float) -> Tensor:
@@ -31,9 +34,14 @@ def depolarised(probabilities: Tensor, queries: int, qubits: int, rate: float) -
         >>> depolarised(torch.tensor([1.0, 0.0]), queries=2, qubits=1, rate=0.5).tolist()
         [0.625, 0.375]
     """
-    check_integer("queries", queries, 0)
-    check_integer("qubits", qubits, 1)
-    check_interval("rate", rate, "[0, 1]")
+    probabilities = check_tensor("probabilities", probabilities)
+    if not bool(((probabilities >= -ROUNDING) & (probabilities <= 1 + ROUNDING)).all()) or probabilities.sum() > 1 + ROUNDING:
+        raise argument_error(
+            "probabilities", "be in [0, 1], with a sum of at most 1", f"with a sum of {float(probabilities.sum()):.6g}"
+        )
+    queries = check_integer("queries", queries, 0, MOST_QUERIES)
+    qubits = check_integer("qubits", qubits, 1, MOST_QUBITS)
+    rate = check_interval("rate", rate, "[0, 1]")
     left = (1 - rate) ** queries
     return left * probabilities + (1 - left) / 2**qubits
 
@@ -57,7 +65,10 @@ def noisy_solution(solution: Tensor, success_probability: float, queries: int, q
         >>> torch.equal(noisy_solution(z, 0.5, queries=9, qubits=4, rate=0.0).round(decimals=12), z)
         True
     """
-    check_interval("success_probability", success_probability, "(0, 1]")
+    success_probability = check_interval("success_probability", success_probability, "(0, 1]")
+    solution = check_tensor("solution", solution, (None,))
+    if not bool(solution.any()):
+        raise argument_error("solution", "not be zero", "zero")
     scale = success_probability / float(solution @ solution)
     noisy = depolarised(solution**2 * scale, queries, qubits, rate)
     return torch.where(solution < 0, -1.0, 1.0) * (noisy / scale).sqrt()

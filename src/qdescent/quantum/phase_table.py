@@ -10,10 +10,11 @@ from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 from qualtran.bloqs.basic_gates import Hadamard, SGate
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
+from qdescent._checks import check_array, check_integer, check_methods
 from qdescent.quantum.access import AngleTable
 from qdescent.quantum.leaves import Leaf, phases
 from qdescent.quantum.loaded_gates import TableRotation
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.loading import DEFAULT_LOADER, MOST_BITS, Loader
 from qdescent.quantum.state_preparation import Preparation, vector_preparation
 
 
@@ -148,9 +149,20 @@ def state_preparation(
         >>> type(state_preparation(np.array([1.0, -1.0]), bits=8)).__name__
         'RealStatePreparation'
     """
+    vector = _checked(vector)
+    check_integer("bits", bits, 1, MOST_BITS)
+    check_methods("loader", loader, ("load_cost", "read_cost"), "a loader such as QROMLoader()")
     if not np.iscomplexobj(vector) or not vector.imag.any():
         return vector_preparation(vector.real, bits, loader)
     magnitudes = vector_preparation(np.abs(vector), bits, loader)
     turns = np.zeros(2**magnitudes.bitsize)
     turns[: len(vector)] = np.angle(vector)
     return ComplexStatePreparation(magnitudes, AngleTable.nearest(turns, bits), loader=loader)
+
+
+def _checked(vector: NDArray[np.float64] | NDArray[np.complex128]) -> NDArray[np.float64] | NDArray[np.complex128]:
+    """The vector in double precision; the imaginary parts of a complex one are part of it."""
+    if not (isinstance(vector, np.ndarray) and vector.dtype.kind == "c"):
+        return check_array("vector", vector, (None,))
+    parts = [check_array("vector", part, (None,)) for part in (vector.real, vector.imag)]
+    return parts[0] + 1j * parts[1]

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_array, check_integer, check_interval
 
 Floats = NDArray[np.float64]
 
+MOST_OVERSAMPLING = 2**16  # points a coefficient: 0.5 MB each
 LEAF = 48  # layers stripped one by one; below it a loop over short arrays beats transforms
 
 
@@ -72,8 +73,8 @@ def qsp_angles(coefficients: ArrayLike, *, tolerance: float = 1e-9, oversampling
         >>> found.degree, found.certificate < 1e-12
         (3, True)
     """
-    check_interval("tolerance", tolerance, "(0, inf)")
-    check_integer("oversampling", oversampling, 2)
+    tolerance = check_interval("tolerance", tolerance, "(0, inf)")
+    oversampling = check_integer("oversampling", oversampling, 2, MOST_OVERSAMPLING)
     b = _on_the_circle(coefficients)
     d = len(b) - 1
     half = d // 2 + 1
@@ -94,8 +95,10 @@ def qsp_value(psi: ArrayLike, x: ArrayLike) -> NDArray[np.complex128]:
         >>> bool(abs(value[0] - (-0.5)) < 1e-15)
         True
     """
-    angles = np.asarray(psi, dtype=np.float64)
-    points = np.atleast_1d(np.asarray(x, dtype=np.float64))
+    angles = check_array("psi", psi, (None,))
+    points = np.atleast_1d(check_array("x", x))
+    if (np.abs(points) > 1).any():
+        raise argument_error("x", "be in [-1, 1]", f"up to {np.abs(points).max():.6g} in size")
     side = 1j * np.sqrt(1 - points**2)
     phases = np.exp(1j * angles)
     top, bottom = phases[0] * np.ones_like(side), np.zeros_like(side)  # the row <0|, multiplied from the right
@@ -125,7 +128,7 @@ def qsp_error(psi: ArrayLike, coefficients: ArrayLike) -> float:
         >>> exact < 1e-14, bool(qsp_error([0.1, 0.0], [0.0, 0.0]) >= np.sin(0.1))
         (True, True)
     """
-    angles = np.asarray(psi, dtype=np.float64)
+    angles = check_array("psi", psi, (None,))
     target = _on_the_circle(coefficients)
     if angles.shape != target.shape:
         raise argument_error("psi", f"have shape {target.shape}", f"of shape {angles.shape}")
@@ -140,9 +143,7 @@ def qsp_error(psi: ArrayLike, coefficients: ArrayLike) -> float:
 
 def _on_the_circle(coefficients: ArrayLike) -> Floats:
     """b of b(z) = z^{d/2} p: a T_j splits into z^{(d+j)/2} and z^{(d-j)/2}, half each."""
-    c = np.asarray(coefficients, dtype=np.float64)
-    if c.ndim != 1 or not len(c) or not np.isfinite(c).all():
-        raise argument_error("coefficients", "be a finite vector of shape (degree + 1,)", f"of shape {c.shape}")
+    c = check_array("coefficients", coefficients, (None,))
     d = len(c) - 1
     if np.abs(c[d - 1 :: -2] if d else c[:0]).max(initial=0) > 1e-14:
         raise argument_error("coefficients", "have the parity of the degree (every second one zero)", "of mixed parity")

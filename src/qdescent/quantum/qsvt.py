@@ -14,6 +14,7 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz
 from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
+from qdescent._checks import check_integer, check_interval
 from qdescent.quantum.leaves import Leaf, phases
 from qdescent.quantum.phase_table import StatePreparation
 from qdescent.quantum.phases import QSPAngles
@@ -43,6 +44,9 @@ class Encoding(Protocol):
         ...
 
 
+MOST_ANCILLAS = 4096  # a state vector of forty is the end
+
+
 @attrs.frozen
 class ProjectorPhase(Bloq):
     """exp(i phi (2 Pi - 1)) for part = 0, its inverse for part = 1; Pi projects the ancilla on |0>.
@@ -61,6 +65,10 @@ class ProjectorPhase(Bloq):
 
     phi: float
     ancilla_bits: int
+
+    def __attrs_post_init__(self) -> None:
+        check_interval("phi", self.phi, "(-inf, inf)")
+        check_integer("ancilla_bits", self.ancilla_bits, 1, MOST_ANCILLAS)
 
     @property
     def signature(self) -> Signature:

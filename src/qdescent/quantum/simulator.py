@@ -23,7 +23,14 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_choice, check_finite
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_choice,
+    check_instance,
+    check_tensor,
+    shown,
+)
 from qdescent.quantum.leaves import Diagonal, Leaf, look_up
 from qdescent.quantum.program import Compiler, Program
 
@@ -75,8 +82,11 @@ class Simulator:
 
     def __init__(self, dtype: torch.dtype = torch.complex128, device: torch.device | str = "cpu", *, fast: bool = True) -> None:
         self.dtype = check_choice("dtype", dtype, [torch.complex128, torch.complex64])
-        self.device = torch.device(device)
-        self.fast = fast
+        try:
+            self.device = torch.device(device)
+        except (RuntimeError, TypeError, ValueError, OverflowError):
+            raise argument_error("device", "be a device of PyTorch, such as 'cpu' or 'cuda'", shown(device)) from None
+        self.fast = check_boolean("fast", fast)
         self._compiler = Compiler(partial(_leaf, dtype=dtype, device=self.device, fast=fast))
 
     def run(self, bloq: Bloq, initial: Tensor | None = None) -> StateVector:
@@ -95,6 +105,7 @@ class Simulator:
 
         Cost: 2^n amplitudes per leaf.
         """
+        check_instance("bloq", bloq, Bloq, called="a Qualtran bloq")
         if any(reg.side != Side.THRU for reg in bloq.signature):
             raise argument_error("bloq", "have only registers that pass through", str(bloq.signature))
         qubits = bloq.signature.n_qubits()
@@ -103,9 +114,7 @@ class Simulator:
         if initial is None:
             initial = torch.zeros(2**qubits, dtype=self.dtype)
             initial[0] = 1
-        if tuple(initial.shape) != (2**qubits,):
-            raise argument_error("initial", f"have shape ({2**qubits},)", f"of shape {tuple(initial.shape)}")
-        check_finite("initial", initial)
+        initial = check_tensor("initial", initial, (2**qubits,), "complex").to_dense()
         machine = _Machine(initial.detach().to(device=self.device, dtype=self.dtype, copy=True), tuple(range(qubits)))
         norm = float(torch.linalg.vector_norm(machine.tensor))
         outputs = machine.execute(self.compile(bloq), tuple(range(qubits)))

@@ -14,6 +14,8 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 from qualtran.resource_counting import QECGatesCost, get_cost_value
 
+from qdescent._checks import check_instance
+
 RENAMES = (Split, Join, Partition, Cast)
 GATES = (QROM, And, Toffoli, TwoBitCSwap, CNOT, TwoBitSwap, XGate, ZGate, Hadamard, Ry, Rz, Allocate, Free)
 READ_ONLY = ("ctrl", "selection")  # registers of a gate that it leaves as they are
@@ -38,6 +40,7 @@ def toffoli_depth(bloq: Bloq) -> int:
         >>> toffoli_depth(SwapNetwork(place_bits=3, bits=5))
         3
     """
+    check_instance("bloq", bloq, Bloq, called="a Qualtran bloq")
     circuit = bloq.decompose_bloq().flatten(lambda instance: not isinstance(instance.bloq, (*RENAMES, *GATES)))
     fresh = count()
     held: dict[Soquet, list[int]] = {}  # the qubits behind a place of the graph

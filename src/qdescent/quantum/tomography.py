@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite, check_integer, check_interval
+from qdescent._checks import argument_error, check_integer, check_interval, check_tensor
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_numpy_generator
 
 Floats = NDArray[np.float64]
+MOST_SHOTS, LEAST_EPSILON = 10**18, 1e-100  # a count that 63 bits hold; its square is still a number
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,14 @@ class Readout:
     norm: float
     norm_error: float
     shots: int
+
+    def __post_init__(self) -> None:
+        vector = check_tensor("vector", self.vector, (None,))
+        if not bool((check_tensor("error", self.error, tuple(vector.shape)) >= 0).all()):
+            raise argument_error("error", "be standard errors, at least 0", "negative in a place")
+        for name in ("norm", "norm_error"):
+            object.__setattr__(self, name, check_interval(name, getattr(self, name), "[0, inf)"))
+        object.__setattr__(self, "shots", check_integer("shots", self.shots, 0))
 
     @property
     def total_shots(self) -> int:
@@ -73,11 +82,11 @@ def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
         >>> [round(x, 2) for x in found.vector.tolist()]
         [3.0, -4.0]
     """
-    check_integer("shots", shots, 1)
+    shots = check_integer("shots", shots, 1, MOST_SHOTS)
     source = getattr(solution, "answer", getattr(solution, "value", solution))
     if not isinstance(source, Tensor) or source.ndim != 1 or source.is_complex():
-        raise argument_error("solution", "hold a real vector of shape (n,)", type(source).__name__)
-    check_finite("solution", source)
+        raise argument_error("solution", "hold a real vector of shape (n,)", source)
+    source = check_tensor("solution", source, (None,)).to_dense()
     x = source.detach().cpu().double().numpy()
     largest = float(np.abs(x).max(initial=0))
     if largest == 0:
@@ -114,7 +123,7 @@ def expected_error(kept: int, shots: int) -> Row:
         >>> expected_error(kept=400, shots=10**6).value
         0.01
     """
-    value = math.sqrt(check_integer("kept", kept, 1) / (4 * check_integer("shots", shots, 1)))
+    value = math.sqrt(check_integer("kept", kept, 1, MOST_SHOTS) / (4 * check_integer("shots", shots, 1, MOST_SHOTS)))
     return Row("readout/expected_l2_error", value, "1", Evidence.MODELLED, "sqrt(k/(4 S)), every entry seen and its sign right")
 
 
@@ -125,8 +134,8 @@ def shots_needed(kept: int, epsilon: float) -> Row:
         >>> shots_needed(kept=400, epsilon=1e-2).value
         2000000
     """
-    check_interval("epsilon", epsilon, "(0, 1)")
-    value = 2 * math.ceil(check_integer("kept", kept, 1) / (4 * epsilon**2) * (1 - 1e-12))
+    epsilon = _checked(epsilon)
+    value = 2 * math.ceil(check_integer("kept", kept, 1, MOST_SHOTS) / (4 * epsilon**2) * (1 - 1e-12))
     return Row("readout/shots", value, "shots", Evidence.MODELLED, "2 k/(4 eps^2): magnitudes, and as many for signs")
 
 
@@ -139,9 +148,15 @@ def coherent_calls(kept: int, epsilon: float) -> Row:
         >>> coherent_calls(kept=745_000, epsilon=1e-2).value
         74500000
     """
-    check_interval("epsilon", epsilon, "(0, 1)")
-    value = math.ceil(check_integer("kept", kept, 1) / epsilon * (1 - 1e-12))
+    epsilon = _checked(epsilon)
+    value = math.ceil(check_integer("kept", kept, 1, MOST_SHOTS) / epsilon * (1 - 1e-12))
     return Row("readout/coherent_calls", value, "calls", Evidence.MODELLED, "k/eps up to logarithms, arXiv:2207.08800")
+
+
+def _checked(epsilon: float) -> float:
+    if check_interval("epsilon", epsilon, "(0, 1)") < LEAST_EPSILON:
+        raise argument_error("epsilon", f"be at least {LEAST_EPSILON:g}", epsilon)
+    return float(epsilon)
 
 
 def _probabilities(weights: Floats) -> Floats:

@@ -9,6 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Row
 from qdescent.quantum.call_tree import CallNode
 from qdescent.quantum.drawing import Drawing
@@ -92,6 +93,10 @@ def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: st
         >>> "left out" in path.read_text(encoding="utf-8")
         True
     """
+    check_instance("record", record, Record)
+    check_instance("drawings", drawings, Mapping, called="drawings by name")
+    check_instance("tree", tree, CallNode, optional=True)
+    path = check_path("path", path)
     plots: dict[str, Any] = {}
     panels: tuple[Callable[[Record], Panel], ...] = (circuit_panel, noise_panel)
     rows = [row for row in record.section("circuit/") if isinstance(row.value, (int, float))]

@@ -17,6 +17,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Evidence, Row
 from qdescent.report import figures, words
 from qdescent.report.files import write_document
@@ -54,6 +55,8 @@ def write_report(record: Record, path: str | Path) -> Path:
         >>> path.stat().st_size < 6_000_000
         True
     """
+    check_instance("record", record, Record)
+    path = check_path("path", path)
     plots: dict[str, Any] = {}
     body = [_header(record)]
     for anchor, panels in _SECTIONS:

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Row
 from qdescent.report import words
 from qdescent.report.numbers import curve, fraction, number, percent, powers, scalar, times
@@ -79,6 +80,8 @@ def write_spectrum_page(record: Record, path: str | Path) -> Path:
         >>> "left out" in path.read_text(encoding="utf-8")
         True
     """
+    check_instance("record", record, Record)
+    path = check_path("path", path)
     plots: dict[str, Any] = {}
     figures: tuple[Callable[[Record], Panel], ...] = (density, shares, proxy)
     body = [

@@ -9,7 +9,17 @@ from itertools import repeat
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_shape,
+    check_tensor,
+    shown,
+)
 from qdescent._random import named_generator
 from qdescent.learning.datasets import ImageData
 from qdescent.learning.parameters import ParameterSpace
@@ -39,10 +49,15 @@ def displacements(
     Raises:
         ArgumentError: the loss is no longer finite: the learning rate is too large.
     """
-    check_interval("learning_rate", learning_rate, "(0, inf)")
-    check_interval("momentum", momentum, "[0, 1)")
+    learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
+    momentum = check_interval("momentum", momentum, "[0, 1)")
+    theta = check_instance("space", space, ParameterSpace).point(theta)
+    velocity = None if velocity is None else space.point(velocity, "velocity")
+    if isinstance(task, (str, bytes, type, Tensor, Mapping)) or not isinstance(task, (Task, Iterable)):
+        raise argument_error("task", "be a Task, or one for each step", shown(task))
     u, v = torch.zeros_like(theta), torch.zeros_like(theta) if velocity is None else velocity
     for each in repeat(task) if isinstance(task, Task) else task:
+        check_instance("task", each, Task)
         loss, gradient = each.loss_and_gradient(space, theta + u)
         if not bool(torch.isfinite(loss)):
             raise argument_error("learning_rate", "keep the loss finite (try a tenth of it)", learning_rate)
@@ -53,18 +68,25 @@ def displacements(
 
 def descend(task: Task, space: ParameterSpace, theta: Tensor, learning_rate: float) -> Iterator[tuple[float, Tensor]]:
     """Plain descent as points: (loss before the step, theta + u after it), endless."""
+    check_instance("task", task, Task)
+    theta = check_instance("space", space, ParameterSpace).point(theta)
     for loss, u in displacements(task, space, theta, learning_rate):
         yield loss, theta + u
 
 
 def correct(task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
     """Which of `images` the network at theta labels correctly, boolean."""
-    return task.outputs_at(space, theta, images).argmax(1) == labels
+    check_instance("task", task, Task)
+    outputs = task.outputs_at(space, theta, images)
+    return outputs.argmax(1) == check_tensor("labels", labels, (len(outputs),), "integer").to(outputs.device)
 
 
 def accuracy(task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor) -> float:
     """The share of `images` that the network at theta labels correctly, in [0, 1]."""
     return float(correct(task, space, theta, images, labels).double().mean())
+
+
+MOST_EPOCHS = 100_000  # the schedule of the learning rate is spread over them
 
 
 @dataclass(frozen=True)
@@ -82,6 +104,14 @@ class DenseState:
     tensors: Mapping[str, Tensor]
     loss: tuple[float, ...] = ()
     test_accuracy: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_integer("epoch", self.epoch, 0)
+        check_instance("tensors", self.tensors, Mapping, called="tensors by name")
+        for name in ("loss", "test_accuracy"):
+            values = check_sequence(name, getattr(self, name), object, called="a sequence of numbers", empty=True)
+            for value in values:
+                check_interval(name, value, "(-inf, inf)" if name == "loss" else "[0, 1]")  # type: ignore[arg-type]
 
 
 def train_dense(
@@ -121,11 +151,18 @@ def train_dense(
     Raises:
         ArgumentError: the loss became NaN or infinite.
     """
-    check_integer("epochs", epochs, 1)
-    check_integer("batch", batch, 1)
-    check_interval("learning_rate", learning_rate, "(0, inf)")
-    check_interval("momentum", momentum, "[0, 1)")
-    check_interval("weight_decay", weight_decay, "[0, inf)")
+    check_instance("network", network, nn.Module, called="a torch.nn.Module")
+    check_callable("loss", loss, "a function of (outputs, targets)")
+    check_instance("data", data, ImageData)
+    epochs = check_integer("epochs", epochs, 1, MOST_EPOCHS)
+    batch = min(check_integer("batch", batch, 1), len(data.train_images))
+    learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
+    momentum = check_interval("momentum", momentum, "[0, 1)")
+    weight_decay = check_interval("weight_decay", weight_decay, "[0, inf)")
+    check_integer("seed", seed, 0)
+    check_instance("state", state, DenseState, optional=True)
+    check_callable("on_epoch", on_epoch, "a function of the state", optional=True)
+    check_callable("on_batch", on_batch, optional=True)
     optimizer = torch.optim.SGD(network.parameters(), learning_rate, momentum, weight_decay=weight_decay)
     done = _restore(network, optimizer, state)
     per_epoch = -(-len(data.train_images) // batch)
@@ -138,6 +175,8 @@ def train_dense(
             optimizer.param_groups[0]["lr"] = learning_rate * float(0.5 * (1 + torch.cos(torch.pi * progress)))
             optimizer.zero_grad()
             value = loss(network(data.train_images[places]), data.train_labels[places])
+            if not isinstance(value, Tensor) or value.ndim != 0:
+                raise argument_error("loss", "return a scalar tensor", f"returning {shown(value)}")
             if not bool(torch.isfinite(value)):
                 raise argument_error("learning_rate", "keep the loss finite (try a tenth of it)", learning_rate)
             value.backward()
@@ -173,6 +212,10 @@ def _tensors(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor
 def _restore(network: nn.Module, optimizer: torch.optim.SGD, state: DenseState | None) -> DenseState:
     if state is None:
         return DenseState(0, {})
+    named = {f"weight/{name}": weight for name, weight in network.named_parameters()}
+    named |= {f"buffer/{name}": buffer for name, buffer in network.named_buffers()}
+    for name, tensor in named.items():
+        check_shape("state", state.tensors.get(name), tuple(tensor.shape))  # type: ignore[arg-type]
     with torch.no_grad():
         for name, weight in network.named_parameters():
             weight.copy_(state.tensors[f"weight/{name}"])
