@@ -4,6 +4,7 @@
 #   make test       the floors, the tests and the doctests (CI runs this)
 #   make test-all   the same with the tests that take minutes
 #   make check      ruff, formatting, types, then make test: run it before a commit
+#   make docs       the site into site/: pages, formulas, API, executed gallery; a broken link ends it
 #   make clean      removes .venv and every cache (runs/ stays)
 #
 # PYTHON=python3.12 names another interpreter; CONS=mine.txt other constraints (another torch build); CONS= none at all.
@@ -14,6 +15,9 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+DOCS := $(VENV)/.docs-installed
+EXTRA_.dev-installed := [dev]
+EXTRA_.docs-installed := [docs]
 
 # Two processes, a file of tests to each in turn; one thread a process, for two would only wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q --doctest-modules -n 2 --dist loadfile
@@ -21,7 +25,7 @@ PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q --doctest-modules -n
 # Modules of the caller's environment would hide a dependency that pyproject.toml forgets.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: demo test test-all check clean
+.PHONY: demo test test-all check docs clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -41,17 +45,21 @@ check: $(DEV)
 	$(VENV)/bin/mypy
 	$(MAKE) test
 
-# Stamps: a second call installs nothing unless pyproject.toml or the constraints are newer. The development install
-# contains the runtime one; a .venv that was left half made is made again. --no-compile: to compile the 2 GB of
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+	@echo "The site is in site/: $(VENV)/bin/python -m http.server -d site"
+
+# Stamps: a second call installs nothing unless pyproject.toml or the constraints are newer. Each
+# install contains the runtime one; a .venv that was left half made is made again. --no-compile: to compile the 2 GB of
 # dependencies costs more than a minute, and Python compiles the part that is used when it is used.
-$(DEV) $(RUNTIME): pyproject.toml $(CONS)
+$(DEV) $(DOCS) $(RUNTIME): pyproject.toml $(CONS)
 	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "qdescent needs Python 3.11 or later with venv, and '$(PYTHON)' is not: name one, as in make demo PYTHON=python3.12" >&2; exit 1; }
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing into $(VENV): one to three minutes, once."
-	$(PIP) install --quiet --no-compile $(if $(CONS),-c $(CONS)) -e '.$(if $(filter $(DEV),$@),[dev])'
+	$(PIP) install --quiet --no-compile $(if $(CONS),-c $(CONS)) -e '.$(EXTRA_$(notdir $@))'
 	@touch $@ $(RUNTIME)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .gallery dist site
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

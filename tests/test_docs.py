@@ -1,15 +1,150 @@
-"""The pages of docs/ that show Python sessions say what Python says."""
+"""The pages of docs/ and CONTRIBUTING: code runs, commands exist, names and formulas are sound."""
 
 import doctest
+import re
+import shlex
+import sys
+import types
 from pathlib import Path
 
+import api
 import pytest
+import torch
+import typer.main
 
-DOCS = Path(__file__).parent.parent / "docs"
+import qdescent as qd
+from qdescent.cli import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"])
+LANGUAGES = {
+    "python",
+    "bash",
+    "text",
+    "math",
+    "toml",
+}  # what a fence may hold: run, checked, or not code
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
-@pytest.mark.parametrize("page", ["from-gradient-descent-to-gates.md"])
-def test_sessions_run(page):
-    found = doctest.testfile(str(DOCS / page), module_relative=False, encoding="utf-8")
+def blocks(page: Path, language: str) -> list[str]:
+    return [code for found, code in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+@pages
+def test_all_code_is_fenced_and_says_its_language(page):
+    text = page.read_text(encoding="utf-8")
+    assert {language for language, _ in FENCE.findall(text)} <= LANGUAGES
+    prose = FENCE.sub("", text)
+    assert not re.findall(r"(?:\n\n|\A)(?:    |\t)\S.*", prose), "indented code: no test would see it"
+
+
+SESSIONS = [page for page in PAGES if any(">>> " in code for code in blocks(page, "python"))]
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=lambda page: page.stem)
+def test_sessions_say_what_python_says(page):
+    found = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert found.attempted > 15
     assert found.failed == 0
+
+
+def small_project() -> types.ModuleType:
+    """What the pages call `my_project`: a network and a batch."""
+    project = types.ModuleType("my_project")
+    project.build_network = lambda: torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.GELU(), torch.nn.Linear(6, 3))
+    batch = torch.randn(12, 4, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
+    project.load_batch = lambda: batch
+    return project
+
+
+SCRIPTS = [page for page in PAGES if page not in SESSIONS and blocks(page, "python")]
+
+
+@pytest.mark.parametrize("page", SCRIPTS, ids=lambda page: page.stem)
+def test_python_runs_in_the_order_of_the_page(page, monkeypatch):
+    monkeypatch.setitem(sys.modules, "my_project", small_project())
+    names: dict[str, object] = {}
+    for code in blocks(page, "python"):
+        exec(compile(code, page.name, "exec"), names)
+
+
+def options(command: str) -> set[str]:
+    """The flags of a subcommand, as the command line itself knows them."""
+    commands = typer.main.get_command(app).commands
+    return {flag for parameter in commands[command].params for flag in parameter.opts} | {"--help"}
+
+
+def unknown_words(line: str) -> list[str]:
+    """The words of a shell line that name no subcommand, flag, target or extra of this project."""
+    words = shlex.split(line, comments=True)
+    if "-m" in words[1:] and "qdescent" in words:
+        words = words[words.index("qdescent") :]
+    program = Path(words[0]).name if words else ""
+    if program == "make":
+        targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        return [word for word in words[1:] if "=" not in word and word not in targets]
+    if program == "qdescent":
+        known = {"--help"} if words[1].startswith("-") else options(words[1])
+        return [word for word in words[1:] if word.startswith("--") and word.partition("=")[0] not in known]
+    if program == "pip":
+        known = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+        asked = [name for group in re.findall(r"\[(.*?)\]", line) for name in group.split(",")]
+        return [name for name in asked if name not in known]
+    return [] if program in ("", "cd", "git") else [program]
+
+
+@pages
+def test_commands_exist(page):
+    for code in blocks(page, "bash"):
+        for line in code.replace("\\\n", " ").splitlines():
+            assert unknown_words(line) == [], line
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("qdescent run --orders 3", "--orders"),
+        ("torchrun --nproc-per-node=2 -m qdescent spectrum a:b --probe 3", "--probe"),
+        ("make tests", "tests"),
+        ("pip install '.[picture,dev]'", "picture"),
+        ("conda install qdescent", "conda"),
+    ],
+)
+def test_a_planted_command_is_found(line, wrong):
+    assert unknown_words(line) == [wrong]
+
+
+@pages
+def test_names_are_public(page):
+    for name in re.findall(r"\bqd\.(\w+)", page.read_text(encoding="utf-8")):
+        assert hasattr(qd, name), name
+
+
+@pages
+def test_links_lead_to_files(page):
+    made = re.compile(r"(gallery|api)/\w+\.md|changelog\.md|contributing\.md")  # by tools/docs; the strict build knows
+    for target in re.findall(r"\]\(((?!http)[^)#]+)", page.read_text(encoding="utf-8")):
+        assert made.fullmatch(target) or (page.parent / target).exists(), target
+
+
+def unsafe(text: str) -> list[str]:
+    """Formulas that GitHub's Markdown would change before typesetting: * is emphasis, \\{ is {."""
+    inline = re.findall(r"(?<![\\$`])\$(?!\$)([^$\n]+?)\$(?!\$)", re.sub(r"`[^`]*`", "", FENCE.sub("", text)))
+    return [formula for formula in inline if re.search(r"\*|\\[{}|,;!\\#]|^\s|\s$", formula)]
+
+
+@pages
+def test_formulas_survive_markdown(page):
+    assert unsafe(page.read_text(encoding="utf-8")) == []
+    assert unsafe("the pivot $u^*$ and $\\{x\\}$") != []
+
+
+def test_the_reference_follows_the_public_names():
+    groups = api.groups((ROOT / "src/qdescent/__init__.py").read_text(encoding="utf-8"))
+    assert [name for names in groups.values() for name in names] == qd.__all__
+    assert all(groups)
+    planted = '__all__ = [\n    # one\n    "a", "b",  # aside\n    # two\n    "c",\n]\nother = [\n    # three\n    "d"]\n'
+    assert api.groups(planted) == {"one": ["a", "b"], "two": ["c"]}
