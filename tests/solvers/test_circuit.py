@@ -189,8 +189,8 @@ def test_fewer_bits_are_worse_and_the_bound_says_so():
 def test_kappa_too_small_is_an_outcome_of_the_circuit():
     system = history(3)
     found = QSVT(1e-4, circuit=True, kappa=5.0).solve(system)
-    assert found.status is Status.INACCURATE
-    assert "larger kappa" in found.status
+    assert found.status is Status.KAPPA_REFUTED
+    assert "kappa is too small" in found.status
 
 
 def test_a_real_system_of_complex_type_has_the_circuit_of_the_real_one():

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers import conditioning
+from qdescent.solvers import conditioning, judgement
 from qdescent.solvers.classical import GMRES, Direct
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries
 from qdescent.solvers.hhl import HHL
@@ -219,8 +219,9 @@ def of_planted_spectrum(seed):
     ("solver", "epsilon"),
     [(solver, epsilon) for solver in (QSVT, KernelReflection) for epsilon in (0.3, 0.1, 1e-2, 1e-4)] + [(HHL, 0.3), (HHL, 0.1)],
 )
-def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon):
-    """Three families of spectra, kappa at .2, .5 and .8 of the truth: what is called solved is within epsilon."""
+def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon, monkeypatch):
+    """Three families of spectra, kappa at .2, .5 and .8 of the truth, nothing measured and no look for what refutes kappa: what is
+    called solved is within epsilon. With the look nothing is called solved."""
     wrong = 0
     crude = epsilon > 0.05
     for seed in (1, 4, 5, 9) if crude else range(12):  # of crude ones those that pass without a look beyond 1/kappa
@@ -228,11 +229,17 @@ def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon):
         right = solver(epsilon).solve(system)
         assert right.status is Status.SOLVED
         for fraction in (0.2, 0.5, 0.8, 1.3):
-            found = solver(epsilon, kappa=max(1.001, fraction * right.values["kappa"])).solve(system)
+            given = solver(epsilon, kappa=max(1.001, fraction * right.values["kappa"]))
+            with monkeypatch.context() as unseen:
+                unseen.setattr(conditioning, "LARGEST_SVD", 0)
+                looked = given.solve(system)
+                unseen.setattr(judgement, "refuting_kappa", lambda *_: None)
+                found = given.solve(system)
             off = float((found.value - planted).norm() / planted.norm()) > epsilon
             wrong += off
             assert found.status is (Status.INACCURATE if off else found.status)
-            assert fraction < 1 or found.status is Status.SOLVED
+            assert looked.solved == (fraction > 1)
+            assert given.solve(system).status is (Status.KAPPA_REFUTED if fraction < 1 else Status.SOLVED)
     assert wrong > (5 if crude else 20)  # the test has something to refuse
 
 
@@ -241,8 +248,11 @@ def test_without_the_far_look_a_wrong_answer_would_pass(solver, monkeypatch):
     """Planted: the second look ends at the 1/kappa that was given, a fifth of the true one."""
     system, planted = of_planted_spectrum(5)
     given = solver(0.3, kappa=0.2 * solver(0.3).solve(system).values["kappa"])
+    monkeypatch.setattr(conditioning, "LARGEST_SVD", 0)
+    assert given.solve(system).status is Status.KAPPA_REFUTED
+    monkeypatch.setattr(judgement, "refuting_kappa", lambda *_: None)
     assert given.solve(system).status is Status.INACCURATE
-    monkeypatch.setattr(conditioning, "FAR", 1)
+    monkeypatch.setattr(judgement, "FAR", 1)
     found = given.solve(system)
-    assert found.status is Status.SOLVED
+    assert found.status is Status.SOLVED_IF_KAPPA_IS_RIGHT
     assert (found.value - planted).norm() / planted.norm() > 0.39

@@ -49,4 +49,4 @@ def test_one_small_value_among_thousands_is_met_and_its_lack_found_by_the_solver
     system = LinearSystem(matrix, torch.ones(size, dtype=F64))
     assert conditioning(system, None).kappa == pytest.approx(1.1 / 0.025, rel=1e-2)
     missed = QSVT(1e-3, kappa=2.2).solve(system)  # what an estimate without it would have been
-    assert missed.status is Status.INACCURATE
+    assert missed.status is Status.KAPPA_REFUTED

@@ -150,7 +150,7 @@ def test_kappa_too_small_is_an_outcome_of_the_circuit():
     matrix = torch.diag(torch.tensor([1.0, 0.1], dtype=F64))
     found = HHL(0.8, kappa=1.5, clock_bits=4, circuit=True).solve(LinearSystem(matrix, torch.tensor([0.1, 1.0], dtype=F64)))
     assert (found.value - torch.tensor([0.1, 10.0], dtype=F64)).norm() > 8
-    assert found.status is Status.INACCURATE
+    assert found.status is Status.KAPPA_REFUTED
 
 
 def test_the_circuit_keeps_its_promise():
@@ -197,7 +197,7 @@ def test_amplified_phase_estimation_gives_the_same_value_for_certain():
 def test_outcomes():
     matrix = torch.eye(8, dtype=F64) + torch.diag(torch.full((7,), 1.5, dtype=F64), 1)
     b = torch.ones(8, dtype=F64)
-    assert HHL(0.05, kappa=8.0).solve(LinearSystem(matrix, b)).status is Status.INACCURATE
+    assert HHL(0.05, kappa=8.0).solve(LinearSystem(matrix, b)).status is Status.KAPPA_REFUTED
     assert HHL().solve(LinearSystem(torch.ones(2, 2, dtype=F64), b[:2])).status is Status.SINGULAR
     with pytest.raises(ArgumentError, match="Argument `epsilon` must be at least what 13 clock bits allow at kappa = 50"):
         HHL(1e-6, kappa=50.0).solve(LinearSystem(matrix, b))

@@ -96,7 +96,7 @@ def test_outcomes_and_refusals():
     exact = torch.linalg.solve(system.matrix, system.rhs)
     found = KernelReflection(1e-3, kappa=3.0, circuit=True).solve(system)
     assert (found.value - exact).norm() / exact.norm() > 1e-2
-    assert found.status is Status.INACCURATE
+    assert found.status is Status.KAPPA_REFUTED
     singular = LinearSystem(torch.ones(2, 2, dtype=F64), torch.ones(2, dtype=F64))
     assert KernelReflection(circuit=True).solve(singular).status is Status.SINGULAR
     with pytest.raises(ArgumentError, match=r"Argument `angle_bits` must be large enough for epsilon = 0\.001 at kappa"):

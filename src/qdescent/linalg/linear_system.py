@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite, check_shape
+from qdescent._checks import argument_error, check_interval, check_shape
+from qdescent.linalg.tensors import number_tensor
 
 
 @dataclass(frozen=True)
 class LinearSystem:
     """A square system M Z = B, and where the answer sits in Z.
 
+    What is given as a NumPy or SciPy array, as lists, integers, half precision or compressed rows is held as a tensor of float32,
+    float64, complex64 or complex128, dense or sparse COO; no value is changed by that.
+
     Args:
-        matrix: M, a sparse COO (or dense) tensor of shape (D, D).
+        matrix: M, of shape (D, D), D at least 1.
         rhs: B, shape (D,), not zero.
         answer_index: integers (copies, n): each row lists the places of Z that hold the answer u in R^n (a history system
             with p padding steps holds p + 1 copies of its last step). None: Z itself is the answer.
         norm_bound: a declared upper bound on ||M||_2, or None.
         inverse_norm_bound: a declared upper bound on ||M^-1||_2, or None.
 
+    Raises:
+        ArgumentError: not square, of unlike lengths or devices, not numbers, not finite, a right-hand side of zeros, places that
+            are none, or a bound that is not a positive number.
+
     Example:
-        >>> system = LinearSystem(torch.eye(2, dtype=torch.float64), torch.tensor([3.0, 4.0], dtype=torch.float64))
-        >>> system.extract(torch.tensor([3.0, 4.0])).tolist()
-        [3.0, 4.0]
+        >>> import numpy as np
+        >>> system = LinearSystem(np.eye(2), [3, 4])
+        >>> system.extract(torch.tensor([3.0, 4.0])).tolist(), system.matrix.dtype
+        ([3.0, 4.0], torch.float64)
     """
 
     matrix: Tensor
@@ -35,16 +45,20 @@ class LinearSystem:
     inverse_norm_bound: float | None = None
 
     def __post_init__(self) -> None:
-        if self.matrix.ndim != 2 or self.matrix.shape[0] != self.matrix.shape[1]:
-            raise argument_error("matrix", "be square", f"of shape {tuple(self.matrix.shape)}")
-        check_shape("rhs", self.rhs, (self.matrix.shape[0],))
-        check_finite("matrix", self.matrix.coalesce().values() if self.matrix.is_sparse else self.matrix)
-        check_finite("rhs", self.rhs)
-        index = self.answer_index
-        if index is not None and (index.ndim != 2 or index.numel() == 0 or int(index.min()) < 0 or int(index.max()) >= self.size):
-            raise argument_error(
-                "answer_index", f"be places in [0, {self.size}), of shape (copies, n)", f"of shape {tuple(index.shape)}"
-            )
+        matrix, rhs = number_tensor("matrix", self.matrix), number_tensor("rhs", self.rhs)
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
+            must = "be square" if matrix.numel() else "be square, with at least one unknown"
+            raise argument_error("matrix", must, f"of shape {tuple(matrix.shape)}")
+        rhs = check_shape("rhs", rhs, (matrix.shape[0],)).to_dense()
+        if rhs.device != matrix.device:
+            raise argument_error("rhs", f"be on the matrix's device, {matrix.device}", f"on {rhs.device}")
+        object.__setattr__(self, "matrix", matrix)
+        object.__setattr__(self, "rhs", rhs)
+        if self.answer_index is not None:
+            object.__setattr__(self, "answer_index", _places(self.answer_index, self.size))
+        for name in ("norm_bound", "inverse_norm_bound"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, check_interval(name, getattr(self, name), "(0, inf)"))
         if not bool(self.rhs.any()):
             raise argument_error("rhs", "have a non-zero entry (the state |B> must exist)", "zero")
 
@@ -58,6 +72,16 @@ class LinearSystem:
         """Whether M or B is of a complex type."""
         return self.matrix.is_complex() or self.rhs.is_complex()
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The common type of M and B, which is that of Z."""
+        return torch.promote_types(self.matrix.dtype, self.rhs.dtype)
+
+    @property
+    def rhs_norm(self) -> float:
+        """||B||, in double precision."""
+        return float(torch.linalg.vector_norm(self.rhs.to(torch.promote_types(self.rhs.dtype, torch.float64))))
+
     def entries(self) -> tuple[Tensor, Tensor, Tensor]:
         """The stored entries of M: rows (nnz,), columns (nnz,), values (nnz,), each pair once, zeros left out."""
         sparse = (self.matrix if self.matrix.is_sparse else self.matrix.to_sparse_coo()).coalesce()
@@ -65,9 +89,29 @@ class LinearSystem:
         return sparse.indices()[0][kept], sparse.indices()[1][kept], sparse.values()[kept]
 
     def residual(self, solution: Tensor) -> float:
-        """||M Z - B|| / ||B||."""
-        return float(torch.linalg.vector_norm(self.matrix @ solution - self.rhs) / torch.linalg.vector_norm(self.rhs))
+        """||M Z - B|| / ||B||, in double precision and whatever the scale of B.
+
+        Example:
+            >>> tiny = LinearSystem([[1e-200]], [1e-200])  # whose squares float64 cannot hold
+            >>> tiny.residual(torch.tensor([1.5], dtype=torch.float64))
+            0.5
+        """
+        kind = torch.promote_types(self.dtype, torch.promote_types(solution.dtype, torch.float64))
+        rhs = self.rhs.to(kind)
+        unit = float(rhs.abs().max())
+        left = self.matrix.to(kind) @ solution.to(kind) - rhs
+        return float(torch.linalg.vector_norm(left / unit) / torch.linalg.vector_norm(rhs / unit))
 
     def extract(self, solution: Tensor) -> Tensor:
         """The answer u, shape (n,), from Z: the mean over its copies."""
         return solution if self.answer_index is None else solution[self.answer_index].mean(0)
+
+
+def _places(given: Any, size: int) -> Tensor:
+    """The places of the answer as int64, (copies, n)."""
+    index = given if isinstance(given, Tensor) else torch.as_tensor(given)
+    whole = not (index.is_floating_point() or index.is_complex() or index.dtype is torch.bool)
+    if not whole or index.ndim != 2 or not index.numel() or int(index.min()) < 0 or int(index.max()) >= size:
+        what = f"of shape {tuple(index.shape)}" if whole else f"of {index.dtype}"
+        raise argument_error("answer_index", f"be places in [0, {size}), of shape (copies, n)", what)
+    return index.long()

@@ -117,4 +117,4 @@ def answer(system: LinearSystem, places: Ints, kept: Tensor) -> Tensor:
 
 def unit(system: LinearSystem, circuit: SolveCircuit) -> float:
     """Z per kept amplitude, ||B||/(c alpha)."""
-    return float(torch.linalg.vector_norm(system.rhs)) / (circuit.scale * circuit.encoding.alpha)
+    return system.rhs_norm / (circuit.scale * circuit.encoding.alpha)

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from qdescent._evidence import Evidence, Row
-from qdescent.linalg.chebyshev import apply_odd_transform, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator
 from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, Tables
 from qdescent.solvers.estimated_kappa import estimated_kappa
-from qdescent.solvers.solve import Solution, Status
+from qdescent.solvers.refutation import SLACK
 
 LARGEST_SVD = 2048  # singular values of 2048 x 2048 take a few seconds
 MOST_SHORT = 2**31  # entries that an index of 32 bits can count
-CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
-CRUDE, FAR = 0.05, 5  # of 864 solves with kappa .2 to .8 of the truth none passed below .05, and none above with the far look
 SHORTEST_INTERVAL = 1.01  # kappa of an orthogonal matrix is 1; a polynomial needs an interval [1/kappa, 1] of some length
 
 
@@ -48,12 +43,19 @@ class Conditioning:
         kappa: alpha ||M^-1||, or what stands for it; infinite where M is singular to rounding.
         singular_values: in descending order, where they were measured.
         rows: alpha, kappa and alpha/||M|| with their evidence.
+        needed: alpha ||M^-1|| by the singular values, where they were measured.
     """
 
     alpha: float
     kappa: float
     singular_values: Tensor | None = field(repr=False)
     rows: tuple[Row, ...] = field(repr=False)
+    needed: float | None = None
+
+    @property
+    def refuted(self) -> bool:
+        """Singular values show that kappa is too small."""
+        return self.needed is not None and self.kappa < (1 - SLACK) * self.needed
 
     @property
     def singular(self) -> bool:
@@ -90,8 +92,12 @@ def conditioning(system: LinearSystem, kappa: float | None, plan: EncodingPlan[T
     alpha = plan.alpha
     measured = _singular_values(system, declared=kappa is not None or system.inverse_norm_bound is not None)
     rows = [row("alpha", alpha, "1", Evidence.EXACT, plan.source)]
-    if measured is not None and bool(measured[-1] <= system.size * torch.finfo(measured.dtype).eps * measured[0]):
-        return Conditioning(alpha, math.inf, measured, tuple(rows))
+    needed: float | None = None
+    if measured is not None:
+        if bool(measured[-1] <= system.size * torch.finfo(system.matrix.dtype).eps * measured[0]):
+            return Conditioning(alpha, math.inf, measured, tuple(rows))
+        rounding = system.size * torch.finfo(measured.dtype).eps * float(measured[0])  # of the singular values themselves
+        needed = alpha / (float(measured[-1]) + rounding)
     if kappa is not None:
         rows.append(row("kappa", kappa, "1", Evidence.ASSUMED, "setting `kappa`"))
     elif system.inverse_norm_bound is not None:
@@ -108,7 +114,7 @@ def conditioning(system: LinearSystem, kappa: float | None, plan: EncodingPlan[T
     if measured is not None:
         share = alpha / float(measured[0])
         rows.append(row("alpha_over_norm", share, "1", Evidence.EXACT, "alpha over the largest singular value"))
-    return Conditioning(alpha, kappa, measured, tuple(rows))
+    return Conditioning(alpha, kappa, measured, tuple(rows), needed)
 
 
 def row(name: str, value: float | str, unit: str, evidence: Evidence, source: str) -> Row:
@@ -117,14 +123,14 @@ def row(name: str, value: float | str, unit: str, evidence: Evidence, source: st
 
 
 def scaled_operator(system: LinearSystem, alpha: float) -> tuple[LinearOperator, Products]:
-    """M/alpha on the common type of M and B, as products that are counted, without any factorisation.
+    """M/alpha in double precision, as products that are counted, without any factorisation.
 
     Example:
         >>> operator, products = scaled_operator(LinearSystem(2 * torch.eye(2), torch.ones(2)), alpha=4.0)
-        >>> (operator @ torch.ones(2)).tolist(), products.total
+        >>> (operator @ torch.ones(2).double()).tolist(), products.total
         ([0.5, 0.5], 1)
     """
-    dtype = torch.promote_types(system.matrix.dtype, system.rhs.dtype)
+    dtype = torch.promote_types(system.dtype, torch.float64)
     matrix = (system.matrix.coalesce() if system.matrix.is_sparse else system.matrix).to(dtype) / alpha
     if matrix.is_sparse:  # compressed rows: several times faster than coordinates, for both orientations
         adjoint = _compressed(matrix.transpose(0, 1).conj().coalesce())
@@ -144,77 +150,11 @@ def scaled_operator(system: LinearSystem, alpha: float) -> tuple[LinearOperator,
     return LinearOperator((system.size, system.size), forward, backward, dtype, matrix.device), products
 
 
-def settled(system: LinearSystem, value: Tensor, known: Conditioning, bound: float, epsilon: float) -> bool:
-    """Whether a second solve, of error .1, would move Z by no more than its bound explains: ||q(M)(B - M Z)|| <= 1.1 d ||Z||.
-
-    Classical, as the residual is. Where kappa is right Z is off by at most bound ||M^-1 B||, d = bound/(1 - bound) of ||Z||, and
-    q(M) M changes that by a factor of at most 1.1. A singular value below 1/kappa, which the residual weighs by its own smallness,
-    shows here with what it does to Z; for a crude epsilon, whose bound would hide it, q looks down to 1/(5 kappa).
-
-    Args:
-        system, value: what was solved, and Z.
-        known: alpha and kappa.
-        bound: on ||Z - M^-1 B||/||M^-1 B||, where kappa is right.
-        epsilon: what was asked for.
-
-    Cost: 3 kappa products; 15 kappa for epsilon above .05.
-
-    Example:
-        >>> system = LinearSystem(torch.diag(torch.tensor([1.0, 0.01])), torch.tensor([1.0, 0.01]))
-        >>> known = conditioning(system, kappa=100.0)
-        >>> [settled(system, torch.tensor([1.0, z]), known, bound=1e-3, epsilon=1e-3) for z in (1.0, 0.5)]  # residuals 0, .005
-        [True, False]
-    """
-    if bound >= 1:
-        return False
-    operator, _ = scaled_operator(system, known.alpha)
-    value = value.to(operator.dtype)
-    left = system.rhs.to(operator.dtype) / known.alpha - operator @ value
-    reach = FAR if epsilon > CRUDE else 1
-    correction = apply_odd_transform(minimax_inverse(reach * known.kappa, CHECK_ERROR).coefficients, operator, left)
-    lengths = [float(torch.linalg.vector_norm(v)) for v in (correction, value)]
-    return lengths[0] <= (1 + CHECK_ERROR) * bound / (1 - bound) * lengths[1]
-
-
-def judged(
-    system: LinearSystem,
-    value: Tensor,
-    *,
-    bound: float,
-    allowed: float,
-    cost: list[Row],
-    values: Mapping[str, float],
-    trusted: bool = True,
-    circuit: Any = None,
-) -> Solution:
-    """A solution, held against the residual that its method may leave if kappa is right; above it, kappa was too small.
-
-    Args:
-        system, value: what was solved, and Z.
-        bound: on ||Z - M^-1 B||/||M^-1 B||, where kappa is right.
-        allowed: on the residual, where kappa is right.
-        cost, values: of the solution.
-        trusted: False where the solver itself saw that its bound does not hold.
-        circuit: the bloq that was run.
-    """
-    wide = torch.promote_types(system.matrix.dtype, value.dtype)
-    rhs = system.rhs.to(wide)
-    residual = float(torch.linalg.vector_norm(system.matrix.to(wide) @ value.to(wide) - rhs) / torch.linalg.vector_norm(rhs))
-    accurate = trusted and residual <= allowed * (1 + 1e-6) + 1e-12
-    status = Status.SOLVED if accurate else Status.INACCURATE
-    return Solution(value, system.extract(value), residual, bound, status, tuple(cost), values, circuit)
-
-
-def singular_outcome(system: LinearSystem) -> Solution:
-    """What is returned for a matrix that is singular to rounding: no value, and a status that says so."""
-    zero = torch.zeros_like(system.rhs)
-    return Solution(zero, system.extract(zero), 1.0, math.inf, Status.SINGULAR)
-
-
 def _singular_values(system: LinearSystem, declared: bool) -> Tensor | None:
     if system.size > (LARGEST_SVD // 4 if declared else LARGEST_SVD):  # with kappa known they only serve a row
         return None
-    return torch.linalg.svdvals(system.matrix.to_dense() if system.matrix.layout != torch.strided else system.matrix)
+    matrix = system.matrix.to_dense()
+    return torch.linalg.svdvals(matrix.to(torch.promote_types(matrix.dtype, torch.float64)))
 
 
 def _compressed(matrix: Tensor) -> Tensor:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
-from scipy.linalg import eigvalsh_tridiagonal
-from torch import Tensor
 
 from qdescent._checks import argument_error
 from qdescent._random import named_generator
 from qdescent.linalg.lanczos import LanczosState, lanczos
 from qdescent.linalg.operator import LinearOperator
+from qdescent.solvers.refutation import least_ritz_value, square_of
 
 FIRST, MOST = 64, 8192  # steps: the first look, and where patience ends
 SETTLED = 0.02  # change of the least Ritz value while the steps grow by half
@@ -42,24 +41,14 @@ def estimated_kappa(operator: LinearOperator) -> tuple[float, int]:
         >>> 20 <= kappa <= 1.1 * 20
         True
     """
-    size, is_complex = operator.shape[0], operator.dtype.is_complex
-    length = size * (2 if is_complex else 1)  # a complex vector as its real and imaginary parts
-
-    def square(x: Tensor) -> Tensor:
-        vector = torch.view_as_complex(x.reshape(size, 2)) if is_complex else x.reshape(size)
-        found = operator.H @ (operator @ vector)
-        return (torch.view_as_real(found) if is_complex else found).reshape(length, 1)
-
-    real = operator.dtype.to_real()
-    symmetric = LinearOperator((length, length), square, square, real, operator.device)
-    start = torch.randn(length, 1, generator=named_generator(0, "kappa"), dtype=real).to(operator.device)
+    symmetric = square_of(operator)
+    real = symmetric.dtype
+    start = torch.randn(symmetric.shape[0], 1, generator=named_generator(0, "kappa"), dtype=real).to(operator.device)
     state: LanczosState | None = None
     before, steps = math.inf, FIRST
     while True:
         state = lanczos(symmetric, start, steps, state)
-        rows = int(state.length[0])
-        diagonal, beside = state.alpha[0, :rows].numpy(), state.beta[0, : rows - 1].numpy()
-        value = float(eigvalsh_tridiagonal(diagonal, beside, select="i", select_range=(0, 0))[0])
+        rows, value = int(state.length[0]), least_ritz_value(state)
         if value < LEAST * torch.finfo(real).eps:
             raise argument_error("kappa", "be given: the matrix is singular, or nearly, and rounding hides by how much", None)
         if value >= (1 - SETTLED) * before or not bool(state.alive[0]):

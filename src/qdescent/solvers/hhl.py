@@ -14,12 +14,15 @@ from qdescent.linalg.chebyshev import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
-from qdescent.solvers.conditioning import Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
+from qdescent.solvers.conditioning import Conditioning, conditioning, row, scaled_operator
 from qdescent.solvers.encodings import ColouredEntries, EncodingPlan, Tables, check_circuit_settings, quantised
+from qdescent.solvers.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
 from qdescent.solvers.phase_estimation import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.solve import Solution
+from qdescent.solvers.unit_scale import unit_scale
 
 MOST_CLOCK_BITS = 13  # 2^13 clock values: degree near 23,000, seconds; HHL is here for small instances
+ROUNDED = 0.01  # of epsilon, left to rounding; the clock takes the rest
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,20 @@ class HHL:
         References:
             Harrow, Hassidim, Lloyd, arXiv:0811.3171.
         """
+        unit = unit_scale(system)
+        return unit.restored(self._solve(unit.system))
+
+    def _solve(self, system: LinearSystem) -> Solution:
+        epsilon = wide_epsilon(system, self.epsilon)
         coloured = ColouredEntries().plan(system)  # its circuit needs an encoding that is Hermitian as a circuit, too
         known = conditioning(system, self.kappa, coloured)
         if known.singular:
             return singular_outcome(system)
         if self.circuit:
-            return self._run(system, known, coloured)
+            return self._run(system, known, coloured, epsilon)
         alpha, kappa = known.alpha, known.kappa
-        inverse, bits = self._clock(kappa, self.epsilon)
+        inverse, bits = self._clock(kappa, (1 - ROUNDED) * epsilon)
+        rounding = product_rounding(inverse.degree, kappa, epsilon, ROUNDED)
         operator, products = scaled_operator(system, alpha)
         value = apply_odd_transform(inverse.coefficients, operator, system.rhs.to(operator.dtype)) / alpha
         lengths = [float(torch.linalg.vector_norm(v)) for v in (value, system.rhs)]
@@ -106,11 +115,12 @@ class HHL:
             row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
         ]
         values = row_values(cost)
-        bound = inverse.error + 4 * torch.finfo(value.dtype).eps * inverse.degree * kappa
+        bound = inverse.error + rounding
         trusted = settled(system, value, known, bound, self.epsilon)
-        return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values, trusted=trusted)
+        promise = {"epsilon": self.epsilon, "bound": bound, "allowed": bound}
+        return judged(system, known, value, **promise, cost=cost, values=values, trusted=trusted)
 
-    def _run(self, system: LinearSystem, known: Conditioning, coloured: EncodingPlan[Tables]) -> Solution:
+    def _run(self, system: LinearSystem, known: Conditioning, coloured: EncodingPlan[Tables], epsilon: float) -> Solution:
         """The circuit; its clock is laid out for the singular values of what the quantised angles encode."""
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.hhl_circuit import (
@@ -120,7 +130,7 @@ class HHL:
             run_phase_estimation,
         )
 
-        kappa, share = known.kappa, self.epsilon / 2
+        kappa, share = known.kappa, epsilon / 2
         _, clock = self._clock(kappa, share)
         more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
         plan = EncodingPlan(coloured.alpha, coloured.source, partial(hermitian_tables, system))
@@ -139,7 +149,7 @@ class HHL:
         left_over = inverse.error + PEAK * least * circuit.error
         perturbed = kappa * (encoding + circuit.rhs_error) / (1 - kappa * encoding)
         bound = perturbed + left_over * (1 + perturbed)
-        if bound > self.epsilon:
+        if bound > epsilon:
             raise too_few
         run = run_phase_estimation(system, circuit, self.epsilon)
         amplification: list[Row] = []
@@ -147,7 +157,7 @@ class HHL:
             bare = run.success_probability
             run = run_amplified_phase_estimation(system, circuit, run)
             amplification = amplification_rows(bare, run.rounds)
-        scale = float(torch.linalg.vector_norm(run.value) / torch.linalg.vector_norm(system.rhs))
+        scale = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm
         allowed = tables.error * scale + circuit.rhs_error + left_over
         exact = Evidence.EXACT
         declared = (2 * run.rounds + 1) * evolution_queries(clock)
@@ -171,10 +181,10 @@ class HHL:
                 system, run, run.value, bits=bits, loader=self.loader, encoding_error=tables.error, certificate=circuit.certificate
             ),
         ]
-        value = run.value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
         values = row_values(cost)
-        trusted = settled(system, value, known, bound, self.epsilon)
-        return judged(system, value, bound=bound, allowed=allowed, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
+        trusted = settled(system, run.value, known, bound, self.epsilon)
+        promise = {"epsilon": self.epsilon, "bound": bound, "allowed": allowed}
+        return judged(system, known, run.value, **promise, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
 
     def _clock(self, kappa: float, allowed: float) -> tuple[PhaseEstimationInverse, int]:
         least = max(2, math.floor(math.log2(kappa)))  # a clock coarser than 1/kappa cannot tell 1/kappa from 0

@@ -133,7 +133,7 @@ def _run(
     kept = state.project(**{name: 0 for name in state.registers if name != "system"})
     kept = typed(system, kept[len(kept) // 2 :])  # the first block stays empty: f is odd
     probability = float(torch.linalg.vector_norm(kept)) ** 2
-    norm = float(torch.linalg.vector_norm(system.rhs))
+    norm = system.rhs_norm
     value = kept[: system.size] * (math.sqrt(bare) * PEAK * circuit.kappa * norm / sequence.encoding.alpha)
     rounds = bloq.rounds if isinstance(bloq, AmplitudeAmplification) else 0
     return counted_run(bloq, [sequence.encoding, sequence.selected], state, value, probability, epsilon, rounds)

@@ -16,9 +16,11 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
-from qdescent.solvers.conditioning import CRUDE, Conditioning, conditioning, judged, row, scaled_operator, settled, singular_outcome
+from qdescent.solvers.conditioning import Conditioning, conditioning, row, scaled_operator
 from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, MatrixEncoding, Tables, check_circuit_settings, quantised
+from qdescent.solvers.judgement import CRUDE, judged, product_rounding, settled, singular_outcome, wide_epsilon
 from qdescent.solvers.solve import Solution
+from qdescent.solvers.unit_scale import unit_scale
 
 SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
 LEAST_SUCCESS = 0.5  # below it another reflection, at the t that this one shows, costs no more than repeating this one
@@ -96,18 +98,23 @@ class KernelReflection:
         References:
             Dalzell, "A shortcut to an optimal quantum linear system solver", arXiv:2406.12086.
         """
+        unit = unit_scale(system)
+        return unit.restored(self._solve(unit.system, unit.shrunk(self.norm)))
+
+    def _solve(self, system: LinearSystem, norm: float | None) -> Solution:
+        epsilon = wide_epsilon(system, self.epsilon)
         plan = self.encoding.plan(system)
         known = conditioning(system, self.kappa, plan)
         if known.singular:
             return singular_outcome(system)
-        route = _Circuits(system, known, self, plan) if self.circuit else _MatrixPolynomials(system, known)
+        route = _Circuits(system, known, self, plan, epsilon) if self.circuit else _MatrixPolynomials(system, known, epsilon)
         alpha, kappa = known.alpha, known.kappa
-        coarse, fine = kernel_filter(kappa, SEARCH_ERROR), kernel_filter(kappa, self.epsilon / route.share)
-        length = float(torch.linalg.vector_norm(system.rhs))
-        if self.norm is None:
+        coarse, fine = kernel_filter(kappa, SEARCH_ERROR), kernel_filter(kappa, epsilon / route.share)
+        length = system.rhs_norm
+        if norm is None:
             search = search_norm(lambda t: route.success(t, coarse), kappa, self.search_shots, self.seed)
         else:
-            search = NormSearch(min(max(alpha * self.norm / length, 1.0), kappa), steps=0, shots=0)
+            search = NormSearch(min(max(alpha * norm / length, 1.0), kappa), steps=0, shots=0)
         t = search.guess
         reflections = 0
         while True:
@@ -117,7 +124,7 @@ class KernelReflection:
             bound, residual, outside = route.errors(weight, t, fine)
             success = min(1.0, float(torch.linalg.vector_norm(2 * y[:-1])) ** 2)
             better = min(max(t * math.sqrt(max(1 / weight - 1, 0.0)), 1.0), kappa) if weight > 0 else kappa
-            fits = bound <= self.epsilon and success >= LEAST_SUCCESS
+            fits = bound <= epsilon and success >= LEAST_SUCCESS
             if fits or reflections == MOST_REFLECTIONS or abs(better - t) < 1e-3 * t:  # the same t would give the same again
                 break
             t = better
@@ -135,7 +142,7 @@ class KernelReflection:
         queries = route.queries
         wide = y.to(route.operator.dtype)
         drift = float(torch.linalg.vector_norm(project_on_kernel(route.operator, route.b, t, coarse, start=wide) - wide))
-        trusted = bound <= self.epsilon and drift <= (1 + coarse.error) * outside
+        trusted = bound <= epsilon and drift <= (1 + coarse.error) * outside
 
         value = (length / alpha * t) * y[:-1] / y[-1]
         exact = Evidence.EXACT
@@ -176,9 +183,8 @@ class KernelReflection:
         ]
         if self.epsilon > CRUDE:  # there a projection of error .1 sees less than a far solve
             trusted = trusted and settled(system, value, known, bound, self.epsilon)
-        value = value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
-        values, circuit = row_values(cost), route.bloq
-        return judged(system, value, bound=bound, allowed=residual, cost=cost, values=values, trusted=trusted, circuit=circuit)
+        values, promise = row_values(cost), {"epsilon": self.epsilon, "bound": bound, "allowed": residual}
+        return judged(system, known, value, **promise, cost=cost, values=values, trusted=trusted, circuit=route.bloq)
 
 
 class _MatrixPolynomials:
@@ -188,10 +194,10 @@ class _MatrixPolynomials:
     unit = "products"
     bloq = None
 
-    def __init__(self, system: LinearSystem, known: Conditioning) -> None:
-        self.kappa = known.kappa
+    def __init__(self, system: LinearSystem, known: Conditioning, epsilon: float) -> None:
+        self.kappa, self.epsilon = known.kappa, epsilon
         self.operator, self.products = scaled_operator(system, known.alpha)
-        self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
+        self.b = system.rhs.to(self.operator.dtype) / system.rhs_norm
 
     @property
     def queries(self) -> int:
@@ -211,7 +217,7 @@ class _MatrixPolynomials:
         """Bounds on the relative error, on the residual, and on what of y lies outside the kernel."""
         c = least_overlap(weight, kernel.error)
         relative, residual = projection_error(c, kernel.error)
-        rounding = 4 * torch.finfo(self.operator.dtype).eps * kernel.degree * self.kappa
+        rounding = product_rounding(kernel.degree, self.kappa, self.epsilon, share=1 / self.share)
         return relative + rounding, t * residual + rounding, kernel.error * math.sqrt(1 - c * c) + rounding
 
     def facts(self, value: Tensor, success: float) -> list[Row]:
@@ -225,17 +231,19 @@ class _Circuits:
     share = 8  # of epsilon; as much again is left to the angles
     unit = "calls"
 
-    def __init__(self, system: LinearSystem, known: Conditioning, solver: KernelReflection, plan: EncodingPlan[Tables]) -> None:
-        self.system, self.known, self.solver = system, known, solver
+    def __init__(
+        self, system: LinearSystem, known: Conditioning, solver: KernelReflection, plan: EncodingPlan[Tables], epsilon: float
+    ) -> None:
+        self.system, self.known, self.solver, self.epsilon = system, known, solver, epsilon
         # t's own row and the reading of two amplitudes cost 2.8 times what they cost the polynomial: a quarter of epsilon
-        share = solver.epsilon / 4
+        share = epsilon / 4
         if solver.angle_bits is None:
             self.tables = quantised(plan, known.kappa, share, complex_rhs=system.is_complex, more=1, setting=solver.epsilon)
         else:
             self.tables = plan.quantise(solver.angle_bits)
         self.bits = self.tables.bits
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
-        self.b = system.rhs.to(self.operator.dtype) / torch.linalg.vector_norm(system.rhs)
+        self.b = system.rhs.to(self.operator.dtype) / system.rhs_norm
         self.queries = 0
 
     @property
@@ -275,7 +283,7 @@ class _Circuits:
         """
         e, r = self.circuit.encoding.augmented.epsilon / self.known.alpha, self.circuit.rhs_error
         found = self._errors(weight, t, kernel, e, r)
-        if found[0] > self.solver.epsilon >= self._errors(weight, t, kernel, 0.0, 0.0)[0] and self.solver.angle_bits is not None:
+        if found[0] > self.epsilon >= self._errors(weight, t, kernel, 0.0, 0.0)[0] and self.solver.angle_bits is not None:
             need = f"be large enough for epsilon = {self.solver.epsilon:g} at kappa = {self.known.kappa:.4g}"
             raise argument_error("angle_bits", need, f"{self.bits}, which allows {found[0]:.2g}")
         return found

@@ -14,9 +14,11 @@ from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, fi
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
-from qdescent.solvers.conditioning import conditioning, judged, row, scaled_operator, settled, singular_outcome
+from qdescent.solvers.conditioning import conditioning, row, scaled_operator
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_circuit_settings, quantised
+from qdescent.solvers.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
 from qdescent.solvers.solve import Solution
+from qdescent.solvers.unit_scale import unit_scale
 
 if TYPE_CHECKING:
     from qdescent.solvers.circuit import SolveCircuit
@@ -81,12 +83,17 @@ class QSVT:
         References:
             Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma, arXiv:1511.02306.
         """
+        unit = unit_scale(system)
+        return unit.restored(self._solve(unit.system))
+
+    def _solve(self, system: LinearSystem) -> Solution:
+        epsilon = wide_epsilon(system, self.epsilon)
         plan = self.encoding.plan(system)
         known = conditioning(system, self.kappa, plan)
         if known.singular:
             return singular_outcome(system)
         alpha, kappa = known.alpha, known.kappa
-        polynomial = minimax_inverse(kappa, self.epsilon / 2)
+        polynomial = minimax_inverse(kappa, epsilon / 2)
         values = {"degree": polynomial.degree, "epsilon": self.epsilon, "sup_polynomial": polynomial.supremum} | known.values
         cost = [
             row("degree", polynomial.degree, "1", Evidence.EXACT, "minimax polynomial for 1/x, closed form"),
@@ -94,26 +101,28 @@ class QSVT:
             row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
         ]
         if not self.circuit:
+            rounding = product_rounding(polynomial.degree, kappa, epsilon, share=0.5)
             operator, products = scaled_operator(system, alpha)
             value = apply_odd_transform(polynomial.coefficients, operator, system.rhs.to(operator.dtype)) / alpha
             cost.insert(1, row("queries", products.total, "products", Evidence.EXACT, "products with M or M^H, counted as made"))
-            bound = polynomial.error + 4 * torch.finfo(value.dtype).eps * polynomial.degree * kappa
+            bound = polynomial.error + rounding
             values["queries"] = products.total
             trusted = settled(system, value, known, bound, self.epsilon)
-            return judged(system, value, bound=bound, allowed=bound, cost=cost, values=values, trusted=trusted)
+            promise = {"epsilon": self.epsilon, "bound": bound, "allowed": bound}
+            return judged(system, known, value, **promise, cost=cost, values=values, trusted=trusted)
 
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.amplified_circuit import run_amplified
         from qdescent.solvers.circuit import build_circuit, run_circuit
 
         if self.angle_bits is None:
-            tables = quantised(plan, kappa, self.epsilon, complex_rhs=system.is_complex)
+            tables = quantised(plan, kappa, epsilon, complex_rhs=system.is_complex)
         else:
             tables = plan.quantise(self.angle_bits)
         bits = tables.bits
         circuit = build_circuit(system, polynomial, tables, self.loader)
         bound, left_over = _circuit_bound(circuit, polynomial, kappa)
-        if bound > self.epsilon:
+        if bound > epsilon:
             need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"
             raise argument_error("angle_bits", need, f"{bits}, which allows {bound:.2g}")
         run = run_circuit(system, circuit, self.epsilon)
@@ -123,7 +132,7 @@ class QSVT:
             cost += amplification_rows(bare, run.rounds)
             declared = (2 * run.rounds + 1) * polynomial.degree
             cost.append(row("declared_queries", declared, "calls", Evidence.EXACT, "(2 rounds + 1) x degree"))
-        scale = float(torch.linalg.vector_norm(run.value) / torch.linalg.vector_norm(system.rhs))
+        scale = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm
         allowed = circuit.encoding.epsilon * scale + circuit.rhs_error + left_over
         cost.append(row("queries", run.forward_queries + run.adjoint_queries, "calls", Evidence.EXACT, "counted while simulating"))
         cost += circuit_rows(
@@ -136,9 +145,9 @@ class QSVT:
             certificate=circuit.certificate,
         )
         values |= row_values(cost)
-        value = run.value.to(torch.promote_types(system.matrix.dtype, system.rhs.dtype))
-        trusted = settled(system, value, known, bound, self.epsilon)
-        return judged(system, value, bound=bound, allowed=allowed, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
+        trusted = settled(system, run.value, known, bound, self.epsilon)
+        promise = {"epsilon": self.epsilon, "bound": bound, "allowed": allowed}
+        return judged(system, known, run.value, **promise, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
 
 
 def _circuit_bound(circuit: SolveCircuit, polynomial: InversePolynomial, kappa: float) -> tuple[float, float]:

@@ -17,9 +17,12 @@ class Status(StrEnum):
     """How a solve ended; the text says what to try next."""
 
     SOLVED = "solved within the stated bound"
-    INACCURATE = "the residual is above the stated bound: give a larger kappa or a smaller epsilon"
+    SOLVED_IF_KAPPA_IS_RIGHT = "solved within the stated bound if kappa is right: nothing that was looked at refutes it"
+    KAPPA_REFUTED = "kappa is too small, a vector that M shrinks by more refutes it: give at least `kappa_at_least`"
+    INACCURATE = "the error may exceed what was asked for: give a larger kappa, a smaller epsilon, or more digits"
     SINGULAR = "the matrix is singular to rounding: shorten the horizon or check the map"
     NOT_CONVERGED = "the iteration limit was reached: raise it, or use Direct()"
+    UNBOUNDED = "the residual is within the tolerance, but nothing bounds the error: declare `inverse_norm_bound`, or use Direct()"
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,9 @@ class Solution:
         value: Z, shape (D,).
         answer: u in R^n, taken out of Z where the system says it sits.
         residual: ||M Z - B|| / ||B||, measured on the returned value.
-        bound: what is promised for ||Z - M^-1 B|| / ||M^-1 B||; infinite where nothing is (a classical solver promises kappa times
-            the residual, where the system declares its norms).
+        bound: what is promised for ||Z - M^-1 B|| / ||M^-1 B||; infinite where nothing is. Where the status says so it holds if
+            kappa is right: a kappa that was given, declared or estimated, and that neither singular values nor a look for a
+            vector that M shrinks by more have refuted.
         status: how it ended.
         cost: what it took (queries, degree, qubits, gates), as rows with evidence.
         values: named numbers behind the rows, for code that goes on computing with them.
@@ -46,6 +50,11 @@ class Solution:
     cost: tuple[Row, ...] = field(default=(), repr=False)
     values: Mapping[str, float] = field(default_factory=dict, repr=False)
     circuit: Any = field(default=None, repr=False)
+
+    @property
+    def solved(self) -> bool:
+        """Whether the bound is promised, if need be on the condition that the status names."""
+        return self.status in (Status.SOLVED, Status.SOLVED_IF_KAPPA_IS_RIGHT)
 
 
 class Solver(Protocol):

@@ -1,0 +1,175 @@
+"""What a quantum solver may promise of its answer: by the residual, a second solve, and a look for what refutes kappa."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qdescent._checks import argument_error
+from qdescent._evidence import Evidence, Row
+from qdescent.linalg.chebyshev import apply_odd_transform, minimax_inverse
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.solvers.conditioning import Conditioning, row, scaled_operator
+from qdescent.solvers.refutation import refuting_kappa
+from qdescent.solvers.solve import Solution, Status
+
+CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
+CRUDE, FAR = 0.05, 5  # of 864 solves with kappa .2 to .8 of the truth none passed below .05, and none above with the far look
+
+
+def wide_epsilon(system: LinearSystem, epsilon: float) -> float:
+    """What of epsilon is left to a solve in double precision, when Z is rounded to the system's own type at the end.
+
+    Raises:
+        ArgumentError: an epsilon below twice that rounding.
+
+    Example:
+        >>> wide_epsilon(LinearSystem([[1.0]], [1.0]), 1e-4)
+        0.0001
+    """
+    rounding = returned_rounding(system)
+    if 2 * rounding > epsilon:
+        must = f"be at least {rounded_up(2 * rounding)} for an answer in {system.dtype} (give M or B in double precision)"
+        raise argument_error("epsilon", must, f"{epsilon:.3g}")
+    return epsilon - rounding
+
+
+def returned_rounding(system: LinearSystem) -> float:
+    """The relative error of handing Z, computed in double precision, back in the system's own type."""
+    kind = system.dtype
+    return 0.0 if kind in (torch.float64, torch.complex128) else float(torch.finfo(kind).eps)
+
+
+def product_rounding(degree: int, kappa: float, epsilon: float, share: float) -> float:
+    """What the rounding of `degree` products in double precision adds to the relative error of Z, 4 eps degree kappa.
+
+    Args:
+        degree, kappa: of the polynomial.
+        epsilon: what was asked for.
+        share: of it that rounding may take.
+
+    Raises:
+        ArgumentError: an epsilon below what remains.
+
+    Example:
+        >>> product_rounding(degree=101, kappa=10.0, epsilon=1e-4, share=0.5) < 1e-12
+        True
+    """
+    rounding = 4 * torch.finfo(torch.float64).eps * degree * kappa
+    if rounding > share * epsilon:
+        must = f"be at least {rounded_up(rounding / share)} at kappa = {kappa:.4g}: less is lost in the rounding of float64"
+        raise argument_error("epsilon", must, f"{epsilon:.3g}")
+    return rounding
+
+
+def rounded_up(value: float) -> str:
+    """Two digits, never below the value: what "at least" may name.
+
+    Example:
+        >>> rounded_up(1.234e-12), rounded_up(0.5)
+        ('1.3e-12', '0.5')
+    """
+    if not 0 < value < math.inf:
+        return f"{value:g}"
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / unit * (1 - 1e-12)) * unit:.2g}"
+
+
+def settled(system: LinearSystem, value: Tensor, known: Conditioning, bound: float, epsilon: float) -> bool:
+    """Whether a second solve, of error .1, would move Z by no more than its bound explains: ||q(M)(B - M Z)|| <= 1.1 d ||Z||.
+
+    Classical, as the residual is. Where kappa is right Z is off by at most bound ||M^-1 B||, d = bound/(1 - bound) of ||Z||, and
+    q(M) M changes that by a factor of at most 1.1. A singular value below 1/kappa, which the residual weighs by its own smallness,
+    shows here with what it does to Z; for a crude epsilon, whose bound would hide it, q looks down to 1/(5 kappa).
+
+    Args:
+        system, value: what was solved, and Z.
+        known: alpha and kappa.
+        bound: on ||Z - M^-1 B||/||M^-1 B||, where kappa is right.
+        epsilon: what was asked for.
+
+    Cost: 3 kappa products; 15 kappa for epsilon above .05.
+
+    Example:
+        >>> system = LinearSystem(torch.diag(torch.tensor([1.0, 0.01])), torch.tensor([1.0, 0.01]))
+        >>> known = Conditioning(alpha=1.0, kappa=100.0, singular_values=None, rows=())
+        >>> [settled(system, torch.tensor([1.0, z]), known, bound=1e-3, epsilon=1e-3) for z in (1.0, 0.5)]  # residuals 0, .005
+        [True, False]
+    """
+    if bound >= 1:
+        return False
+    operator, _ = scaled_operator(system, known.alpha)
+    value = value.to(operator.dtype)
+    left = system.rhs.to(operator.dtype) / known.alpha - operator @ value
+    reach = FAR if epsilon > CRUDE else 1
+    correction = apply_odd_transform(minimax_inverse(reach * known.kappa, CHECK_ERROR).coefficients, operator, left)
+    lengths = [float(torch.linalg.vector_norm(v)) for v in (correction, value)]
+    return lengths[0] <= (1 + CHECK_ERROR) * bound / (1 - bound) * lengths[1]
+
+
+def judged(
+    system: LinearSystem,
+    known: Conditioning,
+    value: Tensor,
+    *,
+    epsilon: float,
+    bound: float,
+    allowed: float,
+    cost: list[Row],
+    values: Mapping[str, float],
+    trusted: bool = True,
+    circuit: Any = None,
+) -> Solution:
+    """A solution, held against the residual that its method may leave if kappa is right, and against what may refute kappa.
+
+    Args:
+        system, known: what was solved, and its alpha and kappa.
+        value: Z in double precision.
+        epsilon: what was asked for.
+        bound: on ||Z - M^-1 B||/||M^-1 B||, where kappa is right; rounding to the system's own type is added here.
+        allowed: on the residual, where kappa is right.
+        cost, values: of the solution.
+        trusted: False where the solver itself saw that its bound does not hold.
+        circuit: the bloq that was run.
+
+    Cost: that of `refuting_kappa` where a kappa was not measured.
+    """
+    returned = value.to(system.dtype)
+    bound += returned_rounding(system)
+    residual = system.residual(value)
+    accurate = trusted and bound <= epsilon * (1 + 1e-9) and residual <= allowed * (1 + 1e-6) + 1e-12
+    needed = known.needed if known.refuted else None
+    if known.needed is None:
+        operator, _ = scaled_operator(system, known.alpha)
+        wide = value.to(operator.dtype)
+        left = system.rhs.to(operator.dtype) / known.alpha - operator @ wide
+        needed = refuting_kappa(operator, wide, left, known.kappa)
+    condition = ""
+    if needed is not None:
+        status, condition = Status.KAPPA_REFUTED, "of a kappa that is refuted"
+    elif not accurate:
+        status = Status.INACCURATE
+    elif known.needed is not None:
+        status = Status.SOLVED
+    else:
+        status, condition = Status.SOLVED_IF_KAPPA_IS_RIGHT, "if kappa is right"
+    source = ", ".join(
+        ["relative error of Z: polynomial, angles (certified), preparation, rounding", *([condition] * bool(condition))]
+    )
+    rows = [*cost, row("bound", bound, "1", Evidence.BOUNDED, source)]
+    values = {**values, "bound": bound}
+    if needed is not None:
+        rows.append(row("kappa_at_least", needed, "1", Evidence.MEASURED, "alpha over what M shrinks a vector to, which was found"))
+        values = {**values, "kappa_at_least": needed}
+    residual = residual if returned.dtype == value.dtype else system.residual(returned)
+    return Solution(returned, system.extract(returned), residual, bound, status, tuple(rows), values, circuit)
+
+
+def singular_outcome(system: LinearSystem) -> Solution:
+    """What is returned for a matrix that is singular to rounding: no value, and a status that says so."""
+    zero = torch.zeros_like(system.rhs)
+    return Solution(zero, system.extract(zero), 1.0, math.inf, Status.SINGULAR)
