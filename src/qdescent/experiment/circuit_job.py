@@ -16,7 +16,6 @@ from qdescent.experiment.instance import instance_of, solve_instance, summary
 from qdescent.experiment.map_file import load_map
 from qdescent.experiment.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.experiment.workspace import Progress, Silent
-from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.call_tree import call_tree
 from qdescent.quantum.drawing import Drawing, draw
@@ -29,16 +28,16 @@ from qdescent.resources.queries import query_rows
 from qdescent.solvers.conditioning import conditioning
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, MatrixEncoding
 from qdescent.solvers.kernel_reflection import KernelReflection
+from qdescent.solvers.limits import MOST_QUERIES
 from qdescent.solvers.polynomial import QSVT
-from qdescent.solvers.solve import Solution, Solver
+from qdescent.solvers.solve import Solution
 
-SOLVERS: dict[str, Callable[..., Solver]] = {"kernel-reflection": KernelReflection, "qsvt": QSVT}
+SOLVERS: dict[str, Callable[..., QSVT | KernelReflection]] = {"kernel-reflection": KernelReflection, "qsvt": QSVT}
 ENCODINGS: dict[str, Callable[[PolynomialMap, CircuitSettings], MatrixEncoding]] = {
     "balanced": lambda f, settings: BalancedEntries(),
     "coloured": lambda f, settings: ColouredEntries(),
     "composed": lambda f, settings: ComposedHistory(f, settings.order, settings.steps, settings.padding),
 }
-MOST_QUERIES = 20_000  # of some milliseconds each
 EXPORT_FILE = "encoding.qasm"
 LOADERS: dict[str, Loader] = {
     "qrom": QROMLoader(),
@@ -123,7 +122,6 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     with stopwatch(timings, "circuit"):
         instance = instance_of(f, start, settings.order, settings.steps, settings.padding, f.iterate(start, settings.steps)[-1])
         encoding = ENCODINGS[settings.encoding](f, settings)
-        _check_queries(settings, conditioning(instance.system, None, encoding.plan(instance.system)).kappa)
         solver = SOLVERS[settings.solver](
             epsilon=settings.epsilon,
             circuit=True,
@@ -131,6 +129,8 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
             encoding=encoding,
             amplify=settings.amplify,
         )
+        kappa = conditioning(instance.system, None, encoding.plan(instance.system)).kappa
+        _check_queries(settings, kappa, solver)
         found, rows = solve_instance(instance, solver)
     if found.circuit is None:
         raise argument_error("source", "hold a map whose history a circuit can solve", f"one whose history is not: {found.status}")
@@ -151,9 +151,9 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
     return record
 
 
-def _check_queries(settings: CircuitSettings, kappa: float) -> None:
+def _check_queries(settings: CircuitSettings, kappa: float, solver: QSVT | KernelReflection) -> None:
     """An iteration that grows has a kappa that grows exponentially with T, and a circuit that no one would wait for."""
-    if math.isfinite(kappa) and inverse_degree(kappa, settings.epsilon) > MOST_QUERIES:
+    if math.isfinite(kappa) and solver.forecast(kappa) > MOST_QUERIES:
         must = f"leave a circuit of at most {MOST_QUERIES:,} queries to simulate (does the map grow? fewer steps help)"
         raise argument_error("steps", must, f"{settings.steps}: kappa = {kappa:.3g}")
 

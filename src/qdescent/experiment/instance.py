@@ -114,13 +114,10 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
         ("order_1_error", _relative(linear.answer, instance.truth), "the same at order 1, for comparison"),
         ("matrix_kappa", kappa, "||M|| ||M^-1|| by singular values"),
         ("kappa_over_model", kappa / model, "that, over the model of kappa by which the ledger prices"),
-        ("status", str(found.status), "solver's own judgement by the residual"),
+        ("status", str(found.status), "solver's own judgement by residual, second solve and kappa"),
         ("residual", found.residual, "||M Z - B|| / ||B||"),
     ]
     rows = [Row(f"circuit/{name}", value, "" if name == "status" else "1", exact, source) for name, value, source in facts]
-    rows.append(
-        Row("circuit/bound", found.bound, "1", Evidence.BOUNDED, "relative error of Z: polynomial, angles (certified), preparation")
-    )
     return found, rows + [replace(row, name=row.name.replace("solver/", "circuit/")) for row in found.cost]
 
 

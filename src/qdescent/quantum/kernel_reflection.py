@@ -163,6 +163,16 @@ def search_norm(success: Callable[[float], float], kappa: float, shots: int, see
         low, high = (low, t) if share > SEEN[1] else (t, high)
 
 
+def search_steps(kappa: float) -> int:
+    """The most steps of `search_norm`: as many halvings as bring ln kappa below ln 4, and one.
+
+    Example:
+        >>> search_steps(100.0), search_steps(2.0)
+        (3, 1)
+    """
+    return 1 + max(0, math.ceil(math.log2(math.log(kappa) / math.log(4))))
+
+
 def reflection_degree(kappa: float, error: float) -> int:
     """Products with A or A^H of one filter, 2 l: close to kappa ln(2/error).
 

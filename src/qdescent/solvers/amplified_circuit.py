@@ -7,7 +7,7 @@ import math
 import torch
 
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.amplification import amplified
+from qdescent.quantum.amplification import amplified, rounds_needed
 from qdescent.quantum.simulator import Simulator
 from qdescent.solvers.circuit import SolveCircuit, answer, unit
 from qdescent.solvers.circuit_run import CircuitRun, counted_run, typed
@@ -45,3 +45,13 @@ def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, r
     else:
         value = amplitudes * unit(system, circuit)
     return counted_run(bloq, [circuit.encoding], state, value, probability, run.epsilon, bloq.rounds)
+
+
+def amplified_runs(probability: float) -> int:
+    """Runs of a circuit, forth and back, in its amplitude amplification: 2 r + 1.
+
+    Example:
+        >>> amplified_runs(0.25), amplified_runs(1e-4)
+        (3, 159)
+    """
+    return 2 * rounds_needed(probability) + 1

@@ -39,9 +39,10 @@ class Direct:
         """Factorise and solve.
 
         Returns:
-            Solution: SOLVED where the bound is below 1e-4, SINGULAR where it is above 1 (a matrix that is singular to rounding), else
-                INACCURATE. The bound is that of `forward_error`: from the residual as it was left, entry by entry, the rounding
-                of that residual, and |M^-1| (from the factors).
+            Solution: SOLVED where the bound is below 1e-4, SINGULAR where it is above 1 (the matrix
+                is singular to rounding), else INACCURATE. The bound is that of `forward_error`: from
+                the residual as it was left, entry by entry, the rounding of that residual, and
+                |M^-1| (from the factors).
         """
         unit = unit_scale(system)
         return unit.restored(self._solve(unit.system))

@@ -17,6 +17,7 @@ from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_
 from qdescent.solvers.conditioning import Conditioning, conditioning, row, scaled_operator
 from qdescent.solvers.encodings import ColouredEntries, EncodingPlan, Tables, check_circuit_settings, quantised
 from qdescent.solvers.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
+from qdescent.solvers.limits import check_forecast, check_limit
 from qdescent.solvers.phase_estimation import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.solve import Solution
 from qdescent.solvers.unit_scale import unit_scale
@@ -41,6 +42,7 @@ class HHL:
         angle_bits: bits of a loaded angle of the circuit; None takes enough for epsilon.
         loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
         amplify: as for `QSVT`.
+        most_queries: as for `QSVT`.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, clock bits not in 2 to 13, fewer than 3 angle bits, amplification
@@ -60,6 +62,7 @@ class HHL:
     angle_bits: int | None = None
     loader: Loader = DEFAULT_LOADER
     amplify: bool = False
+    most_queries: int | None = None
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -68,6 +71,21 @@ class HHL:
         if self.clock_bits is not None and check_integer("clock_bits", self.clock_bits, 2) > MOST_CLOCK_BITS:
             raise argument_error("clock_bits", f"be at most {MOST_CLOCK_BITS}", self.clock_bits)
         check_circuit_settings(self.circuit, self.loader, self.angle_bits, self.amplify)
+        check_limit(self.most_queries)
+
+    def forecast(self, kappa: float) -> int:
+        """The queries that a solve at this kappa takes, before amplification.
+
+        Example:
+            >>> HHL(epsilon=1e-2).forecast(100.0), HHL(epsilon=1e-2, circuit=True).forecast(100.0)
+            (5899, 37566)
+        """
+        if self.circuit:
+            return evolution_queries(self._clock(kappa, self.epsilon / 2)[1])
+        return self._clock(kappa, (1 - ROUNDED) * self.epsilon)[0].degree
+
+    def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
+        check_forecast(self.most_queries, queries, kappa, circuit=self.circuit, qubits=qubits)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -98,6 +116,7 @@ class HHL:
             return self._run(system, known, coloured, epsilon)
         alpha, kappa = known.alpha, known.kappa
         inverse, bits = self._clock(kappa, (1 - ROUNDED) * epsilon)
+        self._check(inverse.degree, kappa)
         rounding = product_rounding(inverse.degree, kappa, epsilon, ROUNDED)
         operator, products = scaled_operator(system, alpha)
         value = apply_odd_transform(inverse.coefficients, operator, system.rhs.to(operator.dtype)) / alpha
@@ -122,7 +141,12 @@ class HHL:
 
     def _run(self, system: LinearSystem, known: Conditioning, coloured: EncodingPlan[Tables], epsilon: float) -> Solution:
         """The circuit; its clock is laid out for the singular values of what the quantised angles encode."""
+        kappa, share = known.kappa, epsilon / 2
+        _, clock = self._clock(kappa, share)
+        queries = evolution_queries(clock)
+        self._check(queries, kappa)
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
+        from qdescent.solvers.amplified_circuit import amplified_runs
         from qdescent.solvers.hhl_circuit import (
             build_phase_estimation,
             hermitian_tables,
@@ -130,8 +154,6 @@ class HHL:
             run_phase_estimation,
         )
 
-        kappa, share = known.kappa, epsilon / 2
-        _, clock = self._clock(kappa, share)
         more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
         plan = EncodingPlan(coloured.alpha, coloured.source, partial(hermitian_tables, system))
         if self.angle_bits is None:
@@ -151,16 +173,19 @@ class HHL:
         bound = perturbed + left_over * (1 + perturbed)
         if bound > epsilon:
             raise too_few
+        qubits = circuit.bloq.signature.n_qubits()
+        self._check(queries, kappa, qubits)
         run = run_phase_estimation(system, circuit, self.epsilon)
         amplification: list[Row] = []
         if self.amplify:
             bare = run.success_probability
+            self._check(amplified_runs(bare) * queries, kappa, qubits)
             run = run_amplified_phase_estimation(system, circuit, run)
             amplification = amplification_rows(bare, run.rounds)
         scale = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm
         allowed = tables.error * scale + circuit.rhs_error + left_over
         exact = Evidence.EXACT
-        declared = (2 * run.rounds + 1) * evolution_queries(clock)
+        declared = (2 * run.rounds + 1) * queries
         chosen = "fewest for epsilon/2" if self.clock_bits is None else "setting `clock_bits`"
         cost = [
             row("queries", run.forward_queries + run.adjoint_queries, "calls", exact, "counted while simulating"),

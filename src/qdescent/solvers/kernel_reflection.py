@@ -13,12 +13,21 @@ from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import KernelFilter, filter_value, kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.kernel_reflection import NormSearch, least_overlap, project_on_kernel, projection_error, search_norm
+from qdescent.quantum.kernel_reflection import (
+    NormSearch,
+    least_overlap,
+    project_on_kernel,
+    projection_error,
+    reflection_degree,
+    search_norm,
+    search_steps,
+)
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.conditioning import Conditioning, conditioning, row, scaled_operator
 from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, MatrixEncoding, Tables, check_circuit_settings, quantised
 from qdescent.solvers.judgement import CRUDE, judged, product_rounding, settled, singular_outcome, wide_epsilon
+from qdescent.solvers.limits import check_forecast, check_limit
 from qdescent.solvers.solve import Solution
 from qdescent.solvers.unit_scale import unit_scale
 
@@ -49,6 +58,7 @@ class KernelReflection:
         amplify: amplitude amplification of the last reflection until it succeeds for certain; it is at .9 already where t fits,
             so that this pays where no repetition is possible, inside of a larger circuit.
         encoding: of M, as for `QSVT`.
+        most_queries: as for `QSVT`.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot; a loader,
@@ -71,6 +81,7 @@ class KernelReflection:
     loader: Loader = DEFAULT_LOADER
     amplify: bool = False
     encoding: MatrixEncoding = DEFAULT_ENCODING
+    most_queries: int | None = None
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
@@ -81,6 +92,21 @@ class KernelReflection:
         check_integer("search_shots", self.search_shots, 1)
         check_integer("seed", self.seed, 0)
         check_circuit_settings(self.circuit, self.loader, self.angle_bits, self.amplify, self.encoding)
+        check_limit(self.most_queries)
+
+    def forecast(self, kappa: float) -> int:
+        """The most queries that a solve at this kappa takes, before amplification: search and reflections.
+
+        Example:
+            >>> KernelReflection(epsilon=1e-4).forecast(kappa=100.0)
+            3160
+        """
+        share = _Circuits.share if self.circuit else _MatrixPolynomials.share
+        search = 0 if self.norm is not None else search_steps(kappa) * reflection_degree(kappa, SEARCH_ERROR)
+        return search + MOST_REFLECTIONS * reflection_degree(kappa, self.epsilon / share)
+
+    def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
+        check_forecast(self.most_queries, queries, kappa, circuit=self.circuit, qubits=qubits)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -107,6 +133,7 @@ class KernelReflection:
         known = conditioning(system, self.kappa, plan)
         if known.singular:
             return singular_outcome(system)
+        self._check(self.forecast(known.kappa), known.kappa)
         route = _Circuits(system, known, self, plan, epsilon) if self.circuit else _MatrixPolynomials(system, known, epsilon)
         alpha, kappa = known.alpha, known.kappa
         coarse, fine = kernel_filter(kappa, SEARCH_ERROR), kernel_filter(kappa, epsilon / route.share)
@@ -132,7 +159,10 @@ class KernelReflection:
         made = reflections
         amplified: list[Row] = []
         if self.amplify and isinstance(route, _Circuits):
+            from qdescent.solvers.amplified_circuit import amplified_runs
+
             bare = route.run.success_probability
+            self._check(amplified_runs(bare) * fine.degree, kappa, route.run.simulated_qubits)
             y = route.amplify()
             made += 2 * route.run.rounds + 1
             amplified = amplification_rows(bare, route.run.rounds)
@@ -264,6 +294,9 @@ class _Circuits:
 
         loader = self.solver.loader
         self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, reflects=reflects, loader=loader)
+        if not self.queries:  # the first of all: now its qubits are known
+            solver, kappa = self.solver, self.known.kappa
+            solver._check(solver.forecast(kappa), kappa, self.circuit.bloq.signature.n_qubits())
         self.run = run_kernel_circuit(self.system, self.circuit, self.solver.epsilon)
         self.queries += self.run.forward_queries + self.run.adjoint_queries
         return self.run.value

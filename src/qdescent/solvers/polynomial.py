@@ -10,13 +10,20 @@ import torch
 
 from qdescent._checks import argument_error, check_interval
 from qdescent._evidence import Evidence
-from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, minimax_inverse
+from qdescent.linalg.chebyshev import (
+    InversePolynomial,
+    apply_odd_transform,
+    filter_value,
+    inverse_degree,
+    minimax_inverse,
+)
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.conditioning import conditioning, row, scaled_operator
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_circuit_settings, quantised
 from qdescent.solvers.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
+from qdescent.solvers.limits import check_forecast, check_limit
 from qdescent.solvers.solve import Solution
 from qdescent.solvers.unit_scale import unit_scale
 
@@ -42,6 +49,9 @@ class QSVT:
             without it (not counted as queries).
         encoding: of M, which sets alpha with or without a circuit: `BalancedEntries` (least alpha of the entries alone),
             `ColouredEntries`, or `ComposedHistory` from the maps that made a history (fewest gates).
+        most_queries: the most that a solve may take; None takes 1,000,000 products, or 20,000 calls
+            of a circuit (of 16 qubits; each more halves it). Beyond it a solve is refused with its
+            number before it starts.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits; a loader, angle bits or amplification
@@ -61,12 +71,23 @@ class QSVT:
     loader: Loader = DEFAULT_LOADER
     amplify: bool = False
     encoding: MatrixEncoding = DEFAULT_ENCODING
+    most_queries: int | None = None
 
     def __post_init__(self) -> None:
         check_interval("epsilon", self.epsilon, "(0, 1)")
         if self.kappa is not None:
             check_interval("kappa", self.kappa, "(1, inf)")
         check_circuit_settings(self.circuit, self.loader, self.angle_bits, self.amplify, self.encoding)
+        check_limit(self.most_queries)
+
+    def forecast(self, kappa: float) -> int:
+        """The queries that a solve at this kappa takes, before amplification.
+
+        Example:
+            >>> QSVT(epsilon=1e-4).forecast(kappa=100.0)
+            1059
+        """
+        return inverse_degree(kappa, self.epsilon / 2)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -93,6 +114,7 @@ class QSVT:
         if known.singular:
             return singular_outcome(system)
         alpha, kappa = known.alpha, known.kappa
+        self._check(self.forecast(kappa), kappa)
         polynomial = minimax_inverse(kappa, epsilon / 2)
         values = {"degree": polynomial.degree, "epsilon": self.epsilon, "sup_polynomial": polynomial.supremum} | known.values
         cost = [
@@ -112,7 +134,7 @@ class QSVT:
             return judged(system, known, value, **promise, cost=cost, values=values, trusted=trusted)
 
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.amplified_circuit import run_amplified
+        from qdescent.solvers.amplified_circuit import amplified_runs, run_amplified
         from qdescent.solvers.circuit import build_circuit, run_circuit
 
         if self.angle_bits is None:
@@ -125,9 +147,12 @@ class QSVT:
         if bound > epsilon:
             need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"
             raise argument_error("angle_bits", need, f"{bits}, which allows {bound:.2g}")
+        qubits = circuit.bloq.signature.n_qubits()
+        self._check(polynomial.degree, kappa, qubits)
         run = run_circuit(system, circuit, self.epsilon)
         if self.amplify:
             bare = run.success_probability
+            self._check(amplified_runs(bare) * polynomial.degree, kappa, qubits)
             run = run_amplified(system, circuit, run)
             cost += amplification_rows(bare, run.rounds)
             declared = (2 * run.rounds + 1) * polynomial.degree
@@ -148,6 +173,9 @@ class QSVT:
         trusted = settled(system, run.value, known, bound, self.epsilon)
         promise = {"epsilon": self.epsilon, "bound": bound, "allowed": allowed}
         return judged(system, known, run.value, **promise, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
+
+    def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
+        check_forecast(self.most_queries, queries, kappa, circuit=self.circuit, qubits=qubits)
 
 
 def _circuit_bound(circuit: SolveCircuit, polynomial: InversePolynomial, kappa: float) -> tuple[float, float]:
