@@ -63,6 +63,8 @@ def test_a_controller_without_a_tail_and_one_without_eyes_are_caught(monkeypatch
 
     assert max(worst(lambda tolerance: Schedule(2, 12, 1, 0.05, None), tasks=3)) > 3  # wrong: no look at the error at all
     monkeypatch.setattr(segment_module, "estimate_tail", through_two)
+    assert max(worst(lambda tolerance: adaptive(tolerance, orders=(2,)), tasks=3)) < 1  # for the look at the gradient stands
+    monkeypatch.setattr(segment_module, "step_residual", lambda *given: 0.0)
     assert max(worst(lambda tolerance: adaptive(tolerance, orders=(2,)), tasks=3)) > 3
 
 
@@ -73,12 +75,20 @@ def test_the_segment_is_the_cheapest_of_the_longest(orders, round_cost):
         task = random_task(seed)
         space = ParameterSpace(task.network)
         schedule = adaptive(1e-3, orders=orders, round_cost=round_cost, learning_rate=0.02)
-        lengths, passed = dict.fromkeys(orders, 0), set()  # by hand: every order to its end
-        for terms in itertools.islice(series_steps(task, space, space.theta, orders[-1], 0.02), 24):
+        lengths, passed, looked = dict.fromkeys(orders, 0), set(), dict.fromkeys(orders, 0.0)  # by hand: every order to its end
+        before = torch.zeros(orders[-1], space.n, dtype=torch.float64)
+        for t, terms in enumerate(itertools.islice(series_steps(task, space, space.theta, orders[-1], 0.02), 24), 1):
             for order in orders:
-                if schedule.safety * estimate_tail(terms @ terms.T, order).error > 1e-3:
+                u, last = terms[:order].sum(0), before[:order].sum(0)
+                _, gradient = task.loss_and_gradient(space, space.theta + last)
+                missed = float((u - last + 0.02 * gradient).norm())
+                share = sum((s / (t - 1)) ** (order + 1) for s in range(1, t))
+                looked[order] = max(looked[order], missed * share)
+                found = max(estimate_tail(terms @ terms.T, order).error, looked[order] / float(u.norm()))
+                if schedule.safety * found > 1e-3:
                     passed.add(order)
                 lengths[order] += order not in passed
+            before = terms
         cost = {order: order * (order + 3) / 2 + round_cost / length for order, length in lengths.items() if length > 1}
         best = min(cost, key=cost.__getitem__)
         first = train_hybrid([task], space, schedule).rounds[0]
@@ -189,8 +199,10 @@ def test_rows_tell_each_round():
     assert rows["truncation/tail_by_round"].evidence == Evidence.MODELLED
     assert rows["truncation/by_round"].evidence == Evidence.MEASURED
     first_order = train_hybrid([task], ParameterSpace(task.network), Schedule(1, 2, 1, 0.05, None))
-    assert first_order.rounds[0].estimate == (None, None)
-    assert {row.name: row for row in first_order.rows}["truncation/tail_by_round"].value == [float("inf")]
+    (start, end), (_, truth) = first_order.rounds[0].estimate, first_order.rounds[0].truncation
+    assert start == 0  # one term tells no tail, but the gradient at its end does
+    assert truth / 2 < end < 2 * truth
+    assert {row.name: row for row in first_order.rows}["truncation/tail_by_round"].value == [end]
 
 
 @pytest.mark.parametrize(

@@ -178,8 +178,8 @@ def truncation_panel(record: Record) -> Panel:
         f"Linearising costs at most {percent(worst, 2)} in a round (round {at} of {len(curve(by_round))}), "
         + ("within the 1 % goal" if worst < GOAL else "which misses the 1 % goal"),
         "Distance between the truncated Carleman solution and true gradient descent, relative to the displacement since the "
-        "upload; a new upload resets it. It decides how long a segment can be. Diamonds: what the sizes of the series' own terms "
-        "say, with no true run beside them: an estimate, by which a controller can choose the segments (--tolerance).",
+        "upload; a new upload resets it. It decides how long a segment can be. Diamonds: what the series' own terms and one true "
+        "gradient say, with no true run beside them: an estimate, by which a controller can choose the segments (--tolerance).",
         rows,
         plot,
     )

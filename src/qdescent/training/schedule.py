@@ -82,7 +82,9 @@ class AdaptiveSchedule:
     """The settings of quantum-emulated training whose segments are as long as a tolerance allows.
 
     A segment of order N ends before the first step at which `safety` times the estimated relative truncation error
-    (`estimate_tail`) would pass `tolerance`. Of the orders allowed, each round takes the one that does its steps for the least
+    would pass `tolerance`: the larger of what the series' terms say (`estimate_tail`) and of what the true gradient at the
+    segment's end says (`error_from_residual`), which sees what the terms cannot, such as an even loss.
+    Of the orders allowed, each round takes the one that does its steps for the least
     work, (K N(N+3)/2 + round_cost) / K gradients a step.
 
     With momentum or fresh batches the series is followed one order further than the highest allowed: u_1 then grows by the

@@ -13,6 +13,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import series_steps
 from qdescent.training.descent import displacements
+from qdescent.training.residual import error_from_residual, step_residual
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail import Tail, estimate_tail
 
@@ -24,7 +25,8 @@ class Step:
     Args:
         loss: L on the step's batch after it.
         truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)||, measured.
-        estimate: the same, estimated without true descent; None where the terms cannot tell.
+        estimate: the same, estimated without true descent, from the terms and from the true gradient at the end; None where
+            they cannot tell.
         gram: <u_k(t), u_l(t)>, (N, N).
     """
 
@@ -80,13 +82,15 @@ def run_segment(
     Returns:
         Segment, of a single step where the second was refused (one step is plain descent, exact at any order).
 
-    Cost: N(N+3)/2 + 1 gradients of the highest order followed for each step tried, and one for true descent beside it.
+    Cost: N(N+3)/2 + 1 gradients of the highest order followed for each step tried, one for each order allowed, which looks at
+    its end, and one for true descent beside it.
     """
     rate, momentum = schedule.learning_rate, schedule.momentum
     series = series_steps(task, space, theta, schedule.followed, rate, momentum, velocity=velocity)
     reference = displacements(task, space, theta, rate, momentum, velocity)
     alive: dict[int, Segment] = {order: Segment(order, theta.new_zeros(order, space.n)) for order in schedule.orders}
     ended: list[Segment] = []
+    looks = {order: _Look(space, theta, schedule, order, velocity) for order in schedule.orders}
     certain = 0
 
     def work(segment: Segment) -> float:
@@ -97,14 +101,18 @@ def run_segment(
     for t in range(1, longest + 1):
         terms = next(series)
         gram = terms.double() @ terms.double().T
+        batch = task if isinstance(task, Task) else task[t - 1]
         tails = {order: estimate_tail(gram, order) for order in alive}
         for order, tail in tails.items():
+            if schedule.accepts(tail) or math.isnan(tail.growth):
+                speed = series.velocity[:order] if momentum and series.velocity is not None else None
+                tails[order] = tail = looks[order].at_end(batch, terms[:order], speed, tail)
             if not schedule.accepts(tail):
                 ended.append(replace(alive.pop(order), end=_sentence(order, tail, t)))
         cheapest = min(map(work, ended), default=math.inf)
         if all(schedule.work(order, longest) >= cheapest for order in alive):
             break  # what is alive, if anything is, would be too dear at any length
-        truth, batch = next(reference)[1], task if isinstance(task, Task) else task[t - 1]
+        truth = next(reference)[1]
         for order, segment in alive.items():
             step = _step(batch, space, theta, terms[:order], truth, gram[:order, :order], tails[order])
             speed = series.velocity[:order] if momentum and series.velocity is not None else None
@@ -116,6 +124,36 @@ def run_segment(
     found = min(reversed(ended), key=work)  # where all are refused, the last to be so
     _announce(on_step, certain, len(found.steps))
     return found
+
+
+class _Look:
+    """What one order's segment misses, step by step; the largest error so far stands, whatever cancels later."""
+
+    def __init__(
+        self,
+        space: ParameterSpace,
+        theta: Tensor,
+        schedule: Schedule | AdaptiveSchedule,
+        order: int,
+        velocity: Tensor | None,
+    ) -> None:
+        self._space, self._theta, self._schedule, self._order = space, theta, schedule, order
+        self._last, self._velocity = torch.zeros_like(theta), velocity
+        self._steps, self._error = 0, 0.0
+
+    def at_end(self, task: Task, terms: Tensor, velocity: Tensor | None, tail: Tail) -> Tail:
+        """The larger of both estimates after one more step, whose terms these are; the look alone where there is one term."""
+        rate, momentum = self._schedule.learning_rate, self._schedule.momentum
+        step = self._last, terms.sum(0)
+        self._steps += 1
+        if self._steps > 1:  # the first step is that of descent
+            missed = step_residual(task, self._space, self._theta, step, self._velocity, rate, momentum)
+            error = error_from_residual(missed, self._steps, self._order, momentum)
+            self._error = max(self._error, error)
+        self._last, self._velocity = step[1], None if velocity is None else velocity.sum(0)
+        size = _norm(step[1])
+        seen = 0.0 if self._error == 0 else self._error / size if size else math.inf
+        return replace(tail, error=seen if math.isnan(tail.growth) else max(tail.error, seen))
 
 
 def _step(task: Task, space: ParameterSpace, theta: Tensor, terms: Tensor, truth: Tensor, gram: Tensor, tail: Tail) -> Step:

@@ -20,7 +20,8 @@ from qdescent._evidence import Evidence
 
 TAIL_EVIDENCE = Evidence.MODELLED
 TAIL_SOURCE = (
-    "geometric majorant of the known series terms, extrapolated past the order: an estimate without a reference run, no bound"
+    "the larger of two estimates without a reference run: geometric majorant of the known series terms, extrapolated past "
+    "the order; residual of the true gradient at the segment's end; no bound"
 )
 
 
@@ -56,7 +57,8 @@ def estimate_tail(gram: Tensor | Sequence[Sequence[float]], order: int) -> Tail:
     terms 0.97, 1.1, 5.2; 0.63, 1.0, 3.6; 1.0, 1.1, 4.3.
 
     It cannot see what the known terms do not show: if the third derivative of the loss vanishes along u_1, then u_2 = 0, and at
-    M = 2 the estimate is 0 whatever comes after. Rounding is not in it: in float32 the true error does not fall below about 1e-6.
+    M = 2 the estimate is 0 whatever comes after. So no segment stands on it alone (`error_from_residual`).
+    Rounding is not in it: in float32 the true error does not fall below about 1e-6.
 
     Args:
         gram: <u_k, u_l>, (M, M).
@@ -87,10 +89,12 @@ def estimate_tail(gram: Tensor | Sequence[Sequence[float]], order: int) -> Tail:
     if not bool(torch.isfinite(gram).all()):
         return Tail(math.inf, math.inf)
     first, size = math.sqrt(gram[0, 0]), _norm_of_sum(gram)
-    if first == 0:  # the pivot is a stationary point: every term is zero
+    if not bool(gram.any()):  # the pivot is a stationary point: every term is zero
         return Tail(0.0, 0.0)
     if count == 1:
         return Tail(math.inf, math.nan)
+    if first == 0:  # a velocity or another batch has brought u_1 back to zero: nothing to compare with
+        return Tail(math.inf, math.inf)
     growth = max((math.sqrt(gram[k - 1, k - 1]) / first) ** (1 / k) for k in range(2, count + 1))
     if growth >= 1 or size == 0:
         return Tail(math.inf, growth)
