@@ -26,7 +26,8 @@ from qdescent.experiment.spectrum_settings import resumed_spectrum
 from qdescent.experiment.workspace import resume_workspace
 from qdescent.learning.datasets import read_idx
 from qdescent.report.files import read_weights
-from qdescent.report.record import load_state, read_record
+from qdescent.report.record import read_record
+from qdescent.report.state import load_state
 
 SECONDS, MEMORY, LONGEST = 10, 2 << 30, 1_500  # what an input may take; characters of a sentence
 CASES = Path(__file__).parents[1] / "tests" / "reading" / "cases"

@@ -4,6 +4,10 @@ The working system behind Liu et al., Nature Communications 15, 434 (2024), arXi
 stand in the order of the algorithm; docs/design.md tells the whole.
 """
 
+from qdescent._signals import quiet_while_importing
+
+quiet_while_importing()  # nothing, unless this is the command line
+
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.dissipation import Dissipation, diagnose

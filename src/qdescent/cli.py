@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,16 +20,19 @@ from rich.table import Table
 
 from qdescent._checks import ArgumentError, argument_error
 from qdescent._evidence import Row
+from qdescent._signals import Stopped, stop_on_signals
 from qdescent.experiment.circuit_job import CircuitSettings, circuit_headline, run_circuit_job
 from qdescent.experiment.first_pass import headline, run_first_pass
 from qdescent.experiment.settings import Settings, load_settings
 from qdescent.experiment.spectrum_job import run_spectrum, spectrum_headline
 from qdescent.experiment.spectrum_settings import SpectrumSettings, new_spectrum, resumed_spectrum
-from qdescent.experiment.workspace import create_workspace, latest_unfinished, next_directory, resume_workspace
+from qdescent.experiment.workspace import create_workspace, latest_unfinished, resume_workspace
 from qdescent.learning.parallel import is_first
 from qdescent.report.numbers import number
 from qdescent.report.record import Record
+from qdescent.report.reservation import next_directory
 from qdescent.report.spectrum_page import guessing_warning
+from qdescent.report.state import saved_stages
 
 RUNS, SPECTRA, CIRCUITS = Path("runs"), Path("runs/spectra"), Path("runs/circuits")
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
@@ -78,6 +85,7 @@ def run(
     given = dict(locals())
     flags = {field.name: given[field.name] for field in fields(Settings)}
     bars = Bars()
+    start = time.perf_counter()
     if resume:
         directory = out or latest_unfinished(RUNS)
         workspace = resume_workspace(directory, bars)
@@ -87,15 +95,11 @@ def run(
             if asked is not None and asked != kept:
                 raise argument_error(name, f"be {kept!r}, as in the run to be resumed", asked)
     else:
+        settings = load_settings(config, flags)
         directory = out or next_directory(RUNS)
-        workspace = create_workspace(directory, load_settings(config, flags), bars)
-    start = time.perf_counter()
-    try:
-        with bars.progress:
-            record = run_first_pass(workspace)
-    except KeyboardInterrupt:
-        error_console.print(f"Stopped. Nothing is lost: qdescent run --resume --out {directory}", soft_wrap=True, highlight=False)
-        raise typer.Exit(130) from None
+        workspace = create_workspace(directory, settings, bars)
+    with ends_in_words(directory, shlex.join(["qdescent", "run", "--resume", "--out", str(directory)])), bars.progress:
+        record = run_first_pass(workspace)
     print_headline(record, directory, time.perf_counter() - start)
 
 
@@ -142,23 +146,16 @@ def spectrum(
     """
     given = dict(locals())
     flags = {field.name: given[field.name] for field in fields(SpectrumSettings)}
-    sys.path.insert(0, "")  # modules beside the user, as `python -m` finds them
     if resume:
         directory = out or latest_unfinished(SPECTRA)
         settings = resumed_spectrum(directory, flags)
     else:
-        directory = out or next_directory(SPECTRA)
-        settings = new_spectrum(directory, flags)
+        settings = new_spectrum(out, flags)
+        directory = out or (next_directory(SPECTRA) if is_first() else SPECTRA)  # the others are told
     bars = Bars()
     start = time.perf_counter()
-    try:
-        with bars.progress:
-            record = run_spectrum(settings, directory, bars)
-    except KeyboardInterrupt:
-        if is_first():
-            again = f"qdescent spectrum --resume --out {directory}"
-            error_console.print(f"Stopped. Nothing is lost: {again}", soft_wrap=True, highlight=False)
-        raise typer.Exit(130) from None
+    with ends_in_words(directory, settings.again(directory)), bars.progress:
+        record = run_spectrum(settings, directory, bars)
     if record is not None:
         print_table(f"qdescent spectrum, {time.perf_counter() - start:.0f} s", spectrum_headline(record))
         out_console.print(f"Verdict: {record.value('dissipation/verdict')}.", highlight=False)
@@ -195,11 +192,64 @@ def circuit(
     directory = out or next_directory(CIRCUITS)
     bars = Bars()
     start = time.perf_counter()
-    with bars.progress:
+    with ends_in_words(directory), bars.progress:
         record = run_circuit_job(settings, directory, bars)
     print_table(f"qdescent circuit, {time.perf_counter() - start:.0f} s", circuit_headline(record))
     out_console.print(f"Outcome: {record.value('circuit/status')}.", highlight=False)
     out_console.print(f"Page: {directory / 'circuit.html'}", soft_wrap=True, highlight=False)
+
+
+def user_modules_last() -> None:
+    """Find modules in the working directory, but only those that no installed one hides: a `random.py` there is no library's."""
+    here = str(Path.cwd())
+    if sys.path[:1] in ([""], [here]):  # as `python -m` puts it
+        del sys.path[0]
+    if here not in sys.path:
+        sys.path.append(here)
+
+
+@contextmanager
+def ends_in_words(directory: Path, again: str = "") -> Iterator[None]:
+    """A signal or a disk that cannot be written ends in a sentence with the way on, not in a traceback.
+
+    Args:
+        directory: of the run.
+        again: the command that goes on with it; empty: nothing is saved on the way.
+    """
+    try:
+        yield
+    except (Stopped, KeyboardInterrupt) as stop:
+        say(f"Stopped. {way_on(directory, again)}", style=None)
+        raise typer.Exit(stop.exit_code if isinstance(stop, Stopped) else 130) from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read what is printed has gone
+            raise
+        say(f"qdescent: {not_written(error, directory)} {way_on(directory, again)}")
+        raise typer.Exit(2) from None
+    finally:
+        if is_first():
+            with suppress(OSError):  # a directory that was reserved for nothing, if it is empty
+                directory.rmdir()
+
+
+def not_written(error: OSError, place: Path | None = None) -> ArgumentError:
+    """The sentence for a full disk, a folder without permission."""
+    shown = f"not ({error.strerror or error}: {str(error.filename or place)!r})"
+    return argument_error("out", "be a directory that can be written", shown)
+
+
+def way_on(directory: Path, again: str) -> str:
+    """What to do with a run that was ended: one sentence."""
+    if again and saved_stages(directory):
+        return f"Nothing that was saved is lost: {again}"
+    return "Nothing was saved yet: give the same command again."
+
+
+def say(sentence: str, style: str | None = "red") -> None:
+    """One sentence on standard error, from the first process only; a terminal that is gone hears nothing."""
+    if is_first():
+        with suppress(OSError):
+            error_console.print(sentence, style=style, soft_wrap=True, highlight=False, markup=False)
 
 
 class Bars:
@@ -256,14 +306,16 @@ def print_table(title: str, rows: list[tuple[str, Row]]) -> None:
 
 
 def main() -> None:
-    """The console script: an argument error is one sentence and exit code 2."""
+    """The console script: an argument error is one sentence and exit code 2, a signal 128 + its number."""
     try:
+        stop_on_signals()
+        user_modules_last()
         app()
     except ArgumentError as error:
-        if is_first():
-            error_console.print(f"qdescent: {error}", style="red", soft_wrap=True, highlight=False, markup=False)
+        say(f"qdescent: {error}")
         sys.exit(2)
-    except OSError as error:  # a full disk, a folder that cannot be written
-        sentence = argument_error("out", "be a directory that can be written", f"not ({error.strerror}: {error.filename!r})")
-        error_console.print(f"qdescent: {sentence}", style="red", soft_wrap=True, highlight=False, markup=False)
+    except OSError as error:  # a folder that cannot be made or read
+        say(f"qdescent: {not_written(error)}")
         sys.exit(2)
+    except Stopped as stop:  # before anything was begun
+        sys.exit(stop.exit_code)

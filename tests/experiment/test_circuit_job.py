@@ -147,6 +147,7 @@ def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "touched").exists()
     (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").touch()
     with pytest.raises(ArgumentError, match="`out` must be a directory that does not exist yet"):
         run_circuit_job(CircuitSettings(source), tmp_path / "out")
 

@@ -16,9 +16,10 @@ from qdescent.cli import app
 from qdescent.experiment import curvature
 from qdescent.experiment.first_pass import run_first_pass
 from qdescent.experiment.settings import Settings, load_settings
-from qdescent.experiment.workspace import Silent, create_workspace, latest_unfinished, next_directory, resume_workspace
+from qdescent.experiment.workspace import Silent, create_workspace, latest_unfinished, resume_workspace
 from qdescent.report.files import read_weights
 from qdescent.report.record import is_complete, read_record
+from qdescent.report.reservation import next_directory
 
 SMALL = Settings(
     epochs=2, width=4, train_images=640, batch=64, segment=3, rounds=2, shots=10_000, probes=2, lanczos_steps=12, seed=3
@@ -117,7 +118,7 @@ def test_a_truncated_state_is_named_and_the_rest_is_kept(tmp_path):
 
 def test_directories(tmp_path):
     assert next_directory(tmp_path).name == "run-001"
-    create_workspace(tmp_path / "run-001", SMALL).begin()
+    create_workspace(tmp_path / "run-001", SMALL).begin("of the data")
     assert next_directory(tmp_path).name == "run-002"
     with pytest.raises(ArgumentError, match=r"must be a directory that does not exist yet.*give --resume to go on"):
         create_workspace(tmp_path / "run-001", SMALL)

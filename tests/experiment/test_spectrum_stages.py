@@ -10,7 +10,7 @@ from torch import nn
 
 import qdescent as qd
 from qdescent._checks import ArgumentError
-from qdescent.experiment import spectrum_stages, spectrum_subject
+from qdescent.experiment import curvature, spectrum_subject
 from qdescent.experiment.spectrum_job import run_spectrum
 from qdescent.experiment.spectrum_settings import SpectrumSettings, new_spectrum, resumed_spectrum
 from qdescent.experiment.spectrum_subject import load_subject
@@ -43,7 +43,7 @@ def same_after_a_kill(settings, moment, whole, out):
     with pytest.raises(KilledError):
         run_spectrum(settings, out, KilledAt(moment))
     assert not is_complete(out)
-    again, seen = resumed_spectrum(out, {"steps": settings.steps, "arguments": list(settings.arguments)}), KilledAt(-1)
+    again, seen = resumed_spectrum(out, {"network": settings.network, "arguments": list(settings.arguments)}), KilledAt(-1)
     assert again == settings
     assert run_spectrum(again, out, seen).rows == record.rows
     ours, theirs = np.load(out / "spectrum.npz"), np.load(directory / "spectrum.npz")
@@ -55,13 +55,13 @@ def same_after_a_kill(settings, moment, whole, out):
 
 @pytest.mark.parametrize("moment", [1, 4, 7, 14, 15, 21])
 def test_killed_and_resumed_ends_in_the_same_bits(small, whole, moment, tmp_path, monkeypatch):
-    monkeypatch.setattr(spectrum_stages, "SAVE_EVERY", 3)
+    monkeypatch.setattr(curvature, "SAVE_EVERY", 3)
     left = same_after_a_kill(small, moment, whole, tmp_path / "o")
     assert left <= 14 + 16 - 3 * (moment // 4)  # the saved part was not computed again
 
 
 def test_deflation_is_resumed_to_the_same_bits(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(spectrum_stages, "SAVE_EVERY", 3)
+    monkeypatch.setattr(curvature, "SAVE_EVERY", 3)
     settings = replace(small, deflate=1, rows=6, batches=1)
     whole = run_spectrum(settings, tmp_path / "whole"), tmp_path / "whole"
     for moment in (83, 88, 103):
@@ -75,14 +75,14 @@ def test_another_seed_differs(small, whole, tmp_path):
 
 
 def test_what_cannot_be_resumed_is_said(small, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(spectrum_stages, "SAVE_EVERY", 3)
+    monkeypatch.setattr(curvature, "SAVE_EVERY", 3)
     out = tmp_path / "o"
     with pytest.raises(KilledError):
         run_spectrum(small, out, KilledAt(5))
     with pytest.raises(ArgumentError, match=r"`out` must be a directory that does not exist yet.*give --resume to go on"):
         new_spectrum(out, {"network": "a:b", "data": "c"})
     with pytest.raises(ArgumentError, match=r"`steps` must be 14, as in the measurement to be resumed, but is 15"):
-        resumed_spectrum(out, {"steps": 15})
+        resumed_spectrum(out, {"network": small.network, "steps": 15})
     with pytest.raises(ArgumentError, match="where none was started"):
         resumed_spectrum(tmp_path / "nothing", {})
     with pytest.raises(ArgumentError, match="which is already whole"):
@@ -120,9 +120,10 @@ def test_statistics_of_norms_and_the_mask_are_part_of_what_is_resumed(project, s
 
     assert fingerprint(0.5) == fingerprint(0.5) != fingerprint(0.25)
     assert fingerprint(0.5, 0.5) != fingerprint(0.5)
-    space = torch.nn.Linear(2, 1)
+    layer = torch.nn.Linear(2, 1)
     masks = [Mask({"weight": torch.tensor([row]), "bias": torch.tensor([True])}) for row in ([True, False], [False, True])]
-    assert not torch.equal(*(torch.cat([part.flatten() for part in spectrum_subject._context(space, mask)]) for mask in masks))
+    contexts = [spectrum_subject._context(layer, qd.ParameterSpace(layer, mask)) for mask in masks]
+    assert not torch.equal(*(torch.cat([part.flatten() for part in context]) for context in contexts))
 
 
 def test_deflated_eigenvalues_enter_exactly(small, tmp_path):

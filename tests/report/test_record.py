@@ -14,6 +14,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.report import files
 from qdescent.report import record as disk
 from qdescent.report.record import Record
+from qdescent.report.state import save_state
 
 
 def a_row(name="a/b", value=1.0, **fields):
@@ -133,7 +134,7 @@ def test_no_file_is_an_argument_error(tmp_path):
 
 def test_only_a_directory_with_its_record_is_whole(record, tmp_path, monkeypatch):
     files.write_weights(tmp_path / disk.WEIGHTS_FILE, {"w": torch.ones(2)})
-    disk.save_state(tmp_path, "dense", {}, [], {})
+    save_state(tmp_path, "dense", {}, {}, {})
     assert not disk.is_complete(tmp_path)
     with monkeypatch.context() as patch:  # the machine stops between the write and the rename
         patch.setattr(files.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -142,14 +143,12 @@ def test_only_a_directory_with_its_record_is_whole(record, tmp_path, monkeypatch
     assert not disk.is_complete(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state", "weights.safetensors"]
     disk.write_record(record, tmp_path)
-    disk.clear_state(tmp_path)
     assert disk.is_complete(tmp_path)
-    assert not (tmp_path / "state").exists()
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = files.write_weights(tmp_path / "w.safetensors", {"w": torch.zeros(3)})
-    monkeypatch.setattr(files, "save_file", lambda tensors, path, metadata: path.write_bytes(b"half") and 1 / 0)
+    monkeypatch.setattr(files, "raw_bytes", lambda tensor: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         files.write_weights(path, {"w": torch.ones(3)})
     assert files.read_weights(path)["w"].tolist() == [0, 0, 0]
@@ -178,38 +177,6 @@ def test_damaged_weights_are_refused(tmp_path, damage):
         )
     with pytest.raises(ArgumentError, match=r"`path` must be a whole safetensors file .* cannot be used"):
         files.read_weights(path)
-
-
-def test_state_comes_back_to_the_last_digit(tmp_path):
-    tensors = {"theta": torch.randn(5, dtype=torch.float64)}
-    rows = (a_row(value=(0.1, 0.2), error=0.3), a_row("c", "text"))
-    extra = {"round": 3, "timings": {"dense": 0.1}}
-    path = disk.save_state(tmp_path, "round-3", tensors, list(rows), extra)
-    assert path == tmp_path / "state" / "round-3.safetensors"
-    state = disk.load_state(tmp_path, "round-3")
-    assert state is not None
-    assert torch.equal(state.tensors["theta"], tensors["theta"])
-    assert (state.rows, state.extra) == (rows, extra)
-    assert disk.load_state(tmp_path, "round-4") is None
-
-
-def test_a_damaged_state_says_what_to_do(tmp_path):
-    path = disk.save_state(tmp_path, "dense", {"w": torch.ones(50)}, [a_row()], {})
-    path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(ArgumentError, match="delete that file and resume, and the stage is computed again"):
-        disk.load_state(tmp_path, "dense")
-    files.write_weights(path, {"w": torch.ones(2)})  # whole, but not a state
-    with pytest.raises(ArgumentError, match="its format is 'None'"):
-        disk.load_state(tmp_path, "dense")
-    files.write_weights(path, {}, {"format": disk.STATE_FORMAT, "json": '{"rows": [{"name": "a"}], "extra": {}}'})
-    with pytest.raises(ArgumentError, match="row 'a' has no value"):
-        disk.load_state(tmp_path, "dense")
-
-
-@pytest.mark.parametrize("stage", ["", "../run", "a/b", ".hidden", "a b"])
-def test_a_stage_name_stays_in_its_folder(tmp_path, stage):
-    with pytest.raises(ArgumentError, match="`stage` must be a word"):
-        disk.save_state(tmp_path, stage, {}, [], {})
 
 
 def test_versions_name_the_packages_behind_the_numbers():

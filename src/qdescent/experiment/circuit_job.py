@@ -24,6 +24,7 @@ from qdescent.quantum.noise import noisy_solution
 from qdescent.report.circuit_page import write_circuit_page
 from qdescent.report.files import write_document
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
+from qdescent.report.reservation import held
 from qdescent.resources.queries import query_rows
 from qdescent.solvers.conditioning import conditioning
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, MatrixEncoding
@@ -100,18 +101,21 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
 
     Args:
         settings: what to run.
-        directory: where results go; must not exist yet.
+        directory: where results go; must not exist yet, or be empty.
         progress: who is told.
 
     Returns:
         Record: also written to the directory.
 
     Raises:
-        ArgumentError: the source cannot be read or does not fit the settings; nothing is written then.
+        ArgumentError: the source cannot be read or does not fit the settings (nothing is written then), or another process
+            works in the directory.
     """
-    progress = progress or Silent()
-    if directory.exists():
-        raise argument_error("out", "be a directory that does not exist yet", repr(str(directory)))
+    with held(directory, new=True):
+        return _made(settings, directory, progress or Silent())
+
+
+def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Record:
     f, start = load_map(Path(settings.source))
     unknowns = history_unknowns(f.size, settings.order, settings.steps, settings.padding)
     if unknowns > UNKNOWNS_LIMIT:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from qdescent._checks import argument_error
+from qdescent._checks import argument_error, check_integer, check_shape
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.workspace import Workspace
@@ -19,7 +19,7 @@ from qdescent.learning.networks import fashion_cnn
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.tomography import expected_error
-from qdescent.report.record import load_state, save_state
+from qdescent.report.state import State
 from qdescent.training.descent import DenseState, accuracy, correct, descend, train_dense
 from qdescent.training.hybrid import Round, Run, train_hybrid
 
@@ -68,15 +68,15 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
     settings, progress = workspace.settings, workspace.progress
     width = settings.width
     network = fashion_cnn((width, 2 * width, 4 * width), seed=settings.seed)
-    saved = load_state(workspace.directory, "dense")
+    saved = workspace.load("dense")
     state = None
     if saved:
-        history = tuple(saved.extra["loss"]), tuple(saved.extra["test_accuracy"])
-        state = DenseState(saved.extra["epoch"], saved.tensors, *history)
+        with workspace.whole("dense"):
+            state = _dense_state(saved, network, settings.epochs)
 
     def keep(done: DenseState) -> None:
         extra = {"epoch": done.epoch, "loss": done.loss, "test_accuracy": done.test_accuracy}
-        save_state(workspace.directory, "dense", done.tensors, [], extra)
+        workspace.save("dense", done.tensors, extra)
 
     dense_batch = 64
     batches = -(-len(data.train_images) // dense_batch)
@@ -116,6 +116,18 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
     return pruned, rows
 
 
+def _dense_state(saved: State, network: nn.Module, epochs: int) -> DenseState:
+    """The training between two epochs, as it was saved; a ValueError or KeyError where it does not fit."""
+    epoch = check_integer("epoch", saved.extra["epoch"], 1)
+    for name, weight in network.named_parameters():
+        for part in ("weight", "momentum"):
+            check_shape(name, saved.tensors[f"{part}/{name}"], tuple(weight.shape))
+    history = tuple(saved.extra["loss"]), tuple(saved.extra["test_accuracy"])
+    if epoch > epochs or {len(values) for values in history} != {epoch}:
+        raise ValueError(f"it has {epoch} epochs")
+    return DenseState(epoch, saved.tensors, *history)
+
+
 @dataclass(frozen=True)
 class Baseline:
     """Plain masked gradient descent on the rounds' batches.
@@ -134,11 +146,15 @@ class Baseline:
 def train_classically(workspace: Workspace, pruned: Pruned, run: Run) -> Baseline:
     """The classical baseline: as many steps of masked gradient descent on the same batches, resumable after each round."""
     settings, progress, space, data = workspace.settings, workspace.progress, pruned.space, pruned.data
-    saved = load_state(workspace.directory, "classical")
-    theta = saved.tensors["theta"] if saved else space.theta
-    losses = list(saved.extra["loss"]) if saved else []
-    accuracies = list(saved.extra["test_accuracy"]) if saved else []
     ends = _downloads(run)
+    theta, losses, accuracies = space.theta, [], []
+    saved = workspace.load("classical")
+    if saved:
+        with workspace.whole("classical"):
+            theta = check_shape("theta", saved.tensors["theta"], (space.n,))
+            losses, accuracies = list(saved.extra["loss"]), list(saved.extra["test_accuracy"])
+            if len(losses) not in ends[1:] or len(accuracies) != len(losses):
+                raise ValueError(f"it has {len(losses)} steps")
     progress.start("Classical descent", ends[-1], len(losses))
 
     def measured(point: Tensor) -> float:
@@ -153,7 +169,7 @@ def train_classically(workspace: Workspace, pruned: Pruned, run: Run) -> Baselin
                 losses.append(loss)
                 progress.advance()
             extra = {"loss": losses, "test_accuracy": accuracies}
-            save_state(workspace.directory, "classical", {"theta": theta}, [], extra)
+            workspace.save("classical", {"theta": theta}, extra)
         losses.append(float(_last_task(pruned, run).loss_at(space, theta).detach()))
         accuracies.append(measured(theta))
     progress.finish(f"test accuracy {100 * accuracies[-1]:.1f} %")
@@ -163,16 +179,19 @@ def train_classically(workspace: Workspace, pruned: Pruned, run: Run) -> Baselin
 def train_emulated(workspace: Workspace, pruned: Pruned) -> Run:
     """Quantum-emulated training, resumable after each round."""
     settings, progress = workspace.settings, workspace.progress
-    saved = load_state(workspace.directory, "emulated")
-    rounds = [Round(theta=saved.tensors[f"theta-{r}"], **facts) for r, facts in enumerate(saved.extra["rounds"])] if saved else []
+    rounds: list[Round] = []
+    saved = workspace.load("emulated")
+    if saved:
+        with workspace.whole("emulated"):
+            for r, facts in enumerate(saved.extra["rounds"]):
+                theta = check_shape("theta", saved.tensors[f"theta-{r}"], (pruned.space.n,))
+                rounds.append(Round(theta=theta, **facts))
     progress.start("Emulated training", settings.schedule.steps, sum(each.steps for each in rounds))
 
     def keep(done: Round) -> None:
         rounds.append(done)
         facts = [{key: value for key, value in vars(each).items() if key != "theta"} for each in rounds]
-        save_state(
-            workspace.directory, "emulated", {f"theta-{r}": each.theta for r, each in enumerate(rounds)}, [], {"rounds": facts}
-        )
+        workspace.save("emulated", {f"theta-{r}": each.theta for r, each in enumerate(rounds)}, {"rounds": facts})
 
     with workspace.stage("emulated training"):
         run = train_hybrid(

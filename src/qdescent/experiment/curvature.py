@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from torch import Tensor
 
+from qdescent._checks import check_shape
 from qdescent._evidence import Evidence, Row
+from qdescent._signals import Stopped
 from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.carleman.growth import GROWTH_LIMIT, NEUTRAL_CHANGE, Growth
 from qdescent.experiment.comparison import Pruned
@@ -15,10 +18,56 @@ from qdescent.learning.hessian import hessian
 from qdescent.linalg.density import spectral_density
 from qdescent.linalg.lanczos import LanczosState
 from qdescent.linalg.spectrum import Spectrum
-from qdescent.report.record import load_state, save_state
+from qdescent.report.state import State
 
 BETWEEN = "mean over probes of the Chebyshev-Markov-Stieltjes bounds of each probe's quadrature"
 SAVE_EVERY = 8  # Lanczos steps between two saved states: a kill loses at most a few seconds
+
+
+class SavedEvery:
+    """Lanczos steps on their way to the disk: every eighth, the last one, and the one that a signal ends.
+
+    Args:
+        reached: where an earlier call stopped.
+        steps: wanted.
+        save: writes a state.
+    """
+
+    def __init__(self, reached: LanczosState | None, steps: int, save: Callable[[LanczosState], None]) -> None:
+        self.reached = self.saved = reached
+        self.steps, self.save = steps, save
+
+    def reach(self, now: LanczosState) -> None:
+        """One more step is done."""
+        self.reached = now
+        if now.steps % SAVE_EVERY == 0 or now.steps == self.steps or not bool(now.alive.any()):
+            self._keep(now)
+
+    @contextmanager
+    def when_stopped(self) -> Iterator[None]:
+        """Save what was reached where the block is ended by Ctrl-C or a cluster's signal."""
+        try:
+            yield
+        except (KeyboardInterrupt, Stopped):
+            if self.reached is not None and self.reached is not self.saved:
+                self._keep(self.reached)
+            raise
+
+    def _keep(self, now: LanczosState) -> None:
+        self.save(now)
+        self.saved = now
+
+
+def lanczos_state(saved: State, n: int, probes: int) -> LanczosState:
+    """Where Lanczos steps stopped, as it was saved; a ValueError or TypeError where it does not fit."""
+    state = LanczosState(**saved.tensors)
+    check_shape("current", state.current, (n, probes))
+    check_shape("previous", state.previous, (n, probes))
+    check_shape("alpha", state.alpha, (probes, None))
+    check_shape("beta", state.beta, (probes, state.steps))
+    check_shape("alive", state.alive, (probes,))
+    check_shape("length", state.length, (probes,))
+    return state
 
 
 def measure_spectrum(workspace: Workspace, pruned: Pruned, theta: Tensor, when: str) -> tuple[Spectrum, Dissipation, list[Row]]:
@@ -32,16 +81,19 @@ def measure_spectrum(workspace: Workspace, pruned: Pruned, theta: Tensor, when: 
     """
     settings, progress = workspace.settings, workspace.progress
     stage = f"spectrum-{when}"
-    saved = load_state(workspace.directory, stage)
-    state = LanczosState(**saved.tensors) if saved else None
+    saved = workspace.load(stage)
+    state = None
+    if saved:
+        with workspace.whole(stage):
+            state = lanczos_state(saved, pruned.space.n, settings.probes)
     progress.start(f"Spectrum {when}", settings.lanczos_steps, state.steps if state else 0)
+    kept = SavedEvery(state, settings.lanczos_steps, lambda now: workspace.save(stage, vars(now)))
 
     def keep(reached: LanczosState) -> None:
         progress.advance()
-        if reached.steps % SAVE_EVERY == 0 or reached.steps == settings.lanczos_steps:
-            save_state(workspace.directory, stage, vars(reached), [], {})
+        kept.reach(reached)
 
-    with workspace.stage(f"spectrum {when}"):
+    with workspace.stage(f"spectrum {when}"), kept.when_stopped():
         spectrum = spectral_density(
             hessian(pruned.tasks[0], pruned.space, theta),
             settings.lanczos_steps,

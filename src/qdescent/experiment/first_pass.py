@@ -12,7 +12,8 @@ from qdescent.experiment.pricing import price_round
 from qdescent.experiment.workspace import Workspace
 from qdescent.report.files import write_weights
 from qdescent.report.page import write_report
-from qdescent.report.record import Record, clear_state, installed_versions, write_record
+from qdescent.report.record import Record, installed_versions, write_record
+from qdescent.report.state import fingerprint
 
 
 def run_first_pass(workspace: Workspace) -> Record:
@@ -27,11 +28,17 @@ def run_first_pass(workspace: Workspace) -> Record:
         Record: also written to the directory as `run.json`, beside the weights (safetensors) and the page (`report.html`).
 
     Raises:
-        ArgumentError: settings that do not fit the data or the network.
+        ArgumentError: settings that do not fit the data or the network; another process works in the directory; what was
+            saved there is damaged or of another run.
     """
+    with workspace.held():
+        return _made(workspace)
+
+
+def _made(workspace: Workspace) -> Record:
     settings = workspace.settings
     data, rows = load_data(workspace)
-    workspace.begin()
+    workspace.begin(fingerprint(data.train_images, data.train_labels, data.test_images, data.test_labels))
     pruned, more = train_and_prune(workspace, data)
     rows += more
     run = train_emulated(workspace, pruned)
@@ -59,7 +66,6 @@ def run_first_pass(workspace: Workspace) -> Record:
     write_weights(workspace.directory / "weights.safetensors", weights)
     write_report(record, workspace.directory / "report.html")
     write_record(record, workspace.directory)
-    clear_state(workspace.directory)
     return record
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,18 +15,20 @@ from qdescent._evidence import Evidence, Row
 from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.carleman.growth import step_factor
 from qdescent.experiment.curvature import BETWEEN, spectrum_rows
+from qdescent.experiment.origin import threads_of
 from qdescent.experiment.spectrum_operator import check_rows, curvature_operator, error_rows, in_float32
 from qdescent.experiment.spectrum_settings import SpectrumSettings
-from qdescent.experiment.spectrum_stages import Stages
+from qdescent.experiment.spectrum_stages import Stages, kept_origin
 from qdescent.experiment.spectrum_subject import Subject, load_subject, measured_loss
 from qdescent.experiment.workspace import Progress, Silent
-from qdescent.learning.parallel import joined
+from qdescent.learning.parallel import Ranks, joined
 from qdescent.linalg.deflation import Eigenpairs
 from qdescent.linalg.lanczos import LanczosState
 from qdescent.linalg.sparsity import RowSparsity
 from qdescent.linalg.spectrum import Spectrum
 from qdescent.report.files import write_arrays
-from qdescent.report.record import Record, clear_state, installed_versions, stopwatch, write_record
+from qdescent.report.record import Record, installed_versions, stopwatch, write_record
+from qdescent.report.reservation import discard, held
 from qdescent.report.spectrum_page import write_spectrum_page
 
 ETA_GRID = 2.0 ** torch.arange(-6, 7, dtype=torch.float64)  # times the learning rate: how E(t) would be at others
@@ -45,42 +47,48 @@ def run_spectrum(settings: SpectrumSettings, directory: Path, progress: Progress
 
     Args:
         settings: what to measure, see `new_spectrum` and `resumed_spectrum`.
-        directory: where results go.
+        directory: where results go; under torchrun that of process 0 counts.
         progress: who is told; only process 0 tells.
 
     Returns:
         Record: in process 0; None in the others.
 
     Raises:
-        ArgumentError: something that cannot be loaded or does not fit together, or a damaged state.
+        ArgumentError: something that cannot be loaded or does not fit together, a damaged state, or a directory that another
+            process works on.
     """
+    with joined(settings.device) as ranks, ExitStack() as stack:
+        directory = ranks.of_first(directory)
+        ranks.together(lambda: stack.enter_context(held(directory, new=False)) if ranks.rank == 0 else None)
+        stack.enter_context(threads_of(ranks.together(lambda: kept_origin(directory))))
+        return _measured(settings, directory, progress, ranks)
+
+
+def _measured(settings: SpectrumSettings, directory: Path, progress: Progress | None, ranks: Ranks) -> Record | None:
     timings: dict[str, float] = {}
-    with joined(settings.device) as ranks:
-        first = ranks.rank == 0
-        with stopwatch(timings, "load"):
-            subject = ranks.together(lambda: load_subject(settings, ranks))
-            stages = ranks.together(
-                lambda: Stages.begin(settings, directory, subject, progress if first and progress else Silent(), ranks)
-            )
-            loss = measured_loss(subject, ranks)
-        try:
-            operator = curvature_operator(settings, subject, ranks)
-            with stopwatch(timings, "check"):
-                rows = [*subject.rows, loss, *check_rows(settings, subject, operator, ranks)]
-            with stopwatch(timings, "deflation"):
-                pairs = stages.deflation(operator)
-            with stopwatch(timings, "spectrum"):
-                spectrum, reached = stages.quadrature(operator, pairs)
-            with stopwatch(timings, "rows"):  # beside bfloat16's rounding small entries would not be seen
-                exact = operator if in_float32(settings) == settings else curvature_operator(in_float32(settings), subject, ranks)
-                sparsity = stages.sparsity(exact)
-            rows += error_rows(settings, subject, operator, ranks)
-        except ArgumentError:  # a network that has no product leaves nothing to be resumed
-            if first and not stages.saved:
-                clear_state(directory)
-                with suppress(OSError):
-                    directory.rmdir()
-            raise
+    first = ranks.rank == 0
+    with stopwatch(timings, "load"):
+        subject = ranks.together(lambda: load_subject(settings, ranks))
+        stages = ranks.together(
+            lambda: Stages.begin(settings, directory, subject, progress if first and progress else Silent(), ranks)
+        )
+        loss = measured_loss(subject, ranks)
+    try:
+        operator = curvature_operator(settings, subject, ranks)
+        with stopwatch(timings, "check"):
+            rows = [*subject.rows, loss, *stages.rows(), *check_rows(settings, subject, operator, ranks)]
+        with stopwatch(timings, "deflation"):
+            pairs = stages.deflation(operator)
+        with stopwatch(timings, "spectrum"):
+            spectrum, reached = stages.quadrature(operator, pairs)
+        with stopwatch(timings, "rows"):  # beside bfloat16's rounding small entries would not be seen
+            exact = operator if in_float32(settings) == settings else curvature_operator(in_float32(settings), subject, ranks)
+            sparsity = stages.sparsity(exact)
+        rows += error_rows(settings, subject, operator, ranks)
+    except ArgumentError:  # a network that has no product leaves nothing to be resumed
+        if first and not stages.saved:
+            discard(directory)
+        raise
     if not first:
         return None
     diagnosis = diagnose(spectrum, settings.learning_rate, settings.momentum, settings.horizon, settings.weight_decay)
@@ -93,7 +101,6 @@ def run_spectrum(settings: SpectrumSettings, directory: Path, progress: Progress
     write_arrays(directory / "spectrum.npz", _arrays(settings, spectrum, reached, sparsity))
     write_spectrum_page(record, directory / "spectrum.html")
     write_record(record, directory)
-    clear_state(directory)
     return record
 
 

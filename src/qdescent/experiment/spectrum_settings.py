@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from qdescent._checks import argument_error, check_choice, check_integer, check_interval
-from qdescent.report.record import is_complete, load_state
+from qdescent.experiment.sources import LOSSES
+from qdescent.experiment.workspace import ANEW, first_state, restored
+from qdescent.report.reservation import is_vacant, refuse_directory
+from qdescent.report.state import whole
 
 STATE_OF_JOB = "spectrum-settings"
 PRECISIONS = ("float32", "float64", "bfloat16")
@@ -99,38 +103,62 @@ class SpectrumSettings:
         if self.shard_vectors and self.deflate:
             raise argument_error("deflate", "be 0 where vectors are sharded", self.deflate)
 
+    def code(self) -> dict[str, tuple[str, ...]]:
+        """The settings that run code, name -> words of the command line: functions as module:function, the network's arguments."""
+        named: dict[str, tuple[str, ...]] = {"network": (self.network,)}
+        if ":" in self.data:
+            named["data"] = ("--data", self.data)
+        if self.loss not in LOSSES:
+            named["loss"] = ("--loss", self.loss)
+        if self.arguments:
+            named["arguments"] = tuple(word for each in self.arguments for word in ("--arguments", each))
+        return named
 
-def new_spectrum(directory: Path, given: Mapping[str, Any]) -> SpectrumSettings:
+    def again(self, directory: Path) -> str:
+        """The command that goes on with an unfinished measurement of these settings."""
+        words = [word for each in self.code().values() for word in each]
+        return shlex.join(["qdescent", "spectrum", *words, "--resume", "--out", str(directory)])
+
+
+def new_spectrum(directory: Path | None, given: Mapping[str, Any]) -> SpectrumSettings:
     """The settings of a new measurement, from the flags that were given (None: not given).
 
+    Args:
+        directory: where the user wants it; None: where there is room.
+        given: flags by name.
+
     Raises:
-        ArgumentError: a bad or missing setting, or the directory exists already; the message says whether it can be resumed.
+        ArgumentError: a bad or missing setting, or there is something in the directory; the message says whether it can be resumed.
     """
     for name in ("network", "data"):
         if given.get(name) is None:
             raise argument_error(name, "be given (see qdescent spectrum --help)", "missing")
     settings = SpectrumSettings(**{name: value for name, value in given.items() if value is not None})
-    if directory.exists():
-        unfinished = not is_complete(directory) and (directory / "state").is_dir()
-        way_out = "give --resume to go on with it" if unfinished else "choose another"
-        raise argument_error("out", "be a directory that does not exist yet", f"{str(directory)!r} ({way_out})")
+    if directory is not None and not is_vacant(directory):
+        raise refuse_directory(directory)
     return settings
 
 
 def resumed_spectrum(directory: Path, given: Mapping[str, Any]) -> SpectrumSettings:
     """The settings that an unfinished measurement was started with.
 
+    The directory may be a stranger's: what runs as code, functions written as module:function and
+    the arguments of the network's, is never taken from it. The user gives it again.
+
     Raises:
-        ArgumentError: there is none, it is whole, its state is damaged, or a flag was given that differs.
+        ArgumentError: there is none, it is whole, its state is damaged, a flag was given that differs, or a function was not
+            given again.
     """
-    if is_complete(directory):
-        raise argument_error("out", "be an unfinished measurement to be resumed", f"{str(directory)!r}, which is already whole")
-    state = load_state(directory, STATE_OF_JOB) if directory.is_dir() else None
-    if state is None:
-        raise argument_error("out", "be an unfinished measurement to be resumed", f"{str(directory)!r}, where none was started")
-    settings = SpectrumSettings(**state.extra["settings"])
+    state = first_state(directory, STATE_OF_JOB, "measurement")
+    with whole(directory, STATE_OF_JOB, ANEW):
+        settings = restored(SpectrumSettings, state.extra["settings"], state.origin)
+        code = settings.code()
     for field in fields(SpectrumSettings):
         asked, kept = given.get(field.name), getattr(settings, field.name)
-        if asked is not None and (tuple(asked) if field.name == "arguments" else asked) != kept:
+        if asked not in (None, [], ()) and (tuple(asked) if field.name == "arguments" else asked) != kept:
             raise argument_error(field.name, f"be {kept!r}, as in the measurement to be resumed", asked)
+    for name in code:
+        if not given.get(name):
+            must = f"be given again, for it runs as code ({settings.again(directory)})"
+            raise argument_error(name, must, "missing")
     return settings

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error
-from qdescent.experiment.curvature import SAVE_EVERY
+from qdescent._checks import argument_error, check_integer, check_shape
+from qdescent._evidence import Evidence, Row
+from qdescent.experiment.curvature import SavedEvery, lanczos_state
+from qdescent.experiment.origin import check_origin, check_threads, origin_of
 from qdescent.experiment.spectrum_settings import STATE_OF_JOB, SpectrumSettings
 from qdescent.experiment.spectrum_subject import Subject
-from qdescent.experiment.workspace import Progress
+from qdescent.experiment.workspace import ANEW, Progress
 from qdescent.learning.parallel import Ranks, sharded
 from qdescent.linalg.deflation import Eigenpairs, extreme_eigenpairs
 from qdescent.linalg.density import spectral_density
@@ -19,8 +23,10 @@ from qdescent.linalg.lanczos import LanczosState
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.sparsity import RowSparsity, row_sparsity
 from qdescent.linalg.spectrum import Spectrum
-from qdescent.report.record import State, load_state, save_state
+from qdescent.report.state import State, load_state, save_state, whole
 
+# How far outputs and loss of the same code may be apart: a sum in another order; on a GPU, another algorithm.
+SAME_PROBE = {"cpu": 1e-6, "cuda": 1e-3}
 STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS = "spectrum-deflation", "spectrum-lanczos", "spectrum-rows"
 
 
@@ -34,6 +40,8 @@ class Stages:
         subject: what is measured.
         progress: who is told.
         ranks: the processes that measure; the first one saves.
+        origin: what the saved stages must agree on.
+        begun_with: how many processes began the measurement.
         found: what an earlier call saved, by stage; a stage takes its own out.
         saved: the stages that a later call could go on with.
     """
@@ -43,6 +51,8 @@ class Stages:
     subject: Subject
     progress: Progress
     ranks: Ranks
+    origin: dict[str, str]
+    begun_with: int
     found: dict[str, State] = field(default_factory=dict, repr=False)
     saved: set[str] = field(default_factory=set)
 
@@ -51,18 +61,36 @@ class Stages:
         """A new measurement, or the one that the directory holds.
 
         Raises:
-            ArgumentError: it holds one of other weights, another mask or other data, or is damaged.
+            ArgumentError: it holds one of other weights, another mask, other data, or of a network or a loss that
+                computed something else; or it is damaged.
         """
-        kept = load_state(directory, STATE_OF_JOB) if directory.is_dir() else None
+        origin = origin_of(asdict(settings), subject.fingerprint, ranks.device.type)
+        kept = load_state(directory, STATE_OF_JOB, remedy=ANEW)
         if kept is None:
             if ranks.rank == 0:
-                save_state(directory, STATE_OF_JOB, {}, [], {"settings": asdict(settings), "fingerprint": subject.fingerprint})
-            return cls(settings, directory, subject, progress, ranks)
-        if kept.extra.get("fingerprint") != subject.fingerprint:
-            raise argument_error("out", "be resumed with the weights, mask and data it was started with", "given others")
-        states = {name: load_state(directory, name) for name in (STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS)}
+                extra = {"settings": asdict(settings), "probe": [each.hex() for each in subject.probe], "processes": ranks.size}
+                save_state(directory, STATE_OF_JOB, origin, {}, extra)
+            return cls(settings, directory, subject, progress, ranks, origin, ranks.size)
+        with whole(directory, STATE_OF_JOB, ANEW):
+            begun_with = check_integer("processes", kept.extra["processes"], 1)
+            probe = [float.fromhex(each) for each in kept.extra["probe"]]
+        check_origin(kept.origin, origin, "weights, mask and data")
+        rtol = SAME_PROBE[ranks.device.type]
+        now, then = (torch.tensor(each, dtype=torch.float64) for each in (subject.probe, probe))
+        if now.shape != then.shape or not bool(torch.isclose(now, then, rtol, 0.0, equal_nan=True).all()):
+            must = "be resumed with a network and a loss that compute what they computed at the start"
+            raise argument_error("out", must, f"given others (outputs and loss {subject.probe} instead of {probe})")
+        origin = kept.origin
+        states = {name: load_state(directory, name, origin) for name in (STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS)}
         found = {name: state for name, state in states.items() if state is not None}
-        return cls(settings, directory, subject, progress, ranks, found, set(found))
+        return cls(settings, directory, subject, progress, ranks, origin, begun_with, found, set(found))
+
+    def rows(self) -> list[Row]:
+        """What the report must say of a measurement that was begun by another number of processes."""
+        if self.begun_with == self.ranks.size:
+            return []
+        source = "as many began the measurement: sums in another order, equal to rounding, not to the bit"
+        return [Row("data/processes_at_start", self.begun_with, "processes", Evidence.EXACT, source)]
 
     def deflation(self, operator: LinearOperator) -> Eigenpairs | None:
         """The extreme eigenpairs, where they are wanted; a kill in this stage loses it whole."""
@@ -73,7 +101,9 @@ class Stages:
             raise argument_error("deflate", f"be below the number of kept weights, {operator.shape[0]}", count)
         state = self.found.pop(STATE_OF_PAIRS, None)
         if state is not None:
-            return Eigenpairs(**self._here(state.tensors, "vectors"))
+            with whole(self.directory, STATE_OF_PAIRS):
+                check_shape("vectors", state.tensors["vectors"], (operator.shape[0], len(state.tensors["values"])))
+                return Eigenpairs(**self._here(state.tensors, "vectors"))
         steps = 2 * count + 40  # as `extreme_eigenpairs` has it
         self.progress.start("Extremes", 2 * steps - 1)
         pairs = extreme_eigenpairs(operator, count, steps, self.settings.seed, on_product=self.progress.advance)
@@ -87,8 +117,12 @@ class Stages:
         Sharded vectors are saved whole, so that any number of processes can go on with them.
         """
         settings, saved = self.settings, self.found.pop(STATE_OF_LANCZOS, None)
-        reached = LanczosState(**self._here(saved.tensors, "current", "previous")) if saved else None
         n = operator.shape[0]
+        reached = None
+        if saved:
+            with whole(self.directory, STATE_OF_LANCZOS):
+                reached = lanczos_state(saved, n, settings.probes)
+                reached = replace(reached, **self._here({name: getattr(reached, name) for name in ("current", "previous")}))
         if settings.shard_vectors:
             operator = sharded(operator, self.ranks)
             if reached is not None:
@@ -96,21 +130,25 @@ class Stages:
                 reached = replace(reached, current=reached.current[held].clone(), previous=reached.previous[held].clone())
         self.progress.start("Spectrum", settings.steps, reached.steps if reached else 0)
 
-        def keep(now: LanczosState) -> None:
-            nonlocal reached
-            reached = now
-            self.progress.advance()
-            if now.steps % SAVE_EVERY == 0 or now.steps == settings.steps or not bool(now.alive.any()):
-                if operator.shard is not None:
-                    now = replace(now, current=self.ranks.gather(now.current, n), previous=self.ranks.gather(now.previous, n))
-                self._save(STATE_OF_LANCZOS, vars(now))
+        def save(now: LanczosState) -> None:
+            if operator.shard is not None:
+                now = replace(now, current=self.ranks.gather(now.current, n), previous=self.ranks.gather(now.previous, n))
+            self._save(STATE_OF_LANCZOS, vars(now))
 
-        spectrum = spectral_density(
-            operator, settings.steps, settings.probes, settings.seed, state=reached, on_step=keep, deflate=pairs or 0
-        )
-        assert reached is not None  # at least one step, now or before
+        kept = SavedEvery(reached, settings.steps, save)
+
+        def keep(now: LanczosState) -> None:
+            self.progress.advance()
+            kept.reach(now)
+
+        # Parts of sharded vectors are together only between two steps, so that a signal cannot save them.
+        with nullcontext() if operator.shard is not None else kept.when_stopped():
+            spectrum = spectral_density(
+                operator, settings.steps, settings.probes, settings.seed, state=reached, on_step=keep, deflate=pairs or 0
+            )
+        assert kept.reached is not None  # at least one step, now or before
         self.progress.finish(f"eigenvalues {spectrum.lambda_min[0]:.3g} to {spectrum.lambda_max[0]:.3g}")
-        return spectrum, reached
+        return spectrum, kept.reached
 
     def sparsity(self, operator: LinearOperator) -> RowSparsity | None:
         """What counts in the sampled rows, where they are wanted."""
@@ -118,7 +156,12 @@ class Stages:
         if count == 0:
             return None
         saved = self.found.pop(STATE_OF_ROWS, None)
-        state = RowSparsity(**{**saved.tensors, **saved.extra}) if saved else None
+        state = None
+        if saved:
+            with whole(self.directory, STATE_OF_ROWS):
+                state = RowSparsity(**{**saved.tensors, **saved.extra})
+                if state.size != operator.shape[0] or len(state.rows) > count:
+                    raise ValueError(f"it has {len(state.rows)} rows of {state.size} entries")
         done = len(state.rows) if state else 0
         self.progress.start("Rows", count, done)
 
@@ -136,12 +179,22 @@ class Stages:
     def _save(self, name: str, tensors: dict[str, Tensor], extra: dict[str, float] | None = None) -> None:
         self.saved.add(name)
         if self.ranks.rank == 0:
-            save_state(self.directory, name, tensors, [], extra or {})
+            save_state(self.directory, name, self.origin, tensors, extra or {})
 
     def _here(self, tensors: dict[str, Tensor], *names: str) -> dict[str, Tensor]:
-        """The same tensors, those of these names where products are computed."""
+        """The same tensors, those of these names (all, where none is given) where products are computed."""
         device = self.subject.space.device
-        return {name: tensor.to(device) if name in names else tensor for name, tensor in tensors.items()}
+        return {name: tensor.to(device) if name in (names or tensors) else tensor for name, tensor in tensors.items()}
+
+
+def kept_origin(directory: Path) -> dict[str, str]:
+    """The origin of the measurement that the directory holds; empty where it holds none."""
+    kept = load_state(directory, STATE_OF_JOB, remedy=ANEW)
+    if kept is None:
+        return {}
+    with whole(directory, STATE_OF_JOB, ANEW):
+        check_threads(kept.origin)
+    return kept.origin
 
 
 def _thresholds(sparsity: RowSparsity) -> dict[str, float]:

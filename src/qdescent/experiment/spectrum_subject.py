@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights
+from qdescent.experiment.sources import Loss, check_fit, load_data, load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum_settings import SpectrumSettings
 from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.report.state import fingerprint
 
 KINKS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 
@@ -26,6 +26,7 @@ class Subject(NamedTuple):
     tasks: list[Task]
     space: ParameterSpace
     fingerprint: str
+    probe: list[float]
     samples: int
     rows: list[Row]
 
@@ -83,7 +84,9 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
             ("curvature", ""),
         )
     ]
-    return Subject(tasks, space, _fingerprint(space.theta, *_context(network, space), inputs, targets), len(inputs), rows)
+    marks = fingerprint(space.theta, *_context(network, space), inputs, targets)
+    probe = _probe(network, loss, *batches[0])
+    return Subject(tasks, space, marks, probe, len(inputs), rows)
 
 
 def measured_loss(subject: Subject, ranks: Ranks) -> Row:
@@ -125,9 +128,8 @@ def _context(network: nn.Module, space: ParameterSpace) -> list[Tensor]:
     return [*(space.mask.keep[name] for name, _ in network.named_parameters()), *frozen, *network.buffers()]
 
 
-def _fingerprint(*tensors: Tensor) -> str:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def _probe(network: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[float]:
+    """The length of the outputs, and the loss, on one batch: other code shows there, where weights and data are the same."""
+    with torch.no_grad():
+        outputs = network(inputs)
+        return [float(torch.linalg.vector_norm(outputs.double())), float(loss(outputs, targets))]

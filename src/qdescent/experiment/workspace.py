@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
+
+from torch import Tensor
 
 from qdescent._checks import argument_error
+from qdescent.experiment.origin import check_origin, check_threads, origin_of, settings_fingerprint, threads_of
 from qdescent.experiment.settings import Settings
-from qdescent.report.record import is_complete, load_state, save_state, stopwatch
+from qdescent.report.record import is_complete, stopwatch
+from qdescent.report.reservation import held, is_vacant, refuse_directory, refuse_whole
+from qdescent.report.state import STATE_FOLDER, State, load_state, save_state, saved_stages, whole
 
 STATE_OF_SETTINGS = "settings"
+ANEW = "begin the run anew in another directory"  # the remedy where the file of the settings is damaged
+
+T = TypeVar("T")
 
 
 class Progress(Protocol):
@@ -50,16 +58,56 @@ class Workspace:
         settings: of the run.
         progress: who is told.
         timings: seconds of each stage, filled as they end.
+        origin: what its saved stages must agree on; empty until a new run begins.
     """
 
     directory: Path
     settings: Settings
     progress: Progress
     timings: dict[str, float] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
 
-    def begin(self) -> None:
-        """Keep the settings on disk: from here on the run can be resumed. Called once the input is known to be usable."""
-        save_state(self.directory, STATE_OF_SETTINGS, {}, [], self.settings.to_json())
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Have the directory for this process alone, and compute with the threads that the run began with.
+
+        Raises:
+            ArgumentError: another process works on it.
+        """
+        with held(self.directory, new=not self.origin), threads_of(self.origin):
+            yield
+
+    def begin(self, inputs: str) -> None:
+        """Keep the settings on disk: from here on the run can be resumed. Called once the input is known to be usable.
+
+        Args:
+            inputs: fingerprint of the data.
+
+        Raises:
+            ArgumentError: the run began with other data, other versions of packages, or on another device.
+        """
+        now = origin_of(self.settings.to_json(), inputs)
+        if self.origin:
+            check_origin(self.origin, now, "data")
+            return
+        self.origin.update(now)
+        self.save(STATE_OF_SETTINGS, {}, self.settings.to_json())
+
+    def save(self, stage: str, tensors: Mapping[str, Tensor], extra: Mapping[str, Any] | None = None) -> None:
+        """Keep what a stage has reached."""
+        save_state(self.directory, stage, self.origin, tensors, extra or {})
+
+    def load(self, stage: str) -> State | None:
+        """What an earlier call kept, or None.
+
+        Raises:
+            ArgumentError: it is damaged, or of another run.
+        """
+        return load_state(self.directory, stage, self.origin)
+
+    def whole(self, stage: str) -> contextlib.AbstractContextManager[None]:
+        """Take what `load` found apart inside: what is missing or does not fit is one sentence."""
+        return whole(self.directory, stage)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -69,15 +117,13 @@ class Workspace:
 
 
 def create_workspace(directory: Path, settings: Settings, progress: Progress | None = None) -> Workspace:
-    """A new run in a directory that does not exist yet; nothing is written before `begin`.
+    """A new run in a directory that does not exist yet, or is empty; nothing is written before `held`.
 
     Raises:
-        ArgumentError: the directory exists; the message says whether it can be resumed.
+        ArgumentError: there is something in the directory; the message says whether it can be resumed.
     """
-    if directory.exists():
-        unfinished = not is_complete(directory) and (directory / "state").is_dir()
-        way_out = "give --resume to go on with it" if unfinished else "choose another"
-        raise argument_error("out", "be a directory that does not exist yet", f"{str(directory)!r} ({way_out})")
+    if not is_vacant(directory):
+        raise refuse_directory(directory)
     return Workspace(directory, settings, progress or Silent())
 
 
@@ -87,20 +133,43 @@ def resume_workspace(directory: Path, progress: Progress | None = None) -> Works
     Raises:
         ArgumentError: there is no run, it is already whole, or its state is damaged.
     """
+    state = first_state(directory, STATE_OF_SETTINGS, "run")
+    with whole(directory, STATE_OF_SETTINGS, ANEW):
+        settings = restored(Settings, state.extra, state.origin)
+    return Workspace(directory, settings, progress or Silent(), origin=state.origin)
+
+
+def first_state(directory: Path, stage: str, noun: str) -> State:
+    """The stage by which an unfinished run is known.
+
+    Raises:
+        ArgumentError: there is no run, it is already whole, or its state is damaged.
+    """
     if is_complete(directory):
-        raise argument_error("out", "be an unfinished run to be resumed", f"{str(directory)!r}, which is already whole")
-    state = load_state(directory, STATE_OF_SETTINGS) if directory.is_dir() else None
+        raise refuse_whole(directory, noun)
+    state = load_state(directory, stage, remedy=ANEW)
     if state is None:
-        raise argument_error("out", "be an unfinished run to be resumed", f"{str(directory)!r}, where none was started")
-    return Workspace(directory, Settings(**state.extra), progress or Silent())
+        cure = " (give the command without --resume)" if is_vacant(directory) else ""
+        shown = f"{str(directory)!r}, where none was started{cure}"
+        raise argument_error("out", f"be an unfinished {noun} to be resumed", shown)
+    return state
 
 
-def next_directory(parent: Path) -> Path:
-    """The first of run-001, run-002, ... that does not exist in `parent`."""
-    number = 1
-    while (parent / f"run-{number:03d}").exists():
-        number += 1
-    return parent / f"run-{number:03d}"
+def restored(kind: type[T], values: Any, origin: Mapping[str, str]) -> T:
+    """Settings as a state holds them.
+
+    Raises:
+        ValueError: a setting is missing or unknown, has no value that it may have, or is not the one the run began with.
+    """
+    names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
+    if not isinstance(values, dict) or set(values) != names:
+        raise ValueError("its settings are not those of this command")
+    check_threads(origin)
+    if not {"versions", "device", "settings", "inputs"} <= origin.keys():
+        raise ValueError("it does not say where it comes from")
+    if settings_fingerprint(values) != origin["settings"]:
+        raise ValueError("its settings are not those that it was started with")
+    return kind(**values)
 
 
 def latest_unfinished(parent: Path) -> Path:
@@ -109,7 +178,11 @@ def latest_unfinished(parent: Path) -> Path:
     Raises:
         ArgumentError: there is none.
     """
-    found = [path for path in parent.glob("*") if (path / "state").is_dir() and not is_complete(path)]
+    found: dict[Path, float] = {}
+    for path in parent.glob("*"):
+        with contextlib.suppress(OSError):  # one that ends just now
+            if saved_stages(path) and not is_complete(path):
+                found[path] = (path / STATE_FOLDER).stat().st_mtime
     if not found:
         raise argument_error("resume", "find an unfinished run", f"without one in {str(parent)!r} (name it with --out)")
-    return max(found, key=lambda path: (path / "state").stat().st_mtime)
+    return max(found, key=lambda path: found[path])

@@ -62,6 +62,14 @@ class Ranks:
             dist.all_reduce(part)
         return part
 
+    def of_first(self, value: T) -> T:
+        """The first process's value, in every process."""
+        if self.size == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
+
     def together(self, work: Callable[[], T]) -> T:
         """The result of `work`, once every process has its own.
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import re
+import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from safetensors.torch import save_file
+import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error
@@ -16,17 +21,34 @@ from qdescent.reading.tensors import read_safetensors
 
 WRITTEN = "be a whole safetensors file that qdescent wrote"
 
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")  # as `at_once` names them
+DTYPES = {  # as the safetensors format calls them
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
 
 def write_document(path: str | Path, text: str) -> Path:
     """Write a text (a page, a program of gates) at once."""
     path = Path(path)
-    with at_once(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with at_once(path) as file:
+        file.write(text.encode("utf-8"))
     return path
 
 
-def write_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
-    """Write named tensors as one safetensors file, at once (cost: one copy of the tensors).
+def write_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> Path:
+    """Write named tensors as one safetensors file, at once (cost: no copy of a CPU tensor).
+
+    Raises:
+        ArgumentError: a tensor of a type that the format does not have.
 
     Example:
         >>> import tempfile, torch
@@ -34,12 +56,33 @@ def write_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: dic
         >>> read_weights(path)["w"].tolist()
         [0, 1, 2]
     """
+    # Not by safetensors' own writer: it renames a temporary file of its own over ours, which a kill
+    # would leave behind, hides which error a full disk was, and copies tensors that share memory.
     path = Path(path)
-    # Copies, because the format refuses tensors that share memory (tied weights, views of one flat vector).
-    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    with at_once(path) as temporary:
-        save_file(copies, temporary, metadata=metadata)
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    # The widest first, so that each tensor lies at a multiple of its element's size.
+    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    end = 0
+    for name in names:
+        tensor = tensors[name]
+        if tensor.dtype not in DTYPES:
+            raise argument_error("tensors", "hold real numbers", f"{tensor.dtype} at {name!r}")
+        start, end = end, end + tensor.numel() * tensor.element_size()
+        about = {"shape": list(tensor.shape), "data_offsets": [start, end]}
+        header[name] = {"dtype": DTYPES[tensor.dtype], **about}
+    head = json.dumps(header, separators=(",", ":")).encode("utf-8")
+    head += b" " * (-len(head) % 8)
+    with at_once(path) as file:
+        file.write(len(head).to_bytes(8, "little") + head)
+        for name in names:
+            file.write(raw_bytes(tensors[name]))
     return path
+
+
+def raw_bytes(tensor: Tensor) -> memoryview:
+    """The numbers of a tensor as they lie in memory, row by row."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data.cast("B")
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -54,26 +97,57 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 def write_arrays(path: str | Path, arrays: Mapping[str, Tensor]) -> Path:
     """Write named tensors as one compressed npz file, at once."""
     path = Path(path)
-    with at_once(path) as temporary, temporary.open("wb") as file:
+    with at_once(path) as file:
         np.savez_compressed(file, **{name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
     return path
 
 
 @contextmanager
-def at_once(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def at_once(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its place at `path` when the block ends well, and is removed when it does not.
+
+    Until then it lies beside `path` under a name that nobody can foretell and that must not exist,
+    not even as a link. A kill may leave it; `remove_temporaries` takes such files away.
+
+    Raises:
+        OSError: it cannot be written; `filename` is `path`.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(mode)  # safetensors would leave a file that nobody else may read
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())  # the rename must not reach the disk before the content does
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # the rename must not reach the disk before the content does
         os.replace(temporary, path)
+        sync_directory(path.parent)
+    except OSError as error:  # a failed write names no file
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory last through a loss of power."""
+    if not hasattr(os, "O_DIRECTORY"):  # a system that cannot open one
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_temporaries(directory: Path) -> None:
+    """Remove what kills left of `at_once` in a directory that no other process works on."""
+    for name in os.listdir(directory):
+        if TEMPORARY.fullmatch(name):
+            (directory / name).unlink(missing_ok=True)
 
 
 def read_tensors(argument: str, path: Path, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -82,7 +156,7 @@ def read_tensors(argument: str, path: Path, remedy: str) -> tuple[dict[str, Tens
     return {name: tensor.clone() for name, tensor in tensors.items()}, header
 
 
-def damaged(argument: str, path: Path, problem: Exception, remedy: str) -> Exception:
+def damaged(argument: str, path: Path, problem: object, remedy: str) -> Exception:
     why = f"{str(path)!r}, which cannot be used ({short(problem)}): {remedy}"
     return argument_error(argument, WRITTEN, why)
 

@@ -1,9 +1,9 @@
-"""What a run leaves on disk: `run.json`, the state of an unfinished run. With `files`, the only files, JSON and clocks.
+"""What a run leaves on disk: `run.json`, beside it its other files. Files, JSON and clocks are this room's.
 
     runs/<name>/run.json             every number as a row; written last, so that a directory with it is whole
     runs/<name>/weights.safetensors  the trained weights
     runs/<name>/report.html          the page
-    runs/<name>/state/<stage>.safetensors   finished stages of an unfinished run
+    runs/<name>/state/<stage>.safetensors   finished stages of an unfinished run, see `state`
 
 Every file appears at once or not at all (a temporary file, then `os.replace`), and none is a pickle: opening a
 stranger's run executes nothing.
@@ -14,25 +14,20 @@ from __future__ import annotations
 import difflib
 import json
 import platform
-import re
-import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from qdescent._checks import ArgumentError, argument_error, check_integer
 from qdescent._evidence import Row
-from qdescent.report.files import damaged, read_tensors, short, write_document, write_weights
+from qdescent.report.files import short, write_document
 
 RUN_FORMAT = "qdescent-run/1"
-STATE_FORMAT = "qdescent-state/1"
-RUN_FILE, WEIGHTS_FILE, REPORT_FILE, STATE_FOLDER = "run.json", "weights.safetensors", "report.html", "state"
+RUN_FILE, WEIGHTS_FILE, REPORT_FILE = "run.json", "weights.safetensors", "report.html"
 _PACKAGES = ("qdescent", "torch", "numpy", "scipy", "qualtran", "qdk", "safetensors", "plotly")
 
 
@@ -81,7 +76,7 @@ class Record:
         check_integer("seed", self.seed, 0)
         object.__setattr__(self, "rows", tuple(_frozen(row) for row in self.rows))
         for part in ("config", "versions", "timings"):
-            object.__setattr__(self, part, json.loads(_to_json(part, dict(getattr(self, part)))))
+            object.__setattr__(self, part, json.loads(json_text(part, dict(getattr(self, part)))))
         names = [row.name for row in self.rows]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -110,15 +105,6 @@ class Record:
         return tuple(row for row in self.rows if row.name.startswith(prefix))
 
 
-@dataclass(frozen=True)
-class State:
-    """What a finished stage hands to the next: `tensors` and `rows`, and `extra` in JSON types."""
-
-    tensors: dict[str, Tensor]
-    rows: tuple[Row, ...]
-    extra: dict[str, Any]
-
-
 def write_record(record: Record, directory: str | Path) -> Path:
     """Write `run.json` into `directory` at once. Call it last: it is what makes the directory whole.
 
@@ -135,7 +121,7 @@ def write_record(record: Record, directory: str | Path) -> Path:
         "config": record.config,
         "versions": record.versions,
         "timings": record.timings,
-        "rows": [json.loads(_to_json(row.name, row.to_json())) for row in record.rows],
+        "rows": [json.loads(json_text(row.name, row.to_json())) for row in record.rows],
     }
     return write_document(Path(directory) / RUN_FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
@@ -176,43 +162,6 @@ def is_complete(directory: str | Path) -> bool:
     return (Path(directory) / RUN_FILE).is_file()
 
 
-def save_state(
-    directory: str | Path, stage: str, tensors: Mapping[str, Tensor], rows: Iterable[Row], extra: Mapping[str, Any]
-) -> Path:
-    """Keep the result of one finished stage, so that `--resume` need not compute it again.
-
-    One file holds all three (rows and extra as JSON in the safetensors header): there is no half of a pair to be lost.
-    """
-    content = {"rows": [row.to_json() for row in rows], "extra": dict(extra)}
-    header = {"format": STATE_FORMAT, "json": _to_json("extra", content)}
-    return write_weights(_state_path(directory, stage), tensors, header)
-
-
-def load_state(directory: str | Path, stage: str) -> State | None:
-    """What `save_state` kept for this stage, or None where it kept nothing.
-
-    Raises:
-        ArgumentError: the file is damaged; the message says what to do.
-    """
-    path = _state_path(directory, stage)
-    if not path.exists():
-        return None
-    remedy = "delete that file and resume, and the stage is computed again"
-    tensors, header = read_tensors("state", path, remedy)
-    try:
-        if header.get("format") != STATE_FORMAT:
-            raise ValueError(f"its format is {short(header.get('format'))!r}")
-        content = json.loads(header["json"])
-        return State(tensors, _read_rows(content["rows"]), dict(content["extra"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise damaged("state", path, problem, remedy) from None
-
-
-def clear_state(directory: str | Path) -> None:
-    """Remove the `state/` folder of a run that is whole."""
-    shutil.rmtree(Path(directory) / STATE_FOLDER, ignore_errors=True)
-
-
 @contextmanager
 def stopwatch(timings: dict[str, float], name: str) -> Iterator[None]:
     """Add the seconds of wall clock that the block takes to `timings[name]`."""
@@ -232,12 +181,6 @@ def installed_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _state_path(directory: str | Path, stage: str) -> Path:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", stage):  # it becomes a file's name
-        raise argument_error("stage", "be a word of letters, digits, '-' and '_'", stage)
-    return Path(directory) / STATE_FOLDER / f"{stage}.safetensors"
 
 
 def _read_rows(items: list[Any]) -> tuple[Row, ...]:
@@ -276,7 +219,8 @@ def _frozen(row: Row) -> Row:
     return replace(row, value=value, error=error)
 
 
-def _to_json(argument: str, content: Any) -> str:
+def json_text(argument: str, content: Any) -> str:
+    """What JSON can hold, as a text; `argument` names it where JSON cannot."""
     try:
         return json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as problem:

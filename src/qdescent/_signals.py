@@ -1,0 +1,53 @@
+"""Signals that end the command line: quiet while it is being imported, afterwards an exception by which a stage saves itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a cluster's or a service's end, a terminal that is gone
+
+
+class Stopped(BaseException):
+    """A signal ended the work.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal's number, as shells have it."""
+        return 128 + self.number
+
+
+def quiet_while_importing() -> None:
+    """Let Ctrl-C end the command without a traceback while its imports (seconds of them) go on; any other program is left alone."""
+    is_script = Path(sys.argv[0]).name in ("qdescent", "qdescent.exe")
+    is_module = sys.argv[0] == "-m" and sys.orig_argv[-len(sys.argv)] == "qdescent"
+    if (is_script or is_module) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+
+
+def stop_on_signals() -> None:
+    """Turn the signals that end a program into `Stopped`; those that the program was started to ignore stay ignored (nohup)."""
+    for name in NAMES:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, _leave)  # the second one ends it at once
+    raise Stopped(number)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
