@@ -7,14 +7,15 @@ about it are then given its replacement.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
+from torch.utils import checkpoint
 from torch.utils._pytree import tree_map_only
 
 T = TypeVar("T")
@@ -41,9 +42,32 @@ def evaluated(network: nn.Module, tensors: Mapping[str, Tensor], run: Callable[[
     own = {id(weight): tensors[name] for name, weight in network.named_parameters() if name in tensors} if held else {}
     given = {f"network.{name}": tensor for name, tensor in tensors.items()}
     recorded = torch.is_grad_enabled()
-    with torch.enable_grad(), HeldWeights(own) if held else nullcontext():
+    with torch.enable_grad(), _no_recomputing(), HeldWeights(own) if held else nullcontext():
         result: T = functional_call(_Inside(network), given, (run,))
     return result if recorded else tree_map_only(Tensor, Tensor.detach, result)
+
+
+@contextmanager
+def _no_recomputing() -> Iterator[None]:
+    """`torch.utils.checkpoint` runs its functions plainly meanwhile.
+
+    It would compute them again in the backward pass, with the network's own weights, which are back in their places by then.
+    """
+
+    class Plain:
+        @staticmethod
+        def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
+            return function(*args)
+
+    def once(*args: Any, **kwargs: Any) -> Iterator[None]:
+        yield
+
+    before = checkpoint.CheckpointFunction, checkpoint._checkpoint_without_reentrant_generator
+    checkpoint.CheckpointFunction, checkpoint._checkpoint_without_reentrant_generator = Plain, once
+    try:
+        yield
+    finally:
+        checkpoint.CheckpointFunction, checkpoint._checkpoint_without_reentrant_generator = before
 
 
 def held_weights(value: Tensor, network: nn.Module) -> list[str]:

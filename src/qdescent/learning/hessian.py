@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor
 
 from qdescent._checks import ArgumentError, argument_error, check_choice, check_interval
+from qdescent.learning.differentiable import suspects, twice_differentiable
+from qdescent.learning.guard import Checked, check_curvature
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor import GradientSeries
+from qdescent.learning.taylor_jvp import NestedSeries
+from qdescent.learning.twins import GaussNewtonTwin, HessianTwin, gauss_newton_twin, hessian_twin
+from qdescent.learning.weighting import weighted
 from qdescent.linalg.operator import LinearOperator
 
 Product = Callable[[Tensor], Tensor]  # a direction in R^n -> the product in R^n
@@ -24,6 +29,7 @@ def hessian(
     theta: Tensor | None = None,
     precision: torch.dtype | None = None,
     method: str = "auto",
+    check: bool = True,
 ) -> LinearOperator:
     """H = grad^2 L(theta) restricted to the kept weights, (n, n), symmetric, never stored.
 
@@ -39,15 +45,18 @@ def hessian(
         method: "taylor": by `GradientSeries` of order 1, for networks whose every operation has a Taylor rule, in theta's own
             precision; "double-backward": by autograd, for any network; "auto": the first where it is possible, and its gradient is
             autograd's too (`no_grad` inside a network, or a custom backward, would part them).
+        check: compare the operator with the loss moved in float64 along a fixed random direction (`check_curvature`). False: for
+            those who have compared the same network and loss before.
 
     Returns:
         LinearOperator: `H @ v` for v of shape (n,) or (n, k).
 
     Raises:
-        ArgumentError: an operation of the network has no second derivative, or for "taylor" no rule. (One that hides its second
-            derivative from autograd, by `detach` in a custom backward, shows only beside `finite_difference_hessian`.)
+        ArgumentError: an operation of the network has no second derivative, or for "taylor" no rule; the products are not the
+            second derivatives of the loss.
 
     Cost: a product, in gradients, one batch: about 1.7 (taylor) or 2.2 (double-backward); several batches: one gradient more.
+        The check: two products, and two gradients in float64; more only where these disagree.
 
     References:
         Pearlmutter (1994), fast exact multiplication by the Hessian; Griewank and Walther (2008), chapter 13 (Taylor arithmetic).
@@ -60,18 +69,27 @@ def hessian(
         [[1.0, 0.0], [0.0, 4.0]]
     """
     check_choice("method", method, ["auto", *_METHODS])
-    return _operator(task, space, theta, precision, _by_series_if_possible() if method == "auto" else _METHODS[method])
+    build = _by_series_if_possible() if method == "auto" else _METHODS[method]
+    operator = _operator(task, space, theta, precision, build)
+    if check:
+        check_operator("hessian", operator, weighted(task), space, theta)
+    return operator
 
 
 def gauss_newton(
-    task: Task | Sequence[Task], space: ParameterSpace, theta: Tensor | None = None, precision: torch.dtype | None = None
+    task: Task | Sequence[Task],
+    space: ParameterSpace,
+    theta: Tensor | None = None,
+    precision: torch.dtype | None = None,
+    check: bool = True,
 ) -> LinearOperator:
     """G = J^T H_out J restricted to the kept weights: J the Jacobian of the outputs, H_out the loss's Hessian in the outputs.
 
     Positive semi-definite for a loss that is convex in the outputs, and equal to the Hessian where the network is linear in its
-    weights (Schraudolph 2002). Arguments as for `hessian`.
+    weights (Schraudolph 2002). A part of the loss that uses the weights itself enters whole, as if they were outputs. Arguments as
+    for `hessian`.
 
-    Cost: a product is about 3 gradients.
+    Cost: a product is about 3 gradients; the check two products, and some six passes forward in float64.
 
     Example:
         >>> import torch
@@ -80,7 +98,71 @@ def gauss_newton(
         >>> (gauss_newton(task, ParameterSpace(network)) @ torch.eye(2)).tolist()
         [[1.0, 0.0], [0.0, 4.0]]
     """
-    return _operator(task, space, theta, precision, _gauss_newton_product)
+    operator = _operator(task, space, theta, precision, _gauss_newton_product)
+    if check:
+        check_operator("gauss-newton", operator, weighted(task), space, theta)
+    return operator
+
+
+def check_operator(
+    curvature: str,
+    operator: LinearOperator,
+    parts: Sequence[tuple[Task, float]],
+    space: ParameterSpace,
+    theta: Tensor | None = None,
+    total: Callable[[Tensor], Tensor] = lambda part: part,
+) -> Checked:
+    """Check a "hessian" or "gauss-newton" of a weighted sum of tasks, see `check_curvature`.
+
+    Args:
+        curvature: which of the two.
+        operator: (n, n).
+        parts: each task with its weight.
+        space: the kept weights.
+        theta: the point, (n,); None: the network's own weights.
+        total: the sum over processes of what each has of its own parts.
+    """
+    point = space.theta if theta is None else theta
+    build = _gauss_newton_product if curvature == "gauss-newton" else _double_backward_product
+
+    def exact(task: Task, theta: Tensor, v: Tensor) -> Tensor:
+        return build(task, space, theta, torch.float64)(v)
+
+    def reason() -> str:
+        weights = {name: w.detach().requires_grad_() for name, w in space.unpack(point).items()}
+        return next((suspects(task.loss_with(weights), task.network) for task, _ in parts), "")
+
+    twin: HessianTwin | GaussNewtonTwin
+    if curvature == "gauss-newton":
+        twin = gauss_newton_twin(parts, space, exact, total)
+    else:
+        twin = hessian_twin(parts, space, exact, total, reason)
+    with ExitStack() as stack:
+        for network in {id(task.network): task.network for task, _ in parts}.values():
+            stack.enter_context(twice_differentiable(network))
+        return check_curvature(operator, twin, point, reason)
+
+
+def check_series(series: GradientSeries | NestedSeries, task: Task, space: ParameterSpace, theta: Tensor) -> Checked:
+    """Check a gradient's series at theta: its degree 0 beside autograd's gradient, degree 1 as a Hessian product.
+
+    Raises:
+        ArgumentError: as `check_curvature`; the series' gradient is not autograd's.
+
+    Cost: one gradient, two calls of the series, two gradients in float64; more only where these disagree.
+    """
+    gradient = task.loss_and_gradient(space, theta)[1]
+    error, size = (float(torch.linalg.vector_norm(x)) for x in (series.gradient - gradient, gradient))
+    if not error <= torch.finfo(theta.dtype).eps ** 0.5 * size:
+        must = "have the gradient that follows from its operations (no `no_grad`, `detach` or backward of its own)"
+        raise argument_error("network", must, f"{100 * error / (size or 1.0):.2g} % off")
+
+    def apply(block: Tensor) -> Tensor:
+        zeros = [torch.zeros_like(theta)] * (series.order - 1)
+        return torch.stack([series([v, *zeros])[0] for v in block.T.contiguous()]).T
+
+    shape = (space.n, space.n)
+    return check_operator("hessian", LinearOperator(shape, apply, apply, theta.dtype, theta.device), [(task, 1.0)], space, theta)
 
 
 def finite_difference_hessian(gradient: Callable[[Tensor], Tensor], theta: Tensor, step: float | None = None) -> LinearOperator:
@@ -132,26 +214,28 @@ def _operator(
     precision: torch.dtype | None,
     build: Build,
 ) -> LinearOperator:
-    tasks = [task] if isinstance(task, Task) else list(task)
-    if not tasks:
-        raise argument_error("task", "be a task or several of them", "empty")
+    parts = weighted(task)
     point = space.theta if theta is None else theta
     dtype = precision or point.dtype
-    total = sum(t.batch for t in tasks)
-    kept = build(tasks[0], space, point, dtype) if len(tasks) == 1 else None
 
     def times(product: Product, v: Tensor) -> Tensor:
-        with _twice_differentiable():
+        with twice_differentiable(parts[0][0].network):
             return product(v.to(dtype))
+
+    def prepared(each: Task) -> Product:
+        with twice_differentiable(each.network):
+            return build(each, space, point, dtype)
+
+    kept = prepared(parts[0][0]) if len(parts) == 1 else None
 
     def apply(block: Tensor) -> Tensor:
         if kept is not None and block.shape[1] == 1:  # the common case, without two passes over a vector of zeros
             return times(kept, block[:, 0]).to(point.dtype)[:, None]
         result = torch.zeros(block.shape[1], space.n, dtype=point.dtype, device=point.device)
-        for each in tasks:
-            product = kept or build(each, space, point, dtype)
+        for each, weight in parts:
+            product = kept or prepared(each)
             for column, v in zip(result, block.T, strict=True):
-                column.add_(times(product, v), alpha=each.batch / total)
+                column.add_(times(product, v), alpha=weight)
         return result.T
 
     return LinearOperator((space.n, space.n), apply, apply, point.dtype, point.device)
@@ -262,15 +346,3 @@ def _check_graph(gradient: Sequence[Tensor]) -> None:
             raise argument_error("network", "be twice differentiable", "made of a function marked once_differentiable")
         seen.add(node)
         waiting += [parent for parent, _ in node.next_functions if parent is not None]
-
-
-@contextmanager
-def _twice_differentiable() -> Iterator[None]:
-    """PyTorch's "derivative for ... is not implemented" as an error that says what to do."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "is not implemented" not in str(error):
-            raise
-        must = "be twice differentiable (attention: inside torch.nn.attention.sdpa_kernel(SDPBackend.MATH))"
-        raise argument_error("network", must, f"not ({error})") from error

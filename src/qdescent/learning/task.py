@@ -97,10 +97,10 @@ class Task:
         outputs: Tensor = evaluated(self.network, space.unpack(theta.detach()), lambda network: network(inputs), self.held)
         return outputs.detach()
 
-    def loss_and_gradient(self, space: ParameterSpace, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """L(theta) and grad L(theta) in R^n. Cost: one gradient."""
+    def loss_and_gradient(self, space: ParameterSpace, theta: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
+        """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights' own). Cost: one gradient."""
         weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
-        loss = self.loss_with(weights)
+        loss = self.loss_with(weights, dtype)
         return loss.detach(), space.pack(torch.autograd.grad(loss, list(weights.values()), materialize_grads=True))
 
     def loss_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
@@ -126,5 +126,7 @@ class Task:
     def _evaluated(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None, run: Callable[[nn.Module], Tensor]) -> Tensor:
         tensors = dict(weights)
         if dtype is not None:
-            tensors |= {name: b.to(dtype) for name, b in self.network.named_buffers() if b.is_floating_point()}
+            others = dict(self.network.named_buffers()) | dict(self.network.named_parameters())
+            tensors = {name: x.detach().to(dtype) for name, x in others.items() if x.is_floating_point() and name not in weights}
+            tensors |= weights
         return evaluated(self.network, tensors, run, self.held)

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_integer, check_interval, check_shape
+from qdescent.learning.hessian import check_series
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import series_of
+from qdescent.learning.taylor import GradientSeries, series_of
+from qdescent.learning.taylor_jvp import NestedSeries
 
 ORDER_LIMIT = 6  # above it the rounding of the recurrences outgrows the term itself in float32
 
@@ -64,6 +66,7 @@ class SeriesSteps(Iterator[Tensor]):
         weight_decay: lambda.
         velocity: the velocity at the pivot, (n,) as the terms of degree 1, or its terms (N, n); None: zero.
         method: "taylor", or "jvp" for any smooth network at a cost that doubles with each order.
+        check: compare the first step's series with the loss moved in float64 (`check_series`).
 
     Attributes:
         terms: u_1 ... u_N now, (N, n).
@@ -81,6 +84,7 @@ class SeriesSteps(Iterator[Tensor]):
         weight_decay: float = 0.0,
         velocity: Tensor | None = None,
         method: str = "taylor",
+        check: bool = True,
     ) -> None:
         check_integer("order", order, 1)
         if order > ORDER_LIMIT:
@@ -95,14 +99,14 @@ class SeriesSteps(Iterator[Tensor]):
             check_shape("velocity", velocity, (order, len(theta)) if velocity.ndim == 2 else (len(theta),))
             self.velocity = torch.zeros_like(self.terms)
             self.velocity[: len(velocity) if velocity.ndim == 2 else 1] = velocity
-        fixed = isinstance(task, Task)
-        self._gradient = series_of(task, space, theta, order, method) if fixed else None  # type: ignore[arg-type]
+        fixed, self._check = isinstance(task, Task), check
+        self._gradient = self._series(task) if fixed else None  # type: ignore[arg-type]
         self._tasks = iter(()) if fixed else iter(task)  # type: ignore[arg-type]
 
     def __next__(self) -> Tensor:
         gradient = self._gradient
         if gradient is None:
-            gradient = series_of(next(self._tasks), self._space, self._theta, self._order, self._method)
+            gradient = self._series(next(self._tasks))
         rate = gradient(self.terms)
         rate[0] += gradient.gradient
         if self._weight_decay:
@@ -114,6 +118,13 @@ class SeriesSteps(Iterator[Tensor]):
             self.velocity, rate = rate, rate.clone()
         self.terms = rate.mul_(-self._learning_rate).add_(self.terms)  # in place: at 100 million weights each copy counts
         return self.terms
+
+    def _series(self, task: Task) -> GradientSeries | NestedSeries:
+        series = series_of(task, self._space, self._theta, self._order, self._method)
+        if self._check:
+            check_series(series, task, self._space, self._theta)
+        self._check = False  # the same network and loss at every step
+        return series
 
 
 series_steps = SeriesSteps  # under the name of what it yields
@@ -130,6 +141,7 @@ def series_descent(
     weight_decay: float = 0.0,
     velocity: Tensor | None = None,
     method: str = "taylor",
+    check: bool = True,
 ) -> SeriesSolution:
     """T steps of (stochastic) gradient descent by the homogenised order-N Carleman linearisation, from the pivot theta, exactly.
 
@@ -149,15 +161,19 @@ def series_descent(
         weight_decay: lambda of `torch.optim.SGD`.
         velocity: the velocity at the pivot, (n,); None: zero, as at the start of a training.
         method: "taylor": by the rules of learning/taylor_rules.py; "jvp": nested derivatives of any smooth network, slow.
+        check: compare the series with the loss moved in float64 along a fixed random direction. False: for those who have compared
+            the same network and loss before.
 
     Returns:
         SeriesSolution.
 
     Raises:
-        ArgumentError: an operation without a Taylor rule or, for "jvp", with a kink; fewer tasks than steps.
+        ArgumentError: an operation without a Taylor rule or, for "jvp", with a kink; a series that is not the loss's; fewer tasks
+            than steps.
 
     Cost: N(N+3)/2 forward and reverse convolutions a step, in batches, and one gradient before the first; with a fresh batch at
-        each step one gradient more a step. Memory about N + 2 times a gradient's.
+        each step one gradient more a step. Memory about N + 2 times a gradient's. The check: one gradient, two calls of the series,
+        two gradients in float64.
 
     Example:
         >>> import torch
@@ -170,7 +186,7 @@ def series_descent(
     """
     check_integer("steps", steps, 1)
     theta = space.theta if theta is None else theta
-    walk = SeriesSteps(task, space, theta, order, learning_rate, momentum, weight_decay, velocity, method)
+    walk = SeriesSteps(task, space, theta, order, learning_rate, momentum, weight_decay, velocity, method, check)
     for t in range(steps):
         if next(walk, None) is None:
             raise argument_error("task", f"hold at least {steps} tasks, one for each step", f"{t} of them")

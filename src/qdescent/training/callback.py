@@ -74,7 +74,8 @@ class SpectrumCallback:
         ArgumentError: in the first measurement whatever `Task`, `ParameterSpace` or `spectral_density` refuses. Later ones have
             worked before: it is then the training that went wrong (NaN weights), and the refusal is recorded as `Skipped`.
 
-    Cost: steps x probes Hessian products and two or three more gradients for each measurement.
+    Cost: steps x probes Hessian products and two or three more gradients for each measurement; for the first two products and two
+        gradients in float64 besides, by which `hessian` checks its operator.
 
     Example:
         >>> network = nn.Linear(2, 1, bias=False)
@@ -164,7 +165,7 @@ class SpectrumCallback:
     def _measure(self, step: int, network: nn.Module) -> Measurement:
         space = ParameterSpace(network, self.mask)
         inputs, targets = (part.to(space.device) for part in self.data)
-        operator = hessian(Task(network, self.loss, (inputs, targets)), space)
+        operator = hessian(Task(network, self.loss, (inputs, targets)), space, check=not self.measurements)
         spectrum = spectral_density(operator, self.steps, self.probes, self.seed)
         return Measurement(step, spectrum, diagnose(spectrum, self.learning_rate, self.momentum, self.horizon))
 

@@ -106,6 +106,7 @@ def train_hybrid(
     done: Sequence[Round] = (),
     on_round: Callable[[Round], None] | None = None,
     on_step: Callable[[], None] | None = None,
+    check: bool = True,
 ) -> Run:
     """Rounds of upload, segment, readout and download, until all steps of the schedule are done.
 
@@ -123,6 +124,7 @@ def train_hybrid(
         done: rounds of an earlier, interrupted call; the run goes on to the same numbers as one that was not interrupted.
         on_round: called after each round, e.g. to save it.
         on_step: called once for each step that a segment keeps.
+        check: compare the first segment's series with the loss moved in float64, as `series_descent` does.
 
     Returns:
         Run. An adaptive run ends early, and says why in `stopped`, at a pivot from which not even two steps meet the tolerance.
@@ -161,7 +163,7 @@ def train_hybrid(
         batches = [tasks[(schedule.steps - left + t) % len(tasks)] for t in range(longest)]
         task = batches if schedule.fresh_batches else tasks[r % len(tasks)]
         velocity = rounds[-1].velocity if rounds else None
-        segment = run_segment(task, space, theta, schedule, longest, on_step, velocity)
+        segment = run_segment(task, space, theta, schedule, longest, on_step, velocity, check and r == len(done))
         found = len(segment.steps)
         if fixed and found < longest:
             must = "stay within the series' radius of convergence (shorten it, or lower eta)"

@@ -63,6 +63,7 @@ def run_segment(
     longest: int,
     on_step: Callable[[], None] | None = None,
     velocity: Tensor | None = None,
+    check: bool = True,
 ) -> Segment:
     """The segment from the pivot theta, of the length and order that the schedule asks for.
 
@@ -78,6 +79,7 @@ def run_segment(
         longest: the most steps.
         on_step: called once for each step of the segment, as soon as it is certain to belong to it.
         velocity: at the pivot, (n,), where the schedule has momentum; None: zero.
+        check: compare the series with the loss moved in float64, as `series_descent` does.
 
     Returns:
         Segment, of a single step where the second was refused (one step is plain descent, exact at any order).
@@ -86,7 +88,7 @@ def run_segment(
     its end, and one for true descent beside it.
     """
     rate, momentum = schedule.learning_rate, schedule.momentum
-    series = series_steps(task, space, theta, schedule.followed, rate, momentum, velocity=velocity)
+    series = series_steps(task, space, theta, schedule.followed, rate, momentum, velocity=velocity, check=check)
     reference = displacements(task, space, theta, rate, momentum, velocity)
     alive: dict[int, Segment] = {order: Segment(order, theta.new_zeros(order, space.n)) for order in schedule.orders}
     ended: list[Segment] = []

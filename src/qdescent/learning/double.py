@@ -1,0 +1,45 @@
+"""Everything that is computed meanwhile is computed in float64: also what a network casts to another type by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map_only
+
+TWIN = {
+    torch.float16: torch.float64,
+    torch.bfloat16: torch.float64,
+    torch.float32: torch.float64,
+    torch.complex64: torch.complex128,
+}
+CASTS = {"float", "half", "bfloat16"}  # methods of a tensor without an argument
+
+
+class InDouble(TorchFunctionMode):
+    """Floating-point arguments, results and types named in a call become double ones; the rest stays.
+
+    Needs no change of the network: constants in the loss (class weights) and casts inside `forward` follow. Tensors from outside
+    are copied, so that what is changed in place is not theirs.
+
+    Example:
+        >>> with InDouble():
+        ...     (torch.ones(2) * torch.zeros(2, dtype=torch.float16)).float().dtype
+        torch.float64
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(function, "__name__", "")
+        if name in ("__get__", "__set__"):
+            return function(*args, **(kwargs or {}))
+        args, kwargs = tree_map_only(torch.dtype, lambda x: TWIN.get(x, x), (args, kwargs or {}))
+        args, kwargs = tree_map_only(Tensor, _double, (args, kwargs))
+        if name in CASTS:
+            return args[0].double()
+        return tree_map_only(Tensor, _double, function(*args, **kwargs))
+
+
+def _double(x: Tensor) -> Tensor:
+    return x.to(TWIN[x.dtype]) if x.dtype in TWIN else x

@@ -1,0 +1,177 @@
+"""A loss in float64, moved by a little: what a curvature operator is checked by, without second derivatives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from qdescent.learning.double import InDouble
+from qdescent.learning.guard import Moved, check_slope
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+
+Both = tuple[Tensor, Tensor]
+Exact = Callable[[Task, Tensor, Tensor], Tensor]
+Reason = Callable[[], str]
+Parts = Sequence[tuple[Task, float]]
+Total = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class HessianTwin:
+    """H v = d grad L(theta + h v)/dh, and grad L . v = dL/dh.
+
+    Args:
+        loss_and_gradient: theta (n,) in float64 -> L and grad L (n,), in float64.
+        exact: theta, v -> H v by autograd, in float64.
+        reason: why the gradient may not be the loss's, in words.
+    """
+
+    loss_and_gradient: Callable[[Tensor], Both]
+    exact: Callable[[Tensor, Tensor], Tensor]
+    reason: Callable[[], str] = lambda: ""
+
+    def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
+        """By two gradients."""
+        h = _length(theta, v, step)
+        (high, after), (low, before) = (self.loss_and_gradient(theta + s * h * v) for s in (1, -1))
+        size, difference = float(torch.linalg.vector_norm(after + before)) / 2, (after - before) / (2 * h)
+        check_slope(float(high - low) / (2 * h), float((after + before) @ v) / 2, size, abs(float(high)) / h, self.reason)
+        return Moved(lambda product: _gap(product, difference), size / _length(theta, v, 1.0), size / h)
+
+    def product(self, theta: Tensor, v: Tensor) -> Tensor:
+        """H v."""
+        return self.exact(theta, v)
+
+
+def _length(theta: Tensor, v: Tensor, step: float) -> float:
+    """The factor of v that moves theta by `step` times its length."""
+    return step * (float(torch.linalg.vector_norm(theta)) or 1.0) / (float(torch.linalg.vector_norm(v)) or 1.0)
+
+
+def _gap(product: Tensor, difference: Tensor) -> tuple[float, float]:
+    gap, *sizes = (float(torch.linalg.vector_norm(x)) for x in (product - difference, product, difference))
+    return (gap, max(sizes)) if math.isfinite(gap) else (math.inf, 1.0)
+
+
+def hessian_twin(parts: Parts, space: ParameterSpace, exact: Exact, total: Total, reason: Reason) -> HessianTwin:
+    """Of a weighted sum of tasks.
+
+    Args:
+        parts: each task with its weight.
+        space: the kept weights.
+        exact: task, theta, v -> one task's product by autograd, in float64.
+        total: the sum over processes.
+        reason: why a check may fail, in words.
+    """
+
+    def loss_and_gradient(theta: Tensor) -> Both:
+        value, gradient = theta.new_zeros(()), torch.zeros_like(theta)
+        with InDouble():
+            for task, weight in parts:
+                loss, slope = task.loss_and_gradient(space, theta, torch.float64)
+                value += weight * loss
+                gradient.add_(slope, alpha=weight)
+        return total(value), total(gradient)
+
+    return HessianTwin(loss_and_gradient, _summed(parts, exact, total), reason)
+
+
+def gauss_newton_twin(parts: Parts, space: ParameterSpace, exact: Exact, total: Total) -> GaussNewtonTwin:
+    """Of a weighted sum of tasks; arguments as for `hessian_twin`."""
+    return GaussNewtonTwin([(weight, _Outputs(task, space)) for task, weight in parts], _summed(parts, exact, total), total)
+
+
+@dataclass(frozen=True)
+class GaussNewtonTwin:
+    """w . G v, the loss's second derivative along (J v, v) and (J w, w), where J v and J w are moved outputs.
+
+    Args:
+        parts: a weight and the outputs and loss of each task.
+        exact: theta, v -> G v by autograd, in float64.
+        total: the sum over processes.
+    """
+
+    parts: Sequence[tuple[float, _Outputs]]
+    exact: Callable[[Tensor, Tensor], Tensor]
+    total: Total
+
+    def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
+        """By four passes forward, and two gradients of the loss in the outputs."""
+        h, k = _length(theta, v, step), _length(theta, w, step)
+        sums = theta.new_zeros(2)
+        for weight, part in self.parts:
+            along = part.moved(theta, v, h)
+            pairs = list(zip(part.bent(theta, v, h, along), [*part.moved(theta, w, k), w], strict=True))
+            sizes = [torch.linalg.vector_norm(bent) * torch.linalg.vector_norm(move) for bent, move in pairs]
+            sums += weight * torch.stack([sum((bent * move).sum() for bent, move in pairs), sum(sizes)])
+        form, size = self.total(sums).tolist()
+        unit = size / len(theta) ** 0.5
+        return Moved(lambda product: self._gap(product, w, form), unit, unit / step)
+
+    def product(self, theta: Tensor, v: Tensor) -> Tensor:
+        """G v."""
+        return self.exact(theta, v)
+
+    @staticmethod
+    def _gap(product: Tensor, w: Tensor, form: float) -> tuple[float, float]:
+        """|w . G v - the form|, relative to ||G v||, which w . G v is about as large as."""
+        gap, size = abs(float(w @ product) - form), float(torch.linalg.vector_norm(product))
+        return (gap, max(size, abs(form))) if math.isfinite(gap) else (math.inf, 1.0)
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """A task's outputs as a function of the weights, and its loss as a function of both."""
+
+    task: Task
+    space: ParameterSpace
+
+    def at(self, theta: Tensor) -> list[Tensor]:
+        """All floating-point outputs."""
+        with InDouble(), torch.no_grad():
+            outputs = self.task.outputs_with(self.space.unpack(theta), torch.float64)
+        return [x for x in tree_leaves(outputs) if isinstance(x, Tensor) and x.is_floating_point()]
+
+    def moved(self, theta: Tensor, v: Tensor, h: float) -> list[Tensor]:
+        """J v."""
+        return [(a - b) / (2 * h) for a, b in zip(self.at(theta + h * v), self.at(theta - h * v), strict=True)]
+
+    def bent(self, theta: Tensor, v: Tensor, h: float, along: list[Tensor]) -> list[Tensor]:
+        """The second derivative of the loss, applied to (J v, v): of the outputs, and of the weights in R^n."""
+        high, low = (self._slope(theta, [s * h * move for move in along], s * h * v) for s in (1, -1))
+        return [(a - b) / (2 * h) for a, b in zip(high, low, strict=True)]
+
+    def _slope(self, theta: Tensor, moves: list[Tensor], v: Tensor) -> list[Tensor]:
+        with InDouble():
+            outputs = self.task.outputs_with(self.space.unpack(theta), torch.float64)
+            known = iter(moves)
+            leaves: list[Tensor] = []
+
+            def leaf(x: Tensor) -> Tensor:
+                if not x.is_floating_point():
+                    return x
+                leaves.append((x.detach() + next(known)).requires_grad_())
+                return leaves[-1]
+
+            outputs = tree_map_only(Tensor, leaf, outputs)
+            weights = {name: w.detach().requires_grad_() for name, w in self.space.unpack(theta + v).items()}
+            loss = self.task.loss_of(outputs, weights, torch.float64)
+            found = torch.autograd.grad(loss, [*leaves, *weights.values()], materialize_grads=True, allow_unused=True)
+        return [*found[: len(leaves)], self.space.pack(found[len(leaves) :])]
+
+
+def _summed(parts: Parts, exact: Exact, total: Total) -> Callable[[Tensor, Tensor], Tensor]:
+    def product(theta: Tensor, v: Tensor) -> Tensor:
+        found = torch.zeros_like(theta)
+        with InDouble():
+            for task, weight in parts:
+                found.add_(exact(task, theta, v), alpha=weight)
+        return total(found)
+
+    return product

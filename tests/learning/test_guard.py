@@ -1,0 +1,231 @@
+"""The guard: right products pass whatever their network is made of, wrong ones do not pass whatever makes them wrong."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
+
+from qdescent._checks import ArgumentError
+from qdescent.learning.hessian import check_operator, gauss_newton, hessian
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.linalg.operator import LinearOperator
+from qdescent.solvers.series import series_descent
+
+F64 = torch.float64
+
+
+class Middle(nn.Module):
+    """Two linear layers with a function between them."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.first, self.last, self.function = nn.Linear(3, 4), nn.Linear(4, 2), function
+
+    def forward(self, x):
+        return self.last(self.function(self.first(x)))
+
+
+def task_of(network, dtype=F64, loss=F.cross_entropy, samples=6, width=3):
+    g = torch.Generator().manual_seed(5)
+    x, y = torch.randn(samples, width, generator=g, dtype=dtype), torch.randint(2, (samples,), generator=g)
+    return Task(network.to(dtype), loss, (x, y)), ParameterSpace(network)
+
+
+def made(function):
+    torch.manual_seed(1)
+    return Middle(function)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.LeakyReLU, nn.Hardtanh, nn.Hardswish, nn.Softshrink])
+def test_an_ordinary_network_with_kinks_is_never_refused(activation):
+    for seed in range(8):
+        torch.manual_seed(seed)
+        network = nn.Sequential(nn.Linear(64, 8), activation(), nn.Linear(8, 5))
+        task, space = task_of(network, torch.float32, samples=64, width=64)
+        checked = check_operator("hessian", hessian(task, space, check=False), [(task, 1.0)], space)
+        assert checked.difference < 1e-3
+        gauss_newton(task, space)
+
+
+def test_activations_that_stand_at_their_kinks():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2)).double()
+    nn.init.zeros_(network[0].bias)
+    images = torch.zeros(5, 1, 8, 8, dtype=F64)
+    images[:, :, 3:5, 2:6] = torch.rand(5, 1, 2, 4, dtype=F64)  # black around: activations of exactly 0, pools of equal entries
+    task, space = Task(network, F.cross_entropy, (images, torch.tensor([0, 1, 0, 1, 1]))), ParameterSpace(network)
+    checked = check_operator("hessian", hessian(task, space, check=False), [(task, 1.0)], space)
+    assert "beside" in checked.how
+    assert checked.difference < 1e-3
+    gauss_newton(task, space)
+
+
+class Detached(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.tanh()
+
+    @staticmethod
+    def backward(ctx, slope):
+        return slope * (1 - ctx.saved_tensors[0].tanh().detach() ** 2)
+
+
+class Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, slope):
+        return -slope
+
+
+class StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return (8 * x).round() / 8
+
+    @staticmethod
+    def backward(ctx, slope):
+        return slope
+
+
+def without_gradient(x):
+    with torch.no_grad():
+        return x.tanh()
+
+
+WRONG = {
+    "a backward that is a constant": Detached.apply,
+    "a reversed gradient": Reversed.apply,
+    "rounding": StraightThrough.apply,
+    "no_grad": without_gradient,
+    "detach": lambda x: x * x.detach(),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("wrong", list(WRONG))
+def test_what_hides_a_part_from_autograd_is_refused(wrong, dtype):
+    task, space = task_of(made(WRONG[wrong]), dtype)
+    cure = "autograd function" if hasattr(WRONG[wrong], "__self__") else "`detach` or `no_grad`"
+    with pytest.raises(ArgumentError, match=f"`network` must have the (second derivatives|gradient) of its loss.*{cure}"):
+        hessian(task, space, method="double-backward")
+    if wrong != "a backward that is a constant":  # its first derivative is right, and no second one enters
+        with pytest.raises(ArgumentError, match="`network` must have the second derivatives of its loss"):
+            gauss_newton(task, space)
+        with pytest.raises(ArgumentError, match=r"`network` must (have the gradient|be made of operations)"):
+            series_descent(task, space, 2, 2, 0.1)
+
+
+@pytest.mark.parametrize("size", [0.02, 0.4])
+@pytest.mark.parametrize("build", [hessian, gauss_newton])
+def test_a_planted_error_is_found(size, build):
+    task, space = task_of(made(torch.tanh), torch.float32)
+    kind = "hessian" if build is hessian else "gauss-newton"
+    right = build(task, space)
+    symmetric = torch.randn(space.n, space.n)
+    symmetric = size * (symmetric + symmetric.T) * float(right.to_dense().norm() / (symmetric + symmetric.T).norm())
+
+    def apply(block):
+        return right @ block + symmetric @ block
+
+    check_operator(kind, right, [(task, 1.0)], space)
+    wrong = LinearOperator(right.shape, apply, apply, right.dtype, right.device)
+    # The operator is one that float64 products do not share: what is off is then said to be its precision.
+    if size > 0.1:
+        with pytest.raises(ArgumentError, match="`network` must have products that its precision can hold"):
+            check_operator(kind, wrong, [(task, 1.0)], space)
+
+
+def test_the_check_changes_no_bit_and_draws_the_same():
+    task, space = task_of(made(torch.relu), torch.float32)
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    with_check, without = hessian(task, space), hessian(task, space, check=False)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert torch.equal(with_check.to_dense(), without.to_dense())
+    seen = {check_operator("hessian", without, [(task, 1.0)], space) for _ in range(3)}
+    assert len(seen) == 1
+
+
+def test_what_the_check_costs(monkeypatch):
+    gradients = []
+    whole = Task.loss_and_gradient
+    monkeypatch.setattr(Task, "loss_and_gradient", lambda *a, **k: (gradients.append(1), whole(*a, **k))[1])
+    task, space = task_of(made(F.gelu), torch.float32)
+    operator = hessian(task, space, method="double-backward", check=False)
+    assert not gradients
+    check_operator("hessian", operator, [(task, 1.0)], space)
+    assert len(gradients) == 2
+
+
+@pytest.mark.parametrize("normed", [nn.utils.weight_norm, parametrizations.weight_norm])
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_weight_norm_has_its_own_second_derivative(dense, normed, dtype):
+    network = made(torch.tanh)
+    names = {"first.weight_g": "g", "first.parametrizations.weight.original0": "g"}
+    names |= {"first.weight_v": "v", "first.parametrizations.weight.original1": "v"}
+    with pytest.warns(FutureWarning) if normed is nn.utils.weight_norm else pytest.MonkeyPatch.context():
+        normed(network.first)
+    task, space = task_of(network, dtype)
+    x, y = task.data
+
+    def loss(p):
+        p = {names.get(name, name): w for name, w in p.items()}
+        weight = p["g"] * p["v"] / p["v"].square().sum(1, keepdim=True).sqrt()
+        inner = torch.tanh(x.double() @ weight.T + p["first.bias"])
+        return F.cross_entropy(inner @ p["last.weight"].T + p["last.bias"], y)
+
+    H = dense(loss, dict(network.named_parameters()))[1]
+    ours = hessian(task, space).to_dense().double()
+    assert float((ours - H).norm()) < (1e-12 if dtype == F64 else 1e-5) * float(H.norm())
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpointing_changes_no_number(reentrant):
+    network = made(torch.tanh).double()
+    plain = hessian(*task_of(network)).to_dense()
+    network.function = lambda h: checkpoint(torch.tanh, h, use_reentrant=reentrant)
+    assert torch.equal(hessian(*task_of(network)).to_dense(), plain)
+
+    class Whole(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network
+
+        def forward(self, x):
+            return checkpoint(self.inner, x, use_reentrant=reentrant)
+
+    network.function = torch.tanh
+    assert torch.equal(hessian(*task_of(Whole().double())).to_dense(), plain)
+    x = torch.randn(2, 3, dtype=F64, requires_grad=True)
+    checkpoint(network, x, use_reentrant=reentrant).sum().backward()  # as before
+    assert network.first.weight.grad is not None
+
+
+def test_what_has_no_number_says_why():
+    network = nn.Linear(3, 2, bias=False).double()
+    nn.init.zeros_(network.weight)
+    task = Task(network, lambda out, y: out.norm(dim=1).mean(), (torch.randn(4, 3, dtype=F64), torch.zeros(4)))
+    with pytest.raises(ArgumentError, match=r"`network` must have finite second derivatives .*norm at 0\?.* are NaN"):
+        hessian(task, ParameterSpace(network))
+    with pytest.raises(ArgumentError, match="'hardsigmoid'.*") as caught:
+        hessian(*task_of(made(F.hardsigmoid)))
+    assert "finite-differences" in str(caught.value)
+    assert "attention" not in str(caught.value)
+    orthogonal = made(torch.tanh)
+    parametrizations.orthogonal(orthogonal.first)
+    with pytest.raises(ArgumentError, match='orthogonal_map="cayley"'):
+        hessian(*task_of(orthogonal))
+
+
+def test_constants_of_another_precision_follow():
+    weights = torch.tensor([0.3, 0.7])  # of classes, in float32
+    task, space = task_of(made(F.relu), torch.float32, lambda out, y: F.cross_entropy(out, y, weight=weights))
+    checked = check_operator("hessian", hessian(task, space, check=False), [(task, 1.0)], space)
+    assert checked.difference < 1e-5
