@@ -16,7 +16,7 @@ from qdescent.learning.hessian import check_operator, finite_difference_hessian,
 from qdescent.learning.parallel import Ranks, data_parallel
 from qdescent.linalg.operator import LinearOperator
 
-CURVATURES = {"hessian": hessian, "gauss-newton": gauss_newton}
+CURVATURES: dict[str, Callable[..., LinearOperator]] = {"hessian": hessian, "gauss-newton": gauss_newton}
 
 
 def curvature_operator(settings: SpectrumSettings, subject: Subject, ranks: Ranks) -> LinearOperator:

@@ -54,20 +54,29 @@ def _no_recomputing() -> Iterator[None]:
     It would compute them again in the backward pass, with the network's own weights, which are back in their places by then.
     """
 
-    class Plain:
-        @staticmethod
-        def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
-            return function(*args)
-
-    def once(*args: Any, **kwargs: Any) -> Iterator[None]:
-        yield
-
-    before = checkpoint.CheckpointFunction, checkpoint._checkpoint_without_reentrant_generator
-    checkpoint.CheckpointFunction, checkpoint._checkpoint_without_reentrant_generator = Plain, once
+    plain = {"CheckpointFunction": _Plain, "_checkpoint_without_reentrant_generator": _once}
+    before = {name: getattr(checkpoint, name) for name in plain}
     try:
+        for name, instead in plain.items():
+            setattr(checkpoint, name, instead)
         yield
     finally:
-        checkpoint.CheckpointFunction, checkpoint._checkpoint_without_reentrant_generator = before
+        for name, own in before.items():
+            setattr(checkpoint, name, own)
+
+
+class _Plain:
+    """In the place of the reentrant kind."""
+
+    @staticmethod
+    def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
+        """The call itself."""
+        return function(*args)
+
+
+def _once(*args: Any, **kwargs: Any) -> Iterator[None]:
+    """In the place of the other kind, which holds the call between two halves of a generator."""
+    yield
 
 
 def held_weights(value: Tensor, network: nn.Module) -> list[str]:

@@ -109,7 +109,9 @@ class GaussNewtonTwin:
             along = part.moved(theta, v, h)
             pairs = list(zip(part.bent(theta, v, h, along), [*part.moved(theta, w, k), w], strict=True))
             sizes = [torch.linalg.vector_norm(bent) * torch.linalg.vector_norm(move) for bent, move in pairs]
-            sums += weight * torch.stack([sum((bent * move).sum() for bent, move in pairs), sum(sizes)])
+            sums += weight * torch.stack(
+                [torch.stack([(bent * move).sum() for bent, move in pairs]).sum(), torch.stack(sizes).sum()]
+            )
         form, size = self.total(sums).tolist()
         unit = size / len(theta) ** 0.5
         return Moved(lambda product: self._gap(product, w, form), unit, unit / step)
