@@ -3,6 +3,7 @@
 #   make demo       from nothing to a report: .venv, the package, `qdescent run` into the next directory under runs/
 #   make test       the floors, the tests and the doctests (CI runs this)
 #   make test-all   the same with the tests that take minutes
+#   make fuzz       every reader of files under changed bytes: make fuzz SECONDS=600
 #   make check      ruff, formatting, types, then make test: run it before a commit
 #   make docs       the site into site/: pages, formulas, API, executed gallery; a broken link ends it
 #   make clean      removes .venv and every cache (runs/ stays)
@@ -25,7 +26,7 @@ PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q --doctest-modules -n
 # Modules of the caller's environment would hide a dependency that pyproject.toml forgets.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: demo test test-all check docs clean
+.PHONY: demo test test-all fuzz check docs clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -38,6 +39,11 @@ test: $(DEV)
 test-all: $(DEV)
 	$(VENV)/bin/lint-imports
 	$(PYTEST) -m "slow or not slow" src tests
+
+SECONDS ?= 600
+fuzz: $(DEV)
+	@$(PIP) install --quiet --no-compile $(if $(CONS),-c $(CONS)) -e '.[dev,fuzz]' || echo "atheris does not install here: blindly, then"
+	OMP_NUM_THREADS=1 $(VENV)/bin/python tools/fuzz --seconds $(SECONDS)
 
 check: $(DEV)
 	$(VENV)/bin/ruff check .

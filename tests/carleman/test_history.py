@@ -145,5 +145,14 @@ def test_errors(logistic_step, quadratic_step):
         history_system(lift, torch.zeros(2), 1, -1)
     with pytest.raises(ArgumentError, match=r"Argument `u0` must have shape \(2,\)"):
         history_system(lift, torch.zeros(3), 1)
-    with pytest.raises(ArgumentError, match=r"Argument `step_norm` must be in \(0, inf\)"):
-        history_kappa_bound(0.0, 3)
+    with pytest.raises(ArgumentError, match=r"Argument `step_norm` must be in \[0, inf\)"):
+        history_kappa_bound(-1.0, 3)
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+def test_a_step_of_norm_zero_leaves_the_shift_of_the_padding(padding):
+    matrix = torch.eye(5 + padding, dtype=torch.float64)
+    for t in range(5, 5 + padding):
+        matrix[t, t - 1] = -1.0
+    assert float(torch.linalg.cond(matrix, 2)) <= history_kappa_bound(0.0, 4, padding) * (1 + 1e-12)
+    assert history_kappa_bound(0.0, 4) == 1.0

@@ -12,7 +12,7 @@ CASES = sorted((Path(__file__).parent / "cases").iterdir())
 
 @pytest.fixture(scope="module")
 def fuzz():
-    path = Path(__file__).parents[2] / "tools" / "fuzz_readers.py"
+    path = Path(__file__).parents[2] / "tools" / "fuzz" / "readers.py"
     spec = importlib.util.spec_from_file_location("fuzz_readers", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -16,7 +16,7 @@ def history_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float
     j runs over the possible numbers of proper steps among d successive ones: max(0, d - p) <= j <= min(d, T).
 
     Args:
-        step_norm: a, a bound on ||A||.
+        step_norm: a, a bound on ||A||; 0: what is left is the shift of the padding.
         steps: T.
         padding: p.
 
@@ -33,7 +33,7 @@ def history_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float
         >>> round(history_kappa_bound(0.5, steps=100), 6)
         3.0
     """
-    step_norm = check_interval("step_norm", step_norm, "(0, inf)")
+    step_norm = check_interval("step_norm", step_norm, "[0, inf)")
     steps = check_integer("steps", steps, 1, MOST_STEPS)
     return power_kappa_bound(step_norm ** torch.arange(steps + 1, dtype=torch.float64), padding)
 

@@ -49,7 +49,7 @@ class CircuitInstance:
 def instance_of(f: PolynomialMap, start: Tensor, order: int, steps: int, padding: int, truth: Tensor) -> CircuitInstance:
     """The instance of a map: T steps from `start` with p copies of the end, at order N and at order 1."""
     system, linear = (history_system(carleman_linearize(f, each), start, steps, padding) for each in (order, 1))
-    return CircuitInstance(system, linear, f.coefficients[1], truth, order)
+    return CircuitInstance(system, linear, f.coefficients[1].to_dense(), truth, order)
 
 
 def network_map(workspace: Workspace, pruned: Pruned) -> tuple[PolynomialMap, Tensor]:
@@ -103,13 +103,14 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
     exact = Evidence.EXACT
     simulated = "state vector of the circuit, post-selected"
     descent = "u_T: the map's own steps, no truncation"
+    zero = "" if bool(instance.truth.any()) else " (u_T = 0: the distance itself)"
     facts: list[tuple[str, float | str | list[float], str]] = [
         ("unknowns", instance.system.size, "rows of the history matrix"),
         ("answer", found.answer.tolist(), f"u_T: {simulated}"),
         ("direct", direct.answer.tolist(), "u_T: sparse LU of the same history system"),
         ("descent", instance.truth.tolist(), descent),
-        ("error_to_direct", _relative(found.answer, direct.answer), "||u_circuit - u_direct|| / ||u_direct||"),
-        ("error_to_descent", _relative(found.answer, instance.truth), "||u_circuit - u_GD|| / ||u_GD||"),
+        ("error_to_direct", _relative(found.answer, direct.answer), f"||u_circuit - u_direct|| / ||u_direct||{zero}"),
+        ("error_to_descent", _relative(found.answer, instance.truth), f"||u_circuit - u_GD|| / ||u_GD||{zero}"),
         ("order_error", _relative(direct.answer, instance.truth), "||u_direct - u_GD|| / ||u_GD||: truncation alone"),
         ("order_1_error", _relative(linear.answer, instance.truth), "the same at order 1, for comparison"),
         ("matrix_kappa", kappa, "||M|| ||M^-1|| by singular values"),
@@ -129,4 +130,6 @@ def summary(found: Solution, rows: list[Row]) -> str:
 
 
 def _relative(x: Tensor, reference: Tensor) -> float:
-    return float(torch.linalg.vector_norm(x - reference) / torch.linalg.vector_norm(reference))
+    """||x - reference|| / ||reference||; the distance itself where the reference is 0."""
+    length = float(torch.linalg.vector_norm(reference))
+    return float(torch.linalg.vector_norm(x - reference)) / (length or 1.0)

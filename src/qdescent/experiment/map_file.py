@@ -56,7 +56,7 @@ def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
     degree = max((int(name[1:]) for name in given if name != "u0"), default=0)
     if degree == 0:
         raise argument_error("source", HOLDS, f"{named(path)}, which holds {arrays.listed}")
-    least = min(given, key=lambda name: (name != "u0", int(name[1:])))  # of a wrong F2 not F0 is to be blamed
+    least = min(given, key=lambda name: (name == "u0", int(name[1:])))  # sets n
     n = len(given[least])
     if n == 0 or n**degree > MOST_ENTRIES or sum(array.size for array in given.values()) > MOST_ENTRIES:
         sizes = ", ".join(f"{name} {array.shape}" for name, array in given.items())

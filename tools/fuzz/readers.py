@@ -1,0 +1,243 @@
+"""Every reader of the package as a function of bytes, with valid files to start from and ways to change what lies inside."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save
+from torch import nn
+
+from qdescent._checks import ArgumentError
+from qdescent.experiment.map_file import load_map
+from qdescent.experiment.settings import Settings, load_settings
+from qdescent.experiment.sources import load_data, load_mask, load_weights
+from qdescent.experiment.spectrum_settings import SpectrumSettings, resumed_spectrum
+from qdescent.experiment.workspace import resume_workspace
+from qdescent.learning.datasets import read_idx
+from qdescent.report.files import read_weights
+from qdescent.report.record import load_state, read_record
+
+LONGEST = 1_500  # characters of a sentence
+CASES = Path(__file__).parents[2] / "tests" / "reading" / "cases"
+Mutate = Callable[[bytes], bytes]
+
+
+@cache
+def small_network() -> nn.Module:
+    """Of the shapes that the kept cases were made for."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
+
+
+def _in(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return path
+
+
+def _weights(folder: Path, name: str, content: bytes) -> None:
+    load_weights(small_network(), _in(folder, name, content))
+
+
+def _index(folder: Path, content: bytes) -> None:
+    path = _in(folder, "hf/model.safetensors.index.json", content)
+    if not (path.parent / "a.safetensors").exists():
+        (path.parent / "a.safetensors").write_bytes(save(small_network().state_dict()))
+    load_weights(small_network(), path.parent)
+
+
+def _mask(folder: Path, content: bytes) -> None:
+    load_mask(small_network(), _in(folder, "k.safetensors", content), None)
+
+
+# Each takes a folder and the bytes of its file, which is put where the reader looks for it.
+READERS: dict[str, Callable[[Path, bytes], object]] = {
+    "toml": lambda folder, content: load_settings(_in(folder, "c.toml", content), {}),
+    "map": lambda folder, content: load_map(_in(folder, "m.npz", content)),
+    "data": lambda folder, content: load_data(str(_in(folder, "d.npz", content)), 4),
+    "images": lambda folder, content: load_data(str(_in(folder, "set/ant/x.png", content).parents[1]), 4),
+    "checkpoint": lambda folder, content: _weights(folder, "w.pt", content),
+    "weights": lambda folder, content: _weights(folder, "w.safetensors", content),
+    "mask": _mask,
+    "index": _index,
+    "idx": lambda folder, content: read_idx(_in(folder, "t-idx3-ubyte", content), 3),
+    "gzip": lambda folder, content: read_idx(_in(folder, "t-idx3-ubyte.gz", content), 3),
+    "read_weights": lambda folder, content: read_weights(_in(folder, "r.safetensors", content)),
+    "state": lambda folder, content: load_state(_in(folder, "s/state/s.safetensors", content).parents[1], "s"),
+    "resume": lambda folder, content: resume_workspace(_in(folder, "r/state/settings.safetensors", content).parents[1]),
+    "resume_spectrum": lambda folder, content: resumed_spectrum(
+        _in(folder, "t/state/spectrum-settings.safetensors", content).parents[1], {}
+    ),
+    "record": lambda folder, content: read_record(_in(folder, "run.json", content)),
+}
+
+
+def outcome(reader: str, folder: Path, content: bytes) -> str:
+    """ "result", or the sentence of an ArgumentError; anything else is raised.
+
+    Raises:
+        AssertionError: a sentence that is too long, of more than one line, or holds control characters.
+    """
+    try:
+        READERS[reader](folder, content)
+    except ArgumentError as error:
+        sentence = str(error)
+        assert re.match(r"Argument `[^`]+` must .*, but is .*\.$", sentence), f"no sentence: {sentence!r}"
+        assert sentence.isprintable(), f"control characters: {sentence!r}"
+        assert len(sentence) <= LONGEST, f"{len(sentence)} characters: {sentence[:200]!r}"
+        return sentence
+    return "result"
+
+
+@cache
+def seeds(reader: str) -> tuple[bytes, ...]:
+    """Valid files of a reader, and the cases that were kept for it."""
+    kept = [case.read_bytes() for case in sorted(CASES.iterdir()) if case.name.split("-")[1] == reader]
+    return (*_valid(reader), *(content for content in kept if len(content) <= 2_000))
+
+
+def _valid(reader: str) -> list[bytes]:
+    state = small_network().state_dict()
+    match reader:
+        case "toml":
+            whole = "".join(f"{key} = {json.dumps(value)}\n" for key, value in Settings().to_json().items())
+            return [whole.encode(), b'density = 0.5\n[a.b]\nc = [1, {d = "x"}]\n', b"seed = 0x1F\ntolerance = inf\n"]
+        case "map":
+            arrays = {"F0": np.array([0.1, 0.2]), "F1": np.eye(2), "F2": np.ones((2, 4)) / 8, "u0": np.ones(2)}
+            return [_npz(np.savez, **arrays), _npz(np.savez_compressed, **arrays), _npz(np.savez, F0=[1], F3=[[2]])]
+        case "data":
+            pair = {"inputs": np.ones((6, 4), dtype=np.float32), "targets": np.arange(6) % 2}
+            bytewise = {"images": np.zeros((3, 2, 2), dtype=np.uint8), "labels": np.zeros(3, dtype=">i4")}
+            return [_npz(np.savez, **pair), _npz(np.savez_compressed, **pair), _npz(np.savez, **bytewise)]
+        case "images":
+            return _images()
+        case "checkpoint":
+            nested = {"epoch": 3, "state_dict": {f"module.{key}": value for key, value in state.items()}}
+            return [_saved(state), _saved(nested), _saved(state, False), _saved({"p": nn.Parameter(torch.ones(2))})]
+        case "weights" | "read_weights":
+            return [save(state), save({key: value.to(torch.bfloat16) for key, value in state.items()})]
+        case "mask":
+            return [save({"2.weight": torch.tensor([[1, 0, 0], [0, 1, 0]])}), save({"0.bias": torch.ones(3)})]
+        case "index":
+            places = dict.fromkeys(state, "a.safetensors")
+            return [json.dumps({"metadata": {"total_size": 92}, "weight_map": places}).encode()]
+        case "idx":
+            return [_idx(2), _idx(0)]
+        case "gzip":
+            return [gzip.compress(_idx(2)), gzip.compress(_idx(1)) + gzip.compress(b"")]
+        case "state":
+            return [_state({"a": torch.ones(3)}, {"b": 1}), _state({}, {})]
+        case "resume":
+            return [_state({}, Settings().to_json())]
+        case "resume_spectrum":
+            settings = {**vars(SpectrumSettings("a:b", "c.npz")), "arguments": []}
+            return [_state({}, {"settings": settings, "fingerprint": "x"})]
+        case _:
+            row = {"name": "a/b", "value": [1.0, 2.0], "unit": "1", "evidence": "exact", "source": "x", "error": None}
+            whole = {"format": "qdescent-run/1", "name": "n", "seed": 0, "config": {}, "versions": {}, "timings": {}}
+            return [json.dumps({**whole, "rows": [row]}).encode()]
+
+
+def _npz(write: Callable[..., None], **arrays: object) -> bytes:
+    stream = io.BytesIO()
+    write(stream, **arrays)
+    return stream.getvalue()
+
+
+def _saved(content: object, zipped: bool = True) -> bytes:
+    stream = io.BytesIO()
+    torch.save(content, stream, _use_new_zipfile_serialization=zipped)
+    return stream.getvalue()
+
+
+def _images() -> list[bytes]:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    found = []
+    for array, kind, options in (
+        (pixels, "PNG", {}),
+        (pixels[..., 0], "PNG", {}),
+        (pixels[..., 0].astype(np.uint16) * 257, "PNG", {}),
+        (pixels, "JPEG", {}),
+        (pixels, "JPEG", {"progressive": True}),
+    ):
+        stream = io.BytesIO()
+        Image.fromarray(array).save(stream, kind, **options)
+        found.append(stream.getvalue())
+    return found
+
+
+def _idx(count: int) -> bytes:
+    return bytes((0, 0, 8, 3)) + struct.pack(">3I", count, 28, 28) + bytes(count * 784)
+
+
+def _state(tensors: dict[str, torch.Tensor], extra: dict[str, object]) -> bytes:
+    content = json.dumps({"rows": [], "extra": extra})
+    return save(tensors, {"format": "qdescent-state/1", "json": content})
+
+
+def inside(content: bytes, mutate: Mutate, choice: int) -> bytes:
+    """The file with one of its inner parts changed, and what guards it (checksum, length) made right again.
+
+    Args:
+        content: of a zip, gzip, PNG or safetensors file; anything else is changed as a whole.
+        mutate: changes the part.
+        choice: which part; any number.
+    """
+    try:
+        if content[:2] == b"PK":
+            return _inside_zip(content, mutate, choice)
+        if content[:2] == b"\x1f\x8b":
+            return gzip.compress(mutate(zlib.decompress(content, wbits=31)), 1)
+        if content[:4] == b"\x89PNG":
+            return _inside_png(content, mutate, choice)
+        if content[6:9] == b"\0\0{":
+            length = int.from_bytes(content[:8], "little")
+            header = mutate(content[8 : 8 + length])
+            return len(header).to_bytes(8, "little") + header + content[8 + length :]
+    except Exception:  # a part that is damaged already
+        return mutate(content)
+    return mutate(content)
+
+
+def _inside_zip(content: bytes, mutate: Mutate, choice: int) -> bytes:
+    """One member changed, or its name; the others as they are."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(stream, "w") as new:
+        members = old.infolist()
+        for place, member in enumerate(members):
+            name, part = member.filename, old.read(member)
+            if place == choice % len(members):
+                if choice // len(members) % 8 == 0:
+                    name = mutate(name.encode()).decode("utf-8", "replace") or "x"
+                else:
+                    part = mutate(part)
+            new.writestr(name, part, member.compress_type)
+    return stream.getvalue()
+
+
+def _inside_png(content: bytes, mutate: Mutate, choice: int) -> bytes:
+    """One chunk changed, with its checksum right; pixels are changed before they are packed."""
+    place, parts, chunks = 8, [content[:8]], []
+    while place + 12 <= len(content):
+        length = int(struct.unpack_from(">I", content, place)[0])
+        chunks.append((content[place + 4 : place + 8], content[place + 8 : place + 8 + length]))
+        place += 12 + length
+    for number, (kind, part) in enumerate(chunks):
+        if number == choice % len(chunks):
+            part = zlib.compress(mutate(zlib.decompress(part)), 1) if kind == b"IDAT" else mutate(part)
+        parts.append(struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part)))
+    return b"".join(parts)
