@@ -11,7 +11,6 @@ import pytest
 
 FUZZ = Path(__file__).parents[2] / "tools" / "fuzz"
 INPUTS = 60  # of each reader
-LATER = ("resume", "resume_spectrum")
 
 
 def module(name: str):
@@ -27,7 +26,7 @@ def fuzz():
     return module("readers"), module("__main__")
 
 
-@pytest.mark.parametrize("reader", [name for name in module("__main__").NAMES if name not in LATER])
+@pytest.mark.parametrize("reader", module("__main__").NAMES)
 def test_changed_files_end_in_a_result_or_a_sentence(reader, fuzz, tmp_path):
     readers, driver = fuzz
     draw = random.Random(reader)

@@ -126,7 +126,7 @@ def test_the_planted_file_is_good_when_nothing_is_wrong(tmp_path):
 
 
 def test_no_file_is_an_argument_error(tmp_path):
-    with pytest.raises(ArgumentError, match="cannot be read"):
+    with pytest.raises(ArgumentError, match="where there is none"):
         disk.read_record(tmp_path / "nothing.json")
     with pytest.raises(ArgumentError, match="where there is none"):
         files.read_weights(tmp_path / "nothing.safetensors")

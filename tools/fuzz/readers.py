@@ -12,22 +12,25 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import nn
 
 from qdescent._checks import ArgumentError
 from qdescent.experiment.map_file import load_map
+from qdescent.experiment.origin import origin_of, settings_fingerprint
 from qdescent.experiment.settings import Settings, load_settings
 from qdescent.experiment.sources import load_data, load_mask, load_weights
 from qdescent.experiment.spectrum_settings import SpectrumSettings, resumed_spectrum
 from qdescent.experiment.workspace import resume_workspace
 from qdescent.learning.datasets import read_idx
 from qdescent.report.files import read_weights
-from qdescent.report.record import load_state, read_record
+from qdescent.report.record import read_record
+from qdescent.report.state import fingerprint, load_state
 
 LONGEST = 1_500  # characters of a sentence
 CASES = Path(__file__).parents[2] / "tests" / "reading" / "cases"
@@ -80,7 +83,7 @@ READERS: dict[str, Callable[[Path, bytes], object]] = {
     "state": lambda folder, content: load_state(_in(folder, "s/state/s.safetensors", content).parents[1], "s"),
     "resume": lambda folder, content: resume_workspace(_in(folder, "r/state/settings.safetensors", content).parents[1]),
     "resume_spectrum": lambda folder, content: resumed_spectrum(
-        _in(folder, "t/state/spectrum-settings.safetensors", content).parents[1], {}
+        _in(folder, "t/state/spectrum-settings.safetensors", content).parents[1], {"network": "a:b"}
     ),
     "record": lambda folder, content: read_record(_in(folder, "run.json", content)),
 }
@@ -140,12 +143,12 @@ def _valid(reader: str) -> list[bytes]:
         case "gzip":
             return [gzip.compress(_idx(2)), gzip.compress(_idx(1)) + gzip.compress(b"")]
         case "state":
-            return [_state({"a": torch.ones(3)}, {"b": 1}), _state({}, {})]
+            return [_state("s", {"a": torch.ones(3)}, {"b": 1}), _state("s", {}, {})]
         case "resume":
-            return [_state({}, Settings().to_json())]
+            return [_state("settings", {}, Settings().to_json())]
         case "resume_spectrum":
             settings = {**vars(SpectrumSettings("a:b", "c.npz")), "arguments": []}
-            return [_state({}, {"settings": settings, "fingerprint": "x"})]
+            return [_state("spectrum-settings", {}, {"settings": settings, "fingerprint": "x"})]
         case _:
             row = {"name": "a/b", "value": [1.0, 2.0], "unit": "1", "evidence": "exact", "source": "x", "error": None}
             whole = {"format": "qdescent-run/1", "name": "n", "seed": 0, "config": {}, "versions": {}, "timings": {}}
@@ -184,9 +187,14 @@ def _idx(count: int) -> bytes:
     return bytes((0, 0, 8, 3)) + struct.pack(">3I", count, 28, 28) + bytes(count * 784)
 
 
-def _state(tensors: dict[str, torch.Tensor], extra: dict[str, object]) -> bytes:
-    content = json.dumps({"rows": [], "extra": extra})
-    return save(tensors, {"format": "qdescent-state/1", "json": content})
+def _state(stage: str, tensors: dict[str, torch.Tensor], extra: dict[str, Any]) -> bytes:
+    """A state file as `save_state` writes it, of a run with these settings."""
+    content = {"stage": stage, "origin": origin_of(extra.get("settings", extra), "x"), "extra": extra}
+    return _signed(json.dumps(content), tensors)
+
+
+def _signed(content: str, tensors: dict[str, torch.Tensor]) -> bytes:
+    return save(tensors, {"format": "qdescent-state/2", "json": content, "sha256": fingerprint(content, tensors)})
 
 
 def inside(content: bytes, mutate: Mutate, choice: int) -> bytes:
@@ -204,6 +212,8 @@ def inside(content: bytes, mutate: Mutate, choice: int) -> bytes:
             return gzip.compress(mutate(zlib.decompress(content, wbits=31)), 1)
         if content[:4] == b"\x89PNG":
             return _inside_png(content, mutate, choice)
+        if b'"sha256"' in content[:4096] and choice % 8:
+            return _inside_state(content, mutate, choice)
         if content[6:9] == b"\0\0{":
             length = int.from_bytes(content[:8], "little")
             header = mutate(content[8 : 8 + length])
@@ -227,6 +237,23 @@ def _inside_zip(content: bytes, mutate: Mutate, choice: int) -> bytes:
                     part = mutate(part)
             new.writestr(name, part, member.compress_type)
     return stream.getvalue()
+
+
+def _inside_state(content: bytes, mutate: Mutate, choice: int) -> bytes:
+    """The text of a state changed, or its settings alone; its checksums are right again."""
+    length = int.from_bytes(content[:8], "little")
+    text = json.loads(content[8 : 8 + length])["__metadata__"]["json"]
+    if choice % 8 < 4:
+        return _signed(mutate(text.encode()).decode("utf-8", "replace"), load(content))
+    state = json.loads(text)
+    extra = state["extra"].get("settings", state["extra"])
+    found = json.loads(mutate(json.dumps(extra).encode()).decode("utf-8", "replace"))
+    if "settings" in state["extra"]:
+        state["extra"]["settings"] = found
+    else:
+        state["extra"] = found
+    state["origin"]["settings"] = settings_fingerprint(found)
+    return _signed(json.dumps(state), load(content))
 
 
 def _inside_png(content: bytes, mutate: Mutate, choice: int) -> bytes:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error
+from qdescent.reading.regular import named, said
 from qdescent.reading.tensors import read_safetensors
 
 WRITTEN = "be a whole safetensors file that qdescent wrote"
@@ -157,10 +158,5 @@ def read_tensors(argument: str, path: Path, remedy: str) -> tuple[dict[str, Tens
 
 
 def damaged(argument: str, path: Path, problem: object, remedy: str) -> Exception:
-    why = f"{str(path)!r}, which cannot be used ({short(problem)}): {remedy}"
+    why = f"{named(path)}, which cannot be used ({said(problem)}): {remedy}"
     return argument_error(argument, WRITTEN, why)
-
-
-def short(problem: object) -> str:
-    """An outside message as one line of at most 120 characters."""
-    return " ".join(str(problem).split())[:120]

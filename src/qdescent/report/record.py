@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,9 @@ from typing import Any
 
 from qdescent._checks import ArgumentError, argument_error, check_integer
 from qdescent._evidence import Row
-from qdescent.report.files import short, write_document
+from qdescent.reading.documents import read_json
+from qdescent.reading.regular import named, said
+from qdescent.report.files import write_document
 
 RUN_FORMAT = "qdescent-run/1"
 RUN_FILE, WEIGHTS_FILE, REPORT_FILE = "run.json", "weights.safetensors", "report.html"
@@ -132,21 +135,16 @@ def read_record(path: str | Path) -> Record:
     Raises:
         ArgumentError: no such file, not JSON, another format, or a row without evidence; the message says which.
     """
-    path = Path(path)
-    path = path / RUN_FILE if path.is_dir() else path
+    path = Path(path) / RUN_FILE if os.path.isdir(path) else Path(path)
+    must = f"be a whole {RUN_FORMAT} file"
 
     def refuse(why: str) -> Exception:
-        return argument_error("path", f"be a whole {RUN_FORMAT} file", f"{str(path)!r}, which {why}")
+        return argument_error("path", must, f"{named(path)}, which {why}")
 
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise refuse(f"cannot be read ({problem.strerror})") from None
-    except (ValueError, RecursionError) as problem:  # truncated, not UTF-8, or nested to exhaust the stack
-        raise refuse(f"is not JSON ({short(problem)})") from None
+    content = read_json("path", path, must)
     if not isinstance(content, dict) or content.get("format") != RUN_FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise refuse(f"has the format {short(found)!r}")
+        raise refuse(f"has the format {said(found)!r}")
     kinds = {"name": str, "seed": int, "config": dict, "versions": dict, "timings": dict, "rows": list}
     for key, kind in kinds.items():
         if not isinstance(content.get(key), kind):
@@ -195,7 +193,7 @@ def _read_rows(items: list[Any]) -> tuple[Row, ...]:
         except KeyError as problem:
             raise ValueError(f"row {name!r} has no {problem.args[0]}") from None
         except (ValueError, TypeError) as problem:
-            raise ValueError(f"row {name!r}: {short(problem)}") from None
+            raise ValueError(f"row {name!r}: {said(problem)}") from None
         if not (isinstance(row.unit, str) and isinstance(row.source, str) and _is_value(row.value)):
             raise ValueError(f"row {name!r} holds something other than a number, a text or a list of numbers")
         if row.error is not None and (isinstance(row.error, str) or not _is_value(row.error)):
@@ -224,4 +222,4 @@ def json_text(argument: str, content: Any) -> str:
     try:
         return json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as problem:
-        raise argument_error(argument, "hold JSON types only", f"not so ({short(problem)})") from None
+        raise argument_error(argument, "hold JSON types only", f"not so ({said(problem)})") from None

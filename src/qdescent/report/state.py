@@ -22,7 +22,8 @@ from typing import Any
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent.report.files import damaged, raw_bytes, read_tensors, short, write_weights
+from qdescent.reading.regular import said
+from qdescent.report.files import damaged, raw_bytes, read_tensors, write_weights
 from qdescent.report.record import json_text
 
 STATE_FORMAT = "qdescent-state/2"
@@ -80,7 +81,7 @@ def load_state(directory: str | Path, stage: str, origin: Mapping[str, str] | No
         return None
     tensors, header = read_tensors("state", path, remedy)
     if header.get("format") != STATE_FORMAT:
-        found = f"its format is {short(header.get('format'))!r}, not {STATE_FORMAT!r}"
+        found = f"its format is {said(header.get('format'))!r}, not {STATE_FORMAT!r}"
         anew = "begin the run anew in another directory, or go on with the version of qdescent that began it"
         raise damaged("state", path, found, anew)
     with whole(directory, stage, remedy):
@@ -89,7 +90,7 @@ def load_state(directory: str | Path, stage: str, origin: Mapping[str, str] | No
         content = json.loads(header["json"])
         state = State(tensors, dict(content["extra"]), dict(content["origin"]))
         if content["stage"] != stage:
-            raise ValueError(f"it is of the stage {short(content['stage'])!r}")
+            raise ValueError(f"it is of the stage {said(content['stage'])!r}")
         other = [name for name in origin or () if state.origin.get(name) != (origin or {})[name]]
         if other:
             raise ValueError(f"it is of another run: its {', '.join(other)} are not this one's")
