@@ -18,6 +18,8 @@ def to_mathml(page: str) -> str:
         tag, opening, latex = match.groups()
         display = "block" if opening == "[" else "inline"
         formula = convert(html.unescape(latex).strip(), display=display)
+        if "\\" in formula:  # a command that the converter does not know is left as it stands
+            raise ValueError(f"cannot be typeset: {latex}")
         return f'<{tag} class="formula">{formula}</{tag}>'
 
     return _MARKED.sub(one, page)

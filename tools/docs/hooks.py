@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from importlib.metadata import files as installed
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))  # to stay: the gallery's processes look there, too
 
 import api
 import formulas
