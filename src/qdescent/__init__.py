@@ -4,6 +4,8 @@ The working system behind Liu et al., Nature Communications 15, 434 (2024), arXi
 stand in the order of the algorithm; docs/design.md tells the whole.
 """
 
+from importlib.metadata import version
+
 from qdescent._signals import quiet_while_importing
 
 quiet_while_importing()  # nothing, unless this is the command line
@@ -54,7 +56,7 @@ from qdescent.training.hybrid import Run, train_hybrid
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail import Tail, estimate_tail
 
-__version__ = "0.1.0"
+__version__ = version("qdescent")
 
 __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     # a network, what is kept of it, and its curvature

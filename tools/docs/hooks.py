@@ -11,8 +11,6 @@ import sys
 from importlib.metadata import files as installed
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent))  # to stay: the gallery's processes look there, too
-
 import api
 import formulas
 import gallery
@@ -27,6 +25,8 @@ _made: dict[str, tuple[str, str]] = {}  # path -> (title, Markdown)
 
 def on_config(config):
     """Make the pages, and enter them in the navigation, which names their folders only."""
+    if (here := str(Path(__file__).parent)) not in sys.path:
+        sys.path.append(here)  # MkDocs took it away again; the gallery's processes look there
     _made.clear()
     _made.update(api.pages(FACE))
     _made.update(gallery.pages(gallery.results()))
