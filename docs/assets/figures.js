@@ -8,6 +8,7 @@ function draw() {
     const layout = structuredClone(figure.layout);
     delete layout.title; // the page says it above and below the figure
     delete layout.width;
+    delete layout.height; // the page gives it
     Object.assign(layout, { paper_bgcolor: quiet, plot_bgcolor: quiet, autosize: true });
     layout.font = { ...layout.font, color: ink, size: narrow ? 11 : 13 };
     layout.margin = { t: layout.annotations ? 40 : 16, r: 12, l: narrow ? 52 : 68, b: 52 };

@@ -21,7 +21,7 @@ found = qd.solve(system, qd.QSVT(epsilon=1e-2, circuit=True))
 query = found.circuit.sequence.encoding.adjoint()  # M / alpha, in its corner
 
 drawing = draw(found.circuit, lambda bloq: bloq == found.circuit.sequence)
-first, left_out, last = drawing.shortened(head=7, tail=4)
+first, left_out, last = drawing.shortened(head=5, tail=3)
 rows = {name: -i for i, (name, _) in enumerate(drawing.registers)}
 picture = go.Figure()
 for x, gate in [*enumerate(first), *enumerate(last, start=len(first) + 1)]:
@@ -35,7 +35,8 @@ for x, gate in [*enumerate(first), *enumerate(last, start=len(first) + 1)]:
         y0=low - 0.3,
         y1=high + 0.3,
         fillcolor="#c6dbef",
-        line_color="#2171b5",
+        opacity=1,
+        line={"color": "#2171b5", "width": 1},
     )
     text = gate.label.replace(" ", "<br>")
     picture.add_annotation(x=x, y=(high + low) / 2, text=text, showarrow=False, font_color="#08306b")
@@ -80,6 +81,6 @@ figure.add_bar(x=places, y=reached, name="alpha times what the query leaves", ma
 figure.update_layout(barmode="overlay", yaxis_title="entry", xaxis_title="basis state of the system register")
 off = float((reached - expected).abs().max())
 said = f"A query in {len(gates.operations):,} gates: {who} finds the matrix's column to {off:.0e}"
-shown = f"Computed: 16 unknowns, {query.alpha:.2f} = alpha, angles of a few bits; OpenQASM 3 with the gates of stdgates.inc"
+shown = f"Computed: 16 unknowns, alpha = {query.alpha:.2f}, angles of a few bits; OpenQASM 3 with the gates of stdgates.inc"
 figure.update_layout(title={"text": said, "subtitle": {"text": shown}}, template="simple_white")
 figure.show()

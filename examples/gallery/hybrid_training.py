@@ -38,8 +38,8 @@ print(f"gradient descent: loss {plain[0]:.4f} -> {plain[-1]:.4f}")
 figure.update_layout(yaxis_title="loss on the batch", xaxis_title="step")
 gap = {shots: (end - plain[-1]) / (plain[0] - plain[-1]) for shots, end in ends.items()}
 said = (
-    f"With 10^6 shots a readout the quantum loop misses {gap[10**6]:.1%} of what plain descent gains in {schedule.steps} steps, "
-    f"with 10^4 shots {gap[10**4]:.0%}"
+    f"With 10^6 shots a readout the quantum loop misses {gap[10**6]:.2%} of what plain descent gains in {schedule.steps} steps, "
+    f"with 10^4 shots {gap[10**4]:.1%}"
 )
 shown = f"Emulated exactly: {space.n} kept weights, order 2, four rounds of 12 steps, eta = 0.02; jumps are readouts"
 figure.update_layout(title={"text": said, "subtitle": {"text": shown}}, template="simple_white")

@@ -41,8 +41,8 @@ figure.update_xaxes(title="curvature along a mode; left of 0 it grows")
 before, right_after, after = growth.values()
 verb = "less" if right_after > before else "more"
 said = (
-    f"Right after pruning the network is {verb} dissipative: its fastest mode grows {right_after:,.2g}-fold in 60 steps, "
-    f"{before:.2g}-fold before and {after:.2g}-fold 60 steps later"
+    f"Right after pruning the network is {verb} dissipative: its fastest mode grows {right_after:,.0f}-fold in 60 steps, "
+    f"{before:,.0f}-fold before and {after:.1f}-fold 60 steps later"
 )
 shown = "Measured: a small CNN, 128 images, a tenth of the weights kept; growth at eta = 0.1"
 figure.update_layout(title={"text": said, "subtitle": {"text": shown}}, template="simple_white")

@@ -21,7 +21,7 @@ for n, colour in ((100, "#6baed6"), (10_000, "#2171b5"), (100_000, "#e6550d")):
     figure.add_scatter(x=shots, y=error, mode="markers", name=f"n = {n:,}", marker={"color": colour, "size": 9})
     figure.add_scatter(x=shots, y=law, mode="lines", line={"color": colour, "dash": "dot"}, showlegend=False)
     print(f"n = {n:>7,}: " + "  ".join(f"{e:.1e}" for e in error))
-figure.add_hline(y=0.1, line_color="#7f7f7f", line_width=1, annotation_text="10 %")
+figure.add_scatter(x=[shots[0], shots[-1]], y=[0.1] * 2, mode="lines", name="10 %", line_color="#7f7f7f")
 figure.update_xaxes(type="log", exponentformat="power", title="shots for the magnitudes, and as many for the signs")
 figure.update_yaxes(type="log", exponentformat="power", title="relative l2 error", range=[-3, 0.3])
 words = [f"{'more than 10^8' if S is None else f'10^{round(math.log10(S))}'} shots for {n:,} weights" for n, S in needed.items()]

@@ -99,12 +99,13 @@ def pages(found: dict[str, dict]) -> dict[str, tuple[str, str]]:
         text = [f"# {question}\n"]
         for i, figure in enumerate(result["figures"]):
             said, shown = finding(figure)
+            height = figure["layout"].get("height", 430)
             text += [
                 f"**{said}.**\n{{: .finding }}\n",
-                f'<div class="figure" id="{name}-{i}"></div>\n',
+                f'<div class="figure" id="{name}-{i}" style="height: {height}px"></div>\n',
                 f"{shown}.\n{{: .caption }}\n",
             ]
-            if i == 0:
+            if i == len(result["figures"]) - 1:
                 overview.append(f"**[{question}]({name}.md)**\n: {said}.\n")
         text.append(f"{rest}\n\n## The script\n\n`examples/gallery/{script.name}`\n\n```python\n{code(script)}\n```\n")
         if result["text"]:
