@@ -101,10 +101,20 @@ def test_errors():
         PolynomialMap([one, (eye / 0).to_sparse()])
     with pytest.raises(ArgumentError, match=r"Argument `u` must have shape \(2,\)"):
         PolynomialMap([one, eye])(torch.ones(3))
-    with pytest.raises(ArgumentError, match=r"Argument `u` must hold floating-point numbers, but is torch.int64."):
-        PolynomialMap([one, 0.5 * eye])(torch.ones(2, dtype=torch.int64))
-    with pytest.raises(ArgumentError, match=r"Argument `coefficients\[1\]` must hold floating-point numbers"):
-        PolynomialMap([one, eye.long()])
+    assert PolynomialMap([one, 0.5 * eye])(torch.ones(2, dtype=torch.int64)).tolist() == [1.5, 1.5]
+    assert PolynomialMap([one, eye.long()]).coefficients[1].dtype is torch.float64
+    for coefficients in ([one, 1j * eye], [1j * one, eye]):
+        with pytest.raises(ArgumentError, match=r"Argument `coefficients\[[01]\]` must hold real numbers"):
+            PolynomialMap(coefficients)
+    with pytest.raises(ArgumentError, match=r"Argument `u` must hold real numbers"):
+        PolynomialMap([one, eye])(1j * one)
+    with pytest.raises(ArgumentError, match=r"Argument `pivot` must hold real numbers"):
+        PolynomialMap([one, eye]).recentred(1j * one)
+    for none in (0.5, "F0", {0: one}, one):
+        with pytest.raises(ArgumentError, match=r"Argument `coefficients` must be a list of F_0, F_1, ..."):
+            PolynomialMap(none)
+    with pytest.raises(ArgumentError, match=r"Argument `coefficients\[0\]` must have shape \(n,\) or \(n, 1\)"):
+        PolynomialMap([0.1, 0.5])
     with pytest.raises(ArgumentError, match=r"Argument `gamma` must be in \(0, inf\), but is 0.0."):
         PolynomialMap([one, eye]).rescaled(0.0)
     with pytest.raises(ArgumentError, match=r"Argument `pivot` must have shape \(2,\)"):

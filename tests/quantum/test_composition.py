@@ -168,7 +168,7 @@ def test_refusals():
         weighted_sum([1.0, 1.0], [a, b], bits=6)
     with pytest.raises(ArgumentError, match="Argument `weights` must be 2 numbers, one for each term, but is 1 of them"):
         weighted_sum([1.0], [a, a], bits=6)
-    with pytest.raises(ArgumentError, match="Argument `weights` must be real"):
+    with pytest.raises(ArgumentError, match="Argument `weights` must hold real numbers"):
         weighted_sum([1.0, 1j], [a, a], bits=6)
     with pytest.raises(ArgumentError, match="Argument `factors` must be at least one, all of the same system size"):
         Product((a, b))

@@ -241,9 +241,10 @@ def _window_norms(lifts: list[LiftedMap]) -> tuple[list[float], list[float]] | N
         product = torch.eye(lifts[0].dimension, dtype=torch.float64)
         for j in range(1, T - t + 1):
             product = dense[id(lifts[t + j - 1])] @ product
-            if not bool(torch.isfinite(product).all()):
+            finite = bool(torch.isfinite(product).all())
+            norm = float(torch.linalg.matrix_norm(product, 2)) if finite else math.inf
+            if not math.isfinite(norm * (T + 1)):  # nor may their sum overflow
                 return None
-            norm = float(torch.linalg.matrix_norm(product, 2))
             inner[j] = max(inner[j], norm)
         ending.insert(1, norm)
     return inner, ending if len(dense) > 1 else inner

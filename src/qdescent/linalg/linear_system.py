@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_interval, check_shape
+from qdescent._checks import argument_error, check_interval, check_shape, shown
 from qdescent.linalg.tensors import number_tensor
 
 
@@ -109,9 +109,13 @@ class LinearSystem:
 
 def _places(given: Any, size: int) -> Tensor:
     """The places of the answer as int64, (copies, n)."""
-    index = given if isinstance(given, Tensor) else torch.as_tensor(given)
+    must = f"be places in [0, {size}), of shape (copies, n)"
+    try:
+        index = given if isinstance(given, Tensor) else torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise argument_error("answer_index", must, shown(given)) from error
     whole = not (index.is_floating_point() or index.is_complex() or index.dtype is torch.bool)
     if not whole or index.ndim != 2 or not index.numel() or int(index.min()) < 0 or int(index.max()) >= size:
         what = f"of shape {tuple(index.shape)}" if whole else f"of {index.dtype}"
-        raise argument_error("answer_index", f"be places in [0, {size}), of shape (copies, n)", what)
+        raise argument_error("answer_index", must, what)
     return index.long()

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import check_interval, check_shape
+from qdescent._checks import check_callable, check_interval, check_shape
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.linalg.polynomial_terms import Terms, checked_terms, evaluate, recentre, rescale
+from qdescent.linalg.polynomial_terms import Terms, checked_terms, evaluate, point, recentre, rescale
+from qdescent.linalg.tensors import real_tensor
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class PolynomialField:
         forcing: t -> (n,), added to F_0; None: the equation is autonomous.
 
     Raises:
-        ArgumentError: fewer than two coefficients, a wrong shape, NaN.
+        ArgumentError: fewer than two coefficients, a wrong shape, numbers that are not real or not
+            finite, or a forcing that is not such a function.
 
     Example:
         >>> import torch
@@ -36,8 +38,8 @@ class PolynomialField:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "coefficients", checked_terms(self.coefficients))
-        if self.forcing is not None:
-            check_shape("forcing", self.forcing(0.0), (self.size,))
+        check_callable("forcing", self.forcing, "a function of the time", optional=True)
+        self.at(0.0)
 
     @property
     def size(self) -> int:
@@ -54,12 +56,12 @@ class PolynomialField:
         terms = tuple(self.coefficients)
         if self.forcing is None:
             return terms
-        return (terms[0].to_dense() + check_shape("forcing", self.forcing(t), (self.size,)).to(terms[0].dtype)[:, None], *terms[1:])
+        force = check_shape("forcing", real_tensor("forcing", self.forcing(t)), (self.size,))
+        return (terms[0].to_dense() + force.to(terms[0])[:, None], *terms[1:])
 
     def __call__(self, u: Tensor, t: float = 0.0) -> Tensor:
         """du/dt at u and time t, (n,) -> (n,)."""
-        check_shape("u", u, (self.size,))
-        return evaluate(self.at(t), u)
+        return evaluate(self.at(t), point("u", u, self.size))
 
     def euler_map(self, step: float, t: float = 0.0) -> PolynomialMap:
         """u -> u + h f(u, t), one Euler step as a map.
@@ -80,7 +82,10 @@ class PolynomialField:
     def rescaled(self, gamma: float) -> PolynomialField:
         """The same equation for x = u / gamma: F_k gamma^{k-1}, forcing / gamma."""
         forcing = self.forcing
-        return PolynomialField(rescale(tuple(self.coefficients), gamma), None if forcing is None else lambda t: forcing(t) / gamma)
+        return PolynomialField(
+            rescale(tuple(self.coefficients), gamma),
+            None if forcing is None else lambda t: real_tensor("forcing", forcing(t)) / gamma,
+        )
 
     def recentred(self, pivot: Tensor) -> PolynomialField:
         """The same equation for x = u - pivot, multiplied out exactly."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import check_interval, check_shape
-from qdescent.linalg.polynomial_terms import checked_terms, digits_of, evaluate, recentre, rescale
+from qdescent._checks import check_integer, check_interval
+from qdescent.linalg.polynomial_terms import checked_terms, digits_of, evaluate, point, recentre, rescale
+from qdescent.linalg.tensors import real_tensor
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,13 @@ class PolynomialMap:
     An iteration that changes from step to step (SGD: a fresh batch each) is a sequence of such maps, one a step.
 
     Args:
-        coefficients: F_0 of shape (n,) or (n, 1), F_1 (n, n), F_2 (n, n^2), ..., dense or sparse COO; column index of F_2 is
-            i_1 n + i_2 (the order of `torch.kron`).
+        coefficients: F_0 of shape (n,) or (n, 1), F_1 (n, n), F_2 (n, n^2), ...; column index of F_2 is
+            i_1 n + i_2 (the order of `torch.kron`). Tensors, NumPy or SciPy arrays, or lists; held as
+            tensors of float32 or float64, dense or sparse COO.
 
     Raises:
-        ArgumentError: fewer than two coefficients, a wrong shape, NaN.
+        ArgumentError: fewer than two coefficients, a wrong shape, numbers that are not real or not
+            finite.
 
     Example:
         >>> import torch
@@ -49,13 +52,12 @@ class PolynomialMap:
 
     def __call__(self, u: Tensor) -> Tensor:
         """One step, (n,) -> (n,)."""
-        check_shape("u", u, (self.size,))
-        return evaluate(tuple(self.coefficients), u)
+        return evaluate(tuple(self.coefficients), point("u", u, self.size))
 
     def iterate(self, u: Tensor, steps: int) -> Tensor:
         """`steps` steps from u: the trajectory, (steps + 1, n)."""
-        path = [u]
-        for _ in range(steps):
+        path = [point("u", u, self.size)]
+        for _ in range(check_integer("steps", steps, 0)):
             path.append(self(path[-1]))
         return torch.stack(path)
 
@@ -91,6 +93,7 @@ class PolynomialMap:
             >>> [float(F) for F in f.recentred(torch.tensor([2.0])).coefficients]  # .5 (2 + x) + .25 (2 + x)^2 - 2
             [0.0, 1.5, 0.25]
         """
+        pivot = real_tensor("pivot", pivot)
         constant, *others = recentre(tuple(self.coefficients), pivot)
         return PolynomialMap([constant.to_dense() - pivot.to(constant.dtype)[:, None], *others])
 

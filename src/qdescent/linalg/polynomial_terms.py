@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -10,28 +10,40 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite, check_interval, check_shape
+from qdescent._checks import argument_error, check_interval, check_shape, shown
+from qdescent.linalg.tensors import real_tensor
 
 Terms = tuple[Tensor, ...]
 
 
 def checked_terms(coefficients: Sequence[Tensor]) -> Terms:
-    """The coefficients with F_0 as a column, after a check of every shape and entry.
+    """The coefficients as real tensors, F_0 as a column, after a check of every shape and entry.
 
     Raises:
-        ArgumentError: fewer than two coefficients, a wrong shape, NaN.
+        ArgumentError: fewer than two coefficients, a wrong shape, numbers that are not real or not
+            finite, or more than one device.
     """
-    given = list(coefficients)
+    if isinstance(coefficients, (str, bytes, Mapping, Tensor)) or not isinstance(coefficients, Iterable):
+        raise argument_error("coefficients", "be a list of F_0, F_1, ...", shown(coefficients))
+    given = [real_tensor(f"coefficients[{k}]", F) for k, F in enumerate(coefficients)]
     if len(given) < 2:
         raise argument_error("coefficients", "hold at least F_0 and F_1", f"{len(given)} of them")
     if given[0].ndim == 1:
         given[0] = given[0].unsqueeze(1)
+    if given[0].ndim != 2 or not given[0].numel():
+        raise argument_error("coefficients[0]", "have shape (n,) or (n, 1), n at least 1", f"of shape {tuple(given[0].shape)}")
     n = given[0].shape[0]
     for k, F in enumerate(given):
         check_shape(f"coefficients[{k}]", F, (n, n**k))
-        _check_floating(f"coefficients[{k}]", F)
-        check_finite(f"coefficients[{k}]", F.coalesce().values() if F.is_sparse else F)
+        if F.device != given[0].device:
+            raise argument_error(f"coefficients[{k}]", f"be on the device of F_0, {given[0].device}", f"on {F.device}")
     return tuple(given)
+
+
+def point(name: str, u: Tensor, size: int) -> Tensor:
+    """A point of R^n as a floating-point tensor, (n,); one that is a tensor already keeps its type and its graph."""
+    value = u if isinstance(u, Tensor) and u.is_floating_point() else real_tensor(name, u)
+    return check_shape(name, value, (size,))
 
 
 def digits_of(columns: Tensor, size: int, degree: int) -> list[Tensor]:
@@ -41,7 +53,6 @@ def digits_of(columns: Tensor, size: int, degree: int) -> list[Tensor]:
 
 def evaluate(terms: Terms, u: Tensor) -> Tensor:
     """sum_k F_k u^{(x)k}, (n,) -> (n,), in the type of u. A sparse F_k costs its own entries, never a vector of length n^k."""
-    _check_floating("u", u)
     value, power = torch.zeros_like(u), torch.ones(1, dtype=u.dtype, device=u.device)
     dense_degree = max((k for k, F in enumerate(terms) if not F.is_sparse), default=0)
     for k, F in enumerate(terms):
@@ -70,8 +81,8 @@ def recentre(terms: Terms, pivot: Tensor) -> Terms:
     Each entry of F_k goes to all 2^k choices of the positions that keep x; at the others it is multiplied by the pivot.
     """
     n = terms[0].shape[0]
+    pivot = real_tensor("pivot", pivot)
     check_shape("pivot", pivot, (n,))
-    check_finite("pivot", pivot)
     gathered: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in terms]
     for k, F in enumerate(terms):
         rows, columns, values = _entries(F)
@@ -91,11 +102,6 @@ def recentre(terms: Terms, pivot: Tensor) -> Terms:
         F = torch.sparse_coo_tensor(torch.stack([rows, columns]), values, (n, n**m), check_invariants=True).coalesce()
         moved.append(F if all(each.is_sparse for each in terms[m:]) else F.to_dense())
     return tuple(moved)
-
-
-def _check_floating(name: str, value: Tensor) -> None:
-    if not value.is_floating_point():
-        raise argument_error(name, "hold floating-point numbers", value.dtype)
 
 
 def to_scipy(F: Tensor) -> sparse.csr_array:

@@ -10,7 +10,7 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite
+from qdescent._checks import argument_error, check_finite, shown
 
 MOST_EXACT = 2**53  # integers beyond it are not all held by float64
 TAKEN = "be a tensor, a NumPy array, a SciPy sparse array or nested lists of numbers"
@@ -28,7 +28,7 @@ def number_tensor(name: str, given: Any) -> Tensor:
         given: a tensor of any layout, a NumPy array or number, a SciPy sparse array, or nested lists.
 
     Raises:
-        ArgumentError: no numbers, booleans, numbers that are not finite, or integers beyond 2^53.
+        ArgumentError: no numbers, booleans, numbers that are not finite, or integers of 2^53 and more.
 
     Example:
         >>> number_tensor("matrix", sparse.csr_array([[0, 2], [1, 0]])).to_dense().tolist()
@@ -37,12 +37,13 @@ def number_tensor(name: str, given: Any) -> Tensor:
         torch.float64
     """
     value = given.detach() if isinstance(given, Tensor) else _from_outside(name, given)
+    if value.is_quantized or value.device.type == "meta" or value.dtype is torch.bool:
+        raise argument_error(name, "hold numbers", shown(value))
     if value.layout not in (torch.strided, torch.sparse_coo):
-        value = value.to_sparse_coo()
-    if value.is_quantized or value.device.type == "meta":
-        raise argument_error(name, "hold numbers", "quantised" if value.is_quantized else "without any, on the device meta")
-    if value.dtype is torch.bool:
-        raise argument_error(name, "hold numbers", "of booleans")
+        try:
+            value = value.to_sparse_coo()
+        except RuntimeError as error:  # mkldnn, jagged
+            raise argument_error(name, "be dense or sparse", f"of layout {value.layout}") from error
     if not value.is_floating_point() and not value.is_complex():
         value = _from_integers(name, value)
     if value.dtype not in HELD:
@@ -67,6 +68,8 @@ def real_tensor(name: str, given: Any) -> Tensor:
 def _from_outside(name: str, given: Any) -> Tensor:
     if sparse.issparse(given):
         coordinates = given.tocoo()
+        if coordinates.dtype.kind not in "fciub":
+            raise argument_error(name, TAKEN, f"of {coordinates.dtype}")
         if coordinates.ndim != 2:
             raise argument_error(name, "have two axes where it is sparse", f"of shape {coordinates.shape}")
         values = _from_array(name, coordinates.data)
@@ -75,30 +78,26 @@ def _from_outside(name: str, given: Any) -> Tensor:
     try:
         array = np.asarray(given)
     except (ValueError, TypeError, OverflowError) as error:  # ragged lists
-        raise argument_error(name, TAKEN, type(given).__name__) from error
+        raise argument_error(name, TAKEN, shown(given)) from error
+    if array.dtype.kind not in "fciub":
+        raise argument_error(name, TAKEN, shown(given))
     return _from_array(name, array)
 
 
 def _from_array(name: str, array: np.ndarray) -> Tensor:
-    if array.dtype.kind not in "fciub":
-        raise argument_error(name, TAKEN, f"a {array.dtype} array" if array.dtype.kind in "OSU" else f"of {array.dtype}")
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if native.dtype.itemsize > 8 and native.dtype.kind == "f":
-        native = native.astype(np.float64)  # an extended float; one beyond float64 becomes infinite, and is refused as such
-    if native.dtype.itemsize > 16 and native.dtype.kind == "c":
-        native = native.astype(np.complex128)
-    if native.dtype.kind == "u":
-        if native.size and int(native.max()) > MOST_EXACT:
-            raise argument_error(name, "hold integers of at most 2^53, which float64 can hold", f"with one of {native.max()}")
-        native = native.astype(np.int64)
+    wide = {"f": np.float64, "c": np.complex128}.get(native.dtype.kind, native.dtype)
+    if native.dtype.itemsize > np.dtype(wide).itemsize:  # extended precision
+        with np.errstate(over="ignore"):  # what is beyond float64 becomes infinite, and refused as such
+            native = native.astype(wide)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nothing is written to it
         return torch.from_numpy(np.ascontiguousarray(native).reshape(native.shape))
 
 
 def _from_integers(name: str, value: Tensor) -> Tensor:
-    entries = value.coalesce().values() if value.is_sparse else value
     wide = value.to(torch.float64)
-    if entries.numel() and max(abs(int(entries.min())), abs(int(entries.max()))) > MOST_EXACT:
-        raise argument_error(name, "hold integers of at most 2^53, which float64 can hold", "with larger ones")
+    entries = wide.coalesce().values() if wide.is_sparse else wide
+    if entries.numel() and float(entries.abs().max()) >= MOST_EXACT:
+        raise argument_error(name, "hold integers below 2^53, which float64 can hold", "with larger ones")
     return wide

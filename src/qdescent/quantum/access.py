@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import argument_error, check_array, check_integer
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.edge_colouring import colour_entries, colour_weights
 from qdescent.quantum.loading import LookUpTable
@@ -46,7 +46,7 @@ class AngleTable:
         check_integer("angle_bits", bits, 3)
         if bits > MOST_ANGLE_BITS:
             raise argument_error("angle_bits", f"be at most {MOST_ANGLE_BITS}", bits)
-        turns = np.rint(np.asarray(half_angles) * (2**bits / (2 * math.pi))).astype(np.int64)
+        turns = np.rint(check_array("half_angles", half_angles) * (2**bits / (2 * math.pi))).astype(np.int64)
         return cls(turns % 2**bits, bits)
 
     @property
@@ -213,11 +213,12 @@ def rotation_tree(vector: Floats, bits: int) -> RotationTree:
         >>> np.round(tree.prepared, 4).tolist()
         [0.6, -0.8]
     """
+    vector = check_array("vector", vector, (None,))
     size = max(1, (len(vector) - 1).bit_length())
     padded = np.zeros(2**size)
     padded[: len(vector)] = vector
-    if not np.isfinite(padded).all() or not padded.any():
-        raise argument_error("vector", "be finite and not zero", "neither" if len(vector) == 0 else "zero or not finite")
+    if not padded.any():
+        raise argument_error("vector", "be finite and not zero", "zero")
     levels = rotation_levels(padded[None] / np.abs(padded).max(), bits)
     return RotationTree(tuple(AngleTable(np.asarray(level.indices[0]), bits) for level in levels))
 
@@ -229,6 +230,7 @@ def rotation_levels(vectors: Floats, bits: int) -> tuple[AngleTable, ...]:
         >>> [table.indices.tolist() for table in rotation_levels(np.array([[1.0, 1.0]]), bits=4)]
         [[2]]
     """
+    vectors = check_array("vectors", vectors, (None, None))
     count, lengths, levels = len(vectors), vectors, []
     while lengths.shape[1] > 1:
         pairs = lengths.reshape(count, -1, 2)

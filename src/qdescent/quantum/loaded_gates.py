@@ -40,8 +40,9 @@ class TableRotation(Bloq):
 
     @property
     def selection_bits(self) -> tuple[int, ...]:
-        """Bits of each selection register."""
-        return tuple((length - 1).bit_length() for length in self.table.indices.shape)
+        """Bits of each selection register; a table of one angle has none."""
+        shape = self.table.indices.shape if self.table.indices.size > 1 else ()
+        return tuple((length - 1).bit_length() for length in shape)
 
     @property
     def signature(self) -> Signature:
@@ -57,7 +58,7 @@ class TableRotation(Bloq):
         """Load, rotate by the bits, unload."""
         target, step = soqs.pop("target"), 2 * math.pi / 2**self.table.bits
         if not self.selection_bits:
-            return {"target": bb.add(Ry(2 * step * int(self.table.indices)), q=target)}
+            return {"target": bb.add(Ry(2 * step * self.table.indices.item()), q=target)}
         read = TableRead(self.table.look_up, self.loader)
         loaded = bb.add_d(read, **soqs)
         bits = bb.split(loaded["target"])

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from qualtran.bloqs.basic_gates import ZGate
 
-from qdescent._checks import argument_error
+from qdescent._checks import argument_error, check_array
 from qdescent.quantum.access import AngleTable, RotationTree, rotation_tree
 from qdescent.quantum.composition import Composition, Part, check_one_size
 from qdescent.quantum.loaded_gates import TableRotation
@@ -154,8 +154,7 @@ def weighted_sum(weights: Sequence[float], terms: Sequence[Part], bits: int, loa
     check_one_size("terms", terms)
     if len(weights) != len(terms):
         raise argument_error("weights", f"be {len(terms)} numbers, one for each term", f"{len(weights)} of them")
-    if any(isinstance(c, complex) for c in weights):
-        raise argument_error("weights", "be real", list(weights))
+    weights = check_array("weights", weights, (len(terms),)).tolist()
     shares = np.array([abs(c) * term.alpha for c, term in zip(weights, terms, strict=True)])
     return WeightedSum(tuple(weights), tuple(terms), rotation_tree(np.sqrt(shares), bits), loader=loader)
 

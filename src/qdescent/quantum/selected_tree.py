@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from qdescent._checks import argument_error
 from qdescent.quantum.access import AngleTable, Floats, prepared_vectors, rotation_levels
 
 
@@ -56,12 +57,17 @@ def selected_tree(vectors: Floats, bits: int) -> SelectedTree:
     """The trees of the rows of an array.
 
     Args:
-        vectors: shape (S, 2^k), no row zero; k at least 1.
+        vectors: shape (S, 2^k), S at least 2, no row zero; k at least 1.
         bits: b, bits of an angle.
+
+    Raises:
+        ArgumentError: less than two rows.
 
     Example:
         >>> tree = selected_tree(np.array([[3.0, -4.0], [0.0, 1.0]]), bits=20)
         >>> np.abs(np.round(tree.prepared, 4)).tolist()
         [[0.6, 0.8], [0.0, 1.0]]
     """
+    if len(vectors) < 2:
+        raise argument_error("vectors", "have at least two rows to select from", f"of shape {np.shape(vectors)}")
     return SelectedTree(rotation_levels(vectors, bits))

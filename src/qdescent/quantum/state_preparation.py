@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 
-from qdescent._checks import argument_error
+from qdescent._checks import argument_error, check_array
 from qdescent.quantum.access import Floats, PermutationTable, RotationTree, rotation_tree
 from qdescent.quantum.leaves import Leaf, real_matrices, rotation_matrices
 from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
@@ -178,6 +178,7 @@ def vector_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADE
         >>> type(vector_preparation(np.array([1.0, 1.0, 2.0, 0.0]), bits=8)).__name__
         'RealStatePreparation'
     """
+    vector = check_array("vector", vector, (None,))
     filled = max(2, int(np.count_nonzero(vector)))
     if (filled - 1).bit_length() < (len(vector) - 1).bit_length():
         return sparse_preparation(vector, bits, loader)
@@ -195,6 +196,7 @@ def sparse_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADE
     Raises:
         ArgumentError: a vector of less than two entries, zero, or not finite.
     """
+    vector = check_array("vector", vector, (None,))
     if len(vector) < 2:
         raise argument_error("vector", "have at least two entries", f"of shape {vector.shape}")
     filled = np.flatnonzero(vector)

@@ -1,0 +1,96 @@
+"""What users have at hand comes in as it is, or is refused in one sentence."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+import torch
+
+from qdescent._checks import ArgumentError
+from qdescent.linalg.linear_system import LinearSystem
+from qdescent.linalg.polynomial_field import PolynomialField
+from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.tensors import number_tensor
+
+A = [[2.0, 1.0], [1.0, 3.0]]
+T = torch.tensor(A)
+TAKEN = {
+    "array": np.array(A),
+    "big-endian": np.array(A, dtype=">f8"),
+    "extended": np.array(A, dtype=np.longdouble),
+    "unsigned": np.array(A, dtype=np.uint16),
+    "fortran": np.asfortranarray(A),
+    "list": A,
+    "integers": [[2, 1], [1, 3]],
+    "int64": T.long(),
+    "half": T.half(),
+    "bfloat16": T.bfloat16(),
+    "rows": T.to_sparse_csr(),
+    "columns": T.to_sparse_csc(),
+    "coordinates": T.to_sparse(),
+    "scipy rows": sparse.csr_array(A),
+    "scipy diagonals": sparse.dia_array(np.array(A)),
+    "repeated": sparse.coo_array(([1, 1, 1, 3, 1], ([0, 0, 0, 1, 1], [0, 0, 1, 1, 0]))),
+    "graph": torch.tensor(A, requires_grad=True) * 1,
+    "negated view": torch.imag(1j * T),
+}
+
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch: CSR is in beta, quantisation moves
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_taken_as_it_is(name):
+    system = LinearSystem(TAKEN[name], np.ones(2, dtype=np.int32))
+    assert system.matrix.to_dense().tolist() == A
+    assert system.matrix.dtype in (torch.float32, torch.float64)
+    assert system.matrix.layout in (torch.strided, torch.sparse_coo)
+    assert not system.matrix.requires_grad
+    assert PolynomialMap([[0, 1], TAKEN[name]])(np.array([1, 1])).tolist() == [3.0, 5.0]
+    assert PolynomialField([np.array([0.0, 1.0]), TAKEN[name]])([1.0, 1.0]).tolist() == [3.0, 5.0]
+
+
+REFUSED = {
+    "booleans": (np.array([[True, False], [False, True]]), "hold numbers"),
+    "text": ("abc", "be a tensor, a NumPy array"),
+    "nothing": (None, "be a tensor, a NumPy array"),
+    "ragged": ([[1.0], [1.0, 2.0]], "be a tensor, a NumPy array"),
+    "objects": (np.array([[None, 1], [2, 3]]), "be a tensor, a NumPy array"),
+    "dates": (np.array([[1, 2], [3, 4]], dtype="M8[s]"), "be a tensor, a NumPy array"),
+    "infinite": ([[np.inf, 1.0], [1.0, 1.0]], "be finite"),
+    "beyond float64": (np.array(A, dtype=np.longdouble) * np.longdouble("1e400"), "be finite"),
+    "large integers": (np.array([[2**53 + 1, 0], [0, 1]]), "hold integers below 2\\^53"),
+    "no values": (torch.zeros(2, 2, device="meta"), "hold numbers"),
+    "quantised": (torch.quantize_per_tensor(T, 0.1, 0, torch.qint8), "hold numbers"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_a_sentence(name):
+    given, must = REFUSED[name]
+    with pytest.raises(ArgumentError, match=f"Argument `matrix` must {must}"):
+        LinearSystem(given, [1.0, 1.0])
+    with pytest.raises(ArgumentError, match=f"Argument `coefficients\\[1\\]` must {must}"):
+        PolynomialMap([[0.0, 0.0], given])
+
+
+def test_a_complex_number_is_kept_or_refused():
+    turned = 1j * np.array(A)
+    assert number_tensor("matrix", turned.astype(np.complex64)).dtype is torch.complex64
+    assert LinearSystem(turned, [1.0, 1.0]).matrix.tolist() == turned.tolist()
+    for make in (PolynomialMap, PolynomialField):
+        with pytest.raises(ArgumentError, match=r"Argument `coefficients\[1\]` must hold real numbers"):
+            make([[0.0, 0.0], turned])
+    with pytest.raises(ArgumentError, match="Argument `forcing` must hold real numbers"):
+        PolynomialField([[0.0, 0.0], A], lambda t: 1j * np.ones(2))
+
+
+def test_places_and_bounds():
+    assert LinearSystem(A, [1, 1], [[1]]).answer_index.dtype is torch.int64
+    for places in ([[2]], [[0.5]], [0], "x", [[True]]):
+        with pytest.raises(ArgumentError, match=r"Argument `answer_index` must be places in \[0, 2\)"):
+            LinearSystem(A, [1, 1], places)
+    for bound in (-1.0, 0.0, float("nan"), float("inf"), "2"):
+        with pytest.raises(ArgumentError, match=r"Argument `inverse_norm_bound` must be in \(0, inf\)"):
+            LinearSystem(A, [1, 1], inverse_norm_bound=bound)
+    with pytest.raises(ArgumentError, match="Argument `matrix` must be square, with at least one unknown"):
+        LinearSystem(np.zeros((0, 0)), np.zeros(0))
