@@ -18,6 +18,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import checkpoint
 from torch.utils._pytree import tree_map_only
 
+from qdescent.learning.untouched import untouched
+
 T = TypeVar("T")
 
 
@@ -42,7 +44,12 @@ def evaluated(network: nn.Module, tensors: Mapping[str, Tensor], run: Callable[[
     own = {id(weight): tensors[name] for name, weight in network.named_parameters() if name in tensors} if held else {}
     given = {f"network.{name}": tensor for name, tensor in tensors.items()}
     recorded = torch.is_grad_enabled()
-    with torch.enable_grad(), _no_recomputing(), HeldWeights(own) if held else nullcontext():
+    with (
+        untouched(network),
+        torch.enable_grad(),
+        _no_recomputing(),
+        HeldWeights(own) if held else nullcontext(),
+    ):
         result: T = functional_call(_Inside(network), given, (run,))
     return result if recorded else tree_map_only(Tensor, Tensor.detach, result)
 

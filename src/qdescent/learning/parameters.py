@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from qdescent._checks import argument_error, check_finite, check_instance, check_sequence, check_shape, check_tensor, shown
 from qdescent.learning.masks import Mask
 from qdescent.learning.pruned import mask_from_prune
+from qdescent.learning.untouched import weights_of
 
 
 class ParameterSpace:
@@ -37,8 +38,8 @@ class ParameterSpace:
         n: number of modes.
         total: P, number of all weights.
         frozen: number of weights without `requires_grad`.
-        names: the parameters that `unpack` gives: all but those that are frozen whole, which stay in the network.
-        theta: the network's weights at construction, (n,).
+        names: the parameters that `unpack` gives: all but those that are frozen as the network has them.
+        theta: the network's weights at construction, (n,); of an embedding with `max_norm` those of its next call.
 
     Raises:
         ArgumentError: the mask does not fit the network; a weight is NaN, infinite or complex; no kept weight is trained.
@@ -78,7 +79,12 @@ class ParameterSpace:
         trained = {name: keep & weights[name].requires_grad for name, keep in kept.items()}
         if not any(bool(keep.any()) for keep in trained.values()):
             raise argument_error("network", "have a kept weight with requires_grad", "without one")
-        self.names = tuple(name for name, w in weights.items() if w.requires_grad or not bool(kept[name].all()))
+        values = weights_of(network)
+        self.names = tuple(
+            name
+            for name, w in weights.items()
+            if w.requires_grad or not bool(kept[name].all()) or values[name].data_ptr() != w.data_ptr()
+        )
         self._aliases = _aliases(network)
         self.mask = Mask(trained)
         self.shapes = {name: weights[name].shape for name in self.names}
@@ -90,10 +96,10 @@ class ParameterSpace:
         self.total = sum(weight.numel() for weight in weights.values())
         self.frozen = sum(w.numel() for w in weights.values() if not w.requires_grad)
         self._frozen: dict[str, Tensor] = {
-            name: weights[name].detach() * kept[name] for name in self.names if not weights[name].requires_grad
+            name: values[name] * kept[name] for name in self.names if not weights[name].requires_grad
         }
         self._set_places({name: trained[name].flatten().to(self.device) for name in self.names})
-        self.theta = self.pack({name: weights[name].detach() for name in self.names})
+        self.theta = self.pack({name: values[name] for name in self.names})
         self.dtype = self.theta.dtype
 
     def _set_places(self, keep: Mapping[str, Tensor]) -> None:

@@ -1,9 +1,8 @@
-"""Networks pruned by `torch.nn.utils.prune`: their mask, and how to leave them as they were found."""
+"""The mask of a network that `torch.nn.utils.prune` has pruned."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -42,19 +41,6 @@ def mask_from_prune(network: nn.Module) -> Mask:
         if id(weight) in masks:
             keep[name] = torch.stack([mask != 0 for mask in masks[id(weight)]]).any(0)
     return Mask(keep)
-
-
-@contextmanager
-def pruned_weights_put_back(network: nn.Module) -> Iterator[None]:
-    """Leaves each pruned module's `weight` as it was: its hook sets it anew, with a graph, whenever the network is evaluated."""
-    before: list[tuple[nn.Module, str, Tensor]] = [
-        (module, stem, module.__dict__[stem]) for module, stem in _pruned(network) if stem in module.__dict__
-    ]
-    try:
-        yield
-    finally:
-        for module, stem, value in before:
-            module.__dict__[stem] = value
 
 
 def _pruned(network: nn.Module) -> Iterator[tuple[nn.Module, str]]:

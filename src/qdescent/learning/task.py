@@ -4,32 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import argument_error, check_finite
+from qdescent._checks import ArgumentError, argument_error, check_callable, check_instance, shown
+from qdescent.learning.batches import (
+    NARROW,
+    Path,
+    as_batch,
+    called,
+    mapped,
+    part_at,
+    prediction_in,
+    samples_of,
+    tensors_of,
+    ways_to_call,
+    written,
+)
+from qdescent.learning.broadcast import NoPairing
 from qdescent.learning.evaluation import evaluated, held_weights
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.untouched import draw_once, untouched, weights_of
 
 
 @dataclass(frozen=True)
 class Task:
     """L(theta) = loss(network(inputs; theta), targets), a deterministic function of the weights.
 
+    Nothing of the network is changed by an evaluation: see `untouched`.
+
     Args:
-        network: any module, in the mode in which it is to be studied (`eval()` freezes BatchNorm and turns dropout off).
+        network: any module, in the mode in which it is to be studied (`eval()` freezes BatchNorm and turns dropout off). An
+            embedding with `max_norm` starts with its rows within it and is then not renormalised any more.
         loss: (outputs, targets) -> a scalar tensor. It may use the network's weights itself (an L2 penalty): they are then part
-            of what is differentiated.
-        data: (inputs, targets) of one batch.
+            of what is differentiated. If it cannot take outputs that are a dict, a tuple or a dataclass, it is given their
+            `logits`, or the only tensor in them.
+        data: (inputs, targets) of one batch; tensors, arrays, lists of numbers, or tuples, dicts and dataclasses of them. A tuple
+            of inputs is spread over the network's arguments, a dict over those of its names; if the network has none of these
+            names it gets the dict itself. A lone dict is both inputs and targets, for a loss such as
+            `lambda outputs, batch: outputs.loss`. Bytes that only fit as token ids are taken as int64, narrow labels always.
 
     Attributes:
+        data: the same with tensors.
         held: whether the loss or the network meets weights by another way than the network's modules (a list made before).
+        way: how the network is called, see `ways_to_call`.
+        reads: the way to the one tensor in structured outputs that the loss is given; empty: it is given all.
 
     Raises:
-        ArgumentError: NaN in the data or in the loss; a BatchNorm layer in training mode (its Hessian is neither symmetric nor
+        ArgumentError: data that do not fit the network or the loss; NaN in the data or in the loss; targets that broadcasting
+            would pair with outputs of other samples; a BatchNorm layer in training mode (its Hessian is neither symmetric nor
             deterministic); a loss that differs between two evaluations (dropout left on), or that uses weights where nothing
-            can take their place.
+            can take their place; a network that changes its weights when it is called.
 
     Example:
         >>> import torch
@@ -44,32 +71,43 @@ class Task:
     """
 
     network: nn.Module = field(repr=False)
-    loss: Callable[[Tensor, Tensor], Tensor]
-    data: tuple[Tensor, Tensor] = field(repr=False)
+    loss: Callable[[Any, Any], Tensor]
+    data: tuple[Any, Any] = field(repr=False)
     held: bool = field(init=False, default=False, repr=False, compare=False)
+    way: str = field(init=False, default="whole", repr=False, compare=False)
+    reads: Path = field(init=False, default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if len(self.data) != 2 or len(self.data[0]) != len(self.data[1]) or len(self.data[0]) == 0:
-            raise argument_error("data", "be (inputs, targets) of one length, at least 1", "something else")
-        check_finite("data inputs", self.data[0])
-        check_finite("data targets", self.data[1])
+        check_instance("network", self.network, nn.Module)
+        check_callable("loss", self.loss, "a function of (outputs, targets)")
+        self._set(data=as_batch(self.data))
         for name, module in self.network.named_modules():
             if module.training and isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise argument_error("network", "hold BatchNorm in evaluation mode (call eval())", f"not, at {name!r}")
             if module.training and isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
                 raise argument_error("network", "be without active dropout (call eval())", f"training at {name!r}")
-        weights = {name: weight.detach() for name, weight in self.network.named_parameters()}
-        first = self.loss_with(weights)
+        weights = weights_of(self.network)
+        lent = {name: weight.clone() for name, weight in weights.items()}
+        first = evaluated(self.network, lent, self._first_loss)
+        for name, weight in lent.items():
+            if not torch.allclose(weight, weights[name], rtol=0, atol=0, equal_nan=True):
+                must = "leave its weights as they are when it is called (renormalise or clamp them before, by hand)"
+                raise argument_error("network", must, f"changing {name!r}")
+        del lent
         if isinstance(first, Tensor) and held_weights(first, self.network):
-            object.__setattr__(self, "held", True)
+            self._set(held=True)
             first = self.loss_with(weights)
             left = held_weights(first, self.network)
             if left:
                 must = "use the network's weights as they are, not what was computed from them before it was called"
                 raise argument_error("loss", must, f"dependent on such results of {', '.join(left)}")
-        second = self.loss_with(weights)
+        if not isinstance(first, Tensor):
+            raise argument_error("loss", "return a scalar tensor", f"one that returns {shown(first)}")
         if first.ndim != 0:
             raise argument_error("loss", "return a scalar", f"of shape {tuple(first.shape)}")
+        with untouched(self.network):
+            draw_once(self.network)
+            second = self.loss_with(weights)
         if not bool(torch.isfinite(first)):
             raise argument_error("loss", "be finite at the network's weights", float(first))
         if not torch.equal(first, second):
@@ -82,9 +120,9 @@ class Task:
     @property
     def batch(self) -> int:
         """Number of samples."""
-        return len(self.data[0])
+        return samples_of(self.data)
 
-    def with_data(self, data: tuple[Tensor, Tensor]) -> Task:
+    def with_data(self, data: tuple[Any, Any]) -> Task:
         """The same network and loss on another batch."""
         return replace(self, data=data)
 
@@ -92,41 +130,124 @@ class Task:
         """L at the point theta (n,), a scalar."""
         return self.loss_with(space.unpack(theta))
 
-    def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Tensor) -> Tensor:
+    def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Any) -> Tensor:
         """The network's outputs at theta for other inputs, without a gradient."""
-        outputs: Tensor = evaluated(self.network, space.unpack(theta.detach()), lambda network: network(inputs), self.held)
+        weights = space.unpack(theta.detach())
+        outputs: Tensor = evaluated(self.network, weights, lambda network: self._outputs(network, inputs), self.held)
         return outputs.detach()
 
     def loss_and_gradient(self, space: ParameterSpace, theta: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
         """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights' own). Cost: one gradient."""
         weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
-        loss = self.loss_with(weights, dtype)
+        with torch.enable_grad():
+            loss = self.loss_with(weights, dtype)
         return loss.detach(), space.pack(torch.autograd.grad(loss, list(weights.values()), materialize_grads=True))
 
     def loss_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """L for weights given by name, full-shaped, all computed in `dtype` (None: the weights' own)."""
+        return self._evaluated(weights, dtype, lambda network: self.loss_as_it_stands(network, dtype))
+
+    def loss_as_it_stands(self, network: nn.Module, dtype: torch.dtype | None = None) -> Tensor:
+        """L with whatever stands in the places of the network's weights."""
         inputs, targets = self._in(dtype)
-        return self._evaluated(weights, dtype, lambda network: self.loss(network(inputs), targets))
+        return self.loss(self._outputs(network, inputs), targets)
 
     def outputs_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """The network's outputs for weights given by name; inputs and buffers follow `dtype`."""
         inputs = self._in(dtype)[0]
-        return self._evaluated(weights, dtype, lambda network: network(inputs))
+        return self._evaluated(weights, dtype, lambda network: self._outputs(network, inputs))
 
     def loss_of(self, outputs: Tensor, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """The loss of given outputs, for weights given by name where it uses them itself."""
         targets = self._in(dtype)[1]
         return self._evaluated(weights, dtype, lambda network: self.loss(outputs, targets))
 
-    def _in(self, dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
+    def _in(self, dtype: torch.dtype | None) -> tuple[Any, Any]:
         """The data; floating-point numbers in `dtype`."""
-        inputs, targets = (part.to(dtype) if dtype is not None and part.is_floating_point() else part for part in self.data)
+        if dtype is None:
+            return self.data
+        inputs, targets = (mapped(part, lambda x: x.to(dtype) if x.is_floating_point() else x) for part in self.data)
         return inputs, targets
+
+    def _outputs(self, network: nn.Module, inputs: Any) -> Any:
+        return part_at(called(network, inputs, self.way), self.reads)
 
     def _evaluated(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None, run: Callable[[nn.Module], Tensor]) -> Tensor:
         tensors = dict(weights)
         if dtype is not None:
-            others = dict(self.network.named_buffers()) | dict(self.network.named_parameters())
-            tensors = {name: x.detach().to(dtype) for name, x in others.items() if x.is_floating_point() and name not in weights}
-            tensors |= weights
+            others = [*self.network.named_parameters(), *self.network.named_buffers()]
+            tensors |= {
+                name: x.detach().to(dtype, copy=True) for name, x in others if x.is_floating_point() and name not in weights
+            }
         return evaluated(self.network, tensors, run, self.held)
+
+    def _first_loss(self, network: nn.Module) -> Tensor:
+        """The loss, when nothing is known yet: how the network is called, and what of its outputs the loss takes."""
+        outputs = self._first_outputs(network)
+        targets = self.data[1]
+        paths: list[Path] = [()]
+        path = prediction_in(outputs)
+        if path:
+            paths.append(path)
+        failures: list[Exception] = []
+        for path in paths:
+            prediction = part_at(outputs, path)
+            try:
+                with NoPairing(prediction, targets):
+                    loss = self.loss(prediction, targets)
+            except (ArgumentError, MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:  # whatever a stranger's loss raises
+                failures.append(error)
+            else:
+                self._set(reads=path)
+                return loss
+        raise argument_error("loss", self._loss_must(outputs), _raised(failures[-1])) from failures[-1]
+
+    def _first_outputs(self, network: nn.Module) -> Any:
+        given, failures = self.data[0], []
+        wide = mapped(given, lambda x: x.long() if x.dtype in NARROW else x)
+        narrow = any(tensor.dtype in NARROW for _, tensor in tensors_of(given))
+        for inputs in (given, wide) if narrow else (given,):  # token ids as bytes: no embedding takes them
+            for way in ways_to_call(network, inputs):
+                try:
+                    outputs = called(network, inputs, way)
+                except (ArgumentError, MemoryError, torch.OutOfMemoryError):
+                    raise
+                except Exception as error:  # whatever a stranger's forward raises
+                    failures.append(error)
+                else:
+                    self._set(data=(inputs, self.data[1]), way=way)
+                    return outputs
+        raise argument_error("data", self._data_must(), _raised(failures[0])) from failures[0]
+
+    def _data_must(self) -> str:
+        """What would help where the network refuses its inputs."""
+        weight = next((w for w in self.network.parameters() if w.is_floating_point()), None)
+        floats = [x for _, x in tensors_of(self.data[0]) if x.is_floating_point()]
+        if weight is not None and any(x.device != weight.device for _, x in tensors_of(self.data[0])):
+            return f"fit the network (inputs.to({str(weight.device)!r}), where its weights are)"
+        if weight is not None and floats and all(x.dtype != weight.dtype for x in floats):
+            return f"fit the network (inputs.to({weight.dtype}), the type of its weights)"
+        if any(x.dtype == torch.uint8 for _, x in tensors_of(self.data[0])):
+            return "fit the network (bytes of images: inputs.float() / 255)"
+        return "fit the network"
+
+    def _loss_must(self, outputs: Any) -> str:
+        """What would help where the loss refuses outputs and targets."""
+        must = "take the network's outputs and the targets"
+        if isinstance(self.data[1], Mapping):
+            return f"{must} (a dict goes to it whole: give (inputs, targets), or lambda outputs, batch: ...)"
+        paths = [path for path, _ in tensors_of(outputs)]
+        if paths and not isinstance(outputs, Tensor):
+            return f"{must} (loss=lambda outputs, targets: ..., where outputs{written(paths[0])} is a tensor)"
+        return must
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+def _raised(error: Exception) -> str:
+    """A stranger's error on one line."""
+    return f"not ({type(error).__name__}: {' '.join(str(error).split())[:200]})"

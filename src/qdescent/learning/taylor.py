@@ -21,12 +21,12 @@ from qdescent._checks import argument_error, check_choice, check_integer
 from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.pruned import pruned_weights_put_back
 from qdescent.learning.task import Task
 from qdescent.learning.taylor_jet import Jet
 from qdescent.learning.taylor_jvp import NestedSeries
 from qdescent.learning.taylor_rules import group_norm, layer_norm
 from qdescent.learning.taylor_tape import Tape
+from qdescent.learning.untouched import untouched
 
 
 class GradientSeries:
@@ -69,8 +69,8 @@ class GradientSeries:
         with torch.no_grad():
             jets = {name: Jet(self._tape, self._tape.leaf(w)) for name, w in weights.items()}
             held = {id(task.network.get_parameter(name)): jet for name, jet in jets.items()} if task.held else {}
-            with pruned_weights_put_back(task.network), weights_replaced(task.network, jets), _held(held):
-                loss = task.loss(task.network(task.data[0]), task.data[1])
+            with untouched(task.network), weights_replaced(task.network, jets), _held(held):
+                loss = task.loss_as_it_stands(task.network)
             self._weights = [jet.node for jet in jets.values()]
             self._loss = loss.node if isinstance(loss, Jet) else None  # a loss that hangs on no weight stays a tensor
             places = _Places(space)

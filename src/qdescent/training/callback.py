@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from qdescent._checks import ArgumentError, argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.dissipation import Dissipation, diagnose
+from qdescent.learning.batches import as_batch, mapped, samples_of
 from qdescent.learning.hessian import hessian
 from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.pruned import pruned_weights_put_back
 from qdescent.learning.task import Task
+from qdescent.learning.untouched import untouched
 from qdescent.linalg.density import spectral_density
 from qdescent.linalg.spectrum import Estimate, Spectrum
 
@@ -49,8 +50,10 @@ class SpectrumCallback:
     that a training ends bit for bit where it would have ended without.
 
     Args:
-        loss: (outputs, targets) -> a scalar tensor; for a Hugging Face model `lambda out, y: cross_entropy(out.logits, y)`.
-        data: (inputs, targets), the probe batch on which every spectrum is taken; moved to the network's device.
+        loss: (outputs, targets) -> a scalar tensor; as `Task` takes it; for a Hugging Face model
+            `lambda out, batch: out.loss`, or `cross_entropy` of its `logits`.
+        data: the probe batch on which every spectrum is taken, (inputs, targets) in every form that `Task` takes, such as
+            `next(iter(loader))`; moved to the network's device.
         at: the steps: a list of them, or k for every k-th.
         learning_rate: eta that `diagnose` is asked about: of the segment that would run on the quantum computer.
         momentum: beta, likewise.
@@ -91,7 +94,7 @@ class SpectrumCallback:
     def __init__(
         self,
         loss: Callable[[Any, Tensor], Tensor],
-        data: tuple[Tensor, Tensor],
+        data: Any,
         at: int | Sequence[int],
         learning_rate: float,
         momentum: float = 0.0,
@@ -103,7 +106,7 @@ class SpectrumCallback:
         batch: int | None = None,
         seed: int = 0,
     ) -> None:
-        self.loss, self.data, self.mask = loss, data, mask
+        self.loss, self.data, self.mask = loss, as_batch(data), mask
         self.learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
         self.momentum = check_interval("momentum", momentum, "[0, 1)")
         self.horizon = check_integer("horizon", horizon, 1)
@@ -114,7 +117,7 @@ class SpectrumCallback:
         self.chosen = frozenset(check_integer("at", step, 0) for step in at) if isinstance(at, Sequence) else frozenset()
         if self.every is None and not self.chosen:
             raise argument_error("at", "hold at least one step", "empty")
-        samples = len(data[0])
+        samples = samples_of(self.data)
         self.cost = self.steps * self.probes * PRODUCT * samples / (samples if batch is None else check_integer("batch", batch, 1))
         self.measurements: list[Measurement] = []
         self.skipped: list[Skipped] = []
@@ -164,7 +167,7 @@ class SpectrumCallback:
 
     def _measure(self, step: int, network: nn.Module) -> Measurement:
         space = ParameterSpace(network, self.mask)
-        inputs, targets = (part.to(space.device) for part in self.data)
+        inputs, targets = (mapped(part, lambda x: x.to(space.device)) for part in as_batch(self.data))
         operator = hessian(Task(network, self.loss, (inputs, targets)), space, check=not self.measurements)
         spectrum = spectral_density(operator, self.steps, self.probes, self.seed)
         return Measurement(step, spectrum, diagnose(spectrum, self.learning_rate, self.momentum, self.horizon))
@@ -175,7 +178,7 @@ class SpectrumCallback:
         Args:
             prefix: the first word of each row's name.
         """
-        how = f"Lanczos quadrature, {self.probes} probes x {self.steps} steps, batch of {len(self.data[0])} in evaluation mode"
+        how = f"Lanczos quadrature, {self.probes} probes x {self.steps} steps, batch of {samples_of(self.data)} in evaluation mode"
         modes = (
             f"modes by their factor per step, eta = {self.learning_rate:g}, momentum = {self.momentum:g}, T = {self.horizon}; {how}"
         )
@@ -244,8 +247,10 @@ class SpectrumCallback:
     def for_hugging_face(self) -> Any:
         """This callback as a `transformers.TrainerCallback`: measures before the first and after each update.
 
-        The inputs of `data` go to the model as its first argument (`input_ids`, `pixel_values`); with several processes the first
-        one measures. The attention must have a double backward: load the model with `attn_implementation="eager"`.
+        `data` is a batch as the model takes it: the dict that its collator makes, a pair such as
+        `({"input_ids": ids}, labels)`, or with a tensor for its first argument. With several processes
+        the first one measures. The attention must have a double backward: load the model with
+        `attn_implementation="eager"`.
 
         Raises:
             ModuleNotFoundError: the package `transformers` is not installed.
@@ -265,14 +270,8 @@ class SpectrumCallback:
 
 @contextmanager
 def _left_as_it_was(network: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode, with gradients recorded; each module's mode and the random generators are put back."""
-    training = [module for module in network.modules() if module.training]
-    devices = {weight.device for weight in network.parameters() if weight.device.type == "cuda"}
-    with torch.random.fork_rng(devices=devices), torch.enable_grad(), pruned_weights_put_back(network):
-        try:
-            for module in training:  # the flag alone: train() and eval() of some modules change weights (merged adapters)
-                module.training = False
-            yield
-        finally:
-            for module in training:
-                module.training = True
+    """The network in evaluation mode, with gradients recorded; everything about it is put back."""
+    with untouched(network), torch.enable_grad():
+        for module in network.modules():  # the flag alone: train() and eval() of some modules change weights (merged adapters)
+            module.training = False
+        yield

@@ -1,0 +1,202 @@
+"""One batch in every form in which people hold it: tensors, arrays, lists and dicts, and how a network is called with it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from copy import copy
+from dataclasses import is_dataclass
+from functools import reduce
+from operator import attrgetter, itemgetter
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from qdescent._checks import argument_error, check_finite, shown
+
+Path = tuple[tuple[Any, Any], ...]  # of (itemgetter or attrgetter, key)
+NARROW = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16, torch.uint32, torch.uint64)
+MUST = "be one batch, (inputs, targets) or a dict that goes to the network and the loss"
+
+
+def as_batch(data: Any) -> tuple[Any, Any]:
+    """(inputs, targets) with tensors for arrays and for lists of numbers; of a dict both parts are the dict.
+
+    Labels of a narrow integer type become int64, the only one that every loss of PyTorch takes. Ragged lists and what is neither
+    tensor, array nor number stay as they are: only the network and the loss of whoever gave them know what they are.
+
+    Args:
+        data: a pair, or a dict (any Mapping), of tensors, arrays, numbers, or tuples, lists, dicts and dataclasses of them.
+
+    Raises:
+        ArgumentError: something else, several batches, no sample, NaN or infinity, or tensors of different lengths.
+
+    Example:
+        >>> inputs, targets = as_batch((np.ones((2, 3)), [0, 1]))
+        >>> inputs.shape, targets.dtype
+        (torch.Size([2, 3]), torch.int64)
+    """
+    if isinstance(data, DataLoader):
+        cure = "[Task(network, loss, batch) for batch in loader] makes one task of each"
+        raise argument_error("data", f"{MUST} ({cure}, for hessian)", f"a {type(data).__name__}")
+    if isinstance(data, Dataset):
+        cure = "next(iter(torch.utils.data.DataLoader(dataset, batch_size=64))) is one"
+        raise argument_error("data", f"{MUST} ({cure})", f"a {type(data).__name__}")
+    if isinstance(data, Mapping):
+        data = (data, data)
+    if not isinstance(data, (tuple, list)):
+        raise argument_error("data", MUST, shown(data))
+    if len(data) != 2:
+        must = "be (inputs, targets) of one length, at least 1 (several inputs: ((x1, x2), targets))"
+        raise argument_error("data", must, f"of {len(data)} parts")
+    inputs = mapped(data[0], lambda x: x)
+    targets = mapped(data[1], lambda x: x.long() if x.dtype in NARROW else x)
+    for part, tree in (("inputs", inputs), ("targets", targets)):
+        for path, tensor in tensors_of(tree):
+            check_finite(f"data {part}{written(path)}", tensor)
+    lengths = [_length(part) for part in (inputs, targets) if isinstance(part, Tensor)]
+    if 0 in lengths or len(set(lengths)) > 1 or samples_of((inputs, targets)) == 0:
+        must = "be (inputs, targets) of one length, at least 1"
+        raise argument_error("data", must, f"of {' and '.join(map(str, lengths)) or 'no'} samples")
+    return inputs, targets
+
+
+def samples_of(batch: tuple[Any, Any]) -> int:
+    """The number of samples: the length of the first tensor that has one, or of a list; targets first."""
+    for part in reversed(batch):
+        if isinstance(part, Tensor) and part.ndim:
+            return len(part)
+    for part in reversed(batch):
+        for _, tensor in tensors_of(part):
+            if tensor.ndim and not isinstance(part, list):
+                return len(tensor)
+        if isinstance(part, list):
+            return len(part)
+    return 0
+
+
+def tensors_of(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Tensor]]:
+    """Each tensor in nested containers with the way to it, see `written` and `part_at`."""
+    if isinstance(tree, Tensor):
+        yield path, tree
+    elif isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from tensors_of(value, (*path, (itemgetter, key)))
+    elif isinstance(tree, (tuple, list)):
+        for key, value in enumerate(tree):
+            yield from tensors_of(value, (*path, (itemgetter, key)))
+    elif _has_fields(tree):
+        for key, value in vars(tree).items():
+            yield from tensors_of(value, (*path, (attrgetter, key)))
+
+
+def part_at(tree: Any, path: Path) -> Any:
+    """What stands at the end of a path through nested containers."""
+    return reduce(lambda part, step: step[0](step[1])(part), path, tree)
+
+
+def written(path: Path) -> str:
+    """A path as Python writes it.
+
+    Example:
+        >>> written(next(tensors_of({"a": [torch.ones(1)]}))[0])
+        "['a'][0]"
+    """
+    return "".join(f"[{key!r}]" if get is itemgetter else f".{key}" for get, key in path)
+
+
+def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same containers with each tensor changed; arrays and rectangular lists of numbers count as tensors."""
+    tensor = _as_tensor(tree)
+    if tensor is not None:
+        return change(tensor)
+    if isinstance(tree, Mapping):
+        parts = {key: mapped(value, change) for key, value in tree.items()}
+        if type(tree) is dict or not isinstance(tree, MutableMapping):
+            return parts
+        moved = copy(tree)  # of its own class: such as the outputs of Hugging Face, which are read by attributes
+        for key, value in parts.items():
+            moved[key] = value
+        return moved
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(mapped(value, change) for value in tree))
+    if isinstance(tree, (tuple, list)) and any(True for _ in tensors_of(tree)):
+        return type(tree)(mapped(value, change) for value in tree)
+    if _has_fields(tree):
+        moved = copy(tree)
+        for key, value in vars(tree).items():
+            object.__setattr__(moved, key, mapped(value, change))
+        return moved
+    return tree
+
+
+def ways_to_call(network: nn.Module, inputs: Any) -> list[str]:
+    """How the inputs may be given to the network, the likeliest first: "whole", "spread" (*inputs) or "named" (**inputs).
+
+    By the signature of `forward`: a dict is spread over arguments of its names where it has them, a tuple over as many arguments.
+
+    Example:
+        >>> ways_to_call(nn.Bilinear(1, 1, 1), (torch.ones(2, 1), torch.ones(2, 1)))
+        ['spread', 'whole']
+    """
+    if not isinstance(inputs, (Mapping, tuple, list)):
+        return ["whole"]
+    compiled = getattr(network, "_orig_mod", None)
+    network = compiled if isinstance(compiled, nn.Module) else network
+    if isinstance(network, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        network = network.module
+    apart = "named" if isinstance(inputs, Mapping) else "spread"
+    try:
+        signature = inspect.signature(network.forward)
+        signature.bind(**inputs) if isinstance(inputs, Mapping) else signature.bind(*inputs)
+    except (TypeError, ValueError):
+        return ["whole"]
+    required = [p for p in signature.parameters.values() if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD]
+    if isinstance(inputs, list) and len(required) != len(inputs):
+        return ["whole", apart]  # such as images of different sizes, with an optional second argument
+    return [apart, "whole"]
+
+
+def called(network: Callable[..., Any], inputs: Any, way: str) -> Any:
+    """The outputs; `way` as in `ways_to_call`."""
+    if way == "named":
+        return network(**inputs)
+    return network(*inputs) if way == "spread" else network(inputs)
+
+
+def prediction_in(outputs: Any) -> Path | None:
+    """The way to the tensor in structured outputs that a loss of tensors means: `logits`, or the only one; None where unclear."""
+    paths = [path for path, _ in tensors_of(outputs)]
+    logits = [path for path in paths if path and path[-1][1] == "logits"]
+    return (logits if len(logits) == 1 else paths)[0] if 1 in (len(logits), len(paths)) else None
+
+
+def _has_fields(tree: Any) -> bool:
+    return isinstance(tree, SimpleNamespace) or (is_dataclass(tree) and not isinstance(tree, type))
+
+
+def _length(tensor: Tensor) -> int:
+    return len(tensor) if tensor.ndim else 0
+
+
+def _as_tensor(value: Any) -> Tensor | None:
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        return torch.as_tensor(value)
+    if isinstance(value, list) and value and _is_number(value):
+        try:
+            return torch.as_tensor(value)
+        except (ValueError, TypeError, RuntimeError):  # ragged
+            return None
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_number(part) for part in value)
+    return isinstance(value, (int, float, np.number))

@@ -1,0 +1,94 @@
+"""A network left as it was found, whatever its modules keep, count, draw or renormalise when they are called."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+_COPIED = (list, dict, set, OrderedDict)  # of these what was in them is put back, too
+
+
+@contextmanager
+def untouched(network: nn.Module) -> Iterator[None]:
+    """Inside, the network may be called; afterwards its modules hold what they held, to the last bit.
+
+    Put back are buffers (running statistics), plain attributes with what lists and dicts in them held (caches, counters, the
+    `weight` that a hook of `torch.nn.utils.prune` sets anew), hooks, and the random generators of PyTorch, NumPy and Python.
+    Embeddings do not renormalise meanwhile: `weights_of` gives their rows within `max_norm`.
+
+    Args:
+        network: any module. What a hook or a forward pass changes outside of its modules is not seen.
+
+    Example:
+        >>> layer = nn.BatchNorm1d(2)
+        >>> with untouched(layer):
+        ...     _ = layer(torch.ones(3, 2))
+        >>> layer.running_mean.tolist(), int(layer.num_batches_tracked)
+        ([0.0, 0.0], 0)
+    """
+    modules = [module for module in network.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    attributes = [(vars(module), dict(vars(module))) for module in modules]
+    contents = [(value, value.copy()) for _, own in attributes for value in own.values() if type(value) in _COPIED]
+    devices = {weight.device for weight in network.parameters() if weight.device.type == "cuda"}
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    with torch.random.fork_rng(devices=devices):
+        try:
+            for module in modules:
+                _lend_copies(module)
+            yield
+        finally:
+            for held, before in attributes:
+                held.clear()
+                held.update(before)
+            for container, before in contents:
+                container.clear()
+                container.extend(before) if isinstance(container, list) else container.update(before)
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)
+
+
+def draw_once(network: nn.Module) -> None:
+    """Advance the generators that `untouched` puts back: what is random is then another draw."""
+    for device in {torch.device("cpu"), *(weight.device for weight in network.parameters())}:
+        torch.rand((), device=device)
+    np.random.random()
+    random.random()
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """The network's parameters by name, as a forward pass sees them: embeddings with rows within their `max_norm`.
+
+    They share memory with the network except where a row is outside; there a renormalised copy is given.
+
+    Example:
+        >>> layer = nn.Embedding(2, 1, max_norm=1.0)
+        >>> with torch.no_grad():
+        ...     _ = layer.weight.copy_(torch.tensor([[0.5], [-4.0]]))
+        >>> [round(x, 5) for x in weights_of(layer)["weight"].flatten().tolist()], layer.weight.flatten().tolist()
+        ([0.5, -1.0], [0.5, -4.0])
+    """
+    within: dict[int, Tensor] = {}
+    for module in network.modules():
+        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.max_norm is not None:
+            weight = within.get(id(module.weight), module.weight.detach()).clone()
+            torch.embedding_renorm_(weight, torch.arange(len(weight), device=weight.device), module.max_norm, module.norm_type)
+            within[id(module.weight)] = weight
+    return {name: within.get(id(weight), weight.detach()) for name, weight in network.named_parameters()}
+
+
+def _lend_copies(module: nn.Module) -> None:
+    """Tensors that a forward pass may change in place are copies meanwhile; `untouched` puts the module's own back."""
+    for key, buffer in module._buffers.items():
+        if buffer is not None:
+            module._buffers[key] = buffer.clone()
+    for key, value in list(vars(module).items()):
+        if isinstance(value, Tensor) and not value.requires_grad:
+            vars(module)[key] = value.clone()
+    if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+        module.max_norm = None
