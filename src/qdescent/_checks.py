@@ -181,8 +181,9 @@ def check_methods(name: str, value: Any, methods: tuple[str, ...], called: str) 
 
 
 def check_callable(name: str, value: Any, called: str = "callable", *, optional: bool = False) -> Any:
-    """Check that `value` can be called (`optional`: or is None); "must be `called`"."""
-    if not callable(value) and not (optional and value is None):
+    """Check that `value` can be called (`optional`: or is None); "must be `called`". Of classes only `float` and `int` count."""
+    is_class = isinstance(value, type) and value not in (float, int)
+    if (is_class or not callable(value)) and not (optional and value is None):
         raise argument_error(name, f"be {called}" + (" or None" if optional else ""), shown(value))
     return value
 
@@ -211,7 +212,13 @@ def check_dtype(name: str, value: Any) -> torch.dtype:
 
 
 def check_tensor(
-    name: str, value: Any, shape: tuple[int | None, ...] | None = None, kind: str = "real", *, finite: bool = True
+    name: str,
+    value: Any,
+    shape: tuple[int | None, ...] | None = None,
+    kind: str = "real",
+    *,
+    finite: bool = True,
+    sparse: bool = False,
 ) -> Tensor:
     """Check that `value` is a tensor of numbers that can be computed with, and take it out of any graph.
 
@@ -220,6 +227,7 @@ def check_tensor(
         shape: its shape, None in it for any length from 1 on; None: any shape with a number in it.
         kind: "real", "complex" (real ones, too), "integer" or "boolean".
         finite: whether NaN and infinity are refused.
+        sparse: whether a sparse tensor will do.
 
     Raises:
         ArgumentError: no tensor, without values (meta), another type of number, another shape, nothing in it, NaN.
@@ -236,6 +244,8 @@ def check_tensor(
     must, types = KINDS[kind]
     if value.dtype not in types or value.is_quantized:
         raise argument_error(name, must, f"of type {value.dtype}")
+    if not sparse and value.layout != torch.strided:
+        raise argument_error(name, "be dense (to_dense() makes it so)", f"of layout {value.layout}")
     if shape is not None:
         check_shape(name, value, shape)
     if value.numel() == 0 and 0 not in (shape or ()):
@@ -258,7 +268,7 @@ def check_array(name: str, value: Any, shape: tuple[int | None, ...] | None = No
     """
     try:
         if isinstance(value, Tensor):
-            value = check_tensor(name, value, finite=False).to_dense().cpu().double()
+            value = check_tensor(name, value, finite=False, sparse=True).to_dense().cpu().double()
         array = np.asarray(value)
     except ArgumentError:
         raise

@@ -185,5 +185,5 @@ def test_own_images_are_checked_too():
         ImageData(images, labels[:2], images, labels, ("cat", "dog"), "drawn by hand")
     with pytest.raises(ArgumentError, match="`train_labels` must be int64 from 0 to 0"):
         ImageData(images, labels, images, labels, ("cat",), "drawn by hand")
-    with pytest.raises(ArgumentError, match="`train_images` must hold at least one image"):
+    with pytest.raises(ArgumentError, match="`train_images` must hold at least one number"):
         ImageData(images[:0], labels[:0], images, labels, ("cat", "dog"), "drawn by hand")

@@ -47,7 +47,7 @@ class HistorySystem(LinearSystem):
         super().__post_init__()
         for name in ("steps", "padding", "block", "variables", "sparsity"):
             check_integer(name, getattr(self, name), 0)
-        if self.block and (self.steps + self.padding + 1) * self.block != self.size:
+        if (self.block or self.steps or self.padding) and (self.steps + self.padding + 1) * self.block != self.size:
             raise argument_error("block", f"fit {self.size} unknowns in T + p + 1 blocks", self.block)
         if self.variables > self.block:
             raise argument_error("variables", f"be at most the block, {self.block}", self.variables)

@@ -244,8 +244,8 @@ def _check_lift(rows: sparse.csr_array, offset: Tensor, coordinates: Coordinates
 
 def _product(rows: sparse.sparray, z: Tensor) -> Tensor:
     check_instance("z", z, Tensor, called="a tensor (torch.as_tensor makes one)")
-    if z.is_complex() or z.device.type == "meta":
-        raise argument_error("z", "hold real numbers", f"of type {z.dtype} on {z.device}")
+    if z.is_complex() or z.device.type == "meta" or z.layout != torch.strided:
+        raise argument_error("z", "be dense and hold real numbers", z)
     if z.ndim == 0 or z.shape[0] != rows.shape[1]:
         raise argument_error("z", f"have {rows.shape[1]} rows", f"of shape {tuple(z.shape)}")
     return torch.from_numpy(rows @ z.detach().cpu().double().numpy())

@@ -34,7 +34,7 @@ def coefficient_norm(F: Tensor, p: float = 2.0) -> float:
         7.0
     """
     p = check_choice("p", p, [1, 2, float("inf")])
-    F = check_tensor("F", F, finite=False).double()
+    F = check_tensor("F", F, finite=False, sparse=True).double()
     if F.ndim == 1:
         F = F[:, None]
     check_shape("F", F, (None, None))
@@ -78,7 +78,7 @@ def log_norm(F1: Tensor, p: float = 2.0) -> float:
         (0.0, 1.0)
     """
     p = check_choice("p", p, [1, 2, float("inf")])
-    dense = check_tensor("F1", F1, (None, None)).to_dense().double()
+    dense = check_tensor("F1", F1, (None, None), sparse=True).to_dense().double()
     check_shape("F1", dense, (dense.shape[0], dense.shape[0]))
     if p == 2:
         return float(torch.linalg.eigvalsh((dense + dense.T) / 2)[-1])

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite, check_shape
+from qdescent._checks import argument_error, check_interval, check_path, check_sequence, check_tensor, check_text
 from qdescent.reading.regular import read_bytes, unpacked
 
 FASHION_CLASSES = (
@@ -63,16 +63,17 @@ class ImageData:
     std: float = 1.0
 
     def __post_init__(self) -> None:
-        check_shape("train_images", self.train_images, (None, 1, None, None))
-        check_shape("test_images", self.test_images, (None, *self.train_images.shape[1:]))
+        check_tensor("train_images", self.train_images, (None, 1, None, None))
+        check_tensor("test_images", self.test_images, (None, *self.train_images.shape[1:]))
+        check_sequence("classes", self.classes, str, called="the names of the labels")
+        check_text("source", self.source)
+        check_interval("mean", self.mean, "(-inf, inf)")
+        check_interval("std", self.std, "(0, inf)")
         for part, images, labels in (
             ("train", self.train_images, self.train_labels),
             ("test", self.test_images, self.test_labels),
         ):
-            check_finite(f"{part}_images", images)
-            check_shape(f"{part}_labels", labels, (len(images),))
-            if len(images) == 0:
-                raise argument_error(f"{part}_images", "hold at least one image", "empty")
+            check_tensor(f"{part}_labels", labels, (len(images),), "integer")
             if labels.dtype != torch.int64 or not 0 <= int(labels.min()) <= int(labels.max()) < len(self.classes):
                 actual = f"of {labels.dtype} from {labels.min()} to {labels.max()}"
                 raise argument_error(f"{part}_labels", f"be int64 from 0 to {len(self.classes) - 1}", actual)
@@ -109,7 +110,7 @@ def load_fashion_mnist(data_root: str | Path | None = None) -> ImageData:
             arrays = {name: stored[name] for name in stored.files}
         kind = "embedded class-balanced subset"
     else:
-        folder = _folder_of(Path(data_root))
+        folder = _folder_of(check_path("data_root", data_root))
         arrays = {
             f"{part}_{noun}": read_idx(_file_of(folder, f"{stem}-{noun}-idx{dimensions}-ubyte"), dimensions)
             for part, stem in (("train", "train"), ("test", "t10k"))

@@ -11,11 +11,20 @@ import torch
 from torch import Tensor
 from torch.func import jacfwd, jacrev, jvp, vmap
 
-from qdescent._checks import argument_error, check_choice, check_finite, check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_choice,
+    check_finite,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+)
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
 
+MOST_DEGREE = 12  # derivatives nested in each other: every one multiplies the work
 ENTRY_LIMIT = 50_000_000  # float64 entries of the largest F_k: 400 MB, what a laptop holds next to the derivative's own graph
 
 
@@ -49,16 +58,17 @@ def gradient_map(
         >>> round(float(f.coefficients[1]), 6)  # 1 - eta * 2
         0.8
     """
-    check_interval("learning_rate", learning_rate, "(0, inf)")
-    check_integer("degree", degree, 1)
-    n = space.n
+    check_instance("task", task, Task)
+    learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
+    degree = check_integer("degree", degree, 1, MOST_DEGREE)
+    n = check_instance("space", space, ParameterSpace).n
     if n ** (degree + 1) > ENTRY_LIMIT:
         raise argument_error(
             "degree",
             f"leave F_degree at most {ENTRY_LIMIT:.0e} entries (use series_descent at this size)",
             f"{degree} with n = {n}",
         )
-    theta = space.theta if theta is None else theta
+    theta = space.theta if theta is None else space.point(theta)
     derivative = jacrev(lambda point: task.loss_at(space, point))
     coefficients = []
     factorial = 1
@@ -87,10 +97,18 @@ class ThresholdedMap(PolynomialMap):
     largest: tuple[float, ...] = field(default=())
     dropped: tuple[float, ...] = field(default=())
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_interval("threshold", self.threshold, "[0, 1]")
+        for name, interval in (("kept", "[0, inf)"), ("largest", "[0, inf)"), ("dropped", "[0, inf)")):
+            numbers = check_sequence(name, getattr(self, name), object, called="one number for each F_k", empty=True)
+            taken = tuple(check_interval(name, number, interval) for number in numbers)  # type: ignore[arg-type]
+            object.__setattr__(self, name, tuple(map(int, taken)) if name == "kept" else taken)
+
     def step_error(self, radius: float) -> float:
         """A bound on the error of one step that the dropped entries cause: sum_k dropped_k ||u||^k, for ||u|| up to `radius`."""
-        check_interval("radius", radius, "[0, inf)")
-        return sum(lost * radius**k for k, lost in enumerate(self.dropped, start=1))
+        radius = check_interval("radius", radius, "[0, inf)")
+        return sum(lost * math.prod([radius] * k) for k, lost in enumerate(self.dropped, start=1))
 
 
 def sparse_gradient_map(
@@ -134,11 +152,13 @@ def sparse_gradient_map(
         >>> f.kept, f.largest, f.dropped  # H = diag(1, 4): the first is below half of the second
         ((1,), (0.4,), (0.1,))
     """
-    check_interval("learning_rate", learning_rate, "(0, inf)")
-    check_choice("degree", degree, [1, 2])
-    check_interval("threshold", threshold, "[0, 1]")
-    check_integer("chunk", chunk, 1)
-    theta = (space.theta if theta is None else theta).detach()
+    check_instance("task", task, Task)
+    check_instance("space", space, ParameterSpace)
+    learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
+    degree = check_choice("degree", degree, [1, 2])
+    threshold = check_interval("threshold", threshold, "[0, 1]")
+    chunk = min(check_integer("chunk", chunk, 1), space.n)
+    theta = (space.theta if theta is None else space.point(theta)).detach()
     n, eye = space.n, torch.arange(space.n, device=theta.device)
     gradient = jacrev(lambda point: task.loss_at(space, point))
     coefficients = [-learning_rate * gradient(theta).detach()[:, None]]

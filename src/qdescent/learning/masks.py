@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from qdescent._checks import argument_error, check_choice, check_finite, check_interval, check_shape
+from qdescent._checks import (
+    argument_error,
+    check_choice,
+    check_finite,
+    check_instance,
+    check_interval,
+    check_tensor,
+)
 from qdescent._random import named_generator
 
 
@@ -27,7 +34,9 @@ class Mask:
     keep: Mapping[str, Tensor]
 
     def __post_init__(self) -> None:
+        check_instance("keep", self.keep, Mapping, called="tensors by name")
         for name, keep in self.keep.items():
+            check_instance(f"keep[{name!r}]", keep, Tensor, called="a tensor (torch.as_tensor makes one)")
             if keep.dtype != torch.bool:
                 raise argument_error(f"keep[{name!r}]", "be boolean", f"of type {keep.dtype}")
         if self.kept == 0:
@@ -51,6 +60,7 @@ class Mask:
 
 def full_mask(network: nn.Module) -> Mask:
     """The mask that keeps every weight."""
+    check_instance("network", network, nn.Module, called="a torch.nn.Module")
     return Mask({name: torch.ones_like(weight, dtype=torch.bool) for name, weight in network.named_parameters()})
 
 
@@ -82,7 +92,7 @@ def magnitude_mask(network: nn.Module, density: float = 0.1, scope: str = "globa
         >>> magnitude_mask(layer, density=1 / 3).keep["weight"].tolist()
         [[False, True, False]]
     """
-    scores = {name: weight.detach().abs() for name, weight in _prunable(network).items()}
+    scores = {name: check_finite(f"weights[{name!r}]", w.detach()).abs() for name, w in _prunable(network).items()}
     return mask_from_scores(network, scores, density, scope)
 
 
@@ -121,14 +131,16 @@ def mask_from_scores(network: nn.Module, scores: Mapping[str, Tensor], density: 
         scores: parameter name -> tensor of the parameter's shape; parameters without a score are kept whole.
         density, scope: as in `magnitude_mask`.
     """
-    check_interval("density", density, "(0, 1]")
+    check_instance("network", network, nn.Module, called="a torch.nn.Module")
+    density = check_interval("density", density, "(0, 1]")
     check_choice("scope", scope, ["global", "layer"])
-    for name, score in scores.items():
-        check_finite(f"weights[{name!r}]", score)
+    check_instance("scores", scores, Mapping, called="tensors by the name of their parameter")
+    if not scores:
+        raise argument_error("scores", "hold at least one tensor", "empty")
     weights = dict(network.named_parameters())
-    for name, score in scores.items():
+    for name in scores:
         check_choice("scores", name, weights)
-        check_shape(f"scores[{name!r}]", score, tuple(weights[name].shape))
+    scores = {name: check_tensor(f"scores[{name!r}]", score, tuple(weights[name].shape)) for name, score in scores.items()}
     groups = [list(scores)] if scope == "global" else [[name] for name in scores]
     keep = dict(full_mask(network).keep)
     for group in groups:
@@ -142,6 +154,7 @@ def mask_from_scores(network: nn.Module, scores: Mapping[str, Tensor], density: 
 
 
 def _prunable(network: nn.Module) -> dict[str, nn.Parameter]:
+    check_instance("network", network, nn.Module, called="a torch.nn.Module")
     parametrized = {
         id(weight) for module in network.modules() if isinstance(module, ParametrizationList) for weight in module.parameters()
     }

@@ -127,6 +127,8 @@ def multiply_adds(network: nn.Module, sample: Tensor, mask: Mask | None = None) 
     try:
         with torch.no_grad():
             network(sample)
+    except (RuntimeError, TypeError, ValueError, IndexError) as problem:
+        raise argument_error("sample", "be one input that the network takes", f"not ({problem})") from None
     finally:
         for hook in hooks:
             hook.remove()

@@ -139,7 +139,7 @@ class ParameterSpace:
         Raises:
             ArgumentError: no tensor of n finite real numbers.
         """
-        return check_tensor(name, theta, (self.n,)).to_dense().to(self.theta)
+        return check_tensor(name, theta, (self.n,), sparse=True).to_dense().to(self.theta)
 
     def embed(self, direction: Tensor) -> dict[str, Tensor]:
         """A direction in R^n as full-shaped tensors: zero at every place that is not a coordinate."""
@@ -196,6 +196,7 @@ class ParameterSpace:
         return smaller
 
     def _scatter(self, argument: str, vector: Tensor, onto: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        check_instance(argument, vector, Tensor, called="a tensor (torch.as_tensor makes one)")
         check_shape(argument, vector, (self.n,))
         if vector.is_complex() or vector.layout != torch.strided:
             raise argument_error(argument, "be a dense vector of real numbers", shown(vector))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from qdescent._checks import check_instance
 from qdescent.learning.masks import Mask, full_mask
 
 
@@ -30,6 +31,7 @@ def mask_from_prune(network: nn.Module) -> Mask:
         >>> mask.kept, mask.total, sorted(mask.keep)
         (2, 5, ['bias', 'weight_orig'])
     """
+    check_instance("network", network, nn.Module, called="a torch.nn.Module")
     masks: dict[int, list[Tensor]] = {id(module._parameters[f"{stem}_orig"]): [] for module, stem in _pruned(network)}
     for module in network.modules():  # every use of a pruned weight: one without a mask needs it whole
         for key, weight in module._parameters.items():

@@ -128,11 +128,13 @@ class Task:
 
     def loss_at(self, space: ParameterSpace, theta: Tensor) -> Tensor:
         """L at the point theta (n,), a scalar."""
-        return self.loss_with(space.unpack(theta))
+        check_instance("space", space, ParameterSpace)
+        check_instance("theta", theta, Tensor, called="a tensor (torch.as_tensor makes one)")
+        return self.loss_with(space.unpack(theta.to(space.dtype)))
 
     def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Any) -> Tensor:
         """The network's outputs at theta for other inputs, without a gradient."""
-        weights = space.unpack(theta.detach())
+        weights = check_instance("space", space, ParameterSpace).unpack(space.point(theta))
         outputs: Tensor = evaluated(self.network, weights, lambda network: self._outputs(network, inputs), self.held)
         return outputs.detach()
 

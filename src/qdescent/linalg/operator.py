@@ -84,7 +84,7 @@ class LinearOperator:
         object.__setattr__(self, "shape", (rows, columns))
         check_callable("apply", self.apply)
         check_callable("apply_adjoint", self.apply_adjoint, optional=True)
-        if self.dtype not in COMPUTED:
+        if not isinstance(self.dtype, torch.dtype) or self.dtype not in COMPUTED:
             raise argument_error("dtype", "be a floating-point or complex type", shown(self.dtype))
         check_instance("device", self.device, torch.device)
         check_instance("shard", self.shard, Shard, optional=True)
@@ -131,7 +131,7 @@ def as_operator(matrix: LinearOperator | Tensor, name: str = "matrix") -> Linear
         return matrix
     if not isinstance(matrix, Tensor) or matrix.ndim != 2:
         raise argument_error(name, "be a LinearOperator or a tensor of shape (m, n)", shown(matrix))
-    matrix = check_tensor(name, matrix, kind="complex")
+    matrix = check_tensor(name, matrix, kind="complex", sparse=True)
     adjoint = matrix.mH if matrix.layout == torch.strided else matrix.transpose(0, 1).conj()
     return LinearOperator(
         shape=(matrix.shape[0], matrix.shape[1]),
@@ -153,8 +153,8 @@ def symmetric_operator(matrix: LinearOperator | Tensor, name: str = "operator") 
     operator = as_operator(matrix, name)
     if operator.shape[0] != operator.shape[1]:
         raise argument_error(name, "be square", f"of shape {operator.shape}")
-    if operator.dtype.is_complex:
-        raise argument_error(name, "be real", f"of type {operator.dtype}")
+    if operator.dtype not in (torch.float32, torch.float64):
+        raise argument_error(name, "be of float32 or float64 numbers", f"of type {operator.dtype}")
     if isinstance(matrix, Tensor):
         entries = matrix.detach() if matrix.layout == torch.strided else matrix.detach().to_sparse_coo()
         gap, size = _largest(entries - entries.transpose(0, 1)), _largest(entries)

@@ -49,7 +49,11 @@ class RowSparsity:
         check_shape("rows", self.rows, (None,))
         for name in ("rows", "above", "carrying"):
             counts = check_shape(name, getattr(self, name), (len(self.rows),))
-            if counts.dtype != torch.int64 or (len(counts) and not 0 <= int(counts.min()) <= int(counts.max()) <= self.size):
+            if (
+                counts.dtype != torch.int64
+                or counts.layout != torch.strided
+                or (len(counts) and not 0 <= int(counts.min()) <= int(counts.max()) <= self.size)
+            ):
                 raise argument_error(name, f"hold int64 numbers from 0 to {self.size}", f"others, of type {counts.dtype}")
         check_interval("tolerance", self.tolerance, "(0, 1]")
         check_interval("share", self.share, "(0, 1]")

@@ -110,6 +110,7 @@ class Spectrum:
         of `mass_bounds` (w/sqrt 12 is the standard deviation of a value of which only these bounds are known).
         """
         (least, _), (most, _) = self.mass_bounds(low, high)
+        low, high = float(low), float(high)
         mean, error = self.integrate(lambda x: ((x >= low) & (x <= high)).to(self.weights))
         return mean, math.hypot(error, (most - least) / 12**0.5)
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qdescent._checks import argument_error, check_array, check_integer
+from qdescent._checks import argument_error, check_array, check_instance, check_integer
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.edge_colouring import colour_entries, colour_weights
 from qdescent.quantum.loading import LookUpTable
@@ -260,6 +260,7 @@ def matrix_entries(system: LinearSystem) -> tuple[Ints, Ints, Floats | Complexes
     Raises:
         ArgumentError: a matrix without entries.
     """
+    check_instance("system", system, LinearSystem)
     rows, columns, values = system.entries()
     if not len(values):
         raise argument_error("matrix", "have a non-zero entry", "zero")

@@ -114,7 +114,7 @@ class Simulator:
         if initial is None:
             initial = torch.zeros(2**qubits, dtype=self.dtype)
             initial[0] = 1
-        initial = check_tensor("initial", initial, (2**qubits,), "complex").to_dense()
+        initial = check_tensor("initial", initial, (2**qubits,), "complex", sparse=True).to_dense()
         machine = _Machine(initial.detach().to(device=self.device, dtype=self.dtype, copy=True), tuple(range(qubits)))
         norm = float(torch.linalg.vector_norm(machine.tensor))
         outputs = machine.execute(self.compile(bloq), tuple(range(qubits)))

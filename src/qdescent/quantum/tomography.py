@@ -86,7 +86,7 @@ def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
     source = getattr(solution, "answer", getattr(solution, "value", solution))
     if not isinstance(source, Tensor) or source.ndim != 1 or source.is_complex():
         raise argument_error("solution", "hold a real vector of shape (n,)", source)
-    source = check_tensor("solution", source, (None,)).to_dense()
+    source = check_tensor("solution", source, (None,), sparse=True).to_dense()
     x = source.detach().cpu().double().numpy()
     largest = float(np.abs(x).max(initial=0))
     if largest == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qdescent._checks import check_instance
 from qdescent.resources.logical import Instance
 from qdescent.resources.physical import Accelerator
 
@@ -51,7 +52,8 @@ def classical_cost(instance: Instance, machine: Accelerator | None = None) -> Cl
         >>> cost.dense_flops, cost.kept_flops
         (60000.0, 6000.0)
     """
-    machine = machine or Accelerator()
+    check_instance("instance", instance, Instance)
+    machine = check_instance("machine", machine, Accelerator, optional=True) or Accelerator()
     by_density = instance.forward_macs * instance.n / instance.parameters
     kept_macs = by_density if instance.masked_macs is None else float(instance.masked_macs)
     gradient = float(FLOPS_A_MAC * instance.batch)

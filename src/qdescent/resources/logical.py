@@ -14,12 +14,21 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import NamedTuple
 
-from qdescent._checks import argument_error, check_choice, check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_text,
+)
 from qdescent._evidence import Evidence
 from qdescent.quantum.loading import BucketBrigade
 from qdescent.resources.queries import dalzell_queries
 
 LOADERS = ("qrom", "qroam", "qram")
+MOST = {"order": 64, "angle_bits": 1000}
+MOST_OF_ANYTHING, MOST_GATES = 10**30, 10**60  # beyond them no price is a number that anybody reads
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,9 @@ class Instance:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in least and not (value is None and field.default is None):
-                check_integer(field.name, value, least[field.name])
+                check_integer(field.name, value, least[field.name], MOST.get(field.name, MOST_OF_ANYTHING))
+            if field.name.endswith("_source"):
+                check_text(field.name, value)
             if field.name.endswith("_evidence") and not isinstance(value, Evidence):
                 raise argument_error(field.name, "be one of " + ", ".join(Evidence), value)
         if self.n > self.parameters:
@@ -176,9 +187,11 @@ class LogicalCounts:
     rotation_depth: int | None = None
 
     def __post_init__(self) -> None:
-        check_integer("qubits", self.qubits, 1)
+        check_integer("qubits", self.qubits, 1, MOST_OF_ANYTHING)
         for name in ("toffoli", "rotations", "t_gates", "measurements"):
-            check_integer(name, getattr(self, name), 0)
+            check_integer(name, getattr(self, name), 0, MOST_GATES)
+        if self.rotation_depth is not None:
+            check_integer("rotation_depth", self.rotation_depth, 0, MOST_GATES)
 
 
 @dataclass(frozen=True)
@@ -215,11 +228,14 @@ def loader_toffoli(entries: int, width: int, block: int) -> int:
         >>> loader_toffoli(1000, 8, 1), loader_toffoli(1000, 8, 8)
         (999, 180)
     """
+    entries, width = check_integer("entries", entries, 1), check_integer("width", width, 0)
+    block = check_integer("block", block, 1)
     return -(-entries // block) - 1 + width * (block - 1)
 
 
 def best_block(entries: int, width: int) -> int:
     """The power of two l that makes `loader_toffoli` least."""
+    entries, width = check_integer("entries", entries, 1), check_integer("width", width, 0)
     blocks = [2**k for k in range(max(1, entries.bit_length() - 1))]
     return min(blocks, key=lambda block: loader_toffoli(entries, width, block))
 
@@ -256,6 +272,7 @@ def solve_cost(instance: Instance, loader: str) -> SolveCost:
     References:
         of the loaders: `loader_toffoli`, `quantum.loading.BucketBrigade`.
     """
+    check_instance("instance", instance, Instance)
     check_choice("loader", loader, LOADERS)
     N, bits = instance.order, instance.value_bits
     index, slot = _bits(instance.n + 1), _bits(instance.sparsity)

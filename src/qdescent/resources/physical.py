@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_instance, check_integer, check_interval, check_sequence, check_text, shown
 from qdescent.resources.logical import LogicalCounts
 
 YEAR = 31_557_600.0  # Julian, seconds
+MOST_RUNS, MOST_DISTANCE = 10**18, 999
 _SAFE_DEPTH = 10**13  # logical steps of one estimator call: x 1e5 ns a step is still far below its 2^64 ns
 
 
@@ -56,6 +57,7 @@ class Accelerator:
     efficiency: float = 0.4
 
     def __post_init__(self) -> None:
+        check_text("name", self.name)
         check_interval("flops", self.flops, "(0, inf)")
         check_interval("bandwidth", self.bandwidth, "(0, inf)")
         check_interval("efficiency", self.efficiency, "(0, 1]")
@@ -102,7 +104,8 @@ class SurfaceCode:
         References:
             Beverland et al., arXiv:2211.07629 (PSSPC layout, Appendices C to E).
         """
-        check_integer("runs", runs, 1)
+        check_instance("counts", counts, LogicalCounts)
+        runs = check_integer("runs", runs, 1, MOST_RUNS)
         depth = counts.measurements + 3 * counts.toffoli + counts.t_gates + 40 * counts.rotations
         if depth == 0:
             raise argument_error("counts", "hold at least one non-Clifford gate or measurement", "empty")
@@ -132,6 +135,11 @@ class SurfaceCode:
         References:
             Gidney, Fowler, arXiv:1812.01238.
         """
+        check_instance("counts", counts, LogicalCounts)
+        if factory is not None:
+            distances = check_sequence("factory", factory, int, called="two code distances")
+            if len(distances) != 2 or not 3 <= min(distances) <= max(distances) <= MOST_DISTANCE:
+                raise argument_error("factory", f"be two code distances from 3 to {MOST_DISTANCE}", shown(factory))
         from qualtran.resource_counting import GateCounts  # heavy: four seconds
         from qualtran.surface_code import CCZ2TFactory, get_ccz2t_costs_from_error_budget
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from qdescent._checks import check_interval
+from qdescent._checks import check_boolean, check_interval, check_text
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import inverse_degree
 
@@ -127,7 +127,8 @@ def query_rows(kappa: float, epsilon: float, section: str, *, known: bool) -> li
         >>> [row.name for row in query_rows(2.0, 0.1, "model", known=True)][-2:]
         ['model/queries_costa_proven', 'model/queries_costa_measured']
     """
-    proven = Evidence.BOUNDED if known else Evidence.MODELLED
+    check_text("section", section)
+    proven = Evidence.BOUNDED if check_boolean("known", known) else Evidence.MODELLED
     models: list[tuple[str, float, Evidence, str]] = [
         (
             "norm_known",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from qdescent._checks import check_instance, check_sequence, check_text
 from qdescent._evidence import Evidence, Row
 from qdescent.resources import queries
 from qdescent.resources.classical import ClassicalCost, classical_cost
@@ -27,6 +28,10 @@ class Ledger:
 
     rows: tuple[Row, ...]
     verdict: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", check_sequence("rows", self.rows, Row, called="a sequence of `Row`s"))
+        check_text("verdict", self.verdict)
 
     @property
     def values(self) -> Mapping[str, float]:
@@ -77,8 +82,9 @@ def estimate(instance: Instance, architecture: SurfaceCode | None = None, accele
         >>> ledger.verdict.startswith("No advantage at this size")
         True
     """
-    architecture = architecture or SurfaceCode()
-    accelerator = accelerator or Accelerator()
+    check_instance("instance", instance, Instance)
+    architecture = check_instance("architecture", architecture, SurfaceCode, optional=True) or SurfaceCode()
+    accelerator = check_instance("accelerator", accelerator, Accelerator, optional=True) or Accelerator()
     runs = instance.solves if instance.readout == "unitary" else 1  # calls of one coherent run share its budget
     solves = {loader: solve_cost(instance, loader) for loader in LOADERS}
     machines = {loader: architecture.estimate(solves[loader].counts, runs) for loader in PRICED}

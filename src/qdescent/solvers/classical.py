@@ -67,6 +67,9 @@ class Direct:
         return Status.SOLVED if bound <= TRUSTED else Status.INACCURATE
 
 
+MOST_VECTORS, MOST_RESTARTS = 100_000, 10**9
+
+
 @dataclass(frozen=True)
 class GMRES:
     """Restarted GMRES (SciPy), matrix by vector only.
@@ -85,8 +88,8 @@ class GMRES:
 
     def __post_init__(self) -> None:
         check_interval("tolerance", self.tolerance, "(0, 1)")
-        check_integer("restart", self.restart, 1)
-        check_integer("limit", self.limit, 1)
+        check_integer("restart", self.restart, 1, MOST_VECTORS)
+        check_integer("limit", self.limit, 1, MOST_RESTARTS)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Iterate until the residual is below the tolerance.

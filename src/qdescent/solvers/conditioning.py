@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from qdescent._checks import check_instance, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator
@@ -88,6 +89,10 @@ def conditioning(system: LinearSystem, kappa: float | None, plan: EncodingPlan[T
         >>> round(found.alpha, 3), round(found.kappa, 3)
         (1.281, 1.64)
     """
+    check_instance("system", system, LinearSystem)
+    check_instance("plan", plan, EncodingPlan, optional=True)
+    if kappa is not None:
+        kappa = check_interval("kappa", kappa, "[1, inf)")
     plan = plan or DEFAULT_ENCODING.plan(system)
     alpha = plan.alpha
     measured = _singular_values(system, declared=kappa is not None or system.inverse_norm_bound is not None)

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sparse
 import torch
 
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import argument_error, check_boolean, check_instance, check_integer, check_sequence
 from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
@@ -19,7 +19,7 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.access import MOST_ANGLE_BITS, MatrixTables, matrix_entries, matrix_tables
 from qdescent.quantum.balanced_tables import BalancedTables, balanced_matrix
 from qdescent.quantum.edge_colouring import colour_entries, colour_weights
-from qdescent.quantum.history_tables import HistoryTables, history_tables
+from qdescent.quantum.history_tables import MOST_ORDER, MOST_STEPS, HistoryTables, history_tables
 from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.moduli_norm import moduli_norm
 
@@ -126,8 +126,18 @@ class ComposedHistory:
     steps: int | None = None
     padding: int = 0
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.maps, PolynomialMap):
+            called = "a PolynomialMap, or one for each step"
+            object.__setattr__(self, "maps", check_sequence("maps", self.maps, PolynomialMap, called=called))
+        check_integer("order", self.order, 1, MOST_ORDER)
+        check_integer("padding", self.padding, 0, MOST_STEPS)
+        if self.steps is not None:
+            check_integer("steps", self.steps, 1, MOST_STEPS)
+
     def plan(self, system: LinearSystem) -> EncodingPlan[Tables]:
         """alpha of the rules of composition."""
+        check_instance("system", system, LinearSystem)
         trial = self._tables(TRIAL_BITS)
         if len(trial.places) != system.size:
             raise argument_error("encoding", f"encode {system.size} unknowns, as the system has", f"that of {len(trial.places)}")
@@ -165,7 +175,9 @@ def check_circuit_settings(
     if isinstance(encoding, type) or not callable(getattr(encoding, "plan", None)):
         raise argument_error("encoding", "be BalancedEntries(), ColouredEntries() or a ComposedHistory(...)", repr(encoding))
     if angle_bits is not None:
-        check_integer("angle_bits", angle_bits, 3)
+        check_integer("angle_bits", angle_bits, 3, MOST_ANGLE_BITS)
+    check_boolean("circuit", circuit)
+    check_boolean("amplify", amplify)
     if circuit:
         return
     if amplify:

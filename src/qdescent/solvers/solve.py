@@ -9,6 +9,13 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from qdescent._checks import (
+    check_instance,
+    check_interval,
+    check_methods,
+    check_sequence,
+    check_tensor,
+)
 from qdescent._evidence import Row
 from qdescent.linalg.linear_system import LinearSystem
 
@@ -51,6 +58,15 @@ class Solution:
     values: Mapping[str, float] = field(default_factory=dict, repr=False)
     circuit: Any = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        check_tensor("value", self.value, (None,), "complex", finite=False)
+        check_tensor("answer", self.answer, (None,), "complex", finite=False)
+        check_interval("residual", self.residual, "[0, inf]")
+        check_interval("bound", self.bound, "[0, inf]")
+        check_instance("status", self.status, Status)
+        object.__setattr__(self, "cost", check_sequence("cost", self.cost, Row, called="a sequence of `Row`s", empty=True))
+        check_instance("values", self.values, Mapping, called="numbers by name")
+
     @property
     def solved(self) -> bool:
         """Whether the bound is promised, if need be on the condition that the status names."""
@@ -83,4 +99,6 @@ def solve(system: LinearSystem, solver: Solver) -> Solution:
         >>> [round(x, 6) for x in found.value.tolist()]
         [1.125, 0.375]
     """
+    check_instance("system", system, LinearSystem)
+    check_methods("solver", solver, ("solve",), "a solver, such as Direct() or QSVT(epsilon=1e-4)")
     return solver.solve(system)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error
+from qdescent._checks import argument_error, check_instance
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.solve import Solution
@@ -81,6 +81,7 @@ def unit_scale(system: LinearSystem) -> UnitScale:
         >>> scaled.matrix_power, 1 <= float(scaled.system.matrix) < 2, scaled.system.rhs.tolist()
         (-995, True, [3.0])
     """
+    check_instance("system", system, LinearSystem)
     entries = system.matrix.coalesce().values() if system.matrix.is_sparse else system.matrix
     powers = [_power(entries), _power(system.rhs)]
     if powers == [0, 0]:
