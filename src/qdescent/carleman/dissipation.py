@@ -8,8 +8,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from qdescent._checks import check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_tensor,
+    shown,
+)
 from qdescent.carleman.bounds import power_kappa_bound
+from qdescent.carleman.coordinates import MOST_LETTERS
 from qdescent.carleman.growth import (
     GROWTH_LIMIT,
     NEUTRAL_CHANGE,
@@ -20,6 +29,26 @@ from qdescent.carleman.growth import (
     step_factor,
 )
 from qdescent.linalg.spectrum import Estimate, Spectrum
+
+MOST_STEPS = 1_000_000  # each is a point of five curves
+CURVES = (
+    "proxy",
+    "proxy_error",
+    "proxy_dissipative",
+    "proxy_neutral",
+    "proxy_divergent",
+    "proxy_dissipative_error",
+    "proxy_neutral_error",
+    "proxy_divergent_error",
+    "power_norms",
+)
+
+
+def _check_estimate(name: str, value: Estimate) -> None:
+    """A number and its error, which is NaN for a single probe."""
+    pair = check_sequence(name, value, float, int, called="(value, error), two numbers")
+    if len(pair) != 2 or math.isnan(pair[0]):
+        raise argument_error(name, "be (value, error), two numbers", shown(value))
 
 
 @dataclass(frozen=True)
@@ -61,6 +90,22 @@ class Dissipation:
     divergent_factors: Tensor = field(repr=False)
     divergent_weights: Tensor = field(repr=False)
 
+    def __post_init__(self) -> None:
+        for name in ("dissipative", "neutral", "divergent"):
+            _check_estimate(name, getattr(self, name))
+        bounds = check_sequence("divergent_bounds", self.divergent_bounds, tuple, called="two estimates")
+        for bound in bounds:
+            _check_estimate("divergent_bounds", bound)
+        check_integer("horizon", self.horizon, 1)
+        for name in CURVES:
+            check_tensor(name, getattr(self, name), (self.horizon + 1,), finite=False)
+        for name in ("divergent_factors", "divergent_weights"):
+            part = check_instance(name, getattr(self, name), Tensor)
+            if part.numel():
+                check_tensor(name, part, (len(self.divergent_factors),))
+        check_instance("per_step", self.per_step, Growth)
+        check_sequence("reasons", self.reasons, str, called="sentences")
+
     @property
     def verdict(self) -> str:
         """ "fully dissipative", "almost dissipative", "not dissipative" or "not seen to diverge"."""
@@ -97,7 +142,7 @@ class Dissipation:
             padding: p, further copies of the end.
             order: N of the Carleman linearisation.
         """
-        check_integer("order", order, 1)
+        order = check_integer("order", order, 1, MOST_LETTERS)
         return _history_kappa(self.power_norms, padding, order)
 
     def __str__(self) -> str:
@@ -142,10 +187,11 @@ def diagnose(
         >>> diagnose(spectral_density(hessian, steps=3), learning_rate=0.1, horizon=10).verdict
         'fully dissipative'
     """
-    check_interval("learning_rate", learning_rate, "(0, inf)")
-    check_interval("momentum", momentum, "[0, 1)")
-    check_integer("horizon", horizon, 1)
-    check_interval("weight_decay", weight_decay, "[0, inf)")
+    check_instance("spectrum", spectrum, Spectrum)
+    learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
+    momentum = check_interval("momentum", momentum, "[0, 1)")
+    horizon = check_integer("horizon", horizon, 1, MOST_STEPS)
+    weight_decay = check_interval("weight_decay", weight_decay, "[0, inf)")
 
     def factor(x: Tensor) -> Tensor:
         return step_factor(x + weight_decay, learning_rate, momentum)

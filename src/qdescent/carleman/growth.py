@@ -9,6 +9,7 @@ import torch
 from scipy.special import chdtri
 from torch import Tensor
 
+from qdescent._checks import check_instance, check_interval, check_tensor
 from qdescent.linalg.spectrum import Estimate, Spectrum
 
 # An error of the state grows with the fastest mode. A factor of 10 takes the error of one solve, 1e-3, to that of a
@@ -63,6 +64,10 @@ def step_factor(eigenvalue: Tensor, learning_rate: float, momentum: float = 0.0)
         learning_rate: eta.
         momentum: beta of the heavy-ball method.
     """
+    check_instance("eigenvalue", eigenvalue, Tensor, called="a tensor (torch.as_tensor makes one)")
+    eigenvalue = check_tensor("eigenvalue", eigenvalue, finite=False) if eigenvalue.numel() else eigenvalue
+    learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
+    momentum = check_interval("momentum", momentum, "[0, 1)")
     b = 1 + momentum - learning_rate * eigenvalue
     if momentum == 0:
         return b.abs()
