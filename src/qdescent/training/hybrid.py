@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_sequence,
+    check_tensor,
+    check_text,
+)
 from qdescent._evidence import Evidence, Row
 from qdescent._random import derived_seed
 from qdescent.learning.parameters import ParameterSpace
@@ -50,6 +58,15 @@ class Round:
     end: str = ""
     velocity: Tensor | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        theta = check_tensor("theta", self.theta, (None,))
+        for name in ("loss", "truncation", "estimate", "gram"):
+            check_sequence(name, getattr(self, name), object, called="a number for each step")
+        check_integer("order", self.order, 1)
+        check_text("end", self.end, empty=True)
+        if self.velocity is not None:
+            check_tensor("velocity", self.velocity, tuple(theta.shape))
+
     @property
     def steps(self) -> int:
         """K."""
@@ -71,6 +88,12 @@ class Run:
     rounds: tuple[Round, ...]
     schedule: Schedule | AdaptiveSchedule
     stopped: str = ""
+
+    def __post_init__(self) -> None:
+        check_tensor("theta", self.theta, (None,))
+        check_sequence("rounds", self.rounds, Round, called="a sequence of `Round`s", empty=True)
+        check_instance("schedule", self.schedule, Schedule, AdaptiveSchedule)
+        check_text("stopped", self.stopped, empty=True)
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -146,6 +169,14 @@ def train_hybrid(
         >>> [(each.order, each.steps) for each in train_hybrid([task], space, schedule).rounds]  # nothing ends the segment
         [(2, 4)]
     """
+    tasks = check_sequence("tasks", tasks, Task, called="tasks", empty=True)
+    check_instance("space", space, ParameterSpace)
+    check_instance("schedule", schedule, Schedule, AdaptiveSchedule)
+    theta = None if theta is None else space.point(theta)
+    check_integer("seed", seed, 0)
+    done = check_sequence("done", done, Round, called="rounds of an earlier call", empty=True)
+    check_callable("on_round", on_round, "a function of the round", optional=True)
+    check_callable("on_step", on_step, optional=True)
     fixed = schedule if isinstance(schedule, Schedule) else None
     by_round = fixed.rounds if fixed and not fixed.fresh_batches else None
     if not tasks or (by_round and len(tasks) not in (1, by_round)):

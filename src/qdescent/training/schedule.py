@@ -5,9 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+    shown,
+)
+from qdescent.quantum.tomography import MOST_SHOTS
 from qdescent.solvers.series import ORDER_LIMIT
 from qdescent.training.tail import Tail
+
+MOST_STEPS = 10**9  # gradients of a run that ends in somebody's lifetime
 
 
 @dataclass(frozen=True)
@@ -41,12 +52,13 @@ class Schedule:
 
     def __post_init__(self) -> None:
         _check_order("order", self.order)
-        check_integer("segment", self.segment, 1)
-        check_integer("rounds", self.rounds, 1)
+        check_integer("segment", self.segment, 1, MOST_STEPS)
+        check_integer("rounds", self.rounds, 1, MOST_STEPS)
         check_interval("learning_rate", self.learning_rate, "(0, inf)")
         check_interval("momentum", self.momentum, "[0, 1)")
         if self.shots is not None:
-            check_integer("shots", self.shots, 1)
+            check_integer("shots", self.shots, 1, MOST_SHOTS)
+        check_boolean("fresh_batches", self.fresh_batches)
 
     @property
     def steps(self) -> int:
@@ -70,11 +82,12 @@ class Schedule:
 
     def accepts(self, tail: Tail) -> bool:
         """Whether a segment may hold a step with such terms: unless they overflowed."""
-        return not math.isinf(tail.growth)
+        return not math.isinf(check_instance("tail", tail, Tail).growth)
 
     def work(self, order: int, steps: int) -> float:
         """N(N+3)/2, a step's work in gradients (a cost model)."""
-        return order * (order + 3) / 2
+        check_integer("steps", steps, 0)
+        return _gradients(order)
 
 
 @dataclass(frozen=True)
@@ -129,22 +142,23 @@ class AdaptiveSchedule:
 
     def __post_init__(self) -> None:
         check_interval("tolerance", self.tolerance, "(0, 1)")
-        for order in self.orders:
-            _check_order("orders", order)
+        for order in check_sequence("orders", self.orders, object, called="a sequence of orders", empty=True):
+            _check_order("orders", order)  # type: ignore[arg-type]
         if max(self.orders, default=1) < 2:
-            raise argument_error("orders", "hold an order of at least 2 (one term tells no tail)", self.orders)
-        object.__setattr__(self, "orders", tuple(sorted(set(self.orders))))
+            raise argument_error("orders", "hold an order of at least 2 (one term tells no tail)", shown(tuple(self.orders)))
+        object.__setattr__(self, "orders", tuple(sorted({int(order) for order in self.orders})))
         check_interval("momentum", self.momentum, "[0, 1)")
         if self.followed > ORDER_LIMIT:
             must = f"be at most {ORDER_LIMIT - 1} with momentum or fresh batches (the estimate needs the term after the last)"
             raise argument_error("orders", must, self.orders)
-        check_integer("steps", self.steps, 1)
-        check_integer("longest", self.longest, 2)  # one step is plain descent: nothing to linearise
+        check_integer("steps", self.steps, 1, MOST_STEPS)
+        check_integer("longest", self.longest, 2, MOST_STEPS)  # one step is plain descent: nothing to linearise
         check_interval("learning_rate", self.learning_rate, "(0, inf)")
         check_interval("round_cost", self.round_cost, "[0, inf)")
         check_interval("safety", self.safety, "[1, inf)")
         if self.shots is not None:
-            check_integer("shots", self.shots, 1)
+            check_integer("shots", self.shots, 1, MOST_SHOTS)
+        check_boolean("fresh_batches", self.fresh_batches)
 
     @property
     def followed(self) -> int:
@@ -153,11 +167,16 @@ class AdaptiveSchedule:
 
     def accepts(self, tail: Tail) -> bool:
         """Whether a segment may hold a step with such an estimate."""
-        return self.safety * tail.error <= self.tolerance
+        return self.safety * check_instance("tail", tail, Tail).error <= self.tolerance
 
     def work(self, order: int, steps: int) -> float:
         """(K N(N+3)/2 + round_cost) / K: a segment's work in gradients for each of its K steps (a cost model)."""
-        return order * (order + 3) / 2 + self.round_cost / steps
+        return _gradients(order) + self.round_cost / check_integer("steps", steps, 1)
+
+
+def _gradients(order: int) -> float:
+    _check_order("order", order)
+    return order * (order + 3) / 2
 
 
 def _check_order(name: str, order: int) -> None:

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import (
+    argument_error,
+    check_array,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_shape,
+    check_tensor,
+)
 from qdescent._evidence import Evidence
 
 TAIL_EVIDENCE = Evidence.MODELLED
@@ -37,6 +45,11 @@ class Tail:
 
     error: float
     growth: float
+
+    def __post_init__(self) -> None:
+        check_interval("error", self.error, "[0, inf]")
+        if self.growth == self.growth:
+            check_interval("growth", self.growth, "[0, inf]")
 
     @property
     def known(self) -> bool:
@@ -82,7 +95,13 @@ def estimate_tail(gram: Tensor | Sequence[Sequence[float]], order: int) -> Tail:
         >>> f"{estimate_tail(terms @ terms.T, order=2).error:.5f}"  # and with u_3 known
         '0.00110'
     """
-    gram = torch.as_tensor(gram, dtype=torch.float64)
+    if not isinstance(gram, Tensor):
+        rows = check_sequence("gram", gram, object, called="a square matrix of numbers")
+        gram = torch.as_tensor(check_array("gram", rows, (len(rows), len(rows))))
+    gram = check_tensor("gram", gram, (None, None), finite=False).double()
+    check_shape("gram", gram, (len(gram), len(gram)))
+    if bool((gram.diagonal() < 0).any()):
+        raise argument_error("gram", "hold squares of norms on its diagonal", "negative there")
     count = len(gram)
     if check_integer("order", order, 1) > count:
         raise argument_error("order", f"be at most the number of terms, {count}", order)
