@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qdescent._checks import check_callable, check_methods
+
 if TYPE_CHECKING:
     from qualtran import Bloq
 
@@ -94,6 +96,8 @@ def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Dra
         >>> [gate.label for gate in draw(ProjectorPhase(0.25, 2)).gates]
         ['is 0?', 'CNOT', 'Rz 0.500', 'CNOT', 'is 0?']
     """
+    check_methods("bloq", bloq, ("call_graph", "decompose_bloq"), "a Qualtran bloq")
+    check_callable("expand", expand, "a function of a bloq")
     from qualtran import LeftDangle, Soquet
 
     circuit = bloq.decompose_bloq().flatten(lambda instance: expand(instance.bloq))

@@ -14,7 +14,7 @@ from qualtran.bloqs.bookkeeping import Allocate, Free
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 
-from qdescent._checks import argument_error
+from qdescent._checks import argument_error, check_instance
 from qdescent.quantum.look_up import Operation, look_up_gates
 from qdescent.quantum.program import Compiler, Program
 
@@ -81,6 +81,7 @@ def gate_list(bloq: Bloq) -> GateList:
         >>> found.counts, found.work
         ({'x': 16, 'ccx': 4, 'cx': 4, 'rz': 1}, 2)
     """
+    check_instance("bloq", bloq, Bloq, called="a Qualtran bloq")
     if any(register.side != Side.THRU for register in bloq.signature):
         raise argument_error("bloq", "have only registers that pass through", str(bloq.signature))
     writer = _Writer(bloq.signature.n_qubits())

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error
+from qdescent._checks import argument_error, check_instance, check_path, check_text, shown
 from qdescent.reading.regular import named, said
 from qdescent.reading.tensors import read_safetensors
 
@@ -39,9 +39,10 @@ DTYPES = {  # as the safetensors format calls them
 
 def write_document(path: str | Path, text: str) -> Path:
     """Write a text (a page, a program of gates) at once."""
-    path = Path(path)
+    path = _file_to_write(path)
+    check_text("text", text, empty=True)
     with at_once(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", errors="replace"))
     return path
 
 
@@ -59,7 +60,19 @@ def write_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: Map
     """
     # Not by safetensors' own writer: it renames a temporary file of its own over ours, which a kill
     # would leave behind, hides which error a full disk was, and copies tensors that share memory.
-    path = Path(path)
+    path = _file_to_write(path)
+    check_instance("tensors", tensors, Mapping, called="tensors by name")
+    for name, tensor in tensors.items():
+        if (
+            not isinstance(name, str)
+            or not isinstance(tensor, Tensor)
+            or tensor.device.type == "meta"
+            or tensor.layout != torch.strided
+        ):
+            raise argument_error("tensors", "be tensors with values by name", f"{shown(tensor)} at {shown(name)}")
+    check_instance("metadata", metadata, Mapping, called="texts by name", optional=True)
+    if metadata and not all(isinstance(word, str) for pair in metadata.items() for word in pair):
+        raise argument_error("metadata", "be texts by name", shown(dict(metadata)))
     header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     # The widest first, so that each tensor lies at a multiple of its element's size.
     names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
@@ -92,7 +105,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises:
         ArgumentError: no such file, or not a whole safetensors file (truncated, a pickle).
     """
-    return read_tensors("path", Path(path), "give a .safetensors file")[0]
+    return read_tensors("path", check_path("path", path), "give a .safetensors file")[0]
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, Tensor]) -> Path:
@@ -101,6 +114,13 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Tensor]) -> Path:
     with at_once(path) as file:
         np.savez_compressed(file, **{name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
     return path
+
+
+def _file_to_write(path: str | Path) -> Path:
+    found = check_path("path", path)
+    if found.is_dir():
+        raise argument_error("path", "be a file to write", f"{str(path)!r}, which is a folder")
+    return found
 
 
 @contextmanager

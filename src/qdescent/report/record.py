@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from qdescent._checks import ArgumentError, argument_error, check_integer
+from qdescent._checks import (
+    ArgumentError,
+    argument_error,
+    check_instance,
+    check_integer,
+    check_path,
+    check_sequence,
+    check_text,
+)
 from qdescent._evidence import Row
 from qdescent.reading.documents import read_json
 from qdescent.reading.regular import named, said
@@ -76,7 +83,10 @@ class Record:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise argument_error("name", "be a text that is not empty", self.name)
-        check_integer("seed", self.seed, 0)
+        object.__setattr__(self, "seed", check_integer("seed", self.seed, 0))
+        for part in ("config", "versions", "timings"):
+            check_instance(part, getattr(self, part), Mapping, called="values by name")
+        check_sequence("rows", self.rows, object, called="a sequence of rows", empty=True)
         object.__setattr__(self, "rows", tuple(_frozen(row) for row in self.rows))
         for part in ("config", "versions", "timings"):
             object.__setattr__(self, part, json.loads(json_text(part, dict(getattr(self, part)))))
@@ -94,6 +104,7 @@ class Record:
         Raises:
             MissingRowError: there is none; the message names the nearest ones.
         """
+        check_text("name", name, empty=True)
         for row in self.rows:
             if row.name == name:
                 return row
@@ -105,6 +116,7 @@ class Record:
 
     def section(self, prefix: str) -> tuple[Row, ...]:
         """The rows whose names begin with `prefix`, in their order."""
+        check_text("prefix", prefix, empty=True)
         return tuple(row for row in self.rows if row.name.startswith(prefix))
 
 
@@ -117,6 +129,10 @@ def write_record(record: Record, directory: str | Path) -> Path:
     Raises:
         ArgumentError: a row whose value JSON cannot hold (a tensor); the message names the row.
     """
+    check_instance("record", record, Record)
+    folder = check_path("directory", directory)
+    if folder.exists() and not folder.is_dir():
+        raise argument_error("directory", "be a folder", f"{str(directory)!r}, which is none")
     content = {
         "format": RUN_FORMAT,
         "name": record.name,
@@ -126,7 +142,7 @@ def write_record(record: Record, directory: str | Path) -> Path:
         "timings": record.timings,
         "rows": [json.loads(json_text(row.name, row.to_json())) for row in record.rows],
     }
-    return write_document(Path(directory) / RUN_FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return write_document(folder / RUN_FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_record(path: str | Path) -> Record:
@@ -135,7 +151,8 @@ def read_record(path: str | Path) -> Record:
     Raises:
         ArgumentError: no such file, not JSON, another format, or a row without evidence; the message says which.
     """
-    path = Path(path) / RUN_FILE if os.path.isdir(path) else Path(path)
+    path = check_path("path", path)
+    path = path / RUN_FILE if path.is_dir() else path
     must = f"be a whole {RUN_FORMAT} file"
 
     def refuse(why: str) -> Exception:
