@@ -8,7 +8,17 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor
 
-from qdescent._checks import ArgumentError, argument_error, check_choice, check_interval
+from qdescent._checks import (
+    ArgumentError,
+    argument_error,
+    check_boolean,
+    check_callable,
+    check_choice,
+    check_dtype,
+    check_instance,
+    check_interval,
+    check_tensor,
+)
 from qdescent.learning.differentiable import suspects, twice_differentiable
 from qdescent.learning.guard import Checked, check_curvature
 from qdescent.learning.parameters import ParameterSpace
@@ -71,7 +81,7 @@ def hessian(
     check_choice("method", method, ["auto", *_METHODS])
     build = _by_series_if_possible() if method == "auto" else _METHODS[method]
     operator = _operator(task, space, theta, precision, build)
-    if check:
+    if check_boolean("check", check):
         check_operator("hessian", operator, weighted(task), space, theta)
     return operator
 
@@ -99,7 +109,7 @@ def gauss_newton(
         [[1.0, 0.0], [0.0, 4.0]]
     """
     operator = _operator(task, space, theta, precision, _gauss_newton_product)
-    if check:
+    if check_boolean("check", check):
         check_operator("gauss-newton", operator, weighted(task), space, theta)
     return operator
 
@@ -183,6 +193,8 @@ def finite_difference_hessian(gradient: Callable[[Tensor], Tensor], theta: Tenso
         >>> [round(x, 6) for x in (H @ torch.ones(2, dtype=torch.float64)).tolist()]
         [3.0, 12.0]
     """
+    check_callable("gradient", gradient, "a function theta -> grad L(theta)")
+    theta = check_tensor("theta", theta, (None,))
     h = torch.finfo(theta.dtype).eps ** (1 / 3) if step is None else check_interval("step", step, "(0, 1)")
     size = float(torch.linalg.vector_norm(theta)) or 1.0
 
@@ -191,7 +203,8 @@ def finite_difference_hessian(gradient: Callable[[Tensor], Tensor], theta: Tenso
         if length == 0:
             return torch.zeros_like(v)
         move = v * (h * size / length)
-        return (gradient(theta + move) - gradient(theta - move)) * (length / (2 * h * size))
+        ends = [check_tensor("gradient", gradient(point), (len(theta),)) for point in (theta + move, theta - move)]
+        return (ends[0] - ends[1]) * (length / (2 * h * size))
 
     def apply(block: Tensor) -> Tensor:
         return torch.stack([column(v) for v in block.T]).T
@@ -201,6 +214,11 @@ def finite_difference_hessian(gradient: Callable[[Tensor], Tensor], theta: Tenso
 
 def product_error(approximate: LinearOperator, reference: LinearOperator, vectors: Tensor) -> tuple[float, float]:
     """||(A - R) V|| / ||R V|| column by column: its mean and its largest value, e.g. of bfloat16 against float32 products."""
+    check_instance("approximate", approximate, LinearOperator)
+    check_instance("reference", reference, LinearOperator)
+    if approximate.shape != reference.shape:
+        raise argument_error("approximate", f"have shape {reference.shape}, as the reference has", f"of shape {approximate.shape}")
+    vectors = check_tensor("vectors", vectors, (reference.shape[1], None))
     truth = reference @ vectors
     found = approximate @ vectors
     errors = torch.linalg.vector_norm((found - truth).double(), dim=0) / torch.linalg.vector_norm(truth.double(), dim=0)
@@ -215,8 +233,9 @@ def _operator(
     build: Build,
 ) -> LinearOperator:
     parts = weighted(task)
-    point = space.theta if theta is None else theta
-    dtype = precision or point.dtype
+    check_instance("space", space, ParameterSpace)
+    point = space.theta if theta is None else space.point(theta)
+    dtype = point.dtype if precision is None else check_dtype("precision", precision)
 
     def times(product: Product, v: Tensor) -> Tensor:
         with twice_differentiable(parts[0][0].network):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import qdescent.learning.taylor_losses  # noqa: F401  (its rules)
-from qdescent._checks import argument_error, check_choice, check_integer
+from qdescent._checks import argument_error, check_choice, check_instance, check_integer, check_tensor, shown
 from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
 from qdescent.learning.parameters import ParameterSpace
@@ -27,6 +27,8 @@ from qdescent.learning.taylor_jvp import NestedSeries
 from qdescent.learning.taylor_rules import group_norm, layer_norm
 from qdescent.learning.taylor_tape import Tape
 from qdescent.learning.untouched import untouched
+
+MOST_ORDER = 64  # the work grows with its square, and no series is worth so many
 
 
 class GradientSeries:
@@ -62,7 +64,11 @@ class GradientSeries:
     """
 
     def __init__(self, task: Task, space: ParameterSpace, theta: Tensor, order: int) -> None:
-        self._space, self.order = space, check_integer("order", order, 1)
+        check_instance("task", task, Task)
+        check_instance("space", space, ParameterSpace)
+        check_tensor("theta", theta, (space.n,))
+        theta = theta.to(space.theta)
+        self._space, self.order = space, check_integer("order", order, 1, MOST_ORDER)
         self._tape = Tape(order)
         self._theta, self._version = theta, theta._version
         weights = space.unpack(theta.detach())
@@ -83,8 +89,11 @@ class GradientSeries:
 
     def __call__(self, terms: Sequence[Tensor] | Tensor) -> Tensor:
         """g_1 ... g_N, (N, n), for the curve u_1 ... u_N, (N, n)."""
-        if len(terms) != self.order:
-            raise argument_error("terms", f"be {self.order} of them", len(terms))
+        if isinstance(terms, (str, bytes, type, Mapping)) or not isinstance(terms, (Sequence, Tensor)):
+            raise argument_error("terms", f"be {self.order} vectors", shown(terms))
+        if (isinstance(terms, Tensor) and terms.ndim != 2) or len(terms) != self.order:
+            raise argument_error("terms", f"be {self.order} of them", shown(terms) if isinstance(terms, Tensor) else len(terms))
+        terms = [check_tensor("terms", term, (self._space.n,), finite=False).to(self.gradient) for term in terms]
         if self._theta._version != self._version:  # the weights are views of theta: half of what is recorded would follow
             raise argument_error("theta", "stay as it is while its series is used", "changed in place")
         if self._loss is None:

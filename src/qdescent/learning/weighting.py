@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qdescent._checks import argument_error
+from qdescent._checks import argument_error, check_sequence
 from qdescent.learning.task import Task
 
 
@@ -14,8 +14,9 @@ def weighted(task: Task | Sequence[Task]) -> list[tuple[Task, float]]:
     Raises:
         ArgumentError: no task.
     """
-    tasks = [task] if isinstance(task, Task) else list(task)
+    called = "a task or several of them"
+    tasks = [task] if isinstance(task, Task) else list(check_sequence("task", task, Task, called=called, empty=True))
     if not tasks:
-        raise argument_error("task", "be a task or several of them", "empty")
+        raise argument_error("task", f"be {called}", "empty")
     total = sum(each.batch for each in tasks)
     return [(each, each.batch / total) for each in tasks]

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval, check_shape
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_shape,
+    check_tensor,
+    shown,
+)
 from qdescent.learning.hessian import check_series
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor import GradientSeries, series_of
 from qdescent.learning.taylor_jvp import NestedSeries
 
+MOST_STEPS, MOST_GROWTH = 10_000_000, 1e3  # beyond it no term is near the truth
 ORDER_LIMIT = 6  # above it the rounding of the recurrences outgrows the term itself in float32
 
 
@@ -31,6 +42,12 @@ class SeriesSolution:
     terms: Tensor = field(repr=False)
     steps: int
     velocity: Tensor | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        terms = check_tensor("terms", self.terms, (None, None))
+        object.__setattr__(self, "steps", check_integer("steps", self.steps, 1))
+        if self.velocity is not None:
+            check_tensor("velocity", self.velocity, tuple(terms.shape))
 
     @property
     def value(self) -> Tensor:
@@ -86,7 +103,13 @@ class SeriesSteps(Iterator[Tensor]):
         method: str = "taylor",
         check: bool = True,
     ) -> None:
-        check_integer("order", order, 1)
+        called = isinstance(task, (Task, Iterable)) and not isinstance(task, (str, bytes, type, Tensor, Mapping))
+        if not called:
+            raise argument_error("task", "be a Task, or one for each step", shown(task))
+        theta = check_instance("space", space, ParameterSpace).point(theta)
+        check_choice("method", method, ["taylor", "jvp"])
+        check_boolean("check", check)
+        order = check_integer("order", order, 1)
         if order > ORDER_LIMIT:
             raise argument_error("order", f"be at most {ORDER_LIMIT} in series form", order)
         self._learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
@@ -96,6 +119,7 @@ class SeriesSteps(Iterator[Tensor]):
         self.terms = torch.zeros(order, len(theta), dtype=theta.dtype, device=theta.device)
         self.velocity: Tensor | None = None
         if velocity is not None:
+            velocity = check_tensor("velocity", velocity).to(theta)
             check_shape("velocity", velocity, (order, len(theta)) if velocity.ndim == 2 else (len(theta),))
             self.velocity = torch.zeros_like(self.terms)
             self.velocity[: len(velocity) if velocity.ndim == 2 else 1] = velocity
@@ -120,6 +144,7 @@ class SeriesSteps(Iterator[Tensor]):
         return self.terms
 
     def _series(self, task: Task) -> GradientSeries | NestedSeries:
+        check_instance("task", task, Task)
         series = series_of(task, self._space, self._theta, self._order, self._method)
         if self._check:
             check_series(series, task, self._space, self._theta)
@@ -184,10 +209,16 @@ def series_descent(
         >>> round(float(series_descent(task, space, order=2, steps=2, learning_rate=0.1, theta=one).value), 6)  # 0.8^2 - 1
         -0.36
     """
-    check_integer("steps", steps, 1)
-    theta = space.theta if theta is None else theta
+    steps = check_integer("steps", steps, 1, MOST_STEPS)
+    theta = check_instance("space", space, ParameterSpace).theta if theta is None else theta
     walk = SeriesSteps(task, space, theta, order, learning_rate, momentum, weight_decay, velocity, method, check)
     for t in range(steps):
         if next(walk, None) is None:
             raise argument_error("task", f"hold at least {steps} tasks, one for each step", f"{t} of them")
+    sizes = torch.linalg.vector_norm(walk.terms.double(), dim=1)
+    powers = 1 / torch.arange(1, len(sizes) + 1, dtype=torch.float64, device=sizes.device)
+    growth = float(((sizes / sizes[0]) ** powers).max()) if bool(sizes[0] > 0) else 1.0
+    if not bool(sizes.isfinite().all()) or growth > MOST_GROWTH:
+        must = "keep the series within reach of its radius of convergence (fewer steps, or a lower rate)"
+        raise argument_error("learning_rate", must, f"{learning_rate:g}: its terms grow {growth:.3g}-fold from order to order")
     return SeriesSolution(terms=walk.terms, steps=steps, velocity=walk.velocity if momentum else None)

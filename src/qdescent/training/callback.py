@@ -11,8 +11,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import ArgumentError, argument_error, check_integer, check_interval
+from qdescent._checks import (
+    ArgumentError,
+    argument_error,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_text,
+)
 from qdescent._evidence import Evidence, Row
+from qdescent.carleman.dissipation import MOST_STEPS as MOST_HORIZON
 from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.learning.batches import as_batch, mapped, samples_of
 from qdescent.learning.hessian import hessian
@@ -20,7 +29,8 @@ from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.untouched import untouched
-from qdescent.linalg.density import spectral_density
+from qdescent.linalg.density import MOST_PROBES, spectral_density
+from qdescent.linalg.lanczos import MOST_STEPS
 from qdescent.linalg.spectrum import Estimate, Spectrum
 
 PRODUCT = 2.2  # gradients that a Hessian product costs by double backward; by Taylor series it is less, see `hessian`
@@ -39,6 +49,9 @@ class Skipped(NamedTuple):
 
     step: int
     reason: str
+
+
+MOST_SAMPLES = 10**18  # counts that a float still holds next to each other
 
 
 class SpectrumCallback:
@@ -106,19 +119,24 @@ class SpectrumCallback:
         batch: int | None = None,
         seed: int = 0,
     ) -> None:
+        check_callable("loss", loss, "a function of (outputs, targets)")
+        check_instance("mask", mask, Mask, optional=True)
         self.loss, self.data, self.mask = loss, as_batch(data), mask
         self.learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
         self.momentum = check_interval("momentum", momentum, "[0, 1)")
-        self.horizon = check_integer("horizon", horizon, 1)
-        self.steps, self.probes = check_integer("steps", steps, 1), check_integer("probes", probes, 1)
+        self.horizon = check_integer("horizon", horizon, 1, MOST_HORIZON)
+        self.steps = check_integer("steps", steps, 1, MOST_STEPS)
+        self.probes = check_integer("probes", probes, 1, MOST_PROBES)
         self.budget = check_interval("budget", budget, "(0, inf]")
         self.seed = check_integer("seed", seed, 0)
-        self.every = None if isinstance(at, Sequence) else check_integer("at", at, 1)
-        self.chosen = frozenset(check_integer("at", step, 0) for step in at) if isinstance(at, Sequence) else frozenset()
+        several = isinstance(at, Sequence) and not isinstance(at, (str, bytes))
+        self.every = None if several else check_integer("at", at, 1)  # type: ignore[arg-type]
+        self.chosen = frozenset(check_integer("at", step, 0) for step in at) if several else frozenset()  # type: ignore[union-attr]
         if self.every is None and not self.chosen:
             raise argument_error("at", "hold at least one step", "empty")
         samples = samples_of(self.data)
-        self.cost = self.steps * self.probes * PRODUCT * samples / (samples if batch is None else check_integer("batch", batch, 1))
+        taken = samples if batch is None else check_integer("batch", batch, 1, MOST_SAMPLES)
+        self.cost = self.steps * self.probes * PRODUCT * samples / taken
         self.measurements: list[Measurement] = []
         self.skipped: list[Skipped] = []
         self.spent = 0.0
@@ -137,7 +155,8 @@ class SpectrumCallback:
         Raises:
             ArgumentError: a step below the last one.
         """
-        step = check_integer("step", step, 0)
+        step = check_integer("step", step, 0, MOST_SAMPLES)
+        check_instance("network", network, nn.Module, called="a torch.nn.Module")
         if step == self._taken:
             return None
         if self._taken is not None and step < self._taken:
@@ -178,6 +197,7 @@ class SpectrumCallback:
         Args:
             prefix: the first word of each row's name.
         """
+        check_text("prefix", prefix)
         how = f"Lanczos quadrature, {self.probes} probes x {self.steps} steps, batch of {samples_of(self.data)} in evaluation mode"
         modes = (
             f"modes by their factor per step, eta = {self.learning_rate:g}, momentum = {self.momentum:g}, T = {self.horizon}; {how}"
