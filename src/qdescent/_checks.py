@@ -253,12 +253,13 @@ def check_tensor(
     return check_finite(name, value.detach()) if finite else value.detach()
 
 
-def check_array(name: str, value: Any, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
+def check_array(name: str, value: Any, shape: tuple[int | None, ...] | None = None, *, finite: bool = True) -> np.ndarray:
     """Check that `value` is a number, a sequence, an array or a tensor of finite real numbers.
 
     Args:
         name, value: the argument.
         shape: its shape, None in it for any length from 1 on; None: any shape with a number in it.
+        finite: whether NaN and infinity are refused.
 
     Returns:
         numpy.ndarray: in float64.
@@ -281,7 +282,7 @@ def check_array(name: str, value: Any, shape: tuple[int | None, ...] | None = No
     if not fits or array.size == 0:
         sides = "any with a number in it" if shape is None else str(shape).replace("None", "any")
         raise argument_error(name, f"have shape {sides}", f"of shape {array.shape}")
-    if not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         raise argument_error(name, "be finite", shown(value))
     return array.astype(np.float64)
 

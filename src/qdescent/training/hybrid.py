@@ -170,9 +170,7 @@ def train_hybrid(
         [(2, 4)]
     """
     tasks = check_sequence("tasks", tasks, Task, called="tasks", empty=True)
-    check_instance("space", space, ParameterSpace)
     check_instance("schedule", schedule, Schedule, AdaptiveSchedule)
-    theta = None if theta is None else space.point(theta)
     check_integer("seed", seed, 0)
     done = check_sequence("done", done, Round, called="rounds of an earlier call", empty=True)
     check_callable("on_round", on_round, "a function of the round", optional=True)
@@ -182,6 +180,8 @@ def train_hybrid(
     if not tasks or (by_round and len(tasks) not in (1, by_round)):
         must = f"hold 1 task or {by_round}, one for each round" if by_round else "hold at least 1 task"
         raise argument_error("tasks", must, f"{len(tasks)} of them")
+    check_instance("space", space, ParameterSpace)
+    theta = None if theta is None else space.point(theta)
     left = schedule.steps - sum(each.steps for each in done)
     if left < 0:
         raise argument_error("done", f"hold at most the schedule's {schedule.steps} steps", f"{schedule.steps - left} of them")
