@@ -9,6 +9,7 @@ import torch
 from qdescent._checks import (
     ArgumentError,
     argument_error,
+    check_array,
     check_boolean,
     check_callable,
     check_choice,
@@ -171,8 +172,14 @@ def test_tensors():
         assert str(refusal.value) == f"Argument `x` {sentence}"
     assert check_tensor("x", torch.tensor([1, math.nan]), finite=False).isnan().any()
     assert check_tensor("x", torch.ones(2, dtype=torch.complex64), kind="complex").is_complex()
+    compressed = torch.tensor([[0.0, math.inf]]).to_sparse()
     with pytest.raises(ArgumentError, match="must be finite"):
-        check_tensor("x", torch.tensor([[0.0, math.inf]]).to_sparse_csr())
+        check_tensor("x", compressed, sparse=True)
+    with pytest.raises(ArgumentError, match=r"must be dense \(to_dense\(\) makes it so\), but is of layout torch.sparse_coo"):
+        check_tensor("x", compressed)
+    with pytest.raises(ArgumentError, match="must hold real numbers, but is"):
+        check_array("x", [1j])
+    assert check_array("x", [[1, 2]], (None, 2)).dtype == np.float64
 
 
 def test_booleans_texts_and_nouns():

@@ -91,8 +91,10 @@ class Row:
                 source=fields["source"],
                 error=_python_value(fields["error"]),
             )
-        except (KeyError, TypeError, ValueError) as problem:
-            raise argument_error("fields", "be those of a row", f"others: {problem}") from None
+        except KeyError as problem:
+            raise argument_error("fields", f"hold {problem.args[0]!r}", "without it") from None
+        except (TypeError, ValueError) as problem:
+            raise argument_error("fields", "be those of a row", f"others ({problem})") from None
 
 
 def _taken(name: str, value: Any) -> Any:

@@ -206,23 +206,10 @@ def _read_rows(items: list[Any]) -> tuple[Row, ...]:
         if not isinstance(name, str):
             raise ValueError(f"row {place} has no name")
         try:
-            row = Row.from_json(item)
-        except KeyError as problem:
-            raise ValueError(f"row {name!r} has no {problem.args[0]}") from None
-        except (ValueError, TypeError) as problem:
+            rows.append(_frozen(Row.from_json(item)))
+        except ArgumentError as problem:
             raise ValueError(f"row {name!r}: {said(problem)}") from None
-        if not (isinstance(row.unit, str) and isinstance(row.source, str) and _is_value(row.value)):
-            raise ValueError(f"row {name!r} holds something other than a number, a text or a list of numbers")
-        if row.error is not None and (isinstance(row.error, str) or not _is_value(row.error)):
-            raise ValueError(f"row {name!r} has an error that is not a number")
-        rows.append(_frozen(row))
     return tuple(rows)
-
-
-def _is_value(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(isinstance(item, (int, float)) for item in value)
-    return value is None or isinstance(value, (int, float, str))
 
 
 def _frozen(row: Row) -> Row:
