@@ -22,6 +22,7 @@ from qdescent.quantum.edge_colouring import colour_entries, colour_weights
 from qdescent.quantum.history_tables import MOST_ORDER, MOST_STEPS, HistoryTables, history_tables
 from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.moduli_norm import moduli_norm
+from qdescent.solvers.wording import rounded_up
 
 Tables = MatrixTables | HistoryTables | BalancedTables
 T = TypeVar("T", bound=Tables, covariant=True)
@@ -221,6 +222,25 @@ def quantised(
             return tables
         if bits >= MOST_ANGLE_BITS:
             given = epsilon if setting is None else setting
-            least = f"be at least {given * off / epsilon:.1g} for a circuit at kappa = {kappa:.4g}"
+            least = f"be at least {rounded_up(given * off / epsilon)} for a circuit at kappa = {kappa:.4g}"
             raise argument_error("epsilon", f"{least}: its angles have at most {MOST_ANGLE_BITS} bits", given)
         bits = min(MOST_ANGLE_BITS, bits + max(1, math.floor(math.log2(off / epsilon))))
+
+
+def more_bits(angle_bits: int | None, bits: int, epsilon: float, kappa: float, bound: float) -> int:
+    """One bit more than the bits whose bound was too large.
+
+    Raises:
+        ArgumentError: bits that the caller chose, or no more of them to be had.
+
+    Example:
+        >>> more_bits(None, 6, epsilon=0.999, kappa=2.6, bound=1.05)
+        7
+    """
+    if angle_bits is not None:
+        must = f"be large enough for epsilon = {epsilon:g} at kappa = {kappa:.4g}"
+        raise argument_error("angle_bits", must, f"{bits}, which allows {rounded_up(bound)}")
+    if bits >= MOST_ANGLE_BITS:
+        must = f"be at least {rounded_up(bound)} for a circuit at kappa = {kappa:.4g}"
+        raise argument_error("epsilon", f"{must}: its angles have at most {MOST_ANGLE_BITS} bits", epsilon)
+    return bits + 1

@@ -15,12 +15,13 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.conditioning import Conditioning, conditioning, row, scaled_operator
-from qdescent.solvers.encodings import ColouredEntries, EncodingPlan, Tables, check_circuit_settings, quantised
+from qdescent.solvers.encodings import ColouredEntries, EncodingPlan, Tables, check_circuit_settings, more_bits, quantised
 from qdescent.solvers.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
 from qdescent.solvers.limits import check_forecast, check_limit
 from qdescent.solvers.phase_estimation import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.solve import Solution
 from qdescent.solvers.unit_scale import unit_scale
+from qdescent.solvers.wording import rounded_up
 
 MOST_CLOCK_BITS = 13  # 2^13 clock values: degree near 23,000, seconds; HHL is here for small instances
 ROUNDED = 0.01  # of epsilon, left to rounding; the clock takes the rest
@@ -160,19 +161,19 @@ class HHL:
             tables = quantised(plan, kappa, share, complex_rhs=system.is_complex, more=more, setting=self.epsilon)
         else:
             tables = hermitian_tables(system, self.angle_bits)
-        bits = tables.bits
-        encoding = tables.error / tables.alpha
-        too_few = argument_error("angle_bits", f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}", bits)
-        if kappa * encoding >= 1:
-            raise too_few
-        least = kappa / (1 - kappa * encoding)  # 1/kappa may have sunk by the encoding's error
-        inverse = phase_estimation_inverse(least, clock)
-        circuit = build_phase_estimation(system, tables, least, clock, self.loader)
-        left_over = inverse.error + PEAK * least * circuit.error
-        perturbed = kappa * (encoding + circuit.rhs_error) / (1 - kappa * encoding)
-        bound = perturbed + left_over * (1 + perturbed)
-        if bound > epsilon:
-            raise too_few
+        while True:
+            bits, bound = tables.bits, math.inf
+            encoding = tables.error / tables.alpha
+            if kappa * encoding < 1:
+                least = kappa / (1 - kappa * encoding)  # 1/kappa may have sunk by the encoding's error
+                inverse = phase_estimation_inverse(least, clock)
+                circuit = build_phase_estimation(system, tables, least, clock, self.loader)
+                left_over = inverse.error + PEAK * least * circuit.error
+                perturbed = kappa * (encoding + circuit.rhs_error) / (1 - kappa * encoding)
+                bound = perturbed + left_over * (1 + perturbed)
+            if bound <= epsilon:
+                break
+            tables = hermitian_tables(system, more_bits(self.angle_bits, bits, self.epsilon, kappa, bound))
         qubits = circuit.bloq.signature.n_qubits()
         self._check(queries, kappa, qubits)
         run = run_phase_estimation(system, circuit, self.epsilon)
@@ -220,6 +221,6 @@ class HHL:
         name, actual = ("epsilon", self.epsilon) if self.clock_bits is None else ("clock_bits", self.clock_bits)
         if least > MOST_CLOCK_BITS:
             raise argument_error("kappa", f"be below 2^{MOST_CLOCK_BITS + 1} for phase estimation", kappa)
-        least_error = f"what {bits} clock bits allow at kappa = {kappa:.4g}: {inverse.error * self.epsilon / allowed:.2g}"
+        least_error = f"what {bits} clock bits allow at kappa = {kappa:.4g}: {rounded_up(inverse.error * self.epsilon / allowed)}"
         must = f"be at least {least_error}" if name == "epsilon" else f"be enough for epsilon = {self.epsilon:g} ({least_error})"
         raise argument_error(name, must, actual)

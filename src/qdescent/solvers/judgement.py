@@ -16,6 +16,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.conditioning import Conditioning, row, scaled_operator
 from qdescent.solvers.refutation import refuting_kappa
 from qdescent.solvers.solve import Solution, Status
+from qdescent.solvers.wording import rounded_up
 
 CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
 CRUDE, FAR = 0.05, 5  # of 864 solves with kappa .2 to .8 of the truth none passed below .05, and none above with the far look
@@ -64,19 +65,6 @@ def product_rounding(degree: int, kappa: float, epsilon: float, share: float) ->
         must = f"be at least {rounded_up(rounding / share)} at kappa = {kappa:.4g}: less is lost in the rounding of float64"
         raise argument_error("epsilon", must, f"{epsilon:.3g}")
     return rounding
-
-
-def rounded_up(value: float) -> str:
-    """Two digits, never below the value: what "at least" may name.
-
-    Example:
-        >>> rounded_up(1.234e-12), rounded_up(0.5)
-        ('1.3e-12', '0.5')
-    """
-    if not 0 < value < math.inf:
-        return f"{value:g}"
-    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return f"{math.ceil(value / unit * (1 - 1e-12)) * unit:.2g}"
 
 
 def settled(system: LinearSystem, value: Tensor, known: Conditioning, bound: float, epsilon: float) -> bool:

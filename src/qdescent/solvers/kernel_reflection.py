@@ -30,6 +30,7 @@ from qdescent.solvers.judgement import CRUDE, judged, product_rounding, settled,
 from qdescent.solvers.limits import check_forecast, check_limit
 from qdescent.solvers.solve import Solution
 from qdescent.solvers.unit_scale import unit_scale
+from qdescent.solvers.wording import rounded_up
 
 SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
 LEAST_SUCCESS = 0.5  # below it another reflection, at the t that this one shows, costs no more than repeating this one
@@ -318,7 +319,7 @@ class _Circuits:
         found = self._errors(weight, t, kernel, e, r)
         if found[0] > self.epsilon >= self._errors(weight, t, kernel, 0.0, 0.0)[0] and self.solver.angle_bits is not None:
             need = f"be large enough for epsilon = {self.solver.epsilon:g} at kappa = {self.known.kappa:.4g}"
-            raise argument_error("angle_bits", need, f"{self.bits}, which allows {found[0]:.2g}")
+            raise argument_error("angle_bits", need, f"{self.bits}, which allows {rounded_up(found[0])}")
         return found
 
     def _errors(self, weight: float, t: float, kernel: KernelFilter, e: float, r: float) -> tuple[float, float, float]:

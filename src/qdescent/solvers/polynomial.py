@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from qdescent._checks import argument_error, check_interval
+from qdescent._checks import check_interval
 from qdescent._evidence import Evidence
 from qdescent.linalg.chebyshev import (
     InversePolynomial,
@@ -21,7 +21,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.conditioning import conditioning, row, scaled_operator
-from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_circuit_settings, quantised
+from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_circuit_settings, more_bits, quantised
 from qdescent.solvers.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
 from qdescent.solvers.limits import check_forecast, check_limit
 from qdescent.solvers.solve import Solution
@@ -141,12 +141,13 @@ class QSVT:
             tables = quantised(plan, kappa, epsilon, complex_rhs=system.is_complex)
         else:
             tables = plan.quantise(self.angle_bits)
-        bits = tables.bits
-        circuit = build_circuit(system, polynomial, tables, self.loader)
-        bound, left_over = _circuit_bound(circuit, polynomial, kappa)
-        if bound > epsilon:
-            need = f"be large enough for epsilon = {self.epsilon:g} at kappa = {kappa:.4g}"
-            raise argument_error("angle_bits", need, f"{bits}, which allows {bound:.2g}")
+        while True:
+            bits = tables.bits
+            circuit = build_circuit(system, polynomial, tables, self.loader)
+            bound, left_over = _circuit_bound(circuit, polynomial, kappa)
+            if bound <= epsilon:
+                break
+            tables = plan.quantise(more_bits(self.angle_bits, bits, self.epsilon, kappa, bound))
         qubits = circuit.bloq.signature.n_qubits()
         self._check(polynomial.degree, kappa, qubits)
         run = run_circuit(system, circuit, self.epsilon)
