@@ -14,6 +14,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import runpy
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -98,7 +99,7 @@ def pages(found: dict[str, dict]) -> dict[str, tuple[str, str]]:
         result = found[name]
         text = [f"# {question}\n"]
         for i, figure in enumerate(result["figures"]):
-            said, shown = finding(figure)
+            said, shown = (re.sub(r"\^(-?\d+)", r"<sup>\1</sup>", words) for words in finding(figure))
             height = figure["layout"].get("height", 430)
             text += [
                 f"**{said}.**\n{{: .finding }}\n",
