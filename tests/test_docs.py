@@ -148,3 +148,25 @@ def test_the_reference_follows_the_public_names():
     assert all(groups)
     planted = '__all__ = [\n    # one\n    "a", "b",  # aside\n    # two\n    "c",\n]\nother = [\n    # three\n    "d"]\n'
     assert api.groups(planted) == {"one": ["a", "b"], "two": ["c"]}
+
+
+def test_formulas_become_mathml():
+    formulas = pytest.importorskip("formulas", reason="needs the extra `docs`")
+    inline = '<p>at <span class="arithmatex">\\(\\lVert x \\rVert &lt; 1/2\\)</span></p>'
+    page = inline + '<div class="arithmatex">\n\\[E = m c^2\\]\n</div>'
+    made = formulas.to_mathml(page)
+    assert made.count("<math ") == 2
+    assert made.count('display="block"') == 1
+    assert "&#x0003C;" in made  # what HTML had escaped is a relation again
+    assert '<mo stretchy="false" lspace="0" rspace="0">&#x02016;</mo>' in made
+    with pytest.raises(ValueError, match="cannot be typeset: x \\\\unheard y"):
+        formulas.to_mathml('<span class="arithmatex">\\(x \\unheard y\\)</span>')
+
+
+def test_docstrings_are_read_as_they_are_meant():
+    docstrings = pytest.importorskip("docstrings", reason="needs the extra `docs`")
+    text = "Short.\n\nArgs:\n    a, b: the two,\n        in order.\n    gram: <u, v>.\n\nExample:\n    >>> f(1, 2) < 3\n    True\n"
+    made = docstrings.for_griffe(text)
+    assert "    a: the two,\n        in order.\n    b: the two,\n        in order.\n" in made
+    assert "&lt;u, v>" in made
+    assert "\nExamples:\n    >>> f(1, 2) < 3\n" in made
