@@ -29,7 +29,7 @@ from qdescent.experiment.spectrum_settings import SpectrumSettings, new_spectrum
 from qdescent.experiment.workspace import create_workspace, latest_unfinished, resume_workspace
 from qdescent.learning.parallel import is_first
 from qdescent.report.numbers import number
-from qdescent.report.record import Record
+from qdescent.report.record import Record, is_complete
 from qdescent.report.reservation import next_directory
 from qdescent.report.spectrum_page import guessing_warning
 from qdescent.report.state import saved_stages
@@ -240,6 +240,8 @@ def not_written(error: OSError, place: Path | None = None) -> ArgumentError:
 
 def way_on(directory: Path, again: str) -> str:
     """What to do with a run that was ended: one sentence."""
+    if is_complete(directory):  # the disk failed after the last file
+        return "All the same it is whole."
     if again and saved_stages(directory):
         return f"Nothing that was saved is lost: {again}"
     return "Nothing was saved yet: give the same command again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -110,9 +111,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 def write_arrays(path: str | Path, arrays: Mapping[str, Tensor]) -> Path:
     """Write named tensors as one compressed npz file, at once."""
-    path = Path(path)
+    path, packed = Path(path), io.BytesIO()
+    np.savez_compressed(packed, **{name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
     with at_once(path) as file:
-        np.savez_compressed(file, **{name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
+        file.write(packed.getbuffer())
     return path
 
 
