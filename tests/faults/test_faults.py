@@ -6,7 +6,10 @@
 import os
 import random
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -245,3 +248,35 @@ class AnyText(str):
 
     def __ne__(self, other: object) -> bool:
         return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_in_words_and_is_resumed(whole, tmp_path, number):
+    out = tmp_path / "o"
+    child = start(jobs.begin("spectrum", out))
+    deadline = time.monotonic() + 60
+    while not saved_stages(out) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.kill(child.process, number)
+    code, output, _ = child.end()
+    assert code == 128 + number, output
+    assert "Traceback" not in output
+    again = f"qdescent spectrum tiny_project:network --data tiny_project:data --resume --out {out}"
+    assert f"Stopped. Nothing that was saved is lost: {again}" in output
+    assert after("spectrum", out, whole["spectrum"][0]) == "resumed"
+
+
+def test_ctrl_c_during_the_imports_is_quiet():
+    call = [sys.executable, "-m", "qdescent", "--help"]
+    process = subprocess.Popen(
+        call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    maps = Path(f"/proc/{process.pid}/maps")
+    if not maps.exists():
+        pytest.skip("no /proc to see what is imported")
+    while "libtorch_python" not in maps.read_text() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (130, "")
