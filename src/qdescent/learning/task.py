@@ -159,9 +159,9 @@ class Task:
         inputs = self._in(dtype)[0]
         return self._evaluated(weights, dtype, lambda network: self._outputs(network, inputs))
 
-    def loss_of(self, outputs: Tensor, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
-        """The loss of given outputs, for weights given by name where it uses them itself."""
-        targets = self._in(dtype)[1]
+    def loss_of(self, outputs: Any, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None, targets: Any = None) -> Tensor:
+        """The loss of given outputs and targets (None: the task's), for weights given by name where it uses them itself."""
+        targets = self._in(dtype)[1] if targets is None else targets
         return self._evaluated(weights, dtype, lambda network: self.loss(outputs, targets))
 
     def _in(self, dtype: torch.dtype | None) -> tuple[Any, Any]:

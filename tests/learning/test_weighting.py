@@ -1,0 +1,150 @@
+"""Several batches of one loss: their operators are that of the loss over all of them, or refused."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call
+
+from qdescent._checks import ArgumentError
+from qdescent.learning.hessian import gauss_newton, hessian
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.learning.weighting import weighted
+
+F64 = torch.float64
+CLASSES = torch.tensor([0.2, 1.0, 3.0], dtype=F64)
+SIZES = (5, 2, 4)
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+
+
+def batches():
+    g = torch.Generator().manual_seed(1)
+    labels = [torch.randint(3, (k,), generator=g) for k in SIZES]
+    labels[0][:3] = -100  # ignored
+    labels[2][1] = -100
+    return [(torch.randn(k, 3, generator=g, dtype=F64), y) for k, y in zip(SIZES, labels, strict=True)]
+
+
+def truth(dense, net, loss, data):
+    x, y = torch.cat([a for a, _ in data]), torch.cat([b for _, b in data])
+    return dense(lambda p: loss(functional_call(net, p, (x,)), y), dict(net.named_parameters()))[1]
+
+
+def penalised(net):
+    return lambda out, y: F.cross_entropy(out, y) + 0.3 * sum(p.square().sum() for p in net.parameters())
+
+
+LOSSES = {
+    "ignored labels": F.cross_entropy,
+    "class weights": lambda out, y: F.cross_entropy(out, y, weight=CLASSES),
+    "smoothed": lambda out, y: F.cross_entropy(out, y, label_smoothing=0.1),
+    "a sum": lambda out, y: F.cross_entropy(out, y, reduction="sum"),
+    "weights, summed": lambda out, y: F.cross_entropy(out, y, weight=CLASSES, reduction="sum"),
+    "over another constant": lambda out, y: F.cross_entropy(out, y, reduction="sum") / 7,
+    "negative log-likelihood": lambda out, y: F.nll_loss(out.log_softmax(1), y, weight=CLASSES),
+    "a mean over samples": lambda out, y: F.mse_loss(out, F.one_hot(y.clamp(min=0), 3).to(out)),
+    "counted by hand": lambda out, y: (F.cross_entropy(out, y, reduction="none") * (y >= 0)).sum() / (y >= 0).sum(),
+}
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_several_batches_are_the_loss_over_all(dense, name):
+    net, data = network(), batches()
+    tasks, space = [Task(net, LOSSES[name], each) for each in data], ParameterSpace(net)
+    H, eye = truth(dense, net, LOSSES[name], data), torch.eye(space.n, dtype=F64)
+    torch.testing.assert_close(hessian(tasks, space) @ eye, H, rtol=1e-9, atol=1e-12)
+    whole = Task(net, LOSSES[name], tuple(torch.cat(parts) for parts in zip(*data, strict=True)))
+    torch.testing.assert_close(gauss_newton(tasks, space) @ eye, gauss_newton(whole, space) @ eye, rtol=1e-9, atol=1e-12)
+    by_size = sum(k / sum(SIZES) * (hessian(t, space) @ eye) for k, t in zip(SIZES, tasks, strict=True))
+    if name not in ("a mean over samples", "smoothed"):
+        with pytest.raises(AssertionError):  # what it was: every loss taken for a mean over samples
+            torch.testing.assert_close(by_size, H, rtol=1e-2, atol=1e-3)
+
+
+def test_a_mean_over_samples_has_exactly_the_weights_of_its_sizes():
+    net = network().float()
+    tasks = [Task(net, F.mse_loss, (x.float(), torch.zeros(len(x), 3))) for x, _ in batches()]
+    assert [weight for _, weight in weighted(tasks)] == [5 / 11, 2 / 11, 4 / 11]
+
+
+def test_a_penalty_counts_once(dense):
+    net, data = network(), batches()
+    tasks, space = [Task(net, penalised(net), each) for each in data], ParameterSpace(net)
+
+    def loss(p):
+        x, y = torch.cat([a for a, _ in data]), torch.cat([b for _, b in data])
+        return F.cross_entropy(functional_call(net, p, (x,)), y) + 0.3 * sum(w.square().sum() for w in p.values())
+
+    H = dense(loss, dict(net.named_parameters()))[1]
+    torch.testing.assert_close(hessian(tasks, space) @ torch.eye(space.n, dtype=F64), H, rtol=1e-9, atol=1e-12)
+    summed = [Task(net, lambda out, y: 5 * penalised(net)(out, y) + LOSSES["a sum"](out, y), each) for each in data]
+    with pytest.raises(ArgumentError, match="`loss` must be a mean"):
+        hessian(summed, space)
+    twice = [Task(net, lambda out, y: LOSSES["a sum"](out, y) + net[0].weight.square().sum(), each) for each in data]
+    with pytest.raises(ArgumentError, match="`loss` must be a mean where it uses the weights itself"):
+        hessian(twice, space)
+
+
+def token_loss(out, y):
+    return F.cross_entropy(out.flatten(0, 1), y.flatten())
+
+
+def shifted(out, y):
+    return F.cross_entropy(out[:, :-1].flatten(0, 1), y[:, 1:].flatten())
+
+
+@pytest.mark.parametrize("loss", [token_loss, shifted])
+def test_ragged_labels(dense, loss):
+    """Sequences padded to the longest of their batch; the whole is padded to the longest of all."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(6, 3), nn.Tanh(), nn.Linear(3, 6)).double()
+    g = torch.Generator().manual_seed(2)
+    data = []
+    for samples, longest, kept in ((3, 7, 6), (2, 4, 4), (4, 9, 2)):
+        ids = torch.randint(6, (samples, longest), generator=g)
+        labels = ids.clone()
+        labels[0, kept:] = -100
+        data.append((ids, labels))
+    padded = [(F.pad(ids, (0, 9 - ids.shape[1])), F.pad(labels, (0, 9 - labels.shape[1]), value=-100)) for ids, labels in data]
+    space = ParameterSpace(net)
+    H = hessian([Task(net, loss, each) for each in data], space) @ torch.eye(space.n, dtype=F64)
+    torch.testing.assert_close(H, truth(dense, net, loss, padded), rtol=1e-9, atol=1e-12)
+
+
+NO_PARTS = {
+    "a root": lambda out, y: F.mse_loss(out, F.one_hot(y.clamp(min=0), 3).to(out)).sqrt(),
+    "a contrast": lambda out, y: F.cross_entropy(out @ out.T, torch.arange(len(out))),
+    "a variance": lambda out, y: out.var(0).sum(),
+    "a worst case": lambda out, y: F.cross_entropy(out, y.clamp(min=0), reduction="none").max(),
+    "a ratio": lambda out, y: out.square().sum() / out.abs().sum(),
+}
+
+
+@pytest.mark.parametrize("name", list(NO_PARTS))
+def test_a_loss_without_parts_is_refused(name):
+    net = network()
+    tasks, space = [Task(net, NO_PARTS[name], each) for each in batches()], ParameterSpace(net)
+    with pytest.raises(ArgumentError, match="`loss` must be a mean or a sum over samples or tokens"):
+        hessian(tasks, space)
+    hessian(tasks[0], space, check=False)  # of one batch it is what it is
+
+
+def test_outputs_that_cannot_be_joined_are_judged_by_halves():
+    class Transposed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, x):
+            return self.inner(x).T
+
+    net, space_of = Transposed().double(), ParameterSpace
+    mean = [Task(net, lambda out, y: F.mse_loss(out.T, torch.zeros_like(out.T)), each) for each in batches()]
+    twin = [Task(net.inner, lambda out, y: F.mse_loss(out, torch.zeros_like(out)), each) for each in batches()]
+    v = torch.ones(space_of(net).n, dtype=F64)
+    torch.testing.assert_close(hessian(mean, space_of(net)) @ v, hessian(twin, space_of(net.inner)) @ v, rtol=1e-9, atol=1e-12)
