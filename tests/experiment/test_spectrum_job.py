@@ -125,7 +125,10 @@ BAD = [
     ([NETWORK, "--data", DATA, "--precision", "float8"], "`precision` must be one of 'float32', 'float64', 'bfloat16'"),
     ([NETWORK, "--data", DATA, "--device", "abacus"], "`device` must be one of"),
     ([NETWORK, "--data", "images.npz"], r"`data` must fit the network, but is of input shape \(1, 28, 28\)"),
-    (["my_project:hidden", "--data", DATA], "`network` must have second derivatives.*finite-differences.*100 % off"),
+    (
+        ["my_project:hidden", "--data", DATA],
+        "`network` must have the second derivatives of its loss.*finite-differences.*% off.*Tanh",
+    ),
     (["my_project:hidden", "--data", DATA, "--arguments", "marked=True"], "`network` must be twice differentiable.*marked"),
     ([NETWORK, "--data", DATA, "--rows", "-1"], "`rows` must be an integer of at least 0, but is -1"),
     ([NETWORK, "--data", DATA, "--deflate", "26"], "`deflate` must be below the number of kept weights, 26, but is 26"),

@@ -72,8 +72,8 @@ def _measured(settings: SpectrumSettings, directory: Path, progress: Progress | 
         stages = ranks.together(
             lambda: Stages.begin(settings, directory, subject, progress if first and progress else Silent(), ranks)
         )
-        loss = measured_loss(subject, ranks)
     try:
+        loss = measured_loss(subject, ranks)
         operator = curvature_operator(settings, subject, ranks)
         with stopwatch(timings, "check"):
             rows = [*subject.rows, loss, *stages.rows(), *check_rows(settings, subject, operator, ranks)]

@@ -13,7 +13,7 @@ from qdescent._random import named_generator
 from qdescent.experiment.spectrum_settings import FINITE_DIFFERENCES, SpectrumSettings
 from qdescent.experiment.spectrum_subject import Subject
 from qdescent.learning.hessian import check_operator, finite_difference_hessian, gauss_newton, hessian, product_error
-from qdescent.learning.parallel import Ranks, data_parallel
+from qdescent.learning.parallel import Ranks, data_parallel, weighted_over
 from qdescent.linalg.operator import LinearOperator
 
 CURVATURES: dict[str, Callable[..., LinearOperator]] = {"hessian": hessian, "gauss-newton": gauss_newton}
@@ -41,8 +41,7 @@ def check_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOpe
     """
     if settings.curvature == FINITE_DIFFERENCES:
         return []
-    parts = [(task, task.batch / subject.samples) for task in subject.tasks]
-    checked = check_operator(settings.curvature, operator, parts, subject.space, None, ranks.total)
+    checked = check_operator(settings.curvature, operator, weighted_over(subject.tasks, ranks), subject.space, None, ranks.total)
     source = f"||A v - what the moved loss says|| / ||A v|| for one random v: {checked.how}"
     return [Row("spectrum/product_check", checked.difference, "1", Evidence.MEASURED, source)]
 
@@ -72,12 +71,13 @@ def _random_direction(settings: SpectrumSettings, subject: Subject, purpose: str
 
 
 def _gradient(subject: Subject, ranks: Ranks) -> Callable[[Tensor], Tensor]:
-    """theta (n,) -> the gradient of the mean loss over all processes' samples, (n,)."""
+    """theta (n,) -> the gradient of the loss over all processes' batches, (n,)."""
+    parts = weighted_over(subject.tasks, ranks)
 
     def gradient(theta: Tensor) -> Tensor:
         part = torch.zeros_like(theta)
-        for task in subject.tasks:
-            part.add_(task.loss_and_gradient(subject.space, theta)[1], alpha=task.batch / subject.samples)
+        for task, weight in parts:
+            part.add_(task.loss_and_gradient(subject.space, theta)[1], alpha=weight)
         return ranks.total(part)
 
     return gradient

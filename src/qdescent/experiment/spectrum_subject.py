@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.sources import Loss, check_fit, load_data, load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum_settings import SpectrumSettings
-from qdescent.learning.parallel import Ranks
+from qdescent.learning.parallel import Ranks, weighted_over
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.report.state import fingerprint
@@ -69,7 +69,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
         Row("network/mode", "evaluation", "", exact, "eval() was called: BatchNorm uses its running statistics, dropout is off"),
         Row("network/kinks", ", ".join(kinks) or "none seen", "", exact, "layers without a second derivative at their kinks"),
         Row("data/samples", len(inputs), "samples", exact, f"drawn from {total} in {settings.data}, seed {settings.seed}"),
-        Row("data/batches", len(batches), "batches", exact, f"of up to {settings.batch} samples; H is their mean"),
+        Row("data/batches", len(batches), "batches", exact, f"of up to {settings.batch} samples; H is that of the loss over all"),
         Row("data/processes", ranks.size, "processes", exact, "batches are dealt to them, products summed by all_reduce"),
         *_guessing(settings.loss, outputs, targets),
     ]
@@ -94,10 +94,9 @@ def measured_loss(subject: Subject, ranks: Ranks) -> Row:
     part = torch.zeros((), dtype=torch.float64, device=subject.space.device)
     weights = subject.space.unpack(subject.space.theta)
     with torch.no_grad():
-        for task in subject.tasks:
-            part += task.loss_with(weights).double() * task.batch
-    loss = float(ranks.total(part)) / subject.samples
-    return Row("data/loss", loss, "1", Evidence.EXACT, "mean over the samples, pruned network")
+        for task, weight in weighted_over(subject.tasks, ranks):
+            part += task.loss_with(weights).double() * weight
+    return Row("data/loss", float(ranks.total(part)), "1", Evidence.EXACT, "over all batches, pruned network")
 
 
 def _zeros(space: ParameterSpace) -> list[Row]:

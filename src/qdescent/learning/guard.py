@@ -41,6 +41,10 @@ class Moved(NamedTuple):
 class Twin(Protocol):
     """The same loss in float64; all vectors (n,) in float64."""
 
+    @property
+    def instead(self) -> str:
+        """Another way to measure a network whose gradient is right, where there is one."""
+
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """The loss moved by `step` ||theta|| along v; w where two directions are needed."""
 
@@ -106,7 +110,7 @@ def check_curvature(
         nearby = _Walk(twin, beside, pair)
         if not nearby.agrees(twin.product(beside, pair[:, 0])[:, None], STEPS[:0:-1], 0.0):
             off = f"not: a product is {100 * min(walk.least, nearby.least):.2g} % off what the moved loss says{reason()}"
-            raise argument_error("network", "have the second derivatives of its loss", off)
+            raise argument_error("network", f"have the second derivatives of its loss{twin.instead}", off)
         walk = nearby
     skew, size = _skew(pair, exact)
     if skew > AGREED * size + walk.noise(torch.finfo(torch.float64).eps):

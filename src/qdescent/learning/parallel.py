@@ -12,9 +12,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from qdescent._checks import ArgumentError, check_choice
+from qdescent._checks import ArgumentError, argument_error, check_choice
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.learning.weighting import counted, seen, weighted
 from qdescent.linalg.operator import LinearOperator, Shard
 
 T = TypeVar("T")
@@ -136,7 +137,7 @@ def joined(device: str = "") -> Iterator[Ranks]:
 def data_parallel(
     build: Callable[[Sequence[Task]], LinearOperator], tasks: Sequence[Task], space: ParameterSpace, ranks: Ranks
 ) -> LinearOperator:
-    """A = sum over processes of (b_r / b) A_r, A_r the operator of process r's tasks, b_r its samples and b all of them.
+    """A = sum over processes of (b_r / b) A_r, A_r the operator of process r's tasks, b_r what they count and b what all do.
 
     Every process must make the same products in the same order. `DistributedDataParallel` is no way to this: it reduces what
     `backward()` leaves in the weights, never what `autograd.grad` returns.
@@ -162,9 +163,9 @@ def data_parallel(
     """
     if ranks.size == 1:
         return build(tasks)
-    own = sum(task.batch for task in tasks)
-    every = ranks.total(torch.tensor(own, dtype=torch.int64, device=space.device))
-    share = own / int(every)
+    share = sum(weight for _, weight in weighted_over(tasks, ranks)) / (
+        sum(weight for _, weight in weighted(tasks)) if tasks else 1
+    )
     part = build(tasks) if tasks else None
 
     def apply(block: Tensor) -> Tensor:
@@ -175,6 +176,23 @@ def data_parallel(
         return ranks.total(rows).T
 
     return LinearOperator((space.n, space.n), apply, apply, space.dtype, space.device)
+
+
+def weighted_over(tasks: Sequence[Task], ranks: Ranks) -> list[tuple[Task, float]]:
+    """This process's tasks, each with its weight in the loss over the batches of all processes: see `weighted`.
+
+    Raises:
+        ArgumentError: in all processes where one of them finds a loss that is neither a mean nor a sum.
+    """
+    if ranks.size == 1:
+        return weighted(tasks)
+    first = ranks.of_first(seen(tasks[0]).to(torch.device("cpu")) if ranks.rank == 0 else None)
+    if first is None:
+        raise argument_error("tasks", "be dealt from the first process on (`Ranks.deal`)", "empty there")
+    first = first.to(ranks.device)
+    counts = ranks.together(lambda: counted(tasks, first))
+    own = torch.tensor(sum(counts.values), dtype=torch.float64, device=ranks.device)
+    return list(zip(tasks, counts.weights(float(ranks.total(own))), strict=True))
 
 
 def sharded(operator: LinearOperator, ranks: Ranks) -> LinearOperator:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from qdescent.learning.differentiable import DIFFERENCES
 from qdescent.learning.double import InDouble
 from qdescent.learning.guard import Moved, check_slope
 from qdescent.learning.parameters import ParameterSpace
@@ -35,6 +36,7 @@ class HessianTwin:
     loss_and_gradient: Callable[[Tensor], Both]
     exact: Callable[[Tensor, Tensor], Tensor]
     reason: Callable[[], str] = lambda: ""
+    instead: str = f", or be measured by {DIFFERENCES}"
 
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By two gradients."""
@@ -100,6 +102,7 @@ class GaussNewtonTwin:
     parts: Sequence[tuple[float, _Outputs]]
     exact: Callable[[Tensor, Tensor], Tensor]
     total: Total
+    instead: str = ""
 
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By four passes forward, and two gradients of the loss in the outputs."""
