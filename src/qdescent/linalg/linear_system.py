@@ -16,20 +16,23 @@ from qdescent.linalg.tensors import number_tensor
 class LinearSystem:
     """A square system M Z = B, and where the answer sits in Z.
 
-    What is given as a NumPy or SciPy array, as lists, integers, half precision or compressed rows is held as a tensor of float32,
-    float64, complex64 or complex128, dense or sparse COO; no value is changed by that.
+    What is given as a NumPy or SciPy array, as lists, integers, half precision or compressed rows
+    is held as a tensor of float32, float64, complex64 or complex128, dense or sparse COO; no value
+    is changed by that.
 
     Args:
         matrix: M, of shape (D, D), D at least 1.
         rhs: B, shape (D,), not zero.
-        answer_index: integers (copies, n): each row lists the places of Z that hold the answer u in R^n (a history system
-            with p padding steps holds p + 1 copies of its last step). None: Z itself is the answer.
+        answer_index: integers (copies, n): each row lists the places of Z that hold the answer u in
+            R^n (a history system with p padding steps holds p + 1 copies of its last step). None: Z
+            itself is the answer.
         norm_bound: a declared upper bound on ||M||_2, or None.
         inverse_norm_bound: a declared upper bound on ||M^-1||_2, or None.
 
     Raises:
-        ArgumentError: not square, of unlike lengths or devices, not numbers, not finite, a right-hand side of zeros, places that
-            are none, or a bound that is not a positive number.
+        ArgumentError: not square, of unlike lengths or devices, not numbers, not finite, a
+            right-hand side of zeros, places that are none, or a bound that is not a positive
+            number.
 
     Example:
         >>> import numpy as np

@@ -21,14 +21,17 @@ HELD = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 def number_tensor(name: str, given: Any) -> Tensor:
     """The same numbers as a tensor of float32, float64, complex64 or complex128, dense or sparse COO, that needs no gradient.
 
-    Nothing is lost on the way: half precision becomes single, integers become float64, compressed rows or columns coordinates.
+    Nothing is lost on the way: half precision becomes single, integers become float64, compressed
+    rows or columns coordinates.
 
     Args:
         name: of the argument, for the message.
-        given: a tensor of any layout, a NumPy array or number, a SciPy sparse array, or nested lists.
+        given: a tensor of any layout, a NumPy array or number, a SciPy sparse array, or nested
+            lists.
 
     Raises:
-        ArgumentError: no numbers, booleans, numbers that are not finite, or integers of 2^53 and more.
+        ArgumentError: no numbers, booleans, numbers that are not finite, or integers of 2^53 and
+            more.
 
     Example:
         >>> number_tensor("matrix", sparse.csr_array([[0, 2], [1, 0]])).to_dense().tolist()

@@ -40,8 +40,8 @@ class Direct:
 
         Returns:
             Solution: SOLVED where the bound is below 1e-4, SINGULAR where it is above 1 (the matrix
-                is singular to rounding), else INACCURATE. The bound is that of `forward_error`: from
-                the residual as it was left, entry by entry, the rounding of that residual, and
+                is singular to rounding), else INACCURATE. The bound is that of `forward_error`:
+                from the residual as it was left, entry by entry, the rounding of that residual, and
                 |M^-1| (from the factors).
         """
         unit = unit_scale(system)
@@ -74,7 +74,8 @@ MOST_VECTORS, MOST_RESTARTS = 100_000, 10**9
 class GMRES:
     """Restarted GMRES (SciPy), matrix by vector only.
 
-    Its bound is kappa times the residual: by singular values up to 512 unknowns, beyond it by the declared `inverse_norm_bound`.
+    Its bound is kappa times the residual: by singular values up to 512 unknowns, beyond it by the
+    declared `inverse_norm_bound`.
 
     Args:
         tolerance: on ||M Z - B|| / ||B||.
@@ -95,8 +96,9 @@ class GMRES:
         """Iterate until the residual is below the tolerance.
 
         Returns:
-            Solution: NOT_CONVERGED where it stays above; SOLVED where the bound is below 1, on the condition that the declared
-                bound is right where it rests on one; else SINGULAR or, without any knowledge of ||M^-1||, UNBOUNDED.
+            Solution: NOT_CONVERGED where it stays above; SOLVED where the bound is below 1, on the
+                condition that the declared bound is right where it rests on one; else SINGULAR or,
+                without any knowledge of ||M^-1||, UNBOUNDED.
         """
         unit = unit_scale(system)
         return unit.restored(self._solve(unit.system))

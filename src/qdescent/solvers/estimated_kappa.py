@@ -22,7 +22,7 @@ def estimated_kappa(operator: LinearOperator) -> tuple[float, int]:
     """1.1 over the root of the least Ritz value of A^H A, and the Lanczos steps that it took.
 
     Steps are added until half as many more change the value by less than 2 %. It can settle too high where the start vector, drawn
-    from a seed, hardly meets the smallest singular vector: kappa is then too small, which the solvers find out by their residual.
+    from a seed, hardly meets the smallest singular vector: kappa is then too small, which the solvers look for.
 
     Args:
         operator: A, of norm at most 1, with its adjoint; real or complex.

@@ -92,8 +92,10 @@ class HHL:
         """Solve M Z = B.
 
         Returns:
-            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding, INACCURATE where the residual, or
-                a second look at Z, exceeds what the clock leaves on [1/kappa, 1] (kappa was too small), else SOLVED.
+            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding; KAPPA_REFUTED
+                where kappa was shown to be too small; INACCURATE where the residual, or a second
+                look at Z, is off by more than kappa explains; SOLVED where kappa
+                was measured, else SOLVED_IF_KAPPA_IS_RIGHT.
 
         Raises:
             ArgumentError: no kappa for a large system of which no estimate settles, a clock too small for epsilon, or angle bits

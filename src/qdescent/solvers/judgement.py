@@ -70,9 +70,10 @@ def product_rounding(degree: int, kappa: float, epsilon: float, share: float) ->
 def settled(system: LinearSystem, value: Tensor, known: Conditioning, bound: float, epsilon: float) -> bool:
     """Whether a second solve, of error .1, would move Z by no more than its bound explains: ||q(M)(B - M Z)|| <= 1.1 d ||Z||.
 
-    Classical, as the residual is. Where kappa is right Z is off by at most bound ||M^-1 B||, d = bound/(1 - bound) of ||Z||, and
-    q(M) M changes that by a factor of at most 1.1. A singular value below 1/kappa, which the residual weighs by its own smallness,
-    shows here with what it does to Z; for a crude epsilon, whose bound would hide it, q looks down to 1/(5 kappa).
+    Classical, as the residual is. Where kappa is right Z is off by at most bound ||M^-1 B||, d =
+    bound/(1 - bound) of ||Z||, and q(M) M changes that by a factor of at most 1.1. A singular value
+    below 1/kappa, which the residual weighs by its own smallness, shows here with what it does to
+    Z; for a crude epsilon, whose bound would hide it, q looks down to 1/(5 kappa).
 
     Args:
         system, value: what was solved, and Z.
@@ -118,7 +119,8 @@ def judged(
         system, known: what was solved, and its alpha and kappa.
         value: Z in double precision.
         epsilon: what was asked for.
-        bound: on ||Z - M^-1 B||/||M^-1 B||, where kappa is right; rounding to the system's own type is added here.
+        bound: on ||Z - M^-1 B||/||M^-1 B||, where kappa is right; rounding to the system's own type
+            is added here.
         allowed: on the residual, where kappa is right.
         cost, values: of the solution.
         trusted: False where the solver itself saw that its bound does not hold.

@@ -47,9 +47,11 @@ class KernelReflection:
 
     Args:
         epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-4 keeps it below the shot noise of 10^6 shots.
-        kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared `inverse_norm_bound`, and without one the
-            singular values (up to 2048 unknowns) or an estimate from below (`estimated_kappa`). What is too small shows in the
-            residual.
+        kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared
+            `inverse_norm_bound`, and without one the singular values (up to 2048 unknowns) or an
+            estimate from below (`estimated_kappa`). One that is too small is refuted where singular
+            values (up to 512 unknowns) or a few products can show it; else the status says that the
+            promise holds if kappa is right.
         norm: ||M^-1 B|| where it is known, even roughly; None searches for it.
         search_shots: measurements of each projection in the search; 64 place N within about 13 %, which costs nothing later.
         circuit: run circuits (block-encoding of G, QSVT, post-selection) on a state vector instead of matrix polynomials.
@@ -113,9 +115,10 @@ class KernelReflection:
         """Solve M Z = B.
 
         Returns:
-            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding; INACCURATE where the residual, or a
-                second projection of the state, differs by more than the filter leaves on [1/kappa, 1], or where no t in
-                [1, kappa] fits (kappa was too small); else SOLVED.
+            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding; KAPPA_REFUTED
+                where kappa was shown to be too small; INACCURATE where the residual, or a second
+                projection of the state, differs by more than kappa explains; SOLVED where kappa
+                was measured, else SOLVED_IF_KAPPA_IS_RIGHT.
 
         Raises:
             ArgumentError: no kappa for a large system of which no estimate settles; of circuits, angle bits too few.

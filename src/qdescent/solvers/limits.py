@@ -38,7 +38,8 @@ def check_forecast(most_queries: int | None, queries: int, kappa: float, *, circ
         >>> check_forecast(None, 20_000, kappa=50.0, circuit=True, qubits=17)
         Traceback (most recent call last):
         ...
-        qdescent._checks.ArgumentError: Argument `most_queries` must be at least 40000 for a circuit \
+        qdescent._checks.ArgumentError: Argument `most_queries` must be at least 40000 for a circuit
+        \
 at kappa = 50 (20000 queries on 17 qubits, each of which beyond 16 counts double), but is 20000.
     """
     limit = most_queries or (MOST_QUERIES if circuit else MOST_PRODUCTS)

@@ -39,9 +39,11 @@ class QSVT:
 
     Args:
         epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-4 keeps it below the shot noise of 10^6 shots.
-        kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared `inverse_norm_bound`, and without one the
-            singular values (up to 2048 unknowns) or an estimate from below (`estimated_kappa`). What is too small shows in the
-            residual.
+        kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared
+            `inverse_norm_bound`, and without one the singular values (up to 2048 unknowns) or an
+            estimate from below (`estimated_kappa`). One that is too small is refuted where singular
+            values (up to 512 unknowns) or a few products can show it; else the status says that the
+            promise holds if kappa is right.
         circuit: run the circuit (block-encoding, QSVT, post-selection) on a state vector instead of the matrix polynomial.
         angle_bits: bits of a loaded angle; None takes the fewest for which the derived error stays below epsilon/2.
         loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
@@ -93,8 +95,10 @@ class QSVT:
         """Solve M Z = B.
 
         Returns:
-            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding, INACCURATE where the residual,
-                or a second look at Z, exceeds what the polynomial leaves on [1/kappa, 1] (kappa was too small), else SOLVED.
+            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding; KAPPA_REFUTED
+                where kappa was shown to be too small; INACCURATE where the residual, or a second
+                look at Z, is off by more than kappa explains; SOLVED where kappa
+                was measured, else SOLVED_IF_KAPPA_IS_RIGHT.
 
         Raises:
             ArgumentError: no kappa for a large system of which no estimate settles; of a circuit, angle bits too few for epsilon.

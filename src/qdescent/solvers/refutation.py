@@ -44,9 +44,10 @@ def refuting_kappa(operator: LinearOperator, value: Tensor, left: Tensor, kappa:
 
         ||A v||^2/||v||^2 < 1/kappa^2   for some v   =>   ||A^-1|| > kappa.
 
-    v is the solution itself, or a Ritz vector of A A^H from a start that holds what the solve left over (where the singular vectors
-    that it missed weigh most) and a random vector (which holds the others). Steps: as many as take a singular value below
-    1/kappa out of a random start that has a twentieth of its fair share of it, kappa/2 ln(40 kappa sqrt(n)).
+    v is the solution itself, or a Ritz vector of A A^H from a start that holds what the solve left
+    over (where the singular vectors that it missed weigh most) and a random vector (which holds the
+    others). Steps: as many as take a singular value below 1/kappa out of a random start that has a
+    twentieth of its fair share of it, kappa/2 ln(40 kappa sqrt(n)).
 
     Args:
         operator: A = M/alpha in double precision, of norm at most 1, with its adjoint.

@@ -28,10 +28,12 @@ def forward_error(matrix: sparse.csr_array, factors: Any, value: NDArray[Any], r
         value: z, (n,).
         rhs: b, (n,).
 
-    Cost: n solves up to 512 unknowns (A^-1 itself, held against A), some ten beyond (an estimate, four times which is taken).
+    Cost: n solves up to 512 unknowns (A^-1 itself, held against A), some ten beyond (an estimate,
+    four times which is taken).
 
     References:
-        Higham, Accuracy and Stability of Numerical Algorithms, section 7.4 and chapter 15; LAPACK's FERR.
+        Higham, Accuracy and Stability of Numerical Algorithms, section 7.4 and chapter 15; LAPACK's
+        FERR.
 
     Example:
         >>> A = sparse.csr_array(np.array([[2.0, 1.0], [1.0, 3.0]]))

@@ -40,9 +40,10 @@ class Solution:
         value: Z, shape (D,).
         answer: u in R^n, taken out of Z where the system says it sits.
         residual: ||M Z - B|| / ||B||, measured on the returned value.
-        bound: what is promised for ||Z - M^-1 B|| / ||M^-1 B||; infinite where nothing is. Where the status says so it holds if
-            kappa is right: a kappa that was given, declared or estimated, and that neither singular values nor a look for a
-            vector that M shrinks by more have refuted.
+        bound: what is promised for ||Z - M^-1 B|| / ||M^-1 B||; infinite where nothing is. Where
+            the status says so it holds if kappa is right: a kappa that was given, declared or
+            estimated, and that neither singular values nor a look for a vector that M shrinks by
+            more have refuted.
         status: how it ended.
         cost: what it took (queries, degree, qubits, gates), as rows with evidence.
         values: named numbers behind the rows, for code that goes on computing with them.
@@ -86,7 +87,8 @@ def solve(system: LinearSystem, solver: Solver) -> Solution:
 
     Args:
         system: the matrix, the right-hand side, and where the answer sits.
-        solver: `Direct()`, `GMRES()`, `QSVT(epsilon=...)`, `KernelReflection(epsilon=...)`, `HHL(epsilon=...)`.
+        solver: `Direct()`, `GMRES()`, `QSVT(epsilon=...)`, `KernelReflection(epsilon=...)`,
+            `HHL(epsilon=...)`.
 
     Returns:
         Solution: failure is a value, see `Solution.status`.
