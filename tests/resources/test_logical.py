@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from qualtran.resource_counting import QECGatesCost, get_cost_value
 
@@ -14,6 +15,7 @@ from qdescent.resources.logical import (
     LogicalCounts,
     best_block,
     counted_loader_toffoli,
+    least_kappa,
     loader_toffoli,
     solve_cost,
 )
@@ -150,6 +152,19 @@ def test_success_probability_divides():
         ({"readout": "free"}, "Argument `readout` must be one of 'sampling', 'unitary', but is 'free'."),
         ({"kappa_evidence": "sure"}, "Argument `kappa_evidence` must be one of exact"),
         ({"batch": None}, "Argument `batch` must be an integer of at least 1, but is None."),
+        ({"batch": True}, "Argument `batch` must be an integer of at least 1, but is True."),
+        ({"n": np.float64(1e7)}, "Argument `n` must be an integer of at least 1"),
+        ({"n": 10**400, "parameters": 10**400}, "Argument `n` must be an integer of at most 4611686018427387904"),
+        ({"steps": 10**400}, "Argument `steps` must be an integer of at most 1000000000000000000000000000000"),
+        ({"order": 10**9}, "Argument `order` must be an integer of at most 64"),
+        ({"kappa": "300"}, r"Argument `kappa` must be in \[1, inf\), but is '300'."),
+        ({"kappa": float("inf")}, r"Argument `kappa` must be in \[1, inf\), but is inf."),
+        ({"kappa": 1e305}, "Argument `kappa` must lie between 1e-30 and 1e[+]300, but is 1e[+]305."),
+        ({"epsilon": 1e-300}, "Argument `epsilon` must lie between 1e-30 and"),
+        ({"kappa_source": None}, "Argument `kappa_source` must be a text"),
+        ({"masked_macs": 10**10}, r"Argument `masked_macs` must be at most `forward_macs` \(1000000000\)"),
+        ({"table_entries": 2**63}, "Argument `table_entries` must make tables of at most 4.6e[+]18 entries"),
+        ({"padding": 1000}, "Argument `kappa` must be at least 1275.* with a padding of 1000, whose copies alone force it"),
     ],
 )
 def test_bad_instance(changes, message):
@@ -163,3 +178,38 @@ def test_bad_loader_and_counts():
     with pytest.raises(ArgumentError, match=r"Argument `toffoli` must be an integer of at least 0, but is -1\."):
         LogicalCounts(1, toffoli=-1)
     assert instance(kappa_evidence=Evidence.MEASURED).kappa_evidence == "measured"
+
+
+def test_numpy_scalars_are_numbers():
+    ours = instance(n=np.int64(10**7), kappa=np.float32(300), epsilon=np.float64(1e-2), sparsity=np.int32(10))
+    assert ours == instance()
+    assert {type(ours.n), type(ours.sparsity)} == {int}
+    assert {type(ours.kappa), type(ours.epsilon)} == {float}
+    assert type(LogicalCounts(np.int64(5), toffoli=np.int64(9)).toffoli) is int
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2, 30, 100])
+def test_the_least_kappa_is_that_of_the_copies_and_bounds_any_history(padding):
+    """NumPy's condition number of I - shift on p + 1 blocks; a history whose step is small has the least kappa nearly."""
+    copies = padding + 1
+    least = least_kappa(padding)
+    assert least == pytest.approx(np.linalg.cond(np.eye(copies) - np.eye(copies, k=-1)), rel=1e-9)
+    for a in (1e-3, 0.5, 0.9, 1.0):
+        whole = np.eye(copies + 6)
+        for t in range(copies + 5):
+            whole[t + 1, t] = -a if t < 6 else -1.0
+        assert np.linalg.cond(whole) >= least * (1 - 1e-12)
+    assert instance(kappa=least, padding=padding).kappa == least
+    with pytest.raises(ArgumentError, match="whose copies alone force it"):
+        instance(kappa=max(0.999 * least, 1.0) if padding else 1.0, padding=max(padding, 1))
+
+
+@pytest.mark.parametrize("a", [0.5, 0.9, 0.95])
+def test_useful_steps_of_a_contraction(a):
+    """kappa of a long history of one contracting mode: beyond the useful steps no more than epsilon is left."""
+    length = 400
+    kappa = np.linalg.cond(np.eye(length) - a * np.eye(length, k=-1))
+    steps = instance(kappa=kappa, steps=length, epsilon=1e-3).useful_steps
+    assert a**steps <= 1.05e-3
+    assert a ** (steps - 2) > 1e-3
+    assert instance(kappa=1.0).useful_steps == 1

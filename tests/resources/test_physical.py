@@ -131,6 +131,60 @@ def test_segments_change_nothing_but_the_pieces():
     assert unshared["logicalQubit"]["codeDistance"] < whole["logicalQubit"]["codeDistance"]
 
 
+@pytest.mark.parametrize("cycle", [1, 3.3, 12, 400, 1000.0, 1e-3, 1e6])
+def test_the_time_goes_with_the_cycle_and_nothing_is_rounded(cycle):
+    """depth x distance x cycle; the estimator's own rounding to whole nanoseconds made 12 ns 16.7 % too long."""
+    counts = LogicalCounts(100, toffoli=10**9, measurements=10**9)
+    found = SurfaceCode(cycle_time_ns=cycle).estimate(counts)
+    assert found.seconds == pytest.approx(4e9 * found.code_distance * cycle * 1e-9, rel=1e-12)
+    usual = SurfaceCode().estimate(counts)
+    assert (found.qubits, found.code_distance, found.factories) == (usual.qubits, usual.code_distance, usual.factories)
+
+
+@pytest.mark.parametrize(
+    ("counts", "machine"),
+    [
+        (LogicalCounts(125, toffoli=10**12, rotations=45627, measurements=10**12), {}),
+        (LogicalCounts(12581, toffoli=3731607428), {"budget": 0.333}),
+        (LogicalCounts(12581, toffoli=3731607428), {"budget": 0.01}),
+    ],
+)
+def test_the_public_interface_gives_the_private_calls_numbers(counts, machine):
+    """The same job by the native function, which the package no longer calls."""
+    import json
+
+    from qdk._native import physical_estimates
+
+    job = {"numQubits": counts.qubits, "cczCount": counts.toffoli, "rotationCount": counts.rotations}
+    job |= {"rotationDepth": counts.rotations, "measurementCount": counts.measurements, "tCount": 0}
+    whole = SurfaceCode(**machine)
+    found = whole._ask(counts, 5, whole.budget / 5)
+    job = {name: value if name == "numQubits" else -(-value // 5) for name, value in job.items()}
+    rates = ("oneQubitMeasurement", "oneQubitGate", "twoQubitGate", "tGate", "idle")
+    times = {f"{name}Time": "50 ns" for name in ("oneQubitGate", "twoQubitGate", "tGate")}
+    qubit = {"name": "x", "instructionSet": "GateBased", "oneQubitMeasurementTime": "100 ns", **times}
+    qubit |= {f"{rate}ErrorRate": 1e-3 for rate in rates}
+    scheme = {"name": "surface_code", "maxCodeDistance": 999}
+    asked = {"qubitParams": qubit, "qecScheme": scheme, "errorBudget": whole.budget / 5}
+    (private,) = json.loads(physical_estimates(json.dumps(job), json.dumps([asked])))
+    assert found["physicalCounts"] == private["physicalCounts"]
+    assert found["logicalQubit"]["codeDistance"] == private["logicalQubit"]["codeDistance"]
+
+
+@pytest.mark.parametrize("power", [20, 44, 56, 60, 100, 300, 1000])
+def test_a_job_of_any_size_ends_in_a_number_or_a_sentence(power):
+    """Beyond three rounds of distillation the estimator would search without end; it is not asked."""
+    counts = LogicalCounts(10**6, toffoli=10**power, measurements=10**power)
+    if power < 60:
+        found = SurfaceCode().estimate(counts)
+        assert found.seconds == pytest.approx(4 * 10.0**power * found.code_distance * 400e-9)
+    else:
+        with pytest.raises(ArgumentError, match="Argument `counts` must be within reach of 3 rounds of distillation"):
+            SurfaceCode().estimate(counts)
+    with pytest.raises(ArgumentError, match="Argument `counts` must hold at most 1e[+]12 logical qubits"):
+        SurfaceCode().estimate(LogicalCounts(10**power, toffoli=1))
+
+
 def test_worse_hardware_costs_more():
     counts = LogicalCounts(100, toffoli=10**8, measurements=10**8)
     good, bad = (SurfaceCode(error_rate=rate).estimate(counts) for rate in (1e-4, 3e-3))
@@ -165,6 +219,15 @@ print(qdk.telemetry.TELEMETRY_ENABLED, dict(os.environ) == before, threading.act
     [
         (lambda: SurfaceCode(error_rate=0.01), r"Argument `error_rate` must be in \(0, 0.01\), but is 0.01."),
         (lambda: SurfaceCode(cycle_time_ns=0), r"Argument `cycle_time_ns` must be in \(0, inf\), but is 0."),
+        (lambda: SurfaceCode(error_rate=True), r"Argument `error_rate` must be in \(0, 0.01\), but is True."),
+        (lambda: SurfaceCode(cycle_time_ns=float("nan")), r"Argument `cycle_time_ns` must be in \(0, inf\), but is nan."),
+        (lambda: SurfaceCode(budget="1"), r"Argument `budget` must be in \(0, 1\), but is '1'."),
+        (lambda: Accelerator(name=3), "Argument `name` must be a text"),
+        (lambda: SurfaceCode().estimate({"qubits": 5}), "Argument `counts` must be a LogicalCounts"),
+        (
+            lambda: LogicalCounts(5, rotations=10, rotation_depth=20),
+            r"Argument `rotation_depth` must be at most `rotations` \(10\)",
+        ),
         (lambda: SurfaceCode(budget=1.0), r"Argument `budget` must be in \(0, 1\), but is 1.0."),
         (lambda: Accelerator(efficiency=2.0), r"Argument `efficiency` must be in \(0, 1\], but is 2.0."),
         (lambda: SurfaceCode().estimate(LogicalCounts(5)), "Argument `counts` must hold at least one non-Clifford gate"),

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.resources.classical import classical_cost
 from qdescent.resources.logical import Instance, solve_cost
@@ -145,3 +146,43 @@ def test_any_size(n):
     at = ledger.values
     assert at["physical/qrom/solve_time"] > at["physical/qroam/solve_time"] > 0
     assert at["logical/qrom/toffoli"] == solve_cost(large, "qrom").counts.toffoli
+
+
+@pytest.mark.parametrize("kappa", [1e50, 1e100, 1e300])
+def test_a_kappa_beyond_any_machine_is_one_sentence(kappa):
+    with pytest.raises(
+        ArgumentError, match="Argument `instance` must be within reach of the architecture, but is one of 1e"
+    ) as caught:
+        estimate(dataclasses.replace(NETWORK, kappa=kappa))
+    assert f"kappa {kappa:.3g}" in str(caught.value)
+
+
+def test_a_kappa_as_large_as_a_machine_can_bear_is_priced():
+    found = estimate(dataclasses.replace(NETWORK, kappa=1e40)).values
+    assert found["verdict/ratio"] > 1e40
+
+
+def test_steps_that_do_nothing_are_said_and_not_priced():
+    """kappa 50 is that of a contraction by 0.961 a step: after 173 steps a thousandth is left."""
+    long, longer, enough = (estimate(dataclasses.replace(NETWORK, steps=steps)) for steps in (500, 10**30, 173))
+    assert enough.values["logical/useful_steps"] == 173
+    assert "nothing left to do" not in enough.verdict
+    for ledger in (long, longer):
+        assert "is a contraction, of which 0.1 % is left after 173: the steps beyond have nothing left to do" in ledger.verdict
+        assert ledger.values["classical/time"] == enough.values["classical/time"]
+        assert ledger.verdict.startswith("No advantage")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("x",), "Argument `instance` must be an Instance"),
+        ((NETWORK, 3), "Argument `architecture` must be a SurfaceCode"),
+        ((NETWORK, None, "A100"), "Argument `accelerator` must be an Accelerator"),
+        ((NETWORK, SurfaceCode(cycle_time_ns=1e308)), "Argument `architecture` must finish a round in a finite time"),
+        ((NETWORK, None, Accelerator(flops=1e-300)), "Argument `machine` must finish the round in a finite time"),
+    ],
+)
+def test_what_cannot_be_priced_is_one_sentence(arguments, sentence):
+    with pytest.raises(ArgumentError, match=sentence):
+        estimate(*arguments)

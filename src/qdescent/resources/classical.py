@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from qdescent._checks import check_instance
+from qdescent._checks import argument_error, check_instance
 from qdescent.resources.logical import Instance
 from qdescent.resources.physical import Accelerator
 
@@ -39,11 +40,15 @@ def classical_cost(instance: Instance, machine: Accelerator | None = None) -> Cl
     """Price the classical round: T x 6 FLOP x (multiply-adds of one sample) x batch.
 
     The quantum round's tables hold the Hessian of the kept weights: at least s Hessian-vector products (a product gives
-    one number a row), each about two gradients. A fresh batch a step (SGD) would need T times that; one batch is counted.
+    one number a row), each about two gradients. Steps beyond those that do something (`Instance.useful_steps`) are not
+    counted: the classical machine would stop, too. A fresh batch a step (SGD) would need T times that; one batch is counted.
 
     Args:
         instance: the round.
         machine: None is one A100.
+
+    Raises:
+        ArgumentError: the round takes longer on the machine than a float can hold.
 
     Example:
         >>> one = Instance(n=10, parameters=100, order=1, steps=2, padding=0, kappa=2.0, sparsity=3, batch=5,
@@ -57,17 +62,20 @@ def classical_cost(instance: Instance, machine: Accelerator | None = None) -> Cl
     by_density = instance.forward_macs * instance.n / instance.parameters
     kept_macs = by_density if instance.masked_macs is None else float(instance.masked_macs)
     gradient = float(FLOPS_A_MAC * instance.batch)
-    dense = instance.steps * gradient * instance.forward_macs
-    weights = float(instance.steps * BYTES_A_WEIGHT * instance.parameters)
+    steps = min(instance.steps, instance.useful_steps)
+    dense = steps * gradient * instance.forward_macs
+    weights = float(steps * BYTES_A_WEIGHT * instance.parameters)
     rate = machine.flops * machine.efficiency
     seconds = max(dense / rate, weights / machine.bandwidth)
+    if not math.isfinite(seconds):
+        raise argument_error("machine", "finish the round in a finite time", f"{machine.flops:g} FLOP/s")
     line = (instance.n.bit_length() + instance.value_bits) / 8
     return ClassicalCost(
         dense_flops=dense,
-        kept_flops=instance.steps * gradient * kept_macs,
+        kept_flops=steps * gradient * kept_macs,
         weight_bytes=weights,
         seconds=seconds,
-        table_seconds=seconds / instance.steps * 2 * instance.sparsity,
+        table_seconds=seconds / steps * 2 * instance.sparsity,
         upload_bytes=instance.entries * line + 4.0 * instance.n,
         readout_bits=float(instance.solves) * instance.n.bit_length(),
     )

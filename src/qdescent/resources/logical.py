@@ -14,21 +14,23 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import NamedTuple
 
-from qdescent._checks import (
-    argument_error,
-    check_choice,
-    check_instance,
-    check_integer,
-    check_interval,
-    check_text,
-)
+from qdescent._checks import argument_error, check_choice, check_instance, check_integer, check_interval, check_text
 from qdescent._evidence import Evidence
 from qdescent.quantum.loading import BucketBrigade
 from qdescent.resources.queries import dalzell_queries
 
 LOADERS = ("qrom", "qroam", "qram")
-MOST = {"order": 64, "angle_bits": 1000}
-MOST_OF_ANYTHING, MOST_GATES = 10**30, 10**60  # beyond them no price is a number that anybody reads
+_LEAST = {
+    "n": 1, "parameters": 1, "order": 1, "steps": 1, "padding": 0, "sparsity": 1, "batch": 1, "forward_macs": 1,
+    "masked_macs": 1, "shots": 1, "angle_bits": 3, "table_entries": 1,
+}  # fmt: skip
+_LINES = 2**62  # of a table: what a loader's address can hold
+_MOST = {"order": 64, "angle_bits": 1000, "n": _LINES}  # far beyond use, and soon computed; of others 10^30
+_INTERVALS = {
+    "kappa": "[1, inf)", "alpha_over_norm": "[1, 1e6]", "success_probability": "(0, 1]",
+    "epsilon": "(0, 1)", "readout_error": "(0, 1)",
+}  # fmt: skip
+_TINY, _HUGE = 1e-30, 1e300  # of other numbers: beyond, products and inverses would leave what floats can hold
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Instance:
         table_entries: entries of one table read; None takes n s.
 
     Raises:
-        ArgumentError: a number outside its range.
+        ArgumentError: a number outside its range, or against another one: s > n, n > P, kappa < `least_kappa(padding)`.
 
     Example:
         >>> one = Instance(n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0, sparsity=100,
@@ -97,27 +99,48 @@ class Instance:
     table_entries: int | None = None
 
     def __post_init__(self) -> None:
-        least = {"order": 1, "steps": 1, "padding": 0, "n": 1, "parameters": 1, "batch": 1, "sparsity": 1}
-        least |= {"forward_macs": 1, "masked_macs": 1, "shots": 1, "angle_bits": 3, "table_entries": 1}
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in least and not (value is None and field.default is None):
-                check_integer(field.name, value, least[field.name], MOST.get(field.name, MOST_OF_ANYTHING))
-            if field.name.endswith("_source"):
-                check_text(field.name, value)
-            if field.name.endswith("_evidence") and not isinstance(value, Evidence):
-                raise argument_error(field.name, "be one of " + ", ".join(Evidence), value)
+            name, value = field.name, getattr(self, field.name)
+            if value is None and field.default is None:
+                continue
+            if name in _LEAST:
+                whole = check_integer(name, value, _LEAST[name], _MOST.get(name, 10**30))
+                object.__setattr__(self, name, whole)
+            elif name in _INTERVALS:
+                number = check_interval(name, value, _INTERVALS[name])
+                if not _TINY <= number <= _HUGE:
+                    raise argument_error(name, f"lie between {_TINY:g} and {_HUGE:g}", repr(number))
+                object.__setattr__(self, name, number)
+            elif name.endswith("_evidence"):
+                if not isinstance(value, Evidence):
+                    raise argument_error(name, "be one of " + ", ".join(Evidence), repr(value))
+            else:
+                check_text(name, value)
+        check_choice("readout", self.readout, ("sampling", "unitary"))
         if self.n > self.parameters:
             raise argument_error("n", f"be at most `parameters` ({self.parameters})", self.n)
         if self.sparsity > self.n:
             raise argument_error("sparsity", f"be at most `n` ({self.n})", self.sparsity)
-        check_interval("kappa", self.kappa, "[1, inf)")
-        check_interval("alpha_over_norm", self.alpha_over_norm, "[1, inf)")
-        check_interval("epsilon", self.epsilon, "(0, 1)")
-        check_interval("readout_error", self.readout_error, "(0, 1)")
-        check_choice("readout", self.readout, ("sampling", "unitary"))
-        if self.success_probability is not None:
-            check_interval("success_probability", self.success_probability, "(0, 1]")
+        if self.entries > _LINES:
+            fault = "sparsity" if self.table_entries is None else "table_entries"
+            raise argument_error(fault, f"make tables of at most {_LINES:.2g} entries", f"of {self.entries:.2g}")
+        if self.masked_macs is not None and self.masked_macs > self.forward_macs:
+            must = f"be at most `forward_macs` ({self.forward_macs})"
+            raise argument_error("masked_macs", must, self.masked_macs)
+        least = least_kappa(self.padding)
+        if self.kappa < least * (1 - 1e-9):
+            must = f"be at least {least:.6g} with a padding of {self.padding}, whose copies alone force it"
+            raise argument_error("kappa", must, self.kappa)
+
+    @property
+    def useful_steps(self) -> int:
+        """Steps after which nothing is left to do, as far as kappa tells: ln(1/epsilon) / ln((kappa+1)/(kappa-1)).
+
+        A contraction a has kappa = (1 + a)/(1 - a) on a long history, and a^t < epsilon after so many steps. A mode that
+        stands still would force kappa >= about 4 T/pi.
+        """
+        rate = math.log1p(2 / (self.kappa - 1)) if self.kappa > 1 else math.inf
+        return max(1, math.ceil(-math.log(self.epsilon) / rate))
 
     @property
     def solver_kappa(self) -> float:
@@ -153,7 +176,8 @@ class Instance:
         """b, bits of a loaded value: N Q rotations of error 2 pi 2^-b each stay below epsilon together."""
         if self.angle_bits is not None:
             return self.angle_bits
-        return max(3, math.ceil(math.log2(2 * math.pi * self.order * self.queries / self.epsilon)))
+        rotations = math.log2(2 * math.pi * self.order) + math.log2(self.queries)
+        return max(3, math.ceil(rotations - math.log2(self.epsilon)))
 
     @property
     def lifted_dimension(self) -> int:
@@ -187,11 +211,24 @@ class LogicalCounts:
     rotation_depth: int | None = None
 
     def __post_init__(self) -> None:
-        check_integer("qubits", self.qubits, 1, MOST_OF_ANYTHING)
-        for name in ("toffoli", "rotations", "t_gates", "measurements"):
-            check_integer(name, getattr(self, name), 0, MOST_GATES)
-        if self.rotation_depth is not None:
-            check_integer("rotation_depth", self.rotation_depth, 0, MOST_GATES)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None or field.name != "rotation_depth":
+                number = check_integer(field.name, value, 1 if field.name == "qubits" else 0)
+                object.__setattr__(self, field.name, number)
+        if self.rotation_depth is not None and self.rotation_depth > self.rotations:
+            raise argument_error("rotation_depth", f"be at most `rotations` ({self.rotations})", self.rotation_depth)
+
+
+def least_kappa(padding: int) -> float:
+    """kappa of I - shift on m = p + 1 copies, which every padded history holds: cos(pi/(2m+1)) / sin(pi/(4m+2)), about 4 m/pi.
+
+    Example:
+        >>> least_kappa(0), round(least_kappa(100), 1)
+        (1.0, 129.2)
+    """
+    copies = padding + 1
+    return round(math.cos(math.pi / (2 * copies + 1)) / math.sin(math.pi / (4 * copies + 2)), 12)
 
 
 @dataclass(frozen=True)
@@ -218,8 +255,7 @@ def loader_toffoli(entries: int, width: int, block: int) -> int:
         width: b, bits of a line.
         block: l, lines fetched at once, a power of two of at most `entries`.
 
-    Cost:
-        l b target qubits.
+    Cost: l b target qubits.
 
     References:
         Low, Kliuchnikov, Schaeffer, arXiv:1812.00954; Babbush et al., arXiv:1805.03662 (unary iteration).
@@ -266,11 +302,9 @@ def solve_cost(instance: Instance, loader: str) -> SolveCost:
     Returns:
         SolveCost: Q x (block-encoding of M) + 2Q x (upload of n values); Q rotations for the filter's phases.
 
-    Cost:
-        Classical: none that depends on n.
+    Cost: none that depends on n.
 
-    References:
-        of the loaders: `loader_toffoli`, `quantum.loading.BucketBrigade`.
+    References: those of `loader_toffoli` and `quantum.loading.BucketBrigade`.
     """
     check_instance("instance", instance, Instance)
     check_choice("loader", loader, LOADERS)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +12,12 @@ from qdescent._checks import argument_error, check_instance, check_integer, chec
 from qdescent.resources.logical import LogicalCounts
 
 YEAR = 31_557_600.0  # Julian, seconds
-MOST_RUNS, MOST_DISTANCE = 10**18, 999
+MOST_DISTANCE = 999
 _SAFE_DEPTH = 10**13  # logical steps of one estimator call: x 1e5 ns a step is still far below its 2^64 ns
+_CYCLE_NS = 400  # in which the estimator counts: it rounds gate times to whole ns, and every time goes with the cycle
+_MOST_QUBITS = 10**12  # 2 d^2 of them on the machine are still far below 2^64
+_DISTANCE = 201  # seconds a call; twice that takes a minute, and no one has planned for more than 50
+_ROUNDS = 3  # of 15-to-1 distillation, the most that the estimator tries; below their error it searches without end
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ class Accelerator:
 
     def __post_init__(self) -> None:
         check_text("name", self.name)
-        check_interval("flops", self.flops, "(0, inf)")
-        check_interval("bandwidth", self.bandwidth, "(0, inf)")
-        check_interval("efficiency", self.efficiency, "(0, 1]")
+        object.__setattr__(self, "flops", check_interval("flops", self.flops, "(0, inf)"))
+        object.__setattr__(self, "bandwidth", check_interval("bandwidth", self.bandwidth, "(0, inf)"))
+        object.__setattr__(self, "efficiency", check_interval("efficiency", self.efficiency, "(0, 1]"))
 
 
 @dataclass(frozen=True)
@@ -84,42 +86,61 @@ class SurfaceCode:
     budget: float = 1e-2
 
     def __post_init__(self) -> None:
-        check_interval("error_rate", self.error_rate, "(0, 0.01)")
-        check_interval("cycle_time_ns", self.cycle_time_ns, "(0, inf)")
-        check_interval("budget", self.budget, "(0, 1)")
+        object.__setattr__(self, "error_rate", check_interval("error_rate", self.error_rate, "(0, 0.01)"))
+        object.__setattr__(self, "cycle_time_ns", check_interval("cycle_time_ns", self.cycle_time_ns, "(0, inf)"))
+        object.__setattr__(self, "budget", check_interval("budget", self.budget, "(0, 1)"))
 
     def estimate(self, counts: LogicalCounts, runs: int = 1) -> PhysicalCost:
         """Price a job by the Azure Quantum resource estimator, offline.
 
         A job of depth beyond 1e13 is estimated as k equal segments, each with budget/k: the same error rates a
-        step, and no number near the estimator's 64-bit nanoseconds, which wrap silently.
+        step, and no number near the estimator's 64-bit nanoseconds, which wrap silently. It is asked at a cycle of 400 ns
+        and its time scaled: it rounds to whole nanoseconds.
 
         Args:
             counts: the job.
             runs: runs that must all succeed together; the budget is divided by it.
 
         Raises:
-            ArgumentError: the machine cannot reach the budget.
+            ArgumentError: the machine cannot reach the budget, by three rounds of distillation and a code distance of 201.
 
         References:
             Beverland et al., arXiv:2211.07629 (PSSPC layout, Appendices C to E).
         """
         check_instance("counts", counts, LogicalCounts)
-        runs = check_integer("runs", runs, 1, MOST_RUNS)
+        runs = check_integer("runs", runs, 1)
+        if counts.qubits > _MOST_QUBITS:
+            raise argument_error("counts", f"hold at most {_MOST_QUBITS:.0e} logical qubits", counts.qubits)
         depth = counts.measurements + 3 * counts.toffoli + counts.t_gates + 40 * counts.rotations
         if depth == 0:
             raise argument_error("counts", "hold at least one non-Clifford gate or measurement", "empty")
         segments = -(-depth // _SAFE_DEPTH)
+        self._check_distillation(depth, runs)
         answer = self._ask(counts, segments, self.budget / segments / runs)
         logical, breakdown = answer["logicalQubit"], answer["physicalCounts"]["breakdown"]
         return PhysicalCost(
             qubits=answer["physicalCounts"]["physicalQubits"],
             code_distance=logical["codeDistance"],
-            seconds=segments * runtime_ns(answer) * 1e-9,
+            seconds=segments * runtime_ns(answer) * 1e-9 * (self.cycle_time_ns / _CYCLE_NS),
             tiles=breakdown["algorithmicLogicalQubits"],
             factories=breakdown["numTfactories"],
             segments=segments,
         )
+
+    def _check_distillation(self, depth: int, runs: int) -> None:
+        """Refuse an error a magic state, about budget / (3 depth runs), that the rounds of distillation cannot reach."""
+        least = math.log10(self.error_rate)
+        for _ in range(_ROUNDS):
+            least = math.log10(35) + 3 * least
+        wanted = math.log10(self.budget / 3) - math.log10(depth) - math.log10(runs)
+        if wanted < least + 1:
+            must = (
+                f"be within reach of {_ROUNDS} rounds of distillation: an error of 1e{least:.0f} a magic state at "
+                f"`error_rate` {self.error_rate:g}"
+            )
+            raise argument_error(
+                "counts", must, f"of about 1e{math.log10(depth * runs):.0f} logical steps, which ask for 1e{wanted:.0f}"
+            )
 
     def cross_check(self, counts: LogicalCounts, factory: tuple[int, int] | None = None) -> PhysicalCost:
         """Price the same job by a second model: Gidney-Fowler CCZ factory in `qualtran.surface_code`.
@@ -143,6 +164,7 @@ class SurfaceCode:
         from qualtran.resource_counting import GateCounts  # heavy: four seconds
         from qualtran.surface_code import CCZ2TFactory, get_ccz2t_costs_from_error_budget
 
+        self._check_distillation(max(1, counts.toffoli + counts.t_gates + counts.rotations), 1)
         t_gates = counts.t_gates + counts.rotations * _t_per_rotation(counts.rotations, self.budget)
         gates = GateCounts(t=t_gates, toffoli=counts.toffoli)
         pairs = [factory] if factory else [(a, b) for a in range(5, 41, 2) for b in range(a + 2, 2 * a + 4, 2)]
@@ -171,7 +193,7 @@ class SurfaceCode:
 
     def _ask(self, counts: LogicalCounts, segments: int, budget: float) -> dict[str, Any]:
         rotation_depth = counts.rotations if counts.rotation_depth is None else counts.rotation_depth
-        job = {
+        job: dict[str, Any] = {
             "numQubits": counts.qubits,
             "cczCount": -(-counts.toffoli // segments),
             "tCount": -(-counts.t_gates // segments),
@@ -179,7 +201,7 @@ class SurfaceCode:
             "rotationDepth": -(-rotation_depth // segments),
             "measurementCount": -(-counts.measurements // segments),
         }
-        gate, measure = f"{self.cycle_time_ns / 8} ns", f"{self.cycle_time_ns / 4} ns"  # 4 gates + 2 measurements
+        gate, measure = f"{_CYCLE_NS // 8} ns", f"{_CYCLE_NS // 4} ns"  # 4 gates + 2 measurements
         rates = ("oneQubitMeasurement", "oneQubitGate", "twoQubitGate", "tGate", "idle")
         qubit = {
             "name": "qdescent",
@@ -190,17 +212,18 @@ class SurfaceCode:
             "tGateTime": gate,
             **{f"{rate}ErrorRate": self.error_rate for rate in rates},
         }
-        scheme = {"name": "surface_code", "maxCodeDistance": 999}  # its own limit of 50 is a convention, not physics
-        parameters = [{"qubitParams": qubit, "qecScheme": scheme, "errorBudget": budget}]
-        answer = json.loads(_physical_estimates()(json.dumps(job), json.dumps(parameters)))
-        answer = answer[0] if isinstance(answer, list) else answer
-        if answer.get("status") != "success":
-            raise argument_error("counts", "be within reach of the machine", answer.get("message", "not"))
-        return dict(answer)
+        scheme = {"name": "surface_code", "maxCodeDistance": _DISTANCE}  # its own limit of 50 is a convention
+        estimator = _estimator()
+        try:
+            found = estimator.LogicalCounts(job).estimate({"qubitParams": qubit, "qecScheme": scheme, "errorBudget": budget})
+        except estimator.EstimatorError as error:  # derived from BaseException
+            reason = " ".join(str(error).split(":", 1)[-1].split()).rstrip(".")
+            raise argument_error("counts", "be within reach of the machine", f"not: {reason}") from None
+        return dict(found)
 
 
 def runtime_ns(answer: dict[str, Any]) -> float:
-    """Run time of an estimator's answer, recomputed as depth x cycle: its own field wraps at 2^64 ns (584.5 years)."""
+    """Run time of an estimator's answer, at its cycle of 400 ns, as depth x cycle: its own field wraps at 2^64 ns (584.5 years)."""
     return float(answer["physicalCounts"]["breakdown"]["logicalDepth"]) * float(answer["logicalQubit"]["logicalCycleTime"])
 
 
@@ -209,8 +232,8 @@ def _t_per_rotation(rotations: int, budget: float) -> int:
     return math.ceil(0.53 * math.log2(3 * rotations / budget) + 5.3) if rotations else 0
 
 
-def _physical_estimates() -> Callable[[str, str], str]:
-    """The estimator's native function.
+def _estimator() -> Any:
+    """The estimator's public module.
 
     Importing qdk starts a thread that reports usage over the network, unless a variable says not to. It is set for the
     import only and put back; where the user imported qdk before us, his choice stands (the call itself reports nothing).
@@ -226,7 +249,6 @@ def _physical_estimates() -> Callable[[str, str], str]:
                 del os.environ[name]
             else:
                 os.environ[name] = before
-    from qdk._native import physical_estimates
+    from qdk import estimator
 
-    estimate: Callable[[str, str], str] = physical_estimates
-    return estimate
+    return estimator

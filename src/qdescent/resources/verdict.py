@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from qdescent._checks import check_instance, check_sequence, check_text
+from qdescent._checks import ArgumentError, argument_error, check_instance, check_sequence, check_text
 from qdescent._evidence import Evidence, Row
 from qdescent.resources import queries
 from qdescent.resources.classical import ClassicalCost, classical_cost
+from qdescent.resources.input_rows import assumed, input_rows, modelled
 from qdescent.resources.logical import LOADERS, Instance, SolveCost, solve_cost
 from qdescent.resources.physical import YEAR, Accelerator, PhysicalCost, SurfaceCode
 
@@ -68,7 +69,8 @@ def estimate(instance: Instance, architecture: SurfaceCode | None = None, accele
         Ledger.
 
     Raises:
-        ArgumentError: the architecture cannot hold one solve within its budget.
+        ArgumentError: the architecture cannot do one solve within its budget (a kappa beyond some 1e40: no distillation is
+            that good).
 
     Cost:
         Milliseconds after Qualtran's import, at any n.
@@ -87,10 +89,10 @@ def estimate(instance: Instance, architecture: SurfaceCode | None = None, accele
     accelerator = check_instance("accelerator", accelerator, Accelerator, optional=True) or Accelerator()
     runs = instance.solves if instance.readout == "unitary" else 1  # calls of one coherent run share its budget
     solves = {loader: solve_cost(instance, loader) for loader in LOADERS}
-    machines = {loader: architecture.estimate(solves[loader].counts, runs) for loader in PRICED}
+    machines = {loader: _machine(architecture, instance, solves[loader], runs) for loader in PRICED}
     classical = classical_cost(instance, accelerator)
 
-    rows = _input_rows(instance) + _query_rows(instance)
+    rows = input_rows(instance) + _query_rows(instance)
     for loader in LOADERS:
         rows += _logical_rows(loader, solves[loader])
     for loader in PRICED:
@@ -101,6 +103,19 @@ def estimate(instance: Instance, architecture: SurfaceCode | None = None, accele
     rows += _tree_rows(*at_best, distance)
     rows += _classical_rows(classical, accelerator)
     return _judged(instance, fastest, solves[fastest], machines[fastest], at_best, classical, rows)
+
+
+def _machine(architecture: SurfaceCode, instance: Instance, solve: SolveCost, runs: int) -> PhysicalCost:
+    try:
+        found = architecture.estimate(solve.counts, runs)
+    except ArgumentError as error:
+        reason = str(error).split("must ", 1)[-1].rstrip(".")
+        gates = f"1e{math.log10(solve.counts.toffoli):.0f} Toffoli gates a solve"
+        size = f"one of {gates} at kappa {instance.kappa:.3g} and {instance.entries:.3g} table entries; these must {reason}"
+        raise argument_error("instance", "be within reach of the architecture", size) from None
+    if not math.isfinite(found.seconds * instance.solves):
+        raise argument_error("architecture", "finish a round in a finite time", f"at {architecture.cycle_time_ns:g} ns a cycle")
+    return found
 
 
 def _judged(
@@ -140,6 +155,13 @@ def _judged(
             f" Building the tables classically, at s = {instance.sparsity} non-zeros a row, alone costs "
             f"{classical.table_seconds / classical.seconds:.2g} of the classical round."
         )
+    useful = instance.useful_steps
+    if instance.steps > useful:
+        what_if += (
+            f" At kappa {instance.kappa:g} a history of {_shown(instance.steps)} steps is a contraction, of which "
+            f"{100 * instance.epsilon:g} % is left after {_shown(useful)}: the steps beyond have nothing left to do, and the "
+            "classical round does without them."
+        )
     tree_qubits, tree_solve = at_best
     tree_time = instance.solves * tree_solve + classical.table_seconds
     tree_ratio = tree_time / classical.seconds
@@ -150,46 +172,19 @@ def _judged(
     build = "solves x seconds of a solve + table building"
     rows = [
         *rows,
-        _modelled("verdict/loader", loader, "", "QROM or QROAM, the one with the shorter solve"),
-        _modelled("verdict/quantum_time", quantum, "s", build),
-        _modelled("verdict/classical_time", classical.seconds, "s", "ledger/classical/time"),
-        _modelled("verdict/ratio", ratio, "1", "quantum time / classical time; below 1 the quantum round wins"),
-        _modelled("verdict/free_readout_time", single, "s", "one solve, tables free"),
-        _modelled("verdict/free_readout_ratio", single_ratio, "1", "one solve / classical round"),
-        _modelled("verdict/qram_ratio_at_best", tree_ratio, "1", "the same with physical/qram/solve_time_at_best; below 1 it wins"),
-        _modelled("verdict/toffoli_time", gate, "s", "time of a solve / its Toffoli gates"),
-        _modelled("verdict/dominant_factor", dominant, "", "largest of solves, queries, Toffoli gates a query"),
-        _modelled("verdict/speed_up_needed", max(1.0, ratio), "1", "by how much the quantum round must get cheaper"),
-        _modelled("verdict/text", text, "", "computed from the rows above"),
+        modelled("verdict/loader", loader, "", "QROM or QROAM, the one with the shorter solve"),
+        modelled("verdict/quantum_time", quantum, "s", build),
+        modelled("verdict/classical_time", classical.seconds, "s", "ledger/classical/time"),
+        modelled("verdict/ratio", ratio, "1", "quantum time / classical time; below 1 the quantum round wins"),
+        modelled("verdict/free_readout_time", single, "s", "one solve, tables free"),
+        modelled("verdict/free_readout_ratio", single_ratio, "1", "one solve / classical round"),
+        modelled("verdict/qram_ratio_at_best", tree_ratio, "1", "the same with physical/qram/solve_time_at_best; below 1 it wins"),
+        modelled("verdict/toffoli_time", gate, "s", "time of a solve / its Toffoli gates"),
+        modelled("verdict/dominant_factor", dominant, "", "largest of solves, queries, Toffoli gates a query"),
+        modelled("verdict/speed_up_needed", max(1.0, ratio), "1", "by how much the quantum round must get cheaper"),
+        modelled("verdict/text", text, "", "computed from the rows above"),
     ]
     return Ledger(tuple(rows), text)
-
-
-def _input_rows(instance: Instance) -> list[Row]:
-    success = instance.success_probability
-    return [
-        _assumed("logical/n", instance.n, "weights", "argument `n`, the kept weights"),
-        _assumed("logical/order", instance.order, "1", "argument `order`"),
-        _assumed("logical/steps", instance.steps, "steps", "argument `steps`"),
-        _assumed("logical/padding", instance.padding, "steps", "argument `padding`"),
-        Row("ledger/logical/kappa", instance.kappa, "1", instance.kappa_evidence, instance.kappa_source),
-        _assumed("logical/alpha_over_norm", instance.alpha_over_norm, "1", "argument `alpha_over_norm`"),
-        Row("ledger/logical/sparsity", instance.sparsity, "1", instance.sparsity_evidence, instance.sparsity_source),
-        _modelled("logical/table_entries", instance.entries, "entries", "n s of F_1; F_2 and higher counted as no larger")
-        if instance.table_entries is None
-        else _assumed("logical/table_entries", instance.entries, "entries", "argument `table_entries`"),
-        _assumed("logical/epsilon", instance.epsilon, "1", "argument `epsilon`, l2 error of one solve"),
-        _assumed("logical/success_probability", 1.0, "1", "unknown: counted as 1, in favour of the quantum side")
-        if success is None
-        else Row("ledger/logical/success_probability", success, "1", instance.success_evidence, instance.success_source),
-        _modelled("logical/value_bits", instance.value_bits, "bits", "rotation errors of all queries below epsilon")
-        if instance.angle_bits is None
-        else _assumed("logical/value_bits", instance.value_bits, "bits", "argument `angle_bits`"),
-        _modelled(
-            "logical/log2_lifted_dimension", math.log2(instance.lifted_dimension), "bits", "sum_j (n+1)^j, homogenised Carleman"
-        ),
-        _modelled("logical/log2_history_dimension", math.log2(instance.history_dimension), "bits", "(T+p+1) sum_j (n+1)^j"),
-    ]
 
 
 def _query_rows(instance: Instance) -> list[Row]:
@@ -197,23 +192,23 @@ def _query_rows(instance: Instance) -> list[Row]:
     known = instance.kappa_evidence in (Evidence.EXACT, Evidence.BOUNDED)
     per_solve = "queries a solve"
     return [
-        _modelled(
+        modelled(
             "logical/queries",
             instance.queries,
             per_solve,
             "priced: Dalzell, arXiv:2406.12086, leading terms 56 kappa + 1.05 kappa ln(1/eps), norm unknown, o(kappa) left out",
         ),
-        _assumed(
+        assumed(
             "logical/norm_free",
             "yes",
             "",
             "the readout needs the solution's norm; estimating it is not priced, in favour of the quantum side",
         ),
         *queries.query_rows(kappa, epsilon, "ledger/logical", known=known),
-        _modelled("logical/shots", instance.shot_count, "shots", "for the magnitudes; as many again for the signs")
+        modelled("logical/shots", instance.shot_count, "shots", "for the magnitudes; as many again for the signs")
         if instance.shots is None
-        else _assumed("logical/shots", instance.shots, "shots", "argument `shots`; as many again for the signs"),
-        _modelled("logical/solves", instance.solves, "solves a round", _solves_source(instance)),
+        else assumed("logical/shots", instance.shots, "shots", "argument `shots`; as many again for the signs"),
+        modelled("logical/solves", instance.solves, "solves a round", _solves_source(instance)),
     ]
 
 
@@ -234,25 +229,25 @@ def _logical_rows(loader: str, solve: SolveCost) -> list[Row]:
         )
     )
     return [
-        _modelled(f"{at}/block", solve.block, "lines", block),
-        _modelled(f"{at}/query_toffoli", solve.query_toffoli, "Toffoli", f"2N table reads, {counted}, and rotations"),
-        _modelled(
+        modelled(f"{at}/block", solve.block, "lines", block),
+        modelled(f"{at}/query_toffoli", solve.query_toffoli, "Toffoli", f"2N table reads, {counted}, and rotations"),
+        modelled(
             f"{at}/upload_toffoli",
             solve.upload_toffoli,
             "Toffoli",
             f"n values loaded, used and cleared again, {counted}; 2 uploads a query",
         ),
-        _modelled(f"{at}/system_qubits", solve.system_qubits, "logical qubits", "N words, word length, clock"),
-        _modelled(f"{at}/ancilla_qubits", solve.ancilla_qubits, "logical qubits", "encoding, loader, phase gradient"),
-        _modelled(f"{at}/qubits", solve.counts.qubits, "logical qubits", "system + ancillas"),
-        _modelled(f"{at}/toffoli", solve.counts.toffoli, "Toffoli a solve", "Q x (query + 2 uploads)"),
-        _modelled(
+        modelled(f"{at}/system_qubits", solve.system_qubits, "logical qubits", "N words, word length, clock"),
+        modelled(f"{at}/ancilla_qubits", solve.ancilla_qubits, "logical qubits", "encoding, loader, phase gradient"),
+        modelled(f"{at}/qubits", solve.counts.qubits, "logical qubits", "system + ancillas"),
+        modelled(f"{at}/toffoli", solve.counts.toffoli, "Toffoli a solve", "Q x (query + 2 uploads)"),
+        modelled(
             f"{at}/toffoli_depth",
             solve.depth,
             "layers a solve",
             "Q x (query + 2 uploads): QROM line by line, swaps of one control or one level of a tree together",
         ),
-        _modelled(f"{at}/rotations", solve.counts.rotations, "rotations a solve", "one phase a query"),
+        modelled(f"{at}/rotations", solve.counts.rotations, "rotations a solve", "one phase a query"),
     ]
 
 
@@ -263,19 +258,19 @@ def _physical_rows(loader: str, cost: PhysicalCost, second: PhysicalCost | None,
         f"budget {machine.budget:g}, {cost.segments} segments"
     )
     rows = [
-        _modelled(f"{at}/qubits", cost.qubits, "physical qubits", source),
-        _modelled(f"{at}/code_distance", cost.code_distance, "1", source),
-        _modelled(f"{at}/factories", cost.factories, "1", source),
-        _modelled(f"{at}/solve_time", cost.seconds, "s", f"{source}; depth x cycle, recomputed"),
+        modelled(f"{at}/qubits", cost.qubits, "physical qubits", source),
+        modelled(f"{at}/code_distance", cost.code_distance, "1", source),
+        modelled(f"{at}/factories", cost.factories, "1", source),
+        modelled(f"{at}/solve_time", cost.seconds, "s", f"{source}; depth x cycle, recomputed"),
     ]
     check = "qualtran.surface_code, one CCZ factory of searched distances, arXiv:1812.01238"
     if second is None:
-        rows.append(_modelled(f"{at}/cross_check", "below the error floor of a two-level factory", "", check))
+        rows.append(modelled(f"{at}/cross_check", "below the error floor of a two-level factory", "", check))
     else:
         rows += [
-            _modelled(f"{at}/cross_check_qubits", second.qubits, "physical qubits", check),
-            _modelled(f"{at}/cross_check_code_distance", second.code_distance, "1", check),
-            _modelled(f"{at}/cross_check_solve_time", second.seconds, "s", check),
+            modelled(f"{at}/cross_check_qubits", second.qubits, "physical qubits", check),
+            modelled(f"{at}/cross_check_code_distance", second.code_distance, "1", check),
+            modelled(f"{at}/cross_check_solve_time", second.seconds, "s", check),
         ]
     return rows
 
@@ -283,8 +278,8 @@ def _physical_rows(loader: str, cost: PhysicalCost, second: PhysicalCost | None,
 def _tree_rows(qubits: int, seconds: float, distance: int) -> list[Row]:
     source = f"distance {distance} of the priced machine; factories not counted, in favour of the quantum side"
     return [
-        _modelled("physical/qram/qubits_at_least", qubits, "physical qubits", f"2 d^2 a logical qubit, {source}"),
-        _modelled("physical/qram/solve_time_at_best", seconds, "s", f"a logical cycle a Toffoli layer, {source}"),
+        modelled("physical/qram/qubits_at_least", qubits, "physical qubits", f"2 d^2 a logical qubit, {source}"),
+        modelled("physical/qram/solve_time_at_best", seconds, "s", f"a logical cycle a Toffoli layer, {source}"),
     ]
 
 
@@ -296,28 +291,20 @@ def _cross_check(machine: SurfaceCode, solve: SolveCost) -> PhysicalCost | None:
 
 
 def _classical_rows(cost: ClassicalCost, machine: Accelerator) -> list[Row]:
-    formula = "T x 6 FLOP x multiply-adds of one sample x batch"
+    formula = "T x 6 FLOP x multiply-adds of one sample x batch, T at most useful_steps"
     at_rate = f"{machine.name}: {machine.flops:.3g} FLOP/s x {machine.efficiency:g}, {machine.bandwidth:.3g} B/s"
     return [
-        _modelled("classical/dense_flops", cost.dense_flops, "FLOP", f"{formula}, pruned weights computed too"),
-        _modelled("classical/kept_flops", cost.kept_flops, "FLOP", f"{formula}, kept weights only"),
-        _modelled("classical/weight_bytes", cost.weight_bytes, "B", "24 bytes a weight and step; no activations"),
-        _assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", f"NVIDIA A100 data sheet; {at_rate}")
+        modelled("classical/dense_flops", cost.dense_flops, "FLOP", f"{formula}, pruned weights computed too"),
+        modelled("classical/kept_flops", cost.kept_flops, "FLOP", f"{formula}, kept weights only"),
+        modelled("classical/weight_bytes", cost.weight_bytes, "B", "24 bytes a weight and step; no activations"),
+        assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", f"NVIDIA A100 data sheet; {at_rate}")
         if machine == Accelerator()
-        else _assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", at_rate),
-        _modelled("classical/time", cost.seconds, "s", f"longer of dense FLOPs and bytes on {at_rate}"),
-        _modelled("classical/table_time", cost.table_seconds, "s", "s Hessian-vector products of two gradients each"),
-        _modelled("classical/upload_bytes", cost.upload_bytes, "B", "table lines and n fp32 values"),
-        _modelled("classical/readout_bits", cost.readout_bits, "bit", "solves x index bits"),
+        else assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", at_rate),
+        modelled("classical/time", cost.seconds, "s", f"longer of dense FLOPs and bytes on {at_rate}"),
+        modelled("classical/table_time", cost.table_seconds, "s", "s Hessian-vector products of two gradients each"),
+        modelled("classical/upload_bytes", cost.upload_bytes, "B", "table lines and n fp32 values"),
+        modelled("classical/readout_bits", cost.readout_bits, "bit", "solves x index bits"),
     ]
-
-
-def _modelled(name: str, value: float | str, unit: str, source: str) -> Row:
-    return Row(f"ledger/{name}", value, unit, Evidence.MODELLED, source)
-
-
-def _assumed(name: str, value: float | str, unit: str, source: str) -> Row:
-    return Row(f"ledger/{name}", value, unit, Evidence.ASSUMED, source)
 
 
 def _shown(value: object) -> str:
