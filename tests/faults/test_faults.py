@@ -26,6 +26,7 @@ from qdescent.report.state import saved_stages
 TODAY = random.Random(date.today().toordinal())
 PIECES = 8  # of the exhaustive tests
 FLIP_EVERY = 512  # bytes
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,7 @@ def whole(tmp_path_factory):
         patch.setattr(sys, "argv", sys.argv)
         (folder / "tiny_project.py").write_text(jobs.MODULE)
         np.savez(folder / "map.npz", **jobs.MAP)
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
         data = comparison.load_fashion_mnist(None)
         few = replace(data, test_images=data.test_images[:40], test_labels=data.test_labels[:40])
         patch.setattr(comparison, "load_fashion_mnist", lambda data_root: few)
@@ -50,6 +52,8 @@ def whole(tmp_path_factory):
             code, output, events = in_child(jobs.begin(job, place), Fault(place))
             assert code == 0, output
             found[job] = jobs.left(place), events
+        for number, handler in handlers.items():  # the command line took them over
+            signal.signal(number, handler)
         yield found
 
 
@@ -250,7 +254,7 @@ class AnyText(str):
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_in_words_and_is_resumed(whole, tmp_path, number):
     out = tmp_path / "o"
     child = start(jobs.begin("spectrum", out))
