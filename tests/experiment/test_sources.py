@@ -13,6 +13,7 @@ from torch.nn.utils import prune
 
 from qdescent._checks import ArgumentError
 from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights, named_function
+from qdescent.learning.task import Task
 
 MODULE = """
 import torch
@@ -237,7 +238,7 @@ def test_a_folder_without_pillow_says_what_to_do(tmp_path, monkeypatch):
     ("arrays", "sentence"),
     [
         ({"x": [1.0], "y": [1.0]}, "must hold `inputs` and `targets`, or `images` and `labels`.*which holds 'x', 'y'"),
-        ({"inputs": [[1.0]] * 3, "targets": [0, 1]}, r"inputs and targets of one length.*\(3, 1\) and \(2,\)"),
+        ({"inputs": [[1.0]] * 3, "targets": [0, 1]}, r"inputs, targets\) of one length.*\(3, 1\) and \(2,\)"),
         ({"inputs": [[1.0], [np.nan]], "targets": [0, 1]}, r"`data inputs` must be finite.*first at \(1, 0\)"),
     ],
 )
@@ -275,10 +276,111 @@ def test_data_that_network_or_loss_cannot_take():
         with pytest.raises(ArgumentError, match=sentence):
             check_fit(network, name, load_loss(name), inputs, targets)
     with pytest.raises(ArgumentError, match="`network` must return a tensor"):
-        check_fit(lambda x: {"logits": x}, "mse", load_loss("mse"), x, x)
+        check_fit(nn.LSTM(2, 2), "mse", load_loss("mse"), x, x)
     with pytest.raises(ArgumentError, match=r"`loss` must take the network's outputs and the targets.*named_by_user:pair"):
         check_fit(network, "named_by_user:pair", load_loss("named_by_user:pair"), x, x)
     with pytest.raises(ArgumentError, match="`loss` must be one of 'cross_entropy', 'mse', but is 'hinge'"):
         load_loss("hinge")
     check_fit(network, "cross_entropy", load_loss("cross_entropy"), x, torch.tensor([0, 1, 1]))
     assert named_function("loss", "torch.nn.functional:l1_loss") is nn.functional.l1_loss
+
+
+def test_hidden_folders_are_no_classes_and_a_root_of_parts_is_not_one(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+
+    def draw(*files):
+        for k, file in enumerate(files):
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            image.new("L", (4, 4), 9 * k).save(tmp_path / file, format="PNG")
+
+    draw("a/ant/1.PNG", "a/ant/sub/2.JPG", "a/bee/.3.png", "a/bee/4.jpeg", "a/.git/5.png", "a/__MACOSX/bee/6.png", "a/7.png")
+    (tmp_path / "a" / "read.me").write_text("beside the folders")
+    images, labels, total = load_data(str(tmp_path / "a"), 10)
+    assert (labels.tolist(), total) == ([0, 0, 1], 3)
+    assert (images[:, 0, 0, 0] * 255).round().tolist() == [0, 9, 27]
+    draw("b/train/ant/1.png", "b/train/bee/1.png", "b/test/ant/1.png", "c/train/1.png", "d/Train/ant/1.png", "d/extra/1.png")
+    draw("e/set/ant/1.png", "e/set/bee/1.png", "f/train/1.png", "f/plane/1.png", "g/ant/1.png", "g/ant.png/1.png")
+    (tmp_path / "g" / "bat").mkdir()
+    (tmp_path / "h" / ".hidden").mkdir(parents=True)
+    for name, sentence in (
+        (
+            "b",
+            r"one subfolder a class \(give one part, such as .*b/train.*\), but is .*which holds parts of a data set: test, train",
+        ),
+        ("c", "which holds parts of a data set: train"),
+        ("d", r"such as .*d/Train.*which holds parts of a data set: Train"),
+        ("e", r"one subfolder a class \(give .*e/set.*where all images lie below 'set'"),
+        ("g", r"in every class folder \(an empty one would shift the labels: remove it\), but is .*without any in 'bat'"),
+        ("h", "one subfolder a class, but is .*without any"),
+    ):
+        with pytest.raises(ArgumentError, match=sentence):
+            load_data(str(tmp_path / name), 4)
+    assert load_data(str(tmp_path / "f"), 4)[1].tolist() == [0, 1]  # a train is a vehicle, too
+    assert load_data(str(tmp_path / "b" / "train"), 4)[1].tolist() == [0, 1]
+
+
+def test_bytes_are_token_ids_where_the_network_looks_them_up(tmp_path):
+    ids = np.array([[0, 1], [2, 3], [3, 0]], dtype=np.uint8)
+    np.savez(tmp_path / "t.npz", inputs=ids, targets=np.array([0, 1, 1], dtype=np.int32))
+    tokens = nn.Sequential(nn.Embedding(4, 2), nn.Flatten(), nn.Linear(4, 2))
+    inputs, targets, _ = load_data(str(tmp_path / "t.npz"), 9, network=tokens)
+    assert (inputs.tolist(), targets.dtype) == (ids.tolist(), torch.int64)
+    assert Task(tokens, nn.functional.cross_entropy, (inputs, targets)).data[0].dtype == torch.int64
+    pixels, _, _ = load_data(str(tmp_path / "t.npz"), 9, network=nn.Linear(2, 2))
+    assert np.allclose(pixels.numpy(), ids / 255)
+    np.savez(tmp_path / "i.npz", inputs=np.full((2, 3, 4, 4), 51, np.uint8), targets=[0, 1])
+
+    class Patches(nn.Module):  # images, and an embedding of positions
+        def __init__(self):
+            super().__init__()
+            self.places, self.layer = nn.Embedding(3, 16), nn.Linear(16, 2)
+
+        def forward(self, x):
+            return self.layer(x.flatten(2) + self.places.weight).mean(1)
+
+    assert load_data(str(tmp_path / "i.npz"), 9, network=Patches())[0].unique().tolist() == pytest.approx([0.2])
+
+
+def test_dicts_datasets_and_loaders_by_name(tmp_path, module, monkeypatch):
+    (module / "named_by_user.py").write_text(
+        MODULE
+        + """
+from torch.utils.data import DataLoader, TensorDataset
+X, Y = torch.arange(10.0).reshape(5, 2), torch.tensor([0, 1, 0, 1, 1])
+def both():
+    return {"x": X, "labels": Y}
+def named():
+    return {"x": X, "y": X}, Y
+def dataset():
+    return TensorDataset(X, Y)
+def loader():
+    return DataLoader(TensorDataset(X, Y), batch_size=2, shuffle=True, num_workers=2)
+def ragged():
+    return X, [[1], [1, 2], [], [3], [4]]
+def uneven():
+    return {"x": X, "y": X[:2]}, Y
+class Stream(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        return iter(TensorDataset(X, Y))
+def stream():
+    return Stream()
+"""
+    )
+    expected = load_data("named_by_user:pair", 3, seed=1)[1]
+    for name in ("dataset", "loader"):
+        inputs, targets, total = load_data(f"named_by_user:{name}", 3, seed=1)
+        assert (len(inputs), total) == (3, 5)
+        assert torch.equal(targets, expected)
+    inputs, targets, _ = load_data("named_by_user:both", 3, seed=1)
+    assert torch.equal(inputs["labels"], expected)
+    assert inputs.keys() == targets.keys()
+    inputs, targets, _ = load_data("named_by_user:named", 3, seed=1)
+    assert inputs["y"].shape == (3, 2)
+    inputs, targets, _ = load_data("named_by_user:ragged", 5)
+    assert targets == [[1], [1, 2], [], [3], [4]]
+    for name, sentence in (("uneven", "of one length.*here 5"), ("stream", "a Dataset with a length.*Stream")):
+        with pytest.raises(ArgumentError, match=sentence):
+            load_data(f"named_by_user:{name}", 3)
+    np.savez(tmp_path / "d.npz", input_ids=np.ones((3, 2), int), attention_mask=np.ones((3, 2)), labels=[0, 1, 0])
+    inputs, targets, total = load_data(str(tmp_path / "d.npz"), 9)
+    assert (sorted(inputs), targets.tolist(), total) == (["attention_mask", "input_ids"], [0, 1, 0], 3)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.batches import as_batch, mapped, samples_of, tensors_of, ways_to_call, written
+from qdescent.learning.batches import as_batch, mapped, picked, samples_of, tensors_of, ways_to_call, written
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.hessian import gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
@@ -248,10 +248,10 @@ LOADER = DataLoader(TensorDataset(X, Y), batch_size=3)
         (None, "one batch.*but is None"),
         (3, "one batch.*but is 3"),
         ("xy", "one batch.*but is 'xy'"),
-        (((), ()), "one length, at least 1, but is of no samples"),
-        (({}, {}), "one length, at least 1, but is of no samples"),
-        ((X, Y[:3]), "one length, at least 1, but is of 6 and 3 samples"),
-        ((X, torch.tensor(1)), "one length, at least 1, but is of 6 and 0 samples"),
+        (((), ()), "one length, at least 1, but is empty"),
+        (({}, {}), "one length, at least 1, but is empty"),
+        ((X, Y[:3]), r"one length, at least 1, but is of shapes \(6, 3\) and \(3,\)"),
+        ((X, torch.tensor(1)), r"one length, at least 1, but is of shapes \(6, 3\) and \(\)"),
         (({"x": X, "mask": MASK * torch.nan}, Y), r"`data inputs\['mask'\]` must be finite"),
         (((X, [X, X / 0]), Y), r"`data inputs\[1\]\[1\]` must be finite"),
         ((X, {"a": Scores(X * torch.inf)}), r"`data targets\['a'\].logits` must be finite"),
@@ -305,6 +305,10 @@ def test_the_parts_of_a_batch():
     assert ways_to_call(Two(), {"x": X}) == ["whole"]
     ragged = [[1, 2], [3]]
     assert as_batch((X[:2], ragged))[1] is ragged
+    assert torch.equal(picked({"x": X}, torch.tensor([1]), 6)["x"], X[1:2])
+    assert picked([[1], [2, 3]], torch.tensor([1]), 2) == [[2, 3]]
+    with pytest.raises(ArgumentError, match=r"here 6, but is with a tensor of shape \(3,\)"):
+        picked((X, Y[:3]), torch.tensor([1]), 6)
     assert samples_of(({"n": torch.tensor(1), "x": X}, None)) == 6
     kinds = [np.float32(1.0), np.array(["a"]), None, "x"]
     assert list(itertools.chain(*(tensors_of(mapped(kind, lambda x: x)) for kind in kinds))) == []

@@ -18,19 +18,33 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from qdescent._checks import argument_error, check_choice, check_finite, shown
 from qdescent._random import named_generator
+from qdescent.experiment.byte_inputs import as_network_input
+from qdescent.experiment.image_folder import images_of_folder
+from qdescent.learning.batches import (
+    NARROW,
+    as_batch,
+    called,
+    mapped,
+    part_at,
+    picked,
+    prediction_in,
+    samples_of,
+    tensors_of,
+    ways_to_call,
+)
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask, nonzero_mask
 from qdescent.learning.pruned import mask_from_prune
-from qdescent.reading.images import read_image
+from qdescent.learning.untouched import untouched
 from qdescent.reading.npz import open_npz
 from qdescent.reading.regular import named, said
 from qdescent.reading.tensors import read_tensors, read_weights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {"cross_entropy": nn.functional.cross_entropy, "mse": nn.functional.mse_loss}
-IMAGES = {".png", ".jpg", ".jpeg"}
 NONZERO = "nonzero"  # in the place of a file of kept weights: what is exactly 0 counts as pruned
 
 
@@ -190,16 +204,19 @@ def load_loss(name: str) -> Loss:
     return named_function("loss", name) if ":" in name else LOSSES[check_choice("loss", name, LOSSES)]
 
 
-def load_data(name: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor, int]:
+def load_data(name: str, count: int, seed: int = 0, network: nn.Module | None = None) -> tuple[Any, Any, int]:
     """Samples drawn without replacement from an npz file, a folder of images, or what `module:function` returns.
 
-    Bytes become numbers in [0, 1]: a normalisation that training applied must be in the network, or in a `module:function`.
+    Bytes become numbers in [0, 1]: a normalisation that training applied must be in the network, or in a `module:function`. They
+    are token ids instead where the network looks them up in an embedding.
 
     Args:
-        name: a path or `module:function`. npz: `inputs` and `targets`, or `images` and `labels`. Folder: one subfolder of PNG or
-            JPEG files for each class, classes in alphabetical order.
+        name: a path or `module:function`. npz: `inputs` and `targets`, or `images` and `labels`; or `targets` or `labels` beside
+            arrays that go to the network by their names. Folder: one subfolder of PNG or JPEG files for each class, classes in
+            alphabetical order. A function returns a batch as `Task` takes it, a Dataset, or a DataLoader over one.
         count: samples wanted; all where there are fewer.
         seed: of the draw.
+        network: who takes the inputs.
 
     Returns:
         (inputs, targets, number of samples there are).
@@ -209,27 +226,40 @@ def load_data(name: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor, int
     """
     path = Path(name)
     if os.path.isdir(path):
-        return _images_of_folder(path, count, seed)
+        inputs, targets, total = images_of_folder(path, lambda total: _draw(total, count, seed).tolist())
+        return as_network_input(inputs), targets, total
     if path.suffix == ".npz":
-        inputs, targets = _arrays_of_npz(path)
+        data: Any = _arrays_of_npz(path)
     elif ":" in name:
-        pair = _called("data", name, named_function("data", name), {})
-        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
-            raise argument_error("data", "be a function that returns (inputs, targets)", f"{name!r}: {type(pair).__name__}")
-        inputs, targets = (torch.as_tensor(part) for part in pair)
+        data = _called("data", name, named_function("data", name), {})
+        if isinstance(data, (Dataset, DataLoader)):
+            return _drawn(name, data, count, seed)
+        if not (isinstance(data, Mapping) or (isinstance(data, (tuple, list)) and len(data) == 2)):
+            must = "be a function that returns (inputs, targets), a dict, a Dataset or a DataLoader"
+            raise argument_error("data", must, f"{name!r}: {type(data).__name__}")
     else:
         raise argument_error("data", "be an .npz file, a folder of images or module:function", repr(name))
-    total = len(inputs) if inputs.ndim else 0
-    if total == 0 or not targets.ndim or len(targets) != total:
-        shapes = f"{tuple(inputs.shape)} and {tuple(targets.shape)} ({name!r})"
-        raise argument_error("data", "hold inputs and targets of one length, at least 1", shapes)
+    inputs, targets = as_batch(data)
+    total = samples_of((inputs, targets))
     chosen = _draw(total, count, seed)
-    inputs, targets = _as_network_input(inputs[chosen]), targets[chosen]
-    targets = targets if targets.is_floating_point() else targets.long()
-    return check_finite("data inputs", inputs), check_finite("data targets", targets), total
+    inputs, targets = (picked(part, chosen, total) for part in (inputs, targets))
+    return as_network_input(inputs, network), mapped(targets, lambda x: x if x.is_floating_point() else x.long()), total
 
 
-def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
+def _drawn(name: str, data: Any, count: int, seed: int) -> tuple[Any, Any, int]:
+    """Samples of a Dataset, collated as its loader would, in this process and with the random numbers of this seed."""
+    samples = data.dataset if isinstance(data, DataLoader) else data
+    collate = data.collate_fn if isinstance(data, DataLoader) else default_collate
+    if isinstance(samples, IterableDataset) or not hasattr(samples, "__len__"):
+        must = "be a function that returns a Dataset with a length (or a batch of one without)"
+        raise argument_error("data", must, f"{name!r}: {type(samples).__name__}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        batch = _called("data", name, lambda: collate([samples[int(i)] for i in _draw(len(samples), count, seed)]), {})
+    return *as_batch(batch), len(samples)
+
+
+def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Any, targets: Any) -> Any:
     """Refuse, in one sentence, data that the network or the loss of this name cannot take, from one sample.
 
     Returns:
@@ -239,14 +269,26 @@ def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Tensor, targets
         ArgumentError: an input shape that does not fit, outputs that are no tensor, labels out of range, shapes that would be
             broadcast.
     """
-    try:
-        with torch.no_grad():
-            outputs = network(inputs[:1])
-    except Exception as error:  # whatever a stranger's forward raises
-        shown = f"of input shape {tuple(inputs.shape[1:])} ({type(error).__name__}: {said(error)})"
-        raise argument_error("data", "fit the network", shown) from error
-    if not isinstance(outputs, Tensor):
-        raise argument_error("network", "return a tensor (wrap it where it returns more)", type(outputs).__name__)
+    total = samples_of((inputs, targets))
+    one, label = (picked(part, torch.tensor([0]), total) for part in (inputs, targets))
+    outputs = _first_outputs(network, one)
+    given, path = outputs, prediction_in(outputs)
+    if not isinstance(outputs, Tensor) and path is not None:
+        outputs = part_at(outputs, path)
+    if not isinstance(outputs, Tensor) and name in LOSSES:
+        must = "return a tensor, or its `logits` in a dict or a dataclass (or name a loss of your own, module:function)"
+        raise argument_error("network", must, type(outputs).__name__)
+    if not isinstance(targets, Tensor) and name in LOSSES:
+        must = f"be one tensor for {name} (or name a loss of your own, module:function)"
+        raise argument_error("targets", must, f"a {type(targets).__name__}")
+    if name not in LOSSES:
+        try:
+            loss(given, label)
+        except Exception as error:  # the user's own code
+            if isinstance(given, Tensor) or path is None:
+                must = "take the network's outputs and the targets"
+                raise argument_error("loss", must, f"{name!r} ({type(error).__name__}: {said(error)})") from error
+        return outputs
     wanted = (len(targets), *outputs.shape[1:])
     if name == "mse" and targets.shape != wanted:
         raise argument_error("targets", f"have the shape of the outputs, {wanted}, for mse", f"of shape {tuple(targets.shape)}")
@@ -261,61 +303,34 @@ def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Tensor, targets
     elif name == "cross_entropy" and targets.shape != wanted:
         must = f"be class labels (integers), or probabilities of shape {wanted}, for cross_entropy"
         raise argument_error("targets", must, f"{targets.dtype} of shape {tuple(targets.shape)}")
-    try:
-        loss(outputs, targets[:1])
-    except Exception as error:  # the user's own code again
-        shown = f"{name!r} ({type(error).__name__}: {said(error)})"
-        raise argument_error("loss", "take the network's outputs and the targets", shown) from error
     return outputs
 
 
-def _arrays_of_npz(path: Path) -> tuple[Tensor, Tensor]:
+def _first_outputs(network: nn.Module, one: Any) -> Any:
+    failures: list[Exception] = []
+    wide = mapped(one, lambda x: x.long() if x.dtype in NARROW else x)  # as `Task` tries it, too
+    for given, way in [(x, way) for x in (one, wide) for way in ways_to_call(network, one)]:
+        try:
+            with untouched(network):
+                return mapped(called(network, given, way), Tensor.detach)
+        except Exception as error:  # whatever a stranger's forward raises
+            failures.append(error)
+    shape = ", ".join(str(tuple(x.shape[1:])) for _, x in tensors_of(one))
+    reason = f"of input shape {shape} ({type(failures[0]).__name__}: {said(failures[0])})"
+    raise argument_error("data", "fit the network", reason) from failures[0]
+
+
+def _arrays_of_npz(path: Path) -> tuple[Any, Any]:
     with open_npz("data", path, "be a whole .npz file of numbers") as arrays:
         for inputs, targets in (("inputs", "targets"), ("images", "labels")):
             if inputs in arrays.members and targets in arrays.members:
                 return torch.from_numpy(arrays[inputs]), torch.from_numpy(arrays[targets])
+        for targets in ("targets", "labels"):
+            others = [name for name in arrays.members if name != targets]
+            if targets in arrays.members and others:
+                return {name: torch.from_numpy(arrays[name]) for name in others}, torch.from_numpy(arrays[targets])
         must = "hold `inputs` and `targets`, or `images` and `labels`"
         raise argument_error("data", must, f"{named(path)}, which holds {arrays.listed}")
-
-
-def _images_of_folder(folder: Path, count: int, seed: int) -> tuple[Tensor, Tensor, int]:
-    classes = sorted(path for path in folder.iterdir() if path.is_dir())
-    files = [
-        (file, label)
-        for label, name in enumerate(classes)
-        for file in sorted(path for path in name.rglob("*") if path.suffix.lower() in IMAGES)
-    ]
-    if not files:
-        raise argument_error("data", "be a folder with PNG or JPEG files in one subfolder a class", f"{named(folder)}, without any")
-    images: list[Tensor] = []
-    labels: list[int] = []
-    mode, before = "", (0, 0)
-    for place in _draw(len(files), count, seed).tolist():
-        file, label = files[place]
-        try:
-            found, mode, size = read_image("data", file, mode, before)
-        except ImportError:
-            must = "be an .npz file or module:function where Pillow is not installed (pip install pillow)"
-            raise argument_error("data", must, f"a folder of images, {named(folder)}") from None
-        before = before[0] + size, before[1] + found.nbytes
-        pixels = torch.from_numpy(found)
-        if images and pixels.shape != images[0].shape:
-            sizes = f"{named(file)} of {tuple(pixels.shape)} after {tuple(images[0].shape)}"
-            raise argument_error("data", "hold images of one size (resize them, or use module:function)", sizes)
-        images.append(pixels)
-        labels.append(label)
-    return _as_network_input(torch.stack(images)), torch.tensor(labels), len(files)
-
-
-def _as_network_input(inputs: Tensor) -> Tensor:
-    """Bytes as float32 in [0, 1], images with their channels first; any other type as it is."""
-    if inputs.dtype != torch.uint8:
-        return inputs
-    if inputs.ndim == 3:
-        inputs = inputs[:, None]
-    elif inputs.ndim == 4 and inputs.shape[3] in (1, 3) and inputs.shape[1] not in (1, 3):
-        inputs = inputs.movedim(3, 1)
-    return inputs.float().div_(255).contiguous()
 
 
 def _draw(total: int, count: int, seed: int) -> Tensor:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.sources import Loss, check_fit, load_data, load_loss, load_mask, load_network, load_weights
+from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum_settings import SpectrumSettings
+from qdescent.learning.batches import mapped, picked, samples_of, tensors_of
 from qdescent.learning.parallel import Ranks, weighted_over
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -45,13 +46,17 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
     dtype = torch.float64 if settings.precision == "float64" else torch.float32
     network = network.to(device=ranks.device, dtype=dtype)
     space = ParameterSpace(network, chosen)
-    inputs, targets, total = load_data(settings.data, settings.batch * settings.batches, settings.seed)
+    inputs, targets, total = load_data(settings.data, settings.batch * settings.batches, settings.seed, network)
     inputs, targets = (
-        part.to(dtype=dtype if part.is_floating_point() else None, device=ranks.device) for part in (inputs, targets)
+        mapped(part, lambda x: x.to(dtype=dtype if x.is_floating_point() else None, device=ranks.device))
+        for part in (inputs, targets)
     )
     loss = load_loss(settings.loss)
     outputs = check_fit(network, settings.loss, loss, inputs, targets)
-    batches = list(zip(inputs.split(settings.batch), targets.split(settings.batch), strict=True))
+    samples = samples_of((inputs, targets))
+    batches = [
+        tuple(picked(part, places, samples) for part in (inputs, targets)) for places in torch.arange(samples).split(settings.batch)
+    ]
     weights = dict(network.named_parameters())
     with torch.no_grad():  # the pruned network is what is measured
         for name, weight in space.unpack(space.theta).items():
@@ -68,7 +73,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
         Row("network/density", space.n / space.total, "1", exact, "kept weights / all weights"),
         Row("network/mode", "evaluation", "", exact, "eval() was called: BatchNorm uses its running statistics, dropout is off"),
         Row("network/kinks", ", ".join(kinks) or "none seen", "", exact, "layers without a second derivative at their kinks"),
-        Row("data/samples", len(inputs), "samples", exact, f"drawn from {total} in {settings.data}, seed {settings.seed}"),
+        Row("data/samples", samples, "samples", exact, f"drawn from {total} in {settings.data}, seed {settings.seed}"),
         Row("data/batches", len(batches), "batches", exact, f"of up to {settings.batch} samples; H is that of the loss over all"),
         Row("data/processes", ranks.size, "processes", exact, "batches are dealt to them, products summed by all_reduce"),
         *_guessing(settings.loss, outputs, targets),
@@ -84,9 +89,10 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
             ("curvature", ""),
         )
     ]
-    marks = fingerprint(space.theta, *_context(network, space), inputs, targets)
-    probe = _probe(network, loss, *batches[0])
-    return Subject(tasks, space, marks, probe, len(inputs), rows)
+    data = [x for part in (inputs, targets) for _, x in tensors_of(part)]
+    marks = fingerprint(space.theta, *_context(network, space), *data)
+    probe = _probe(Task(network, loss, batches[0]))
+    return Subject(tasks, space, marks, probe, samples, rows)
 
 
 def measured_loss(subject: Subject, ranks: Ranks) -> Row:
@@ -127,8 +133,8 @@ def _context(network: nn.Module, space: ParameterSpace) -> list[Tensor]:
     return [*(space.mask.keep[name] for name, _ in network.named_parameters()), *frozen, *network.buffers()]
 
 
-def _probe(network: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[float]:
+def _probe(task: Task) -> list[float]:
     """The length of the outputs, and the loss, on one batch: other code shows there, where weights and data are the same."""
-    with torch.no_grad():
-        outputs = network(inputs)
-        return [float(torch.linalg.vector_norm(outputs.double())), float(loss(outputs, targets))]
+    weights = {name: weight.detach() for name, weight in task.network.named_parameters()}
+    outputs = [x.detach().double().flatten() for _, x in tensors_of(task.outputs_with(weights))]
+    return [float(torch.linalg.vector_norm(torch.cat(outputs))), float(task.loss_with(weights))]

@@ -58,10 +58,11 @@ def as_batch(data: Any) -> tuple[Any, Any]:
     for part, tree in (("inputs", inputs), ("targets", targets)):
         for path, tensor in tensors_of(tree):
             check_finite(f"data {part}{written(path)}", tensor)
-    lengths = [_length(part) for part in (inputs, targets) if isinstance(part, Tensor)]
+    shapes = [tuple(part.shape) for part in (inputs, targets) if isinstance(part, Tensor)]
+    lengths = [shape[0] if shape else 0 for shape in shapes]
     if 0 in lengths or len(set(lengths)) > 1 or samples_of((inputs, targets)) == 0:
         must = "be (inputs, targets) of one length, at least 1"
-        raise argument_error("data", must, f"of {' and '.join(map(str, lengths)) or 'no'} samples")
+        raise argument_error("data", must, f"of shapes {' and '.join(map(str, shapes))}" if shapes else "empty")
     return inputs, targets
 
 
@@ -132,6 +133,27 @@ def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
             object.__setattr__(moved, key, mapped(value, change))
         return moved
     return tree
+
+
+def picked(tree: Any, places: Tensor, length: int) -> Any:
+    """The samples at these places, of every tensor and list that has one entry for each of `length` samples.
+
+    Raises:
+        ArgumentError: a tensor of another length.
+    """
+    whole = isinstance(tree, list) and any(_length(x) == length for x in tree if isinstance(x, Tensor))
+    if isinstance(tree, list) and len(tree) == length and not whole:
+        return [tree[place] for place in places.tolist()]
+    if isinstance(tree, (Mapping, tuple, list)) and not any(True for _ in tensors_of(tree)):
+        return tree
+
+    def part(x: Tensor) -> Tensor:
+        if _length(x) != length:
+            must = f"hold inputs and targets of one length, at least 1, here {length}"
+            raise argument_error("data", must, f"with a tensor of shape {tuple(x.shape)}")
+        return x[places]
+
+    return mapped(tree, part)
 
 
 def ways_to_call(network: nn.Module, inputs: Any) -> list[str]:
