@@ -27,6 +27,7 @@ def twice_differentiable(network: nn.Module) -> Iterator[None]:
     Raises:
         ArgumentError: PyTorch has no second derivative of an operation: which, and what to do.
     """
+    check_precision(network)
     with ExitStack() as stack:
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if any(isinstance(module, nn.RNNBase) for module in network.modules()) and torch.backends.cudnn.is_available():
@@ -40,6 +41,18 @@ def twice_differentiable(network: nn.Module) -> Iterator[None]:
             if not must:
                 raise
             raise argument_error("network", must, reason) from error
+
+
+def check_precision(network: nn.Module) -> None:
+    """Check that a network's weights are of one type, float32 or float64.
+
+    Raises:
+        ArgumentError: they are not; with the way to convert them.
+    """
+    types = sorted({str(w.dtype).removeprefix("torch.") for w in network.parameters() if w.is_floating_point()})
+    if len(types) > 1 or types[:1] in (["float16"], ["bfloat16"]):
+        must = "have weights of one type, float32 or float64 (convert it by network.float(), with no other casts inside)"
+        raise argument_error("network", must, f"with weights of type {' and '.join(types)}")
 
 
 def _has_weight_norm(module: nn.Module) -> bool:
@@ -64,9 +77,11 @@ class _ComposedWeightNorm(TorchFunctionMode):
 def _explained(error: str, network: nn.Module) -> tuple[str, str]:
     """What the network must be and what it is, from PyTorch's error; empty: nothing of ours."""
     text = " ".join(error.split("\n")[0].split())
+    if "sparse" in error:
+        return "have dense gradients (nn.Embedding without sparse=True)", f"with sparse ones: {text}"
     if "torch.compile with aot_autograd" in error or ("double backward" in error and "aot" in error):
         return "be given as it was before torch.compile (network._orig_mod)", f"compiled ({text})"
-    if "is not implemented" in error or ("not supported" in error.lower() and "double" in error.lower()):
+    if "is not implemented" in error or ("not supported" in error and "double" in error.lower()):
         found = re.search(r"(?:aten::|')(\w+)", error)
         name = (found.group(1) if found else "an operation").removesuffix("_backward").lstrip("_")
         if "attention" in name or "flash" in error:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from qdescent._checks import (
     ArgumentError,
@@ -323,33 +324,40 @@ _METHODS: dict[str, Build] = {"taylor": _taylor_product, "double-backward": _dou
 
 def _gauss_newton_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
     weights = [w.detach().to(dtype).requires_grad_() for w in space.unpack(theta).values()]
-    outputs = task.outputs_with(dict(zip(space.names, weights, strict=True)), dtype)
+    parts, structure = tree_flatten(task.outputs_with(dict(zip(space.names, weights, strict=True)), dtype))
+    places = [k for k, part in enumerate(parts) if isinstance(part, Tensor) and part.requires_grad]
+    outputs = [parts[k] for k in places]
+    if not outputs:
+        must = "have outputs that depend on its weights, as a tensor, or tensors in a tuple, list or dict"
+        raise argument_error("network", must, f"with {type(parts[0] if parts else None).__name__} instead")
     # J v by two reverse passes: J^T c is linear in c, and its derivative along v is J v (the double-backward trick).
-    cotangent = torch.zeros_like(outputs, requires_grad=True)
-    pulled = torch.autograd.grad(outputs, weights, cotangent, create_graph=True, materialize_grads=True)
+    cotangents = [torch.zeros_like(out, requires_grad=True) for out in outputs]
+    pulled = torch.autograd.grad(outputs, weights, cotangents, create_graph=True, materialize_grads=True)
     _check_graph(pulled)
     reached = [k for k, g in enumerate(pulled) if g.requires_grad]
     # Where the loss uses the weights itself they count as outputs whose Jacobian is the identity.
-    leaves = [outputs.detach().requires_grad_(), *(w.detach().requires_grad_() for w in weights)]
-    loss = task.loss_of(leaves[0], dict(zip(space.names, leaves[1:], strict=True)), dtype)
+    leaves = [x.detach().requires_grad_() for x in (*outputs, *weights)]
+    own, known = leaves[: len(outputs)], dict(zip(places, leaves, strict=False))
+    given = tree_unflatten([known.get(k, part) for k, part in enumerate(parts)], structure)
+    loss = task.loss_of(given, dict(zip(space.names, leaves[len(own) :], strict=True)), dtype)
     slopes = torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True)
     bending = [k for k, slope in enumerate(slopes) if slope is not None and slope.requires_grad]
-    by_weights = any(slope is not None for slope in slopes[1:])
+    by_weights = any(slope is not None for slope in slopes[len(own) :])
 
     def product(v: Tensor) -> Tensor:
         direction = list(space.embed(v).values())
-        (tangent,) = torch.autograd.grad(
-            [pulled[k] for k in reached], cotangent, [direction[k] for k in reached], retain_graph=True, materialize_grads=True
+        tangents = torch.autograd.grad(
+            [pulled[k] for k in reached], cotangents, [direction[k] for k in reached], retain_graph=True, materialize_grads=True
         )
-        moves, sought = [tangent, *direction], leaves if by_weights else leaves[:1]
+        moves, sought = [*tangents, *direction], leaves if by_weights else own
         if bending:
             bent = torch.autograd.grad(
                 [slopes[k] for k in bending], sought, [moves[k] for k in bending], retain_graph=True, materialize_grads=True
             )
         else:
             bent = tuple(torch.zeros_like(leaf) for leaf in sought)
-        found = space.pack(torch.autograd.grad(outputs, weights, bent[0], retain_graph=True, materialize_grads=True))
-        return found + space.pack(bent[1:]) if by_weights else found
+        found = space.pack(torch.autograd.grad(outputs, weights, bent[: len(own)], retain_graph=True, materialize_grads=True))
+        return found + space.pack(bent[len(own) :]) if by_weights else found
 
     return product
 

@@ -22,7 +22,7 @@ from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.taylor_jet import Jet
+from qdescent.learning.taylor_jet import Jet, MissingRuleError
 from qdescent.learning.taylor_jvp import NestedSeries
 from qdescent.learning.taylor_rules import group_norm, layer_norm
 from qdescent.learning.taylor_tape import Tape
@@ -76,7 +76,13 @@ class GradientSeries:
             jets = {name: Jet(self._tape, self._tape.leaf(w)) for name, w in weights.items()}
             held = {id(task.network.get_parameter(name)): jet for name, jet in jets.items()} if task.held else {}
             with untouched(task.network), weights_replaced(task.network, jets), _held(held):
-                loss = task.loss_as_it_stands(task.network)
+                try:
+                    loss = task.loss_as_it_stands(task.network)
+                except AttributeError as error:  # a parametrized weight without a rule looks as if it were not there
+                    if isinstance(error, MissingRuleError):
+                        raise
+                    _check_parametrizations(task.network)
+                    raise
             self._weights = [jet.node for jet in jets.values()]
             self._loss = loss.node if isinstance(loss, Jet) else None  # a loss that hangs on no weight stays a tensor
             places = _Places(space)
@@ -106,6 +112,18 @@ class GradientSeries:
             rows = self._places.begin(self.gradient.new_empty(self.order, self._space.n))
             self._tape.backward(self._loss)
         return self._places.closed(rows)
+
+
+def _check_parametrizations(network: nn.Module) -> None:
+    """Say which parametrization has no Taylor rule."""
+    for name, module in network.named_modules():
+        for weight, chain in getattr(module, "parametrizations", {}).items():
+            try:
+                chain()
+            except MissingRuleError as error:
+                kinds = ", ".join(type(each).__name__.lstrip("_") for each in chain)
+                must = 'be without parametrizations that have no Taylor rule (or run with method="jvp")'
+                raise argument_error("network", must, f"with {kinds} of {name}.{weight}: {error}") from error
 
 
 def _held(jets: Mapping[int, Jet]) -> AbstractContextManager[Any]:
