@@ -1,7 +1,9 @@
 """A drawing shows the gates that the circuit has: against the call graph, and against a circuit written by hand."""
 
+import time
 from collections import Counter
 
+import attrs
 import pytest
 import torch
 from qualtran import BloqBuilder, QAny
@@ -9,7 +11,7 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard
 
 from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.drawing import Drawing, Gate, draw
+from qdescent.quantum.drawing import Drawing, Gate, draw, draw_solve
 from qdescent.quantum.qsvt import ProjectorPhase
 from qdescent.solvers.circuit import build_circuit
 from qdescent.solvers.encodings import BalancedEntries
@@ -55,6 +57,7 @@ class _Wrapped:
 
     def __init__(self, composite):
         self.signature, self.decompose_bloq = composite.signature, lambda: composite
+        self.call_graph = composite.call_graph
 
 
 def test_shortened_says_what_it_leaves_out():
@@ -63,3 +66,24 @@ def test_shortened_says_what_it_leaves_out():
     assert [gate.label for gate in first + last] == ["0", "1", "2", "7", "8"]
     assert left_out == 4
     assert Drawing((("q", 1),), gates).shortened(5, 4) == (gates, 0, ())
+
+
+@pytest.mark.parametrize("length", [2, 3, 24, 25, 26, 27, 60, 61])
+def test_a_long_solve_is_drawn_as_the_ends_of_the_whole_one(circuit, length):
+    """Against the drawing of every gate; the queries keep their turns, and what is left out is counted."""
+    phases = tuple(0.1 * k for k in range(length))
+    long = attrs.evolve(circuit, sequence=attrs.evolve(circuit.sequence, phases=phases))
+    every, few = draw(long, lambda bloq: bloq == long.sequence), draw_solve(long)
+    assert few.registers == every.registers
+    assert len(few.gates) + few.left_out == len(every.gates)
+    assert few.shortened(8, 4) == every.shortened(8, 4)
+    assert len(few.gates) < 60
+
+
+def test_ten_thousand_queries_are_drawn_at_once(circuit):
+    phases = tuple(0.001 * k for k in range(20_001))
+    long = attrs.evolve(circuit, sequence=attrs.evolve(circuit.sequence, phases=phases))
+    start = time.process_time()
+    drawing = draw_solve(long)
+    assert time.process_time() - start < 2
+    assert len(drawing.gates) + drawing.left_out == 1 + 2 + 20_001 + 20_000

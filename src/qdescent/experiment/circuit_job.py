@@ -12,13 +12,15 @@ import torch
 
 from qdescent._checks import argument_error, check_choice, check_integer, check_interval, shown
 from qdescent._evidence import Evidence, Row
+from qdescent.carleman.history import HistorySystem
+from qdescent.experiment.export_remarks import export_remarks
 from qdescent.experiment.instance import instance_of, solve_instance, summary
 from qdescent.experiment.map_file import load_map
 from qdescent.experiment.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.experiment.workspace import Progress, Silent
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.call_tree import call_tree
-from qdescent.quantum.drawing import Drawing, draw
+from qdescent.quantum.drawing import Drawing, abridged, draw, draw_solve
 from qdescent.quantum.loading import BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.noise import noisy_solution
 from qdescent.report.circuit_page import write_circuit_page
@@ -140,6 +142,7 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
         raise argument_error("source", "hold a map whose history a circuit can solve", f"one whose history is not: {found.status}")
     progress.advance()
     progress.finish(summary(found, rows))
+    progress.start("Gates", 3 if settings.export else 2)
     given = [Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")]
     units = {"order": "1", "steps": "steps", "padding": "steps"}
     given += [Row(f"circuit/{k}", getattr(settings, k), unit, Evidence.ASSUMED, f"setting `{k}`") for k, unit in units.items()]
@@ -147,11 +150,15 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
     if settings.loader != "bucket-brigade":  # its trees have too many gates to walk through
         rows.append(_depth_row(found))
     rows = [*given, *rows, *_noise_rows(settings, found), *query_rows(kappa, settings.epsilon, "model", known=True)]
+    progress.advance()
     if settings.export:
-        rows += _exported(found, directory)
+        rows += _exported(found, instance.system, settings.order, directory)
+        progress.advance()
     record = Record(directory.name, asdict(settings), 0, installed_versions(), tuple(rows), timings)
     write_circuit_page(record, _drawings(found), directory / "circuit.html", call_tree(found.circuit))
     write_record(record, directory)
+    progress.advance()
+    progress.finish("counted and drawn" + (f", one query in {EXPORT_FILE}" if settings.export else ""))
     return record
 
 
@@ -181,9 +188,9 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
 def _drawings(found: Solution) -> dict[str, Drawing]:
     """The circuit that was run (once, if it was amplified), one of its queries, and one of its phases."""
     solve = _solve(found)
-    sequence = solve.sequence
-    phase = next(part.bloq for part in sequence.decompose_bloq().bloq_instances if hasattr(part.bloq, "phi"))
-    return {"circuit": draw(solve, lambda bloq: bloq == sequence), "query": draw(_query(found)), "phase": draw(phase)}
+    parts = abridged(solve).sequence.decompose_bloq().bloq_instances
+    phase = next(part.bloq for part in parts if hasattr(part.bloq, "phi"))
+    return {"circuit": draw_solve(solve), "query": draw(_query(found)), "phase": draw(phase)}
 
 
 def _solve(found: Solution) -> Any:
@@ -205,12 +212,14 @@ def _depth_row(found: Solution) -> Row:
     return Row("circuit/query_depth", toffoli_depth(_query(found)), "layers of Toffoli gates", Evidence.EXACT, source)
 
 
-def _exported(found: Solution, directory: Path) -> list[Row]:
-    """Write one query as gates, and say how many there are."""
+def _exported(found: Solution, system: HistorySystem, order: int, directory: Path) -> list[Row]:
+    """Write one query as gates with what is needed to use it, and say how many gates there are."""
     from qdescent.quantum.export import gate_list, to_openqasm  # Qualtran takes seconds to import
 
-    gates = gate_list(_query(found))
-    write_document(directory / EXPORT_FILE, to_openqasm(gates))
+    query = _query(found)
+    gates = gate_list(query)
+    remarks = export_remarks(found, system, order, query)
+    write_document(directory / EXPORT_FILE, to_openqasm(gates, remarks))
     source = f"one query down to single gates, in {EXPORT_FILE}"
     counted: list[tuple[str, int, str]] = [
         ("qubits", sum(gates.registers.values()) + gates.work, "qubits"),

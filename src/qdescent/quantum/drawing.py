@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from qdescent._checks import check_callable, check_methods
 
 if TYPE_CHECKING:
     from qualtran import Bloq
 
+MOST_PHASES = 12  # at each end of a sequence that is drawn: a page shows eight gates and four
 WORK = "work"  # qubits that a bloq takes and gives back
 BOOKKEEPING = ("Allocate", "Free", "Join", "Partition", "Split", "Cast")
 NAMES = {
@@ -71,17 +74,23 @@ class Drawing:
 
     Args:
         registers: name and bits of each, from top to bottom; "work" stands for qubits taken and given back, with 0 bits.
-        gates: in the order of time.
+        gates: in the order of time; of a long circuit its first and its last ones.
+        left_out: gates between them that are not in `gates`.
+        cut: how many of `gates` stand before those left out.
     """
 
     registers: tuple[tuple[str, int], ...]
     gates: tuple[Gate, ...]
+    left_out: int = 0
+    cut: int = 0
 
     def shortened(self, head: int, tail: int) -> tuple[tuple[Gate, ...], int, tuple[Gate, ...]]:
         """The first and last gates, and how many between them are left out."""
-        if len(self.gates) <= head + tail:
+        if not self.left_out and len(self.gates) <= head + tail:
             return self.gates, 0, ()
-        return self.gates[:head], len(self.gates) - head - tail, self.gates[-tail:]
+        cut = self.cut if self.left_out else len(self.gates) - tail
+        first, last = self.gates[: min(head, cut)], self.gates[max(cut, len(self.gates) - tail) :]
+        return first, self.left_out + len(self.gates) - len(first) - len(last), last
 
 
 def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Drawing:
@@ -118,6 +127,33 @@ def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Dra
             gates.append(Gate(label(instance.bloq), tuple(name for name in names if name in touched), kind))
     used = {name for gate in gates for name in gate.registers}
     return Drawing(tuple((name, sizes.get(name, 0)) for name in names if name in sizes or name in used), tuple(gates))
+
+
+def draw_solve(solve: Any) -> Drawing:
+    """The gates of a solve (`LinearSolve`, `KernelTransform`): its preparation, then queries and phases in turn.
+
+    A sequence has thousands of queries, and to write them all out takes as long as to simulate them; so a long one is drawn from
+    its first and last phases alone, and the drawing says how many gates are between them.
+
+    Args:
+        solve: with a `sequence`.
+    """
+    short = abridged(solve)
+    drawing = draw(short, lambda bloq: bloq == short.sequence)
+    left_out = len(solve.sequence.phases) - len(short.sequence.phases)
+    left_out *= 2  # each phase with the query that follows it
+    return replace(drawing, left_out=left_out, cut=len(drawing.gates) // 2 if left_out else 0)
+
+
+def abridged(solve: Any) -> Any:
+    """The solve with the first and last phases of its sequence alone: another circuit, which begins and ends as this one."""
+    return attrs.evolve(solve, sequence=attrs.evolve(solve.sequence, phases=_ends(solve.sequence.phases)))
+
+
+def _ends(phases: tuple[float, ...]) -> tuple[float, ...]:
+    """The phases at both ends; as many are left out as let the queries take turns as before."""
+    middle = len(phases) - 2 * MOST_PHASES
+    return phases if middle <= 1 else phases[:MOST_PHASES] + phases[MOST_PHASES + middle - middle % 2 :]
 
 
 def label(bloq: Bloq) -> str:

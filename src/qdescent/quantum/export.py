@@ -91,11 +91,12 @@ def gate_list(bloq: Bloq) -> GateList:
     return GateList(type(bloq).__name__, registers, writer.total - writer.registers, tuple(writer.operations))
 
 
-def to_openqasm(bloq: Bloq | GateList) -> str:
+def to_openqasm(bloq: Bloq | GateList, remarks: Iterable[str] = ()) -> str:
     """A bloq as OpenQASM 3: `qubit` registers under the bloq's own names, then `work`, then one gate a line.
 
     Args:
         bloq: as for `gate_list`, or what it returned.
+        remarks: lines of comment that stand at the head: what the program is, in which units.
 
     Returns:
         str: a program with include "stdgates.inc". The first qubit of a register is its most significant; a name that the
@@ -130,6 +131,7 @@ def to_openqasm(bloq: Bloq | GateList) -> str:
     names = [f"{name}[{place}]" for name, bits in sizes.items() for place in range(bits)]
     order = "The first qubit of a register is its most significant; work qubits start and end in |0>."
     head = ["OPENQASM 3.0;", 'include "stdgates.inc";', f"// {gates.title}. {order}"]
+    head += [f"// {' '.join(line.split())}" for line in remarks]
     declared = (f"qubit[{bits}] {name};" for name, bits in sizes.items() if bits)
     lines = (
         f"{name}{'' if angle is None else f'({angle!r})'} {', '.join(names[qubit] for qubit in qubits)};"
