@@ -16,7 +16,7 @@ base = qd.Instance(
 )  # fmt: skip
 cases = {
     "as it stands": (base, None),
-    "kappa 10, not 100": (replace(base, kappa=10.0), None),
+    "kappa 30, not 100": (replace(base, kappa=30.0), None),  # its padding alone forces 27
     "a tenth of the non-zeros": (replace(base, sparsity=10), None),
     "10^4 shots, not 10^6": (replace(base, shots=10**4), None),
     "qubits with 10^-4 errors": (base, qd.SurfaceCode(error_rate=1e-4)),

@@ -104,18 +104,17 @@ class Instance:
             if value is None and field.default is None:
                 continue
             if name in _LEAST:
-                whole = check_integer(name, value, _LEAST[name], _MOST.get(name, 10**30))
-                object.__setattr__(self, name, whole)
+                value = check_integer(name, value, _LEAST[name], _MOST.get(name, 10**30))
             elif name in _INTERVALS:
-                number = check_interval(name, value, _INTERVALS[name])
-                if not _TINY <= number <= _HUGE:
-                    raise argument_error(name, f"lie between {_TINY:g} and {_HUGE:g}", repr(number))
-                object.__setattr__(self, name, number)
+                value = check_interval(name, value, _INTERVALS[name])
+                if not _TINY <= value <= _HUGE:
+                    raise argument_error(name, f"lie between {_TINY:g} and {_HUGE:g}", repr(value))
             elif name.endswith("_evidence"):
                 if not isinstance(value, Evidence):
                     raise argument_error(name, "be one of " + ", ".join(Evidence), repr(value))
             else:
                 check_text(name, value)
+            object.__setattr__(self, name, value)
         check_choice("readout", self.readout, ("sampling", "unitary"))
         if self.n > self.parameters:
             raise argument_error("n", f"be at most `parameters` ({self.parameters})", self.n)
