@@ -175,7 +175,7 @@ def check_instance(name: str, value: Any, *kinds: type, called: str = "", option
 
 def check_methods(name: str, value: Any, methods: tuple[str, ...], called: str) -> Any:
     """Check that `value` is an instance with these methods: what a protocol asks for."""
-    if isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods):
+    if isinstance(value, (type, Tensor, np.ndarray)) or not all(callable(getattr(value, method, None)) for method in methods):
         raise argument_error(name, f"be {called}", shown(value))
     return value
 

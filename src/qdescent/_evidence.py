@@ -57,7 +57,8 @@ class Row:
         if not isinstance(self.evidence, Evidence):
             raise argument_error("evidence", "be one of " + ", ".join(Evidence), shown(self.evidence))
         if not isinstance(self.source, str) or not self.source:
-            raise argument_error("source", f"say where {self.name!r} comes from", self.source if self.source else "empty")
+            actual = "empty" if isinstance(self.source, str) else shown(self.source)
+            raise argument_error("source", f"say where {self.name!r} comes from", actual)
         if isinstance(self.error, (str, bool)):
             raise argument_error("error", "be a number, a sequence of numbers or None", shown(self.error))
         object.__setattr__(self, "error", _taken("error", self.error))

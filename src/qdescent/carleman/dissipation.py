@@ -96,12 +96,13 @@ class Dissipation:
         bounds = check_sequence("divergent_bounds", self.divergent_bounds, tuple, called="two estimates")
         for bound in bounds:
             _check_estimate("divergent_bounds", bound)
-        check_integer("horizon", self.horizon, 1)
+        object.__setattr__(self, "horizon", check_integer("horizon", self.horizon, 1, MOST_STEPS))
         for name in CURVES:
             check_tensor(name, getattr(self, name), (self.horizon + 1,), finite=False)
         for name in ("divergent_factors", "divergent_weights"):
             part = check_instance(name, getattr(self, name), Tensor)
-            if part.numel():
+            if part.ndim != 1 or part.numel():
+                check_tensor(name, part, (None,))
                 check_tensor(name, part, (len(self.divergent_factors),))
         check_instance("per_step", self.per_step, Growth)
         check_sequence("reasons", self.reasons, str, called="sentences")

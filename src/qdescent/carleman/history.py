@@ -90,7 +90,7 @@ def end_probability(end: float, norms: Sequence[float], padding: int) -> float:
         >>> round(end_probability(3.0, [4.0, 5.0], padding=1), 6)  # 2 * 9 / (16 + 2 * 25)
         0.272727
     """
-    end, padding = check_interval("end", end, "[0, inf]"), check_integer("padding", padding, 0)
+    end, padding = check_interval("end", end, "[0, inf]"), check_integer("padding", padding, 0, 10**18)
     *before, last = (norm * norm for norm in check_array("norms", norms, (None,)).tolist())
     return (padding + 1) * end * end / (sum(before) + (padding + 1) * last)
 

@@ -126,6 +126,8 @@ def best_padding(
 
     scale = float(z.max())  # squares of the norms themselves could overflow
     before, end, answer = float(((z[:-1] / scale) ** 2).sum()), (end / scale) ** 2, (answer / scale) ** 2
+    if answer == 0:
+        raise argument_error("answer_norm", "have a share of the state that a float can hold", answer_norm)
     exponent = 0.5 if amplified else 1.0
     best: PaddingChoice | None = None
     bare = math.inf

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import ArgumentError, argument_error, check_callable, check_instance, shown
+from qdescent._checks import ArgumentError, argument_error, check_callable, check_dtype, check_instance, shown
 from qdescent.learning.batches import (
     NARROW,
     Path,
@@ -135,11 +135,20 @@ class Task:
     def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Any) -> Tensor:
         """The network's outputs at theta for other inputs, without a gradient."""
         weights = check_instance("space", space, ParameterSpace).unpack(space.point(theta))
-        outputs: Tensor = evaluated(self.network, weights, lambda network: self._outputs(network, inputs), self.held)
+        try:
+            outputs: Tensor = evaluated(self.network, weights, lambda network: self._outputs(network, inputs), self.held)
+        except ArgumentError:
+            raise
+        except Exception as problem:
+            text = f"others ({type(problem).__name__}: {problem})"
+            raise argument_error("inputs", "be what the network takes", text) from problem
         return outputs.detach()
 
     def loss_and_gradient(self, space: ParameterSpace, theta: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
         """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights' own). Cost: one gradient."""
+        check_instance("space", space, ParameterSpace)
+        check_instance("theta", theta, Tensor, called="a tensor (torch.as_tensor makes one)")
+        theta = theta.to(space.dtype) if dtype is None else theta
         weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
         with torch.enable_grad():
             loss = self.loss_with(weights, dtype)
@@ -147,6 +156,7 @@ class Task:
 
     def loss_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """L for weights given by name, full-shaped, all computed in `dtype` (None: the weights' own)."""
+        self._check_weights(weights, dtype)
         return self._evaluated(weights, dtype, lambda network: self.loss_as_it_stands(network, dtype))
 
     def loss_as_it_stands(self, network: nn.Module, dtype: torch.dtype | None = None) -> Tensor:
@@ -156,8 +166,17 @@ class Task:
 
     def outputs_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """The network's outputs for weights given by name; inputs and buffers follow `dtype`."""
+        self._check_weights(weights, dtype)
         inputs = self._in(dtype)[0]
         return self._evaluated(weights, dtype, lambda network: self._outputs(network, inputs))
+
+    @staticmethod
+    def _check_weights(weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
+        check_instance("weights", weights, Mapping, called="tensors by name")
+        if not weights or not all(isinstance(weight, Tensor) for weight in weights.values()):
+            raise argument_error("weights", "be tensors by name, at least one", shown(dict(weights)))
+        if dtype is not None:
+            check_dtype("dtype", dtype)
 
     def loss_of(self, outputs: Any, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None, targets: Any = None) -> Tensor:
         """The loss of given outputs and targets (None: the task's), for weights given by name where it uses them itself."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_interval, check_shape, shown
+from qdescent._checks import argument_error, check_interval, check_shape, check_tensor, shown
 from qdescent.linalg.tensors import number_tensor
 
 
@@ -99,6 +99,7 @@ class LinearSystem:
             >>> tiny.residual(torch.tensor([1.5], dtype=torch.float64))
             0.5
         """
+        solution = self._checked(solution)
         kind = torch.promote_types(self.dtype, torch.promote_types(solution.dtype, torch.float64))
         rhs = self.rhs.to(kind)
         unit = float(rhs.abs().max())
@@ -107,7 +108,12 @@ class LinearSystem:
 
     def extract(self, solution: Tensor) -> Tensor:
         """The answer u, shape (n,), from Z: the mean over its copies."""
+        solution = self._checked(solution)
         return solution if self.answer_index is None else solution[self.answer_index].mean(0)
+
+    def _checked(self, solution: Tensor) -> Tensor:
+        """Z as it comes back: infinite where there is none."""
+        return check_tensor("solution", solution, (self.size,), "complex", finite=False)
 
 
 def _places(given: Any, size: int) -> Tensor:

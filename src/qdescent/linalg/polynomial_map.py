@@ -12,6 +12,8 @@ from qdescent._checks import check_integer, check_interval
 from qdescent.linalg.polynomial_terms import checked_terms, digits_of, evaluate, point, recentre, rescale
 from qdescent.linalg.tensors import real_tensor
 
+MOST_STEPS = 10_000_000  # each is a row of the result
+
 
 @dataclass(frozen=True)
 class PolynomialMap:
@@ -57,7 +59,7 @@ class PolynomialMap:
     def iterate(self, u: Tensor, steps: int) -> Tensor:
         """`steps` steps from u: the trajectory, (steps + 1, n)."""
         path = [point("u", u, self.size)]
-        for _ in range(check_integer("steps", steps, 0)):
+        for _ in range(check_integer("steps", steps, 0, MOST_STEPS)):
             path.append(self(path[-1]))
         return torch.stack(path)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval, check_tensor
+from qdescent._checks import argument_error, check_integer, check_interval, check_tensor, shown
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_numpy_generator
 
@@ -85,7 +85,7 @@ def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
     shots = check_integer("shots", shots, 1, MOST_SHOTS)
     source = getattr(solution, "answer", getattr(solution, "value", solution))
     if not isinstance(source, Tensor) or source.ndim != 1 or source.is_complex():
-        raise argument_error("solution", "hold a real vector of shape (n,)", source)
+        raise argument_error("solution", "hold a real vector of shape (n,)", shown(source))
     source = check_tensor("solution", source, (None,), sparse=True).to_dense()
     x = source.detach().cpu().double().numpy()
     largest = float(np.abs(x).max(initial=0))

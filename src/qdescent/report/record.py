@@ -30,6 +30,7 @@ from qdescent._checks import (
     check_path,
     check_sequence,
     check_text,
+    shown,
 )
 from qdescent._evidence import Row
 from qdescent.reading.documents import read_json
@@ -82,7 +83,7 @@ class Record:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise argument_error("name", "be a text that is not empty", self.name)
+            raise argument_error("name", "be a text that is not empty", shown(self.name))
         object.__setattr__(self, "seed", check_integer("seed", self.seed, 0))
         for part in ("config", "versions", "timings"):
             check_instance(part, getattr(self, part), Mapping, called="values by name")

@@ -109,6 +109,7 @@ def counted_kernel_queries(kappa: float, epsilon: float) -> int:
         >>> counted_kernel_queries(1e3, 1e-3)
         8988
     """
+    _check(kappa, epsilon)
     return inverse_degree(kappa, epsilon / 4) + 1
 
 

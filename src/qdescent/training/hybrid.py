@@ -11,6 +11,7 @@ from torch import Tensor
 
 from qdescent._checks import (
     argument_error,
+    check_boolean,
     check_callable,
     check_instance,
     check_integer,
@@ -175,6 +176,7 @@ def train_hybrid(
     done = check_sequence("done", done, Round, called="rounds of an earlier call", empty=True)
     check_callable("on_round", on_round, "a function of the round", optional=True)
     check_callable("on_step", on_step, optional=True)
+    check_boolean("check", check)
     fixed = schedule if isinstance(schedule, Schedule) else None
     by_round = fixed.rounds if fixed and not fixed.fresh_batches else None
     if not tasks or (by_round and len(tasks) not in (1, by_round)):

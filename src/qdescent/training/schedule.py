@@ -142,6 +142,7 @@ class AdaptiveSchedule:
 
     def __post_init__(self) -> None:
         check_interval("tolerance", self.tolerance, "(0, 1)")
+        check_boolean("fresh_batches", self.fresh_batches)
         for order in check_sequence("orders", self.orders, object, called="a sequence of orders", empty=True):
             _check_order("orders", order)  # type: ignore[arg-type]
         if max(self.orders, default=1) < 2:
@@ -158,7 +159,6 @@ class AdaptiveSchedule:
         check_interval("safety", self.safety, "[1, inf)")
         if self.shots is not None:
             check_integer("shots", self.shots, 1, MOST_SHOTS)
-        check_boolean("fresh_batches", self.fresh_batches)
 
     @property
     def followed(self) -> int:
@@ -171,7 +171,7 @@ class AdaptiveSchedule:
 
     def work(self, order: int, steps: int) -> float:
         """(K N(N+3)/2 + round_cost) / K: a segment's work in gradients for each of its K steps (a cost model)."""
-        return _gradients(order) + self.round_cost / check_integer("steps", steps, 1)
+        return _gradients(order) + self.round_cost / check_integer("steps", steps, 1, MOST_STEPS)
 
 
 def _gradients(order: int) -> float:

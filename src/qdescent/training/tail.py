@@ -48,7 +48,7 @@ class Tail:
 
     def __post_init__(self) -> None:
         check_interval("error", self.error, "[0, inf]")
-        if self.growth == self.growth:
+        if not (isinstance(self.growth, float) and math.isnan(self.growth)):
             check_interval("growth", self.growth, "[0, inf]")
 
     @property
