@@ -98,7 +98,9 @@ class Dissipation:
             _check_estimate("divergent_bounds", bound)
         object.__setattr__(self, "horizon", check_integer("horizon", self.horizon, 1, MOST_STEPS))
         for name in CURVES:
-            check_tensor(name, getattr(self, name), (self.horizon + 1,), finite=False)
+            curve = check_tensor(name, getattr(self, name), (self.horizon + 1,), finite=False)
+            if not name.endswith("_error") and bool(curve.isnan().any()):
+                raise argument_error(name, "be numbers", "NaN in a place")
         for name in ("divergent_factors", "divergent_weights"):
             part = check_instance(name, getattr(self, name), Tensor)
             if part.ndim != 1 or part.numel():

@@ -130,7 +130,7 @@ class Task:
         """L at the point theta (n,), a scalar."""
         check_instance("space", space, ParameterSpace)
         check_instance("theta", theta, Tensor, called="a tensor (torch.as_tensor makes one)")
-        return self.loss_with(space.unpack(theta.to(space.dtype)))
+        return self.loss_with(space.unpack(theta if theta.is_complex() else theta.to(space.dtype)))
 
     def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Any) -> Tensor:
         """The network's outputs at theta for other inputs, without a gradient."""
@@ -148,7 +148,7 @@ class Task:
         """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights' own). Cost: one gradient."""
         check_instance("space", space, ParameterSpace)
         check_instance("theta", theta, Tensor, called="a tensor (torch.as_tensor makes one)")
-        theta = theta.to(space.dtype) if dtype is None else theta
+        theta = theta.to(space.dtype) if dtype is None and not theta.is_complex() else theta
         weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
         with torch.enable_grad():
             loss = self.loss_with(weights, dtype)

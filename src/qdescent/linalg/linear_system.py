@@ -123,6 +123,8 @@ def _places(given: Any, size: int) -> Tensor:
         index = given if isinstance(given, Tensor) else torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError) as error:
         raise argument_error("answer_index", must, shown(given)) from error
+    if index.device.type == "meta" or index.layout != torch.strided:
+        raise argument_error("answer_index", must, shown(index))
     whole = not (index.is_floating_point() or index.is_complex() or index.dtype is torch.bool)
     if not whole or index.ndim != 2 or not index.numel() or int(index.min()) < 0 or int(index.max()) >= size:
         what = f"of shape {tuple(index.shape)}" if whole else f"of {index.dtype}"

@@ -53,6 +53,7 @@ class PolynomialField:
 
     def at(self, t: float) -> Terms:
         """F_0(t), F_1, F_2, ... at time t."""
+        t = check_interval("t", t, "(-inf, inf)")
         terms = tuple(self.coefficients)
         if self.forcing is None:
             return terms
@@ -73,7 +74,7 @@ class PolynomialField:
             step: h > 0.
             t: the time at which the step begins.
         """
-        check_interval("step", step, "(0, inf)")
+        step = check_interval("step", step, "(0, inf)")
         scaled = [step * F for F in self.at(t)]
         eye = torch.eye(self.size, dtype=scaled[1].dtype, device=scaled[1].device)
         scaled[1] = (scaled[1] + eye.to_sparse_coo()).coalesce() if scaled[1].is_sparse else scaled[1] + eye

@@ -14,6 +14,7 @@ from qdescent._checks import argument_error, check_interval, check_shape, shown
 from qdescent.linalg.tensors import real_tensor
 
 Terms = tuple[Tensor, ...]
+LEAST_SCALE = 1e-100  # its powers are still numbers
 
 
 def checked_terms(coefficients: Sequence[Tensor]) -> Terms:
@@ -43,7 +44,7 @@ def checked_terms(coefficients: Sequence[Tensor]) -> Terms:
 def point(name: str, u: Tensor, size: int) -> Tensor:
     """A point of R^n as a floating-point tensor, (n,); one that is a tensor already keeps its type and its graph."""
     value = u if isinstance(u, Tensor) and u.is_floating_point() else real_tensor(name, u)
-    return check_shape(name, value, (size,))
+    return check_shape(name, value.to_dense(), (size,))
 
 
 def digits_of(columns: Tensor, size: int, degree: int) -> list[Tensor]:
@@ -71,7 +72,9 @@ def evaluate(terms: Terms, u: Tensor) -> Tensor:
 
 def rescale(terms: Terms, gamma: float) -> Terms:
     """The same polynomial in x = u / gamma: F_k -> gamma^{k-1} F_k."""
-    check_interval("gamma", gamma, "(0, inf)")
+    gamma = check_interval("gamma", gamma, "(0, inf)")
+    if not LEAST_SCALE <= gamma <= 1 / LEAST_SCALE:
+        raise argument_error("gamma", f"be from {LEAST_SCALE:g} to {1 / LEAST_SCALE:g}", gamma)
     return tuple(gamma ** (k - 1) * F for k, F in enumerate(terms))
 
 
@@ -81,7 +84,7 @@ def recentre(terms: Terms, pivot: Tensor) -> Terms:
     Each entry of F_k goes to all 2^k choices of the positions that keep x; at the others it is multiplied by the pivot.
     """
     n = terms[0].shape[0]
-    pivot = real_tensor("pivot", pivot)
+    pivot = real_tensor("pivot", pivot).to_dense()
     check_shape("pivot", pivot, (n,))
     gathered: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in terms]
     for k, F in enumerate(terms):

@@ -1,0 +1,229 @@
+"""Solving, reading out, training, pricing, reporting: valid calls."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from arguments.fixtures import (
+    diagonal,
+    history,
+    instance,
+    instance_fields,
+    logistic,
+    record,
+    row,
+    solution,
+    space,
+    system,
+    task,
+    vector,
+)  # fmt: skip
+from arguments.sweep import Entry
+from arguments.table_systems import fields_of
+
+import qdescent as qd
+from qdescent.quantum.amplification import rounds_needed
+from qdescent.quantum.call_tree import call_tree
+from qdescent.quantum.drawing import draw
+from qdescent.quantum.export import gate_list, to_openqasm
+from qdescent.quantum.history_tables import history_tables
+from qdescent.quantum.loading import LookUpTable
+from qdescent.quantum.noise import depolarised, noisy_solution
+from qdescent.quantum.phase_table import state_preparation
+from qdescent.quantum.phases import qsp_angles, qsp_error, qsp_value
+from qdescent.quantum.qsvt import ProjectorPhase
+from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.toffoli_depth import toffoli_depth
+from qdescent.quantum.tomography import coherent_calls, expected_error, shots_needed
+from qdescent.report.files import read_weights, write_document, write_weights
+from qdescent.resources.classical import classical_cost
+from qdescent.resources.logical import LogicalCounts, best_block, loader_toffoli, solve_cost
+from qdescent.resources.physical import Accelerator
+from qdescent.resources.queries import (
+    costa_queries,
+    counted_kernel_queries,
+    dalzell_queries,
+    jennings_queries,
+    kernel_reflection_queries,
+    query_rows,
+)  # fmt: skip
+from qdescent.solvers.conditioning import conditioning
+from qdescent.solvers.series import series_steps
+from qdescent.training.descent import displacements
+
+folder = Path(tempfile.mkdtemp())
+series = qd.GradientSeries(task(), space(), space().theta, 2)
+descent = qd.series_descent(task(), space(), order=2, steps=2, learning_rate=0.01)
+readout = qd.read_out(vector(3, -4), 100)
+run = qd.train_hybrid([task()], space(), qd.Schedule(order=1, segment=2, rounds=1, learning_rate=0.01))
+tail = qd.Tail(0.01, 0.1)
+ledger = qd.Ledger((row(),), "made up")
+table = LookUpTable(np.array([3, 1, 2]), bits=2)
+phase = ProjectorPhase(0.25, 2)
+ENUM = {"value": "an Enum's own look-up"}
+kappa = {"kappa": 40.0, "epsilon": 0.1}
+
+
+def first(function):
+    """A generator's first two values, under the generator's own signature."""
+
+    def call(**named):
+        return list(islice(function(**named), 2))
+
+    call.__signature__ = inspect.signature(function)
+    return call
+
+
+def descending() -> dict:
+    return {"task": task(), "space": space(), "theta": space().theta, "learning_rate": 0.01}
+
+
+ENTRIES = [
+    Entry("solve", qd.solve, lambda: {"system": system(), "solver": qd.Direct()}),
+    Entry("Solution", qd.Solution, lambda: fields_of(solution())),
+    Entry("Status", lambda value: qd.Status(value), lambda: {"value": qd.Status.SOLVED}, skip=ENUM),
+    Entry("Direct", qd.Direct),
+    Entry("Direct.solve", qd.Direct().solve, lambda: {"system": system()}),
+    Entry("GMRES", qd.GMRES),
+    Entry("GMRES.solve", qd.GMRES().solve, lambda: {"system": system()}),
+    Entry("QSVT", qd.QSVT, lambda: {"circuit": True}),
+    Entry("QSVT.solve", qd.QSVT().solve, lambda: {"system": system()}),
+    Entry("KernelReflection", qd.KernelReflection, lambda: {"circuit": True}),
+    Entry("KernelReflection.solve", qd.KernelReflection().solve, lambda: {"system": system()}),
+    Entry("HHL", qd.HHL, lambda: {"circuit": True}),
+    Entry("HHL.solve", qd.HHL().solve, lambda: {"system": system()}),
+    Entry("BalancedEntries", qd.BalancedEntries),
+    Entry("BalancedEntries.plan", qd.BalancedEntries().plan, lambda: {"system": system()}),
+    Entry("ColouredEntries", qd.ColouredEntries),
+    Entry("ColouredEntries.plan", qd.ColouredEntries().plan, lambda: {"system": system()}),
+    Entry("ComposedHistory", qd.ComposedHistory, lambda: {
+        "maps": logistic(), "order": 2, "steps": 3, "padding": 1,
+    }),
+    Entry("ComposedHistory.plan", qd.ComposedHistory(logistic(), 2, 3, 1).plan, lambda: {
+        "system": history(),
+    }),
+    Entry("conditioning", conditioning, lambda: {"system": system(), "kappa": 4.0}),
+    Entry("QROMLoader", qd.QROMLoader),
+    Entry("QROMLoader.load_cost", qd.QROMLoader().load_cost, lambda: {"lines": 8, "bits": 4}),
+    Entry("QROMLoader.read_cost", qd.QROMLoader().read_cost, lambda: {"lines": 8, "bits": 4}),
+    Entry("QROAMLoader", qd.QROAMLoader),
+    Entry("QROAMLoader.load_block", qd.QROAMLoader().load_block, lambda: {"table": table}),
+    Entry("QROAMLoader.read_block", qd.QROAMLoader().read_block, lambda: {"table": table}),
+    Entry("QROAMLoader.load_cost", qd.QROAMLoader().load_cost, lambda: {"lines": 8, "bits": 4}),
+    Entry("QROAMLoader.read_cost", qd.QROAMLoader().read_cost, lambda: {"lines": 8, "bits": 4}),
+    Entry("BucketBrigade", qd.BucketBrigade),
+    Entry("BucketBrigade.load_cost", qd.BucketBrigade().load_cost, lambda: {"lines": 8, "bits": 4}),
+    Entry("BucketBrigade.read_cost", qd.BucketBrigade().read_cost, lambda: {"lines": 8, "bits": 4}),
+    Entry("LookUpTable", LookUpTable, lambda: {"lines": np.array([3, 1, 2]), "bits": 2}),
+    Entry("series_descent", qd.series_descent, lambda: {
+        "task": task(), "space": space(), "order": 2, "steps": 2, "learning_rate": 0.01,
+    }),
+    Entry("series_steps", first(series_steps), lambda: {**descending(), "order": 2}),
+    Entry("SeriesSteps", qd.SeriesSteps, lambda: {**descending(), "order": 2}),
+    Entry("SeriesSolution", qd.SeriesSolution, lambda: fields_of(descent)),
+    Entry("GradientSeries", qd.GradientSeries, lambda: {
+        "task": task(), "space": space(), "theta": space().theta, "order": 2,
+    }),
+    Entry("GradientSeries.__call__", series.__call__, lambda: {
+        "terms": torch.ones(2, space().n, dtype=torch.float64),
+    }),
+    Entry("read_out", qd.read_out, lambda: {"solution": vector(3, -4), "shots": 100}),
+    Entry("Readout", qd.Readout, lambda: fields_of(readout), named={'vector': ('error',)}),
+    Entry("expected_error", expected_error, lambda: {"kept": 10, "shots": 100}),
+    Entry("shots_needed", shots_needed, lambda: {"kept": 10, "epsilon": 0.1}),
+    Entry("coherent_calls", coherent_calls, lambda: {"kept": 10, "epsilon": 0.1}),
+    Entry("depolarised", depolarised, lambda: {
+        "probabilities": vector(1, 0), "queries": 2, "qubits": 1, "rate": 0.5,
+    }),
+    Entry("noisy_solution", noisy_solution, lambda: {
+        "solution": vector(3, 4), "success_probability": 0.5, "queries": 2, "qubits": 2,
+        "rate": 0.1,
+    }),
+    Entry("qsp_angles", qsp_angles, lambda: {
+        "coefficients": [0.0, 0.5, 0.0, 0.2]},
+        named={'tolerance': ('coefficients',), 'oversampling': ('coefficients',),
+    }),
+    Entry("qsp_value", qsp_value, lambda: {"psi": [0.1, 0.2], "x": 0.5}),
+    Entry("qsp_error", qsp_error, lambda: {"psi": [0.1, 0.2], "coefficients": [0.0, 0.5]}),
+    Entry("rounds_needed", rounds_needed, lambda: {"probability": 0.1}),
+    Entry("state_preparation", state_preparation, lambda: {
+        "vector": np.array([3.0, 4.0]), "bits": 8}, named={'bits': ('angle_bits',),
+    }),
+    Entry("history_tables", history_tables, lambda: {
+        "maps": logistic(), "order": 2, "steps": 3, "padding": 1,
+        "bits": 8}, named={'bits': ('angle_bits',),
+    }),
+    Entry("ProjectorPhase", ProjectorPhase, lambda: {"phi": 0.25, "ancilla_bits": 2}),
+    Entry("Simulator", Simulator),
+    Entry("Simulator.run", Simulator().run, lambda: {"bloq": phase}),
+    Entry("draw", draw, lambda: {"bloq": phase}),
+    Entry("call_tree", call_tree, lambda: {"bloq": phase}),
+    Entry("toffoli_depth", toffoli_depth, lambda: {"bloq": phase}),
+    Entry("gate_list", gate_list, lambda: {"bloq": phase}),
+    Entry("to_openqasm", to_openqasm, lambda: {"bloq": phase}),
+    Entry("descend", first(qd.descend), descending),
+    Entry("displacements", first(displacements), descending),
+    Entry("Schedule", qd.Schedule),
+    Entry("Schedule.accepts", qd.Schedule().accepts, lambda: {"tail": tail}),
+    Entry("Schedule.work", qd.Schedule().work, lambda: {"order": 2, "steps": 3}),
+    Entry("AdaptiveSchedule", qd.AdaptiveSchedule),
+    Entry("AdaptiveSchedule.accepts", qd.AdaptiveSchedule().accepts, lambda: {"tail": tail}),
+    Entry("AdaptiveSchedule.work", qd.AdaptiveSchedule().work, lambda: {"order": 2, "steps": 3}),
+    Entry("estimate_tail", qd.estimate_tail, lambda: {"gram": diagonal(1, 0.01), "order": 2}),
+    Entry("Tail", qd.Tail, lambda: {"error": 0.1, "growth": 0.1}),
+    Entry("train_hybrid", qd.train_hybrid, lambda: {
+        "tasks": [task()], "space": space(),
+        "schedule": qd.Schedule(order=1, segment=2, rounds=1, learning_rate=0.01),
+    }),
+    Entry("Run", qd.Run, lambda: fields_of(run)),
+    Entry("estimate", qd.estimate, lambda: {"instance": instance()}),
+    Entry("Instance", qd.Instance, instance_fields,
+        named={'n': ('sparsity',), 'parameters': ('n',)}),
+    Entry("SurfaceCode", qd.SurfaceCode),
+    Entry("SurfaceCode.estimate", qd.SurfaceCode().estimate, lambda: {
+        "counts": LogicalCounts(10, toffoli=100),
+    }),
+    Entry("SurfaceCode.cross_check", qd.SurfaceCode().cross_check, lambda: {
+        "counts": LogicalCounts(10, toffoli=100), "factory": (15, 31),
+    }),
+    Entry("Accelerator", Accelerator),
+    Entry("LogicalCounts", LogicalCounts, lambda: {"qubits": 1}),
+    Entry("classical_cost", classical_cost, lambda: {"instance": instance()}),
+    Entry("solve_cost", solve_cost, lambda: {"instance": instance(), "loader": "qrom"}),
+    Entry("loader_toffoli", loader_toffoli, lambda: {"entries": 8, "width": 2, "block": 2}),
+    Entry("best_block", best_block, lambda: {"entries": 8, "width": 2}),
+    Entry("dalzell_queries", dalzell_queries, lambda: kappa),
+    Entry("kernel_reflection_queries", kernel_reflection_queries, lambda: kappa),
+    Entry("jennings_queries", jennings_queries, lambda: kappa),
+    Entry("costa_queries", costa_queries, lambda: kappa),
+    Entry("counted_kernel_queries", counted_kernel_queries, lambda: kappa),
+    Entry("query_rows", query_rows, lambda: {**kappa, "section": "a", "known": True}),
+    Entry("Ledger", qd.Ledger, lambda: fields_of(ledger)),
+    Entry("Evidence", lambda value: qd.Evidence(value), lambda: {"value": "exact"}, skip=ENUM),
+    Entry("Row", qd.Row, lambda: fields_of(row())),
+    Entry("Row.to_json", row().to_json),
+    Entry("Row.from_json", qd.Row.from_json, lambda: {"fields": row().to_json()}),
+    Entry("Record", qd.Record, lambda: {
+        "name": "demo", "config": {}, "seed": 0, "versions": {}, "rows": (row(),),
+    }),
+    Entry("Record.row", record().row, lambda: {"name": "network/kept"}),
+    Entry("Record.value", record().value, lambda: {"name": "network/kept"}),
+    Entry("Record.section", record().section, lambda: {"prefix": "network/"}),
+    Entry("read_record", qd.read_record, lambda: {"path": qd.write_record(record(), folder)}),
+    Entry("write_record", qd.write_record, lambda: {"record": record(), "directory": folder}),
+    Entry("write_report", qd.write_report, lambda: {
+        "record": record(), "path": folder / "report.html",
+    }),
+    Entry("write_document", write_document, lambda: {"path": folder / "a.txt", "text": "a"}),
+    Entry("write_weights", write_weights, lambda: {
+        "path": folder / "w.safetensors", "tensors": {"w": vector(1, 2)},
+    }),
+    Entry("read_weights", read_weights, lambda: {
+        "path": write_weights(folder / "w.safetensors", {"w": vector(1)}),
+    }),
+]  # fmt: skip
