@@ -54,6 +54,11 @@ ENTRIES = [
     Entry("Task.outputs_with", task().outputs_with, lambda: {
         "weights": dict(network().named_parameters()),
     }),
+    Entry("Task.loss_of", task().loss_of, lambda: {
+        "outputs": torch.zeros(3, 2, dtype=DOUBLE), "weights": dict(network().named_parameters()),
+    }, skip={"outputs": "whatever the loss takes", "targets": "likewise"}),
+    Entry("Task.loss_as_it_stands", task().loss_as_it_stands, lambda: {"network": network()},
+        skip={"network": "whatever stands in its place", "dtype": "as of loss_with"}),
     Entry("ImageData", qd.ImageData, lambda: {
         "train_images": torch.ones(2, 1, 2, 2), "train_labels": torch.tensor([0, 1]),
         "test_images": torch.ones(2, 1, 2, 2),
@@ -81,6 +86,7 @@ ENTRIES = [
     Entry("Mask", qd.Mask, lambda: {"keep": keep()}, named={'keep': ('mask',)}),
     Entry("magnitude_mask", qd.magnitude_mask, lambda: {"network": network()}),
     Entry("random_mask", qd.random_mask, lambda: {"network": network()}),
+    Entry("nonzero_mask", qd.nonzero_mask, lambda: {"network": network()}),
     Entry("full_mask", qd.full_mask, lambda: {"network": network()}),
     Entry("mask_from_prune", qd.mask_from_prune, lambda: {"network": network()}),
     Entry("mask_from_scores", qd.mask_from_scores, lambda: {
@@ -91,6 +97,8 @@ ENTRIES = [
         "tensors": dict(network().named_parameters()),
     }),
     Entry("ParameterSpace.unpack", space().unpack, lambda: {"theta": theta()}),
+    Entry("ParameterSpace.point", space().point, lambda: {"theta": theta()},
+        skip={"name": "of the caller's argument"}),
     Entry("ParameterSpace.embed", space().embed, lambda: {"direction": theta()}),
     Entry("ParameterSpace.places", space().places, lambda: {"prefix": "0."}),
     Entry("ParameterSpace.restrict", space().restrict, lambda: {
@@ -110,7 +118,8 @@ ENTRIES = [
         "x": vector(1, 1),
     }),
     Entry("LinearOperator.to_dense", as_operator(diagonal(1, 2)).to_dense),
-    Entry("as_operator", as_operator, lambda: {"matrix": diagonal(1, 2)}),
+    Entry("as_operator", as_operator, lambda: {"matrix": diagonal(1, 2)},
+        skip={"name": "of the caller's argument"}),
     Entry("lanczos", lanczos, lambda: {
         "operator": as_operator(diagonal(1, 2)), "vectors": torch.ones(2, 1, dtype=DOUBLE),
         "steps": 2,

@@ -180,6 +180,7 @@ class Task:
 
     def loss_of(self, outputs: Any, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None, targets: Any = None) -> Tensor:
         """The loss of given outputs and targets (None: the task's), for weights given by name where it uses them itself."""
+        self._check_weights(weights, dtype)
         targets = self._in(dtype)[1] if targets is None else targets
         return self._evaluated(weights, dtype, lambda network: self.loss(outputs, targets))
 

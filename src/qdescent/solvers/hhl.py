@@ -81,6 +81,7 @@ class HHL:
             >>> HHL(epsilon=1e-2).forecast(100.0), HHL(epsilon=1e-2, circuit=True).forecast(100.0)
             (5899, 37566)
         """
+        kappa = check_interval("kappa", kappa, "(1, inf)")
         if self.circuit:
             return evolution_queries(self._clock(kappa, self.epsilon / 2)[1])
         return self._clock(kappa, (1 - ROUNDED) * self.epsilon)[0].degree

@@ -104,6 +104,7 @@ class KernelReflection:
             >>> KernelReflection(epsilon=1e-4).forecast(kappa=100.0)
             3160
         """
+        kappa = check_interval("kappa", kappa, "(1, inf)")
         share = _Circuits.share if self.circuit else _MatrixPolynomials.share
         search = 0 if self.norm is not None else search_steps(kappa) * reflection_degree(kappa, SEARCH_ERROR)
         return search + MOST_REFLECTIONS * reflection_degree(kappa, self.epsilon / share)
