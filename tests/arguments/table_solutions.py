@@ -186,7 +186,7 @@ ENTRIES = [
     Entry("Run", qd.Run, lambda: fields_of(run)),
     Entry("estimate", qd.estimate, lambda: {"instance": instance()}),
     Entry("Instance", qd.Instance, instance_fields,
-        named={'n': ('sparsity',), 'parameters': ('n',)}),
+        named={"n": ("sparsity",), "parameters": ("n",), "padding": ("kappa",)}),
     Entry("SurfaceCode", qd.SurfaceCode),
     Entry("SurfaceCode.estimate", qd.SurfaceCode().estimate, lambda: {
         "counts": LogicalCounts(10, toffoli=100),

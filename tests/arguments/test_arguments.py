@@ -21,6 +21,12 @@ SECONDS = 20  # for one value: what takes longer has not been refused at once
 KNOWN: dict[str, str] = {}  # entries that are being mended
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Where files may be written."""
+    monkeypatch.chdir(tmp_path)
+
+
 @contextmanager
 def within(seconds: int):
     """Raises TimeoutError in whatever runs on."""
