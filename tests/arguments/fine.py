@@ -328,6 +328,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "write_record": {"directory": ("text",)},
     "write_document": {"text": ("text", "empty text")},
     "write_weights": {"tensors": ("empty dict",), "metadata": ("None", "empty dict")},
+    "to_openqasm": {"remarks": ("empty list",)},
 }  # fmt: skip
 
 # What the user's own function raises is the user's: it passes as it is.

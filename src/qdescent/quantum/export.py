@@ -14,7 +14,7 @@ from qualtran.bloqs.bookkeeping import Allocate, Free
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 
-from qdescent._checks import argument_error, check_instance
+from qdescent._checks import argument_error, check_instance, check_sequence
 from qdescent.quantum.look_up import Operation, look_up_gates
 from qdescent.quantum.program import Compiler, Program
 
@@ -125,6 +125,7 @@ def to_openqasm(bloq: Bloq | GateList, remarks: Iterable[str] = ()) -> str:
         x ancilla[0];
         <BLANKLINE>
     """
+    remarks = check_sequence("remarks", remarks, str, called="lines of text", empty=True)
     gates = bloq if isinstance(bloq, GateList) else gate_list(bloq)
     sizes = {name + "_" * (name in TAKEN.split()): bits for name, bits in gates.registers.items()}
     sizes |= {"work": gates.work} if gates.work else {}
