@@ -326,9 +326,10 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "timings": ("dict", "empty dict")},
     "Record.section": {"prefix": ("text", "empty text")},
     "write_record": {"directory": ("text",)},
-    "write_document": {"text": ("text", "empty text")},
-    "write_weights": {"tensors": ("empty dict",), "metadata": ("None", "empty dict")},
+    "write_document": {"path": ("text",), "text": ("text", "empty text")},
+    "write_weights": {"path": ("text",), "tensors": ("empty dict",), "metadata": ("None", "empty dict")},
     "to_openqasm": {"remarks": ("empty list",)},
+    "write_report": {"path": ("text",)},
 }  # fmt: skip
 
 # What the user's own function raises is the user's: it passes as it is.
