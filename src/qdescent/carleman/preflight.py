@@ -75,7 +75,7 @@ class Bound:
             check_text(name, getattr(self, name))
         check_boolean("applies", self.applies)
         for error in check_sequence("errors", self.errors, object, called="a sequence of errors"):
-            check_interval("errors", error, "[0, inf]")
+            check_interval("errors", error, "[0, inf]")  # type: ignore[arg-type]
         for name in ("number", "time"):
             if getattr(self, name) is not None:
                 check_interval(name, getattr(self, name), "[-inf, inf]")
@@ -202,11 +202,10 @@ def preflight(
 def _checked_orders(orders: Sequence[int]) -> tuple[int, ...]:
     must = f"be one or more integers from 1 to {MOST}"
     found = check_sequence("orders", orders, object, called=must.removeprefix("be "))
-    for N in found:
-        check_integer("orders", N, 1)  # type: ignore[arg-type]
-    if max(found) > MOST:  # type: ignore[type-var]
-        raise argument_error("orders", must, shown(found))
-    return tuple(int(N) for N in found)  # type: ignore[call-overload]
+    whole = tuple(check_integer("orders", N, 1) for N in found)  # type: ignore[arg-type]
+    if max(whole) > MOST:
+        raise argument_error("orders", must, shown(whole))
+    return whole
 
 
 MAJORANT = "composed norm series, proof in carleman/map_bounds.py"

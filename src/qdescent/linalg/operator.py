@@ -80,7 +80,7 @@ class LinearOperator:
         sides = check_sequence("shape", self.shape, object, called="two integers (m, n)")
         if len(sides) != 2:
             raise argument_error("shape", "be two integers (m, n)", shown(self.shape))
-        rows, columns = (check_integer("shape", side, 1, MOST_ROWS) for side in sides)
+        rows, columns = (check_integer("shape", side, 1, MOST_ROWS) for side in sides)  # type: ignore[arg-type]
         object.__setattr__(self, "shape", (rows, columns))
         check_callable("apply", self.apply)
         check_callable("apply_adjoint", self.apply_adjoint, optional=True)

@@ -71,7 +71,8 @@ class RowSparsity:
     def quantiles(self, levels: Sequence[float] = (0.5, 0.9, 1.0)) -> tuple[list[float], list[float]]:
         """Quantiles of `above` and of `carrying` over the sampled rows; level 1 is the fullest row *seen*, not of all n."""
         shares = check_sequence("levels", levels, object, called="a sequence of numbers in [0, 1]")
-        q = torch.tensor([check_interval("levels", level, "[0, 1]") for level in shares], dtype=torch.float64)
+        found = [check_interval("levels", level, "[0, 1]") for level in shares]  # type: ignore[arg-type]
+        q = torch.tensor(found, dtype=torch.float64)
         return self.above.double().quantile(q).tolist(), self.carrying.double().quantile(q).tolist()
 
     def __str__(self) -> str:

@@ -212,7 +212,7 @@ def _tensors(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor
 def _restore(network: nn.Module, optimizer: torch.optim.SGD, state: DenseState | None) -> DenseState:
     if state is None:
         return DenseState(0, {})
-    named = {f"weight/{name}": weight for name, weight in network.named_parameters()}
+    named: dict[str, Tensor] = {f"weight/{name}": weight for name, weight in network.named_parameters()}
     named |= {f"buffer/{name}": buffer for name, buffer in network.named_buffers()}
     for name, tensor in named.items():
         check_shape("state", state.tensors.get(name), tuple(tensor.shape))  # type: ignore[arg-type]
