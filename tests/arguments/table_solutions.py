@@ -190,7 +190,7 @@ ENTRIES = [
     Entry("SurfaceCode", qd.SurfaceCode),
     Entry("SurfaceCode.estimate", qd.SurfaceCode().estimate, lambda: {
         "counts": LogicalCounts(10, toffoli=100),
-    }),
+    }, named={"runs": ("counts",)}),
     Entry("SurfaceCode.cross_check", qd.SurfaceCode().cross_check, lambda: {
         "counts": LogicalCounts(10, toffoli=100), "factory": (15, 31),
     }),
