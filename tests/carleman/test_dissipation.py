@@ -155,9 +155,61 @@ def settled(spectrum):
     return None
 
 
+def pair_mode(probes, seed=0, n=64, **given):
+    """All modes shrink but (e_10 - e_50)/sqrt2, to which half of all random signs are orthogonal."""
+    A = torch.diag(torch.linspace(0.5, 1, n, dtype=torch.float64))
+    A[10, 10] = A[50, 50] = -2.0
+    A[10, 50] = A[50, 10] = 3.0
+    return diagnose(spectral_density(A, steps=n, probes=probes, seed=seed, **given), 0.1)
+
+
+def test_few_probes_can_all_miss_a_mode_and_say_so():
+    found = [pair_mode(1, seed) for seed in range(20)]
+    missed = [each for each in found if each.verdict != "not dissipative"]
+    assert 3 < len(missed) < 17  # each with a probability of 1/2
+    assert {each.verdict for each in missed} == {"not seen to diverge"}
+    assert "a probability of 1/2" in missed[0].reason
+    assert "7 probes" in missed[0].per_step.outlook
+    assert {pair_mode(7, seed).verdict for seed in range(20)} == {"not dissipative"}
+
+
+def test_random_signs_show_what_is_promised():
+    """|v.x| < 1/4 for at most half of all signs, whatever x: small supports by enumeration, equal entries besides."""
+    rng = np.random.default_rng(0)
+    for n in (2, 3, 4, 5, 8, 12):
+        signs = np.array(np.meshgrid(*[[-1, 1]] * n)).reshape(n, -1)
+        drawn = np.concatenate([np.ones((1, n)), rng.standard_normal((200, n)), rng.exponential(size=(50, n)) ** 3])
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        assert (np.abs(drawn @ signs) < 0.25).mean(1).max() <= 0.5
+    assert (np.abs(np.array([1, -1]) / 2**0.5 @ np.array([[1, 1], [1, -1]])) < 0.25).mean() == 0.5
+
+
+def test_start_vectors_of_ones_own_exclude_nothing():
+    A = torch.diag(torch.cat([torch.linspace(0.5, 1, 63), torch.tensor([-5.0])]).double())
+    blind = torch.ones(64, 16, dtype=torch.float64)
+    blind[63] = 0
+    found = diagnose(spectral_density(A, steps=64, vectors=blind), 0.1)
+    assert found.verdict == "not seen to diverge"
+    assert "orthogonal" in found.reason
+    seen = diagnose(spectral_density(A[:3, :3], steps=3, vectors=blind[:3, :1]), 0.1)
+    assert seen.verdict == "fully dissipative"  # three eigenvalues of three were seen
+
+
+def test_few_is_not_settled_while_the_bound_allows_more():
+    values = torch.cat([torch.linspace(0.05, 2, 352), -torch.linspace(0.0005, 0.04, 48)]).double()
+    verdicts = []
+    for steps in (20, 120):
+        found = diagnose(spectral_density(torch.diag(values), steps=steps, probes=8), 0.1)
+        verdicts.append(found.verdict)
+        (least, _), (most, _) = found.per_step.share
+        assert (found.verdict == "few seen to grow") == (least <= 0.1 < most)
+    assert verdicts == ["few seen to grow", "not dissipative"]
+    assert "few is only what was seen" in diagnose(spectral_density(torch.diag(values), steps=20, probes=8), 0.1).reason
+
+
 def test_what_more_steps_settle():
     A = torch.diag(torch.linspace(0.02, 10, 500, dtype=torch.float64))
-    assert settled(lambda steps: spectral_density(A, steps=steps, probes=4)) == "fully dissipative"
+    assert settled(lambda steps: spectral_density(A, steps=steps, probes=8)) == "fully dissipative"
     assert settled(lambda steps: hidden_mode(steps, 0.02)) == "almost dissipative"
     at_zero = torch.diag(torch.cat([torch.zeros(20), torch.linspace(1, 10, 480)]).double())
     zeros = diagnose(spectral_density(at_zero, steps=12, probes=4), 0.1)

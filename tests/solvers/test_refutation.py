@@ -111,3 +111,14 @@ def test_never_above_what_is_needed(dtype):
         for start in (planted, matrix @ planted, torch.linalg.svd(matrix).U[:, -1]):
             assert refuting_kappa(as_operator(matrix), planted, start, needed) is None
             assert refuting_kappa(as_operator(matrix), planted, start, 0.9 * needed) == pytest.approx(needed, rel=0.1)
+
+
+@pytest.mark.parametrize("solver", [QSVT(kappa=3.0), KernelReflection(kappa=3.0), HHL(kappa=3.0)])
+def test_nothing_is_promised_of_a_kappa_that_is_refuted(solver):
+    system = LinearSystem(torch.diag(torch.tensor([1.0, 0.8, 1e-3], dtype=F64)), [1.0, 1.0, 1.0])
+    found = solver.solve(system)
+    truth = torch.tensor([1.0, 1.25, 1e3], dtype=F64)
+    assert found.status is Status.KAPPA_REFUTED
+    assert float((found.value - truth).norm() / truth.norm()) > 0.9
+    assert found.bound == found.values["bound"] == float("inf")
+    assert next(row for row in found.cost if row.name == "solver/bound").source.endswith("none: kappa is refuted")

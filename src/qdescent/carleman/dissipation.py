@@ -111,7 +111,7 @@ class Dissipation:
 
     @property
     def verdict(self) -> str:
-        """ "fully dissipative", "almost dissipative", "not dissipative" or "not seen to diverge"."""
+        """ "fully dissipative", "almost dissipative", "not dissipative", "not seen to diverge" or "few seen to grow"."""
         return self.per_step.verdict
 
     @property

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import itemgetter
 
 import torch
-from scipy.special import chdtri
+from scipy.stats import binom
 from torch import Tensor
 
 from qdescent._checks import check_instance, check_interval, check_tensor
@@ -21,7 +22,12 @@ SLOW_STEPS = 20
 FEW = 0.1  # with one growing mode in ten, nine do what the promise asks; the paper's spectra have below one in a thousand
 NEUTRAL_CHANGE = 0.01  # a mode that changes by less than 1 % counts as one that stands still
 UNSEEN = "not seen to diverge"
+UNSETTLED = "few seen to grow"
 CONFIDENCE = 0.99  # with which a mode that grows unseen is excluded
+# |v.x| of random signs v and a unit vector x is below 1/4 with a probability of at most 1/2: where an entry of x is 1/4
+# or more, turning its sign moves v.x by 1/2; where none is, v.x is nearly normal (Berry-Esseen, C = 0.56: below 0.48).
+# (e_i - e_j)/sqrt2 reaches the 1/2 with v.x = 0, so that no fewer probes can do.
+SHOWN = 0.25**2
 ROUNDING = 1e-6  # of the largest |lambda|: what float32 products and recurrences leave on an eigenvalue at 0
 
 
@@ -39,7 +45,7 @@ class Growth:
             none was seen to grow.
         first_step: E(1) - 1, what one step adds to the mean factor of the modes: below 0, shrinking outweighs growth.
         shrinking: the eigenvalues between which modes shrink.
-        verdict: "fully dissipative", "not seen to diverge", "almost dissipative" or "not dissipative".
+        verdict: "fully dissipative", "not seen to diverge", "almost dissipative", "few seen to grow" or "not dissipative".
         reason: why, in one clause.
         outlook: what more Lanczos steps or probes would settle, in a sentence; empty: nothing.
     """
@@ -90,6 +96,7 @@ def measure_growth(spectrum: Spectrum, learning_rate: float, momentum: float, we
       one mode that these probes would have shown one with 99 % probability.
     - *almost dissipative*: no mode grows (by the same bound) but some stand still; or those that grow are few (at most one in ten),
       slow (the fastest stays below a factor 10 for 20 steps) and outweighed (E(1) < 1).
+    - *few seen to grow*: as the latter, but the bound allows more than few.
     - *not dissipative*: modes grow, and not so.
     - *not seen to diverge*: no mode was seen to grow, but the bound leaves room for one.
 
@@ -136,10 +143,42 @@ def measure_growth(spectrum: Spectrum, learning_rate: float, momentum: float, we
 def unseen_share(spectrum: Spectrum) -> float:
     """The share of the modes below which a bound excludes any: one mode would exceed it with 99 % probability.
 
-    Its weight in the mean of m random probes is about a chi-square variable of m degrees of freedom, over m n.
+    One probe of random signs weighs a mode by at least 1/16 n with a probability of 1/2 or more
+    (`SHOWN`), so of m probes k do but for the binomial's tail; at least 7 are needed (`_blind`).
     """
     probes = len(spectrum.nodes)
-    return float(chdtri(probes, CONFIDENCE)) / probes / spectrum.size
+    surely = int(binom.ppf(1 - CONFIDENCE, probes, 0.5))
+    surely -= binom.cdf(surely - 1, probes, 0.5) > 1 - CONFIDENCE
+    return max(surely, 1) * SHOWN / probes / spectrum.size
+
+
+def _blind(spectrum: Spectrum) -> str:
+    """Why the probes cannot exclude a mode, however small a bound they give; empty: they can."""
+    probes = len(spectrum.nodes)
+    if _eigenvalues_seen(spectrum) >= spectrum.size:
+        return ""
+    if not spectrum.random:
+        return "start vectors of one's own show nothing of what they are orthogonal to"
+    if probes >= _least_probes():
+        return ""
+    many = "one probe misses" if probes == 1 else f"{probes} probes together miss"
+    return f"{many} a mode such as the difference of two weights with a probability of 1/{2**probes}"
+
+
+def _eigenvalues_seen(spectrum: Spectrum) -> int:
+    """So many different eigenvalues there are at least: of intervals that each hold one, as many as are disjoint."""
+    used = spectrum.weights > 0
+    nodes, residuals = spectrum.nodes[used], spectrum.residuals[used]
+    residuals = residuals + ROUNDING * nodes.abs().max()
+    count, end = 0, -math.inf
+    for low, high in sorted(zip((nodes - residuals).tolist(), (nodes + residuals).tolist(), strict=True), key=itemgetter(1)):
+        if low > end:
+            count, end = count + 1, high
+    return count
+
+
+def _least_probes() -> int:
+    return math.ceil(-math.log2(1 - CONFIDENCE))
 
 
 def _of_growing(fastest: float, share: tuple[float, float], limit: float, first_step: float) -> tuple[str, str]:
@@ -151,12 +190,16 @@ def _of_growing(fastest: float, share: tuple[float, float], limit: float, first_
         return "not dissipative", f"{seen}, {reached}; slow would be {SLOW_STEPS} or more"
     if first_step >= 0:
         return "not dissipative", f"{seen}, {reached}; what shrinks does not outweigh what grows"
+    if share[1] > FEW:
+        return UNSETTLED, f"{seen}, {reached}: slow, but few is only what was seen, and the bound allows more"
     return "almost dissipative", f"{seen}, {reached}: few, slow, and outweighed by what shrinks"
 
 
 def _of_none_growing(slowest: float, growing: float, standing: float, spectrum: Spectrum) -> tuple[str, str]:
-    excluded = unseen_share(spectrum)
-    if standing < excluded:
+    excluded, blind = unseen_share(spectrum), _blind(spectrum)
+    if growing < excluded and blind:
+        return UNSEEN, f"no mode was seen to grow, but {blind}"
+    if standing < excluded and not blind:
         return "fully dissipative", f"every mode shrinks, the slowest to {_factor(slowest)} a step"
     if growing < excluded:
         return "almost dissipative", "no mode grows, but some stand still to within rounding"
@@ -170,6 +213,10 @@ def _of_none_growing(slowest: float, growing: float, standing: float, spectrum: 
 def _outlook(growing: float, gap: float, slack: float, spectrum: Spectrum) -> str:
     """`gap`: from an edge of growth to the nearest eigenvalue that was seen, less what its residual leaves open."""
     steps, probes = spectrum.nodes.shape[1] - spectrum.deflated, len(spectrum.nodes)
+    excluded = unseen_share(spectrum)
+    signs = f"{_least_probes()} probes of random signs or more"
+    if growing < excluded:
+        return f"It takes {signs} to settle it."
     if gap <= slack:
         return (
             "Modes lie so close to standing still that rounding hides which way they go: products in "
@@ -178,10 +225,11 @@ def _outlook(growing: float, gap: float, slack: float, spectrum: Spectrum) -> st
     # Beyond a gap the bound falls as the square of the least polynomial on what was seen: Chebyshev's.
     span = spectrum.lambda_max[0] - spectrum.lambda_min[0]
     rate = 2 * math.acosh(1 + 2 * gap / span) if span > 0 else math.inf
-    more = math.ceil(math.log(growing / unseen_share(spectrum)) / rate) + 1
+    more = math.ceil(math.log(growing / excluded) / rate) + 1
     needed = max(steps + 1, min(steps + more, spectrum.size))
+    using = signs if _blind(spectrum) else f"these {probes} probes"
     return (
-        f"It takes {needed:,} Lanczos steps or more instead of {steps:,}, with these {probes} probes, to "
+        f"It takes {needed:,} Lanczos steps or more instead of {steps:,}, with {using}, to "
         "settle it: either the bound falls below one mode, or a mode that grows shows."
     )
 

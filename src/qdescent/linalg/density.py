@@ -72,13 +72,13 @@ def spectral_density(
     if not isinstance(deflate, Eigenpairs):
         check_integer("deflate", deflate, 0, max(n - 1, 0))
         if deflate == 0:
-            return quadrature(lanczos(operator, vectors, steps, state, on_step), n)
+            return quadrature(lanczos(operator, vectors, steps, state, on_step), n, random=not given)
     if operator.shard is not None:
         raise argument_error("deflate", "be 0 where vectors are sharded", "given")
     if not isinstance(deflate, Eigenpairs):
         deflate = extreme_eigenpairs(operator, deflate, seed=seed)
     inner = deflate.complement(operator)
-    return quadrature(lanczos(inner, deflate.project(vectors), steps, state, on_step), n, deflate)
+    return quadrature(lanczos(inner, deflate.project(vectors), steps, state, on_step), n, deflate, random=not given)
 
 
 def _rademacher(operator: LinearOperator, probes: int, seed: int) -> Tensor:
@@ -91,13 +91,14 @@ def _rademacher(operator: LinearOperator, probes: int, seed: int) -> Tensor:
     return rows.mul_(2).sub_(1).T
 
 
-def quadrature(state: LanczosState, size: int, deflated: Eigenpairs | None = None) -> Spectrum:
+def quadrature(state: LanczosState, size: int, deflated: Eigenpairs | None = None, random: bool = True) -> Spectrum:
     """Nodes and weights from the tridiagonal matrices: Ritz values, and squared first components of their vectors.
 
     Args:
         state: of a finished (or any) Lanczos run.
         size: n.
         deflated: the eigenpairs whose complement the run saw; they enter each probe with weight 1/n.
+        random: whether the start vectors were random signs.
     """
     probes, k = state.alpha.shape
     nodes, weights = torch.zeros(probes, k, dtype=torch.float64), torch.zeros(probes, k, dtype=torch.float64)
@@ -111,7 +112,7 @@ def quadrature(state: LanczosState, size: int, deflated: Eigenpairs | None = Non
         nodes[probe, :m], weights[probe, :m] = values, first / first.sum()
         residuals[probe, :m] = beta[-1] * vectors[-1].abs()
     if deflated is None:
-        return Spectrum(nodes, weights, residuals, size)
+        return Spectrum(nodes, weights, residuals, size, random=random)
     d = len(deflated.values)
     every = (probes, d)
     return Spectrum(
@@ -120,4 +121,5 @@ def quadrature(state: LanczosState, size: int, deflated: Eigenpairs | None = Non
         torch.cat([deflated.residuals.expand(every), residuals], dim=1),
         size,
         d,
+        random,
     )

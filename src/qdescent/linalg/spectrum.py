@@ -50,6 +50,8 @@ class Spectrum:
         residuals: ||A y - theta y|| of each Ritz pair, (probes, k); infinite in unused places.
         size: n, the dimension of the operator.
         deflated: so many nodes come first in each probe that are eigenvalues found beforehand, of weight 1/n each.
+        random: whether the probes were random signs; of start vectors that were given nothing is known that would exclude a
+            mode which they do not show.
     """
 
     nodes: Tensor
@@ -57,6 +59,7 @@ class Spectrum:
     residuals: Tensor
     size: int
     deflated: int = 0
+    random: bool = True
 
     def __post_init__(self) -> None:
         nodes = check_tensor("nodes", self.nodes, (None, None)).double()

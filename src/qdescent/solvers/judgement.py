@@ -139,8 +139,10 @@ def judged(
         left = system.rhs.to(operator.dtype) / known.alpha - operator @ wide
         needed = refuting_kappa(operator, wide, left, known.kappa)
     condition = ""
+    if needed is not None or not trusted:
+        bound = math.inf  # it was derived from what was seen to be untrue
     if needed is not None:
-        status, condition = Status.KAPPA_REFUTED, "of a kappa that is refuted"
+        status, condition = Status.KAPPA_REFUTED, "none: kappa is refuted"
     elif not accurate:
         status = Status.INACCURATE
     elif known.needed is not None:
