@@ -55,17 +55,23 @@ def is_vacant(directory: Path) -> bool:
 
 def refuse_directory(directory: Path) -> ArgumentError:
     """The error of a directory in which no new run can begin; the message says whether it can be resumed."""
+    _tidy_whole(directory)
     unfinished = not is_complete(directory) and saved_stages(directory)
     way_out = "give --resume to go on with it" if unfinished else "choose another"
     return argument_error("out", "be a directory that does not exist yet", f"{str(directory)!r} ({way_out})")
 
 
 def refuse_whole(directory: Path, noun: str) -> ArgumentError:
-    """The error of a directory with nothing left to resume; what a kill left in it at the very end is taken away first."""
-    if (directory / STATE_FOLDER).exists():
+    """The error of a directory with nothing left to resume."""
+    _tidy_whole(directory)
+    return argument_error("out", f"be an unfinished {noun} to be resumed", f"{str(directory)!r}, which is already whole")
+
+
+def _tidy_whole(directory: Path) -> None:
+    """Take away what a kill at the very end, after the record was written, left in a directory."""
+    if is_complete(directory) and (directory / STATE_FOLDER).exists():
         with suppress(ArgumentError, OSError), held(directory, new=False):
             pass
-    return argument_error("out", f"be an unfinished {noun} to be resumed", f"{str(directory)!r}, which is already whole")
 
 
 @contextmanager
