@@ -105,6 +105,8 @@ def giving(wrap):
 
 
 PARTS = {"x": X, "mask": MASK}
+with torch.inference_mode():
+    INFERRED = X * 1
 PICKED = lambda out, y: F.cross_entropy(out["logits"], y)  # noqa: E731
 CASES = {
     "tensors": (Plain, F.cross_entropy, (X, Y)),
@@ -112,6 +114,11 @@ CASES = {
     "labels as int32": (Plain, F.cross_entropy, (X, Y.int())),
     "labels as bytes": (Plain, F.cross_entropy, (X, Y.to(torch.uint8))),
     "labels as int16 arrays": (Plain, F.cross_entropy, [X, Y.numpy().astype(np.int16)]),
+    "arrays in a tuple": (Two, F.cross_entropy, ((X.numpy(), MASK.numpy()), Y.tolist())),
+    "arrays in a list of parts": (Two, F.cross_entropy, [[X.numpy(), MASK], Y]),
+    "inference tensors": (Two, F.cross_entropy, ((INFERRED, MASK), Y)),
+    "a dict with labels that forward does not know": (Two, lambda out, batch: F.cross_entropy(out, batch["labels"]),
+                                                      {**PARTS, "labels": Y}),
     "a tuple": (Two, F.cross_entropy, ((X, MASK), Y)),
     "a list, as a loader collates tuples": (Two, F.cross_entropy, [[X, MASK], Y]),
     "a dict over arguments": (Two, F.cross_entropy, (PARTS, Y)),
@@ -255,9 +262,13 @@ LOADER = DataLoader(TensorDataset(X, Y), batch_size=3)
         (({"x": X, "mask": MASK * torch.nan}, Y), r"`data inputs\['mask'\]` must be finite"),
         (((X, [X, X / 0]), Y), r"`data inputs\[1\]\[1\]` must be finite"),
         ((X, {"a": Scores(X * torch.inf)}), r"`data targets\['a'\].logits` must be finite"),
-        ((X.float(), Y), r"fit the network \(inputs.to\(torch.float64\), the type of its weights\), but is not \(RuntimeError"),
+        (
+            (X.float(), Y),
+            r"fit the network \(torch.as_tensor\(inputs\).to\(torch.float64\), the type of its weights\), but is not",
+        ),
         ((X[:, :2], Y), r"fit the network, but is not \(RuntimeError: "),
-        (({"x": X, "other": MASK}, Y), r"fit the network, but is not \(TypeError: "),
+        (({"x": X, "mask": MASK, "other": MASK}, Y), r"fit the network, whose forward has no argument 'other' \(leave it out"),
+        (({"y": X, "other": MASK}, Y), r"fit the network, but is not \(TypeError: "),
         ((torch.ones(6, 3, dtype=torch.uint8), Y), r"fit the network \(bytes of images: inputs.float\(\) / 255\), but is not"),
         ((X, Y + 5), r"`loss` must take the network's outputs and the targets, but is not \(IndexError: Target"),
         ({"x": X, "mask": MASK}, r"`loss` must take.*\(a dict goes to it whole: give \(inputs, targets\)"),

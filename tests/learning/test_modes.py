@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
+import qdescent as qd
 from qdescent._checks import ArgumentError
 from qdescent.experiment.sources import load_mask
 from qdescent.learning.hessian import gauss_newton, hessian
@@ -324,3 +325,52 @@ def test_a_prefix_ends_at_a_dot():
 def test_networks_without_modes(network, sentence):
     with pytest.raises(ArgumentError, match=sentence):
         ParameterSpace(network)
+
+
+def test_a_space_of_another_network_is_refused_wherever_a_task_meets_it():
+    task = Task(nn.Linear(3, 2), F.mse_loss, (torch.ones(4, 3), torch.zeros(4, 2)))
+    others = {
+        "'0.weight' is of shape .2, 3., and there it is not": ParameterSpace(nn.Sequential(nn.Linear(3, 2))),
+        "'weight' is of shape .5, 5., and there it is of shape .2, 3.": ParameterSpace(nn.Linear(5, 5)),
+        "in torch.float64, and the network in torch.float32": ParameterSpace(nn.Linear(3, 2).double()),
+    }
+    doors = (
+        lambda space: hessian(task, space),
+        lambda space: qd.gauss_newton([task, task], space),
+        lambda space: qd.series_descent(task, space, order=1, steps=1, learning_rate=0.1),
+        lambda space: qd.GradientSeries(task, space, space.theta, 1),
+        lambda space: qd.gradient_map(task, space, 0.1),
+        lambda space: qd.train_hybrid([task], space, qd.Schedule(order=1, segment=1, rounds=1)),
+        lambda space: task.loss_at(space, space.theta),
+        lambda space: task.loss_and_gradient(space, space.theta),
+        lambda space: task.outputs_at(space, space.theta, torch.ones(1, 3)),
+    )
+    for sentence, space in others.items():
+        for door in doors:
+            with pytest.raises(ArgumentError, match=f"`space` must be of the task's network.*{sentence}"):
+                door(space)
+    alike = ParameterSpace(nn.Linear(3, 2))  # of another object: the point is its, the network's modules are the task's
+    assert torch.equal(hessian(task, alike).to_dense(), hessian(task, ParameterSpace(task.network)).to_dense())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_a_scripted_network_has_the_modes_of_its_source():
+    network = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+    task = Task(torch.jit.script(network), F.mse_loss, (torch.ones(4, 3), torch.zeros(4, 2)))
+    ours, theirs = ParameterSpace(network), ParameterSpace(task.network)
+    truth = hessian(Task(network, *(task.loss, task.data)), ours).to_dense()
+    assert theirs.names == ours.names
+    assert torch.allclose(hessian(task, theirs).to_dense(), truth, atol=1e-6)
+
+
+def test_inference_mode_is_refused_and_no_grad_is_not():
+    network = nn.Linear(3, 2)
+    task, space = Task(network, F.mse_loss, (torch.ones(4, 3), torch.zeros(4, 2))), ParameterSpace(network)
+    with torch.no_grad():
+        inside = hessian(task, space).to_dense()
+    assert torch.equal(inside, hessian(task, space).to_dense())
+    with (
+        torch.inference_mode(),
+        pytest.raises(ArgumentError, match=r"`network` must be measured outside of `torch.inference_mode`"),
+    ):
+        hessian(task, space)

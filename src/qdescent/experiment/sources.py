@@ -271,7 +271,7 @@ def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Any, targets: A
     """
     total = samples_of((inputs, targets))
     one, label = (picked(part, torch.tensor([0]), total) for part in (inputs, targets))
-    outputs = _first_outputs(network, one)
+    outputs = _first_outputs(network, one, label)
     given, path = outputs, prediction_in(outputs)
     if not isinstance(outputs, Tensor) and path is not None:
         outputs = part_at(outputs, path)
@@ -306,10 +306,10 @@ def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Any, targets: A
     return outputs
 
 
-def _first_outputs(network: nn.Module, one: Any) -> Any:
+def _first_outputs(network: nn.Module, one: Any, label: Any) -> Any:
     failures: list[Exception] = []
     wide = mapped(one, lambda x: x.long() if x.dtype in NARROW else x)  # as `Task` tries it, too
-    for given, way in [(x, way) for x in (one, wide) for way in ways_to_call(network, one)]:
+    for given, way in [(x, way) for x in (one, wide) for way in ways_to_call(network, one, label)]:
         try:
             with untouched(network):
                 return mapped(called(network, given, way), Tensor.detach)

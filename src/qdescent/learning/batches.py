@@ -53,8 +53,8 @@ def as_batch(data: Any) -> tuple[Any, Any]:
     if len(data) != 2:
         must = "be (inputs, targets) of one length, at least 1 (several inputs: ((x1, x2), targets))"
         raise argument_error("data", must, f"of {len(data)} parts")
-    inputs = mapped(data[0], lambda x: x)
-    targets = mapped(data[1], lambda x: x.long() if x.dtype in NARROW else x)
+    inputs = mapped(data[0], _recorded)
+    targets = mapped(data[1], lambda x: x.long() if x.dtype in NARROW else _recorded(x))
     for part, tree in (("inputs", inputs), ("targets", targets)):
         for path, tensor in tensors_of(tree):
             check_finite(f"data {part}{written(path)}", tensor)
@@ -125,7 +125,7 @@ def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
         return moved
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*(mapped(value, change) for value in tree))
-    if isinstance(tree, (tuple, list)) and any(True for _ in tensors_of(tree)):
+    if isinstance(tree, tuple) or (isinstance(tree, list) and _holds_tensors(tree)):
         return type(tree)(mapped(value, change) for value in tree)
     if _has_fields(tree):
         moved = copy(tree)
@@ -156,10 +156,12 @@ def picked(tree: Any, places: Tensor, length: int) -> Any:
     return mapped(tree, part)
 
 
-def ways_to_call(network: nn.Module, inputs: Any) -> list[str]:
+def ways_to_call(network: nn.Module, inputs: Any, targets: Any = None) -> list[str]:
     """How the inputs may be given to the network, the likeliest first: "whole", "spread" (*inputs) or "named" (**inputs).
 
     By the signature of `forward`: a dict is spread over arguments of its names where it has them, a tuple over as many arguments.
+    A dict may hold more than these where the targets hold it, too: a lone dict is both. Else a name
+    would get lost unsaid.
 
     Example:
         >>> ways_to_call(nn.Bilinear(1, 1, 1), (torch.ones(2, 1), torch.ones(2, 1)))
@@ -167,27 +169,49 @@ def ways_to_call(network: nn.Module, inputs: Any) -> list[str]:
     """
     if not isinstance(inputs, (Mapping, tuple, list)):
         return ["whole"]
-    compiled = getattr(network, "_orig_mod", None)
-    network = compiled if isinstance(compiled, nn.Module) else network
-    if isinstance(network, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        network = network.module
-    apart = "named" if isinstance(inputs, Mapping) else "spread"
     try:
-        signature = inspect.signature(network.forward)
-        signature.bind(**inputs) if isinstance(inputs, Mapping) else signature.bind(*inputs)
+        signature = _signature(network)
+        given = taken(network, inputs) if isinstance(inputs, Mapping) else {}
+        signature.bind(**given) if isinstance(inputs, Mapping) else signature.bind(*inputs)
     except (TypeError, ValueError):
         return ["whole"]
+    if isinstance(inputs, Mapping):
+        left = inputs.keys() - given.keys()
+        spare = targets.keys() if isinstance(targets, Mapping) else set()
+        return ["named", "whole"] if given and left <= spare else ["whole"]
     required = [p for p in signature.parameters.values() if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD]
     if isinstance(inputs, list) and len(required) != len(inputs):
-        return ["whole", apart]  # such as images of different sizes, with an optional second argument
-    return [apart, "whole"]
+        return ["whole", "spread"]  # such as images of different sizes, with an optional second argument
+    return ["spread", "whole"]
 
 
 def called(network: Callable[..., Any], inputs: Any, way: str) -> Any:
     """The outputs; `way` as in `ways_to_call`."""
     if way == "named":
-        return network(**inputs)
+        return network(**taken(network, inputs))
     return network(*inputs) if way == "spread" else network(inputs)
+
+
+def taken(network: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a dict has a name of the network's arguments; all of it where any name is taken.
+
+    Example:
+        >>> taken(nn.Linear(1, 1), {"input": 0, "labels": 1})
+        {'input': 0}
+    """
+    parameters = _signature(network).parameters
+    if any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return dict(inputs)
+    return {name: value for name, value in inputs.items() if name in parameters}
+
+
+def _signature(network: Callable[..., Any]) -> inspect.Signature:
+    """Of the network's forward, behind wrappers."""
+    compiled = getattr(network, "_orig_mod", None)
+    network = compiled if isinstance(compiled, nn.Module) else network
+    if isinstance(network, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        network = network.module
+    return inspect.signature(getattr(network, "forward", network))
 
 
 def prediction_in(outputs: Any) -> Path | None:
@@ -197,8 +221,23 @@ def prediction_in(outputs: Any) -> Path | None:
     return (logits if len(logits) == 1 else paths)[0] if 1 in (len(logits), len(paths)) else None
 
 
+def _recorded(tensor: Tensor) -> Tensor:
+    """A tensor that autograd can keep: of one made in `torch.inference_mode` a copy."""
+    return tensor.clone() if tensor.is_inference() else tensor
+
+
 def _has_fields(tree: Any) -> bool:
     return isinstance(tree, SimpleNamespace) or (is_dataclass(tree) and not isinstance(tree, type))
+
+
+def _holds_tensors(tree: Any) -> bool:
+    """Whether a container holds a tensor or an array, where a ragged list of numbers holds none."""
+    if isinstance(tree, (Tensor, np.ndarray)):
+        return _as_tensor(tree) is not None
+    if isinstance(tree, (Mapping, list, tuple)):
+        parts = tree.values() if isinstance(tree, Mapping) else tree
+        return any(_holds_tensors(part) for part in parts)
+    return _has_fields(tree) and _holds_tensors(vars(tree))
 
 
 def _length(tensor: Tensor) -> int:

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import checkpoint
 from torch.utils._pytree import tree_map_only
 
+from qdescent._checks import argument_error
 from qdescent.learning.untouched import untouched
 
 T = TypeVar("T")
@@ -33,6 +34,9 @@ def evaluated(network: nn.Module, tensors: Mapping[str, Tensor], run: Callable[[
             what comes out has no graph.
         held: whether weights that somebody holds as objects are replaced, too.
 
+    Raises:
+        ArgumentError: called within `torch.inference_mode`.
+
     Example:
         >>> network = nn.Linear(1, 1, bias=False)
         >>> weight, two = network.weight, {"weight": torch.full((1, 1), 2.0)}
@@ -41,6 +45,9 @@ def evaluated(network: nn.Module, tensors: Mapping[str, Tensor], run: Callable[[
         >>> float(evaluated(network, two, lambda net: weight.sum(), held=True))
         2.0
     """
+    if torch.is_inference_mode_enabled():  # its tensors never have derivatives
+        must = "be measured outside of `torch.inference_mode` (`torch.no_grad` may stay)"
+        raise argument_error("network", must, "inside")
     own = {id(weight): tensors[name] for name, weight in network.named_parameters() if name in tensors} if held else {}
     given = {f"network.{name}": tensor for name, tensor in tensors.items()}
     recorded = torch.is_grad_enabled()

@@ -22,7 +22,7 @@ from qdescent._checks import (
 )
 from qdescent.learning.differentiable import suspects, twice_differentiable
 from qdescent.learning.guard import Checked, check_curvature
-from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
 from qdescent.learning.taylor import GradientSeries
 from qdescent.learning.taylor_jvp import NestedSeries
@@ -234,7 +234,8 @@ def _operator(
     build: Build,
 ) -> LinearOperator:
     parts = weighted(task)
-    check_instance("space", space, ParameterSpace)
+    for each, _ in parts:
+        check_space(space, each.network)
     point = space.theta if theta is None else space.point(theta)
     dtype = point.dtype if precision is None else check_dtype("precision", precision)
 

@@ -214,6 +214,27 @@ class ParameterSpace:
         return full
 
 
+def check_space(space: ParameterSpace, network: nn.Module) -> ParameterSpace:
+    """The space, if its coordinates are weights of this network, or of one that is made alike.
+
+    Raises:
+        ArgumentError: no `ParameterSpace`; a weight that the network has not, or has otherwise.
+    """
+    check_instance("space", space, ParameterSpace)
+    must = "be of the task's network (ParameterSpace(task.network, mask))"
+    weights = dict(network.named_parameters(remove_duplicate=False))
+    for name, shape in space.shapes.items():
+        if name not in weights or weights[name].shape != shape:
+            there = f"of shape {tuple(weights[name].shape)}" if name in weights else "not"
+            here = f"of one whose {name!r} is of shape {tuple(shape)}"
+            raise argument_error("space", must, f"{here}, and there it is {there}")
+    types = {weights[name].dtype for name in space.shapes}
+    if space.theta.dtype not in types:
+        both = f"in {space.theta.dtype}, and the network in {types.pop()}"
+        raise argument_error("space", must, both)
+    return space
+
+
 def _aliases(network: nn.Module) -> dict[str, tuple[str, ...]]:
     """First name of a parameter -> all that it goes by: of its uses, and of the weights that are computed from it."""
     parameters = list(network.named_parameters(remove_duplicate=False))

@@ -48,7 +48,7 @@ def mask_from_prune(network: nn.Module) -> Mask:
 def _pruned(network: nn.Module) -> Iterator[tuple[nn.Module, str]]:
     """(module, "weight" or the like) of each pruned weight."""
     for module in network.modules():
-        for key in list(module._parameters):
+        for key in list(module._parameters.keys()):  # of a scripted module no iterator
             stem = key.removesuffix("_orig")
             if stem != key and isinstance(module._buffers.get(f"{stem}_mask"), torch.Tensor):
                 yield module, stem

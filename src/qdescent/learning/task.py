@@ -19,13 +19,14 @@ from qdescent.learning.batches import (
     part_at,
     prediction_in,
     samples_of,
+    taken,
     tensors_of,
     ways_to_call,
     written,
 )
 from qdescent.learning.broadcast import NoPairing
 from qdescent.learning.evaluation import evaluated, held_weights
-from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.untouched import draw_once, untouched, weights_of
 
 
@@ -128,13 +129,13 @@ class Task:
 
     def loss_at(self, space: ParameterSpace, theta: Tensor) -> Tensor:
         """L at the point theta (n,), a scalar."""
-        check_instance("space", space, ParameterSpace)
+        check_space(space, self.network)
         check_instance("theta", theta, Tensor, called="a tensor (torch.as_tensor makes one)")
         return self.loss_with(space.unpack(theta if theta.is_complex() else theta.to(space.dtype)))
 
     def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Any) -> Tensor:
         """The network's outputs at theta for other inputs, without a gradient."""
-        weights = check_instance("space", space, ParameterSpace).unpack(space.point(theta))
+        weights = check_space(space, self.network).unpack(space.point(theta))
         try:
             outputs: Tensor = evaluated(self.network, weights, lambda network: self._outputs(network, inputs), self.held)
         except ArgumentError:
@@ -146,7 +147,7 @@ class Task:
 
     def loss_and_gradient(self, space: ParameterSpace, theta: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
         """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights' own). Cost: one gradient."""
-        check_instance("space", space, ParameterSpace)
+        check_space(space, self.network)
         check_instance("theta", theta, Tensor, called="a tensor (torch.as_tensor makes one)")
         theta = theta.to(space.dtype) if dtype is None and not theta.is_complex() else theta
         weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
@@ -231,7 +232,7 @@ class Task:
         wide = mapped(given, lambda x: x.long() if x.dtype in NARROW else x)
         narrow = any(tensor.dtype in NARROW for _, tensor in tensors_of(given))
         for inputs in (given, wide) if narrow else (given,):  # token ids as bytes: no embedding takes them
-            for way in ways_to_call(network, inputs):
+            for way in ways_to_call(network, inputs, self.data[1]):
                 try:
                     outputs = called(network, inputs, way)
                 except (ArgumentError, MemoryError, torch.OutOfMemoryError):
@@ -246,11 +247,18 @@ class Task:
     def _data_must(self) -> str:
         """What would help where the network refuses its inputs."""
         weight = next((w for w in self.network.parameters() if w.is_floating_point()), None)
-        floats = [x for _, x in tensors_of(self.data[0]) if x.is_floating_point()]
+        given = self.data[0]
+        floats = [x for _, x in tensors_of(given) if x.is_floating_point()]
         if weight is not None and any(x.device != weight.device for _, x in tensors_of(self.data[0])):
             return f"fit the network (inputs.to({str(weight.device)!r}), where its weights are)"
         if weight is not None and floats and all(x.dtype != weight.dtype for x in floats):
-            return f"fit the network (inputs.to({weight.dtype}), the type of its weights)"
+            cure = f"torch.as_tensor(inputs).to({weight.dtype})"
+            return f"fit the network ({cure}, the type of its weights)"
+        known = taken(self.network, given) if isinstance(given, Mapping) else {}
+        left = ", ".join(repr(name) for name in given if name not in known) if known else ""
+        if left:
+            must = f"fit the network, whose forward has no argument {left}"
+            return f"{must} (leave it out, or put it with the targets)"
         if any(x.dtype == torch.uint8 for _, x in tensors_of(self.data[0])):
             return "fit the network (bytes of images: inputs.float() / 255)"
         return "fit the network"

@@ -20,7 +20,7 @@ import qdescent.learning.taylor_losses  # noqa: F401  (its rules)
 from qdescent._checks import argument_error, check_choice, check_instance, check_integer, check_tensor, shown
 from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
-from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
 from qdescent.learning.taylor_jet import Jet, MissingRuleError
 from qdescent.learning.taylor_jvp import NestedSeries
@@ -65,7 +65,7 @@ class GradientSeries:
 
     def __init__(self, task: Task, space: ParameterSpace, theta: Tensor, order: int) -> None:
         check_instance("task", task, Task)
-        check_instance("space", space, ParameterSpace)
+        check_space(space, task.network)
         check_tensor("theta", theta, (space.n,))
         theta = theta.to(space.theta)
         self._space, self.order = space, check_integer("order", order, 1, MOST_ORDER)
