@@ -267,6 +267,8 @@ def check_array(name: str, value: Any, shape: tuple[int | None, ...] | None = No
     Raises:
         ArgumentError: anything else; complex numbers too, whose imaginary parts would be lost.
     """
+    if np.ma.is_masked(value):
+        raise argument_error(name, "be without masked places (`filled(0)` says what they hold)", "a masked array")
     try:
         if isinstance(value, Tensor):
             value = check_tensor(name, value, finite=False, sparse=True).to_dense().cpu().double()

@@ -55,7 +55,11 @@ class Row:
         object.__setattr__(self, "value", _taken("value", self.value))
         check_text("unit", self.unit, empty=True)
         if not isinstance(self.evidence, Evidence):
-            raise argument_error("evidence", "be one of " + ", ".join(Evidence), shown(self.evidence))
+            raise argument_error(
+                "evidence",
+                "be one of " + ", ".join(Evidence) + " (a member of `qdescent.Evidence`, not its text)",
+                shown(self.evidence),
+            )
         if not isinstance(self.source, str) or not self.source:
             actual = "empty" if isinstance(self.source, str) else shown(self.source)
             raise argument_error("source", f"say where {self.name!r} comes from", actual)

@@ -94,3 +94,11 @@ def test_places_and_bounds():
             LinearSystem(A, [1, 1], inverse_norm_bound=bound)
     with pytest.raises(ArgumentError, match="Argument `matrix` must be square, with at least one unknown"):
         LinearSystem(np.zeros((0, 0)), np.zeros(0))
+
+
+def test_masked_places_are_not_read_as_what_lies_under_the_mask():
+    masked = np.ma.masked_array(np.eye(2), mask=[[0, 1], [0, 0]])
+    with pytest.raises(ArgumentError, match="Argument `F` must be without masked places"):
+        number_tensor("F", masked)
+    assert number_tensor("F", masked.filled(0)).equal(torch.eye(2, dtype=torch.float64))
+    assert number_tensor("F", np.ma.masked_array(np.eye(2))).equal(torch.eye(2, dtype=torch.float64))

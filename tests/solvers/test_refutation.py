@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from qdescent._checks import ArgumentError
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import as_operator
 from qdescent.solvers import conditioning, judgement
@@ -122,3 +123,11 @@ def test_nothing_is_promised_of_a_kappa_that_is_refuted(solver):
     assert float((found.value - truth).norm() / truth.norm()) > 0.9
     assert found.bound == found.values["bound"] == float("inf")
     assert next(row for row in found.cost if row.name == "solver/bound").source.endswith("none: kappa is refuted")
+
+
+@pytest.mark.parametrize("solver", [QSVT, KernelReflection, HHL])
+def test_an_epsilon_below_every_number_is_named_as_it_was_given(solver):
+    with pytest.raises(
+        ArgumentError, match="Argument `epsilon` must be at least 4.5e-16 for an answer in torch.float64, but is 1e-300"
+    ):
+        solver(epsilon=1e-300).solve(LinearSystem([[1.0, 0.2], [0.1, 0.9]], [1.0, 2.0]))

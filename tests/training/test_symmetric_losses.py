@@ -62,7 +62,7 @@ def test_the_true_error_stays_below_the_tolerance(power, way, orders):
 
 @pytest.mark.parametrize(("power", "missed"), [(4, 1.03), (6, 0.167), (8, 0.0177)])
 def test_a_controller_that_looks_at_its_terms_alone_is_caught(power, missed, monkeypatch):
-    monkeypatch.setattr(segment_module, "step_residual", lambda *given: 0.0)
+    monkeypatch.setattr(segment_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2)
     task, space = polynomial(*one_power(power))
     run = train_hybrid([task], space, adaptive(orders=(2,)))
     assert [each.steps for each in run.rounds] == [40]
@@ -129,3 +129,40 @@ def test_what_cannot_be_reached_is_refused():
     task, space = polynomial(*one_power(4))
     with pytest.raises(ArgumentError, match="Argument `learning_rate` must let at least two steps meet the tolerance"):
         train_hybrid([task], space, adaptive(orders=(2,), tolerance=1e-9))
+
+
+def saddle(bend, curvature, pull=0.5):
+    """A weight that moves, and one on a ridge, which feels the first by w_0^3 w_1 alone: no term of order 2 holds it."""
+
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(2, dtype=torch.float64))
+
+        def forward(self, x):
+            return x * self.w
+
+    def loss(output, target):
+        a, b = output[0]
+        return -pull * a - curvature * b**2 / 2 + bend * a**3 * b
+
+    network = Pair()
+    data = torch.ones(1, 2, dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64)
+    return Task(network, loss, data), ParameterSpace(network)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+@pytest.mark.parametrize(("bend", "eta", "curvature"), [(1e-2, 0.2, 5.0), (1e-4, 0.2, 5.0), (1e-6, 0.5, 1.0), (1e-6, 1.0, 1.0)])
+def test_an_error_that_a_divergent_mode_makes_grow_is_seen(bend, eta, curvature, beta):
+    task, space = saddle(bend, curvature)
+    settings = {"learning_rate": eta / (1 + beta), "momentum": beta}
+    run = train_hybrid([task], space, adaptive(orders=(2,), steps=30, **settings))
+    for each in run.rounds:
+        assert max(each.truncation) < 0.01
+        assert all(e >= t * 0.999 - 1e-14 for e, t in zip(each.estimate, each.truncation, strict=True))
+
+
+def test_an_error_that_is_not_carried_on_is_caught(monkeypatch):
+    monkeypatch.setattr(segment_module.CarriedError, "norm", 0.0)
+    run = train_hybrid([saddle(1e-6, 1.0)[0]], saddle(1e-6, 1.0)[1], adaptive(orders=(2,), learning_rate=1.0))
+    assert max(itertools.chain(*(each.truncation for each in run.rounds))) > 0.5

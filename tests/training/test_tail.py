@@ -161,3 +161,11 @@ def test_errors():
         estimate_tail(torch.eye(2), 3)
     with pytest.raises(ArgumentError, match="Argument `order` must be an integer of at least 1"):
         estimate_tail(torch.eye(2), 0)
+
+
+@pytest.mark.parametrize("gram", [[[1.0, 3.0], [3.0, 0.01]], [[1.0, 0.05], [0.0, 0.01]], [[1.0, -0.2], [-0.2, 0.01]]])
+def test_numbers_that_are_no_inner_products(gram):
+    with pytest.raises(ArgumentError, match="Argument `gram` must hold inner products"):
+        estimate_tail(torch.tensor(gram), 2)
+    single = torch.randn(4, 10**5, generator=torch.Generator().manual_seed(0)) * torch.tensor([[1.0], [1e-2], [1e-4], [1e-6]])
+    assert estimate_tail(single @ single.T, 3).known  # in single precision, as it comes

@@ -78,6 +78,8 @@ def _from_outside(name: str, given: Any) -> Tensor:
         values = _from_array(name, coordinates.data)
         places = torch.from_numpy(np.stack([coordinates.row, coordinates.col]).astype(np.int64))
         return torch.sparse_coo_tensor(places, values, coordinates.shape, check_invariants=True).coalesce()
+    if np.ma.is_masked(given):
+        raise argument_error(name, "be without masked places (`filled(0)` says what they hold)", "a masked array")
     try:
         array = np.asarray(given)
     except (ValueError, TypeError, OverflowError) as error:  # ragged lists

@@ -111,7 +111,9 @@ class Instance:
                     raise argument_error(name, f"lie between {_TINY:g} and {_HUGE:g}", repr(value))
             elif name.endswith("_evidence"):
                 if not isinstance(value, Evidence):
-                    raise argument_error(name, "be one of " + ", ".join(Evidence), repr(value))
+                    raise argument_error(
+                        name, "be one of " + ", ".join(Evidence) + " (a member of `qdescent.Evidence`, not its text)", repr(value)
+                    )
             else:
                 check_text(name, value)
             object.__setattr__(self, name, value)

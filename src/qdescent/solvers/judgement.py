@@ -26,15 +26,17 @@ def wide_epsilon(system: LinearSystem, epsilon: float) -> float:
     """What of epsilon is left to a solve in double precision, when Z is rounded to the system's own type at the end.
 
     Raises:
-        ArgumentError: an epsilon below twice that rounding.
+        ArgumentError: an epsilon below twice the rounding of Z's type.
 
     Example:
         >>> wide_epsilon(LinearSystem([[1.0]], [1.0]), 1e-4)
         0.0001
     """
     rounding = returned_rounding(system)
-    if 2 * rounding > epsilon:
-        must = f"be at least {rounded_up(2 * rounding)} for an answer in {system.dtype} (give M or B in double precision)"
+    least = 2 * float(torch.finfo(system.dtype).eps)
+    if least > epsilon:
+        must = f"be at least {rounded_up(least)} for an answer in {system.dtype}"
+        must += " (give M or B in double precision)" if rounding else ""
         raise argument_error("epsilon", must, f"{epsilon:.3g}")
     return epsilon - rounding
 

@@ -37,8 +37,8 @@ class Round:
         theta: the weights after the readout, (n,).
         loss: L on the step's batch at the pivot and after each of the K emulated steps (before readout), (K + 1,).
         truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)|| for t = 1..K, measured against true descent from the same pivot, (K,).
-        estimate: the same, estimated from the series terms (`estimate_tail`) and one true gradient at the end of each length
-            (`error_from_residual`), (K,); None past the radius of convergence.
+        estimate: the same, estimated from the series terms (`estimate_tail`) and true gradients at the end of each length
+            (`error_from_residual`, `CarriedError`), (K,); None past the radius of convergence.
         last_term: ||u_N|| / ||u|| at the end, close to the truncation error of order N - 1: pessimistic, without reference.
         readout_error: ||read - u|| / ||u||, measured.
         gram: <u_k(t), u_l(t)> of the series terms for t = 1..K, (K, N, N): what the lifted state's norms follow from (without
@@ -136,7 +136,8 @@ def train_hybrid(
 
     The segments are emulated exactly by the series form. True descent runs beside them from the same pivots, only to measure
     the truncation error: the quantum algorithm would not have it, and nothing is decided by it. An adaptive segment's end is
-    decided by its terms and by one true gradient there, which a classical machine can compute after a readout.
+    decided by its terms and by two true gradients at the end of each step, where the series stands and where descent would as far
+    as the earlier ones say: a classical machine can compute them after a readout, at the price of a readout a step.
 
     Args:
         tasks: the same network and loss, each with a round's batch; round r takes the r-th, and they start again after the

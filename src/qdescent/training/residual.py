@@ -7,6 +7,7 @@ zero and the next ones are not. One gradient at the segment's end sees all order
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -23,8 +24,8 @@ def step_residual(
     velocity: Tensor | None,
     learning_rate: float,
     momentum: float = 0.0,
-) -> float:
-    """||u' - u + eta (beta v + grad L(theta + u))||: by how much a step of the truncated series is none of descent.
+) -> tuple[Tensor, Tensor]:
+    """u' - u + eta (beta v + grad L(theta + u)): by how much a step of the truncated series is none of descent.
 
     Args:
         task: the step's batch.
@@ -35,13 +36,81 @@ def step_residual(
         learning_rate: eta.
         momentum: beta.
 
+    Returns:
+        That, (n,), and the gradient at theta + u, (n,).
+
     Cost: one gradient.
     """
     before, after = step
-    _, rate = task.loss_and_gradient(space, theta + before)
+    _, gradient = task.loss_and_gradient(space, theta + before)
+    rate = gradient
     if momentum and velocity is not None:
         rate = rate + momentum * velocity
-    found = float(torch.linalg.vector_norm(after - before + learning_rate * rate))
+    return after - before + learning_rate * rate, gradient
+
+
+@dataclass(frozen=True)
+class CarriedError:
+    """What the residuals of all steps so far have grown to: e' = e + w', w' = beta w - eta (grad L(u) - grad L(u - e)) + r.
+
+    A residual is small where it is made; a mode that grows, a loss bent the more the further it is from the pivot, makes more of
+    it in the steps after. u - e is where descent would be, as far as the residuals say.
+
+    Args:
+        error: e, (n,).
+        speed: w, (n,): what of it goes on by momentum.
+
+    Example:
+        >>> carried = CarriedError.nothing(torch.zeros(1))
+        >>> carried.norm
+        0.0
+    """
+
+    error: Tensor
+    speed: Tensor
+
+    @classmethod
+    def nothing(cls, like: Tensor) -> CarriedError:
+        """No error yet, as before the first step."""
+        return cls(torch.zeros_like(like), torch.zeros_like(like))
+
+    @property
+    def norm(self) -> float:
+        """||e||; infinite where it overflowed."""
+        return finite_norm(self.error)
+
+    def after(
+        self,
+        task: Task,
+        space: ParameterSpace,
+        theta: Tensor,
+        seen: tuple[Tensor, Tensor],
+        learning_rate: float,
+        momentum: float = 0.0,
+    ) -> CarriedError:
+        """One step on.
+
+        Args:
+            task: the step's batch.
+            space: the kept weights.
+            theta: where the truncated series stood before the step, pivot and displacement, (n,).
+            seen: r of the step and the gradient at theta, as `step_residual` gives them, (n,) each.
+            learning_rate: eta.
+            momentum: beta.
+
+        Cost: one gradient where there is an error to carry.
+        """
+        residual, gradient = seen
+        speed = momentum * self.speed + residual
+        if bool(self.error.any()):
+            meant = task.loss_and_gradient(space, theta - self.error)[1]
+            speed = speed - learning_rate * (gradient - meant)
+        return CarriedError(self.error + speed, speed)
+
+
+def finite_norm(x: Tensor) -> float:
+    """||x||, infinite where x is not finite."""
+    found = float(torch.linalg.vector_norm(x))
     return found if math.isfinite(found) else math.inf
 
 
@@ -49,8 +118,8 @@ def error_from_residual(residual: float, steps: int, order: int, momentum: float
     """The displacement's error after t steps, from the residual r of the last of them.
 
     r sum_{s=1}^{t-1} (s/(t-1))^{N+1} (1 - beta^{t-s}) / (1 - beta): the residual of step s + 1 goes with s^{N+1} or with a higher
-    power, since u_{N+1} goes with t^{N+2} (see `estimate_tail`), and with momentum each goes on in the velocity. The curvature
-    acts on the error, too: that is left out, so it is an estimate and no bound.
+    power, since u_{N+1} goes with t^{N+2} (see `estimate_tail`), and with momentum each goes on in the velocity. What curvature
+    makes of the error is left out: `CarriedError` holds it.
 
     Args:
         residual: r.

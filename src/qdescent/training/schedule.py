@@ -95,8 +95,9 @@ class AdaptiveSchedule:
     """The settings of quantum-emulated training whose segments are as long as a tolerance allows.
 
     A segment of order N ends before the first step at which `safety` times the estimated relative truncation error
-    would pass `tolerance`: the larger of what the series' terms say (`estimate_tail`) and of what the true gradient at the
-    segment's end says (`error_from_residual`), which sees what the terms cannot, such as an even loss.
+    would pass `tolerance`: the larger of what the series' terms say (`estimate_tail`) and of what true gradients at
+    the end of each step say (`error_from_residual`, `CarriedError`), which see what the terms cannot: an even loss, an error that
+    a divergent mode makes grow.
     Of the orders allowed, each round takes the one that does its steps for the least
     work, (K N(N+3)/2 + round_cost) / K gradients a step.
 

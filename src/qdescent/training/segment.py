@@ -13,7 +13,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import series_steps
 from qdescent.training.descent import displacements
-from qdescent.training.residual import error_from_residual, step_residual
+from qdescent.training.residual import CarriedError, error_from_residual, finite_norm, step_residual
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail import Tail, estimate_tail
 
@@ -25,7 +25,7 @@ class Step:
     Args:
         loss: L on the step's batch after it.
         truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)||, measured.
-        estimate: the same, estimated without true descent, from the terms and from the true gradient at the end; None where
+        estimate: the same, estimated without true descent, from the terms and from true gradients at the end; None where
             they cannot tell.
         gram: <u_k(t), u_l(t)>, (N, N).
     """
@@ -84,8 +84,8 @@ def run_segment(
     Returns:
         Segment, of a single step where the second was refused (one step is plain descent, exact at any order).
 
-    Cost: N(N+3)/2 + 1 gradients of the highest order followed for each step tried, one for each order allowed, which looks at
-    its end, and one for true descent beside it.
+    Cost: N(N+3)/2 + 1 gradients of the highest order followed for each step tried, two for each order allowed, which look at
+    its end and carry its error on, and one for true descent beside it.
     """
     rate, momentum = schedule.learning_rate, schedule.momentum
     series = series_steps(task, space, theta, schedule.followed, rate, momentum, velocity=velocity, check=check)
@@ -141,7 +141,7 @@ class _Look:
     ) -> None:
         self._space, self._theta, self._schedule, self._order = space, theta, schedule, order
         self._last, self._velocity = torch.zeros_like(theta), velocity
-        self._steps, self._error = 0, 0.0
+        self._steps, self._error, self._carried = 0, 0.0, CarriedError.nothing(theta)
 
     def at_end(self, task: Task, terms: Tensor, velocity: Tensor | None, tail: Tail) -> Tail:
         """The larger of both estimates after one more step, whose terms these are; the look alone where there is one term."""
@@ -150,8 +150,9 @@ class _Look:
         self._steps += 1
         if self._steps > 1:  # the first step is that of descent
             missed = step_residual(task, self._space, self._theta, step, self._velocity, rate, momentum)
-            error = error_from_residual(missed, self._steps, self._order, momentum)
-            self._error = max(self._error, error)
+            self._carried = self._carried.after(task, self._space, self._theta + self._last, missed, rate, momentum)
+            error = error_from_residual(finite_norm(missed[0]), self._steps, self._order, momentum)
+            self._error = max(self._error, error, self._carried.norm)
         self._last, self._velocity = step[1], None if velocity is None else velocity.sum(0)
         size = _norm(step[1])
         seen = 0.0 if self._error == 0 else self._error / size if size else math.inf

@@ -26,10 +26,11 @@ from qdescent._checks import (
 )
 from qdescent._evidence import Evidence
 
+ROUNDING = 1e-4  # what single precision leaves on an inner product of millions of numbers
 TAIL_EVIDENCE = Evidence.MODELLED
 TAIL_SOURCE = (
-    "the larger of two estimates without a reference run: geometric majorant of the known series terms, extrapolated past "
-    "the order; residual of the true gradient at the segment's end; no bound"
+    "the larger of two estimates: geometric majorant of the known series terms, extrapolated past the order; residuals of "
+    "the true gradient at the end of each step, extrapolated and carried on; no bound"
 )
 
 
@@ -81,7 +82,7 @@ def estimate_tail(gram: Tensor | Sequence[Sequence[float]], order: int) -> Tail:
         Tail.
 
     Raises:
-        ArgumentError: `order` is below 1 or above M.
+        ArgumentError: `order` is below 1 or above M; numbers that are no inner products of M vectors, two by two.
 
     References:
         The root test as a radius of convergence for the step size of a Taylor integrator: Jorba and Zou, Experimental
@@ -107,6 +108,12 @@ def estimate_tail(gram: Tensor | Sequence[Sequence[float]], order: int) -> Tail:
         raise argument_error("order", f"be at most the number of terms, {count}", order)
     if not bool(torch.isfinite(gram).all()):
         return Tail(math.inf, math.inf)
+    lengths = gram.diagonal().sqrt()
+    allowed = lengths[:, None] * lengths
+    slack = ROUNDING * allowed + torch.finfo(torch.float64).tiny
+    if bool(((gram - gram.T).abs() > slack).any()) or bool((gram.abs() > allowed + slack).any()):
+        must = "hold inner products, <u, v> = <v, u> and |<u, v>| <= ||u|| ||v||"
+        raise argument_error("gram", must, "of numbers that are none")
     first, size = math.sqrt(gram[0, 0]), _norm_of_sum(gram)
     if not bool(gram.any()):  # the pivot is a stationary point: every term is zero
         return Tail(0.0, 0.0)
