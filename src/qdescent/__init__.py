@@ -4,6 +4,11 @@ The working system behind Liu et al., Nature Communications 15, 434 (2024), arXi
 stand in the order of the algorithm; docs/design.md tells the whole.
 """
 
+from qdescent._search_path import is_module_run, user_modules_last
+
+if is_module_run():
+    user_modules_last()  # before anything that a file beside the user could stand in for
+
 from importlib.metadata import version
 
 from qdescent._signals import quiet_while_importing

@@ -8,6 +8,7 @@ type (a float, an int, a bool, a tuple, a tensor without its graph): compute wit
 
 from __future__ import annotations
 
+import errno
 import math
 import operator
 import os
@@ -47,7 +48,7 @@ def argument_error(name: str, must: str, actual: object) -> ArgumentError:
     """
     text = actual if isinstance(actual, str) else shown(actual)
     text = text if len(text) <= LONGEST else text[:LONGEST] + "…"
-    return ArgumentError(_harmless(f"Argument `{name}` must {must}, but is {text}."))
+    return ArgumentError(harmless(f"Argument `{name}` must {must}, but is {text}."))
 
 
 def shown(value: object) -> str:
@@ -145,6 +146,13 @@ def check_path(name: str, value: str | os.PathLike[str]) -> Path:
         text = None
     if not isinstance(text, str) or not text or "\0" in text:
         raise argument_error(name, "be a path", shown(value))
+    try:
+        os.lstat(text)
+    except OSError as error:  # what is not there, or not allowed, is for whoever opens it to say
+        if error.errno == errno.ENAMETOOLONG:
+            raise argument_error(name, "be a path that the file system takes", f"{len(text)} characters long") from None
+    except ValueError:  # half of a surrogate pair
+        raise argument_error(name, "be a path", shown(value)) from None
     return Path(text)
 
 
@@ -324,7 +332,7 @@ def _has_values(value: Tensor | np.ndarray) -> bool:
     return not isinstance(value, Tensor) or value.device.type != "meta"
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """One line that a terminal shows as it stands: no control characters, no half of a surrogate pair."""
     line = " ".join(text.split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
+
+from qdescent._search_path import is_module_run
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a cluster's or a service's end, a terminal that is gone
 
@@ -30,9 +31,8 @@ class Stopped(BaseException):
 
 def quiet_while_importing() -> None:
     """Let Ctrl-C end the command without a traceback while its imports (seconds of them) go on; any other program is left alone."""
-    is_script = Path(sys.argv[0]).name in ("qdescent", "qdescent.exe")
-    is_module = sys.argv[0] == "-m" and sys.orig_argv[-len(sys.argv)] == "qdescent"
-    if (is_script or is_module) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    is_script = os.path.basename(sys.argv[0]) in ("qdescent", "qdescent.exe")
+    if (is_script or is_module_run()) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
 
 

@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from qdescent._checks import ArgumentError, argument_error
+from qdescent._checks import ArgumentError, argument_error, harmless
 from qdescent._evidence import Row
+from qdescent._search_path import user_modules_last
 from qdescent._signals import Stopped, stop_on_signals
 from qdescent.experiment.circuit_job import CircuitSettings, circuit_headline, run_circuit_job
 from qdescent.experiment.first_pass import headline, run_first_pass
@@ -161,7 +162,7 @@ def spectrum(
         out_console.print(f"Verdict: {record.value('dissipation/verdict')}.", highlight=False)
         if warning := guessing_warning(record):
             out_console.print(f"Beware: {warning}", highlight=False)
-        out_console.print(f"Page: {directory / 'spectrum.html'}", soft_wrap=True, highlight=False)
+        print_place("Page", directory / "spectrum.html")
 
 
 @app.command()
@@ -196,16 +197,7 @@ def circuit(
         record = run_circuit_job(settings, directory, bars)
     print_table(f"qdescent circuit, {time.perf_counter() - start:.0f} s", circuit_headline(record))
     out_console.print(f"Outcome: {record.value('circuit/status')}.", highlight=False)
-    out_console.print(f"Page: {directory / 'circuit.html'}", soft_wrap=True, highlight=False)
-
-
-def user_modules_last() -> None:
-    """Find modules in the working directory, but only those that no installed one hides: a `random.py` there is no library's."""
-    here = str(Path.cwd())
-    if sys.path[:1] in ([""], [here]):  # as `python -m` puts it
-        del sys.path[0]
-    if here not in sys.path:
-        sys.path.append(here)
+    print_place("Page", directory / "circuit.html")
 
 
 @contextmanager
@@ -251,7 +243,13 @@ def say(sentence: str, style: str | None = "red") -> None:
     """One sentence on standard error, from the first process only; a terminal that is gone hears nothing."""
     if is_first():
         with suppress(OSError):
-            error_console.print(sentence, style=style, soft_wrap=True, highlight=False, markup=False)
+            text = sentence if sentence.isprintable() else harmless(sentence)
+            error_console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
+
+
+def print_place(noun: str, path: Path) -> None:
+    """Where something lies, as a terminal shows it harmless: names of folders are not the package's."""
+    out_console.print(f"{noun}: {harmless(str(path))}", soft_wrap=True, highlight=False, markup=False)
 
 
 class Bars:
@@ -292,7 +290,7 @@ def print_headline(record: Record, directory: Path, seconds: float) -> None:
     print_table(f"qdescent run, {seconds:.0f} s", headline(record))
     out_console.print(f"Dissipation: {record.value('dissipation/before/verdict')}.", highlight=False)
     out_console.print(f"Price: {record.value('ledger/verdict/text')}", highlight=False)
-    out_console.print(f"Report: {directory / 'report.html'}", soft_wrap=True, highlight=False)
+    print_place("Report", directory / "report.html")
 
 
 def print_table(title: str, rows: list[tuple[str, Row]]) -> None:

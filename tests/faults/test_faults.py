@@ -283,3 +283,17 @@ def test_ctrl_c_during_the_imports_is_quiet():
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (130, "")
+
+
+@pytest.mark.parametrize("names", [["random", "json", "logging", "numpy", "torch", "string", "rich"]])
+def test_files_beside_the_user_hide_no_library(names, tmp_path):
+    """`python -m` puts the working directory first, before the package's own first import."""
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('the user's own {name}')")
+    path = os.pathsep.join(str(Path(place).resolve()) for place in sys.path if place)
+    call = [sys.executable, "-m", "qdescent", "price_of_nothing"]
+    result = subprocess.run(
+        call, capture_output=True, text=True, cwd=tmp_path, timeout=120, env={**os.environ, "PYTHONPATH": path}
+    )  # fmt: skip
+    assert "price_of_nothing" in result.stderr  # the command line itself has answered
+    assert "the user's own" not in result.stdout + result.stderr

@@ -7,6 +7,7 @@ Fashion-MNIST is the work of Zalando SE (MIT licence, text in `data/LICENSE.fash
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -154,11 +155,11 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 def _folder_of(root: Path) -> Path:
     """The folder under `root` with Fashion-MNIST's files; no deeper search, as other sets use the same file names."""
     for place in _PLACES:
-        if any((root / place / f"train-images-idx3-ubyte{suffix}").is_file() for suffix in ("", ".gz")):
+        if any(os.path.isfile(root / place / f"train-images-idx3-ubyte{suffix}") for suffix in ("", ".gz")):
             return root / place
     places = ", ".join(_PLACES)
     must = f"be a folder with train-images-idx3-ubyte or train-images-idx3-ubyte.gz in one of: {places}"
-    raise argument_error("data_root", must, f"{str(root)!r}{'' if root.is_dir() else ' (no such folder)'}")
+    raise argument_error("data_root", must, f"{str(root)!r}{'' if os.path.isdir(root) else ' (no such folder)'}")
 
 
 def _file_of(folder: Path, name: str) -> Path:

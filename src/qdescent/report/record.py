@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
@@ -153,7 +154,7 @@ def read_record(path: str | Path) -> Record:
         ArgumentError: no such file, not JSON, another format, or a row without evidence; the message says which.
     """
     path = check_path("path", path)
-    path = path / RUN_FILE if path.is_dir() else path
+    path = path / RUN_FILE if os.path.isdir(path) else path
     must = f"be a whole {RUN_FORMAT} file"
 
     def refuse(why: str) -> Exception:
