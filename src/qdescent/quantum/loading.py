@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from qdescent._checks import argument_error, check_boolean, check_instance, check_integer
 
 Ints = NDArray[np.int64]
-MOST_BITS, MOST_LINES = 62, 2**62  # what an integer of 64 bits holds; an address of 62 bits
+MOST_BITS = 62  # what an integer of 64 bits holds
+MOST_LINES = 2**62  # an address of 62 bits
 
 
 @dataclass(frozen=True, eq=False)
