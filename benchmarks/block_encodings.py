@@ -16,12 +16,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.linalg import svds
 
 import qdescent as qd
-from qdescent.quantum.access import matrix_entries, matrix_tables
 from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.balanced_tables import balanced_matrix
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.history_tables import history_tables
+from qdescent.quantum.tables.balanced import balanced_matrix
+from qdescent.quantum.tables.coloured import matrix_entries, matrix_tables
+from qdescent.quantum.tables.history import history_tables
 
 SIZES = (2, 3, 8, 16)
 STEPS, BITS = 4, 20

@@ -27,11 +27,11 @@ from protocol import environment, interleave, ratios, save
 
 import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
-from qdescent.quantum.access import matrix_tables
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.tables.coloured import matrix_tables
 from qdescent.solvers.circuit import build_circuit
 from qdescent.solvers.conditioning import conditioning
 from qdescent.solvers.encodings import quantised

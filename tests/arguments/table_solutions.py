@@ -31,13 +31,13 @@ from qdescent.quantum.amplification import rounds_needed
 from qdescent.quantum.call_tree import call_tree
 from qdescent.quantum.drawing import draw
 from qdescent.quantum.export import gate_list, to_openqasm
-from qdescent.quantum.history_tables import history_tables
-from qdescent.quantum.loading import LookUpTable
 from qdescent.quantum.noise import depolarised, noisy_solution
 from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles, qsp_error, qsp_value
 from qdescent.quantum.qsvt import ProjectorPhase
 from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.tables.history import history_tables
+from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.quantum.toffoli_depth import toffoli_depth
 from qdescent.quantum.tomography import coherent_calls, expected_error, shots_needed
 from qdescent.report.files import read_weights, write_document, write_weights
@@ -51,7 +51,7 @@ from qdescent.resources.queries import (
     jennings_queries,
     kernel_reflection_queries,
     query_rows,
-)  # fmt: skip
+)
 from qdescent.solvers.conditioning import conditioning
 from qdescent.solvers.series import series_steps
 from qdescent.training.descent import displacements

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
-from qdescent.quantum.edge_colouring import colour_entries
+from qdescent.quantum.tables.angles import AngleTable, rotation_tree
+from qdescent.quantum.tables.coloured import matrix_tables
+from qdescent.quantum.tables.colouring import colour_entries
 
 
 def arrow(size):

@@ -8,18 +8,14 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.access import matrix_tables, rotation_tree
-from qdescent.quantum.amplification import (
-    AmplitudeAmplification,
-    amplified_probability,
-    damping_half_angle,
-    rounds_needed,
-)
+from qdescent.quantum.amplification import AmplitudeAmplification, amplified_probability, damping_half_angle, rounds_needed
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.tables.angles import rotation_tree
+from qdescent.quantum.tables.coloured import matrix_tables
 
 
 def solve(smallness=1.0):

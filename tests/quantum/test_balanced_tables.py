@@ -5,13 +5,13 @@ import pytest
 import scipy.sparse as sparse
 import torch
 
-from qdescent.quantum.access import full_permutations
-from qdescent.quantum.balance import balance, balance_error, schur_bound
 from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.balanced_tables import balanced_matrix
-from qdescent.quantum.edge_colouring import colour_entries, colour_weights, matching_colours
-from qdescent.quantum.selected_tree import selected_tree
 from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.tables.angles import selected_tree
+from qdescent.quantum.tables.balanced import balanced_matrix
+from qdescent.quantum.tables.colouring import colour_entries, colour_weights, matching_colours
+from qdescent.quantum.tables.permutations import full_permutations
+from qdescent.quantum.tables.weights import balance, balance_error, schur_bound
 
 
 def random_sparse(size, density, seed):

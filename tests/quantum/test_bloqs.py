@@ -15,29 +15,31 @@ from qualtran.testing import assert_valid_bloq_decomposition
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.access import AngleTable, PermutationTable, matrix_tables, rotation_tree
 from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
 from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.balanced_tables import balanced_matrix
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
-from qdescent.quantum.evolution import EvolutionSequence, SelectedPhase, controlled_hermitian_tables
+from qdescent.quantum.evolution import EvolutionSequence, SelectedPhase
 from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.history_tables import history_tables
-from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip, augmented_tables
+from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip
 from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
-from qdescent.quantum.loading import BucketBrigade, LookUpTable, QROAMLoader
+from qdescent.quantum.loading import BucketBrigade, QROAMLoader
 from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
 from qdescent.quantum.phase_estimation import FourierTransform, PhaseEstimationSolve
 from qdescent.quantum.phase_table import TablePhase, state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
-from qdescent.quantum.selected_tree import selected_tree
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation, sparse_preparation
 from qdescent.quantum.table_load import BorrowedLoad, TableLoad
+from qdescent.quantum.tables.angles import AngleTable, rotation_tree, selected_tree
+from qdescent.quantum.tables.balanced import balanced_matrix
+from qdescent.quantum.tables.coloured import augmented_tables, controlled_hermitian_tables, matrix_tables
+from qdescent.quantum.tables.history import history_tables
+from qdescent.quantum.tables.lookup import LookUpTable
+from qdescent.quantum.tables.permutations import PermutationTable
 
 ELEMENTARY = (QROM, And, CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate)
 

@@ -11,15 +11,16 @@ from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.access import AngleTable, matrix_tables, rotation_tree
 from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.balanced_tables import balanced_matrix
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
 from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.history_tables import history_tables
 from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
 from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.tables.angles import AngleTable, rotation_tree
+from qdescent.quantum.tables.balanced import balanced_matrix
+from qdescent.quantum.tables.coloured import matrix_tables
+from qdescent.quantum.tables.history import history_tables
 
 
 def generic(size, seed, scale=1.0):

@@ -9,12 +9,11 @@ from scipy.linalg import expm
 
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.jacobi_anger import jacobi_anger, jacobi_anger_order
-from qdescent.quantum.access import matrix_tables
 from qdescent.quantum.block_encoding import SparseBlockEncoding
-from qdescent.quantum.evolution import LEAK, SHORTFALL, controlled_hermitian_tables, evolution, product_error
-from qdescent.quantum.kernel_encoding import augmented_tables
+from qdescent.quantum.evolution import LEAK, SHORTFALL, evolution, product_error
 from qdescent.quantum.phase_estimation import FourierTransform
 from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.tables.coloured import augmented_tables, controlled_hermitian_tables, matrix_tables
 
 MATRICES = {
     "real": np.array([[0.9, 0.2], [0.0, -0.5]]),

@@ -11,12 +11,13 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.access import matrix_tables, rotation_tree
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.export import NAMES, gate_list, to_cirq, to_openqasm
 from qdescent.quantum.look_up import look_up_gates
 from qdescent.quantum.simulator import _FIXED_GATES, Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.tables.angles import rotation_tree
+from qdescent.quantum.tables.coloured import matrix_tables
 
 MATRIX = np.array([[0.5, 0.0, -0.3], [0.0, 1.0, 0.2], [-0.7, 0.1, 0.0]])
 

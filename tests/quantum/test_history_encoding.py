@@ -8,10 +8,10 @@ from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.access import matrix_entries, matrix_tables
 from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.history_tables import history_tables
 from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.tables.coloured import matrix_entries, matrix_tables
+from qdescent.quantum.tables.history import history_tables
 
 F64 = torch.float64
 

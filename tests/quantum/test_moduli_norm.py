@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from qdescent.quantum import moduli_norm as module
-from qdescent.quantum.moduli_norm import moduli_norm
+from qdescent.quantum.tables import perron as module
+from qdescent.quantum.tables.perron import moduli_norm
 
 SIZE = 300
 

@@ -9,9 +9,9 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And, MultiControlX
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.access import AngleTable
 from qdescent.quantum.phase_table import TablePhase
 from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.tables.angles import AngleTable
 
 
 def composite(qubits):

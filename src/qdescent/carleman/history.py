@@ -9,14 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_array,
-    check_integer,
-    check_interval,
-    check_sequence,
-    check_tensor,
-)
+from qdescent._checks import argument_error, check_array, check_integer, check_interval, check_sequence, check_tensor
 from qdescent.carleman.lifted import LiftedMap
 from qdescent.linalg.linear_system import LinearSystem
 

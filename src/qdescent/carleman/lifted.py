@@ -11,14 +11,7 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_callable,
-    check_instance,
-    check_integer,
-    check_interval,
-    check_tensor,
-)
+from qdescent._checks import argument_error, check_callable, check_instance, check_integer, check_interval, check_tensor
 from qdescent.carleman.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator
 

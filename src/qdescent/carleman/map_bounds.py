@@ -16,11 +16,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from qdescent._arrays import Floats
 from qdescent._checks import argument_error, check_array, check_choice, check_integer, check_interval
 
-Floats = NDArray[np.float64]
 MOST_ORDER, MOST_ENTRIES = 1000, 100_000_000  # orders; numbers in the result, 800 MB
 GRID = 2000  # radii that `uniform_error_bounds` tries where F_0 acts: each gives a bound, and they are .05 % of the widest apart
 

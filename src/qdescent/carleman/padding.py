@@ -9,14 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_boolean,
-    check_callable,
-    check_integer,
-    check_interval,
-    check_tensor,
-)
+from qdescent._checks import argument_error, check_boolean, check_callable, check_integer, check_interval, check_tensor
 from qdescent._evidence import Evidence, Row
 
 LARGEST_FACTOR = (

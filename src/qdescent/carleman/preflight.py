@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from qdescent._arrays import Floats
 from qdescent._checks import (
     argument_error,
     check_boolean,
@@ -33,7 +34,7 @@ from qdescent.carleman.field_bounds import (
     liu_number,
     rescaled_number,
 )
-from qdescent.carleman.map_bounds import Floats, map_error_bounds, map_number, uniform_error_bounds
+from qdescent.carleman.map_bounds import map_error_bounds, map_number, uniform_error_bounds
 from qdescent.carleman.norms import change_coordinates, coefficient_norm, field_coordinates, map_coordinates
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap

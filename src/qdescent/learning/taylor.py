@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import qdescent.learning.taylor_losses  # noqa: F401  (its rules)
 from qdescent._checks import argument_error, check_choice, check_instance, check_integer, check_tensor, shown
 from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm

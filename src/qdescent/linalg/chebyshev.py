@@ -7,22 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.polynomial.chebyshev import chebval
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.fft import dct
 from scipy.special import bdtrc
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_array,
-    check_instance,
-    check_integer,
-    check_interval,
-    check_tensor,
-)
+from qdescent._arrays import Floats
+from qdescent._checks import argument_error, check_array, check_instance, check_integer, check_interval, check_tensor
 from qdescent.linalg.operator import LinearOperator
-
-Floats = NDArray[np.float64]
 
 LARGEST_KAPPA, LEAST_EPSILON = 1e100, 1e-300  # squares and reciprocals of them are still numbers
 MOST_COEFFICIENTS = 10**8  # of one polynomial: 800 MB, and as many products to apply it

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import jv
 
+from qdescent._arrays import Floats
 from qdescent._checks import check_interval
-
-Floats = NDArray[np.float64]
 
 
 def jacobi_anger_order(time: float, error: float) -> int:

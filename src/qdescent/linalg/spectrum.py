@@ -11,14 +11,7 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_callable,
-    check_integer,
-    check_interval,
-    check_tensor,
-    shown,
-)
+from qdescent._checks import argument_error, check_callable, check_integer, check_interval, check_tensor, shown
 from qdescent.linalg.radau import cumulative_bounds
 
 Estimate = tuple[float, float]  # a mean over probes and its standard error

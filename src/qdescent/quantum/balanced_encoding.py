@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import attrs
 
-from qdescent.quantum.balanced_tables import BalancedTables
 from qdescent.quantum.composition import Composition
 from qdescent.quantum.loaded_gates import ColourPermutation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phase_table import TablePhase
 from qdescent.quantum.selected_preparation import SelectedPreparation
+from qdescent.quantum.tables.balanced import BalancedTables
 from qdescent.quantum.wiring import Layout, Step
 
 
@@ -33,7 +33,7 @@ class BalancedEncoding(Composition):
 
     Example:
         >>> import numpy as np
-        >>> from qdescent.quantum.balanced_tables import balanced_matrix
+        >>> from qdescent.quantum.tables.balanced import balanced_matrix
         >>> i = np.arange(4)
         >>> tables = balanced_matrix(np.tile(i, 2), np.concatenate([i, (i + 1) % 4]), np.repeat([1.0, -0.5], 4), size=4, bits=16)
         >>> round(BalancedEncoding(tables).alpha, 9)

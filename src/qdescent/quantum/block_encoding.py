@@ -9,11 +9,11 @@ from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
 from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
-from qdescent.quantum.access import MatrixTables
 from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phase_table import TablePhase
 from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.tables.coloured import MatrixTables
 from qdescent.quantum.wiring import Step, add_steps, counted
 
 
@@ -40,7 +40,7 @@ class SparseBlockEncoding(BlockEncoding):
 
     Example:
         >>> import numpy as np
-        >>> from qdescent.quantum.access import matrix_tables
+        >>> from qdescent.quantum.tables.coloured import matrix_tables
         >>> i = np.arange(4)
         >>> encoding = SparseBlockEncoding(matrix_tables(i, (i + 1) % 4, 0.5 + i, size=4, bits=16))
         >>> encoding.alpha, encoding.system_bitsize, encoding.ancilla_bitsize

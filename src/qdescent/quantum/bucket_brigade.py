@@ -10,7 +10,7 @@ from qualtran import Bloq, BloqBuilder, CompositeBloq, QAny, QUInt, Register, Si
 from qualtran.bloqs.basic_gates import CNOT, TwoBitCSwap, TwoBitSwap, XGate
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
-from qdescent.quantum.loading import LookUpTable
+from qdescent.quantum.tables.lookup import LookUpTable
 
 
 @attrs.frozen

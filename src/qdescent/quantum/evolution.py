@@ -17,7 +17,6 @@ from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, Symp
 
 from qdescent._checks import check_interval
 from qdescent.linalg.jacobi_anger import jacobi_anger, jacobi_anger_order
-from qdescent.quantum.access import Complexes, Floats, Ints, MatrixTables, matrix_tables
 from qdescent.quantum.amplification import AmplitudeAmplification
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.leaves import Leaf, phases
@@ -26,7 +25,11 @@ from qdescent.quantum.qsvt import projector_phases
 from qdescent.quantum.width import qubits_in_turn
 
 SHORTFALL = 1e-5  # delta of max |p| <= 1 - delta: amplification makes delta^2 of it, and angles need max |p| < 1
+
+
 OVERSAMPLING = 4096  # the outer complement varies on the scale sqrt(2 delta)/t: 4 sqrt(1/(2 delta)) points a coefficient, and more
+
+
 LEAK = 1.75  # > sqrt 3: an amplitude (1 + e)/2 in the place of 1/2 leaves sqrt(3 + |e|) |e| outside the block
 
 
@@ -191,35 +194,6 @@ class Evolution:
     certificate: float
 
 
-def controlled_hermitian_tables(rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int) -> MatrixTables:
-    """The tables of |1><1| (x) [[0, M], [M^H, 0]]: its evolution is that of H = [[0, M], [M^H, 0]], controlled by one bit.
-
-    M and M^H get the same colours, so that alpha is that of M, and the same angles, so that the encoded H is Hermitian.
-
-    Args:
-        rows, columns, values: the entries of M, shape (nnz,).
-        size: D; M is padded to N = 2^s.
-        bits: b, bits of an angle.
-
-    Returns:
-        MatrixTables: of a 4N x 4N matrix, index bits (control, block, s bits).
-
-    Example:
-        >>> tables = controlled_hermitian_tables(np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12)
-        >>> tables.alpha, tables.system_bits
-        (2.0, 3)
-    """
-    padded = 2 ** max(1, (size - 1).bit_length())
-    first, second = 2 * padded, 3 * padded
-    return matrix_tables(
-        np.concatenate([first + rows, second + columns]),
-        np.concatenate([second + columns, first + rows]),
-        np.concatenate([values, values.conj()]),
-        4 * padded,
-        bits,
-    )
-
-
 def evolution(encoding: SparseBlockEncoding, selected: SparseBlockEncoding, time: float, error: float) -> Evolution:
     """The circuit of e^{i t H}, H = <0|encoding|0> Hermitian.
 
@@ -238,7 +212,7 @@ def evolution(encoding: SparseBlockEncoding, selected: SparseBlockEncoding, time
         Berry, Childs, Cleve, Kothari, Somma, arXiv:1312.1414, lemma 3.6 (oblivious amplification).
 
     Example:
-        >>> from qdescent.quantum.kernel_encoding import augmented_tables
+        >>> from qdescent.quantum.tables.coloured import augmented_tables
         >>> tables = controlled_hermitian_tables(np.array([0]), np.array([0]), np.array([1.0]), size=1, bits=12)
         >>> selected = SparseBlockEncoding(augmented_tables(tables, guess=1.0))
         >>> found = evolution(SparseBlockEncoding(tables), selected, time=2.0, error=1e-6)

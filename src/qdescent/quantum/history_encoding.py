@@ -5,13 +5,13 @@ from __future__ import annotations
 import attrs
 from qualtran import Bloq
 
-from qdescent.quantum.access import Ints
+from qdescent._arrays import Ints
 from qdescent.quantum.composition import Composition
-from qdescent.quantum.history_tables import HistoryTables
 from qdescent.quantum.loaded_gates import ColourPermutation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
 from qdescent.quantum.table_load import TableLoad
+from qdescent.quantum.tables.history import HistoryTables
 from qdescent.quantum.wiring import Layout, Step
 
 
@@ -41,7 +41,7 @@ class HistoryEncoding(Composition):
     Example:
         >>> import torch
         >>> from qdescent.linalg.polynomial_map import PolynomialMap
-        >>> from qdescent.quantum.history_tables import history_tables
+        >>> from qdescent.quantum.tables.history import history_tables
         >>> f = PolynomialMap([torch.tensor([0.1]), torch.tensor([[0.5]]), torch.tensor([[0.25]])])
         >>> encoding = HistoryEncoding(history_tables(f, order=2, steps=3, bits=16))
         >>> encoding.system_bitsize, encoding.ancilla_bitsize

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
 import attrs
-import numpy as np
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
 from qualtran.bloqs.basic_gates import XGate
@@ -13,7 +10,6 @@ from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from torch import Tensor
 
-from qdescent.quantum.access import AngleTable, MatrixTables
 from qdescent.quantum.composition import Part
 from qdescent.quantum.leaves import Leaf
 from qdescent.quantum.phase_table import StatePreparation
@@ -161,36 +157,3 @@ class KernelTransform(Bloq):
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """One flip and the sequence."""
         return {XGate(): 1, self.sequence.adjoint() if self.is_adjoint else self.sequence: 1}
-
-
-def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
-    """The tables of diag(M, (alpha/t) I): one more selection bit, above the others; every colour stays in place where it is 1.
-
-    Args:
-        tables: of M.
-        guess: t, at least 1.
-
-    Example:
-        >>> from qdescent.quantum.access import matrix_tables
-        >>> tables = matrix_tables(np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12)
-        >>> augmented = augmented_tables(tables, guess=2.0)
-        >>> augmented.system_bits, augmented.permutations.forward[0].tolist()
-        (2, [1, 0, 2, 3])
-    """
-    colours, size = tables.permutations.forward.shape
-    turn = AngleTable.nearest(np.full((colours, size), math.acos(1 / guess)), tables.entries.bits)
-    entries = AngleTable(np.hstack([tables.entries.indices, turn.indices]), tables.entries.bits)
-    phases = tables.phases
-    if phases is not None:
-        phases = AngleTable(np.hstack([phases.indices, np.zeros_like(turn.indices)]), phases.bits)
-    error = tables.alpha * abs(math.cos(float(turn.half_angles[0, 0])) - 1 / guess)  # the colours' weights add up to 1
-    return MatrixTables(
-        size=2 * size,
-        alpha=tables.alpha,
-        error=max(tables.error, error),
-        permutations=tables.permutations.extended,
-        entries=entries,
-        colours=tables.colours,
-        used_colours=tables.used_colours,
-        phases=phases,
-    )

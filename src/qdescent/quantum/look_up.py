@@ -8,10 +8,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from qualtran.bloqs.data_loading.qrom import QROM
 
-Ints = NDArray[np.int64]
+from qdescent._arrays import Ints
 
 
 class Operation(NamedTuple):

@@ -11,9 +11,10 @@ from qualtran.bloqs.mcmt import MultiControlX
 
 from qdescent.quantum.leaves import Leaf, gather, real_matrices, rotation_matrices
 from qdescent.quantum.loaded_gates import TableRotation
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader, LookUpTable
-from qdescent.quantum.selected_tree import SelectedTree
+from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.table_load import TableLoad
+from qdescent.quantum.tables.angles import SelectedTree
+from qdescent.quantum.tables.lookup import LookUpTable
 
 DENSE_ENTRIES = 2**18  # up to as many matrix entries a batch of products is faster than a walk through the levels
 
@@ -36,7 +37,7 @@ class SelectedPreparation(Bloq):
 
     Example:
         >>> import numpy as np
-        >>> from qdescent.quantum.selected_tree import selected_tree
+        >>> from qdescent.quantum.tables.angles import selected_tree
         >>> SelectedPreparation(selected_tree(np.array([[0.6, -0.8], [1.0, 0.0]]), bits=16)).signature.n_qubits()
         2
     """

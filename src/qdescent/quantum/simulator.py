@@ -23,14 +23,7 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_boolean,
-    check_choice,
-    check_instance,
-    check_tensor,
-    shown,
-)
+from qdescent._checks import argument_error, check_boolean, check_choice, check_instance, check_tensor, shown
 from qdescent.quantum.leaves import Diagonal, Leaf, look_up
 from qdescent.quantum.program import Compiler, Program
 

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 
+from qdescent._arrays import Floats
 from qdescent._checks import argument_error, check_array
-from qdescent.quantum.access import Floats, PermutationTable, RotationTree, rotation_tree
 from qdescent.quantum.leaves import Leaf, real_matrices, rotation_matrices
 from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.tables.angles import RotationTree, rotation_tree
+from qdescent.quantum.tables.permutations import PermutationTable
 
 DENSE_BITS = 6  # up to 64 amplitudes one matrix product is faster than a walk through the levels
 
@@ -36,7 +38,7 @@ class RealStatePreparation(Bloq):
 
     Example:
         >>> import numpy as np
-        >>> from qdescent.quantum.access import rotation_tree
+        >>> from qdescent.quantum.tables.angles import rotation_tree
         >>> prepare = RealStatePreparation(rotation_tree(np.array([0.6, 0.0, 0.0, -0.8]), bits=16))
         >>> prepare.signature.n_qubits()
         2

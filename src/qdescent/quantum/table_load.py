@@ -13,7 +13,8 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent.quantum.bucket_brigade import LeafWrite, RouterTree
 from qdescent.quantum.leaves import Leaf, look_up
-from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, LookUpTable, QROAMLoader
+from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader
+from qdescent.quantum.tables.lookup import LookUpTable
 
 
 @attrs.frozen

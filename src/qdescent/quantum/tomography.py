@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import ndtr
 from torch import Tensor
 
+from qdescent._arrays import Floats
 from qdescent._checks import argument_error, check_integer, check_interval, check_tensor, shown
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_numpy_generator
 
-Floats = NDArray[np.float64]
 MOST_SHOTS, LEAST_EPSILON = 10**18, 1e-100  # a count that 63 bits hold; its square is still a number
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qdescent._arrays import Ints
 from qdescent.linalg.chebyshev import InversePolynomial
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import Ints
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles

@@ -17,15 +17,15 @@ from torch import Tensor
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.amplification import AmplitudeAmplification
 from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.balanced_tables import BalancedTables
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.history_tables import HistoryTables
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform
 from qdescent.quantum.loading import Loader
 from qdescent.quantum.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.qsvt import LinearSolve
 from qdescent.quantum.simulator import StateVector
+from qdescent.quantum.tables.balanced import BalancedTables
+from qdescent.quantum.tables.history import HistoryTables
 from qdescent.solvers.encodings import Tables
 
 MatrixBloq = SparseBlockEncoding | HistoryEncoding | BalancedEncoding

@@ -16,12 +16,13 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.access import MOST_ANGLE_BITS, MatrixTables, matrix_entries, matrix_tables
-from qdescent.quantum.balanced_tables import BalancedTables, balanced_matrix
-from qdescent.quantum.edge_colouring import colour_entries, colour_weights
-from qdescent.quantum.history_tables import MOST_ORDER, MOST_STEPS, HistoryTables, history_tables
 from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader, QROMLoader
-from qdescent.quantum.moduli_norm import moduli_norm
+from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
+from qdescent.quantum.tables.balanced import BalancedTables, balanced_matrix
+from qdescent.quantum.tables.coloured import MatrixTables, matrix_entries, matrix_tables
+from qdescent.quantum.tables.colouring import colour_entries, colour_weights
+from qdescent.quantum.tables.history import MOST_ORDER, MOST_STEPS, HistoryTables, history_tables
+from qdescent.quantum.tables.perron import moduli_norm
 from qdescent.solvers.wording import rounded_up
 
 Tables = MatrixTables | HistoryTables | BalancedTables

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import AngleTable, MatrixTables, matrix_entries, rotation_tree
 from qdescent.quantum.amplification import AmplitudeAmplification, amplified
 from qdescent.quantum.block_encoding import SparseBlockEncoding
-from qdescent.quantum.evolution import EvolutionSequence, controlled_hermitian_tables, evolution, product_error
-from qdescent.quantum.kernel_encoding import augmented_tables
+from qdescent.quantum.evolution import EvolutionSequence, evolution, product_error
 from qdescent.quantum.loaded_gates import TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.simulator import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.tables.angles import AngleTable, rotation_tree
+from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables, controlled_hermitian_tables, matrix_entries
 from qdescent.solvers.circuit_run import CircuitRun, counted_run, right_side, typed
 from qdescent.solvers.phase_estimation import PEAK, SERIES_ERROR, TURN, clock_window, rotated
 

@@ -9,21 +9,22 @@ from typing import cast
 import numpy as np
 import torch
 
+from qdescent._arrays import Ints
 from qdescent.linalg.chebyshev import KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.access import Ints, MatrixTables
 from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.balanced_tables import BalancedTables
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity
 from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, augmented_tables
+from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.multiplexing import BlockDiagonal, block_diagonal
 from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import QSVTSequence, projector_phases
 from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.tables.balanced import BalancedTables
+from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables
 from qdescent.solvers.circuit_run import SUBNORMALISATION, CircuitRun, counted_run, right_side, typed
 from qdescent.solvers.encodings import Tables
 

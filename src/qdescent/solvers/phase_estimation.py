@@ -6,13 +6,11 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.fft import dct, irfft, rfft
 
+from qdescent._arrays import Floats
 from qdescent._checks import check_integer, check_interval
 from qdescent.linalg.jacobi_anger import jacobi_anger_order
-
-Floats = NDArray[np.float64]
 
 TURN = 0.9 * math.pi  # tau: the eigenvalue 1 stays a twentieth of a turn away from -1, so that no estimate wraps around
 PEAK = 4 / 3 * math.sqrt(2 / 3)  # max g/kappa: g turns over smoothly just below 1/kappa, or the error would fall with K only

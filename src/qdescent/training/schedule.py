@@ -5,15 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qdescent._checks import (
-    argument_error,
-    check_boolean,
-    check_instance,
-    check_integer,
-    check_interval,
-    check_sequence,
-    shown,
-)
+from qdescent._checks import argument_error, check_boolean, check_instance, check_integer, check_interval, check_sequence, shown
 from qdescent.quantum.tomography import MOST_SHOTS
 from qdescent.solvers.series import ORDER_LIMIT
 from qdescent.training.tail import Tail

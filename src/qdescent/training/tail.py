@@ -15,15 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_array,
-    check_integer,
-    check_interval,
-    check_sequence,
-    check_shape,
-    check_tensor,
-)
+from qdescent._checks import argument_error, check_array, check_integer, check_interval, check_sequence, check_shape, check_tensor
 from qdescent._evidence import Evidence
 
 ROUNDING = 1e-4  # what single precision leaves on an inner product of millions of numbers

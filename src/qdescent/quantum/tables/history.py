@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qdescent._arrays import Ints
 from qdescent._checks import argument_error, check_integer, check_sequence
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.access import Ints, PermutationTable
-from qdescent.quantum.balance import balance, balance_error, schur_bound
-from qdescent.quantum.loading import MOST_BITS, LookUpTable
-from qdescent.quantum.selected_tree import SelectedTree, selected_tree
-from qdescent.quantum.slot_tables import SlotTables, letter_map, slot_tables
+from qdescent.quantum.tables.angles import SelectedTree, selected_tree
+from qdescent.quantum.tables.history_slots import SlotTables, letter_map, slot_tables
+from qdescent.quantum.tables.lookup import MOST_BITS, LookUpTable
+from qdescent.quantum.tables.permutations import PermutationTable
+from qdescent.quantum.tables.weights import balance, balance_error, schur_bound
 
 MOST_ORDER, MOST_STEPS = 32, 2**20  # a table would have more than 2^24 entries long before
 

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse as sparse
 
+from qdescent._arrays import Floats, Ints
 from qdescent._checks import argument_error
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import to_scipy
-from qdescent.quantum.access import Floats, Ints, PermutationTable, full_permutations
-from qdescent.quantum.balance import FullColumn, balance, balance_error, schur_bound
-from qdescent.quantum.edge_colouring import fullest_line, matching_colours
-from qdescent.quantum.loading import LookUpTable
-from qdescent.quantum.selected_tree import SelectedTree, selected_tree
+from qdescent.quantum.tables.angles import SelectedTree, selected_tree
+from qdescent.quantum.tables.colouring import fullest_line, matching_colours
+from qdescent.quantum.tables.lookup import LookUpTable
+from qdescent.quantum.tables.permutations import PermutationTable, full_permutations
+from qdescent.quantum.tables.weights import FullColumn, balance, balance_error, schur_bound
 
 LARGEST_TABLE = 2**24  # entries of one table: 128 MB, and a QROM of as many values
 

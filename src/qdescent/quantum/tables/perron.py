@@ -9,7 +9,7 @@ import scipy.linalg
 import scipy.sparse as sparse
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, cg, eigsh
 
-from qdescent.quantum.access import Floats
+from qdescent._arrays import Floats
 
 LARGEST_DENSE = 512  # columns: an eigenvalue and a solve of that size take a twentieth of a second
 SHARP = 1e-12  # how far above the norm's square a direct solve may start: its residual then stays below 1

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse as sparse
 
-from qdescent.quantum.access import Complexes, Floats, Ints
-from qdescent.quantum.moduli_norm import moduli_norm
+from qdescent._arrays import Complexes, Floats, Ints
+from qdescent.quantum.tables.perron import moduli_norm
 
 DENSE = 2048  # columns up to which alpha is the norm to rounding: a larger circuit is not simulated
 TINY = 1e-300  # of the largest entry: what is smaller is left out, and stands in the stated error

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Complexes = NDArray[np.complex128]
+from qdescent._arrays import Complexes, Floats, Ints
 
 
 def colour_entries(rows: Ints, columns: Ints, values: Floats | Complexes) -> Ints:

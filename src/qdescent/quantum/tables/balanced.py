@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdescent.quantum.access import AngleTable, Complexes, Floats, Ints, PermutationTable, full_permutations
-from qdescent.quantum.balance import balance, balance_error, schur_bound
-from qdescent.quantum.edge_colouring import fullest_line, matching_colours
-from qdescent.quantum.selected_tree import SelectedTree, selected_tree
+from qdescent._arrays import Complexes, Floats, Ints
+from qdescent.quantum.tables.angles import AngleTable, SelectedTree, selected_tree
+from qdescent.quantum.tables.colouring import fullest_line, matching_colours
+from qdescent.quantum.tables.permutations import PermutationTable, full_permutations
+from qdescent.quantum.tables.weights import balance, balance_error, schur_bound
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,199 @@
+"""Quantised angles, and the trees of rotations that prepare vectors: the very tables that the loaders load."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from qdescent._arrays import Floats, Ints
+from qdescent._checks import argument_error, check_array, check_integer
+from qdescent.quantum.tables.lookup import LookUpTable
+
+MOST_ANGLE_BITS = 45  # 4 pi/2^45 is near 1e-13: finer angles drown in the rounding of float64
+
+
+@dataclass(frozen=True, eq=False)
+class AngleTable:
+    """Rotation angles as b-bit integers: entry k stands for Ry(4 pi k/2^b), so that cos(theta/2) takes both signs.
+
+    Args:
+        indices: integers in [0, 2^b), one axis of length 2^bits per selection register.
+        bits: b.
+    """
+
+    indices: Ints = field(repr=False)
+    bits: int
+
+    @classmethod
+    def nearest(cls, half_angles: Floats, bits: int) -> AngleTable:
+        """The table nearest to theta/2 (radians, any range); each half angle is off by at most pi/2^b."""
+        check_integer("angle_bits", bits, 3)
+        if bits > MOST_ANGLE_BITS:
+            raise argument_error("angle_bits", f"be at most {MOST_ANGLE_BITS}", bits)
+        turns = np.rint(check_array("half_angles", half_angles) * (2**bits / (2 * math.pi))).astype(np.int64)
+        return cls(turns % 2**bits, bits)
+
+    @property
+    def half_angles(self) -> Floats:
+        """theta/2 of every entry, in [0, 2 pi)."""
+        return self.indices * (2 * math.pi / 2**self.bits)
+
+    @cached_property
+    def look_up(self) -> LookUpTable:
+        """The indices, b bits each, as a circuit loads them (of a table with selection registers)."""
+        return LookUpTable(self.indices, self.bits)
+
+    @cached_property
+    def negated(self) -> AngleTable:
+        """The table of -theta (the adjoint rotation); its own `negated` is this very object."""
+        other = AngleTable(-self.indices % 2**self.bits, self.bits)
+        other.__dict__["negated"] = self
+        return other
+
+    @cached_property
+    def controlled(self) -> AngleTable:
+        """As many entries again before the others along the first axis, all 0: one more bit above that selection."""
+        return AngleTable(np.concatenate([np.zeros_like(self.indices), self.indices]), self.bits)
+
+
+@dataclass(frozen=True, eq=False)
+class RotationTree:
+    """The rotations that prepare a real vector: level l turns qubit l by an angle that its l predecessors select.
+
+    Args:
+        levels: `AngleTable`s of shapes (), (2,), (4,), ...; signs sit in the last level.
+    """
+
+    levels: tuple[AngleTable, ...] = field(repr=False)
+
+    @property
+    def bitsize(self) -> int:
+        """s, for vectors of length 2^s."""
+        return len(self.levels)
+
+    @cached_property
+    def prepared(self) -> Floats:
+        """The unit vector that the quantised angles prepare, shape (2^s,)."""
+        return prepared_vectors(self.levels, 1)[0]
+
+
+def rotation_tree(vector: Floats, bits: int) -> RotationTree:
+    """The rotation tree of a real vector, normalised and padded with zeros to 2^s entries (s at least 1).
+
+    Args:
+        vector: shape (n,), not zero.
+        bits: b, bits of an angle.
+
+    Raises:
+        ArgumentError: a zero or non-finite vector.
+
+    Example:
+        >>> tree = rotation_tree(np.array([3.0, -4.0]), bits=20)
+        >>> np.round(tree.prepared, 4).tolist()
+        [0.6, -0.8]
+    """
+    vector = check_array("vector", vector, (None,))
+    size = max(1, (len(vector) - 1).bit_length())
+    padded = np.zeros(2**size)
+    padded[: len(vector)] = vector
+    if not padded.any():
+        raise argument_error("vector", "be finite and not zero", "zero")
+    levels = rotation_levels(padded[None] / np.abs(padded).max(), bits)
+    return RotationTree(tuple(AngleTable(np.asarray(level.indices[0]), bits) for level in levels))
+
+
+def rotation_levels(vectors: Floats, bits: int) -> tuple[AngleTable, ...]:
+    """The tables of shapes (S,), (S, 2), (S, 4), ... by which the rows of an array, (S, 2^k), are prepared; none is zero.
+
+    Example:
+        >>> [table.indices.tolist() for table in rotation_levels(np.array([[1.0, 1.0]]), bits=4)]
+        [[2]]
+    """
+    vectors = check_array("vectors", vectors, (None, None))
+    count, lengths, levels = len(vectors), vectors, []
+    while lengths.shape[1] > 1:
+        pairs = lengths.reshape(count, -1, 2)
+        half_angles = np.arctan2(pairs[:, :, 1], pairs[:, :, 0])
+        lengths = np.hypot(pairs[:, :, 0], pairs[:, :, 1])
+        levels.append(AngleTable.nearest(half_angles if half_angles.shape[1] > 1 else half_angles[:, 0], bits))
+    return tuple(reversed(levels))
+
+
+def prepared_vectors(levels: Sequence[AngleTable], count: int) -> Floats:
+    """The unit vectors that the tables of S trees prepare, shape (S, 2^k).
+
+    Example:
+        >>> prepared_vectors([AngleTable(np.array([0, 2]), bits=3)], 2).round().tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    amplitudes = np.ones((count, 1))
+    for level in levels:
+        half = level.half_angles.reshape(count, -1)
+        amplitudes = np.stack([amplitudes * np.cos(half), amplitudes * np.sin(half)], axis=2).reshape(count, -1)
+    return amplitudes
+
+
+@dataclass(frozen=True, eq=False)
+class SelectedTree:
+    """Rotation trees that prepare one real vector for every value of a selection register.
+
+    Args:
+        levels: `AngleTable`s of shapes (S,), (S, 2), (S, 4), ...; signs sit in the last level.
+    """
+
+    levels: tuple[AngleTable, ...] = field(repr=False)
+
+    @property
+    def bitsize(self) -> int:
+        """k, for vectors of length 2^k."""
+        return len(self.levels)
+
+    @property
+    def selection_bits(self) -> int:
+        """Of the selection register."""
+        return (len(self.levels[0].indices) - 1).bit_length()
+
+    @cached_property
+    def prepared(self) -> Floats:
+        """The unit vectors that the quantised angles prepare, shape (S, 2^k)."""
+        return prepared_vectors(self.levels, len(self.levels[0].indices))
+
+    @cached_property
+    def controlled(self) -> SelectedTree:
+        """One more selection bit above the others, and where it is 0 nothing is prepared."""
+        return SelectedTree(tuple(level.controlled for level in self.levels))
+
+    def followed_by(self, turn: int) -> SelectedTree:
+        """One more selection bit above the others; where it is 1, only the last qubit turns, by one angle for all.
+
+        Args:
+            turn: that angle's index k: cos(2 pi k/2^b)|0...0> + sin(2 pi k/2^b)|0...01> is prepared.
+        """
+        added = [0 * level.indices for level in self.levels]
+        added[-1].reshape(len(added[-1]), -1)[:, 0] = turn
+        pairs = zip(self.levels, added, strict=True)
+        return SelectedTree(tuple(AngleTable(np.concatenate([level.indices, more]), level.bits) for level, more in pairs))
+
+
+def selected_tree(vectors: Floats, bits: int) -> SelectedTree:
+    """The trees of the rows of an array.
+
+    Args:
+        vectors: shape (S, 2^k), S at least 2, no row zero; k at least 1.
+        bits: b, bits of an angle.
+
+    Raises:
+        ArgumentError: less than two rows.
+
+    Example:
+        >>> tree = selected_tree(np.array([[3.0, -4.0], [0.0, 1.0]]), bits=20)
+        >>> np.abs(np.round(tree.prepared, 4)).tolist()
+        [[0.6, 0.8], [0.0, 1.0]]
+    """
+    if len(vectors) < 2:
+        raise argument_error("vectors", "have at least two rows to select from", f"of shape {np.shape(vectors)}")
+    return SelectedTree(rotation_levels(vectors, bits))

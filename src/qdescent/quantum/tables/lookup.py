@@ -1,0 +1,72 @@
+"""A table of integers as a circuit reads it: table entries of b bits behind selection registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from qdescent._arrays import Ints
+from qdescent._checks import argument_error, check_instance, check_integer
+
+MOST_BITS = 62  # what an integer of 64 bits holds
+
+
+@dataclass(frozen=True, eq=False)
+class LookUpTable:
+    """Lines of b bits, read by one or more selection registers; beyond its last line every line is 0.
+
+    Args:
+        lines: integers in [0, 2^b), one axis of at least two lines per selection register.
+        bits: b.
+
+    Raises:
+        ArgumentError: an axis of one line, or a line of more than b bits.
+
+    Example:
+        >>> table = LookUpTable(np.array([3, 1, 2]), bits=2)
+        >>> table.selection_bits, table.padded.tolist()
+        ((2,), [3, 1, 2, 0])
+    """
+
+    lines: Ints = field(repr=False)
+    bits: int
+
+    def __post_init__(self) -> None:
+        check_integer("bits", self.bits, 1, MOST_BITS)
+        check_instance("lines", self.lines, np.ndarray, called="a NumPy array of integers")
+        if self.lines.dtype.kind not in "iu":
+            raise argument_error("lines", "be a NumPy array of integers", self.lines)
+        if self.lines.ndim == 0 or min(self.lines.shape) < 2:
+            raise argument_error("lines", "have at least two lines along every axis", f"of shape {self.lines.shape}")
+        if self.lines.min() < 0 or int(self.lines.max()) >> self.bits:
+            raise argument_error("lines", f"be in [0, 2^{self.bits})", f"in [{self.lines.min()}, {self.lines.max()}]")
+
+    @property
+    def selection_bits(self) -> tuple[int, ...]:
+        """Bits of each selection register."""
+        return tuple((length - 1).bit_length() for length in self.lines.shape)
+
+    @cached_property
+    def padded(self) -> Ints:
+        """A line for every joint selection, the first register most significant, shape (2^n,)."""
+        full = np.zeros([2**bits for bits in self.selection_bits], dtype=np.int64)
+        full[tuple(slice(length) for length in self.lines.shape)] = self.lines
+        return full.reshape(-1)
+
+    def ands(self, block: int = 1) -> int:
+        """ANDs of unary iteration over rows of `block` lines: two less than the aligned runs of one value, rows of several values
+        never being part of a longer run.
+
+        Example:
+            >>> LookUpTable(np.array([3, 1, 2, 2]), bits=2).ands()
+            1
+        """
+        rows = self.padded.reshape(-1, block)
+        uniform = (rows == rows[:, :1]).all(axis=1)
+        values, runs = rows[:, 0], len(rows)
+        while len(values) > 1:
+            uniform = uniform[::2] & uniform[1::2] & (values[::2] == values[1::2])
+            values, runs = values[::2], runs - int(uniform.sum())
+        return max(0, runs - 2)
