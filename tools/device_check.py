@@ -171,7 +171,7 @@ def circuit(device: str, epsilon: float) -> dict[str, Any]:
     import torch
 
     import qdescent as qd
-    from qdescent.quantum.simulator import Simulator
+    from qdescent.quantum.simulator.state_vector import Simulator
 
     matrix = torch.eye(4, dtype=torch.float64) + 0.25 * torch.diag(torch.ones(3, dtype=torch.float64), 1)
     system = qd.LinearSystem(matrix, torch.tensor([1.0, -1.0, 0.5, 0.25], dtype=torch.float64))

@@ -13,7 +13,7 @@ import torch
 import qdescent as qd
 from qdescent.quantum.drawing import draw
 from qdescent.quantum.export import gate_list, to_openqasm
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 
 f = qd.PolynomialMap([torch.tensor(x, dtype=torch.float64) for x in ([0.1], [[0.8]], [[0.1]])])
 system = qd.history_system(qd.carleman_linearize(f, order=2), torch.zeros(1).double(), steps=2, padding=1)

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import torch
 
 import qdescent as qd
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 
 M = torch.tensor(
     [[1.0, -1 / 3, 0, 0], [-1 / 3, 1.0, -1 / 3, 0], [0, -1 / 3, 1.0, -1 / 3], [0, 0, -1 / 3, 1.0]],

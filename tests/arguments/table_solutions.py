@@ -35,7 +35,7 @@ from qdescent.quantum.noise import depolarised, noisy_solution
 from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles, qsp_error, qsp_value
 from qdescent.quantum.qsvt import ProjectorPhase
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.quantum.toffoli_depth import toffoli_depth

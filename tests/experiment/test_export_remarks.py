@@ -8,7 +8,7 @@ import torch
 
 from qdescent.experiment import circuit_job
 from qdescent.experiment.circuit_job import CircuitSettings, run_circuit_job
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 
 STEPS, PADDING, ORDER = 2, 1, 2
 

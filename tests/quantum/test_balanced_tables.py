@@ -6,7 +6,7 @@ import scipy.sparse as sparse
 import torch
 
 from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import selected_tree
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.colouring import colour_entries, colour_weights, matching_colours

@@ -31,7 +31,7 @@ from qdescent.quantum.phase_table import TablePhase, state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation, sparse_preparation
 from qdescent.quantum.table_load import BorrowedLoad, TableLoad
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree, selected_tree

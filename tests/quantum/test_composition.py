@@ -16,7 +16,7 @@ from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
 from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.coloured import matrix_tables

@@ -14,7 +14,7 @@ from qdescent._checks import ArgumentError
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.export import NAMES, gate_list, to_cirq, to_openqasm
 from qdescent.quantum.look_up import look_up_gates
-from qdescent.quantum.simulator import _FIXED_GATES, Simulator
+from qdescent.quantum.simulator.state_vector import _FIXED_GATES, Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.quantum.tables.angles import rotation_tree
 from qdescent.quantum.tables.coloured import matrix_tables

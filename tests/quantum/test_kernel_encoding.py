@@ -12,7 +12,7 @@ from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, VectorFlip
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import QSVTSequence, projector_phases
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.quantum.tables.angles import rotation_tree
 from qdescent.quantum.tables.balanced import balanced_matrix

@@ -10,7 +10,7 @@ from qualtran.bloqs.mcmt import And, MultiControlX
 
 from qdescent._checks import ArgumentError
 from qdescent.quantum.phase_table import TablePhase
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable
 
 

@@ -11,7 +11,7 @@ from qualtran.resource_counting import GateCounts, QECGatesCost, QubitCount, get
 from qdescent._checks import ArgumentError
 from qdescent.quantum.bucket_brigade import RouterTree
 from qdescent.quantum.loading import BucketBrigade, QROAMLoader, QROMLoader
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.table_load import BorrowedLoad, SwapNetwork, TableLoad, TableRead
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.quantum.toffoli_depth import toffoli_depth

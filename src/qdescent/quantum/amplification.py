@@ -14,7 +14,7 @@ from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent._checks import argument_error, check_interval
-from qdescent.quantum.leaves import Diagonal, Leaf
+from qdescent.quantum.simulator.kernels import Diagonal, Leaf
 from qdescent.quantum.width import qubits_in_turn
 
 Places = tuple[tuple[str, int], ...]

@@ -11,9 +11,9 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from torch import Tensor
 
 from qdescent.quantum.composition import Part
-from qdescent.quantum.leaves import Leaf
 from qdescent.quantum.phase_table import StatePreparation
 from qdescent.quantum.qsvt import QSVTSequence
+from qdescent.quantum.simulator.kernels import Leaf
 
 
 @attrs.frozen

@@ -9,8 +9,8 @@ import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Register, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Ry, ZGate
 
-from qdescent.quantum.leaves import Leaf, gather, rotations
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.simulator.kernels import Leaf, gather, rotations
 from qdescent.quantum.table_load import TableLoad, TableRead, xor_into
 from qdescent.quantum.tables.angles import AngleTable
 from qdescent.quantum.tables.permutations import PermutationTable

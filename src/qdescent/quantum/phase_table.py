@@ -11,9 +11,9 @@ from qualtran.bloqs.basic_gates import Hadamard, SGate
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent._checks import check_array, check_integer, check_methods
-from qdescent.quantum.leaves import Leaf, phases
 from qdescent.quantum.loaded_gates import TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.simulator.kernels import Leaf, phases
 from qdescent.quantum.state_preparation import Preparation, vector_preparation
 from qdescent.quantum.tables.angles import AngleTable
 from qdescent.quantum.tables.lookup import MOST_BITS

@@ -9,9 +9,9 @@ from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Toffoli
 from qualtran.bloqs.mcmt import MultiControlX
 
-from qdescent.quantum.leaves import Leaf, gather, real_matrices, rotation_matrices
 from qdescent.quantum.loaded_gates import TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.simulator.kernels import Leaf, gather, real_matrices, rotation_matrices
 from qdescent.quantum.table_load import TableLoad
 from qdescent.quantum.tables.angles import SelectedTree
 from qdescent.quantum.tables.lookup import LookUpTable
@@ -90,7 +90,7 @@ class PatternFlip(Bloq):
     Cost: one AND less than there are bits.
 
     Example:
-        >>> from qdescent.quantum.simulator import Simulator
+        >>> from qdescent.quantum.simulator.state_vector import Simulator
         >>> Simulator().run(PatternFlip((1,)), torch.tensor([0.6, 0.0, 0.8, 0.0])).amplitudes.real.round(decimals=6).tolist()
         [0.6, 0.0, 0.0, 0.8]
     """

@@ -11,9 +11,9 @@ from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 
 from qdescent._arrays import Floats
 from qdescent._checks import argument_error, check_array
-from qdescent.quantum.leaves import Leaf, real_matrices, rotation_matrices
 from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.simulator.kernels import Leaf, real_matrices, rotation_matrices
 from qdescent.quantum.tables.angles import RotationTree, rotation_tree
 from qdescent.quantum.tables.permutations import PermutationTable
 

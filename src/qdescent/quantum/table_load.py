@@ -12,8 +12,8 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent.quantum.bucket_brigade import LeafWrite, RouterTree
-from qdescent.quantum.leaves import Leaf, look_up
 from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader
+from qdescent.quantum.simulator.kernels import Leaf, look_up
 from qdescent.quantum.tables.lookup import LookUpTable
 
 
@@ -30,7 +30,7 @@ class TableLoad(Bloq):
     Cost: `loader.load_cost(N, b)`.
 
     Example:
-        >>> from qdescent.quantum.simulator import Simulator
+        >>> from qdescent.quantum.simulator.state_vector import Simulator
         >>> load = TableLoad(LookUpTable(np.array([3, 1, 2]), bits=2), QROAMLoader(block=2))
         >>> selected = torch.zeros(16, dtype=torch.float64)
         >>> selected[2 * 4 + 1] = 1  # |2>|1>

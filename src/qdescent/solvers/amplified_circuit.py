@@ -8,7 +8,7 @@ import torch
 
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.amplification import amplified, rounds_needed
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.solvers.circuit import SolveCircuit, answer, unit
 from qdescent.solvers.circuit_run import CircuitRun, counted_run, typed
 from qdescent.solvers.kernel_circuit import KernelCircuit

@@ -16,7 +16,7 @@ from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.solvers.circuit_run import SUBNORMALISATION, CircuitRun, MatrixBloq, counted_run, matrix_bloq, right_side, typed
 from qdescent.solvers.encodings import Tables
 

@@ -23,7 +23,7 @@ from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform
 from qdescent.quantum.loading import Loader
 from qdescent.quantum.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.qsvt import LinearSolve
-from qdescent.quantum.simulator import StateVector
+from qdescent.quantum.simulator.state_vector import StateVector
 from qdescent.quantum.tables.balanced import BalancedTables
 from qdescent.quantum.tables.history import HistoryTables
 from qdescent.solvers.encodings import Tables

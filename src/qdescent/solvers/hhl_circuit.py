@@ -17,7 +17,7 @@ from qdescent.quantum.loaded_gates import TableRotation
 from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.phase_table import state_preparation
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree
 from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables, controlled_hermitian_tables, matrix_entries

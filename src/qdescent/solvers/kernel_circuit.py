@@ -22,7 +22,7 @@ from qdescent.quantum.multiplexing import BlockDiagonal, block_diagonal
 from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import QSVTSequence, projector_phases
-from qdescent.quantum.simulator import Simulator
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.balanced import BalancedTables
 from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables
 from qdescent.solvers.circuit_run import SUBNORMALISATION, CircuitRun, counted_run, right_side, typed

@@ -17,11 +17,7 @@ import torch
 from qdescent._arrays import Complexes, Floats, Ints
 from qdescent._checks import argument_error, check_instance
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.tables.angles import (
-    AngleTable,
-    RotationTree,
-    rotation_tree,
-)
+from qdescent.quantum.tables.angles import AngleTable, RotationTree, rotation_tree
 from qdescent.quantum.tables.colouring import colour_entries, colour_weights
 from qdescent.quantum.tables.permutations import PermutationTable, full_permutations
 

@@ -24,8 +24,8 @@ from qualtran.bloqs.mcmt import And
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_boolean, check_choice, check_instance, check_tensor, shown
-from qdescent.quantum.leaves import Diagonal, Leaf, look_up
-from qdescent.quantum.program import Compiler, Program
+from qdescent.quantum.simulator.compiler import Compiler, Program
+from qdescent.quantum.simulator.kernels import Diagonal, Leaf, look_up
 
 MOST_QUBITS = 30  # 16 GiB of complex128: beyond it one more qubit is not a matter of patience
 
