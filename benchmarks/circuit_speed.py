@@ -29,8 +29,8 @@ import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.export import gate_list, to_openqasm
+from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.quantum.tables.coloured import matrix_tables
 from qdescent.solvers.circuit import build_circuit
 from qdescent.solvers.conditioning import conditioning

@@ -31,8 +31,8 @@ from qdescent.quantum.amplification import rounds_needed
 from qdescent.quantum.call_tree import call_tree
 from qdescent.quantum.drawing import draw
 from qdescent.quantum.export import gate_list, to_openqasm
+from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.noise import depolarised, noisy_solution
-from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles, qsp_error, qsp_value
 from qdescent.quantum.qsvt import ProjectorPhase
 from qdescent.quantum.simulator.state_vector import Simulator

@@ -10,10 +10,10 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.quantum.amplification import AmplitudeAmplification, amplified_probability, damping_half_angle, rounds_needed
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.quantum.state_preparation import RealStatePreparation
 from qdescent.quantum.tables.angles import rotation_tree
 from qdescent.quantum.tables.coloured import matrix_tables
 

@@ -21,19 +21,18 @@ from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
 from qdescent.quantum.evolution import EvolutionSequence, SelectedPhase
 from qdescent.quantum.export import gate_list, to_openqasm
+from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader
+from qdescent.quantum.gates.multiplexed import ColourPermutation, PatternFlip, SelectedSwap, TablePhase, TableRotation
+from qdescent.quantum.gates.selected_preparation import SelectedPreparation
+from qdescent.quantum.gates.state_preparation import RealStatePreparation, sparse_preparation, state_preparation
+from qdescent.quantum.gates.table_lookup import BorrowedLoad, TableLoad
 from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip
-from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
-from qdescent.quantum.loading import BucketBrigade, QROAMLoader
 from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
 from qdescent.quantum.phase_estimation import FourierTransform, PhaseEstimationSolve
-from qdescent.quantum.phase_table import TablePhase, state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
-from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.quantum.state_preparation import RealStatePreparation, sparse_preparation
-from qdescent.quantum.table_load import BorrowedLoad, TableLoad
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree, selected_tree
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.coloured import augmented_tables, controlled_hermitian_tables, matrix_tables

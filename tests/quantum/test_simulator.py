@@ -9,7 +9,7 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And, MultiControlX
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.phase_table import TablePhase
+from qdescent.quantum.gates.multiplexed import TablePhase
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable
 

@@ -9,10 +9,10 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import GateCounts, QECGatesCost, QubitCount, get_cost_value
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.bucket_brigade import RouterTree
-from qdescent.quantum.loading import BucketBrigade, QROAMLoader, QROMLoader
+from qdescent.quantum.gates.bucket_brigade import RouterTree
+from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
+from qdescent.quantum.gates.table_lookup import BorrowedLoad, SwapNetwork, TableLoad, TableRead
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.quantum.table_load import BorrowedLoad, SwapNetwork, TableLoad, TableRead
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.quantum.toffoli_depth import toffoli_depth
 

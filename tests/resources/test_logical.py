@@ -8,8 +8,8 @@ from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
-from qdescent.quantum.bucket_brigade import RouterTree
-from qdescent.quantum.loading import BucketBrigade, QROAMLoader, QROMLoader
+from qdescent.quantum.gates.bucket_brigade import RouterTree
+from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
 from qdescent.resources.logical import (
     Instance,
     LogicalCounts,

@@ -11,8 +11,8 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Row
 from qdescent.linalg.chebyshev import inverse_degree, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.loaded_gates import TableRotation
-from qdescent.quantum.loading import BucketBrigade, QROAMLoader, QROMLoader
+from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
+from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.solvers.circuit import build_circuit, run_circuit
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries
 from qdescent.solvers.polynomial import QSVT

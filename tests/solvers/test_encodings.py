@@ -10,7 +10,7 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.loading import BucketBrigade, QROAMLoader
+from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, quantised
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection

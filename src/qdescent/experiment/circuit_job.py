@@ -21,7 +21,7 @@ from qdescent.experiment.workspace import Progress, Silent
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.call_tree import call_tree
 from qdescent.quantum.drawing import Drawing, abridged, draw, draw_solve
-from qdescent.quantum.loading import BucketBrigade, Loader, QROAMLoader, QROMLoader
+from qdescent.quantum.gates.loaders import BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.noise import noisy_solution
 from qdescent.report.circuit_page import write_circuit_page
 from qdescent.report.files import write_document

@@ -14,8 +14,8 @@ from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent._checks import argument_error, check_interval
+from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.simulator.kernels import Diagonal, Leaf
-from qdescent.quantum.width import qubits_in_turn
 
 Places = tuple[tuple[str, int], ...]
 

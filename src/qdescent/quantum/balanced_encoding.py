@@ -5,12 +5,11 @@ from __future__ import annotations
 import attrs
 
 from qdescent.quantum.composition import Composition
-from qdescent.quantum.loaded_gates import ColourPermutation
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.quantum.phase_table import TablePhase
-from qdescent.quantum.selected_preparation import SelectedPreparation
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase
+from qdescent.quantum.gates.selected_preparation import SelectedPreparation
+from qdescent.quantum.gates.steps import Layout, Step
 from qdescent.quantum.tables.balanced import BalancedTables
-from qdescent.quantum.wiring import Layout, Step
 
 
 @attrs.frozen

@@ -9,12 +9,11 @@ from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
 from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
-from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.quantum.phase_table import TablePhase
-from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase, TableRotation
+from qdescent.quantum.gates.state_preparation import RealStatePreparation
+from qdescent.quantum.gates.steps import Step, add_steps, counted
 from qdescent.quantum.tables.coloured import MatrixTables
-from qdescent.quantum.wiring import Step, add_steps, counted
 
 
 @attrs.frozen

@@ -16,8 +16,8 @@ from qualtran.bloqs.basic_gates import XGate
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent._checks import argument_error
-from qdescent.quantum.selected_preparation import PatternFlip
-from qdescent.quantum.wiring import Layout, Step, add_steps, counted, inverse
+from qdescent.quantum.gates.multiplexed import PatternFlip
+from qdescent.quantum.gates.steps import Layout, Step, add_steps, counted, inverse
 
 
 class Part(Protocol):

@@ -7,12 +7,12 @@ from qualtran import Bloq
 
 from qdescent._arrays import Ints
 from qdescent.quantum.composition import Composition
-from qdescent.quantum.loaded_gates import ColourPermutation
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.quantum.selected_preparation import PatternFlip, SelectedPreparation, SelectedSwap
-from qdescent.quantum.table_load import TableLoad
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.multiplexed import ColourPermutation, PatternFlip, SelectedSwap
+from qdescent.quantum.gates.selected_preparation import SelectedPreparation
+from qdescent.quantum.gates.steps import Layout, Step
+from qdescent.quantum.gates.table_lookup import TableLoad
 from qdescent.quantum.tables.history import HistoryTables
-from qdescent.quantum.wiring import Layout, Step
 
 
 @attrs.frozen

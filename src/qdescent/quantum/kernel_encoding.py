@@ -11,7 +11,7 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from torch import Tensor
 
 from qdescent.quantum.composition import Part
-from qdescent.quantum.phase_table import StatePreparation
+from qdescent.quantum.gates.state_preparation import StatePreparation
 from qdescent.quantum.qsvt import QSVTSequence
 from qdescent.quantum.simulator.kernels import Leaf
 

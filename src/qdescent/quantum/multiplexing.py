@@ -10,12 +10,11 @@ from qualtran.bloqs.basic_gates import ZGate
 
 from qdescent._checks import argument_error, check_array
 from qdescent.quantum.composition import Composition, Part, check_one_size
-from qdescent.quantum.loaded_gates import TableRotation
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.quantum.selected_preparation import PatternFlip
-from qdescent.quantum.state_preparation import RealStatePreparation
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.multiplexed import PatternFlip, TableRotation
+from qdescent.quantum.gates.state_preparation import RealStatePreparation
+from qdescent.quantum.gates.steps import Layout, Step
 from qdescent.quantum.tables.angles import AngleTable, RotationTree, rotation_tree
-from qdescent.quantum.wiring import Layout, Step
 
 
 @attrs.frozen

@@ -13,11 +13,10 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz, TwoBitSwap
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent.quantum.amplification import AmplitudeAmplification
-from qdescent.quantum.loaded_gates import TableRotation
-from qdescent.quantum.phase_table import StatePreparation
+from qdescent.quantum.gates.multiplexed import TableRotation
+from qdescent.quantum.gates.qubit_count import qubits_in_turn
+from qdescent.quantum.gates.state_preparation import RealStatePreparation, StatePreparation
 from qdescent.quantum.simulator.kernels import Leaf
-from qdescent.quantum.state_preparation import RealStatePreparation
-from qdescent.quantum.width import qubits_in_turn
 
 
 @attrs.frozen

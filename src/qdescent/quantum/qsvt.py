@@ -15,10 +15,10 @@ from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent._checks import check_integer, check_interval
-from qdescent.quantum.phase_table import StatePreparation
+from qdescent.quantum.gates.qubit_count import qubits_in_turn
+from qdescent.quantum.gates.state_preparation import StatePreparation
 from qdescent.quantum.phases import QSPAngles
 from qdescent.quantum.simulator.kernels import Leaf, phases
-from qdescent.quantum.width import qubits_in_turn
 
 
 class Encoding(Protocol):

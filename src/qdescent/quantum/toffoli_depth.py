@@ -36,7 +36,7 @@ def toffoli_depth(bloq: Bloq) -> int:
         Low, Kliuchnikov, Schaeffer, arXiv:1812.00954, section 2 (swaps that share a control in one layer).
 
     Example:
-        >>> from qdescent.quantum.table_load import SwapNetwork
+        >>> from qdescent.quantum.gates.table_lookup import SwapNetwork
         >>> toffoli_depth(SwapNetwork(place_bits=3, bits=5))
         3
     """

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from qdescent._checks import argument_error, check_choice, check_instance, check_integer, check_interval, check_text
 from qdescent._evidence import Evidence
-from qdescent.quantum.loading import BucketBrigade
+from qdescent.quantum.gates.loaders import BucketBrigade
 from qdescent.resources.queries import dalzell_queries
 
 LOADERS = ("qrom", "qroam", "qram")

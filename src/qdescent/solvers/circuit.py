@@ -12,8 +12,8 @@ from torch import Tensor
 from qdescent._arrays import Ints
 from qdescent.linalg.chebyshev import InversePolynomial
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader
-from qdescent.quantum.phase_table import state_preparation
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator.state_vector import Simulator

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.loading import Loader
+from qdescent.quantum.gates.loaders import Loader
 from qdescent.solvers.conditioning import row
 
 if TYPE_CHECKING:

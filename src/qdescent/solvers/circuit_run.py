@@ -18,9 +18,9 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.amplification import AmplitudeAmplification
 from qdescent.quantum.balanced_encoding import BalancedEncoding
 from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.gates.loaders import Loader
 from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform
-from qdescent.quantum.loading import Loader
 from qdescent.quantum.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.qsvt import LinearSolve
 from qdescent.quantum.simulator.state_vector import StateVector

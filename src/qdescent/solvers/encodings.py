@@ -16,7 +16,7 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader, QROMLoader
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 from qdescent.quantum.tables.balanced import BalancedTables, balanced_matrix
 from qdescent.quantum.tables.coloured import MatrixTables, matrix_entries, matrix_tables

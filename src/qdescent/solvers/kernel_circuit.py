@@ -15,11 +15,11 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.balanced_encoding import BalancedEncoding
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.history_encoding import HistoryEncoding
 from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.quantum.multiplexing import BlockDiagonal, block_diagonal
-from qdescent.quantum.phase_table import state_preparation
 from qdescent.quantum.phases import qsp_angles
 from qdescent.quantum.qsvt import QSVTSequence, projector_phases
 from qdescent.quantum.simulator.state_vector import Simulator

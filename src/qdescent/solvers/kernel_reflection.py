@@ -13,6 +13,7 @@ from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import KernelFilter, filter_value, kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.kernel_reflection import (
     NormSearch,
     least_overlap,
@@ -22,7 +23,6 @@ from qdescent.quantum.kernel_reflection import (
     search_norm,
     search_steps,
 )
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.conditioning import Conditioning, conditioning, row, scaled_operator
 from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, MatrixEncoding, Tables, check_circuit_settings, quantised

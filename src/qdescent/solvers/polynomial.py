@@ -12,7 +12,7 @@ from qdescent._checks import check_interval
 from qdescent._evidence import Evidence
 from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, inverse_degree, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.conditioning import conditioning, row, scaled_operator
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_circuit_settings, more_bits, quantised

@@ -1,4 +1,4 @@
-"""Preparation of a real vector as a circuit: a tree of selected rotations, and for a sparse vector a permutation behind it."""
+"""Preparation of a vector: trees of selected rotations, permuted where it is sparse, with a table of phases where it is complex."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from functools import cached_property
 import attrs
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
+from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent._arrays import Floats
-from qdescent._checks import argument_error, check_array
-from qdescent.quantum.loaded_gates import ColourPermutation, TableRotation
-from qdescent.quantum.loading import DEFAULT_LOADER, Loader
+from qdescent._checks import argument_error, check_array, check_integer, check_methods
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase, TableRotation
 from qdescent.quantum.simulator.kernels import Leaf, real_matrices, rotation_matrices
-from qdescent.quantum.tables.angles import RotationTree, rotation_tree
+from qdescent.quantum.tables.angles import AngleTable, RotationTree, rotation_tree
+from qdescent.quantum.tables.lookup import MOST_BITS
 from qdescent.quantum.tables.permutations import PermutationTable
 
 DENSE_BITS = 6  # up to 64 amplitudes one matrix product is faster than a walk through the levels
@@ -210,3 +213,105 @@ def sparse_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADE
     padded = np.zeros(len(forward))
     padded[: len(vector)] = vector
     return SparseStatePreparation(rotation_tree(padded[forward[:slots]], bits), PermutationTable(forward, forward), loader=loader)
+
+
+@attrs.frozen
+class ComplexStatePreparation(Bloq):
+    """|0> -> sum_i |x_i| e^{i phi_i}|i>: the magnitudes, then the phases.
+
+    Args:
+        magnitudes: prepares |x|.
+        phases: phi_i as half angles, shape (2^s,).
+        is_adjoint: undo the preparation instead.
+        loader: of the phases.
+
+    Registers: state (s bits).
+
+    Cost: that of the magnitudes and one `TablePhase` over 2^s values.
+
+    Example:
+        >>> prepare = state_preparation(np.array([0.6, -0.8j]), bits=16)
+        >>> np.round(prepare.prepared, 3).tolist()
+        [(0.6+0j), (-0-0.8j)]
+    """
+
+    magnitudes: Preparation
+    phases: AngleTable
+    is_adjoint: bool = False
+    loader: Loader = DEFAULT_LOADER
+
+    @property
+    def bitsize(self) -> int:
+        """s."""
+        return self.magnitudes.bitsize
+
+    @property
+    def prepared(self) -> NDArray[np.complex128]:
+        """The unit vector that the quantised angles prepare, shape (2^s,)."""
+        return self.magnitudes.prepared * np.exp(1j * self.phases.half_angles)
+
+    @property
+    def signature(self) -> Signature:
+        """state (s)."""
+        return Signature.build_from_dtypes(state=QAny(self.bitsize))
+
+    def adjoint(self) -> ComplexStatePreparation:
+        """The inverse circuit."""
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """Magnitudes, phases; the adjoint in reverse."""
+        state, magnitudes, phase = soqs["state"], *self._parts
+        if not self.is_adjoint:
+            state = bb.add(magnitudes, state=state)
+        state = bb.add(phase, selection0=bb.join(bb.split(state), QUInt(self.bitsize)))
+        state = bb.join(bb.split(state), QAny(self.bitsize))
+        return {"state": bb.add(magnitudes, state=state) if self.is_adjoint else state}
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """One of each."""
+        return dict.fromkeys(self._parts, 1)
+
+    @property
+    def _parts(self) -> tuple[Preparation, TablePhase]:
+        magnitudes, phase = self.magnitudes, TablePhase(self.phases, self.loader)
+        return (magnitudes.adjoint(), phase.adjoint()) if self.is_adjoint else (magnitudes, phase)
+
+
+StatePreparation = Preparation | ComplexStatePreparation
+
+
+def state_preparation(
+    vector: NDArray[np.float64] | NDArray[np.complex128], bits: int, loader: Loader = DEFAULT_LOADER
+) -> StatePreparation:
+    """The preparation of a vector, normalised and padded with zeros; a real vector costs no phases.
+
+    Args:
+        vector: real or complex, shape (n,), not zero.
+        bits: b, bits of an angle.
+        loader: of the angles.
+
+    Raises:
+        ArgumentError: a zero or non-finite vector.
+
+    Example:
+        >>> type(state_preparation(np.array([1.0, -1.0]), bits=8)).__name__
+        'RealStatePreparation'
+    """
+    vector = _checked(vector)
+    check_integer("bits", bits, 1, MOST_BITS)
+    check_methods("loader", loader, ("load_cost", "read_cost"), "a loader such as QROMLoader()")
+    if not np.iscomplexobj(vector) or not vector.imag.any():
+        return vector_preparation(vector.real, bits, loader)
+    magnitudes = vector_preparation(np.abs(vector), bits, loader)
+    turns = np.zeros(2**magnitudes.bitsize)
+    turns[: len(vector)] = np.angle(vector)
+    return ComplexStatePreparation(magnitudes, AngleTable.nearest(turns, bits), loader=loader)
+
+
+def _checked(vector: NDArray[np.float64] | NDArray[np.complex128]) -> NDArray[np.float64] | NDArray[np.complex128]:
+    """The vector in double precision; the imaginary parts of a complex one are part of it."""
+    if not (isinstance(vector, np.ndarray) and vector.dtype.kind == "c"):
+        return check_array("vector", vector, (None,))
+    parts = [check_array("vector", part, (None,)) for part in (vector.real, vector.imag)]
+    return parts[0] + 1j * parts[1]

@@ -11,8 +11,8 @@ from qualtran.bloqs.bookkeeping import Partition
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
-from qdescent.quantum.bucket_brigade import LeafWrite, RouterTree
-from qdescent.quantum.loading import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader
+from qdescent.quantum.gates.bucket_brigade import LeafWrite, RouterTree
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader
 from qdescent.quantum.simulator.kernels import Leaf, look_up
 from qdescent.quantum.tables.lookup import LookUpTable
 
