@@ -14,7 +14,7 @@ import numpy as np
 from protocol import environment, interleave, ratios, save
 
 from qdescent.linalg.chebyshev import chebyshev_value, inverse_degree, minimax_inverse
-from qdescent.quantum.phases import qsp_angles, qsp_value
+from qdescent.quantum.algorithms.qsp_angles import qsp_angles, qsp_value
 
 EPSILON = 1e-4
 LARGEST = 0.5

@@ -27,14 +27,14 @@ from arguments.sweep import Entry
 from arguments.table_systems import fields_of
 
 import qdescent as qd
-from qdescent.quantum.amplification import rounds_needed
+from qdescent.quantum.algorithms.amplification import rounds_needed
+from qdescent.quantum.algorithms.qsp_angles import qsp_angles, qsp_error, qsp_value
+from qdescent.quantum.algorithms.qsvt import ProjectorPhase
 from qdescent.quantum.call_tree import call_tree
 from qdescent.quantum.drawing import draw
 from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.noise import depolarised, noisy_solution
-from qdescent.quantum.phases import qsp_angles, qsp_error, qsp_value
-from qdescent.quantum.qsvt import ProjectorPhase
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.lookup import LookUpTable

@@ -8,11 +8,16 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.amplification import AmplitudeAmplification, amplified_probability, damping_half_angle, rounds_needed
+from qdescent.quantum.algorithms.amplification import (
+    AmplitudeAmplification,
+    amplified_probability,
+    damping_half_angle,
+    rounds_needed,
+)
+from qdescent.quantum.algorithms.qsp_angles import qsp_angles
+from qdescent.quantum.algorithms.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
-from qdescent.quantum.phases import qsp_angles
-from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import rotation_tree
 from qdescent.quantum.tables.coloured import matrix_tables

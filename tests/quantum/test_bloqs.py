@@ -15,11 +15,14 @@ from qualtran.testing import assert_valid_bloq_decomposition
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.amplification import AmplitudeAmplification, ZeroReflection
+from qdescent.quantum.algorithms.amplification import AmplitudeAmplification, ZeroReflection
+from qdescent.quantum.algorithms.hamiltonian_simulation import EvolutionSequence, SelectedPhase
+from qdescent.quantum.algorithms.phase_estimation import FourierTransform, PhaseEstimationSolve
+from qdescent.quantum.algorithms.qsp_angles import qsp_angles
+from qdescent.quantum.algorithms.qsvt import KernelTransform, LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.balanced_encoding import BalancedEncoding
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
-from qdescent.quantum.evolution import EvolutionSequence, SelectedPhase
 from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader
 from qdescent.quantum.gates.multiplexed import ColourPermutation, PatternFlip, SelectedSwap, TablePhase, TableRotation
@@ -27,11 +30,8 @@ from qdescent.quantum.gates.selected_preparation import SelectedPreparation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, sparse_preparation, state_preparation
 from qdescent.quantum.gates.table_lookup import BorrowedLoad, TableLoad
 from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.kernel_encoding import KernelEncoding, KernelTransform, VectorFlip
+from qdescent.quantum.kernel_encoding import KernelEncoding, VectorFlip
 from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
-from qdescent.quantum.phase_estimation import FourierTransform, PhaseEstimationSolve
-from qdescent.quantum.phases import qsp_angles
-from qdescent.quantum.qsvt import LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree, selected_tree
 from qdescent.quantum.tables.balanced import balanced_matrix

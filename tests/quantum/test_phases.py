@@ -5,8 +5,8 @@ import pytest
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value, minimax_inverse
-from qdescent.quantum.phases import qsp_angles, qsp_error, qsp_value
-from qdescent.quantum.qsvt import projector_phases
+from qdescent.quantum.algorithms.qsp_angles import qsp_angles, qsp_error, qsp_value
+from qdescent.quantum.algorithms.qsvt import projector_phases
 
 
 def projected(phases, x):

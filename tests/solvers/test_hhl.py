@@ -10,7 +10,7 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.amplification import AmplitudeAmplification
+from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.hhl_circuit import (
     build_phase_estimation,

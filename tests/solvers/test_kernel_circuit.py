@@ -8,9 +8,10 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.amplification import AmplitudeAmplification
+from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
+from qdescent.quantum.algorithms.qsvt import KernelTransform
 from qdescent.quantum.gates.loaders import QROAMLoader, QROMLoader
-from qdescent.quantum.kernel_encoding import KernelTransform, VectorFlip
+from qdescent.quantum.kernel_encoding import VectorFlip
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.solve import Status
 

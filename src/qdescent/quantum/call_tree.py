@@ -50,7 +50,7 @@ def call_tree(bloq: Bloq) -> CallNode:
     Cost: one visit of every distinct bloq of the call graph.
 
     Example:
-        >>> from qdescent.quantum.qsvt import ProjectorPhase
+        >>> from qdescent.quantum.algorithms.qsvt import ProjectorPhase
         >>> whole = call_tree(ProjectorPhase(0.25, 3))
         >>> whole.ands, [(part.label, part.calls, part.rotations) for part in whole.parts]
         (4, [('is 0?', 2, 0), ('Rz', 1, 1)])

@@ -101,7 +101,7 @@ def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Dra
         expand: whether a bloq inside is to be replaced by its own parts.
 
     Example:
-        >>> from qdescent.quantum.qsvt import ProjectorPhase
+        >>> from qdescent.quantum.algorithms.qsvt import ProjectorPhase
         >>> [gate.label for gate in draw(ProjectorPhase(0.25, 2)).gates]
         ['is 0?', 'CNOT', 'Rz 0.500', 'CNOT', 'is 0?']
     """

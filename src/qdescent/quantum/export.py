@@ -76,7 +76,7 @@ def gate_list(bloq: Bloq) -> GateList:
     Cost: a gate for each set bit of each line of each table: a block-encoding of 80 unknowns has some 10^5.
 
     Example:
-        >>> from qdescent.quantum.qsvt import ProjectorPhase
+        >>> from qdescent.quantum.algorithms.qsvt import ProjectorPhase
         >>> found = gate_list(ProjectorPhase(0.25, 2))
         >>> found.counts, found.work
         ({'x': 16, 'ccx': 4, 'cx': 4, 'rz': 1}, 2)
@@ -106,7 +106,7 @@ def to_openqasm(bloq: Bloq | GateList, remarks: Iterable[str] = ()) -> str:
         Cross et al., "OpenQASM 3", arXiv:2104.14722.
 
     Example:
-        >>> from qdescent.quantum.qsvt import ProjectorPhase
+        >>> from qdescent.quantum.algorithms.qsvt import ProjectorPhase
         >>> print(to_openqasm(ProjectorPhase(0.25, 1)))
         OPENQASM 3.0;
         include "stdgates.inc";
@@ -148,7 +148,7 @@ def to_cirq(bloq: Bloq | GateList) -> cirq.Circuit:
         bloq: as for `gate_list`, or what it returned.
 
     Example:
-        >>> from qdescent.quantum.qsvt import ProjectorPhase
+        >>> from qdescent.quantum.algorithms.qsvt import ProjectorPhase
         >>> to_cirq(ProjectorPhase(0.25, 2)).all_qubits() == frozenset(__import__("cirq").LineQubit.range(5))
         True
     """

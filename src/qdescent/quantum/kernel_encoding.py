@@ -5,14 +5,12 @@ from __future__ import annotations
 import attrs
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
-from qualtran.bloqs.basic_gates import XGate
 from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from torch import Tensor
 
 from qdescent.quantum.composition import Part
 from qdescent.quantum.gates.state_preparation import StatePreparation
-from qdescent.quantum.qsvt import QSVTSequence
 from qdescent.quantum.simulator.kernels import Leaf
 
 
@@ -118,42 +116,3 @@ class KernelEncoding(Bloq):
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """One of each."""
         return {self.augmented.adjoint() if self.is_adjoint else self.augmented: 1, VectorFlip(self.vector): 1}
-
-
-@attrs.frozen
-class KernelTransform(Bloq):
-    """An even polynomial of G on the last basis vector e: 2 R - 1 reflects it to the solution, R projects it on the kernel.
-
-    Args:
-        sequence: the transform, of a `KernelEncoding`.
-        is_adjoint: the inverse circuit.
-
-    Registers: system (s + 1 bits), ancilla, part; all start in |0>.
-
-    Cost: `sequence.degree` queries.
-    """
-
-    sequence: QSVTSequence
-    is_adjoint: bool = False
-
-    @property
-    def signature(self) -> Signature:
-        """system (s + 1), ancilla, part (1)."""
-        return self.sequence.signature
-
-    def adjoint(self) -> KernelTransform:
-        """The inverse circuit."""
-        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
-
-    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """|0> to e = |1>|0...0>, then the sequence; the adjoint in reverse."""
-        if self.is_adjoint:
-            soqs = bb.add_d(self.sequence.adjoint(), **soqs)
-        bits = bb.split(soqs["system"])
-        bits[0] = bb.add(XGate(), q=bits[0])
-        soqs["system"] = bb.join(bits, QAny(self.sequence.encoding.system_bitsize))
-        return soqs if self.is_adjoint else bb.add_d(self.sequence, **soqs)
-
-    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """One flip and the sequence."""
-        return {XGate(): 1, self.sequence.adjoint() if self.is_adjoint else self.sequence: 1}

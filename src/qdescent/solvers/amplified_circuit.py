@@ -7,7 +7,7 @@ import math
 import torch
 
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.amplification import amplified, rounds_needed
+from qdescent.quantum.algorithms.amplification import amplified, rounds_needed
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.solvers.circuit import SolveCircuit, answer, unit
 from qdescent.solvers.circuit_run import CircuitRun, counted_run, typed

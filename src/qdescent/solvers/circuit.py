@@ -12,10 +12,10 @@ from torch import Tensor
 from qdescent._arrays import Ints
 from qdescent.linalg.chebyshev import InversePolynomial
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.algorithms.qsp_angles import qsp_angles
+from qdescent.quantum.algorithms.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.state_preparation import state_preparation
-from qdescent.quantum.phases import qsp_angles
-from qdescent.quantum.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.solvers.circuit_run import SUBNORMALISATION, CircuitRun, MatrixBloq, counted_run, matrix_bloq, right_side, typed
 from qdescent.solvers.encodings import Tables

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.amplification import AmplitudeAmplification, amplified
+from qdescent.quantum.algorithms.amplification import AmplitudeAmplification, amplified
+from qdescent.quantum.algorithms.hamiltonian_simulation import EvolutionSequence, evolution, product_error
+from qdescent.quantum.algorithms.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.block_encoding import SparseBlockEncoding
-from qdescent.quantum.evolution import EvolutionSequence, evolution, product_error
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, state_preparation
-from qdescent.quantum.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree
 from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables, controlled_hermitian_tables, matrix_entries

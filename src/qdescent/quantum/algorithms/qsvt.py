@@ -10,14 +10,14 @@ import attrs
 import numpy as np
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
-from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz
+from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz, XGate
 from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent._checks import check_integer, check_interval
+from qdescent.quantum.algorithms.qsp_angles import QSPAngles
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.gates.state_preparation import StatePreparation
-from qdescent.quantum.phases import QSPAngles
 from qdescent.quantum.simulator.kernels import Leaf, phases
 
 
@@ -221,7 +221,7 @@ def projector_phases(angles: QSPAngles) -> tuple[float, ...]:
     the sequence is the target.
 
     Example:
-        >>> from qdescent.quantum.phases import qsp_angles
+        >>> from qdescent.quantum.algorithms.qsp_angles import qsp_angles
         >>> len(projector_phases(qsp_angles([0.0, 0.5])))
         2
     """
@@ -232,3 +232,42 @@ def projector_phases(angles: QSPAngles) -> tuple[float, ...]:
     # Im <0|W sequence|0> = Im(i^d r), r = <0|R sequence|0>; Re(e^{i delta} r) is the same for delta = (d - 1) pi/2.
     phases[0] += (d - 1) % 4 * math.pi / 2
     return tuple(phases.tolist())
+
+
+@attrs.frozen
+class KernelTransform(Bloq):
+    """An even polynomial of G on the last basis vector e: 2 R - 1 reflects it to the solution, R projects it on the kernel.
+
+    Args:
+        sequence: the transform, of a `KernelEncoding`.
+        is_adjoint: the inverse circuit.
+
+    Registers: system (s + 1 bits), ancilla, part; all start in |0>.
+
+    Cost: `sequence.degree` queries.
+    """
+
+    sequence: QSVTSequence
+    is_adjoint: bool = False
+
+    @property
+    def signature(self) -> Signature:
+        """system (s + 1), ancilla, part (1)."""
+        return self.sequence.signature
+
+    def adjoint(self) -> KernelTransform:
+        """The inverse circuit."""
+        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """|0> to e = |1>|0...0>, then the sequence; the adjoint in reverse."""
+        if self.is_adjoint:
+            soqs = bb.add_d(self.sequence.adjoint(), **soqs)
+        bits = bb.split(soqs["system"])
+        bits[0] = bb.add(XGate(), q=bits[0])
+        soqs["system"] = bb.join(bits, QAny(self.sequence.encoding.system_bitsize))
+        return soqs if self.is_adjoint else bb.add_d(self.sequence, **soqs)
+
+    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
+        """One flip and the sequence."""
+        return {XGate(): 1, self.sequence.adjoint() if self.is_adjoint else self.sequence: 1}

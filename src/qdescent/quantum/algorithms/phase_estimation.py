@@ -12,7 +12,7 @@ from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz, TwoBitSwap
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
-from qdescent.quantum.amplification import AmplitudeAmplification
+from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, StatePreparation

@@ -17,11 +17,11 @@ from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, Symp
 
 from qdescent._checks import check_interval
 from qdescent.linalg.jacobi_anger import jacobi_anger, jacobi_anger_order
-from qdescent.quantum.amplification import AmplitudeAmplification
+from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
+from qdescent.quantum.algorithms.qsp_angles import qsp_angles
+from qdescent.quantum.algorithms.qsvt import projector_phases
 from qdescent.quantum.block_encoding import SparseBlockEncoding
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
-from qdescent.quantum.phases import qsp_angles
-from qdescent.quantum.qsvt import projector_phases
 from qdescent.quantum.simulator.kernels import Leaf, phases
 
 SHORTFALL = 1e-5  # delta of max |p| <= 1 - delta: amplification makes delta^2 of it, and angles need max |p| < 1
