@@ -16,9 +16,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.linalg import svds
 
 import qdescent as qd
-from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.block_encoding import SparseBlockEncoding
-from qdescent.quantum.history_encoding import HistoryEncoding
+from qdescent.quantum.encodings.balanced import BalancedEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.coloured import matrix_entries, matrix_tables
 from qdescent.quantum.tables.history import history_tables

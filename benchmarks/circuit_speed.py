@@ -27,7 +27,7 @@ from protocol import environment, interleave, ratios, save
 
 import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
-from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.simulator.state_vector import Simulator

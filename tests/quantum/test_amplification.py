@@ -16,7 +16,7 @@ from qdescent.quantum.algorithms.amplification import (
 )
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import LinearSolve, QSVTSequence, projector_phases
-from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import rotation_tree

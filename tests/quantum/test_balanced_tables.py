@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sparse
 import torch
 
-from qdescent.quantum.balanced_encoding import BalancedEncoding
+from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import selected_tree
 from qdescent.quantum.tables.balanced import balanced_matrix

@@ -20,18 +20,18 @@ from qdescent.quantum.algorithms.hamiltonian_simulation import EvolutionSequence
 from qdescent.quantum.algorithms.phase_estimation import FourierTransform, PhaseEstimationSolve
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import KernelTransform, LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
-from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.block_encoding import SparseBlockEncoding
-from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
+from qdescent.quantum.encodings.balanced import BalancedEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+from qdescent.quantum.encodings.composition import Identity, Product, Shift, TensorProduct
+from qdescent.quantum.encodings.history import HistoryEncoding
+from qdescent.quantum.encodings.kernel import KernelEncoding, VectorFlip
+from qdescent.quantum.encodings.lcu import block_diagonal, weighted_sum
 from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader
 from qdescent.quantum.gates.multiplexed import ColourPermutation, PatternFlip, SelectedSwap, TablePhase, TableRotation
 from qdescent.quantum.gates.selected_preparation import SelectedPreparation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, sparse_preparation, state_preparation
 from qdescent.quantum.gates.table_lookup import BorrowedLoad, TableLoad
-from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.kernel_encoding import KernelEncoding, VectorFlip
-from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree, selected_tree
 from qdescent.quantum.tables.balanced import balanced_matrix

@@ -11,11 +11,11 @@ from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.block_encoding import SparseBlockEncoding
-from qdescent.quantum.composition import Identity, Product, Shift, TensorProduct
-from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.multiplexing import block_diagonal, weighted_sum
+from qdescent.quantum.encodings.balanced import BalancedEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+from qdescent.quantum.encodings.composition import Identity, Product, Shift, TensorProduct
+from qdescent.quantum.encodings.history import HistoryEncoding
+from qdescent.quantum.encodings.lcu import block_diagonal, weighted_sum
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree
 from qdescent.quantum.tables.balanced import balanced_matrix

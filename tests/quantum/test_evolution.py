@@ -11,7 +11,7 @@ from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.jacobi_anger import jacobi_anger, jacobi_anger_order
 from qdescent.quantum.algorithms.hamiltonian_simulation import LEAK, SHORTFALL, evolution, product_error
 from qdescent.quantum.algorithms.phase_estimation import FourierTransform
-from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.coloured import augmented_tables, controlled_hermitian_tables, matrix_tables
 

@@ -11,7 +11,7 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.export import NAMES, gate_list, to_cirq, to_openqasm
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.look_up import look_up_gates

@@ -8,7 +8,7 @@ from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.history_encoding import HistoryEncoding
+from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.coloured import matrix_entries, matrix_tables
 from qdescent.quantum.tables.history import history_tables

@@ -9,10 +9,10 @@ import torch
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import QSVTSequence, projector_phases
-from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.encodings.balanced import BalancedEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+from qdescent.quantum.encodings.kernel import KernelEncoding, VectorFlip
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
-from qdescent.quantum.kernel_encoding import KernelEncoding, VectorFlip
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import rotation_tree
 from qdescent.quantum.tables.balanced import balanced_matrix

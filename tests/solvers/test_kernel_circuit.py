@@ -10,8 +10,8 @@ from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.algorithms.qsvt import KernelTransform
+from qdescent.quantum.encodings.kernel import VectorFlip
 from qdescent.quantum.gates.loaders import QROAMLoader, QROMLoader
-from qdescent.quantum.kernel_encoding import VectorFlip
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.solve import Status
 

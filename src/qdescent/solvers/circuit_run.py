@@ -18,11 +18,11 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.algorithms.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.algorithms.qsvt import KernelTransform, LinearSolve
-from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.encodings.balanced import BalancedEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+from qdescent.quantum.encodings.history import HistoryEncoding
+from qdescent.quantum.encodings.kernel import KernelEncoding
 from qdescent.quantum.gates.loaders import Loader
-from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.kernel_encoding import KernelEncoding
 from qdescent.quantum.simulator.state_vector import StateVector
 from qdescent.quantum.tables.balanced import BalancedTables
 from qdescent.quantum.tables.history import HistoryTables

@@ -13,7 +13,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification, amplified
 from qdescent.quantum.algorithms.hamiltonian_simulation import EvolutionSequence, evolution, product_error
 from qdescent.quantum.algorithms.phase_estimation import PhaseEstimationSolve
-from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, state_preparation

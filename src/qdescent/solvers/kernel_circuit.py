@@ -14,14 +14,14 @@ from qdescent.linalg.chebyshev import KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import KernelTransform, QSVTSequence, projector_phases
-from qdescent.quantum.balanced_encoding import BalancedEncoding
-from qdescent.quantum.block_encoding import SparseBlockEncoding
-from qdescent.quantum.composition import Identity
+from qdescent.quantum.encodings.balanced import BalancedEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+from qdescent.quantum.encodings.composition import Identity
+from qdescent.quantum.encodings.history import HistoryEncoding
+from qdescent.quantum.encodings.kernel import KernelEncoding
+from qdescent.quantum.encodings.lcu import BlockDiagonal, block_diagonal
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.state_preparation import state_preparation
-from qdescent.quantum.history_encoding import HistoryEncoding
-from qdescent.quantum.kernel_encoding import KernelEncoding
-from qdescent.quantum.multiplexing import BlockDiagonal, block_diagonal
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.balanced import BalancedTables
 from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables

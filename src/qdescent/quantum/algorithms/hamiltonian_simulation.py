@@ -20,7 +20,7 @@ from qdescent.linalg.jacobi_anger import jacobi_anger, jacobi_anger_order
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import projector_phases
-from qdescent.quantum.block_encoding import SparseBlockEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.simulator.kernels import Leaf, phases
 

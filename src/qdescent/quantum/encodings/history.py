@@ -6,7 +6,7 @@ import attrs
 from qualtran import Bloq
 
 from qdescent._arrays import Ints
-from qdescent.quantum.composition import Composition
+from qdescent.quantum.encodings.composition import Composition
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import ColourPermutation, PatternFlip, SelectedSwap
 from qdescent.quantum.gates.selected_preparation import SelectedPreparation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from qdescent.quantum.composition import Composition
+from qdescent.quantum.encodings.composition import Composition
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase
 from qdescent.quantum.gates.selected_preparation import SelectedPreparation

@@ -9,7 +9,7 @@ from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from torch import Tensor
 
-from qdescent.quantum.composition import Part
+from qdescent.quantum.encodings.composition import Part
 from qdescent.quantum.gates.state_preparation import StatePreparation
 from qdescent.quantum.simulator.kernels import Leaf
 

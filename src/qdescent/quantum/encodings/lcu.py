@@ -9,7 +9,7 @@ import numpy as np
 from qualtran.bloqs.basic_gates import ZGate
 
 from qdescent._checks import argument_error, check_array
-from qdescent.quantum.composition import Composition, Part, check_one_size
+from qdescent.quantum.encodings.composition import Composition, Part, check_one_size
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import PatternFlip, TableRotation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
@@ -86,7 +86,7 @@ class BlockDiagonal(Composition):
     Cost: one controlled call of each part, and one selected rotation.
 
     Example:
-        >>> from qdescent.quantum.composition import Identity, Shift
+        >>> from qdescent.quantum.encodings.composition import Identity, Shift
         >>> encoding = block_diagonal((Shift(2), Identity(2), Shift(2).adjoint()), bits=10)
         >>> encoding.alpha, encoding.system_bitsize, encoding.ancilla_bitsize
         (1.0, 4, 2)
@@ -145,7 +145,7 @@ def weighted_sum(weights: Sequence[float], terms: Sequence[Part], bits: int, loa
         ArgumentError: weights and terms of unlike number, weights that are not real, or terms of unlike size.
 
     Example:
-        >>> from qdescent.quantum.composition import Identity, Shift
+        >>> from qdescent.quantum.encodings.composition import Identity, Shift
         >>> encoding = weighted_sum([1.0, -0.5], [Identity(2), Shift(2)], bits=16)
         >>> encoding.alpha, encoding.ancilla_bitsize
         (1.5, 2)
@@ -170,7 +170,7 @@ def block_diagonal(parts: Sequence[Part], bits: int, loader: Loader = DEFAULT_LO
         ArgumentError: parts of unlike size.
 
     Example:
-        >>> from qdescent.quantum.composition import Identity
+        >>> from qdescent.quantum.encodings.composition import Identity
         >>> block_diagonal([Identity(1, 2.0), Identity(1, 0.5)], bits=16).alpha
         2.0
     """
