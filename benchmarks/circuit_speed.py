@@ -28,8 +28,8 @@ from protocol import environment, interleave, ratios, save
 import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
-from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
+from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.coloured import matrix_tables
 from qdescent.solvers.circuit import build_circuit

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 import torch
 
 import qdescent as qd
-from qdescent.quantum.drawing import draw
-from qdescent.quantum.export import gate_list, to_openqasm
+from qdescent.quantum.inspect.drawing import draw
+from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.simulator.state_vector import Simulator
 
 f = qd.PolynomialMap([torch.tensor(x, dtype=torch.float64) for x in ([0.1], [[0.8]], [[0.1]])])

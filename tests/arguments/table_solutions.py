@@ -30,15 +30,15 @@ import qdescent as qd
 from qdescent.quantum.algorithms.amplification import rounds_needed
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles, qsp_error, qsp_value
 from qdescent.quantum.algorithms.qsvt import ProjectorPhase
-from qdescent.quantum.call_tree import call_tree
-from qdescent.quantum.drawing import draw
-from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.gates.state_preparation import state_preparation
+from qdescent.quantum.inspect.call_tree import call_tree
+from qdescent.quantum.inspect.drawing import draw
+from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
+from qdescent.quantum.inspect.toffoli_depth import toffoli_depth
 from qdescent.quantum.noise import depolarised, noisy_solution
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.lookup import LookUpTable
-from qdescent.quantum.toffoli_depth import toffoli_depth
 from qdescent.quantum.tomography import coherent_calls, expected_error, shots_needed
 from qdescent.report.files import read_weights, write_document, write_weights
 from qdescent.resources.classical import classical_cost

@@ -26,12 +26,12 @@ from qdescent.quantum.encodings.composition import Identity, Product, Shift, Ten
 from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.encodings.kernel import KernelEncoding, VectorFlip
 from qdescent.quantum.encodings.lcu import block_diagonal, weighted_sum
-from qdescent.quantum.export import gate_list, to_openqasm
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader
 from qdescent.quantum.gates.multiplexed import ColourPermutation, PatternFlip, SelectedSwap, TablePhase, TableRotation
 from qdescent.quantum.gates.selected_preparation import SelectedPreparation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, sparse_preparation, state_preparation
 from qdescent.quantum.gates.table_lookup import BorrowedLoad, TableLoad
+from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree, selected_tree
 from qdescent.quantum.tables.balanced import balanced_matrix

@@ -6,7 +6,7 @@ from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent.linalg.chebyshev import kernel_filter, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.call_tree import call_tree
+from qdescent.quantum.inspect.call_tree import call_tree
 from qdescent.solvers.circuit import build_circuit
 from qdescent.solvers.encodings import ColouredEntries
 from qdescent.solvers.kernel_circuit import build_kernel_circuit

@@ -12,7 +12,7 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard
 from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.qsvt import ProjectorPhase
-from qdescent.quantum.drawing import Drawing, Gate, draw, draw_solve
+from qdescent.quantum.inspect.drawing import Drawing, Gate, draw, draw_solve
 from qdescent.solvers.circuit import build_circuit
 from qdescent.solvers.encodings import BalancedEntries
 

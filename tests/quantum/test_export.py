@@ -12,9 +12,9 @@ from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent._checks import ArgumentError
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
-from qdescent.quantum.export import NAMES, gate_list, to_cirq, to_openqasm
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
-from qdescent.quantum.look_up import look_up_gates
+from qdescent.quantum.inspect.qasm import NAMES, gate_list, to_cirq, to_openqasm
+from qdescent.quantum.inspect.unary_iteration import look_up_gates
 from qdescent.quantum.simulator.state_vector import _FIXED_GATES, Simulator
 from qdescent.quantum.tables.angles import rotation_tree
 from qdescent.quantum.tables.coloured import matrix_tables

@@ -12,9 +12,9 @@ from qdescent._checks import ArgumentError
 from qdescent.quantum.gates.bucket_brigade import RouterTree
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
 from qdescent.quantum.gates.table_lookup import BorrowedLoad, SwapNetwork, TableLoad, TableRead
+from qdescent.quantum.inspect.toffoli_depth import toffoli_depth
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.lookup import LookUpTable
-from qdescent.quantum.toffoli_depth import toffoli_depth
 
 LOADERS = [
     QROMLoader(),

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from qdescent.quantum.call_tree import CallNode
+from qdescent.quantum.inspect.call_tree import CallNode
 from qdescent.report.call_tree_drawing import BAR, LINE, STEP, WIDTH, call_tree_svg
 
 LEAF = CallNode("look-up, 8 lines & more", "QROM", 40, 3000, 0, ())

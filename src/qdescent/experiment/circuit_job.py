@@ -19,9 +19,9 @@ from qdescent.experiment.map_file import load_map
 from qdescent.experiment.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.experiment.workspace import Progress, Silent
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.call_tree import call_tree
-from qdescent.quantum.drawing import Drawing, abridged, draw, draw_solve
 from qdescent.quantum.gates.loaders import BucketBrigade, Loader, QROAMLoader, QROMLoader
+from qdescent.quantum.inspect.call_tree import call_tree
+from qdescent.quantum.inspect.drawing import Drawing, abridged, draw, draw_solve
 from qdescent.quantum.noise import noisy_solution
 from qdescent.report.circuit_page import write_circuit_page
 from qdescent.report.files import write_document
@@ -206,7 +206,7 @@ def _query(found: Solution) -> Any:
 
 def _depth_row(found: Solution) -> Row:
     """Layers of Toffoli gates of one query."""
-    from qdescent.quantum.toffoli_depth import toffoli_depth  # Qualtran takes seconds to import
+    from qdescent.quantum.inspect.toffoli_depth import toffoli_depth  # Qualtran takes seconds to import
 
     source = "one query gate by gate, each as soon as its qubits allow"
     return Row("circuit/query_depth", toffoli_depth(_query(found)), "layers of Toffoli gates", Evidence.EXACT, source)
@@ -214,7 +214,7 @@ def _depth_row(found: Solution) -> Row:
 
 def _exported(found: Solution, system: HistorySystem, order: int, directory: Path) -> list[Row]:
     """Write one query as gates with what is needed to use it, and say how many gates there are."""
-    from qdescent.quantum.export import gate_list, to_openqasm  # Qualtran takes seconds to import
+    from qdescent.quantum.inspect.qasm import gate_list, to_openqasm  # Qualtran takes seconds to import
 
     query = _query(found)
     gates = gate_list(query)

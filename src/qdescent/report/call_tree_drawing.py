@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from qdescent.quantum.call_tree import CallNode
+from qdescent.quantum.inspect.call_tree import CallNode
 from qdescent.report.numbers import number
 
 LINE, STEP, TOP = 26, 18, 40  # pixels: of a line, of an indent, above the first line
@@ -15,7 +15,7 @@ def call_tree_svg(whole: CallNode, title: str) -> str:
     """The SVG element: name and number of calls of each part, a bar and a number for its ANDs and Toffoli gates, and its rotations.
 
     Args:
-        whole: see `qdescent.quantum.call_tree.call_tree`.
+        whole: see `qdescent.quantum.inspect.call_tree.call_tree`.
         title: what a screen reader says.
 
     Example:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from qdescent.quantum.drawing import Drawing, Gate
+from qdescent.quantum.inspect.drawing import Drawing, Gate
 
 ROW, TOP, LEFT, GAP, BOX = 52, 26, 118, 12, 34  # pixels: of a register, above, for its name, between boxes, a box's height
 LETTER = 7.4  # width of a letter of the labels
@@ -14,7 +14,7 @@ def circuit_svg(drawing: Drawing, title: str, head: int = 8, tail: int = 4) -> s
     """The SVG element; what lies between the first and the last gates is left out, and the drawing says how much.
 
     Args:
-        drawing: see `qdescent.quantum.drawing.draw`.
+        drawing: see `qdescent.quantum.inspect.drawing.draw`.
         title: what a screen reader says.
         head, tail: gates shown at the two ends.
 

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Row
-from qdescent.quantum.call_tree import CallNode
-from qdescent.quantum.drawing import Drawing
+from qdescent.quantum.inspect.call_tree import CallNode
+from qdescent.quantum.inspect.drawing import Drawing
 from qdescent.report.call_tree_drawing import call_tree_svg
 from qdescent.report.circuit_drawing import circuit_svg
 from qdescent.report.figures import circuit_panel
@@ -80,8 +80,8 @@ def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: st
 
     Args:
         record: the rows of `qdescent circuit`.
-        drawings: "circuit", "query", "phase": see `qdescent.quantum.drawing.draw`; one that is missing is left out.
-        tree: the call graph, see `qdescent.quantum.call_tree.call_tree`; None leaves it out.
+        drawings: "circuit", "query", "phase": see `qdescent.quantum.inspect.drawing.draw`; one that is missing is left out.
+        tree: the call graph, see `qdescent.quantum.inspect.call_tree.call_tree`; None leaves it out.
         path: the file to write, at once.
 
     Returns:

@@ -15,7 +15,7 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 
 from qdescent._checks import argument_error, check_instance, check_sequence
-from qdescent.quantum.look_up import Operation, look_up_gates
+from qdescent.quantum.inspect.unary_iteration import Operation, look_up_gates
 from qdescent.quantum.simulator.compiler import Compiler, Program
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qdescent._checks import check_methods
-from qdescent.quantum.drawing import NAMES
+from qdescent.quantum.inspect.drawing import NAMES
 
 if TYPE_CHECKING:
     from qualtran import Bloq
