@@ -42,7 +42,7 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.sparsity import RowSparsity, row_sparsity
 from qdescent.linalg.spectrum import Spectrum
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
-from qdescent.quantum.tomography import Readout, read_out
+from qdescent.quantum.readout.tomography import Readout, read_out
 from qdescent.report.page import write_report
 from qdescent.report.record import Record, read_record, write_record
 from qdescent.resources.logical import Instance

@@ -35,11 +35,11 @@ from qdescent.quantum.inspect.call_tree import call_tree
 from qdescent.quantum.inspect.drawing import draw
 from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.inspect.toffoli_depth import toffoli_depth
-from qdescent.quantum.noise import depolarised, noisy_solution
+from qdescent.quantum.readout.noise import depolarised, noisy_solution
+from qdescent.quantum.readout.tomography import coherent_calls, expected_error, shots_needed
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.lookup import LookUpTable
-from qdescent.quantum.tomography import coherent_calls, expected_error, shots_needed
 from qdescent.report.files import read_weights, write_document, write_weights
 from qdescent.resources.classical import classical_cost
 from qdescent.resources.logical import LogicalCounts, best_block, loader_toffoli, solve_cost

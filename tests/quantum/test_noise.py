@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.noise import depolarised, noisy_solution
+from qdescent.quantum.readout.noise import depolarised, noisy_solution
 
 
 def random_unitary(size, generator):

@@ -6,7 +6,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
-from qdescent.quantum.tomography import coherent_calls, expected_error, read_out, shots_needed
+from qdescent.quantum.readout.tomography import coherent_calls, expected_error, read_out, shots_needed
 
 DRAWS = 60
 

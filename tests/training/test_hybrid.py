@@ -10,7 +10,7 @@ from qdescent._checks import ArgumentError
 from qdescent._random import derived_seed
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.quantum.tomography import read_out
+from qdescent.quantum.readout.tomography import read_out
 from qdescent.solvers.series import series_descent
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.schedule import Schedule

@@ -22,7 +22,7 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.gates.loaders import BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.inspect.call_tree import call_tree
 from qdescent.quantum.inspect.drawing import Drawing, abridged, draw, draw_solve
-from qdescent.quantum.noise import noisy_solution
+from qdescent.quantum.readout.noise import noisy_solution
 from qdescent.report.circuit_page import write_circuit_page
 from qdescent.report.files import write_document
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record

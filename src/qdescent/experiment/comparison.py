@@ -18,7 +18,7 @@ from qdescent.learning.masks import Mask, magnitude_mask
 from qdescent.learning.networks import fashion_cnn
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.quantum.tomography import expected_error
+from qdescent.quantum.readout.tomography import expected_error
 from qdescent.report.state import State
 from qdescent.training.descent import DenseState, accuracy, correct, descend, train_dense
 from qdescent.training.hybrid import Round, Run, train_hybrid

@@ -23,7 +23,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent._random import derived_seed
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.quantum.tomography import read_out
+from qdescent.quantum.readout.tomography import read_out
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.segment import Segment, run_segment
 from qdescent.training.tail import TAIL_EVIDENCE, TAIL_SOURCE

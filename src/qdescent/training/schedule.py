@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from qdescent._checks import argument_error, check_boolean, check_instance, check_integer, check_interval, check_sequence, shown
-from qdescent.quantum.tomography import MOST_SHOTS
+from qdescent.quantum.readout.tomography import MOST_SHOTS
 from qdescent.solvers.series import ORDER_LIMIT
 from qdescent.training.tail import Tail
 
