@@ -33,8 +33,8 @@ from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.coloured import matrix_tables
 from qdescent.solvers.circuit import build_circuit
-from qdescent.solvers.conditioning import conditioning
 from qdescent.solvers.encodings import quantised
+from qdescent.solvers.promise.conditioning import conditioning
 
 SMOKE = "--smoke" in sys.argv
 ROUNDS = 1 if SMOKE else 5

@@ -17,7 +17,7 @@ from protocol import environment, interleave, own_peak, ratios, save
 
 from qdescent.linalg.chebyshev import apply_odd_transform, chebyshev_value, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers.conditioning import scaled_operator
+from qdescent.solvers.promise.conditioning import scaled_operator
 
 BLOCKS = 50
 

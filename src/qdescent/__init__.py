@@ -52,7 +52,7 @@ from qdescent.solvers.classical import GMRES, Direct
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_descent
 from qdescent.solvers.solve import Solution, Status, solve
 from qdescent.training.callback import SpectrumCallback

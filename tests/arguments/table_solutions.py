@@ -52,7 +52,7 @@ from qdescent.resources.queries import (
     kernel_reflection_queries,
     query_rows,
 )
-from qdescent.solvers.conditioning import conditioning
+from qdescent.solvers.promise.conditioning import conditioning
 from qdescent.solvers.series import series_steps
 from qdescent.training.descent import displacements
 

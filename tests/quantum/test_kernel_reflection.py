@@ -8,7 +8,7 @@ import torch
 
 from qdescent.linalg.chebyshev import kernel_filter
 from qdescent.linalg.operator import as_operator
-from qdescent.quantum.kernel_reflection import (
+from qdescent.solvers.kernel_projection import (
     kernel_operator,
     least_overlap,
     project_on_kernel,

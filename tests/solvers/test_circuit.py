@@ -15,7 +15,7 @@ from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoade
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.solvers.circuit import build_circuit, run_circuit
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status
 
 F64, C128 = torch.float64, torch.complex128

@@ -9,12 +9,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers import conditioning, judgement
 from qdescent.solvers.classical import GMRES, Direct
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.promise import conditioning, judgement
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status, solve
 
 F64, C128 = torch.float64, torch.complex128

@@ -8,8 +8,8 @@ import scipy.sparse as sparse
 import torch
 
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers import rounding_bound
 from qdescent.solvers.classical import GMRES, Direct
+from qdescent.solvers.promise import rounding_bound
 from qdescent.solvers.solve import Status
 
 F64 = torch.float64

@@ -14,7 +14,7 @@ from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, quantised
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status
 
 F64 = torch.float64

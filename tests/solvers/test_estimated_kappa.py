@@ -6,9 +6,9 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import as_operator
-from qdescent.solvers.conditioning import conditioning
-from qdescent.solvers.estimated_kappa import MARGIN, estimated_kappa
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.promise.conditioning import conditioning
+from qdescent.solvers.promise.estimated_kappa import MARGIN, estimated_kappa
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status
 
 F64, C128 = torch.float64, torch.complex128

@@ -18,8 +18,8 @@ from qdescent.solvers.hhl_circuit import (
     run_amplified_phase_estimation,
     run_phase_estimation,
 )
-from qdescent.solvers.phase_estimation import PEAK, TURN, evolution_queries, phase_estimation_inverse
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.hhl_inverse import PEAK, TURN, evolution_queries, phase_estimation_inverse
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status
 
 F64, C128 = torch.float64, torch.complex128

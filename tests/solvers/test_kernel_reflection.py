@@ -9,7 +9,7 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.kernel_reflection import KernelReflection
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status, solve
 
 F64 = torch.float64

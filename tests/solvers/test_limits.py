@@ -9,8 +9,8 @@ from qdescent._checks import ArgumentError
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
-from qdescent.solvers.limits import check_forecast
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.promise.limits import check_forecast
+from qdescent.solvers.qsvt import QSVT
 
 F64 = torch.float64
 TWO = LinearSystem(torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=F64), [1.0, 0.0])

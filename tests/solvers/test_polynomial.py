@@ -11,8 +11,8 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers.conditioning import scaled_operator
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.promise.conditioning import scaled_operator
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status, solve
 
 F64 = torch.float64

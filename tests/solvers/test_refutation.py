@@ -7,12 +7,12 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import as_operator
-from qdescent.solvers import conditioning, judgement
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
-from qdescent.solvers.polynomial import QSVT
-from qdescent.solvers.refutation import refuting_kappa
+from qdescent.solvers.promise import conditioning, judgement
+from qdescent.solvers.promise.refutation import refuting_kappa
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status
 
 F64, C128 = torch.float64, torch.complex128

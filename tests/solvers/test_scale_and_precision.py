@@ -9,7 +9,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.classical import GMRES, Direct
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status
 
 A, B = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([1.0, 1.0])

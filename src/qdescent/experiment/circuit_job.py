@@ -28,11 +28,11 @@ from qdescent.report.files import write_document
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import held
 from qdescent.resources.queries import query_rows
-from qdescent.solvers.conditioning import conditioning
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, MatrixEncoding
 from qdescent.solvers.kernel_reflection import KernelReflection
-from qdescent.solvers.limits import MOST_QUERIES
-from qdescent.solvers.polynomial import QSVT
+from qdescent.solvers.promise.conditioning import conditioning
+from qdescent.solvers.promise.limits import MOST_QUERIES
+from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Solution
 
 SOLVERS: dict[str, Callable[..., QSVT | KernelReflection]] = {"kernel-reflection": KernelReflection, "qsvt": QSVT}

@@ -10,7 +10,7 @@ from torch import Tensor
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import Loader
-from qdescent.solvers.conditioning import row
+from qdescent.solvers.promise.conditioning import row
 
 if TYPE_CHECKING:
     from qdescent.solvers.circuit_run import CircuitRun

@@ -14,10 +14,10 @@ import torch
 
 from qdescent._checks import check_integer, check_interval
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers.judgement import returned_rounding
-from qdescent.solvers.rounding_bound import forward_error
+from qdescent.solvers.promise.judgement import returned_rounding
+from qdescent.solvers.promise.rounding_bound import forward_error
+from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution, Status
-from qdescent.solvers.unit_scale import unit_scale
 
 TRUSTED = 1e-4  # of the error's bound: the epsilon that other solvers promise, and are held against this one for
 LARGEST_SVD = 512  # unknowns whose singular values bound the error of an iterative solve: a tenth of a second

@@ -14,13 +14,13 @@ from qdescent.linalg.chebyshev import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
-from qdescent.solvers.conditioning import Conditioning, conditioning, row, scaled_operator
 from qdescent.solvers.encodings import ColouredEntries, EncodingPlan, Tables, check_circuit_settings, more_bits, quantised
-from qdescent.solvers.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
-from qdescent.solvers.limits import check_forecast, check_limit
-from qdescent.solvers.phase_estimation import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
+from qdescent.solvers.hhl_inverse import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
+from qdescent.solvers.promise.conditioning import Conditioning, conditioning, row, scaled_operator
+from qdescent.solvers.promise.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
+from qdescent.solvers.promise.limits import check_forecast, check_limit
+from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution
-from qdescent.solvers.unit_scale import unit_scale
 from qdescent.solvers.wording import rounded_up
 
 MOST_CLOCK_BITS = 13  # 2^13 clock values: degree near 23,000, seconds; HHL is here for small instances

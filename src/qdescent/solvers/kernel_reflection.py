@@ -14,7 +14,9 @@ from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import KernelFilter, filter_value, kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
-from qdescent.quantum.kernel_reflection import (
+from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
+from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, MatrixEncoding, Tables, check_circuit_settings, quantised
+from qdescent.solvers.kernel_projection import (
     NormSearch,
     least_overlap,
     project_on_kernel,
@@ -23,13 +25,11 @@ from qdescent.quantum.kernel_reflection import (
     search_norm,
     search_steps,
 )
-from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
-from qdescent.solvers.conditioning import Conditioning, conditioning, row, scaled_operator
-from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, MatrixEncoding, Tables, check_circuit_settings, quantised
-from qdescent.solvers.judgement import CRUDE, judged, product_rounding, settled, singular_outcome, wide_epsilon
-from qdescent.solvers.limits import check_forecast, check_limit
+from qdescent.solvers.promise.conditioning import Conditioning, conditioning, row, scaled_operator
+from qdescent.solvers.promise.judgement import CRUDE, judged, product_rounding, settled, singular_outcome, wide_epsilon
+from qdescent.solvers.promise.limits import check_forecast, check_limit
+from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution
-from qdescent.solvers.unit_scale import unit_scale
 from qdescent.solvers.wording import rounded_up
 
 SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see

@@ -13,8 +13,8 @@ from qdescent._checks import argument_error
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import apply_odd_transform, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers.conditioning import Conditioning, row, scaled_operator
-from qdescent.solvers.refutation import refuting_kappa
+from qdescent.solvers.promise.conditioning import Conditioning, row, scaled_operator
+from qdescent.solvers.promise.refutation import refuting_kappa
 from qdescent.solvers.solve import Solution, Status
 from qdescent.solvers.wording import rounded_up
 

@@ -14,8 +14,8 @@ from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator
 from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, Tables
-from qdescent.solvers.estimated_kappa import estimated_kappa
-from qdescent.solvers.refutation import SLACK
+from qdescent.solvers.promise.estimated_kappa import estimated_kappa
+from qdescent.solvers.promise.refutation import SLACK
 
 LARGEST_SVD = 2048  # singular values of 2048 x 2048 take a few seconds
 MOST_SHORT = 2**31  # entries that an index of 32 bits can count

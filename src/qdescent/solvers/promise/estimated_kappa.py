@@ -10,7 +10,7 @@ from qdescent._checks import argument_error
 from qdescent._random import named_generator
 from qdescent.linalg.lanczos import LanczosState, lanczos
 from qdescent.linalg.operator import LinearOperator
-from qdescent.solvers.refutation import least_ritz_value, square_of
+from qdescent.solvers.promise.refutation import least_ritz_value, square_of
 
 FIRST, MOST = 64, 8192  # steps: the first look, and where patience ends
 SETTLED = 0.02  # change of the least Ritz value while the steps grow by half

@@ -14,12 +14,12 @@ from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, fi
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
-from qdescent.solvers.conditioning import conditioning, row, scaled_operator
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_circuit_settings, more_bits, quantised
-from qdescent.solvers.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
-from qdescent.solvers.limits import check_forecast, check_limit
+from qdescent.solvers.promise.conditioning import conditioning, row, scaled_operator
+from qdescent.solvers.promise.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
+from qdescent.solvers.promise.limits import check_forecast, check_limit
+from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution
-from qdescent.solvers.unit_scale import unit_scale
 
 if TYPE_CHECKING:
     from qdescent.solvers.circuit import SolveCircuit
