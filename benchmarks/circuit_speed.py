@@ -32,7 +32,7 @@ from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.coloured import matrix_tables
-from qdescent.solvers.circuit import build_circuit
+from qdescent.solvers.circuits.qsvt import build_circuit
 from qdescent.solvers.encodings import quantised
 from qdescent.solvers.promise.conditioning import conditioning
 

@@ -166,7 +166,7 @@ def test_a_planted_word_is_found_in_the_wrong_room(place, source, sentence):
     [
         ("learning/a.py", "from torch import nn\nimport torch.func"),
         ("report/a.py", "import json, time\nopen('a')\nqubits = 3"),
-        ("solvers/circuit.py", "def f():\n    from qualtran.bloqs.basic_gates import TGate\n    return TGate"),
+        ("solvers/circuits/qsvt.py", "def f():\n    from qualtran.bloqs.basic_gates import TGate\n    return TGate"),
         ("linalg/a.py", '"""No qubit here, and no json."""\ntime = 3\nx = time.real'),
         ("cli.py", "print(1)"),
     ],

@@ -7,9 +7,9 @@ from qualtran.resource_counting import QECGatesCost, get_cost_value
 from qdescent.linalg.chebyshev import kernel_filter, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.inspect.call_tree import call_tree
-from qdescent.solvers.circuit import build_circuit
+from qdescent.solvers.circuits.kernel_reflection import build_kernel_circuit
+from qdescent.solvers.circuits.qsvt import build_circuit
 from qdescent.solvers.encodings import ColouredEntries
-from qdescent.solvers.kernel_circuit import build_kernel_circuit
 
 MATRIX = torch.tensor([[1.0, 0.5, 0.0], [0.0, 1.0, 0.3], [0.2, 0.0, 1.0]], dtype=torch.float64)
 SYSTEM = LinearSystem(MATRIX, torch.tensor([1.0, 1.0, 0.5], dtype=torch.float64))

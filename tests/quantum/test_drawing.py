@@ -13,7 +13,7 @@ from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.qsvt import ProjectorPhase
 from qdescent.quantum.inspect.drawing import Drawing, Gate, draw, draw_solve
-from qdescent.solvers.circuit import build_circuit
+from qdescent.solvers.circuits.qsvt import build_circuit
 from qdescent.solvers.encodings import BalancedEntries
 
 

@@ -13,7 +13,7 @@ from qdescent.linalg.chebyshev import inverse_degree, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
 from qdescent.quantum.gates.multiplexed import TableRotation
-from qdescent.solvers.circuit import build_circuit, run_circuit
+from qdescent.solvers.circuits.qsvt import build_circuit, run_circuit
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries
 from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status

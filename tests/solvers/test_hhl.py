@@ -11,13 +11,13 @@ from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
-from qdescent.solvers.hhl import HHL
-from qdescent.solvers.hhl_circuit import (
+from qdescent.solvers.circuits.hhl import (
     build_phase_estimation,
     hermitian_tables,
     run_amplified_phase_estimation,
     run_phase_estimation,
 )
+from qdescent.solvers.hhl import HHL
 from qdescent.solvers.hhl_inverse import PEAK, TURN, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status

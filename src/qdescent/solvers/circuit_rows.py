@@ -13,7 +13,7 @@ from qdescent.quantum.gates.loaders import Loader
 from qdescent.solvers.promise.conditioning import row
 
 if TYPE_CHECKING:
-    from qdescent.solvers.circuit_run import CircuitRun
+    from qdescent.solvers.circuits.run import CircuitRun
 
 
 def circuit_rows(

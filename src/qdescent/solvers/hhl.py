@@ -150,8 +150,8 @@ class HHL:
         queries = evolution_queries(clock)
         self._check(queries, kappa)
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.amplified_circuit import amplified_runs
-        from qdescent.solvers.hhl_circuit import (
+        from qdescent.solvers.circuits.amplified import amplified_runs
+        from qdescent.solvers.circuits.hhl import (
             build_phase_estimation,
             hermitian_tables,
             run_amplified_phase_estimation,

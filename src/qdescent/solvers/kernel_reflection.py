@@ -164,7 +164,7 @@ class KernelReflection:
         made = reflections
         amplified: list[Row] = []
         if self.amplify and isinstance(route, _Circuits):
-            from qdescent.solvers.amplified_circuit import amplified_runs
+            from qdescent.solvers.circuits.amplified import amplified_runs
 
             bare = route.run.success_probability
             self._check(amplified_runs(bare) * fine.degree, kappa, route.run.simulated_qubits)
@@ -295,7 +295,7 @@ class _Circuits:
 
     def _run(self, t: float, kernel: KernelFilter, *, reflects: bool) -> Tensor:
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.kernel_circuit import build_kernel_circuit, run_kernel_circuit
+        from qdescent.solvers.circuits.kernel_reflection import build_kernel_circuit, run_kernel_circuit
 
         loader = self.solver.loader
         self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, reflects=reflects, loader=loader)
@@ -308,7 +308,7 @@ class _Circuits:
 
     def amplify(self) -> Tensor:
         """The last reflection again, under amplitude amplification."""
-        from qdescent.solvers.amplified_circuit import run_amplified
+        from qdescent.solvers.circuits.amplified import run_amplified
 
         self.run = run_amplified(self.system, self.circuit, self.run)
         self.queries += self.run.forward_queries + self.run.adjoint_queries

@@ -22,7 +22,7 @@ from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
-    from qdescent.solvers.circuit import SolveCircuit
+    from qdescent.solvers.circuits.qsvt import SolveCircuit
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ class QSVT:
             return judged(system, known, value, **promise, cost=cost, values=values, trusted=trusted)
 
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.amplified_circuit import amplified_runs, run_amplified
-        from qdescent.solvers.circuit import build_circuit, run_circuit
+        from qdescent.solvers.circuits.amplified import amplified_runs, run_amplified
+        from qdescent.solvers.circuits.qsvt import build_circuit, run_circuit
 
         if self.angle_bits is None:
             tables = quantised(plan, kappa, epsilon, complex_rhs=system.is_complex)

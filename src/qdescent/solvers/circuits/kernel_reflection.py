@@ -25,7 +25,7 @@ from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.balanced import BalancedTables
 from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables
-from qdescent.solvers.circuit_run import SUBNORMALISATION, CircuitRun, counted_run, right_side, typed
+from qdescent.solvers.circuits.run import SUBNORMALISATION, CircuitRun, counted_run, right_side, typed
 from qdescent.solvers.encodings import Tables
 
 

@@ -20,7 +20,7 @@ from qdescent.quantum.gates.state_preparation import RealStatePreparation, state
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree
 from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables, controlled_hermitian_tables, matrix_entries
-from qdescent.solvers.circuit_run import CircuitRun, counted_run, right_side, typed
+from qdescent.solvers.circuits.run import CircuitRun, counted_run, right_side, typed
 from qdescent.solvers.hhl_inverse import PEAK, SERIES_ERROR, TURN, clock_window, rotated
 
 

@@ -17,7 +17,7 @@ from qdescent.quantum.algorithms.qsvt import LinearSolve, QSVTSequence, projecto
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.solvers.circuit_run import SUBNORMALISATION, CircuitRun, MatrixBloq, counted_run, matrix_bloq, right_side, typed
+from qdescent.solvers.circuits.run import SUBNORMALISATION, CircuitRun, MatrixBloq, counted_run, matrix_bloq, right_side, typed
 from qdescent.solvers.encodings import Tables
 
 

@@ -9,9 +9,9 @@ import torch
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import amplified, rounds_needed
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.solvers.circuit import SolveCircuit, answer, unit
-from qdescent.solvers.circuit_run import CircuitRun, counted_run, typed
-from qdescent.solvers.kernel_circuit import KernelCircuit
+from qdescent.solvers.circuits.kernel_reflection import KernelCircuit
+from qdescent.solvers.circuits.qsvt import SolveCircuit, answer, unit
+from qdescent.solvers.circuits.run import CircuitRun, counted_run, typed
 
 
 def run_amplified(system: LinearSystem, circuit: SolveCircuit | KernelCircuit, run: CircuitRun) -> CircuitRun:
