@@ -32,7 +32,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruned import mask_from_prune
 from qdescent.learning.residual import resnet, resnet18
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import GradientSeries
+from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.learning.transformer import vision_transformer
 from qdescent.linalg.density import spectral_density
 from qdescent.linalg.linear_system import LinearSystem

@@ -15,7 +15,7 @@ from qdescent.learning.networks import multiply_adds
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.residual import resnet, resnet18
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import gradient_series
+from qdescent.learning.taylor.gradient_series import gradient_series
 from qdescent.learning.transformer import vision_transformer
 
 TINY = {

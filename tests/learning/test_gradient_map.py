@@ -7,7 +7,7 @@ from qdescent._checks import ArgumentError
 from qdescent.learning.gradient_map import gradient_map, sparse_gradient_map
 from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.taylor import gradient_series
+from qdescent.learning.taylor.gradient_series import gradient_series
 
 ETA = 0.3
 

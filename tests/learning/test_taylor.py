@@ -13,9 +13,9 @@ from qdescent.learning.hessian import hessian
 from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import gradient_series, weights_replaced
-from qdescent.learning.taylor_jet import Jet
-from qdescent.learning.taylor_tape import Node, Tape
+from qdescent.learning.taylor.gradient_series import gradient_series, weights_replaced
+from qdescent.learning.taylor.jet import Jet
+from qdescent.learning.taylor.tape import Node, Tape
 
 
 def random(seed, *shape):

@@ -12,9 +12,9 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruned import mask_from_prune
 from qdescent.learning.residual import resnet18
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import GradientSeries, gradient_series, propagate
-from qdescent.learning.taylor_jet import Jet
-from qdescent.learning.taylor_tape import Tape
+from qdescent.learning.taylor.gradient_series import GradientSeries, gradient_series, propagate
+from qdescent.learning.taylor.jet import Jet
+from qdescent.learning.taylor.tape import Tape
 from qdescent.learning.transformer import vision_transformer
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from qdescent._checks import ArgumentError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.taylor_jvp import NestedSeries
+from qdescent.learning.taylor.nested_jvp import NestedSeries
 
 
 class Then(nn.Module):

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.func import jvp
 
-from qdescent.learning.taylor import propagate
+from qdescent.learning.taylor.gradient_series import propagate
 
 WEIGHTS = torch.tensor([[0.2, 0.9, 0.4], [2.0, 0.0, 1.0]], dtype=torch.float64)
 

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.taylor import propagate
-from qdescent.learning.taylor_jet import INSTEAD, RULES, Jet
-from qdescent.learning.taylor_tape import Tape
+from qdescent.learning.taylor.gradient_series import propagate
+from qdescent.learning.taylor.jet import INSTEAD, RULES, Jet
+from qdescent.learning.taylor.tape import Tape
 
 LABELS = torch.tensor([1, 0, 3])
 

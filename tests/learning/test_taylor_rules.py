@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.func import jvp, vjp
 
-from qdescent.learning import taylor_towers
-from qdescent.learning.taylor import propagate
-from qdescent.learning.taylor_jet import RULES, Jet
-from qdescent.learning.taylor_tape import Tape
+from qdescent.learning.taylor import functions as taylor_towers
+from qdescent.learning.taylor.gradient_series import propagate
+from qdescent.learning.taylor.jet import RULES, Jet
+from qdescent.learning.taylor.tape import Tape
 
 ORDER = 5
 

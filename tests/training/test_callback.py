@@ -14,7 +14,7 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.learning.masks import magnitude_mask
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import GradientSeries
+from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.training.callback import SpectrumCallback
 
 

@@ -24,8 +24,8 @@ from qdescent.learning.differentiable import suspects, twice_differentiable
 from qdescent.learning.guard import Checked, check_curvature
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import GradientSeries
-from qdescent.learning.taylor_jvp import NestedSeries
+from qdescent.learning.taylor.gradient_series import GradientSeries
+from qdescent.learning.taylor.nested_jvp import NestedSeries
 from qdescent.learning.twins import GaussNewtonTwin, HessianTwin, gauss_newton_twin, hessian_twin
 from qdescent.learning.weighting import weighted
 from qdescent.linalg.operator import LinearOperator

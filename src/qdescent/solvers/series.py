@@ -22,8 +22,8 @@ from qdescent._checks import (
 from qdescent.learning.hessian import check_series
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.taylor import GradientSeries, series_of
-from qdescent.learning.taylor_jvp import NestedSeries
+from qdescent.learning.taylor.gradient_series import GradientSeries, series_of
+from qdescent.learning.taylor.nested_jvp import NestedSeries
 
 MOST_STEPS, MOST_GROWTH = 10_000_000, 1e3  # beyond it no term is near the truth
 ORDER_LIMIT = 6  # above it the rounding of the recurrences outgrows the term itself in float32
@@ -185,7 +185,7 @@ def series_descent(
         momentum: beta of `torch.optim.SGD`, in [0, 1); 0: none, as in the paper.
         weight_decay: lambda of `torch.optim.SGD`.
         velocity: the velocity at the pivot, (n,); None: zero, as at the start of a training.
-        method: "taylor": by the rules of learning/taylor_rules.py; "jvp": nested derivatives of any smooth network, slow.
+        method: "taylor": by the rules of learning/taylor/rules.py; "jvp": nested derivatives of any smooth network, slow.
         check: compare the series with the loss moved in float64 along a fixed random direction. False: for those who have compared
             the same network and loss before.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from qdescent.learning.taylor_tape import Node, Terms, reduce, stacked
+from qdescent.learning.taylor.tape import Node, Terms, reduce, stacked
 
 
 class Standardise:

@@ -21,10 +21,10 @@ from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
-from qdescent.learning.taylor_jet import Jet, MissingRuleError
-from qdescent.learning.taylor_jvp import NestedSeries
-from qdescent.learning.taylor_rules import group_norm, layer_norm
-from qdescent.learning.taylor_tape import Tape
+from qdescent.learning.taylor.jet import Jet, MissingRuleError
+from qdescent.learning.taylor.nested_jvp import NestedSeries
+from qdescent.learning.taylor.rules import group_norm, layer_norm
+from qdescent.learning.taylor.tape import Tape
 from qdescent.learning.untouched import untouched
 
 MOST_ORDER = 64  # the work grows with its square, and no series is worth so many

@@ -16,11 +16,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent.learning import taylor_towers as towers
-from qdescent.learning.taylor_jet import INSTEAD, RULES, Jet, MissingRuleError, Rule, rule
-from qdescent.learning.taylor_norms import Standardise
-from qdescent.learning.taylor_products import Convolution, Elementwise, LinearLayer, MatrixProduct, Product
-from qdescent.learning.taylor_tape import Join, Map, Node, Pointwise, Shift, Sum
+from qdescent.learning.taylor import functions as towers
+from qdescent.learning.taylor.jet import INSTEAD, RULES, Jet, MissingRuleError, Rule, rule
+from qdescent.learning.taylor.norms import Standardise
+from qdescent.learning.taylor.products import Convolution, Elementwise, LinearLayer, MatrixProduct, Product
+from qdescent.learning.taylor.tape import Join, Map, Node, Pointwise, Shift, Sum
 
 
 def plain(x: Any) -> Any:

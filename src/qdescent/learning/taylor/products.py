@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent.learning.taylor_tape import Node, Terms, lead, reduce, stacked, with_value
+from qdescent.learning.taylor.tape import Node, Terms, lead, reduce, stacked, with_value
 
 FEW_PLACES = (
     16  # up to 4 x 4 places, one matrix product a kernel place beats oneDNN's weight gradient two to three times (measured)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import ArgumentError, argument_error
-from qdescent.learning.taylor_tape import Node, Operation, Tape
+from qdescent.learning.taylor.tape import Node, Operation, Tape
 
 Rule = Callable[..., Any]  # a Jet, or a tuple of them
 RULES: dict[str, Rule] = {}  # by the name of PyTorch's function; taylor_rules.py fills it on import

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent.learning.taylor_jet import Jet, rule
+from qdescent.learning.taylor.jet import Jet, rule
 
 
 @rule("logsumexp")
