@@ -17,7 +17,7 @@ from protocol import environment, interleave, own_peak, peak_memory, ratios, sav
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
-from qdescent.learning.residual import resnet18
+from qdescent.learning.networks.resnet import resnet18
 from qdescent.solvers.series import series_descent, series_steps
 
 ORDERS = (1, 2, 3, 4)

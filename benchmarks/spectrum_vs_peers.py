@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 import qdescent as qd
 from qdescent.learning.hessian import hessian, product_error
-from qdescent.learning.residual import resnet18
+from qdescent.learning.networks.resnet import resnet18
 
 PRODUCTS = 20
 VARIANT_PRODUCTS = 5  # four probes make four times as many

@@ -121,7 +121,7 @@ def spectrum(device: str, widths: tuple[int, ...], *, against_cpu: bool) -> dict
     import torch
 
     import qdescent as qd
-    from qdescent.learning.residual import resnet18
+    from qdescent.learning.networks.resnet import resnet18
 
     generator = torch.Generator().manual_seed(0)
     batch = torch.randn(8, 3, 32, 32, generator=generator), torch.randint(0, 100, (8,), generator=generator)

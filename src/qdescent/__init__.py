@@ -27,13 +27,13 @@ from qdescent.learning.datasets import ImageData, load_fashion_mnist
 from qdescent.learning.gradient_map import ThresholdedMap, gradient_map, sparse_gradient_map
 from qdescent.learning.hessian import finite_difference_hessian, gauss_newton, hessian
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask, mask_from_scores, nonzero_mask, random_mask
-from qdescent.learning.networks import fashion_cnn
+from qdescent.learning.networks.resnet import resnet, resnet18
+from qdescent.learning.networks.small_cnn import fashion_cnn
+from qdescent.learning.networks.transformer import vision_transformer
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.pruned import mask_from_prune
-from qdescent.learning.residual import resnet, resnet18
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
-from qdescent.learning.transformer import vision_transformer
+from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.linalg.density import spectral_density
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator

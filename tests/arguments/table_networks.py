@@ -9,7 +9,7 @@ from torch import nn
 
 import qdescent as qd
 from qdescent.learning.hessian import product_error
-from qdescent.learning.networks import multiply_adds
+from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.linalg.deflation import extreme_eigenpairs
 from qdescent.linalg.lanczos import lanczos
 from qdescent.linalg.operator import as_operator

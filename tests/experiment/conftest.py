@@ -67,7 +67,7 @@ def fitted():
     return network
 """
 SMALL = SpectrumSettings(
-    "qdescent.learning.networks:fashion_cnn", "images.npz", arguments=("widths=(2, 3, 3)", "hidden=6"),
+    "qdescent.learning.networks.small_cnn:fashion_cnn", "images.npz", arguments=("widths=(2, 3, 3)", "hidden=6"),
     density=0.4, learning_rate=0.5, batch=6, batches=2, steps=14, probes=2, horizon=12,
 )  # fmt: skip
 

@@ -12,8 +12,8 @@ from qdescent.experiment.sources import load_mask
 from qdescent.learning.hessian import gauss_newton, hessian
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask, nonzero_mask
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.pruned import mask_from_prune
 from qdescent.learning.task import Task
+from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.training.callback import SpectrumCallback
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from qdescent.learning.networks import fashion_cnn, multiply_adds, with_weights
+from qdescent.learning.networks.small_cnn import fashion_cnn, multiply_adds, with_weights
 
 
 def test_shape_and_count():

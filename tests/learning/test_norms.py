@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from qdescent.learning.norms import SmoothGroupNorm, SmoothLayerNorm
+from qdescent.learning.networks.smooth_norms import SmoothGroupNorm, SmoothLayerNorm
 
 
 def random(seed, *shape):

@@ -12,8 +12,8 @@ from qdescent._checks import ArgumentError
 from qdescent.learning.hessian import hessian
 from qdescent.learning.masks import Mask, full_mask
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.pruned import mask_from_prune
 from qdescent.learning.task import Task
+from qdescent.learning.torch_prune import mask_from_prune
 
 
 def random(seed, *shape):

@@ -8,14 +8,14 @@ from torch.nn.utils import prune
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.hessian import hessian
+from qdescent.learning.networks.resnet import resnet18
+from qdescent.learning.networks.transformer import vision_transformer
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.pruned import mask_from_prune
-from qdescent.learning.residual import resnet18
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries, gradient_series, propagate
 from qdescent.learning.taylor.jet import Jet
 from qdescent.learning.taylor.tape import Tape
-from qdescent.learning.transformer import vision_transformer
+from qdescent.learning.torch_prune import mask_from_prune
 
 
 class Tied(nn.Module):

@@ -15,7 +15,7 @@ from qdescent._random import named_generator
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
 from qdescent.learning.masks import Mask, magnitude_mask
-from qdescent.learning.networks import fashion_cnn
+from qdescent.learning.networks.small_cnn import fashion_cnn
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.readout.tomography import expected_error

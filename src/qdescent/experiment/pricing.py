@@ -12,7 +12,7 @@ from qdescent.carleman.history import lifted_norm
 from qdescent.carleman.padding import best_padding
 from qdescent.experiment.comparison import Pruned
 from qdescent.experiment.workspace import Workspace
-from qdescent.learning.networks import multiply_adds
+from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.linalg.spectrum import Spectrum
 from qdescent.resources.logical import Instance
 from qdescent.resources.queries import dalzell_queries

@@ -37,7 +37,7 @@ from qdescent.learning.batches import (
     ways_to_call,
 )
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask, nonzero_mask
-from qdescent.learning.pruned import mask_from_prune
+from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.learning.untouched import untouched
 from qdescent.reading.npz import open_npz
 from qdescent.reading.regular import named, said
@@ -55,7 +55,7 @@ def named_function(argument: str, name: str) -> Callable[..., Any]:
         ArgumentError: not of that form, a module that cannot be imported, or one without this function (the nearest is named).
 
     Example:
-        >>> named_function("network", "qdescent.learning.residual:resnet18").__name__
+        >>> named_function("network", "qdescent.learning.networks.resnet:resnet18").__name__
         'resnet18'
     """
     module_name, _, path = name.partition(":")
@@ -85,7 +85,7 @@ def load_network(name: str, arguments: Sequence[str] = ()) -> nn.Module:
         arguments: "key=value" each; a value that reads as a Python literal is one, else it is a text.
 
     Example:
-        >>> load_network("qdescent.learning.residual:resnet", ["depth=8", "width=2"]).training
+        >>> load_network("qdescent.learning.networks.resnet:resnet", ["depth=8", "width=2"]).training
         False
     """
     function = named_function("network", name)

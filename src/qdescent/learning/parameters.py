@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from qdescent._checks import argument_error, check_finite, check_instance, check_sequence, check_shape, check_tensor, shown
 from qdescent.learning.masks import Mask
-from qdescent.learning.pruned import mask_from_prune
+from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.learning.untouched import weights_of
 
 

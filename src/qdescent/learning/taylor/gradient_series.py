@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from qdescent._checks import argument_error, check_choice, check_instance, check_integer, check_tensor, shown
 from qdescent.learning.evaluation import HeldWeights
-from qdescent.learning.norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
+from qdescent.learning.networks.smooth_norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.jet import Jet, MissingRuleError

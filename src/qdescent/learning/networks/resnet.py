@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._checks import argument_error, check_boolean, check_integer
-from qdescent.learning.networks import MOST_CHANNELS, MOST_CLASSES, MOST_DEPTH, checked_widths, with_weights
-from qdescent.learning.norms import SmoothGroupNorm
+from qdescent.learning.networks.small_cnn import MOST_CHANNELS, MOST_CLASSES, MOST_DEPTH, checked_widths, with_weights
+from qdescent.learning.networks.smooth_norms import SmoothGroupNorm
 
 
 class BasicBlock(nn.Module):

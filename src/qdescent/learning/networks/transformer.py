@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._checks import argument_error, check_integer
-from qdescent.learning.networks import MOST_CHANNELS, MOST_CLASSES, MOST_DEPTH, with_weights
-from qdescent.learning.norms import SmoothLayerNorm
+from qdescent.learning.networks.small_cnn import MOST_CHANNELS, MOST_CLASSES, MOST_DEPTH, with_weights
+from qdescent.learning.networks.smooth_norms import SmoothLayerNorm
 
 
 class Attention(nn.Module):
