@@ -19,7 +19,7 @@ from protocol import environment, interleave, own_peak, peak_memory, ratios, sav
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
-from qdescent.learning.hessian import hessian, product_error
+from qdescent.learning.curvature.hessian import hessian, product_error
 from qdescent.learning.networks.resnet import resnet18
 
 PRODUCTS = 20

@@ -23,9 +23,9 @@ from qdescent.carleman.linearization import LiftedField, LiftedMap, carleman_lin
 from qdescent.carleman.operator import LiftedOperator, carleman_operator
 from qdescent.carleman.padding import PaddingChoice, best_padding
 from qdescent.carleman.preflight import Preflight, preflight
+from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
 from qdescent.learning.gradient_map import ThresholdedMap, gradient_map, sparse_gradient_map
-from qdescent.learning.hessian import finite_difference_hessian, gauss_newton, hessian
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask, mask_from_scores, nonzero_mask, random_mask
 from qdescent.learning.networks.resnet import resnet, resnet18
 from qdescent.learning.networks.small_cnn import fashion_cnn

@@ -8,7 +8,7 @@ from arguments.sweep import Entry
 from torch import nn
 
 import qdescent as qd
-from qdescent.learning.hessian import product_error
+from qdescent.learning.curvature.hessian import product_error
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.linalg.deflation import extreme_eigenpairs
 from qdescent.linalg.lanczos import lanczos

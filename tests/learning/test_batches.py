@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.batches import as_batch, mapped, picked, samples_of, tensors_of, ways_to_call, written
+from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.gradient_map import gradient_map
-from qdescent.learning.hessian import gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import series_descent

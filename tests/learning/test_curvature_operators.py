@@ -8,9 +8,9 @@ from torch import nn
 from torch.func import functional_call, jacfwd, jacrev
 from torch.nn.functional import cross_entropy, mse_loss, scaled_dot_product_attention
 
-import qdescent.learning.hessian as curvature
+import qdescent.learning.curvature.hessian as curvature
 from qdescent._checks import ArgumentError
-from qdescent.learning.hessian import finite_difference_hessian, gauss_newton, hessian, product_error
+from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian, product_error
 from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task

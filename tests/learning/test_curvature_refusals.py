@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.parametrizations import spectral_norm
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.hessian import gauss_newton, hessian
+from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import series_descent

@@ -9,8 +9,8 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy, mse_loss
 
 from qdescent._checks import ArgumentError
+from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.gradient_map import gradient_map
-from qdescent.learning.hessian import gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import series_descent

@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call, grad, jacfwd, jacrev, jvp
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.hessian import hessian
+from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.masks import magnitude_mask
 from qdescent.learning.networks.resnet import resnet, resnet18
 from qdescent.learning.networks.small_cnn import multiply_adds

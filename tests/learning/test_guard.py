@@ -8,7 +8,7 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.hessian import check_operator, gauss_newton, hessian
+from qdescent.learning.curvature.hessian import check_operator, gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.operator import LinearOperator

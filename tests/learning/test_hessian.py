@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.hessian import hessian
+from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.masks import Mask, random_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task

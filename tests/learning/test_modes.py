@@ -9,7 +9,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 import qdescent as qd
 from qdescent._checks import ArgumentError
 from qdescent.experiment.sources import load_mask
-from qdescent.learning.hessian import gauss_newton, hessian
+from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask, nonzero_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.hessian import hessian
+from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.parallel import Ranks, data_parallel, is_first, joined, sharded
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task

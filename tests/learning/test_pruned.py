@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.hessian import hessian
+from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.masks import Mask, full_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task

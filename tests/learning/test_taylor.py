@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call, jvp
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.hessian import hessian
+from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.hessian import hessian
+from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.networks.resnet import resnet18
 from qdescent.learning.networks.transformer import vision_transformer
 from qdescent.learning.parameters import ParameterSpace

@@ -14,7 +14,7 @@ from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.carleman.growth import GROWTH_LIMIT, NEUTRAL_CHANGE, Growth
 from qdescent.experiment.comparison import Pruned
 from qdescent.experiment.workspace import Workspace
-from qdescent.learning.hessian import hessian
+from qdescent.learning.curvature.hessian import hessian
 from qdescent.linalg.density import spectral_density
 from qdescent.linalg.lanczos import LanczosState
 from qdescent.linalg.spectrum import Spectrum

@@ -13,9 +13,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from qdescent._checks import ArgumentError, argument_error, check_choice
+from qdescent.learning.curvature.weighting import counted, seen, weighted
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.weighting import counted, seen, weighted
 from qdescent.linalg.operator import LinearOperator, Shard
 
 T = TypeVar("T")
@@ -154,7 +154,7 @@ def data_parallel(
     Cost: a product of the largest share, and one all_reduce of n x columns numbers.
 
     Example:
-        >>> from qdescent.learning.hessian import hessian
+        >>> from qdescent.learning.curvature.hessian import hessian
         >>> network = torch.nn.Linear(2, 1, bias=False)
         >>> task = Task(network, torch.nn.functional.mse_loss, (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)))
         >>> space = ParameterSpace(network)

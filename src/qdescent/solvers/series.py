@@ -19,7 +19,7 @@ from qdescent._checks import (
     check_tensor,
     shown,
 )
-from qdescent.learning.hessian import check_series
+from qdescent.learning.curvature.hessian import check_series
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries, series_of

@@ -24,7 +24,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.carleman.dissipation import MOST_STEPS as MOST_HORIZON
 from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.learning.batches import as_batch, mapped, samples_of
-from qdescent.learning.hessian import hessian
+from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task

@@ -20,14 +20,14 @@ from qdescent._checks import (
     check_interval,
     check_tensor,
 )
-from qdescent.learning.differentiable import suspects, twice_differentiable
-from qdescent.learning.guard import Checked, check_curvature
+from qdescent.learning.curvature.differentiable import suspects, twice_differentiable
+from qdescent.learning.curvature.guard import Checked, check_curvature
+from qdescent.learning.curvature.twins import GaussNewtonTwin, HessianTwin, gauss_newton_twin, hessian_twin
+from qdescent.learning.curvature.weighting import weighted
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.learning.taylor.nested_jvp import NestedSeries
-from qdescent.learning.twins import GaussNewtonTwin, HessianTwin, gauss_newton_twin, hessian_twin
-from qdescent.learning.weighting import weighted
 from qdescent.linalg.operator import LinearOperator
 
 Product = Callable[[Tensor], Tensor]  # a direction in R^n -> the product in R^n

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from qdescent.learning.differentiable import DIFFERENCES
-from qdescent.learning.double import InDouble
-from qdescent.learning.guard import Moved, check_slope
+from qdescent.learning.curvature.differentiable import DIFFERENCES
+from qdescent.learning.curvature.double import InDouble
+from qdescent.learning.curvature.guard import Moved, check_slope
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 
