@@ -34,13 +34,13 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.learning.torch_prune import mask_from_prune
-from qdescent.linalg.density import spectral_density
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.linalg.sparsity import RowSparsity, row_sparsity
-from qdescent.linalg.spectrum import Spectrum
+from qdescent.linalg.spectra.density import spectral_density
+from qdescent.linalg.spectra.sparsity import RowSparsity, row_sparsity
+from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
 from qdescent.quantum.readout.tomography import Readout, read_out
 from qdescent.report.page import write_report

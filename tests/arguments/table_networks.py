@@ -10,9 +10,9 @@ from torch import nn
 import qdescent as qd
 from qdescent.learning.curvature.hessian import product_error
 from qdescent.learning.networks.small_cnn import multiply_adds
-from qdescent.linalg.deflation import extreme_eigenpairs
-from qdescent.linalg.lanczos import lanczos
 from qdescent.linalg.operator import as_operator
+from qdescent.linalg.spectra.deflation import extreme_eigenpairs
+from qdescent.linalg.spectra.lanczos import lanczos
 from qdescent.training.descent import accuracy, correct
 
 mse = nn.functional.mse_loss

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from qdescent._checks import ArgumentError
 from qdescent.carleman.dissipation import diagnose
 from qdescent.carleman.growth import step_factor
-from qdescent.linalg.density import spectral_density
+from qdescent.linalg.spectra.density import spectral_density
 
 
 def spectrum_of(values, probes=2, **settings):

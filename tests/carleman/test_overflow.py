@@ -8,8 +8,8 @@ import torch
 from qdescent.carleman.dissipation import diagnose
 from qdescent.carleman.history import history_system
 from qdescent.carleman.linearization import carleman_linearize
-from qdescent.linalg.density import spectral_density
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.spectra.density import spectral_density
 
 
 def test_a_history_that_overflows_declares_no_bound():

@@ -11,7 +11,7 @@ from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.masks import Mask, random_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.linalg.density import spectral_density
+from qdescent.linalg.spectra.density import spectral_density
 
 PLAIN = [1.075250163494, 2.4, 2.868773288345, 7.655976548160]
 MASKED = [1.171607879792, 2.662280806775, 7.366111313433]

@@ -14,7 +14,7 @@ from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.parallel import Ranks, data_parallel, is_first, joined, sharded
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.linalg.density import spectral_density
+from qdescent.linalg.spectra.density import spectral_density
 
 SIZES = (2, 5, 1)  # unequal, and an odd number: rank 0 has 3 samples, rank 1 has 5
 

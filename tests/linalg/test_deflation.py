@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.linalg.deflation import Eigenpairs, extreme_eigenpairs
-from qdescent.linalg.density import spectral_density
 from qdescent.linalg.operator import LinearOperator, as_operator
+from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
+from qdescent.linalg.spectra.density import spectral_density
 
 N = 300
 BULK = 0.02 * torch.randn(N - 12, generator=torch.Generator().manual_seed(3), dtype=torch.float64)

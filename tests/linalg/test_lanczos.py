@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdescent._checks import ArgumentError
-from qdescent.linalg.density import quadrature
-from qdescent.linalg.lanczos import lanczos, lanczos_start
 from qdescent.linalg.operator import LinearOperator, as_operator
+from qdescent.linalg.spectra.density import quadrature
+from qdescent.linalg.spectra.lanczos import lanczos, lanczos_start
 
 ONE_TO_FIVE = as_operator(torch.diag(torch.arange(1.0, 6.0, dtype=torch.float64)))
 ONES = torch.ones(5, 1, dtype=torch.float64)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from qdescent.linalg.density import quadrature
-from qdescent.linalg.lanczos import lanczos, lanczos_start
 from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.spectra.density import quadrature
+from qdescent.linalg.spectra.lanczos import lanczos, lanczos_start
 
 
 def test_single_precision_lengths_do_not_drift_at_ten_million_entries():

@@ -6,7 +6,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.operator import LinearOperator, as_operator
-from qdescent.linalg.sparsity import row_sparsity
+from qdescent.linalg.spectra.sparsity import row_sparsity
 
 
 def banded(n, half, decay=1.0):

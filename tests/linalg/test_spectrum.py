@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.linalg.deflation import extreme_eigenpairs
-from qdescent.linalg.density import spectral_density
 from qdescent.linalg.operator import LinearOperator, as_operator
-from qdescent.linalg.spectrum import Spectrum
+from qdescent.linalg.spectra.deflation import extreme_eigenpairs
+from qdescent.linalg.spectra.density import spectral_density
+from qdescent.linalg.spectra.spectrum import Spectrum
 
 
 def planted(values, seed=0, dtype=torch.float64):

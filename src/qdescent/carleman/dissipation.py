@@ -12,7 +12,7 @@ from qdescent._checks import argument_error, check_instance, check_integer, chec
 from qdescent.carleman.bounds import power_kappa_bound
 from qdescent.carleman.coordinates import MOST_LETTERS
 from qdescent.carleman.growth import GROWTH_LIMIT, NEUTRAL_CHANGE, Growth, grown, measure_growth, shrinking_interval, step_factor
-from qdescent.linalg.spectrum import Estimate, Spectrum
+from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
 
 MOST_STEPS = 1_000_000  # each is a point of five curves
 CURVES = (
@@ -169,7 +169,7 @@ def diagnose(
 
     Example:
         >>> import torch
-        >>> from qdescent.linalg.density import spectral_density
+        >>> from qdescent.linalg.spectra.density import spectral_density
         >>> hessian = torch.diag(torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
         >>> diagnose(spectral_density(hessian, steps=3), learning_rate=0.1, horizon=10).verdict
         'fully dissipative'

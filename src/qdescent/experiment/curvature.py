@@ -15,9 +15,9 @@ from qdescent.carleman.growth import GROWTH_LIMIT, NEUTRAL_CHANGE, Growth
 from qdescent.experiment.comparison import Pruned
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.curvature.hessian import hessian
-from qdescent.linalg.density import spectral_density
-from qdescent.linalg.lanczos import LanczosState
-from qdescent.linalg.spectrum import Spectrum
+from qdescent.linalg.spectra.density import spectral_density
+from qdescent.linalg.spectra.lanczos import LanczosState
+from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.state import State
 
 BETWEEN = "mean over probes of the Chebyshev-Markov-Stieltjes bounds of each probe's quadrature"

@@ -13,7 +13,7 @@ from qdescent.carleman.padding import best_padding
 from qdescent.experiment.comparison import Pruned
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.networks.small_cnn import multiply_adds
-from qdescent.linalg.spectrum import Spectrum
+from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.resources.logical import Instance
 from qdescent.resources.queries import dalzell_queries
 from qdescent.resources.verdict import Ledger, estimate

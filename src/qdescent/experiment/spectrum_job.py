@@ -22,10 +22,10 @@ from qdescent.experiment.spectrum_stages import Stages, kept_origin
 from qdescent.experiment.spectrum_subject import Subject, load_subject, measured_loss
 from qdescent.experiment.workspace import Progress, Silent
 from qdescent.learning.parallel import Ranks, joined
-from qdescent.linalg.deflation import Eigenpairs
-from qdescent.linalg.lanczos import LanczosState
-from qdescent.linalg.sparsity import RowSparsity
-from qdescent.linalg.spectrum import Spectrum
+from qdescent.linalg.spectra.deflation import Eigenpairs
+from qdescent.linalg.spectra.lanczos import LanczosState
+from qdescent.linalg.spectra.sparsity import RowSparsity
+from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.files import write_arrays
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import discard, held

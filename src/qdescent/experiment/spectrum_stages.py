@@ -17,12 +17,12 @@ from qdescent.experiment.spectrum_settings import STATE_OF_JOB, SpectrumSettings
 from qdescent.experiment.spectrum_subject import Subject
 from qdescent.experiment.workspace import ANEW, Progress
 from qdescent.learning.parallel import Ranks, sharded
-from qdescent.linalg.deflation import Eigenpairs, extreme_eigenpairs
-from qdescent.linalg.density import spectral_density
-from qdescent.linalg.lanczos import LanczosState
 from qdescent.linalg.operator import LinearOperator
-from qdescent.linalg.sparsity import RowSparsity, row_sparsity
-from qdescent.linalg.spectrum import Spectrum
+from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
+from qdescent.linalg.spectra.density import spectral_density
+from qdescent.linalg.spectra.lanczos import LanczosState
+from qdescent.linalg.spectra.sparsity import RowSparsity, row_sparsity
+from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.state import State, load_state, save_state, whole
 
 # How far outputs and loss of the same code may be apart: a sum in another order; on a GPU, another algorithm.

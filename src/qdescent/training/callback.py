@@ -29,9 +29,9 @@ from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.untouched import untouched
-from qdescent.linalg.density import MOST_PROBES, spectral_density
-from qdescent.linalg.lanczos import MOST_STEPS
-from qdescent.linalg.spectrum import Estimate, Spectrum
+from qdescent.linalg.spectra.density import MOST_PROBES, spectral_density
+from qdescent.linalg.spectra.lanczos import MOST_STEPS
+from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
 
 PRODUCT = 2.2  # gradients that a Hessian product costs by double backward; by Taylor series it is less, see `hessian`
 

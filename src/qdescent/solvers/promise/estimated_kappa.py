@@ -8,8 +8,8 @@ import torch
 
 from qdescent._checks import argument_error
 from qdescent._random import named_generator
-from qdescent.linalg.lanczos import LanczosState, lanczos
 from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.spectra.lanczos import LanczosState, lanczos
 from qdescent.solvers.promise.refutation import least_ritz_value, square_of
 
 FIRST, MOST = 64, 8192  # steps: the first look, and where patience ends

@@ -9,8 +9,8 @@ from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor
 
 from qdescent._random import named_generator
-from qdescent.linalg.lanczos import LanczosState, lanczos
 from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.spectra.lanczos import LanczosState, lanczos
 
 FIRST, MOST = 16, 8192  # Lanczos steps: the first look at the Ritz values, and where patience ends
 CHANCE = 20.0  # a start that has a twentieth of its fair share of a singular vector finds it: 24 of 25 random ones have

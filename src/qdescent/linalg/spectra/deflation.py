@@ -11,8 +11,8 @@ from torch import Tensor
 
 from qdescent._checks import argument_error, check_callable, check_integer, check_interval, check_tensor
 from qdescent._random import named_generator
-from qdescent.linalg.lanczos import MOST_STEPS, LanczosState, lanczos
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
+from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from qdescent._checks import argument_error, check_callable, check_instance, check_integer, check_tensor
 from qdescent._random import named_generator
-from qdescent.linalg.deflation import Eigenpairs, extreme_eigenpairs
-from qdescent.linalg.lanczos import MOST_STEPS, LanczosState, lanczos
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
-from qdescent.linalg.spectrum import Spectrum
+from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
+from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos
+from qdescent.linalg.spectra.spectrum import Spectrum
 
 MOST_PROBES = 4096  # their error falls with the root: more would only take memory
 

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_callable, check_integer, check_interval, check_tensor, shown
-from qdescent.linalg.radau import cumulative_bounds
+from qdescent.linalg.spectra.radau import cumulative_bounds
 
 Estimate = tuple[float, float]  # a mean over probes and its standard error
 
@@ -147,7 +147,7 @@ class Spectrum:
 
         Example:
             >>> import torch
-            >>> from qdescent.linalg.density import spectral_density
+            >>> from qdescent.linalg.spectra.density import spectral_density
             >>> spectrum = spectral_density(torch.diag(torch.linspace(-1, 3, 400, dtype=torch.float64)), steps=40)
             >>> (least, _), (most, _) = spectrum.mass_bounds(-2, 0)
             >>> least < 0.25 < most < least + 0.05
@@ -251,7 +251,7 @@ class Spectrum:
         Example:
             >>> import torch
             >>> bulk = torch.linspace(0, 1, 200, dtype=torch.float64)
-            >>> from qdescent.linalg.density import spectral_density
+            >>> from qdescent.linalg.spectra.density import spectral_density
             >>> spectrum = spectral_density(torch.diag(torch.cat([bulk, torch.tensor([5.0, 9.0])])), steps=60)
             >>> [round(cluster.value, 6) for cluster in spectrum.clusters() if cluster.value > 1.5]
             [5.0, 9.0]

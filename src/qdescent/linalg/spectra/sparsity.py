@@ -19,8 +19,8 @@ from qdescent._checks import (
     check_shape,
 )
 from qdescent._random import named_generator
-from qdescent.linalg.lanczos import check_product
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
+from qdescent.linalg.spectra.lanczos import check_product
 
 BLOCK = 4  # rows asked for at once: several batches then share a graph among 4 products; memory as of a run with 4 probes
 
