@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from protocol import environment, interleave, own_peak, peak_memory, ratios, save
 
-from qdescent.carleman.linearization import carleman_linearize
-from qdescent.carleman.operator import carleman_operator
+from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.carleman.lifting.operator import carleman_operator
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 

@@ -10,7 +10,7 @@ import sys
 import torch
 
 from qdescent import Direct, history_system, solve
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.polynomial_field import PolynomialField
 
 small = "--small" in sys.argv

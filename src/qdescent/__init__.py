@@ -19,8 +19,8 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.carleman.history import HistorySystem, history_system
-from qdescent.carleman.linearization import LiftedField, LiftedMap, carleman_linearize
-from qdescent.carleman.operator import LiftedOperator, carleman_operator
+from qdescent.carleman.lifting.linearization import LiftedField, LiftedMap, carleman_linearize
+from qdescent.carleman.lifting.operator import LiftedOperator, carleman_operator
 from qdescent.carleman.padding import PaddingChoice, best_padding
 from qdescent.carleman.preflight import Preflight, preflight
 from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.carleman.linearization import carleman_linearize
-from qdescent.carleman.operator import carleman_operator
+from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.carleman.lifting.operator import carleman_operator
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 

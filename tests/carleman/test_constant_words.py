@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from qdescent.carleman.history import history_system
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.carleman.coordinates import Coordinates
+from qdescent.carleman.lifting.coordinates import Coordinates
 
 
 @pytest.mark.parametrize("letters", [1, 2, 3, 5])

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 from qdescent._checks import ArgumentError
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.polynomial_field import PolynomialField
 
 FORMS = ["plain", "homogenised"]

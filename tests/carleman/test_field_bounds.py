@@ -18,7 +18,7 @@ from qdescent.carleman.field_bounds import (
     liu_number,
     rescaled_number,
 )
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.carleman.norms import change_coordinates, field_coordinates
 from qdescent.linalg.polynomial_field import PolynomialField
 

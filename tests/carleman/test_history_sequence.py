@@ -10,7 +10,7 @@ from scipy.sparse.linalg import svds
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.history import end_probability, history_system
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.linalg.polynomial_field import PolynomialField

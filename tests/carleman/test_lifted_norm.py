@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qdescent.carleman.history import lifted_norm
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.solvers.series import series_steps

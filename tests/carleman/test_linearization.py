@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 DISCRETE_ROW = {1: 9.225776e-2, 2: 2.917393e-2, 4: 2.595810e-3, 8: 1.585670e-5}

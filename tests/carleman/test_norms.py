@@ -9,7 +9,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman import norms
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.carleman.norms import change_coordinates, coefficient_norm, field_coordinates, log_norm, map_coordinates
 from qdescent.linalg.polynomial_map import PolynomialMap
 

@@ -7,7 +7,7 @@ import torch
 
 from qdescent.carleman.dissipation import diagnose
 from qdescent.carleman.history import history_system
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.spectra.density import spectral_density
 

@@ -10,7 +10,7 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.carleman.bounds import power_kappa_bound
 from qdescent.carleman.history import history_system
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.carleman.padding import best_padding
 from qdescent.linalg.polynomial_map import PolynomialMap
 

@@ -10,7 +10,7 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.carleman import preflight as module
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.carleman.map_bounds import map_error_bounds
 from qdescent.carleman.preflight import MOST, preflight
 from qdescent.linalg.polynomial_field import PolynomialField

@@ -6,7 +6,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.classical import GMRES, Direct
 from qdescent.solvers.solve import Status, solve

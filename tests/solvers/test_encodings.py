@@ -7,7 +7,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader

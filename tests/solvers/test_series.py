@@ -8,7 +8,7 @@ from torch import nn
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace

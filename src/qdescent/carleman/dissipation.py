@@ -10,8 +10,8 @@ from torch import Tensor
 
 from qdescent._checks import argument_error, check_instance, check_integer, check_interval, check_sequence, check_tensor, shown
 from qdescent.carleman.bounds import power_kappa_bound
-from qdescent.carleman.coordinates import MOST_LETTERS
 from qdescent.carleman.growth import GROWTH_LIMIT, NEUTRAL_CHANGE, Growth, grown, measure_growth, shrinking_interval, step_factor
+from qdescent.carleman.lifting.coordinates import MOST_LETTERS
 from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
 
 MOST_STEPS = 1_000_000  # each is a point of five curves

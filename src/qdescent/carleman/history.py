@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_array, check_integer, check_interval, check_sequence, check_tensor
-from qdescent.carleman.lifted import LiftedMap
+from qdescent.carleman.lifting.lifted import LiftedMap
 from qdescent.linalg.linear_system import LinearSystem
 
 ENTRY_LIMIT = 50_000_000  # stored entries of M: 1.2 GB in COO, about three times that while it is assembled
@@ -111,7 +111,7 @@ def history_system(lift: LiftedMap | Sequence[LiftedMap], u0: Tensor, steps: int
 
     Example:
         >>> import torch
-        >>> from qdescent.carleman.linearization import carleman_linearize
+        >>> from qdescent.carleman.lifting.linearization import carleman_linearize
         >>> from qdescent.linalg.polynomial_map import PolynomialMap
         >>> f = PolynomialMap([torch.tensor([0.5, 1.0]), torch.diag(torch.tensor([0.5, 0.75]))])
         >>> system = history_system(carleman_linearize(f, order=1), torch.zeros(2), steps=3)

@@ -11,7 +11,7 @@ from torch import Tensor
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.bounds import history_kappa_bound
 from qdescent.carleman.history import HistorySystem, history_system
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.experiment.comparison import Pruned
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.gradient_map import gradient_map

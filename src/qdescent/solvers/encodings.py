@@ -13,7 +13,7 @@ import torch
 
 from qdescent._checks import argument_error, check_boolean, check_instance, check_integer, check_sequence
 from qdescent.carleman.history import history_system
-from qdescent.carleman.linearization import carleman_linearize
+from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader, QROMLoader

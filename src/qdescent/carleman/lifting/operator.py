@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_instance, check_tensor
-from qdescent.carleman.assembly import Polynomials, letter_polynomials
-from qdescent.carleman.coordinates import Coordinates
+from qdescent.carleman.lifting.assembly import Polynomials, letter_polynomials
+from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap

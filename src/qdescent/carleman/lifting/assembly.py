@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent.carleman.coordinates import Coordinates
+from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.linalg.polynomial_terms import Terms, to_scipy
 
 ENTRY_LIMIT = 100_000_000  # stored entries of A: 1.2 GB; assembly takes a few MB more, and the block of order N - 1

@@ -9,9 +9,9 @@ import scipy.sparse as sparse
 import torch
 
 from qdescent._checks import check_instance
-from qdescent.carleman.assembly import assemble
-from qdescent.carleman.coordinates import Coordinates
-from qdescent.carleman.lifted import Forcing, LiftedField, LiftedMap
+from qdescent.carleman.lifting.assembly import assemble
+from qdescent.carleman.lifting.coordinates import Coordinates
+from qdescent.carleman.lifting.lifted import Forcing, LiftedField, LiftedMap
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_callable, check_instance, check_integer, check_interval, check_tensor
-from qdescent.carleman.coordinates import Coordinates
+from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator
 
 MOST_STEPS = 10_000_000  # each is a product and a row of the result
@@ -205,7 +205,7 @@ class LiftedField:
         Cost: a product with C each, and one with the few entries that the forcing acts through.
 
         Example:
-            >>> from qdescent.carleman.linearization import carleman_linearize
+            >>> from qdescent.carleman.lifting.linearization import carleman_linearize
             >>> from qdescent.linalg.polynomial_field import PolynomialField
             >>> decay = PolynomialField([torch.zeros(1), torch.tensor([[-1.0]])])
             >>> carleman_linearize(decay, order=2).integrate(torch.ones(1), step=0.5, steps=2).flatten().tolist()
