@@ -22,7 +22,7 @@ from qdescent.carleman.history import HistorySystem, history_system
 from qdescent.carleman.lifting.linearization import LiftedField, LiftedMap, carleman_linearize
 from qdescent.carleman.lifting.operator import LiftedOperator, carleman_operator
 from qdescent.carleman.padding import PaddingChoice, best_padding
-from qdescent.carleman.preflight import Preflight, preflight
+from qdescent.carleman.truncation.preflight import Preflight, preflight
 from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
 from qdescent.learning.gradient_map import ThresholdedMap, gradient_map, sparse_gradient_map

@@ -9,7 +9,8 @@ import scipy.linalg
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.carleman.field_bounds import (
+from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.carleman.truncation.field_bounds import (
     comparison_error_bound,
     comparison_time,
     field_norms,
@@ -18,8 +19,7 @@ from qdescent.carleman.field_bounds import (
     liu_number,
     rescaled_number,
 )
-from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.carleman.norms import change_coordinates, field_coordinates
+from qdescent.carleman.truncation.norms import change_coordinates, field_coordinates
 from qdescent.linalg.polynomial_field import PolynomialField
 
 FIELDS, STARTS = 125, 8  # 1,000 instances: a field with eight starts, since lifting it costs the most

@@ -8,8 +8,8 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.carleman.map_bounds import descent_number, map_error_bounds, map_number, uniform_error_bounds
-from qdescent.carleman.norms import change_coordinates, coefficient_norm, map_coordinates
+from qdescent.carleman.truncation.map_bounds import descent_number, map_error_bounds, map_number, uniform_error_bounds
+from qdescent.carleman.truncation.norms import change_coordinates, coefficient_norm, map_coordinates
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 MAPS, STARTS = 125, 8  # 1,000 instances: a map with eight starts, since lifting it costs the most

@@ -8,9 +8,9 @@ import scipy.linalg
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.carleman import norms
 from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.carleman.norms import change_coordinates, coefficient_norm, field_coordinates, log_norm, map_coordinates
+from qdescent.carleman.truncation import norms
+from qdescent.carleman.truncation.norms import change_coordinates, coefficient_norm, field_coordinates, log_norm, map_coordinates
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 

@@ -9,10 +9,10 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
-from qdescent.carleman import preflight as module
 from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.carleman.map_bounds import map_error_bounds
-from qdescent.carleman.preflight import MOST, preflight
+from qdescent.carleman.truncation import preflight as module
+from qdescent.carleman.truncation.map_bounds import map_error_bounds
+from qdescent.carleman.truncation.preflight import MOST, preflight
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 

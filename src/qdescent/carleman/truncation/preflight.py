@@ -24,7 +24,7 @@ from qdescent._checks import (
     shown,
 )
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.field_bounds import (
+from qdescent.carleman.truncation.field_bounds import (
     FieldNorms,
     comparison_error_bound,
     comparison_time,
@@ -34,8 +34,8 @@ from qdescent.carleman.field_bounds import (
     liu_number,
     rescaled_number,
 )
-from qdescent.carleman.map_bounds import map_error_bounds, map_number, uniform_error_bounds
-from qdescent.carleman.norms import change_coordinates, coefficient_norm, field_coordinates, map_coordinates
+from qdescent.carleman.truncation.map_bounds import map_error_bounds, map_number, uniform_error_bounds
+from qdescent.carleman.truncation.norms import change_coordinates, coefficient_norm, field_coordinates, map_coordinates
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 
@@ -209,7 +209,7 @@ def _checked_orders(orders: Sequence[int]) -> tuple[int, ...]:
     return whole
 
 
-MAJORANT = "composed norm series, proof in carleman/map_bounds.py"
+MAJORANT = "composed norm series, proof in carleman/truncation/map_bounds.py"
 LYAPUNOV = "one quadratic Lyapunov function (cf. Jennings et al. 2025); proof in carleman/"
 
 
@@ -225,7 +225,7 @@ def _map_bounds(maps: Sequence[PolynomialMap], u0: Tensor, steps: int) -> list[B
     bounds = [_series("norm series", f"always; {sizes}, ||u_0|| = {start:.3g}", varying, start, steps, form)]
     if a[0] > 0:
         bounds.append(_series("norm series, plain form", "always", varying, start, steps, "plain"))
-    bounds.append(_uniform("uniform in time (R_d)", "||F_1||", a, start, form, "proof in carleman/map_bounds.py"))
+    bounds.append(_uniform("uniform in time (R_d)", "||F_1||", a, start, form, "proof in carleman/truncation/map_bounds.py"))
 
     names = ("norm series, Lyapunov norm", "uniform in time, Lyapunov norm")
     if len(maps) > 1:
@@ -286,7 +286,7 @@ def _field_bounds(coefficients: Sequence[Tensor], u0: Tensor, time: float) -> li
     x = field_norms(coefficients, u0)
     form = "either" if x.forcing == 0 else "plain"
     bounds = [_liu(x, time, form)]
-    krovi = "Krovi, arXiv:2202.01054 (condition); proof in carleman/field_bounds.py"
+    krovi = "Krovi, arXiv:2202.01054 (condition); proof in carleman/truncation/field_bounds.py"
     pouly = "Forets and Pouly, arXiv:1711.02552, Theorem 4.3"
     bounds.append(_comparison("log-norm", "mu(F_1)", x, x.rate, time, form, krovi))
     bounds.append(_comparison("power series", "||F_1||", x, x.linear, time, form, pouly))
@@ -337,7 +337,7 @@ def _comparison(name: str, kind: str, x: FieldNorms, rate: float, time: float, f
 
 
 def _forced(name: str, x: FieldNorms, form: str) -> Bound:
-    source = "proof in carleman/field_bounds.py, forced_error_bound"
+    source = "proof in carleman/truncation/field_bounds.py, forced_error_bound"
     if x.rate >= 0:
         return Bound(name, False, f"mu = {x.rate:.4g} is not below 0", form, source)
     R, gamma = rescaled_number(x.start, x.rate, x.quadratic, x.forcing)

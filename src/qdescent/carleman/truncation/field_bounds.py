@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_boolean, check_integer, check_interval, check_tensor
-from qdescent.carleman.norms import coefficient_norm, log_norm
+from qdescent.carleman.truncation.norms import coefficient_norm, log_norm
 from qdescent.linalg.polynomial_terms import checked_terms
 
 MOST_ORDER = 1_000_000  # far beyond what any bound distinguishes
