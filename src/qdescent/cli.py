@@ -22,12 +22,13 @@ from qdescent._checks import ArgumentError, argument_error, harmless
 from qdescent._evidence import Row
 from qdescent._search_path import user_modules_last
 from qdescent._signals import Stopped, stop_on_signals
-from qdescent.experiment.circuit_job import CircuitSettings, circuit_headline, run_circuit_job
-from qdescent.experiment.first_pass import headline, run_first_pass
-from qdescent.experiment.settings import Settings, load_settings
-from qdescent.experiment.spectrum_job import run_spectrum, spectrum_headline
-from qdescent.experiment.spectrum_settings import SpectrumSettings, new_spectrum, resumed_spectrum
-from qdescent.experiment.workspace import create_workspace, latest_unfinished, resume_workspace
+from qdescent.experiment.circuit.pipeline import CircuitSettings, circuit_headline, run_circuit_job
+from qdescent.experiment.run.pipeline import headline, run_first_pass
+from qdescent.experiment.run.settings import Settings, load_settings
+from qdescent.experiment.run.workspace import create_workspace, resume_workspace
+from qdescent.experiment.saved_state import latest_unfinished
+from qdescent.experiment.spectrum.pipeline import run_spectrum, spectrum_headline
+from qdescent.experiment.spectrum.settings import SpectrumSettings, new_spectrum, resumed_spectrum
 from qdescent.learning.parallel import is_first
 from qdescent.report.numbers import number
 from qdescent.report.record import Record, is_complete

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from qdescent.experiment.spectrum_job import run_spectrum
-from qdescent.experiment.spectrum_settings import SpectrumSettings
+from qdescent.experiment.spectrum.pipeline import run_spectrum
+from qdescent.experiment.spectrum.settings import SpectrumSettings
 
 MODULE = """
 import numpy as np

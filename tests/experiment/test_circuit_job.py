@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.experiment.circuit_job import CircuitSettings, circuit_headline, run_circuit_job
-from qdescent.experiment.map_file import load_map
+from qdescent.experiment.circuit.map_file import load_map
+from qdescent.experiment.circuit.pipeline import CircuitSettings, circuit_headline, run_circuit_job
 from qdescent.report.record import read_record
 from qdescent.solvers.solve import Status
 

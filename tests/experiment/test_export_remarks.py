@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from qdescent.experiment import circuit_job
-from qdescent.experiment.circuit_job import CircuitSettings, run_circuit_job
+from qdescent.experiment.circuit import pipeline as circuit_job
+from qdescent.experiment.circuit.pipeline import CircuitSettings, run_circuit_job
 from qdescent.quantum.simulator.state_vector import Simulator
 
 STEPS, PADDING, ORDER = 2, 1, 2

@@ -13,10 +13,12 @@ from typer.testing import CliRunner
 
 from qdescent._checks import ArgumentError
 from qdescent.cli import app
-from qdescent.experiment import curvature
-from qdescent.experiment.first_pass import run_first_pass
-from qdescent.experiment.settings import Settings, load_settings
-from qdescent.experiment.workspace import Silent, create_workspace, latest_unfinished, resume_workspace
+from qdescent.experiment.progress import Silent
+from qdescent.experiment.run import curvature
+from qdescent.experiment.run.pipeline import run_first_pass
+from qdescent.experiment.run.settings import Settings, load_settings
+from qdescent.experiment.run.workspace import create_workspace, resume_workspace
+from qdescent.experiment.saved_state import latest_unfinished
 from qdescent.report.files import read_weights
 from qdescent.report.record import is_complete, read_record
 from qdescent.report.reservation import next_directory
@@ -200,7 +202,7 @@ def test_interrupt_says_how_to_go_on(tmp_path):
 
 
 def test_nan_in_the_data_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
-    from qdescent.experiment import comparison
+    from qdescent.experiment.run import training as comparison
 
     original = comparison.load_fashion_mnist
 

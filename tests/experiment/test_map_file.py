@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.experiment.circuit_job import CircuitSettings, run_circuit_job
-from qdescent.experiment.map_file import load_map
+from qdescent.experiment.circuit.map_file import load_map
+from qdescent.experiment.circuit.pipeline import CircuitSettings, run_circuit_job
 
 
 def write(path, **arrays):

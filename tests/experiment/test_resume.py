@@ -12,11 +12,13 @@ from typer.testing import CliRunner
 
 from qdescent._checks import ArgumentError
 from qdescent.cli import app
-from qdescent.experiment import curvature, origin
-from qdescent.experiment.settings import Settings
-from qdescent.experiment.spectrum_job import run_spectrum
-from qdescent.experiment.spectrum_settings import SpectrumSettings, resumed_spectrum
-from qdescent.experiment.workspace import Silent, create_workspace, resume_workspace
+from qdescent.experiment import origin
+from qdescent.experiment.progress import Silent
+from qdescent.experiment.run import curvature
+from qdescent.experiment.run.settings import Settings
+from qdescent.experiment.run.workspace import create_workspace, resume_workspace
+from qdescent.experiment.spectrum.pipeline import run_spectrum
+from qdescent.experiment.spectrum.settings import SpectrumSettings, resumed_spectrum
 from qdescent.report.state import load_state, save_state
 
 pytestmark = pytest.mark.usefixtures("project")

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 import qdescent as qd
 from qdescent._checks import ArgumentError
 from qdescent.cli import app
-from qdescent.experiment.spectrum_job import run_spectrum
-from qdescent.experiment.spectrum_settings import SpectrumSettings
+from qdescent.experiment.spectrum.pipeline import run_spectrum
+from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.report.record import read_record
 from qdescent.report.spectrum_page import write_spectrum_page
 

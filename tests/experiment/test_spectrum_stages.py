@@ -10,11 +10,12 @@ from torch import nn
 
 import qdescent as qd
 from qdescent._checks import ArgumentError
-from qdescent.experiment import curvature, spectrum_subject
-from qdescent.experiment.spectrum_job import run_spectrum
-from qdescent.experiment.spectrum_settings import SpectrumSettings, new_spectrum, resumed_spectrum
-from qdescent.experiment.spectrum_subject import load_subject
-from qdescent.experiment.workspace import Silent
+from qdescent.experiment.progress import Silent
+from qdescent.experiment.run import curvature
+from qdescent.experiment.spectrum import subject as spectrum_subject
+from qdescent.experiment.spectrum.pipeline import run_spectrum
+from qdescent.experiment.spectrum.settings import SpectrumSettings, new_spectrum, resumed_spectrum
+from qdescent.experiment.spectrum.subject import load_subject
 from qdescent.learning.masks import Mask
 from qdescent.learning.parallel import Ranks
 from qdescent.report.record import is_complete

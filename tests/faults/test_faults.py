@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from fault_injection import Fault, in_child, start
 
-from qdescent.experiment import comparison
+from qdescent.experiment.run import training as comparison
 from qdescent.report.record import is_complete
 from qdescent.report.state import saved_stages
 

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from qdescent._checks import ArgumentError
-from qdescent.experiment.map_file import load_map
-from qdescent.experiment.settings import Settings, load_settings
+from qdescent.experiment.circuit.map_file import load_map
+from qdescent.experiment.run.settings import Settings, load_settings
 from qdescent.experiment.sources import load_data, load_mask, load_weights
 from qdescent.learning.datasets import read_idx
 from qdescent.reading import images, npz

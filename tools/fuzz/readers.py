@@ -21,12 +21,12 @@ from safetensors.torch import load, save
 from torch import nn
 
 from qdescent._checks import ArgumentError
-from qdescent.experiment.map_file import load_map
+from qdescent.experiment.circuit.map_file import load_map
 from qdescent.experiment.origin import origin_of, settings_fingerprint
-from qdescent.experiment.settings import Settings, load_settings
+from qdescent.experiment.run.settings import Settings, load_settings
+from qdescent.experiment.run.workspace import resume_workspace
 from qdescent.experiment.sources import load_data, load_mask, load_weights
-from qdescent.experiment.spectrum_settings import SpectrumSettings, resumed_spectrum
-from qdescent.experiment.workspace import resume_workspace
+from qdescent.experiment.spectrum.settings import SpectrumSettings, resumed_spectrum
 from qdescent.learning.datasets import read_idx
 from qdescent.report.files import read_weights
 from qdescent.report.record import read_record

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights
-from qdescent.experiment.spectrum_settings import SpectrumSettings
+from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.learning.batches import mapped, picked, samples_of, tensors_of
 from qdescent.learning.parallel import Ranks, weighted_over
 from qdescent.learning.parameters import ParameterSpace

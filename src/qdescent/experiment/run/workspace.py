@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from torch import Tensor
 
-from qdescent._checks import argument_error
-from qdescent.experiment.origin import check_origin, check_threads, origin_of, settings_fingerprint, threads_of
-from qdescent.experiment.settings import Settings
-from qdescent.report.record import is_complete, stopwatch
-from qdescent.report.reservation import held, is_vacant, refuse_directory, refuse_whole
-from qdescent.report.state import STATE_FOLDER, State, load_state, save_state, saved_stages, whole
+from qdescent.experiment.origin import check_origin, origin_of, threads_of
+from qdescent.experiment.progress import Progress, Silent
+from qdescent.experiment.run.settings import Settings
+from qdescent.experiment.saved_state import ANEW, first_state, restored
+from qdescent.report.record import stopwatch
+from qdescent.report.reservation import held, is_vacant, refuse_directory
+from qdescent.report.state import State, load_state, save_state, whole
 
 STATE_OF_SETTINGS = "settings"
-ANEW = "begin the run anew in another directory"  # the remedy where the file of the settings is damaged
-
-T = TypeVar("T")
-
-
-class Progress(Protocol):
-    """Who is told how far the work has come; the command line draws bars, everyone else may stay silent."""
-
-    def start(self, stage: str, total: int, done: int = 0) -> None:
-        """A stage of `total` units begins, `done` of them from an earlier call."""
-
-    def advance(self) -> None:
-        """One unit is done."""
-
-    def finish(self, summary: str) -> None:
-        """The stage ended; `summary` says in a few words with what."""
-
-
-class Silent:
-    """Progress that goes nowhere."""
-
-    def start(self, stage: str, total: int, done: int = 0) -> None:
-        """Nothing."""
-
-    def advance(self) -> None:
-        """Nothing."""
-
-    def finish(self, summary: str) -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -137,52 +109,3 @@ def resume_workspace(directory: Path, progress: Progress | None = None) -> Works
     with whole(directory, STATE_OF_SETTINGS, ANEW):
         settings = restored(Settings, state.extra, state.origin)
     return Workspace(directory, settings, progress or Silent(), origin=state.origin)
-
-
-def first_state(directory: Path, stage: str, noun: str) -> State:
-    """The stage by which an unfinished run is known.
-
-    Raises:
-        ArgumentError: there is no run, it is already whole, or its state is damaged.
-    """
-    if is_complete(directory):
-        raise refuse_whole(directory, noun)
-    state = load_state(directory, stage, remedy=ANEW)
-    if state is None:
-        cure = " (give the command without --resume)" if is_vacant(directory) else ""
-        shown = f"{str(directory)!r}, where none was started{cure}"
-        raise argument_error("out", f"be an unfinished {noun} to be resumed", shown)
-    return state
-
-
-def restored(kind: type[T], values: Any, origin: Mapping[str, str]) -> T:
-    """Settings as a state holds them.
-
-    Raises:
-        ValueError: a setting is missing or unknown, has no value that it may have, or is not the one the run began with.
-    """
-    names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-    if not isinstance(values, dict) or set(values) != names:
-        raise ValueError("its settings are not those of this command")
-    check_threads(origin)
-    if not {"versions", "device", "settings", "inputs"} <= origin.keys():
-        raise ValueError("it does not say where it comes from")
-    if settings_fingerprint(values) != origin["settings"]:
-        raise ValueError("its settings are not those that it was started with")
-    return kind(**values)
-
-
-def latest_unfinished(parent: Path) -> Path:
-    """The unfinished run in `parent` that was worked on last.
-
-    Raises:
-        ArgumentError: there is none.
-    """
-    found: dict[Path, float] = {}
-    for path in parent.glob("*"):
-        with contextlib.suppress(OSError):  # one that ends just now
-            if saved_stages(path) and not is_complete(path):
-                found[path] = (path / STATE_FOLDER).stat().st_mtime
-    if not found:
-        raise argument_error("resume", "find an unfinished run", f"without one in {str(parent)!r} (name it with --out)")
-    return max(found, key=lambda path: found[path])

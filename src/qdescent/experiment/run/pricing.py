@@ -10,8 +10,8 @@ from qdescent._evidence import Evidence, Row
 from qdescent.carleman.growth import step_factor
 from qdescent.carleman.history import lifted_norm
 from qdescent.carleman.padding import best_padding
-from qdescent.experiment.comparison import Pruned
-from qdescent.experiment.workspace import Workspace
+from qdescent.experiment.run.training import Pruned
+from qdescent.experiment.run.workspace import Workspace
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.resources.logical import Instance

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
-from qdescent.experiment.spectrum_settings import FINITE_DIFFERENCES, SpectrumSettings
-from qdescent.experiment.spectrum_subject import Subject
+from qdescent.experiment.spectrum.settings import FINITE_DIFFERENCES, SpectrumSettings
+from qdescent.experiment.spectrum.subject import Subject
 from qdescent.learning.curvature.hessian import check_operator, finite_difference_hessian, gauss_newton, hessian, product_error
 from qdescent.learning.parallel import Ranks, data_parallel, weighted_over
 from qdescent.linalg.operator import LinearOperator

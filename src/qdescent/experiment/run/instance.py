@@ -12,8 +12,8 @@ from qdescent._evidence import Evidence, Row
 from qdescent.carleman.bounds import history_kappa_bound
 from qdescent.carleman.history import HistorySystem, history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.experiment.comparison import Pruned
-from qdescent.experiment.workspace import Workspace
+from qdescent.experiment.run.training import Pruned
+from qdescent.experiment.run.workspace import Workspace
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from qdescent._checks import argument_error, check_integer, check_shape
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
-from qdescent.experiment.workspace import Workspace
+from qdescent.experiment.run.workspace import Workspace
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
 from qdescent.learning.masks import Mask, magnitude_mask
 from qdescent.learning.networks.small_cnn import fashion_cnn

@@ -14,13 +14,13 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.carleman.growth import step_factor
-from qdescent.experiment.curvature import BETWEEN, spectrum_rows
 from qdescent.experiment.origin import threads_of
-from qdescent.experiment.spectrum_operator import check_rows, curvature_operator, error_rows, in_float32
-from qdescent.experiment.spectrum_settings import SpectrumSettings
-from qdescent.experiment.spectrum_stages import Stages, kept_origin
-from qdescent.experiment.spectrum_subject import Subject, load_subject, measured_loss
-from qdescent.experiment.workspace import Progress, Silent
+from qdescent.experiment.progress import Progress, Silent
+from qdescent.experiment.run.curvature import BETWEEN, spectrum_rows
+from qdescent.experiment.spectrum.operator import check_rows, curvature_operator, error_rows, in_float32
+from qdescent.experiment.spectrum.settings import SpectrumSettings
+from qdescent.experiment.spectrum.stages import Stages, kept_origin
+from qdescent.experiment.spectrum.subject import Subject, load_subject, measured_loss
 from qdescent.learning.parallel import Ranks, joined
 from qdescent.linalg.spectra.deflation import Eigenpairs
 from qdescent.linalg.spectra.lanczos import LanczosState

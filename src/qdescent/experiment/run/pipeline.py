@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qdescent._evidence import Row
-from qdescent.experiment.comparison import comparison_rows, load_data, train_and_prune, train_classically, train_emulated
-from qdescent.experiment.curvature import measure_spectrum
-from qdescent.experiment.instance import run_instance
-from qdescent.experiment.pricing import price_round
-from qdescent.experiment.workspace import Workspace
+from qdescent.experiment.run.curvature import measure_spectrum
+from qdescent.experiment.run.instance import run_instance
+from qdescent.experiment.run.pricing import price_round
+from qdescent.experiment.run.training import comparison_rows, load_data, train_and_prune, train_classically, train_emulated
+from qdescent.experiment.run.workspace import Workspace
 from qdescent.report.files import write_weights
 from qdescent.report.page import write_report
 from qdescent.report.record import Record, installed_versions, write_record

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from qdescent._checks import argument_error, check_integer, check_shape
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.curvature import SavedEvery, lanczos_state
 from qdescent.experiment.origin import check_origin, check_threads, origin_of
-from qdescent.experiment.spectrum_settings import STATE_OF_JOB, SpectrumSettings
-from qdescent.experiment.spectrum_subject import Subject
-from qdescent.experiment.workspace import ANEW, Progress
+from qdescent.experiment.progress import Progress
+from qdescent.experiment.run.curvature import SavedEvery, lanczos_state
+from qdescent.experiment.saved_state import ANEW
+from qdescent.experiment.spectrum.settings import STATE_OF_JOB, SpectrumSettings
+from qdescent.experiment.spectrum.subject import Subject
 from qdescent.learning.parallel import Ranks, sharded
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs

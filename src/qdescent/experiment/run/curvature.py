@@ -12,8 +12,8 @@ from qdescent._evidence import Evidence, Row
 from qdescent._signals import Stopped
 from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.carleman.growth import GROWTH_LIMIT, NEUTRAL_CHANGE, Growth
-from qdescent.experiment.comparison import Pruned
-from qdescent.experiment.workspace import Workspace
+from qdescent.experiment.run.training import Pruned
+from qdescent.experiment.run.workspace import Workspace
 from qdescent.learning.curvature.hessian import hessian
 from qdescent.linalg.spectra.density import spectral_density
 from qdescent.linalg.spectra.lanczos import LanczosState

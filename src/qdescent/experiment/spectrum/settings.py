@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from qdescent._checks import argument_error, check_choice, check_integer, check_interval
+from qdescent.experiment.saved_state import ANEW, first_state, restored
 from qdescent.experiment.sources import LOSSES
-from qdescent.experiment.workspace import ANEW, first_state, restored
 from qdescent.report.reservation import is_vacant, refuse_directory
 from qdescent.report.state import whole
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, check_finite, shown
-from qdescent.experiment.instance import INSTANCE_FILE
+from qdescent.experiment.run.instance import INSTANCE_FILE
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.reading.npz import open_npz
 from qdescent.reading.regular import named

@@ -13,11 +13,11 @@ import torch
 from qdescent._checks import argument_error, check_choice, check_integer, check_interval, shown
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.history import HistorySystem
-from qdescent.experiment.export_remarks import export_remarks
-from qdescent.experiment.instance import instance_of, solve_instance, summary
-from qdescent.experiment.map_file import load_map
-from qdescent.experiment.settings import UNKNOWNS_LIMIT, history_unknowns
-from qdescent.experiment.workspace import Progress, Silent
+from qdescent.experiment.circuit.export_remarks import export_remarks
+from qdescent.experiment.circuit.map_file import load_map
+from qdescent.experiment.progress import Progress, Silent
+from qdescent.experiment.run.instance import instance_of, solve_instance, summary
+from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.gates.loaders import BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.inspect.call_tree import call_tree
