@@ -43,7 +43,7 @@ from qdescent.linalg.spectra.sparsity import RowSparsity, row_sparsity
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
 from qdescent.quantum.readout.tomography import Readout, read_out
-from qdescent.report.page import write_report
+from qdescent.report.pages.page import write_report
 from qdescent.report.record import Record, read_record, write_record
 from qdescent.resources.logical import Instance
 from qdescent.resources.physical import SurfaceCode

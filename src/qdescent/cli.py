@@ -31,9 +31,9 @@ from qdescent.experiment.spectrum.pipeline import run_spectrum, spectrum_headlin
 from qdescent.experiment.spectrum.settings import SpectrumSettings, new_spectrum, resumed_spectrum
 from qdescent.learning.parallel import is_first
 from qdescent.report.numbers import number
+from qdescent.report.pages.spectrum_page import guessing_warning
 from qdescent.report.record import Record, is_complete
 from qdescent.report.reservation import next_directory
-from qdescent.report.spectrum_page import guessing_warning
 from qdescent.report.state import saved_stages
 
 RUNS, SPECTRA, CIRCUITS = Path("runs"), Path("runs/spectra"), Path("runs/circuits")

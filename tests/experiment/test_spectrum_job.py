@@ -20,8 +20,8 @@ from qdescent._checks import ArgumentError
 from qdescent.cli import app
 from qdescent.experiment.spectrum.pipeline import run_spectrum
 from qdescent.experiment.spectrum.settings import SpectrumSettings
+from qdescent.report.pages.spectrum_page import write_spectrum_page
 from qdescent.report.record import read_record
-from qdescent.report.spectrum_page import write_spectrum_page
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "is-my-network-dissipative.md").read_text(encoding="utf-8")

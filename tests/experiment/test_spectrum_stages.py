@@ -18,8 +18,8 @@ from qdescent.experiment.spectrum.settings import SpectrumSettings, new_spectrum
 from qdescent.experiment.spectrum.subject import load_subject
 from qdescent.learning.masks import Mask
 from qdescent.learning.parallel import Ranks
+from qdescent.report.pages.spectrum_page import guessing_warning
 from qdescent.report.record import is_complete
-from qdescent.report.spectrum_page import guessing_warning
 
 pytestmark = pytest.mark.usefixtures("project")
 

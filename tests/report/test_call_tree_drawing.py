@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from qdescent.quantum.inspect.call_tree import CallNode
-from qdescent.report.call_tree_drawing import BAR, LINE, STEP, WIDTH, call_tree_svg
+from qdescent.report.pages.call_tree_drawing import BAR, LINE, STEP, WIDTH, call_tree_svg
 
 LEAF = CallNode("look-up, 8 lines & more", "QROM", 40, 3000, 0, ())
 PARTS = (CallNode("U†", "B", 20, 3000, 5, (LEAF,)), CallNode("φ", "C", 21, 1000, 0, ()), CallNode("r", "D", 2, 0, 2, ()))

@@ -12,8 +12,8 @@ import pytest
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
-from qdescent.report import figures
-from qdescent.report.page import write_report
+from qdescent.report.pages import figures
+from qdescent.report.pages.page import write_report
 
 PANELS = [value for name, value in vars(figures).items() if name.endswith("_panel")]
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qdescent.report.plots import LOG_TICKS, _log_ticks
+from qdescent.report.pages.plots import LOG_TICKS, _log_ticks
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.93, 1.0), (0.5, 1.3), (1.0, 7.5), (0.011, 0.09), (1.0, 1.02)])

@@ -23,8 +23,8 @@ from qdescent.quantum.gates.loaders import BucketBrigade, Loader, QROAMLoader, Q
 from qdescent.quantum.inspect.call_tree import call_tree
 from qdescent.quantum.inspect.drawing import Drawing, abridged, draw, draw_solve
 from qdescent.quantum.readout.noise import noisy_solution
-from qdescent.report.circuit_page import write_circuit_page
 from qdescent.report.files import write_document
+from qdescent.report.pages.circuit_page import write_circuit_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import held
 from qdescent.resources.queries import query_rows

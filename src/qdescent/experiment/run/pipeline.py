@@ -11,7 +11,7 @@ from qdescent.experiment.run.pricing import price_round
 from qdescent.experiment.run.training import comparison_rows, load_data, train_and_prune, train_classically, train_emulated
 from qdescent.experiment.run.workspace import Workspace
 from qdescent.report.files import write_weights
-from qdescent.report.page import write_report
+from qdescent.report.pages.page import write_report
 from qdescent.report.record import Record, installed_versions, write_record
 from qdescent.report.state import fingerprint
 

@@ -27,9 +27,9 @@ from qdescent.linalg.spectra.lanczos import LanczosState
 from qdescent.linalg.spectra.sparsity import RowSparsity
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.files import write_arrays
+from qdescent.report.pages.spectrum_page import write_spectrum_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import discard, held
-from qdescent.report.spectrum_page import write_spectrum_page
 
 ETA_GRID = 2.0 ** torch.arange(-6, 7, dtype=torch.float64)  # times the learning rate: how E(t) would be at others
 QUANTILES = {

@@ -19,11 +19,11 @@ from plotly.offline import get_plotlyjs
 
 from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Evidence, Row
-from qdescent.report import figures, words
 from qdescent.report.files import write_document
-from qdescent.report.loop import loop_drawing
 from qdescent.report.numbers import duration, fraction, fractions, number, percent, powers, scalar, times
-from qdescent.report.panel import Panel
+from qdescent.report.pages import figures, words
+from qdescent.report.pages.loop import loop_drawing
+from qdescent.report.pages.panel import Panel
 from qdescent.report.record import MissingRowError, Record
 
 _SECTIONS: tuple[tuple[str, tuple[Callable[[Record], Panel], ...]], ...] = (

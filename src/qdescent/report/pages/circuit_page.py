@@ -13,12 +13,12 @@ from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Row
 from qdescent.quantum.inspect.call_tree import CallNode
 from qdescent.quantum.inspect.drawing import Drawing
-from qdescent.report.call_tree_drawing import call_tree_svg
-from qdescent.report.circuit_drawing import circuit_svg
-from qdescent.report.figures import circuit_panel
 from qdescent.report.numbers import curve, fraction, number, percent, scalar
-from qdescent.report.page import all_rows, badge, card, glossary, provenance, section, table, write_page
-from qdescent.report.panel import ORANGE, Panel, figure
+from qdescent.report.pages.call_tree_drawing import call_tree_svg
+from qdescent.report.pages.circuit_drawing import circuit_svg
+from qdescent.report.pages.figures import circuit_panel
+from qdescent.report.pages.page import all_rows, badge, card, glossary, provenance, section, table, write_page
+from qdescent.report.pages.panel import ORANGE, Panel, figure
 from qdescent.report.record import Record
 
 LEAD = (

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from qdescent._evidence import Row
 from qdescent.report.numbers import curve, fraction
-from qdescent.report.panel import BLUE, GREEN, GREY, PURPLE, figure, line
+from qdescent.report.pages.panel import BLUE, GREEN, GREY, PURPLE, figure, line
 
 LOG_TICKS = [d * 10.0**k for k in range(-7, 4) for d in (1, 3)]  # 1, 3, 10: even steps on a logarithmic axis
 

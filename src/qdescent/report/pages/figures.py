@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 from qdescent._evidence import Row
 from qdescent.report import numbers
 from qdescent.report.numbers import curve, duration, fraction, fractions, number, percent, scalar, times
-from qdescent.report.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line
-from qdescent.report.plots import LOG_TICKS, density_plot, proxy_plot, shares_plot
+from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line
+from qdescent.report.pages.plots import LOG_TICKS, density_plot, proxy_plot, shares_plot
 from qdescent.report.record import Record
 
 GOAL = 0.01  # the truncation error that a round should stay below (issue 2); drawn as a line

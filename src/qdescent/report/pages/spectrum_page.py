@@ -10,11 +10,11 @@ from typing import Any
 
 from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Row
-from qdescent.report import words
 from qdescent.report.numbers import curve, fraction, number, percent, powers, scalar, times
-from qdescent.report.page import all_rows, badge, card, glossary, provenance, section, table, write_page
-from qdescent.report.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line
-from qdescent.report.plots import density_plot, proxy_plot, shares_plot
+from qdescent.report.pages import words
+from qdescent.report.pages.page import all_rows, badge, card, glossary, provenance, section, table, write_page
+from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line
+from qdescent.report.pages.plots import density_plot, proxy_plot, shares_plot
 from qdescent.report.record import Record
 
 PARTS = ("dissipative", "neutral", "divergent")
