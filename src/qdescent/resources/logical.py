@@ -168,7 +168,8 @@ class Instance:
         """Solves that one round needs: every shot, or every coherent call, over the success probability."""
         success = self.success_probability or 1.0
         if self.readout == "unitary":
-            # Amplitudes are amplified, not probabilities; the circuit (quantum/algorithms/amplification) takes pi/2 of this for small ones.
+            # Amplitudes are amplified, not probabilities; for small ones the circuit
+            # (quantum/algorithms/amplification) takes pi/2 of this.
             return math.ceil(self.n / self.readout_error / math.sqrt(success))
         return math.ceil(2 * self.shot_count / success)
 

@@ -68,7 +68,7 @@ def write_report(record: Record, path: str | Path) -> Path:
 
 def write_page(path: str | Path, title: str, body: Iterable[str], plots: dict[str, Any]) -> Path:
     """Write a page: `page.html` with its title, its parts and the figures of `section`."""
-    page = resources.files("qdescent.report").joinpath("page.html").read_text(encoding="utf-8")
+    page = resources.files("qdescent.report.pages").joinpath("page.html").read_text(encoding="utf-8")
     parts = {
         "title": escape(title),
         "body": "\n".join(body),
