@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+import qdescent.learning.taylor.losses  # noqa: F401  (its rules)
 from qdescent._checks import argument_error, check_choice, check_instance, check_integer, check_tensor, shown
 from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.networks.smooth_norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
