@@ -95,7 +95,7 @@ class Dissipation:
 
     @property
     def verdict(self) -> str:
-        """ "fully dissipative", "almost dissipative", "not dissipative", "not seen to diverge" or "few seen to grow"."""
+        """The verdict of `Growth`: "fully dissipative", "not seen to diverge", and so on."""
         return self.per_step.verdict
 
     @property

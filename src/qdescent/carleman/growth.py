@@ -22,7 +22,7 @@ SLOW_STEPS = 20
 FEW = 0.1  # with one growing mode in ten, nine do what the promise asks; the paper's spectra have below one in a thousand
 NEUTRAL_CHANGE = 0.01  # a mode that changes by less than 1 % counts as one that stands still
 UNSEEN = "not seen to diverge"
-UNSETTLED = "few seen to grow"
+UNSETTLED = "almost dissipative as far as seen"
 CONFIDENCE = 0.99  # with which a mode that grows unseen is excluded
 # |v.x| of random signs v and a unit vector x is below 1/4 with a probability of at most 1/2: where an entry of x is 1/4
 # or more, turning its sign moves v.x by 1/2; where none is, v.x is nearly normal (Berry-Esseen, C = 0.56: below 0.48).
@@ -45,7 +45,8 @@ class Growth:
             none was seen to grow.
         first_step: E(1) - 1, what one step adds to the mean factor of the modes: below 0, shrinking outweighs growth.
         shrinking: the eigenvalues between which modes shrink.
-        verdict: "fully dissipative", "not seen to diverge", "almost dissipative", "few seen to grow" or "not dissipative".
+        verdict: "fully dissipative", "not seen to diverge", "almost dissipative", "almost dissipative
+            as far as seen" or "not dissipative".
         reason: why, in one clause.
         outlook: what more Lanczos steps or probes would settle, in a sentence; empty: nothing.
     """
@@ -96,7 +97,7 @@ def measure_growth(spectrum: Spectrum, learning_rate: float, momentum: float, we
       one mode that these probes would have shown one with 99 % probability.
     - *almost dissipative*: no mode grows (by the same bound) but some stand still; or those that grow are few (at most one in ten),
       slow (the fastest stays below a factor 10 for 20 steps) and outweighed (E(1) < 1).
-    - *few seen to grow*: as the latter, but the bound allows more than few.
+    - *almost dissipative as far as seen*: as the latter, but the bound allows more than few.
     - *not dissipative*: modes grow, and not so.
     - *not seen to diverge*: no mode was seen to grow, but the bound leaves room for one.
 

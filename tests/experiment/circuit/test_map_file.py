@@ -104,7 +104,7 @@ def test_an_order_of_millions_is_refused_at_once(tmp_path):
     for order in (3_000_000, 10**30):
         with pytest.raises(ArgumentError, match="`order` must leave at most 4096 unknowns to simulate"):
             run_circuit_job(CircuitSettings(str(path), order=order), tmp_path / "out")
-    with pytest.raises(ArgumentError, match="`order` must leave at most 4096 unknowns to simulate"):
+    with pytest.raises(ArgumentError, match="`steps` must leave at most 4096 unknowns to simulate"):
         run_circuit_job(CircuitSettings(str(path), steps=10**30), tmp_path / "out")
     assert not os.path.exists(tmp_path / "out")
 

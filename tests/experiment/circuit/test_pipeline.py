@@ -131,6 +131,8 @@ def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
         (CircuitSettings(str(tmp_path / "pickle.npz")), "must be a directory of `qdescent run`"),
         (CircuitSettings(str(tmp_path / "other.npz")), "which holds 'weights'"),
         (CircuitSettings(source, order=6), "`order` must leave at most 4096 unknowns to simulate"),
+        (CircuitSettings(source, steps=10**9), "`steps` must leave at most 4096 unknowns to simulate, but is 1000000000"),
+        (CircuitSettings(source, padding=10**12), "`padding` must leave at most 4096 unknowns to simulate, but is 1000000000000"),
         (CircuitSettings(str(tmp_path / "growing.npz"), steps=20), "`steps` must leave a circuit of at most 20,000 queries"),
         (
             CircuitSettings(str(tmp_path / "complex.npz")),

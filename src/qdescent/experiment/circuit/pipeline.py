@@ -117,12 +117,25 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
         return _made(settings, directory, progress or Silent())
 
 
+def _check_size(n: int, settings: CircuitSettings) -> None:
+    """Refuse what no state vector holds, by the name of what makes it so."""
+    order, steps, padding = settings.order, settings.steps, settings.padding
+    unknowns = history_unknowns(n, order, steps, padding)
+    if unknowns <= UNKNOWNS_LIMIT:
+        return
+    name = "order"  # which one is too much while the others are least
+    if history_unknowns(n, order, 1, 0) <= UNKNOWNS_LIMIT:
+        if history_unknowns(n, 1, steps, 0) > UNKNOWNS_LIMIT:
+            name = "steps"
+        elif history_unknowns(n, 1, 1, padding) > UNKNOWNS_LIMIT:
+            name = "padding"
+    actual = f"{shown(getattr(settings, name))}: {unknowns:.5g} of them"
+    raise argument_error(name, f"leave at most {UNKNOWNS_LIMIT} unknowns to simulate", actual)
+
+
 def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Record:
     f, start = load_map(Path(settings.source))
-    unknowns = history_unknowns(f.size, settings.order, settings.steps, settings.padding)
-    if unknowns > UNKNOWNS_LIMIT:
-        actual = f"{shown(settings.order)}: {unknowns:.5g} of them"
-        raise argument_error("order", f"leave at most {UNKNOWNS_LIMIT} unknowns to simulate", actual)
+    _check_size(f.size, settings)
     timings: dict[str, float] = {}
     progress.start("Quantum circuit", 1)
     with stopwatch(timings, "circuit"):
