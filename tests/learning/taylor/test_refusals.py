@@ -55,7 +55,7 @@ def test_every_advice_is_for_an_operation_without_a_rule():
 def test_unusual_losses_are_refused():
     x = jet_of(random(1, 3, 4))
     with pytest.raises(ArgumentError, match="Argument `loss` must be cross-entropy of"):
-        F.cross_entropy(x, LABELS, weight=torch.ones(4).double())
+        F.cross_entropy(x, LABELS, weight=torch.ones(4).double(), label_smoothing=0.1)
     with pytest.raises(ArgumentError, match="Argument `loss` must be cross-entropy of"):
         F.cross_entropy(jet_of(random(1, 3, 4, 2)), torch.zeros(3, 2, dtype=torch.long))
     with pytest.raises(ArgumentError, match="Argument `loss` must be the mean squared error"):

@@ -42,16 +42,23 @@ def cross_entropy(
     x: Jet, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
     reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Jet:  # fmt: skip
-    """Mean of <p, 1> logsumexp(x) - <p, x> over samples, p the one-hot, smoothed or given weights of each sample's classes."""
-    usual = weight is None and size_average is None and reduce is None
+    """Mean of <p, 1> logsumexp(x) - <p, x> over samples, p the one-hot, smoothed or given weights of each sample's classes.
+
+    A class weight counts a sample so many times, in the sum and in what it is divided by.
+    """
+    plain = weight is None or not (label_smoothing or target.is_floating_point())
+    usual = plain and size_average is None and reduce is None
     if not usual or reduction not in ("mean", "sum") or x.ndim != 2:
-        raise argument_error("loss", "be cross-entropy of (batch, classes) by mean or sum, without class weights", "another one")
+        must = "be cross-entropy of (batch, classes) by mean or sum, with class weights for unsmoothed labels only"
+        raise argument_error("loss", must, 'another one (method="jvp" takes any smooth loss)')
     classes = x.shape[1]
     if target.is_floating_point():
         p, counted = target, torch.ones(len(target), dtype=target.dtype, device=target.device)
     else:
         counted = (target != ignore_index).to(x.value)
-        p = F.one_hot(target.where(target != ignore_index, 0), classes).to(x.value)
+        label = target.where(target != ignore_index, 0)
+        p = F.one_hot(label, classes).to(x.value)
+        counted = counted if weight is None else counted * weight.to(x.value)[label]
     p = p * (1 - label_smoothing) + label_smoothing / classes
     total = ((logsumexp(x, 1) * p.sum(1) - (x * p).sum(1)) * counted).sum()
     return total if reduction == "sum" else total * (1 / float(counted.sum()))
