@@ -23,7 +23,7 @@ from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.report.pages.spectrum_page import write_spectrum_page
 from qdescent.report.record import read_record
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "is-my-network-dissipative.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.usefixtures("project")
 SADDLE = SpectrumSettings(
