@@ -35,12 +35,10 @@ def check_forecast(most_queries: int | None, queries: int, kappa: float, *, circ
 
     Example:
         >>> check_forecast(None, 20_000, kappa=50.0, circuit=True, qubits=12)
-        >>> check_forecast(None, 20_000, kappa=50.0, circuit=True, qubits=17)
+        >>> check_forecast(None, 20_000, kappa=50.0, circuit=True, qubits=17)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        qdescent._checks.ArgumentError: Argument `most_queries` must be at least 40000 for a circuit
-        \
-at kappa = 50 (20000 queries on 17 qubits, each of which beyond 16 counts double), but is 20000.
+        qdescent._checks.ArgumentError: Argument `most_queries` must be at least 40000 for a ...
     """
     limit = most_queries or (MOST_QUERIES if circuit else MOST_PRODUCTS)
     beyond = max(0, qubits - FREE_QUBITS) if circuit else 0
