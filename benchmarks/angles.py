@@ -1,10 +1,12 @@
-"""How fast are the angles of quantum signal processing, next to pyqsp's, and how long does degree 10^5 take?
+"""How fast are the angles of quantum signal processing, next to pyqsp's, and how long does degree
+10^5 take?
 
     python benchmarks/angles.py             # degree 1,521 against pyqsp (sym_qsp), then degree 10^5
     python benchmarks/angles.py --smoke     # the same at degree 151 and 10^3
 
-Target: the minimax polynomial for 1/x, scaled to max |p| = .5, which pyqsp's iteration still converges for. Both sets of angles are
-rebuilt by 2 x 2 products at 1,000 random points. pyqsp comes with `pip install -e '.[peers]'`; without it only ours is timed.
+Target: the minimax polynomial for 1/x, scaled to max |p| = .5, which pyqsp's iteration still
+converges for. Both sets of angles are rebuilt by 2 x 2 products at 1,000 random points. pyqsp comes
+with `pip install -e '.[peers]'`; without it only ours is timed.
 """
 
 import sys
@@ -67,7 +69,9 @@ def against_pyqsp(degree, rounds):
         "degree": degree,
         "seconds": seconds,
         "ratio_to_qdescent": ratios(seconds, "qdescent"),
-        "error_at_random_points": {name: rebuilt_error(psi, coefficients) for name, psi in found.items()},
+        "error_at_random_points": {
+            name: rebuilt_error(psi, coefficients) for name, psi in found.items()
+        },
     }
 
 
@@ -79,14 +83,18 @@ def large(degree, rounds):
         start = time.perf_counter()
         certificates.append(qsp_angles(coefficients).certificate)
         seconds.append(time.perf_counter() - start)
-        print(f"degree {degree}: {seconds[-1]:.2f} s, certificate {certificates[-1]:.1e}", flush=True)
+        print(
+            f"degree {degree}: {seconds[-1]:.2f} s, certificate {certificates[-1]:.1e}", flush=True
+        )
     return {"degree": degree, "seconds": seconds, "certificate": max(certificates)}
 
 
 if __name__ == "__main__":
     smoke = "--smoke" in sys.argv
     content = {
-        "question": "Seconds from Chebyshev coefficients to certified angles, next to pyqsp (sym_qsp)",
+        "question": (
+            "Seconds from Chebyshev coefficients to certified angles, next to pyqsp (sym_qsp)"
+        ),
         "against_pyqsp": against_pyqsp(151 if smoke else 1521, 1 if smoke else 5),
         "large": large(1001 if smoke else 100_001, 1 if smoke else 5),
         "environment": environment("pyqsp"),

@@ -1,11 +1,14 @@
-"""What does a query cost that is composed of F_0, F_1, ..., and what one that loads the entries of the history matrix?
+"""What does a query cost that is composed of F_0, F_1, ..., and what one that loads the entries of
+the history matrix?
 
     python benchmarks/block_encodings.py
 
-Generic maps with F_0 and an F_2 without symmetry (dense for n = 2, 3; beyond, 3 entries in a row of F_1 and 4 in one of F_2),
-T = 4, no padding, angles of 20 bits. alpha / ||M|| multiplies the queries; the gates are those of one query, counted over the call
-graphs. "balanced" loads the entries, too, with weights that give alpha the norm of the moduli. Then alpha / ||M|| alone for the
-largest kept weights of a network trained here for one epoch, learning rate 3: what the ledger assumes at full size.
+Generic maps with F_0 and an F_2 without symmetry (dense for n = 2, 3; beyond, 3 entries in a row of
+F_1 and 4 in one of F_2), T = 4, no padding, angles of 20 bits. alpha / ||M|| multiplies the
+queries; the gates are those of one query, counted over the call graphs. "balanced" loads the
+entries, too, with weights that give alpha the norm of the moduli. Then alpha / ||M|| alone for the
+largest kept weights of a network trained here for one epoch, learning rate 3: what the ledger
+assumes at full size.
 """
 
 import torch
@@ -25,7 +28,8 @@ from qdescent.quantum.tables.history import history_tables
 
 SIZES = (2, 3, 8, 16)
 STEPS, BITS = 4, 20
-WEIGHTS = ((3, 1), (3, 2), (10, 1), (30, 1))  # (n, order); 10 weights at order 2 take minutes of third derivatives
+# (n, order); 10 weights at order 2 take minutes of third derivatives
+WEIGHTS = ((3, 1), (3, 2), (10, 1), (30, 1))
 
 
 def generic_map(n, generator):
@@ -41,7 +45,9 @@ def generic_map(n, generator):
             kept[i, torch.randint(n * n, (4,), generator=generator)] = True
         F2 = F2 * kept
     F0 = 0.3 * torch.randn(n, generator=generator, dtype=torch.float64)
-    return qd.PolynomialMap([F0, 0.8 * torch.eye(n, dtype=torch.float64) - 0.2 * (draw + draw.T), F2])
+    return qd.PolynomialMap(
+        [F0, 0.8 * torch.eye(n, dtype=torch.float64) - 0.2 * (draw + draw.T), F2]
+    )
 
 
 def norm(rows, columns, values, size):
@@ -66,9 +72,17 @@ def compare(n, order, changing):
     rows, columns, values = matrix_entries(system)
     length = norm(rows, columns, values, system.size)
     coloured = SparseBlockEncoding(matrix_tables(rows, columns, values, system.size, BITS))
-    composed = HistoryEncoding(history_tables(maps if changing else maps[0], order, STEPS, bits=BITS))
+    composed = HistoryEncoding(
+        history_tables(maps if changing else maps[0], order, STEPS, bits=BITS)
+    )
     balanced = BalancedEncoding(balanced_matrix(rows, columns, values, system.size, BITS))
-    found = {"n": n, "order": order, "maps": "one a step" if changing else "one", "unknowns": system.size, "norm": length}
+    found = {
+        "n": n,
+        "order": order,
+        "maps": "one a step" if changing else "one",
+        "unknowns": system.size,
+        "norm": length,
+    }
     for name, encoding in (("composed", composed), ("coloured", coloured), ("balanced", balanced)):
         found[name] = {
             "alpha / norm": encoding.alpha / length,
@@ -86,21 +100,35 @@ def of_a_network():
     rows = []
     for n, order in WEIGHTS:
         f = largest_weights_map(task, whole, n, degree=order)
-        system = qd.history_system(qd.carleman_linearize(f, order), torch.zeros(n, dtype=torch.float64), STEPS)
+        system = qd.history_system(
+            qd.carleman_linearize(f, order), torch.zeros(n, dtype=torch.float64), STEPS
+        )
         length = norm(*matrix_entries(system), system.size)
         encodings = {
             "composed": qd.ComposedHistory(f, order, STEPS),
             "coloured": qd.ColouredEntries(),
             "balanced": qd.BalancedEntries(),
         }
-        ratios = {name: encoding.plan(system).alpha / length for name, encoding in encodings.items()}
-        rows.append({"n": n, "order": order, "unknowns": system.size, "norm": length, "alpha / norm": ratios})
+        ratios = {
+            name: encoding.plan(system).alpha / length for name, encoding in encodings.items()
+        }
+        rows.append(
+            {
+                "n": n,
+                "order": order,
+                "unknowns": system.size,
+                "norm": length,
+                "alpha / norm": ratios,
+            }
+        )
         print(rows[-1], flush=True)
     return rows
 
 
 if __name__ == "__main__":
-    table = [compare(n, order, changing) for n in SIZES for order in (1, 2) for changing in (False, True)]
+    table = [
+        compare(n, order, changing) for n in SIZES for order in (1, 2) for changing in (False, True)
+    ]
     content = {
         "question": __doc__.splitlines()[0],
         "rows": table,

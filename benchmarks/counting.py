@@ -2,9 +2,10 @@
 
     python benchmarks/counting.py
 
-One solve of the ledger's model (order 2, 100 steps, kappa 300, 10 non-zeros a row) for every loader that it knows: logical gates,
-qubits, and depth where the model has it; then the whole price with physical qubits. Qualtran's import, seconds once a process, is
-not in it; each size is counted in a process's first call of that size, so that no cache helps.
+One solve of the ledger's model (order 2, 100 steps, kappa 300, 10 non-zeros a row) for every loader
+that it knows: logical gates, qubits, and depth where the model has it; then the whole price with
+physical qubits. Qualtran's import, seconds once a process, is not in it; each size is counted in a
+process's first call of that size, so that no cache helps.
 """
 
 import time
@@ -20,7 +21,17 @@ SIZES = (10**7, 10**12)
 
 def instance(n):
     """A round with n kept weights of 10 n."""
-    return qd.Instance(n=n, parameters=10 * n, order=2, steps=100, padding=0, kappa=300.0, sparsity=10, batch=512, forward_macs=n)
+    return qd.Instance(
+        n=n,
+        parameters=10 * n,
+        order=2,
+        steps=100,
+        padding=0,
+        kappa=300.0,
+        sparsity=10,
+        batch=512,
+        forward_macs=n,
+    )
 
 
 def counted(n):
@@ -32,10 +43,20 @@ def counted(n):
     verdict = qd.estimate(instance(n)).verdict
     pricing = time.perf_counter() - start
     found = {
-        loader: {"toffoli": cost.counts.toffoli, "qubits": cost.counts.qubits, "depth": getattr(cost, "depth", None)}
+        loader: {
+            "toffoli": cost.counts.toffoli,
+            "qubits": cost.counts.qubits,
+            "depth": getattr(cost, "depth", None),
+        }
         for loader, cost in costs.items()
     }
-    row = {"n": n, "seconds_of_counting": counting, "seconds_of_pricing": pricing, "solve": found, "verdict": verdict}
+    row = {
+        "n": n,
+        "seconds_of_counting": counting,
+        "seconds_of_pricing": pricing,
+        "solve": found,
+        "verdict": verdict,
+    }
     print(row, flush=True)
     return row
 

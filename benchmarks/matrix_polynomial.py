@@ -3,8 +3,9 @@
     python benchmarks/matrix_polynomial.py            # 10^6 unknowns, degree 255
     python benchmarks/matrix_polynomial.py --smoke    # 10^4 unknowns, degree 31
 
-The matrix is that of a history system: 50 blocks of 20,000, I on the diagonal and -A below it, A with some four entries a row. Bare
-products: M and M^T in turn on one vector, nothing else, by SciPy and by PyTorch (compressed rows, indices of 32 bits).
+The matrix is that of a history system: 50 blocks of 20,000, I on the diagonal and -A below it, A
+with some four entries a row. Bare products: M and M^T in turn on one vector, nothing else, by SciPy
+and by PyTorch (compressed rows, indices of 32 bits).
 """
 
 import statistics
@@ -25,8 +26,12 @@ BLOCKS = 50
 def history_like(unknowns):
     """M in coordinates."""
     size = unknowns // BLOCKS
-    step = 0.5 * sparse.eye(size) + 0.1 * sparse.random(size, size, density=3 / size, random_state=0)
-    return (sparse.eye(unknowns) - sparse.kron(sparse.diags([np.ones(BLOCKS - 1)], [-1]), step)).tocoo()
+    step = 0.5 * sparse.eye(size) + 0.1 * sparse.random(
+        size, size, density=3 / size, random_state=0
+    )
+    return (
+        sparse.eye(unknowns) - sparse.kron(sparse.diags([np.ones(BLOCKS - 1)], [-1]), step)
+    ).tocoo()
 
 
 def coefficients_of(degree):
@@ -55,7 +60,9 @@ def measure(unknowns, degree, rounds):
     M = history_like(unknowns)
     bound = float(np.sqrt(abs(M).sum(0).max() * abs(M).sum(1).max()))
     places = torch.from_numpy(np.stack([M.row, M.col]))
-    matrix = torch.sparse_coo_tensor(places, torch.from_numpy(M.data), M.shape, check_invariants=True)
+    matrix = torch.sparse_coo_tensor(
+        places, torch.from_numpy(M.data), M.shape, check_invariants=True
+    )
     vector = torch.from_numpy(np.random.default_rng(0).normal(size=unknowns))
     operator, counted = scaled_operator(LinearSystem(matrix, vector), bound)
     coefficients = coefficients_of(degree)
@@ -86,17 +93,24 @@ def measure(unknowns, degree, rounds):
 def check(coefficients):
     """The same routine on a sparse diagonal, where the answer is p of each entry."""
     x = np.linspace(-1, 1, 101)
-    diagonal = torch.sparse_coo_tensor(torch.arange(101).repeat(2, 1), torch.from_numpy(x), (101, 101), check_invariants=True)
+    diagonal = torch.sparse_coo_tensor(
+        torch.arange(101).repeat(2, 1), torch.from_numpy(x), (101, 101), check_invariants=True
+    )
     ones = torch.ones(101, dtype=torch.float64)
     operator, _ = scaled_operator(LinearSystem(diagonal, ones), 1.0)
     expected = chebyshev_value(coefficients, x)
-    return float(np.abs(apply_odd_transform(coefficients, operator, ones).numpy() - expected).max() / np.abs(expected).max())
+    return float(
+        np.abs(apply_odd_transform(coefficients, operator, ones).numpy() - expected).max()
+        / np.abs(expected).max()
+    )
 
 
 if __name__ == "__main__":
     smoke = "--smoke" in sys.argv
     content = {
-        "question": "Seconds of an odd matrix polynomial, next to as many bare sparse products (float64)",
+        "question": (
+            "Seconds of an odd matrix polynomial, next to as many bare sparse products (float64)"
+        ),
         **(measure(10**4, 31, 1) if smoke else measure(10**6, 255, 5)),
         "environment": environment(),
     }

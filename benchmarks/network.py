@@ -8,12 +8,16 @@ RATE = 3.0  # so large because the gradient of a few weights is small
 
 
 def pruned_network():
-    """Task and kept weights of a CNN, trained for one epoch and pruned to a tenth, in double precision."""
+    """Task and kept weights of a CNN, trained for one epoch and pruned to a tenth, in double
+    precision.
+    """
     data = qd.load_fashion_mnist()
     network = qd.fashion_cnn()
     qd.train_dense(network, cross_entropy, data, epochs=1)
     network = network.double()
-    task = qd.Task(network, cross_entropy, (data.train_images[:512].double(), data.train_labels[:512]))
+    task = qd.Task(
+        network, cross_entropy, (data.train_images[:512].double(), data.train_labels[:512])
+    )
     return task, qd.ParameterSpace(network, qd.magnitude_mask(network, 0.1))
 
 

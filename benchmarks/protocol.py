@@ -1,4 +1,5 @@
-"""How every benchmark here is run: contenders interleaved, medians of five, JSON with the environment.
+"""How every benchmark here is run: contenders interleaved, medians of five, JSON with the
+environment.
 
 The machines are noisy: quote the ratios, which are taken round by round, not the seconds.
 """
@@ -24,7 +25,9 @@ import torch
 RESULTS = Path(__file__).parent / "results"
 
 
-def interleave(contenders: Mapping[str, Callable[[], Any]], rounds: int = 5) -> dict[str, list[float]]:
+def interleave(
+    contenders: Mapping[str, Callable[[], Any]], rounds: int = 5
+) -> dict[str, list[float]]:
     """Seconds of each contender in each round; one uncounted warm-up round first."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for round_ in range(rounds + 1):
@@ -43,15 +46,21 @@ def ratios(seconds: Mapping[str, list[float]], to: str) -> dict[str, dict[str, f
     table = {}
     for name, values in seconds.items():
         quotients = [a / b for a, b in zip(values, seconds[to], strict=True)]
-        table[name] = {"median": statistics.median(quotients), "min": min(quotients), "max": max(quotients)}
+        table[name] = {
+            "median": statistics.median(quotients),
+            "min": min(quotients),
+            "max": max(quotients),
+        }
     return table
 
 
 def peak_memory(script: str, *arguments: str) -> int:
-    """Largest resident memory in bytes of `python script arguments`, by the operating system's account of that process."""
+    """Largest resident memory in bytes of `python script arguments`, by the operating system's
+    account of that process.
+    """
     code = (
-        "import resource, subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], check=True);"
-        "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        "import resource, subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]],"
+        " check=True);print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     call = [sys.executable, "-c", code, script, *arguments]
     lines = subprocess.run(call, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -66,7 +75,11 @@ def environment(*packages: str) -> dict[str, Any]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    model = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    model = [
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "python": platform.python_version(),

@@ -4,8 +4,9 @@
     python benchmarks/series_cost.py --memory  # peak memory by order, next to the gradient's
     python benchmarks/series_cost.py --large   # 103M, batch 8, order 2, 10 steps: memory and time
 
-The smooth ResNet-18 on random images and labels: the cost does not depend on what the images show. A step on a fixed batch is timed
-inside a segment, the values and adjoints of degree 0 being there; they cost one gradient a segment.
+The smooth ResNet-18 on random images and labels: the cost does not depend on what the images show.
+A step on a fixed batch is timed inside a segment, the values and adjoints of degree 0 being there;
+they cost one gradient a segment.
 """
 
 import itertools
@@ -30,7 +31,9 @@ def problem(widths=(48, 96, 208, 400), batch=32):
     generator = torch.Generator().manual_seed(0)
     network = resnet18(widths).eval()
     images = torch.randn(batch, 3, 32, 32, generator=generator)
-    task = qd.Task(network, cross_entropy, (images, torch.randint(0, 100, (batch,), generator=generator)))
+    task = qd.Task(
+        network, cross_entropy, (images, torch.randint(0, 100, (batch,), generator=generator))
+    )
     return task, qd.ParameterSpace(network)
 
 
@@ -57,13 +60,24 @@ def speed():
 
 
 def memory():
-    """Peak resident memory of one process a contender, above that of the process which only holds the network and the batch."""
-    peaks = {name: peak_memory(__file__, "--one", name) for name in ("nothing", "gradient", *map(str, ORDERS))}
+    """Peak resident memory of one process a contender, above that of the process which only holds
+    the network and the batch.
+    """
+    peaks = {
+        name: peak_memory(__file__, "--one", name)
+        for name in ("nothing", "gradient", *map(str, ORDERS))
+    }
     above = {name: peak - peaks["nothing"] for name, peak in peaks.items() if name != "nothing"}
     for name, peak in above.items():
-        print(f"{name:<10} {peak / 2**20:8.0f} MiB  {peak / above['gradient']:.2f} x the gradient's", flush=True)
+        print(
+            f"{name:<10} {peak / 2**20:8.0f} MiB  {peak / above['gradient']:.2f} x the gradient's",
+            flush=True,
+        )
     content = {
-        "question": "Peak bytes above network and batch: 7M smooth ResNet-18, batch 32, fp32, three gradients or steps",
+        "question": (
+            "Peak bytes above network and batch: 7M smooth ResNet-18, batch 32, fp32, three"
+            " gradients or steps"
+        ),
         "peak_bytes": peaks,
         "ratio_to_gradient": {name: peak / above["gradient"] for name, peak in above.items()},
         "target": {str(order): order + 2 for order in ORDERS},
@@ -96,7 +110,10 @@ def large(order=2, steps=10):
         ticks.append(time.perf_counter())
     gaps = sorted(b - a for a, b in itertools.pairwise(ticks[2:]))
     content = {
-        "question": f"Can {steps} series steps of order {order} at 103M weights, batch 8, run on a small machine?",
+        "question": (
+            f"Can {steps} series steps of order {order} at 103M weights, batch 8, run on a small"
+            " machine?"
+        ),
         "weights": space.n,
         "steps": steps,
         "finite": bool(torch.isfinite(terms).all()),

@@ -1,4 +1,5 @@
-"""How fast and how small is the spectrum, next to bare Hessian-vector products and to the three nearest packages?
+"""How fast and how small is the spectrum, next to bare Hessian-vector products and to the three
+nearest packages?
 
     python benchmarks/spectrum_vs_peers.py                # speed: 7M ResNet-18, batch 64, 20 products, fp32
     python benchmarks/spectrum_vs_peers.py --variants     # double backward, four probes together
@@ -6,8 +7,9 @@
     python benchmarks/spectrum_vs_peers.py --memory       # peak memory of each at 16 and 64 steps, batch 8
     python benchmarks/spectrum_vs_peers.py --large        # 103M, batch 8, 64 steps, one probe, 90 % pruned: memory and time
 
-The peers come with `pip install -e '.[peers]'`; one that is missing is left out and named in the JSON. Floor: the same products as
-`torch.autograd.grad` through one retained graph, on full-shaped vectors, and nothing else.
+The peers come with `pip install -e '.[peers]'`; one that is missing is left out and named in the
+JSON. Floor: the same products as `torch.autograd.grad` through one retained graph, on full-shaped
+vectors, and nothing else.
 """
 
 import itertools
@@ -27,10 +29,15 @@ VARIANT_PRODUCTS = 5  # four probes make four times as many
 
 
 def problem(widths=(48, 96, 208, 400), batch=64, density=None):
-    """A smooth ResNet-18 on random images and labels: the cost does not depend on what the images show."""
+    """A smooth ResNet-18 on random images and labels: the cost does not depend on what the images
+    show.
+    """
     generator = torch.Generator().manual_seed(0)
     network = resnet18(widths).eval()
-    data = torch.randn(batch, 3, 32, 32, generator=generator), torch.randint(0, 100, (batch,), generator=generator)
+    data = (
+        torch.randn(batch, 3, 32, 32, generator=generator),
+        torch.randint(0, 100, (batch,), generator=generator),
+    )
     mask = None if density is None else qd.magnitude_mask(network, density)
     return qd.Task(network, cross_entropy, data), qd.ParameterSpace(network, mask)
 
@@ -46,7 +53,9 @@ def bare_products(task, space, steps):
 
 
 def batched_products(task, space, steps, probes=4):
-    """Four products in one backward pass by vmap (`is_grads_batched`), and nothing else: what one could do instead of columns."""
+    """Four products in one backward pass by vmap (`is_grads_batched`), and nothing else: what one
+    could do instead of columns.
+    """
     weights = [w.detach().requires_grad_() for w in task.network.parameters()]
     loss = task.loss_with(dict(zip(space.names, weights, strict=True)))
     gradient = torch.autograd.grad(loss, weights, create_graph=True)
@@ -65,14 +74,18 @@ def pyhessian_density(task, space, steps):
     from pyhessian import hessian as peer
 
     torch.eig = lambda T, eigenvectors: (torch.linalg.eigh(T)[0][:, None], torch.linalg.eigh(T)[1])
-    peer(task.network, torch.nn.CrossEntropyLoss(), data=task.data, cuda=False).density(iter=steps, n_v=1)
+    peer(task.network, torch.nn.CrossEntropyLoss(), data=task.data, cuda=False).density(
+        iter=steps, n_v=1
+    )
 
 
 def eigenthings(task, space, steps):
     """pytorch-hessian-eigenthings, its Lanczos tridiagonalisation as it comes (re-orthogonalised)."""
     import hessian_eigenthings as peer
 
-    operator = peer.HessianOperator(task.network, [task.data], peer.supervised_loss(torch.nn.CrossEntropyLoss()))
+    operator = peer.HessianOperator(
+        task.network, [task.data], peer.supervised_loss(torch.nn.CrossEntropyLoss())
+    )
     start = torch.randn(space.n)
     peer.lanczos_tridiagonal(operator, start, steps)
 
@@ -82,13 +95,19 @@ def curvlinops_products(task, space, steps):
     from curvlinops import HessianLinearOperator
 
     weights = [w for w in task.network.parameters() if w.requires_grad]
-    operator = HessianLinearOperator(task.network, torch.nn.CrossEntropyLoss(), weights, [task.data], check_deterministic=False)
+    operator = HessianLinearOperator(
+        task.network, torch.nn.CrossEntropyLoss(), weights, [task.data], check_deterministic=False
+    )
     vector = torch.randn(space.n)
     for _ in range(steps):
         operator @ vector
 
 
-PEERS = {"pyhessian": pyhessian_density, "hessian_eigenthings": eigenthings, "curvlinops": curvlinops_products}
+PEERS = {
+    "pyhessian": pyhessian_density,
+    "hessian_eigenthings": eigenthings,
+    "curvlinops": curvlinops_products,
+}
 
 
 def installed_peers():
@@ -106,12 +125,18 @@ def installed_peers():
 def speed():
     """Interleaved times of 20 products, as ratios to the floor and to ours."""
     task, space = problem()
-    contenders = {"bare products": lambda: bare_products(task, space, PRODUCTS), "qdescent": lambda: ours(task, space, PRODUCTS)}
+    contenders = {
+        "bare products": lambda: bare_products(task, space, PRODUCTS),
+        "qdescent": lambda: ours(task, space, PRODUCTS),
+    }
     for name, work in installed_peers().items():
         contenders[name] = lambda work=work: work(task, space, PRODUCTS)
     seconds = interleave(contenders)
     content = {
-        "question": "Seconds of 20 Hessian products inside a spectrum: 7M smooth ResNet-18, batch 64, all weights, one probe, fp32",
+        "question": (
+            "Seconds of 20 Hessian products inside a spectrum: 7M smooth ResNet-18, batch 64, all"
+            " weights, one probe, fp32"
+        ),
         "weights": space.n,
         "seconds": seconds,
         "ratio_to_bare_products": ratios(seconds, "bare products"),
@@ -127,16 +152,24 @@ def variants():
     peers = {name: work for name, work in installed_peers().items() if name == "pyhessian"}
     contenders = {
         "1 probe": lambda: ours(task, space, VARIANT_PRODUCTS),
-        "1 probe, double backward": lambda: ours(task, space, VARIANT_PRODUCTS, method="double-backward"),
+        "1 probe, double backward": lambda: ours(
+            task, space, VARIANT_PRODUCTS, method="double-backward"
+        ),
         "4 probes": lambda: ours(task, space, VARIANT_PRODUCTS, probes=4),
-        **{name: lambda work=work: work(task, space, VARIANT_PRODUCTS) for name, work in peers.items()},
+        **{
+            name: lambda work=work: work(task, space, VARIANT_PRODUCTS)
+            for name, work in peers.items()
+        },
         "4 bare products by vmap": lambda: batched_products(task, space, VARIANT_PRODUCTS),
     }
     seconds = interleave(contenders)
     for name in ("4 probes", "4 bare products by vmap"):
         seconds[name] = [s / 4 for s in seconds[name]]  # per 5 products, like the others
     content = {
-        "question": "Seconds of 5 Hessian products by how they are done: 7M smooth ResNet-18, batch 64, all weights",
+        "question": (
+            "Seconds of 5 Hessian products by how they are done: 7M smooth ResNet-18, batch 64, all"
+            " weights"
+        ),
         "seconds": seconds,
         "ratio_to_one_probe": ratios(seconds, "1 probe"),
         "ratio_to_four_probes": ratios(seconds, "4 probes"),
@@ -146,7 +179,9 @@ def variants():
 
 
 def bfloat16():
-    """Products in bfloat16, which go by double backward, next to float32 ones by either route, and their error."""
+    """Products in bfloat16, which go by double backward, next to float32 ones by either route, and
+    their error.
+    """
     task, space = problem()
     double = "double-backward"
     contenders = {
@@ -155,9 +190,16 @@ def bfloat16():
         "bfloat16": lambda: ours(task, space, VARIANT_PRODUCTS, precision=torch.bfloat16),
     }
     seconds = interleave(contenders)
-    error = product_error(hessian(task, space, precision=torch.bfloat16), hessian(task, space), torch.randn(space.n, 2))
+    error = product_error(
+        hessian(task, space, precision=torch.bfloat16),
+        hessian(task, space),
+        torch.randn(space.n, 2),
+    )
     content = {
-        "question": "Seconds of 5 Hessian products in bfloat16 and float32, and their error: 7M smooth ResNet-18, batch 64",
+        "question": (
+            "Seconds of 5 Hessian products in bfloat16 and float32, and their error: 7M smooth"
+            " ResNet-18, batch 64"
+        ),
         "seconds": seconds,
         "ratio_to_float32": ratios(seconds, "float32"),
         "relative_error_of_a_product": {"mean": error[0], "max": error[1]},
@@ -170,11 +212,23 @@ def memory():
     """Peak resident memory of one process a contender, 16 and 64 steps."""
     table = {}
     for name in ("nothing", "bare", "ours", *installed_peers()):
-        table[name] = {steps: peak_memory(__file__, "--one", name, str(steps)) for steps in (16, 64)}
-        print(f"{name:<22}", {steps: f"{peak / 2**30:.2f} GiB" for steps, peak in table[name].items()}, flush=True)
+        table[name] = {
+            steps: peak_memory(__file__, "--one", name, str(steps)) for steps in (16, 64)
+        }
+        print(
+            f"{name:<22}",
+            {steps: f"{peak / 2**30:.2f} GiB" for steps, peak in table[name].items()},
+            flush=True,
+        )
     names = ("pyhessian", "hessian-eigenthings", "curvlinops-for-pytorch")
-    question = "Peak resident bytes by Lanczos steps: 7M smooth ResNet-18, batch 8, all weights, one probe, fp32"
-    save("spectrum_memory", {"question": question, "peak_bytes": table, "environment": environment(*names)})
+    question = (
+        "Peak resident bytes by Lanczos steps: 7M smooth ResNet-18, batch 8, all weights, one"
+        " probe, fp32"
+    )
+    save(
+        "spectrum_memory",
+        {"question": question, "peak_bytes": table, "environment": environment(*names)},
+    )
 
 
 def one(name, steps):
@@ -191,11 +245,16 @@ def large(steps=64):
     before = own_peak()
     ticks = []
     spectrum = qd.spectral_density(
-        hessian(task, space), steps=steps, probes=1, on_step=lambda state: ticks.append(time.perf_counter())
+        hessian(task, space),
+        steps=steps,
+        probes=1,
+        on_step=lambda state: ticks.append(time.perf_counter()),
     )
     gaps = sorted(b - a for a, b in itertools.pairwise(ticks))
     content = {
-        "question": "Can 64 Lanczos steps at 103M weights, batch 8, 90 % pruned, run on a small machine?",
+        "question": (
+            "Can 64 Lanczos steps at 103M weights, batch 8, 90 % pruned, run on a small machine?"
+        ),
         "weights": space.total,
         "kept": space.n,
         "steps": steps,

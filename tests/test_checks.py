@@ -28,13 +28,26 @@ from qdescent._checks import (
 
 
 def test_the_sentence():
-    assert str(argument_error("density", "be in (0, 1]", 1.5)) == "Argument `density` must be in (0, 1], but is 1.5."
-    assert str(argument_error("mask", "keep a weight", "empty")) == "Argument `mask` must keep a weight, but is empty."
+    assert (
+        str(argument_error("density", "be in (0, 1]", 1.5))
+        == "Argument `density` must be in (0, 1], but is 1.5."
+    )
+    assert (
+        str(argument_error("mask", "keep a weight", "empty"))
+        == "Argument `mask` must keep a weight, but is empty."
+    )
     assert issubclass(ArgumentError, ValueError)
 
 
 @pytest.mark.parametrize(
-    ("value", "interval"), [(1, "(0, 1]"), (1e-300, "(0, 1]"), (0, "[0, inf)"), (-5.5, "(-inf, 0)"), (np.float64(0.5), "(0, 1)")]
+    ("value", "interval"),
+    [
+        (1, "(0, 1]"),
+        (1e-300, "(0, 1]"),
+        (0, "[0, inf)"),
+        (-5.5, "(-inf, 0)"),
+        (np.float64(0.5), "(0, 1)"),
+    ],
 )
 def test_interval_accepts(value, interval):
     found = check_interval("x", value, interval)
@@ -63,7 +76,9 @@ def test_integer_accepts(value):
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, "3", True, None, math.nan, np.float64(2)])
 def test_integer_refuses(value):
-    with pytest.raises(ArgumentError, match="Argument `steps` must be an integer of at least 1, but is"):
+    with pytest.raises(
+        ArgumentError, match="Argument `steps` must be an integer of at least 1, but is"
+    ):
         check_integer("steps", value, 1)
 
 
@@ -76,7 +91,10 @@ def test_choice():
 def test_finite_counts_and_places():
     x = torch.zeros(2, 3)
     x[0, 2], x[1, 1] = math.nan, math.inf
-    with pytest.raises(ArgumentError, match=r"Argument `x` must be finite, but is not, in 2 of 6 places, first at \(0, 2\)."):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `x` must be finite, but is not, in 2 of 6 places, first at \(0, 2\).",
+    ):
         check_finite("x", x)
     assert check_finite("x", torch.tensor([1, 2])).dtype == torch.int64
     with pytest.raises(ArgumentError, match="must be finite"):
@@ -86,26 +104,41 @@ def test_finite_counts_and_places():
 def test_shape():
     x = torch.zeros(2, 3)
     assert check_shape("x", x, (None, 3)) is x
-    with pytest.raises(ArgumentError, match=r"Argument `x` must have shape \(2, any, 1\), but is of shape \(2, 3\)."):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `x` must have shape \(2, any, 1\), but is of shape \(2, 3\).",
+    ):
         check_shape("x", x, (2, None, 1))
     with pytest.raises(ArgumentError, match=r"must have shape \(4,\), but is of shape \(3,\)."):
         check_shape("x", torch.zeros(3), (4,))
 
 
-@pytest.mark.parametrize("value", [10**400, -(10**400), 10**5000], ids=["large", "negative", "vast"])
+@pytest.mark.parametrize(
+    "value", [10**400, -(10**400), 10**5000], ids=["large", "negative", "vast"]
+)
 def test_no_number_is_too_large_to_be_refused(value):
-    with pytest.raises(ArgumentError, match=r"^Argument `rate` must be in \(0, inf\), but is an integer of \d+ digits\.$"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"^Argument `rate` must be in \(0, inf\), but is an integer of \d+ digits\.$",
+    ):
         check_interval("rate", value, "(0, inf)")
     assert check_integer("seed", abs(value), 0) == abs(value)
-    with pytest.raises(ArgumentError, match=r"an integer of at (least 1|most 9), but is an integer of \d+ digits\.$"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"an integer of at (least 1|most 9), but is an integer of \d+ digits\.$",
+    ):
         check_integer("steps", value, 1, 9)
 
 
 @pytest.mark.parametrize(
-    "value", [torch.tensor([3]), np.array([3]), torch.tensor(3, device="meta"), torch.tensor(True), int], ids=str
+    "value",
+    [torch.tensor([3]), np.array([3]), torch.tensor(3, device="meta"), torch.tensor(True), int],
+    ids=str,
 )
 def test_what_only_looks_like_an_integer_is_refused(value):
-    with pytest.raises(ArgumentError, match="Argument `steps` must be an integer of at least 1, but is"):
+    with pytest.raises(
+        ArgumentError, match="Argument `steps` must be an integer of at least 1, but is"
+    ):
         check_integer("steps", value, 1)
 
 
@@ -113,7 +146,9 @@ def test_what_only_looks_like_an_integer_is_refused(value):
 def test_choices_are_compared_with_their_type(value):
     with pytest.raises(ArgumentError, match="Argument `form` must be one of 'a', 'b', but is"):
         check_choice("form", value, ["a", "b"])
-    assert [check_choice("k", value, [0, 1, math.inf]) for value in (1, 1.0, np.int64(1), math.inf)] == [1, 1, 1, math.inf]
+    assert [
+        check_choice("k", value, [0, 1, math.inf]) for value in (1, 1.0, np.int64(1), math.inf)
+    ] == [1, 1, 1, math.inf]
     with pytest.raises(ArgumentError, match="must be one of 0, 1, but is True"):
         check_choice("k", True, [0, 1])
 
@@ -128,7 +163,10 @@ class Evil:
     [
         (torch.zeros(2, 3), "a tensor of shape (2, 3) and type torch.float32"),
         (np.zeros(4), "an array of shape (4,) and type float64"),
-        (torch.zeros(2, device="meta"), "a tensor of shape (2,) and type torch.float32 on the meta device, without values"),
+        (
+            torch.zeros(2, device="meta"),
+            "a tensor of shape (2,) and type torch.float32 on the meta device, without values",
+        ),
         (dict, "the class dict, not an instance"),
         (Evil(), "an object of type Evil"),
         (10**30, "an integer of 31 digits"),
@@ -144,7 +182,10 @@ def test_shown_in_a_few_words(value, text):
 
 
 def test_a_sentence_is_one_line_that_a_terminal_shows_as_it_stands():
-    assert str(argument_error("path", "be", "a\nb\x1b[31m\ud800")) == "Argument `path` must be, but is a b\\x1b[31m\\ud800."
+    assert (
+        str(argument_error("path", "be", "a\nb\x1b[31m\ud800"))
+        == "Argument `path` must be, but is a b\\x1b[31m\\ud800."
+    )
     assert len(str(argument_error("path", "be", "x" * 10**6))) < 1100
     assert len(shown(list(range(10**5)))) < 200
     nested = []
@@ -175,7 +216,10 @@ def test_tensors():
     compressed = torch.tensor([[0.0, math.inf]]).to_sparse()
     with pytest.raises(ArgumentError, match="must be finite"):
         check_tensor("x", compressed, sparse=True)
-    with pytest.raises(ArgumentError, match=r"must be dense \(to_dense\(\) makes it so\), but is of layout torch.sparse_coo"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"must be dense \(to_dense\(\) makes it so\), but is of layout torch.sparse_coo",
+    ):
         check_tensor("x", compressed)
     with pytest.raises(ArgumentError, match="must hold real numbers, but is"):
         check_array("x", [1j])
@@ -185,24 +229,36 @@ def test_tensors():
 def test_booleans_texts_and_nouns():
     assert check_boolean("symmetric", np.bool_(True)) is True
     for value in (1, 0, "yes", None, torch.tensor(True), bool):
-        with pytest.raises(ArgumentError, match="Argument `symmetric` must be True or False, but is"):
+        with pytest.raises(
+            ArgumentError, match="Argument `symmetric` must be True or False, but is"
+        ):
             check_boolean("symmetric", value)
     assert check_text("prefix", "", empty=True) == ""
     with pytest.raises(ArgumentError, match="must be a text of at least one character, but is ''"):
         check_text("prefix", "")
     assert check_instance("task", None, dict, optional=True) is None
     for value in (None, dict, 1):
-        with pytest.raises(ArgumentError, match="Argument `task` must be a dict or an OSError, but is"):
+        with pytest.raises(
+            ArgumentError, match="Argument `task` must be a dict or an OSError, but is"
+        ):
             check_instance("task", value, dict, OSError)
     assert check_callable("loss", len) is len
-    with pytest.raises(ArgumentError, match="Argument `loss` must be a function of both or None, but is 3"):
+    with pytest.raises(
+        ArgumentError, match="Argument `loss` must be a function of both or None, but is 3"
+    ):
         check_callable("loss", 3, "a function of both", optional=True)
     assert check_methods("solver", [], ("append",), "a list") == []
-    with pytest.raises(ArgumentError, match="Argument `solver` must be a list, but is the class list, not an instance."):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `solver` must be a list, but is the class list, not an instance.",
+    ):
         check_methods("solver", list, ("append",), "a list")
     assert check_dtype("precision", torch.float16) is torch.float16
     for value in ("", torch.int8, float, None):
-        with pytest.raises(ArgumentError, match="Argument `precision` must be a floating-point type such as torch.float64"):
+        with pytest.raises(
+            ArgumentError,
+            match="Argument `precision` must be a floating-point type such as torch.float64",
+        ):
             check_dtype("precision", value)
 
 

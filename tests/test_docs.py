@@ -30,7 +30,9 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return [code for found, code in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+    return [
+        code for found, code in FENCE.findall(page.read_text(encoding="utf-8")) if found == language
+    ]
 
 
 @pages
@@ -38,7 +40,9 @@ def test_all_code_is_fenced_and_says_its_language(page):
     text = page.read_text(encoding="utf-8")
     assert {language for language, _ in FENCE.findall(text)} <= LANGUAGES
     prose = FENCE.sub("", text)
-    assert not re.findall(r"(?:\n\n|\A)(?:    |\t)\S.*", prose), "indented code: no test would see it"
+    assert not re.findall(r"(?:\n\n|\A)(?:    |\t)\S.*", prose), (
+        "indented code: no test would see it"
+    )
 
 
 SESSIONS = [page for page in PAGES if any(">>> " in code for code in blocks(page, "python"))]
@@ -54,7 +58,9 @@ def test_sessions_say_what_python_says(page):
 def small_project() -> types.ModuleType:
     """What the pages call `my_project`: a network and a batch."""
     project = types.ModuleType("my_project")
-    project.build_network = lambda: torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.GELU(), torch.nn.Linear(6, 3))
+    project.build_network = lambda: torch.nn.Sequential(
+        torch.nn.Linear(4, 6), torch.nn.GELU(), torch.nn.Linear(6, 3)
+    )
     batch = torch.randn(12, 4, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
     project.load_batch = lambda: batch
     return project
@@ -84,13 +90,21 @@ def unknown_words(line: str) -> list[str]:
         words = words[words.index("qdescent") :]
     program = Path(words[0]).name if words else ""
     if program == "make":
-        targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        targets = re.findall(
+            r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+        )
         return [word for word in words[1:] if "=" not in word and word not in targets]
     if program == "qdescent":
         known = {"--help"} if words[1].startswith("-") else options(words[1])
-        return [word for word in words[1:] if word.startswith("--") and word.partition("=")[0] not in known]
+        return [
+            word
+            for word in words[1:]
+            if word.startswith("--") and word.partition("=")[0] not in known
+        ]
     if program == "pip":
-        known = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+        known = re.findall(
+            r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
+        )
         asked = [name for group in re.findall(r"\[(.*?)\]", line) for name in group.split(",")]
         return [name for name in asked if name not in known]
     return [] if program in ("", "cd", "git") else [program]
@@ -125,14 +139,17 @@ def test_names_are_public(page):
 
 @pages
 def test_links_lead_to_files(page):
-    made = re.compile(r"(gallery|api)/\w+\.md|changelog\.md|contributing\.md")  # by tools/docs; the strict build knows
+    # by tools/docs; the strict build knows
+    made = re.compile(r"(gallery|api)/\w+\.md|changelog\.md|contributing\.md")
     for target in re.findall(r"\]\(((?!http)[^)#]+)", page.read_text(encoding="utf-8")):
         assert made.fullmatch(target) or (page.parent / target).exists(), target
 
 
 def unsafe(text: str) -> list[str]:
     """Formulas that GitHub's Markdown would change before typesetting: * is emphasis, \\{ is {."""
-    inline = re.findall(r"(?<![\\$`])\$(?!\$)([^$\n]+?)\$(?!\$)", re.sub(r"`[^`]*`", "", FENCE.sub("", text)))
+    inline = re.findall(
+        r"(?<![\\$`])\$(?!\$)([^$\n]+?)\$(?!\$)", re.sub(r"`[^`]*`", "", FENCE.sub("", text))
+    )
     return [formula for formula in inline if re.search(r"\*|\\[{}|,;!\\#]|^\s|\s$", formula)]
 
 
@@ -146,7 +163,10 @@ def test_the_reference_follows_the_public_names():
     groups = api.groups((ROOT / "src/qdescent/__init__.py").read_text(encoding="utf-8"))
     assert [name for names in groups.values() for name in names] == qd.__all__
     assert all(groups)
-    planted = '__all__ = [\n    # one\n    "a", "b",  # aside\n    # two\n    "c",\n]\nother = [\n    # three\n    "d"]\n'
+    planted = (
+        '__all__ = [\n    # one\n    "a", "b",  # aside\n    # two\n    "c",\n]\nother = [\n    #'
+        ' three\n    "d"]\n'
+    )
     assert api.groups(planted) == {"one": ["a", "b"], "two": ["c"]}
 
 
@@ -165,7 +185,10 @@ def test_formulas_become_mathml():
 
 def test_docstrings_are_read_as_they_are_meant():
     docstrings = pytest.importorskip("docstrings", reason="needs the extra `docs`")
-    text = "Short.\n\nArgs:\n    a, b: the two,\n        in order.\n    gram: <u, v>.\n\nExample:\n    >>> f(1, 2) < 3\n    True\n"
+    text = (
+        "Short.\n\nArgs:\n    a, b: the two,\n        in order.\n    gram: <u, v>.\n\nExample:\n   "
+        " >>> f(1, 2) < 3\n    True\n"
+    )
     made = docstrings.for_griffe(text)
     assert "    a: the two,\n        in order.\n    b: the two,\n        in order.\n" in made
     assert "&lt;u, v>" in made

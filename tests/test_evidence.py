@@ -9,7 +9,21 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 
 
-@pytest.mark.parametrize("value", [0.1, -3, "two words", None, True, [0.1, 2.0, math.inf], math.inf, -math.inf, 1e-320, [1, 2, 3]])
+@pytest.mark.parametrize(
+    "value",
+    [
+        0.1,
+        -3,
+        "two words",
+        None,
+        True,
+        [0.1, 2.0, math.inf],
+        math.inf,
+        -math.inf,
+        1e-320,
+        [1, 2, 3],
+    ],
+)
 def test_json_round_trip(value):
     row = Row("spectrum/before/lambda_max", value, "1", Evidence.MEASURED, "Lanczos", error=0.5)
     text = json.dumps(row.to_json(), allow_nan=False)
@@ -18,19 +32,26 @@ def test_json_round_trip(value):
 
 
 def test_nan_survives_json():
-    row = Row.from_json(json.loads(json.dumps(Row("a", math.nan, "1", Evidence.EXACT, "x", [math.nan]).to_json())))
+    row = Row.from_json(
+        json.loads(json.dumps(Row("a", math.nan, "1", Evidence.EXACT, "x", [math.nan]).to_json()))
+    )
     assert math.isnan(row.value)
     assert math.isnan(row.error[0])
 
 
 @pytest.mark.parametrize("evidence", [None, "", "exact", "guessed"])
 def test_no_row_without_evidence(evidence):
-    with pytest.raises(ArgumentError, match="Argument `evidence` must be one of exact, measured, bounded, modelled, assumed"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `evidence` must be one of exact, measured, bounded, modelled, assumed",
+    ):
         Row("a", 1.0, "1", evidence, "x")
 
 
 def test_no_row_without_source():
-    with pytest.raises(ArgumentError, match="Argument `source` must say where 'a' comes from, but is empty."):
+    with pytest.raises(
+        ArgumentError, match="Argument `source` must say where 'a' comes from, but is empty."
+    ):
         Row("a", 1.0, "1", Evidence.EXACT, "")
 
 

@@ -12,14 +12,19 @@ def test_first_pass_in_python():
     result = subprocess.run(call, capture_output=True, text=True, timeout=200)
     assert result.returncode == 0, result.stderr
     circuit, direct = (line for line in result.stdout.splitlines() if "u_T" in line)
-    values = [[float(x) for x in line[line.index("[") + 1 : line.index("]")].split(",")] for line in (circuit, direct)]
+    values = [
+        [float(x) for x in line[line.index("[") + 1 : line.index("]")].split(",")]
+        for line in (circuit, direct)
+    ]
     gap = max(abs(a - b) for a, b in zip(*values, strict=True))
     assert gap < 1e-3 * max(abs(b) for b in values[1])
     assert len((EXAMPLES / "first_pass.py").read_text().splitlines()) < 60
 
 
 def test_carleman_of_an_equation():
-    """The published rows come out of the text that it prints; the coarse Burgers run is near the published figures."""
+    """The published rows come out of the text that it prints; the coarse Burgers run is near the
+    published figures.
+    """
     call = [sys.executable, str(EXAMPLES / "carleman_ode.py"), "--small"]
     result = subprocess.run(call, capture_output=True, text=True, timeout=100)
     assert result.returncode == 0, result.stderr
@@ -29,5 +34,8 @@ def test_carleman_of_an_equation():
     assert errors[4:] == sorted(errors[4:])
     assert abs(errors[-1] - 9552.8) < 0.05
     burgers = [float(line.split()[-1]) for line in lines if line.startswith("Burgers")]
-    assert all(abs(ours / published - 1) < 0.01 for ours, published in zip(burgers, (0.123333, 0.058947), strict=True))
+    assert all(
+        abs(ours / published - 1) < 0.01
+        for ours, published in zip(burgers, (0.123333, 0.058947), strict=True)
+    )
     assert len((EXAMPLES / "carleman_ode.py").read_text().splitlines()) < 60

@@ -14,10 +14,15 @@ from qdescent.cli import print_place
 
 
 def test_numpy_infinity_survives_json():
-    assert Row.from_json(Row("a", np.float64("inf"), "1", Evidence.EXACT, "x").to_json()).value == math.inf
+    assert (
+        Row.from_json(Row("a", np.float64("inf"), "1", Evidence.EXACT, "x").to_json()).value
+        == math.inf
+    )
 
 
-@pytest.mark.parametrize("value", [torch.tensor(1.5), np.array([1, 2]), torch.tensor([1, 2]), torch.tensor(True)])
+@pytest.mark.parametrize(
+    "value", [torch.tensor(1.5), np.array([1, 2]), torch.tensor([1, 2]), torch.tensor(True)]
+)
 def test_integers_that_are_none(value):
     with pytest.raises(ArgumentError):
         check_integer("a", value, 1)
@@ -34,9 +39,14 @@ def test_a_text_is_quoted():
 
 
 @pytest.mark.parametrize("path", ["x" * 5000, "y" * 300])
-@pytest.mark.parametrize(("reader", "name"), [(qd.read_record, "path"), (qd.load_fashion_mnist, "data_root")])
+@pytest.mark.parametrize(
+    ("reader", "name"), [(qd.read_record, "path"), (qd.load_fashion_mnist, "data_root")]
+)
 def test_a_name_that_no_file_system_takes(reader, name, path):
-    with pytest.raises(ArgumentError, match=f"`{name}` must be a path that the file system takes, but is {len(path)} char"):
+    with pytest.raises(
+        ArgumentError,
+        match=f"`{name}` must be a path that the file system takes, but is {len(path)} char",
+    ):
         reader(path)
 
 

@@ -1,4 +1,6 @@
-"""The floor plan, enforced: import-linter on the package and on copies with a planted fault, and what stays in its room."""
+"""The floor plan, enforced: import-linter on the package and on copies with a planted fault, and
+what stays in its room.
+"""
 
 import ast
 import re
@@ -16,13 +18,27 @@ PACKAGE = ROOT / "src" / "qdescent"
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     """import-linter, with the repository's contracts, on the copy of the package in `folder`."""
-    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--config", str(ROOT / "pyproject.toml")]
-    return subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False)
+    command = [
+        str(Path(sys.executable).with_name("lint-imports")),
+        "--no-cache",
+        "--config",
+        str(ROOT / "pyproject.toml"),
+    ]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    shutil.copytree(PACKAGE, tmp_path / "qdescent", ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+    shutil.copytree(
+        PACKAGE, tmp_path / "qdescent", ignore=shutil.ignore_patterns("__pycache__", "*.npz")
+    )
     return tmp_path
 
 
@@ -34,13 +50,38 @@ def test_floors_hold_in_a_clean_copy(copy):
 @pytest.mark.parametrize(
     ("planted", "line", "sentence"),
     [
-        ("linalg/planted.py", "import qdescent.solvers.solve", "qdescent.linalg is not allowed to import qdescent.solvers"),
-        ("linalg/planted.py", "def f():\n    import qdescent.report", "qdescent.linalg is not allowed to import qdescent.report"),
-        ("learning/planted.py", "from qdescent import carleman", "qdescent.learning is not allowed to import qdescent.carleman"),
-        ("solvers/planted.py", "import qdescent.resources", "qdescent.solvers is not allowed to import qdescent.resources"),
-        ("_random.py", "import qdescent.linalg", "qdescent._random is not allowed to import qdescent.linalg"),
+        (
+            "linalg/planted.py",
+            "import qdescent.solvers.solve",
+            "qdescent.linalg is not allowed to import qdescent.solvers",
+        ),
+        (
+            "linalg/planted.py",
+            "def f():\n    import qdescent.report",
+            "qdescent.linalg is not allowed to import qdescent.report",
+        ),
+        (
+            "learning/planted.py",
+            "from qdescent import carleman",
+            "qdescent.learning is not allowed to import qdescent.carleman",
+        ),
+        (
+            "solvers/planted.py",
+            "import qdescent.resources",
+            "qdescent.solvers is not allowed to import qdescent.resources",
+        ),
+        (
+            "_random.py",
+            "import qdescent.linalg",
+            "qdescent._random is not allowed to import qdescent.linalg",
+        ),
         ("utils.py", "", "qdescent.utils"),  # a room that the floor plan does not know
-        ("linalg/linear_system.py", "import qdescent.linalg.planted", "No cycles are allowed in qdescent.linalg"),  # and back
+        # and back
+        (
+            "linalg/linear_system.py",
+            "import qdescent.linalg.planted",
+            "No cycles are allowed in qdescent.linalg",
+        ),
     ],
 )
 def test_a_planted_fault_breaks_the_contracts(copy, planted, line, sentence):
@@ -58,21 +99,34 @@ def test_the_public_names_are_no_way_around_the_floors(copy):
     (copy / "qdescent/linalg/planted.py").write_text("from qdescent import solve\n")
     result = lint_imports(copy)
     assert result.returncode == 1, result.stdout + result.stderr
-    assert "qdescent.linalg is not allowed to import qdescent.solvers" in " ".join(result.stdout.split())
+    assert "qdescent.linalg is not allowed to import qdescent.solvers" in " ".join(
+        result.stdout.split()
+    )
 
 
-# What stays in its room, besides imports between rooms: each rule gives the names that a file may not hold, and where
-# it may. A place is a room ("learning/"), a file ("cli.py") or the start of a file's name.
+# What stays in its room, besides imports between rooms: each rule gives the names that a file may
+# not hold, and where it may. A place is a room ("learning/"), a file ("cli.py") or the start of a
+# file's name.
 AUTOGRAD = ("learning/", "training/", "experiment/")
 HARDWARE = ("quantum/", "resources/", "solvers/", "report/", "experiment/", "cli.py")
-FILES = ("reading/", "report/", "learning/datasets.py")  # in, out; the data set that is part of the package
+# in, out; the data set that is part of the package
+FILES = ("reading/", "report/", "learning/datasets.py")
 JSON = (*FILES, "resources/physical.py")  # qdk's estimator takes and gives JSON texts
-CLOCKS = ("report/", "cli.py")  # the terminal shows how long a stage took; what is recorded is timed by report
+# the terminal shows how long a stage took; what is recorded is timed by report
+CLOCKS = ("report/", "cli.py")
 PRINTS = ("cli.py",)
-# Imported where they are used: seconds, or not installed. Import-linter sees imports inside functions too, so this is no way around
-# the floors.
-QUALTRAN = ("solvers.circuits", "quantum.inspect.qasm", "quantum.inspect.toffoli_depth")  # its doors
-HEAVY = ("qualtran", "cirq", "qdk", "plotly", "torchvision", "PIL", *(f"qdescent.{name}" for name in QUALTRAN))
+# Imported where they are used: seconds, or not installed. Import-linter sees imports inside
+# functions too, so this is no way around the floors. its doors
+QUALTRAN = ("solvers.circuits", "quantum.inspect.qasm", "quantum.inspect.toffoli_depth")
+HEAVY = (
+    "qualtran",
+    "cirq",
+    "qdk",
+    "plotly",
+    "torchvision",
+    "PIL",
+    *(f"qdescent.{name}" for name in QUALTRAN),
+)
 
 
 def violations(place: str, source: str) -> list[str]:
@@ -85,14 +139,28 @@ def violations(place: str, source: str) -> list[str]:
                 found.append(f"{place}:{node.lineno} {name} belongs in {AUTOGRAD}")
             if re.match(r"json(\.|$)", name) and is_import(node) and not place.startswith(JSON):
                 found.append(f"{place}:{node.lineno} {name} belongs in {JSON}")
-            if re.match(r"(time|datetime)(\.|$)", name) and is_import(node) and not place.startswith(CLOCKS):
+            if (
+                re.match(r"(time|datetime)(\.|$)", name)
+                and is_import(node)
+                and not place.startswith(CLOCKS)
+            ):
                 found.append(f"{place}:{node.lineno} {name} belongs in {CLOCKS}")
         for name in words(node):
-            if re.search(r"qubit|t_gate|t_count", name, re.IGNORECASE) and not place.startswith(HARDWARE):
+            if re.search(r"qubit|t_gate|t_count", name, re.IGNORECASE) and not place.startswith(
+                HARDWARE
+            ):
                 found.append(f"{place}:{node.lineno} {name} belongs in {HARDWARE}")
         if isinstance(node, ast.Call):
-            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-            if called in ("open", "read_text", "write_text", "read_bytes", "write_bytes") and not place.startswith(FILES):
+            called = (
+                node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            )
+            if called in (
+                "open",
+                "read_text",
+                "write_text",
+                "read_bytes",
+                "write_bytes",
+            ) and not place.startswith(FILES):
                 found.append(f"{place}:{node.lineno} {called}() belongs in {FILES}")
             if called == "print" and not place.startswith(PRINTS):
                 found.append(f"{place}:{node.lineno} print() belongs in {PRINTS}")
@@ -121,7 +189,9 @@ def dotted_names(node: ast.AST) -> Iterator[str]:
 
 
 def words(node: ast.AST) -> Iterator[str]:
-    """The identifiers that a node brings: names, attributes, arguments, keywords, functions, classes."""
+    """The identifiers that a node brings: names, attributes, arguments, keywords, functions,
+    classes.
+    """
     for field in ("id", "attr", "arg", "name", "asname"):
         if isinstance(value := getattr(node, field, None), str):
             yield value
@@ -158,7 +228,11 @@ def test_each_file_keeps_to_its_room(path):
         ("linalg/a.py", "from torch import Tensor, nn", "torch.nn belongs in"),
         ("carleman/a.py", "import torch.func", "torch.func belongs in"),
         ("solvers/a.py", "import torch\nx = torch.nn.Linear(1, 1)", "torch.nn belongs in"),
-        ("report/a.py", "import torch\nwith torch.autograd.no_grad(): pass", "torch.autograd belongs in"),
+        (
+            "report/a.py",
+            "import torch\nwith torch.autograd.no_grad(): pass",
+            "torch.autograd belongs in",
+        ),
         ("training/a.py", "import time", "time belongs in"),
         ("cli.py", "from json import dumps", "json.dumps belongs in"),
         ("experiment/stages.py", "import datetime", "datetime belongs in"),
@@ -168,8 +242,16 @@ def test_each_file_keeps_to_its_room(path):
         ("resources/physical.py", "import json\nopen('a')", "open() belongs in"),
         ("cli.py", "path.write_text('a')", "write_text() belongs in"),
         ("report/a.py", "print(1)", "print() belongs in"),
-        ("learning/a.py", "def f():\n    from qdescent.linalg import lanczos", "imported inside a function"),
-        ("quantum/a.py", "class A:\n    def f(self):\n        import numpy", "numpy is imported inside a function"),
+        (
+            "learning/a.py",
+            "def f():\n    from qdescent.linalg import lanczos",
+            "imported inside a function",
+        ),
+        (
+            "quantum/a.py",
+            "class A:\n    def f(self):\n        import numpy",
+            "numpy is imported inside a function",
+        ),
     ],
 )
 def test_a_planted_word_is_found_in_the_wrong_room(place, source, sentence):
@@ -181,7 +263,10 @@ def test_a_planted_word_is_found_in_the_wrong_room(place, source, sentence):
     [
         ("learning/a.py", "from torch import nn\nimport torch.func"),
         ("report/a.py", "import json, time\nopen('a')\nqubits = 3"),
-        ("solvers/circuits/qsvt.py", "def f():\n    from qualtran.bloqs.basic_gates import TGate\n    return TGate"),
+        (
+            "solvers/circuits/qsvt.py",
+            "def f():\n    from qualtran.bloqs.basic_gates import TGate\n    return TGate",
+        ),
         ("linalg/a.py", '"""No qubit here, and no json."""\ntime = 3\nx = time.real'),
         ("cli.py", "print(1)"),
     ],

@@ -9,7 +9,8 @@ import pytest
 
 SLOW = {"transformer_spectrum", "pruning_dissipation", "hybrid_training", "pennylane_citizen"}
 SCRIPTS = [
-    pytest.param(script, marks=pytest.mark.slow if script.stem in SLOW else (), id=script.stem) for script in gallery.scripts()
+    pytest.param(script, marks=pytest.mark.slow if script.stem in SLOW else (), id=script.stem)
+    for script in gallery.scripts()
 ]
 
 
@@ -21,7 +22,9 @@ def test_it_runs_and_says_what_it_found(script):
     for figure in result["figures"]:
         said, shown = gallery.finding(figure)
         assert re.search(r"\d", said), "a finding is a number, not a topic"
-        assert re.match(r"(Measured|Computed|Emulated|Exact|Modelled)\b.*: ", shown), "the caption says how it is known"
+        assert re.match(r"(Measured|Computed|Emulated|Exact|Modelled)\b.*: ", shown), (
+            "the caption says how it is known"
+        )
         assert all(trace.get("x") or trace.get("y") for trace in figure["data"])
         assert "nan" not in said.lower()
 
@@ -42,7 +45,9 @@ def test_a_page_holds_question_finding_figure_code_and_output():
         "data": [{"y": [1]}],
         "layout": {"title": {"text": "It is 3", "subtitle": {"text": "Computed: once"}}},
     }
-    found = {script.stem: {"text": "printed\n", "figures": [figure]} for script in gallery.scripts()}
+    found = {
+        script.stem: {"text": "printed\n", "figures": [figure]} for script in gallery.scripts()
+    }
     made = gallery.pages(found)
     title, page = made["gallery/ledger.md"]
     assert title == "What decides the price of a round?"
@@ -62,7 +67,9 @@ def test_a_page_holds_question_finding_figure_code_and_output():
 def test_a_script_that_fails_ends_the_build(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "SCRIPTS", tmp_path)
     monkeypatch.setattr(gallery, "CACHE", tmp_path / "cache")
-    (tmp_path / "bad.py").write_text('"""1. Does it?\n\nNo.\n"""\n\nraise ValueError("not today")\n')
+    (tmp_path / "bad.py").write_text(
+        '"""1. Does it?\n\nNo.\n"""\n\nraise ValueError("not today")\n'
+    )
     with pytest.raises(ValueError, match="not today"):
         gallery.results()
     (tmp_path / "bad.py").write_text('"""1. Does it?\n\nYes.\n"""\n\nprint("run")\n')

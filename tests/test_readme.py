@@ -33,7 +33,10 @@ _small_network = qd.fashion_cnn
 
 
 def test_links_lead_to_files():
-    headings = {f"#{title.lower().replace(' ', '-')}" for title in re.findall(r"^## (.+)$", TEXT, re.MULTILINE)}
+    headings = {
+        f"#{title.lower().replace(' ', '-')}"
+        for title in re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
+    }
     for target in re.findall(r"\]\(((?!http)[^)]+)\)", TEXT):
         assert target in headings or (ROOT / target).exists(), target
 

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parent.parent
 def run(*command: object, cwd: Path, timeout: float = 900) -> str:
     """The command's standard output; its errors where it fails. No path of ours reaches it."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+    done = subprocess.run(
+        words, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -54,7 +56,9 @@ def git(folder: Path, *words: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_wheel_installs_in_a_clean_environment_and_runs(tmp_path):
-    """Built without git (fallback), without a tag, and with one; the last is installed and runs the main job."""
+    """Built without git (fallback), without a tag, and with one; the last is installed and runs the
+    main job.
+    """
     copy = sources(tmp_path / "copy")
     build = (sys.executable, "-m", "build", "--wheel", "--outdir")
     run(*build, tmp_path / "bare", ".", cwd=copy)
@@ -64,7 +68,9 @@ def test_a_wheel_installs_in_a_clean_environment_and_runs(tmp_path):
     run(*build, tmp_path / "untagged", ".", cwd=copy)
     git(copy, "tag", "v7.8.9")
     run(*build, tmp_path / "tagged", ".", cwd=copy)
-    wheels = {name: next((tmp_path / name).glob("*.whl")) for name in ("bare", "untagged", "tagged")}
+    wheels = {
+        name: next((tmp_path / name).glob("*.whl")) for name in ("bare", "untagged", "tagged")
+    }
     assert wheels["bare"].name.startswith("qdescent-0.1.0.dev0-")
     assert re.match(r"qdescent-0\.\d+(\.\d+)?\.dev\d+-", wheels["untagged"].name)
     assert wheels["tagged"].name == "qdescent-7.8.9-py3-none-any.whl"
@@ -80,8 +86,33 @@ def test_a_wheel_installs_in_a_clean_environment_and_runs(tmp_path):
     programs = tmp_path / "venv" / "bin"
     pip = (programs / "python", "-m", "pip", "install", "--quiet", "--no-compile")
     run(*pip, "-c", ROOT / "constraints.txt", f"{wheel}[images]", cwd=tmp_path)
-    assert run(programs / "python", "-c", "import qdescent; print(qdescent.__version__)", cwd=tmp_path) == "7.8.9\n"
-    small = ("--epochs", 1, "--rounds", 1, "--segment", 2, "--train-images", 500, "--batch", 64, "--width", 4)
-    said = run(programs / "qdescent", "run", *small, "--lanczos-steps", 8, "--out", tmp_path / "run", cwd=tmp_path)
+    assert (
+        run(programs / "python", "-c", "import qdescent; print(qdescent.__version__)", cwd=tmp_path)
+        == "7.8.9\n"
+    )
+    small = (
+        "--epochs",
+        1,
+        "--rounds",
+        1,
+        "--segment",
+        2,
+        "--train-images",
+        500,
+        "--batch",
+        64,
+        "--width",
+        4,
+    )
+    said = run(
+        programs / "qdescent",
+        "run",
+        *small,
+        "--lanczos-steps",
+        8,
+        "--out",
+        tmp_path / "run",
+        cwd=tmp_path,
+    )
     assert "report.html" in said
     assert (tmp_path / "run" / "report.html").stat().st_size > 10**5

@@ -1,4 +1,6 @@
-"""The built site in a browser: nothing from outside, no error, no page wider than a phone. Skipped where it is not built."""
+"""The built site in a browser: nothing from outside, no error, no page wider than a phone. Skipped
+where it is not built.
+"""
 
 import functools
 import http.server
@@ -20,7 +22,9 @@ def address():
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE)) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=SITE)
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -31,7 +35,11 @@ def address():
 def test_pages_in_a_browser(address):
     from playwright.sync_api import sync_playwright
 
-    pages = [path.relative_to(SITE).as_posix() for path in sorted(SITE.rglob("*.html")) if path.name != "404.html"]
+    pages = [
+        path.relative_to(SITE).as_posix()
+        for path in sorted(SITE.rglob("*.html"))
+        if path.name != "404.html"
+    ]
     assert len(pages) > 25
     faults: list[str] = []
     with sync_playwright() as playwright:
@@ -39,8 +47,16 @@ def test_pages_in_a_browser(address):
         tab = browser.new_context(color_scheme="dark").new_page()
         tab.set_default_timeout(60_000)
         tab.on("pageerror", lambda error: faults.append(f"{tab.url}: {error}"))
-        tab.on("console", lambda message: message.type == "error" and faults.append(f"{tab.url}: {message.text}"))
-        tab.on("request", lambda asked: asked.url.startswith((address, "data:", "blob:")) or faults.append(asked.url))
+        tab.on(
+            "console",
+            lambda message: message.type == "error" and faults.append(f"{tab.url}: {message.text}"),
+        )
+        tab.on(
+            "request",
+            lambda asked: (
+                asked.url.startswith((address, "data:", "blob:")) or faults.append(asked.url)
+            ),
+        )
         for page in pages:
             tab.goto(address + page)
             if page.startswith("gallery/") and page != "gallery/index.html":
@@ -49,7 +65,11 @@ def test_pages_in_a_browser(address):
                 tab.set_viewport_size({"width": width, "height": 900})
                 if (wide := tab.evaluate("document.documentElement.scrollWidth")) > width:
                     faults.append(f"{page}: {wide} px wide on a screen of {width}")
-            if "$" in (left := tab.evaluate("[...document.querySelectorAll('article p')].map(p => p.innerText).join()")):
+            if "$" in (
+                left := tab.evaluate(
+                    "[...document.querySelectorAll('article p')].map(p => p.innerText).join()"
+                )
+            ):
                 faults.append(f"{page}: a formula was left as text: {left[left.index('$') :][:40]}")
         browser.close()
     assert faults == []

@@ -2,9 +2,10 @@
 
     python tools/make_fashion_subset.py FOLDER_WITH_THE_FOUR_IDX_FILES
 
-500 training and 100 test images of each class, drawn without replacement by a fixed seed, in an order in which every ten
-consecutive images hold each class once, so that any first 10 k of them are balanced. The result is the same file each
-time on one version of zlib; its arrays are the same everywhere (tests/learning/test_datasets.py holds the checksum).
+500 training and 100 test images of each class, drawn without replacement by a fixed seed, in an
+order in which every ten consecutive images hold each class once, so that any first 10 k of them are
+balanced. The result is the same file each time on one version of zlib; its arrays are the same
+everywhere (tests/learning/test_datasets.py holds the checksum).
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ TARGET = Path(__file__).parents[1] / "src/qdescent/learning/data/fashion_mnist_s
 def draw(labels: np.ndarray, per_class: int, part: str) -> np.ndarray:
     """The places of `per_class` images of each class, (10 * per_class,), classes in turn."""
     random = named_numpy_generator(SEED, "fashion subset", part)
-    chosen = [random.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in range(10)]
+    chosen = [
+        random.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in range(10)
+    ]
     return np.stack(chosen, axis=1).ravel()
 
 

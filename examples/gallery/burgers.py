@@ -20,7 +20,9 @@ for i in range(1, n - 1):
     F1[i, i - 1 : i + 2] = torch.tensor([1.0, -2.0, 1.0], dtype=f64) * speed / 20 / dx**2
     F2[i, (i - 1) * n + i - 1], F2[i, (i + 1) * n + i + 1] = 1 / (4 * dx), -1 / (4 * dx)
 source = speed * torch.exp(-((x - 0.25) ** 2) / (2 / 32**2))
-burgers = qd.PolynomialField([0 * x, F1.to_sparse(), F2.to_sparse()], forcing=lambda t: source * math.cos(2 * math.pi * t))
+burgers = qd.PolynomialField(
+    [0 * x, F1.to_sparse(), F2.to_sparse()], forcing=lambda t: source * math.cos(2 * math.pi * t)
+)
 
 u = start = -speed * torch.sin(2 * math.pi * x)
 truth = [u]
@@ -34,14 +36,25 @@ for order, colour in zip((1, 2, 3, 4), ("#c6dbef", "#6baed6", "#2171b5", "#e6550
     worst.append(float(error.max()))
     print(f"order {order}: {lift.dimension:>5} unknowns, largest error {worst[-1]:.6f}")
     time = [h * t for t in range(1, steps + 1)]
-    figure.add_scatter(x=time, y=error[1:].clamp(min=1e-6), name=f"order {order}", line_color=colour)
+    figure.add_scatter(
+        x=time, y=error[1:].clamp(min=1e-6), name=f"order {order}", line_color=colour
+    )
 figure.update_yaxes(type="log", exponentformat="power", title="l2 error", range=[-5, 0])
 figure.update_xaxes(title="time")
 halves = [b / a for a, b in itertools.pairwise(worst)]
 if max(halves) < 1:
-    said = f"Every order gains although R = 43.6: from 1 to 4 the largest error falls from {worst[0]:.3f} to {worst[-1]:.3f}"
+    said = (
+        "Every order gains although R = 43.6: from 1 to 4 the largest error falls from"
+        f" {worst[0]:.3f} to {worst[-1]:.3f}"
+    )
 else:
-    said = f"A higher order does not always help: the largest errors are {', '.join(f'{e:.3f}' for e in worst)}"
-shown = f"Computed: Euler steps of 3/{steps} of the equation itself and of its linearisation, plain form"
+    said = (
+        "A higher order does not always help: the largest errors are"
+        f" {', '.join(f'{e:.3f}' for e in worst)}"
+    )
+shown = (
+    f"Computed: Euler steps of 3/{steps} of the equation itself and of its linearisation, plain"
+    " form"
+)
 figure.update_layout(title={"text": said, "subtitle": {"text": shown}}, template="simple_white")
 figure.show()

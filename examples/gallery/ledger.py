@@ -27,16 +27,23 @@ for name, (instance, machine) in cases.items():
     ledger = qd.estimate(instance, architecture=machine)
     rows = {row.name: row.value for row in ledger.rows}
     ratio[name] = rows["ledger/verdict/ratio"]
-    print(f"{name:<26} {ratio[name]:.1e} times the classical round, {rows['ledger/verdict/quantum_time']:.1e} s")
+    print(
+        f"{name:<26} {ratio[name]:.1e} times the classical round,"
+        f" {rows['ledger/verdict/quantum_time']:.1e} s"
+    )
 best = min(ratio, key=ratio.get)
 gain = {name: ratio["as it stands"] / value for name, value in ratio.items()}
-figure = go.Figure(go.Bar(y=list(ratio), x=list(ratio.values()), orientation="h", marker_color="#2171b5"))
+figure = go.Figure(
+    go.Bar(y=list(ratio), x=list(ratio.values()), orientation="h", marker_color="#2171b5")
+)
 figure.data[0].update(
     text=[f"{value:.0e}" for value in ratio.values()],
     textposition="inside",
     insidetextanchor="start",
 )
-figure.update_xaxes(type="log", exponentformat="power", title="quantum time over classical time", range=[0, 13])
+figure.update_xaxes(
+    type="log", exponentformat="power", title="quantum time over classical time", range=[0, 13]
+)
 figure.update_yaxes(autorange="reversed", automargin=True)
 said = (
     f"A round takes {ratio['as it stands']:.0e} times the classical one; what helps most is "
@@ -44,6 +51,8 @@ said = (
     if min(ratio.values()) > 1
     else f"With '{best}' a round takes {ratio[best]:.1e} times the classical one"
 )
-shown = "Modelled: kernel reflection, surface code, the faster of QROM and QROAM; classical: one A100"
+shown = (
+    "Modelled: kernel reflection, surface code, the faster of QROM and QROAM; classical: one A100"
+)
 figure.update_layout(title={"text": said, "subtitle": {"text": shown}}, template="simple_white")
 figure.show()

@@ -29,7 +29,10 @@ if importlib.util.find_spec("pennylane"):
     sequence = ours.circuit.sequence
     query, bits = sequence.encoding, sequence.encoding.ancilla_bitsize
     size = 2 ** (query.system_bitsize + bits)
-    columns = [Simulator().run(query, torch.eye(size, dtype=torch.complex128)[i]).amplitudes.reshape(-1) for i in range(size)]
+    columns = [
+        Simulator().run(query, torch.eye(size, dtype=torch.complex128)[i]).amplitudes.reshape(-1)
+        for i in range(size)
+    ]
     U = torch.stack(columns, dim=1).numpy()
     system_wires, ancilla, part = (
         list(range(query.system_bitsize)),
@@ -41,7 +44,9 @@ if importlib.util.find_spec("pennylane"):
         """exp(i phi (2 Pi - 1)), Pi the ancilla in |0>, with the sign turned by the part qubit."""
         inside = np.arange(2**bits) == 0
         angles = np.where(inside, phi, -phi)
-        qml.DiagonalQubitUnitary(np.exp(1j * np.concatenate([angles, -angles])), wires=[part, *ancilla])
+        qml.DiagonalQubitUnitary(
+            np.exp(1j * np.concatenate([angles, -angles])), wires=[part, *ancilla]
+        )
 
     @qml.qnode(qml.device("default.qubit", wires=[*system_wires, *ancilla, part]))
     def circuit():
@@ -54,12 +59,16 @@ if importlib.util.find_spec("pennylane"):
         qml.Hadamard(part)
         return qml.state()
 
-    state = np.asarray(circuit()).reshape(2**query.system_bitsize, -1)[:, 0]  # ancilla and part at 0
+    # ancilla and part at 0
+    state = np.asarray(circuit()).reshape(2**query.system_bitsize, -1)[:, 0]
     found["PennyLane"] = (state.real / np.linalg.norm(state)) * float(ours.value.norm())
     print(f"PennyLane {qml.__version__}, {sequence.degree} queries")
 else:
     print("PennyLane is not installed")
-errors = {name: float(np.linalg.norm(x - found["direct"]) / np.linalg.norm(found["direct"])) for name, x in found.items()}
+errors = {
+    name: float(np.linalg.norm(x - found["direct"]) / np.linalg.norm(found["direct"]))
+    for name, x in found.items()
+}
 for name, x in found.items():
     print(f"{name:<18}", np.round(x, 5), f"error {errors[name]:.0e}")
 

@@ -19,12 +19,16 @@ from qualtran.resource_counting import (
 import qdescent as qd
 
 f = qd.PolynomialMap([torch.tensor(x, dtype=torch.float64) for x in ([0.1], [[0.8]], [[0.1]])])
-system = qd.history_system(qd.carleman_linearize(f, order=2), torch.zeros(1).double(), steps=2, padding=1)
+system = qd.history_system(
+    qd.carleman_linearize(f, order=2), torch.zeros(1).double(), steps=2, padding=1
+)
 found = qd.solve(system, qd.QSVT(epsilon=1e-3, circuit=True))
 circuit = found.circuit
 whole = get_cost_value(circuit, QECGatesCost())
 print("Qualtran counts:", whole)
-print("declared:       ", found.values["and_gates"], "ANDs,", found.values["rotations"], "rotations")
+print(
+    "declared:       ", found.values["and_gates"], "ANDs,", found.values["rotations"], "rotations"
+)
 print("qubits:", get_cost_value(circuit, QubitCount()), "declared:", found.values["logical_qubits"])
 print("inverse twice is the circuit again:", circuit.adjoint().adjoint() == circuit)
 
@@ -39,13 +43,15 @@ for name, t in parts.most_common():
 largest, most = parts.most_common(1)[0]
 agree = (whole.and_bloq, whole.rotation) == (found.values["and_gates"], found.values["rotations"])
 names = [name for name, t in parts.most_common() if t]
-figure = go.Figure(go.Bar(y=names, x=[parts[name] for name in names], orientation="h", marker_color="#2171b5"))
+figure = go.Figure(
+    go.Bar(y=names, x=[parts[name] for name in names], orientation="h", marker_color="#2171b5")
+)
 figure.data[0].text = [f"{parts[name] / total:.0%}" for name in names]
 figure.update_yaxes(autorange="reversed", automargin=True)
 figure.update_xaxes(title="T gates of all queries (4 an AND, 38 a rotation)")
 said = (
-    f"Qualtran {'counts what the solver declares' if agree else 'counts otherwise than declared'}: {total:,} T gates, "
-    f"{most / total:.0%} of them in `{largest}`"
+    f"Qualtran {'counts what the solver declares' if agree else 'counts otherwise than declared'}:"
+    f" {total:,} T gates, {most / total:.0%} of them in `{largest}`"
 )
 shown = "Exact: 16 unknowns, epsilon 1e-3, QROM tables"
 figure.update_layout(title={"text": said, "subtitle": {"text": shown}}, template="simple_white")

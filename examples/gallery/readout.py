@@ -18,14 +18,28 @@ for n, colour in ((100, "#6baed6"), (10_000, "#2171b5"), (100_000, "#e6550d")):
     error = [float((qd.read_out(x, shots=S, seed=1).vector - x).norm() / x.norm()) for S in shots]
     law = [math.sqrt(n / (4 * S)) for S in shots]
     needed[n] = next((S for S, e in zip(shots, error, strict=True) if e <= 0.1), None)
-    figure.add_scatter(x=shots, y=error, mode="markers", name=f"n = {n:,}", marker={"color": colour, "size": 9})
-    figure.add_scatter(x=shots, y=law, mode="lines", line={"color": colour, "dash": "dot"}, showlegend=False)
+    figure.add_scatter(
+        x=shots, y=error, mode="markers", name=f"n = {n:,}", marker={"color": colour, "size": 9}
+    )
+    figure.add_scatter(
+        x=shots, y=law, mode="lines", line={"color": colour, "dash": "dot"}, showlegend=False
+    )
     print(f"n = {n:>7,}: " + "  ".join(f"{e:.1e}" for e in error))
-figure.add_scatter(x=[shots[0], shots[-1]], y=[0.1] * 2, mode="lines", name="10 %", line_color="#7f7f7f")
-figure.update_xaxes(type="log", exponentformat="power", title="shots for the magnitudes, and as many for the signs")
+figure.add_scatter(
+    x=[shots[0], shots[-1]], y=[0.1] * 2, mode="lines", name="10 %", line_color="#7f7f7f"
+)
+figure.update_xaxes(
+    type="log", exponentformat="power", title="shots for the magnitudes, and as many for the signs"
+)
 figure.update_yaxes(type="log", exponentformat="power", title="relative l2 error", range=[-3, 0.3])
-words = [f"{'more than 10^8' if S is None else f'10^{round(math.log10(S))}'} shots for {n:,} weights" for n, S in needed.items()]
+words = [
+    f"{'more than 10^8' if S is None else f'10^{round(math.log10(S))}'} shots for {n:,} weights"
+    for n, S in needed.items()
+]
 said = "A tenth of the displacement's length costs " + ", ".join(words)
-shown = "Emulated: random vectors, one draw each; dotted: sqrt(n / 4S), which holds once every entry is seen"
+shown = (
+    "Emulated: random vectors, one draw each; dotted: sqrt(n / 4S), which holds once every entry is"
+    " seen"
+)
 figure.update_layout(title={"text": said, "subtitle": {"text": shown}}, template="simple_white")
 figure.show()

@@ -1,7 +1,8 @@
-"""Quantum gradient descent for sparse, dissipative networks: run as circuits, emulated at full size, measured and priced.
+"""Quantum gradient descent for sparse, dissipative networks: run as circuits, emulated at full
+size, measured and priced.
 
-The working system behind Liu et al., Nature Communications 15, 434 (2024), arXiv:2303.03428. The names below
-stand in the order of the algorithm; docs/design.md tells the whole.
+The working system behind Liu et al., Nature Communications 15, 434 (2024), arXiv:2303.03428. The
+names below stand in the order of the algorithm; docs/design.md tells the whole.
 """
 
 from qdescent._search_path import is_module_run, user_modules_last
@@ -26,7 +27,14 @@ from qdescent.carleman.truncation.preflight import Preflight, preflight
 from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
 from qdescent.learning.gradient_map import ThresholdedMap, gradient_map, sparse_gradient_map
-from qdescent.learning.masks import Mask, full_mask, magnitude_mask, mask_from_scores, nonzero_mask, random_mask
+from qdescent.learning.masks import (
+    Mask,
+    full_mask,
+    magnitude_mask,
+    mask_from_scores,
+    nonzero_mask,
+    random_mask,
+)
 from qdescent.learning.networks.resnet import resnet, resnet18
 from qdescent.learning.networks.small_cnn import fashion_cnn
 from qdescent.learning.networks.transformer import vision_transformer

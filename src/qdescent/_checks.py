@@ -26,7 +26,10 @@ LONGEST = 1000  # characters of what an argument is said to be: one sentence, no
 FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 KINDS: Mapping[str, tuple[str, tuple[torch.dtype, ...]]] = {
     "real": ("hold floating-point numbers", FLOATING),
-    "complex": ("hold floating-point or complex numbers", (*FLOATING, torch.complex64, torch.complex128)),
+    "complex": (
+        "hold floating-point or complex numbers",
+        (*FLOATING, torch.complex64, torch.complex128),
+    ),
     "integer": ("hold integers", (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)),
     "boolean": ("be boolean", (torch.bool,)),
 }
@@ -52,7 +55,8 @@ def argument_error(name: str, must: str, actual: object) -> ArgumentError:
 
 
 def shown(value: object) -> str:
-    """A value in a few words: as Python writes it, but a tensor by shape and type, the rest cut short.
+    """A value in a few words: as Python writes it, but a tensor by shape and type, the rest cut
+    short.
 
     Example:
         >>> shown(1.5), shown(dict), shown(10**50)
@@ -83,7 +87,8 @@ def check_interval(name: str, value: float, interval: str) -> float:
     """Check that `value` lies in `interval`, written as in mathematics: "(0, 1]", "[0, inf)".
 
     Raises:
-        ArgumentError: outside the interval, not a number, NaN, or an integer that no float can hold.
+        ArgumentError: outside the interval, not a number, NaN, or an integer that no float can
+            hold.
     """
     low, high = (float(end) for end in interval[1:-1].split(","))
     number = _real(value)
@@ -105,7 +110,8 @@ def _real(value: object) -> float:
 
 
 def check_integer(name: str, value: int, at_least: int, at_most: int | None = None) -> int:
-    """Check that `value` is an integer in a range (numpy and torch integers count, booleans do not).
+    """Check that `value` is an integer in a range (numpy and torch integers count, booleans do
+    not).
 
     Args:
         name, value: the argument.
@@ -113,7 +119,10 @@ def check_integer(name: str, value: int, at_least: int, at_most: int | None = No
             would take work or memory out of all proportion.
     """
     try:
-        is_boolean = isinstance(value, bool) or getattr(value, "dtype", None) in (torch.bool, np.dtype(bool))
+        is_boolean = isinstance(value, bool) or getattr(value, "dtype", None) in (
+            torch.bool,
+            np.dtype(bool),
+        )
         number = None if is_boolean or getattr(value, "ndim", 0) != 0 else operator.index(value)
     except Exception:  # what has no index says so in many ways: TypeError, RuntimeError on meta
         number = None
@@ -134,7 +143,9 @@ def check_boolean(name: str, value: bool) -> bool:
 def check_text(name: str, value: str, *, empty: bool = False) -> str:
     """Check that `value` is a text; `empty`: "" is one, too."""
     if not isinstance(value, str) or not (value or empty):
-        raise argument_error(name, "be a text" if empty else "be a text of at least one character", shown(value))
+        raise argument_error(
+            name, "be a text" if empty else "be a text of at least one character", shown(value)
+        )
     return value
 
 
@@ -150,7 +161,9 @@ def check_path(name: str, value: str | os.PathLike[str]) -> Path:
         os.lstat(text)
     except OSError as error:  # what is not there, or not allowed, is for whoever opens it to say
         if error.errno == errno.ENAMETOOLONG:
-            raise argument_error(name, "be a path that the file system takes", f"{len(text)} characters long") from None
+            raise argument_error(
+                name, "be a path that the file system takes", f"{len(text)} characters long"
+            ) from None
     except ValueError:  # half of a surrogate pair
         raise argument_error(name, "be a path", shown(value)) from None
     return Path(text)
@@ -161,12 +174,20 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
     choices = list(choices)
     for choice in choices:
         kind = Real if isinstance(choice, Real) and not isinstance(choice, bool) else type(choice)
-        if isinstance(value, kind) and isinstance(value, bool) == isinstance(choice, bool) and value == choice:
+        if (
+            isinstance(value, kind)
+            and isinstance(value, bool) == isinstance(choice, bool)
+            and value == choice
+        ):
             return choice
-    raise argument_error(name, "be one of " + ", ".join(repr(choice) for choice in choices), shown(value))
+    raise argument_error(
+        name, "be one of " + ", ".join(repr(choice) for choice in choices), shown(value)
+    )
 
 
-def check_instance(name: str, value: Any, *kinds: type, called: str = "", optional: bool = False) -> Any:
+def check_instance(
+    name: str, value: Any, *kinds: type, called: str = "", optional: bool = False
+) -> Any:
     """Check that `value` is an instance of one of `kinds`; a class in place of its instance is not.
 
     Args:
@@ -177,27 +198,41 @@ def check_instance(name: str, value: Any, *kinds: type, called: str = "", option
     """
     if not isinstance(value, kinds) and not (optional and value is None):
         names = [f"{'an' if kind.__name__[0] in 'AEIO' else 'a'} {kind.__name__}" for kind in kinds]
-        raise argument_error(name, "be " + (called or " or ".join(names)) + (" or None" if optional else ""), shown(value))
+        raise argument_error(
+            name,
+            "be " + (called or " or ".join(names)) + (" or None" if optional else ""),
+            shown(value),
+        )
     return value
 
 
 def check_methods(name: str, value: Any, methods: tuple[str, ...], called: str) -> Any:
     """Check that `value` is an instance with these methods: what a protocol asks for."""
-    if isinstance(value, (type, Tensor, np.ndarray)) or not all(callable(getattr(value, method, None)) for method in methods):
+    if isinstance(value, (type, Tensor, np.ndarray)) or not all(
+        callable(getattr(value, method, None)) for method in methods
+    ):
         raise argument_error(name, f"be {called}", shown(value))
     return value
 
 
-def check_callable(name: str, value: Any, called: str = "callable", *, optional: bool = False) -> Any:
-    """Check that `value` can be called (`optional`: or is None); "must be `called`". Of classes only `float` and `int` count."""
+def check_callable(
+    name: str, value: Any, called: str = "callable", *, optional: bool = False
+) -> Any:
+    """Check that `value` can be called (`optional`: or is None); "must be `called`". Of classes
+    only `float` and `int` count.
+    """
     is_class = isinstance(value, type) and value not in (float, int)
     if (is_class or not callable(value)) and not (optional and value is None):
         raise argument_error(name, f"be {called}" + (" or None" if optional else ""), shown(value))
     return value
 
 
-def check_sequence(name: str, value: Any, *kinds: type[T], called: str, empty: bool = False) -> tuple[T, ...]:
-    """Check that `value` is a list, a tuple or the like of instances of `kinds`; "must be `called`"."""
+def check_sequence(
+    name: str, value: Any, *kinds: type[T], called: str, empty: bool = False
+) -> tuple[T, ...]:
+    """Check that `value` is a list, a tuple or the like of instances of `kinds`; "must be
+    `called`".
+    """
     if isinstance(value, (str, bytes, type, Tensor, Mapping)) or not isinstance(value, Iterable):
         raise argument_error(name, f"be {called}", shown(value))
     try:
@@ -228,7 +263,8 @@ def check_tensor(
     finite: bool = True,
     sparse: bool = False,
 ) -> Tensor:
-    """Check that `value` is a tensor of numbers that can be computed with, and take it out of any graph.
+    """Check that `value` is a tensor of numbers that can be computed with, and take it out of any
+    graph.
 
     Args:
         name, value: the argument.
@@ -238,7 +274,8 @@ def check_tensor(
         sparse: whether a sparse tensor will do.
 
     Raises:
-        ArgumentError: no tensor, without values (meta), another type of number, another shape, nothing in it, NaN.
+        ArgumentError: no tensor, without values (meta), another type of number, another shape,
+            nothing in it, NaN.
 
     Example:
         >>> check_tensor("u0", torch.ones(3), (3,)).tolist()
@@ -257,11 +294,15 @@ def check_tensor(
     if shape is not None:
         check_shape(name, value, shape)
     if value.numel() == 0 and 0 not in (shape or ()):
-        raise argument_error(name, "hold at least one number", f"empty, of shape {tuple(value.shape)}")
+        raise argument_error(
+            name, "hold at least one number", f"empty, of shape {tuple(value.shape)}"
+        )
     return check_finite(name, value.detach()) if finite else value.detach()
 
 
-def check_array(name: str, value: Any, shape: tuple[int | None, ...] | None = None, *, finite: bool = True) -> np.ndarray:
+def check_array(
+    name: str, value: Any, shape: tuple[int | None, ...] | None = None, *, finite: bool = True
+) -> np.ndarray:
     """Check that `value` is a number, a sequence, an array or a tensor of finite real numbers.
 
     Args:
@@ -276,7 +317,9 @@ def check_array(name: str, value: Any, shape: tuple[int | None, ...] | None = No
         ArgumentError: anything else; complex numbers too, whose imaginary parts would be lost.
     """
     if np.ma.is_masked(value):
-        raise argument_error(name, "be without masked places (`filled(0)` says what they hold)", "a masked array")
+        raise argument_error(
+            name, "be without masked places (`filled(0)` says what they hold)", "a masked array"
+        )
     try:
         if isinstance(value, Tensor):
             value = check_tensor(name, value, finite=False, sparse=True).to_dense().cpu().double()
@@ -288,7 +331,9 @@ def check_array(name: str, value: Any, shape: tuple[int | None, ...] | None = No
     if array.dtype.kind not in "iuf":
         raise argument_error(name, "hold real numbers", shown(value))
     wanted = array.shape if shape is None else shape
-    fits = len(array.shape) == len(wanted) and all(w in (None, s) for w, s in zip(wanted, array.shape, strict=True))
+    fits = len(array.shape) == len(wanted) and all(
+        w in (None, s) for w, s in zip(wanted, array.shape, strict=True)
+    )
     if not fits or array.size == 0:
         sides = "any with a number in it" if shape is None else str(shape).replace("None", "any")
         raise argument_error(name, f"have shape {sides}", f"of shape {array.shape}")
@@ -302,11 +347,19 @@ def check_finite(name: str, value: Tensor) -> Tensor:
     _tensor(name, value)
     if not value.is_floating_point() and not value.is_complex():
         return value
-    numbers = value if value.layout == torch.strided else value.detach().to_sparse_coo().coalesce().values()
+    numbers = (
+        value
+        if value.layout == torch.strided
+        else value.detach().to_sparse_coo().coalesce().values()
+    )
     bad = ~torch.isfinite(numbers)
     if bool(bad.any()):
         place = tuple(int(i) for i in bad.nonzero()[0])
-        raise argument_error(name, "be finite", f"not, in {int(bad.sum())} of {numbers.numel()} places, first at {place}")
+        raise argument_error(
+            name,
+            "be finite",
+            f"not, in {int(bad.sum())} of {numbers.numel()} places, first at {place}",
+        )
     return value
 
 
@@ -315,8 +368,15 @@ def check_shape(name: str, value: Tensor, shape: tuple[int | None, ...]) -> Tens
     if not isinstance(value, np.ndarray):
         _tensor(name, value)
     actual = tuple(value.shape)
-    if len(actual) != len(shape) or any(s is not None and s != a for s, a in zip(shape, actual, strict=True)):
-        wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
+    if len(actual) != len(shape) or any(
+        s is not None and s != a for s, a in zip(shape, actual, strict=True)
+    ):
+        wanted = (
+            "("
+            + ", ".join("any" if s is None else str(s) for s in shape)
+            + ("," if len(shape) == 1 else "")
+            + ")"
+        )
         raise argument_error(name, f"have shape {wanted}", f"of shape {actual}")
     return value
 
@@ -333,6 +393,8 @@ def _has_values(value: Tensor | np.ndarray) -> bool:
 
 
 def harmless(text: str) -> str:
-    """One line that a terminal shows as it stands: no control characters, no half of a surrogate pair."""
+    """One line that a terminal shows as it stands: no control characters, no half of a surrogate
+    pair.
+    """
     line = " ".join(text.split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -1,4 +1,6 @@
-"""What stands behind a number: every figure that a user sees is a `Row` with its evidence and source."""
+"""What stands behind a number: every figure that a user sees is a `Row` with its evidence and
+source.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,15 @@ class Row:
     """One number, or one curve, that a user sees.
 
     Args:
-        name: a path of words, "spectrum/before/lambda_max"; the first word is the section of the report.
+        name: a path of words, "spectrum/before/lambda_max"; the first word is the section of the
+            report.
         value: a number, a text, or a sequence of numbers (a curve).
         unit: the unit, "1" for a ratio, "" for a text.
         evidence: how the value is known.
-        source: the computation, the paper with its equation, or the setting that the value comes from.
-        error: one standard error, in the value's unit, where the value was sampled (a sequence for a curve).
+        source: the computation, the paper with its equation, or the setting that the value comes
+            from.
+        error: one standard error, in the value's unit, where the value was sampled (a sequence for
+            a curve).
 
     Raises:
         ArgumentError: a row without evidence or without a source.
@@ -57,18 +62,24 @@ class Row:
         if not isinstance(self.evidence, Evidence):
             raise argument_error(
                 "evidence",
-                "be one of " + ", ".join(Evidence) + " (a member of `qdescent.Evidence`, not its text)",
+                "be one of "
+                + ", ".join(Evidence)
+                + " (a member of `qdescent.Evidence`, not its text)",
                 shown(self.evidence),
             )
         if not isinstance(self.source, str) or not self.source:
             actual = "empty" if isinstance(self.source, str) else shown(self.source)
             raise argument_error("source", f"say where {self.name!r} comes from", actual)
         if isinstance(self.error, (str, bool)):
-            raise argument_error("error", "be a number, a sequence of numbers or None", shown(self.error))
+            raise argument_error(
+                "error", "be a number, a sequence of numbers or None", shown(self.error)
+            )
         object.__setattr__(self, "error", _taken("error", self.error))
 
     def to_json(self) -> dict[str, Any]:
-        """The row as JSON types; a number that JSON cannot hold (infinity, NaN) becomes its name as a text."""
+        """The row as JSON types; a number that JSON cannot hold (infinity, NaN) becomes its name as
+        a text.
+        """
         fields = asdict(self)
         return {
             "name": self.name,
@@ -122,7 +133,9 @@ def _number(name: str, value: Any) -> float | int:
             return int(value) if whole else float(value)  # type: ignore[call-overload]
         except OverflowError:
             pass
-    raise argument_error(name, "be a number, a text, True, False, None or a sequence of numbers", shown(value))
+    raise argument_error(
+        name, "be a number, a text, True, False, None or a sequence of numbers", shown(value)
+    )
 
 
 def _json_value(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """One seed, many named generators.
 
-Every random draw of the package takes its generator from `named_generator(seed, "what it is for", index)`. A draw then
-depends on its name alone, never on what was drawn before it: a run that is killed and resumed in round 3 draws the same
-shots as one that was not.
+Every random draw of the package takes its generator from `named_generator(seed, "what it is for",
+index)`. A draw then depends on its name alone, never on what was drawn before it: a run that is
+killed and resumed in round 3 draws the same shots as one that was not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from qdescent._checks import check_integer
 
 
 def derived_seed(seed: int, *names: str | int) -> int:
-    """A 63-bit seed from `seed` and a path of names (SHA-256, so that neighbouring names share nothing)."""
+    """A 63-bit seed from `seed` and a path of names (SHA-256, so that neighbouring names share
+    nothing).
+    """
     text = repr((check_integer("seed", seed, 0), *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

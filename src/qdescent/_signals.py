@@ -1,4 +1,6 @@
-"""Signals that end the command line: quiet while it is being imported, afterwards an exception by which a stage saves itself."""
+"""Signals that end the command line: quiet while it is being imported, afterwards an exception by
+which a stage saves itself.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from types import FrameType
 
 from qdescent._search_path import is_module_run
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a cluster's or a service's end, a terminal that is gone
+# Ctrl-C, a cluster's or a service's end, a terminal that is gone
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Stopped(BaseException):
@@ -30,14 +33,20 @@ class Stopped(BaseException):
 
 
 def quiet_while_importing() -> None:
-    """Let Ctrl-C end the command without a traceback while its imports (seconds of them) go on; any other program is left alone."""
+    """Let Ctrl-C end the command without a traceback while its imports (seconds of them) go on; any
+    other program is left alone.
+    """
     is_script = os.path.basename(sys.argv[0]) in ("qdescent", "qdescent.exe")
-    if (is_script or is_module_run()) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if (is_script or is_module_run()) and signal.getsignal(
+        signal.SIGINT
+    ) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
 
 
 def stop_on_signals() -> None:
-    """Turn the signals that end a program into `Stopped`; those that the program was started to ignore stay ignored (nohup)."""
+    """Turn the signals that end a program into `Stopped`; those that the program was started to
+    ignore stay ignored (nohup).
+    """
     for name in NAMES:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:

@@ -15,7 +15,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from qdescent._checks import ArgumentError, argument_error, harmless
@@ -37,13 +44,17 @@ from qdescent.report.reservation import next_directory
 from qdescent.report.state import saved_stages
 
 RUNS, SPECTRA, CIRCUITS = Path("runs"), Path("runs/spectra"), Path("runs/circuits")
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
+)
 out_console, error_console = Console(), Console(stderr=True)
 
 
 @app.callback()
 def describe() -> None:
-    """qdescent: quantum gradient descent for sparse, dissipative networks: run, emulated, measured, priced."""
+    """qdescent: quantum gradient descent for sparse, dissipative networks: run, emulated, measured,
+    priced.
+    """
 
 
 def _flag(help_text: str) -> Any:
@@ -52,35 +63,78 @@ def _flag(help_text: str) -> Any:
 
 @app.command()
 def run(
-    config: Annotated[Path | None, _flag("TOML file of settings (key = value); flags override it.")] = None,
-    out: Annotated[Path | None, _flag("Directory of the run; must not exist. Default: the next runs/run-NNN.")] = None,
-    resume: Annotated[bool, _flag("Go on with an unfinished run: the one in --out, or the latest in runs/.")] = False,
-    density: Annotated[float | None, _flag("Kept fraction of the prunable weights. Default 0.1.")] = None,
-    learning_rate: Annotated[float | None, _flag("Eta, learning rate after pruning. Default 0.02.")] = None,
-    order: Annotated[int | None, _flag("N, order of the Carleman linearisation, 1 to 6. Default 2.")] = None,
-    segment: Annotated[int | None, _flag("K, steps between an upload and a download. Default 20.")] = None,
+    config: Annotated[
+        Path | None, _flag("TOML file of settings (key = value); flags override it.")
+    ] = None,
+    out: Annotated[
+        Path | None, _flag("Directory of the run; must not exist. Default: the next runs/run-NNN.")
+    ] = None,
+    resume: Annotated[
+        bool, _flag("Go on with an unfinished run: the one in --out, or the latest in runs/.")
+    ] = False,
+    density: Annotated[
+        float | None, _flag("Kept fraction of the prunable weights. Default 0.1.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, _flag("Eta, learning rate after pruning. Default 0.02.")
+    ] = None,
+    order: Annotated[
+        int | None, _flag("N, order of the Carleman linearisation, 1 to 6. Default 2.")
+    ] = None,
+    segment: Annotated[
+        int | None, _flag("K, steps between an upload and a download. Default 20.")
+    ] = None,
     rounds: Annotated[int | None, _flag("R, number of uploads. Default 5.")] = None,
     tolerance: Annotated[
-        float | None, _flag("Truncation error that chooses each segment's length and order; 0: fixed. Default 0.")
+        float | None,
+        _flag(
+            "Truncation error that chooses each segment's length and order; 0: fixed. Default 0."
+        ),
     ] = None,
-    shots: Annotated[int | None, _flag("S, shots of a readout for magnitudes, and again for signs. Default 1000000.")] = None,
+    shots: Annotated[
+        int | None,
+        _flag("S, shots of a readout for magnitudes, and again for signs. Default 1000000."),
+    ] = None,
     batch: Annotated[int | None, _flag("Images of each round's batch. Default 512.")] = None,
     seed: Annotated[int | None, _flag("Seed of every random draw. Default 0.")] = None,
-    data_root: Annotated[str | None, _flag("Folder of the full Fashion-MNIST files. Default: the embedded subset.")] = None,
-    epochs: Annotated[int | None, _flag("Epochs of dense training before pruning. Default 8.")] = None,
+    data_root: Annotated[
+        str | None, _flag("Folder of the full Fashion-MNIST files. Default: the embedded subset.")
+    ] = None,
+    epochs: Annotated[
+        int | None, _flag("Epochs of dense training before pruning. Default 8.")
+    ] = None,
     width: Annotated[int | None, _flag("Channels of the first convolution. Default 16.")] = None,
-    probes: Annotated[int | None, _flag("Random vectors of each Hessian spectrum. Default 4.")] = None,
+    probes: Annotated[
+        int | None, _flag("Random vectors of each Hessian spectrum. Default 4.")
+    ] = None,
     lanczos_steps: Annotated[int | None, _flag("Hessian products per probe. Default 64.")] = None,
-    circuit_weights: Annotated[int | None, _flag("Weights of the instance solved as a circuit. Default 2.")] = None,
-    circuit_order: Annotated[int | None, _flag("Carleman order of that instance. Default 2.")] = None,
-    circuit_steps: Annotated[int | None, _flag("Gradient steps of that instance. Default 4.")] = None,
-    circuit_learning_rate: Annotated[float | None, _flag("Learning rate of that instance. Default 3.")] = None,
-    circuit_padding: Annotated[int | None, _flag("Padding steps of that instance. Default 3.")] = None,
-    circuit_epsilon: Annotated[float | None, _flag("Promised relative error of that solve. Default 1e-4.")] = None,
-    sparsity: Annotated[int | None, _flag("Non-zeros a row of the Hessian, assumed for the ledger. Default 10.")] = None,
-    train_images: Annotated[int | None, _flag("Use only so many training images; 0: all. Default 0.")] = None,
+    circuit_weights: Annotated[
+        int | None, _flag("Weights of the instance solved as a circuit. Default 2.")
+    ] = None,
+    circuit_order: Annotated[
+        int | None, _flag("Carleman order of that instance. Default 2.")
+    ] = None,
+    circuit_steps: Annotated[
+        int | None, _flag("Gradient steps of that instance. Default 4.")
+    ] = None,
+    circuit_learning_rate: Annotated[
+        float | None, _flag("Learning rate of that instance. Default 3.")
+    ] = None,
+    circuit_padding: Annotated[
+        int | None, _flag("Padding steps of that instance. Default 3.")
+    ] = None,
+    circuit_epsilon: Annotated[
+        float | None, _flag("Promised relative error of that solve. Default 1e-4.")
+    ] = None,
+    sparsity: Annotated[
+        int | None, _flag("Non-zeros a row of the Hessian, assumed for the ledger. Default 10.")
+    ] = None,
+    train_images: Annotated[
+        int | None, _flag("Use only so many training images; 0: all. Default 0.")
+    ] = None,
 ) -> None:
-    """Train, prune, descend classically and quantum-emulated, measure, solve one instance as a circuit, price it, report.
+    """Train, prune, descend classically and quantum-emulated, measure, solve one instance as a
+    circuit, price it, report.
 
     About three minutes on two cores. Ctrl-C loses nothing: --resume goes on to the same numbers.
     """
@@ -100,51 +154,103 @@ def run(
         settings = load_settings(config, flags)
         directory = out or next_directory(RUNS)
         workspace = create_workspace(directory, settings, bars)
-    with ends_in_words(directory, shlex.join(["qdescent", "run", "--resume", "--out", str(directory)])), bars.progress:
+    with (
+        ends_in_words(
+            directory, shlex.join(["qdescent", "run", "--resume", "--out", str(directory)])
+        ),
+        bars.progress,
+    ):
         record = run_first_pass(workspace)
     print_headline(record, directory, time.perf_counter() - start)
 
 
 @app.command()
 def spectrum(
-    network: Annotated[str | None, typer.Argument(help="package.module:function, which returns a torch.nn.Module.")] = None,
-    weights: Annotated[
-        str | None, _flag("Safetensors file (or a checkpoint without code). Default: as NETWORK returns it.")
+    network: Annotated[
+        str | None, typer.Argument(help="package.module:function, which returns a torch.nn.Module.")
     ] = None,
-    data: Annotated[str | None, _flag("An .npz of inputs and targets, a folder of images by class, or module:function.")] = None,
-    arguments: Annotated[list[str] | None, _flag("key=value, an argument of NETWORK; may be given again.")] = None,
-    loss: Annotated[str | None, _flag("cross_entropy, mse or module:function. Default cross_entropy.")] = None,
-    mask: Annotated[str | None, _flag("Safetensors file, not 0 where a weight is kept, or the word nonzero.")] = None,
-    density: Annotated[float | None, _flag("Prune by magnitude to this fraction instead; 1 keeps all.")] = None,
+    weights: Annotated[
+        str | None,
+        _flag("Safetensors file (or a checkpoint without code). Default: as NETWORK returns it."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        _flag("An .npz of inputs and targets, a folder of images by class, or module:function."),
+    ] = None,
+    arguments: Annotated[
+        list[str] | None, _flag("key=value, an argument of NETWORK; may be given again.")
+    ] = None,
+    loss: Annotated[
+        str | None, _flag("cross_entropy, mse or module:function. Default cross_entropy.")
+    ] = None,
+    mask: Annotated[
+        str | None, _flag("Safetensors file, not 0 where a weight is kept, or the word nonzero.")
+    ] = None,
+    density: Annotated[
+        float | None, _flag("Prune by magnitude to this fraction instead; 1 keeps all.")
+    ] = None,
     batch: Annotated[int | None, _flag("Samples in memory at once. Default 64.")] = None,
-    batches: Annotated[int | None, _flag("Batches that the Hessian is the mean of. Default 1.")] = None,
-    learning_rate: Annotated[float | None, _flag("Eta of the descent that is judged. Default 0.01.")] = None,
+    batches: Annotated[
+        int | None, _flag("Batches that the Hessian is the mean of. Default 1.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, _flag("Eta of the descent that is judged. Default 0.01.")
+    ] = None,
     momentum: Annotated[float | None, _flag("Beta of that descent. Default 0.")] = None,
     weight_decay: Annotated[float | None, _flag("Weight decay of that descent. Default 0.")] = None,
     horizon: Annotated[int | None, _flag("T, steps over which it is judged. Default 60.")] = None,
-    steps: Annotated[int | None, _flag("Lanczos steps, Hessian products per probe. Default 64.")] = None,
-    probes: Annotated[int | None, _flag("Random vectors; they give the error bars. Default 4.")] = None,
+    steps: Annotated[
+        int | None, _flag("Lanczos steps, Hessian products per probe. Default 64.")
+    ] = None,
+    probes: Annotated[
+        int | None, _flag("Random vectors; they give the error bars. Default 4.")
+    ] = None,
     deflate: Annotated[
-        int | None, _flag("Extreme eigenvalues to find first: they enter exactly, probes see the rest. Default 0.")
+        int | None,
+        _flag(
+            "Extreme eigenvalues to find first: they enter exactly, probes see the rest. Default 0."
+        ),
     ] = None,
     rows: Annotated[
-        int | None, _flag("Rows of the Hessian to sample for its sparsity, a product each; 0: none. Default 16.")
+        int | None,
+        _flag(
+            "Rows of the Hessian to sample for its sparsity, a product each; 0: none. Default 16."
+        ),
     ] = None,
-    seed: Annotated[int | None, _flag("Seed of the probes and of the draws of samples and rows. Default 0.")] = None,
-    precision: Annotated[str | None, _flag("float32, float64 or bfloat16. Default float32.")] = None,
-    curvature: Annotated[str | None, _flag("hessian, gauss-newton or finite-differences (wants float64). Default hessian.")] = None,
+    seed: Annotated[
+        int | None, _flag("Seed of the probes and of the draws of samples and rows. Default 0.")
+    ] = None,
+    precision: Annotated[
+        str | None, _flag("float32, float64 or bfloat16. Default float32.")
+    ] = None,
+    curvature: Annotated[
+        str | None,
+        _flag("hessian, gauss-newton or finite-differences (wants float64). Default hessian."),
+    ] = None,
     shard_vectors: Annotated[
         bool | None,
-        typer.Option("--shard-vectors", help="Spread the Lanczos vectors over torchrun's processes.", show_default=False),
+        typer.Option(
+            "--shard-vectors",
+            help="Spread the Lanczos vectors over torchrun's processes.",
+            show_default=False,
+        ),
     ] = None,
     device: Annotated[str | None, _flag("cpu or cuda. Default: cuda where there is a GPU.")] = None,
-    out: Annotated[Path | None, _flag("Directory of the results; must not exist. Default: the next runs/spectra/run-NNN.")] = None,
-    resume: Annotated[bool, _flag("Go on with an unfinished measurement: in --out, or the latest in runs/spectra.")] = False,
+    out: Annotated[
+        Path | None,
+        _flag("Directory of the results; must not exist. Default: the next runs/spectra/run-NNN."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        _flag("Go on with an unfinished measurement: in --out, or the latest in runs/spectra."),
+    ] = False,
 ) -> None:
-    """Measure the Hessian spectrum of a network's kept weights: is gradient descent on it dissipative?
+    """Measure the Hessian spectrum of a network's kept weights: is gradient descent on it
+    dissipative?
 
-    Writes spectrum.npz, run.json and spectrum.html. The network is put into evaluation mode. Ctrl-C loses nothing: --resume goes on
-    to the same coefficients. Under torchrun -m qdescent spectrum ... the batches are dealt to the processes.
+    Writes spectrum.npz, run.json and spectrum.html. The network is put into evaluation mode. Ctrl-C
+    loses nothing: --resume goes on to the same coefficients. Under torchrun -m qdescent spectrum
+    ... the batches are dealt to the processes.
     """
     given = dict(locals())
     flags = {field.name: given[field.name] for field in fields(SpectrumSettings)}
@@ -153,13 +259,16 @@ def spectrum(
         settings = resumed_spectrum(directory, flags)
     else:
         settings = new_spectrum(out, flags)
-        directory = out or (next_directory(SPECTRA) if is_first() else SPECTRA)  # the others are told
+        # the others are told
+        directory = out or (next_directory(SPECTRA) if is_first() else SPECTRA)
     bars = Bars()
     start = time.perf_counter()
     with ends_in_words(directory, settings.again(directory)), bars.progress:
         record = run_spectrum(settings, directory, bars)
     if record is not None:
-        print_table(f"qdescent spectrum, {time.perf_counter() - start:.0f} s", spectrum_headline(record))
+        print_table(
+            f"qdescent spectrum, {time.perf_counter() - start:.0f} s", spectrum_headline(record)
+        )
         out_console.print(f"Verdict: {record.value('dissipation/verdict')}.", highlight=False)
         if warning := guessing_warning(record):
             out_console.print(f"Beware: {warning}", highlight=False)
@@ -168,29 +277,62 @@ def spectrum(
 
 @app.command()
 def circuit(
-    source: Annotated[str, typer.Argument(help="A directory of qdescent run, or an npz of F0 (n,), F1 (n, n), F2 (n, n^2), ...")],
-    order: Annotated[int | None, _flag("N, order of the Carleman linearisation. Default 2.")] = None,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A directory of qdescent run, or an npz of F0 (n,), F1 (n, n), F2 (n, n^2), ..."
+        ),
+    ],
+    order: Annotated[
+        int | None, _flag("N, order of the Carleman linearisation. Default 2.")
+    ] = None,
     steps: Annotated[int | None, _flag("T, steps of the map. Default 4.")] = None,
     padding: Annotated[int | None, _flag("p, further copies of the end. Default 3.")] = None,
     epsilon: Annotated[float | None, _flag("Promised relative error. Default 1e-4.")] = None,
-    solver: Annotated[str | None, _flag("kernel-reflection or qsvt. Default kernel-reflection.")] = None,
-    encoding: Annotated[str | None, _flag("balanced, coloured or composed. Default balanced.")] = None,
-    loader: Annotated[str | None, _flag("qrom, qroam, qroam-dirty or bucket-brigade. Default qrom.")] = None,
+    solver: Annotated[
+        str | None, _flag("kernel-reflection or qsvt. Default kernel-reflection.")
+    ] = None,
+    encoding: Annotated[
+        str | None, _flag("balanced, coloured or composed. Default balanced.")
+    ] = None,
+    loader: Annotated[
+        str | None, _flag("qrom, qroam, qroam-dirty or bucket-brigade. Default qrom.")
+    ] = None,
     amplify: Annotated[
-        bool | None, typer.Option("--amplify", help="Amplitude amplification until it succeeds for certain.", show_default=False)
+        bool | None,
+        typer.Option(
+            "--amplify",
+            help="Amplitude amplification until it succeeds for certain.",
+            show_default=False,
+        ),
     ] = None,
-    noise: Annotated[float | None, _flag("Chance of a depolarising error a query. Default 0; a table of rates is shown.")] = None,
+    noise: Annotated[
+        float | None,
+        _flag("Chance of a depolarising error a query. Default 0; a table of rates is shown."),
+    ] = None,
     export: Annotated[
-        bool | None, typer.Option("--export", help="Write one query as OpenQASM 3 gates, encoding.qasm.", show_default=False)
+        bool | None,
+        typer.Option(
+            "--export",
+            help="Write one query as OpenQASM 3 gates, encoding.qasm.",
+            show_default=False,
+        ),
     ] = None,
-    out: Annotated[Path | None, _flag("Directory of the results; must not exist. Default: the next runs/circuits/run-NNN.")] = None,
+    out: Annotated[
+        Path | None,
+        _flag("Directory of the results; must not exist. Default: the next runs/circuits/run-NNN."),
+    ] = None,
 ) -> None:
-    """Steps of a small map as a quantum circuit: draw it, run it on a state vector, count its gates.
+    """Steps of a small map as a quantum circuit: draw it, run it on a state vector, count its
+    gates.
 
-    The map is u <- F0 + F1 u + F2 (u (x) u) + ..., from u0 (zero, or u0 in the npz). Writes run.json and circuit.html.
+    The map is u <- F0 + F1 u + F2 (u (x) u) + ..., from u0 (zero, or u0 in the npz). Writes
+    run.json and circuit.html.
     """
     given = dict(locals())
-    settings = CircuitSettings(**{f.name: given[f.name] for f in fields(CircuitSettings) if given[f.name] is not None})
+    settings = CircuitSettings(
+        **{f.name: given[f.name] for f in fields(CircuitSettings) if given[f.name] is not None}
+    )
     directory = out or next_directory(CIRCUITS)
     bars = Bars()
     start = time.perf_counter()
@@ -203,7 +345,8 @@ def circuit(
 
 @contextmanager
 def ends_in_words(directory: Path, again: str = "") -> Iterator[None]:
-    """A signal or a disk that cannot be written ends in a sentence with the way on, not in a traceback.
+    """A signal or a disk that cannot be written ends in a sentence with the way on, not in a
+    traceback.
 
     Args:
         directory: of the run.
@@ -241,7 +384,9 @@ def way_on(directory: Path, again: str) -> str:
 
 
 def say(sentence: str, style: str | None = "red") -> None:
-    """One sentence on standard error, from the first process only; a terminal that is gone hears nothing."""
+    """One sentence on standard error, from the first process only; a terminal that is gone hears
+    nothing.
+    """
     if is_first():
         with suppress(OSError):
             text = sentence if sentence.isprintable() else harmless(sentence)
@@ -249,12 +394,18 @@ def say(sentence: str, style: str | None = "red") -> None:
 
 
 def print_place(noun: str, path: Path) -> None:
-    """Where something lies, as a terminal shows it harmless: names of folders are not the package's."""
-    out_console.print(f"{noun}: {harmless(str(path))}", soft_wrap=True, highlight=False, markup=False)
+    """Where something lies, as a terminal shows it harmless: names of folders are not the
+    package's.
+    """
+    out_console.print(
+        f"{noun}: {harmless(str(path))}", soft_wrap=True, highlight=False, markup=False
+    )
 
 
 class Bars:
-    """One bar a stage, which stays on the screen with the stage's outcome; in a log file one line a stage, as it ends."""
+    """One bar a stage, which stays on the screen with the stage's outcome; in a log file one line a
+    stage, as it ends.
+    """
 
     def __init__(self) -> None:
         self.progress = Progress(
@@ -283,13 +434,20 @@ class Bars:
         self.progress.update(self._task, completed=self.progress.tasks[-1].total, summary=summary)
         if not out_console.is_terminal:
             seconds = time.perf_counter() - self._start
-            out_console.print(f"{self._stage:<17} {seconds:5.0f} s  {summary}", soft_wrap=True, highlight=False, markup=False)
+            out_console.print(
+                f"{self._stage:<17} {seconds:5.0f} s  {summary}",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
 
 
 def print_headline(record: Record, directory: Path, seconds: float) -> None:
     """The short table at the end, and where the report is."""
     print_table(f"qdescent run, {seconds:.0f} s", headline(record))
-    out_console.print(f"Dissipation: {record.value('dissipation/before/verdict')}.", highlight=False)
+    out_console.print(
+        f"Dissipation: {record.value('dissipation/before/verdict')}.", highlight=False
+    )
     out_console.print(f"Price: {record.value('ledger/verdict/text')}", highlight=False)
     print_place("Report", directory / "report.html")
 
@@ -302,12 +460,16 @@ def print_table(title: str, rows: list[tuple[str, Row]]) -> None:
     for label, row in rows:
         sampled = isinstance(row.error, float) and math.isfinite(row.error)
         error = f" ± {number(row.error, 2)}" if sampled else ""
-        table.add_row(label, number(row.value) + error, "" if row.unit == "1" else row.unit, str(row.evidence))
+        table.add_row(
+            label, number(row.value) + error, "" if row.unit == "1" else row.unit, str(row.evidence)
+        )
     out_console.print(table)
 
 
 def main() -> None:
-    """The console script: an argument error is one sentence and exit code 2, a signal 128 + its number."""
+    """The console script: an argument error is one sentence and exit code 2, a signal 128 + its
+    number.
+    """
     try:
         stop_on_signals()
         user_modules_last()

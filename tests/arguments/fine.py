@@ -9,7 +9,18 @@ from __future__ import annotations
 from arguments.sweep import NASTY
 
 SEED = ("0", "int64(2)", "tensor(2)", "10**9", "10**30", "10**400")
-NUMBER = ("0", "-1", "0.5", "1e9", "10**9", "10**30", "1e-320", "float64(.5)", "float32(.5)", "int64(2)")
+NUMBER = (
+    "0",
+    "-1",
+    "0.5",
+    "1e9",
+    "10**9",
+    "10**30",
+    "1e-320",
+    "float64(.5)",
+    "float32(.5)",
+    "int64(2)",
+)
 POSITIVE = ("0.5", "1e9", "10**9", "10**30", "1e-320", "float64(.5)", "float32(.5)", "int64(2)")
 UNIT = ("0.5", "1e-320", "float64(.5)", "float32(.5)")
 COUNT = ("int64(2)", "tensor(2)")

@@ -29,13 +29,18 @@ def network() -> nn.Module:
     made = nn.Sequential(nn.Linear(2, 2), nn.Tanh()).double()
     with torch.no_grad():
         for place, weight in enumerate(made.parameters()):
-            weight.copy_(torch.linspace(-0.4, 0.5, weight.numel(), dtype=DOUBLE).reshape(weight.shape) + 0.1 * place)
+            weight.copy_(
+                torch.linspace(-0.4, 0.5, weight.numel(), dtype=DOUBLE).reshape(weight.shape)
+                + 0.1 * place
+            )
     return made
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
     """Three samples."""
-    return torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]], dtype=DOUBLE), torch.zeros(3, 2, dtype=DOUBLE)
+    return torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]], dtype=DOUBLE), torch.zeros(
+        3, 2, dtype=DOUBLE
+    )
 
 
 @cache

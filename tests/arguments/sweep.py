@@ -89,7 +89,10 @@ def nasty_values(valid: Any) -> Iterator[tuple[str, Any]]:
     elif valid is not None and not isinstance(valid, (bool, int, float, str, type)):
         yield "its class", type(valid)
         if is_dataclass(valid):
-            yield "its fields", SimpleNamespace(**{f.name: getattr(valid, f.name) for f in fields(valid)})
+            yield (
+                "its fields",
+                SimpleNamespace(**{f.name: getattr(valid, f.name) for f in fields(valid)}),
+            )
         if isinstance(valid, (list, tuple)) and valid:
             yield "its first", valid[0]
             yield "its class inside", [type(valid[0])]
@@ -104,7 +107,8 @@ class Entry:
         call: what is called, by keyword.
         valid: the arguments of the valid call, made anew; arguments with a default may be left out.
         skip: arguments that are not swept, each with its reason.
-        named: for an argument the others that its sentence may name, where it is the two together that do not fit.
+        named: for an argument the others that its sentence may name, where it is the two together
+            that do not fit.
     """
 
     name: str
@@ -145,9 +149,13 @@ SAMPLE = (  # of every kind one: what `make test` tries
 
 
 def outcomes(
-    entry: Entry, labels: Container[str] | None = None, guard: Callable[[], AbstractContextManager] = nullcontext
+    entry: Entry,
+    labels: Container[str] | None = None,
+    guard: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Iterator[Outcome]:
-    """Every argument of an entry with every nasty value (or those of `labels`), each call inside `guard()`."""
+    """Every argument of an entry with every nasty value (or those of `labels`), each call inside
+    `guard()`.
+    """
     for argument in entry.arguments:
         given = entry.valid().get(argument, entry.defaults.get(argument))
         for label, value in nasty_values(given):
@@ -158,11 +166,19 @@ def outcomes(
                     entry.call(**{**entry.valid(), argument: value})
             except ArgumentError as refusal:
                 sentence = SENTENCE.fullmatch(str(refusal))
-                if sentence is None or re.match(r"\w+", sentence["name"])[0] not in (argument, *entry.named.get(argument, ())):
+                if sentence is None or re.match(r"\w+", sentence["name"])[0] not in (
+                    argument,
+                    *entry.named.get(argument, ()),
+                ):
                     yield Outcome(argument, label, "fault", f"another sentence: {refusal}")
                 else:
                     yield Outcome(argument, label, "refused", str(refusal))
             except Exception as error:
-                yield Outcome(argument, label, "fault", f"{type(error).__name__}: {error}".splitlines()[0][:200])
+                yield Outcome(
+                    argument,
+                    label,
+                    "fault",
+                    f"{type(error).__name__}: {error}".splitlines()[0][:200],
+                )
             else:
                 yield Outcome(argument, label, "result")

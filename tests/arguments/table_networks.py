@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import torch
-from arguments.fixtures import DOUBLE, batch, diagonal, images, network, space, spectrum, task, vector
+from arguments.fixtures import (
+    DOUBLE,
+    batch,
+    diagonal,
+    images,
+    network,
+    space,
+    spectrum,
+    task,
+    vector,
+)
 from arguments.sweep import Entry
 from torch import nn
 
@@ -27,7 +37,10 @@ def scores() -> dict[str, torch.Tensor]:
 
 
 def callback(**named) -> qd.SpectrumCallback:
-    return qd.SpectrumCallback(**{"loss": mse, "data": batch(), "at": 1, "learning_rate": 0.1, "steps": 2, "budget": 100.0} | named)
+    return qd.SpectrumCallback(
+        **{"loss": mse, "data": batch(), "at": 1, "learning_rate": 0.1, "steps": 2, "budget": 100.0}
+        | named
+    )
 
 
 def theta() -> torch.Tensor:

@@ -20,10 +20,25 @@ import qdescent as qd
 from qdescent.carleman.bounds import history_kappa_bound, power_kappa_bound
 from qdescent.carleman.dissipation import step_factor
 from qdescent.carleman.history import end_probability, lifted_norm
-from qdescent.carleman.truncation.field_bounds import comparison_error_bound, field_norms, liu_number
-from qdescent.carleman.truncation.map_bounds import descent_number, map_error_bounds, map_number, uniform_error_bounds
+from qdescent.carleman.truncation.field_bounds import (
+    comparison_error_bound,
+    field_norms,
+    liu_number,
+)
+from qdescent.carleman.truncation.map_bounds import (
+    descent_number,
+    map_error_bounds,
+    map_number,
+    uniform_error_bounds,
+)
 from qdescent.carleman.truncation.norms import coefficient_norm, log_norm
-from qdescent.linalg.chebyshev import apply_even_transform, apply_odd_transform, filter_value, kernel_filter, minimax_inverse
+from qdescent.linalg.chebyshev import (
+    apply_even_transform,
+    apply_odd_transform,
+    filter_value,
+    kernel_filter,
+    minimax_inverse,
+)
 from qdescent.linalg.operator import as_operator
 
 found = qd.diagnose(spectrum(), 0.1, horizon=4)

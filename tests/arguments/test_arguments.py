@@ -75,7 +75,9 @@ def test_every_value(entry):
 
 
 def public_names() -> set[str]:
-    """What `qdescent` exports, and the public methods of its classes that take arguments or are called."""
+    """What `qdescent` exports, and the public methods of its classes that take arguments or are
+    called.
+    """
     names = set()
     for name in set(qd.__all__) - {"ArgumentError"}:
         names.add(name)
@@ -85,7 +87,11 @@ def public_names() -> set[str]:
         for method, function in vars(one).items():
             function = getattr(function, "__func__", function)
             called = method in ("__call__", "__matmul__") or not method.startswith("_")
-            if called and inspect.isfunction(function) and len(inspect.signature(function).parameters) > 1:
+            if (
+                called
+                and inspect.isfunction(function)
+                and len(inspect.signature(function).parameters) > 1
+            ):
                 names.add(f"{name}.{method}")
     return names
 
@@ -95,7 +101,9 @@ def shown_functions() -> set[str]:
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.py")]
     found = set()
     for page in pages:
-        for module, names in re.findall(r"from (qdescent\.[\w.]+) import ([\w, ]+)", page.read_text(encoding="utf-8")):
+        for module, names in re.findall(
+            r"from (qdescent\.[\w.]+) import ([\w, ]+)", page.read_text(encoding="utf-8")
+        ):
             for name in names.split(","):
                 one = getattr(__import__(module, fromlist=["_"]), name.strip(), None)
                 if inspect.isfunction(one):

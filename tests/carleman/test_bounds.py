@@ -50,7 +50,9 @@ def test_the_spectral_radius_of_momentum_is_no_bound():
 @pytest.mark.parametrize("padding", [0, 1, 7, 40])
 def test_both_bounds_agree_on_powers(a, padding):
     powers = torch.tensor([a**j for j in range(13)], dtype=torch.float64)
-    assert power_kappa_bound(powers, padding) == pytest.approx(history_kappa_bound(a, 12, padding), rel=1e-13)
+    assert power_kappa_bound(powers, padding) == pytest.approx(
+        history_kappa_bound(a, 12, padding), rel=1e-13
+    )
 
 
 def test_overflow_is_infinite():
@@ -59,9 +61,13 @@ def test_overflow_is_infinite():
 
 
 def test_errors():
-    with pytest.raises(ArgumentError, match=r"Argument `power_norms` must have shape \(T \+ 1,\) with T at least 1"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `power_norms` must have shape \(T \+ 1,\) with T at least 1"
+    ):
         power_kappa_bound(torch.ones(1))
-    with pytest.raises(ArgumentError, match="Argument `padding` must be an integer of at least 0, but is -1."):
+    with pytest.raises(
+        ArgumentError, match="Argument `padding` must be an integer of at least 0, but is -1."
+    ):
         power_kappa_bound(torch.ones(3), -1)
     with pytest.raises(ArgumentError, match="Argument `steps` must be an integer of at least 1"):
         history_kappa_bound(0.5, 0)

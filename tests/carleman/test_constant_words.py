@@ -1,4 +1,6 @@
-"""Why the constant monomials are moved to the right-hand side: kept as unknowns they make kappa grow with T for a contraction."""
+"""Why the constant monomials are moved to the right-hand side: kept as unknowns they make kappa
+grow with T for a contraction.
+"""
 
 from pathlib import Path
 
@@ -14,13 +16,21 @@ ROOT = Path(__file__).parents[2]
 def condition(matrix, steps):
     eye = torch.eye(steps + 1, dtype=torch.float64)
     shift = torch.diag(torch.ones(steps, dtype=torch.float64), -1)
-    return float(torch.linalg.cond(torch.kron(eye, torch.eye(len(matrix), dtype=torch.float64)) - torch.kron(shift, matrix), 2))
+    return float(
+        torch.linalg.cond(
+            torch.kron(eye, torch.eye(len(matrix), dtype=torch.float64))
+            - torch.kron(shift, matrix),
+            2,
+        )
+    )
 
 
 def test_kappa_of_a_contraction_levels_off_without_them_and_doubles_with_them():
     F1 = torch.diag(torch.tensor([0.8, 0.5], dtype=torch.float64))
     F2 = 0.05 * torch.ones(2, 4, dtype=torch.float64)
-    lift = carleman_linearize(PolynomialMap([0.1 * torch.ones(2, dtype=torch.float64), F1, F2]), order=3)
+    lift = carleman_linearize(
+        PolynomialMap([0.1 * torch.ones(2, dtype=torch.float64), F1, F2]), order=3
+    )
     A = lift.to_sparse().to_dense()
     without = [condition(A, T) for T in (16, 32, 64)]
     kept = torch.block_diag(A, torch.ones(1, 1, dtype=torch.float64))

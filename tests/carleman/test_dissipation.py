@@ -14,7 +14,9 @@ from qdescent.linalg.spectra.density import spectral_density
 
 def spectrum_of(values, probes=2, **settings):
     values = torch.as_tensor(values, dtype=torch.float64)
-    return spectral_density(torch.diag(values), steps=settings.pop("steps", len(values)), probes=probes, **settings)
+    return spectral_density(
+        torch.diag(values), steps=settings.pop("steps", len(values)), probes=probes, **settings
+    )
 
 
 def shares(found):
@@ -49,7 +51,8 @@ def test_step_factor_by_numpy_roots(momentum):
     ours = step_factor(torch.from_numpy(eigenvalues), 0.2, momentum)
     np.testing.assert_allclose(ours, truth, rtol=1e-7)  # a double root is known to sqrt(eps)
     if momentum:
-        assert np.abs(np.abs(1 - 0.2 * eigenvalues) - truth).max() > 0.1  # plain descent, taken for heavy ball
+        # plain descent, taken for heavy ball
+        assert np.abs(np.abs(1 - 0.2 * eigenvalues) - truth).max() > 0.1
 
 
 def test_momentum_rescues_and_moves_the_edge():
@@ -59,7 +62,8 @@ def test_momentum_rescues_and_moves_the_edge():
     assert diagnose(spectrum, 1.0, momentum=0.96, horizon=500).verdict == "fully dissipative"
 
 
-FEW_SLOW = [*np.linspace(0.1, 1.9, 19), -0.1]  # one mode in twenty grows, by 1.1 a step: tenfold after 24 steps
+# one mode in twenty grows, by 1.1 a step: tenfold after 24 steps
+FEW_SLOW = [*np.linspace(0.1, 1.9, 19), -0.1]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +80,8 @@ FEW_SLOW = [*np.linspace(0.1, 1.9, 19), -0.1]  # one mode in twenty grows, by 1.
         ([*np.zeros(19), -0.1], "not dissipative", "what shrinks does not outweigh"),
         ([0.5, 2.5], "not dissipative", "10-fold after 6 steps"),
         ([-0.1, -0.1], "not dissipative", "100 % of them"),
-        ([*np.full(500, -1e-3), 1.9], "not dissipative", "of them"),  # the volume shrinks, yet 500 of 501 grow
+        # the volume shrinks, yet 500 of 501 grow
+        ([*np.full(500, -1e-3), 1.9], "not dissipative", "of them"),
         ([*np.full(500, -1e-5), 1.0], "not dissipative", "of them"),
     ],
 )
@@ -100,7 +105,9 @@ def test_the_verdict_does_not_depend_on_the_horizon(values, rate, momentum, hori
     spectrum = spectrum_of(values, steps=3)
     one, other = (diagnose(spectrum, rate, momentum, horizon=T) for T in horizons)
     assert (one.verdict, one.reason, one.per_step) == (other.verdict, other.reason, other.per_step)
-    grows = np.abs(np.array([np.roots([1, -(1 + momentum - rate * x), momentum]) for x in values])).max(1)
+    grows = np.abs(
+        np.array([np.roots([1, -(1 + momentum - rate * x), momentum]) for x in values])
+    ).max(1)
     if grows.max() > 1 + 1e-4:  # the truth, beyond what rounding blurs
         assert one.verdict != "fully dissipative"
     if grows.min() > 1 + 1e-4:
@@ -109,20 +116,27 @@ def test_the_verdict_does_not_depend_on_the_horizon(values, rate, momentum, hori
 
 def test_almost_is_never_said_where_every_mode_grows():
     generator = torch.Generator().manual_seed(0)
-    for scale in (1e-4, 1e-2, 1.0):  # of the growth a step: there is no rate so small that it excuses every mode
+    # of the growth a step: there is no rate so small that it excuses every mode
+    for scale in (1e-4, 1e-2, 1.0):
         drawn = torch.randn(500, dtype=torch.float64, generator=generator)
         spectrum = spectral_density(torch.diag(-scale * (1 + 1e-3 * drawn)), steps=10, probes=4)
-        assert {diagnose(spectrum, 0.1, horizon=T).verdict for T in (20, 240, 600)} == {"not dissipative"}
+        assert {diagnose(spectrum, 0.1, horizon=T).verdict for T in (20, 240, 600)} == {
+            "not dissipative"
+        }
 
 
 def hidden_mode(steps, lowest, weight=1e-2, n=500):
-    """One mode grows by 1.05 a step (144-fold over 102 steps); the probes hold `weight` of what they should of it."""
+    """One mode grows by 1.05 a step (144-fold over 102 steps); the probes hold `weight` of what
+    they should of it.
+    """
     rng = np.random.default_rng(0)
     Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
     values = np.concatenate([[-0.5], np.linspace(lowest, 10, n - 1)])
     probes = rng.standard_normal((n, 4))
     probes -= (1 - weight**0.5) * Q[:, :1] @ (Q[:, :1].T @ probes)
-    return spectral_density(torch.from_numpy((Q * values) @ Q.T), steps=steps, vectors=torch.from_numpy(probes))
+    return spectral_density(
+        torch.from_numpy((Q * values) @ Q.T), steps=steps, vectors=torch.from_numpy(probes)
+    )
 
 
 @pytest.mark.parametrize("lowest", [0.02, 0.2])
@@ -174,11 +188,15 @@ def test_few_probes_can_all_miss_a_mode_and_say_so():
 
 
 def test_random_signs_show_what_is_promised():
-    """|v.x| < 1/4 for at most half of all signs, whatever x: small supports by enumeration, equal entries besides."""
+    """|v.x| < 1/4 for at most half of all signs, whatever x: small supports by enumeration, equal
+    entries besides.
+    """
     rng = np.random.default_rng(0)
     for n in (2, 3, 4, 5, 8, 12):
         signs = np.array(np.meshgrid(*[[-1, 1]] * n)).reshape(n, -1)
-        drawn = np.concatenate([np.ones((1, n)), rng.standard_normal((200, n)), rng.exponential(size=(50, n)) ** 3])
+        drawn = np.concatenate(
+            [np.ones((1, n)), rng.standard_normal((200, n)), rng.exponential(size=(50, n)) ** 3]
+        )
         drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
         assert (np.abs(drawn @ signs) < 0.25).mean(1).max() <= 0.5
     assert (np.abs(np.array([1, -1]) / 2**0.5 @ np.array([[1, 1], [1, -1]])) < 0.25).mean() == 0.5
@@ -204,7 +222,10 @@ def test_few_is_not_settled_while_the_bound_allows_more():
         (least, _), (most, _) = found.per_step.share
         assert (found.verdict == "almost dissipative as far as seen") == (least <= 0.1 < most)
     assert verdicts == ["almost dissipative as far as seen", "not dissipative"]
-    assert "few is only what was seen" in diagnose(spectral_density(torch.diag(values), steps=20, probes=8), 0.1).reason
+    assert (
+        "few is only what was seen"
+        in diagnose(spectral_density(torch.diag(values), steps=20, probes=8), 0.1).reason
+    )
 
 
 def test_what_more_steps_settle():
@@ -220,11 +241,15 @@ def test_what_more_steps_settle():
 def test_growth_a_step_and_the_growing_share(momentum, decay):
     values = np.array([*np.linspace(0.1, 30, 30), -0.3, -0.2])
     found = diagnose(spectrum_of(values), 0.1, momentum, weight_decay=decay).per_step
-    factors = np.array([np.abs(np.roots([1, -(1 + momentum - 0.1 * (x + decay)), momentum])).max() for x in values])
+    factors = np.array(
+        [np.abs(np.roots([1, -(1 + momentum - 0.1 * (x + decay)), momentum])).max() for x in values]
+    )
     assert found.a_step[0] == pytest.approx(factors.max(), rel=1e-9)
     assert found.a_step[1] < 1e-6
     assert found.steps_to_limit == pytest.approx(np.log(10) / np.log(factors.max()), rel=1e-6)
-    assert [bound for bound, _ in found.share] == pytest.approx(2 * [np.mean(factors > 1)], abs=1e-9)
+    assert [bound for bound, _ in found.share] == pytest.approx(
+        2 * [np.mean(factors > 1)], abs=1e-9
+    )
     assert found.first_step == pytest.approx(factors.mean() - 1, rel=1e-6)
 
 
@@ -233,7 +258,9 @@ def test_the_proxy_is_exact_for_even_t_within_the_degree():
     M = np.random.default_rng(0).standard_normal((n, n))
     A = (M + M.T) / np.sqrt(n)
     V = torch.randn(n, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    found = diagnose(spectral_density(torch.from_numpy(A), steps=k, vectors=V), learning_rate=eta, horizon=16)
+    found = diagnose(
+        spectral_density(torch.from_numpy(A), steps=k, vectors=V), learning_rate=eta, horizon=16
+    )
     v = (V / V.norm(dim=0)).numpy()
 
     def truth(t):
@@ -241,7 +268,8 @@ def test_the_proxy_is_exact_for_even_t_within_the_degree():
 
     for t in range(0, 2 * k, 2):  # t <= 2k - 1
         assert float(found.proxy[t]) == pytest.approx(truth(t), rel=1e-11)
-    assert abs(float(found.proxy[16]) - truth(16)) > 1e-5 * truth(16)  # beyond the degree it is an estimate
+    # beyond the degree it is an estimate
+    assert abs(float(found.proxy[16]) - truth(16)) > 1e-5 * truth(16)
     assert abs(float(found.proxy[5]) - truth(5)) > 1e-5  # odd t: |.| is no polynomial
 
 
@@ -257,13 +285,19 @@ def test_error_bars_come_from_probes():
 
 def test_errors():
     spectrum = spectrum_of([1.0, 2.0])
-    with pytest.raises(ArgumentError, match=r"Argument `learning_rate` must be in \(0, inf\), but is 0."):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `learning_rate` must be in \(0, inf\), but is 0."
+    ):
         diagnose(spectrum, 0)
-    with pytest.raises(ArgumentError, match=r"Argument `momentum` must be in \[0, 1\), but is 1.0."):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `momentum` must be in \[0, 1\), but is 1.0."
+    ):
         diagnose(spectrum, 0.1, momentum=1.0)
     with pytest.raises(ArgumentError, match="Argument `horizon` must be an integer of at least 1"):
         diagnose(spectrum, 0.1, horizon=0)
-    with pytest.raises(ArgumentError, match=r"Argument `weight_decay` must be in \[0, inf\), but is -0.1."):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `weight_decay` must be in \[0, inf\), but is -0.1."
+    ):
         diagnose(spectrum, 0.1, weight_decay=-0.1)
     with pytest.raises(ArgumentError, match=r"Argument `factor` must be in \(1, inf\), but is 1."):
         diagnose(spectrum, 0.1).divergence_step(1)
@@ -297,9 +331,13 @@ def test_divergent_bounds_hold_and_the_errors_are_as_wide(momentum, decay):
     Q = np.linalg.qr(rng.standard_normal((120, 120)))[0]
     V = rng.standard_normal((120, 4))
     measure = ((Q.T @ (V / np.linalg.norm(V, axis=0))) ** 2).mean(1)
-    spectrum = spectral_density(torch.from_numpy((Q * values) @ Q.T), steps=20, vectors=torch.from_numpy(V))
+    spectrum = spectral_density(
+        torch.from_numpy((Q * values) @ Q.T), steps=20, vectors=torch.from_numpy(V)
+    )
     found = diagnose(spectrum, 0.1, momentum, horizon=50, weight_decay=decay)
-    factor = [np.abs(np.roots([1, -(1 + momentum - 0.1 * (x + decay)), momentum])).max() for x in values]
+    factor = [
+        np.abs(np.roots([1, -(1 + momentum - 0.1 * (x + decay)), momentum])).max() for x in values
+    ]
     truth = measure[np.array(factor) > 1 + 0.01 / 50].sum()
     (least, _), (most, _) = found.divergent_bounds
     assert least - 1e-12 <= truth <= most + 1e-12
@@ -325,17 +363,32 @@ def test_divergence_step():
 def test_power_norms_by_numpy(momentum):
     values, eta, T = np.array([-0.1, 0.0, 0.3, 2.0, 17.0]), 0.2, 30
     found = diagnose(spectrum_of(values), eta, momentum, horizon=T).power_norms
-    steps = [np.array([[1 - eta * x, momentum], [-eta * x, momentum]]) if momentum else np.array([[1 - eta * x]]) for x in values]
-    truth = [max(np.linalg.norm(np.linalg.matrix_power(C, t), 2) for C in steps) for t in range(T + 1)]
+    steps = [
+        (
+            np.array([[1 - eta * x, momentum], [-eta * x, momentum]])
+            if momentum
+            else np.array([[1 - eta * x]])
+        )
+        for x in values
+    ]
+    truth = [
+        max(np.linalg.norm(np.linalg.matrix_power(C, t), 2) for C in steps) for t in range(T + 1)
+    ]
     np.testing.assert_allclose(found, truth, rtol=1e-8)
 
 
 def test_history_kappa_bounds_the_dense_system():
     values, T = np.array([0.2, 0.9, 1.5]), 8
     found = diagnose(spectrum_of(values), 1.0, momentum=0.4, horizon=T)
-    C = np.kron(np.eye(3), [[1.0, 0.4], [0.0, 0.4]]) - np.kron(np.diag(values), [[1.0, 0.0], [1.0, 0.0]])
+    C = np.kron(np.eye(3), [[1.0, 0.4], [0.0, 0.4]]) - np.kron(
+        np.diag(values), [[1.0, 0.0], [1.0, 0.0]]
+    )
     for order, padding in [(1, 0), (1, 6), (2, 0), (2, 6)]:
-        A = np.block([[C, np.zeros((6, 36))], [np.zeros((36, 6)), np.kron(C, C)]]) if order == 2 else C
+        A = (
+            np.block([[C, np.zeros((6, 36))], [np.zeros((36, 6)), np.kron(C, C)]])
+            if order == 2
+            else C
+        )
         k, blocks = len(A), T + padding + 1
         M = np.eye(k * blocks)
         for t in range(T + padding):
@@ -347,7 +400,9 @@ def test_history_kappa_bounds_the_dense_system():
 
 def test_parts_have_errors():
     M = np.random.default_rng(1).standard_normal((40, 40))
-    found = diagnose(spectral_density(torch.from_numpy((M + M.T) / 20), steps=10, probes=8), 0.5, horizon=4)
+    found = diagnose(
+        spectral_density(torch.from_numpy((M + M.T) / 20), steps=10, probes=8), 0.5, horizon=4
+    )
     for name in ("dissipative", "neutral", "divergent"):
         error = getattr(found, f"proxy_{name}_error")
         assert error.shape == (5,)

@@ -1,4 +1,6 @@
-"""The history system against its blocks written out, and its declared bounds against measured norms."""
+"""The history system against its blocks written out, and its declared bounds against measured
+norms.
+"""
 
 import numpy as np
 import pytest
@@ -40,7 +42,12 @@ def test_blocks(random_step, form, steps, padding):
     M, B = dense_twin(lift, u0, steps, padding)
     np.testing.assert_array_equal(system.matrix.to_dense(), M)
     np.testing.assert_array_equal(system.rhs, B)
-    assert (system.steps, system.padding, system.block, system.variables) == (steps, padding, lift.dimension, 2)
+    assert (system.steps, system.padding, system.block, system.variables) == (
+        steps,
+        padding,
+        lift.dimension,
+        2,
+    )
     one_short, _ = dense_twin(lift, u0, steps - 1, padding + 1)  # a step taken for padding
     assert np.abs(M - one_short).max() > 0.1
 
@@ -69,8 +76,12 @@ def test_solution_is_the_trajectory_and_copies_of_its_end(random_step, padding):
 @pytest.mark.parametrize("form", ["plain", "homogenised"])
 @pytest.mark.parametrize("padding", [0, 8])
 def test_published_row(quadratic_step, form, padding):
-    system = history_system(carleman_linearize(quadratic_step, 1, form), torch.zeros(2), steps=8, padding=padding)
-    np.testing.assert_allclose(system.extract(solve(system)), [0.99609375, 1.799774169922], atol=6e-13)
+    system = history_system(
+        carleman_linearize(quadratic_step, 1, form), torch.zeros(2), steps=8, padding=padding
+    )
+    np.testing.assert_allclose(
+        system.extract(solve(system)), [0.99609375, 1.799774169922], atol=6e-13
+    )
 
 
 def test_padding_raises_the_probability_of_the_end(quadratic_step):
@@ -92,7 +103,9 @@ def test_declared_bounds_hold(random_step, seed, steps, padding):
     assert system.inverse_norm_bound < 6 * inverse
     a = float(torch.linalg.matrix_norm(carleman_linearize(f, 2).to_sparse().to_dense(), 2))
     assert norm * inverse <= history_kappa_bound(a, steps, padding) * (1 + 1e-12)
-    assert system.norm_bound * system.inverse_norm_bound <= history_kappa_bound(a, steps, padding) * (1 + 1e-12)
+    assert system.norm_bound * system.inverse_norm_bound <= history_kappa_bound(
+        a, steps, padding
+    ) * (1 + 1e-12)
 
 
 def scalar_history(a, steps, padding):
@@ -124,24 +137,34 @@ def test_kappa_flattens_for_a_contraction_without_padding_and_grows_with_it(rand
     assert kappa(20, 40) > 1.5 * kappa(20, 20)
 
 
-@pytest.mark.parametrize(("a", "steps", "padding"), [(0.5, 4, 0), (0.5, 4, 3), (1.0, 4, 3), (2.0, 4, 3), (2.0, 1, 0)])
+@pytest.mark.parametrize(
+    ("a", "steps", "padding"), [(0.5, 4, 0), (0.5, 4, 3), (1.0, 4, 3), (2.0, 4, 3), (2.0, 1, 0)]
+)
 def test_bound_formula_written_out(a, steps, padding):
     """max over windows of d successive steps of the product of their norms, by listing the windows."""
     factors = [a] * steps + [1.0] * padding
     total = 0.0
     for d in range(steps + padding + 1):
         total += max(float(np.prod(factors[s : s + d])) for s in range(steps + padding - d + 1))
-    assert history_kappa_bound(a, steps, padding) == pytest.approx((1 + max(factors)) * total, rel=1e-14)
+    assert history_kappa_bound(a, steps, padding) == pytest.approx(
+        (1 + max(factors)) * total, rel=1e-14
+    )
 
 
 def test_errors(logistic_step, quadratic_step):
     for form in ("plain", "homogenised"):
-        with pytest.raises(ArgumentError, match="Argument `u0` must not be zero where the map has F_0 = 0"):
+        with pytest.raises(
+            ArgumentError, match="Argument `u0` must not be zero where the map has F_0 = 0"
+        ):
             history_system(carleman_linearize(logistic_step, 2, form), torch.zeros(1), 3)
     lift = carleman_linearize(quadratic_step, 1)
-    with pytest.raises(ArgumentError, match="Argument `steps` must be an integer of at least 1, but is 0."):
+    with pytest.raises(
+        ArgumentError, match="Argument `steps` must be an integer of at least 1, but is 0."
+    ):
         history_system(lift, torch.zeros(2), 0)
-    with pytest.raises(ArgumentError, match="Argument `padding` must be an integer of at least 0, but is -1."):
+    with pytest.raises(
+        ArgumentError, match="Argument `padding` must be an integer of at least 0, but is -1."
+    ):
         history_system(lift, torch.zeros(2), 1, -1)
     with pytest.raises(ArgumentError, match=r"Argument `u0` must have shape \(2,\)"):
         history_system(lift, torch.zeros(3), 1)

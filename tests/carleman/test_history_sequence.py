@@ -1,4 +1,6 @@
-"""A block of its own for every step: SGD, and Euler steps of an equation; declared facts against measured ones."""
+"""A block of its own for every step: SGD, and Euler steps of an equation; declared facts against
+measured ones.
+"""
 
 import math
 
@@ -27,7 +29,9 @@ def batches(seventeen):
     space = ParameterSpace(seventeen.task.network)
     space = space.restrict(space.theta, torch.tensor([1, 4, 9, 15]))
     inputs, targets = seventeen.task.data
-    return space, [seventeen.task.with_data((inputs[i : i + 2], targets[i : i + 2])) for i in (0, 2, 4)]
+    return space, [
+        seventeen.task.with_data((inputs[i : i + 2], targets[i : i + 2])) for i in (0, 2, 4)
+    ]
 
 
 def test_sgd_is_stepping_through_its_batches(batches):
@@ -52,18 +56,26 @@ def test_sgd_is_stepping_through_its_batches(batches):
 
 def test_euler_steps_of_a_forced_equation():
     field = PolynomialField(
-        [torch.zeros(1), torch.tensor([[-1.0]]), torch.tensor([[0.3]])], lambda t: torch.tensor([0.2 * math.cos(3 * t)])
+        [torch.zeros(1), torch.tensor([[-1.0]]), torch.tensor([[0.3]])],
+        lambda t: torch.tensor([0.2 * math.cos(3 * t)]),
     )
     lift = carleman_linearize(field, 3, "plain")
     u0 = torch.tensor([0.4], dtype=torch.float64)
     system = history_system([lift.euler_step(0.05, 0.05 * t) for t in range(20)], u0)
-    torch.testing.assert_close(system.trajectory(solve(system)), lift.integrate(u0, 0.05, 20), rtol=1e-11, atol=1e-13)
+    torch.testing.assert_close(
+        system.trajectory(solve(system)), lift.integrate(u0, 0.05, 20), rtol=1e-11, atol=1e-13
+    )
 
 
 def random_sequence(seed, size, steps, n=2, order=2, form="homogenised"):
     rng = np.random.default_rng(seed)
     maps = [
-        PolynomialMap([torch.from_numpy(size * rng.standard_normal((n, n**k)) / n ** (k / 2)) for k in range(3)])
+        PolynomialMap(
+            [
+                torch.from_numpy(size * rng.standard_normal((n, n**k)) / n ** (k / 2))
+                for k in range(3)
+            ]
+        )
         for _ in range(steps)
     ]
     return [carleman_linearize(f, order, form) for f in maps]
@@ -102,7 +114,10 @@ def test_bounds_of_the_first_block_alone_are_violated():
 
 def test_the_same_lift_again_and_again_is_gradient_descent(random_step):
     lift = carleman_linearize(random_step(2, 2, seed=0), 2)
-    one, many = history_system(lift, torch.ones(2), 4, 2), history_system([lift] * 4, torch.ones(2), padding=2)
+    one, many = (
+        history_system(lift, torch.ones(2), 4, 2),
+        history_system([lift] * 4, torch.ones(2), padding=2),
+    )
     torch.testing.assert_close(one.matrix.to_dense(), many.matrix.to_dense())
     assert (one.norm_bound, one.inverse_norm_bound) == (many.norm_bound, many.inverse_norm_bound)
 
@@ -124,10 +139,13 @@ def test_above_the_dense_limit_the_norm_is_bounded_by_rows_and_columns(random_st
     assert system.kappa_bound is None
     rows, columns, values = (part.numpy() for part in system.entries())
     M = sparse.csr_array((values, (rows, columns)), shape=(system.size, system.size))
-    norm, step = (float(svds(each, k=1, return_singular_vectors=False, rng=0)[0]) for each in (M, large.rows))
+    norm, step = (
+        float(svds(each, k=1, return_singular_vectors=False, rng=0)[0]) for each in (M, large.rows)
+    )
     assert norm <= system.norm_bound
     fullest = [int(np.diff(each.indptr).max()) for each in (large.rows, large.rows.tocsc())]
-    assert system.norm_bound <= 1 + (fullest[0] * fullest[1]) ** 0.25 * step  # by Cauchy-Schwarz, row by row
+    # by Cauchy-Schwarz, row by row
+    assert system.norm_bound <= 1 + (fullest[0] * fullest[1]) ** 0.25 * step
 
 
 def test_end_probability_by_hand():
@@ -138,11 +156,22 @@ def test_end_probability_by_hand():
 def test_errors(random_step):
     lift, other = (carleman_linearize(random_step(2, 2, seed=0), order) for order in (1, 2))
     u0 = torch.ones(2)
-    with pytest.raises(ArgumentError, match="Argument `steps` must be given where one lift serves every step, but is None."):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `steps` must be given where one lift serves every step, but is None.",
+    ):
         history_system(lift, u0)
-    with pytest.raises(ArgumentError, match="Argument `lift` must hold one lift for each of the steps, but is 2 for 3 steps."):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `lift` must hold one lift for each of the steps, but is 2 for 3 steps.",
+    ):
         history_system([lift, lift], u0, 3)
-    with pytest.raises(ArgumentError, match="Argument `lift` must have the same n, order, form and coordinates at every step"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `lift` must have the same n, order, form and coordinates at every step",
+    ):
         history_system([lift, other], u0)
-    with pytest.raises(ArgumentError, match="Argument `lift` must hold one lift for each of the steps"):
+    with pytest.raises(
+        ArgumentError, match="Argument `lift` must hold one lift for each of the steps"
+    ):
         history_system([], u0)

@@ -19,5 +19,7 @@ def test_a_history_that_overflows_declares_no_bound():
 
 
 def test_a_proxy_that_overflows_leaves_the_other_parts_alone():
-    s = spectral_density(torch.diag(torch.tensor([-1e4, 0.5], dtype=torch.float64)), steps=2, probes=2)
+    s = spectral_density(
+        torch.diag(torch.tensor([-1e4, 0.5], dtype=torch.float64)), steps=2, probes=2
+    )
     assert float(diagnose(s, 1.0, horizon=100).proxy_dissipative[-1]) == pytest.approx(0.5**101)

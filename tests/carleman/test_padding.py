@@ -1,4 +1,6 @@
-"""The best padding against a search over explicit history systems, and the two contractions of docs/design.md."""
+"""The best padding against a search over explicit history systems, and the two contractions of
+docs/design.md.
+"""
 
 import math
 
@@ -17,7 +19,9 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 
 def relaxation(radius, steps):
     """z' = radius z + 1 from zero: z_t = (1 - radius^t)/(1 - radius)."""
-    return torch.tensor([(1 - radius**t) / (1 - radius) for t in range(steps + 1)], dtype=torch.float64)
+    return torch.tensor(
+        [(1 - radius**t) / (1 - radius) for t in range(steps + 1)], dtype=torch.float64
+    )
 
 
 @pytest.mark.parametrize("amplified", [True, False])
@@ -32,8 +36,12 @@ def test_it_is_the_least_of_all_paddings(seed, queries, amplified):
     found = best_padding(powers, states, queries, amplified, answer)
     costs = []
     for p in range(16 * T + 1):
-        probability = (p + 1) * answer**2 / float((states[:-1] ** 2).sum() + (p + 1) * states[-1] ** 2)
-        costs.append(queries(power_kappa_bound(powers, p)) / (probability**0.5 if amplified else probability))
+        probability = (
+            (p + 1) * answer**2 / float((states[:-1] ** 2).sum() + (p + 1) * states[-1] ** 2)
+        )
+        costs.append(
+            queries(power_kappa_bound(powers, p)) / (probability**0.5 if amplified else probability)
+        )
     assert found.padding == int(np.argmin(costs))
     assert found.queries == pytest.approx(min(costs), rel=1e-12)
     assert found.bare_queries == pytest.approx(costs[0], rel=1e-12)
@@ -41,13 +49,23 @@ def test_it_is_the_least_of_all_paddings(seed, queries, amplified):
 
 
 def test_its_figures_are_those_of_the_history_system():
-    f = PolynomialMap([torch.tensor([0.3]).double(), torch.tensor([[0.9]]).double(), torch.tensor([[0.05]]).double()])
+    f = PolynomialMap(
+        [
+            torch.tensor([0.3]).double(),
+            torch.tensor([[0.9]]).double(),
+            torch.tensor([[0.05]]).double(),
+        ]
+    )
     lift, T = carleman_linearize(f, 2), 8
     A, z = lift.to_sparse().to_dense(), [lift.lift(torch.zeros(1).double())]
     for _ in range(T):
         z.append(lift.step(z[-1]))
-    powers = torch.stack([torch.linalg.matrix_norm(torch.linalg.matrix_power(A, j), 2) for j in range(T + 1)])
-    found = best_padding(powers, torch.stack([one.norm() for one in z]), answer_norm=float(z[-1][:1].abs()))
+    powers = torch.stack(
+        [torch.linalg.matrix_norm(torch.linalg.matrix_power(A, j), 2) for j in range(T + 1)]
+    )
+    found = best_padding(
+        powers, torch.stack([one.norm() for one in z]), answer_norm=float(z[-1][:1].abs())
+    )
     system = history_system(lift, torch.zeros(1).double(), T, found.padding)
     assert found.padding > 0
     assert found.kappa == pytest.approx(system.norm_bound * system.inverse_norm_bound, rel=1e-12)
@@ -56,13 +74,18 @@ def test_its_figures_are_those_of_the_history_system():
 
 
 def test_a_fast_contraction_wants_none_and_a_slow_one_some():
-    """The figures of docs/mathematics.md: T = 128, with amplitude amplification; p = T stands for "padding"."""
+    """The figures of docs/mathematics.md: T = 128, with amplitude amplification; p = T stands for
+    "padding".
+    """
 
     def with_copies(radius):
         z = relaxation(radius, 128)
         p, end = 128, float(z[-1]) ** 2
         probability = (p + 1) * end / (float((z[:-1] ** 2).sum()) + (p + 1) * end)
-        return power_kappa_bound(radius ** torch.arange(129, dtype=torch.float64), p) / probability**0.5
+        return (
+            power_kappa_bound(radius ** torch.arange(129, dtype=torch.float64), p)
+            / probability**0.5
+        )
 
     fast, slow = (best_padding(radius, relaxation(radius, 128)) for radius in (0.65, 0.988))
     assert (fast.padding, slow.padding) == (0, 30)
@@ -71,7 +94,8 @@ def test_a_fast_contraction_wants_none_and_a_slow_one_some():
     for queries in (lambda kappa: kappa**2, lambda kappa: 56 * kappa):
         assert best_padding(0.65, relaxation(0.65, 128), queries).padding == 0
         assert best_padding(0.988, relaxation(0.988, 128), queries).padding > 0
-    # without amplification the repetitions weigh double: then a few copies pay even for the fast one
+    # without amplification the repetitions weigh double: then a few copies pay even for the fast
+    # one
     assert 0 < best_padding(0.65, relaxation(0.65, 128), amplified=False).padding < 30
 
 
@@ -101,11 +125,18 @@ def test_rows_have_their_evidence():
 def test_errors():
     ones = torch.ones(5)
     for bad in (torch.ones(1), torch.zeros(5), torch.tensor([1.0, math.nan, 1.0])):
-        with pytest.raises(ArgumentError, match=r"Argument `state_norms` must be T \+ 1 >= 2 finite norms, the last above zero"):
+        with pytest.raises(
+            ArgumentError,
+            match=r"Argument `state_norms` must be T \+ 1 >= 2 finite norms, the last above zero",
+        ):
             best_padding(0.5, bad)
-    with pytest.raises(ArgumentError, match=r"Argument `power_norms` must have shape \(5,\), as `state_norms` has"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `power_norms` must have shape \(5,\), as `state_norms` has"
+    ):
         best_padding(torch.ones(4), ones)
-    with pytest.raises(ArgumentError, match=r"Argument `answer_norm` must be in \(0, 1.0\], but is 2"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `answer_norm` must be in \(0, 1.0\], but is 2"
+    ):
         best_padding(0.5, ones, answer_norm=2)
     with pytest.raises(ArgumentError, match="Argument `power_norms` must leave kappa finite"):
         best_padding(torch.tensor([1.0, math.inf, 1.0, 1.0, 1.0]), ones)

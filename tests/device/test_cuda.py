@@ -1,4 +1,6 @@
-"""The same numbers on a GPU as on the CPU. QDESCENT_TEST_DEVICE=cpu rehearses these tests where there is none."""
+"""The same numbers on a GPU as on the CPU. QDESCENT_TEST_DEVICE=cpu rehearses these tests where
+there is none.
+"""
 
 import os
 
@@ -17,12 +19,16 @@ pytestmark = pytest.mark.skipif(missing, reason="no CUDA device on this machine"
 def problem(device):
     """A GELU network of 43 weights, float64, made on the CPU and carried over."""
     generator = torch.Generator().manual_seed(0)
-    network = nn.Sequential(nn.Linear(3, 6), nn.GELU(), nn.Linear(6, 2), nn.Tanh(), nn.Linear(2, 1)).double()
+    network = nn.Sequential(
+        nn.Linear(3, 6), nn.GELU(), nn.Linear(6, 2), nn.Tanh(), nn.Linear(2, 1)
+    ).double()
     with torch.no_grad():
         for weight in network.parameters():
             weight.copy_(0.5 * torch.randn(weight.shape, generator=generator, dtype=torch.float64))
     inputs, targets = (torch.randn(8, n, generator=generator, dtype=torch.float64) for n in (3, 1))
-    task = qd.Task(network.to(device), nn.functional.mse_loss, (inputs.to(device), targets.to(device)))
+    task = qd.Task(
+        network.to(device), nn.functional.mse_loss, (inputs.to(device), targets.to(device))
+    )
     return task, qd.ParameterSpace(task.network)
 
 
@@ -37,12 +43,16 @@ def test_products_equal_a_dense_hessian_made_on_the_cpu():
             start += weight.numel()
         return twin.loss(functional_call(twin.network, weights, (twin.data[0],)), twin.data[1])
 
-    dense = torch.func.hessian(loss)(torch.cat([w.detach().flatten() for w in twin.network.parameters()]))
+    dense = torch.func.hessian(loss)(
+        torch.cat([w.detach().flatten() for w in twin.network.parameters()])
+    )
     for method in ("taylor", "double-backward"):
         found = qd.hessian(task, space, method=method).to_dense()
         assert found.device.type == DEVICE
         assert torch.allclose(found.cpu(), dense, rtol=0, atol=1e-12)
-    assert not torch.allclose(qd.gauss_newton(task, space).to_dense().cpu(), dense, rtol=0, atol=1e-6)
+    assert not torch.allclose(
+        qd.gauss_newton(task, space).to_dense().cpu(), dense, rtol=0, atol=1e-6
+    )
 
 
 def test_spectrum_and_rows():
@@ -53,7 +63,10 @@ def test_spectrum_and_rows():
 
 
 def test_series_step():
-    found, truth = (qd.series_descent(*problem(device), order=3, steps=4, learning_rate=0.05) for device in (DEVICE, "cpu"))
+    found, truth = (
+        qd.series_descent(*problem(device), order=3, steps=4, learning_rate=0.05)
+        for device in (DEVICE, "cpu")
+    )
     assert found.terms.device.type == DEVICE
     assert torch.allclose(found.terms.cpu(), truth.terms, rtol=0, atol=1e-13)
 
@@ -66,4 +79,6 @@ def test_a_point_of_the_cpu_is_carried_over():
     gap = abs(float(task.loss_at(space, space.point(point))) - float(twin.loss_at(same, point)))
     assert gap < 1e-12
     with pytest.raises(qd.ArgumentError, match="Argument `x` must be on the operator's device"):
-        _ = qd.hessian(task, space) @ torch.ones(space.n, dtype=torch.float64, device="cpu" if DEVICE == "cuda" else "meta")
+        _ = qd.hessian(task, space) @ torch.ones(
+            space.n, dtype=torch.float64, device="cpu" if DEVICE == "cuda" else "meta"
+        )

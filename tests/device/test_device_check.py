@@ -14,7 +14,9 @@ SCRIPT = Path(__file__).parents[2] / "tools" / "device_check.sh"
 
 def run(*arguments, out):
     environment = {**os.environ, "PYTHON": sys.executable, "OUT": str(out), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(["bash", SCRIPT, *arguments], env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        ["bash", SCRIPT, *arguments], env=environment, capture_output=True, text=True
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

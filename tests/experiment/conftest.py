@@ -1,4 +1,6 @@
-"""A user's project for the tests of `qdescent spectrum`: a module, images, and one small measurement run to its end."""
+"""A user's project for the tests of `qdescent spectrum`: a module, images, and one small
+measurement run to its end.
+"""
 
 import sys
 
@@ -77,7 +79,11 @@ def project(tmp_path, monkeypatch):
     """A working directory with the user's module and some images."""
     (tmp_path / "my_project.py").write_text(MODULE)
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "images.npz", images=rng.integers(0, 256, (20, 28, 28), dtype=np.uint8), labels=np.arange(20) % 10)
+    np.savez(
+        tmp_path / "images.npz",
+        images=rng.integers(0, 256, (20, 28, 28), dtype=np.uint8),
+        labels=np.arange(20) % 10,
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "my_project", raising=False)
@@ -98,5 +104,9 @@ def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
         rng = np.random.default_rng(0)
-        np.savez("images.npz", images=rng.integers(0, 256, (20, 28, 28), dtype=np.uint8), labels=np.arange(20) % 10)
+        np.savez(
+            "images.npz",
+            images=rng.integers(0, 256, (20, 28, 28), dtype=np.uint8),
+            labels=np.arange(20) % 10,
+        )
         return run_spectrum(SMALL, directory / "o"), directory / "o"

@@ -1,4 +1,6 @@
-"""What `--resume` trusts: no code that a state names, no stage of another run, no other program under the same name."""
+"""What `--resume` trusts: no code that a state names, no stage of another run, no other program
+under the same name.
+"""
 
 import os
 import subprocess
@@ -23,7 +25,9 @@ from qdescent.report.state import load_state, save_state
 
 pytestmark = pytest.mark.usefixtures("project")
 SRC = Path(__file__).parents[2] / "src"
-TINY = SpectrumSettings("my_project:build_network", "my_project:load_batch", steps=12, probes=2, rows=0)
+TINY = SpectrumSettings(
+    "my_project:build_network", "my_project:load_batch", steps=12, probes=2, rows=0
+)
 GIVEN = {"network": TINY.network, "data": TINY.data}
 
 
@@ -79,11 +83,17 @@ def test_no_code_that_a_state_names_is_run(project, named, killed):
     given = ["my_project:build_network", "--data", "my_project:load_batch"]
     given = given[1:] if name == "network" else given[:1] if name == "data" else given
     result = CliRunner().invoke(app, ["spectrum", *given, "--resume", "--out", str(killed)])
-    with pytest.raises(ArgumentError, match=rf"`{name}` must be given again, for it runs as code \(qdescent spectrum .*--resume"):
+    with pytest.raises(
+        ArgumentError,
+        match=rf"`{name}` must be given again, for it runs as code \(qdescent spectrum .*--resume",
+    ):
         raise result.exception
     assert not (project / "ran").exists()
     if name != "arguments":
-        with pytest.raises(ArgumentError, match=f"`{name}` must be 'evil:{name}', as in the measurement to be resumed"):
+        with pytest.raises(
+            ArgumentError,
+            match=f"`{name}` must be 'evil:{name}', as in the measurement to be resumed",
+        ):
             resumed_spectrum(killed, {**GIVEN, name: "my_project:other"})
 
 
@@ -93,7 +103,11 @@ def test_a_killed_measurement_goes_on_with_its_functions_given_again(killed, tmp
 
 
 def test_as_many_threads_as_at_the_start_whatever_is_set_now(killed, tmp_path):
-    record, before, seen = run_spectrum(TINY, tmp_path / "whole"), torch.get_num_threads(), KilledAt(-1)
+    record, before, seen = (
+        run_spectrum(TINY, tmp_path / "whole"),
+        torch.get_num_threads(),
+        KilledAt(-1),
+    )
     torch.set_num_threads(before + 1)
     try:
         assert run_spectrum(resumed_spectrum(killed, GIVEN), killed, seen).rows == record.rows
@@ -108,11 +122,16 @@ def test_other_versions_and_devices_are_refused(killed, monkeypatch):
     versions = {**origin.installed_versions(), "torch": "1.0"}
     with monkeypatch.context() as patch:
         patch.setattr(origin, "installed_versions", lambda: versions)
-        with pytest.raises(ArgumentError, match=r"`resume` must go on with the versions of the start.*torch 1.0.*install them"):
+        with pytest.raises(
+            ArgumentError,
+            match=r"`resume` must go on with the versions of the start.*torch 1.0.*install them",
+        ):
             run_spectrum(settings, killed)
     kept = load_state(killed, "spectrum-settings")
     save_state(killed, "spectrum-settings", {**kept.origin, "device": "cuda"}, {}, kept.extra)
-    with pytest.raises(ArgumentError, match="`resume` must go on with the device of the start, cuda"):
+    with pytest.raises(
+        ArgumentError, match="`resume` must go on with the device of the start, cuda"
+    ):
         run_spectrum(settings, killed)
     assert (killed / "state" / "spectrum-lanczos.safetensors").exists()
 
@@ -122,9 +141,16 @@ def test_the_stage_of_another_seed_is_refused(killed, tmp_path):
         run_spectrum(replace(TINY, seed=1), tmp_path / "other", KilledAt(11))
     name = "state/spectrum-lanczos.safetensors"
     os.replace(tmp_path / "other" / name, killed / name)
-    with pytest.raises(ArgumentError, match=r"spectrum-lanczos.*of another run: its settings are not this one's.*delete that file"):
+    with pytest.raises(
+        ArgumentError,
+        match=(
+            r"spectrum-lanczos.*of another run: its settings are not this one's.*delete that file"
+        ),
+    ):
         run_spectrum(TINY, killed)
-    with pytest.raises(ArgumentError, match="`out` must be resumed with the settings it was started with"):
+    with pytest.raises(
+        ArgumentError, match="`out` must be resumed with the settings it was started with"
+    ):
         run_spectrum(replace(TINY, seed=1), killed)
     (killed / name).unlink()
     assert run_spectrum(TINY, killed).rows == run_spectrum(TINY, tmp_path / "whole").rows
@@ -139,7 +165,10 @@ def test_other_code_with_the_same_weights_is_refused(project, killed, old, new):
     if old == "width=4":  # nothing that is computed changed
         run_spectrum(settings, killed)
         return
-    with pytest.raises(ArgumentError, match="`out` must be resumed with a network and a loss that compute what they computed"):
+    with pytest.raises(
+        ArgumentError,
+        match="`out` must be resumed with a network and a loss that compute what they computed",
+    ):
         run_spectrum(settings, killed)
 
 
@@ -157,18 +186,33 @@ def test_a_stage_that_does_not_fit_is_one_sentence(killed, change):
     change(state.tensors)
     save_state(killed, "spectrum-lanczos", state.origin, state.tensors, state.extra)
     with pytest.raises(
-        ArgumentError, match=r"`state` must be a whole .*spectrum-lanczos\.safetensors.*delete that file and resume"
+        ArgumentError,
+        match=(
+            r"`state` must be a whole .*spectrum-lanczos\.safetensors.*delete that file and resume"
+        ),
     ):
         run_spectrum(TINY, killed)
 
 
 @pytest.mark.parametrize(
-    "extra", [{}, {"a": 1}, {**Settings().to_json(), "rounds": "x" * 3000}, {**Settings().to_json(), "more": 1}]
+    "extra",
+    [
+        {},
+        {"a": 1},
+        {**Settings().to_json(), "rounds": "x" * 3000},
+        {**Settings().to_json(), "more": 1},
+    ],
 )
 @pytest.mark.parametrize("threads", ["1", "0", "x"])
 def test_settings_that_are_none_are_one_sentence(tmp_path, extra, threads):
     names = {"versions": "v", "device": "cpu", "inputs": "i", "threads": threads}
-    save_state(tmp_path / "o", "settings", {**names, "settings": origin.settings_fingerprint(extra)}, {}, extra)
+    save_state(
+        tmp_path / "o",
+        "settings",
+        {**names, "settings": origin.settings_fingerprint(extra)},
+        {},
+        extra,
+    )
     with pytest.raises(ArgumentError, match="begin the run anew in another directory") as caught:
         resume_workspace(tmp_path / "o")
     assert len(str(caught.value)) < 1500
@@ -180,7 +224,12 @@ def test_a_run_on_other_data_is_refused(tmp_path):
         workspace.begin("of these data")
     resumed = resume_workspace(tmp_path / "o")
     assert resumed.settings == Settings()
-    with resumed.held(), pytest.raises(ArgumentError, match="`out` must be resumed with the data it was started with"):
+    with (
+        resumed.held(),
+        pytest.raises(
+            ArgumentError, match="`out` must be resumed with the data it was started with"
+        ),
+    ):
         resumed.begin("of others")
     assert resume_workspace(tmp_path / "o").origin == workspace.origin
 
@@ -206,7 +255,19 @@ def test_modules_in_the_working_directory_hide_no_library(project):
         (project / f"{name}.py").write_text("raise SystemExit('the wrong module')")
     (project / "mine.py").write_text("import colorsys\nfrom my_project import *")
     script = str(Path(sys.executable).with_name("qdescent"))
-    call = [script, "spectrum", "mine:build_network", "--data", "mine:load_batch", "--steps", "2", "--rows", "0", "--out", "o"]
+    call = [
+        script,
+        "spectrum",
+        "mine:build_network",
+        "--data",
+        "mine:load_batch",
+        "--steps",
+        "2",
+        "--rows",
+        "0",
+        "--out",
+        "o",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     result = subprocess.run(call, capture_output=True, text=True, timeout=120, env=environment)
     assert result.returncode == 0, result.stderr

@@ -12,7 +12,15 @@ from torch import nn
 from torch.nn.utils import prune
 
 from qdescent._checks import ArgumentError
-from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights, named_function
+from qdescent.experiment.sources import (
+    check_fit,
+    load_data,
+    load_loss,
+    load_mask,
+    load_network,
+    load_weights,
+    named_function,
+)
 from qdescent.learning.task import Task
 
 MODULE = """
@@ -54,14 +62,41 @@ def test_network_by_name_with_arguments_in_evaluation_mode():
     ("name", "arguments", "sentence"),
     [
         ("build", [], "`network` must be written as package.module:function, but is 'build'"),
-        ("no_such_thing:build", [], "must name a module that can be imported, but is 'no_such_thing:build'.*No module named"),
-        ("half_module:build", [], "must name a module that can be imported.*not_installed_anywhere"),
-        ("named_by_user:biuld", [], r"must name a function of named_by_user.*not there \(did you mean 'build'\?\)"),
+        (
+            "no_such_thing:build",
+            [],
+            (
+                "must name a module that can be imported, but is 'no_such_thing:build'.*No module"
+                " named"
+            ),
+        ),
+        (
+            "half_module:build",
+            [],
+            "must name a module that can be imported.*not_installed_anywhere",
+        ),
+        (
+            "named_by_user:biuld",
+            [],
+            r"must name a function of named_by_user.*not there \(did you mean 'build'\?\)",
+        ),
         ("named_by_user:number", [], "must name a function, but is 'named_by_user:number', a int"),
-        ("named_by_user:broken", [], r"must be a function that can be called.*RuntimeError: no weights here"),
+        (
+            "named_by_user:broken",
+            [],
+            r"must be a function that can be called.*RuntimeError: no weights here",
+        ),
         ("named_by_user:pair", [], "must be a function that returns a torch.nn.Module.*tuple"),
-        ("named_by_user:build", ["width"], "`arguments` must be written as key=value, but is 'width'"),
-        ("named_by_user:build", ["depth=3"], "`arguments` must be those of 'named_by_user:build'.*depth"),
+        (
+            "named_by_user:build",
+            ["width"],
+            "`arguments` must be written as key=value, but is 'width'",
+        ),
+        (
+            "named_by_user:build",
+            ["depth=3"],
+            "`arguments` must be those of 'named_by_user:build'.*depth",
+        ),
     ],
 )
 def test_a_network_that_cannot_be_made_is_named(name, arguments, sentence):
@@ -83,11 +118,16 @@ def test_weights_from_safetensors_and_from_a_checkpoint_without_code(tmp_path):
     source, target = load_network("named_by_user:build"), load_network("named_by_user:build")
     state = {name: tensor + 1 for name, tensor in source.state_dict().items()}
     save_file(state, tmp_path / "w.safetensors")
-    torch.save({"epoch": 3, "state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "w.pt")
+    torch.save(
+        {"epoch": 3, "state_dict": {f"module.{name}": tensor for name, tensor in state.items()}},
+        tmp_path / "w.pt",
+    )
     for file in ("w.safetensors", "w.pt"):
         network = load_network("named_by_user:build")
         assert load_weights(network, tmp_path / file) is None
-        assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+        assert all(
+            torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items()
+        )
     assert not torch.equal(target[0].weight, state["0.weight"])
 
 
@@ -97,7 +137,11 @@ def test_pickled_code_is_refused_and_not_run(tmp_path):
     for file in ("bomb.pt", "bomb.pkl"):
         with pytest.raises(ArgumentError, match=r"without running code.*which holds pickled code"):
             load_weights(load_network("named_by_user:build"), tmp_path / file)
-    np.savez(tmp_path / "bomb.npz", inputs=np.array([Bomb(str(tmp_path / "ran"))], dtype=object), targets=np.zeros(1))
+    np.savez(
+        tmp_path / "bomb.npz",
+        inputs=np.array([Bomb(str(tmp_path / "ran"))], dtype=object),
+        targets=np.zeros(1),
+    )
     with pytest.raises(ArgumentError, match="whole .npz file of numbers"):
         load_data(str(tmp_path / "bomb.npz"), 4)
     assert not (tmp_path / "ran").exists()
@@ -106,8 +150,14 @@ def test_pickled_code_is_refused_and_not_run(tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda state: state.pop("3.bias"), "must fit the network, but is without '3.bias', which the network has"),
-        (lambda state: state.update(head=torch.ones(1)), "must fit the network, but is with 'head', which the network has not"),
+        (
+            lambda state: state.pop("3.bias"),
+            "must fit the network, but is without '3.bias', which the network has",
+        ),
+        (
+            lambda state: state.update(head=torch.ones(1)),
+            "must fit the network, but is with 'head', which the network has not",
+        ),
         (
             lambda state: state.update({"0.weight": torch.ones(5, 2)}),
             r"of shape \(5, 2\) at '0.weight', where the network has \(3, 2\)",
@@ -128,9 +178,13 @@ def test_damaged_or_absent_weights(tmp_path):
     save_file(dict(network.state_dict()), tmp_path / "w.safetensors")
     whole = (tmp_path / "w.safetensors").read_bytes()
     (tmp_path / "w.safetensors").write_bytes(whole[:-7])
-    with pytest.raises(ArgumentError, match="`weights` must be a safetensors file.*which is damaged"):
+    with pytest.raises(
+        ArgumentError, match="`weights` must be a safetensors file.*which is damaged"
+    ):
         load_weights(network, tmp_path / "w.safetensors")
-    with pytest.raises(ArgumentError, match="`weights` must be a safetensors file.*where there is none"):
+    with pytest.raises(
+        ArgumentError, match="`weights` must be a safetensors file.*where there is none"
+    ):
         load_weights(network, tmp_path / "absent.safetensors")
     torch.save({"best": 0.3}, tmp_path / "w.pt")
     with pytest.raises(ArgumentError, match="something other than named tensors"):
@@ -175,25 +229,37 @@ def test_which_weights_are_kept(tmp_path):
         network[0].weight[0, 0] = 0.0
         network[0].bias.zero_()  # a bias at 0 is an initial value, nothing that was pruned
     mask, origin = load_mask(network, None, None)
-    assert (mask.total - mask.kept, origin) == (0, "all that are trained")  # no mask says that the zero was pruned
+    # no mask says that the zero was pruned
+    assert (mask.total - mask.kept, origin) == (0, "all that are trained")
     mask, origin = load_mask(network, Path("nonzero"), None)
     assert (mask.total - mask.kept, "not exactly 0" in origin) == (1, True)
     assert load_mask(network, None, 0.5)[0].kept == 3 + 3 + 2 + 3
     save_file({"3.weight": torch.tensor([[1, 0, 0], [0, 0, 0]])}, tmp_path / "m.safetensors")
     assert load_mask(network, tmp_path / "m.safetensors", None)[0].keep["3.weight"].sum() == 1
-    with pytest.raises(ArgumentError, match="`density` must be left out where a mask is given, but is 0.5"):
+    with pytest.raises(
+        ArgumentError, match="`density` must be left out where a mask is given, but is 0.5"
+    ):
         load_mask(network, tmp_path / "m.safetensors", 0.5)
     save_file({"2.weight": torch.ones(2)}, tmp_path / "m.safetensors")
-    with pytest.raises(ArgumentError, match="`mask` must fit the network.*at '2.weight', no parameter of the network"):
+    with pytest.raises(
+        ArgumentError,
+        match="`mask` must fit the network.*at '2.weight', no parameter of the network",
+    ):
         load_mask(network, tmp_path / "m.safetensors", None)
-    save_file({name: torch.zeros_like(weight) for name, weight in network.named_parameters()}, tmp_path / "m.safetensors")
+    save_file(
+        {name: torch.zeros_like(weight) for name, weight in network.named_parameters()},
+        tmp_path / "m.safetensors",
+    )
     with pytest.raises(ArgumentError, match="`mask` must keep at least one weight, but is empty"):
         load_mask(network, tmp_path / "m.safetensors", None)
 
 
 def test_npz_with_both_pairs_of_names_and_bytes_as_images(tmp_path):
     rng = np.random.default_rng(0)
-    pixels, labels = rng.integers(0, 256, (6, 4, 5, 3), dtype=np.uint8), np.arange(6, dtype=np.uint8)
+    pixels, labels = (
+        rng.integers(0, 256, (6, 4, 5, 3), dtype=np.uint8),
+        np.arange(6, dtype=np.uint8),
+    )
     np.savez(tmp_path / "a.npz", images=pixels, labels=labels)
     images, found, total = load_data(str(tmp_path / "a.npz"), 4, seed=1)
     assert (images.shape, total, found.dtype) == ((4, 3, 4, 5), 6, torch.int64)
@@ -230,16 +296,27 @@ def test_a_folder_without_pillow_says_what_to_do(tmp_path, monkeypatch):
     (tmp_path / "set" / "ant").mkdir(parents=True)
     (tmp_path / "set" / "ant" / "x.png").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ArgumentError, match=r"where Pillow is not installed \(pip install pillow\)"):
+    with pytest.raises(
+        ArgumentError, match=r"where Pillow is not installed \(pip install pillow\)"
+    ):
         load_data(str(tmp_path / "set"), 10)
 
 
 @pytest.mark.parametrize(
     ("arrays", "sentence"),
     [
-        ({"x": [1.0], "y": [1.0]}, "must hold `inputs` and `targets`, or `images` and `labels`.*which holds 'x', 'y'"),
-        ({"inputs": [[1.0]] * 3, "targets": [0, 1]}, r"inputs, targets\) of one length.*\(3, 1\) and \(2,\)"),
-        ({"inputs": [[1.0], [np.nan]], "targets": [0, 1]}, r"`data inputs` must be finite.*first at \(1, 0\)"),
+        (
+            {"x": [1.0], "y": [1.0]},
+            "must hold `inputs` and `targets`, or `images` and `labels`.*which holds 'x', 'y'",
+        ),
+        (
+            {"inputs": [[1.0]] * 3, "targets": [0, 1]},
+            r"inputs, targets\) of one length.*\(3, 1\) and \(2,\)",
+        ),
+        (
+            {"inputs": [[1.0], [np.nan]], "targets": [0, 1]},
+            r"`data inputs` must be finite.*first at \(1, 0\)",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit(arrays, sentence, tmp_path):
@@ -266,20 +343,56 @@ def test_data_that_network_or_loss_cannot_take():
     network = load_network("named_by_user:build")
     x = torch.ones(3, 2)
     for name, inputs, targets, sentence in (
-        ("cross_entropy", torch.ones(3, 7), torch.tensor([0, 1, 0]), r"`data` must fit the network.*input shape \(7,\)"),
-        ("cross_entropy", x, torch.tensor([0, 1, 2]), r"`targets` must be labels in \[0, 2\), as many as .*but is 2"),
-        ("cross_entropy", x, torch.tensor([0, -100, 1]), r"`targets` must be labels in \[0, 2\).*but is -100"),
-        ("cross_entropy", x, torch.tensor([[0], [1], [1]]), r"`targets` must be class labels of shape \(3,\)"),
-        ("cross_entropy", x, torch.ones(3), r"`targets` must be class labels \(integers\), or probabilities of shape \(3, 2\)"),
-        ("mse", x, torch.ones(3, 1), r"`targets` must have the shape of the outputs, \(3, 2\), for mse"),  # would be broadcast
+        (
+            "cross_entropy",
+            torch.ones(3, 7),
+            torch.tensor([0, 1, 0]),
+            r"`data` must fit the network.*input shape \(7,\)",
+        ),
+        (
+            "cross_entropy",
+            x,
+            torch.tensor([0, 1, 2]),
+            r"`targets` must be labels in \[0, 2\), as many as .*but is 2",
+        ),
+        (
+            "cross_entropy",
+            x,
+            torch.tensor([0, -100, 1]),
+            r"`targets` must be labels in \[0, 2\).*but is -100",
+        ),
+        (
+            "cross_entropy",
+            x,
+            torch.tensor([[0], [1], [1]]),
+            r"`targets` must be class labels of shape \(3,\)",
+        ),
+        (
+            "cross_entropy",
+            x,
+            torch.ones(3),
+            r"`targets` must be class labels \(integers\), or probabilities of shape \(3, 2\)",
+        ),
+        # would be broadcast
+        (
+            "mse",
+            x,
+            torch.ones(3, 1),
+            r"`targets` must have the shape of the outputs, \(3, 2\), for mse",
+        ),
     ):
         with pytest.raises(ArgumentError, match=sentence):
             check_fit(network, name, load_loss(name), inputs, targets)
     with pytest.raises(ArgumentError, match="`network` must return a tensor"):
         check_fit(nn.LSTM(2, 2), "mse", load_loss("mse"), x, x)
-    with pytest.raises(ArgumentError, match=r"`loss` must take the network's outputs and the targets.*named_by_user:pair"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"`loss` must take the network's outputs and the targets.*named_by_user:pair",
+    ):
         check_fit(network, "named_by_user:pair", load_loss("named_by_user:pair"), x, x)
-    with pytest.raises(ArgumentError, match="`loss` must be one of 'cross_entropy', 'mse', but is 'hinge'"):
+    with pytest.raises(
+        ArgumentError, match="`loss` must be one of 'cross_entropy', 'mse', but is 'hinge'"
+    ):
         load_loss("hinge")
     check_fit(network, "cross_entropy", load_loss("cross_entropy"), x, torch.tensor([0, 1, 1]))
     assert named_function("loss", "torch.nn.functional:l1_loss") is nn.functional.l1_loss
@@ -293,24 +406,55 @@ def test_hidden_folders_are_no_classes_and_a_root_of_parts_is_not_one(tmp_path):
             (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
             image.new("L", (4, 4), 9 * k).save(tmp_path / file, format="PNG")
 
-    draw("a/ant/1.PNG", "a/ant/sub/2.JPG", "a/bee/.3.png", "a/bee/4.jpeg", "a/.git/5.png", "a/__MACOSX/bee/6.png", "a/7.png")
+    draw(
+        "a/ant/1.PNG",
+        "a/ant/sub/2.JPG",
+        "a/bee/.3.png",
+        "a/bee/4.jpeg",
+        "a/.git/5.png",
+        "a/__MACOSX/bee/6.png",
+        "a/7.png",
+    )
     (tmp_path / "a" / "read.me").write_text("beside the folders")
     images, labels, total = load_data(str(tmp_path / "a"), 10)
     assert (labels.tolist(), total) == ([0, 0, 1], 3)
     assert (images[:, 0, 0, 0] * 255).round().tolist() == [0, 9, 27]
-    draw("b/train/ant/1.png", "b/train/bee/1.png", "b/test/ant/1.png", "c/train/1.png", "d/Train/ant/1.png", "d/extra/1.png")
-    draw("e/set/ant/1.png", "e/set/bee/1.png", "f/train/1.png", "f/plane/1.png", "g/ant/1.png", "g/ant.png/1.png")
+    draw(
+        "b/train/ant/1.png",
+        "b/train/bee/1.png",
+        "b/test/ant/1.png",
+        "c/train/1.png",
+        "d/Train/ant/1.png",
+        "d/extra/1.png",
+    )
+    draw(
+        "e/set/ant/1.png",
+        "e/set/bee/1.png",
+        "f/train/1.png",
+        "f/plane/1.png",
+        "g/ant/1.png",
+        "g/ant.png/1.png",
+    )
     (tmp_path / "g" / "bat").mkdir()
     (tmp_path / "h" / ".hidden").mkdir(parents=True)
     for name, sentence in (
         (
             "b",
-            r"one subfolder a class \(give one part, such as .*b/train.*\), but is .*which holds parts of a data set: test, train",
+            (
+                r"one subfolder a class \(give one part, such as .*b/train.*\), but is .*which"
+                r" holds parts of a data set: test, train"
+            ),
         ),
         ("c", "which holds parts of a data set: train"),
         ("d", r"such as .*d/Train.*which holds parts of a data set: Train"),
         ("e", r"one subfolder a class \(give .*e/set.*where all images lie below 'set'"),
-        ("g", r"in every class folder \(an empty one would shift the labels: remove it\), but is .*without any in 'bat'"),
+        (
+            "g",
+            (
+                r"in every class folder \(an empty one would shift the labels: remove it\), but is"
+                r" .*without any in 'bat'"
+            ),
+        ),
         ("h", "one subfolder a class, but is .*without any"),
     ):
         with pytest.raises(ArgumentError, match=sentence):
@@ -338,7 +482,9 @@ def test_bytes_are_token_ids_where_the_network_looks_them_up(tmp_path):
         def forward(self, x):
             return self.layer(x.flatten(2) + self.places.weight).mean(1)
 
-    assert load_data(str(tmp_path / "i.npz"), 9, network=Patches())[0].unique().tolist() == pytest.approx([0.2])
+    assert load_data(str(tmp_path / "i.npz"), 9, network=Patches())[
+        0
+    ].unique().tolist() == pytest.approx([0.2])
 
 
 def test_dicts_datasets_and_loaders_by_name(tmp_path, module, monkeypatch):
@@ -378,9 +524,21 @@ def stream():
     assert inputs["y"].shape == (3, 2)
     inputs, targets, _ = load_data("named_by_user:ragged", 5)
     assert targets == [[1], [1, 2], [], [3], [4]]
-    for name, sentence in (("uneven", "of one length.*here 5"), ("stream", "a Dataset with a length.*Stream")):
+    for name, sentence in (
+        ("uneven", "of one length.*here 5"),
+        ("stream", "a Dataset with a length.*Stream"),
+    ):
         with pytest.raises(ArgumentError, match=sentence):
             load_data(f"named_by_user:{name}", 3)
-    np.savez(tmp_path / "d.npz", input_ids=np.ones((3, 2), int), attention_mask=np.ones((3, 2)), labels=[0, 1, 0])
+    np.savez(
+        tmp_path / "d.npz",
+        input_ids=np.ones((3, 2), int),
+        attention_mask=np.ones((3, 2)),
+        labels=[0, 1, 0],
+    )
     inputs, targets, total = load_data(str(tmp_path / "d.npz"), 9)
-    assert (sorted(inputs), targets.tolist(), total) == (["attention_mask", "input_ids"], [0, 1, 0], 3)
+    assert (sorted(inputs), targets.tolist(), total) == (
+        ["attention_mask", "input_ids"],
+        [0, 1, 0],
+        3,
+    )

@@ -1,10 +1,14 @@
-"""Faults of the file system at a chosen event of a child process, which is forked, so that nothing is imported twice.
+"""Faults of the file system at a chosen event of a child process, which is forked, so that nothing
+is imported twice.
 
 An event is a call that changes something under the run's directory: open for writing, write, fsync,
-mkdir, replace, unlink, rmdir, truncate, lock. Events are counted in the child; at number `at` a fault happens:
+mkdir, replace, unlink, rmdir, truncate, lock. Events are counted in the child; at number `at` a
+fault happens:
 
-- "kill": SIGKILL before the call; "tear": SIGKILL after half of what a write was given has reached the disk;
-- "full": this call and every later one that needs space fails with ENOSPC (writes, fsync, mkdir, new files).
+- "kill": SIGKILL before the call; "tear": SIGKILL after half of what a write was given has reached
+  the disk;
+- "full": this call and every later one that needs space fails with ENOSPC (writes, fsync, mkdir,
+  new files).
 """
 
 from __future__ import annotations
@@ -114,7 +118,9 @@ class Child:
     reader: int
 
     def end(self) -> tuple[int, str, list[str]]:
-        """(exit code, or minus the signal that killed it; what it printed; its events), once it has ended."""
+        """(exit code, or minus the signal that killed it; what it printed; its events), once it has
+        ended.
+        """
         with os.fdopen(self.reader, "r", errors="replace") as pipe:
             lines = pipe.read().splitlines()
         code = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])

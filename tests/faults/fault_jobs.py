@@ -1,4 +1,6 @@
-"""The two jobs that are killed: as small as they can be, called as the command line calls them, and what they leave behind."""
+"""The two jobs that are killed: as small as they can be, called as the command line calls them, and
+what they leave behind.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def resume(job: str, out: Path) -> Callable[[], None]:
 
 
 def left(out: Path) -> dict[str, object]:
-    """Everything in a whole directory that is the same in every undisturbed run: no clock, no name of the directory."""
+    """Everything in a whole directory that is the same in every undisturbed run: no clock, no name
+    of the directory.
+    """
     found: dict[str, object] = {}
     for path in sorted(out.rglob("*")):
         name = str(path.relative_to(out))

@@ -1,4 +1,5 @@
-"""Killed or out of space at any event of the file system, a bit flipped, two at once: `--resume` ends in the same bits.
+"""Killed or out of space at any event of the file system, a bit flipped, two at once: `--resume`
+ends in the same bits.
 
 `make test` tries points that change with the date; `make test-all` every one.
 """
@@ -31,7 +32,9 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """job -> (what an undisturbed run leaves, its events); all in a folder of its own, with everything imported."""
+    """job -> (what an undisturbed run leaves, its events); all in a folder of its own, with
+    everything imported.
+    """
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("faults")
         patch.chdir(folder)
@@ -45,7 +48,8 @@ def whole(tmp_path_factory):
         patch.setattr(comparison, "load_fashion_mnist", lambda data_root: few)
         found = {}
         for job in ("run", "spectrum", "circuit"):
-            with pytest.raises(SystemExit) as end:  # here, so that every child finds everything imported
+            # here, so that every child finds everything imported
+            with pytest.raises(SystemExit) as end:
                 jobs.begin(job, folder / f"first-{job}")()
             assert not end.value.code
             place = folder / f"whole-{job}"
@@ -58,7 +62,9 @@ def whole(tmp_path_factory):
 
 
 def after(job: str, out: Path, expected: dict) -> str:
-    """What was still to do after the fault, done: "whole", "resumed" or "begun anew"; it must end as if nothing had happened."""
+    """What was still to do after the fault, done: "whole", "resumed" or "begun anew"; it must end
+    as if nothing had happened.
+    """
     said = ""
     if is_complete(out):
         said = "whole"
@@ -116,11 +122,17 @@ def event(whole, job: str, fraction: float, kind: str = "kill") -> int:
     return found[int(fraction * len(found))]
 
 
-POINTS = [("run", "kill"), ("spectrum", "kill"), (TODAY.choice(["run", "spectrum", "circuit"]), "full")]
+POINTS = [
+    ("run", "kill"),
+    ("spectrum", "kill"),
+    (TODAY.choice(["run", "spectrum", "circuit"]), "full"),
+]
 POINTS.append((TODAY.choice(["run", "spectrum", "circuit"]), "tear"))
 
 
-@pytest.mark.parametrize(("job", "kind", "fraction"), [(*point, round(TODAY.random(), 4)) for point in POINTS])
+@pytest.mark.parametrize(
+    ("job", "kind", "fraction"), [(*point, round(TODAY.random(), 4)) for point in POINTS]
+)
 def test_a_fault_at_todays_points(whole, tmp_path, job, kind, fraction):
     at = event(whole, job, fraction, kind)
     print(f"{job}: {kind} at event {at} of {len(whole[job][1])}")
@@ -142,7 +154,9 @@ def test_a_fault_at_every_event(whole, tmp_path, job, kind, piece):
 def unfinished(whole, job: str, out: Path) -> None:
     """A run that was killed just before its record was written: every stage is saved."""
     events = whole[job][1]
-    last = max(i for i, name in enumerate(events, 1) if name.startswith("replace") and "run.json" in name)
+    last = max(
+        i for i, name in enumerate(events, 1) if name.startswith("replace") and "run.json" in name
+    )
     assert in_child(jobs.begin(job, out), Fault(out, "kill", last))[0] == -9
     assert len(saved_stages(out)) == {"run": 6, "spectrum": 4}[job]
 
@@ -183,9 +197,23 @@ def test_a_bit_flipped_in_every_block(whole, tmp_path, job):
     for path in saved_stages(tmp_path / "pristine"):
         for block in range(0, path.stat().st_size, FLIP_EVERY):
             place = min(block + TODAY.randrange(FLIP_EVERY), path.stat().st_size - 1)
-            ends.append(flipped(whole, job, tmp_path / "o", tmp_path / "pristine", path, place, TODAY.randrange(8)))
-    print(f"{job}: {len(ends)} blocks, {ends.count('refused')} refused, {ends.count('the same')} ended the same")
-    assert ends.count("refused") > len(ends) / 2  # a flip in the white space of a header changes nothing
+            ends.append(
+                flipped(
+                    whole,
+                    job,
+                    tmp_path / "o",
+                    tmp_path / "pristine",
+                    path,
+                    place,
+                    TODAY.randrange(8),
+                )
+            )
+    print(
+        f"{job}: {len(ends)} blocks, {ends.count('refused')} refused, {ends.count('the same')}"
+        " ended the same"
+    )
+    # a flip in the white space of a header changes nothing
+    assert ends.count("refused") > len(ends) / 2
 
 
 @pytest.mark.parametrize("job", [TODAY.choice(["run", "spectrum", "circuit"])])
@@ -203,7 +231,9 @@ def two_in_one(whole, out: Path, job: str) -> None:
     ends = [child.end() for child in [start(jobs.begin(job, out)) for _ in range(2)]]
     assert sorted(code for code, _, _ in ends) == [0, 2], ends
     loser = next(output for code, output, _ in ends if code)
-    assert "is being worked on by" in loser or "must be a directory that does not exist yet" in loser
+    assert (
+        "is being worked on by" in loser or "must be a directory that does not exist yet" in loser
+    )
     assert "Traceback" not in loser
     if job != "circuit":
         assert jobs.left(out) == whole[job][0]
@@ -285,7 +315,9 @@ def test_ctrl_c_during_the_imports_is_quiet():
     assert (process.returncode, errors) == (130, "")
 
 
-@pytest.mark.parametrize("names", [["random", "json", "logging", "numpy", "torch", "string", "rich"]])
+@pytest.mark.parametrize(
+    "names", [["random", "json", "logging", "numpy", "torch", "string", "rich"]]
+)
 def test_files_beside_the_user_hide_no_library(names, tmp_path):
     """`python -m` puts the working directory first, before the package's own first import."""
     for name in names:

@@ -1,4 +1,6 @@
-"""A batch in every form gives the numbers of the same batch as two tensors, or one sentence with the cure."""
+"""A batch in every form gives the numbers of the same batch as two tensors, or one sentence with
+the cure.
+"""
 
 import itertools
 from collections import OrderedDict, UserDict, namedtuple
@@ -14,7 +16,15 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.batches import as_batch, mapped, picked, samples_of, tensors_of, ways_to_call, written
+from qdescent.learning.batches import (
+    as_batch,
+    mapped,
+    picked,
+    samples_of,
+    tensors_of,
+    ways_to_call,
+    written,
+)
 from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
@@ -147,7 +157,10 @@ CASES = {
 @pytest.fixture
 def truth(dense):
     network = Plain()
-    return dense(lambda p: F.cross_entropy(torch.func.functional_call(network, p, (X,)), Y), dict(network.named_parameters()))
+    return dense(
+        lambda p: F.cross_entropy(torch.func.functional_call(network, p, (X,)), Y),
+        dict(network.named_parameters()),
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -156,15 +169,25 @@ def test_every_form_gives_the_same_numbers(case, truth):
     network = build()
     task, space = Task(network, loss, data), ParameterSpace(network)
     assert task.batch == 6
-    torch.testing.assert_close(task.loss_and_gradient(space, space.theta)[1], truth[0], rtol=0, atol=1e-14)
+    torch.testing.assert_close(
+        task.loss_and_gradient(space, space.theta)[1], truth[0], rtol=0, atol=1e-14
+    )
     for method in ("auto", "double-backward"):
-        torch.testing.assert_close(hessian(task, space, method=method).to_dense(), truth[1], rtol=0, atol=1e-13)
-    torch.testing.assert_close(task.with_data(task.data).loss_at(space, space.theta), task.loss_at(space, space.theta))
-    seen = SpectrumCallback(loss, data, at=1, learning_rate=0.1, steps=30, probes=1)(0, network).spectrum
+        torch.testing.assert_close(
+            hessian(task, space, method=method).to_dense(), truth[1], rtol=0, atol=1e-13
+        )
+    torch.testing.assert_close(
+        task.with_data(task.data).loss_at(space, space.theta), task.loss_at(space, space.theta)
+    )
+    seen = SpectrumCallback(loss, data, at=1, learning_rate=0.1, steps=30, probes=1)(
+        0, network
+    ).spectrum
     assert seen.lambda_max[0] == pytest.approx(float(torch.linalg.eigvalsh(truth[1])[-1]), abs=1e-9)
 
 
-@pytest.mark.parametrize("case", ["a dict over arguments", "logits by themselves", "outputs: a dataclass, tensors' loss"])
+@pytest.mark.parametrize(
+    "case", ["a dict over arguments", "logits by themselves", "outputs: a dataclass, tensors' loss"]
+)
 def test_series_map_and_gauss_newton_take_them_too(case):
     build, loss, data = CASES[case]
     results = []
@@ -174,7 +197,9 @@ def test_series_map_and_gauss_newton_take_them_too(case):
             [
                 gauss_newton(task, space).to_dense(),
                 series_descent(task, space, order=2, steps=3, learning_rate=0.1).value,
-                gradient_map(task, space.restrict(space.theta, torch.arange(4)), 0.1, 2).coefficients[2].to_dense(),
+                gradient_map(task, space.restrict(space.theta, torch.arange(4)), 0.1, 2)
+                .coefficients[2]
+                .to_dense(),
                 torch.as_tensor(task.outputs_at(space, space.theta, task.data[0])),
             ]
         )
@@ -187,7 +212,9 @@ def test_token_ids_of_any_integer_type(kind):
     network = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 2)).double()
     space = ParameterSpace(network)
     expected = hessian(Task(network, F.cross_entropy, (IDS, Y)), space).to_dense()
-    assert torch.equal(hessian(Task(network, F.cross_entropy, (IDS.to(kind), Y)), space).to_dense(), expected)
+    assert torch.equal(
+        hessian(Task(network, F.cross_entropy, (IDS.to(kind), Y)), space).to_dense(), expected
+    )
 
 
 def test_bytes_stay_bytes_for_a_network_that_looks():
@@ -202,7 +229,9 @@ def test_bytes_stay_bytes_for_a_network_that_looks():
     network = Looks()
     task = Task(network, F.cross_entropy, (IDS.to(torch.uint8) * 50, Y))
     assert task.data[0].dtype == torch.uint8
-    assert torch.equal(task.outputs_with(dict(network.named_parameters())), network(IDS.to(torch.uint8) * 50))
+    assert torch.equal(
+        task.outputs_with(dict(network.named_parameters())), network(IDS.to(torch.uint8) * 50)
+    )
 
 
 BROADCAST = [
@@ -221,9 +250,14 @@ BROADCAST = [
 @pytest.mark.parametrize(("columns", "shape"), [(1, (6,)), (None, (6, 1))])
 def test_outputs_are_not_paired_with_the_targets_of_others(loss, columns, shape):
     network = nn.Linear(3, 1) if columns else nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
-    with pytest.raises(ArgumentError, match=r"`data` must have targets of the outputs' shape .*compared as .*6.* with .*6"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"`data` must have targets of the outputs' shape .*compared as .*6.* with .*6",
+    ):
         Task(network, loss, (X.float(), torch.ones(shape)))
-    assert Task(network, loss, (X.float(), torch.ones(6, 1) if columns else torch.ones(6))).batch == 6
+    assert (
+        Task(network, loss, (X.float(), torch.ones(6, 1) if columns else torch.ones(6))).batch == 6
+    )
 
 
 @pytest.mark.parametrize(
@@ -231,7 +265,8 @@ def test_outputs_are_not_paired_with_the_targets_of_others(loss, columns, shape)
     [
         lambda o, t: F.mse_loss(o.squeeze(1), t),
         lambda o, t: F.mse_loss(o, t[:, None]),
-        lambda o, t: (o[:, None] - t[None, :, None]).square().min(1).values.sum(),  # the nearest target: all pairs, by hand
+        # the nearest target: all pairs, by hand
+        lambda o, t: (o[:, None] - t[None, :, None]).square().min(1).values.sum(),
         lambda o, t: (o - o.T).square().sum() + (o.flatten() - t).square().mean(),
         lambda o, t: ((t[:, None] == t).float() * (o @ o.T)).mean(),
         lambda o, t: o.mean() * t.mean(),
@@ -248,8 +283,14 @@ LOADER = DataLoader(TensorDataset(X, Y), batch_size=3)
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (LOADER, r"one batch.*\[Task\(network, loss, batch\) for batch in loader\].*but is a DataLoader"),
-        (TensorDataset(X, Y), r"one batch.*DataLoader\(dataset, batch_size=64\).*but is a TensorDataset"),
+        (
+            LOADER,
+            r"one batch.*\[Task\(network, loss, batch\) for batch in loader\].*but is a DataLoader",
+        ),
+        (
+            TensorDataset(X, Y),
+            r"one batch.*DataLoader\(dataset, batch_size=64\).*but is a TensorDataset",
+        ),
         ((X, MASK, Y), r"several inputs: \(\(x1, x2\), targets\)\), but is of 3 parts"),
         (X, "one batch.*but is a tensor of shape"),
         (None, "one batch.*but is None"),
@@ -264,18 +305,40 @@ LOADER = DataLoader(TensorDataset(X, Y), batch_size=3)
         ((X, {"a": Scores(X * torch.inf)}), r"`data targets\['a'\].logits` must be finite"),
         (
             (X.float(), Y),
-            r"fit the network \(torch.as_tensor\(inputs\).to\(torch.float64\), the type of its weights\), but is not",
+            (
+                r"fit the network \(torch.as_tensor\(inputs\).to\(torch.float64\), the type of its"
+                r" weights\), but is not"
+            ),
         ),
         ((X[:, :2], Y), r"fit the network, but is not \(RuntimeError: "),
-        (({"x": X, "mask": MASK, "other": MASK}, Y), r"fit the network, whose forward has no argument 'other' \(leave it out"),
+        (
+            ({"x": X, "mask": MASK, "other": MASK}, Y),
+            r"fit the network, whose forward has no argument 'other' \(leave it out",
+        ),
         (({"y": X, "other": MASK}, Y), r"fit the network, but is not \(TypeError: "),
-        ((torch.ones(6, 3, dtype=torch.uint8), Y), r"fit the network \(bytes of images: inputs.float\(\) / 255\), but is not"),
-        ((X, Y + 5), r"`loss` must take the network's outputs and the targets, but is not \(IndexError: Target"),
-        ({"x": X, "mask": MASK}, r"`loss` must take.*\(a dict goes to it whole: give \(inputs, targets\)"),
+        (
+            (torch.ones(6, 3, dtype=torch.uint8), Y),
+            r"fit the network \(bytes of images: inputs.float\(\) / 255\), but is not",
+        ),
+        (
+            (X, Y + 5),
+            (
+                r"`loss` must take the network's outputs and the targets, but is not \(IndexError:"
+                r" Target"
+            ),
+        ),
+        (
+            {"x": X, "mask": MASK},
+            r"`loss` must take.*\(a dict goes to it whole: give \(inputs, targets\)",
+        ),
     ],
 )
 def test_what_cannot_be_used_says_what_would_help(data, sentence):
-    network = Two() if isinstance(data, dict) or (isinstance(data, tuple) and isinstance(data[0], dict)) else Plain()
+    network = (
+        Two()
+        if isinstance(data, dict) or (isinstance(data, tuple) and isinstance(data[0], dict))
+        else Plain()
+    )
     network = nn.Linear(3, 2).double() if isinstance(network, Plain) else network
     with pytest.raises(ArgumentError, match=sentence):
         Task(network, F.cross_entropy, data)
@@ -287,12 +350,20 @@ def test_outputs_that_a_loss_cannot_take_name_their_parts():
         (lambda z: {"a": z, "b": [z]}, r"outputs\['a'\] is a tensor"),
         (lambda z: SimpleNamespace(a=z, b=z), r"outputs.a is a tensor"),
     ):
-        with pytest.raises(ArgumentError, match=rf"`loss` must take .*loss=lambda outputs, targets: ..., where {part}"):
+        with pytest.raises(
+            ArgumentError,
+            match=rf"`loss` must take .*loss=lambda outputs, targets: ..., where {part}",
+        ):
             Task(giving(wrap)(), F.cross_entropy, (X, Y))
-    with pytest.raises(ArgumentError, match="`loss` must return a scalar tensor, but is one that returns 0.5"):
+    with pytest.raises(
+        ArgumentError, match="`loss` must return a scalar tensor, but is one that returns 0.5"
+    ):
         Task(Plain(), lambda o, y: 0.5, (X, Y))
     with pytest.raises(
-        ArgumentError, match=r"have targets of floating type for mse_loss \(targets.to\(outputs\)\), but is of type"
+        ArgumentError,
+        match=(
+            r"have targets of floating type for mse_loss \(targets.to\(outputs\)\), but is of type"
+        ),
     ):
         Task(nn.Linear(3, 2).double(), F.mse_loss, (X, torch.ones(6, 2, dtype=torch.int64)))
 
@@ -302,12 +373,18 @@ def test_a_loader_s_batches_become_tasks():
     space = ParameterSpace(network)
     tasks = [Task(network, F.cross_entropy, batch) for batch in LOADER]
     found = hessian(tasks, space).to_dense()
-    torch.testing.assert_close(found, hessian(Task(network, F.cross_entropy, (X, Y)), space).to_dense(), rtol=0, atol=1e-14)
+    torch.testing.assert_close(
+        found, hessian(Task(network, F.cross_entropy, (X, Y)), space).to_dense(), rtol=0, atol=1e-14
+    )
 
 
 def test_the_parts_of_a_batch():
     tree = {"a": [X, (Y, 3)], "b": Scores(MASK), "c": "text"}
-    assert [written(path) for path, _ in tensors_of(tree)] == ["['a'][0]", "['a'][1][0]", "['b'].logits"]
+    assert [written(path) for path, _ in tensors_of(tree)] == [
+        "['a'][0]",
+        "['a'][1][0]",
+        "['b'].logits",
+    ]
     moved = mapped(tree, lambda x: x + 1)
     assert torch.equal(moved["b"].logits, MASK + 1)
     assert moved["a"][1][1] == 3

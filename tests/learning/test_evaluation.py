@@ -16,7 +16,10 @@ from qdescent.learning.task import Task
 from qdescent.solvers.series import series_descent
 
 F64 = torch.float64
-X, Y = torch.randn(5, 3, dtype=F64, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 1, 0, 1])
+X, Y = (
+    torch.randn(5, 3, dtype=F64, generator=torch.Generator().manual_seed(1)),
+    torch.tensor([0, 1, 1, 0, 1]),
+)
 
 
 def network(activation=nn.Tanh):
@@ -29,7 +32,9 @@ def penalties(net):
     kept = list(net.parameters())
     return {
         "parameters()": lambda: sum(p.pow(2).sum() for p in net.parameters()),
-        "attributes": lambda: sum(m.weight.square().sum() + m.bias.square().sum() for m in (net[0], net[2])),
+        "attributes": lambda: sum(
+            m.weight.square().sum() + m.bias.square().sum() for m in (net[0], net[2])
+        ),
         "a list made before": lambda: sum((p**2).sum() for p in kept),
         "one vector": lambda: nn.utils.parameters_to_vector(kept).square().sum(),
         "norms": lambda: sum(torch.linalg.vector_norm(p) ** 2 for p in kept),
@@ -39,7 +44,10 @@ def penalties(net):
 def truth(dense, net, outer=1.0):
     """The dense twin of cross-entropy + half the sum of squares."""
     return dense(
-        lambda p: cross_entropy(functional_call(net, p, (X,)), Y) + outer * 0.5 * sum(w.square().sum() for w in p.values()),
+        lambda p: (
+            cross_entropy(functional_call(net, p, (X,)), Y)
+            + outer * 0.5 * sum(w.square().sum() for w in p.values())
+        ),
         dict(net.named_parameters()),
     )
 
@@ -49,14 +57,23 @@ def truth(dense, net, outer=1.0):
 def test_a_penalty_is_part_of_every_product(dense, way, activation):
     net = network(activation)
     penalty = penalties(net)[way]
-    task, space = Task(net, lambda out, y: cross_entropy(out, y) + 0.5 * penalty(), (X, Y)), ParameterSpace(net)
+    task, space = (
+        Task(net, lambda out, y: cross_entropy(out, y) + 0.5 * penalty(), (X, Y)),
+        ParameterSpace(net),
+    )
     gradient, H = truth(dense, net)
     eye = torch.eye(space.n, dtype=F64)
-    torch.testing.assert_close(task.loss_and_gradient(space, space.theta)[1], gradient, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        task.loss_and_gradient(space, space.theta)[1], gradient, rtol=1e-12, atol=1e-14
+    )
     for method in ("auto", "double-backward"):
-        torch.testing.assert_close(hessian(task, space, method=method) @ eye, H, rtol=1e-11, atol=1e-13)
+        torch.testing.assert_close(
+            hessian(task, space, method=method) @ eye, H, rtol=1e-11, atol=1e-13
+        )
     with pytest.raises(AssertionError):  # what it was without a word
-        torch.testing.assert_close(hessian(task, space) @ eye, truth(dense, net, outer=0.0)[1], rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(
+            hessian(task, space) @ eye, truth(dense, net, outer=0.0)[1], rtol=1e-3, atol=1e-3
+        )
     plain = gauss_newton(Task(net, cross_entropy, (X, Y)), space) @ eye
     torch.testing.assert_close(gauss_newton(task, space) @ eye, plain + eye, rtol=1e-11, atol=1e-13)
 
@@ -65,14 +82,20 @@ def test_a_penalty_is_part_of_every_product(dense, way, activation):
 def test_a_penalty_is_part_of_every_descent(dense, way):
     net = network()
     penalty = penalties(net)[way]
-    task, space = Task(net, lambda out, y: cross_entropy(out, y) + 0.5 * penalty(), (X, Y)), ParameterSpace(net)
+    task, space = (
+        Task(net, lambda out, y: cross_entropy(out, y) + 0.5 * penalty(), (X, Y)),
+        ParameterSpace(net),
+    )
     _, H = truth(dense, net)
     f = gradient_map(task, space, learning_rate=0.1, degree=1)
-    torch.testing.assert_close(f.coefficients[1], torch.eye(space.n, dtype=F64) - 0.1 * H, rtol=1e-11, atol=1e-13)
+    torch.testing.assert_close(
+        f.coefficients[1], torch.eye(space.n, dtype=F64) - 0.1 * H, rtol=1e-11, atol=1e-13
+    )
     bare = Task(net, cross_entropy, (X, Y))
     for method in ("taylor", "jvp"):
         ours = series_descent(task, space, 2, 3, 0.1, method=method).value
-        decayed = series_descent(bare, space, 2, 3, 0.1, weight_decay=1.0).value  # the same by another door
+        # the same by another door
+        decayed = series_descent(bare, space, 2, 3, 0.1, weight_decay=1.0).value
         torch.testing.assert_close(ours, decayed, rtol=1e-10, atol=1e-13)
 
 
@@ -95,19 +118,32 @@ def test_a_network_that_holds_a_weight_outside_its_modules(dense):
 
     space = ParameterSpace(net)
     H = hessian(Task(net, mse_loss, (X, y)), space) @ torch.eye(space.n, dtype=F64)
-    torch.testing.assert_close(H, dense(loss, dict(net.named_parameters()))[1], rtol=1e-11, atol=1e-13)
+    torch.testing.assert_close(
+        H, dense(loss, dict(net.named_parameters()))[1], rtol=1e-11, atol=1e-13
+    )
 
 
 def test_results_made_before_are_refused_and_strangers_are_none_of_ours(dense):
     net = network()
     made = net[0].weight.square().sum()
-    with pytest.raises(ArgumentError, match=r"Argument `loss` must use the network's weights as they are, .* 0\.weight"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `loss` must use the network's weights as they are, .* 0\.weight",
+    ):
         Task(net, lambda out, y: cross_entropy(out, y) + made, (X, Y))
     other = nn.Linear(2, 2).double()  # a loss with weights of its own
-    task, space = Task(net, lambda out, y: cross_entropy(other(out), y), (X, Y)), ParameterSpace(net)
+    task, space = (
+        Task(net, lambda out, y: cross_entropy(other(out), y), (X, Y)),
+        ParameterSpace(net),
+    )
     assert not task.held
-    _, H = dense(lambda p: cross_entropy(other(functional_call(net, p, (X,))), Y), dict(net.named_parameters()))
-    torch.testing.assert_close(hessian(task, space) @ torch.eye(space.n, dtype=F64), H, rtol=1e-11, atol=1e-13)
+    _, H = dense(
+        lambda p: cross_entropy(other(functional_call(net, p, (X,))), Y),
+        dict(net.named_parameters()),
+    )
+    torch.testing.assert_close(
+        hessian(task, space) @ torch.eye(space.n, dtype=F64), H, rtol=1e-11, atol=1e-13
+    )
 
 
 class Residual(nn.Module):
@@ -131,7 +167,9 @@ def test_derivatives_inside_the_network(dense):
     y = torch.zeros_like(x)
     _, H = dense(lambda p: mse_loss(functional_call(net, p, (x,)), y), dict(net.named_parameters()))
     task, space = Task(net, mse_loss, (x, y)), ParameterSpace(net)
-    torch.testing.assert_close(hessian(task, space) @ torch.eye(space.n, dtype=F64), H, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(
+        hessian(task, space) @ torch.eye(space.n, dtype=F64), H, rtol=1e-11, atol=1e-12
+    )
     with torch.no_grad():  # as in a loop that only looks
         assert not task.loss_at(space, space.theta).requires_grad
 
@@ -145,5 +183,7 @@ def test_wrappers_are_passed_by(wrap):
     space, data = ParameterSpace(net), (X, Y)
     H = hessian(Task(net, cross_entropy, data), space) @ torch.eye(space.n, dtype=F64)
     wrapped = wrap(net)
-    same = hessian(Task(wrapped, cross_entropy, data), ParameterSpace(wrapped)) @ torch.eye(space.n, dtype=F64)
+    same = hessian(Task(wrapped, cross_entropy, data), ParameterSpace(wrapped)) @ torch.eye(
+        space.n, dtype=F64
+    )
     assert torch.equal(H, same)

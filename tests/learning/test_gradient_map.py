@@ -15,14 +15,22 @@ ETA = 0.3
 def test_low_degrees_are_gradient_and_hessian(seventeen):
     f = gradient_map(seventeen.task, ParameterSpace(seventeen.task.network), ETA, degree=1)
     F0, F1 = f.coefficients
-    torch.testing.assert_close(F0[:, 0], -ETA * seventeen.gradient(seventeen.theta), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        F0[:, 0], -ETA * seventeen.gradient(seventeen.theta), rtol=1e-12, atol=1e-14
+    )
     truth = torch.eye(17).double() - ETA * seventeen.hessian(seventeen.theta)
     torch.testing.assert_close(F1, truth, rtol=1e-12, atol=1e-14)
-    assert float((F1 - (torch.eye(17).double() + ETA * seventeen.hessian(seventeen.theta))).norm()) > 0.1  # ascent
+    # ascent
+    assert (
+        float((F1 - (torch.eye(17).double() + ETA * seventeen.hessian(seventeen.theta))).norm())
+        > 0.1
+    )
 
 
 def test_the_remainder_shrinks_with_the_degree_s_power(seventeen):
-    """|f(u) - (u - eta grad L(theta + u))| = O(|u|^{degree + 1}): the order of the error is the proof of each 1/k!."""
+    """|f(u) - (u - eta grad L(theta + u))| = O(|u|^{degree + 1}): the order of the error is the
+    proof of each 1/k!.
+    """
     space = ParameterSpace(seventeen.task.network)
     direction = torch.randn(17, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     direction /= direction.norm()
@@ -31,7 +39,9 @@ def test_the_remainder_shrinks_with_the_degree_s_power(seventeen):
         errors = []
         for size in (0.02, 0.01):
             u = size * direction
-            errors.append(float((f(u) - (u - ETA * seventeen.gradient(seventeen.theta + u))).norm()))
+            errors.append(
+                float((f(u) - (u - ETA * seventeen.gradient(seventeen.theta + u))).norm())
+            )
         assert errors[0] / errors[1] == pytest.approx(2 ** (degree + 1), rel=0.05)
 
 
@@ -70,7 +80,9 @@ def test_a_restricted_space_takes_rows_and_columns(seventeen):
 def test_errors(small_conv):
     space = ParameterSpace(small_conv.task.network)
     assert space.n**5 > 5e7
-    with pytest.raises(ArgumentError, match=r"Argument `degree` must leave F_degree at most 5e\+07 entries"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `degree` must leave F_degree at most 5e\+07 entries"
+    ):
         gradient_map(small_conv.task, space, ETA, degree=4)
     with pytest.raises(ArgumentError, match="Argument `degree` must be an integer of at least 1"):
         gradient_map(small_conv.task, space, ETA, degree=0)
@@ -92,7 +104,9 @@ def test_threshold_zero_is_the_dense_map(seventeen, chunk):
 
 @pytest.mark.parametrize("threshold", [0.01, 0.1, 0.5])
 def test_what_is_dropped_is_reported(seventeen, threshold):
-    """Entry by entry against the dense map: kept where large, zero where not, the norm of the rest stated; exactly symmetric."""
+    """Entry by entry against the dense map: kept where large, zero where not, the norm of the rest
+    stated; exactly symmetric.
+    """
     space = ParameterSpace(seventeen.task.network)
     dense = gradient_map(seventeen.task, space, ETA)
     sparse = sparse_gradient_map(seventeen.task, space, ETA, threshold=threshold, chunk=5)
@@ -114,7 +128,9 @@ def test_what_is_dropped_is_reported(seventeen, threshold):
 
 def test_errors_of_the_thresholded_map(seventeen):
     space = ParameterSpace(seventeen.task.network)
-    with pytest.raises(ArgumentError, match=r"Argument `threshold` must be in \[0, 1\], but is 2.0."):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `threshold` must be in \[0, 1\], but is 2.0."
+    ):
         sparse_gradient_map(seventeen.task, space, ETA, threshold=2.0)
     with pytest.raises(ArgumentError, match="Argument `degree` must be one of 1, 2, but is 3."):
         sparse_gradient_map(seventeen.task, space, ETA, degree=3)

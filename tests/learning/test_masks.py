@@ -68,13 +68,21 @@ def test_density_outside_its_interval(network, density):
 
 
 def test_errors(network):
-    with pytest.raises(ArgumentError, match="Argument `mask` must keep at least one weight, but is empty."):
+    with pytest.raises(
+        ArgumentError, match="Argument `mask` must keep at least one weight, but is empty."
+    ):
         Mask({"w": torch.zeros(3, dtype=torch.bool)})
-    with pytest.raises(ArgumentError, match=r"Argument `keep\['w'\]` must be boolean, but is of type torch.float32."):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `keep\['w'\]` must be boolean, but is of type torch.float32.",
+    ):
         Mask({"w": torch.ones(3)})
     with pytest.raises(ArgumentError, match="Argument `scope` must be one of 'global', 'layer'"):
         magnitude_mask(network, scope="module")
-    with pytest.raises(ArgumentError, match="Argument `network` must have a weight tensor of two or more dimensions"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `network` must have a weight tensor of two or more dimensions",
+    ):
         magnitude_mask(nn.LayerNorm(3))
     with torch.no_grad():
         network[0].weight[0, 0] = math.nan

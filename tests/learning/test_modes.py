@@ -1,4 +1,6 @@
-"""Which weights are modes: one rule for space, operator, callback and `places`, each against a dense twin without the package."""
+"""Which weights are modes: one rule for space, operator, callback and `places`, each against a
+dense twin without the package.
+"""
 
 import pytest
 import torch
@@ -43,7 +45,11 @@ class LowRank(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.W, self.A, self.B = nn.Linear(3, 4), nn.Linear(3, 2, bias=False), nn.Linear(2, 4, bias=False)
+        self.W, self.A, self.B = (
+            nn.Linear(3, 4),
+            nn.Linear(3, 2, bias=False),
+            nn.Linear(2, 4, bias=False),
+        )
         self.head = nn.Linear(4, 2)
         nn.init.zeros_(self.B.weight)
         for part in (self.W, self.head):
@@ -159,19 +165,26 @@ TRAINED = {  # counted by hand: entries that are trained and not pruned
 
 def built(build):
     torch.manual_seed(0)
-    return build().double().eval(), TOKENS if "Tied" in build.__name__ or "uses" in build.__name__ else DATA
+    return (
+        build().double().eval(),
+        TOKENS if "Tied" in build.__name__ or "uses" in build.__name__ else DATA,
+    )
 
 
 def dense_twin(network, data):
-    """The Hessian over all trained parameters, as the network itself computes its loss; rows of pruned entries are zero."""
+    """The Hessian over all trained parameters, as the network itself computes its loss; rows of
+    pruned entries are zero.
+    """
     weights = [w for w in network.parameters() if w.requires_grad]
     loss = F.cross_entropy(network(data[0]), data[1])
     gradient = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
     flat = torch.cat([g.reshape(-1) for g in gradient])
     rows = [
-        torch.autograd.grad(g, weights, retain_graph=True, materialize_grads=True)
-        if g.requires_grad
-        else [torch.zeros_like(w) for w in weights]
+        (
+            torch.autograd.grad(g, weights, retain_graph=True, materialize_grads=True)
+            if g.requires_grad
+            else [torch.zeros_like(w) for w in weights]
+        )
         for g in flat
     ]
     return torch.stack([torch.cat([part.reshape(-1) for part in row]) for row in rows])
@@ -237,14 +250,18 @@ def test_a_lowrank_start_at_zero_keeps_its_modes_and_its_gauss_newton():
     G = gauss_newton(Task(network, F.cross_entropy, data), space).to_dense()
     assert float(G[6:, 6:].trace()) > 0.01  # all curvature is B's while B is 0
     assert float(G[:6].abs().max()) == 0
-    assert float(hessian(Task(network, F.cross_entropy, data), space).to_dense()[:6, 6:].abs().max()) > 1e-3
+    assert (
+        float(hessian(Task(network, F.cross_entropy, data), space).to_dense()[:6, 6:].abs().max())
+        > 1e-3
+    )
 
 
 def test_zeros_count_as_pruned_only_where_they_are_asked_to():
     network = one_zero()
     nn.init.zeros_(network[2].weight)
     assert ParameterSpace(network).n == 26
-    assert ParameterSpace(network, nonzero_mask(network)).n == 25  # the head is 0 throughout: an initial value
+    # the head is 0 throughout: an initial value
+    assert ParameterSpace(network, nonzero_mask(network)).n == 25
     network[0].requires_grad_(False)
     assert ParameterSpace(network, nonzero_mask(network)).n == 10
 
@@ -273,7 +290,10 @@ def test_masks_rank_only_what_is_trained_and_is_itself_a_weight():
     mask = magnitude_mask(network, 0.25)
     assert mask.total - mask.kept == 6
     assert int(mask.keep["2.weight"].sum()) == 2
-    with pytest.raises(ArgumentError, match="two or more dimensions that is trained and not parametrized, but is without one"):
+    with pytest.raises(
+        ArgumentError,
+        match="two or more dimensions that is trained and not parametrized, but is without one",
+    ):
         magnitude_mask(normed()[:1], 0.5)
 
 
@@ -286,7 +306,9 @@ def test_a_tied_weight_may_go_by_either_name():
         other = ParameterSpace(network, Mask({**dict.fromkeys(names, keep), **rest}))
         assert torch.equal(other.theta, first.theta)
     assert torch.equal(first.places("embed"), first.places("out.weight"))
-    with pytest.raises(ArgumentError, match="`mask.keep.'out.weight'.` must be the same for a tied weight"):
+    with pytest.raises(
+        ArgumentError, match="`mask.keep.'out.weight'.` must be the same for a tied weight"
+    ):
         ParameterSpace(network, Mask({"embed.weight": keep, "out.weight": ~keep, **rest}))
 
 
@@ -296,29 +318,54 @@ def test_a_prefix_ends_at_a_dot():
     assert space.places("1").tolist() == space.places("1.").tolist() == list(range(6, 12))
     assert space.places("1.weight").tolist() == list(range(6, 10))
     for prefix in ("1.w", "12", "weight", "1..", "1.weight.x"):
-        with pytest.raises(ArgumentError, match="Argument `prefix` must be the name of a module or a parameter with kept weights"):
+        with pytest.raises(
+            ArgumentError,
+            match="Argument `prefix` must be the name of a module or a parameter with kept weights",
+        ):
             space.places(prefix)
-    with pytest.raises(ArgumentError, match="`prefix` must be the name of a module or a parameter, but is 3"):
+    with pytest.raises(
+        ArgumentError, match="`prefix` must be the name of a module or a parameter, but is 3"
+    ):
         space.places(3)
-    assert len(ParameterSpace(pruned()).places("0.weight")) == 7  # the weight that is computed from weight_orig
+    # the weight that is computed from weight_orig
+    assert len(ParameterSpace(pruned()).places("0.weight")) == 7
     assert len(ParameterSpace(normed()).places("0.weight")) == 4 + 12
     with pytest.raises(ArgumentError, match="that are trained, but is '0'"):
         ParameterSpace(frozen_body()).places("0")
     compiled = nn.Module()  # as torch.compile names things
     compiled._orig_mod = plain()
-    assert len(ParameterSpace(compiled).places("2")) == len(ParameterSpace(compiled).places("_orig_mod.2")) == 10
+    assert (
+        len(ParameterSpace(compiled).places("2"))
+        == len(ParameterSpace(compiled).places("_orig_mod.2"))
+        == 10
+    )
 
 
 @pytest.mark.parametrize(
     ("network", "sentence"),
     [
         (nn.Tanh(), "`network` must have a parameter, but is without one"),
-        (plain().requires_grad_(False), "`network` must have a kept weight with requires_grad, but is without one"),
-        (nn.LazyLinear(3), r"`network` must have weights with a shape \(call it once on a batch\), but is lazy at 'weight'"),
-        (nn.Linear(2, 2, dtype=torch.complex64), "`network` must have real weights .*, but is complex at 'weight'"),
+        (
+            plain().requires_grad_(False),
+            "`network` must have a kept weight with requires_grad, but is without one",
+        ),
+        (
+            nn.LazyLinear(3),
+            (
+                r"`network` must have weights with a shape \(call it once on a batch\), but is lazy"
+                r" at 'weight'"
+            ),
+        ),
+        (
+            nn.Linear(2, 2, dtype=torch.complex64),
+            "`network` must have real weights .*, but is complex at 'weight'",
+        ),
         (
             nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, device="meta")),
-            "`network` must have weights that hold numbers, but is on the device meta at '1.weight'",
+            (
+                "`network` must have weights that hold numbers, but is on the device meta at"
+                " '1.weight'"
+            ),
         ),
     ],
 )
@@ -330,9 +377,15 @@ def test_networks_without_modes(network, sentence):
 def test_a_space_of_another_network_is_refused_wherever_a_task_meets_it():
     task = Task(nn.Linear(3, 2), F.mse_loss, (torch.ones(4, 3), torch.zeros(4, 2)))
     others = {
-        "'0.weight' is of shape .2, 3., and there it is not": ParameterSpace(nn.Sequential(nn.Linear(3, 2))),
-        "'weight' is of shape .5, 5., and there it is of shape .2, 3.": ParameterSpace(nn.Linear(5, 5)),
-        "in torch.float64, and the network in torch.float32": ParameterSpace(nn.Linear(3, 2).double()),
+        "'0.weight' is of shape .2, 3., and there it is not": ParameterSpace(
+            nn.Sequential(nn.Linear(3, 2))
+        ),
+        "'weight' is of shape .5, 5., and there it is of shape .2, 3.": ParameterSpace(
+            nn.Linear(5, 5)
+        ),
+        "in torch.float64, and the network in torch.float32": ParameterSpace(
+            nn.Linear(3, 2).double()
+        ),
     }
     doors = (
         lambda space: hessian(task, space),
@@ -347,10 +400,15 @@ def test_a_space_of_another_network_is_refused_wherever_a_task_meets_it():
     )
     for sentence, space in others.items():
         for door in doors:
-            with pytest.raises(ArgumentError, match=f"`space` must be of the task's network.*{sentence}"):
+            with pytest.raises(
+                ArgumentError, match=f"`space` must be of the task's network.*{sentence}"
+            ):
                 door(space)
-    alike = ParameterSpace(nn.Linear(3, 2))  # of another object: the point is its, the network's modules are the task's
-    assert torch.equal(hessian(task, alike).to_dense(), hessian(task, ParameterSpace(task.network)).to_dense())
+    # of another object: the point is its, the network's modules are the task's
+    alike = ParameterSpace(nn.Linear(3, 2))
+    assert torch.equal(
+        hessian(task, alike).to_dense(), hessian(task, ParameterSpace(task.network)).to_dense()
+    )
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")
@@ -365,12 +423,17 @@ def test_a_scripted_network_has_the_modes_of_its_source():
 
 def test_inference_mode_is_refused_and_no_grad_is_not():
     network = nn.Linear(3, 2)
-    task, space = Task(network, F.mse_loss, (torch.ones(4, 3), torch.zeros(4, 2))), ParameterSpace(network)
+    task, space = (
+        Task(network, F.mse_loss, (torch.ones(4, 3), torch.zeros(4, 2))),
+        ParameterSpace(network),
+    )
     with torch.no_grad():
         inside = hessian(task, space).to_dense()
     assert torch.equal(inside, hessian(task, space).to_dense())
     with (
         torch.inference_mode(),
-        pytest.raises(ArgumentError, match=r"`network` must be measured outside of `torch.inference_mode`"),
+        pytest.raises(
+            ArgumentError, match=r"`network` must be measured outside of `torch.inference_mode`"
+        ),
     ):
         hessian(task, space)

@@ -1,4 +1,6 @@
-"""Two processes that share the batches make the products of one: checked with gloo on a network with a dense twin."""
+"""Two processes that share the batches make the products of one: checked with gloo on a network
+with a dense twin.
+"""
 
 import subprocess
 import sys
@@ -31,41 +33,62 @@ def problem():
 
     def loss(flat):
         parts = flat.split([shape.numel() for shape in shapes])
-        weights = {name: part.view(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
-        return nn.functional.mse_loss(torch.func.functional_call(network, weights, (inputs,)), targets)
+        weights = {
+            name: part.view(shape) for name, part, shape in zip(names, parts, shapes, strict=True)
+        }
+        return nn.functional.mse_loss(
+            torch.func.functional_call(network, weights, (inputs,)), targets
+        )
 
     flat = torch.cat([weight.detach().flatten() for weight in network.parameters()])
     return tasks, ParameterSpace(network), torch.func.hessian(loss)(flat)
 
 
 def child(folder: Path) -> None:
-    """What each of the two processes runs; each writes a file of its own, since lines on one shared pipe can run together."""
+    """What each of the two processes runs; each writes a file of its own, since lines on one shared
+    pipe can run together.
+    """
     torch.set_num_threads(1)
     tasks, space, dense = problem()
     with joined("cpu") as ranks:
         assert ranks.size == 2
         H = data_parallel(lambda mine: hessian(mine, space), ranks.deal(tasks), space, ranks)
-        block = torch.randn(space.n, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        block = torch.randn(
+            space.n, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+        )
         right = float((H @ block - dense @ block).abs().max())
-        # planted: the mean of the processes' means, which forgets that they have unequal numbers of samples
+        # planted: the mean of the processes' means, which forgets that they have unequal numbers of
+        # samples
         mine = hessian(ranks.deal(tasks), space) @ block / ranks.size
         wrong = float((ranks.total(mine.contiguous()) - dense @ block).abs().max())
-        alone = data_parallel(lambda mine: hessian(mine, space), tasks[: 1 - ranks.rank], space, ranks)  # rank 1 has nothing
+        # rank 1 has nothing
+        alone = data_parallel(
+            lambda mine: hessian(mine, space), tasks[: 1 - ranks.rank], space, ranks
+        )
         first = float((alone @ block - hessian(tasks[0], space) @ block).abs().max())
         sentence = ""
         try:
-            ranks.together(lambda: Task(tasks[0].network, nn.functional.mse_loss, ()) if ranks.rank == 1 else None)
+            ranks.together(
+                lambda: (
+                    Task(tasks[0].network, nn.functional.mse_loss, ()) if ranks.rank == 1 else None
+                )
+            )
         except ArgumentError as error:
             sentence = str(error)
         parts = sharded(H, ranks)
         start, stop = ranks.slice(space.n)
         assert parts.shard is not None and len(parts.shard) == stop - start < space.n  # noqa: PT018
-        split = float((ranks.gather(parts @ block[start:stop], space.n) - dense @ block).abs().max())
+        split = float(
+            (ranks.gather(parts @ block[start:stop], space.n) - dense @ block).abs().max()
+        )
         seen = spectral_density(parts, steps=5, probes=2)
         whole = spectral_density(dense, steps=5, probes=2)
-        spectra = float((seen.nodes - whole.nodes).abs().max() + (seen.weights - whole.weights).abs().max())
+        spectra = float(
+            (seen.nodes - whole.nodes).abs().max() + (seen.weights - whole.weights).abs().max()
+        )
         # planted: inner products of the parts alone, as if each process had a space of its own; one
-        # step: at the second it is refused as not symmetric, in one process perhaps before the other
+        # step: at the second it is refused as not symmetric, in one process perhaps before the
+        # other
         alone = replace(parts, shard=replace(parts.shard, total=lambda part: part))
         own, right_one = (spectral_density(A, steps=1, probes=2).nodes for A in (alone, dense))
         apart = float((own - right_one).abs().max())
@@ -75,7 +98,15 @@ def child(folder: Path) -> None:
 
 
 def test_two_gloo_processes_make_the_dense_product(tmp_path):
-    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__, str(tmp_path)]
+    call = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        __file__,
+        str(tmp_path),
+    ]
     result = subprocess.run(call, capture_output=True, text=True, timeout=100)
     assert result.returncode == 0, result.stderr
     must = "be (inputs, targets) of one length, at least 1 (several inputs: ((x1, x2), targets))"

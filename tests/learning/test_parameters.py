@@ -51,7 +51,10 @@ def test_restriction_freezes_the_rest(network):
     assert torch.equal(small.theta, theta[[2, 7]])  # increasing order of place
     moved = theta.clone()
     moved[2], moved[7] = 5.0, -6.0
-    ours, expected = small.unpack(torch.tensor([5.0, -6.0], dtype=torch.float64)), space.unpack(moved)
+    ours, expected = (
+        small.unpack(torch.tensor([5.0, -6.0], dtype=torch.float64)),
+        space.unpack(moved),
+    )
     assert all(torch.equal(ours[name], expected[name]) for name in expected)
     direction = small.embed(torch.ones(2, dtype=torch.float64))
     assert sum(float(w.sum()) for w in direction.values()) == 2.0
@@ -74,13 +77,22 @@ def test_errors(network):
     with pytest.raises(ArgumentError, match=r"must have shape \(47,\)"):
         space.embed(torch.ones(48))
     with pytest.raises(
-        ArgumentError, match="Argument `mask` must have one entry for each parameter of the network, but is different in"
+        ArgumentError,
+        match=(
+            "Argument `mask` must have one entry for each parameter of the network, but is"
+            " different in"
+        ),
     ):
         ParameterSpace(network, Mask({"other": torch.ones(2, dtype=torch.bool)}))
     wrong = dict(magnitude_mask(network).keep) | {"0.bias": torch.ones(5, dtype=torch.bool)}
-    with pytest.raises(ArgumentError, match=r"Argument `mask.keep\['0.bias'\]` must have shape \(2,\)"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `mask.keep\['0.bias'\]` must have shape \(2,\)"
+    ):
         ParameterSpace(network, Mask(wrong))
     with torch.no_grad():
         network[2].weight[1, 3] = math.nan
-    with pytest.raises(ArgumentError, match=r"Argument `weights\['2.weight'\]` must be finite, but is not, in 1 of 24 places"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `weights\['2.weight'\]` must be finite, but is not, in 1 of 24 places",
+    ):
         ParameterSpace(network)

@@ -41,7 +41,9 @@ def test_loss_and_gradient_against_backward(name, request):
     expected = torch.cat([w.grad[mask.keep[key]] for key, w in task.network.named_parameters()])
     torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(task.loss_at(space, space.theta), loss)
-    assert torch.equal(task.outputs_at(space, space.theta, task.data[0]), task.network(task.data[0]).detach())
+    assert torch.equal(
+        task.outputs_at(space, space.theta, task.data[0]), task.network(task.data[0]).detach()
+    )
 
 
 def test_another_batch(seventeen):
@@ -63,13 +65,18 @@ def test_active_dropout_is_refused(layer):
 
 def test_batchnorm_in_training_mode_is_refused():
     network = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    with pytest.raises(ArgumentError, match="Argument `network` must hold BatchNorm in evaluation mode .* but is not, at '1'"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `network` must hold BatchNorm in evaluation mode .* but is not, at '1'",
+    ):
         Task(network, mse_loss, (INPUTS, TARGETS))
     assert Task(network.eval(), mse_loss, (INPUTS, TARGETS)).batch == 4
 
 
 def test_a_random_loss_is_refused():
-    with pytest.raises(ArgumentError, match="Argument `loss` must be deterministic .* once and .* the next time"):
+    with pytest.raises(
+        ArgumentError, match="Argument `loss` must be deterministic .* once and .* the next time"
+    ):
         Task(Noisy(), mse_loss, (INPUTS, TARGETS))
     with pytest.raises(ArgumentError, match="Argument `loss` must be deterministic"):
         Task(nn.Linear(3, 2), lambda o, t: mse_loss(o + torch.randn_like(o), t), (INPUTS, TARGETS))
@@ -78,13 +85,22 @@ def test_a_random_loss_is_refused():
 def test_errors():
     network = nn.Linear(3, 2)
     for data in ((INPUTS, TARGETS[:3]), (INPUTS[:0], TARGETS[:0]), (INPUTS,)):
-        with pytest.raises(ArgumentError, match=r"Argument `data` must be \(inputs, targets\) of one length, at least 1"):
+        with pytest.raises(
+            ArgumentError,
+            match=r"Argument `data` must be \(inputs, targets\) of one length, at least 1",
+        ):
             Task(network, mse_loss, data)
-    with pytest.raises(ArgumentError, match="Argument `data targets` must be finite, but is not, in 8 of 8 places"):
+    with pytest.raises(
+        ArgumentError, match="Argument `data targets` must be finite, but is not, in 8 of 8 places"
+    ):
         Task(network, mse_loss, (INPUTS, TARGETS * math.inf))
-    with pytest.raises(ArgumentError, match=r"Argument `loss` must return a scalar, but is of shape \(4, 2\)"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `loss` must return a scalar, but is of shape \(4, 2\)"
+    ):
         Task(network, lambda o, t: o - t, (INPUTS, TARGETS))
     with torch.no_grad():
         network.weight[0, 0] = math.nan
-    with pytest.raises(ArgumentError, match="Argument `loss` must be finite at the network's weights, but is nan"):
+    with pytest.raises(
+        ArgumentError, match="Argument `loss` must be finite at the network's weights, but is nan"
+    ):
         Task(network, mse_loss, (INPUTS, TARGETS))

@@ -26,7 +26,9 @@ X = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_se
 
 
 class Keeping(nn.Module):
-    """Counts its calls, keeps what it saw, moves a buffer and an unregistered tensor, and draws numbers that it does not use."""
+    """Counts its calls, keeps what it saw, moves a buffer and an unregistered tensor, and draws
+    numbers that it does not use.
+    """
 
     def __init__(self):
         super().__init__()
@@ -60,7 +62,9 @@ class Seeding(nn.Module):
 
 
 def embedded(**settings):
-    return nn.Sequential(nn.Embedding(5, 3, **settings), nn.Flatten(), nn.Tanh(), nn.Linear(6, 2)).double()
+    return nn.Sequential(
+        nn.Embedding(5, 3, **settings), nn.Flatten(), nn.Tanh(), nn.Linear(6, 2)
+    ).double()
 
 
 def bags():
@@ -68,7 +72,9 @@ def bags():
 
 
 def normed():
-    """The norm by hooks that came before parametrizations, in training mode: each call is a step of a power iteration."""
+    """The norm by hooks that came before parametrizations, in training mode: each call is a step of
+    a power iteration.
+    """
     return nn.Sequential(spectral_norm(nn.Linear(3, 4)), nn.Tanh(), nn.Linear(4, 2)).double()
 
 
@@ -101,21 +107,30 @@ NETWORKS = {
     "spectral_norm by hooks": (normed, X),
     "running statistics": (statistics, X),
     "pruned": (pruned, X),
-    "frozen": (lambda: nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2).requires_grad_(False)).double(), X),
+    "frozen": (
+        lambda: nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2).requires_grad_(False)).double(),
+        X,
+    ),
 }
 
 
 def everything(network):
-    """All that belongs to a user, copied: tensors, attributes, hooks, modes, flags, gradients, generators."""
+    """All that belongs to a user, copied: tensors, attributes, hooks, modes, flags, gradients,
+    generators.
+    """
 
     def held(value):
         if isinstance(value, torch.Tensor):
             return value, value.detach().clone(), value.requires_grad, value._version
         if isinstance(value, (list, set, deque)):
             return [held(part) for part in value]
-        return {key: held(part) for key, part in value.items()} if isinstance(value, dict) else value
+        return (
+            {key: held(part) for key, part in value.items()} if isinstance(value, dict) else value
+        )
 
-    kept = [{key: held(value) for key, value in vars(module).items()} for module in network.modules()]
+    kept = [
+        {key: held(value) for key, value in vars(module).items()} for module in network.modules()
+    ]
     gradients = [None if w.grad is None else (w.grad, w.grad.clone()) for w in network.parameters()]
     return kept, gradients, torch.get_rng_state(), np.random.get_state(), python_random.getstate()
 
@@ -133,13 +148,19 @@ def same(a, b):
 
 
 def evaluate(network, inputs):
-    """Every way in which the package calls a network; some of these networks have no second or no forward derivatives."""
+    """Every way in which the package calls a network; some of these networks have no second or no
+    forward derivatives.
+    """
     task, space = Task(network, F.cross_entropy, (inputs, Y)), ParameterSpace(network)
     v = torch.ones(space.n, dtype=torch.float64)
     task.loss_and_gradient(space, space.theta)
     task.outputs_at(space, space.theta, inputs)
-    finite_difference_hessian(lambda theta: task.loss_and_gradient(space, theta)[1], space.theta) @ v
-    callback = SpectrumCallback(F.cross_entropy, (inputs, Y), at=1, learning_rate=0.1, steps=2, probes=1)
+    finite_difference_hessian(
+        lambda theta: task.loss_and_gradient(space, theta)[1], space.theta
+    ) @ v
+    callback = SpectrumCallback(
+        F.cross_entropy, (inputs, Y), at=1, learning_rate=0.1, steps=2, probes=1
+    )
     for derive in (
         lambda: hessian(task, space) @ v,
         lambda: hessian(task, space, method="double-backward") @ v,
@@ -157,7 +178,8 @@ def test_an_evaluation_leaves_no_trace(name):
     build, inputs = NETWORKS[name]
     torch.manual_seed(3)
     network = build()
-    F.cross_entropy(network(inputs), Y).backward()  # gradients, caches and statistics that must stay
+    # gradients, caches and statistics that must stay
+    F.cross_entropy(network(inputs), Y).backward()
     network.register_forward_hook(lambda module, given, result: None)
     before = everything(network)
     evaluate(network, inputs)
@@ -179,7 +201,9 @@ def test_a_training_goes_on_as_without():
             optimizer.step()
             if measured:
                 evaluate(network, X)
-        ends.append([*network.state_dict().values(), torch.tensor(network[0].calls), torch.get_rng_state()])
+        ends.append(
+            [*network.state_dict().values(), torch.tensor(network[0].calls), torch.get_rng_state()]
+        )
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
@@ -195,13 +219,21 @@ def test_embeddings_with_max_norm_are_measured_where_the_next_call_would_be(tied
         twin(torch.arange(10).reshape(5, 2) % 5)  # every row is used once, and so renormalised
     assert not torch.equal(twin[0].weight, network[0].weight)
     twin[0].max_norm = None
-    expected = dense(lambda p: F.cross_entropy(torch.func.functional_call(twin, p, (IDS,)), Y), dict(twin.named_parameters()))
+    expected = dense(
+        lambda p: F.cross_entropy(torch.func.functional_call(twin, p, (IDS,)), Y),
+        dict(twin.named_parameters()),
+    )
     task, space = Task(network, F.cross_entropy, (IDS, Y)), ParameterSpace(network)
     for method in ("auto", "double-backward"):
-        torch.testing.assert_close(hessian(task, space, method=method).to_dense(), expected[1], rtol=0, atol=1e-13)
-    torch.testing.assert_close(task.loss_and_gradient(space, space.theta)[1], expected[0], rtol=0, atol=1e-14)
+        torch.testing.assert_close(
+            hessian(task, space, method=method).to_dense(), expected[1], rtol=0, atol=1e-13
+        )
+    torch.testing.assert_close(
+        task.loss_and_gradient(space, space.theta)[1], expected[0], rtol=0, atol=1e-14
+    )
     assert torch.equal(torch.cat([w.flatten() for w in weights_of(network).values()]), space.theta)
-    result = series_descent(task, space, order=1, steps=1, learning_rate=0.1, method="jvp").value  # a step is from within
+    # a step is from within
+    result = series_descent(task, space, order=1, steps=1, learning_rate=0.1, method="jvp").value
     torch.testing.assert_close(result, -0.1 * expected[0], rtol=0, atol=1e-14)
 
 
@@ -224,7 +256,10 @@ def test_a_network_that_clamps_its_own_weights_is_refused_and_not_changed():
             return F.embedding(x, self.table, max_norm=1.0).sum(1)
 
     for network, inputs, name in ((Clamping(), X, "weight"), (Renormalising(), IDS, "table")):
-        with pytest.raises(ArgumentError, match=f"`network` must leave its weights as they are .*, but is changing '{name}'"):
+        with pytest.raises(
+            ArgumentError,
+            match=f"`network` must leave its weights as they are .*, but is changing '{name}'",
+        ):
             Task(network, F.cross_entropy, (inputs, Y))
         assert bool((next(network.parameters()) == 2.0).all())
 

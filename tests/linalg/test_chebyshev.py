@@ -25,7 +25,8 @@ def test_minimax_reaches_its_error_and_equioscillates(kappa, epsilon):
     residual = x * chebyshev_value(q.coefficients, x) - 1
     assert np.abs(residual).max() == pytest.approx(q.error, rel=1e-5)
     assert q.error <= epsilon
-    # Chebyshev's criterion: m + 1 alternations of the even residual of degree 2m make it the best of its degree.
+    # Chebyshev's criterion: m + 1 alternations of the even residual of degree 2m make it the best
+    # of its degree.
     m, c = (q.degree + 1) // 2, kappa**-2
     extremes = np.sqrt((1 + c - (1 - c) * np.cos(np.arange(m + 1) * np.pi / m)) / 2)
     residual = extremes * chebyshev_value(q.coefficients, extremes) - 1
@@ -45,18 +46,23 @@ def test_supremum_is_the_maximum_on_the_whole_interval():
     for kappa in (2.0, 25.0, 200.0):
         q = minimax_inverse(kappa, 1e-4)
         x = np.linspace(-1, 1, 50_001)
-        assert np.abs(chebyshev_value(q.coefficients, x)).max() == pytest.approx(q.supremum, rel=1e-3)
+        assert np.abs(chebyshev_value(q.coefficients, x)).max() == pytest.approx(
+            q.supremum, rel=1e-3
+        )
         assert not q.coefficients[::2].any()
 
 
 @pytest.mark.parametrize(
-    ("kappa", "epsilon", "degree", "error"), [(5, 0.01, 83, 8.929e-3), (10, 0.01, 185, 9.735e-3), (100, 1e-3, 3031, 9.995e-4)]
+    ("kappa", "epsilon", "degree", "error"),
+    [(5, 0.01, 83, 8.929e-3), (10, 0.01, 185, 9.735e-3), (100, 1e-3, 3031, 9.995e-4)],
 )
 def test_childs_kothari_somma_rows(kappa, epsilon, degree, error):
     q = childs_kothari_somma_inverse(kappa, epsilon)
     x = np.linspace(1 / kappa, 1, 200_001)
     assert q.degree == degree
-    assert np.abs(chebyshev_value(q.coefficients, x) - 1 / x).max() == pytest.approx(error, rel=1e-3)
+    assert np.abs(chebyshev_value(q.coefficients, x) - 1 / x).max() == pytest.approx(
+        error, rel=1e-3
+    )
     assert minimax_inverse(kappa, epsilon).degree < degree
 
 
@@ -71,7 +77,8 @@ def test_transform_is_the_singular_value_transform():
     found = apply_odd_transform(coefficients, as_operator(matrix), b)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
     square = matrix[:4]
-    wrong = apply_odd_transform(coefficients, as_operator(square.mT), b[:4])  # planted: the transform of the wrong side
+    # planted: the transform of the wrong side
+    wrong = apply_odd_transform(coefficients, as_operator(square.mT), b[:4])
     assert (wrong - apply_odd_transform(coefficients, as_operator(square), b[:4])).norm() > 1e-2
 
 
@@ -82,15 +89,23 @@ def test_transforms_of_either_parity_real_and_complex(degree, dtype):
     matrix = torch.randn(5, 3, generator=generator, dtype=dtype)
     matrix = matrix / torch.linalg.matrix_norm(matrix, 2)
     coefficients = np.zeros(degree + 1)
-    coefficients[degree::-2] = np.random.default_rng(degree).normal(size=len(coefficients[degree::-2]))
+    coefficients[degree::-2] = np.random.default_rng(degree).normal(
+        size=len(coefficients[degree::-2])
+    )
     W, S, Vh = torch.linalg.svd(matrix, full_matrices=False)
     p = torch.as_tensor(chebyshev_value(coefficients, S.numpy())).to(dtype)
     if degree % 2:
         v = torch.randn(5, generator=generator, dtype=dtype)
-        found, expected = apply_odd_transform(coefficients, as_operator(matrix), v), Vh.mH @ (p * (W.mH @ v))
+        found, expected = (
+            apply_odd_transform(coefficients, as_operator(matrix), v),
+            Vh.mH @ (p * (W.mH @ v)),
+        )
     else:
         v = torch.randn(3, generator=generator, dtype=dtype)
-        found, expected = apply_even_transform(coefficients, as_operator(matrix), v), Vh.mH @ (p * (Vh @ v))
+        found, expected = (
+            apply_even_transform(coefficients, as_operator(matrix), v),
+            Vh.mH @ (p * (Vh @ v)),
+        )
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
 
 
@@ -98,8 +113,12 @@ def test_a_transform_does_not_overwrite_what_an_operator_returns():
     """An operator may return its argument itself: the identity."""
     same = LinearOperator((3, 3), lambda x: x, lambda x: x)
     v = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    assert apply_even_transform([0.5, 0, 0.25, 0, 0.125], same, v).tolist() == pytest.approx((0.875 * v).tolist())
-    assert apply_odd_transform([0, 0.5, 0, 0.25], same, v).tolist() == pytest.approx((0.75 * v).tolist())
+    assert apply_even_transform([0.5, 0, 0.25, 0, 0.125], same, v).tolist() == pytest.approx(
+        (0.875 * v).tolist()
+    )
+    assert apply_odd_transform([0, 0.5, 0, 0.25], same, v).tolist() == pytest.approx(
+        (0.75 * v).tolist()
+    )
     assert v.tolist() == [1.0, 2.0, 3.0]
 
 
@@ -113,10 +132,13 @@ def test_kernel_filter_is_one_at_zero_and_small_beyond_the_gap(kappa, epsilon):
     assert R.error <= epsilon
     below = np.linspace(0, 1 / kappa, 999)
     value = chebyshev_value(R.coefficients, below)
-    assert (np.diff(value) < 1e-12).all()  # it falls from 1: what is too near to the kernel is kept in part
+    # it falls from 1: what is too near to the kernel is kept in part
+    assert (np.diff(value) < 1e-12).all()
     np.testing.assert_allclose(filter_value(kappa, R.degree, below), value, atol=1e-11)
     q = minimax_inverse(kappa, epsilon)
-    np.testing.assert_allclose(1 - below * chebyshev_value(q.coefficients, below), value, atol=1e-11)
+    np.testing.assert_allclose(
+        1 - below * chebyshev_value(q.coefficients, below), value, atol=1e-11
+    )
     # one degree less does not reach epsilon
     assert abs(filter_value(kappa, R.degree - 2, 1 / kappa)) > epsilon or R.degree == 2
 
@@ -137,6 +159,10 @@ def test_refusals():
 @pytest.mark.parametrize("build", [minimax_inverse, kernel_filter])
 def test_a_polynomial_that_no_machine_holds_is_refused(build):
     with pytest.raises(
-        ArgumentError, match=r"Argument `kappa` must leave the polynomial at most 1e\+08 coefficients, but is 1e\+10."
+        ArgumentError,
+        match=(
+            r"Argument `kappa` must leave the polynomial at most 1e\+08 coefficients, but is"
+            r" 1e\+10."
+        ),
     ):
         build(1e10, 1e-3)

@@ -22,10 +22,16 @@ def test_residual_of_a_known_solution(sparse):
 
 def test_entries_name_each_place_once_and_leave_zeros_out():
     repeated = torch.sparse_coo_tensor(
-        [[0, 0, 1, 1], [1, 1, 0, 1]], torch.tensor([1.0, 2.0, 4.0, 0.0]), (2, 2), check_invariants=True
+        [[0, 0, 1, 1], [1, 1, 0, 1]],
+        torch.tensor([1.0, 2.0, 4.0, 0.0]),
+        (2, 2),
+        check_invariants=True,
     )
     rows, columns, values = LinearSystem(repeated, torch.ones(2)).entries()
-    assert list(zip(rows.tolist(), columns.tolist(), values.tolist(), strict=True)) == [(0, 1, 3.0), (1, 0, 4.0)]
+    assert list(zip(rows.tolist(), columns.tolist(), values.tolist(), strict=True)) == [
+        (0, 1, 3.0),
+        (1, 0, 4.0),
+    ]
 
 
 def test_extract_is_the_mean_over_copies():
@@ -36,7 +42,9 @@ def test_extract_is_the_mean_over_copies():
 
 
 def test_errors():
-    with pytest.raises(ArgumentError, match=r"Argument `matrix` must be square, but is of shape \(2, 3\)."):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `matrix` must be square, but is of shape \(2, 3\)."
+    ):
         LinearSystem(torch.ones(2, 3), torch.ones(2))
     with pytest.raises(ArgumentError, match=r"Argument `rhs` must have shape \(2,\)"):
         LinearSystem(M, torch.ones(3).double())

@@ -39,10 +39,16 @@ def test_operators_pass_through():
 
 def test_errors():
     A = LinearOperator((2, 3), lambda x: x[:2])
-    with pytest.raises(ArgumentError, match=r"Argument `x` must have shape \(3,\) or \(3, k\), but is of shape \(2,\)."):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `x` must have shape \(3,\) or \(3, k\), but is of shape \(2,\).",
+    ):
         A @ torch.ones(2)
     with pytest.raises(ArgumentError, match="Argument `operator` must declare its adjoint"):
         _ = A.H
     for bad in (torch.ones(3), [[1.0]]):
-        with pytest.raises(ArgumentError, match=r"Argument `matrix` must be a LinearOperator or a tensor of shape \(m, n\)"):
+        with pytest.raises(
+            ArgumentError,
+            match=r"Argument `matrix` must be a LinearOperator or a tensor of shape \(m, n\)",
+        ):
             as_operator(bad)

@@ -44,8 +44,12 @@ def test_value_and_euler_map(pendulum):
 def test_rescaled_and_recentred_are_the_same_equation(pendulum):
     u, pivot = f64([0.7, -1.2]), f64([0.5, 0.25])
     for t in (0.0, 1.3):
-        torch.testing.assert_close(2.5 * pendulum.rescaled(2.5)(u / 2.5, t), pendulum(u, t), rtol=1e-13, atol=1e-15)
-        torch.testing.assert_close(pendulum.recentred(pivot)(u - pivot, t), pendulum(u, t), rtol=1e-13, atol=1e-15)
+        torch.testing.assert_close(
+            2.5 * pendulum.rescaled(2.5)(u / 2.5, t), pendulum(u, t), rtol=1e-13, atol=1e-15
+        )
+        torch.testing.assert_close(
+            pendulum.recentred(pivot)(u - pivot, t), pendulum(u, t), rtol=1e-13, atol=1e-15
+        )
     wrong = PolynomialField(pendulum.rescaled(2.5).coefficients, pendulum.forcing)
     with pytest.raises(AssertionError):  # the forcing forgotten
         torch.testing.assert_close(2.5 * wrong(u / 2.5), pendulum(u), rtol=1e-3, atol=1e-3)
@@ -58,5 +62,7 @@ def test_errors(pendulum):
         pendulum.euler_map(0.0)
     with pytest.raises(ArgumentError, match=r"Argument `u` must have shape \(2,\)"):
         pendulum(torch.ones(3))
-    with pytest.raises(ArgumentError, match="Argument `coefficients` must hold at least F_0 and F_1"):
+    with pytest.raises(
+        ArgumentError, match="Argument `coefficients` must hold at least F_0 and F_1"
+    ):
         PolynomialField([torch.ones(2)])

@@ -47,7 +47,9 @@ def test_column_order_is_that_of_kron():
 
 
 def test_trajectory(logistic_step, quadratic_step):
-    assert float(logistic_step.iterate(torch.tensor([0.5]).double(), 10)[-1]) == pytest.approx(0.266596984142, abs=6e-13)
+    assert float(logistic_step.iterate(torch.tensor([0.5]).double(), 10)[-1]) == pytest.approx(
+        0.266596984142, abs=6e-13
+    )
     path = quadratic_step.iterate(torch.zeros(2).double(), 8)
     assert path.shape == (9, 2)
     np.testing.assert_allclose(path[-1], [0.99609375, 1.799774169922], atol=6e-13)
@@ -55,7 +57,11 @@ def test_trajectory(logistic_step, quadratic_step):
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_rescaled_and_recentred_are_the_same_iteration(random_step, sparse):
-    f, u, pivot = random_step(3, 4, seed=1), torch.tensor([0.3, -1.0, 2.0]).double(), torch.tensor([0.5, 0.1, -0.7]).double()
+    f, u, pivot = (
+        random_step(3, 4, seed=1),
+        torch.tensor([0.3, -1.0, 2.0]).double(),
+        torch.tensor([0.5, 0.1, -0.7]).double(),
+    )
     given = PolynomialMap([F.to_sparse() for F in f.coefficients]) if sparse else f
     torch.testing.assert_close(3.0 * given.rescaled(3.0)(u / 3.0), f(u), rtol=1e-12, atol=1e-13)
     moved = given.recentred(pivot)
@@ -70,13 +76,22 @@ def test_rescaled_and_recentred_are_the_same_iteration(random_step, sparse):
 def test_a_sparse_map_of_many_variables_needs_no_kronecker_power():
     n = 5000
     place = torch.arange(n)
-    F1 = torch.sparse_coo_tensor(torch.stack([place, place]), 0.5 * torch.ones(n).double(), (n, n), check_invariants=True)
-    F3 = torch.sparse_coo_tensor(
-        torch.stack([place, (place * n + place) * n + place.flip(0)]), torch.ones(n).double(), (n, n**3), check_invariants=True
+    F1 = torch.sparse_coo_tensor(
+        torch.stack([place, place]), 0.5 * torch.ones(n).double(), (n, n), check_invariants=True
     )
-    empty = torch.sparse_coo_tensor(torch.zeros(2, 0).long(), torch.zeros(0).double(), (n, n**2), check_invariants=True)
+    F3 = torch.sparse_coo_tensor(
+        torch.stack([place, (place * n + place) * n + place.flip(0)]),
+        torch.ones(n).double(),
+        (n, n**3),
+        check_invariants=True,
+    )
+    empty = torch.sparse_coo_tensor(
+        torch.zeros(2, 0).long(), torch.zeros(0).double(), (n, n**2), check_invariants=True
+    )
     u = torch.linspace(-1, 1, n, dtype=torch.float64)
-    torch.testing.assert_close(PolynomialMap([torch.zeros(n).double(), F1, empty, F3])(u), 0.5 * u + u**2 * u.flip(0))
+    torch.testing.assert_close(
+        PolynomialMap([torch.zeros(n).double(), F1, empty, F3])(u), 0.5 * u + u**2 * u.flip(0)
+    )
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -93,9 +108,15 @@ def test_momentum_is_the_heavy_ball(random_step, sparse):
 
 def test_errors():
     one, eye = torch.ones(2), torch.eye(2)
-    with pytest.raises(ArgumentError, match="Argument `coefficients` must hold at least F_0 and F_1, but is 1 of them."):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `coefficients` must hold at least F_0 and F_1, but is 1 of them.",
+    ):
         PolynomialMap([one])
-    with pytest.raises(ArgumentError, match=r"Argument `coefficients\[2\]` must have shape \(2, 4\), but is of shape \(2, 2\)."):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `coefficients\[2\]` must have shape \(2, 4\), but is of shape \(2, 2\).",
+    ):
         PolynomialMap([one, eye, eye])
     with pytest.raises(ArgumentError, match=r"Argument `coefficients\[1\]` must be finite"):
         PolynomialMap([one, (eye / 0).to_sparse()])
@@ -104,16 +125,22 @@ def test_errors():
     assert PolynomialMap([one, 0.5 * eye])(torch.ones(2, dtype=torch.int64)).tolist() == [1.5, 1.5]
     assert PolynomialMap([one, eye.long()]).coefficients[1].dtype is torch.float64
     for coefficients in ([one, 1j * eye], [1j * one, eye]):
-        with pytest.raises(ArgumentError, match=r"Argument `coefficients\[[01]\]` must hold real numbers"):
+        with pytest.raises(
+            ArgumentError, match=r"Argument `coefficients\[[01]\]` must hold real numbers"
+        ):
             PolynomialMap(coefficients)
     with pytest.raises(ArgumentError, match=r"Argument `u` must hold real numbers"):
         PolynomialMap([one, eye])(1j * one)
     with pytest.raises(ArgumentError, match=r"Argument `pivot` must hold real numbers"):
         PolynomialMap([one, eye]).recentred(1j * one)
     for none in (0.5, "F0", {0: one}, one):
-        with pytest.raises(ArgumentError, match=r"Argument `coefficients` must be a list of F_0, F_1, ..."):
+        with pytest.raises(
+            ArgumentError, match=r"Argument `coefficients` must be a list of F_0, F_1, ..."
+        ):
             PolynomialMap(none)
-    with pytest.raises(ArgumentError, match=r"Argument `coefficients\[0\]` must have shape \(n,\) or \(n, 1\)"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `coefficients\[0\]` must have shape \(n,\) or \(n, 1\)"
+    ):
         PolynomialMap([0.1, 0.5])
     with pytest.raises(ArgumentError, match=r"Argument `gamma` must be in \(0, inf\), but is 0.0."):
         PolynomialMap([one, eye]).rescaled(0.0)

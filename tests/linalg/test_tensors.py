@@ -78,7 +78,9 @@ def test_a_complex_number_is_kept_or_refused():
     assert number_tensor("matrix", turned.astype(np.complex64)).dtype is torch.complex64
     assert LinearSystem(turned, [1.0, 1.0]).matrix.tolist() == turned.tolist()
     for make in (PolynomialMap, PolynomialField):
-        with pytest.raises(ArgumentError, match=r"Argument `coefficients\[1\]` must hold real numbers"):
+        with pytest.raises(
+            ArgumentError, match=r"Argument `coefficients\[1\]` must hold real numbers"
+        ):
             make([[0.0, 0.0], turned])
     with pytest.raises(ArgumentError, match="Argument `forcing` must hold real numbers"):
         PolynomialField([[0.0, 0.0], A], lambda t: 1j * np.ones(2))
@@ -87,12 +89,18 @@ def test_a_complex_number_is_kept_or_refused():
 def test_places_and_bounds():
     assert LinearSystem(A, [1, 1], [[1]]).answer_index.dtype is torch.int64
     for places in ([[2]], [[0.5]], [0], "x", [[True]]):
-        with pytest.raises(ArgumentError, match=r"Argument `answer_index` must be places in \[0, 2\)"):
+        with pytest.raises(
+            ArgumentError, match=r"Argument `answer_index` must be places in \[0, 2\)"
+        ):
             LinearSystem(A, [1, 1], places)
     for bound in (-1.0, 0.0, float("nan"), float("inf"), "2"):
-        with pytest.raises(ArgumentError, match=r"Argument `inverse_norm_bound` must be in \(0, inf\)"):
+        with pytest.raises(
+            ArgumentError, match=r"Argument `inverse_norm_bound` must be in \(0, inf\)"
+        ):
             LinearSystem(A, [1, 1], inverse_norm_bound=bound)
-    with pytest.raises(ArgumentError, match="Argument `matrix` must be square, with at least one unknown"):
+    with pytest.raises(
+        ArgumentError, match="Argument `matrix` must be square, with at least one unknown"
+    ):
         LinearSystem(np.zeros((0, 0)), np.zeros(0))
 
 
@@ -101,4 +109,6 @@ def test_masked_places_are_not_read_as_what_lies_under_the_mask():
     with pytest.raises(ArgumentError, match="Argument `F` must be without masked places"):
         number_tensor("F", masked)
     assert number_tensor("F", masked.filled(0)).equal(torch.eye(2, dtype=torch.float64))
-    assert number_tensor("F", np.ma.masked_array(np.eye(2))).equal(torch.eye(2, dtype=torch.float64))
+    assert number_tensor("F", np.ma.masked_array(np.eye(2))).equal(
+        torch.eye(2, dtype=torch.float64)
+    )

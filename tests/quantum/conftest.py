@@ -1,4 +1,6 @@
-"""An interpreter of OpenQASM 3 in plain NumPy, for the few words that are exported: an independent reader of the text."""
+"""An interpreter of OpenQASM 3 in plain NumPy, for the few words that are exported: an independent
+reader of the text.
+"""
 
 import math
 import re
@@ -45,7 +47,9 @@ def run_openqasm(text, state):
             block[1] = np.swapaxes(block[1], 0, 1).copy()
             block = np.moveaxis(block, range(3), axes)
         else:
-            block = np.moveaxis(np.tensordot(matrix(name, angle), block, axes=(1, axes[0])), 0, axes[0])
+            block = np.moveaxis(
+                np.tensordot(matrix(name, angle), block, axes=(1, axes[0])), 0, axes[0]
+            )
     return np.ascontiguousarray(block).reshape(full.shape)
 
 

@@ -1,4 +1,6 @@
-"""Every bloq four ways: its fast leaf, its decomposition, its call graph and its export agree. A new bloq adds one line."""
+"""Every bloq four ways: its fast leaf, its decomposition, its call graph and its export agree. A
+new bloq adds one line.
+"""
 
 from dataclasses import replace
 
@@ -6,7 +8,17 @@ import attrs
 import numpy as np
 import pytest
 import torch
-from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate
+from qualtran.bloqs.basic_gates import (
+    CNOT,
+    Hadamard,
+    Ry,
+    Rz,
+    Toffoli,
+    TwoBitCSwap,
+    TwoBitSwap,
+    XGate,
+    ZGate,
+)
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 from qualtran.resource_counting import GateCounts, QECGatesCost, QubitCount, get_cost_value
@@ -19,7 +31,13 @@ from qdescent.quantum.algorithms.amplification import AmplitudeAmplification, Ze
 from qdescent.quantum.algorithms.hamiltonian_simulation import EvolutionSequence, SelectedPhase
 from qdescent.quantum.algorithms.phase_estimation import FourierTransform, PhaseEstimationSolve
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
-from qdescent.quantum.algorithms.qsvt import KernelTransform, LinearSolve, ProjectorPhase, QSVTSequence, projector_phases
+from qdescent.quantum.algorithms.qsvt import (
+    KernelTransform,
+    LinearSolve,
+    ProjectorPhase,
+    QSVTSequence,
+    projector_phases,
+)
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.encodings.composition import Identity, Product, Shift, TensorProduct
@@ -27,15 +45,29 @@ from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.encodings.kernel import KernelEncoding, VectorFlip
 from qdescent.quantum.encodings.lcu import block_diagonal, weighted_sum
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader
-from qdescent.quantum.gates.multiplexed import ColourPermutation, PatternFlip, SelectedSwap, TablePhase, TableRotation
+from qdescent.quantum.gates.multiplexed import (
+    ColourPermutation,
+    PatternFlip,
+    SelectedSwap,
+    TablePhase,
+    TableRotation,
+)
 from qdescent.quantum.gates.selected_preparation import SelectedPreparation
-from qdescent.quantum.gates.state_preparation import RealStatePreparation, sparse_preparation, state_preparation
+from qdescent.quantum.gates.state_preparation import (
+    RealStatePreparation,
+    sparse_preparation,
+    state_preparation,
+)
 from qdescent.quantum.gates.table_lookup import BorrowedLoad, TableLoad
 from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree, selected_tree
 from qdescent.quantum.tables.balanced import balanced_matrix
-from qdescent.quantum.tables.coloured import augmented_tables, controlled_hermitian_tables, matrix_tables
+from qdescent.quantum.tables.coloured import (
+    augmented_tables,
+    controlled_hermitian_tables,
+    matrix_tables,
+)
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.quantum.tables.permutations import PermutationTable
@@ -50,7 +82,9 @@ def unequal_matrix(size, seed=0, density=0.6):
 
 def encoding_of(matrix, bits):
     rows, columns = np.nonzero(matrix)
-    return SparseBlockEncoding(matrix_tables(rows, columns, matrix[rows, columns], len(matrix), bits))
+    return SparseBlockEncoding(
+        matrix_tables(rows, columns, matrix[rows, columns], len(matrix), bits)
+    )
 
 
 SMALL = encoding_of(unequal_matrix(3), bits=4)
@@ -71,19 +105,30 @@ CLEAN, DIRTY = QROAMLoader(block=2), QROAMLoader(block=2, dirty=True)
 CYCLE = np.array([5, 1, 0, 3, 4, 7, 6, 2])
 SWAPPED = np.array([[1, 0], [0, 1]])
 COMPLEX = encoding_of(unequal_matrix(3) * np.exp(1j * np.arange(9).reshape(3, 3)), bits=4)
-HERMITIAN = SparseBlockEncoding(controlled_hermitian_tables(np.array([0]), np.array([0]), np.array([0.6 + 0.3j]), size=1, bits=4))
+HERMITIAN = SparseBlockEncoding(
+    controlled_hermitian_tables(
+        np.array([0]), np.array([0]), np.array([0.6 + 0.3j]), size=1, bits=4
+    )
+)
 EVOLUTION = EvolutionSequence(
-    HERMITIAN, SparseBlockEncoding(augmented_tables(HERMITIAN.tables, guess=1.0)), (0.1, -0.4, 0.3), (0.2, 0.5, -0.6, 0.9)
+    HERMITIAN,
+    SparseBlockEncoding(augmented_tables(HERMITIAN.tables, guess=1.0)),
+    (0.1, -0.4, 0.3),
+    (0.2, 0.5, -0.6, 0.9),
 )
 
 
 def amplified_evolution(phi):
     ancillas = (("ancilla", HERMITIAN.ancilla_bitsize), ("part", 1), ("choice", 1))
-    return AmplitudeAmplification(attrs.evolve(EVOLUTION, even=(phi,), odd=(0.2, phi)), ancillas, rounds=1, start=ancillas)
+    return AmplitudeAmplification(
+        attrs.evolve(EVOLUTION, even=(phi,), odd=(0.2, phi)), ancillas, rounds=1, start=ancillas
+    )
 
 
 COMPLEX_VECTOR = state_preparation(np.array([0.6, 0.0, 0.8j, 0.3 - 0.1j]), bits=4)
-SELECTED = selected_tree(np.array([[0.3, -1.0, 0.0, 0.4], [1, 0, 0, 0], [0, 0.2, 2.0, -0.1], [1, 1, -1, 1]]), bits=5)
+SELECTED = selected_tree(
+    np.array([[0.3, -1.0, 0.0, 0.4], [1, 0, 0, 0], [0, 0.2, 2.0, -0.1], [1, 1, -1, 1]]), bits=5
+)
 MAP = PolynomialMap([torch.tensor([0.3]), torch.tensor([[0.8]]), torch.tensor([[0.2]])])
 HISTORY = HistoryEncoding(history_tables(MAP, order=2, steps=1, bits=4))
 THREE_OF_SIXTEEN = np.zeros(16)
@@ -92,7 +137,9 @@ BLOQS = {
     "rotation, two selections": TableRotation(SMALL.tables.entries),
     "rotation, none": TableRotation(AngleTable.nearest(np.array(1.1), 6)),
     "permutation": ColourPermutation(SMALL.tables.permutations),
-    "permutation, one": ColourPermutation(PermutationTable(CYCLE, np.argsort(CYCLE)), QROAMLoader(block=2)),
+    "permutation, one": ColourPermutation(
+        PermutationTable(CYCLE, np.argsort(CYCLE)), QROAMLoader(block=2)
+    ),
     "preparation": RealStatePreparation(TREE),
     "sparse preparation": sparse_preparation(THREE_OF_SIXTEEN, bits=5, loader=CLEAN),
     "block-encoding": SMALL,
@@ -107,23 +154,35 @@ BLOQS = {
     "load, QROAM": TableLoad(FIVE_LINES, CLEAN),
     "load, QROAM, two selections": TableLoad(TWO_AXES, QROAMLoader(block=4)),
     "load, dirty QROAM": TableLoad(FIVE_LINES, DIRTY),
-    "load, borrowed": BorrowedLoad(TWO_AXES, block=4),  # the borrowed qubits start in the generic state too
+    # the borrowed qubits start in the generic state too
+    "load, borrowed": BorrowedLoad(TWO_AXES, block=4),
     "rotation, QROAM": TableRotation(SMALL.tables.entries, CLEAN),
     "permutation, QROAM": ColourPermutation(SMALL.tables.permutations, QROAMLoader(block=4)),
     "permutation, dirty QROAM": ColourPermutation(SMALL.tables.permutations, DIRTY),
     "preparation, QROAM": RealStatePreparation(TREE, loader=QROAMLoader()),
     "block-encoding, QROAM": attrs.evolve(SMALL, loader=CLEAN),
     "load, bucket brigade": TableLoad(LookUpTable(np.array([3, 1, 2]), bits=2), BucketBrigade()),
-    "load, bucket brigade, two selections": TableLoad(LookUpTable(np.array([[1, 2], [0, 3]]), bits=2), BucketBrigade()),
-    "rotation, bucket brigade": TableRotation(AngleTable(np.array([1, 6, 3, 4]), bits=3), BucketBrigade()),
-    "permutation, bucket brigade": ColourPermutation(PermutationTable(SWAPPED, SWAPPED), BucketBrigade()),
-    "block-encoding, bucket brigade": attrs.evolve(encoding_of(unequal_matrix(2, density=1.0), bits=3), loader=BucketBrigade()),
+    "load, bucket brigade, two selections": TableLoad(
+        LookUpTable(np.array([[1, 2], [0, 3]]), bits=2), BucketBrigade()
+    ),
+    "rotation, bucket brigade": TableRotation(
+        AngleTable(np.array([1, 6, 3, 4]), bits=3), BucketBrigade()
+    ),
+    "permutation, bucket brigade": ColourPermutation(
+        PermutationTable(SWAPPED, SWAPPED), BucketBrigade()
+    ),
+    "block-encoding, bucket brigade": attrs.evolve(
+        encoding_of(unequal_matrix(2, density=1.0), bits=3), loader=BucketBrigade()
+    ),
     "phases": TablePhase(COMPLEX.tables.phases),
     "complex preparation": COMPLEX_VECTOR,
     "complex block-encoding": COMPLEX,
     "complex vector flip": VectorFlip(COMPLEX_VECTOR),
     "complex kernel encoding": KernelEncoding(
-        SparseBlockEncoding(augmented_tables(encoding_of(np.array([[-0.7j]]), bits=4).tables, guess=1.7)), COMPLEX_VECTOR
+        SparseBlockEncoding(
+            augmented_tables(encoding_of(np.array([[-0.7j]]), bits=4).tables, guess=1.7)
+        ),
+        COMPLEX_VECTOR,
     ),
     "selected phase": SelectedPhase((0.3, -0.7), 2),
     "evolution": EVOLUTION,
@@ -137,7 +196,9 @@ BLOQS = {
     "zero reflection": ZeroReflection(3),
     "zero reflection, negated": ZeroReflection(2, negated=True),
     "zero reflection, one bit": ZeroReflection(1),
-    "amplified solve": AmplitudeAmplification(SOLVE, (("ancilla", SOLVE.sequence.encoding.ancilla_bitsize), ("part", 1)), 2, 0.4),
+    "amplified solve": AmplitudeAmplification(
+        SOLVE, (("ancilla", SOLVE.sequence.encoding.ancilla_bitsize), ("part", 1)), 2, 0.4
+    ),
     "amplified, oblivious": AmplitudeAmplification(
         SMALL, (("ancilla", SMALL.ancilla_bitsize),), 1, start=(("ancilla", SMALL.ancilla_bitsize),)
     ),
@@ -152,10 +213,15 @@ BLOQS = {
     "block diagonal": block_diagonal([ONE_BY_ONE, Shift(1), TWO_BY_TWO], bits=4),
     "shift": Shift(3),
     "balanced kernel encoding": KernelEncoding(
-        BalancedEncoding(balanced_matrix(np.array([0]), np.array([0]), np.array([-0.7j]), 1, 4).augmented(1.7)), COMPLEX_VECTOR
+        BalancedEncoding(
+            balanced_matrix(np.array([0]), np.array([0]), np.array([-0.7j]), 1, 4).augmented(1.7)
+        ),
+        COMPLEX_VECTOR,
     ),
     "complex balanced encoding": BalancedEncoding(
-        balanced_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([1j, 0.3, 0.2 - 0.5j]), 2, 4)
+        balanced_matrix(
+            np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([1j, 0.3, 0.2 - 0.5j]), 2, 4
+        )
     ),
     "balanced encoding": BalancedEncoding(
         balanced_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([1, 0.3, -0.5]), 2, 4)
@@ -177,7 +243,9 @@ def generic_state(bloq, seed=5):
 
 
 def costly(bloq):
-    """Counts without Cliffords: Qualtran's call graph of a ladder of ANDs lists more X gates than its decomposition has."""
+    """Counts without Cliffords: Qualtran's call graph of a ladder of ANDs lists more X gates than
+    its decomposition has.
+    """
     return attrs.evolve(get_cost_value(bloq, QECGatesCost()), clifford=0)
 
 
@@ -190,7 +258,10 @@ def test_fast_leaf_decomposition_and_call_graph_agree(bloq):
     torch.testing.assert_close(fast.amplitudes, decomposed.amplitudes, rtol=0, atol=1e-13)
     assert (fast.amplitudes - state).norm() > 1e-2
 
-    executed = sum((n * costly(leaf) for leaf, n in decomposed.calls.items() if type(leaf) in ELEMENTARY), GateCounts())
+    executed = sum(
+        (n * costly(leaf) for leaf, n in decomposed.calls.items() if type(leaf) in ELEMENTARY),
+        GateCounts(),
+    )
     assert executed == costly(bloq)
 
 
@@ -198,7 +269,9 @@ def test_fast_leaf_decomposition_and_call_graph_agree(bloq):
 def test_the_exported_text_does_the_same_and_has_the_gates_that_are_counted(bloq, openqasm):
     state = generic_state(bloq)
     after = openqasm(to_openqasm(bloq), state.numpy())
-    np.testing.assert_allclose(after[:, 0], Simulator().run(bloq, state).amplitudes.numpy(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        after[:, 0], Simulator().run(bloq, state).amplitudes.numpy(), rtol=0, atol=1e-12
+    )
     assert np.linalg.norm(after[:, 1:]) < 1e-12
     counted = costly(bloq)
     gates = gate_list(bloq)
@@ -220,7 +293,10 @@ def encoded_block(encoding):
     """<0|U|0>, column by column."""
     simulator, ancilla = Simulator(), 2**encoding.ancilla_bitsize
     identity = torch.eye(2**encoding.system_bitsize * ancilla, dtype=torch.complex128)
-    return torch.stack([simulator.run(encoding, column).project(ancilla=0) for column in identity[::ancilla]], dim=1).numpy()
+    return torch.stack(
+        [simulator.run(encoding, column).project(ancilla=0) for column in identity[::ancilla]],
+        dim=1,
+    ).numpy()
 
 
 @pytest.mark.parametrize("bits", [4, 9, 20])
@@ -241,8 +317,12 @@ def test_block_encoding_within_its_derived_error(size, bits, phase):
     planted = np.linalg.norm(padded.T - encoding.alpha * encoded_block(encoding), 2)
     assert planted > max(encoding.epsilon, 0.1)  # the wrong orientation is rejected
     if phase:  # and so is a table of conjugated phases
-        conjugated = SparseBlockEncoding(replace(encoding.tables, phases=encoding.tables.phases.negated))
-        assert np.linalg.norm(padded - encoding.alpha * encoded_block(conjugated), 2) > max(encoding.epsilon, 0.1)
+        conjugated = SparseBlockEncoding(
+            replace(encoding.tables, phases=encoding.tables.phases.negated)
+        )
+        assert np.linalg.norm(padded - encoding.alpha * encoded_block(conjugated), 2) > max(
+            encoding.epsilon, 0.1
+        )
     else:
         assert encoding.tables.phases is None  # a real matrix pays for none
 
@@ -254,23 +334,35 @@ def test_preparation_prepares_its_tree():
         np.testing.assert_allclose(amplitudes.numpy(), TREE.prepared, atol=1e-14)
 
 
-@pytest.mark.parametrize("places", [[2, 7, 13], [0, 1], [5], [0, 3, 9, 10, 11, 12], list(range(16))])
+@pytest.mark.parametrize(
+    "places", [[2, 7, 13], [0, 1], [5], [0, 3, 9, 10, 11, 12], list(range(16))]
+)
 def test_sparse_preparation_is_the_dense_one_for_less(places):
     vector = np.zeros(16)
     vector[places] = np.random.default_rng(len(places)).normal(size=len(places))
-    sparse, dense = sparse_preparation(vector, bits=40), RealStatePreparation(rotation_tree(vector, bits=40))
+    sparse, dense = (
+        sparse_preparation(vector, bits=40),
+        RealStatePreparation(rotation_tree(vector, bits=40)),
+    )
     for found in (Simulator().run(sparse).amplitudes.numpy(), sparse.prepared):
         np.testing.assert_allclose(found, vector / np.linalg.norm(vector), atol=1e-11)
-    assert get_cost_value(sparse, QECGatesCost()).rotation <= get_cost_value(dense, QECGatesCost()).rotation
+    assert (
+        get_cost_value(sparse, QECGatesCost()).rotation
+        <= get_cost_value(dense, QECGatesCost()).rotation
+    )
 
 
 def test_two_values_of_a_thousand_take_one_rotation():
     vector = np.zeros(1024)
     vector[[17, 900]] = 3.0, 4.0
-    sparse, dense = sparse_preparation(vector, bits=20), RealStatePreparation(rotation_tree(vector, bits=20))
+    sparse, dense = (
+        sparse_preparation(vector, bits=20),
+        RealStatePreparation(rotation_tree(vector, bits=20)),
+    )
     few, many = (get_cost_value(bloq, QECGatesCost()) for bloq in (sparse, dense))
     assert few.rotation == 1
-    assert many.rotation > 9 * 17  # nine selected rotations of 20 bits each, less what is Clifford or T
+    # nine selected rotations of 20 bits each, less what is Clifford or T
+    assert many.rotation > 9 * 17
     assert few.and_bloq <= 4 * 2 * (1 + 10 - 1)
 
 
@@ -279,7 +371,10 @@ def test_a_solve_with_a_sparse_right_side_is_the_same():
     sequence = SOLVE.sequence
     sparse, dense = (
         Simulator().run(LinearSolve(prepare, sequence)).amplitudes
-        for prepare in (sparse_preparation(vector, bits=30), RealStatePreparation(rotation_tree(vector, bits=30)))
+        for prepare in (
+            sparse_preparation(vector, bits=30),
+            RealStatePreparation(rotation_tree(vector, bits=30)),
+        )
     )
     torch.testing.assert_close(sparse, dense, rtol=0, atol=1e-8)
 
@@ -289,12 +384,16 @@ def test_a_decomposition_that_forgets_the_unload_is_caught():
     class Forgetful(ColourPermutation):
         def build_composite_bloq(self, bb, **soqs):
             load = TableLoad(self.table.look_ups[0])
-            colour, index, image = bb.add(load, selection0=soqs["colour"], selection1=soqs["index"], target=bb.allocate(2))
+            colour, index, image = bb.add(
+                load, selection0=soqs["colour"], selection1=soqs["index"], target=bb.allocate(2)
+            )
             bb.free(image)
             return {"colour": colour, "index": index}
 
     bloq = Forgetful(SMALL.tables.permutations)
-    with pytest.raises(ArgumentError, match=r"Argument `bloq` must return its ancillas to \|0>, but is losing"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `bloq` must return its ancillas to \|0>, but is losing"
+    ):
         Simulator(fast=False).run(bloq, generic_state(bloq))
 
 
@@ -304,13 +403,19 @@ def test_sequence_is_the_singular_value_transform():
         sequence = QSVTSequence(encoding, projector_phases(qsp_angles(coefficients)))
         simulator, step = Simulator(), 2 ** (encoding.ancilla_bitsize + 1)
         identity = torch.eye(4 * step, dtype=torch.complex128)[::step]
-        found = torch.stack([simulator.run(sequence, c).project(ancilla=0, part=0) for c in identity], dim=1).numpy()
+        found = torch.stack(
+            [simulator.run(sequence, c).project(ancilla=0, part=0) for c in identity], dim=1
+        ).numpy()
         W, S, Vh = np.linalg.svd(encoded_block(encoding))
-        np.testing.assert_allclose(found, W @ np.diag(chebyshev_value(coefficients, S)) @ Vh, atol=1e-12)
+        np.testing.assert_allclose(
+            found, W @ np.diag(chebyshev_value(coefficients, S)) @ Vh, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("name", ["sequence", "amplified solve", "evolution", "phase estimation"])
 def test_qubits_of_a_sequence_are_those_of_its_decomposition(name):
     sequence = BLOQS[name]
-    assert get_cost_value(sequence, QubitCount()) == get_cost_value(sequence.decompose_bloq(), QubitCount())
+    assert get_cost_value(sequence, QubitCount()) == get_cost_value(
+        sequence.decompose_bloq(), QubitCount()
+    )
     assert get_cost_value(sequence, QubitCount()) > sequence.signature.n_qubits()

@@ -1,4 +1,6 @@
-"""What is no regular file, claims more than it holds, or unpacks to far more, is refused before it costs anything."""
+"""What is no regular file, claims more than it holds, or unpacks to far more, is refused before it
+costs anything.
+"""
 
 import gzip
 import io
@@ -59,7 +61,9 @@ def test_what_is_no_regular_file_is_named(reader, make, words, tmp_path):
         READERS[reader](path)
 
 
-@pytest.mark.parametrize("reader", [name for name in READERS if name not in ("data", "weights", "map")])
+@pytest.mark.parametrize(
+    "reader", [name for name in READERS if name not in ("data", "weights", "map")]
+)
 def test_a_directory_is_named(reader, tmp_path):
     with pytest.raises(ArgumentError, match="a directory"):
         READERS[reader](tmp_path)
@@ -143,7 +147,9 @@ def test_what_unpacks_to_a_thousand_times_its_size_is_not_unpacked(tmp_path, mon
 
 
 def test_an_honest_file_unpacks_to_any_size_its_own_size_allows(tmp_path):
-    np.savez_compressed(tmp_path / "d.npz", inputs=np.zeros((1000, 50)), targets=np.zeros(1000, dtype=int))
+    np.savez_compressed(
+        tmp_path / "d.npz", inputs=np.zeros((1000, 50)), targets=np.zeros(1000, dtype=int)
+    )
     assert load_data(str(tmp_path / "d.npz"), 3)[0].shape == (3, 50)
 
 
@@ -155,21 +161,31 @@ def test_other_methods_of_packing_are_refused(method, tmp_path):
 
 
 def test_a_name_twice_is_refused(tmp_path):
-    archive(tmp_path / "m.npz", {"F1.npy": npy("(1, 1)", body=bytes(8)), "F1": npy("(1, 1)", body=bytes(8))})
+    archive(
+        tmp_path / "m.npz",
+        {"F1.npy": npy("(1, 1)", body=bytes(8)), "F1": npy("(1, 1)", body=bytes(8))},
+    )
     with pytest.raises(ArgumentError, match="holds 'F1' twice"):
         load_map(tmp_path / "m.npz")
 
 
 def test_byte_orders_layouts_and_integers_are_read_as_numpy_reads_them(tmp_path):
     values = np.arange(6).reshape(2, 3)
-    for array in (values.astype(">f8"), np.asfortranarray(values.astype(float)), values.astype(">i2"), values.astype("<u8")):
+    for array in (
+        values.astype(">f8"),
+        np.asfortranarray(values.astype(float)),
+        values.astype(">i2"),
+        values.astype("<u8"),
+    ):
         np.savez(tmp_path / "d.npz", inputs=array.astype(array.dtype), targets=np.array([0, 1]))
         assert np.array_equal(load_data(str(tmp_path / "d.npz"), 4)[0].numpy(), values)
 
 
 def test_a_gzip_bomb_and_a_million_empty_members_end_at_once(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
-    path.write_bytes(gzip.compress(bytes((0, 0, 8, 3)) + struct.pack(">3I", 1, 28, 28) + bytes(50 << 20), 1))
+    path.write_bytes(
+        gzip.compress(bytes((0, 0, 8, 3)) + struct.pack(">3I", 1, 28, 28) + bytes(50 << 20), 1)
+    )
     with pytest.raises(ArgumentError, match="is longer"):
         read_idx(path, 3)
     path.write_bytes(gzip.compress(b"") * 1000)
@@ -185,10 +201,18 @@ def picture(folder, content: bytes) -> str:
 
 def png(width: int, height: int, pixels: bytes, extra: bytes = b"") -> bytes:
     def chunk(kind: bytes, part: bytes) -> bytes:
-        return struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part))
+        return (
+            struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + extra
+        + chunk(b"IDAT", zlib.compress(pixels))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(
@@ -226,14 +250,23 @@ def test_sixteen_bits_are_scaled_not_cut_off(tmp_path):
     stream = io.BytesIO()
     image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16)).save(stream, "PNG")
     inputs, _, _ = load_data(picture(tmp_path, stream.getvalue()), 4)
-    assert np.allclose(inputs.flatten().numpy() * 255, [0, 1, 128, 255])  # Pillow's own way gives 0, 255, 255, 255
+    # Pillow's own way gives 0, 255, 255, 255
+    assert np.allclose(inputs.flatten().numpy() * 255, [0, 1, 128, 255])
 
 
 def test_integers_without_end_are_refused_at_once(tmp_path):
     path = tmp_path / "c.toml"
-    for text in ("order = " + "9" * 4000, "density = " + "9" * 4000, "circuit_order = 3000000", "a" + ".a" * 3000 + " = 1"):
+    for text in (
+        "order = " + "9" * 4000,
+        "density = " + "9" * 4000,
+        "circuit_order = 3000000",
+        "a" + ".a" * 3000 + " = 1",
+    ):
         path.write_text(text)
         with pytest.raises(ArgumentError):
             load_settings(path, {})
-    with pytest.raises(ArgumentError, match="`circuit_order` must leave .* at most 4096 unknowns, but is 3000000: inf of them"):
+    with pytest.raises(
+        ArgumentError,
+        match="`circuit_order` must leave .* at most 4096 unknowns, but is 3000000: inf of them",
+    ):
         Settings(circuit_order=3_000_000)

@@ -1,4 +1,6 @@
-"""A sample of what `make fuzz` does for as long as it is let: changed files of every kind, each a result or a sentence."""
+"""A sample of what `make fuzz` does for as long as it is let: changed files of every kind, each a
+result or a sentence.
+"""
 
 import importlib.util
 import json
@@ -30,7 +32,9 @@ def fuzz():
 def test_changed_files_end_in_a_result_or_a_sentence(reader, fuzz, tmp_path):
     readers, driver = fuzz
     draw = random.Random(reader)
-    assert any(readers.outcome(reader, tmp_path, seed) == "result" for seed in readers.seeds(reader))
+    assert any(
+        readers.outcome(reader, tmp_path, seed) == "result" for seed in readers.seeds(reader)
+    )
     for _ in range(INPUTS):
         content = driver.changed(draw.choice(readers.seeds(reader)), draw, readers.inside)
         readers.outcome(reader, tmp_path, content)
@@ -76,6 +80,8 @@ def test_the_command_counts_and_goes_on(tmp_path):
         "1",
     ]
     for most in (500, 1000):
-        ended = subprocess.run([*command, "--inputs", str(most)], capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            [*command, "--inputs", str(most)], capture_output=True, text=True, check=False
+        )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert f"idx: {most:,} inputs" in ended.stdout

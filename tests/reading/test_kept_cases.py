@@ -1,4 +1,6 @@
-"""Inputs that once ended in a traceback, a hang or gigabytes, read again: each ends in a result or in one sentence."""
+"""Inputs that once ended in a traceback, a hang or gigabytes, read again: each ends in a result or
+in one sentence.
+"""
 
 import importlib.util
 import resource
@@ -32,7 +34,9 @@ def test_a_kept_case_ends_in_a_result_or_a_sentence(case, fuzz, tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 1 << 20  # KiB, so a GiB
 
 
-@pytest.mark.parametrize("reader", ["toml", "map", "data", "images", "checkpoint", "weights", "mask", "index"])
+@pytest.mark.parametrize(
+    "reader", ["toml", "map", "data", "images", "checkpoint", "weights", "mask", "index"]
+)
 def test_every_reader_refuses_what_it_does_not_know(reader, fuzz, tmp_path):
     for content in (b"", b"\0" * 64, b"PK\x03\x04", b"\x80\x02.", b"[[[[", bytes(range(256))):
         assert reader == "toml" or fuzz.outcome(reader, tmp_path, content) != "result"

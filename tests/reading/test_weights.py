@@ -1,4 +1,6 @@
-"""Checkpoints that claim more than they hold, run code or lose parts are refused; folders of Hugging Face are read."""
+"""Checkpoints that claim more than they hold, run code or lose parts are refused; folders of
+Hugging Face are read.
+"""
 
 import json
 import pickle
@@ -57,10 +59,15 @@ def test_views_parameters_and_shared_storages_are_read(tmp_path):
 def rebuilt(tmp_path, change):
     """A checkpoint whose pickle was changed by hand."""
     torch.save(shifted(), tmp_path / "good.pt")
-    with zipfile.ZipFile(tmp_path / "good.pt") as old, zipfile.ZipFile(tmp_path / "w.pt", "w") as new:
+    with (
+        zipfile.ZipFile(tmp_path / "good.pt") as old,
+        zipfile.ZipFile(tmp_path / "w.pt", "w") as new,
+    ):
         for member in old.infolist():
             part = old.read(member)
-            new.writestr(member.filename, change(part) if member.filename.endswith("data.pkl") else part)
+            new.writestr(
+                member.filename, change(part) if member.filename.endswith("data.pkl") else part
+            )
     return tmp_path / "w.pt"
 
 
@@ -73,30 +80,39 @@ def test_the_hand_made_checkpoint_is_good_where_nothing_is_changed(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda part: part.replace(b"K\x03K\x04\x86", b"J\xff\xff\xff\x7fK\x04\x86", 1),  # a shape of terabytes
+        # a shape of terabytes
+        lambda part: part.replace(b"K\x03K\x04\x86", b"J\xff\xff\xff\x7fK\x04\x86", 1),
         lambda part: part.replace(b"K\x0ct", b"J\xff\xff\xff\x7ft", 1),  # a storage of terabytes
-        lambda part: part.replace(b"K\x04K\x01\x86", b"K\x7fK\x01\x86", 1),  # strides beyond the storage
-        lambda part: part.replace(b"FloatStorage", b"DoubleStorage", 1),  # numbers of twice the length
+        # strides beyond the storage
+        lambda part: part.replace(b"K\x04K\x01\x86", b"K\x7fK\x01\x86", 1),
+        # numbers of twice the length
+        lambda part: part.replace(b"FloatStorage", b"DoubleStorage", 1),
         lambda part: part.replace(b"_rebuild_tensor_v2", b"_rebuild_meta_tensor_no_storage", 1),
         lambda part: part.replace(b"ctorch._utils\n_rebuild_tensor_v2", b"cos\nsystem", 1),
         lambda part: part[:-1],
         lambda part: part[: len(part) // 2],
         lambda part: b"",
         lambda part: b"\x80\x02" + b")" + b"\x85" * 100_000 + b".",  # a tuple in a tuple in a tuple
-        lambda part: b"\x80\x02}" + b")" + b"\x85" * 100_000 + b"Ns.",  # the same as a key: to hash it ends the process
+        # the same as a key: to hash it ends the process
+        lambda part: b"\x80\x02}" + b")" + b"\x85" * 100_000 + b"Ns.",
         lambda part: b"\x80\x02" + b"}0" * 500_000 + b".",
         lambda part: b"\x80\x02cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R.",  # memory for nothing
     ],
     ids=range(13),
 )
 def test_a_pickle_that_claims_too_much_is_refused(tmp_path, change):
-    with pytest.raises(ArgumentError, match="`weights` must be a safetensors file, or a checkpoint"):
+    with pytest.raises(
+        ArgumentError, match="`weights` must be a safetensors file, or a checkpoint"
+    ):
         load_weights(network(), rebuilt(tmp_path, change))
 
 
 def test_packed_and_scripted_archives_are_refused(tmp_path):
     torch.save(shifted(), tmp_path / "good.pt")
-    with zipfile.ZipFile(tmp_path / "good.pt") as old, zipfile.ZipFile(tmp_path / "w.pt", "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(tmp_path / "good.pt") as old,
+        zipfile.ZipFile(tmp_path / "w.pt", "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for member in old.infolist():
             new.writestr(member.filename, old.read(member))
     with pytest.raises(ArgumentError, match="is packed"):
@@ -135,7 +151,9 @@ def test_imaginary_parts_and_nan_are_not_lost(tmp_path):
 def test_masks_and_weights_of_prune_that_would_be_broadcast_are_refused(tmp_path):
     state = shifted()
     weight = state.pop("0.weight")
-    torch.save({**state, "0.weight_orig": weight, "0.weight_mask": torch.ones(3, 1)}, tmp_path / "w.pt")
+    torch.save(
+        {**state, "0.weight_orig": weight, "0.weight_mask": torch.ones(3, 1)}, tmp_path / "w.pt"
+    )
     with pytest.raises(ArgumentError, match=r"of shape \(3, 1\) at '0.weight'"):
         load_weights(network(), tmp_path / "w.pt")
 
@@ -145,13 +163,23 @@ def folder(tmp_path):
     """Weights in two files with their index, as Hugging Face's libraries write them."""
     names = sorted(shifted())
     for number, part in enumerate((names[:2], names[2:])):
-        save_file({name: shifted()[name] for name in part}, tmp_path / f"model-{number}.safetensors")
-    places = {name: f"model-{number}.safetensors" for number, part in enumerate((names[:2], names[2:])) for name in part}
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+        save_file(
+            {name: shifted()[name] for name in part}, tmp_path / f"model-{number}.safetensors"
+        )
+    places = {
+        name: f"model-{number}.safetensors"
+        for number, part in enumerate((names[:2], names[2:]))
+        for name in part
+    }
+    (tmp_path / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": places})
+    )
     return tmp_path
 
 
-def test_a_folder_of_hugging_face_is_read_whole_in_parts_and_as_a_checkpoint(folder, tmp_path_factory):
+def test_a_folder_of_hugging_face_is_read_whole_in_parts_and_as_a_checkpoint(
+    folder, tmp_path_factory
+):
     found = network()
     load_weights(found, folder)
     assert holds(found, shifted())
@@ -171,9 +199,18 @@ def test_a_folder_of_hugging_face_is_read_whole_in_parts_and_as_a_checkpoint(fol
         ('{"weight_map": {"0.bias": 3}}', "has no `weight_map`"),
         ('{"weight_map": {"0.bias": "../x.safetensors"}}', "no file of that folder"),
         ('{"weight_map": {"0.bias": "/etc/passwd"}}', "no file of that folder"),
-        ('{"weight_map": {"0.bias": "gone.safetensors"}}', "gone.safetensors', where there is none"),
-        ('{"weight_map": {"0.bias": "model-1.safetensors"}}', "'0.bias' is not in 'model-1.safetensors'"),
-        ('{"weight_map": {"0.bias": "model-0.safetensors"}}', "without '0.weight', which the network has"),
+        (
+            '{"weight_map": {"0.bias": "gone.safetensors"}}',
+            "gone.safetensors', where there is none",
+        ),
+        (
+            '{"weight_map": {"0.bias": "model-1.safetensors"}}',
+            "'0.bias' is not in 'model-1.safetensors'",
+        ),
+        (
+            '{"weight_map": {"0.bias": "model-0.safetensors"}}',
+            "without '0.weight', which the network has",
+        ),
         ("[" * 100_000, "is not JSON \\(nested too deep\\)"),
         ("{", "is not JSON"),
     ],

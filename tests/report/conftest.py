@@ -10,13 +10,21 @@ import pytest
 from qdescent._evidence import Evidence, Row
 from qdescent.report.record import Record
 
-E, M, B, C, A = Evidence.EXACT, Evidence.MEASURED, Evidence.BOUNDED, Evidence.MODELLED, Evidence.ASSUMED
+E, M, B, C, A = (
+    Evidence.EXACT,
+    Evidence.MEASURED,
+    Evidence.BOUNDED,
+    Evidence.MODELLED,
+    Evidence.ASSUMED,
+)
 ROUNDS, SEGMENT = 5, 20
 STEPS = ROUNDS * SEGMENT
 
 
 def synthetic_record() -> Record:
-    """100 steps in 5 rounds on 10 600 of 106 000 weights; the emulated run ends .3 points below the classical one."""
+    """100 steps in 5 rounds on 10 600 of 106 000 weights; the emulated run ends .3 points below the
+    classical one.
+    """
     t = np.arange(STEPS + 1)
     loss = 0.62 * np.exp(-t / 60) + 0.41
     accuracy = 0.824 - 0.075 * np.exp(-t / 25)
@@ -34,16 +42,56 @@ def synthetic_record() -> Record:
         Row("pruned/test_accuracy", 0.749, "1", M, "all test images"),
         Row("classical/loss", tuple(loss), "1", E, "loss on the fixed batch of 512 images"),
         Row("classical/test_accuracy", tuple(accuracy), "1", M, "all test images"),
-        Row("emulated/loss", tuple(loss * (1 + 2e-4 * t)), "1", E, "loss on the fixed batch of 512 images"),
+        Row(
+            "emulated/loss",
+            tuple(loss * (1 + 2e-4 * t)),
+            "1",
+            E,
+            "loss on the fixed batch of 512 images",
+        ),
         Row("emulated/step", tuple(range(0, STEPS + 1, SEGMENT)), "steps", E, "setting segment"),
         Row("emulated/test_accuracy", tuple(emulated), "1", M, "all test images"),
-        Row("comparison/accuracy_gap", 0.3, "percentage points", M, "last values of both accuracies"),
-        Row("truncation/by_step", tuple(3e-7 * within**2.3 * decay), "1", M, "series against masked descent"),
-        Row("truncation/by_round", tuple(2.9e-4 * 0.8 ** np.arange(ROUNDS)), "1", M, "last step of each segment"),
-        Row("truncation/tail_by_round", tuple(4.1e-4 * 0.8 ** np.arange(ROUNDS)), "1", C, "from the series' terms"),
-        Row("schedule/segment_by_round", (SEGMENT,) * ROUNDS, "steps", E, "length K of each segment"),
-        Row("readout/error_by_round", (0.0512, 0.0506, 0.0521, 0.0498, 0.0509), "1", M, "sampled against emulated u"),
-        Row("readout/expected_error_by_round", (0.0515,) * ROUNDS, "1", C, "sqrt(n / (4 shots)), twice for signs"),
+        Row(
+            "comparison/accuracy_gap", 0.3, "percentage points", M, "last values of both accuracies"
+        ),
+        Row(
+            "truncation/by_step",
+            tuple(3e-7 * within**2.3 * decay),
+            "1",
+            M,
+            "series against masked descent",
+        ),
+        Row(
+            "truncation/by_round",
+            tuple(2.9e-4 * 0.8 ** np.arange(ROUNDS)),
+            "1",
+            M,
+            "last step of each segment",
+        ),
+        Row(
+            "truncation/tail_by_round",
+            tuple(4.1e-4 * 0.8 ** np.arange(ROUNDS)),
+            "1",
+            C,
+            "from the series' terms",
+        ),
+        Row(
+            "schedule/segment_by_round", (SEGMENT,) * ROUNDS, "steps", E, "length K of each segment"
+        ),
+        Row(
+            "readout/error_by_round",
+            (0.0512, 0.0506, 0.0521, 0.0498, 0.0509),
+            "1",
+            M,
+            "sampled against emulated u",
+        ),
+        Row(
+            "readout/expected_error_by_round",
+            (0.0515,) * ROUNDS,
+            "1",
+            C,
+            "sqrt(n / (4 shots)), twice for signs",
+        ),
         Row("readout/shots", 1_000_000, "shots", A, "setting shots"),
         Row("setting/order", 2, "1", A, "setting order"),
         Row("setting/segment", SEGMENT, "steps", A, "setting segment"),
@@ -55,7 +103,14 @@ def synthetic_record() -> Record:
         rows += _spectrum(when, top, bottom, share)
     rows += _circuit() + _ledger()
     versions = {"python": "3.11", "torch": "2.13.0", "qdescent": "0.1.0"}
-    return Record("synthetic", {"density": 0.1, "order": 2}, 0, versions, tuple(rows), {"dense": 41.5, "circuit": 12.0})
+    return Record(
+        "synthetic",
+        {"density": 0.1, "order": 2},
+        0,
+        versions,
+        tuple(rows),
+        {"dense": 41.5, "circuit": 12.0},
+    )
 
 
 def _spectrum(when: str, top: float, bottom: float, share: float) -> list[Row]:
@@ -79,18 +134,38 @@ def _spectrum(when: str, top: float, bottom: float, share: float) -> list[Row]:
         Row(f"dissipation/{when}/dissipative", 1 - share - 0.05, "1", M, source, 0.01),
         Row(f"dissipation/{when}/neutral", 0.05, "1", M, source, 0.01),
         Row(f"dissipation/{when}/divergent", share, "1", M, source, 0.01),
-        Row(f"dissipation/{when}/divergent_at_least", share / 2, "1", Evidence.MEASURED, source, 0.01),
-        Row(f"dissipation/{when}/divergent_at_most", 2 * share, "1", Evidence.MEASURED, source, 0.01),
+        Row(
+            f"dissipation/{when}/divergent_at_least",
+            share / 2,
+            "1",
+            Evidence.MEASURED,
+            source,
+            0.01,
+        ),
+        Row(
+            f"dissipation/{when}/divergent_at_most", 2 * share, "1", Evidence.MEASURED, source, 0.01
+        ),
         Row(f"dissipation/{when}/verdict", "almost dissipative", "", M, source),
         Row(f"dissipation/{when}/growth", 1.08, "1", M, source),
     ]
-    rows += [Row(f"proxy/{when}/{part}", tuple(values), "1", M, source, tuple(0.004 * values)) for part, values in parts.items()]
+    rows += [
+        Row(f"proxy/{when}/{part}", tuple(values), "1", M, source, tuple(0.004 * values))
+        for part, values in parts.items()
+    ]
     return rows
 
 
 def _circuit() -> list[Row]:
     run = "state vector of the circuit"
-    sizes = {"n": 2, "order": 2, "steps": 4, "padding": 0, "qubits": 14, "degree": 171, "queries": 171}
+    sizes = {
+        "n": 2,
+        "order": 2,
+        "steps": 4,
+        "padding": 0,
+        "qubits": 14,
+        "degree": 171,
+        "queries": 171,
+    }
     rows = [Row(f"circuit/{name}", value, "1", E, run) for name, value in sizes.items()]
     rows += [
         Row("circuit/kappa", 11.2, "1", E, "singular values of M"),
@@ -110,26 +185,57 @@ def _circuit() -> list[Row]:
 def _ledger() -> list[Row]:
     """The rows of `resources.verdict.estimate` that the page singles out, and two that it does not."""
     verdict = (
-        "No advantage at this size: the quantum round takes 2.6e+05 years on 1.9e+06 physical qubits, the classical round 610 ms; "
-        "readout multiplies every solve by 2e+06. Were readout free, one solve would still take 47.5 days, 6.72e+06 times as "
-        "long. The largest factor is readout (solves a round), 2e+06."
+        "No advantage at this size: the quantum round takes 2.6e+05 years on 1.9e+06 physical"
+        " qubits, the classical round 610 ms; readout multiplies every solve by 2e+06. Were readout"
+        " free, one solve would still take 47.5 days, 6.72e+06 times as long. The largest factor is"
+        " readout (solves a round), 2e+06."
     )
     solve, quantum, classical = 4.1e6, 8.2e12, 0.61
     return [
         Row("ledger/logical/kappa", 41.5, "1", M, "2 (T + p + 1), times the measured growth"),
-        Row("ledger/logical/queries", 46_000, "queries a solve", B, "the chosen default, Dalzell 2024"),
+        Row(
+            "ledger/logical/queries",
+            46_000,
+            "queries a solve",
+            B,
+            "the chosen default, Dalzell 2024",
+        ),
         Row("ledger/logical/sparsity", 100, "1", A, "argument `sparsity`"),
         Row("ledger/logical/solves", 2e6, "solves a round", C, "2 x shots / success probability"),
         Row("ledger/logical/qrom/toffoli", 2.1e12, "Toffoli a solve", C, "Q x (query + 2 uploads)"),
         Row("ledger/logical/qrom/qubits", 125, "logical qubits", C, "system + ancillas"),
-        Row("ledger/physical/qrom/qubits", 1.9e6, "physical qubits", C, "Azure estimator (qdk), arXiv:2211.07629"),
-        Row("ledger/physical/qrom/solve_time", solve, "s", C, "Azure estimator (qdk), arXiv:2211.07629"),
+        Row(
+            "ledger/physical/qrom/qubits",
+            1.9e6,
+            "physical qubits",
+            C,
+            "Azure estimator (qdk), arXiv:2211.07629",
+        ),
+        Row(
+            "ledger/physical/qrom/solve_time",
+            solve,
+            "s",
+            C,
+            "Azure estimator (qdk), arXiv:2211.07629",
+        ),
         Row("ledger/classical/time", classical, "s", C, "longer of dense FLOPs and bytes"),
         Row("ledger/verdict/loader", "qrom", "", C, "the loader with the shorter solve"),
-        Row("ledger/verdict/quantum_time", quantum, "s", C, "solves x seconds of a solve + table building"),
+        Row(
+            "ledger/verdict/quantum_time",
+            quantum,
+            "s",
+            C,
+            "solves x seconds of a solve + table building",
+        ),
         Row("ledger/verdict/ratio", quantum / classical, "1", C, "quantum time / classical time"),
         Row("ledger/verdict/free_readout_time", solve, "s", C, "one solve, tables free"),
-        Row("ledger/verdict/dominant_factor", "readout (solves a round)", "", C, "largest of solves, queries, Toffoli gates"),
+        Row(
+            "ledger/verdict/dominant_factor",
+            "readout (solves a round)",
+            "",
+            C,
+            "largest of solves, queries, Toffoli gates",
+        ),
         Row("ledger/verdict/text", verdict, "", C, "computed from the rows above"),
     ]
 

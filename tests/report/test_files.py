@@ -1,4 +1,6 @@
-"""The safetensors files that we write are those of the format's own library; a full disk is an OSError with the file's name."""
+"""The safetensors files that we write are those of the format's own library; a full disk is an
+OSError with the file's name.
+"""
 
 import errno
 import os
@@ -25,15 +27,22 @@ def test_the_library_reads_and_writes_the_same_file(tmp_path):
     content = files.write_weights(tmp_path / "w.safetensors", TENSORS, {"a": "b"}).read_bytes()
     found = load(content)
     assert found.keys() == TENSORS.keys()
-    assert all(torch.equal(found[name], tensor) and found[name].dtype == tensor.dtype for name, tensor in TENSORS.items())
+    assert all(
+        torch.equal(found[name], tensor) and found[name].dtype == tensor.dtype
+        for name, tensor in TENSORS.items()
+    )
     path = tmp_path / "theirs.safetensors"
     path.write_bytes(save({name: tensor.contiguous() for name, tensor in TENSORS.items()}))
-    assert all(torch.equal(tensor, TENSORS[name]) for name, tensor in files.read_weights(path).items())
+    assert all(
+        torch.equal(tensor, TENSORS[name]) for name, tensor in files.read_weights(path).items()
+    )
     assert len(path.read_bytes()) == pytest.approx(len(content), abs=60)
 
 
 def test_a_type_that_the_format_lacks_is_refused(tmp_path):
-    with pytest.raises(ArgumentError, match="`tensors` must hold real numbers, but is torch.complex64 at 'z'"):
+    with pytest.raises(
+        ArgumentError, match="`tensors` must hold real numbers, but is torch.complex64 at 'z'"
+    ):
         files.write_weights(tmp_path / "w.safetensors", {"z": torch.ones(2, dtype=torch.complex64)})
     assert list(tmp_path.iterdir()) == []
 
@@ -71,4 +80,8 @@ def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
     for name in (".a.0123456789abcdef.tmp", ".mine.tmp", "b.tmp", ".a.0123456789ABCDEF.tmp"):
         (tmp_path / name).touch()
     files.remove_temporaries(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.0123456789ABCDEF.tmp", ".mine.tmp", "b.tmp"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".a.0123456789ABCDEF.tmp",
+        ".mine.tmp",
+        "b.tmp",
+    ]

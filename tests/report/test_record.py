@@ -22,7 +22,9 @@ def a_row(name="a/b", value=1.0, **fields):
 
 
 def test_a_record_comes_back_to_the_last_digit(record, tmp_path):
-    odd = a_row("odd/values", [0.1 + 0.2, float("inf"), 5e-324, -0.0], error=[1e-300, 0.0, 0.0, 0.0])
+    odd = a_row(
+        "odd/values", [0.1 + 0.2, float("inf"), 5e-324, -0.0], error=[1e-300, 0.0, 0.0, 0.0]
+    )
     written = replace(record, rows=(*record.rows, odd))
     path = disk.write_record(written, tmp_path / "runs" / "x")
     assert path.name == "run.json"
@@ -70,7 +72,9 @@ def test_a_record_refuses(fields, match):
 
 
 def test_a_row_holds_nothing_that_json_cannot_hold():
-    with pytest.raises(ArgumentError, match="`value` must be a number, a text, .*, but is a tensor of shape"):
+    with pytest.raises(
+        ArgumentError, match="`value` must be a number, a text, .*, but is a tensor of shape"
+    ):
         a_row(value=torch.ones(2))
 
 
@@ -79,14 +83,31 @@ def test_a_truncated_record_is_refused(record, tmp_path, keep):
     path = disk.write_record(record, tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep) if isinstance(keep, float) else keep])
-    with pytest.raises(ArgumentError, match=r"must be a whole qdescent-run/1 file, but is '.*', which is not JSON"):
+    with pytest.raises(
+        ArgumentError, match=r"must be a whole qdescent-run/1 file, but is '.*', which is not JSON"
+    ):
         disk.read_record(path)
 
 
 def planted(change):
     """A good file with one thing wrong."""
-    row = {"name": "a/b", "value": 1.0, "unit": "1", "evidence": "exact", "source": "s", "error": None}
-    content = {"format": "qdescent-run/1", "name": "x", "seed": 0, "config": {}, "versions": {}, "timings": {}, "rows": [row]}
+    row = {
+        "name": "a/b",
+        "value": 1.0,
+        "unit": "1",
+        "evidence": "exact",
+        "source": "s",
+        "error": None,
+    }
+    content = {
+        "format": "qdescent-run/1",
+        "name": "x",
+        "seed": 0,
+        "config": {},
+        "versions": {},
+        "timings": {},
+        "rows": [row],
+    }
     change(content, row)
     return json.dumps(content)
 
@@ -95,17 +116,32 @@ def planted(change):
     ("text", "match"),
     [
         ("[1, 2]", "has the format 'list'"),
-        (planted(lambda file, row: file.update(format="qdescent-run/9")), "has the format 'qdescent-run/9'"),
+        (
+            planted(lambda file, row: file.update(format="qdescent-run/9")),
+            "has the format 'qdescent-run/9'",
+        ),
         (planted(lambda file, row: file.pop("seed")), "has no 'seed'"),
         (planted(lambda file, row: file.update(rows={})), "'rows' that is not a list"),
         (planted(lambda file, row: file["rows"].append(3)), "row 1 has no name"),
         (planted(lambda file, row: row.pop("evidence")), "row 'a/b': .*must hold 'evidence'"),
-        (planted(lambda file, row: row.update(evidence="guessed")), "'guessed' is not a valid Evidence"),
+        (
+            planted(lambda file, row: row.update(evidence="guessed")),
+            "'guessed' is not a valid Evidence",
+        ),
         (planted(lambda file, row: row.update(evidence=["exact"])), "row 'a/b'"),
         (planted(lambda file, row: row.update(source="")), "say where 'a/b' comes from"),
-        (planted(lambda file, row: row.update(value={"a": 1})), "row 'a/b': .*must be those of a row"),
-        (planted(lambda file, row: row.update(value=["<script>"])), "row 'a/b': .*must be those of a row"),
-        (planted(lambda file, row: row.update(error="much")), "row 'a/b': .*must be those of a row"),
+        (
+            planted(lambda file, row: row.update(value={"a": 1})),
+            "row 'a/b': .*must be those of a row",
+        ),
+        (
+            planted(lambda file, row: row.update(value=["<script>"])),
+            "row 'a/b': .*must be those of a row",
+        ),
+        (
+            planted(lambda file, row: row.update(error="much")),
+            "row 'a/b': .*must be those of a row",
+        ),
         (planted(lambda file, row: row.update(unit=4)), "row 'a/b': .*must be those of a row"),
         ("[" * 100_000, "is not JSON"),
         ('{"format": ' + "9" * 5000 + "}", "is not JSON"),
@@ -156,12 +192,20 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
 
 def test_weights_come_back_exactly_even_when_they_share_memory(tmp_path):
     flat = torch.randn(6, dtype=torch.float64, requires_grad=True)
-    tensors = {"flat": flat, "view": flat[:4].view(2, 2).T, "mask": flat > 0, "empty": torch.empty(0)}
+    tensors = {
+        "flat": flat,
+        "view": flat[:4].view(2, 2).T,
+        "mask": flat > 0,
+        "empty": torch.empty(0),
+    }
     found = files.read_weights(files.write_weights(tmp_path / "w.safetensors", tensors))
     assert found.keys() == tensors.keys()
     (tmp_path / "plain").touch()
     assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
-    assert all(torch.equal(found[name], tensors[name]) and found[name].dtype == tensors[name].dtype for name in found)
+    assert all(
+        torch.equal(found[name], tensors[name]) and found[name].dtype == tensors[name].dtype
+        for name in found
+    )
 
 
 @pytest.mark.parametrize("damage", ["truncated", "header only", "empty", "pickle", "torch"])
@@ -172,9 +216,16 @@ def test_damaged_weights_are_refused(tmp_path, damage):
         torch.save({"w": torch.ones(2)}, path)
     else:
         path.write_bytes(
-            {"truncated": content[:-8], "header only": content[:20], "empty": b"", "pickle": pickle.dumps([1])}[damage]
+            {
+                "truncated": content[:-8],
+                "header only": content[:20],
+                "empty": b"",
+                "pickle": pickle.dumps([1]),
+            }[damage]
         )
-    with pytest.raises(ArgumentError, match=r"`path` must be a whole safetensors file .* cannot be used"):
+    with pytest.raises(
+        ArgumentError, match=r"`path` must be a whole safetensors file .* cannot be used"
+    ):
         files.read_weights(path)
 
 

@@ -22,7 +22,11 @@ with held(Path(sys.argv[1]), new=True):
 
 
 def test_numbers_go_up_and_no_directory_is_given_twice(tmp_path):
-    assert [next_directory(tmp_path / "runs").name for _ in range(3)] == ["run-001", "run-002", "run-003"]
+    assert [next_directory(tmp_path / "runs").name for _ in range(3)] == [
+        "run-001",
+        "run-002",
+        "run-003",
+    ]
     assert all(path.is_dir() for path in (tmp_path / "runs").iterdir())
 
 
@@ -32,7 +36,10 @@ def test_a_directory_in_use_is_refused_and_its_process_named(tmp_path):
             held(tmp_path / "o", new),
             pytest.raises(
                 ArgumentError,
-                match=rf"`out` must be a directory that no process works on.*being worked on by process {os.getpid()} on",
+                match=(
+                    r"`out` must be a directory that no process works on.*being worked on by"
+                    rf" process {os.getpid()} on"
+                ),
             ),
         ):
             held(tmp_path / "o", new).__enter__()
@@ -51,13 +58,17 @@ def test_a_dead_process_holds_nothing(tmp_path):
     assert is_vacant(tmp_path / "o")
     with held(tmp_path / "o", new=True):
         save_state(tmp_path / "o", "dense", {}, {}, {})
-    with pytest.raises(ArgumentError, match=r"must be a directory that does not exist yet.*give --resume to go on"):
+    with pytest.raises(
+        ArgumentError, match=r"must be a directory that does not exist yet.*give --resume to go on"
+    ):
         held(tmp_path / "o", new=True).__enter__()
     with held(tmp_path / "o", new=False):
         pass
 
 
-@pytest.mark.parametrize("names", [["photos/cat.png"], ["state/mine.txt"], ["notes.txt", "state/"], ["run.json"]])
+@pytest.mark.parametrize(
+    "names", [["photos/cat.png"], ["state/mine.txt"], ["notes.txt", "state/"], ["run.json"]]
+)
 def test_what_is_not_ours_is_not_touched(tmp_path, names):
     for name in names:
         path = tmp_path / "o" / name
@@ -86,7 +97,10 @@ def test_a_link_in_the_place_of_the_state_or_of_the_lock_is_not_followed(tmp_pat
     assert (treasure / "gold.safetensors").read_bytes() == b""
 
 
-@pytest.mark.parametrize("left", [[], ["state"], ["state/lock"], ["state/lock", "circuit.html"], [".a.0123456789abcdef.tmp"]])
+@pytest.mark.parametrize(
+    "left",
+    [[], ["state"], ["state/lock"], ["state/lock", "circuit.html"], [".a.0123456789abcdef.tmp"]],
+)
 def test_what_a_kill_left_before_anything_was_saved_is_free(tmp_path, left):
     for name in left:
         path = tmp_path / "o" / name
@@ -105,7 +119,10 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", none)
-    with pytest.raises(ArgumentError, match=r"`out` must be on a file system that can lock files.*No locks available"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"`out` must be on a file system that can lock files.*No locks available",
+    ):
         held(tmp_path / "o", new=True).__enter__()
 
 

@@ -1,4 +1,6 @@
-"""A saved stage comes back to the bit, or is refused in one sentence: any flipped bit, another run's, another version's."""
+"""A saved stage comes back to the bit, or is refused in one sentence: any flipped bit, another
+run's, another version's.
+"""
 
 import json
 import os
@@ -9,7 +11,14 @@ from safetensors.torch import save_file
 
 from qdescent._checks import ArgumentError
 from qdescent.report import files
-from qdescent.report.state import STATE_FORMAT, fingerprint, load_state, save_state, saved_stages, whole
+from qdescent.report.state import (
+    STATE_FORMAT,
+    fingerprint,
+    load_state,
+    save_state,
+    saved_stages,
+    whole,
+)
 
 ORIGIN = {"settings": "abc", "threads": "2"}
 
@@ -50,13 +59,17 @@ def test_a_bit_flipped_in_any_byte_is_refused_or_changes_nothing(tmp_path):
 def test_a_truncated_state_says_what_to_do(tmp_path, keep):
     path = save_state(tmp_path, "dense", ORIGIN, {"w": torch.ones(50)}, {})
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ArgumentError, match="delete that file and resume, and the stage is computed again"):
+    with pytest.raises(
+        ArgumentError, match="delete that file and resume, and the stage is computed again"
+    ):
         load_state(tmp_path, "dense", ORIGIN)
 
 
 def test_a_state_of_another_run_stage_or_version_is_refused(tmp_path):
     path = save_state(tmp_path, "dense", ORIGIN, {"w": torch.ones(2)}, {})
-    with pytest.raises(ArgumentError, match="it is of another run: its settings are not this one's"):
+    with pytest.raises(
+        ArgumentError, match="it is of another run: its settings are not this one's"
+    ):
         load_state(tmp_path, "dense", {**ORIGIN, "settings": "abd"})
     with pytest.raises(ArgumentError, match="its device are not|its device"):
         load_state(tmp_path, "dense", {**ORIGIN, "device": "cuda"})
@@ -68,12 +81,18 @@ def test_a_state_of_another_run_stage_or_version_is_refused(tmp_path):
         load_state(tmp_path, "dense")
     old = {"format": "qdescent-state/1", "json": json.dumps({"rows": [], "extra": {"epoch": 1}})}
     save_file({"w": torch.ones(2)}, path, old)
-    with pytest.raises(ArgumentError, match="its format is 'qdescent-state/1'.*go on with the version of qdescent that began it"):
+    with pytest.raises(
+        ArgumentError,
+        match="its format is 'qdescent-state/1'.*go on with the version of qdescent that began it",
+    ):
         load_state(tmp_path, "dense")
 
 
 @pytest.mark.parametrize("left_out", ["json", "sha256"])
-@pytest.mark.parametrize("text", [None, "", "[1]", "[" * 100_000, "\x1b[31mred\n", '{"stage": 3}', '{"extra": NaN}', "9" * 5000])
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "[1]", "[" * 100_000, "\x1b[31mred\n", '{"stage": 3}', '{"extra": NaN}', "9" * 5000],
+)
 def test_a_crafted_header_is_refused(tmp_path, left_out, text):
     path = tmp_path / "state" / "dense.safetensors"
     path.parent.mkdir()
@@ -91,14 +110,29 @@ def test_a_crafted_header_is_refused(tmp_path, left_out, text):
 def test_what_is_no_file_is_refused_at_once(tmp_path, kind):
     path = tmp_path / "state" / "dense.safetensors"
     path.parent.mkdir()
-    {"pipe": os.mkfifo, "folder": os.mkdir, "link to zeros": lambda p: os.symlink("/dev/zero", p)}[kind](path)
-    with pytest.raises(ArgumentError, match="`state` must be a whole safetensors file .* a (named pipe|pipe|directory|device)"):
+    {"pipe": os.mkfifo, "folder": os.mkdir, "link to zeros": lambda p: os.symlink("/dev/zero", p)}[
+        kind
+    ](path)
+    with pytest.raises(
+        ArgumentError,
+        match="`state` must be a whole safetensors file .* a (named pipe|pipe|directory|device)",
+    ):
         load_state(tmp_path, "dense")
 
 
 def test_what_a_stage_lacks_is_one_sentence(tmp_path):
-    for broken in (lambda: {}["alpha"], lambda: int("x"), lambda: None + 1, lambda: [][2], lambda: None.x, lambda: 1 / 0):
-        with pytest.raises(ArgumentError, match="`state` must be a whole .*dense.safetensors"), whole(tmp_path, "dense"):
+    for broken in (
+        lambda: {}["alpha"],
+        lambda: int("x"),
+        lambda: None + 1,
+        lambda: [][2],
+        lambda: None.x,
+        lambda: 1 / 0,
+    ):
+        with (
+            pytest.raises(ArgumentError, match="`state` must be a whole .*dense.safetensors"),
+            whole(tmp_path, "dense"),
+        ):
             broken()
 
 
@@ -109,7 +143,10 @@ def test_a_stage_name_stays_in_its_folder(tmp_path, stage):
 
 
 def test_a_fingerprint_sees_types_shapes_names_and_order():
-    zero, texts = torch.zeros(2), [fingerprint("ab", "c"), fingerprint("a", "bc"), fingerprint("abc")]
+    zero, texts = (
+        torch.zeros(2),
+        [fingerprint("ab", "c"), fingerprint("a", "bc"), fingerprint("abc")],
+    )
     tensors = [
         fingerprint(zero), fingerprint(zero.double()), fingerprint(zero[None]), fingerprint(torch.tensor([0.0, -0.0])),
         fingerprint({"a": zero}), fingerprint({"b": zero}), fingerprint(zero, zero), fingerprint({"a": zero, "b": zero}),

@@ -46,10 +46,15 @@ def test_declared_loader_is_the_counted_loader(entries, block):
 
 @pytest.mark.parametrize("entries", [2, 1000, 4096, 10**6])
 def test_the_ledgers_loaders_are_those_of_the_circuits(entries):
-    """For QROM and QROAM one AND more: the ledger's reads are controlled. Of a router tree the count of its circuit."""
+    """For QROM and QROAM one AND more: the ledger's reads are controlled. Of a router tree the
+    count of its circuit.
+    """
     width = 54
     declared = BucketBrigade().read_cost(entries, width)
-    assert declared.toffoli == get_cost_value(RouterTree((entries - 1).bit_length()), QECGatesCost()).cswap
+    assert (
+        declared.toffoli
+        == get_cost_value(RouterTree((entries - 1).bit_length()), QECGatesCost()).cswap
+    )
     lines = 2 ** (entries - 1).bit_length()
     for block in (1, 16):
         if block <= lines // 2:
@@ -66,8 +71,12 @@ def test_a_router_tree_has_many_gates_and_few_layers():
 
 
 def test_a_solve_with_a_router_tree_added_by_hand():
-    """n = 3, s = 2, N = 2, T = 4, b = 8 as below: trees of 8 leaves for the table and of 4 for the values."""
-    small = instance(n=3, parameters=5, sparsity=2, order=2, steps=4, padding=0, kappa=4.0, angle_bits=8)
+    """n = 3, s = 2, N = 2, T = 4, b = 8 as below: trees of 8 leaves for the table and of 4 for the
+    values.
+    """
+    small = instance(
+        n=3, parameters=5, sparsity=2, order=2, steps=4, padding=0, kappa=4.0, angle_bits=8
+    )
     cost = solve_cost(small, "qram")
     assert cost.query_toffoli == 2 * 2 * (16 - 3 - 2) + 2 * (8 - 2 + 2) + 3 + 2 * (7 - 1)
     assert cost.upload_toffoli == 2 * (8 - 2 - 2) + 2 * (8 - 2)
@@ -99,26 +108,34 @@ def test_dimensions():
 
 def test_a_solve_added_by_hand():
     """n = 3, s = 2, N = 2, T = 4, b = 8: every register and gate written out."""
-    small = instance(n=3, parameters=5, sparsity=2, order=2, steps=4, padding=0, kappa=4.0, angle_bits=8)
+    small = instance(
+        n=3, parameters=5, sparsity=2, order=2, steps=4, padding=0, kappa=4.0, angle_bits=8
+    )
     cost = solve_cost(small, "qrom")
     Q = small.queries
     assert Q == 609  # ceil(56 * 10 + 1.05 * 10 ln 100) = ceil(608.35)
-    assert cost.system_qubits == 2 * 2 + 2 + 3  # two words over {w, u1, u2, u3}, their number, five times
+    # two words over {w, u1, u2, u3}, their number, five times
+    assert cost.system_qubits == 2 * 2 + 2 + 3
     assert cost.ancilla_qubits == (2 * (1 + 1) + 1 + 2) + (2 + 1 + 8) + 3 + 8
     assert cost.query_toffoli == 2 * 2 * (6 - 1) + 2 * (8 - 2 + 2) + 3 + 2 * (7 - 1)
     assert cost.upload_toffoli == 2 * (3 - 1) + 2 * (8 - 2)
     assert cost.counts.toffoli == Q * cost.query_toffoli + 2 * Q * cost.upload_toffoli
-    assert cost.counts.toffoli != Q * (cost.query_toffoli + cost.upload_toffoli)  # one upload a query is not enough
+    # one upload a query is not enough
+    assert cost.counts.toffoli != Q * (cost.query_toffoli + cost.upload_toffoli)
     assert cost.counts.rotations == Q
 
 
 def test_order_multiplies_the_table_reads():
-    first, second = (solve_cost(instance(order=order, angle_bits=26), "qrom").query_toffoli for order in (1, 4))
+    first, second = (
+        solve_cost(instance(order=order, angle_bits=26), "qrom").query_toffoli for order in (1, 4)
+    )
     assert second / first == pytest.approx(4, rel=1e-5)
 
 
 def test_queries_of_the_project_row():
-    """facts.md section 6: n = 1e7, s = 10, N = 2, T = 100, kappa 300, alpha/||M|| = 2.5: 4.6e4 queries (at eps = 1e-2)."""
+    """facts.md section 6: n = 1e7, s = 10, N = 2, T = 100, kappa 300, alpha/||M|| = 2.5: 4.6e4
+    queries (at eps = 1e-2).
+    """
     row = instance()
     assert row.entries == 10**8
     assert row.queries == 45627
@@ -131,7 +148,8 @@ def test_readout_of_the_project_row():
     pruned = instance(n=745_000)
     assert f"{pruned.shot_count:.1e}" == "1.9e+09"
     assert pruned.solves == 2 * pruned.shot_count
-    assert f"{instance(n=745_000, readout='unitary').solves:.1e}" in {"7.4e+07", "7.5e+07"}  # 7.45e7
+    # 7.45e7
+    assert f"{instance(n=745_000, readout='unitary').solves:.1e}" in {"7.4e+07", "7.5e+07"}
 
 
 def test_success_probability_divides():
@@ -148,23 +166,50 @@ def test_success_probability_divides():
         ({"kappa": 0.9}, r"Argument `kappa` must be in \[1, inf\), but is 0.9."),
         ({"kappa": float("nan")}, "Argument `kappa` must be in"),
         ({"shots": 0}, "Argument `shots` must be an integer of at least 1, but is 0."),
-        ({"success_probability": 0.0}, r"Argument `success_probability` must be in \(0, 1\], but is 0.0."),
-        ({"readout": "free"}, "Argument `readout` must be one of 'sampling', 'unitary', but is 'free'."),
+        (
+            {"success_probability": 0.0},
+            r"Argument `success_probability` must be in \(0, 1\], but is 0.0.",
+        ),
+        (
+            {"readout": "free"},
+            "Argument `readout` must be one of 'sampling', 'unitary', but is 'free'.",
+        ),
         ({"kappa_evidence": "sure"}, "Argument `kappa_evidence` must be one of exact"),
         ({"batch": None}, "Argument `batch` must be an integer of at least 1, but is None."),
         ({"batch": True}, "Argument `batch` must be an integer of at least 1, but is True."),
         ({"n": np.float64(1e7)}, "Argument `n` must be an integer of at least 1"),
-        ({"n": 10**400, "parameters": 10**400}, "Argument `n` must be an integer of at most 4611686018427387904"),
-        ({"steps": 10**400}, "Argument `steps` must be an integer of at most 1000000000000000000000000000000"),
+        (
+            {"n": 10**400, "parameters": 10**400},
+            "Argument `n` must be an integer of at most 4611686018427387904",
+        ),
+        (
+            {"steps": 10**400},
+            "Argument `steps` must be an integer of at most 1000000000000000000000000000000",
+        ),
         ({"order": 10**9}, "Argument `order` must be an integer of at most 64"),
         ({"kappa": "300"}, r"Argument `kappa` must be in \[1, inf\), but is '300'."),
         ({"kappa": float("inf")}, r"Argument `kappa` must be in \[1, inf\), but is inf."),
-        ({"kappa": 1e305}, "Argument `kappa` must lie between 1e-30 and 1e[+]300, but is 1e[+]305."),
+        (
+            {"kappa": 1e305},
+            "Argument `kappa` must lie between 1e-30 and 1e[+]300, but is 1e[+]305.",
+        ),
         ({"epsilon": 1e-300}, "Argument `epsilon` must lie between 1e-30 and"),
         ({"kappa_source": None}, "Argument `kappa_source` must be a text"),
-        ({"masked_macs": 10**10}, r"Argument `masked_macs` must be at most `forward_macs` \(1000000000\)"),
-        ({"table_entries": 2**63}, "Argument `table_entries` must make tables of at most 4.6e[+]18 entries"),
-        ({"padding": 1000}, "Argument `kappa` must be at least 1275.* with a padding of 1000, whose copies alone force it"),
+        (
+            {"masked_macs": 10**10},
+            r"Argument `masked_macs` must be at most `forward_macs` \(1000000000\)",
+        ),
+        (
+            {"table_entries": 2**63},
+            "Argument `table_entries` must make tables of at most 4.6e[+]18 entries",
+        ),
+        (
+            {"padding": 1000},
+            (
+                "Argument `kappa` must be at least 1275.* with a padding of 1000, whose copies"
+                " alone force it"
+            ),
+        ),
     ],
 )
 def test_bad_instance(changes, message):
@@ -173,15 +218,22 @@ def test_bad_instance(changes, message):
 
 
 def test_bad_loader_and_counts():
-    with pytest.raises(ArgumentError, match=r"Argument `loader` must be one of 'qrom', 'qroam', 'qram', but is 'ram'\."):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `loader` must be one of 'qrom', 'qroam', 'qram', but is 'ram'\.",
+    ):
         solve_cost(instance(), "ram")
-    with pytest.raises(ArgumentError, match=r"Argument `toffoli` must be an integer of at least 0, but is -1\."):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `toffoli` must be an integer of at least 0, but is -1\."
+    ):
         LogicalCounts(1, toffoli=-1)
     assert instance(kappa_evidence=Evidence.MEASURED).kappa_evidence == "measured"
 
 
 def test_numpy_scalars_are_numbers():
-    ours = instance(n=np.int64(10**7), kappa=np.float32(300), epsilon=np.float64(1e-2), sparsity=np.int32(10))
+    ours = instance(
+        n=np.int64(10**7), kappa=np.float32(300), epsilon=np.float64(1e-2), sparsity=np.int32(10)
+    )
     assert ours == instance()
     assert {type(ours.n), type(ours.sparsity)} == {int}
     assert {type(ours.kappa), type(ours.epsilon)} == {float}
@@ -190,7 +242,9 @@ def test_numpy_scalars_are_numbers():
 
 @pytest.mark.parametrize("padding", [0, 1, 2, 30, 100])
 def test_the_least_kappa_is_that_of_the_copies_and_bounds_any_history(padding):
-    """NumPy's condition number of I - shift on p + 1 blocks; a history whose step is small has the least kappa nearly."""
+    """NumPy's condition number of I - shift on p + 1 blocks; a history whose step is small has the
+    least kappa nearly.
+    """
     copies = padding + 1
     least = least_kappa(padding)
     assert least == pytest.approx(np.linalg.cond(np.eye(copies) - np.eye(copies, k=-1)), rel=1e-9)
@@ -206,7 +260,9 @@ def test_the_least_kappa_is_that_of_the_copies_and_bounds_any_history(padding):
 
 @pytest.mark.parametrize("a", [0.5, 0.9, 0.95])
 def test_useful_steps_of_a_contraction(a):
-    """kappa of a long history of one contracting mode: beyond the useful steps no more than epsilon is left."""
+    """kappa of a long history of one contracting mode: beyond the useful steps no more than epsilon
+    is left.
+    """
     length = 400
     kappa = np.linalg.cond(np.eye(length) - a * np.eye(length, k=-1))
     steps = instance(kappa=kappa, steps=length, epsilon=1e-3).useful_steps

@@ -1,4 +1,6 @@
-"""The surface code against published rows, against a second implementation, and past the estimator's 64 bits."""
+"""The surface code against published rows, against a second implementation, and past the
+estimator's 64 bits.
+"""
 
 import os
 import subprocess
@@ -25,36 +27,51 @@ GIDNEY_FOWLER = LogicalCounts(100, toffoli=10**8, t_gates=10**8)
 
 
 def test_gidney_fowler_row():
-    cost = SurfaceCode(error_rate=1e-3, cycle_time_ns=1000).cross_check(GIDNEY_FOWLER, factory=(15, 31))
+    cost = SurfaceCode(error_rate=1e-3, cycle_time_ns=1000).cross_check(
+        GIDNEY_FOWLER, factory=(15, 31)
+    )
     assert (cost.code_distance, cost.qubits) == (29, 400204)
     assert cost.seconds / 3600 == pytest.approx(7.5347, abs=5e-5)
-    failure = get_ccz2t_costs_from_error_budget(n_logical_gates=GateCounts(t=10**8, toffoli=10**8), n_algo_qubits=100)
+    failure = get_ccz2t_costs_from_error_budget(
+        n_logical_gates=GateCounts(t=10**8, toffoli=10**8), n_algo_qubits=100
+    )
     assert failure.failure_prob == pytest.approx(0.008407, abs=5e-7)
-    slow = SurfaceCode(error_rate=1e-3, cycle_time_ns=400).cross_check(GIDNEY_FOWLER, factory=(15, 31))
+    slow = SurfaceCode(error_rate=1e-3, cycle_time_ns=400).cross_check(
+        GIDNEY_FOWLER, factory=(15, 31)
+    )
     assert slow.seconds / 3600 != pytest.approx(7.5347, abs=5e-5)  # the row is for a 1 us cycle
 
 
 def test_a_searched_factory_is_no_worse_than_the_fixed_one():
     machine = SurfaceCode(cycle_time_ns=1000)
-    fixed, searched = machine.cross_check(GIDNEY_FOWLER, (15, 31)), machine.cross_check(GIDNEY_FOWLER)
+    fixed, searched = (
+        machine.cross_check(GIDNEY_FOWLER, (15, 31)),
+        machine.cross_check(GIDNEY_FOWLER),
+    )
     assert searched.qubits * searched.seconds <= fixed.qubits * fixed.seconds
     with pytest.raises(ArgumentError, match="Argument `budget` must be within reach"):
-        machine.cross_check(LogicalCounts(100, toffoli=10**13))  # the error floor of two levels at 1e-3
+        # the error floor of two levels at 1e-3
+        machine.cross_check(LogicalCounts(100, toffoli=10**13))
 
 
 def test_beverland_row():
     """30100 rotations and 1.4e6 measurements on 100 qubits at p = 1e-4.
 
-    The published d = 9 belongs to its 1.5e5 time steps; counts that add up to 1.44e6 steps need d = 11.
+    The published d = 9 belongs to its 1.5e5 time steps; counts that add up to 1.44e6 steps need d =
+    11.
     """
     assert _t_per_rotation(30100, 1e-3) == 20
     assert 30100 * _t_per_rotation(30100, 1e-3) == 602000
     machine = SurfaceCode(error_rate=1e-4, budget=1e-3)
-    full = machine.estimate(LogicalCounts(100, rotations=30100, rotation_depth=501, measurements=1_400_000))
+    full = machine.estimate(
+        LogicalCounts(100, rotations=30100, rotation_depth=501, measurements=1_400_000)
+    )
     assert full.tiles == 230 == FastDataBlock.get_n_tiles(100)
     assert full.code_distance == 11
     steps = 150_000 - 30_100 - 501 * 20
-    published = machine.estimate(LogicalCounts(100, rotations=30100, rotation_depth=501, measurements=steps))
+    published = machine.estimate(
+        LogicalCounts(100, rotations=30100, rotation_depth=501, measurements=steps)
+    )
     assert published.code_distance == 9
 
 
@@ -70,7 +87,9 @@ def test_estimator_against_the_second_implementation_of_its_model():
     counts = LogicalCounts(125, toffoli=10**9, measurements=10**9)
     gates = GateCounts(toffoli=10**9, measurement=10**9)
     summary = AlgorithmSummary(n_algo_qubits=125, n_logical_gates=gates)
-    steps = beverland_et_al_model.minimum_time_steps(error_budget=1e-2, alg=summary, rotation_model=BeverlandEtAlRotationCost)
+    steps = beverland_et_al_model.minimum_time_steps(
+        error_budget=1e-2, alg=summary, rotation_model=BeverlandEtAlRotationCost
+    )
     distance = beverland_et_al_model.code_distance(
         error_budget=1e-2,
         time_steps=steps,
@@ -79,21 +98,29 @@ def test_estimator_against_the_second_implementation_of_its_model():
         physical_error=1e-3,
     )
     cost = SurfaceCode().estimate(counts)
-    assert abs(cost.code_distance - distance) <= 2  # a half of the budget here, a third there: one odd step at most
+    # a half of the budget here, a third there: one odd step at most
+    assert abs(cost.code_distance - distance) <= 2
     assert cost.seconds == pytest.approx(steps * cost.code_distance * 400e-9)
 
 
 def test_project_row():
-    """facts.md section 6: 125 logical qubits and 4.5e13 CCZ take 1.9e6 physical qubits and 80 years."""
-    cost = SurfaceCode().estimate(LogicalCounts(125, toffoli=45 * 10**12, rotations=45627, measurements=45 * 10**12))
+    """facts.md section 6: 125 logical qubits and 4.5e13 CCZ take 1.9e6 physical qubits and 80
+    years.
+    """
+    cost = SurfaceCode().estimate(
+        LogicalCounts(125, toffoli=45 * 10**12, rotations=45627, measurements=45 * 10**12)
+    )
     assert f"{cost.qubits:.1e}" == "1.9e+06"
     assert cost.seconds / YEAR == pytest.approx(80, abs=0.5)
     without = SurfaceCode().estimate(LogicalCounts(125, toffoli=45 * 10**12, rotations=45627))
-    assert without.seconds / YEAR == pytest.approx(60, abs=0.5)  # the row counts a measurement a Toffoli
+    # the row counts a measurement a Toffoli
+    assert without.seconds / YEAR == pytest.approx(60, abs=0.5)
 
 
 def test_project_row_with_the_wide_loader():
-    """Same row, 7e4 logical qubits and 5.2e10 CCZ: 3.4e8 physical qubits; its .13 years are 1.4 times our depth."""
+    """Same row, 7e4 logical qubits and 5.2e10 CCZ: 3.4e8 physical qubits; its .13 years are 1.4
+    times our depth.
+    """
     counts = LogicalCounts(70_000, toffoli=52 * 10**9, rotations=45627, measurements=52 * 10**9)
     cost = SurfaceCode().estimate(counts)
     assert cost.qubits == pytest.approx(3.4e8, rel=0.02)
@@ -133,12 +160,18 @@ def test_segments_change_nothing_but_the_pieces():
 
 @pytest.mark.parametrize("cycle", [1, 3.3, 12, 400, 1000.0, 1e-3, 1e6])
 def test_the_time_goes_with_the_cycle_and_nothing_is_rounded(cycle):
-    """depth x distance x cycle; the estimator's own rounding to whole nanoseconds made 12 ns 16.7 % too long."""
+    """depth x distance x cycle; the estimator's own rounding to whole nanoseconds made 12 ns 16.7 %
+    too long.
+    """
     counts = LogicalCounts(100, toffoli=10**9, measurements=10**9)
     found = SurfaceCode(cycle_time_ns=cycle).estimate(counts)
     assert found.seconds == pytest.approx(4e9 * found.code_distance * cycle * 1e-9, rel=1e-12)
     usual = SurfaceCode().estimate(counts)
-    assert (found.qubits, found.code_distance, found.factories) == (usual.qubits, usual.code_distance, usual.factories)
+    assert (found.qubits, found.code_distance, found.factories) == (
+        usual.qubits,
+        usual.code_distance,
+        usual.factories,
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,14 +188,23 @@ def test_the_public_interface_gives_the_private_calls_numbers(counts, machine):
 
     from qdk._native import physical_estimates
 
-    job = {"numQubits": counts.qubits, "cczCount": counts.toffoli, "rotationCount": counts.rotations}
+    job = {
+        "numQubits": counts.qubits,
+        "cczCount": counts.toffoli,
+        "rotationCount": counts.rotations,
+    }
     job |= {"rotationDepth": counts.rotations, "measurementCount": counts.measurements, "tCount": 0}
     whole = SurfaceCode(**machine)
     found = whole._ask(counts, 5, whole.budget / 5)
     job = {name: value if name == "numQubits" else -(-value // 5) for name, value in job.items()}
     rates = ("oneQubitMeasurement", "oneQubitGate", "twoQubitGate", "tGate", "idle")
     times = {f"{name}Time": "50 ns" for name in ("oneQubitGate", "twoQubitGate", "tGate")}
-    qubit = {"name": "x", "instructionSet": "GateBased", "oneQubitMeasurementTime": "100 ns", **times}
+    qubit = {
+        "name": "x",
+        "instructionSet": "GateBased",
+        "oneQubitMeasurementTime": "100 ns",
+        **times,
+    }
     qubit |= {f"{rate}ErrorRate": 1e-3 for rate in rates}
     scheme = {"name": "surface_code", "maxCodeDistance": 999}
     asked = {"qubitParams": qubit, "qecScheme": scheme, "errorBudget": whole.budget / 5}
@@ -179,9 +221,14 @@ def test_a_job_of_any_size_ends_in_a_number_or_a_sentence(power):
         found = SurfaceCode().estimate(counts)
         assert found.seconds == pytest.approx(4 * 10.0**power * found.code_distance * 400e-9)
     else:
-        with pytest.raises(ArgumentError, match="Argument `counts` must be within reach of 3 rounds of distillation"):
+        with pytest.raises(
+            ArgumentError,
+            match="Argument `counts` must be within reach of 3 rounds of distillation",
+        ):
             SurfaceCode().estimate(counts)
-    with pytest.raises(ArgumentError, match="Argument `counts` must hold at most 1e[+]12 logical qubits"):
+    with pytest.raises(
+        ArgumentError, match="Argument `counts` must hold at most 1e[+]12 logical qubits"
+    ):
         SurfaceCode().estimate(LogicalCounts(10**power, toffoli=1))
 
 
@@ -192,11 +239,16 @@ def test_worse_hardware_costs_more():
     assert SurfaceCode(cycle_time_ns=4000).estimate(counts).seconds == pytest.approx(
         10 * SurfaceCode(cycle_time_ns=400).estimate(counts).seconds
     )
-    assert SurfaceCode().estimate(counts, runs=10**6).code_distance > SurfaceCode().estimate(counts).code_distance
+    assert (
+        SurfaceCode().estimate(counts, runs=10**6).code_distance
+        > SurfaceCode().estimate(counts).code_distance
+    )
 
 
 def test_no_network_and_no_trace_in_the_environment():
-    """A fresh interpreter whose sockets raise: the estimate works, no reporting thread starts, the variable is put back."""
+    """A fresh interpreter whose sockets raise: the estimate works, no reporting thread starts, the
+    variable is put back.
+    """
     script = """
 import os, socket, threading, urllib.request
 def refuse(*args, **kwargs): raise SystemExit("network touched")
@@ -209,29 +261,59 @@ SurfaceCode().estimate(LogicalCounts(10, toffoli=10**6))
 import qdk.telemetry
 print(qdk.telemetry.TELEMETRY_ENABLED, dict(os.environ) == before, threading.active_count())
 """
-    environment = {k: v for k, v in os.environ.items() if k not in ("QDK_PYTHON_TELEMETRY", "QSHARP_PYTHON_TELEMETRY")}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    environment = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("QDK_PYTHON_TELEMETRY", "QSHARP_PYTHON_TELEMETRY")
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.split() == ["False", "True", "1"], done.stderr
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SurfaceCode(error_rate=0.01), r"Argument `error_rate` must be in \(0, 0.01\), but is 0.01."),
-        (lambda: SurfaceCode(cycle_time_ns=0), r"Argument `cycle_time_ns` must be in \(0, inf\), but is 0."),
-        (lambda: SurfaceCode(error_rate=True), r"Argument `error_rate` must be in \(0, 0.01\), but is True."),
-        (lambda: SurfaceCode(cycle_time_ns=float("nan")), r"Argument `cycle_time_ns` must be in \(0, inf\), but is nan."),
+        (
+            lambda: SurfaceCode(error_rate=0.01),
+            r"Argument `error_rate` must be in \(0, 0.01\), but is 0.01.",
+        ),
+        (
+            lambda: SurfaceCode(cycle_time_ns=0),
+            r"Argument `cycle_time_ns` must be in \(0, inf\), but is 0.",
+        ),
+        (
+            lambda: SurfaceCode(error_rate=True),
+            r"Argument `error_rate` must be in \(0, 0.01\), but is True.",
+        ),
+        (
+            lambda: SurfaceCode(cycle_time_ns=float("nan")),
+            r"Argument `cycle_time_ns` must be in \(0, inf\), but is nan.",
+        ),
         (lambda: SurfaceCode(budget="1"), r"Argument `budget` must be in \(0, 1\), but is '1'."),
         (lambda: Accelerator(name=3), "Argument `name` must be a text"),
-        (lambda: SurfaceCode().estimate({"qubits": 5}), "Argument `counts` must be a LogicalCounts"),
+        (
+            lambda: SurfaceCode().estimate({"qubits": 5}),
+            "Argument `counts` must be a LogicalCounts",
+        ),
         (
             lambda: LogicalCounts(5, rotations=10, rotation_depth=20),
             r"Argument `rotation_depth` must be at most `rotations` \(10\)",
         ),
         (lambda: SurfaceCode(budget=1.0), r"Argument `budget` must be in \(0, 1\), but is 1.0."),
-        (lambda: Accelerator(efficiency=2.0), r"Argument `efficiency` must be in \(0, 1\], but is 2.0."),
-        (lambda: SurfaceCode().estimate(LogicalCounts(5)), "Argument `counts` must hold at least one non-Clifford gate"),
-        (lambda: SurfaceCode(error_rate=0.0099).estimate(LogicalCounts(5, toffoli=9)), "must be within reach of the machine"),
+        (
+            lambda: Accelerator(efficiency=2.0),
+            r"Argument `efficiency` must be in \(0, 1\], but is 2.0.",
+        ),
+        (
+            lambda: SurfaceCode().estimate(LogicalCounts(5)),
+            "Argument `counts` must hold at least one non-Clifford gate",
+        ),
+        (
+            lambda: SurfaceCode(error_rate=0.0099).estimate(LogicalCounts(5, toffoli=9)),
+            "must be within reach of the machine",
+        ),
     ],
 )
 def test_bad_machine(make, message):

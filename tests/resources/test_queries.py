@@ -1,4 +1,6 @@
-"""Query counts against the published row at kappa = 1e3, eps = 1e-3, and against what the formulas must obey."""
+"""Query counts against the published row at kappa = 1e3, eps = 1e-3, and against what the formulas
+must obey.
+"""
 
 import math
 
@@ -24,14 +26,18 @@ def two_figures(value: float) -> str:
 
 
 def test_row_at_kappa_1000():
-    got = [solver(1e3, 1e-3) for solver in (jennings_queries, dalzell_queries, kernel_reflection_queries, costa_queries)]
+    got = [
+        solver(1e3, 1e-3)
+        for solver in (jennings_queries, dalzell_queries, kernel_reflection_queries, costa_queries)
+    ]
     assert [two_figures(value) for value in got] == ["7.0e+05", "6.3e+04", "7.9e+03", "9.4e+03"]
 
 
 def test_row_rejects_a_wrong_logarithm():
     wrong = 1e3 * math.log10(2 * math.sqrt(2) / 1e-3)
     assert two_figures(wrong) != "7.9e+03"
-    assert two_figures(costa_queries(1e3, 1e-3, COSTA_PROVEN)) == "2.3e+06"  # the proven constant stands apart
+    # the proven constant stands apart
+    assert two_figures(costa_queries(1e3, 1e-3, COSTA_PROVEN)) == "2.3e+06"
 
 
 @pytest.mark.parametrize("solver", [dalzell_queries, kernel_reflection_queries, costa_queries])
@@ -49,7 +55,12 @@ def test_jennings_grows_like_kappa_log_kappa():
     ("solver", "kappa", "epsilon", "message"),
     [
         (dalzell_queries, 0.5, 0.1, r"Argument `kappa` must be in \[1, inf\), but is 0.5."),
-        (kernel_reflection_queries, 2.0, 0.0, r"Argument `epsilon` must be in \(0, 1\), but is 0.0."),
+        (
+            kernel_reflection_queries,
+            2.0,
+            0.0,
+            r"Argument `epsilon` must be in \(0, 1\), but is 0.0.",
+        ),
         (jennings_queries, 2.0, 0.1, "Argument `kappa` must be in"),
         (jennings_queries, 20.0, 0.3, r"Argument `epsilon` must be in \(0, 0.24\], but is 0.3."),
     ],
@@ -70,9 +81,22 @@ def test_a_reflection_takes_the_queries_that_the_model_counts():
 
 
 def test_proven_and_measured_constants_stand_in_rows_of_their_own():
-    rows = {row.name.removeprefix("m/queries_"): row for row in query_rows(1e3, 1e-3, "m", known=True)}
-    assert set(rows) == {"norm_known", "norm_known_counted", "costa_proven", "costa_measured", "jennings"}
-    assert rows["costa_proven"].value - rows["costa_measured"].value == pytest.approx((2305 - 1.84) * 1e3)
-    assert [str(rows[name].evidence) for name in ("costa_proven", "costa_measured")] == ["bounded", "modelled"]
+    rows = {
+        row.name.removeprefix("m/queries_"): row for row in query_rows(1e3, 1e-3, "m", known=True)
+    }
+    assert set(rows) == {
+        "norm_known",
+        "norm_known_counted",
+        "costa_proven",
+        "costa_measured",
+        "jennings",
+    }
+    assert rows["costa_proven"].value - rows["costa_measured"].value == pytest.approx(
+        (2305 - 1.84) * 1e3
+    )
+    assert [str(rows[name].evidence) for name in ("costa_proven", "costa_measured")] == [
+        "bounded",
+        "modelled",
+    ]
     assert {str(row.evidence) for row in query_rows(1e3, 1e-3, "m", known=False)} == {"modelled"}
     assert "m/queries_jennings" not in {row.name for row in query_rows(2.0, 1e-3, "m", known=True)}

@@ -1,4 +1,6 @@
-"""The ledger: classical closed forms, both verdicts on synthetic instances, and rows that can be trusted and printed."""
+"""The ledger: classical closed forms, both verdicts on synthetic instances, and rows that can be
+trusted and printed.
+"""
 
 import dataclasses
 
@@ -58,16 +60,22 @@ def test_rows_are_grouped_and_have_evidence(ledger):
 def test_quantum_time_is_the_product_of_its_factors(ledger):
     at = ledger.values
     solve = min(at["physical/qrom/solve_time"], at["physical/qroam/solve_time"])
-    assert at["verdict/quantum_time"] == pytest.approx(at["logical/solves"] * solve + at["classical/table_time"])
+    assert at["verdict/quantum_time"] == pytest.approx(
+        at["logical/solves"] * solve + at["classical/table_time"]
+    )
     assert at["verdict/ratio"] == pytest.approx(at["verdict/quantum_time"] / at["classical/time"])
-    declared = at["logical/queries"] * (at["logical/qrom/query_toffoli"] + 2 * at["logical/qrom/upload_toffoli"])
+    declared = at["logical/queries"] * (
+        at["logical/qrom/query_toffoli"] + 2 * at["logical/qrom/upload_toffoli"]
+    )
     assert at["logical/qrom/toffoli"] == declared
 
 
 def test_no_advantage(ledger):
     assert ledger.verdict.startswith("No advantage at this size: the quantum round takes")
     assert ledger.values["verdict/ratio"] > 1
-    assert f"readout multiplies every solve by {ledger.values['logical/solves']:.3g}" in ledger.verdict
+    assert (
+        f"readout multiplies every solve by {ledger.values['logical/solves']:.3g}" in ledger.verdict
+    )
 
 
 def test_advantage_when_the_numbers_say_so():
@@ -101,9 +109,13 @@ def test_the_dominant_factor_follows_the_numbers():
 def test_a_router_tree_is_shown_at_its_best(ledger):
     at = ledger.values
     cycle = at["physical/qroam/code_distance"] * 400e-9
-    assert at["physical/qram/solve_time_at_best"] == pytest.approx(at["logical/qram/toffoli_depth"] * cycle)
+    assert at["physical/qram/solve_time_at_best"] == pytest.approx(
+        at["logical/qram/toffoli_depth"] * cycle
+    )
     assert at["physical/qram/qubits_at_least"] > at["physical/qroam/qubits"]
-    best = at["logical/solves"] * at["physical/qram/solve_time_at_best"] + at["classical/table_time"]
+    best = (
+        at["logical/solves"] * at["physical/qram/solve_time_at_best"] + at["classical/table_time"]
+    )
     assert at["verdict/qram_ratio_at_best"] == pytest.approx(best / at["classical/time"])
     assert 1 < at["verdict/qram_ratio_at_best"] < at["verdict/ratio"]
     assert "the memory decides" not in ledger.verdict
@@ -121,7 +133,10 @@ def test_unitary_readout_shares_one_budget():
     coherent = estimate(dataclasses.replace(NETWORK, readout="unitary"))
     sampled = estimate(NETWORK)
     assert coherent.values["logical/solves"] == 74_500_000
-    assert coherent.values["physical/qrom/code_distance"] > sampled.values["physical/qrom/code_distance"]
+    assert (
+        coherent.values["physical/qrom/code_distance"]
+        > sampled.values["physical/qrom/code_distance"]
+    )
 
 
 def test_defaults_are_the_named_machines():
@@ -141,7 +156,9 @@ def test_survives_json(ledger):
 
 @pytest.mark.parametrize("n", [10**4, 10**7, 10**12])
 def test_any_size(n):
-    large = dataclasses.replace(NETWORK, n=n, parameters=10 * n, forward_macs=100 * n, sparsity=10, steps=100)
+    large = dataclasses.replace(
+        NETWORK, n=n, parameters=10 * n, forward_macs=100 * n, sparsity=10, steps=100
+    )
     ledger = estimate(large)
     at = ledger.values
     assert at["physical/qrom/solve_time"] > at["physical/qroam/solve_time"] > 0
@@ -151,7 +168,8 @@ def test_any_size(n):
 @pytest.mark.parametrize("kappa", [1e50, 1e100, 1e300])
 def test_a_kappa_beyond_any_machine_is_one_sentence(kappa):
     with pytest.raises(
-        ArgumentError, match="Argument `instance` must be within reach of the architecture, but is one of 1e"
+        ArgumentError,
+        match="Argument `instance` must be within reach of the architecture, but is one of 1e",
     ) as caught:
         estimate(dataclasses.replace(NETWORK, kappa=kappa))
     assert f"kappa {kappa:.3g}" in str(caught.value)
@@ -164,11 +182,16 @@ def test_a_kappa_as_large_as_a_machine_can_bear_is_priced():
 
 def test_steps_that_do_nothing_are_said_and_not_priced():
     """kappa 50 is that of a contraction by 0.961 a step: after 173 steps a thousandth is left."""
-    long, longer, enough = (estimate(dataclasses.replace(NETWORK, steps=steps)) for steps in (500, 10**30, 173))
+    long, longer, enough = (
+        estimate(dataclasses.replace(NETWORK, steps=steps)) for steps in (500, 10**30, 173)
+    )
     assert enough.values["logical/useful_steps"] == 173
     assert "nothing left to do" not in enough.verdict
     for ledger in (long, longer):
-        assert "is a contraction, of which 0.1 % is left after 173: the steps beyond have nothing left to do" in ledger.verdict
+        assert (
+            "is a contraction, of which 0.1 % is left after 173: the steps beyond have nothing left"
+            " to do" in ledger.verdict
+        )
         assert ledger.values["classical/time"] == enough.values["classical/time"]
         assert ledger.verdict.startswith("No advantage")
 
@@ -179,8 +202,14 @@ def test_steps_that_do_nothing_are_said_and_not_priced():
         (("x",), "Argument `instance` must be an Instance"),
         ((NETWORK, 3), "Argument `architecture` must be a SurfaceCode"),
         ((NETWORK, None, "A100"), "Argument `accelerator` must be an Accelerator"),
-        ((NETWORK, SurfaceCode(cycle_time_ns=1e308)), "Argument `architecture` must finish a round in a finite time"),
-        ((NETWORK, None, Accelerator(flops=1e-300)), "Argument `machine` must finish the round in a finite time"),
+        (
+            (NETWORK, SurfaceCode(cycle_time_ns=1e308)),
+            "Argument `architecture` must finish a round in a finite time",
+        ),
+        (
+            (NETWORK, None, Accelerator(flops=1e-300)),
+            "Argument `machine` must finish the round in a finite time",
+        ),
     ],
 )
 def test_what_cannot_be_priced_is_one_sentence(arguments, sentence):

@@ -29,11 +29,24 @@ def two_by_two():
 
 
 def four_by_four():
-    M = f64([[0.78, -0.01, -0.16, -0.1], [-0.01, 0.57, -0.03, 0.08], [-0.16, -0.03, 0.69, -0.15], [-0.1, 0.08, -0.15, 0.88]])
-    return LinearSystem(M.to_sparse(), torch.ones(4).double()), f64([0.51643917, 0.43808850, 0.60597747, 0.41732523])
+    M = f64(
+        [
+            [0.78, -0.01, -0.16, -0.1],
+            [-0.01, 0.57, -0.03, 0.08],
+            [-0.16, -0.03, 0.69, -0.15],
+            [-0.1, 0.08, -0.15, 0.88],
+        ]
+    )
+    return LinearSystem(M.to_sparse(), torch.ones(4).double()), f64(
+        [0.51643917, 0.43808850, 0.60597747, 0.41732523]
+    )
 
 
-SYSTEMS = {"2x2": two_by_two, "random": lambda: planted(30, 0), "not symmetric, other seed": lambda: planted(7, 1)}
+SYSTEMS = {
+    "2x2": two_by_two,
+    "random": lambda: planted(30, 0),
+    "not symmetric, other seed": lambda: planted(7, 1),
+}
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -43,7 +56,9 @@ def test_planted_answers(name, solver):
     found = solve(system, solver)
     assert found.status is Status.SOLVED
     assert float((found.value - z).norm()) < 1e-9 * float(z.norm())
-    assert found.residual == pytest.approx(float((system.matrix @ found.value - system.rhs).norm() / system.rhs.norm()), abs=1e-15)
+    assert found.residual == pytest.approx(
+        float((system.matrix @ found.value - system.rhs).norm() / system.rhs.norm()), abs=1e-15
+    )
     assert found.value.dtype == torch.float64
     wrong = torch.linalg.solve(system.matrix.T, system.rhs)  # the transposed system
     assert name == "2x2" or float((wrong - z).norm()) > 1e-3
@@ -54,7 +69,10 @@ def test_published_directions(solver):
     system, direction = four_by_four()
     value = solve(system, solver).value
     np.testing.assert_allclose(value / value.norm(), direction, atol=6e-9)
-    toeplitz = torch.eye(8).double() - (torch.diag(torch.ones(7), 1) + torch.diag(torch.ones(7), -1)).double() / 3
+    toeplitz = (
+        torch.eye(8).double()
+        - (torch.diag(torch.ones(7), 1) + torch.diag(torch.ones(7), -1)).double() / 3
+    )
     system = LinearSystem(toeplitz.to_sparse(), torch.eye(8).double()[0])
     assert float(solve(system, solver).value.norm()) == pytest.approx(1.2399109034, abs=6e-11)
 
@@ -63,7 +81,9 @@ def test_published_directions(solver):
 @pytest.mark.parametrize("padding", [0, 3])
 def test_history_row(quadratic_step, solver, padding):
     system = history_system(carleman_linearize(quadratic_step, 1), torch.zeros(2), 8, padding)
-    np.testing.assert_allclose(solve(system, solver).answer, [0.99609375, 1.799774169922], atol=1e-9)
+    np.testing.assert_allclose(
+        solve(system, solver).answer, [0.99609375, 1.799774169922], atol=1e-9
+    )
 
 
 def test_a_singular_matrix_is_an_outcome():

@@ -11,11 +11,17 @@ from qdescent.solvers.solve import Status
 @pytest.mark.parametrize("solver", [Direct(), GMRES(tolerance=1e-5)])
 def test_a_single_precision_system_is_solved(solver):
     torch.manual_seed(0)
-    assert solver.solve(LinearSystem(torch.randn(20, 20) + 9 * torch.eye(20), torch.randn(20))).status is Status.SOLVED
+    assert (
+        solver.solve(LinearSystem(torch.randn(20, 20) + 9 * torch.eye(20), torch.randn(20))).status
+        is Status.SOLVED
+    )
 
 
 def test_the_bound_of_a_solved_system_holds():
     z = torch.tensor([1.0, 0.1], dtype=torch.float64)
     M = torch.diag(torch.tensor([1.0, 1e-8], dtype=torch.float64))
     found = GMRES(tolerance=1e-6).solve(LinearSystem(M, M @ z))
-    assert found.status is not Status.SOLVED or float((found.value - z).norm() / z.norm()) <= found.bound
+    assert (
+        found.status is not Status.SOLVED
+        or float((found.value - z).norm() / z.norm()) <= found.bound
+    )

@@ -1,4 +1,6 @@
-"""Every solver on every kind of system with a planted answer: real and complex, non-normal, indefinite, 8 to 64 unknowns."""
+"""Every solver on every kind of system with a planted answer: real and complex, non-normal,
+indefinite, 8 to 64 unknowns.
+"""
 
 import math
 from dataclasses import replace
@@ -42,7 +44,9 @@ def indefinite(size, dtype):
 
 
 def sparse_unsymmetric(size, dtype):
-    matrix = draw((size, size), dtype, 5) * (torch.rand(size, size, generator=torch.Generator().manual_seed(6)) < 3 / size)
+    matrix = draw((size, size), dtype, 5) * (
+        torch.rand(size, size, generator=torch.Generator().manual_seed(6)) < 3 / size
+    )
     return matrix.fill_diagonal_(2.5)
 
 
@@ -72,7 +76,9 @@ def test_planted_answer(name, kind, size, dtype):
     # planted wrong: the transposed and the conjugated system have other answers
     for wrong in (matrix.mT, matrix.conj()):
         if not torch.allclose(wrong, matrix):
-            assert (torch.linalg.solve(wrong, matrix @ planted) - planted).norm() / planted.norm() > 10 * tolerance
+            assert (
+                torch.linalg.solve(wrong, matrix @ planted) - planted
+            ).norm() / planted.norm() > 10 * tolerance
 
 
 CIRCUITS = {
@@ -107,10 +113,17 @@ def test_a_circuit_takes_single_precision(name, dtype):
     assert (found.value - planted).norm() / planted.norm() <= 2 * solver.epsilon
 
 
-@pytest.mark.parametrize("solver", [QSVT(1e-2, circuit=True), KernelReflection(1e-2, circuit=True)], ids=["QSVT", "reflection"])
+@pytest.mark.parametrize(
+    "solver",
+    [QSVT(1e-2, circuit=True), KernelReflection(1e-2, circuit=True)],
+    ids=["QSVT", "reflection"],
+)
 @pytest.mark.parametrize("complex_matrix", [True, False], ids=["matrix", "right-hand side"])
 def test_a_circuit_takes_one_part_complex(solver, complex_matrix):
-    matrix, rhs = well_conditioned(3, C128 if complex_matrix else F64), draw((3,), F64 if complex_matrix else C128, 2)
+    matrix, rhs = (
+        well_conditioned(3, C128 if complex_matrix else F64),
+        draw((3,), F64 if complex_matrix else C128, 2),
+    )
     found = solve(LinearSystem(matrix, rhs), solver)
     exact = torch.linalg.solve(matrix.to(C128), rhs.to(C128))
     assert found.status is Status.SOLVED
@@ -133,12 +146,17 @@ class Conjugated:
         return replace(right, quantise=quantise)
 
 
-@pytest.mark.parametrize("encoding", [BalancedEntries(), ColouredEntries()], ids=["balanced", "coloured"])
+@pytest.mark.parametrize(
+    "encoding", [BalancedEntries(), ColouredEntries()], ids=["balanced", "coloured"]
+)
 def test_conjugated_phases_are_not_called_solved(encoding):
     matrix = well_conditioned(3, C128)
     system = LinearSystem(matrix, draw((3,), C128, 2))
     for solver in (QSVT, KernelReflection):
-        assert solve(system, solver(1e-2, circuit=True, encoding=Conjugated(encoding))).status is Status.INACCURATE
+        assert (
+            solve(system, solver(1e-2, circuit=True, encoding=Conjugated(encoding))).status
+            is Status.INACCURATE
+        )
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -152,9 +170,18 @@ def test_a_real_matrix_takes_a_complex_right_hand_side(name):
 
 
 FOUR = torch.tensor(
-    [[0.78, -0.01, -0.16, -0.1], [-0.01, 0.57, -0.03, 0.08], [-0.16, -0.03, 0.69, -0.15], [-0.1, 0.08, -0.15, 0.88]], dtype=F64
+    [
+        [0.78, -0.01, -0.16, -0.1],
+        [-0.01, 0.57, -0.03, 0.08],
+        [-0.16, -0.03, 0.69, -0.15],
+        [-0.1, 0.08, -0.15, 0.88],
+    ],
+    dtype=F64,
 )
-TOEPLITZ = torch.eye(8, dtype=F64) - (torch.diag(torch.ones(7), 1) + torch.diag(torch.ones(7), -1)).double() / 3
+TOEPLITZ = (
+    torch.eye(8, dtype=F64)
+    - (torch.diag(torch.ones(7), 1) + torch.diag(torch.ones(7), -1)).double() / 3
+)
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -166,28 +193,46 @@ def test_published_rows(name):
     eight = solve(LinearSystem(TOEPLITZ, e0), solver).value
     assert float(eight.norm()) == pytest.approx(1.2399109034, abs=2 * tolerance + 1e-9)
     exact = torch.linalg.solve(TOEPLITZ, e0)
-    assert float((eight @ exact / eight.norm() / exact.norm()) ** 2) > 1 - tolerance**2 - 1e-12  # an old HHL: fidelity .0076
+    # an old HHL: fidelity .0076
+    assert float((eight @ exact / eight.norm() / exact.norm()) ** 2) > 1 - tolerance**2 - 1e-12
     four = solve(LinearSystem(FOUR, torch.ones(4, dtype=F64)), solver).value
-    assert (four / four.norm()).tolist() == pytest.approx([0.51643917, 0.43808850, 0.60597747, 0.41732523], abs=tolerance + 1e-8)
+    assert (four / four.norm()).tolist() == pytest.approx(
+        [0.51643917, 0.43808850, 0.60597747, 0.41732523], abs=tolerance + 1e-8
+    )
 
 
 class CountProducts(TorchDispatchMode):
-    """Counts the matrix-vector products with a (size, size) matrix that torch executes, whoever asks for them."""
+    """Counts the matrix-vector products with a (size, size) matrix that torch executes, whoever
+    asks for them.
+    """
 
     def __init__(self, size):
         super().__init__()
         self.size, self.count = size, 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func.overloadpacket in (torch.ops.aten.mv, torch.ops.aten.mm, torch.ops.aten.addmv, torch.ops.aten.addmm):
-            self.count += any(tuple(a.shape) == (self.size, self.size) for a in args if isinstance(a, torch.Tensor))
+        if func.overloadpacket in (
+            torch.ops.aten.mv,
+            torch.ops.aten.mm,
+            torch.ops.aten.addmv,
+            torch.ops.aten.addmm,
+        ):
+            self.count += any(
+                tuple(a.shape) == (self.size, self.size)
+                for a in args
+                if isinstance(a, torch.Tensor)
+            )
         return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("sparse", [True, False])
-@pytest.mark.parametrize("solver", [QSVT(1e-4), KernelReflection(1e-4), KernelReflection(1e-4, norm=3.0)])
+@pytest.mark.parametrize(
+    "solver", [QSVT(1e-4), KernelReflection(1e-4), KernelReflection(1e-4, norm=3.0)]
+)
 def test_queries_used_are_queries_declared(solver, sparse):
-    """Counted below the solver, by torch's own dispatcher; the residual and a second look at the answer are checks."""
+    """Counted below the solver, by torch's own dispatcher; the residual and a second look at the
+    answer are checks.
+    """
     matrix = non_normal(23, F64)
     system = LinearSystem(matrix.to_sparse_coo() if sparse else matrix, torch.ones(23, dtype=F64))
     with CountProducts(23) as executed:
@@ -204,7 +249,9 @@ def test_queries_used_are_queries_declared(solver, sparse):
 
 
 def of_planted_spectrum(seed):
-    """One of three smallest singular values, spread or in two clusters; random answers, or all weight on the smallest."""
+    """One of three smallest singular values, spread or in two clusters; random answers, or all
+    weight on the smallest.
+    """
     u, v = (torch.linalg.qr(draw((12, 12), F64, seed + 100 * side))[0] for side in (1, 2))
     least = (0.2, 0.05, 1 / 60)[seed % 3]
     spectrum = torch.logspace(math.log10(least), 0, 12, dtype=F64)
@@ -217,14 +264,18 @@ def of_planted_spectrum(seed):
 
 @pytest.mark.parametrize(
     ("solver", "epsilon"),
-    [(solver, epsilon) for solver in (QSVT, KernelReflection) for epsilon in (0.3, 0.1, 1e-2, 1e-4)] + [(HHL, 0.3), (HHL, 0.1)],
+    [(solver, epsilon) for solver in (QSVT, KernelReflection) for epsilon in (0.3, 0.1, 1e-2, 1e-4)]
+    + [(HHL, 0.3), (HHL, 0.1)],
 )
 def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon, monkeypatch):
-    """Three families of spectra, kappa at .2, .5 and .8 of the truth, nothing measured and no look for what refutes kappa: what is
-    called solved is within epsilon. With the look nothing is called solved."""
+    """Three families of spectra, kappa at .2, .5 and .8 of the truth, nothing measured and no look
+    for what refutes kappa: what is called solved is within epsilon. With the look nothing is called
+    solved.
+    """
     wrong = 0
     crude = epsilon > 0.05
-    for seed in (1, 4, 5, 9) if crude else range(12):  # of crude ones those that pass without a look beyond 1/kappa
+    # of crude ones those that pass without a look beyond 1/kappa
+    for seed in (1, 4, 5, 9) if crude else range(12):
         system, planted = of_planted_spectrum(seed)
         right = solver(epsilon).solve(system)
         assert right.status is Status.SOLVED
@@ -239,7 +290,9 @@ def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon, monke
             wrong += off
             assert found.status is (Status.INACCURATE if off else found.status)
             assert looked.solved == (fraction > 1)
-            assert given.solve(system).status is (Status.KAPPA_REFUTED if fraction < 1 else Status.SOLVED)
+            assert given.solve(system).status is (
+                Status.KAPPA_REFUTED if fraction < 1 else Status.SOLVED
+            )
     assert wrong > (5 if crude else 20)  # the test has something to refuse
 
 

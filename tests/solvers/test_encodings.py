@@ -1,4 +1,6 @@
-"""Systems solved through each encoding of their matrix: composed of the maps' tables, balanced, coloured."""
+"""Systems solved through each encoding of their matrix: composed of the maps' tables, balanced,
+coloured.
+"""
 
 import math
 
@@ -24,8 +26,13 @@ def contractions(size, count, seed=0):
     generator = torch.Generator().manual_seed(seed)
     maps = []
     for _ in range(count):
-        F1 = 0.5 * torch.eye(size, dtype=F64) - 0.1 * torch.randn(size, size, generator=generator, dtype=F64)
-        F0, F2 = (0.1 * torch.randn(*shape, generator=generator, dtype=F64) for shape in ((size,), (size, size**2)))
+        F1 = 0.5 * torch.eye(size, dtype=F64) - 0.1 * torch.randn(
+            size, size, generator=generator, dtype=F64
+        )
+        F0, F2 = (
+            0.1 * torch.randn(*shape, generator=generator, dtype=F64)
+            for shape in ((size,), (size, size**2))
+        )
         maps.append(PolynomialMap([F0, F1, F2]))
     return maps
 
@@ -63,7 +70,9 @@ def test_composed_kernel_reflection_equals_direct(order, padding, epsilon):
     system = history(maps, order, 3, padding)
     direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
     composed = ComposedHistory(maps, order, 3, padding)
-    found = KernelReflection(epsilon, norm=float(direct.norm()), circuit=True, encoding=composed).solve(system)
+    found = KernelReflection(
+        epsilon, norm=float(direct.norm()), circuit=True, encoding=composed
+    ).solve(system)
     assert found.status is Status.SOLVED
     assert (found.value - direct).norm() / direct.norm() <= found.bound <= epsilon
     assert found.values["queries"] == found.values["declared_queries"]
@@ -84,7 +93,9 @@ def test_balanced_entries(reflection):
     direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
     encoding = BalancedEntries()
     if reflection:
-        found = KernelReflection(1e-2, norm=float(direct.norm()), circuit=True, encoding=encoding).solve(system)
+        found = KernelReflection(
+            1e-2, norm=float(direct.norm()), circuit=True, encoding=encoding
+        ).solve(system)
     else:
         found = QSVT(1e-2, circuit=True, encoding=encoding).solve(system)
     assert found.status is Status.SOLVED
@@ -98,12 +109,17 @@ def test_the_encoding_sets_alpha_with_and_without_a_circuit():
     maps = contractions(2, 1)
     system = history(maps, 1, 3, 0)
     for encoding in (ComposedHistory(maps[0], 1, 3), ColouredEntries(), BalancedEntries()):
-        polynomial, circuit = (QSVT(1e-2, circuit=circuit, encoding=encoding).solve(system) for circuit in (False, True))
+        polynomial, circuit = (
+            QSVT(1e-2, circuit=circuit, encoding=encoding).solve(system)
+            for circuit in (False, True)
+        )
         assert polynomial.values["degree"] == circuit.values["degree"]
         assert polynomial.values["alpha"] == pytest.approx(encoding.plan(system).alpha, rel=1e-12)
 
 
-@pytest.mark.parametrize("encoding", [BalancedEntries(), ColouredEntries()], ids=["balanced", "coloured"])
+@pytest.mark.parametrize(
+    "encoding", [BalancedEntries(), ColouredEntries()], ids=["balanced", "coloured"]
+)
 @pytest.mark.parametrize("solver", [QSVT, KernelReflection])
 def test_complex_entries(solver, encoding):
     draw = torch.Generator().manual_seed(2)
@@ -117,14 +133,24 @@ def test_complex_entries(solver, encoding):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_bits_are_the_fewest_whose_derived_error_fits(seed):
-    """The error scatters from one number of bits to the next: what is promised is what these very tables have."""
+    """The error scatters from one number of bits to the next: what is promised is what these very
+    tables have.
+    """
     system = history(contractions(2, 1, seed), 1, 3, 0)
     kappa, epsilon = 30.0, 1e-3
-    for encoding in (BalancedEntries(), ColouredEntries(), ComposedHistory(contractions(2, 1, seed)[0], 1, 3)):
+    for encoding in (
+        BalancedEntries(),
+        ColouredEntries(),
+        ComposedHistory(contractions(2, 1, seed)[0], 1, 3),
+    ):
         plan = encoding.plan(system)
 
         def off(tables):
-            return 2.5 * kappa * (tables.error / tables.alpha + math.pi * tables.system_bits / 2**tables.bits)
+            return (
+                2.5
+                * kappa
+                * (tables.error / tables.alpha + math.pi * tables.system_bits / 2**tables.bits)
+            )
 
         tables = quantised(plan, kappa, epsilon, complex_rhs=False)
         assert off(tables) <= epsilon < off(plan.quantise(tables.bits - 1))
@@ -145,29 +171,54 @@ def test_refusals():
     maps = contractions(2, 1)
     composed = ComposedHistory(maps[0], 1, 3)
     for solver in (QSVT, KernelReflection):
-        with pytest.raises(ArgumentError, match="Argument `encoding` must be Balanced.* but is 'balanced'"):
+        with pytest.raises(
+            ArgumentError, match="Argument `encoding` must be Balanced.* but is 'balanced'"
+        ):
             solver(encoding="balanced")
         for wrong in (BalancedEntries, None):  # the parentheses forgotten
             with pytest.raises(ArgumentError, match="Argument `encoding` must be Balanced"):
                 solver(encoding=wrong)
     for solver in (QSVT, KernelReflection, HHL):
         with pytest.raises(
-            ArgumentError, match=r"Argument `loader` must be a QROMLoader\(\), QROAMLoader\(\) or BucketBrigade\(\)"
+            ArgumentError,
+            match=(
+                r"Argument `loader` must be a QROMLoader\(\), QROAMLoader\(\) or BucketBrigade\(\)"
+            ),
         ):
             solver(circuit=True, loader=BucketBrigade)  # the parentheses forgotten
-        with pytest.raises(ArgumentError, match="Argument `loader` must be left out unless `circuit` is True"):
+        with pytest.raises(
+            ArgumentError, match="Argument `loader` must be left out unless `circuit` is True"
+        ):
             solver(loader=QROAMLoader())
-        with pytest.raises(ArgumentError, match="Argument `angle_bits` must be left out unless `circuit` is True, but is 20"):
+        with pytest.raises(
+            ArgumentError,
+            match="Argument `angle_bits` must be left out unless `circuit` is True, but is 20",
+        ):
             solver(angle_bits=20)
-    with pytest.raises(ArgumentError, match="Argument `encoding` must encode 10 unknowns, .* but is that of 8"):
+    with pytest.raises(
+        ArgumentError, match="Argument `encoding` must encode 10 unknowns, .* but is that of 8"
+    ):
         QSVT(0.1, encoding=composed).solve(history(maps, 1, 4, 0))
-    with pytest.raises(ArgumentError, match="Argument `encoding` must be of the maps, .* but is of another history"):
-        QSVT(0.1, encoding=ComposedHistory(contractions(2, 1, seed=1)[0], 1, 3)).solve(history(maps, 1, 3, 0))
+    with pytest.raises(
+        ArgumentError, match="Argument `encoding` must be of the maps, .* but is of another history"
+    ):
+        QSVT(0.1, encoding=ComposedHistory(contractions(2, 1, seed=1)[0], 1, 3)).solve(
+            history(maps, 1, 3, 0)
+        )
     system = history(maps, 1, 3, 0)
-    turned = LinearSystem(system.matrix.to_dense() + 0.3j * torch.eye(system.size), system.rhs.to(torch.complex128))
-    with pytest.raises(ArgumentError, match="Argument `encoding` must be of the maps, .* but is of another history"):
+    turned = LinearSystem(
+        system.matrix.to_dense() + 0.3j * torch.eye(system.size), system.rhs.to(torch.complex128)
+    )
+    with pytest.raises(
+        ArgumentError, match="Argument `encoding` must be of the maps, .* but is of another history"
+    ):
         QSVT(0.1, encoding=composed).solve(turned)
-    near_singular = LinearSystem(torch.diag(torch.tensor([1.0, 1e-3], dtype=F64)), torch.ones(2, dtype=F64))
+    near_singular = LinearSystem(
+        torch.diag(torch.tensor([1.0, 1e-3], dtype=F64)), torch.ones(2, dtype=F64)
+    )
     for solver in (QSVT, KernelReflection):
-        with pytest.raises(ArgumentError, match="Argument `epsilon` must be at least .* its angles have at most 45 bits"):
+        with pytest.raises(
+            ArgumentError,
+            match="Argument `epsilon` must be at least .* its angles have at most 45 bits",
+        ):
             solver(1e-12, kappa=1e3, circuit=True, most_queries=10**6).solve(near_singular)

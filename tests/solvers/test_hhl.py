@@ -1,4 +1,6 @@
-"""HHL: what its circuit does, state by state, is the function that the solver applies; its error, and its outcomes."""
+"""HHL: what its circuit does, state by state, is the function that the solver applies; its error,
+and its outcomes.
+"""
 
 import math
 from itertools import pairwise
@@ -26,7 +28,9 @@ F64, C128 = torch.float64, torch.complex128
 
 
 def phase_estimation_circuit(A, b, kappa, bits):
-    """The textbook circuit on (clock, system) amplitudes: window, controlled evolutions, QFT, rotation by g/kappa, and back."""
+    """The textbook circuit on (clock, system) amplitudes: window, controlled evolutions, QFT,
+    rotation by g/kappa, and back.
+    """
     size, n = 2**bits, len(A)
     hamiltonian = np.block([[np.zeros((n, n)), A], [A.conj().T, np.zeros((n, n))]])
     eigenvalue, vectors = np.linalg.eigh(hamiltonian)
@@ -35,11 +39,15 @@ def phase_estimation_circuit(A, b, kappa, bits):
     state = np.kron(window[:, None], np.concatenate([b, np.zeros(n)])[None, :]).astype(complex)
     for t in range(size):
         state[t] = np.linalg.matrix_power(evolution, t) @ state[t]
-    fourier = np.exp(-2j * np.pi * np.outer(np.arange(size), np.arange(size)) / size) / math.sqrt(size)
+    fourier = np.exp(-2j * np.pi * np.outer(np.arange(size), np.arange(size)) / size) / math.sqrt(
+        size
+    )
     state = fourier @ state
     k = np.where(np.arange(size) < size // 2, np.arange(size), np.arange(size) - size)
     estimate = 2 * math.pi * k / (size * TURN)
-    g = np.array([1 / x if abs(x) >= 1 / kappa else 2 * kappa**2 * x - kappa**4 * x**3 for x in estimate])
+    g = np.array(
+        [1 / x if abs(x) >= 1 / kappa else 2 * kappa**2 * x - kappa**4 * x**3 for x in estimate]
+    )
     g[size // 2] = 0
     state = fourier.conj().T @ (state * (g / (PEAK * kappa))[:, None])  # the flag's |1>
     for t in range(size):
@@ -56,7 +64,9 @@ def test_the_function_is_the_circuit(bits):
     kappa = 4.0
     inverse = phase_estimation_inverse(kappa, bits)
     W, S, Vh = np.linalg.svd(A)
-    solution = Vh.conj().T @ (chebyshev_value(inverse.coefficients, S) * (W.conj().T @ b)) / (PEAK * kappa)
+    solution = (
+        Vh.conj().T @ (chebyshev_value(inverse.coefficients, S) * (W.conj().T @ b)) / (PEAK * kappa)
+    )
     circuit = phase_estimation_circuit(A, b, kappa, bits)
     np.testing.assert_allclose(circuit, np.concatenate([np.zeros(3), solution]), atol=1e-12)
     planted = phase_estimation_circuit(A.conj(), b, kappa, bits)  # another matrix
@@ -70,7 +80,8 @@ def test_the_stated_error_holds_everywhere_on_the_interval(kappa, bits):
     true = np.abs(x * chebyshev_value(inverse.coefficients, x) - 1).max()
     assert true <= inverse.error <= 1.1 * true
     time = 2**bits * TURN
-    assert time < inverse.degree < time + 10 * time ** (1 / 3)  # a Chebyshev series of e^{i time x} ends there
+    # a Chebyshev series of e^{i time x} ends there
+    assert time < inverse.degree < time + 10 * time ** (1 / 3)
 
 
 def test_the_error_falls_with_the_square_of_the_clock():
@@ -96,13 +107,17 @@ def test_queries_grow_faster_than_those_of_the_polynomial():
 def of_size(size, dtype):
     """Well conditioned, not symmetric."""
     draw = np.random.default_rng(size)
-    matrix = draw.normal(size=(size, size)) + (1j * draw.normal(size=(size, size)) if dtype is C128 else 0)
+    matrix = draw.normal(size=(size, size)) + (
+        1j * draw.normal(size=(size, size)) if dtype is C128 else 0
+    )
     return torch.as_tensor(matrix / np.linalg.norm(matrix, 2) + 3 * np.eye(size)).to(dtype)
 
 
 @pytest.mark.parametrize(("size", "dtype", "bits"), [(1, F64, 4), (2, C128, 4)])
 def test_the_circuit_is_the_function(size, dtype, bits):
-    """The simulated circuit, from block-encodings to the post-selected flag, against the matrix polynomial; counted on the way."""
+    """The simulated circuit, from block-encodings to the post-selected flag, against the matrix
+    polynomial; counted on the way.
+    """
     matrix = of_size(size, dtype)
     system = LinearSystem(matrix, matrix @ torch.arange(1, size + 1).to(dtype))
     circuit = HHL(0.9, clock_bits=bits, circuit=True, angle_bits=40).solve(system)
@@ -112,12 +127,20 @@ def test_the_circuit_is_the_function(size, dtype, bits):
     off = float((circuit.value - emulated.value).norm() / emulated.value.norm())
     assert off < 1e-6
     assert off <= 1.1 * PEAK * circuit.values["kappa"] * circuit.values["evolution_error"]
-    assert circuit.values["success_probability"] == pytest.approx(emulated.values["success_probability"], rel=1e-6)
+    assert circuit.values["success_probability"] == pytest.approx(
+        emulated.values["success_probability"], rel=1e-6
+    )
     declared = evolution_queries(bits)
     assert circuit.values["queries"] == circuit.values["declared_queries"] == declared
-    assert circuit.values["expected_queries"] == pytest.approx(emulated.values["expected_queries"], rel=1e-6)
-    # planted: the function of a coarser clock, of another kappa, and of the conjugated matrix, are others
-    assert (HHL(0.99, clock_bits=bits, kappa=1.3 * circuit.values["kappa"]).solve(system).value - circuit.value).norm() > 1e-3
+    assert circuit.values["expected_queries"] == pytest.approx(
+        emulated.values["expected_queries"], rel=1e-6
+    )
+    # planted: the function of a coarser clock, of another kappa, and of the conjugated matrix, are
+    # others
+    assert (
+        HHL(0.99, clock_bits=bits, kappa=1.3 * circuit.values["kappa"]).solve(system).value
+        - circuit.value
+    ).norm() > 1e-3
     if dtype is C128:
         assert (torch.linalg.solve(matrix.conj(), system.rhs) - circuit.value).norm() > 1e-2
 
@@ -137,25 +160,34 @@ def test_larger_circuits_are_the_function(size, dtype, bits):
 def test_an_amplified_solve():
     matrix = of_size(2, F64)
     system = LinearSystem(matrix, torch.ones(2, dtype=F64))
-    bare, sure = (HHL(0.9, clock_bits=4, circuit=True, amplify=amplify).solve(system) for amplify in (False, True))
+    bare, sure = (
+        HHL(0.9, clock_bits=4, circuit=True, amplify=amplify).solve(system)
+        for amplify in (False, True)
+    )
     assert sure.status is Status.SOLVED
     assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-8
     assert sure.values["success_probability"] > 1 - 1e-8
     solves = 2 * sure.values["amplification_rounds"] + 1
-    assert sure.values["queries"] == sure.values["declared_queries"] == solves * bare.values["queries"]
+    assert (
+        sure.values["queries"] == sure.values["declared_queries"] == solves * bare.values["queries"]
+    )
 
 
 @pytest.mark.slow
 def test_kappa_too_small_is_an_outcome_of_the_circuit():
     matrix = torch.diag(torch.tensor([1.0, 0.1], dtype=F64))
-    found = HHL(0.8, kappa=1.5, clock_bits=4, circuit=True).solve(LinearSystem(matrix, torch.tensor([0.1, 1.0], dtype=F64)))
+    found = HHL(0.8, kappa=1.5, clock_bits=4, circuit=True).solve(
+        LinearSystem(matrix, torch.tensor([0.1, 1.0], dtype=F64))
+    )
     assert (found.value - torch.tensor([0.1, 10.0], dtype=F64)).norm() > 8
     assert found.status is Status.KAPPA_REFUTED
 
 
 def test_the_circuit_keeps_its_promise():
     """Clock and angle bits chosen by the solver: 4 bits for kappa 2 and epsilon/2 = .25."""
-    system = LinearSystem(torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=F64), torch.tensor([1.0, 0.0], dtype=F64))
+    system = LinearSystem(
+        torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=F64), torch.tensor([1.0, 0.0], dtype=F64)
+    )
     found = HHL(0.5, circuit=True).solve(system)
     exact = torch.tensor([1.125, 0.375], dtype=F64)
     assert found.status is Status.SOLVED
@@ -165,7 +197,9 @@ def test_the_circuit_keeps_its_promise():
     few = r"Argument `angle_bits` must be large enough for epsilon = 0\.5 at kappa = 2, but is 4"
     with pytest.raises(ArgumentError, match=few):
         HHL(0.5, circuit=True, angle_bits=4).solve(system)
-    with pytest.raises(ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 2"):
+    with pytest.raises(
+        ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 2"
+    ):
         HHL(angle_bits=2)
 
 
@@ -175,7 +209,9 @@ def test_a_wrong_uncomputation_is_seen(monkeypatch):
     circuit = build_phase_estimation(system, hermitian_tables(system, 30), kappa=1.01, clock_bits=3)
     right = run_phase_estimation(system, circuit, 0.5).value
     inverse = phase_estimation_inverse(1.01, 3)
-    assert float(right) == pytest.approx(chebyshev_value(inverse.coefficients, 1.0) / float(system.matrix), rel=1e-6)
+    assert float(right) == pytest.approx(
+        chebyshev_value(inverse.coefficients, 1.0) / float(system.matrix), rel=1e-6
+    )
     monkeypatch.setattr(AmplitudeAmplification, "adjoint", lambda self: self)
     assert float((run_phase_estimation(system, circuit, 0.5).value / right - 1).abs()) > 0.1
 
@@ -190,7 +226,9 @@ def test_amplified_phase_estimation_gives_the_same_value_for_certain():
     torch.testing.assert_close(sure.value, bare.value, rtol=1e-8, atol=0)
     queries = [run.forward_queries + run.adjoint_queries for run in (bare, sure)]
     assert queries == [evolution_queries(3), (2 * sure.rounds + 1) * evolution_queries(3)]
-    with pytest.raises(ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"):
+    with pytest.raises(
+        ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"
+    ):
         HHL(amplify=True)
 
 
@@ -199,11 +237,20 @@ def test_outcomes():
     b = torch.ones(8, dtype=F64)
     assert HHL(0.05, kappa=8.0).solve(LinearSystem(matrix, b)).status is Status.KAPPA_REFUTED
     assert HHL().solve(LinearSystem(torch.ones(2, 2, dtype=F64), b[:2])).status is Status.SINGULAR
-    with pytest.raises(ArgumentError, match="Argument `epsilon` must be at least what 13 clock bits allow at kappa = 50"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `epsilon` must be at least what 13 clock bits allow at kappa = 50",
+    ):
         HHL(1e-6, kappa=50.0).solve(LinearSystem(matrix, b))
-    with pytest.raises(ArgumentError, match=r"Argument `clock_bits` must be enough for epsilon = 0\.01 \(what 5 clock bits allow"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `clock_bits` must be enough for epsilon = 0\.01 \(what 5 clock bits allow",
+    ):
         HHL(1e-2, clock_bits=5, kappa=20.0).solve(LinearSystem(matrix, b))
-    with pytest.raises(ArgumentError, match=r"Argument `kappa` must be below 2\^14 for phase estimation, but is 100000"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `kappa` must be below 2\^14 for phase estimation, but is 100000",
+    ):
         HHL(0.1, kappa=1e5).solve(LinearSystem(matrix, b))
     with pytest.raises(ArgumentError, match="Argument `clock_bits` must be at most 13, but is 20"):
         HHL(clock_bits=20)

@@ -1,4 +1,6 @@
-"""Kernel reflection against dense algebra: the kernel, its gap, what a filter's error does, and the search for the norm."""
+"""Kernel reflection against dense algebra: the kernel, its gap, what a filter's error does, and the
+search for the norm.
+"""
 
 import math
 
@@ -21,11 +23,17 @@ C128 = torch.complex128
 
 
 def instance(kappa, size=9, seed=0):
-    """A complex matrix with singular values from 1/kappa to 1, a unit right-hand side, and the solution."""
+    """A complex matrix with singular values from 1/kappa to 1, a unit right-hand side, and the
+    solution.
+    """
     generator = torch.Generator().manual_seed(seed)
     u, _ = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=C128))
     v, _ = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=C128))
-    A = u @ torch.diag(torch.logspace(-math.log10(kappa), 0, size, dtype=torch.float64).to(C128)) @ v
+    A = (
+        u
+        @ torch.diag(torch.logspace(-math.log10(kappa), 0, size, dtype=torch.float64).to(C128))
+        @ v
+    )
     b = torch.randn(size, generator=generator, dtype=C128)
     b = b / b.norm()
     return A, b, torch.linalg.solve(A, b)
@@ -39,7 +47,9 @@ def test_the_kernel_and_its_gap(factor):
     operator = kernel_operator(as_operator(A), b, t)
     G = operator.to_dense()
     b_t = torch.cat([b, torch.ones(1)]) / math.sqrt(2)
-    written_out = (torch.eye(10) - torch.outer(b_t, b_t.conj())) @ torch.block_diag(A, torch.tensor([[1 / t]], dtype=C128))
+    written_out = (torch.eye(10) - torch.outer(b_t, b_t.conj())) @ torch.block_diag(
+        A, torch.tensor([[1 / t]], dtype=C128)
+    )
     torch.testing.assert_close(G, written_out)
     torch.testing.assert_close(operator.H.to_dense(), written_out.mH)
     assert (G @ torch.cat([x, torch.tensor([t], dtype=C128)])).norm() < 1e-13
@@ -48,8 +58,14 @@ def test_the_kernel_and_its_gap(factor):
     assert singular[-2] >= (1 - 1e-12) / kappa
     assert singular[0] <= 1 + 1e-12
     # planted: without the projector there is no kernel, and with the adjoint it is another
-    assert torch.linalg.svdvals(torch.block_diag(A, torch.tensor([[1 / t]], dtype=C128)))[-1] > 0.9 / kappa
-    assert (kernel_operator(as_operator(A.mH), b, t).to_dense() @ torch.cat([x, torch.tensor([t], dtype=C128)])).norm() > 1e-2
+    assert (
+        torch.linalg.svdvals(torch.block_diag(A, torch.tensor([[1 / t]], dtype=C128)))[-1]
+        > 0.9 / kappa
+    )
+    assert (
+        kernel_operator(as_operator(A.mH), b, t).to_dense()
+        @ torch.cat([x, torch.tensor([t], dtype=C128)])
+    ).norm() > 1e-2
 
 
 @pytest.mark.parametrize("kappa", [10.0, 50.0, 200.0])
@@ -60,7 +76,8 @@ def test_with_the_norm_known_one_reflection_gives_the_solution(kappa, epsilon):
     e = torch.eye(10, dtype=C128)[-1]
     reflected = 2 * project_on_kernel(as_operator(A), b, float(x.norm()), kernel) - e
     exact = torch.cat([x / x.norm(), torch.zeros(1)])
-    # the reflection is off by 2 eta on what is orthogonal to the kernel, and e has sqrt(1/2) of that
+    # the reflection is off by 2 eta on what is orthogonal to the kernel, and e has sqrt(1/2) of
+    # that
     assert (reflected - exact).norm() <= math.sqrt(2) * kernel.error * (1 + 1e-9)
     assert kernel.degree == pytest.approx(kappa * math.log(4 / epsilon), rel=0.06, abs=2)
     other = 2 * project_on_kernel(as_operator(A), b, 4 * float(x.norm()), kernel) - e

@@ -1,4 +1,6 @@
-"""Kernel reflection as a solver: the norm known, wrong or searched for, large systems, and outcomes that are not answers."""
+"""Kernel reflection as a solver: the norm known, wrong or searched for, large systems, and outcomes
+that are not answers.
+"""
 
 import math
 
@@ -21,7 +23,10 @@ def bidiagonal(size, entry=1.5):
 
 def with_singular_values(values, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    u, v = (torch.linalg.qr(torch.randn(len(values), len(values), generator=generator, dtype=F64))[0] for _ in range(2))
+    u, v = (
+        torch.linalg.qr(torch.randn(len(values), len(values), generator=generator, dtype=F64))[0]
+        for _ in range(2)
+    )
     return u @ torch.diag(torch.as_tensor(values, dtype=F64)) @ v
 
 
@@ -41,7 +46,9 @@ def test_any_norm_between_1_and_kappa(epsilon, weight):
         assert found.values["queries"] == found.values["declared_queries"]
     assert found.values["reflections"] == 1
     assert found.values["success_probability"] == pytest.approx(1, abs=4 * epsilon)
-    assert found.values["degree"] == pytest.approx(found.values["kappa"] * math.log(8 / epsilon), rel=0.02, abs=2)
+    assert found.values["degree"] == pytest.approx(
+        found.values["kappa"] * math.log(8 / epsilon), rel=0.02, abs=2
+    )
 
 
 @pytest.mark.parametrize("wrong", [1e-3, 0.1, 10.0, 1e3])
@@ -61,9 +68,16 @@ def test_fewer_queries_than_the_polynomial_with_amplification():
     """The polynomial's success falls as (||x||/kappa)^2, the reflection's does not."""
     matrix = with_singular_values(torch.linspace(0.02, 1, 30).tolist())
     system = LinearSystem(matrix, matrix @ torch.ones(30, dtype=F64))
-    reflection, polynomial = KernelReflection(1e-4, norm=30**0.5).solve(system), QSVT(1e-4).solve(system)
+    reflection, polynomial = (
+        KernelReflection(1e-4, norm=30**0.5).solve(system),
+        QSVT(1e-4).solve(system),
+    )
     assert reflection.values["expected_queries"] < 1.2 * polynomial.values["degree"]
-    success = (float(polynomial.value.norm() / system.rhs.norm()) * polynomial.values["alpha"] / polynomial.values["kappa"]) ** 2
+    success = (
+        float(polynomial.value.norm() / system.rhs.norm())
+        * polynomial.values["alpha"]
+        / polynomial.values["kappa"]
+    ) ** 2
     assert success < 0.05
 
 
@@ -80,7 +94,9 @@ def test_kappa_too_small_is_an_outcome():
 
 
 def test_a_solution_longer_than_kappa_allows_is_an_outcome():
-    """One small singular value, all of b on it: t may not exceed kappa, and the bound says that no t fits."""
+    """One small singular value, all of b on it: t may not exceed kappa, and the bound says that no
+    t fits.
+    """
     matrix = with_singular_values([1.0, 0.9, 0.8, 1e-4])
     u, _, _ = torch.linalg.svd(matrix)
     found = KernelReflection(1e-3, kappa=20.0).solve(LinearSystem(matrix, u[:, -1]))
@@ -92,7 +108,9 @@ def test_singular_matrix_and_zero_right_hand_side():
     found = KernelReflection().solve(LinearSystem(matrix, torch.tensor([1.0, 0.0], dtype=F64)))
     assert found.status is Status.SINGULAR
     assert found.bound == math.inf
-    given = KernelReflection(kappa=10.0).solve(LinearSystem(matrix, torch.tensor([1.0, 0.0], dtype=F64)))
+    given = KernelReflection(kappa=10.0).solve(
+        LinearSystem(matrix, torch.tensor([1.0, 0.0], dtype=F64))
+    )
     assert given.status is Status.SINGULAR
     with pytest.raises(ArgumentError, match="Argument `rhs` must have a non-zero entry"):
         KernelReflection().solve(LinearSystem(matrix, torch.zeros(2, dtype=F64)))
@@ -111,9 +129,14 @@ def test_many_unknowns_without_a_factorisation():
     estimated = KernelReflection(1e-5).solve(LinearSystem(matrix, matrix @ planted))
     assert estimated.status is Status.SOLVED_IF_KAPPA_IS_RIGHT
     assert (estimated.value - planted).norm() / planted.norm() <= estimated.bound
-    assert next(row for row in estimated.cost if row.name == "solver/kappa").evidence is Evidence.MEASURED
+    assert (
+        next(row for row in estimated.cost if row.name == "solver/kappa").evidence
+        is Evidence.MEASURED
+    )
     index = torch.arange(6).reshape(2, 3)
-    found = KernelReflection(1e-5).solve(LinearSystem(matrix, matrix @ planted, index, inverse_norm_bound=2.0))
+    found = KernelReflection(1e-5).solve(
+        LinearSystem(matrix, matrix @ planted, index, inverse_norm_bound=2.0)
+    )
     assert found.status is Status.SOLVED_IF_KAPPA_IS_RIGHT
     assert (found.value - planted).norm() / planted.norm() <= found.bound <= 1e-5
     torch.testing.assert_close(found.answer, found.value[index].mean(0))
@@ -121,7 +144,10 @@ def test_many_unknowns_without_a_factorisation():
 
 def test_the_same_seed_searches_alike():
     system = LinearSystem(bidiagonal(8), torch.ones(8, dtype=F64))
-    guesses = [KernelReflection(1e-2, seed=seed).solve(system).values["norm_guess"] for seed in (1, 1, 2, 3, 4)]
+    guesses = [
+        KernelReflection(1e-2, seed=seed).solve(system).values["norm_guess"]
+        for seed in (1, 1, 2, 3, 4)
+    ]
     assert guesses[0] == guesses[1]
     assert len(set(guesses)) > 1
 
@@ -133,5 +159,7 @@ def test_refusals():
         KernelReflection(kappa=1)
     with pytest.raises(ArgumentError, match=r"Argument `norm` must be in \(0, inf\), but is -1"):
         KernelReflection(norm=-1)
-    with pytest.raises(ArgumentError, match="Argument `search_shots` must be an integer of at least 1"):
+    with pytest.raises(
+        ArgumentError, match="Argument `search_shots` must be an integer of at least 1"
+    ):
         KernelReflection(search_shots=0)

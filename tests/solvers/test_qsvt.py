@@ -23,7 +23,10 @@ def random_matrix(size, seed):
 
 
 def toeplitz(size):
-    return torch.eye(size, dtype=F64) - (torch.diag(torch.ones(size - 1), 1) + torch.diag(torch.ones(size - 1), -1)).double() / 3
+    return (
+        torch.eye(size, dtype=F64)
+        - (torch.diag(torch.ones(size - 1), 1) + torch.diag(torch.ones(size - 1), -1)).double() / 3
+    )
 
 
 def non_normal(size):
@@ -37,7 +40,13 @@ def indefinite(size):
 
 
 FOUR = torch.tensor(
-    [[0.78, -0.01, -0.16, -0.1], [-0.01, 0.57, -0.03, 0.08], [-0.16, -0.03, 0.69, -0.15], [-0.1, 0.08, -0.15, 0.88]], dtype=F64
+    [
+        [0.78, -0.01, -0.16, -0.1],
+        [-0.01, 0.57, -0.03, 0.08],
+        [-0.16, -0.03, 0.69, -0.15],
+        [-0.1, 0.08, -0.15, 0.88],
+    ],
+    dtype=F64,
 )
 MATRICES = {
     "two": torch.tensor([[1, -1 / 3], [-1 / 3, 1]], dtype=F64),
@@ -68,9 +77,13 @@ def test_published_rows():
     assert two.tolist() == pytest.approx([1.125, 0.375], abs=1e-8)
     eight = QSVT(1e-9).solve(LinearSystem(MATRICES["toeplitz"], e0))
     assert float(eight.value.norm()) == pytest.approx(1.2399109034, abs=1e-8)
-    assert eight.values["kappa"] / eight.values["alpha_over_norm"] == pytest.approx(4.3542039803, abs=1e-9)
+    assert eight.values["kappa"] / eight.values["alpha_over_norm"] == pytest.approx(
+        4.3542039803, abs=1e-9
+    )
     four = QSVT(1e-9).solve(LinearSystem(FOUR, torch.ones(4, dtype=F64))).value
-    assert (four / four.norm()).tolist() == pytest.approx([0.51643917, 0.43808850, 0.60597747, 0.41732523], abs=1e-7)
+    assert (four / four.norm()).tolist() == pytest.approx(
+        [0.51643917, 0.43808850, 0.60597747, 0.41732523], abs=1e-7
+    )
 
 
 def test_non_normal_system_is_not_solved_by_the_transpose():
@@ -133,7 +146,10 @@ def test_many_unknowns_without_a_factorisation():
     assert "if kappa is right" in estimated.status
     assert "if kappa is right" in estimated.cost[-1].source
     assert (estimated.value - planted).norm() / planted.norm() <= estimated.bound
-    assert next(row for row in estimated.cost if row.name == "solver/kappa").evidence is Evidence.MEASURED
+    assert (
+        next(row for row in estimated.cost if row.name == "solver/kappa").evidence
+        is Evidence.MEASURED
+    )
     found = QSVT(1e-5).solve(LinearSystem(matrix, matrix @ planted, inverse_norm_bound=2.0))
     assert found.status is Status.SOLVED_IF_KAPPA_IS_RIGHT
     assert (found.value - planted).norm() / planted.norm() <= 1e-5
@@ -141,7 +157,9 @@ def test_many_unknowns_without_a_factorisation():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.complex128])
 def test_products_with_a_sparse_matrix_are_those_of_the_dense_one(dtype):
-    matrix = torch.as_tensor(np.random.default_rng(1).normal(size=(6, 6)) * np.eye(6, k=2) + np.eye(6)).to(dtype)
+    matrix = torch.as_tensor(
+        np.random.default_rng(1).normal(size=(6, 6)) * np.eye(6, k=2) + np.eye(6)
+    ).to(dtype)
     matrix = matrix * (1 + 2j) if dtype.is_complex else matrix
     vectors = torch.as_tensor(np.random.default_rng(2).normal(size=(6, 3))).to(dtype)
     operator, products = scaled_operator(LinearSystem(matrix.to_sparse(), vectors[:, 0]), 2.0)
@@ -151,12 +169,22 @@ def test_products_with_a_sparse_matrix_are_those_of_the_dense_one(dtype):
         torch.testing.assert_close(operator @ x, matrix @ x / 2)
         torch.testing.assert_close(operator.H @ x, matrix.mH @ x / 2)
     assert (products.forward, products.adjoint) == (4, 4)
-    assert not torch.allclose(operator.H @ vectors, matrix @ vectors / 2)  # planted: the wrong orientation
+    # planted: the wrong orientation
+    assert not torch.allclose(operator.H @ vectors, matrix @ vectors / 2)
 
 
 def test_without_a_circuit_qualtran_is_not_imported():
-    names = ["linalg.chebyshev", "quantum.access", "quantum.phases", "quantum.tomography", "solvers.polynomial"]
-    code = "; ".join([f"import qdescent.{name}" for name in names] + ["import sys", "sys.exit('qualtran' in sys.modules)"])
+    names = [
+        "linalg.chebyshev",
+        "quantum.access",
+        "quantum.phases",
+        "quantum.tomography",
+        "solvers.polynomial",
+    ]
+    code = "; ".join(
+        [f"import qdescent.{name}" for name in names]
+        + ["import sys", "sys.exit('qualtran' in sys.modules)"]
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -165,9 +193,13 @@ def test_refusals():
         QSVT(epsilon=0)
     with pytest.raises(ArgumentError, match=r"Argument `kappa` must be in \(1, inf\), but is 0.5"):
         QSVT(kappa=0.5)
-    with pytest.raises(ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 1"):
+    with pytest.raises(
+        ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 1"
+    ):
         QSVT(angle_bits=1)
-    with pytest.raises(ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"):
+    with pytest.raises(
+        ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"
+    ):
         QSVT(amplify=True)
     with pytest.raises(ArgumentError, match="Argument `rhs` must have a non-zero entry"):
         LinearSystem(toeplitz(4), torch.zeros(4, dtype=F64))

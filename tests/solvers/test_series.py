@@ -63,7 +63,8 @@ def test_masked_and_at_another_pivot(seventeen, order):
     f = gradient_map(seventeen.task, space, ETA, order, theta)
     ours = series_descent(seventeen.task, space, order, 4, ETA, theta).value
     assert relative(ours, explicit(f, order, 4)) < 1e-12
-    assert relative(ours, explicit(f, order, 4, "plain")) > 1e-10  # another truncation, as F_0 is not zero
+    # another truncation, as F_0 is not zero
+    assert relative(ours, explicit(f, order, 4, "plain")) > 1e-10
 
 
 def test_the_history_system_gives_the_same(seventeen):
@@ -78,7 +79,11 @@ def test_the_history_system_gives_the_same(seventeen):
 def test_order_one_is_descent_on_the_quadratic_model(seventeen):
     """u_1(T) = -(I - (I - eta H)^T) H^+ g, here by the recursion with a dense H."""
     space = ParameterSpace(seventeen.task.network)
-    g, H, u = seventeen.gradient(seventeen.theta), seventeen.hessian(seventeen.theta), torch.zeros(17).double()
+    g, H, u = (
+        seventeen.gradient(seventeen.theta),
+        seventeen.hessian(seventeen.theta),
+        torch.zeros(17).double(),
+    )
     for _ in range(20):
         u = u - ETA * (g + H @ u)
     assert relative(series_descent(seventeen.task, space, 1, 20, ETA).value, u) < 1e-12
@@ -100,14 +105,18 @@ def test_higher_orders_come_nearer_to_descent_inside_the_radius(name, request):
     found = [series_descent(twin.task, space, order, 5, 0.02) for order in (1, 2, 3, 4)]
     errors = [relative(s.value, truth) for s in found]
     assert all(after < before / 3 for before, after in itertools.pairwise(errors))
-    for order, s in enumerate(found[1:], 1):  # the last term tells the size of the error one order below
+    # the last term tells the size of the error one order below
+    for order, s in enumerate(found[1:], 1):
         assert 0.2 < s.last_term / errors[order - 1] < 5
 
 
 def test_beyond_the_radius_a_higher_order_is_worse(seventeen):
     space = ParameterSpace(seventeen.task.network)
     truth = seventeen.descend(seventeen.theta, 0.5, 20) - seventeen.theta
-    errors = [relative(series_descent(seventeen.task, space, order, 20, 0.5).value, truth) for order in (1, 2, 3, 4)]
+    errors = [
+        relative(series_descent(seventeen.task, space, order, 20, 0.5).value, truth)
+        for order in (1, 2, 3, 4)
+    ]
     assert errors == sorted(errors)
     assert errors[0] > 10
 
@@ -132,19 +141,29 @@ def three(seventeen):
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_fresh_batches_are_the_product_of_the_explicit_matrices(three, order):
     _, space, tasks = three
-    lifts = [carleman_linearize(gradient_map(task, space, ETA, order, space.theta), order) for task in tasks]
+    lifts = [
+        carleman_linearize(gradient_map(task, space, ETA, order, space.theta), order)
+        for task in tasks
+    ]
     z = lifts[0].lift(torch.zeros(3, dtype=torch.float64))
     for lift in lifts:
         z = lift.step(z)
     ours = series_descent(tasks, space, order, 4, ETA).value
     assert relative(ours, lifts[0].project(z)) < 1e-12
-    assert relative(series_descent(tasks[::-1], space, order, 4, ETA).value, lifts[0].project(z)) > 1e-4  # another order of batches
-    stale = series_descent(tasks[0], space, order, 4, ETA).value  # the first batch's values kept for all
+    # another order of batches
+    assert (
+        relative(series_descent(tasks[::-1], space, order, 4, ETA).value, lifts[0].project(z))
+        > 1e-4
+    )
+    # the first batch's values kept for all
+    stale = series_descent(tasks[0], space, order, 4, ETA).value
     assert relative(stale, lifts[0].project(z)) > 1e-2
 
 
 def momentum_map(task, space, eta, beta, decay, degree):
-    """(u, v) -> (u - eta v', v') with v' = beta v + grad L + decay (theta + u), from the coefficients of plain descent."""
+    """(u, v) -> (u - eta v', v') with v' = beta v + grad L + decay (theta + u), from the
+    coefficients of plain descent.
+    """
     n, f = space.n, gradient_map(task, space, eta, degree, space.theta)
     coefficients = []
     for k, F in enumerate(f.coefficients):
@@ -176,7 +195,10 @@ def test_momentum_is_the_explicit_map_on_both(three, order):
         ours = series_descent(task, space, order, steps, ETA, **settings)
         assert relative(torch.cat([ours.value, ours.velocity.sum(0)]), lift.project(z)) < 1e-12
     for wrong in ({"momentum": 0.8}, {"weight_decay": 0.3}):
-        assert relative(series_descent(task, space, order, 4, ETA, **wrong).value, lift.project(z)[:3]) > 1e-3
+        assert (
+            relative(series_descent(task, space, order, 4, ETA, **wrong).value, lift.project(z)[:3])
+            > 1e-3
+        )
 
 
 def test_a_velocity_at_the_pivot_goes_on(three):
@@ -188,10 +210,15 @@ def test_a_velocity_at_the_pivot_goes_on(three):
         z = lift.step(z)
     ours = series_descent(task, space, 3, 3, ETA, momentum=0.8, velocity=velocity)
     assert relative(ours.value, lift.project(z)[:3]) < 1e-12
-    assert relative(series_descent(task, space, 3, 3, ETA, momentum=0.8).value, lift.project(z)[:3]) > 1e-3
-    halves = SeriesSteps(task, space, space.theta, 3, ETA, 0.8, velocity=ours.velocity)  # all its terms go on, not their sum alone
+    assert (
+        relative(series_descent(task, space, 3, 3, ETA, momentum=0.8).value, lift.project(z)[:3])
+        > 1e-3
+    )
+    # all its terms go on, not their sum alone
+    halves = SeriesSteps(task, space, space.theta, 3, ETA, 0.8, velocity=ours.velocity)
     expected = 0.8 * ours.velocity
-    expected[0] += task.loss_and_gradient(space, space.theta)[1]  # of the first degree, for the displacement is still 0
+    # of the first degree, for the displacement is still 0
+    expected[0] += task.loss_and_gradient(space, space.theta)[1]
     assert relative(next(halves), -ETA * expected) < 1e-12
 
 
@@ -213,13 +240,18 @@ def test_momentum_and_decay_are_those_of_torch(regression):
 def test_nested_derivatives_give_the_same(three, order):
     task, space, tasks = three
     for given in (task, tasks):
-        fast, slow = (series_descent(given, space, order, 3, ETA, momentum=0.5, method=m).terms for m in ("taylor", "jvp"))
+        fast, slow = (
+            series_descent(given, space, order, 3, ETA, momentum=0.5, method=m).terms
+            for m in ("taylor", "jvp")
+        )
         assert relative(fast, slow) < 1e-12
 
 
 def test_a_module_without_rules_goes_the_slow_way_and_a_kink_goes_no_way(seventeen):
     def task_with(activation):
-        network = nn.Sequential(nn.Linear(2, 3), activation, nn.LayerNorm(3), nn.Linear(3, 2)).double()
+        network = nn.Sequential(
+            nn.Linear(2, 3), activation, nn.LayerNorm(3), nn.Linear(3, 2)
+        ).double()
         return Task(network, nn.functional.mse_loss, seventeen.task.data), ParameterSpace(network)
 
     task, space = task_with(nn.Mish())
@@ -229,7 +261,10 @@ def test_a_module_without_rules_goes_the_slow_way_and_a_kink_goes_no_way(sevente
     for _ in range(3):
         theta = theta - 0.001 * task.loss_and_gradient(space, theta)[1]
         truth.append(theta - space.theta)
-    errors = [relative(series_descent(task, space, order, 3, 0.001, method="jvp").value, truth[-1]) for order in (1, 2, 3)]
+    errors = [
+        relative(series_descent(task, space, order, 3, 0.001, method="jvp").value, truth[-1])
+        for order in (1, 2, 3)
+    ]
     assert all(after < before / 3 for before, after in itertools.pairwise(errors))
     for kink in (nn.ReLU(), nn.ReLU6(), nn.ELU(), nn.Hardtanh(), nn.LeakyReLU()):
         task, space = task_with(kink)
@@ -241,7 +276,10 @@ def test_a_module_without_rules_goes_the_slow_way_and_a_kink_goes_no_way(sevente
 def test_what_is_recorded_does_not_follow_a_later_change(three):
     task, space, _ = three
     theta = space.theta.clone()
-    walk, other = SeriesSteps(task, space, space.theta, 3, ETA), SeriesSteps(task, space, theta + 1, 3, ETA)
+    walk, other = (
+        SeriesSteps(task, space, space.theta, 3, ETA),
+        SeriesSteps(task, space, theta + 1, 3, ETA),
+    )
     views = SeriesSteps(task, space, theta, 3, ETA)
     expected = series_descent(task, space, 3, 3, ETA).terms
     next(walk), next(other)
@@ -252,30 +290,41 @@ def test_what_is_recorded_does_not_follow_a_later_change(three):
     next(walk), next(other)
     assert torch.equal(next(walk), expected)
     assert relative(next(other), expected) > 1e-2
-    with pytest.raises(ArgumentError, match="Argument `theta` must stay as it is while its series is used"):
+    with pytest.raises(
+        ArgumentError, match="Argument `theta` must stay as it is while its series is used"
+    ):
         next(views)
 
 
 def test_errors(seventeen):
     space = ParameterSpace(seventeen.task.network)
-    with pytest.raises(ArgumentError, match="Argument `order` must be at most 6 in series form, but is 7."):
+    with pytest.raises(
+        ArgumentError, match="Argument `order` must be at most 6 in series form, but is 7."
+    ):
         series_descent(seventeen.task, space, 7, 1, ETA)
     with pytest.raises(ArgumentError, match="Argument `order` must be an integer of at least 1"):
         series_descent(seventeen.task, space, 0, 1, ETA)
     with pytest.raises(ArgumentError, match="Argument `steps` must be an integer of at least 1"):
         series_descent(seventeen.task, space, 1, 0, ETA)
-    with pytest.raises(ArgumentError, match=r"Argument `learning_rate` must be in \(0, inf\), but is nan."):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `learning_rate` must be in \(0, inf\), but is nan."
+    ):
         series_descent(seventeen.task, space, 1, 1, float("nan"))
     for name, value in (("momentum", 1.0), ("weight_decay", -1.0)):
         with pytest.raises(ArgumentError, match=f"Argument `{name}` must be in"):
             series_descent(seventeen.task, space, 1, 1, ETA, **{name: value})
     with pytest.raises(ArgumentError, match="Argument `method` must be one of 'taylor', 'jvp'"):
         series_descent(seventeen.task, space, 1, 1, ETA, method="exact")
-    with pytest.raises(ArgumentError, match="Argument `task` must hold at least 3 tasks, one for each step, but is 2 of them."):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `task` must hold at least 3 tasks, one for each step, but is 2 of them.",
+    ):
         series_descent([seventeen.task] * 2, space, 1, 3, ETA)
     with pytest.raises(ArgumentError, match=r"Argument `velocity` must have shape \(17,\)"):
         series_descent(seventeen.task, space, 1, 1, ETA, velocity=torch.zeros(3))
     relu = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)).double()
     task = Task(relu, nn.functional.mse_loss, seventeen.task.data)
-    with pytest.raises(ArgumentError, match="Argument `network` must be made of operations .* using 'relu'"):
+    with pytest.raises(
+        ArgumentError, match="Argument `network` must be made of operations .* using 'relu'"
+    ):
         series_descent(task, ParameterSpace(relu), 2, 1, ETA)

@@ -1,4 +1,6 @@
-"""Segments that end at a tolerance: the true error stays below it, the choice is the cheapest, divergence is refused."""
+"""Segments that end at a tolerance: the true error stays below it, the choice is the cheapest,
+divergence is refused.
+"""
 
 import itertools
 
@@ -27,12 +29,18 @@ def random_task(seed):
             w.copy_(0.7 * torch.randn(w.shape, generator=g, dtype=torch.float64))
     x = torch.randn(12, 3, generator=g, dtype=torch.float64)
     if seed % 3:
-        return Task(network, nn.functional.cross_entropy, (x, torch.randint(0, 3, (12,), generator=g)))
-    return Task(network, nn.functional.mse_loss, (x, torch.randn(12, 3, generator=g, dtype=torch.float64)))
+        return Task(
+            network, nn.functional.cross_entropy, (x, torch.randint(0, 3, (12,), generator=g))
+        )
+    return Task(
+        network, nn.functional.mse_loss, (x, torch.randn(12, 3, generator=g, dtype=torch.float64))
+    )
 
 
 def worst(schedule_of, tasks):
-    """The largest true error over tolerance, of the rounds of random networks at several tolerances."""
+    """The largest true error over tolerance, of the rounds of random networks at several
+    tolerances.
+    """
     found = []
     for seed, tolerance in itertools.product(range(tasks), (1e-2, 1e-4)):
         task = random_task(seed)
@@ -45,7 +53,9 @@ def worst(schedule_of, tasks):
 
 
 def adaptive(tolerance, **settings):
-    return AdaptiveSchedule(**({"tolerance": tolerance, "steps": 24, "learning_rate": 0.05, "shots": None} | settings))
+    return AdaptiveSchedule(
+        **({"tolerance": tolerance, "steps": 24, "learning_rate": 0.05, "shots": None} | settings)
+    )
 
 
 @pytest.mark.parametrize("orders", [(2, 3), (3,)])
@@ -57,14 +67,21 @@ def test_the_true_error_stays_below_the_tolerance(orders):
 
 
 def test_a_controller_without_a_tail_and_one_without_eyes_are_caught(monkeypatch):
-    def through_two(gram, order):  # wrong: a geometric series through the last two terms of the order
+    # wrong: a geometric series through the last two terms of the order
+    def through_two(gram, order):
         a, b = (float(gram[k, k]) ** 0.5 for k in (order - 2, order - 1))
-        return Tail(b * (b / a) / (1 - b / a) / float(gram[:order, :order].sum()) ** 0.5 if a else 0.0, 0.0)
+        return Tail(
+            b * (b / a) / (1 - b / a) / float(gram[:order, :order].sum()) ** 0.5 if a else 0.0, 0.0
+        )
 
-    assert max(worst(lambda tolerance: Schedule(2, 12, 1, 0.05, None), tasks=3)) > 3  # wrong: no look at the error at all
+    # wrong: no look at the error at all
+    assert max(worst(lambda tolerance: Schedule(2, 12, 1, 0.05, None), tasks=3)) > 3
     monkeypatch.setattr(segment_module, "estimate_tail", through_two)
-    assert max(worst(lambda tolerance: adaptive(tolerance, orders=(2,)), tasks=3)) < 1  # for the look at the gradient stands
-    monkeypatch.setattr(segment_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2)
+    # for the look at the gradient stands
+    assert max(worst(lambda tolerance: adaptive(tolerance, orders=(2,)), tasks=3)) < 1
+    monkeypatch.setattr(
+        segment_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
+    )
     assert max(worst(lambda tolerance: adaptive(tolerance, orders=(2,)), tasks=3)) > 3
 
 
@@ -75,25 +92,35 @@ def test_the_segment_is_the_cheapest_of_the_longest(orders, round_cost):
         task = random_task(seed)
         space = ParameterSpace(task.network)
         schedule = adaptive(1e-3, orders=orders, round_cost=round_cost, learning_rate=0.02)
-        lengths, passed, looked = dict.fromkeys(orders, 0), set(), dict.fromkeys(orders, 0.0)  # by hand: every order to its end
+        # by hand: every order to its end
+        lengths, passed, looked = dict.fromkeys(orders, 0), set(), dict.fromkeys(orders, 0.0)
         before = torch.zeros(orders[-1], space.n, dtype=torch.float64)
-        for t, terms in enumerate(itertools.islice(series_steps(task, space, space.theta, orders[-1], 0.02), 24), 1):
+        for t, terms in enumerate(
+            itertools.islice(series_steps(task, space, space.theta, orders[-1], 0.02), 24), 1
+        ):
             for order in orders:
                 u, last = terms[:order].sum(0), before[:order].sum(0)
                 _, gradient = task.loss_and_gradient(space, space.theta + last)
                 missed = float((u - last + 0.02 * gradient).norm())
                 share = sum((s / (t - 1)) ** (order + 1) for s in range(1, t))
                 looked[order] = max(looked[order], missed * share)
-                found = max(estimate_tail(terms @ terms.T, order).error, looked[order] / float(u.norm()))
+                found = max(
+                    estimate_tail(terms @ terms.T, order).error, looked[order] / float(u.norm())
+                )
                 if schedule.safety * found > 1e-3:
                     passed.add(order)
                 lengths[order] += order not in passed
             before = terms
-        cost = {order: order * (order + 3) / 2 + round_cost / length for order, length in lengths.items() if length > 1}
+        cost = {
+            order: order * (order + 3) / 2 + round_cost / length
+            for order, length in lengths.items()
+            if length > 1
+        }
         best = min(cost, key=cost.__getitem__)
         first = train_hybrid([task], space, schedule).rounds[0]
         assert (first.order, first.steps) == (best, lengths[best])
-        u = series_descent(task, space, best, lengths[best], 0.02).value  # the last accepted step's terms are the segment's end
+        # the last accepted step's terms are the segment's end
+        u = series_descent(task, space, best, lengths[best], 0.02).value
         torch.testing.assert_close(first.theta, space.theta + u, rtol=1e-12, atol=1e-14)
         assert len(first.loss) - 1 == len(first.estimate) == len(first.gram) == first.steps
         assert max(first.estimate) * schedule.safety <= 1e-3
@@ -105,7 +132,9 @@ def test_a_tighter_tolerance_takes_more_rounds_and_ends_nearer(small_conv):
     truth = small_conv.descend(small_conv.theta, 0.02, 30) - small_conv.theta
     counts, errors = [], []
     for tolerance in (3e-2, 1e-3, 3e-5):
-        run = train_hybrid([small_conv.task], space, adaptive(tolerance, steps=30, learning_rate=0.02))
+        run = train_hybrid(
+            [small_conv.task], space, adaptive(tolerance, steps=30, learning_rate=0.02)
+        )
         assert sum(each.steps for each in run.rounds) == 30
         counts.append(len(run.rounds))
         errors.append(float((run.theta - small_conv.theta - truth).norm() / truth.norm()))
@@ -119,20 +148,28 @@ def test_a_segment_is_not_longer_than_allowed(regression):
     schedule = adaptive(1e-3, steps=11, longest=4)
     run = train_hybrid([regression.task], space, schedule, on_step=lambda: calls.append(1))
     assert [each.steps for each in run.rounds] == [4, 4, 3]
-    assert {each.order for each in run.rounds} == {2}  # a quadratic loss: nothing is gained by order 3
+    # a quadratic loss: nothing is gained by order 3
+    assert {each.order for each in run.rounds} == {2}
     assert {each.end for each in run.rounds} == {""}
     assert len(calls) == 11
 
 
 def test_steps_are_announced_once_each():
     task, calls = random_task(1), []
-    run = train_hybrid([task], ParameterSpace(task.network), adaptive(1e-3, round_cost=30.0), on_step=lambda: calls.append(1))
+    run = train_hybrid(
+        [task],
+        ParameterSpace(task.network),
+        adaptive(1e-3, round_cost=30.0),
+        on_step=lambda: calls.append(1),
+    )
     assert len(run.rounds) > 1
     assert len(calls) == 24
 
 
 def cliff():
-    """L = exp(-w^2): at a steep place with a large eta its series diverges at once, though descent itself does not."""
+    """L = exp(-w^2): at a steep place with a large eta its series diverges at once, though descent
+    itself does not.
+    """
     network = nn.Linear(1, 1, bias=False).double()
     with torch.no_grad():
         network.weight.fill_(1.0)
@@ -144,16 +181,21 @@ def cliff():
 def test_past_the_radius_of_convergence_there_are_no_numbers(eta):
     task = cliff()
     sentence = (
-        "Argument `learning_rate` must let at least two steps meet the tolerance .lower it, raise the tolerance, or allow a higher "
-        "order., but is .*: step 2 at order 3 is past the radius of convergence"
+        "Argument `learning_rate` must let at least two steps meet the tolerance .lower it, raise"
+        " the tolerance, or allow a higher order., but is .*: step 2 at order 3 is past the radius"
+        " of convergence"
     )
     with pytest.raises(ArgumentError, match=sentence):
-        train_hybrid([task], ParameterSpace(task.network), adaptive(0.01, orders=(3,), learning_rate=eta))
+        train_hybrid(
+            [task], ParameterSpace(task.network), adaptive(0.01, orders=(3,), learning_rate=eta)
+        )
 
 
 def test_a_tolerance_out_of_reach_is_refused_with_its_figure():
     task = random_task(2)
-    with pytest.raises(ArgumentError, match="the truncation error of step 2 at order 2 would be about [0-9.e-]+"):
+    with pytest.raises(
+        ArgumentError, match="the truncation error of step 2 at order 2 would be about [0-9.e-]+"
+    ):
         train_hybrid([task], ParameterSpace(task.network), adaptive(1e-12, orders=(2,)))
 
 
@@ -168,7 +210,10 @@ def test_a_later_pivot_without_a_way_on_ends_the_run_and_says_why():
     tasks, space = stopping()
     run = train_hybrid(tasks, space, adaptive(1e-3))
     assert len(run.rounds) == 1
-    assert run.stopped.startswith("step 2 at order 3 is past the radius of convergence") or "would be about" in run.stopped
+    assert (
+        run.stopped.startswith("step 2 at order 3 is past the radius of convergence")
+        or "would be about" in run.stopped
+    )
     assert torch.equal(run.theta, run.rounds[-1].theta)
     again = train_hybrid(tasks, space, adaptive(1e-3), done=run.rounds)
     assert again.stopped == run.stopped
@@ -185,7 +230,9 @@ def test_resumed_runs_end_in_the_same_bits(shots, cut):
     torch.manual_seed(99)
     resumed = train_hybrid([task], space, schedule, seed=4, done=saved[:cut])
     assert torch.equal(resumed.theta, whole.theta)
-    assert [(r.steps, r.order, r.estimate, r.end) for r in resumed.rounds] == [(r.steps, r.order, r.estimate, r.end) for r in saved]
+    assert [(r.steps, r.order, r.estimate, r.end) for r in resumed.rounds] == [
+        (r.steps, r.order, r.estimate, r.end) for r in saved
+    ]
     assert torch.equal(train_hybrid([task], space, schedule, seed=4, done=saved).theta, whole.theta)
 
 
@@ -228,8 +275,13 @@ def test_settings(settings, text):
 
 def test_errors(seventeen):
     space = ParameterSpace(seventeen.task.network)
-    with pytest.raises(ArgumentError, match="Argument `tasks` must hold at least 1 task, but is 0 of them"):
+    with pytest.raises(
+        ArgumentError, match="Argument `tasks` must hold at least 1 task, but is 0 of them"
+    ):
         train_hybrid([], space, AdaptiveSchedule())
     done = train_hybrid([seventeen.task], space, Schedule(1, 3, 2, 0.1, None)).rounds
-    with pytest.raises(ArgumentError, match="Argument `done` must hold at most the schedule's 5 steps, but is 6 of them"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `done` must hold at most the schedule's 5 steps, but is 6 of them",
+    ):
         train_hybrid([seventeen.task], space, AdaptiveSchedule(steps=5), done=done)

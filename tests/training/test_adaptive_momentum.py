@@ -1,4 +1,6 @@
-"""Segments with momentum and with a fresh batch a step: estimate against truth, the tolerance kept, the velocity carried."""
+"""Segments with momentum and with a fresh batch a step: estimate against truth, the tolerance kept,
+the velocity carried.
+"""
 
 import functools
 import itertools
@@ -18,12 +20,19 @@ from qdescent.training.hybrid import train_hybrid
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail import estimate_tail
 
-WAYS = {"momentum": (0.02, 0.9, False), "fresh batches": (0.05, 0.0, True), "both": (0.02, 0.9, True)}  # eta, beta, fresh
+# eta, beta, fresh
+WAYS = {
+    "momentum": (0.02, 0.9, False),
+    "fresh batches": (0.05, 0.0, True),
+    "both": (0.02, 0.9, True),
+}
 
 
 def random_task(seed):
     g = torch.Generator().manual_seed(seed)
-    network = nn.Sequential(nn.Linear(3, 5), (nn.GELU, nn.SiLU, nn.Tanh, nn.Softplus)[seed % 4](), nn.Linear(5, 3)).double()
+    network = nn.Sequential(
+        nn.Linear(3, 5), (nn.GELU, nn.SiLU, nn.Tanh, nn.Softplus)[seed % 4](), nn.Linear(5, 3)
+    ).double()
     with torch.no_grad():
         for w in network.parameters():
             w.copy_(0.7 * torch.randn(w.shape, generator=g, dtype=torch.float64))
@@ -56,7 +65,9 @@ def relative(x, y):
 
 @functools.cache
 def seen(way):
-    """(inner products of four terms, true errors of order 1..3) after each step, from zero velocity and from that of ten steps."""
+    """(inner products of four terms, true errors of order 1..3) after each step, from zero velocity
+    and from that of ten steps.
+    """
     (eta, beta, fresh), found = WAYS[way], []
     for seed, warm in itertools.product(range(4), (0, 10)):
         task, velocity = random_task(seed), None
@@ -65,16 +76,22 @@ def seen(way):
         if warm and beta:
             before = [theta, *sgd(tasks[:warm], theta, eta, beta)]
             theta, velocity = before[-1], (before[-2] - before[-1]) / eta
-        series = series_steps(tasks[10:] if fresh else task, space, theta, 4, eta, beta, velocity=velocity)
+        series = series_steps(
+            tasks[10:] if fresh else task, space, theta, 4, eta, beta, velocity=velocity
+        )
         truth = displacements(tasks[10:], space, theta, eta, beta, velocity)
         for terms, (_, u) in zip(series, truth, strict=False):
-            found.append((terms @ terms.T, [relative(terms[:order].sum(0), u) for order in (1, 2, 3)]))
+            found.append(
+                (terms @ terms.T, [relative(terms[:order].sum(0), u) for order in (1, 2, 3)])
+            )
     return found
 
 
 def quotients(way, order, known):
     return sorted(
-        estimate_tail(gram[:known, :known], order).error / e[order - 1] for gram, e in seen(way) if 1e-9 < e[order - 1] < 0.1
+        estimate_tail(gram[:known, :known], order).error / e[order - 1]
+        for gram, e in seen(way)
+        if 1e-9 < e[order - 1] < 0.1
     )
 
 
@@ -99,12 +116,21 @@ def test_descent_is_that_of_pytorch(way):
     space = ParameterSpace(task.network)
     theta, tasks = space.theta, batches(task, 6) if fresh else [task] * 6
     found = [theta + u for _, u in displacements(tasks, space, theta, eta, beta)]
-    torch.testing.assert_close(torch.stack(found), torch.stack(list(sgd(tasks, theta, eta, beta))), rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(
+        torch.stack(found), torch.stack(list(sgd(tasks, theta, eta, beta))), rtol=1e-12, atol=1e-13
+    )
 
 
 def adaptive(tolerance, way, **settings):
     eta, beta, fresh = WAYS[way]
-    usual = {"learning_rate": eta, "steps": 16, "shots": None, "orders": (2,), "momentum": beta, "fresh_batches": fresh}
+    usual = {
+        "learning_rate": eta,
+        "steps": 16,
+        "shots": None,
+        "orders": (2,),
+        "momentum": beta,
+        "fresh_batches": fresh,
+    }
     return AdaptiveSchedule(tolerance, **(usual | settings))
 
 
@@ -128,7 +154,9 @@ def test_the_true_error_stays_below_the_tolerance(way, tolerance):
 def test_a_controller_that_does_not_look_ahead_is_caught(monkeypatch):
     monkeypatch.setattr(AdaptiveSchedule, "followed", 2)
     assert worst("momentum", 1e-3, (3, 6)) < 1  # the look at the gradient stands
-    monkeypatch.setattr(segment_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2)
+    monkeypatch.setattr(
+        segment_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
+    )
     assert worst("momentum", 1e-3, (3, 6)) > 1.5
 
 
@@ -139,7 +167,11 @@ def test_rounds_are_one_descent_with_the_velocity_carried(regression, way, fixed
     (_, beta, fresh), theta = WAYS[way], regression.theta
     space = ParameterSpace(regression.task.network)
     tasks = batches(regression.task, 12) if fresh else [regression.task]
-    schedule = Schedule(2, 4, 3, 0.05, None, beta, fresh) if fixed else adaptive(0.1, way, steps=12, longest=5, learning_rate=0.05)
+    schedule = (
+        Schedule(2, 4, 3, 0.05, None, beta, fresh)
+        if fixed
+        else adaptive(0.1, way, steps=12, longest=5, learning_rate=0.05)
+    )
     run = train_hybrid(tasks, space, schedule)
     assert len(run.rounds) == 3
     *_, before, end = sgd(tasks if fresh else tasks * 12, theta, 0.05, beta)
@@ -148,16 +180,24 @@ def test_rounds_are_one_descent_with_the_velocity_carried(regression, way, fixed
     if beta:
         assert relative(run.rounds[-1].velocity, (before - end) / 0.05) < 1e-10
         first = run.rounds[0]
-        at_rest = train_hybrid(tasks, space, schedule, done=[replace(first, velocity=torch.zeros_like(first.velocity))])
+        at_rest = train_hybrid(
+            tasks, space, schedule, done=[replace(first, velocity=torch.zeros_like(first.velocity))]
+        )
         assert relative(at_rest.theta, end) > 1e-3  # wrong: the velocity forgotten
-        with pytest.raises(ArgumentError, match="Argument `done` must hold rounds that were made with momentum"):
+        with pytest.raises(
+            ArgumentError, match="Argument `done` must hold rounds that were made with momentum"
+        ):
             train_hybrid(tasks, space, schedule, done=[replace(first, velocity=None)])
 
 
 @pytest.mark.parametrize("cut", [1, 2])
 def test_resumed_runs_end_in_the_same_bits(cut):
     task, saved = random_task(1), []
-    space, tasks, schedule = ParameterSpace(task.network), batches(task, 16), adaptive(2e-3, "both", shots=10**4)
+    space, tasks, schedule = (
+        ParameterSpace(task.network),
+        batches(task, 16),
+        adaptive(2e-3, "both", shots=10**4),
+    )
     whole = train_hybrid(tasks, space, schedule, seed=4, on_round=saved.append)
     assert len(saved) > 2
     resumed = train_hybrid(tasks, space, schedule, seed=4, done=saved[:cut])
@@ -173,7 +213,11 @@ def test_past_the_radius_of_convergence_there_are_no_numbers(eta):
     one = torch.ones(1, 1, dtype=torch.float64)
     task = Task(network, lambda o, t: torch.exp(-o * o).sum(), (one, one))
     with pytest.raises(ArgumentError, match="step 2 at order 3 is past the radius of convergence"):
-        train_hybrid([task], ParameterSpace(network), adaptive(0.01, "momentum", orders=(3,), learning_rate=eta))
+        train_hybrid(
+            [task],
+            ParameterSpace(network),
+            adaptive(0.01, "momentum", orders=(3,), learning_rate=eta),
+        )
 
 
 def test_settings():
@@ -181,7 +225,10 @@ def test_settings():
         with pytest.raises(ArgumentError, match=r"Argument `momentum` must be in \[0, 1\)"):
             kind(momentum=1.0)
     for settings in ({"momentum": 0.9}, {"fresh_batches": True}):
-        with pytest.raises(ArgumentError, match="Argument `orders` must be at most 5 with momentum or fresh batches"):
+        with pytest.raises(
+            ArgumentError,
+            match="Argument `orders` must be at most 5 with momentum or fresh batches",
+        ):
             AdaptiveSchedule(orders=(2, 6), **settings)
     assert AdaptiveSchedule(orders=(2, 6)).followed == 6
     with pytest.raises(ArgumentError, match="Argument `tasks` must hold at least 1 task"):

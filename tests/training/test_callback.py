@@ -28,24 +28,35 @@ DATA = random(1, 12, 1, 6, 6), torch.arange(12) % 3
 def network_of(*, pruned=False):
     """BatchNorm, dropout and GELU: what a careless measurement would disturb."""
     network = nn.Sequential(
-        nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3), nn.GELU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(48, 3)
+        nn.Conv2d(1, 3, 3, bias=False),
+        nn.BatchNorm2d(3),
+        nn.GELU(),
+        nn.Dropout(0.3),
+        nn.Flatten(),
+        nn.Linear(48, 3),
     ).double()
     with torch.no_grad():
         for i, w in enumerate(network.parameters()):
             w.copy_(0.3 * random(i, *w.shape))
     if pruned:
-        prune.global_unstructured([(network[0], "weight"), (network[5], "weight")], prune.L1Unstructured, amount=0.7)
+        prune.global_unstructured(
+            [(network[0], "weight"), (network[5], "weight")], prune.L1Unstructured, amount=0.7
+        )
     return network
 
 
 def callback_of(**settings):
     return SpectrumCallback(
-        F.cross_entropy, DATA, **{"at": 2, "learning_rate": 0.1, "steps": 6, "budget": float("inf"), **settings}
+        F.cross_entropy,
+        DATA,
+        **{"at": 2, "learning_rate": 0.1, "steps": 6, "budget": float("inf"), **settings},
     )
 
 
 def train(network, callback=None, updates=6):
-    """A plain loop with global random numbers; what it leaves: state, gradients, momentum, the generator, the modes."""
+    """A plain loop with global random numbers; what it leaves: state, gradients, momentum, the
+    generator, the modes.
+    """
     torch.manual_seed(0)
     optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9)
     network.train()
@@ -59,7 +70,11 @@ def train(network, callback=None, updates=6):
         optimizer.step()
         if callback is not None:
             callback.step(network)
-    left = [*network.state_dict().values(), *(w.grad for w in network.parameters()), torch.random.get_rng_state()]
+    left = [
+        *network.state_dict().values(),
+        *(w.grad for w in network.parameters()),
+        torch.random.get_rng_state(),
+    ]
     left += [optimizer.state[w]["momentum_buffer"] for w in network.parameters()]
     return left, [module.training for module in network.modules()]
 
@@ -67,7 +82,9 @@ def train(network, callback=None, updates=6):
 @pytest.mark.parametrize("pruned", [False, True])
 def test_a_training_ends_where_it_would_have_ended_without(pruned):
     start, callback = network_of(pruned=pruned), callback_of()
-    with_it, modes = train(copy.deepcopy(start) if not pruned else network_of(pruned=True), callback)
+    with_it, modes = train(
+        copy.deepcopy(start) if not pruned else network_of(pruned=True), callback
+    )
     without, modes_without = train(start)
     assert [step for step, _, _ in callback.measurements] == [0, 2, 4, 6]
     assert modes == modes_without
@@ -91,20 +108,26 @@ def test_the_check_above_sees_a_careless_callback(monkeypatch):
     with_it, modes_with = left(callback_of())
     assert modes == modes_with
     monkeypatch.setattr("qdescent.training.callback.untouched", lambda network: nullcontext())
-    careless, _ = left(Careless(F.cross_entropy, DATA, at=2, learning_rate=0.1, steps=6, budget=float("inf")))
+    careless, _ = left(
+        Careless(F.cross_entropy, DATA, at=2, learning_rate=0.1, steps=6, budget=float("inf"))
+    )
     assert all(torch.equal(a, b) for a, b in zip(with_it, without, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(careless, without, strict=True))
 
 
 def dense_eigenvalues(network, weights, keep):
-    """Eigenvalues of the Hessian over the kept entries of `weights`, by forward over reverse, without the package."""
+    """Eigenvalues of the Hessian over the kept entries of `weights`, by forward over reverse,
+    without the package.
+    """
     sizes = [w.numel() for w in weights.values()]
     flat = torch.cat([w.detach().flatten() for w in weights.values()]) * keep
     chosen = keep.nonzero()[:, 0]
 
     def loss(part):
         parts = flat.index_put((chosen,), part).split(sizes)
-        swapped = {name: p.view(w.shape) for (name, w), p in zip(weights.items(), parts, strict=True)}
+        swapped = {
+            name: p.view(w.shape) for (name, w), p in zip(weights.items(), parts, strict=True)
+        }
         return F.cross_entropy(torch.func.functional_call(network, swapped, (DATA[0],)), DATA[1])
 
     return torch.linalg.eigvalsh(torch.func.jacfwd(torch.func.jacrev(loss))(flat[chosen]))
@@ -127,7 +150,10 @@ def test_the_spectrum_is_that_of_the_kept_weights(way):
     else:
         masks = dict(network.named_buffers())
         keep = torch.cat(
-            [masks.get(name.replace("_orig", "_mask"), torch.ones_like(w)).flatten() != 0 for name, w in weights.items()]
+            [
+                masks.get(name.replace("_orig", "_mask"), torch.ones_like(w)).flatten() != 0
+                for name, w in weights.items()
+            ]
         )
     truth = dense_eigenvalues(network.eval(), weights, keep)
     assert seen.spectrum.size == len(truth)
@@ -135,14 +161,22 @@ def test_the_spectrum_is_that_of_the_kept_weights(way):
     assert seen.spectrum.lambda_min[0] == pytest.approx(float(truth[0]), abs=1e-8)
     assert seen.dissipation.growth == pytest.approx(float((1 - 0.1 * truth).abs().max()) ** 60)
     everything = dense_eigenvalues(
-        network.eval(), dict(network.named_parameters()), torch.ones(sum(w.numel() for w in network.parameters())).bool()
+        network.eval(),
+        dict(network.named_parameters()),
+        torch.ones(sum(w.numel() for w in network.parameters())).bool(),
     )
-    assert abs(float(everything.mean() / truth.mean()) - 1) > 0.05  # all weights as coordinates: another spectrum
+    # all weights as coordinates: another spectrum
+    assert abs(float(everything.mean() / truth.mean()) - 1) > 0.05
 
 
 @pytest.mark.parametrize(
     ("settings", "measured"),
-    [({"at": 5}, [0, 5, 10, 15, 20]), ({"at": [1, 3, 20]}, [1, 3, 20]), ({"at": (7,)}, [7]), ({"at": range(0, 9, 4)}, [0, 4, 8])],
+    [
+        ({"at": 5}, [0, 5, 10, 15, 20]),
+        ({"at": [1, 3, 20]}, [1, 3, 20]),
+        ({"at": (7,)}, [7]),
+        ({"at": range(0, 9, 4)}, [0, 4, 8]),
+    ],
 )
 def test_steps(settings, measured):
     network, callback = nn.Linear(36, 3).double(), callback_of(**settings, steps=1, probes=1)
@@ -155,16 +189,24 @@ def test_steps(settings, measured):
 
 
 def test_the_budget_holds_at_every_step():
-    network, callback = nn.Linear(36, 3).double(), callback_of(at=10, steps=2, probes=2, budget=0.1, batch=24)
+    network, callback = (
+        nn.Linear(36, 3).double(),
+        callback_of(at=10, steps=2, probes=2, budget=0.1, batch=24),
+    )
     callback.data = DATA[0].flatten(1), DATA[1]
-    assert callback.cost == pytest.approx(2 * 2 * 2.2 * 12 / 24)  # half a training batch: half the cost
+    # half a training batch: half the cost
+    assert callback.cost == pytest.approx(2 * 2 * 2.2 * 12 / 24)
     for _ in range(200):
         callback.step(network)
         assert callback.spent <= 0.1 * callback._taken
     assert [one.step for one in callback.measurements] == [50, 90, 140, 180]
-    assert [step for step, _ in callback.skipped] == [k for k in range(10, 201, 10) if k not in (50, 90, 140, 180)]
-    assert callback.skipped[0].reason == (
-        "over budget: 2 steps x 2 probes cost 4.4 gradients, 0 are spent, and budget 0.1 allows 1 after 10 steps"
+    assert [step for step, _ in callback.skipped] == [
+        k for k in range(10, 201, 10) if k not in (50, 90, 140, 180)
+    ]
+    assert (
+        callback.skipped[0].reason
+        == "over budget: 2 steps x 2 probes cost 4.4 gradients, 0 are spent, and budget 0.1 allows"
+        " 1 after 10 steps"
     )
     assert callback.spent == pytest.approx(4 * callback.cost)
 
@@ -175,17 +217,25 @@ def test_the_start_is_measured_but_counts():
     assert callback(0, network) is not None
     for _ in range(50):
         callback.step(network)
-    assert [one.step for one in callback.measurements] == [0, 50]  # 4.4 gradients spent: allowed from step 44 on
+    # 4.4 gradients spent: allowed from step 44 on
+    assert [one.step for one in callback.measurements] == [0, 50]
 
 
 def test_the_products_are_no_more_than_were_counted(monkeypatch):
     seen = Counter()
     for owner, name in ((Task, "loss_and_gradient"), (GradientSeries, "__call__")):
         original = getattr(owner, name)
-        monkeypatch.setattr(owner, name, lambda *a, original=original, name=name, **k: (seen.update([name]), original(*a, **k))[1])
+        monkeypatch.setattr(
+            owner,
+            name,
+            lambda *a, original=original, name=name, **k: (seen.update([name]), original(*a, **k))[
+                1
+            ],
+        )
     callback = callback_of(steps=5, probes=3)
     callback(0, network_of())
-    assert 5 * 2 + 2 < seen["__call__"] <= 5 * 3 + 2  # the operator's check: two products and two gradients
+    # the operator's check: two products and two gradients
+    assert 5 * 2 + 2 < seen["__call__"] <= 5 * 3 + 2
     assert seen["loss_and_gradient"] == 1 + 2
     callback(1000, network_of())  # the same network and loss: it is not checked again
     assert seen["__call__"] <= 2 * 5 * 3 + 2
@@ -203,7 +253,10 @@ def test_a_diverged_training_is_recorded_and_a_mistake_is_not_hidden():
     with pytest.raises(ArgumentError, match=r"`weights\['5.weight'\]` must be finite"):
         callback_of()(0, network.train())
     assert all(module.training for module in network.modules())
-    with pytest.raises(ArgumentError, match="Argument `network` must have a kept weight with requires_grad, but is without one."):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `network` must have a kept weight with requires_grad, but is without one.",
+    ):
         callback_of()(0, network_of().requires_grad_(False))
 
 
@@ -230,7 +283,9 @@ def test_steps_do_not_go_back():
     callback(4, network)
     assert callback(4, network) is None
     assert len(callback.measurements) == 1
-    with pytest.raises(ArgumentError, match="Argument `step` must not fall below the last one, 4, but is 3."):
+    with pytest.raises(
+        ArgumentError, match="Argument `step` must not fall below the last one, 4, but is 3."
+    ):
         callback(3, network)
 
 
@@ -240,15 +295,28 @@ def test_rows():
         callback(step, network)
     rows = {row.name: row for row in callback.rows()}
     assert rows["through_training/step"].value == [0, 30]
-    assert rows["through_training/lambda_max"].value == [one.spectrum.lambda_max[0] for one in callback.measurements]
-    assert rows["through_training/lambda_max"].error == [one.spectrum.lambda_max[1] for one in callback.measurements]
-    least, middle, most = (rows[f"through_training/negative_{name}"].value for name in ("at_least", "mass", "at_most"))
+    assert rows["through_training/lambda_max"].value == [
+        one.spectrum.lambda_max[0] for one in callback.measurements
+    ]
+    assert rows["through_training/lambda_max"].error == [
+        one.spectrum.lambda_max[1] for one in callback.measurements
+    ]
+    least, middle, most = (
+        rows[f"through_training/negative_{name}"].value for name in ("at_least", "mass", "at_most")
+    )
     assert all(a < b < c for a, b, c in zip(least, middle, most, strict=True))
-    assert rows["through_training/negative_at_most"].evidence is Evidence.MEASURED  # a mean over probes
+    # a mean over probes
+    assert rows["through_training/negative_at_most"].evidence is Evidence.MEASURED
     every = torch.ones(sum(w.numel() for w in network.parameters())).bool()
-    truth = float((dense_eigenvalues(network.eval(), dict(network.named_parameters()), every) <= 0).double().mean())
+    truth = float(
+        (dense_eigenvalues(network.eval(), dict(network.named_parameters()), every) <= 0)
+        .double()
+        .mean()
+    )
     assert least[0] - 0.1 < truth < most[0] + 0.1
-    shares = [rows[f"through_training/{kind}"].value for kind in ("dissipative", "neutral", "divergent")]
+    shares = [
+        rows[f"through_training/{kind}"].value for kind in ("dissipative", "neutral", "divergent")
+    ]
     assert [sum(parts) for parts in zip(*shares, strict=True)] == pytest.approx([1, 1])
     assert "dissipative" in rows["through_training/verdict/30"].value
     assert "over budget" in rows["through_training/skipped/10"].value

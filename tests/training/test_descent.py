@@ -1,4 +1,6 @@
-"""Plain descent against its closed form, and dense training that can be cut anywhere between epochs."""
+"""Plain descent against its closed form, and dense training that can be cut anywhere between
+epochs.
+"""
 
 import itertools
 
@@ -19,7 +21,9 @@ def images():
     g = torch.Generator().manual_seed(0)
     labels = torch.arange(60) % 3
     pictures = torch.randn(60, 1, 4, 4, generator=g) + 2 * labels[:, None, None, None].float()
-    return ImageData(pictures[:45], labels[:45], pictures[45:], labels[45:], ("a", "b", "c"), "planted")
+    return ImageData(
+        pictures[:45], labels[:45], pictures[45:], labels[45:], ("a", "b", "c"), "planted"
+    )
 
 
 def small_network():
@@ -32,7 +36,15 @@ def weights(network):
 
 
 def train(network, images, epochs=4, **settings):
-    return train_dense(network, nn.functional.cross_entropy, images, epochs, batch=16, learning_rate=1e-2, **settings)
+    return train_dense(
+        network,
+        nn.functional.cross_entropy,
+        images,
+        epochs,
+        batch=16,
+        learning_rate=1e-2,
+        **settings,
+    )
 
 
 def test_descent_on_a_quadratic_is_its_closed_form(regression):
@@ -42,7 +54,9 @@ def test_descent_on_a_quadratic_is_its_closed_form(regression):
     space = ParameterSpace(regression.task.network)
     path = list(itertools.islice(descend(regression.task, space, space.theta, 0.1), 25))
     factor = np.linalg.matrix_power(np.eye(4) - 0.1 * (2 / 5) * X.T @ X, 25)
-    np.testing.assert_allclose(path[-1][1], best + factor @ (space.theta.numpy() - best), rtol=1e-11)
+    np.testing.assert_allclose(
+        path[-1][1], best + factor @ (space.theta.numpy() - best), rtol=1e-11
+    )
     residual = X @ space.theta.numpy() - y[:, 0]
     assert path[0][0] == pytest.approx((residual**2).mean(), rel=1e-13)  # the loss before the step
 
@@ -50,14 +64,21 @@ def test_descent_on_a_quadratic_is_its_closed_form(regression):
 def test_pruned_weights_stay_away(seventeen):
     mask = random_mask(seventeen.task.network, 0.5)
     space = ParameterSpace(seventeen.task.network, mask)
-    (_, theta), keep = next(descend(seventeen.task, space, space.theta, 0.1)), torch.cat([k.flatten() for k in mask.keep.values()])
+    (_, theta), keep = (
+        next(descend(seventeen.task, space, space.theta, 0.1)),
+        torch.cat([k.flatten() for k in mask.keep.values()]),
+    )
     start = seventeen.theta * keep
-    torch.testing.assert_close(theta, (start - 0.1 * seventeen.gradient(start))[keep], rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        theta, (start - 0.1 * seventeen.gradient(start))[keep], rtol=1e-12, atol=1e-14
+    )
 
 
 def test_a_learning_rate_that_is_too_large_says_so(regression, seventeen):
     space = ParameterSpace(regression.task.network)
-    with pytest.raises(ArgumentError, match=r"Argument `learning_rate` must keep the loss finite .*, but is 1e\+60"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `learning_rate` must keep the loss finite .*, but is 1e\+60"
+    ):
         list(itertools.islice(descend(regression.task, space, space.theta, 1e60), 20))
     with pytest.raises(ArgumentError, match=r"Argument `learning_rate` must be in \(0, inf\)"):
         next(descend(regression.task, space, space.theta, -1.0))
@@ -70,7 +91,9 @@ def test_accuracy_is_the_share_of_right_answers(seventeen):
     labels = torch.arange(40) % 2
     expected = np.mean(outputs.argmax(1) == labels.numpy())
     assert accuracy(seventeen.task, space, space.theta, x, labels) == pytest.approx(expected)
-    assert accuracy(seventeen.task, space, space.theta, x, torch.from_numpy(outputs.argmax(1))) == 1.0
+    assert (
+        accuracy(seventeen.task, space, space.theta, x, torch.from_numpy(outputs.argmax(1))) == 1.0
+    )
 
 
 def test_dense_training_learns_a_planted_difference(images):
@@ -107,7 +130,13 @@ def test_resumed_training_ends_in_the_same_bits(images, cut):
 def test_a_saved_state_does_not_move_on(images):
     saved = []
     network = small_network()
-    train(network, images, on_epoch=lambda state: saved.append((state, {k: v.clone() for k, v in state.tensors.items()})))
+    train(
+        network,
+        images,
+        on_epoch=lambda state: saved.append(
+            (state, {k: v.clone() for k, v in state.tensors.items()})
+        ),
+    )
     for state, copy in saved:
         assert all(torch.equal(state.tensors[key], copy[key]) for key in copy)
 
@@ -133,5 +162,9 @@ def test_errors(images):
     with pytest.raises(ArgumentError, match="Argument `epochs` must be an integer of at least 1"):
         train(small_network(), images, epochs=0)
     network = small_network()
-    with pytest.raises(ArgumentError, match=r"learning_rate` must keep the loss finite \(try a tenth of it\)"):
-        train_dense(network, lambda o, t: nn.functional.cross_entropy(o, t) * float("inf"), images, 1)
+    with pytest.raises(
+        ArgumentError, match=r"learning_rate` must keep the loss finite \(try a tenth of it\)"
+    ):
+        train_dense(
+            network, lambda o, t: nn.functional.cross_entropy(o, t) * float("inf"), images, 1
+        )

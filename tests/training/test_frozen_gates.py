@@ -1,4 +1,6 @@
-"""What examples/truncation_error.py takes as a ReLU network's series, gates held at the pivot, is what autograd would take."""
+"""What examples/truncation_error.py takes as a ReLU network's series, gates held at the pivot, is
+what autograd would take.
+"""
 
 import math
 
@@ -22,16 +24,23 @@ class Gate(nn.Module):
 
 def test_frozen_gates_are_nested_forward_derivatives():
     g = torch.Generator().manual_seed(0)
-    network = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)).double()
+    network = nn.Sequential(
+        nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)
+    ).double()
     with torch.no_grad():
         for w in network.parameters():
             w.copy_(0.5 * torch.randn(w.shape, generator=g, dtype=torch.float64))
-    inputs, labels = torch.randn(7, 3, generator=g, dtype=torch.float64), torch.randint(0, 3, (7,), generator=g)
+    inputs, labels = (
+        torch.randn(7, 3, generator=g, dtype=torch.float64),
+        torch.randint(0, 3, (7,), generator=g),
+    )
     smooth, x = nn.Sequential(), inputs
     for layer in network:
         smooth.append(Gate(x) if isinstance(layer, nn.ReLU) else layer)
         x = layer(x).detach()
-    kinked, held = (Task(each, nn.functional.cross_entropy, (inputs, labels)) for each in (network, smooth))
+    kinked, held = (
+        Task(each, nn.functional.cross_entropy, (inputs, labels)) for each in (network, smooth)
+    )
     space, eta, order = ParameterSpace(network), 0.3, 3
     gradient = grad(lambda theta: kinked.loss_at(space, theta))
     terms = torch.zeros(order, space.n, dtype=torch.float64)

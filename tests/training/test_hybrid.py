@@ -1,4 +1,6 @@
-"""Quantum-emulated training with a perfect readout is plain descent as the order grows, and can be cut between rounds."""
+"""Quantum-emulated training with a perfect readout is plain descent as the order grows, and can be
+cut between rounds.
+"""
 
 import itertools
 
@@ -23,9 +25,14 @@ def relative(x, y):
 @pytest.mark.parametrize("order", [1, 2])
 def test_a_quadratic_loss_is_plain_descent_to_rounding(regression, order):
     space = ParameterSpace(regression.task.network)
-    run = train_hybrid([regression.task], space, Schedule(order, segment=4, rounds=3, learning_rate=0.1, shots=None))
+    run = train_hybrid(
+        [regression.task],
+        space,
+        Schedule(order, segment=4, rounds=3, learning_rate=0.1, shots=None),
+    )
     assert relative(run.theta, regression.descend(regression.theta, 0.1, 12)) < 1e-13
-    assert relative(run.theta, regression.descend(regression.theta, 0.1, 11)) > 1e-4  # a step too few
+    # a step too few
+    assert relative(run.theta, regression.descend(regression.theta, 0.1, 11)) > 1e-4
     for r in run.rounds:
         assert max(r.truncation) < 1e-12
         assert r.readout_error == 0
@@ -35,7 +42,9 @@ def test_a_quadratic_loss_is_plain_descent_to_rounding(regression, order):
 def test_higher_orders_approach_descent_on_a_gelu_network(small_conv):
     space = ParameterSpace(small_conv.task.network)
     truth = small_conv.descend(small_conv.theta, 0.02, 12)
-    runs = [train_hybrid([small_conv.task], space, Schedule(N, 4, 3, 0.02, None)) for N in (1, 2, 3, 4)]
+    runs = [
+        train_hybrid([small_conv.task], space, Schedule(N, 4, 3, 0.02, None)) for N in (1, 2, 3, 4)
+    ]
     errors = [relative(run.theta, truth) for run in runs]
     assert all(after < before / 3 for before, after in itertools.pairwise(errors))
     assert errors[-1] < 1e-4
@@ -63,7 +72,9 @@ def test_each_round_takes_its_own_batch(seventeen):
     x, y = seventeen.task.data
     tasks = [seventeen.task.with_data((x[:3], y[:3])), seventeen.task.with_data((x[3:], y[3:]))]
     space = ParameterSpace(seventeen.task.network)
-    run = train_hybrid(tasks, space, Schedule(order=1, segment=1, rounds=2, learning_rate=0.1, shots=None))
+    run = train_hybrid(
+        tasks, space, Schedule(order=1, segment=1, rounds=2, learning_rate=0.1, shots=None)
+    )
     theta = space.theta
     for task in tasks:  # one step of order 1 from an upload is one step of descent
         theta = theta - 0.1 * task.loss_and_gradient(space, theta)[1]
@@ -81,14 +92,18 @@ def test_resumed_runs_end_in_the_same_bits(seventeen, shots, cut):
     assert len(saved) == 3
     torch.manual_seed(99)
     new = []
-    resumed = train_hybrid([seventeen.task], space, schedule, seed=1, done=saved[:cut], on_round=new.append)
+    resumed = train_hybrid(
+        [seventeen.task], space, schedule, seed=1, done=saved[:cut], on_round=new.append
+    )
     assert torch.equal(resumed.theta, whole.theta)
     assert len(new) == 3 - cut
     assert [r.truncation for r in resumed.rounds] == [r.truncation for r in whole.rounds]
     finished = train_hybrid([seventeen.task], space, schedule, seed=1, done=saved)
     assert torch.equal(finished.theta, whole.theta)
     if shots:
-        assert not torch.equal(train_hybrid([seventeen.task], space, schedule, seed=2).theta, whole.theta)
+        assert not torch.equal(
+            train_hybrid([seventeen.task], space, schedule, seed=2).theta, whole.theta
+        )
         repeated = train_hybrid([seventeen.task], space, schedule, seed=1).rounds
         assert len({r.readout_error for r in repeated}) == 3  # each round draws its own shots
 
@@ -96,7 +111,9 @@ def test_resumed_runs_end_in_the_same_bits(seventeen, shots, cut):
 def test_more_shots_come_nearer(seventeen):
     space = ParameterSpace(seventeen.task.network)
     errors = [
-        train_hybrid([seventeen.task], space, Schedule(2, 2, 1, 0.2, shots), seed=3).rounds[0].readout_error
+        train_hybrid([seventeen.task], space, Schedule(2, 2, 1, 0.2, shots), seed=3)
+        .rounds[0]
+        .readout_error
         for shots in (10**2, 10**4, 10**6, 10**8)
     ]
     assert errors == sorted(errors, reverse=True)
@@ -115,21 +132,29 @@ def test_steps_are_counted_and_another_pivot_taken(regression):
 
 def test_a_learning_rate_past_all_bounds_is_one_clear_error(seventeen):
     space = ParameterSpace(seventeen.task.network)
-    with pytest.raises(ArgumentError, match="Argument `(segment|learning_rate)` must (stay within|keep the loss finite)"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `(segment|learning_rate)` must (stay within|keep the loss finite)",
+    ):
         train_hybrid([seventeen.task], space, Schedule(3, 30, 1, 1e30, None))
     cubic = nn.Linear(1, 1, bias=False).double()
     with torch.no_grad():
         cubic.weight.fill_(1.0)
     one = torch.ones(1, 1, dtype=torch.float64)
-    task = Task(cubic, lambda o, t: torch.exp(-o * o).sum(), (one, one))  # flat far away: descent stays, its series does not
-    with pytest.raises(ArgumentError, match="Argument `segment` must stay within the series' radius of convergence"):
+    # flat far away: descent stays, its series does not
+    task = Task(cubic, lambda o, t: torch.exp(-o * o).sum(), (one, one))
+    with pytest.raises(
+        ArgumentError, match="Argument `segment` must stay within the series' radius of convergence"
+    ):
         train_hybrid([task], ParameterSpace(cubic), Schedule(6, 400, 1, 50.0, None))
 
 
 def test_errors(seventeen):
     space = ParameterSpace(seventeen.task.network)
     for tasks in ([], [seventeen.task] * 2):
-        with pytest.raises(ArgumentError, match="Argument `tasks` must hold 1 task or 3, one for each round"):
+        with pytest.raises(
+            ArgumentError, match="Argument `tasks` must hold 1 task or 3, one for each round"
+        ):
             train_hybrid(tasks, space, Schedule(rounds=3))
     with pytest.raises(ArgumentError, match=r"must have shape \(17,\), but is of shape \(3,\)"):
         train_hybrid([seventeen.task], space, Schedule(), theta=torch.ones(3))

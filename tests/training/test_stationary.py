@@ -15,4 +15,11 @@ def test_a_round_at_a_stationary_point():
     with torch.no_grad():
         net.weight.zero_()
     task = Task(net, F.mse_loss, (torch.ones(1, 1).double(), torch.zeros(1, 1).double()))
-    assert float(train_hybrid([task], ParameterSpace(net), Schedule(segment=2, rounds=1, shots=None)).theta) == 0.0
+    assert (
+        float(
+            train_hybrid(
+                [task], ParameterSpace(net), Schedule(segment=2, rounds=1, shots=None)
+            ).theta
+        )
+        == 0.0
+    )

@@ -1,4 +1,6 @@
-"""Losses whose symmetry makes terms of the series vanish: no segment stands on what its terms say alone."""
+"""Losses whose symmetry makes terms of the series vanish: no segment stands on what its terms say
+alone.
+"""
 
 import itertools
 
@@ -14,7 +16,11 @@ from qdescent.training.hybrid import train_hybrid
 from qdescent.training.residual import error_from_residual
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
-WAYS = {"plain": (0.05, 0.0, False), "momentum": (0.005, 0.9, False), "fresh batches": (0.05, 0.0, True)}
+WAYS = {
+    "plain": (0.05, 0.0, False),
+    "momentum": (0.005, 0.9, False),
+    "fresh batches": (0.05, 0.0, True),
+}
 
 
 class Weight(nn.Module):
@@ -41,12 +47,20 @@ def polynomial(*coefficients, start=0.0):
 
 def adaptive(way="plain", **settings):
     eta, beta, fresh = WAYS[way]
-    usual = {"steps": 40, "learning_rate": eta, "momentum": beta, "fresh_batches": fresh, "shots": None}
+    usual = {
+        "steps": 40,
+        "learning_rate": eta,
+        "momentum": beta,
+        "fresh_batches": fresh,
+        "shots": None,
+    }
     return AdaptiveSchedule(**(usual | settings))
 
 
 def one_power(power):
-    """w/3 + w^2/2 + 20 w^power from w = 0: of all terms past u_1 the first that is not zero is u_{power-1}."""
+    """w/3 + w^2/2 + 20 w^power from w = 0: of all terms past u_1 the first that is not zero is
+    u_{power-1}.
+    """
     return [0.0, 0.3, 0.5, *[0.0] * (power - 3), 20.0]
 
 
@@ -62,7 +76,9 @@ def test_the_true_error_stays_below_the_tolerance(power, way, orders):
 
 @pytest.mark.parametrize(("power", "missed"), [(4, 1.03), (6, 0.167), (8, 0.0177)])
 def test_a_controller_that_looks_at_its_terms_alone_is_caught(power, missed, monkeypatch):
-    monkeypatch.setattr(segment_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2)
+    monkeypatch.setattr(
+        segment_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
+    )
     task, space = polynomial(*one_power(power))
     run = train_hybrid([task], space, adaptive(orders=(2,)))
     assert [each.steps for each in run.rounds] == [40]
@@ -100,15 +116,23 @@ def test_a_saddle_and_a_minimum_stay_where_they_are():
         assert {each.estimate[-1] for each in run.rounds} == {0.0}
         assert {each.truncation[-1] for each in run.rounds} == {0.0}
     task, space = polynomial(0.0, 0.0, -0.5, 0.0, 1.0, start=1e-6)  # beside the saddle
-    run = train_hybrid([task], space, adaptive(orders=(2,), steps=100, learning_rate=0.1, longest=100))
+    run = train_hybrid(
+        [task], space, adaptive(orders=(2,), steps=100, learning_rate=0.1, longest=100)
+    )
     assert max(itertools.chain(*(each.truncation for each in run.rounds))) < 0.01
 
 
 def test_batches_that_cancel_in_first_order_hide_nothing():
-    """Two batches of opposite slope bring u_1 back to zero; what is left is of higher order, and no share of it is known."""
+    """Two batches of opposite slope bring u_1 back to zero; what is left is of higher order, and no
+    share of it is known.
+    """
     task, space = polynomial(0.0, 0.3, 0.5, 2.0)
     x, y = task.data
-    run = train_hybrid([task, task.with_data((-x, y))] * 20, space, adaptive("fresh batches", orders=(2,), learning_rate=0.02))
+    run = train_hybrid(
+        [task, task.with_data((-x, y))] * 20,
+        space,
+        adaptive("fresh batches", orders=(2,), learning_rate=0.02),
+    )
     assert max(itertools.chain(*(each.truncation for each in run.rounds))) < 0.01
 
 
@@ -127,12 +151,17 @@ def test_the_error_from_a_residual_is_exact_for_a_power():
 
 def test_what_cannot_be_reached_is_refused():
     task, space = polynomial(*one_power(4))
-    with pytest.raises(ArgumentError, match="Argument `learning_rate` must let at least two steps meet the tolerance"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `learning_rate` must let at least two steps meet the tolerance",
+    ):
         train_hybrid([task], space, adaptive(orders=(2,), tolerance=1e-9))
 
 
 def saddle(bend, curvature, pull=0.5):
-    """A weight that moves, and one on a ridge, which feels the first by w_0^3 w_1 alone: no term of order 2 holds it."""
+    """A weight that moves, and one on a ridge, which feels the first by w_0^3 w_1 alone: no term of
+    order 2 holds it.
+    """
 
     class Pair(nn.Module):
         def __init__(self):
@@ -152,17 +181,24 @@ def saddle(bend, curvature, pull=0.5):
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5])
-@pytest.mark.parametrize(("bend", "eta", "curvature"), [(1e-2, 0.2, 5.0), (1e-4, 0.2, 5.0), (1e-6, 0.5, 1.0), (1e-6, 1.0, 1.0)])
+@pytest.mark.parametrize(
+    ("bend", "eta", "curvature"),
+    [(1e-2, 0.2, 5.0), (1e-4, 0.2, 5.0), (1e-6, 0.5, 1.0), (1e-6, 1.0, 1.0)],
+)
 def test_an_error_that_a_divergent_mode_makes_grow_is_seen(bend, eta, curvature, beta):
     task, space = saddle(bend, curvature)
     settings = {"learning_rate": eta / (1 + beta), "momentum": beta}
     run = train_hybrid([task], space, adaptive(orders=(2,), steps=30, **settings))
     for each in run.rounds:
         assert max(each.truncation) < 0.01
-        assert all(e >= t * 0.999 - 1e-14 for e, t in zip(each.estimate, each.truncation, strict=True))
+        assert all(
+            e >= t * 0.999 - 1e-14 for e, t in zip(each.estimate, each.truncation, strict=True)
+        )
 
 
 def test_an_error_that_is_not_carried_on_is_caught(monkeypatch):
     monkeypatch.setattr(segment_module.CarriedError, "norm", 0.0)
-    run = train_hybrid([saddle(1e-6, 1.0)[0]], saddle(1e-6, 1.0)[1], adaptive(orders=(2,), learning_rate=1.0))
+    run = train_hybrid(
+        [saddle(1e-6, 1.0)[0]], saddle(1e-6, 1.0)[1], adaptive(orders=(2,), learning_rate=1.0)
+    )
     assert max(itertools.chain(*(each.truncation for each in run.rounds))) > 0.5

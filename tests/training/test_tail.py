@@ -25,14 +25,21 @@ def random_task(seed, activation=None):
             w.copy_(0.7 * torch.randn(w.shape, generator=g, dtype=torch.float64))
     x = torch.randn(12, 3, generator=g, dtype=torch.float64)
     if seed % 2:
-        return Task(network, nn.functional.cross_entropy, (x, torch.randint(0, 3, (12,), generator=g)))
-    return Task(network, nn.functional.mse_loss, (x, torch.randn(12, 3, generator=g, dtype=torch.float64)))
+        return Task(
+            network, nn.functional.cross_entropy, (x, torch.randint(0, 3, (12,), generator=g))
+        )
+    return Task(
+        network, nn.functional.mse_loss, (x, torch.randn(12, 3, generator=g, dtype=torch.float64))
+    )
 
 
 def walk(task, eta, order, steps):
     """After each step: the terms and true descent."""
     space = ParameterSpace(task.network)
-    series, truth = series_steps(task, space, space.theta, order, eta), displacements(task, space, space.theta, eta)
+    series, truth = (
+        series_steps(task, space, space.theta, order, eta),
+        displacements(task, space, space.theta, eta),
+    )
     for _ in range(steps):
         yield next(series), next(truth)[1]
 
@@ -81,7 +88,9 @@ def seen():
 def quotients(estimate, order, known):
     """Estimate over true error wherever that lies between rounding and a tenth."""
     return sorted(
-        estimate(gram[:known, :known], order) / errors[order - 1] for gram, errors in seen() if 1e-9 < errors[order - 1] < 0.1
+        estimate(gram[:known, :known], order) / errors[order - 1]
+        for gram, errors in seen()
+        if 1e-9 < errors[order - 1] < 0.1
     )
 
 
@@ -111,7 +120,8 @@ def test_with_the_next_term_known_it_is_nearer(order):
 
 
 def test_a_geometric_series_through_the_last_two_terms_is_far_off():
-    def through_two(gram, order):  # the wrong variant: ||u_N|| q / (1 - q), q = ||u_N|| / ||u_{N-1}||
+    # the wrong variant: ||u_N|| q / (1 - q), q = ||u_N|| / ||u_{N-1}||
+    def through_two(gram, order):
         q = float(gram[-1, -1] / gram[-2, -2]) ** 0.5
         return float(gram[-1, -1]) ** 0.5 * q / (1 - q) / float(gram.sum()) ** 0.5
 
@@ -149,23 +159,29 @@ def test_nothing_left_out_is_zero(regression):
 
 
 def test_a_unit_of_weight_does_not_matter():
-    terms = torch.randn(4, 9, generator=torch.Generator().manual_seed(3), dtype=torch.float64) * torch.tensor(
-        [[1.0], [0.1], [0.02], [0.001]]
-    )
+    terms = torch.randn(
+        4, 9, generator=torch.Generator().manual_seed(3), dtype=torch.float64
+    ) * torch.tensor([[1.0], [0.1], [0.02], [0.001]])
     a, b = (estimate_tail((s * terms) @ (s * terms).T, 3) for s in (1.0, 1e-9))
     assert a.error == pytest.approx(b.error, rel=1e-12)
 
 
 def test_errors():
-    with pytest.raises(ArgumentError, match="Argument `order` must be at most the number of terms, 2, but is 3"):
+    with pytest.raises(
+        ArgumentError, match="Argument `order` must be at most the number of terms, 2, but is 3"
+    ):
         estimate_tail(torch.eye(2), 3)
     with pytest.raises(ArgumentError, match="Argument `order` must be an integer of at least 1"):
         estimate_tail(torch.eye(2), 0)
 
 
-@pytest.mark.parametrize("gram", [[[1.0, 3.0], [3.0, 0.01]], [[1.0, 0.05], [0.0, 0.01]], [[1.0, -0.2], [-0.2, 0.01]]])
+@pytest.mark.parametrize(
+    "gram", [[[1.0, 3.0], [3.0, 0.01]], [[1.0, 0.05], [0.0, 0.01]], [[1.0, -0.2], [-0.2, 0.01]]]
+)
 def test_numbers_that_are_no_inner_products(gram):
     with pytest.raises(ArgumentError, match="Argument `gram` must hold inner products"):
         estimate_tail(torch.tensor(gram), 2)
-    single = torch.randn(4, 10**5, generator=torch.Generator().manual_seed(0)) * torch.tensor([[1.0], [1e-2], [1e-4], [1e-6]])
+    single = torch.randn(4, 10**5, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [[1.0], [1e-2], [1e-4], [1e-6]]
+    )
     assert estimate_tail(single @ single.T, 3).known  # in single precision, as it comes

@@ -1,4 +1,6 @@
-"""The spectrum callback inside Lightning and the Hugging Face Trainer: stand-ins everywhere, the real ones where installed."""
+"""The spectrum callback inside Lightning and the Hugging Face Trainer: stand-ins everywhere, the
+real ones where installed.
+"""
 
 import sys
 import types
@@ -21,7 +23,12 @@ DATA = random(1, 12, 1, 6, 6), torch.arange(12) % 3
 def network_of():
     """BatchNorm, dropout and GELU: what a careless measurement would disturb."""
     network = nn.Sequential(
-        nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3), nn.GELU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(48, 3)
+        nn.Conv2d(1, 3, 3, bias=False),
+        nn.BatchNorm2d(3),
+        nn.GELU(),
+        nn.Dropout(0.3),
+        nn.Flatten(),
+        nn.Linear(48, 3),
     )
     with torch.no_grad():
         for i, w in enumerate(network.parameters()):
@@ -31,7 +38,9 @@ def network_of():
 
 def callback_of(**settings):
     return SpectrumCallback(
-        F.cross_entropy, DATA, **{"at": 2, "learning_rate": 0.1, "steps": 6, "budget": float("inf"), **settings}
+        F.cross_entropy,
+        DATA,
+        **{"at": 2, "learning_rate": 0.1, "steps": 6, "budget": float("inf"), **settings},
     )
 
 
@@ -74,7 +83,11 @@ class Model(nn.Module):
     def forward(self, pixel_values, labels=None):
         logits = self.network(pixel_values)
         loss = None if labels is None else F.cross_entropy(logits, labels)
-        return types.SimpleNamespace(logits=logits) if loss is None else {"loss": loss, "logits": logits}
+        return (
+            types.SimpleNamespace(logits=logits)
+            if loss is None
+            else {"loss": loss, "logits": logits}
+        )
 
 
 def test_hugging_face(monkeypatch):
@@ -93,7 +106,10 @@ def test_hugging_face(monkeypatch):
     assert torch.equal(callback.measurements[0].spectrum.nodes, same.spectrum.nodes)
 
 
-@pytest.mark.parametrize(("package", "door"), [("lightning.pytorch", "for_lightning"), ("transformers", "for_hugging_face")])
+@pytest.mark.parametrize(
+    ("package", "door"),
+    [("lightning.pytorch", "for_lightning"), ("transformers", "for_hugging_face")],
+)
 def test_without_the_package_its_name_is_told(monkeypatch, package, door):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ModuleNotFoundError, match=package.split(".")[0]):
@@ -101,7 +117,10 @@ def test_without_the_package_its_name_is_told(monkeypatch, package, door):
 
 
 def same_weights(first, second):
-    return all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
 
 
 def assert_seen_at_the_ends(callback, trained):
@@ -113,9 +132,12 @@ def assert_seen_at_the_ends(callback, trained):
 
 
 def test_with_lightning_itself(tmp_path):
-    """A real Trainer: measured at 0, 2 and 4 of 4 updates (8 batches, two accumulated), and the training is as without."""
+    """A real Trainer: measured at 0, 2 and 4 of 4 updates (8 batches, two accumulated), and the
+    training is as without.
+    """
     lightning = pytest.importorskip(
-        "lightning.pytorch", reason="lightning is optional; its adapter is tested with a stand-in above"
+        "lightning.pytorch",
+        reason="lightning is optional; its adapter is tested with a stand-in above",
     )
 
     class Training(lightning.LightningModule):
@@ -154,7 +176,8 @@ def test_with_lightning_itself(tmp_path):
 def test_with_transformers_itself(tmp_path):
     """A real Trainer: measured at 0, 1 and 3 of 3 updates, and the training is as without."""
     transformers = pytest.importorskip(
-        "transformers", reason="transformers is optional; its adapter is tested with a stand-in above"
+        "transformers",
+        reason="transformers is optional; its adapter is tested with a stand-in above",
     )
     pytest.importorskip("accelerate", reason="the Trainer of transformers needs it")
 
@@ -166,7 +189,9 @@ def test_with_transformers_itself(tmp_path):
             save_strategy="no", disable_tqdm=True, logging_strategy="no", learning_rate=0.05, seed=0,
         )  # fmt: skip
         samples = [{"pixel_values": x, "labels": y} for x, y in zip(*DATA, strict=True)]
-        transformers.Trainer(model=model, args=arguments, train_dataset=samples, callbacks=list(callbacks)).train()
+        transformers.Trainer(
+            model=model, args=arguments, train_dataset=samples, callbacks=list(callbacks)
+        ).train()
         return model
 
     callback = callback_of(at=[0, 1, 3])

@@ -8,7 +8,9 @@ from typing import Any
 import griffe
 
 _EXAMPLE = re.compile(r"^(\s*)Example:$", re.MULTILINE)
-_TOGETHER = re.compile(r"^(?P<indent> +)(?P<names>\w+(?:, \w+)+): (?P<text>.*(?:\n(?P=indent) +.*)*)", re.MULTILINE)
+_TOGETHER = re.compile(
+    r"^(?P<indent> +)(?P<names>\w+(?:, \w+)+): (?P<text>.*(?:\n(?P=indent) +.*)*)", re.MULTILINE
+)
 _BRACKET = re.compile(r"<(?=[A-Za-z/!?])")
 
 
@@ -28,4 +30,6 @@ def for_griffe(text: str) -> str:
 
 
 def _apart(match: re.Match[str]) -> str:
-    return "\n".join(f"{match['indent']}{name}: {match['text']}" for name in match["names"].split(", "))
+    return "\n".join(
+        f"{match['indent']}{name}: {match['text']}" for name in match["names"].split(", ")
+    )

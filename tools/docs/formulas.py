@@ -9,8 +9,8 @@ from latex2mathml.converter import convert
 
 # What pymdownx.arithmatex leaves: \(...\) within a line, \[...\] on lines of its own.
 _MARKED = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
-# What the converter leaves to a browser's guess: bars of a norm grow beyond their line, bars and slashes stand apart from what
-# they belong to, and "similar" comes as a tilde.
+# What the converter leaves to a browser's guess: bars of a norm grow beyond their line, bars and
+# slashes stand apart from what they belong to, and "similar" comes as a tilde.
 _TIGHT = '<mo stretchy="false" lspace="0" rspace="0">'
 _REPAIRS = {
     "<mo>&#x02016;</mo>": f"{_TIGHT}&#x02016;</mo>",

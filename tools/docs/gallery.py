@@ -47,12 +47,16 @@ def run(script: Path) -> dict:
 
 def scripts() -> list[Path]:
     """In the order of the numbers that start the scripts' docstrings."""
-    return sorted(SCRIPTS.glob("*.py"), key=lambda path: (int(head(path)[0].partition(".")[0]), path.name))
+    return sorted(
+        SCRIPTS.glob("*.py"), key=lambda path: (int(head(path)[0].partition(".")[0]), path.name)
+    )
 
 
 def head(script: Path) -> tuple[str, str]:
     """The question ("3. Does ...?") and what the docstring says below it."""
-    question, _, rest = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").partition("\n")
+    question, _, rest = (
+        ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+    ).partition("\n")
     return question, rest.strip()
 
 
@@ -75,13 +79,16 @@ def results() -> dict[str, dict]:
         key.update(script.read_bytes())
         kept[script] = CACHE / f"{script.stem}-{key.hexdigest()[:16]}.json"
     missing = [script for script, path in kept.items() if not path.exists()]
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes below: two threads each would wait for each other
+    # of the processes below: two threads each would wait for each other
+    os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         for script, result in zip(missing, pool.map(run, missing), strict=True):
             for old in CACHE.glob(f"{script.stem}-*.json"):
                 old.unlink()
             kept[script].write_text(json.dumps(result), encoding="utf-8")
-    return {script.stem: json.loads(path.read_text(encoding="utf-8")) for script, path in kept.items()}
+    return {
+        script.stem: json.loads(path.read_text(encoding="utf-8")) for script, path in kept.items()
+    }
 
 
 def pages(found: dict[str, dict]) -> dict[str, tuple[str, str]]:
@@ -99,7 +106,9 @@ def pages(found: dict[str, dict]) -> dict[str, tuple[str, str]]:
         result = found[name]
         text = [f"# {question}\n"]
         for i, figure in enumerate(result["figures"]):
-            said, shown = (re.sub(r"\^(-?\d+)", r"<sup>\1</sup>", words) for words in finding(figure))
+            said, shown = (
+                re.sub(r"\^(-?\d+)", r"<sup>\1</sup>", words) for words in finding(figure)
+            )
             height = figure["layout"].get("height", 430)
             text += [
                 f"**{said}.**\n{{: .finding }}\n",
@@ -108,7 +117,10 @@ def pages(found: dict[str, dict]) -> dict[str, tuple[str, str]]:
             ]
             if i == len(result["figures"]) - 1:
                 overview.append(f"**[{question}]({name}.md)**\n: {said}.\n")
-        text.append(f"{rest}\n\n## The script\n\n`examples/gallery/{script.name}`\n\n```python\n{code(script)}\n```\n")
+        text.append(
+            f"{rest}\n\n## The"
+            f" script\n\n`examples/gallery/{script.name}`\n\n```python\n{code(script)}\n```\n"
+        )
         if result["text"]:
             text.append(f"## What it printed\n\n```text\n{result['text'].rstrip()}\n```\n")
         files = ("../assets/plotly.js", f"../assets/figures/{name}.js", "../assets/figures.js")

@@ -33,7 +33,9 @@ def on_config(config):
     for entry in config.nav:
         for title, target in entry.items():
             if isinstance(target, str) and target.endswith("/"):
-                inside = {path: name for path, (name, _) in _made.items() if path.startswith(target)}
+                inside = {
+                    path: name for path, (name, _) in _made.items() if path.startswith(target)
+                }
                 entry[title] = [{name: path} for path, name in inside.items()]
     for name in ("CHANGELOG", "CONTRIBUTING"):
         text = (ROOT / f"{name}.md").read_text(encoding="utf-8")

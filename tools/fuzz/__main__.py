@@ -1,11 +1,13 @@
-"""Every reader of the package, given bytes: each input ends in a result or in one sentence, or it is kept as a failure.
+"""Every reader of the package, given bytes: each input ends in a result or in one sentence, or it
+is kept as a failure.
 
     python tools/fuzz --seconds 600                          every reader, its share of the time
     python tools/fuzz --seconds 60 --readers map toml        these two
 
-atheris, where it is installed (`pip install -e '.[fuzz]'`), guides the bytes by the code that they reach; elsewhere valid
-files and the kept cases are changed blindly. FOLDER (build/fuzz) holds the corpus, the failures and the counts of all
-calls so far. An input that takes more than 10 seconds, or 2 GiB more than the program itself, is a failure, too.
+atheris, where it is installed (`pip install -e '.[fuzz]'`), guides the bytes by the code that they
+reach; elsewhere valid files and the kept cases are changed blindly. FOLDER (build/fuzz) holds the
+corpus, the failures and the counts of all calls so far. An input that takes more than 10 seconds,
+or 2 GiB more than the program itself, is a failure, too.
 """
 
 from __future__ import annotations
@@ -50,13 +52,18 @@ def main() -> int:
     share = options.seconds / len(options.readers)
     for reader in options.readers:
         start = time.monotonic()
-        while (left := int(share - (time.monotonic() - start))) > 0:  # again where an input ended the process
-            if _counts(options.folder, reader)["inputs"] >= options.inputs or not _run(options, reader, left):
+        # again where an input ended the process
+        while (left := int(share - (time.monotonic() - start))) > 0:
+            if _counts(options.folder, reader)["inputs"] >= options.inputs or not _run(
+                options, reader, left
+            ):
                 break
         counts = _counts(options.folder, reader)
         rate = counts["inputs"] / max(counts["seconds"], 1)
         print(f"{reader}: {counts['inputs']:,} inputs, {rate:,.0f} a second", flush=True)
-    failures = sorted(path for path in (options.folder / "failures").glob("*") if path.suffix != ".txt")
+    failures = sorted(
+        path for path in (options.folder / "failures").glob("*") if path.suffix != ".txt"
+    )
     for failure in failures:
         print(f"failed: {failure}")
     return 1 if failures else 0
@@ -66,12 +73,31 @@ def _run(options: Any, reader: str, seconds: int) -> bool:
     """One process that fuzzes one reader; False where it does not start."""
     log, running = options.folder / f"{reader}.log", options.folder / f"{reader}.running"
     running.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as work, log.open("w") as out:
-        command = [sys.executable, str(Path(__file__).parent), "--worker", reader, "--work", work, "--seconds", str(seconds)]
-        command += ["--folder", str(options.folder), "--seed", str(options.seed or time.time_ns() % 2**31)]
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as work,
+        log.open("w") as out,
+    ):
+        command = [
+            sys.executable,
+            str(Path(__file__).parent),
+            "--worker",
+            reader,
+            "--work",
+            work,
+            "--seconds",
+            str(seconds),
+        ]
+        command += [
+            "--folder",
+            str(options.folder),
+            "--seed",
+            str(options.seed or time.time_ns() % 2**31),
+        ]
         command += ["--inputs", str(options.inputs), *(["--blind"] if options.blind else [])]
         try:
-            ended = subprocess.run(command, stdout=out, stderr=out, check=False, timeout=seconds + 120).returncode
+            ended = subprocess.run(
+                command, stdout=out, stderr=out, check=False, timeout=seconds + 120
+            ).returncode
         except subprocess.TimeoutExpired:
             ended = -1
     if ended and not running.exists():
@@ -84,12 +110,18 @@ def _run(options: Any, reader: str, seconds: int) -> bool:
 
 
 def _options() -> Any:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--readers", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--folder", type=Path, default=Path("build/fuzz"))
-    parser.add_argument("--inputs", type=int, default=10**9, help="a reader that had as many is left out")
-    parser.add_argument("--blind", action="store_true", help="without atheris: less clever, many times faster")
+    parser.add_argument(
+        "--inputs", type=int, default=10**9, help="a reader that had as many is left out"
+    )
+    parser.add_argument(
+        "--blind", action="store_true", help="without atheris: less clever, many times faster"
+    )
     parser.add_argument("--seed", type=int, default=0, help="0: another one each time")
     parser.add_argument("--worker", choices=NAMES, help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
@@ -102,13 +134,19 @@ def _options() -> Any:
 
 def _counts(folder: Path, reader: str) -> dict[str, float]:
     path = folder / "counts" / f"{reader}.json"
-    return json.loads(path.read_text()) if path.exists() else {"inputs": 0, "seconds": 0.0, "sentences": 0}
+    return (
+        json.loads(path.read_text())
+        if path.exists()
+        else {"inputs": 0, "seconds": 0.0, "sentences": 0}
+    )
 
 
 class Trial:
     """One reader under fire: it counts, keeps what failed, and goes on."""
 
-    def __init__(self, reader: str, folder: Path, outcome: Callable[[str, Path, bytes], str], work: Path) -> None:
+    def __init__(
+        self, reader: str, folder: Path, outcome: Callable[[str, Path, bytes], str], work: Path
+    ) -> None:
         self.reader, self.folder, self.outcome, self.work = reader, folder, outcome, work
         self.counts, self.last = _counts(folder, reader), time.monotonic()
         self.running = folder / f"{reader}.running"
@@ -116,7 +154,8 @@ class Trial:
 
     def __call__(self, content: bytes) -> None:
         self.running.write_bytes(content)  # stays where the input ends the process
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of this process: others may have the machine
+        # of this process: others may have the machine
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             ended = self.outcome(self.reader, self.work, content)
             self.counts["sentences"] += ended != "result"
@@ -155,7 +194,9 @@ class Trial:
         path = self.folder / "failures" / f"fuzz-{self.reader}-{type(error).__name__}-{place}"
         if not path.exists():
             path.write_bytes(content)
-            path.with_name(path.name + ".txt").write_text("".join(traceback.format_exception(error))[-4000:])
+            path.with_name(path.name + ".txt").write_text(
+                "".join(traceback.format_exception(error))[-4000:]
+            )
 
 
 def _raise_timeout(number: int, frame: object) -> None:
@@ -197,7 +238,11 @@ def _guided(guide: Any, trial: Trial, readers: Any, enough: Callable[[], bool], 
         draw = random.Random(number)
         if draw.random() < 0.5:
             return guide.Mutate(content, longest)
-        found = readers.inside(content, lambda part: guide.Mutate(part, max(longest, len(part) + 64)), draw.getrandbits(16))
+        found = readers.inside(
+            content,
+            lambda part: guide.Mutate(part, max(longest, len(part) + 64)),
+            draw.getrandbits(16),
+        )
         return found[:longest]
 
     def one(content: bytes) -> None:
@@ -206,7 +251,13 @@ def _guided(guide: Any, trial: Trial, readers: Any, enough: Callable[[], bool], 
             trial.end()
             os._exit(0)
 
-    arguments = [f"-max_len={LONGEST}", f"-seed={seed % 2**31 or 1}", "-timeout=0", "-handle_alrm=0", "-rss_limit_mb=6000"]
+    arguments = [
+        f"-max_len={LONGEST}",
+        f"-seed={seed % 2**31 or 1}",
+        "-timeout=0",
+        "-handle_alrm=0",
+        "-rss_limit_mb=6000",
+    ]
     guide.Setup([sys.argv[0], *arguments, str(corpus)], one, custom_mutator=mutated)
     guide.Fuzz()
 
@@ -226,7 +277,9 @@ def changed(content: bytes, draw: random.Random, inside: Callable[..., bytes]) -
                 case 2:
                     del found[place : place + length]
                 case 3:
-                    found[place : place + length] = draw.choice((b"\xff", b"\0", b"\x7f", b"9", b"[", b"\x1b", b"-")) * length
+                    found[place : place + length] = (
+                        draw.choice((b"\xff", b"\0", b"\x7f", b"9", b"[", b"\x1b", b"-")) * length
+                    )
                 case 4:
                     start = draw.randrange(len(found) + 1)
                     found[place:place] = found[start : start + length * 4]

@@ -1,4 +1,6 @@
-"""Every reader of the package as a function of bytes, with valid files to start from and ways to change what lies inside."""
+"""Every reader of the package as a function of bytes, with valid files to start from and ways to
+change what lies inside.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ READERS: dict[str, Callable[[Path, bytes], object]] = {
     "toml": lambda folder, content: load_settings(_in(folder, "c.toml", content), {}),
     "map": lambda folder, content: load_map(_in(folder, "m.npz", content)),
     "data": lambda folder, content: load_data(str(_in(folder, "d.npz", content)), 4),
-    "images": lambda folder, content: load_data(str(_in(folder, "set/ant/x.png", content).parents[1]), 4),
+    "images": lambda folder, content: load_data(
+        str(_in(folder, "set/ant/x.png", content).parents[1]), 4
+    ),
     "checkpoint": lambda folder, content: _weights(folder, "w.pt", content),
     "weights": lambda folder, content: _weights(folder, "w.safetensors", content),
     "mask": _mask,
@@ -80,8 +84,12 @@ READERS: dict[str, Callable[[Path, bytes], object]] = {
     "idx": lambda folder, content: read_idx(_in(folder, "t-idx3-ubyte", content), 3),
     "gzip": lambda folder, content: read_idx(_in(folder, "t-idx3-ubyte.gz", content), 3),
     "read_weights": lambda folder, content: read_weights(_in(folder, "r.safetensors", content)),
-    "state": lambda folder, content: load_state(_in(folder, "s/state/s.safetensors", content).parents[1], "s"),
-    "resume": lambda folder, content: resume_workspace(_in(folder, "r/state/settings.safetensors", content).parents[1]),
+    "state": lambda folder, content: load_state(
+        _in(folder, "s/state/s.safetensors", content).parents[1], "s"
+    ),
+    "resume": lambda folder, content: resume_workspace(
+        _in(folder, "r/state/settings.safetensors", content).parents[1]
+    ),
     "resume_spectrum": lambda folder, content: resumed_spectrum(
         _in(folder, "t/state/spectrum-settings.safetensors", content).parents[1], {"network": "a:b"}
     ),
@@ -93,13 +101,16 @@ def outcome(reader: str, folder: Path, content: bytes) -> str:
     """ "result", or the sentence of an ArgumentError; anything else is raised.
 
     Raises:
-        AssertionError: a sentence that is too long, of more than one line, or holds control characters.
+        AssertionError: a sentence that is too long, of more than one line, or holds control
+            characters.
     """
     try:
         READERS[reader](folder, content)
     except ArgumentError as error:
         sentence = str(error)
-        assert re.match(r"Argument `[^`]+` must .*, but is .*\.$", sentence), f"no sentence: {sentence!r}"
+        assert re.match(r"Argument `[^`]+` must .*, but is .*\.$", sentence), (
+            f"no sentence: {sentence!r}"
+        )
         assert sentence.isprintable(), f"control characters: {sentence!r}"
         assert len(sentence) <= LONGEST, f"{len(sentence)} characters: {sentence[:200]!r}"
         return sentence
@@ -109,7 +120,9 @@ def outcome(reader: str, folder: Path, content: bytes) -> str:
 @cache
 def seeds(reader: str) -> tuple[bytes, ...]:
     """Valid files of a reader, and the cases that were kept for it."""
-    kept = [case.read_bytes() for case in sorted(CASES.iterdir()) if case.name.split("-")[1] == reader]
+    kept = [
+        case.read_bytes() for case in sorted(CASES.iterdir()) if case.name.split("-")[1] == reader
+    ]
     return (*_valid(reader), *(content for content in kept if len(content) <= 2_000))
 
 
@@ -117,24 +130,60 @@ def _valid(reader: str) -> list[bytes]:
     state = small_network().state_dict()
     match reader:
         case "toml":
-            whole = "".join(f"{key} = {json.dumps(value)}\n" for key, value in Settings().to_json().items())
-            return [whole.encode(), b'density = 0.5\n[a.b]\nc = [1, {d = "x"}]\n', b"seed = 0x1F\ntolerance = inf\n"]
+            whole = "".join(
+                f"{key} = {json.dumps(value)}\n" for key, value in Settings().to_json().items()
+            )
+            return [
+                whole.encode(),
+                b'density = 0.5\n[a.b]\nc = [1, {d = "x"}]\n',
+                b"seed = 0x1F\ntolerance = inf\n",
+            ]
         case "map":
-            arrays = {"F0": np.array([0.1, 0.2]), "F1": np.eye(2), "F2": np.ones((2, 4)) / 8, "u0": np.ones(2)}
-            return [_npz(np.savez, **arrays), _npz(np.savez_compressed, **arrays), _npz(np.savez, F0=[1], F3=[[2]])]
+            arrays = {
+                "F0": np.array([0.1, 0.2]),
+                "F1": np.eye(2),
+                "F2": np.ones((2, 4)) / 8,
+                "u0": np.ones(2),
+            }
+            return [
+                _npz(np.savez, **arrays),
+                _npz(np.savez_compressed, **arrays),
+                _npz(np.savez, F0=[1], F3=[[2]]),
+            ]
         case "data":
             pair = {"inputs": np.ones((6, 4), dtype=np.float32), "targets": np.arange(6) % 2}
-            bytewise = {"images": np.zeros((3, 2, 2), dtype=np.uint8), "labels": np.zeros(3, dtype=">i4")}
-            return [_npz(np.savez, **pair), _npz(np.savez_compressed, **pair), _npz(np.savez, **bytewise)]
+            bytewise = {
+                "images": np.zeros((3, 2, 2), dtype=np.uint8),
+                "labels": np.zeros(3, dtype=">i4"),
+            }
+            return [
+                _npz(np.savez, **pair),
+                _npz(np.savez_compressed, **pair),
+                _npz(np.savez, **bytewise),
+            ]
         case "images":
             return _images()
         case "checkpoint":
-            nested = {"epoch": 3, "state_dict": {f"module.{key}": value for key, value in state.items()}}
-            return [_saved(state), _saved(nested), _saved(state, False), _saved({"p": nn.Parameter(torch.ones(2))})]
+            nested = {
+                "epoch": 3,
+                "state_dict": {f"module.{key}": value for key, value in state.items()},
+            }
+            return [
+                _saved(state),
+                _saved(nested),
+                _saved(state, False),
+                _saved({"p": nn.Parameter(torch.ones(2))}),
+            ]
         case "weights" | "read_weights":
-            return [save(state), save({key: value.to(torch.bfloat16) for key, value in state.items()})]
+            return [
+                save(state),
+                save({key: value.to(torch.bfloat16) for key, value in state.items()}),
+            ]
         case "mask":
-            return [save({"2.weight": torch.tensor([[1, 0, 0], [0, 1, 0]])}), save({"0.bias": torch.ones(3)})]
+            return [
+                save({"2.weight": torch.tensor([[1, 0, 0], [0, 1, 0]])}),
+                save({"0.bias": torch.ones(3)}),
+            ]
         case "index":
             places = dict.fromkeys(state, "a.safetensors")
             return [json.dumps({"metadata": {"total_size": 92}, "weight_map": places}).encode()]
@@ -150,8 +199,22 @@ def _valid(reader: str) -> list[bytes]:
             settings = {**vars(SpectrumSettings("a:b", "c.npz")), "arguments": []}
             return [_state("spectrum-settings", {}, {"settings": settings, "fingerprint": "x"})]
         case _:
-            row = {"name": "a/b", "value": [1.0, 2.0], "unit": "1", "evidence": "exact", "source": "x", "error": None}
-            whole = {"format": "qdescent-run/1", "name": "n", "seed": 0, "config": {}, "versions": {}, "timings": {}}
+            row = {
+                "name": "a/b",
+                "value": [1.0, 2.0],
+                "unit": "1",
+                "evidence": "exact",
+                "source": "x",
+                "error": None,
+            }
+            whole = {
+                "format": "qdescent-run/1",
+                "name": "n",
+                "seed": 0,
+                "config": {},
+                "versions": {},
+                "timings": {},
+            }
             return [json.dumps({**whole, "rows": [row]}).encode()]
 
 
@@ -189,16 +252,24 @@ def _idx(count: int) -> bytes:
 
 def _state(stage: str, tensors: dict[str, torch.Tensor], extra: dict[str, Any]) -> bytes:
     """A state file as `save_state` writes it, of a run with these settings."""
-    content = {"stage": stage, "origin": origin_of(extra.get("settings", extra), "x"), "extra": extra}
+    content = {
+        "stage": stage,
+        "origin": origin_of(extra.get("settings", extra), "x"),
+        "extra": extra,
+    }
     return _signed(json.dumps(content), tensors)
 
 
 def _signed(content: str, tensors: dict[str, torch.Tensor]) -> bytes:
-    return save(tensors, {"format": "qdescent-state/2", "json": content, "sha256": fingerprint(content, tensors)})
+    return save(
+        tensors,
+        {"format": "qdescent-state/2", "json": content, "sha256": fingerprint(content, tensors)},
+    )
 
 
 def inside(content: bytes, mutate: Mutate, choice: int) -> bytes:
-    """The file with one of its inner parts changed, and what guards it (checksum, length) made right again.
+    """The file with one of its inner parts changed, and what guards it (checksum, length) made
+    right again.
 
     Args:
         content: of a zip, gzip, PNG or safetensors file; anything else is changed as a whole.
@@ -265,6 +336,10 @@ def _inside_png(content: bytes, mutate: Mutate, choice: int) -> bytes:
         place += 12 + length
     for number, (kind, part) in enumerate(chunks):
         if number == choice % len(chunks):
-            part = zlib.compress(mutate(zlib.decompress(part)), 1) if kind == b"IDAT" else mutate(part)
-        parts.append(struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part)))
+            part = (
+                zlib.compress(mutate(zlib.decompress(part)), 1) if kind == b"IDAT" else mutate(part)
+            )
+        parts.append(
+            struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part))
+        )
     return b"".join(parts)

@@ -8,9 +8,25 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_instance, check_integer, check_interval, check_sequence, check_tensor, shown
+from qdescent._checks import (
+    argument_error,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_tensor,
+    shown,
+)
 from qdescent.carleman.bounds import power_kappa_bound
-from qdescent.carleman.growth import GROWTH_LIMIT, NEUTRAL_CHANGE, Growth, grown, measure_growth, shrinking_interval, step_factor
+from qdescent.carleman.growth import (
+    GROWTH_LIMIT,
+    NEUTRAL_CHANGE,
+    Growth,
+    grown,
+    measure_growth,
+    shrinking_interval,
+    step_factor,
+)
 from qdescent.carleman.lifting.coordinates import MOST_LETTERS
 from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
 
@@ -40,19 +56,24 @@ class Dissipation:
     """How the modes of the kept weights behave: step by step, and over a horizon of T steps.
 
     Args:
-        dissipative, neutral, divergent: shares of the n modes over the horizon, each (value, error), summing to 1; the
-            error holds the probes' and what k Lanczos steps leave open at the edges (see `Spectrum.mass`).
+        dissipative, neutral, divergent: shares of the n modes over the horizon, each (value,
+            error), summing to 1; the error holds the probes' and what k Lanczos steps leave open at
+            the edges (see `Spectrum.mass`).
         proxy: E(t) = (1/n) sum |r|^t for t = 0..T, (T + 1,), r the mode's factor per step.
         proxy_error: its standard error over probes.
         proxy_dissipative, proxy_neutral, proxy_divergent: its parts from the modes of each kind.
         horizon: T.
-        per_step: growth a step, the share of growing modes and the verdict, which do not depend on T.
+        per_step: growth a step, the share of growing modes and the verdict, which do not depend on
+            T.
         reasons: all that speaks for and against the verdict, in sentences; the first is `reason`.
-        divergent_bounds: lower and upper bound on the divergent share, each (value, standard error over probes).
-        proxy_dissipative_error, proxy_neutral_error, proxy_divergent_error: standard errors over probes, (T + 1,).
-        power_norms: the largest ||C^t|| of a mode's step C (1 x 1, or with momentum 2 x 2 on displacement and velocity),
-            t = 0..T.
-        divergent_factors, divergent_weights: |r| and quadrature weight of the divergent nodes, (m,).
+        divergent_bounds: lower and upper bound on the divergent share, each (value, standard error
+            over probes).
+        proxy_dissipative_error, proxy_neutral_error, proxy_divergent_error: standard errors over
+            probes, (T + 1,).
+        power_norms: the largest ||C^t|| of a mode's step C (1 x 1, or with momentum 2 x 2 on
+            displacement and velocity), t = 0..T.
+        divergent_factors, divergent_weights: |r| and quadrature weight of the divergent nodes,
+            (m,).
     """
 
     dissipative: Estimate
@@ -77,7 +98,9 @@ class Dissipation:
     def __post_init__(self) -> None:
         for name in ("dissipative", "neutral", "divergent"):
             _check_estimate(name, getattr(self, name))
-        bounds = check_sequence("divergent_bounds", self.divergent_bounds, tuple, called="two estimates")
+        bounds = check_sequence(
+            "divergent_bounds", self.divergent_bounds, tuple, called="two estimates"
+        )
         for bound in bounds:
             _check_estimate("divergent_bounds", bound)
         object.__setattr__(self, "horizon", check_integer("horizon", self.horizon, 1, MOST_STEPS))
@@ -109,21 +132,27 @@ class Dissipation:
         return grown(self.per_step.a_step[0], self.horizon)
 
     def divergence_step(self, factor: float = GROWTH_LIMIT) -> float:
-        """The first step t at which the divergent part of E(t) exceeds `factor` times its value at t = 0; infinite: never.
+        """The first step t at which the divergent part of E(t) exceeds `factor` times its value at
+        t = 0; infinite: never.
 
         It goes on beyond the horizon T, with the modes that count as divergent over T.
 
         Args:
             factor: above 1.
         """
-        return _divergence_step(self.divergent_factors, self.divergent_weights, check_interval("factor", factor, "(1, inf)"))
+        return _divergence_step(
+            self.divergent_factors,
+            self.divergent_weights,
+            check_interval("factor", factor, "(1, inf)"),
+        )
 
     def history_kappa(self, padding: int = 0, order: int = 1) -> float:
-        """A model of the condition number of the history system over the horizon: a bound for its diagonal blocks alone.
+        """A model of the condition number of the history system over the horizon: a bound for its
+        diagonal blocks alone.
 
-        `power_kappa_bound` with ||A^t|| = max(||C^t||, ||C^t||^N), the norm of the Kronecker powers 1..N of the modes that the
-        spectrum shows. The blocks beside the diagonal (F_0, F_2 and so on) are left out: a row
-        with this number is "modelled".
+        `power_kappa_bound` with ||A^t|| = max(||C^t||, ||C^t||^N), the norm of the Kronecker powers
+        1..N of the modes that the spectrum shows. The blocks beside the diagonal (F_0, F_2 and so
+        on) are left out: a row with this number is "modelled".
 
         Args:
             padding: p, further copies of the end.
@@ -137,35 +166,48 @@ class Dissipation:
         lines = [f"{self.verdict}; over {self.horizon} steps:"]
         for name in ("dissipative", "neutral", "divergent"):
             value, error = getattr(self, name)
-            between = f"   (between {100 * least:.3g} and {100 * most:.3g} %)" if name == "divergent" else ""
+            between = (
+                f"   (between {100 * least:.3g} and {100 * most:.3g} %)"
+                if name == "divergent"
+                else ""
+            )
             lines.append(f"  {name:<12}{100 * value:7.3g} % +- {100 * error:.2g} %{between}")
-        lines.append(f"  E({self.horizon})      {float(self.proxy[-1]):7.3g}   +- {float(self.proxy_error[-1]):.2g}")
+        lines.append(
+            f"  E({self.horizon})      {float(self.proxy[-1]):7.3g}   +-"
+            f" {float(self.proxy_error[-1]):.2g}"
+        )
         return "\n".join([*lines, *(f"- {sentence}" for sentence in self.reasons)])
 
 
 def diagnose(
-    spectrum: Spectrum, learning_rate: float, momentum: float = 0.0, horizon: int = 100, weight_decay: float = 0.0
+    spectrum: Spectrum,
+    learning_rate: float,
+    momentum: float = 0.0,
+    horizon: int = 100,
+    weight_decay: float = 0.0,
 ) -> Dissipation:
-    """Sort the modes of gradient descent into dissipative, neutral and divergent, and follow the authors' error proxy.
+    """Sort the modes of gradient descent into dissipative, neutral and divergent, and follow the
+    authors' error proxy.
 
-    A mode lambda is dissipative if its factor |1 - eta (lambda + wd)| is below 1, divergent if above; neutral if it changes by less
-    than 1 % over the horizon, which no sampled spectrum can tell from 1. The verdict does not depend on the horizon:
-    `measure_growth` says what it rests on.
+    A mode lambda is dissipative if its factor |1 - eta (lambda + wd)| is below 1, divergent if
+    above; neutral if it changes by less than 1 % over the horizon, which no sampled spectrum can
+    tell from 1. The verdict does not depend on the horizon: `measure_growth` says what it rests on.
 
     Args:
         spectrum: of the Hessian over kept weights.
         learning_rate: eta > 0.
         momentum: beta in [0, 1), of the heavy-ball method: see `step_factor`.
         horizon: T steps of E(t) and of the shares beside it.
-        weight_decay: wd >= 0, as in torch.optim.SGD: wd is added to every eigenvalue. Leave it 0 where the loss holds it already.
+        weight_decay: wd >= 0, as in torch.optim.SGD: wd is added to every eigenvalue. Leave it 0
+            where the loss holds it already.
 
     Returns:
         Dissipation.
 
     References:
-        Liu et al. (2024), figure "Error bound" of the authors' draft for E(t). E(t) is exact for even t up to 2k - 1 (k Lanczos
-        steps), up to probe noise; it is blind to what hides in the bulk near zero, so look at the measured truncation error
-        as well.
+        Liu et al. (2024), figure "Error bound" of the authors' draft for E(t). E(t) is exact for
+        even t up to 2k - 1 (k Lanczos steps), up to probe noise; it is blind to what hides in the
+        bulk near zero, so look at the measured truncation error as well.
 
     Example:
         >>> import torch
@@ -193,13 +235,18 @@ def diagnose(
         """Bounds on the share of modes with a factor up to `bound`."""
         if bound <= momentum**0.5:
             return (0.0, 0.0), (0.0, 0.0)
-        return spectrum.mass_bounds(*shrinking_interval(bound, learning_rate, momentum, weight_decay))
+        return spectrum.mass_bounds(
+            *shrinking_interval(bound, learning_rate, momentum, weight_decay)
+        )
 
     total, parts = _curves(spectrum, factor(spectrum.nodes), kind(spectrum.nodes), horizon)
     below, (least, most) = shrinking(1 - band), shrinking(1 + band)
     widths = {-1: below[1][0] - below[0][0], 1: most[0] - least[0]}
     widths[0] = widths[-1] + widths[1]
-    shares = {k: (float(parts[k][0, 0]), math.hypot(float(parts[k][0, 1]), widths[k] / 12**0.5)) for k in (-1, 0, 1)}
+    shares = {
+        k: (float(parts[k][0, 0]), math.hypot(float(parts[k][0, 1]), widths[k] / 12**0.5))
+        for k in (-1, 0, 1)
+    }
     used = spectrum.weights > 0
     growing = used & (kind(spectrum.nodes) > 0)
     divergent = _Divergent(
@@ -235,7 +282,9 @@ def diagnose(
 
 @dataclass(frozen=True)
 class _Divergent:
-    """The modes that grow by more than 1 % over the horizon: bounds on their share, nodes, and their part of E(T)."""
+    """The modes that grow by more than 1 % over the horizon: bounds on their share, nodes, and
+    their part of E(T).
+    """
 
     bounds: tuple[Estimate, Estimate]
     factors: Tensor
@@ -243,11 +292,16 @@ class _Divergent:
     part: float
 
 
-def _curves(spectrum: Spectrum, factors: Tensor, kinds: Tensor, horizon: int) -> tuple[Tensor, dict[int, Tensor]]:
+def _curves(
+    spectrum: Spectrum, factors: Tensor, kinds: Tensor, horizon: int
+) -> tuple[Tensor, dict[int, Tensor]]:
     """E(t), t = 0..T, with its standard error over probes, (T + 1, 2), and its parts by kind."""
     chosen = torch.stack([kinds == k for k in (-1, 0, 1)])
     sums = torch.stack(
-        [(spectrum.weights * torch.where(chosen, factors**t, 0.0)).sum(2) for t in range(horizon + 1)]
+        [
+            (spectrum.weights * torch.where(chosen, factors**t, 0.0)).sum(2)
+            for t in range(horizon + 1)
+        ]
     )  # (T + 1, kinds, probes)
     probes = sums.shape[2]
 
@@ -259,8 +313,12 @@ def _curves(spectrum: Spectrum, factors: Tensor, kinds: Tensor, horizon: int) ->
     return curve(sums.sum(1)), {k: curve(sums[:, place]) for place, k in enumerate((-1, 0, 1))}
 
 
-def _power_norms(eigenvalues: Tensor, learning_rate: float, momentum: float, horizon: int) -> Tensor:
-    """max over modes of ||C^t||, t = 0..T: C = 1 - eta lambda, or on (u, v) [[1 - eta lambda, beta], [-eta lambda, beta]]."""
+def _power_norms(
+    eigenvalues: Tensor, learning_rate: float, momentum: float, horizon: int
+) -> Tensor:
+    """max over modes of ||C^t||, t = 0..T: C = 1 - eta lambda, or on (u, v) [[1 - eta lambda,
+    beta], [-eta lambda, beta]].
+    """
     pull = learning_rate * eigenvalues
     if momentum == 0:
         return (1 - pull).abs().max() ** torch.arange(horizon + 1, dtype=torch.float64)
@@ -269,9 +327,15 @@ def _power_norms(eigenvalues: Tensor, learning_rate: float, momentum: float, hor
     power, norms = torch.eye(2, dtype=torch.float64).expand_as(step), [1.0]
     for t in range(1, horizon + 1):
         power = step @ power
-        square = (power**2).sum((1, 2)).max()  # |det C^t| = beta^t for every mode, and the norm grows with the Frobenius norm
-        norms.append(float((square + (square**2 - 4 * momentum ** (2 * t)).clamp(min=0).sqrt()).div(2).sqrt()))
-    return torch.tensor(norms, dtype=torch.float64).nan_to_num(nan=math.inf, posinf=math.inf)  # inf - inf of what overflowed
+        # |det C^t| = beta^t for every mode, and the norm grows with the Frobenius norm
+        square = (power**2).sum((1, 2)).max()
+        norms.append(
+            float(
+                (square + (square**2 - 4 * momentum ** (2 * t)).clamp(min=0).sqrt()).div(2).sqrt()
+            )
+        )
+    # inf - inf of what overflowed
+    return torch.tensor(norms, dtype=torch.float64).nan_to_num(nan=math.inf, posinf=math.inf)
 
 
 def _history_kappa(power_norms: Tensor, padding: int, order: int) -> float:
@@ -284,7 +348,9 @@ def _divergence_step(factors: Tensor, weights: Tensor, limit: float) -> float:
     share = weights.sum().log()
 
     def exceeded(t: int) -> bool:
-        return float(torch.logsumexp(weights.log() + t * factors.log(), 0) - share) > math.log(limit)
+        return float(torch.logsumexp(weights.log() + t * factors.log(), 0) - share) > math.log(
+            limit
+        )
 
     high = 1
     while not exceeded(high):
@@ -296,8 +362,12 @@ def _divergence_step(factors: Tensor, weights: Tensor, limit: float) -> float:
     return high
 
 
-def _reasons(per_step: Growth, divergent: _Divergent, neutral: float, norms: Tensor, spectrum: Spectrum) -> tuple[str, ...]:
-    """What speaks for and against the verdict: its reason, what more steps would settle, and what the horizon adds."""
+def _reasons(
+    per_step: Growth, divergent: _Divergent, neutral: float, norms: Tensor, spectrum: Spectrum
+) -> tuple[str, ...]:
+    """What speaks for and against the verdict: its reason, what more steps would settle, and what
+    the horizon adds.
+    """
     T = len(norms) - 1
     (low, high), minimum, maximum = per_step.shrinking, spectrum.lambda_min, spectrum.lambda_max
     (least, _), (most, _) = divergent.bounds
@@ -305,10 +375,16 @@ def _reasons(per_step: Growth, divergent: _Divergent, neutral: float, norms: Ten
     if per_step.outlook:
         sentences.append(per_step.outlook)
     sentences += [
-        f"Modes shrink for eigenvalues between {low:.3g} and {high:.3g}; the extremes seen are {minimum[0]:.3g} "
-        f"(residual {minimum[1]:.1g}) and {maximum[0]:.3g} (residual {maximum[1]:.1g}).",
-        f"Over {T} steps the divergent share lies between {100 * least:.3g} and {100 * most:.3g} % for these probes, "
-        f"{100 * neutral:.3g} % of the modes change by less than {100 * NEUTRAL_CHANGE:g} %.",
+        (
+            f"Modes shrink for eigenvalues between {low:.3g} and {high:.3g}; the extremes seen are"
+            f" {minimum[0]:.3g} (residual {minimum[1]:.1g}) and {maximum[0]:.3g} (residual"
+            f" {maximum[1]:.1g})."
+        ),
+        (
+            f"Over {T} steps the divergent share lies between {100 * least:.3g} and"
+            f" {100 * most:.3g} % for these probes, {100 * neutral:.3g} % of the modes change by"
+            f" less than {100 * NEUTRAL_CHANGE:g} %."
+        ),
     ]
     if len(divergent.factors):
         after = _divergence_step(divergent.factors, divergent.weights, GROWTH_LIMIT)
@@ -317,14 +393,19 @@ def _reasons(per_step: Growth, divergent: _Divergent, neutral: float, norms: Ten
             f"{GROWTH_LIMIT:g}-fold after {after:,.0f} steps."
         )
     else:
-        sentences.append(f"No mode that was seen grows by more than {100 * NEUTRAL_CHANGE:g} % over {T} steps.")
+        sentences.append(
+            f"No mode that was seen grows by more than {100 * NEUTRAL_CHANGE:g} % over {T} steps."
+        )
     transient, largest = float(norms.max()), grown(max(1.0, per_step.a_step[0]), T)
     if transient > largest * (1 + NEUTRAL_CHANGE):
-        sentences.append(f"Displacement and velocity together grow {transient:.3g}-fold on the way: momentum is not normal.")
+        sentences.append(
+            f"Displacement and velocity together grow {transient:.3g}-fold on the way: momentum is"
+            " not normal."
+        )
     bare, padded = (_history_kappa(norms, padding, 1) for padding in (0, T))
     sentences.append(
-        f"The history system's condition number is modelled as {bare:.3g} without padding and "
-        f"{padded:.3g} with {T} copies of the end (a bound for the diagonal blocks at first order and the "
-        "extremes that were seen; couplings left out)."
+        f"The history system's condition number is modelled as {bare:.3g} without padding and"
+        f" {padded:.3g} with {T} copies of the end (a bound for the diagonal blocks at first order"
+        " and the extremes that were seen; couplings left out)."
     )
     return tuple(sentences)

@@ -13,22 +13,26 @@ from torch import Tensor
 from qdescent._checks import check_instance, check_interval, check_tensor
 from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
 
-# An error of the state grows with the fastest mode. A factor of 10 takes the error of one solve, 1e-3, to that of a
-# readout, 1e-2 (the defaults of `Instance`): from there on growth, not the readout, decides what a round is worth.
+# An error of the state grows with the fastest mode. A factor of 10 takes the error of one solve,
+# 1e-3, to that of a readout, 1e-2 (the defaults of `Instance`): from there on growth, not the
+# readout, decides what a round is worth.
 GROWTH_LIMIT = 10.0
-# A segment needs so many steps below that limit: the default of `Schedule`, and where the early stage begins to end in
-# the paper's own runs (20 to 30 steps after pruning).
+# A segment needs so many steps below that limit: the default of `Schedule`, and where the early
+# stage begins to end in the paper's own runs (20 to 30 steps after pruning).
 SLOW_STEPS = 20
-FEW = 0.1  # with one growing mode in ten, nine do what the promise asks; the paper's spectra have below one in a thousand
+# with one growing mode in ten, nine do what the promise asks; the paper's spectra have below one in
+# a thousand
+FEW = 0.1
 NEUTRAL_CHANGE = 0.01  # a mode that changes by less than 1 % counts as one that stands still
 UNSEEN = "not seen to diverge"
 UNSETTLED = "almost dissipative as far as seen"
 CONFIDENCE = 0.99  # with which a mode that grows unseen is excluded
 # |v.x| of random signs v and a unit vector x is below 1/4 with a probability of at most 1/2: where an entry of x is 1/4
-# or more, turning its sign moves v.x by 1/2; where none is, v.x is nearly normal (Berry-Esseen, C = 0.56: below 0.48).
-# (e_i - e_j)/sqrt2 reaches the 1/2 with v.x = 0, so that no fewer probes can do.
+# or more, turning its sign moves v.x by 1/2; where none is, v.x is nearly normal (Berry-Esseen, C =
+# 0.56: below 0.48). (e_i - e_j)/sqrt2 reaches the 1/2 with v.x = 0, so that no fewer probes can do.
 SHOWN = 0.25**2
-ROUNDING = 1e-6  # of the largest |lambda|: what float32 products and recurrences leave on an eigenvalue at 0
+# of the largest |lambda|: what float32 products and recurrences leave on an eigenvalue at 0
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,18 @@ class Growth:
     """How modes grow from step to step, and the verdict that follows.
 
     Args:
-        a_step: the factor |r| of the fastest mode, and what the residual of its Ritz value leaves open; at most 1: none
-            was seen to grow.
-        share: lower and upper bound on the share of growing modes, each (value, standard error over probes). Growing is
-            what gains more than 1 % while the fastest grows by `GROWTH_LIMIT`; where none was seen to grow, what gains
-            anything beyond rounding.
-        steps_to_limit: ln GROWTH_LIMIT / ln a_step, the horizon at which the fastest mode reaches the limit; infinite:
-            none was seen to grow.
-        first_step: E(1) - 1, what one step adds to the mean factor of the modes: below 0, shrinking outweighs growth.
+        a_step: the factor |r| of the fastest mode, and what the residual of its Ritz value leaves
+            open; at most 1: none was seen to grow.
+        share: lower and upper bound on the share of growing modes, each (value, standard error over
+            probes). Growing is what gains more than 1 % while the fastest grows by `GROWTH_LIMIT`;
+            where none was seen to grow, what gains anything beyond rounding.
+        steps_to_limit: ln GROWTH_LIMIT / ln a_step, the horizon at which the fastest mode reaches
+            the limit; infinite: none was seen to grow.
+        first_step: E(1) - 1, what one step adds to the mean factor of the modes: below 0, shrinking
+            outweighs growth.
         shrinking: the eigenvalues between which modes shrink.
-        verdict: "fully dissipative", "not seen to diverge", "almost dissipative", "almost dissipative
-            as far as seen" or "not dissipative".
+        verdict: "fully dissipative", "not seen to diverge", "almost dissipative", "almost
+            dissipative as far as seen" or "not dissipative".
         reason: why, in one clause.
         outlook: what more Lanczos steps or probes would settle, in a sentence; empty: nothing.
     """
@@ -72,7 +77,9 @@ def step_factor(eigenvalue: Tensor, learning_rate: float, momentum: float = 0.0)
         momentum: beta of the heavy-ball method.
     """
     check_instance("eigenvalue", eigenvalue, Tensor, called="a tensor (torch.as_tensor makes one)")
-    eigenvalue = check_tensor("eigenvalue", eigenvalue, finite=False) if eigenvalue.numel() else eigenvalue
+    eigenvalue = (
+        check_tensor("eigenvalue", eigenvalue, finite=False) if eigenvalue.numel() else eigenvalue
+    )
     learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
     momentum = check_interval("momentum", momentum, "[0, 1)")
     b = 1 + momentum - learning_rate * eigenvalue
@@ -83,20 +90,27 @@ def step_factor(eigenvalue: Tensor, learning_rate: float, momentum: float = 0.0)
     return torch.where(discriminant >= 0, real, torch.full_like(b, momentum**0.5))
 
 
-def shrinking_interval(bound: float, learning_rate: float, momentum: float, weight_decay: float) -> tuple[float, float]:
+def shrinking_interval(
+    bound: float, learning_rate: float, momentum: float, weight_decay: float
+) -> tuple[float, float]:
     """The eigenvalues whose factor is at most `bound` > sqrt(beta), (low, high)."""
     # b of step_factor is -+ half where |r| = bound
     middle, half = 1 + momentum, bound + momentum / bound
-    return (middle - half) / learning_rate - weight_decay, (middle + half) / learning_rate - weight_decay
+    return (middle - half) / learning_rate - weight_decay, (
+        middle + half
+    ) / learning_rate - weight_decay
 
 
-def measure_growth(spectrum: Spectrum, learning_rate: float, momentum: float, weight_decay: float) -> Growth:
+def measure_growth(
+    spectrum: Spectrum, learning_rate: float, momentum: float, weight_decay: float
+) -> Growth:
     """Growth a step, the share of growing modes, and the paper's case.
 
-    - *fully dissipative*: every mode shrinks. Said only where the upper bound on the share of the others is so far below
-      one mode that these probes would have shown one with 99 % probability.
-    - *almost dissipative*: no mode grows (by the same bound) but some stand still; or those that grow are few (at most one in ten),
-      slow (the fastest stays below a factor 10 for 20 steps) and outweighed (E(1) < 1).
+    - *fully dissipative*: every mode shrinks. Said only where the upper bound on the share of the
+      others is so far below one mode that these probes would have shown one with 99 % probability.
+    - *almost dissipative*: no mode grows (by the same bound) but some stand still; or those that
+      grow are few (at most one in ten), slow (the fastest stays below a factor 10 for 20 steps) and
+      outweighed (E(1) < 1).
     - *almost dissipative as far as seen*: as the latter, but the bound allows more than few.
     - *not dissipative*: modes grow, and not so.
     - *not seen to diverge*: no mode was seen to grow, but the bound leaves room for one.
@@ -136,13 +150,17 @@ def measure_growth(spectrum: Spectrum, learning_rate: float, momentum: float, we
     standing = outside(low + slack, high - slack)[1][0]
     verdict, reason = _of_none_growing(a_step[0], share[1][0], standing, spectrum)
     (least, near), (most, far) = spectrum.lambda_min, spectrum.lambda_max
-    gap = min(max(distance - residual, distance / 4) for distance, residual in ((least - low, near), (high - most, far)))
+    gap = min(
+        max(distance - residual, distance / 4)
+        for distance, residual in ((least - low, near), (high - most, far))
+    )
     outlook = _outlook(share[1][0], gap, slack, spectrum) if verdict == UNSEEN else ""
     return Growth(a_step, share, math.inf, first_step, (low, high), verdict, reason, outlook)
 
 
 def unseen_share(spectrum: Spectrum) -> float:
-    """The share of the modes below which a bound excludes any: one mode would exceed it with 99 % probability.
+    """The share of the modes below which a bound excludes any: one mode would exceed it with 99 %
+    probability.
 
     One probe of random signs weighs a mode by at least 1/16 n with a probability of 1/2 or more
     (`SHOWN`), so of m probes k do but for the binomial's tail; at least 7 are needed (`_blind`).
@@ -163,16 +181,23 @@ def _blind(spectrum: Spectrum) -> str:
     if probes >= _least_probes():
         return ""
     many = "one probe misses" if probes == 1 else f"{probes} probes together miss"
-    return f"{many} a mode such as the difference of two weights with a probability of 1/{2**probes}"
+    return (
+        f"{many} a mode such as the difference of two weights with a probability of 1/{2**probes}"
+    )
 
 
 def _eigenvalues_seen(spectrum: Spectrum) -> int:
-    """So many different eigenvalues there are at least: of intervals that each hold one, as many as are disjoint."""
+    """So many different eigenvalues there are at least: of intervals that each hold one, as many as
+    are disjoint.
+    """
     used = spectrum.weights > 0
     nodes, residuals = spectrum.nodes[used], spectrum.residuals[used]
     residuals = residuals + ROUNDING * nodes.abs().max()
     count, end = 0, -math.inf
-    for low, high in sorted(zip((nodes - residuals).tolist(), (nodes + residuals).tolist(), strict=True), key=itemgetter(1)):
+    for low, high in sorted(
+        zip((nodes - residuals).tolist(), (nodes + residuals).tolist(), strict=True),
+        key=itemgetter(1),
+    ):
         if low > end:
             count, end = count + 1, high
     return count
@@ -182,7 +207,9 @@ def _least_probes() -> int:
     return math.ceil(-math.log2(1 - CONFIDENCE))
 
 
-def _of_growing(fastest: float, share: tuple[float, float], limit: float, first_step: float) -> tuple[str, str]:
+def _of_growing(
+    fastest: float, share: tuple[float, float], limit: float, first_step: float
+) -> tuple[str, str]:
     seen = f"modes grow, {_between(share)} of them, the fastest by {_gain(fastest)} a step"
     reached = f"{GROWTH_LIMIT:g}-fold after {_steps(limit)}"
     if share[0] > FEW:
@@ -192,11 +219,16 @@ def _of_growing(fastest: float, share: tuple[float, float], limit: float, first_
     if first_step >= 0:
         return "not dissipative", f"{seen}, {reached}; what shrinks does not outweigh what grows"
     if share[1] > FEW:
-        return UNSETTLED, f"{seen}, {reached}: slow, but few is only what was seen, and the bound allows more"
+        return (
+            UNSETTLED,
+            f"{seen}, {reached}: slow, but few is only what was seen, and the bound allows more",
+        )
     return "almost dissipative", f"{seen}, {reached}: few, slow, and outweighed by what shrinks"
 
 
-def _of_none_growing(slowest: float, growing: float, standing: float, spectrum: Spectrum) -> tuple[str, str]:
+def _of_none_growing(
+    slowest: float, growing: float, standing: float, spectrum: Spectrum
+) -> tuple[str, str]:
     excluded, blind = unseen_share(spectrum), _blind(spectrum)
     if growing < excluded and blind:
         return UNSEEN, f"no mode was seen to grow, but {blind}"
@@ -207,12 +239,17 @@ def _of_none_growing(slowest: float, growing: float, standing: float, spectrum: 
     modes = growing * spectrum.size
     return (
         UNSEEN,
-        f"no mode was seen to grow, but up to {modes:.2g} of {spectrum.size} modes could do so unseen",
+        (
+            f"no mode was seen to grow, but up to {modes:.2g} of {spectrum.size} modes could do so"
+            " unseen"
+        ),
     )
 
 
 def _outlook(growing: float, gap: float, slack: float, spectrum: Spectrum) -> str:
-    """`gap`: from an edge of growth to the nearest eigenvalue that was seen, less what its residual leaves open."""
+    """`gap`: from an edge of growth to the nearest eigenvalue that was seen, less what its residual
+    leaves open.
+    """
     steps, probes = spectrum.nodes.shape[1] - spectrum.deflated, len(spectrum.nodes)
     excluded = unseen_share(spectrum)
     signs = f"{_least_probes()} probes of random signs or more"
@@ -220,10 +257,11 @@ def _outlook(growing: float, gap: float, slack: float, spectrum: Spectrum) -> st
         return f"It takes {signs} to settle it."
     if gap <= slack:
         return (
-            "Modes lie so close to standing still that rounding hides which way they go: products in "
-            "float64 can tell, more Lanczos steps alone cannot."
+            "Modes lie so close to standing still that rounding hides which way they go: products"
+            " in float64 can tell, more Lanczos steps alone cannot."
         )
-    # Beyond a gap the bound falls as the square of the least polynomial on what was seen: Chebyshev's.
+    # Beyond a gap the bound falls as the square of the least polynomial on what was seen:
+    # Chebyshev's.
     span = spectrum.lambda_max[0] - spectrum.lambda_min[0]
     rate = 2 * math.acosh(1 + 2 * gap / span) if span > 0 else math.inf
     more = math.ceil(math.log(growing / excluded) / rate) + 1
@@ -240,8 +278,8 @@ def _share_outlook(least: float, most: float, spectrum: Spectrum) -> str:
         return ""
     steps = spectrum.nodes.shape[1] - spectrum.deflated
     return (
-        f"Few is what was seen to grow: the bound allows {100 * most:.3g} % of the modes, and only more "
-        f"than {steps} Lanczos steps can lower it."
+        f"Few is what was seen to grow: the bound allows {100 * most:.3g} % of the modes, and only"
+        f" more than {steps} Lanczos steps can lower it."
     )
 
 

@@ -9,16 +9,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_array, check_integer, check_interval, check_sequence, check_tensor
+from qdescent._checks import (
+    argument_error,
+    check_array,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_tensor,
+)
 from qdescent.carleman.lifting.lifted import LiftedMap
 from qdescent.linalg.linear_system import LinearSystem
 
-ENTRY_LIMIT = 50_000_000  # stored entries of M: 1.2 GB in COO, about three times that while it is assembled
+# stored entries of M: 1.2 GB in COO, about three times that while it is assembled
+ENTRY_LIMIT = 50_000_000
 
 
 @dataclass(frozen=True)
 class HistorySystem(LinearSystem):
-    """M Z = B with Z = (z_0, z_1, ..., z_T, z_T, ..., z_T): the history of a lifted map and p further copies of its end.
+    """M Z = B with Z = (z_0, z_1, ..., z_T, z_T, ..., z_T): the history of a lifted map and p
+    further copies of its end.
 
     Args:
         steps: T.
@@ -26,7 +35,8 @@ class HistorySystem(LinearSystem):
         block: D, the length of each z_t.
         variables: n.
         sparsity: the most entries of M in a row or a column, what a sparse-access circuit pays for.
-        success_probability: of finding u_T when |Z> is measured, from the T steps themselves; None where they overflow.
+        success_probability: of finding u_T when |Z> is measured, from the T steps themselves; None
+            where they overflow.
     """
 
     steps: int = 0
@@ -40,8 +50,12 @@ class HistorySystem(LinearSystem):
         super().__post_init__()
         for name in ("steps", "padding", "block", "variables", "sparsity"):
             check_integer(name, getattr(self, name), 0)
-        if (self.block or self.steps or self.padding) and (self.steps + self.padding + 1) * self.block != self.size:
-            raise argument_error("block", f"fit {self.size} unknowns in T + p + 1 blocks", self.block)
+        if (self.block or self.steps or self.padding) and (
+            self.steps + self.padding + 1
+        ) * self.block != self.size:
+            raise argument_error(
+                "block", f"fit {self.size} unknowns in T + p + 1 blocks", self.block
+            )
         if self.variables > self.block:
             raise argument_error("variables", f"be at most the block, {self.block}", self.variables)
         if self.success_probability is not None:
@@ -49,7 +63,9 @@ class HistorySystem(LinearSystem):
 
     @property
     def kappa_bound(self) -> float | None:
-        """A bound on ||M|| ||M^-1||, the product of the declared ones; None where one is not declared."""
+        """A bound on ||M|| ||M^-1||, the product of the declared ones; None where one is not
+        declared.
+        """
         if self.norm_bound is None or self.inverse_norm_bound is None:
             return None
         return self.norm_bound * self.inverse_norm_bound
@@ -59,9 +75,13 @@ class HistorySystem(LinearSystem):
         return self._blocks(solution)[:, : self.variables]
 
     def end_probability(self, solution: Tensor) -> float:
-        """The probability of finding u_T when |Z> is measured: in any of the p + 1 copies of z_T, in its block of degree 1."""
+        """The probability of finding u_T when |Z> is measured: in any of the p + 1 copies of z_T,
+        in its block of degree 1.
+        """
         norms = torch.linalg.vector_norm(self._blocks(solution), dim=1)
-        return end_probability(float(torch.linalg.vector_norm(self.extract(solution))), norms.tolist(), self.padding)
+        return end_probability(
+            float(torch.linalg.vector_norm(self.extract(solution))), norms.tolist(), self.padding
+        )
 
     def _blocks(self, solution: Tensor) -> Tensor:
         """z_0 ... z_T, (T + 1, D)."""
@@ -72,7 +92,8 @@ class HistorySystem(LinearSystem):
 
 
 def end_probability(end: float, norms: Sequence[float], padding: int) -> float:
-    """(p + 1) ||u_T||^2 / (sum_{t<T} ||z_t||^2 + (p + 1) ||z_T||^2): the probability of finding u_T in the history state.
+    """(p + 1) ||u_T||^2 / (sum_{t<T} ||z_t||^2 + (p + 1) ||z_T||^2): the probability of finding u_T
+    in the history state.
 
     Args:
         end: ||u_T||.
@@ -83,31 +104,41 @@ def end_probability(end: float, norms: Sequence[float], padding: int) -> float:
         >>> round(end_probability(3.0, [4.0, 5.0], padding=1), 6)  # 2 * 9 / (16 + 2 * 25)
         0.272727
     """
-    end, padding = check_interval("end", end, "[0, inf]"), check_integer("padding", padding, 0, 10**18)
+    end, padding = (
+        check_interval("end", end, "[0, inf]"),
+        check_integer("padding", padding, 0, 10**18),
+    )
     *before, last = (norm * norm for norm in check_array("norms", norms, (None,)).tolist())
     return (padding + 1) * end * end / (sum(before) + (padding + 1) * last)
 
 
-def history_system(lift: LiftedMap | Sequence[LiftedMap], u0: Tensor, steps: int | None = None, padding: int = 0) -> HistorySystem:
-    """M = I - sum_t |t+1><t| (x) A_t, with A_t = I for the p padding steps; B = (z_0, b_0, ..., b_{T-1}, 0, ..., 0).
+def history_system(
+    lift: LiftedMap | Sequence[LiftedMap], u0: Tensor, steps: int | None = None, padding: int = 0
+) -> HistorySystem:
+    """M = I - sum_t |t+1><t| (x) A_t, with A_t = I for the p padding steps; B = (z_0, b_0, ...,
+    b_{T-1}, 0, ..., 0).
 
     Args:
-        lift: the lifted map, z -> A z + b, of every step (gradient descent on one batch); or one for each step: SGD with a
-            fresh batch a step, Euler steps of an equation (`LiftedField.euler_step`). All in the same coordinates.
+        lift: the lifted map, z -> A z + b, of every step (gradient descent on one batch); or one
+            for each step: SGD with a fresh batch a step, Euler steps of an equation
+            (`LiftedField.euler_step`). All in the same coordinates.
         u0: the displacement at t = 0, (n,); zero right after an upload.
         steps: T, at least 1; None: one for each lift of the sequence.
-        padding: p >= 0, copies of the end: they raise the probability of finding it from about 1/T to about p/(T+p), and kappa
-            with it.
+        padding: p >= 0, copies of the end: they raise the probability of finding it from about 1/T
+            to about p/(T+p), and kappa with it.
 
     Returns:
-        HistorySystem: (T + p + 1) D unknowns, with its sparsity, its success probability, and declared bounds
+        HistorySystem: (T + p + 1) D unknowns, with its sparsity, its success probability, and
+            declared bounds
         ||M|| <= 1 + max(max_t ||A_t||, 1 if p) and ||M^-1|| <= sum_d max_t ||A_{t+d-1} ... A_t||, d = 0..T+p, the padding's A_t = I
-        among them: the d-th block diagonal of M^-1 holds the products of d successive steps. Above 500 unknowns a step (or 200
-        different steps) ||A|| <= sqrt(||A||_1 ||A||_inf) is declared instead, and nothing about M^-1: products of such bounds
-        would be too far off to set a polynomial's degree by.
+        among them: the d-th block diagonal of M^-1 holds the products of d successive steps. Above
+        500 unknowns a step (or 200 different steps) ||A|| <= sqrt(||A||_1 ||A||_inf) is declared
+        instead, and nothing about M^-1: products of such bounds would be too far off to set a
+        polynomial's degree by.
 
     Raises:
-        ArgumentError: u0 = 0 and b = 0 (nothing moves, and |B> does not exist); lifts of unlike coordinates; more than 5e7 entries.
+        ArgumentError: u0 = 0 and b = 0 (nothing moves, and |B> does not exist); lifts of unlike
+            coordinates; more than 5e7 entries.
 
     Example:
         >>> import torch
@@ -127,15 +158,22 @@ def history_system(lift: LiftedMap | Sequence[LiftedMap], u0: Tensor, steps: int
     D, blocks = first.dimension, T + padding + 1
     stored = sum(each.rows.nnz for each in lifts) + (blocks + padding) * D
     if stored > ENTRY_LIMIT:
-        must = f"leave the history matrix at most {ENTRY_LIMIT:.0e} entries (series_descent needs no matrix)"
+        must = (
+            f"leave the history matrix at most {ENTRY_LIMIT:.0e} entries (series_descent needs no"
+            " matrix)"
+        )
         raise argument_error("steps", must, f"{T}: {stored:.1e} entries")
     places = [each.matrix.indices() for each in lifts]
     pad = torch.arange(T * D, (blocks - 1) * D)
     diagonal = torch.arange(blocks * D)
-    rows = torch.cat([diagonal, *((t + 1) * D + place[0] for t, place in enumerate(places)), pad + D])
+    rows = torch.cat(
+        [diagonal, *((t + 1) * D + place[0] for t, place in enumerate(places)), pad + D]
+    )
     columns = torch.cat([diagonal, *(t * D + place[1] for t, place in enumerate(places)), pad])
     one = start.new_ones(1)
-    values = torch.cat([one.expand(blocks * D), *(-each.matrix.values() for each in lifts), -one.expand(len(pad))])
+    values = torch.cat(
+        [one.expand(blocks * D), *(-each.matrix.values() for each in lifts), -one.expand(len(pad))]
+    )
     indices, shape = torch.stack([rows, columns]), (blocks * D, blocks * D)
     matrix = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True).coalesce()
     rhs = torch.cat([start, *(each.offset for each in lifts), start.new_zeros(padding * D)])
@@ -162,18 +200,28 @@ def _one_a_step(lift: LiftedMap | Sequence[LiftedMap], steps: int | None) -> lis
         if steps is None:
             raise argument_error("steps", "be given where one lift serves every step", "None")
         return [lift] * check_integer("steps", steps, 1, ENTRY_LIMIT // lift.dimension)
-    lifts = list(check_sequence("lift", lift, LiftedMap, called="a LiftedMap, or one for each step", empty=True))
+    lifts = list(
+        check_sequence(
+            "lift", lift, LiftedMap, called="a LiftedMap, or one for each step", empty=True
+        )
+    )
     if not lifts or steps not in (None, len(lifts)):
-        raise argument_error("lift", "hold one lift for each of the steps", f"{len(lifts)} for {steps} steps")
+        raise argument_error(
+            "lift", "hold one lift for each of the steps", f"{len(lifts)} for {steps} steps"
+        )
     if any(each.coordinates != lifts[0].coordinates for each in lifts):
-        raise argument_error("lift", "have the same n, order, form and coordinates at every step", "a mixture")
+        raise argument_error(
+            "lift", "have the same n, order, form and coordinates at every step", "a mixture"
+        )
     return lifts
 
 
 def lifted_norm(gram: Tensor) -> float:
-    """||z_t|| of the homogenised order-N lifted state, from the inner products of the series terms alone.
+    """||z_t|| of the homogenised order-N lifted state, from the inner products of the series terms
+    alone.
 
-    A word with m letters u and j - m letters w = 1 is the product of m series in eps, cut where its degree exceeds N - (j - m):
+    A word with m letters u and j - m letters w = 1 is the product of m series in eps, cut where its
+    degree exceeds N - (j - m):
     ||z||^2 = sum_{j=1..N} sum_{m=1..j} C(j, m) sum_{K, L <= N - j + m} [a^K b^L] g(a, b)^m with g = sum_kl <u_k, u_l> a^k b^l.
 
     Args:
@@ -203,7 +251,8 @@ def lifted_norm(gram: Tensor) -> float:
 
 
 DENSE_LIMIT = 500  # above this size the T norms of powers of A would take seconds
-WINDOW_LIMIT = 200  # steps of a sequence: its T^2 / 2 products of successive steps are each multiplied out
+# steps of a sequence: its T^2 / 2 products of successive steps are each multiplied out
+WINDOW_LIMIT = 200
 
 
 def _declared_bounds(lifts: list[LiftedMap], padding: int) -> tuple[float | None, float | None]:
@@ -212,21 +261,27 @@ def _declared_bounds(lifts: list[LiftedMap], padding: int) -> tuple[float | None
     padded = 1.0 if padding else 0.0
     if D > DENSE_LIMIT or (len(distinct) > 1 and T > WINDOW_LIMIT):
         sizes = [abs(each.rows) for each in distinct]
-        norm = max(math.sqrt(float(size.sum(axis=0).max()) * float(size.sum(axis=1).max())) for size in sizes)
+        norm = max(
+            math.sqrt(float(size.sum(axis=0).max()) * float(size.sum(axis=1).max()))
+            for size in sizes
+        )
         return 1 + max(norm, padded), None
     windows = _window_norms(lifts)
     if windows is None:
         return None, None
     inner, ending = windows
     inverse = 0.0
-    for d in range(T + padding + 1):  # d successive steps: all of them proper, or the last j proper ones and then padding
+    # d successive steps: all of them proper, or the last j proper ones and then padding
+    for d in range(T + padding + 1):
         with_padding = ending[max(0, d - padding) : min(d, T) + 1]
         inverse += max([*with_padding, inner[d] if d <= T else 0.0])
     return 1 + max(inner[1], padded), inverse
 
 
 def _window_norms(lifts: list[LiftedMap]) -> tuple[list[float], list[float]] | None:
-    """(max_t ||A_{t+j-1} ... A_t||, ||A_{T-1} ... A_{T-j}||) for j = 0..T; None where a product overflows."""
+    """(max_t ||A_{t+j-1} ... A_t||, ||A_{T-1} ... A_{T-j}||) for j = 0..T; None where a product
+    overflows.
+    """
     T = len(lifts)
     dense = {id(each): torch.from_numpy(each.rows.toarray()) for each in lifts}
     inner, ending = [1.0] + [0.0] * T, [1.0]

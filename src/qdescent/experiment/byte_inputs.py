@@ -11,7 +11,8 @@ from qdescent.learning.untouched import untouched
 
 
 def as_network_input(inputs: Any, network: nn.Module | None = None) -> Any:
-    """Bytes as float32 in [0, 1], images with their channels first, or unchanged where they are token ids.
+    """Bytes as float32 in [0, 1], images with their channels first, or unchanged where they are
+    token ids.
 
     Example:
         >>> as_network_input(torch.tensor([[0, 51]], dtype=torch.uint8)).tolist()
@@ -19,7 +20,11 @@ def as_network_input(inputs: Any, network: nn.Module | None = None) -> Any:
         >>> as_network_input(torch.tensor([[0, 1]], dtype=torch.uint8), nn.Embedding(2, 1)).tolist()
         [[0, 1]]
     """
-    if not isinstance(inputs, Tensor) or inputs.dtype != torch.uint8 or (network is not None and _are_ids(network, inputs)):
+    if (
+        not isinstance(inputs, Tensor)
+        or inputs.dtype != torch.uint8
+        or (network is not None and _are_ids(network, inputs))
+    ):
         return inputs
     if inputs.ndim == 3:
         inputs = inputs[:, None]
@@ -29,7 +34,9 @@ def as_network_input(inputs: Any, network: nn.Module | None = None) -> Any:
 
 
 def _are_ids(network: nn.Module, inputs: Tensor) -> bool:
-    """Whether bytes are token ids: rows of them where the network has an embedding; others where it takes no numbers."""
+    """Whether bytes are token ids: rows of them where the network has an embedding; others where it
+    takes no numbers.
+    """
     weight = next(network.parameters())
     pixels = as_network_input(inputs[:1]).to(weight)
     tries = [inputs[:1].long().to(weight.device), pixels]
@@ -38,7 +45,8 @@ def _are_ids(network: nn.Module, inputs: Tensor) -> bool:
         try:
             with untouched(network):
                 network(one)
-        except Exception:  # whatever a stranger's forward raises: the other way, or the sentence of `check_fit`
+        # whatever a stranger's forward raises: the other way, or the sentence of `check_fit`
+        except Exception:
             continue
         return one is tries[0]
     return False

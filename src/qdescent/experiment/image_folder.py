@@ -1,4 +1,6 @@
-"""A folder of images with one subfolder for each class: which folders are classes, and which files belong to them."""
+"""A folder of images with one subfolder for each class: which folders are classes, and which files
+belong to them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ _MUST = "be a folder with PNG or JPEG files in one subfolder a class"
 
 
 def images_of_folder(folder: Path, draw: Callable[[int], list[int]]) -> tuple[Tensor, Tensor, int]:
-    """The bytes and the class numbers of those images that `draw` takes out of so many, and how many there are.
+    """The bytes and the class numbers of those images that `draw` takes out of so many, and how
+    many there are.
 
     Raises:
         ArgumentError: as `labelled_files`; an image that cannot be read, or of another size.
@@ -32,13 +35,18 @@ def images_of_folder(folder: Path, draw: Callable[[int], list[int]]) -> tuple[Te
         try:
             found, mode, size = read_image("data", file, mode, before)
         except ImportError:
-            must = "be an .npz file or module:function where Pillow is not installed (pip install pillow)"
+            must = (
+                "be an .npz file or module:function where Pillow is not installed (pip install"
+                " pillow)"
+            )
             raise argument_error("data", must, f"a folder of images, {named(folder)}") from None
         before = before[0] + size, before[1] + found.nbytes
         pixels = torch.from_numpy(found)
         if images and pixels.shape != images[0].shape:
             sizes = f"{named(file)} of {tuple(pixels.shape)} after {tuple(images[0].shape)}"
-            raise argument_error("data", "hold images of one size (resize them, or use module:function)", sizes)
+            raise argument_error(
+                "data", "hold images of one size (resize them, or use module:function)", sizes
+            )
         images.append(pixels)
         labels.append(label)
     return torch.stack(images), torch.tensor(labels), len(files)
@@ -47,12 +55,13 @@ def images_of_folder(folder: Path, draw: Callable[[int], list[int]]) -> tuple[Te
 def labelled_files(folder: Path) -> list[tuple[Path, int]]:
     """Each image file with the number of its class, classes in alphabetical order.
 
-    Folders and files whose names begin with a dot, and `__MACOSX`, are hidden: no classes, no images. Files beside the class
-    folders are passed by.
+    Folders and files whose names begin with a dot, and `__MACOSX`, are hidden: no classes, no
+    images. Files beside the class folders are passed by.
 
     Raises:
-        ArgumentError: no images; a class folder without any, which would shift the labels; a folder that holds the parts of a
-            data set (`train`, `test`), or one more level, instead of classes: the sentence names the folder to give.
+        ArgumentError: no images; a class folder without any, which would shift the labels; a folder
+            that holds the parts of a data set (`train`, `test`), or one more level, instead of
+            classes: the sentence names the folder to give.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -73,13 +82,20 @@ def labelled_files(folder: Path) -> list[tuple[Path, int]]:
     if parts and (len(parts) == len(full) or any(path in nested for path in parts)):
         must = f"{_MUST} (give one part, such as {named(_first_part(parts))})"
         names = ", ".join(path.name for path in parts)
-        raise argument_error("data", must, f"{named(folder)}, which holds parts of a data set: {names}")
+        raise argument_error(
+            "data", must, f"{named(folder)}, which holds parts of a data set: {names}"
+        )
     if len(full) == 1 and nested:
         must = f"{_MUST} (give {named(full[0])}?)"
-        raise argument_error("data", must, f"{named(folder)}, where all images lie below {full[0].name!r}")
+        raise argument_error(
+            "data", must, f"{named(folder)}, where all images lie below {full[0].name!r}"
+        )
     empty = [path.name for path in classes if not found[path]]
     if empty:
-        must = "hold PNG or JPEG files in every class folder (an empty one would shift the labels: remove it)"
+        must = (
+            "hold PNG or JPEG files in every class folder (an empty one would shift the labels:"
+            " remove it)"
+        )
         raise argument_error("data", must, f"{named(folder)}, without any in {empty[0]!r}")
     return [(file, label) for label, path in enumerate(classes) for file in found[path]]
 
@@ -90,7 +106,10 @@ def _images(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix.lower() in IMAGES
         and not path.is_dir()
-        and not any(_hidden(part) for part in (path, *path.parents[: len(path.relative_to(folder).parts) - 1]))
+        and not any(
+            _hidden(part)
+            for part in (path, *path.parents[: len(path.relative_to(folder).parts) - 1])
+        )
     )
 
 

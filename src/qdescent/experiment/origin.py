@@ -1,4 +1,6 @@
-"""What an unfinished run has in common with the process that goes on with it, so that the bits are those of one run."""
+"""What an unfinished run has in common with the process that goes on with it, so that the bits are
+those of one run.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ def settings_fingerprint(settings: Mapping[str, Any]) -> str:
 
 
 def check_origin(kept: Mapping[str, str], now: Mapping[str, str], what: str) -> None:
-    """Refuse to go on with a run that was begun otherwise; threads are not compared but taken over (`threads_of`).
+    """Refuse to go on with a run that was begun otherwise; threads are not compared but taken over
+    (`threads_of`).
 
     Args:
         kept: of the run.
@@ -56,16 +59,24 @@ def check_origin(kept: Mapping[str, str], now: Mapping[str, str], what: str) -> 
     }
     for name, cure in cures.items():
         if kept[name] != now[name]:
-            raise argument_error("resume", f"go on with the {name} of the start, {kept[name][:200]}", f"with {now[name]} {cure}")
+            raise argument_error(
+                "resume",
+                f"go on with the {name} of the start, {kept[name][:200]}",
+                f"with {now[name]} {cure}",
+            )
     for name in ("settings", "inputs"):
         if kept[name] != now[name]:
             shown = what if name == "inputs" else name
-            raise argument_error("out", f"be resumed with the {shown} it was started with", "given others")
+            raise argument_error(
+                "out", f"be resumed with the {shown} it was started with", "given others"
+            )
 
 
 @contextmanager
 def threads_of(origin: Mapping[str, str]) -> Iterator[None]:
-    """Compute with as many threads as the run began with while the block lasts: their number changes the last bits."""
+    """Compute with as many threads as the run began with while the block lasts: their number
+    changes the last bits.
+    """
     before = torch.get_num_threads()
     wanted = int(origin.get("threads", before))
     if wanted != before:

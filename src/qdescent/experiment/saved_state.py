@@ -1,4 +1,6 @@
-"""An unfinished run as it lies in its directory: which one it is, and the settings that it was begun with."""
+"""An unfinished run as it lies in its directory: which one it is, and the settings that it was
+begun with.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from qdescent.report.record import is_complete
 from qdescent.report.reservation import is_vacant, refuse_whole
 from qdescent.report.state import STATE_FOLDER, State, load_state, saved_stages
 
-ANEW = "begin the run anew in another directory"  # the remedy where the file of the settings is damaged
+# the remedy where the file of the settings is damaged
+ANEW = "begin the run anew in another directory"
 
 
 T = TypeVar("T")
@@ -40,7 +43,8 @@ def restored(kind: type[T], values: Any, origin: Mapping[str, str]) -> T:
     """Settings as a state holds them.
 
     Raises:
-        ValueError: a setting is missing or unknown, has no value that it may have, or is not the one the run began with.
+        ValueError: a setting is missing or unknown, has no value that it may have, or is not the
+            one the run began with.
     """
     names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
     if not isinstance(values, dict) or set(values) != names:
@@ -65,5 +69,9 @@ def latest_unfinished(parent: Path) -> Path:
             if saved_stages(path) and not is_complete(path):
                 found[path] = (path / STATE_FOLDER).stat().st_mtime
     if not found:
-        raise argument_error("resume", "find an unfinished run", f"without one in {str(parent)!r} (name it with --out)")
+        raise argument_error(
+            "resume",
+            "find an unfinished run",
+            f"without one in {str(parent)!r} (name it with --out)",
+        )
     return max(found, key=lambda path: found[path])

@@ -1,4 +1,6 @@
-"""One batch in every form in which people hold it: tensors, arrays, lists and dicts, and how a network is called with it."""
+"""One batch in every form in which people hold it: tensors, arrays, lists and dicts, and how a
+network is called with it.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +21,33 @@ from torch.utils.data import DataLoader, Dataset
 from qdescent._checks import argument_error, check_finite, shown
 
 Path = tuple[tuple[Any, Any], ...]  # of (itemgetter or attrgetter, key)
-NARROW = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16, torch.uint32, torch.uint64)
+NARROW = (
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+)
 MUST = "be one batch, (inputs, targets) or a dict that goes to the network and the loss"
 
 
 def as_batch(data: Any) -> tuple[Any, Any]:
-    """(inputs, targets) with tensors for arrays and for lists of numbers; of a dict both parts are the dict.
+    """(inputs, targets) with tensors for arrays and for lists of numbers; of a dict both parts are
+    the dict.
 
-    Labels of a narrow integer type become int64, the only one that every loss of PyTorch takes. Ragged lists and what is neither
-    tensor, array nor number stay as they are: only the network and the loss of whoever gave them know what they are.
+    Labels of a narrow integer type become int64, the only one that every loss of PyTorch takes.
+    Ragged lists and what is neither tensor, array nor number stay as they are: only the network and
+    the loss of whoever gave them know what they are.
 
     Args:
-        data: a pair, or a dict (any Mapping), of tensors, arrays, numbers, or tuples, lists, dicts and dataclasses of them.
+        data: a pair, or a dict (any Mapping), of tensors, arrays, numbers, or tuples, lists, dicts
+            and dataclasses of them.
 
     Raises:
-        ArgumentError: something else, several batches, no sample, NaN or infinity, or tensors of different lengths.
+        ArgumentError: something else, several batches, no sample, NaN or infinity, or tensors of
+            different lengths.
 
     Example:
         >>> inputs, targets = as_batch((np.ones((2, 3)), [0, 1]))
@@ -51,7 +65,9 @@ def as_batch(data: Any) -> tuple[Any, Any]:
     if not isinstance(data, (tuple, list)):
         raise argument_error("data", MUST, shown(data))
     if len(data) != 2:
-        must = "be (inputs, targets) of one length, at least 1 (several inputs: ((x1, x2), targets))"
+        must = (
+            "be (inputs, targets) of one length, at least 1 (several inputs: ((x1, x2), targets))"
+        )
         raise argument_error("data", must, f"of {len(data)} parts")
     inputs = mapped(data[0], _recorded)
     targets = mapped(data[1], lambda x: x.long() if x.dtype in NARROW else _recorded(x))
@@ -62,12 +78,16 @@ def as_batch(data: Any) -> tuple[Any, Any]:
     lengths = [shape[0] if shape else 0 for shape in shapes]
     if 0 in lengths or len(set(lengths)) > 1 or samples_of((inputs, targets)) == 0:
         must = "be (inputs, targets) of one length, at least 1"
-        raise argument_error("data", must, f"of shapes {' and '.join(map(str, shapes))}" if shapes else "empty")
+        raise argument_error(
+            "data", must, f"of shapes {' and '.join(map(str, shapes))}" if shapes else "empty"
+        )
     return inputs, targets
 
 
 def samples_of(batch: tuple[Any, Any]) -> int:
-    """The number of samples: the length of the first tensor that has one, or of a list; targets first."""
+    """The number of samples: the length of the first tensor that has one, or of a list; targets
+    first.
+    """
     for part in reversed(batch):
         if isinstance(part, Tensor) and part.ndim:
             return len(part)
@@ -111,7 +131,9 @@ def written(path: Path) -> str:
 
 
 def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The same containers with each tensor changed; arrays and rectangular lists of numbers count as tensors."""
+    """The same containers with each tensor changed; arrays and rectangular lists of numbers count
+    as tensors.
+    """
     tensor = _as_tensor(tree)
     if tensor is not None:
         return change(tensor)
@@ -119,7 +141,8 @@ def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
         parts = {key: mapped(value, change) for key, value in tree.items()}
         if type(tree) is dict or not isinstance(tree, MutableMapping):
             return parts
-        moved = copy(tree)  # of its own class: such as the outputs of Hugging Face, which are read by attributes
+        # of its own class: such as the outputs of Hugging Face, which are read by attributes
+        moved = copy(tree)
         for key, value in parts.items():
             moved[key] = value
         return moved
@@ -136,12 +159,15 @@ def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def picked(tree: Any, places: Tensor, length: int) -> Any:
-    """The samples at these places, of every tensor and list that has one entry for each of `length` samples.
+    """The samples at these places, of every tensor and list that has one entry for each of `length`
+    samples.
 
     Raises:
         ArgumentError: a tensor of another length.
     """
-    whole = isinstance(tree, list) and any(_length(x) == length for x in tree if isinstance(x, Tensor))
+    whole = isinstance(tree, list) and any(
+        _length(x) == length for x in tree if isinstance(x, Tensor)
+    )
     if isinstance(tree, list) and len(tree) == length and not whole:
         return [tree[place] for place in places.tolist()]
     if isinstance(tree, (Mapping, tuple, list)) and not any(True for _ in tensors_of(tree)):
@@ -157,11 +183,12 @@ def picked(tree: Any, places: Tensor, length: int) -> Any:
 
 
 def ways_to_call(network: nn.Module, inputs: Any, targets: Any = None) -> list[str]:
-    """How the inputs may be given to the network, the likeliest first: "whole", "spread" (*inputs) or "named" (**inputs).
+    """How the inputs may be given to the network, the likeliest first: "whole", "spread" (*inputs)
+    or "named" (**inputs).
 
-    By the signature of `forward`: a dict is spread over arguments of its names where it has them, a tuple over as many arguments.
-    A dict may hold more than these where the targets hold it, too: a lone dict is both. Else a name
-    would get lost unsaid.
+    By the signature of `forward`: a dict is spread over arguments of its names where it has them, a
+    tuple over as many arguments. A dict may hold more than these where the targets hold it, too: a
+    lone dict is both. Else a name would get lost unsaid.
 
     Example:
         >>> ways_to_call(nn.Bilinear(1, 1, 1), (torch.ones(2, 1), torch.ones(2, 1)))
@@ -179,9 +206,14 @@ def ways_to_call(network: nn.Module, inputs: Any, targets: Any = None) -> list[s
         left = inputs.keys() - given.keys()
         spare = targets.keys() if isinstance(targets, Mapping) else set()
         return ["named", "whole"] if given and left <= spare else ["whole"]
-    required = [p for p in signature.parameters.values() if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD]
+    required = [
+        p
+        for p in signature.parameters.values()
+        if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD
+    ]
     if isinstance(inputs, list) and len(required) != len(inputs):
-        return ["whole", "spread"]  # such as images of different sizes, with an optional second argument
+        # such as images of different sizes, with an optional second argument
+        return ["whole", "spread"]
     return ["spread", "whole"]
 
 
@@ -215,7 +247,9 @@ def _signature(network: Callable[..., Any]) -> inspect.Signature:
 
 
 def prediction_in(outputs: Any) -> Path | None:
-    """The way to the tensor in structured outputs that a loss of tensors means: `logits`, or the only one; None where unclear."""
+    """The way to the tensor in structured outputs that a loss of tensors means: `logits`, or the
+    only one; None where unclear.
+    """
     paths = [path for path, _ in tensors_of(outputs)]
     logits = [path for path in paths if path and path[-1][1] == "logits"]
     return (logits if len(logits) == 1 else paths)[0] if 1 in (len(logits), len(paths)) else None

@@ -1,4 +1,6 @@
-"""The trap of (N,) beside (N, 1): a loss that pairs every output with every target instead of its own."""
+"""The trap of (N,) beside (N, 1): a loss that pairs every output with every target instead of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,10 @@ _PAIRED: tuple[Callable[..., Any], ...] = (
 class NoPairing(TorchFunctionMode):
     """Refuses, inside a loss, elementwise operations that pair all outputs with all targets.
 
-    What was computed from the outputs, and what from the targets, is followed. If two such tensors have equally many elements but
-    not as many dimensions, such as (N, 1) and (N,), and their result has more elements than both, then broadcasting has made
-    N^2 pairs of the N samples. Nobody means that: who compares all with all gives the axes by hand, (N, 1) and (1, N).
+    What was computed from the outputs, and what from the targets, is followed. If two such tensors
+    have equally many elements but not as many dimensions, such as (N, 1) and (N,), and their result
+    has more elements than both, then broadcasting has made N^2 pairs of the N samples. Nobody means
+    that: who compares all with all gives the axes by hand, (N, 1) and (1, N).
 
     Args:
         outputs: the network's, nested in containers or not.
@@ -38,17 +41,25 @@ class NoPairing(TorchFunctionMode):
 
     def __init__(self, outputs: Any, targets: Any) -> None:
         super().__init__()
-        self._outputs = [tensor for _, tensor in tensors_of(outputs)]  # held, so that no identity is given twice
+        # held, so that no identity is given twice
+        self._outputs = [tensor for _, tensor in tensors_of(outputs)]
         self._targets = [tensor for _, tensor in tensors_of(targets)]
-        self._of_outputs, self._of_targets = set(map(id, self._outputs)), set(map(id, self._targets))
+        self._of_outputs, self._of_targets = (
+            set(map(id, self._outputs)),
+            set(map(id, self._targets)),
+        )
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         given = [x for x in (*args, *(kwargs or {}).values()) if isinstance(x, Tensor)]
         if function in _PAIRED and len(given) >= 2:
             if given[0].shape != given[1].shape:
                 raise _refusal(given[0], given[1])
             if not given[1].is_floating_point():  # PyTorch takes them, but has no gradient then
-                must = f"have targets of floating type for {function.__name__} (targets.to(outputs))"
+                must = (
+                    f"have targets of floating type for {function.__name__} (targets.to(outputs))"
+                )
                 raise argument_error("data", must, f"of type {given[1].dtype}")
         result = function(*args, **(kwargs or {}))
         if not isinstance(result, Tensor):
@@ -70,6 +81,8 @@ class NoPairing(TorchFunctionMode):
 
 
 def _refusal(x: Tensor, y: Tensor) -> Exception:
-    shapes = f"compared as {tuple(x.shape)} with {tuple(y.shape)}, which broadcasting pairs all with all"
+    shapes = (
+        f"compared as {tuple(x.shape)} with {tuple(y.shape)}, which broadcasting pairs all with all"
+    )
     must = "have targets of the outputs' shape (targets.reshape(outputs.shape))"
     return argument_error("data", must, shapes)

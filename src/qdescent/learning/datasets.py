@@ -1,7 +1,8 @@
 """Fashion-MNIST: a class-balanced subset that comes with the package, or the full set from files.
 
-Fashion-MNIST is the work of Zalando SE (MIT licence, text in `data/LICENSE.fashion-mnist.txt`). The subset was drawn by
-`tools/make_fashion_subset.py`. CIFAR-100 is left out for now: its files are pickles, and to load one is to run it.
+Fashion-MNIST is the work of Zalando SE (MIT licence, text in `data/LICENSE.fashion-mnist.txt`). The
+subset was drawn by `tools/make_fashion_subset.py`. CIFAR-100 is left out for now: its files are
+pickles, and to load one is to run it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_interval, check_path, check_sequence, check_tensor, check_text
+from qdescent._checks import (
+    argument_error,
+    check_interval,
+    check_path,
+    check_sequence,
+    check_tensor,
+    check_text,
+)
 from qdescent.reading.regular import read_bytes, unpacked
 
 FASHION_CLASSES = (
@@ -31,14 +39,17 @@ FASHION_CLASSES = (
     "Bag",
     "Ankle boot",
 )
-_PLACES = (".", "raw", "FashionMNIST/raw", "fashion-mnist")  # as they stand, torchvision's two levels, Debian's folder
-_MAX_ITEMS = 60_000  # no file of this data set holds more: a header that claims terabytes is refused
+# as they stand, torchvision's two levels, Debian's folder
+_PLACES = (".", "raw", "FashionMNIST/raw", "fashion-mnist")
+# no file of this data set holds more: a header that claims terabytes is refused
+_MAX_ITEMS = 60_000
 _MOST_BYTES = _MAX_ITEMS * 28 * 28  # of the images, by far the longest file
 
 
 @dataclass(frozen=True)
 class ImageData:
-    """Labelled images, standardised: x = (pixel - mean) / std, mean and std over all pixels of the training images.
+    """Labelled images, standardised: x = (pixel - mean) / std, mean and std over all pixels of the
+    training images.
 
     Args:
         train_images: (N, 1, height, width), float32.
@@ -51,7 +62,8 @@ class ImageData:
         std: of the training pixels on the scale [0, 1].
 
     Raises:
-        ArgumentError: images that hold NaN or infinity, shapes that do not fit together, a label without a class.
+        ArgumentError: images that hold NaN or infinity, shapes that do not fit together, a label
+            without a class.
     """
 
     train_images: Tensor = field(repr=False)
@@ -75,25 +87,31 @@ class ImageData:
             ("test", self.test_images, self.test_labels),
         ):
             check_tensor(f"{part}_labels", labels, (len(images),), "integer")
-            if labels.dtype != torch.int64 or not 0 <= int(labels.min()) <= int(labels.max()) < len(self.classes):
+            if labels.dtype != torch.int64 or not 0 <= int(labels.min()) <= int(labels.max()) < len(
+                self.classes
+            ):
                 actual = f"of {labels.dtype} from {labels.min()} to {labels.max()}"
-                raise argument_error(f"{part}_labels", f"be int64 from 0 to {len(self.classes) - 1}", actual)
+                raise argument_error(
+                    f"{part}_labels", f"be int64 from 0 to {len(self.classes) - 1}", actual
+                )
 
 
 def load_fashion_mnist(data_root: str | Path | None = None) -> ImageData:
     """Fashion-MNIST as tensors, standardised by the mean and std of the training pixels.
 
     Args:
-        data_root: None: the subset that comes with the package, 5,000 training and 1,000 test images, 500 and 100 of each
-            class, in an order in which every ten consecutive images hold each class once. A folder: the full set of 60,000
-            and 10,000 images in its four IDX files, gzipped or plain, in the folder itself or in its `raw`,
-            `FashionMNIST/raw` (as torchvision lays them out) or `fashion-mnist`.
+        data_root: None: the subset that comes with the package, 5,000 training and 1,000 test
+            images, 500 and 100 of each class, in an order in which every ten consecutive images
+            hold each class once. A folder: the full set of 60,000 and 10,000 images in its four IDX
+            files, gzipped or plain, in the folder itself or in its `raw`, `FashionMNIST/raw` (as
+            torchvision lays them out) or `fashion-mnist`.
 
     Returns:
         ImageData: images (N, 1, 28, 28).
 
     Raises:
-        ArgumentError: files that are missing, cut short, or not IDX files of 28 x 28 images and their labels.
+        ArgumentError: files that are missing, cut short, or not IDX files of 28 x 28 images and
+            their labels.
 
     Cost:
         188 MB of float32 for the full set, 19 MB for the subset; nothing is downloaded.
@@ -107,13 +125,18 @@ def load_fashion_mnist(data_root: str | Path | None = None) -> ImageData:
         ((5000, 1, 28, 28), 'Ankle boot')
     """
     if data_root is None:
-        with (files("qdescent.learning") / "data" / "fashion_mnist_subset.npz").open("rb") as file, np.load(file) as stored:
+        with (
+            (files("qdescent.learning") / "data" / "fashion_mnist_subset.npz").open("rb") as file,
+            np.load(file) as stored,
+        ):
             arrays = {name: stored[name] for name in stored.files}
         kind = "embedded class-balanced subset"
     else:
         folder = _folder_of(check_path("data_root", data_root))
         arrays = {
-            f"{part}_{noun}": read_idx(_file_of(folder, f"{stem}-{noun}-idx{dimensions}-ubyte"), dimensions)
+            f"{part}_{noun}": read_idx(
+                _file_of(folder, f"{stem}-{noun}-idx{dimensions}-ubyte"), dimensions
+            )
             for part, stem in (("train", "train"), ("test", "t10k"))
             for noun, dimensions in (("images", 3), ("labels", 1))
         }
@@ -122,7 +145,8 @@ def load_fashion_mnist(data_root: str | Path | None = None) -> ImageData:
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """The bytes of one IDX file: two zero bytes, type 8 (unsigned byte), the number of dimensions, each length, the data.
+    """The bytes of one IDX file: two zero bytes, type 8 (unsigned byte), the number of dimensions,
+    each length, the data.
 
     Args:
         path: the file; a name that ends in `.gz` is unpacked.
@@ -132,7 +156,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         numpy.ndarray: uint8, of the shape that the header gives.
 
     Raises:
-        ArgumentError: another kind of file, fewer or more bytes than the header says, or more than 60,000 items.
+        ArgumentError: another kind of file, fewer or more bytes than the header says, or more than
+            60,000 items.
     """
     header = 4 + 4 * dimensions
     must = "hold readable IDX files"
@@ -140,7 +165,9 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     if path.suffix == ".gz":
         content = unpacked("data_root", path, content, header + _MOST_BYTES, must)
     if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < header:
-        raise argument_error("data_root", f"hold IDX files of {dimensions} dimension(s)", f"not, in {path.name}")
+        raise argument_error(
+            "data_root", f"hold IDX files of {dimensions} dimension(s)", f"not, in {path.name}"
+        )
     shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions))
     if shape[0] > _MAX_ITEMS or shape[1:] != (28, 28)[: dimensions - 1]:
         must = f"hold at most {_MAX_ITEMS} images of 28 x 28 and their labels"
@@ -153,13 +180,23 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def _folder_of(root: Path) -> Path:
-    """The folder under `root` with Fashion-MNIST's files; no deeper search, as other sets use the same file names."""
+    """The folder under `root` with Fashion-MNIST's files; no deeper search, as other sets use the
+    same file names.
+    """
     for place in _PLACES:
-        if any(os.path.isfile(root / place / f"train-images-idx3-ubyte{suffix}") for suffix in ("", ".gz")):
+        if any(
+            os.path.isfile(root / place / f"train-images-idx3-ubyte{suffix}")
+            for suffix in ("", ".gz")
+        ):
             return root / place
     places = ", ".join(_PLACES)
-    must = f"be a folder with train-images-idx3-ubyte or train-images-idx3-ubyte.gz in one of: {places}"
-    raise argument_error("data_root", must, f"{str(root)!r}{'' if os.path.isdir(root) else ' (no such folder)'}")
+    must = (
+        "be a folder with train-images-idx3-ubyte or train-images-idx3-ubyte.gz in one of:"
+        f" {places}"
+    )
+    raise argument_error(
+        "data_root", must, f"{str(root)!r}{'' if os.path.isdir(root) else ' (no such folder)'}"
+    )
 
 
 def _file_of(folder: Path, name: str) -> Path:
@@ -174,13 +211,26 @@ def _standardised(arrays: dict[str, np.ndarray], kind: str) -> ImageData:
         counts = len(arrays[f"{part}_images"]), len(arrays[f"{part}_labels"])
         if counts[0] != counts[1] or counts[0] == 0:
             must = f"hold one label for each {part} image"
-            raise argument_error("data_root", must, f"with {counts[0]} images and {counts[1]} labels")
+            raise argument_error(
+                "data_root", must, f"with {counts[0]} images and {counts[1]} labels"
+            )
     pixels = arrays["train_images"]
-    mean, std = float(pixels.mean(dtype=np.float64)) / 255, float(pixels.std(dtype=np.float64)) / 255
+    mean, std = (
+        float(pixels.mean(dtype=np.float64)) / 255,
+        float(pixels.std(dtype=np.float64)) / 255,
+    )
     if std == 0:
-        raise argument_error("data_root", "hold training images that differ from each other", "one constant grey")
+        raise argument_error(
+            "data_root", "hold training images that differ from each other", "one constant grey"
+        )
     images = {
-        part: torch.tensor(arrays[f"{part}_images"])[:, None].to(torch.float32).div_(255).sub_(mean).div_(std)
+        part: (
+            torch.tensor(arrays[f"{part}_images"])[:, None]
+            .to(torch.float32)
+            .div_(255)
+            .sub_(mean)
+            .div_(std)
+        )
         for part in ("train", "test")
     }
     return ImageData(
@@ -189,8 +239,10 @@ def _standardised(arrays: dict[str, np.ndarray], kind: str) -> ImageData:
         test_images=images["test"],
         test_labels=torch.tensor(arrays["test_labels"]).to(torch.int64),
         classes=FASHION_CLASSES,
-        source=f"Fashion-MNIST (Zalando SE, MIT licence), {kind}: "
-        f"{len(images['train'])} training and {len(images['test'])} test images",
+        source=(
+            f"Fashion-MNIST (Zalando SE, MIT licence), {kind}: "
+            f"{len(images['train'])} training and {len(images['test'])} test images"
+        ),
         mean=mean,
         std=std,
     )

@@ -1,8 +1,10 @@
-"""A network evaluated with other weights than its own, in the eyes of everybody who looks: its modules, and its loss.
+"""A network evaluated with other weights than its own, in the eyes of everybody who looks: its
+modules, and its loss.
 
-A loss may use the weights itself (an L2 penalty over `network.parameters()`), so it is evaluated while they are replaced. A weight
-that somebody holds as an object (`first = network[0].weight`) is not met by way of the network; those who ask PyTorch anything
-about it are then given its replacement.
+A loss may use the weights itself (an L2 penalty over `network.parameters()`), so it is evaluated
+while they are replaced. A weight that somebody holds as an object (`first = network[0].weight`) is
+not met by way of the network; those who ask PyTorch anything about it are then given its
+replacement.
 """
 
 from __future__ import annotations
@@ -24,14 +26,21 @@ from qdescent.learning.untouched import untouched
 T = TypeVar("T")
 
 
-def evaluated(network: nn.Module, tensors: Mapping[str, Tensor], run: Callable[[nn.Module], T], held: bool = False) -> T:
-    """run(network) while `tensors` stand in the places of the parameters and buffers of these names.
+def evaluated(
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    run: Callable[[nn.Module], T],
+    held: bool = False,
+) -> T:
+    """run(network) while `tensors` stand in the places of the parameters and buffers of these
+    names.
 
     Args:
-        network: any module; wrappers that only send their calls on (`torch.compile`, `DataParallel`) are passed by.
+        network: any module; wrappers that only send their calls on (`torch.compile`,
+            `DataParallel`) are passed by.
         tensors: by the names of `named_parameters` and `named_buffers`.
-        run: what is computed; derivatives inside it (of the outputs in the inputs) are recorded, under `no_grad`, too, where
-            what comes out has no graph.
+        run: what is computed; derivatives inside it (of the outputs in the inputs) are recorded,
+            under `no_grad`, too, where what comes out has no graph.
         held: whether weights that somebody holds as objects are replaced, too.
 
     Raises:
@@ -48,7 +57,15 @@ def evaluated(network: nn.Module, tensors: Mapping[str, Tensor], run: Callable[[
     if torch.is_inference_mode_enabled():  # its tensors never have derivatives
         must = "be measured outside of `torch.inference_mode` (`torch.no_grad` may stay)"
         raise argument_error("network", must, "inside")
-    own = {id(weight): tensors[name] for name, weight in network.named_parameters() if name in tensors} if held else {}
+    own = (
+        {
+            id(weight): tensors[name]
+            for name, weight in network.named_parameters()
+            if name in tensors
+        }
+        if held
+        else {}
+    )
     given = {f"network.{name}": tensor for name, tensor in tensors.items()}
     recorded = torch.is_grad_enabled()
     with (
@@ -65,7 +82,8 @@ def evaluated(network: nn.Module, tensors: Mapping[str, Tensor], run: Callable[[
 def _no_recomputing() -> Iterator[None]:
     """`torch.utils.checkpoint` runs its functions plainly meanwhile.
 
-    It would compute them again in the backward pass, with the network's own weights, which are back in their places by then.
+    It would compute them again in the backward pass, with the network's own weights, which are back
+    in their places by then.
     """
 
     plain = {"CheckpointFunction": _Plain, "_checkpoint_without_reentrant_generator": _once}
@@ -112,18 +130,23 @@ def held_weights(value: Tensor, network: nn.Module) -> list[str]:
 
 
 class HeldWeights(TorchFunctionMode):
-    """Whoever asks PyTorch about one of these weights, known by identity, is told about its replacement.
+    """Whoever asks PyTorch about one of these weights, known by identity, is told about its
+    replacement.
 
     Args:
-        replacements: by the `id` of the weight; tensors, or what PyTorch's functions accept in the place of one.
+        replacements: by the `id` of the weight; tensors, or what PyTorch's functions accept in the
+            place of one.
     """
 
     def __init__(self, replacements: Mapping[int, Any]) -> None:
         super().__init__()
         self._replacements = replacements
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        stand_ins: list[Any] = []  # not tensors: they know by themselves what a function does to them
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        # not tensors: they know by themselves what a function does to them
+        stand_ins: list[Any] = []
 
         def replaced(weight: nn.Parameter) -> Any:
             found = self._replacements.get(id(weight), weight)

@@ -1,4 +1,6 @@
-"""The gradient-descent step of a network as an explicit polynomial map: dense for a small one, thresholded for a moderate one."""
+"""The gradient-descent step of a network as an explicit polynomial map: dense for a small one,
+thresholded for a moderate one.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,22 @@ from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 MOST_DEGREE = 12  # derivatives nested in each other: every one multiplies the work
-ENTRY_LIMIT = 50_000_000  # float64 entries of the largest F_k: 400 MB, what a laptop holds next to the derivative's own graph
+# float64 entries of the largest F_k: 400 MB, what a laptop holds next to the derivative's own graph
+ENTRY_LIMIT = 50_000_000
 
 
 def gradient_map(
-    task: Task, space: ParameterSpace, learning_rate: float, degree: int = 2, theta: Tensor | None = None
+    task: Task,
+    space: ParameterSpace,
+    learning_rate: float,
+    degree: int = 2,
+    theta: Tensor | None = None,
 ) -> PolynomialMap:
-    """u -> u - eta grad L(theta + u), expanded at theta: F_0 = -eta grad L, F_1 = I - eta H, F_k = -(eta/k!) grad^{k+1} L.
+    """u -> u - eta grad L(theta + u), expanded at theta: F_0 = -eta grad L, F_1 = I - eta H, F_k =
+    -(eta/k!) grad^{k+1} L.
 
-    By nested exact derivatives (PyTorch's forward over forward over ... over reverse mode), independent of the Taylor rules of
-    `taylor_rules.py`.
+    By nested exact derivatives (PyTorch's forward over forward over ... over reverse mode),
+    independent of the Taylor rules of `taylor_rules.py`.
 
     Args:
         task: network, loss and batch.
@@ -100,13 +108,21 @@ class ThresholdedMap(PolynomialMap):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_interval("threshold", self.threshold, "[0, 1]")
-        for name, interval in (("kept", "[0, inf)"), ("largest", "[0, inf)"), ("dropped", "[0, inf)")):
-            numbers = check_sequence(name, getattr(self, name), object, called="one number for each F_k", empty=True)
+        for name, interval in (
+            ("kept", "[0, inf)"),
+            ("largest", "[0, inf)"),
+            ("dropped", "[0, inf)"),
+        ):
+            numbers = check_sequence(
+                name, getattr(self, name), object, called="one number for each F_k", empty=True
+            )
             taken = tuple(check_interval(name, number, interval) for number in numbers)  # type: ignore[arg-type]
             object.__setattr__(self, name, tuple(map(int, taken)) if name == "kept" else taken)
 
     def step_error(self, radius: float) -> float:
-        """A bound on the error of one step that the dropped entries cause: sum_k dropped_k ||u||^k, for ||u|| up to `radius`."""
+        """A bound on the error of one step that the dropped entries cause: sum_k dropped_k ||u||^k,
+        for ||u|| up to `radius`.
+        """
         radius = check_interval("radius", radius, "[0, inf)")
         return sum(lost * math.prod([radius] * k) for k, lost in enumerate(self.dropped, start=1))
 
@@ -120,18 +136,20 @@ def sparse_gradient_map(
     theta: Tensor | None = None,
     chunk: int = 64,
 ) -> ThresholdedMap:
-    """The map of `gradient_map` with sparse F_1 and F_2: entries below a relative threshold are dropped as they are found.
+    """The map of `gradient_map` with sparse F_1 and F_2: entries below a relative threshold are
+    dropped as they are found.
 
-    Row by row, by products: H e_i, and for j <= i the directional third derivatives grad^3 L [e_i, e_j, .], of which the entries
-    k <= j are kept and then set at every permutation of (i, j, k). So F_1 - I and F_2 stay exactly symmetric, and no array of n^3
-    numbers is made.
+    Row by row, by products: H e_i, and for j <= i the directional third derivatives grad^3 L [e_i,
+    e_j, .], of which the entries k <= j are kept and then set at every permutation of (i, j, k). So
+    F_1 - I and F_2 stay exactly symmetric, and no array of n^3 numbers is made.
 
     Args:
         task: network, loss and batch.
         space: the kept weights; hundreds to a few thousand for degree 2.
         learning_rate: eta.
         degree: 1 or 2.
-        threshold: an entry is kept if it is at least so many times the largest of its derivative. 1e-3: as for `row_sparsity`.
+        threshold: an entry is kept if it is at least so many times the largest of its derivative.
+            1e-3: as for `row_sparsity`.
         theta: the pivot, (n,); None: the network's own weights.
         chunk: products made at once. 64 keep a small network's matrix products large enough.
 
@@ -167,7 +185,10 @@ def sparse_gradient_map(
     for rows in eye.split(chunk):
         products = _along(gradient, theta, rows) * -learning_rate
         below = eye <= rows[:, None]
-        found[0].add((rows[:, None].expand_as(products)[below], eye.expand_as(products)[below]), products[below])
+        found[0].add(
+            (rows[:, None].expand_as(products)[below], eye.expand_as(products)[below]),
+            products[below],
+        )
     if degree == 2:
         for i in range(n):
 
@@ -180,11 +201,16 @@ def sparse_gradient_map(
                 places = columns[:, None].expand_as(products)[below], eye.expand_as(products)[below]
                 found[1].add((torch.full_like(places[0], i), *places), products[below])
 
-    counts, identity = [], torch.sparse_coo_tensor(eye.expand(2, n), torch.ones_like(theta), check_invariants=True)
+    counts, identity = (
+        [],
+        torch.sparse_coo_tensor(eye.expand(2, n), torch.ones_like(theta), check_invariants=True),
+    )
     for k, kept in enumerate(found, start=1):
         indices, values = kept.finish()
         columns = indices[1] if k == 1 else indices[1] * n + indices[2]
-        F = torch.sparse_coo_tensor(torch.stack([indices[0], columns]), values, (n, n**k), check_invariants=True).coalesce()
+        F = torch.sparse_coo_tensor(
+            torch.stack([indices[0], columns]), values, (n, n**k), check_invariants=True
+        ).coalesce()
         counts.append(F.values().numel())
         coefficients.append((F + identity).coalesce() if k == 1 else F)
     return ThresholdedMap(
@@ -198,16 +224,22 @@ def sparse_gradient_map(
 
 def _unit(places: Tensor, theta: Tensor) -> Tensor:
     """Unit vectors as rows, (m, n)."""
-    return torch.zeros(len(places), len(theta), dtype=theta.dtype, device=theta.device).scatter_(1, places[:, None], 1.0)
+    return torch.zeros(len(places), len(theta), dtype=theta.dtype, device=theta.device).scatter_(
+        1, places[:, None], 1.0
+    )
 
 
 def _along(function: Callable[[Tensor], Tensor], theta: Tensor, places: Tensor) -> Tensor:
     """Derivatives of `function` along unit vectors, (m, n)."""
-    return vmap(lambda direction: jvp(function, (theta,), (direction,))[1])(_unit(places, theta)).detach()
+    return vmap(lambda direction: jvp(function, (theta,), (direction,))[1])(
+        _unit(places, theta)
+    ).detach()
 
 
 class _Kept:
-    """Entries i >= j (>= k) of a symmetric tensor that may be above the threshold; the largest is known at the end only."""
+    """Entries i >= j (>= k) of a symmetric tensor that may be above the threshold; the largest is
+    known at the end only.
+    """
 
     def __init__(self, threshold: float) -> None:
         self.threshold, self.largest, self.dropped = threshold, 0.0, 0.0
@@ -216,12 +248,16 @@ class _Kept:
         self.count = 0
 
     def add(self, places: tuple[Tensor, ...], values: Tensor) -> None:
-        """Take those that are large enough so far; count the others as dropped, once for each permutation of their indices."""
+        """Take those that are large enough so far; count the others as dropped, once for each
+        permutation of their indices.
+        """
         check_finite("network derivatives", values)
         self.largest = max(self.largest, float(values.abs().max()))
         self._take(torch.stack(places), values)
         if self.count > ENTRY_LIMIT // 6:
-            must = f"leave at most {ENTRY_LIMIT:.0e} entries (a higher threshold, or series_descent)"
+            must = (
+                f"leave at most {ENTRY_LIMIT:.0e} entries (a higher threshold, or series_descent)"
+            )
             raise argument_error("threshold", must, f"{self.threshold}: more")
 
     def _take(self, places: Tensor, values: Tensor) -> None:
@@ -233,7 +269,8 @@ class _Kept:
         self.count += int(keep.sum())
 
     def finish(self) -> tuple[Tensor, Tensor]:
-        """Indices (2 or 3, entries) and values of all that stay, at every permutation of their indices, to be added up.
+        """Indices (2 or 3, entries) and values of all that stay, at every permutation of their
+        indices, to be added up.
 
         Equal indices give the same place several times, each with its share of the value.
         """
@@ -243,10 +280,16 @@ class _Kept:
         places, values = self.places[0], self.values[0]
         orders = list(permutations(range(len(places))))
         share = values * (_orders(places) / len(orders)).to(values)
-        return torch.cat([places[list(order)] for order in orders], dim=1), share.repeat(len(orders))
+        return torch.cat([places[list(order)] for order in orders], dim=1), share.repeat(
+            len(orders)
+        )
 
 
 def _orders(places: Tensor) -> Tensor:
     """How many different permutations the indices i >= j (>= k) have: 2 or 1; 6, 3 or 1."""
     distinct = 1 + (places[1:] != places[:-1]).sum(0)
-    return distinct if len(places) == 2 else torch.tensor([0.0, 1.0, 3.0, 6.0], dtype=torch.float64, device=places.device)[distinct]
+    return (
+        distinct
+        if len(places) == 2
+        else torch.tensor([0.0, 1.0, 3.0, 6.0], dtype=torch.float64, device=places.device)[distinct]
+    )

@@ -1,4 +1,6 @@
-"""Data-parallel products: each process has some of the batches, and one all_reduce a product adds the parts up."""
+"""Data-parallel products: each process has some of the batches, and one all_reduce a product adds
+the parts up.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,9 @@ class Ranks:
         return list(items[self.rank :: self.size])
 
     def slice(self, n: int) -> tuple[int, int]:
-        """The places of a vector of length n that this process holds where vectors are sharded: (start, stop), of equal lengths
-        up to one."""
+        """The places of a vector of length n that this process holds where vectors are sharded:
+        (start, stop), of equal lengths up to one.
+        """
         return self.rank * n // self.size, (self.rank + 1) * n // self.size
 
     def gather(self, block: Tensor, n: int) -> Tensor:
@@ -75,7 +78,8 @@ class Ranks:
         """The result of `work`, once every process has its own.
 
         Raises:
-            ArgumentError: in all processes where one of them raised it (the first one's sentence): none waits for a lost one.
+            ArgumentError: in all processes where one of them raised it (the first one's sentence):
+                none waits for a lost one.
         """
         result, sentence = None, ""
         try:
@@ -99,13 +103,16 @@ def launched() -> bool:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that prints: alone, or the first of those that were started together."""
+    """Whether this process is the one that prints: alone, or the first of those that were started
+    together.
+    """
     return not launched() or os.environ["RANK"] == "0"
 
 
 @contextmanager
 def joined(device: str = "") -> Iterator[Ranks]:
-    """The processes that torchrun started, joined by gloo on CPUs and by NCCL on GPUs; this one alone where there is no launcher.
+    """The processes that torchrun started, joined by gloo on CPUs and by NCCL on GPUs; this one
+    alone where there is no launcher.
 
     Args:
         device: "cpu" or "cuda"; empty: CUDA where there is a GPU.
@@ -135,15 +142,20 @@ def joined(device: str = "") -> Iterator[Ranks]:
 
 
 def data_parallel(
-    build: Callable[[Sequence[Task]], LinearOperator], tasks: Sequence[Task], space: ParameterSpace, ranks: Ranks
+    build: Callable[[Sequence[Task]], LinearOperator],
+    tasks: Sequence[Task],
+    space: ParameterSpace,
+    ranks: Ranks,
 ) -> LinearOperator:
-    """A = sum over processes of (b_r / b) A_r, A_r the operator of process r's tasks, b_r what they count and b what all do.
+    """A = sum over processes of (b_r / b) A_r, A_r the operator of process r's tasks, b_r what they
+    count and b what all do.
 
-    Every process must make the same products in the same order. `DistributedDataParallel` is no way to this: it reduces what
-    `backward()` leaves in the weights, never what `autograd.grad` returns.
+    Every process must make the same products in the same order. `DistributedDataParallel` is no way
+    to this: it reduces what `backward()` leaves in the weights, never what `autograd.grad` returns.
 
     Args:
-        build: makes an operator that is a mean over samples, (n, n), from tasks, e.g. `lambda tasks: hessian(tasks, space)`.
+        build: makes an operator that is a mean over samples, (n, n), from tasks, e.g. `lambda
+            tasks: hessian(tasks, space)`.
         tasks: this process's own; may be empty (it then adds nothing).
         space: the kept weights.
         ranks: the processes.
@@ -172,23 +184,28 @@ def data_parallel(
         if part is None:
             rows = torch.zeros(block.shape[1], space.n, dtype=space.dtype, device=space.device)
         else:
-            rows = (part @ block).T.contiguous().mul_(share)  # each column contiguous: one flat all_reduce
+            # each column contiguous: one flat all_reduce
+            rows = (part @ block).T.contiguous().mul_(share)
         return ranks.total(rows).T
 
     return LinearOperator((space.n, space.n), apply, apply, space.dtype, space.device)
 
 
 def weighted_over(tasks: Sequence[Task], ranks: Ranks) -> list[tuple[Task, float]]:
-    """This process's tasks, each with its weight in the loss over the batches of all processes: see `weighted`.
+    """This process's tasks, each with its weight in the loss over the batches of all processes: see
+    `weighted`.
 
     Raises:
-        ArgumentError: in all processes where one of them finds a loss that is neither a mean nor a sum.
+        ArgumentError: in all processes where one of them finds a loss that is neither a mean nor a
+            sum.
     """
     if ranks.size == 1:
         return weighted(tasks)
     first = ranks.of_first(seen(tasks[0]).to(torch.device("cpu")) if ranks.rank == 0 else None)
     if first is None:
-        raise argument_error("tasks", "be dealt from the first process on (`Ranks.deal`)", "empty there")
+        raise argument_error(
+            "tasks", "be dealt from the first process on (`Ranks.deal`)", "empty there"
+        )
     first = first.to(ranks.device)
     counts = ranks.together(lambda: counted(tasks, first))
     own = torch.tensor(sum(counts.values), dtype=torch.float64, device=ranks.device)
@@ -196,16 +213,19 @@ def weighted_over(tasks: Sequence[Task], ranks: Ranks) -> list[tuple[Task, float
 
 
 def sharded(operator: LinearOperator, ranks: Ranks) -> LinearOperator:
-    """The same operator on vectors of which each process holds a part: a Lanczos run then keeps 3 n / processes numbers a probe.
+    """The same operator on vectors of which each process holds a part: a Lanczos run then keeps 3 n
+    / processes numbers a probe.
 
     Args:
-        operator: square, (n, n); its products are the same in all processes, as those of `data_parallel`.
+        operator: square, (n, n); its products are the same in all processes, as those of
+            `data_parallel`.
         ranks: the processes.
 
     Returns:
         LinearOperator: with `shard`, or the operator itself where there is one process.
 
-    Cost: a product, two whole vectors a column while it lasts, and one all_reduce of n numbers a column more.
+    Cost: a product, two whole vectors a column while it lasts, and one all_reduce of n numbers a
+        column more.
 
     Example:
         >>> from qdescent.linalg.operator import as_operator
@@ -219,10 +239,13 @@ def sharded(operator: LinearOperator, ranks: Ranks) -> LinearOperator:
 
     def part(apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         def column(v: Tensor) -> Tensor:
-            return apply(ranks.gather(v[:, None], n))[start:stop, 0].clone()  # the rest of the whole vector is let go
+            # the rest of the whole vector is let go
+            return apply(ranks.gather(v[:, None], n))[start:stop, 0].clone()
 
         return lambda block: torch.stack([column(v) for v in block.T]).T
 
     adjoint = None if operator.apply_adjoint is None else part(operator.apply_adjoint)
     shard = Shard(start, stop, ranks.total)
-    return LinearOperator(operator.shape, part(operator.apply), adjoint, operator.dtype, operator.device, shard)
+    return LinearOperator(
+        operator.shape, part(operator.apply), adjoint, operator.dtype, operator.device, shard
+    )

@@ -7,42 +7,57 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import argument_error, check_finite, check_instance, check_sequence, check_shape, check_tensor, shown
+from qdescent._checks import (
+    argument_error,
+    check_finite,
+    check_instance,
+    check_sequence,
+    check_shape,
+    check_tensor,
+    shown,
+)
 from qdescent.learning.masks import Mask
 from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.learning.untouched import weights_of
 
 
 class ParameterSpace:
-    """The coordinates theta in R^n: the modes of a network, flattened in the order of `named_parameters`.
+    """The coordinates theta in R^n: the modes of a network, flattened in the order of
+    `named_parameters`.
 
-    Which weights are modes is decided here and nowhere else; every operator, the callback and the command line ask this class. A
-    mode is an entry of a parameter that is
+    Which weights are modes is decided here and nowhere else; every operator, the callback and the
+    command line ask this class. A mode is an entry of a parameter that is
 
-    - *trained*: a parameter without `requires_grad` is frozen and stays as it is; buffers are no parameters;
-    - *kept* by `mask`, and by `torch.nn.utils.prune` where it has pruned the network: pruned entries are 0 and no coordinates;
-    - *itself*: a tied weight counts once, under its first name, and of a parametrization (`torch.nn.utils.parametrize`) what is
-      trained counts, such as `original0`, not the weight that is computed from it.
+    - *trained*: a parameter without `requires_grad` is frozen and stays as it is; buffers are no
+      parameters;
+    - *kept* by `mask`, and by `torch.nn.utils.prune` where it has pruned the network: pruned
+      entries are 0 and no coordinates;
+    - *itself*: a tied weight counts once, under its first name, and of a parametrization
+      (`torch.nn.utils.parametrize`) what is trained counts, such as `original0`, not the weight
+      that is computed from it.
 
-    Nothing is a mode or none by its value: a matrix that starts at 0 has as many modes as any other (`nonzero_mask` is for zeros
-    that stand for pruned weights).
+    Nothing is a mode or none by its value: a matrix that starts at 0 has as many modes as any other
+    (`nonzero_mask` is for zeros that stand for pruned weights).
 
     A space made by `restrict` has frozen entries besides, each at its value.
 
     Args:
         network: any module; its weights are read, never changed.
-        mask: which weights are kept (None: all that `torch.nn.utils.prune` has left). A tied weight may have an entry under each
-            of its names.
+        mask: which weights are kept (None: all that `torch.nn.utils.prune` has left). A tied weight
+            may have an entry under each of its names.
 
     Attributes:
         n: number of modes.
         total: P, number of all weights.
         frozen: number of weights without `requires_grad`.
-        names: the parameters that `unpack` gives: all but those that are frozen as the network has them.
-        theta: the network's weights at construction, (n,); of an embedding with `max_norm` those of its next call.
+        names: the parameters that `unpack` gives: all but those that are frozen as the network has
+            them.
+        theta: the network's weights at construction, (n,); of an embedding with `max_norm` those of
+            its next call.
 
     Raises:
-        ArgumentError: the mask does not fit the network; a weight is NaN, infinite or complex; no kept weight is trained.
+        ArgumentError: the mask does not fit the network; a weight is NaN, infinite or complex; no
+            kept weight is trained.
 
     Example:
         >>> import torch
@@ -83,7 +98,9 @@ class ParameterSpace:
         self.names = tuple(
             name
             for name, w in weights.items()
-            if w.requires_grad or not bool(kept[name].all()) or values[name].data_ptr() != w.data_ptr()
+            if w.requires_grad
+            or not bool(kept[name].all())
+            or values[name].data_ptr() != w.data_ptr()
         )
         self._aliases = _aliases(network)
         self.mask = Mask(trained)
@@ -96,7 +113,9 @@ class ParameterSpace:
         self.total = sum(weight.numel() for weight in weights.values())
         self.frozen = sum(w.numel() for w in weights.values() if not w.requires_grad)
         self._frozen: dict[str, Tensor] = {
-            name: values[name] * kept[name] for name in self.names if not weights[name].requires_grad
+            name: values[name] * kept[name]
+            for name in self.names
+            if not weights[name].requires_grad
         }
         self._set_places({name: trained[name].flatten().to(self.device) for name in self.names})
         self.theta = self.pack({name: values[name] for name in self.names})
@@ -116,12 +135,20 @@ class ParameterSpace:
         if isinstance(tensors, Mapping):
             missing = [name for name in self.names if name not in tensors]
             if missing:
-                raise argument_error("tensors", "hold a tensor for each weight", f"without {missing[0]!r}")
+                raise argument_error(
+                    "tensors", "hold a tensor for each weight", f"without {missing[0]!r}"
+                )
             ordered = [tensors[name] for name in self.names]
         else:
-            ordered = list(check_sequence("tensors", tensors, Tensor, called="tensors by name or in order"))
+            ordered = list(
+                check_sequence("tensors", tensors, Tensor, called="tensors by name or in order")
+            )
             if len(ordered) != len(self.names):
-                raise argument_error("tensors", f"be {len(self.names)}, one for each weight", f"{len(ordered)} of them")
+                raise argument_error(
+                    "tensors",
+                    f"be {len(self.names)}, one for each weight",
+                    f"{len(ordered)} of them",
+                )
         parts = []
         for name, tensor in zip(self.names, ordered, strict=True):
             check_shape("tensors", tensor, tuple(self.shapes[name]))
@@ -130,7 +157,9 @@ class ParameterSpace:
         return torch.cat(parts)
 
     def unpack(self, theta: Tensor) -> dict[str, Tensor]:
-        """The weights `names` at the point theta (n,): full-shaped tensors, pruned weights zero, frozen ones as they are."""
+        """The weights `names` at the point theta (n,): full-shaped tensors, pruned weights zero,
+        frozen ones as they are.
+        """
         return self._scatter("theta", theta, self._frozen)
 
     def point(self, theta: Tensor, name: str = "theta") -> Tensor:
@@ -148,12 +177,13 @@ class ParameterSpace:
     def places(self, prefix: str) -> Tensor:
         """The coordinates of one module or parameter, for `restrict`.
 
-        Of all names that are `prefix` or begin with `prefix` and a dot: "layer1" does not take "layer10".
-        A tied weight belongs to every module that uses it; a pruned or parametrized one also goes by
-        the name of the weight that is computed from it.
+        Of all names that are `prefix` or begin with `prefix` and a dot: "layer1" does not take
+        "layer10". A tied weight belongs to every module that uses it; a pruned or parametrized one
+        also goes by the name of the weight that is computed from it.
 
         Args:
-            prefix: such as "layers.3" or "layers.3.weight"; a dot at its end changes nothing; "": everything.
+            prefix: such as "layers.3" or "layers.3.weight"; a dot at its end changes nothing; "":
+                everything.
 
         Raises:
             ArgumentError: no mode has such a name.
@@ -163,7 +193,9 @@ class ParameterSpace:
         stem = prefix.removesuffix(".")
 
         def belongs(name: str) -> bool:
-            return any(alias == stem or alias.startswith(f"{stem}.") for alias in self._aliases[name])
+            return any(
+                alias == stem or alias.startswith(f"{stem}.") for alias in self._aliases[name]
+            )
 
         of_parameter = torch.arange(len(self.names)).repeat_interleave(torch.tensor(self._counts))
         wanted = torch.tensor([not stem or belongs(name) for name in self.names])
@@ -174,16 +206,24 @@ class ParameterSpace:
         return places
 
     def restrict(self, theta: Tensor, places: Tensor) -> ParameterSpace:
-        """The coordinates `places` of R^n alone, every other kept weight frozen at its value in theta.
+        """The coordinates `places` of R^n alone, every other kept weight frozen at its value in
+        theta.
 
         Args:
             theta: the point, (n,).
-            places: different integers in [0, n); the new space has its coordinates in increasing order of place.
+            places: different integers in [0, n); the new space has its coordinates in increasing
+                order of place.
         """
         theta = self.point(theta)
         places = check_tensor("places", places, (None,), "integer").long()
-        if int(places.min()) < 0 or int(places.max()) >= self.n or len(torch.unique(places)) < len(places):
-            raise argument_error("places", f"be different integers in [0, {self.n})", shown(places.tolist()))
+        if (
+            int(places.min()) < 0
+            or int(places.max()) >= self.n
+            or len(torch.unique(places)) < len(places)
+        ):
+            raise argument_error(
+                "places", f"be different integers in [0, {self.n})", shown(places.tolist())
+            )
         places = places.sort().values.to(self.device)
         smaller = object.__new__(ParameterSpace)
         smaller.__dict__.update(self.__dict__)
@@ -195,7 +235,9 @@ class ParameterSpace:
         smaller.theta = theta[places]
         return smaller
 
-    def _scatter(self, argument: str, vector: Tensor, onto: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _scatter(
+        self, argument: str, vector: Tensor, onto: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
         check_instance(argument, vector, Tensor, called="a tensor (torch.as_tensor makes one)")
         check_shape(argument, vector, (self.n,))
         if vector.is_complex() or vector.layout != torch.strided:
@@ -236,14 +278,17 @@ def check_space(space: ParameterSpace, network: nn.Module) -> ParameterSpace:
 
 
 def _aliases(network: nn.Module) -> dict[str, tuple[str, ...]]:
-    """First name of a parameter -> all that it goes by: of its uses, and of the weights that are computed from it."""
+    """First name of a parameter -> all that it goes by: of its uses, and of the weights that are
+    computed from it.
+    """
     parameters = list(network.named_parameters(remove_duplicate=False))
     first = {id(weight): name for name, weight in reversed(parameters)}
     found: dict[str, tuple[str, ...]] = dict.fromkeys(first.values(), ())
     for name, weight in parameters:
         computed, parametrized, _ = name.replace("parametrizations.", "", 1).rpartition(".original")
         names = {name, computed if parametrized else name, name.removesuffix("_orig")}
-        names |= {each.replace("_orig_mod.", "") for each in names}  # as it was before torch.compile
+        # as it was before torch.compile
+        names |= {each.replace("_orig_mod.", "") for each in names}
         found[first[id(weight)]] += tuple(names)
     return found
 
@@ -252,8 +297,8 @@ def _by_first_name(network: nn.Module, keep: Mapping[str, Tensor]) -> dict[str, 
     """The entries of a mask by the first name of each parameter.
 
     Raises:
-        ArgumentError: an entry without a parameter, a parameter without one, a wrong shape, or two names of a tied weight that
-            do not agree.
+        ArgumentError: an entry without a parameter, a parameter without one, a wrong shape, or two
+            names of a tied weight that do not agree.
     """
     parameters = dict(network.named_parameters(remove_duplicate=False))
     first = {id(weight): name for name, weight in reversed(parameters.items())}
@@ -267,6 +312,9 @@ def _by_first_name(network: nn.Module, keep: Mapping[str, Tensor]) -> dict[str, 
         check_shape(f"mask.keep[{name!r}]", part, tuple(parameters[name].shape))
         known = found.setdefault(first[id(parameters[name])], part)
         if not torch.equal(known, part):
-            must = f"be the same for a tied weight as under its first name, {first[id(parameters[name])]!r}"
+            must = (
+                "be the same for a tied weight as under its first name,"
+                f" {first[id(parameters[name])]!r}"
+            )
             raise argument_error(f"mask.keep[{name!r}]", must, "different")
     return found

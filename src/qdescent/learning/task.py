@@ -9,7 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import ArgumentError, argument_error, check_callable, check_dtype, check_instance, shown
+from qdescent._checks import (
+    ArgumentError,
+    argument_error,
+    check_callable,
+    check_dtype,
+    check_instance,
+    shown,
+)
 from qdescent.learning.batches import (
     NARROW,
     Path,
@@ -37,27 +44,34 @@ class Task:
     Nothing of the network is changed by an evaluation: see `untouched`.
 
     Args:
-        network: any module, in the mode in which it is to be studied (`eval()` freezes BatchNorm and turns dropout off). An
-            embedding with `max_norm` starts with its rows within it and is then not renormalised any more.
-        loss: (outputs, targets) -> a scalar tensor. It may use the network's weights itself (an L2 penalty): they are then part
-            of what is differentiated. If it cannot take outputs that are a dict, a tuple or a dataclass, it is given their
-            `logits`, or the only tensor in them.
-        data: (inputs, targets) of one batch; tensors, arrays, lists of numbers, or tuples, dicts and dataclasses of them. A tuple
-            of inputs is spread over the network's arguments, a dict over those of its names; if the network has none of these
-            names it gets the dict itself. A lone dict is both inputs and targets, for a loss such as
-            `lambda outputs, batch: outputs.loss`. Bytes that only fit as token ids are taken as int64, narrow labels always.
+        network: any module, in the mode in which it is to be studied (`eval()` freezes BatchNorm
+            and turns dropout off). An embedding with `max_norm` starts with its rows within it and
+            is then not renormalised any more.
+        loss: (outputs, targets) -> a scalar tensor. It may use the network's weights itself (an L2
+            penalty): they are then part of what is differentiated. If it cannot take outputs that
+            are a dict, a tuple or a dataclass, it is given their `logits`, or the only tensor in
+            them.
+        data: (inputs, targets) of one batch; tensors, arrays, lists of numbers, or tuples, dicts
+            and dataclasses of them. A tuple of inputs is spread over the network's arguments, a
+            dict over those of its names; if the network has none of these names it gets the dict
+            itself. A lone dict is both inputs and targets, for a loss such as `lambda outputs,
+            batch: outputs.loss`. Bytes that only fit as token ids are taken as int64, narrow labels
+            always.
 
     Attributes:
         data: the same with tensors.
-        held: whether the loss or the network meets weights by another way than the network's modules (a list made before).
+        held: whether the loss or the network meets weights by another way than the network's
+            modules (a list made before).
         way: how the network is called, see `ways_to_call`.
-        reads: the way to the one tensor in structured outputs that the loss is given; empty: it is given all.
+        reads: the way to the one tensor in structured outputs that the loss is given; empty: it is
+            given all.
 
     Raises:
-        ArgumentError: data that do not fit the network or the loss; NaN in the data or in the loss; targets that broadcasting
-            would pair with outputs of other samples; a BatchNorm layer in training mode (its Hessian is neither symmetric nor
-            deterministic); a loss that differs between two evaluations (dropout left on), or that uses weights where nothing
-            can take their place; a network that changes its weights when it is called.
+        ArgumentError: data that do not fit the network or the loss; NaN in the data or in the loss;
+            targets that broadcasting would pair with outputs of other samples; a BatchNorm layer in
+            training mode (its Hessian is neither symmetric nor deterministic); a loss that differs
+            between two evaluations (dropout left on), or that uses weights where nothing can take
+            their place; a network that changes its weights when it is called.
 
     Example:
         >>> import torch
@@ -84,15 +98,28 @@ class Task:
         self._set(data=as_batch(self.data))
         for name, module in self.network.named_modules():
             if module.training and isinstance(module, nn.modules.batchnorm._BatchNorm):
-                raise argument_error("network", "hold BatchNorm in evaluation mode (call eval())", f"not, at {name!r}")
-            if module.training and isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
-                raise argument_error("network", "be without active dropout (call eval())", f"training at {name!r}")
+                raise argument_error(
+                    "network",
+                    "hold BatchNorm in evaluation mode (call eval())",
+                    f"not, at {name!r}",
+                )
+            if (
+                module.training
+                and isinstance(module, nn.modules.dropout._DropoutNd)
+                and module.p > 0
+            ):
+                raise argument_error(
+                    "network", "be without active dropout (call eval())", f"training at {name!r}"
+                )
         weights = weights_of(self.network)
         lent = {name: weight.clone() for name, weight in weights.items()}
         first = evaluated(self.network, lent, self._first_loss)
         for name, weight in lent.items():
             if not torch.allclose(weight, weights[name], rtol=0, atol=0, equal_nan=True):
-                must = "leave its weights as they are when it is called (renormalise or clamp them before, by hand)"
+                must = (
+                    "leave its weights as they are when it is called (renormalise or clamp them"
+                    " before, by hand)"
+                )
                 raise argument_error("network", must, f"changing {name!r}")
         del lent
         if isinstance(first, Tensor) and held_weights(first, self.network):
@@ -100,10 +127,17 @@ class Task:
             first = self.loss_with(weights)
             left = held_weights(first, self.network)
             if left:
-                must = "use the network's weights as they are, not what was computed from them before it was called"
-                raise argument_error("loss", must, f"dependent on such results of {', '.join(left)}")
+                must = (
+                    "use the network's weights as they are, not what was computed from them before"
+                    " it was called"
+                )
+                raise argument_error(
+                    "loss", must, f"dependent on such results of {', '.join(left)}"
+                )
         if not isinstance(first, Tensor):
-            raise argument_error("loss", "return a scalar tensor", f"one that returns {shown(first)}")
+            raise argument_error(
+                "loss", "return a scalar tensor", f"one that returns {shown(first)}"
+            )
         if first.ndim != 0:
             raise argument_error("loss", "return a scalar", f"of shape {tuple(first.shape)}")
         with untouched(self.network):
@@ -114,7 +148,8 @@ class Task:
         if not torch.equal(first, second):
             raise argument_error(
                 "loss",
-                "be deterministic (no dropout, no random augmentation inside the network or the loss)",
+                "be deterministic (no dropout, no random augmentation inside the network or the"
+                " loss)",
                 f"{float(first):.9g} once and {float(second):.9g} the next time",
             )
 
@@ -137,7 +172,9 @@ class Task:
         """The network's outputs at theta for other inputs, without a gradient."""
         weights = check_space(space, self.network).unpack(space.point(theta))
         try:
-            outputs: Tensor = evaluated(self.network, weights, lambda network: self._outputs(network, inputs), self.held)
+            outputs: Tensor = evaluated(
+                self.network, weights, lambda network: self._outputs(network, inputs), self.held
+            )
         except ArgumentError:
             raise
         except Exception as problem:
@@ -145,27 +182,39 @@ class Task:
             raise argument_error("inputs", "be what the network takes", text) from problem
         return outputs.detach()
 
-    def loss_and_gradient(self, space: ParameterSpace, theta: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
-        """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights' own). Cost: one gradient."""
+    def loss_and_gradient(
+        self, space: ParameterSpace, theta: Tensor, dtype: torch.dtype | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights' own). Cost: one
+        gradient.
+        """
         check_space(space, self.network)
         check_instance("theta", theta, Tensor, called="a tensor (torch.as_tensor makes one)")
         theta = theta.to(space.dtype) if dtype is None and not theta.is_complex() else theta
         weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
         with torch.enable_grad():
             loss = self.loss_with(weights, dtype)
-        return loss.detach(), space.pack(torch.autograd.grad(loss, list(weights.values()), materialize_grads=True))
+        return loss.detach(), space.pack(
+            torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
+        )
 
     def loss_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
-        """L for weights given by name, full-shaped, all computed in `dtype` (None: the weights' own)."""
+        """L for weights given by name, full-shaped, all computed in `dtype` (None: the weights'
+        own).
+        """
         self._check_weights(weights, dtype)
-        return self._evaluated(weights, dtype, lambda network: self.loss_as_it_stands(network, dtype))
+        return self._evaluated(
+            weights, dtype, lambda network: self.loss_as_it_stands(network, dtype)
+        )
 
     def loss_as_it_stands(self, network: nn.Module, dtype: torch.dtype | None = None) -> Tensor:
         """L with whatever stands in the places of the network's weights."""
         inputs, targets = self._in(dtype)
         return self.loss(self._outputs(network, inputs), targets)
 
-    def outputs_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
+    def outputs_with(
+        self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None
+    ) -> Tensor:
         """The network's outputs for weights given by name; inputs and buffers follow `dtype`."""
         self._check_weights(weights, dtype)
         inputs = self._in(dtype)[0]
@@ -175,12 +224,22 @@ class Task:
     def _check_weights(weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
         check_instance("weights", weights, Mapping, called="tensors by name")
         if not weights or not all(isinstance(weight, Tensor) for weight in weights.values()):
-            raise argument_error("weights", "be tensors by name, at least one", shown(dict(weights)))
+            raise argument_error(
+                "weights", "be tensors by name, at least one", shown(dict(weights))
+            )
         if dtype is not None:
             check_dtype("dtype", dtype)
 
-    def loss_of(self, outputs: Any, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None, targets: Any = None) -> Tensor:
-        """The loss of given outputs and targets (None: the task's), for weights given by name where it uses them itself."""
+    def loss_of(
+        self,
+        outputs: Any,
+        weights: Mapping[str, Tensor],
+        dtype: torch.dtype | None = None,
+        targets: Any = None,
+    ) -> Tensor:
+        """The loss of given outputs and targets (None: the task's), for weights given by name where
+        it uses them itself.
+        """
         self._check_weights(weights, dtype)
         targets = self._in(dtype)[1] if targets is None else targets
         return self._evaluated(weights, dtype, lambda network: self.loss(outputs, targets))
@@ -189,23 +248,35 @@ class Task:
         """The data; floating-point numbers in `dtype`."""
         if dtype is None:
             return self.data
-        inputs, targets = (mapped(part, lambda x: x.to(dtype) if x.is_floating_point() else x) for part in self.data)
+        inputs, targets = (
+            mapped(part, lambda x: x.to(dtype) if x.is_floating_point() else x)
+            for part in self.data
+        )
         return inputs, targets
 
     def _outputs(self, network: nn.Module, inputs: Any) -> Any:
         return part_at(called(network, inputs, self.way), self.reads)
 
-    def _evaluated(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None, run: Callable[[nn.Module], Tensor]) -> Tensor:
+    def _evaluated(
+        self,
+        weights: Mapping[str, Tensor],
+        dtype: torch.dtype | None,
+        run: Callable[[nn.Module], Tensor],
+    ) -> Tensor:
         tensors = dict(weights)
         if dtype is not None:
             others = [*self.network.named_parameters(), *self.network.named_buffers()]
             tensors |= {
-                name: x.detach().to(dtype, copy=True) for name, x in others if x.is_floating_point() and name not in weights
+                name: x.detach().to(dtype, copy=True)
+                for name, x in others
+                if x.is_floating_point() and name not in weights
             }
         return evaluated(self.network, tensors, run, self.held)
 
     def _first_loss(self, network: nn.Module) -> Tensor:
-        """The loss, when nothing is known yet: how the network is called, and what of its outputs the loss takes."""
+        """The loss, when nothing is known yet: how the network is called, and what of its outputs
+        the loss takes.
+        """
         outputs = self._first_outputs(network)
         targets = self.data[1]
         paths: list[Path] = [()]
@@ -225,13 +296,16 @@ class Task:
             else:
                 self._set(reads=path)
                 return loss
-        raise argument_error("loss", self._loss_must(outputs), _raised(failures[-1])) from failures[-1]
+        raise argument_error("loss", self._loss_must(outputs), _raised(failures[-1])) from failures[
+            -1
+        ]
 
     def _first_outputs(self, network: nn.Module) -> Any:
         given, failures = self.data[0], []
         wide = mapped(given, lambda x: x.long() if x.dtype in NARROW else x)
         narrow = any(tensor.dtype in NARROW for _, tensor in tensors_of(given))
-        for inputs in (given, wide) if narrow else (given,):  # token ids as bytes: no embedding takes them
+        # token ids as bytes: no embedding takes them
+        for inputs in (given, wide) if narrow else (given,):
             for way in ways_to_call(network, inputs, self.data[1]):
                 try:
                     outputs = called(network, inputs, way)
@@ -249,7 +323,9 @@ class Task:
         weight = next((w for w in self.network.parameters() if w.is_floating_point()), None)
         given = self.data[0]
         floats = [x for _, x in tensors_of(given) if x.is_floating_point()]
-        if weight is not None and any(x.device != weight.device for _, x in tensors_of(self.data[0])):
+        if weight is not None and any(
+            x.device != weight.device for _, x in tensors_of(self.data[0])
+        ):
             return f"fit the network (inputs.to({str(weight.device)!r}), where its weights are)"
         if weight is not None and floats and all(x.dtype != weight.dtype for x in floats):
             cure = f"torch.as_tensor(inputs).to({weight.dtype})"
@@ -267,10 +343,16 @@ class Task:
         """What would help where the loss refuses outputs and targets."""
         must = "take the network's outputs and the targets"
         if isinstance(self.data[1], Mapping):
-            return f"{must} (a dict goes to it whole: give (inputs, targets), or lambda outputs, batch: ...)"
+            return (
+                f"{must} (a dict goes to it whole: give (inputs, targets), or lambda outputs,"
+                " batch: ...)"
+            )
         paths = [path for path, _ in tensors_of(outputs)]
         if paths and not isinstance(outputs, Tensor):
-            return f"{must} (loss=lambda outputs, targets: ..., where outputs{written(paths[0])} is a tensor)"
+            return (
+                f"{must} (loss=lambda outputs, targets: ..., where outputs{written(paths[0])} is a"
+                " tensor)"
+            )
         return must
 
     def _set(self, **values: Any) -> None:

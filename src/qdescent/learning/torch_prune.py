@@ -12,11 +12,13 @@ from qdescent.learning.masks import Mask, full_mask
 
 
 def mask_from_prune(network: nn.Module) -> Mask:
-    """The mask of a network that `torch.nn.utils.prune` has pruned: each `weight_orig` is kept where its `weight_mask` is not 0.
+    """The mask of a network that `torch.nn.utils.prune` has pruned: each `weight_orig` is kept
+    where its `weight_mask` is not 0.
 
-    The network is used as it stands: its parameters are the `..._orig`, which its own hooks multiply by the masks. Parameters that
-    were not pruned are kept whole; a tied weight is kept where any of its uses keeps it. `ParameterSpace(network)` asks this
-    function, so that pruned places are never coordinates.
+    The network is used as it stands: its parameters are the `..._orig`, which its own hooks
+    multiply by the masks. Parameters that were not pruned are kept whole; a tied weight is kept
+    where any of its uses keeps it. `ParameterSpace(network)` asks this function, so that pruned
+    places are never coordinates.
 
     Args:
         network: any module, also one that is not pruned at all.
@@ -32,8 +34,11 @@ def mask_from_prune(network: nn.Module) -> Mask:
         (2, 5, ['bias', 'weight_orig'])
     """
     check_instance("network", network, nn.Module, called="a torch.nn.Module")
-    masks: dict[int, list[Tensor]] = {id(module._parameters[f"{stem}_orig"]): [] for module, stem in _pruned(network)}
-    for module in network.modules():  # every use of a pruned weight: one without a mask needs it whole
+    masks: dict[int, list[Tensor]] = {
+        id(module._parameters[f"{stem}_orig"]): [] for module, stem in _pruned(network)
+    }
+    # every use of a pruned weight: one without a mask needs it whole
+    for module in network.modules():
         for key, weight in module._parameters.items():
             if weight is not None and id(weight) in masks:
                 mask = module._buffers.get(f"{key.removesuffix('_orig')}_mask")

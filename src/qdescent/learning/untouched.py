@@ -1,4 +1,6 @@
-"""A network left as it was found, whatever its modules keep, count, draw or renormalise when they are called."""
+"""A network left as it was found, whatever its modules keep, count, draw or renormalise when they
+are called.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,17 @@ _COPIED = (list, dict, set, OrderedDict)  # of these what was in them is put bac
 
 @contextmanager
 def untouched(network: nn.Module) -> Iterator[None]:
-    """Inside, the network may be called; afterwards its modules hold what they held, to the last bit.
+    """Inside, the network may be called; afterwards its modules hold what they held, to the last
+    bit.
 
-    Put back are buffers (running statistics), plain attributes with what lists and dicts in them held (caches, counters, the
-    `weight` that a hook of `torch.nn.utils.prune` sets anew), hooks, and the random generators of PyTorch, NumPy and Python.
-    Embeddings do not renormalise meanwhile: `weights_of` gives their rows within `max_norm`.
+    Put back are buffers (running statistics), plain attributes with what lists and dicts in them
+    held (caches, counters, the `weight` that a hook of `torch.nn.utils.prune` sets anew), hooks,
+    and the random generators of PyTorch, NumPy and Python. Embeddings do not renormalise meanwhile:
+    `weights_of` gives their rows within `max_norm`.
 
     Args:
-        network: any module. What a hook or a forward pass changes outside of its modules is not seen.
+        network: any module. What a hook or a forward pass changes outside of its modules is not
+            seen.
 
     Example:
         >>> layer = nn.BatchNorm1d(2)
@@ -32,9 +37,16 @@ def untouched(network: nn.Module) -> Iterator[None]:
         >>> layer.running_mean.tolist(), int(layer.num_batches_tracked)
         ([0.0, 0.0], 0)
     """
-    modules = [module for module in network.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    modules = [
+        module for module in network.modules() if not isinstance(module, torch.jit.ScriptModule)
+    ]
     attributes = [(vars(module), dict(vars(module))) for module in modules]
-    contents = [(value, value.copy()) for _, own in attributes for value in own.values() if type(value) in _COPIED]
+    contents = [
+        (value, value.copy())
+        for _, own in attributes
+        for value in own.values()
+        if type(value) in _COPIED
+    ]
     devices = {weight.device for weight in network.parameters() if weight.device.type == "cuda"}
     numpy_state, python_state = np.random.get_state(), random.getstate()
     with torch.random.fork_rng(devices=devices):
@@ -48,7 +60,11 @@ def untouched(network: nn.Module) -> Iterator[None]:
                 held.update(before)
             for container, before in contents:
                 container.clear()
-                container.extend(before) if isinstance(container, list) else container.update(before)
+                (
+                    container.extend(before)
+                    if isinstance(container, list)
+                    else container.update(before)
+                )
             np.random.set_state(numpy_state)
             random.setstate(python_state)
 
@@ -62,9 +78,11 @@ def draw_once(network: nn.Module) -> None:
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """The network's parameters by name, as a forward pass sees them: embeddings with rows within their `max_norm`.
+    """The network's parameters by name, as a forward pass sees them: embeddings with rows within
+    their `max_norm`.
 
-    They share memory with the network except where a row is outside; there a renormalised copy is given.
+    They share memory with the network except where a row is outside; there a renormalised copy is
+    given.
 
     Example:
         >>> layer = nn.Embedding(2, 1, max_norm=1.0)
@@ -77,13 +95,22 @@ def weights_of(network: nn.Module) -> dict[str, Tensor]:
     for module in network.modules():
         if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.max_norm is not None:
             weight = within.get(id(module.weight), module.weight.detach()).clone()
-            torch.embedding_renorm_(weight, torch.arange(len(weight), device=weight.device), module.max_norm, module.norm_type)
+            torch.embedding_renorm_(
+                weight,
+                torch.arange(len(weight), device=weight.device),
+                module.max_norm,
+                module.norm_type,
+            )
             within[id(module.weight)] = weight
-    return {name: within.get(id(weight), weight.detach()) for name, weight in network.named_parameters()}
+    return {
+        name: within.get(id(weight), weight.detach()) for name, weight in network.named_parameters()
+    }
 
 
 def _lend_copies(module: nn.Module) -> None:
-    """Tensors that a forward pass may change in place are copies meanwhile; `untouched` puts the module's own back."""
+    """Tensors that a forward pass may change in place are copies meanwhile; `untouched` puts the
+    module's own back.
+    """
     for key, buffer in module._buffers.items():
         if buffer is not None:
             module._buffers[key] = buffer.clone()

@@ -13,7 +13,14 @@ from scipy.special import bdtrc
 from torch import Tensor
 
 from qdescent._arrays import Floats
-from qdescent._checks import argument_error, check_array, check_instance, check_integer, check_interval, check_tensor
+from qdescent._checks import (
+    argument_error,
+    check_array,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_tensor,
+)
 from qdescent.linalg.operator import LinearOperator
 
 LARGEST_KAPPA, LEAST_EPSILON = 1e100, 1e-300  # squares and reciprocals of them are still numbers
@@ -49,11 +56,14 @@ def chebyshev_value(coefficients: ArrayLike, x: ArrayLike) -> Floats:
         >>> float(chebyshev_value([0, 0, 1], 0.5))  # T_2 = 2 x^2 - 1
         -0.5
     """
-    return np.asarray(chebval(check_array("x", x), check_array("coefficients", coefficients, (None,))))
+    return np.asarray(
+        chebval(check_array("x", x), check_array("coefficients", coefficients, (None,)))
+    )
 
 
 def inverse_degree(kappa: float, epsilon: float) -> int:
-    """The degree 2m - 1 of `minimax_inverse`: m the least integer with 1/T_m(y0) <= epsilon, y0 = (kappa^2 + 1)/(kappa^2 - 1).
+    """The degree 2m - 1 of `minimax_inverse`: m the least integer with 1/T_m(y0) <= epsilon, y0 =
+    (kappa^2 + 1)/(kappa^2 - 1).
 
     It is close to kappa ln(2/epsilon).
 
@@ -66,11 +76,14 @@ def inverse_degree(kappa: float, epsilon: float) -> int:
 
 
 def minimax_inverse(kappa: float, epsilon: float) -> InversePolynomial:
-    """The odd polynomial of least degree with |x q(x) - 1| <= epsilon on [1/kappa, 1], in closed form.
+    """The odd polynomial of least degree with |x q(x) - 1| <= epsilon on [1/kappa, 1], in closed
+    form.
 
-        q(x) = (1 - T_m(y)/T_m(y0))/x,  y = (1 + c - 2 x^2)/(1 - c),  y0 = (1 + c)/(1 - c),  c = 1/kappa^2.
+        q(x) = (1 - T_m(y)/T_m(y0))/x,  y = (1 + c - 2 x^2)/(1 - c),  y0 = (1 + c)/(1 - c),  c =
+        1/kappa^2.
 
-    1 - x q = T_m(y)/T_m(y0) is the smallest even polynomial of its degree on the interval that is 1 at x = 0.
+    1 - x q = T_m(y)/T_m(y0) is the smallest even polynomial of its degree on the interval that is 1
+    at x = 0.
 
     Args:
         kappa: above 1.
@@ -80,7 +93,8 @@ def minimax_inverse(kappa: float, epsilon: float) -> InversePolynomial:
         InversePolynomial: of degree `inverse_degree(kappa, epsilon)`.
 
     Raises:
-        ArgumentError: kappa not above 1 (any epsilon-close polynomial needs an interval), epsilon outside (0, 1).
+        ArgumentError: kappa not above 1 (any epsilon-close polynomial needs an interval), epsilon
+            outside (0, 1).
 
     Cost: one cosine transform of length degree + 1.
 
@@ -95,13 +109,17 @@ def minimax_inverse(kappa: float, epsilon: float) -> InversePolynomial:
     kappa, epsilon = _checked(kappa, epsilon)
     degree = _held(inverse_degree(kappa, epsilon), kappa)
     m = (degree + 1) // 2
-    x = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))  # an even number of nodes: none of them is 0
+    # an even number of nodes: none of them is 0
+    x = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
     coefficients = dct((1 - _residual(x, m, kappa)) / x, type=2) / (degree + 1)
     coefficients[::2] = 0  # the constant, and every even term, vanish by symmetry
-    # The maximum lies at x = O(1/kappa), where q varies on the scale 1/kappa: sample that region densely.
+    # The maximum lies at x = O(1/kappa), where q varies on the scale 1/kappa: sample that region
+    # densely.
     near = np.linspace(0, min(1.0, 4 / kappa), 2001)[1:]
     supremum = float(np.abs((1 - _residual(near, m, kappa)) / near).max())
-    return InversePolynomial(coefficients, kappa, 1 / math.cosh(m * _angle_beyond_one(2 / (kappa**2 - 1))), supremum)
+    return InversePolynomial(
+        coefficients, kappa, 1 / math.cosh(m * _angle_beyond_one(2 / (kappa**2 - 1))), supremum
+    )
 
 
 @dataclass(frozen=True)
@@ -125,7 +143,8 @@ class KernelFilter:
 
 
 def kernel_filter(kappa: float, epsilon: float) -> KernelFilter:
-    """The even polynomial of least degree with R(0) = 1 and |R| <= epsilon on [1/kappa, 1]: R = 1 - x q, q the minimax inverse.
+    """The even polynomial of least degree with R(0) = 1 and |R| <= epsilon on [1/kappa, 1]: R = 1 -
+    x q, q the minimax inverse.
 
         R(x) = T_l(y)/T_l(y0),  y = (1 + c - 2 x^2)/(1 - c),  y0 = (1 + c)/(1 - c),  c = 1/kappa^2.
 
@@ -148,11 +167,14 @@ def kernel_filter(kappa: float, epsilon: float) -> KernelFilter:
     coefficients = dct(_residual(x, degree // 2, kappa), type=2) / (degree + 1)
     coefficients[0] /= 2
     coefficients[1::2] = 0  # by symmetry
-    return KernelFilter(coefficients, kappa, 1 / math.cosh(degree // 2 * _angle_beyond_one(2 / (kappa**2 - 1))))
+    return KernelFilter(
+        coefficients, kappa, 1 / math.cosh(degree // 2 * _angle_beyond_one(2 / (kappa**2 - 1)))
+    )
 
 
 def filter_value(kappa: float, degree: int, x: ArrayLike) -> Floats:
-    """R(x) of the `kernel_filter` of this degree, which is 1 - x q(x) of the `minimax_inverse` of one degree less; x in [-1, 1].
+    """R(x) of the `kernel_filter` of this degree, which is 1 - x q(x) of the `minimax_inverse` of
+    one degree less; x in [-1, 1].
 
     Below 1/kappa it grows to 1 at 0: what an error in the singular values may cost.
 
@@ -169,12 +191,13 @@ def filter_value(kappa: float, degree: int, x: ArrayLike) -> Floats:
 
 
 def childs_kothari_somma_inverse(kappa: float, epsilon: float) -> InversePolynomial:
-    """The published 1/x series of Childs, Kothari and Somma, for comparison: |q(x) - 1/x| <= epsilon on [1/kappa, 1].
+    """The published 1/x series of Childs, Kothari and Somma, for comparison: |q(x) - 1/x| <=
+    epsilon on [1/kappa, 1].
 
         q = 4 sum_{j=0..j0} (-1)^j [2^{-2b} sum_{i=j+1..b} C(2b, b+i)] T_{2j+1},
 
-    b = floor(kappa^2 ln(kappa/epsilon)), j0 = floor(sqrt(b ln(4b/epsilon))): with floors, as implementations have it, the
-    published degrees 83, 185, 3031 come out.
+    b = floor(kappa^2 ln(kappa/epsilon)), j0 = floor(sqrt(b ln(4b/epsilon))): with floors, as
+    implementations have it, the published degrees 83, 185, 3031 come out.
 
     References:
         Childs, Kothari, Somma, SIAM J. Comput. 46, 1920 (2017), arXiv:1511.02306, lemmas 17 to 19.
@@ -189,18 +212,24 @@ def childs_kothari_somma_inverse(kappa: float, epsilon: float) -> InversePolynom
     coefficients = np.zeros(2 * len(j))
     coefficients[1::2] = 4 * (-1.0) ** j * bdtrc(b + j, 2 * b, 0.5)
     near = np.linspace(0, min(1.0, 4 / kappa), 2001)
-    return InversePolynomial(coefficients, kappa, epsilon, float(np.abs(chebyshev_value(coefficients, near)).max()))
+    return InversePolynomial(
+        coefficients, kappa, epsilon, float(np.abs(chebyshev_value(coefficients, near)).max())
+    )
 
 
-def apply_odd_transform(coefficients: ArrayLike, operator: LinearOperator, vector: Tensor) -> Tensor:
-    """The singular-value transform V p(S) W^H b of A = W S V^H, by the Chebyshev recurrence on products with A and A^H.
+def apply_odd_transform(
+    coefficients: ArrayLike, operator: LinearOperator, vector: Tensor
+) -> Tensor:
+    """The singular-value transform V p(S) W^H b of A = W S V^H, by the Chebyshev recurrence on
+    products with A and A^H.
 
         t_0 = b,  t_1 = A^H b,  t_{j+1} = 2 A t_j - t_{j-1} (j odd),  2 A^H t_j - t_{j-1} (j even).
 
     With p(x) = 1/x this is A^-1 b: an odd polynomial takes left singular vectors to right ones.
 
     Args:
-        coefficients: Chebyshev coefficients of the odd polynomial p, shape (degree + 1,); even ones are not read.
+        coefficients: Chebyshev coefficients of the odd polynomial p, shape (degree + 1,); even ones
+            are not read.
         operator: A, shape (m, n), with ||A|| <= 1 and an adjoint.
         vector: b, shape (m,).
 
@@ -222,15 +251,21 @@ def apply_odd_transform(coefficients: ArrayLike, operator: LinearOperator, vecto
     values = check_array("coefficients", coefficients, (None,)).tolist()
     vector = _start(operator, vector, 0)
     if len(values) % 2:
-        raise argument_error("coefficients", "end with an odd degree", f"of degree {len(values) - 1}")
+        raise argument_error(
+            "coefficients", "end with an odd degree", f"of degree {len(values) - 1}"
+        )
     return _recurrence(values, operator.H, operator, vector)
 
 
-def apply_even_transform(coefficients: ArrayLike, operator: LinearOperator, vector: Tensor) -> Tensor:
-    """The singular-value transform V p(S) V^H v of A = W S V^H by an even polynomial, p(0) v on what A takes to zero.
+def apply_even_transform(
+    coefficients: ArrayLike, operator: LinearOperator, vector: Tensor
+) -> Tensor:
+    """The singular-value transform V p(S) V^H v of A = W S V^H by an even polynomial, p(0) v on
+    what A takes to zero.
 
     Args:
-        coefficients: Chebyshev coefficients of the even polynomial p, shape (degree + 1,); odd ones are not read.
+        coefficients: Chebyshev coefficients of the even polynomial p, shape (degree + 1,); odd ones
+            are not read.
         operator: A, shape (m, n), with ||A|| <= 1 and an adjoint.
         vector: v, shape (n,).
 
@@ -252,14 +287,20 @@ def apply_even_transform(coefficients: ArrayLike, operator: LinearOperator, vect
     values = check_array("coefficients", coefficients, (None,)).tolist()
     vector = _start(operator, vector, 1)
     if len(values) % 2 == 0:
-        raise argument_error("coefficients", "end with an even degree", f"of degree {len(values) - 1}")
+        raise argument_error(
+            "coefficients", "end with an even degree", f"of degree {len(values) - 1}"
+        )
     return _recurrence(values, operator, operator.H, vector)
 
 
-def _recurrence(values: list[float], forward: LinearOperator, backward: LinearOperator, vector: Tensor) -> Tensor:
-    """sum_j c_j t_j over the j of the last one's parity: t_0 = v, t_1 = F v, t_{j+1} = 2 (B or F) t_j - t_{j-1}, F B F ...
+def _recurrence(
+    values: list[float], forward: LinearOperator, backward: LinearOperator, vector: Tensor
+) -> Tensor:
+    """sum_j c_j t_j over the j of the last one's parity: t_0 = v, t_1 = F v, t_{j+1} = 2 (B or F)
+    t_j - t_{j-1}, F B F ...
 
-    The vectors held are s_j t_j with signs s = 1, 1, -1, -1, ...: then a step is one addition in place.
+    The vectors held are s_j t_j with signs s = 1, 1, -1, -1, ...: then a step is one addition in
+    place.
     """
     parity = (len(values) - 1) % 2
     if len(values) == 1:
@@ -282,7 +323,10 @@ def _start(operator: LinearOperator, vector: Tensor, side: int) -> Tensor:
 
 
 def _checked(kappa: float, epsilon: float) -> tuple[float, float]:
-    kappa, epsilon = check_interval("kappa", kappa, "(1, inf)"), check_interval("epsilon", epsilon, "(0, 1)")
+    kappa, epsilon = (
+        check_interval("kappa", kappa, "(1, inf)"),
+        check_interval("epsilon", epsilon, "(0, 1)"),
+    )
     if kappa > LARGEST_KAPPA:
         raise argument_error("kappa", f"be at most {LARGEST_KAPPA:g}", kappa)
     if epsilon < LEAST_EPSILON:
@@ -292,7 +336,11 @@ def _checked(kappa: float, epsilon: float) -> tuple[float, float]:
 
 def _held(degree: int, kappa: float) -> int:
     if degree > MOST_COEFFICIENTS:
-        raise argument_error("kappa", f"leave the polynomial at most {MOST_COEFFICIENTS:.0e} coefficients", f"{kappa:.3g}")
+        raise argument_error(
+            "kappa",
+            f"leave the polynomial at most {MOST_COEFFICIENTS:.0e} coefficients",
+            f"{kappa:.3g}",
+        )
     return degree
 
 

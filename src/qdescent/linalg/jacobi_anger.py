@@ -12,7 +12,8 @@ from qdescent._checks import check_interval
 
 
 def jacobi_anger_order(time: float, error: float) -> int:
-    """The least odd r with 2 sum_{j > r} |J_j(t)| <= error: the degree of a series of e^{i t x} within that error.
+    """The least odd r with 2 sum_{j > r} |J_j(t)| <= error: the degree of a series of e^{i t x}
+    within that error.
 
     Args:
         time: t >= 0.

@@ -54,14 +54,18 @@ class LinearSystem:
             raise argument_error("matrix", must, f"of shape {tuple(matrix.shape)}")
         rhs = check_shape("rhs", rhs, (matrix.shape[0],)).to_dense()
         if rhs.device != matrix.device:
-            raise argument_error("rhs", f"be on the matrix's device, {matrix.device}", f"on {rhs.device}")
+            raise argument_error(
+                "rhs", f"be on the matrix's device, {matrix.device}", f"on {rhs.device}"
+            )
         object.__setattr__(self, "matrix", matrix)
         object.__setattr__(self, "rhs", rhs)
         if self.answer_index is not None:
             object.__setattr__(self, "answer_index", _places(self.answer_index, self.size))
         for name in ("norm_bound", "inverse_norm_bound"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, check_interval(name, getattr(self, name), "(0, inf)"))
+                object.__setattr__(
+                    self, name, check_interval(name, getattr(self, name), "(0, inf)")
+                )
         if not bool(self.rhs.any()):
             raise argument_error("rhs", "have a non-zero entry (the state |B> must exist)", "zero")
 
@@ -83,10 +87,16 @@ class LinearSystem:
     @property
     def rhs_norm(self) -> float:
         """||B||, in double precision."""
-        return float(torch.linalg.vector_norm(self.rhs.to(torch.promote_types(self.rhs.dtype, torch.float64))))
+        return float(
+            torch.linalg.vector_norm(
+                self.rhs.to(torch.promote_types(self.rhs.dtype, torch.float64))
+            )
+        )
 
     def entries(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The stored entries of M: rows (nnz,), columns (nnz,), values (nnz,), each pair once, zeros left out."""
+        """The stored entries of M: rows (nnz,), columns (nnz,), values (nnz,), each pair once,
+        zeros left out.
+        """
         sparse = (self.matrix if self.matrix.is_sparse else self.matrix.to_sparse_coo()).coalesce()
         kept = sparse.values() != 0
         return sparse.indices()[0][kept], sparse.indices()[1][kept], sparse.values()[kept]
@@ -126,7 +136,13 @@ def _places(given: Any, size: int) -> Tensor:
     if index.device.type == "meta" or index.layout != torch.strided:
         raise argument_error("answer_index", must, shown(index))
     whole = not (index.is_floating_point() or index.is_complex() or index.dtype is torch.bool)
-    if not whole or index.ndim != 2 or not index.numel() or int(index.min()) < 0 or int(index.max()) >= size:
+    if (
+        not whole
+        or index.ndim != 2
+        or not index.numel()
+        or int(index.min()) < 0
+        or int(index.max()) >= size
+    ):
         what = f"of shape {tuple(index.shape)}" if whole else f"of {index.dtype}"
         raise argument_error("answer_index", must, what)
     return index.long()

@@ -25,11 +25,13 @@ COMPUTED = (*FLOATING, torch.complex64, torch.complex128)
 
 @dataclass(frozen=True)
 class Shard:
-    """The places of a vector that this process holds, where vectors are spread over several processes.
+    """The places of a vector that this process holds, where vectors are spread over several
+    processes.
 
     Args:
         start, stop: the places, start <= i < stop.
-        total: the sum over processes of a small tensor that each of them has; it may overwrite what it is given.
+        total: the sum over processes of a small tensor that each of them has; it may overwrite what
+            it is given.
     """
 
     start: int
@@ -55,12 +57,14 @@ class LinearOperator:
         apply_adjoint: maps (m, k) to (n, k) by the conjugate transpose; None where it is not known.
         dtype: of the vectors it takes and returns.
         device: where these vectors live.
-        shard: the part of every vector that this process holds, of a square operator; None: all of it. `A @ x` then takes and
-            returns these parts, and all processes must make the same products in the same order.
+        shard: the part of every vector that this process holds, of a square operator; None: all of
+            it. `A @ x` then takes and returns these parts, and all processes must make the same
+            products in the same order.
 
     Raises:
-        ArgumentError: a field of another type; in a product, a vector of another length or of complex
-            numbers for a real operator, or an `apply` that returns something else than it should.
+        ArgumentError: a field of another type; in a product, a vector of another length or of
+            complex numbers for a real operator, or an `apply` that returns something else than it
+            should.
 
     Example:
         >>> import torch
@@ -94,9 +98,13 @@ class LinearOperator:
         rows = self.shape[0] if self.shard is None else len(self.shard)
         check_instance("x", x, Tensor, called="a tensor (torch.as_tensor makes one)")
         if x.ndim not in (1, 2) or x.shape[0] != columns:
-            raise argument_error("x", f"have shape ({columns},) or ({columns}, k)", f"of shape {tuple(x.shape)}")
+            raise argument_error(
+                "x", f"have shape ({columns},) or ({columns}, k)", f"of shape {tuple(x.shape)}"
+            )
         if x.device.type != self.device.type:
-            raise argument_error("x", f"be on the operator's device, {self.device}", f"on {x.device}")
+            raise argument_error(
+                "x", f"be on the operator's device, {self.device}", f"on {x.device}"
+            )
         if x.is_complex() and not self.dtype.is_complex:
             raise argument_error("x", "be real, as the operator is", f"of type {x.dtype}")
         block = x.to(self.dtype) if x.ndim == 2 else x.to(self.dtype)[:, None]
@@ -110,10 +118,14 @@ class LinearOperator:
         """The adjoint (conjugate transpose)."""
         if self.apply_adjoint is None:
             raise argument_error("operator", "declare its adjoint to be used here", "without one")
-        return LinearOperator(self.shape[::-1], self.apply_adjoint, self.apply, self.dtype, self.device, self.shard)
+        return LinearOperator(
+            self.shape[::-1], self.apply_adjoint, self.apply, self.dtype, self.device, self.shard
+        )
 
     def to_dense(self) -> Tensor:
-        """The matrix itself, (m, n), by n products: for small operators and for tests. A sharded one has no such form."""
+        """The matrix itself, (m, n), by n products: for small operators and for tests. A sharded
+        one has no such form.
+        """
         return self @ torch.eye(self.shape[1], dtype=self.dtype, device=self.device)
 
 
@@ -148,7 +160,8 @@ def symmetric_operator(matrix: LinearOperator | Tensor, name: str = "operator") 
     A tensor is looked at; of an operator only the shape is known (`lanczos` finds out as it goes).
 
     Raises:
-        ArgumentError: not square, complex, or a tensor with A_ij and A_ji apart by more than rounding.
+        ArgumentError: not square, complex, or a tensor with A_ij and A_ji apart by more than
+            rounding.
     """
     operator = as_operator(matrix, name)
     if operator.shape[0] != operator.shape[1]:
@@ -156,10 +169,14 @@ def symmetric_operator(matrix: LinearOperator | Tensor, name: str = "operator") 
     if operator.dtype not in (torch.float32, torch.float64):
         raise argument_error(name, "be of float32 or float64 numbers", f"of type {operator.dtype}")
     if isinstance(matrix, Tensor):
-        entries = matrix.detach() if matrix.layout == torch.strided else matrix.detach().to_sparse_coo()
+        entries = (
+            matrix.detach() if matrix.layout == torch.strided else matrix.detach().to_sparse_coo()
+        )
         gap, size = _largest(entries - entries.transpose(0, 1)), _largest(entries)
         if gap > torch.finfo(matrix.dtype).eps ** 0.5 * size:
-            raise argument_error(name, "be symmetric", f"not: A_ij and A_ji differ by up to {gap:.3g}")
+            raise argument_error(
+                name, "be symmetric", f"not: A_ij and A_ji differ by up to {gap:.3g}"
+            )
     return operator
 
 

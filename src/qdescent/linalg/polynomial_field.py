@@ -1,4 +1,6 @@
-"""The ordinary differential equation du/dt = F_0(t) + F_1 u + F_2 (u (x) u) + ..., by explicit coefficients."""
+"""The ordinary differential equation du/dt = F_0(t) + F_1 u + F_2 (u (x) u) + ..., by explicit
+coefficients.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +12,25 @@ from torch import Tensor
 
 from qdescent._checks import check_callable, check_interval, check_shape
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.linalg.polynomial_terms import Terms, checked_terms, evaluate, point, recentre, rescale
+from qdescent.linalg.polynomial_terms import (
+    Terms,
+    checked_terms,
+    evaluate,
+    point,
+    recentre,
+    rescale,
+)
 from qdescent.linalg.tensors import real_tensor
 
 
 @dataclass(frozen=True)
 class PolynomialField:
-    """The right-hand side of du/dt = sum_k F_k u^{(x)k} in R^n, with a forcing that may depend on time.
+    """The right-hand side of du/dt = sum_k F_k u^{(x)k} in R^n, with a forcing that may depend on
+    time.
 
     Args:
-        coefficients: F_0, F_1, F_2, ... as of `PolynomialMap`; F_0 is the constant part of the forcing.
+        coefficients: F_0, F_1, F_2, ... as of `PolynomialMap`; F_0 is the constant part of the
+            forcing.
         forcing: t -> (n,), added to F_0; None: the equation is autonomous.
 
     Raises:
@@ -67,8 +78,9 @@ class PolynomialField:
     def euler_map(self, step: float, t: float = 0.0) -> PolynomialMap:
         """u -> u + h f(u, t), one Euler step as a map.
 
-        Its Carleman linearisation (`carleman_linearize`) is that of a discrete map; an Euler step of the linearised *equation* is
-        `carleman_linearize(field, ...).euler_step`. The two differ at O(h^2) in every monomial of degree 2 and more.
+        Its Carleman linearisation (`carleman_linearize`) is that of a discrete map; an Euler step
+        of the linearised *equation* is `carleman_linearize(field, ...).euler_step`. The two differ
+        at O(h^2) in every monomial of degree 2 and more.
 
         Args:
             step: h > 0.
@@ -77,7 +89,9 @@ class PolynomialField:
         step = check_interval("step", step, "(0, inf)")
         scaled = [step * F for F in self.at(t)]
         eye = torch.eye(self.size, dtype=scaled[1].dtype, device=scaled[1].device)
-        scaled[1] = (scaled[1] + eye.to_sparse_coo()).coalesce() if scaled[1].is_sparse else scaled[1] + eye
+        scaled[1] = (
+            (scaled[1] + eye.to_sparse_coo()).coalesce() if scaled[1].is_sparse else scaled[1] + eye
+        )
         return PolynomialMap(scaled)
 
     def rescaled(self, gamma: float) -> PolynomialField:

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import check_integer, check_interval
-from qdescent.linalg.polynomial_terms import checked_terms, digits_of, evaluate, point, recentre, rescale
+from qdescent.linalg.polynomial_terms import (
+    checked_terms,
+    digits_of,
+    evaluate,
+    point,
+    recentre,
+    rescale,
+)
 from qdescent.linalg.tensors import real_tensor
 
 MOST_STEPS = 10_000_000  # each is a row of the result
@@ -19,12 +26,13 @@ MOST_STEPS = 10_000_000  # each is a row of the result
 class PolynomialMap:
     """One step of a polynomial iteration in R^n: u_{t+1} = sum_k F_k u_t^{(x)k}.
 
-    An iteration that changes from step to step (SGD: a fresh batch each) is a sequence of such maps, one a step.
+    An iteration that changes from step to step (SGD: a fresh batch each) is a sequence of such
+    maps, one a step.
 
     Args:
-        coefficients: F_0 of shape (n,) or (n, 1), F_1 (n, n), F_2 (n, n^2), ...; column index of F_2 is
-            i_1 n + i_2 (the order of `torch.kron`). Tensors, NumPy or SciPy arrays, or lists; held as
-            tensors of float32 or float64, dense or sparse COO.
+        coefficients: F_0 of shape (n,) or (n, 1), F_1 (n, n), F_2 (n, n^2), ...; column index of
+            F_2 is i_1 n + i_2 (the order of `torch.kron`). Tensors, NumPy or SciPy arrays, or
+            lists; held as tensors of float32 or float64, dense or sparse COO.
 
     Raises:
         ArgumentError: fewer than two coefficients, a wrong shape, numbers that are not real or not
@@ -66,14 +74,15 @@ class PolynomialMap:
     def rescaled(self, gamma: float) -> PolynomialMap:
         """The same iteration in x = u / gamma: F_k gamma^{k-1}.
 
-        The order-N solution is the same, scaled; norms and kappa of the lifted system are not: gamma near the size of u keeps the
-        monomials of all degrees alike.
+        The order-N solution is the same, scaled; norms and kappa of the lifted system are not:
+        gamma near the size of u keeps the monomials of all degrees alike.
 
         Args:
             gamma: > 0.
 
         References:
-            Costa, Schleich, Morales, Berry, arXiv:2312.09518: rescaling removes a cost exponential in N.
+            Costa, Schleich, Morales, Berry, arXiv:2312.09518: rescaling removes a cost exponential
+            in N.
 
         Example:
             >>> f = PolynomialMap([torch.tensor([1.0]), torch.tensor([[0.5]]), torch.tensor([[0.25]])])
@@ -100,9 +109,11 @@ class PolynomialMap:
         return PolynomialMap([constant.to_dense() - pivot.to(constant.dtype)[:, None], *others])
 
     def with_momentum(self, momentum: float) -> PolynomialMap:
-        """The heavy-ball iteration whose plain step this is, on (u, v) in R^{2n}: v' = beta v + f(u) - u, u' = f(u) + beta v.
+        """The heavy-ball iteration whose plain step this is, on (u, v) in R^{2n}: v' = beta v +
+        f(u) - u, u' = f(u) + beta v.
 
-        With f(u) = u - eta grad L(u) this is v' = beta v - eta grad L(u), u' = u + v' (torch.optim.SGD with v = -eta buffer).
+        With f(u) = u - eta grad L(u) this is v' = beta v - eta grad L(u), u' = u + v'
+        (torch.optim.SGD with v = -eta buffer).
 
         Args:
             momentum: beta in [0, 1).

@@ -24,7 +24,9 @@ def checked_terms(coefficients: Sequence[Tensor]) -> Terms:
         ArgumentError: fewer than two coefficients, a wrong shape, numbers that are not real or not
             finite, or more than one device.
     """
-    if isinstance(coefficients, (str, bytes, Mapping, Tensor)) or not isinstance(coefficients, Iterable):
+    if isinstance(coefficients, (str, bytes, Mapping, Tensor)) or not isinstance(
+        coefficients, Iterable
+    ):
         raise argument_error("coefficients", "be a list of F_0, F_1, ...", shown(coefficients))
     given = [real_tensor(f"coefficients[{k}]", F) for k, F in enumerate(coefficients)]
     if len(given) < 2:
@@ -32,28 +34,43 @@ def checked_terms(coefficients: Sequence[Tensor]) -> Terms:
     if given[0].ndim == 1:
         given[0] = given[0].unsqueeze(1)
     if given[0].ndim != 2 or not given[0].numel():
-        raise argument_error("coefficients[0]", "have shape (n,) or (n, 1), n at least 1", f"of shape {tuple(given[0].shape)}")
+        raise argument_error(
+            "coefficients[0]",
+            "have shape (n,) or (n, 1), n at least 1",
+            f"of shape {tuple(given[0].shape)}",
+        )
     n = given[0].shape[0]
     for k, F in enumerate(given):
         check_shape(f"coefficients[{k}]", F, (n, n**k))
         if F.device != given[0].device:
-            raise argument_error(f"coefficients[{k}]", f"be on the device of F_0, {given[0].device}", f"on {F.device}")
+            raise argument_error(
+                f"coefficients[{k}]",
+                f"be on the device of F_0, {given[0].device}",
+                f"on {F.device}",
+            )
     return tuple(given)
 
 
 def point(name: str, u: Tensor, size: int) -> Tensor:
-    """A point of R^n as a floating-point tensor, (n,); one that is a tensor already keeps its type and its graph."""
+    """A point of R^n as a floating-point tensor, (n,); one that is a tensor already keeps its type
+    and its graph.
+    """
     value = u if isinstance(u, Tensor) and u.is_floating_point() else real_tensor(name, u)
     return check_shape(name, value.to_dense(), (size,))
 
 
 def digits_of(columns: Tensor, size: int, degree: int) -> list[Tensor]:
     """i_1, ..., i_k of the column indices i_1 n^{k-1} + ... + i_k."""
-    return [torch.div(columns, size ** (degree - 1 - p), rounding_mode="floor") % size for p in range(degree)]
+    return [
+        torch.div(columns, size ** (degree - 1 - p), rounding_mode="floor") % size
+        for p in range(degree)
+    ]
 
 
 def evaluate(terms: Terms, u: Tensor) -> Tensor:
-    """sum_k F_k u^{(x)k}, (n,) -> (n,), in the type of u. A sparse F_k costs its own entries, never a vector of length n^k."""
+    """sum_k F_k u^{(x)k}, (n,) -> (n,), in the type of u. A sparse F_k costs its own entries, never
+    a vector of length n^k.
+    """
     value, power = torch.zeros_like(u), torch.ones(1, dtype=u.dtype, device=u.device)
     dense_degree = max((k for k, F in enumerate(terms) if not F.is_sparse), default=0)
     for k, F in enumerate(terms):
@@ -79,9 +96,11 @@ def rescale(terms: Terms, gamma: float) -> Terms:
 
 
 def recentre(terms: Terms, pivot: Tensor) -> Terms:
-    """The same polynomial in x = u - pivot, values left as they are: x -> sum_k F_k (pivot + x)^{(x)k}, multiplied out exactly.
+    """The same polynomial in x = u - pivot, values left as they are: x -> sum_k F_k (pivot +
+    x)^{(x)k}, multiplied out exactly.
 
-    Each entry of F_k goes to all 2^k choices of the positions that keep x; at the others it is multiplied by the pivot.
+    Each entry of F_k goes to all 2^k choices of the positions that keep x; at the others it is
+    multiplied by the pivot.
     """
     n = terms[0].shape[0]
     pivot = real_tensor("pivot", pivot).to_dense()
@@ -102,7 +121,9 @@ def recentre(terms: Terms, pivot: Tensor) -> Terms:
     moved = []
     for m, parts in enumerate(gathered):
         rows, columns, values = (torch.cat(each) for each in zip(*parts, strict=True))
-        F = torch.sparse_coo_tensor(torch.stack([rows, columns]), values, (n, n**m), check_invariants=True).coalesce()
+        F = torch.sparse_coo_tensor(
+            torch.stack([rows, columns]), values, (n, n**m), check_invariants=True
+        ).coalesce()
         moved.append(F if all(each.is_sparse for each in terms[m:]) else F.to_dense())
     return tuple(moved)
 
@@ -110,7 +131,10 @@ def recentre(terms: Terms, pivot: Tensor) -> Terms:
 def to_scipy(F: Tensor) -> sparse.csr_array:
     """F_k as a SciPy sparse array (float64), for assembling larger matrices out of it."""
     rows, columns, values = _entries(F.detach().cpu())
-    return sparse.csr_array((np.asarray(values, dtype=np.float64), (np.asarray(rows), np.asarray(columns))), shape=tuple(F.shape))
+    return sparse.csr_array(
+        (np.asarray(values, dtype=np.float64), (np.asarray(rows), np.asarray(columns))),
+        shape=tuple(F.shape),
+    )
 
 
 def _entries(F: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,6 @@
-"""From what users have at hand (NumPy, SciPy, lists, integers, half precision) to the tensors that this package computes with."""
+"""From what users have at hand (NumPy, SciPy, lists, integers, half precision) to the tensors that
+this package computes with.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,17 @@ from qdescent._checks import argument_error, check_finite, shown
 
 MOST_EXACT = 2**53  # integers beyond it are not all held by float64
 TAKEN = "be a tensor, a NumPy array, a SciPy sparse array or nested lists of numbers"
-WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
+WIDER = {
+    torch.float16: torch.float32,
+    torch.bfloat16: torch.float32,
+    torch.complex32: torch.complex64,
+}
 HELD = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 
 
 def number_tensor(name: str, given: Any) -> Tensor:
-    """The same numbers as a tensor of float32, float64, complex64 or complex128, dense or sparse COO, that needs no gradient.
+    """The same numbers as a tensor of float32, float64, complex64 or complex128, dense or sparse
+    COO, that needs no gradient.
 
     Nothing is lost on the way: half precision becomes single, integers become float64, compressed
     rows or columns coordinates.
@@ -56,7 +63,8 @@ def number_tensor(name: str, given: Any) -> Tensor:
 
 
 def real_tensor(name: str, given: Any) -> Tensor:
-    """The same as `number_tensor` where every number is real; an imaginary part is refused, never dropped.
+    """The same as `number_tensor` where every number is real; an imaginary part is refused, never
+    dropped.
 
     Example:
         >>> real_tensor("u", [1, 2]).tolist()
@@ -74,12 +82,18 @@ def _from_outside(name: str, given: Any) -> Tensor:
         if coordinates.dtype.kind not in "fciub":
             raise argument_error(name, TAKEN, f"of {coordinates.dtype}")
         if coordinates.ndim != 2:
-            raise argument_error(name, "have two axes where it is sparse", f"of shape {coordinates.shape}")
+            raise argument_error(
+                name, "have two axes where it is sparse", f"of shape {coordinates.shape}"
+            )
         values = _from_array(name, coordinates.data)
         places = torch.from_numpy(np.stack([coordinates.row, coordinates.col]).astype(np.int64))
-        return torch.sparse_coo_tensor(places, values, coordinates.shape, check_invariants=True).coalesce()
+        return torch.sparse_coo_tensor(
+            places, values, coordinates.shape, check_invariants=True
+        ).coalesce()
     if np.ma.is_masked(given):
-        raise argument_error(name, "be without masked places (`filled(0)` says what they hold)", "a masked array")
+        raise argument_error(
+            name, "be without masked places (`filled(0)` says what they hold)", "a masked array"
+        )
     try:
         array = np.asarray(given)
     except (ValueError, TypeError, OverflowError) as error:  # ragged lists
@@ -93,10 +107,12 @@ def _from_array(name: str, array: np.ndarray) -> Tensor:
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     wide = {"f": np.float64, "c": np.complex128}.get(native.dtype.kind, native.dtype)
     if native.dtype.itemsize > np.dtype(wide).itemsize:  # extended precision
-        with np.errstate(over="ignore"):  # what is beyond float64 becomes infinite, and refused as such
+        # what is beyond float64 becomes infinite, and refused as such
+        with np.errstate(over="ignore"):
             native = native.astype(wide)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nothing is written to it
+        # nothing is written to it
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(np.ascontiguousarray(native).reshape(native.shape))
 
 
@@ -104,5 +120,7 @@ def _from_integers(name: str, value: Tensor) -> Tensor:
     wide = value.to(torch.float64)
     entries = wide.coalesce().values() if wide.is_sparse else wide
     if entries.numel() and float(entries.abs().max()) >= MOST_EXACT:
-        raise argument_error(name, "hold integers below 2^53, which float64 can hold", "with larger ones")
+        raise argument_error(
+            name, "hold integers below 2^53, which float64 can hold", "with larger ones"
+        )
     return wide

@@ -1,11 +1,14 @@
-"""A zip file whose table of contents is bounded and whose members are plain: what npz files and checkpoints are made of."""
+"""A zip file whose table of contents is bounded and whose members are plain: what npz files and
+checkpoints are made of.
+"""
 
 from __future__ import annotations
 
 import zipfile
 from typing import BinaryIO, cast
 
-MOST_CONTENTS = 4 << 20  # bytes of the table of contents, some 40,000 members; each costs microseconds
+# bytes of the table of contents, some 40,000 members; each costs microseconds
+MOST_CONTENTS = 4 << 20
 KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # an LZMA header alone can ask for gigabytes
 
 
@@ -14,7 +17,8 @@ class ArchiveError(ValueError):
 
 
 def open_archive(file: BinaryIO) -> zipfile.ZipFile:
-    """The zip file, after a check of its table of contents: no name twice, stored or deflated, no password.
+    """The zip file, after a check of its table of contents: no name twice, stored or deflated, no
+    password.
 
     Raises:
         ArchiveError: something else than that.
@@ -33,10 +37,17 @@ def open_archive(file: BinaryIO) -> zipfile.ZipFile:
 
 
 class _Rationed:
-    """A file that gives some megabytes at once and no more: zipfile reads a table of contents, of any size, in one piece."""
+    """A file that gives some megabytes at once and no more: zipfile reads a table of contents, of
+    any size, in one piece.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._read, self.seek, self.tell, self.seekable = file.read, file.seek, file.tell, file.seekable
+        self._read, self.seek, self.tell, self.seekable = (
+            file.read,
+            file.seek,
+            file.tell,
+            file.seekable,
+        )
 
     def read(self, size: int = -1) -> bytes:
         content = self._read(size if 0 <= size <= MOST_CONTENTS else MOST_CONTENTS + 1)

@@ -1,9 +1,10 @@
-"""What a checkpoint of `torch.save` would make, found out before PyTorch makes it: nothing of its pickle is run here.
+"""What a checkpoint of `torch.save` would make, found out before PyTorch makes it: nothing of its
+pickle is run here.
 
-`torch.load(weights_only=True)` runs no code of a stranger's, but it takes the memory that the pickle names: a tensor of
-terabytes over a storage of 12 bytes, a hundred storages of which the file holds none, a pack that unpacks to a thousand
-times its size. So the pickle is walked through opcode by opcode, with descriptions in place of tensors, and each must fit
-the bytes that lie in the file.
+`torch.load(weights_only=True)` runs no code of a stranger's, but it takes the memory that the
+pickle names: a tensor of terabytes over a storage of 12 bytes, a hundred storages of which the file
+holds none, a pack that unpacks to a thousand times its size. So the pickle is walked through opcode
+by opcode, with descriptions in place of tensors, and each must fit the bytes that lie in the file.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from qdescent.reading.archive import ArchiveError, open_archive
 
 MOST_PICKLE = 16 << 20  # bytes of the pickle itself; the numbers lie outside
 MOST_OPCODES = 1_000_000  # 25,000 tensors have as many, and take a second
-LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the first pickle of a file of before PyTorch 1.6: its magic number
+# the first pickle of a file of before PyTorch 1.6: its magic number
+LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 REBUILD = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3")
 PARAMETER = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
-INERT = ("torch.Size", "torch.device", "builtins.complex")  # what stands beside the weights and takes no memory
+# what stands beside the weights and takes no memory
+INERT = ("torch.Size", "torch.device", "builtins.complex")
 STORAGES = {  # bytes of a number of each kind
     "BoolStorage": 1, "ByteStorage": 1, "CharStorage": 1, "ShortStorage": 2, "HalfStorage": 2, "BFloat16Storage": 2,
     "IntStorage": 4, "FloatStorage": 4, "LongStorage": 8, "DoubleStorage": 8, "ComplexFloatStorage": 8,
@@ -60,7 +63,8 @@ class Described:
 
 
 def check_checkpoint(file: BinaryIO) -> bool:
-    """Check that a file of `torch.save` holds plain values and tensors, each within the bytes of the file.
+    """Check that a file of `torch.save` holds plain values and tensors, each within the bytes of
+    the file.
 
     Returns:
         Whether it is a zip file (as PyTorch writes since 1.6), so that its numbers can be mapped.
@@ -89,9 +93,15 @@ def _check_zipped(file: BinaryIO) -> None:
     members = {member.filename: member for member in archive.infolist()}
     pickled = [name for name in members if name.endswith("data.pkl") and name.count("/") == 1]
     if len(pickled) != 1 or any(name.endswith("/constants.pkl") for name in members):
-        raise CheckpointError("is no checkpoint of torch.save (a TorchScript archive? save its state_dict)")
+        raise CheckpointError(
+            "is no checkpoint of torch.save (a TorchScript archive? save its state_dict)"
+        )
     for member in members.values():
-        if member.compress_type or member.file_size != member.compress_size or member.header_offset + member.file_size > size:
+        if (
+            member.compress_type
+            or member.file_size != member.compress_size
+            or member.header_offset + member.file_size > size
+        ):
             raise CheckpointError("is packed: torch.save writes what can be mapped")
     if members[pickled[0]].file_size > MOST_PICKLE:
         raise CheckpointError("has a pickle of more than 16 MiB")
@@ -105,7 +115,9 @@ def _check_zipped(file: BinaryIO) -> None:
 
 
 def _check_legacy(file: BinaryIO) -> None:
-    """The old format: five pickles in a row (magic number, protocol, system, content, keys), then the storages."""
+    """The old format: five pickles in a row (magic number, protocol, system, content, keys), then
+    the storages.
+    """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     content = file.read(MOST_PICKLE)
@@ -138,15 +150,20 @@ def walk(content: bytes) -> tuple[dict[str, Storage], int]:
             if count > MOST_OPCODES:
                 raise CheckpointError("has a pickle of more than a million steps")
             _step(opcode.name, argument, stack, memo, storages)
-    except (IndexError, KeyError, ValueError) as error:  # below the stack's end; not in the memo; cut short
+    # below the stack's end; not in the memo; cut short
+    except (IndexError, KeyError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError("is damaged (its pickle does not hold together)") from None
     return storages, stream.tell()
 
 
-def _step(opcode: str, argument: Any, stack: list[Any], memo: dict[int, Any], storages: dict[str, Storage]) -> None:
-    """One opcode, as `torch.load(weights_only=True)` would follow it, with descriptions in place of what it makes."""
+def _step(
+    opcode: str, argument: Any, stack: list[Any], memo: dict[int, Any], storages: dict[str, Storage]
+) -> None:
+    """One opcode, as `torch.load(weights_only=True)` would follow it, with descriptions in place of
+    what it makes.
+    """
     match opcode:
         case "PROTO" | "STOP":
             pass
@@ -158,7 +175,15 @@ def _step(opcode: str, argument: Any, stack: list[Any], memo: dict[int, Any], st
             stack.append(None)
         case "NEWTRUE" | "NEWFALSE":
             stack.append(opcode == "NEWTRUE")
-        case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE" | "SHORT_BINSTRING":
+        case (
+            "BININT"
+            | "BININT1"
+            | "BININT2"
+            | "LONG1"
+            | "BINFLOAT"
+            | "BINUNICODE"
+            | "SHORT_BINSTRING"
+        ):
             stack.append(argument)
         case "EMPTY_DICT" | "EMPTY_LIST":
             stack.append(Described("container"))
@@ -210,7 +235,9 @@ def _last(stack: list[Any], count: int) -> list[Any]:
 
 
 def _check_keys(items: list[Any]) -> None:
-    """Keys of a dictionary: texts and numbers. To hash a tuple in a tuple in a tuple, 100,000 deep, ends the process."""
+    """Keys of a dictionary: texts and numbers. To hash a tuple in a tuple in a tuple, 100,000 deep,
+    ends the process.
+    """
     if not all(isinstance(key, (str, int, float)) for key in items[::2]):
         raise CheckpointError("has keys other than texts and numbers")
 
@@ -222,11 +249,15 @@ def _global(path: str) -> Name:
         return Name(path)
     if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
         return Name(path)
-    raise CheckpointError(f"holds pickled code or is no checkpoint of plain tensors (it names {shown(path)})")
+    raise CheckpointError(
+        f"holds pickled code or is no checkpoint of plain tensors (it names {shown(path)})"
+    )
 
 
 def _storage(saved: Any, storages: dict[str, Storage]) -> Storage:
-    """The storage that a persistent id names: ("storage", its type, its key, the device, its length) and in old files None."""
+    """The storage that a persistent id names: ("storage", its type, its key, the device, its
+    length) and in old files None.
+    """
     tail = saved[5:] if isinstance(saved, tuple) else None
     if tail not in ((), (None,)) or saved[0] != "storage" or not isinstance(saved[1], Name):
         raise CheckpointError("is damaged (numbers are missing)")
@@ -246,7 +277,11 @@ def _made(function: Any, given: Any) -> Any:
     if function.path in REBUILD:
         storage, offset, size, stride = given[:4]
         whole = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)
-        if not isinstance(storage, Storage) or not whole or not all(type(x) is int and x >= 0 for x in (offset, *size, *stride)):
+        if (
+            not isinstance(storage, Storage)
+            or not whole
+            or not all(type(x) is int and x >= 0 for x in (offset, *size, *stride))
+        ):
             raise CheckpointError("is damaged (a tensor has no size)")
         item = given[6] if function.path == REBUILD[1] else None
         bytes_each = _itemsize(item) if item is not None else storage.item

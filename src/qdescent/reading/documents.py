@@ -10,7 +10,8 @@ from typing import Any
 from qdescent._checks import argument_error
 from qdescent.reading.regular import named, read_bytes, said
 
-MOST_TOML = 16 << 10  # bytes; every setting has one. A key of 60,000 dots keeps tomllib busy for 10 s
+# bytes; every setting has one. A key of 60,000 dots keeps tomllib busy for 10 s
+MOST_TOML = 16 << 10
 MOST_JSON = 16 << 20  # bytes; a record of a long run has one or two million
 
 
@@ -23,9 +24,12 @@ def read_toml(argument: str, path: Path) -> dict[str, Any]:
     content = read_bytes(argument, path, MOST_TOML, "be a readable TOML file")
     try:
         return tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, an integer of 5,000 digits; nested without end
+    # no UTF-8, no TOML, an integer of 5,000 digits; nested without end
+    except (ValueError, RecursionError) as error:
         why = "nested too deep" if isinstance(error, RecursionError) else said(error)
-        raise argument_error(argument, "be a TOML file", f"{named(path)}, which is not: {why}") from None
+        raise argument_error(
+            argument, "be a TOML file", f"{named(path)}, which is not: {why}"
+        ) from None
 
 
 def read_json(argument: str, path: Path, must: str) -> Any:

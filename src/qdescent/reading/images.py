@@ -16,13 +16,16 @@ MUST = "hold whole images"
 FORMATS = ("PNG", "JPEG")  # Pillow knows forty more, whose readers are less well tried
 MOST_BYTES = 16 << 20  # of a file
 MOST_PIXELS = 1 << 24  # 4,096 x 4,096
-MOST_PARTS = 10_000  # chunks of a PNG, segments of a JPEG; a file of a million empty ones would keep the reader busy
+# chunks of a PNG, segments of a JPEG; a file of a million empty ones would keep the reader busy
+MOST_PARTS = 10_000
 MOST_SCANS = 100  # of a JPEG: each passes over the whole picture again
 EXPANSION = 64  # how much longer than their files the pixels may be, as in an npz file
 ALWAYS = 256 << 20  # bytes of pixels that any folder may unpack to
 
 
-def read_image(argument: str, path: Path, mode: str = "", before: tuple[int, int] = (0, 0)) -> tuple[np.ndarray, str, int]:
+def read_image(
+    argument: str, path: Path, mode: str = "", before: tuple[int, int] = (0, 0)
+) -> tuple[np.ndarray, str, int]:
     """The pixels of one image, and its colours.
 
     Args:
@@ -42,30 +45,47 @@ def read_image(argument: str, path: Path, mode: str = "", before: tuple[int, int
 
     content = read_bytes(argument, path, MOST_BYTES, MUST)
     name = named(path)
-    if _parts(content) > MOST_PARTS or (content[:2] == b"\xff\xd8" and content.count(b"\xff\xda") > MOST_SCANS):
+    if _parts(content) > MOST_PARTS or (
+        content[:2] == b"\xff\xd8" and content.count(b"\xff\xda") > MOST_SCANS
+    ):
         raise argument_error(argument, MUST, f"{name}, which is made of too many parts")
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
             warnings.simplefilter("ignore")  # of odd metadata
             width, height = image.size
-            mode = mode or ("L" if image.mode in ("1", "L") or image.mode.startswith("I") else "RGB")
+            mode = mode or (
+                "L" if image.mode in ("1", "L") or image.mode.startswith("I") else "RGB"
+            )
             pixels = width * height * len(mode)
             if width * height > MOST_PIXELS:
-                raise argument_error(argument, MUST, f"{name} of {width} x {height} pixels, more than {MOST_PIXELS:,}")
+                raise argument_error(
+                    argument,
+                    MUST,
+                    f"{name} of {width} x {height} pixels, more than {MOST_PIXELS:,}",
+                )
             if before[1] + pixels > max(ALWAYS, EXPANSION * (before[0] + len(content))):
-                raise argument_error(argument, MUST, f"{name}, which with those before it unpacks to far more than the files hold")
-            if image.mode.startswith("I"):  # 16 bits: Pillow would cut off at 255 instead of scaling
+                raise argument_error(
+                    argument,
+                    MUST,
+                    f"{name}, which with those before it unpacks to far more than the files hold",
+                )
+            # 16 bits: Pillow would cut off at 255 instead of scaling
+            if image.mode.startswith("I"):
                 high = Image.fromarray((np.array(image).clip(0, 65_535) >> 8).astype(np.uint8))
                 return np.array(high.convert(mode)), mode, len(content)
             return np.array(image.convert(mode)), mode, len(content)
     except ArgumentError:
         raise
     except Exception as error:  # Pillow's readers raise some ten types on damaged files
-        raise argument_error(argument, MUST, f"{name}, which cannot be read ({said(error)})") from error
+        raise argument_error(
+            argument, MUST, f"{name}, which cannot be read ({said(error)})"
+        ) from error
 
 
 def _parts(content: bytes) -> int:
-    """Chunks of a PNG or segments of a JPEG, counted by their declared lengths up to one more than may be."""
+    """Chunks of a PNG or segments of a JPEG, counted by their declared lengths up to one more than
+    may be.
+    """
     place, count = (8, 0) if content[:4] == b"\x89PNG" else (2, 0)
     while place + 8 <= len(content) and count <= MOST_PARTS:
         if content[:4] == b"\x89PNG":

@@ -18,8 +18,11 @@ from qdescent._checks import argument_error, shown
 from qdescent.reading.archive import ArchiveError, open_archive
 from qdescent.reading.regular import named, open_regular, unreadable
 
-NUMBERS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}  # kinds and sizes that torch knows
-EXPANSION = 64  # how much longer than the file its arrays may be; text and images stay far below, a bomb is at 1,000
+# kinds and sizes that torch knows
+NUMBERS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
+# how much longer than the file its arrays may be; text and images stay far below, a bomb is at
+# 1,000
+EXPANSION = 64
 ALWAYS = 256 << 20  # bytes that any file may unpack to
 CHUNK = 1 << 20  # bytes that are unpacked at once
 HEADER = 12_000  # bytes of an array's own header: that of thousands of fields is not one of numbers
@@ -53,7 +56,11 @@ class Arrays:
         place = f"{named(self.path)}, whose {shown(name)}"
         if member.file_size > self.left:
             size = f"{place} claims {member.file_size:,} bytes where {self.left:,} are left"
-            raise argument_error(self.argument, self.must, f"{size} (save it with np.savez, or without what is not needed)")
+            raise argument_error(
+                self.argument,
+                self.must,
+                f"{size} (save it with np.savez, or without what is not needed)",
+            )
         self.left -= member.file_size
         try:
             content = bytearray(member.file_size)
@@ -109,29 +116,50 @@ def open_npz(argument: str, path: str | Path, must: str) -> Iterator[Arrays]:
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
             if name in members:
-                raise argument_error(argument, must, f"{named(path)}, which holds {shown(name)} twice")
+                raise argument_error(
+                    argument, must, f"{named(path)}, which holds {shown(name)} twice"
+                )
             members[name] = member
         size = os.fstat(file.fileno()).st_size
         yield Arrays(argument, Path(path), must, archive, members, max(ALWAYS, EXPANSION * size))
 
 
 def _array(content: bytearray) -> np.ndarray:
-    """The array of an npy file: header first, then as many bytes as it says, which must all be there."""
+    """The array of an npy file: header first, then as many bytes as it says, which must all be
+    there.
+    """
     stream = io.BytesIO(content[:HEADER])
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ArchiveError(f"is of version {version[0]}.{version[1]}")
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read_header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a header that Python 2 wrote
         shape, fortran_order, dtype = read_header(stream)
     if dtype.itemsize not in NUMBERS.get(dtype.kind, ()):
-        raise ArchiveError(f"holds {shown(str(dtype))}, which is not one of PyTorch's types of numbers")
-    if not all(isinstance(length, int) and not isinstance(length, bool) and length >= 0 for length in shape):
+        raise ArchiveError(
+            f"holds {shown(str(dtype))}, which is not one of PyTorch's types of numbers"
+        )
+    if not all(
+        isinstance(length, int) and not isinstance(length, bool) and length >= 0 for length in shape
+    ):
         raise ArchiveError("has lengths that are not whole numbers")
     start = stream.tell()
-    if math.prod(shape) * dtype.itemsize != len(content) - start or len(shape) > 32 or max(shape, default=0) >= 2**63:
-        raise ArchiveError(f"has {len(content) - start:,} bytes and a shape of {shown(shape)} that does not fit them")
-    values = np.frombuffer(content, dtype, offset=start) if len(content) > start else np.zeros(0, dtype)
+    if (
+        math.prod(shape) * dtype.itemsize != len(content) - start
+        or len(shape) > 32
+        or max(shape, default=0) >= 2**63
+    ):
+        raise ArchiveError(
+            f"has {len(content) - start:,} bytes and a shape of {shown(shape)} that does not fit"
+            " them"
+        )
+    values = (
+        np.frombuffer(content, dtype, offset=start) if len(content) > start else np.zeros(0, dtype)
+    )
     array = values.reshape(shape[::-1]).transpose() if fortran_order else values.reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)

@@ -1,7 +1,8 @@
-"""The door for outside files: a path is opened only where it leads to a regular file, and read only up to a bound.
+"""The door for outside files: a path is opened only where it leads to a regular file, and read only
+up to a bound.
 
-A pipe, a device or a directory would wait for ever, have no end, or raise whatever it likes; each gets its sentence before
-the first byte is read. Every reader of the package comes in here.
+A pipe, a device or a directory would wait for ever, have no end, or raise whatever it likes; each
+gets its sentence before the first byte is read. Every reader of the package comes in here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-GZIP_MEMBERS = 16  # one archive in a file is the rule; millions of empty ones would keep a reader busy for minutes
+# one archive in a file is the rule; millions of empty ones would keep a reader busy for minutes
+GZIP_MEMBERS = 16
 MOST_NAME = 240  # characters of a path in a sentence
 
 
@@ -38,8 +40,11 @@ def open_regular(argument: str, path: str | Path, must: str = "be a file") -> Bi
         qdescent._checks.ArgumentError: Argument `weights` must be a file, but is '/', a directory.
     """
     try:
-        # Without O_NONBLOCK a pipe is waited for until somebody writes; opened so, it is told apart by its kind.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        # Without O_NONBLOCK a pipe is waited for until somebody writes; opened so, it is told apart
+        # by its kind.
+        descriptor = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        )
     except FileNotFoundError:
         raise argument_error(argument, must, f"{named(path)}, where there is none") from None
     except (OSError, ValueError) as error:  # ValueError: a zero character in the name
@@ -56,7 +61,9 @@ def open_regular(argument: str, path: str | Path, must: str = "be a file") -> Bi
 
 
 def check_regular(argument: str, path: str | Path, must: str = "be a file") -> int:
-    """The size of a regular file in bytes, for a library that wants the path itself; the same refusals as `open_regular`."""
+    """The size of a regular file in bytes, for a library that wants the path itself; the same
+    refusals as `open_regular`.
+    """
     with open_regular(argument, path, must) as file:
         return os.fstat(file.fileno()).st_size
 
@@ -72,13 +79,16 @@ def read_bytes(argument: str, path: str | Path, most: int, must: str = "be a fil
             content = file.read(most + 1)
         except OSError as error:
             raise unreadable(argument, path, must, error) from None
-    if content is None or len(content) > most:  # None: a file of /proc that would have to be waited for
+    # None: a file of /proc that would have to be waited for
+    if content is None or len(content) > most:
         raise argument_error(argument, must, f"{named(path)}, larger than {most:,} bytes")
     return content
 
 
 def unpacked(argument: str, path: str | Path, content: bytes, most: int, must: str) -> bytes:
-    """What a gzip file holds, at most `most` bytes and one more: a longer one is cut there, never unpacked whole."""
+    """What a gzip file holds, at most `most` bytes and one more: a longer one is cut there, never
+    unpacked whole.
+    """
     parts: list[bytes] = []
     left = most + 1
     try:
@@ -93,21 +103,29 @@ def unpacked(argument: str, path: str | Path, content: bytes, most: int, must: s
                 raise argument_error(argument, must, f"{named(path)}, which is cut short")
     except zlib.error as error:
         raise unreadable(argument, path, must, error) from None
-    raise argument_error(argument, must, f"{named(path)}, of more than {GZIP_MEMBERS} gzip archives")
+    raise argument_error(
+        argument, must, f"{named(path)}, of more than {GZIP_MEMBERS} gzip archives"
+    )
 
 
 def unreadable(argument: str, path: str | Path, must: str, problem: BaseException) -> Exception:
-    """The error for a file that a library could not read: what that library said, in one short line."""
+    """The error for a file that a library could not read: what that library said, in one short
+    line.
+    """
     return argument_error(argument, must, f"{named(path)}, which cannot be read ({said(problem)})")
 
 
 def named(path: str | Path) -> str:
     """A path as a sentence quotes it; what no screen has room for is left out in the middle."""
     text = str(path)
-    return repr(text if len(text) <= MOST_NAME else f"{text[: MOST_NAME // 2]}…{text[-MOST_NAME // 2 :]}")
+    return repr(
+        text if len(text) <= MOST_NAME else f"{text[: MOST_NAME // 2]}…{text[-MOST_NAME // 2 :]}"
+    )
 
 
 def said(problem: object) -> str:
-    """An outside message as one line of at most 120 characters; an exception without a message gives its name."""
+    """An outside message as one line of at most 120 characters; an exception without a message
+    gives its name.
+    """
     text = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
     return " ".join(text.split())[:120] or type(problem).__name__

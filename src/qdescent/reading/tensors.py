@@ -1,6 +1,7 @@
 """Named tensors of a safetensors file, a checkpoint or a folder of them: nothing in them is run.
 
-No memory is taken either that the file does not hold: the numbers lie in the file until they are used.
+No memory is taken either that the file does not hold: the numbers lie in the file until they are
+used.
 """
 
 from __future__ import annotations
@@ -19,17 +20,24 @@ from qdescent.reading.checkpoint import CheckpointError, check_checkpoint
 from qdescent.reading.documents import read_json
 from qdescent.reading.regular import named, open_regular, said
 
-MUST = "be a safetensors file, or a checkpoint that loads without running code (torch.load with weights_only=True)"
-NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights inside a checkpoint
+MUST = (
+    "be a safetensors file, or a checkpoint that loads without running code (torch.load with"
+    " weights_only=True)"
+)
+# where training scripts put the weights inside a checkpoint
+NESTED = ("state_dict", "model_state_dict", "model")
 MOST_HEADER = 16 << 20  # bytes; 100,000 tensors have a header of 10 MB
-INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")  # of weights in several files
+# of weights in several files
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 WHOLE = ("model.safetensors", "pytorch_model.bin")  # of weights in one file
 
 
 def read_weights(argument: str, path: Path) -> dict[str, Tensor]:
-    """Named tensors of a safetensors file, of a checkpoint, or of a folder that Hugging Face's libraries wrote.
+    """Named tensors of a safetensors file, of a checkpoint, or of a folder that Hugging Face's
+    libraries wrote.
 
-    The tensors lie in the file until they are used, so that their shapes can be compared before memory is taken.
+    The tensors lie in the file until they are used, so that their shapes can be compared before
+    memory is taken.
 
     Raises:
         ArgumentError: none of these, damaged, or with code in it.
@@ -39,10 +47,16 @@ def read_weights(argument: str, path: Path) -> dict[str, Tensor]:
 
 def read_tensors(argument: str, path: Path) -> dict[str, Tensor]:
     """The same of one file."""
-    return read_safetensors(argument, path, MUST)[0] if path.suffix == ".safetensors" else _of_checkpoint(argument, path)
+    return (
+        read_safetensors(argument, path, MUST)[0]
+        if path.suffix == ".safetensors"
+        else _of_checkpoint(argument, path)
+    )
 
 
-def read_safetensors(argument: str, path: Path, must: str, remedy: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_safetensors(
+    argument: str, path: Path, must: str, remedy: str = ""
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a safetensors file, still in the file, and what its header says besides.
 
     Args:
@@ -67,33 +81,47 @@ def read_safetensors(argument: str, path: Path, must: str, remedy: str = "") -> 
             return tensors, opened.metadata() or {}
     except ArgumentError:
         raise
-    except Exception as error:  # SafetensorError, and what PyTorch raises on a type it does not know
+    # SafetensorError, and what PyTorch raises on a type it does not know
+    except Exception as error:
         why = f"which is damaged and cannot be used ({said(error)})"
-        raise argument_error(argument, must, f"{named(path)}, {why}{remedy and f': {remedy}'}") from None
+        raise argument_error(
+            argument, must, f"{named(path)}, {why}{remedy and f': {remedy}'}"
+        ) from None
 
 
 def _of_checkpoint(argument: str, path: Path) -> dict[str, Tensor]:
-    """The tensors of a file of `torch.save`, whose pickle was walked through before PyTorch builds anything of it."""
+    """The tensors of a file of `torch.save`, whose pickle was walked through before PyTorch builds
+    anything of it.
+    """
     with open_regular(argument, path) as file:
         try:
             zipped = check_checkpoint(file)
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True if zipped else None)
+            content = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=True if zipped else None
+            )
         except CheckpointError as error:
             raise argument_error(argument, MUST, f"{named(path)}, which {error}") from None
-        except Exception as error:  # what zipfile, pickle and PyTorch raise on damaged files: some ten types
-            raise argument_error(argument, MUST, f"{named(path)}, which is damaged ({said(error)})") from error
+        # what zipfile, pickle and PyTorch raise on damaged files: some ten types
+        except Exception as error:
+            raise argument_error(
+                argument, MUST, f"{named(path)}, which is damaged ({said(error)})"
+            ) from error
     for key in NESTED:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
     ):
-        raise argument_error(argument, MUST, f"{named(path)}, which holds something other than named tensors")
+        raise argument_error(
+            argument, MUST, f"{named(path)}, which holds something other than named tensors"
+        )
     return dict(content)
 
 
 def _of_folder(argument: str, folder: Path) -> dict[str, Tensor]:
-    """The tensors of a folder of Hugging Face: one file, or several with an index of which tensor is where."""
+    """The tensors of a folder of Hugging Face: one file, or several with an index of which tensor
+    is where.
+    """
     for name in INDEXES:
         if os.path.lexists(folder / name):
             return _of_index(argument, folder / name)
@@ -108,7 +136,11 @@ def _of_index(argument: str, path: Path) -> dict[str, Tensor]:
     must = "be a folder whose index gives a file for each tensor"
     content = read_json(argument, path, must)
     places: Any = content.get("weight_map") if isinstance(content, dict) else None
-    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+    if (
+        not isinstance(places, dict)
+        or not places
+        or not all(isinstance(name, str) for name in places.values())
+    ):
         raise argument_error(argument, must, f"{named(path)}, which has no `weight_map` of names")
     found: dict[str, Tensor] = {}
     for file in sorted(set(places.values())):
@@ -118,6 +150,8 @@ def _of_index(argument: str, path: Path) -> dict[str, Tensor]:
         held = read_tensors(argument, path.with_name(file))
         for name, place in places.items():
             if place == file and name not in held:
-                raise argument_error(argument, must, f"{named(path)}: {shown(name)} is not in {shown(file)}")
+                raise argument_error(
+                    argument, must, f"{named(path)}: {shown(name)} is not in {shown(file)}"
+                )
         found.update((name, tensor) for name, tensor in held.items() if places.get(name) == file)
     return found

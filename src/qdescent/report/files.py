@@ -1,4 +1,6 @@
-"""Files that appear at once or not at all, and tensors in them without a pickle: opening a stranger's executes nothing."""
+"""Files that appear at once or not at all, and tensors in them without a pickle: opening a
+stranger's executes nothing.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def write_document(path: str | Path, text: str) -> Path:
     return path
 
 
-def write_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> Path:
+def write_weights(
+    path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> Path:
     """Write named tensors as one safetensors file, at once (cost: no copy of a CPU tensor).
 
     Raises:
@@ -70,7 +74,9 @@ def write_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: Map
             or tensor.device.type == "meta"
             or tensor.layout != torch.strided
         ):
-            raise argument_error("tensors", "be tensors with values by name", f"{shown(tensor)} at {shown(name)}")
+            raise argument_error(
+                "tensors", "be tensors with values by name", f"{shown(tensor)} at {shown(name)}"
+            )
     check_instance("metadata", metadata, Mapping, called="texts by name", optional=True)
     if metadata and not all(isinstance(word, str) for pair in metadata.items() for word in pair):
         raise argument_error("metadata", "be texts by name", shown(dict(metadata)))
@@ -112,7 +118,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 def write_arrays(path: str | Path, arrays: Mapping[str, Tensor]) -> Path:
     """Write named tensors as one compressed npz file, at once."""
     path, packed = Path(path), io.BytesIO()
-    np.savez_compressed(packed, **{name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
+    np.savez_compressed(
+        packed, **{name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()}
+    )  # type: ignore[arg-type]
     with at_once(path) as file:
         file.write(packed.getbuffer())
     return path
@@ -127,7 +135,8 @@ def _file_to_write(path: str | Path) -> Path:
 
 @contextmanager
 def at_once(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its place at `path` when the block ends well, and is removed when it does not.
+    """A file that takes its place at `path` when the block ends well, and is removed when it does
+    not.
 
     Until then it lies beside `path` under a name that nobody can foretell and that must not exist,
     not even as a link. A kill may leave it; `remove_temporaries` takes such files away.
@@ -173,7 +182,9 @@ def remove_temporaries(directory: Path) -> None:
             (directory / name).unlink(missing_ok=True)
 
 
-def read_tensors(argument: str, path: Path, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(
+    argument: str, path: Path, remedy: str
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a safetensors file, copied out of it, and its header."""
     tensors, header = read_safetensors(argument, path, WRITTEN, remedy)
     return {name: tensor.clone() for name, tensor in tensors.items()}, header

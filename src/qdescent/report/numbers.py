@@ -47,7 +47,8 @@ def fractions(row: Row) -> list[float]:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A value in `digits` significant digits, integers below ten million in full, with a true minus sign.
+    """A value in `digits` significant digits, integers below ten million in full, with a true minus
+    sign.
 
     Example:
         >>> number(0.02), number(123456).replace(_SPACE, " "), number(1.234e-5), number(float("inf"))
@@ -60,7 +61,9 @@ def number(value: Any, digits: int = 3) -> str:
     if isinstance(value, str):
         return value
     if not math.isfinite(value):
-        return "not a number" if math.isnan(value) else ("infinite" if value > 0 else "minus infinite")
+        return (
+            "not a number" if math.isnan(value) else ("infinite" if value > 0 else "minus infinite")
+        )
     if isinstance(value, int) and abs(value) < 10_000_000:
         return f"{value:,}".replace(",", _SPACE)
     if value == 0:
@@ -86,7 +89,11 @@ def powers(text: str) -> str:
         >>> powers("takes 2.6e+05 years and 3e-07 of the rest")
         'takes 2.6 × 10⁵ years and 3 × 10⁻⁷ of the rest'
     """
-    return re.sub(r"(?<=\d)e([+-]\d+)\b", lambda found: f" × 10{str(int(found[1])).translate(_SUPERSCRIPTS)}", text)
+    return re.sub(
+        r"(?<=\d)e([+-]\d+)\b",
+        lambda found: f" × 10{str(int(found[1])).translate(_SUPERSCRIPTS)}",
+        text,
+    )
 
 
 def percent(share: float, digits: int = 3) -> str:
@@ -122,7 +129,14 @@ def duration(seconds: float) -> str:
     """
     if not math.isfinite(seconds) or seconds <= 0:
         return f"{number(seconds)} s"
-    for unit, size in (("years", YEAR), ("days", DAY), ("hours", HOUR), ("minutes", MINUTE), ("s", 1.0), ("ms", 1e-3)):
+    for unit, size in (
+        ("years", YEAR),
+        ("days", DAY),
+        ("hours", HOUR),
+        ("minutes", MINUTE),
+        ("s", 1.0),
+        ("ms", 1e-3),
+    ):
         if seconds >= size:
             return f"{number(float(f'{seconds / size:.1e}'), 2)} {unit}"
     return f"{number(float(f'{seconds * 1e6:.1e}'), 2)} µs"

@@ -1,12 +1,13 @@
-"""What a run leaves on disk: `run.json`, beside it its other files. Files, JSON and clocks are this room's.
+"""What a run leaves on disk: `run.json`, beside it its other files. Files, JSON and clocks are this
+room's.
 
     runs/<name>/run.json             every number as a row; written last, so that a directory with it is whole
     runs/<name>/weights.safetensors  the trained weights
     runs/<name>/report.html          the page
     runs/<name>/state/<stage>.safetensors   finished stages of an unfinished run, see `state`
 
-Every file appears at once or not at all (a temporary file, then `os.replace`), and none is a pickle: opening a
-stranger's run executes nothing.
+Every file appears at once or not at all (a temporary file, then `os.replace`), and none is a
+pickle: opening a stranger's run executes nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class MissingRowError(ArgumentError):
 
     def __init__(self, name: str, near: list[str]) -> None:
         hint = f" (near it: {', '.join(near)})" if near else ""
-        super().__init__(str(argument_error("name", "be the name of a row of this run", f"{name!r}{hint}")))
+        super().__init__(
+            str(argument_error("name", "be the name of a row of this run", f"{name!r}{hint}"))
+        )
         self.name = name
 
 
@@ -61,11 +64,14 @@ class Record:
         config: its settings, JSON types only.
         seed: the seed of every random draw.
         versions: package -> version, see `installed_versions`.
-        rows: every number, each with unit, evidence and source; no name twice. Two runs with one seed have equal rows.
-        timings: stage -> seconds of wall clock. Kept apart from the rows, because a clock never repeats itself.
+        rows: every number, each with unit, evidence and source; no name twice. Two runs with one
+            seed have equal rows.
+        timings: stage -> seconds of wall clock. Kept apart from the rows, because a clock never
+            repeats itself.
 
     Raises:
-        ArgumentError: something that is not a row, a name given twice, or a setting that JSON cannot hold.
+        ArgumentError: something that is not a row, a name given twice, or a setting that JSON
+            cannot hold.
 
     Example:
         >>> from qdescent._evidence import Evidence
@@ -110,7 +116,9 @@ class Record:
         for row in self.rows:
             if row.name == name:
                 return row
-        raise MissingRowError(name, difflib.get_close_matches(name, [row.name for row in self.rows], n=3))
+        raise MissingRowError(
+            name, difflib.get_close_matches(name, [row.name for row in self.rows], n=3)
+        )
 
     def value(self, name: str) -> Any:
         """The value of the row of this name."""
@@ -123,7 +131,8 @@ class Record:
 
 
 def write_record(record: Record, directory: str | Path) -> Path:
-    """Write `run.json` into `directory` at once. Call it last: it is what makes the directory whole.
+    """Write `run.json` into `directory` at once. Call it last: it is what makes the directory
+    whole.
 
     Returns:
         The path of the file.
@@ -151,7 +160,8 @@ def read_record(path: str | Path) -> Record:
     """Read a `run.json`, or the one in a run's directory.
 
     Raises:
-        ArgumentError: no such file, not JSON, another format, or a row without evidence; the message says which.
+        ArgumentError: no such file, not JSON, another format, or a row without evidence; the
+            message says which.
     """
     path = check_path("path", path)
     path = path / RUN_FILE if os.path.isdir(path) else path
@@ -164,12 +174,26 @@ def read_record(path: str | Path) -> Record:
     if not isinstance(content, dict) or content.get("format") != RUN_FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise refuse(f"has the format {said(found)!r}")
-    kinds = {"name": str, "seed": int, "config": dict, "versions": dict, "timings": dict, "rows": list}
+    kinds = {
+        "name": str,
+        "seed": int,
+        "config": dict,
+        "versions": dict,
+        "timings": dict,
+        "rows": list,
+    }
     for key, kind in kinds.items():
         if not isinstance(content.get(key), kind):
-            raise refuse(f"has no {key!r}" if key not in content else f"has a {key!r} that is not a {kind.__name__}")
+            raise refuse(
+                f"has no {key!r}"
+                if key not in content
+                else f"has a {key!r} that is not a {kind.__name__}"
+            )
     try:
-        return Record(**{key: content[key] for key in kinds if key != "rows"}, rows=_read_rows(content["rows"]))
+        return Record(
+            **{key: content[key] for key in kinds if key != "rows"},
+            rows=_read_rows(content["rows"]),
+        )
     except ValueError as problem:
         raise refuse(f"is damaged: {problem}") from None
 
@@ -228,4 +252,6 @@ def json_text(argument: str, content: Any) -> str:
     try:
         return json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as problem:
-        raise argument_error(argument, "hold JSON types only", f"not so ({said(problem)})") from None
+        raise argument_error(
+            argument, "hold JSON types only", f"not so ({said(problem)})"
+        ) from None

@@ -24,7 +24,9 @@ LOCK_FILE = "lock"
 
 
 def next_directory(parent: Path) -> Path:
-    """Make the first of run-001, run-002, ... that does not exist in `parent`; no two processes get the same one."""
+    """Make the first of run-001, run-002, ... that does not exist in `parent`; no two processes get
+    the same one.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
@@ -37,7 +39,9 @@ def next_directory(parent: Path) -> Path:
 
 
 def is_vacant(directory: Path) -> bool:
-    """Whether a new run here loses nothing: no directory, an empty one, or one of a run that was killed before it saved."""
+    """Whether a new run here loses nothing: no directory, an empty one, or one of a run that was
+    killed before it saved.
+    """
     try:
         names = {name for name in os.listdir(directory) if not TEMPORARY.fullmatch(name)}
         if not names:
@@ -54,17 +58,25 @@ def is_vacant(directory: Path) -> bool:
 
 
 def refuse_directory(directory: Path) -> ArgumentError:
-    """The error of a directory in which no new run can begin; the message says whether it can be resumed."""
+    """The error of a directory in which no new run can begin; the message says whether it can be
+    resumed.
+    """
     _tidy_whole(directory)
     unfinished = not is_complete(directory) and saved_stages(directory)
     way_out = "give --resume to go on with it" if unfinished else "choose another"
-    return argument_error("out", "be a directory that does not exist yet", f"{str(directory)!r} ({way_out})")
+    return argument_error(
+        "out", "be a directory that does not exist yet", f"{str(directory)!r} ({way_out})"
+    )
 
 
 def refuse_whole(directory: Path, noun: str) -> ArgumentError:
     """The error of a directory with nothing left to resume."""
     _tidy_whole(directory)
-    return argument_error("out", f"be an unfinished {noun} to be resumed", f"{str(directory)!r}, which is already whole")
+    return argument_error(
+        "out",
+        f"be an unfinished {noun} to be resumed",
+        f"{str(directory)!r}, which is already whole",
+    )
 
 
 def _tidy_whole(directory: Path) -> None:
@@ -78,8 +90,8 @@ def _tidy_whole(directory: Path) -> None:
 def held(directory: Path, new: bool) -> Iterator[None]:
     """Have a directory for this process alone while the block lasts.
 
-    Afterwards a directory with `run.json` is rid of its `state/`, and one in which nothing was saved
-    is removed, so that the same command can be given again.
+    Afterwards a directory with `run.json` is rid of its `state/`, and one in which nothing was
+    saved is removed, so that the same command can be given again.
 
     Args:
         directory: made where it does not exist.
@@ -93,22 +105,32 @@ def held(directory: Path, new: bool) -> Iterator[None]:
     if not (is_complete(directory) and not new and folder.exists()):  # there only to be tidied
         _check_free(directory, new)
     if folder.is_symlink():  # what is removed must lie in the run's own directory
-        raise argument_error("out", f"hold a folder {STATE_FOLDER!r} of its own", f"{str(directory)!r}, where it is a link")
+        raise argument_error(
+            "out",
+            f"hold a folder {STATE_FOLDER!r} of its own",
+            f"{str(directory)!r}, where it is a link",
+        )
     descriptor = _lock(directory)
     try:
         for place in (directory, folder):
             remove_temporaries(place)
-        _check_free(directory, new)  # another process may have been here since, and have ended well or not
+        # another process may have been here since, and have ended well or not
+        _check_free(directory, new)
         yield
     finally:
-        with suppress(OSError):  # a full disk, a folder that became read-only: nothing that matters is left undone
+        # a full disk, a folder that became read-only: nothing that matters is left undone
+        with suppress(OSError):
             _tidy(directory)
         os.close(descriptor)
 
 
 def _check_free(directory: Path, new: bool) -> None:
     if is_complete(directory) and not new:
-        raise argument_error("out", "be a directory of an unfinished run", f"{str(directory)!r}, which is already whole")
+        raise argument_error(
+            "out",
+            "be a directory of an unfinished run",
+            f"{str(directory)!r}, which is already whole",
+        )
     if not is_vacant(directory) and (new or not saved_stages(directory)):
         raise refuse_directory(directory)
 
@@ -122,7 +144,9 @@ def _lock(directory: Path) -> int:
             sync_directory(directory.parent)
         path.parent.mkdir(exist_ok=True)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+            descriptor = os.open(
+                path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
+            )
         except FileNotFoundError:  # its holder has just ended, and taken the folder away
             continue
         try:
@@ -146,14 +170,18 @@ def _refused(directory: Path, error: OSError, holder: str) -> ArgumentError:
         known = re.fullmatch(r"(\d{1,10})( on [\w.-]{1,64})?", holder)
         by = f"process {known.group()}" if known else "another process"
         return argument_error(
-            "out", "be a directory that no process works on", f"{str(directory)!r}, which is being worked on by {by}"
+            "out",
+            "be a directory that no process works on",
+            f"{str(directory)!r}, which is being worked on by {by}",
         )
     must = "be on a file system that can lock files (a local disk can)"
     return argument_error("out", must, f"{str(directory)!r} ({error.strerror})")
 
 
 def _tidy(directory: Path) -> None:
-    """Take away what is of no use once the block has ended; the lock last, and only while it is held."""
+    """Take away what is of no use once the block has ended; the lock last, and only while it is
+    held.
+    """
     folder = directory / STATE_FOLDER
     for place in (directory, folder):
         remove_temporaries(place)

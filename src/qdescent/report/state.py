@@ -1,4 +1,5 @@
-"""What an unfinished run has saved: one file a finished stage, which says of which run it is and proves that it is whole.
+"""What an unfinished run has saved: one file a finished stage, which says of which run it is and
+proves that it is whole.
 
     runs/<name>/state/<stage>.safetensors
 
@@ -55,16 +56,20 @@ def save_state(
 ) -> Path:
     """Keep the result of one finished stage, so that `--resume` need not compute it again.
 
-    One file holds it all (origin and extra as JSON in the safetensors header): there is no half of a
-    pair to be lost.
+    One file holds it all (origin and extra as JSON in the safetensors header): there is no half of
+    a pair to be lost.
     """
     path = _state_path(directory, stage)
     content = json_text("extra", {"stage": stage, "origin": dict(origin), "extra": dict(extra)})
     checksum = fingerprint(content, tensors)
-    return write_weights(path, tensors, {"format": STATE_FORMAT, "json": content, "sha256": checksum})
+    return write_weights(
+        path, tensors, {"format": STATE_FORMAT, "json": content, "sha256": checksum}
+    )
 
 
-def load_state(directory: str | Path, stage: str, origin: Mapping[str, str] | None = None, remedy: str = REMEDY) -> State | None:
+def load_state(
+    directory: str | Path, stage: str, origin: Mapping[str, str] | None = None, remedy: str = REMEDY
+) -> State | None:
     """What `save_state` kept for this stage, or None where it kept nothing.
 
     Args:
@@ -82,7 +87,10 @@ def load_state(directory: str | Path, stage: str, origin: Mapping[str, str] | No
     tensors, header = read_tensors("state", path, remedy)
     if header.get("format") != STATE_FORMAT:
         found = f"its format is {said(header.get('format'))!r}, not {STATE_FORMAT!r}"
-        anew = "begin the run anew in another directory, or go on with the version of qdescent that began it"
+        anew = (
+            "begin the run anew in another directory, or go on with the version of qdescent that"
+            " began it"
+        )
         raise damaged("state", path, found, anew)
     with whole(directory, stage, remedy):
         if header["sha256"] != fingerprint(header["json"], tensors):
@@ -106,7 +114,14 @@ def whole(directory: str | Path, stage: str, remedy: str = REMEDY) -> Iterator[N
     """
     try:
         yield
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as problem:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as problem:
         why = f"without {problem}" if isinstance(problem, KeyError) else str(problem)
         raise damaged("state", _state_path(directory, stage), why, remedy) from None
 

@@ -1,4 +1,6 @@
-"""The same round on a classical machine: FLOPs, bytes, seconds; and the classical work that the quantum round needs."""
+"""The same round on a classical machine: FLOPs, bytes, seconds; and the classical work that the
+quantum round needs.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from qdescent.resources.logical import Instance
 from qdescent.resources.physical import Accelerator
 
 FLOPS_A_MAC = 6  # forward, gradient by inputs, gradient by weights: two FLOPs each
-BYTES_A_WEIGHT = 24  # fp32, read for forward, backward and update, gradient written and read, weight written
+# fp32, read for forward, backward and update, gradient written and read, weight written
+BYTES_A_WEIGHT = 24
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class ClassicalCost:
     Args:
         dense_flops: as dense hardware computes them, pruned weights included.
         kept_flops: kept weights only.
-        weight_bytes: traffic of the weights; activations are not counted, in favour of neither FLOP figure.
+        weight_bytes: traffic of the weights; activations are not counted, in favour of neither FLOP
+            figure.
         seconds: the longer of dense FLOPs and bytes on the machine.
         table_seconds: building the tables of one round by Hessian-vector products.
         upload_bytes: the tables and the displacement, sent to the quantum machine.
@@ -39,9 +43,10 @@ class ClassicalCost:
 def classical_cost(instance: Instance, machine: Accelerator | None = None) -> ClassicalCost:
     """Price the classical round: T x 6 FLOP x (multiply-adds of one sample) x batch.
 
-    The quantum round's tables hold the Hessian of the kept weights: at least s Hessian-vector products (a product gives
-    one number a row), each about two gradients. Steps beyond those that do something (`Instance.useful_steps`) are not
-    counted: the classical machine would stop, too. A fresh batch a step (SGD) would need T times that; one batch is counted.
+    The quantum round's tables hold the Hessian of the kept weights: at least s Hessian-vector
+    products (a product gives one number a row), each about two gradients. Steps beyond those that
+    do something (`Instance.useful_steps`) are not counted: the classical machine would stop, too. A
+    fresh batch a step (SGD) would need T times that; one batch is counted.
 
     Args:
         instance: the round.
@@ -68,7 +73,9 @@ def classical_cost(instance: Instance, machine: Accelerator | None = None) -> Cl
     rate = machine.flops * machine.efficiency
     seconds = max(dense / rate, weights / machine.bandwidth)
     if not math.isfinite(seconds):
-        raise argument_error("machine", "finish the round in a finite time", f"{machine.flops:g} FLOP/s")
+        raise argument_error(
+            "machine", "finish the round in a finite time", f"{machine.flops:g} FLOP/s"
+        )
     line = (instance.n.bit_length() + instance.value_bits) / 8
     return ClassicalCost(
         dense_flops=dense,

@@ -19,26 +19,80 @@ def input_rows(instance: Instance) -> list[Row]:
             "logical/useful_steps",
             instance.useful_steps,
             "steps",
-            "ln(1/epsilon) / ln((kappa+1)/(kappa-1)): of a contraction with this kappa no more than epsilon is left after them",
+            "ln(1/epsilon) / ln((kappa+1)/(kappa-1)): of a contraction with this kappa no more than"
+            " epsilon is left after them",
         ),
         assumed("logical/padding", instance.padding, "steps", "argument `padding`"),
-        Row("ledger/logical/kappa", instance.kappa, "1", instance.kappa_evidence, instance.kappa_source),
-        assumed("logical/alpha_over_norm", instance.alpha_over_norm, "1", "argument `alpha_over_norm`"),
-        Row("ledger/logical/sparsity", instance.sparsity, "1", instance.sparsity_evidence, instance.sparsity_source),
-        modelled("logical/table_entries", instance.entries, "entries", "n s of F_1; F_2 and higher counted as no larger")
-        if instance.table_entries is None
-        else assumed("logical/table_entries", instance.entries, "entries", "argument `table_entries`"),
-        assumed("logical/epsilon", instance.epsilon, "1", "argument `epsilon`, l2 error of one solve"),
-        assumed("logical/success_probability", 1.0, "1", "unknown: counted as 1, in favour of the quantum side")
-        if success is None
-        else Row("ledger/logical/success_probability", success, "1", instance.success_evidence, instance.success_source),
-        modelled("logical/value_bits", instance.value_bits, "bits", "rotation errors of all queries below epsilon")
-        if instance.angle_bits is None
-        else assumed("logical/value_bits", instance.value_bits, "bits", "argument `angle_bits`"),
-        modelled(
-            "logical/log2_lifted_dimension", math.log2(instance.lifted_dimension), "bits", "sum_j (n+1)^j, homogenised Carleman"
+        Row(
+            "ledger/logical/kappa",
+            instance.kappa,
+            "1",
+            instance.kappa_evidence,
+            instance.kappa_source,
         ),
-        modelled("logical/log2_history_dimension", math.log2(instance.history_dimension), "bits", "(T+p+1) sum_j (n+1)^j"),
+        assumed(
+            "logical/alpha_over_norm", instance.alpha_over_norm, "1", "argument `alpha_over_norm`"
+        ),
+        Row(
+            "ledger/logical/sparsity",
+            instance.sparsity,
+            "1",
+            instance.sparsity_evidence,
+            instance.sparsity_source,
+        ),
+        (
+            modelled(
+                "logical/table_entries",
+                instance.entries,
+                "entries",
+                "n s of F_1; F_2 and higher counted as no larger",
+            )
+            if instance.table_entries is None
+            else assumed(
+                "logical/table_entries", instance.entries, "entries", "argument `table_entries`"
+            )
+        ),
+        assumed(
+            "logical/epsilon", instance.epsilon, "1", "argument `epsilon`, l2 error of one solve"
+        ),
+        (
+            assumed(
+                "logical/success_probability",
+                1.0,
+                "1",
+                "unknown: counted as 1, in favour of the quantum side",
+            )
+            if success is None
+            else Row(
+                "ledger/logical/success_probability",
+                success,
+                "1",
+                instance.success_evidence,
+                instance.success_source,
+            )
+        ),
+        (
+            modelled(
+                "logical/value_bits",
+                instance.value_bits,
+                "bits",
+                "rotation errors of all queries below epsilon",
+            )
+            if instance.angle_bits is None
+            else assumed("logical/value_bits", instance.value_bits, "bits", "argument `angle_bits`")
+        ),
+        modelled(
+            "logical/log2_lifted_dimension",
+            math.log2(instance.lifted_dimension),
+            "bits",
+            "sum_j (n+1)^j, homogenised Carleman",
+        ),
+        modelled(
+            "logical/log2_history_dimension",
+            math.log2(instance.history_dimension),
+            "bits",
+            "(T+p+1) sum_j (n+1)^j",
+        ),
     ]
 
 

@@ -1,10 +1,11 @@
 """One round of quantum-trained sparse gradient descent in logical qubits and gates.
 
-The model of one query to the block-encoding of M = I - shift (x) A, A the order-N Carleman matrix: a word of N factors;
-each factor reads the table of the gradient map once forward (column, slot and value of one non-zero) and once more to
-clear the registers; between the two it rotates a flag by the value. An upload reads its values and clears them the same
-way. The table of F_1 has n s entries; tables of F_2 and higher are counted as no larger unless `table_entries` says so,
-which favours the quantum side.
+The model of one query to the block-encoding of M = I - shift (x) A, A the order-N Carleman matrix:
+a word of N factors; each factor reads the table of the gradient map once forward (column, slot and
+value of one non-zero) and once more to clear the registers; between the two it rotates a flag by
+the value. An upload reads its values and clears them the same way. The table of F_1 has n s
+entries; tables of F_2 and higher are counted as no larger unless `table_entries` says so, which
+favours the quantum side.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import NamedTuple
 
-from qdescent._checks import argument_error, check_choice, check_instance, check_integer, check_interval, check_text
+from qdescent._checks import (
+    argument_error,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_text,
+)
 from qdescent._evidence import Evidence
 from qdescent.quantum.gates.loaders import BucketBrigade
 from qdescent.resources.queries import dalzell_queries
@@ -25,12 +33,14 @@ _LEAST = {
     "masked_macs": 1, "shots": 1, "angle_bits": 3, "table_entries": 1,
 }  # fmt: skip
 _LINES = 2**62  # of a table: what a loader's address can hold
-_MOST = {"order": 64, "angle_bits": 1000, "n": _LINES}  # far beyond use, and soon computed; of others 10^30
+# far beyond use, and soon computed; of others 10^30
+_MOST = {"order": 64, "angle_bits": 1000, "n": _LINES}
 _INTERVALS = {
     "kappa": "[1, inf)", "alpha_over_norm": "[1, 1e6]", "success_probability": "(0, 1]",
     "epsilon": "(0, 1)", "readout_error": "(0, 1)",
 }  # fmt: skip
-_TINY, _HUGE = 1e-30, 1e300  # of other numbers: beyond, products and inverses would leave what floats can hold
+# of other numbers: beyond, products and inverses would leave what floats can hold
+_TINY, _HUGE = 1e-30, 1e300
 
 
 @dataclass(frozen=True)
@@ -50,21 +60,29 @@ class Instance:
         batch: samples a gradient.
         forward_macs: multiply-adds of one sample's forward pass through the dense network.
         masked_macs: the same, kept weights only; None scales `forward_macs` by n/P.
-        alpha_over_norm: alpha/||M|| of the block-encoding (1.25, the largest that was measured with balanced or composed encodings:
-            1.00 to 1.22 of generic maps, 1.00 to 1.25 of a network's 3 to 30 largest weights, `benchmarks/block_encodings.py`; at
-            full size it is assumed, in favour of the quantum side: it grows where the signs of many entries cancel).
-        epsilon: l2 error of one solve (1e-3: below the readout error, so that it does not limit the round).
-        shots: measurements for the magnitudes, and as many again for the signs; None takes n/(4 readout_error^2).
-        readout_error: l2 error of the read displacement (1e-2: the round's own 1 % truncation target).
-        readout: "sampling" (2 x shots solves) or "unitary" (n/readout_error calls of the solve or its inverse,
-            arXiv:2207.08800, in one coherent run).
-        success_probability: of finding the answer block; None counts it as 1, in favour of the quantum side.
+        alpha_over_norm: alpha/||M|| of the block-encoding (1.25, the largest that was measured with
+            balanced or composed encodings: 1.00 to 1.22 of generic maps, 1.00 to 1.25 of a
+            network's 3 to 30 largest weights, `benchmarks/block_encodings.py`; at full size it is
+            assumed, in favour of the quantum side: it grows where the signs of many entries
+            cancel).
+        epsilon: l2 error of one solve (1e-3: below the readout error, so that it does not limit the
+            round).
+        shots: measurements for the magnitudes, and as many again for the signs; None takes n/(4
+            readout_error^2).
+        readout_error: l2 error of the read displacement (1e-2: the round's own 1 % truncation
+            target).
+        readout: "sampling" (2 x shots solves) or "unitary" (n/readout_error calls of the solve or
+            its inverse, arXiv:2207.08800, in one coherent run).
+        success_probability: of finding the answer block; None counts it as 1, in favour of the
+            quantum side.
         success_evidence, success_source: how it is known.
-        angle_bits: b of the loaded values; None: enough that the rotation errors of all queries stay below epsilon.
+        angle_bits: b of the loaded values; None: enough that the rotation errors of all queries
+            stay below epsilon.
         table_entries: entries of one table read; None takes n s.
 
     Raises:
-        ArgumentError: a number outside its range, or against another one: s > n, n > P, kappa < `least_kappa(padding)`.
+        ArgumentError: a number outside its range, or against another one: s > n, n > P, kappa <
+            `least_kappa(padding)`.
 
     Example:
         >>> one = Instance(n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0, sparsity=100,
@@ -112,7 +130,11 @@ class Instance:
             elif name.endswith("_evidence"):
                 if not isinstance(value, Evidence):
                     raise argument_error(
-                        name, "be one of " + ", ".join(Evidence) + " (a member of `qdescent.Evidence`, not its text)", repr(value)
+                        name,
+                        "be one of "
+                        + ", ".join(Evidence)
+                        + " (a member of `qdescent.Evidence`, not its text)",
+                        repr(value),
                     )
             else:
                 check_text(name, value)
@@ -124,21 +146,27 @@ class Instance:
             raise argument_error("sparsity", f"be at most `n` ({self.n})", self.sparsity)
         if self.entries > _LINES:
             fault = "sparsity" if self.table_entries is None else "table_entries"
-            raise argument_error(fault, f"make tables of at most {_LINES:.2g} entries", f"of {self.entries:.2g}")
+            raise argument_error(
+                fault, f"make tables of at most {_LINES:.2g} entries", f"of {self.entries:.2g}"
+            )
         if self.masked_macs is not None and self.masked_macs > self.forward_macs:
             must = f"be at most `forward_macs` ({self.forward_macs})"
             raise argument_error("masked_macs", must, self.masked_macs)
         least = least_kappa(self.padding)
         if self.kappa < least * (1 - 1e-9):
-            must = f"be at least {least:.6g} with a padding of {self.padding}, whose copies alone force it"
+            must = (
+                f"be at least {least:.6g} with a padding of {self.padding}, whose copies alone"
+                " force it"
+            )
             raise argument_error("kappa", must, self.kappa)
 
     @property
     def useful_steps(self) -> int:
-        """Steps after which nothing is left to do, as far as kappa tells: ln(1/epsilon) / ln((kappa+1)/(kappa-1)).
+        """Steps after which nothing is left to do, as far as kappa tells: ln(1/epsilon) /
+        ln((kappa+1)/(kappa-1)).
 
-        A contraction a has kappa = (1 + a)/(1 - a) on a long history, and a^t < epsilon after so many steps. A mode that
-        stands still would force kappa >= about 4 T/pi.
+        A contraction a has kappa = (1 + a)/(1 - a) on a long history, and a^t < epsilon after so
+        many steps. A mode that stands still would force kappa >= about 4 T/pi.
         """
         rate = math.log1p(2 / (self.kappa - 1)) if self.kappa > 1 else math.inf
         return max(1, math.ceil(-math.log(self.epsilon) / rate))
@@ -150,7 +178,9 @@ class Instance:
 
     @property
     def queries(self) -> int:
-        """Q, queries of one solve (Dalzell's bound: the best proven constant that needs no norm of the solution)."""
+        """Q, queries of one solve (Dalzell's bound: the best proven constant that needs no norm of
+        the solution).
+        """
         return math.ceil(dalzell_queries(self.solver_kappa, self.epsilon))
 
     @property
@@ -161,11 +191,17 @@ class Instance:
     @property
     def shot_count(self) -> int:
         """Shots for the magnitudes; as many again find the signs."""
-        return self.shots if self.shots is not None else math.ceil(self.n / (4 * self.readout_error**2))
+        return (
+            self.shots
+            if self.shots is not None
+            else math.ceil(self.n / (4 * self.readout_error**2))
+        )
 
     @property
     def solves(self) -> int:
-        """Solves that one round needs: every shot, or every coherent call, over the success probability."""
+        """Solves that one round needs: every shot, or every coherent call, over the success
+        probability.
+        """
         success = self.success_probability or 1.0
         if self.readout == "unitary":
             # Amplitudes are amplified, not probabilities; for small ones the circuit
@@ -175,7 +211,9 @@ class Instance:
 
     @property
     def value_bits(self) -> int:
-        """b, bits of a loaded value: N Q rotations of error 2 pi 2^-b each stay below epsilon together."""
+        """b, bits of a loaded value: N Q rotations of error 2 pi 2^-b each stay below epsilon
+        together.
+        """
         if self.angle_bits is not None:
             return self.angle_bits
         rotations = math.log2(2 * math.pi * self.order) + math.log2(self.queries)
@@ -219,11 +257,14 @@ class LogicalCounts:
                 number = check_integer(field.name, value, 1 if field.name == "qubits" else 0)
                 object.__setattr__(self, field.name, number)
         if self.rotation_depth is not None and self.rotation_depth > self.rotations:
-            raise argument_error("rotation_depth", f"be at most `rotations` ({self.rotations})", self.rotation_depth)
+            raise argument_error(
+                "rotation_depth", f"be at most `rotations` ({self.rotations})", self.rotation_depth
+            )
 
 
 def least_kappa(padding: int) -> float:
-    """kappa of I - shift on m = p + 1 copies, which every padded history holds: cos(pi/(2m+1)) / sin(pi/(4m+2)), about 4 m/pi.
+    """kappa of I - shift on m = p + 1 copies, which every padded history holds: cos(pi/(2m+1)) /
+    sin(pi/(4m+2)), about 4 m/pi.
 
     Example:
         >>> least_kappa(0), round(least_kappa(100), 1)
@@ -235,9 +276,11 @@ def least_kappa(padding: int) -> float:
 
 @dataclass(frozen=True)
 class SolveCost:
-    """One solve with one kind of loader; `counts` = queries x (query + 2 uploads), the rest says how.
+    """One solve with one kind of loader; `counts` = queries x (query + 2 uploads), the rest says
+    how.
 
-    `block` is the number of lines fetched at once (of a router tree: of its leaves), `depth` counts layers of Toffoli gates.
+    `block` is the number of lines fetched at once (of a router tree: of its leaves), `depth` counts
+    layers of Toffoli gates.
     """
 
     block: int
@@ -250,7 +293,8 @@ class SolveCost:
 
 
 def loader_toffoli(entries: int, width: int, block: int) -> int:
-    """Toffoli gates of one controlled table read: ceil(entries/l) - 1 + b (l - 1), l = 1 being plain QROM.
+    """Toffoli gates of one controlled table read: ceil(entries/l) - 1 + b (l - 1), l = 1 being
+    plain QROM.
 
     Args:
         entries: lines of the table.
@@ -260,7 +304,8 @@ def loader_toffoli(entries: int, width: int, block: int) -> int:
     Cost: l b target qubits.
 
     References:
-        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954; Babbush et al., arXiv:1805.03662 (unary iteration).
+        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954; Babbush et al., arXiv:1805.03662 (unary
+        iteration).
 
     Example:
         >>> loader_toffoli(1000, 8, 1), loader_toffoli(1000, 8, 8)
@@ -280,8 +325,11 @@ def best_block(entries: int, width: int) -> int:
 
 @cache
 def counted_loader_toffoli(entries: int, width: int, block: int) -> int:
-    """The same number, counted in the call graph of Qualtran's bloqs (And, and four T a Toffoli in the swap network)."""
-    from qualtran.bloqs.data_loading.qroam_clean import QROAMClean  # heavy: four seconds, so only where a price is asked
+    """The same number, counted in the call graph of Qualtran's bloqs (And, and four T a Toffoli in
+    the swap network).
+    """
+    # heavy: four seconds, so only where a price is asked
+    from qualtran.bloqs.data_loading.qroam_clean import QROAMClean
     from qualtran.bloqs.data_loading.qrom import QROM
     from qualtran.resource_counting import QECGatesCost, get_cost_value
 
@@ -289,7 +337,9 @@ def counted_loader_toffoli(entries: int, width: int, block: int) -> int:
         bloq = QROM.build_from_bitsize((entries,), (width,), num_controls=1)
     else:
         log_block = (block.bit_length() - 1,)
-        bloq = QROAMClean.build_from_bitsize((entries,), (width,), log_block_sizes=log_block, num_controls=1)
+        bloq = QROAMClean.build_from_bitsize(
+            (entries,), (width,), log_block_sizes=log_block, num_controls=1
+        )
     gates = get_cost_value(bloq, QECGatesCost())
     return int(gates.and_bloq) + int(gates.toffoli) + int(gates.cswap) + -(-int(gates.t) // 4)
 
@@ -299,10 +349,12 @@ def solve_cost(instance: Instance, loader: str) -> SolveCost:
 
     Args:
         instance: the round.
-        loader: "qrom" (fewest qubits), "qroam" (fewest Toffoli gates) or "qram" (fewest layers of them).
+        loader: "qrom" (fewest qubits), "qroam" (fewest Toffoli gates) or "qram" (fewest layers of
+            them).
 
     Returns:
-        SolveCost: Q x (block-encoding of M) + 2Q x (upload of n values); Q rotations for the filter's phases.
+        SolveCost: Q x (block-encoding of M) + 2Q x (upload of n values); Q rotations for the
+            filter's phases.
 
     Cost: none that depends on n.
 
@@ -317,16 +369,19 @@ def solve_cost(instance: Instance, loader: str) -> SolveCost:
     read, values = _read(loader, instance.entries, width), _read(loader, max(2, instance.n), bits)
 
     system = N * index + word + clock
-    encoding = N * (slot + 1) + 1 + 2  # a slot and a flag a factor, I - shift, the filter's signal and its padding qubit
+    # a slot and a flag a factor, I - shift, the filter's signal and its padding qubit
+    encoding = N * (slot + 1) + 1 + 2
     ancillas = encoding + read.qubits + bits  # the last for the phase gradient
 
     rotation = bits - 2  # addition into a phase gradient of b bits, arXiv:1709.06648
-    beside = N * (rotation + index) + clock + 2 * (encoding - 1)  # word swaps: index; t -> t + 1; ancillas reflected about zero
+    # word swaps: index; t -> t + 1; ancillas reflected about zero
+    beside = N * (rotation + index) + clock + 2 * (encoding - 1)
     query, upload = 2 * N * read.toffoli + beside, 2 * values.toffoli + index * rotation
     Q = instance.queries
     toffoli = Q * query + 2 * Q * upload
     depth = Q * (2 * N * read.depth + beside) + 2 * Q * (2 * values.depth + index * rotation)
-    counts = LogicalCounts(system + ancillas, toffoli, rotations=Q, measurements=toffoli)  # each And is cleared by one
+    # each And is cleared by one
+    counts = LogicalCounts(system + ancillas, toffoli, rotations=Q, measurements=toffoli)
     return SolveCost(read.block, query, upload, depth, system, ancillas, counts)
 
 
@@ -344,8 +399,11 @@ def _read(loader: str, entries: int, width: int) -> _Read:
         cost = BucketBrigade().read_cost(entries, width)
         return _Read(2 ** _bits(entries), cost.toffoli, cost.depth, width + cost.work_qubits)
     block = 1 if loader == "qrom" else best_block(entries, width)
-    depth = loader_toffoli(entries, 0, block) + block.bit_length() - 1  # swaps that share a control in one layer
-    return _Read(block, counted_loader_toffoli(entries, width, block), depth, width * block + _bits(entries))
+    # swaps that share a control in one layer
+    depth = loader_toffoli(entries, 0, block) + block.bit_length() - 1
+    return _Read(
+        block, counted_loader_toffoli(entries, width, block), depth, width * block + _bits(entries)
+    )
 
 
 def _bits(values: int) -> int:

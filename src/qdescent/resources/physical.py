@@ -1,4 +1,6 @@
-"""Logical counts -> physical qubits, code distance and time; the only file that holds hardware numbers."""
+"""Logical counts -> physical qubits, code distance and time; the only file that holds hardware
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,30 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from qdescent._checks import argument_error, check_instance, check_integer, check_interval, check_sequence, check_text, shown
+from qdescent._checks import (
+    argument_error,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_text,
+    shown,
+)
 from qdescent.resources.logical import LogicalCounts
 
 YEAR = 31_557_600.0  # Julian, seconds
 MOST_DISTANCE = 999
-_SAFE_DEPTH = 10**13  # logical steps of one estimator call: x 1e5 ns a step is still far below its 2^64 ns
-_CYCLE_NS = 400  # in which the estimator counts: it rounds gate times to whole ns, and every time goes with the cycle
+# logical steps of one estimator call: x 1e5 ns a step is still far below its 2^64 ns
+_SAFE_DEPTH = 10**13
+# in which the estimator counts: it rounds gate times to whole ns, and every time goes with the
+# cycle
+_CYCLE_NS = 400
 _MOST_QUBITS = 10**12  # 2 d^2 of them on the machine are still far below 2^64
-_DISTANCE = 201  # seconds a call; twice that takes a minute, and no one has planned for more than 50
-_ROUNDS = 3  # of 15-to-1 distillation, the most that the estimator tries; below their error it searches without end
+# seconds a call; twice that takes a minute, and no one has planned for more than 50
+_DISTANCE = 201
+# of 15-to-1 distillation, the most that the estimator tries; below their error it searches without
+# end
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -47,10 +63,11 @@ class Accelerator:
 
     Args:
         name: what it is.
-        flops: peak operations a second (19.5e12: NVIDIA A100 data sheet, FP32 without tensor cores, as torch computes
-            by default).
+        flops: peak operations a second (19.5e12: NVIDIA A100 data sheet, FP32 without tensor cores,
+            as torch computes by default).
         bandwidth: bytes a second (2.039e12: the same sheet, 80 GB SXM).
-        efficiency: sustained fraction of the peak (.4: model FLOP utilisations of 21 to 46 % in PaLM, arXiv:2204.02311).
+        efficiency: sustained fraction of the peak (.4: model FLOP utilisations of 21 to 46 % in
+            PaLM, arXiv:2204.02311).
     """
 
     name: str = "one A100"
@@ -61,8 +78,12 @@ class Accelerator:
     def __post_init__(self) -> None:
         check_text("name", self.name)
         object.__setattr__(self, "flops", check_interval("flops", self.flops, "(0, inf)"))
-        object.__setattr__(self, "bandwidth", check_interval("bandwidth", self.bandwidth, "(0, inf)"))
-        object.__setattr__(self, "efficiency", check_interval("efficiency", self.efficiency, "(0, 1]"))
+        object.__setattr__(
+            self, "bandwidth", check_interval("bandwidth", self.bandwidth, "(0, inf)")
+        )
+        object.__setattr__(
+            self, "efficiency", check_interval("efficiency", self.efficiency, "(0, 1]")
+        )
 
 
 @dataclass(frozen=True)
@@ -70,9 +91,11 @@ class SurfaceCode:
     """A gate-based machine under the surface code.
 
     Args:
-        error_rate: of every physical operation (1e-3: what superconducting devices reach; Gidney-Fowler,
-            arXiv:1812.01238, and the "ns, 1e-3" model of Beverland et al., arXiv:2211.07629).
-        cycle_time_ns: one error-correction cycle (400: four 50 ns gates and two 100 ns measurements, same model).
+        error_rate: of every physical operation (1e-3: what superconducting devices reach;
+            Gidney-Fowler, arXiv:1812.01238, and the "ns, 1e-3" model of Beverland et al.,
+            arXiv:2211.07629).
+        cycle_time_ns: one error-correction cycle (400: four 50 ns gates and two 100 ns
+            measurements, same model).
         budget: probability that one run fails (1e-2: small against the readout's own scatter).
 
     Example:
@@ -86,23 +109,29 @@ class SurfaceCode:
     budget: float = 1e-2
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "error_rate", check_interval("error_rate", self.error_rate, "(0, 0.01)"))
-        object.__setattr__(self, "cycle_time_ns", check_interval("cycle_time_ns", self.cycle_time_ns, "(0, inf)"))
+        object.__setattr__(
+            self, "error_rate", check_interval("error_rate", self.error_rate, "(0, 0.01)")
+        )
+        object.__setattr__(
+            self, "cycle_time_ns", check_interval("cycle_time_ns", self.cycle_time_ns, "(0, inf)")
+        )
         object.__setattr__(self, "budget", check_interval("budget", self.budget, "(0, 1)"))
 
     def estimate(self, counts: LogicalCounts, runs: int = 1) -> PhysicalCost:
         """Price a job by the Azure Quantum resource estimator, offline.
 
-        A job of depth beyond 1e13 is estimated as k equal segments, each with budget/k: the same error rates a
-        step, and no number near the estimator's 64-bit nanoseconds, which wrap silently. It is asked at a cycle of 400 ns
-        and its time scaled: it rounds to whole nanoseconds.
+        A job of depth beyond 1e13 is estimated as k equal segments, each with budget/k: the same
+        error rates a step, and no number near the estimator's 64-bit nanoseconds, which wrap
+        silently. It is asked at a cycle of 400 ns and its time scaled: it rounds to whole
+        nanoseconds.
 
         Args:
             counts: the job.
             runs: runs that must all succeed together; the budget is divided by it.
 
         Raises:
-            ArgumentError: the machine cannot reach the budget, by three rounds of distillation and a code distance of 201.
+            ArgumentError: the machine cannot reach the budget, by three rounds of distillation and
+                a code distance of 201.
 
         References:
             Beverland et al., arXiv:2211.07629 (PSSPC layout, Appendices C to E).
@@ -110,10 +139,14 @@ class SurfaceCode:
         check_instance("counts", counts, LogicalCounts)
         runs = check_integer("runs", runs, 1)
         if counts.qubits > _MOST_QUBITS:
-            raise argument_error("counts", f"hold at most {_MOST_QUBITS:.0e} logical qubits", counts.qubits)
+            raise argument_error(
+                "counts", f"hold at most {_MOST_QUBITS:.0e} logical qubits", counts.qubits
+            )
         depth = counts.measurements + 3 * counts.toffoli + counts.t_gates + 40 * counts.rotations
         if depth == 0:
-            raise argument_error("counts", "hold at least one non-Clifford gate or measurement", "empty")
+            raise argument_error(
+                "counts", "hold at least one non-Clifford gate or measurement", "empty"
+            )
         segments = -(-depth // _SAFE_DEPTH)
         self._check_distillation(depth, runs)
         answer = self._ask(counts, segments, self.budget / segments / runs)
@@ -128,27 +161,35 @@ class SurfaceCode:
         )
 
     def _check_distillation(self, depth: int, runs: int) -> None:
-        """Refuse an error a magic state, about budget / (3 depth runs), that the rounds of distillation cannot reach."""
+        """Refuse an error a magic state, about budget / (3 depth runs), that the rounds of
+        distillation cannot reach.
+        """
         least = math.log10(self.error_rate)
         for _ in range(_ROUNDS):
             least = math.log10(35) + 3 * least
         wanted = math.log10(self.budget / 3) - math.log10(depth) - math.log10(runs)
         if wanted < least + 1:
             must = (
-                f"be within reach of {_ROUNDS} rounds of distillation: an error of 1e{least:.0f} a magic state at "
-                f"`error_rate` {self.error_rate:g}"
+                f"be within reach of {_ROUNDS} rounds of distillation: an error of 1e{least:.0f} a"
+                f" magic state at `error_rate` {self.error_rate:g}"
             )
             raise argument_error(
-                "counts", must, f"of about 1e{math.log10(depth * runs):.0f} logical steps, which ask for 1e{wanted:.0f}"
+                "counts",
+                must,
+                f"of about 1e{math.log10(depth * runs):.0f} logical steps, which ask for"
+                f" 1e{wanted:.0f}",
             )
 
-    def cross_check(self, counts: LogicalCounts, factory: tuple[int, int] | None = None) -> PhysicalCost:
-        """Price the same job by a second model: Gidney-Fowler CCZ factory in `qualtran.surface_code`.
+    def cross_check(
+        self, counts: LogicalCounts, factory: tuple[int, int] | None = None
+    ) -> PhysicalCost:
+        """Price the same job by a second model: Gidney-Fowler CCZ factory in
+        `qualtran.surface_code`.
 
         Args:
             counts: the job.
-            factory: the two distillation distances, (15, 31) in the paper; None searches for the least
-                qubits x time that meets the budget (a fixed factory has an error floor).
+            factory: the two distillation distances, (15, 31) in the paper; None searches for the
+                least qubits x time that meets the budget (a fixed factory has an error floor).
 
         Raises:
             ArgumentError: no factory meets the budget.
@@ -160,14 +201,20 @@ class SurfaceCode:
         if factory is not None:
             distances = check_sequence("factory", factory, int, called="two code distances")
             if len(distances) != 2 or not 3 <= min(distances) <= max(distances) <= MOST_DISTANCE:
-                raise argument_error("factory", f"be two code distances from 3 to {MOST_DISTANCE}", shown(factory))
+                raise argument_error(
+                    "factory", f"be two code distances from 3 to {MOST_DISTANCE}", shown(factory)
+                )
         from qualtran.resource_counting import GateCounts  # heavy: four seconds
         from qualtran.surface_code import CCZ2TFactory, get_ccz2t_costs_from_error_budget
 
         self._check_distillation(max(1, counts.toffoli + counts.t_gates + counts.rotations), 1)
         t_gates = counts.t_gates + counts.rotations * _t_per_rotation(counts.rotations, self.budget)
         gates = GateCounts(t=t_gates, toffoli=counts.toffoli)
-        pairs = [factory] if factory else [(a, b) for a in range(5, 41, 2) for b in range(a + 2, 2 * a + 4, 2)]
+        pairs = (
+            [factory]
+            if factory
+            else [(a, b) for a in range(5, 41, 2) for b in range(a + 2, 2 * a + 4, 2)]
+        )
         best = None
         for pair in pairs:
             built = CCZ2TFactory(*pair)
@@ -185,14 +232,20 @@ class SurfaceCode:
             if best is None or cost.qubit_hours < best[0].qubit_hours:
                 best = cost, built
         if best is None:
-            raise argument_error("budget", "be within reach of a two-level CCZ factory", self.budget)
+            raise argument_error(
+                "budget", "be within reach of a two-level CCZ factory", self.budget
+            )
         cost, built = best
         tiles = math.ceil(1.5 * counts.qubits)
         distance = math.isqrt((int(cost.footprint) - built.n_physical_qubits()) // (2 * tiles))
-        return PhysicalCost(int(cost.footprint), distance, float(cost.duration_hr) * 3600, tiles, factories=1)
+        return PhysicalCost(
+            int(cost.footprint), distance, float(cost.duration_hr) * 3600, tiles, factories=1
+        )
 
     def _ask(self, counts: LogicalCounts, segments: int, budget: float) -> dict[str, Any]:
-        rotation_depth = counts.rotations if counts.rotation_depth is None else counts.rotation_depth
+        rotation_depth = (
+            counts.rotations if counts.rotation_depth is None else counts.rotation_depth
+        )
         job: dict[str, Any] = {
             "numQubits": counts.qubits,
             "cczCount": -(-counts.toffoli // segments),
@@ -212,31 +265,43 @@ class SurfaceCode:
             "tGateTime": gate,
             **{f"{rate}ErrorRate": self.error_rate for rate in rates},
         }
-        scheme = {"name": "surface_code", "maxCodeDistance": _DISTANCE}  # its own limit of 50 is a convention
+        # its own limit of 50 is a convention
+        scheme = {"name": "surface_code", "maxCodeDistance": _DISTANCE}
         estimator = _estimator()
         try:
-            found = estimator.LogicalCounts(job).estimate({"qubitParams": qubit, "qecScheme": scheme, "errorBudget": budget})
+            found = estimator.LogicalCounts(job).estimate(
+                {"qubitParams": qubit, "qecScheme": scheme, "errorBudget": budget}
+            )
         except estimator.EstimatorError as error:  # derived from BaseException
             reason = " ".join(str(error).split(":", 1)[-1].split()).rstrip(".")
-            raise argument_error("counts", "be within reach of the machine", f"not: {reason}") from None
+            raise argument_error(
+                "counts", "be within reach of the machine", f"not: {reason}"
+            ) from None
         return dict(found)
 
 
 def runtime_ns(answer: dict[str, Any]) -> float:
-    """Run time of an estimator's answer, at its cycle of 400 ns, as depth x cycle: its own field wraps at 2^64 ns (584.5 years)."""
-    return float(answer["physicalCounts"]["breakdown"]["logicalDepth"]) * float(answer["logicalQubit"]["logicalCycleTime"])
+    """Run time of an estimator's answer, at its cycle of 400 ns, as depth x cycle: its own field
+    wraps at 2^64 ns (584.5 years).
+    """
+    return float(answer["physicalCounts"]["breakdown"]["logicalDepth"]) * float(
+        answer["logicalQubit"]["logicalCycleTime"]
+    )
 
 
 def _t_per_rotation(rotations: int, budget: float) -> int:
-    """ceil(.53 log2(R/eps) + 5.3) T gates each, a third of the budget for synthesis (arXiv:2211.07629, Appendix D)."""
+    """ceil(.53 log2(R/eps) + 5.3) T gates each, a third of the budget for synthesis
+    (arXiv:2211.07629, Appendix D).
+    """
     return math.ceil(0.53 * math.log2(3 * rotations / budget) + 5.3) if rotations else 0
 
 
 def _estimator() -> Any:
     """The estimator's public module.
 
-    Importing qdk starts a thread that reports usage over the network, unless a variable says not to. It is set for the
-    import only and put back; where the user imported qdk before us, his choice stands (the call itself reports nothing).
+    Importing qdk starts a thread that reports usage over the network, unless a variable says not
+    to. It is set for the import only and put back; where the user imported qdk before us, his
+    choice stands (the call itself reports nothing).
     """
     if "qdk" not in sys.modules:
         name = "QDK_PYTHON_TELEMETRY"

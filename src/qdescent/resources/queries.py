@@ -1,7 +1,8 @@
-"""How many queries to the block-encoding one linear-system solve takes, by theorem and by measured constant.
+"""How many queries to the block-encoding one linear-system solve takes, by theorem and by measured
+constant.
 
-Everywhere `kappa` means alpha ||M^-1||, with alpha the block-encoding's scale, and `epsilon` the l2 error of the
-normalised solution. Every formula calls the state preparation of B twice a query.
+Everywhere `kappa` means alpha ||M^-1||, with alpha the block-encoding's scale, and `epsilon` the l2
+error of the normalised solution. Every formula calls the state preparation of B twice a query.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import inverse_degree
 
 COSTA_PROVEN = 2305.0  # alpha_c of Costa et al. as proven
-COSTA_MEASURED = 1.84  # alpha_c as numerics on random matrices found it: Costa, An, Babbush, Berry, arXiv:2312.07690
+# alpha_c as numerics on random matrices found it: Costa, An, Babbush, Berry, arXiv:2312.07690
+COSTA_MEASURED = 1.84
 
 
 def dalzell_queries(kappa: float, epsilon: float) -> float:
-    """Queries of Dalzell's solver when the norm of the solution is unknown: 56 kappa + 1.05 kappa ln(1/eps).
+    """Queries of Dalzell's solver when the norm of the solution is unknown: 56 kappa + 1.05 kappa
+    ln(1/eps).
 
     Args:
         kappa: alpha ||M^-1||, at least 1.
@@ -27,7 +30,8 @@ def dalzell_queries(kappa: float, epsilon: float) -> float:
         Queries, without the o(kappa) term.
 
     References:
-        Dalzell, "A shortcut to an optimal quantum linear system solver", arXiv:2406.12086, abstract.
+        Dalzell, "A shortcut to an optimal quantum linear system solver", arXiv:2406.12086,
+        abstract.
 
     Example:
         >>> round(dalzell_queries(1e3, 1e-3))
@@ -73,8 +77,14 @@ def jennings_queries(kappa: float, epsilon: float) -> float:
     check_interval("kappa", kappa, f"[{math.sqrt(12)}, inf)")
     check_interval("epsilon", epsilon, "(0, 0.24]")
     log = math.log(2 * kappa + 3)
-    walk = (1741 * math.e / 500) * math.hypot(kappa, 1) * ((133 / 125 + 4 / (25 * kappa ** (1 / 3))) * math.pi * log + 1)
-    filtering = (351 / 50) * log**2 * (math.log(451 * log**2 / epsilon) + 1) + kappa * math.log(32 / epsilon)
+    walk = (
+        (1741 * math.e / 500)
+        * math.hypot(kappa, 1)
+        * ((133 / 125 + 4 / (25 * kappa ** (1 / 3))) * math.pi * log + 1)
+    )
+    filtering = (351 / 50) * log**2 * (math.log(451 * log**2 / epsilon) + 1) + kappa * math.log(
+        32 / epsilon
+    )
     return (walk + filtering) / (0.39 - 0.204 * epsilon)
 
 
@@ -83,10 +93,12 @@ def costa_queries(kappa: float, epsilon: float, constant: float = COSTA_MEASURED
 
     Args:
         kappa, epsilon: as in `dalzell_queries`.
-        constant: alpha_c; measured by default because the proven one is known to be loose by three orders.
+        constant: alpha_c; measured by default because the proven one is known to be loose by three
+            orders.
 
     References:
-        Costa et al., PRX Quantum 3, 040303 (2022), arXiv:2111.08152; constants as quoted by Dalzell.
+        Costa et al., PRX Quantum 3, 040303 (2022), arXiv:2111.08152; constants as quoted by
+        Dalzell.
 
     Example:
         >>> round(costa_queries(1e3, 1e-3))
@@ -98,9 +110,11 @@ def costa_queries(kappa: float, epsilon: float, constant: float = COSTA_MEASURED
 
 
 def counted_kernel_queries(kappa: float, epsilon: float) -> int:
-    """Queries of one reflection as `KernelReflection` makes it, norm known: the degree of a kernel filter of error eps/4.
+    """Queries of one reflection as `KernelReflection` makes it, norm known: the degree of a kernel
+    filter of error eps/4.
 
-    Close to kappa ln(8/eps): ln(2 sqrt 2) kappa more than the leading term, which leaves epsilon to the amplitudes alone.
+    Close to kappa ln(8/eps): ln(2 sqrt 2) kappa more than the leading term, which leaves epsilon to
+    the amplitudes alone.
 
     Args:
         kappa, epsilon: as in `dalzell_queries`, kappa above 1.
@@ -114,7 +128,8 @@ def counted_kernel_queries(kappa: float, epsilon: float) -> int:
 
 
 def query_rows(kappa: float, epsilon: float, section: str, *, known: bool) -> list[Row]:
-    """What other solvers would take at the same kappa: each constant, proven or measured, in a row of its own.
+    """What other solvers would take at the same kappa: each constant, proven or measured, in a row
+    of its own.
 
     Args:
         kappa, epsilon: as in `dalzell_queries`.
@@ -141,21 +156,42 @@ def query_rows(kappa: float, epsilon: float, section: str, *, known: bool) -> li
             "costa_proven",
             costa_queries(kappa, epsilon, COSTA_PROVEN),
             proven,
-            "discrete adiabatic, arXiv:2111.08152, proven constant 2305 (quoted from a summary), with filter",
+            (
+                "discrete adiabatic, arXiv:2111.08152, proven constant 2305 (quoted from a"
+                " summary), with filter"
+            ),
         ),
         (
             "costa_measured",
             costa_queries(kappa, epsilon, COSTA_MEASURED),
             Evidence.MODELLED,
-            "discrete adiabatic, arXiv:2312.07690, constant 1.84 measured on random matrices, with filter",
+            (
+                "discrete adiabatic, arXiv:2312.07690, constant 1.84 measured on random matrices,"
+                " with filter"
+            ),
         ),
     ]
     if kappa > 1:
-        source = "one kernel reflection as this package makes it, filter error eps/4: degree in closed form, counted in its runs"
-        models.insert(1, ("norm_known_counted", counted_kernel_queries(kappa, epsilon), proven, source))
+        source = (
+            "one kernel reflection as this package makes it, filter error eps/4: degree in closed"
+            " form, counted in its runs"
+        )
+        models.insert(
+            1, ("norm_known_counted", counted_kernel_queries(kappa, epsilon), proven, source)
+        )
     if kappa >= math.sqrt(12) and epsilon <= 0.24:  # the theorem's range
-        models.append(("jennings", jennings_queries(kappa, epsilon), proven, "discrete adiabatic, arXiv:2305.11352, Theorem 1"))
-    return [Row(f"{section}/queries_{name}", value, "queries a solve", kind, source) for name, value, kind, source in models]
+        models.append(
+            (
+                "jennings",
+                jennings_queries(kappa, epsilon),
+                proven,
+                "discrete adiabatic, arXiv:2305.11352, Theorem 1",
+            )
+        )
+    return [
+        Row(f"{section}/queries_{name}", value, "queries a solve", kind, source)
+        for name, value, kind, source in models
+    ]
 
 
 def _check(kappa: float, epsilon: float) -> None:

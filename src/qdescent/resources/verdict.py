@@ -1,4 +1,6 @@
-"""The ledger of one round: logical, physical and classical cost side by side, and the verdict that follows from them."""
+"""The ledger of one round: logical, physical and classical cost side by side, and the verdict that
+follows from them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from qdescent._checks import ArgumentError, argument_error, check_instance, check_sequence, check_text
+from qdescent._checks import (
+    ArgumentError,
+    argument_error,
+    check_instance,
+    check_sequence,
+    check_text,
+)
 from qdescent._evidence import Evidence, Row
 from qdescent.resources import queries
 from qdescent.resources.classical import ClassicalCost, classical_cost
@@ -15,7 +23,8 @@ from qdescent.resources.input_rows import assumed, input_rows, modelled
 from qdescent.resources.logical import LOADERS, Instance, SolveCost, solve_cost
 from qdescent.resources.physical import YEAR, Accelerator, PhysicalCost, SurfaceCode
 
-PRICED = ("qrom", "qroam")  # a router tree works in parallel, the estimator one gate after another: it gets rows of its own
+# a router tree works in parallel, the estimator one gate after another: it gets rows of its own
+PRICED = ("qrom", "qroam")
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,8 @@ class Ledger:
     """Rows with evidence, and the verdict they add up to.
 
     Args:
-        rows: named "ledger/logical/...", "ledger/physical/...", "ledger/classical/...", "ledger/verdict/...".
+        rows: named "ledger/logical/...", "ledger/physical/...", "ledger/classical/...",
+            "ledger/verdict/...".
         verdict: one plain sentence, computed from the rows.
     """
 
@@ -31,34 +41,50 @@ class Ledger:
     verdict: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rows", check_sequence("rows", self.rows, Row, called="a sequence of `Row`s"))
+        object.__setattr__(
+            self, "rows", check_sequence("rows", self.rows, Row, called="a sequence of `Row`s")
+        )
         check_text("verdict", self.verdict)
 
     @property
     def values(self) -> Mapping[str, float]:
         """The numbers by name, without the leading "ledger/"."""
-        numbers = {r.name.removeprefix("ledger/"): r.value for r in self.rows if isinstance(r.value, (int, float))}
+        numbers = {
+            r.name.removeprefix("ledger/"): r.value
+            for r in self.rows
+            if isinstance(r.value, (int, float))
+        }
         return MappingProxyType(numbers)
 
     def __str__(self) -> str:
-        cells = [(row.name.removeprefix("ledger/"), _shown(row.value), row.unit, str(row.evidence)) for row in self.rows]
+        cells = [
+            (row.name.removeprefix("ledger/"), _shown(row.value), row.unit, str(row.evidence))
+            for row in self.rows
+        ]
         cells = [cell for cell in cells if cell[0] != "verdict/text"]
         widths = [max(len(cell[i]) for cell in cells) for i in range(3)]
         lines = [
-            f"{name:<{widths[0]}}  {value:>{widths[1]}}  {unit:<{widths[2]}}  {evidence}" for name, value, unit, evidence in cells
+            f"{name:<{widths[0]}}  {value:>{widths[1]}}  {unit:<{widths[2]}}  {evidence}"
+            for name, value, unit, evidence in cells
         ]
         return "\n".join([*lines, "", self.verdict])
 
 
-def estimate(instance: Instance, architecture: SurfaceCode | None = None, accelerator: Accelerator | None = None) -> Ledger:
-    """Price one round (upload, T steps as linear solves, readout) and compare it with the classical round.
+def estimate(
+    instance: Instance,
+    architecture: SurfaceCode | None = None,
+    accelerator: Accelerator | None = None,
+) -> Ledger:
+    """Price one round (upload, T steps as linear solves, readout) and compare it with the classical
+    round.
 
-        quantum time = solves x (Q queries + 2Q uploads) on the surface code + building the tables classically,
-        classical time = T x 6 FLOP x multiply-adds x batch at a sustained rate.
+        quantum time = solves x (Q queries + 2Q uploads) on the surface code + building the tables
+        classically, classical time = T x 6 FLOP x multiply-adds x batch at a sustained rate.
 
-    QROM and QROAM are priced and the faster one counts; a bucket-brigade QRAM, which no fault-tolerant estimator knows, gets a
-    time at best: its layers of gates, each taking one logical cycle. What is unknown is counted in favour of the quantum side,
-    so that "no advantage" is safe to say and "advantage" is to be read with the evidence column.
+    QROM and QROAM are priced and the faster one counts; a bucket-brigade QRAM, which no
+    fault-tolerant estimator knows, gets a time at best: its layers of gates, each taking one
+    logical cycle. What is unknown is counted in favour of the quantum side, so that "no advantage"
+    is safe to say and "advantage" is to be read with the evidence column.
 
     Args:
         instance: the round.
@@ -69,14 +95,15 @@ def estimate(instance: Instance, architecture: SurfaceCode | None = None, accele
         Ledger.
 
     Raises:
-        ArgumentError: the architecture cannot do one solve within its budget (a kappa beyond some 1e40: no distillation is
-            that good).
+        ArgumentError: the architecture cannot do one solve within its budget (a kappa beyond some
+            1e40: no distillation is that good).
 
     Cost:
         Milliseconds after Qualtran's import, at any n.
 
     References:
-        Hoefler, Haener, Troyer, arXiv:2307.00523 (what to compare); Liu et al., Nat. Commun. 15, 434 (2024).
+        Hoefler, Haener, Troyer, arXiv:2307.00523 (what to compare); Liu et al., Nat. Commun. 15,
+        434 (2024).
 
     Example:
         >>> ledger = estimate(Instance(n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0, sparsity=100,
@@ -85,9 +112,14 @@ def estimate(instance: Instance, architecture: SurfaceCode | None = None, accele
         True
     """
     check_instance("instance", instance, Instance)
-    architecture = check_instance("architecture", architecture, SurfaceCode, optional=True) or SurfaceCode()
-    accelerator = check_instance("accelerator", accelerator, Accelerator, optional=True) or Accelerator()
-    runs = instance.solves if instance.readout == "unitary" else 1  # calls of one coherent run share its budget
+    architecture = (
+        check_instance("architecture", architecture, SurfaceCode, optional=True) or SurfaceCode()
+    )
+    accelerator = (
+        check_instance("accelerator", accelerator, Accelerator, optional=True) or Accelerator()
+    )
+    # calls of one coherent run share its budget
+    runs = instance.solves if instance.readout == "unitary" else 1
     solves = {loader: solve_cost(instance, loader) for loader in LOADERS}
     machines = {loader: _machine(architecture, instance, solves[loader], runs) for loader in PRICED}
     classical = classical_cost(instance, accelerator)
@@ -96,25 +128,39 @@ def estimate(instance: Instance, architecture: SurfaceCode | None = None, accele
     for loader in LOADERS:
         rows += _logical_rows(loader, solves[loader])
     for loader in PRICED:
-        rows += _physical_rows(loader, machines[loader], _cross_check(architecture, solves[loader]), architecture)
+        rows += _physical_rows(
+            loader, machines[loader], _cross_check(architecture, solves[loader]), architecture
+        )
     fastest = min(PRICED, key=lambda loader: machines[loader].seconds)
     distance = machines[fastest].code_distance  # a larger machine would need a larger one
-    at_best = 2 * distance**2 * solves["qram"].counts.qubits, solves["qram"].depth * distance * architecture.cycle_time_ns * 1e-9
+    at_best = (
+        2 * distance**2 * solves["qram"].counts.qubits,
+        solves["qram"].depth * distance * architecture.cycle_time_ns * 1e-9,
+    )
     rows += _tree_rows(*at_best, distance)
     rows += _classical_rows(classical, accelerator)
     return _judged(instance, fastest, solves[fastest], machines[fastest], at_best, classical, rows)
 
 
-def _machine(architecture: SurfaceCode, instance: Instance, solve: SolveCost, runs: int) -> PhysicalCost:
+def _machine(
+    architecture: SurfaceCode, instance: Instance, solve: SolveCost, runs: int
+) -> PhysicalCost:
     try:
         found = architecture.estimate(solve.counts, runs)
     except ArgumentError as error:
         reason = str(error).split("must ", 1)[-1].rstrip(".")
         gates = f"1e{math.log10(solve.counts.toffoli):.0f} Toffoli gates a solve"
-        size = f"one of {gates} at kappa {instance.kappa:.3g} and {instance.entries:.3g} table entries; these must {reason}"
+        size = (
+            f"one of {gates} at kappa {instance.kappa:.3g} and {instance.entries:.3g} table"
+            f" entries; these must {reason}"
+        )
         raise argument_error("instance", "be within reach of the architecture", size) from None
     if not math.isfinite(found.seconds * instance.solves):
-        raise argument_error("architecture", "finish a round in a finite time", f"at {architecture.cycle_time_ns:g} ns a cycle")
+        raise argument_error(
+            "architecture",
+            "finish a round in a finite time",
+            f"at {architecture.cycle_time_ns:g} ns a cycle",
+        )
     return found
 
 
@@ -134,33 +180,47 @@ def _judged(
     factors = {
         "readout (solves a round)": float(instance.solves),
         "the condition number (queries a solve)": float(instance.queries),
-        "loading the tables (Toffoli gates a query and its uploads)": solve.counts.toffoli / instance.queries,
+        "loading the tables (Toffoli gates a query and its uploads)": (
+            solve.counts.toffoli / instance.queries
+        ),
     }
     dominant = max(factors, key=lambda name: factors[name])
 
     times = (
-        f"the quantum round takes {_time(quantum)} on {machine.qubits:.3g} physical qubits, the classical round "
-        f"{_time(classical.seconds)}"
+        f"the quantum round takes {_time(quantum)} on {machine.qubits:.3g} physical qubits, the"
+        f" classical round {_time(classical.seconds)}"
     )
     reads = f"readout multiplies every solve by {instance.solves:.3g}"
     if ratio < 1:
-        head, what_if = f"Advantage under the stated assumptions: {times}, {1 / ratio:.3g} times as long; {reads}.", ""
+        head, what_if = (
+            (
+                f"Advantage under the stated assumptions: {times}, {1 / ratio:.3g} times as long;"
+                f" {reads}."
+            ),
+            "",
+        )
     else:
         head = f"No advantage at this size: {times}; {reads}."
         if single_ratio < 1:
-            what_if = f" With a free readout one solve takes {_time(single)} and would win: the readout decides."
+            what_if = (
+                f" With a free readout one solve takes {_time(single)} and would win: the readout"
+                " decides."
+            )
         else:
-            what_if = f" Were readout free, one solve would still take {_time(single)}, {single_ratio:.3g} times as long."
+            what_if = (
+                f" Were readout free, one solve would still take {_time(single)},"
+                f" {single_ratio:.3g} times as long."
+            )
         what_if += (
-            f" Building the tables classically, at s = {instance.sparsity} non-zeros a row, alone costs "
-            f"{classical.table_seconds / classical.seconds:.2g} of the classical round."
+            f" Building the tables classically, at s = {instance.sparsity} non-zeros a row, alone"
+            f" costs {classical.table_seconds / classical.seconds:.2g} of the classical round."
         )
     useful = instance.useful_steps
     if instance.steps > useful:
         what_if += (
-            f" At kappa {instance.kappa:g} a history of {_shown(instance.steps)} steps is a contraction, of which "
-            f"{100 * instance.epsilon:g} % is left after {_shown(useful)}: the steps beyond have nothing left to do, and the "
-            "classical round does without them."
+            f" At kappa {instance.kappa:g} a history of {_shown(instance.steps)} steps is a"
+            f" contraction, of which {100 * instance.epsilon:g} % is left after {_shown(useful)}:"
+            " the steps beyond have nothing left to do, and the classical round does without them."
         )
     tree_qubits, tree_solve = at_best
     tree_time = instance.solves * tree_solve + classical.table_seconds
@@ -175,13 +235,33 @@ def _judged(
         modelled("verdict/loader", loader, "", "QROM or QROAM, the one with the shorter solve"),
         modelled("verdict/quantum_time", quantum, "s", build),
         modelled("verdict/classical_time", classical.seconds, "s", "ledger/classical/time"),
-        modelled("verdict/ratio", ratio, "1", "quantum time / classical time; below 1 the quantum round wins"),
+        modelled(
+            "verdict/ratio",
+            ratio,
+            "1",
+            "quantum time / classical time; below 1 the quantum round wins",
+        ),
         modelled("verdict/free_readout_time", single, "s", "one solve, tables free"),
         modelled("verdict/free_readout_ratio", single_ratio, "1", "one solve / classical round"),
-        modelled("verdict/qram_ratio_at_best", tree_ratio, "1", "the same with physical/qram/solve_time_at_best; below 1 it wins"),
+        modelled(
+            "verdict/qram_ratio_at_best",
+            tree_ratio,
+            "1",
+            "the same with physical/qram/solve_time_at_best; below 1 it wins",
+        ),
         modelled("verdict/toffoli_time", gate, "s", "time of a solve / its Toffoli gates"),
-        modelled("verdict/dominant_factor", dominant, "", "largest of solves, queries, Toffoli gates a query"),
-        modelled("verdict/speed_up_needed", max(1.0, ratio), "1", "by how much the quantum round must get cheaper"),
+        modelled(
+            "verdict/dominant_factor",
+            dominant,
+            "",
+            "largest of solves, queries, Toffoli gates a query",
+        ),
+        modelled(
+            "verdict/speed_up_needed",
+            max(1.0, ratio),
+            "1",
+            "by how much the quantum round must get cheaper",
+        ),
         modelled("verdict/text", text, "", "computed from the rows above"),
     ]
     return Ledger(tuple(rows), text)
@@ -196,25 +276,42 @@ def _query_rows(instance: Instance) -> list[Row]:
             "logical/queries",
             instance.queries,
             per_solve,
-            "priced: Dalzell, arXiv:2406.12086, leading terms 56 kappa + 1.05 kappa ln(1/eps), norm unknown, o(kappa) left out",
+            "priced: Dalzell, arXiv:2406.12086, leading terms 56 kappa + 1.05 kappa ln(1/eps), norm"
+            " unknown, o(kappa) left out",
         ),
         assumed(
             "logical/norm_free",
             "yes",
             "",
-            "the readout needs the solution's norm; estimating it is not priced, in favour of the quantum side",
+            "the readout needs the solution's norm; estimating it is not priced, in favour of the"
+            " quantum side",
         ),
         *queries.query_rows(kappa, epsilon, "ledger/logical", known=known),
-        modelled("logical/shots", instance.shot_count, "shots", "for the magnitudes; as many again for the signs")
-        if instance.shots is None
-        else assumed("logical/shots", instance.shots, "shots", "argument `shots`; as many again for the signs"),
+        (
+            modelled(
+                "logical/shots",
+                instance.shot_count,
+                "shots",
+                "for the magnitudes; as many again for the signs",
+            )
+            if instance.shots is None
+            else assumed(
+                "logical/shots",
+                instance.shots,
+                "shots",
+                "argument `shots`; as many again for the signs",
+            )
+        ),
         modelled("logical/solves", instance.solves, "solves a round", _solves_source(instance)),
     ]
 
 
 def _solves_source(instance: Instance) -> str:
     if instance.readout == "unitary":
-        return "n / (readout_error x sqrt(success probability)) calls, van Apeldoorn et al., arXiv:2207.08800"
+        return (
+            "n / (readout_error x sqrt(success probability)) calls, van Apeldoorn et al.,"
+            " arXiv:2207.08800"
+        )
     return "2 x shots / success probability"
 
 
@@ -230,32 +327,54 @@ def _logical_rows(loader: str, solve: SolveCost) -> list[Row]:
     )
     return [
         modelled(f"{at}/block", solve.block, "lines", block),
-        modelled(f"{at}/query_toffoli", solve.query_toffoli, "Toffoli", f"2N table reads, {counted}, and rotations"),
+        modelled(
+            f"{at}/query_toffoli",
+            solve.query_toffoli,
+            "Toffoli",
+            f"2N table reads, {counted}, and rotations",
+        ),
         modelled(
             f"{at}/upload_toffoli",
             solve.upload_toffoli,
             "Toffoli",
             f"n values loaded, used and cleared again, {counted}; 2 uploads a query",
         ),
-        modelled(f"{at}/system_qubits", solve.system_qubits, "logical qubits", "N words, word length, clock"),
-        modelled(f"{at}/ancilla_qubits", solve.ancilla_qubits, "logical qubits", "encoding, loader, phase gradient"),
+        modelled(
+            f"{at}/system_qubits",
+            solve.system_qubits,
+            "logical qubits",
+            "N words, word length, clock",
+        ),
+        modelled(
+            f"{at}/ancilla_qubits",
+            solve.ancilla_qubits,
+            "logical qubits",
+            "encoding, loader, phase gradient",
+        ),
         modelled(f"{at}/qubits", solve.counts.qubits, "logical qubits", "system + ancillas"),
-        modelled(f"{at}/toffoli", solve.counts.toffoli, "Toffoli a solve", "Q x (query + 2 uploads)"),
+        modelled(
+            f"{at}/toffoli", solve.counts.toffoli, "Toffoli a solve", "Q x (query + 2 uploads)"
+        ),
         modelled(
             f"{at}/toffoli_depth",
             solve.depth,
             "layers a solve",
-            "Q x (query + 2 uploads): QROM line by line, swaps of one control or one level of a tree together",
+            "Q x (query + 2 uploads): QROM line by line, swaps of one control or one level of a"
+            " tree together",
         ),
-        modelled(f"{at}/rotations", solve.counts.rotations, "rotations a solve", "one phase a query"),
+        modelled(
+            f"{at}/rotations", solve.counts.rotations, "rotations a solve", "one phase a query"
+        ),
     ]
 
 
-def _physical_rows(loader: str, cost: PhysicalCost, second: PhysicalCost | None, machine: SurfaceCode) -> list[Row]:
+def _physical_rows(
+    loader: str, cost: PhysicalCost, second: PhysicalCost | None, machine: SurfaceCode
+) -> list[Row]:
     at = f"physical/{loader}"
     source = (
-        f"Azure estimator (qdk), arXiv:2211.07629, error rate {machine.error_rate:g}, cycle {machine.cycle_time_ns:g} ns, "
-        f"budget {machine.budget:g}, {cost.segments} segments"
+        f"Azure estimator (qdk), arXiv:2211.07629, error rate {machine.error_rate:g}, cycle"
+        f" {machine.cycle_time_ns:g} ns, budget {machine.budget:g}, {cost.segments} segments"
     )
     rows = [
         modelled(f"{at}/qubits", cost.qubits, "physical qubits", source),
@@ -265,7 +384,9 @@ def _physical_rows(loader: str, cost: PhysicalCost, second: PhysicalCost | None,
     ]
     check = "qualtran.surface_code, one CCZ factory of searched distances, arXiv:1812.01238"
     if second is None:
-        rows.append(modelled(f"{at}/cross_check", "below the error floor of a two-level factory", "", check))
+        rows.append(
+            modelled(f"{at}/cross_check", "below the error floor of a two-level factory", "", check)
+        )
     else:
         rows += [
             modelled(f"{at}/cross_check_qubits", second.qubits, "physical qubits", check),
@@ -276,10 +397,23 @@ def _physical_rows(loader: str, cost: PhysicalCost, second: PhysicalCost | None,
 
 
 def _tree_rows(qubits: int, seconds: float, distance: int) -> list[Row]:
-    source = f"distance {distance} of the priced machine; factories not counted, in favour of the quantum side"
+    source = (
+        f"distance {distance} of the priced machine; factories not counted, in favour of the"
+        " quantum side"
+    )
     return [
-        modelled("physical/qram/qubits_at_least", qubits, "physical qubits", f"2 d^2 a logical qubit, {source}"),
-        modelled("physical/qram/solve_time_at_best", seconds, "s", f"a logical cycle a Toffoli layer, {source}"),
+        modelled(
+            "physical/qram/qubits_at_least",
+            qubits,
+            "physical qubits",
+            f"2 d^2 a logical qubit, {source}",
+        ),
+        modelled(
+            "physical/qram/solve_time_at_best",
+            seconds,
+            "s",
+            f"a logical cycle a Toffoli layer, {source}",
+        ),
     ]
 
 
@@ -292,16 +426,43 @@ def _cross_check(machine: SurfaceCode, solve: SolveCost) -> PhysicalCost | None:
 
 def _classical_rows(cost: ClassicalCost, machine: Accelerator) -> list[Row]:
     formula = "T x 6 FLOP x multiply-adds of one sample x batch, T at most useful_steps"
-    at_rate = f"{machine.name}: {machine.flops:.3g} FLOP/s x {machine.efficiency:g}, {machine.bandwidth:.3g} B/s"
+    at_rate = (
+        f"{machine.name}: {machine.flops:.3g} FLOP/s x {machine.efficiency:g},"
+        f" {machine.bandwidth:.3g} B/s"
+    )
     return [
-        modelled("classical/dense_flops", cost.dense_flops, "FLOP", f"{formula}, pruned weights computed too"),
+        modelled(
+            "classical/dense_flops",
+            cost.dense_flops,
+            "FLOP",
+            f"{formula}, pruned weights computed too",
+        ),
         modelled("classical/kept_flops", cost.kept_flops, "FLOP", f"{formula}, kept weights only"),
-        modelled("classical/weight_bytes", cost.weight_bytes, "B", "24 bytes a weight and step; no activations"),
-        assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", f"NVIDIA A100 data sheet; {at_rate}")
-        if machine == Accelerator()
-        else assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", at_rate),
-        modelled("classical/time", cost.seconds, "s", f"longer of dense FLOPs and bytes on {at_rate}"),
-        modelled("classical/table_time", cost.table_seconds, "s", "s Hessian-vector products of two gradients each"),
+        modelled(
+            "classical/weight_bytes",
+            cost.weight_bytes,
+            "B",
+            "24 bytes a weight and step; no activations",
+        ),
+        (
+            assumed(
+                "classical/rate",
+                machine.flops * machine.efficiency,
+                "FLOP/s",
+                f"NVIDIA A100 data sheet; {at_rate}",
+            )
+            if machine == Accelerator()
+            else assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", at_rate)
+        ),
+        modelled(
+            "classical/time", cost.seconds, "s", f"longer of dense FLOPs and bytes on {at_rate}"
+        ),
+        modelled(
+            "classical/table_time",
+            cost.table_seconds,
+            "s",
+            "s Hessian-vector products of two gradients each",
+        ),
         modelled("classical/upload_bytes", cost.upload_bytes, "B", "table lines and n fp32 values"),
         modelled("classical/readout_bits", cost.readout_bits, "bit", "solves x index bits"),
     ]
@@ -314,7 +475,13 @@ def _shown(value: object) -> str:
 
 
 def _time(seconds: float) -> str:
-    for unit, length in (("years", YEAR), ("days", 86400.0), ("hours", 3600.0), ("s", 1.0), ("ms", 1e-3)):
+    for unit, length in (
+        ("years", YEAR),
+        ("days", 86400.0),
+        ("hours", 3600.0),
+        ("s", 1.0),
+        ("ms", 1e-3),
+    ):
         if seconds >= length:
             return f"{seconds / length:.3g} {unit}"
     return f"{seconds * 1e6:.3g} us"

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def circuit_rows(
-    system: LinearSystem, run: CircuitRun, value: Tensor, *, bits: int, loader: Loader, encoding_error: float, certificate: float
+    system: LinearSystem,
+    run: CircuitRun,
+    value: Tensor,
+    *,
+    bits: int,
+    loader: Loader,
+    encoding_error: float,
+    certificate: float,
 ) -> list[Row]:
     """Queries, qubits, gates and errors of a simulated circuit.
 
@@ -31,29 +38,79 @@ def circuit_rows(
         certificate: of the angles.
     """
     weights = value.abs() ** 2
-    places = torch.arange(system.size) if system.answer_index is None else system.answer_index.unique()
+    places = (
+        torch.arange(system.size) if system.answer_index is None else system.answer_index.unique()
+    )
     answer = float(weights[places].sum() / weights.sum())
     counted = "counted over the call graph by Qualtran"
     synthesis = (
-        f"{counted}; AND and Toffoli 4 T, a rotation {run.t_per_rotation:.1f} T = 1.149 log2(1/{run.rotation_error:.1e}) + 9.2"
-        " (arXiv:2203.10064)"
+        f"{counted}; AND and Toffoli 4 T, a rotation {run.t_per_rotation:.1f} T = 1.149"
+        f" log2(1/{run.rotation_error:.1e}) + 9.2 (arXiv:2203.10064)"
     )
     exact, bounded = Evidence.EXACT, Evidence.BOUNDED
     return [
-        row("forward_queries", run.forward_queries, "calls", exact, "calls of U counted while simulating"),
-        row("adjoint_queries", run.adjoint_queries, "calls", exact, "calls of U-dagger counted while simulating"),
+        row(
+            "forward_queries",
+            run.forward_queries,
+            "calls",
+            exact,
+            "calls of U counted while simulating",
+        ),
+        row(
+            "adjoint_queries",
+            run.adjoint_queries,
+            "calls",
+            exact,
+            "calls of U-dagger counted while simulating",
+        ),
         row("qubits", run.simulated_qubits, "qubits", exact, "held by the simulated state vector"),
-        row("logical_qubits", run.logical_qubits, "qubits", exact, f"{counted}, with loaded angles and work qubits"),
-        row("success_probability", run.success_probability, "1", exact, "norm of the post-selected state"),
-        row("answer_probability", answer, "1", exact, "weight of the answer's copies in the post-selected state"),
+        row(
+            "logical_qubits",
+            run.logical_qubits,
+            "qubits",
+            exact,
+            f"{counted}, with loaded angles and work qubits",
+        ),
+        row(
+            "success_probability",
+            run.success_probability,
+            "1",
+            exact,
+            "norm of the post-selected state",
+        ),
+        row(
+            "answer_probability",
+            answer,
+            "1",
+            exact,
+            "weight of the answer's copies in the post-selected state",
+        ),
         row("t_gates", run.t_gates, "T gates", Evidence.MODELLED, synthesis),
         row("rotations", run.gates.rotation, "rotations", exact, counted),
         row("and_gates", run.gates.and_bloq, "AND gates", exact, counted),
-        row("toffoli_gates", run.toffoli_gates, "Toffoli gates", exact, f"{counted}: AND, Toffoli and controlled swap"),
+        row(
+            "toffoli_gates",
+            run.toffoli_gates,
+            "Toffoli gates",
+            exact,
+            f"{counted}: AND, Toffoli and controlled swap",
+        ),
         row("loader", str(loader), "", Evidence.ASSUMED, "setting `loader`, of every table"),
         row("angle_bits", bits, "bits", exact, "bits of every loaded angle"),
-        row("encoding_error", encoding_error, "1", bounded, "derived from the quantised angles of its tables"),
-        row("angle_certificate", certificate, "1", bounded, "rebuilt against target on [-1, 1], Ehlich and Zeller 1964"),
+        row(
+            "encoding_error",
+            encoding_error,
+            "1",
+            bounded,
+            "derived from the quantised angles of its tables",
+        ),
+        row(
+            "angle_certificate",
+            certificate,
+            "1",
+            bounded,
+            "rebuilt against target on [-1, 1], Ehlich and Zeller 1964",
+        ),
         row("state_vector_bytes", run.state_vector_bytes, "bytes", exact, "complex128 amplitudes"),
     ]
 
@@ -68,10 +125,20 @@ def amplification_rows(probability: float, rounds: int) -> list[Row]:
     source = "norm of the post-selected state of one run before amplification"
     return [
         row("bare_success_probability", probability, "1", Evidence.EXACT, source),
-        row("amplification_rounds", rounds, "rounds", Evidence.EXACT, "ceil(pi/(4 asin sqrt(p)) - 1/2)"),
+        row(
+            "amplification_rounds",
+            rounds,
+            "rounds",
+            Evidence.EXACT,
+            "ceil(pi/(4 asin sqrt(p)) - 1/2)",
+        ),
     ]
 
 
 def row_values(rows: list[Row]) -> dict[str, float]:
     """The rows' numbers by their last word."""
-    return {each.name.rpartition("/")[2]: each.value for each in rows if isinstance(each.value, (int, float))}
+    return {
+        each.name.rpartition("/")[2]: each.value
+        for each in rows
+        if isinstance(each.value, (int, float))
+    }

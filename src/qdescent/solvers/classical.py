@@ -19,13 +19,16 @@ from qdescent.solvers.promise.rounding_bound import forward_error
 from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution, Status
 
-TRUSTED = 1e-4  # of the error's bound: the epsilon that other solvers promise, and are held against this one for
-LARGEST_SVD = 512  # unknowns whose singular values bound the error of an iterative solve: a tenth of a second
+# of the error's bound: the epsilon that other solvers promise, and are held against this one for
+TRUSTED = 1e-4
+# unknowns whose singular values bound the error of an iterative solve: a tenth of a second
+LARGEST_SVD = 512
 
 
 @dataclass(frozen=True)
 class Direct:
-    """Sparse LU (SuperLU through SciPy), in float64 or complex128, with a bound on what rounding did to the answer.
+    """Sparse LU (SuperLU through SciPy), in float64 or complex128, with a bound on what rounding
+    did to the answer.
 
     Example:
         >>> import torch
@@ -54,9 +57,17 @@ class Direct:
             try:
                 factors = sparse_linalg.splu(matrix.tocsc())
             except RuntimeError:  # "Factor is exactly singular"
-                return _solution(system, matrix, rhs, np.full_like(rhs, np.inf), math.inf, lambda *_: Status.SINGULAR)
+                return _solution(
+                    system,
+                    matrix,
+                    rhs,
+                    np.full_like(rhs, np.inf),
+                    math.inf,
+                    lambda *_: Status.SINGULAR,
+                )
         value = factors.solve(rhs)
-        value = value + factors.solve(rhs - matrix @ value)  # one refinement: small entries, too, are then right
+        # one refinement: small entries, too, are then right
+        value = value + factors.solve(rhs - matrix @ value)
         bound = forward_error(matrix, factors, value, rhs)
         return _solution(system, matrix, rhs, value, bound, self._status)
 
@@ -105,7 +116,9 @@ class GMRES:
 
     def _solve(self, system: LinearSystem) -> Solution:
         matrix, rhs = _scipy_system(system)
-        value, _ = sparse_linalg.gmres(matrix, rhs, rtol=self.tolerance, atol=0.0, restart=self.restart, maxiter=self.limit)
+        value, _ = sparse_linalg.gmres(
+            matrix, rhs, rtol=self.tolerance, atol=0.0, restart=self.restart, maxiter=self.limit
+        )
         inverse, known = _inverse_norm(system, matrix)
         left = float(np.linalg.norm(rhs - matrix @ value))
         size = float(np.linalg.norm(value))
@@ -153,8 +166,18 @@ def _solution(
 ) -> Solution:
     """The solution in the system's own type, its residual measured in double precision."""
     finite = bool(np.isfinite(value).all())
-    z = torch.from_numpy(value if finite else np.full_like(value, np.inf)).to(device=system.rhs.device, dtype=system.dtype)
-    residual = float(np.linalg.norm(matrix @ value - rhs) / np.linalg.norm(rhs)) if finite else math.inf
+    z = torch.from_numpy(value if finite else np.full_like(value, np.inf)).to(
+        device=system.rhs.device, dtype=system.dtype
+    )
+    residual = (
+        float(np.linalg.norm(matrix @ value - rhs) / np.linalg.norm(rhs)) if finite else math.inf
+    )
     status = judge(residual, bound)
-    bound = bound + returned_rounding(system) if status not in (Status.SINGULAR, Status.UNBOUNDED) else math.inf
-    return Solution(value=z, answer=system.extract(z), residual=residual, bound=bound, status=status)
+    bound = (
+        bound + returned_rounding(system)
+        if status not in (Status.SINGULAR, Status.UNBOUNDED)
+        else math.inf
+    )
+    return Solution(
+        value=z, answer=system.extract(z), residual=residual, bound=bound, status=status
+    )

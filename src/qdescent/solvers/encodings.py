@@ -1,4 +1,6 @@
-"""How a solver encodes the matrix: its normalisation alpha, which sets kappa and the queries, and the tables of its circuit."""
+"""How a solver encodes the matrix: its normalisation alpha, which sets kappa and the queries, and
+the tables of its circuit.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,24 @@ import numpy as np
 import scipy.sparse as sparse
 import torch
 
-from qdescent._checks import argument_error, check_boolean, check_instance, check_integer, check_sequence
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_instance,
+    check_integer,
+    check_sequence,
+)
 from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader, QROMLoader
+from qdescent.quantum.gates.loaders import (
+    DEFAULT_LOADER,
+    BucketBrigade,
+    Loader,
+    QROAMLoader,
+    QROMLoader,
+)
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 from qdescent.quantum.tables.balanced import BalancedTables, balanced_matrix
 from qdescent.quantum.tables.coloured import MatrixTables, matrix_entries, matrix_tables
@@ -57,10 +71,12 @@ class MatrixEncoding(Protocol):
 
 @dataclass(frozen=True)
 class BalancedEntries:
-    """The entries of the matrix with balanced weights: alpha = || |M| ||_2, the norm of the matrix of moduli. The default.
+    """The entries of the matrix with balanced weights: alpha = || |M| ||_2, the norm of the matrix
+    of moduli. The default.
 
-    alpha is the norm to rounding up to 512 unknowns, at most 1e-4 above it up to 65,536, and 1e-2 beyond. Of the norm itself: it is
-    never above the coloured one's alpha, and ||M|| where all entries have one sign.
+    alpha is the norm to rounding up to 512 unknowns, at most 1e-4 above it up to 65,536, and 1e-2
+    beyond. Of the norm itself: it is never above the coloured one's alpha, and ||M|| where all
+    entries have one sign.
 
     Example:
         >>> import torch
@@ -74,14 +90,19 @@ class BalancedEntries:
         """alpha as close to || |M| ||_2, from above, as `moduli_norm` brings it."""
         entries = rows, columns, values = matrix_entries(system)
         shape = (system.size, system.size)
-        alpha, _ = moduli_norm(sparse.csr_array(sparse.coo_array((np.abs(values), (rows, columns)), shape=shape)))
+        alpha, _ = moduli_norm(
+            sparse.csr_array(sparse.coo_array((np.abs(values), (rows, columns)), shape=shape))
+        )
         source = "balanced weights: the norm of the matrix of moduli, or close above it"
-        return EncodingPlan(alpha, source, lambda bits: balanced_matrix(*entries, system.size, bits))
+        return EncodingPlan(
+            alpha, source, lambda bits: balanced_matrix(*entries, system.size, bits)
+        )
 
 
 @dataclass(frozen=True)
 class ColouredEntries:
-    """The entries of the matrix by colours, no two of one colour in a row or a column: alpha = sum_c max |D_c|.
+    """The entries of the matrix by colours, no two of one colour in a row or a column: alpha =
+    sum_c max |D_c|.
 
     Fewer AND gates a query than balanced weights where a matrix has few colours, and more queries.
     """
@@ -99,11 +120,13 @@ DEFAULT_ENCODING = BalancedEntries()  # the least alpha that the entries alone a
 
 @dataclass(frozen=True, eq=False)
 class ComposedHistory:
-    """The composed block-encoding of `history_system(carleman_linearize(f, order), u0, steps, padding)`.
+    """The composed block-encoding of `history_system(carleman_linearize(f, order), u0, steps,
+    padding)`.
 
-    Its tables are those of F_0, F_1, ... and do not grow with the lifted dimension; alpha is the norm of a matrix of norms. With
-    generic maps of 2 to 16 variables alpha was 1.00 to 1.22 ||M||, and a query took up to a hundred times fewer AND gates than one
-    that loads M's entries (`benchmarks/block_encodings.py`); it takes more qubits.
+    Its tables are those of F_0, F_1, ... and do not grow with the lifted dimension; alpha is the
+    norm of a matrix of norms. With generic maps of 2 to 16 variables alpha was 1.00 to 1.22 ||M||,
+    and a query took up to a hundred times fewer AND gates than one that loads M's entries
+    (`benchmarks/block_encodings.py`); it takes more qubits.
 
     Args:
         maps: f, or one map a step (SGD), as they were linearised.
@@ -131,7 +154,9 @@ class ComposedHistory:
     def __post_init__(self) -> None:
         if not isinstance(self.maps, PolynomialMap):
             called = "a PolynomialMap, or one for each step"
-            object.__setattr__(self, "maps", check_sequence("maps", self.maps, PolynomialMap, called=called))
+            object.__setattr__(
+                self, "maps", check_sequence("maps", self.maps, PolynomialMap, called=called)
+            )
         check_integer("order", self.order, 1, MOST_ORDER)
         check_integer("padding", self.padding, 0, MOST_STEPS)
         if self.steps is not None:
@@ -142,21 +167,41 @@ class ComposedHistory:
         check_instance("system", system, LinearSystem)
         trial = self._tables(TRIAL_BITS)
         if len(trial.places) != system.size:
-            raise argument_error("encoding", f"encode {system.size} unknowns, as the system has", f"that of {len(trial.places)}")
+            raise argument_error(
+                "encoding",
+                f"encode {system.size} unknowns, as the system has",
+                f"that of {len(trial.places)}",
+            )
         if not self._made(system):
-            raise argument_error("encoding", "be of the maps, steps and padding that made the system", "of another history")
-        return EncodingPlan(trial.alpha, "composed of F_0, F_1, ...: the norm of a matrix of normalisations", self._tables)
+            raise argument_error(
+                "encoding",
+                "be of the maps, steps and padding that made the system",
+                "of another history",
+            )
+        return EncodingPlan(
+            trial.alpha,
+            "composed of F_0, F_1, ...: the norm of a matrix of normalisations",
+            self._tables,
+        )
 
     def _made(self, system: LinearSystem) -> bool:
         """Whether the system's matrix is that of these maps; its right-hand side is not looked at."""
-        maps: Sequence[PolynomialMap] = (self.maps,) if isinstance(self.maps, PolynomialMap) else self.maps
+        maps: Sequence[PolynomialMap] = (
+            (self.maps,) if isinstance(self.maps, PolynomialMap) else self.maps
+        )
         lifts = [carleman_linearize(f, self.order) for f in maps]
         start = torch.ones(maps[0].size, dtype=torch.float64)
-        own = history_system(lifts if maps is self.maps else lifts[0], start, self.steps, self.padding)
+        own = history_system(
+            lifts if maps is self.maps else lifts[0], start, self.steps, self.padding
+        )
         matrices = []
         for each in (own, system):
             rows, columns, values = matrix_entries(each)
-            matrices.append(sparse.csr_array(sparse.coo_array((values, (rows, columns)), shape=(system.size, system.size))))
+            matrices.append(
+                sparse.csr_array(
+                    sparse.coo_array((values, (rows, columns)), shape=(system.size, system.size))
+                )
+            )
         return bool(abs(matrices[0] - matrices[1]).sum() <= SAME * abs(matrices[0]).sum())
 
     def _tables(self, bits: int) -> HistoryTables:
@@ -164,18 +209,28 @@ class ComposedHistory:
 
 
 def check_circuit_settings(
-    circuit: bool, loader: Loader, angle_bits: int | None, amplify: bool, encoding: MatrixEncoding = DEFAULT_ENCODING
+    circuit: bool,
+    loader: Loader,
+    angle_bits: int | None,
+    amplify: bool,
+    encoding: MatrixEncoding = DEFAULT_ENCODING,
 ) -> None:
     """Check what a circuit is built by; loader, bits and amplification speak of a circuit alone.
 
     Raises:
-        ArgumentError: a loader that is not one of the three, an encoding without a plan, too few angle bits, or a loader, bits or
-            amplification without a circuit.
+        ArgumentError: a loader that is not one of the three, an encoding without a plan, too few
+            angle bits, or a loader, bits or amplification without a circuit.
     """
     if not isinstance(loader, (QROMLoader, QROAMLoader, BucketBrigade)):
-        raise argument_error("loader", "be a QROMLoader(), QROAMLoader() or BucketBrigade()", repr(loader))
+        raise argument_error(
+            "loader", "be a QROMLoader(), QROAMLoader() or BucketBrigade()", repr(loader)
+        )
     if isinstance(encoding, type) or not callable(getattr(encoding, "plan", None)):
-        raise argument_error("encoding", "be BalancedEntries(), ColouredEntries() or a ComposedHistory(...)", repr(encoding))
+        raise argument_error(
+            "encoding",
+            "be BalancedEntries(), ColouredEntries() or a ComposedHistory(...)",
+            repr(encoding),
+        )
     if angle_bits is not None:
         check_integer("angle_bits", angle_bits, 3, MOST_ANGLE_BITS)
     check_boolean("circuit", circuit)
@@ -190,12 +245,19 @@ def check_circuit_settings(
 
 
 def quantised(
-    plan: EncodingPlan[T], kappa: float, epsilon: float, *, complex_rhs: bool, more: int = 0, setting: float | None = None
+    plan: EncodingPlan[T],
+    kappa: float,
+    epsilon: float,
+    *,
+    complex_rhs: bool,
+    more: int = 0,
+    setting: float | None = None,
 ) -> T:
-    """The tables with the fewest bits for which kappa (error of the encoding/alpha + pi levels/2^b) stays below epsilon/2.
+    """The tables with the fewest bits for which kappa (error of the encoding/alpha + pi levels/2^b)
+    stays below epsilon/2.
 
-    The encoding's error is the derived one of these very tables. The levels are angles off by at most pi/2^b: s of |B>, one more
-    of its phases, and what else stands in the circuit.
+    The encoding's error is the derived one of these very tables. The levels are angles off by at
+    most pi/2^b: s of |B>, one more of its phases, and what else stands in the circuit.
 
     Args:
         plan: of the system.
@@ -218,13 +280,19 @@ def quantised(
     while True:
         tables = plan.quantise(min(bits, MOST_ANGLE_BITS))
         levels = tables.system_bits + complex_rhs + more
-        off = 2.5 * kappa * (tables.error / tables.alpha + math.pi * levels / 2**tables.bits)  # 2.5 > 2: second-order terms
+        # 2.5 > 2: second-order terms
+        off = 2.5 * kappa * (tables.error / tables.alpha + math.pi * levels / 2**tables.bits)
         if off <= epsilon:
             return tables
         if bits >= MOST_ANGLE_BITS:
             given = epsilon if setting is None else setting
-            least = f"be at least {rounded_up(given * off / epsilon)} for a circuit at kappa = {kappa:.4g}"
-            raise argument_error("epsilon", f"{least}: its angles have at most {MOST_ANGLE_BITS} bits", given)
+            least = (
+                f"be at least {rounded_up(given * off / epsilon)} for a circuit at kappa ="
+                f" {kappa:.4g}"
+            )
+            raise argument_error(
+                "epsilon", f"{least}: its angles have at most {MOST_ANGLE_BITS} bits", given
+            )
         bits = min(MOST_ANGLE_BITS, bits + max(1, math.floor(math.log2(off / epsilon))))
 
 
@@ -243,5 +311,7 @@ def more_bits(angle_bits: int | None, bits: int, epsilon: float, kappa: float, b
         raise argument_error("angle_bits", must, f"{bits}, which allows {rounded_up(bound)}")
     if bits >= MOST_ANGLE_BITS:
         must = f"be at least {rounded_up(bound)} for a circuit at kappa = {kappa:.4g}"
-        raise argument_error("epsilon", f"{must}: its angles have at most {MOST_ANGLE_BITS} bits", epsilon)
+        raise argument_error(
+            "epsilon", f"{must}: its angles have at most {MOST_ANGLE_BITS} bits", epsilon
+        )
     return bits + 1

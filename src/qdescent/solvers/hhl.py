@@ -1,4 +1,6 @@
-"""The linear solve by phase estimation (Harrow, Hassidim, Lloyd): as the matrix polynomial of its circuit, or as that circuit."""
+"""The linear solve by phase estimation (Harrow, Hassidim, Lloyd): as the matrix polynomial of its
+circuit, or as that circuit.
+"""
 
 from __future__ import annotations
 
@@ -14,40 +16,65 @@ from qdescent.linalg.chebyshev import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
-from qdescent.solvers.encodings import ColouredEntries, EncodingPlan, Tables, check_circuit_settings, more_bits, quantised
-from qdescent.solvers.hhl_inverse import PEAK, PhaseEstimationInverse, evolution_queries, phase_estimation_inverse
+from qdescent.solvers.encodings import (
+    ColouredEntries,
+    EncodingPlan,
+    Tables,
+    check_circuit_settings,
+    more_bits,
+    quantised,
+)
+from qdescent.solvers.hhl_inverse import (
+    PEAK,
+    PhaseEstimationInverse,
+    evolution_queries,
+    phase_estimation_inverse,
+)
 from qdescent.solvers.promise.conditioning import Conditioning, conditioning, row, scaled_operator
-from qdescent.solvers.promise.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
+from qdescent.solvers.promise.judgement import (
+    judged,
+    product_rounding,
+    settled,
+    singular_outcome,
+    wide_epsilon,
+)
 from qdescent.solvers.promise.limits import check_forecast, check_limit
 from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution
 from qdescent.solvers.wording import rounded_up
 
-MOST_CLOCK_BITS = 13  # 2^13 clock values: degree near 23,000, seconds; HHL is here for small instances
+# 2^13 clock values: degree near 23,000, seconds; HHL is here for small instances
+MOST_CLOCK_BITS = 13
 ROUNDED = 0.01  # of epsilon, left to rounding; the clock takes the rest
 
 
 @dataclass(frozen=True)
 class HHL:
-    """Z = M^-1 B by phase estimation of H = [[0, A], [A^H, 0]], A = M/alpha, and a rotation by 1/(1.09 kappa x).
+    """Z = M^-1 B by phase estimation of H = [[0, A], [A^H, 0]], A = M/alpha, and a rotation by
+    1/(1.09 kappa x).
 
-    It is the method that the paper names. Its error falls with the square of the clock's size, so that small instances and
-    modest epsilon are its range; `KernelReflection` and `QSVT` pay the logarithm of 1/epsilon instead.
+    It is the method that the paper names. Its error falls with the square of the clock's size, so
+    that small instances and modest epsilon are its range; `KernelReflection` and `QSVT` pay the
+    logarithm of 1/epsilon instead.
 
     Args:
-        epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-2 takes a clock of about 15 kappa values.
+        epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-2 takes a clock of about 15 kappa
+            values.
         kappa: as for `QSVT`.
-        clock_bits: of the phase estimation, 13 at most; None takes the fewest that keep the error below epsilon.
-        circuit: run the circuit (evolutions from the block-encoding, Fourier transforms, rotation, post-selection) on a state
-            vector; half of epsilon is then the clock's. Its queries grow as the clock's size: 6 bits take ten seconds.
+        clock_bits: of the phase estimation, 13 at most; None takes the fewest that keep the error
+            below epsilon.
+        circuit: run the circuit (evolutions from the block-encoding, Fourier transforms, rotation,
+            post-selection) on a state vector; half of epsilon is then the clock's. Its queries grow
+            as the clock's size: 6 bits take ten seconds.
         angle_bits: bits of a loaded angle of the circuit; None takes enough for epsilon.
-        loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
+        loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM:
+            fewest qubits.
         amplify: as for `QSVT`.
         most_queries: as for `QSVT`.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, clock bits not in 2 to 13, fewer than 3 angle bits, amplification
-            without a circuit.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, clock bits not in 2 to 13, fewer
+            than 3 angle bits, amplification without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -69,7 +96,10 @@ class HHL:
         check_interval("epsilon", self.epsilon, "(0, 1)")
         if self.kappa is not None:
             check_interval("kappa", self.kappa, "(1, inf)")
-        if self.clock_bits is not None and check_integer("clock_bits", self.clock_bits, 2) > MOST_CLOCK_BITS:
+        if (
+            self.clock_bits is not None
+            and check_integer("clock_bits", self.clock_bits, 2) > MOST_CLOCK_BITS
+        ):
             raise argument_error("clock_bits", f"be at most {MOST_CLOCK_BITS}", self.clock_bits)
         check_circuit_settings(self.circuit, self.loader, self.angle_bits, self.amplify)
         check_limit(self.most_queries)
@@ -93,16 +123,17 @@ class HHL:
         """Solve M Z = B.
 
         Returns:
-            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding; KAPPA_REFUTED
-                where kappa was shown to be too small; INACCURATE where the residual, or a second
-                look at Z, is off by more than kappa explains; SOLVED where kappa
-                was measured, else SOLVED_IF_KAPPA_IS_RIGHT.
+            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding;
+                KAPPA_REFUTED where kappa was shown to be too small; INACCURATE where the residual,
+                or a second look at Z, is off by more than kappa explains; SOLVED where kappa was
+                measured, else SOLVED_IF_KAPPA_IS_RIGHT.
 
         Raises:
-            ArgumentError: no kappa for a large system of which no estimate settles, a clock too small for epsilon, or angle bits
-                too few.
+            ArgumentError: no kappa for a large system of which no estimate settles, a clock too
+                small for epsilon, or angle bits too few.
 
-        Cost: about K tau products with M or M^H, K = 2^clock bits; on a machine twice the clock's evolution, repeated.
+        Cost: about K tau products with M or M^H, K = 2^clock bits; on a machine twice the clock's
+            evolution, repeated.
 
         References:
             Harrow, Hassidim, Lloyd, arXiv:0811.3171.
@@ -112,7 +143,8 @@ class HHL:
 
     def _solve(self, system: LinearSystem) -> Solution:
         epsilon = wide_epsilon(system, self.epsilon)
-        coloured = ColouredEntries().plan(system)  # its circuit needs an encoding that is Hermitian as a circuit, too
+        # its circuit needs an encoding that is Hermitian as a circuit, too
+        coloured = ColouredEntries().plan(system)
         known = conditioning(system, self.kappa, coloured)
         if known.singular:
             return singular_outcome(system)
@@ -123,16 +155,46 @@ class HHL:
         self._check(inverse.degree, kappa)
         rounding = product_rounding(inverse.degree, kappa, epsilon, ROUNDED)
         operator, products = scaled_operator(system, alpha)
-        value = apply_odd_transform(inverse.coefficients, operator, system.rhs.to(operator.dtype)) / alpha
+        value = (
+            apply_odd_transform(inverse.coefficients, operator, system.rhs.to(operator.dtype))
+            / alpha
+        )
         lengths = [float(torch.linalg.vector_norm(v)) for v in (value, system.rhs)]
         success = (alpha * lengths[0] / (PEAK * kappa * lengths[1])) ** 2
         exact, modelled = Evidence.EXACT, Evidence.MODELLED
-        expected = "2 x sum over the clock of 3 orders of e^{i H 2^j tau} (Jacobi-Anger), over the success probability"
+        expected = (
+            "2 x sum over the clock of 3 orders of e^{i H 2^j tau} (Jacobi-Anger), over the success"
+            " probability"
+        )
         cost: list[Row] = [
-            row("degree", inverse.degree, "1", exact, "Chebyshev series of what phase estimation computes"),
-            row("queries", products.total, "products", exact, "products with M or M^H, counted as made"),
-            row("clock_bits", bits, "qubits", exact, "fewest for epsilon" if self.clock_bits is None else "setting `clock_bits`"),
-            row("success_probability", success, "1", exact, "||f(A) b||^2/(1.09 kappa ||b||)^2, before amplification"),
+            row(
+                "degree",
+                inverse.degree,
+                "1",
+                exact,
+                "Chebyshev series of what phase estimation computes",
+            ),
+            row(
+                "queries",
+                products.total,
+                "products",
+                exact,
+                "products with M or M^H, counted as made",
+            ),
+            row(
+                "clock_bits",
+                bits,
+                "qubits",
+                exact,
+                "fewest for epsilon" if self.clock_bits is None else "setting `clock_bits`",
+            ),
+            row(
+                "success_probability",
+                success,
+                "1",
+                exact,
+                "||f(A) b||^2/(1.09 kappa ||b||)^2, before amplification",
+            ),
             row("expected_queries", evolution_queries(bits) / success, "calls", modelled, expected),
             *known.rows,
             row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
@@ -143,8 +205,16 @@ class HHL:
         promise = {"epsilon": self.epsilon, "bound": bound, "allowed": bound}
         return judged(system, known, value, **promise, cost=cost, values=values, trusted=trusted)
 
-    def _run(self, system: LinearSystem, known: Conditioning, coloured: EncodingPlan[Tables], epsilon: float) -> Solution:
-        """The circuit; its clock is laid out for the singular values of what the quantised angles encode."""
+    def _run(
+        self,
+        system: LinearSystem,
+        known: Conditioning,
+        coloured: EncodingPlan[Tables],
+        epsilon: float,
+    ) -> Solution:
+        """The circuit; its clock is laid out for the singular values of what the quantised angles
+        encode.
+        """
         kappa, share = known.kappa, epsilon / 2
         _, clock = self._clock(kappa, share)
         queries = evolution_queries(clock)
@@ -161,14 +231,17 @@ class HHL:
         more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
         plan = EncodingPlan(coloured.alpha, coloured.source, partial(hermitian_tables, system))
         if self.angle_bits is None:
-            tables = quantised(plan, kappa, share, complex_rhs=system.is_complex, more=more, setting=self.epsilon)
+            tables = quantised(
+                plan, kappa, share, complex_rhs=system.is_complex, more=more, setting=self.epsilon
+            )
         else:
             tables = hermitian_tables(system, self.angle_bits)
         while True:
             bits, bound = tables.bits, math.inf
             encoding = tables.error / tables.alpha
             if kappa * encoding < 1:
-                least = kappa / (1 - kappa * encoding)  # 1/kappa may have sunk by the encoding's error
+                # 1/kappa may have sunk by the encoding's error
+                least = kappa / (1 - kappa * encoding)
                 inverse = phase_estimation_inverse(least, clock)
                 circuit = build_phase_estimation(system, tables, least, clock, self.loader)
                 left_over = inverse.error + PEAK * least * circuit.error
@@ -176,7 +249,9 @@ class HHL:
                 bound = perturbed + left_over * (1 + perturbed)
             if bound <= epsilon:
                 break
-            tables = hermitian_tables(system, more_bits(self.angle_bits, bits, self.epsilon, kappa, bound))
+            tables = hermitian_tables(
+                system, more_bits(self.angle_bits, bits, self.epsilon, kappa, bound)
+            )
         qubits = circuit.bloq.signature.n_qubits()
         self._check(queries, kappa, qubits)
         run = run_phase_estimation(system, circuit, self.epsilon)
@@ -192,7 +267,13 @@ class HHL:
         declared = (2 * run.rounds + 1) * queries
         chosen = "fewest for epsilon/2" if self.clock_bits is None else "setting `clock_bits`"
         cost = [
-            row("queries", run.forward_queries + run.adjoint_queries, "calls", exact, "counted while simulating"),
+            row(
+                "queries",
+                run.forward_queries + run.adjoint_queries,
+                "calls",
+                exact,
+                "counted while simulating",
+            ),
             row(
                 "declared_queries",
                 declared,
@@ -201,29 +282,72 @@ class HHL:
                 "(2 r + 1) x 6 x sum of the orders of e^{i H 2^j tau}",
             ),
             row("clock_bits", clock, "qubits", exact, chosen),
-            row("expected_queries", declared / run.success_probability, "calls", exact, "queries over the success probability"),
-            row("evolution_error", circuit.error, "1", Evidence.BOUNDED, "series, amplification, window and rotation together"),
+            row(
+                "expected_queries",
+                declared / run.success_probability,
+                "calls",
+                exact,
+                "queries over the success probability",
+            ),
+            row(
+                "evolution_error",
+                circuit.error,
+                "1",
+                Evidence.BOUNDED,
+                "series, amplification, window and rotation together",
+            ),
             *amplification,
             *known.rows,
             row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
             *circuit_rows(
-                system, run, run.value, bits=bits, loader=self.loader, encoding_error=tables.error, certificate=circuit.certificate
+                system,
+                run,
+                run.value,
+                bits=bits,
+                loader=self.loader,
+                encoding_error=tables.error,
+                certificate=circuit.certificate,
             ),
         ]
         values = row_values(cost)
         trusted = settled(system, run.value, known, bound, self.epsilon)
         promise = {"epsilon": self.epsilon, "bound": bound, "allowed": allowed}
-        return judged(system, known, run.value, **promise, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
+        return judged(
+            system,
+            known,
+            run.value,
+            **promise,
+            cost=cost,
+            values=values,
+            trusted=trusted,
+            circuit=run.bloq,
+        )
 
     def _clock(self, kappa: float, allowed: float) -> tuple[PhaseEstimationInverse, int]:
-        least = max(2, math.floor(math.log2(kappa)))  # a clock coarser than 1/kappa cannot tell 1/kappa from 0
-        for bits in range(least, MOST_CLOCK_BITS + 1) if self.clock_bits is None else [self.clock_bits]:
+        # a clock coarser than 1/kappa cannot tell 1/kappa from 0
+        least = max(2, math.floor(math.log2(kappa)))
+        for bits in (
+            range(least, MOST_CLOCK_BITS + 1) if self.clock_bits is None else [self.clock_bits]
+        ):
             inverse = phase_estimation_inverse(kappa, bits)
             if inverse.error <= allowed:
                 return inverse, bits
-        name, actual = ("epsilon", self.epsilon) if self.clock_bits is None else ("clock_bits", self.clock_bits)
+        name, actual = (
+            ("epsilon", self.epsilon)
+            if self.clock_bits is None
+            else ("clock_bits", self.clock_bits)
+        )
         if least > MOST_CLOCK_BITS:
-            raise argument_error("kappa", f"be below 2^{MOST_CLOCK_BITS + 1} for phase estimation", kappa)
-        least_error = f"what {bits} clock bits allow at kappa = {kappa:.4g}: {rounded_up(inverse.error * self.epsilon / allowed)}"
-        must = f"be at least {least_error}" if name == "epsilon" else f"be enough for epsilon = {self.epsilon:g} ({least_error})"
+            raise argument_error(
+                "kappa", f"be below 2^{MOST_CLOCK_BITS + 1} for phase estimation", kappa
+            )
+        least_error = (
+            f"what {bits} clock bits allow at kappa = {kappa:.4g}:"
+            f" {rounded_up(inverse.error * self.epsilon / allowed)}"
+        )
+        must = (
+            f"be at least {least_error}"
+            if name == "epsilon"
+            else f"be enough for epsilon = {self.epsilon:g} ({least_error})"
+        )
         raise argument_error(name, must, actual)

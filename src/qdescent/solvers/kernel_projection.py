@@ -1,12 +1,14 @@
-"""The mathematics of kernel reflection: a linear system as the kernel of a matrix, and one reflection about that kernel.
+"""The mathematics of kernel reflection: a linear system as the kernel of a matrix, and one
+reflection about that kernel.
 
 For singular values of A in [1/kappa, 1], ||b|| = 1 and a guess t of N = ||A^-1 b||, in [1, kappa]:
 
     A_t = diag(A, 1/t),   b_t = (b, 1)/sqrt2,   G = (I - b_t b_t^H) A_t.
 
-The kernel of G is k = (A^-1 b, t)/sqrt(N^2 + t^2), its other singular values are at least 1/kappa. The last basis vector e has
-c = <k|e> = t/sqrt(N^2 + t^2), and the reflection 2 k k^H - I takes it to (2 c sqrt(1 - c^2) x/||x||, 2 c^2 - 1): to the
-solution alone if t = N. The projector k k^H is the even polynomial R(G) of a kernel filter.
+The kernel of G is k = (A^-1 b, t)/sqrt(N^2 + t^2), its other singular values are at least 1/kappa.
+The last basis vector e has c = <k|e> = t/sqrt(N^2 + t^2), and the reflection 2 k k^H - I takes it
+to (2 c sqrt(1 - c^2) x/||x||, 2 c^2 - 1): to the solution alone if t = N. The projector k k^H is
+the even polynomial R(G) of a kernel filter.
 """
 
 from __future__ import annotations
@@ -23,8 +25,12 @@ from qdescent._random import named_numpy_generator
 from qdescent.linalg.chebyshev import KernelFilter, apply_even_transform, inverse_degree
 from qdescent.linalg.operator import LinearOperator
 
-SEEN = (0.2, 0.8)  # of a projection's success: t is then within a factor 2 of N, and a few dozen shots see both outcomes
-SAFETY = 1.2  # a t above N costs less than one below: at 1.2 N the reflection still succeeds with .97, at N/1.2 the bound is worse
+# of a projection's success: t is then within a factor 2 of N, and a few dozen shots see both
+# outcomes
+SEEN = (0.2, 0.8)
+# a t above N costs less than one below: at 1.2 N the reflection still succeeds with .97, at N/1.2
+# the bound is worse
+SAFETY = 1.2
 
 
 def kernel_operator(operator: LinearOperator, rhs: Tensor, guess: float) -> LinearOperator:
@@ -61,14 +67,19 @@ def kernel_operator(operator: LinearOperator, rhs: Tensor, guess: float) -> Line
 
 
 def project_on_kernel(
-    operator: LinearOperator, rhs: Tensor, guess: float, kernel: KernelFilter, start: Tensor | None = None
+    operator: LinearOperator,
+    rhs: Tensor,
+    guess: float,
+    kernel: KernelFilter,
+    start: Tensor | None = None,
 ) -> Tensor:
     """R(G) e, close to k <k|e>; 2 R(G) e - e is the reflected state.
 
     Args:
         operator, rhs, guess: as in `kernel_operator`.
         kernel: the filter R.
-        start: another vector in the place of e, shape (D + 1,); R(G) y = y tells that y lies in the kernel.
+        start: another vector in the place of e, shape (D + 1,); R(G) y = y tells that y lies in the
+            kernel.
 
     Returns:
         Tensor: shape (D + 1,).
@@ -82,16 +93,20 @@ def project_on_kernel(
 
 
 def least_overlap(weight: float, error: float) -> float:
-    """The least c = <k|e> that explains w = <e|R(G) e> = c^2 + delta, |delta| <= eta (1 - c^2), eta the filter's error."""
+    """The least c = <k|e> that explains w = <e|R(G) e> = c^2 + delta, |delta| <= eta (1 - c^2), eta
+    the filter's error.
+    """
     return math.sqrt(max(weight - error, 0.0) / (1 - error))
 
 
 def projection_error(overlap: float, error: float) -> tuple[float, float]:
-    """What a filter of error eta does to x' = t y_1/y_e, (y_1, y_e) = R(G) e, where the singular values are in [1/kappa, 1].
+    """What a filter of error eta does to x' = t y_1/y_e, (y_1, y_e) = R(G) e, where the singular
+    values are in [1/kappa, 1].
 
         f = 1/c^2 - 1,   ||x' - x||/||x|| <= (eta/c + eta f)/(1 - eta f),   ||A x' - b|| <= sqrt(2 f) eta t/(c (1 - eta f)).
 
-    R(G) e = c k + w with w orthogonal to k, ||w|| <= eta sqrt(1 - c^2): y_1 = c sqrt(1 - c^2) x/||x|| + w_1, y_e = c^2 + w_e,
+    R(G) e = c k + w with w orthogonal to k, ||w|| <= eta sqrt(1 - c^2): y_1 = c sqrt(1 - c^2)
+    x/||x|| + w_1, y_e = c^2 + w_e,
     |w_e| <= eta (1 - c^2), ||G w|| <= ||w||.
 
     Args:
@@ -127,11 +142,13 @@ class NormSearch:
     shots: int
 
 
-def search_norm(success: Callable[[float], float], kappa: float, shots: int, seed: int) -> NormSearch:
+def search_norm(
+    success: Callable[[float], float], kappa: float, shots: int, seed: int
+) -> NormSearch:
     """Find t close to N = ||A^-1 b|| in [1, kappa] by bisection of ln t on measured projections.
 
-    The projection of e succeeds with probability p = t^2/(t^2 + N^2): a share of successes in [.2, .8] gives
-    N = t sqrt(1/p - 1), any other says on which side of t it lies.
+    The projection of e succeeds with probability p = t^2/(t^2 + N^2): a share of successes in [.2,
+    .8] gives N = t sqrt(1/p - 1), any other says on which side of t it lies.
 
     Args:
         success: the probability at a given t.
@@ -142,7 +159,8 @@ def search_norm(success: Callable[[float], float], kappa: float, shots: int, see
     Cost: at most about log2(ln kappa) steps.
 
     References:
-        Dalzell, arXiv:2406.12086 (O(log log kappa) kernel projections; its O(kappa) path with the constant 56 is another).
+        Dalzell, arXiv:2406.12086 (O(log log kappa) kernel projections; its O(kappa) path with the
+        constant 56 is another).
 
     Example:
         >>> found = search_norm(lambda t: t**2 / (t**2 + 40.0**2), kappa=1e3, shots=10_000, seed=0)
@@ -154,8 +172,11 @@ def search_norm(success: Callable[[float], float], kappa: float, shots: int, see
     low, high, steps = 1.0, kappa, 0
     while True:
         t = math.sqrt(low * high)
-        hits = named_numpy_generator(seed, "kernel-reflection", steps).binomial(shots, min(1.0, success(t)))
-        share = min(max(hits / shots, 0.5 / shots), 1 - 0.5 / shots)  # one outcome alone bounds the other by half a shot
+        hits = named_numpy_generator(seed, "kernel-reflection", steps).binomial(
+            shots, min(1.0, success(t))
+        )
+        # one outcome alone bounds the other by half a shot
+        share = min(max(hits / shots, 0.5 / shots), 1 - 0.5 / shots)
         steps += 1
         if SEEN[0] <= share <= SEEN[1] or high <= 4 * low:
             guess = SAFETY * t * math.sqrt(1 / share - 1)

@@ -1,4 +1,6 @@
-"""The linear solve by one reflection about a kernel (Dalzell 2024): as a matrix polynomial at any size, or as circuits."""
+"""The linear solve by one reflection about a kernel (Dalzell 2024): as a matrix polynomial at any
+size, or as circuits.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from qdescent.linalg.chebyshev import KernelFilter, filter_value, kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
-from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, MatrixEncoding, Tables, check_circuit_settings, quantised
+from qdescent.solvers.encodings import (
+    DEFAULT_ENCODING,
+    EncodingPlan,
+    MatrixEncoding,
+    Tables,
+    check_circuit_settings,
+    quantised,
+)
 from qdescent.solvers.kernel_projection import (
     NormSearch,
     least_overlap,
@@ -26,46 +35,62 @@ from qdescent.solvers.kernel_projection import (
     search_steps,
 )
 from qdescent.solvers.promise.conditioning import Conditioning, conditioning, row, scaled_operator
-from qdescent.solvers.promise.judgement import CRUDE, judged, product_rounding, settled, singular_outcome, wide_epsilon
+from qdescent.solvers.promise.judgement import (
+    CRUDE,
+    judged,
+    product_rounding,
+    settled,
+    singular_outcome,
+    wide_epsilon,
+)
 from qdescent.solvers.promise.limits import check_forecast, check_limit
 from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution
 from qdescent.solvers.wording import rounded_up
 
-SEARCH_ERROR = 0.1  # of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
-LEAST_SUCCESS = 0.5  # below it another reflection, at the t that this one shows, costs no more than repeating this one
+# of the search's filter: it moves a probability by .1^2 at most, below what a hundred shots see
+SEARCH_ERROR = 0.1
+# below it another reflection, at the t that this one shows, costs no more than repeating this one
+LEAST_SUCCESS = 0.5
 MOST_REFLECTIONS = 2  # a first t that was far off is put right by what its own reflection shows
 
 
 @dataclass(frozen=True)
 class KernelReflection:
-    """Z = M^-1 B from the kernel of G = (I - b_t b_t^H) diag(A, 1/t), A = M/alpha, b_t = (B/||B||, 1)/sqrt2.
+    """Z = M^-1 B from the kernel of G = (I - b_t b_t^H) diag(A, 1/t), A = M/alpha, b_t = (B/||B||,
+    1)/sqrt2.
 
-    With t close to N = ||A^-1 B||/||B|| a reflection about the kernel takes the last basis vector to the solution; the
-    reflection is an even polynomial of G of degree close to kappa ln(8/epsilon). Where N is not known it is searched for in
-    [1, kappa] by measured projections, O(log log kappa) of them.
+    With t close to N = ||A^-1 B||/||B|| a reflection about the kernel takes the last basis vector
+    to the solution; the reflection is an even polynomial of G of degree close to kappa
+    ln(8/epsilon). Where N is not known it is searched for in [1, kappa] by measured projections,
+    O(log log kappa) of them.
 
     Args:
-        epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-4 keeps it below the shot noise of 10^6 shots.
+        epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-4 keeps it below the shot noise of
+            10^6 shots.
         kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared
             `inverse_norm_bound`, and without one the singular values (up to 2048 unknowns) or an
             estimate from below (`estimated_kappa`). One that is too small is refuted where singular
             values (up to 512 unknowns) or a few products can show it; else the status says that the
             promise holds if kappa is right.
         norm: ||M^-1 B|| where it is known, even roughly; None searches for it.
-        search_shots: measurements of each projection in the search; 64 place N within about 13 %, which costs nothing later.
-        circuit: run circuits (block-encoding of G, QSVT, post-selection) on a state vector instead of matrix polynomials.
+        search_shots: measurements of each projection in the search; 64 place N within about 13 %,
+            which costs nothing later.
+        circuit: run circuits (block-encoding of G, QSVT, post-selection) on a state vector instead
+            of matrix polynomials.
         angle_bits: bits of a loaded angle of the circuits; None takes enough for epsilon.
         seed: of the emulated measurements.
-        loader: of the circuits' tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
-        amplify: amplitude amplification of the last reflection until it succeeds for certain; it is at .9 already where t fits,
-            so that this pays where no repetition is possible, inside of a larger circuit.
+        loader: of the circuits' tables; it changes gates and logical qubits, not the answer. QROM:
+            fewest qubits.
+        amplify: amplitude amplification of the last reflection until it succeeds for certain; it is
+            at .9 already where t fits, so that this pays where no repetition is possible, inside of
+            a larger circuit.
         encoding: of M, as for `QSVT`.
         most_queries: as for `QSVT`.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less than 1 shot; a loader,
-            angle bits or amplification without a circuit.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less
+            than 1 shot; a loader, angle bits or amplification without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -94,11 +119,14 @@ class KernelReflection:
             check_interval("norm", self.norm, "(0, inf)")
         check_integer("search_shots", self.search_shots, 1)
         check_integer("seed", self.seed, 0)
-        check_circuit_settings(self.circuit, self.loader, self.angle_bits, self.amplify, self.encoding)
+        check_circuit_settings(
+            self.circuit, self.loader, self.angle_bits, self.amplify, self.encoding
+        )
         check_limit(self.most_queries)
 
     def forecast(self, kappa: float) -> int:
-        """The most queries that a solve at this kappa takes, before amplification: search and reflections.
+        """The most queries that a solve at this kappa takes, before amplification: search and
+        reflections.
 
         Example:
             >>> KernelReflection(epsilon=1e-4).forecast(kappa=100.0)
@@ -106,7 +134,11 @@ class KernelReflection:
         """
         kappa = check_interval("kappa", kappa, "(1, inf)")
         share = _Circuits.share if self.circuit else _MatrixPolynomials.share
-        search = 0 if self.norm is not None else search_steps(kappa) * reflection_degree(kappa, SEARCH_ERROR)
+        search = (
+            0
+            if self.norm is not None
+            else search_steps(kappa) * reflection_degree(kappa, SEARCH_ERROR)
+        )
         return search + MOST_REFLECTIONS * reflection_degree(kappa, self.epsilon / share)
 
     def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
@@ -116,15 +148,17 @@ class KernelReflection:
         """Solve M Z = B.
 
         Returns:
-            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding; KAPPA_REFUTED
-                where kappa was shown to be too small; INACCURATE where the residual, or a second
-                projection of the state, differs by more than kappa explains; SOLVED where kappa
-                was measured, else SOLVED_IF_KAPPA_IS_RIGHT.
+            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding;
+                KAPPA_REFUTED where kappa was shown to be too small; INACCURATE where the residual,
+                or a second projection of the state, differs by more than kappa explains; SOLVED
+                where kappa was measured, else SOLVED_IF_KAPPA_IS_RIGHT.
 
         Raises:
-            ArgumentError: no kappa for a large system of which no estimate settles; of circuits, angle bits too few.
+            ArgumentError: no kappa for a large system of which no estimate settles; of circuits,
+                angle bits too few.
 
-        Cost: degree products with M or M^H for the reflection, and as many of a filter of error .1 for each step of the search.
+        Cost: degree products with M or M^H for the reflection, and as many of a filter of error .1
+            for each step of the search.
 
         References:
             Dalzell, "A shortcut to an optimal quantum linear system solver", arXiv:2406.12086.
@@ -139,12 +173,21 @@ class KernelReflection:
         if known.singular:
             return singular_outcome(system)
         self._check(self.forecast(known.kappa), known.kappa)
-        route = _Circuits(system, known, self, plan, epsilon) if self.circuit else _MatrixPolynomials(system, known, epsilon)
+        route = (
+            _Circuits(system, known, self, plan, epsilon)
+            if self.circuit
+            else _MatrixPolynomials(system, known, epsilon)
+        )
         alpha, kappa = known.alpha, known.kappa
-        coarse, fine = kernel_filter(kappa, SEARCH_ERROR), kernel_filter(kappa, epsilon / route.share)
+        coarse, fine = (
+            kernel_filter(kappa, SEARCH_ERROR),
+            kernel_filter(kappa, epsilon / route.share),
+        )
         length = system.rhs_norm
         if norm is None:
-            search = search_norm(lambda t: route.success(t, coarse), kappa, self.search_shots, self.seed)
+            search = search_norm(
+                lambda t: route.success(t, coarse), kappa, self.search_shots, self.seed
+            )
         else:
             search = NormSearch(min(max(alpha * norm / length, 1.0), kappa), steps=0, shots=0)
         t = search.guess
@@ -155,9 +198,14 @@ class KernelReflection:
             weight = float(y[-1].real)  # <e|R(G) e> is real: R(G) is Hermitian
             bound, residual, outside = route.errors(weight, t, fine)
             success = min(1.0, float(torch.linalg.vector_norm(2 * y[:-1])) ** 2)
-            better = min(max(t * math.sqrt(max(1 / weight - 1, 0.0)), 1.0), kappa) if weight > 0 else kappa
+            better = (
+                min(max(t * math.sqrt(max(1 / weight - 1, 0.0)), 1.0), kappa)
+                if weight > 0
+                else kappa
+            )
             fits = bound <= epsilon and success >= LEAST_SUCCESS
-            if fits or reflections == MOST_REFLECTIONS or abs(better - t) < 1e-3 * t:  # the same t would give the same again
+            # the same t would give the same again
+            if fits or reflections == MOST_REFLECTIONS or abs(better - t) < 1e-3 * t:
                 break
             t = better
 
@@ -172,36 +220,70 @@ class KernelReflection:
             made += 2 * route.run.rounds + 1
             amplified = amplification_rows(bare, route.run.rounds)
 
-        # A second look at y, classical as the residual is: where kappa is right, y lies in the kernel but for `outside`; a singular
-        # value of G below 1/kappa, that the filter has kept in part, is damped again.
+        # A second look at y, classical as the residual is: where kappa is right, y lies in the
+        # kernel but for `outside`; a singular value of G below 1/kappa, that the filter has kept in
+        # part, is damped again.
         queries = route.queries
         wide = y.to(route.operator.dtype)
-        drift = float(torch.linalg.vector_norm(project_on_kernel(route.operator, route.b, t, coarse, start=wide) - wide))
+        drift = float(
+            torch.linalg.vector_norm(
+                project_on_kernel(route.operator, route.b, t, coarse, start=wide) - wide
+            )
+        )
         trusted = bound <= epsilon and drift <= (1 + coarse.error) * outside
 
         value = (length / alpha * t) * y[:-1] / y[-1]
         exact = Evidence.EXACT
         declared = search.steps * coarse.degree + made * fine.degree
-        machine = search.shots * coarse.degree + (made if amplified else made / max(route.chance(success), 1e-300)) * fine.degree
+        machine = (
+            search.shots * coarse.degree
+            + (made if amplified else made / max(route.chance(success), 1e-300)) * fine.degree
+        )
         cost = [
-            row("degree", fine.degree, "1", exact, f"kernel filter of error epsilon/{route.share}, closed form"),
+            row(
+                "degree",
+                fine.degree,
+                "1",
+                exact,
+                f"kernel filter of error epsilon/{route.share}, closed form",
+            ),
             row("queries", queries, route.unit, exact, "counted as made: search and reflection"),
             row(
                 "declared_queries",
                 declared,
                 route.unit,
                 exact,
-                "steps x search degree + reflections x degree, and (2 rounds + 1) x degree if amplified",
+                "steps x search degree + reflections x degree, and (2 rounds + 1) x degree if"
+                " amplified",
             ),
-            row("search_steps", search.steps, "projections", exact, "bisection of ln t on emulated measurements"),
-            row("search_degree", coarse.degree, "1", exact, f"kernel filter of error {SEARCH_ERROR:g}"),
-            row("reflections", reflections, "reflections", exact, "1, and one more where the first t was far off"),
+            row(
+                "search_steps",
+                search.steps,
+                "projections",
+                exact,
+                "bisection of ln t on emulated measurements",
+            ),
+            row(
+                "search_degree",
+                coarse.degree,
+                "1",
+                exact,
+                f"kernel filter of error {SEARCH_ERROR:g}",
+            ),
+            row(
+                "reflections",
+                reflections,
+                "reflections",
+                exact,
+                "1, and one more where the first t was far off",
+            ),
             row(
                 "kernel_drift",
                 drift,
                 "1",
                 exact,
-                "||R y - y|| of a second projection, classical: above the filter's error, kappa is wrong",
+                "||R y - y|| of a second projection, classical: above the filter's error, kappa is"
+                " wrong",
             ),
             row("norm_guess", t * length / alpha, "1", exact, "t in units of ||Z||"),
             row(
@@ -218,8 +300,20 @@ class KernelReflection:
         ]
         if self.epsilon > CRUDE:  # there a projection of error .1 sees less than a far solve
             trusted = trusted and settled(system, value, known, bound, self.epsilon)
-        values, promise = row_values(cost), {"epsilon": self.epsilon, "bound": bound, "allowed": residual}
-        return judged(system, known, value, **promise, cost=cost, values=values, trusted=trusted, circuit=route.bloq)
+        values, promise = (
+            row_values(cost),
+            {"epsilon": self.epsilon, "bound": bound, "allowed": residual},
+        )
+        return judged(
+            system,
+            known,
+            value,
+            **promise,
+            cost=cost,
+            values=values,
+            trusted=trusted,
+            circuit=route.bloq,
+        )
 
 
 class _MatrixPolynomials:
@@ -253,7 +347,11 @@ class _MatrixPolynomials:
         c = least_overlap(weight, kernel.error)
         relative, residual = projection_error(c, kernel.error)
         rounding = product_rounding(kernel.degree, self.kappa, self.epsilon, share=1 / self.share)
-        return relative + rounding, t * residual + rounding, kernel.error * math.sqrt(1 - c * c) + rounding
+        return (
+            relative + rounding,
+            t * residual + rounding,
+            kernel.error * math.sqrt(1 - c * c) + rounding,
+        )
 
     def facts(self, value: Tensor, success: float) -> list[Row]:
         source = "weight of the reflected state outside the last basis vector"
@@ -267,13 +365,26 @@ class _Circuits:
     unit = "calls"
 
     def __init__(
-        self, system: LinearSystem, known: Conditioning, solver: KernelReflection, plan: EncodingPlan[Tables], epsilon: float
+        self,
+        system: LinearSystem,
+        known: Conditioning,
+        solver: KernelReflection,
+        plan: EncodingPlan[Tables],
+        epsilon: float,
     ) -> None:
         self.system, self.known, self.solver, self.epsilon = system, known, solver, epsilon
-        # t's own row and the reading of two amplitudes cost 2.8 times what they cost the polynomial: a quarter of epsilon
+        # t's own row and the reading of two amplitudes cost 2.8 times what they cost the
+        # polynomial: a quarter of epsilon
         share = epsilon / 4
         if solver.angle_bits is None:
-            self.tables = quantised(plan, known.kappa, share, complex_rhs=system.is_complex, more=1, setting=solver.epsilon)
+            self.tables = quantised(
+                plan,
+                known.kappa,
+                share,
+                complex_rhs=system.is_complex,
+                more=1,
+                setting=solver.epsilon,
+            )
         else:
             self.tables = plan.quantise(solver.angle_bits)
         self.bits = self.tables.bits
@@ -290,15 +401,22 @@ class _Circuits:
         return self._run(t, kernel, reflects=True)
 
     def success(self, t: float, kernel: KernelFilter) -> float:
-        """The circuit's own probability is .98^2 of this: a known factor, made good by 4 % more shots."""
+        """The circuit's own probability is .98^2 of this: a known factor, made good by 4 % more
+        shots.
+        """
         return float(torch.linalg.vector_norm(self._run(t, kernel, reflects=False))) ** 2
 
     def _run(self, t: float, kernel: KernelFilter, *, reflects: bool) -> Tensor:
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.circuits.kernel_reflection import build_kernel_circuit, run_kernel_circuit
+        from qdescent.solvers.circuits.kernel_reflection import (
+            build_kernel_circuit,
+            run_kernel_circuit,
+        )
 
         loader = self.solver.loader
-        self.circuit = build_kernel_circuit(self.system, self.tables, t, kernel, reflects=reflects, loader=loader)
+        self.circuit = build_kernel_circuit(
+            self.system, self.tables, t, kernel, reflects=reflects, loader=loader
+        )
         if not self.queries:  # the first of all: now its qubits are known
             solver, kappa = self.solver, self.known.kappa
             solver._check(solver.forecast(kappa), kappa, self.circuit.bloq.signature.n_qubits())
@@ -315,22 +433,36 @@ class _Circuits:
         return self.run.value
 
     def errors(self, weight: float, t: float, kernel: KernelFilter) -> tuple[float, float, float]:
-        """The filter's part as for the matrix polynomial, on singular values that may have sunk by e, and the angles' part.
+        """The filter's part as for the matrix polynomial, on singular values that may have sunk by
+        e, and the angles' part.
 
-        A_t k = b_t and (A_t + E) k' = b_t + d give ||k' - k|| <= rho ||k'||, rho = kappa (e + r): x moves by rho/s + rho/c.
+        A_t k = b_t and (A_t + E) k' = b_t + d give ||k' - k|| <= rho ||k'||, rho = kappa (e + r): x
+        moves by rho/s + rho/c.
         """
         e, r = self.circuit.encoding.augmented.epsilon / self.known.alpha, self.circuit.rhs_error
         found = self._errors(weight, t, kernel, e, r)
-        if found[0] > self.epsilon >= self._errors(weight, t, kernel, 0.0, 0.0)[0] and self.solver.angle_bits is not None:
-            need = f"be large enough for epsilon = {self.solver.epsilon:g} at kappa = {self.known.kappa:.4g}"
-            raise argument_error("angle_bits", need, f"{self.bits}, which allows {rounded_up(found[0])}")
+        if (
+            found[0] > self.epsilon >= self._errors(weight, t, kernel, 0.0, 0.0)[0]
+            and self.solver.angle_bits is not None
+        ):
+            need = (
+                f"be large enough for epsilon = {self.solver.epsilon:g} at kappa ="
+                f" {self.known.kappa:.4g}"
+            )
+            raise argument_error(
+                "angle_bits", need, f"{self.bits}, which allows {rounded_up(found[0])}"
+            )
         return found
 
-    def _errors(self, weight: float, t: float, kernel: KernelFilter, e: float, r: float) -> tuple[float, float, float]:
+    def _errors(
+        self, weight: float, t: float, kernel: KernelFilter, e: float, r: float
+    ) -> tuple[float, float, float]:
         kappa, certificate = self.known.kappa, self.circuit.certificate / 2
         if kappa * e >= 1 or t * e + 2 * r >= 1:
             return math.inf, math.inf, math.inf
-        eta = (float(filter_value(kappa, kernel.degree, 1 / kappa - e)) + certificate) / (1 - certificate)
+        eta = (float(filter_value(kappa, kernel.degree, 1 / kappa - e)) + certificate) / (
+            1 - certificate
+        )
         c = least_overlap(weight - certificate, eta)
         relative, residual = projection_error(c, eta)
         s = math.sqrt(max(0.0, 1 - min(1.0, (weight + eta) / (1 - certificate))))

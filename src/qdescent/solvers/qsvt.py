@@ -1,4 +1,6 @@
-"""The linear solve by a polynomial for 1/x: as a matrix polynomial at any size, or as a circuit (`circuit=True`)."""
+"""The linear solve by a polynomial for 1/x: as a matrix polynomial at any size, or as a circuit
+(`circuit=True`).
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,31 @@ import torch
 
 from qdescent._checks import check_interval
 from qdescent._evidence import Evidence
-from qdescent.linalg.chebyshev import InversePolynomial, apply_odd_transform, filter_value, inverse_degree, minimax_inverse
+from qdescent.linalg.chebyshev import (
+    InversePolynomial,
+    apply_odd_transform,
+    filter_value,
+    inverse_degree,
+    minimax_inverse,
+)
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
-from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_circuit_settings, more_bits, quantised
+from qdescent.solvers.encodings import (
+    DEFAULT_ENCODING,
+    MatrixEncoding,
+    check_circuit_settings,
+    more_bits,
+    quantised,
+)
 from qdescent.solvers.promise.conditioning import conditioning, row, scaled_operator
-from qdescent.solvers.promise.judgement import judged, product_rounding, settled, singular_outcome, wide_epsilon
+from qdescent.solvers.promise.judgement import (
+    judged,
+    product_rounding,
+    settled,
+    singular_outcome,
+    wide_epsilon,
+)
 from qdescent.solvers.promise.limits import check_forecast, check_limit
 from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution
@@ -32,26 +52,31 @@ class QSVT:
     Half of epsilon goes to the polynomial, half to the quantised angles of the circuit.
 
     Args:
-        epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-4 keeps it below the shot noise of 10^6 shots.
+        epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-4 keeps it below the shot noise of
+            10^6 shots.
         kappa: alpha ||M^-1||, or an upper bound on it; None takes the system's declared
             `inverse_norm_bound`, and without one the singular values (up to 2048 unknowns) or an
             estimate from below (`estimated_kappa`). One that is too small is refuted where singular
             values (up to 512 unknowns) or a few products can show it; else the status says that the
             promise holds if kappa is right.
-        circuit: run the circuit (block-encoding, QSVT, post-selection) on a state vector instead of the matrix polynomial.
-        angle_bits: bits of a loaded angle; None takes the fewest for which the derived error stays below epsilon/2.
-        loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM: fewest qubits.
-        amplify: amplitude amplification of the circuit until it succeeds for certain, from the success probability of one run
-            without it (not counted as queries).
-        encoding: of M, which sets alpha with or without a circuit: `BalancedEntries` (least alpha of the entries alone),
-            `ColouredEntries`, or `ComposedHistory` from the maps that made a history (fewest gates).
+        circuit: run the circuit (block-encoding, QSVT, post-selection) on a state vector instead of
+            the matrix polynomial.
+        angle_bits: bits of a loaded angle; None takes the fewest for which the derived error stays
+            below epsilon/2.
+        loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM:
+            fewest qubits.
+        amplify: amplitude amplification of the circuit until it succeeds for certain, from the
+            success probability of one run without it (not counted as queries).
+        encoding: of M, which sets alpha with or without a circuit: `BalancedEntries` (least alpha
+            of the entries alone), `ColouredEntries`, or `ComposedHistory` from the maps that made a
+            history (fewest gates).
         most_queries: the most that a solve may take; None takes 1,000,000 products, or 20,000 calls
             of a circuit (of 16 qubits; each more halves it). Beyond it a solve is refused with its
             number before it starts.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits; a loader, angle bits or amplification
-            without a circuit.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits; a loader,
+            angle bits or amplification without a circuit.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -73,7 +98,9 @@ class QSVT:
         check_interval("epsilon", self.epsilon, "(0, 1)")
         if self.kappa is not None:
             check_interval("kappa", self.kappa, "(1, inf)")
-        check_circuit_settings(self.circuit, self.loader, self.angle_bits, self.amplify, self.encoding)
+        check_circuit_settings(
+            self.circuit, self.loader, self.angle_bits, self.amplify, self.encoding
+        )
         check_limit(self.most_queries)
 
     def forecast(self, kappa: float) -> int:
@@ -89,18 +116,21 @@ class QSVT:
         """Solve M Z = B.
 
         Returns:
-            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding; KAPPA_REFUTED
-                where kappa was shown to be too small; INACCURATE where the residual, or a second
-                look at Z, is off by more than kappa explains; SOLVED where kappa
-                was measured, else SOLVED_IF_KAPPA_IS_RIGHT.
+            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding;
+                KAPPA_REFUTED where kappa was shown to be too small; INACCURATE where the residual,
+                or a second look at Z, is off by more than kappa explains; SOLVED where kappa was
+                measured, else SOLVED_IF_KAPPA_IS_RIGHT.
 
         Raises:
-            ArgumentError: no kappa for a large system of which no estimate settles; of a circuit, angle bits too few for epsilon.
+            ArgumentError: no kappa for a large system of which no estimate settles; of a circuit,
+                angle bits too few for epsilon.
 
-        Cost: degree close to kappa ln(4/epsilon), as many products with M or M^H; amplified, (2r + 1) times as many calls.
+        Cost: degree close to kappa ln(4/epsilon), as many products with M or M^H; amplified, (2r +
+            1) times as many calls.
 
         References:
-            Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma, arXiv:1511.02306.
+            Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma,
+            arXiv:1511.02306.
         """
         unit = unit_scale(system)
         return unit.restored(self._solve(unit.system))
@@ -114,22 +144,48 @@ class QSVT:
         alpha, kappa = known.alpha, known.kappa
         self._check(self.forecast(kappa), kappa)
         polynomial = minimax_inverse(kappa, epsilon / 2)
-        values = {"degree": polynomial.degree, "epsilon": self.epsilon, "sup_polynomial": polynomial.supremum} | known.values
+        values = {
+            "degree": polynomial.degree,
+            "epsilon": self.epsilon,
+            "sup_polynomial": polynomial.supremum,
+        } | known.values
         cost = [
-            row("degree", polynomial.degree, "1", Evidence.EXACT, "minimax polynomial for 1/x, closed form"),
+            row(
+                "degree",
+                polynomial.degree,
+                "1",
+                Evidence.EXACT,
+                "minimax polynomial for 1/x, closed form",
+            ),
             *known.rows,
             row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
         ]
         if not self.circuit:
             rounding = product_rounding(polynomial.degree, kappa, epsilon, share=0.5)
             operator, products = scaled_operator(system, alpha)
-            value = apply_odd_transform(polynomial.coefficients, operator, system.rhs.to(operator.dtype)) / alpha
-            cost.insert(1, row("queries", products.total, "products", Evidence.EXACT, "products with M or M^H, counted as made"))
+            value = (
+                apply_odd_transform(
+                    polynomial.coefficients, operator, system.rhs.to(operator.dtype)
+                )
+                / alpha
+            )
+            cost.insert(
+                1,
+                row(
+                    "queries",
+                    products.total,
+                    "products",
+                    Evidence.EXACT,
+                    "products with M or M^H, counted as made",
+                ),
+            )
             bound = polynomial.error + rounding
             values["queries"] = products.total
             trusted = settled(system, value, known, bound, self.epsilon)
             promise = {"epsilon": self.epsilon, "bound": bound, "allowed": bound}
-            return judged(system, known, value, **promise, cost=cost, values=values, trusted=trusted)
+            return judged(
+                system, known, value, **promise, cost=cost, values=values, trusted=trusted
+            )
 
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.circuits.amplified import amplified_runs, run_amplified
@@ -155,10 +211,22 @@ class QSVT:
             run = run_amplified(system, circuit, run)
             cost += amplification_rows(bare, run.rounds)
             declared = (2 * run.rounds + 1) * polynomial.degree
-            cost.append(row("declared_queries", declared, "calls", Evidence.EXACT, "(2 rounds + 1) x degree"))
+            cost.append(
+                row(
+                    "declared_queries", declared, "calls", Evidence.EXACT, "(2 rounds + 1) x degree"
+                )
+            )
         scale = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm
         allowed = circuit.encoding.epsilon * scale + circuit.rhs_error + left_over
-        cost.append(row("queries", run.forward_queries + run.adjoint_queries, "calls", Evidence.EXACT, "counted while simulating"))
+        cost.append(
+            row(
+                "queries",
+                run.forward_queries + run.adjoint_queries,
+                "calls",
+                Evidence.EXACT,
+                "counted while simulating",
+            )
+        )
         cost += circuit_rows(
             system,
             run,
@@ -171,21 +239,36 @@ class QSVT:
         values |= row_values(cost)
         trusted = settled(system, run.value, known, bound, self.epsilon)
         promise = {"epsilon": self.epsilon, "bound": bound, "allowed": allowed}
-        return judged(system, known, run.value, **promise, cost=cost, values=values, trusted=trusted, circuit=run.bloq)
+        return judged(
+            system,
+            known,
+            run.value,
+            **promise,
+            cost=cost,
+            values=values,
+            trusted=trusted,
+            circuit=run.bloq,
+        )
 
     def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
         check_forecast(self.most_queries, queries, kappa, circuit=self.circuit, qubits=qubits)
 
 
-def _circuit_bound(circuit: SolveCircuit, polynomial: InversePolynomial, kappa: float) -> tuple[float, float]:
+def _circuit_bound(
+    circuit: SolveCircuit, polynomial: InversePolynomial, kappa: float
+) -> tuple[float, float]:
     """(||Z - M^-1 B||/||M^-1 B||, what the polynomial and its angles leave of the residual).
 
-    With relative errors e of the encoding (over alpha) and r of |B>, ||B|| <= alpha ||Z||: first the perturbed exact system,
-    kappa (e + r)/(1 - kappa e), then the polynomial on top of it, on singular values that may have sunk to 1/kappa - e.
+    With relative errors e of the encoding (over alpha) and r of |B>, ||B|| <= alpha ||Z||: first
+    the perturbed exact system, kappa (e + r)/(1 - kappa e), then the polynomial on top of it, on
+    singular values that may have sunk to 1/kappa - e.
     """
     encoding = circuit.encoding.epsilon / circuit.encoding.alpha
     if kappa * encoding >= 1:
         return math.inf, math.inf
-    left_over = float(filter_value(kappa, polynomial.degree + 1, 1 / kappa - encoding)) + circuit.certificate / circuit.scale
+    left_over = (
+        float(filter_value(kappa, polynomial.degree + 1, 1 / kappa - encoding))
+        + circuit.certificate / circuit.scale
+    )
     perturbed = kappa * (encoding + circuit.rhs_error) / (1 - kappa * encoding)
     return perturbed + left_over * (1 + perturbed), left_over

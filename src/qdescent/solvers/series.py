@@ -61,27 +61,35 @@ class SeriesSolution:
 
     @property
     def last_term(self) -> float:
-        """||u_N|| / ||u||: close to the relative truncation error of order N - 1, so pessimistic for N; needs no reference run."""
-        return float(torch.linalg.vector_norm(self.terms[-1])) / (float(torch.linalg.vector_norm(self.value)) or 1.0)
+        """||u_N|| / ||u||: close to the relative truncation error of order N - 1, so pessimistic
+        for N; needs no reference run.
+        """
+        return float(torch.linalg.vector_norm(self.terms[-1])) / (
+            float(torch.linalg.vector_norm(self.value)) or 1.0
+        )
 
 
 class SeriesSteps(Iterator[Tensor]):
-    """The terms u_1 ... u_N, (N, n), after 1, 2, 3, ... steps: endless on one batch, else as long as there are batches.
+    """The terms u_1 ... u_N, (N, n), after 1, 2, 3, ... steps: endless on one batch, else as long
+    as there are batches.
 
     v_k <- beta v_k + g_k + lambda u_k + [k = 1] (grad L_t(theta) + lambda theta),   u_k <- u_k - eta v_k
 
-    with g_k the coefficient of eps^k in grad L_t(theta + sum_j eps^j u_j): the map of `torch.optim.SGD` (dampening 0) on (u,
-    velocity) in R^{2n}, whose constant part and whose initial velocity carry one power of eps each.
+    with g_k the coefficient of eps^k in grad L_t(theta + sum_j eps^j u_j): the map of
+    `torch.optim.SGD` (dampening 0) on (u, velocity) in R^{2n}, whose constant part and whose
+    initial velocity carry one power of eps each.
 
     Args:
-        task: one task (gradient descent), or an iterable of tasks of one network, one for each step (stochastic gradient descent).
+        task: one task (gradient descent), or an iterable of tasks of one network, one for each step
+            (stochastic gradient descent).
         space: the kept weights.
         theta: the pivot, (n,).
         order: N, 1 to 6.
         learning_rate: eta.
         momentum: beta in [0, 1).
         weight_decay: lambda.
-        velocity: the velocity at the pivot, (n,) as the terms of degree 1, or its terms (N, n); None: zero.
+        velocity: the velocity at the pivot, (n,) as the terms of degree 1, or its terms (N, n);
+            None: zero.
         method: "taylor", or "jvp" for any smooth network at a cost that doubles with each order.
         check: compare the first step's series with the loss moved in float64 (`check_series`).
 
@@ -103,7 +111,9 @@ class SeriesSteps(Iterator[Tensor]):
         method: str = "taylor",
         check: bool = True,
     ) -> None:
-        called = isinstance(task, (Task, Iterable)) and not isinstance(task, (str, bytes, type, Tensor, Mapping))
+        called = isinstance(task, (Task, Iterable)) and not isinstance(
+            task, (str, bytes, type, Tensor, Mapping)
+        )
         if not called:
             raise argument_error("task", "be a Task, or one for each step", shown(task))
         theta = check_instance("space", space, ParameterSpace).point(theta)
@@ -120,7 +130,9 @@ class SeriesSteps(Iterator[Tensor]):
         self.velocity: Tensor | None = None
         if velocity is not None:
             velocity = check_tensor("velocity", velocity).to(theta)
-            check_shape("velocity", velocity, (order, len(theta)) if velocity.ndim == 2 else (len(theta),))
+            check_shape(
+                "velocity", velocity, (order, len(theta)) if velocity.ndim == 2 else (len(theta),)
+            )
             self.velocity = torch.zeros_like(self.terms)
             self.velocity[: len(velocity) if velocity.ndim == 2 else 1] = velocity
         fixed, self._check = isinstance(task, Task), check
@@ -140,7 +152,8 @@ class SeriesSteps(Iterator[Tensor]):
             rate.add_(self.velocity, alpha=self._momentum)
         if self._momentum:
             self.velocity, rate = rate, rate.clone()
-        self.terms = rate.mul_(-self._learning_rate).add_(self.terms)  # in place: at 100 million weights each copy counts
+        # in place: at 100 million weights each copy counts
+        self.terms = rate.mul_(-self._learning_rate).add_(self.terms)
         return self.terms
 
     def _series(self, task: Task) -> GradientSeries | NestedSeries:
@@ -168,15 +181,18 @@ def series_descent(
     method: str = "taylor",
     check: bool = True,
 ) -> SeriesSolution:
-    """T steps of (stochastic) gradient descent by the homogenised order-N Carleman linearisation, from the pivot theta, exactly.
+    """T steps of (stochastic) gradient descent by the homogenised order-N Carleman linearisation,
+    from the pivot theta, exactly.
 
-    The truncated linear system of sum_j ((n+1)^j - 1) unknowns a step has, as its block of degree 1, the degree-N Taylor polynomial
-    of the T-step map in a parameter eps that multiplies F_0; so N vectors of length n carry the whole solution. Exactly equal to
-    `carleman_linearize(form="homogenised")`; the plain form differs for N >= 2 where F_0 != 0. With momentum the map is that on
-    (u, velocity) in R^{2n}.
+    The truncated linear system of sum_j ((n+1)^j - 1) unknowns a step has, as its block of degree
+    1, the degree-N Taylor polynomial of the T-step map in a parameter eps that multiplies F_0; so N
+    vectors of length n carry the whole solution. Exactly equal to
+    `carleman_linearize(form="homogenised")`; the plain form differs for N >= 2 where F_0 != 0. With
+    momentum the map is that on (u, velocity) in R^{2n}.
 
     Args:
-        task: network, loss and one fixed batch (gradient descent); or an iterable of tasks, one for each step.
+        task: network, loss and one fixed batch (gradient descent); or an iterable of tasks, one for
+            each step.
         space: the kept weights.
         order: N, 1 to 6.
         steps: T.
@@ -185,20 +201,21 @@ def series_descent(
         momentum: beta of `torch.optim.SGD`, in [0, 1); 0: none, as in the paper.
         weight_decay: lambda of `torch.optim.SGD`.
         velocity: the velocity at the pivot, (n,); None: zero, as at the start of a training.
-        method: "taylor": by the rules of learning/taylor/rules.py; "jvp": nested derivatives of any smooth network, slow.
-        check: compare the series with the loss moved in float64 along a fixed random direction. False: for those who have compared
-            the same network and loss before.
+        method: "taylor": by the rules of learning/taylor/rules.py; "jvp": nested derivatives of any
+            smooth network, slow.
+        check: compare the series with the loss moved in float64 along a fixed random direction.
+            False: for those who have compared the same network and loss before.
 
     Returns:
         SeriesSolution.
 
     Raises:
-        ArgumentError: an operation without a Taylor rule or, for "jvp", with a kink; a series that is not the loss's; fewer tasks
-            than steps.
+        ArgumentError: an operation without a Taylor rule or, for "jvp", with a kink; a series that
+            is not the loss's; fewer tasks than steps.
 
-    Cost: N(N+3)/2 forward and reverse convolutions a step, in batches, and one gradient before the first; with a fresh batch at
-        each step one gradient more a step. Memory about N + 2 times a gradient's. The check: one gradient, two calls of the series,
-        two gradients in float64.
+    Cost: N(N+3)/2 forward and reverse convolutions a step, in batches, and one gradient before the
+        first; with a fresh batch at each step one gradient more a step. Memory about N + 2 times a
+        gradient's. The check: one gradient, two calls of the series, two gradients in float64.
 
     Example:
         >>> import torch
@@ -211,14 +228,27 @@ def series_descent(
     """
     steps = check_integer("steps", steps, 1, MOST_STEPS)
     theta = check_instance("space", space, ParameterSpace).theta if theta is None else theta
-    walk = SeriesSteps(task, space, theta, order, learning_rate, momentum, weight_decay, velocity, method, check)
+    walk = SeriesSteps(
+        task, space, theta, order, learning_rate, momentum, weight_decay, velocity, method, check
+    )
     for t in range(steps):
         if next(walk, None) is None:
-            raise argument_error("task", f"hold at least {steps} tasks, one for each step", f"{t} of them")
+            raise argument_error(
+                "task", f"hold at least {steps} tasks, one for each step", f"{t} of them"
+            )
     sizes = torch.linalg.vector_norm(walk.terms.double(), dim=1)
     powers = 1 / torch.arange(1, len(sizes) + 1, dtype=torch.float64, device=sizes.device)
     growth = float(((sizes / sizes[0]) ** powers).max()) if bool(sizes[0] > 0) else 1.0
     if not bool(sizes.isfinite().all()) or growth > MOST_GROWTH:
-        must = "keep the series within reach of its radius of convergence (fewer steps, or a lower rate)"
-        raise argument_error("learning_rate", must, f"{learning_rate:g}: its terms grow {growth:.3g}-fold from order to order")
-    return SeriesSolution(terms=walk.terms, steps=steps, velocity=walk.velocity if momentum else None)
+        must = (
+            "keep the series within reach of its radius of convergence (fewer steps, or a lower"
+            " rate)"
+        )
+        raise argument_error(
+            "learning_rate",
+            must,
+            f"{learning_rate:g}: its terms grow {growth:.3g}-fold from order to order",
+        )
+    return SeriesSolution(
+        terms=walk.terms, steps=steps, velocity=walk.velocity if momentum else None
+    )

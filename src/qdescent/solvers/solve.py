@@ -9,7 +9,13 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from qdescent._checks import check_instance, check_interval, check_methods, check_sequence, check_tensor
+from qdescent._checks import (
+    check_instance,
+    check_interval,
+    check_methods,
+    check_sequence,
+    check_tensor,
+)
 from qdescent._evidence import Row
 from qdescent.linalg.linear_system import LinearSystem
 
@@ -18,12 +24,23 @@ class Status(StrEnum):
     """How a solve ended; the text says what to try next."""
 
     SOLVED = "solved within the stated bound"
-    SOLVED_IF_KAPPA_IS_RIGHT = "solved within the stated bound if kappa is right: nothing that was looked at refutes it"
-    KAPPA_REFUTED = "kappa is too small, a vector that M shrinks by more refutes it: give at least `kappa_at_least`"
-    INACCURATE = "the error may exceed what was asked for: give a larger kappa, a smaller epsilon, or more digits"
+    SOLVED_IF_KAPPA_IS_RIGHT = (
+        "solved within the stated bound if kappa is right: nothing that was looked at refutes it"
+    )
+    KAPPA_REFUTED = (
+        "kappa is too small, a vector that M shrinks by more refutes it: give at least"
+        " `kappa_at_least`"
+    )
+    INACCURATE = (
+        "the error may exceed what was asked for: give a larger kappa, a smaller epsilon, or more"
+        " digits"
+    )
     SINGULAR = "the matrix is singular to rounding: shorten the horizon or check the map"
     NOT_CONVERGED = "the iteration limit was reached: raise it, or use Direct()"
-    UNBOUNDED = "the residual is within the tolerance, but nothing bounds the error: declare `inverse_norm_bound`, or use Direct()"
+    UNBOUNDED = (
+        "the residual is within the tolerance, but nothing bounds the error: declare"
+        " `inverse_norm_bound`, or use Direct()"
+    )
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,11 @@ class Solution:
         check_interval("residual", self.residual, "[0, inf]")
         check_interval("bound", self.bound, "[0, inf]")
         check_instance("status", self.status, Status)
-        object.__setattr__(self, "cost", check_sequence("cost", self.cost, Row, called="a sequence of `Row`s", empty=True))
+        object.__setattr__(
+            self,
+            "cost",
+            check_sequence("cost", self.cost, Row, called="a sequence of `Row`s", empty=True),
+        )
         check_instance("values", self.values, Mapping, called="numbers by name")
 
     @property

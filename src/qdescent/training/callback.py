@@ -1,4 +1,6 @@
-"""Spectra through a training: at chosen steps, within a budget, without a trace in the training itself."""
+"""Spectra through a training: at chosen steps, within a budget, without a trace in the training
+itself.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ from qdescent.linalg.spectra.density import MOST_PROBES, spectral_density
 from qdescent.linalg.spectra.lanczos import MOST_STEPS
 from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
 
-PRODUCT = 2.2  # gradients that a Hessian product costs by double backward; by Taylor series it is less, see `hessian`
+# gradients that a Hessian product costs by double backward; by Taylor series it is less, see
+# `hessian`
+PRODUCT = 2.2
 
 
 class Measurement(NamedTuple):
@@ -57,27 +61,32 @@ MOST_SAMPLES = 10**18  # counts that a float still holds next to each other
 class SpectrumCallback:
     """Measures the Hessian spectrum of the kept weights at chosen steps of a training.
 
-    In a plain loop call `callback.step(network)` after each `optimizer.step()`, and `callback(0, network)` before the first where
-    the start is wanted; `for_lightning()` and `for_hugging_face()` give what these trainers take. The network is measured in
-    evaluation mode and put back as it was: weights, gradients, modes, running statistics and random generators stay untouched, so
-    that a training ends bit for bit where it would have ended without.
+    In a plain loop call `callback.step(network)` after each `optimizer.step()`, and `callback(0,
+    network)` before the first where the start is wanted; `for_lightning()` and `for_hugging_face()`
+    give what these trainers take. The network is measured in evaluation mode and put back as it
+    was: weights, gradients, modes, running statistics and random generators stay untouched, so that
+    a training ends bit for bit where it would have ended without.
 
     Args:
         loss: (outputs, targets) -> a scalar tensor; as `Task` takes it; for a Hugging Face model
             `lambda out, batch: out.loss`, or `cross_entropy` of its `logits`.
-        data: the probe batch on which every spectrum is taken, (inputs, targets) in every form that `Task` takes, such as
-            `next(iter(loader))`; moved to the network's device.
+        data: the probe batch on which every spectrum is taken, (inputs, targets) in every form that
+            `Task` takes, such as `next(iter(loader))`; moved to the network's device.
         at: the steps: a list of them, or k for every k-th.
-        learning_rate: eta that `diagnose` is asked about: of the segment that would run on the quantum computer.
+        learning_rate: eta that `diagnose` is asked about: of the segment that would run on the
+            quantum computer.
         momentum: beta, likewise.
-        horizon: T of the diagnosis; 60 steps are twice the paper's early stage, and E(t) is exact up to 2 x 32 - 1 = 63.
-        mask: which weights are kept; None: as `torch.nn.utils.prune` has it at that step, all where nothing is pruned. What is a
-            mode is decided by `ParameterSpace`: frozen parameters (without `requires_grad`) are none.
+        horizon: T of the diagnosis; 60 steps are twice the paper's early stage, and E(t) is exact
+            up to 2 x 32 - 1 = 63.
+        mask: which weights are kept; None: as `torch.nn.utils.prune` has it at that step, all where
+            nothing is pruned. What is a mode is decided by `ParameterSpace`: frozen parameters
+            (without `requires_grad`) are none.
         steps: Lanczos steps: 32 resolve the outliers.
         probes: random vectors: 2 are the least that give error bars.
-        budget: the cost of the products, 2.2 gradients each at most, as a share of the gradients that the training took so far. A
-            due measurement that would exceed it is skipped and recorded as `Skipped`; that at step 0 is never skipped, but counts.
-            0.1 with 32 x 2 products allows a measurement every 1408 steps; `float("inf")` allows all.
+        budget: the cost of the products, 2.2 gradients each at most, as a share of the gradients
+            that the training took so far. A due measurement that would exceed it is skipped and
+            recorded as `Skipped`; that at step 0 is never skipped, but counts. 0.1 with 32 x 2
+            products allows a measurement every 1408 steps; `float("inf")` allows all.
         batch: samples of a training step, by which the cost is scaled; None: as many as in `data`.
         seed: of the probes, the same at each step: what changes is then the network, not the draw.
 
@@ -87,11 +96,13 @@ class SpectrumCallback:
         spent: cost of all products so far, in gradients of a training step.
 
     Raises:
-        ArgumentError: in the first measurement whatever `Task`, `ParameterSpace` or `spectral_density` refuses. Later ones have
-            worked before: it is then the training that went wrong (NaN weights), and the refusal is recorded as `Skipped`.
+        ArgumentError: in the first measurement whatever `Task`, `ParameterSpace` or
+            `spectral_density` refuses. Later ones have worked before: it is then the training that
+            went wrong (NaN weights), and the refusal is recorded as `Skipped`.
 
-    Cost: steps x probes Hessian products and two or three more gradients for each measurement; for the first two products and two
-        gradients in float64 besides, by which `hessian` checks its operator.
+    Cost: steps x probes Hessian products and two or three more gradients for each measurement; for
+        the first two products and two gradients in float64 besides, by which `hessian` checks its
+        operator.
 
     Example:
         >>> network = nn.Linear(2, 1, bias=False)
@@ -131,7 +142,9 @@ class SpectrumCallback:
         self.seed = check_integer("seed", seed, 0)
         several = isinstance(at, Sequence) and not isinstance(at, (str, bytes))
         self.every = None if several else check_integer("at", at, 1)  # type: ignore[arg-type]
-        self.chosen = frozenset(check_integer("at", step, 0) for step in at) if several else frozenset()  # type: ignore[union-attr]
+        self.chosen = (
+            frozenset(check_integer("at", step, 0) for step in at) if several else frozenset()
+        )  # type: ignore[union-attr]
         if self.every is None and not self.chosen:
             raise argument_error("at", "hold at least one step", "empty")
         samples = samples_of(self.data)
@@ -147,7 +160,8 @@ class SpectrumCallback:
         return self((self._taken or 0) + 1, network)
 
     def __call__(self, step: int, network: nn.Module) -> Measurement | None:
-        """`step` updates were taken in all: measure if it is time; the same step again does nothing.
+        """`step` updates were taken in all: measure if it is time; the same step again does
+        nothing.
 
         Returns:
             Measurement, or None where none was due or it was skipped.
@@ -167,8 +181,9 @@ class SpectrumCallback:
         allowed = self.budget * step
         if step > 0 and self.spent + self.cost > allowed:
             reason = (
-                f"over budget: {self.steps} steps x {self.probes} probes cost {self.cost:.4g} gradients, {self.spent:.4g} are "
-                f"spent, and budget {self.budget:g} allows {allowed:.4g} after {step} steps"
+                f"over budget: {self.steps} steps x {self.probes} probes cost {self.cost:.4g}"
+                f" gradients, {self.spent:.4g} are spent, and budget {self.budget:g} allows"
+                f" {allowed:.4g} after {step} steps"
             )
             self.skipped.append(Skipped(step, reason))
             return None
@@ -186,37 +201,74 @@ class SpectrumCallback:
 
     def _measure(self, step: int, network: nn.Module) -> Measurement:
         space = ParameterSpace(network, self.mask)
-        inputs, targets = (mapped(part, lambda x: x.to(space.device)) for part in as_batch(self.data))
-        operator = hessian(Task(network, self.loss, (inputs, targets)), space, check=not self.measurements)
+        inputs, targets = (
+            mapped(part, lambda x: x.to(space.device)) for part in as_batch(self.data)
+        )
+        operator = hessian(
+            Task(network, self.loss, (inputs, targets)), space, check=not self.measurements
+        )
         spectrum = spectral_density(operator, self.steps, self.probes, self.seed)
-        return Measurement(step, spectrum, diagnose(spectrum, self.learning_rate, self.momentum, self.horizon))
+        return Measurement(
+            step, spectrum, diagnose(spectrum, self.learning_rate, self.momentum, self.horizon)
+        )
 
     def rows(self, prefix: str = "through_training") -> list[Row]:
-        """The record as rows: curves over the measured steps, the verdicts, what was skipped, and the overhead.
+        """The record as rows: curves over the measured steps, the verdicts, what was skipped, and
+        the overhead.
 
         Args:
             prefix: the first word of each row's name.
         """
         check_text("prefix", prefix)
-        how = f"Lanczos quadrature, {self.probes} probes x {self.steps} steps, batch of {samples_of(self.data)} in evaluation mode"
+        how = (
+            f"Lanczos quadrature, {self.probes} probes x {self.steps} steps, batch of"
+            f" {samples_of(self.data)} in evaluation mode"
+        )
         modes = (
-            f"modes by their factor per step, eta = {self.learning_rate:g}, momentum = {self.momentum:g}, T = {self.horizon}; {how}"
+            f"modes by their factor per step, eta = {self.learning_rate:g}, momentum ="
+            f" {self.momentum:g}, T = {self.horizon}; {how}"
         )
         measured, seen = Evidence.MEASURED, self.measurements
 
-        def curve(name: str, value: Callable[[Measurement], tuple[float, float]], source: str) -> Row:
+        def curve(
+            name: str, value: Callable[[Measurement], tuple[float, float]], source: str
+        ) -> Row:
             pairs = [value(one) for one in seen]
-            return Row(f"{prefix}/{name}", [v for v, _ in pairs], "1", measured, source, [e for _, e in pairs])
+            return Row(
+                f"{prefix}/{name}",
+                [v for v, _ in pairs],
+                "1",
+                measured,
+                source,
+                [e for _, e in pairs],
+            )
 
         def negative(one: Measurement) -> tuple[Estimate, Estimate]:
             return one.spectrum.mass_bounds(-math.inf, 0.0)
 
-        between = f"share of eigenvalues at or below 0, Chebyshev-Markov-Stieltjes bounds of each probe's quadrature; {how}"
+        between = (
+            "share of eigenvalues at or below 0, Chebyshev-Markov-Stieltjes bounds of each probe's"
+            f" quadrature; {how}"
+        )
 
         found = [
-            Row(f"{prefix}/step", [one.step for one in seen], "steps", Evidence.EXACT, "updates before each measurement"),
-            curve("lambda_min", lambda one: one.spectrum.lambda_min, f"smallest Ritz value; error: its residual norm; {how}"),
-            curve("lambda_max", lambda one: one.spectrum.lambda_max, f"largest Ritz value; error: its residual norm; {how}"),
+            Row(
+                f"{prefix}/step",
+                [one.step for one in seen],
+                "steps",
+                Evidence.EXACT,
+                "updates before each measurement",
+            ),
+            curve(
+                "lambda_min",
+                lambda one: one.spectrum.lambda_min,
+                f"smallest Ritz value; error: its residual norm; {how}",
+            ),
+            curve(
+                "lambda_max",
+                lambda one: one.spectrum.lambda_max,
+                f"largest Ritz value; error: its residual norm; {how}",
+            ),
             curve("trace", lambda one: one.spectrum.trace, how),
             curve(
                 "negative_mass",
@@ -228,26 +280,45 @@ class SpectrumCallback:
             curve("dissipative", lambda one: one.dissipation.dissipative, modes),
             curve("neutral", lambda one: one.dissipation.neutral, modes),
             curve("divergent", lambda one: one.dissipation.divergent, modes),
-            curve("growth_a_step", lambda one: one.dissipation.per_step.a_step, f"largest factor in one step; {modes}"),
+            curve(
+                "growth_a_step",
+                lambda one: one.dissipation.per_step.a_step,
+                f"largest factor in one step; {modes}",
+            ),
             Row(
-                f"{prefix}/growth", [one.dissipation.growth for one in seen], "1", measured, f"largest factor over T steps; {modes}"
+                f"{prefix}/growth",
+                [one.dissipation.growth for one in seen],
+                "1",
+                measured,
+                f"largest factor over T steps; {modes}",
             ),
         ]
         for one in seen:
             verdict = f"{one.dissipation.verdict}: {one.dissipation.reason}"
             found.append(Row(f"{prefix}/verdict/{one.step}", verdict, "", measured, modes))
         for step, reason in self.skipped:
-            found.append(Row(f"{prefix}/skipped/{step}", reason, "", Evidence.EXACT, "measurement that was due and not taken"))
+            found.append(
+                Row(
+                    f"{prefix}/skipped/{step}",
+                    reason,
+                    "",
+                    Evidence.EXACT,
+                    "measurement that was due and not taken",
+                )
+            )
         if self._taken:
             source = f"products x {PRODUCT} gradients each, over the gradients of the training"
-            found.append(Row(f"{prefix}/overhead", self.spent / self._taken, "1", Evidence.MODELLED, source))
+            found.append(
+                Row(f"{prefix}/overhead", self.spent / self._taken, "1", Evidence.MODELLED, source)
+            )
         return found
 
     def for_lightning(self) -> Any:
-        """This callback as a `lightning.pytorch.Callback`: measures before the first batch and after each update.
+        """This callback as a `lightning.pytorch.Callback`: measures before the first batch and
+        after each update.
 
-        The spectrum is that of `loss(module(inputs), targets)` over the LightningModule's parameters. With several processes the
-        first one measures.
+        The spectrum is that of `loss(module(inputs), targets)` over the LightningModule's
+        parameters. With several processes the first one measures.
 
         Raises:
             ModuleNotFoundError: the package `lightning` is not installed.
@@ -259,18 +330,21 @@ class SpectrumCallback:
                 if trainer.is_global_zero:
                     callback(trainer.global_step, module)
 
-            def on_train_batch_end(self, trainer: Any, module: nn.Module, *rest: Any, **named: Any) -> None:
+            def on_train_batch_end(
+                self, trainer: Any, module: nn.Module, *rest: Any, **named: Any
+            ) -> None:
                 self.on_train_start(trainer, module)
 
         return LightningSpectra()
 
     def for_hugging_face(self) -> Any:
-        """This callback as a `transformers.TrainerCallback`: measures before the first and after each update.
+        """This callback as a `transformers.TrainerCallback`: measures before the first and after
+        each update.
 
         `data` is a batch as the model takes it: the dict that its collator makes, a pair such as
-        `({"input_ids": ids}, labels)`, or with a tensor for its first argument. With several processes
-        the first one measures. The attention must have a double backward: load the model with
-        `attn_implementation="eager"`.
+        `({"input_ids": ids}, labels)`, or with a tensor for its first argument. With several
+        processes the first one measures. The attention must have a double backward: load the model
+        with `attn_implementation="eager"`.
 
         Raises:
             ModuleNotFoundError: the package `transformers` is not installed.
@@ -278,11 +352,15 @@ class SpectrumCallback:
         callback = self
 
         class HuggingFaceSpectra(import_module("transformers").TrainerCallback):  # type: ignore[misc]
-            def on_train_begin(self, args: Any, state: Any, control: Any, model: nn.Module, **named: Any) -> None:
+            def on_train_begin(
+                self, args: Any, state: Any, control: Any, model: nn.Module, **named: Any
+            ) -> None:
                 if state.is_world_process_zero:
                     callback(state.global_step, model)
 
-            def on_step_end(self, args: Any, state: Any, control: Any, model: nn.Module, **named: Any) -> None:
+            def on_step_end(
+                self, args: Any, state: Any, control: Any, model: nn.Module, **named: Any
+            ) -> None:
                 self.on_train_begin(args, state, control, model)
 
         return HuggingFaceSpectra()
@@ -292,6 +370,7 @@ class SpectrumCallback:
 def _left_as_it_was(network: nn.Module) -> Iterator[None]:
     """The network in evaluation mode, with gradients recorded; everything about it is put back."""
     with untouched(network), torch.enable_grad():
-        for module in network.modules():  # the flag alone: train() and eval() of some modules change weights (merged adapters)
+        # the flag alone: train() and eval() of some modules change weights (merged adapters)
+        for module in network.modules():
             module.training = False
         yield

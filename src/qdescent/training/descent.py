@@ -1,4 +1,6 @@
-"""Classical training: the dense network before pruning, and plain masked gradient descent, the baseline."""
+"""Classical training: the dense network before pruning, and plain masked gradient descent, the
+baseline.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,11 @@ def displacements(
     momentum: float = 0.0,
     velocity: Tensor | None = None,
 ) -> Iterator[tuple[float, Tensor]]:
-    """Gradient descent v <- beta v + grad L_t(theta + u), u <- u - eta v from u = 0: (loss before the step, u after it).
+    """Gradient descent v <- beta v + grad L_t(theta + u), u <- u - eta v from u = 0: (loss before
+    the step, u after it).
 
-    The displacement is summed on its own, so that rounding is relative to u and not to the much larger theta.
+    The displacement is summed on its own, so that rounding is relative to u and not to the much
+    larger theta.
 
     Args:
         task: one task, for descent without end; or an iterable of tasks, one for each step.
@@ -53,20 +57,26 @@ def displacements(
     momentum = check_interval("momentum", momentum, "[0, 1)")
     theta = check_instance("space", space, ParameterSpace).point(theta)
     velocity = None if velocity is None else space.point(velocity, "velocity")
-    if isinstance(task, (str, bytes, type, Tensor, Mapping)) or not isinstance(task, (Task, Iterable)):
+    if isinstance(task, (str, bytes, type, Tensor, Mapping)) or not isinstance(
+        task, (Task, Iterable)
+    ):
         raise argument_error("task", "be a Task, or one for each step", shown(task))
     u, v = torch.zeros_like(theta), torch.zeros_like(theta) if velocity is None else velocity
     for each in repeat(task) if isinstance(task, Task) else task:
         check_instance("task", each, Task)
         loss, gradient = each.loss_and_gradient(space, theta + u)
         if not bool(torch.isfinite(loss)):
-            raise argument_error("learning_rate", "keep the loss finite (try a tenth of it)", learning_rate)
+            raise argument_error(
+                "learning_rate", "keep the loss finite (try a tenth of it)", learning_rate
+            )
         v = momentum * v + gradient if momentum else gradient
         u = u - learning_rate * v
         yield float(loss), u
 
 
-def descend(task: Task, space: ParameterSpace, theta: Tensor, learning_rate: float) -> Iterator[tuple[float, Tensor]]:
+def descend(
+    task: Task, space: ParameterSpace, theta: Tensor, learning_rate: float
+) -> Iterator[tuple[float, Tensor]]:
     """Plain descent as points: (loss before the step, theta + u after it), endless."""
     check_instance("task", task, Task)
     theta = check_instance("space", space, ParameterSpace).point(theta)
@@ -74,14 +84,20 @@ def descend(task: Task, space: ParameterSpace, theta: Tensor, learning_rate: flo
         yield loss, theta + u
 
 
-def correct(task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+def correct(
+    task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor
+) -> Tensor:
     """Which of `images` the network at theta labels correctly, boolean."""
     check_instance("task", task, Task)
     outputs = task.outputs_at(space, theta, images)
-    return outputs.argmax(1) == check_tensor("labels", labels, (len(outputs),), "integer").to(outputs.device)
+    return outputs.argmax(1) == check_tensor("labels", labels, (len(outputs),), "integer").to(
+        outputs.device
+    )
 
 
-def accuracy(task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor) -> float:
+def accuracy(
+    task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor
+) -> float:
     """The share of `images` that the network at theta labels correctly, in [0, 1]."""
     return float(correct(task, space, theta, images, labels).double().mean())
 
@@ -109,7 +125,9 @@ class DenseState:
         check_integer("epoch", self.epoch, 0)
         check_instance("tensors", self.tensors, Mapping, called="tensors by name")
         for name in ("loss", "test_accuracy"):
-            values = check_sequence(name, getattr(self, name), object, called="a sequence of numbers", empty=True)
+            values = check_sequence(
+                name, getattr(self, name), object, called="a sequence of numbers", empty=True
+            )
             for value in values:
                 check_interval(name, value, "(-inf, inf)" if name == "loss" else "[0, 1]")  # type: ignore[arg-type]
 
@@ -128,7 +146,8 @@ def train_dense(
     on_epoch: Callable[[DenseState], None] | None = None,
     on_batch: Callable[[], None] | None = None,
 ) -> DenseState:
-    """Train all weights by SGD with momentum and a cosine-decayed rate; the network is changed in place.
+    """Train all weights by SGD with momentum and a cosine-decayed rate; the network is changed in
+    place.
 
     Args:
         network: the module to train.
@@ -136,11 +155,13 @@ def train_dense(
         data: training and test images.
         epochs: passes over the training images.
         batch: samples a step; 64 is usual for a set of this size.
-        learning_rate: at the start; the paper authors' 0.1. Smaller rates end in sharper minima, where the first segment after
-            pruning has a larger truncation error.
+        learning_rate: at the start; the paper authors' 0.1. Smaller rates end in sharper minima,
+            where the first segment after pruning has a larger truncation error.
         momentum: heavy-ball momentum, the paper authors' 0.9.
-        weight_decay: 1e-3, five times the paper authors', for a set that is ten times smaller: it makes pruning cheaper.
-        seed: of the order of samples; each epoch draws from its own generator, so that a resumed run sees the same order.
+        weight_decay: 1e-3, five times the paper authors', for a set that is ten times smaller: it
+            makes pruning cheaper.
+        seed: of the order of samples; each epoch draws from its own generator, so that a resumed
+            run sees the same order.
         state: where to go on.
         on_epoch: called after each epoch, e.g. to save the state.
         on_batch: called after each step, e.g. to move a progress bar.
@@ -163,22 +184,30 @@ def train_dense(
     check_instance("state", state, DenseState, optional=True)
     check_callable("on_epoch", on_epoch, "a function of the state", optional=True)
     check_callable("on_batch", on_batch, optional=True)
-    optimizer = torch.optim.SGD(network.parameters(), learning_rate, momentum, weight_decay=weight_decay)
+    optimizer = torch.optim.SGD(
+        network.parameters(), learning_rate, momentum, weight_decay=weight_decay
+    )
     done = _restore(network, optimizer, state)
     per_epoch = -(-len(data.train_images) // batch)
     for epoch in range(done.epoch, epochs):
         network.train()
-        order = torch.randperm(len(data.train_images), generator=named_generator(seed, "dense order", epoch))
+        order = torch.randperm(
+            len(data.train_images), generator=named_generator(seed, "dense order", epoch)
+        )
         total = 0.0
         for step, places in enumerate(order.split(batch)):
             progress = torch.tensor((epoch * per_epoch + step) / (epochs * per_epoch))
-            optimizer.param_groups[0]["lr"] = learning_rate * float(0.5 * (1 + torch.cos(torch.pi * progress)))
+            optimizer.param_groups[0]["lr"] = learning_rate * float(
+                0.5 * (1 + torch.cos(torch.pi * progress))
+            )
             optimizer.zero_grad()
             value = loss(network(data.train_images[places]), data.train_labels[places])
             if not isinstance(value, Tensor) or value.ndim != 0:
                 raise argument_error("loss", "return a scalar tensor", f"returning {shown(value)}")
             if not bool(torch.isfinite(value)):
-                raise argument_error("learning_rate", "keep the loss finite (try a tenth of it)", learning_rate)
+                raise argument_error(
+                    "learning_rate", "keep the loss finite (try a tenth of it)", learning_rate
+                )
             value.backward()
             optimizer.step()
             total += float(value.detach()) * len(places)
@@ -200,7 +229,9 @@ def train_dense(
 
 
 def _tensors(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:
-    kept = {f"weight/{name}": weight.detach().clone() for name, weight in network.named_parameters()}
+    kept = {
+        f"weight/{name}": weight.detach().clone() for name, weight in network.named_parameters()
+    }
     for name, weight in network.named_parameters():
         buffer = optimizer.state[weight].get("momentum_buffer")  # none without momentum
         if buffer is not None:
@@ -209,10 +240,14 @@ def _tensors(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor
     return kept
 
 
-def _restore(network: nn.Module, optimizer: torch.optim.SGD, state: DenseState | None) -> DenseState:
+def _restore(
+    network: nn.Module, optimizer: torch.optim.SGD, state: DenseState | None
+) -> DenseState:
     if state is None:
         return DenseState(0, {})
-    named: dict[str, Tensor] = {f"weight/{name}": weight for name, weight in network.named_parameters()}
+    named: dict[str, Tensor] = {
+        f"weight/{name}": weight for name, weight in network.named_parameters()
+    }
     named |= {f"buffer/{name}": buffer for name, buffer in network.named_buffers()}
     for name, tensor in named.items():
         check_shape("state", state.tensors.get(name), tuple(tensor.shape))  # type: ignore[arg-type]
@@ -220,7 +255,9 @@ def _restore(network: nn.Module, optimizer: torch.optim.SGD, state: DenseState |
         for name, weight in network.named_parameters():
             weight.copy_(state.tensors[f"weight/{name}"])
             if f"momentum/{name}" in state.tensors:
-                optimizer.state[weight] = {"momentum_buffer": state.tensors[f"momentum/{name}"].clone()}
+                optimizer.state[weight] = {
+                    "momentum_buffer": state.tensors[f"momentum/{name}"].clone()
+                }
         for name, buffer in network.named_buffers():
             buffer.copy_(state.tensors[f"buffer/{name}"])
     return state

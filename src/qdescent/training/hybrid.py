@@ -1,4 +1,6 @@
-"""Quantum-emulated training: upload, a segment of Carleman steps as one linear system, readout, download, again."""
+"""Quantum-emulated training: upload, a segment of Carleman steps as one linear system, readout,
+download, again.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,18 @@ class Round:
 
     Args:
         theta: the weights after the readout, (n,).
-        loss: L on the step's batch at the pivot and after each of the K emulated steps (before readout), (K + 1,).
-        truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)|| for t = 1..K, measured against true descent from the same pivot, (K,).
-        estimate: the same, estimated from the series terms (`estimate_tail`) and true gradients at the end of each length
-            (`error_from_residual`, `CarriedError`), (K,); None past the radius of convergence.
-        last_term: ||u_N|| / ||u|| at the end, close to the truncation error of order N - 1: pessimistic, without reference.
+        loss: L on the step's batch at the pivot and after each of the K emulated steps (before
+            readout), (K + 1,).
+        truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)|| for t = 1..K, measured against true descent
+            from the same pivot, (K,).
+        estimate: the same, estimated from the series terms (`estimate_tail`) and true gradients at
+            the end of each length (`error_from_residual`, `CarriedError`), (K,); None past the
+            radius of convergence.
+        last_term: ||u_N|| / ||u|| at the end, close to the truncation error of order N - 1:
+            pessimistic, without reference.
         readout_error: ||read - u|| / ||u||, measured.
-        gram: <u_k(t), u_l(t)> of the series terms for t = 1..K, (K, N, N): what the lifted state's norms follow from (without
-            momentum, whose velocity is not in it).
+        gram: <u_k(t), u_l(t)> of the series terms for t = 1..K, (K, N, N): what the lifted state's
+            norms follow from (without momentum, whose velocity is not in it).
         order: N.
         end: why the segment is not longer; empty: it has all the steps it was allowed.
         velocity: as read out, (n,), which goes on in the next round; None without momentum.
@@ -101,8 +107,20 @@ class Run:
         """Each round's order, length and truncation error, estimated and measured."""
         ends = [each.estimate[-1] for each in self.rounds]
         return (
-            Row("schedule/order_by_round", [r.order for r in self.rounds], "1", Evidence.EXACT, "order N of each segment"),
-            Row("schedule/segment_by_round", [r.steps for r in self.rounds], "steps", Evidence.EXACT, "length K of each segment"),
+            Row(
+                "schedule/order_by_round",
+                [r.order for r in self.rounds],
+                "1",
+                Evidence.EXACT,
+                "order N of each segment",
+            ),
+            Row(
+                "schedule/segment_by_round",
+                [r.steps for r in self.rounds],
+                "steps",
+                Evidence.EXACT,
+                "length K of each segment",
+            ),
             Row(
                 "truncation/tail_by_round",
                 [math.inf if end is None else end for end in ends],
@@ -115,9 +133,16 @@ class Run:
                 [r.truncation[-1] for r in self.rounds],
                 "1",
                 Evidence.MEASURED,
-                "||u_N - u_GD|| / ||u_GD|| at each segment's end, against true descent from the same pivot",
+                "||u_N - u_GD|| / ||u_GD|| at each segment's end, against true descent from the"
+                " same pivot",
             ),
-            Row("schedule/stopped", self.stopped, "", Evidence.EXACT, "why the run ended before all its steps; empty: it did not"),
+            Row(
+                "schedule/stopped",
+                self.stopped,
+                "",
+                Evidence.EXACT,
+                "why the run ended before all its steps; empty: it did not",
+            ),
         )
 
 
@@ -134,29 +159,38 @@ def train_hybrid(
 ) -> Run:
     """Rounds of upload, segment, readout and download, until all steps of the schedule are done.
 
-    The segments are emulated exactly by the series form. True descent runs beside them from the same pivots, only to measure
-    the truncation error: the quantum algorithm would not have it, and nothing is decided by it. An adaptive segment's end is
-    decided by its terms and by two true gradients at the end of each step, where the series stands and where descent would as far
-    as the earlier ones say: a classical machine can compute them after a readout, at the price of a readout a step.
+    The segments are emulated exactly by the series form. True descent runs beside them from the
+    same pivots, only to measure the truncation error: the quantum algorithm would not have it, and
+    nothing is decided by it. An adaptive segment's end is decided by its terms and by two true
+    gradients at the end of each step, where the series stands and where descent would as far as the
+    earlier ones say: a classical machine can compute them after a readout, at the price of a
+    readout a step.
 
     Args:
-        tasks: the same network and loss, each with a round's batch; round r takes the r-th, and they start again after the
-            last. With a fixed schedule, one task or as many as rounds. With `fresh_batches` each is the batch of a step.
+        tasks: the same network and loss, each with a round's batch; round r takes the r-th, and
+            they start again after the last. With a fixed schedule, one task or as many as rounds.
+            With `fresh_batches` each is the batch of a step.
         space: the kept weights.
-        schedule: `Schedule` for segments of one length, `AdaptiveSchedule` for segments that a tolerance ends.
+        schedule: `Schedule` for segments of one length, `AdaptiveSchedule` for segments that a
+            tolerance ends.
         theta: the first pivot, (n,); None: the network's own weights.
-        seed: round r reads out with the generator named ("round", r): a resumed run draws the same shots.
-        done: rounds of an earlier, interrupted call; the run goes on to the same numbers as one that was not interrupted.
+        seed: round r reads out with the generator named ("round", r): a resumed run draws the same
+            shots.
+        done: rounds of an earlier, interrupted call; the run goes on to the same numbers as one
+            that was not interrupted.
         on_round: called after each round, e.g. to save it.
         on_step: called once for each step that a segment keeps.
-        check: compare the first segment's series with the loss moved in float64, as `series_descent` does.
+        check: compare the first segment's series with the loss moved in float64, as
+            `series_descent` does.
 
     Returns:
-        Run. An adaptive run ends early, and says why in `stopped`, at a pivot from which not even two steps meet the tolerance.
+        Run. An adaptive run ends early, and says why in `stopped`, at a pivot from which not even
+        two steps meet the tolerance.
 
     Raises:
-        ArgumentError: from the very first pivot not even two steps meet the tolerance (one step is plain descent at any order);
-            in a fixed schedule, the series left its radius of convergence so far that its numbers overflowed.
+        ArgumentError: from the very first pivot not even two steps meet the tolerance (one step is
+            plain descent at any order); in a fixed schedule, the series left its radius of
+            convergence so far that its numbers overflowed.
 
     Example:
         >>> import torch
@@ -181,29 +215,44 @@ def train_hybrid(
     fixed = schedule if isinstance(schedule, Schedule) else None
     by_round = fixed.rounds if fixed and not fixed.fresh_batches else None
     if not tasks or (by_round and len(tasks) not in (1, by_round)):
-        must = f"hold 1 task or {by_round}, one for each round" if by_round else "hold at least 1 task"
+        must = (
+            f"hold 1 task or {by_round}, one for each round" if by_round else "hold at least 1 task"
+        )
         raise argument_error("tasks", must, f"{len(tasks)} of them")
     check_instance("space", space, ParameterSpace)
     theta = None if theta is None else space.point(theta)
     left = schedule.steps - sum(each.steps for each in done)
     if left < 0:
-        raise argument_error("done", f"hold at most the schedule's {schedule.steps} steps", f"{schedule.steps - left} of them")
+        raise argument_error(
+            "done",
+            f"hold at most the schedule's {schedule.steps} steps",
+            f"{schedule.steps - left} of them",
+        )
     rounds = list(done)
     if schedule.momentum and rounds and rounds[-1].velocity is None:
-        raise argument_error("done", "hold rounds that were made with momentum, as the schedule has it", "without a velocity")
+        raise argument_error(
+            "done",
+            "hold rounds that were made with momentum, as the schedule has it",
+            "without a velocity",
+        )
     theta = rounds[-1].theta if rounds else space.theta if theta is None else theta
     while left > 0:
         r, longest = len(rounds), min(schedule.longest, left)
         batches = [tasks[(schedule.steps - left + t) % len(tasks)] for t in range(longest)]
         task = batches if schedule.fresh_batches else tasks[r % len(tasks)]
         velocity = rounds[-1].velocity if rounds else None
-        segment = run_segment(task, space, theta, schedule, longest, on_step, velocity, check and r == len(done))
+        segment = run_segment(
+            task, space, theta, schedule, longest, on_step, velocity, check and r == len(done)
+        )
         found = len(segment.steps)
         if fixed and found < longest:
             must = "stay within the series' radius of convergence (shorten it, or lower eta)"
             raise argument_error("segment", must, longest)
         if found < min(2, longest) and not rounds:
-            must = "let at least two steps meet the tolerance (lower it, raise the tolerance, or allow a higher order)"
+            must = (
+                "let at least two steps meet the tolerance (lower it, raise the tolerance, or allow"
+                " a higher order)"
+            )
             raise argument_error("learning_rate", must, f"{schedule.learning_rate}: {segment.end}")
         if found < min(2, longest):
             return Run(theta, tuple(rounds), schedule, stopped=segment.end)
@@ -215,9 +264,15 @@ def train_hybrid(
     return Run(theta, tuple(rounds), schedule)
 
 
-def _download(segment: Segment, theta: Tensor, loss: float, schedule: Schedule | AdaptiveSchedule, seed: int) -> Round:
+def _download(
+    segment: Segment, theta: Tensor, loss: float, schedule: Schedule | AdaptiveSchedule, seed: int
+) -> Round:
     displacement, eta = segment.terms.sum(0), schedule.learning_rate
-    state = displacement if segment.velocity is None else torch.cat([displacement, eta * segment.velocity.sum(0)])
+    state = (
+        displacement
+        if segment.velocity is None
+        else torch.cat([displacement, eta * segment.velocity.sum(0)])
+    )
     found = state if schedule.shots is None else read_out(state, schedule.shots, seed).vector
     size, read = _norm(displacement), found[: len(theta)]
     return Round(

@@ -1,7 +1,9 @@
-"""A look at the true gradient: what a segment's equations miss at its end, and the error that follows from it.
+"""A look at the true gradient: what a segment's equations miss at its end, and the error that
+follows from it.
 
-The series' own terms are blind to what they do not hold: where derivatives of the loss vanish (even and odd losses), a term is
-zero and the next ones are not. One gradient at the segment's end sees all orders at once.
+The series' own terms are blind to what they do not hold: where derivatives of the loss vanish (even
+and odd losses), a term is zero and the next ones are not. One gradient at the segment's end sees
+all orders at once.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ def step_residual(
     learning_rate: float,
     momentum: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """u' - u + eta (beta v + grad L(theta + u)): by how much a step of the truncated series is none of descent.
+    """u' - u + eta (beta v + grad L(theta + u)): by how much a step of the truncated series is none
+    of descent.
 
     Args:
         task: the step's batch.
@@ -51,10 +54,12 @@ def step_residual(
 
 @dataclass(frozen=True)
 class CarriedError:
-    """What the residuals of all steps so far have grown to: e' = e + w', w' = beta w - eta (grad L(u) - grad L(u - e)) + r.
+    """What the residuals of all steps so far have grown to: e' = e + w', w' = beta w - eta (grad
+    L(u) - grad L(u - e)) + r.
 
-    A residual is small where it is made; a mode that grows, a loss bent the more the further it is from the pivot, makes more of
-    it in the steps after. u - e is where descent would be, as far as the residuals say.
+    A residual is small where it is made; a mode that grows, a loss bent the more the further it is
+    from the pivot, makes more of it in the steps after. u - e is where descent would be, as far as
+    the residuals say.
 
     Args:
         error: e, (n,).
@@ -117,9 +122,10 @@ def finite_norm(x: Tensor) -> float:
 def error_from_residual(residual: float, steps: int, order: int, momentum: float = 0.0) -> float:
     """The displacement's error after t steps, from the residual r of the last of them.
 
-    r sum_{s=1}^{t-1} (s/(t-1))^{N+1} (1 - beta^{t-s}) / (1 - beta): the residual of step s + 1 goes with s^{N+1} or with a higher
-    power, since u_{N+1} goes with t^{N+2} (see `estimate_tail`), and with momentum each goes on in the velocity. What curvature
-    makes of the error is left out: `CarriedError` holds it.
+    r sum_{s=1}^{t-1} (s/(t-1))^{N+1} (1 - beta^{t-s}) / (1 - beta): the residual of step s + 1 goes
+    with s^{N+1} or with a higher power, since u_{N+1} goes with t^{N+2} (see `estimate_tail`), and
+    with momentum each goes on in the velocity. What curvature makes of the error is left out:
+    `CarriedError` holds it.
 
     Args:
         residual: r.
@@ -132,5 +138,8 @@ def error_from_residual(residual: float, steps: int, order: int, momentum: float
         (1.0, 1.125)
     """
     last = max(steps - 1, 1)
-    weights = ((s / last) ** (order + 1) * (1 - momentum ** (steps - s)) / (1 - momentum) for s in range(1, steps))
+    weights = (
+        (s / last) ** (order + 1) * (1 - momentum ** (steps - s)) / (1 - momentum)
+        for s in range(1, steps)
+    )
     return residual * sum(weights) if residual else 0.0

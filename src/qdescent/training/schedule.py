@@ -1,11 +1,21 @@
-"""How a hybrid run is cut into rounds and segments: beforehand, or by a tolerance on the truncation error."""
+"""How a hybrid run is cut into rounds and segments: beforehand, or by a tolerance on the truncation
+error.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from qdescent._checks import argument_error, check_boolean, check_instance, check_integer, check_interval, check_sequence, shown
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+    shown,
+)
 from qdescent.quantum.readout.tomography import MOST_SHOTS
 from qdescent.solvers.series import ORDER_LIMIT
 from qdescent.training.tail import Tail
@@ -18,16 +28,20 @@ class Schedule:
     """The settings of quantum-emulated training with segments of one length.
 
     Args:
-        order: N of the Carleman truncation, 1 to 6. 2 is the least order that sees the curvature change.
-        segment: K, steps between an upload and a download. 20 keeps the truncation error below 1 % at eta = 0.02 and N = 2 on
-            the embedded task (measured).
+        order: N of the Carleman truncation, 1 to 6. 2 is the least order that sees the curvature
+            change.
+        segment: K, steps between an upload and a download. 20 keeps the truncation error below 1 %
+            at eta = 0.02 and N = 2 on the embedded task (measured).
         rounds: R, uploads.
-        learning_rate: eta. The paper asks for small rates; 0.02 is plain descent's, ten times less than is usual with momentum.
-        shots: S per readout for magnitudes, and as many for signs; None reads out perfectly. 10^6 leave about sqrt(n/(4S)), 5 %
-            of the displacement at n = 10^4.
-        momentum: beta of heavy-ball momentum, in [0, 1); 0: none, as in the paper. The state is then (u, eta v) in R^{2n}: a
-            readout measures both, and the velocity goes on in the next round.
-        fresh_batches: True: step t of the run takes the t-th task (stochastic gradient descent), not round r the r-th.
+        learning_rate: eta. The paper asks for small rates; 0.02 is plain descent's, ten times less
+            than is usual with momentum.
+        shots: S per readout for magnitudes, and as many for signs; None reads out perfectly. 10^6
+            leave about sqrt(n/(4S)), 5 % of the displacement at n = 10^4.
+        momentum: beta of heavy-ball momentum, in [0, 1); 0: none, as in the paper. The state is
+            then (u, eta v) in R^{2n}: a readout measures both, and the velocity goes on in the next
+            round.
+        fresh_batches: True: step t of the run takes the t-th task (stochastic gradient descent),
+            not round r the r-th.
 
     Example:
         >>> Schedule(segment=10, rounds=3).steps
@@ -86,30 +100,36 @@ class Schedule:
 class AdaptiveSchedule:
     """The settings of quantum-emulated training whose segments are as long as a tolerance allows.
 
-    A segment of order N ends before the first step at which `safety` times the estimated relative truncation error
-    would pass `tolerance`: the larger of what the series' terms say (`estimate_tail`) and of what true gradients at
-    the end of each step say (`error_from_residual`, `CarriedError`), which see what the terms cannot: an even loss, an error that
-    a divergent mode makes grow.
-    Of the orders allowed, each round takes the one that does its steps for the least
+    A segment of order N ends before the first step at which `safety` times the estimated relative
+    truncation error would pass `tolerance`: the larger of what the series' terms say
+    (`estimate_tail`) and of what true gradients at the end of each step say (`error_from_residual`,
+    `CarriedError`), which see what the terms cannot: an even loss, an error that a divergent mode
+    makes grow. Of the orders allowed, each round takes the one that does its steps for the least
     work, (K N(N+3)/2 + round_cost) / K gradients a step.
 
-    With momentum or fresh batches the series is followed one order further than the highest allowed: u_1 then grows by the
-    velocity at the pivot and by noise, not with eta t, and an estimate from N terms alone was up to 23 times too small (measured
-    on small networks, beta = 0.9); with the term after the last one it was at most 2.6 times, within `safety`.
+    With momentum or fresh batches the series is followed one order further than the highest
+    allowed: u_1 then grows by the velocity at the pivot and by noise, not with eta t, and an
+    estimate from N terms alone was up to 23 times too small (measured on small networks, beta =
+    0.9); with the term after the last one it was at most 2.6 times, within `safety`.
 
     Args:
-        tolerance: on ||u_N - u_GD|| / ||u_GD|| at the end of each segment. 0.01: below the error of a readout with 10^6 shots.
-        orders: the orders N to choose from, 1 to 6, at least one of them 2 or more: u_1 alone says nothing of u_2. (2, 3): on the
-            embedded task 2 was chosen at eta = 0.005 and 0.02, and 3 in half of the rounds at 0.1 (measured). All are followed
-            at once, at the cost of the highest; an order whose next one is followed too has the nearer estimate.
+        tolerance: on ||u_N - u_GD|| / ||u_GD|| at the end of each segment. 0.01: below the error of
+            a readout with 10^6 shots.
+        orders: the orders N to choose from, 1 to 6, at least one of them 2 or more: u_1 alone says
+            nothing of u_2. (2, 3): on the embedded task 2 was chosen at eta = 0.005 and 0.02, and 3
+            in half of the rounds at 0.1 (measured). All are followed at once, at the cost of the
+            highest; an order whose next one is followed too has the nearer estimate.
         steps: T, all steps of the run. 100: as many as the default `Schedule`.
-        longest: the most steps of one segment. 100: the longest that was measured below 1 % (eta = 0.005, N = 2).
+        longest: the most steps of one segment. 100: the longest that was measured below 1 % (eta =
+            0.005, N = 2).
         learning_rate: eta, as in `Schedule`.
         shots: S, as in `Schedule`.
-        round_cost: an upload and a readout, in gradients. 100: as much as 20 steps of order 2, so that neither is neglected; a
-            real readout costs far more (the ledger says how much), and then the longest segments win.
-        safety: the factor between the estimate and the tolerance. 3: on trained networks the true error was at most 1.6 times
-            the estimate that is used (benchmarks/tail_calibration.py), on small random ones with momentum 2.6 times.
+        round_cost: an upload and a readout, in gradients. 100: as much as 20 steps of order 2, so
+            that neither is neglected; a real readout costs far more (the ledger says how much), and
+            then the longest segments win.
+        safety: the factor between the estimate and the tolerance. 3: on trained networks the true
+            error was at most 1.6 times the estimate that is used (benchmarks/tail_calibration.py),
+            on small random ones with momentum 2.6 times.
         momentum: beta, as in `Schedule`.
         fresh_batches: as in `Schedule`.
 
@@ -136,17 +156,27 @@ class AdaptiveSchedule:
     def __post_init__(self) -> None:
         check_interval("tolerance", self.tolerance, "(0, 1)")
         check_boolean("fresh_batches", self.fresh_batches)
-        for order in check_sequence("orders", self.orders, object, called="a sequence of orders", empty=True):
+        for order in check_sequence(
+            "orders", self.orders, object, called="a sequence of orders", empty=True
+        ):
             _check_order("orders", order)  # type: ignore[arg-type]
         if max(self.orders, default=1) < 2:
-            raise argument_error("orders", "hold an order of at least 2 (one term tells no tail)", shown(tuple(self.orders)))
+            raise argument_error(
+                "orders",
+                "hold an order of at least 2 (one term tells no tail)",
+                shown(tuple(self.orders)),
+            )
         object.__setattr__(self, "orders", tuple(sorted({int(order) for order in self.orders})))
         check_interval("momentum", self.momentum, "[0, 1)")
         if self.followed > ORDER_LIMIT:
-            must = f"be at most {ORDER_LIMIT - 1} with momentum or fresh batches (the estimate needs the term after the last)"
+            must = (
+                f"be at most {ORDER_LIMIT - 1} with momentum or fresh batches (the estimate needs"
+                " the term after the last)"
+            )
             raise argument_error("orders", must, self.orders)
         check_integer("steps", self.steps, 1, MOST_STEPS)
-        check_integer("longest", self.longest, 2, MOST_STEPS)  # one step is plain descent: nothing to linearise
+        # one step is plain descent: nothing to linearise
+        check_integer("longest", self.longest, 2, MOST_STEPS)
         check_interval("learning_rate", self.learning_rate, "(0, inf)")
         check_interval("round_cost", self.round_cost, "[0, inf)")
         check_interval("safety", self.safety, "[1, inf)")
@@ -155,7 +185,9 @@ class AdaptiveSchedule:
 
     @property
     def followed(self) -> int:
-        """How many terms of the series are computed: with momentum or fresh batches one more than the highest order."""
+        """How many terms of the series are computed: with momentum or fresh batches one more than
+        the highest order.
+        """
         return self.orders[-1] + bool(self.momentum or self.fresh_batches)
 
     def accepts(self, tail: Tail) -> bool:
@@ -163,7 +195,9 @@ class AdaptiveSchedule:
         return self.safety * check_instance("tail", tail, Tail).error <= self.tolerance
 
     def work(self, order: int, steps: int) -> float:
-        """(K N(N+3)/2 + round_cost) / K: a segment's work in gradients for each of its K steps (a cost model)."""
+        """(K N(N+3)/2 + round_cost) / K: a segment's work in gradients for each of its K steps (a
+        cost model).
+        """
         return _gradients(order) + self.round_cost / check_integer("steps", steps, 1, MOST_STEPS)
 
 

@@ -25,8 +25,8 @@ class Step:
     Args:
         loss: L on the step's batch after it.
         truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)||, measured.
-        estimate: the same, estimated without true descent, from the terms and from true gradients at the end; None where
-            they cannot tell.
+        estimate: the same, estimated without true descent, from the terms and from true gradients
+            at the end; None where they cannot tell.
         gram: <u_k(t), u_l(t)>, (N, N).
     """
 
@@ -67,9 +67,10 @@ def run_segment(
 ) -> Segment:
     """The segment from the pivot theta, of the length and order that the schedule asks for.
 
-    All orders allowed are followed at once, for the terms of a lower order are the first of a higher one. An order drops out
-    at the first step where its estimate passes the tolerance; the search ends when none is left, or when none that is left could
-    still become cheaper than the cheapest that dropped out.
+    All orders allowed are followed at once, for the terms of a lower order are the first of a
+    higher one. An order drops out at the first step where its estimate passes the tolerance; the
+    search ends when none is left, or when none that is left could still become cheaper than the
+    cheapest that dropped out.
 
     Args:
         task: network, loss and the round's fixed batch; or a task for each of the `longest` steps.
@@ -82,15 +83,20 @@ def run_segment(
         check: compare the series with the loss moved in float64, as `series_descent` does.
 
     Returns:
-        Segment, of a single step where the second was refused (one step is plain descent, exact at any order).
+        Segment, of a single step where the second was refused (one step is plain descent, exact at
+        any order).
 
-    Cost: N(N+3)/2 + 1 gradients of the highest order followed for each step tried, two for each order allowed, which look at
-    its end and carry its error on, and one for true descent beside it.
+    Cost: N(N+3)/2 + 1 gradients of the highest order followed for each step tried, two for each
+    order allowed, which look at its end and carry its error on, and one for true descent beside it.
     """
     rate, momentum = schedule.learning_rate, schedule.momentum
-    series = series_steps(task, space, theta, schedule.followed, rate, momentum, velocity=velocity, check=check)
+    series = series_steps(
+        task, space, theta, schedule.followed, rate, momentum, velocity=velocity, check=check
+    )
     reference = displacements(task, space, theta, rate, momentum, velocity)
-    alive: dict[int, Segment] = {order: Segment(order, theta.new_zeros(order, space.n)) for order in schedule.orders}
+    alive: dict[int, Segment] = {
+        order: Segment(order, theta.new_zeros(order, space.n)) for order in schedule.orders
+    }
     ended: list[Segment] = []
     looks = {order: _Look(space, theta, schedule, order, velocity) for order in schedule.orders}
     certain = 0
@@ -107,7 +113,9 @@ def run_segment(
         tails = {order: estimate_tail(gram, order) for order in alive}
         for order, tail in tails.items():
             if schedule.accepts(tail) or math.isnan(tail.growth):
-                speed = series.velocity[:order] if momentum and series.velocity is not None else None
+                speed = (
+                    series.velocity[:order] if momentum and series.velocity is not None else None
+                )
                 tails[order] = tail = looks[order].at_end(batch, terms[:order], speed, tail)
             if not schedule.accepts(tail):
                 ended.append(replace(alive.pop(order), end=_sentence(order, tail, t)))
@@ -116,7 +124,9 @@ def run_segment(
             break  # what is alive, if anything is, would be too dear at any length
         truth = next(reference)[1]
         for order, segment in alive.items():
-            step = _step(batch, space, theta, terms[:order], truth, gram[:order, :order], tails[order])
+            step = _step(
+                batch, space, theta, terms[:order], truth, gram[:order, :order], tails[order]
+            )
             speed = series.velocity[:order] if momentum and series.velocity is not None else None
             alive[order] = Segment(order, terms[:order], (*segment.steps, step), velocity=speed)
         if not ended:
@@ -129,7 +139,9 @@ def run_segment(
 
 
 class _Look:
-    """What one order's segment misses, step by step; the largest error so far stands, whatever cancels later."""
+    """What one order's segment misses, step by step; the largest error so far stands, whatever
+    cancels later.
+    """
 
     def __init__(
         self,
@@ -144,13 +156,19 @@ class _Look:
         self._steps, self._error, self._carried = 0, 0.0, CarriedError.nothing(theta)
 
     def at_end(self, task: Task, terms: Tensor, velocity: Tensor | None, tail: Tail) -> Tail:
-        """The larger of both estimates after one more step, whose terms these are; the look alone where there is one term."""
+        """The larger of both estimates after one more step, whose terms these are; the look alone
+        where there is one term.
+        """
         rate, momentum = self._schedule.learning_rate, self._schedule.momentum
         step = self._last, terms.sum(0)
         self._steps += 1
         if self._steps > 1:  # the first step is that of descent
-            missed = step_residual(task, self._space, self._theta, step, self._velocity, rate, momentum)
-            self._carried = self._carried.after(task, self._space, self._theta + self._last, missed, rate, momentum)
+            missed = step_residual(
+                task, self._space, self._theta, step, self._velocity, rate, momentum
+            )
+            self._carried = self._carried.after(
+                task, self._space, self._theta + self._last, missed, rate, momentum
+            )
             error = error_from_residual(finite_norm(missed[0]), self._steps, self._order, momentum)
             self._error = max(self._error, error, self._carried.norm)
         self._last, self._velocity = step[1], None if velocity is None else velocity.sum(0)
@@ -159,7 +177,15 @@ class _Look:
         return replace(tail, error=seen if math.isnan(tail.growth) else max(tail.error, seen))
 
 
-def _step(task: Task, space: ParameterSpace, theta: Tensor, terms: Tensor, truth: Tensor, gram: Tensor, tail: Tail) -> Step:
+def _step(
+    task: Task,
+    space: ParameterSpace,
+    theta: Tensor,
+    terms: Tensor,
+    truth: Tensor,
+    gram: Tensor,
+    tail: Tail,
+) -> Step:
     displacement = terms.sum(0)
     with torch.no_grad():
         loss = float(task.loss_at(space, theta + displacement))
@@ -174,7 +200,10 @@ def _step(task: Task, space: ParameterSpace, theta: Tensor, terms: Tensor, truth
 
 def _sentence(order: int, tail: Tail, t: int) -> str:
     if tail.growth >= 1:
-        return f"step {t} at order {order} is past the radius of convergence (the series' terms grow by {tail.growth:.3g} an order)"
+        return (
+            f"step {t} at order {order} is past the radius of convergence (the series' terms grow"
+            f" by {tail.growth:.3g} an order)"
+        )
     return f"the truncation error of step {t} at order {order} would be about {tail.error:.2g}"
 
 

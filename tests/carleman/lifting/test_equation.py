@@ -32,7 +32,9 @@ def at_time(field, order, x0, t, form="plain", symmetric=False):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("symmetric", [False, True])
-@pytest.mark.parametrize(("order", "row"), [(1, 1.700034e-1), (2, 5.373132e-2), (4, 5.367442e-3), (8, 5.356080e-5)])
+@pytest.mark.parametrize(
+    ("order", "row"), [(1, 1.700034e-1), (2, 5.373132e-2), (4, 5.367442e-3), (8, 5.356080e-5)]
+)
 def test_logistic_row(order, row, form, symmetric):
     found = at_time(logistic(-1.0, 0.5), order, 1.0, 1.0, form, symmetric)
     q = 0.5 / -1.0 * (math.exp(-1) - 1)
@@ -61,15 +63,22 @@ def test_an_euler_step_of_the_equation_is_not_the_linearised_euler_step(form):
 
 
 def burgers(points=16, reynolds=20.0):
-    """Liu et al. (2021), section 7: conservative differences, boundary rows zero, an oscillating source."""
+    """Liu et al. (2021), section 7: conservative differences, boundary rows zero, an oscillating
+    source.
+    """
     dx, u0 = 1 / (points - 1), 1 / math.sqrt(points - 1)
     x = torch.linspace(-0.5, 0.5, points, dtype=torch.float64)
     F1, F2 = torch.zeros(points, points).double(), torch.zeros(points, points**2).double()
     for i in range(1, points - 1):
         F1[i, i - 1 : i + 2] = f64([1.0, -2.0, 1.0]) * u0 / reynolds / dx**2
-        F2[i, (i + 1) * points + i + 1], F2[i, (i - 1) * points + i - 1] = -1 / (4 * dx), 1 / (4 * dx)
+        F2[i, (i + 1) * points + i + 1], F2[i, (i - 1) * points + i - 1] = (
+            -1 / (4 * dx),
+            1 / (4 * dx),
+        )
     source = u0 * torch.exp(-((x - 0.25) ** 2) / (2 / 32**2))
-    field = PolynomialField([0 * x, F1.to_sparse(), F2.to_sparse()], lambda t: source * math.cos(2 * math.pi * t))
+    field = PolynomialField(
+        [0 * x, F1.to_sparse(), F2.to_sparse()], lambda t: source * math.cos(2 * math.pi * t)
+    )
     return field, -u0 * torch.sin(2 * math.pi * x), source
 
 
@@ -81,7 +90,9 @@ def burgers_truth():
     def rate(t, u):
         return source.numpy() * math.cos(2 * math.pi * t) + F1 @ u + F2 @ np.kron(u, u)
 
-    return solve_ivp(rate, (0, 3), start.numpy(), rtol=1e-9, atol=1e-11, t_eval=np.linspace(0, 3, 4000)).y.T
+    return solve_ivp(
+        rate, (0, 3), start.numpy(), rtol=1e-9, atol=1e-11, t_eval=np.linspace(0, 3, 4000)
+    ).y.T
 
 
 def test_burgers_is_the_published_problem():
@@ -95,7 +106,9 @@ def test_burgers_is_the_published_problem():
     assert pytest.approx(43.59302, abs=1e-5) == R
 
 
-@pytest.mark.parametrize(("order", "row", "published"), [(1, 0.123333, 0.12316), (2, 0.058947, 0.05907)])
+@pytest.mark.parametrize(
+    ("order", "row", "published"), [(1, 0.123333, 0.12316), (2, 0.058947, 0.05907)]
+)
 def test_burgers_error_is_the_published_one(burgers_truth, order, row, published):
     field, start, _ = burgers()
     path = carleman_linearize(field, order, "plain").integrate(start, 3 / 3999, 3999).numpy()
@@ -110,8 +123,13 @@ def test_burgers_error_is_the_published_one(burgers_truth, order, row, published
 
 def test_burgers_compressed_is_full():
     field, start, _ = burgers()
-    full, small = (carleman_linearize(field, 4, "plain", symmetric).integrate(start, 3 / 3999, 12) for symmetric in (False, True))
-    assert [carleman_linearize(field, 4, "plain", symmetric).dimension for symmetric in (False, True)] == [69904, 4844]
+    full, small = (
+        carleman_linearize(field, 4, "plain", symmetric).integrate(start, 3 / 3999, 12)
+        for symmetric in (False, True)
+    )
+    assert [
+        carleman_linearize(field, 4, "plain", symmetric).dimension for symmetric in (False, True)
+    ] == [69904, 4844]
     torch.testing.assert_close(small, full, rtol=1e-12, atol=1e-14)
 
 
@@ -129,13 +147,19 @@ def test_a_forcing_in_time_is_that_constant_at_each_moment(form, symmetric):
         np.testing.assert_allclose(C.toarray(), at_once.rows.toarray(), rtol=1e-14, atol=1e-14)
         torch.testing.assert_close(c, at_once.offset)
         z = torch.randn(lift.dimension, dtype=torch.float64, generator=generator)
-        torch.testing.assert_close(lift.derivative(z, t), at_once.derivative(z), rtol=1e-12, atol=1e-12)
-        torch.testing.assert_close(lift.euler_step(0.1, t).step(z), z + 0.1 * lift.derivative(z, t), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(
+            lift.derivative(z, t), at_once.derivative(z), rtol=1e-12, atol=1e-12
+        )
+        torch.testing.assert_close(
+            lift.euler_step(0.1, t).step(z), z + 0.1 * lift.derivative(z, t), rtol=1e-12, atol=1e-12
+        )
     u = f64([0.1, -0.2])
     z = lift.lift(u)
     for t in range(4):
         z = lift.euler_step(0.05, 0.05 * t).step(z)
-    torch.testing.assert_close(lift.integrate(u, 0.05, 4)[-1], lift.project(z), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        lift.integrate(u, 0.05, 4)[-1], lift.project(z), rtol=1e-12, atol=1e-14
+    )
 
 
 def test_errors():

@@ -1,4 +1,6 @@
-"""||z_t|| from the series terms equals the norm of the explicit lifted state; the shortcut "monomials as products" does not."""
+"""||z_t|| from the series terms equals the norm of the explicit lifted state; the shortcut
+"monomials as products" does not.
+"""
 
 import pytest
 import torch

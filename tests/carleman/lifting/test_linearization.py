@@ -1,4 +1,6 @@
-"""Carleman linearisation against published rows, and against the Taylor polynomial of the t-step map by other means."""
+"""Carleman linearisation against published rows, and against the Taylor polynomial of the t-step
+map by other means.
+"""
 
 import tracemalloc
 
@@ -25,7 +27,8 @@ def run(lift, u0, steps):
 
 
 def taylor_twin(f, u0, steps, order, eps_of_constant=1):
-    """u(t; eps = 1) with u(0) and F_0 of degree 1 in eps, cut after eps^order: lists of NumPy vectors, no matrix anywhere.
+    """u(t; eps = 1) with u(0) and F_0 of degree 1 in eps, cut after eps^order: lists of NumPy
+    vectors, no matrix anywhere.
 
     `eps_of_constant=0` leaves F_0 without its eps (what the homogenised form is not)."""
     F = [c.to_dense().numpy() for c in f.coefficients]
@@ -37,7 +40,11 @@ def taylor_twin(f, u0, steps, order, eps_of_constant=1):
         for k in range(1, len(F)):
             row = []
             for d in range(order + 1):
-                parts = [np.kron(powers[k - 1][d - i], u[i]) for i in range(d + 1) if powers[k - 1][d - i] is not None]
+                parts = [
+                    np.kron(powers[k - 1][d - i], u[i])
+                    for i in range(d + 1)
+                    if powers[k - 1][d - i] is not None
+                ]
                 row.append(sum(parts) if parts else np.zeros(n**k))
             powers.append(row)
         new = [sum(F[k] @ powers[k][d] for k in range(1, len(F))) for d in range(order + 1)]
@@ -49,7 +56,9 @@ def taylor_twin(f, u0, steps, order, eps_of_constant=1):
 @pytest.mark.parametrize("form", ["plain", "homogenised"])
 @pytest.mark.parametrize("order", DISCRETE_ROW)
 def test_discrete_map_row(logistic_step, order, form):
-    error = float(run(carleman_linearize(logistic_step, order, form), f64([0.5]), 10)) - 0.266596984142
+    error = (
+        float(run(carleman_linearize(logistic_step, order, form), f64([0.5]), 10)) - 0.266596984142
+    )
     assert abs(error) == pytest.approx(DISCRETE_ROW[order], rel=1e-6, abs=1e-12)
 
 
@@ -62,7 +71,9 @@ def test_the_matrix_is_the_map_s_and_not_that_of_an_ode(logistic_step):
         z = euler @ z
     with pytest.raises(AssertionError):
         assert abs(z[0] - 0.266596984142) == pytest.approx(DISCRETE_ROW[2], rel=1e-6)
-    assert abs(z[0] - float(run(carleman_linearize(logistic_step, 2, "plain"), f64([0.5]), 10))) > 1e-3
+    assert (
+        abs(z[0] - float(run(carleman_linearize(logistic_step, 2, "plain"), f64([0.5]), 10))) > 1e-3
+    )
 
 
 @pytest.mark.parametrize("form", ["plain", "homogenised"])
@@ -70,11 +81,20 @@ def test_beyond_the_radius_a_higher_order_is_worse(form):
     """x <- 1.1 x - .1 x^2 goes to 1, but the series in x_0 = .5 has left its radius after 40 steps."""
     f = PolynomialMap([f64([0.0]), f64([[1.1]]), f64([[-0.1]])])
     truth = float(f.iterate(f64([0.5]), 40)[-1])
-    errors = [abs(float(run(carleman_linearize(f, N, form), f64([0.5]), 40)) - truth) for N in (1, 2, 4, 8)]
+    errors = [
+        abs(float(run(carleman_linearize(f, N, form), f64([0.5]), 40)) - truth)
+        for N in (1, 2, 4, 8)
+    ]
     assert 0.9 < truth < 1
     assert errors == sorted(errors)
     assert errors[-1] > 1e4
-    near = [abs(float(run(carleman_linearize(f, N, form), f64([0.5]), 3)) - float(f.iterate(f64([0.5]), 3)[-1])) for N in (1, 2, 4)]
+    near = [
+        abs(
+            float(run(carleman_linearize(f, N, form), f64([0.5]), 3))
+            - float(f.iterate(f64([0.5]), 3)[-1])
+        )
+        for N in (1, 2, 4)
+    ]
     assert near == sorted(near, reverse=True)
     assert near[-1] < 1e-3
 
@@ -82,22 +102,34 @@ def test_beyond_the_radius_a_higher_order_is_worse(form):
 @pytest.mark.parametrize("form", ["plain", "homogenised"])
 def test_a_quadratic_loss_is_exact_at_order_one(quadratic_step, form):
     lift = carleman_linearize(quadratic_step, 1, form)
-    np.testing.assert_allclose(run(lift, f64([0.0, 0.0]), 8), [0.99609375, 1.799774169922], atol=6e-13)
-    np.testing.assert_allclose(run(lift, f64([0.3, -2.0]), 8), quadratic_step.iterate(f64([0.3, -2.0]), 8)[-1], rtol=1e-14)
+    np.testing.assert_allclose(
+        run(lift, f64([0.0, 0.0]), 8), [0.99609375, 1.799774169922], atol=6e-13
+    )
+    np.testing.assert_allclose(
+        run(lift, f64([0.3, -2.0]), 8), quadratic_step.iterate(f64([0.3, -2.0]), 8)[-1], rtol=1e-14
+    )
 
 
-@pytest.mark.parametrize(("n", "degree", "order"), [(1, 3, 5), (2, 2, 1), (2, 3, 2), (3, 2, 3), (3, 3, 4), (2, 4, 3)])
+@pytest.mark.parametrize(
+    ("n", "degree", "order"), [(1, 3, 5), (2, 2, 1), (2, 3, 2), (3, 2, 3), (3, 3, 4), (2, 4, 3)]
+)
 @pytest.mark.parametrize("steps", [1, 4])
-def test_homogenised_is_the_taylor_polynomial_of_the_t_step_map(random_step, n, degree, order, steps):
+def test_homogenised_is_the_taylor_polynomial_of_the_t_step_map(
+    random_step, n, degree, order, steps
+):
     f = random_step(n, degree, seed=n + 10 * degree)
     u0 = 0.2 * torch.randn(n, dtype=torch.float64, generator=torch.Generator().manual_seed(order))
     ours = run(carleman_linearize(f, order), u0, steps)
     torch.testing.assert_close(ours, taylor_twin(f, u0, steps, order), rtol=1e-12, atol=1e-14)
     if steps == 4 and order > 1:
         with pytest.raises(AssertionError):  # a series without the eps of F_0
-            torch.testing.assert_close(ours, taylor_twin(f, u0, steps, order, eps_of_constant=0), rtol=1e-8, atol=1e-10)
+            torch.testing.assert_close(
+                ours, taylor_twin(f, u0, steps, order, eps_of_constant=0), rtol=1e-8, atol=1e-10
+            )
         with pytest.raises(AssertionError):  # the plain form, taken for the homogenised one
-            torch.testing.assert_close(ours, run(carleman_linearize(f, order, "plain"), u0, steps), rtol=1e-8, atol=1e-10)
+            torch.testing.assert_close(
+                ours, run(carleman_linearize(f, order, "plain"), u0, steps), rtol=1e-8, atol=1e-10
+            )
 
 
 def test_sympy_expands_the_same_polynomial():
@@ -116,7 +148,9 @@ def test_sympy_expands_the_same_polynomial():
     f = PolynomialMap([f64([float(F0)]), *(f64([[float(F)]]) for F in (F1, F2, F3))])
     for order in (1, 2, 3, 5):
         cut = sum(u.coeff(eps, k) for k in range(order + 1))
-        assert float(run(carleman_linearize(f, order), f64([0.25]), 3)) == pytest.approx(float(cut), rel=1e-13)
+        assert float(run(carleman_linearize(f, order), f64([0.25]), 3)) == pytest.approx(
+            float(cut), rel=1e-13
+        )
 
 
 def test_forms_agree_where_nothing_pulls(random_step):
@@ -144,7 +178,9 @@ def test_lift_holds_the_monomials_and_project_undoes_it(random_step, form):
 
 @pytest.mark.parametrize("form", ["plain", "homogenised"])
 def test_one_step_is_exact_where_no_degree_is_cut(random_step, form):
-    """A linear map has no degrees to cut: every monomial of the next point comes out, not the first block alone."""
+    """A linear map has no degrees to cut: every monomial of the next point comes out, not the first
+    block alone.
+    """
     f = random_step(2, 1, seed=3)
     u = f64([0.7, -0.2])
     lift = carleman_linearize(f, 3, form)
@@ -154,7 +190,9 @@ def test_one_step_is_exact_where_no_degree_is_cut(random_step, form):
 def test_published_sizes():
     def sparse_map(n):
         indices = torch.arange(n)
-        F1 = torch.sparse_coo_tensor(torch.stack([indices, indices]), 0.5 * torch.ones(n), (n, n), check_invariants=True)
+        F1 = torch.sparse_coo_tensor(
+            torch.stack([indices, indices]), 0.5 * torch.ones(n), (n, n), check_invariants=True
+        )
         return PolynomialMap([torch.zeros(n), F1])
 
     assert carleman_linearize(sparse_map(2), 5, "plain").dimension == 62
@@ -166,7 +204,11 @@ def test_the_eigenvalue_one_of_the_constants_is_gone(random_step):
     f = random_step(2, 2, seed=1)
     radius = np.abs(np.linalg.eigvals(f.coefficients[1].numpy())).max()
     for form in ("plain", "homogenised"):
-        A = carleman_linearize(PolynomialMap([0 * f.coefficients[0], *f.coefficients[1:]]), 3, form).to_sparse().to_dense()
+        A = (
+            carleman_linearize(PolynomialMap([0 * f.coefficients[0], *f.coefficients[1:]]), 3, form)
+            .to_sparse()
+            .to_dense()
+        )
         assert np.abs(np.linalg.eigvals(A.numpy())).max() == pytest.approx(radius, rel=1e-6)
     assert radius < 0.9
 
@@ -175,11 +217,19 @@ def test_the_eigenvalue_one_of_the_constants_is_gone(random_step):
 def test_rescaling_leaves_the_solution_and_changes_the_norm(random_step, form):
     f, u0 = random_step(2, 3, seed=4), f64([3.0, -2.0])
     lift, scaled = carleman_linearize(f, 3, form), carleman_linearize(f.rescaled(4.0), 3, form)
-    torch.testing.assert_close(4.0 * run(scaled, u0 / 4.0, 5), run(lift, u0, 5), rtol=1e-12, atol=1e-13)
-    wrong = carleman_linearize(PolynomialMap([4.0**k * F for k, F in enumerate(f.coefficients)]), 3, form)
+    torch.testing.assert_close(
+        4.0 * run(scaled, u0 / 4.0, 5), run(lift, u0, 5), rtol=1e-12, atol=1e-13
+    )
+    wrong = carleman_linearize(
+        PolynomialMap([4.0**k * F for k, F in enumerate(f.coefficients)]), 3, form
+    )
     with pytest.raises(AssertionError):  # gamma^k instead of gamma^{k-1}
-        torch.testing.assert_close(4.0 * run(wrong, u0 / 4.0, 5), run(lift, u0, 5), rtol=1e-3, atol=1e-3)
-    norms = [float(torch.linalg.matrix_norm(each.to_sparse().to_dense(), 2)) for each in (lift, scaled)]
+        torch.testing.assert_close(
+            4.0 * run(wrong, u0 / 4.0, 5), run(lift, u0, 5), rtol=1e-3, atol=1e-3
+        )
+    norms = [
+        float(torch.linalg.matrix_norm(each.to_sparse().to_dense(), 2)) for each in (lift, scaled)
+    ]
     assert abs(norms[0] / norms[1] - 1) > 0.1
 
 
@@ -199,7 +249,11 @@ def test_an_order_past_the_limit_is_refused_before_memory_is_taken(random_step):
     tracemalloc.start()
     try:
         with pytest.raises(
-            ArgumentError, match=r"Argument `order` must leave the explicit matrix at most 1e\+08 entries .*, but is 7"
+            ArgumentError,
+            match=(
+                r"Argument `order` must leave the explicit matrix at most 1e\+08 entries .*, but"
+                r" is 7"
+            ),
         ):
             carleman_linearize(f, 7)
         assert tracemalloc.get_traced_memory()[1] < 20e6
@@ -208,9 +262,13 @@ def test_an_order_past_the_limit_is_refused_before_memory_is_taken(random_step):
 
 
 def test_errors(logistic_step):
-    with pytest.raises(ArgumentError, match="Argument `order` must be an integer of at least 1, but is 0."):
+    with pytest.raises(
+        ArgumentError, match="Argument `order` must be an integer of at least 1, but is 0."
+    ):
         carleman_linearize(logistic_step, 0)
-    with pytest.raises(ArgumentError, match="Argument `form` must be one of 'homogenised', 'plain'"):
+    with pytest.raises(
+        ArgumentError, match="Argument `form` must be one of 'homogenised', 'plain'"
+    ):
         carleman_linearize(logistic_step, 2, "symmetric")
     with pytest.raises(ArgumentError, match=r"Argument `u` must have shape \(1,\)"):
         carleman_linearize(logistic_step, 2).lift(torch.ones(2))

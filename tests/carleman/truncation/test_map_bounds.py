@@ -1,4 +1,6 @@
-"""Bounds for maps against the errors of explicit linearisations: 1,000 instances each, which violate the wrong variants."""
+"""Bounds for maps against the errors of explicit linearisations: 1,000 instances each, which
+violate the wrong variants.
+"""
 
 import math
 
@@ -8,7 +10,12 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.carleman.truncation.map_bounds import descent_number, map_error_bounds, map_number, uniform_error_bounds
+from qdescent.carleman.truncation.map_bounds import (
+    descent_number,
+    map_error_bounds,
+    map_number,
+    uniform_error_bounds,
+)
 from qdescent.carleman.truncation.norms import change_coordinates, coefficient_norm, map_coordinates
 from qdescent.linalg.polynomial_map import PolynomialMap
 
@@ -17,9 +24,14 @@ MAPS, STARTS = 125, 8  # 1,000 instances: a map with eight starts, since lifting
 
 def measured(coefficients, starts, steps, order, form="homogenised"):
     """||u_t - u_N(t)|| of the explicit truncated matrix, (starts, T + 1)."""
-    lift = carleman_linearize(PolynomialMap([torch.from_numpy(F) for F in coefficients]), order, form)
+    lift = carleman_linearize(
+        PolynomialMap([torch.from_numpy(F) for F in coefficients]), order, form
+    )
     A, b, u = lift.to_sparse().to_dense().numpy(), lift.offset.numpy(), starts
-    z, errors = np.stack([lift.lift(torch.from_numpy(u0)).numpy() for u0 in starts]), [np.zeros(len(starts))]
+    z, errors = (
+        np.stack([lift.lift(torch.from_numpy(u0)).numpy() for u0 in starts]),
+        [np.zeros(len(starts))],
+    )
     for _ in range(steps):
         powers = [np.ones((len(u), 1))]
         for _ in coefficients[1:]:
@@ -31,7 +43,9 @@ def measured(coefficients, starts, steps, order, form="homogenised"):
 
 
 def instances(rng, forced):
-    """(F_0, F_1, ...), eight u_0, T, N; one map in four is a positive number: the norm series is then the error itself."""
+    """(F_0, F_1, ...), eight u_0, T, N; one map in four is a positive number: the norm series is
+    then the error itself.
+    """
     for i in range(MAPS):
         scalar = i % 4 == 0
         n, degree = 1 if scalar else int(rng.integers(1, 3)), int(rng.integers(2, 4))
@@ -48,7 +62,8 @@ def norms_of(F):
 
 
 def holds(errors, bounds):
-    return bool((errors <= bounds * (1 + 1e-10) + 1e-13 * (1 + errors)).all())  # the measured error has rounding of its own
+    # the measured error has rounding of its own
+    return bool((errors <= bounds * (1 + 1e-10) + 1e-13 * (1 + errors)).all())
 
 
 @pytest.mark.parametrize("forced", [False, True])
@@ -65,8 +80,12 @@ def test_norm_series_holds_and_its_wrong_variants_do_not(form, forced):
             assert holds(errors, bounds[:, N - 1])
             tight += errors[-1] > 0.999 * bounds[-1, N - 1] > 1e-9
             violated["order one too high"] += not holds(errors, bounds[:, N])
-            violated["F_2 halved"] += not holds(errors, map_error_bounds(a * [1, 1, 0.5, 1][: len(a)], start, T, N, form)[:, -1])
-            violated["F_0 forgotten"] += not holds(errors, map_error_bounds(a * (np.arange(len(a)) > 0), start, T, N, form)[:, -1])
+            violated["F_2 halved"] += not holds(
+                errors, map_error_bounds(a * [1, 1, 0.5, 1][: len(a)], start, T, N, form)[:, -1]
+            )
+            violated["F_0 forgotten"] += not holds(
+                errors, map_error_bounds(a * (np.arange(len(a)) > 0), start, T, N, form)[:, -1]
+            )
             violated["one step too few"] += not holds(errors[1:], bounds[:-1, N - 1])
     if not forced:
         assert violated.pop("F_0 forgotten") == 0
@@ -85,13 +104,19 @@ def test_series_against_the_composed_polynomial_itself():
 
 
 def test_published_errors_of_the_discrete_map():
-    """oracles.md; a one-dimensional map with positive coefficients loses exactly what its norms say."""
+    """oracles.md; a one-dimensional map with positive coefficients loses exactly what its norms
+    say.
+    """
     found = map_error_bounds([0, 0.9, 0.1], 0.5, steps=10, order=8)[-1, [0, 1, 3, 7]]
-    np.testing.assert_allclose(found, [9.225776e-2, 2.917393e-2, 2.595810e-3, 1.585670e-5], rtol=1e-6)
+    np.testing.assert_allclose(
+        found, [9.225776e-2, 2.917393e-2, 2.595810e-3, 1.585670e-5], rtol=1e-6
+    )
 
 
 def test_small_bounds_keep_their_digits():
-    """Where f(z) minus a partial sum would leave rounding, the carried tail is right: c_k(1) = a_k and z^5 = 1e-25."""
+    """Where f(z) minus a partial sum would leave rounding, the carried tail is right: c_k(1) = a_k
+    and z^5 = 1e-25.
+    """
     found = map_error_bounds([0, 0.9, 0.1, 0, 0, 0.5], 1e-5, steps=1, order=4)[-1, 3]
     assert found == pytest.approx(0.5e-25, rel=1e-13)
     assert (0.9e-5 + 0.1e-10 + 0.5e-25) - (0.9e-5 + 0.1e-10) == 0  # planted: the subtraction
@@ -109,7 +134,10 @@ def test_forms_agree_without_a_pull_and_a_map_may_change_from_step_to_step():
         worst = 0.0
         for F in signs * steps:
             lifts = [
-                carleman_linearize(PolynomialMap([torch.tensor([[x]], dtype=torch.float64) for x in one]), 2, form) for one in F
+                carleman_linearize(
+                    PolynomialMap([torch.tensor([[x]], dtype=torch.float64) for x in one]), 2, form
+                )
+                for one in F
             ]
             u = torch.tensor([0.5], dtype=torch.float64)
             z = lifts[0].lift(u)
@@ -130,10 +158,18 @@ def test_overflow_and_linear_maps():
 
 
 def cubic_loss(rng, n):
-    """Gradient descent on lambda u^2/2 + T_3 u^3/6: F_1 = 1 - eta lambda, F_2 = -eta T_3/2, 0 < eta lambda <= 1; eight starts."""
+    """Gradient descent on lambda u^2/2 + T_3 u^3/6: F_1 = 1 - eta lambda, F_2 = -eta T_3/2, 0 < eta
+    lambda <= 1; eight starts.
+    """
     curvatures, eta = rng.uniform(0.05, 1.0, n), rng.uniform(0.2, 1.0)
     T3 = rng.standard_normal((n, n, n))
-    T3 = sum(T3.transpose(order) for order in [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]) / 6
+    T3 = (
+        sum(
+            T3.transpose(order)
+            for order in [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+        )
+        / 6
+    )
     starts, R = rng.standard_normal((STARTS, n)), rng.uniform(0.05, 0.999, STARTS)
     if n == 1:
         T3, starts = -np.abs(T3), np.abs(starts)
@@ -155,7 +191,8 @@ def test_gradient_descent_number_holds_at_all_times_and_its_wrong_variant_does_n
             assert map_number(a, start) == pytest.approx(R, rel=1e-9)  # whatever eta
             assert holds(errors, uniform_error_bounds(a, start, N)[-1])
             assert holds(errors, start * R**N)
-            violated += not holds(errors, start * (R / 2) ** N)  # planted: ||T_3|| taken for half of it
+            # planted: ||T_3|| taken for half of it
+            violated += not holds(errors, start * (R / 2) ** N)
     assert violated > 50
 
 
@@ -165,7 +202,11 @@ def test_uniform_bound_with_a_pull_holds_and_without_it_does_not():
     while checked < MAPS * STARTS:
         for F, starts, _, N in instances(rng, forced=True):
             a = norms_of(F)
-            inside = [u0 for u0 in starts if np.isfinite(uniform_error_bounds(a, float(np.linalg.norm(u0)), N)).all()]
+            inside = [
+                u0
+                for u0 in starts
+                if np.isfinite(uniform_error_bounds(a, float(np.linalg.norm(u0)), N)).all()
+            ]
             if not inside:
                 continue
             checked += len(inside)
@@ -173,20 +214,27 @@ def test_uniform_bound_with_a_pull_holds_and_without_it_does_not():
                 start = float(np.linalg.norm(u0))
                 assert map_number(a, start) <= 1
                 assert holds(errors, uniform_error_bounds(a, start, N)[-1])
-                violated += not holds(errors, uniform_error_bounds([0, *a[1:]], start, N)[-1])  # planted: the pull forgotten
+                # planted: the pull forgotten
+                violated += not holds(errors, uniform_error_bounds([0, *a[1:]], start, N)[-1])
     assert violated > 50
 
 
 def test_uniform_bound_without_a_pull_is_closed_and_with_one_near_the_best_radius():
-    np.testing.assert_allclose(uniform_error_bounds([0, 0.5, 0.25], 0.5, 3), [0.5 * 0.25**N for N in (1, 2, 3)], rtol=1e-14)
+    np.testing.assert_allclose(
+        uniform_error_bounds([0, 0.5, 0.25], 0.5, 3), [0.5 * 0.25**N for N in (1, 2, 3)], rtol=1e-14
+    )
     # u_0 = 0, f = .5 w + .25 w^2: a_0/(w/2 - w^2/4) is least at w = 1, R = 4 a_0
     assert map_number([0.1, 0.5, 0.25], 0.0) == pytest.approx(0.4, rel=1e-6)
 
 
 @pytest.mark.parametrize("beta", [0.5, 0.9])
 def test_momentum_is_bounded_in_its_lyapunov_norm_alone(beta):
-    """||F_1|| > 1 with a spectral radius below 1: the series in l_2 explodes, in ||S u|| it stays, and above the error."""
-    plain = PolynomialMap([torch.zeros(1).double(), torch.tensor([[0.9]]).double(), torch.tensor([[0.02]]).double()])
+    """||F_1|| > 1 with a spectral radius below 1: the series in l_2 explodes, in ||S u|| it stays,
+    and above the error.
+    """
+    plain = PolynomialMap(
+        [torch.zeros(1).double(), torch.tensor([[0.9]]).double(), torch.tensor([[0.02]]).double()]
+    )
     f = plain.with_momentum(beta)
     u0 = np.array([0.02, 0.0])
     F = [G.numpy() for G in f.coefficients]
@@ -202,12 +250,19 @@ def test_momentum_is_bounded_in_its_lyapunov_norm_alone(beta):
 
 
 def test_errors():
-    with pytest.raises(ArgumentError, match=r"Argument `norms` must have shape \(degree \+ 1,\) or \(3, degree \+ 1\)"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `norms` must have shape \(degree \+ 1,\) or \(3, degree \+ 1\)",
+    ):
         map_error_bounds([[0, 1.0]], 1.0, 3, 2)
     with pytest.raises(ArgumentError, match="Argument `norms` must be finite and not negative"):
         map_error_bounds([0, -1.0], 1.0, 3, 2)
-    with pytest.raises(ArgumentError, match="Argument `form` must be one of 'homogenised', 'plain'"):
+    with pytest.raises(
+        ArgumentError, match="Argument `form` must be one of 'homogenised', 'plain'"
+    ):
         map_error_bounds([0, 1.0], 1.0, 3, 2, "full")
-    with pytest.raises(ArgumentError, match=r"Argument `start_norm` must be in \[0, inf\), but is -1"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `start_norm` must be in \[0, inf\), but is -1"
+    ):
         map_error_bounds([0, 1.0], -1, 3, 2)
     assert descent_number(0.0, 1.0, 0.1) == descent_number(-0.1, 1.0, 0.1) == math.inf

@@ -10,7 +10,13 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.carleman.truncation import norms
-from qdescent.carleman.truncation.norms import change_coordinates, coefficient_norm, field_coordinates, log_norm, map_coordinates
+from qdescent.carleman.truncation.norms import (
+    change_coordinates,
+    coefficient_norm,
+    field_coordinates,
+    log_norm,
+    map_coordinates,
+)
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 
@@ -84,8 +90,15 @@ def test_errors():
     with pytest.raises(ArgumentError, match="Argument `p` must be one of 1, 2, inf, but is 3."):
         coefficient_norm(torch.eye(2), 3)
     with pytest.raises(
-        ArgumentError, match="Argument `rate` must be above the largest real part of an eigenvalue of F_1, 1, but is 0.5."
+        ArgumentError,
+        match=(
+            "Argument `rate` must be above the largest real part of an eigenvalue of F_1, 1, but is"
+            " 0.5."
+        ),
     ):
         field_coordinates(torch.eye(2), 0.5)
-    with pytest.raises(ArgumentError, match="Argument `factor` must be above the spectral radius of F_1, 1, but is 1.0."):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `factor` must be above the spectral radius of F_1, 1, but is 1.0.",
+    ):
         map_coordinates(torch.eye(2), 1.0)

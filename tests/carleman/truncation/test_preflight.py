@@ -86,7 +86,9 @@ def test_promises_for_a_map_are_kept(seed, pull):
     ],
 )
 def test_promises_for_an_equation_are_kept(forcing, F1, applying):
-    f = PolynomialField([forcing * torch.ones(2).double(), f64(F1), f64([[0.2, 0, 0, 0.1], [0.1, -0.2, 0, 0]])])
+    f = PolynomialField(
+        [forcing * torch.ones(2).double(), f64(F1), f64([[0.2, 0, 0, 0.1], [0.1, -0.2, 0, 0]])]
+    )
     u0 = f64([0.15, -0.1])
     found = preflight(f, u0, steps=1.0)
     assert {bound.name for bound in found.bounds if bound.applies} - {"power series"} == applying
@@ -103,7 +105,8 @@ def test_the_order_it_names_reaches_the_error_and_the_one_below_is_not_promised(
         N = found.order
         assert map_error(f, u0, 10, N, "plain") <= error
         assert N == 1 or min(bound.errors[N - 2] for bound in found.bounds) > error
-        assert map_error(f, u0, 10, N - 1, "plain") > error if N > 1 else True  # here the series is the error itself
+        # here the series is the error itself
+        assert map_error(f, u0, 10, N - 1, "plain") > error if N > 1 else True
     assert preflight(f, u0, steps=10, error=1e-300).order is None
 
 
@@ -115,15 +118,25 @@ def test_reasons():
     assert "no bound promises this" in str(found)
     assert found.best(2) is None
     assert preflight(scalar_map(0, 1.1, -0.1), u0, steps=3).best(2).name == "norm series"
-    assert "it overflows" in named(preflight(scalar_map(0, 3.0, 1.0), u0, steps=60), "norm series").reason
+    assert (
+        "it overflows"
+        in named(preflight(scalar_map(0, 3.0, 1.0), u0, steps=60), "norm series").reason
+    )
 
     two = f64([0.3, 0.4])
-    defective = PolynomialField([torch.zeros(2).double(), f64([[0, 1], [-1, -2]]), f64([[0, 0, 0, 1], [1, -2.2, 0, 0]])])
+    defective = PolynomialField(
+        [torch.zeros(2).double(), f64([[0, 1], [-1, -2]]), f64([[0, 0, 0, 1], [1, -2.2, 0, 0]])]
+    )
     found = preflight(defective, two, steps=1.0)
-    assert "R = 1.208 is not below 1; F_1 is not normal: mu(F_1) = 0 > Re lambda_1 = -1" in named(found, "R-number").reason
+    assert (
+        "R = 1.208 is not below 1; F_1 is not normal: mu(F_1) = 0 > Re lambda_1 = -1"
+        in named(found, "R-number").reason
+    )
     assert named(found, "log-norm").time == pytest.approx(1 / (0.5 * math.sqrt(5.84)))
     assert "bounds it only until t = 0.8276" in named(found, "log-norm").reason
-    forced = PolynomialField([torch.ones(2).double(), -torch.eye(2).double(), 0.1 * torch.ones(2, 4).double()])
+    forced = PolynomialField(
+        [torch.ones(2).double(), -torch.eye(2).double(), 0.1 * torch.ones(2, 4).double()]
+    )
     found = preflight(forced, two, steps=1.0)
     assert "F_0 is not zero" in named(found, "log-norm").reason
     assert "best gamma" in named(found, "best rescaling").reason
@@ -142,7 +155,9 @@ def test_momentum_is_promised_in_a_lyapunov_norm():
 
 @pytest.mark.parametrize("pull", [0.0, 0.03])
 def test_a_map_for_each_step(pull):
-    """SGD: each step its own coefficients, here also of different degrees; the last one twice as strong as the others."""
+    """SGD: each step its own coefficients, here also of different degrees; the last one twice as
+    strong as the others.
+    """
     maps, u0 = [random_map(seed, pull)[0] for seed in range(5)], f64([0.1, -0.2])
     maps[2] = PolynomialMap(maps[2].coefficients[:3])
     maps[4] = PolynomialMap([2 * F for F in maps[4].coefficients])
@@ -156,16 +171,27 @@ def test_a_map_for_each_step(pull):
             error = float((u - lift.project(z)).norm())
             asked = [bound for bound in found.bounds if bound.form in (form, "either")]
             assert all(error <= bound.errors[N - 1] * (1 + 1e-9) + 1e-14 for bound in asked)
-    strongest = PolynomialMap([maps[4].coefficients[0], *(10 * F for F in maps[4].coefficients[1:])])
-    assert preflight([*maps[:4], strongest], u0, steps=5).bounds[0].errors[0] > 5 * found.bounds[0].errors[0]
-    with pytest.raises(ArgumentError, match="Argument `f` must be one map, or one for each of the 6 steps, but is 5 maps."):
+    strongest = PolynomialMap(
+        [maps[4].coefficients[0], *(10 * F for F in maps[4].coefficients[1:])]
+    )
+    assert (
+        preflight([*maps[:4], strongest], u0, steps=5).bounds[0].errors[0]
+        > 5 * found.bounds[0].errors[0]
+    )
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `f` must be one map, or one for each of the 6 steps, but is 5 maps.",
+    ):
         preflight(maps, u0, steps=6)
 
 
 def test_a_large_system_is_spared_dense_coordinates(monkeypatch):
     monkeypatch.setattr(module, "DENSE_LIMIT", 3)
     f, u0 = random_map(0, 0.0)
-    assert "dense in other coordinates" in named(preflight(f, u0, 3), "norm series, Lyapunov norm").reason
+    assert (
+        "dense in other coordinates"
+        in named(preflight(f, u0, 3), "norm series, Lyapunov norm").reason
+    )
 
 
 def test_it_prints_a_table_and_gives_rows_with_evidence():
@@ -185,14 +211,21 @@ def test_it_prints_a_table_and_gives_rows_with_evidence():
 
 def test_errors():
     f, u0 = scalar_map(0, 0.9, 0.1), f64([0.5])
-    with pytest.raises(ArgumentError, match=r"Argument `orders` must be one or more integers from 1 to 32, but is \(33,\)"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `orders` must be one or more integers from 1 to 32, but is \(33,\)",
+    ):
         preflight(f, u0, 3, orders=(33,))
-    with pytest.raises(ArgumentError, match="Argument `steps` must be an integer of at least 1, but is 2.5"):
+    with pytest.raises(
+        ArgumentError, match="Argument `steps` must be an integer of at least 1, but is 2.5"
+    ):
         preflight(f, u0, 2.5)
     with pytest.raises(ArgumentError, match=r"Argument `u0` must have shape \(1,\)"):
         preflight(f, f64([0.5, 0.5]), 3)
     with pytest.raises(ArgumentError, match=r"Argument `error` must be in \(0, inf\)"):
         preflight(f, u0, 3, error=0.0)
-    field = PolynomialField([F.reshape(1, -1) for F in f.coefficients], forcing=lambda t: torch.ones(1))
+    field = PolynomialField(
+        [F.reshape(1, -1) for F in f.coefficients], forcing=lambda t: torch.ones(1)
+    )
     with pytest.raises(ArgumentError, match="Argument `f` must be autonomous"):
         preflight(field, u0, 3.0)

@@ -1,4 +1,6 @@
-"""The head of an exported query, read by somebody who has nothing else: it gives back M, or G, and every monomial."""
+"""The head of an exported query, read by somebody who has nothing else: it gives back M, or G, and
+every monomial.
+"""
 
 import re
 
@@ -13,12 +15,17 @@ from qdescent.quantum.simulator.state_vector import Simulator
 STEPS, PADDING, ORDER = 2, 1, 2
 
 
-COMPOSED = pytest.param(("kernel-reflection", "composed"), marks=pytest.mark.slow)  # minutes of simulation
+# minutes of simulation
+COMPOSED = pytest.param(("kernel-reflection", "composed"), marks=pytest.mark.slow)
 
 
-@pytest.fixture(scope="module", params=[("qsvt", "balanced"), ("kernel-reflection", "balanced"), COMPOSED])
+@pytest.fixture(
+    scope="module", params=[("qsvt", "balanced"), ("kernel-reflection", "balanced"), COMPOSED]
+)
 def exported(request, tmp_path_factory):
-    """(text of the head, the query, the history system) of a linear map, for which order 2 is exact."""
+    """(text of the head, the query, the history system) of a linear map, for which order 2 is
+    exact.
+    """
     folder = tmp_path_factory.mktemp("export")
     np.savez(folder / "m.npz", F0=[0.3, -0.1], F1=[[0.7, 0.1], [0.2, 0.5]], u0=[0.4, -0.2])
     kept = {}
@@ -70,7 +77,12 @@ def block(query) -> np.ndarray:
 
 def places(head: str, size: int) -> list[int]:
     if "Composed encoding" in head:
-        return [int(place) for place in pairs(head.partition("Basis state of unknown k:")[2].partition("Right-hand")[0]).values()]
+        return [
+            int(place)
+            for place in pairs(
+                head.partition("Basis state of unknown k:")[2].partition("Right-hand")[0]
+            ).values()
+        ]
     assert "Basis state k of the system register is unknown k" in head
     return list(range(size))
 
@@ -98,7 +110,10 @@ def test_what_is_encoded_is_what_the_head_says(exported):
 
 def test_the_right_hand_side_is_listed(exported):
     head, _, system = exported
-    listed = {int(place): float(value) for place, value in re.findall(r"B\[(\d+)\] = (-?[0-9.e+-]+[0-9])", head)}
+    listed = {
+        int(place): float(value)
+        for place, value in re.findall(r"B\[(\d+)\] = (-?[0-9.e+-]+[0-9])", head)
+    }
     B = np.zeros(system.size)
     B[list(listed)] = list(listed.values())
     assert np.array_equal(B, system.rhs.numpy())
@@ -115,6 +130,8 @@ def test_every_unknown_is_the_monomial_that_the_head_names(exported):
     for t in range(STEPS + PADDING + 1):
         letters = {"w": 1.0, "u1": u[0], "u2": u[1]}
         for c, word in words.items():
-            assert Z[length * t + c] == pytest.approx(np.prod([letters[letter] for letter in word.split()]), rel=1e-12)
+            assert Z[length * t + c] == pytest.approx(
+                np.prod([letters[letter] for letter in word.split()]), rel=1e-12
+            )
         if t < STEPS:
             u = np.array([0.3, -0.1]) + np.array([[0.7, 0.1], [0.2, 0.5]]) @ u

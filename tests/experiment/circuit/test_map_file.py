@@ -1,4 +1,6 @@
-"""The npz of a map: what is read is used, or refused; nothing is dropped, cast or replaced in silence."""
+"""The npz of a map: what is read is used, or refused; nothing is dropped, cast or replaced in
+silence.
+"""
 
 import os
 
@@ -22,11 +24,22 @@ def polynomial(u: float, coefficients: dict[int, float]) -> float:
 
 @pytest.mark.parametrize(
     "given",
-    [{0: 0.1, 1: 0.0}, {0: 0.1, 2: 0.5}, {0: 0.2, 3: -0.5}, {1: 0.5, 4: 0.25}, {2: 0.5}, {0: 0.1, 1: 0.5, 2: 0.0}],
+    [
+        {0: 0.1, 1: 0.0},
+        {0: 0.1, 2: 0.5},
+        {0: 0.2, 3: -0.5},
+        {1: 0.5, 4: 0.25},
+        {2: 0.5},
+        {0: 0.1, 1: 0.5, 2: 0.0},
+    ],
     ids=str,
 )
 def test_a_coefficient_that_is_not_there_is_zero(given, tmp_path):
-    path = write(tmp_path / "m.npz", u0=[0.7], **{f"F{k}": [value] if k == 0 else [[value]] for k, value in given.items()})
+    path = write(
+        tmp_path / "m.npz",
+        u0=[0.7],
+        **{f"F{k}": [value] if k == 0 else [[value]] for k, value in given.items()},
+    )
     f, start = load_map(path)
     assert f.degree == max(given)
     u = 0.7
@@ -52,7 +65,9 @@ def test_a_gap_of_several_variables_is_zero(tmp_path):
 )  # fmt: skip
 def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, near, tmp_path):
     path = write(tmp_path / "m.npz", F1=[[0.5]], **{name: [[0.3]]})
-    with pytest.raises(ArgumentError, match="`source` must hold F0 .*, but is .*, which holds ") as caught:
+    with pytest.raises(
+        ArgumentError, match="`source` must hold F0 .*, but is .*, which holds "
+    ) as caught:
         load_map(path)
     assert not near or f"(did you mean '{near}" in str(caught.value) or near in ("F0", "F1")
     assert str(caught.value).isprintable()
@@ -67,34 +82,56 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, near, tmp_p
         ({"F1": [[True]]}, "whose F1 holds truth values"),
         ({"F1": np.array([["a"]])}, "must be a directory of `qdescent run`"),
         ({"F1": np.array([[object()]])}, "must be a directory of `qdescent run`"),
-        ({"F1": np.array([["2020-01-01"]], dtype="datetime64[D]")}, "must be a directory of `qdescent run`"),
+        (
+            {"F1": np.array([["2020-01-01"]], dtype="datetime64[D]")},
+            "must be a directory of `qdescent run`",
+        ),
         ({"F1": [[np.nan]]}, "`source F1` must be finite"),
         ({"F1": [[1.0]], "u0": [np.inf]}, "`source u0` must be finite"),
         ({"F1": 0.5}, "whose F1 is a single number"),
         ({"F1": [0.5]}, r"whose F1 has shape \(1,\) where F1 asks for \(1, 1\)"),
-        ({"F1": np.eye(2), "F2": np.ones((2, 2))}, r"whose F2 has shape \(2, 2\) where F1 asks for \(2, 4\)"),
-        ({"F1": np.eye(2), "F2": np.ones((4, 2))}, r"whose F2 has shape \(4, 2\) where F1 asks for \(2, 4\)"),
-        ({"F0": [1, 2, 3], "F1": np.eye(2)}, r"whose F1 has shape \(2, 2\) where F0 asks for \(3, 3\)"),
+        (
+            {"F1": np.eye(2), "F2": np.ones((2, 2))},
+            r"whose F2 has shape \(2, 2\) where F1 asks for \(2, 4\)",
+        ),
+        (
+            {"F1": np.eye(2), "F2": np.ones((4, 2))},
+            r"whose F2 has shape \(4, 2\) where F1 asks for \(2, 4\)",
+        ),
+        (
+            {"F0": [1, 2, 3], "F1": np.eye(2)},
+            r"whose F1 has shape \(2, 2\) where F0 asks for \(3, 3\)",
+        ),
         ({"F1": np.eye(2), "u0": [1, 2, 3]}, r"whose u0 has shape \(3,\) where F1 asks for \(2,\)"),
         ({"F1": np.eye(2), "u0": [[1], [2]]}, r"whose u0 has shape \(2, 1\)"),
         ({"F1": np.ones((0, 0))}, "must hold at least one"),
         ({"F0": [0.1]}, "which holds 'F0'"),
         ({"u0": [0.1]}, "which holds 'u0'"),
         ({}, "which holds nothing"),
-        ({"F1": [[0.5]], "F13": [[0.5]]}, "must hold coefficients up to F12, but is .*, which holds F13"),
+        (
+            {"F1": [[0.5]], "F13": [[0.5]]},
+            "must hold coefficients up to F12, but is .*, which holds F13",
+        ),
         ({"F1": [[0.5]], "F3000000": [[0.5]]}, "must hold coefficients up to F12"),
-        ({"F1": np.eye(100), "F12": np.ones((1, 1))}, "must hold at least one and at most 33,554,432 numbers"),
+        (
+            {"F1": np.eye(100), "F12": np.ones((1, 1))},
+            "must hold at least one and at most 33,554,432 numbers",
+        ),
     ],
     ids=range(22),
 )
 def test_what_is_no_map_of_real_numbers_is_refused(arrays, sentence, tmp_path):
     with pytest.raises(ArgumentError, match=sentence):
-        load_map(write(tmp_path / "m.npz", **{name: np.asarray(array) for name, array in arrays.items()}))
+        load_map(
+            write(tmp_path / "m.npz", **{name: np.asarray(array) for name, array in arrays.items()})
+        )
 
 
 @pytest.mark.parametrize("dtype", ["<i8", ">i4", "u1", "<f4", ">f8", "f2"])
 def test_integers_and_other_real_types_are_taken_exactly(dtype, tmp_path):
-    f, start = load_map(write(tmp_path / "m.npz", F1=np.array([[2]], dtype=dtype), u0=np.array([3], dtype=dtype)))
+    f, start = load_map(
+        write(tmp_path / "m.npz", F1=np.array([[2]], dtype=dtype), u0=np.array([3], dtype=dtype))
+    )
     assert f(start).tolist() == [6.0]
     assert f(start).dtype == torch.float64
 
@@ -102,7 +139,9 @@ def test_integers_and_other_real_types_are_taken_exactly(dtype, tmp_path):
 def test_an_order_of_millions_is_refused_at_once(tmp_path):
     path = write(tmp_path / "m.npz", F0=[0.1], F1=[[0.5]])
     for order in (3_000_000, 10**30):
-        with pytest.raises(ArgumentError, match="`order` must leave at most 4096 unknowns to simulate"):
+        with pytest.raises(
+            ArgumentError, match="`order` must leave at most 4096 unknowns to simulate"
+        ):
             run_circuit_job(CircuitSettings(str(path), order=order), tmp_path / "out")
     with pytest.raises(ArgumentError, match="`steps` must leave at most 4096 unknowns to simulate"):
         run_circuit_job(CircuitSettings(str(path), steps=10**30), tmp_path / "out")
@@ -110,12 +149,18 @@ def test_an_order_of_millions_is_refused_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arrays", [{"F0": [0.1], "F1": [[0.0]]}, {"F0": [0.1], "F2": [[0.5]]}, {"F1": [[0.0]], "u0": [1.0]}], ids=range(3)
+    "arrays",
+    [{"F0": [0.1], "F1": [[0.0]]}, {"F0": [0.1], "F2": [[0.5]]}, {"F1": [[0.0]], "u0": [1.0]}],
+    ids=range(3),
 )
 def test_a_map_without_a_linear_part_runs_to_its_closed_form(arrays, tmp_path):
-    settings = CircuitSettings(str(write(tmp_path / "m.npz", **arrays)), steps=2, padding=0, epsilon=1e-3, solver="qsvt")
+    settings = CircuitSettings(
+        str(write(tmp_path / "m.npz", **arrays)), steps=2, padding=0, epsilon=1e-3, solver="qsvt"
+    )
     record = run_circuit_job(settings, tmp_path / "out")
-    given = {int(name[1:]): float(np.ravel(array)[0]) for name, array in arrays.items() if name != "u0"}
+    given = {
+        int(name[1:]): float(np.ravel(array)[0]) for name, array in arrays.items() if name != "u0"
+    }
     u = arrays.get("u0", [0.0])[0]
     for _ in range(2):
         u = polynomial(u, given)

@@ -1,4 +1,6 @@
-"""`qdescent circuit`: the answer against true iteration, the page against the rows, and clear refusals."""
+"""`qdescent circuit`: the answer against true iteration, the page against the rows, and clear
+refusals.
+"""
 
 import re
 
@@ -34,7 +36,9 @@ def iterate(path, steps, start):
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("circuit")
     source = write_map(folder / "map.npz")
-    settings = CircuitSettings(str(source), steps=2, padding=1, epsilon=1e-3, solver="qsvt", noise=1e-5, export=True)
+    settings = CircuitSettings(
+        str(source), steps=2, padding=1, epsilon=1e-3, solver="qsvt", noise=1e-5, export=True
+    )
     return run_circuit_job(settings, folder / "out"), source, folder / "out"
 
 
@@ -42,7 +46,9 @@ def test_the_answer_is_the_maps_own_trajectory(whole):
     record, source, _ = whole
     truth = iterate(source, 2, [0.0, 0.0])
     assert record.value("circuit/descent") == pytest.approx(truth.tolist(), rel=1e-12)
-    assert np.linalg.norm(np.array(record.value("circuit/direct")) - truth) < 1e-2 * np.linalg.norm(truth)
+    assert np.linalg.norm(np.array(record.value("circuit/direct")) - truth) < 1e-2 * np.linalg.norm(
+        truth
+    )
     assert record.value("circuit/error_to_direct") < 1e-3
     assert record.value("circuit/order_1_error") > 3 * record.value("circuit/order_error")
     errors = record.value("noise/errors")
@@ -59,7 +65,8 @@ def test_the_page_holds_the_rows_and_the_drawings(whole):
     head, _, rest = page.partition("<script>")
     text = head + rest.partition("</script>")[2]
     left_out = int(re.search(r"… (\d+) more …", text)[1])
-    assert left_out == 3 + 2 * record.value("circuit/queries") + 1 - 12  # prepare, two H, queries, phases; 12 are shown
+    # prepare, two H, queries, phases; 12 are shown
+    assert left_out == 3 + 2 * record.value("circuit/queries") + 1 - 12
     assert "left out:" not in text
     assert read_record(directory).row("circuit/t_gates") == record.row("circuit/t_gates")
     assert next(label for label, _ in circuit_headline(record)) == "unknowns"
@@ -68,7 +75,10 @@ def test_the_page_holds_the_rows_and_the_drawings(whole):
 def test_one_query_is_exported_with_the_gates_that_are_counted(whole):
     record, _, directory = whole
     lines = (directory / "encoding.qasm").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if line.startswith("qubit")][:2] == ["qubit[6] system;", "qubit[4] ancilla;"]
+    assert [line for line in lines if line.startswith("qubit")][:2] == [
+        "qubit[6] system;",
+        "qubit[4] ancilla;",
+    ]
     assert sum(line.startswith("ccx") for line in lines) == record.value("circuit/export_toffoli")
     assert record.value("circuit/export_gates") == sum(line[0] in "cxzhrs" for line in lines)
 
@@ -76,20 +86,35 @@ def test_one_query_is_exported_with_the_gates_that_are_counted(whole):
 def test_other_solvers_stand_beside_it_at_the_same_kappa(whole):
     record, _, _ = whole
     kappa = record.value("circuit/kappa")
-    assert record.value("model/queries_costa_proven") == pytest.approx(kappa * (2305 + np.log(2 / 1e-3)))
-    assert record.value("model/queries_costa_measured") == pytest.approx(kappa * (1.84 + np.log(2 / 1e-3)))
+    assert record.value("model/queries_costa_proven") == pytest.approx(
+        kappa * (2305 + np.log(2 / 1e-3))
+    )
+    assert record.value("model/queries_costa_measured") == pytest.approx(
+        kappa * (1.84 + np.log(2 / 1e-3))
+    )
     assert record.row("model/queries_costa_proven").evidence == "bounded"
     assert record.row("model/queries_costa_measured").evidence == "modelled"
 
 
 def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_path):
     record, source, _ = whole
-    settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, loader="bucket-brigade")
+    settings = CircuitSettings(
+        str(source), order=1, steps=2, padding=1, epsilon=1e-2, loader="bucket-brigade"
+    )
     other = run_circuit_job(settings, tmp_path / "out")
     assert other.value("circuit/error_to_direct") < 1e-2
-    assert other.value("circuit/success_probability") > 0.4 > record.value("circuit/success_probability")
-    degree = other.value("circuit/degree")  # at kappa and epsilon, as the model of one reflection has it for a quarter of epsilon
-    assert other.value("model/queries_norm_known") < other.value("model/queries_norm_known_counted") < degree
+    assert (
+        other.value("circuit/success_probability")
+        > 0.4
+        > record.value("circuit/success_probability")
+    )
+    # at kappa and epsilon, as the model of one reflection has it for a quarter of epsilon
+    degree = other.value("circuit/degree")
+    assert (
+        other.value("model/queries_norm_known")
+        < other.value("model/queries_norm_known_counted")
+        < degree
+    )
     assert not (tmp_path / "out" / "encoding.qasm").exists()
     page = (tmp_path / "out" / "circuit.html").read_text(encoding="utf-8")
     assert ">flip b<" in page
@@ -97,7 +122,10 @@ def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_
     assert other.value("circuit/loader") == "BucketBrigade()"
     with pytest.raises(ArgumentError, match="`solver` must be one of 'kernel-reflection', 'qsvt'"):
         CircuitSettings(str(source), solver="guess")
-    with pytest.raises(ArgumentError, match="`loader` must be one of 'qrom', 'qroam', 'qroam-dirty', 'bucket-brigade'"):
+    with pytest.raises(
+        ArgumentError,
+        match="`loader` must be one of 'qrom', 'qroam', 'qroam-dirty', 'bucket-brigade'",
+    ):
         CircuitSettings(str(source), loader="guess")
 
 
@@ -111,7 +139,9 @@ def test_start_and_saved_instances_are_read(tmp_path):
 def test_files_that_are_no_maps_are_refused(tmp_path, content):
     path = tmp_path / "map.npz"
     path.write_bytes(content)
-    with pytest.raises(ArgumentError, match="Argument `source` must be a directory of `qdescent run`"):
+    with pytest.raises(
+        ArgumentError, match="Argument `source` must be a directory of `qdescent run`"
+    ):
         load_map(path)
 
 
@@ -131,9 +161,18 @@ def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
         (CircuitSettings(str(tmp_path / "pickle.npz")), "must be a directory of `qdescent run`"),
         (CircuitSettings(str(tmp_path / "other.npz")), "which holds 'weights'"),
         (CircuitSettings(source, order=6), "`order` must leave at most 4096 unknowns to simulate"),
-        (CircuitSettings(source, steps=10**9), "`steps` must leave at most 4096 unknowns to simulate, but is 1000000000"),
-        (CircuitSettings(source, padding=10**12), "`padding` must leave at most 4096 unknowns to simulate, but is 1000000000000"),
-        (CircuitSettings(str(tmp_path / "growing.npz"), steps=20), "`steps` must leave a circuit of at most 20,000 queries"),
+        (
+            CircuitSettings(source, steps=10**9),
+            "`steps` must leave at most 4096 unknowns to simulate, but is 1000000000",
+        ),
+        (
+            CircuitSettings(source, padding=10**12),
+            "`padding` must leave at most 4096 unknowns to simulate, but is 1000000000000",
+        ),
+        (
+            CircuitSettings(str(tmp_path / "growing.npz"), steps=20),
+            "`steps` must leave a circuit of at most 20,000 queries",
+        ),
         (
             CircuitSettings(str(tmp_path / "complex.npz")),
             "`source` must hold .* real numbers each, but is .* whose F1 holds complex numbers",
@@ -156,22 +195,34 @@ def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize("solver", ["qsvt", "kernel-reflection"])
 def test_amplified_and_of_each_encoding(tmp_path, solver):
-    """One variable, so that the composed encoding is small; the page says that the drawn circuit is used several times."""
+    """One variable, so that the composed encoding is small; the page says that the drawn circuit is
+    used several times.
+    """
     source = tmp_path / "one.npz"
     np.savez(source, F0=np.array([0.1]), F1=np.array([[0.8]]), F2=np.array([[0.1]]))
     answers, alphas = [], {}
     for encoding in ("balanced", "coloured", "composed"):
-        settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver=solver, encoding=encoding)
+        settings = CircuitSettings(
+            str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver=solver, encoding=encoding
+        )
         record = run_circuit_job(settings, tmp_path / encoding)
         assert str(record.value("circuit/status")) == Status.SOLVED
-        assert 0 < record.value("circuit/query_depth") <= record.value("circuit/toffoli_gates") / record.value("circuit/degree")
+        assert (
+            0
+            < record.value("circuit/query_depth")
+            <= record.value("circuit/toffoli_gates") / record.value("circuit/degree")
+        )
         answers += record.value("circuit/answer")
         alphas[encoding] = record.value("circuit/alpha")
     assert max(answers) - min(answers) < 1e-2 * max(answers)
     assert alphas["balanced"] <= min(alphas.values()) * (1 + 1e-9)
 
-    amplified = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver=solver, amplify=True)
+    amplified = CircuitSettings(
+        str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver=solver, amplify=True
+    )
     record = run_circuit_job(amplified, tmp_path / "amplified")
     assert record.value("circuit/success_probability") == pytest.approx(1, abs=1e-6)
     times = 2 * record.value("circuit/amplification_rounds") + 1
-    assert f"Amplitude amplification uses it {times} times" in (tmp_path / "amplified" / "circuit.html").read_text(encoding="utf-8")
+    assert f"Amplitude amplification uses it {times} times" in (
+        tmp_path / "amplified" / "circuit.html"
+    ).read_text(encoding="utf-8")

@@ -1,4 +1,6 @@
-"""The main job at a reduced size: whole, repeatable, resumable after a kill at any save, and clear about bad input."""
+"""The main job at a reduced size: whole, repeatable, resumable after a kill at any save, and clear
+about bad input.
+"""
 
 import json
 import signal
@@ -24,7 +26,16 @@ from qdescent.report.record import is_complete, read_record
 from qdescent.report.reservation import next_directory
 
 SMALL = Settings(
-    epochs=2, width=4, train_images=640, batch=64, segment=3, rounds=2, shots=10_000, probes=2, lanczos_steps=12, seed=3
+    epochs=2,
+    width=4,
+    train_images=640,
+    batch=64,
+    segment=3,
+    rounds=2,
+    shots=10_000,
+    probes=2,
+    lanczos_steps=12,
+    seed=3,
 )
 
 
@@ -52,7 +63,12 @@ def whole(tmp_path_factory):
 
 def test_run_directory_is_whole_and_read_by_others(whole):
     record, directory = whole
-    assert sorted(path.name for path in directory.iterdir()) == ["instance.npz", "report.html", "run.json", "weights.safetensors"]
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "instance.npz",
+        "report.html",
+        "run.json",
+        "weights.safetensors",
+    ]
     assert read_record(directory).rows == record.rows
     weights = read_weights(directory / "weights.safetensors")
     kept = sum(int((weights[name] != 0).sum()) for name in weights if name.startswith("pruned/"))
@@ -70,10 +86,17 @@ def test_rows_are_consistent_with_each_other(whole):
     assert record.value("emulated/test_accuracy")[0] == record.value("pruned/test_accuracy")
     assert sum(record.value("spectrum/before/weights")) == pytest.approx(1, abs=1e-9)
     for when in ("before", "after"):
-        shares = [record.value(f"dissipation/{when}/{part}") for part in ("dissipative", "neutral", "divergent")]
+        shares = [
+            record.value(f"dissipation/{when}/{part}")
+            for part in ("dissipative", "neutral", "divergent")
+        ]
         assert sum(shares) == pytest.approx(1, abs=1e-9)
     assert record.value("circuit/error_to_direct") < 1e-3
-    assert record.value("circuit/queries") == record.value("circuit/declared_queries") > record.value("circuit/degree")
+    assert (
+        record.value("circuit/queries")
+        == record.value("circuit/declared_queries")
+        > record.value("circuit/degree")
+    )
 
 
 def test_two_runs_with_one_seed_agree_to_the_last_digit_and_another_seed_differs(whole, tmp_path):
@@ -84,7 +107,8 @@ def test_two_runs_with_one_seed_agree_to_the_last_digit_and_another_seed_differs
     assert other.value("dense/loss") != record.value("dense/loss")
 
 
-# One kill in each stage: 20 batches dense, 6 steps emulated, 6 classical, 12 + 12 Lanczos steps, the circuit.
+# One kill in each stage: 20 batches dense, 6 steps emulated, 6 classical, 12 + 12 Lanczos steps,
+# the circuit.
 @pytest.mark.parametrize("moment", [15, 25, 30, 35, 50, 57])
 def test_killed_and_resumed_ends_in_the_same_rows(whole, tmp_path, moment, monkeypatch):
     monkeypatch.setattr(curvature, "SAVE_EVERY", 5)
@@ -103,7 +127,11 @@ def test_a_tolerance_chooses_the_segments_and_a_killed_run_chooses_the_same(tmp_
     assert len(lengths) > 2
     assert ends[-1] == sum(lengths) == len(record.value("classical/loss")) - 1 == 12
     assert max(record.value("truncation/by_round")) < 1e-4
-    assert len(record.value("readout/error_by_round")) == len(lengths) == record.value("setting/rounds")
+    assert (
+        len(record.value("readout/error_by_round"))
+        == len(lengths)
+        == record.value("setting/rounds")
+    )
     with pytest.raises(KilledError):  # in the second emulated round
         run_first_pass(create_workspace(tmp_path / "run", adaptive, KilledAt(20 + lengths[0] + 1)))
     assert run_first_pass(resume_workspace(tmp_path / "run")).rows == record.rows
@@ -122,9 +150,13 @@ def test_directories(tmp_path):
     assert next_directory(tmp_path).name == "run-001"
     create_workspace(tmp_path / "run-001", SMALL).begin("of the data")
     assert next_directory(tmp_path).name == "run-002"
-    with pytest.raises(ArgumentError, match=r"must be a directory that does not exist yet.*give --resume to go on"):
+    with pytest.raises(
+        ArgumentError, match=r"must be a directory that does not exist yet.*give --resume to go on"
+    ):
         create_workspace(tmp_path / "run-001", SMALL)
-    with pytest.raises(ArgumentError, match=r"must be an unfinished run to be resumed.*where none was started"):
+    with pytest.raises(
+        ArgumentError, match=r"must be an unfinished run to be resumed.*where none was started"
+    ):
         resume_workspace(tmp_path / "nothing")
     with pytest.raises(ArgumentError, match="must find an unfinished run"):
         latest_unfinished(tmp_path / "run-001")
@@ -134,7 +166,9 @@ def test_a_whole_run_is_not_resumed_nor_overwritten(whole):
     _, directory = whole
     with pytest.raises(ArgumentError, match="which is already whole"):
         resume_workspace(directory)
-    with pytest.raises(ArgumentError, match=r"must be a directory that does not exist yet.*choose another"):
+    with pytest.raises(
+        ArgumentError, match=r"must be a directory that does not exist yet.*choose another"
+    ):
         create_workspace(directory, SMALL)
 
 
@@ -142,16 +176,27 @@ def test_toml_file_and_flags(tmp_path):
     config = tmp_path / "run.toml"
     config.write_text("density = 0.2\nlearning_rate = 1\nrounds = 3\n")
     settings = load_settings(config, {"rounds": 7, "seed": None})
-    assert (settings.density, settings.learning_rate, settings.rounds, settings.seed) == (0.2, 1.0, 7, 0)
+    assert (settings.density, settings.learning_rate, settings.rounds, settings.seed) == (
+        0.2,
+        1.0,
+        7,
+        0,
+    )
 
 
 BAD = [
     (["--density", "0"], r"`density` must be in \(0, 1\], but is 0\.0"),
     (["--density", "1.5"], r"`density` must be in \(0, 1\], but is 1\.5"),
     (["--order", "9"], r"`order` must be in \[1, 6\], but is 9"),
-    (["--circuit-order", "9"], r"`circuit_order` must leave the explicit history system at most 4096 unknowns"),
+    (
+        ["--circuit-order", "9"],
+        r"`circuit_order` must leave the explicit history system at most 4096 unknowns",
+    ),
     (["--learning-rate", "nan"], r"`learning_rate` must be in \(0, inf\), but is nan"),
-    (["--batch", "6000"], r"`batch` must be at most the number of training images, 5000, but is 6000"),
+    (
+        ["--batch", "6000"],
+        r"`batch` must be at most the number of training images, 5000, but is 6000",
+    ),
     (["--data-root", "no-such-folder"], r"`data_root` must .*no-such-folder"),
     (["--resume"], r"`resume` must find an unfinished run"),
     (["--config", "missing.toml"], r"`config` must be a readable TOML file"),
@@ -159,7 +204,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_bad_input_is_one_sentence_and_nothing_is_written(arguments, message, tmp_path, monkeypatch):
+def test_bad_input_is_one_sentence_and_nothing_is_written(
+    arguments, message, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     out = [] if "--resume" in arguments else ["--out", "r"]
     result = CliRunner().invoke(app, ["run", *out, *arguments])
@@ -180,7 +227,16 @@ def test_unknown_toml_key_names_the_nearest(tmp_path):
 
 
 def test_console_script_ends_with_exit_code_2_and_one_sentence(tmp_path):
-    call = [sys.executable, "-c", "from qdescent.cli import main; main()", "run", "--density", "1.5", "--out", str(tmp_path / "r")]
+    call = [
+        sys.executable,
+        "-c",
+        "from qdescent.cli import main; main()",
+        "run",
+        "--density",
+        "1.5",
+        "--out",
+        str(tmp_path / "r"),
+    ]
     result = subprocess.run(call, capture_output=True, text=True, timeout=120)
     assert result.returncode == 2
     assert result.stderr.strip() == "qdescent: Argument `density` must be in (0, 1], but is 1.5."
@@ -188,12 +244,19 @@ def test_console_script_ends_with_exit_code_2_and_one_sentence(tmp_path):
 
 def test_interrupt_says_how_to_go_on(tmp_path):
     flags = ["--epochs", "400", "--width", "4", "--train-images", "640", "--batch", "64"]
-    # A shell's background job starts with SIGINT ignored, and its children inherit that: the child takes it up again.
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from qdescent.cli import main; main()"
+    # A shell's background job starts with SIGINT ignored, and its children inherit that: the child
+    # takes it up again.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from qdescent.cli"
+        " import main; main()"
+    )
     call = [sys.executable, "-c", code, "run", "--out", str(tmp_path / "r"), *flags]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not (tmp_path / "r" / "state" / "dense.safetensors").exists() and time.monotonic() < deadline:
+    while (
+        not (tmp_path / "r" / "state" / "dense.safetensors").exists()
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -214,6 +277,9 @@ def test_nan_in_the_data_is_refused_before_anything_is_trained(tmp_path, monkeyp
 
     monkeypatch.setattr(comparison, "load_fashion_mnist", poisoned)
     with pytest.raises(
-        ArgumentError, match=r"`train_images` must be finite, but is not, in 1 of .* places, first at \(7, 0, 3, 3\)"
+        ArgumentError,
+        match=(
+            r"`train_images` must be finite, but is not, in 1 of .* places, first at \(7, 0, 3, 3\)"
+        ),
     ):
         run_first_pass(create_workspace(tmp_path / "run", SMALL))

@@ -1,4 +1,6 @@
-"""`qdescent spectrum`: closed forms, a dense twin, kills at any moment, two processes, bad input, and the page for users."""
+"""`qdescent spectrum`: closed forms, a dense twin, kills at any moment, two processes, bad input,
+and the page for users.
+"""
 
 import json
 import re
@@ -34,7 +36,9 @@ SADDLE = SpectrumSettings(
 
 def proxy_of(eigenvalues, eta, momentum, t):
     """E(t) by the roots of z^2 - (1 + beta - eta lambda) z + beta."""
-    return np.mean([max(abs(np.roots([1, -(1 + momentum - eta * x), momentum]))) ** t for x in eigenvalues])
+    return np.mean(
+        [max(abs(np.roots([1, -(1 + momentum - eta * x), momentum]))) ** t for x in eigenvalues]
+    )
 
 
 @pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.0, 0.05), (0.6, 0.05)])
@@ -47,13 +51,18 @@ def test_closed_form_with_a_negative_mode_and_a_pruned_weight(momentum, decay, t
     assert record.value("spectrum/lambda_max") == pytest.approx(8)
     assert record.value("spectrum/trace") == pytest.approx(8)
     found = record.value("proxy/total")
-    assert found == pytest.approx([proxy_of(kept + decay, 0.3, momentum, t) for t in range(10)], rel=1e-10)
+    assert found == pytest.approx(
+        [proxy_of(kept + decay, 0.3, momentum, t) for t in range(10)], rel=1e-10
+    )
     # planted: pruned coordinates counted as zero modes
     assert found[9] != pytest.approx(proxy_of(all_four + decay, 0.3, momentum, 9), rel=1e-2)
     growing = [proxy_of([x + decay], 0.3, momentum, 1) > 1 for x in kept]
     assert record.value("dissipation/divergent") == pytest.approx(sum(growing) / 3)
     assert record.value("spectrum/product_check") < 1e-6
-    least, most = record.value("spectrum/negative_at_least"), record.value("spectrum/negative_at_most")
+    least, most = (
+        record.value("spectrum/negative_at_least"),
+        record.value("spectrum/negative_at_most"),
+    )
     assert least - 1e-9 <= 1 / 3 <= most + 1e-9
     assert record.value("data/loss") == pytest.approx((4 * 1 + 16 * 4 - 4 * 9) / 4)
     arrays = np.load(tmp_path / "o" / "spectrum.npz")
@@ -62,7 +71,10 @@ def test_closed_form_with_a_negative_mode_and_a_pruned_weight(momentum, decay, t
     assert arrays["proxy"][here + 1, 9] == pytest.approx(proxy_of(kept + decay, 0.6, momentum, 9))
     # three kept weights: Lanczos ends after three steps, and says so
     assert record.value("spectrum/steps") == 3
-    assert "of 8; the invariant subspace of 3 kept weights is exhausted" in record.row("spectrum/steps").source
+    assert (
+        "of 8; the invariant subspace of 3 kept weights is exhausted"
+        in record.row("spectrum/steps").source
+    )
 
 
 @pytest.mark.parametrize("curvature", ["hessian", "gauss-newton"])
@@ -74,7 +86,10 @@ def test_every_eigenvalue_of_a_dense_twin(curvature, tmp_path):
     record = run_spectrum(settings, tmp_path / "o")
     import my_project
 
-    network, (inputs, labels) = my_project.build_network(norm=True).double().eval(), my_project.load_batch()
+    network, (inputs, labels) = (
+        my_project.build_network(norm=True).double().eval(),
+        my_project.load_batch(),
+    )
     names = [name for name, _ in network.named_parameters()]
     weights = [weight.detach() for weight in network.parameters()]
     flat = torch.cat([weight.flatten() for weight in weights])
@@ -82,7 +97,9 @@ def test_every_eigenvalue_of_a_dense_twin(curvature, tmp_path):
     def outputs(theta):
         parts = theta.split([weight.numel() for weight in weights])
         return functional_call(
-            network, {n: p.view_as(w) for n, p, w in zip(names, parts, weights, strict=True)}, (inputs.double(),)
+            network,
+            {n: p.view_as(w) for n, p, w in zip(names, parts, weights, strict=True)},
+            (inputs.double(),),
         )
 
     def loss(logits):
@@ -116,23 +133,53 @@ BAD = [
     ([NETWORK], "`data` must be given"),
     (["no_project:f", "--data", DATA], "`network` must name a module that can be imported"),
     (["my_project:f", "--data", DATA], "`network` must name a function of my_project"),
-    ([NETWORK, "--data", DATA, "--weights", "short.safetensors"], "`weights` must fit the network, but is without '0.bias'"),
-    ([NETWORK, "--data", DATA, "--weights", "nan.safetensors"], "`weights 3.bias` must be finite.*in 1 of 2 places"),
-    ([NETWORK, "--data", DATA, "--mask", "empty.safetensors"], "`mask` must keep at least one weight, but is empty"),
+    (
+        [NETWORK, "--data", DATA, "--weights", "short.safetensors"],
+        "`weights` must fit the network, but is without '0.bias'",
+    ),
+    (
+        [NETWORK, "--data", DATA, "--weights", "nan.safetensors"],
+        "`weights 3.bias` must be finite.*in 1 of 2 places",
+    ),
+    (
+        [NETWORK, "--data", DATA, "--mask", "empty.safetensors"],
+        "`mask` must keep at least one weight, but is empty",
+    ),
     ([NETWORK, "--data", DATA, "--density", "0"], r"`density` must be in \(0, 1\], but is 0.0"),
     ([NETWORK, "--data", DATA, "--learning-rate", "nan"], r"`learning_rate` must be in \(0, inf\)"),
-    ([NETWORK, "--data", DATA, "--probes", "0"], "`probes` must be an integer of at least 1, but is 0"),
-    ([NETWORK, "--data", DATA, "--precision", "float8"], "`precision` must be one of 'float32', 'float64', 'bfloat16'"),
+    (
+        [NETWORK, "--data", DATA, "--probes", "0"],
+        "`probes` must be an integer of at least 1, but is 0",
+    ),
+    (
+        [NETWORK, "--data", DATA, "--precision", "float8"],
+        "`precision` must be one of 'float32', 'float64', 'bfloat16'",
+    ),
     ([NETWORK, "--data", DATA, "--device", "abacus"], "`device` must be one of"),
-    ([NETWORK, "--data", "images.npz"], r"`data` must fit the network, but is of input shape \(1, 28, 28\)"),
+    (
+        [NETWORK, "--data", "images.npz"],
+        r"`data` must fit the network, but is of input shape \(1, 28, 28\)",
+    ),
     (
         ["my_project:hidden", "--data", DATA],
         "`network` must have the second derivatives of its loss.*finite-differences.*% off.*Tanh",
     ),
-    (["my_project:hidden", "--data", DATA, "--arguments", "marked=True"], "`network` must be twice differentiable.*marked"),
-    ([NETWORK, "--data", DATA, "--rows", "-1"], "`rows` must be an integer of at least 0, but is -1"),
-    ([NETWORK, "--data", DATA, "--deflate", "26"], "`deflate` must be below the number of kept weights, 26, but is 26"),
-    ([NETWORK, "--data", DATA, "--curvature", "fisher"], "`curvature` must be one of .*'finite-differences'"),
+    (
+        ["my_project:hidden", "--data", DATA, "--arguments", "marked=True"],
+        "`network` must be twice differentiable.*marked",
+    ),
+    (
+        [NETWORK, "--data", DATA, "--rows", "-1"],
+        "`rows` must be an integer of at least 0, but is -1",
+    ),
+    (
+        [NETWORK, "--data", DATA, "--deflate", "26"],
+        "`deflate` must be below the number of kept weights, 26, but is 26",
+    ),
+    (
+        [NETWORK, "--data", DATA, "--curvature", "fisher"],
+        "`curvature` must be one of .*'finite-differences'",
+    ),
     (
         [NETWORK, "--data", DATA, "--curvature", "finite-differences", "--precision", "bfloat16"],
         "`precision` must be float32 or float64 for finite differences, but is 'bfloat16'",
@@ -146,7 +193,9 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(arguments, sentence, tmp_p
     import my_project
 
     state = my_project.build_network().state_dict()
-    save_file({name: torch.zeros_like(tensor) for name, tensor in state.items()}, "empty.safetensors")
+    save_file(
+        {name: torch.zeros_like(tensor) for name, tensor in state.items()}, "empty.safetensors"
+    )
     save_file({"0.weight": state["0.weight"]}, "short.safetensors")
     state["3.bias"][0] = torch.nan
     save_file(state, "nan.safetensors")
@@ -159,15 +208,31 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(arguments, sentence, tmp_p
 
 def test_two_processes_agree_with_one_and_only_the_first_speaks(tmp_path):
     save_file({"0.weight": torch.tensor([[1.0, 0, 0]] * 3 + [[0, 1.0, 1.0]])}, "mask.safetensors")
-    flags = f"spectrum {NETWORK} --data {DATA} --mask mask.safetensors --precision float64 --batch 3 --batches 4 --steps 7".split()
+    flags = (
+        f"spectrum {NETWORK} --data {DATA} --mask mask.safetensors --precision float64 --batch 3"
+        " --batches 4 --steps 7".split()
+    )
     one = CliRunner().invoke(app, [*flags, "--out", "one"])
     assert one.exit_code == 0, one.output
-    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "qdescent"]
-    two = subprocess.run([*call, *flags, "--out", "two"], capture_output=True, text=True, timeout=120)
+    call = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "qdescent",
+    ]
+    two = subprocess.run(
+        [*call, *flags, "--out", "two"], capture_output=True, text=True, timeout=120
+    )
     assert two.returncode == 0, two.stderr
     assert two.stdout.count("Page: two/spectrum.html") == 1
     a, b = np.load("one/spectrum.npz"), np.load("two/spectrum.npz")
-    assert all(np.allclose(a[name], b[name], rtol=1e-8, atol=1e-10) for name in ("alpha", "beta", "nodes", "weights", "proxy"))
+    assert all(
+        np.allclose(a[name], b[name], rtol=1e-8, atol=1e-10)
+        for name in ("alpha", "beta", "nodes", "weights", "proxy")
+    )
     first, second = read_record("one"), read_record("two")
     assert (first.value("data/processes"), second.value("data/processes")) == (1, 2)
     assert second.value("data/loss") == pytest.approx(first.value("data/loss"), rel=1e-12)
@@ -175,16 +240,39 @@ def test_two_processes_agree_with_one_and_only_the_first_speaks(tmp_path):
 
 
 def test_sharded_vectors_change_nothing_but_where_they_lie(tmp_path):
-    flags = f"spectrum {NETWORK} --data {DATA} --precision float64 --batch 3 --batches 4 --steps 9 --rows 0".split()
+    flags = (
+        f"spectrum {NETWORK} --data {DATA} --precision float64 --batch 3 --batches 4 --steps 9"
+        " --rows 0".split()
+    )
     one = CliRunner().invoke(app, [*flags, "--out", "one"])
     assert one.exit_code == 0, one.output
-    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "qdescent"]
-    two = subprocess.run([*call, *flags, "--shard-vectors", "--out", "two"], capture_output=True, text=True, timeout=120)
+    call = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "qdescent",
+    ]
+    two = subprocess.run(
+        [*call, *flags, "--shard-vectors", "--out", "two"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert two.returncode == 0, two.stderr
     a, b = np.load("one/spectrum.npz"), np.load("two/spectrum.npz")
-    assert all(np.allclose(a[name], b[name], rtol=1e-8, atol=1e-10) for name in ("alpha", "beta", "nodes", "weights", "proxy"))
-    refused = CliRunner().invoke(app, [*flags, "--shard-vectors", "--deflate", "2", "--out", "three"])
-    with pytest.raises(ArgumentError, match="Argument `deflate` must be 0 where vectors are sharded, but is 2"):
+    assert all(
+        np.allclose(a[name], b[name], rtol=1e-8, atol=1e-10)
+        for name in ("alpha", "beta", "nodes", "weights", "proxy")
+    )
+    refused = CliRunner().invoke(
+        app, [*flags, "--shard-vectors", "--deflate", "2", "--out", "three"]
+    )
+    with pytest.raises(
+        ArgumentError, match="Argument `deflate` must be 0 where vectors are sharded, but is 2"
+    ):
         raise refused.exception
 
 
@@ -193,7 +281,9 @@ def test_python_dash_m_ends_with_exit_code_2():
     result = subprocess.run(call, capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith("qdescent: Argument `network` must name a module that can be imported, but is 'nowhere:f'")
+    assert result.stderr.startswith(
+        "qdescent: Argument `network` must name a module that can be imported, but is 'nowhere:f'"
+    )
 
 
 def test_page_says_what_the_rows_say(whole, tmp_path):
@@ -202,12 +292,21 @@ def test_page_says_what_the_rows_say(whole, tmp_path):
     page = page[: page.index("<script>")] + page[page.index("</script>") :]
     assert "this figure is left out" not in page.lower()
     assert str(record.value("dissipation/verdict"))[:20] in page
-    for word in ("What can mislead", "share of eigenvalues at or below 0", "effective rank", "widths=(2, 3, 3)"):
+    for word in (
+        "What can mislead",
+        "share of eigenvalues at or below 0",
+        "effective rank",
+        "widths=(2, 3, 3)",
+    ):
         assert word in page
     content = json.loads((directory / "run.json").read_text())
     assert all(row["evidence"] and row["source"] for row in content["rows"])
-    poorer = qd.Record("x", {}, 0, {}, tuple(row for row in record.rows if not row.name.startswith("proxy/")))
-    assert "This figure is left out" in write_spectrum_page(poorer, tmp_path / "p.html").read_text(encoding="utf-8")
+    poorer = qd.Record(
+        "x", {}, 0, {}, tuple(row for row in record.rows if not row.name.startswith("proxy/"))
+    )
+    assert "This figure is left out" in write_spectrum_page(poorer, tmp_path / "p.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_pages_python_runs_and_agrees_with_the_command(capsys):
@@ -216,12 +315,16 @@ def test_the_pages_python_runs_and_agrees_with_the_command(capsys):
     scope: dict = {}
     exec(compile(code, "is-my-network-dissipative.md", "exec"), scope)
     assert "over 60 steps:" in capsys.readouterr().out
-    result = CliRunner().invoke(app, ["spectrum", NETWORK, "--data", DATA, "--density", "0.1", "--out", "o"])
+    result = CliRunner().invoke(
+        app, ["spectrum", NETWORK, "--data", DATA, "--density", "0.1", "--out", "o"]
+    )
     assert result.exit_code == 0, result.output
     assert "Page: o/spectrum.html" in result.output
     record = read_record("o")
     assert record.value("network/kept") == scope["space"].n
-    assert record.value("spectrum/lambda_max") == pytest.approx(scope["spectrum"].lambda_max[0], rel=1e-5)
+    assert record.value("spectrum/lambda_max") == pytest.approx(
+        scope["spectrum"].lambda_max[0], rel=1e-5
+    )
 
 
 def test_flags_on_the_page_exist():

@@ -1,4 +1,6 @@
-"""The stages of `qdescent spectrum`: killed anywhere it ends in the same bits; deflation, rows, finite differences, guessing."""
+"""The stages of `qdescent spectrum`: killed anywhere it ends in the same bits; deflation, rows,
+finite differences, guessing.
+"""
 
 import sys
 from dataclasses import replace
@@ -39,18 +41,27 @@ class KilledAt(Silent):
 
 
 def same_after_a_kill(settings, moment, whole, out):
-    """Run, kill at this unit of progress, resume: rows, arrays and page as if never killed; what the resumed run advanced by."""
+    """Run, kill at this unit of progress, resume: rows, arrays and page as if never killed; what
+    the resumed run advanced by.
+    """
     record, directory = whole
     with pytest.raises(KilledError):
         run_spectrum(settings, out, KilledAt(moment))
     assert not is_complete(out)
-    again, seen = resumed_spectrum(out, {"network": settings.network, "arguments": list(settings.arguments)}), KilledAt(-1)
+    again, seen = (
+        resumed_spectrum(out, {"network": settings.network, "arguments": list(settings.arguments)}),
+        KilledAt(-1),
+    )
     assert again == settings
     assert run_spectrum(again, out, seen).rows == record.rows
     ours, theirs = np.load(out / "spectrum.npz"), np.load(directory / "spectrum.npz")
     assert set(ours) == set(theirs)
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
-    assert sorted(path.name for path in out.iterdir()) == ["run.json", "spectrum.html", "spectrum.npz"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "run.json",
+        "spectrum.html",
+        "spectrum.npz",
+    ]
     return -1 - seen.left
 
 
@@ -67,7 +78,8 @@ def test_deflation_is_resumed_to_the_same_bits(small, tmp_path, monkeypatch):
     whole = run_spectrum(settings, tmp_path / "whole"), tmp_path / "whole"
     for moment in (83, 88, 103):
         left = same_after_a_kill(settings, moment, whole, tmp_path / f"o{moment}")
-        assert (left > 83) == (moment <= 83)  # 2 x 42 - 1 products of the deflation, lost only by a kill inside it
+        # 2 x 42 - 1 products of the deflation, lost only by a kill inside it
+        assert (left > 83) == (moment <= 83)
 
 
 def test_another_seed_differs(small, whole, tmp_path):
@@ -80,9 +92,14 @@ def test_what_cannot_be_resumed_is_said(small, whole, tmp_path, monkeypatch):
     out = tmp_path / "o"
     with pytest.raises(KilledError):
         run_spectrum(small, out, KilledAt(5))
-    with pytest.raises(ArgumentError, match=r"`out` must be a directory that does not exist yet.*give --resume to go on"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"`out` must be a directory that does not exist yet.*give --resume to go on",
+    ):
         new_spectrum(out, {"network": "a:b", "data": "c"})
-    with pytest.raises(ArgumentError, match=r"`steps` must be 14, as in the measurement to be resumed, but is 15"):
+    with pytest.raises(
+        ArgumentError, match=r"`steps` must be 14, as in the measurement to be resumed, but is 15"
+    ):
         resumed_spectrum(out, {"network": small.network, "steps": 15})
     with pytest.raises(ArgumentError, match="where none was started"):
         resumed_spectrum(tmp_path / "nothing", {})
@@ -90,12 +107,17 @@ def test_what_cannot_be_resumed_is_said(small, whole, tmp_path, monkeypatch):
         resumed_spectrum(whole[1], {})
     images = dict(np.load("images.npz"))
     np.savez("images.npz", images=images["images"] // 2, labels=images["labels"])
-    with pytest.raises(ArgumentError, match="`out` must be resumed with the weights, mask and data it was started with"):
+    with pytest.raises(
+        ArgumentError,
+        match="`out` must be resumed with the weights, mask and data it was started with",
+    ):
         run_spectrum(small, out)
     np.savez("images.npz", **images)
     broken = out / "state" / "spectrum-lanczos.safetensors"
     broken.write_bytes(broken.read_bytes()[:-50])
-    with pytest.raises(ArgumentError, match=r"spectrum-lanczos\.safetensors.*delete that file and resume"):
+    with pytest.raises(
+        ArgumentError, match=r"spectrum-lanczos\.safetensors.*delete that file and resume"
+    ):
         run_spectrum(small, out)
 
 
@@ -116,20 +138,30 @@ def test_statistics_of_norms_and_the_mask_are_part_of_what_is_resumed(project, s
     (project / "normed_project.py").write_text(NORMED)
 
     def fingerprint(mean, density=None):
-        settings = replace(small, network="normed_project:normed", arguments=(f"mean={mean}",), density=density)
+        settings = replace(
+            small, network="normed_project:normed", arguments=(f"mean={mean}",), density=density
+        )
         return load_subject(settings, Ranks()).fingerprint
 
     assert fingerprint(0.5) == fingerprint(0.5) != fingerprint(0.25)
     assert fingerprint(0.5, 0.5) != fingerprint(0.5)
     layer = torch.nn.Linear(2, 1)
-    masks = [Mask({"weight": torch.tensor([row]), "bias": torch.tensor([True])}) for row in ([True, False], [False, True])]
+    masks = [
+        Mask({"weight": torch.tensor([row]), "bias": torch.tensor([True])})
+        for row in ([True, False], [False, True])
+    ]
     contexts = [spectrum_subject._context(layer, qd.ParameterSpace(layer, mask)) for mask in masks]
-    assert not torch.equal(*(torch.cat([part.flatten() for part in context]) for context in contexts))
+    assert not torch.equal(
+        *(torch.cat([part.flatten() for part in context]) for context in contexts)
+    )
 
 
 def test_deflated_eigenvalues_enter_exactly(small, tmp_path):
     settings = replace(small, deflate=4, rows=0, precision="float64", steps=8)
-    plain, record = run_spectrum(replace(settings, deflate=0, steps=60), tmp_path / "p"), run_spectrum(settings, tmp_path / "o")
+    plain, record = (
+        run_spectrum(replace(settings, deflate=0, steps=60), tmp_path / "p"),
+        run_spectrum(settings, tmp_path / "o"),
+    )
     exact, residuals = record.value("spectrum/deflated"), record.row("spectrum/deflated").error
     assert len(exact) == len(residuals) == 4
     assert max(residuals) < 1e-3 * max(map(abs, exact))
@@ -159,17 +191,28 @@ def test_rows_of_a_dense_twin(tmp_path):
     dense = qd.hessian(task, qd.ParameterSpace(task.network)).to_dense().abs()
     above = (dense >= 1e-3 * dense.max(1).values[:, None]).sum(1)
     assert record.value("sparsity/rows") == len(dense) == 26  # all of them: no sampling error
-    assert record.value("sparsity/above_one_thousandth/counts") == tuple(above.sort().values.tolist())
-    assert record.value("sparsity/above_one_thousandth/mean") == pytest.approx(float(above.double().mean()))
+    assert record.value("sparsity/above_one_thousandth/counts") == tuple(
+        above.sort().values.tolist()
+    )
+    assert record.value("sparsity/above_one_thousandth/mean") == pytest.approx(
+        float(above.double().mean())
+    )
     assert record.row("sparsity/above_one_thousandth/mean").error == 0
     assert record.value("sparsity/above_one_thousandth/fullest") == int(above.max())
-    assert 1 <= record.value("sparsity/carrying_99_percent/mean") < record.value("sparsity/above_one_thousandth/mean")
+    assert (
+        1
+        <= record.value("sparsity/carrying_99_percent/mean")
+        < record.value("sparsity/above_one_thousandth/mean")
+    )
     arrays = np.load(tmp_path / "o" / "spectrum.npz")
     assert arrays["above"].tolist() == above[torch.from_numpy(arrays["rows"])].tolist()
-    assert "± not a number" not in (tmp_path / "o" / "spectrum.html").read_text(encoding="utf-8")  # one probe has no error
+    # one probe has no error
+    assert "± not a number" not in (tmp_path / "o" / "spectrum.html").read_text(encoding="utf-8")
     off = run_spectrum(replace(settings, rows=0), tmp_path / "off")
     assert off.section("sparsity/") == ()
-    assert "Is the Hessian sparse?" not in (tmp_path / "off" / "spectrum.html").read_text(encoding="utf-8")
+    assert "Is the Hessian sparse?" not in (tmp_path / "off" / "spectrum.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_finite_differences_measure_what_autograd_cannot(tmp_path):
@@ -178,24 +221,40 @@ def test_finite_differences_measure_what_autograd_cannot(tmp_path):
         steps=8, probes=2,
     )  # fmt: skip
     record = run_spectrum(settings, tmp_path / "o")
-    twin = run_spectrum(replace(settings, network="my_project:open_twin", curvature="hessian"), tmp_path / "twin")
+    twin = run_spectrum(
+        replace(settings, network="my_project:open_twin", curvature="hessian"), tmp_path / "twin"
+    )
     assert record.value("spectrum/product_error") < 1e-7
     for name in ("lambda_min", "lambda_max", "trace"):
-        assert record.value(f"spectrum/{name}") == pytest.approx(twin.value(f"spectrum/{name}"), rel=1e-6, abs=1e-8)
-    assert record.value("sparsity/carrying_99_percent/counts") == twin.value("sparsity/carrying_99_percent/counts")
+        assert record.value(f"spectrum/{name}") == pytest.approx(
+            twin.value(f"spectrum/{name}"), rel=1e-6, abs=1e-8
+        )
+    assert record.value("sparsity/carrying_99_percent/counts") == twin.value(
+        "sparsity/carrying_99_percent/counts"
+    )
     assert "spectrum/product_check" not in record
 
 
-@pytest.mark.parametrize(("loss", "data"), [("cross_entropy", "my_project:load_batch"), ("mse", "my_project:curve")])
+@pytest.mark.parametrize(
+    ("loss", "data"), [("cross_entropy", "my_project:load_batch"), ("mse", "my_project:curve")]
+)
 def test_a_loss_that_is_no_better_than_guessing_is_said(loss, data, tmp_path):
-    settings = SpectrumSettings("my_project:build_network", data, loss=loss, steps=2, probes=1, rows=0, learning_rate=0.1)
+    settings = SpectrumSettings(
+        "my_project:build_network", data, loss=loss, steps=2, probes=1, rows=0, learning_rate=0.1
+    )
     record = run_spectrum(settings, tmp_path / "o")
     _, targets = sys.modules["my_project"].curve()
-    expected = np.log(2) if loss == "cross_entropy" else float(((targets - targets.mean(0)) ** 2).mean())
+    expected = (
+        np.log(2) if loss == "cross_entropy" else float(((targets - targets.mean(0)) ** 2).mean())
+    )
     assert record.value("data/guessing_loss") == pytest.approx(expected, rel=1e-6)
     assert "no better than guessing" in guessing_warning(record)
-    assert "The loss is that of guessing" in (tmp_path / "o" / "spectrum.html").read_text(encoding="utf-8")
+    assert "The loss is that of guessing" in (tmp_path / "o" / "spectrum.html").read_text(
+        encoding="utf-8"
+    )
     if loss == "mse":
         good = run_spectrum(replace(settings, network="my_project:fitted"), tmp_path / "good")
         assert guessing_warning(good) == ""
-        assert "The loss is that of guessing" not in (tmp_path / "good" / "spectrum.html").read_text(encoding="utf-8")
+        assert "The loss is that of guessing" not in (
+            tmp_path / "good" / "spectrum.html"
+        ).read_text(encoding="utf-8")

@@ -1,4 +1,6 @@
-"""The guard: right products pass whatever their network is made of, wrong ones do not pass whatever makes them wrong."""
+"""The guard: right products pass whatever their network is made of, wrong ones do not pass whatever
+makes them wrong.
+"""
 
 import pytest
 import torch
@@ -30,7 +32,10 @@ class Middle(nn.Module):
 
 def task_of(network, dtype=F64, loss=F.cross_entropy, samples=6, width=3):
     g = torch.Generator().manual_seed(5)
-    x, y = torch.randn(samples, width, generator=g, dtype=dtype), torch.randint(2, (samples,), generator=g)
+    x, y = (
+        torch.randn(samples, width, generator=g, dtype=dtype),
+        torch.randint(2, (samples,), generator=g),
+    )
     return Task(network.to(dtype), loss, (x, y)), ParameterSpace(network)
 
 
@@ -39,7 +44,9 @@ def made(function):
     return Middle(function)
 
 
-@pytest.mark.parametrize("activation", [nn.ReLU, nn.LeakyReLU, nn.Hardtanh, nn.Hardswish, nn.Softshrink])
+@pytest.mark.parametrize(
+    "activation", [nn.ReLU, nn.LeakyReLU, nn.Hardtanh, nn.Hardswish, nn.Softshrink]
+)
 def test_an_ordinary_network_with_kinks_is_never_refused(activation):
     for seed in range(8):
         torch.manual_seed(seed)
@@ -52,11 +59,17 @@ def test_an_ordinary_network_with_kinks_is_never_refused(activation):
 
 def test_activations_that_stand_at_their_kinks():
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2)).double()
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2)
+    ).double()
     nn.init.zeros_(network[0].bias)
     images = torch.zeros(5, 1, 8, 8, dtype=F64)
-    images[:, :, 3:5, 2:6] = torch.rand(5, 1, 2, 4, dtype=F64)  # black around: activations of exactly 0, pools of equal entries
-    task, space = Task(network, F.cross_entropy, (images, torch.tensor([0, 1, 0, 1, 1]))), ParameterSpace(network)
+    # black around: activations of exactly 0, pools of equal entries
+    images[:, :, 3:5, 2:6] = torch.rand(5, 1, 2, 4, dtype=F64)
+    task, space = (
+        Task(network, F.cross_entropy, (images, torch.tensor([0, 1, 0, 1, 1]))),
+        ParameterSpace(network),
+    )
     checked = check_operator("hessian", hessian(task, space, check=False), [(task, 1.0)], space)
     assert "beside" in checked.how
     assert checked.difference < 1e-3
@@ -113,12 +126,20 @@ WRONG = {
 def test_what_hides_a_part_from_autograd_is_refused(wrong, dtype):
     task, space = task_of(made(WRONG[wrong]), dtype)
     cure = "autograd function" if hasattr(WRONG[wrong], "__self__") else "`detach` or `no_grad`"
-    with pytest.raises(ArgumentError, match=f"`network` must have the (second derivatives|gradient) of its loss.*{cure}"):
+    with pytest.raises(
+        ArgumentError,
+        match=f"`network` must have the (second derivatives|gradient) of its loss.*{cure}",
+    ):
         hessian(task, space, method="double-backward")
-    if wrong != "a backward that is a constant":  # its first derivative is right, and no second one enters
-        with pytest.raises(ArgumentError, match="`network` must have the second derivatives of its loss"):
+    # its first derivative is right, and no second one enters
+    if wrong != "a backward that is a constant":
+        with pytest.raises(
+            ArgumentError, match="`network` must have the second derivatives of its loss"
+        ):
             gauss_newton(task, space)
-        with pytest.raises(ArgumentError, match=r"`network` must (have the gradient|be made of operations)"):
+        with pytest.raises(
+            ArgumentError, match=r"`network` must (have the gradient|be made of operations)"
+        ):
             series_descent(task, space, 2, 2, 0.1)
 
 
@@ -129,16 +150,23 @@ def test_a_planted_error_is_found(size, build):
     kind = "hessian" if build is hessian else "gauss-newton"
     right = build(task, space)
     symmetric = torch.randn(space.n, space.n)
-    symmetric = size * (symmetric + symmetric.T) * float(right.to_dense().norm() / (symmetric + symmetric.T).norm())
+    symmetric = (
+        size
+        * (symmetric + symmetric.T)
+        * float(right.to_dense().norm() / (symmetric + symmetric.T).norm())
+    )
 
     def apply(block):
         return right @ block + symmetric @ block
 
     check_operator(kind, right, [(task, 1.0)], space)
     wrong = LinearOperator(right.shape, apply, apply, right.dtype, right.device)
-    # The operator is one that float64 products do not share: what is off is then said to be its precision.
+    # The operator is one that float64 products do not share: what is off is then said to be its
+    # precision.
     if size > 0.1:
-        with pytest.raises(ArgumentError, match="`network` must have products that its precision can hold"):
+        with pytest.raises(
+            ArgumentError, match="`network` must have products that its precision can hold"
+        ):
             check_operator(kind, wrong, [(task, 1.0)], space)
 
 
@@ -156,7 +184,9 @@ def test_the_check_changes_no_bit_and_draws_the_same():
 def test_what_the_check_costs(monkeypatch):
     gradients = []
     whole = Task.loss_and_gradient
-    monkeypatch.setattr(Task, "loss_and_gradient", lambda *a, **k: (gradients.append(1), whole(*a, **k))[1])
+    monkeypatch.setattr(
+        Task, "loss_and_gradient", lambda *a, **k: (gradients.append(1), whole(*a, **k))[1]
+    )
     task, space = task_of(made(F.gelu), torch.float32)
     operator = hessian(task, space, method="double-backward", check=False)
     assert not gradients
@@ -170,7 +200,11 @@ def test_weight_norm_has_its_own_second_derivative(dense, normed, dtype):
     network = made(torch.tanh)
     names = {"first.weight_g": "g", "first.parametrizations.weight.original0": "g"}
     names |= {"first.weight_v": "v", "first.parametrizations.weight.original1": "v"}
-    with pytest.warns(FutureWarning) if normed is nn.utils.weight_norm else pytest.MonkeyPatch.context():
+    with (
+        pytest.warns(FutureWarning)
+        if normed is nn.utils.weight_norm
+        else pytest.MonkeyPatch.context()
+    ):
         normed(network.first)
     task, space = task_of(network, dtype)
     x, y = task.data
@@ -211,8 +245,15 @@ def test_checkpointing_changes_no_number(reentrant):
 def test_what_has_no_number_says_why():
     network = nn.Linear(3, 2, bias=False).double()
     nn.init.zeros_(network.weight)
-    task = Task(network, lambda out, y: out.norm(dim=1).mean(), (torch.randn(4, 3, dtype=F64), torch.zeros(4)))
-    with pytest.raises(ArgumentError, match=r"`network` must have finite second derivatives .*norm at 0\?.* are NaN"):
+    task = Task(
+        network,
+        lambda out, y: out.norm(dim=1).mean(),
+        (torch.randn(4, 3, dtype=F64), torch.zeros(4)),
+    )
+    with pytest.raises(
+        ArgumentError,
+        match=r"`network` must have finite second derivatives .*norm at 0\?.* are NaN",
+    ):
         hessian(task, ParameterSpace(network))
     with pytest.raises(ArgumentError, match="'hardsigmoid'.*") as caught:
         hessian(*task_of(made(F.hardsigmoid)))
@@ -226,6 +267,8 @@ def test_what_has_no_number_says_why():
 
 def test_constants_of_another_precision_follow():
     weights = torch.tensor([0.3, 0.7])  # of classes, in float32
-    task, space = task_of(made(F.relu), torch.float32, lambda out, y: F.cross_entropy(out, y, weight=weights))
+    task, space = task_of(
+        made(F.relu), torch.float32, lambda out, y: F.cross_entropy(out, y, weight=weights)
+    )
     checked = check_operator("hessian", hessian(task, space, check=False), [(task, 1.0)], space)
     assert checked.difference < 1e-5

@@ -38,7 +38,8 @@ def test_linear_regression_rows(regression):
     spectrum = spectral_density(masked, steps=3, probes=4)
     np.testing.assert_allclose(spectrum.nodes, [MASKED] * 4, atol=6e-13)
     assert spectrum.lambda_max[0] == pytest.approx(MASKED[-1], abs=6e-13)
-    with pytest.raises(AssertionError):  # the unmasked matrix has other eigenvalues on these coordinates
+    # the unmasked matrix has other eigenvalues on these coordinates
+    with pytest.raises(AssertionError):
         np.testing.assert_allclose(PLAIN[1:], MASKED, atol=6e-13)
 
 
@@ -47,11 +48,20 @@ def test_softmax_closed_form():
     layer = nn.Linear(4, 3, bias=False).double()
     task = Task(layer, cross_entropy, (x, torch.tensor([0, 1, 2, 0, 1, 2, 2])))
     p = (x @ layer.weight.detach().T).softmax(1).numpy()
-    per_sample = [np.kron(np.diag(q) - np.outer(q, q), np.outer(s, s)) for q, s in zip(p, x.numpy(), strict=True)]
+    per_sample = [
+        np.kron(np.diag(q) - np.outer(q, q), np.outer(s, s))
+        for q, s in zip(p, x.numpy(), strict=True)
+    ]
     truth = torch.from_numpy(np.mean(per_sample, axis=0))
     H = hessian(task, ParameterSpace(layer)).to_dense()
     assert_same(H, truth)
-    swapped = np.mean([np.kron(np.outer(s, s), np.diag(q) - np.outer(q, q)) for q, s in zip(p, x.numpy(), strict=True)], 0)
+    swapped = np.mean(
+        [
+            np.kron(np.outer(s, s), np.diag(q) - np.outer(q, q))
+            for q, s in zip(p, x.numpy(), strict=True)
+        ],
+        0,
+    )
     with pytest.raises(AssertionError):  # weights flattened column-major
         assert_same(H, torch.from_numpy(swapped))
 
@@ -73,7 +83,8 @@ def test_dense_twin(name, density, request):
     assert_same(H.to_dense(), H.to_dense().T)
     assert_same(H.H @ block, H @ block)
     if density < 1:
-        with pytest.raises(AssertionError):  # masked vectors, but pruned weights still alive in the loss
+        # masked vectors, but pruned weights still alive in the loss
+        with pytest.raises(AssertionError):
             assert_same(H.to_dense(), twin.hessian(twin.theta)[keep][:, keep])
         with pytest.raises(AssertionError):  # masked on one side only
             assert_same(H.to_dense(), dense[keep][:, : space.n])
@@ -107,15 +118,26 @@ def test_the_network_keeps_its_weights_and_has_no_gradients(seventeen):
 
 def test_frozen_batchnorm_is_symmetric():
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)).double().eval()
-    task = Task(network, cross_entropy, (torch.randn(6, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1, 1, 0])))
+    network = (
+        nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2))
+        .double()
+        .eval()
+    )
+    task = Task(
+        network,
+        cross_entropy,
+        (torch.randn(6, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1, 1, 0])),
+    )
     H = hessian(task, ParameterSpace(network)).to_dense()
     assert_same(H, H.T)
 
 
 def test_errors(seventeen):
     space = ParameterSpace(seventeen.task.network)
-    with pytest.raises(ArgumentError, match=r"Argument `x` must have shape \(17,\) or \(17, k\), but is of shape \(16,\)."):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `x` must have shape \(17,\) or \(17, k\), but is of shape \(16,\).",
+    ):
         hessian(seventeen.task, space) @ torch.ones(16)
     with pytest.raises(ArgumentError, match=r"must have shape \(17,\), but is of shape \(3,\)"):
         hessian(seventeen.task, space, torch.ones(3))

@@ -1,4 +1,6 @@
-"""Gauss-Newton, several batches, lower precision, finite differences and single layers, against dense float64 twins."""
+"""Gauss-Newton, several batches, lower precision, finite differences and single layers, against
+dense float64 twins.
+"""
 
 from functools import partial
 
@@ -10,7 +12,12 @@ from torch.nn.functional import cross_entropy, mse_loss, scaled_dot_product_atte
 
 import qdescent.learning.curvature.hessian as curvature
 from qdescent._checks import ArgumentError
-from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian, product_error
+from qdescent.learning.curvature.hessian import (
+    finite_difference_hessian,
+    gauss_newton,
+    hessian,
+    product_error,
+)
 from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -22,14 +29,21 @@ DOUBLE = partial(hessian, method="double-backward")
 def problem():
     torch.manual_seed(1)
     network = nn.Sequential(
-        nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.GELU(), nn.Flatten(), nn.Linear(8, 4), nn.Tanh(), nn.Linear(4, 3)
+        nn.Conv2d(1, 2, 3, stride=2, padding=1),
+        nn.GELU(),
+        nn.Flatten(),
+        nn.Linear(8, 4),
+        nn.Tanh(),
+        nn.Linear(4, 3),
     ).double()
     inputs, labels = torch.randn(6, 1, 4, 4).double(), torch.randint(0, 3, (6,))
     return network, inputs, labels
 
 
 def dense_twin(network, inputs, targets, loss):
-    """Hessian and Gauss-Newton over all weights, flattened in the order of named_parameters, by torch.func alone."""
+    """Hessian and Gauss-Newton over all weights, flattened in the order of named_parameters, by
+    torch.func alone.
+    """
     names = [name for name, _ in network.named_parameters()]
     shapes = [w.shape for w in network.parameters()]
     sizes = [w.numel() for w in network.parameters()]
@@ -61,21 +75,33 @@ def test_operators_equal_their_dense_twins(problem, masked, loss, method):
     H, G = dense_twin(network, inputs, targets, loss)
     kept = torch.cat([keep.flatten() for keep in space.mask.keep.values()])
     task = Task(network, loss, (inputs, targets))
-    torch.testing.assert_close(hessian(task, space, method=method).to_dense(), H[kept][:, kept], rtol=0, atol=1e-12)
-    torch.testing.assert_close(gauss_newton(task, space).to_dense(), G[kept][:, kept], rtol=0, atol=1e-12)
-    if masked:  # the wrong twin: mask on one side only, i.e. the product's image of unmasked directions
+    torch.testing.assert_close(
+        hessian(task, space, method=method).to_dense(), H[kept][:, kept], rtol=0, atol=1e-12
+    )
+    torch.testing.assert_close(
+        gauss_newton(task, space).to_dense(), G[kept][:, kept], rtol=0, atol=1e-12
+    )
+    # the wrong twin: mask on one side only, i.e. the product's image of unmasked directions
+    if masked:
         one_sided = H[kept].sum(1, keepdim=True).expand(-1, int(kept.sum()))
-        assert not torch.allclose(hessian(task, space) @ torch.ones(space.n).double(), one_sided[:, 0], atol=1e-6)
+        assert not torch.allclose(
+            hessian(task, space) @ torch.ones(space.n).double(), one_sided[:, 0], atol=1e-6
+        )
     assert float(torch.linalg.eigvalsh(gauss_newton(task, space).to_dense()).min()) > -1e-12
     assert float(torch.linalg.eigvalsh(H).min()) < -1e-6  # and the Hessian is another matrix
 
 
-@pytest.mark.parametrize("operator", [hessian, DOUBLE, gauss_newton], ids=["taylor", "double-backward", "gauss-newton"])
+@pytest.mark.parametrize(
+    "operator", [hessian, DOUBLE, gauss_newton], ids=["taylor", "double-backward", "gauss-newton"]
+)
 def test_several_batches_are_their_weighted_mean(problem, operator):
     network, inputs, labels = problem
     space = ParameterSpace(network)
     whole = operator(Task(network, cross_entropy, (inputs, labels)), space).to_dense()
-    parts = [Task(network, cross_entropy, (inputs[a:b], labels[a:b])) for a, b in ((0, 1), (1, 4), (4, 6))]
+    parts = [
+        Task(network, cross_entropy, (inputs[a:b], labels[a:b]))
+        for a, b in ((0, 1), (1, 4), (4, 6))
+    ]
     torch.testing.assert_close(operator(parts, space).to_dense(), whole, rtol=0, atol=1e-13)
     equal_weights = sum(operator(part, space).to_dense() for part in parts) / 3  # the wrong mean
     assert not torch.allclose(equal_weights, whole, atol=1e-4)
@@ -87,7 +113,9 @@ def test_one_layer_is_a_block_of_the_whole(problem):
     task = Task(network, cross_entropy, (inputs, labels))
     places = space.places("3.")
     block = hessian(task, space.restrict(space.theta, places)).to_dense()
-    torch.testing.assert_close(block, hessian(task, space).to_dense()[places][:, places], rtol=0, atol=1e-13)
+    torch.testing.assert_close(
+        block, hessian(task, space).to_dense()[places][:, places], rtol=0, atol=1e-13
+    )
     with pytest.raises(ArgumentError, match="`prefix` must be the name of a module or a parameter"):
         space.places("nothing")
 
@@ -97,7 +125,10 @@ def test_lower_precision_states_its_error(problem):
     space, task = ParameterSpace(network), Task(network, cross_entropy, (inputs, labels))
     vectors = torch.randn(space.n, 4).double()
     exact = hessian(task, space)
-    errors = {p: product_error(hessian(task, space, precision=p), exact, vectors)[1] for p in (torch.float32, torch.bfloat16)}
+    errors = {
+        p: product_error(hessian(task, space, precision=p), exact, vectors)[1]
+        for p in (torch.float32, torch.bfloat16)
+    }
     assert errors[torch.float32] < 1e-5 < 1e-4 < errors[torch.bfloat16] < 0.1
     assert hessian(task, space, precision=torch.bfloat16).dtype == torch.float64
 
@@ -105,7 +136,9 @@ def test_lower_precision_states_its_error(problem):
 def test_finite_differences_of_gradients(problem):
     network, inputs, labels = problem
     space, task = ParameterSpace(network), Task(network, cross_entropy, (inputs, labels))
-    found = finite_difference_hessian(lambda theta: task.loss_and_gradient(space, theta)[1], space.theta)
+    found = finite_difference_hessian(
+        lambda theta: task.loss_and_gradient(space, theta)[1], space.theta
+    )
     vectors = torch.randn(space.n, 3).double() * torch.tensor([1.0, 1e-8, 1e8]).double()
     assert product_error(found, hessian(task, space), vectors)[1] < 1e-8
     assert not (found @ torch.zeros(space.n).double()).any()
@@ -131,9 +164,16 @@ def test_fused_attention_takes_its_composed_form():
         return ((y @ y.mT / 8**0.5).softmax(-1) @ y).mean(1)
 
     loss = mse_loss(composed(data[0]), data[1])
-    gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(network.parameters()), create_graph=True)])
+    gradient = torch.cat(
+        [
+            g.flatten()
+            for g in torch.autograd.grad(loss, list(network.parameters()), create_graph=True)
+        ]
+    )
     v = torch.randn(space.n).double()
-    truth = torch.cat([g.flatten() for g in torch.autograd.grad(gradient @ v, list(network.parameters()))])
+    truth = torch.cat(
+        [g.flatten() for g in torch.autograd.grad(gradient @ v, list(network.parameters()))]
+    )
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.FLASH_ATTENTION):
         torch.testing.assert_close(hessian(task, space) @ v, truth, rtol=1e-10, atol=1e-12)
 
@@ -153,7 +193,10 @@ class OnceSquare(torch.autograd.Function):
 class Squares(nn.Module):
     def __init__(self, square):
         super().__init__()
-        self.weight, self.square = nn.Parameter(torch.tensor([1.0, 2.0], dtype=torch.float64)), square
+        self.weight, self.square = (
+            nn.Parameter(torch.tensor([1.0, 2.0], dtype=torch.float64)),
+            square,
+        )
 
     def forward(self, x):
         return self.square(self.weight * x).sum(1, keepdim=True)
@@ -161,12 +204,17 @@ class Squares(nn.Module):
 
 def task_of(square):
     network = Squares(square)
-    return Task(network, mse_loss, (torch.ones(3, 2).double(), torch.zeros(3, 1).double())), ParameterSpace(network)
+    return Task(
+        network, mse_loss, (torch.ones(3, 2).double(), torch.zeros(3, 1).double())
+    ), ParameterSpace(network)
 
 
 @pytest.mark.parametrize("build", [DOUBLE, gauss_newton], ids=["hessian", "gauss-newton"])
 def test_a_once_differentiable_function_is_refused_rather_than_missed(build):
-    with pytest.raises(ArgumentError, match="must be twice differentiable, but is made of a function marked once_differentiable"):
+    with pytest.raises(
+        ArgumentError,
+        match="must be twice differentiable, but is made of a function marked once_differentiable",
+    ):
         build(*task_of(OnceSquare.apply))
 
 
@@ -186,8 +234,11 @@ def test_what_autograd_holds_constant_is_left_to_autograd():
     task, space = task_of(half_hidden)
     exact = DOUBLE(task, space, check=False).to_dense()
     assert torch.equal(hessian(task, space, check=False).to_dense(), exact)
-    assert not torch.allclose(hessian(task, space, method="taylor", check=False).to_dense(), exact, rtol=0.1)
-    with pytest.raises(ArgumentError, match="`network` must have the gradient of its loss"):  # a constant that moves is no constant
+    assert not torch.allclose(
+        hessian(task, space, method="taylor", check=False).to_dense(), exact, rtol=0.1
+    )
+    # a constant that moves is no constant
+    with pytest.raises(ArgumentError, match="`network` must have the gradient of its loss"):
         hessian(task, space)
 
 
@@ -214,10 +265,15 @@ def test_which_networks_go_by_taylor_series(problem, monkeypatch):
     assert recorded(monkeypatch, lambda: hessian(several, space, check=False) @ v) == (2, 0)
     network[1] = nn.ReLU()
     assert recorded(monkeypatch, lambda: hessian(task, space, check=False)) == (1, 1)
-    assert recorded(monkeypatch, lambda: hessian(several, space, check=False) @ v) == (1, 2)  # one attempt for all batches
+    # one attempt for all batches
+    assert recorded(monkeypatch, lambda: hessian(several, space, check=False) @ v) == (1, 2)
     with pytest.raises(ArgumentError, match="'relu'"):
         hessian(task, space, method="taylor")
-    with pytest.raises(ArgumentError, match=r"Argument `precision` must be that of theta \(torch.float64\)"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `precision` must be that of theta \(torch.float64\)"
+    ):
         hessian(task, space, precision=torch.float32, method="taylor")
-    with pytest.raises(ArgumentError, match="Argument `method` must be one of 'auto', 'taylor', 'double-backward'"):
+    with pytest.raises(
+        ArgumentError, match="Argument `method` must be one of 'auto', 'taylor', 'double-backward'"
+    ):
         hessian(task, space, method="pearlmutter")

@@ -1,4 +1,6 @@
-"""What cannot be measured says so in one sentence, and outputs of any form have a Gauss-Newton matrix."""
+"""What cannot be measured says so in one sentence, and outputs of any form have a Gauss-Newton
+matrix.
+"""
 
 import pytest
 import torch
@@ -12,7 +14,10 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import series_descent
 
-X, Y = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).double(), torch.tensor([0, 1, 1, 0])
+X, Y = (
+    torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).double(),
+    torch.tensor([0, 1, 1, 0]),
+)
 
 
 class Wrapped(nn.Module):
@@ -32,8 +37,14 @@ def test_outputs_of_any_form_have_a_gauss_newton_matrix():
     space = ParameterSpace(inner)
     right = gauss_newton(Task(inner, cross_entropy, (X, Y)), space).to_dense()
     forms = {
-        "dict": (lambda z: {"logits": z, "size": 2}, lambda out, y: cross_entropy(out["logits"], y)),
-        "tuple": (lambda z: (z[:, :1], z[:, 1:]), lambda out, y: cross_entropy(torch.cat(out, 1), y)),
+        "dict": (
+            lambda z: {"logits": z, "size": 2},
+            lambda out, y: cross_entropy(out["logits"], y),
+        ),
+        "tuple": (
+            lambda z: (z[:, :1], z[:, 1:]),
+            lambda out, y: cross_entropy(torch.cat(out, 1), y),
+        ),
     }
     for form, loss in forms.values():
         network = Wrapped(inner, form)
@@ -54,15 +65,23 @@ class Mixed(nn.Module):
 def test_half_precision_is_refused_with_its_cure(build):
     for network, x in ((Mixed(), X.float()), (nn.Linear(3, 2).bfloat16(), X.bfloat16())):
         task, space = Task(network, cross_entropy, (x, Y)), ParameterSpace(network)
-        with pytest.raises(ArgumentError, match=r"`network` must have weights of one type.*network\.float\(\).*bfloat16"):
+        with pytest.raises(
+            ArgumentError,
+            match=r"`network` must have weights of one type.*network\.float\(\).*bfloat16",
+        ):
             build(task, space)
 
 
 def test_a_parametrization_without_a_taylor_rule_is_named():
     torch.manual_seed(0)
-    network = nn.Sequential(spectral_norm(nn.Linear(3, 4)), nn.Tanh(), nn.Linear(4, 2)).double().eval()
+    network = (
+        nn.Sequential(spectral_norm(nn.Linear(3, 4)), nn.Tanh(), nn.Linear(4, 2)).double().eval()
+    )
     task, space = Task(network, cross_entropy, (X, Y)), ParameterSpace(network)
-    with pytest.raises(ArgumentError, match=r"`network` must be without parametrizations .*SpectralNorm of 0\.weight"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"`network` must be without parametrizations .*SpectralNorm of 0\.weight",
+    ):
         series_descent(task, space, order=2, steps=2, learning_rate=0.1)
     hessian(task, space)
 
@@ -70,5 +89,8 @@ def test_a_parametrization_without_a_taylor_rule_is_named():
 def test_sparse_gradients_are_refused_with_their_cure():
     network = nn.Sequential(nn.Embedding(5, 3, sparse=True), nn.Flatten(), nn.Linear(6, 2)).double()
     task = Task(network, cross_entropy, (torch.randint(5, (4, 2)), Y))
-    with pytest.raises(ArgumentError, match=r"`network` must have dense gradients \(nn.Embedding without sparse=True\)"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"`network` must have dense gradients \(nn.Embedding without sparse=True\)",
+    ):
         hessian(task, ParameterSpace(network))

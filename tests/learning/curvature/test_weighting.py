@@ -27,7 +27,9 @@ def batches():
     labels = [torch.randint(3, (k,), generator=g) for k in SIZES]
     labels[0][:3] = -100  # ignored
     labels[2][1] = -100
-    return [(torch.randn(k, 3, generator=g, dtype=F64), y) for k, y in zip(SIZES, labels, strict=True)]
+    return [
+        (torch.randn(k, 3, generator=g, dtype=F64), y) for k, y in zip(SIZES, labels, strict=True)
+    ]
 
 
 def truth(dense, net, loss, data):
@@ -36,7 +38,9 @@ def truth(dense, net, loss, data):
 
 
 def penalised(net):
-    return lambda out, y: F.cross_entropy(out, y) + 0.3 * sum(p.square().sum() for p in net.parameters())
+    return lambda out, y: (
+        F.cross_entropy(out, y) + 0.3 * sum(p.square().sum() for p in net.parameters())
+    )
 
 
 LOSSES = {
@@ -48,7 +52,9 @@ LOSSES = {
     "over another constant": lambda out, y: F.cross_entropy(out, y, reduction="sum") / 7,
     "negative log-likelihood": lambda out, y: F.nll_loss(out.log_softmax(1), y, weight=CLASSES),
     "a mean over samples": lambda out, y: F.mse_loss(out, F.one_hot(y.clamp(min=0), 3).to(out)),
-    "counted by hand": lambda out, y: (F.cross_entropy(out, y, reduction="none") * (y >= 0)).sum() / (y >= 0).sum(),
+    "counted by hand": lambda out, y: (
+        (F.cross_entropy(out, y, reduction="none") * (y >= 0)).sum() / (y >= 0).sum()
+    ),
 }
 
 
@@ -59,8 +65,12 @@ def test_several_batches_are_the_loss_over_all(dense, name):
     H, eye = truth(dense, net, LOSSES[name], data), torch.eye(space.n, dtype=F64)
     torch.testing.assert_close(hessian(tasks, space) @ eye, H, rtol=1e-9, atol=1e-12)
     whole = Task(net, LOSSES[name], tuple(torch.cat(parts) for parts in zip(*data, strict=True)))
-    torch.testing.assert_close(gauss_newton(tasks, space) @ eye, gauss_newton(whole, space) @ eye, rtol=1e-9, atol=1e-12)
-    by_size = sum(k / sum(SIZES) * (hessian(t, space) @ eye) for k, t in zip(SIZES, tasks, strict=True))
+    torch.testing.assert_close(
+        gauss_newton(tasks, space) @ eye, gauss_newton(whole, space) @ eye, rtol=1e-9, atol=1e-12
+    )
+    by_size = sum(
+        k / sum(SIZES) * (hessian(t, space) @ eye) for k, t in zip(SIZES, tasks, strict=True)
+    )
     if name not in ("a mean over samples", "smoothed"):
         with pytest.raises(AssertionError):  # what it was: every loss taken for a mean over samples
             torch.testing.assert_close(by_size, H, rtol=1e-2, atol=1e-3)
@@ -78,15 +88,27 @@ def test_a_penalty_counts_once(dense):
 
     def loss(p):
         x, y = torch.cat([a for a, _ in data]), torch.cat([b for _, b in data])
-        return F.cross_entropy(functional_call(net, p, (x,)), y) + 0.3 * sum(w.square().sum() for w in p.values())
+        return F.cross_entropy(functional_call(net, p, (x,)), y) + 0.3 * sum(
+            w.square().sum() for w in p.values()
+        )
 
     H = dense(loss, dict(net.named_parameters()))[1]
-    torch.testing.assert_close(hessian(tasks, space) @ torch.eye(space.n, dtype=F64), H, rtol=1e-9, atol=1e-12)
-    summed = [Task(net, lambda out, y: 5 * penalised(net)(out, y) + LOSSES["a sum"](out, y), each) for each in data]
+    torch.testing.assert_close(
+        hessian(tasks, space) @ torch.eye(space.n, dtype=F64), H, rtol=1e-9, atol=1e-12
+    )
+    summed = [
+        Task(net, lambda out, y: 5 * penalised(net)(out, y) + LOSSES["a sum"](out, y), each)
+        for each in data
+    ]
     with pytest.raises(ArgumentError, match="`loss` must be a mean"):
         hessian(summed, space)
-    twice = [Task(net, lambda out, y: LOSSES["a sum"](out, y) + net[0].weight.square().sum(), each) for each in data]
-    with pytest.raises(ArgumentError, match="`loss` must be a mean where it uses the weights itself"):
+    twice = [
+        Task(net, lambda out, y: LOSSES["a sum"](out, y) + net[0].weight.square().sum(), each)
+        for each in data
+    ]
+    with pytest.raises(
+        ArgumentError, match="`loss` must be a mean where it uses the weights itself"
+    ):
         hessian(twice, space)
 
 
@@ -110,7 +132,10 @@ def test_ragged_labels(dense, loss):
         labels = ids.clone()
         labels[0, kept:] = -100
         data.append((ids, labels))
-    padded = [(F.pad(ids, (0, 9 - ids.shape[1])), F.pad(labels, (0, 9 - labels.shape[1]), value=-100)) for ids, labels in data]
+    padded = [
+        (F.pad(ids, (0, 9 - ids.shape[1])), F.pad(labels, (0, 9 - labels.shape[1]), value=-100))
+        for ids, labels in data
+    ]
     space = ParameterSpace(net)
     H = hessian([Task(net, loss, each) for each in data], space) @ torch.eye(space.n, dtype=F64)
     torch.testing.assert_close(H, truth(dense, net, loss, padded), rtol=1e-9, atol=1e-12)
@@ -129,7 +154,9 @@ NO_PARTS = {
 def test_a_loss_without_parts_is_refused(name):
     net = network()
     tasks, space = [Task(net, NO_PARTS[name], each) for each in batches()], ParameterSpace(net)
-    with pytest.raises(ArgumentError, match="`loss` must be a mean or a sum over samples or tokens"):
+    with pytest.raises(
+        ArgumentError, match="`loss` must be a mean or a sum over samples or tokens"
+    ):
         hessian(tasks, space)
     hessian(tasks[0], space, check=False)  # of one batch it is what it is
 
@@ -144,7 +171,18 @@ def test_outputs_that_cannot_be_joined_are_judged_by_halves():
             return self.inner(x).T
 
     net, space_of = Transposed().double(), ParameterSpace
-    mean = [Task(net, lambda out, y: F.mse_loss(out.T, torch.zeros_like(out.T)), each) for each in batches()]
-    twin = [Task(net.inner, lambda out, y: F.mse_loss(out, torch.zeros_like(out)), each) for each in batches()]
+    mean = [
+        Task(net, lambda out, y: F.mse_loss(out.T, torch.zeros_like(out.T)), each)
+        for each in batches()
+    ]
+    twin = [
+        Task(net.inner, lambda out, y: F.mse_loss(out, torch.zeros_like(out)), each)
+        for each in batches()
+    ]
     v = torch.ones(space_of(net).n, dtype=F64)
-    torch.testing.assert_close(hessian(mean, space_of(net)) @ v, hessian(twin, space_of(net.inner)) @ v, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(
+        hessian(mean, space_of(net)) @ v,
+        hessian(twin, space_of(net.inner)) @ v,
+        rtol=1e-9,
+        atol=1e-12,
+    )

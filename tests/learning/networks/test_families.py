@@ -1,4 +1,6 @@
-"""The large families: exact counts, seeds, and on tiny instances the Hessian and the Taylor series against plain derivatives."""
+"""The large families: exact counts, seeds, and on tiny instances the Hessian and the Taylor series
+against plain derivatives.
+"""
 
 import math
 
@@ -21,7 +23,9 @@ from qdescent.learning.taylor.gradient_series import gradient_series
 TINY = {
     "resnet": lambda seed=0: resnet(8, 2, classes=3, channels=1, smooth=True, seed=seed),
     "resnet18": lambda seed=0: resnet18((2, 2, 4, 4), classes=3, channels=1, seed=seed),
-    "vit": lambda seed=0: vision_transformer(4, 2, heads=2, patch=4, size=16, classes=3, channels=1, seed=seed),
+    "vit": lambda seed=0: vision_transformer(
+        4, 2, heads=2, patch=4, size=16, classes=3, channels=1, seed=seed
+    ),
     "batchnorm": lambda seed=0: resnet(8, 2, classes=3, channels=1, seed=seed).eval(),
 }
 SMOOTH = [name for name in TINY if name != "batchnorm"]
@@ -40,7 +44,9 @@ def task_of(name):
             assert "norm" not in key or w.ndim == 1
         for i, (key, b) in enumerate(network.named_buffers()):
             if b.is_floating_point():
-                b.copy_(1 + random(80 + i, *b.shape).abs() if "var" in key else random(80 + i, *b.shape))
+                b.copy_(
+                    1 + random(80 + i, *b.shape).abs() if "var" in key else random(80 + i, *b.shape)
+                )
     return Task(network, F.cross_entropy, (random(1, 4, 1, 16, 16), torch.tensor([0, 1, 2, 1])))
 
 
@@ -54,7 +60,8 @@ def count(network):
         (resnet, 7_451_044),  # facts.md: the paper's smaller network
         (lambda: resnet(smooth=True), 7_451_044),
         (lambda: resnet(width=238, smooth=True), 102_664_018),
-        (lambda: resnet(depth=20, width=16, classes=10), 272_474),  # as published for ResNet-20 with 1x1 shortcuts on CIFAR-10
+        # as published for ResNet-20 with 1x1 shortcuts on CIFAR-10
+        (lambda: resnet(depth=20, width=16, classes=10), 272_474),
         (resnet18, 6_946_580),
         (lambda: resnet18((192, 384, 784, 1552)), 103_044_260),
         (lambda: resnet18((192, 384, 784, 1552), smooth=False), 103_044_260),
@@ -91,7 +98,10 @@ def test_seed_decides_and_global_state_stays(name):
     for a, b in zip(one.state_dict().values(), same.state_dict().values(), strict=True):
         assert torch.equal(a, b)
         assert bool(a.isfinite().all())
-    assert not torch.equal(nn.utils.parameters_to_vector(one.parameters()), nn.utils.parameters_to_vector(other.parameters()))
+    assert not torch.equal(
+        nn.utils.parameters_to_vector(one.parameters()),
+        nn.utils.parameters_to_vector(other.parameters()),
+    )
 
 
 def test_initial_weights():
@@ -107,7 +117,9 @@ def test_the_smooth_families_hold_no_kink_and_no_statistics():
     for name in SMOOTH:
         network = TINY[name]()
         kinds = {type(module).__name__ for module in network.modules()}
-        assert kinds.isdisjoint({"ReLU", "MaxPool2d", "BatchNorm2d", "GroupNorm", "LayerNorm", "Dropout"})
+        assert kinds.isdisjoint(
+            {"ReLU", "MaxPool2d", "BatchNorm2d", "GroupNorm", "LayerNorm", "Dropout"}
+        )
         assert list(network.buffers()) == []
         x = random(1, 2, 1, 16, 16).float()
         assert torch.equal(network.train()(x), network.eval()(x))
@@ -146,7 +158,9 @@ def test_hessian_equals_a_dense_twin(name):
 
 def test_batchnorm_in_training_mode_is_refused():
     data = torch.zeros(2, 1, 16, 16), torch.zeros(2, dtype=torch.long)
-    with pytest.raises(ArgumentError, match=r"`network` must hold BatchNorm in evaluation mode \(call eval\(\)\)"):
+    with pytest.raises(
+        ArgumentError, match=r"`network` must hold BatchNorm in evaluation mode \(call eval\(\)\)"
+    ):
         Task(resnet(8, 2, classes=3, channels=1), F.cross_entropy, data)
 
 
@@ -155,7 +169,11 @@ def nested(task, space, terms):
 
     def along(eps):
         u = space.theta + sum(term * eps**k for k, term in enumerate(terms, 1))
-        return grad(lambda t: F.cross_entropy(functional_call(task.network, space.unpack(t), (task.data[0],)), task.data[1]))(u)
+        return grad(
+            lambda t: F.cross_entropy(
+                functional_call(task.network, space.unpack(t), (task.data[0],)), task.data[1]
+            )
+        )(u)
 
     zero, found = torch.zeros((), dtype=torch.float64), []
     for k in range(1, len(terms) + 1):
@@ -179,20 +197,40 @@ def test_gradient_series_equals_nested_derivatives(name):
 def test_a_kink_has_no_series():
     task = task_of("batchnorm")
     space = ParameterSpace(task.network)
-    with pytest.raises(ArgumentError, match="`network` must be made of operations that have a Taylor rule"):
+    with pytest.raises(
+        ArgumentError, match="`network` must be made of operations that have a Taylor rule"
+    ):
         gradient_series(task, space, space.theta, [torch.ones_like(space.theta)])
 
 
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: resnet(33), r"Argument `depth` must be 6 k \+ 2 \(8, 14, 20, 26, 32, \.\.\.\), but is 33\."),
+        (
+            lambda: resnet(33),
+            r"Argument `depth` must be 6 k \+ 2 \(8, 14, 20, 26, 32, \.\.\.\), but is 33\.",
+        ),
         (lambda: resnet(2), "Argument `depth` must be an integer of at least 8, but is 2."),
-        (lambda: resnet18((4, 4, 4)), r"Argument `widths` must hold 4 numbers, one for each stage, but is \(4, 4, 4\)\."),
-        (lambda: resnet18((4, 4, 4, 0)), "Argument `widths` must be an integer of at least 1, but is 0."),
-        (lambda: vision_transformer(10, heads=4), "Argument `heads` must divide the width 10, but is 4."),
-        (lambda: vision_transformer(patch=5), "Argument `patch` must divide the image size 32, but is 5."),
-        (lambda: vision_transformer(classes=0), "Argument `classes` must be an integer of at least 1, but is 0."),
+        (
+            lambda: resnet18((4, 4, 4)),
+            r"Argument `widths` must hold 4 numbers, one for each stage, but is \(4, 4, 4\)\.",
+        ),
+        (
+            lambda: resnet18((4, 4, 4, 0)),
+            "Argument `widths` must be an integer of at least 1, but is 0.",
+        ),
+        (
+            lambda: vision_transformer(10, heads=4),
+            "Argument `heads` must divide the width 10, but is 4.",
+        ),
+        (
+            lambda: vision_transformer(patch=5),
+            "Argument `patch` must divide the image size 32, but is 5.",
+        ),
+        (
+            lambda: vision_transformer(classes=0),
+            "Argument `classes` must be an integer of at least 1, but is 0.",
+        ),
     ],
 )
 def test_bad_arguments(make, sentence):

@@ -15,7 +15,9 @@ def test_shape_and_count():
 
 def test_seed_decides_and_global_state_stays():
     before = torch.random.get_rng_state()
-    one, same, other = (torch.cat([w.flatten() for w in fashion_cnn(seed=s).parameters()]) for s in (0, 0, 1))
+    one, same, other = (
+        torch.cat([w.flatten() for w in fashion_cnn(seed=s).parameters()]) for s in (0, 0, 1)
+    )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert torch.equal(before, torch.random.get_rng_state())

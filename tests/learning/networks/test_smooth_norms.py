@@ -26,10 +26,14 @@ def test_layer_norm_is_pytorchs():
 
 
 @pytest.mark.parametrize(
-    ("channels", "groups"), [(48, 3), (400, 25), (784, 49), (1552, 97), (238, 17), (64, 4), (17, 1), (2, 1), (1, 1)]
+    ("channels", "groups"),
+    [(48, 3), (400, 25), (784, 49), (1552, 97), (238, 17), (64, 4), (17, 1), (2, 1), (1, 1)],
 )
 def test_group_norm_is_pytorchs(channels, groups):
-    ours, theirs = with_random_weights(SmoothGroupNorm(channels)), with_random_weights(nn.GroupNorm(groups, channels))
+    ours, theirs = (
+        with_random_weights(SmoothGroupNorm(channels)),
+        with_random_weights(nn.GroupNorm(groups, channels)),
+    )
     assert ours.groups == groups
     x = 3 + 2 * random(3, 2, channels, 3, 2)
     assert torch.allclose(ours(x), theirs(x), rtol=0, atol=1e-13)

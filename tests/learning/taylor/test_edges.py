@@ -1,4 +1,6 @@
-"""Edges of the Taylor rules and of the Hessian: tied, unused and linear weights, zeros, PyTorch options."""
+"""Edges of the Taylor rules and of the Hessian: tied, unused and linear weights, zeros, PyTorch
+options.
+"""
 
 import pytest
 import torch
@@ -31,9 +33,14 @@ class Tied(nn.Module):
 def test_tied_weights():
     torch.manual_seed(0)
     net = Tied().double()
-    task, space = Task(net, F.mse_loss, (torch.randn(4, 3).double(), torch.randn(4, 3).double())), ParameterSpace(net)
+    task, space = (
+        Task(net, F.mse_loss, (torch.randn(4, 3).double(), torch.randn(4, 3).double())),
+        ParameterSpace(net),
+    )
     u = torch.randn(space.n).double()
-    torch.testing.assert_close(gradient_series(task, space, space.theta, [u])[0], hessian(task, space) @ u)
+    torch.testing.assert_close(
+        gradient_series(task, space, space.theta, [u])[0], hessian(task, space) @ u
+    )
 
 
 def test_a_loss_linear_in_some_weights():
@@ -61,9 +68,9 @@ def test_an_unused_parameter_has_gradient_zero():
 @pytest.mark.parametrize("power", [0, 1, 3])
 def test_whole_powers_at_zero(power):
     zero, one = torch.zeros(1).double(), torch.ones(1).double()
-    assert [float(c) for c in propagate(lambda x: torch.pow(x, power), [zero, one, zero, zero])] == [
-        float(k == power) for k in range(4)
-    ]
+    assert [
+        float(c) for c in propagate(lambda x: torch.pow(x, power), [zero, one, zero, zero])
+    ] == [float(k == power) for k in range(4)]
 
 
 def test_dropout_in_evaluation_mode_is_the_identity():
@@ -97,12 +104,18 @@ def test_convolution_of_one_sample_without_a_batch_axis():
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_padding_by_name(padding):
     x, w = torch.randn(2, 1, 5, 5), torch.randn(3, 1, 3, 3)
-    torch.testing.assert_close(propagate(lambda x: F.conv2d(x, w, padding=padding), [x, x])[1], F.conv2d(x, w, padding=padding))
+    torch.testing.assert_close(
+        propagate(lambda x: F.conv2d(x, w, padding=padding), [x, x])[1],
+        F.conv2d(x, w, padding=padding),
+    )
 
 
 def test_one_sided_padding_by_name_is_refused():
     with pytest.raises(ArgumentError, match="Argument `padding` must be the same on both sides"):
-        propagate(lambda x: F.conv2d(x, torch.ones(1, 1, 2, 2), padding="same"), [torch.ones(1, 1, 4, 4)] * 2)
+        propagate(
+            lambda x: F.conv2d(x, torch.ones(1, 1, 2, 2), padding="same"),
+            [torch.ones(1, 1, 4, 4)] * 2,
+        )
 
 
 @pytest.mark.parametrize(
@@ -116,14 +129,26 @@ def test_one_sided_padding_by_name_is_refused():
     ],
 )
 def test_both_ways_of_a_weight_s_gradient(size, kernel, settings):
-    """Many places go through oneDNN, few through matrix products; both are H u, by PyTorch's own double backward."""
+    """Many places go through oneDNN, few through matrix products; both are H u, by PyTorch's own
+    double backward.
+    """
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(2, 4, kernel, **settings), nn.Tanh(), nn.Flatten(), nn.LazyLinear(1))
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, kernel, **settings), nn.Tanh(), nn.Flatten(), nn.LazyLinear(1)
+    )
     net(torch.zeros(1, 2, size, size))
     net = net.double()
-    task, space = Task(net, F.mse_loss, (torch.randn(3, 2, size, size).double(), torch.randn(3, 1).double())), ParameterSpace(net)
+    task, space = (
+        Task(net, F.mse_loss, (torch.randn(3, 2, size, size).double(), torch.randn(3, 1).double())),
+        ParameterSpace(net),
+    )
     u = torch.randn(space.n).double()
-    torch.testing.assert_close(gradient_series(task, space, space.theta, [u])[0], hessian(task, space) @ u, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(
+        gradient_series(task, space, space.theta, [u])[0],
+        hessian(task, space) @ u,
+        rtol=1e-11,
+        atol=1e-11,
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,10 +157,22 @@ def test_both_ways_of_a_weight_s_gradient(size, kernel, settings):
         (vision_transformer(width=8, depth=1, heads=2, size=8, classes=3), (2, 3, 8, 8)),
         (resnet18((16, 17, 16, 16), classes=3), (2, 3, 8, 8)),
         (
-            nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.SiLU(), nn.Flatten(), nn.Linear(16, 4), nn.LayerNorm(4)),
+            nn.Sequential(
+                nn.Conv2d(3, 4, 3),
+                nn.GroupNorm(2, 4),
+                nn.SiLU(),
+                nn.Flatten(),
+                nn.Linear(16, 4),
+                nn.LayerNorm(4),
+            ),
             (2, 3, 4, 4),
         ),
-        (nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten()), (2, 3, 4, 4)),
+        (
+            nn.Sequential(
+                nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten()
+            ),
+            (2, 3, 4, 4),
+        ),
     ],
     ids=["transformer", "resnet", "native norms", "batch norm"],
 )
@@ -145,14 +182,18 @@ def test_whole_architectures_against_nested_derivatives(network, images):
     task = Task(network, F.cross_entropy, (torch.randn(images).double(), torch.tensor([0, 2])))
     space = ParameterSpace(network)
     curve = [0.1 * torch.randn(space.n).double() for _ in range(3)]
-    fast, slow = (torch.stack(gradient_series(task, space, space.theta, curve, method)) for method in ("taylor", "jvp"))
+    fast, slow = (
+        torch.stack(gradient_series(task, space, space.theta, curve, method))
+        for method in ("taylor", "jvp")
+    )
     assert float((fast - slow).norm() / slow.norm()) < 1e-12
     series = GradientSeries(task, space, space.theta, 3)
     series(curve[::-1])
     assert torch.equal(series(curve), fast)  # nothing is left over from another curve
     gradient = task.loss_and_gradient(space, space.theta)[1]
     assert float((series.gradient - gradient).norm() / gradient.norm()) < 1e-12
-    assert all("forward" not in module.__dict__ for module in network.modules())  # the norms are as they were
+    # the norms are as they were
+    assert all("forward" not in module.__dict__ for module in network.modules())
 
 
 def test_a_network_pruned_by_torch():
@@ -170,7 +211,9 @@ def test_a_network_pruned_by_torch():
 
 def test_what_several_products_keep_is_held_once_and_not_beyond_its_series():
     tape, generator = Tape(2), torch.Generator().manual_seed(0)
-    x, a, b, *terms = (torch.randn(3, 3, dtype=torch.float64, generator=generator) for _ in range(9))
+    x, a, b, *terms = (
+        torch.randn(3, 3, dtype=torch.float64, generator=generator) for _ in range(9)
+    )
     jets = [Jet(tape, tape.leaf(w)) for w in (x, a, b)]
     loss = (jets[0] @ jets[1] + jets[0] @ jets[2]).sum()
     first, second = tape.operations[:2]
@@ -183,6 +226,7 @@ def test_what_several_products_keep_is_held_once_and_not_beyond_its_series():
         torch.testing.assert_close(first._all, torch.stack([x, scale * terms[0], scale * terms[1]]))
         tape.backward(loss.node)
         torch.testing.assert_close(
-            torch.stack(list(jets[1].node.adjoint)), scale * torch.stack(terms[:2]).sum(1)[..., None].expand(2, 3, 3)
+            torch.stack(list(jets[1].node.adjoint)),
+            scale * torch.stack(terms[:2]).sum(1)[..., None].expand(2, 3, 3),
         )
     assert first._x0.untyped_storage().nbytes() == x.nbytes

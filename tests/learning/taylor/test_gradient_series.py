@@ -74,21 +74,31 @@ def build(name):
         for i, w in enumerate(network.parameters()):
             w.copy_(0.7 * random(50 + i, *w.shape))
     outputs = network(random(1, *shape))
-    targets = LABELS if loss in (F.cross_entropy,) or isinstance(loss, nn.CrossEntropyLoss) else random(2, *outputs.shape)
+    targets = (
+        LABELS
+        if loss in (F.cross_entropy,) or isinstance(loss, nn.CrossEntropyLoss)
+        else random(2, *outputs.shape)
+    )
     return Task(network, loss, (random(1, *shape), targets))
 
 
 def nested(task, space, theta, terms):
-    """g_1 ... g_N by differentiating eps -> grad L(theta + sum_k eps^k u_k), native operations only.
+    """g_1 ... g_N by differentiating eps -> grad L(theta + sum_k eps^k u_k), native operations
+    only.
 
-    (The native mean squared error has no forward derivative of its backward pass: it is written out.)
+    (The native mean squared error has no forward derivative of its backward pass: it is written
+    out.)
     """
     squared = task.loss is F.mse_loss or isinstance(task.loss, nn.MSELoss)
     loss = (lambda o, t: (o - t).square().mean()) if squared else task.loss
 
     def along(eps):
         u = theta + sum(term * eps**k for k, term in enumerate(terms, 1))
-        return torch.func.grad(lambda t: loss(functional_call(task.network, space.unpack(t), (task.data[0],)), task.data[1]))(u)
+        return torch.func.grad(
+            lambda t: loss(
+                functional_call(task.network, space.unpack(t), (task.data[0],)), task.data[1]
+            )
+        )(u)
 
     zero, found = torch.zeros((), dtype=torch.float64), []
     for k in range(1, len(terms) + 1):
@@ -110,7 +120,10 @@ def test_gradient_series_of_whole_networks(name, density):
     task = build(name)
     space = ParameterSpace(task.network, random_mask(task.network, density))
     terms = [random(10 + k, space.n) for k in range(3)]
-    ours, truth = gradient_series(task, space, space.theta, terms), nested(task, space, space.theta, terms)
+    ours, truth = (
+        gradient_series(task, space, space.theta, terms),
+        nested(task, space, space.theta, terms),
+    )
     assert_same(ours, truth)
     assert_same(ours[:1], [hessian(task, space) @ terms[0]])
     with pytest.raises(AssertionError):  # dL_N/du_j taken for g_j instead of g_{N-j}
@@ -123,14 +136,20 @@ def test_gradient_series_of_whole_networks(name, density):
 def test_order_five_away_from_the_network_s_own_weights(seventeen):
     space = ParameterSpace(seventeen.task.network)
     theta, terms = space.theta + 0.3, [random(20 + k, 17) for k in range(5)]
-    assert_same(gradient_series(seventeen.task, space, theta, terms), nested(seventeen.task, space, theta, terms))
+    assert_same(
+        gradient_series(seventeen.task, space, theta, terms),
+        nested(seventeen.task, space, theta, terms),
+    )
 
 
 def test_a_restricted_space(seventeen):
     full = ParameterSpace(seventeen.task.network)
     space = full.restrict(full.theta, torch.tensor([0, 5, 9]))
     terms = [random(30 + k, 3) for k in range(3)]
-    assert_same(gradient_series(seventeen.task, space, space.theta, terms), nested(seventeen.task, space, space.theta, terms))
+    assert_same(
+        gradient_series(seventeen.task, space, space.theta, terms),
+        nested(seventeen.task, space, space.theta, terms),
+    )
 
 
 def test_zero_terms_give_zero(seventeen):
@@ -144,7 +163,9 @@ def test_single_precision(small_conv):
     terms = [random(k, space.n) for k in range(3)]
     truth = gradient_series(small_conv.task, space, space.theta, terms)
     network = small_conv.task.network.float()
-    task = Task(network, F.cross_entropy, (small_conv.task.data[0].float(), small_conv.task.data[1]))
+    task = Task(
+        network, F.cross_entropy, (small_conv.task.data[0].float(), small_conv.task.data[1])
+    )
     space = ParameterSpace(network)
     ours = gradient_series(task, space, space.theta, [t.float() for t in terms])
     assert ours[0].dtype == torch.float32
@@ -164,7 +185,8 @@ class FailsLate(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("kind", "error", "text"), [("relu", ArgumentError, "Taylor rule .* using 'relu'"), ("error", RuntimeError, "middle")]
+    ("kind", "error", "text"),
+    [("relu", ArgumentError, "Taylor rule .* using 'relu'"), ("error", RuntimeError, "middle")],
 )
 def test_the_network_gets_its_own_weights_back(kind, error, text):
     network = nn.Sequential(FailsLate(kind), nn.Linear(2, 2)).double()
@@ -176,7 +198,9 @@ def test_the_network_gets_its_own_weights_back(kind, error, text):
         gradient_series(task, space, space.theta, [random(2, space.n)])
     after = dict(network.named_parameters())
     assert list(after) == list(before)
-    assert all(after[name] is before[name] and isinstance(after[name], nn.Parameter) for name in before)
+    assert all(
+        after[name] is before[name] and isinstance(after[name], nn.Parameter) for name in before
+    )
     assert all(torch.equal(w, v) for w, v in zip(after.values(), values, strict=True))
     assert all(w.grad is None for w in after.values())
 
@@ -191,7 +215,10 @@ def test_jets_are_in_place_only_inside_the_block(seventeen):
 
 def test_errors(seventeen):
     space = ParameterSpace(seventeen.task.network)
-    with pytest.raises(ArgumentError, match="Argument `number of terms` must be an integer of at least 1, but is 0."):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `number of terms` must be an integer of at least 1, but is 0.",
+    ):
         gradient_series(seventeen.task, space, space.theta, [])
     with pytest.raises(ArgumentError, match=r"must have shape \(17,\), but is of shape \(3,\)"):
         gradient_series(seventeen.task, space, space.theta, [torch.ones(3).double()])

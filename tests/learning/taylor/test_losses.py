@@ -1,4 +1,6 @@
-"""Cross-entropy against weights of classes that need not add up to 1, and with weights of the classes themselves."""
+"""Cross-entropy against weights of classes that need not add up to 1, and with weights of the
+classes themselves.
+"""
 
 import pytest
 import torch
@@ -28,7 +30,8 @@ def test_weights_that_do_not_add_up_to_one(smoothing):
     ours = propagate(loss, c)
     for mine, truth in zip(ours, (value, first, second), strict=True):
         assert float(abs(mine - truth)) < 1e-12
-    wrong = propagate(lambda x: x.logsumexp(1).mean() - (x * WEIGHTS).sum(1).mean(), c)  # as if each row added up to 1
+    # as if each row added up to 1
+    wrong = propagate(lambda x: x.logsumexp(1).mean() - (x * WEIGHTS).sum(1).mean(), c)
     assert float(abs(wrong[1] - first)) > 1e-2
 
 
@@ -60,11 +63,24 @@ def test_class_weights_count_in_the_sum_and_in_what_it_is_divided_by(reduction):
         assert float(abs(mine - right)) < 1e-12
     # planted: without the weights, and the weighted sum over the number of samples
     assert float(abs(propagate(loss, c)[1] - truth[1])) > 1e-2
-    assert float(abs(series_of(lambda x: F.cross_entropy(x, LABELS, CLASSES, reduction="sum") / 3, c)[1] - truth[1])) > 1e-3
+    assert (
+        float(
+            abs(
+                series_of(lambda x: F.cross_entropy(x, LABELS, CLASSES, reduction="sum") / 3, c)[1]
+                - truth[1]
+            )
+        )
+        > 1e-3
+    )
 
 
 def test_class_weights_of_smoothed_labels_name_the_method_that_takes_them():
     x = torch.randn(4, 3, dtype=torch.float64)
     for targets, smoothing in ((LABELS, 0.1), (torch.softmax(x, 1), 0.0)):
-        with pytest.raises(ArgumentError, match=r"for unsmoothed labels only, but is another one \(method=\"jvp\""):
-            propagate(lambda x, y=targets, s=smoothing: F.cross_entropy(x, y, CLASSES, label_smoothing=s), [x, x])
+        with pytest.raises(
+            ArgumentError, match=r"for unsmoothed labels only, but is another one \(method=\"jvp\""
+        ):
+            propagate(
+                lambda x, y=targets, s=smoothing: F.cross_entropy(x, y, CLASSES, label_smoothing=s),
+                [x, x],
+            )

@@ -1,4 +1,6 @@
-"""What a Jet answers besides series: refusals with the name of what has no rule, questions of shape, extreme arguments."""
+"""What a Jet answers besides series: refusals with the name of what has no rule, questions of
+shape, extreme arguments.
+"""
 
 import pytest
 import torch
@@ -24,14 +26,21 @@ def jet_of(x):
 
 
 def test_large_logits_do_not_overflow():
-    found = propagate(lambda x: F.cross_entropy(x, LABELS), [1e4 * random(1, 3, 4), random(2, 3, 4)])
+    found = propagate(
+        lambda x: F.cross_entropy(x, LABELS), [1e4 * random(1, 3, 4), random(2, 3, 4)]
+    )
     assert all(bool(torch.isfinite(c).all()) for c in found)
 
 
 def test_saturated_activations_stay_finite():
-    ends, one = torch.tensor([-800.0, -40.0, 0.0, 40.0, 800.0], dtype=torch.float64), torch.ones(5).double()
+    ends, one = (
+        torch.tensor([-800.0, -40.0, 0.0, 40.0, 800.0], dtype=torch.float64),
+        torch.ones(5).double(),
+    )
     for function in (torch.tanh, torch.sigmoid, F.silu, F.gelu, F.softplus):
-        assert all(bool(torch.isfinite(c).all()) for c in propagate(function, [ends, one, one, one])), function
+        assert all(
+            bool(torch.isfinite(c).all()) for c in propagate(function, [ends, one, one, one])
+        ), function
 
 
 @pytest.mark.parametrize(
@@ -44,7 +53,10 @@ def test_saturated_activations_stay_finite():
     ],
 )  # fmt: skip
 def test_an_operation_without_a_rule_is_named(module, use):
-    with pytest.raises(ArgumentError, match=f"Argument `network` must be made of operations that have a Taylor rule.*using {use}"):
+    with pytest.raises(
+        ArgumentError,
+        match=f"Argument `network` must be made of operations that have a Taylor rule.*using {use}",
+    ):
         module(jet_of(random(1, 1, 2, 4, 4)))
 
 
@@ -66,7 +78,15 @@ def test_unusual_losses_are_refused():
 
 def test_shape_questions_are_answered():
     x = jet_of(random(1, 3, 4))
-    assert (x.shape, x.size(), x.size(1), x.dim(), x.ndim, x.numel(), len(x)) == ((3, 4), (3, 4), 4, 2, 2, 12, 3)
+    assert (x.shape, x.size(), x.size(1), x.dim(), x.ndim, x.numel(), len(x)) == (
+        (3, 4),
+        (3, 4),
+        4,
+        2,
+        2,
+        12,
+        3,
+    )
     assert (x[1:, 0].shape, x.T.shape, x.mT.shape) == ((2,), (4, 3), (4, 3))
     with pytest.raises(AttributeError, match="using 'nonsense'"):
         _ = x.nonsense

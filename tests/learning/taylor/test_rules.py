@@ -1,4 +1,6 @@
-"""Each Taylor rule, values and adjoints to order 5, against nested forward derivatives of PyTorch's function and its gradient."""
+"""Each Taylor rule, values and adjoints to order 5, against nested forward derivatives of PyTorch's
+function and its gradient.
+"""
 
 import math
 from contextlib import contextmanager
@@ -32,9 +34,11 @@ def curve(seed, shape, order, above=None):
 
 
 def nested(function, curves, cotangent):
-    """The coefficients of f(x(eps), ...) and of each gradient of <cotangent, f> there, by jvp of jvp of ... of (f, gradients).
+    """The coefficients of f(x(eps), ...) and of each gradient of <cotangent, f> there, by jvp of
+    jvp of ... of (f, gradients).
 
-    The k-th derivative along eps is a function of x, x', ..., x^(k): its own derivative takes these as x', ..., x^(k+1).
+    The k-th derivative along eps is a function of x, x', ..., x^(k): its own derivative takes these
+    as x', ..., x^(k+1).
     """
 
     def along(*derivatives):
@@ -51,12 +55,19 @@ def nested(function, curves, cotangent):
     order = len(curves[0]) - 1
     for _ in range(order):
         along = differentiate(along)
-    derivatives = along(*(tuple(math.factorial(k) * terms[k] for terms in curves) for k in range(order + 1)))
-    return [[d / math.factorial(k) for k, d in enumerate(part)] for part in zip(*derivatives, strict=True)]
+    derivatives = along(
+        *(tuple(math.factorial(k) * terms[k] for terms in curves) for k in range(order + 1))
+    )
+    return [
+        [d / math.factorial(k) for k, d in enumerate(part)]
+        for part in zip(*derivatives, strict=True)
+    ]
 
 
 def adjoints(function, curves, cotangent):
-    """The adjoint series of each argument for <cotangent, function>, from one forward and one backward pass of a tape."""
+    """The adjoint series of each argument for <cotangent, function>, from one forward and one
+    backward pass of a tape.
+    """
     tape = Tape(len(curves[0]) - 1)
     with torch.no_grad():
         jets = [Jet(tape, tape.leaf(terms[0])) for terms in curves]
@@ -78,7 +89,9 @@ def assert_series(ours, truth, tolerance=1e-12):
 
 
 def assert_rule(function, curves, elementary=None):
-    """Values and adjoints; `elementary`: the same function where PyTorch's own has no nested forward derivatives."""
+    """Values and adjoints; `elementary`: the same function where PyTorch's own has no nested
+    forward derivatives.
+    """
     ours = propagate(function, *curves)
     cotangent = random(77, *ours[0].shape)
     truth, *gradients = nested(elementary or function, curves, cotangent)
@@ -106,13 +119,17 @@ def even(x, *dims):
 
 
 def attention(x, q, k, v):
-    """Logits of order 1: the gradient of a saturated softmax is small and cancels, and the reference itself loses digits of it."""
+    """Logits of order 1: the gradient of a saturated softmax is small and cancels, and the
+    reference itself loses digits of it.
+    """
     share = torch.softmax(0.1 * (x @ q) @ (x @ k).transpose(-2, -1), dim=-1)
     return x + share @ (x @ v)
 
 
 def by_group(x, w, b):
-    return even(x.unflatten(1, (2, 2)), 2, 3, 4).flatten(1, 2) * w.reshape(-1, 1, 1) + b.reshape(-1, 1, 1)
+    return even(x.unflatten(1, (2, 2)), 2, 3, 4).flatten(1, 2) * w.reshape(-1, 1, 1) + b.reshape(
+        -1, 1, 1
+    )
 
 
 def of_class(x, labels):
@@ -129,7 +146,9 @@ LABELS, SOME = torch.tensor([1, 0, 3]), torch.tensor([1, -100, 3])
 
 @dataclass(frozen=True)
 class Case:
-    """A function of series; the shape of each, a, b and c being random sizes; the distance of c_0 from a singularity at 0."""
+    """A function of series; the shape of each, a, b and c being random sizes; the distance of c_0
+    from a singularity at 0.
+    """
 
     function: object
     shapes: str
@@ -236,7 +255,8 @@ VARIANTS = {
     ),
     "summed square": Case(lambda x: F.mse_loss(x, fixed(x), reduction="sum"), "ab", lambda x: ((x - fixed(x)) ** 2).sum()),
     "kept dimension": Case(lambda x: x.logsumexp(0, keepdim=True), "ab", lambda x: x.exp().sum(0, keepdim=True).log()),
-    "large convolution": Case(lambda x, w: F.conv2d(x, w, None, 1, 1), "1b55 cb33"),  # too many places for the way of small ones
+    # too many places for the way of small ones
+    "large convolution": Case(lambda x, w: F.conv2d(x, w, None, 1, 1), "1b55 cb33"),
     "convolution without bias": Case(lambda w: F.conv2d(random(7, 2, w.shape[1], 5, 5), w, None, 2, 1), "ab33"),
     "group norm without weights": Case(
         lambda x: F.group_norm(x, 2), "a4c2", lambda x: even(x.unflatten(1, (2, 2)), 2, 3, 4).flatten(1, 2)
@@ -260,7 +280,9 @@ def seen(name):
     calls, own = [], RULES.get(name)
     with pytest.MonkeyPatch.context() as patch:
         if own is not None:
-            patch.setitem(RULES, name, lambda *args, **kwargs: calls.append(name) or own(*args, **kwargs))
+            patch.setitem(
+                RULES, name, lambda *args, **kwargs: calls.append(name) or own(*args, **kwargs)
+            )
         yield
     assert calls or own is None, name
 
@@ -271,11 +293,19 @@ def test_every_rule_has_a_case():
 
 @pytest.mark.parametrize("name", [*CASES, *VARIANTS])
 @settings(max_examples=2, deadline=None)
-@given(a=st.integers(1, 3), b=st.integers(1, 3), c=st.integers(1, 3), order=st.integers(1, ORDER), seed=st.integers(0, 1000))
+@given(
+    a=st.integers(1, 3),
+    b=st.integers(1, 3),
+    c=st.integers(1, 3),
+    order=st.integers(1, ORDER),
+    seed=st.integers(0, 1000),
+)
 @example(a=2, b=3, c=2, order=ORDER, seed=0)
 def test_values_and_adjoints_of_any_shape_and_order(name, a, b, c, order, seed):
     case, sizes = (CASES | VARIANTS)[name], {"a": a, "b": b, "c": c}
-    shapes = [tuple(sizes.get(s) or int(s) for s in shape.strip("-")) for shape in case.shapes.split()]
+    shapes = [
+        tuple(sizes.get(s) or int(s) for s in shape.strip("-")) for shape in case.shapes.split()
+    ]
     curves = [curve(seed + i, shape, order, case.above) for i, shape in enumerate(shapes, start=1)]
     with seen(name):
         assert_rule(case.function, curves, case.elementary)
@@ -285,19 +315,31 @@ def test_values_and_adjoints_of_any_shape_and_order(name, a, b, c, order, seed):
 def test_a_rule_that_is_wrong_in_one_coefficient_is_caught(monkeypatch, top):
     """In f^(top) alone, which the adjoint of degree top - 1 is the first to need."""
     tower, terms = taylor_towers.tanh, curve(1, (2, 3), ORDER)
-    monkeypatch.setattr(taylor_towers, "tanh", lambda x, M: [a * (1 + 1e-8 * (m == top)) for m, a in enumerate(tower(x, M))])
+    monkeypatch.setattr(
+        taylor_towers,
+        "tanh",
+        lambda x, M: [a * (1 + 1e-8 * (m == top)) for m, a in enumerate(tower(x, M))],
+    )
     with pytest.raises(AssertionError):
         assert_rule(torch.tanh, [terms[: top + 1]])
     if top > 2:
         assert_rule(torch.tanh, [terms[: top - 1]])
     if top > ORDER:  # no value shows it
-        assert_series(propagate(torch.tanh, terms), nested(torch.tanh, [terms], random(77, 2, 3))[0])
+        assert_series(
+            propagate(torch.tanh, terms), nested(torch.tanh, [terms], random(77, 2, 3))[0]
+        )
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_a_shorter_series_is_the_beginning_of_a_longer_one(order):
     terms = curve(1, (3, 4), ORDER)
-    for function in (F.gelu, torch.tanh, F.softplus, lambda x: torch.softmax(x, 1), lambda x: 1 / (2 + x * x)):
+    for function in (
+        F.gelu,
+        torch.tanh,
+        F.softplus,
+        lambda x: torch.softmax(x, 1),
+        lambda x: 1 / (2 + x * x),
+    ):
         long, short = propagate(function, terms), propagate(function, terms[: order + 1])
         torch.testing.assert_close(short, long[: order + 1], rtol=1e-13, atol=1e-13)
 
@@ -309,12 +351,19 @@ def test_a_shorter_series_is_the_beginning_of_a_longer_one(order):
 )  # fmt: skip
 def test_convolution_shapes(batch, channels, out, size, kernel, stride, padding, order, seed):
     shapes = (batch, channels, size, size), (out, channels, kernel, kernel), (out,)
-    assert_rule(lambda x, w, b: F.conv2d(x, w, b, stride, padding), [curve(seed + i, s, order) for i, s in enumerate(shapes)])
+    assert_rule(
+        lambda x, w, b: F.conv2d(x, w, b, stride, padding),
+        [curve(seed + i, s, order) for i, s in enumerate(shapes)],
+    )
 
 
 def test_a_saturated_softmax_keeps_its_digits():
     """A coefficient of 100 on the entry that leads by 30: exp's own terms would be 10^4 and cancel."""
-    terms = [torch.tensor([[30.0, 0.0]]).double(), torch.tensor([[100.0, -50.0]]).double(), torch.tensor([[7.0, 80.0]]).double()]
+    terms = [
+        torch.tensor([[30.0, 0.0]]).double(),
+        torch.tensor([[100.0, -50.0]]).double(),
+        torch.tensor([[7.0, 80.0]]).double(),
+    ]
     for dim, series in ((1, terms), (0, [term.T for term in terms])):
         found = propagate(lambda x, dim=dim: torch.softmax(x, dim), series)
         gap = [a.flatten()[1] - a.flatten()[0] for a in terms]

@@ -1,4 +1,6 @@
-"""Deflation against dense eigenpairs: what is found first leaves the sampled part without its noise."""
+"""Deflation against dense eigenpairs: what is found first leaves the sampled part without its
+noise.
+"""
 
 from dataclasses import replace
 
@@ -19,7 +21,9 @@ VALUES = torch.cat([BULK, OUTLIERS])
 
 @pytest.fixture(scope="module")
 def matrix():
-    basis = torch.linalg.qr(torch.randn(N, N, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
+    basis = torch.linalg.qr(
+        torch.randn(N, N, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    )[0]
     return (basis * VALUES) @ basis.T
 
 
@@ -27,8 +31,12 @@ def test_pairs_are_eigenpairs_of_both_ends(matrix):
     truth = torch.linalg.eigvalsh(matrix)
     for seed in range(5):
         found = extreme_eigenpairs(matrix, 8, seed=seed)
-        torch.testing.assert_close(found.values, torch.cat([truth[:4], truth[-4:]]), rtol=1e-10, atol=1e-10)
-        torch.testing.assert_close(found.vectors.T @ found.vectors, torch.eye(8).double(), rtol=0, atol=1e-12)
+        torch.testing.assert_close(
+            found.values, torch.cat([truth[:4], truth[-4:]]), rtol=1e-10, atol=1e-10
+        )
+        torch.testing.assert_close(
+            found.vectors.T @ found.vectors, torch.eye(8).double(), rtol=0, atol=1e-12
+        )
         residuals = (matrix @ found.vectors - found.vectors * found.values).norm(dim=0)
         torch.testing.assert_close(found.residuals, residuals, rtol=1e-6, atol=1e-14)
         assert float(residuals.max()) < 3e-3
@@ -38,15 +46,21 @@ def test_ghosts_are_no_further_pairs(matrix):
     """150 steps: every outlier has several Ritz values."""
     found = extreme_eigenpairs(matrix, 12, steps=150)
     assert float(found.values.diff().min()) > 1e-3
-    assert float((found.vectors.T @ found.vectors - torch.eye(len(found.values)).double()).abs().max()) < 1e-12
+    assert (
+        float((found.vectors.T @ found.vectors - torch.eye(len(found.values)).double()).abs().max())
+        < 1e-12
+    )
     np.testing.assert_allclose(found.values[:4], OUTLIERS[:4], atol=1e-10)
     np.testing.assert_allclose(found.values[-6:], OUTLIERS[-6:], atol=1e-10)
 
 
 def test_an_end_that_has_too_few_leaves_its_share_to_the_other():
-    """Two negative outliers, eight positive: not the innermost of the eight, which a count from below would reach third."""
+    """Two negative outliers, eight positive: not the innermost of the eight, which a count from
+    below would reach third.
+    """
     values = torch.cat([BULK, OUTLIERS[:2], OUTLIERS[4:]])
-    found = extreme_eigenpairs(torch.diag(values), 8, steps=20).values  # too few steps for the bulk's own end
+    # too few steps for the bulk's own end
+    found = extreme_eigenpairs(torch.diag(values), 8, steps=20).values
     torch.testing.assert_close(found, torch.cat([OUTLIERS[:2], OUTLIERS[-6:]]), rtol=0, atol=1e-4)
 
 
@@ -75,11 +89,21 @@ def test_errors_fall(matrix, name):
     f = FIGURES[name]
     truth = float(f(VALUES).mean())
     pairs = extreme_eigenpairs(matrix, 12)
-    plain = errors_over_seeds(f, truth, lambda seed: spectral_density(matrix, steps=24, probes=4, seed=seed))
-    deflated = errors_over_seeds(f, truth, lambda seed: spectral_density(matrix, steps=24, probes=4, seed=seed, deflate=pairs))
+    plain = errors_over_seeds(
+        f, truth, lambda seed: spectral_density(matrix, steps=24, probes=4, seed=seed)
+    )
+    deflated = errors_over_seeds(
+        f,
+        truth,
+        lambda seed: spectral_density(matrix, steps=24, probes=4, seed=seed, deflate=pairs),
+    )
     assert deflated < 0.2 * plain
     spectrum = spectral_density(matrix, steps=24, probes=4, deflate=pairs)
-    assert spectrum.integrate(f)[1] < 0.2 * spectral_density(matrix, steps=24, probes=4).integrate(f)[1]  # and the bars know it
+    # and the bars know it
+    assert (
+        spectrum.integrate(f)[1]
+        < 0.2 * spectral_density(matrix, steps=24, probes=4).integrate(f)[1]
+    )
 
 
 def test_a_deflated_spectrum_is_a_spectrum(matrix):
@@ -93,16 +117,24 @@ def test_a_deflated_spectrum_is_a_spectrum(matrix):
     assert least == pytest.approx(4 / N, abs=1e-9)
     assert most == pytest.approx(4 / N, abs=1e-9)
     assert spectrum.mass_bounds(-np.inf, np.inf)[0][0] == pytest.approx(1, abs=1e-12)
-    assert [round(c.value, 3) for c in spectrum.clusters() if c.value < -0.1] == [-0.5, -0.4, -0.3, -0.2]
+    assert [round(c.value, 3) for c in spectrum.clusters() if c.value < -0.1] == [
+        -0.5,
+        -0.4,
+        -0.3,
+        -0.2,
+    ]
     truth = float((VALUES < 0).double().mean())
     (least, _), (most, _) = spectrum.mass_bounds(-np.inf, 0.0)
     assert least < truth < most
 
 
 def test_wrong_complements_are_rejected(matrix):
-    """Start vectors that were not projected, or eigenpairs counted without taking them from the probes: the mass is wrong."""
+    """Start vectors that were not projected, or eigenpairs counted without taking them from the
+    probes: the mass is wrong.
+    """
     pairs = extreme_eigenpairs(matrix, 8)
-    nothing = replace(pairs, vectors=torch.zeros_like(pairs.vectors))  # counted, and seen by the probes again
+    # counted, and seen by the probes again
+    nothing = replace(pairs, vectors=torch.zeros_like(pairs.vectors))
     truth = float(FIGURES["trace"](VALUES).mean())
     f, bar = FIGURES["trace"], 5e-3
     right = spectral_density(matrix, steps=24, probes=16, deflate=pairs).integrate(f)[0]
@@ -136,47 +168,66 @@ def test_two_passes_and_no_basis(matrix):
 
 
 def test_small_and_degenerate_operators():
-    assert len(extreme_eigenpairs(torch.eye(5).double(), 3).values) == 1  # one vector sees one of equal eigenvalues
+    # one vector sees one of equal eigenvalues
+    assert len(extreme_eigenpairs(torch.eye(5).double(), 3).values) == 1
     assert len(extreme_eigenpairs(torch.zeros(5, 5).double(), 2).values) == 1
-    spectrum = spectral_density(torch.diag(torch.tensor([1.0, 2.0, 5.0]).double()), steps=5, deflate=2)
+    spectrum = spectral_density(
+        torch.diag(torch.tensor([1.0, 2.0, 5.0]).double()), steps=5, deflate=2
+    )
     assert spectrum.trace[0] == pytest.approx(8, abs=1e-10)
 
 
 def test_errors(matrix):
     with pytest.raises(ArgumentError, match="Argument `count` must be below n = 300, but is 300."):
         extreme_eigenpairs(matrix, N)
-    with pytest.raises(ArgumentError, match="Argument `count` must be an integer of at least 1, but is 0."):
+    with pytest.raises(
+        ArgumentError, match="Argument `count` must be an integer of at least 1, but is 0."
+    ):
         extreme_eigenpairs(matrix, 0)
-    with pytest.raises(ArgumentError, match="Argument `deflate` must be an integer of at least 0, but is -1."):
+    with pytest.raises(
+        ArgumentError, match="Argument `deflate` must be an integer of at least 0, but is -1."
+    ):
         spectral_density(matrix, deflate=-1)
     with pytest.raises(ArgumentError, match=r"Argument `tolerance` must be in \(0, 1\)"):
         extreme_eigenpairs(matrix, 2, tolerance=0.0)
 
 
 def test_no_eigenvalue_outside_the_spectrum():
-    """All eigenvalues far from 0, which the projected operator alone would have on the deflated vectors."""
-    basis = torch.linalg.qr(torch.randn(300, 300, dtype=torch.float64, generator=torch.Generator().manual_seed(5))).Q
+    """All eigenvalues far from 0, which the projected operator alone would have on the deflated
+    vectors.
+    """
+    basis = torch.linalg.qr(
+        torch.randn(300, 300, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    ).Q
     matrix = (basis * torch.linspace(5, 10, 300, dtype=torch.float64)) @ basis.T
     pairs = extreme_eigenpairs(matrix, 4)
     assert 5 < float(pairs.middle) < 10
     spectrum = spectral_density(matrix, steps=120, probes=2, deflate=pairs)
     assert spectrum.lambda_min[0] > 5 - 1e-6
-    wrong = spectral_density(matrix, steps=120, probes=2, deflate=replace(pairs, middle=torch.zeros(())))
+    wrong = spectral_density(
+        matrix, steps=120, probes=2, deflate=replace(pairs, middle=torch.zeros(()))
+    )
     assert wrong.lambda_min[0] < 1
 
 
 def test_bounds_on_the_mass_know_how_far_the_pairs_may_be_off():
-    """Two eigenvalues at -.01 and +.01, taken for a mixture of their vectors: an edge at 0 must not be trusted."""
+    """Two eigenvalues at -.01 and +.01, taken for a mixture of their vectors: an edge at 0 must not
+    be trusted.
+    """
     values = torch.cat([torch.tensor([-0.01, 0.01]), torch.linspace(1, 2, 98)]).double()
     mixed = torch.zeros(100, 2).double()
     angle = torch.tensor(0.3).double()
     mixed[:2] = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]])
     matrix, q = torch.diag(values), mixed[:, :1]
     rayleigh = (q.T @ matrix @ q)[0]
-    off = Eigenpairs(rayleigh, q, torch.linalg.vector_norm(matrix @ q - q * rayleigh, dim=0), torch.tensor(1.5))
+    off = Eigenpairs(
+        rayleigh, q, torch.linalg.vector_norm(matrix @ q - q * rayleigh, dim=0), torch.tensor(1.5)
+    )
     spectrum = spectral_density(matrix, steps=60, probes=2, deflate=off)
     for edge in (-0.009, 0.0, 0.009):  # the pair says -.0083, and the rest of the mixture +.0083
         (least, _), (most, _) = spectrum.mass_bounds(-np.inf, edge)
         assert least - 1e-6 <= float((values <= edge).double().mean()) <= most + 1e-6
-    blind = replace(spectrum, residuals=torch.where(spectrum.residuals.isfinite(), 0.0, spectrum.residuals))
+    blind = replace(
+        spectrum, residuals=torch.where(spectrum.residuals.isfinite(), 0.0, spectrum.residuals)
+    )
     assert blind.mass_bounds(-np.inf, -0.009)[1][0] < 0.01 - 1e-6

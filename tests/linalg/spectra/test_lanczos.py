@@ -48,7 +48,16 @@ def test_wrong_quadratures_are_rejected():
     with pytest.raises(AssertionError):
         assert_moments(nodes, unsquared, 5)
     with pytest.raises(AssertionError):
-        assert_moments(*(x[0] for x in (quadrature(lanczos(ONE_TO_FIVE, ONES, 2), 5).nodes, torch.tensor([[0.5, 0.5]]))), 4)
+        assert_moments(
+            *(
+                x[0]
+                for x in (
+                    quadrature(lanczos(ONE_TO_FIVE, ONES, 2), 5).nodes,
+                    torch.tensor([[0.5, 0.5]]),
+                )
+            ),
+            4,
+        )
 
 
 def test_the_sign_of_beta_and_the_scale_of_the_start_do_not_matter():
@@ -67,7 +76,9 @@ def test_integrates_its_own_measure_to_degree_2k_minus_1(n, steps, seed):
     measure = (vectors.T @ v.numpy()) ** 2
     for k in range(2 * min(steps, n)):
         truth = float((measure * values**k).sum())
-        assert float((rule.weights * rule.nodes**k).sum()) == pytest.approx(truth, abs=1e-10 * max(1, abs(values).max() ** k))
+        assert float((rule.weights * rule.nodes**k).sum()) == pytest.approx(
+            truth, abs=1e-10 * max(1, abs(values).max() ** k)
+        )
 
 
 @pytest.mark.parametrize("steps", [3, 8, 25])
@@ -77,7 +88,8 @@ def test_every_ritz_value_has_an_eigenvalue_within_its_residual(steps):
     rule = quadrature(lanczos(as_operator(A), starts(30, 3), steps), 30)
     distance = (rule.nodes[:, :, None] - truth).abs().amin(2)
     assert bool((distance <= rule.residuals + 1e-12).all())
-    if steps == 3:  # the residual is no idle overestimate: most distances come within two orders of it
+    # the residual is no idle overestimate: most distances come within two orders of it
+    if steps == 3:
         assert float((distance > 0.01 * rule.residuals).double().mean()) > 0.5
 
 
@@ -92,7 +104,9 @@ def test_more_steps_than_n_stops_at_the_invariant_subspace():
 
 
 def test_the_zero_operator_has_one_node_of_weight_one():
-    rule = quadrature(lanczos(as_operator(torch.zeros(7, 7, dtype=torch.float64)), starts(7, 2), 10), 7)
+    rule = quadrature(
+        lanczos(as_operator(torch.zeros(7, 7, dtype=torch.float64)), starts(7, 2), 10), 7
+    )
     assert rule.nodes.tolist() == [[0.0], [0.0]]
     assert rule.weights.tolist() == [[1.0], [1.0]]
 
@@ -123,7 +137,8 @@ def test_a_block_of_probes_is_each_probe_alone():
 def test_resumed_coefficients_are_the_same_bits(dtype, cut):
     A = as_operator(symmetric(12, dtype=dtype))
     V = starts(12, 3, dtype=dtype)
-    V[:, 1] = torch.linalg.eigh(symmetric(12, dtype=dtype))[1][:, :2].sum(1)  # one probe is exhausted after two steps
+    # one probe is exhausted after two steps
+    V[:, 1] = torch.linalg.eigh(symmetric(12, dtype=dtype))[1][:, :2].sum(1)
     saved = []
     whole = lanczos(A, V, 8, on_step=saved.append)
     resumed = lanczos(A, V, 8, state=saved[cut - 1])
@@ -138,14 +153,18 @@ def test_single_precision_agrees_with_double():
     single = quadrature(lanczos(as_operator(A.float()), V.float(), 10), 300)
     for k in range(6):
         ours = (single.weights * single.nodes**k).sum(1)
-        torch.testing.assert_close(ours, (double.weights * double.nodes**k).sum(1), rtol=2e-5, atol=2e-5)
+        torch.testing.assert_close(
+            ours, (double.weights * double.nodes**k).sum(1), rtol=2e-5, atol=2e-5
+        )
     assert single.nodes.dtype == torch.float64
 
 
 def test_errors():
     A = as_operator(torch.eye(3, dtype=torch.float64))
     V = starts(3, 2)
-    with pytest.raises(ArgumentError, match="Argument `steps` must be an integer of at least 1, but is 0."):
+    with pytest.raises(
+        ArgumentError, match="Argument `steps` must be an integer of at least 1, but is 0."
+    ):
         lanczos(A, V, 0)
     with pytest.raises(ArgumentError, match="Argument `operator` must be square"):
         lanczos(as_operator(torch.ones(2, 3)), torch.ones(3, 1), 1)
@@ -153,9 +172,15 @@ def test_errors():
         lanczos_start(torch.stack([V[:, 0], torch.zeros(3).double()], 1))
     with pytest.raises(ArgumentError, match="Argument `vectors` must be finite"):
         lanczos_start(V / 0)
-    for half in (torch.bfloat16, torch.float16):  # 32 eps = .25: every probe would count as exhausted after a few steps
-        with pytest.raises(ArgumentError, match="Argument `vectors` must be float32 or float64 numbers"):
+    # 32 eps = .25: every probe would count as exhausted after a few steps
+    for half in (torch.bfloat16, torch.float16):
+        with pytest.raises(
+            ArgumentError, match="Argument `vectors` must be float32 or float64 numbers"
+        ):
             lanczos_start(V.to(half))
     broken = LinearOperator((3, 3), lambda x: x * float("nan"))
-    with pytest.raises(ArgumentError, match="Argument `operator` must give finite products, but is not, in 4 of 4 numbers"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `operator` must give finite products, but is not, in 4 of 4 numbers",
+    ):
         lanczos(broken, V, 2)

@@ -27,4 +27,6 @@ def test_a_large_outlier_in_single_precision():
     assert found[0].nodes.shape == found[1].nodes.shape  # no early stop
     for q in found:
         assert q.lambda_max[0] == pytest.approx(100, rel=1e-5)
-        assert float((q.weights * torch.where(q.nodes < 1, (1 - 20 * q.nodes) ** 20, 0.0)).sum()) == pytest.approx(0.1188, abs=5e-4)
+        assert float(
+            (q.weights * torch.where(q.nodes < 1, (1 - 20 * q.nodes) ** 20, 0.0)).sum()
+        ) == pytest.approx(0.1188, abs=5e-4)

@@ -38,7 +38,9 @@ def planted_random(n=60, entries=5):
     return A + A.T
 
 
-@pytest.mark.parametrize("A", [banded(50, 3), banded(40, 39, 0.5), planted_random(), torch.ones(30, 30).double()])
+@pytest.mark.parametrize(
+    "A", [banded(50, 3), banded(40, 39, 0.5), planted_random(), torch.ones(30, 30).double()]
+)
 @pytest.mark.parametrize(("tolerance", "share"), [(1e-3, 0.99), (0.3, 0.5), (1.0, 1.0)])
 def test_every_row_against_a_loop(A, tolerance, share):
     found = row_sparsity(A, rows=len(A), tolerance=tolerance, share=share)
@@ -55,7 +57,8 @@ def test_dense_and_sparse_are_told_apart():
     M = torch.randn(n, n, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     dense, sparse = row_sparsity(M + M.T), row_sparsity(banded(n, 2))
     assert dense.mean_above[0] > 0.99 * n
-    assert 0.5 * n < dense.mean_carrying[0] < 0.8 * n  # a normal row: 99 % of the square in about 2/3 of the entries
+    # a normal row: 99 % of the square in about 2/3 of the entries
+    assert 0.5 * n < dense.mean_carrying[0] < 0.8 * n
     assert sparse.quantiles([0.5, 1.0]) == ([5.0, 5.0], [5.0, 5.0])
 
 
@@ -102,7 +105,10 @@ def test_going_on_from_any_block():
         for name in ("rows", "above", "carrying"):
             assert torch.equal(getattr(again, name), getattr(whole, name))
     for other in ({"seed": 1}, {"share": 0.9}, {"rows": 3}):
-        with pytest.raises(ArgumentError, match="Argument `state` must be of the same operator, rows, seed and thresholds"):
+        with pytest.raises(
+            ArgumentError,
+            match="Argument `state` must be of the same operator, rows, seed and thresholds",
+        ):
             row_sparsity(A, **{"rows": 10, **other}, state=seen[0])
 
 
@@ -124,7 +130,9 @@ def test_it_prints_readably():
 
 def test_errors():
     A = torch.eye(3)
-    with pytest.raises(ArgumentError, match="Argument `rows` must be an integer of at least 1, but is 0."):
+    with pytest.raises(
+        ArgumentError, match="Argument `rows` must be an integer of at least 1, but is 0."
+    ):
         row_sparsity(A, rows=0)
     with pytest.raises(ArgumentError, match=r"Argument `tolerance` must be in \(0, 1\], but is 0."):
         row_sparsity(A, tolerance=0)

@@ -15,17 +15,22 @@ def planted(values, seed=0, dtype=torch.float64):
     """A dense symmetric matrix with these eigenvalues in a random basis."""
     values = torch.as_tensor(values, dtype=torch.float64)
     n = len(values)
-    Q = torch.linalg.qr(torch.randn(n, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))[0]
+    Q = torch.linalg.qr(
+        torch.randn(n, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    )[0]
     A = (Q * values) @ Q.T
     return ((A + A.T) / 2).to(dtype)
 
 
 def test_the_density_integrates_to_one():
-    spectrum = spectral_density(torch.diag(torch.linspace(1, 5, 50, dtype=torch.float64)), steps=20, probes=4)
+    spectrum = spectral_density(
+        torch.diag(torch.linspace(1, 5, 50, dtype=torch.float64)), steps=20, probes=4
+    )
     np.testing.assert_allclose(spectrum.weights.sum(1), 1, atol=1e-6)
     assert spectrum.mass(0.9, 5.1)[0] == pytest.approx(1, abs=1e-12)
     assert spectrum.integrate(torch.ones_like)[0] == pytest.approx(1, abs=1e-12)
-    assert spectrum.trace[0] == pytest.approx(150, rel=1e-12)  # Rademacher probes see a diagonal's trace exactly
+    # Rademacher probes see a diagonal's trace exactly
+    assert spectrum.trace[0] == pytest.approx(150, rel=1e-12)
     assert 1 <= spectrum.lambda_min[0] < 1.1
     assert 4.9 < spectrum.lambda_max[0] <= 5
 
@@ -60,7 +65,9 @@ def test_zero_operator():
 
 
 def assert_covers(errors_of):
-    """|estimate - truth| < 2 bars in 91 % of the cases (t distribution, 7 degrees of freedom): 50 to 60 of 60 within 3 sigma."""
+    """|estimate - truth| < 2 bars in 91 % of the cases (t distribution, 7 degrees of freedom): 50
+    to 60 of 60 within 3 sigma.
+    """
     A = planted(np.r_[np.linspace(-1, 3, 36), [8.0, 9.0, 11.0, 20.0]])
     truth = float((A @ A).trace()) / 40
     hits = 0
@@ -113,7 +120,9 @@ def test_single_precision_and_operators():
 
 
 def test_errors():
-    with pytest.raises(ArgumentError, match="Argument `probes` must be an integer of at least 1, but is 0."):
+    with pytest.raises(
+        ArgumentError, match="Argument `probes` must be an integer of at least 1, but is 0."
+    ):
         spectral_density(torch.eye(3), probes=0)
     with pytest.raises(ArgumentError, match="Argument `steps` must be an integer of at least 1"):
         spectral_density(torch.eye(3), steps=0)
@@ -137,7 +146,9 @@ def own_measure(basis, vectors):
 
 @pytest.fixture(scope="module")
 def network():
-    basis = torch.linalg.qr(torch.randn(200, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
+    basis = torch.linalg.qr(
+        torch.randn(200, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    )[0]
     return (basis * NETWORK) @ basis.T, basis
 
 
@@ -145,7 +156,9 @@ def assert_bracketed(spectrum, measure):
     for x in EDGES:
         inside = NETWORK.le(x).double() @ measure
         for p in range(measure.shape[1]):
-            alone = Spectrum(spectrum.nodes[[p]], spectrum.weights[[p]], spectrum.residuals[[p]], spectrum.size)
+            alone = Spectrum(
+                spectrum.nodes[[p]], spectrum.weights[[p]], spectrum.residuals[[p]], spectrum.size
+            )
             (least, _), (most, _) = alone.mass_bounds(-np.inf, x)
             assert least - 1e-12 <= float(inside[p])
             assert float(inside[p]) <= most + 1e-12
@@ -161,17 +174,23 @@ def test_mass_bounds_hold_for_each_probes_own_measure(network, steps):
     widths = [most[0] - least[0] for least, most in (spectrum.mass_bounds(-9, x) for x in EDGES)]
     assert max(widths) < {4: 1.0, 12: 0.95, 40: 0.35, 90: 0.15}[steps]
     if steps == 90:
-        assert spectrum.mass_bounds(-9, -0.1)[1][0] - spectrum.mass_bounds(-9, -0.1)[0][0] < 1e-12  # in a gap: exact
+        # in a gap: exact
+        assert spectrum.mass_bounds(-9, -0.1)[1][0] - spectrum.mass_bounds(-9, -0.1)[0][0] < 1e-12
 
 
 def test_wrong_bounds_are_rejected(network):
     A, basis = network
     V = torch.randn(200, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     right = spectral_density(A, steps=12, vectors=V)
-    with pytest.raises(AssertionError):  # the next moment forgotten: as if the Krylov space ended here
-        assert_bracketed(Spectrum(right.nodes, right.weights, 1e-9 * right.residuals, 200), own_measure(basis, V))
+    # the next moment forgotten: as if the Krylov space ended here
+    with pytest.raises(AssertionError):
+        assert_bracketed(
+            Spectrum(right.nodes, right.weights, 1e-9 * right.residuals, 200), own_measure(basis, V)
+        )
     with pytest.raises(AssertionError):  # taken too small
-        assert_bracketed(Spectrum(right.nodes, right.weights, 0.1 * right.residuals, 200), own_measure(basis, V))
+        assert_bracketed(
+            Spectrum(right.nodes, right.weights, 0.1 * right.residuals, 200), own_measure(basis, V)
+        )
     with pytest.raises(AssertionError):
         assert_bracketed(right, own_measure(basis, V.roll(1, dims=1)))
 
@@ -186,12 +205,16 @@ def test_bounds_of_an_interval(network):
         assert 0 <= least <= inside + 1e-12
         assert inside <= most + 1e-12
     assert spectrum.mass_bounds(-np.inf, np.inf) == ((1.0, 0.0), (1.0, 0.0))
-    with pytest.raises(ArgumentError, match=r"Argument `low` must be at most high = 0.0, but is 1."):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `low` must be at most high = 0.0, but is 1."
+    ):
         spectrum.mass_bounds(1.0, 0.0)
 
 
 def test_an_edge_in_a_bulk_has_an_honest_error_and_a_smooth_estimate(network):
-    """The plain standard error misses the bias of a node on the wrong side; the middle of the bounds halves the error at least."""
+    """The plain standard error misses the bias of a node on the wrong side; the middle of the
+    bounds halves the error at least.
+    """
     A, _ = network
     truth = float((NETWORK < 0).double().mean())
     plain, honest, sharp, smooth = 0, 0, [], []
@@ -207,11 +230,18 @@ def test_an_edge_in_a_bulk_has_an_honest_error_and_a_smooth_estimate(network):
     assert np.std(smooth) + abs(np.mean(smooth)) < 0.5 * (np.std(sharp) + abs(np.mean(sharp)))
 
 
-COVERED = {"trace": lambda x: x, "tr A^2": torch.square, "mass": lambda x: (x < 0).double(), "E(20)": lambda x: (1 - x / 2) ** 20}
+COVERED = {
+    "trace": lambda x: x,
+    "tr A^2": torch.square,
+    "mass": lambda x: (x < 0).double(),
+    "E(20)": lambda x: (1 - x / 2) ** 20,
+}
 
 
 def coverage(A, values, figures, probes, steps, **settings):
-    """Of 200 seeds, for each figure: how many 95 % intervals, and how many plain bars of 1.96 standard errors, hold the truth."""
+    """Of 200 seeds, for each figure: how many 95 % intervals, and how many plain bars of 1.96
+    standard errors, hold the truth.
+    """
     truth = {name: float(f(values).mean()) for name, f in figures.items()}
     hits = {name: [0, 0] for name in figures}
     for seed in range(200):
@@ -234,7 +264,8 @@ def test_intervals_cover_the_truth_in_90_to_99_percent_of_200_seeds():
 def test_one_heavy_eigenvector_makes_bars_too_short_and_deflation_mends_them():
     values = torch.tensor(np.r_[np.linspace(-1, 3, 36), [8.0, 9.0, 11.0, 20.0]])
     A, square = planted(values), {"tr A^2": torch.square}
-    assert coverage(A, values, square, probes=8, steps=2)["tr A^2"][0] < 180  # skewed: see the docstring of `interval`
+    # skewed: see the docstring of `interval`
+    assert coverage(A, values, square, probes=8, steps=2)["tr A^2"][0] < 180
     pairs = extreme_eigenpairs(A, 8, steps=40)
     assert 180 <= coverage(A, values, square, probes=8, steps=2, deflate=pairs)["tr A^2"][0] <= 198
 
@@ -248,10 +279,17 @@ def test_intervals_need_two_probes():
 
 @pytest.mark.parametrize(
     ("values", "rank"),
-    [([1.0] * 20, 20), ([2.0] * 5 + [-2.0] * 5 + [0.0] * 30, 10), ([3.0] + [0.0] * 19, 1), ([0.0] * 8, 0)],
+    [
+        ([1.0] * 20, 20),
+        ([2.0] * 5 + [-2.0] * 5 + [0.0] * 30, 10),
+        ([3.0] + [0.0] * 19, 1),
+        ([0.0] * 8, 0),
+    ],
 )
 def test_effective_rank_of_flat_spectra_is_the_rank(values, rank):
-    spectrum = spectral_density(torch.diag(torch.tensor(values, dtype=torch.float64)), steps=4, probes=3)
+    spectrum = spectral_density(
+        torch.diag(torch.tensor(values, dtype=torch.float64)), steps=4, probes=3
+    )
     assert spectrum.effective_rank == pytest.approx((rank, 0), abs=1e-6)
 
 
@@ -263,8 +301,11 @@ def test_effective_rank_by_entropy(network):
     assert abs(found - truth) < 4 * error < 0.2 * truth
     participation = float(NETWORK.abs().sum() ** 2 / (NETWORK**2).sum())
     assert abs(found - participation) > 4 * error  # another definition is another number
-    many = np.array([spectral_density(network[0], steps=60, probes=8, seed=s).effective_rank for s in range(20)])
-    assert 0.6 < many[:, 1].mean() / many[:, 0].std() < 1.6  # the jackknife's error is the scatter over seeds
+    many = np.array(
+        [spectral_density(network[0], steps=60, probes=8, seed=s).effective_rank for s in range(20)]
+    )
+    # the jackknife's error is the scatter over seeds
+    assert 0.6 < many[:, 1].mean() / many[:, 0].std() < 1.6
     assert np.isnan(spectral_density(network[0], steps=10, probes=1).effective_rank[1])
 
 
@@ -275,13 +316,18 @@ def test_clusters_count_outliers_and_no_ghosts(network):
     nodes = int(((spectrum.nodes.abs() > 0.15) & (spectrum.weights > 0)).sum())
     assert nodes > 8 * len(OUTLIERS) + 20  # more Ritz values than outliers x probes: ghosts
     assert sum(cluster.nodes for cluster in found) > 8 * len(OUTLIERS)
-    total, bar = sum(c.multiplicity[0] for c in found), sum(c.multiplicity[1] ** 2 for c in found) ** 0.5
+    total, bar = (
+        sum(c.multiplicity[0] for c in found),
+        sum(c.multiplicity[1] ** 2 for c in found) ** 0.5,
+    )
     assert abs(total - len(OUTLIERS)) < 4 * bar
     assert found[0].multiplicity[1] > 0
 
 
 def test_clusters_of_repeated_eigenvalues():
-    found = spectral_density(planted([-3.0] * 4 + [0.0] * 50 + [7.0] * 6), steps=8, probes=60).clusters()
+    found = spectral_density(
+        planted([-3.0] * 4 + [0.0] * 50 + [7.0] * 6), steps=8, probes=60
+    ).clusters()
     np.testing.assert_allclose([cluster.value for cluster in found], [-3, 0, 7], atol=1e-10)
     for cluster, count in zip(found, (4, 50, 6), strict=True):
         assert abs(cluster.multiplicity[0] - count) < 4 * cluster.multiplicity[1]
@@ -294,9 +340,12 @@ def test_density_is_for_drawing(network):
     density, error = spectrum.density(grid, width=0.05)
     assert float(torch.trapezoid(density, grid)) == pytest.approx(1, abs=1e-9)
     assert density.shape == error.shape == (7001,)
-    bells = torch.exp(-((grid[:, None] - NETWORK) ** 2) / (2 * 0.05**2)).mean(1) / (0.05 * (2 * torch.pi) ** 0.5)
+    bells = torch.exp(-((grid[:, None] - NETWORK) ** 2) / (2 * 0.05**2)).mean(1) / (
+        0.05 * (2 * torch.pi) ** 0.5
+    )
     peak = int(bells.argmax())
     assert abs(float(density[peak] - bells[peak])) < 4 * float(error[peak])
-    assert float(spectrum.density(grid)[0].max()) > float(density.max())  # the default, 1/100 of the range, is narrower here
+    # the default, 1/100 of the range, is narrower here
+    assert float(spectrum.density(grid)[0].max()) > float(density.max())
     with pytest.raises(ArgumentError, match="Argument `width` must be in"):
         spectrum.density(grid, 0.0)

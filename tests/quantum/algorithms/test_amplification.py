@@ -1,4 +1,6 @@
-"""Amplification against the two-dimensional rotation that it is, on a solve whose flag is known from one run."""
+"""Amplification against the two-dimensional rotation that it is, on a solve whose flag is known
+from one run.
+"""
 
 import math
 
@@ -28,7 +30,10 @@ def solve(smallness=1.0):
     rows, columns = np.nonzero(matrix)
     encoding = SparseBlockEncoding(matrix_tables(rows, columns, matrix[rows, columns], 3, bits=8))
     phases = projector_phases(qsp_angles([0.0, 0.5 * smallness, 0.0, -0.2 * smallness]))
-    return LinearSolve(RealStatePreparation(rotation_tree(np.array([1.0, -2.0, 0.5]), 8)), QSVTSequence(encoding, phases))
+    return LinearSolve(
+        RealStatePreparation(rotation_tree(np.array([1.0, -2.0, 0.5]), 8)),
+        QSVTSequence(encoding, phases),
+    )
 
 
 def places(bloq):
@@ -46,8 +51,12 @@ def test_rounds_turn_the_good_amplitude_and_keep_its_direction(rounds):
     bare = Simulator().run(bloq).project(ancilla=0, part=0)
     angle = math.asin(float(bare.norm()))
     kept = kept_after(AmplitudeAmplification(bloq, places(bloq), rounds))
-    torch.testing.assert_close(kept, bare * (math.sin((2 * rounds + 1) * angle) / math.sin(angle)), rtol=0, atol=1e-12)
-    assert float(kept.norm()) ** 2 == pytest.approx(amplified_probability(math.sin(angle) ** 2, rounds), abs=1e-12)
+    torch.testing.assert_close(
+        kept, bare * (math.sin((2 * rounds + 1) * angle) / math.sin(angle)), rtol=0, atol=1e-12
+    )
+    assert float(kept.norm()) ** 2 == pytest.approx(
+        amplified_probability(math.sin(angle) ** 2, rounds), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("smallness", [1.9, 1.0, 0.2])
@@ -56,18 +65,24 @@ def test_with_the_damping_success_is_certain(smallness):
     bare = Simulator().run(bloq).project(ancilla=0, part=0)
     probability = float(bare.norm()) ** 2
     rounds = rounds_needed(probability)
-    amplified = AmplitudeAmplification(bloq, places(bloq), rounds, damping_half_angle(probability, rounds))
+    amplified = AmplitudeAmplification(
+        bloq, places(bloq), rounds, damping_half_angle(probability, rounds)
+    )
     kept = kept_after(amplified)
     torch.testing.assert_close(kept, bare / bare.norm(), rtol=0, atol=1e-10)
     calls = Simulator().run(amplified).calls
     forward, backward = calls[bloq.sequence.encoding], calls[bloq.sequence.encoding.adjoint()]
     assert forward + backward == (2 * rounds + 1) * bloq.sequence.degree
-    with pytest.raises(ArgumentError, match=f"Argument `rounds` must be at least {rounds} for probability"):
+    with pytest.raises(
+        ArgumentError, match=f"Argument `rounds` must be at least {rounds} for probability"
+    ):
         damping_half_angle(probability, rounds - 1)
 
 
 def test_a_wrong_reflection_is_seen():
-    """Planted: one reflection with the other sign (the amplitude's sign is wrong), or about one bit too few (success is missed)."""
+    """Planted: one reflection with the other sign (the amplitude's sign is wrong), or about one bit
+    too few (success is missed).
+    """
 
     @attrs.frozen
     class WrongSign(AmplitudeAmplification):
@@ -97,7 +112,9 @@ def test_oblivious_amplification_of_a_unitary_block():
     block[rows, np.concatenate([i, i])] = values
     unitary = block / math.sqrt(0.5)
     np.testing.assert_allclose(unitary @ unitary.T, np.eye(8), atol=1e-12)
-    amplified = AmplitudeAmplification(encoding, ancilla, 1, math.acos(0.5 / math.sqrt(0.5)), start=ancilla)
+    amplified = AmplitudeAmplification(
+        encoding, ancilla, 1, math.acos(0.5 / math.sqrt(0.5)), start=ancilla
+    )
     state = np.random.default_rng(0).normal(size=8)
     state /= np.linalg.norm(state)
     initial = torch.zeros(8, 2**encoding.ancilla_bitsize, 2, dtype=torch.complex128)
@@ -108,7 +125,9 @@ def test_oblivious_amplification_of_a_unitary_block():
 
 @pytest.mark.parametrize("probability", [1e-6, 1e-3, 0.04, 0.26, 0.7])
 def test_repetitions_against_the_model_of_one_over_the_root(probability):
-    """`best_padding` counts 1/sqrt(p) solves: the circuit takes pi/2 of that for small p, and 3 sqrt(p) above p = 1/4."""
+    """`best_padding` counts 1/sqrt(p) solves: the circuit takes pi/2 of that for small p, and 3
+    sqrt(p) above p = 1/4.
+    """
     solves = 2 * rounds_needed(probability) + 1
     factor = solves * math.sqrt(probability)
     if probability < 0.25:

@@ -9,11 +9,20 @@ from scipy.linalg import expm
 
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.jacobi_anger import jacobi_anger, jacobi_anger_order
-from qdescent.quantum.algorithms.hamiltonian_simulation import LEAK, SHORTFALL, evolution, product_error
+from qdescent.quantum.algorithms.hamiltonian_simulation import (
+    LEAK,
+    SHORTFALL,
+    evolution,
+    product_error,
+)
 from qdescent.quantum.algorithms.phase_estimation import FourierTransform
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.quantum.tables.coloured import augmented_tables, controlled_hermitian_tables, matrix_tables
+from qdescent.quantum.tables.coloured import (
+    augmented_tables,
+    controlled_hermitian_tables,
+    matrix_tables,
+)
 
 MATRICES = {
     "real": np.array([[0.9, 0.2], [0.0, -0.5]]),
@@ -23,7 +32,9 @@ MATRICES = {
 
 def encodings(matrix, bits=40):
     rows, columns = np.nonzero(matrix)
-    encoding = SparseBlockEncoding(controlled_hermitian_tables(rows, columns, matrix[rows, columns], len(matrix), bits))
+    encoding = SparseBlockEncoding(
+        controlled_hermitian_tables(rows, columns, matrix[rows, columns], len(matrix), bits)
+    )
     return encoding, SparseBlockEncoding(augmented_tables(encoding.tables, guess=1.0))
 
 
@@ -32,7 +43,10 @@ def columns_of(bloq, system_bits):
     rest = 2 ** (bloq.signature.n_qubits() - system_bits)
     identity = torch.eye(2**system_bits * rest, dtype=torch.complex128)[::rest]
     simulator = Simulator()
-    return np.stack([simulator.run(bloq, each).amplitudes.reshape(-1, rest).numpy() for each in identity], axis=2)
+    return np.stack(
+        [simulator.run(bloq, each).amplitudes.reshape(-1, rest).numpy() for each in identity],
+        axis=2,
+    )
 
 
 def hamiltonian(encoding, matrix):
@@ -57,7 +71,10 @@ def test_the_block_is_the_controlled_evolution(name, time):
     assert leaked <= found.leak
     assert leaked > found.leak / 100
     for planted in (-time, 1.1 * time):  # backwards, too long
-        assert np.linalg.norm(columns[:, 0] - expm(1j * planted * hamiltonian(encoding, matrix)), 2) > 0.05
+        assert (
+            np.linalg.norm(columns[:, 0] - expm(1j * planted * hamiltonian(encoding, matrix)), 2)
+            > 0.05
+        )
     conjugated = expm(1j * time * hamiltonian(encoding, matrix.conj()))
     assert name == "real" or np.linalg.norm(columns[:, 0] - conjugated, 2) > 0.05
 
@@ -74,7 +91,9 @@ def test_a_short_series_stays_within_its_bound(error):
 
 
 def test_without_amplification_half_is_missing():
-    """Planted: the sum of cosine and sine taken for the evolution; and the phase i of the sine forgotten."""
+    """Planted: the sum of cosine and sine taken for the evolution; and the phase i of the sine
+    forgotten.
+    """
     encoding, selected = encodings(MATRICES["real"])
     found = evolution(encoding, selected, 1.3, error=1e-9)
     exact = expm(1.3j * hamiltonian(encoding, MATRICES["real"]))
@@ -107,7 +126,9 @@ def test_the_series_is_within_its_error_and_no_longer_than_needed(time, error):
         if degree < 1:
             continue
         cosine, sine = jacobi_anger(time, degree)
-        off = np.abs(chebyshev_value(cosine, x) + 1j * chebyshev_value(sine, x) - np.exp(1j * time * x)).max()
+        off = np.abs(
+            chebyshev_value(cosine, x) + 1j * chebyshev_value(sine, x) - np.exp(1j * time * x)
+        ).max()
         assert bool(off <= error) is within
 
 
@@ -130,4 +151,6 @@ def test_the_encoded_hamiltonian_is_hermitian_and_alpha_is_that_of_the_matrix():
     own = encoding.alpha
     rows, columns = np.nonzero(matrix)
 
-    assert own == pytest.approx(matrix_tables(rows, columns, matrix[rows, columns], 4, 6).alpha, rel=1e-14)
+    assert own == pytest.approx(
+        matrix_tables(rows, columns, matrix[rows, columns], 4, 6).alpha, rel=1e-14
+    )

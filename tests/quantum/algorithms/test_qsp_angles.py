@@ -1,4 +1,6 @@
-"""Angles: the polynomial rebuilt from them, closed forms, a published list, and a wrong list that is rejected."""
+"""Angles: the polynomial rebuilt from them, closed forms, a published list, and a wrong list that
+is rejected.
+"""
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from qdescent.quantum.algorithms.qsvt import projector_phases
 
 
 def projected(phases, x):
-    """<0|e^{i phi_0 Z} R e^{i phi_1 Z} R ...|0> with the reflection R = [[x, s], [s, -x]], written out anew."""
+    """<0|e^{i phi_0 Z} R e^{i phi_1 Z} R ...|0> with the reflection R = [[x, s], [s, -x]], written
+    out anew.
+    """
     s = np.sqrt(1 - x * x)
     result = np.diag(np.exp([1j * phases[0], -1j * phases[0]]))
     for phi in phases[1:]:
@@ -19,7 +23,9 @@ def projected(phases, x):
 
 
 def stripped_one_by_one(c, oversampling):
-    """All d + 1 angles by the plain O(d^2) recursion on complex transforms, no symmetry and no splitting assumed."""
+    """All d + 1 angles by the plain O(d^2) recursion on complex transforms, no symmetry and no
+    splitting assumed.
+    """
     d = len(c) - 1
     b = np.zeros(d + 1)
     for j in range(d % 2, d + 1, 2):
@@ -52,7 +58,9 @@ def test_round_trip_on_random_polynomials(degree):
 def test_zero_angles_give_chebyshev_polynomials():
     x = np.linspace(-1, 1, 9)
     for d in range(6):
-        np.testing.assert_allclose(qsp_value(np.zeros(d + 1), x), np.cos(d * np.arccos(x)), atol=1e-14)
+        np.testing.assert_allclose(
+            qsp_value(np.zeros(d + 1), x), np.cos(d * np.arccos(x)), atol=1e-14
+        )
 
 
 def test_published_projector_angles():
@@ -84,11 +92,14 @@ def test_degree_1521_of_the_inverse():
     assert q.degree == 1521
     c = 0.98 * q.coefficients / q.supremum
     found = qsp_angles(c)
-    np.testing.assert_allclose(found.psi, stripped_one_by_one(c, oversampling=64), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        found.psi, stripped_one_by_one(c, oversampling=64), rtol=0, atol=1e-12
+    )
     draw = np.cos(np.random.default_rng(0).uniform(0, np.pi, 64))
     difference = np.abs(qsp_value(found.psi, draw).imag - chebyshev_value(c, draw)).max()
     assert difference < 1e-13
-    assert difference < found.certificate < 2e-12  # 4 eps (d + 1) = 1.4e-12 of it is the allowance for rounding
+    # 4 eps (d + 1) = 1.4e-12 of it is the allowance for rounding
+    assert difference < found.certificate < 2e-12
     x = 0.37
     assert qsp_value(found.psi, x)[0].imag * q.supremum / 0.98 == pytest.approx(1 / x, rel=1e-4)
 
@@ -104,17 +115,25 @@ def test_a_wrong_angle_is_rejected():
 
 @pytest.mark.parametrize("degree", [1, 2, 9, 64, 301])
 def test_the_certificate_bounds_the_difference_everywhere(degree):
-    """Wrong angles, whose difference to the target has its peaks anywhere: the bound holds, and loses at most sqrt 2."""
+    """Wrong angles, whose difference to the target has its peaks anywhere: the bound holds, and
+    loses at most sqrt 2.
+    """
     draw = np.random.default_rng(degree)
     c = np.zeros(degree + 1)
     x = np.cos(np.linspace(0, np.pi, 60 * degree + 1))
-    for psi in (draw.normal(size=degree + 1), np.eye(degree + 1)[degree // 2] * 1e-3, draw.normal(size=degree + 1) * 1e-6):
+    for psi in (
+        draw.normal(size=degree + 1),
+        np.eye(degree + 1)[degree // 2] * 1e-3,
+        draw.normal(size=degree + 1) * 1e-6,
+    ):
         true = np.abs(qsp_value(psi, x).imag).max()
         assert true <= qsp_error(psi, c) <= 1.4143 * true + 1e-12
 
 
 def test_values_at_a_few_points_would_not_certify():
-    """T_d of degree 64 added to the target is nearly 0 at its roots: a sample there sees nothing, the bound sees all of it."""
+    """T_d of degree 64 added to the target is nearly 0 at its roots: a sample there sees nothing,
+    the bound sees all of it.
+    """
     c = np.zeros(65)
     c[0] = 0.3
     psi = qsp_angles(c).psi
@@ -133,7 +152,9 @@ def test_degree_20000_keeps_its_certificate():
 
 
 def test_refusals():
-    with pytest.raises(ArgumentError, match=r"Argument `psi` must have shape \(3,\), but is of shape \(2,\)"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `psi` must have shape \(3,\), but is of shape \(2,\)"
+    ):
         qsp_error([0.0, 0.0], [0.0, 0.0, 0.5])
     with pytest.raises(ArgumentError, match=r"Argument `coefficients` must have max \|p\| < 1"):
         qsp_angles([0.0, 1.2])

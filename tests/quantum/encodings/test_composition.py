@@ -1,4 +1,6 @@
-"""Rules of composition on generic unequal parts: the block within the stated error, and wrong rules rejected."""
+"""Rules of composition on generic unequal parts: the block within the stated error, and wrong rules
+rejected.
+"""
 
 import math
 
@@ -40,7 +42,10 @@ def encoded_block(encoding):
     """<0|U|0>, column by column."""
     simulator, ancilla = Simulator(), 2**encoding.ancilla_bitsize
     identity = torch.eye(2**encoding.system_bitsize * ancilla, dtype=torch.complex128)
-    return torch.stack([simulator.run(encoding, column).project(ancilla=0) for column in identity[::ancilla]], dim=1).numpy()
+    return torch.stack(
+        [simulator.run(encoding, column).project(ancilla=0) for column in identity[::ancilla]],
+        dim=1,
+    ).numpy()
 
 
 def error_of(encoding, target):
@@ -72,13 +77,26 @@ def rules(bits):
         "tensor product": (TensorProduct((a, b)), np.kron(A, B)),
         "product": (Product((a, c)), A @ C),
         "product with an adjoint": (Product((a.adjoint(), c)), A.T @ C),
-        "weighted sum": (weighted_sum([1.5, -0.7, 0.2], [a, c, Identity(1)], bits), 1.5 * A - 0.7 * C + 0.2 * np.eye(2)),
-        "block diagonal": (block_diagonal([a, c, Identity(1)], bits), diagonal(A, C, np.eye(2), np.zeros((2, 2)))),
+        "weighted sum": (
+            weighted_sum([1.5, -0.7, 0.2], [a, c, Identity(1)], bits),
+            1.5 * A - 0.7 * C + 0.2 * np.eye(2),
+        ),
+        "block diagonal": (
+            block_diagonal([a, c, Identity(1)], bits),
+            diagonal(A, C, np.eye(2), np.zeros((2, 2))),
+        ),
         "shift": (Shift(2), SHIFT),
         "balanced weights": (BalancedEncoding(balanced_matrix(*entries_of(B), 4, bits)), B),
-        "balanced weights, parts of unlike norm": (BalancedEncoding(balanced_matrix(*entries_of(UNLIKE), 3, bits)), PADDED),
+        "balanced weights, parts of unlike norm": (
+            BalancedEncoding(balanced_matrix(*entries_of(UNLIKE), 3, bits)),
+            PADDED,
+        ),
         "sum with a history": (
-            weighted_sum([2.0, -0.5], [HistoryEncoding(history_tables(MAP, order=1, steps=1, bits=bits)), b], bits),
+            weighted_sum(
+                [2.0, -0.5],
+                [HistoryEncoding(history_tables(MAP, order=1, steps=1, bits=bits)), b],
+                bits,
+            ),
             2 * (np.eye(4) - np.kron(np.eye(2, k=-1), np.diag([0, 0.8]))) - 0.5 * B,
         ),
         "nested": (block_diagonal([inner, a], bits), diagonal(0.3 * C + A @ C, A)),
@@ -93,7 +111,8 @@ def test_the_block_is_the_composed_matrix(name, bits):
         assert error_of(bloq, matrix) <= encoding.epsilon + 1e-13
     assert encoding.epsilon <= 60 * encoding.alpha * np.pi / 2**bits
     assert np.linalg.norm(target, 2) <= encoding.alpha + encoding.epsilon
-    assert error_of(encoding, target.T) > max(encoding.epsilon, 0.1)  # planted: the wrong orientation
+    # planted: the wrong orientation
+    assert error_of(encoding, target.T) > max(encoding.epsilon, 0.1)
 
 
 @pytest.mark.parametrize("name", [*rules(5), "history"])
@@ -103,11 +122,16 @@ def test_a_control_switches_everything(name):
     for bloq in (encoding, encoding.adjoint()):
         n = 2 ** (encoding.system_bitsize + encoding.ancilla_bitsize)
         draw = np.random.default_rng(3)
-        off, on = (torch.as_tensor(draw.normal(size=n) + 1j * draw.normal(size=n)) for _ in range(2))
-        off[torch.arange(n) % 2**encoding.ancilla_bitsize != 0] = 0  # the promise is one for ancilla = 0
+        off, on = (
+            torch.as_tensor(draw.normal(size=n) + 1j * draw.normal(size=n)) for _ in range(2)
+        )
+        # the promise is one for ancilla = 0
+        off[torch.arange(n) % 2**encoding.ancilla_bitsize != 0] = 0
         found = Simulator().run(bloq.controlled(), torch.cat([off, on])).amplitudes
         torch.testing.assert_close(found[:n], off, rtol=0, atol=1e-12)
-        torch.testing.assert_close(found[n:], Simulator().run(bloq, on).amplitudes, rtol=0, atol=1e-12)
+        torch.testing.assert_close(
+            found[n:], Simulator().run(bloq, on).amplitudes, rtol=0, atol=1e-12
+        )
 
 
 def test_errors_composed_without_the_normalisations_are_rejected():
@@ -115,7 +139,10 @@ def test_errors_composed_without_the_normalisations_are_rejected():
     parts = [encoding_of(generic(2, seed, 20.0), bits=6) for seed in (5, 6)]
     matrices = [generic(2, seed, 20.0) for seed in (5, 6)]
     planted = sum(part.epsilon for part in parts)
-    for encoding, target in ((TensorProduct(tuple(parts)), np.kron(*matrices)), (Product(tuple(parts)), matrices[0] @ matrices[1])):
+    for encoding, target in (
+        (TensorProduct(tuple(parts)), np.kron(*matrices)),
+        (Product(tuple(parts)), matrices[0] @ matrices[1]),
+    ):
         error = error_of(encoding, target)
         assert planted < error <= encoding.epsilon
     total = weighted_sum([20.0, 30.0], parts, bits=20)
@@ -164,14 +191,25 @@ def test_history_matrix_by_the_rules_alone():
 def test_refusals():
     a, b = encoding_of(A, 6), encoding_of(B, 6)
     with pytest.raises(
-        ArgumentError, match=r"Argument `terms` must be at least one, all of the same system size, but is of sizes \[1, 2\]"
+        ArgumentError,
+        match=(
+            r"Argument `terms` must be at least one, all of the same system size, but is of sizes"
+            r" \[1, 2\]"
+        ),
     ):
         weighted_sum([1.0, 1.0], [a, b], bits=6)
-    with pytest.raises(ArgumentError, match="Argument `weights` must be 2 numbers, one for each term, but is 1 of them"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `weights` must be 2 numbers, one for each term, but is 1 of them",
+    ):
         weighted_sum([1.0], [a, a], bits=6)
     with pytest.raises(ArgumentError, match="Argument `weights` must hold real numbers"):
         weighted_sum([1.0, 1j], [a, a], bits=6)
-    with pytest.raises(ArgumentError, match="Argument `factors` must be at least one, all of the same system size"):
+    with pytest.raises(
+        ArgumentError, match="Argument `factors` must be at least one, all of the same system size"
+    ):
         Product((a, b))
-    with pytest.raises(ArgumentError, match="Argument `parts` must be at least one, all of the same system size"):
+    with pytest.raises(
+        ArgumentError, match="Argument `parts` must be at least one, all of the same system size"
+    ):
         block_diagonal([], bits=6)

@@ -22,8 +22,14 @@ def generic_maps(size, degree, count, seed=0):
     maps = []
     for _ in range(count):
         H = 0.2 * torch.randn(size, size, generator=generator, dtype=F64)
-        F = [0.3 * torch.randn(size, generator=generator, dtype=F64), 0.8 * torch.eye(size, dtype=F64) - H]
-        F += [0.3 / 2**k * torch.randn(size, size**k, generator=generator, dtype=F64) for k in range(2, degree + 1)]
+        F = [
+            0.3 * torch.randn(size, generator=generator, dtype=F64),
+            0.8 * torch.eye(size, dtype=F64) - H,
+        ]
+        F += [
+            0.3 / 2**k * torch.randn(size, size**k, generator=generator, dtype=F64)
+            for k in range(2, degree + 1)
+        ]
         maps.append(PolynomialMap(F))
     return maps
 
@@ -32,8 +38,15 @@ def instance(size, degree, order, steps, padding, changing, bits=20):
     """(encoding, the explicit system)."""
     maps = generic_maps(size, degree, steps if changing else 1)
     lifts = [carleman_linearize(f, order=order) for f in maps]
-    system = history_system(lifts if changing else lifts[0], torch.full((size,), 0.1, dtype=F64), steps, padding)
-    return HistoryEncoding(history_tables(maps if changing else maps[0], order, steps, padding, bits=bits)), system
+    system = history_system(
+        lifts if changing else lifts[0], torch.full((size,), 0.1, dtype=F64), steps, padding
+    )
+    return (
+        HistoryEncoding(
+            history_tables(maps if changing else maps[0], order, steps, padding, bits=bits)
+        ),
+        system,
+    )
 
 
 def columns_of(encoding, places):
@@ -67,7 +80,8 @@ def test_the_block_is_the_history_matrix(case, bits):
         columns = encoding.alpha * columns_of(bloq, places)
         error = np.linalg.norm(columns[places] - target, 2)
         assert encoding.epsilon / 100 < error <= encoding.epsilon
-        assert np.abs(columns[others]).max(initial=0) < 1e-14  # the unknowns are a block of their own
+        # the unknowns are a block of their own
+        assert np.abs(columns[others]).max(initial=0) < 1e-14
     assert encoding.epsilon < 40 * encoding.alpha * np.pi / 2**bits
     assert np.linalg.norm(columns[places] - M, 2) > 0.1  # planted: the wrong orientation
 
@@ -86,7 +100,9 @@ ODD_MAPS = {
 def test_maps_whose_weights_must_be_wasted(coefficients, order):
     f = PolynomialMap([torch.tensor(each, dtype=F64) for each in coefficients])
     encoding = HistoryEncoding(history_tables(f, order, steps=1, bits=18))
-    system = history_system(carleman_linearize(f, order=order), torch.full((f.size,), 0.1, dtype=F64), steps=1)
+    system = history_system(
+        carleman_linearize(f, order=order), torch.full((f.size,), 0.1, dtype=F64), steps=1
+    )
     M, places = system.matrix.to_dense().numpy(), encoding.places
     columns = encoding.alpha * columns_of(encoding, places)
     assert np.linalg.norm(columns[places] - M, 2) <= encoding.epsilon + 1e-13 < 1e-3
@@ -103,11 +119,14 @@ def test_two_variables_of_order_two_and_words_with_factors_exchanged():
     assert np.abs(columns[others]).max() < 1e-14
     letters = places & 0b1111
     exchanged = places - letters + (letters >> 2) + ((letters & 0b11) << 2)
-    exchanged = np.where(places & 0b10000, exchanged, places)  # words of two letters, read backwards
+    # words of two letters, read backwards
+    exchanged = np.where(places & 0b10000, exchanged, places)
     assert np.linalg.norm(columns[exchanged] - M, 2) > 0.05
 
 
-@pytest.mark.parametrize("case", [(2, 2, 2, 2, 1, True), (1, 3, 3, 1, 0, False)], ids=["SGD, padded, N = 2", "N = 3"])
+@pytest.mark.parametrize(
+    "case", [(2, 2, 2, 2, 1, True), (1, 3, 3, 1, 0, False)], ids=["SGD, padded, N = 2", "N = 3"]
+)
 def test_generic_states_of_larger_systems(case):
     """M z and M^T z of one generic z: what the columns say, at the cost of two runs."""
     encoding, system = instance(*case)
@@ -117,13 +136,23 @@ def test_generic_states_of_larger_systems(case):
     state = np.zeros((2**encoding.system_bitsize, 2**encoding.ancilla_bitsize))
     state[places, 0] = z
     for bloq, target in ((encoding, M @ z), (encoding.adjoint(), M.T @ z)):
-        found = encoding.alpha * Simulator().run(bloq, torch.as_tensor(state.reshape(-1))).project(ancilla=0).real.numpy()
+        found = (
+            encoding.alpha
+            * Simulator()
+            .run(bloq, torch.as_tensor(state.reshape(-1)))
+            .project(ancilla=0)
+            .real.numpy()
+        )
         assert np.linalg.norm(found[places] - target) <= encoding.epsilon < 1e-4
         assert np.linalg.norm(np.delete(found, places)) < 1e-14
 
 
 def test_alpha_against_the_colouring_of_the_explicit_matrix():
-    cases = {(2, 2, 1, 3, 0, False): (1.01, 0.9), (2, 2, 2, 3, 1, False): (1.2, 0.7), (3, 2, 2, 3, 1, True): (1.35, 0.6)}
+    cases = {
+        (2, 2, 1, 3, 0, False): (1.01, 0.9),
+        (2, 2, 2, 3, 1, False): (1.2, 0.7),
+        (3, 2, 2, 3, 1, True): (1.35, 0.6),
+    }
     for case, (over_norm, over_coloured) in cases.items():
         encoding, system = instance(*case)
         norm = np.linalg.norm(system.matrix.to_dense().numpy(), 2)
@@ -133,14 +162,22 @@ def test_alpha_against_the_colouring_of_the_explicit_matrix():
 
 
 def test_the_tables_have_the_size_of_the_map():
-    """Six times the steps and twice the padding leave every table of a letter as it is; a table of M grows with them."""
+    """Six times the steps and twice the padding leave every table of a letter as it is; a table of
+    M grows with them.
+    """
     (f,) = generic_maps(3, 2, 1)
-    short, long = (history_tables(f, order=2, steps=T, padding=p, bits=12) for T, p in ((2, 1), (12, 2)))
+    short, long = (
+        history_tables(f, order=2, steps=T, padding=p, bits=12) for T, p in ((2, 1), (12, 2))
+    )
     for one, other in zip(short.slots, long.slots, strict=True):
-        assert one.letters.forward.shape == other.letters.forward.shape == (4 * 16 if one.tail_slots else 2 * 4, 4)
+        assert (
+            one.letters.forward.shape
+            == other.letters.forward.shape
+            == (4 * 16 if one.tail_slots else 2 * 4, 4)
+        )
     band = torch.diag(torch.full((62,), 0.1, dtype=F64), 1) + 0.5 * torch.eye(63, dtype=F64)
     dense_force = PolynomialMap([torch.linspace(0.1, 0.2, 63, dtype=F64), band])
-    (slot, _) = history_tables(dense_force, order=2, steps=2, bits=12).slots
+    slot, _ = history_tables(dense_force, order=2, steps=2, bits=12).slots
     assert slot.letters.forward.shape == (2 * 4, 64)  # F_0 has one colour, F_1 and w two
     changing = history_tables([f] * 12, order=2, padding=2, bits=12)
     assert changing.slots[0].letters.forward.shape == (16 * 4 * 16, 4)  # an axis of steps
@@ -148,11 +185,18 @@ def test_the_tables_have_the_size_of_the_map():
 
 def test_refusals():
     f, g = generic_maps(2, 1, 1)[0], generic_maps(3, 1, 1)[0]
-    with pytest.raises(ArgumentError, match="Argument `steps` must be given where one map serves every step"):
+    with pytest.raises(
+        ArgumentError, match="Argument `steps` must be given where one map serves every step"
+    ):
         history_tables(f, order=1, bits=10)
-    with pytest.raises(ArgumentError, match="Argument `maps` must have the same number of variables at every step"):
+    with pytest.raises(
+        ArgumentError, match="Argument `maps` must have the same number of variables at every step"
+    ):
         history_tables([f, g], order=1, bits=10)
-    with pytest.raises(ArgumentError, match="Argument `maps` must hold one map for each of the steps, but is 2 for 3 steps"):
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `maps` must hold one map for each of the steps, but is 2 for 3 steps",
+    ):
         history_tables([f, f], order=1, steps=3, bits=10)
     with pytest.raises(ArgumentError, match="Argument `maps` must leave every table at most"):
         history_tables(generic_maps(20, 2, 1) * 300, order=2, bits=10)

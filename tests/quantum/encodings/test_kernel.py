@@ -1,4 +1,6 @@
-"""The block of the kernel encoding is G within the errors that its parts state, and its even transform is the filter's."""
+"""The block of the kernel encoding is G within the errors that its parts state, and its even
+transform is the filter's.
+"""
 
 import math
 
@@ -27,7 +29,11 @@ def instance(size, bits, seed=0, *, balanced=False):
     matrix = draw.normal(size=(size, size)) * (draw.random((size, size)) < 0.7) + 2 * np.eye(size)
     rows, columns = np.nonzero(matrix)
     entries = rows, columns, matrix[rows, columns], size, bits
-    tables = balanced_matrix(*entries).augmented(GUESS) if balanced else augmented_tables(matrix_tables(*entries), GUESS)
+    tables = (
+        balanced_matrix(*entries).augmented(GUESS)
+        if balanced
+        else augmented_tables(matrix_tables(*entries), GUESS)
+    )
     side = 2 ** (tables.system_bits - 1)
     b = np.zeros(2 * side)
     b[:size] = draw.normal(size=size)
@@ -46,7 +52,9 @@ def instance(size, bits, seed=0, *, balanced=False):
 def block(bloq, ancillas, **kept):
     simulator = Simulator()
     identity = torch.eye(2 ** (bloq.signature.n_qubits()), dtype=torch.complex128)[:: 2**ancillas]
-    return torch.stack([simulator.run(bloq, column).project(**kept) for column in identity], dim=1).numpy()
+    return torch.stack(
+        [simulator.run(bloq, column).project(**kept) for column in identity], dim=1
+    ).numpy()
 
 
 @pytest.mark.parametrize("bits", [6, 18])
@@ -57,7 +65,8 @@ def test_the_block_is_the_kernel_matrix(size, bits, balanced):
     for bloq, target in ((encoding, G), (encoding.adjoint(), G.T)):
         found = block(bloq, bloq.ancilla_bitsize, ancilla=0)
         assert np.linalg.norm(found - target, 2) <= error + 1e-13
-    wrong = block(encoding.adjoint(), encoding.ancilla_bitsize, ancilla=0)  # planted: the projector on the wrong side
+    # planted: the projector on the wrong side
+    wrong = block(encoding.adjoint(), encoding.ancilla_bitsize, ancilla=0)
     assert np.linalg.norm(wrong - G, 2) > max(0.1, error)
 
 
@@ -69,10 +78,16 @@ def test_the_flip_marks_one_vector():
     np.testing.assert_allclose(block(flip, 1, mark=1), projector, atol=1e-14)
 
 
-@pytest.mark.parametrize("coefficients", [[0.3, 0, -0.5], [-0.2, 0, 0.1, 0, 0.6], [0.1, 0, 0.2, 0, 0.3, 0, -0.3]])
+@pytest.mark.parametrize(
+    "coefficients", [[0.3, 0, -0.5], [-0.2, 0, 0.1, 0, 0.6], [0.1, 0, 0.2, 0, 0.3, 0, -0.3]]
+)
 def test_an_even_polynomial_acts_on_the_right_singular_vectors(coefficients):
     encoding, _, _ = instance(3, 20, seed=4)
     sequence = QSVTSequence(encoding, projector_phases(qsp_angles(coefficients)))
     found = block(sequence, encoding.ancilla_bitsize + 1, ancilla=0, part=0)
     _, S, Vh = np.linalg.svd(block(encoding, encoding.ancilla_bitsize, ancilla=0))
-    np.testing.assert_allclose(found, Vh.conj().T @ np.diag(chebyshev_value(coefficients, np.minimum(S, 1))) @ Vh, atol=1e-12)
+    np.testing.assert_allclose(
+        found,
+        Vh.conj().T @ np.diag(chebyshev_value(coefficients, np.minimum(S, 1))) @ Vh,
+        atol=1e-12,
+    )

@@ -1,4 +1,6 @@
-"""The call tree's numbers: against the cost of the whole, against sums over the parts, and against the queries of a sequence."""
+"""The call tree's numbers: against the cost of the whole, against sums over the parts, and against
+the queries of a sequence.
+"""
 
 import pytest
 import torch
@@ -18,7 +20,10 @@ SYSTEM = LinearSystem(MATRIX, torch.tensor([1.0, 1.0, 0.5], dtype=torch.float64)
 def circuits():
     tables = ColouredEntries().plan(SYSTEM).quantise(9)
     kernel = build_kernel_circuit(SYSTEM, tables, 1.5, kernel_filter(3.0, 0.1), reflects=True)
-    return {"qsvt": build_circuit(SYSTEM, minimax_inverse(3.0, 0.1), tables).bloq, "kernel reflection": kernel.bloq}
+    return {
+        "qsvt": build_circuit(SYSTEM, minimax_inverse(3.0, 0.1), tables).bloq,
+        "kernel reflection": kernel.bloq,
+    }
 
 
 def parts_of(part):
@@ -33,11 +38,15 @@ def test_parts_add_up_to_the_cost_of_the_whole(name, bloq):
     cost = get_cost_value(bloq, QECGatesCost())
     assert (tree.ands, tree.rotations) == (cost.and_bloq + cost.toffoli, cost.rotation)
     opened = [part for part in parts_of(tree) if part.parts]
-    assert {"SparseBlockEncoding", "TableRotation", "ColourPermutation", "QSVTSequence"} <= {part.kind for part in opened}
+    assert {"SparseBlockEncoding", "TableRotation", "ColourPermutation", "QSVTSequence"} <= {
+        part.kind for part in opened
+    }
     for part in opened:
         assert part.ands == sum(inner.ands for inner in part.parts)
         assert part.rotations == sum(inner.rotations for inner in part.parts)
-        assert [inner.ands for inner in part.parts] == sorted((inner.ands for inner in part.parts), reverse=True)
+        assert [inner.ands for inner in part.parts] == sorted(
+            (inner.ands for inner in part.parts), reverse=True
+        )
     kinds = [part.kind for part in opened]
     assert len(kinds) == len(set(kinds))
 

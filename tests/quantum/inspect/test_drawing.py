@@ -1,4 +1,6 @@
-"""A drawing shows the gates that the circuit has: against the call graph, and against a circuit written by hand."""
+"""A drawing shows the gates that the circuit has: against the call graph, and against a circuit
+written by hand.
+"""
 
 import time
 from collections import Counter
@@ -21,7 +23,9 @@ from qdescent.solvers.encodings import BalancedEntries
 def circuit():
     matrix = torch.tensor([[1.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
     system = LinearSystem(matrix, torch.tensor([1.0, 1.0], dtype=torch.float64))
-    return build_circuit(system, minimax_inverse(3.0, 1e-1), BalancedEntries().plan(system).quantise(16)).bloq
+    return build_circuit(
+        system, minimax_inverse(3.0, 1e-1), BalancedEntries().plan(system).quantise(16)
+    ).bloq
 
 
 def test_the_whole_circuit_has_the_gates_of_the_call_graph(circuit):
@@ -46,7 +50,10 @@ def test_registers_are_followed_through_splits_and_fresh_qubits():
     a, bits[1] = bb.add(CNOT(), ctrl=a, target=bits[1])
     bits[0] = bb.add(Hadamard(), q=bits[0])
     drawing = draw(_Wrapped(bb.finalize(a=a, b=bb.join(bits, QAny(2)))))
-    assert {(gate.label, gate.registers) for gate in drawing.gates} == {("CNOT", ("a", "b")), ("H", ("b",))}
+    assert {(gate.label, gate.registers) for gate in drawing.gates} == {
+        ("CNOT", ("a", "b")),
+        ("H", ("b",)),
+    }
     phase = draw(ProjectorPhase(0.25, 2))
     assert phase.registers == (("part", 1), ("ancilla", 2), ("work", 0))
     assert phase.gates[1].registers == ("part", "work")  # not the ancilla between them
@@ -70,7 +77,9 @@ def test_shortened_says_what_it_leaves_out():
 
 @pytest.mark.parametrize("length", [2, 3, 24, 25, 26, 27, 60, 61])
 def test_a_long_solve_is_drawn_as_the_ends_of_the_whole_one(circuit, length):
-    """Against the drawing of every gate; the queries keep their turns, and what is left out is counted."""
+    """Against the drawing of every gate; the queries keep their turns, and what is left out is
+    counted.
+    """
     phases = tuple(0.1 * k for k in range(length))
     long = attrs.evolve(circuit, sequence=attrs.evolve(circuit.sequence, phases=phases))
     every, few = draw(long, lambda bloq: bloq == long.sequence), draw_solve(long)

@@ -1,4 +1,6 @@
-"""Export: OpenQASM 3 and Cirq against the simulator, table look-ups against their tables, and wrong texts are told apart."""
+"""Export: OpenQASM 3 and Cirq against the simulator, table look-ups against their tables, and wrong
+texts are told apart.
+"""
 
 import cirq
 import numpy as np
@@ -24,12 +26,16 @@ MATRIX = np.array([[0.5, 0.0, -0.3], [0.0, 1.0, 0.2], [-0.7, 0.1, 0.0]])
 
 def encoding(bits=5):
     rows, columns = np.nonzero(MATRIX)
-    return SparseBlockEncoding(matrix_tables(rows, columns, MATRIX[rows, columns], len(MATRIX), bits))
+    return SparseBlockEncoding(
+        matrix_tables(rows, columns, MATRIX[rows, columns], len(MATRIX), bits)
+    )
 
 
 def generic_state(bloq, seed=1):
     draw = np.random.default_rng(seed)
-    state = draw.normal(size=2 ** bloq.signature.n_qubits()) + 1j * draw.normal(size=2 ** bloq.signature.n_qubits())
+    state = draw.normal(size=2 ** bloq.signature.n_qubits()) + 1j * draw.normal(
+        size=2 ** bloq.signature.n_qubits()
+    )
     return state / np.linalg.norm(state)
 
 
@@ -82,7 +88,9 @@ def test_cirq_does_what_the_simulator_does():
     simulator = cirq.Simulator(dtype=np.complex128)
     run = simulator.simulate(circuit, qubit_order=line, initial_state=full.reshape(-1))
     expected = Simulator().run(bloq, torch.as_tensor(state)).amplitudes.numpy()
-    np.testing.assert_allclose(run.final_state_vector.reshape(full.shape)[:, 0], expected, atol=1e-12)
+    np.testing.assert_allclose(
+        run.final_state_vector.reshape(full.shape)[:, 0], expected, atol=1e-12
+    )
     assert len(list(circuit.all_operations())) == len(gates.operations)
 
 
@@ -92,13 +100,26 @@ def test_a_text_that_lost_or_changed_one_line_is_told_apart(openqasm):
     text = to_openqasm(bloq)
     right = openqasm(text, state)
     lines = text.splitlines()
-    gates = [place for place, line in enumerate(lines) if not line.startswith(("OPENQASM", "include", "//", "qubit"))]
+    gates = [
+        place
+        for place, line in enumerate(lines)
+        if not line.startswith(("OPENQASM", "include", "//", "qubit"))
+    ]
     for place in np.random.default_rng(0).choice(gates, 12, replace=False):
         wrong = openqasm("\n".join([*lines[:place], *lines[place + 1 :]]), state)
         assert np.linalg.norm(wrong - right) > 1e-6
     turned = next(place for place in gates if lines[place].startswith("ry"))
-    other = lines[turned].replace("(-", "(") if "(-" in lines[turned] else lines[turned].replace("(", "(-")
-    assert np.linalg.norm(openqasm("\n".join([*lines[:turned], other, *lines[turned + 1 :]]), state) - right) > 1e-6
+    other = (
+        lines[turned].replace("(-", "(")
+        if "(-" in lines[turned]
+        else lines[turned].replace("(", "(-")
+    )
+    assert (
+        np.linalg.norm(
+            openqasm("\n".join([*lines[:turned], other, *lines[turned + 1 :]]), state) - right
+        )
+        > 1e-6
+    )
 
 
 def test_a_prepared_state_stands_on_the_first_qubits_most_significant_first(openqasm):
@@ -111,7 +132,12 @@ def test_a_prepared_state_stands_on_the_first_qubits_most_significant_first(open
 
 def test_names_of_the_language_are_not_used_for_registers():
     text = to_openqasm(Swap(2))
-    assert text.splitlines()[3:] == ["qubit[2] x_;", "qubit[2] y_;", "swap x_[0], y_[0];", "swap x_[1], y_[1];"]
+    assert text.splitlines()[3:] == [
+        "qubit[2] x_;",
+        "qubit[2] y_;",
+        "swap x_[0], y_[0];",
+        "swap x_[1], y_[1];",
+    ]
 
 
 def test_a_register_that_ends_on_another_qubit_is_swapped_back(openqasm):
@@ -135,19 +161,38 @@ def test_phase_gates_and_controlled_swaps_are_those_of_cirq(openqasm):
     np.testing.assert_allclose(columns, to_cirq(bloq).unitary(), atol=1e-14)
     half = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
     s, swap = np.diag([1, 1j]), np.eye(8)[[0, 1, 2, 3, 4, 6, 5, 7]]
-    by_hand = np.kron(np.eye(2), np.kron(s.conj() @ half, np.eye(2))) @ swap @ np.kron(s @ half, np.eye(4))
+    by_hand = (
+        np.kron(np.eye(2), np.kron(s.conj() @ half, np.eye(2)))
+        @ swap
+        @ np.kron(s @ half, np.eye(4))
+    )
     np.testing.assert_allclose(columns, by_hand, atol=1e-14)
 
 
 def test_a_line_of_several_values_is_written_in_order():
     table = np.array([[3, 0, 1], [2, 2, 2], [1, 3, 0], [2, 2, 2]])
-    bloq = QROM(data_or_shape=(table,), selection_bitsizes=(2,), target_bitsizes=(2,), target_shapes=((3,),), num_controls=0)
+    bloq = QROM(
+        data_or_shape=(table,),
+        selection_bitsizes=(2,),
+        target_bitsizes=(2,),
+        target_shapes=((3,),),
+        num_controls=0,
+    )
     for index, (first, second, third) in enumerate(table):
         free = [8, 9]
         bits = [index >> 1, index & 1, *[0] * 8]
         for _, on, _ in look_up_gates(bloq, tuple(range(8)), free.pop, free.append):
             bits[on[-1]] ^= all(bits[control] for control in on[:-1])
-        assert bits[2:] == [first >> 1, first & 1, second >> 1, second & 1, third >> 1, third & 1, 0, 0]
+        assert bits[2:] == [
+            first >> 1,
+            first & 1,
+            second >> 1,
+            second & 1,
+            third >> 1,
+            third & 1,
+            0,
+            0,
+        ]
 
 
 def test_every_gate_that_the_simulator_knows_can_be_written():
@@ -163,7 +208,8 @@ def test_qiskit_reads_the_text_and_agrees():
     bloq = encoding(bits=4)
     state = generic_state(bloq)
     gates = gate_list(bloq)
-    # Qiskit's first qubit is the least significant: reversed, its order is ours with the work qubits last.
+    # Qiskit's first qubit is the least significant: reversed, its order is ours with the work
+    # qubits last.
     circuit = qasm3.loads(to_openqasm(bloq)).reverse_bits()
     full = np.zeros((len(state), 2**gates.work), dtype=complex)
     full[:, 0] = state

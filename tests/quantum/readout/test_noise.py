@@ -28,14 +28,18 @@ def test_closed_form_is_the_density_matrix(rate):
     clean = noisy_density(unitaries, 0.0).diagonal().real
     truth = noisy_density(unitaries, rate).diagonal().real
     assert torch.allclose(depolarised(clean, 7, 3, rate), truth, atol=1e-14)
-    if 0 < rate < 1:  # planted: one error chance for the whole circuit, and noise that forgets the ancillas
+    # planted: one error chance for the whole circuit, and noise that forgets the ancillas
+    if 0 < rate < 1:
         assert not torch.allclose(depolarised(clean, 1, 3, rate), truth, atol=1e-5)
         assert not torch.allclose(depolarised(clean, 7, 2, rate), truth, atol=1e-5)
 
 
 def test_a_noisy_solution_keeps_signs_and_drowns_in_the_end():
     z = torch.tensor([3.0, -4.0, 0.0, 1e-3], dtype=torch.float64)
-    errors = [float(torch.linalg.vector_norm(noisy_solution(z, 0.3, 99, 5, rate) - z)) for rate in (0.0, 1e-6, 1e-4, 1e-2)]
+    errors = [
+        float(torch.linalg.vector_norm(noisy_solution(z, 0.3, 99, 5, rate) - z))
+        for rate in (0.0, 1e-6, 1e-4, 1e-2)
+    ]
     assert errors[0] < 1e-12
     assert errors == sorted(errors)
     assert noisy_solution(z, 0.3, 99, 5, 1e-2)[1] < 0

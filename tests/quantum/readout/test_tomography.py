@@ -6,7 +6,12 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
-from qdescent.quantum.readout.tomography import coherent_calls, expected_error, read_out, shots_needed
+from qdescent.quantum.readout.tomography import (
+    coherent_calls,
+    expected_error,
+    read_out,
+    shots_needed,
+)
 
 DRAWS = 60
 
@@ -18,7 +23,9 @@ def signal(n=200, seed=0):
 
 
 def relative_errors(x, shots, seeds=DRAWS):
-    return np.array([float((read_out(x, shots, seed).vector - x).norm() / x.norm()) for seed in range(seeds)])
+    return np.array(
+        [float((read_out(x, shots, seed).vector - x).norm() / x.norm()) for seed in range(seeds)]
+    )
 
 
 def test_l2_error_agrees_with_the_formula_and_falls_as_one_over_sqrt_shots():
@@ -26,7 +33,8 @@ def test_l2_error_agrees_with_the_formula_and_falls_as_one_over_sqrt_shots():
     for shots in (10**5, 10**7):
         predicted = expected_error(len(x), shots).value
         rms = np.sqrt((relative_errors(x, shots) ** 2).mean())
-        assert rms == pytest.approx(predicted, rel=0.03)  # 60 draws of a sum of 200 squares: 1 % of standard error
+        # 60 draws of a sum of 200 squares: 1 % of standard error
+        assert rms == pytest.approx(predicted, rel=0.03)
         assert rms != pytest.approx(predicted * 1.41, rel=0.1)  # planted: half the shots
 
 
@@ -58,7 +66,9 @@ def test_signs_of_tiny_entries_are_wrong_without_bias():
 
 def test_seeds():
     x = signal()
-    torch.testing.assert_close(read_out(x, 1000, 3).vector, read_out(x, 1000, 3).vector, rtol=0, atol=0)
+    torch.testing.assert_close(
+        read_out(x, 1000, 3).vector, read_out(x, 1000, 3).vector, rtol=0, atol=0
+    )
     assert not torch.equal(read_out(x, 1000, 3).vector, read_out(x, 1000, 4).vector)
 
 
@@ -88,13 +98,19 @@ def test_zero_vector_needs_no_shots():
 def test_rows_are_modelled():
     assert shots_needed(745_000, 1e-2).value == 2 * 1_862_500_000
     assert coherent_calls(745_000, 1e-2).value == 74_500_000
-    assert {row.evidence for row in (expected_error(4, 4), shots_needed(4, 0.1), coherent_calls(4, 0.1))} == {Evidence.MODELLED}
+    assert {
+        row.evidence for row in (expected_error(4, 4), shots_needed(4, 0.1), coherent_calls(4, 0.1))
+    } == {Evidence.MODELLED}
 
 
 def test_refusals():
-    with pytest.raises(ArgumentError, match="Argument `solution` must be finite, but is not, in 1 of 2 places"):
+    with pytest.raises(
+        ArgumentError, match="Argument `solution` must be finite, but is not, in 1 of 2 places"
+    ):
         read_out(torch.tensor([1.0, float("nan")]), 10)
-    with pytest.raises(ArgumentError, match="Argument `shots` must be an integer of at least 1, but is 0"):
+    with pytest.raises(
+        ArgumentError, match="Argument `shots` must be an integer of at least 1, but is 0"
+    ):
         read_out(torch.ones(2), 0)
     with pytest.raises(ArgumentError, match="Argument `solution` must hold a real vector"):
         read_out(torch.ones(2, dtype=torch.complex64), 10)

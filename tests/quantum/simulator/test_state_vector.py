@@ -25,7 +25,9 @@ def test_bell_state_and_qubit_order():
     a, b = bb.add(CNOT(), ctrl=a, target=b)
     b = bb.add(XGate(), q=b)
     state = Simulator().run(bb.finalize(q0=a, q1=b))
-    torch.testing.assert_close(state.amplitudes.real, torch.tensor([0, 1, 1, 0], dtype=torch.float64) / 2**0.5)
+    torch.testing.assert_close(
+        state.amplitudes.real, torch.tensor([0, 1, 1, 0], dtype=torch.float64) / 2**0.5
+    )
     assert state.project(q0=0).real.tolist() == pytest.approx([0, 2**-0.5])
     assert state.calls[CNOT()] == 1
 
@@ -64,7 +66,9 @@ def test_single_precision():
     for _ in range(50):
         a = bb.add(Ry(0.1), q=a)
     circuit = bb.finalize(q0=a)
-    double, single = (Simulator(dtype).run(circuit).amplitudes for dtype in (torch.complex128, torch.complex64))
+    double, single = (
+        Simulator(dtype).run(circuit).amplitudes for dtype in (torch.complex128, torch.complex64)
+    )
     assert single.dtype == torch.complex64
     assert 0 < (double - single).norm() < 1e-5
 
@@ -77,22 +81,32 @@ def test_cuda():
 
 
 def test_refusals():
-    with pytest.raises(ArgumentError, match="Argument `bloq` must have only registers that pass through"):
+    with pytest.raises(
+        ArgumentError, match="Argument `bloq` must have only registers that pass through"
+    ):
         Simulator().run(And())
-    with pytest.raises(ArgumentError, match=r"Argument `initial` must have shape \(4,\), but is of shape \(3,\)"):
+    with pytest.raises(
+        ArgumentError, match=r"Argument `initial` must have shape \(4,\), but is of shape \(3,\)"
+    ):
         Simulator().run(CNOT(), torch.ones(3))
     with pytest.raises(ArgumentError, match="Argument `initial` must be finite"):
         Simulator().run(XGate(), torch.tensor([1.0, float("nan")]))
-    with pytest.raises(ArgumentError, match="Argument `bloq` must need at most 30 qubits, but is in need of 33"):
+    with pytest.raises(
+        ArgumentError, match="Argument `bloq` must need at most 30 qubits, but is in need of 33"
+    ):
         Simulator().compile(QROM.build_from_data([1, 0, 3, 2, 0, 0, 0, 1], target_bitsizes=(30,)))
     with pytest.raises(ArgumentError, match="Argument `dtype` must be one of"):
         Simulator(torch.float64)
-    with pytest.raises(ArgumentError, match="Argument `register` must be one of 'ctrl', 'target', but is 'system'"):
+    with pytest.raises(
+        ArgumentError, match="Argument `register` must be one of 'ctrl', 'target', but is 'system'"
+    ):
         Simulator().run(CNOT()).project(system=0)
 
 
 def test_a_diagonal_acts_on_qubits_in_another_order_with_others_between():
-    """Against the phases written out for each basis state; and the vector that was handed in stays what it was."""
+    """Against the phases written out for each basis state; and the vector that was handed in stays
+    what it was.
+    """
     table = AngleTable(np.array([[1, 5], [2, 7]]), bits=4)
     bb, (a, b, c) = composite(3)
     c, a = bb.add(TablePhase(table), selection0=c, selection1=a)
@@ -106,5 +120,10 @@ def test_a_diagonal_acts_on_qubits_in_another_order_with_others_between():
     expected = before.numpy().reshape(2, 2, 2) * phase.T[:, None, :]
     hadamard = np.array([[1, 1], [1, -1]]) / 2**0.5
     expected = np.einsum("xb,ba,by,ayc->axc", hadamard, phase, hadamard, expected)
-    np.testing.assert_allclose(Simulator().run(circuit, initial).amplitudes.numpy(), expected.reshape(-1), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(
+        Simulator().run(circuit, initial).amplitudes.numpy(),
+        expected.reshape(-1),
+        rtol=0,
+        atol=1e-15,
+    )
     assert torch.equal(initial, before)

@@ -53,7 +53,9 @@ def test_the_labels_add_up_to_the_matrix(matrix):
     if weights is None:  # no room for what must be wasted: one more label is enough
         targets, values = labelled(matrix, len(targets) + 1)
         weights = balance(targets, values)
-    np.testing.assert_allclose(weights.alpha * rebuilt(targets, weights.right, weights.left), matrix, atol=1e-10)
+    np.testing.assert_allclose(
+        weights.alpha * rebuilt(targets, weights.right, weights.left), matrix, atol=1e-10
+    )
     for part in (weights.right, weights.left):
         np.testing.assert_allclose(np.linalg.norm(part, axis=1), 1)
     assert weights.alpha == pytest.approx(np.linalg.norm(np.abs(matrix), 2), rel=1e-9)
@@ -67,7 +69,11 @@ def test_alpha_is_never_above_that_of_weighted_colours():
         rows, columns = np.nonzero(matrix)
         values = matrix[rows, columns]
         coloured = colour_weights(values, colour_entries(rows, columns, values)).sum()
-        assert np.linalg.norm(matrix, 2) <= balanced_matrix(rows, columns, values, 12, 12).alpha < 0.9 * coloured
+        assert (
+            np.linalg.norm(matrix, 2)
+            <= balanced_matrix(rows, columns, values, 12, 12).alpha
+            < 0.9 * coloured
+        )
 
 
 def test_the_error_bounds_what_quantised_angles_miss():
@@ -95,7 +101,9 @@ def test_colours_are_as_few_as_the_fullest_line():
 
 
 HARD = {
-    "localised vector": np.diag(np.linspace(1, 0.5, 64)) + 1e-8 * (np.eye(64, k=1) + np.eye(64, k=-1)),
+    "localised vector": (
+        np.diag(np.linspace(1, 0.5, 64)) + 1e-8 * (np.eye(64, k=1) + np.eye(64, k=-1))
+    ),
     "tiny couplings": np.array([[1, 1e-170, 0], [0, 0.5, 1e-170], [0, 1e-170, 0.4]]),
     "many parts": np.diag([1.0, 1e-3, 0, 2e-5, 1]),
     "empty row": np.eye(3)[:, [1, 1, 2]],
@@ -105,12 +113,16 @@ HARD = {
 @pytest.mark.parametrize("scale", [1.0, 1e200, 1e-200])
 @pytest.mark.parametrize("matrix", HARD.values(), ids=HARD.keys())
 def test_tables_where_the_perron_vector_is_not_positive(matrix, scale):
-    """Its far entries would be below any float64, or 0: the tables still hold the matrix, at the norm of its moduli."""
+    """Its far entries would be below any float64, or 0: the tables still hold the matrix, at the
+    norm of its moduli.
+    """
     rows, columns = np.nonzero(matrix)
     tables = balanced_matrix(rows, columns, scale * matrix[rows, columns], len(matrix), 30)
     assert tables.alpha / scale == pytest.approx(np.linalg.norm(np.abs(matrix), 2), rel=1e-9)
     assert tables.error < 1e-6 * tables.alpha
-    shown = rebuilt(tables.permutations.forward, tables.prepare.prepared, tables.unprepare.prepared)[: len(matrix), : len(matrix)]
+    shown = rebuilt(
+        tables.permutations.forward, tables.prepare.prepared, tables.unprepare.prepared
+    )[: len(matrix), : len(matrix)]
     assert np.abs(tables.alpha / scale * shown - matrix).max() < 1e-6
 
 
@@ -120,6 +132,10 @@ def test_a_balanced_query_multiplies_by_the_matrix():
     matrix[0, 1] = 1e-3
     rows, columns = np.nonzero(matrix)
     encoding = BalancedEncoding(balanced_matrix(rows, columns, matrix[rows, columns], 4, 24))
-    identity = torch.eye(2 ** encoding.signature.n_qubits(), dtype=torch.float64)[:: 2**encoding.ancilla_bitsize]
-    found = torch.stack([Simulator().run(encoding, column).project(ancilla=0).real for column in identity], dim=1)
+    identity = torch.eye(2 ** encoding.signature.n_qubits(), dtype=torch.float64)[
+        :: 2**encoding.ancilla_bitsize
+    ]
+    found = torch.stack(
+        [Simulator().run(encoding, column).project(ancilla=0).real for column in identity], dim=1
+    )
     assert np.linalg.norm(encoding.alpha * found.numpy() - matrix, 2) <= encoding.epsilon < 1e-5

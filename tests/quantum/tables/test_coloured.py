@@ -1,4 +1,6 @@
-"""Tables: colourings are matchings, permutations are permutations, and the tables add up to the matrix."""
+"""Tables: colourings are matchings, permutations are permutations, and the tables add up to the
+matrix.
+"""
 
 import numpy as np
 import pytest
@@ -22,7 +24,13 @@ def random_sparse(size, density, seed):
     return draw.normal(size=(size, size)) * (draw.random((size, size)) < density)
 
 
-MATRICES = [arrow(9), random_sparse(6, 0.5, 0), random_sparse(20, 0.15, 1), np.array([[-2.5]]), np.eye(4)[[1, 2, 3, 0]]]
+MATRICES = [
+    arrow(9),
+    random_sparse(6, 0.5, 0),
+    random_sparse(20, 0.15, 1),
+    np.array([[-2.5]]),
+    np.eye(4)[[1, 2, 3, 0]],
+]
 
 
 @pytest.mark.parametrize("matrix", MATRICES, ids=lambda m: f"{len(m)}x{len(m)}")
@@ -42,7 +50,9 @@ def test_tables_add_up_to_the_matrix(matrix):
         pi = tables.permutations.forward[c]
         assert sorted(pi) == list(range(side))
         np.testing.assert_array_equal(tables.permutations.backward[c][pi], np.arange(side))
-        rebuilt[pi, np.arange(side)] += tables.alpha * weight * np.cos(tables.entries.half_angles[c])
+        rebuilt[pi, np.arange(side)] += (
+            tables.alpha * weight * np.cos(tables.entries.half_angles[c])
+        )
     padded = np.zeros((side, side))
     padded[: len(matrix), : len(matrix)] = matrix
     assert np.linalg.norm(rebuilt - padded, 2) <= tables.error + 1e-14
@@ -67,17 +77,22 @@ def test_rotation_tree_error_halves_with_each_bit():
     for bits in (8, 14, 24):
         prepared = rotation_tree(vector, bits).prepared
         assert np.linalg.norm(prepared - exact) <= 4 * np.pi / 2**bits
-    assert np.linalg.norm(rotation_tree(np.abs(vector), 24).prepared - exact) > 0.5  # planted: signs forgotten
+    # planted: signs forgotten
+    assert np.linalg.norm(rotation_tree(np.abs(vector), 24).prepared - exact) > 0.5
 
 
 def test_negated_and_inverted_tables_return_to_themselves():
     table = AngleTable.nearest(np.array([0.1, 3.0]), 10)
     assert table.negated.negated is table
-    np.testing.assert_allclose(np.cos(table.negated.half_angles), np.cos(table.half_angles), atol=1e-15)
+    np.testing.assert_allclose(
+        np.cos(table.negated.half_angles), np.cos(table.half_angles), atol=1e-15
+    )
 
 
 def test_refusals():
-    with pytest.raises(ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 2"):
+    with pytest.raises(
+        ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 2"
+    ):
         AngleTable.nearest(np.array([0.1]), 2)
     with pytest.raises(ArgumentError, match="Argument `angle_bits` must be at most 45, but is 60"):
         AngleTable.nearest(np.array([0.1]), 60)

@@ -1,4 +1,6 @@
-"""The norm of moduli: at least the true one, close to it, and shown by a positive vector, by the direct and the iterative way."""
+"""The norm of moduli: at least the true one, close to it, and shown by a positive vector, by the
+direct and the iterative way.
+"""
 
 import numpy as np
 import pytest
@@ -23,7 +25,9 @@ def blocks(size):
     draw = np.random.default_rng(1)
     matrix = np.zeros((SIZE, SIZE))
     for start in range(0, SIZE, size):
-        matrix[start : start + size, start : start + size] = draw.random((size, size)) * draw.random()
+        matrix[start : start + size, start : start + size] = (
+            draw.random((size, size)) * draw.random()
+        )
     return matrix
 
 
@@ -41,7 +45,11 @@ MATRICES = {
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
-@pytest.mark.parametrize(("close", "above"), [(True, 2e-12), (False, 1.1e-4), (None, 1.1e-2)], ids=["direct", "iterative", "rough"])
+@pytest.mark.parametrize(
+    ("close", "above"),
+    [(True, 2e-12), (False, 1.1e-4), (None, 1.1e-2)],
+    ids=["direct", "iterative", "rough"],
+)
 @pytest.mark.parametrize("name", MATRICES)
 def test_from_above_and_close(name, close, above, scale, monkeypatch):
     matrix = MATRICES[name]

@@ -1,4 +1,6 @@
-"""The picture of a call graph shows each part once, with its numbers, and bars as long as their shares."""
+"""The picture of a call graph shows each part once, with its numbers, and bars as long as their
+shares.
+"""
 
 import re
 import xml.etree.ElementTree as ET
@@ -9,7 +11,11 @@ from qdescent.quantum.inspect.call_tree import CallNode
 from qdescent.report.pages.call_tree_drawing import BAR, LINE, STEP, WIDTH, call_tree_svg
 
 LEAF = CallNode("look-up, 8 lines & more", "QROM", 40, 3000, 0, ())
-PARTS = (CallNode("U†", "B", 20, 3000, 5, (LEAF,)), CallNode("φ", "C", 21, 1000, 0, ()), CallNode("r", "D", 2, 0, 2, ()))
+PARTS = (
+    CallNode("U†", "B", 20, 3000, 5, (LEAF,)),
+    CallNode("φ", "C", 21, 1000, 0, ()),
+    CallNode("r", "D", 2, 0, 2, ()),
+)
 TREE = CallNode("all", "A", 1, 4000, 7, PARTS)
 
 

@@ -1,4 +1,6 @@
-"""The page: titles that follow the rows, one file that asks nothing of the network, and grace where rows are absent."""
+"""The page: titles that follow the rows, one file that asks nothing of the network, and grace where
+rows are absent.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,22 @@ from qdescent.report.pages import figures
 from qdescent.report.pages.page import write_report
 
 PANELS = [value for name, value in vars(figures).items() if name.endswith("_panel")]
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+BROWSER = (
+    shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+)
 
 
 def with_value(record, name, value):
-    return replace(record, rows=tuple(replace(row, value=value) if row.name == name else row for row in record.rows))
+    return replace(
+        record,
+        rows=tuple(replace(row, value=value) if row.name == name else row for row in record.rows),
+    )
 
 
 def without(record, *prefixes):
-    return replace(record, rows=tuple(row for row in record.rows if not row.name.startswith(prefixes)))
+    return replace(
+        record, rows=tuple(row for row in record.rows if not row.name.startswith(prefixes))
+    )
 
 
 def report_text(record, tmp_path):
@@ -42,28 +51,51 @@ def test_every_title_is_computed_from_the_rows(record):
         return panel(changed).title.replace("\u202f", " ")
 
     accuracy = title(
-        figures.accuracy_panel, classical__test_accuracy=(0.7, 0.824), emulated__test_accuracy=(0.7, 0.821), emulated__step=(0, 20)
+        figures.accuracy_panel,
+        classical__test_accuracy=(0.7, 0.824),
+        emulated__test_accuracy=(0.7, 0.821),
+        emulated__step=(0, 20),
     )
-    assert accuracy == "The emulated quantum run ends 0.3 points below the classical one (82.1 % and 82.4 %)"
+    assert (
+        accuracy
+        == "The emulated quantum run ends 0.3 points below the classical one (82.1 % and 82.4 %)"
+    )
     assert "0.5 points above" in title(
-        figures.accuracy_panel, classical__test_accuracy=(0.7, 0.82), emulated__test_accuracy=(0.7, 0.825)
+        figures.accuracy_panel,
+        classical__test_accuracy=(0.7, 0.82),
+        emulated__test_accuracy=(0.7, 0.825),
     )
     assert "ends level with" in title(
-        figures.accuracy_panel, classical__test_accuracy=(0.7, 0.82), emulated__test_accuracy=(0.7, 0.82)
+        figures.accuracy_panel,
+        classical__test_accuracy=(0.7, 0.82),
+        emulated__test_accuracy=(0.7, 0.82),
     )
-    assert title(figures.loss_panel, classical__loss=(1.0, 0.5), emulated__loss=(1.0, 0.51)) == (
-        "From 1, the loss falls to 0.5 classically and to 0.51 emulated"
+    assert (
+        title(figures.loss_panel, classical__loss=(1.0, 0.5), emulated__loss=(1.0, 0.51))
+        == "From 1, the loss falls to 0.5 classically and to 0.51 emulated"
     )
-    assert "falls" not in title(figures.loss_panel, classical__loss=(1.0, 0.5), emulated__loss=(1.0, 9.0))
-    assert title(figures.truncation_panel, truncation__by_round=(0.001, 0.0042, 0.002)) == (
-        "Linearising costs at most 0.42 % in a round (round 2 of 3), within the 1 % goal"
+    assert "falls" not in title(
+        figures.loss_panel, classical__loss=(1.0, 0.5), emulated__loss=(1.0, 9.0)
     )
-    assert "misses the 1 % goal" in title(figures.truncation_panel, truncation__by_round=(0.001, 0.03))
-    assert title(figures.ledger_panel, ledger__classical__time=2.0, ledger__verdict__quantum_time=7.2e6) == (
-        "A quantum round takes 3.6 × 10⁶ times as long as the classical one: 83 days against 2 s"
+    assert (
+        title(figures.truncation_panel, truncation__by_round=(0.001, 0.0042, 0.002))
+        == "Linearising costs at most 0.42 % in a round (round 2 of 3), within the 1 % goal"
     )
-    assert "50 % of the time of" in title(figures.ledger_panel, ledger__classical__time=2.0, ledger__verdict__quantum_time=1.0)
-    assert "0.021 % from the direct solution" in title(figures.circuit_panel, circuit__error_to_direct=2.1e-4)
+    assert "misses the 1 % goal" in title(
+        figures.truncation_panel, truncation__by_round=(0.001, 0.03)
+    )
+    assert (
+        title(
+            figures.ledger_panel, ledger__classical__time=2.0, ledger__verdict__quantum_time=7.2e6
+        )
+        == "A quantum round takes 3.6 × 10⁶ times as long as the classical one: 83 days against 2 s"
+    )
+    assert "50 % of the time of" in title(
+        figures.ledger_panel, ledger__classical__time=2.0, ledger__verdict__quantum_time=1.0
+    )
+    assert "0.021 % from the direct solution" in title(
+        figures.circuit_panel, circuit__error_to_direct=2.1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +121,11 @@ def test_a_sentence_goes_with_its_row_and_the_figure_stays(record, panel, absent
 def test_shares_read_the_same_in_both_units(record, unit):
     scale = 100 if unit == "%" else 1
     rows = tuple(
-        replace(row, value=scale * row.value, unit=unit) if re.match(r"dissipation/\w+/(d|n)", row.name) else row
+        (
+            replace(row, value=scale * row.value, unit=unit)
+            if re.match(r"dissipation/\w+/(d|n)", row.name)
+            else row
+        )
         for row in record.rows
     )
     title = figures.shares_panel(replace(record, rows=rows)).title.replace("\u202f", " ")
@@ -117,7 +153,9 @@ def test_the_page_is_one_file_that_names_nothing_outside(record, tmp_path):
     text = report_text(record, tmp_path)
     assert path.stat().st_size < 6_000_000
     assert len(list(tmp_path.iterdir())) == 1
-    assert not re.findall(r"""(?:src|srcset)\s*=|@import|url\((?!#)|<link(?! rel="icon" href="data:,")""", text)
+    assert not re.findall(
+        r"""(?:src|srcset)\s*=|@import|url\((?!#)|<link(?! rel="icon" href="data:,")""", text
+    )
     assert not re.findall(r"https?://", text)
     assert "default-src 'none'" in text
     assert "showSendToCloud: false" in text
@@ -137,7 +175,9 @@ def test_an_absent_part_is_left_out_with_a_sentence(record, tmp_path):
     assert "This section is left out: the run has no row <code>circuit/answer</code>." in text
     assert 'id="circuit_panel"' not in text
     text = report_text(without(record, "readout/"), tmp_path)
-    assert "This figure is left out: the run has no row <code>readout/error_by_round</code>." in text
+    assert (
+        "This figure is left out: the run has no row <code>readout/error_by_round</code>." in text
+    )
     assert 'id="truncation_panel"' in text
 
 
@@ -150,7 +190,10 @@ def test_a_page_of_no_rows_is_still_a_page(record, tmp_path):
 def test_hostile_texts_stay_texts(record, tmp_path):
     attack = '</script><img src=x onerror="alert(1)">{{plots}}'
     rows = (*record.rows, Row("a/" + attack, attack, attack, Evidence.ASSUMED, attack))
-    rows = tuple(replace(row, source=attack, value=attack if isinstance(row.value, str) else row.value) for row in rows)
+    rows = tuple(
+        replace(row, source=attack, value=attack if isinstance(row.value, str) else row.value)
+        for row in rows
+    )
     text = report_text(replace(record, name=attack, config={attack: attack}, rows=rows), tmp_path)
     assert "<img" not in text
     assert text.count("</script>") == 2  # the plots and the page's own
@@ -167,8 +210,12 @@ def test_what_is_not_finite_is_a_gap_and_a_word(record, tmp_path):
         write_report(with_value(record, "emulated/loss", "a text"), tmp_path / "report.html")
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine: the page was not opened in a browser")
-@pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed")
+@pytest.mark.skipif(
+    BROWSER is None, reason="no Chromium on this machine: the page was not opened in a browser"
+)
+@pytest.mark.skipif(
+    importlib.util.find_spec("playwright") is None, reason="playwright is not installed"
+)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (420, "dark")])
 def test_a_browser_draws_every_figure_without_errors_or_requests(record, tmp_path, width, scheme):
     from playwright.sync_api import sync_playwright
@@ -176,7 +223,9 @@ def test_a_browser_draws_every_figure_without_errors_or_requests(record, tmp_pat
     path = write_report(record, tmp_path / "report.html")
     said, asked = [], []
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        browser = driver.chromium.launch(
+            executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         page.set_default_timeout(10_000)
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
@@ -185,10 +234,12 @@ def test_a_browser_draws_every_figure_without_errors_or_requests(record, tmp_pat
         page.goto(path.as_uri())
         page.wait_for_function("document.querySelectorAll('.plot .main-svg').length > 0")
         drawn = page.evaluate(
-            "[...document.querySelectorAll('.plot')].map(e => [e.id, e.querySelectorAll('.trace, .bars .point').length])"
+            "[...document.querySelectorAll('.plot')].map(e => [e.id, e.querySelectorAll('.trace,"
+            " .bars .point').length])"
         )
         overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")  # the page follows a change of scheme
+        # the page follows a change of scheme
+        page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
         page.click("summary:has-text('Show all')")
         page.fill("#search", "spectrum before lambda_max")
         found = page.inner_text("#found")

@@ -1,4 +1,6 @@
-"""Kernel reflection as circuits: equal to the matrix polynomial, within the bound of the direct solve, counted as it ran."""
+"""Kernel reflection as circuits: equal to the matrix polynomial, within the bound of the direct
+solve, counted as it ran.
+"""
 
 from collections import Counter
 
@@ -18,7 +20,10 @@ from qdescent.solvers.solve import Status
 F64 = torch.float64
 
 SYSTEMS = {
-    "toeplitz": torch.eye(4, dtype=F64) - (torch.diag(torch.ones(3), 1) + torch.diag(torch.ones(3), -1)).double() / 3,
+    "toeplitz": (
+        torch.eye(4, dtype=F64)
+        - (torch.diag(torch.ones(3), 1) + torch.diag(torch.ones(3), -1)).double() / 3
+    ),
     "non-normal": torch.eye(5, dtype=F64) + torch.diag(torch.full((4,), 0.8, dtype=F64), 1),
     "indefinite": torch.diag(torch.tensor([1.0, -0.4, 0.7, -1.0], dtype=F64)).roll(1, 0),
     "scalar": torch.tensor([[-3.0]], dtype=F64),
@@ -35,15 +40,20 @@ def test_circuit_is_the_matrix_polynomial(name, known):
     assert circuit.status is Status.SOLVED
     assert (circuit.value - planted).norm() / planted.norm() <= circuit.bound <= 1e-3
     assert circuit.values["queries"] == circuit.values["declared_queries"]
-    # the circuit's filter has half the error of the polynomial's: at epsilon/2 both are the same polynomial
+    # the circuit's filter has half the error of the polynomial's: at epsilon/2 both are the same
+    # polynomial
     polynomial = KernelReflection(0.5e-3, norm=norm).solve(system)
     assert circuit.values["norm_guess"] == pytest.approx(polynomial.values["norm_guess"], rel=1e-9)
     assert (circuit.value - polynomial.value).norm() / planted.norm() < 1e-6
-    assert circuit.values["success_probability"] == pytest.approx(0.98**2 * polynomial.values["success_probability"], abs=2e-3)
+    assert circuit.values["success_probability"] == pytest.approx(
+        0.98**2 * polynomial.values["success_probability"], abs=2e-3
+    )
 
 
 def test_queries_used_are_queries_declared(monkeypatch):
-    """Every query flips the mark once: counted at the flip's leaf, below the simulator's own counts."""
+    """Every query flips the mark once: counted at the flip's leaf, below the simulator's own
+    counts.
+    """
     flips = Counter()
     leaf = VectorFlip.fast_leaf
 
@@ -62,7 +72,11 @@ def test_queries_used_are_queries_declared(monkeypatch):
     declared = found.values["reflections"] * (inverse_degree(8.0, 1e-2 / 8) + 1)
     declared += found.values["search_steps"] * (inverse_degree(8.0, 0.1) + 1)
     assert flips["all"] == found.values["queries"] == declared
-    assert found.values["forward_queries"] == found.values["adjoint_queries"] == found.values["degree"] / 2
+    assert (
+        found.values["forward_queries"]
+        == found.values["adjoint_queries"]
+        == found.values["degree"] / 2
+    )
 
 
 def test_the_loader_changes_the_count_and_not_the_answer():
@@ -80,15 +94,27 @@ def test_the_loader_changes_the_count_and_not_the_answer():
 def test_amplified_reflection_gives_the_same_value_for_certain(name):
     matrix = SYSTEMS[name]
     system = LinearSystem(matrix, torch.linspace(1, 2, len(matrix), dtype=F64))
-    bare, sure = (KernelReflection(1e-1, circuit=True, amplify=amplify).solve(system) for amplify in (False, True))
+    bare, sure = (
+        KernelReflection(1e-1, circuit=True, amplify=amplify).solve(system)
+        for amplify in (False, True)
+    )
     assert sure.status is Status.SOLVED
     assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-9
     assert sure.values["success_probability"] > 1 - 1e-9 > bare.values["success_probability"]
     assert sure.values["amplification_rounds"] == 1
-    assert (type(bare.circuit), type(sure.circuit)) == (KernelTransform, AmplitudeAmplification)  # what was run last
-    assert sure.values["queries"] == sure.values["declared_queries"] == bare.values["queries"] + 3 * bare.values["degree"]
-    assert sure.values["forward_queries"] + sure.values["adjoint_queries"] == 3 * bare.values["degree"]
-    with pytest.raises(ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"):
+    # what was run last
+    assert (type(bare.circuit), type(sure.circuit)) == (KernelTransform, AmplitudeAmplification)
+    assert (
+        sure.values["queries"]
+        == sure.values["declared_queries"]
+        == bare.values["queries"] + 3 * bare.values["degree"]
+    )
+    assert (
+        sure.values["forward_queries"] + sure.values["adjoint_queries"] == 3 * bare.values["degree"]
+    )
+    with pytest.raises(
+        ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"
+    ):
         KernelReflection(amplify=True)
 
 
@@ -100,7 +126,12 @@ def test_outcomes_and_refusals():
     assert found.status is Status.KAPPA_REFUTED
     singular = LinearSystem(torch.ones(2, 2, dtype=F64), torch.ones(2, dtype=F64))
     assert KernelReflection(circuit=True).solve(singular).status is Status.SINGULAR
-    with pytest.raises(ArgumentError, match=r"Argument `angle_bits` must be large enough for epsilon = 0\.001 at kappa"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `angle_bits` must be large enough for epsilon = 0\.001 at kappa",
+    ):
         KernelReflection(1e-3, circuit=True, angle_bits=9).solve(system)
-    with pytest.raises(ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 2"):
+    with pytest.raises(
+        ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 2"
+    ):
         KernelReflection(angle_bits=2)

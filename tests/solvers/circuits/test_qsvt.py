@@ -1,4 +1,6 @@
-"""The circuit: equal to the direct solve within its bound, to the matrix polynomial beyond it, and counted as it ran."""
+"""The circuit: equal to the direct solve within its bound, to the matrix polynomial beyond it, and
+counted as it ran.
+"""
 
 import math
 from collections import Counter
@@ -23,7 +25,9 @@ STEPS = 4
 
 
 def history(padding, n=10, seed=0):
-    """I - shift (x) A of a contraction with a small nilpotent coupling u <- z_2, two blocks, as the homogenised map has it."""
+    """I - shift (x) A of a contraction with a small nilpotent coupling u <- z_2, two blocks, as the
+    homogenised map has it.
+    """
     generator = torch.Generator().manual_seed(seed)
     coupling = 0.05 * torch.randn(n, n, generator=generator, dtype=F64)
     A = 0.9 * torch.eye(n, dtype=F64)
@@ -36,7 +40,9 @@ def history(padding, n=10, seed=0):
     rhs = torch.zeros(n * blocks, dtype=F64)
     rhs[:n] = torch.randn(n, generator=generator, dtype=F64)
     for t in range(blocks - 1):
-        matrix[(t + 1) * n : (t + 2) * n, t * n : (t + 1) * n] = -(A if t < STEPS else torch.eye(n, dtype=F64))
+        matrix[(t + 1) * n : (t + 2) * n, t * n : (t + 1) * n] = -(
+            A if t < STEPS else torch.eye(n, dtype=F64)
+        )
         rhs[(t + 1) * n : (t + 1) * n + 2] = 0.05 if t < STEPS else 0
     answer = torch.stack([t * n + torch.arange(2) for t in range(STEPS, blocks)])
     return LinearSystem(matrix.to_sparse_coo(), rhs, answer)
@@ -56,12 +62,16 @@ def test_history_system_is_solved_by_its_circuit(padding):
     assert values["qubits"] < values["logical_qubits"]
     assert values["alpha_over_norm"] < 1.5
     copies = direct[system.answer_index]
-    assert values["answer_probability"] == pytest.approx(float(copies.norm() / direct.norm()) ** 2, rel=1e-3)
+    assert values["answer_probability"] == pytest.approx(
+        float(copies.norm() / direct.norm()) ** 2, rel=1e-3
+    )
     assert all(isinstance(row, Row) for row in found.cost)
 
 
 def test_queries_used_are_queries_declared(monkeypatch):
-    """Every query turns the entries' table once: counted at the table's leaf, below the simulator's own counts."""
+    """Every query turns the entries' table once: counted at the table's leaf, below the simulator's
+    own counts.
+    """
     turned = Counter()
     leaf = TableRotation.fast_leaf
 
@@ -87,13 +97,27 @@ def test_queries_used_are_queries_declared(monkeypatch):
     assert (run.forward_queries, run.adjoint_queries) == (declared // 2, declared - declared // 2)
 
 
-@pytest.mark.parametrize("encoding", [BalancedEntries(), ColouredEntries()], ids=["balanced", "coloured"])
+@pytest.mark.parametrize(
+    "encoding", [BalancedEntries(), ColouredEntries()], ids=["balanced", "coloured"]
+)
 def test_the_loader_changes_the_count_and_not_the_answer(encoding):
-    matrix = torch.tensor([[1.0, 0.3, 0.0, 0.0], [0.0, 0.8, -0.2, 0.0], [0.0, 0.0, 1.0, 0.4], [0.1, 0.0, 0.0, 0.7]], dtype=F64)
+    matrix = torch.tensor(
+        [[1.0, 0.3, 0.0, 0.0], [0.0, 0.8, -0.2, 0.0], [0.0, 0.0, 1.0, 0.4], [0.1, 0.0, 0.0, 0.7]],
+        dtype=F64,
+    )
     system = LinearSystem(matrix, torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=F64))
-    loaders = (QROMLoader(), QROAMLoader(block=4), QROAMLoader(block=4, dirty=True), BucketBrigade())
-    plain, clean, dirty, tree = (QSVT(1e-1, circuit=True, loader=loader, encoding=encoding).solve(system) for loader in loaders)
-    qubits = [found.values["logical_qubits"] for found in (plain, tree, clean, dirty)]  # the tree is small on 8 lines
+    loaders = (
+        QROMLoader(),
+        QROAMLoader(block=4),
+        QROAMLoader(block=4, dirty=True),
+        BucketBrigade(),
+    )
+    plain, clean, dirty, tree = (
+        QSVT(1e-1, circuit=True, loader=loader, encoding=encoding).solve(system)
+        for loader in loaders
+    )
+    # the tree is small on 8 lines
+    qubits = [found.values["logical_qubits"] for found in (plain, tree, clean, dirty)]
     assert qubits[0] < min(qubits[1], qubits[2]) < qubits[3]
     assert plain.values["toffoli_gates"] == plain.values["and_gates"]
     for found in (clean, dirty, tree):
@@ -109,20 +133,30 @@ def test_the_loader_changes_the_count_and_not_the_answer(encoding):
     colour_bits = (len(tables.permutations.forward) - 1).bit_length()
 
     def prepared(bitsize, selection=0):
-        return sum(2 * loader.read_cost(2**level, bits).toffoli for level in range(max(1, selection), selection + bitsize))
+        return sum(
+            2 * loader.read_cost(2**level, bits).toffoli
+            for level in range(max(1, selection), selection + bitsize)
+        )
 
     query = 2 * loader.load_cost(lines, system_bits).toffoli
     if isinstance(encoding, ColouredEntries):
         query += 2 * loader.read_cost(lines, bits).toffoli + 2 * prepared(colour_bits)
     else:
         query += 2 * prepared(colour_bits, system_bits)
-    ancillas = tree.circuit.sequence.encoding.ancilla_bitsize  # the colours, and a flag if they have one
+    # the colours, and a flag if they have one
+    ancillas = tree.circuit.sequence.encoding.ancilla_bitsize
     phases = 2 * (tree.values["degree"] + 1) * (ancillas - 1)  # ANDs of all ancillas found at 0
-    assert tree.values["toffoli_gates"] == tree.values["queries"] * query + prepared(system_bits) + phases
+    assert (
+        tree.values["toffoli_gates"]
+        == tree.values["queries"] * query + prepared(system_bits) + phases
+    )
 
 
 SMALL = {
-    "toeplitz": torch.eye(8, dtype=F64) - (torch.diag(torch.ones(7), 1) + torch.diag(torch.ones(7), -1)).double() / 3,
+    "toeplitz": (
+        torch.eye(8, dtype=F64)
+        - (torch.diag(torch.ones(7), 1) + torch.diag(torch.ones(7), -1)).double() / 3
+    ),
     "non-normal": torch.eye(6, dtype=F64) + torch.diag(torch.full((5,), 1.2, dtype=F64), 1),
     "indefinite": torch.diag(torch.tensor([1.0, -0.4, 0.7, -1.0], dtype=F64)).roll(1, 0),
     "dense": torch.randn(5, 5, generator=torch.Generator().manual_seed(3), dtype=F64),
@@ -136,7 +170,8 @@ def test_circuit_is_the_matrix_polynomial(name):
     system = LinearSystem(matrix, matrix @ torch.arange(1, len(matrix) + 1, dtype=F64))
     polynomial = QSVT(1e-3).solve(system)
     circuit = QSVT(1e-3, circuit=True, angle_bits=40).solve(system)
-    assert circuit.values["queries"] == polynomial.values["queries"]  # calls while simulating, products while multiplying
+    # calls while simulating, products while multiplying
+    assert circuit.values["queries"] == polynomial.values["queries"]
     assert (circuit.value - polynomial.value).norm() / polynomial.value.norm() < 1e-6
     assert (circuit.value - torch.arange(1, len(matrix) + 1)).norm() / circuit.value.norm() < 1e-3
 
@@ -145,13 +180,21 @@ def test_circuit_is_the_matrix_polynomial(name):
 def test_amplified_circuit_gives_the_same_value_for_certain(name):
     matrix = SMALL[name]
     system = LinearSystem(matrix, torch.linspace(1, 2, len(matrix), dtype=F64))
-    bare, sure = (QSVT(1e-1, circuit=True, amplify=amplify).solve(system) for amplify in (False, True))
+    bare, sure = (
+        QSVT(1e-1, circuit=True, amplify=amplify).solve(system) for amplify in (False, True)
+    )
     assert sure.status is Status.SOLVED
     assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-9
     rounds, p = sure.values["amplification_rounds"], bare.values["success_probability"]
     assert sure.values["bare_success_probability"] == p < 0.97
-    assert sure.values["success_probability"] >= max(1 - 1e-9, math.sin((2 * rounds + 1) * math.asin(math.sqrt(p))) ** 2 - 1e-9)
-    assert sure.values["queries"] == sure.values["declared_queries"] == (2 * rounds + 1) * bare.values["queries"]
+    assert sure.values["success_probability"] >= max(
+        1 - 1e-9, math.sin((2 * rounds + 1) * math.asin(math.sqrt(p))) ** 2 - 1e-9
+    )
+    assert (
+        sure.values["queries"]
+        == sure.values["declared_queries"]
+        == (2 * rounds + 1) * bare.values["queries"]
+    )
     assert sure.values["t_gates"] > (2 * rounds + 1) * bare.values["t_gates"] * 0.8
 
 
@@ -162,14 +205,24 @@ def test_norm_and_probability_agree():
     circuit = build_circuit(system, polynomial, ColouredEntries().plan(system).quantise(26))
     run = run_circuit(system, circuit, 1e-4)
     direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
-    norm = math.sqrt(run.success_probability) * float(system.rhs.norm()) / (circuit.scale * circuit.encoding.alpha)
+    norm = (
+        math.sqrt(run.success_probability)
+        * float(system.rhs.norm())
+        / (circuit.scale * circuit.encoding.alpha)
+    )
     assert norm == pytest.approx(float(direct.norm()), rel=1e-4)
     assert norm == pytest.approx(float(run.value.norm()), rel=1e-12)
-    assert run.t_gates == math.ceil(4 * run.gates.and_bloq + run.gates.t + run.t_per_rotation * run.gates.rotation)
+    assert run.t_gates == math.ceil(
+        4 * run.gates.and_bloq + run.gates.t + run.t_per_rotation * run.gates.rotation
+    )
     per_query = (run.gates.and_bloq - 100) / polynomial.degree
     colours, size = circuit.encoding.tables.permutations.forward.shape
-    # four look-ups over colours x size values, n - 2 ANDs each at most, two colour preparations, and the projector marks
-    assert per_query < 4 * (colours * size - 2) + 2 * 4 * colours + 2 * circuit.encoding.ancilla_bitsize
+    # four look-ups over colours x size values, n - 2 ANDs each at most, two colour preparations,
+    # and the projector marks
+    assert (
+        per_query
+        < 4 * (colours * size - 2) + 2 * 4 * colours + 2 * circuit.encoding.ancilla_bitsize
+    )
 
 
 def test_fewer_bits_are_worse_and_the_bound_says_so():
@@ -182,7 +235,10 @@ def test_fewer_bits_are_worse_and_the_bound_says_so():
         errors.append(float((found.value - fine.value).norm() / direct.norm()))
         assert (found.value - direct).norm() / direct.norm() <= found.bound
     assert errors[0] > 3 * errors[1] > 9 * errors[2]
-    with pytest.raises(ArgumentError, match=r"Argument `angle_bits` must be large enough for epsilon = 0\.0001 at kappa"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"Argument `angle_bits` must be large enough for epsilon = 0\.0001 at kappa",
+    ):
         QSVT(epsilon=1e-4, circuit=True, angle_bits=10).solve(system)
 
 
@@ -196,20 +252,41 @@ def test_kappa_too_small_is_an_outcome_of_the_circuit():
 def test_a_real_system_of_complex_type_has_the_circuit_of_the_real_one():
     matrix, rhs = SMALL["non-normal"], torch.ones(6, dtype=F64)
     real = QSVT(1e-2, circuit=True).solve(LinearSystem(matrix, rhs))
-    mixed = QSVT(1e-2, circuit=True, angle_bits=int(real.values["angle_bits"])).solve(LinearSystem(matrix.to(C128), rhs.to(C128)))
+    mixed = QSVT(1e-2, circuit=True, angle_bits=int(real.values["angle_bits"])).solve(
+        LinearSystem(matrix.to(C128), rhs.to(C128))
+    )
     assert mixed.value.dtype is C128
     assert mixed.values["t_gates"] == real.values["t_gates"]
     assert (mixed.value - real.value).norm() < 1e-12
 
 
-@pytest.mark.parametrize("encoding", [BalancedEntries(), ColouredEntries()], ids=["balanced", "coloured"])
+@pytest.mark.parametrize(
+    "encoding", [BalancedEntries(), ColouredEntries()], ids=["balanced", "coloured"]
+)
 def test_a_complex_system_pays_for_its_phases_alone(encoding):
-    """Of a query: two more loads over the entries, b more rotations; of |B>: the same over its entries."""
+    """Of a query: two more loads over the entries, b more rotations; of |B>: the same over its
+    entries.
+    """
     matrix, rhs = SMALL["dense"], torch.arange(1, 6, dtype=F64)
     turned = torch.exp(1j * torch.arange(25, dtype=F64)).reshape(5, 5) * matrix
     systems = LinearSystem(matrix, rhs), LinearSystem(turned, 1j * rhs)
-    real, complex_ = (build_circuit(one, minimax_inverse(9.0, 1e-1), encoding.plan(one).quantise(12)) for one in systems)
-    of_query = get_cost_value(complex_.encoding, QECGatesCost()).rotation - get_cost_value(real.encoding, QECGatesCost()).rotation
-    assert of_query == get_cost_value(TableRotation(complex_.encoding.tables.phases), QECGatesCost()).rotation > 0
-    with_phases, without = (get_cost_value(c.bloq.right_side, QECGatesCost()).rotation for c in (complex_, real))
-    assert with_phases - without == get_cost_value(TableRotation(complex_.bloq.right_side.phases), QECGatesCost()).rotation
+    real, complex_ = (
+        build_circuit(one, minimax_inverse(9.0, 1e-1), encoding.plan(one).quantise(12))
+        for one in systems
+    )
+    of_query = (
+        get_cost_value(complex_.encoding, QECGatesCost()).rotation
+        - get_cost_value(real.encoding, QECGatesCost()).rotation
+    )
+    assert (
+        of_query
+        == get_cost_value(TableRotation(complex_.encoding.tables.phases), QECGatesCost()).rotation
+        > 0
+    )
+    with_phases, without = (
+        get_cost_value(c.bloq.right_side, QECGatesCost()).rotation for c in (complex_, real)
+    )
+    assert (
+        with_phases - without
+        == get_cost_value(TableRotation(complex_.bloq.right_side.phases), QECGatesCost()).rotation
+    )

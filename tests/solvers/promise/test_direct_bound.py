@@ -17,7 +17,10 @@ F64 = torch.float64
 
 def rational_solution(matrix, rhs):
     """Gauss and Jordan on the very numbers of float64, without rounding."""
-    rows = [[Fraction(x) for x in row] + [Fraction(b)] for row, b in zip(matrix.tolist(), rhs.tolist(), strict=True)]
+    rows = [
+        [Fraction(x) for x in row] + [Fraction(b)]
+        for row, b in zip(matrix.tolist(), rhs.tolist(), strict=True)
+    ]
     n = len(rows)
     for k in range(n):
         pivot = next(i for i in range(k, n) if rows[i][k])
@@ -43,7 +46,9 @@ def random(n):
 
 def graded(n):
     """Rows over 200 orders of magnitude."""
-    return torch.from_numpy(10.0 ** -np.linspace(0, 200, n)[:, None] * np.random.default_rng(n).normal(size=(n, n)))
+    return torch.from_numpy(
+        10.0 ** -np.linspace(0, 200, n)[:, None] * np.random.default_rng(n).normal(size=(n, n))
+    )
 
 
 @pytest.mark.parametrize("dense", [512, 0], ids=["inverse", "estimate"])
@@ -71,7 +76,11 @@ def test_a_hilbert_matrix_of_twelve_is_not_solved():
         found = solver.solve(LinearSystem(matrix, matrix.sum(1)))
         assert found.status is Status.SINGULAR
         assert found.bound == float("inf")
-    planted = float(torch.linalg.vector_norm(matrix @ Direct().solve(LinearSystem(matrix, matrix.sum(1))).value - matrix.sum(1)))
+    planted = float(
+        torch.linalg.vector_norm(
+            matrix @ Direct().solve(LinearSystem(matrix, matrix.sum(1))).value - matrix.sum(1)
+        )
+    )
     assert planted < 1e-8  # by the residual alone it would be
 
 
@@ -88,16 +97,25 @@ def test_the_scale_of_m_and_of_b_changes_nothing(solver, scale):
 
 def test_a_large_sparse_system_by_an_estimate():
     n = 3000
-    chain = sparse.diags([np.full(n - 1, -1.0), np.full(n, 2.0 + 1e-6), np.full(n - 1, -1.0)], [-1, 0, 1], format="csr")
+    chain = sparse.diags(
+        [np.full(n - 1, -1.0), np.full(n, 2.0 + 1e-6), np.full(n - 1, -1.0)],
+        [-1, 0, 1],
+        format="csr",
+    )
     truth = np.random.default_rng(0).normal(size=n)
     found = Direct().solve(LinearSystem(chain, chain @ truth))
     off = float(np.linalg.norm(found.value.numpy() - truth) / np.linalg.norm(truth))
     assert found.status is Status.SOLVED
     assert off <= found.bound < 1e-4
-    assert GMRES(1e-6, limit=2).solve(LinearSystem(chain, chain @ truth)).status is Status.NOT_CONVERGED
+    assert (
+        GMRES(1e-6, limit=2).solve(LinearSystem(chain, chain @ truth)).status
+        is Status.NOT_CONVERGED
+    )
     easy = LinearSystem(sparse.eye(n) * 2 + sparse.diags([np.full(n - 1, 0.5)], [1]), np.ones(n))
     assert GMRES().solve(easy).status is Status.UNBOUNDED
     declared = LinearSystem(easy.matrix, easy.rhs, inverse_norm_bound=1 / 1.5)
     found = GMRES().solve(declared)
     assert found.status is Status.SOLVED_IF_KAPPA_IS_RIGHT
-    assert float((found.value - Direct().solve(easy).value).norm() / found.value.norm()) <= found.bound
+    assert (
+        float((found.value - Direct().solve(easy).value).norm() / found.value.norm()) <= found.bound
+    )

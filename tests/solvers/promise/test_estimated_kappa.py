@@ -1,4 +1,6 @@
-"""The estimate of kappa: against dense singular values, from below by no more than it says, and what it cannot see is found out."""
+"""The estimate of kappa: against dense singular values, from below by no more than it says, and
+what it cannot see is found out.
+"""
 
 import pytest
 import torch
@@ -16,7 +18,9 @@ F64, C128 = torch.float64, torch.complex128
 
 def random_matrix(size, dtype, seed=0):
     draw = torch.Generator().manual_seed(seed)
-    matrix = torch.randn(size, size, generator=draw, dtype=dtype) / size**0.5 + 1.2 * torch.eye(size, dtype=dtype)
+    matrix = torch.randn(size, size, generator=draw, dtype=dtype) / size**0.5 + 1.2 * torch.eye(
+        size, dtype=dtype
+    )
     return matrix / torch.linalg.matrix_norm(matrix, 2)
 
 
@@ -36,8 +40,12 @@ def test_close_to_the_singular_values(kind, dtype):
 
 
 def test_singular_to_rounding_is_said():
-    matrix = torch.diag(torch.cat([torch.zeros(1, dtype=F64), torch.linspace(0.1, 1, 300, dtype=F64)]))
-    with pytest.raises(ArgumentError, match="Argument `kappa` must be given: the matrix is singular, or nearly"):
+    matrix = torch.diag(
+        torch.cat([torch.zeros(1, dtype=F64), torch.linspace(0.1, 1, 300, dtype=F64)])
+    )
+    with pytest.raises(
+        ArgumentError, match="Argument `kappa` must be given: the matrix is singular, or nearly"
+    ):
         estimated_kappa(as_operator(matrix))
 
 
@@ -45,7 +53,9 @@ def test_one_small_value_among_thousands_is_met_and_its_lack_found_by_the_solver
     size = 3000
     values = torch.linspace(0.5, 1, size, dtype=F64)
     values[7] = 0.025
-    matrix = torch.sparse_coo_tensor(torch.arange(size).repeat(2, 1), values, (size, size), check_invariants=True)
+    matrix = torch.sparse_coo_tensor(
+        torch.arange(size).repeat(2, 1), values, (size, size), check_invariants=True
+    )
     system = LinearSystem(matrix, torch.ones(size, dtype=F64))
     assert conditioning(system, None).kappa == pytest.approx(1.1 / 0.025, rel=1e-2)
     missed = QSVT(1e-3, kappa=2.2).solve(system)  # what an estimate without it would have been

@@ -29,7 +29,9 @@ PAIR = LinearSystem(torch.diag(torch.tensor([1.0, 1 / 123], dtype=F64)), [1.0, 1
 )
 def test_refused_at_once(solver, system):
     began = time.monotonic()
-    with pytest.raises(ArgumentError, match="Argument `most_queries` must be at least [0-9]+ for a") as refusal:
+    with pytest.raises(
+        ArgumentError, match="Argument `most_queries` must be at least [0-9]+ for a"
+    ) as refusal:
         solver.solve(system)
     assert time.monotonic() - began < 10
     kappa = solver.kappa or 123.0
@@ -43,7 +45,9 @@ def test_the_forecast_is_kept_and_the_limit_can_be_raised(solver):
     forecast = solver(1e-2).forecast(kappa)
     assert queries <= forecast
     assert solver is KernelReflection or queries == forecast
-    must = f"must be at least {forecast} for a matrix polynomial at kappa = .*, but is {forecast - 1}"
+    must = (
+        f"must be at least {forecast} for a matrix polynomial at kappa = .*, but is {forecast - 1}"
+    )
     with pytest.raises(ArgumentError, match=must):
         solver(1e-2, most_queries=forecast - 1).solve(TWO)
     again = solver(1e-2, most_queries=forecast).solve(TWO)
@@ -55,7 +59,9 @@ def test_a_circuit_s_qubits_count_from_seventeen_on():
     check_forecast(None, 20_000, 5.0, circuit=False, qubits=30)
     with pytest.raises(ArgumentError, match=r"at least 160000 .* \(20000 queries on 19 qubits"):
         check_forecast(None, 20_000, 5.0, circuit=True, qubits=19)
-    with pytest.raises(ArgumentError, match="Argument `most_queries` must be an integer of at least 1, but is 0"):
+    with pytest.raises(
+        ArgumentError, match="Argument `most_queries` must be an integer of at least 1, but is 0"
+    ):
         QSVT(most_queries=0)
 
 
@@ -65,5 +71,7 @@ def test_a_circuit_and_its_amplification(solver):
     assert found.values["queries"] <= solver(0.1, circuit=True).forecast(found.values["kappa"])
     bare = solver(0.1, circuit=True).forecast(found.values["kappa"])
     with pytest.raises(ArgumentError, match="Argument `most_queries` must be at least"):
-        QSVT(0.1, circuit=True, amplify=True, most_queries=QSVT(0.1).forecast(found.values["kappa"])).solve(TWO)
+        QSVT(
+            0.1, circuit=True, amplify=True, most_queries=QSVT(0.1).forecast(found.values["kappa"])
+        ).solve(TWO)
     assert bare > 0

@@ -1,4 +1,6 @@
-"""A kappa that is too small does not end as solved; one that is right does, and says on what condition."""
+"""A kappa that is too small does not end as solved; one that is right does, and says on what
+condition.
+"""
 
 import numpy as np
 import pytest
@@ -21,7 +23,9 @@ F64, C128 = torch.float64, torch.complex128
 def generic(size, seed, least=1e-3, dtype=F64, low=0.3):
     """Random singular vectors, values in [low, 1] but for one, and an answer of random entries."""
     draw = torch.Generator().manual_seed(seed)
-    u, v = (torch.linalg.qr(torch.randn(size, size, generator=draw, dtype=dtype))[0] for _ in range(2))
+    u, v = (
+        torch.linalg.qr(torch.randn(size, size, generator=draw, dtype=dtype))[0] for _ in range(2)
+    )
     values = low + (1 - low) * torch.rand(size, generator=draw, dtype=F64)
     values[0] = least
     matrix = u @ torch.diag(values).to(dtype) @ v
@@ -36,10 +40,14 @@ def from_the_others(system, encoding):
 @pytest.mark.parametrize("measured", [True, False])
 @pytest.mark.parametrize("solver", [QSVT, KernelReflection, HHL])
 def test_sixty_generic_systems_with_one_small_singular_value(solver, measured, monkeypatch):
-    """Real and complex; by singular values, and by the look that is left to systems too large for them. HHL: fewer."""
+    """Real and complex; by singular values, and by the look that is left to systems too large for
+    them. HHL: fewer.
+    """
     seeds = range(60 if solver is QSVT or measured else 12)
     for seed in seeds:
-        matrix, planted = generic(12, seed, 1e-3 if solver is not HHL else 0.05, F64 if seed % 2 else C128)
+        matrix, planted = generic(
+            12, seed, 1e-3 if solver is not HHL else 0.05, F64 if seed % 2 else C128
+        )
         system = LinearSystem(matrix, matrix @ planted)
         crude = {"epsilon": 0.1 if solver is HHL else 1e-2}
         kappa = from_the_others(system, ColouredEntries() if solver is HHL else BalancedEntries())
@@ -74,7 +82,9 @@ def test_too_large_for_singular_values(epsilon):
     values = torch.as_tensor(0.3 + 0.7 * np.random.default_rng(0).random(size))
     for least in (1e-2, 1e-3, 1e-6, 1e-9):
         values[17] = least
-        matrix = torch.sparse_coo_tensor(torch.arange(size).repeat(2, 1), values, (size, size), check_invariants=True)
+        matrix = torch.sparse_coo_tensor(
+            torch.arange(size).repeat(2, 1), values, (size, size), check_invariants=True
+        )
         system = LinearSystem(matrix, matrix @ torch.ones(size, dtype=F64))
         found = QSVT(epsilon, kappa=3.5).solve(system)
         assert found.status is Status.KAPPA_REFUTED
@@ -87,7 +97,11 @@ def test_too_large_for_singular_values(epsilon):
 def test_without_the_look_the_issue_s_system_is_called_solved(monkeypatch):
     """Planted: neither singular values nor the look, and half of the answer is lost."""
     system = LinearSystem([[1.0, 0.0], [0.0, 1e-3]], [1.0, 1e-3])
-    for solver in (QSVT(1e-2, kappa=3.0), KernelReflection(1e-2, kappa=3.0), QSVT(1e-2, kappa=3.0, circuit=True)):
+    for solver in (
+        QSVT(1e-2, kappa=3.0),
+        KernelReflection(1e-2, kappa=3.0),
+        QSVT(1e-2, kappa=3.0, circuit=True),
+    ):
         assert solver.solve(system).status is Status.KAPPA_REFUTED
     monkeypatch.setattr(conditioning, "LARGEST_SVD", 0)
     assert KernelReflection(1e-2, kappa=3.0).solve(system).status is Status.KAPPA_REFUTED
@@ -98,7 +112,9 @@ def test_without_the_look_the_issue_s_system_is_called_solved(monkeypatch):
 
 
 def test_a_declared_bound_is_held_to_the_same():
-    system = LinearSystem(torch.diag(torch.tensor([1.0, 1e-3], dtype=F64)), [1.0, 1e-3], inverse_norm_bound=3.0)
+    system = LinearSystem(
+        torch.diag(torch.tensor([1.0, 1e-3], dtype=F64)), [1.0, 1e-3], inverse_norm_bound=3.0
+    )
     assert QSVT(1e-2).solve(system).status is Status.KAPPA_REFUTED
 
 
@@ -111,7 +127,9 @@ def test_never_above_what_is_needed(dtype):
         needed = 1 / float(torch.linalg.svdvals(matrix)[-1])
         for start in (planted, matrix @ planted, torch.linalg.svd(matrix).U[:, -1]):
             assert refuting_kappa(as_operator(matrix), planted, start, needed) is None
-            assert refuting_kappa(as_operator(matrix), planted, start, 0.9 * needed) == pytest.approx(needed, rel=0.1)
+            assert refuting_kappa(
+                as_operator(matrix), planted, start, 0.9 * needed
+            ) == pytest.approx(needed, rel=0.1)
 
 
 @pytest.mark.parametrize("solver", [QSVT(kappa=3.0), KernelReflection(kappa=3.0), HHL(kappa=3.0)])
@@ -122,12 +140,18 @@ def test_nothing_is_promised_of_a_kappa_that_is_refuted(solver):
     assert found.status is Status.KAPPA_REFUTED
     assert float((found.value - truth).norm() / truth.norm()) > 0.9
     assert found.bound == found.values["bound"] == float("inf")
-    assert next(row for row in found.cost if row.name == "solver/bound").source.endswith("none: kappa is refuted")
+    assert next(row for row in found.cost if row.name == "solver/bound").source.endswith(
+        "none: kappa is refuted"
+    )
 
 
 @pytest.mark.parametrize("solver", [QSVT, KernelReflection, HHL])
 def test_an_epsilon_below_every_number_is_named_as_it_was_given(solver):
     with pytest.raises(
-        ArgumentError, match="Argument `epsilon` must be at least 4.5e-16 for an answer in torch.float64, but is 1e-300"
+        ArgumentError,
+        match=(
+            "Argument `epsilon` must be at least 4.5e-16 for an answer in torch.float64, but is"
+            " 1e-300"
+        ),
     ):
         solver(epsilon=1e-300).solve(LinearSystem([[1.0, 0.2], [0.1, 0.9]], [1.0, 2.0]))

@@ -62,7 +62,10 @@ def test_a_given_norm_is_in_the_user_s_units():
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_an_answer_beyond_its_type_is_said(solver):
     for a, b in ((1e-200, 1e200), (1e200, 1e-200)):
-        with pytest.raises(ArgumentError, match=r"Argument `rhs` must leave an answer that torch.float64 can hold .* 1e[+-]"):
+        with pytest.raises(
+            ArgumentError,
+            match=r"Argument `rhs` must leave an answer that torch.float64 can hold .* 1e[+-]",
+        ):
             solver.solve(LinearSystem(A * a, B * b))
 
 
@@ -73,7 +76,9 @@ def test_an_epsilon_that_no_number_holds_is_refused(solver, dtype, circuit):
     matrix, rhs = torch.from_numpy(A).to(dtype), torch.from_numpy(B).to(dtype)
     first = 1e-8 if dtype is not torch.float64 else 1e-13
     for epsilon in (first,) if solver is HHL else (first, 1e-15, 1e-30):
-        with pytest.raises(ArgumentError, match="Argument `epsilon` must be at least .*, but is") as refusal:
+        with pytest.raises(
+            ArgumentError, match="Argument `epsilon` must be at least .*, but is"
+        ) as refusal:
             solver(epsilon, circuit=circuit).solve(LinearSystem(matrix, rhs))
     if dtype is not torch.float64:
         assert "2.4e-07" in str(refusal.value)
@@ -83,7 +88,9 @@ def test_an_epsilon_that_no_number_holds_is_refused(solver, dtype, circuit):
 @pytest.mark.parametrize("solver", [QSVT, KernelReflection])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 def test_what_single_precision_holds_is_kept(solver, dtype):
-    found = solver(1e-6).solve(LinearSystem(torch.from_numpy(A).to(dtype), torch.from_numpy(B).to(dtype)))
+    found = solver(1e-6).solve(
+        LinearSystem(torch.from_numpy(A).to(dtype), torch.from_numpy(B).to(dtype))
+    )
     assert found.status is Status.SOLVED
     assert found.value.dtype is dtype
     assert np.linalg.norm(found.value.numpy() - X) / np.linalg.norm(X) <= found.bound <= 1e-6

@@ -1,8 +1,9 @@
 """The Carleman matrix row by row, written straight into compressed sparse rows.
 
-Each row is a polynomial: the image of a monomial. A map acts on the word (i, r), first letter i and rest r, as the product
-f_i * (image of r); an equation as the derivation f_i * r + i * (derivative of r). So block j follows from block j - 1 by products
-of sparse polynomials, cut above degree N, in full coordinates (words concatenated) as in symmetric ones (letters sorted).
+Each row is a polynomial: the image of a monomial. A map acts on the word (i, r), first letter i and
+rest r, as the product f_i * (image of r); an equation as the derivation f_i * r + i * (derivative
+of r). So block j follows from block j - 1 by products of sparse polynomials, cut above degree N, in
+full coordinates (words concatenated) as in symmetric ones (letters sorted).
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from qdescent._checks import argument_error
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.linalg.polynomial_terms import Terms, to_scipy
 
-ENTRY_LIMIT = 100_000_000  # stored entries of A: 1.2 GB; assembly takes a few MB more, and the block of order N - 1
+# stored entries of A: 1.2 GB; assembly takes a few MB more, and the block of order N - 1
+ENTRY_LIMIT = 100_000_000
 CHUNK = 2**16  # products made at once: their dozen arrays stay in a processor's cache
 
 Polynomials = dict[int, sparse.csr_array]  # degree m -> its part, rows x count(m)
 
 
-def assemble(terms: Terms, coordinates: Coordinates, derivation: bool) -> tuple[sparse.csr_array, Tensor]:
+def assemble(
+    terms: Terms, coordinates: Coordinates, derivation: bool
+) -> tuple[sparse.csr_array, Tensor]:
     """A and b of the lifted system, from F_0, F_1, ...
 
     Args:
@@ -39,7 +43,8 @@ def assemble(terms: Terms, coordinates: Coordinates, derivation: bool) -> tuple[
     Raises:
         ArgumentError: A would have more than 1e8 entries.
 
-    Cost: about 50 ns a product of entries, and the writing of A; memory: A itself and the rows of order N - 1.
+    Cost: about 50 ns a product of entries, and the writing of A; memory: A itself and the rows of
+        order N - 1.
     """
     letters = letter_polynomials(terms, coordinates, derivation)
     _check_before(letters, coordinates, derivation)
@@ -49,14 +54,18 @@ def assemble(terms: Terms, coordinates: Coordinates, derivation: bool) -> tuple[
     offset = np.zeros(D)
     for j in range(1, N):
         _check_limit(_bound(j, letters, tail, coordinates, derivation), N)
-        rows = sparse.vstack([part for _, part in _chunks(j, 0, letters, tail, coordinates, derivation)], format="csr")
+        rows = sparse.vstack(
+            [part for _, part in _chunks(j, 0, letters, tail, coordinates, derivation)],
+            format="csr",
+        )
         offset[coordinates.starts[j] : coordinates.starts[j + 1]] = _constants(rows, D)[first:]
         parts.append(sparse.csr_array(rows[first:, :D]))
         tail = _by_degree(rows, coordinates)
 
     capacity = sum(part.nnz for part in parts) + _bound(N, letters, tail, coordinates, derivation)
     _check_limit(capacity, N)
-    data, indices = np.empty(capacity), np.empty(capacity, dtype=coordinates.index_type)  # pages that nobody writes take no memory
+    # pages that nobody writes take no memory
+    data, indices = np.empty(capacity), np.empty(capacity, dtype=coordinates.index_type)
     lengths = np.zeros(D + 1, dtype=np.int64)
     row = filled = 0
 
@@ -93,13 +102,20 @@ def letter_polynomials(terms: Terms, coordinates: Coordinates, derivation: bool)
     if coordinates.form == "homogenised":
         one = sparse.csr_array(np.full((1, 1), 0.0 if derivation else 1.0))
         linear = sparse.block_array([[one, None], [found.pop(0), found[1]]], format="csr")
-        found = {k: sparse.csr_array(linear) if k == 1 else _shifted(F, n, k) for k, F in found.items()}
+        found = {
+            k: sparse.csr_array(linear) if k == 1 else _shifted(F, n, k) for k, F in found.items()
+        }
     polynomials = {}
     for k, F in found.items():
         entries = sparse.coo_array(F)
         if coordinates.symmetric and k > 1:
-            digits = [d.astype(coordinates.index_type) for d in np.unravel_index(entries.col, (q,) * k)]
-            entries = sparse.coo_array((entries.data, (entries.row, coordinates.rank(digits))), shape=(q, coordinates.count(k)))
+            digits = [
+                d.astype(coordinates.index_type) for d in np.unravel_index(entries.col, (q,) * k)
+            ]
+            entries = sparse.coo_array(
+                (entries.data, (entries.row, coordinates.rank(digits))),
+                shape=(q, coordinates.count(k)),
+            )
         rows = sparse.csr_array(entries)
         rows.sum_duplicates()
         rows.eliminate_zeros()
@@ -111,24 +127,38 @@ def letter_polynomials(terms: Terms, coordinates: Coordinates, derivation: bool)
 def _shifted(F: sparse.csr_array, n: int, k: int) -> sparse.csr_array:
     """F_k on the letters u_i, among the letters (w, u)."""
     entries = sparse.coo_array(F)
-    columns = np.ravel_multi_index(tuple(digit + 1 for digit in np.unravel_index(entries.col, (n,) * k)), (n + 1,) * k)
+    columns = np.ravel_multi_index(
+        tuple(digit + 1 for digit in np.unravel_index(entries.col, (n,) * k)), (n + 1,) * k
+    )
     return sparse.csr_array((entries.data, (entries.row + 1, columns)), shape=(n + 1, (n + 1) ** k))
 
 
 def _factors(
     j: int, letters: Polynomials, tail: Polynomials, coordinates: Coordinates, derivation: bool
 ) -> list[tuple[Polynomials, Polynomials]]:
-    """The pairs (polynomials by first letter, polynomials by rest) whose products are the rows of block j."""
+    """The pairs (polynomials by first letter, polynomials by rest) whose products are the rows of
+    block j.
+    """
     if not derivation:
         return [(letters, tail)]
-    stay, rest = (sparse.eye_array(size, format="csr") for size in (coordinates.letters, coordinates.count(j - 1)))
+    stay, rest = (
+        sparse.eye_array(size, format="csr")
+        for size in (coordinates.letters, coordinates.count(j - 1))
+    )
     return [(letters, {j - 1: rest}), ({1: stay}, tail)]
 
 
 def _chunks(
-    j: int, first_row: int, letters: Polynomials, tail: Polynomials, coordinates: Coordinates, derivation: bool
+    j: int,
+    first_row: int,
+    letters: Polynomials,
+    tail: Polynomials,
+    coordinates: Coordinates,
+    derivation: bool,
 ) -> Iterator[tuple[int, sparse.csr_array]]:
-    """(first row, rows) of block j, piece by piece; columns: the D unknowns, then the constant word of each degree."""
+    """(first row, rows) of block j, piece by piece; columns: the D unknowns, then the constant word
+    of each degree.
+    """
     D, N, rows = coordinates.dimension, coordinates.order, coordinates.count(j)
     factors = _factors(j, letters, tail, coordinates, derivation)
     a_row = max(1.0, _pairs(j, factors, coordinates) / rows)
@@ -149,7 +179,13 @@ def _chunks(
 
 
 def _products(
-    F: sparse.csr_array, P: sparse.csr_array, head: np.ndarray, rest: np.ndarray, k: int, m: int, coordinates: Coordinates
+    F: sparse.csr_array,
+    P: sparse.csr_array,
+    head: np.ndarray,
+    rest: np.ndarray,
+    k: int,
+    m: int,
+    coordinates: Coordinates,
 ) -> sparse.csr_array:
     """All products of an entry of F[head] with one of P[rest], row by row; equal words added up."""
     index = coordinates.index_type
@@ -160,12 +196,18 @@ def _products(
     lengths = P.indptr[below + 1] - starts
     theirs = _ranges(starts, lengths)
     word = coordinates.multiply(
-        np.repeat(F.indices[ours].astype(index, copy=False), lengths), k, P.indices[theirs].astype(index, copy=False), m
+        np.repeat(F.indices[ours].astype(index, copy=False), lengths),
+        k,
+        P.indices[theirs].astype(index, copy=False),
+        m,
     )
     value = np.repeat(F.data[ours], lengths) * P.data[theirs]
     ends = np.cumsum(np.bincount(row, weights=lengths, minlength=len(head))).astype(index)
     shape = (len(head), coordinates.dimension + coordinates.order + 1)
-    part = sparse.csr_array((value, _column(word, k + m, coordinates), np.concatenate([[0], ends], dtype=index)), shape=shape)
+    part = sparse.csr_array(
+        (value, _column(word, k + m, coordinates), np.concatenate([[0], ends], dtype=index)),
+        shape=shape,
+    )
     part.sum_duplicates()
     return part
 
@@ -183,7 +225,11 @@ def _column(word: np.ndarray, degree: int, coordinates: Coordinates) -> np.ndarr
     if degree == 0:
         return np.full_like(word, D)
     column = word + coordinates.index_type(coordinates.starts[degree] - coordinates.constants)
-    return np.where(word == 0, coordinates.index_type(D + degree), column) if coordinates.constants else column
+    return (
+        np.where(word == 0, coordinates.index_type(D + degree), column)
+        if coordinates.constants
+        else column
+    )
 
 
 def _constants(rows: sparse.csr_array, D: int) -> np.ndarray:
@@ -215,17 +261,20 @@ def _pairs(j: int, factors: list[tuple[Polynomials, Polynomials]], coordinates: 
     )
 
 
-def _bound(j: int, letters: Polynomials, tail: Polynomials, coordinates: Coordinates, derivation: bool) -> int:
+def _bound(
+    j: int, letters: Polynomials, tail: Polynomials, coordinates: Coordinates, derivation: bool
+) -> int:
     """A bound on the entries of block j: as many as products, or as places."""
     pairs = _pairs(j, _factors(j, letters, tail, coordinates, derivation), coordinates)
     return min(pairs, coordinates.count(j) * (coordinates.dimension + coordinates.order + 1))
 
 
 def _check_before(letters: Polynomials, coordinates: Coordinates, derivation: bool) -> None:
-    """Count the entries of all blocks before any is built: the same recursion on numbers instead of matrices.
+    """Count the entries of all blocks before any is built: the same recursion on numbers instead of
+    matrices.
 
-    Symmetric, about j! products of a row are equal words: what is refused here is far too large, and each block is counted again,
-    from the block before it, when its turn comes.
+    Symmetric, about j! products of a row are equal words: what is refused here is far too large,
+    and each block is counted again, from the block before it, when its turn comes.
     """
     N, q, counts = coordinates.order, coordinates.letters, {k: F.nnz for k, F in letters.items()}
     row: dict[int, int] = {} if derivation else {0: 1}
@@ -240,7 +289,10 @@ def _check_before(letters: Polynomials, coordinates: Coordinates, derivation: bo
                         longer[k + m] = longer.get(k + m, 0) + count * rest
         row, rows = longer, coordinates.count(j)
         equal = math.factorial(j) if coordinates.symmetric else 1
-        total += sum(min(products * rows / q**j / equal, rows * coordinates.count(m)) for m, products in row.items())
+        total += sum(
+            min(products * rows / q**j / equal, rows * coordinates.count(m))
+            for m, products in row.items()
+        )
     _check_limit(total, N)
 
 
@@ -248,6 +300,7 @@ def _check_limit(entries: float, order: int) -> None:
     if entries > ENTRY_LIMIT:
         raise argument_error(
             "order",
-            f"leave the explicit matrix at most {ENTRY_LIMIT:.0e} entries (carleman_operator and series_descent need no matrix)",
+            f"leave the explicit matrix at most {ENTRY_LIMIT:.0e} entries (carleman_operator and"
+            " series_descent need no matrix)",
             f"{order}: {entries:.1e} entries",
         )

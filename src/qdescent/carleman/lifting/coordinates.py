@@ -10,7 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_boolean, check_choice, check_integer, check_tensor
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_choice,
+    check_integer,
+    check_tensor,
+)
 
 MOST_LETTERS = 1000  # beyond it even a single variable's monomials are no numbers any more
 
@@ -19,9 +25,10 @@ MOST_LETTERS = 1000  # beyond it even a single variable's monomials are no numbe
 class Coordinates:
     """The coordinates of z = (z_1, ..., z_N), z_j the monomials of j letters.
 
-    Letters are u_1 ... u_n (plain) or w, u_1, ..., u_n with w = 1 (homogenised, the word w ... w of each block left out: a known
-    constant). Full coordinates have one unknown for each word, in the order of `torch.kron`. Symmetric (compressed) ones have one
-    for each multiset of letters, the sorted words of the full ones in the same order; the value is that of the full one.
+    Letters are u_1 ... u_n (plain) or w, u_1, ..., u_n with w = 1 (homogenised, the word w ... w of
+    each block left out: a known constant). Full coordinates have one unknown for each word, in the
+    order of `torch.kron`. Symmetric (compressed) ones have one for each multiset of letters, the
+    sorted words of the full ones in the same order; the value is that of the full one.
 
     Args:
         size: n.
@@ -45,7 +52,11 @@ class Coordinates:
         check_choice("form", self.form, ["homogenised", "plain"])
         check_boolean("symmetric", self.symmetric)
         if self.dimension >= 2**62:
-            raise argument_error("order", "leave fewer than 2^62 unknowns (series_descent needs none of them)", self.order)
+            raise argument_error(
+                "order",
+                "leave fewer than 2^62 unknowns (series_descent needs none of them)",
+                self.order,
+            )
 
     @property
     def constants(self) -> int:
@@ -76,22 +87,34 @@ class Coordinates:
 
     @cached_property
     def index_type(self) -> type[np.signedinteger]:
-        """32 bits where every word of N letters has a number below 2^31: half the memory and time of an index."""
-        return np.int32 if max(self.letters**self.order, self.dimension + self.order) < 2**31 else np.int64
+        """32 bits where every word of N letters has a number below 2^31: half the memory and time
+        of an index.
+        """
+        return (
+            np.int32
+            if max(self.letters**self.order, self.dimension + self.order) < 2**31
+            else np.int64
+        )
 
     def tails(self, j: int) -> np.ndarray:
-        """For each first letter i: the first word of j - 1 letters that may follow it (all later ones may, too), (q,)."""
+        """For each first letter i: the first word of j - 1 letters that may follow it (all later
+        ones may, too), (q,).
+        """
         return self._first_letters[j][0]
 
     def split(self, j: int, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First letter, and number of the word of the other j - 1 letters, for words of j letters given by number."""
+        """First letter, and number of the word of the other j - 1 letters, for words of j letters
+        given by number.
+        """
         tails, begins = self._first_letters[j]
         first = np.searchsorted(begins, words, side="right") - 1
         return first, (tails - begins)[first] + words
 
     @cached_property
     def _first_letters(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """At place j, for each first letter: `tails`, and the number of words of j letters before those that begin with it."""
+        """At place j, for each first letter: `tails`, and the number of words of j letters before
+        those that begin with it.
+        """
         q, found = self.letters, [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))]
         for j in range(1, self.order + 1):
             rest = self.count(j - 1)
@@ -107,7 +130,9 @@ class Coordinates:
 
     @cached_property
     def _digit_tables(self) -> list[np.ndarray]:
-        """Letters of every sorted word of j letters, (j, count(j)), for j < N (made as they are asked for: see `_digits`)."""
+        """Letters of every sorted word of j letters, (j, count(j)), for j < N (made as they are
+        asked for: see `_digits`).
+        """
         return [np.zeros((0, 1), dtype=self.index_type)]
 
     def _digits(self, words: np.ndarray, j: int) -> list[np.ndarray]:
@@ -116,20 +141,33 @@ class Coordinates:
         while len(self._digit_tables) <= j:
             length = len(self._digit_tables)
             first, rest = self.split(length, np.arange(self.count(length)))
-            self._digit_tables.append(np.concatenate([first[None].astype(self.index_type), self._digit_tables[-1][:, rest]]))
+            self._digit_tables.append(
+                np.concatenate(
+                    [first[None].astype(self.index_type), self._digit_tables[-1][:, rest]]
+                )
+            )
         return list(self._digit_tables[j][:, words])
 
     def rank(self, digits: list[np.ndarray]) -> np.ndarray:
-        """The number of the word with these letters, one array a position; symmetric: after sorting them."""
+        """The number of the word with these letters, one array a position; symmetric: after sorting
+        them.
+        """
         if not self.symmetric:
-            number = np.zeros_like(digits[0], dtype=self.index_type) if digits else np.zeros(1, dtype=self.index_type)
+            number = (
+                np.zeros_like(digits[0], dtype=self.index_type)
+                if digits
+                else np.zeros(1, dtype=self.index_type)
+            )
             for digit in digits:
                 number = number * self.letters + digit
             return number
         length, digits = len(digits), list(digits)
         for end in range(length - 1, 0, -1):  # a sorting network: minima and maxima of whole arrays
             for p in range(end):
-                digits[p], digits[p + 1] = np.minimum(digits[p], digits[p + 1]), np.maximum(digits[p], digits[p + 1])
+                digits[p], digits[p + 1] = (
+                    np.minimum(digits[p], digits[p + 1]),
+                    np.maximum(digits[p], digits[p + 1]),
+                )
         number = self._shifts[length][digits[0]]
         for p in range(1, length):
             number = number + self._shifts[length - p][digits[p]]
@@ -162,7 +200,9 @@ class Coordinates:
         block, blocks = u.new_ones(1), []
         for j in range(1, self.order + 1):
             if self.symmetric:
-                first, rest = (torch.from_numpy(part) for part in self.split(j, np.arange(self.count(j))))
+                first, rest = (
+                    torch.from_numpy(part) for part in self.split(j, np.arange(self.count(j)))
+                )
                 block = letters[first] * block[rest]
             else:
                 block = torch.kron(letters, block)

@@ -11,7 +11,14 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_callable, check_instance, check_integer, check_interval, check_tensor
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_tensor,
+)
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator
 
@@ -59,7 +66,9 @@ class LiftedMap:
 
     @cached_property
     def words(self) -> tuple[Tensor, ...]:
-        """For each block j = 1..N the Kronecker positions that are kept, among n^j (plain) or (n+1)^j (homogenised)."""
+        """For each block j = 1..N the Kronecker positions that are kept, among n^j (plain) or
+        (n+1)^j (homogenised).
+        """
         return tuple(self.coordinates.positions(j) for j in range(1, self.order + 1))
 
     @cached_property
@@ -75,7 +84,9 @@ class LiftedMap:
     def operator(self) -> LinearOperator:
         """A as a `LinearOperator`, with its adjoint, on the stored rows."""
         columns = self.rows.T
-        return LinearOperator(self.rows.shape, lambda z: _product(self.rows, z), lambda z: _product(columns, z))
+        return LinearOperator(
+            self.rows.shape, lambda z: _product(self.rows, z), lambda z: _product(columns, z)
+        )
 
     def __matmul__(self, z: Tensor) -> Tensor:
         return _product(self.rows, z)
@@ -96,7 +107,8 @@ class LiftedMap:
 
 @dataclass(frozen=True)
 class Forcing:
-    """The part of a lifted equation that is linear in a forcing F_0(t): P (F_0(t) (x) z_s) + Q F_0(t), with constant P and Q.
+    """The part of a lifted equation that is linear in a forcing F_0(t): P (F_0(t) (x) z_s) + Q
+    F_0(t), with constant P and Q.
 
     Args:
         value: t -> F_0(t), (n,).
@@ -126,7 +138,9 @@ class Forcing:
         force, P = self._force(t), sparse.coo_array(self.pattern)
         component, source = np.divmod(P.col, len(self.sources))
         D = self.pattern.shape[0]
-        C = sparse.csr_array((P.data * force[component], (P.row, self.sources[source])), shape=(D, D))
+        C = sparse.csr_array(
+            (P.data * force[component], (P.row, self.sources[source])), shape=(D, D)
+        )
         return C, self.offset @ force
 
 
@@ -182,17 +196,23 @@ class LiftedField:
         rate = _product(self.rows, z) + self.offset
         if self.forcing is None:
             return rate
-        return rate + torch.from_numpy(self.forcing.derivative(z.detach().cpu().double().numpy(), t))
+        return rate + torch.from_numpy(
+            self.forcing.derivative(z.detach().cpu().double().numpy(), t)
+        )
 
     def euler_step(self, step: float, t: float = 0.0) -> LiftedMap:
         """z -> z + h (C(t) z + c(t)) as a `LiftedMap`, e.g. a block of a history system.
 
-        This is an Euler step of the *linearised equation*, not the linearised Euler step of the equation, which is
-        `carleman_linearize(field.euler_map(h, t), ...)`.
+        This is an Euler step of the *linearised equation*, not the linearised Euler step of the
+        equation, which is `carleman_linearize(field.euler_map(h, t), ...)`.
         """
         step = check_interval("step", step, "(0, inf)")
         C, c = self.at(t)
-        return LiftedMap(sparse.csr_array(sparse.eye_array(self.dimension) + step * C), step * c, self.coordinates)
+        return LiftedMap(
+            sparse.csr_array(sparse.eye_array(self.dimension) + step * C),
+            step * c,
+            self.coordinates,
+        )
 
     def integrate(self, u0: Tensor, step: float, steps: int) -> Tensor:
         """u at t = 0, h, ..., T h, (T + 1, n), by Euler steps of the linearised equation.
@@ -229,7 +249,9 @@ def _check_lift(rows: sparse.csr_array, offset: Tensor, coordinates: Coordinates
     D = check_instance("coordinates", coordinates, Coordinates).dimension
     check_instance("rows", rows, sparse.csr_array)
     if rows.shape != (D, D):
-        raise argument_error("rows", f"have shape {(D, D)}, as the coordinates have", f"of shape {rows.shape}")
+        raise argument_error(
+            "rows", f"have shape {(D, D)}, as the coordinates have", f"of shape {rows.shape}"
+        )
     if not np.isfinite(rows.data).all():
         raise argument_error("rows", "be finite", "not")
     check_tensor("offset", offset, (D,))
@@ -247,4 +269,6 @@ def _product(rows: sparse.sparray, z: Tensor) -> Tensor:
 def _to_torch(rows: sparse.csr_array) -> Tensor:
     entries = sparse.coo_array(rows)
     indices = torch.from_numpy(np.stack([entries.row, entries.col]).astype(np.int64))
-    return torch.sparse_coo_tensor(indices, torch.from_numpy(entries.data), entries.shape, check_invariants=True).coalesce()
+    return torch.sparse_coo_tensor(
+        indices, torch.from_numpy(entries.data), entries.shape, check_invariants=True
+    ).coalesce()

@@ -1,4 +1,6 @@
-"""Carleman linearisation of a polynomial map or equation: z' = A z + b, or dz/dt = C z + c, on the monomials up to order N."""
+"""Carleman linearisation of a polynomial map or equation: z' = A z + b, or dz/dt = C z + c, on the
+monomials up to order N.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,18 @@ __all__ = ["LiftedField", "LiftedMap", "carleman_linearize"]
 
 
 @overload
-def carleman_linearize(f: PolynomialMap, order: int, form: str = ..., symmetric: bool = ...) -> LiftedMap: ...
-@overload
-def carleman_linearize(f: PolynomialField, order: int, form: str = ..., symmetric: bool = ...) -> LiftedField: ...
 def carleman_linearize(
-    f: PolynomialMap | PolynomialField, order: int, form: str = "homogenised", symmetric: bool = False
+    f: PolynomialMap, order: int, form: str = ..., symmetric: bool = ...
+) -> LiftedMap: ...
+@overload
+def carleman_linearize(
+    f: PolynomialField, order: int, form: str = ..., symmetric: bool = ...
+) -> LiftedField: ...
+def carleman_linearize(
+    f: PolynomialMap | PolynomialField,
+    order: int,
+    form: str = "homogenised",
+    symmetric: bool = False,
 ) -> LiftedMap | LiftedField:
     """The order-N Carleman linearisation of a discrete map, or of an equation.
 
@@ -35,23 +44,28 @@ def carleman_linearize(
     Args:
         f: the map or field, with F_0, F_1, ... explicit.
         order: N, at least 1.
-        form: "homogenised": the letters are v = (w, u) with w = 1 and F_0 acting on w, so that a factor F_0 counts one degree; its
-            truncation is the degree-N Taylor polynomial of the t-step map, which `series_descent` computes at any size.
-            "plain", the literature's: the letters are u, and F_0 enters as an offset and below the diagonal. Both have the
-            monomials that are constants moved into the offset: kept as unknowns they would bring the eigenvalue 1, and kappa of
-            the history system would grow with T even for a contraction.
-        symmetric: compressed coordinates, one unknown for each multiset of letters: the same solution with up to N! times fewer
-            unknowns. Off by default: a quantum computer prepares Kronecker powers.
+        form: "homogenised": the letters are v = (w, u) with w = 1 and F_0 acting on w, so that a
+            factor F_0 counts one degree; its truncation is the degree-N Taylor polynomial of the
+            t-step map, which `series_descent` computes at any size. "plain", the literature's: the
+            letters are u, and F_0 enters as an offset and below the diagonal. Both have the
+            monomials that are constants moved into the offset: kept as unknowns they would bring
+            the eigenvalue 1, and kappa of the history system would grow with T even for a
+            contraction.
+        symmetric: compressed coordinates, one unknown for each multiset of letters: the same
+            solution with up to N! times fewer unknowns. Off by default: a quantum computer prepares
+            Kronecker powers.
 
     Returns:
-        LiftedMap or LiftedField: sum_j n^j unknowns (plain), sum_j ((n+1)^j - 1) (homogenised), sum_j C(q + j - 1, j) in symmetric
-        coordinates (less one a block homogenised), q = n or n + 1.
+        LiftedMap or LiftedField: sum_j n^j unknowns (plain), sum_j ((n+1)^j - 1) (homogenised),
+        sum_j C(q + j - 1, j) in symmetric coordinates (less one a block homogenised), q = n or n +
+        1.
 
     Raises:
         ArgumentError: the matrix would have more than 1e8 entries.
 
     References:
-        Carleman (1932); Liu et al., PNAS 118 (2021), arXiv:2011.03185; for maps: docs/mathematics.md.
+        Carleman (1932); Liu et al., PNAS 118 (2021), arXiv:2011.03185; for maps:
+        docs/mathematics.md.
 
     Example:
         >>> import torch
@@ -72,23 +86,26 @@ def carleman_linearize(
 
 
 def _forcing(f: PolynomialField, coordinates: Coordinates) -> Forcing | None:
-    """Which entry holds which component of F_0, read off two linearisations of the forcing alone: by ones, and by 1, 2, ..., n.
+    """Which entry holds which component of F_0, read off two linearisations of the forcing alone:
+    by ones, and by 1, 2, ..., n.
 
-    An entry takes the word with a letter u_i to the one without it (with w in its place): a single component i, as often as the
-    word has that letter.
+    An entry takes the word with a letter u_i to the one without it (with w in its place): a single
+    component i, as often as the word has that letter.
     """
     if f.forcing is None:
         return None
     zero = torch.zeros(f.size, f.size, dtype=torch.float64, layout=torch.sparse_coo)
     ramp = torch.arange(1, f.size + 1, dtype=torch.float64)
     (ones, ones_offset), (ramps, ramps_offset) = (
-        assemble((force[:, None], zero), coordinates, derivation=True) for force in (torch.ones_like(ramp), ramp)
+        assemble((force[:, None], zero), coordinates, derivation=True)
+        for force in (torch.ones_like(ramp), ramp)
     )
     entries = sparse.coo_array(ones)
     component = np.rint(ramps.data / ones.data).astype(np.int64) - 1
     sources, source = np.unique(entries.col, return_inverse=True)
     pattern = sparse.csr_array(
-        (entries.data, (entries.row, component * len(sources) + source)), shape=(ones.shape[0], f.size * len(sources))
+        (entries.data, (entries.row, component * len(sources) + source)),
+        shape=(ones.shape[0], f.size * len(sources)),
     )
     rows = np.flatnonzero(ones_offset.numpy())
     times = ones_offset.numpy()[rows]

@@ -25,7 +25,8 @@ Blocks = list[np.ndarray]  # block m: q^m numbers, as a vector
 
 @dataclass(frozen=True)
 class LiftedOperator(LinearOperator):
-    """A of a lifted map (or C of a lifted equation) without its entries, and the way into its space and back.
+    """A of a lifted map (or C of a lifted equation) without its entries, and the way into its space
+    and back.
 
     Args:
         offset: b, (D,).
@@ -60,18 +61,23 @@ class LiftedOperator(LinearOperator):
 
 
 def carleman_operator(
-    f: PolynomialMap | PolynomialField, order: int, form: str = "homogenised", symmetric: bool = False
+    f: PolynomialMap | PolynomialField,
+    order: int,
+    form: str = "homogenised",
+    symmetric: bool = False,
 ) -> LiftedOperator:
-    """The matrix of `carleman_linearize` as an operator: F_{k_1} (x) ... (x) F_{k_j} applied one factor at a time.
+    """The matrix of `carleman_linearize` as an operator: F_{k_1} (x) ... (x) F_{k_j} applied one
+    factor at a time.
 
-    With T_0^m = z_m and T_p^m = sum_{k>=1} (I^{(x)p} (x) F_k (x) I^{(x)m}) T_{p-1}^{m+k}, the map's words without F_0 are
-    T_j^0; F_0 is then inserted at every choice of positions.
+    With T_0^m = z_m and T_p^m = sum_{k>=1} (I^{(x)p} (x) F_k (x) I^{(x)m}) T_{p-1}^{m+k}, the map's
+    words without F_0 are T_j^0; F_0 is then inserted at every choice of positions.
 
     Args:
         f: the map or field (a field's forcing is left out: its constant part F_0 counts).
         order: N, at least 1.
         form: "homogenised" or "plain", as of `carleman_linearize`.
-        symmetric: vectors in compressed coordinates; the contraction itself runs on full Kronecker powers.
+        symmetric: vectors in compressed coordinates; the contraction itself runs on full Kronecker
+            powers.
 
     Returns:
         LiftedOperator (D, D), with adjoint.
@@ -79,8 +85,10 @@ def carleman_operator(
     Raises:
         ArgumentError: more than 1e9 words of N letters.
 
-    Cost: about N^2 / 2 contractions with each F_k, each on at most q^N numbers; memory a few vectors of q^N numbers
-    (q = n, or n + 1 homogenised) where the matrix has up to q^N times the N-th power of a row's entries.
+    Cost: about N^2 / 2 contractions with each F_k, each on at most q^N numbers; memory a few
+        vectors of q^N numbers
+    (q = n, or n + 1 homogenised) where the matrix has up to q^N times the N-th power of a row's
+    entries.
 
     Example:
         >>> f = PolynomialMap([torch.zeros(1), torch.tensor([[0.5]]), torch.tensor([[0.125]])])
@@ -91,10 +99,14 @@ def carleman_operator(
     coordinates = Coordinates(f.size, order, form, symmetric)
     full = Coordinates(f.size, order, form)
     if full.letters**order > WORD_LIMIT:
-        raise argument_error("order", f"leave at most {WORD_LIMIT:.0e} words (series_descent needs none)", f"{order}")
+        raise argument_error(
+            "order", f"leave at most {WORD_LIMIT:.0e} words (series_descent needs none)", f"{order}"
+        )
     derivation = isinstance(f, PolynomialField)
     letters = letter_polynomials(tuple(f.coefficients), full, derivation)
-    contraction = _Contraction(coordinates, letters, {k: sparse.csr_array(F.T) for k, F in letters.items()}, derivation)
+    contraction = _Contraction(
+        coordinates, letters, {k: sparse.csr_array(F.T) for k, F in letters.items()}, derivation
+    )
     D = coordinates.dimension
     return LiftedOperator(
         (D, D),
@@ -107,7 +119,9 @@ def carleman_operator(
 
 @dataclass(frozen=True)
 class _Contraction:
-    """The letters' images F_k (q, q^k), their transposes, and the coordinates of the vectors between which they act."""
+    """The letters' images F_k (q, q^k), their transposes, and the coordinates of the vectors
+    between which they act.
+    """
 
     coordinates: Coordinates
     letters: Polynomials
@@ -141,7 +155,9 @@ class _Contraction:
         c = self.coordinates
         blocks = [np.full(1, 0.0 if c.constants else constant)]
         for j in range(1, c.order + 1):
-            block = np.concatenate([np.full(c.constants, constant), z[c.starts[j] : c.starts[j + 1]]])
+            block = np.concatenate(
+                [np.full(c.constants, constant), z[c.starts[j] : c.starts[j + 1]]]
+            )
             blocks.append(block[self._sorted[j]] if c.symmetric else block)
         return blocks
 
@@ -154,7 +170,11 @@ class _Contraction:
         """Which words of block j are unknowns."""
         c = self.coordinates
         blocks = range(c.order + 1)
-        return [c.positions(j).numpy() for j in blocks] if c.symmetric else [slice(c.constants, None) for _ in blocks]
+        return (
+            [c.positions(j).numpy() for j in blocks]
+            if c.symmetric
+            else [slice(c.constants, None) for _ in blocks]
+        )
 
     @cached_property
     def _sorted(self) -> list[np.ndarray]:
@@ -180,10 +200,17 @@ class _Contraction:
         return self._insert(done)
 
     def _insert(self, words: Blocks) -> Blocks:
-        """F_0 put in at any positions of words W_0: W_{p+1}^m = (I^{(x)p} (x) F_0 (x) I^{(x)m}) W_p^m + W_p^{m+1}."""
+        """F_0 put in at any positions of words W_0: W_{p+1}^m = (I^{(x)p} (x) F_0 (x) I^{(x)m})
+        W_p^m + W_p^{m+1}.
+        """
         if 0 not in self.letters:
             return words
-        N, q, found, here = self.coordinates.order, self.coordinates.letters, [words[0]], list(words)
+        N, q, found, here = (
+            self.coordinates.order,
+            self.coordinates.letters,
+            [words[0]],
+            list(words),
+        )
         for p in range(N):
             here = [here[m + 1] + _contract(self.letters[0], here[m], p, q) for m in range(N - p)]
             found.append(here[0])
@@ -247,9 +274,13 @@ def _contract(F: sparse.csr_array, x: np.ndarray, p: int, q: int) -> np.ndarray:
     if middle.shape[2] == 1:
         return np.ascontiguousarray((F @ np.ascontiguousarray(middle[:, :, 0].T)).T).ravel()
     gathered = np.ascontiguousarray(middle.transpose(1, 0, 2)).reshape(F.shape[1], -1)
-    return np.ascontiguousarray((F @ gathered).reshape(F.shape[0], q**p, -1).transpose(1, 0, 2)).ravel()
+    return np.ascontiguousarray(
+        (F @ gathered).reshape(F.shape[0], q**p, -1).transpose(1, 0, 2)
+    ).ravel()
 
 
 def _columnwise(apply: Callable[[np.ndarray], np.ndarray], block: Tensor) -> Tensor:
     columns = block.detach().cpu().double().numpy()
-    return torch.from_numpy(np.stack([apply(np.ascontiguousarray(column)) for column in columns.T], axis=1))
+    return torch.from_numpy(
+        np.stack([apply(np.ascontiguousarray(column)) for column in columns.T], axis=1)
+    )

@@ -1,12 +1,15 @@
-"""What a truncated Carleman linearisation of u' = F_0 + F_1 u + F_2 (u (x) u) may lose: closed forms in four numbers.
+"""What a truncated Carleman linearisation of u' = F_0 + F_1 u + F_2 (u (x) u) may lose: closed
+forms in four numbers.
 
-All of them compare the field with one equation for a number. Let m = mu(F_1), or any number above it, f_k = ||F_k||, and let
-e_j = u^(x)j - z_j be the error in block j of the plain form. From mu(F_1 (+) ... (+) F_1) <= j m and the product norm,
+All of them compare the field with one equation for a number. Let m = mu(F_1), or any number above
+it, f_k = ||F_k||, and let e_j = u^(x)j - z_j be the error in block j of the plain form. From mu(F_1
+(+) ... (+) F_1) <= j m and the product norm,
 
     d||e_j||/dt <= j (f_0 ||e_{j-1}|| + m ||e_j|| + f_2 ||e_{j+1}||),   e_0 = 0,   ||e_{N+1}|| := ||u||^{N+1}.           (*)
 
-(*) is cooperative (its off-diagonal entries are not negative), so whatever satisfies it with >= and starts at or above zero stays
-above ||e_j||. Any norm with ||x (x) y|| = ||x|| ||y|| will do: l_1, l_2, l_inf, or ||S u||_2 (`norms.field_coordinates`).
+(*) is cooperative (its off-diagonal entries are not negative), so whatever satisfies it with >= and
+starts at or above zero stays above ||e_j||. Any norm with ||x (x) y|| = ||x|| ||y|| will do: l_1,
+l_2, l_inf, or ||S u||_2 (`norms.field_coordinates`).
 """
 
 from __future__ import annotations
@@ -18,12 +21,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_boolean, check_integer, check_interval, check_tensor
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_integer,
+    check_interval,
+    check_tensor,
+)
 from qdescent.carleman.truncation.norms import coefficient_norm, log_norm
 from qdescent.linalg.polynomial_terms import checked_terms
 
 MOST_ORDER = 1_000_000  # far beyond what any bound distinguishes
-NORMAL_TOLERANCE = 1e-10  # ||F_1 F_1^T - F_1^T F_1|| / ||F_1||^2 below which F_1 counts as normal: rounding, no more
+# ||F_1 F_1^T - F_1^T F_1|| / ||F_1||^2 below which F_1 counts as normal: rounding, no more
+NORMAL_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,8 @@ class FieldNorms:
         rate: mu(F_1), the log-norm.
         linear: ||F_1||.
         quadratic: ||F_2||.
-        abscissa: Re lambda_1, the largest real part of an eigenvalue of F_1; mu(F_1) where F_1 is normal and the norm l_2.
+        abscissa: Re lambda_1, the largest real part of an eigenvalue of F_1; mu(F_1) where F_1 is
+            normal and the norm l_2.
         normal: whether F_1 F_1^T = F_1^T F_1.
     """
 
@@ -60,7 +71,8 @@ def field_norms(coefficients: Sequence[Tensor], u0: Tensor, p: float = 2.0) -> F
     """The norms of F_0, F_1, F_2 and u_0.
 
     Args:
-        coefficients: [F_0, F_1] or [F_0, F_1, F_2], (n,) or (n, 1), (n, n), (n, n^2), dense or sparse COO.
+        coefficients: [F_0, F_1] or [F_0, F_1, F_2], (n,) or (n, 1), (n, n), (n, n^2), dense or
+            sparse COO.
         u0: (n,).
         p: the norm, 1, 2 or inf.
 
@@ -75,7 +87,9 @@ def field_norms(coefficients: Sequence[Tensor], u0: Tensor, p: float = 2.0) -> F
     """
     coefficients = checked_terms(coefficients)
     if len(coefficients) > 3:
-        raise argument_error("coefficients", "be F_0, F_1 and at most F_2", f"{len(coefficients)} of them")
+        raise argument_error(
+            "coefficients", "be F_0, F_1 and at most F_2", f"{len(coefficients)} of them"
+        )
     u0 = check_tensor("u0", u0, (len(coefficients[1]),))
     F1 = coefficients[1].to_dense().double()
     linear = coefficient_norm(F1, p)
@@ -91,8 +105,11 @@ def field_norms(coefficients: Sequence[Tensor], u0: Tensor, p: float = 2.0) -> F
     )
 
 
-def liu_number(start_norm: float, rate: float, quadratic_norm: float, forcing_norm: float = 0.0) -> float:
-    """R = (||u_0|| ||F_2|| + ||F_0||/||u_0||) / |rate|: nonlinearity and forcing against dissipation.
+def liu_number(
+    start_norm: float, rate: float, quadratic_norm: float, forcing_norm: float = 0.0
+) -> float:
+    """R = (||u_0|| ||F_2|| + ||F_0||/||u_0||) / |rate|: nonlinearity and forcing against
+    dissipation.
 
     Args:
         start_norm: ||u_0||.
@@ -101,11 +118,13 @@ def liu_number(start_norm: float, rate: float, quadratic_norm: float, forcing_no
         forcing_norm: ||F_0||, its largest value over time.
 
     Returns:
-        R; the linearisation converges for R < 1, no quantum algorithm is efficient in general for R >= sqrt 2. Infinite for
+        R; the linearisation converges for R < 1, no quantum algorithm is efficient in general for R
+        >= sqrt 2. Infinite for
         ||u_0|| = 0 with a forcing: then ask `rescaled_number`.
 
     References:
-        Liu et al., PNAS 118, e2026805118 (2021), arXiv:2011.03185 (definition of R); with mu: Krovi, arXiv:2202.01054.
+        Liu et al., PNAS 118, e2026805118 (2021), arXiv:2011.03185 (definition of R); with mu:
+        Krovi, arXiv:2202.01054.
 
     Example:
         >>> liu_number(0.5, -2.0, 1.0, forcing_norm=0.25)
@@ -117,19 +136,23 @@ def liu_number(start_norm: float, rate: float, quadratic_norm: float, forcing_no
     return (start_norm * quadratic_norm + pull) / -rate
 
 
-def rescaled_number(start_norm: float, rate: float, quadratic_norm: float, forcing_norm: float = 0.0) -> tuple[float, float]:
+def rescaled_number(
+    start_norm: float, rate: float, quadratic_norm: float, forcing_norm: float = 0.0
+) -> tuple[float, float]:
     """The least R-number that a rescaling u -> u/gamma leaves, and that gamma.
 
-    R_gamma = (gamma ||F_2|| + ||F_0||/gamma) / |rate| over gamma >= ||u_0||, best at gamma = max(||u_0||, sqrt(||F_0||/||F_2||)).
-    R_gamma < 1 makes the ball ||u|| < gamma trap the solution (there d||u||/dt <= |rate| gamma (R_gamma - 1) on its surface), and
-    `forced_error_bound` converges exactly where some gamma gives R_gamma < 1. It is `liu_number` where ||u_0|| is the larger, and
-    stays finite for u_0 = 0, the state right after an upload.
+    R_gamma = (gamma ||F_2|| + ||F_0||/gamma) / |rate| over gamma >= ||u_0||, best at gamma =
+    max(||u_0||, sqrt(||F_0||/||F_2||)). R_gamma < 1 makes the ball ||u|| < gamma trap the solution
+    (there d||u||/dt <= |rate| gamma (R_gamma - 1) on its surface), and `forced_error_bound`
+    converges exactly where some gamma gives R_gamma < 1. It is `liu_number` where ||u_0|| is the
+    larger, and stays finite for u_0 = 0, the state right after an upload.
 
     Returns:
         (R_gamma, gamma); gamma is infinite, and R_gamma zero, for ||F_2|| = 0.
 
     References:
-        Rescaling: Liu et al., arXiv:2011.03185; Costa et al., arXiv:2312.09518. The optimal gamma: derived here.
+        Rescaling: Liu et al., arXiv:2011.03185; Costa et al., arXiv:2312.09518. The optimal gamma:
+            derived here.
 
     Example:
         >>> rescaled_number(0.0, -4.0, 1.0, forcing_norm=1.0)
@@ -143,8 +166,11 @@ def rescaled_number(start_norm: float, rate: float, quadratic_norm: float, forci
     return (0.0 if gamma == 0 else (gamma * quadratic_norm + forcing_norm / gamma) / -rate), gamma
 
 
-def liu_error_bound(start_norm: float, rate: float, quadratic_norm: float, order: int, time: float) -> float:
-    """||u(t) - u_N(t)|| <= ||u_0|| R^N (1 - e^{rate t})^N, without forcing and for R = ||u_0|| ||F_2||/|rate| < 1.
+def liu_error_bound(
+    start_norm: float, rate: float, quadratic_norm: float, order: int, time: float
+) -> float:
+    """||u(t) - u_N(t)|| <= ||u_0|| R^N (1 - e^{rate t})^N, without forcing and for R = ||u_0||
+    ||F_2||/|rate| < 1.
 
     Args:
         start_norm: ||u_0||.
@@ -157,8 +183,8 @@ def liu_error_bound(start_norm: float, rate: float, quadratic_norm: float, order
         ArgumentError: R >= 1.
 
     References:
-        Liu et al., arXiv:2011.03185 (truncation error without forcing, normal F_1); with mu(F_1) it follows from
-        `comparison_error_bound`, which is never larger: e^{rate t} <= 1 - q for R < 1.
+        Liu et al., arXiv:2011.03185 (truncation error without forcing, normal F_1); with mu(F_1) it
+        follows from `comparison_error_bound`, which is never larger: e^{rate t} <= 1 - q for R < 1.
 
     Example:
         >>> round(liu_error_bound(1.0, -1.0, 0.5, order=4, time=1.0), 6)  # true error of the logistic equation: .0053674
@@ -168,12 +194,17 @@ def liu_error_bound(start_norm: float, rate: float, quadratic_norm: float, order
     check_integer("order", order, 1, MOST_ORDER)
     time = check_interval("time", time, "[0, inf)")
     if R >= 1:
-        raise argument_error("start_norm", "leave R = ||u_0|| ||F_2|| / |rate| below 1", f"{start_norm!r}: R = {R:.6g}")
+        raise argument_error(
+            "start_norm",
+            "leave R = ||u_0|| ||F_2|| / |rate| below 1",
+            f"{start_norm!r}: R = {R:.6g}",
+        )
     return start_norm * (R * -math.expm1(rate * time)) ** order
 
 
 def comparison_time(start_norm: float, rate: float, quadratic_norm: float) -> float:
-    """The time up to which `comparison_error_bound` is finite, and goes to zero with N: ln(1 + rate/(||u_0|| ||F_2||)) / rate.
+    """The time up to which `comparison_error_bound` is finite, and goes to zero with N: ln(1 +
+    rate/(||u_0|| ||F_2||)) / rate.
 
     Args:
         start_norm: ||u_0||.
@@ -184,7 +215,8 @@ def comparison_time(start_norm: float, rate: float, quadratic_norm: float) -> fl
         The time, infinite for R <= 1 (rate below zero).
 
     References:
-        Forets and Pouly, "Explicit error bounds for Carleman linearization", arXiv:1711.02552, Theorems 4.2 and 4.3.
+        Forets and Pouly, "Explicit error bounds for Carleman linearization", arXiv:1711.02552,
+        Theorems 4.2 and 4.3.
 
     Example:
         >>> round(comparison_time(0.1, 1.0, 3.2), 10)  # ln 4.125
@@ -198,10 +230,14 @@ def comparison_time(start_norm: float, rate: float, quadratic_norm: float) -> fl
     return 1 / growth if rate == 0 else math.log1p(rate / growth) / rate
 
 
-def comparison_error_bound(start_norm: float, rate: float, quadratic_norm: float, order: int, time: float) -> float:
-    """||u(t) - u_N(t)|| <= ||u_0|| e^{rate t} q^N / (1 - q), q = ||u_0|| ||F_2|| (e^{rate t} - 1)/rate, without forcing.
+def comparison_error_bound(
+    start_norm: float, rate: float, quadratic_norm: float, order: int, time: float
+) -> float:
+    """||u(t) - u_N(t)|| <= ||u_0|| e^{rate t} q^N / (1 - q), q = ||u_0|| ||F_2|| (e^{rate t} -
+    1)/rate, without forcing.
 
-    Proof: with f_0 = 0, (*) of this module is an equation for the logistic v' = rate v + ||F_2|| v^2, v(0) = ||u_0||, which bounds
+    Proof: with f_0 = 0, (*) of this module is an equation for the logistic v' = rate v + ||F_2||
+    v^2, v(0) = ||u_0||, which bounds
     ||u||; the bound is its own truncation error v - v_N, a geometric tail.
 
     Args:
@@ -215,8 +251,8 @@ def comparison_error_bound(start_norm: float, rate: float, quadratic_norm: float
         The bound; infinite from `comparison_time` on.
 
     References:
-        rate = ||F_1||: Forets and Pouly, arXiv:1711.02552, Theorem 4.3. rate = mu(F_1) < 0: the condition of Krovi,
-        arXiv:2202.01054. The proof above covers both.
+        rate = ||F_1||: Forets and Pouly, arXiv:1711.02552, Theorem 4.3. rate = mu(F_1) < 0: the
+        condition of Krovi, arXiv:2202.01054. The proof above covers both.
 
     Example:
         >>> round(comparison_error_bound(1.0, -1.0, 0.5, order=4, time=1.0), 9)  # the logistic equation itself: no loss
@@ -231,17 +267,23 @@ def comparison_error_bound(start_norm: float, rate: float, quadratic_norm: float
     try:
         q = start_norm * quadratic_norm * (time if rate == 0 else math.expm1(rate * time) / rate)
         return start_norm * math.exp(rate * time) * q**order / (1 - q) if q < 1 else math.inf
-    except OverflowError:  # without a quadratic part the truncation is exact, however far the solution goes
+    # without a quadratic part the truncation is exact, however far the solution goes
+    except OverflowError:
         return math.inf if quadratic_norm > 0 else 0.0
 
 
-def forced_error_bound(start_norm: float, rate: float, quadratic_norm: float, forcing_norm: float, order: int) -> float:
-    """||u(t) - u_N(t)|| <= V^{N+1} (r_+ - r_-) / (r_+^{N+1} - r_-^{N+1}) at all times, in the plain form with forcing.
+def forced_error_bound(
+    start_norm: float, rate: float, quadratic_norm: float, forcing_norm: float, order: int
+) -> float:
+    """||u(t) - u_N(t)|| <= V^{N+1} (r_+ - r_-) / (r_+^{N+1} - r_-^{N+1}) at all times, in the plain
+    form with forcing.
 
-    r_- < r_+ are the roots of ||F_2|| r^2 + rate r + ||F_0|| and V = max(||u_0||, r_-) < r_+. Proof: v' = ||F_0|| + rate v +
+    r_- < r_+ are the roots of ||F_2|| r^2 + rate r + ||F_0|| and V = max(||u_0||, r_-) < r_+.
+    Proof: v' = ||F_0|| + rate v +
     ||F_2|| v^2 moves from ||u_0|| < r_+ towards r_- without turning, so ||u|| <= V; and the numbers
-    h_j = V^{N+1} (r_+^j - r_-^j) / (r_+^{N+1} - r_-^{N+1}) make the right side of (*) zero, with h_0 = 0 and h_{N+1} = V^{N+1}:
-    they stay above ||e_j||. Without forcing the bound is ||u_0|| R^N.
+    h_j = V^{N+1} (r_+^j - r_-^j) / (r_+^{N+1} - r_-^{N+1}) make the right side of (*) zero, with
+    h_0 = 0 and h_{N+1} = V^{N+1}: they stay above ||e_j||. Without forcing the bound is ||u_0||
+    R^N.
 
     Args:
         start_norm: ||u_0||, may be zero.

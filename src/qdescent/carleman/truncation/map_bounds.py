@@ -1,14 +1,17 @@
-"""What a truncated Carleman linearisation of a map u <- F_0 + F_1 u + F_2 (u (x) u) + ... may lose, from the norms of the F_k.
+"""What a truncated Carleman linearisation of a map u <- F_0 + F_1 u + F_2 (u (x) u) + ... may lose,
+from the norms of the F_k.
 
-All of them replace the map by f(z) = a_0 + a_1 z + a_2 z^2 + ... with a_k >= ||F_k||, in any norm with ||x (x) y|| = ||x|| ||y||
-(l_1, l_2, l_inf, or ||S u||_2: `norms.map_coordinates`).
+All of them replace the map by f(z) = a_0 + a_1 z + a_2 z^2 + ... with a_k >= ||F_k||, in any norm
+with ||x (x) y|| = ||x|| ||y|| (l_1, l_2, l_inf, or ||S u||_2: `norms.map_coordinates`).
 
-Homogenised form: it returns the terms of degree 1..N in eps of u(t; eps), where u(0) and F_0 carry one eps each. By induction over
-t, with the triangle inequality and the product norm, the term of degree k has norm at most c_k(t), where
+Homogenised form: it returns the terms of degree 1..N in eps of u(t; eps), where u(0) and F_0 carry
+one eps each. By induction over t, with the triangle inequality and the product norm, the term of
+degree k has norm at most c_k(t), where
 
     sum_k c_k(t) eps^k = g_t(eps),    g_0 = ||u_0|| eps,    g_{t+1} = a_0 eps + a_1 g_t + a_2 g_t^2 + ...                  (*)
 
-u(t; eps) is a polynomial in eps, so the error is its terms above N: at most sum_{k>N} c_k(t). For F_0 = 0, g_t = f o ... o f.
+u(t; eps) is a polynomial in eps, so the error is its terms above N: at most sum_{k>N} c_k(t). For
+F_0 = 0, g_t = f o ... o f.
 """
 
 from __future__ import annotations
@@ -19,25 +22,38 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qdescent._arrays import Floats
-from qdescent._checks import argument_error, check_array, check_choice, check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_array,
+    check_choice,
+    check_integer,
+    check_interval,
+)
 
 MOST_ORDER, MOST_ENTRIES = 1000, 100_000_000  # orders; numbers in the result, 800 MB
-GRID = 2000  # radii that `uniform_error_bounds` tries where F_0 acts: each gives a bound, and they are .05 % of the widest apart
+# radii that `uniform_error_bounds` tries where F_0 acts: each gives a bound, and they are .05 % of
+# the widest apart
+GRID = 2000
 
 
-def map_error_bounds(norms: ArrayLike, start_norm: float, steps: int, order: int, form: str = "homogenised") -> Floats:
-    """||u_t - u_N(t)|| <= sum_{k>N} c_k(t) for every t and N at once: the composed norm series (*) of this module.
+def map_error_bounds(
+    norms: ArrayLike, start_norm: float, steps: int, order: int, form: str = "homogenised"
+) -> Floats:
+    """||u_t - u_N(t)|| <= sum_{k>N} c_k(t) for every t and N at once: the composed norm series (*)
+    of this module.
 
-    The tails are carried along as numbers, never found by subtraction, so small bounds keep their digits.
+    The tails are carried along as numbers, never found by subtraction, so small bounds keep their
+    digits.
 
     Args:
-        norms: a_k >= ||F_k||, k = 0, 1, ..., (degree + 1,), or (T, degree + 1) for a map that changes from step to step (SGD).
+        norms: a_k >= ||F_k||, k = 0, 1, ..., (degree + 1,), or (T, degree + 1) for a map that
+            changes from step to step (SGD).
         start_norm: ||u_0||.
         steps: T.
         order: the largest N.
-        form: "homogenised", or "plain": there e_j(t+1) <= sum_{m<=N} B_jm e_m(t) + sum_{m>N} B_jm v_t^m bounds the error in
-            block j, B_jm the coefficient of z^m in f(z)^j and v_t = f(v_{t-1}) >= ||u_t||.
-            For F_0 = 0 the forms and their bounds agree.
+        form: "homogenised", or "plain": there e_j(t+1) <= sum_{m<=N} B_jm e_m(t) + sum_{m>N} B_jm
+            v_t^m bounds the error in block j, B_jm the coefficient of z^m in f(z)^j and v_t =
+            f(v_{t-1}) >= ||u_t||. For F_0 = 0 the forms and their bounds agree.
 
     Returns:
         (T + 1, order): bounds for t = 0..T and N = 1..order, infinite where they overflow.
@@ -57,14 +73,19 @@ def map_error_bounds(norms: ArrayLike, start_norm: float, steps: int, order: int
     steps = check_integer("steps", steps, 0, MOST_ENTRIES // order)
     each = _checked_norms(norms, steps)
     with np.errstate(over="ignore", invalid="ignore"):
-        bounds = _homogenised(each, start_norm, order) if form == "homogenised" else _plain(each, start_norm, order)
+        bounds = (
+            _homogenised(each, start_norm, order)
+            if form == "homogenised"
+            else _plain(each, start_norm, order)
+        )
     bounds[~np.isfinite(bounds)] = np.inf
     return bounds
 
 
 def _homogenised(norms: Floats, start_norm: float, order: int) -> Floats:
     bounds = np.zeros((len(norms) + 1, order))
-    low, tail = np.zeros(order + 1), 0.0  # g_t(1): its terms of degree 0..order, and the sum of those above
+    # g_t(1): its terms of degree 0..order, and the sum of those above
+    low, tail = np.zeros(order + 1), 0.0
     low[1] = start_norm
     bounds[0, :-1] = _sums_above(low)
     for t, a in enumerate(norms, start=1):
@@ -106,10 +127,12 @@ def _plain(norms: Floats, start_norm: float, order: int) -> Floats:
 
 
 def map_number(norms: ArrayLike, start_norm: float) -> float:
-    """R_d, the R-number of a map: below 1 the homogenised linearisation converges like R_d^N, however many the steps.
+    """R_d, the R-number of a map: below 1 the homogenised linearisation converges like R_d^N,
+    however many the steps.
 
-    R_d = min over w of max(||u_0||/w, a_0/(w - a_1 w - a_2 w^2 - ...)). Without F_0 it is ||u_0||/w for the fixed point w > 0 of f.
-    For a quadratic map that is ||F_2|| ||u_0|| / (1 - ||F_1||), and for gradient descent `descent_number` at any learning rate.
+    R_d = min over w of max(||u_0||/w, a_0/(w - a_1 w - a_2 w^2 - ...)). Without F_0 it is ||u_0||/w
+    for the fixed point w > 0 of f. For a quadratic map that is ||F_2|| ||u_0|| / (1 - ||F_1||), and
+    for gradient descent `descent_number` at any learning rate.
 
     Args:
         norms: a_k >= ||F_k||, (degree + 1,).
@@ -122,15 +145,19 @@ def map_number(norms: ArrayLike, start_norm: float) -> float:
         >>> round(map_number([0, 0.9, 0.1], 0.5), 12)
         0.5
     """
-    radii, numbers = _radii(_checked_norms(norms, 1)[0], check_interval("start_norm", start_norm, "[0, inf)"))
+    radii, numbers = _radii(
+        _checked_norms(norms, 1)[0], check_interval("start_norm", start_norm, "[0, inf)")
+    )
     return float(numbers.min()) if len(radii) else math.inf
 
 
 def uniform_error_bounds(norms: ArrayLike, start_norm: float, order: int) -> Floats:
-    """||u_t - u_N(t)|| <= w R^{N+1} at all times t, for the best w > 0; R = max(||u_0||/w, a_0/(w - a_1 w - a_2 w^2 - ...)) <= 1.
+    """||u_t - u_N(t)|| <= w R^{N+1} at all times t, for the best w > 0; R = max(||u_0||/w, a_0/(w -
+    a_1 w - a_2 w^2 - ...)) <= 1.
 
-    Proof: put eps = 1/R in (*). Then g_0 <= w, and g_t <= w gives g_{t+1} <= a_0/R + a_1 w + a_2 w^2 + ... <= w. As c_k(t) >= 0,
-    sum_{k>N} c_k(t) <= R^{N+1} sum_k c_k(t) R^-k <= w R^{N+1} for R <= 1. Without F_0 it is ||u_0|| R_d^N.
+    Proof: put eps = 1/R in (*). Then g_0 <= w, and g_t <= w gives g_{t+1} <= a_0/R + a_1 w + a_2
+    w^2 + ... <= w. As c_k(t) >= 0, sum_{k>N} c_k(t) <= R^{N+1} sum_k c_k(t) R^-k <= w R^{N+1} for R
+    <= 1. Without F_0 it is ||u_0|| R_d^N.
 
     Args:
         norms: a_k >= ||F_k||, (degree + 1,).
@@ -178,14 +205,18 @@ def _radii(a: Floats, start_norm: float) -> tuple[Floats, Floats]:
     if a[0] == 0:
         return np.array([low]), np.array([start_norm / low])
     radii = low * (np.arange(GRID) + 0.5) / GRID
-    return radii, np.maximum(start_norm / radii, a[0] / (radii * (1 - np.polynomial.polynomial.polyval(radii, a[1:]))))
+    return radii, np.maximum(
+        start_norm / radii, a[0] / (radii * (1 - np.polynomial.polynomial.polyval(radii, a[1:])))
+    )
 
 
 def descent_number(lambda_min: float, third_norm: float, start_norm: float) -> float:
-    """R_d = ||T_3|| ||u_0|| / (2 lambda_min), of gradient descent from u_0 around a minimum, T_3 the third derivative of the loss.
+    """R_d = ||T_3|| ||u_0|| / (2 lambda_min), of gradient descent from u_0 around a minimum, T_3
+    the third derivative of the loss.
 
-    Below 1 the error is at most ||u_0|| R_d^N at all times, for a cubic loss, 0 < eta lambda <= 1 for every mode and a gradient of
-    zero at the pivot: then ||F_1|| = 1 - eta lambda_min, ||F_2|| = eta ||T_3||/2, and eta cancels in `map_number`.
+    Below 1 the error is at most ||u_0|| R_d^N at all times, for a cubic loss, 0 < eta lambda <= 1
+    for every mode and a gradient of zero at the pivot: then ||F_1|| = 1 - eta lambda_min, ||F_2|| =
+    eta ||T_3||/2, and eta cancels in `map_number`.
 
     Args:
         lambda_min: the smallest curvature.

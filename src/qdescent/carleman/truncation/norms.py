@@ -12,14 +12,17 @@ from torch import Tensor
 from qdescent._checks import argument_error, check_choice, check_interval, check_shape, check_tensor
 from qdescent.linalg.polynomial_terms import to_scipy
 
-GRAM_LIMIT = 2000  # rows up to which ||F||_2 comes from the eigenvalues of F F^T (seconds); above it from ||F||_1 ||F||_inf
+# rows up to which ||F||_2 comes from the eigenvalues of F F^T (seconds); above it from ||F||_1
+# ||F||_inf
+GRAM_LIMIT = 2000
 
 
 def coefficient_norm(F: Tensor, p: float = 2.0) -> float:
     """||F||_p, the operator norm of one coefficient F_k, (n, n^k), between l_p spaces.
 
     ||F||_1 is the largest column sum, ||F||_inf the largest row sum, ||F||_2 = sqrt(lambda_max(F F^T)); above 2,000 rows the upper
-    bound sqrt(||F||_1 ||F||_inf) takes the place of ||F||_2. On all three, ||A (x) B|| = ||A|| ||B||: what every bound rests on.
+    bound sqrt(||F||_1 ||F||_inf) takes the place of ||F||_2. On all three, ||A (x) B|| = ||A||
+    ||B||: what every bound rests on.
 
     Args:
         F: dense or sparse COO, (n, m).
@@ -60,10 +63,11 @@ def _largest_sum(F: Tensor, dim: int) -> float:
 
 
 def log_norm(F1: Tensor, p: float = 2.0) -> float:
-    """mu(F_1) = lim_{h -> 0+} (||I + h F_1|| - 1)/h: ||exp(F_1 t)|| <= exp(mu t), and no smaller rate holds for small t.
+    """mu(F_1) = lim_{h -> 0+} (||I + h F_1|| - 1)/h: ||exp(F_1 t)|| <= exp(mu t), and no smaller
+    rate holds for small t.
 
-    mu_2 = lambda_max((F_1 + F_1^T)/2), which is Re lambda_1 where F_1 is normal; mu_inf and mu_1 are the largest row and column
-    sums with the diagonal taken with its sign.
+    mu_2 = lambda_max((F_1 + F_1^T)/2), which is Re lambda_1 where F_1 is normal; mu_inf and mu_1
+    are the largest row and column sums with the diagonal taken with its sign.
 
     Args:
         F1: dense or sparse, (n, n).
@@ -89,7 +93,8 @@ def log_norm(F1: Tensor, p: float = 2.0) -> float:
 def change_coordinates(coefficients: Sequence[Tensor], S: Tensor) -> list[Tensor]:
     """The same map or field in y = S u: S F_k (S^-1)^(x)k, dense.
 
-    The truncation commutes with the change: z_j becomes S^(x)j z_j, so its error in y is S times its error in u, in both forms.
+    The truncation commutes with the change: z_j becomes S^(x)j z_j, so its error in y is S times
+    its error in u, in both forms.
 
     Args:
         coefficients: F_0, F_1, ..., each (n, n^k).
@@ -100,7 +105,8 @@ def change_coordinates(coefficients: Sequence[Tensor], S: Tensor) -> list[Tensor
     changed = []
     for k, F in enumerate(coefficients):
         tensor = (S @ F.to_dense().double().reshape(n, -1)).reshape((n,) * (k + 1))
-        for _ in range(k):  # contracts axis 1 and puts the new one last: after k turns all are back in place
+        # contracts axis 1 and puts the new one last: after k turns all are back in place
+        for _ in range(k):
             tensor = torch.tensordot(tensor, inverse, dims=([1], [0]))
         changed.append(tensor.reshape(n, n**k))
     return changed
@@ -109,8 +115,9 @@ def change_coordinates(coefficients: Sequence[Tensor], S: Tensor) -> list[Tensor
 def field_coordinates(F1: Tensor, rate: float) -> Tensor:
     """Coordinates y = S u in which the field u' = F_1 u has the log-norm mu(S F_1 S^-1) < rate.
 
-    S^T S = P solves the Lyapunov equation (F_1 - rate)^T P + P (F_1 - rate) = -1, so that d/dt ||S u||^2 < 2 rate ||S u||^2:
-    x^T P x is a quadratic Lyapunov function for rate < 0. S is scaled so that ||u|| <= ||S u||.
+    S^T S = P solves the Lyapunov equation (F_1 - rate)^T P + P (F_1 - rate) = -1, so that d/dt ||S
+    u||^2 < 2 rate ||S u||^2: x^T P x is a quadratic Lyapunov function for rate < 0. S is scaled so
+    that ||u|| <= ||S u||.
 
     Args:
         F1: (n, n).
@@ -131,7 +138,11 @@ def field_coordinates(F1: Tensor, rate: float) -> Tensor:
     A = F1.detach().to_dense().double().cpu().numpy()
     abscissa = float(np.linalg.eigvals(A).real.max())
     if not rate > abscissa:
-        raise argument_error("rate", f"be above the largest real part of an eigenvalue of F_1, {abscissa:.6g}", repr(rate))
+        raise argument_error(
+            "rate",
+            f"be above the largest real part of an eigenvalue of F_1, {abscissa:.6g}",
+            repr(rate),
+        )
     shifted, eye = A - rate * np.eye(len(A)), np.eye(len(A))
     return _square_root(scipy.linalg.solve_continuous_lyapunov(shifted.T, -eye))
 
@@ -139,8 +150,9 @@ def field_coordinates(F1: Tensor, rate: float) -> Tensor:
 def map_coordinates(F1: Tensor, factor: float) -> Tensor:
     """Coordinates y = S u in which the map u <- F_1 u has the norm ||S F_1 S^-1|| < factor.
 
-    S^T S = P solves Stein's equation (F_1/factor)^T P (F_1/factor) - P = -1. Heavy-ball momentum needs them: the norm of its F_1
-    is above 1 even where every mode decays. S is scaled so that ||u|| <= ||S u||.
+    S^T S = P solves Stein's equation (F_1/factor)^T P (F_1/factor) - P = -1. Heavy-ball momentum
+    needs them: the norm of its F_1 is above 1 even where every mode decays. S is scaled so that
+    ||u|| <= ||S u||.
 
     Args:
         F1: (n, n).
@@ -159,7 +171,9 @@ def map_coordinates(F1: Tensor, factor: float) -> Tensor:
     radius = float(np.abs(np.linalg.eigvals(A)).max())
     check_interval("factor", factor, "(0, inf)")
     if not factor > radius:
-        raise argument_error("factor", f"be above the spectral radius of F_1, {radius:.6g}", repr(factor))
+        raise argument_error(
+            "factor", f"be above the spectral radius of F_1, {radius:.6g}", repr(factor)
+        )
     return _square_root(scipy.linalg.solve_discrete_lyapunov(A.T / factor, np.eye(len(A))))
 
 

@@ -1,4 +1,6 @@
-"""Which truncation bounds apply to a map or an equation, before anything is lifted, and what they promise."""
+"""Which truncation bounds apply to a map or an equation, before anything is lifted, and what they
+promise.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +36,28 @@ from qdescent.carleman.truncation.field_bounds import (
     liu_number,
     rescaled_number,
 )
-from qdescent.carleman.truncation.map_bounds import map_error_bounds, map_number, uniform_error_bounds
-from qdescent.carleman.truncation.norms import change_coordinates, coefficient_norm, field_coordinates, map_coordinates
+from qdescent.carleman.truncation.map_bounds import (
+    map_error_bounds,
+    map_number,
+    uniform_error_bounds,
+)
+from qdescent.carleman.truncation.norms import (
+    change_coordinates,
+    coefficient_norm,
+    field_coordinates,
+    map_coordinates,
+)
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 MOST_STEPS = 1_000_000  # of a map: each composes the norm series once more
-MOST = 32  # orders that are searched: far more than the n^N unknowns of an explicit lift, or a full-size series, allow
-DENSE_LIMIT = 10_000_000  # entries of the largest F_k in other coordinates: eight changes of 80 MB, seconds
-# How far the target rate stands from the best one (0) towards that of the l_2 norm (1): S grows as it nears 0. Any gives a theorem,
-# so the least bound is taken.
+# orders that are searched: far more than the n^N unknowns of an explicit lift, or a full-size
+# series, allow
+MOST = 32
+# entries of the largest F_k in other coordinates: eight changes of 80 MB, seconds
+DENSE_LIMIT = 10_000_000
+# How far the target rate stands from the best one (0) towards that of the l_2 norm (1): S grows as
+# it nears 0. Any gives a theorem, so the least bound is taken.
 FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 
 
@@ -83,7 +97,10 @@ class Bound:
 
     def order_for(self, error: float) -> int | None:
         """The least order whose bound is at most `error`; None: none up to 32."""
-        return next((N for N, bound in enumerate(self.errors, start=1) if self.applies and bound <= error), None)
+        return next(
+            (N for N, bound in enumerate(self.errors, start=1) if self.applies and bound <= error),
+            None,
+        )
 
 
 @dataclass(frozen=True)
@@ -112,13 +129,20 @@ class Preflight:
     def best(self, order: int) -> Bound | None:
         """The least finite bound at this order, 1 to 32; None where no theorem promises anything."""
         check_integer("order", order, 1, MOST)
-        known = [bound for bound in self.bounds if bound.applies and math.isfinite(bound.errors[order - 1])]
+        known = [
+            bound
+            for bound in self.bounds
+            if bound.applies and math.isfinite(bound.errors[order - 1])
+        ]
         return min(known, key=lambda bound: bound.errors[order - 1], default=None)
 
     @property
     def order(self) -> int | None:
         """The least order for which some bound is at most `error`; None: none up to 32."""
-        return min((N for bound in self.bounds if (N := bound.order_for(self.error)) is not None), default=None)
+        return min(
+            (N for bound in self.bounds if (N := bound.order_for(self.error)) is not None),
+            default=None,
+        )
 
     def rows(self) -> list[Row]:
         """Each bound that applies, its R-number and the order it asks for, with its source."""
@@ -126,27 +150,53 @@ class Preflight:
         for bound in self.bounds:
             source = f"{bound.source}; {bound.form} form, {self.horizon}"
             if bound.number is not None:
-                rows.append(Row(f"preflight/{bound.name}/R", bound.number, "1", Evidence.BOUNDED, source))
+                rows.append(
+                    Row(f"preflight/{bound.name}/R", bound.number, "1", Evidence.BOUNDED, source)
+                )
             if bound.applies:
                 for N in self.orders:
                     rows.append(
-                        Row(f"preflight/{bound.name}/order {N}", bound.errors[N - 1], "unit of u", Evidence.BOUNDED, source)
+                        Row(
+                            f"preflight/{bound.name}/order {N}",
+                            bound.errors[N - 1],
+                            "unit of u",
+                            Evidence.BOUNDED,
+                            source,
+                        )
                     )
-                rows.append(Row(f"preflight/{bound.name}/order needed", bound.order_for(self.error), "1", Evidence.BOUNDED, source))
+                rows.append(
+                    Row(
+                        f"preflight/{bound.name}/order needed",
+                        bound.order_for(self.error),
+                        "1",
+                        Evidence.BOUNDED,
+                        source,
+                    )
+                )
         return rows
 
     def __str__(self) -> str:
         width = max(len(bound.name) for bound in self.bounds)
-        reached = "no bound promises this" if self.order is None else f"order {self.order} reaches it"
+        reached = (
+            "no bound promises this" if self.order is None else f"order {self.order} reaches it"
+        )
         head = f"{'':<{width}}  " + "".join(f"{f'N = {N}':>10}" for N in self.orders) + "    order"
-        lines = [f"truncation error over {self.horizon}, at most {self.error:.3g} wanted: {reached}", head]
+        lines = [
+            f"truncation error over {self.horizon}, at most {self.error:.3g} wanted: {reached}",
+            head,
+        ]
         for bound in self.bounds:
             if bound.applies:
                 errors = "".join(f"{bound.errors[N - 1]:10.2e}" for N in self.orders)
-                lines.append(f"{bound.name:<{width}}  {errors}{bound.order_for(self.error) or '-':>9}")
+                lines.append(
+                    f"{bound.name:<{width}}  {errors}{bound.order_for(self.error) or '-':>9}"
+                )
             else:
                 lines.append(f"{bound.name:<{width}}  does not apply")
-        lines += [f"- {bound.name} ({bound.form} form): {bound.reason} [{bound.source}]" for bound in self.bounds]
+        lines += [
+            f"- {bound.name} ({bound.form} form): {bound.reason} [{bound.source}]"
+            for bound in self.bounds
+        ]
         return "\n".join(lines)
 
 
@@ -157,23 +207,28 @@ def preflight(
     orders: Sequence[int] = (1, 2, 3, 4),
     error: float = 1e-2,
 ) -> Preflight:
-    """Which bounds on the truncation error apply, what they promise, and which order reaches a given error.
+    """Which bounds on the truncation error apply, what they promise, and which order reaches a
+    given error.
 
     Args:
-        f: a map (gradient descent: F_1 = I - eta H), a map for each step (SGD), or an autonomous equation of degree 2.
+        f: a map (gradient descent: F_1 = I - eta H), a map for each step (SGD), or an autonomous
+            equation of degree 2.
         u0: the start, (n,).
         steps: T for a map; for an equation, the time up to which it runs, in its own unit.
         orders: N, between 1 and 32, to show. The default is what explicit lifts and series reach.
-        error: in the l_2 norm and the unit of u; the default is the package's 1 % for displacements of size one.
+        error: in the l_2 norm and the unit of u; the default is the package's 1 % for displacements
+            of size one.
 
     Returns:
         Preflight; `print` shows it as a table with each bound's conditions.
 
     Raises:
-        ArgumentError: orders outside 1..32; a number of maps that is not `steps`; an equation of degree above 2, or with a forcing
-            in time (give the bounds of `field_bounds` its largest norm).
+        ArgumentError: orders outside 1..32; a number of maps that is not `steps`; an equation of
+            degree above 2, or with a forcing in time (give the bounds of `field_bounds` its largest
+            norm).
 
-    Cost: an n x n eigenvalue problem for each coordinate system, and T degree 32^2; dense coefficients, so small n.
+    Cost: an n x n eigenvalue problem for each coordinate system, and T degree 32^2; dense
+        coefficients, so small n.
 
     Example:
         >>> f = PolynomialMap([torch.zeros(1), torch.tensor([[0.9]]), torch.tensor([[0.1]])])
@@ -184,9 +239,15 @@ def preflight(
     if isinstance(f, PolynomialMap | PolynomialField):
         systems: list[PolynomialMap | PolynomialField] = [f]
     else:
-        systems = list(check_sequence("f", f, PolynomialMap, called="a map or equation, or a map for each step"))
+        systems = list(
+            check_sequence(
+                "f", f, PolynomialMap, called="a map or equation, or a map for each step"
+            )
+        )
         if check_integer("steps", cast(int, steps), 1) != len(systems):
-            raise argument_error("f", f"be one map, or one for each of the {steps} steps", f"{len(systems)} maps")
+            raise argument_error(
+                "f", f"be one map, or one for each of the {steps} steps", f"{len(systems)} maps"
+            )
     u0 = check_tensor("u0", u0, (systems[0].size,)).cpu().double()
     error = check_interval("error", error, "(0, inf)")
     wanted = _checked_orders(orders)
@@ -196,8 +257,14 @@ def preflight(
         return Preflight(tuple(_map_bounds(maps, u0, whole)), wanted, error, f"{whole} steps")
     steps = check_interval("steps", steps, "(0, inf)")
     if f.forcing is not None:
-        raise argument_error("f", "be autonomous (give `field_bounds` the largest norm of the forcing)", "forced in time")
-    return Preflight(tuple(_field_bounds(f.coefficients, u0, float(steps))), wanted, error, f"time {steps:g}")
+        raise argument_error(
+            "f",
+            "be autonomous (give `field_bounds` the largest norm of the forcing)",
+            "forced in time",
+        )
+    return Preflight(
+        tuple(_field_bounds(f.coefficients, u0, float(steps))), wanted, error, f"time {steps:g}"
+    )
 
 
 def _checked_orders(orders: Sequence[int]) -> tuple[int, ...]:
@@ -222,29 +289,63 @@ def _map_bounds(maps: Sequence[PolynomialMap], u0: Tensor, steps: int) -> list[B
     varying = each if len(maps) > 1 else a
     form = "either" if a[0] == 0 else "homogenised"
     sizes = ", ".join(f"||F_{k}|| = {norm:.3g}" for k, norm in enumerate(a))
-    bounds = [_series("norm series", f"always; {sizes}, ||u_0|| = {start:.3g}", varying, start, steps, form)]
+    bounds = [
+        _series(
+            "norm series", f"always; {sizes}, ||u_0|| = {start:.3g}", varying, start, steps, form
+        )
+    ]
     if a[0] > 0:
         bounds.append(_series("norm series, plain form", "always", varying, start, steps, "plain"))
-    bounds.append(_uniform("uniform in time (R_d)", "||F_1||", a, start, form, "proof in carleman/truncation/map_bounds.py"))
+    bounds.append(
+        _uniform(
+            "uniform in time (R_d)",
+            "||F_1||",
+            a,
+            start,
+            form,
+            "proof in carleman/truncation/map_bounds.py",
+        )
+    )
 
     names = ("norm series, Lyapunov norm", "uniform in time, Lyapunov norm")
     if len(maps) > 1:
-        reason = "not tried: the map changes from step to step, and no norm is shared by construction"
-        return [*bounds, *(Bound(name, False, reason, form, LYAPUNOV + "map_bounds.py") for name in names)]
+        reason = (
+            "not tried: the map changes from step to step, and no norm is shared by construction"
+        )
+        return [
+            *bounds,
+            *(Bound(name, False, reason, form, LYAPUNOV + "map_bounds.py") for name in names),
+        ]
     if (entries := f.size ** (f.degree + 1)) > DENSE_LIMIT:
-        return [*bounds, *(Bound(name, False, _too_large(entries), form, LYAPUNOV + "map_bounds.py") for name in names)]
+        return [
+            *bounds,
+            *(
+                Bound(name, False, _too_large(entries), form, LYAPUNOV + "map_bounds.py")
+                for name in names
+            ),
+        ]
     radius = float(torch.linalg.eigvals(f.coefficients[1].to_dense().double()).abs().max())
     gap = a[1] - radius
     if gap <= 1e-9 * a[1]:
         reason = f"||F_1|| = {a[1]:.6g} is its spectral radius: no norm is better"
-        return [*bounds, *(Bound(name, False, reason, form, LYAPUNOV + "map_bounds.py") for name in names)]
+        return [
+            *bounds,
+            *(Bound(name, False, reason, form, LYAPUNOV + "map_bounds.py") for name in names),
+        ]
     tried = []
     for fraction in FRACTIONS:
         S = map_coordinates(f.coefficients[1], radius + fraction * gap)
         b, size = _norms(change_coordinates(f.coefficients, S)), float((S @ u0).norm())
         reason = f"||F_1|| = {a[1]:.4g} but {b[1]:.4g} in ||S u|| (spectral radius {radius:.4g})"
-        series = replace(_series(names[0], reason, b, size, steps, form), source=LYAPUNOV + "map_bounds.py")
-        tried.append((series, _uniform(names[1], "||S F_1 S^-1||", b, size, form, LYAPUNOV + "map_bounds.py")))
+        series = replace(
+            _series(names[0], reason, b, size, steps, form), source=LYAPUNOV + "map_bounds.py"
+        )
+        tried.append(
+            (
+                series,
+                _uniform(names[1], "||S F_1 S^-1||", b, size, form, LYAPUNOV + "map_bounds.py"),
+            )
+        )
     return [*bounds, *(_least(list(each)) for each in zip(*tried, strict=True))]
 
 
@@ -257,7 +358,9 @@ def _norms(coefficients: Sequence[Tensor]) -> Floats:
 
 
 def _series(name: str, reason: str, a: ArrayLike, start: float, steps: int, form: str) -> Bound:
-    errors = map_error_bounds(a, start, steps, MOST, "plain" if form == "plain" else "homogenised")[-1]
+    errors = map_error_bounds(a, start, steps, MOST, "plain" if form == "plain" else "homogenised")[
+        -1
+    ]
     if not np.isfinite(errors).any():
         reason += "; it overflows: the map expands too much for its norms to tell anything"
     return Bound(name, True, reason, form, MAJORANT, tuple(errors.tolist()))
@@ -266,19 +369,35 @@ def _series(name: str, reason: str, a: ArrayLike, start: float, steps: int, form
 def _uniform(name: str, kind: str, a: Floats, start: float, form: str, source: str) -> Bound:
     R = map_number(a, start)
     if R >= 1:
-        why = f"{kind} = {a[1]:.6g} is not below 1" if a[1] >= 1 else f"R_d = {R:.4g} is not below 1"
+        why = (
+            f"{kind} = {a[1]:.6g} is not below 1" if a[1] >= 1 else f"R_d = {R:.4g} is not below 1"
+        )
         return Bound(name, False, why, form, source, number=R)
     return Bound(
-        name, True, f"R_d = {R:.4g} < 1: at every time", form, source, tuple(uniform_error_bounds(a, start, MOST).tolist()), R
+        name,
+        True,
+        f"R_d = {R:.4g} < 1: at every time",
+        form,
+        source,
+        tuple(uniform_error_bounds(a, start, MOST).tolist()),
+        R,
     )
 
 
 def _least(tried: list[Bound]) -> Bound:
-    """The best of several bounds of one kind, order by order, so that each entry is a theorem of its own.
+    """The best of several bounds of one kind, order by order, so that each entry is a theorem of
+    its own.
 
     The one with the least error at order 4, or else the least R-number, lends its reason.
     """
-    best = min(tried, key=lambda bound: (not bound.applies, bound.errors[3], math.inf if bound.number is None else bound.number))
+    best = min(
+        tried,
+        key=lambda bound: (
+            not bound.applies,
+            bound.errors[3],
+            math.inf if bound.number is None else bound.number,
+        ),
+    )
     return replace(best, errors=tuple(np.min([bound.errors for bound in tried], axis=0).tolist()))
 
 
@@ -294,14 +413,21 @@ def _field_bounds(coefficients: Sequence[Tensor], u0: Tensor, time: float) -> li
 
     name, gap, source = "Lyapunov norm", x.rate - x.abscissa, LYAPUNOV + "field_bounds.py"
     if gap <= 1e-9 * max(abs(x.abscissa), x.linear):
-        return [*bounds, Bound(name, False, "mu(F_1) is Re lambda_1: no quadratic norm is better", form, source)]
+        return [
+            *bounds,
+            Bound(name, False, "mu(F_1) is Re lambda_1: no quadratic norm is better", form, source),
+        ]
     if (entries := coefficients[-1].numel()) > DENSE_LIMIT:
         return [*bounds, Bound(name, False, _too_large(entries), form, source)]
     tried = []
     for fraction in FRACTIONS:
         S = field_coordinates(coefficients[1], x.abscissa + fraction * gap)
         y = field_norms(change_coordinates(coefficients, S), S @ u0)
-        bound = _comparison(name, "mu in ||S u||", y, y.rate, time, form, source) if x.forcing == 0 else _forced(name, y, form)
+        bound = (
+            _comparison(name, "mu in ||S u||", y, y.rate, time, form, source)
+            if x.forcing == 0
+            else _forced(name, y, form)
+        )
         tried.append(replace(bound, source=source))
     return [*bounds, _least(tried)]
 
@@ -313,25 +439,39 @@ def _liu(x: FieldNorms, time: float, form: str) -> Bound:
     R = liu_number(x.start, x.abscissa, x.quadratic, x.forcing)
     reasons = [f"R = {R:.4g} is not below 1"] if R >= 1 else []
     if not x.normal:
-        reasons.append(f"F_1 is not normal: mu(F_1) = {x.rate:.4g} > Re lambda_1 = {x.abscissa:.4g}")
+        reasons.append(
+            f"F_1 is not normal: mu(F_1) = {x.rate:.4g} > Re lambda_1 = {x.abscissa:.4g}"
+        )
     if x.forcing > 0:
         reasons.append("F_0 is not zero")
     if reasons:
         return Bound(name, False, "; ".join(reasons), form, source, number=R)
-    errors = tuple(liu_error_bound(x.start, x.abscissa, x.quadratic, N, time) for N in range(1, MOST + 1))
+    errors = tuple(
+        liu_error_bound(x.start, x.abscissa, x.quadratic, N, time) for N in range(1, MOST + 1)
+    )
     return Bound(name, True, f"R = {R:.4g} < 1, F_1 normal, no forcing", form, source, errors, R)
 
 
-def _comparison(name: str, kind: str, x: FieldNorms, rate: float, time: float, form: str, source: str) -> Bound:
+def _comparison(
+    name: str, kind: str, x: FieldNorms, rate: float, time: float, form: str, source: str
+) -> Bound:
     if x.forcing > 0:
         return Bound(name, False, "F_0 is not zero", form, source)
     number = liu_number(x.start, rate, x.quadratic) if rate < 0 else None
     until = comparison_time(x.start, rate, x.quadratic)
     if time >= until:
         return Bound(
-            name, False, f"{kind} = {rate:.4g} bounds it only until t = {until:.4g}", form, source, number=number, time=until
+            name,
+            False,
+            f"{kind} = {rate:.4g} bounds it only until t = {until:.4g}",
+            form,
+            source,
+            number=number,
+            time=until,
         )
-    errors = tuple(comparison_error_bound(x.start, rate, x.quadratic, N, time) for N in range(1, MOST + 1))
+    errors = tuple(
+        comparison_error_bound(x.start, rate, x.quadratic, N, time) for N in range(1, MOST + 1)
+    )
     holds = "at every time" if math.isinf(until) else f"until t = {until:.4g}"
     return Bound(name, True, f"{kind} = {rate:.4g}: {holds}", form, source, errors, number, until)
 
@@ -342,6 +482,23 @@ def _forced(name: str, x: FieldNorms, form: str) -> Bound:
         return Bound(name, False, f"mu = {x.rate:.4g} is not below 0", form, source)
     R, gamma = rescaled_number(x.start, x.rate, x.quadratic, x.forcing)
     if R >= 1:
-        return Bound(name, False, f"R = {R:.4g} at its best gamma = {gamma:.4g} is not below 1", form, source, number=R)
-    errors = tuple(forced_error_bound(x.start, x.rate, x.quadratic, x.forcing, N) for N in range(1, MOST + 1))
-    return Bound(name, True, f"R = {R:.4g} < 1 at gamma = {gamma:.4g}: at every time", form, source, errors, R)
+        return Bound(
+            name,
+            False,
+            f"R = {R:.4g} at its best gamma = {gamma:.4g} is not below 1",
+            form,
+            source,
+            number=R,
+        )
+    errors = tuple(
+        forced_error_bound(x.start, x.rate, x.quadratic, x.forcing, N) for N in range(1, MOST + 1)
+    )
+    return Bound(
+        name,
+        True,
+        f"R = {R:.4g} < 1 at gamma = {gamma:.4g}: at every time",
+        form,
+        source,
+        errors,
+        R,
+    )

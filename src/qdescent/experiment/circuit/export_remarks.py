@@ -1,4 +1,6 @@
-"""What somebody needs to know to use an exported query: which matrix it encodes, in which units, on which basis states."""
+"""What somebody needs to know to use an exported query: which matrix it encodes, in which units, on
+which basis states.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,9 @@ WIDTH = 110  # characters of a line
 def export_remarks(found: Solution, system: HistorySystem, order: int, query: Any) -> list[str]:
     """Lines of comment for the program of one query.
 
-    They say whether the block is M or the kernel's encoding, alpha, what each basis state of the system register stands for,
-    and the right-hand side B, which another part of the circuit prepares.
+    They say whether the block is M or the kernel's encoding, alpha, what each basis state of the
+    system register stands for, and the right-hand side B, which another part of the circuit
+    prepares.
 
     Args:
         found: the solution, whose rows hold alpha.
@@ -29,22 +32,39 @@ def export_remarks(found: Solution, system: HistorySystem, order: int, query: An
     """
     alpha, length = found.values["alpha"], float(torch.linalg.vector_norm(system.rhs))
     kernel = hasattr(query, "augmented")
-    lines = [f"alpha = {alpha!r}, in the units of the map; <0|U|0> is the block on ancilla = 0 before and after."]
+    lines = [
+        f"alpha = {alpha!r}, in the units of the map; <0|U|0> is the block on ancilla = 0 before"
+        " and after."
+    ]
     if kernel:
         guess = found.values["norm_guess"] * alpha / length
         lines += [
-            "<0|U|0> = G = (I - b b^H) diag(M / alpha, 1 / tau): the kernel's encoding, not M itself.",
-            f"tau = {guess!r}; b = (B / ||B||, 1) / sqrt 2, of one unknown more. M Z = B: G sends (Z alpha / ||B||, tau) to 0.",
-            "system: its first qubit is 0 for the unknowns of M; 1, and the others 0, for the one that was added.",
+            (
+                "<0|U|0> = G = (I - b b^H) diag(M / alpha, 1 / tau): the kernel's encoding, not M"
+                " itself."
+            ),
+            (
+                f"tau = {guess!r}; b = (B / ||B||, 1) / sqrt 2, of one unknown more. M Z = B: G"
+                " sends (Z alpha / ||B||, tau) to 0."
+            ),
+            (
+                "system: its first qubit is 0 for the unknowns of M; 1, and the others 0, for the"
+                " one that was added."
+            ),
             "The other basis states with a first qubit 1 are padding.",
         ]
     else:
-        lines += ["<0|U|0> = M / alpha, M the history matrix of M Z = B, not the kernel's encoding."]
+        lines += [
+            "<0|U|0> = M / alpha, M the history matrix of M Z = B, not the kernel's encoding."
+        ]
     lines += list(_indices(system, order, query, kernel))
     values = [(place, float(value)) for place, value in enumerate(system.rhs.tolist()) if value]
     listed = ", ".join(f"B[{place}] = {value!r}" for place, value in values[:MOST_LISTED])
     rest = f", and {len(values) - MOST_LISTED} more" if len(values) > MOST_LISTED else ""
-    lines.append(f"Right-hand side (prepared outside this program), ||B|| = {length!r}: {listed}{rest}; else 0.")
+    lines.append(
+        f"Right-hand side (prepared outside this program), ||B|| = {length!r}: {listed}{rest};"
+        " else 0."
+    )
     return [part for line in lines for part in _folded(line)]
 
 
@@ -52,28 +72,46 @@ def _indices(system: HistorySystem, order: int, query: Any, kernel: bool) -> Ite
     """Which basis state is which unknown, and which unknown is which monomial of which step."""
     T, p, block, n = system.steps, system.padding, system.block, system.variables
     yield (
-        f"Unknown k = {block} t + c, t = 0..{T + p}: z_t for t <= {T}, after that {p} further copies of z_{T}; "
-        f"{system.size} unknowns."
+        f"Unknown k = {block} t + c, t = 0..{T + p}: z_t for t <= {T}, after that {p} further"
+        f" copies of z_{T}; {system.size} unknowns."
     )
     letters = ["w", *(f"u{i}" for i in range(1, n + 1))]
-    words = [word for j in range(1, order + 1) for word in product(letters, repeat=j) if set(word) != {"w"}]
-    listed = ", ".join(f"{place}: {' '.join(word)}" for place, word in enumerate(words[:MOST_LISTED]))
-    rest = f", and {len(words) - MOST_LISTED} more in this order" if len(words) > MOST_LISTED else ""
+    words = [
+        word
+        for j in range(1, order + 1)
+        for word in product(letters, repeat=j)
+        if set(word) != {"w"}
+    ]
+    listed = ", ".join(
+        f"{place}: {' '.join(word)}" for place, word in enumerate(words[:MOST_LISTED])
+    )
+    rest = (
+        f", and {len(words) - MOST_LISTED} more in this order" if len(words) > MOST_LISTED else ""
+    )
     yield f"c of z_t, with w = 1 (homogenised): {listed}{rest}."
     places = [int(place) for place in _places(query.augmented if kernel else query, system.size)]
     if places == list(range(system.size)):
-        yield f"Basis state k of the system register is unknown k; from {system.size} on it is padding."
+        yield (
+            f"Basis state k of the system register is unknown k; from {system.size} on it is"
+            " padding."
+        )
         return
     shown = ", ".join(f"{k}: {place}" for k, place in enumerate(places[:MOST_LISTED]))
     rest = f", and {len(places) - MOST_LISTED} more" if len(places) > MOST_LISTED else ""
-    yield f"Composed encoding, system = (step, degree, letters). Basis state of unknown k: {shown}{rest}."
+    yield (
+        "Composed encoding, system = (step, degree, letters). Basis state of unknown k:"
+        f" {shown}{rest}."
+    )
 
 
 def _places(encoding: Any, size: int) -> Any:
-    """The system's basis state of each unknown; in the order of the unknowns but for a composed encoding."""
+    """The system's basis state of each unknown; in the order of the unknowns but for a composed
+    encoding.
+    """
     if hasattr(encoding, "places"):
         return encoding.places
-    parts = getattr(encoding, "parts", ())  # of a composed kernel: the history's encoding, then the added block
+    # of a composed kernel: the history's encoding, then the added block
+    parts = getattr(encoding, "parts", ())
     return next((part.places for part in parts if hasattr(part, "places")), range(size))
 
 

@@ -1,4 +1,6 @@
-"""The map of `qdescent circuit`, read from an npz file: F0, F1, F2, ... and u0; what is not one of these is refused."""
+"""The map of `qdescent circuit`, read from an npz file: F0, F1, F2, ... and u0; what is not one of
+these is refused.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from qdescent.reading.regular import named
 
 MUST = f"be a directory of `qdescent run` (with {INSTANCE_FILE}) or an npz of F0, F1, ..."
 HOLDS = "hold F0 (n,), F1 (n, n), F2 (n, n^2), ... and if wanted u0 (n,), real numbers each"
-MOST_DEGREE = 12  # a Carleman order as high has 2^13 unknowns of one variable, beyond any simulation
+# a Carleman order as high has 2^13 unknowns of one variable, beyond any simulation
+MOST_DEGREE = 12
 MOST_ENTRIES = 1 << 25  # of all coefficients; in double precision a quarter of a GiB
 COEFFICIENT = re.compile(r"F(0|[1-9][0-9]{0,8})")
 
@@ -28,15 +31,15 @@ COEFFICIENT = re.compile(r"F(0|[1-9][0-9]{0,8})")
 def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
     """The map u -> F_0 + F_1 u + F_2 (u (x) u) + ... and its start u_0.
 
-    A coefficient that is not in the file is zero, and so is a missing u0; at least one F_k with k >= 1 must be there, and
-    every name must be one of F0, F1, ... and u0.
+    A coefficient that is not in the file is zero, and so is a missing u0; at least one F_k with k
+    >= 1 must be there, and every name must be one of F0, F1, ... and u0.
 
     Args:
         source: an npz file, or a directory of `qdescent run`.
 
     Raises:
-        ArgumentError: no such file, an unknown name (the nearest known one is named), a shape that does not fit, complex
-            numbers, NaN, a degree above 12.
+        ArgumentError: no such file, an unknown name (the nearest known one is named), a shape that
+            does not fit, complex numbers, NaN, a degree above 12.
 
     Example:
         >>> import tempfile
@@ -58,7 +61,11 @@ def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
         raise argument_error("source", HOLDS, f"{named(path)}, which holds {arrays.listed}")
     least = min(given, key=lambda name: (name == "u0", int(name[1:])))  # sets n
     n = len(given[least])
-    if n == 0 or n**degree > MOST_ENTRIES or sum(array.size for array in given.values()) > MOST_ENTRIES:
+    if (
+        n == 0
+        or n**degree > MOST_ENTRIES
+        or sum(array.size for array in given.values()) > MOST_ENTRIES
+    ):
         sizes = ", ".join(f"{name} {array.shape}" for name, array in given.items())
         must = f"hold at least one and at most {MOST_ENTRIES:,} numbers"
         raise argument_error("source", must, f"{named(path)} with {sizes}")
@@ -67,10 +74,18 @@ def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
         flat = name in ("F0", "u0") and array.shape == (n,)
         if not flat and array.shape != (n, *columns):
             wanted = (n,) if name in ("F0", "u0") else (n, *columns)
-            shapes = f"{named(path)}, whose {name} has shape {array.shape} where {least} asks for {wanted}"
+            shapes = (
+                f"{named(path)}, whose {name} has shape {array.shape} where {least} asks for"
+                f" {wanted}"
+            )
             raise argument_error("source", HOLDS, shapes)
-    constant = torch.from_numpy(given["F0"]) if "F0" in given else torch.zeros(n, dtype=torch.float64)
-    others = [torch.from_numpy(given[f"F{k}"]) if f"F{k}" in given else _zero(n, k) for k in range(1, degree + 1)]
+    constant = (
+        torch.from_numpy(given["F0"]) if "F0" in given else torch.zeros(n, dtype=torch.float64)
+    )
+    others = [
+        torch.from_numpy(given[f"F{k}"]) if f"F{k}" in given else _zero(n, k)
+        for k in range(1, degree + 1)
+    ]
     start = torch.from_numpy(given["u0"]) if "u0" in given else torch.zeros(n, dtype=torch.float64)
     return PolynomialMap([constant, *others]), start
 
@@ -90,7 +105,9 @@ def _check_name(name: str, names: list[str], path: Path) -> None:
     if not match and name != "u0":
         known = [*(f"F{k}" for k in range(MOST_DEGREE + 1)), "u0"]
         folded = {word.casefold(): word for word in known}
-        near = folded.get(name.casefold()) or next(iter(difflib.get_close_matches(name[:40], known, n=1)), "")
+        near = folded.get(name.casefold()) or next(
+            iter(difflib.get_close_matches(name[:40], known, n=1)), ""
+        )
         hint = f" (did you mean {near!r}?)" if near and near not in names else ""
         raise argument_error("source", HOLDS, f"{named(path)}, which holds {shown(name)}{hint}")
 
@@ -100,10 +117,18 @@ def _real(name: str, array: np.ndarray, path: Path) -> np.ndarray:
     if array.dtype.kind not in "iuf":
         what = {"c": "complex numbers", "b": "truth values"}[array.dtype.kind]
         raise argument_error("source", HOLDS, f"{named(path)}, whose {name} holds {what}")
-    check_finite(f"source {name}", torch.from_numpy(array) if array.dtype.kind == "f" else torch.zeros(0))
+    check_finite(
+        f"source {name}", torch.from_numpy(array) if array.dtype.kind == "f" else torch.zeros(0)
+    )
     if array.size > MOST_ENTRIES:
         must = f"hold at most {MOST_ENTRIES:,} numbers"
-        raise argument_error("source", must, f"{named(path)}, whose {name} has {math.prod(array.shape):,}")
+        raise argument_error(
+            "source", must, f"{named(path)}, whose {name} has {math.prod(array.shape):,}"
+        )
     if array.ndim == 0:
-        raise argument_error("source", HOLDS, f"{named(path)}, whose {name} is a single number (write it as an array)")
+        raise argument_error(
+            "source",
+            HOLDS,
+            f"{named(path)}, whose {name} is a single number (write it as an array)",
+        )
     return array.astype(np.float64)

@@ -1,4 +1,6 @@
-"""`qdescent circuit`: a small map, or the instance of a saved run, as a quantum circuit that is drawn, run and counted."""
+"""`qdescent circuit`: a small map, or the instance of a saved run, as a quantum circuit that is
+drawn, run and counted.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +30,28 @@ from qdescent.report.pages.circuit_page import write_circuit_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import held
 from qdescent.resources.queries import query_rows
-from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, MatrixEncoding
+from qdescent.solvers.encodings import (
+    BalancedEntries,
+    ColouredEntries,
+    ComposedHistory,
+    MatrixEncoding,
+)
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.promise.conditioning import conditioning
 from qdescent.solvers.promise.limits import MOST_QUERIES
 from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Solution
 
-SOLVERS: dict[str, Callable[..., QSVT | KernelReflection]] = {"kernel-reflection": KernelReflection, "qsvt": QSVT}
+SOLVERS: dict[str, Callable[..., QSVT | KernelReflection]] = {
+    "kernel-reflection": KernelReflection,
+    "qsvt": QSVT,
+}
 ENCODINGS: dict[str, Callable[[PolynomialMap, CircuitSettings], MatrixEncoding]] = {
     "balanced": lambda f, settings: BalancedEntries(),
     "coloured": lambda f, settings: ColouredEntries(),
-    "composed": lambda f, settings: ComposedHistory(f, settings.order, settings.steps, settings.padding),
+    "composed": lambda f, settings: ComposedHistory(
+        f, settings.order, settings.steps, settings.padding
+    ),
 }
 EXPORT_FILE = "encoding.qasm"
 LOADERS: dict[str, Loader] = {
@@ -48,7 +60,8 @@ LOADERS: dict[str, Loader] = {
     "qroam-dirty": QROAMLoader(dirty=True),
     "bucket-brigade": BucketBrigade(),
 }
-NOISE_RATES = tuple(10.0**k for k in range(-8, -1))  # errors a query: from beyond any plan to today's physical gates
+# errors a query: from beyond any plan to today's physical gates
+NOISE_RATES = tuple(10.0**k for k in range(-8, -1))
 
 
 @dataclass(frozen=True)
@@ -56,20 +69,28 @@ class CircuitSettings:
     """The settings of `qdescent circuit`; each is a flag of the same name.
 
     Args:
-        source: a directory of `qdescent run`, or an npz of F0 (n,), F1 (n, n), F2 (n, n^2), ..., and if wanted u0 (n,).
+        source: a directory of `qdescent run`, or an npz of F0 (n,), F1 (n, n), F2 (n, n^2), ...,
+            and if wanted u0 (n,).
         order: N. 2: the least that sees the curvature change.
         steps: T. 4: a circuit of seconds for two unknowns.
-        padding: p, further copies of the end. 3: with 4 steps, 8 blocks of time, a whole number of qubits.
+        padding: p, further copies of the end. 3: with 4 steps, 8 blocks of time, a whole number of
+            qubits.
         epsilon: the promised relative error of Z. 1e-4: below the shot noise of 10^6 shots.
-        solver: "kernel-reflection" (few runs are thrown away, so that queries grow as kappa even where padding makes the solution
-            long) or "qsvt" (one polynomial for 1/x, the textbook's circuit; most runs are thrown away).
-        encoding: of the history matrix: "balanced" (its entries with the least alpha), "coloured" (its entries by colours) or
-            "composed" (of F_0, F_1, ... alone: fewest gates, but more qubits to simulate).
-        loader: "qrom" (fewest qubits), "qroam" or "qroam-dirty" (fewest Toffoli gates, clean or borrowed work qubits), or
-            "bucket-brigade" (fewest layers of them in a load); it changes the count, not the answer.
-        amplify: amplitude amplification until the circuit succeeds for certain. False: a reflection succeeds at nine of ten runs.
-        noise: chance of a depolarising error a query, for the answer of an imperfect machine. 0: only the standard table of rates.
-        export: write one query, down to single gates, as OpenQASM 3. False: the text of 100 unknowns has megabytes.
+        solver: "kernel-reflection" (few runs are thrown away, so that queries grow as kappa even
+            where padding makes the solution long) or "qsvt" (one polynomial for 1/x, the textbook's
+            circuit; most runs are thrown away).
+        encoding: of the history matrix: "balanced" (its entries with the least alpha), "coloured"
+            (its entries by colours) or "composed" (of F_0, F_1, ... alone: fewest gates, but more
+            qubits to simulate).
+        loader: "qrom" (fewest qubits), "qroam" or "qroam-dirty" (fewest Toffoli gates, clean or
+            borrowed work qubits), or "bucket-brigade" (fewest layers of them in a load); it changes
+            the count, not the answer.
+        amplify: amplitude amplification until the circuit succeeds for certain. False: a reflection
+            succeeds at nine of ten runs.
+        noise: chance of a depolarising error a query, for the answer of an imperfect machine. 0:
+            only the standard table of rates.
+        export: write one query, down to single gates, as OpenQASM 3. False: the text of 100
+            unknowns has megabytes.
 
     Raises:
         ArgumentError: a value outside its range.
@@ -98,8 +119,11 @@ class CircuitSettings:
         check_interval("noise", self.noise, "[0, 1]")
 
 
-def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progress | None = None) -> Record:
-    """Build, simulate and count the circuit; write run.json and circuit.html, and if wanted encoding.qasm.
+def run_circuit_job(
+    settings: CircuitSettings, directory: Path, progress: Progress | None = None
+) -> Record:
+    """Build, simulate and count the circuit; write run.json and circuit.html, and if wanted
+    encoding.qasm.
 
     Args:
         settings: what to run.
@@ -110,8 +134,8 @@ def run_circuit_job(settings: CircuitSettings, directory: Path, progress: Progre
         Record: also written to the directory.
 
     Raises:
-        ArgumentError: the source cannot be read or does not fit the settings (nothing is written then), or another process
-            works in the directory.
+        ArgumentError: the source cannot be read or does not fit the settings (nothing is written
+            then), or another process works in the directory.
     """
     with held(directory, new=True):
         return _made(settings, directory, progress or Silent())
@@ -139,7 +163,14 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
     timings: dict[str, float] = {}
     progress.start("Quantum circuit", 1)
     with stopwatch(timings, "circuit"):
-        instance = instance_of(f, start, settings.order, settings.steps, settings.padding, f.iterate(start, settings.steps)[-1])
+        instance = instance_of(
+            f,
+            start,
+            settings.order,
+            settings.steps,
+            settings.padding,
+            f.iterate(start, settings.steps)[-1],
+        )
         encoding = ENCODINGS[settings.encoding](f, settings)
         solver = SOLVERS[settings.solver](
             epsilon=settings.epsilon,
@@ -152,33 +183,58 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
         _check_queries(settings, kappa, solver)
         found, rows = solve_instance(instance, solver)
     if found.circuit is None:
-        raise argument_error("source", "hold a map whose history a circuit can solve", f"one whose history is not: {found.status}")
+        raise argument_error(
+            "source",
+            "hold a map whose history a circuit can solve",
+            f"one whose history is not: {found.status}",
+        )
     progress.advance()
     progress.finish(summary(found, rows))
     progress.start("Gates", 3 if settings.export else 2)
-    given = [Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")]
+    given = [
+        Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")
+    ]
     units = {"order": "1", "steps": "steps", "padding": "steps"}
-    given += [Row(f"circuit/{k}", getattr(settings, k), unit, Evidence.ASSUMED, f"setting `{k}`") for k, unit in units.items()]
+    given += [
+        Row(f"circuit/{k}", getattr(settings, k), unit, Evidence.ASSUMED, f"setting `{k}`")
+        for k, unit in units.items()
+    ]
     kappa = found.values["kappa"]
     if settings.loader != "bucket-brigade":  # its trees have too many gates to walk through
         rows.append(_depth_row(found))
-    rows = [*given, *rows, *_noise_rows(settings, found), *query_rows(kappa, settings.epsilon, "model", known=True)]
+    rows = [
+        *given,
+        *rows,
+        *_noise_rows(settings, found),
+        *query_rows(kappa, settings.epsilon, "model", known=True),
+    ]
     progress.advance()
     if settings.export:
         rows += _exported(found, instance.system, settings.order, directory)
         progress.advance()
     record = Record(directory.name, asdict(settings), 0, installed_versions(), tuple(rows), timings)
-    write_circuit_page(record, _drawings(found), directory / "circuit.html", call_tree(found.circuit))
+    write_circuit_page(
+        record, _drawings(found), directory / "circuit.html", call_tree(found.circuit)
+    )
     write_record(record, directory)
     progress.advance()
-    progress.finish("counted and drawn" + (f", one query in {EXPORT_FILE}" if settings.export else ""))
+    progress.finish(
+        "counted and drawn" + (f", one query in {EXPORT_FILE}" if settings.export else "")
+    )
     return record
 
 
-def _check_queries(settings: CircuitSettings, kappa: float, solver: QSVT | KernelReflection) -> None:
-    """An iteration that grows has a kappa that grows exponentially with T, and a circuit that no one would wait for."""
+def _check_queries(
+    settings: CircuitSettings, kappa: float, solver: QSVT | KernelReflection
+) -> None:
+    """An iteration that grows has a kappa that grows exponentially with T, and a circuit that no
+    one would wait for.
+    """
     if math.isfinite(kappa) and solver.forecast(kappa) > MOST_QUERIES:
-        must = f"leave a circuit of at most {MOST_QUERIES:,} queries to simulate (does the map grow? fewer steps help)"
+        must = (
+            f"leave a circuit of at most {MOST_QUERIES:,} queries to simulate (does the map grow?"
+            " fewer steps help)"
+        )
         raise argument_error("steps", must, f"{settings.steps}: kappa = {kappa:.3g}")
 
 
@@ -195,11 +251,17 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
         "error_to_direct": "error to direct solution",
         "error_to_descent": "error to the map itself",
     }
-    return [(label, record.row(f"circuit/{name}")) for name, label in names.items() if f"circuit/{name}" in record]
+    return [
+        (label, record.row(f"circuit/{name}"))
+        for name, label in names.items()
+        if f"circuit/{name}" in record
+    ]
 
 
 def _drawings(found: Solution) -> dict[str, Drawing]:
-    """The circuit that was run (once, if it was amplified), one of its queries, and one of its phases."""
+    """The circuit that was run (once, if it was amplified), one of its queries, and one of its
+    phases.
+    """
     solve = _solve(found)
     parts = abridged(solve).sequence.decompose_bloq().bloq_instances
     phase = next(part.bloq for part in parts if hasattr(part.bloq, "phi"))
@@ -219,15 +281,23 @@ def _query(found: Solution) -> Any:
 
 def _depth_row(found: Solution) -> Row:
     """Layers of Toffoli gates of one query."""
-    from qdescent.quantum.inspect.toffoli_depth import toffoli_depth  # Qualtran takes seconds to import
+    # Qualtran takes seconds to import
+    from qdescent.quantum.inspect.toffoli_depth import toffoli_depth
 
     source = "one query gate by gate, each as soon as its qubits allow"
-    return Row("circuit/query_depth", toffoli_depth(_query(found)), "layers of Toffoli gates", Evidence.EXACT, source)
+    return Row(
+        "circuit/query_depth",
+        toffoli_depth(_query(found)),
+        "layers of Toffoli gates",
+        Evidence.EXACT,
+        source,
+    )
 
 
 def _exported(found: Solution, system: HistorySystem, order: int, directory: Path) -> list[Row]:
     """Write one query as gates with what is needed to use it, and say how many gates there are."""
-    from qdescent.quantum.inspect.qasm import gate_list, to_openqasm  # Qualtran takes seconds to import
+    # Qualtran takes seconds to import
+    from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 
     query = _query(found)
     gates = gate_list(query)
@@ -239,23 +309,42 @@ def _exported(found: Solution, system: HistorySystem, order: int, directory: Pat
         ("gates", len(gates.operations), "gates"),
         ("toffoli", gates.counts.get("ccx", 0) + gates.counts.get("cswap", 0), "Toffoli gates"),
     ]
-    return [Row(f"circuit/export_{name}", value, unit, Evidence.EXACT, source) for name, value, unit in counted]
+    return [
+        Row(f"circuit/export_{name}", value, unit, Evidence.EXACT, source)
+        for name, value, unit in counted
+    ]
 
 
 def _noise_rows(settings: CircuitSettings, found: Solution) -> list[Row]:
     """How far u_T is off where each query may fail."""
     rates = sorted({*NOISE_RATES, settings.noise} - {0.0})
     values = found.values
-    queries = values["forward_queries"] + values["adjoint_queries"]  # of the last run, without a search before it
+    # of the last run, without a search before it
+    queries = values["forward_queries"] + values["adjoint_queries"]
     machine = values["success_probability"], int(queries), int(values["qubits"])
     length = float(torch.linalg.vector_norm(found.value))
-    errors = [float(torch.linalg.vector_norm(noisy_solution(found.value, *machine, rate) - found.value)) / length for rate in rates]
-    model = "depolarising: a query leaves the fully mixed state with this chance (closed form), signs taken as right"
+    errors = [
+        float(torch.linalg.vector_norm(noisy_solution(found.value, *machine, rate) - found.value))
+        / length
+        for rate in rates
+    ]
+    model = (
+        "depolarising: a query leaves the fully mixed state with this chance (closed form), signs"
+        " taken as right"
+    )
     rows = [
         Row("noise/rates", rates, "errors a query", Evidence.ASSUMED, "a scale of rates"),
         Row("noise/errors", errors, "1", Evidence.MODELLED, f"||Z_noisy - Z|| / ||Z||; {model}"),
     ]
     if settings.noise:
         here = errors[rates.index(settings.noise)]
-        rows.append(Row("noise/error", here, "1", Evidence.MODELLED, f"the same at setting `noise` = {settings.noise:g}"))
+        rows.append(
+            Row(
+                "noise/error",
+                here,
+                "1",
+                Evidence.MODELLED,
+                f"the same at setting `noise` = {settings.noise:g}",
+            )
+        )
     return rows

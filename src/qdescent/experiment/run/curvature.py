@@ -1,4 +1,6 @@
-"""Stage (d) of the main job: the Hessian spectrum of the kept weights before and after, and what it says of dissipation."""
+"""Stage (d) of the main job: the Hessian spectrum of the kept weights before and after, and what it
+says of dissipation.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ SAVE_EVERY = 8  # Lanczos steps between two saved states: a kill loses at most a
 
 
 class SavedEvery:
-    """Lanczos steps on their way to the disk: every eighth, the last one, and the one that a signal ends.
+    """Lanczos steps on their way to the disk: every eighth, the last one, and the one that a signal
+    ends.
 
     Args:
         reached: where an earlier call stopped.
@@ -33,7 +36,9 @@ class SavedEvery:
         save: writes a state.
     """
 
-    def __init__(self, reached: LanczosState | None, steps: int, save: Callable[[LanczosState], None]) -> None:
+    def __init__(
+        self, reached: LanczosState | None, steps: int, save: Callable[[LanczosState], None]
+    ) -> None:
         self.reached = self.saved = reached
         self.steps, self.save = steps, save
 
@@ -59,7 +64,9 @@ class SavedEvery:
 
 
 def lanczos_state(saved: State, n: int, probes: int) -> LanczosState:
-    """Where Lanczos steps stopped, as it was saved; a ValueError or TypeError where it does not fit."""
+    """Where Lanczos steps stopped, as it was saved; a ValueError or TypeError where it does not
+    fit.
+    """
     state = LanczosState(**saved.tensors)
     check_shape("current", state.current, (n, probes))
     check_shape("previous", state.previous, (n, probes))
@@ -70,7 +77,9 @@ def lanczos_state(saved: State, n: int, probes: int) -> LanczosState:
     return state
 
 
-def measure_spectrum(workspace: Workspace, pruned: Pruned, theta: Tensor, when: str) -> tuple[Spectrum, Dissipation, list[Row]]:
+def measure_spectrum(
+    workspace: Workspace, pruned: Pruned, theta: Tensor, when: str
+) -> tuple[Spectrum, Dissipation, list[Row]]:
     """The spectrum at theta on the first round's batch, resumable between Lanczos steps.
 
     Args:
@@ -103,22 +112,36 @@ def measure_spectrum(workspace: Workspace, pruned: Pruned, theta: Tensor, when: 
             on_step=keep,
         )
     diagnosis = diagnose(spectrum, settings.learning_rate, horizon=settings.schedule.steps)
-    progress.finish(f"{diagnosis.verdict}, eigenvalues {spectrum.lambda_min[0]:.3g} to {spectrum.lambda_max[0]:.3g}")
-    how = f"Lanczos quadrature, {settings.probes} probes x {settings.lanczos_steps} steps, first batch of {settings.batch}"
+    progress.finish(
+        f"{diagnosis.verdict}, eigenvalues {spectrum.lambda_min[0]:.3g} to"
+        f" {spectrum.lambda_max[0]:.3g}"
+    )
+    how = (
+        f"Lanczos quadrature, {settings.probes} probes x {settings.lanczos_steps} steps, first"
+        f" batch of {settings.batch}"
+    )
     return spectrum, diagnosis, spectrum_rows(spectrum, diagnosis, how, f"{when}/")
 
 
 def spectrum_rows(
-    spectrum: Spectrum, diagnosis: Dissipation, how: str, place: str = "", factor: str = "|1 - eta lambda|"
+    spectrum: Spectrum,
+    diagnosis: Dissipation,
+    how: str,
+    place: str = "",
+    factor: str = "|1 - eta lambda|",
 ) -> list[Row]:
     """The rows of a spectrum and of what it says of dissipation.
 
     Args:
         how: probes, steps and samples in words, for the source of each row.
-        place: what stands between a row's section and its name: "before/" gives "spectrum/before/nodes".
+        place: what stands between a row's section and its name: "before/" gives
+            "spectrum/before/nodes".
         factor: of a mode per step, as a formula.
     """
-    modes = f"modes by {factor}, neutral if changed by less than {100 * NEUTRAL_CHANGE:g} % over the horizon; {how}"
+    modes = (
+        f"modes by {factor}, neutral if changed by less than {100 * NEUTRAL_CHANGE:g} % over the"
+        f" horizon; {how}"
+    )
     proxy = f"E(t) = (1/n) sum {factor}^t (draft figure of Liu et al. 2024); {how}"
     nodes, order = spectrum.nodes.flatten().sort()
     weights = (spectrum.weights / len(spectrum.weights)).flatten()[order]
@@ -133,7 +156,12 @@ def spectrum_rows(
     (least, least_error), (most, most_error) = diagnosis.divergent_bounds
     return [
         row("spectrum/nodes", nodes[used].tolist(), "1", f"Ritz values; {how}"),
-        row("spectrum/weights", weights[used].tolist(), "1", "weights of the Ritz values, together 1"),
+        row(
+            "spectrum/weights",
+            weights[used].tolist(),
+            "1",
+            "weights of the Ritz values, together 1",
+        ),
         row(
             "spectrum/lambda_min",
             minimum[0],
@@ -149,18 +177,39 @@ def spectrum_rows(
             maximum[1],
         ),
         row("spectrum/trace", trace[0], "1", how, trace[1]),
-        row("dissipation/dissipative", diagnosis.dissipative[0], "1", modes, diagnosis.dissipative[1]),
+        row(
+            "dissipation/dissipative",
+            diagnosis.dissipative[0],
+            "1",
+            modes,
+            diagnosis.dissipative[1],
+        ),
         row("dissipation/neutral", diagnosis.neutral[0], "1", modes, diagnosis.neutral[1]),
         row("dissipation/divergent", diagnosis.divergent[0], "1", modes, diagnosis.divergent[1]),
         row("dissipation/divergent_at_least", least, "1", BETWEEN, least_error),
         row("dissipation/divergent_at_most", most, "1", BETWEEN, most_error),
         *_growth_rows(diagnosis.per_step, row, factor),
-        row("dissipation/growth", diagnosis.growth, "1", f"largest {factor}^T, T = {diagnosis.horizon}"),
+        row(
+            "dissipation/growth",
+            diagnosis.growth,
+            "1",
+            f"largest {factor}^T, T = {diagnosis.horizon}",
+        ),
         row("dissipation/verdict", f"{diagnosis.verdict}: {diagnosis.reason}", "", how),
         row("proxy/total", diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()),
-        row("proxy/dissipative", diagnosis.proxy_dissipative.tolist(), "1", "its part from dissipative modes"),
+        row(
+            "proxy/dissipative",
+            diagnosis.proxy_dissipative.tolist(),
+            "1",
+            "its part from dissipative modes",
+        ),
         row("proxy/neutral", diagnosis.proxy_neutral.tolist(), "1", "its part from neutral modes"),
-        row("proxy/divergent", diagnosis.proxy_divergent.tolist(), "1", "its part from divergent modes"),
+        row(
+            "proxy/divergent",
+            diagnosis.proxy_divergent.tolist(),
+            "1",
+            "its part from divergent modes",
+        ),
     ]
 
 
@@ -169,14 +218,32 @@ def _growth_rows(growth: Growth, row: Callable[..., Row], factor: str) -> list[R
     (least, least_error), (most, most_error) = growth.share
     fastest, error = growth.a_step
     return [
-        row("dissipation/growth_a_step", fastest, "1", f"largest {factor}; error: what its residual norm leaves open", error),
-        row("dissipation/growing_at_least", least, "1", f"share of modes that grow from step to step; {BETWEEN}", least_error),
-        row("dissipation/growing_at_most", most, "1", f"share of modes that grow from step to step; {BETWEEN}", most_error),
+        row(
+            "dissipation/growth_a_step",
+            fastest,
+            "1",
+            f"largest {factor}; error: what its residual norm leaves open",
+            error,
+        ),
+        row(
+            "dissipation/growing_at_least",
+            least,
+            "1",
+            f"share of modes that grow from step to step; {BETWEEN}",
+            least_error,
+        ),
+        row(
+            "dissipation/growing_at_most",
+            most,
+            "1",
+            f"share of modes that grow from step to step; {BETWEEN}",
+            most_error,
+        ),
         row(
             "dissipation/steps_to_limit",
             growth.steps_to_limit,
             "steps",
-            f"until the fastest mode has grown {GROWTH_LIMIT:g}-fold, which takes a solve's error of 1e-3 to the readout's "
-            "1e-2; infinite: none was seen to grow",
+            f"until the fastest mode has grown {GROWTH_LIMIT:g}-fold, which takes a solve's error"
+            " of 1e-3 to the readout's 1e-2; infinite: none was seen to grow",
         ),
     ]

@@ -1,4 +1,6 @@
-"""A small map as a quantum circuit: stage (e) of the main job, on the network's largest kept weights, and `qdescent circuit`."""
+"""A small map as a quantum circuit: stage (e) of the main job, on the network's largest kept
+weights, and `qdescent circuit`.
+"""
 
 from __future__ import annotations
 
@@ -46,19 +48,29 @@ class CircuitInstance:
     order: int
 
 
-def instance_of(f: PolynomialMap, start: Tensor, order: int, steps: int, padding: int, truth: Tensor) -> CircuitInstance:
-    """The instance of a map: T steps from `start` with p copies of the end, at order N and at order 1."""
-    system, linear = (history_system(carleman_linearize(f, each), start, steps, padding) for each in (order, 1))
+def instance_of(
+    f: PolynomialMap, start: Tensor, order: int, steps: int, padding: int, truth: Tensor
+) -> CircuitInstance:
+    """The instance of a map: T steps from `start` with p copies of the end, at order N and at order
+    1.
+    """
+    system, linear = (
+        history_system(carleman_linearize(f, each), start, steps, padding) for each in (order, 1)
+    )
     return CircuitInstance(system, linear, f.coefficients[1].to_dense(), truth, order)
 
 
 def network_map(workspace: Workspace, pruned: Pruned) -> tuple[PolynomialMap, Tensor]:
-    """The trained network restricted to its largest kept weights, the others frozen: F_0 ... F_N by exact derivatives, and u_T."""
+    """The trained network restricted to its largest kept weights, the others frozen: F_0 ... F_N by
+    exact derivatives, and u_T.
+    """
     settings = workspace.settings
     network = copy.deepcopy(pruned.network).double()
     images, labels = pruned.tasks[0].data
     whole = ParameterSpace(network, pruned.mask)
-    space = whole.restrict(whole.theta, whole.theta.abs().topk(min(settings.circuit_weights, whole.n)).indices)
+    space = whole.restrict(
+        whole.theta, whole.theta.abs().topk(min(settings.circuit_weights, whole.n)).indices
+    )
     task = Task(network, pruned.tasks[0].loss, (images.double(), labels))
     rate = settings.circuit_learning_rate
     walk = displacements(task, space, space.theta, rate)
@@ -68,14 +80,25 @@ def network_map(workspace: Workspace, pruned: Pruned) -> tuple[PolynomialMap, Te
 
 
 def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
-    """Solve the network's instance as a circuit, show it beside the direct solution and true descent, and keep its map."""
+    """Solve the network's instance as a circuit, show it beside the direct solution and true
+    descent, and keep its map.
+    """
     settings, progress = workspace.settings, workspace.progress
     progress.start("Quantum circuit", 1)
     with workspace.stage("circuit"):
         f, truth = network_map(workspace, pruned)
         start = torch.zeros(f.size, dtype=torch.float64)
-        instance = instance_of(f, start, settings.circuit_order, settings.circuit_steps, settings.circuit_padding, truth)
-        solver = KernelReflection(epsilon=settings.circuit_epsilon, circuit=True, seed=settings.seed)
+        instance = instance_of(
+            f,
+            start,
+            settings.circuit_order,
+            settings.circuit_steps,
+            settings.circuit_padding,
+            truth,
+        )
+        solver = KernelReflection(
+            epsilon=settings.circuit_epsilon, circuit=True, seed=settings.seed
+        )
         found, rows = solve_instance(instance, solver)
     arrays = {f"F{k}": F.to_dense() for k, F in enumerate(f.coefficients)}
     write_arrays(workspace.directory / INSTANCE_FILE, arrays)
@@ -83,22 +106,40 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
     progress.finish(summary(found, rows))
     assumed, source = Evidence.ASSUMED, "setting `circuit_{}`".format
     given = [
-        Row("circuit/n", instance.system.variables, "weights", assumed, f"{source('weights')}, the largest kept ones"),
+        Row(
+            "circuit/n",
+            instance.system.variables,
+            "weights",
+            assumed,
+            f"{source('weights')}, the largest kept ones",
+        ),
         Row("circuit/order", settings.circuit_order, "1", assumed, source("order")),
-        Row("circuit/learning_rate", settings.circuit_learning_rate, "1", assumed, source("learning_rate")),
+        Row(
+            "circuit/learning_rate",
+            settings.circuit_learning_rate,
+            "1",
+            assumed,
+            source("learning_rate"),
+        ),
         Row("circuit/steps", settings.circuit_steps, "steps", assumed, source("steps")),
         Row("circuit/padding", settings.circuit_padding, "steps", assumed, source("padding")),
     ]
-    return given + [replace(row, source=row.source.replace("`epsilon`", "`circuit_epsilon`")) for row in rows]
+    return given + [
+        replace(row, source=row.source.replace("`epsilon`", "`circuit_epsilon`")) for row in rows
+    ]
 
 
 def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution, list[Row]]:
-    """The circuit's solution, and rows that hold it against the direct solution and the map without truncation."""
+    """The circuit's solution, and rows that hold it against the direct solution and the map without
+    truncation.
+    """
     direct, linear = solve(instance.system, Direct()), solve(instance.linear, Direct())
     kappa = float(torch.linalg.cond(instance.system.matrix.to_dense(), 2))
     found = solve(instance.system, solver)
     a = float(torch.linalg.matrix_norm(instance.linear_step, 2))
-    model = history_kappa_bound(max(a, a**instance.order), instance.system.steps, instance.system.padding)
+    model = history_kappa_bound(
+        max(a, a**instance.order), instance.system.steps, instance.system.padding
+    )
 
     exact = Evidence.EXACT
     simulated = "state vector of the circuit, post-selected"
@@ -109,17 +150,42 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
         ("answer", found.answer.tolist(), f"u_T: {simulated}"),
         ("direct", direct.answer.tolist(), "u_T: sparse LU of the same history system"),
         ("descent", instance.truth.tolist(), descent),
-        ("error_to_direct", _relative(found.answer, direct.answer), f"||u_circuit - u_direct|| / ||u_direct||{zero}"),
-        ("error_to_descent", _relative(found.answer, instance.truth), f"||u_circuit - u_GD|| / ||u_GD||{zero}"),
-        ("order_error", _relative(direct.answer, instance.truth), "||u_direct - u_GD|| / ||u_GD||: truncation alone"),
-        ("order_1_error", _relative(linear.answer, instance.truth), "the same at order 1, for comparison"),
+        (
+            "error_to_direct",
+            _relative(found.answer, direct.answer),
+            f"||u_circuit - u_direct|| / ||u_direct||{zero}",
+        ),
+        (
+            "error_to_descent",
+            _relative(found.answer, instance.truth),
+            f"||u_circuit - u_GD|| / ||u_GD||{zero}",
+        ),
+        (
+            "order_error",
+            _relative(direct.answer, instance.truth),
+            "||u_direct - u_GD|| / ||u_GD||: truncation alone",
+        ),
+        (
+            "order_1_error",
+            _relative(linear.answer, instance.truth),
+            "the same at order 1, for comparison",
+        ),
         ("matrix_kappa", kappa, "||M|| ||M^-1|| by singular values"),
-        ("kappa_over_model", kappa / model, "that, over the model of kappa by which the ledger prices"),
+        (
+            "kappa_over_model",
+            kappa / model,
+            "that, over the model of kappa by which the ledger prices",
+        ),
         ("status", str(found.status), "solver's own judgement by residual, second solve and kappa"),
         ("residual", found.residual, "||M Z - B|| / ||B||"),
     ]
-    rows = [Row(f"circuit/{name}", value, "" if name == "status" else "1", exact, source) for name, value, source in facts]
-    return found, rows + [replace(row, name=row.name.replace("solver/", "circuit/")) for row in found.cost]
+    rows = [
+        Row(f"circuit/{name}", value, "" if name == "status" else "1", exact, source)
+        for name, value, source in facts
+    ]
+    return found, rows + [
+        replace(row, name=row.name.replace("solver/", "circuit/")) for row in found.cost
+    ]
 
 
 def summary(found: Solution, rows: list[Row]) -> str:

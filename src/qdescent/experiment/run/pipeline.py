@@ -8,7 +8,13 @@ from qdescent._evidence import Row
 from qdescent.experiment.run.curvature import measure_spectrum
 from qdescent.experiment.run.instance import run_instance
 from qdescent.experiment.run.pricing import price_round
-from qdescent.experiment.run.training import comparison_rows, load_data, train_and_prune, train_classically, train_emulated
+from qdescent.experiment.run.training import (
+    comparison_rows,
+    load_data,
+    train_and_prune,
+    train_classically,
+    train_emulated,
+)
 from qdescent.experiment.run.workspace import Workspace
 from qdescent.report.files import write_weights
 from qdescent.report.pages.page import write_report
@@ -17,19 +23,22 @@ from qdescent.report.state import fingerprint
 
 
 def run_first_pass(workspace: Workspace) -> Record:
-    """Train densely, prune, train on classically and quantum-emulated, measure, solve one instance as a circuit, price, report.
+    """Train densely, prune, train on classically and quantum-emulated, measure, solve one instance
+    as a circuit, price, report.
 
-    Every stage keeps its result in the workspace as it goes: an interrupted run, resumed, ends in the same rows to the last digit.
+    Every stage keeps its result in the workspace as it goes: an interrupted run, resumed, ends in
+    the same rows to the last digit.
 
     Args:
         workspace: a new one (`create_workspace`) or an unfinished one (`resume_workspace`).
 
     Returns:
-        Record: also written to the directory as `run.json`, beside the weights (safetensors) and the page (`report.html`).
+        Record: also written to the directory as `run.json`, beside the weights (safetensors) and
+            the page (`report.html`).
 
     Raises:
-        ArgumentError: settings that do not fit the data or the network; another process works in the directory; what was
-            saved there is damaged or of another run.
+        ArgumentError: settings that do not fit the data or the network; another process works in
+            the directory; what was saved there is damaged or of another run.
     """
     with workspace.held():
         return _made(workspace)
@@ -38,7 +47,9 @@ def run_first_pass(workspace: Workspace) -> Record:
 def _made(workspace: Workspace) -> Record:
     settings = workspace.settings
     data, rows = load_data(workspace)
-    workspace.begin(fingerprint(data.train_images, data.train_labels, data.test_images, data.test_labels))
+    workspace.begin(
+        fingerprint(data.train_images, data.train_labels, data.test_images, data.test_labels)
+    )
     pruned, more = train_and_prune(workspace, data)
     rows += more
     run = train_emulated(workspace, pruned)
@@ -60,9 +71,18 @@ def _made(workspace: Workspace) -> Record:
         rows=tuple(rows),
         timings=dict(workspace.timings),
     )
-    weights = {f"pruned/{name}": weight for name, weight in pruned.space.unpack(pruned.space.theta).items()}
-    weights.update({f"classical/{name}": weight for name, weight in pruned.space.unpack(baseline.theta).items()})
-    weights.update({f"emulated/{name}": weight for name, weight in pruned.space.unpack(run.theta).items()})
+    weights = {
+        f"pruned/{name}": weight for name, weight in pruned.space.unpack(pruned.space.theta).items()
+    }
+    weights.update(
+        {
+            f"classical/{name}": weight
+            for name, weight in pruned.space.unpack(baseline.theta).items()
+        }
+    )
+    weights.update(
+        {f"emulated/{name}": weight for name, weight in pruned.space.unpack(run.theta).items()}
+    )
     write_weights(workspace.directory / "weights.safetensors", weights)
     write_report(record, workspace.directory / "report.html")
     write_record(record, workspace.directory)

@@ -19,16 +19,20 @@ from qdescent.resources.queries import dalzell_queries
 from qdescent.resources.verdict import Ledger, estimate
 from qdescent.training.hybrid import Run
 
-EPSILON = 1e-3  # l2 error of one solve: below the readout error, so that it does not limit the round
+# l2 error of one solve: below the readout error, so that it does not limit the round
+EPSILON = 1e-3
 
 
-def price_round(workspace: Workspace, pruned: Pruned, spectrum: Spectrum, run: Run) -> tuple[Ledger, list[Row]]:
+def price_round(
+    workspace: Workspace, pruned: Pruned, spectrum: Spectrum, run: Run
+) -> tuple[Ledger, list[Row]]:
     """The ledger of one round (upload, K steps as one system, readout), from what the run measured.
 
-    kappa: a model, (1 + a) sum a^j with a the largest norm of the diagonal blocks (I - eta H)^{(x)j}, from the measured
-    extremes of H. The blocks beside the diagonal (F_0, F_2) are left out: where they are large the true kappa may be many times
-    larger (`circuit/kappa_over_model` shows the quotient on the small instance). Padding is the one of fewest queries until
-    success, each shot repeated until its solve succeeds, as the ledger counts.
+    kappa: a model, (1 + a) sum a^j with a the largest norm of the diagonal blocks (I - eta
+    H)^{(x)j}, from the measured extremes of H. The blocks beside the diagonal (F_0, F_2) are left
+    out: where they are large the true kappa may be many times larger (`circuit/kappa_over_model`
+    shows the quotient on the small instance). Padding is the one of fewest queries until success,
+    each shot repeated until its solve succeeds, as the ledger counts.
     """
     settings = workspace.settings
     progress = workspace.progress
@@ -37,7 +41,9 @@ def price_round(workspace: Workspace, pruned: Pruned, spectrum: Spectrum, run: R
     order, T = run.rounds[0].order, run.rounds[0].steps
     a = max(factor, factor**order)
     end, norms = _solution_norms(run)
-    best = best_padding(a, norms, lambda kappa: dalzell_queries(kappa, EPSILON), amplified=False, answer_norm=end)
+    best = best_padding(
+        a, norms, lambda kappa: dalzell_queries(kappa, EPSILON), amplified=False, answer_norm=end
+    )
     sample = pruned.data.train_images[:1]
     with workspace.stage("pricing"):
         ledger = estimate(
@@ -50,8 +56,8 @@ def price_round(workspace: Workspace, pruned: Pruned, spectrum: Spectrum, run: R
                 kappa=best.kappa,
                 kappa_evidence=Evidence.MODELLED,
                 kappa_source=(
-                    f"(1 + a) sum a^j over T = {T} steps and the best padding p = {best.padding}, a = {a:.4g} from the "
-                    "measured spectrum; couplings F_0 and F_2 left out"
+                    f"(1 + a) sum a^j over T = {T} steps and the best padding p = {best.padding}, a"
+                    f" = {a:.4g} from the measured spectrum; couplings F_0 and F_2 left out"
                 ),
                 sparsity=min(settings.sparsity, pruned.space.n),
                 sparsity_evidence=Evidence.ASSUMED,
@@ -63,7 +69,10 @@ def price_round(workspace: Workspace, pruned: Pruned, spectrum: Spectrum, run: R
                 success_probability=best.probability,
                 epsilon=EPSILON,
                 success_evidence=Evidence.EXACT,
-                success_source="(p + 1) ||u_T||^2 / ||Z||^2 of the first round's order-N solution, from its terms' inner products",
+                success_source=(
+                    "(p + 1) ||u_T||^2 / ||Z||^2 of the first round's order-N solution, from its"
+                    " terms' inner products"
+                ),
             )
         )
     progress.advance()
@@ -72,8 +81,11 @@ def price_round(workspace: Workspace, pruned: Pruned, spectrum: Spectrum, run: R
 
 
 def _solution_norms(run: Run) -> tuple[float, torch.Tensor]:
-    """||u_T|| and ||z_t||, t = 0..T, of the first round's order-N solution, from its terms' inner products; z_0 = 0."""
+    """||u_T|| and ||z_t||, t = 0..T, of the first round's order-N solution, from its terms' inner
+    products; z_0 = 0.
+    """
     gram = torch.tensor(run.rounds[0].gram, dtype=torch.float64)
     norms = torch.tensor([0.0, *(lifted_norm(each) for each in gram)], dtype=torch.float64)
-    end = math.sqrt(max(float(gram[-1].sum()), 0.0))  # ||u_1 + ... + u_N||; rounding may leave a zero slightly negative
+    # ||u_1 + ... + u_N||; rounding may leave a zero slightly negative
+    end = math.sqrt(max(float(gram[-1].sum()), 0.0))
     return min(end, float(norms[-1])), norms

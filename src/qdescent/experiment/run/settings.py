@@ -1,4 +1,6 @@
-"""Every setting of the main job, with its default and the reason for it; from a TOML file and from flags."""
+"""Every setting of the main job, with its default and the reason for it; from a TOML file and from
+flags.
+"""
 
 from __future__ import annotations
 
@@ -13,40 +15,49 @@ from qdescent._checks import argument_error, check_integer, check_interval, show
 from qdescent.reading.documents import read_toml
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
-UNKNOWNS_LIMIT = 4096  # of the circuit instance, 12 system qubits: a state vector of a few MB, a circuit of minutes
+# of the circuit instance, 12 system qubits: a state vector of a few MB, a circuit of minutes
+UNKNOWNS_LIMIT = 4096
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of `qdescent run`; each is also a key of the TOML file and a flag of the same name.
+    """The settings of `qdescent run`; each is also a key of the TOML file and a flag of the same
+    name.
 
     Args:
         density: kept fraction of the prunable weights. 0.1: the paper prunes 90 %.
-        learning_rate: eta of descent after pruning. 0.02: at N = 2, K = 20 the truncation error stays below 1 % (measured).
+        learning_rate: eta of descent after pruning. 0.02: at N = 2, K = 20 the truncation error
+            stays below 1 % (measured).
         order: N of the Carleman linearisation. 2: the least that sees the curvature change.
         segment: K, steps between an upload and a download.
         rounds: R, uploads.
-        tolerance: on the truncation error; segments then have the length (and order, 2 or 3) that its estimate allows, until all
-            R K steps are done. 0: every segment has K steps of order N.
+        tolerance: on the truncation error; segments then have the length (and order, 2 or 3) that
+            its estimate allows, until all R K steps are done. 0: every segment has K steps of order
+            N.
         shots: S per readout for magnitudes, and as many for signs.
         batch: samples of each round's fixed batch. 512: the paper authors' fine-tuning batch.
         seed: of every random draw.
-        data_root: folder with the full Fashion-MNIST files; empty: the embedded subset of 5,000 + 1,000 images.
+        data_root: folder with the full Fashion-MNIST files; empty: the embedded subset of 5,000 +
+            1,000 images.
         epochs: of dense training before pruning. 8: the test accuracy has levelled off.
-        width: channels of the first convolution; the next ones have twice and four times as many. 16: about 100,000 weights.
+        width: channels of the first convolution; the next ones have twice and four times as many.
+            16: about 100,000 weights.
         probes: random vectors of each spectrum. 4: the least whose spread means something.
         lanczos_steps: products per probe. 64: E(t) is then exact for even t up to 127, up to probe
             noise, which is beyond the R K = 100 steps of the run.
         circuit_weights: kept weights of the instance that is solved as a circuit, the largest ones.
         circuit_order: N of that instance.
         circuit_steps: T of that instance.
-        circuit_learning_rate: eta of that instance. 3: large enough that order 1 misses true descent by 2 % and order 2 does not
-            (measured), so that the circuit has something to show; two weights alone would be dull at 0.02.
+        circuit_learning_rate: eta of that instance. 3: large enough that order 1 misses true
+            descent by 2 % and order 2 does not (measured), so that the circuit has something to
+            show; two weights alone would be dull at 0.02.
         circuit_padding: p of that instance. 3: eight blocks of time, a whole number of qubits.
-        circuit_epsilon: the circuit's promised relative error. 1e-4: ten times below the 1e-3 that is asked of u_T.
-        sparsity: non-zeros a row of the Hessian, the paper's s, assumed for the ledger. 10: sparser than
-            any trained network we know, in favour of the quantum side.
-        train_images: use only the first so many training images of each class-balanced order; 0: all.
+        circuit_epsilon: the circuit's promised relative error. 1e-4: ten times below the 1e-3 that
+            is asked of u_T.
+        sparsity: non-zeros a row of the Hessian, the paper's s, assumed for the ledger. 10: sparser
+            than any trained network we know, in favour of the quantum side.
+        train_images: use only the first so many training images of each class-balanced order; 0:
+            all.
 
     Raises:
         ArgumentError: a value outside its range.
@@ -107,14 +118,18 @@ class Settings:
     @property
     def circuit_unknowns(self) -> float:
         """Rows of the circuit instance's history matrix."""
-        return history_unknowns(self.circuit_weights, self.circuit_order, self.circuit_steps, self.circuit_padding)
+        return history_unknowns(
+            self.circuit_weights, self.circuit_order, self.circuit_steps, self.circuit_padding
+        )
 
     @property
     def schedule(self) -> Schedule | AdaptiveSchedule:
         """The part that the hybrid training needs."""
         if self.tolerance:
             steps = self.segment * self.rounds
-            return AdaptiveSchedule(self.tolerance, steps=steps, learning_rate=self.learning_rate, shots=self.shots)
+            return AdaptiveSchedule(
+                self.tolerance, steps=steps, learning_rate=self.learning_rate, shots=self.shots
+            )
         return Schedule(self.order, self.segment, self.rounds, self.learning_rate, self.shots)
 
     def to_json(self) -> dict[str, Any]:
@@ -142,7 +157,8 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
         flags: name -> value; None stands for a flag that was not given.
 
     Raises:
-        ArgumentError: the file cannot be read or is not TOML; a key that is not a setting (the nearest one is named); a bad value.
+        ArgumentError: the file cannot be read or is not TOML; a key that is not a setting (the
+            nearest one is named); a bad value.
     """
     values = read_toml("config", config) if config is not None else {}
     known = [field.name for field in fields(Settings)]
@@ -151,16 +167,22 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
             near = difflib.get_close_matches(key[:100].replace("-", "_"), known, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             raise argument_error(
-                "config", "hold only keys that are settings (see qdescent run --help)", f"holding {shown(key)}{hint}"
+                "config",
+                "hold only keys that are settings (see qdescent run --help)",
+                f"holding {shown(key)}{hint}",
             )
     values.update({name: value for name, value in flags.items() if value is not None})
     floats = {field.name for field in fields(Settings) if field.type == "float"}
-    typed: dict[str, Any] = {key: _as_float(value) if key in floats else value for key, value in values.items()}
+    typed: dict[str, Any] = {
+        key: _as_float(value) if key in floats else value for key, value in values.items()
+    }
     return Settings(**typed)
 
 
 def _as_float(value: Any) -> Any:
-    """A whole number as a float; one that no float can hold stays as it is, to be refused by its setting."""
+    """A whole number as a float; one that no float can hold stays as it is, to be refused by its
+    setting.
+    """
     try:
         return float(value) if type(value) is int else value
     except OverflowError:

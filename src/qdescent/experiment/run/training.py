@@ -1,4 +1,6 @@
-"""Stages (a) to (c) of the main job: data, dense training, pruning, and classical descent beside quantum-emulated training."""
+"""Stages (a) to (c) of the main job: data, dense training, pruning, and classical descent beside
+quantum-emulated training.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +51,21 @@ def load_data(workspace: Workspace) -> tuple[ImageData, list[Row]]:
     data = load_fashion_mnist(settings.data_root or None)
     if settings.train_images > len(data.train_images):
         raise argument_error(
-            "train_images", f"be at most the number of training images, {len(data.train_images)}", settings.train_images
+            "train_images",
+            f"be at most the number of training images, {len(data.train_images)}",
+            settings.train_images,
         )
     if settings.train_images:
         kept = slice(0, settings.train_images)
-        data = replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])
+        data = replace(
+            data, train_images=data.train_images[kept], train_labels=data.train_labels[kept]
+        )
     if settings.batch > len(data.train_images):
-        raise argument_error("batch", f"be at most the number of training images, {len(data.train_images)}", settings.batch)
+        raise argument_error(
+            "batch",
+            f"be at most the number of training images, {len(data.train_images)}",
+            settings.batch,
+        )
     rows = [
         Row("data/train_images", len(data.train_images), "images", Evidence.EXACT, data.source),
         Row("data/test_images", len(data.test_images), "images", Evidence.EXACT, data.source),
@@ -80,7 +90,9 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
 
     dense_batch = 64
     batches = -(-len(data.train_images) // dense_batch)
-    progress.start("Dense training", settings.epochs * batches, (state.epoch if state else 0) * batches)
+    progress.start(
+        "Dense training", settings.epochs * batches, (state.epoch if state else 0) * batches
+    )
     with workspace.stage("dense training"):
         done = train_dense(
             network,
@@ -99,25 +111,55 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
     space = ParameterSpace(network, mask)
     tasks = []
     for r in range(settings.rounds):
-        order = torch.randperm(len(data.train_images), generator=named_generator(settings.seed, "round batch", r))
+        order = torch.randperm(
+            len(data.train_images), generator=named_generator(settings.seed, "round batch", r)
+        )
         places = order[: settings.batch]
-        tasks.append(Task(network, cross_entropy, (data.train_images[places], data.train_labels[places])))
+        tasks.append(
+            Task(network, cross_entropy, (data.train_images[places], data.train_labels[places]))
+        )
     pruned = Pruned(network, mask, space, tuple(tasks), data)
     start = accuracy(tasks[0], space, space.theta, data.test_images, data.test_labels)
     on_test = f"share of {len(data.test_images)} test images labelled correctly"
     rows = [
-        Row("network/parameters", mask.total, "weights", Evidence.EXACT, "P, entries of all parameters"),
-        Row("network/kept", mask.kept, "weights", Evidence.EXACT, "n, entries of the mask: largest magnitudes, and all biases"),
+        Row(
+            "network/parameters",
+            mask.total,
+            "weights",
+            Evidence.EXACT,
+            "P, entries of all parameters",
+        ),
+        Row(
+            "network/kept",
+            mask.kept,
+            "weights",
+            Evidence.EXACT,
+            "n, entries of the mask: largest magnitudes, and all biases",
+        ),
         Row("network/density", mask.density, "1", Evidence.EXACT, "n / P"),
-        Row("dense/loss", done.loss, "nats", Evidence.EXACT, "mean training loss of each epoch before pruning, SGD with momentum"),
-        Row("dense/test_accuracy", done.test_accuracy, "1", Evidence.EXACT, on_test + ", after each epoch"),
+        Row(
+            "dense/loss",
+            done.loss,
+            "nats",
+            Evidence.EXACT,
+            "mean training loss of each epoch before pruning, SGD with momentum",
+        ),
+        Row(
+            "dense/test_accuracy",
+            done.test_accuracy,
+            "1",
+            Evidence.EXACT,
+            on_test + ", after each epoch",
+        ),
         Row("pruned/test_accuracy", start, "1", Evidence.EXACT, on_test + ", right after pruning"),
     ]
     return pruned, rows
 
 
 def _dense_state(saved: State, network: nn.Module, epochs: int) -> DenseState:
-    """The training between two epochs, as it was saved; a ValueError or KeyError where it does not fit."""
+    """The training between two epochs, as it was saved; a ValueError or KeyError where it does not
+    fit.
+    """
     epoch = check_integer("epoch", saved.extra["epoch"], 1)
     for name, weight in network.named_parameters():
         for part in ("weight", "momentum"):
@@ -144,8 +186,15 @@ class Baseline:
 
 
 def train_classically(workspace: Workspace, pruned: Pruned, run: Run) -> Baseline:
-    """The classical baseline: as many steps of masked gradient descent on the same batches, resumable after each round."""
-    settings, progress, space, data = workspace.settings, workspace.progress, pruned.space, pruned.data
+    """The classical baseline: as many steps of masked gradient descent on the same batches,
+    resumable after each round.
+    """
+    settings, progress, space, data = (
+        workspace.settings,
+        workspace.progress,
+        pruned.space,
+        pruned.data,
+    )
     ends = _downloads(run)
     theta, losses, accuracies = space.theta, [], []
     saved = workspace.load("classical")
@@ -162,7 +211,9 @@ def train_classically(workspace: Workspace, pruned: Pruned, run: Run) -> Baselin
 
     with workspace.stage("classical descent"):
         for r in range(ends.index(len(losses)), len(run.rounds)):
-            walk = descend(pruned.tasks[r % len(pruned.tasks)], space, theta, settings.learning_rate)
+            walk = descend(
+                pruned.tasks[r % len(pruned.tasks)], space, theta, settings.learning_rate
+            )
             for _ in range(run.rounds[r].steps):
                 accuracies.append(measured(theta))
                 loss, theta = next(walk)
@@ -190,8 +241,14 @@ def train_emulated(workspace: Workspace, pruned: Pruned) -> Run:
 
     def keep(done: Round) -> None:
         rounds.append(done)
-        facts = [{key: value for key, value in vars(each).items() if key != "theta"} for each in rounds]
-        workspace.save("emulated", {f"theta-{r}": each.theta for r, each in enumerate(rounds)}, {"rounds": facts})
+        facts = [
+            {key: value for key, value in vars(each).items() if key != "theta"} for each in rounds
+        ]
+        workspace.save(
+            "emulated",
+            {f"theta-{r}": each.theta for r, each in enumerate(rounds)},
+            {"rounds": facts},
+        )
 
     with workspace.stage("emulated training"):
         run = train_hybrid(
@@ -203,7 +260,9 @@ def train_emulated(workspace: Workspace, pruned: Pruned) -> Run:
             on_round=keep,
             on_step=progress.advance,
         )
-    progress.finish(f"truncation error at most {100 * max(each.truncation[-1] for each in run.rounds):.2g} %")
+    progress.finish(
+        f"truncation error at most {100 * max(each.truncation[-1] for each in run.rounds):.2g} %"
+    )
     return run
 
 
@@ -216,20 +275,28 @@ def _last_task(pruned: Pruned, run: Run) -> Task:
     return pruned.tasks[(len(run.rounds) - 1) % len(pruned.tasks)]
 
 
-def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, run: Run) -> list[Row]:
+def comparison_rows(
+    workspace: Workspace, pruned: Pruned, baseline: Baseline, run: Run
+) -> list[Row]:
     """Both trainings as rows: losses, accuracies, truncation and readout errors of every round."""
     settings, data = workspace.settings, pruned.data
     ends = [pruned.space.theta, *(each.theta for each in run.rounds)]
-    emulated = [accuracy(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels) for theta in ends]
+    emulated = [
+        accuracy(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels)
+        for theta in ends
+    ]
     last_loss = float(_last_task(pruned, run).loss_at(pruned.space, run.theta).detach())
     losses = [loss for each in run.rounds for loss in each.loss[:-1]] + [last_loss]
     on_test = f"share of {len(data.test_images)} test images labelled correctly"
     on_batch = f"loss on the round's own batch of {settings.batch}"
-    lengths, orders = (_span(each) for each in ([r.steps for r in run.rounds], [r.order for r in run.rounds]))
+    lengths, orders = (
+        _span(each) for each in ([r.steps for r in run.rounds], [r.order for r in run.rounds])
+    )
     by_segment = f"order {orders} series form, K = {lengths}"
     exact, measured, assumed = Evidence.EXACT, Evidence.MEASURED, Evidence.ASSUMED
     verdicts = [
-        correct(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels) for theta in (ends[-1], baseline.theta)
+        correct(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels)
+        for theta in (ends[-1], baseline.theta)
     ]
     differing = float((verdicts[0] != verdicts[1]).sum())
     chosen = "setting `tolerance` chose it" if settings.tolerance else "setting `{}`"
@@ -238,11 +305,31 @@ def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, ru
         Row("setting/order", orders, "1", assumed, chosen.format("order")),
         Row("setting/segment", lengths, "steps", assumed, chosen.format("segment")),
         Row("setting/rounds", len(run.rounds), "rounds", assumed, chosen.format("rounds")),
-        Row("setting/tolerance", settings.tolerance, "1", assumed, "setting `tolerance`; 0: segments of fixed length"),
-        Row("setting/learning_rate", settings.learning_rate, "1", assumed, "setting `learning_rate`"),
+        Row(
+            "setting/tolerance",
+            settings.tolerance,
+            "1",
+            assumed,
+            "setting `tolerance`; 0: segments of fixed length",
+        ),
+        Row(
+            "setting/learning_rate", settings.learning_rate, "1", assumed, "setting `learning_rate`"
+        ),
         Row("setting/batch", settings.batch, "images", assumed, "setting `batch`"),
-        Row("classical/loss", baseline.loss, "nats", exact, on_batch + ", before each step of masked gradient descent"),
-        Row("classical/test_accuracy", baseline.test_accuracy, "1", exact, on_test + ", before each step"),
+        Row(
+            "classical/loss",
+            baseline.loss,
+            "nats",
+            exact,
+            on_batch + ", before each step of masked gradient descent",
+        ),
+        Row(
+            "classical/test_accuracy",
+            baseline.test_accuracy,
+            "1",
+            exact,
+            on_test + ", before each step",
+        ),
         Row(
             "emulated/loss",
             losses,
@@ -251,13 +338,20 @@ def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, ru
             on_batch + ", inside a segment from the emulated state, which is not read out",
         ),
         Row("emulated/step", _downloads(run), "steps", exact, "the steps of download"),
-        Row("emulated/test_accuracy", emulated, "1", measured, on_test + ", after each download (shot noise: one draw)"),
+        Row(
+            "emulated/test_accuracy",
+            emulated,
+            "1",
+            measured,
+            on_test + ", after each download (shot noise: one draw)",
+        ),
         Row(
             "comparison/accuracy_gap",
             100 * (emulated[-1] - baseline.test_accuracy[-1]),
             "percentage points",
             measured,
-            f"emulated minus classical test accuracy after {_downloads(run)[-1]} steps; error: paired binomial",
+            f"emulated minus classical test accuracy after {_downloads(run)[-1]} steps; error:"
+            " paired binomial",
             100 * differing**0.5 / len(data.test_images),
         ),
         Row(
@@ -265,7 +359,8 @@ def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, ru
             [error for each in run.rounds for error in each.truncation],
             "1",
             measured,
-            f"||u_N - u_GD|| / ||u_GD|| within each segment, against true descent from the same pivot; {by_segment}",
+            "||u_N - u_GD|| / ||u_GD|| within each segment, against true descent from the same"
+            f" pivot; {by_segment}",
         ),
         Row(
             "truncation/by_round",
@@ -276,7 +371,13 @@ def comparison_rows(workspace: Workspace, pruned: Pruned, baseline: Baseline, ru
         ),
         *(row for row in run.rows if row.name not in ("truncation/by_round", "schedule/stopped")),
         *(row for row in run.rows if row.name == "schedule/stopped" and row.value),
-        Row("readout/shots", 2 * settings.shots, "shots", assumed, "twice the setting `shots`: for magnitudes and for signs"),
+        Row(
+            "readout/shots",
+            2 * settings.shots,
+            "shots",
+            assumed,
+            "twice the setting `shots`: for magnitudes and for signs",
+        ),
         Row(
             "readout/error_by_round",
             [each.readout_error for each in run.rounds],

@@ -1,4 +1,6 @@
-"""The directory of a run while it is being made: its settings, what is done so far, how long it took."""
+"""The directory of a run while it is being made: its settings, what is done so far, how long it
+took.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ class Workspace:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Have the directory for this process alone, and compute with the threads that the run began with.
+        """Have the directory for this process alone, and compute with the threads that the run
+        began with.
 
         Raises:
             ArgumentError: another process works on it.
@@ -50,13 +53,15 @@ class Workspace:
             yield
 
     def begin(self, inputs: str) -> None:
-        """Keep the settings on disk: from here on the run can be resumed. Called once the input is known to be usable.
+        """Keep the settings on disk: from here on the run can be resumed. Called once the input is
+        known to be usable.
 
         Args:
             inputs: fingerprint of the data.
 
         Raises:
-            ArgumentError: the run began with other data, other versions of packages, or on another device.
+            ArgumentError: the run began with other data, other versions of packages, or on another
+                device.
         """
         now = origin_of(self.settings.to_json(), inputs)
         if self.origin:
@@ -65,7 +70,9 @@ class Workspace:
         self.origin.update(now)
         self.save(STATE_OF_SETTINGS, {}, self.settings.to_json())
 
-    def save(self, stage: str, tensors: Mapping[str, Tensor], extra: Mapping[str, Any] | None = None) -> None:
+    def save(
+        self, stage: str, tensors: Mapping[str, Tensor], extra: Mapping[str, Any] | None = None
+    ) -> None:
         """Keep what a stage has reached."""
         save_state(self.directory, stage, self.origin, tensors, extra or {})
 
@@ -88,11 +95,15 @@ class Workspace:
             yield
 
 
-def create_workspace(directory: Path, settings: Settings, progress: Progress | None = None) -> Workspace:
-    """A new run in a directory that does not exist yet, or is empty; nothing is written before `held`.
+def create_workspace(
+    directory: Path, settings: Settings, progress: Progress | None = None
+) -> Workspace:
+    """A new run in a directory that does not exist yet, or is empty; nothing is written before
+    `held`.
 
     Raises:
-        ArgumentError: there is something in the directory; the message says whether it can be resumed.
+        ArgumentError: there is something in the directory; the message says whether it can be
+            resumed.
     """
     if not is_vacant(directory):
         raise refuse_directory(directory)

@@ -1,4 +1,6 @@
-"""The operator whose spectrum is measured, over the batches of all processes, and how far its products can be trusted."""
+"""The operator whose spectrum is measured, over the batches of all processes, and how far its
+products can be trusted.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +14,35 @@ from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.spectrum.settings import FINITE_DIFFERENCES, SpectrumSettings
 from qdescent.experiment.spectrum.subject import Subject
-from qdescent.learning.curvature.hessian import check_operator, finite_difference_hessian, gauss_newton, hessian, product_error
+from qdescent.learning.curvature.hessian import (
+    check_operator,
+    finite_difference_hessian,
+    gauss_newton,
+    hessian,
+    product_error,
+)
 from qdescent.learning.parallel import Ranks, data_parallel, weighted_over
 from qdescent.linalg.operator import LinearOperator
 
-CURVATURES: dict[str, Callable[..., LinearOperator]] = {"hessian": hessian, "gauss-newton": gauss_newton}
+CURVATURES: dict[str, Callable[..., LinearOperator]] = {
+    "hessian": hessian,
+    "gauss-newton": gauss_newton,
+}
 
 
-def curvature_operator(settings: SpectrumSettings, subject: Subject, ranks: Ranks) -> LinearOperator:
-    """(n, n), the mean over the samples of all processes; they must make the same products in the same order."""
+def curvature_operator(
+    settings: SpectrumSettings, subject: Subject, ranks: Ranks
+) -> LinearOperator:
+    """(n, n), the mean over the samples of all processes; they must make the same products in the
+    same order.
+    """
     if settings.curvature == FINITE_DIFFERENCES:
         return finite_difference_hessian(_gradient(subject, ranks), subject.space.theta)
     build, space = CURVATURES[settings.curvature], subject.space
     precision = torch.bfloat16 if settings.precision == "bfloat16" else None
-    return data_parallel(lambda tasks: build(tasks, space, None, precision, check=False), subject.tasks, space, ranks)
+    return data_parallel(
+        lambda tasks: build(tasks, space, None, precision, check=False), subject.tasks, space, ranks
+    )
 
 
 def in_float32(settings: SpectrumSettings) -> SpectrumSettings:
@@ -33,21 +50,35 @@ def in_float32(settings: SpectrumSettings) -> SpectrumSettings:
     return replace(settings, precision="float32") if settings.precision == "bfloat16" else settings
 
 
-def check_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOperator, ranks: Ranks) -> list[Row]:
-    """One product beside the loss moved in float64: an operation that hides its second derivative shows here only.
+def check_rows(
+    settings: SpectrumSettings, subject: Subject, operator: LinearOperator, ranks: Ranks
+) -> list[Row]:
+    """One product beside the loss moved in float64: an operation that hides its second derivative
+    shows here only.
 
     Raises:
         ArgumentError: the products are not those of the loss.
     """
     if settings.curvature == FINITE_DIFFERENCES:
         return []
-    checked = check_operator(settings.curvature, operator, weighted_over(subject.tasks, ranks), subject.space, None, ranks.total)
+    checked = check_operator(
+        settings.curvature,
+        operator,
+        weighted_over(subject.tasks, ranks),
+        subject.space,
+        None,
+        ranks.total,
+    )
     source = f"||A v - what the moved loss says|| / ||A v|| for one random v: {checked.how}"
     return [Row("spectrum/product_check", checked.difference, "1", Evidence.MEASURED, source)]
 
 
-def error_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOperator, ranks: Ranks) -> list[Row]:
-    """What bfloat16 costs: one product beside its float32 twin; what finite differences cost: beside twice the step."""
+def error_rows(
+    settings: SpectrumSettings, subject: Subject, operator: LinearOperator, ranks: Ranks
+) -> list[Row]:
+    """What bfloat16 costs: one product beside its float32 twin; what finite differences cost:
+    beside twice the step.
+    """
     directions = _random_direction(settings, subject, "precision")[:, None]
     if settings.precision == "bfloat16":
         reference = curvature_operator(in_float32(settings), subject, ranks)
@@ -56,10 +87,14 @@ def error_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOpe
         theta = subject.space.theta
         step = 2 * torch.finfo(theta.dtype).eps ** (1 / 3)
         reference = finite_difference_hessian(_gradient(subject, ranks), theta, step)
-        outer = operator @ (operator @ directions)  # along the outliers truncation is far larger than along a random direction
+        # along the outliers truncation is far larger than along a random direction
+        outer = operator @ (operator @ directions)
         directions = torch.cat([directions, outer], dim=1)
         advice = "" if settings.precision == "float64" else "; --precision float64 makes it smaller"
-        source = f"||(H_h - H_2h) v|| / ||H_2h v||, steps h and 2h, the larger of a random v and of H H v{advice}"
+        source = (
+            "||(H_h - H_2h) v|| / ||H_2h v||, steps h and 2h, the larger of a random v and of H H"
+            f" v{advice}"
+        )
     else:
         return []
     _, error = product_error(operator, reference, directions)
@@ -67,7 +102,9 @@ def error_rows(settings: SpectrumSettings, subject: Subject, operator: LinearOpe
 
 
 def _random_direction(settings: SpectrumSettings, subject: Subject, purpose: str) -> Tensor:
-    return torch.randn(subject.space.n, generator=named_generator(settings.seed, purpose)).to(subject.space.theta)
+    return torch.randn(subject.space.n, generator=named_generator(settings.seed, purpose)).to(
+        subject.space.theta
+    )
 
 
 def _gradient(subject: Subject, ranks: Ranks) -> Callable[[Tensor], Tensor]:

@@ -1,4 +1,6 @@
-"""`qdescent spectrum`: the Hessian spectrum of anybody's network, and whether gradient descent on it is dissipative."""
+"""`qdescent spectrum`: the Hessian spectrum of anybody's network, and whether gradient descent on
+it is dissipative.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,12 @@ from qdescent.carleman.growth import step_factor
 from qdescent.experiment.origin import threads_of
 from qdescent.experiment.progress import Progress, Silent
 from qdescent.experiment.run.curvature import BETWEEN, spectrum_rows
-from qdescent.experiment.spectrum.operator import check_rows, curvature_operator, error_rows, in_float32
+from qdescent.experiment.spectrum.operator import (
+    check_rows,
+    curvature_operator,
+    error_rows,
+    in_float32,
+)
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.spectrum.stages import Stages, kept_origin
 from qdescent.experiment.spectrum.subject import Subject, load_subject, measured_loss
@@ -31,7 +38,8 @@ from qdescent.report.pages.spectrum_page import write_spectrum_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import discard, held
 
-ETA_GRID = 2.0 ** torch.arange(-6, 7, dtype=torch.float64)  # times the learning rate: how E(t) would be at others
+# times the learning rate: how E(t) would be at others
+ETA_GRID = 2.0 ** torch.arange(-6, 7, dtype=torch.float64)
 QUANTILES = {
     "median": (0.5, "half of the sampled rows have at most so many"),
     "nine_tenths": (0.9, "nine tenths of the sampled rows have at most so many"),
@@ -39,11 +47,15 @@ QUANTILES = {
 }
 
 
-def run_spectrum(settings: SpectrumSettings, directory: Path, progress: Progress | None = None) -> Record | None:
-    """Measure the spectrum of a network, save as it goes, write spectrum.npz, run.json and spectrum.html.
+def run_spectrum(
+    settings: SpectrumSettings, directory: Path, progress: Progress | None = None
+) -> Record | None:
+    """Measure the spectrum of a network, save as it goes, write spectrum.npz, run.json and
+    spectrum.html.
 
-    A directory with saved state is gone on with: the coefficients are then the same to the last bit, on the same device with as
-    many processes. Under torchrun the batches are dealt to the processes; process 0 alone writes.
+    A directory with saved state is gone on with: the coefficients are then the same to the last
+    bit, on the same device with as many processes. Under torchrun the batches are dealt to the
+    processes; process 0 alone writes.
 
     Args:
         settings: what to measure, see `new_spectrum` and `resumed_spectrum`.
@@ -54,35 +66,51 @@ def run_spectrum(settings: SpectrumSettings, directory: Path, progress: Progress
         Record: in process 0; None in the others.
 
     Raises:
-        ArgumentError: something that cannot be loaded or does not fit together, a damaged state, or a directory that another
-            process works on.
+        ArgumentError: something that cannot be loaded or does not fit together, a damaged state, or
+            a directory that another process works on.
     """
     with joined(settings.device) as ranks, ExitStack() as stack:
         directory = ranks.of_first(directory)
-        ranks.together(lambda: stack.enter_context(held(directory, new=False)) if ranks.rank == 0 else None)
+        ranks.together(
+            lambda: stack.enter_context(held(directory, new=False)) if ranks.rank == 0 else None
+        )
         stack.enter_context(threads_of(ranks.together(lambda: kept_origin(directory))))
         return _measured(settings, directory, progress, ranks)
 
 
-def _measured(settings: SpectrumSettings, directory: Path, progress: Progress | None, ranks: Ranks) -> Record | None:
+def _measured(
+    settings: SpectrumSettings, directory: Path, progress: Progress | None, ranks: Ranks
+) -> Record | None:
     timings: dict[str, float] = {}
     first = ranks.rank == 0
     with stopwatch(timings, "load"):
         subject = ranks.together(lambda: load_subject(settings, ranks))
         stages = ranks.together(
-            lambda: Stages.begin(settings, directory, subject, progress if first and progress else Silent(), ranks)
+            lambda: Stages.begin(
+                settings, directory, subject, progress if first and progress else Silent(), ranks
+            )
         )
     try:
         loss = measured_loss(subject, ranks)
         operator = curvature_operator(settings, subject, ranks)
         with stopwatch(timings, "check"):
-            rows = [*subject.rows, loss, *stages.rows(), *check_rows(settings, subject, operator, ranks)]
+            rows = [
+                *subject.rows,
+                loss,
+                *stages.rows(),
+                *check_rows(settings, subject, operator, ranks),
+            ]
         with stopwatch(timings, "deflation"):
             pairs = stages.deflation(operator)
         with stopwatch(timings, "spectrum"):
             spectrum, reached = stages.quadrature(operator, pairs)
-        with stopwatch(timings, "rows"):  # beside bfloat16's rounding small entries would not be seen
-            exact = operator if in_float32(settings) == settings else curvature_operator(in_float32(settings), subject, ranks)
+        # beside bfloat16's rounding small entries would not be seen
+        with stopwatch(timings, "rows"):
+            exact = (
+                operator
+                if in_float32(settings) == settings
+                else curvature_operator(in_float32(settings), subject, ranks)
+            )
             sparsity = stages.sparsity(exact)
         rows += error_rows(settings, subject, operator, ranks)
     except ArgumentError:  # a network that has no product leaves nothing to be resumed
@@ -91,13 +119,18 @@ def _measured(settings: SpectrumSettings, directory: Path, progress: Progress | 
         raise
     if not first:
         return None
-    diagnosis = diagnose(spectrum, settings.learning_rate, settings.momentum, settings.horizon, settings.weight_decay)
+    diagnosis = diagnose(
+        spectrum, settings.learning_rate, settings.momentum, settings.horizon, settings.weight_decay
+    )
     rows += _result_rows(settings, subject, spectrum, diagnosis, reached)
     rows += _deflation_rows(settings, pairs) + _sparsity_rows(settings, subject, sparsity)
     rows = [
-        replace(row, error=None) if isinstance(row.error, float) and math.isnan(row.error) else row for row in rows
+        replace(row, error=None) if isinstance(row.error, float) and math.isnan(row.error) else row
+        for row in rows
     ]  # one probe
-    record = Record(directory.name, asdict(settings), settings.seed, installed_versions(), tuple(rows), timings)
+    record = Record(
+        directory.name, asdict(settings), settings.seed, installed_versions(), tuple(rows), timings
+    )
     write_arrays(directory / "spectrum.npz", _arrays(settings, spectrum, reached, sparsity))
     write_spectrum_page(record, directory / "spectrum.html")
     write_record(record, directory)
@@ -129,17 +162,28 @@ def spectrum_headline(record: Record) -> list[tuple[str, Row]]:
 
 def _how(settings: SpectrumSettings, subject: Subject) -> str:
     """Probes, steps and samples in words."""
-    return f"Lanczos quadrature, {settings.probes} probes x {settings.steps} steps, {subject.samples} samples, {settings.curvature}"
+    return (
+        f"Lanczos quadrature, {settings.probes} probes x {settings.steps} steps, {subject.samples}"
+        f" samples, {settings.curvature}"
+    )
 
 
 def _result_rows(
-    settings: SpectrumSettings, subject: Subject, spectrum: Spectrum, diagnosis: Dissipation, reached: LanczosState
+    settings: SpectrumSettings,
+    subject: Subject,
+    spectrum: Spectrum,
+    diagnosis: Dissipation,
+    reached: LanczosState,
 ) -> list[Row]:
     how = _how(settings, subject)
     factor = "|1 - eta (lambda + wd)|" if settings.weight_decay else "|1 - eta lambda|"
     factor = "|r|" if settings.momentum else factor
     done = int(reached.length.min())
-    ended = f"; the invariant subspace of {subject.space.n} kept weights is exhausted" if done < settings.steps else ""
+    ended = (
+        f"; the invariant subspace of {subject.space.n} kept weights is exhausted"
+        if done < settings.steps
+        else ""
+    )
     (least, least_error), (most, most_error) = spectrum.mass_bounds(-math.inf, 0.0)
     rank, rank_error = spectrum.effective_rank
     measured, bounds = Evidence.MEASURED, f"share of eigenvalues at or below 0; {BETWEEN}"
@@ -148,10 +192,27 @@ def _result_rows(
         Row("spectrum/negative_at_least", least, "1", measured, bounds, least_error),
         Row("spectrum/negative_at_most", most, "1", measured, bounds, most_error),
         Row(
-            "spectrum/effective_rank", rank, "modes", measured, f"exp of the entropy of |lambda| / sum |lambda|; {how}", rank_error
+            "spectrum/effective_rank",
+            rank,
+            "modes",
+            measured,
+            f"exp of the entropy of |lambda| / sum |lambda|; {how}",
+            rank_error,
         ),
-        Row("spectrum/steps", done, "steps", Evidence.EXACT, f"Lanczos steps that were possible of {settings.steps}{ended}"),
-        Row("dissipation/reasons", " ".join(diagnosis.reasons), "", measured, f"sentences computed from the rows; {how}"),
+        Row(
+            "spectrum/steps",
+            done,
+            "steps",
+            Evidence.EXACT,
+            f"Lanczos steps that were possible of {settings.steps}{ended}",
+        ),
+        Row(
+            "dissipation/reasons",
+            " ".join(diagnosis.reasons),
+            "",
+            measured,
+            f"sentences computed from the rows; {how}",
+        ),
     ]
 
 
@@ -159,46 +220,90 @@ def _deflation_rows(settings: SpectrumSettings, pairs: Eigenpairs | None) -> lis
     if pairs is None:
         return []
     source = (
-        f"{len(pairs.values)} of {settings.deflate} extreme eigenpairs had converged; they were found first, by two passes of "
-        "Lanczos from one vector, and enter exactly, with weight 1/n each; the probes saw the rest; error: residual norm"
+        f"{len(pairs.values)} of {settings.deflate} extreme eigenpairs had converged; they were"
+        " found first, by two passes of Lanczos from one vector, and enter exactly, with weight"
+        " 1/n each; the probes saw the rest; error: residual norm"
     )
-    return [Row("spectrum/deflated", pairs.values.tolist(), "1", Evidence.MEASURED, source, pairs.residuals.tolist())]
+    return [
+        Row(
+            "spectrum/deflated",
+            pairs.values.tolist(),
+            "1",
+            Evidence.MEASURED,
+            source,
+            pairs.residuals.tolist(),
+        )
+    ]
 
 
-def _sparsity_rows(settings: SpectrumSettings, subject: Subject, sparsity: RowSparsity | None) -> list[Row]:
+def _sparsity_rows(
+    settings: SpectrumSettings, subject: Subject, sparsity: RowSparsity | None
+) -> list[Row]:
     """Both counts: their mean, their quantiles over the sampled rows, and all of them sorted."""
     if sparsity is None:
         return []
     measured = Evidence.MEASURED
     drawn = (
-        f"whole rows of the {settings.curvature} over {subject.samples} samples, drawn without repetition from n = {sparsity.size}"
+        f"whole rows of the {settings.curvature} over {subject.samples} samples, drawn without"
+        f" repetition from n = {sparsity.size}"
     )
     rows = [Row("sparsity/rows", len(sparsity.rows), "rows", Evidence.EXACT, drawn)]
     which = {
-        "above_one_thousandth": (sparsity.above, sparsity.mean_above, "entries of at least 1/1000 of the row's largest"),
-        "carrying_99_percent": (sparsity.carrying, sparsity.mean_carrying, "least entries that carry 99 % of the squared norm"),
+        "above_one_thousandth": (
+            sparsity.above,
+            sparsity.mean_above,
+            "entries of at least 1/1000 of the row's largest",
+        ),
+        "carrying_99_percent": (
+            sparsity.carrying,
+            sparsity.mean_carrying,
+            "least entries that carry 99 % of the squared norm",
+        ),
     }
     quantiles = sparsity.quantiles([level for level, _ in QUANTILES.values()])
     for (name, (counts, (mean, error), what)), values in zip(which.items(), quantiles, strict=True):
-        rows.append(Row(f"sparsity/{name}/mean", mean, "entries", measured, f"{what}; {drawn}", error))
+        rows.append(
+            Row(f"sparsity/{name}/mean", mean, "entries", measured, f"{what}; {drawn}", error)
+        )
         for (quantile, (_, source)), value in zip(QUANTILES.items(), values, strict=True):
             rows.append(Row(f"sparsity/{name}/{quantile}", value, "entries", measured, source))
-        rows.append(Row(f"sparsity/{name}/counts", counts.sort().values.tolist(), "entries", measured, f"{what}; {drawn}"))
+        rows.append(
+            Row(
+                f"sparsity/{name}/counts",
+                counts.sort().values.tolist(),
+                "entries",
+                measured,
+                f"{what}; {drawn}",
+            )
+        )
     return rows
 
 
 def _arrays(
-    settings: SpectrumSettings, spectrum: Spectrum, reached: LanczosState, sparsity: RowSparsity | None
+    settings: SpectrumSettings,
+    spectrum: Spectrum,
+    reached: LanczosState,
+    sparsity: RowSparsity | None,
 ) -> dict[str, Tensor]:
-    """What spectrum.npz holds: quadrature, tridiagonal coefficients, E(t) for a grid of learning rates, entries of the rows."""
+    """What spectrum.npz holds: quadrature, tridiagonal coefficients, E(t) for a grid of learning
+    rates, entries of the rows.
+    """
     rates = settings.learning_rate * ETA_GRID
     horizon = torch.arange(settings.horizon + 1, dtype=torch.float64)
 
     def proxy(rate: float, t: float) -> tuple[float, float]:
-        return spectrum.integrate(lambda x: step_factor(x + settings.weight_decay, rate, settings.momentum) ** t)
+        return spectrum.integrate(
+            lambda x: step_factor(x + settings.weight_decay, rate, settings.momentum) ** t
+        )
 
-    curves = torch.tensor([[proxy(rate, t) for t in horizon.tolist()] for rate in rates.tolist()], dtype=torch.float64)
-    counted = {"rows": sparsity.rows, "above": sparsity.above, "carrying": sparsity.carrying} if sparsity else {}
+    curves = torch.tensor(
+        [[proxy(rate, t) for t in horizon.tolist()] for rate in rates.tolist()], dtype=torch.float64
+    )
+    counted = (
+        {"rows": sparsity.rows, "above": sparsity.above, "carrying": sparsity.carrying}
+        if sparsity
+        else {}
+    )
     return {
         **counted,
         "nodes": spectrum.nodes,

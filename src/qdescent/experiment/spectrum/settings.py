@@ -27,30 +27,36 @@ class SpectrumSettings:
     Args:
         network: `package.module:function`, which returns a torch.nn.Module.
         data: an npz file, a folder of images or `module:function`.
-        weights: a safetensors file or a checkpoint without code; empty: the weights that the function returns.
+        weights: a safetensors file or a checkpoint without code; empty: the weights that the
+            function returns.
         arguments: of the function, "key=value" each.
         loss: "cross_entropy", "mse" or `module:function`, a mean over samples.
-        mask: a safetensors file of kept places, or "nonzero": what is exactly 0 counts as pruned; empty: by density, or as
-            `torch.nn.utils.prune` has it, or all that are trained.
+        mask: a safetensors file of kept places, or "nonzero": what is exactly 0 counts as pruned;
+            empty: by density, or as `torch.nn.utils.prune` has it, or all that are trained.
         density: kept fraction of the trained matrices, by magnitude; None: by mask.
-        batch: samples that are in memory at once. 64: a ResNet of 7 million weights then needs about 2 GB.
-        batches: how many of them H is the mean of. 1: a first look in minutes; a verdict wants thousands of samples.
+        batch: samples that are in memory at once. 64: a ResNet of 7 million weights then needs
+            about 2 GB.
+        batches: how many of them H is the mean of. 1: a first look in minutes; a verdict wants
+            thousands of samples.
         learning_rate: eta of the descent that is judged. 0.01: the paper authors' fine-tuning.
         momentum: beta of the heavy-ball method; the authors' is 0.9, the algorithm's own is 0.
         weight_decay: added to every eigenvalue for the judgement; the authors' is 2e-4.
         horizon: T steps. 60: twice the paper's early stage.
         steps: Lanczos steps. 64: E(t) is then exact up to t = 127, beyond the horizon.
         probes: random vectors. 4: the least whose spread means something.
-        deflate: extreme eigenpairs that are found first and enter exactly, half from each end. 0: for d of them 5 d + 80 products
-            more, which pay where a few outliers make the errors.
-        rows: sampled rows of the Hessian whose entries are counted, one product each; 0: none. 16: 6 % of the default's 64 x 4
-            products, and the mean is known to a quarter of the rows' spread.
+        deflate: extreme eigenpairs that are found first and enter exactly, half from each end. 0:
+            for d of them 5 d + 80 products more, which pay where a few outliers make the errors.
+        rows: sampled rows of the Hessian whose entries are counted, one product each; 0: none. 16:
+            6 % of the default's 64 x 4 products, and the mean is known to a quarter of the rows'
+            spread.
         seed: of the probes and of the draw of samples.
-        precision: "float32", "float64" or "bfloat16" (of the products alone; their error is measured).
-        curvature: "hessian", "gauss-newton", or "finite-differences" of gradients (for a network without second derivatives; its
-            error is measured).
-        shard_vectors: spread the Lanczos vectors over the processes of torchrun, as well as the batches: 3 n / processes numbers a
-            probe in each of them, for one more all_reduce a product. False: only where memory asks for it.
+        precision: "float32", "float64" or "bfloat16" (of the products alone; their error is
+            measured).
+        curvature: "hessian", "gauss-newton", or "finite-differences" of gradients (for a network
+            without second derivatives; its error is measured).
+        shard_vectors: spread the Lanczos vectors over the processes of torchrun, as well as the
+            batches: 3 n / processes numbers a probe in each of them, for one more all_reduce a
+            product. False: only where memory asks for it.
         device: "cpu" or "cuda"; empty: CUDA where there is a GPU.
 
     Raises:
@@ -92,26 +98,36 @@ class SpectrumSettings:
             check_integer(name, getattr(self, name), 1)
         for name in ("deflate", "rows", "seed"):
             check_integer(name, getattr(self, name), 0)
-        for name, interval in (("learning_rate", "(0, inf)"), ("momentum", "[0, 1)"), ("weight_decay", "[0, inf)")):
+        for name, interval in (
+            ("learning_rate", "(0, inf)"),
+            ("momentum", "[0, 1)"),
+            ("weight_decay", "[0, inf)"),
+        ):
             check_interval(name, getattr(self, name), interval)
         if self.density is not None:
             check_interval("density", self.density, "(0, 1]")
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("curvature", self.curvature, CURVATURES)
         if self.curvature == FINITE_DIFFERENCES and self.precision == "bfloat16":
-            raise argument_error("precision", "be float32 or float64 for finite differences", repr(self.precision))
+            raise argument_error(
+                "precision", "be float32 or float64 for finite differences", repr(self.precision)
+            )
         if self.shard_vectors and self.deflate:
             raise argument_error("deflate", "be 0 where vectors are sharded", self.deflate)
 
     def code(self) -> dict[str, tuple[str, ...]]:
-        """The settings that run code, name -> words of the command line: functions as module:function, the network's arguments."""
+        """The settings that run code, name -> words of the command line: functions as
+        module:function, the network's arguments.
+        """
         named: dict[str, tuple[str, ...]] = {"network": (self.network,)}
         if ":" in self.data:
             named["data"] = ("--data", self.data)
         if self.loss not in LOSSES:
             named["loss"] = ("--loss", self.loss)
         if self.arguments:
-            named["arguments"] = tuple(word for each in self.arguments for word in ("--arguments", each))
+            named["arguments"] = tuple(
+                word for each in self.arguments for word in ("--arguments", each)
+            )
         return named
 
     def again(self, directory: Path) -> str:
@@ -128,12 +144,15 @@ def new_spectrum(directory: Path | None, given: Mapping[str, Any]) -> SpectrumSe
         given: flags by name.
 
     Raises:
-        ArgumentError: a bad or missing setting, or there is something in the directory; the message says whether it can be resumed.
+        ArgumentError: a bad or missing setting, or there is something in the directory; the message
+            says whether it can be resumed.
     """
     for name in ("network", "data"):
         if given.get(name) is None:
             raise argument_error(name, "be given (see qdescent spectrum --help)", "missing")
-    settings = SpectrumSettings(**{name: value for name, value in given.items() if value is not None})
+    settings = SpectrumSettings(
+        **{name: value for name, value in given.items() if value is not None}
+    )
     if directory is not None and not is_vacant(directory):
         raise refuse_directory(directory)
     return settings
@@ -146,8 +165,8 @@ def resumed_spectrum(directory: Path, given: Mapping[str, Any]) -> SpectrumSetti
     the arguments of the network's, is never taken from it. The user gives it again.
 
     Raises:
-        ArgumentError: there is none, it is whole, its state is damaged, a flag was given that differs, or a function was not
-            given again.
+        ArgumentError: there is none, it is whole, its state is damaged, a flag was given that
+            differs, or a function was not given again.
     """
     state = first_state(directory, STATE_OF_JOB, "measurement")
     with whole(directory, STATE_OF_JOB, ANEW):
@@ -155,8 +174,13 @@ def resumed_spectrum(directory: Path, given: Mapping[str, Any]) -> SpectrumSetti
         code = settings.code()
     for field in fields(SpectrumSettings):
         asked, kept = given.get(field.name), getattr(settings, field.name)
-        if asked not in (None, [], ()) and (tuple(asked) if field.name == "arguments" else asked) != kept:
-            raise argument_error(field.name, f"be {kept!r}, as in the measurement to be resumed", asked)
+        if (
+            asked not in (None, [], ())
+            and (tuple(asked) if field.name == "arguments" else asked) != kept
+        ):
+            raise argument_error(
+                field.name, f"be {kept!r}, as in the measurement to be resumed", asked
+            )
     for name in code:
         if not given.get(name):
             must = f"be given again, for it runs as code ({settings.again(directory)})"

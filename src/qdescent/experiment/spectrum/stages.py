@@ -1,4 +1,6 @@
-"""The stages of `qdescent spectrum`, each saved as it goes and gone on with after a kill: deflation, quadrature, rows."""
+"""The stages of `qdescent spectrum`, each saved as it goes and gone on with after a kill:
+deflation, quadrature, rows.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,14 @@ from qdescent.linalg.spectra.sparsity import RowSparsity, row_sparsity
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.state import State, load_state, save_state, whole
 
-# How far outputs and loss of the same code may be apart: a sum in another order; on a GPU, another algorithm.
+# How far outputs and loss of the same code may be apart: a sum in another order; on a GPU, another
+# algorithm.
 SAME_PROBE = {"cpu": 1e-6, "cuda": 1e-3}
-STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS = "spectrum-deflation", "spectrum-lanczos", "spectrum-rows"
+STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS = (
+    "spectrum-deflation",
+    "spectrum-lanczos",
+    "spectrum-rows",
+)
 
 
 @dataclass(frozen=True)
@@ -58,18 +65,29 @@ class Stages:
     saved: set[str] = field(default_factory=set)
 
     @classmethod
-    def begin(cls, settings: SpectrumSettings, directory: Path, subject: Subject, progress: Progress, ranks: Ranks) -> Stages:
+    def begin(
+        cls,
+        settings: SpectrumSettings,
+        directory: Path,
+        subject: Subject,
+        progress: Progress,
+        ranks: Ranks,
+    ) -> Stages:
         """A new measurement, or the one that the directory holds.
 
         Raises:
-            ArgumentError: it holds one of other weights, another mask, other data, or of a network or a loss that
-                computed something else; or it is damaged.
+            ArgumentError: it holds one of other weights, another mask, other data, or of a network
+                or a loss that computed something else; or it is damaged.
         """
         origin = origin_of(asdict(settings), subject.fingerprint, ranks.device.type)
         kept = load_state(directory, STATE_OF_JOB, remedy=ANEW)
         if kept is None:
             if ranks.rank == 0:
-                extra = {"settings": asdict(settings), "probe": [each.hex() for each in subject.probe], "processes": ranks.size}
+                extra = {
+                    "settings": asdict(settings),
+                    "probe": [each.hex() for each in subject.probe],
+                    "processes": ranks.size,
+                }
                 save_state(directory, STATE_OF_JOB, origin, {}, extra)
             return cls(settings, directory, subject, progress, ranks, origin, ranks.size)
         with whole(directory, STATE_OF_JOB, ANEW):
@@ -78,20 +96,36 @@ class Stages:
         check_origin(kept.origin, origin, "weights, mask and data")
         rtol = SAME_PROBE[ranks.device.type]
         now, then = (torch.tensor(each, dtype=torch.float64) for each in (subject.probe, probe))
-        if now.shape != then.shape or not bool(torch.isclose(now, then, rtol, 0.0, equal_nan=True).all()):
-            must = "be resumed with a network and a loss that compute what they computed at the start"
-            raise argument_error("out", must, f"given others (outputs and loss {subject.probe} instead of {probe})")
+        if now.shape != then.shape or not bool(
+            torch.isclose(now, then, rtol, 0.0, equal_nan=True).all()
+        ):
+            must = (
+                "be resumed with a network and a loss that compute what they computed at the start"
+            )
+            raise argument_error(
+                "out", must, f"given others (outputs and loss {subject.probe} instead of {probe})"
+            )
         origin = kept.origin
-        states = {name: load_state(directory, name, origin) for name in (STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS)}
+        states = {
+            name: load_state(directory, name, origin)
+            for name in (STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS)
+        }
         found = {name: state for name, state in states.items() if state is not None}
-        return cls(settings, directory, subject, progress, ranks, origin, begun_with, found, set(found))
+        return cls(
+            settings, directory, subject, progress, ranks, origin, begun_with, found, set(found)
+        )
 
     def rows(self) -> list[Row]:
         """What the report must say of a measurement that was begun by another number of processes."""
         if self.begun_with == self.ranks.size:
             return []
-        source = "as many began the measurement: sums in another order, equal to rounding, not to the bit"
-        return [Row("data/processes_at_start", self.begun_with, "processes", Evidence.EXACT, source)]
+        source = (
+            "as many began the measurement: sums in another order, equal to rounding, not to"
+            " the bit"
+        )
+        return [
+            Row("data/processes_at_start", self.begun_with, "processes", Evidence.EXACT, source)
+        ]
 
     def deflation(self, operator: LinearOperator) -> Eigenpairs | None:
         """The extreme eigenpairs, where they are wanted; a kill in this stage loses it whole."""
@@ -99,20 +133,30 @@ class Stages:
         if count == 0:
             return None
         if count >= operator.shape[0]:
-            raise argument_error("deflate", f"be below the number of kept weights, {operator.shape[0]}", count)
+            raise argument_error(
+                "deflate", f"be below the number of kept weights, {operator.shape[0]}", count
+            )
         state = self.found.pop(STATE_OF_PAIRS, None)
         if state is not None:
             with whole(self.directory, STATE_OF_PAIRS):
-                check_shape("vectors", state.tensors["vectors"], (operator.shape[0], len(state.tensors["values"])))
+                check_shape(
+                    "vectors",
+                    state.tensors["vectors"],
+                    (operator.shape[0], len(state.tensors["values"])),
+                )
                 return Eigenpairs(**self._here(state.tensors, "vectors"))
         steps = 2 * count + 40  # as `extreme_eigenpairs` has it
         self.progress.start("Extremes", 2 * steps - 1)
-        pairs = extreme_eigenpairs(operator, count, steps, self.settings.seed, on_product=self.progress.advance)
+        pairs = extreme_eigenpairs(
+            operator, count, steps, self.settings.seed, on_product=self.progress.advance
+        )
         self._save(STATE_OF_PAIRS, vars(pairs))
         self.progress.finish(f"{len(pairs.values)} of {count} converged")
         return pairs
 
-    def quadrature(self, operator: LinearOperator, pairs: Eigenpairs | None) -> tuple[Spectrum, LanczosState]:
+    def quadrature(
+        self, operator: LinearOperator, pairs: Eigenpairs | None
+    ) -> tuple[Spectrum, LanczosState]:
         """The spectrum of what the pairs leave, and the Lanczos coefficients.
 
         Sharded vectors are saved whole, so that any number of processes can go on with them.
@@ -123,17 +167,30 @@ class Stages:
         if saved:
             with whole(self.directory, STATE_OF_LANCZOS):
                 reached = lanczos_state(saved, n, settings.probes)
-                reached = replace(reached, **self._here({name: getattr(reached, name) for name in ("current", "previous")}))
+                reached = replace(
+                    reached,
+                    **self._here(
+                        {name: getattr(reached, name) for name in ("current", "previous")}
+                    ),
+                )
         if settings.shard_vectors:
             operator = sharded(operator, self.ranks)
             if reached is not None:
                 held = slice(*self.ranks.slice(n))
-                reached = replace(reached, current=reached.current[held].clone(), previous=reached.previous[held].clone())
+                reached = replace(
+                    reached,
+                    current=reached.current[held].clone(),
+                    previous=reached.previous[held].clone(),
+                )
         self.progress.start("Spectrum", settings.steps, reached.steps if reached else 0)
 
         def save(now: LanczosState) -> None:
             if operator.shard is not None:
-                now = replace(now, current=self.ranks.gather(now.current, n), previous=self.ranks.gather(now.previous, n))
+                now = replace(
+                    now,
+                    current=self.ranks.gather(now.current, n),
+                    previous=self.ranks.gather(now.previous, n),
+                )
             self._save(STATE_OF_LANCZOS, vars(now))
 
         kept = SavedEvery(reached, settings.steps, save)
@@ -142,13 +199,22 @@ class Stages:
             self.progress.advance()
             kept.reach(now)
 
-        # Parts of sharded vectors are together only between two steps, so that a signal cannot save them.
+        # Parts of sharded vectors are together only between two steps, so that a signal cannot save
+        # them.
         with nullcontext() if operator.shard is not None else kept.when_stopped():
             spectrum = spectral_density(
-                operator, settings.steps, settings.probes, settings.seed, state=reached, on_step=keep, deflate=pairs or 0
+                operator,
+                settings.steps,
+                settings.probes,
+                settings.seed,
+                state=reached,
+                on_step=keep,
+                deflate=pairs or 0,
             )
         assert kept.reached is not None  # at least one step, now or before
-        self.progress.finish(f"eigenvalues {spectrum.lambda_min[0]:.3g} to {spectrum.lambda_max[0]:.3g}")
+        self.progress.finish(
+            f"eigenvalues {spectrum.lambda_min[0]:.3g} to {spectrum.lambda_max[0]:.3g}"
+        )
         return spectrum, kept.reached
 
     def sparsity(self, operator: LinearOperator) -> RowSparsity | None:
@@ -168,24 +234,37 @@ class Stages:
 
         def keep(now: RowSparsity) -> None:
             nonlocal done
-            self._save(STATE_OF_ROWS, {name: getattr(now, name) for name in ("rows", "above", "carrying")}, _thresholds(now))
+            self._save(
+                STATE_OF_ROWS,
+                {name: getattr(now, name) for name in ("rows", "above", "carrying")},
+                _thresholds(now),
+            )
             for _ in range(len(now.rows) - done):
                 self.progress.advance()
             done = len(now.rows)
 
         found = row_sparsity(operator, count, self.settings.seed, state=state, on_rows=keep)
-        self.progress.finish(f"{found.mean_above[0]:.0f} entries above 1/1000 of a row's largest, of {found.size}")
+        self.progress.finish(
+            f"{found.mean_above[0]:.0f} entries above 1/1000 of a row's largest, of {found.size}"
+        )
         return found
 
-    def _save(self, name: str, tensors: dict[str, Tensor], extra: dict[str, float] | None = None) -> None:
+    def _save(
+        self, name: str, tensors: dict[str, Tensor], extra: dict[str, float] | None = None
+    ) -> None:
         self.saved.add(name)
         if self.ranks.rank == 0:
             save_state(self.directory, name, self.origin, tensors, extra or {})
 
     def _here(self, tensors: dict[str, Tensor], *names: str) -> dict[str, Tensor]:
-        """The same tensors, those of these names (all, where none is given) where products are computed."""
+        """The same tensors, those of these names (all, where none is given) where products are
+        computed.
+        """
         device = self.subject.space.device
-        return {name: tensor.to(device) if name in (names or tensors) else tensor for name, tensor in tensors.items()}
+        return {
+            name: tensor.to(device) if name in (names or tensors) else tensor
+            for name, tensor in tensors.items()
+        }
 
 
 def kept_origin(directory: Path) -> dict[str, str]:

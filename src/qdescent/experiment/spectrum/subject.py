@@ -1,4 +1,6 @@
-"""What `qdescent spectrum` measures, loaded and checked: the network, its kept weights, this process's batches."""
+"""What `qdescent spectrum` measures, loaded and checked: the network, its kept weights, this
+process's batches.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.sources import check_fit, load_data, load_loss, load_mask, load_network, load_weights
+from qdescent.experiment.sources import (
+    check_fit,
+    load_data,
+    load_loss,
+    load_mask,
+    load_network,
+    load_weights,
+)
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.learning.batches import mapped, picked, samples_of, tensors_of
 from qdescent.learning.parallel import Ranks, weighted_over
@@ -18,11 +27,23 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.report.state import fingerprint
 
-KINKS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+KINKS = (
+    nn.ReLU,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.ReLU6,
+    nn.Hardtanh,
+    nn.Hardswish,
+    nn.MaxPool1d,
+    nn.MaxPool2d,
+    nn.MaxPool3d,
+)
 
 
 class Subject(NamedTuple):
-    """What is measured: this process's tasks, the kept weights, and what the report says about both."""
+    """What is measured: this process's tasks, the kept weights, and what the report says about
+    both.
+    """
 
     tasks: list[Task]
     space: ParameterSpace
@@ -40,22 +61,30 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
     """
     network = load_network(settings.network, settings.arguments)
     mask = load_weights(network, Path(settings.weights)) if settings.weights else None
-    chosen, origin = load_mask(network, Path(settings.mask) if settings.mask else None, settings.density)
+    chosen, origin = load_mask(
+        network, Path(settings.mask) if settings.mask else None, settings.density
+    )
     if mask is not None and not settings.mask and settings.density is None:
         chosen, origin = mask, "the masks of torch.nn.utils.prune in the file of weights"
     dtype = torch.float64 if settings.precision == "float64" else torch.float32
     network = network.to(device=ranks.device, dtype=dtype)
     space = ParameterSpace(network, chosen)
-    inputs, targets, total = load_data(settings.data, settings.batch * settings.batches, settings.seed, network)
+    inputs, targets, total = load_data(
+        settings.data, settings.batch * settings.batches, settings.seed, network
+    )
     inputs, targets = (
-        mapped(part, lambda x: x.to(dtype=dtype if x.is_floating_point() else None, device=ranks.device))
+        mapped(
+            part,
+            lambda x: x.to(dtype=dtype if x.is_floating_point() else None, device=ranks.device),
+        )
         for part in (inputs, targets)
     )
     loss = load_loss(settings.loss)
     outputs = check_fit(network, settings.loss, loss, inputs, targets)
     samples = samples_of((inputs, targets))
     batches = [
-        tuple(picked(part, places, samples) for part in (inputs, targets)) for places in torch.arange(samples).split(settings.batch)
+        tuple(picked(part, places, samples) for part in (inputs, targets))
+        for places in torch.arange(samples).split(settings.batch)
     ]
     weights = dict(network.named_parameters())
     with torch.no_grad():  # the pruned network is what is measured
@@ -63,19 +92,63 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
             weights[name].copy_(weight)
     tasks = [Task(network, loss, batch) for batch in ranks.deal(batches)]
     exact, assumed = Evidence.EXACT, Evidence.ASSUMED
-    kinks = sorted({type(module).__name__ for module in network.modules() if isinstance(module, KINKS)})
+    kinks = sorted(
+        {type(module).__name__ for module in network.modules() if isinstance(module, KINKS)}
+    )
     rows = [
         Row("network/name", settings.network, "", assumed, "argument NETWORK"),
         Row("network/parameters", space.total, "weights", exact, "sizes of the network's tensors"),
-        Row("network/kept", space.n, "weights", exact, f"n: {origin}{', without the frozen' if space.frozen else ''}"),
-        Row("network/frozen", space.frozen, "weights", exact, "without requires_grad: they stay as they are and are no modes"),
+        Row(
+            "network/kept",
+            space.n,
+            "weights",
+            exact,
+            f"n: {origin}{', without the frozen' if space.frozen else ''}",
+        ),
+        Row(
+            "network/frozen",
+            space.frozen,
+            "weights",
+            exact,
+            "without requires_grad: they stay as they are and are no modes",
+        ),
         *_zeros(space),
         Row("network/density", space.n / space.total, "1", exact, "kept weights / all weights"),
-        Row("network/mode", "evaluation", "", exact, "eval() was called: BatchNorm uses its running statistics, dropout is off"),
-        Row("network/kinks", ", ".join(kinks) or "none seen", "", exact, "layers without a second derivative at their kinks"),
-        Row("data/samples", samples, "samples", exact, f"drawn from {total} in {settings.data}, seed {settings.seed}"),
-        Row("data/batches", len(batches), "batches", exact, f"of up to {settings.batch} samples; H is that of the loss over all"),
-        Row("data/processes", ranks.size, "processes", exact, "batches are dealt to them, products summed by all_reduce"),
+        Row(
+            "network/mode",
+            "evaluation",
+            "",
+            exact,
+            "eval() was called: BatchNorm uses its running statistics, dropout is off",
+        ),
+        Row(
+            "network/kinks",
+            ", ".join(kinks) or "none seen",
+            "",
+            exact,
+            "layers without a second derivative at their kinks",
+        ),
+        Row(
+            "data/samples",
+            samples,
+            "samples",
+            exact,
+            f"drawn from {total} in {settings.data}, seed {settings.seed}",
+        ),
+        Row(
+            "data/batches",
+            len(batches),
+            "batches",
+            exact,
+            f"of up to {settings.batch} samples; H is that of the loss over all",
+        ),
+        Row(
+            "data/processes",
+            ranks.size,
+            "processes",
+            exact,
+            "batches are dealt to them, products summed by all_reduce",
+        ),
         *_guessing(settings.loss, outputs, targets),
     ]
     rows += [
@@ -102,14 +175,24 @@ def measured_loss(subject: Subject, ranks: Ranks) -> Row:
     with torch.no_grad():
         for task, weight in weighted_over(subject.tasks, ranks):
             part += task.loss_with(weights).double() * weight
-    return Row("data/loss", float(ranks.total(part)), "1", Evidence.EXACT, "over all batches, pruned network")
+    return Row(
+        "data/loss",
+        float(ranks.total(part)),
+        "1",
+        Evidence.EXACT,
+        "over all batches, pruned network",
+    )
 
 
 def _zeros(space: ParameterSpace) -> list[Row]:
-    """A word on kept weights that are exactly 0 beside others that are not: pruning without a mask leaves such."""
+    """A word on kept weights that are exactly 0 beside others that are not: pruning without a mask
+    leaves such.
+    """
     weights = space.unpack(space.theta)
     zeros = sum(
-        int((space.mask.keep[name].to(w.device) & (w == 0)).sum()) for name, w in weights.items() if w.ndim >= 2 and bool(w.any())
+        int((space.mask.keep[name].to(w.device) & (w == 0)).sum())
+        for name, w in weights.items()
+        if w.ndim >= 2 and bool(w.any())
     )
     source = "counted as kept, as no mask says otherwise: if they were pruned, give --mask nonzero"
     return [Row("network/zeros", zeros, "weights", Evidence.EXACT, source)] if zeros else []
@@ -123,18 +206,34 @@ def _guessing(loss: str, outputs: Tensor, targets: Tensor) -> list[Row]:
         return [Row("data/guessing_loss", math.log(classes), "1", Evidence.EXACT, source)]
     if loss == "mse":
         variance = float(targets.double().var(0, correction=0).mean())
-        return [Row("data/guessing_loss", variance, "1", Evidence.EXACT, "the targets' variance: the error of their mean")]
+        return [
+            Row(
+                "data/guessing_loss",
+                variance,
+                "1",
+                Evidence.EXACT,
+                "the targets' variance: the error of their mean",
+            )
+        ]
     return []
 
 
 def _context(network: nn.Module, space: ParameterSpace) -> list[Tensor]:
-    """What the Hessian depends on besides the modes: where they are, what is frozen, and BatchNorm's statistics and the like."""
+    """What the Hessian depends on besides the modes: where they are, what is frozen, and
+    BatchNorm's statistics and the like.
+    """
     frozen = [weight for weight in network.parameters() if not weight.requires_grad]
-    return [*(space.mask.keep[name] for name, _ in network.named_parameters()), *frozen, *network.buffers()]
+    return [
+        *(space.mask.keep[name] for name, _ in network.named_parameters()),
+        *frozen,
+        *network.buffers(),
+    ]
 
 
 def _probe(task: Task) -> list[float]:
-    """The length of the outputs, and the loss, on one batch: other code shows there, where weights and data are the same."""
+    """The length of the outputs, and the loss, on one batch: other code shows there, where weights
+    and data are the same.
+    """
     weights = {name: weight.detach() for name, weight in task.network.named_parameters()}
     outputs = [x.detach().double().flatten() for _, x in tensors_of(task.outputs_with(weights))]
     return [float(torch.linalg.vector_norm(torch.cat(outputs))), float(task.loss_with(weights))]

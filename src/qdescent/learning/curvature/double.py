@@ -1,4 +1,6 @@
-"""Everything that is computed meanwhile is computed in float64: also what a network casts to another type by itself."""
+"""Everything that is computed meanwhile is computed in float64: also what a network casts to
+another type by itself.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ CASTS = {"float", "half", "bfloat16"}  # methods of a tensor without an argument
 
 
 class InDouble(TorchFunctionMode):
-    """Floating-point arguments, results and types named in a call become double ones; the rest stays.
+    """Floating-point arguments, results and types named in a call become double ones; the rest
+    stays.
 
-    Needs no change of the network: constants in the loss (class weights) and casts inside `forward` follow. Tensors from outside
-    are copied, so that what is changed in place is not theirs.
+    Needs no change of the network: constants in the loss (class weights) and casts inside `forward`
+    follow. Tensors from outside are copied, so that what is changed in place is not theirs.
 
     Example:
         >>> with InDouble():
@@ -30,7 +33,9 @@ class InDouble(TorchFunctionMode):
         torch.float64
     """
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         name = getattr(function, "__name__", "")
         if name in ("__get__", "__set__"):
             return function(*args, **(kwargs or {}))

@@ -1,8 +1,10 @@
-"""Whether the products of a curvature operator are those of the loss: looked at where the operator is made.
+"""Whether the products of a curvature operator are those of the loss: looked at where the operator
+is made.
 
-PyTorch's second derivatives are wrong without an error for some operations, and cannot be right where a network hides a part of
-its gradient from autograd (`detach`, `no_grad`, a backward of its own). Nothing of this shows in the products alone. So along one
-random direction the loss itself is moved, in float64, by a twin that makes no use of second derivatives (`twins.py`).
+PyTorch's second derivatives are wrong without an error for some operations, and cannot be right
+where a network hides a part of its gradient from autograd (`detach`, `no_grad`, a backward of its
+own). Nothing of this shows in the products alone. So along one random direction the loss itself is
+moved, in float64, by a twin that makes no use of second derivatives (`twins.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from qdescent._checks import argument_error
 from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator
 
-STEPS = (6e-6, 1e-7, 1e-9)  # relative to ||theta||: the first is best for smooth losses, at the last hardly a kink is crossed
-AGREED = 1e-3  # relative: far above the rounding of float32 products, far below what a missing derivative does
+# relative to ||theta||: the first is best for smooth losses, at the last hardly a kink is crossed
+STEPS = (6e-6, 1e-7, 1e-9)
+# relative: far above the rounding of float32 products, far below what a missing derivative does
+AGREED = 1e-3
 ROUNDED = 0.1  # relative: products that are off by more for rounding alone are no measurement
 ROUNDING = 100.0  # the noise of a pass through many layers, in units of its type's precision
 COARSE = 1e-4  # a precision above it (bfloat16, float16) tells nothing beside differences
@@ -57,7 +61,8 @@ class Checked(NamedTuple):
 
     Args:
         difference: ||A v - what the moved loss says|| / ||A v||, where it is least.
-        asymmetry: |v . A w - w . A v| / ((||A v|| + ||A w||) / 2), entries of v and w of variance 1.
+        asymmetry: |v . A w - w . A v| / ((||A v|| + ||A w||) / 2), entries of v and w of variance
+            1.
         how: what was compared in the end, in words.
     """
 
@@ -67,30 +72,38 @@ class Checked(NamedTuple):
 
 
 def check_curvature(
-    operator: LinearOperator, twin: Twin, theta: Tensor, reason: Callable[[], str] = lambda: "", seed: int = 0
+    operator: LinearOperator,
+    twin: Twin,
+    theta: Tensor,
+    reason: Callable[[], str] = lambda: "",
+    seed: int = 0,
 ) -> Checked:
     """Check an operator of second derivatives, with kinks (ReLU, max-pooling) allowed for.
 
-    Kinks and rounding part a right product from differences. So where the two disagree the step is made so small that hardly any
-    activation crosses its kink, and the product is taken in float64, too; last everything is looked at beside theta, for at theta
-    itself activations may stand exactly at their kinks (black pixels before a bias of zero). A wrong derivative disagrees
+    Kinks and rounding part a right product from differences. So where the two disagree the step is
+    made so small that hardly any activation crosses its kink, and the product is taken in float64,
+    too; last everything is looked at beside theta, for at theta itself activations may stand
+    exactly at their kinks (black pixels before a bias of zero). A wrong derivative disagrees
     everywhere.
 
     Args:
         operator: A at theta, (n, n).
         twin: the same loss in float64.
         theta: the point, (n,).
-        reason: the likely cause of a disagreement with its cure, in words; asked for only where there is one.
+        reason: the likely cause of a disagreement with its cure, in words; asked for only where
+            there is one.
         seed: of the directions.
 
     Returns:
         Checked.
 
     Raises:
-        ArgumentError: products that are not finite, not symmetric, or not the derivatives of the gradient; a gradient that is
-            not the loss's derivative; float32 products of which rounding leaves nothing.
+        ArgumentError: products that are not finite, not symmetric, or not the derivatives of the
+            gradient; a gradient that is not the loss's derivative; float32 products of which
+            rounding leaves nothing.
 
-    Cost: two products, and two gradients in float64; only where these disagree up to eight such gradients and three such products.
+    Cost: two products, and two gradients in float64; only where these disagree up to eight such
+        gradients and three such products.
     """
     own = torch.finfo(operator.dtype).eps
     pair = torch.stack([_random(theta, seed, name) for name in ("first", "second")]).T
@@ -98,7 +111,11 @@ def check_curvature(
     _check_finite(products)
     point, pair, products = theta.double(), pair.double(), products.double()
     walk, (skew, size) = _Walk(twin, point, pair), _skew(pair, products)
-    if own < COARSE and walk.agrees(products, STEPS[:1], own) and skew <= AGREED * size + walk.noise(own):
+    if (
+        own < COARSE
+        and walk.agrees(products, STEPS[:1], own)
+        and skew <= AGREED * size + walk.noise(own)
+    ):
         return Checked(walk.least, skew / (size or 1.0), "A v beside the loss moved in float64")
     exact = torch.stack([twin.product(point, v) for v in pair.T]).T
     _check_finite(exact)
@@ -109,8 +126,13 @@ def check_curvature(
         how = "the same at a point beside: at theta itself activations stand exactly at their kinks"
         nearby = _Walk(twin, beside, pair)
         if not nearby.agrees(twin.product(beside, pair[:, 0])[:, None], STEPS[:0:-1], 0.0):
-            off = f"not: a product is {100 * min(walk.least, nearby.least):.2g} % off what the moved loss says{reason()}"
-            raise argument_error("network", f"have the second derivatives of its loss{twin.instead}", off)
+            off = (
+                f"not: a product is {100 * min(walk.least, nearby.least):.2g} % off what the moved"
+                f" loss says{reason()}"
+            )
+            raise argument_error(
+                "network", f"have the second derivatives of its loss{twin.instead}", off
+            )
         walk = nearby
     skew, size = _skew(pair, exact)
     if skew > AGREED * size + walk.noise(torch.finfo(torch.float64).eps):
@@ -119,7 +141,9 @@ def check_curvature(
     gap, size = (float(torch.linalg.vector_norm(x)) for x in (products - exact, exact))
     if own < COARSE and gap > ROUNDED * size + walk.noise(own):
         must = "have products that its precision can hold (network.double(), with data in float64)"
-        raise argument_error("network", must, f"without: for rounding alone they are off by {gap:.2g} of {size:.2g}")
+        raise argument_error(
+            "network", must, f"without: for rounding alone they are off by {gap:.2g} of {size:.2g}"
+        )
     return Checked(walk.least, skew / (size or 1.0), how)
 
 
@@ -140,7 +164,12 @@ class _Walk:
             self._unit = moved.unit
             gap, size = moved.gap(products[:, 0])
             self.least = min(self.least, gap / size if size else 0.0)
-            if gap <= AGREED * size + self.noise(own) + ROUNDING * torch.finfo(torch.float64).eps * moved.noise:
+            if (
+                gap
+                <= AGREED * size
+                + self.noise(own)
+                + ROUNDING * torch.finfo(torch.float64).eps * moved.noise
+            ):
                 return True
         return False
 
@@ -152,32 +181,48 @@ class _Walk:
 def _skew(pair: Tensor, products: Tensor) -> tuple[float, float]:
     """|v . A w - w . A v|, and what it is relative to."""
     crossed = pair.T @ products
-    return abs(float(crossed[0, 1] - crossed[1, 0])), float(torch.linalg.vector_norm(products)) / 2**0.5
+    return (
+        abs(float(crossed[0, 1] - crossed[1, 0])),
+        float(torch.linalg.vector_norm(products)) / 2**0.5,
+    )
 
 
 def _check_finite(products: Tensor) -> None:
     if not bool(torch.isfinite(products).all()):
-        must = "have finite second derivatives at these weights (sqrt or norm at 0? a mask of -inf: take a large negative number)"
+        must = (
+            "have finite second derivatives at these weights (sqrt or norm at 0? a mask of -inf:"
+            " take a large negative number)"
+        )
         raise argument_error("network", must, f"without: {_bad(products)}")
 
 
 def _bad(products: Tensor) -> str:
     kind = "NaN" if bool(torch.isnan(products).any()) else "infinite"
-    return f"{int((~torch.isfinite(products)).sum())} of {products.numel()} entries of its products are {kind}"
+    return (
+        f"{int((~torch.isfinite(products)).sum())} of {products.numel()} entries of its products"
+        f" are {kind}"
+    )
 
 
 def _random(like: Tensor, seed: int, name: str) -> Tensor:
     """Entries of variance 1, the same on every device and in every precision."""
-    drawn = torch.randn(len(like), generator=named_generator(seed, "curvature check", name), dtype=torch.float64)
+    drawn = torch.randn(
+        len(like), generator=named_generator(seed, "curvature check", name), dtype=torch.float64
+    )
     return drawn.to(like)
 
 
-def check_slope(rise: float, slope: float, size: float, noise: float, reason: Callable[[], str]) -> None:
+def check_slope(
+    rise: float, slope: float, size: float, noise: float, reason: Callable[[], str]
+) -> None:
     """Check that a gradient is its loss's: dL/dh along v beside grad L . v.
 
     Raises:
         ArgumentError: it is not.
     """
     if abs(rise - slope) > AGREED * size + ROUNDING * torch.finfo(torch.float64).eps * noise:
-        off = f"not: along a random direction the loss changes by {rise:.4g}, and by {slope:.4g} as its gradient says{reason()}"
+        off = (
+            f"not: along a random direction the loss changes by {rise:.4g}, and by {slope:.4g} as"
+            f" its gradient says{reason()}"
+        )
         raise argument_error("network", "have the gradient of its loss", off)

@@ -1,4 +1,6 @@
-"""The Hessian and the generalised Gauss-Newton matrix of a task in kept-weight coordinates, as operators."""
+"""The Hessian and the generalised Gauss-Newton matrix of a task in kept-weight coordinates, as
+operators.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ from qdescent._checks import (
 )
 from qdescent.learning.curvature.differentiable import suspects, twice_differentiable
 from qdescent.learning.curvature.guard import Checked, check_curvature
-from qdescent.learning.curvature.twins import GaussNewtonTwin, HessianTwin, gauss_newton_twin, hessian_twin
+from qdescent.learning.curvature.twins import (
+    GaussNewtonTwin,
+    HessianTwin,
+    gauss_newton_twin,
+    hessian_twin,
+)
 from qdescent.learning.curvature.weighting import weighted
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
@@ -44,33 +51,39 @@ def hessian(
 ) -> LinearOperator:
     """H = grad^2 L(theta) restricted to the kept weights, (n, n), symmetric, never stored.
 
-    H v is the first coefficient of grad L(theta + eps v) in eps. One batch: what does not depend on v is computed once and kept,
-    the values of a Taylor series or the graph of the gradient, and each product is one pass through it. Several batches: H is
-    their mean weighted by size, and each batch's pass is prepared, used for all columns of the block, and let go.
+    H v is the first coefficient of grad L(theta + eps v) in eps. One batch: what does not depend on
+    v is computed once and kept, the values of a Taylor series or the graph of the gradient, and
+    each product is one pass through it. Several batches: H is their mean weighted by size, and each
+    batch's pass is prepared, used for all columns of the block, and let go.
 
     Args:
         task: network, loss and batch; or several tasks of one network, each with its batch.
         space: the kept weights.
         theta: the point, (n,); None: the network's own weights.
-        precision: dtype of the products, e.g. torch.bfloat16; vectors keep theta's. `product_error` measures what it costs.
-        method: "taylor": by `GradientSeries` of order 1, for networks whose every operation has a Taylor rule, in theta's own
-            precision; "double-backward": by autograd, for any network; "auto": the first where it is possible, and its gradient is
-            autograd's too (`no_grad` inside a network, or a custom backward, would part them).
-        check: compare the operator with the loss moved in float64 along a fixed random direction (`check_curvature`). False: for
-            those who have compared the same network and loss before.
+        precision: dtype of the products, e.g. torch.bfloat16; vectors keep theta's. `product_error`
+            measures what it costs.
+        method: "taylor": by `GradientSeries` of order 1, for networks whose every operation has a
+            Taylor rule, in theta's own precision; "double-backward": by autograd, for any network;
+            "auto": the first where it is possible, and its gradient is autograd's too (`no_grad`
+            inside a network, or a custom backward, would part them).
+        check: compare the operator with the loss moved in float64 along a fixed random direction
+            (`check_curvature`). False: for those who have compared the same network and loss
+            before.
 
     Returns:
         LinearOperator: `H @ v` for v of shape (n,) or (n, k).
 
     Raises:
-        ArgumentError: an operation of the network has no second derivative, or for "taylor" no rule; the products are not the
-            second derivatives of the loss.
+        ArgumentError: an operation of the network has no second derivative, or for "taylor" no
+            rule; the products are not the second derivatives of the loss.
 
-    Cost: a product, in gradients, one batch: about 1.7 (taylor) or 2.2 (double-backward); several batches: one gradient more.
-        The check: two products, and two gradients in float64; more only where these disagree.
+    Cost: a product, in gradients, one batch: about 1.7 (taylor) or 2.2 (double-backward); several
+        batches: one gradient more. The check: two products, and two gradients in float64; more only
+        where these disagree.
 
     References:
-        Pearlmutter (1994), fast exact multiplication by the Hessian; Griewank and Walther (2008), chapter 13 (Taylor arithmetic).
+        Pearlmutter (1994), fast exact multiplication by the Hessian; Griewank and Walther (2008),
+        chapter 13 (Taylor arithmetic).
 
     Example:
         >>> import torch
@@ -94,13 +107,15 @@ def gauss_newton(
     precision: torch.dtype | None = None,
     check: bool = True,
 ) -> LinearOperator:
-    """G = J^T H_out J restricted to the kept weights: J the Jacobian of the outputs, H_out the loss's Hessian in the outputs.
+    """G = J^T H_out J restricted to the kept weights: J the Jacobian of the outputs, H_out the
+    loss's Hessian in the outputs.
 
-    Positive semi-definite for a loss that is convex in the outputs, and equal to the Hessian where the network is linear in its
-    weights (Schraudolph 2002). A part of the loss that uses the weights itself enters whole, as if they were outputs. Arguments as
-    for `hessian`.
+    Positive semi-definite for a loss that is convex in the outputs, and equal to the Hessian where
+    the network is linear in its weights (Schraudolph 2002). A part of the loss that uses the
+    weights itself enters whole, as if they were outputs. Arguments as for `hessian`.
 
-    Cost: a product is about 3 gradients; the check two products, and some six passes forward in float64.
+    Cost: a product is about 3 gradients; the check two products, and some six passes forward in
+    float64.
 
     Example:
         >>> import torch
@@ -154,18 +169,27 @@ def check_operator(
         return check_curvature(operator, twin, point, reason)
 
 
-def check_series(series: GradientSeries | NestedSeries, task: Task, space: ParameterSpace, theta: Tensor) -> Checked:
-    """Check a gradient's series at theta: its degree 0 beside autograd's gradient, degree 1 as a Hessian product.
+def check_series(
+    series: GradientSeries | NestedSeries, task: Task, space: ParameterSpace, theta: Tensor
+) -> Checked:
+    """Check a gradient's series at theta: its degree 0 beside autograd's gradient, degree 1 as a
+    Hessian product.
 
     Raises:
         ArgumentError: as `check_curvature`; the series' gradient is not autograd's.
 
-    Cost: one gradient, two calls of the series, two gradients in float64; more only where these disagree.
+    Cost: one gradient, two calls of the series, two gradients in float64; more only where these
+        disagree.
     """
     gradient = task.loss_and_gradient(space, theta)[1]
-    error, size = (float(torch.linalg.vector_norm(x)) for x in (series.gradient - gradient, gradient))
+    error, size = (
+        float(torch.linalg.vector_norm(x)) for x in (series.gradient - gradient, gradient)
+    )
     if not error <= torch.finfo(theta.dtype).eps ** 0.5 * size:
-        must = "have the gradient that follows from its operations (no `no_grad`, `detach` or backward of its own)"
+        must = (
+            "have the gradient that follows from its operations (no `no_grad`, `detach` or backward"
+            " of its own)"
+        )
         raise argument_error("network", must, f"{100 * error / (size or 1.0):.2g} % off")
 
     def apply(block: Tensor) -> Tensor:
@@ -173,18 +197,29 @@ def check_series(series: GradientSeries | NestedSeries, task: Task, space: Param
         return torch.stack([series([v, *zeros])[0] for v in block.T.contiguous()]).T
 
     shape = (space.n, space.n)
-    return check_operator("hessian", LinearOperator(shape, apply, apply, theta.dtype, theta.device), [(task, 1.0)], space, theta)
+    return check_operator(
+        "hessian",
+        LinearOperator(shape, apply, apply, theta.dtype, theta.device),
+        [(task, 1.0)],
+        space,
+        theta,
+    )
 
 
-def finite_difference_hessian(gradient: Callable[[Tensor], Tensor], theta: Tensor, step: float | None = None) -> LinearOperator:
-    """H v = (grad L(theta + h v) - grad L(theta - h v)) / (2 h), for gradients that cannot be differentiated again.
+def finite_difference_hessian(
+    gradient: Callable[[Tensor], Tensor], theta: Tensor, step: float | None = None
+) -> LinearOperator:
+    """H v = (grad L(theta + h v) - grad L(theta - h v)) / (2 h), for gradients that cannot be
+    differentiated again.
 
-    For sharded models (FSDP), whose parameters `autograd` does not reach twice. Each column is scaled to length ||theta|| first.
+    For sharded models (FSDP), whose parameters `autograd` does not reach twice. Each column is
+    scaled to length ||theta|| first.
 
     Args:
         gradient: theta (n,) -> grad L(theta) (n,).
         theta: the point, (n,).
-        step: h relative to ||theta||; None: the cube root of rounding, where truncation O(h^2) and rounding O(eps/h) are equal.
+        step: h relative to ||theta||; None: the cube root of rounding, where truncation O(h^2) and
+            rounding O(eps/h) are equal.
 
     Cost: two gradients a product; error about eps^(2/3), 1e-10 in float64 and 2e-5 in float32.
 
@@ -196,7 +231,11 @@ def finite_difference_hessian(gradient: Callable[[Tensor], Tensor], theta: Tenso
     """
     check_callable("gradient", gradient, "a function theta -> grad L(theta)")
     theta = check_tensor("theta", theta, (None,))
-    h = torch.finfo(theta.dtype).eps ** (1 / 3) if step is None else check_interval("step", step, "(0, 1)")
+    h = (
+        torch.finfo(theta.dtype).eps ** (1 / 3)
+        if step is None
+        else check_interval("step", step, "(0, 1)")
+    )
     size = float(torch.linalg.vector_norm(theta)) or 1.0
 
     def column(v: Tensor) -> Tensor:
@@ -204,7 +243,10 @@ def finite_difference_hessian(gradient: Callable[[Tensor], Tensor], theta: Tenso
         if length == 0:
             return torch.zeros_like(v)
         move = v * (h * size / length)
-        ends = [check_tensor("gradient", gradient(point), (len(theta),)) for point in (theta + move, theta - move)]
+        ends = [
+            check_tensor("gradient", gradient(point), (len(theta),))
+            for point in (theta + move, theta - move)
+        ]
         return (ends[0] - ends[1]) * (length / (2 * h * size))
 
     def apply(block: Tensor) -> Tensor:
@@ -213,16 +255,26 @@ def finite_difference_hessian(gradient: Callable[[Tensor], Tensor], theta: Tenso
     return LinearOperator((len(theta), len(theta)), apply, apply, theta.dtype, theta.device)
 
 
-def product_error(approximate: LinearOperator, reference: LinearOperator, vectors: Tensor) -> tuple[float, float]:
-    """||(A - R) V|| / ||R V|| column by column: its mean and its largest value, e.g. of bfloat16 against float32 products."""
+def product_error(
+    approximate: LinearOperator, reference: LinearOperator, vectors: Tensor
+) -> tuple[float, float]:
+    """||(A - R) V|| / ||R V|| column by column: its mean and its largest value, e.g. of bfloat16
+    against float32 products.
+    """
     check_instance("approximate", approximate, LinearOperator)
     check_instance("reference", reference, LinearOperator)
     if approximate.shape != reference.shape:
-        raise argument_error("approximate", f"have shape {reference.shape}, as the reference has", f"of shape {approximate.shape}")
+        raise argument_error(
+            "approximate",
+            f"have shape {reference.shape}, as the reference has",
+            f"of shape {approximate.shape}",
+        )
     vectors = check_tensor("vectors", vectors, (reference.shape[1], None))
     truth = reference @ vectors
     found = approximate @ vectors
-    errors = torch.linalg.vector_norm((found - truth).double(), dim=0) / torch.linalg.vector_norm(truth.double(), dim=0)
+    errors = torch.linalg.vector_norm((found - truth).double(), dim=0) / torch.linalg.vector_norm(
+        truth.double(), dim=0
+    )
     return float(errors.mean()), float(errors.max())
 
 
@@ -250,7 +302,8 @@ def _operator(
     kept = prepared(parts[0][0]) if len(parts) == 1 else None
 
     def apply(block: Tensor) -> Tensor:
-        if kept is not None and block.shape[1] == 1:  # the common case, without two passes over a vector of zeros
+        # the common case, without two passes over a vector of zeros
+        if kept is not None and block.shape[1] == 1:
             return times(kept, block[:, 0]).to(point.dtype)[:, None]
         result = torch.zeros(block.shape[1], space.n, dtype=point.dtype, device=point.device)
         for each, weight in parts:
@@ -263,7 +316,9 @@ def _operator(
 
 
 def _by_series_if_possible() -> Build:
-    """By Taylor series where that is possible and right, else by autograd; the gradients are compared on the first batch."""
+    """By Taylor series where that is possible and right, else by autograd; the gradients are
+    compared on the first batch.
+    """
     chosen: list[Build] = []
 
     def build(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
@@ -284,25 +339,35 @@ def _right_series(task: Task, space: ParameterSpace, theta: Tensor) -> GradientS
     gradient = task.loss_and_gradient(space, theta)[1]
     try:
         series = GradientSeries(task, space, theta, 1)
-    except Exception:  # whatever stops a recording: autograd has the last word, and the error if there is one
+    # whatever stops a recording: autograd has the last word, and the error if there is one
+    except Exception:
         return None
-    error, size = (float(torch.linalg.vector_norm(x)) for x in (series.gradient - gradient, gradient))
+    error, size = (
+        float(torch.linalg.vector_norm(x)) for x in (series.gradient - gradient, gradient)
+    )
     return series if error <= torch.finfo(theta.dtype).eps ** 0.5 * size else None
 
 
-def _taylor_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
+def _taylor_product(
+    task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype
+) -> Product:
     if dtype != theta.dtype:
-        raise argument_error("precision", f"be that of theta ({theta.dtype}) for the method 'taylor'", dtype)
+        raise argument_error(
+            "precision", f"be that of theta ({theta.dtype}) for the method 'taylor'", dtype
+        )
     series = GradientSeries(task, space, theta, 1)
     return lambda v: series([v])[0]
 
 
-def _double_backward_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
+def _double_backward_product(
+    task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype
+) -> Product:
     weights = [w.detach().to(dtype).requires_grad_() for w in space.unpack(theta).values()]
     loss = task.loss_with(dict(zip(space.names, weights, strict=True)), dtype)
     gradient = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
     _check_graph(gradient)
-    curved = [k for k, g in enumerate(gradient) if g.requires_grad]  # the others are constant: their rows of H are zero
+    # the others are constant: their rows of H are zero
+    curved = [k for k, g in enumerate(gradient) if g.requires_grad]
 
     def product(v: Tensor) -> Tensor:
         if not curved:
@@ -320,20 +385,35 @@ def _double_backward_product(task: Task, space: ParameterSpace, theta: Tensor, d
     return product
 
 
-_METHODS: dict[str, Build] = {"taylor": _taylor_product, "double-backward": _double_backward_product}
+_METHODS: dict[str, Build] = {
+    "taylor": _taylor_product,
+    "double-backward": _double_backward_product,
+}
 
 
-def _gauss_newton_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
+def _gauss_newton_product(
+    task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype
+) -> Product:
     weights = [w.detach().to(dtype).requires_grad_() for w in space.unpack(theta).values()]
-    parts, structure = tree_flatten(task.outputs_with(dict(zip(space.names, weights, strict=True)), dtype))
+    parts, structure = tree_flatten(
+        task.outputs_with(dict(zip(space.names, weights, strict=True)), dtype)
+    )
     places = [k for k, part in enumerate(parts) if isinstance(part, Tensor) and part.requires_grad]
     outputs = [parts[k] for k in places]
     if not outputs:
-        must = "have outputs that depend on its weights, as a tensor, or tensors in a tuple, list or dict"
-        raise argument_error("network", must, f"with {type(parts[0] if parts else None).__name__} instead")
-    # J v by two reverse passes: J^T c is linear in c, and its derivative along v is J v (the double-backward trick).
+        must = (
+            "have outputs that depend on its weights, as a tensor, or tensors in a tuple, list or"
+            " dict"
+        )
+        raise argument_error(
+            "network", must, f"with {type(parts[0] if parts else None).__name__} instead"
+        )
+    # J v by two reverse passes: J^T c is linear in c, and its derivative along v is J v (the
+    # double-backward trick).
     cotangents = [torch.zeros_like(out, requires_grad=True) for out in outputs]
-    pulled = torch.autograd.grad(outputs, weights, cotangents, create_graph=True, materialize_grads=True)
+    pulled = torch.autograd.grad(
+        outputs, weights, cotangents, create_graph=True, materialize_grads=True
+    )
     _check_graph(pulled)
     reached = [k for k, g in enumerate(pulled) if g.requires_grad]
     # Where the loss uses the weights itself they count as outputs whose Jacobian is the identity.
@@ -348,29 +428,48 @@ def _gauss_newton_product(task: Task, space: ParameterSpace, theta: Tensor, dtyp
     def product(v: Tensor) -> Tensor:
         direction = list(space.embed(v).values())
         tangents = torch.autograd.grad(
-            [pulled[k] for k in reached], cotangents, [direction[k] for k in reached], retain_graph=True, materialize_grads=True
+            [pulled[k] for k in reached],
+            cotangents,
+            [direction[k] for k in reached],
+            retain_graph=True,
+            materialize_grads=True,
         )
         moves, sought = [*tangents, *direction], leaves if by_weights else own
         if bending:
             bent = torch.autograd.grad(
-                [slopes[k] for k in bending], sought, [moves[k] for k in bending], retain_graph=True, materialize_grads=True
+                [slopes[k] for k in bending],
+                sought,
+                [moves[k] for k in bending],
+                retain_graph=True,
+                materialize_grads=True,
             )
         else:
             bent = tuple(torch.zeros_like(leaf) for leaf in sought)
-        found = space.pack(torch.autograd.grad(outputs, weights, bent[: len(own)], retain_graph=True, materialize_grads=True))
+        found = space.pack(
+            torch.autograd.grad(
+                outputs, weights, bent[: len(own)], retain_graph=True, materialize_grads=True
+            )
+        )
         return found + space.pack(bent[len(own) :]) if by_weights else found
 
     return product
 
 
 def _check_graph(gradient: Sequence[Tensor]) -> None:
-    """Refuse functions marked `once_differentiable`: they end the gradient's graph, and H v would silently miss their part."""
+    """Refuse functions marked `once_differentiable`: they end the gradient's graph, and H v would
+    silently miss their part.
+    """
     seen, waiting = set(), [g.grad_fn for g in gradient if g.grad_fn is not None]
     while waiting:
         node = waiting.pop()
         if node in seen:
             continue
-        if type(node).__name__ == "Error":  # PyTorch's DelayedError, which `once_differentiable` puts in the place of a derivative
-            raise argument_error("network", "be twice differentiable", "made of a function marked once_differentiable")
+        # PyTorch's DelayedError, which `once_differentiable` puts in the place of a derivative
+        if type(node).__name__ == "Error":
+            raise argument_error(
+                "network",
+                "be twice differentiable",
+                "made of a function marked once_differentiable",
+            )
         seen.add(node)
         waiting += [parent for parent, _ in node.next_functions if parent is not None]

@@ -1,4 +1,6 @@
-"""A loss in float64, moved by a little: what a curvature operator is checked by, without second derivatives."""
+"""A loss in float64, moved by a little: what a curvature operator is checked by, without second
+derivatives.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +44,20 @@ class HessianTwin:
         """By two gradients."""
         h = _length(theta, v, step)
         (high, after), (low, before) = (self.loss_and_gradient(theta + s * h * v) for s in (1, -1))
-        size, difference = float(torch.linalg.vector_norm(after + before)) / 2, (after - before) / (2 * h)
-        check_slope(float(high - low) / (2 * h), float((after + before) @ v) / 2, size, abs(float(high)) / h, self.reason)
-        return Moved(lambda product: _gap(product, difference), size / _length(theta, v, 1.0), size / h)
+        size, difference = (
+            float(torch.linalg.vector_norm(after + before)) / 2,
+            (after - before) / (2 * h),
+        )
+        check_slope(
+            float(high - low) / (2 * h),
+            float((after + before) @ v) / 2,
+            size,
+            abs(float(high)) / h,
+            self.reason,
+        )
+        return Moved(
+            lambda product: _gap(product, difference), size / _length(theta, v, 1.0), size / h
+        )
 
     def product(self, theta: Tensor, v: Tensor) -> Tensor:
         """H v."""
@@ -53,15 +66,23 @@ class HessianTwin:
 
 def _length(theta: Tensor, v: Tensor, step: float) -> float:
     """The factor of v that moves theta by `step` times its length."""
-    return step * (float(torch.linalg.vector_norm(theta)) or 1.0) / (float(torch.linalg.vector_norm(v)) or 1.0)
+    return (
+        step
+        * (float(torch.linalg.vector_norm(theta)) or 1.0)
+        / (float(torch.linalg.vector_norm(v)) or 1.0)
+    )
 
 
 def _gap(product: Tensor, difference: Tensor) -> tuple[float, float]:
-    gap, *sizes = (float(torch.linalg.vector_norm(x)) for x in (product - difference, product, difference))
+    gap, *sizes = (
+        float(torch.linalg.vector_norm(x)) for x in (product - difference, product, difference)
+    )
     return (gap, max(sizes)) if math.isfinite(gap) else (math.inf, 1.0)
 
 
-def hessian_twin(parts: Parts, space: ParameterSpace, exact: Exact, total: Total, reason: Reason) -> HessianTwin:
+def hessian_twin(
+    parts: Parts, space: ParameterSpace, exact: Exact, total: Total, reason: Reason
+) -> HessianTwin:
     """Of a weighted sum of tasks.
 
     Args:
@@ -84,14 +105,21 @@ def hessian_twin(parts: Parts, space: ParameterSpace, exact: Exact, total: Total
     return HessianTwin(loss_and_gradient, _summed(parts, exact, total), reason)
 
 
-def gauss_newton_twin(parts: Parts, space: ParameterSpace, exact: Exact, total: Total) -> GaussNewtonTwin:
+def gauss_newton_twin(
+    parts: Parts, space: ParameterSpace, exact: Exact, total: Total
+) -> GaussNewtonTwin:
     """Of a weighted sum of tasks; arguments as for `hessian_twin`."""
-    return GaussNewtonTwin([(weight, _Outputs(task, space)) for task, weight in parts], _summed(parts, exact, total), total)
+    return GaussNewtonTwin(
+        [(weight, _Outputs(task, space)) for task, weight in parts],
+        _summed(parts, exact, total),
+        total,
+    )
 
 
 @dataclass(frozen=True)
 class GaussNewtonTwin:
-    """w . G v, the loss's second derivative along (J v, v) and (J w, w), where J v and J w are moved outputs.
+    """w . G v, the loss's second derivative along (J v, v) and (J w, w), where J v and J w are
+    moved outputs.
 
     Args:
         parts: a weight and the outputs and loss of each task.
@@ -110,10 +138,18 @@ class GaussNewtonTwin:
         sums = theta.new_zeros(2)
         for weight, part in self.parts:
             along = part.moved(theta, v, h)
-            pairs = list(zip(part.bent(theta, v, h, along), [*part.moved(theta, w, k), w], strict=True))
-            sizes = [torch.linalg.vector_norm(bent) * torch.linalg.vector_norm(move) for bent, move in pairs]
+            pairs = list(
+                zip(part.bent(theta, v, h, along), [*part.moved(theta, w, k), w], strict=True)
+            )
+            sizes = [
+                torch.linalg.vector_norm(bent) * torch.linalg.vector_norm(move)
+                for bent, move in pairs
+            ]
             sums += weight * torch.stack(
-                [torch.stack([(bent * move).sum() for bent, move in pairs]).sum(), torch.stack(sizes).sum()]
+                [
+                    torch.stack([(bent * move).sum() for bent, move in pairs]).sum(),
+                    torch.stack(sizes).sum(),
+                ]
             )
         form, size = self.total(sums).tolist()
         unit = size / len(theta) ** 0.5
@@ -145,11 +181,18 @@ class _Outputs:
 
     def moved(self, theta: Tensor, v: Tensor, h: float) -> list[Tensor]:
         """J v."""
-        return [(a - b) / (2 * h) for a, b in zip(self.at(theta + h * v), self.at(theta - h * v), strict=True)]
+        return [
+            (a - b) / (2 * h)
+            for a, b in zip(self.at(theta + h * v), self.at(theta - h * v), strict=True)
+        ]
 
     def bent(self, theta: Tensor, v: Tensor, h: float, along: list[Tensor]) -> list[Tensor]:
-        """The second derivative of the loss, applied to (J v, v): of the outputs, and of the weights in R^n."""
-        high, low = (self._slope(theta, [s * h * move for move in along], s * h * v) for s in (1, -1))
+        """The second derivative of the loss, applied to (J v, v): of the outputs, and of the
+        weights in R^n.
+        """
+        high, low = (
+            self._slope(theta, [s * h * move for move in along], s * h * v) for s in (1, -1)
+        )
         return [(a - b) / (2 * h) for a, b in zip(high, low, strict=True)]
 
     def _slope(self, theta: Tensor, moves: list[Tensor], v: Tensor) -> list[Tensor]:
@@ -165,9 +208,14 @@ class _Outputs:
                 return leaves[-1]
 
             outputs = tree_map_only(Tensor, leaf, outputs)
-            weights = {name: w.detach().requires_grad_() for name, w in self.space.unpack(theta + v).items()}
+            weights = {
+                name: w.detach().requires_grad_()
+                for name, w in self.space.unpack(theta + v).items()
+            }
             loss = self.task.loss_of(outputs, weights, torch.float64)
-            found = torch.autograd.grad(loss, [*leaves, *weights.values()], materialize_grads=True, allow_unused=True)
+            found = torch.autograd.grad(
+                loss, [*leaves, *weights.values()], materialize_grads=True, allow_unused=True
+            )
         return [*found[: len(leaves)], self.space.pack(found[len(leaves) :])]
 
 

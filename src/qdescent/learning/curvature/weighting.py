@@ -1,13 +1,13 @@
 """Several batches of one loss: what each counts in the loss over all of them.
 
 A mean over samples weighs batches by their size. A mean over what is not ignored, or one with class
-weights, does not; a sum does not weigh at all. Which it is shows in the loss's gradient in the outputs,
-without the network: for a mean with the normaliser c, where c(both) = c(one) + c(other),
+weights, does not; a sum does not weigh at all. Which it is shows in the loss's gradient in the
+outputs, without the network: for a mean with the normaliser c, where c(both) = c(one) + c(other),
 
     d L(both) / d outputs(one) = c(one) / c(both)  d L(one) / d outputs(one),
 
-and for a sum that factor is 1. A loss of which neither is true (a root, a contrast of samples) has no
-Hessian in parts.
+and for a sum that factor is 1. A loss of which neither is true (a root, a contrast of samples) has
+no Hessian in parts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from qdescent.learning.task import Task
 
 ALIKE = 1e-3  # relative: gradients in float32
 NEAR = 1e-4  # relative: a count so near the number of samples is that number
-MUST = "be a mean or a sum over samples or tokens where there are several batches (or take one batch)"
+MUST = (
+    "be a mean or a sum over samples or tokens where there are several batches (or take one batch)"
+)
 
 
 class Batch(NamedTuple):
@@ -48,7 +50,9 @@ class Batch(NamedTuple):
         def there(x: Any) -> Any:
             return x.to(device) if isinstance(x, Tensor) else x
 
-        return self._replace(outputs=[there(x) for x in self.outputs], targets=tree_map(there, self.targets))
+        return self._replace(
+            outputs=[there(x) for x in self.outputs], targets=tree_map(there, self.targets)
+        )
 
 
 class Counts(NamedTuple):
@@ -71,7 +75,11 @@ def weighted(task: Task | Sequence[Task]) -> list[tuple[Task, float]]:
     Cost: for several tasks one pass forward each.
     """
     called = "a task or several of them"
-    tasks = [task] if isinstance(task, Task) else list(check_sequence("task", task, Task, called=called, empty=True))
+    tasks = (
+        [task]
+        if isinstance(task, Task)
+        else list(check_sequence("task", task, Task, called=called, empty=True))
+    )
     if not tasks:
         raise argument_error("task", f"be {called}", "empty")
     if len(tasks) == 1:
@@ -111,15 +119,21 @@ def _beside(task: Task, first: Batch) -> tuple[float, bool]:
         left, right = _factors(task, first, batch)
     except ArgumentError:
         raise
-    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):  # they cannot be put one after the other
+    # they cannot be put one after the other
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):
         return _by_values(task, first)
     if abs(left - 1) < ALIKE and abs(right - 1) < ALIKE:
         if _meets_weights(task, batch):
-            must = "be a mean where it uses the weights itself and there are several batches (divide it by their number)"
+            must = (
+                "be a mean where it uses the weights itself and there are several batches (divide"
+                " it by their number)"
+            )
             raise argument_error("loss", must, "a sum")
         return 1.0, True
     if left <= 0 or right < 0:
-        raise argument_error("loss", MUST, "neither: the gradients of two batches do not add up to that of both")
+        raise argument_error(
+            "loss", MUST, "neither: the gradients of two batches do not add up to that of both"
+        )
     return first.samples * right / left, False
 
 
@@ -137,7 +151,14 @@ def _factors(task: Task, first: Batch, batch: Batch) -> tuple[float, float]:
 
     def of_both(factor: float) -> list[Tensor]:
         pairs = zip(one.outputs, other.outputs, strict=True)
-        both = [torch.cat([a, b * factor if b.is_floating_point() else b]) if isinstance(a, Tensor) else a for a, b in pairs]
+        both = [
+            (
+                torch.cat([a, b * factor if b.is_floating_point() else b])
+                if isinstance(a, Tensor)
+                else a
+            )
+            for a, b in pairs
+        ]
         return _slopes(task, one._replace(outputs=both, targets=targets))
 
     slopes, alone = of_both(1.0), _slopes(task, one)
@@ -145,15 +166,21 @@ def _factors(task: Task, first: Batch, batch: Batch) -> tuple[float, float]:
     right = _ratio([s[k:] for s, k in zip(slopes, lengths, strict=True)], _slopes(task, other))
     again = _ratio([s[:k] for s, k in zip(of_both(0.5), lengths, strict=True)], alone)
     if abs(again - left) > ALIKE * abs(left):  # as for a root, whose factors follow the losses
-        raise argument_error("loss", MUST, "neither: what a sample counts depends on the outputs for others")
+        raise argument_error(
+            "loss", MUST, "neither: what a sample counts depends on the outputs for others"
+        )
     a_sum = abs(left - 1) < ALIKE and abs(right - 1) < ALIKE
     if not a_sum and abs(left + right - 1) > ALIKE:
-        raise argument_error("loss", MUST, "neither: the gradients of two batches do not add up to that of both")
+        raise argument_error(
+            "loss", MUST, "neither: the gradients of two batches do not add up to that of both"
+        )
     return left / share, right / other_share
 
 
 def _cut(task: Task, batch: Batch, other: Batch) -> tuple[Batch, float]:
-    """The batch with only as much of the axes after the first (padded sequences) as both have; what share of it counts there."""
+    """The batch with only as much of the axes after the first (padded sequences) as both have; what
+    share of it counts there.
+    """
     outputs = [x.shape[1:] for x in batch.outputs if isinstance(x, Tensor)]
     if outputs == [x.shape[1:] for x in other.outputs if isinstance(x, Tensor)]:
         return batch, 1.0
@@ -174,19 +201,31 @@ def _cut(task: Task, batch: Batch, other: Batch) -> tuple[Batch, float]:
         tensors = [y for y in other.outputs if isinstance(y, Tensor)]
         inside = [part(slope, y) for slope, y in zip(_slopes(task, batch), tensors, strict=True)]
         alone = _slopes(task, cut)
-        if any(bool(slope.any()) for slope in alone) and all(bool(slope.isfinite().all()) for slope in alone):
-            return cut, _ratio([slope * (own != 0) for slope, own in zip(inside, alone, strict=True)], alone)
+        if any(bool(slope.any()) for slope in alone) and all(
+            bool(slope.isfinite().all()) for slope in alone
+        ):
+            return cut, _ratio(
+                [slope * (own != 0) for slope, own in zip(inside, alone, strict=True)], alone
+            )
     raise ValueError("nothing that both batches have counts")
 
 
 def _slopes(task: Task, batch: Batch) -> list[Tensor]:
-    """The gradient of the loss in each output that is a tensor; zero in those that are no real numbers."""
+    """The gradient of the loss in each output that is a tensor; zero in those that are no real
+    numbers.
+    """
     with torch.enable_grad():
         leaves = [_leaf(x) for x in batch.outputs]
-        loss = task.loss_of(tree_unflatten(leaves, batch.structure), _weights(task), targets=batch.targets)
+        loss = task.loss_of(
+            tree_unflatten(leaves, batch.structure), _weights(task), targets=batch.targets
+        )
         floating = [x for x in leaves if isinstance(x, Tensor) and x.requires_grad]
         found = iter(torch.autograd.grad(loss, floating, materialize_grads=True, allow_unused=True))
-    return [next(found) if x.requires_grad else torch.zeros_like(x) for x in leaves if isinstance(x, Tensor)]
+    return [
+        next(found) if x.requires_grad else torch.zeros_like(x)
+        for x in leaves
+        if isinstance(x, Tensor)
+    ]
 
 
 def _leaf(x: Any) -> Any:
@@ -204,13 +243,16 @@ def _ratio(slopes: list[Tensor], alone: list[Tensor]) -> float:
     if not bool(torch.isfinite(b).all()) or not bool(b.any()):
         raise ValueError("no gradient in the outputs")
     ratio = float(a @ b / (b @ b))
-    if float(torch.linalg.vector_norm(a - ratio * b)) > ALIKE * float(torch.linalg.vector_norm(b)) * max(ratio, ALIKE):
+    if float(torch.linalg.vector_norm(a - ratio * b)) > ALIKE * float(
+        torch.linalg.vector_norm(b)
+    ) * max(ratio, ALIKE):
         raise argument_error("loss", MUST, "neither: what a sample adds depends on the others")
     return ratio
 
 
 def _by_values(task: Task, first: Batch) -> tuple[float, bool]:
-    """By halves of the batch against the whole, where batches cannot be put one after the other; samples or nothing.
+    """By halves of the batch against the whole, where batches cannot be put one after the other;
+    samples or nothing.
 
     Raises:
         ArgumentError: the loss is no mean over samples.
@@ -219,7 +261,9 @@ def _by_values(task: Task, first: Batch) -> tuple[float, bool]:
         return float(task.batch), False
     middle = task.batch // 2
     halves = [
-        task.with_data(tree_map(lambda x, part=part: x[part] if isinstance(x, Tensor) else x, task.data))
+        task.with_data(
+            tree_map(lambda x, part=part: x[part] if isinstance(x, Tensor) else x, task.data)
+        )
         for part in (slice(None, middle), slice(middle, None))
     ]
     whole, low, high = (float(each.loss_with(_weights(each)).double()) for each in (task, *halves))
@@ -228,25 +272,38 @@ def _by_values(task: Task, first: Batch) -> tuple[float, bool]:
         return float(task.batch), False
     if abs(low + high - whole) <= ALIKE * spread and not _meets_weights(task, seen(task)):
         return 1.0, True
-    raise argument_error("loss", MUST, f"neither: {whole:.4g} of a batch, {low:.4g} and {high:.4g} of its halves")
+    raise argument_error(
+        "loss", MUST, f"neither: {whole:.4g} of a batch, {low:.4g} and {high:.4g} of its halves"
+    )
 
 
 def _meets_weights(task: Task, batch: Batch) -> bool:
     """Whether the loss uses the weights itself."""
     weights = {name: weight.requires_grad_() for name, weight in _weights(task).items()}
     with torch.enable_grad():
-        loss = task.loss_of(tree_unflatten(batch.outputs, batch.structure), weights, targets=batch.targets)
+        loss = task.loss_of(
+            tree_unflatten(batch.outputs, batch.structure), weights, targets=batch.targets
+        )
         if not loss.requires_grad:
             return False
-        return any(g is not None for g in torch.autograd.grad(loss, list(weights.values()), allow_unused=True))
+        return any(
+            g is not None
+            for g in torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+        )
 
 
 def _weights(task: Task) -> dict[str, Tensor]:
-    return {name: weight.detach() for name, weight in task.network.named_parameters() if weight.is_floating_point()}
+    return {
+        name: weight.detach()
+        for name, weight in task.network.named_parameters()
+        if weight.is_floating_point()
+    }
 
 
 def _zipped(function: Callable[[Tensor, Tensor], Tensor], one: Any, other: Any) -> Any:
     """The function of the tensors in two structures that are alike; of anything else, the first."""
     flat, structure = tree_flatten(one)
     pairs = zip(flat, tree_leaves(other), strict=True)
-    return tree_unflatten([function(a, b) if isinstance(a, Tensor) else a for a, b in pairs], structure)
+    return tree_unflatten(
+        [function(a, b) if isinstance(a, Tensor) else a for a, b in pairs], structure
+    )

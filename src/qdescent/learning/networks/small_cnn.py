@@ -1,7 +1,8 @@
-"""The small network that the package brings along, and what all its networks share: initial weights and a count of work.
+"""The small network that the package brings along, and what all its networks share: initial weights
+and a count of work.
 
-`fashion_cnn` is smooth and without BatchNorm, so that a Taylor series of its loss exists; the larger ones stand in residual.py and
-transformer.py.
+`fashion_cnn` is smooth and without BatchNorm, so that a Taylor series of its loss exists; the
+larger ones stand in residual.py and transformer.py.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ MOST_CHANNELS, MOST_CLASSES, MOST_DEPTH = 2**16, 10**6, 10_000  # of one layer; 
 MOST_WEIGHTS = 2 * 10**10  # 80 GB in float32
 
 
-def fashion_cnn(widths: tuple[int, int, int] = (16, 32, 64), hidden: int = 80, classes: int = 10, seed: int = 0) -> nn.Module:
+def fashion_cnn(
+    widths: tuple[int, int, int] = (16, 32, 64), hidden: int = 80, classes: int = 10, seed: int = 0
+) -> nn.Module:
     """A GELU CNN for 28x28 grey images: 106,106 weights at the default widths.
 
-    Three 3x3 convolutions of stride 2 (28 -> 14 -> 7 -> 4, in place of max-pooling, which has kinks) and two linear layers.
+    Three 3x3 convolutions of stride 2 (28 -> 14 -> 7 -> 4, in place of max-pooling, which has
+    kinks) and two linear layers.
 
     Args:
         widths: channels of the three convolutions.
@@ -38,7 +42,8 @@ def fashion_cnn(widths: tuple[int, int, int] = (16, 32, 64), hidden: int = 80, c
     hidden = check_integer("hidden", hidden, 1, MOST_CHANNELS)
     classes = check_integer("classes", classes, 1, MOST_CLASSES)
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derived_seed(seed, "network"))  # the CPU's alone: fork_rng brings back no other here
+        # the CPU's alone: fork_rng brings back no other here
+        torch.default_generator.manual_seed(derived_seed(seed, "network"))
         return nn.Sequential(
             nn.Conv2d(1, first, 3, stride=2, padding=1),
             nn.GELU(),
@@ -62,11 +67,13 @@ def checked_widths(widths: Sequence[int], count: int) -> tuple[int, ...]:
 
 
 def with_weights(network: nn.Module, seed: int) -> nn.Module:
-    """A network built on the meta device, brought to the default device with its initial weights; no global generator is touched.
+    """A network built on the meta device, brought to the default device with its initial weights;
+    no global generator is touched.
 
-    Kernels: normal, variance 2 / fan-in (He et al. 2015, what a half-wave activation asks for); matrices: normal, variance
-    1 / fan-in; positions: standard deviation 0.02 (Dosovitskiy et al. 2020); scales 1, biases 0. Each weight draws from a
-    generator of its own name. Under `torch.device("meta")` the network stays without memory, e.g. to count its weights.
+    Kernels: normal, variance 2 / fan-in (He et al. 2015, what a half-wave activation asks for);
+    matrices: normal, variance 1 / fan-in; positions: standard deviation 0.02 (Dosovitskiy et al.
+    2020); scales 1, biases 0. Each weight draws from a generator of its own name. Under
+    `torch.device("meta")` the network stays without memory, e.g. to count its weights.
 
     Args:
         network: built under `torch.device("meta")`.
@@ -75,7 +82,10 @@ def with_weights(network: nn.Module, seed: int) -> nn.Module:
     device = torch.empty(0).device
     count = sum(weight.numel() for weight in network.parameters())
     if device.type != "meta" and count > MOST_WEIGHTS:
-        must = f"have at most {MOST_WEIGHTS:.0e} weights (inside `with torch.device('meta')` any number can be counted)"
+        must = (
+            f"have at most {MOST_WEIGHTS:.0e} weights (inside `with torch.device('meta')` any"
+            " number can be counted)"
+        )
         raise argument_error("network", must, f"one of {count:.3g}")
     network = network.to_empty(device=device)
     if device.type == "meta":
@@ -85,9 +95,16 @@ def with_weights(network: nn.Module, seed: int) -> nn.Module:
             if weight.ndim == 1:
                 weight.fill_(0.0 if name.endswith("bias") else 1.0)
                 continue
-            spread = 0.02 if weight.ndim == 3 else ((2 if weight.ndim == 4 else 1) / weight[0].numel()) ** 0.5
+            spread = (
+                0.02
+                if weight.ndim == 3
+                else ((2 if weight.ndim == 4 else 1) / weight[0].numel()) ** 0.5
+            )
             generator = named_generator(seed, "network", name)
-            weight.copy_(spread * torch.randn(weight.shape, generator=generator, dtype=weight.dtype, device="cpu"))
+            weight.copy_(
+                spread
+                * torch.randn(weight.shape, generator=generator, dtype=weight.dtype, device="cpu")
+            )
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.reset_running_stats()
@@ -95,9 +112,11 @@ def with_weights(network: nn.Module, seed: int) -> nn.Module:
 
 
 def multiply_adds(network: nn.Module, sample: Tensor, mask: Mask | None = None) -> int:
-    """Multiply-adds of one sample's forward pass through the convolutions and linear layers, kept weights only.
+    """Multiply-adds of one sample's forward pass through the convolutions and linear layers, kept
+    weights only.
 
-    A weight is used once for each place of the layer's output: count = sum over layers of (kept weights) x (places).
+    A weight is used once for each place of the layer's output: count = sum over layers of (kept
+    weights) x (places).
 
     Args:
         network: any module.
@@ -122,13 +141,17 @@ def multiply_adds(network: nn.Module, sample: Tensor, mask: Mask | None = None) 
         total += kept * (output.numel() // weight.shape[0])
 
     layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    weights: dict[nn.Module, Tensor] = {module: module.weight for module in network.modules() if isinstance(module, layers)}
+    weights: dict[nn.Module, Tensor] = {
+        module: module.weight for module in network.modules() if isinstance(module, layers)
+    }
     hooks = [layer.register_forward_hook(count) for layer in weights]
     try:
         with torch.no_grad():
             network(sample)
     except (RuntimeError, TypeError, ValueError, IndexError) as problem:
-        raise argument_error("sample", "be one input that the network takes", f"not ({problem})") from None
+        raise argument_error(
+            "sample", "be one input that the network takes", f"not ({problem})"
+        ) from None
     finally:
         for hook in hooks:
             hook.remove()

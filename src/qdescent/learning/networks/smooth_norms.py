@@ -1,8 +1,10 @@
-"""Norms made of elementary operations, so that every derivative and every Taylor coefficient of them exists.
+"""Norms made of elementary operations, so that every derivative and every Taylor coefficient of
+them exists.
 
-PyTorch's own GroupNorm and LayerNorm break plain forward-mode differentiation and batched gradients, and have no Taylor rule;
-mean, subtraction, square and rsqrt have all of these. There are no running statistics: a sample's output depends on that sample
-alone and is the same in training and in evaluation mode, so that the Hessian is that of the function which training descends.
+PyTorch's own GroupNorm and LayerNorm break plain forward-mode differentiation and batched
+gradients, and have no Taylor rule; mean, subtraction, square and rsqrt have all of these. There are
+no running statistics: a sample's output depends on that sample alone and is the same in training
+and in evaluation mode, so that the Hessian is that of the function which training descends.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ def standardised(x: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 class SmoothLayerNorm(nn.Module):
-    """y = weight * (x - mean) / sqrt(variance + 1e-5) + bias over the last dimension: `nn.LayerNorm` from elementary operations.
+    """y = weight * (x - mean) / sqrt(variance + 1e-5) + bias over the last dimension:
+    `nn.LayerNorm` from elementary operations.
 
     Args:
         width: length of the last dimension.
@@ -42,14 +45,17 @@ class SmoothLayerNorm(nn.Module):
 
 
 class SmoothGroupNorm(nn.Module):
-    """y = weight * (x - mean) / sqrt(variance + 1e-5) + bias, mean and variance over the places and channels of a group.
+    """y = weight * (x - mean) / sqrt(variance + 1e-5) + bias, mean and variance over the places and
+    channels of a group.
 
-    Rather than a scale alone (no statistics), because the signal's level then hangs on every weight before it: pruning 90 % of
-    `resnet(32, 16, smooth=True)` by magnitude takes the spread of its features from 165 to 11, with this norm from 0.78 to 1.01
-    (measured at the initial weights). Rather than BatchNorm, because that is another function in training than in evaluation.
+    Rather than a scale alone (no statistics), because the signal's level then hangs on every weight
+    before it: pruning 90 % of `resnet(32, 16, smooth=True)` by magnitude takes the spread of its
+    features from 165 to 11, with this norm from 0.78 to 1.01 (measured at the initial weights).
+    Rather than BatchNorm, because that is another function in training than in evaluation.
 
     Args:
-        channels: of the input. A group has the largest divisor of it up to 16, or all of them where it has none.
+        channels: of the input. A group has the largest divisor of it up to 16, or all of them where
+            it has none.
 
     Example:
         >>> SmoothGroupNorm(32).groups, SmoothGroupNorm(238).groups

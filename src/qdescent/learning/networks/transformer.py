@@ -1,4 +1,6 @@
-"""A vision transformer for 32x32 images, made of operations that have every derivative and a Taylor rule."""
+"""A vision transformer for 32x32 images, made of operations that have every derivative and a Taylor
+rule.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._checks import argument_error, check_integer
-from qdescent.learning.networks.small_cnn import MOST_CHANNELS, MOST_CLASSES, MOST_DEPTH, with_weights
+from qdescent.learning.networks.small_cnn import (
+    MOST_CHANNELS,
+    MOST_CLASSES,
+    MOST_DEPTH,
+    with_weights,
+)
 from qdescent.learning.networks.smooth_norms import SmoothLayerNorm
 
 
 class Attention(nn.Module):
-    """softmax(Q K^T / sqrt(d)) V for each head, by explicit products: the fused kernels have no double backward."""
+    """softmax(Q K^T / sqrt(d)) V for each head, by explicit products: the fused kernels have no
+    double backward.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -22,7 +31,11 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, tokens, width) -> the same shape."""
         samples, tokens, width = x.shape
-        parts = self.project_in(x).reshape(samples, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        parts = (
+            self.project_in(x)
+            .reshape(samples, tokens, 3, self.heads, width // self.heads)
+            .permute(2, 0, 3, 1, 4)
+        )
         q, k, v = parts[0], parts[1], parts[2]
         share = torch.softmax((q * (width // self.heads) ** -0.5) @ k.transpose(-2, -1), dim=-1)
         return self.project_out((share @ v).permute(0, 2, 1, 3).reshape(samples, tokens, width))
@@ -36,7 +49,9 @@ class TransformerBlock(nn.Module):
         self.attention_norm = SmoothLayerNorm(width)
         self.attention = Attention(width, heads)
         self.mlp_norm = SmoothLayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, tokens, width) -> the same shape."""
@@ -45,7 +60,9 @@ class TransformerBlock(nn.Module):
 
 
 class Tokens(nn.Module):
-    """Patches as vectors: a convolution whose stride is its size, plus a learnt vector for each place."""
+    """Patches as vectors: a convolution whose stride is its size, plus a learnt vector for each
+    place.
+    """
 
     def __init__(self, channels: int, width: int, patch: int, count: int) -> None:
         super().__init__()
@@ -58,7 +75,9 @@ class Tokens(nn.Module):
 
 
 class MeanOverTokens(nn.Module):
-    """(batch, tokens, width) -> (batch, width); as good as a class token at this size (Beyer et al., arXiv:2205.01580)."""
+    """(batch, tokens, width) -> (batch, width); as good as a class token at this size (Beyer et
+    al., arXiv:2205.01580).
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """The mean over the second dimension."""
@@ -75,13 +94,16 @@ def vision_transformer(
     channels: int = 3,
     seed: int = 0,
 ) -> nn.Module:
-    """A pre-norm ViT: 7,162,980 weights as it stands, 99,395,428 at `width=768, depth=14, heads=12`.
+    """A pre-norm ViT: 7,162,980 weights as it stands, 99,395,428 at `width=768, depth=14,
+    heads=12`.
 
-    depth (12 width^2 + 13 width) weights in the blocks; GELU, elementary LayerNorm, attention by explicit products, no dropout.
+    depth (12 width^2 + 13 width) weights in the blocks; GELU, elementary LayerNorm, attention by
+    explicit products, no dropout.
 
     Args:
         width: of a token.
-        depth: blocks. 9 at width 256 have the 7 million weights of the paper's smaller network, 14 at ViT-B's width 768 about 100.
+        depth: blocks. 9 at width 256 have the 7 million weights of the paper's smaller network, 14
+            at ViT-B's width 768 about 100.
         heads: of the attention; they must divide the width. 8 give 32 numbers a head.
         patch: side of a patch in pixels; 4 makes 64 tokens of a 32x32 image.
         size: side of the images in pixels, a multiple of the patch.
@@ -95,7 +117,8 @@ def vision_transformer(
     Raises:
         ArgumentError: heads that do not divide the width, a patch that does not divide the size.
 
-    Cost: tokens x depth x 2 (6 width^2 + tokens x width) multiply-adds an image: 4.7e8 at the defaults.
+    Cost: tokens x depth x 2 (6 width^2 + tokens x width) multiply-adds an image: 4.7e8 at the
+        defaults.
 
     References:
         Dosovitskiy et al., arXiv:2010.11929.
@@ -105,16 +128,26 @@ def vision_transformer(
         ...     sum(weight.numel() for weight in vision_transformer().parameters())
         7162980
     """
-    named = {"width": width, "depth": depth, "heads": heads, "patch": patch, "size": size, "classes": classes, "channels": channels}
+    named = {
+        "width": width,
+        "depth": depth,
+        "heads": heads,
+        "patch": patch,
+        "size": size,
+        "classes": classes,
+        "channels": channels,
+    }
     most = {"depth": MOST_DEPTH, "classes": MOST_CLASSES}
     width, depth, heads, patch, size, classes, channels = (
-        check_integer(name, value, 1, most.get(name, MOST_CHANNELS)) for name, value in named.items()
+        check_integer(name, value, 1, most.get(name, MOST_CHANNELS))
+        for name, value in named.items()
     )
     if width % heads:
         raise argument_error("heads", f"divide the width {width}", heads)
     if size % patch:
         raise argument_error("patch", f"divide the image size {size}", patch)
-    with torch.device("meta"):  # no memory and no random numbers until `with_weights` draws them by name
+    # no memory and no random numbers until `with_weights` draws them by name
+    with torch.device("meta"):
         network = nn.Sequential(
             Tokens(channels, width, patch, (size // patch) ** 2),
             *(TransformerBlock(width, heads) for _ in range(depth)),

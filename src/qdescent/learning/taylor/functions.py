@@ -1,6 +1,8 @@
-"""Taylor coefficients a_m = f^(m)(x) / m! of elementwise functions, m = 0 ... M, by recurrences in m.
+"""Taylor coefficients a_m = f^(m)(x) / m! of elementwise functions, m = 0 ... M, by recurrences in
+m.
 
-Each recurrence is the function's differential equation along x + eps (Griewank and Walther 2008, table 13.2).
+Each recurrence is the function's differential equation along x + eps (Griewank and Walther 2008,
+table 13.2).
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ def power(exponent: float) -> Tower:
     def tower(x: Tensor, top: int) -> list[Tensor]:
         if exponent >= 0 and exponent == int(exponent):
             whole = int(exponent)
-            return [math.comb(whole, m) * x ** (whole - m) if m <= whole else torch.zeros_like(x) for m in range(top + 1)]
+            return [
+                math.comb(whole, m) * x ** (whole - m) if m <= whole else torch.zeros_like(x)
+                for m in range(top + 1)
+            ]
         a = [torch.pow(x, exponent)]
         for m in range(1, top + 1):
             a.append((exponent - m + 1) / m * a[-1] / x)
@@ -63,7 +68,9 @@ def silu(x: Tensor, top: int) -> list[Tensor]:
 
 
 def softplus(beta: float) -> Tower:
-    """log(1 + e^(beta x)) / beta, whose derivative is sigmoid(beta x). PyTorch is linear above 20, equal to rounding in float32."""
+    """log(1 + e^(beta x)) / beta, whose derivative is sigmoid(beta x). PyTorch is linear above 20,
+    equal to rounding in float32.
+    """
 
     def tower(x: Tensor, top: int) -> list[Tensor]:
         steep = beta * x

@@ -1,8 +1,9 @@
 """Taylor series of a loss's gradient along a curve of weights.
 
-Along u(eps) = sum_k eps^k u_k the gradient is grad L(theta + u(eps)) = sum_k eps^k g_k. The chain rule holds coefficient by
-coefficient, so one forward and one backward pass in truncated power series give every g_k (equally: dL_N / du_j = g_{N-j} for the
-coefficient L_N of the loss). On one batch the degree-0 part of both passes is the same at every step, and is computed once.
+Along u(eps) = sum_k eps^k u_k the gradient is grad L(theta + u(eps)) = sum_k eps^k g_k. The chain
+rule holds coefficient by coefficient, so one forward and one backward pass in truncated power
+series give every g_k (equally: dL_N / du_j = g_{N-j} for the coefficient L_N of the loss). On one
+batch the degree-0 part of both passes is the same at every step, and is computed once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ import torch
 from torch import Tensor, nn
 
 import qdescent.learning.taylor.losses  # noqa: F401  (its rules)
-from qdescent._checks import argument_error, check_choice, check_instance, check_integer, check_tensor, shown
+from qdescent._checks import (
+    argument_error,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_tensor,
+    shown,
+)
 from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.networks.smooth_norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
 from qdescent.learning.parameters import ParameterSpace, check_space
@@ -32,7 +40,8 @@ MOST_ORDER = 64  # the work grows with its square, and no series is worth so man
 
 
 class GradientSeries:
-    """The coefficients g_1 ... g_N of grad L(theta + sum_k eps^k u_k), for one theta and batch and any number of curves u.
+    """The coefficients g_1 ... g_N of grad L(theta + sum_k eps^k u_k), for one theta and batch and
+    any number of curves u.
 
     Args:
         task: network, loss and batch.
@@ -44,10 +53,11 @@ class GradientSeries:
         gradient: grad L(theta), (n,), which comes with the recording.
 
     Raises:
-        ArgumentError: an operation without a Taylor rule (ReLU has none: a kink has no series); theta was changed in place since.
+        ArgumentError: an operation without a Taylor rule (ReLU has none: a kink has no series);
+            theta was changed in place since.
 
-    Cost: the construction one gradient; each call N(N+3)/2 forward and reverse convolutions for each layer, in batches; memory
-        about N + 2 times a gradient's.
+    Cost: the construction one gradient; each call N(N+3)/2 forward and reverse convolutions for
+        each layer, in batches; memory about N + 2 times a gradient's.
 
     References:
         Griewank and Walther, Evaluating Derivatives (2008), chapter 13 (Taylor arithmetic).
@@ -74,17 +84,23 @@ class GradientSeries:
         weights = space.unpack(theta.detach())
         with torch.no_grad():
             jets = {name: Jet(self._tape, self._tape.leaf(w)) for name, w in weights.items()}
-            held = {id(task.network.get_parameter(name)): jet for name, jet in jets.items()} if task.held else {}
+            held = (
+                {id(task.network.get_parameter(name)): jet for name, jet in jets.items()}
+                if task.held
+                else {}
+            )
             with untouched(task.network), weights_replaced(task.network, jets), _held(held):
                 try:
                     loss = task.loss_as_it_stands(task.network)
-                except AttributeError as error:  # a parametrized weight without a rule looks as if it were not there
+                # a parametrized weight without a rule looks as if it were not there
+                except AttributeError as error:
                     if isinstance(error, MissingRuleError):
                         raise
                     _check_parametrizations(task.network)
                     raise
             self._weights = [jet.node for jet in jets.values()]
-            self._loss = loss.node if isinstance(loss, Jet) else None  # a loss that hangs on no weight stays a tensor
+            # a loss that hangs on no weight stays a tensor
+            self._loss = loss.node if isinstance(loss, Jet) else None
             places = _Places(space)
             for i, node in enumerate(self._weights):
                 node.sink = partial(places.put, i)
@@ -95,13 +111,25 @@ class GradientSeries:
 
     def __call__(self, terms: Sequence[Tensor] | Tensor) -> Tensor:
         """g_1 ... g_N, (N, n), for the curve u_1 ... u_N, (N, n)."""
-        if isinstance(terms, (str, bytes, type, Mapping)) or not isinstance(terms, (Sequence, Tensor)):
+        if isinstance(terms, (str, bytes, type, Mapping)) or not isinstance(
+            terms, (Sequence, Tensor)
+        ):
             raise argument_error("terms", f"be {self.order} vectors", shown(terms))
         if (isinstance(terms, Tensor) and terms.ndim != 2) or len(terms) != self.order:
-            raise argument_error("terms", f"be {self.order} of them", shown(terms) if isinstance(terms, Tensor) else len(terms))
-        terms = [check_tensor("terms", term, (self._space.n,), finite=False).to(self.gradient) for term in terms]
-        if self._theta._version != self._version:  # the weights are views of theta: half of what is recorded would follow
-            raise argument_error("theta", "stay as it is while its series is used", "changed in place")
+            raise argument_error(
+                "terms",
+                f"be {self.order} of them",
+                shown(terms) if isinstance(terms, Tensor) else len(terms),
+            )
+        terms = [
+            check_tensor("terms", term, (self._space.n,), finite=False).to(self.gradient)
+            for term in terms
+        ]
+        # the weights are views of theta: half of what is recorded would follow
+        if self._theta._version != self._version:
+            raise argument_error(
+                "theta", "stay as it is while its series is used", "changed in place"
+            )
         if self._loss is None:
             return torch.zeros_like(torch.stack(list(terms)))
         with torch.no_grad():
@@ -122,8 +150,13 @@ def _check_parametrizations(network: nn.Module) -> None:
                 chain()
             except MissingRuleError as error:
                 kinds = ", ".join(type(each).__name__.lstrip("_") for each in chain)
-                must = 'be without parametrizations that have no Taylor rule (or run with method="jvp")'
-                raise argument_error("network", must, f"with {kinds} of {name}.{weight}: {error}") from error
+                must = (
+                    "be without parametrizations that have no Taylor rule (or run with"
+                    ' method="jvp")'
+                )
+                raise argument_error(
+                    "network", must, f"with {kinds} of {name}.{weight}: {error}"
+                ) from error
 
 
 def _held(jets: Mapping[int, Jet]) -> AbstractContextManager[Any]:
@@ -138,7 +171,8 @@ class _Places:
         counts = [int(kept.sum()) for kept in keep]
         self._ends = list(accumulate(counts, initial=0))
         self._kept = [
-            None if count == len(kept) else kept.nonzero()[:, 0].to(space.device) for kept, count in zip(keep, counts, strict=True)
+            None if count == len(kept) else kept.nonzero()[:, 0].to(space.device)
+            for kept, count in zip(keep, counts, strict=True)
         ]
 
     def begin(self, rows: Tensor, values: bool = False) -> Tensor:
@@ -147,10 +181,14 @@ class _Places:
         return rows
 
     def put(self, i: int, part: Any) -> None:
-        """The adjoint of weight i, a full-shaped tensor for each degree; the several of a tied weight are summed."""
+        """The adjoint of weight i, a full-shaped tensor for each degree; the several of a tied
+        weight are summed.
+        """
         for row, full in zip(self._rows, [part] if self._values else part, strict=True):
             place, kept = row[self._ends[i] : self._ends[i + 1]], self._kept[i]
-            source, place = (full, place.view(full.shape)) if kept is None else (full.reshape(-1)[kept], place)
+            source, place = (
+                (full, place.view(full.shape)) if kept is None else (full.reshape(-1)[kept], place)
+            )
             place.add_(source) if i in self._written else place.copy_(source)
         self._written.add(i)
 
@@ -193,9 +231,11 @@ def propagate(function: Callable[..., Any], *curves: Sequence[Tensor]) -> list[T
 
 @contextmanager
 def weights_replaced(network: nn.Module, jets: Mapping[str, Jet]) -> Iterator[None]:
-    """The network with Jets in the place of its parameters, put back afterwards; its smooth norms run as one operation each.
+    """The network with Jets in the place of its parameters, put back afterwards; its smooth norms
+    run as one operation each.
 
-    `torch.func.functional_call` takes tensors only, hence the direct way through each module's parameter table.
+    `torch.func.functional_call` takes tensors only, hence the direct way through each module's
+    parameter table.
     """
     by_weight = {id(network.get_parameter(name)): jet for name, jet in jets.items()}
     places = [  # every place of a weight, for tied weights have several
@@ -204,7 +244,9 @@ def weights_replaced(network: nn.Module, jets: Mapping[str, Jet]) -> Iterator[No
         for key, weight in module._parameters.items()
         if id(weight) in by_weight
     ]
-    norms = [module for module in network.modules() if type(module) in (SmoothGroupNorm, SmoothLayerNorm)]
+    norms = [
+        module for module in network.modules() if type(module) in (SmoothGroupNorm, SmoothLayerNorm)
+    ]
     try:
         for table, key, weight in places:
             table[key] = by_weight[id(weight)]  # type: ignore[assignment]
@@ -225,9 +267,14 @@ def _fused(norm: Any) -> Callable[[Any], Jet]:
 
 
 def gradient_series(
-    task: Task, space: ParameterSpace, theta: Tensor, terms: Sequence[Tensor], method: str = "taylor"
+    task: Task,
+    space: ParameterSpace,
+    theta: Tensor,
+    terms: Sequence[Tensor],
+    method: str = "taylor",
 ) -> list[Tensor]:
-    """The coefficients g_1 ... g_N of grad L(theta + sum_k eps^k u_k), once; `GradientSeries` is for several curves.
+    """The coefficients g_1 ... g_N of grad L(theta + sum_k eps^k u_k), once; `GradientSeries` is
+    for several curves.
 
     Args:
         task: network, loss and batch.

@@ -1,4 +1,6 @@
-"""A quantity that PyTorch's functions accept in place of a tensor, and that records what they do to it."""
+"""A quantity that PyTorch's functions accept in place of a tensor, and that records what they do to
+it.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +30,43 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 INSTEAD = {
     **dict.fromkeys(
-        ["relu", "relu_", "leaky_relu", "relu6", "elu", "celu", "selu", "hardtanh", "threshold", "prelu"], "GELU, SiLU, tanh"
+        [
+            "relu",
+            "relu_",
+            "leaky_relu",
+            "relu6",
+            "elu",
+            "celu",
+            "selu",
+            "hardtanh",
+            "threshold",
+            "prelu",
+        ],
+        "GELU, SiLU, tanh",
     ),
-    **dict.fromkeys(["max_pool1d", "max_pool2d", "adaptive_max_pool2d"], "mean pooling, or convolutions with strides"),
-    **dict.fromkeys(["max", "amax", "min", "amin", "abs", "clamp", "clamp_min", "clamp_max"], "a smooth function such as softplus"),
-    **dict.fromkeys(["gt", "ge", "lt", "le", "bool"], "a smooth function, or a choice that does not depend on the weights"),
+    **dict.fromkeys(
+        ["max_pool1d", "max_pool2d", "adaptive_max_pool2d"],
+        "mean pooling, or convolutions with strides",
+    ),
+    **dict.fromkeys(
+        ["max", "amax", "min", "amin", "abs", "clamp", "clamp_min", "clamp_max"],
+        "a smooth function such as softplus",
+    ),
+    **dict.fromkeys(
+        ["gt", "ge", "lt", "le", "bool"],
+        "a smooth function, or a choice that does not depend on the weights",
+    ),
     "scaled_dot_product_attention": "softmax(Q K^T / sqrt(d)) V by matrix products",
-    "multi_head_attention_forward": "attention by matrix products and softmax, as in `vision_transformer`",
+    "multi_head_attention_forward": (
+        "attention by matrix products and softmax, as in `vision_transformer`"
+    ),
 }
 
 
 class MissingRuleError(ArgumentError, AttributeError):
-    """An operation that no Taylor rule covers; an AttributeError too, so that `hasattr` answers on a Jet."""
+    """An operation that no Taylor rule covers; an AttributeError too, so that `hasattr` answers on
+    a Jet.
+    """
 
 
 class Jet:
@@ -100,7 +127,11 @@ class Jet:
 
     @classmethod
     def __torch_function__(
-        cls, function: Callable[..., Any], types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        cls,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         return _rule(getattr(function, "__name__", str(function)))(*args, **(kwargs or {}))
 
@@ -145,7 +176,11 @@ class Jet:
         return RULES["matmul"](other, self)
 
     def __rpow__(self, base: Any) -> Jet:
-        return _rule("exp")(self * math.log(base)) if isinstance(base, float | int) and base > 0 else _rule("rpow")(self, base)
+        return (
+            _rule("exp")(self * math.log(base))
+            if isinstance(base, float | int) and base > 0
+            else _rule("rpow")(self, base)
+        )
 
     def __abs__(self) -> Jet:
         return _rule("abs")(self)
@@ -172,8 +207,9 @@ class Jet:
 def _rule(name: str) -> Rule:
     if name not in RULES:
         must = (
-            "be made of operations that have a Taylor rule (smooth activations such as GELU, linear maps, convolutions, softmax, "
-            'mean pooling, group and layer norms) or be smooth and run with method="jvp"'
+            "be made of operations that have a Taylor rule (smooth activations such as GELU, linear"
+            " maps, convolutions, softmax, mean pooling, group and layer norms) or be smooth and"
+            ' run with method="jvp"'
         )
         use = f" (use {INSTEAD[name]} instead)" if name in INSTEAD else ""
         raise MissingRuleError(str(argument_error("network", must, f"using {name!r}{use}")))

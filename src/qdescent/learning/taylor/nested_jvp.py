@@ -18,25 +18,34 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 
 SMOOTH = {
-    "GELU, SiLU or tanh": "relu leaky_relu rrelu_with_noise elu hardtanh threshold _prelu_kernel hardswish hardsigmoid softshrink "
-    "hardshrink",
-    "mean pooling or strides": "max_pool1d max_pool2d mkldnn_max_pool2d max_pool2d_with_indices max_pool3d_with_indices "
-    "adaptive_max_pool2d fractional_max_pool2d",
-    "a smooth function": "abs clamp clamp_min clamp_max maximum minimum max min sign round floor ceil",
+    "GELU, SiLU or tanh": (
+        "relu leaky_relu rrelu_with_noise elu hardtanh threshold _prelu_kernel hardswish"
+        " hardsigmoid softshrink hardshrink"
+    ),
+    "mean pooling or strides": (
+        "max_pool1d max_pool2d mkldnn_max_pool2d max_pool2d_with_indices max_pool3d_with_indices "
+        "adaptive_max_pool2d fractional_max_pool2d"
+    ),
+    "a smooth function": (
+        "abs clamp clamp_min clamp_max maximum minimum max min sign round floor ceil"
+    ),
     "the mean squared error or cross-entropy": "smooth_l1_loss huber_loss l1_loss",
-    "nn.LayerNorm, nn.GroupNorm or elementary operations": "native_layer_norm native_group_norm",  # wrong nested derivatives
+    # wrong nested derivatives
+    "nn.LayerNorm, nn.GroupNorm or elementary operations": "native_layer_norm native_group_norm",
 }
 KINKS = {name: instead for instead, names in SMOOTH.items() for name in names.split()}
 # Where they meet a tensor that depends on the weights; data alone may be compared and sorted.
 BRANCHED = (
-    "gt ge lt le greater greater_equal less less_equal heaviside bool amax amin aminmax fmax fmin topk sort msort kthvalue median "
-    "nanmedian cummax cummin nan_to_num quantile argmax argmin argsort"
+    "gt ge lt le greater greater_equal less less_equal heaviside bool amax amin aminmax fmax fmin"
+    " topk sort msort kthvalue median nanmedian cummax cummin nan_to_num quantile argmax argmin"
+    " argsort"
 )
 BRANCHES = frozenset(BRANCHED.split())
 
 
 class NestedSeries:
-    """As `GradientSeries`, by dL_N / du_j = g_{N-j}, with L_N from N nested forward derivatives of eps -> L(theta + sum eps^k u_k).
+    """As `GradientSeries`, by dL_N / du_j = g_{N-j}, with L_N from N nested forward derivatives of
+    eps -> L(theta + sum eps^k u_k).
 
     Args:
         task: network, loss and batch.
@@ -45,8 +54,8 @@ class NestedSeries:
         order: N, at least 1.
 
     Raises:
-        ArgumentError: an operation with a kink, whose nested derivatives would be wrong without a word; one that PyTorch cannot
-            differentiate forwards.
+        ArgumentError: an operation with a kink, whose nested derivatives would be wrong without a
+            word; one that PyTorch cannot differentiate forwards.
 
     Cost: 2^N to 3^N gradients a call.
     """
@@ -62,7 +71,9 @@ class NestedSeries:
         if len(terms) != self.order:
             raise argument_error("terms", f"be {self.order} of them", len(terms))
         if self._theta._version != self._version:
-            raise argument_error("theta", "stay as it is while its series is used", "changed in place")
+            raise argument_error(
+                "theta", "stay as it is while its series is used", "changed in place"
+            )
         zero = torch.zeros((), dtype=self._theta.dtype, device=self._theta.device)
 
         def coefficient(*points: Tensor) -> Tensor:
@@ -81,11 +92,15 @@ class NestedSeries:
 
         with elementary_norms(self._task.network):
             try:
-                found = grad(coefficient, argnums=tuple(range(self.order)))(self._theta, *list(terms)[:-1])
+                found = grad(coefficient, argnums=tuple(range(self.order)))(
+                    self._theta, *list(terms)[:-1]
+                )
             except (NotImplementedError, RuntimeError) as error:
                 if "forward AD" not in str(error):
                     raise
-                raise argument_error("network", "have forward derivatives everywhere", str(error).splitlines()[0]) from error
+                raise argument_error(
+                    "network", "have forward derivatives everywhere", str(error).splitlines()[0]
+                ) from error
         return torch.stack(found[::-1])
 
 
@@ -95,7 +110,9 @@ def _slope(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 @contextmanager
 def elementary_norms(network: nn.Module) -> Iterator[None]:
-    """LayerNorm and GroupNorm by elementary operations meanwhile: the native ones have wrong or no nested derivatives."""
+    """LayerNorm and GroupNorm by elementary operations meanwhile: the native ones have wrong or no
+    nested derivatives.
+    """
     norms = [module for module in network.modules() if type(module) in (nn.LayerNorm, nn.GroupNorm)]
     try:
         for norm in norms:
@@ -129,18 +146,30 @@ def _even(x: Tensor, dims: tuple[int, ...], epsilon: float) -> Tensor:
 class _NoKinks(TorchDispatchMode):
     """Refuses the operations whose derivatives of higher order are zero or wrong without an error."""
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         name = function.overloadpacket.__name__.removesuffix("_")
         if name in KINKS:
-            raise argument_error("network", "be smooth", f"using {name!r} (use {KINKS[name]} instead)")
+            raise argument_error(
+                "network", "be smooth", f"using {name!r} (use {KINKS[name]} instead)"
+            )
         return function(*args, **(kwargs or {}))
 
 
 class _NoBranches(TorchFunctionMode):
-    """Refuses choices that depend on the weights, such as x * (x > 0): each derivative is that of one branch alone."""
+    """Refuses choices that depend on the weights, such as x * (x > 0): each derivative is that of
+    one branch alone.
+    """
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         name = getattr(function, "__name__", "").strip("_")
         if name in BRANCHES and any(isinstance(x, Tensor) and x.requires_grad for x in args):
-            raise argument_error("network", "be smooth", f"using {name!r} of what depends on the weights (use a smooth function)")
+            raise argument_error(
+                "network",
+                "be smooth",
+                f"using {name!r} of what depends on the weights (use a smooth function)",
+            )
         return function(*args, **(kwargs or {}))

@@ -1,4 +1,6 @@
-"""Standardisation as one operation of a tape: about half the passes over the activations that its elementary steps would take."""
+"""Standardisation as one operation of a tape: about half the passes over the activations that its
+elementary steps would take.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from qdescent.learning.taylor.tape import Node, Terms, reduce, stacked
 
 
 class Standardise:
-    """y = g s with g = x - mean(x), s = w r and r = (mean(g^2) + epsilon)^(-1/2), means over the last `dims` axes.
+    """y = g s with g = x - mean(x), s = w r and r = (mean(g^2) + epsilon)^(-1/2), means over the
+    last `dims` axes.
 
     s is the same over the places of a channel: its series and its adjoint are small tensors.
 
@@ -62,7 +65,9 @@ class Standardise:
         self._total = torch.cat([self._total[:1], total])
         self._sum = torch.cat([self._sum[:1], adjoint.sum(self._places, keepdim=True)])
         bend, shift, found = self._small()
-        x = torch.addcmul(-shift[1:], adjoint, self._scale[0]).addcmul_(self._adjoint, self._scale[1:])
+        x = torch.addcmul(-shift[1:], adjoint, self._scale[0]).addcmul_(
+            self._adjoint, self._scale[1:]
+        )
         x.addcmul_(self._g, bend[0]).addcmul_(self._g0, bend[1:])
         x[1:] += _below(adjoint, self._scale[1:]).add_(_below(self._g, bend[1:]))
         del self._g

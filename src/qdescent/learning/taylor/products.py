@@ -1,7 +1,9 @@
-"""Bilinear operations on truncated power series: products, matrix products, linear layers and convolutions.
+"""Bilinear operations on truncated power series: products, matrix products, linear layers and
+convolutions.
 
-y_k = sum_{i+j=k} x_i * w_j. The coefficients x_0 ... x_{N-j} that meet w_j lie next to each other in memory and go through one call
-as one large batch; so do all pairs (x_i, ybar_j) of one degree in a weight's adjoint, where the batch is what is summed over.
+y_k = sum_{i+j=k} x_i * w_j. The coefficients x_0 ... x_{N-j} that meet w_j lie next to each other
+in memory and go through one call as one large batch; so do all pairs (x_i, ybar_j) of one degree in
+a weight's adjoint, where the batch is what is summed over.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from qdescent._checks import argument_error
 from qdescent.learning.taylor.tape import Node, Terms, lead, reduce, stacked, with_value
 
 FEW_PLACES = (
-    16  # up to 4 x 4 places, one matrix product a kernel place beats oneDNN's weight gradient two to three times (measured)
+    # up to 4 x 4 places, one matrix product a kernel place beats oneDNN's weight gradient two to
+    # three times (measured)
+    16
 )
 
 
@@ -139,10 +143,13 @@ class LinearLayer:
 class Convolution:
     """A convolution over one or two dimensions, of samples with a batch axis.
 
-    Two dimensions: everything is kept channels-last, in which oneDNN's forward and input-gradient are up to twice as fast here.
+    Two dimensions: everything is kept channels-last, in which oneDNN's forward and input-gradient
+    are up to twice as fast here.
     """
 
-    def __init__(self, x: torch.Size, w: torch.Size, stride: Any, padding: Any, dilation: Any, groups: int) -> None:
+    def __init__(
+        self, x: torch.Size, w: torch.Size, stride: Any, padding: Any, dilation: Any, groups: int
+    ) -> None:
         places = len(w) - 2
 
         def each(value: Any) -> tuple[int, ...]:
@@ -150,21 +157,38 @@ class Convolution:
 
         self._inputs, self._kernel, self._groups = x, w, groups
         self._stride, self._dilation = each(stride), each(dilation)
-        self._padding = each(padding) if not isinstance(padding, str) else _named(padding, w, self._dilation)
+        self._padding = (
+            each(padding) if not isinstance(padding, str) else _named(padding, w, self._dilation)
+        )
         self._format = torch.channels_last if places == 2 else torch.contiguous_format
 
     def apply(self, x: Tensor, w: Tensor) -> Tensor:
         function = F.conv2d if len(self._kernel) == 4 else F.conv1d
-        y = function(self._flat(x), self._laid(w), None, self._stride, self._padding, self._dilation, self._groups)
+        y = function(
+            self._flat(x),
+            self._laid(w),
+            None,
+            self._stride,
+            self._padding,
+            self._dilation,
+            self._groups,
+        )
         return y.unflatten(0, x.shape[:2])
 
     def back(self, y: Tensor, w: Tensor) -> Tensor:
         shape = (y.shape[0] * y.shape[1], *self._inputs[1:])
-        return self._backward(y, y.new_empty(1).expand(shape), self._laid(w), 0).unflatten(0, y.shape[:2])
+        return self._backward(y, y.new_empty(1).expand(shape), self._laid(w), 0).unflatten(
+            0, y.shape[:2]
+        )
 
     def weigh(self, x: Tensor, y: Tensor, degree: int) -> Tensor:
         x, y = paired(x, y, degree)
-        if len(self._kernel) == 4 and self._groups == 1 and y.shape[-2:].numel() <= FEW_PLACES and set(self._dilation) == {1}:
+        if (
+            len(self._kernel) == 4
+            and self._groups == 1
+            and y.shape[-2:].numel() <= FEW_PLACES
+            and set(self._dilation) == {1}
+        ):
             return self._weigh_by_places(self._flat(x), self._flat(y))
         return self._backward(y, self._flat(x), x.new_empty(1).expand(self._kernel), 1)
 
@@ -175,7 +199,9 @@ class Convolution:
         return torch.ops.aten.convolution_backward(self._flat(y), x, w, None, *settings)[which]
 
     def _weigh_by_places(self, x: Tensor, y: Tensor) -> Tensor:
-        """One matrix product for each place of the kernel, over those places of the image that it meets."""
+        """One matrix product for each place of the kernel, over those places of the image that it
+        meets.
+        """
         height, width = self._kernel[2:]
         found = x.new_zeros(height, width, y.shape[1], x.shape[1])
         x, y = x.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1)
@@ -185,7 +211,11 @@ class Convolution:
                 columns, left = _met(b, 1, x.shape[2], y.shape[2], self)
                 if rows.stop > rows.start and columns.stop > columns.start:
                     here, there = y[:, rows, columns], x[:, above, left]
-                    torch.mm(here.reshape(-1, y.shape[3]).T, there.reshape(-1, x.shape[3]), out=found[a, b])
+                    torch.mm(
+                        here.reshape(-1, y.shape[3]).T,
+                        there.reshape(-1, x.shape[3]),
+                        out=found[a, b],
+                    )
         return found.permute(2, 3, 0, 1)
 
     def _flat(self, x: Tensor) -> Tensor:
@@ -209,7 +239,9 @@ def _named(padding: str, w: torch.Size, dilation: Sequence[int]) -> tuple[int, .
     widths = [d * (size - 1) for size, d in zip(w[2:], dilation, strict=True)]
     if any(width % 2 for width in widths):
         raise argument_error(
-            "padding", "be the same on both sides (pad by torch.nn.functional.pad)", f"'same' for a kernel {tuple(w[2:])}"
+            "padding",
+            "be the same on both sides (pad by torch.nn.functional.pad)",
+            f"'same' for a kernel {tuple(w[2:])}",
         )
     return tuple(width // 2 for width in widths)
 
@@ -219,4 +251,6 @@ def paired(x: Tensor, y: Tensor, degree: int) -> tuple[Tensor, Tensor]:
     count = min(degree + 1, len(x))
     if count == 1:
         return x[:1], y[degree : degree + 1]
-    return x[:count], torch.cat([y[degree - i] for i in range(count)]).unflatten(0, (count, y.shape[1]))
+    return x[:count], torch.cat([y[degree - i] for i in range(count)]).unflatten(
+        0, (count, y.shape[1])
+    )

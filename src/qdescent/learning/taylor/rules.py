@@ -1,7 +1,7 @@
 """What each PyTorch function does to a Jet: one rule a function, made of the operations of a tape.
 
-Linear functions act on each coefficient, bilinear ones by the Cauchy product, elementwise ones by their Taylor coefficients; the
-rest is composed of these.
+Linear functions act on each coefficient, bilinear ones by the Cauchy product, elementwise ones by
+their Taylor coefficients; the rest is composed of these.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from qdescent._checks import argument_error
 from qdescent.learning.taylor import functions as towers
 from qdescent.learning.taylor.jet import INSTEAD, RULES, Jet, MissingRuleError, Rule, rule
 from qdescent.learning.taylor.norms import Standardise
-from qdescent.learning.taylor.products import Convolution, Elementwise, LinearLayer, MatrixProduct, Product
+from qdescent.learning.taylor.products import (
+    Convolution,
+    Elementwise,
+    LinearLayer,
+    MatrixProduct,
+    Product,
+)
 from qdescent.learning.taylor.tape import Join, Map, Node, Pointwise, Shift, Sum
 
 
@@ -119,7 +125,15 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Jet:
 def convolution(dimensions: int) -> Rule:
     """The rule of a convolution over so many dimensions."""
 
-    def convolve(x: Any, w: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Jet:
+    def convolve(
+        x: Any,
+        w: Any,
+        bias: Any = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Jet:
         if len(x.shape) == dimensions + 1:
             return convolve(x.unsqueeze(0), w, bias, stride, padding, dilation, groups).squeeze(0)
         jet = x if isinstance(x, Jet) else w
@@ -127,23 +141,31 @@ def convolution(dimensions: int) -> Rule:
             form = Convolution(x.shape, w.shape, stride, padding, dilation, groups)
             y = jet.record(Product(form, plain(x), plain(w)))
         else:  # restricted to its bias
-            y = (F.conv1d if dimensions == 1 else F.conv2d)(x, w, None, stride, padding, dilation, groups)
+            y = (F.conv1d if dimensions == 1 else F.conv2d)(
+                x, w, None, stride, padding, dilation, groups
+            )
         return y if bias is None else y + bias.reshape(-1, *(1,) * dimensions)
 
     return convolve
 
 
 def standardised(x: Jet, dims: int, epsilon: float, weight: Jet | None = None) -> Jet:
-    """(x - mean) / sqrt(variance + epsilon) over the last axes, times a weight for each first axis of a group."""
+    """(x - mean) / sqrt(variance + epsilon) over the last axes, times a weight for each first axis
+    of a group.
+    """
     return x.record(Standardise(x.node, None if weight is None else weight.node, dims, epsilon))
 
 
 @rule("group_norm")
-def group_norm(x: Jet, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Jet:
+def group_norm(
+    x: Jet, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Jet:
     """As F.group_norm: x is (batch, channels, *places)."""
     places = len(x.shape) - 2
     if not isinstance(x, Jet):
-        return F.group_norm(x, num_groups, None, None, eps) * weight.reshape(-1, *(1,) * places) + bias.reshape(-1, *(1,) * places)
+        return F.group_norm(x, num_groups, None, None, eps) * weight.reshape(
+            -1, *(1,) * places
+        ) + bias.reshape(-1, *(1,) * places)
     shape, grouped = x.shape, (num_groups, x.shape[1] // num_groups)
     scale = weight.reshape(*grouped, *(1,) * places) if isinstance(weight, Jet) else None
     y = standardised(x.unflatten(1, grouped), places + 1, eps, scale).reshape(*shape)
@@ -153,9 +175,15 @@ def group_norm(x: Jet, num_groups: int, weight: Any = None, bias: Any = None, ep
 
 
 @rule("layer_norm")
-def layer_norm(x: Jet, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Jet:
+def layer_norm(
+    x: Jet, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Jet:
     """As F.layer_norm, over the last axes."""
-    y = standardised(x, len(normalized_shape), eps) if isinstance(x, Jet) else F.layer_norm(x, normalized_shape, None, None, eps)
+    y = (
+        standardised(x, len(normalized_shape), eps)
+        if isinstance(x, Jet)
+        else F.layer_norm(x, normalized_shape, None, None, eps)
+    )
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
 
@@ -174,7 +202,9 @@ def batch_norm(
     """With running statistics: an affine function of each channel."""
     if training:
         use = "using 'batch_norm' in training mode (use eval(), or SmoothGroupNorm instead)"
-        raise MissingRuleError(str(argument_error("network", "be made of operations that have a Taylor rule", use)))
+        raise MissingRuleError(
+            str(argument_error("network", "be made of operations that have a Taylor rule", use))
+        )
     channel = (-1, *(1,) * (x.ndim - 2))
     y = (x - mean.reshape(channel)) * torch.rsqrt(variance + eps).reshape(channel)
     y = y if weight is None else y * weight.reshape(channel)
@@ -187,7 +217,9 @@ def softplus(x: Jet, beta: float = 1.0, threshold: float = 20.0) -> Jet:
     if threshold < 20 and bool(
         (x.value * beta > threshold).any()
     ):  # from 20 on the linear branch is the same to rounding in float32
-        raise argument_error("threshold", "be at least 20 (below it PyTorch's softplus has a kink)", threshold)
+        raise argument_error(
+            "threshold", "be at least 20 (below it PyTorch's softplus has a kink)", threshold
+        )
     return pointwise(towers.softplus(beta), x)
 
 
@@ -238,7 +270,9 @@ def chunk(x: Jet, chunks: int, dim: int = 0) -> tuple[Jet, ...]:
 
 
 @rule("split")
-def split(x: Jet, split_size: Any, dim: int = 0, *, split_size_or_sections: Any = None) -> tuple[Jet, ...]:
+def split(
+    x: Jet, split_size: Any, dim: int = 0, *, split_size_or_sections: Any = None
+) -> tuple[Jet, ...]:
     """Parts of given lengths."""
     parts: list[Jet] = []
     length, start = x.shape[dim], 0
@@ -260,7 +294,9 @@ def linear_function(name: str) -> Rule:
     function = getattr(Tensor, name, None) or getattr(F, name, None) or getattr(torch, name)
 
     def act(x: Jet, *args: Any, **kwargs: Any) -> Jet:
-        return x.record(Map(lambda c: function(c, *args, **kwargs), x.node, batched="pool" not in name))
+        return x.record(
+            Map(lambda c: function(c, *args, **kwargs), x.node, batched="pool" not in name)
+        )
 
     return act
 
@@ -273,7 +309,8 @@ LINEAR = (
 RULES.update({name: linear_function(name) for name in LINEAR})
 RULES.update(
     {
-        "view": RULES["reshape"],  # the memory format may be another one than in the network's own forward pass
+        # the memory format may be another one than in the network's own forward pass
+        "view": RULES["reshape"],
         "swapaxes": RULES["transpose"],
         "getitem": lambda x, index: mapped(operator.itemgetter(index), x),
         "cat": joined(torch.cat),

@@ -1,9 +1,11 @@
 """A recorded computation, run again and again in truncated power series: forward, then backward.
 
-Every quantity x(eps) = x_0 + eps x_1 + ... + eps^N x_N has an adjoint series of the same length, xbar(eps) = dL/dx along the curve,
-because the chain rule holds coefficient by coefficient. The values x_0 and their adjoints are those of a plain gradient: they are
-computed once, when the computation is recorded; each run adds degrees 1 to N by Cauchy products. The coefficients of a quantity of
-shape (...) lie in one tensor of shape (N, ...), so that one call of PyTorch serves all degrees that share a factor.
+Every quantity x(eps) = x_0 + eps x_1 + ... + eps^N x_N has an adjoint series of the same length,
+xbar(eps) = dL/dx along the curve, because the chain rule holds coefficient by coefficient. The
+values x_0 and their adjoints are those of a plain gradient: they are computed once, when the
+computation is recorded; each run adds degrees 1 to N by Cauchy products. The coefficients of a
+quantity of shape (...) lie in one tensor of shape (N, ...), so that one call of PyTorch serves all
+degrees that share a factor.
 """
 
 from __future__ import annotations
@@ -15,17 +17,21 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-Terms = Tensor | list[Tensor]  # degrees 1 ... N: one tensor (N, ...), or a list where stacking would copy whole weights
+# degrees 1 ... N: one tensor (N, ...), or a list where stacking would copy whole weights
+Terms = Tensor | list[Tensor]
 
 
 @dataclass(eq=False)
 class Node:
-    """A quantity of the computation: its value while it is recorded, its coefficients and its adjoint's while they are needed."""
+    """A quantity of the computation: its value while it is recorded, its coefficients and its
+    adjoint's while they are needed.
+    """
 
     value: Tensor | None
     terms: Terms | None = None
     adjoint: Terms | None = None
-    sink: Callable[[Iterable[Tensor]], None] | None = None  # where the adjoint goes at once instead, degree by degree
+    # where the adjoint goes at once instead, degree by degree
+    sink: Callable[[Iterable[Tensor]], None] | None = None
     _joined: tuple[Tensor, Tensor] | None = None
 
     def joined(self, value: Tensor) -> Tensor:
@@ -51,13 +57,17 @@ class Operation(Protocol):
         """What it takes."""
 
     def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
-        """Degree 0 of the inputs' adjoints from that of the output's; called once, before the others."""
+        """Degree 0 of the inputs' adjoints from that of the output's; called once, before the
+        others.
+        """
 
     def push(self) -> Tensor:
         """Degrees 1 ... N of the output, (N, ...)."""
 
     def pull(self, adjoint: Tensor) -> Sequence[Terms | Iterator[Tensor]]:
-        """Degrees 1 ... N of the inputs' adjoints from those of the output's, or one degree after the other."""
+        """Degrees 1 ... N of the inputs' adjoints from those of the output's, or one degree after
+        the other.
+        """
 
 
 class Tape:
@@ -73,7 +83,9 @@ class Tape:
         return Node(value)
 
     def close(self, output: Node) -> None:
-        """End the recording: the output's adjoint is 1, from which all adjoints' degree 0 follows; the leaves keep theirs."""
+        """End the recording: the output's adjoint is 1, from which all adjoints' degree 0 follows;
+        the leaves keep theirs.
+        """
         assert output.value is not None
         output.adjoint = torch.ones_like(output.value)
         self._back(lambda operation, adjoint: operation.pull_value(adjoint))
@@ -96,7 +108,9 @@ class Tape:
         output.adjoint, output.terms = torch.zeros_like(output.terms), None
         self._back(lambda operation, adjoint: operation.pull(adjoint))
 
-    def _back(self, pull: Callable[[Operation, Tensor], Sequence[Terms | Iterator[Tensor]]]) -> None:
+    def _back(
+        self, pull: Callable[[Operation, Tensor], Sequence[Terms | Iterator[Tensor]]]
+    ) -> None:
         for operation in reversed(self.operations):
             adjoint, operation.output.adjoint = operation.output.adjoint, None
             if adjoint is None:
@@ -121,14 +135,18 @@ def stacked(terms: Terms) -> Tensor:
 
 
 def with_value(value: Tensor, terms: Tensor) -> Tensor:
-    """Degrees 0 ... N, (N + 1, ...). Joined along the batch, for `cat` keeps the memory format of four dimensions only."""
+    """Degrees 0 ... N, (N + 1, ...). Joined along the batch, for `cat` keeps the memory format of
+    four dimensions only.
+    """
     if value.ndim == 0:
         return torch.cat([value[None], terms])
     return torch.cat([value, terms.flatten(0, 1)]).unflatten(0, (len(terms) + 1, len(value)))
 
 
 def lead(x: Tensor, dimensions: int) -> Tensor:
-    """(M, ...) with ones after the first axis, so that the rest broadcasts as a tensor of so many dimensions."""
+    """(M, ...) with ones after the first axis, so that the rest broadcasts as a tensor of so many
+    dimensions.
+    """
     missing = dimensions + 1 - x.ndim
     return x if missing <= 0 else x.reshape(len(x), *(1,) * missing, *x.shape[1:])
 
@@ -151,13 +169,20 @@ class Map:
         batched: whether `vmap` knows f's derivative by rule; else the coefficients go one by one.
     """
 
-    def __init__(self, function: Callable[[Tensor], Tensor], x: Node, constant: Tensor | None = None, batched: bool = True) -> None:
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        x: Node,
+        constant: Tensor | None = None,
+        batched: bool = True,
+    ) -> None:
         assert x.value is not None
         self.inputs: tuple[Node, ...] = (x,)
         value = function(x.value)
         self.output = Node(value if constant is None else value + constant)
         self._function, self._over = function, torch.func.vmap if batched else _one_by_one
-        self._at = x.value.new_zeros(()).expand(x.value.shape)  # f is linear: its transpose needs the shape alone, not the value
+        # f is linear: its transpose needs the shape alone, not the value
+        self._at = x.value.new_zeros(()).expand(x.value.shape)
 
     def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
         return [self._transpose(adjoint)]
@@ -184,7 +209,9 @@ class Shift:
         self.inputs: tuple[Node, ...] = (x,)
         self._alpha = alpha
         self.output = Node(
-            torch.add(constant, x.value, alpha=alpha) if isinstance(constant, Tensor) else alpha * x.value + constant
+            torch.add(constant, x.value, alpha=alpha)
+            if isinstance(constant, Tensor)
+            else alpha * x.value + constant
         )
         self._from, self._to = x.value.shape, self.output.value.shape  # type: ignore[union-attr]
 
@@ -229,7 +256,9 @@ class Sum:
 class Join:
     """cat or stack of quantities and constants."""
 
-    def __init__(self, function: Callable[[Sequence[Tensor]], Tensor], parts: Sequence[Node | Tensor]) -> None:
+    def __init__(
+        self, function: Callable[[Sequence[Tensor]], Tensor], parts: Sequence[Node | Tensor]
+    ) -> None:
         values = tuple(part.value if isinstance(part, Node) else part for part in parts)
         self.inputs = tuple(part for part in parts if isinstance(part, Node))
         value, transpose, *_ = torch.func.vjp(lambda *all_: function(all_), *values)
@@ -243,7 +272,10 @@ class Join:
 
     def push(self) -> Tensor:
         length = len(self.inputs[0].terms)  # type: ignore[arg-type]
-        full = [stacked(p.terms) if isinstance(p, Node) else p.expand(length, *p.shape) for p in self._parts]  # type: ignore[arg-type]
+        full = [
+            stacked(p.terms) if isinstance(p, Node) else p.expand(length, *p.shape)
+            for p in self._parts
+        ]  # type: ignore[arg-type]
         return self._function(*full)
 
     def pull(self, adjoint: Tensor) -> Sequence[Terms]:
@@ -256,7 +288,8 @@ class Join:
 class Pointwise:
     """y = f(x) elementwise, from the Taylor coefficients a_m = f^(m)(x_0) / m!, m = 0 ... N + 1.
 
-    With v = x - x_0: f'(x) = sum_m (m+1) a_{m+1} v^m, and y' = f'(x) x' gives k y_k = sum_{i=1..k} i x_i f'_{k-i}.
+    With v = x - x_0: f'(x) = sum_m (m+1) a_{m+1} v^m, and y' = f'(x) x' gives k y_k = sum_{i=1..k}
+    i x_i f'_{k-i}.
     """
 
     def __init__(self, tower: Sequence[Tensor], x: Node) -> None:
@@ -292,7 +325,9 @@ class Pointwise:
 
 
 def truncated(a: Tensor, b: Tensor, length: int) -> Tensor:
-    """The first coefficients of the elementwise product of two series, each without its zeros at the beginning."""
+    """The first coefficients of the elementwise product of two series, each without its zeros at
+    the beginning.
+    """
     product = a[:length] * b[0]
     for j in range(1, length):
         product[j:].addcmul_(a[: length - j], b[j])

@@ -9,7 +9,13 @@ import torch
 from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_callable, check_integer, check_interval, check_tensor
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_integer,
+    check_interval,
+    check_tensor,
+)
 from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos
@@ -21,7 +27,8 @@ class Eigenpairs:
 
     Args:
         values: lambda, (d,), float64.
-        vectors: orthonormal columns, (n, d); each is kept contiguous in memory, for another layout may round otherwise.
+        vectors: orthonormal columns, (n, d); each is kept contiguous in memory, for another layout
+            may round otherwise.
         residuals: ||A q - lambda q||, (d,), float64.
         middle: a number among the eigenvalues that are left, () float64.
     """
@@ -42,8 +49,9 @@ class Eigenpairs:
     def complement(self, operator: LinearOperator) -> LinearOperator:
         """(I - Q Q^T) A (I - Q Q^T) + middle Q Q^T. Cost: one product, and 6 n d flops a column.
 
-        The projections on both sides keep rounding from bringing the outliers back. What rounding leaves of Q in a vector is given
-        an eigenvalue amid the others; 0, which the projected operator alone has there, may lie outside them and show as an extreme.
+        The projections on both sides keep rounding from bringing the outliers back. What rounding
+        leaves of Q in a vector is given an eigenvalue amid the others; 0, which the projected
+        operator alone has there, may lie outside them and show as an extreme.
         """
 
         def apply(block: Tensor) -> Tensor:
@@ -62,11 +70,13 @@ def extreme_eigenpairs(
     tolerance: float = 1e-3,
     on_product: Callable[[], None] | None = None,
 ) -> Eigenpairs:
-    """The outermost eigenpairs at the two ends of the spectrum, as far as a Lanczos run from one random vector has them.
+    """The outermost eigenpairs at the two ends of the spectrum, as far as a Lanczos run from one
+    random vector has them.
 
-    Half of them from below the spectrum's median, half from above; more from one side where too few have converged on the other.
-    Two passes: the first gives the Ritz values, the second runs the same recurrence again and sums up the Ritz vectors that were
-    chosen, so no basis is stored. A Rayleigh-Ritz step on these gives values and residuals that hold by themselves: what rounding
+    Half of them from below the spectrum's median, half from above; more from one side where too few
+    have converged on the other. Two passes: the first gives the Ritz values, the second runs the
+    same recurrence again and sums up the Ritz vectors that were chosen, so no basis is stored. A
+    Rayleigh-Ritz step on these gives values and residuals that hold by themselves: what rounding
     did to the run cannot reach them.
 
     Args:
@@ -74,18 +84,20 @@ def extreme_eigenpairs(
         count: d, pairs wanted, at least 1 and below n.
         steps: products per pass; None: 2 d + 40 (a separated end converges in a few tens of steps).
         seed: of the start vector.
-        tolerance: pairs are kept with a residual up to tolerance x max |theta|. 1e-3: the variance left is 1e-6 of what
-            the pair had.
-        on_product: called after each product of the two passes, at most 2 steps - 1 of them: to move a progress bar.
+        tolerance: pairs are kept with a residual up to tolerance x max |theta|. 1e-3: the variance
+            left is 1e-6 of what the pair had.
+        on_product: called after each product of the two passes, at most 2 steps - 1 of them: to
+            move a progress bar.
 
     Returns:
-        Eigenpairs, by increasing value; fewer than d where fewer have converged (of equal eigenvalues one vector shows one).
+        Eigenpairs, by increasing value; fewer than d where fewer have converged (of equal
+        eigenvalues one vector shows one).
 
     Cost: 2 steps + d products; d + 5 vectors of length n.
 
     References:
-        Cullum and Willoughby (1985) for Lanczos with ghosts; Meyer, Musco, Musco, Woodruff (arXiv:2010.09649) for the
-        trace split into a known part and a sampled rest.
+        Cullum and Willoughby (1985) for Lanczos with ghosts; Meyer, Musco, Musco, Woodruff
+        (arXiv:2010.09649) for the trace split into a known part and a sampled rest.
 
     Example:
         >>> import torch
@@ -128,13 +140,16 @@ def extreme_eigenpairs(
     values, vectors, residuals = _rayleigh_ritz(operator, ritz, tolerance * scale)
     inside = ((vectors.T @ start)[:, 0] / torch.linalg.vector_norm(start)).double().cpu() ** 2
     outside = 1 - float(inside.sum())
-    if outside > 1e-6:  # else the start vector has nothing to say about the rest, and the median must do
+    # else the start vector has nothing to say about the rest, and the median must do
+    if outside > 1e-6:
         middle = (float(alpha[0]) - float(inside @ values)) / outside  # its Rayleigh quotient there
     return Eigenpairs(values, vectors, residuals, torch.tensor(middle, dtype=torch.float64))
 
 
 def _choose(theta: Tensor, residuals: Tensor, count: int, reach: float, middle: float) -> list[int]:
-    """Places of converged Ritz values, the best of each cluster (the others are ghosts), from both ends up to the middle."""
+    """Places of converged Ritz values, the best of each cluster (the others are ghosts), from both
+    ends up to the middle.
+    """
     best: list[int] = []
     previous = -torch.inf
     for j in (residuals <= reach).nonzero()[:, 0].tolist():
@@ -148,7 +163,9 @@ def _choose(theta: Tensor, residuals: Tensor, count: int, reach: float, middle: 
     return low[:lower] + high[max(len(high) - (count - lower), 0) :]
 
 
-def _rayleigh_ritz(operator: LinearOperator, vectors: Tensor, reach: float) -> tuple[Tensor, Tensor, Tensor]:
+def _rayleigh_ritz(
+    operator: LinearOperator, vectors: Tensor, reach: float
+) -> tuple[Tensor, Tensor, Tensor]:
     q = torch.linalg.qr(vectors).Q
     image = operator @ q if q.shape[1] else q
     small = (q.T @ image).double()

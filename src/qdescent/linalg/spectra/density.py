@@ -1,4 +1,6 @@
-"""Spectral density by stochastic Lanczos quadrature: random vectors, a few products each, nodes and weights."""
+"""Spectral density by stochastic Lanczos quadrature: random vectors, a few products each, nodes and
+weights.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_callable, check_instance, check_integer, check_tensor
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_tensor,
+)
 from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
@@ -27,32 +35,42 @@ def spectral_density(
     on_step: Callable[[LanczosState], None] | None = None,
     deflate: int | Eigenpairs = 0,
 ) -> Spectrum:
-    """The spectrum of a symmetric operator as seen by `probes` random vectors and `steps` products each.
+    """The spectrum of a symmetric operator as seen by `probes` random vectors and `steps` products
+    each.
 
-    Each probe's k nodes and weights integrate polynomials up to degree 2k - 1 against its own spectral measure exactly.
+    Each probe's k nodes and weights integrate polynomials up to degree 2k - 1 against its own
+    spectral measure exactly.
 
     Args:
         operator: symmetric, (n, n): a `LinearOperator` or a tensor.
-        steps: k, products per probe. 64 resolves the outliers of a network's Hessian and integrates E(t) up to t = 127 exactly.
-        probes: random vectors; 8 give the error of the mean a bar that can be trusted to about 25 %.
+        steps: k, products per probe. 64 resolves the outliers of a network's Hessian and integrates
+            E(t) up to t = 127 exactly.
+        probes: random vectors; 8 give the error of the mean a bar that can be trusted to about 25
+            %.
         seed: of the probes.
-        vectors: own start vectors, (n, probes) (this process's rows of a sharded operator), instead of Rademacher probes (they
-            have the least variance among vectors with independent entries; Hutchinson 1990).
-        state: a Lanczos state to go on from, as `on_step` saw it; the result is the same to the last bit.
+        vectors: own start vectors, (n, probes) (this process's rows of a sharded operator), instead
+            of Rademacher probes (they have the least variance among vectors with independent
+            entries; Hutchinson 1990).
+        state: a Lanczos state to go on from, as `on_step` saw it; the result is the same to the
+            last bit.
         on_step: called after each step with the Lanczos state.
-        deflate: number of eigenpairs at the two ends to find first; the probes then see the complement only, and these
-            eigenvalues enter without sampling error. Or the pairs themselves (`extreme_eigenpairs`), to be used again.
+        deflate: number of eigenpairs at the two ends to find first; the probes then see the
+            complement only, and these eigenvalues enter without sampling error. Or the pairs
+            themselves (`extreme_eigenpairs`), to be used again.
 
     Returns:
         Spectrum.
 
     Raises:
-        ArgumentError: an operator that is not real, square and symmetric, or whose product is not finite.
+        ArgumentError: an operator that is not real, square and symmetric, or whose product is not
+            finite.
 
-    Cost: steps x probes products; five vectors of length n a probe. Deflation: see `extreme_eigenpairs`; d vectors more.
+    Cost: steps x probes products; five vectors of length n a probe. Deflation: see
+        `extreme_eigenpairs`; d vectors more.
 
     References:
-        Golub and Welsch (1969); Ubaru, Chen, Saad (2017); Chen, Trogdon, Ubaru (arXiv:2105.06595) for the error bound.
+        Golub and Welsch (1969); Ubaru, Chen, Saad (2017); Chen, Trogdon, Ubaru (arXiv:2105.06595)
+        for the error bound.
 
     Example:
         >>> import torch
@@ -68,40 +86,62 @@ def spectral_density(
     n = operator.shape[0]
     held = n if operator.shard is None else len(operator.shard)
     given = vectors is not None
-    vectors = check_tensor("vectors", vectors, (held, None)) if given else _rademacher(operator, probes, seed)
+    vectors = (
+        check_tensor("vectors", vectors, (held, None))
+        if given
+        else _rademacher(operator, probes, seed)
+    )
     if not isinstance(deflate, Eigenpairs):
         check_integer("deflate", deflate, 0, max(n - 1, 0))
         if deflate == 0:
-            return quadrature(lanczos(operator, vectors, steps, state, on_step), n, random=not given)
+            return quadrature(
+                lanczos(operator, vectors, steps, state, on_step), n, random=not given
+            )
     if operator.shard is not None:
         raise argument_error("deflate", "be 0 where vectors are sharded", "given")
     if not isinstance(deflate, Eigenpairs):
         deflate = extreme_eigenpairs(operator, deflate, seed=seed)
     inner = deflate.complement(operator)
-    return quadrature(lanczos(inner, deflate.project(vectors), steps, state, on_step), n, deflate, random=not given)
+    return quadrature(
+        lanczos(inner, deflate.project(vectors), steps, state, on_step),
+        n,
+        deflate,
+        random=not given,
+    )
 
 
 def _rademacher(operator: LinearOperator, probes: int, seed: int) -> Tensor:
-    """Random signs, (n, probes), or this process's rows of them; one vector of length n at a time besides the result."""
+    """Random signs, (n, probes), or this process's rows of them; one vector of length n at a time
+    besides the result.
+    """
     generator, n = named_generator(seed, "probes"), operator.shape[0]
-    held = slice(0, n) if operator.shard is None else slice(operator.shard.start, operator.shard.stop)
+    held = (
+        slice(0, n) if operator.shard is None else slice(operator.shard.start, operator.shard.stop)
+    )
     rows = torch.empty(probes, held.stop - held.start, dtype=operator.dtype, device=operator.device)
     for row in rows:
         row.copy_(torch.randint(0, 2, (n,), generator=generator, dtype=torch.int8)[held])
     return rows.mul_(2).sub_(1).T
 
 
-def quadrature(state: LanczosState, size: int, deflated: Eigenpairs | None = None, random: bool = True) -> Spectrum:
-    """Nodes and weights from the tridiagonal matrices: Ritz values, and squared first components of their vectors.
+def quadrature(
+    state: LanczosState, size: int, deflated: Eigenpairs | None = None, random: bool = True
+) -> Spectrum:
+    """Nodes and weights from the tridiagonal matrices: Ritz values, and squared first components of
+    their vectors.
 
     Args:
         state: of a finished (or any) Lanczos run.
         size: n.
-        deflated: the eigenpairs whose complement the run saw; they enter each probe with weight 1/n.
+        deflated: the eigenpairs whose complement the run saw; they enter each probe with weight
+            1/n.
         random: whether the start vectors were random signs.
     """
     probes, k = state.alpha.shape
-    nodes, weights = torch.zeros(probes, k, dtype=torch.float64), torch.zeros(probes, k, dtype=torch.float64)
+    nodes, weights = (
+        torch.zeros(probes, k, dtype=torch.float64),
+        torch.zeros(probes, k, dtype=torch.float64),
+    )
     residuals = torch.full((probes, k), torch.inf, dtype=torch.float64)
     for probe in range(probes):
         m = int(state.length[probe])
@@ -117,7 +157,9 @@ def quadrature(state: LanczosState, size: int, deflated: Eigenpairs | None = Non
     every = (probes, d)
     return Spectrum(
         torch.cat([deflated.values.expand(every), nodes], dim=1),
-        torch.cat([torch.full(every, 1 / size, dtype=torch.float64), (1 - d / size) * weights], dim=1),
+        torch.cat(
+            [torch.full(every, 1 / size, dtype=torch.float64), (1 - d / size) * weights], dim=1
+        ),
         torch.cat([deflated.residuals.expand(every), residuals], dim=1),
         size,
         d,

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_callable, check_instance, check_integer, check_tensor
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_tensor,
+)
 from qdescent.linalg.operator import LinearOperator, Shard
 
 
@@ -41,12 +47,16 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
     """The state before the first product.
 
     Args:
-        vectors: start vectors, (n, probes), finite and not zero; they are normalised here. With a shard, this process's rows.
+        vectors: start vectors, (n, probes), finite and not zero; they are normalised here. With a
+            shard, this process's rows.
         shard: of the operator.
     """
     vectors = check_tensor("vectors", vectors, (None, None))
-    if vectors.dtype not in (torch.float32, torch.float64):  # half precision: every beta looks like rounding
-        raise argument_error("vectors", "be float32 or float64 numbers of shape (n, probes)", f"{vectors.dtype}")
+    # half precision: every beta looks like rounding
+    if vectors.dtype not in (torch.float32, torch.float64):
+        raise argument_error(
+            "vectors", "be float32 or float64 numbers of shape (n, probes)", f"{vectors.dtype}"
+        )
     vectors = _by_probe(vectors)
     norms = _dots(vectors, vectors, shard).sqrt()
     if bool((norms == 0).any()):
@@ -64,13 +74,16 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
 
 
 MOST_STEPS = 20_000  # the tridiagonal matrix is taken apart as a dense one: 3 GB at this size
-# Entries that are taken to float64 at a time. On a CPU 512 kB: they stay in the cache, and below the size from which the allocator
-# asks the system for fresh pages (2^18 entries were ten times slower for that); on a GPU as few launches as memory allows.
+# Entries that are taken to float64 at a time. On a CPU 512 kB: they stay in the cache, and below
+# the size from which the allocator asks the system for fresh pages (2^18 entries were ten times
+# slower for that); on a GPU as few launches as memory allows.
 PIECE = {"cpu": 2**16, "cuda": 2**24}
 
 
 def _dots(x: Tensor, y: Tensor, shard: Shard | None) -> Tensor:
-    """The inner product of each pair of columns in float64, (probes,): a float32 sum of 10^7 terms is wrong in the third digit."""
+    """The inner product of each pair of columns in float64, (probes,): a float32 sum of 10^7 terms
+    is wrong in the third digit.
+    """
     piece = PIECE.get(x.device.type, 2**16)
 
     def dot(a: Tensor, b: Tensor) -> Tensor:
@@ -82,17 +95,21 @@ def _dots(x: Tensor, y: Tensor, shard: Shard | None) -> Tensor:
 
 
 def _by_probe(block: Tensor) -> Tensor:
-    """The same block with each probe's vector contiguous in memory: another layout may round otherwise."""
+    """The same block with each probe's vector contiguous in memory: another layout may round
+    otherwise.
+    """
     return block.T.contiguous().T
 
 
 def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosState:
-    """One product with every probe that is still alive, and one row more of each tridiagonal matrix.
+    """One product with every probe that is still alive, and one row more of each tridiagonal
+    matrix.
 
-    beta_{k+1} v_{k+1} = A v_k - alpha_k v_k - beta_k v_{k-1} (Lanczos 1950; Golub and Meurant 2010, chapter 4). Paige's order of
-    the subtractions (1972) keeps the quadrature accurate without re-orthogonalisation. A probe ends where beta falls below
-    rounding times the largest coefficient seen: its Krylov space is then invariant and the quadrature exact. The state given is
-    left as it was.
+    beta_{k+1} v_{k+1} = A v_k - alpha_k v_k - beta_k v_{k-1} (Lanczos 1950; Golub and Meurant 2010,
+    chapter 4). Paige's order of the subtractions (1972) keeps the quadrature accurate without
+    re-orthogonalisation. A probe ends where beta falls below rounding times the largest coefficient
+    seen: its Krylov space is then invariant and the quadrature exact. The state given is left as it
+    was.
     """
     live = state.alive
     everyone = bool(live.all())
@@ -100,11 +117,14 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     if not everyone:
         v, before = _by_probe(v[:, live]), _by_probe(before[:, live])
     k = state.steps
-    beta_before = state.beta[live, k - 1] if k else torch.zeros(int(live.sum()), dtype=torch.float64)
+    beta_before = (
+        state.beta[live, k - 1] if k else torch.zeros(int(live.sum()), dtype=torch.float64)
+    )
     w = _by_probe(operator @ v)
     if k == 1:
         _check_symmetry(_dots(before, w, operator.shard), beta_before, w.dtype)
-    if w.untyped_storage().data_ptr() == v.untyped_storage().data_ptr():  # an operator may hand back what it was given
+    # an operator may hand back what it was given
+    if w.untyped_storage().data_ptr() == v.untyped_storage().data_ptr():
         w = w.clone()
     for j, beta_j in enumerate(beta_before.tolist()):
         w[:, j].add_(before[:, j], alpha=-beta_j)
@@ -135,22 +155,30 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
 
 
 def _check_symmetry(found: Tensor, beta: Tensor, dtype: torch.dtype) -> None:
-    """<v_0, A v_1> = <A v_0, v_1> = beta_1: the recurrence takes it for granted, and here it can be seen for nothing.
+    """<v_0, A v_1> = <A v_0, v_1> = beta_1: the recurrence takes it for granted, and here it can be
+    seen for nothing.
 
-    Half of beta is far beyond any rounding or kink: this refuses another matrix, it does not judge precision.
+    Half of beta is far beyond any rounding or kink: this refuses another matrix, it does not judge
+    precision.
     """
     apart = (found.cpu() - beta).abs()
     if bool((apart > 0.5 * beta.abs() + torch.finfo(dtype).eps).any()):
         worst = int(apart.argmax())
         raise argument_error(
-            "operator", "be symmetric", f"not: <v, A w> = {float(found[worst]):.3g}, but <A v, w> = {float(beta[worst]):.3g}"
+            "operator",
+            "be symmetric",
+            f"not: <v, A w> = {float(found[worst]):.3g}, but <A v, w> = {float(beta[worst]):.3g}",
         )
 
 
 def check_product(product: Tensor) -> Tensor:
     """A product, or its sums, without NaN and infinity; the operator is what the caller gave."""
     if bool((bad := ~torch.isfinite(product)).any()):
-        raise argument_error("operator", "give finite products", f"not, in {int(bad.sum())} of {product.numel()} numbers")
+        raise argument_error(
+            "operator",
+            "give finite products",
+            f"not, in {int(bad.sum())} of {product.numel()} numbers",
+        )
     return product
 
 
@@ -161,16 +189,19 @@ def lanczos(
     state: LanczosState | None = None,
     on_step: Callable[[LanczosState], None] | None = None,
 ) -> LanczosState:
-    """`steps` Lanczos steps from `vectors` (or on from `state`); stops earlier where every probe is exhausted.
+    """`steps` Lanczos steps from `vectors` (or on from `state`); stops earlier where every probe is
+    exhausted.
 
     Args:
         operator: symmetric, (n, n).
-        vectors: start vectors, (n, probes); this process's rows where the operator is sharded, as in the state.
+        vectors: start vectors, (n, probes); this process's rows where the operator is sharded, as
+            in the state.
         steps: products per probe, at least 1.
         state: a state to go on from, e.g. one that `on_step` saved.
         on_step: called with the state after each step: to save it, or to move a progress bar.
 
-    Cost: one product a step and probe; three vectors of length n a probe, whatever the number of steps.
+    Cost: one product a step and probe; three vectors of length n a probe, whatever the number of
+        steps.
 
     Example:
         >>> import torch
@@ -185,14 +216,24 @@ def lanczos(
     check_instance("state", state, LanczosState, optional=True)
     check_callable("on_step", on_step, "a function of the state", optional=True)
     if operator.shape[0] != operator.shape[1] or operator.dtype.is_complex:
-        raise argument_error("operator", "be square and real", f"of shape {operator.shape} and type {operator.dtype}")
+        raise argument_error(
+            "operator", "be square and real", f"of shape {operator.shape} and type {operator.dtype}"
+        )
     held = operator.shape[0] if operator.shard is None else len(operator.shard)
     if state is None:
         state = lanczos_start(vectors, operator.shard)
         if len(vectors) != held:
-            raise argument_error("vectors", f"have {held} rows, as the operator has", f"of shape {tuple(vectors.shape)}")
+            raise argument_error(
+                "vectors",
+                f"have {held} rows, as the operator has",
+                f"of shape {tuple(vectors.shape)}",
+            )
     elif state.current.shape[0] != held:
-        raise argument_error("state", f"hold vectors of length {held}", f"with vectors of length {state.current.shape[0]}")
+        raise argument_error(
+            "state",
+            f"hold vectors of length {held}",
+            f"with vectors of length {state.current.shape[0]}",
+        )
     else:  # a state that was saved and loaded may lie otherwise in memory
         state = replace(state, current=_by_probe(state.current), previous=_by_probe(state.previous))
     while state.steps < steps and bool(state.alive.any()):

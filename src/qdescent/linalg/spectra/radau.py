@@ -7,14 +7,20 @@ import math
 import torch
 from torch import Tensor
 
-ALL_BUT_A_NODE = 1e8  # the corner, over the largest node, from which the Gauss rule is taken: either way the error is about 1e-8
+# the corner, over the largest node, from which the Gauss rule is taken: either way the error is
+# about 1e-8
+ALL_BUT_A_NODE = 1e8
 
 
-def cumulative_bounds(nodes: Tensor, weights: Tensor, residuals: Tensor, x: float) -> tuple[float, float]:
-    """At most mu(-inf, x) and at least mu(-inf, x], for every measure mu of total 1 with these moments.
+def cumulative_bounds(
+    nodes: Tensor, weights: Tensor, residuals: Tensor, x: float
+) -> tuple[float, float]:
+    """At most mu(-inf, x) and at least mu(-inf, x], for every measure mu of total 1 with these
+    moments.
 
-    The Gauss rule of k nodes holds the moments 0 .. 2k - 1, the residuals the next one. The Gauss-Radau rule with a node at x, of
-    k + 1 nodes, has all of them too; its weights left of x, and up to x, are the bounds, and no sharper ones exist.
+    The Gauss rule of k nodes holds the moments 0 .. 2k - 1, the residuals the next one. The
+    Gauss-Radau rule with a node at x, of k + 1 nodes, has all of them too; its weights left of x,
+    and up to x, are the bounds, and no sharper ones exist.
 
     Args:
         nodes: theta of the Gauss rule, increasing, (k,).
@@ -26,8 +32,8 @@ def cumulative_bounds(nodes: Tensor, weights: Tensor, residuals: Tensor, x: floa
         (lower, upper); the Gauss rule's own share lies between them.
 
     References:
-        Chebyshev-Markov-Stieltjes inequalities: Akhiezer, The Classical Moment Problem (1965), chapter 2; Golub and Meurant
-        (2010), section 6.2, for the rule.
+        Chebyshev-Markov-Stieltjes inequalities: Akhiezer, The Classical Moment Problem (1965),
+        chapter 2; Golub and Meurant (2010), section 6.2, for the rule.
 
     Example:
         >>> nodes, weights = torch.tensor([-1.0, 1.0]).double() / 3**0.5, torch.tensor([0.5, 0.5]).double()
@@ -38,8 +44,9 @@ def cumulative_bounds(nodes: Tensor, weights: Tensor, residuals: Tensor, x: floa
     if math.isinf(x):
         return (0.0, 0.0) if x < 0 else (1.0, 1.0)
     weights = weights / weights.sum()
-    # The tridiagonal matrix and one row more, in the basis of its Ritz vectors: an arrow. The last components of these alternate
-    # in sign where the first ones are positive. The corner is chosen so that x is an eigenvalue.
+    # The tridiagonal matrix and one row more, in the basis of its Ritz vectors: an arrow. The last
+    # components of these alternate in sign where the first ones are positive. The corner is chosen
+    # so that x is an eigenvalue.
     last = residuals * (-1.0) ** torch.arange(len(nodes))
     gaps = nodes - x
     scale = float(nodes.abs().max()) + abs(x) + float(residuals.max())

@@ -22,7 +22,9 @@ from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.lanczos import check_product
 
-BLOCK = 4  # rows asked for at once: several batches then share a graph among 4 products; memory as of a run with 4 probes
+# rows asked for at once: several batches then share a graph among 4 products; memory as of a run
+# with 4 probes
+BLOCK = 4
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,19 @@ class RowSparsity:
                 or counts.layout != torch.strided
                 or (len(counts) and not 0 <= int(counts.min()) <= int(counts.max()) <= self.size)
             ):
-                raise argument_error(name, f"hold int64 numbers from 0 to {self.size}", f"others, of type {counts.dtype}")
+                raise argument_error(
+                    name,
+                    f"hold int64 numbers from 0 to {self.size}",
+                    f"others, of type {counts.dtype}",
+                )
         check_interval("tolerance", self.tolerance, "(0, 1]")
         check_interval("share", self.share, "(0, 1]")
 
     @property
     def mean_above(self) -> tuple[float, float]:
-        """Mean of `above` over all n rows, and its standard error (0 where every row was looked at, NaN for one of many)."""
+        """Mean of `above` over all n rows, and its standard error (0 where every row was looked at,
+        NaN for one of many).
+        """
         return _mean_of_sample(self.above, self.size)
 
     @property
@@ -68,8 +76,12 @@ class RowSparsity:
         """The same of `carrying`."""
         return _mean_of_sample(self.carrying, self.size)
 
-    def quantiles(self, levels: Sequence[float] = (0.5, 0.9, 1.0)) -> tuple[list[float], list[float]]:
-        """Quantiles of `above` and of `carrying` over the sampled rows; level 1 is the fullest row *seen*, not of all n."""
+    def quantiles(
+        self, levels: Sequence[float] = (0.5, 0.9, 1.0)
+    ) -> tuple[list[float], list[float]]:
+        """Quantiles of `above` and of `carrying` over the sampled rows; level 1 is the fullest row
+        *seen*, not of all n.
+        """
         shares = check_sequence("levels", levels, object, called="a sequence of numbers in [0, 1]")
         found = [check_interval("levels", level, "[0, 1]") for level in shares]  # type: ignore[arg-type]
         q = torch.tensor(found, dtype=torch.float64)
@@ -84,7 +96,10 @@ class RowSparsity:
             strict=True,
         ):
             median, tenth, most = quantiles
-            lines.append(f"  {name:<24}{mean[0]:.4g} +- {mean[1]:.2g}   median {median:.4g}, 90 % {tenth:.4g}, most {most:.4g}")
+            lines.append(
+                f"  {name:<24}{mean[0]:.4g} +- {mean[1]:.2g}   median {median:.4g}, 90 %"
+                f" {tenth:.4g}, most {most:.4g}"
+            )
         return "\n".join(lines)
 
 
@@ -101,24 +116,29 @@ def row_sparsity(
 
     Args:
         operator: symmetric, (n, n).
-        rows: m, rows to draw (all n where n is smaller). 32 give the mean an error of 18 % of the rows' spread.
+        rows: m, rows to draw (all n where n is smaller). 32 give the mean an error of 18 % of the
+            rows' spread.
         seed: of the draw.
-        tolerance: relative to the largest entry of the row. 1e-3: below it an entry needs ten bits more than the largest.
+        tolerance: relative to the largest entry of the row. 1e-3: below it an entry needs ten bits
+            more than the largest.
         share: of the squared norm, in (0, 1]. 0.99: what is left out turns the row by 6 degrees.
-        state: the rows done so far, as `on_rows` saw them, to go on from; the result is the same to the last bit.
-        on_rows: called after each block of 4 rows with all that are done so far: to save them, or to move a progress bar.
+        state: the rows done so far, as `on_rows` saw them, to go on from; the result is the same to
+            the last bit.
+        on_rows: called after each block of 4 rows with all that are done so far: to save them, or
+            to move a progress bar.
 
     Returns:
         RowSparsity. A row of zeros counts 0.
 
     Raises:
-        ArgumentError: an operator that is not square or gives NaN; a state of other rows or thresholds.
+        ArgumentError: an operator that is not square or gives NaN; a state of other rows or
+            thresholds.
 
     Cost: m products; 2 x 4 vectors of length n, and 5 in float64 while a row is sorted.
 
     References:
-        s of Liu et al. (2024): the number of non-zero entries a row; a Hessian has no exact zeros between coupled weights, hence
-        the two thresholds.
+        s of Liu et al. (2024): the number of non-zero entries a row; a Hessian has no exact zeros
+        between coupled weights, hence the two thresholds.
 
     Example:
         >>> import torch
@@ -138,14 +158,20 @@ def row_sparsity(
     places = torch.randperm(n, generator=named_generator(seed, "rows"))[:wanted]
     none = torch.zeros(0, dtype=torch.int64)
     done = RowSparsity(none, none, none, n, tolerance, share) if state is None else state
-    if (done.size, done.tolerance, done.share) != (n, tolerance, share) or not torch.equal(done.rows, places[: len(done.rows)]):
-        raise argument_error("state", "be of the same operator, rows, seed and thresholds", f"of others ({done})")
+    if (done.size, done.tolerance, done.share) != (n, tolerance, share) or not torch.equal(
+        done.rows, places[: len(done.rows)]
+    ):
+        raise argument_error(
+            "state", "be of the same operator, rows, seed and thresholds", f"of others ({done})"
+        )
     while len(done.rows) < len(places):
         chunk = places[len(done.rows) :][:BLOCK]
         units = torch.zeros(len(chunk), n, dtype=operator.dtype, device=operator.device)
         units[torch.arange(len(chunk), device=units.device), chunk.to(units.device)] = 1
         product = check_product(operator @ units.T)
-        above, carrying = torch.tensor([_counts(row, tolerance, share) for row in product.T], dtype=torch.int64).T
+        above, carrying = torch.tensor(
+            [_counts(row, tolerance, share) for row in product.T], dtype=torch.int64
+        ).T
         done = replace(
             done,
             rows=torch.cat([done.rows, chunk]),
@@ -158,14 +184,17 @@ def row_sparsity(
 
 
 def _counts(row: Tensor, tolerance: float, share: float) -> tuple[int, int]:
-    """(entries of at least tolerance x the largest, entries that carry the share of the squared norm)."""
+    """(entries of at least tolerance x the largest, entries that carry the share of the squared
+    norm).
+    """
     size = row.abs().double()
     largest = size.max()
     if largest == 0:
         return 0, 0
     above = int((size >= tolerance * largest).sum())
     carried = ((size / largest) ** 2).sort(descending=True).values.cumsum(0)
-    short = carried < share * (1 - 1e-12) * carried[-1]  # 1e-12: a sum in another order must not ask for one entry more
+    # 1e-12: a sum in another order must not ask for one entry more
+    short = carried < share * (1 - 1e-12) * carried[-1]
     return above, int(short.sum()) + 1
 
 

@@ -1,4 +1,6 @@
-"""A spectrum as random probes saw it: nodes and weights, with an error bar on every figure taken from them."""
+"""A spectrum as random probes saw it: nodes and weights, with an error bar on every figure taken
+from them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_callable, check_integer, check_interval, check_tensor, shown
+from qdescent._checks import (
+    argument_error,
+    check_callable,
+    check_integer,
+    check_interval,
+    check_tensor,
+    shown,
+)
 from qdescent.linalg.spectra.radau import cumulative_bounds
 
 Estimate = tuple[float, float]  # a mean over probes and its standard error
@@ -23,9 +32,11 @@ class Cluster:
 
     Args:
         value: their mean, weighted.
-        multiplicity: n times their mass, and its standard error: about the number of eigenvalues there. One eigenvector's
-            weight in a random probe varies by more than 100 %, so this is coarse with few probes.
-        nodes: how many Ritz values were merged, over all probes: copies (ghosts) included, so no count of eigenvalues.
+        multiplicity: n times their mass, and its standard error: about the number of eigenvalues
+            there. One eigenvector's weight in a random probe varies by more than 100 %, so this is
+            coarse with few probes.
+        nodes: how many Ritz values were merged, over all probes: copies (ghosts) included, so no
+            count of eigenvalues.
     """
 
     value: float
@@ -35,16 +46,18 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Lanczos quadrature of a symmetric operator: (1/n) tr f(A) is about the mean over probes of sum_j w_j f(theta_j).
+    """Lanczos quadrature of a symmetric operator: (1/n) tr f(A) is about the mean over probes of
+    sum_j w_j f(theta_j).
 
     Args:
         nodes: theta, (probes, k); unused places hold 0 with weight 0.
         weights: w, (probes, k); each probe's weights sum to 1.
         residuals: ||A y - theta y|| of each Ritz pair, (probes, k); infinite in unused places.
         size: n, the dimension of the operator.
-        deflated: so many nodes come first in each probe that are eigenvalues found beforehand, of weight 1/n each.
-        random: whether the probes were random signs; of start vectors that were given nothing is known that would exclude a
-            mode which they do not show.
+        deflated: so many nodes come first in each probe that are eigenvalues found beforehand, of
+            weight 1/n each.
+        random: whether the probes were random signs; of start vectors that were given nothing is
+            known that would exclude a mode which they do not show.
     """
 
     nodes: Tensor
@@ -58,30 +71,50 @@ class Spectrum:
         nodes = check_tensor("nodes", self.nodes, (None, None)).double()
         weights = check_tensor("weights", self.weights, tuple(nodes.shape)).double()
         if bool((weights < 0).any()) or bool(((weights.sum(1) - 1).abs() > 1e-6).any()):
-            raise argument_error("weights", "be at least 0, each probe's with sum 1", f"with sums {shown(weights.sum(1).tolist())}")
-        residuals = check_tensor("residuals", self.residuals, tuple(nodes.shape), finite=False).double()
+            raise argument_error(
+                "weights",
+                "be at least 0, each probe's with sum 1",
+                f"with sums {shown(weights.sum(1).tolist())}",
+            )
+        residuals = check_tensor(
+            "residuals", self.residuals, tuple(nodes.shape), finite=False
+        ).double()
         if not bool((residuals >= 0).all()):
-            raise argument_error("residuals", "be norms, at least 0 (infinite in unused places)", "negative or NaN in a place")
+            raise argument_error(
+                "residuals",
+                "be norms, at least 0 (infinite in unused places)",
+                "negative or NaN in a place",
+            )
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "residuals", residuals)
         object.__setattr__(self, "size", check_integer("size", self.size, 1))
-        object.__setattr__(self, "deflated", check_integer("deflated", self.deflated, 0, nodes.shape[1]))
+        object.__setattr__(
+            self, "deflated", check_integer("deflated", self.deflated, 0, nodes.shape[1])
+        )
 
     def integrate(self, f: Callable[[Tensor], Tensor]) -> Estimate:
         """(1/n) tr f(A) and its standard error over probes (NaN for a single probe)."""
         values = check_callable("f", f, "a function of eigenvalues")(self.nodes)
-        if not isinstance(values, Tensor) or values.shape != self.nodes.shape or values.is_complex():
-            raise argument_error("f", "return a real number for each eigenvalue", f"returning {shown(values)}")
+        if (
+            not isinstance(values, Tensor)
+            or values.shape != self.nodes.shape
+            or values.is_complex()
+        ):
+            raise argument_error(
+                "f", "return a real number for each eigenvalue", f"returning {shown(values)}"
+            )
         return _mean_and_error((self.weights * values).sum(1))
 
     def interval(self, f: Callable[[Tensor], Tensor], level: float = 0.95) -> tuple[float, float]:
-        """A confidence interval for (1/n) tr f(A): mean -+ t standard errors, t the quantile of Student's distribution.
+        """A confidence interval for (1/n) tr f(A): mean -+ t standard errors, t the quantile of
+        Student's distribution.
 
-        With 8 probes t is 2.36 where a normal distribution has 1.96, with 3 it is 4.30: the plain bar covers the truth too seldom.
-        Measured over 200 seeds at 95 %: 92 to 98 % where many eigenvalues contribute, 80 to 92 % where one or a few make the
-        figure (its distribution over probes is then skewed: deflate them). A bias that all probes share (an f that k steps do
-        not integrate) is not in it.
+        With 8 probes t is 2.36 where a normal distribution has 1.96, with 3 it is 4.30: the plain
+        bar covers the truth too seldom. Measured over 200 seeds at 95 %: 92 to 98 % where many
+        eigenvalues contribute, 80 to 92 % where one or a few make the figure (its distribution over
+        probes is then skewed: deflate them). A bias that all probes share (an f that k steps do not
+        integrate) is not in it.
 
         Args:
             f: acts entry by entry on eigenvalues.
@@ -101,9 +134,10 @@ class Spectrum:
     def mass(self, low: float, high: float) -> Estimate:
         """The share of eigenvalues in [low, high] and its error.
 
-        A sharp edge is no polynomial: where a heavy node stands near it, all of its weight falls on one side, for some probes on
-        this and for others on that. The error says so: sqrt(s^2 + w^2/12), with s the standard error over probes and w the width
-        of `mass_bounds` (w/sqrt 12 is the standard deviation of a value of which only these bounds are known).
+        A sharp edge is no polynomial: where a heavy node stands near it, all of its weight falls on
+        one side, for some probes on this and for others on that. The error says so: sqrt(s^2 +
+        w^2/12), with s the standard error over probes and w the width of `mass_bounds` (w/sqrt 12
+        is the standard deviation of a value of which only these bounds are known).
         """
         (least, _), (most, _) = self.mass_bounds(low, high)
         low, high = float(low), float(high)
@@ -111,25 +145,31 @@ class Spectrum:
         return mean, math.hypot(error, (most - least) / 12**0.5)
 
     def smooth_mass(self, low: float, high: float) -> Estimate:
-        """The share of eigenvalues in [low, high] as the middle of `mass_bounds`, with the error of `mass`.
+        """The share of eigenvalues in [low, high] as the middle of `mass_bounds`, with the error of
+        `mass`.
 
-        It moves smoothly with the edges, where `mass` jumps by the weight of a node: nearer the truth wherever an edge lies in a
-        bulk (500 eigenvalues, 16 to 64 steps, edge in a peak at 0: 2 to 10 times). An eigenvalue exactly on an edge counts
-        half, and nothing beyond the last node is not quite 0: there, take `mass`.
+        It moves smoothly with the edges, where `mass` jumps by the weight of a node: nearer the
+        truth wherever an edge lies in a bulk (500 eigenvalues, 16 to 64 steps, edge in a peak at 0:
+        2 to 10 times). An eigenvalue exactly on an edge counts half, and nothing beyond the last
+        node is not quite 0: there, take `mass`.
         """
         (least, low_error), (most, high_error) = self.mass_bounds(low, high)
-        error = (low_error + high_error) / 2  # the bounds move together: no smaller than the error of their mean
+        # the bounds move together: no smaller than the error of their mean
+        error = (low_error + high_error) / 2
         return (least + most) / 2, math.hypot(error, (most - least) / 12**0.5)
 
     def mass_bounds(self, low: float, high: float) -> tuple[Estimate, Estimate]:
-        """Lower and upper bound on the share of eigenvalues in [low, high], each with its standard error over probes.
+        """Lower and upper bound on the share of eigenvalues in [low, high], each with its standard
+        error over probes.
 
-        For each probe the share of its own spectral measure mu lies between them, whatever mu is beyond its 2k + 1 moments: the
-        Gauss-Radau rule with a node at x has at most mu(-inf, x) left of x and at least mu(-inf, x] up to x. A mean over random
-        probes, so the evidence is measured; for each probe a bound up to the rounding of Lanczos coefficients, which moves
-        eigenvalues by about 1e-7 of the range in float32: an edge on a heavy cluster, such as exact zero modes at 0, has bounds as
-        wide as its weight. Deflated pairs are known to the norm r of their residuals: the edges move by r to the safe side
-        (Weyl: the operator without the coupling of both parts has every eigenvalue within r).
+        For each probe the share of its own spectral measure mu lies between them, whatever mu is
+        beyond its 2k + 1 moments: the Gauss-Radau rule with a node at x has at most mu(-inf, x)
+        left of x and at least mu(-inf, x] up to x. A mean over random probes, so the evidence is
+        measured; for each probe a bound up to the rounding of Lanczos coefficients, which moves
+        eigenvalues by about 1e-7 of the range in float32: an edge on a heavy cluster, such as exact
+        zero modes at 0, has bounds as wide as its weight. Deflated pairs are known to the norm r of
+        their residuals: the edges move by r to the safe side (Weyl: the operator without the
+        coupling of both parts has every eigenvalue within r).
 
         Args:
             low, high: the edges, low <= high; they may be infinite.
@@ -153,20 +193,37 @@ class Spectrum:
             >>> least < 0.25 < most < least + 0.05
             True
         """
-        low, high = check_interval("low", low, "[-inf, inf]"), check_interval("high", high, "[-inf, inf]")
+        low, high = (
+            check_interval("low", low, "[-inf, inf]"),
+            check_interval("high", high, "[-inf, inf]"),
+        )
         if low > high:
             raise argument_error("low", f"be at most high = {high!r}", low)
-        lower, upper = torch.zeros(len(self.nodes), dtype=torch.float64), torch.zeros(len(self.nodes), dtype=torch.float64)
-        known, slack = self.nodes[0, : self.deflated], float(self.residuals[0, : self.deflated].norm())
+        lower, upper = (
+            torch.zeros(len(self.nodes), dtype=torch.float64),
+            torch.zeros(len(self.nodes), dtype=torch.float64),
+        )
+        known, slack = (
+            self.nodes[0, : self.deflated],
+            float(self.residuals[0, : self.deflated].norm()),
+        )
         inner, outer = (low + slack, high - slack), (low - slack, high + slack)
         for probe, used in enumerate(self.residuals.isfinite()):
             used[: self.deflated] = False
             rule = self.nodes[probe, used], self.weights[probe, used], self.residuals[probe, used]
-            lower[probe] = max(cumulative_bounds(*rule, inner[1])[0] - cumulative_bounds(*rule, inner[0])[1], 0.0)
-            upper[probe] = cumulative_bounds(*rule, outer[1])[1] - cumulative_bounds(*rule, outer[0])[0]
+            lower[probe] = max(
+                cumulative_bounds(*rule, inner[1])[0] - cumulative_bounds(*rule, inner[0])[1], 0.0
+            )
+            upper[probe] = (
+                cumulative_bounds(*rule, outer[1])[1] - cumulative_bounds(*rule, outer[0])[0]
+            )
         share = self.deflated / self.size
-        least, most = (int(((known >= a) & (known <= b)).sum()) / self.size for a, b in (inner, outer))
-        return _mean_and_error((1 - share) * lower + least), _mean_and_error((1 - share) * upper + most)
+        least, most = (
+            int(((known >= a) & (known <= b)).sum()) / self.size for a, b in (inner, outer)
+        )
+        return _mean_and_error((1 - share) * lower + least), _mean_and_error(
+            (1 - share) * upper + most
+        )
 
     @property
     def trace(self) -> Estimate:
@@ -176,15 +233,20 @@ class Spectrum:
 
     @property
     def effective_rank(self) -> Estimate:
-        """exp of the entropy of |lambda| / sum |lambda|, and its standard error (jackknife over probes).
+        """exp of the entropy of |lambda| / sum |lambda|, and its standard error (jackknife over
+        probes).
 
-        Between 1 and the rank, and equal to it where all non-zero |lambda| are the same; 0 for the zero operator.
+        Between 1 and the rank, and equal to it where all non-zero |lambda| are the same; 0 for the
+        zero operator.
 
         References:
             Roy and Vetterli, "The effective rank", EUSIPCO 2007, with |lambda| as singular values.
         """
         size = self.nodes.abs()
-        length, entropy = (self.weights * size).sum(1), (self.weights * torch.special.entr(size)).sum(1)
+        length, entropy = (
+            (self.weights * size).sum(1),
+            (self.weights * torch.special.entr(size)).sum(1),
+        )
         if not bool(length.any()):
             return 0.0, 0.0
 
@@ -196,12 +258,16 @@ class Spectrum:
         every = torch.arange(probes)
         if probes == 1:
             return rank(every), math.nan
-        without = torch.tensor([rank(every[every != i]) for i in range(probes)], dtype=torch.float64)
+        without = torch.tensor(
+            [rank(every[every != i]) for i in range(probes)], dtype=torch.float64
+        )
         return rank(every), float(without.std(correction=0)) * (probes - 1) ** 0.5
 
     @property
     def lambda_min(self) -> tuple[float, float]:
-        """The smallest Ritz value over all probes, and its residual norm: some eigenvalue of A lies that close."""
+        """The smallest Ritz value over all probes, and its residual norm: some eigenvalue of A lies
+        that close.
+        """
         return self._extreme(-1)
 
     @property
@@ -216,11 +282,13 @@ class Spectrum:
         return float(self.nodes.flatten()[place]), float(self.residuals.flatten()[place])
 
     def density(self, grid: Tensor, width: float | None = None) -> tuple[Tensor, Tensor]:
-        """The density smoothed by a Gaussian, and its standard error: for drawing only, every figure comes from `integrate`.
+        """The density smoothed by a Gaussian, and its standard error: for drawing only, every
+        figure comes from `integrate`.
 
         Args:
             grid: eigenvalues at which to draw, (m,).
-            width: standard deviation of the Gaussian; None: 1/100 of the range of the nodes, a few pixels of a figure.
+            width: standard deviation of the Gaussian; None: 1/100 of the range of the nodes, a few
+                pixels of a figure.
 
         Returns:
             (density, error), (m,) each; the density integrates to 1.
@@ -228,22 +296,30 @@ class Spectrum:
         if width is None:
             width = 0.01 * (self.lambda_max[0] - self.lambda_min[0]) or 1.0
         width = check_interval("width", width, "(0, inf)")
-        distance = (check_tensor("grid", grid, (None,)).to(self.nodes)[:, None, None] - self.nodes) / width
+        distance = (
+            check_tensor("grid", grid, (None,)).to(self.nodes)[:, None, None] - self.nodes
+        ) / width
         bells = torch.exp(-(distance**2) / 2) / (width * math.sqrt(2 * math.pi))
         per_probe = (self.weights * bells).sum(2)
         probes = per_probe.shape[1]
-        error = per_probe.std(1) / probes**0.5 if probes > 1 else torch.full_like(per_probe[:, 0], math.nan)
+        error = (
+            per_probe.std(1) / probes**0.5
+            if probes > 1
+            else torch.full_like(per_probe[:, 0], math.nan)
+        )
         return per_probe.mean(1), error
 
     def clusters(self, tolerance: float = 1e-4) -> tuple[Cluster, ...]:
         """The eigenvalues that have converged, each once: for counting outliers.
 
-        Lanczos without re-orthogonalisation finds an outlier again and again (ghosts), so nodes must not be counted. Ritz values
-        with a residual up to r = tolerance x max |theta| are merged where neighbours lie within 2 r (each is within r of
-        its eigenvalue); the others, between eigenvalues, are left out.
+        Lanczos without re-orthogonalisation finds an outlier again and again (ghosts), so nodes
+        must not be counted. Ritz values with a residual up to r = tolerance x max |theta| are
+        merged where neighbours lie within 2 r (each is within r of its eigenvalue); the others,
+        between eigenvalues, are left out.
 
         Args:
-            tolerance: relative. 1e-4: far above float32 rounding, and below the distance of a network's outliers.
+            tolerance: relative. 1e-4: far above float32 rounding, and below the distance of a
+                network's outliers.
 
         Returns:
             The clusters, by increasing value.
@@ -269,7 +345,9 @@ class Spectrum:
             if len(rows) == 0:
                 continue
             weights = self.weights[rows, columns]
-            per_probe = torch.zeros(len(self.nodes), dtype=torch.float64).index_add(0, rows, weights)
+            per_probe = torch.zeros(len(self.nodes), dtype=torch.float64).index_add(
+                0, rows, weights
+            )
             mean, error = _mean_and_error(per_probe)
             value = float((weights * values[start:end]).sum() / weights.sum())
             merged.append(Cluster(value, (self.size * mean, self.size * error), len(rows)))

@@ -1,4 +1,6 @@
-"""Amplitude amplification of a circuit that succeeds with a flag, with a last angle that is hit exactly."""
+"""Amplitude amplification of a circuit that succeeds with a flag, with a last angle that is hit
+exactly.
+"""
 
 from __future__ import annotations
 
@@ -59,14 +61,18 @@ class ZeroReflection(Bloq):
         return self
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """A Z on the last bit, controlled by zeros of the others, between two X; the second one as Z X Z = -X if negated."""
+        """A Z on the last bit, controlled by zeros of the others, between two X; the second one as
+        Z X Z = -X if negated.
+        """
         bits = bb.split(soqs["bits"])
         last = bb.add(XGate(), q=bits[-1])
         if self.bits == 1:
             last = bb.add(ZGate(), q=last)
         else:
             last = bb.add(Hadamard(), q=last)
-            bits[:-1], last = bb.add(MultiControlX((0,) * (self.bits - 1)), controls=bits[:-1], target=last)
+            bits[:-1], last = bb.add(
+                MultiControlX((0,) * (self.bits - 1)), controls=bits[:-1], target=last
+            )
             last = bb.add(Hadamard(), q=last)
         for gate in (ZGate(), XGate(), ZGate()) if self.negated else (XGate(),):
             last = bb.add(gate, q=last)
@@ -75,7 +81,9 @@ class ZeroReflection(Bloq):
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
-        diagonal = torch.full((2**self.bits,), -1.0 if self.negated else 1.0, dtype=dtype, device=device)
+        diagonal = torch.full(
+            (2**self.bits,), -1.0 if self.negated else 1.0, dtype=dtype, device=device
+        )
         diagonal[0] *= -1
         return Diagonal(diagonal)
 
@@ -86,16 +94,19 @@ class AmplitudeAmplification(Bloq):
 
         Q = -W S_0 W^-1 S_good,   S = 1 - 2 (projector),   W = solve (x) Ry on one more qubit, `damping`.
 
-    That rotation lowers sin(a) to sin(pi/(2(2r+1))), after which r rounds end in |good> alone (`rounds_needed`,
-    `damping_half_angle`). Where `start` leaves registers out, W acts on any state of those: oblivious amplification of
-    <0|W|0> = sin(a) V with V unitary, which becomes sin((2r+1)a) V.
+    That rotation lowers sin(a) to sin(pi/(2(2r+1))), after which r rounds end in |good> alone
+    (`rounds_needed`, `damping_half_angle`). Where `start` leaves registers out, W acts on any state
+    of those: oblivious amplification of <0|W|0> = sin(a) V with V unitary, which becomes
+    sin((2r+1)a) V.
 
     Args:
         solve: W; every register passes through.
         success: the registers that tell success, each with how many of its leading bits must be 0.
         rounds: r.
-        half_angle: of that rotation, its cosine being the factor of the good amplitude; None: no damping.
-        start: the registers that begin in |0>, each with its number of leading bits; None: all of them.
+        half_angle: of that rotation, its cosine being the factor of the good amplitude; None: no
+            damping.
+        start: the registers that begin in |0>, each with its number of leading bits; None: all of
+            them.
         is_adjoint: the inverse circuit.
 
     Registers: those of `solve`, then damping (1 bit).
@@ -103,8 +114,8 @@ class AmplitudeAmplification(Bloq):
     Cost: r + 1 solves and r inverse solves.
 
     References:
-        Brassard, Hoyer, Mosca, Tapp, quant-ph/0005055, section 2 and theorem 4; oblivious: Berry, Childs, Cleve, Kothari, Somma,
-        arXiv:1312.1414, lemma 3.6.
+        Brassard, Hoyer, Mosca, Tapp, quant-ph/0005055, section 2 and theorem 4; oblivious: Berry,
+        Childs, Cleve, Kothari, Somma, arXiv:1312.1414, lemma 3.6.
     """
 
     solve: Reversible
@@ -138,13 +149,17 @@ class AmplitudeAmplification(Bloq):
         return (*(every if self.start is None else self.start), *self._damping)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """W, then r rounds of a reflection about success, W backwards, a reflection about the start, W."""
+        """W, then r rounds of a reflection about success, W backwards, a reflection about the
+        start, W.
+        """
         steps = ["solve", *(["good", "undo", "zero", "solve"] * self.rounds)]
         if self.is_adjoint:
             steps = [{"solve": "undo", "undo": "solve"}.get(step, step) for step in reversed(steps)]
         for step in steps:
             if step in ("good", "zero"):
-                soqs = self._reflect(bb, soqs, self._good if step == "good" else self._zero, negated=step == "zero")
+                soqs = self._reflect(
+                    bb, soqs, self._good if step == "good" else self._zero, negated=step == "zero"
+                )
                 continue
             damping = soqs.pop("damping", None)
             soqs = bb.add_d(self.solve if step == "solve" else self.solve.adjoint(), **soqs)
@@ -154,7 +169,9 @@ class AmplitudeAmplification(Bloq):
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """2r + 1 solves, r of them inverse, and 2r reflections."""
-        done, undone = (self.rounds, self.rounds + 1) if self.is_adjoint else (self.rounds + 1, self.rounds)
+        done, undone = (
+            (self.rounds, self.rounds + 1) if self.is_adjoint else (self.rounds + 1, self.rounds)
+        )
         counts: Counter[Bloq] = Counter({self.solve: done})
         counts[self.solve.adjoint()] += undone
         counts[ZeroReflection(sum(bits for _, bits in self._good))] += self.rounds
@@ -165,21 +182,36 @@ class AmplitudeAmplification(Bloq):
         return {bloq: number for bloq, number in counts.items() if number}
 
     def my_static_costs(self, cost_key: CostKey) -> Any:
-        """Qubits: the registers and the largest workspace of any step (they run one after the other)."""
+        """Qubits: the registers and the largest workspace of any step (they run one after the
+        other).
+        """
         if not isinstance(cost_key, QubitCount):
             return NotImplemented
         return qubits_in_turn(
-            self, [self.solve, *(ZeroReflection(sum(bits for _, bits in places)) for places in (self._good, self._zero))]
+            self,
+            [
+                self.solve,
+                *(
+                    ZeroReflection(sum(bits for _, bits in places))
+                    for places in (self._good, self._zero)
+                ),
+            ],
         )
 
     def _turn(self, inverse: bool) -> Ry:
         return Ry((-2 if inverse else 2) * (self.half_angle or 0.0))
 
-    def _reflect(self, bb: BloqBuilder, soqs: dict[str, SoquetT], places: Places, *, negated: bool) -> dict[str, SoquetT]:
+    def _reflect(
+        self, bb: BloqBuilder, soqs: dict[str, SoquetT], places: Places, *, negated: bool
+    ) -> dict[str, SoquetT]:
         sizes = {register.name: register for register in self.signature}
         split = {name: bb.split(soqs[name]) for name, _ in places}
         held = [bit for name, bits in places for bit in split[name][:bits]]
-        reflected = iter(bb.split(bb.add(ZeroReflection(len(held), negated), bits=bb.join(held, QAny(len(held))))))
+        reflected = iter(
+            bb.split(
+                bb.add(ZeroReflection(len(held), negated), bits=bb.join(held, QAny(len(held))))
+            )
+        )
         for name, bits in places:
             for place in range(bits):
                 split[name][place] = next(reflected)
@@ -188,7 +220,8 @@ class AmplitudeAmplification(Bloq):
 
 
 def amplified(solve: Reversible, success: Places, probability: float) -> AmplitudeAmplification:
-    """A solve whose success probability is known, under the fewest rounds after which success is certain.
+    """A solve whose success probability is known, under the fewest rounds after which success is
+    certain.
 
     Args:
         solve: every register starts in |0>.
@@ -217,11 +250,13 @@ def rounds_needed(probability: float) -> int:
         [0, 1, 1, 8]
     """
     angle = math.asin(math.sqrt(check_interval("probability", probability, "(0, 1]")))
-    return max(0, math.ceil(math.pi / (4 * angle) - 0.5 - 1e-9))  # p = 1/4 takes 1 round, rounding or not
+    # p = 1/4 takes 1 round, rounding or not
+    return max(0, math.ceil(math.pi / (4 * angle) - 0.5 - 1e-9))
 
 
 def damping_half_angle(probability: float, rounds: int) -> float:
-    """The half angle of the damping after which `rounds` rounds end in success: cos = sin(pi/(2(2r+1)))/sqrt(p).
+    """The half angle of the damping after which `rounds` rounds end in success: cos =
+    sin(pi/(2(2r+1)))/sqrt(p).
 
     Raises:
         ArgumentError: fewer rounds than `rounds_needed`.
@@ -231,7 +266,11 @@ def damping_half_angle(probability: float, rounds: int) -> float:
         0.555556
     """
     if rounds < rounds_needed(probability):
-        raise argument_error("rounds", f"be at least {rounds_needed(probability)} for probability {probability:.4g}", rounds)
+        raise argument_error(
+            "rounds",
+            f"be at least {rounds_needed(probability)} for probability {probability:.4g}",
+            rounds,
+        )
     return math.acos(min(1.0, math.sin(math.pi / (2 * (2 * rounds + 1))) / math.sqrt(probability)))
 
 

@@ -1,4 +1,6 @@
-"""e^{i t H} from a block-encoding of H: a cosine and a sine by one sequence of queries, amplified to a unitary."""
+"""e^{i t H} from a block-encoding of H: a cosine and a sine by one sequence of queries, amplified
+to a unitary.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +26,23 @@ from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.simulator.kernels import Leaf, phases
 
-SHORTFALL = 1e-5  # delta of max |p| <= 1 - delta: amplification makes delta^2 of it, and angles need max |p| < 1
+# delta of max |p| <= 1 - delta: amplification makes delta^2 of it, and angles need max |p| < 1
+SHORTFALL = 1e-5
 
 
-OVERSAMPLING = 4096  # the outer complement varies on the scale sqrt(2 delta)/t: 4 sqrt(1/(2 delta)) points a coefficient, and more
+# the outer complement varies on the scale sqrt(2 delta)/t: 4 sqrt(1/(2 delta)) points a
+# coefficient, and more
+OVERSAMPLING = 4096
 
 
-LEAK = 1.75  # > sqrt 3: an amplitude (1 + e)/2 in the place of 1/2 leaves sqrt(3 + |e|) |e| outside the block
+# > sqrt 3: an amplitude (1 + e)/2 in the place of 1/2 leaves sqrt(3 + |e|) |e| outside the block
+LEAK = 1.75
 
 
 @attrs.frozen
 class SelectedPhase(Bloq):
-    """exp(+-i phi_c (2 Pi - 1)), c the bit `choice`, the sign that of `part`; Pi projects the ancilla on |0>.
+    """exp(+-i phi_c (2 Pi - 1)), c the bit `choice`, the sign that of `part`; Pi projects the
+    ancilla on |0>.
 
     Args:
         phi: phi_0 and phi_1, radians.
@@ -52,7 +59,9 @@ class SelectedPhase(Bloq):
     @property
     def signature(self) -> Signature:
         """part (1), choice (1), ancilla."""
-        return Signature.build_from_dtypes(part=QAny(1), choice=QAny(1), ancilla=QAny(self.ancilla_bits))
+        return Signature.build_from_dtypes(
+            part=QAny(1), choice=QAny(1), ancilla=QAny(self.ancilla_bits)
+        )
 
     def adjoint(self) -> SelectedPhase:
         """The opposite phases."""
@@ -63,7 +72,9 @@ class SelectedPhase(Bloq):
         return Rz(self.phi[0] + self.phi[1]), Rz(self.phi[0] - self.phi[1])
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """Mark ancilla = 0, turn the mark by the mean, and by half the difference with the sign that `choice` sets; unmark."""
+        """Mark ancilla = 0, turn the mark by the mean, and by half the difference with the sign
+        that `choice` sets; unmark.
+        """
         part, choice, ancilla = soqs["part"], soqs["choice"], bb.split(soqs["ancilla"])
         mark, (mean, difference) = MultiControlX((0,) * self.ancilla_bits), self._turns
         ancilla, target = bb.add(mark, controls=ancilla, target=bb.allocate(1))
@@ -75,7 +86,11 @@ class SelectedPhase(Bloq):
         part, target = bb.add(CNOT(), ctrl=part, target=target)
         ancilla, target = bb.add(mark, controls=ancilla, target=target)
         bb.free(target)
-        return {"part": part, "choice": choice, "ancilla": bb.join(ancilla, QAny(self.ancilla_bits))}
+        return {
+            "part": part,
+            "choice": choice,
+            "ancilla": bb.join(ancilla, QAny(self.ancilla_bits)),
+        }
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """Written out, as a sequence has many phases."""
@@ -86,17 +101,21 @@ class SelectedPhase(Bloq):
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
-        phase = -torch.tensor(self.phi, dtype=torch.float64)[:, None].repeat(1, 2**self.ancilla_bits)
+        phase = -torch.tensor(self.phi, dtype=torch.float64)[:, None].repeat(
+            1, 2**self.ancilla_bits
+        )
         phase[:, 0] *= -1
         return phases(torch.stack([phase, -phase]), dtype, device)
 
 
 @attrs.frozen
 class EvolutionSequence(Bloq):
-    """<0|W|0> = (p_0(H) + i p_1(H))/2, p_0 even of degree 2m, p_1 odd of degree 2m + 1, H Hermitian.
+    """<0|W|0> = (p_0(H) + i p_1(H))/2, p_0 even of degree 2m, p_1 odd of degree 2m + 1, H
+    Hermitian.
 
-    The bit `choice` takes both polynomials in turn through the same 2m queries, with its own phases; the odd one's last query
-    is a query to H (choice = 1) and to 1 (choice = 0) at once: no query is controlled.
+    The bit `choice` takes both polynomials in turn through the same 2m queries, with its own
+    phases; the odd one's last query is a query to H (choice = 1) and to 1 (choice = 0) at once: no
+    query is controlled.
 
     Args:
         encoding: of H, Hermitian.
@@ -127,7 +146,12 @@ class EvolutionSequence(Bloq):
     @property
     def signature(self) -> Signature:
         """system, ancilla, part (1), choice (1)."""
-        sizes = {"system": self.encoding.system_bitsize, "ancilla": self.encoding.ancilla_bitsize, "part": 1, "choice": 1}
+        sizes = {
+            "system": self.encoding.system_bitsize,
+            "ancilla": self.encoding.ancilla_bitsize,
+            "part": 1,
+            "choice": 1,
+        }
         return Signature.build_from_dtypes(**{name: QAny(bits) for name, bits in sizes.items()})
 
     def adjoint(self) -> EvolutionSequence:
@@ -138,24 +162,42 @@ class EvolutionSequence(Bloq):
     def _steps(self) -> list[tuple[Bloq, tuple[str, ...]]]:
         """The gates in the order of time, each with its registers."""
         ancillas = self.encoding.ancilla_bitsize
-        around: list[tuple[Bloq, tuple[str, ...]]] = [(Hadamard(), ("part",)), (Hadamard(), ("choice",))]
+        around: list[tuple[Bloq, tuple[str, ...]]] = [
+            (Hadamard(), ("part",)),
+            (Hadamard(), ("choice",)),
+        ]
         steps = list(around)
         query: SparseBlockEncoding = self.encoding
         for phi in zip(self.even[:0:-1], self.odd[:1:-1], strict=True):
-            steps += [(SelectedPhase(phi, ancillas), ("part", "choice", "ancilla")), (query, ("system", "ancilla"))]
+            steps += [
+                (SelectedPhase(phi, ancillas), ("part", "choice", "ancilla")),
+                (query, ("system", "ancilla")),
+            ]
             query = query.adjoint()
-        steps.append((SelectedPhase((self.even[0], self.odd[1]), ancillas), ("part", "choice", "ancilla")))
-        steps += [(XGate(), ("choice",)), (self.selected, ("choice", "system", "ancilla")), (XGate(), ("choice",))]
+        steps.append(
+            (SelectedPhase((self.even[0], self.odd[1]), ancillas), ("part", "choice", "ancilla"))
+        )
+        steps += [
+            (XGate(), ("choice",)),
+            (self.selected, ("choice", "system", "ancilla")),
+            (XGate(), ("choice",)),
+        ]
         steps.append((SelectedPhase((0.0, self.odd[0]), ancillas), ("part", "choice", "ancilla")))
         steps += [(SGate(), ("choice",)), *around]
-        return [(bloq.adjoint(), names) for bloq, names in reversed(steps)] if self.is_adjoint else steps
+        return (
+            [(bloq.adjoint(), names) for bloq, names in reversed(steps)]
+            if self.is_adjoint
+            else steps
+        )
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The last phases first."""
         bits = self.encoding.system_bitsize
         for bloq, names in self._steps:
             if names[0] == "choice" and len(names) == 3:
-                joined = bb.join(np.concatenate([[soqs["choice"]], bb.split(soqs["system"])]), QAny(bits + 1))
+                joined = bb.join(
+                    np.concatenate([[soqs["choice"]], bb.split(soqs["system"])]), QAny(bits + 1)
+                )
                 joined, soqs["ancilla"] = bb.add(bloq, system=joined, ancilla=soqs["ancilla"])
                 parts = bb.split(joined)
                 soqs["choice"], soqs["system"] = parts[0], bb.join(parts[1:], QAny(bits))
@@ -170,10 +212,13 @@ class EvolutionSequence(Bloq):
         return dict(Counter(bloq for bloq, _ in self._steps))
 
     def my_static_costs(self, cost_key: CostKey) -> Any:
-        """Qubits: the registers and the largest workspace of any step (they run one after the other)."""
+        """Qubits: the registers and the largest workspace of any step (they run one after the
+        other).
+        """
         if not isinstance(cost_key, QubitCount):
             return NotImplemented
-        phase = SelectedPhase((0.0, 0.0), self.encoding.ancilla_bitsize)  # its angles change no wire
+        # its angles change no wire
+        phase = SelectedPhase((0.0, 0.0), self.encoding.ancilla_bitsize)
         return qubits_in_turn(self, (self.encoding, self.selected, phase))
 
 
@@ -194,11 +239,14 @@ class Evolution:
     certificate: float
 
 
-def evolution(encoding: SparseBlockEncoding, selected: SparseBlockEncoding, time: float, error: float) -> Evolution:
+def evolution(
+    encoding: SparseBlockEncoding, selected: SparseBlockEncoding, time: float, error: float
+) -> Evolution:
     """The circuit of e^{i t H}, H = <0|encoding|0> Hermitian.
 
-    The block of the sequence is (1 - delta)/2 (e^{i t H} + E); one round of oblivious amplification gives X -> 3 X - 4 X X^H X of
-    it, within 3/2 delta^2 + ||E|| to first order, and leaves sqrt 3 (delta + ||E||) outside.
+    The block of the sequence is (1 - delta)/2 (e^{i t H} + E); one round of oblivious amplification
+    gives X -> 3 X - 4 X X^H X of it, within 3/2 delta^2 + ||E|| to first order, and leaves sqrt 3
+    (delta + ||E||) outside.
 
     Args:
         encoding: of H.
@@ -221,7 +269,9 @@ def evolution(encoding: SparseBlockEncoding, selected: SparseBlockEncoding, time
     """
     order = jacobi_anger_order(time, check_interval("error", error, "(0, 0.01]"))
     short = SHORTFALL + error  # a series cut off may exceed 1
-    even, odd = (qsp_angles((1 - short) * p, oversampling=OVERSAMPLING) for p in jacobi_anger(time, order))
+    even, odd = (
+        qsp_angles((1 - short) * p, oversampling=OVERSAMPLING) for p in jacobi_anger(time, order)
+    )
     sequence = EvolutionSequence(encoding, selected, projector_phases(even), projector_phases(odd))
     ancillas = (("ancilla", encoding.ancilla_bitsize), ("part", 1), ("choice", 1))
     off = error + (even.certificate + odd.certificate) / (1 - short)
@@ -235,7 +285,8 @@ def evolution(encoding: SparseBlockEncoding, selected: SparseBlockEncoding, time
 
 
 def product_error(steps: list[Evolution]) -> float:
-    """||<0|product|0> - product of the evolutions||: errors add, and what leaks out in one step may come back in a later one.
+    """||<0|product|0> - product of the evolutions||: errors add, and what leaks out in one step may
+    come back in a later one.
 
     sum_i error_i + sum_{i<j} leak_i leak_j,   the second at most (sum_i leak_i)^2/2.
     """

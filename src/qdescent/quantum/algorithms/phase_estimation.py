@@ -1,4 +1,6 @@
-"""Phase estimation with a rotation by the estimate, and back: the circuit of Harrow, Hassidim and Lloyd."""
+"""Phase estimation with a rotation by the estimate, and back: the circuit of Harrow, Hassidim and
+Lloyd.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from qdescent.quantum.simulator.kernels import Leaf
 
 @attrs.frozen
 class FourierTransform(Bloq):
-    """|t> -> e^{-i g} K^-1/2 sum_k e^{2 pi i t k/K}|k>, K = 2^bits; g is fixed (Rz in the place of phase gates).
+    """|t> -> e^{-i g} K^-1/2 sum_k e^{2 pi i t k/K}|k>, K = 2^bits; g is fixed (Rz in the place of
+    phase gates).
 
     Args:
         bits: of the register.
@@ -52,7 +55,9 @@ class FourierTransform(Bloq):
         return (-2 if self.is_adjoint else 2) * math.pi / 2 ** (distance + 1)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """For each bit a Hadamard and the phases that later bits control; then the order of the bits is reversed."""
+        """For each bit a Hadamard and the phases that later bits control; then the order of the
+        bits is reversed.
+        """
         bits = bb.split(soqs["clock"])
         for i in range(self.bits):
             bits[i] = bb.add(Hadamard(), q=bits[i])
@@ -68,8 +73,13 @@ class FourierTransform(Bloq):
         return {"clock": bb.join(bits, QAny(self.bits))}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
-        """The same map on a block of amplitudes (2^n, rest): a fast Fourier transform and the phase."""
-        turn = sum((self.bits - distance) * self._angle(distance) for distance in range(1, self.bits)) / 4
+        """The same map on a block of amplitudes (2^n, rest): a fast Fourier transform and the
+        phase.
+        """
+        turn = (
+            sum((self.bits - distance) * self._angle(distance) for distance in range(1, self.bits))
+            / 4
+        )
         phase = complex(math.cos(turn), -math.sin(turn))
         transform = torch.fft.fft if self.is_adjoint else torch.fft.ifft
         return lambda state, spare: spare.copy_(transform(state, dim=0, norm="ortho")).mul_(phase)
@@ -77,15 +87,17 @@ class FourierTransform(Bloq):
 
 @attrs.frozen
 class PhaseEstimationSolve(Bloq):
-    """Prepare |B>, estimate the eigenvalue of H, rotate the flag by the estimate, and take the estimate back.
+    """Prepare |B>, estimate the eigenvalue of H, rotate the flag by the estimate, and take the
+    estimate back.
 
-    On clock = flag = ancilla = part = choice = 0 the system holds sum_k |a_k(H)|^2 c_k |B>, with a_k the amplitudes of the estimate
-    and c_k the cosines of the rotation.
+    On clock = flag = ancilla = part = choice = 0 the system holds sum_k |a_k(H)|^2 c_k |B>, with
+    a_k the amplitudes of the estimate and c_k the cosines of the rotation.
 
     Args:
         right_side: prepares |B>.
         window: prepares the clock.
-        evolutions: e^{i tau H} controlled by a leading system bit, then its powers 2, 4, ..., one for each bit of the clock.
+        evolutions: e^{i tau H} controlled by a leading system bit, then its powers 2, 4, ..., one
+            for each bit of the clock.
         rotation: of the flag, selected by the clock.
         is_adjoint: the inverse circuit.
 
@@ -107,8 +119,15 @@ class PhaseEstimationSolve(Bloq):
     def signature(self) -> Signature:
         """system, clock, flag (1), ancilla, part (1), choice (1)."""
         inner = {register.name: register.total_bits() for register in self.evolutions[0].signature}
-        sizes = {"system": self.right_side.bitsize, "clock": len(self.evolutions), "flag": 1, "ancilla": inner["ancilla"]}
-        return Signature.build_from_dtypes(**{name: QAny(bits) for name, bits in {**sizes, "part": 1, "choice": 1}.items()})
+        sizes = {
+            "system": self.right_side.bitsize,
+            "clock": len(self.evolutions),
+            "flag": 1,
+            "ancilla": inner["ancilla"],
+        }
+        return Signature.build_from_dtypes(
+            **{name: QAny(bits) for name, bits in {**sizes, "part": 1, "choice": 1}.items()}
+        )
 
     def adjoint(self) -> PhaseEstimationSolve:
         """The inverse circuit."""
@@ -144,20 +163,31 @@ class PhaseEstimationSolve(Bloq):
         return dict(counts)
 
     def my_static_costs(self, cost_key: CostKey) -> Any:
-        """Qubits: the registers and the largest workspace of any step (every power of the evolution has the same)."""
+        """Qubits: the registers and the largest workspace of any step (every power of the evolution
+        has the same).
+        """
         if not isinstance(cost_key, QubitCount):
             return NotImplemented
-        return qubits_in_turn(self, (self.right_side, self.window, self.evolutions[0], self.rotation))
+        return qubits_in_turn(
+            self, (self.right_side, self.window, self.evolutions[0], self.rotation)
+        )
 
     @property
     def _rotation(self) -> TableRotation:
         return self.rotation.adjoint() if self.is_adjoint else self.rotation
 
-    def _evolve(self, bb: BloqBuilder, evolve: AmplitudeAmplification, place: int, soqs: dict[str, SoquetT]) -> dict[str, SoquetT]:
+    def _evolve(
+        self, bb: BloqBuilder, evolve: AmplitudeAmplification, place: int, soqs: dict[str, SoquetT]
+    ) -> dict[str, SoquetT]:
         clock, system = bb.split(soqs["clock"]), bb.split(soqs["system"])
         joined = bb.join([clock[place], *system], QAny(1 + self.right_side.bitsize))
-        inner = bb.add_d(evolve, system=joined, **{name: soqs[name] for name in ("ancilla", "part", "choice")})
+        inner = bb.add_d(
+            evolve, system=joined, **{name: soqs[name] for name in ("ancilla", "part", "choice")}
+        )
         parts = bb.split(inner.pop("system"))
         clock[place] = parts[0]
-        soqs["clock"], soqs["system"] = bb.join(clock, QAny(len(clock))), bb.join(parts[1:], QAny(len(system)))
+        soqs["clock"], soqs["system"] = (
+            bb.join(clock, QAny(len(clock))),
+            bb.join(parts[1:], QAny(len(system))),
+        )
         return {**soqs, **inner}

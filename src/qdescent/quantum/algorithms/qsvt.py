@@ -1,4 +1,6 @@
-"""Quantum singular-value transformation by a real polynomial of definite parity, and the linear solve built on it."""
+"""Quantum singular-value transformation by a real polynomial of definite parity, and the linear
+solve built on it.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,8 @@ class ProjectorPhase(Bloq):
     Cost: one rotation and twice (ancilla_bits - 1) ANDs.
 
     References:
-        Gilyen, Su, Low, Wiebe, arXiv:1806.01838, figure 1 and corollary 18 (real part by a controlled sign).
+        Gilyen, Su, Low, Wiebe, arXiv:1806.01838, figure 1 and corollary 18 (real part by a
+        controlled sign).
     """
 
     phi: float
@@ -92,7 +95,9 @@ class ProjectorPhase(Bloq):
         return {"part": part, "ancilla": bb.join(ancilla, QAny(self.ancilla_bits))}
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """Written out: a sequence has thousands of phases, and a graph each would take longer than the simulation."""
+        """Written out: a sequence has thousands of phases, and a graph each would take longer than
+        the simulation.
+        """
         return {MultiControlX((0,) * self.ancilla_bits): 2, CNOT(): 2, Rz(2 * self.phi): 1}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
@@ -105,15 +110,16 @@ class ProjectorPhase(Bloq):
 
 @attrs.frozen
 class QSVTSequence(Bloq):
-    """(H on part) and E, E-dagger in turn between projector phases: the block becomes p(A) of A = <0|E|0>, p real.
+    """(H on part) and E, E-dagger in turn between projector phases: the block becomes p(A) of A =
+    <0|E|0>, p real.
 
         A = W S V^T  ->  <0|sequence|0> = W p(S) V^T for odd p,  V p(S) V^T for even p.
 
     With E the adjoint of a block-encoding of M/alpha and p(x) = c/x that is c alpha M^-1.
 
     Args:
-        encoding: E, called ceil(d/2) times; its adjoint is called floor(d/2) times. Any bloq with the registers `system` and
-            `ancilla`, their sizes, and an adjoint.
+        encoding: E, called ceil(d/2) times; its adjoint is called floor(d/2) times. Any bloq with
+            the registers `system` and `ancilla`, their sizes, and an adjoint.
         phases: projector phases, d + 1 of them (`projector_phases`).
 
     Registers: system, ancilla, part (1 bit: real part of the two signs of the phases).
@@ -135,11 +141,17 @@ class QSVTSequence(Bloq):
     @property
     def signature(self) -> Signature:
         """system, ancilla, part (1)."""
-        sizes = {"system": self.encoding.system_bitsize, "ancilla": self.encoding.ancilla_bitsize, "part": 1}
+        sizes = {
+            "system": self.encoding.system_bitsize,
+            "ancilla": self.encoding.ancilla_bitsize,
+            "part": 1,
+        }
         return Signature.build_from_dtypes(**{name: QAny(bits) for name, bits in sizes.items()})
 
     def adjoint(self) -> QSVTSequence:
-        """The inverse circuit, a sequence again: the phases reversed and negated, begun by the inverse of the last query."""
+        """The inverse circuit, a sequence again: the phases reversed and negated, begun by the
+        inverse of the last query.
+        """
         encoding = self.encoding.adjoint() if self.degree % 2 else self.encoding
         return QSVTSequence(encoding, tuple(-phi for phi in reversed(self.phases)))
 
@@ -148,7 +160,9 @@ class QSVTSequence(Bloq):
         system, ancilla, part = soqs["system"], soqs["ancilla"], bb.add(Hadamard(), q=soqs["part"])
         query, next_query = self.encoding, self.encoding.adjoint()
         for phi in self.phases[:0:-1]:
-            part, ancilla = bb.add(ProjectorPhase(phi, self.encoding.ancilla_bitsize), part=part, ancilla=ancilla)
+            part, ancilla = bb.add(
+                ProjectorPhase(phi, self.encoding.ancilla_bitsize), part=part, ancilla=ancilla
+            )
             system, ancilla = bb.add(query, system=system, ancilla=ancilla)
             query, next_query = next_query, query
         first = ProjectorPhase(self.phases[0], self.encoding.ancilla_bitsize)
@@ -157,17 +171,22 @@ class QSVTSequence(Bloq):
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """ceil(d/2) E, floor(d/2) E-dagger, d + 1 phases, two Hadamards."""
-        counts: Counter[Bloq] = Counter(ProjectorPhase(phi, self.encoding.ancilla_bitsize) for phi in self.phases)
+        counts: Counter[Bloq] = Counter(
+            ProjectorPhase(phi, self.encoding.ancilla_bitsize) for phi in self.phases
+        )
         counts[self.encoding] = (self.degree + 1) // 2
         counts[self.encoding.adjoint()] = self.degree // 2
         counts[Hadamard()] = 2
         return dict(counts)
 
     def my_static_costs(self, cost_key: CostKey) -> Any:
-        """Qubits: the registers and the largest workspace of any step (they run one after the other)."""
+        """Qubits: the registers and the largest workspace of any step (they run one after the
+        other).
+        """
         if not isinstance(cost_key, QubitCount):
             return NotImplemented
-        phase = ProjectorPhase(self.phases[0], self.encoding.ancilla_bitsize)  # its angle changes no wire
+        # its angle changes no wire
+        phase = ProjectorPhase(self.phases[0], self.encoding.ancilla_bitsize)
         return qubits_in_turn(self, (self.encoding, phase))
 
 
@@ -214,11 +233,12 @@ class LinearSolve(Bloq):
 
 
 def projector_phases(angles: QSPAngles) -> tuple[float, ...]:
-    """Signal-processing angles (rotation convention W) turned into projector phases (a block-encoding is a reflection).
+    """Signal-processing angles (rotation convention W) turned into projector phases (a
+    block-encoding is a reflection).
 
-    W = i e^{-i pi Z/4} R e^{-i pi Z/4}, R = [[x, s], [s, -x]]: inner angles lose pi/2, outer ones pi/4. The factor i^d, and for
-    even d a quarter turn from the imaginary part to the real one, are made good by the first phase, so that the real part of
-    the sequence is the target.
+    W = i e^{-i pi Z/4} R e^{-i pi Z/4}, R = [[x, s], [s, -x]]: inner angles lose pi/2, outer ones
+    pi/4. The factor i^d, and for even d a quarter turn from the imaginary part to the real one, are
+    made good by the first phase, so that the real part of the sequence is the target.
 
     Example:
         >>> from qdescent.quantum.algorithms.qsp_angles import qsp_angles
@@ -229,14 +249,16 @@ def projector_phases(angles: QSPAngles) -> tuple[float, ...]:
     phases = np.asarray(angles.psi) - math.pi / 2
     phases[0] += math.pi / 4
     phases[-1] += math.pi / 4
-    # Im <0|W sequence|0> = Im(i^d r), r = <0|R sequence|0>; Re(e^{i delta} r) is the same for delta = (d - 1) pi/2.
+    # Im <0|W sequence|0> = Im(i^d r), r = <0|R sequence|0>; Re(e^{i delta} r) is the same for delta
+    # = (d - 1) pi/2.
     phases[0] += (d - 1) % 4 * math.pi / 2
     return tuple(phases.tolist())
 
 
 @attrs.frozen
 class KernelTransform(Bloq):
-    """An even polynomial of G on the last basis vector e: 2 R - 1 reflects it to the solution, R projects it on the kernel.
+    """An even polynomial of G on the last basis vector e: 2 R - 1 reflects it to the solution, R
+    projects it on the kernel.
 
     Args:
         sequence: the transform, of a `KernelEncoding`.

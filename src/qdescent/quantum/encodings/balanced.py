@@ -1,4 +1,6 @@
-"""The block-encoding of a sparse matrix with balanced weights: alpha = || |M| ||_2, and no rotated flag."""
+"""The block-encoding of a sparse matrix with balanced weights: alpha = || |M| ||_2, and no rotated
+flag.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from qdescent.quantum.tables.balanced import BalancedTables
 
 @attrs.frozen
 class BalancedEncoding(Composition):
-    """U with <0|U|0> = M/alpha (M^H/alpha for the adjoint), alpha = || |M| ||_2: prepare by column, permute, unprepare by row.
+    """U with <0|U|0> = M/alpha (M^H/alpha for the adjoint), alpha = || |M| ||_2: prepare by column,
+    permute, unprepare by row.
 
     The phases of a complex matrix are turned between preparing and permuting.
 
@@ -24,8 +27,8 @@ class BalancedEncoding(Composition):
 
     Registers: system (s bits), ancilla (k bits, the colour).
 
-    Cost: four loads for each bit of the colour and two of the permutation, each over at most 2^(s+k) values; of a complex matrix
-        the phases read and undone.
+    Cost: four loads for each bit of the colour and two of the permutation, each over at most
+        2^(s+k) values; of a complex matrix the phases read and undone.
 
     References:
         Childs, arXiv:0810.0312, section 3.
@@ -54,19 +57,41 @@ class BalancedEncoding(Composition):
 
     def layout(self) -> Layout:
         """One name each."""
-        return {"system": {"system": self.tables.prepare.selection_bits}, "ancilla": {"colour": self.tables.prepare.bitsize}}
+        return {
+            "system": {"system": self.tables.prepare.selection_bits},
+            "ancilla": {"colour": self.tables.prepare.bitsize},
+        }
 
     def steps(self) -> list[Step]:
         """Controlled, all tables know of the control."""
         tables, control = self.tables, ("control",) if self.is_controlled else ()
-        prepare, unprepare, permutations, phases = tables.prepare, tables.unprepare, tables.permutations, tables.phases
+        prepare, unprepare, permutations, phases = (
+            tables.prepare,
+            tables.unprepare,
+            tables.permutations,
+            tables.phases,
+        )
         if self.is_controlled:
-            prepare, unprepare, permutations = prepare.controlled, unprepare.controlled, permutations.controlled
+            prepare, unprepare, permutations = (
+                prepare.controlled,
+                unprepare.controlled,
+                permutations.controlled,
+            )
             phases = phases and phases.controlled
         selected = {"selection": (*control, "system"), "state": ("colour",)}
-        first, last = (SelectedPreparation(tree, loader=self.loader) for tree in (prepare, unprepare))
-        permute = (ColourPermutation(permutations, self.loader), {"colour": (*control, "colour"), "index": ("system",)})
+        first, last = (
+            SelectedPreparation(tree, loader=self.loader) for tree in (prepare, unprepare)
+        )
+        permute = (
+            ColourPermutation(permutations, self.loader),
+            {"colour": (*control, "colour"), "index": ("system",)},
+        )
         turn: list[Step] = []
         if phases is not None:
-            turn = [(TablePhase(phases, self.loader), {"selection0": (*control, "colour"), "selection1": ("system",)})]
+            turn = [
+                (
+                    TablePhase(phases, self.loader),
+                    {"selection0": (*control, "colour"), "selection1": ("system",)},
+                )
+            ]
         return [(first, selected), *turn, permute, (last.adjoint(), selected)]

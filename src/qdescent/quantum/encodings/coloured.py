@@ -22,7 +22,8 @@ class SparseBlockEncoding(BlockEncoding):
 
         U = PREP^T . PERMUTE . PHASE . ROTATE . PREP,   PREP|0> = sum_c sqrt(w_c)|c>,
         ROTATE|c>|j>|0> = |c>|j>(cos(theta_cj/2)|0> + sin(theta_cj/2)|1>),   alpha w_c cos(theta_cj/2) = |D_c(j)|,
-        PHASE|c>|j> = D_c(j)/|D_c(j)| |c>|j>; of a real matrix there is no PHASE, and the cosine has the sign of D_c(j).
+        PHASE|c>|j> = D_c(j)/|D_c(j)| |c>|j>; of a real matrix there is no PHASE, and the cosine has
+        the sign of D_c(j).
 
     Args:
         tables: permutations, angles and colour weights.
@@ -31,11 +32,13 @@ class SparseBlockEncoding(BlockEncoding):
 
     Registers: system (s bits), ancilla (k + 1 bits: the colour, then the rotated flag).
 
-    Cost: the angles read and undone, two loads of the permutation, each over 2^(s+k) values; two colour preparations; b rotations;
-        the phases of a complex matrix read and undone, and b rotations more.
+    Cost: the angles read and undone, two loads of the permutation, each over 2^(s+k) values; two
+        colour preparations; b rotations; the phases of a complex matrix read and undone, and b
+        rotations more.
 
     References:
-        Gilyen, Su, Low, Wiebe, arXiv:1806.01838, lemma 48; Childs, Wiebe, arXiv:1202.5822 (linear combination of unitaries).
+        Gilyen, Su, Low, Wiebe, arXiv:1806.01838, lemma 48; Childs, Wiebe, arXiv:1202.5822 (linear
+        combination of unitaries).
 
     Example:
         >>> import numpy as np
@@ -83,7 +86,9 @@ class SparseBlockEncoding(BlockEncoding):
     @property
     def signature(self) -> Signature:
         """system (s), ancilla (k + 1)."""
-        return Signature.build_from_dtypes(system=QAny(self.system_bitsize), ancilla=QAny(self.ancilla_bitsize))
+        return Signature.build_from_dtypes(
+            system=QAny(self.system_bitsize), ancilla=QAny(self.ancilla_bitsize)
+        )
 
     def adjoint(self) -> SparseBlockEncoding:
         """The block-encoding of the conjugate transpose."""
@@ -103,7 +108,9 @@ class SparseBlockEncoding(BlockEncoding):
         if self.is_adjoint:
             colour, system = bb.add(permute.adjoint(), colour=colour, index=system)
             colour, system = self._add_phases(bb, colour, system)
-            colour, system, flag = bb.add(rotate.adjoint(), selection0=colour, selection1=system, target=flag)
+            colour, system, flag = bb.add(
+                rotate.adjoint(), selection0=colour, selection1=system, target=flag
+            )
         else:
             colour, system, flag = bb.add(rotate, selection0=colour, selection1=system, target=flag)
             colour, system = self._add_phases(bb, colour, system)
@@ -113,7 +120,9 @@ class SparseBlockEncoding(BlockEncoding):
         return {"system": system, "ancilla": bb.join(ancilla, QAny(self.ancilla_bitsize))}
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """One preparation and its inverse, one rotation, one permutation, and the phases of a complex matrix."""
+        """One preparation and its inverse, one rotation, one permutation, and the phases of a
+        complex matrix.
+        """
         prepare, rotate, permute = self._parts
         if self.is_adjoint:
             rotate, permute = rotate.adjoint(), permute.adjoint()
@@ -123,23 +132,36 @@ class SparseBlockEncoding(BlockEncoding):
     @property
     def _parts(self) -> tuple[RealStatePreparation, TableRotation, ColourPermutation]:
         prepare = RealStatePreparation(self.tables.colours, loader=self.loader)
-        return prepare, TableRotation(self.tables.entries, self.loader), ColourPermutation(self.tables.permutations, self.loader)
+        return (
+            prepare,
+            TableRotation(self.tables.entries, self.loader),
+            ColourPermutation(self.tables.permutations, self.loader),
+        )
 
     @property
     def _phase(self) -> TablePhase | None:
         if self.tables.phases is None:
             return None
-        return TablePhase(self.tables.phases.negated if self.is_adjoint else self.tables.phases, self.loader)
+        return TablePhase(
+            self.tables.phases.negated if self.is_adjoint else self.tables.phases, self.loader
+        )
 
-    def _add_phases(self, bb: BloqBuilder, colour: SoquetT, system: SoquetT) -> tuple[SoquetT, SoquetT]:
-        return (colour, system) if self._phase is None else bb.add(self._phase, selection0=colour, selection1=system)
+    def _add_phases(
+        self, bb: BloqBuilder, colour: SoquetT, system: SoquetT
+    ) -> tuple[SoquetT, SoquetT]:
+        return (
+            (colour, system)
+            if self._phase is None
+            else bb.add(self._phase, selection0=colour, selection1=system)
+        )
 
 
 @attrs.frozen
 class ControlledSparse(Bloq):
     """A `SparseBlockEncoding` where the control is 1, nothing where it is 0.
 
-    Only the tables know of the control: unselected, all colours stay in place and the two preparations cancel.
+    Only the tables know of the control: unselected, all colours stay in place and the two
+    preparations cancel.
 
     Args:
         tables: of M.
@@ -172,7 +194,9 @@ class ControlledSparse(Bloq):
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The encoding of diag(alpha I, M), the control its first system bit."""
-        layout = {register.name: {register.name: register.total_bits()} for register in self.signature}
+        layout = {
+            register.name: {register.name: register.total_bits()} for register in self.signature
+        }
         return add_steps(bb, soqs, layout, self._steps)
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:

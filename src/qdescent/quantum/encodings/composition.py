@@ -1,7 +1,9 @@
-"""Rules of composition: block-encodings made of block-encodings, their normalisations and errors with them.
+"""Rules of composition: block-encodings made of block-encodings, their normalisations and errors
+with them.
 
-Every rule takes parts with the registers `system` and `ancilla` (at least one bit each), alpha, epsilon, `adjoint()` and
-`controlled()`, and is such a part again. A part encodes A with ||A - alpha B|| <= epsilon, ||B|| <= 1.
+Every rule takes parts with the registers `system` and `ancilla` (at least one bit each), alpha,
+epsilon, `adjoint()` and `controlled()`, and is such a part again. A part encodes A with ||A - alpha
+B|| <= epsilon, ||B|| <= 1.
 """
 
 from __future__ import annotations
@@ -48,9 +50,11 @@ class Part(Protocol):
         ...
 
     def controlled(self) -> Bloq:
-        """The same with a further register `control` of one bit: where it is 0 and the ancilla |0>, nothing happens.
+        """The same with a further register `control` of one bit: where it is 0 and the ancilla |0>,
+        nothing happens.
 
-        So what stands at another ancilla stays orthogonal to |0> there, and parts may share their ancillas.
+        So what stands at another ancilla stays orthogonal to |0> there, and parts may share their
+        ancillas.
         """
         ...
 
@@ -141,13 +145,16 @@ class OfFactors:
 
     @property
     def epsilon(self) -> float:
-        """prod (alpha_i + epsilon_i) - prod alpha_i: every A_i is alpha_i B_i + E_i; the terms with at least one E_i."""
+        """prod (alpha_i + epsilon_i) - prod alpha_i: every A_i is alpha_i B_i + E_i; the terms with
+        at least one E_i.
+        """
         return math.prod(factor.alpha + factor.epsilon for factor in self.factors) - self.alpha
 
 
 @attrs.frozen
 class TensorProduct(OfFactors, Composition):
-    """A_1 (x) A_2 (x) ...: alpha = prod alpha_i, epsilon = prod (alpha_i + epsilon_i) - prod alpha_i.
+    """A_1 (x) A_2 (x) ...: alpha = prod alpha_i, epsilon = prod (alpha_i + epsilon_i) - prod
+    alpha_i.
 
     Args:
         factors: the first is the most significant.
@@ -166,14 +173,21 @@ class TensorProduct(OfFactors, Composition):
     def layout(self) -> Layout:
         """A system and an ancilla for each factor."""
         return {
-            "system": {f"system{i}": factor.system_bitsize for i, factor in enumerate(self.factors)},
-            "ancilla": {f"ancilla{i}": factor.ancilla_bitsize for i, factor in enumerate(self.factors)},
+            "system": {
+                f"system{i}": factor.system_bitsize for i, factor in enumerate(self.factors)
+            },
+            "ancilla": {
+                f"ancilla{i}": factor.ancilla_bitsize for i, factor in enumerate(self.factors)
+            },
         }
 
     def steps(self) -> list[Step]:
         """One factor after the other, on its own wires."""
         return [
-            (self.part(factor), self.control | {"system": (f"system{i}",), "ancilla": (f"ancilla{i}",)})
+            (
+                self.part(factor),
+                self.control | {"system": (f"system{i}",), "ancilla": (f"ancilla{i}",)},
+            )
             for i, factor in enumerate(self.factors)
         ]
 
@@ -197,7 +211,9 @@ class Product(OfFactors, Composition):
         2
     """
 
-    factors: tuple[Part, ...] = attrs.field(validator=lambda _self, _field, parts: check_one_size("factors", parts))
+    factors: tuple[Part, ...] = attrs.field(
+        validator=lambda _self, _field, parts: check_one_size("factors", parts)
+    )
 
     def layout(self) -> Layout:
         """One system, an ancilla for each factor."""
@@ -238,13 +254,19 @@ class Shift(Composition):
 
     def layout(self) -> Layout:
         """The carry above the most significant bit."""
-        return {"system": {f"bit{i}": 1 for i in reversed(range(self.bits))}, "ancilla": {f"bit{self.bits}": 1}}
+        return {
+            "system": {f"bit{i}": 1 for i in reversed(range(self.bits))},
+            "ancilla": {f"bit{self.bits}": 1},
+        }
 
     def steps(self) -> list[Step]:
         """Each bit flips where all below it are 1, the highest first."""
         steps: list[Step] = []
         for i in reversed(range(self.bits + 1)):
-            below = (*(("control",) if self.is_controlled else ()), *(f"bit{j}" for j in reversed(range(i))))
+            below = (
+                *(("control",) if self.is_controlled else ()),
+                *(f"bit{j}" for j in reversed(range(i))),
+            )
             flip = (PatternFlip((1,) * len(below)), {"register": below, "mark": (f"bit{i}",)})
             steps.append(flip if below else (XGate(), {"q": (f"bit{i}",)}))
         return steps
@@ -252,7 +274,8 @@ class Shift(Composition):
 
 @attrs.frozen
 class Identity(Composition):
-    """A multiple of the identity as a part of sums and blocks: it has no steps, and an ancilla that it leaves alone.
+    """A multiple of the identity as a part of sums and blocks: it has no steps, and an ancilla that
+    it leaves alone.
 
     Args:
         bits: of the system.
@@ -289,4 +312,6 @@ def check_one_size(name: str, parts: Sequence[Part]) -> None:
     """
     sizes = [part.system_bitsize for part in parts]
     if len(set(sizes)) != 1:
-        raise argument_error(name, "be at least one, all of the same system size", f"of sizes {sizes}")
+        raise argument_error(
+            name, "be at least one, all of the same system size", f"of sizes {sizes}"
+        )

@@ -1,4 +1,6 @@
-"""Bloqs of kernel reflection: the block-encoding of G = (I - b_t b_t^H) diag(A, 1/t), and the solve built on it."""
+"""Bloqs of kernel reflection: the block-encoding of G = (I - b_t b_t^H) diag(A, 1/t), and the solve
+built on it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from qdescent.quantum.simulator.kernels import Leaf
 
 @attrs.frozen
 class VectorFlip(Bloq):
-    """(I - b b^H) (x) I + b b^H (x) X: the mark is flipped where the register holds b; kept at 0 it leaves I - b b^H.
+    """(I - b b^H) (x) I + b b^H (x) X: the mark is flipped where the register holds b; kept at 0 it
+    leaves I - b b^H.
 
     Args:
         vector: prepares b.
@@ -43,12 +46,23 @@ class VectorFlip(Bloq):
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Undo the preparation, flip the mark on |0...0>, prepare again."""
         system = bb.add(self.vector.adjoint(), state=soqs["system"])
-        bits, mark = bb.add(MultiControlX((0,) * self.vector.bitsize), controls=bb.split(system), target=soqs["mark"])
-        return {"system": bb.add(self.vector, state=bb.join(bits, QAny(self.vector.bitsize))), "mark": mark}
+        bits, mark = bb.add(
+            MultiControlX((0,) * self.vector.bitsize),
+            controls=bb.split(system),
+            target=soqs["mark"],
+        )
+        return {
+            "system": bb.add(self.vector, state=bb.join(bits, QAny(self.vector.bitsize))),
+            "mark": mark,
+        }
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """A preparation, its inverse, and one controlled flip."""
-        return {self.vector: 1, self.vector.adjoint(): 1, MultiControlX((0,) * self.vector.bitsize): 1}
+        return {
+            self.vector: 1,
+            self.vector.adjoint(): 1,
+            MultiControlX((0,) * self.vector.bitsize): 1,
+        }
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): one overlap and one outer product."""
@@ -65,14 +79,17 @@ class VectorFlip(Bloq):
 
 @attrs.frozen
 class KernelEncoding(Bloq):
-    """U with <0|U|0> = G/alpha (its adjoint for the adjoint), G/alpha = (I - b_t b_t^H) diag(M/alpha, 1/t).
+    """U with <0|U|0> = G/alpha (its adjoint for the adjoint), G/alpha = (I - b_t b_t^H)
+    diag(M/alpha, 1/t).
 
     Args:
-        augmented: the block-encoding of diag(M, alpha/t), from `augmented_tables`, or `block_diagonal` of M's and a multiple of 1.
+        augmented: the block-encoding of diag(M, alpha/t), from `augmented_tables`, or
+            `block_diagonal` of M's and a multiple of 1.
         vector: prepares b_t.
         is_adjoint: the inverse circuit.
 
-    Registers: system (s + 1 bits, the first tells the added block), ancilla (those of `augmented`, then the mark).
+    Registers: system (s + 1 bits, the first tells the added block), ancilla (those of `augmented`,
+        then the mark).
 
     Cost: one query to `augmented`, two preparations of b_t.
     """
@@ -94,7 +111,9 @@ class KernelEncoding(Bloq):
     @property
     def signature(self) -> Signature:
         """system, ancilla."""
-        return Signature.build_from_dtypes(system=QAny(self.system_bitsize), ancilla=QAny(self.ancilla_bitsize))
+        return Signature.build_from_dtypes(
+            system=QAny(self.system_bitsize), ancilla=QAny(self.ancilla_bitsize)
+        )
 
     def adjoint(self) -> KernelEncoding:
         """The inverse circuit."""
@@ -115,4 +134,7 @@ class KernelEncoding(Bloq):
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """One of each."""
-        return {self.augmented.adjoint() if self.is_adjoint else self.augmented: 1, VectorFlip(self.vector): 1}
+        return {
+            self.augmented.adjoint() if self.is_adjoint else self.augmented: 1,
+            VectorFlip(self.vector): 1,
+        }

@@ -19,7 +19,8 @@ from qdescent.quantum.tables.angles import AngleTable, RotationTree, rotation_tr
 
 @attrs.frozen
 class WeightedSum(Composition):
-    """sum_i c_i A_i: alpha = sum |c_i| alpha_i, epsilon = sum |c_i| epsilon_i + what the prepared weights miss.
+    """sum_i c_i A_i: alpha = sum |c_i| alpha_i, epsilon = sum |c_i| epsilon_i + what the prepared
+    weights miss.
 
     Args:
         weights: c_i.
@@ -29,7 +30,8 @@ class WeightedSum(Composition):
 
     Registers: system; ancilla: which term, then the ancillas of the largest term, which all share.
 
-    Cost: two preparations, one controlled call of each term. Controlled, only the calls are: the preparations cancel.
+    Cost: two preparations, one controlled call of each term. Controlled, only the calls are: the
+        preparations cancel.
 
     References:
         Gilyen, Su, Low, Wiebe, arXiv:1806.01838, lemma 52; Childs, Wiebe, arXiv:1202.5822.
@@ -47,11 +49,17 @@ class WeightedSum(Composition):
 
     @property
     def epsilon(self) -> float:
-        """sum |c_i| epsilon_i, and the weights' own error: alpha times the l1 distance of the prepared ones."""
+        """sum |c_i| epsilon_i, and the weights' own error: alpha times the l1 distance of the
+        prepared ones.
+        """
         wanted = np.zeros(2**self.tree.bitsize)
-        wanted[: len(self.terms)] = [abs(c) * term.alpha for c, term in zip(self.weights, self.terms, strict=True)]
+        wanted[: len(self.terms)] = [
+            abs(c) * term.alpha for c, term in zip(self.weights, self.terms, strict=True)
+        ]
         missed = float(np.abs(wanted - self.alpha * self.tree.prepared**2).sum())
-        return missed + sum(abs(c) * term.epsilon for c, term in zip(self.weights, self.terms, strict=True))
+        return missed + sum(
+            abs(c) * term.epsilon for c, term in zip(self.weights, self.terms, strict=True)
+        )
 
     def layout(self) -> Layout:
         """One system, and one ancilla behind the choice."""
@@ -73,15 +81,18 @@ class WeightedSum(Composition):
 
 @attrs.frozen
 class BlockDiagonal(Composition):
-    """diag(A_0, A_1, ...): alpha = max alpha_i, each part turned down to it; epsilon = max (epsilon_i + what the turn misses).
+    """diag(A_0, A_1, ...): alpha = max alpha_i, each part turned down to it; epsilon = max
+    (epsilon_i + what the turn misses).
 
     Args:
         parts: A_i, of one system size.
-        turn: angles with cos(theta_i/2) = alpha_i/alpha; zero blocks for what is missing to a power of two; from `block_diagonal`.
+        turn: angles with cos(theta_i/2) = alpha_i/alpha; zero blocks for what is missing to a power
+            of two; from `block_diagonal`.
         controlled_turn: the same below a control.
         loader: of these angles; the parts have their own.
 
-    Registers: system: which block, then that of the parts; ancilla: a flag of the turn, then the ancillas of the largest part.
+    Registers: system: which block, then that of the parts; ancilla: a flag of the turn, then the
+        ancillas of the largest part.
 
     Cost: one controlled call of each part, and one selected rotation.
 
@@ -106,7 +117,10 @@ class BlockDiagonal(Composition):
     def epsilon(self) -> float:
         """max (epsilon_i + |alpha_i - alpha cos(theta_i/2)|)."""
         encoded = self.alpha * np.cos(self.turn.half_angles)
-        return max(part.epsilon + abs(part.alpha - float(scale)) for part, scale in zip(self.parts, encoded, strict=False))
+        return max(
+            part.epsilon + abs(part.alpha - float(scale))
+            for part, scale in zip(self.parts, encoded, strict=False)
+        )
 
     @property
     def _block_bits(self) -> int:
@@ -126,13 +140,20 @@ class BlockDiagonal(Composition):
             wires = {"selection0": ("control",), "selection1": ("block",), "target": ("flag",)}
             steps: list[Step] = [(TableRotation(self.controlled_turn, self.loader), wires)]
         else:
-            steps = [(TableRotation(self.turn, self.loader), {"selection0": ("block",), "target": ("flag",)})]
+            steps = [
+                (
+                    TableRotation(self.turn, self.loader),
+                    {"selection0": ("block",), "target": ("flag",)},
+                )
+            ]
         for i, part in enumerate(self.parts):
             steps += _where_chosen(self, i, self._block_bits, part, [], "block")
         return steps
 
 
-def weighted_sum(weights: Sequence[float], terms: Sequence[Part], bits: int, loader: Loader = DEFAULT_LOADER) -> WeightedSum:
+def weighted_sum(
+    weights: Sequence[float], terms: Sequence[Part], bits: int, loader: Loader = DEFAULT_LOADER
+) -> WeightedSum:
     """sum_i c_i A_i.
 
     Args:
@@ -142,7 +163,8 @@ def weighted_sum(weights: Sequence[float], terms: Sequence[Part], bits: int, loa
         loader: of these angles.
 
     Raises:
-        ArgumentError: weights and terms of unlike number, weights that are not real, or terms of unlike size.
+        ArgumentError: weights and terms of unlike number, weights that are not real, or terms of
+            unlike size.
 
     Example:
         >>> from qdescent.quantum.encodings.composition import Identity, Shift
@@ -152,13 +174,19 @@ def weighted_sum(weights: Sequence[float], terms: Sequence[Part], bits: int, loa
     """
     check_one_size("terms", terms)
     if len(weights) != len(terms):
-        raise argument_error("weights", f"be {len(terms)} numbers, one for each term", f"{len(weights)} of them")
+        raise argument_error(
+            "weights", f"be {len(terms)} numbers, one for each term", f"{len(weights)} of them"
+        )
     weights = check_array("weights", weights, (len(terms),)).tolist()
     shares = np.array([abs(c) * term.alpha for c, term in zip(weights, terms, strict=True)])
-    return WeightedSum(tuple(weights), tuple(terms), rotation_tree(np.sqrt(shares), bits), loader=loader)
+    return WeightedSum(
+        tuple(weights), tuple(terms), rotation_tree(np.sqrt(shares), bits), loader=loader
+    )
 
 
-def block_diagonal(parts: Sequence[Part], bits: int, loader: Loader = DEFAULT_LOADER) -> BlockDiagonal:
+def block_diagonal(
+    parts: Sequence[Part], bits: int, loader: Loader = DEFAULT_LOADER
+) -> BlockDiagonal:
     """diag(A_0, A_1, ...), and zero blocks up to a power of two.
 
     Args:
@@ -183,7 +211,9 @@ def block_diagonal(parts: Sequence[Part], bits: int, loader: Loader = DEFAULT_LO
 
 
 def _shared(parts: Sequence[Part], choice: dict[str, int], block: dict[str, int]) -> Layout:
-    """One system and one ancilla, the largest part's, for all parts: bit by bit, as a smaller one takes only the first."""
+    """One system and one ancilla, the largest part's, for all parts: bit by bit, as a smaller one
+    takes only the first.
+    """
     bits = max(part.ancilla_bitsize for part in parts)
     return {
         "system": {**block, "system": parts[0].system_bitsize},
@@ -191,7 +221,9 @@ def _shared(parts: Sequence[Part], choice: dict[str, int], block: dict[str, int]
     }
 
 
-def _where_chosen(rule: Composition, i: int, bits: int, part: Part, phase: list[Step], choice: str = "choice") -> list[Step]:
+def _where_chosen(
+    rule: Composition, i: int, bits: int, part: Part, phase: list[Step], choice: str = "choice"
+) -> list[Step]:
     """Mark that the choice is i (and the control 1), call the part under the mark, and unmark."""
     control = ("control",) if rule.is_controlled else ()
     pattern = (1,) * len(control) + tuple(i >> place & 1 for place in reversed(range(bits)))

@@ -1,4 +1,6 @@
-"""A bucket-brigade QRAM as a circuit: routers are qubits, and what is routed moves by controlled swaps."""
+"""A bucket-brigade QRAM as a circuit: routers are qubits, and what is routed moves by controlled
+swaps.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,17 @@ from typing import Any
 
 import attrs
 import numpy as np
-from qualtran import Bloq, BloqBuilder, CompositeBloq, QAny, QUInt, Register, Side, Signature, SoquetT
+from qualtran import (
+    Bloq,
+    BloqBuilder,
+    CompositeBloq,
+    QAny,
+    QUInt,
+    Register,
+    Side,
+    Signature,
+    SoquetT,
+)
 from qualtran.bloqs.basic_gates import CNOT, TwoBitCSwap, TwoBitSwap, XGate
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
@@ -17,23 +29,25 @@ from qdescent.quantum.tables.lookup import LookUpTable
 class RouterTree(Bloq):
     """|i>|0...0> -> |i>|routers set by i>|leaf i holds 1, all others 0>.
 
-    Level k has 2^k routers and as many wires; the root's router is the selection's first bit. A router passes its wire's qubit
-    on by a swap to the left child and a controlled swap of both children. Bit k of the selection, copied to the root, is passed
-    through k levels into the routers of level k, which it finds where all bits before it lead; then a 1 goes to the leaves.
+    Level k has 2^k routers and as many wires; the root's router is the selection's first bit. A
+    router passes its wire's qubit on by a swap to the left child and a controlled swap of both
+    children. Bit k of the selection, copied to the root, is passed through k levels into the
+    routers of level k, which it finds where all bits before it lead; then a 1 goes to the leaves.
     The wires of the last level are themselves the even leaves.
 
     Args:
         selection_bits: n.
         is_adjoint: empty the tree instead.
 
-    Registers: selection (n bits); to the right (of the adjoint, to the left) also leaves (N = 2^n bits) and, for n > 1, nodes
-        (3 N/2 - 3 bits).
+    Registers: selection (n bits); to the right (of the adjoint, to the left) also leaves (N = 2^n
+        bits) and, for n > 1, nodes (3 N/2 - 3 bits).
 
-    Cost: 2 N - n - 2 controlled swaps in 2 n - 2 layers (1 for n = 1): the bits follow each other down the tree.
+    Cost: 2 N - n - 2 controlled swaps in 2 n - 2 layers (1 for n = 1): the bits follow each other
+        down the tree.
 
     References:
-        Giovannetti, Lloyd, Maccone, arXiv:0708.1879, arXiv:0807.4994; with two-level routers as Hann, Lee, Girvin, Jiang,
-        arXiv:2012.05340.
+        Giovannetti, Lloyd, Maccone, arXiv:0708.1879, arXiv:0807.4994; with two-level routers as
+        Hann, Lee, Girvin, Jiang, arXiv:2012.05340.
 
     Example:
         >>> leaves = RouterTree(2).decompose_bloq().call_classically(selection=2)[1]
@@ -68,7 +82,11 @@ class RouterTree(Bloq):
 
     def decompose_bloq(self) -> CompositeBloq:
         """The adjoint's gates are those of the filling in reverse."""
-        return self.adjoint().decompose_bloq().adjoint() if self.is_adjoint else super().decompose_bloq()
+        return (
+            self.adjoint().decompose_bloq().adjoint()
+            if self.is_adjoint
+            else super().decompose_bloq()
+        )
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The bits of the selection one after the other, then the token."""
@@ -93,7 +111,9 @@ class RouterTree(Bloq):
             descend(level, wires[level + 1])
         even, odd = wires.pop(), [bb.allocate() for _ in range(2 ** (n - 1))]
         for j in range(len(odd)):
-            routers[-1][j], even[j], odd[j] = bb.add(TwoBitCSwap(), ctrl=routers[-1][j], x=even[j], y=odd[j])
+            routers[-1][j], even[j], odd[j] = bb.add(
+                TwoBitCSwap(), ctrl=routers[-1][j], x=even[j], y=odd[j]
+            )
         bits[0] = routers.pop(0)[0]
         leaves = np.stack([even, odd], axis=1).reshape(-1)
         done = {"selection": bb.join(bits, QUInt(n)), "leaves": bb.join(leaves, QAny(self.leaves))}
@@ -110,13 +130,20 @@ class RouterTree(Bloq):
         return {bloq: count for bloq, count in counts.items() if count}
 
     def my_static_costs(self, cost_key: CostKey) -> Any:
-        """Qubits: all that there are when the tree is filled; Qualtran would take minutes to read it off a thousand routers."""
-        return self.selection_bits + self.leaves + self.node_bits if isinstance(cost_key, QubitCount) else NotImplemented
+        """Qubits: all that there are when the tree is filled; Qualtran would take minutes to read
+        it off a thousand routers.
+        """
+        return (
+            self.selection_bits + self.leaves + self.node_bits
+            if isinstance(cost_key, QubitCount)
+            else NotImplemented
+        )
 
 
 @attrs.frozen
 class LeafWrite(Bloq):
-    """|leaves>|t> -> |leaves>|t xor the line of the leaf that holds 1>: a CNOT for every 1 in the table.
+    """|leaves>|t> -> |leaves>|t xor the line of the leaf that holds 1>: a CNOT for every 1 in the
+    table.
 
     Args:
         table: a line for every leaf.
@@ -131,7 +158,9 @@ class LeafWrite(Bloq):
     @property
     def signature(self) -> Signature:
         """leaves, target."""
-        return Signature.build_from_dtypes(leaves=QAny(len(self.table.padded)), target=QAny(self.table.bits))
+        return Signature.build_from_dtypes(
+            leaves=QAny(len(self.table.padded)), target=QAny(self.table.bits)
+        )
 
     def adjoint(self) -> LeafWrite:
         """Itself."""
@@ -143,8 +172,13 @@ class LeafWrite(Bloq):
         for leaf, line in enumerate(self.table.padded.tolist()):
             for place in range(self.table.bits):
                 if line >> (self.table.bits - 1 - place) & 1:
-                    leaves[leaf], target[place] = bb.add(CNOT(), ctrl=leaves[leaf], target=target[place])
-        return {"leaves": bb.join(leaves, QAny(len(leaves))), "target": bb.join(target, QAny(self.table.bits))}
+                    leaves[leaf], target[place] = bb.add(
+                        CNOT(), ctrl=leaves[leaf], target=target[place]
+                    )
+        return {
+            "leaves": bb.join(leaves, QAny(len(leaves))),
+            "target": bb.join(target, QAny(self.table.bits)),
+        }
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """The ones of the table."""

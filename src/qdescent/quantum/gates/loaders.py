@@ -1,4 +1,6 @@
-"""How a table of a circuit is loaded: the choice of loader, and what each declares a load to cost; no Qualtran is imported here."""
+"""How a table of a circuit is loaded: the choice of loader, and what each declares a load to cost;
+no Qualtran is imported here.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ class LoadCost:
 
     Args:
         toffoli: AND, Toffoli and controlled-swap gates; clearing an AND by measurement is free.
-        depth: layers of them, on the qubits counted here; a qubit that gates only read is read by all of them at once.
+        depth: layers of them, on the qubits counted here; a qubit that gates only read is read by
+            all of them at once.
         work_qubits: beyond the selection and the target.
     """
 
@@ -28,7 +31,9 @@ class LoadCost:
 
 
 class Loader(Protocol):
-    """A way to load a table, in two forms: in place, and leaving its work qubits filled until it is undone."""
+    """A way to load a table, in two forms: in place, and leaving its work qubits filled until it is
+    undone.
+    """
 
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """Of |i>|t> -> |i>|t xor d_i>."""
@@ -43,7 +48,8 @@ class Loader(Protocol):
 class QROMLoader:
     """Plain QROM, line after line by unary iteration: fewest qubits.
 
-        N - 2 ANDs for N = 2^n lines; otherwise the lines beyond N cost one more for each 1 among the bits of 2^n - N.
+        N - 2 ANDs for N = 2^n lines; otherwise the lines beyond N cost one more for each 1 among
+        the bits of 2^n - N.
 
     Equal neighbours are skipped: a table may cost less than declared.
 
@@ -71,21 +77,24 @@ DEFAULT_LOADER = QROMLoader()  # fewest qubits
 
 @dataclass(frozen=True)
 class QROAMLoader:
-    """Select-swap: QROM fetches l lines at once, controlled swaps bring the chosen one to the front.
+    """Select-swap: QROM fetches l lines at once, controlled swaps bring the chosen one to the
+    front.
 
         clean:  a read (N/l - 2) + b (l - 1) Toffoli, a load twice that (read, copy by CNOTs, undo),
-        dirty:  a load or a read 2 (N/l - 2) + 4 b (l - 1), its l b work qubits borrowed in any state and given back unchanged.
+        dirty:  a load or a read 2 (N/l - 2) + 4 b (l - 1), its l b work qubits borrowed in any
+        state and given back unchanged.
 
     Args:
-        block: l, a power of two; a table of 2^n selections takes at most 2^(n-1). None takes the l of fewest Toffoli gates for
-            each table and form, 1 (plain QROM) among them.
+        block: l, a power of two; a table of 2^n selections takes at most 2^(n-1). None takes the l
+            of fewest Toffoli gates for each table and form, 1 (plain QROM) among them.
         dirty: borrow the work qubits.
 
     Raises:
         ArgumentError: a block that is not a power of two.
 
     References:
-        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954; Berry et al., arXiv:1902.02134, appendices A and B.
+        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954; Berry et al., arXiv:1902.02134, appendices A
+        and B.
 
     Example:
         >>> QROAMLoader().read_cost(lines=1024, bits=8)
@@ -108,9 +117,15 @@ class QROAMLoader:
         return self._best(len(table.padded), table.bits, table.ands, 2, 4 if self.dirty else 2)
 
     def read_block(self, table: LookUpTable) -> int:
-        """l of a read; borrowed qubits cannot stay filled, so that their read is a load into empty qubits."""
+        """l of a read; borrowed qubits cannot stay filled, so that their read is a load into empty
+        qubits.
+        """
         check_instance("table", table, LookUpTable)
-        return self.load_block(table) if self.dirty else self._best(len(table.padded), table.bits, table.ands, 1, 1)
+        return (
+            self.load_block(table)
+            if self.dirty
+            else self._best(len(table.padded), table.bits, table.ands, 1, 1)
+        )
 
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """Into any target."""
@@ -120,38 +135,49 @@ class QROAMLoader:
         """Into an empty target, which is the first line of the block."""
         return self.load_cost(lines, bits) if self.dirty else self._cost(lines, bits, 1, 1)
 
-    def _best(self, lines: int, bits: int, ands: Callable[[int], int], fetches: int, networks: int) -> int:
+    def _best(
+        self, lines: int, bits: int, ands: Callable[[int], int], fetches: int, networks: int
+    ) -> int:
         """l, where a fetch of rows of l lines takes ands(l)."""
         largest = (lines - 1).bit_length() - 1
         if self.block is not None:
             return min(self.block, 2 ** max(0, largest))
-        others = {2**k: fetches * ands(2**k) + networks * bits * (2**k - 1) for k in range(1, largest + 1)}
+        others = {
+            2**k: fetches * ands(2**k) + networks * bits * (2**k - 1) for k in range(1, largest + 1)
+        }
         toffoli = {1: ands(1), **others}
         return min(toffoli, key=lambda block: toffoli[block])
 
     def _cost(self, lines: int, bits: int, fetches: int, networks: int) -> LoadCost:
         lines, bits = _checked(lines, bits)
-        block = self._best(lines, bits, lambda block: _iteration(-(-lines // block)), fetches, networks)
+        block = self._best(
+            lines, bits, lambda block: _iteration(-(-lines // block)), fetches, networks
+        )
         if block == 1:
             return QROMLoader().load_cost(lines, bits)
         fetch = QROMLoader().load_cost(-(-lines // block), bits * block)
         toffoli = fetches * fetch.toffoli + networks * bits * (block - 1)
         depth = fetches * fetch.depth + networks * (block.bit_length() - 1)
-        held = bits * (block if fetches == 2 else block - 1)  # a read's target is the first line of the block
+        # a read's target is the first line of the block
+        held = bits * (block if fetches == 2 else block - 1)
         return LoadCost(toffoli, depth, held + fetch.work_qubits)
 
 
 @dataclass(frozen=True)
 class BucketBrigade:
-    """A tree of routers, one qubit each, that lead a token to the leaf that the selection names; the leaves hold the lines.
+    """A tree of routers, one qubit each, that lead a token to the leaf that the selection names;
+    the leaves hold the lines.
 
-    Each bit of the selection is copied in at the root, led down by controlled swaps through the routers that are set, and sets
-    the next level; the token follows, and CNOTs from the leaves write b bits. For N = 2^n leaves, however short the table:
+    Each bit of the selection is copied in at the root, led down by controlled swaps through the
+    routers that are set, and sets the next level; the token follows, and CNOTs from the leaves
+    write b bits. For N = 2^n leaves, however short the table:
 
-        2 N - n - 2 controlled swaps a read, in 2 n - 2 layers (n > 1), on 5 N/2 - 3 work qubits; a load twice the gates and layers.
+        2 N - n - 2 controlled swaps a read, in 2 n - 2 layers (n > 1), on 5 N/2 - 3 work qubits; a
+        load twice the gates and layers.
 
     References:
-        Giovannetti, Lloyd, Maccone, arXiv:0708.1879; Jaques, Rattew, arXiv:2305.10310 (O(N) gates a query whatever the layout).
+        Giovannetti, Lloyd, Maccone, arXiv:0708.1879; Jaques, Rattew, arXiv:2305.10310 (O(N) gates a
+        query whatever the layout).
 
     Example:
         >>> BucketBrigade().read_cost(lines=1024, bits=8)
@@ -180,7 +206,9 @@ def _checked(lines: int, bits: int) -> tuple[int, int]:
 
 
 def _iteration(lines: int) -> int:
-    """ANDs of unary iteration over `lines` lines and the zeros behind them, each aligned run of zeros being one line."""
+    """ANDs of unary iteration over `lines` lines and the zeros behind them, each aligned run of
+    zeros being one line.
+    """
     if lines == 1:
         return 0
     return lines + (2 ** (lines - 1).bit_length() - lines).bit_count() - 2

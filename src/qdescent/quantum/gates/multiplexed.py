@@ -1,4 +1,6 @@
-"""Gates that a register selects: rotations, phases and permutations read from tables; flips and swaps by pattern."""
+"""Gates that a register selects: rotations, phases and permutations read from tables; flips and
+swaps by pattern.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,10 @@ from qdescent.quantum.tables.permutations import PermutationTable
 class TableRotation(Bloq):
     """|i>|t> -> |i> Ry(4 pi k_i/2^b)|t>, k_i from an angle table.
 
-    The b bits of k_i are read by the loader. The top bit is Ry(2 pi) = -1: a Z on that bit. Every other bit turns the target by
-    +-2 pi 2^i/2^b, the sign by two CNOTs, on top of one fixed rotation that makes zero bits turn by nothing. Without
-    selection registers it is a single rotation.
+    The b bits of k_i are read by the loader. The top bit is Ry(2 pi) = -1: a Z on that bit. Every
+    other bit turns the target by +-2 pi 2^i/2^b, the sign by two CNOTs, on top of one fixed
+    rotation that makes zero bits turn by nothing. Without selection registers it is a single
+    rotation.
 
     Args:
         table: the angles, one axis per selection register.
@@ -37,7 +40,8 @@ class TableRotation(Bloq):
     Cost: twice `loader.read_cost` and b rotations (the two largest of them Clifford or T-like).
 
     References:
-        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954, section 3 (multiplexed rotations from loaded angles).
+        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954, section 3 (multiplexed rotations from loaded
+        angles).
     """
 
     table: AngleTable
@@ -52,7 +56,9 @@ class TableRotation(Bloq):
     @property
     def signature(self) -> Signature:
         """The selection registers, then the target."""
-        selections = [Register(f"selection{i}", QUInt(bits)) for i, bits in enumerate(self.selection_bits)]
+        selections = [
+            Register(f"selection{i}", QUInt(bits)) for i, bits in enumerate(self.selection_bits)
+        ]
         return Signature([*selections, Register("target", QAny(1))])
 
     def adjoint(self) -> TableRotation:
@@ -104,7 +110,9 @@ class ColourPermutation(Bloq):
         """colour (k) of several permutations, index (s)."""
         colours = self.table.forward.shape[:-1]
         sizes = {"colour": (colours[0] - 1).bit_length()} if colours else {}
-        return Signature.build_from_dtypes(**{name: QUInt(bits) for name, bits in (sizes | {"index": self.table.bits}).items()})
+        return Signature.build_from_dtypes(
+            **{name: QUInt(bits) for name, bits in (sizes | {"index": self.table.bits}).items()}
+        )
 
     def adjoint(self) -> ColourPermutation:
         """The inverse permutations."""
@@ -115,7 +123,11 @@ class ColourPermutation(Bloq):
         load, unload = (TableLoad(table, self.loader) for table in self.table.look_ups)
         several = {"colour": "selection0", "index": "selection1"}
         names = several if "colour" in soqs else {"index": "selection0"}
-        loaded = bb.add_d(load, target=bb.allocate(self.table.bits), **{name: soqs[own] for own, name in names.items()})
+        loaded = bb.add_d(
+            load,
+            target=bb.allocate(self.table.bits),
+            **{name: soqs[own] for own, name in names.items()},
+        )
         old, new = xor_into(bb, loaded[names["index"]], loaded["target"])
         loaded[names["index"]], loaded["target"] = xor_into(bb, new, old)
         cleared = bb.add_d(unload, **loaded)
@@ -124,8 +136,12 @@ class ColourPermutation(Bloq):
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): one gather."""
-        backward = torch.as_tensor(self.table.backward, device=device).reshape(-1, 2**self.table.bits)
-        source = (torch.arange(len(backward), device=device)[:, None] * 2**self.table.bits + backward).reshape(-1)
+        backward = torch.as_tensor(self.table.backward, device=device).reshape(
+            -1, 2**self.table.bits
+        )
+        source = (
+            torch.arange(len(backward), device=device)[:, None] * 2**self.table.bits + backward
+        ).reshape(-1)
         return gather(source)
 
 
@@ -133,7 +149,8 @@ class ColourPermutation(Bloq):
 class TablePhase(Bloq):
     """|i> -> e^{i phi_i}|i>, phi_i the half angles of a table.
 
-    A qubit in |0> + i|1>, an eigenstate of every Ry, takes the rotation by -2 phi_i as the phase phi_i and is then put back.
+    A qubit in |0> + i|1>, an eigenstate of every Ry, takes the rotation by -2 phi_i as the phase
+    phi_i and is then put back.
 
     Args:
         table: phi_i as half angles, one axis per selection register.
@@ -207,7 +224,9 @@ class PatternFlip(Bloq):
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """One flip with as many controls."""
-        bits, mark = bb.add(MultiControlX(self.pattern), controls=bb.split(soqs["register"]), target=soqs["mark"])
+        bits, mark = bb.add(
+            MultiControlX(self.pattern), controls=bb.split(soqs["register"]), target=soqs["mark"]
+        )
         return {"register": bb.join(bits, QAny(len(self.pattern))), "mark": mark}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
@@ -240,7 +259,9 @@ class SelectedSwap(Bloq):
     def signature(self) -> Signature:
         """selection, x, y."""
         selection = QUInt((len(self.chosen) - 1).bit_length())
-        return Signature.build_from_dtypes(selection=selection, x=QAny(self.bits), y=QAny(self.bits))
+        return Signature.build_from_dtypes(
+            selection=selection, x=QAny(self.bits), y=QAny(self.bits)
+        )
 
     def adjoint(self) -> SelectedSwap:
         """Itself."""
@@ -257,7 +278,11 @@ class SelectedSwap(Bloq):
             ys[i], xs[i] = bb.add(CNOT(), ctrl=ys[i], target=xs[i])
         selection, choice = bb.add(load, selection0=selection, target=choice)
         bb.free(choice)
-        return {"selection": selection, "x": bb.join(xs, QAny(self.bits)), "y": bb.join(ys, QAny(self.bits))}
+        return {
+            "selection": selection,
+            "x": bb.join(xs, QAny(self.bits)),
+            "y": bb.join(ys, QAny(self.bits)),
+        }
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): one gather."""
@@ -265,5 +290,7 @@ class SelectedSwap(Bloq):
         place = torch.arange(size * size, device=device)
         exchanged = place % size * size + place // size
         chosen = torch.as_tensor(self.chosen, device=device)[:, None]
-        source = torch.arange(len(chosen), device=device)[:, None] * size * size + torch.where(chosen, exchanged, place)
+        source = torch.arange(len(chosen), device=device)[:, None] * size * size + torch.where(
+            chosen, exchanged, place
+        )
         return gather(source.reshape(-1))

@@ -22,4 +22,6 @@ def qubits_in_turn(bloq: Bloq, parts: Iterable[Bloq]) -> int:
         6
     """
     key = QubitCount()
-    return bloq.signature.n_qubits() + max(get_cost_value(part, key) - part.signature.n_qubits() for part in parts)
+    return bloq.signature.n_qubits() + max(
+        get_cost_value(part, key) - part.signature.n_qubits() for part in parts
+    )

@@ -1,4 +1,6 @@
-"""Bloqs that a register selects: the preparation of one of many real vectors, and the flip of a mark."""
+"""Bloqs that a register selects: the preparation of one of many real vectors, and the flip of a
+mark.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.simulator.kernels import Leaf, real_matrices, rotation_matrices
 from qdescent.quantum.tables.angles import SelectedTree
 
-DENSE_ENTRIES = 2**18  # up to as many matrix entries a batch of products is faster than a walk through the levels
+# up to as many matrix entries a batch of products is faster than a walk through the levels
+DENSE_ENTRIES = 2**18
 
 
 @attrs.frozen
@@ -25,7 +28,8 @@ class SelectedPreparation(Bloq):
 
     Registers: selection, state (k bits).
 
-    Cost: k reads of b bits and as many to undo them, over 1, 2, ... 2^(k-1) values for each j, and about k b rotations.
+    Cost: k reads of b bits and as many to undo them, over 1, 2, ... 2^(k-1) values for each j, and
+        about k b rotations.
 
     References:
         Grover, Rudolph, quant-ph/0208112; Low, Kliuchnikov, Schaeffer, arXiv:1812.00954.
@@ -44,7 +48,9 @@ class SelectedPreparation(Bloq):
     @property
     def signature(self) -> Signature:
         """selection, state (k)."""
-        return Signature.build_from_dtypes(selection=QUInt(self.tree.selection_bits), state=QAny(self.tree.bitsize))
+        return Signature.build_from_dtypes(
+            selection=QUInt(self.tree.selection_bits), state=QAny(self.tree.bitsize)
+        )
 
     def adjoint(self) -> SelectedPreparation:
         """The inverse circuit."""
@@ -60,12 +66,16 @@ class SelectedPreparation(Bloq):
                 selection, bits[0] = bb.add(rotation, selection0=selection, target=bits[0])
                 continue
             before = bb.join(bits[:level], QUInt(level))
-            selection, before, bits[level] = bb.add(rotation, selection0=selection, selection1=before, target=bits[level])
+            selection, before, bits[level] = bb.add(
+                rotation, selection0=selection, selection1=before, target=bits[level]
+            )
             bits[:level] = bb.split(before)
         return {"selection": selection, "state": bb.join(bits, QAny(self.tree.bitsize))}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf | None:
-        """The same map as a batch of orthogonal matrices, (S, 2^k, 2^k); None where that would be large."""
+        """The same map as a batch of orthogonal matrices, (S, 2^k, 2^k); None where that would be
+        large.
+        """
         count, size = len(self.tree.levels[0].indices), 2**self.tree.bitsize
         if count * size**2 > DENSE_ENTRIES:
             return None

@@ -1,4 +1,6 @@
-"""Preparation of a vector: trees of selected rotations, permuted where it is sparse, with a table of phases where it is complex."""
+"""Preparation of a vector: trees of selected rotations, permuted where it is sparse, with a table
+of phases where it is complex.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ DENSE_BITS = 6  # up to 64 amplitudes one matrix product is faster than a walk t
 
 @attrs.frozen
 class RealStatePreparation(Bloq):
-    """|0> -> sum_i x_i |i> for a real unit vector x, by rotation l of qubit l selected by the qubits before it.
+    """|0> -> sum_i x_i |i> for a real unit vector x, by rotation l of qubit l selected by the
+    qubits before it.
 
     Args:
         tree: the quantised rotations; `tree.prepared` is x.
@@ -34,7 +37,8 @@ class RealStatePreparation(Bloq):
 
     Registers: state (s bits).
 
-    Cost: s - 1 reads of b bits and as many to undo them, over 2, 4, ... 2^(s-1) values, and about s b rotations.
+    Cost: s - 1 reads of b bits and as many to undo them, over 2, 4, ... 2^(s-1) values, and about s
+        b rotations.
 
     References:
         Grover, Rudolph, quant-ph/0208112; Low, Kliuchnikov, Schaeffer, arXiv:1812.00954.
@@ -85,7 +89,9 @@ class RealStatePreparation(Bloq):
         return {"state": bb.join(bits, QAny(self.tree.bitsize))}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf | None:
-        """The same map as one orthogonal matrix, (2^s, 2^s); None above `DENSE_BITS` (the levels are fast themselves)."""
+        """The same map as one orthogonal matrix, (2^s, 2^s); None above `DENSE_BITS` (the levels
+        are fast themselves).
+        """
         if self.tree.bitsize > DENSE_BITS:
             return None
         matrices = rotation_matrices([level.half_angles for level in self.tree.levels], 1)
@@ -94,10 +100,11 @@ class RealStatePreparation(Bloq):
 
 @attrs.frozen
 class SparseStatePreparation(Bloq):
-    """|0> -> sum_a x_a |p_a>: k values prepared on the last q = ceil(log2 k) qubits, then moved to their places.
+    """|0> -> sum_a x_a |p_a>: k values prepared on the last q = ceil(log2 k) qubits, then moved to
+    their places.
 
-    A value whose place is below 2^q is prepared there; each other one is exchanged with its place, so that the permutation has at
-    most 2 k lines that are not 0 and is its own inverse.
+    A value whose place is below 2^q is prepared there; each other one is exchanged with its place,
+    so that the permutation has at most 2 k lines that are not 0 and is its own inverse.
 
     Args:
         values: prepares the k values on q qubits.
@@ -107,7 +114,8 @@ class SparseStatePreparation(Bloq):
 
     Registers: state (s bits).
 
-    Cost: a preparation of 2^q values, q b rotations where the whole vector takes s b, and two loads of s bits over 2^s lines of
+    Cost: a preparation of 2^q values, q b rotations where the whole vector takes s b, and two loads
+        of s bits over 2^s lines of
     which 2 k are not 0 (by QROM, which skips the others, at most about 4 k (1 + s - q) ANDs).
 
     References:
@@ -156,7 +164,9 @@ class SparseStatePreparation(Bloq):
         qubits = bb.split(state)
         first = bits - self.values.bitsize
         prepare = RealStatePreparation(self.values, self.is_adjoint, self.loader)
-        qubits[first:] = bb.split(bb.add(prepare, state=bb.join(qubits[first:], QAny(self.values.bitsize))))
+        qubits[first:] = bb.split(
+            bb.add(prepare, state=bb.join(qubits[first:], QAny(self.values.bitsize)))
+        )
         state = bb.join(qubits, QUInt(bits))
         if not self.is_adjoint:
             state = bb.add(exchange, index=state)
@@ -167,7 +177,8 @@ Preparation = RealStatePreparation | SparseStatePreparation
 
 
 def vector_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADER) -> Preparation:
-    """The preparation of a real vector, normalised and padded with zeros: by its non-zeros where that saves a qubit's rotations.
+    """The preparation of a real vector, normalised and padded with zeros: by its non-zeros where
+    that saves a qubit's rotations.
 
     Args:
         vector: shape (n,), not zero.
@@ -190,8 +201,11 @@ def vector_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADE
     return RealStatePreparation(rotation_tree(vector, bits), loader=loader)
 
 
-def sparse_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADER) -> SparseStatePreparation:
-    """The preparation of a real vector, normalised and padded with zeros to 2^s entries, by its non-zeros.
+def sparse_preparation(
+    vector: Floats, bits: int, loader: Loader = DEFAULT_LOADER
+) -> SparseStatePreparation:
+    """The preparation of a real vector, normalised and padded with zeros to 2^s entries, by its
+    non-zeros.
 
     Args:
         vector: shape (n,), n at least 2, not zero.
@@ -212,7 +226,11 @@ def sparse_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADE
     forward[free], forward[away] = away, free
     padded = np.zeros(len(forward))
     padded[: len(vector)] = vector
-    return SparseStatePreparation(rotation_tree(padded[forward[:slots]], bits), PermutationTable(forward, forward), loader=loader)
+    return SparseStatePreparation(
+        rotation_tree(padded[forward[:slots]], bits),
+        PermutationTable(forward, forward),
+        loader=loader,
+    )
 
 
 @attrs.frozen
@@ -309,7 +327,9 @@ def state_preparation(
     return ComplexStatePreparation(magnitudes, AngleTable.nearest(turns, bits), loader=loader)
 
 
-def _checked(vector: NDArray[np.float64] | NDArray[np.complex128]) -> NDArray[np.float64] | NDArray[np.complex128]:
+def _checked(
+    vector: NDArray[np.float64] | NDArray[np.complex128],
+) -> NDArray[np.float64] | NDArray[np.complex128]:
     """The vector in double precision; the imaginary parts of a complex one are part of it."""
     if not (isinstance(vector, np.ndarray) and vector.dtype.kind == "c"):
         return check_array("vector", vector, (None,))

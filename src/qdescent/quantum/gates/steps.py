@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from qualtran import Bloq, BloqBuilder, QAny, QDType, SoquetT
 from qualtran.resource_counting import BloqCountDictT
 
-Step = tuple[Bloq, Mapping[str, Sequence[str]]]  # a bloq, and the wires that each of its registers takes, most significant first
+# a bloq, and the wires that each of its registers takes, most significant first
+Step = tuple[Bloq, Mapping[str, Sequence[str]]]
 Layout = Mapping[str, Mapping[str, int]]  # register -> name -> bits, most significant first
 
 
@@ -20,7 +21,11 @@ def inverse(steps: Sequence[Step]) -> list[Step]:
 
 
 def add_steps(
-    bb: BloqBuilder, soqs: Mapping[str, SoquetT], layout: Layout, steps: Sequence[Step], scratch: Mapping[str, int] | None = None
+    bb: BloqBuilder,
+    soqs: Mapping[str, SoquetT],
+    layout: Layout,
+    steps: Sequence[Step],
+    scratch: Mapping[str, int] | None = None,
 ) -> dict[str, SoquetT]:
     """Add every step to a circuit.
 
@@ -53,12 +58,17 @@ def add_steps(
         take(bb.allocate(bits), [name])
     for bloq, wires in steps:
         registers = {register: bloq.signature.get_left(register).dtype for register in wires}
-        given = bb.add_d(bloq, **{register: join(wires[register], dtype) for register, dtype in registers.items()})
+        given = bb.add_d(
+            bloq,
+            **{register: join(wires[register], dtype) for register, dtype in registers.items()},
+        )
         for register, taken in wires.items():
             take(given[register], taken)
     for name, bits in scratch.items():
         bb.free(join([name], QAny(bits)))
-    return {register: join(list(names), QAny(sum(names.values()))) for register, names in layout.items()}
+    return {
+        register: join(list(names), QAny(sum(names.values()))) for register, names in layout.items()
+    }
 
 
 def counted(steps: Sequence[Step]) -> BloqCountDictT:

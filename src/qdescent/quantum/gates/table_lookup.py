@@ -1,4 +1,6 @@
-"""Bloqs that load a table by a loader of one's choice: xored into a target, or read into fresh qubits until undone."""
+"""Bloqs that load a table by a loader of one's choice: xored into a target, or read into fresh
+qubits until undone.
+"""
 
 from __future__ import annotations
 
@@ -78,15 +80,18 @@ class TableLoad(Bloq):
 
 @attrs.frozen
 class TableRead(Bloq):
-    """|i>|0>|0> -> |i>|d_i>|w_i>: what is read is used, then undone by the adjoint, which finds the w_i that it needs.
+    """|i>|0>|0> -> |i>|d_i>|w_i>: what is read is used, then undone by the adjoint, which finds the
+    w_i that it needs.
 
-    Undoing costs as much again, where a `TableLoad` before and after the use would each read and undo.
+    Undoing costs as much again, where a `TableLoad` before and after the use would each read and
+    undo.
 
     Args:
         table: the lines d_i.
         loader: how they are loaded.
 
-    Registers: selection0, selection1, ...; to the right also target (b bits) and, where the loader fills some, work.
+    Registers: selection0, selection1, ...; to the right also target (b bits) and, where the loader
+        fills some, work.
 
     Cost: `loader.read_cost(N, b)`.
     """
@@ -112,18 +117,28 @@ class TableRead(Bloq):
     def signature(self) -> Signature:
         """The selection registers, then target and work, which appear."""
         sizes = {"target": self.table.bits, "work": self.work_bits}
-        fresh = [Register(name, QAny(bits), side=Side.RIGHT) for name, bits in sizes.items() if bits]
+        fresh = [
+            Register(name, QAny(bits), side=Side.RIGHT) for name, bits in sizes.items() if bits
+        ]
         return Signature([*_selections(self.table), *fresh])
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """A tree whose leaves write; a block by QROM and its line to the front; or a load into fresh qubits."""
+        """A tree whose leaves write; a block by QROM and its line to the front; or a load into
+        fresh qubits.
+        """
         if not self.work_bits:
-            return bb.add_d(TableLoad(self.table, self.loader), target=bb.allocate(self.table.bits), **soqs)
+            return bb.add_d(
+                TableLoad(self.table, self.loader), target=bb.allocate(self.table.bits), **soqs
+            )
         selection = _joined(bb, soqs, self.table)
-        selection, target, work = (self._by_tree if isinstance(self.loader, BucketBrigade) else self._by_block)(bb, selection)
+        selection, target, work = (
+            self._by_tree if isinstance(self.loader, BucketBrigade) else self._by_block
+        )(bb, selection)
         return {**_registers(bb, selection, self.table), "target": target, "work": work}
 
-    def _by_block(self, bb: BloqBuilder, selection: np.ndarray) -> tuple[np.ndarray, SoquetT, SoquetT]:
+    def _by_block(
+        self, bb: BloqBuilder, selection: np.ndarray
+    ) -> tuple[np.ndarray, SoquetT, SoquetT]:
         bits, block = self.table.bits, self.block
         network = SwapNetwork(block.bit_length() - 1, bits)
         row, place = (bb.join(part) for part in np.split(selection, [-network.place_bits]))
@@ -133,7 +148,9 @@ class TableRead(Bloq):
         work = bb.join(np.concatenate([bb.split(line) for line in lines[1:]]), QAny(self.work_bits))
         return np.concatenate([bb.split(row), bb.split(place)]), lines[0], work
 
-    def _by_tree(self, bb: BloqBuilder, selection: np.ndarray) -> tuple[np.ndarray, SoquetT, SoquetT]:
+    def _by_tree(
+        self, bb: BloqBuilder, selection: np.ndarray
+    ) -> tuple[np.ndarray, SoquetT, SoquetT]:
         tree = RouterTree(len(selection))
         filled = bb.add_d(tree, selection=bb.join(selection))
         write, fresh = LeafWrite(self.table), bb.allocate(self.table.bits)
@@ -147,7 +164,8 @@ class TableRead(Bloq):
 
 @attrs.frozen
 class SwapNetwork(Bloq):
-    """|p>|r_0>...|r_(l-1)> -> |p>|r_p>...: controlled swaps bring register p to the front, the others to places that p decides.
+    """|p>|r_0>...|r_(l-1)> -> |p>|r_p>...: controlled swaps bring register p to the front, the
+    others to places that p decides.
 
     Args:
         place_bits: log2 l, at least 1.
@@ -177,7 +195,9 @@ class SwapNetwork(Bloq):
         for digit in range(self.place_bits):
             half //= 2
             for j in range(half):
-                place[digit], block[j], block[j + half] = bb.add(CSwap(self.bits), ctrl=place[digit], x=block[j], y=block[j + half])
+                place[digit], block[j], block[j + half] = bb.add(
+                    CSwap(self.bits), ctrl=place[digit], x=block[j], y=block[j + half]
+                )
         return {"place": bb.join(place, QAny(self.place_bits)), "block": block}
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
@@ -189,7 +209,8 @@ class SwapNetwork(Bloq):
 class BorrowedLoad(Bloq):
     """|i>|t>|r> -> |i>|t xor d_i>|r> with borrowed qubits r, in any state and left unchanged.
 
-    With r_p the chosen one of l registers and d the block: t xor r_p, then r xor d, then t xor (r_p xor d_p), then r xor d.
+    With r_p the chosen one of l registers and d the block: t xor r_p, then r xor d, then t xor (r_p
+    xor d_p), then r xor d.
 
     Args:
         table: the lines d_i.
@@ -210,7 +231,9 @@ class BorrowedLoad(Bloq):
     def signature(self) -> Signature:
         """The selection registers, target, borrowed."""
         borrowed = Register("borrowed", QAny(self.table.bits), shape=(self.block,))
-        return Signature([*_selections(self.table), Register("target", QAny(self.table.bits)), borrowed])
+        return Signature(
+            [*_selections(self.table), Register("target", QAny(self.table.bits)), borrowed]
+        )
 
     def adjoint(self) -> BorrowedLoad:
         """Itself."""
@@ -218,8 +241,13 @@ class BorrowedLoad(Bloq):
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Twice: copy the chosen register, then xor the block into all of them."""
-        rows, network = _rows(self.table, self.block), SwapNetwork(self.block.bit_length() - 1, self.table.bits)
-        row, place = (bb.join(bits) for bits in np.split(_joined(bb, soqs, self.table), [-network.place_bits]))
+        rows, network = (
+            _rows(self.table, self.block),
+            SwapNetwork(self.block.bit_length() - 1, self.table.bits),
+        )
+        row, place = (
+            bb.join(bits) for bits in np.split(_joined(bb, soqs, self.table), [-network.place_bits])
+        )
         target, block = soqs["target"], soqs["borrowed"]
         for _ in range(2):
             place, block = bb.add(network, place=place, block=block)
@@ -230,9 +258,16 @@ class BorrowedLoad(Bloq):
         return {**_registers(bb, selection, self.table), "target": target, "borrowed": block}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
-        """The same map on a block of amplitudes (2^(n + b), rest), the borrowed registers among the rest: one gather."""
-        load, size = look_up(self.table.padded, self.table.bits, device), len(self.table.padded) * 2**self.table.bits
-        return lambda state, spare: load(state.reshape(size, -1), spare.reshape(size, -1)).reshape(state.shape)
+        """The same map on a block of amplitudes (2^(n + b), rest), the borrowed registers among the
+        rest: one gather.
+        """
+        load, size = (
+            look_up(self.table.padded, self.table.bits, device),
+            len(self.table.padded) * 2**self.table.bits,
+        )
+        return lambda state, spare: load(state.reshape(size, -1), spare.reshape(size, -1)).reshape(
+            state.shape
+        )
 
 
 def xor_into(bb: BloqBuilder, source: SoquetT, target: SoquetT) -> tuple[SoquetT, SoquetT]:
@@ -263,9 +298,14 @@ def _joined(bb: BloqBuilder, soqs: dict[str, SoquetT], table: LookUpTable) -> np
 def _registers(bb: BloqBuilder, bits: np.ndarray, table: LookUpTable) -> dict[str, SoquetT]:
     """The selection registers from their bits."""
     parts = np.split(bits, np.cumsum(table.selection_bits)[:-1])
-    return {register.name: bb.join(part, register.dtype) for register, part in zip(_selections(table), parts, strict=True)}
+    return {
+        register.name: bb.join(part, register.dtype)
+        for register, part in zip(_selections(table), parts, strict=True)
+    }
 
 
 def _rows(table: LookUpTable, block: int) -> QROM:
     """QROM over ceil(2^n/l) rows of l lines."""
-    return QROM.build_from_data(table.padded.reshape(-1, block), target_bitsizes=(table.bits,), target_shapes=((block,),))
+    return QROM.build_from_data(
+        table.padded.reshape(-1, block), target_bitsizes=(table.bits,), target_shapes=((block,),)
+    )

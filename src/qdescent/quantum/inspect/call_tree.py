@@ -1,4 +1,6 @@
-"""What a circuit is made of: its bloqs with what they call, how often, and what of the cost each of them stands for."""
+"""What a circuit is made of: its bloqs with what they call, how often, and what of the cost each of
+them stands for.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from qdescent.quantum.inspect.drawing import NAMES
 if TYPE_CHECKING:
     from qualtran import Bloq
 
-ATOMS = ("TableLoad", "TableRead", "MultiControlX", "And", "Toffoli", "CNOT", "Ry", "Rz")  # what is counted, not looked into
+# what is counted, not looked into
+ATOMS = ("TableLoad", "TableRead", "MultiControlX", "And", "Toffoli", "CNOT", "Ry", "Rz")
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,11 @@ class CallNode:
 
 
 def call_tree(bloq: Bloq) -> CallNode:
-    """The call graph of a bloq as a tree, calls that differ only by their angles or tables taken together.
+    """The call graph of a bloq as a tree, calls that differ only by their angles or tables taken
+    together.
 
-    The costly parts come first. Each kind of bloq is opened where it is met first and stands closed everywhere else; so the
-    tree stays as small as the number of kinds.
+    The costly parts come first. Each kind of bloq is opened where it is met first and stands closed
+    everywhere else; so the tree stays as small as the number of kinds.
 
     Args:
         bloq: any of this package.
@@ -55,14 +59,22 @@ def call_tree(bloq: Bloq) -> CallNode:
         >>> whole.ands, [(part.label, part.calls, part.rotations) for part in whole.parts]
         (4, [('is 0?', 2, 0), ('Rz', 1, 1)])
     """
-    from qualtran.resource_counting import GateCounts, QECGatesCost, get_bloq_callee_counts, get_cost_value
+    from qualtran.resource_counting import (
+        GateCounts,
+        QECGatesCost,
+        get_bloq_callee_counts,
+        get_cost_value,
+    )
 
     check_methods("bloq", bloq, ("call_graph", "decompose_bloq"), "a Qualtran bloq")
     costs: dict[Bloq, GateCounts] = {}
     opened = set(ATOMS)
 
     def gates(members: list[tuple[Bloq, int]]) -> tuple[int, int]:
-        each = [(get_cost_value(member, QECGatesCost(), costs_cache=costs), calls) for member, calls in members]
+        each = [
+            (get_cost_value(member, QECGatesCost(), costs_cache=costs), calls)
+            for member, calls in members
+        ]
         ands = sum(int(cost.and_bloq + cost.toffoli + cost.cswap) * calls for cost, calls in each)
         return ands, sum(int(cost.rotation) * calls for cost, calls in each)
 
@@ -74,7 +86,11 @@ def call_tree(bloq: Bloq) -> CallNode:
             for member, calls in members:
                 for callee, number in get_bloq_callee_counts(member):
                     inside.setdefault(_label(callee), []).append((callee, calls * int(number)))
-        costly = sorted((name for name in inside if any(gates(inside[name]))), key=lambda name: gates(inside[name]), reverse=True)
+        costly = sorted(
+            (name for name in inside if any(gates(inside[name]))),
+            key=lambda name: gates(inside[name]),
+            reverse=True,
+        )
         parts = tuple(grow(name, inside[name]) for name in costly)
         return CallNode(label, kind, sum(calls for _, calls in members), *gates(members), parts)
 
@@ -95,7 +111,9 @@ def _label(bloq: Bloq) -> str:
     if kind in ("TableLoad", "TableRead"):
         table = _original(bloq).table
         return f"look-up, {len(table.padded)} lines of {table.bits} bits"
-    return WORDS.get(kind, NAMES.get(kind, kind)) + ("†" if getattr(bloq, "is_adjoint", False) else "")
+    return WORDS.get(kind, NAMES.get(kind, kind)) + (
+        "†" if getattr(bloq, "is_adjoint", False) else ""
+    )
 
 
 WHOLE = ("LinearSolve", "KernelTransform", "PhaseEstimationSolve", "AmplitudeAmplification")

@@ -1,4 +1,6 @@
-"""What a circuit looks like: its gates in order, each with the registers it touches, read off a bloq's own decomposition."""
+"""What a circuit looks like: its gates in order, each with the registers it touches, read off a
+bloq's own decomposition.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,8 @@ class Drawing:
     """A circuit as a sequence of boxes on registers.
 
     Args:
-        registers: name and bits of each, from top to bottom; "work" stands for qubits taken and given back, with 0 bits.
+        registers: name and bits of each, from top to bottom; "work" stands for qubits taken and
+            given back, with 0 bits.
         gates: in the order of time; of a long circuit its first and its last ones.
         left_out: gates between them that are not in `gates`.
         cut: how many of `gates` stand before those left out.
@@ -113,7 +116,9 @@ def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Dra
     sizes = {register.name: register.total_bits() for register in bloq.signature}
     names = [*sizes, WORK]
     holds = {
-        Soquet(LeftDangle, register, index): {register.name} for register in bloq.signature.lefts() for index in register.all_idxs()
+        Soquet(LeftDangle, register, index): {register.name}
+        for register in bloq.signature.lefts()
+        for index in register.all_idxs()
     }
     gates = []
     for instance, before, after in circuit.iter_bloqnections():
@@ -121,19 +126,32 @@ def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Dra
         carried = {connection.right: holds[connection.left] for connection in before}
         touched = set().union(*carried.values()) or {WORK}
         for connection in after:  # what goes in by a register comes out by it; bookkeeping mixes
-            same = [origin for soquet, origin in carried.items() if soquet.reg.name == connection.left.reg.name]
-            holds[connection.left] = touched if kind in BOOKKEEPING or not same else set().union(*same)
+            same = [
+                origin
+                for soquet, origin in carried.items()
+                if soquet.reg.name == connection.left.reg.name
+            ]
+            holds[connection.left] = (
+                touched if kind in BOOKKEEPING or not same else set().union(*same)
+            )
         if kind not in BOOKKEEPING:
-            gates.append(Gate(label(instance.bloq), tuple(name for name in names if name in touched), kind))
+            gates.append(
+                Gate(label(instance.bloq), tuple(name for name in names if name in touched), kind)
+            )
     used = {name for gate in gates for name in gate.registers}
-    return Drawing(tuple((name, sizes.get(name, 0)) for name in names if name in sizes or name in used), tuple(gates))
+    return Drawing(
+        tuple((name, sizes.get(name, 0)) for name in names if name in sizes or name in used),
+        tuple(gates),
+    )
 
 
 def draw_solve(solve: Any) -> Drawing:
-    """The gates of a solve (`LinearSolve`, `KernelTransform`): its preparation, then queries and phases in turn.
+    """The gates of a solve (`LinearSolve`, `KernelTransform`): its preparation, then queries and
+    phases in turn.
 
-    A sequence has thousands of queries, and to write them all out takes as long as to simulate them; so a long one is drawn from
-    its first and last phases alone, and the drawing says how many gates are between them.
+    A sequence has thousands of queries, and to write them all out takes as long as to simulate
+    them; so a long one is drawn from its first and last phases alone, and the drawing says how many
+    gates are between them.
 
     Args:
         solve: with a `sequence`.
@@ -146,14 +164,22 @@ def draw_solve(solve: Any) -> Drawing:
 
 
 def abridged(solve: Any) -> Any:
-    """The solve with the first and last phases of its sequence alone: another circuit, which begins and ends as this one."""
-    return attrs.evolve(solve, sequence=attrs.evolve(solve.sequence, phases=_ends(solve.sequence.phases)))
+    """The solve with the first and last phases of its sequence alone: another circuit, which begins
+    and ends as this one.
+    """
+    return attrs.evolve(
+        solve, sequence=attrs.evolve(solve.sequence, phases=_ends(solve.sequence.phases))
+    )
 
 
 def _ends(phases: tuple[float, ...]) -> tuple[float, ...]:
     """The phases at both ends; as many are left out as let the queries take turns as before."""
     middle = len(phases) - 2 * MOST_PHASES
-    return phases if middle <= 1 else phases[:MOST_PHASES] + phases[MOST_PHASES + middle - middle % 2 :]
+    return (
+        phases
+        if middle <= 1
+        else phases[:MOST_PHASES] + phases[MOST_PHASES + middle - middle % 2 :]
+    )
 
 
 def label(bloq: Bloq) -> str:

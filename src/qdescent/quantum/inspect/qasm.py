@@ -1,4 +1,6 @@
-"""A bloq as elementary gates, in OpenQASM 3 or Cirq: written from the program that the simulator runs with `fast=False`."""
+"""A bloq as elementary gates, in OpenQASM 3 or Cirq: written from the program that the simulator
+runs with `fast=False`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,18 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from qualtran import Bloq, Side
-from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, SGate, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate
+from qualtran.bloqs.basic_gates import (
+    CNOT,
+    Hadamard,
+    Ry,
+    Rz,
+    SGate,
+    Toffoli,
+    TwoBitCSwap,
+    TwoBitSwap,
+    XGate,
+    ZGate,
+)
 from qualtran.bloqs.bookkeeping import Allocate, Free
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
@@ -33,15 +46,18 @@ NAMES = {
     Ry: "ry",
     Rz: "rz",
 }
-TAKEN = (  # names that a register may not have in OpenQASM 3: gates of stdgates.inc and words of the language
-    "p x y z h s sdg t tdg sx rx ry rz cx cy cz cp crx cry crz ch swap ccx cswap cu CX phase cphase id u1 u2 u3 U gphase work "
-    "qubit bit gate def input output measure reset barrier let box if else for in while const int uint float angle bool"
+# names that a register may not have in OpenQASM 3: gates of stdgates.inc and words of the language
+TAKEN = (
+    "p x y z h s sdg t tdg sx rx ry rz cx cy cz cp crx cry crz ch swap ccx cswap cu CX phase cphase"
+    " id u1 u2 u3 U gphase work qubit bit gate def input output measure reset barrier let box if"
+    " else for in while const int uint float angle bool"
 )
 
 
 @dataclass(frozen=True)
 class GateList:
-    """A bloq down to gates on numbered qubits: first those of its registers, most significant first, then work qubits.
+    """A bloq down to gates on numbered qubits: first those of its registers, most significant
+    first, then work qubits.
 
     Args:
         title: of the bloq.
@@ -64,8 +80,9 @@ class GateList:
 def gate_list(bloq: Bloq) -> GateList:
     """The gates x, z, s, sdg, h, cx, ccx, swap, cswap, ry, rz that a bloq stands for.
 
-    An And is a Toffoli on a fresh qubit; its inverse, the same Toffoli, leaves that qubit in |0> (a machine would measure it
-    instead). A table look-up becomes the walk over its indices (`look_up_gates`).
+    An And is a Toffoli on a fresh qubit; its inverse, the same Toffoli, leaves that qubit in |0> (a
+    machine would measure it instead). A table look-up becomes the walk over its indices
+    (`look_up_gates`).
 
     Args:
         bloq: whose registers all pass through; any bloq of this package.
@@ -73,7 +90,8 @@ def gate_list(bloq: Bloq) -> GateList:
     Raises:
         ArgumentError: a register that does not pass through.
 
-    Cost: a gate for each set bit of each line of each table: a block-encoding of 80 unknowns has some 10^5.
+    Cost: a gate for each set bit of each line of each table: a block-encoding of 80 unknowns has
+        some 10^5.
 
     Example:
         >>> from qdescent.quantum.algorithms.qsvt import ProjectorPhase
@@ -88,19 +106,22 @@ def gate_list(bloq: Bloq) -> GateList:
     outputs = writer.execute(Compiler(_leaf).compile(bloq), tuple(range(writer.registers)))
     writer.restore(outputs)
     registers = {register.name: register.total_bits() for register in bloq.signature}
-    return GateList(type(bloq).__name__, registers, writer.total - writer.registers, tuple(writer.operations))
+    return GateList(
+        type(bloq).__name__, registers, writer.total - writer.registers, tuple(writer.operations)
+    )
 
 
 def to_openqasm(bloq: Bloq | GateList, remarks: Iterable[str] = ()) -> str:
-    """A bloq as OpenQASM 3: `qubit` registers under the bloq's own names, then `work`, then one gate a line.
+    """A bloq as OpenQASM 3: `qubit` registers under the bloq's own names, then `work`, then one
+    gate a line.
 
     Args:
         bloq: as for `gate_list`, or what it returned.
         remarks: lines of comment that stand at the head: what the program is, in which units.
 
     Returns:
-        str: a program with include "stdgates.inc". The first qubit of a register is its most significant; a name that the
-            language needs for itself gets an underscore.
+        str: a program with include "stdgates.inc". The first qubit of a register is its most
+            significant; a name that the language needs for itself gets an underscore.
 
     References:
         Cross et al., "OpenQASM 3", arXiv:2104.14722.
@@ -130,19 +151,23 @@ def to_openqasm(bloq: Bloq | GateList, remarks: Iterable[str] = ()) -> str:
     sizes = {name + "_" * (name in TAKEN.split()): bits for name, bits in gates.registers.items()}
     sizes |= {"work": gates.work} if gates.work else {}
     names = [f"{name}[{place}]" for name, bits in sizes.items() for place in range(bits)]
-    order = "The first qubit of a register is its most significant; work qubits start and end in |0>."
+    order = (
+        "The first qubit of a register is its most significant; work qubits start and end in |0>."
+    )
     head = ["OPENQASM 3.0;", 'include "stdgates.inc";', f"// {gates.title}. {order}"]
     head += [f"// {' '.join(line.split())}" for line in remarks]
     declared = (f"qubit[{bits}] {name};" for name, bits in sizes.items() if bits)
     lines = (
-        f"{name}{'' if angle is None else f'({angle!r})'} {', '.join(names[qubit] for qubit in qubits)};"
+        f"{name}{'' if angle is None else f'({angle!r})'}"
+        f" {', '.join(names[qubit] for qubit in qubits)};"
         for name, qubits, angle in gates.operations
     )
     return "\n".join(chain(head, declared, lines)) + "\n"
 
 
 def to_cirq(bloq: Bloq | GateList) -> cirq.Circuit:
-    """A bloq as a Cirq circuit on `LineQubit`s: those of its registers in order, most significant first, then work qubits.
+    """A bloq as a Cirq circuit on `LineQubit`s: those of its registers in order, most significant
+    first, then work qubits.
 
     Args:
         bloq: as for `gate_list`, or what it returned.
@@ -154,18 +179,29 @@ def to_cirq(bloq: Bloq | GateList) -> cirq.Circuit:
     """
     import cirq  # it comes with Qualtran, and takes as long to import
 
-    fixed = {"x": cirq.X, "z": cirq.Z, "s": cirq.S, "sdg": cirq.S**-1, "h": cirq.H, "cx": cirq.CNOT, "ccx": cirq.CCNOT}
+    fixed = {
+        "x": cirq.X,
+        "z": cirq.Z,
+        "s": cirq.S,
+        "sdg": cirq.S**-1,
+        "h": cirq.H,
+        "cx": cirq.CNOT,
+        "ccx": cirq.CCNOT,
+    }
     fixed |= {"swap": cirq.SWAP, "cswap": cirq.CSWAP}
     turns = {"ry": cirq.ry, "rz": cirq.rz}
     gates = bloq if isinstance(bloq, GateList) else gate_list(bloq)
     line = cirq.LineQubit.range(sum(gates.registers.values()) + gates.work)
     return cirq.Circuit(
-        (fixed[name] if angle is None else turns[name](angle)).on(*(line[qubit] for qubit in qubits))
+        (fixed[name] if angle is None else turns[name](angle)).on(
+            *(line[qubit] for qubit in qubits)
+        )
         for name, qubits, angle in gates.operations
     )
 
 
-Emit = Callable[["_Writer", tuple[int, ...]], tuple[int, ...]]  # writes gates on qubits, and returns the qubits that leave
+# writes gates on qubits, and returns the qubits that leave
+Emit = Callable[["_Writer", tuple[int, ...]], tuple[int, ...]]
 
 
 class _Writer:
@@ -187,7 +223,9 @@ class _Writer:
             return program.leaf(self, qubits)
         held = dict(zip(program.inputs, qubits, strict=True))
         for step, taken, given in program.steps:
-            held.update(zip(given, self.execute(step, tuple(held[wire] for wire in taken)), strict=True))
+            held.update(
+                zip(given, self.execute(step, tuple(held[wire] for wire in taken)), strict=True)
+            )
         return tuple(held[wire] for wire in program.outputs)
 
     def restore(self, outputs: tuple[int, ...]) -> None:
@@ -208,7 +246,9 @@ def _leaf(bloq: Bloq, qubits: int) -> Emit | None:
     if isinstance(bloq, And):
         return _and_leaf(bloq)
     if isinstance(bloq, QROM) and not bloq.num_controls and len(bloq.data) == 1:
-        return lambda writer, on: _written(writer, on, look_up_gates(bloq, on, writer.take, writer.free.append))
+        return lambda writer, on: _written(
+            writer, on, look_up_gates(bloq, on, writer.take, writer.free.append)
+        )
     if type(bloq) not in NAMES:
         return None
     name = NAMES[type(bloq)] + ("dg" if isinstance(bloq, SGate) and bloq.is_adjoint else "")
@@ -220,7 +260,11 @@ def _and_leaf(bloq: And) -> Emit:
     def emit(writer: _Writer, on: tuple[int, ...]) -> tuple[int, ...]:
         controls = on[:2]
         target = on[2] if bloq.uncompute else writer.take()
-        zeros = [Operation("x", (qubit,)) for qubit, value in zip(controls, (bloq.cv1, bloq.cv2), strict=True) if not value]
+        zeros = [
+            Operation("x", (qubit,))
+            for qubit, value in zip(controls, (bloq.cv1, bloq.cv2), strict=True)
+            if not value
+        ]
         _written(writer, on, [*zeros, Operation("ccx", (*controls, target)), *zeros])
         if not bloq.uncompute:
             return (*controls, target)

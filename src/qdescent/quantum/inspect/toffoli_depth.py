@@ -8,7 +8,17 @@ from itertools import count, islice
 from typing import Any
 
 from qualtran import Bloq, LeftDangle, Register, Soquet
-from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate
+from qualtran.bloqs.basic_gates import (
+    CNOT,
+    Hadamard,
+    Ry,
+    Rz,
+    Toffoli,
+    TwoBitCSwap,
+    TwoBitSwap,
+    XGate,
+    ZGate,
+)
 from qualtran.bloqs.bookkeeping import Allocate, Cast, Free, Join, Partition, Split
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
@@ -17,15 +27,31 @@ from qualtran.resource_counting import QECGatesCost, get_cost_value
 from qdescent._checks import check_instance
 
 RENAMES = (Split, Join, Partition, Cast)
-GATES = (QROM, And, Toffoli, TwoBitCSwap, CNOT, TwoBitSwap, XGate, ZGate, Hadamard, Ry, Rz, Allocate, Free)
+GATES = (
+    QROM,
+    And,
+    Toffoli,
+    TwoBitCSwap,
+    CNOT,
+    TwoBitSwap,
+    XGate,
+    ZGate,
+    Hadamard,
+    Ry,
+    Rz,
+    Allocate,
+    Free,
+)
 READ_ONLY = ("ctrl", "selection")  # registers of a gate that it leaves as they are
 
 
 def toffoli_depth(bloq: Bloq) -> int:
-    """Layers of AND, Toffoli and controlled-swap gates when every gate starts as soon as its qubits allow it.
+    """Layers of AND, Toffoli and controlled-swap gates when every gate starts as soon as its qubits
+    allow it.
 
-    A qubit that gates only read, as their control, is read by all of them at once: the copies are CNOTs (Clifford). A QROM lasts as
-    long as it has ANDs, since its iteration uses the same few qubits again and again. Rotations and Clifford gates take no time.
+    A qubit that gates only read, as their control, is read by all of them at once: the copies are
+    CNOTs (Clifford). A QROM lasts as long as it has ANDs, since its iteration uses the same few
+    qubits again and again. Rotations and Clifford gates take no time.
 
     Args:
         bloq: with a decomposition into gates and QROMs.
@@ -33,7 +59,8 @@ def toffoli_depth(bloq: Bloq) -> int:
     Cost: a walk through the whole decomposition.
 
     References:
-        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954, section 2 (swaps that share a control in one layer).
+        Low, Kliuchnikov, Schaeffer, arXiv:1812.00954, section 2 (swaps that share a control in one
+        layer).
 
     Example:
         >>> from qdescent.quantum.gates.table_lookup import SwapNetwork
@@ -41,10 +68,13 @@ def toffoli_depth(bloq: Bloq) -> int:
         3
     """
     check_instance("bloq", bloq, Bloq, called="a Qualtran bloq")
-    circuit = bloq.decompose_bloq().flatten(lambda instance: not isinstance(instance.bloq, (*RENAMES, *GATES)))
+    circuit = bloq.decompose_bloq().flatten(
+        lambda instance: not isinstance(instance.bloq, (*RENAMES, *GATES))
+    )
     fresh = count()
     held: dict[Soquet, list[int]] = {}  # the qubits behind a place of the graph
-    changed: defaultdict[int, int] = defaultdict(int)  # when a qubit was last changed, and when it was last read
+    # when a qubit was last changed, and when it was last read
+    changed: defaultdict[int, int] = defaultdict(int)
     read: defaultdict[int, int] = defaultdict(int)
 
     def hand_over(owner: Any, registers: Iterable[Register], qubits: Iterator[int]) -> None:
@@ -56,15 +86,37 @@ def toffoli_depth(bloq: Bloq) -> int:
     for instance, before, _ in circuit.iter_bloqnections():
         arriving = {(link.right.reg, link.right.idx): held[link.left] for link in before}
         groups = {
-            register: [qubit for index in register.all_idxs() for qubit in arriving[register, index]]
+            register: [
+                qubit for index in register.all_idxs() for qubit in arriving[register, index]
+            ]
             for register in instance.bloq.signature.lefts()
         }
         leaving = list(instance.bloq.signature.rights())
         if not isinstance(instance.bloq, RENAMES):
-            groups |= {register: list(islice(fresh, register.total_bits())) for register in leaving if register not in groups}
-            controls = [qubit for register, group in groups.items() if register.name.startswith(READ_ONLY) for qubit in group]
-            targets = [qubit for register, group in groups.items() if not register.name.startswith(READ_ONLY) for qubit in group]
-            start = max([0, *(changed[qubit] for qubit in controls), *(max(changed[qubit], read[qubit]) for qubit in targets)])
+            groups |= {
+                register: list(islice(fresh, register.total_bits()))
+                for register in leaving
+                if register not in groups
+            }
+            controls = [
+                qubit
+                for register, group in groups.items()
+                if register.name.startswith(READ_ONLY)
+                for qubit in group
+            ]
+            targets = [
+                qubit
+                for register, group in groups.items()
+                if not register.name.startswith(READ_ONLY)
+                for qubit in group
+            ]
+            start = max(
+                [
+                    0,
+                    *(changed[qubit] for qubit in controls),
+                    *(max(changed[qubit], read[qubit]) for qubit in targets),
+                ]
+            )
             gates = get_cost_value(instance.bloq, QECGatesCost())
             end = start + int(gates.and_bloq + gates.toffoli + gates.cswap)
             read.update({qubit: max(read[qubit], end) for qubit in controls})

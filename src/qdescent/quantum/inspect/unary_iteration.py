@@ -1,4 +1,6 @@
-"""A table look-up written out in gates: the walk over a binary tree of indices that its count stands for (unary iteration)."""
+"""A table look-up written out in gates: the walk over a binary tree of indices that its count
+stands for (unary iteration).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from qdescent._arrays import Ints
 
 
 class Operation(NamedTuple):
-    """One gate: its name in OpenQASM's stdgates.inc, the qubits, and the angle of a rotation in radians."""
+    """One gate: its name in OpenQASM's stdgates.inc, the qubits, and the angle of a rotation in
+    radians.
+    """
 
     name: str
     qubits: tuple[int, ...]
@@ -26,8 +30,8 @@ def look_up_gates(
 ) -> Iterator[Operation]:
     """|i>|t> -> |i>|t xor data[i]> in x, cx and ccx.
 
-    One qubit marks a node of the tree of indices; an And takes it to a child, a CNOT to the child's sibling. Where all
-    values below a node are equal the walk goes no deeper.
+    One qubit marks a node of the tree of indices; an And takes it to a child, a CNOT to the child's
+    sibling. Where all values below a node are equal the walk goes no deeper.
 
     Args:
         bloq: a look-up of one table without controls; a line may hold several values.
@@ -36,7 +40,8 @@ def look_up_gates(
         give_back: a qubit that is in |0> again.
 
     Yields:
-        Operation: as many pairs of ccx (an And and its inverse) as the bloq's call graph has Ands. Indices beyond the
+        Operation: as many pairs of ccx (an And and its inverse) as the bloq's call graph has Ands.
+            Indices beyond the
         table are not told from others, as in the call graph.
 
     References:
@@ -56,13 +61,23 @@ def look_up_gates(
     def write(control: int | None, line: Ints) -> Iterator[Operation]:
         for k, qubit in enumerate(target):
             if int(line[k // bits]) >> (bits - 1 - k % bits) & 1:
-                yield Operation("x", (qubit,)) if control is None else Operation("cx", (control, qubit))
+                yield (
+                    Operation("x", (qubit,))
+                    if control is None
+                    else Operation("cx", (control, qubit))
+                )
 
-    def visit(control: int | None, table: Ints, axis: int, depth: int, low: int) -> Iterator[Operation]:
-        """The node that holds the indices low ... high - 1 of one axis of a table, under all that is marked by `control`."""
+    def visit(
+        control: int | None, table: Ints, axis: int, depth: int, low: int
+    ) -> Iterator[Operation]:
+        """The node that holds the indices low ... high - 1 of one axis of a table, under all that
+        is marked by `control`.
+        """
         selection, length = selections[axis], table.shape[0]
         high = low + 2 ** (len(selection) - depth)
-        if high <= length and (depth == len(selection) or (table[low:high] == table[low].flat[0]).all()):
+        if high <= length and (
+            depth == len(selection) or (table[low:high] == table[low].flat[0]).all()
+        ):
             if axis == len(selections) - 1:
                 yield from write(control, table[low])
             else:

@@ -1,4 +1,6 @@
-"""What an imperfect logical machine does to a circuit's outcome: depolarising noise, one chance of error a query."""
+"""What an imperfect logical machine does to a circuit's outcome: depolarising noise, one chance of
+error a query.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,17 @@ ROUNDING = 1e-3  # probabilities may come in half precision
 
 
 def depolarised(probabilities: Tensor, queries: int, qubits: int, rate: float) -> Tensor:
-    """The outcome probabilities when each query, with probability `rate`, replaces the whole state by the maximally mixed one.
+    """The outcome probabilities when each query, with probability `rate`, replaces the whole state
+    by the maximally mixed one.
 
         rho -> (1 - r) rho + r 1/2^m after each of Q queries   =>   P_i -> f P_i + (1 - f)/2^m,   f = (1 - r)^Q,
 
-    exactly, since a unitary leaves 1/2^m as it is. A model: real errors are local and partly corrected.
+    exactly, since a unitary leaves 1/2^m as it is. A model: real errors are local and partly
+    corrected.
 
     Args:
-        probabilities: P_i of some outcomes of a measurement of all m qubits, any shape, each in [0, 1], summing to at most 1.
+        probabilities: P_i of some outcomes of a measurement of all m qubits, any shape, each in [0,
+            1], summing to at most 1.
         queries: Q.
         qubits: m, all that the queries act on.
         rate: r in [0, 1].
@@ -35,9 +40,14 @@ def depolarised(probabilities: Tensor, queries: int, qubits: int, rate: float) -
         [0.625, 0.375]
     """
     probabilities = check_tensor("probabilities", probabilities)
-    if not bool(((probabilities >= -ROUNDING) & (probabilities <= 1 + ROUNDING)).all()) or probabilities.sum() > 1 + ROUNDING:
+    if (
+        not bool(((probabilities >= -ROUNDING) & (probabilities <= 1 + ROUNDING)).all())
+        or probabilities.sum() > 1 + ROUNDING
+    ):
         raise argument_error(
-            "probabilities", "be in [0, 1], with a sum of at most 1", f"with a sum of {float(probabilities.sum()):.6g}"
+            "probabilities",
+            "be in [0, 1], with a sum of at most 1",
+            f"with a sum of {float(probabilities.sum()):.6g}",
         )
     queries = check_integer("queries", queries, 0, MOST_QUERIES)
     qubits = check_integer("qubits", qubits, 1, MOST_QUBITS)
@@ -46,11 +56,14 @@ def depolarised(probabilities: Tensor, queries: int, qubits: int, rate: float) -
     return left * probabilities + (1 - left) / 2**qubits
 
 
-def noisy_solution(solution: Tensor, success_probability: float, queries: int, qubits: int, rate: float) -> Tensor:
-    """Z as it would be read from a noisy circuit: magnitudes from the noisy probabilities, signs taken as right.
+def noisy_solution(
+    solution: Tensor, success_probability: float, queries: int, qubits: int, rate: float
+) -> Tensor:
+    """Z as it would be read from a noisy circuit: magnitudes from the noisy probabilities, signs
+    taken as right.
 
-    The post-selected amplitudes are Z_i sqrt(p / ||Z||^2), p the success probability; the machine is read by the scale of the
-    noiseless one, as its user would.
+    The post-selected amplitudes are Z_i sqrt(p / ||Z||^2), p the success probability; the machine
+    is read by the scale of the noiseless one, as its user would.
 
     Args:
         solution: Z of the noiseless circuit, (D,).

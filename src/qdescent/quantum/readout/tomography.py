@@ -16,7 +16,8 @@ from qdescent._checks import argument_error, check_integer, check_interval, chec
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_numpy_generator
 
-MOST_SHOTS, LEAST_EPSILON = 10**18, 1e-100  # a count that 63 bits hold; its square is still a number
+# a count that 63 bits hold; its square is still a number
+MOST_SHOTS, LEAST_EPSILON = 10**18, 1e-100
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,12 @@ class Readout:
 
     Args:
         vector: the estimate, with signs, shape (n,).
-        error: one standard error of each entry, shape (n,); it holds the shot noise, the norm's, and the doubt about the sign.
+        error: one standard error of each entry, shape (n,); it holds the shot noise, the norm's,
+            and the doubt about the sign.
         norm: the estimate of ||x||.
         norm_error: one standard error of it.
-        shots: post-selected shots spent on magnitudes, and as many again on signs; 0 for the zero vector.
+        shots: post-selected shots spent on magnitudes, and as many again on signs; 0 for the zero
+            vector.
     """
 
     vector: Tensor
@@ -54,9 +57,10 @@ class Readout:
 def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
     """Emulate the measurement of a solution.
 
-    Magnitudes: counts ~ Multinomial(S, x_i^2/||x||^2), m_i = sqrt(count_i/S). Signs: from (|0>x + |1>m)/sqrt2 with H on the
-    flag, p(0,i) - p(1,i) = x_i m_i/||x||; a tie gives 0, so that no sign is favoured. Norm: it is known up to the success
-    probability p of post-selection, and S successes take N trials, estimate S/N; for small p, N p ~ Gamma(S), so
+    Magnitudes: counts ~ Multinomial(S, x_i^2/||x||^2), m_i = sqrt(count_i/S). Signs: from (|0>x +
+    |1>m)/sqrt2 with H on the flag, p(0,i) - p(1,i) = x_i m_i/||x||; a tie gives 0, so that no sign
+    is favoured. Norm: it is known up to the success probability p of post-selection, and S
+    successes take N trials, estimate S/N; for small p, N p ~ Gamma(S), so
     ||x||_hat = ||x|| sqrt(S/G). The relative l2 error is close to sqrt(n/(4 S)) (`expected_error`) while every x_i^2 S is well
     above 1, and somewhat more where signs are in doubt.
 
@@ -66,7 +70,8 @@ def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
         seed: of the draw; the same seed gives the same readout.
 
     Returns:
-        Readout: on the dtype and device of the input. The zero vector is returned as such, without shots.
+        Readout: on the dtype and device of the input. The zero vector is returned as such, without
+            shots.
 
     Raises:
         ArgumentError: NaN or infinity, a complex or not one-dimensional vector, fewer than 1 shot.
@@ -90,7 +95,8 @@ def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
     largest = float(np.abs(x).max(initial=0))
     if largest == 0:
         return Readout(torch.zeros_like(source), torch.zeros_like(source), 0.0, 0.0, 0)
-    length = largest * float(np.linalg.norm(x / largest))  # no overflow, and no underflow to a zero norm
+    # no overflow, and no underflow to a zero norm
+    length = largest * float(np.linalg.norm(x / largest))
     state = x / length
     draw = named_numpy_generator(seed, "readout")
     counts = draw.multinomial(shots, _probabilities(state**2))
@@ -99,8 +105,9 @@ def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
     plus, minus = draw.multinomial(shots, _probabilities(both)).reshape(2, -1)
     norm = length * math.sqrt(shots / draw.gamma(shots))
     sign = np.sign(plus - minus)
-    # A magnitude has the standard error sqrt((1 - m^2)/(4S)), an unseen entry may be as large as 1/sqrt(S); the norm adds
-    # m/(2 sqrt S); a sign that is wrong with probability q moves the entry by 2m.
+    # A magnitude has the standard error sqrt((1 - m^2)/(4S)), an unseen entry may be as large as
+    # 1/sqrt(S); the norm adds m/(2 sqrt S); a sign that is wrong with probability q moves the entry
+    # by 2m.
     shot_noise = np.where(counts > 0, 0.25, 1.0) / shots
     wrong = ndtr(-np.abs(plus - minus) / np.sqrt(np.maximum(plus + minus, 1)))
     error = norm * np.sqrt(shot_noise + 4 * wrong * magnitude**2)
@@ -122,24 +129,43 @@ def expected_error(kept: int, shots: int) -> Row:
         >>> expected_error(kept=400, shots=10**6).value
         0.01
     """
-    value = math.sqrt(check_integer("kept", kept, 1, MOST_SHOTS) / (4 * check_integer("shots", shots, 1, MOST_SHOTS)))
-    return Row("readout/expected_l2_error", value, "1", Evidence.MODELLED, "sqrt(k/(4 S)), every entry seen and its sign right")
+    value = math.sqrt(
+        check_integer("kept", kept, 1, MOST_SHOTS)
+        / (4 * check_integer("shots", shots, 1, MOST_SHOTS))
+    )
+    return Row(
+        "readout/expected_l2_error",
+        value,
+        "1",
+        Evidence.MODELLED,
+        "sqrt(k/(4 S)), every entry seen and its sign right",
+    )
 
 
 def shots_needed(kept: int, epsilon: float) -> Row:
-    """Post-selected shots for a relative l2 error epsilon: k/(4 epsilon^2) for magnitudes, as many again for signs.
+    """Post-selected shots for a relative l2 error epsilon: k/(4 epsilon^2) for magnitudes, as many
+    again for signs.
 
     Example:
         >>> shots_needed(kept=400, epsilon=1e-2).value
         2000000
     """
     epsilon = _checked(epsilon)
-    value = 2 * math.ceil(check_integer("kept", kept, 1, MOST_SHOTS) / (4 * epsilon**2) * (1 - 1e-12))
-    return Row("readout/shots", value, "shots", Evidence.MODELLED, "2 k/(4 eps^2): magnitudes, and as many for signs")
+    value = 2 * math.ceil(
+        check_integer("kept", kept, 1, MOST_SHOTS) / (4 * epsilon**2) * (1 - 1e-12)
+    )
+    return Row(
+        "readout/shots",
+        value,
+        "shots",
+        Evidence.MODELLED,
+        "2 k/(4 eps^2): magnitudes, and as many for signs",
+    )
 
 
 def coherent_calls(kept: int, epsilon: float) -> Row:
-    """Calls of the solve and its inverse for a relative l2 error epsilon, where the solve can be run coherently: k/epsilon.
+    """Calls of the solve and its inverse for a relative l2 error epsilon, where the solve can be
+    run coherently: k/epsilon.
 
     Up to logarithms; each call is a whole solve.
 
@@ -149,7 +175,13 @@ def coherent_calls(kept: int, epsilon: float) -> Row:
     """
     epsilon = _checked(epsilon)
     value = math.ceil(check_integer("kept", kept, 1, MOST_SHOTS) / epsilon * (1 - 1e-12))
-    return Row("readout/coherent_calls", value, "calls", Evidence.MODELLED, "k/eps up to logarithms, arXiv:2207.08800")
+    return Row(
+        "readout/coherent_calls",
+        value,
+        "calls",
+        Evidence.MODELLED,
+        "k/eps up to logarithms, arXiv:2207.08800",
+    )
 
 
 def _checked(epsilon: float) -> float:

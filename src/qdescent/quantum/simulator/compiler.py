@@ -1,4 +1,5 @@
-"""A bloq compiled to calls on local wires: what the simulator runs and the exporter writes is one and the same program.
+"""A bloq compiled to calls on local wires: what the simulator runs and the exporter writes is one
+and the same program.
 
 A program is a *leaf* (whatever its reader makes of one bloq) or a list of calls of other programs.
 """
@@ -10,7 +11,17 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Generic, TypeVar
 
-from qualtran import Bloq, BloqInstance, CompositeBloq, Connection, LeftDangle, Register, RightDangle, Side, Soquet
+from qualtran import (
+    Bloq,
+    BloqInstance,
+    CompositeBloq,
+    Connection,
+    LeftDangle,
+    Register,
+    RightDangle,
+    Side,
+    Soquet,
+)
 from qualtran.bloqs.bookkeeping import Cast, Join, Partition, Split
 
 L = TypeVar("L")
@@ -18,7 +29,9 @@ L = TypeVar("L")
 
 @dataclass(frozen=True)
 class Program(Generic[L]):
-    """inputs and outputs are local wires; each step calls a program on local wires and names the wires it returns."""
+    """inputs and outputs are local wires; each step calls a program on local wires and names the
+    wires it returns.
+    """
 
     bloq: Bloq
     inputs: tuple[int, ...]
@@ -31,7 +44,8 @@ class Compiler(Generic[L]):
     """Compiles bloqs; it keeps the programs it made.
 
     Args:
-        leaf: what a bloq is to its reader, from the bloq and the number of its qubits; None decomposes it.
+        leaf: what a bloq is to its reader, from the bloq and the number of its qubits; None
+            decomposes it.
 
     Example:
         >>> from qualtran.bloqs.basic_gates import Swap, TwoBitSwap
@@ -53,9 +67,14 @@ class Compiler(Generic[L]):
     def _compile(self, bloq: Bloq) -> Program[L]:
         inputs, outputs = _boundary(bloq)
         if isinstance(bloq, (Split, Join, Partition, Cast)):
-            return Program(bloq, inputs, tuple(range(len(inputs))))  # the same wires under another name
+            # the same wires under another name
+            return Program(bloq, inputs, tuple(range(len(inputs))))
         leaf = self._leaf(bloq, len(inputs))
-        return Program(bloq, inputs, outputs, leaf) if leaf is not None else self._compile_composite(bloq)
+        return (
+            Program(bloq, inputs, outputs, leaf)
+            if leaf is not None
+            else self._compile_composite(bloq)
+        )
 
     def _compile_composite(self, bloq: Bloq) -> Program[L]:
         inputs, _ = _boundary(bloq)
@@ -68,30 +87,53 @@ class Compiler(Generic[L]):
         for link in circuit.connections:
             entering.setdefault(link.right.binst, []).append(link)
         for instance in _in_time(circuit, entering):
-            arriving = {(link.right.reg, link.right.idx): wires[link.left] for link in entering.get(instance, ())}
-            taken = tuple(wire for reg in instance.bloq.signature.lefts() for idx in reg.all_idxs() for wire in arriving[reg, idx])
+            arriving = {
+                (link.right.reg, link.right.idx): wires[link.left]
+                for link in entering.get(instance, ())
+            }
+            taken = tuple(
+                wire
+                for reg in instance.bloq.signature.lefts()
+                for idx in reg.all_idxs()
+                for wire in arriving[reg, idx]
+            )
             program = self.compile(instance.bloq)
-            given = tuple(taken[wire] if wire < len(taken) else next(fresh) for wire in program.outputs)
+            given = tuple(
+                taken[wire] if wire < len(taken) else next(fresh) for wire in program.outputs
+            )
             _assign(wires, instance, instance.bloq.signature.rights(), given)
             if program.leaf is not None or program.steps:
                 steps.append((program, taken, given))
-        ending = {(link.right.reg, link.right.idx): wires[link.left] for link in entering.get(RightDangle, ())}
-        outputs = tuple(wire for reg in bloq.signature.rights() for idx in reg.all_idxs() for wire in ending[reg, idx])
+        ending = {
+            (link.right.reg, link.right.idx): wires[link.left]
+            for link in entering.get(RightDangle, ())
+        }
+        outputs = tuple(
+            wire
+            for reg in bloq.signature.rights()
+            for idx in reg.all_idxs()
+            for wire in ending[reg, idx]
+        )
         return Program(bloq, inputs, outputs, steps=tuple(steps))
 
 
 def _in_time(circuit: CompositeBloq, entering: dict[Any, list[Connection]]) -> list[BloqInstance]:
-    """The calls in the order of time. A builder numbers them so, which is found sooner than by sorting the graph again."""
+    """The calls in the order of time. A builder numbers them so, which is found sooner than by
+    sorting the graph again.
+    """
     numbered = sorted(circuit.bloq_instances, key=lambda instance: instance.i)
     for instance in numbered:
         for link in entering.get(instance, ()):
-            if isinstance(link.left.binst, BloqInstance) and link.left.binst.i >= instance.i:  # as in flattened circuits
+            # as in flattened circuits
+            if isinstance(link.left.binst, BloqInstance) and link.left.binst.i >= instance.i:
                 return [each for each, _, _ in circuit.iter_bloqnections()]
     return numbered
 
 
 def _boundary(bloq: Bloq) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Local wires that enter and leave: what passes through keeps its wires, what appears gets the next ones."""
+    """Local wires that enter and leave: what passes through keeps its wires, what appears gets the
+    next ones.
+    """
     entering = {reg.name: reg for reg in bloq.signature.lefts()}
     wires, start = {}, 0
     for name, reg in entering.items():
@@ -108,7 +150,12 @@ def _boundary(bloq: Bloq) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return inputs, tuple(outputs)
 
 
-def _assign(wires: dict[Soquet, tuple[int, ...]], owner: Any, registers: Iterable[Register], flat: tuple[int, ...]) -> None:
+def _assign(
+    wires: dict[Soquet, tuple[int, ...]],
+    owner: Any,
+    registers: Iterable[Register],
+    flat: tuple[int, ...],
+) -> None:
     start = 0
     for reg in registers:
         for idx in reg.all_idxs():

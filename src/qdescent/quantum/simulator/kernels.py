@@ -1,7 +1,9 @@
-"""What a simulated bloq does to a block of amplitudes (2^n, rest): a gather, a diagonal, a matrix, or rotations.
+"""What a simulated bloq does to a block of amplitudes (2^n, rest): a gather, a diagonal, a matrix,
+or rotations.
 
-A leaf gets the block and a spare one of the same shape. It may write into either, and returns the one that holds the result: a new
-block for each gate would cost more than the gate, because the system zeroes its pages.
+A leaf gets the block and a spare one of the same shape. It may write into either, and returns the
+one that holds the result: a new block for each gate would cost more than the gate, because the
+system zeroes its pages.
 """
 
 from __future__ import annotations
@@ -74,7 +76,9 @@ def look_up(lines: NDArray[np.int64], bits: int, device: torch.device) -> Leaf:
         [1, 2, 4, 3]
     """
     selected = torch.as_tensor(lines.reshape(-1, 1), device=device)
-    source = torch.arange(len(selected), device=device)[:, None] * 2**bits + (torch.arange(2**bits, device=device) ^ selected)
+    source = torch.arange(len(selected), device=device)[:, None] * 2**bits + (
+        torch.arange(2**bits, device=device) ^ selected
+    )
     return gather(source.reshape(-1))
 
 
@@ -125,12 +129,15 @@ def rotation_matrices(levels: Sequence[NDArray[np.float64]], count: int) -> Tens
     for level in levels:
         half = level.reshape(-1, 1)
         x, y = np.moveaxis(matrices.reshape(len(half), 2, -1), 1, 0)
-        matrices = np.stack([np.cos(half) * x - np.sin(half) * y, np.sin(half) * x + np.cos(half) * y], axis=1)
+        matrices = np.stack(
+            [np.cos(half) * x - np.sin(half) * y, np.sin(half) * x + np.cos(half) * y], axis=1
+        )
     return torch.from_numpy(matrices.reshape(count, size, size))
 
 
 def rotations(half_angles: NDArray[np.float64], dtype: torch.dtype, device: torch.device) -> Leaf:
-    """Ry of the last qubit by an angle for each value of the others: pairs (x, y) become (c x - s y, s x + c y).
+    """Ry of the last qubit by an angle for each value of the others: pairs (x, y) become (c x - s
+    y, s x + c y).
 
     Args:
         half_angles: 2^(n-1) of them, in any shape.
@@ -144,7 +151,10 @@ def rotations(half_angles: NDArray[np.float64], dtype: torch.dtype, device: torc
     """
     half = half_angles.reshape(-1, 1)
     shape = (len(half), 2, -1)
-    cosine, sine = (torch.from_numpy(part).to(device=device, dtype=dtype.to_real()) for part in (np.cos(half), np.sin(half)))
+    cosine, sine = (
+        torch.from_numpy(part).to(device=device, dtype=dtype.to_real())
+        for part in (np.cos(half), np.sin(half))
+    )
 
     def apply(state: Tensor, spare: Tensor) -> Tensor:
         given, made = torch.view_as_real(state).view(shape), torch.view_as_real(spare).view(shape)

@@ -1,8 +1,9 @@
 """Runs Qualtran bloqs on a torch state vector.
 
-A bloq is compiled once into a program on local wires (`program.py`); a leaf is here a function on amplitudes. Bloqs of this
-package bring a fast leaf (`fast_leaf`: a gather, a batch of 2 x 2 products, a diagonal); with `fast=False` they run through
-their decomposition, down to CNOT, Toffoli, AND, controlled swap, Ry, Hadamard and table look-ups.
+A bloq is compiled once into a program on local wires (`program.py`); a leaf is here a function on
+amplitudes. Bloqs of this package bring a fast leaf (`fast_leaf`: a gather, a batch of 2 x 2
+products, a diagonal); with `fast=False` they run through their decomposition, down to CNOT,
+Toffoli, AND, controlled swap, Ry, Hadamard and table look-ups.
 """
 
 from __future__ import annotations
@@ -17,13 +18,31 @@ from itertools import count, groupby
 import numpy as np
 import torch
 from qualtran import Bloq, Side
-from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, Rz, SGate, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate
+from qualtran.bloqs.basic_gates import (
+    CNOT,
+    Hadamard,
+    Ry,
+    Rz,
+    SGate,
+    Toffoli,
+    TwoBitCSwap,
+    TwoBitSwap,
+    XGate,
+    ZGate,
+)
 from qualtran.bloqs.bookkeeping import Allocate, Free
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_boolean, check_choice, check_instance, check_tensor, shown
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_choice,
+    check_instance,
+    check_tensor,
+    shown,
+)
 from qdescent.quantum.simulator.compiler import Compiler, Program
 from qdescent.quantum.simulator.kernels import Diagonal, Leaf, look_up
 
@@ -37,7 +56,8 @@ class StateVector:
     Args:
         amplitudes: shape (2^n,), the first register of the signature most significant.
         registers: bits of each register, in the order of the signature.
-        calls: how often each bloq was executed; what a fast leaf stands for is not counted again below it.
+        calls: how often each bloq was executed; what a fast leaf stands for is not counted again
+            below it.
         peak_qubits: the largest number of qubits held at one time.
     """
 
@@ -73,12 +93,20 @@ class Simulator:
         [0.6, 0.0, 0.0, 0.8]
     """
 
-    def __init__(self, dtype: torch.dtype = torch.complex128, device: torch.device | str = "cpu", *, fast: bool = True) -> None:
+    def __init__(
+        self,
+        dtype: torch.dtype = torch.complex128,
+        device: torch.device | str = "cpu",
+        *,
+        fast: bool = True,
+    ) -> None:
         self.dtype = check_choice("dtype", dtype, [torch.complex128, torch.complex64])
         try:
             self.device = torch.device(device)
         except (RuntimeError, TypeError, ValueError, OverflowError):
-            raise argument_error("device", "be a device of PyTorch, such as 'cpu' or 'cuda'", shown(device)) from None
+            raise argument_error(
+                "device", "be a device of PyTorch, such as 'cpu' or 'cuda'", shown(device)
+            ) from None
         self.fast = check_boolean("fast", fast)
         self._compiler = Compiler(partial(_leaf, dtype=dtype, device=self.device, fast=fast))
 
@@ -93,14 +121,17 @@ class Simulator:
             StateVector: of the same registers.
 
         Raises:
-            ArgumentError: a register that does not pass through, more qubits than the machine may hold, a wrong
-                initial vector, or an ancilla that is not returned to |0> (its norm would be lost).
+            ArgumentError: a register that does not pass through, more qubits than the machine may
+                hold, a wrong initial vector, or an ancilla that is not returned to |0> (its norm
+                would be lost).
 
         Cost: 2^n amplitudes per leaf.
         """
         check_instance("bloq", bloq, Bloq, called="a Qualtran bloq")
         if any(reg.side != Side.THRU for reg in bloq.signature):
-            raise argument_error("bloq", "have only registers that pass through", str(bloq.signature))
+            raise argument_error(
+                "bloq", "have only registers that pass through", str(bloq.signature)
+            )
         qubits = bloq.signature.n_qubits()
         if qubits > MOST_QUBITS:
             raise _too_many(qubits)
@@ -108,13 +139,18 @@ class Simulator:
             initial = torch.zeros(2**qubits, dtype=self.dtype)
             initial[0] = 1
         initial = check_tensor("initial", initial, (2**qubits,), "complex", sparse=True).to_dense()
-        machine = _Machine(initial.detach().to(device=self.device, dtype=self.dtype, copy=True), tuple(range(qubits)))
+        machine = _Machine(
+            initial.detach().to(device=self.device, dtype=self.dtype, copy=True),
+            tuple(range(qubits)),
+        )
         norm = float(torch.linalg.vector_norm(machine.tensor))
         outputs = machine.execute(self.compile(bloq), tuple(range(qubits)))
         machine.bring_forward(outputs)
         lost = abs(float(torch.linalg.vector_norm(machine.tensor)) - norm)
         if lost > norm * (1e-9 if self.dtype == torch.complex128 else 1e-3):
-            raise argument_error("bloq", "return its ancillas to |0>", f"losing {lost:.3g} of the norm")
+            raise argument_error(
+                "bloq", "return its ancillas to |0>", f"losing {lost:.3g} of the norm"
+            )
         registers = {reg.name: reg.total_bits() for reg in bloq.signature}
         return StateVector(machine.tensor.reshape(-1), registers, machine.calls, machine.peak)
 
@@ -124,7 +160,9 @@ class Simulator:
 
 
 class _Machine:
-    """The amplitudes, the order of the qubits in them, and a spare vector that steps write into by turns."""
+    """The amplitudes, the order of the qubits in them, and a spare vector that steps write into by
+    turns.
+    """
 
     def __init__(self, tensor: Tensor, order: tuple[int, ...]) -> None:
         self.tensor, self.order = tensor, order
@@ -148,7 +186,9 @@ class _Machine:
         outputs = qubits
         if program.outputs != program.inputs:
             held = dict(zip(program.inputs, qubits, strict=True))
-            outputs = tuple([held[wire] if wire in held else next(self.names) for wire in program.outputs])
+            outputs = tuple(
+                [held[wire] if wire in held else next(self.names) for wire in program.outputs]
+            )
             self.order = (*outputs, *self.order[len(qubits) :])
             if len(self.order) > MOST_QUBITS:
                 raise _too_many(len(self.order))
@@ -160,7 +200,9 @@ class _Machine:
     def multiply(self, diagonal: Tensor, qubits: tuple[int, ...]) -> None:
         """A diagonal is laid out as its qubits lie, and none is moved."""
         lying, laid, lengths = _layout(self.order, qubits)
-        self.tensor.view(lengths).mul_(diagonal.view((2,) * len(qubits)).permute(lying).reshape(laid))
+        self.tensor.view(lengths).mul_(
+            diagonal.view((2,) * len(qubits)).permute(lying).reshape(laid)
+        )
 
     def bring_forward(self, qubits: tuple[int, ...]) -> None:
         if self.order[: len(qubits)] == qubits:
@@ -174,24 +216,36 @@ class _Machine:
     def keep(self, result: Tensor) -> None:
         """The vector that a step returned; the other one is the next spare, if it is as long."""
         if result.data_ptr() != self.tensor.data_ptr():
-            self.spare = self.tensor if self.tensor.numel() == result.numel() else torch.empty_like(result)
+            self.spare = (
+                self.tensor if self.tensor.numel() == result.numel() else torch.empty_like(result)
+            )
         self.tensor = result
 
 
 @lru_cache(maxsize=1024)
-def _layout(order: tuple[int, ...], qubits: tuple[int, ...]) -> tuple[list[int], list[int], list[int]]:
-    """The axes of a diagonal in the order that its qubits have, and the lengths of both, neighbours as one axis."""
+def _layout(
+    order: tuple[int, ...], qubits: tuple[int, ...]
+) -> tuple[list[int], list[int], list[int]]:
+    """The axes of a diagonal in the order that its qubits have, and the lengths of both, neighbours
+    as one axis.
+    """
     place = {qubit: axis for axis, qubit in enumerate(order)}
     lying = sorted(range(len(qubits)), key=lambda axis: place[qubits[axis]])
-    runs = [(mine, 2 ** len(list(run))) for mine, run in groupby(order, key=set(qubits).__contains__)]
+    runs = [
+        (mine, 2 ** len(list(run))) for mine, run in groupby(order, key=set(qubits).__contains__)
+    ]
     return lying, [length if mine else 1 for mine, length in runs], [length for _, length in runs]
 
 
 @lru_cache(maxsize=1024)
-def _move(order: tuple[int, ...], qubits: tuple[int, ...]) -> tuple[tuple[int, ...], list[int], list[int]]:
-    """The order with these qubits in front; lengths and permutation of the axes, qubits that stay neighbours being one.
+def _move(
+    order: tuple[int, ...], qubits: tuple[int, ...]
+) -> tuple[tuple[int, ...], list[int], list[int]]:
+    """The order with these qubits in front; lengths and permutation of the axes, qubits that stay
+    neighbours being one.
 
-    The rest in the order of the registers: the next call of the same circuit finds its qubits side by side more often.
+    The rest in the order of the registers: the next call of the same circuit finds its qubits side
+    by side more often.
     """
     front = set(qubits)
     after = (*qubits, *sorted(qubit for qubit in order if qubit not in front))
@@ -210,7 +264,9 @@ def _too_many(qubits: int) -> Exception:
     return argument_error("bloq", f"need at most {MOST_QUBITS} qubits", f"in need of {qubits}")
 
 
-def _leaf(bloq: Bloq, qubits: int, dtype: torch.dtype, device: torch.device, fast: bool) -> Leaf | None:
+def _leaf(
+    bloq: Bloq, qubits: int, dtype: torch.dtype, device: torch.device, fast: bool
+) -> Leaf | None:
     leaf = bloq.fast_leaf(dtype, device) if fast and hasattr(bloq, "fast_leaf") else None
     if leaf is None and isinstance(bloq, QROM):
         if qubits > MOST_QUBITS:  # before its table of that many bits is built
@@ -241,7 +297,8 @@ def _gate_leaf(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Leaf | N
 
 
 def _gate_matrix(bloq: Bloq) -> np.ndarray | None:
-    # Written out: Qualtran's own tensors come through quimb, whose first contraction takes half a minute to compile.
+    # Written out: Qualtran's own tensors come through quimb, whose first contraction takes half a
+    # minute to compile.
     if isinstance(bloq, (Allocate, Free)):
         ket = np.eye(2 ** bloq.signature.n_qubits())[:, :1]
         return ket if isinstance(bloq, Allocate) else ket.T

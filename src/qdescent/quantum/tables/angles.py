@@ -1,4 +1,6 @@
-"""Quantised angles, and the trees of rotations that prepare vectors: the very tables that the loaders load."""
+"""Quantised angles, and the trees of rotations that prepare vectors: the very tables that the
+loaders load.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ MOST_ANGLE_BITS = 45  # 4 pi/2^45 is near 1e-13: finer angles drown in the round
 
 @dataclass(frozen=True, eq=False)
 class AngleTable:
-    """Rotation angles as b-bit integers: entry k stands for Ry(4 pi k/2^b), so that cos(theta/2) takes both signs.
+    """Rotation angles as b-bit integers: entry k stands for Ry(4 pi k/2^b), so that cos(theta/2)
+    takes both signs.
 
     Args:
         indices: integers in [0, 2^b), one axis of length 2^bits per selection register.
@@ -30,11 +33,15 @@ class AngleTable:
 
     @classmethod
     def nearest(cls, half_angles: Floats, bits: int) -> AngleTable:
-        """The table nearest to theta/2 (radians, any range); each half angle is off by at most pi/2^b."""
+        """The table nearest to theta/2 (radians, any range); each half angle is off by at most
+        pi/2^b.
+        """
         check_integer("angle_bits", bits, 3)
         if bits > MOST_ANGLE_BITS:
             raise argument_error("angle_bits", f"be at most {MOST_ANGLE_BITS}", bits)
-        turns = np.rint(check_array("half_angles", half_angles) * (2**bits / (2 * math.pi))).astype(np.int64)
+        turns = np.rint(check_array("half_angles", half_angles) * (2**bits / (2 * math.pi))).astype(
+            np.int64
+        )
         return cls(turns % 2**bits, bits)
 
     @property
@@ -56,13 +63,16 @@ class AngleTable:
 
     @cached_property
     def controlled(self) -> AngleTable:
-        """As many entries again before the others along the first axis, all 0: one more bit above that selection."""
+        """As many entries again before the others along the first axis, all 0: one more bit above
+        that selection.
+        """
         return AngleTable(np.concatenate([np.zeros_like(self.indices), self.indices]), self.bits)
 
 
 @dataclass(frozen=True, eq=False)
 class RotationTree:
-    """The rotations that prepare a real vector: level l turns qubit l by an angle that its l predecessors select.
+    """The rotations that prepare a real vector: level l turns qubit l by an angle that its l
+    predecessors select.
 
     Args:
         levels: `AngleTable`s of shapes (), (2,), (4,), ...; signs sit in the last level.
@@ -82,7 +92,8 @@ class RotationTree:
 
 
 def rotation_tree(vector: Floats, bits: int) -> RotationTree:
-    """The rotation tree of a real vector, normalised and padded with zeros to 2^s entries (s at least 1).
+    """The rotation tree of a real vector, normalised and padded with zeros to 2^s entries (s at
+    least 1).
 
     Args:
         vector: shape (n,), not zero.
@@ -107,7 +118,8 @@ def rotation_tree(vector: Floats, bits: int) -> RotationTree:
 
 
 def rotation_levels(vectors: Floats, bits: int) -> tuple[AngleTable, ...]:
-    """The tables of shapes (S,), (S, 2), (S, 4), ... by which the rows of an array, (S, 2^k), are prepared; none is zero.
+    """The tables of shapes (S,), (S, 2), (S, 4), ... by which the rows of an array, (S, 2^k), are
+    prepared; none is zero.
 
     Example:
         >>> [table.indices.tolist() for table in rotation_levels(np.array([[1.0, 1.0]]), bits=4)]
@@ -119,7 +131,9 @@ def rotation_levels(vectors: Floats, bits: int) -> tuple[AngleTable, ...]:
         pairs = lengths.reshape(count, -1, 2)
         half_angles = np.arctan2(pairs[:, :, 1], pairs[:, :, 0])
         lengths = np.hypot(pairs[:, :, 0], pairs[:, :, 1])
-        levels.append(AngleTable.nearest(half_angles if half_angles.shape[1] > 1 else half_angles[:, 0], bits))
+        levels.append(
+            AngleTable.nearest(half_angles if half_angles.shape[1] > 1 else half_angles[:, 0], bits)
+        )
     return tuple(reversed(levels))
 
 
@@ -133,7 +147,9 @@ def prepared_vectors(levels: Sequence[AngleTable], count: int) -> Floats:
     amplitudes = np.ones((count, 1))
     for level in levels:
         half = level.half_angles.reshape(count, -1)
-        amplitudes = np.stack([amplitudes * np.cos(half), amplitudes * np.sin(half)], axis=2).reshape(count, -1)
+        amplitudes = np.stack(
+            [amplitudes * np.cos(half), amplitudes * np.sin(half)], axis=2
+        ).reshape(count, -1)
     return amplitudes
 
 
@@ -168,15 +184,22 @@ class SelectedTree:
         return SelectedTree(tuple(level.controlled for level in self.levels))
 
     def followed_by(self, turn: int) -> SelectedTree:
-        """One more selection bit above the others; where it is 1, only the last qubit turns, by one angle for all.
+        """One more selection bit above the others; where it is 1, only the last qubit turns, by one
+        angle for all.
 
         Args:
-            turn: that angle's index k: cos(2 pi k/2^b)|0...0> + sin(2 pi k/2^b)|0...01> is prepared.
+            turn: that angle's index k: cos(2 pi k/2^b)|0...0> + sin(2 pi k/2^b)|0...01> is
+                prepared.
         """
         added = [0 * level.indices for level in self.levels]
         added[-1].reshape(len(added[-1]), -1)[:, 0] = turn
         pairs = zip(self.levels, added, strict=True)
-        return SelectedTree(tuple(AngleTable(np.concatenate([level.indices, more]), level.bits) for level, more in pairs))
+        return SelectedTree(
+            tuple(
+                AngleTable(np.concatenate([level.indices, more]), level.bits)
+                for level, more in pairs
+            )
+        )
 
 
 def selected_tree(vectors: Floats, bits: int) -> SelectedTree:
@@ -195,5 +218,7 @@ def selected_tree(vectors: Floats, bits: int) -> SelectedTree:
         [[0.6, 0.8], [0.0, 1.0]]
     """
     if len(vectors) < 2:
-        raise argument_error("vectors", "have at least two rows to select from", f"of shape {np.shape(vectors)}")
+        raise argument_error(
+            "vectors", "have at least two rows to select from", f"of shape {np.shape(vectors)}"
+        )
     return SelectedTree(rotation_levels(vectors, bits))

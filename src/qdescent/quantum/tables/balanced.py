@@ -1,4 +1,6 @@
-"""The tables of a sparse matrix encoded with balanced weights: alpha = || |M| ||_2, the norm of its moduli."""
+"""The tables of a sparse matrix encoded with balanced weights: alpha = || |M| ||_2, the norm of its
+moduli.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class BalancedTables:
         prepare: of the colour, selected by the column.
         unprepare: of the colour, selected by the row.
         permutations: pi_c, (2^k, 2^s).
-        phases: of a complex matrix's entries, as half angles, (2^k, 2^s); None for a real one, whose signs `prepare` holds.
+        phases: of a complex matrix's entries, as half angles, (2^k, 2^s); None for a real one,
+            whose signs `prepare` holds.
     """
 
     size: int
@@ -52,7 +55,8 @@ class BalancedTables:
         return np.arange(self.size)
 
     def augmented(self, guess: float) -> BalancedTables:
-        """The tables of diag(M, (alpha/t) I): one more selection bit above the others; there every colour stays in place.
+        """The tables of diag(M, (alpha/t) I): one more selection bit above the others; there every
+        colour stays in place.
 
         The colour 0 is prepared, and unprepared as (1/t)|0> + sqrt(1 - 1/t^2)|1>.
 
@@ -69,7 +73,9 @@ class BalancedTables:
         size = self.permutations.forward.shape[1]
         phases = self.phases
         if phases is not None:
-            phases = AngleTable(np.hstack([phases.indices, np.zeros_like(phases.indices)]), phases.bits)
+            phases = AngleTable(
+                np.hstack([phases.indices, np.zeros_like(phases.indices)]), phases.bits
+            )
         turn = AngleTable.nearest(np.array(math.acos(1 / guess)), self.bits)
         off = self.alpha * abs(math.cos(float(turn.half_angles)) - 1 / guess)
         return BalancedTables(
@@ -83,7 +89,9 @@ class BalancedTables:
         )
 
 
-def balanced_matrix(rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int) -> BalancedTables:
+def balanced_matrix(
+    rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int
+) -> BalancedTables:
     """The tables of a sparse matrix.
 
     Args:
@@ -92,8 +100,8 @@ def balanced_matrix(rows: Ints, columns: Ints, values: Floats | Complexes, size:
         bits: b, bits of an angle.
 
     Returns:
-        BalancedTables: with s = ceil(log2 D) and k = ceil(log2 of the entries of the fullest row or column), each at least 1; k is
-        one more where what must be wasted has no room.
+        BalancedTables: with s = ceil(log2 D) and k = ceil(log2 of the entries of the fullest row or
+        column), each at least 1; k is one more where what must be wasted has no room.
 
     Cost: O(nnz) for the colouring, that of `balance`, O(2^(s+k)) for the tables.
 
@@ -102,17 +110,26 @@ def balanced_matrix(rows: Ints, columns: Ints, values: Floats | Complexes, size:
         2.0
     """
     colours = matching_colours(rows, columns)
-    shape = (2 ** max(1, (fullest_line(rows, columns) - 1).bit_length()), 2 ** max(1, (size - 1).bit_length()))
+    shape = (
+        2 ** max(1, (fullest_line(rows, columns) - 1).bit_length()),
+        2 ** max(1, (size - 1).bit_length()),
+    )
     while True:
         entries = np.zeros(shape, dtype=values.dtype)
         entries[colours, columns] = values
         permutations = full_permutations(rows, columns, colours, shape)
-        weights = balance(permutations.forward, np.abs(entries) if np.iscomplexobj(entries) else entries)
+        weights = balance(
+            permutations.forward, np.abs(entries) if np.iscomplexobj(entries) else entries
+        )
         if weights is not None:
             break
         shape = (2 * shape[0], shape[1])
     prepare, unprepare = selected_tree(weights.right, bits), selected_tree(weights.left, bits)
     phases = AngleTable.nearest(np.angle(entries), bits) if np.iscomplexobj(entries) else None
     turned = None if phases is None else np.exp(1j * phases.half_angles)
-    missed = balance_error(permutations.forward, entries, weights.alpha, prepare.prepared, unprepare.prepared, turned)
-    return BalancedTables(size, weights.alpha, schur_bound(missed), prepare, unprepare, permutations, phases)
+    missed = balance_error(
+        permutations.forward, entries, weights.alpha, prepare.prepared, unprepare.prepared, turned
+    )
+    return BalancedTables(
+        size, weights.alpha, schur_bound(missed), prepare, unprepare, permutations, phases
+    )

@@ -1,8 +1,9 @@
-"""What a circuit knows of a sparse matrix: permutations and quantised angles, the very tables that its loaders load.
+"""What a circuit knows of a sparse matrix: permutations and quantised angles, the very tables that
+its loaders load.
 
-M = sum_c P_c D_c: the entries of M are coloured so that no two of one colour share a row or a column; P_c is a permutation
-(the colour's entries completed to a full one) and D_c a diagonal, complex where M is. Row and column sparsity may differ, no
-symmetry is asked.
+M = sum_c P_c D_c: the entries of M are coloured so that no two of one colour share a row or a
+column; P_c is a permutation (the colour's entries completed to a full one) and D_c a diagonal,
+complex where M is. Row and column sparsity may differ, no symmetry is asked.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from qdescent.quantum.tables.permutations import PermutationTable, full_permutat
 
 
 def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
-    """The tables of diag(M, (alpha/t) I): one more selection bit, above the others; every colour stays in place where it is 1.
+    """The tables of diag(M, (alpha/t) I): one more selection bit, above the others; every colour
+    stays in place where it is 1.
 
     Args:
         tables: of M.
@@ -42,7 +44,8 @@ def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
     phases = tables.phases
     if phases is not None:
         phases = AngleTable(np.hstack([phases.indices, np.zeros_like(turn.indices)]), phases.bits)
-    error = tables.alpha * abs(math.cos(float(turn.half_angles[0, 0])) - 1 / guess)  # the colours' weights add up to 1
+    # the colours' weights add up to 1
+    error = tables.alpha * abs(math.cos(float(turn.half_angles[0, 0])) - 1 / guess)
     return MatrixTables(
         size=2 * size,
         alpha=tables.alpha,
@@ -62,12 +65,14 @@ class MatrixTables:
     Args:
         size: D, before padding.
         alpha: sum_c max |D_c|, the block-encoding's normalisation.
-        error: a bound on ||M - alpha <0|U|0>||_2 from the quantised angles: sum_c max_j |D_c(j) - encoded|.
+        error: a bound on ||M - alpha <0|U|0>||_2 from the quantised angles: sum_c max_j |D_c(j) -
+            encoded|.
         permutations: pi_c, (2^k, 2^s).
         entries: cos(theta/2) = D_c(j)/(alpha w_c), (2^k, 2^s).
         colours: prepares sqrt(w_c), w_c close to max |D_c|/alpha.
         used_colours: the number of colours before padding to 2^k.
-        phases: of a complex matrix the phase of D_c(j) as a half angle, (2^k, 2^s), the cosines being its magnitude; else None.
+        phases: of a complex matrix the phase of D_c(j) as a half angle, (2^k, 2^s), the cosines
+            being its magnitude; else None.
     """
 
     size: int
@@ -101,23 +106,33 @@ class MatrixTables:
 
     @cached_property
     def controlled(self) -> MatrixTables:
-        """The tables of diag(alpha I, M): one more bit above the others, and where it is 0 every colour stays in place.
+        """The tables of diag(alpha I, M): one more bit above the others, and where it is 0 every
+        colour stays in place.
 
-        The preparation of the colours then is undone by its inverse: a control of the whole circuit that costs two tables.
+        The preparation of the colours then is undone by its inverse: a control of the whole circuit
+        that costs two tables.
         """
         colours, size = self.permutations.forward.shape
         stay = np.tile(np.arange(size), (colours, 1))
-        forward, backward = (np.hstack([stay, size + table]) for table in (self.permutations.forward, self.permutations.backward))
-        entries = AngleTable(np.hstack([np.zeros_like(stay), self.entries.indices]), self.entries.bits)
+        forward, backward = (
+            np.hstack([stay, size + table])
+            for table in (self.permutations.forward, self.permutations.backward)
+        )
+        entries = AngleTable(
+            np.hstack([np.zeros_like(stay), self.entries.indices]), self.entries.bits
+        )
         permutations = PermutationTable(forward, backward)
         phases = self.phases
         if phases is not None:
             phases = AngleTable(np.hstack([np.zeros_like(stay), phases.indices]), phases.bits)
-        return replace(self, size=2 * size, permutations=permutations, entries=entries, phases=phases)
+        return replace(
+            self, size=2 * size, permutations=permutations, entries=entries, phases=phases
+        )
 
 
 def matrix_entries(system: LinearSystem) -> tuple[Ints, Ints, Floats | Complexes]:
-    """The entries of the system's matrix as arrays, complex only where an imaginary part is not zero.
+    """The entries of the system's matrix as arrays, complex only where an imaginary part is not
+    zero.
 
     Raises:
         ArgumentError: a matrix without entries.
@@ -132,7 +147,9 @@ def matrix_entries(system: LinearSystem) -> tuple[Ints, Ints, Floats | Complexes
     return rows.cpu().numpy(), columns.cpu().numpy(), values.cpu().to(wide).numpy()
 
 
-def matrix_tables(rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int) -> MatrixTables:
+def matrix_tables(
+    rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int
+) -> MatrixTables:
     """The tables of a sparse matrix.
 
     Args:
@@ -158,9 +175,12 @@ def matrix_tables(rows: Ints, columns: Ints, values: Floats | Complexes, size: i
     shape = (len(encoded_weights), 2 ** max(1, (size - 1).bit_length()))
     diagonal = np.zeros(shape, dtype=values.dtype)
     diagonal[entry_colours, columns] = values
-    # A weight that the quantised preparation missed is made good by the angles where there is room for it.
+    # A weight that the quantised preparation missed is made good by the angles where there is room
+    # for it.
     magnitudes = np.abs(diagonal) if np.iscomplexobj(diagonal) else diagonal
-    cosines = np.divide(magnitudes, encoded_weights[:, None], out=np.zeros(shape), where=diagonal != 0)
+    cosines = np.divide(
+        magnitudes, encoded_weights[:, None], out=np.zeros(shape), where=diagonal != 0
+    )
     entries = AngleTable.nearest(np.arccos(np.clip(cosines, -1, 1)), bits)
     encoded = encoded_weights[:, None] * np.cos(entries.half_angles)
     phases = AngleTable.nearest(np.angle(diagonal), bits) if np.iscomplexobj(diagonal) else None
@@ -168,13 +188,19 @@ def matrix_tables(rows: Ints, columns: Ints, values: Floats | Complexes, size: i
         encoded = encoded * np.exp(1j * phases.half_angles)
     error = np.abs(diagonal - encoded).max(axis=1).sum()
     permutations = full_permutations(rows, columns, entry_colours, shape)
-    return MatrixTables(size, alpha, float(error), permutations, entries, colours, len(weights), phases)
+    return MatrixTables(
+        size, alpha, float(error), permutations, entries, colours, len(weights), phases
+    )
 
 
-def controlled_hermitian_tables(rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int) -> MatrixTables:
-    """The tables of |1><1| (x) [[0, M], [M^H, 0]]: its evolution is that of H = [[0, M], [M^H, 0]], controlled by one bit.
+def controlled_hermitian_tables(
+    rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int
+) -> MatrixTables:
+    """The tables of |1><1| (x) [[0, M], [M^H, 0]]: its evolution is that of H = [[0, M], [M^H, 0]],
+    controlled by one bit.
 
-    M and M^H get the same colours, so that alpha is that of M, and the same angles, so that the encoded H is Hermitian.
+    M and M^H get the same colours, so that alpha is that of M, and the same angles, so that the
+    encoded H is Hermitian.
 
     Args:
         rows, columns, values: the entries of M, shape (nnz,).

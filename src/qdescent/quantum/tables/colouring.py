@@ -8,10 +8,11 @@ from qdescent._arrays import Complexes, Floats, Ints
 
 
 def colour_entries(rows: Ints, columns: Ints, values: Floats | Complexes) -> Ints:
-    """A colour for every entry of a matrix, no colour twice in a row or a column; large entries take the first colours.
+    """A colour for every entry of a matrix, no colour twice in a row or a column; large entries
+    take the first colours.
 
-    First fit in descending order of |value|: entries of one size share colours, which keeps alpha = sum_c max |D_c| small.
-    At most (row sparsity + column sparsity - 1) colours.
+    First fit in descending order of |value|: entries of one size share colours, which keeps alpha =
+    sum_c max |D_c| small. At most (row sparsity + column sparsity - 1) colours.
 
     Args:
         rows, columns, values: shape (nnz,), each pair once.
@@ -46,7 +47,8 @@ def colour_weights(values: Floats | Complexes, colours: Ints) -> Floats:
 def matching_colours(rows: Ints, columns: Ints) -> Ints:
     """The fewest colours for the entries of a matrix, no colour twice in a row or a column.
 
-    As many as the fullest row or column has entries (Koenig), by alternating paths. A pair may occur more than once.
+    As many as the fullest row or column has entries (Koenig), by alternating paths. A pair may
+    occur more than once.
 
     Args:
         rows, columns: shape (nnz,).
@@ -66,8 +68,12 @@ def matching_colours(rows: Ints, columns: Ints) -> Ints:
     lines, fullest = (rows.tolist(), columns.tolist()), fullest_line(rows, columns)
     for entry, (i, j) in enumerate(zip(*lines, strict=True)):
         row, column = in_row.setdefault(i, {}), in_column.setdefault(j, {})
-        a, b = (next(colour for colour in range(fullest) if colour not in line) for line in (row, column))
-        path, line, turn = [], column, True  # the path of colours a, b, a, ... that begins in the column: it cannot end in the row
+        a, b = (
+            next(colour for colour in range(fullest) if colour not in line)
+            for line in (row, column)
+        )
+        # the path of colours a, b, a, ... that begins in the column: it cannot end in the row
+        path, line, turn = [], column, True
         while (colour := a if turn else b) in line:
             step = line[colour]
             path.append(step)
@@ -77,7 +83,9 @@ def matching_colours(rows: Ints, columns: Ints) -> Ints:
             del in_row[lines[0][step]][colours[step]], in_column[lines[1][step]][colours[step]]
         for step in path:
             colours[step] = a + b - colours[step]
-            in_row[lines[0][step]][int(colours[step])] = in_column[lines[1][step]][int(colours[step])] = step
+            in_row[lines[0][step]][int(colours[step])] = in_column[lines[1][step]][
+                int(colours[step])
+            ] = step
         colours[entry] = a
         row[a] = column[a] = entry
     return colours

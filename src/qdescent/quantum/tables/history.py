@@ -1,8 +1,10 @@
-"""The tables of a history matrix, from F_0, F_1, ... alone: what each slot of a word does, and which words a step is made of.
+"""The tables of a history matrix, from F_0, F_1, ... alone: what each slot of a word does, and
+which words a step is made of.
 
-A word of m letters stands in N slots. One step of the homogenised map is a sum over patterns (k_1, ..., k_j): group i of k_i
-letters becomes one letter by G_{k_i}. Where a group begins the slot has the role k_i, elsewhere the role 0: the roles of all slots
-spell the pattern. The first slot's role says, besides, whether the step stays or moves on.
+A word of m letters stands in N slots. One step of the homogenised map is a sum over patterns (k_1,
+..., k_j): group i of k_i letters becomes one letter by G_{k_i}. Where a group begins the slot has
+the role k_i, elsewhere the role 0: the roles of all slots spell the pattern. The first slot's role
+says, besides, whether the step stays or moves on.
 """
 
 from __future__ import annotations
@@ -30,12 +32,15 @@ class WordTables:
 
     Args:
         alpha: the normalisation of M: the norm of the matrix of the patterns' normalisations.
-        error: a bound on ||M - alpha <0|U|0>||_2: what these weights miss, and the patterns' own errors.
+        error: a bound on ||M - alpha <0|U|0>||_2: what these weights miss, and the patterns' own
+            errors.
         prepare: of the roles, selected by step and degree.
         unprepare: of the roles, selected by the step and degree that are reached.
         shift: step -> step + 1 for those roles of the first slot that move on, (roles, steps).
-        degrees: what to add (bitwise) to the degree, for every combination of roles; None at order 1.
-        starts: the slot at which group i begins, for every combination of roles, (N, combinations); i where there is none.
+        degrees: what to add (bitwise) to the degree, for every combination of roles; None at order
+            1.
+        starts: the slot at which group i begins, for every combination of roles, (N, combinations);
+            i where there is none.
     """
 
     alpha: float
@@ -49,7 +54,8 @@ class WordTables:
 
 @dataclass(frozen=True, eq=False)
 class HistoryTables:
-    """The tables of M = I - sum_t |t+1><t| (x) A_t on registers: step, degree (of the word, less 1), N slots of a letter each.
+    """The tables of M = I - sum_t |t+1><t| (x) A_t on registers: step, degree (of the word, less
+    1), N slots of a letter each.
 
     Args:
         size: n.
@@ -108,11 +114,14 @@ class HistoryTables:
 
     @property
     def places(self) -> Ints:
-        """The system's basis state of each unknown of `history_system` (full homogenised coordinates), ((T + p + 1) D,)."""
+        """The system's basis state of each unknown of `history_system` (full homogenised
+        coordinates), ((T + p + 1) D,).
+        """
         N, q, bits = self.order, self.size + 1, self.letter_bits
         words = []
         for m in range(1, N + 1):
-            digits = np.unravel_index(np.arange(1, q**m), (q,) * m)  # the word w ... w is a constant, not an unknown
+            # the word w ... w is a constant, not an unknown
+            digits = np.unravel_index(np.arange(1, q**m), (q,) * m)
             word = np.full(q**m - 1, m - 1)
             for p in range(N):
                 word = (word << bits) + (digits[p] if p < m else 0)
@@ -122,25 +131,33 @@ class HistoryTables:
 
 
 def history_tables(
-    maps: PolynomialMap | Sequence[PolynomialMap], order: int, steps: int | None = None, padding: int = 0, *, bits: int
+    maps: PolynomialMap | Sequence[PolynomialMap],
+    order: int,
+    steps: int | None = None,
+    padding: int = 0,
+    *,
+    bits: int,
 ) -> HistoryTables:
     """The tables of the history matrix of order-N Carleman steps, homogenised, in full coordinates.
 
     Args:
-        maps: one for every step (gradient descent), or one a step (SGD: the slots' tables get an axis of T steps).
+        maps: one for every step (gradient descent), or one a step (SGD: the slots' tables get an
+            axis of T steps).
         order: N.
         steps: T; None: one for each map of a sequence.
         padding: p, copies of the end.
         bits: b, bits of an angle.
 
     Returns:
-        HistoryTables: each slot holds colours x (n + 1) values for each k, as many colours as the fullest row or first letter of
-        G_k has entries; the roles' tables hold a value for each step, degree and combination of roles.
+        HistoryTables: each slot holds colours x (n + 1) values for each k, as many colours as the
+        fullest row or first letter of G_k has entries; the roles' tables hold a value for each
+        step, degree and combination of roles.
 
     Raises:
         ArgumentError: maps of unlike size, or a table of more than 2^24 entries.
 
-    Cost: the colouring and balancing of G_1, ..., G_K for each slot and different map, and of (T + p + 1) N words.
+    Cost: the colouring and balancing of G_1, ..., G_K for each slot and different map, and of (T +
+        p + 1) N words.
 
     Example:
         >>> import torch
@@ -159,26 +176,41 @@ def history_tables(
     different = sequence if changing else sequence[:1]
     letters = [[letter_map(f, k, constant=order > 1) for k in range(1, K + 1)] for f in different]
     step_bits = (T + padding).bit_length() if changing else 0
-    role_bits = [max(1, (min(K, order - p) + int(p == 0 and padding > 0)).bit_length()) for p in range(order)]
+    role_bits = [
+        max(1, (min(K, order - p) + int(p == 0 and padding > 0)).bit_length()) for p in range(order)
+    ]
     while True:
         slots = tuple(
-            slot_tables([each[: order - p] for each in letters], n.bit_length(), step_bits, role_bits[p], bits)
+            slot_tables(
+                [each[: order - p] for each in letters],
+                n.bit_length(),
+                step_bits,
+                role_bits[p],
+                bits,
+            )
             for p in range(order)
         )
         words = _word_tables(slots, role_bits, T, padding, K, bits)
         if words is not None:
             return HistoryTables(n, order, T, padding, changing, words, slots, tuple(role_bits))
-        role_bits[0] += 1  # one more combination of roles, that is not used, is room for what must be wasted
+        # one more combination of roles, that is not used, is room for what must be wasted
+        role_bits[0] += 1
 
 
-def _one_a_step(maps: PolynomialMap | Sequence[PolynomialMap], steps: int | None) -> list[PolynomialMap]:
+def _one_a_step(
+    maps: PolynomialMap | Sequence[PolynomialMap], steps: int | None
+) -> list[PolynomialMap]:
     if isinstance(maps, PolynomialMap):
         if steps is None:
             raise argument_error("steps", "be given where one map serves every step", "None")
         return [maps] * check_integer("steps", steps, 1, MOST_STEPS)
-    sequence = list(check_sequence("maps", maps, PolynomialMap, called="a PolynomialMap, or one for each step"))
+    sequence = list(
+        check_sequence("maps", maps, PolynomialMap, called="a PolynomialMap, or one for each step")
+    )
     if not sequence or steps not in (None, len(sequence)):
-        raise argument_error("maps", "hold one map for each of the steps", f"{len(sequence)} for {steps} steps")
+        raise argument_error(
+            "maps", "hold one map for each of the steps", f"{len(sequence)} for {steps} steps"
+        )
     if any(f.size != sequence[0].size for f in sequence):
         raise argument_error("maps", "have the same number of variables at every step", "a mixture")
     return sequence
@@ -197,11 +229,21 @@ def _word_tables(
 ) -> WordTables | None:
     """None where the combinations of roles leave no room for what must be wasted (see `balance`)."""
     order, behind = len(slots), sum(role_bits[1:])
-    combinations, steps, degrees = 2 ** sum(role_bits), 2 ** (T + padding).bit_length(), 2 ** (order - 1).bit_length()
+    combinations, steps, degrees = (
+        2 ** sum(role_bits),
+        2 ** (T + padding).bit_length(),
+        2 ** (order - 1).bit_length(),
+    )
     shift = np.tile(np.arange(steps), (2 ** role_bits[0], 1))
     shift[1 : K + 1 + int(padding > 0)] = (np.arange(steps) + 1) % steps
-    added, starts = np.zeros(combinations, dtype=np.int64), np.tile(np.arange(order)[:, None], combinations)
-    values, errors = np.zeros((combinations, steps, degrees)), np.zeros((combinations, steps, degrees))
+    added, starts = (
+        np.zeros(combinations, dtype=np.int64),
+        np.tile(np.arange(order)[:, None], combinations),
+    )
+    values, errors = (
+        np.zeros((combinations, steps, degrees)),
+        np.zeros((combinations, steps, degrees)),
+    )
     values[0, : T + padding + 1, :order] = 1
     if padding:  # the role after the last G_k: the word stays, the step moves on
         values[K + 1 << behind, T : T + padding, :order] = -1
@@ -213,8 +255,12 @@ def _word_tables(
         m, j = sum(pattern), len(pattern)
         groups = list(zip(begins, pattern, strict=True))
         alpha = np.prod([slots[p].alpha[:T, k] for p, k in groups], axis=0)
-        # prod (alpha_i + epsilon_i) - prod alpha_i: the tensor product of encodings, each off by epsilon_i
-        error = np.prod([slots[p].alpha[:T, k] + slots[p].error[:T, k] for p, k in groups], axis=0) - alpha
+        # prod (alpha_i + epsilon_i) - prod alpha_i: the tensor product of encodings, each off by
+        # epsilon_i
+        error = (
+            np.prod([slots[p].alpha[:T, k] + slots[p].error[:T, k] for p, k in groups], axis=0)
+            - alpha
+        )
         values[combination, :T, m - 1], errors[combination, :T, m - 1] = -alpha, error
         added[combination] = (m - 1) ^ (j - 1)
         starts[:j, combination] = begins
@@ -230,4 +276,12 @@ def _word_tables(
     inherited = balance_error(targets, errors, 0.0, prepare.prepared, unprepare.prepared)
     shifts = PermutationTable(shift, np.argsort(shift, axis=1))
     degree_table = LookUpTable(added, (order - 1).bit_length()) if order > 1 else None
-    return WordTables(weights.alpha, schur_bound(missed + inherited), prepare, unprepare, shifts, degree_table, starts)
+    return WordTables(
+        weights.alpha,
+        schur_bound(missed + inherited),
+        prepare,
+        unprepare,
+        shifts,
+        degree_table,
+        starts,
+    )

@@ -1,8 +1,9 @@
 """What one slot of a word does, from F_0, F_1, ... alone: k letters become one by G_k.
 
-The letters are v = (w, u) with w = 1: G_1 = [[1, 0], [F_0, F_1]], and G_k is F_k on the letters u. The slot's *role* says which
-G_k it applies; role 0 leaves the slot as it is. Entry (i; i_1, ..., i_k) belongs to a colour in which i_1 -> i is a permutation and
-the other letters follow from i: so a table has colours x letters values, never the n^k columns of F_k.
+The letters are v = (w, u) with w = 1: G_1 = [[1, 0], [F_0, F_1]], and G_k is F_k on the letters u.
+The slot's *role* says which G_k it applies; role 0 leaves the slot as it is. Entry (i; i_1, ...,
+i_k) belongs to a colour in which i_1 -> i is a permutation and the other letters follow from i: so
+a table has colours x letters values, never the n^k columns of F_k.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class LetterMap:
         first: the first letter read, (nnz,).
         tails: the k - 1 letters that must follow, packed l bits each, (nnz,).
         values: (nnz,).
-        force: F_0 by the letter written, (n + 1,), what G_1 makes of the letter w beside w itself; None where there is none.
+        force: F_0 by the letter written, (n + 1,), what G_1 makes of the letter w beside w itself;
+            None where there is none.
     """
 
     rows: Ints
@@ -47,15 +49,17 @@ class LetterMap:
 
 @dataclass(frozen=True, eq=False)
 class SlotTables:
-    """One slot under each role; all tables are selected by the step (where the maps differ) and the role.
+    """One slot under each role; all tables are selected by the step (where the maps differ) and the
+    role.
 
     Args:
         prepare: of the colour, selected also by the letter that is there.
-        spread: of the letters that F_0 writes in the place of w, selected also by the colour (one colour serves all of F_0, be it
-            dense); None where F_0 = 0.
+        spread: of the letters that F_0 writes in the place of w, selected also by the colour (one
+            colour serves all of F_0, be it dense); None where F_0 = 0.
         unprepare: of the colour, selected also by the letter that is written.
         letters: the permutation of the letter, selected also by the colour; shape (selected, 2^l).
-        tails: the letters that must follow, packed; selected also by the colour and the letter written; None for one letter.
+        tails: the letters that must follow, packed; selected also by the colour and the letter
+            written; None for one letter.
         tail_slots: how many slots after this one `tails` speaks of.
         alpha: normalisation of each G_k, (steps or 1, roles).
         error: of its encoding, the same shape.
@@ -82,8 +86,8 @@ def letter_map(f: PolynomialMap, k: int, *, constant: bool) -> LetterMap:
     Args:
         f: the map.
         k: at least 1.
-        constant: G_1 takes the letter w along, and F_0 with it; False where words of one letter are all there are, and their
-            constant w is on the right-hand side.
+        constant: G_1 takes the letter w along, and F_0 with it; False where words of one letter are
+            all there are, and their constant w is on the right-hand side.
 
     Example:
         >>> import torch
@@ -107,12 +111,17 @@ def letter_map(f: PolynomialMap, k: int, *, constant: bool) -> LetterMap:
     if k == 1 and constant:
         force = np.concatenate([[0.0], to_scipy(f.coefficients[0]).toarray().ravel()])
         rows, first, tails = (np.concatenate([[0], part]) for part in (rows, first, tails))
-        return LetterMap(rows, first, tails, np.concatenate([[1.0], values]), force if force.any() else None)
+        return LetterMap(
+            rows, first, tails, np.concatenate([[1.0], values]), force if force.any() else None
+        )
     return LetterMap(rows, first, tails, values)
 
 
-def slot_tables(maps: list[list[LetterMap]], letter_bits: int, step_bits: int, role_bits: int, bits: int) -> SlotTables:
-    """The tables of a slot whose role k = 1, 2, ... applies G_k; role 0 and all further ones leave it as it is.
+def slot_tables(
+    maps: list[list[LetterMap]], letter_bits: int, step_bits: int, role_bits: int, bits: int
+) -> SlotTables:
+    """The tables of a slot whose role k = 1, 2, ... applies G_k; role 0 and all further ones leave
+    it as it is.
 
     Args:
         maps: G_1, G_2, ... of each step; of one step, they serve all.
@@ -136,26 +145,44 @@ def slot_tables(maps: list[list[LetterMap]], letter_bits: int, step_bits: int, r
     colour_bits = max(1, (most - 1).bit_length())
     shape = (2**step_bits, 2**role_bits, 2**colour_bits, 2**letter_bits)
     if math.prod(shape) > LARGEST_TABLE:
-        raise argument_error("maps", f"leave every table at most {LARGEST_TABLE:.0e} entries", f"{math.prod(shape):.1e}")
+        raise argument_error(
+            "maps",
+            f"leave every table at most {LARGEST_TABLE:.0e} entries",
+            f"{math.prod(shape):.1e}",
+        )
     colours = [[matching_colours(G.rows, G.first) for G in step] for step in maps]
-    while (found := _weighted(maps, colours, shape)) is None:  # one more label of the identity is room enough
+    # one more label of the identity is room enough
+    while (found := _weighted(maps, colours, shape)) is None:
         shape = (shape[0], shape[1], 2 * shape[2], shape[3])
     targets, values, alpha, right, left, rows = found
     prepare, unprepare = (selected_tree(part.reshape(-1, shape[2]), bits) for part in (right, left))
-    prepared, unprepared = prepare.prepared.reshape(right.shape), unprepare.prepared.reshape(left.shape)
+    prepared, unprepared = (
+        prepare.prepared.reshape(right.shape),
+        unprepare.prepared.reshape(left.shape),
+    )
     forced = any(G.force is not None for step in maps for G in step)
     spread = selected_tree(rows.reshape(-1, shape[3]), bits) if forced else None
     error = np.zeros(shape[:2])
     tails = np.zeros(shape, dtype=np.int64)
     for t, step in enumerate(maps):
         for k, G in enumerate(step, start=1):
-            missed = balance_error(targets[t, k], values[t, k], alpha[t, k], prepared[t, k], unprepared[t, k])
+            missed = balance_error(
+                targets[t, k], values[t, k], alpha[t, k], prepared[t, k], unprepared[t, k]
+            )
             if G.force is not None and spread is not None:
                 label = shape[2] - 1
-                written = spread.prepared.reshape(rows.shape)[t, k, label] * unprepared[t, k, :, label]
-                missed = missed + _column(np.abs(_padded(G.force, shape[3]) - alpha[t, k] * prepared[t, k, 0, label] * written))
+                written = (
+                    spread.prepared.reshape(rows.shape)[t, k, label] * unprepared[t, k, :, label]
+                )
+                missed = missed + _column(
+                    np.abs(
+                        _padded(G.force, shape[3])
+                        - alpha[t, k] * prepared[t, k, 0, label] * written
+                    )
+                )
             error[t, k] = schur_bound(missed)
-            tails[t, k, colours[t][k - 1], G.rows] = G.tails << (K - k) * letter_bits  # in the first k - 1 of K - 1 slots
+            # in the first k - 1 of K - 1 slots
+            tails[t, k, colours[t][k - 1], G.rows] = G.tails << (K - k) * letter_bits
     permutations = targets.reshape(-1, shape[3])
     letters = PermutationTable(permutations, np.argsort(permutations, axis=1))
     behind = LookUpTable(tails.reshape(-1), (K - 1) * letter_bits) if K > 1 else None
@@ -165,13 +192,18 @@ def slot_tables(maps: list[list[LetterMap]], letter_bits: int, step_bits: int, r
 def _weighted(
     maps: list[list[LetterMap]], colours: list[list[Ints]], shape: tuple[int, int, int, int]
 ) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats] | None:
-    """Permutations and values (step, role, colour, letter), alpha (step, role), both weights (step, role, letter, colour), spreads.
+    """Permutations and values (step, role, colour, letter), alpha (step, role), both weights (step,
+    role, letter, colour), spreads.
 
     F_0 takes the last colour.
     """
     steps, roles, count, size = shape
     targets, values = np.tile(np.arange(size), (steps, roles, count, 1)), np.zeros(shape)
-    alpha, right, left = np.ones((steps, roles)), np.zeros((steps, roles, size, count)), np.zeros((steps, roles, size, count))
+    alpha, right, left = (
+        np.ones((steps, roles)),
+        np.zeros((steps, roles, size, count)),
+        np.zeros((steps, roles, size, count)),
+    )
     right[..., 0] = left[..., 0] = 1
     spread = np.zeros(shape)
     spread[..., 0] = 1  # the letter stays
@@ -197,4 +229,6 @@ def _padded(vector: Floats, size: int) -> Floats:
 def _column(vector: Floats) -> sparse.csr_array:
     """A matrix with this first column, and nothing else."""
     rows = np.arange(len(vector))
-    return sparse.csr_array(sparse.coo_array((vector, (rows, np.zeros_like(rows))), shape=(len(rows),) * 2))
+    return sparse.csr_array(
+        sparse.coo_array((vector, (rows, np.zeros_like(rows))), shape=(len(rows),) * 2)
+    )

@@ -15,7 +15,8 @@ MOST_BITS = 62  # what an integer of 64 bits holds
 
 @dataclass(frozen=True, eq=False)
 class LookUpTable:
-    """Lines of b bits, read by one or more selection registers; beyond its last line every line is 0.
+    """Lines of b bits, read by one or more selection registers; beyond its last line every line is
+    0.
 
     Args:
         lines: integers in [0, 2^b), one axis of at least two lines per selection register.
@@ -39,9 +40,13 @@ class LookUpTable:
         if self.lines.dtype.kind not in "iu":
             raise argument_error("lines", "be a NumPy array of integers", self.lines)
         if self.lines.ndim == 0 or min(self.lines.shape) < 2:
-            raise argument_error("lines", "have at least two lines along every axis", f"of shape {self.lines.shape}")
+            raise argument_error(
+                "lines", "have at least two lines along every axis", f"of shape {self.lines.shape}"
+            )
         if self.lines.min() < 0 or int(self.lines.max()) >> self.bits:
-            raise argument_error("lines", f"be in [0, 2^{self.bits})", f"in [{self.lines.min()}, {self.lines.max()}]")
+            raise argument_error(
+                "lines", f"be in [0, 2^{self.bits})", f"in [{self.lines.min()}, {self.lines.max()}]"
+            )
 
     @property
     def selection_bits(self) -> tuple[int, ...]:
@@ -56,8 +61,8 @@ class LookUpTable:
         return full.reshape(-1)
 
     def ands(self, block: int = 1) -> int:
-        """ANDs of unary iteration over rows of `block` lines: two less than the aligned runs of one value, rows of several values
-        never being part of a longer run.
+        """ANDs of unary iteration over rows of `block` lines: two less than the aligned runs of one
+        value, rows of several values never being part of a longer run.
 
         Example:
             >>> LookUpTable(np.array([3, 1, 2, 2]), bits=2).ands()

@@ -30,9 +30,13 @@ class PermutationTable:
 
     @cached_property
     def look_ups(self) -> tuple[LookUpTable, LookUpTable]:
-        """j xor pi(j) and i xor pi^-1(i), s bits each, as a circuit loads them: fixed points are lines of 0, which cost nothing."""
+        """j xor pi(j) and i xor pi^-1(i), s bits each, as a circuit loads them: fixed points are
+        lines of 0, which cost nothing.
+        """
         places = np.arange(self.forward.shape[-1])
-        return LookUpTable(self.forward ^ places, self.bits), LookUpTable(self.backward ^ places, self.bits)
+        return LookUpTable(self.forward ^ places, self.bits), LookUpTable(
+            self.backward ^ places, self.bits
+        )
 
     @cached_property
     def inverted(self) -> PermutationTable:
@@ -45,17 +49,23 @@ class PermutationTable:
     def controlled(self) -> PermutationTable:
         """One more colour bit above the others, and where it is 0 everything stays in place."""
         stay = np.tile(np.arange(self.forward.shape[1]), (len(self.forward), 1))
-        return PermutationTable(np.concatenate([stay, self.forward]), np.concatenate([stay, self.backward]))
+        return PermutationTable(
+            np.concatenate([stay, self.forward]), np.concatenate([stay, self.backward])
+        )
 
     @cached_property
     def extended(self) -> PermutationTable:
-        """Of several permutations: one more index bit above the others, and where it is 1 everything stays in place."""
+        """Of several permutations: one more index bit above the others, and where it is 1
+        everything stays in place.
+        """
         colours, size = self.forward.shape
         stay = np.tile(size + np.arange(size), (colours, 1))
         return PermutationTable(np.hstack([self.forward, stay]), np.hstack([self.backward, stay]))
 
 
-def full_permutations(rows: Ints, columns: Ints, colours: Ints, shape: tuple[int, int]) -> PermutationTable:
+def full_permutations(
+    rows: Ints, columns: Ints, colours: Ints, shape: tuple[int, int]
+) -> PermutationTable:
     """Each colour's pairs (column -> row) completed to a permutation.
 
     Args:

@@ -12,23 +12,27 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, cg, eigsh
 from qdescent._arrays import Floats
 
 LARGEST_DENSE = 512  # columns: an eigenvalue and a solve of that size take a twentieth of a second
-SHARP = 1e-12  # how far above the norm's square a direct solve may start: its residual then stays below 1
+# how far above the norm's square a direct solve may start: its residual then stays below 1
+SHARP = 1e-12
 CLOSE = 1e-4  # the same for an iterative solve, some 200 products
-MOST_CLOSE = 2**16  # columns; beyond it each product costs as much as a step of the solve that alpha is for
+# columns; beyond it each product costs as much as a step of the solve that alpha is for
+MOST_CLOSE = 2**16
 NEAR = 1e-2  # and there some 20 products must do
 
 
 def moduli_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> tuple[float, Floats]:
-    """alpha at least || |M| ||_2, and x > 0 with |M|^T |M| x <= alpha^2 x in every entry (which proves it: Collatz, Wielandt).
+    """alpha at least || |M| ||_2, and x > 0 with |M|^T |M| x <= alpha^2 x in every entry (which
+    proves it: Collatz, Wielandt).
 
         x = (mu - |M|^T |M|)^-1 1,   mu a little above the norm's square:   x >= 1/mu,   |M|^T |M| x = mu x - 1.
 
-    Perron's vector itself would do where it is positive; it is 0 on all but one of the parts that are not connected, and below any
-    float64 where it is localised. x never is.
+    Perron's vector itself would do where it is positive; it is 0 on all but one of the parts that
+    are not connected, and below any float64 where it is localised. x never is.
 
     Args:
         absolute: |M|, not zero, not negative, shape (S, S).
-        dense: columns up to which alpha is the norm to 1e-12; beyond it to 1e-4, and to 1e-2 above 65,536.
+        dense: columns up to which alpha is the norm to 1e-12; beyond it to 1e-4, and to 1e-2 above
+            65,536.
 
     Returns:
         tuple: alpha, and x of shape (S,), 0 at empty columns.
@@ -55,7 +59,9 @@ def moduli_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> tuple
 def _direct(matrix: Floats) -> Floats:
     square: Floats = matrix.T @ matrix
     size = len(square)
-    top = float(scipy.linalg.eigh(square, eigvals_only=True, subset_by_index=[size - 1, size - 1])[0])
+    top = float(
+        scipy.linalg.eigh(square, eigvals_only=True, subset_by_index=[size - 1, size - 1])[0]
+    )
     above = SHARP
     while True:
         mu = top * (1 + above)
@@ -64,7 +70,8 @@ def _direct(matrix: Floats) -> Floats:
         if _shows(x, mu * x - square @ x):
             break
         above *= 10  # the eigenvalue was rounded down
-    # Any positive vector will do on the right: x itself brings the solution near Perron's, with less left over.
+    # Any positive vector will do on the right: x itself brings the solution near Perron's, with
+    # less left over.
     finer = np.asarray(scipy.linalg.lu_solve(factors, x / x.max()), dtype=np.float64)
     return finer if _shows(finer, mu * finer - square @ finer) else x
 
@@ -76,13 +83,18 @@ def _iterative(matrix: sparse.csr_array, above: float) -> Floats:
     ones = np.ones(size)
     try:
         top = float(eigsh(square, k=1, v0=ones, tol=above / 2, return_eigenvectors=False)[0])
-    except ArpackNoConvergence:  # any number below the norm's square will do: mu is raised until it is above
+    # any number below the norm's square will do: mu is raised until it is above
+    except ArpackNoConvergence:
         v = square.matvec(ones)
         top = float(v @ ones) / size
     while True:
         mu = top * (1 + above)
-        shifted = LinearOperator((size, size), matvec=lambda v, mu=mu: mu * v - square.matvec(v), dtype=np.float64)
-        x, _ = cg(shifted, ones, rtol=0.5 / math.sqrt(size), maxiter=math.ceil(10 / math.sqrt(above)))
+        shifted = LinearOperator(
+            (size, size), matvec=lambda v, mu=mu: mu * v - square.matvec(v), dtype=np.float64
+        )
+        x, _ = cg(
+            shifted, ones, rtol=0.5 / math.sqrt(size), maxiter=math.ceil(10 / math.sqrt(above))
+        )
         if _shows(x, shifted.matvec(x)):
             return x
         above *= 2

@@ -1,15 +1,17 @@
-"""Block-encoding weights with the least sum: a matrix, or a block matrix, encoded with alpha = || (|entries|) ||_2.
+"""Block-encoding weights with the least sum: a matrix, or a block matrix, encoded with alpha = ||
+(|entries|) ||_2.
 
-A matrix is a sum of labelled partial permutations, M = sum_c sum_j v_c(j) |pi_c(j)><j|. Two preparations of the label, one
-selected by the column and one by the row, encode it:
+A matrix is a sum of labelled partial permutations, M = sum_c sum_j v_c(j) |pi_c(j)><j|. Two
+preparations of the label, one selected by the column and one by the row, encode it:
 
     <c|R_j> <L_i|c> = v_c(j)/alpha  at  i = pi_c(j),
     R_j(c) = sign sqrt(|v| y_i / (alpha x_j)),   L_i(c) = sqrt(|v| x_j / (alpha y_i)).
 
-With y = |M| x/alpha and an x > 0 for which |M|^T |M| x <= alpha^2 x both have a length of at most 1, and what is missing is wasted
-on a label that leads nowhere. Such an x there is for every alpha above || |M| ||_2 (`moduli_norm`), which is no larger than the sum
-of the labels' maxima, and ||M|| itself where signs do not matter. The entries may be numbers or normalisations of encodings: then
-it is the rule by which a block matrix of encodings is composed.
+With y = |M| x/alpha and an x > 0 for which |M|^T |M| x <= alpha^2 x both have a length of at most
+1, and what is missing is wasted on a label that leads nowhere. Such an x there is for every alpha
+above || |M| ||_2 (`moduli_norm`), which is no larger than the sum of the labels' maxima, and ||M||
+itself where signs do not matter. The entries may be numbers or normalisations of encodings: then it
+is the rule by which a block matrix of encodings is composed.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ from qdescent.quantum.tables.perron import moduli_norm
 
 DENSE = 2048  # columns up to which alpha is the norm to rounding: a larger circuit is not simulated
 TINY = 1e-300  # of the largest entry: what is smaller is left out, and stands in the stated error
-SLACK = 1e-10  # weights that miss 1 by less are made 1: an error of half as much, which the stated error contains
+# weights that miss 1 by less are made 1: an error of half as much, which the stated error contains
+SLACK = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
 class FullColumn:
-    """The entries of one column that a single label spreads over all rows: a preparation of the row instead of a permutation.
+    """The entries of one column that a single label spreads over all rows: a preparation of the row
+    instead of a permutation.
 
     Args:
         label: c, with the identity as its permutation and without other entries.
@@ -51,7 +55,8 @@ class Balance:
         alpha: the normalisation; 0 for a matrix without entries.
         right: R_j(c), shape (S, C), each row a unit vector.
         left: L_i(c), shape (S, C), each row a unit vector.
-        spread: P(i), the unit vector that the label of a full column spreads it by, (S,); None where there is none.
+        spread: P(i), the unit vector that the label of a full column spreads it by, (S,); None
+            where there is none.
     """
 
     alpha: float
@@ -61,16 +66,19 @@ class Balance:
 
 
 def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Balance | None:
-    """The weights of M = sum_c sum_j v_c(j) |pi_c(j)><j|, or None where the labels leave no room for what must be wasted.
+    """The weights of M = sum_c sum_j v_c(j) |pi_c(j)><j|, or None where the labels leave no room
+    for what must be wasted.
 
-    A column where |M|^T |M| x < alpha^2 x, in a part of M of smaller norm for instance, wastes the rest of its weight on a label
-    that its row does not take. So does an empty column. One more label, of the identity and without entries, always is room enough.
+    A column where |M|^T |M| x < alpha^2 x, in a part of M of smaller norm for instance, wastes the
+    rest of its weight on a label that its row does not take. So does an empty column. One more
+    label, of the identity and without entries, always is room enough.
 
     Args:
         targets: pi_c, permutations, shape (C, S).
         values: v_c(j), shape (C, S).
-        full: entries f_i of a column j that are added with one label c between them: R_j(c)^2 = sum_i |f_i| y_i / (alpha x_j) and
-            P(i)^2 = |f_i| y_i / sum |f| y make the same product, R_j(c) P(i) L_i(c) = f_i/alpha.
+        full: entries f_i of a column j that are added with one label c between them: R_j(c)^2 =
+            sum_i |f_i| y_i / (alpha x_j) and P(i)^2 = |f_i| y_i / sum |f| y make the same product,
+            R_j(c) P(i) L_i(c) = f_i/alpha.
 
     Returns:
         Balance: <L_i|c><c|R_j> summed over the labels is M/alpha exactly.
@@ -78,7 +86,8 @@ def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Ba
     Cost: one eigenvalue and one solve of an S x S matrix (`moduli_norm`).
 
     References:
-        Childs, arXiv:0810.0312, section 3 (a walk from the principal eigenvector of the matrix of moduli).
+        Childs, arXiv:0810.0312, section 3 (a walk from the principal eigenvector of the matrix of
+        moduli).
 
     Example:
         >>> weights = balance(np.array([[0, 1], [1, 0]]), np.array([[1.0, 1.0], [-0.5, 0.0]]))
@@ -86,20 +95,32 @@ def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Ba
         (1.280776, 1.280776)
     """
     labels, size = targets.shape
-    most = max(float(np.abs(values).max()), 0.0 if full is None else float(np.abs(full.values).max()))
+    most = max(
+        float(np.abs(values).max()), 0.0 if full is None else float(np.abs(full.values).max())
+    )
     label, column = np.nonzero(np.abs(values) > TINY * most)
     right, left = np.zeros((size, labels)), np.zeros((size, labels))
     alpha, spread = 0.0, None
-    spreading = np.zeros(0, dtype=np.int64) if full is None else np.flatnonzero(np.abs(full.values) > TINY * most)
+    spreading = (
+        np.zeros(0, dtype=np.int64)
+        if full is None
+        else np.flatnonzero(np.abs(full.values) > TINY * most)
+    )
     if len(label) or len(spreading):
         row, modulus = targets[label, column], np.abs(values[label, column])
         added = np.zeros(0) if full is None else np.abs(full.values[spreading])
-        place = np.zeros(0, dtype=np.int64) if full is None else np.full(len(spreading), full.column)
+        place = (
+            np.zeros(0, dtype=np.int64) if full is None else np.full(len(spreading), full.column)
+        )
         entries = (np.concatenate([row, spreading]), np.concatenate([column, place]))
-        absolute = sparse.csr_array(sparse.coo_array((np.concatenate([modulus, added]), entries), shape=(size, size)))
+        absolute = sparse.csr_array(
+            sparse.coo_array((np.concatenate([modulus, added]), entries), shape=(size, size))
+        )
         alpha, x = moduli_norm(absolute, DENSE)
         y, share, added = (absolute / alpha) @ x, modulus / alpha, added / alpha
-        right[column, label] = np.sign(values[label, column]) * np.sqrt(share * (y[row] / x[column]))
+        right[column, label] = np.sign(values[label, column]) * np.sqrt(
+            share * (y[row] / x[column])
+        )
         left[row, label] = np.sqrt(share * (x[column] / y[row]))
         if full is not None and len(spreading):
             reached = added * y[spreading]
@@ -121,13 +142,24 @@ def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Ba
         if not free:
             return None
         left[i, free[0]] = 1
-    return Balance(alpha, right / np.linalg.norm(right, axis=1)[:, None], left / np.linalg.norm(left, axis=1)[:, None], spread)
+    return Balance(
+        alpha,
+        right / np.linalg.norm(right, axis=1)[:, None],
+        left / np.linalg.norm(left, axis=1)[:, None],
+        spread,
+    )
 
 
 def balance_error(
-    targets: Ints, values: Floats | Complexes, alpha: float, right: Floats, left: Floats, phases: Complexes | None = None
+    targets: Ints,
+    values: Floats | Complexes,
+    alpha: float,
+    right: Floats,
+    left: Floats,
+    phases: Complexes | None = None,
 ) -> sparse.csr_array:
-    """|M - encoded|, entry by entry of each label and then summed over the labels: its norms bound that of the difference.
+    """|M - encoded|, entry by entry of each label and then summed over the labels: its norms bound
+    that of the difference.
 
     Args:
         targets, values: as in `balance`; of a complex matrix the values are complex.
@@ -147,16 +179,24 @@ def balance_error(
     column = np.tile(np.arange(size), labels)
     label = np.repeat(np.arange(labels), size)
     row = targets.reshape(-1)
-    encoded = alpha * right[column, label] * left[row, label] * (1 if phases is None else phases.reshape(-1))
+    encoded = (
+        alpha
+        * right[column, label]
+        * left[row, label]
+        * (1 if phases is None else phases.reshape(-1))
+    )
     missed = np.abs(values.reshape(-1) - encoded)
     return sparse.csr_array(sparse.coo_array((missed, (row, column)), shape=(size, size)))
 
 
 def schur_bound(absolute: sparse.csr_array) -> float:
-    """sqrt(largest row sum x largest column sum), at least the norm of a matrix of these moduli, or of blocks of these norms.
+    """sqrt(largest row sum x largest column sum), at least the norm of a matrix of these moduli, or
+    of blocks of these norms.
 
     Example:
         >>> schur_bound(sparse.csr_array(np.array([[4.0, 5.0], [0.0, 0.0]])))  # the norm is 6.40
         6.708203932499369
     """
-    return math.sqrt(float(absolute.sum(axis=0).max())) * math.sqrt(float(absolute.sum(axis=1).max()))
+    return math.sqrt(float(absolute.sum(axis=0).max())) * math.sqrt(
+        float(absolute.sum(axis=1).max())
+    )

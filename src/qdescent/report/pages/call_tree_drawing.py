@@ -1,4 +1,6 @@
-"""The call graph of a circuit as a picture: a tree of its parts, one a line, with a bar for each part's share of the gates."""
+"""The call graph of a circuit as a picture: a tree of its parts, one a line, with a bar for each
+part's share of the gates.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,13 @@ from qdescent.quantum.inspect.call_tree import CallNode
 from qdescent.report.numbers import number
 
 LINE, STEP, TOP = 26, 18, 40  # pixels: of a line, of an indent, above the first line
-CALLS, BAR, WIDTH, ANDS, ROTATIONS = 430, 450, 150, 690, 790  # where the columns end, and where the bars start
+# where the columns end, and where the bars start
+CALLS, BAR, WIDTH, ANDS, ROTATIONS = 430, 450, 150, 690, 790
 
 
 def call_tree_svg(whole: CallNode, title: str) -> str:
-    """The SVG element: name and number of calls of each part, a bar and a number for its ANDs and Toffoli gates, and its rotations.
+    """The SVG element: name and number of calls of each part, a bar and a number for its ANDs and
+    Toffoli gates, and its rotations.
 
     Args:
         whole: see `qdescent.quantum.inspect.call_tree.call_tree`.
@@ -25,10 +29,20 @@ def call_tree_svg(whole: CallNode, title: str) -> str:
     """
     lines: list[str] = []
     end = _lines(whole, 0, TOP, max(1, whole.ands), lines)
-    heads = ((0, "part", "part"), (CALLS, "calls", "end"), (ANDS, "Toffoli", "end"), (ROTATIONS, "rotations", "end"))
-    head = "".join(f'<text x="{x}" y="16" class="{kind} head">{word}</text>' for x, word, kind in heads)
+    heads = (
+        (0, "part", "part"),
+        (CALLS, "calls", "end"),
+        (ANDS, "Toffoli", "end"),
+        (ROTATIONS, "rotations", "end"),
+    )
+    head = "".join(
+        f'<text x="{x}" y="16" class="{kind} head">{word}</text>' for x, word, kind in heads
+    )
     size = f'viewBox="0 0 {ROTATIONS + 6} {end}" width="{ROTATIONS + 6}" height="{end}"'
-    return f'<svg class="circuit tree" {size} role="img" aria-label="{escape(title)}">{head}{"".join(lines)}</svg>'
+    return (
+        f'<svg class="circuit tree" {size} role="img"'
+        f' aria-label="{escape(title)}">{head}{"".join(lines)}</svg>'
+    )
 
 
 def _lines(part: CallNode, depth: int, y: int, most: int, lines: list[str]) -> int:
@@ -37,8 +51,12 @@ def _lines(part: CallNode, depth: int, y: int, most: int, lines: list[str]) -> i
     width = max(1.0, WIDTH * part.ands / most) if part.ands else 0.0
     bar = f'<rect x="{BAR}" y="{y - 7}" width="{width:.1f}" height="14"/>' if part.ands else ""
     numbers = ((CALLS, part.calls), (ANDS, part.ands), (ROTATIONS, part.rotations))
-    columns = "".join(f'<text x="{at}" y="{baseline}" class="end">{number(value)}</text>' for at, value in numbers)
-    lines.append(f'<text x="{x}" y="{baseline}" class="part">{escape(part.label)}</text>{bar}{columns}')
+    columns = "".join(
+        f'<text x="{at}" y="{baseline}" class="end">{number(value)}</text>' for at, value in numbers
+    )
+    lines.append(
+        f'<text x="{x}" y="{baseline}" class="part">{escape(part.label)}</text>{bar}{columns}'
+    )
     next_y = y + LINE
     for child in part.parts:
         lines.append(f'<path d="M{x + 5} {y + 9}V{next_y}H{x + STEP - 4}"/>')

@@ -1,4 +1,6 @@
-"""`write_circuit_page(record, drawings, path)`: the page of `qdescent circuit`, with the look and the pieces of the main report."""
+"""`write_circuit_page(record, drawings, path)`: the page of `qdescent circuit`, with the look and
+the pieces of the main report.
+"""
 
 from __future__ import annotations
 
@@ -17,71 +19,113 @@ from qdescent.report.numbers import curve, fraction, number, percent, scalar
 from qdescent.report.pages.call_tree_drawing import call_tree_svg
 from qdescent.report.pages.circuit_drawing import circuit_svg
 from qdescent.report.pages.figures import circuit_panel
-from qdescent.report.pages.page import all_rows, badge, card, glossary, provenance, section, table, write_page
+from qdescent.report.pages.page import (
+    all_rows,
+    badge,
+    card,
+    glossary,
+    provenance,
+    section,
+    table,
+    write_page,
+)
 from qdescent.report.pages.panel import ORANGE, Panel, figure
 from qdescent.report.record import Record
 
 LEAD = (
-    "The steps of an iteration u ← F₀ + F₁u + F₂(u⊗u) + … are written as one linear system (Carleman linearisation, all steps at "
-    "once) and solved by a quantum circuit. The circuit below is the one that was simulated and counted: three readings of one "
-    "definition."
+    "The steps of an iteration u ← F₀ + F₁u + F₂(u⊗u) + … are written as one linear system"
+    " (Carleman linearisation, all steps at once) and solved by a quantum circuit. The circuit"
+    " below is the one that was simulated and counted: three readings of one definition."
 )
-OPENING = ("What the circuit finds", "The circuit's answer beside the direct solution of the same system and the map itself.")
+OPENING = (
+    "What the circuit finds",
+    "The circuit's answer beside the direct solution of the same system and the map itself.",
+)
 DRAWINGS = {
     "circuit": (
         "The whole circuit",
-        "The right-hand side is prepared on the system register; then queries U† and U to the matrix alternate with phases φ on "
-        "the ancilla. “part” picks the real part of the polynomial. Finding ancilla = 0 and part = 0 leaves the solution on the "
-        "system register. Numbers in brackets are qubits.",
+        (
+            "The right-hand side is prepared on the system register; then queries U† and U to the"
+            " matrix alternate with phases φ on the ancilla. “part” picks the real part of the"
+            " polynomial. Finding ancilla = 0 and part = 0 leaves the solution on the system"
+            " register. Numbers in brackets are qubits."
+        ),
     ),
     "query": (
         "One query U: the block-encoding of the history matrix",
-        "The ancilla chooses among colours of the matrix's non-zero pattern (or, composed, among words and letters of the map): "
-        "tables spread it over them by the entries' weights, each colour permutes the rows, and the spreading is undone. Where the "
-        "ancilla comes back to 0, the system has been multiplied by M/α.",
+        (
+            "The ancilla chooses among colours of the matrix's non-zero pattern (or, composed,"
+            " among words and letters of the map): tables spread it over them by the entries'"
+            " weights, each colour permutes the rows, and the spreading is undone. Where the"
+            " ancilla comes back to 0, the system has been multiplied by M/α."
+        ),
     ),
     "phase": (
         "One phase φ",
-        "A work qubit marks ancilla = 0, is turned by the angle with the sign that “part” sets, and is unmarked.",
+        (
+            "A work qubit marks ancilla = 0, is turned by the angle with the sign that “part” sets,"
+            " and is unmarked."
+        ),
     ),
 }
 KERNEL_DRAWINGS = {
     "circuit": (
         "The whole circuit: a reflection about a kernel",
-        "The added basis vector (X) is reflected about the kernel of G by one even polynomial: queries G and G† alternate with "
-        "phases φ on the ancilla, and “part” picks the real part. Finding ancilla = 0 and part = 0 leaves the solution on the "
-        "system register. Numbers in brackets are qubits.",
+        (
+            "The added basis vector (X) is reflected about the kernel of G by one even polynomial:"
+            " queries G and G† alternate with phases φ on the ancilla, and “part” picks the real"
+            " part. Finding ancilla = 0 and part = 0 leaves the solution on the system register."
+            " Numbers in brackets are qubits."
+        ),
     ),
     "query": (
         "One query G: the matrix, then the direction of the right-hand side projected out",
-        "U multiplies by the padded matrix diag(M, α/t)/α; “flip b” marks what points along the right-hand side, so that it is "
-        "left out where the mark comes back to 0. The solution spans what G sends to nothing.",
+        (
+            "U multiplies by the padded matrix diag(M, α/t)/α; “flip b” marks what points along the"
+            " right-hand side, so that it is left out where the mark comes back to 0. The solution"
+            " spans what G sends to nothing."
+        ),
     ),
     "phase": DRAWINGS["phase"],
 }
 TREE = (
     "What the circuit is made of",
-    "Every line is a part and how often the whole circuit calls it; under it stand the parts that it calls itself, the costly "
-    "ones first. The bar is its share of all AND and Toffoli gates; rotations are counted beside it. A kind of part is opened "
-    "once. Counted over the same definition that was drawn above and simulated.",
+    (
+        "Every line is a part and how often the whole circuit calls it; under it stand the parts"
+        " that it calls itself, the costly ones first. The bar is its share of all AND and Toffoli"
+        " gates; rotations are counted beside it. A kind of part is opened once. Counted over the"
+        " same definition that was drawn above and simulated."
+    ),
 )
 GLOSSARY = {
-    "history matrix M": "All steps of the linearised map as one linear system M Z = B; Z holds every step, and copies of the last.",
+    "history matrix M": (
+        "All steps of the linearised map as one linear system M Z = B; Z holds every step, and"
+        " copies of the last."
+    ),
     "query": "One use of the block-encoding U or of its inverse.",
-    "degree": "Of the polynomial that stands for 1/x on the singular values; each degree costs one query.",
+    "degree": (
+        "Of the polynomial that stands for 1/x on the singular values; each degree costs one query."
+    ),
     "κ": "α times ‖M⁻¹‖: how far the matrix is from singular, in units of its block-encoding.",
-    "success probability": "The chance that the ancilla and part are found at 0, so that the system register holds the solution.",
+    "success probability": (
+        "The chance that the ancilla and part are found at 0, so that the system register holds the"
+        " solution."
+    ),
     "T gate": "The costly gate of an error-corrected machine.",
 }
 
 
-def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: str | Path, tree: CallNode | None = None) -> Path:
+def write_circuit_page(
+    record: Record, drawings: Mapping[str, Drawing], path: str | Path, tree: CallNode | None = None
+) -> Path:
     """Write the page of a circuit as one self-contained HTML file.
 
     Args:
         record: the rows of `qdescent circuit`.
-        drawings: "circuit", "query", "phase": see `qdescent.quantum.inspect.drawing.draw`; one that is missing is left out.
-        tree: the call graph, see `qdescent.quantum.inspect.call_tree.call_tree`; None leaves it out.
+        drawings: "circuit", "query", "phase": see `qdescent.quantum.inspect.drawing.draw`; one that
+            is missing is left out.
+        tree: the call graph, see `qdescent.quantum.inspect.call_tree.call_tree`; None leaves it
+            out.
         path: the file to write, at once.
 
     Returns:
@@ -103,7 +147,10 @@ def write_circuit_page(record: Record, drawings: Mapping[str, Drawing], path: st
     numbers = f"<h3>Size, cost and errors</h3>{table(rows, 'circuit/')}" if rows else ""
     models = list(record.section("model/"))
     if models:
-        numbers += f"<h3>Queries that other solvers would take at the same κ and error</h3>{table(models, 'model/')}"
+        numbers += (
+            "<h3>Queries that other solvers would take at the same κ and"
+            f" error</h3>{table(models, 'model/')}"
+        )
     body = [
         _header(record),
         _drawn(drawings, _captions(record), tree),
@@ -120,16 +167,23 @@ def noise_panel(record: Record) -> Panel:
     rates, errors = rows = record.row("noise/rates"), record.row("noise/errors")
     x, y = curve(rates), curve(errors)
     good = [rate for rate, error in zip(x, y, strict=True) if error <= 0.01]
-    finding = f"up to {number(max(good), 2)} errors a query" if good else f"below {number(min(x), 2)} errors a query"
+    finding = (
+        f"up to {number(max(good), 2)} errors a query"
+        if good
+        else f"below {number(min(x), 2)} errors a query"
+    )
     plot = figure("chance of an error a query", "relative error of Z")
-    plot.add_trace(go.Scatter(x=x, y=y, mode="lines+markers", line={"color": ORANGE}, hovertemplate="%{y:.3g}"))
+    plot.add_trace(
+        go.Scatter(x=x, y=y, mode="lines+markers", line={"color": ORANGE}, hovertemplate="%{y:.3g}")
+    )
     plot.update_xaxes(type="log")
     plot.update_yaxes(type="log")
     plot.update_layout(showlegend=False)
     return Panel(
         f"The answer stays within 1 % {finding}",
-        "Each query may replace the whole state by noise. A circuit of Q queries survives with chance (1 − r) to the power Q; its "
-        "outcome is mixed with a uniform background, which hurts the small entries of Z most.",
+        "Each query may replace the whole state by noise. A circuit of Q queries survives with"
+        " chance (1 − r) to the power Q; its outcome is mixed with a uniform background, which"
+        " hurts the small entries of Z most.",
         rows,
         plot,
     )
@@ -141,7 +195,10 @@ def _header(record: Record) -> str:
     verdict = ""
     if "circuit/status" in record:
         row = record.row("circuit/status")
-        verdict = f'<p class="verdict"><b>Outcome.</b> {escape(str(row.value))}. {badge(row.evidence)}</p>'
+        verdict = (
+            f'<p class="verdict"><b>Outcome.</b> {escape(str(row.value))}.'
+            f" {badge(row.evidence)}</p>"
+        )
     return f"""<h1>Gradient steps as a quantum circuit</h1>
 <p>{escape(LEAD)}</p>
 {verdict}
@@ -153,11 +210,23 @@ def _header(record: Record) -> str:
 def _cards(record: Record) -> Iterable[str]:
     candidates: tuple[tuple[str, Callable[[Row], str], str], ...] = (
         ("circuit/qubits", lambda row: number(row.value), "qubits in the simulated state"),
-        ("circuit/logical_qubits", lambda row: number(row.value), "logical qubits with all work registers"),
+        (
+            "circuit/logical_qubits",
+            lambda row: number(row.value),
+            "logical qubits with all work registers",
+        ),
         ("circuit/queries", lambda row: number(row.value), "queries to the block-encoding"),
         ("circuit/t_gates", lambda row: number(row.value), "T gates of one run"),
-        ("circuit/success_probability", lambda row: percent(scalar(row), 2), "chance that the run is kept"),
-        ("circuit/error_to_direct", lambda row: percent(fraction(row), 2), "error against the direct solution"),
+        (
+            "circuit/success_probability",
+            lambda row: percent(scalar(row), 2),
+            "chance that the run is kept",
+        ),
+        (
+            "circuit/error_to_direct",
+            lambda row: percent(fraction(row), 2),
+            "error against the direct solution",
+        ),
     )
     for name, text, label in candidates:
         if name in record:
@@ -169,11 +238,19 @@ def _captions(record: Record) -> dict[str, tuple[str, str]]:
     if "circuit/amplification_rounds" in record:
         times = 2 * int(record.value("circuit/amplification_rounds")) + 1
         title, words = captions["circuit"]
-        captions["circuit"] = (title, f"{words} Amplitude amplification uses it {times} times, forward and backward; one is drawn.")
+        captions["circuit"] = (
+            title,
+            (
+                f"{words} Amplitude amplification uses it {times} times, forward and backward; one"
+                " is drawn."
+            ),
+        )
     return captions
 
 
-def _drawn(drawings: Mapping[str, Drawing], captions: Mapping[str, tuple[str, str]], tree: CallNode | None) -> str:
+def _drawn(
+    drawings: Mapping[str, Drawing], captions: Mapping[str, tuple[str, str]], tree: CallNode | None
+) -> str:
     shown = [(drawings[name], words) for name, words in captions.items() if name in drawings]
     figures = [_drawing(circuit_svg(drawing, words[0]), *words) for drawing, words in shown]
     if tree is not None:
@@ -183,4 +260,7 @@ def _drawn(drawings: Mapping[str, Drawing], captions: Mapping[str, tuple[str, st
 
 def _drawing(svg: str, title: str, caption: str) -> str:
     words = f"<figcaption><p>{escape(caption)}</p></figcaption>"
-    return f'<figure class="drawing"><h3>{escape(title)}</h3><div class="scroll">{svg}</div>{words}</figure>'
+    return (
+        f'<figure class="drawing"><h3>{escape(title)}</h3><div'
+        f' class="scroll">{svg}</div>{words}</figure>'
+    )

@@ -1,4 +1,6 @@
-"""The drawing of the algorithm's loop: prune, upload, K steps as one linear system, read out, upload again."""
+"""The drawing of the algorithm's loop: prune, upload, K steps as one linear system, read out,
+upload again.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from qdescent.report.record import Record
 
 
 def loop_drawing(record: Record) -> str:
-    """The loop as inline SVG, once lying (wide screens) and once standing (narrow ones), with the run's own settings."""
+    """The loop as inline SVG, once lying (wide screens) and once standing (narrow ones), with the
+    run's own settings.
+    """
     boxes = _boxes(record)
     again = "upload again" + _setting(record, "setting/rounds", ", {} rounds")
     return _lying(boxes, again) + _standing(boxes, again)
@@ -17,7 +21,11 @@ def loop_drawing(record: Record) -> str:
 
 def _boxes(record: Record) -> list[tuple[str, str, str]]:
     """Title and two lines of each box."""
-    kept = f"keep {percent(scalar(record.row('network/density')), 2)}" if "network/density" in record else "keep a few"
+    kept = (
+        f"keep {percent(scalar(record.row('network/density')), 2)}"
+        if "network/density" in record
+        else "keep a few"
+    )
     return [
         ("prune", kept, "of the weights"),
         ("upload", "gradient and curvature", "at the weights θ*"),
@@ -26,7 +34,11 @@ def _boxes(record: Record) -> list[tuple[str, str, str]]:
             "Carleman" + _setting(record, "setting/order", ", order {}:"),
             "one linear system",
         ),
-        ("read out", "sample the new weights", _setting(record, "readout/shots", "{} shots") or "shot by shot"),
+        (
+            "read out",
+            "sample the new weights",
+            _setting(record, "readout/shots", "{} shots") or "shot by shot",
+        ),
     ]
 
 
@@ -34,12 +46,16 @@ def _setting(record: Record, name: str, text: str) -> str:
     if name not in record:
         return ""
     value = record.value(name)
-    return text.format(number(value, 2) if not isinstance(value, int) or value >= 100_000 else number(value))
+    return text.format(
+        number(value, 2) if not isinstance(value, int) or value >= 100_000 else number(value)
+    )
 
 
 def _lying(boxes: list[tuple[str, str, str]], again: str) -> str:
     width, gap, height = 210, 66, 92
-    parts = [_box(place * (width + gap) + 2, 10, width, height, *box) for place, box in enumerate(boxes)]
+    parts = [
+        _box(place * (width + gap) + 2, 10, width, height, *box) for place, box in enumerate(boxes)
+    ]
     for place in range(len(boxes) - 1):
         x = place * (width + gap) + width + 2
         parts.append(_arrow(f"M{x + 6} {10 + height / 2}h{gap - 14}", "lying"))
@@ -52,9 +68,13 @@ def _lying(boxes: list[tuple[str, str, str]], again: str) -> str:
 
 def _standing(boxes: list[tuple[str, str, str]], again: str) -> str:
     width, gap, height = 236, 34, 84
-    parts = [_box(2, 4 + place * (height + gap), width, height, *box) for place, box in enumerate(boxes)]
+    parts = [
+        _box(2, 4 + place * (height + gap), width, height, *box) for place, box in enumerate(boxes)
+    ]
     for place in range(len(boxes) - 1):
-        parts.append(_arrow(f"M{width / 2} {4 + place * (height + gap) + height + 4}v{gap - 11}", "standing"))
+        parts.append(
+            _arrow(f"M{width / 2} {4 + place * (height + gap) + height + 4}v{gap - 11}", "standing")
+        )
     first, last = (4 + place * (height + gap) + height / 2 for place in (1, len(boxes) - 1))
     parts.append(_arrow(f"M{width + 6} {last}h28V{first}h-24", "standing"))
     middle = (first + last) / 2
@@ -65,12 +85,14 @@ def _standing(boxes: list[tuple[str, str, str]], again: str) -> str:
 
 def _svg(kind: str, width: float, height: float, marker: str, parts: list[str]) -> str:
     head = (
-        f'<marker id="{marker}" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="8" markerHeight="8" '
-        'orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="currentColor"/></marker>'
+        f'<marker id="{marker}" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="8"'
+        ' markerHeight="8" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z"'
+        ' fill="currentColor"/></marker>'
     )
     return (
-        f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="The loop: prune, upload, many steps as '
-        f'one linear system, read out, upload again" fill="currentColor"><defs>{head}</defs>{"".join(parts)}</svg>'
+        f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="The loop:'
+        ' prune, upload, many steps as one linear system, read out, upload again"'
+        f' fill="currentColor"><defs>{head}</defs>{"".join(parts)}</svg>'
     )
 
 
@@ -78,14 +100,23 @@ def _box(x: float, y: float, width: float, height: float, title: str, *lines: st
     middle = x + width / 2
     texts = [_text(middle, y + 28, title, 18, bold=True)]
     texts += [_text(middle, y + 51 + 20 * place, line, 15) for place, line in enumerate(lines)]
-    frame = f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="9" style="fill:var(--raised);stroke:var(--accent)" '
+    frame = (
+        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="9"'
+        ' style="fill:var(--raised);stroke:var(--accent)" '
+    )
     return frame + 'stroke-width="1.5"/>' + "".join(texts)
 
 
 def _text(x: float, y: float, text: str, size: int, *, bold: bool = False) -> str:
     weight = ' font-weight="650"' if bold else ""
-    return f'<text x="{x}" y="{y}" font-size="{size}" text-anchor="middle"{weight}>{escape(text)}</text>'
+    return (
+        f'<text x="{x}" y="{y}" font-size="{size}"'
+        f' text-anchor="middle"{weight}>{escape(text)}</text>'
+    )
 
 
 def _arrow(path: str, marker: str) -> str:
-    return f'<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.6" marker-end="url(#{marker})"/>'
+    return (
+        f'<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.6"'
+        f' marker-end="url(#{marker})"/>'
+    )

@@ -1,7 +1,8 @@
-"""`write_report(record, path)`: one HTML file that holds everything it shows and asks nothing of the network.
+"""`write_report(record, path)`: one HTML file that holds everything it shows and asks nothing of
+the network.
 
-The text around the figures is here, their drawing in `figures.py`, style and script in `page.html`. A part whose rows a
-record lacks is left out with one sentence that says so.
+The text around the figures is here, their drawing in `figures.py`, style and script in `page.html`.
+A part whose rows a record lacks is left out with one sentence that says so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from plotly.offline import get_plotlyjs
 from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Evidence, Row
 from qdescent.report.files import write_document
-from qdescent.report.numbers import duration, fraction, fractions, number, percent, powers, scalar, times
+from qdescent.report.numbers import (
+    duration,
+    fraction,
+    fractions,
+    number,
+    percent,
+    powers,
+    scalar,
+    times,
+)
 from qdescent.report.pages import figures, words
 from qdescent.report.pages.loop import loop_drawing
 from qdescent.report.pages.panel import Panel
@@ -37,7 +47,8 @@ _VERDICT = "ledger/verdict/text"
 
 
 def write_report(record: Record, path: str | Path) -> Path:
-    """Write the page of a run as one self-contained HTML file (about 5 MB, nearly all of it the plotting script).
+    """Write the page of a run as one self-contained HTML file (about 5 MB, nearly all of it the
+    plotting script).
 
     Args:
         record: the run; parts whose rows it lacks are left out, and the page says so.
@@ -60,7 +71,9 @@ def write_report(record: Record, path: str | Path) -> Path:
     plots: dict[str, Any] = {}
     body = [_header(record)]
     for anchor, panels in _SECTIONS:
-        after = {"circuit": _circuit_table, "ledger": _ledger_tables}.get(anchor, lambda record: "")(record)
+        after = {"circuit": _circuit_table, "ledger": _ledger_tables}.get(
+            anchor, lambda record: ""
+        )(record)
         body.append(section(record, anchor, words.SECTIONS[anchor], panels, plots, after))
     body += [all_rows(record), provenance(record), glossary(words.GLOSSARY)]
     return write_page(path, f"qdescent: {record.name}", body, plots)
@@ -68,17 +81,22 @@ def write_report(record: Record, path: str | Path) -> Path:
 
 def write_page(path: str | Path, title: str, body: Iterable[str], plots: dict[str, Any]) -> Path:
     """Write a page: `page.html` with its title, its parts and the figures of `section`."""
-    page = resources.files("qdescent.report.pages").joinpath("page.html").read_text(encoding="utf-8")
+    page = (
+        resources.files("qdescent.report.pages").joinpath("page.html").read_text(encoding="utf-8")
+    )
     parts = {
         "title": escape(title),
         "body": "\n".join(body),
         "plotly": get_plotlyjs(),
         # "<" is written as an escape, so that no text of a row can close the script element.
-        "plots": json.dumps(_finite(plots), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c"),
+        "plots": (
+            json.dumps(_finite(plots), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+        ),
     }
     head, *pieces = page.split("{{")
     filled = [head]
-    for piece in pieces:  # each placeholder once, in one pass: a row that holds "{{body}}" stays a text
+    # each placeholder once, in one pass: a row that holds "{{body}}" stays a text
+    for piece in pieces:
         key, rest = piece.split("}}", 1)
         filled += [parts[key], rest]
     return write_document(path, "".join(filled))
@@ -91,8 +109,13 @@ def _header(record: Record) -> str:
     if _VERDICT in record:
         row = record.row(_VERDICT)
         first = powers(str(row.value)).split(". ")[0].rstrip(".")
-        verdict = f'<p class="verdict"><b>Verdict.</b> {escape(first)}. {badge(row.evidence)} <a href="#ledger">The account</a></p>'
-    links = " ".join(f'<a href="#{anchor}">{escape(words.NAVIGATION[anchor])}</a>' for anchor in words.NAVIGATION)
+        verdict = (
+            f'<p class="verdict"><b>Verdict.</b> {escape(first)}. {badge(row.evidence)} <a'
+            ' href="#ledger">The account</a></p>'
+        )
+    links = " ".join(
+        f'<a href="#{anchor}">{escape(words.NAVIGATION[anchor])}</a>' for anchor in words.NAVIGATION
+    )
     return f"""<h1>Could a quantum computer train this network?</h1>
 <p>{escape(words.QUESTION.format(size=size))}</p>
 {verdict}
@@ -124,7 +147,10 @@ def _cards(record: Record) -> Iterable[str]:
 
 def card(text: str, label: str, evidence: Evidence) -> str:
     """One key number."""
-    return f'<div class="card"><b>{escape(text)}</b><span class="what">{escape(label)}</span>{badge(evidence)}</div>'
+    return (
+        f'<div class="card"><b>{escape(text)}</b><span'
+        f' class="what">{escape(label)}</span>{badge(evidence)}</div>'
+    )
 
 
 def section(
@@ -135,7 +161,9 @@ def section(
     plots: dict[str, Any],
     after: str = "",
 ) -> str:
-    """A heading with its lead (`opening`), the figures, whose drawings go into `plots`, and what comes after them."""
+    """A heading with its lead (`opening`), the figures, whose drawings go into `plots`, and what
+    comes after them.
+    """
     heading, lead = opening
     parts, missing = [], []
     for panel in panels:
@@ -174,10 +202,16 @@ def _ledger_tables(record: Record) -> str:
     parts = []
     if _VERDICT in record:
         verdict = record.row(_VERDICT)
-        parts.append(f'<p class="verdict"><b>Verdict.</b> {escape(powers(str(verdict.value)))} {badge(verdict.evidence)}</p>')
+        parts.append(
+            f'<p class="verdict"><b>Verdict.</b> {escape(powers(str(verdict.value)))}'
+            f" {badge(verdict.evidence)}</p>"
+        )
     if short:
         parts.append(f"<h3>The account in short</h3>{table(short, 'ledger/')}")
-    parts.append(f"<details><summary>Every line of the ledger ({len(rows)})</summary>{table(rows, 'ledger/')}</details>")
+    parts.append(
+        "<details><summary>Every line of the ledger"
+        f" ({len(rows)})</summary>{table(rows, 'ledger/')}</details>"
+    )
     return "".join(parts)
 
 
@@ -191,7 +225,11 @@ def _origins(rows: Iterable[Row]) -> str:
     sources: dict[Evidence, dict[str, None]] = {}
     for row in rows:
         sources.setdefault(row.evidence, {})[row.source] = None
-    return " ".join(f"{badge(evidence)} {escape('; '.join(sources[evidence]))}." for evidence in Evidence if evidence in sources)
+    return " ".join(
+        f"{badge(evidence)} {escape('; '.join(sources[evidence]))}."
+        for evidence in Evidence
+        if evidence in sources
+    )
 
 
 def table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
@@ -199,16 +237,26 @@ def table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
     lines = []
     for row in rows:
         name = row.name.removeprefix(prefix)
-        plain = " ".join(words.PROPER.get(word, word) for word in re.split(r"[_ ]", name.replace("/", " · ")))
+        plain = " ".join(
+            words.PROPER.get(word, word) for word in re.split(r"[_ ]", name.replace("/", " · "))
+        )
         plain = words.LABELS.get(name, plain) if prefix == "circuit/" else plain
         label = escape(plain) if prefix else f"<code>{escape(name)}</code>"
         lines.append(
-            f'<tr><td>{label}</td><td class="value" title="{escape(_full(row))}">{escape(_value(row))}</td>'
-            f'<td>{badge(row.evidence)}</td><td class="source">{escape(row.source)}</td></tr>'
+            f'<tr><td>{label}</td><td class="value"'
+            f' title="{escape(_full(row))}">{escape(_value(row))}</td><td>{badge(row.evidence)}</td><td'
+            f' class="source">{escape(row.source)}</td></tr>'
         )
-    head = "<tr>" + "".join(f'<th scope="col">{word}</th>' for word in ("row", "value", "evidence", "source")) + "</tr>"
+    head = (
+        "<tr>"
+        + "".join(f'<th scope="col">{word}</th>' for word in ("row", "value", "evidence", "source"))
+        + "</tr>"
+    )
     mark = f' id="{identity}"' if identity else ""
-    return f'<div class="scroll"><table{mark}><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>'
+    return (
+        "<div"
+        f' class="scroll"><table{mark}><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>'
+    )
 
 
 def _value(row: Row) -> str:
@@ -222,7 +270,12 @@ def _value(row: Row) -> str:
     if isinstance(row.error, (int, float)):
         text += f" ± {number(row.error, 2)}"
     human = ""
-    if row.unit == "s" and isinstance(row.value, (int, float)) and math.isfinite(row.value) and row.value >= 100:
+    if (
+        row.unit == "s"
+        and isinstance(row.value, (int, float))
+        and math.isfinite(row.value)
+        and row.value >= 100
+    ):
         human = f" ({duration(row.value)})"
     return text + unit + human
 
@@ -244,10 +297,11 @@ def _shown(record: Record, name: str) -> str:
 def all_rows(record: Record) -> str:
     """Every row of the record, folded away, with a search."""
     return (
-        f'<h2 id="numbers">All numbers</h2><p>{escape(words.NUMBERS)}</p><details><summary>Show all {len(record.rows)} rows'
-        '</summary><input class="search" id="search" type="search" placeholder="Search names, values, sources" '
-        f'aria-label="Search the rows"> <span class="quiet" id="found" role="status"></span>{table(record.rows, identity="all")}'
-        "</details>"
+        f'<h2 id="numbers">All numbers</h2><p>{escape(words.NUMBERS)}</p><details><summary>Show all'
+        f' {len(record.rows)} rows</summary><input class="search" id="search" type="search"'
+        ' placeholder="Search names, values, sources" aria-label="Search the rows"> <span'
+        ' class="quiet" id="found"'
+        f' role="status"></span>{table(record.rows, identity="all")}</details>'
     )
 
 
@@ -263,16 +317,29 @@ def provenance(record: Record) -> str:
     parts = []
     for title, items in groups.items():
         if items:
-            pairs = "".join(f"<dt><code>{escape(str(k))}</code></dt><dd>{escape(str(v))}</dd>" for k, v in items.items())
+            pairs = "".join(
+                f"<dt><code>{escape(str(k))}</code></dt><dd>{escape(str(v))}</dd>"
+                for k, v in items.items()
+            )
             parts.append(f"<h3>{escape(title.capitalize())}</h3><dl>{pairs}</dl>")
-    return f"<details><summary>How this run was made</summary>{''.join(parts)}</details>" if parts else ""
+    return (
+        f"<details><summary>How this run was made</summary>{''.join(parts)}</details>"
+        if parts
+        else ""
+    )
 
 
 def glossary(meanings: Mapping[str, str]) -> str:
     """What the words mean, and the five kinds of evidence."""
-    pairs = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in meanings.items())
-    kinds = "".join(f"<dt>{badge(kind)}</dt><dd>{escape(text)}</dd>" for kind, text in words.EVIDENCE.items())
-    return f'<h2 id="words">Words</h2><dl>{pairs}</dl><h3>How a number is known</h3><dl>{kinds}</dl>'
+    pairs = "".join(
+        f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in meanings.items()
+    )
+    kinds = "".join(
+        f"<dt>{badge(kind)}</dt><dd>{escape(text)}</dd>" for kind, text in words.EVIDENCE.items()
+    )
+    return (
+        f'<h2 id="words">Words</h2><dl>{pairs}</dl><h3>How a number is known</h3><dl>{kinds}</dl>'
+    )
 
 
 def _finite(content: Any) -> Any:

@@ -1,7 +1,8 @@
 """A figure as the page shows it, and the look that all figures share.
 
-Colours are the colour-blind-safe ones of Okabe and Ito at a lightness that reads on white and on black; dashes and marks
-repeat what the colours say. Text and grid take their colour from the page (light, dark, print).
+Colours are the colour-blind-safe ones of Okabe and Ito at a lightness that reads on white and on
+black; dashes and marks repeat what the colours say. Text and grid take their colour from the page
+(light, dark, print).
 """
 
 from __future__ import annotations
@@ -37,10 +38,17 @@ def line(
     y: Sequence[float | None], name: str, color: str, dash: str = "solid", *, x: Sequence[float | None] | None = None,
     mode: str = "lines", symbol: str = "circle", error: object = None, scale: float = 1.0,
 ) -> go.Scatter:  # fmt: skip
-    """One curve (or its marks); `error` is a sequence of standard errors, `scale` brings them to the axis's unit."""
+    """One curve (or its marks); `error` is a sequence of standard errors, `scale` brings them to
+    the axis's unit.
+    """
     spread = None
     if isinstance(error, (list, tuple)):
-        spread = {"type": "data", "array": [scale * value for value in error], "thickness": 1, "width": 0}
+        spread = {
+            "type": "data",
+            "array": [scale * value for value in error],
+            "thickness": 1,
+            "width": 0,
+        }
     return go.Scatter(
         x=list(range(len(y))) if x is None else list(x), y=list(y), name=name, mode=mode, error_y=spread,
         line={"color": color, "dash": dash, "width": 2.2}, marker={"color": color, "size": 9, "symbol": symbol},
@@ -51,7 +59,14 @@ def line(
 def figure(x: str, y: str, *traces: go.Scatter) -> go.Figure:
     """A figure with the page's axes; the page sets the colours of text and grid."""
     plot = go.Figure(list(traces))
-    axis = {"showline": True, "zeroline": False, "ticks": "outside", "ticklen": 4, "automargin": True, "exponentformat": "power"}
+    axis = {
+        "showline": True,
+        "zeroline": False,
+        "ticks": "outside",
+        "ticklen": 4,
+        "automargin": True,
+        "exponentformat": "power",
+    }
     plot.update_layout(
         template="none", height=340, hovermode="x unified", margin={"l": 8, "r": 14, "t": 10, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",

@@ -12,11 +12,16 @@ from qdescent._evidence import Row
 from qdescent.report.numbers import curve, fraction
 from qdescent.report.pages.panel import BLUE, GREEN, GREY, PURPLE, figure, line
 
-LOG_TICKS = [d * 10.0**k for k in range(-7, 4) for d in (1, 3)]  # 1, 3, 10: even steps on a logarithmic axis
+# 1, 3, 10: even steps on a logarithmic axis
+LOG_TICKS = [d * 10.0**k for k in range(-7, 4) for d in (1, 3)]
 
 
-def density_plot(spectra: Sequence[tuple[str, Sequence[float], Sequence[float], str, str]]) -> tuple[go.Figure, float]:
-    """Densities from (label, nodes, weights, colour, dash) each, smoothed by a Gaussian, and the width of that, log y."""
+def density_plot(
+    spectra: Sequence[tuple[str, Sequence[float], Sequence[float], str, str]],
+) -> tuple[go.Figure, float]:
+    """Densities from (label, nodes, weights, colour, dash) each, smoothed by a Gaussian, and the
+    width of that, log y.
+    """
     plot = figure("curvature λ of the loss along a mode", "share of modes per unit of λ")
     low, high = min(min(s[1]) for s in spectra), max(max(s[1]) for s in spectra)
     width = max((high - low) / 120, 1e-12)
@@ -24,7 +29,9 @@ def density_plot(spectra: Sequence[tuple[str, Sequence[float], Sequence[float], 
     peak, floor = 0.0, math.inf
     for label, nodes, shares, color, dash in spectra:
         weights = np.array(shares)
-        kernel = np.exp(-0.5 * ((grid[:, None] - np.array(nodes)) / width) ** 2) / (width * math.sqrt(2 * math.pi))
+        kernel = np.exp(-0.5 * ((grid[:, None] - np.array(nodes)) / width) ** 2) / (
+            width * math.sqrt(2 * math.pi)
+        )
         density = kernel @ weights
         peak = max(peak, float(density.max()))
         floor = min(floor, float(weights[weights > 0].min()) / width)
@@ -43,7 +50,9 @@ def density_plot(spectra: Sequence[tuple[str, Sequence[float], Sequence[float], 
 def shares_plot(table: Mapping[str, Sequence[Row]]) -> go.Figure:
     """A bar for each label, from below: the dissipative, neutral and divergent share of its modes."""
     plot = figure("share of modes, %", "")
-    for place, (kind, color) in enumerate((("dissipative", GREEN), ("neutral", GREY), ("divergent", PURPLE))):
+    for place, (kind, color) in enumerate(
+        (("dissipative", GREEN), ("neutral", GREY), ("divergent", PURPLE))
+    ):
         shares = [100 * fraction(rows[place]) for rows in table.values()]
         plot.add_trace(
             go.Bar(
@@ -59,11 +68,15 @@ def shares_plot(table: Mapping[str, Sequence[Row]]) -> go.Figure:
 
 
 def proxy_plot(after: Sequence[Row], before: Sequence[Row] = ()) -> go.Figure:
-    """E(t) in total and its dissipative, neutral and divergent part, log y; those at the start, if any, dotted."""
+    """E(t) in total and its dissipative, neutral and divergent part, log y; those at the start, if
+    any, dotted.
+    """
     plot = figure("horizon t, steps", "E(t), mean over modes")
     for rows, dash in ((before, "dot"), (after, "solid")):
         for row, (part, color) in zip(
-            rows, (("total", BLUE), ("dissipative", GREEN), ("neutral", GREY), ("divergent", PURPLE)), strict=False
+            rows,
+            (("total", BLUE), ("dissipative", GREEN), ("neutral", GREY), ("divergent", PURPLE)),
+            strict=False,
         ):
             label = part if rows is after else f"{part}, at the start"
             plot.add_trace(line(_positive(curve(row)), label, color, dash, error=row.error))
@@ -74,7 +87,9 @@ def proxy_plot(after: Sequence[Row], before: Sequence[Row] = ()) -> go.Figure:
 
 
 def _log_ticks(values: Sequence[float]) -> list[float]:
-    """Marks for a logarithmic axis; over less than a decade those of a linear one, for 1, 3, 10 would leave one of them or none."""
+    """Marks for a logarithmic axis; over less than a decade those of a linear one, for 1, 3, 10
+    would leave one of them or none.
+    """
     low, high = min(values, default=1.0), max(values, default=1.0)
     if high >= 10 * low or high == low:
         return LOG_TICKS

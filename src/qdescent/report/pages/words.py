@@ -1,4 +1,6 @@
-"""The page's fixed sentences: what each part shows, and what the words mean. No number of a run stands here."""
+"""The page's fixed sentences: what each part shows, and what the words mean. No number of a run
+stands here.
+"""
 
 from __future__ import annotations
 
@@ -15,45 +17,60 @@ NAVIGATION = {
 }
 
 QUESTION = (
-    "Would a fault-tolerant quantum computer train a neural network as well as a classical one, and at what price? This run "
-    "prunes a network{size} and trains it twice from there on the same data: by plain gradient descent, and by a classical "
-    "emulation of the quantum algorithm of Liu et al. (Nature Communications 15, 434, 2024). It also solves an instance "
-    "of a few weights as a quantum circuit on a simulator, and prices a whole round on quantum hardware against the "
-    "classical one."
+    "Would a fault-tolerant quantum computer train a neural network as well as a classical one, and"
+    " at what price? This run prunes a network{size} and trains it twice from there on the same"
+    " data: by plain gradient descent, and by a classical emulation of the quantum algorithm of Liu"
+    " et al. (Nature Communications 15, 434, 2024). It also solves an instance of a few weights as"
+    " a quantum circuit on a simulator, and prices a whole round on quantum hardware against the"
+    " classical one."
 )
 
 LOOP = (
-    "The algorithm: what gradient descent needs at the kept weights is uploaded as tables, many steps are solved as one linear "
-    "system, the result is read out, and the next upload starts from there."
+    "The algorithm: what gradient descent needs at the kept weights is uploaded as tables, many"
+    " steps are solved as one linear system, the result is read out, and the next upload starts"
+    " from there."
 )
 
 SECTIONS = {
     "training": (
         "Does it train as well?",
-        "Classical gradient descent and its quantum emulation from the same pruned network. Emulated means: the numbers that "
-        "an ideal quantum solver would hold are computed classically, and readout noise is drawn as on a real machine.",
+        (
+            "Classical gradient descent and its quantum emulation from the same pruned network."
+            " Emulated means: the numbers that an ideal quantum solver would hold are computed"
+            " classically, and readout noise is drawn as on a real machine."
+        ),
     ),
     "spectrum": (
         "Does the network qualify?",
-        "The algorithm's promise holds for dissipative models. Whether this one is, is read from the Hessian of the loss "
-        "over the kept weights: its eigenvalues are the curvatures along its modes.",
+        (
+            "The algorithm's promise holds for dissipative models. Whether this one is, is read"
+            " from the Hessian of the loss over the kept weights: its eigenvalues are the"
+            " curvatures along its modes."
+        ),
     ),
     "errors": (
         "How large are the approximations?",
-        "Three things can go wrong in a round: the network's modes can grow, the linearised steps can leave the true ones, and "
-        "the readout can be too coarse.",
+        (
+            "Three things can go wrong in a round: the network's modes can grow, the linearised"
+            " steps can leave the true ones, and the readout can be too coarse."
+        ),
     ),
     "circuit": (
         "Does the quantum algorithm itself work?",
-        "One small instance, run as a circuit: the trained network restricted to its largest kept weights, several steps "
-        "of gradient descent as one linear system, solved by a reflection about a kernel (Dalzell 2024): a polynomial of its "
-        "block-encoding.",
+        (
+            "One small instance, run as a circuit: the trained network restricted to its largest"
+            " kept weights, several steps of gradient descent as one linear system, solved by a"
+            " reflection about a kernel (Dalzell 2024): a polynomial of its block-encoding."
+        ),
     ),
     "ledger": (
         "Would it pay?",
-        "One round at the network's full number of kept weights, priced from queries to gates to physical qubits to time, "
-        "beside the classical round. Priced is the solver of the circuit above with its published constant, on tables of the "
-        "gradient map. Modelled and assumed lines are marked; change an assumption and the price changes.",
+        (
+            "One round at the network's full number of kept weights, priced from queries to gates"
+            " to physical qubits to time, beside the classical round. Priced is the solver of the"
+            " circuit above with its published constant, on tables of the gradient map. Modelled"
+            " and assumed lines are marked; change an assumption and the price changes."
+        ),
     ),
 }
 
@@ -75,7 +92,15 @@ LABELS = {
     "error_to_descent": "relative error to gradient descent",
 }  # rows of the circuit's table; other rows are labelled by their names
 
-PROPER = {"toffoli": "Toffoli", "qrom": "QROM", "qroam": "QROAM", "qram": "QRAM", "flops": "FLOPs", "kappa": "κ", "epsilon": "ε"}
+PROPER = {
+    "toffoli": "Toffoli",
+    "qrom": "QROM",
+    "qroam": "QROAM",
+    "qram": "QRAM",
+    "flops": "FLOPs",
+    "kappa": "κ",
+    "epsilon": "ε",
+}
 
 LEDGER_IN_SHORT = (
     "ledger/logical/kappa",
@@ -90,11 +115,13 @@ LEDGER_IN_SHORT = (
     "ledger/classical/time",
     "ledger/verdict/ratio",
     "ledger/verdict/dominant_factor",
-)  # the way from the linear system to the verdict, in its order; {loader} is the value of ledger/verdict/loader
+    # the way from the linear system to the verdict, in its order; {loader} is the value of
+    # ledger/verdict/loader
+)
 
 NUMBERS = (
-    "Every number of this run with its unit, its evidence and its source; they are in run.json, too. Point at a value for all "
-    "of its digits."
+    "Every number of this run with its unit, its evidence and its source; they are in run.json,"
+    " too. Point at a value for all of its digits."
 )
 
 GLOSSARY = {
@@ -104,8 +131,12 @@ GLOSSARY = {
     "segment": "The K steps between an upload and a download, solved as one linear system.",
     "round": "Upload, segment, download.",
     "horizon": "The number of steps T over which growth or error is judged.",
-    "dissipative, neutral, divergent": "A mode along which a step shrinks, keeps or amplifies a displacement.",
-    "query": "One use of the circuit that encodes the linear system's matrix; the unit of quantum cost.",
+    "dissipative, neutral, divergent": (
+        "A mode along which a step shrinks, keeps or amplifies a displacement."
+    ),
+    "query": (
+        "One use of the circuit that encodes the linear system's matrix; the unit of quantum cost."
+    ),
     "kappa (κ)": "The condition number of the linear system: the more, the more queries.",
     "shot": "One run of the circuit with a measurement at its end.",
     "readout": "Estimating the new weights, with signs, from many shots.",
@@ -116,7 +147,9 @@ GLOSSARY = {
 EVIDENCE = {
     Evidence.EXACT: "Computed to rounding.",
     Evidence.MEASURED: "Sampled, or observed on this one instance.",
-    Evidence.BOUNDED: "A theorem says that it cannot be larger (or smaller); the source names the theorem.",
+    Evidence.BOUNDED: (
+        "A theorem says that it cannot be larger (or smaller); the source names the theorem."
+    ),
     Evidence.MODELLED: "A cost formula; as good as the formula.",
     Evidence.ASSUMED: "An input that somebody chose.",
 }

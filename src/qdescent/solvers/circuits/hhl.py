@@ -1,4 +1,6 @@
-"""Phase estimation as a circuit: built from the system's entries, simulated, post-selected, rescaled, and counted."""
+"""Phase estimation as a circuit: built from the system's entries, simulated, post-selected,
+rescaled, and counted.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,11 @@ import torch
 
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification, amplified
-from qdescent.quantum.algorithms.hamiltonian_simulation import EvolutionSequence, evolution, product_error
+from qdescent.quantum.algorithms.hamiltonian_simulation import (
+    EvolutionSequence,
+    evolution,
+    product_error,
+)
 from qdescent.quantum.algorithms.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
@@ -19,7 +25,12 @@ from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree
-from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables, controlled_hermitian_tables, matrix_entries
+from qdescent.quantum.tables.coloured import (
+    MatrixTables,
+    augmented_tables,
+    controlled_hermitian_tables,
+    matrix_entries,
+)
 from qdescent.solvers.circuits.run import CircuitRun, counted_run, right_side, typed
 from qdescent.solvers.hhl_inverse import PEAK, SERIES_ERROR, TURN, clock_window, rotated
 
@@ -31,7 +42,8 @@ class PhaseEstimationCircuit:
     Args:
         bloq: all of it.
         kappa: the flag's amplitude is g/(1.09 kappa).
-        error: a bound on the distance of the kept amplitudes from those of exact evolutions, window and rotation.
+        error: a bound on the distance of the kept amplitudes from those of exact evolutions, window
+            and rotation.
         rhs_error: ||B/||B|| - prepared||_2.
         certificate: of the angles.
     """
@@ -49,7 +61,11 @@ def hermitian_tables(system: LinearSystem, angle_bits: int) -> MatrixTables:
 
 
 def build_phase_estimation(
-    system: LinearSystem, tables: MatrixTables, kappa: float, clock_bits: int, loader: Loader = DEFAULT_LOADER
+    system: LinearSystem,
+    tables: MatrixTables,
+    kappa: float,
+    clock_bits: int,
+    loader: Loader = DEFAULT_LOADER,
 ) -> PhaseEstimationCircuit:
     """The circuit of f(A) |B>/(1.09 kappa), f as in `phase_estimation_inverse`.
 
@@ -72,14 +88,19 @@ def build_phase_estimation(
     steps = [evolution(encoding, selected, 2**j * TURN, SERIES_ERROR) for j in range(clock_bits)]
     window = RealStatePreparation(rotation_tree(clock_window(size), bits), loader=loader)
     cosines = np.zeros(size)  # of k = 0, 1, ..., K/2 - 1, -K/2, ..., -1
-    positive = rotated(2 * math.pi * np.arange(1, size // 2) / (size * TURN), kappa) / (PEAK * kappa)
+    positive = rotated(2 * math.pi * np.arange(1, size // 2) / (size * TURN), kappa) / (
+        PEAK * kappa
+    )
     cosines[1 : size // 2], cosines[size // 2 + 1 :] = positive, -positive[::-1]
     rotation = AngleTable.nearest(np.arccos(np.clip(cosines, -1, 1)), bits)
     b = right_side(system)
-    exact = np.zeros(2 ** (tables.system_bits - 1), dtype=b.dtype)  # the first block of H, the second is empty
+    # the first block of H, the second is empty
+    exact = np.zeros(2 ** (tables.system_bits - 1), dtype=b.dtype)
     exact[: len(b)] = b / np.linalg.norm(b)
     prepare = state_preparation(exact, bits, loader)
-    bloq = PhaseEstimationSolve(prepare, window, tuple(step.bloq for step in steps), TableRotation(rotation, loader))
+    bloq = PhaseEstimationSolve(
+        prepare, window, tuple(step.bloq for step in steps), TableRotation(rotation, loader)
+    )
     off = 2 * float(np.linalg.norm(window.prepared - clock_window(size)))
     off += float(np.abs(np.cos(rotation.half_angles) - cosines).max())
     return PhaseEstimationCircuit(
@@ -91,22 +112,28 @@ def build_phase_estimation(
     )
 
 
-def run_phase_estimation(system: LinearSystem, circuit: PhaseEstimationCircuit, epsilon: float) -> CircuitRun:
-    """Simulate the circuit and keep clock = flag = ancilla = part = choice = 0 and the second block of the system.
+def run_phase_estimation(
+    system: LinearSystem, circuit: PhaseEstimationCircuit, epsilon: float
+) -> CircuitRun:
+    """Simulate the circuit and keep clock = flag = ancilla = part = choice = 0 and the second block
+    of the system.
 
         Z = 1.09 kappa ||B||/alpha x kept amplitudes.
 
     Args:
         system: as given to `build_phase_estimation`; its device holds the state vector.
         circuit: from there.
-        epsilon: the relative error that rotation synthesis shares with the rest (it sets T gates, not the simulation).
+        epsilon: the relative error that rotation synthesis shares with the rest (it sets T gates,
+            not the simulation).
 
     Cost: `evolution_queries` x (a few passes over the amplitudes).
     """
     return _run(system, circuit, circuit.bloq, epsilon)
 
 
-def run_amplified_phase_estimation(system: LinearSystem, circuit: PhaseEstimationCircuit, run: CircuitRun) -> CircuitRun:
+def run_amplified_phase_estimation(
+    system: LinearSystem, circuit: PhaseEstimationCircuit, run: CircuitRun
+) -> CircuitRun:
     """The same under amplitude amplification, as `run_amplified` does it for the other circuits.
 
     Args:
@@ -115,8 +142,16 @@ def run_amplified_phase_estimation(system: LinearSystem, circuit: PhaseEstimatio
 
     Cost: 2r + 1 circuits, r = ceil(pi/(4 asin sqrt(p)) - 1/2).
     """
-    places = tuple((each.name, each.total_bits()) for each in circuit.bloq.signature if each.name != "system")
-    return _run(system, circuit, amplified(circuit.bloq, places, run.success_probability), run.epsilon, run.success_probability)
+    places = tuple(
+        (each.name, each.total_bits()) for each in circuit.bloq.signature if each.name != "system"
+    )
+    return _run(
+        system,
+        circuit,
+        amplified(circuit.bloq, places, run.success_probability),
+        run.epsilon,
+        run.success_probability,
+    )
 
 
 def _run(
@@ -133,6 +168,10 @@ def _run(
     kept = typed(system, kept[len(kept) // 2 :])  # the first block stays empty: f is odd
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     norm = system.rhs_norm
-    value = kept[: system.size] * (math.sqrt(bare) * PEAK * circuit.kappa * norm / sequence.encoding.alpha)
+    value = kept[: system.size] * (
+        math.sqrt(bare) * PEAK * circuit.kappa * norm / sequence.encoding.alpha
+    )
     rounds = bloq.rounds if isinstance(bloq, AmplitudeAmplification) else 0
-    return counted_run(bloq, [sequence.encoding, sequence.selected], state, value, probability, epsilon, rounds)
+    return counted_run(
+        bloq, [sequence.encoding, sequence.selected], state, value, probability, epsilon, rounds
+    )

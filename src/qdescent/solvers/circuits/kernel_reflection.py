@@ -1,4 +1,6 @@
-"""The kernel reflection as a circuit: an even polynomial of G on the last basis vector, built, simulated and read."""
+"""The kernel reflection as a circuit: an even polynomial of G on the last basis vector, built,
+simulated and read.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,20 @@ from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.balanced import BalancedTables
 from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables
-from qdescent.solvers.circuits.run import SUBNORMALISATION, CircuitRun, counted_run, right_side, typed
+from qdescent.solvers.circuits.run import (
+    SUBNORMALISATION,
+    CircuitRun,
+    counted_run,
+    right_side,
+    typed,
+)
 from qdescent.solvers.encodings import Tables
 
 
 @dataclass(frozen=True)
 class KernelCircuit:
-    """A circuit that applies an even polynomial of G to the last basis vector e, and the constants that it is read by.
+    """A circuit that applies an even polynomial of G to the last basis vector e, and the constants
+    that it is read by.
 
     Args:
         bloq: e prepared, then the transform.
@@ -83,7 +92,9 @@ def build_kernel_circuit(
         augmented = BalancedEncoding(tables.augmented(guess), loader=loader)
     else:
         encoding = HistoryEncoding(tables, loader=loader)
-        augmented = block_diagonal([encoding, Identity(encoding.system_bitsize, tables.alpha / guess)], tables.bits, loader)
+        augmented = block_diagonal(
+            [encoding, Identity(encoding.system_bitsize, tables.alpha / guess)], tables.bits, loader
+        )
     places = tables.places
     size = 2 ** (augmented.system_bitsize - 1)
     b = right_side(system)
@@ -92,25 +103,35 @@ def build_kernel_circuit(
     prepare = state_preparation(exact, tables.bits, loader)
     polynomial = kernel.coefficients * (2 if reflects else 1)
     polynomial[0] -= 1 if reflects else 0
-    scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)  # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
+    # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
+    scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)
     angles = qsp_angles(scale * polynomial)
     kernel_encoding = KernelEncoding(augmented, prepare)
     bloq = KernelTransform(QSVTSequence(kernel_encoding, projector_phases(angles)))
     rhs_error = float(np.linalg.norm(prepare.prepared - exact))
-    return KernelCircuit(bloq, guess, scale, reflects, angles.certificate / scale, rhs_error, places)
+    return KernelCircuit(
+        bloq, guess, scale, reflects, angles.certificate / scale, rhs_error, places
+    )
 
 
 def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: float) -> CircuitRun:
-    """Simulate the circuit and keep ancilla = part = 0: the run's value is y = R(G) e, shape (D + 1,), e last.
+    """Simulate the circuit and keep ancilla = part = 0: the run's value is y = R(G) e, shape (D +
+    1,), e last.
 
-    Its success probability is that of finding, besides, the added block empty: the reflected state is then the solution's.
+    Its success probability is that of finding, besides, the added block empty: the reflected state
+    is then the solution's.
     """
     encoding, bloq = circuit.encoding, circuit.bloq
     state = Simulator(device=system.matrix.device).run(bloq)
     kept = typed(system, state.project(ancilla=0, part=0))
     size = len(kept) // 2
     probability = float(torch.linalg.vector_norm(kept[:size] if circuit.reflects else kept)) ** 2
-    value = torch.cat([kept[torch.as_tensor(circuit.places, device=kept.device)], kept[size : size + 1]]) / circuit.scale
+    value = (
+        torch.cat(
+            [kept[torch.as_tensor(circuit.places, device=kept.device)], kept[size : size + 1]]
+        )
+        / circuit.scale
+    )
     if circuit.reflects:
         value[-1] += 1
         value /= 2

@@ -1,4 +1,6 @@
-"""The linear solve as a circuit: built from bloqs, simulated, post-selected, rescaled, and counted, one definition."""
+"""The linear solve as a circuit: built from bloqs, simulated, post-selected, rescaled, and counted,
+one definition.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,15 @@ from qdescent.quantum.algorithms.qsvt import LinearSolve, QSVTSequence, projecto
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.solvers.circuits.run import SUBNORMALISATION, CircuitRun, MatrixBloq, counted_run, matrix_bloq, right_side, typed
+from qdescent.solvers.circuits.run import (
+    SUBNORMALISATION,
+    CircuitRun,
+    MatrixBloq,
+    counted_run,
+    matrix_bloq,
+    right_side,
+    typed,
+)
 from qdescent.solvers.encodings import Tables
 
 
@@ -56,7 +66,8 @@ def build_circuit(
     Args:
         system: real or complex, of any sparsity pattern.
         polynomial: for 1/x on [1/kappa, 1], kappa = alpha ||M^-1||.
-        tables: of M's block-encoding, from the plan of an encoding; |B> takes angles of as many bits.
+        tables: of M's block-encoding, from the plan of an encoding; |B> takes angles of as many
+            bits.
         loader: of every table.
 
     Returns:
@@ -81,18 +92,22 @@ def build_circuit(
     exact[places] = rhs / np.linalg.norm(rhs)
     prepare = state_preparation(exact, tables.bits, loader)
     rhs_error = float(np.linalg.norm(prepare.prepared - exact))
-    return SolveCircuit(LinearSolve(prepare, sequence), scale, angles.certificate, rhs_error, places)
+    return SolveCircuit(
+        LinearSolve(prepare, sequence), scale, angles.certificate, rhs_error, places
+    )
 
 
 def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> CircuitRun:
-    """Simulate the circuit, keep ancilla = part = 0, rescale to Z by known constants, and count the gates.
+    """Simulate the circuit, keep ancilla = part = 0, rescale to Z by known constants, and count the
+    gates.
 
         Z = ||B||/(c alpha) x kept amplitudes,   success probability = ||kept amplitudes||^2.
 
     Args:
         system: as given to `build_circuit`; its device holds the state vector.
         circuit: from `build_circuit`.
-        epsilon: the relative error that rotation synthesis shares with the rest (it sets T gates, not the simulation).
+        epsilon: the relative error that rotation synthesis shares with the rest (it sets T gates,
+            not the simulation).
 
     Returns:
         CircuitRun: the value and the counts.
@@ -100,7 +115,8 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
     Cost: degree x (a few passes over 2^(s + k + 2) complex128 amplitudes).
 
     References:
-        T gates of a rotation: Kliuchnikov et al., arXiv:2203.10064 (1.149 log2(1/error) + 9.2, as in Qualtran).
+        T gates of a rotation: Kliuchnikov et al., arXiv:2203.10064 (1.149 log2(1/error) + 9.2, as
+        in Qualtran).
     """
     encoding, bloq = circuit.encoding, circuit.bloq
     state = Simulator(device=system.matrix.device).run(bloq)

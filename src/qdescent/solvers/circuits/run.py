@@ -1,4 +1,6 @@
-"""What every simulated solve has in common: the block-encoding of its tables, what a run gave, and what it took."""
+"""What every simulated solve has in common: the block-encoding of its tables, what a run gave, and
+what it took.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ from qdescent.solvers.encodings import Tables
 
 MatrixBloq = SparseBlockEncoding | HistoryEncoding | BalancedEncoding
 
-SUBNORMALISATION = 0.98  # max |p|: nearer to 1 the angles need more FFT points, further away successes are lost
+# max |p|: nearer to 1 the angles need more FFT points, further away successes are lost
+SUBNORMALISATION = 0.98
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,16 @@ class CircuitRun:
 
     Args:
         value: Z in true units, shape (D,); of kernel reflection y = R(G) e, shape (D + 1,).
-        success_probability: of finding ancilla = 0 and part = 0 (and what else a solver post-selects: the added block empty of a
-            reflection; clock, flag and choice of HHL; the damping qubit of an amplification).
+        success_probability: of finding ancilla = 0 and part = 0 (and what else a solver
+            post-selects: the added block empty of a reflection; clock, flag and choice of HHL; the
+            damping qubit of an amplification).
         forward_queries: calls of U counted while simulating.
         adjoint_queries: calls of U-dagger counted while simulating.
         simulated_qubits: held by the state vector (fast leaves need no loaded registers).
         state_vector_bytes: of the simulation.
         bloq: what was run.
-        epsilon: the relative error that rotation synthesis shares with the rest; it sets T gates, not the simulation.
+        epsilon: the relative error that rotation synthesis shares with the rest; it sets T gates,
+            not the simulation.
         rounds: of amplitude amplification.
     """
 
@@ -56,7 +61,9 @@ class CircuitRun:
     adjoint_queries: int
     simulated_qubits: int
     state_vector_bytes: int
-    bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification = field(repr=False)
+    bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification = field(
+        repr=False
+    )
     epsilon: float
     rounds: int = 0
 
@@ -78,7 +85,11 @@ class CircuitRun:
     @property
     def rotation_error(self) -> float:
         """The synthesis error per rotation that keeps the answer's relative error below epsilon/2."""
-        return self.epsilon * math.sqrt(max(self.success_probability, 1e-300)) / (4 * max(1, self.gates.rotation))
+        return (
+            self.epsilon
+            * math.sqrt(max(self.success_probability, 1e-300))
+            / (4 * max(1, self.gates.rotation))
+        )
 
     @property
     def t_per_rotation(self) -> float:
@@ -87,8 +98,12 @@ class CircuitRun:
 
     @property
     def t_gates(self) -> int:
-        """T gates, 4 for each AND, Toffoli or controlled swap, and rotations by synthesis (arXiv:2203.10064, as in Qualtran)."""
-        return math.ceil(self.gates.t + 4 * self.toffoli_gates + self.t_per_rotation * self.gates.rotation)
+        """T gates, 4 for each AND, Toffoli or controlled swap, and rotations by synthesis
+        (arXiv:2203.10064, as in Qualtran).
+        """
+        return math.ceil(
+            self.gates.t + 4 * self.toffoli_gates + self.t_per_rotation * self.gates.rotation
+        )
 
 
 def matrix_bloq(tables: Tables, loader: Loader) -> MatrixBloq:
@@ -107,7 +122,9 @@ def right_side(system: LinearSystem) -> NDArray[np.float64] | NDArray[np.complex
 
 
 def typed(system: LinearSystem, amplitudes: Tensor) -> Tensor:
-    """Complex amplitudes of a complex system; of a real one their real parts (the others are rounding)."""
+    """Complex amplitudes of a complex system; of a real one their real parts (the others are
+    rounding).
+    """
     return amplitudes if system.is_complex else amplitudes.real
 
 

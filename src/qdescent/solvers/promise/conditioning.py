@@ -1,4 +1,6 @@
-"""What a quantum solver must know of a system before it starts: alpha, kappa, and products with M/alpha, counted."""
+"""What a quantum solver must know of a system before it starts: alpha, kappa, and products with
+M/alpha, counted.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,15 @@ from qdescent.solvers.promise.refutation import SLACK
 
 LARGEST_SVD = 2048  # singular values of 2048 x 2048 take a few seconds
 MOST_SHORT = 2**31  # entries that an index of 32 bits can count
-SHORTEST_INTERVAL = 1.01  # kappa of an orthogonal matrix is 1; a polynomial needs an interval [1/kappa, 1] of some length
+# kappa of an orthogonal matrix is 1; a polynomial needs an interval [1/kappa, 1] of some length
+SHORTEST_INTERVAL = 1.01
 
 
 @dataclass
 class Products:
-    """How many products with M/alpha and its adjoint were made; the one thing here that changes while a solver runs."""
+    """How many products with M/alpha and its adjoint were made; the one thing here that changes
+    while a solver runs.
+    """
 
     forward: int = 0
     adjoint: int = 0
@@ -66,22 +71,31 @@ class Conditioning:
     @property
     def values(self) -> dict[str, float]:
         """The rows' numbers by their last word."""
-        return {row.name.rpartition("/")[2]: row.value for row in self.rows if isinstance(row.value, float)}
+        return {
+            row.name.rpartition("/")[2]: row.value
+            for row in self.rows
+            if isinstance(row.value, float)
+        }
 
 
-def conditioning(system: LinearSystem, kappa: float | None, plan: EncodingPlan[Tables] | None = None) -> Conditioning:
+def conditioning(
+    system: LinearSystem, kappa: float | None, plan: EncodingPlan[Tables] | None = None
+) -> Conditioning:
     """alpha and kappa of a system.
 
     Args:
         system: real or complex.
-        kappa: alpha ||M^-1|| as the caller gives it; None takes the system's declared `inverse_norm_bound`, and without one
-            the singular values (up to 2048 unknowns) or an estimate (`estimated_kappa`).
+        kappa: alpha ||M^-1|| as the caller gives it; None takes the system's declared
+            `inverse_norm_bound`, and without one the singular values (up to 2048 unknowns) or an
+            estimate (`estimated_kappa`).
         plan: of the matrix's encoding; None balances the weights of its entries.
 
     Raises:
-        ArgumentError: a matrix without entries, or no kappa for a large system of which no estimate settles.
+        ArgumentError: a matrix without entries, or no kappa for a large system of which no estimate
+            settles.
 
-    Cost: that of alpha (`BalancedEntries`); O(D^3) where the singular values are measured, some 2 kappa products where estimated.
+    Cost: that of alpha (`BalancedEntries`); O(D^3) where the singular values are measured, some 2
+        kappa products where estimated.
 
     Example:
         >>> M = torch.tensor([[1.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
@@ -95,30 +109,48 @@ def conditioning(system: LinearSystem, kappa: float | None, plan: EncodingPlan[T
         kappa = check_interval("kappa", kappa, "[1, inf)")
     plan = plan or DEFAULT_ENCODING.plan(system)
     alpha = plan.alpha
-    measured = _singular_values(system, declared=kappa is not None or system.inverse_norm_bound is not None)
+    measured = _singular_values(
+        system, declared=kappa is not None or system.inverse_norm_bound is not None
+    )
     rows = [row("alpha", alpha, "1", Evidence.EXACT, plan.source)]
     needed: float | None = None
     if measured is not None:
         if bool(measured[-1] <= system.size * torch.finfo(system.matrix.dtype).eps * measured[0]):
             return Conditioning(alpha, math.inf, measured, tuple(rows))
-        rounding = system.size * torch.finfo(measured.dtype).eps * float(measured[0])  # of the singular values themselves
+        # of the singular values themselves
+        rounding = system.size * torch.finfo(measured.dtype).eps * float(measured[0])
         needed = alpha / (float(measured[-1]) + rounding)
     if kappa is not None:
         rows.append(row("kappa", kappa, "1", Evidence.ASSUMED, "setting `kappa`"))
     elif system.inverse_norm_bound is not None:
         kappa = max(alpha * system.inverse_norm_bound, SHORTEST_INTERVAL)
-        rows.append(row("kappa", kappa, "1", Evidence.BOUNDED, "alpha times the declared bound on ||M^-1||"))
+        rows.append(
+            row("kappa", kappa, "1", Evidence.BOUNDED, "alpha times the declared bound on ||M^-1||")
+        )
     elif measured is None:
         kappa, steps = estimated_kappa(scaled_operator(system, alpha)[0])
         kappa = max(kappa, SHORTEST_INTERVAL)
-        source = f"estimate: 1.1 over the root of the least Ritz value of A^H A after {steps} Lanczos steps"
+        source = (
+            f"estimate: 1.1 over the root of the least Ritz value of A^H A after {steps} Lanczos"
+            " steps"
+        )
         rows.append(row("kappa", kappa, "1", Evidence.MEASURED, source))
     else:
         kappa = max(alpha / float(measured[-1]), SHORTEST_INTERVAL)
-        rows.append(row("kappa", kappa, "1", Evidence.EXACT, "alpha over the smallest singular value"))
+        rows.append(
+            row("kappa", kappa, "1", Evidence.EXACT, "alpha over the smallest singular value")
+        )
     if measured is not None:
         share = alpha / float(measured[0])
-        rows.append(row("alpha_over_norm", share, "1", Evidence.EXACT, "alpha over the largest singular value"))
+        rows.append(
+            row(
+                "alpha_over_norm",
+                share,
+                "1",
+                Evidence.EXACT,
+                "alpha over the largest singular value",
+            )
+        )
     return Conditioning(alpha, kappa, measured, tuple(rows), needed)
 
 
@@ -136,8 +168,11 @@ def scaled_operator(system: LinearSystem, alpha: float) -> tuple[LinearOperator,
         ([0.5, 0.5], 1)
     """
     dtype = torch.promote_types(system.dtype, torch.float64)
-    matrix = (system.matrix.coalesce() if system.matrix.is_sparse else system.matrix).to(dtype) / alpha
-    if matrix.is_sparse:  # compressed rows: several times faster than coordinates, for both orientations
+    matrix = (system.matrix.coalesce() if system.matrix.is_sparse else system.matrix).to(
+        dtype
+    ) / alpha
+    # compressed rows: several times faster than coordinates, for both orientations
+    if matrix.is_sparse:
         adjoint = _compressed(matrix.transpose(0, 1).conj().coalesce())
         matrix = _compressed(matrix)
     else:
@@ -152,11 +187,15 @@ def scaled_operator(system: LinearSystem, alpha: float) -> tuple[LinearOperator,
         products.adjoint += x.shape[1]
         return _product(adjoint, x)
 
-    return LinearOperator((system.size, system.size), forward, backward, dtype, matrix.device), products
+    return (
+        LinearOperator((system.size, system.size), forward, backward, dtype, matrix.device),
+        products,
+    )
 
 
 def _singular_values(system: LinearSystem, declared: bool) -> Tensor | None:
-    if system.size > (LARGEST_SVD // 4 if declared else LARGEST_SVD):  # with kappa known they only serve a row
+    # with kappa known they only serve a row
+    if system.size > (LARGEST_SVD // 4 if declared else LARGEST_SVD):
         return None
     matrix = system.matrix.to_dense()
     return torch.linalg.svdvals(matrix.to(torch.promote_types(matrix.dtype, torch.float64)))
@@ -168,7 +207,8 @@ def _compressed(matrix: Tensor) -> Tensor:
         rows = matrix.to_sparse_csr()
         if rows.values().numel() >= MOST_SHORT:
             return rows
-        # Indices of 32 bits are what the vendors' libraries read: a third faster than 64 bits, converted at every product.
+        # Indices of 32 bits are what the vendors' libraries read: a third faster than 64 bits,
+        # converted at every product.
         index = rows.crow_indices().int(), rows.col_indices().int()
         return torch.sparse_csr_tensor(*index, rows.values(), rows.shape, check_invariants=True)
 

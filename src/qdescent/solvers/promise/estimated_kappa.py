@@ -1,4 +1,6 @@
-"""kappa of a matrix that is too large for its singular values: from below, by Lanczos steps on A^H A."""
+"""kappa of a matrix that is too large for its singular values: from below, by Lanczos steps on A^H
+A.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,9 @@ LEAST = 500  # of A^H A, in units of rounding: below it rounding is what is seen
 def estimated_kappa(operator: LinearOperator) -> tuple[float, int]:
     """1.1 over the root of the least Ritz value of A^H A, and the Lanczos steps that it took.
 
-    Steps are added until half as many more change the value by less than 2 %. It can settle too high where the start vector, drawn
-    from a seed, hardly meets the smallest singular vector: kappa is then too small, which the solvers look for.
+    Steps are added until half as many more change the value by less than 2 %. It can settle too
+    high where the start vector, drawn from a seed, hardly meets the smallest singular vector: kappa
+    is then too small, which the solvers look for.
 
     Args:
         operator: A, of norm at most 1, with its adjoint; real or complex.
@@ -43,16 +46,24 @@ def estimated_kappa(operator: LinearOperator) -> tuple[float, int]:
     """
     symmetric = square_of(operator)
     real = symmetric.dtype
-    start = torch.randn(symmetric.shape[0], 1, generator=named_generator(0, "kappa"), dtype=real).to(operator.device)
+    start = torch.randn(
+        symmetric.shape[0], 1, generator=named_generator(0, "kappa"), dtype=real
+    ).to(operator.device)
     state: LanczosState | None = None
     before, steps = math.inf, FIRST
     while True:
         state = lanczos(symmetric, start, steps, state)
         rows, value = int(state.length[0]), least_ritz_value(state)
         if value < LEAST * torch.finfo(real).eps:
-            raise argument_error("kappa", "be given: the matrix is singular, or nearly, and rounding hides by how much", None)
+            raise argument_error(
+                "kappa",
+                "be given: the matrix is singular, or nearly, and rounding hides by how much",
+                None,
+            )
         if value >= (1 - SETTLED) * before or not bool(state.alive[0]):
             return MARGIN / math.sqrt(value), rows
         if steps == MOST:
-            raise argument_error("kappa", f"be given: an estimate did not settle within {MOST} Lanczos steps", None)
+            raise argument_error(
+                "kappa", f"be given: an estimate did not settle within {MOST} Lanczos steps", None
+            )
         before, steps = value, min(MOST, steps + steps // 2)

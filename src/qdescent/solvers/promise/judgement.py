@@ -1,4 +1,6 @@
-"""What a quantum solver may promise of its answer: by the residual, a second solve, and a look for what refutes kappa."""
+"""What a quantum solver may promise of its answer: by the residual, a second solve, and a look for
+what refutes kappa.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,14 @@ from qdescent.solvers.solve import Solution, Status
 from qdescent.solvers.wording import rounded_up
 
 CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
-CRUDE, FAR = 0.05, 5  # of 864 solves with kappa .2 to .8 of the truth none passed below .05, and none above with the far look
+# of 864 solves with kappa .2 to .8 of the truth none passed below .05, and none above with the far
+# look
+CRUDE, FAR = 0.05, 5
 
 
 def wide_epsilon(system: LinearSystem, epsilon: float) -> float:
-    """What of epsilon is left to a solve in double precision, when Z is rounded to the system's own type at the end.
+    """What of epsilon is left to a solve in double precision, when Z is rounded to the system's own
+    type at the end.
 
     Raises:
         ArgumentError: an epsilon below twice the rounding of Z's type.
@@ -48,7 +53,8 @@ def returned_rounding(system: LinearSystem) -> float:
 
 
 def product_rounding(degree: int, kappa: float, epsilon: float, share: float) -> float:
-    """What the rounding of `degree` products in double precision adds to the relative error of Z, 4 eps degree kappa.
+    """What the rounding of `degree` products in double precision adds to the relative error of Z, 4
+    eps degree kappa.
 
     Args:
         degree, kappa: of the polynomial.
@@ -64,13 +70,19 @@ def product_rounding(degree: int, kappa: float, epsilon: float, share: float) ->
     """
     rounding = 4 * torch.finfo(torch.float64).eps * degree * kappa
     if rounding > share * epsilon:
-        must = f"be at least {rounded_up(rounding / share)} at kappa = {kappa:.4g}: less is lost in the rounding of float64"
+        must = (
+            f"be at least {rounded_up(rounding / share)} at kappa = {kappa:.4g}: less is lost in"
+            " the rounding of float64"
+        )
         raise argument_error("epsilon", must, f"{epsilon:.3g}")
     return rounding
 
 
-def settled(system: LinearSystem, value: Tensor, known: Conditioning, bound: float, epsilon: float) -> bool:
-    """Whether a second solve, of error .1, would move Z by no more than its bound explains: ||q(M)(B - M Z)|| <= 1.1 d ||Z||.
+def settled(
+    system: LinearSystem, value: Tensor, known: Conditioning, bound: float, epsilon: float
+) -> bool:
+    """Whether a second solve, of error .1, would move Z by no more than its bound explains:
+    ||q(M)(B - M Z)|| <= 1.1 d ||Z||.
 
     Classical, as the residual is. Where kappa is right Z is off by at most bound ||M^-1 B||, d =
     bound/(1 - bound) of ||Z||, and q(M) M changes that by a factor of at most 1.1. A singular value
@@ -97,7 +109,9 @@ def settled(system: LinearSystem, value: Tensor, known: Conditioning, bound: flo
     value = value.to(operator.dtype)
     left = system.rhs.to(operator.dtype) / known.alpha - operator @ value
     reach = FAR if epsilon > CRUDE else 1
-    correction = apply_odd_transform(minimax_inverse(reach * known.kappa, CHECK_ERROR).coefficients, operator, left)
+    correction = apply_odd_transform(
+        minimax_inverse(reach * known.kappa, CHECK_ERROR).coefficients, operator, left
+    )
     lengths = [float(torch.linalg.vector_norm(v)) for v in (correction, value)]
     return lengths[0] <= (1 + CHECK_ERROR) * bound / (1 - bound) * lengths[1]
 
@@ -115,7 +129,8 @@ def judged(
     trusted: bool = True,
     circuit: Any = None,
 ) -> Solution:
-    """A solution, held against the residual that its method may leave if kappa is right, and against what may refute kappa.
+    """A solution, held against the residual that its method may leave if kappa is right, and
+    against what may refute kappa.
 
     Args:
         system, known: what was solved, and its alpha and kappa.
@@ -133,7 +148,9 @@ def judged(
     returned = value.to(system.dtype)
     bound += returned_rounding(system)
     residual = system.residual(value)
-    accurate = trusted and bound <= epsilon * (1 + 1e-9) and residual <= allowed * (1 + 1e-6) + 1e-12
+    accurate = (
+        trusted and bound <= epsilon * (1 + 1e-9) and residual <= allowed * (1 + 1e-6) + 1e-12
+    )
     needed = known.needed if known.refuted else None
     if known.needed is None:
         operator, _ = scaled_operator(system, known.alpha)
@@ -152,18 +169,33 @@ def judged(
     else:
         status, condition = Status.SOLVED_IF_KAPPA_IS_RIGHT, "if kappa is right"
     source = ", ".join(
-        ["relative error of Z: polynomial, angles (certified), preparation, rounding", *([condition] * bool(condition))]
+        [
+            "relative error of Z: polynomial, angles (certified), preparation, rounding",
+            *([condition] * bool(condition)),
+        ]
     )
     rows = [*cost, row("bound", bound, "1", Evidence.BOUNDED, source)]
     values = {**values, "bound": bound}
     if needed is not None:
-        rows.append(row("kappa_at_least", needed, "1", Evidence.MEASURED, "alpha over what M shrinks a vector to, which was found"))
+        rows.append(
+            row(
+                "kappa_at_least",
+                needed,
+                "1",
+                Evidence.MEASURED,
+                "alpha over what M shrinks a vector to, which was found",
+            )
+        )
         values = {**values, "kappa_at_least": needed}
     residual = residual if returned.dtype == value.dtype else system.residual(returned)
-    return Solution(returned, system.extract(returned), residual, bound, status, tuple(rows), values, circuit)
+    return Solution(
+        returned, system.extract(returned), residual, bound, status, tuple(rows), values, circuit
+    )
 
 
 def singular_outcome(system: LinearSystem) -> Solution:
-    """What is returned for a matrix that is singular to rounding: no value, and a status that says so."""
+    """What is returned for a matrix that is singular to rounding: no value, and a status that says
+    so.
+    """
     zero = torch.zeros_like(system.rhs)
     return Solution(zero, system.extract(zero), 1.0, math.inf, Status.SINGULAR)

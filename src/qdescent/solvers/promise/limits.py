@@ -1,4 +1,6 @@
-"""How long a solve may take: its queries are forecast, and beyond a limit it is refused before it starts."""
+"""How long a solve may take: its queries are forecast, and beyond a limit it is refused before it
+starts.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def check_limit(most_queries: int | None) -> None:
         check_integer("most_queries", most_queries, 1)
 
 
-def check_forecast(most_queries: int | None, queries: int, kappa: float, *, circuit: bool, qubits: int = 0) -> None:
+def check_forecast(
+    most_queries: int | None, queries: int, kappa: float, *, circuit: bool, qubits: int = 0
+) -> None:
     """Refuse a solve that would take more queries than its limit.
 
     Args:
@@ -48,5 +52,10 @@ def check_forecast(most_queries: int | None, queries: int, kappa: float, *, circ
     of = "a circuit" if circuit else "a matrix polynomial"
     why = ""
     if beyond:
-        why = f" ({queries} queries on {qubits} qubits, each of which beyond {FREE_QUBITS} counts double)"
-    raise argument_error("most_queries", f"be at least {weighted} for {of} at kappa = {kappa:.4g}{why}", limit)
+        why = (
+            f" ({queries} queries on {qubits} qubits, each of which beyond {FREE_QUBITS} counts"
+            " double)"
+        )
+    raise argument_error(
+        "most_queries", f"be at least {weighted} for {of} at kappa = {kappa:.4g}{why}", limit
+    )

@@ -1,4 +1,6 @@
-"""A look for a vector that A shrinks by more than kappa allows: one is proof that kappa is too small, none proves nothing."""
+"""A look for a vector that A shrinks by more than kappa allows: one is proof that kappa is too
+small, none proves nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.spectra.lanczos import LanczosState, lanczos
 
 FIRST, MOST = 16, 8192  # Lanczos steps: the first look at the Ritz values, and where patience ends
-CHANCE = 20.0  # a start that has a twentieth of its fair share of a singular vector finds it: 24 of 25 random ones have
+# a start that has a twentieth of its fair share of a singular vector finds it: 24 of 25 random ones
+# have
+CHANCE = 20.0
 ROOM = 4  # steps per unknown: exact arithmetic takes one, rounding makes it find values again
 SLACK = 1e-6  # a kappa too small by less changes no error by more than its thousandth
 ROUNDING = 64  # units of rounding by which a Ritz value of A A^H may be off
@@ -29,7 +33,9 @@ def square_of(operator: LinearOperator) -> LinearOperator:
         found = operator.H @ (operator @ vector)
         return (torch.view_as_real(found) if is_complex else found).reshape(length, 1)
 
-    return LinearOperator((length, length), square, square, operator.dtype.to_real(), operator.device)
+    return LinearOperator(
+        (length, length), square, square, operator.dtype.to_real(), operator.device
+    )
 
 
 def least_ritz_value(state: LanczosState) -> float:
@@ -39,8 +45,11 @@ def least_ritz_value(state: LanczosState) -> float:
     return float(eigvalsh_tridiagonal(diagonal, beside, select="i", select_range=(0, 0))[0])
 
 
-def refuting_kappa(operator: LinearOperator, value: Tensor, left: Tensor, kappa: float) -> float | None:
-    """A kappa that a vector proves to be needed, where it is above the given one; None where no such vector was met.
+def refuting_kappa(
+    operator: LinearOperator, value: Tensor, left: Tensor, kappa: float
+) -> float | None:
+    """A kappa that a vector proves to be needed, where it is above the given one; None where no
+    such vector was met.
 
         ||A v||^2/||v||^2 < 1/kappa^2   for some v   =>   ||A^-1|| > kappa.
 
@@ -69,12 +78,18 @@ def refuting_kappa(operator: LinearOperator, value: Tensor, left: Tensor, kappa:
         shrunk = float(torch.linalg.vector_norm(operator @ value)) / length
         if shrunk < (1 - SLACK) / kappa:
             return 1 / max(shrunk, 1e-300)
-    draw = torch.randn(left.shape, generator=named_generator(0, "refutation"), dtype=left.dtype).to(left.device)
+    draw = torch.randn(left.shape, generator=named_generator(0, "refutation"), dtype=left.dtype).to(
+        left.device
+    )
     rest = float(torch.linalg.vector_norm(left))
     start = draw / torch.linalg.vector_norm(draw) + (left / rest if rest else 0)
     symmetric = square_of(operator.H)
     vector = (torch.view_as_real(start) if start.is_complex() else start).reshape(-1, 1)
-    most = min(MOST, ROOM * len(vector), math.ceil(kappa / 2 * math.log(2 * CHANCE * kappa * math.sqrt(len(vector)))))
+    most = min(
+        MOST,
+        ROOM * len(vector),
+        math.ceil(kappa / 2 * math.log(2 * CHANCE * kappa * math.sqrt(len(vector)))),
+    )
     rounding = ROUNDING * torch.finfo(symmetric.dtype).eps
     state: LanczosState | None = None
     steps = min(FIRST, most)

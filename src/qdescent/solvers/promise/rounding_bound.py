@@ -1,4 +1,6 @@
-"""How far rounding may have carried a direct solution from the true one, from what can be seen afterwards."""
+"""How far rounding may have carried a direct solution from the true one, from what can be seen
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,17 @@ import scipy.sparse.linalg as sparse_linalg
 from numpy.typing import NDArray
 
 LARGEST_INVERSE = 512  # unknowns whose inverse is made: a tenth of a second
-CAUTION = 4.0  # on the estimate of a norm, which is from below: within 3 in all but constructed cases (Higham, Tisseur 2000)
+# on the estimate of a norm, which is from below: within 3 in all but constructed cases (Higham,
+# Tisseur 2000)
+CAUTION = 4.0
 SEEN = 0.1  # ||I - A X|| above which the factors are no inverse to speak of
 
 
-def forward_error(matrix: sparse.csr_array, factors: Any, value: NDArray[Any], rhs: NDArray[Any]) -> float:
-    """A bound on ||z - A^-1 b||/||A^-1 b|| of a solution z from a factorisation; infinite where it shows nothing.
+def forward_error(
+    matrix: sparse.csr_array, factors: Any, value: NDArray[Any], rhs: NDArray[Any]
+) -> float:
+    """A bound on ||z - A^-1 b||/||A^-1 b|| of a solution z from a factorisation; infinite where it
+    shows nothing.
 
         |z - A^-1 b| <= |A^-1| (|r| + (m + 1) eps (|A||z| + |b|)),   r = b - A z, m the most entries in a row,
 
@@ -45,7 +52,9 @@ def forward_error(matrix: sparse.csr_array, factors: Any, value: NDArray[Any], r
     if not np.isfinite(value).all():
         return math.inf
     most = int(np.diff(matrix.indptr).max()) * (2 if np.iscomplexobj(value) else 1)
-    weights = np.abs(rhs - matrix @ value) + (most + 1) * eps * (modulus @ np.abs(value) + np.abs(rhs))
+    weights = np.abs(rhs - matrix @ value) + (most + 1) * eps * (
+        modulus @ np.abs(value) + np.abs(rhs)
+    )
     if n <= LARGEST_INVERSE:
         inverse = factors.solve(np.eye(n, dtype=value.dtype))
         missed = np.abs(np.eye(n) - matrix @ inverse)
@@ -62,12 +71,16 @@ def forward_error(matrix: sparse.csr_array, factors: Any, value: NDArray[Any], r
 
 
 def _weighted_norm(factors: Any, weights: NDArray[Any], dtype: Any) -> float:
-    """|| |A^-1| w ||_inf = || A^-1 diag(w) ||_inf, the 1-norm of its adjoint, estimated from a few solves."""
+    """|| |A^-1| w ||_inf = || A^-1 diag(w) ||_inf, the 1-norm of its adjoint, estimated from a few
+    solves.
+    """
     n = len(weights)
     adjoint = sparse_linalg.LinearOperator(
         (n, n),
         dtype=dtype,
-        matvec=lambda x: weights * factors.solve(np.ascontiguousarray(x.ravel().astype(dtype)), trans="H"),
+        matvec=lambda x: (
+            weights * factors.solve(np.ascontiguousarray(x.ravel().astype(dtype)), trans="H")
+        ),
         rmatvec=lambda x: factors.solve(np.ascontiguousarray((weights * x.ravel()).astype(dtype))),
     )
     estimate = float(sparse_linalg.onenormest(adjoint))

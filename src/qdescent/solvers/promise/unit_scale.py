@@ -1,4 +1,6 @@
-"""Any solve at entries of order one: squares of 1e-170 and of 1e160 are lost to float64, and no solver should have to care."""
+"""Any solve at entries of order one: squares of 1e-170 and of 1e160 are lost to float64, and no
+solver should have to care.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ MOST_AT_ONCE = 1000  # powers of two that float64 multiplies by without an overf
 
 @dataclass(frozen=True)
 class UnitScale:
-    """M = 2^a M', B = 2^b B' with the largest moduli of M' and B' between 1 and 2: exact, and undone by Z = 2^(b-a) Z'.
+    """M = 2^a M', B = 2^b B' with the largest moduli of M' and B' between 1 and 2: exact, and
+    undone by Z = 2^(b-a) Z'.
 
     Args:
         given: the system in the user's units.
@@ -55,7 +58,9 @@ class UnitScale:
         unit = _times(1.0, self.matrix_power)
         source = "power of two by which M is divided before it is solved; what a circuit encodes"
         rows.append(Row("solver/matrix_unit", unit, "1", Evidence.EXACT, source))
-        values: Mapping[str, float] = {k: _times(v, powers.get(k, 0)) for k, v in found.values.items()}
+        values: Mapping[str, float] = {
+            k: _times(v, powers.get(k, 0)) for k, v in found.values.items()
+        }
         power = self.rhs_power - self.matrix_power
         value, answer = self._held(found.value, power), self._held(found.answer, power)
         return replace(found, value=value, answer=answer, cost=tuple(rows), values=values)
@@ -66,8 +71,13 @@ class UnitScale:
             return value
         log, kind = math.log2(largest) + power, torch.finfo(value.dtype)
         if not math.log2(kind.tiny) <= log < math.log2(kind.max):
-            must = f"leave an answer that {value.dtype} can hold (scale B by a power of two, and the answer back)"
-            raise argument_error("rhs", must, f"such that its largest entry is near 1e{log * math.log10(2):+.0f}")
+            must = (
+                f"leave an answer that {value.dtype} can hold (scale B by a power of two, and the"
+                " answer back)"
+            )
+            raise argument_error(
+                "rhs", must, f"such that its largest entry is near 1e{log * math.log10(2):+.0f}"
+            )
         for each in _steps(power):
             value = value * each
         return value
@@ -99,7 +109,8 @@ def unit_scale(system: LinearSystem) -> UnitScale:
 
 def _power(values: Tensor) -> int:
     largest = float(values.abs().max()) if values.numel() else 0.0
-    if largest in (0.0, math.inf):  # the modulus of a complex number may overflow where its parts do not
+    # the modulus of a complex number may overflow where its parts do not
+    if largest in (0.0, math.inf):
         parts = torch.view_as_real(values) if values.is_complex() else values
         largest = float(parts.abs().max()) if values.numel() else 0.0
     power = math.frexp(largest)[1] - 1 if largest else 0
@@ -131,4 +142,8 @@ def _multiplied(values: Tensor, power: int) -> Tensor:
 
 
 def _row(row: Row, power: int) -> Row:
-    return replace(row, value=_times(row.value, power)) if power and isinstance(row.value, float) else row
+    return (
+        replace(row, value=_times(row.value, power))
+        if power and isinstance(row.value, float)
+        else row
+    )
