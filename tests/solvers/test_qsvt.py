@@ -176,10 +176,10 @@ def test_products_with_a_sparse_matrix_are_those_of_the_dense_one(dtype):
 def test_without_a_circuit_qualtran_is_not_imported():
     names = [
         "linalg.chebyshev",
-        "quantum.access",
-        "quantum.phases",
-        "quantum.tomography",
-        "solvers.polynomial",
+        "quantum.tables.coloured",
+        "quantum.algorithms.qsp_angles",
+        "quantum.readout.tomography",
+        "solvers.qsvt",
     ]
     code = "; ".join(
         [f"import qdescent.{name}" for name in names]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from qdescent._checks import (
     argument_error,
+    check_boolean,
     check_callable,
     check_integer,
     check_interval,
@@ -68,6 +69,7 @@ class Spectrum:
     random: bool = True
 
     def __post_init__(self) -> None:
+        check_boolean("random", self.random)
         nodes = check_tensor("nodes", self.nodes, (None, None)).double()
         weights = check_tensor("weights", self.weights, tuple(nodes.shape)).double()
         if bool((weights < 0).any()) or bool(((weights.sum(1) - 1).abs() > 1e-6).any()):
