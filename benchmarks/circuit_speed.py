@@ -1,22 +1,20 @@
 """How fast is a linear solve as a circuit, and how fast do others run the same unitaries?
 
-    python benchmarks/circuit_speed.py            # two unknowns and three weights of a network, then the peers
+    python benchmarks/circuit_speed.py            # two unknowns, three weights, then the peers
     python benchmarks/circuit_speed.py --smoke    # the same with two steps and a coarse epsilon
 
 1. Whole solves (tables, angles, circuit, simulation, post-selection): a map of two unknowns, order
-  2, 4 steps and 4 padding steps,
-   epsilon 1e-4, by QSVT and by kernel reflection; and the three largest kept weights of a network
-   trained here for one epoch.
+   2, 4 steps and 4 padding steps, epsilon 1e-4, by QSVT and by kernel reflection; and the three
+   largest kept weights of a network trained here for one epoch.
 2. The sequence of the first solve, its entries coloured, in PennyLane's lightning.qubit, as it can
-  express it best. A query is the
-   four unitaries that our fast leaves apply: preparation of the colours, dense on the colour
-   qubits; rotation and permutation, sparse `QubitUnitary`s of two and one entries a row;
-   preparation undone. A phase is one `DiagonalQubitUnitary`, the right-hand side a `StatePrep`. Its
-   tape and our program are built before the clock starts; ours with compiling is shown beside.
+   express it best. A query is the four unitaries that our fast leaves apply: preparation of the
+   colours, dense on the colour qubits; rotation and permutation, sparse `QubitUnitary`s of two and
+   one entries a row; preparation undone. A phase is one `DiagonalQubitUnitary`, the right-hand side
+   a `StatePrep`. Its tape and our program are built before the clock starts; ours with compiling is
+   shown beside.
 3. One query of a small matrix down to gates in Qiskit Aer: the exported OpenQASM 3, read and left
-  as it is, on a state vector
-   with all work qubits; ours runs the same bloq with `fast=False` (decomposed, a look-up is one
-   step) and with fast leaves.
+   as it is, on a state vector with all work qubits; ours runs the same bloq with `fast=False`
+   (decomposed, a look-up is one step) and with fast leaves.
 
 Aer does not get the sequence of 2: its unitaries are dense, and each of some 200 queries would hold
 its own 8192 x 8192 matrix. The states are compared. Peers come with `pip install -e '.[peers]'`;

@@ -1,9 +1,9 @@
 """Is the explicit Carleman matrix assembled and applied at memory speed, and is Burgers at N = 4 a
 matter of seconds?
 
-    python benchmarks/explicit_carleman.py                # n = 3,000 tridiagonal, N = 2 compressed: assemble, apply, copy
-    python benchmarks/explicit_carleman.py --burgers      # 69,904 unknowns, 4,000 Euler steps, and the 4,844 compressed ones
-    python benchmarks/explicit_carleman.py --memory       # peak memory of the assembly, over that of a process without it
+    python benchmarks/explicit_carleman.py             # n = 3,000 tridiagonal, N = 2 compressed
+    python benchmarks/explicit_carleman.py --burgers   # 69,904 unknowns, 4,000 steps; compressed
+    python benchmarks/explicit_carleman.py --memory    # peak memory of the assembly
 
 "Bytes moved" is the least that the work can move: apply reads A once, reads z and writes A z;
 assembly writes A; a copy of A reads and writes it, into memory in use (what apply is held against)

@@ -59,7 +59,7 @@ def inverse_norm(system):
 
 
 def queries(factors, steps, padding):
-    """Queries until u_T is found, with amplitude amplification: QSVT, kernel reflection; and kappa."""
+    """Queries until u_T is found, with amplification: QSVT, kernel reflection; and kappa."""
     system = history(factors, steps, padding)
     alpha = qd.BalancedEntries().plan(system).alpha
     norm, solution = inverse_norm(system)

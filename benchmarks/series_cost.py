@@ -1,6 +1,6 @@
 """What does a step of the series form cost, in gradients of the same network and batch?
 
-    python benchmarks/series_cost.py           # speed: 7M ResNet-18, batch 32, orders 1 to 4; order 2 on fresh batches
+    python benchmarks/series_cost.py           # speed: 7M ResNet-18, batch 32, orders 1 to 4
     python benchmarks/series_cost.py --memory  # peak memory by order, next to the gradient's
     python benchmarks/series_cost.py --large   # 103M, batch 8, order 2, 10 steps: memory and time
 

@@ -1,11 +1,11 @@
 """How fast and how small is the spectrum, next to bare Hessian-vector products and to the three
 nearest packages?
 
-    python benchmarks/spectrum_vs_peers.py                # speed: 7M ResNet-18, batch 64, 20 products, fp32
-    python benchmarks/spectrum_vs_peers.py --variants     # double backward, four probes together
-    python benchmarks/spectrum_vs_peers.py --bf16         # bfloat16 products and their error
-    python benchmarks/spectrum_vs_peers.py --memory       # peak memory of each at 16 and 64 steps, batch 8
-    python benchmarks/spectrum_vs_peers.py --large        # 103M, batch 8, 64 steps, one probe, 90 % pruned: memory and time
+    python benchmarks/spectrum_vs_peers.py              # speed: 7M ResNet-18, batch 64, fp32
+    python benchmarks/spectrum_vs_peers.py --variants   # double backward, four probes together
+    python benchmarks/spectrum_vs_peers.py --bf16       # bfloat16 products and their error
+    python benchmarks/spectrum_vs_peers.py --memory     # peak memory of each at 16 and 64 steps
+    python benchmarks/spectrum_vs_peers.py --large      # 103M, batch 8, 64 steps, 90 % pruned
 
 The peers come with `pip install -e '.[peers]'`; one that is missing is left out and named in the
 JSON. Floor: the same products as `torch.autograd.grad` through one retained graph, on full-shaped
@@ -70,7 +70,7 @@ def ours(task, space, steps, probes=1, **how):
 
 
 def pyhessian_density(task, space, steps):
-    """PyHessian's, with a stand-in for the `torch.eig` that PyTorch has removed (its cost is nil)."""
+    """PyHessian's, with a stand-in, at no cost, for the `torch.eig` that PyTorch has removed."""
     from pyhessian import hessian as peer
 
     torch.eig = lambda T, eigenvectors: (torch.linalg.eigh(T)[0][:, None], torch.linalg.eigh(T)[1])
@@ -80,7 +80,7 @@ def pyhessian_density(task, space, steps):
 
 
 def eigenthings(task, space, steps):
-    """pytorch-hessian-eigenthings, its Lanczos tridiagonalisation as it comes (re-orthogonalised)."""
+    """pytorch-hessian-eigenthings, its Lanczos iteration as it comes (re-orthogonalised)."""
     import hessian_eigenthings as peer
 
     operator = peer.HessianOperator(

@@ -63,7 +63,8 @@ print(f"direct  u_T {direct.answer.tolist()}")
 
 # What one round would cost on a fault-tolerant machine.
 price = qd.Instance(
-    n=space.n, parameters=space.total, order=2, steps=20, padding=20, kappa=100.0, sparsity=10, batch=batch,
+    n=space.n, parameters=space.total, order=2, steps=20, padding=20, kappa=100.0, sparsity=10,
+    batch=batch,
     forward_macs=10**6, shots=10**6,
 )  # fmt: skip
 print(qd.estimate(price).verdict)

@@ -82,7 +82,8 @@ def seventeen() -> DenseTwin:
 def small_conv() -> DenseTwin:
     """A GELU CNN of 73 weights under cross-entropy."""
     network = nn.Sequential(
-        nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.GELU(), nn.Conv2d(2, 2, 3, stride=2, padding=1), nn.GELU(), nn.Flatten(),
+        nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.GELU(), nn.Conv2d(2, 2, 3, stride=2, padding=1),
+        nn.GELU(), nn.Flatten(),
         nn.Linear(2 * 2 * 2, 3, bias=False),
     )  # fmt: skip
     labels = torch.tensor([0, 1, 2, 1, 0])

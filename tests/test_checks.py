@@ -58,7 +58,8 @@ def test_interval_accepts(value, interval):
 @pytest.mark.parametrize(
     ("value", "interval"),
     [
-        (0, "(0, 1]"), (1.5, "(0, 1]"), (1, "[0, 1)"), (-1e-9, "[0, 1)"), (math.nan, "[0, inf)"), (math.inf, "[0, inf)"),
+        (0, "(0, 1]"), (1.5, "(0, 1]"), (1, "[0, 1)"), (-1e-9, "[0, 1)"), (math.nan, "[0, inf)"),
+        (math.inf, "[0, inf)"),
         ("0.5", "[0, 1]"), (True, "[0, 1]"), (None, "[0, 1]"), (1j, "[0, 1]"),
     ],
 )  # fmt: skip
@@ -198,15 +199,22 @@ def test_tensors():
     assert not check_tensor("x", x, (2, None)).requires_grad
     for value, sentence in (
         ([1.0], "must be a tensor (torch.as_tensor makes one), but is [1.0]."),
-        (np.ones(2), "must be a tensor (torch.as_tensor makes one), but is an array of shape (2,) and type float64."),
-        (torch.Tensor, "must be a tensor (torch.as_tensor makes one), but is the class Tensor, not an instance."),
-        (torch.ones(2, device="meta"), "must be a tensor with values, but is a tensor of shape (2,) and type torch.float32 "
+        (np.ones(2),
+         "must be a tensor (torch.as_tensor makes one), but is an array of shape (2,) and "
+         "type float64."),
+        (torch.Tensor,
+         "must be a tensor (torch.as_tensor makes one), but is the class Tensor, not an instance."),
+        (torch.ones(2, device="meta"),
+         "must be a tensor with values, but is a tensor of shape (2,) and type torch.float32 "
          "on the meta device, without values."),
-        (torch.ones(2, dtype=torch.int64), "must hold floating-point numbers, but is of type torch.int64."),
-        (torch.ones(2, dtype=torch.complex64), "must hold floating-point numbers, but is of type torch.complex64."),
+        (torch.ones(2, dtype=torch.int64),
+         "must hold floating-point numbers, but is of type torch.int64."),
+        (torch.ones(2, dtype=torch.complex64),
+         "must hold floating-point numbers, but is of type torch.complex64."),
         (torch.ones(2, 2), "must have shape (any,), but is of shape (2, 2)."),
         (torch.ones(0), "must hold at least one number, but is empty, of shape (0,)."),
-        (torch.tensor([1, math.nan]), "must be finite, but is not, in 1 of 2 places, first at (1,)."),
+        (torch.tensor([1, math.nan]),
+         "must be finite, but is not, in 1 of 2 places, first at (1,)."),
     ):  # fmt: skip
         with pytest.raises(ArgumentError) as refusal:
             check_tensor("x", value, (None,))
@@ -266,8 +274,10 @@ def test_sequences():
     assert check_sequence("orders", (k for k in (1, 2)), int, called="integers") == (1, 2)
     assert check_sequence("orders", [], int, called="integers", empty=True) == ()
     for value, end in (
-        ("12", "but is '12'."), (3, "but is 3."), ({1: 2}, "but is {1: 2}."), (list, "but is the class list, not an instance."),
-        ([1, "2"], "but is '2' at place 1."), ([], "at least one, but is empty."), (np.array(1), "but is array(1)."),
+        ("12", "but is '12'."), (3, "but is 3."), ({1: 2}, "but is {1: 2}."),
+        (list, "but is the class list, not an instance."),
+        ([1, "2"], "but is '2' at place 1."), ([], "at least one, but is empty."),
+        (np.array(1), "but is array(1)."),
     ):  # fmt: skip
         with pytest.raises(ArgumentError, match="^Argument `orders` must be integers") as refusal:
             check_sequence("orders", value, int, called="integers")

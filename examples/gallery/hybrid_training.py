@@ -31,7 +31,8 @@ for shots, colour in ((10**6, "#1f77b4"), (10**4, "#d62728")):
         start = r * schedule.segment
         name = f"quantum loop, 10^{len(str(shots)) - 1} shots"
         figure.add_scatter(
-            x=list(range(start, start + 13)), y=each.loss, name=name, legendgroup=name, showlegend=r == 0,
+            x=list(range(start, start + 13)), y=each.loss, name=name, legendgroup=name,
+            showlegend=r == 0,
             line={"color": colour, "width": 2},
         )  # fmt: skip
     ends[shots] = float(task.loss_at(space, run.theta))

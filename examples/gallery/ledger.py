@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 import qdescent as qd
 
 base = qd.Instance(
-    n=700_000, parameters=7_000_000, order=2, steps=20, padding=20, kappa=100.0, sparsity=100, batch=512, forward_macs=3 * 10**8,
+    n=700_000, parameters=7_000_000, order=2, steps=20, padding=20, kappa=100.0, sparsity=100,
+    batch=512, forward_macs=3 * 10**8,
     shots=10**6,
 )  # fmt: skip
 cases = {

@@ -73,22 +73,29 @@ __version__ = version("qdescent")
 
 __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     # a network, what is kept of it, and its curvature
-    "Task", "ImageData", "load_fashion_mnist", "fashion_cnn", "resnet", "resnet18", "vision_transformer", "train_dense",
-    "Mask", "magnitude_mask", "random_mask", "full_mask", "nonzero_mask", "mask_from_scores", "mask_from_prune",
+    "Task", "ImageData", "load_fashion_mnist", "fashion_cnn", "resnet", "resnet18",
+    "vision_transformer", "train_dense",
+    "Mask", "magnitude_mask", "random_mask", "full_mask", "nonzero_mask", "mask_from_scores",
+    "mask_from_prune",
     "ParameterSpace",
-    "hessian", "gauss_newton", "finite_difference_hessian", "LinearOperator", "spectral_density", "Spectrum", "SpectrumCallback",
+    "hessian", "gauss_newton", "finite_difference_hessian", "LinearOperator", "spectral_density",
+    "Spectrum", "SpectrumCallback",
     "diagnose", "Dissipation", "row_sparsity", "RowSparsity",
     # gradient descent as a linear system
     "gradient_map", "sparse_gradient_map", "ThresholdedMap", "PolynomialMap", "PolynomialField",
-    "carleman_linearize", "LiftedMap", "LiftedField", "carleman_operator", "LiftedOperator", "preflight", "Preflight",
+    "carleman_linearize", "LiftedMap", "LiftedField", "carleman_operator", "LiftedOperator",
+    "preflight", "Preflight",
     "history_system", "HistorySystem", "LinearSystem", "best_padding", "PaddingChoice",
     # its solution: classically, by a circuit, or at full size
     "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
-    "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader", "BucketBrigade",
+    "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader",
+    "BucketBrigade",
     "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
     # readout, and the whole loop
-    "read_out", "Readout", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail", "Tail", "train_hybrid", "Run",
+    "read_out", "Readout", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail", "Tail",
+    "train_hybrid", "Run",
     # price and report
-    "estimate", "Instance", "SurfaceCode", "Ledger", "Evidence", "Row", "Record", "read_record", "write_record", "write_report",
+    "estimate", "Instance", "SurfaceCode", "Ledger", "Evidence", "Row", "Record", "read_record",
+    "write_record", "write_report",
     "ArgumentError",
 ]  # fmt: skip

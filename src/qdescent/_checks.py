@@ -280,10 +280,10 @@ def check_tensor(
     Example:
         >>> check_tensor("u0", torch.ones(3), (3,)).tolist()
         [1.0, 1.0, 1.0]
-        >>> check_tensor("u0", [1.0], (1,))
+        >>> check_tensor("u0", torch.ones(3), (2,))
         Traceback (most recent call last):
             ...
-        qdescent._checks.ArgumentError: Argument `u0` must be a tensor (torch.as_tensor makes one), but is [1.0].
+        qdescent._checks.ArgumentError: Argument `u0` must have shape (2,), but is of shape (3,).
     """
     _tensor(name, value)
     must, types = KINDS[kind]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-# Nothing else: whatever is imported before `user_modules_last` ran may be the user's own
-# `random.py`.
+# Nothing else: what is imported before `user_modules_last` ran may be the user's own `random.py`.
 import os
 import sys
 

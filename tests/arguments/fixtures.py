@@ -114,7 +114,8 @@ def instance() -> qd.Instance:
 def instance_fields() -> dict[str, Any]:
     """What has no default."""
     return {
-        "n": 10, "parameters": 100, "order": 1, "steps": 2, "padding": 0, "kappa": 8.0, "sparsity": 3, "batch": 5,
+        "n": 10, "parameters": 100, "order": 1, "steps": 2, "padding": 0, "kappa": 8.0,
+        "sparsity": 3, "batch": 5,
         "forward_macs": 1000,
     }  # fmt: skip
 

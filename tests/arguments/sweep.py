@@ -1,4 +1,4 @@
-"""One valid call of a public name, and every argument of it replaced in turn by every nasty value."""
+"""One valid call of a public name, and each argument replaced in turn by every nasty value."""
 
 from __future__ import annotations
 
@@ -143,7 +143,8 @@ class Outcome:
 
 
 SAMPLE = (  # of every kind one: what `make test` tries
-    "None", "text", "True", "-1", "0", "nan", "10**30", "float32(.5)", "tensor()", "tensor of 7", "list of None", "object",
+    "None", "text", "True", "-1", "0", "nan", "10**30", "float32(.5)", "tensor()", "tensor of 7",
+    "list of None", "object",
     "its NaN", "its integers", "its meta", "its graph", "its class", "its fields",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Every argument of every public name: one sentence that names it, or a value that is right for it."""
+"""Every argument of every public name: one sentence that names it, or a value that is right."""
 
 import inspect
 import re

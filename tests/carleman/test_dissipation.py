@@ -170,7 +170,7 @@ def settled(spectrum):
 
 
 def pair_mode(probes, seed=0, n=64, **given):
-    """All modes shrink but (e_10 - e_50)/sqrt2, to which half of all random signs are orthogonal."""
+    """All modes shrink but (e_10 - e_50)/sqrt2, orthogonal to half of all random signs."""
     A = torch.diag(torch.linspace(0.5, 1, n, dtype=torch.float64))
     A[10, 10] = A[50, 50] = -2.0
     A[10, 50] = A[50, 10] = 3.0

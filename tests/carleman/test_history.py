@@ -141,7 +141,7 @@ def test_kappa_flattens_for_a_contraction_without_padding_and_grows_with_it(rand
     ("a", "steps", "padding"), [(0.5, 4, 0), (0.5, 4, 3), (1.0, 4, 3), (2.0, 4, 3), (2.0, 1, 0)]
 )
 def test_bound_formula_written_out(a, steps, padding):
-    """max over windows of d successive steps of the product of their norms, by listing the windows."""
+    """max over windows of d successive steps of the product of their norms, window by window."""
     factors = [a] * steps + [1.0] * padding
     total = 0.0
     for d in range(steps + padding + 1):

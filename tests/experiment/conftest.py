@@ -18,7 +18,9 @@ from torch import nn
 def build_network(norm=False, width=4):
     torch.manual_seed(0)
     middle = [nn.BatchNorm1d(width)] if norm else []
-    return nn.Sequential(nn.Linear(3, width), *middle, nn.GELU(), nn.Dropout(0.5), nn.Linear(width, 2))
+    return nn.Sequential(
+        nn.Linear(3, width), *middle, nn.GELU(), nn.Dropout(0.5), nn.Linear(width, 2)
+    )
 
 def load_batch():
     g = torch.Generator().manual_seed(1)
@@ -31,12 +33,14 @@ def diagonal():  # with `axes` and `saddle`: H = diag(2 s_i^2 y_i / 4)
     return network
 
 def axes():
-    return torch.diag(torch.tensor([2.0, 9.0, 4.0, 2.0])), torch.tensor([[1.0], [1.0], [1.0], [-1.0]])
+    labels = torch.tensor([[1.0], [1.0], [1.0], [-1.0]])
+    return torch.diag(torch.tensor([2.0, 9.0, 4.0, 2.0])), labels
 
 def saddle(outputs, targets):
     return (targets * outputs**2).mean()
 
-def hidden(marked=False):  # by numpy: no Taylor rule knows the value, and autograd cannot differentiate the gradient
+# by numpy: no Taylor rule knows the value, and autograd cannot differentiate the gradient
+def hidden(marked=False):
     class Tanh(torch.autograd.Function):
         @staticmethod
         def forward(context, x):
@@ -69,7 +73,8 @@ def fitted():
     return network
 """
 SMALL = SpectrumSettings(
-    "qdescent.learning.networks.small_cnn:fashion_cnn", "images.npz", arguments=("widths=(2, 3, 3)", "hidden=6"),
+    "qdescent.learning.networks.small_cnn:fashion_cnn", "images.npz",
+    arguments=("widths=(2, 3, 3)", "hidden=6"),
     density=0.4, learning_rate=0.5, batch=6, batches=2, steps=14, probes=2, horizon=12,
 )  # fmt: skip
 

@@ -28,7 +28,8 @@ import torch
 from torch import nn
 number = 3
 def build(width=3, activation="gelu"):
-    return nn.Sequential(nn.Linear(2, width), nn.GELU() if activation == "gelu" else nn.ReLU(), nn.Dropout(), nn.Linear(width, 2))
+    middle = nn.GELU() if activation == "gelu" else nn.ReLU()
+    return nn.Sequential(nn.Linear(2, width), middle, nn.Dropout(), nn.Linear(width, 2))
 def tied():
     network = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
     network[1].weight = network[0].weight

@@ -13,8 +13,9 @@ import numpy as np
 
 from qdescent import cli
 
-RUN_FLAGS = """--epochs 2 --width 1 --train-images 32 --batch 8 --segment 1 --rounds 2 --shots 100 --probes 2
-    --lanczos-steps 9 --circuit-weights 1 --circuit-order 1 --circuit-steps 1 --circuit-padding 0 --circuit-epsilon 0.1"""
+RUN_FLAGS = """--epochs 2 --width 1 --train-images 32 --batch 8 --segment 1 --rounds 2
+    --shots 100 --probes 2 --lanczos-steps 9 --circuit-weights 1 --circuit-order 1 --circuit-steps 1
+    --circuit-padding 0 --circuit-epsilon 0.1"""
 SPECTRUM_FLAGS = "--steps 10 --probes 2 --rows 6 --deflate 2 --batch 4 --batches 2"
 NETWORK = ["tiny_project:network", "--data", "tiny_project:data"]
 MODULE = """

@@ -325,7 +325,8 @@ def test_files_beside_the_user_hide_no_library(names, tmp_path):
     path = os.pathsep.join(str(Path(place).resolve()) for place in sys.path if place)
     call = [sys.executable, "-m", "qdescent", "price_of_nothing"]
     result = subprocess.run(
-        call, capture_output=True, text=True, cwd=tmp_path, timeout=120, env={**os.environ, "PYTHONPATH": path}
+        call, capture_output=True, text=True, cwd=tmp_path, timeout=120,
+        env={**os.environ, "PYTHONPATH": path}
     )  # fmt: skip
     assert "price_of_nothing" in result.stderr  # the command line itself has answered
     assert "the user's own" not in result.stdout + result.stderr

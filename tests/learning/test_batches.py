@@ -127,7 +127,8 @@ CASES = {
     "arrays in a tuple": (Two, F.cross_entropy, ((X.numpy(), MASK.numpy()), Y.tolist())),
     "arrays in a list of parts": (Two, F.cross_entropy, [[X.numpy(), MASK], Y]),
     "inference tensors": (Two, F.cross_entropy, ((INFERRED, MASK), Y)),
-    "a dict with labels that forward does not know": (Two, lambda out, batch: F.cross_entropy(out, batch["labels"]),
+    "a dict with labels that forward does not know": (
+        Two, lambda out, batch: F.cross_entropy(out, batch["labels"]),
                                                       {**PARTS, "labels": Y}),
     "a tuple": (Two, F.cross_entropy, ((X, MASK), Y)),
     "a list, as a loader collates tuples": (Two, F.cross_entropy, [[X, MASK], Y]),
@@ -140,16 +141,25 @@ CASES = {
     "a record as one argument": (ByField, F.cross_entropy, (SimpleNamespace(**PARTS), Y)),
     "a list of samples": (Rows, F.cross_entropy, (list(X), Y)),
     "a dict with its labels": (Optional, lambda out, batch: out.loss, {**PARTS, "labels": Y}),
-    "labels of a dict by hand": (Optional, lambda out, batch: F.cross_entropy(out.logits, batch["labels"]), {**PARTS, "labels": Y}),
+    "labels of a dict by hand": (
+        Optional, lambda out, batch: F.cross_entropy(out.logits, batch["labels"]),
+        {**PARTS, "labels": Y}),
     "logits by themselves": (Optional, F.cross_entropy, (PARTS, Y)),
     "logits beside a loss": (Optional, F.cross_entropy, ({**PARTS, "labels": Y}, Y)),
     "outputs: a dict": (giving(lambda z: {"logits": z}), PICKED, (X, Y)),
-    "outputs: a dict, tensors' loss": (giving(lambda z: {"logits": z, "hidden": 2 * z}), F.cross_entropy, (X, Y)),
-    "outputs: a dataclass": (giving(lambda z: Scores(z)), lambda out, y: F.cross_entropy(out.logits, y), (X, Y)),
-    "outputs: a dataclass, tensors' loss": (giving(lambda z: Scores(z, 3 * z)), F.cross_entropy, (X, Y)),
+    "outputs: a dict, tensors' loss": (giving(lambda z: {"logits": z, "hidden": 2 * z}),
+                                       F.cross_entropy, (X, Y)),
+    "outputs: a dataclass": (giving(lambda z: Scores(z)),
+                             lambda out, y: F.cross_entropy(out.logits, y), (X, Y)),
+    "outputs: a dataclass, tensors' loss": (giving(lambda z: Scores(z, 3 * z)), F.cross_entropy,
+                                            (X, Y)),
     "outputs: a tuple of one": (giving(lambda z: (z,)), F.cross_entropy, (X, Y)),
-    "outputs: a tuple": (giving(lambda z: (z, z.sum())), lambda out, y: F.cross_entropy(out[0], y), (X, Y)),
-    "ragged labels": (Plain, lambda out, ys: sum(F.cross_entropy(o, torch.tensor(y[-1])) for o, y in zip(out, ys, strict=True)) / 6,
+    "outputs: a tuple": (giving(lambda z: (z, z.sum())), lambda out, y: F.cross_entropy(out[0], y),
+                         (X, Y)),
+    "ragged labels": (
+        Plain,
+        lambda out, ys: sum(
+            F.cross_entropy(o, torch.tensor(y[-1])) for o, y in zip(out, ys, strict=True)) / 6,
                       (X, [[1] * k + [y] for k, y in enumerate(Y.tolist())])),
 }  # fmt: skip
 

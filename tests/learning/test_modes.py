@@ -153,12 +153,15 @@ def frozen_batchnorm():
 
 
 BUILDS = [
-    plain, frozen_body, frozen_bias, zero_head, one_zero, pruned, pruned_and_frozen, Tied, pruned_in_one_of_two_uses, positive,
+    plain, frozen_body, frozen_bias, zero_head, one_zero, pruned, pruned_and_frozen, Tied,
+    pruned_in_one_of_two_uses, positive,
     spectrally_normed_and_pruned, LowRank, integer_table, frozen_batchnorm,
 ]  # fmt: skip
 TRAINED = {  # counted by hand: entries that are trained and not pruned
-    plain: 26, frozen_body: 10, frozen_bias: 22, zero_head: 26, one_zero: 26, pruned: 20, pruned_and_frozen: 13, Tied: 20,
-    pruned_in_one_of_two_uses: 20, positive: 26, spectrally_normed_and_pruned: 23, LowRank: 14, integer_table: 8,
+    plain: 26, frozen_body: 10, frozen_bias: 22, zero_head: 26, one_zero: 26, pruned: 20,
+    pruned_and_frozen: 13, Tied: 20,
+    pruned_in_one_of_two_uses: 20, positive: 26, spectrally_normed_and_pruned: 23, LowRank: 14,
+    integer_table: 8,
     frozen_batchnorm: 26,
 }  # fmt: skip
 
@@ -191,7 +194,7 @@ def dense_twin(network, data):
 
 
 def pruned_places(network):
-    """Which entries of the trained parameters no mask of prune has taken out of every use, by hand."""
+    """Which entries of the trained parameters are left by prune's masks in some use, by hand."""
     keep = []
     for weight in (w for w in network.parameters() if w.requires_grad):
         uses = [

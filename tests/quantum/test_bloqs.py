@@ -228,7 +228,8 @@ BLOQS = {
     ),
 }
 RULES = (
-    "tensor product", "product", "weighted sum", "block diagonal", "shift", "history encoding", "balanced encoding",
+    "tensor product", "product", "weighted sum", "block diagonal", "shift", "history encoding",
+    "balanced encoding",
     "complex balanced encoding",
 )  # fmt: skip
 BLOQS |= {f"controlled {name}": BLOQS[name].controlled() for name in RULES}

@@ -35,8 +35,10 @@ def holds(found: nn.Module, state: dict[str, torch.Tensor]) -> bool:
 def test_both_formats_of_torch_save_are_read(tmp_path, zipped, dtype):
     state = {name: tensor.to(dtype) for name, tensor in shifted().items()}
     content = {
-        "state_dict": OrderedDict(state), "epoch": 3, "lr": 0.1, "size": torch.Size([2]), "device": torch.device("cpu"),
-        "optimizer": {"state": {0: {"step": torch.tensor(1.0), "half": torch.ones(2)[1:]}}, "kind": torch.float32},
+        "state_dict": OrderedDict(state), "epoch": 3, "lr": 0.1, "size": torch.Size([2]),
+        "device": torch.device("cpu"),
+        "optimizer": {"state": {0: {"step": torch.tensor(1.0), "half": torch.ones(2)[1:]}},
+                      "kind": torch.float32},
     }  # fmt: skip
     torch.save(content, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
     found = network()

@@ -183,7 +183,7 @@ def _circuit() -> list[Row]:
 
 
 def _ledger() -> list[Row]:
-    """The rows of `resources.verdict.estimate` that the page singles out, and two that it does not."""
+    """The rows of `resources.verdict.estimate` that the page singles out, and two others."""
     verdict = (
         "No advantage at this size: the quantum round takes 2.6e+05 years on 1.9e+06 physical"
         " qubits, the classical round 610 ms; readout multiplies every solve by 2e+06. Were readout"

@@ -148,8 +148,10 @@ def test_a_fingerprint_sees_types_shapes_names_and_order():
         [fingerprint("ab", "c"), fingerprint("a", "bc"), fingerprint("abc")],
     )
     tensors = [
-        fingerprint(zero), fingerprint(zero.double()), fingerprint(zero[None]), fingerprint(torch.tensor([0.0, -0.0])),
-        fingerprint({"a": zero}), fingerprint({"b": zero}), fingerprint(zero, zero), fingerprint({"a": zero, "b": zero}),
+        fingerprint(zero), fingerprint(zero.double()), fingerprint(zero[None]),
+        fingerprint(torch.tensor([0.0, -0.0])),
+        fingerprint({"a": zero}), fingerprint({"b": zero}), fingerprint(zero, zero),
+        fingerprint({"a": zero, "b": zero}),
     ]  # fmt: skip
     assert len({*texts, *tensors}) == len(texts) + len(tensors)
     assert fingerprint({"a": zero, "b": zero[:1]}) == fingerprint({"b": zero[:1], "a": zero})

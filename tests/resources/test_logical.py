@@ -1,4 +1,4 @@
-"""Logical counts: Qualtran's call graph against the closed formula, and a solve re-added by hand."""
+"""Logical counts: Qualtran's call graph against the formula, and a solve re-added by hand."""
 
 import dataclasses
 

@@ -215,7 +215,7 @@ def test_the_public_interface_gives_the_private_calls_numbers(counts, machine):
 
 @pytest.mark.parametrize("power", [20, 44, 56, 60, 100, 300, 1000])
 def test_a_job_of_any_size_ends_in_a_number_or_a_sentence(power):
-    """Beyond three rounds of distillation the estimator would search without end; it is not asked."""
+    """Beyond three rounds of distillation the estimator, which would never end, is not asked."""
     counts = LogicalCounts(10**6, toffoli=10**power, measurements=10**power)
     if power < 60:
         found = SurfaceCode().estimate(counts)

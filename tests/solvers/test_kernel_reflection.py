@@ -33,7 +33,7 @@ def with_singular_values(values, seed=0):
 @pytest.mark.parametrize("epsilon", [1e-2, 1e-5, 1e-8])
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_any_norm_between_1_and_kappa(epsilon, weight):
-    """b along the largest, between, and along the smallest singular vector: ||x|| from 1 to kappa."""
+    """b along the largest singular vector, between, along the smallest: ||x|| from 1 to kappa."""
     matrix = with_singular_values([1.0, 0.7, 0.3, 0.1, 0.05, 0.02])
     u, _, vh = torch.linalg.svd(matrix)
     b = math.sqrt(1 - weight**2) * u[:, 0] + weight * u[:, -1]

@@ -1,4 +1,4 @@
-"""QSVT as a matrix polynomial: planted answers, published rows, and outcomes that are not answers."""
+"""QSVT as a matrix polynomial: planted answers, published rows, outcomes that are no answers."""
 
 import math
 import subprocess

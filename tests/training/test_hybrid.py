@@ -124,7 +124,8 @@ def test_steps_are_counted_and_another_pivot_taken(regression):
     space, calls = ParameterSpace(regression.task.network), []
     theta = space.theta + 1
     run = train_hybrid(
-        [regression.task], space, Schedule(1, 3, 2, 0.1, None), theta=theta, on_step=lambda: calls.append(1)
+        [regression.task], space, Schedule(1, 3, 2, 0.1, None), theta=theta,
+        on_step=lambda: calls.append(1)
     )  # fmt: skip
     assert len(calls) == 6
     assert relative(run.theta, regression.descend(theta, 0.1, 6)) < 1e-13

@@ -1,4 +1,4 @@
-"""The tail estimate against closed forms, and against the true truncation error of random networks."""
+"""The tail estimate against closed forms, and the true truncation error of random networks."""
 
 import functools
 import math

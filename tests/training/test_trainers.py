@@ -124,7 +124,7 @@ def same_weights(first, second):
 
 
 def assert_seen_at_the_ends(callback, trained):
-    """First and last spectrum are those of the start and of the trained network, and these differ."""
+    """First and last spectrum are those of the start and the trained network, which differ."""
     start, end = (callback_of()(0, network).spectrum for network in (network_of(), trained.network))
     assert torch.equal(callback.measurements[0].spectrum.nodes, start.nodes)
     assert torch.equal(callback.measurements[-1].spectrum.nodes, end.nodes)
@@ -159,8 +159,10 @@ def test_with_lightning_itself(tmp_path):
         module = Training()
         batches = [tuple(part[[k, k + 3, k + 1]] for part in DATA) for k in range(8)]
         lightning.Trainer(
-            max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-            enable_model_summary=False, accumulate_grad_batches=2, callbacks=list(callbacks), default_root_dir=tmp_path,
+            max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False, accumulate_grad_batches=2, callbacks=list(callbacks),
+            default_root_dir=tmp_path,
         ).fit(module, torch.utils.data.DataLoader(batches, batch_size=None))  # fmt: skip
         return module
 
@@ -185,8 +187,10 @@ def test_with_transformers_itself(tmp_path):
         torch.manual_seed(0)
         model = Model()
         arguments = transformers.TrainingArguments(
-            output_dir=str(tmp_path), max_steps=3, per_device_train_batch_size=4, use_cpu=True, report_to="none",
-            save_strategy="no", disable_tqdm=True, logging_strategy="no", learning_rate=0.05, seed=0,
+            output_dir=str(tmp_path), max_steps=3, per_device_train_batch_size=4, use_cpu=True,
+            report_to="none",
+            save_strategy="no", disable_tqdm=True, logging_strategy="no", learning_rate=0.05,
+            seed=0,
         )  # fmt: skip
         samples = [{"pixel_values": x, "labels": y} for x, y in zip(*DATA, strict=True)]
         transformers.Trainer(

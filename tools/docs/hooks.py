@@ -66,7 +66,7 @@ def link_names(html: str, where: str) -> str:
 
 
 def on_post_build(config):
-    """The font of the formulas and the script of the figures, out of the packages that bring them."""
+    """The formulas' font and the figures' script, out of the packages that bring them."""
     assets = Path(config.site_dir) / "assets"
     (font,) = (path for path in installed("ziamath") if path.name == "STIXTwoMath-Regular.ttf")
     shutil.copy(font.locate(), assets / "math.ttf")

@@ -35,10 +35,12 @@ SECONDS, MEMORY = 10, 2 << 30  # what an input may take
 LONGEST = 8192  # bytes of an input
 GUIDED = [  # whose branches guide atheris: the readers, and what they call that is Python
     "qdescent.reading", "qdescent.experiment", "qdescent.report", "qdescent.learning.datasets",
-    "zipfile", "tomllib", "json", "pickletools", "numpy.lib", "PIL.PngImagePlugin", "PIL.JpegImagePlugin",
+    "zipfile", "tomllib", "json", "pickletools", "numpy.lib", "PIL.PngImagePlugin",
+    "PIL.JpegImagePlugin",
 ]  # fmt: skip
 NAMES = (
-    "toml", "map", "data", "images", "checkpoint", "weights", "mask", "index", "idx", "gzip", "read_weights", "state",
+    "toml", "map", "data", "images", "checkpoint", "weights", "mask", "index", "idx", "gzip",
+    "read_weights", "state",
     "resume", "resume_spectrum", "record",
 )  # fmt: skip
 
@@ -263,7 +265,7 @@ def _guided(guide: Any, trial: Trial, readers: Any, enough: Callable[[], bool], 
 
 
 def changed(content: bytes, draw: random.Random, inside: Callable[..., bytes]) -> bytes:
-    """A valid file with some bytes changed, moved, doubled or cut, outside or inside its packing."""
+    """A valid file with some bytes changed, moved, doubled or cut, in or outside its packing."""
 
     def mutate(part: bytes) -> bytes:
         found = bytearray(part)

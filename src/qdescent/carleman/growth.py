@@ -20,16 +20,16 @@ GROWTH_LIMIT = 10.0
 # A segment needs so many steps below that limit: the default of `Schedule`, and where the early
 # stage begins to end in the paper's own runs (20 to 30 steps after pruning).
 SLOW_STEPS = 20
-# with one growing mode in ten, nine do what the promise asks; the paper's spectra have below one in
-# a thousand
+# with one growing mode in ten, nine do what the promise asks; the paper's have below one in 1,000
 FEW = 0.1
 NEUTRAL_CHANGE = 0.01  # a mode that changes by less than 1 % counts as one that stands still
 UNSEEN = "not seen to diverge"
 UNSETTLED = "almost dissipative as far as seen"
 CONFIDENCE = 0.99  # with which a mode that grows unseen is excluded
-# |v.x| of random signs v and a unit vector x is below 1/4 with a probability of at most 1/2: where an entry of x is 1/4
-# or more, turning its sign moves v.x by 1/2; where none is, v.x is nearly normal (Berry-Esseen, C =
-# 0.56: below 0.48). (e_i - e_j)/sqrt2 reaches the 1/2 with v.x = 0, so that no fewer probes can do.
+# |v.x| of random signs v and a unit vector x is below 1/4 with a probability of at most 1/2: where
+# an entry of x is 1/4 or more, turning its sign moves v.x by 1/2; where none is, v.x is nearly
+# normal (Berry-Esseen, C = 0.56: below 0.48). (e_i - e_j)/sqrt2 reaches the 1/2 with v.x = 0, so
+# that no fewer probes can do.
 SHOWN = 0.25**2
 # of the largest |lambda|: what float32 products and recurrences leave on an eigenvalue at 0
 ROUNDING = 1e-6
@@ -96,9 +96,8 @@ def shrinking_interval(
     """The eigenvalues whose factor is at most `bound` > sqrt(beta), (low, high)."""
     # b of step_factor is -+ half where |r| = bound
     middle, half = 1 + momentum, bound + momentum / bound
-    return (middle - half) / learning_rate - weight_decay, (
-        middle + half
-    ) / learning_rate - weight_decay
+    low, high = (middle - half) / learning_rate, (middle + half) / learning_rate
+    return low - weight_decay, high - weight_decay
 
 
 def measure_growth(

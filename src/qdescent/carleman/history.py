@@ -130,8 +130,9 @@ def history_system(
     Returns:
         HistorySystem: (T + p + 1) D unknowns, with its sparsity, its success probability, and
             declared bounds
-        ||M|| <= 1 + max(max_t ||A_t||, 1 if p) and ||M^-1|| <= sum_d max_t ||A_{t+d-1} ... A_t||, d = 0..T+p, the padding's A_t = I
-        among them: the d-th block diagonal of M^-1 holds the products of d successive steps. Above
+        ||M|| <= 1 + max(max_t ||A_t||, 1 if p) and
+        ||M^-1|| <= sum_d max_t ||A_{t+d-1} ... A_t||, d = 0..T+p, the padding's A_t = I among
+        them: the d-th block diagonal of M^-1 holds the products of d successive steps. Above
         500 unknowns a step (or 200 different steps) ||A|| <= sqrt(||A||_1 ||A||_inf) is declared
         instead, and nothing about M^-1: products of such bounds would be too far off to set a
         polynomial's degree by.
@@ -222,7 +223,8 @@ def lifted_norm(gram: Tensor) -> float:
 
     A word with m letters u and j - m letters w = 1 is the product of m series in eps, cut where its
     degree exceeds N - (j - m):
-    ||z||^2 = sum_{j=1..N} sum_{m=1..j} C(j, m) sum_{K, L <= N - j + m} [a^K b^L] g(a, b)^m with g = sum_kl <u_k, u_l> a^k b^l.
+    ||z||^2 = sum_{j=1..N} sum_{m=1..j} C(j, m) sum_{K, L <= N - j + m} [a^K b^L] g(a, b)^m
+    with g = sum_kl <u_k, u_l> a^k b^l.
 
     Args:
         gram: <u_k, u_l>, k, l = 1..N, shape (N, N).

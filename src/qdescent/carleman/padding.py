@@ -117,8 +117,8 @@ def best_padding(
     Cost: (T + p) p comparisons.
 
     Example:
-        >>> best_padding(0.65, torch.ones(129)).padding, best_padding(0.988, torch.ones(129)).padding
-        (0, 39)
+        >>> [best_padding(growth, torch.ones(129)).padding for growth in (0.65, 0.988)]
+        [0, 39]
     """
     z = check_tensor("state_norms", state_norms, finite=False).double()
     if (

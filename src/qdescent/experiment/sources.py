@@ -97,7 +97,9 @@ def load_network(name: str, arguments: Sequence[str] = ()) -> nn.Module:
             text.
 
     Example:
-        >>> load_network("qdescent.learning.networks.resnet:resnet", ["depth=8", "width=2"]).training
+        >>> load_network(
+        ...     "qdescent.learning.networks.resnet:resnet", ["depth=8", "width=2"]
+        ... ).training
         False
     """
     function = named_function("network", name)

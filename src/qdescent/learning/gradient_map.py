@@ -164,9 +164,14 @@ def sparse_gradient_map(
     Example:
         >>> import torch
         >>> network = torch.nn.Linear(2, 1, bias=False).double()
-        >>> data = torch.tensor([[1.0, 0.0], [0.0, 2.0]]).double(), torch.zeros(2, 1, dtype=torch.float64)
+        >>> data = (
+        ...     torch.tensor([[1.0, 0.0], [0.0, 2.0]]).double(),
+        ...     torch.zeros(2, 1, dtype=torch.float64),
+        ... )
         >>> task = Task(network, torch.nn.functional.mse_loss, data)
-        >>> f = sparse_gradient_map(task, ParameterSpace(network), learning_rate=0.1, degree=1, threshold=0.5)
+        >>> f = sparse_gradient_map(
+        ...     task, ParameterSpace(network), learning_rate=0.1, degree=1, threshold=0.5
+        ... )
         >>> f.kept, f.largest, f.dropped  # H = diag(1, 4): the first is below half of the second
         ((1,), (0.4,), (0.1,))
     """

@@ -52,7 +52,7 @@ class Ranks:
         return self.rank * n // self.size, (self.rank + 1) * n // self.size
 
     def gather(self, block: Tensor, n: int) -> Tensor:
-        """Whole vectors (n, k), in every process, from the parts (stop - start, k) that they hold."""
+        """Whole vectors (n, k), in every process, from the parts (stop - start, k) they hold."""
         if self.size == 1:
             return block
         whole = torch.zeros(block.shape[1], n, dtype=block.dtype, device=block.device)
@@ -168,9 +168,16 @@ def data_parallel(
     Example:
         >>> from qdescent.learning.curvature.hessian import hessian
         >>> network = torch.nn.Linear(2, 1, bias=False)
-        >>> task = Task(network, torch.nn.functional.mse_loss, (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)))
+        >>> task = Task(
+        ...     network,
+        ...     torch.nn.functional.mse_loss,
+        ...     (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)),
+        ... )
         >>> space = ParameterSpace(network)
-        >>> (data_parallel(lambda tasks: hessian(tasks, space), [task], space, Ranks()) @ torch.ones(2)).tolist()
+        >>> (
+        ...     data_parallel(lambda tasks: hessian(tasks, space), [task], space, Ranks())
+        ...     @ torch.ones(2)
+        ... ).tolist()
         [1.0, 4.0]
     """
     if ranks.size == 1:

@@ -122,7 +122,7 @@ class ParameterSpace:
         self.dtype = self.theta.dtype
 
     def _set_places(self, keep: Mapping[str, Tensor]) -> None:
-        """For each parameter the kept places, or None where all are kept (nothing to gather then)."""
+        """For each parameter the kept places, or None where all are kept."""
         self._counts = [int(keep[name].sum()) for name in self.names]
         self._places: dict[str, Tensor | None] = {
             name: None if count == keep[name].numel() else keep[name].nonzero()[:, 0]
@@ -131,7 +131,7 @@ class ParameterSpace:
         self.n = sum(self._counts)
 
     def pack(self, tensors: Mapping[str, Tensor] | Sequence[Tensor]) -> Tensor:
-        """(n,) from full-shaped tensors, given by name or in the order of `names`; differentiable."""
+        """(n,) from full-shaped tensors, by name or in the order of `names`; differentiable."""
         if isinstance(tensors, Mapping):
             missing = [name for name in self.names if name not in tensors]
             if missing:
@@ -171,7 +171,7 @@ class ParameterSpace:
         return check_tensor(name, theta, (self.n,), sparse=True).to_dense().to(self.theta)
 
     def embed(self, direction: Tensor) -> dict[str, Tensor]:
-        """A direction in R^n as full-shaped tensors: zero at every place that is not a coordinate."""
+        """A direction in R^n as full-shaped tensors: zero wherever there is no coordinate."""
         return self._scatter("direction", direction, {})
 
     def places(self, prefix: str) -> Tensor:

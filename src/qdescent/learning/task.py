@@ -77,10 +77,10 @@ class Task:
         >>> import torch
         >>> network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Dropout(0.5))
         >>> data = torch.ones(4, 3), torch.zeros(4, 2)
-        >>> Task(network, torch.nn.functional.mse_loss, data)
+        >>> Task(network, torch.nn.functional.mse_loss, data)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        qdescent._checks.ArgumentError: Argument `network` must be without active dropout (call eval()), but is training at '1'.
+        qdescent._checks.ArgumentError: Argument `network` must be without active dropout (call ...
         >>> Task(network.eval(), torch.nn.functional.mse_loss, data).batch
         4
     """

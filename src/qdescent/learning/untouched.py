@@ -88,7 +88,10 @@ def weights_of(network: nn.Module) -> dict[str, Tensor]:
         >>> layer = nn.Embedding(2, 1, max_norm=1.0)
         >>> with torch.no_grad():
         ...     _ = layer.weight.copy_(torch.tensor([[0.5], [-4.0]]))
-        >>> [round(x, 5) for x in weights_of(layer)["weight"].flatten().tolist()], layer.weight.flatten().tolist()
+        >>> (
+        ...     [round(x, 5) for x in weights_of(layer)["weight"].flatten().tolist()],
+        ...     layer.weight.flatten().tolist(),
+        ... )
         ([0.5, -1.0], [0.5, -4.0])
     """
     within: dict[int, Tensor] = {}

@@ -281,7 +281,8 @@ def apply_even_transform(
         >>> import torch
         >>> from qdescent.linalg.operator import as_operator
         >>> A = as_operator(torch.tensor([[0.0, 0.5], [1.0, 0.0]]))
-        >>> apply_even_transform([0.0, 0.0, 1.0], A, torch.tensor([1.0, 1.0])).tolist()  # p(x) = 2 x^2 - 1
+        >>> # p(x) = 2 x^2 - 1
+        >>> apply_even_transform([0.0, 0.0, 1.0], A, torch.tensor([1.0, 1.0])).tolist()
         [1.0, -0.5]
     """
     values = check_array("coefficients", coefficients, (None,)).tolist()

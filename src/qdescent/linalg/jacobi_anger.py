@@ -1,4 +1,4 @@
-"""e^{i t x} on [-1, 1] as Chebyshev series of its real and its imaginary part (Jacobi and Anger)."""
+"""e^{i t x} on [-1, 1] as Chebyshev series of its real and imaginary parts (Jacobi and Anger)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def jacobi_anger_order(time: float, error: float) -> int:
 def jacobi_anger(time: float, order: int) -> tuple[Floats, Floats]:
     """Chebyshev coefficients of cos(t x) to degree r - 1 and of sin(t x) to degree r.
 
-        cos(t x) = J_0(t) + 2 sum_k (-1)^k J_{2k}(t) T_{2k}(x),   sin(t x) = 2 sum_k (-1)^k J_{2k+1}(t) T_{2k+1}(x).
+        cos(t x) = J_0(t) + 2 sum_k (-1)^k J_{2k}(t) T_{2k}(x),
+        sin(t x) = 2 sum_k (-1)^k J_{2k+1}(t) T_{2k+1}(x).
 
     Args:
         time: t.
@@ -48,7 +49,10 @@ def jacobi_anger(time: float, order: int) -> tuple[Floats, Floats]:
     Example:
         >>> from qdescent.linalg.chebyshev import chebyshev_value
         >>> cosine, sine = jacobi_anger(3.0, order=25)
-        >>> bool(abs(chebyshev_value(cosine, 0.3) + 1j * chebyshev_value(sine, 0.3) - np.exp(0.9j)) < 1e-14)
+        >>> bool(
+        ...     abs(chebyshev_value(cosine, 0.3) + 1j * chebyshev_value(sine, 0.3) - np.exp(0.9j))
+        ...     < 1e-14
+        ... )
         True
     """
     j = np.arange(order + 1)

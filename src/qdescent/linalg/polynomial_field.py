@@ -39,7 +39,9 @@ class PolynomialField:
 
     Example:
         >>> import torch
-        >>> logistic = PolynomialField([torch.zeros(1), torch.tensor([[-1.0]]), torch.tensor([[0.5]])])
+        >>> logistic = PolynomialField(
+        ...     [torch.zeros(1), torch.tensor([[-1.0]]), torch.tensor([[0.5]])]
+        ... )
         >>> float(logistic(torch.ones(1)))
         -0.5
     """

@@ -85,7 +85,9 @@ class PolynomialMap:
             in N.
 
         Example:
-            >>> f = PolynomialMap([torch.tensor([1.0]), torch.tensor([[0.5]]), torch.tensor([[0.25]])])
+            >>> f = PolynomialMap(
+            ...     [torch.tensor([1.0]), torch.tensor([[0.5]]), torch.tensor([[0.25]])]
+            ... )
             >>> [float(F) for F in f.rescaled(2.0).coefficients]
             [0.5, 0.5, 0.5]
         """
@@ -100,8 +102,11 @@ class PolynomialMap:
         Cost: 2^k times the entries of F_k.
 
         Example:
-            >>> f = PolynomialMap([torch.tensor([0.0]), torch.tensor([[0.5]]), torch.tensor([[0.25]])])
-            >>> [float(F) for F in f.recentred(torch.tensor([2.0])).coefficients]  # .5 (2 + x) + .25 (2 + x)^2 - 2
+            >>> f = PolynomialMap(
+            ...     [torch.tensor([0.0]), torch.tensor([[0.5]]), torch.tensor([[0.25]])]
+            ... )
+            >>> # .5 (2 + x) + .25 (2 + x)^2 - 2
+            >>> [float(F) for F in f.recentred(torch.tensor([2.0])).coefficients]
             [0.0, 1.5, 0.25]
         """
         pivot = real_tensor("pivot", pivot)
@@ -119,8 +124,12 @@ class PolynomialMap:
             momentum: beta in [0, 1).
 
         Example:
-            >>> f = PolynomialMap([torch.tensor([0.0]), torch.tensor([[0.8]])])  # 1 - eta lambda = .8
-            >>> [[round(x, 6) for x in row] for row in f.with_momentum(0.5).coefficients[1].to_dense().tolist()]
+            >>> # 1 - eta lambda = .8
+            >>> f = PolynomialMap([torch.tensor([0.0]), torch.tensor([[0.8]])])
+            >>> [
+            ...     [round(x, 6) for x in row]
+            ...     for row in f.with_momentum(0.5).coefficients[1].to_dense().tolist()
+            ... ]
             [[0.8, 0.5], [-0.2, 0.5]]
         """
         check_interval("momentum", momentum, "[0, 1)")

@@ -28,8 +28,10 @@ PARAMETER = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter
 # what stands beside the weights and takes no memory
 INERT = ("torch.Size", "torch.device", "builtins.complex")
 STORAGES = {  # bytes of a number of each kind
-    "BoolStorage": 1, "ByteStorage": 1, "CharStorage": 1, "ShortStorage": 2, "HalfStorage": 2, "BFloat16Storage": 2,
-    "IntStorage": 4, "FloatStorage": 4, "LongStorage": 8, "DoubleStorage": 8, "ComplexFloatStorage": 8,
+    "BoolStorage": 1, "ByteStorage": 1, "CharStorage": 1, "ShortStorage": 2, "HalfStorage": 2,
+    "BFloat16Storage": 2,
+    "IntStorage": 4, "FloatStorage": 4, "LongStorage": 8, "DoubleStorage": 8,
+    "ComplexFloatStorage": 8,
     "ComplexDoubleStorage": 16, "UntypedStorage": 1,
 }  # fmt: skip
 MARK = object()

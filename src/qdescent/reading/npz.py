@@ -1,4 +1,4 @@
-"""Arrays of an npz file: each header is checked before memory is taken, and only numbers come out."""
+"""Arrays of an npz file: headers are checked before memory is taken; only numbers come out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from qdescent.reading.regular import named, open_regular, unreadable
 
 # kinds and sizes that torch knows
 NUMBERS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
-# how much longer than the file its arrays may be; text and images stay far below, a bomb is at
-# 1,000
+# how much longer than the file its arrays may be; text and images stay below, a bomb is at 1,000
 EXPANSION = 64
 ALWAYS = 256 << 20  # bytes that any file may unpack to
 CHUNK = 1 << 20  # bytes that are unpacked at once

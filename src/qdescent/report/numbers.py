@@ -51,8 +51,10 @@ def number(value: Any, digits: int = 3) -> str:
     sign.
 
     Example:
-        >>> number(0.02), number(123456).replace(_SPACE, " "), number(1.234e-5), number(float("inf"))
-        ('0.02', '123 456', '1.23 × 10⁻⁵', 'infinite')
+        >>> number(123456).replace(_SPACE, " ")
+        '123 456'
+        >>> [number(value) for value in (0.02, 1.234e-5, float("inf"))]
+        ['0.02', '1.23 × 10⁻⁵', 'infinite']
     """
     if value is None:
         return "none"

@@ -1,7 +1,7 @@
 """What a run leaves on disk: `run.json`, beside it its other files. Files, JSON and clocks are this
 room's.
 
-    runs/<name>/run.json             every number as a row; written last, so that a directory with it is whole
+    runs/<name>/run.json             every number as a row; written last of all
     runs/<name>/weights.safetensors  the trained weights
     runs/<name>/report.html          the page
     runs/<name>/state/<stage>.safetensors   finished stages of an unfinished run, see `state`

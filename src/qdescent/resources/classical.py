@@ -56,8 +56,10 @@ def classical_cost(instance: Instance, machine: Accelerator | None = None) -> Cl
         ArgumentError: the round takes longer on the machine than a float can hold.
 
     Example:
-        >>> one = Instance(n=10, parameters=100, order=1, steps=2, padding=0, kappa=2.0, sparsity=3, batch=5,
-        ...                forward_macs=1000)
+        >>> one = Instance(
+        ...     n=10, parameters=100, order=1, steps=2, padding=0, kappa=2.0, sparsity=3,
+        ...     batch=5, forward_macs=1000
+        ... )
         >>> cost = classical_cost(one)
         >>> cost.dense_flops, cost.kept_flops
         (60000.0, 6000.0)

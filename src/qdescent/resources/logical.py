@@ -29,7 +29,8 @@ from qdescent.resources.queries import dalzell_queries
 
 LOADERS = ("qrom", "qroam", "qram")
 _LEAST = {
-    "n": 1, "parameters": 1, "order": 1, "steps": 1, "padding": 0, "sparsity": 1, "batch": 1, "forward_macs": 1,
+    "n": 1, "parameters": 1, "order": 1, "steps": 1, "padding": 0, "sparsity": 1, "batch": 1,
+    "forward_macs": 1,
     "masked_macs": 1, "shots": 1, "angle_bits": 3, "table_entries": 1,
 }  # fmt: skip
 _LINES = 2**62  # of a table: what a loader's address can hold
@@ -85,8 +86,10 @@ class Instance:
             `least_kappa(padding)`.
 
     Example:
-        >>> one = Instance(n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0, sparsity=100,
-        ...                batch=512, forward_macs=10**6, shots=10**6)
+        >>> one = Instance(
+        ...     n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0,
+        ...     sparsity=100, batch=512, forward_macs=10**6, shots=10**6
+        ... )
         >>> one.entries, one.solves
         (1000000, 2000000)
     """

@@ -25,14 +25,12 @@ YEAR = 31_557_600.0  # Julian, seconds
 MOST_DISTANCE = 999
 # logical steps of one estimator call: x 1e5 ns a step is still far below its 2^64 ns
 _SAFE_DEPTH = 10**13
-# in which the estimator counts: it rounds gate times to whole ns, and every time goes with the
-# cycle
+# in which the estimator counts: it rounds gate times to whole ns; every time goes with the cycle
 _CYCLE_NS = 400
 _MOST_QUBITS = 10**12  # 2 d^2 of them on the machine are still far below 2^64
 # seconds a call; twice that takes a minute, and no one has planned for more than 50
 _DISTANCE = 201
-# of 15-to-1 distillation, the most that the estimator tries; below their error it searches without
-# end
+# of 15-to-1 distillation, the most that the estimator tries; below their error it never ends
 _ROUNDS = 3
 
 
@@ -99,7 +97,9 @@ class SurfaceCode:
         budget: probability that one run fails (1e-2: small against the readout's own scatter).
 
     Example:
-        >>> found = SurfaceCode().estimate(LogicalCounts(qubits=100, toffoli=10**9, measurements=10**9))
+        >>> found = SurfaceCode().estimate(
+        ...     LogicalCounts(qubits=100, toffoli=10**9, measurements=10**9)
+        ... )
         >>> found.code_distance
         25
     """

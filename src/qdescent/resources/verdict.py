@@ -106,8 +106,12 @@ def estimate(
         434 (2024).
 
     Example:
-        >>> ledger = estimate(Instance(n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0, sparsity=100,
-        ...                            batch=512, forward_macs=10**6, shots=10**6))
+        >>> ledger = estimate(
+        ...     Instance(
+        ...         n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0,
+        ...         sparsity=100, batch=512, forward_macs=10**6, shots=10**6
+        ...     )
+        ... )
         >>> ledger.verdict.startswith("No advantage at this size")
         True
     """

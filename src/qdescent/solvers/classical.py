@@ -32,7 +32,9 @@ class Direct:
 
     Example:
         >>> import torch
-        >>> system = LinearSystem(2 * torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+        >>> system = LinearSystem(
+        ...     2 * torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+        ... )
         >>> found = Direct().solve(system)
         >>> found.value.tolist(), found.bound < 1e-14
         ([0.5, 0.5], True)

@@ -82,7 +82,10 @@ class BalancedEntries:
         >>> import torch
         >>> M = torch.tensor([[1.0, 0.0], [-0.5, 1.0]], dtype=torch.float64)
         >>> system = LinearSystem(M, torch.ones(2, dtype=torch.float64))
-        >>> [round(encoding.plan(system).alpha, 4) for encoding in (BalancedEntries(), ColouredEntries())]
+        >>> [
+        ...     round(encoding.plan(system).alpha, 4)
+        ...     for encoding in (BalancedEntries(), ColouredEntries())
+        ... ]
         [1.2808, 1.5]
     """
 
@@ -185,7 +188,7 @@ class ComposedHistory:
         )
 
     def _made(self, system: LinearSystem) -> bool:
-        """Whether the system's matrix is that of these maps; its right-hand side is not looked at."""
+        """Whether the system's matrix is that of these maps, whatever its right-hand side."""
         maps: Sequence[PolynomialMap] = (
             (self.maps,) if isinstance(self.maps, PolynomialMap) else self.maps
         )
@@ -272,8 +275,12 @@ def quantised(
 
     Example:
         >>> import torch
-        >>> system = LinearSystem(torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
-        >>> quantised(BalancedEntries().plan(system), kappa=20.0, epsilon=1e-4, complex_rhs=False).bits
+        >>> system = LinearSystem(
+        ...     torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+        ... )
+        >>> quantised(
+        ...     BalancedEntries().plan(system), kappa=20.0, epsilon=1e-4, complex_rhs=False
+        ... ).bits
         21
     """
     bits = max(3, math.ceil(math.log2(2.5 * kappa / epsilon)))

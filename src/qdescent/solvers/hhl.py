@@ -78,7 +78,9 @@ class HHL:
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
-        >>> found = HHL(epsilon=1e-3).solve(LinearSystem(M, torch.tensor([1.0, 0.0], dtype=torch.float64)))
+        >>> found = HHL(epsilon=1e-3).solve(
+        ...     LinearSystem(M, torch.tensor([1.0, 0.0], dtype=torch.float64))
+        ... )
         >>> [round(z, 2) for z in found.value.tolist()], found.status.name
         ([1.12, 0.37], 'SOLVED')
     """

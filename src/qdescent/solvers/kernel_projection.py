@@ -25,8 +25,7 @@ from qdescent._random import named_numpy_generator
 from qdescent.linalg.chebyshev import KernelFilter, apply_even_transform, inverse_degree
 from qdescent.linalg.operator import LinearOperator
 
-# of a projection's success: t is then within a factor 2 of N, and a few dozen shots see both
-# outcomes
+# of a projection's success: t is then within a factor 2 of N; a few dozen shots see both outcomes
 SEEN = (0.2, 0.8)
 # a t above N costs less than one below: at 1.2 N the reflection still succeeds with .97, at N/1.2
 # the bound is worse
@@ -103,7 +102,8 @@ def projection_error(overlap: float, error: float) -> tuple[float, float]:
     """What a filter of error eta does to x' = t y_1/y_e, (y_1, y_e) = R(G) e, where the singular
     values are in [1/kappa, 1].
 
-        f = 1/c^2 - 1,   ||x' - x||/||x|| <= (eta/c + eta f)/(1 - eta f),   ||A x' - b|| <= sqrt(2 f) eta t/(c (1 - eta f)).
+        f = 1/c^2 - 1,   ||x' - x||/||x|| <= (eta/c + eta f)/(1 - eta f),
+        ||A x' - b|| <= sqrt(2 f) eta t/(c (1 - eta f)).
 
     R(G) e = c k + w with w orthogonal to k, ||w|| <= eta sqrt(1 - c^2): y_1 = c sqrt(1 - c^2)
     x/||x|| + w_1, y_e = c^2 + w_e,

@@ -94,7 +94,9 @@ class KernelReflection:
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
-        >>> found = KernelReflection(epsilon=1e-8).solve(LinearSystem(M, torch.tensor([1.0, 0.0], dtype=torch.float64)))
+        >>> found = KernelReflection(epsilon=1e-8).solve(
+        ...     LinearSystem(M, torch.tensor([1.0, 0.0], dtype=torch.float64))
+        ... )
         >>> [round(z, 6) for z in found.value.tolist()], found.status.name
         ([1.125, 0.375], 'SOLVED')
     """
@@ -343,7 +345,7 @@ class _MatrixPolynomials:
         return success
 
     def errors(self, weight: float, t: float, kernel: KernelFilter) -> tuple[float, float, float]:
-        """Bounds on the relative error, on the residual, and on what of y lies outside the kernel."""
+        """Bounds on the relative error, the residual, and what of y lies outside the kernel."""
         c = least_overlap(weight, kernel.error)
         relative, residual = projection_error(c, kernel.error)
         rounding = product_rounding(kernel.degree, self.kappa, self.epsilon, share=1 / self.share)

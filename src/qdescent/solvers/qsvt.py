@@ -80,7 +80,9 @@ class QSVT:
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
-        >>> found = QSVT(epsilon=1e-8).solve(LinearSystem(M, torch.tensor([1.0, 0.0], dtype=torch.float64)))
+        >>> found = QSVT(epsilon=1e-8).solve(
+        ...     LinearSystem(M, torch.tensor([1.0, 0.0], dtype=torch.float64))
+        ... )
         >>> [round(z, 6) for z in found.value.tolist()], found.status.name
         ([1.125, 0.375], 'SOLVED')
     """

@@ -73,7 +73,8 @@ class SeriesSteps(Iterator[Tensor]):
     """The terms u_1 ... u_N, (N, n), after 1, 2, 3, ... steps: endless on one batch, else as long
     as there are batches.
 
-    v_k <- beta v_k + g_k + lambda u_k + [k = 1] (grad L_t(theta) + lambda theta),   u_k <- u_k - eta v_k
+    v_k <- beta v_k + g_k + lambda u_k + [k = 1] (grad L_t(theta) + lambda theta),
+    u_k <- u_k - eta v_k
 
     with g_k the coefficient of eps^k in grad L_t(theta + sum_j eps^j u_j): the map of
     `torch.optim.SGD` (dampening 0) on (u, velocity) in R^{2n}, whose constant part and whose
@@ -223,7 +224,8 @@ def series_descent(
         >>> data = torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
         >>> task, space = Task(network, torch.nn.functional.mse_loss, data), ParameterSpace(network)
         >>> one = torch.ones(1, dtype=torch.float64)
-        >>> round(float(series_descent(task, space, order=2, steps=2, learning_rate=0.1, theta=one).value), 6)  # 0.8^2 - 1
+        >>> found = series_descent(task, space, order=2, steps=2, learning_rate=0.1, theta=one)
+        >>> round(float(found.value), 6)  # 0.8^2 - 1
         -0.36
     """
     steps = check_integer("steps", steps, 1, MOST_STEPS)

@@ -35,8 +35,7 @@ from qdescent.linalg.spectra.density import MOST_PROBES, spectral_density
 from qdescent.linalg.spectra.lanczos import MOST_STEPS
 from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
 
-# gradients that a Hessian product costs by double backward; by Taylor series it is less, see
-# `hessian`
+# gradients that a Hessian product costs by double backward; by Taylor series less, see `hessian`
 PRODUCT = 2.2
 
 
@@ -107,12 +106,17 @@ class SpectrumCallback:
     Example:
         >>> network = nn.Linear(2, 1, bias=False)
         >>> data = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)
-        >>> callback = SpectrumCallback(nn.functional.mse_loss, data, at=100, learning_rate=0.1, steps=2, budget=0.5)
+        >>> callback = SpectrumCallback(
+        ...     nn.functional.mse_loss, data, at=100, learning_rate=0.1, steps=2, budget=0.5
+        ... )
         >>> _ = callback(0, network)
         >>> for _ in range(200):  # backward() and optimizer.step() come here
         ...     _ = callback.step(network)
-        >>> [(step, round(spectrum.lambda_max[0], 6), seen.verdict) for step, spectrum, seen in callback.measurements]
-        [(0, 4.0, 'fully dissipative'), (100, 4.0, 'fully dissipative'), (200, 4.0, 'fully dissipative')]
+        >>> for step, spectrum, seen in callback.measurements:
+        ...     print(step, round(spectrum.lambda_max[0], 6), seen.verdict)
+        0 4.0 fully dissipative
+        100 4.0 fully dissipative
+        200 4.0 fully dissipative
     """
 
     def __init__(
@@ -156,7 +160,7 @@ class SpectrumCallback:
         self._taken: int | None = None
 
     def step(self, network: nn.Module) -> Measurement | None:
-        """One update was taken: measure if it is time. To be called after each `optimizer.step()`."""
+        """One update was taken: measure if it is time. Call it after each `optimizer.step()`."""
         return self((self._taken or 0) + 1, network)
 
     def __call__(self, step: int, network: nn.Module) -> Measurement | None:

@@ -202,7 +202,8 @@ def train_hybrid(
         >>> round(float(run.theta), 6)  # a quadratic loss is exact at order 1: 0.8^4
         0.4096
         >>> schedule = AdaptiveSchedule(steps=4, learning_rate=0.1, shots=None)
-        >>> [(each.order, each.steps) for each in train_hybrid([task], space, schedule).rounds]  # nothing ends the segment
+        >>> # nothing ends the segment
+        >>> [(each.order, each.steps) for each in train_hybrid([task], space, schedule).rounds]
         [(2, 4)]
     """
     tasks = check_sequence("tasks", tasks, Task, called="tasks", empty=True)

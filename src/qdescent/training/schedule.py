@@ -136,10 +136,10 @@ class AdaptiveSchedule:
     Example:
         >>> AdaptiveSchedule(tolerance=1e-3, orders=(3, 2)).orders
         (2, 3)
-        >>> AdaptiveSchedule(orders=(1,))
+        >>> AdaptiveSchedule(orders=(1,))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        qdescent._checks.ArgumentError: Argument `orders` must hold an order of at least 2 (one term tells no tail), but is (1,).
+        qdescent._checks.ArgumentError: Argument `orders` must hold an order of at least 2 (one ...
     """
 
     tolerance: float = 0.01

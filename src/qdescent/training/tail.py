@@ -97,7 +97,8 @@ def estimate_tail(gram: Tensor | Sequence[Sequence[float]], order: int) -> Tail:
         Zou, Experimental Mathematics 14, 99 (2005), section 3.
 
     Example:
-        >>> terms = torch.tensor([[1.0], [0.01], [0.001]], dtype=torch.float64)  # 1, r^2, r^3 with r = 0.1
+        >>> # 1, r^2, r^3 with r = 0.1
+        >>> terms = torch.tensor([[1.0], [0.01], [0.001]], dtype=torch.float64)
         >>> tail = estimate_tail(terms[:2] @ terms[:2].T, order=2)
         >>> f"{tail.growth:.2f} {tail.error:.5f}"  # r^3 / (1 - r) / 1.01
         '0.10 0.00110'

@@ -78,7 +78,7 @@ def test_the_matrix_is_the_map_s_and_not_that_of_an_ode(logistic_step):
 
 @pytest.mark.parametrize("form", ["plain", "homogenised"])
 def test_beyond_the_radius_a_higher_order_is_worse(form):
-    """x <- 1.1 x - .1 x^2 goes to 1, but the series in x_0 = .5 has left its radius after 40 steps."""
+    """x <- 1.1 x - .1 x^2 goes to 1, but the series in x_0 = .5 leaves its radius by 40 steps."""
     f = PolynomialMap([f64([0.0]), f64([[1.1]]), f64([[-0.1]])])
     truth = float(f.iterate(f64([0.5]), 40)[-1])
     errors = [

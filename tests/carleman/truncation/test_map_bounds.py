@@ -94,7 +94,7 @@ def test_norm_series_holds_and_its_wrong_variants_do_not(form, forced):
 
 
 def test_series_against_the_composed_polynomial_itself():
-    """f o f o f multiplied out by NumPy; F_0 as a second variable that is set equal to the first."""
+    """f o f o f multiplied out by NumPy; F_0 as a second variable, set equal to the first."""
     a = np.array([0.3, 0.7, 0.2, 0.1])
     g = np.polynomial.Polynomial([0.0, 0.4])
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""What is promised before anything is lifted is kept by the lift; what cannot be promised says why."""
+"""What is promised before lifting is kept by the lift; what cannot be promised says why."""
 
 import math
 

@@ -59,8 +59,10 @@ def test_a_gap_of_several_variables_is_zero(tmp_path):
 @pytest.mark.parametrize(
     ("name", "near"),
     [
-        ("U0", "u0"), ("f2", "F2"), ("u_0", "u0"), ("F_2", "F2"), ("F02", "F0"), ("F2 ", "F2"), ("F-1", "F1"), ("u", "u0"),
-        ("F", "F"), ("weights", ""), ("x" * 5000, ""), ("\x1b[31m", ""), ("F²", ""), ("F٣", ""), ("F2.npy", ""), ("a/F2", ""),
+        ("U0", "u0"), ("f2", "F2"), ("u_0", "u0"), ("F_2", "F2"), ("F02", "F0"), ("F2 ", "F2"),
+        ("F-1", "F1"), ("u", "u0"),
+        ("F", "F"), ("weights", ""), ("x" * 5000, ""), ("\x1b[31m", ""), ("F²", ""), ("F٣", ""),
+        ("F2.npy", ""), ("a/F2", ""),
     ],
 )  # fmt: skip
 def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, near, tmp_path):

@@ -29,7 +29,8 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "is-my-network-dissipative.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.usefixtures("project")
 SADDLE = SpectrumSettings(
-    "my_project:diagonal", "my_project:axes", loss="my_project:saddle", precision="float64", mask="nonzero",
+    "my_project:diagonal", "my_project:axes", loss="my_project:saddle", precision="float64",
+    mask="nonzero",
     learning_rate=0.3, horizon=9, steps=8, probes=3,
 )  # fmt: skip
 
@@ -80,7 +81,8 @@ def test_closed_form_with_a_negative_mode_and_a_pruned_weight(momentum, decay, t
 @pytest.mark.parametrize("curvature", ["hessian", "gauss-newton"])
 def test_every_eigenvalue_of_a_dense_twin(curvature, tmp_path):
     settings = SpectrumSettings(
-        "my_project:build_network", "my_project:load_batch", precision="float64", batch=4, batches=5, steps=40, probes=2,
+        "my_project:build_network", "my_project:load_batch", precision="float64", batch=4,
+        batches=5, steps=40, probes=2,
         curvature=curvature, arguments=("norm=True",),
     )  # fmt: skip
     record = run_spectrum(settings, tmp_path / "o")

@@ -127,7 +127,9 @@ from torch import nn
 
 def normed(mean):
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(784, 6), nn.BatchNorm1d(6), nn.GELU(), nn.Linear(6, 10))
+    network = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 6), nn.BatchNorm1d(6), nn.GELU(), nn.Linear(6, 10)
+    )
     network[2].running_mean.fill_(float(mean))
     return network
 """
@@ -180,7 +182,8 @@ def test_deflated_eigenvalues_enter_exactly(small, tmp_path):
 
 def test_rows_of_a_dense_twin(tmp_path):
     settings = SpectrumSettings(
-        "my_project:build_network", "my_project:load_batch", precision="float64", steps=2, probes=1, rows=40,
+        "my_project:build_network", "my_project:load_batch", precision="float64", steps=2, probes=1,
+        rows=40,
     )  # fmt: skip
     record = run_spectrum(settings, tmp_path / "o")
     import my_project
@@ -217,7 +220,8 @@ def test_rows_of_a_dense_twin(tmp_path):
 
 def test_finite_differences_measure_what_autograd_cannot(tmp_path):
     settings = SpectrumSettings(
-        "my_project:hidden", "my_project:load_batch", curvature="finite-differences", precision="float64", batch=4, batches=3,
+        "my_project:hidden", "my_project:load_batch", curvature="finite-differences",
+        precision="float64", batch=4, batches=3,
         steps=8, probes=2,
     )  # fmt: skip
     record = run_spectrum(settings, tmp_path / "o")

@@ -1,4 +1,4 @@
-"""Several batches of one loss: their operators are that of the loss over all of them, or refused."""
+"""Several batches of one loss: their operators are that of the loss over all, or refused."""
 
 import pytest
 import torch

@@ -66,7 +66,8 @@ def count(network):
         (lambda: resnet18((192, 384, 784, 1552)), 103_044_260),
         (lambda: resnet18((192, 384, 784, 1552), smooth=False), 103_044_260),
         (vision_transformer, 9 * (12 * 256**2 + 13 * 256) + (48 + 1 + 64 + 2) * 256 + 257 * 100),
-        (lambda: vision_transformer(768, 14, 12), 14 * (12 * 768**2 + 13 * 768) + (48 + 1 + 64 + 2) * 768 + 769 * 100),
+        (lambda: vision_transformer(768, 14, 12),
+         14 * (12 * 768**2 + 13 * 768) + (48 + 1 + 64 + 2) * 768 + 769 * 100),
     ],
 )  # fmt: skip
 def test_counts_without_memory(make, expected):

@@ -54,12 +54,17 @@ class Attention(nn.Module):
 LABELS = torch.tensor([0, 1, 2, 1])
 NETWORKS = {
     "linear": (lambda: nn.Linear(3, 2), (4, 3), F.mse_loss),
-    "gelu": (lambda: nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 3)), (4, 3), F.cross_entropy),
-    "tanh gelu": (lambda: nn.Sequential(nn.Linear(3, 4), nn.GELU("tanh"), nn.Linear(4, 2)), (4, 3), F.mse_loss),
-    "tanh": (lambda: nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3), nn.Sigmoid()), (4, 3), nn.CrossEntropyLoss()),
-    "silu": (lambda: nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 2), nn.Softplus()), (4, 3), nn.MSELoss()),
+    "gelu": (lambda: nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 3)), (4, 3),
+             F.cross_entropy),
+    "tanh gelu": (lambda: nn.Sequential(nn.Linear(3, 4), nn.GELU("tanh"), nn.Linear(4, 2)), (4, 3),
+                  F.mse_loss),
+    "tanh": (lambda: nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3), nn.Sigmoid()),
+             (4, 3), nn.CrossEntropyLoss()),
+    "silu": (lambda: nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 2), nn.Softplus()),
+             (4, 3), nn.MSELoss()),
     "conv": (
-        lambda: nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1), nn.GELU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(2, 3)),
+        lambda: nn.Sequential(nn.Conv2d(1, 2, 3, 2, 1), nn.GELU(), nn.AvgPool2d(2), nn.Flatten(),
+                              nn.Linear(2, 3)),
         (4, 1, 4, 4), F.cross_entropy,
     ),
     "residual": (Residual, (4, 4), F.mse_loss),

@@ -48,7 +48,8 @@ def test_saturated_activations_stay_finite():
     [
         (nn.ReLU(), "'relu' .use GELU"), (nn.MaxPool2d(2), "'max_pool2d' .use mean pooling"),
         (nn.LeakyReLU(), "'leaky_relu' .use GELU"),
-        (nn.Hardtanh(), "'hardtanh'"), (nn.ELU(), "'elu'"), (nn.BatchNorm2d(2).double().train(), "'batch_norm' in training mode"),
+        (nn.Hardtanh(), "'hardtanh'"), (nn.ELU(), "'elu'"),
+        (nn.BatchNorm2d(2).double().train(), "'batch_norm' in training mode"),
         (nn.Mish(), "'mish'"),
     ],
 )  # fmt: skip

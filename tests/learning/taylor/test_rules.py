@@ -190,22 +190,31 @@ CASES = {  # by the name of the rule
     "baddbmm": Case(torch.baddbmm, "2ac 2ab 2bc"),
     "linear": Case(F.linear, "ab cb c"),
     "conv1d": Case(lambda x, w, b: F.conv1d(x, w, b, stride=2, padding=1), "ab7 cb3 c"),
-    "conv2d": Case(lambda x, w, b: F.conv2d(x, w, b, stride=(2, 1), padding=1, groups=2), "a456 2233 2"),
+    "conv2d": Case(lambda x, w, b: F.conv2d(x, w, b, stride=(2, 1), padding=1, groups=2),
+                   "a456 2233 2"),
     "group_norm": Case(lambda x, w, b: F.group_norm(x, 2, w, b), "a4c2 4 4", by_group),
-    "layer_norm": Case(lambda x, w, b: F.layer_norm(x, w.shape, w, b), "ab3 b3 b3", lambda x, w, b: even(x, 1, 2) * w + b),
+    "layer_norm": Case(lambda x, w, b: F.layer_norm(x, w.shape, w, b), "ab3 b3 b3",
+                       lambda x, w, b: even(x, 1, 2) * w + b),
     "batch_norm": Case(
         lambda x, w, b: F.batch_norm(x, B4, B4.abs() + 1, w, b), "a4c 4 4",
-        lambda x, w, b: (x - B4[:, None]) / (B4.abs() + 1 + 1e-5).sqrt()[:, None] * w[:, None] + b[:, None],
+        lambda x, w, b: (
+            (x - B4[:, None]) / (B4.abs() + 1 + 1e-5).sqrt()[:, None] * w[:, None] + b[:, None]
+        ),
     ),
     "logsumexp": Case(lambda x: torch.logsumexp(x, 1), "ab", log_sum),
-    "softmax": Case(lambda x: torch.softmax(x, dim=-1), "ab3", lambda x: x.exp() / x.exp().sum(-1, keepdim=True)),
+    "softmax": Case(lambda x: torch.softmax(x, dim=-1), "ab3",
+                    lambda x: x.exp() / x.exp().sum(-1, keepdim=True)),
     "log_softmax": Case(lambda x: F.log_softmax(x, dim=1), "a3", lambda x: x - log_sum(x)[:, None]),
     "cross_entropy": Case(
-        lambda x: F.cross_entropy(x, LABELS[: len(x)]), "a4", lambda x: (log_sum(x) - of_class(x, LABELS)).mean()
+        lambda x: F.cross_entropy(x, LABELS[: len(x)]), "a4",
+        lambda x: (log_sum(x) - of_class(x, LABELS)).mean()
     ),
     "nll_loss": Case(
-        lambda x: F.nll_loss(x, SOME[: len(x)], reduction="sum") + F.nll_loss(x, LABELS[: len(x)]), "a4",
-        lambda x: -(of_class(x, SOME.clamp(0)) * (SOME >= 0)[: len(x)]).sum() - of_class(x, LABELS).mean(),
+        lambda x: F.nll_loss(x, SOME[: len(x)], reduction="sum") + F.nll_loss(x, LABELS[: len(x)]),
+        "a4",
+        lambda x: (
+            -(of_class(x, SOME.clamp(0)) * (SOME >= 0)[: len(x)]).sum() - of_class(x, LABELS).mean()
+        ),
     ),
     "mse_loss": Case(lambda x, y: F.mse_loss(x, y), "ab ab", lambda x, y: ((x - y) ** 2).mean()),
     "mean": Case(lambda x: x.mean((0, 2), keepdim=True), "abc"),
@@ -245,28 +254,40 @@ CASES = {  # by the name of the rule
 }  # fmt: skip
 VARIANTS = {
     "tanh gelu": Case(lambda x: F.gelu(x, approximate="tanh"), "ab", tanh_gelu),
-    "steep softplus": Case(lambda x: F.softplus(x, beta=2.5), "ab", lambda x: torch.log1p(torch.exp(2.5 * x)) / 2.5),
+    "steep softplus": Case(lambda x: F.softplus(x, beta=2.5), "ab",
+                           lambda x: torch.log1p(torch.exp(2.5 * x)) / 2.5),
     "smoothed labels": Case(
         lambda x: F.cross_entropy(x, LABELS[: len(x)], label_smoothing=0.2, reduction="sum"), "a4",
         lambda x: (log_sum(x) - 0.8 * of_class(x, LABELS) - 0.05 * x.sum(1)).sum(),
     ),
     "given distribution": Case(
-        lambda x: F.cross_entropy(x, fixed(x).softmax(1)), "a3", lambda x: (log_sum(x) - (fixed(x).softmax(1) * x).sum(1)).mean()
+        lambda x: F.cross_entropy(x, fixed(x).softmax(1)), "a3",
+        lambda x: (log_sum(x) - (fixed(x).softmax(1) * x).sum(1)).mean()
     ),
-    "summed square": Case(lambda x: F.mse_loss(x, fixed(x), reduction="sum"), "ab", lambda x: ((x - fixed(x)) ** 2).sum()),
-    "kept dimension": Case(lambda x: x.logsumexp(0, keepdim=True), "ab", lambda x: x.exp().sum(0, keepdim=True).log()),
+    "summed square": Case(lambda x: F.mse_loss(x, fixed(x), reduction="sum"), "ab",
+                          lambda x: ((x - fixed(x)) ** 2).sum()),
+    "kept dimension": Case(lambda x: x.logsumexp(0, keepdim=True), "ab",
+                           lambda x: x.exp().sum(0, keepdim=True).log()),
     # too many places for the way of small ones
     "large convolution": Case(lambda x, w: F.conv2d(x, w, None, 1, 1), "1b55 cb33"),
-    "convolution without bias": Case(lambda w: F.conv2d(random(7, 2, w.shape[1], 5, 5), w, None, 2, 1), "ab33"),
+    "convolution without bias": Case(
+        lambda w: F.conv2d(random(7, 2, w.shape[1], 5, 5), w, None, 2, 1), "ab33"),
     "group norm without weights": Case(
-        lambda x: F.group_norm(x, 2), "a4c2", lambda x: even(x.unflatten(1, (2, 2)), 2, 3, 4).flatten(1, 2)
+        lambda x: F.group_norm(x, 2), "a4c2",
+        lambda x: even(x.unflatten(1, (2, 2)), 2, 3, 4).flatten(1, 2)
     ),
     "layer norm by hand": Case(
-        lambda x: (x - x.mean(1, keepdim=True)) * ((x - x.mean(1, keepdim=True)) ** 2).mean(1, keepdim=True).add(1e-5).rsqrt(),
+        lambda x: (
+            (x - x.mean(1, keepdim=True))
+            * ((x - x.mean(1, keepdim=True)) ** 2).mean(1, keepdim=True).add(1e-5).rsqrt()
+        ),
         "a3",
     ),
     "constant first": Case(
-        lambda x: fixed(x.T) @ x + 2.0 * x[:2] - (1.0 - x[1:]) + fixed(x, 904)[:, :1] * x - (B4[:2] - x), "22"
+        lambda x: (
+            fixed(x.T) @ x + 2.0 * x[:2] - (1.0 - x[1:]) + fixed(x, 904)[:, :1] * x - (B4[:2] - x)
+        ),
+        "22",
     ),
     "broadcast": Case(lambda x, y: x * y + x - y, "a1 b"),
     "scalar": Case(lambda x, y: x * y - x + y * 2.0, "- ab"),
@@ -346,8 +367,10 @@ def test_a_shorter_series_is_the_beginning_of_a_longer_one(order):
 
 @settings(max_examples=8, deadline=None)
 @given(
-    batch=st.integers(1, 3), channels=st.integers(1, 3), out=st.integers(1, 3), size=st.integers(3, 6), kernel=st.integers(1, 3),
-    stride=st.integers(1, 2), padding=st.integers(0, 1), order=st.integers(1, 3), seed=st.integers(0, 1000),
+    batch=st.integers(1, 3), channels=st.integers(1, 3), out=st.integers(1, 3),
+    size=st.integers(3, 6), kernel=st.integers(1, 3),
+    stride=st.integers(1, 2), padding=st.integers(0, 1), order=st.integers(1, 3),
+    seed=st.integers(0, 1000),
 )  # fmt: skip
 def test_convolution_shapes(batch, channels, out, size, kernel, stride, padding, order, seed):
     shapes = (batch, channels, size, size), (out, channels, kernel, kernel), (out,)
@@ -358,7 +381,7 @@ def test_convolution_shapes(batch, channels, out, size, kernel, stride, padding,
 
 
 def test_a_saturated_softmax_keeps_its_digits():
-    """A coefficient of 100 on the entry that leads by 30: exp's own terms would be 10^4 and cancel."""
+    """A coefficient of 100 on the entry that leads by 30: exp's own terms, 10^4, would cancel."""
     terms = [
         torch.tensor([[30.0, 0.0]]).double(),
         torch.tensor([[100.0, -50.0]]).double(),

@@ -1,4 +1,4 @@
-"""Spectral densities of operators whose eigenvalues are planted, and the honesty of the error bars."""
+"""Spectral densities of operators with planted eigenvalues, and the honesty of the error bars."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Balanced weights: the labels add up to the matrix, and alpha is the norm of the matrix of moduli."""
+"""Balanced weights: the labels add up to the matrix; alpha is the norm of its moduli."""
 
 import numpy as np
 import pytest

@@ -77,7 +77,7 @@ def test_a_kappa_that_is_right_stays_solved(solver, measured, monkeypatch):
 
 @pytest.mark.parametrize("epsilon", [1e-2, 1e-4])
 def test_too_large_for_singular_values(epsilon):
-    """600 unknowns, one hidden value, which the residual weighs by its own smallness: down to 1e-9."""
+    """600 unknowns, one hidden value, which the residual weighs by its smallness: to 1e-9."""
     size = 600
     values = torch.as_tensor(0.3 + 0.7 * np.random.default_rng(0).random(size))
     for least in (1e-2, 1e-3, 1e-6, 1e-9):

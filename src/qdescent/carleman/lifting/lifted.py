@@ -228,7 +228,9 @@ class LiftedField:
             >>> from qdescent.carleman.lifting.linearization import carleman_linearize
             >>> from qdescent.linalg.polynomial_field import PolynomialField
             >>> decay = PolynomialField([torch.zeros(1), torch.tensor([[-1.0]])])
-            >>> carleman_linearize(decay, order=2).integrate(torch.ones(1), step=0.5, steps=2).flatten().tolist()
+            >>> carleman_linearize(decay, order=2).integrate(
+            ...     torch.ones(1), step=0.5, steps=2
+            ... ).flatten().tolist()
             [1.0, 0.5, 0.25]
         """
         u0 = check_tensor("u0", u0, (self.coordinates.size,)).to(self.offset)

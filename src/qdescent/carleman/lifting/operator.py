@@ -1,4 +1,4 @@
-"""The Carleman matrix known by what it does: Kronecker words contracted mode by mode, never formed."""
+"""The Carleman matrix known by what it does: Kronecker words contracted mode by mode."""
 
 from __future__ import annotations
 

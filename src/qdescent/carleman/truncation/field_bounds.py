@@ -5,7 +5,8 @@ All of them compare the field with one equation for a number. Let m = mu(F_1), o
 it, f_k = ||F_k||, and let e_j = u^(x)j - z_j be the error in block j of the plain form. From mu(F_1
 (+) ... (+) F_1) <= j m and the product norm,
 
-    d||e_j||/dt <= j (f_0 ||e_{j-1}|| + m ||e_j|| + f_2 ||e_{j+1}||),   e_0 = 0,   ||e_{N+1}|| := ||u||^{N+1}.           (*)
+    d||e_j||/dt <= j (f_0 ||e_{j-1}|| + m ||e_j|| + f_2 ||e_{j+1}||),           (*)
+    e_0 = 0,   ||e_{N+1}|| := ||u||^{N+1}.
 
 (*) is cooperative (its off-diagonal entries are not negative), so whatever satisfies it with >= and
 starts at or above zero stays above ||e_j||. Any norm with ||x (x) y|| = ||x|| ||y|| will do: l_1,
@@ -80,7 +81,11 @@ def field_norms(coefficients: Sequence[Tensor], u0: Tensor, p: float = 2.0) -> F
         ArgumentError: a degree above 2.
 
     Example:
-        >>> F = [torch.zeros(2), torch.tensor([[-3.0, 0.0], [0.0, -1.0]]), torch.tensor([[0.0, 0, 0, 1], [0, 0.5, 0, 0]])]
+        >>> F = [
+        ...     torch.zeros(2),
+        ...     torch.tensor([[-3.0, 0.0], [0.0, -1.0]]),
+        ...     torch.tensor([[0.0, 0, 0, 1], [0, 0.5, 0, 0]]),
+        ... ]
         >>> norms = field_norms(F, torch.tensor([0.3, 0.4]))
         >>> round(norms.start, 6), norms.rate, norms.linear, norms.quadratic, norms.normal
         (0.5, -1.0, 3.0, 1.0, True)
@@ -187,7 +192,8 @@ def liu_error_bound(
         follows from `comparison_error_bound`, which is never larger: e^{rate t} <= 1 - q for R < 1.
 
     Example:
-        >>> round(liu_error_bound(1.0, -1.0, 0.5, order=4, time=1.0), 6)  # true error of the logistic equation: .0053674
+        >>> # true error of the logistic equation: .0053674
+        >>> round(liu_error_bound(1.0, -1.0, 0.5, order=4, time=1.0), 6)
         0.009979
     """
     R = liu_number(start_norm, rate, quadratic_norm)
@@ -255,7 +261,8 @@ def comparison_error_bound(
         condition of Krovi, arXiv:2202.01054. The proof above covers both.
 
     Example:
-        >>> round(comparison_error_bound(1.0, -1.0, 0.5, order=4, time=1.0), 9)  # the logistic equation itself: no loss
+        >>> # the logistic equation itself: no loss
+        >>> round(comparison_error_bound(1.0, -1.0, 0.5, order=4, time=1.0), 9)
         0.005367442
     """
     _check(start_norm, quadratic_norm)

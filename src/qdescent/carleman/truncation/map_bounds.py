@@ -8,7 +8,8 @@ Homogenised form: it returns the terms of degree 1..N in eps of u(t; eps), where
 one eps each. By induction over t, with the triangle inequality and the product norm, the term of
 degree k has norm at most c_k(t), where
 
-    sum_k c_k(t) eps^k = g_t(eps),    g_0 = ||u_0|| eps,    g_{t+1} = a_0 eps + a_1 g_t + a_2 g_t^2 + ...                  (*)
+    sum_k c_k(t) eps^k = g_t(eps), g_0 = ||u_0|| eps,
+    g_{t+1} = a_0 eps + a_1 g_t + a_2 g_t^2 + ...      (*)
 
 u(t; eps) is a polynomial in eps, so the error is its terms above N: at most sum_{k>N} c_k(t). For
 F_0 = 0, g_t = f o ... o f.
@@ -64,7 +65,8 @@ def map_error_bounds(
         Derived here; f o ... o f of a norm series is the method of majorants.
 
     Example:
-        >>> map_error_bounds([0, 0.9, 0.1], 0.5, steps=10, order=4)[-1].round(8).tolist()  # the very errors of .9 x + .1 x^2
+        >>> # the very errors of .9 x + .1 x^2
+        >>> map_error_bounds([0, 0.9, 0.1], 0.5, steps=10, order=4)[-1].round(8).tolist()
         [0.09225776, 0.02917393, 0.00883506, 0.00259581]
     """
     check_choice("form", form, ["homogenised", "plain"])

@@ -12,17 +12,16 @@ from torch import Tensor
 from qdescent._checks import argument_error, check_choice, check_interval, check_shape, check_tensor
 from qdescent.linalg.polynomial_terms import to_scipy
 
-# rows up to which ||F||_2 comes from the eigenvalues of F F^T (seconds); above it from ||F||_1
-# ||F||_inf
+# rows up to which ||F||_2 comes from the eigenvalues of F F^T (seconds); above: ||F||_1 ||F||_inf
 GRAM_LIMIT = 2000
 
 
 def coefficient_norm(F: Tensor, p: float = 2.0) -> float:
     """||F||_p, the operator norm of one coefficient F_k, (n, n^k), between l_p spaces.
 
-    ||F||_1 is the largest column sum, ||F||_inf the largest row sum, ||F||_2 = sqrt(lambda_max(F F^T)); above 2,000 rows the upper
-    bound sqrt(||F||_1 ||F||_inf) takes the place of ||F||_2. On all three, ||A (x) B|| = ||A||
-    ||B||: what every bound rests on.
+    ||F||_1 is the largest column sum, ||F||_inf the largest row sum,
+    ||F||_2 = sqrt(lambda_max(F F^T)); above 2,000 rows the upper bound sqrt(||F||_1 ||F||_inf)
+    takes the place of ||F||_2. On all three, ||A (x) B|| = ||A|| ||B||: what every bound rests on.
 
     Args:
         F: dense or sparse COO, (n, m).

@@ -51,8 +51,7 @@ from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 MOST_STEPS = 1_000_000  # of a map: each composes the norm series once more
-# orders that are searched: far more than the n^N unknowns of an explicit lift, or a full-size
-# series, allow
+# orders that are searched: far more than an explicit lift, or a full-size series, allows
 MOST = 32
 # entries of the largest F_k in other coordinates: eight changes of 80 MB, seconds
 DENSE_LIMIT = 10_000_000
@@ -127,7 +126,7 @@ class Preflight:
         check_text("horizon", self.horizon)
 
     def best(self, order: int) -> Bound | None:
-        """The least finite bound at this order, 1 to 32; None where no theorem promises anything."""
+        """The least finite bound at this order, 1 to 32; None where no theorem holds."""
         check_integer("order", order, 1, MOST)
         known = [
             bound

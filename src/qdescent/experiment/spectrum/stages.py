@@ -28,8 +28,7 @@ from qdescent.linalg.spectra.sparsity import RowSparsity, row_sparsity
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.state import State, load_state, save_state, whole
 
-# How far outputs and loss of the same code may be apart: a sum in another order; on a GPU, another
-# algorithm.
+# How far outputs and loss of one code may be apart: another order; on a GPU, another algorithm.
 SAME_PROBE = {"cpu": 1e-6, "cuda": 1e-3}
 STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS = (
     "spectrum-deflation",
@@ -116,7 +115,7 @@ class Stages:
         )
 
     def rows(self) -> list[Row]:
-        """What the report must say of a measurement that was begun by another number of processes."""
+        """What the report must say of a measurement begun by another number of processes."""
         if self.begun_with == self.ranks.size:
             return []
         source = (

@@ -148,7 +148,7 @@ def check_curvature(
 
 
 class _Walk:
-    """Differences along the first of two directions at smaller and smaller steps, each made once."""
+    """Differences along the first of two directions at ever smaller steps, each made once."""
 
     def __init__(self, twin: Twin, point: Tensor, pair: Tensor) -> None:
         self._twin, self._at = twin, (point, pair[:, 0], pair[:, 1])

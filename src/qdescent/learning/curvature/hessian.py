@@ -88,7 +88,11 @@ def hessian(
     Example:
         >>> import torch
         >>> network = torch.nn.Linear(2, 1, bias=False)
-        >>> task = Task(network, torch.nn.functional.mse_loss, (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)))
+        >>> task = Task(
+        ...     network,
+        ...     torch.nn.functional.mse_loss,
+        ...     (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)),
+        ... )
         >>> (hessian(task, ParameterSpace(network)) @ torch.eye(2)).tolist()
         [[1.0, 0.0], [0.0, 4.0]]
     """
@@ -120,7 +124,11 @@ def gauss_newton(
     Example:
         >>> import torch
         >>> network = torch.nn.Linear(2, 1, bias=False)
-        >>> task = Task(network, torch.nn.functional.mse_loss, (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)))
+        >>> task = Task(
+        ...     network,
+        ...     torch.nn.functional.mse_loss,
+        ...     (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)),
+        ... )
         >>> (gauss_newton(task, ParameterSpace(network)) @ torch.eye(2)).tolist()
         [[1.0, 0.0], [0.0, 4.0]]
     """
@@ -225,7 +233,9 @@ def finite_difference_hessian(
 
     Example:
         >>> import torch
-        >>> H = finite_difference_hessian(lambda x: x**3, torch.tensor([1.0, 2.0], dtype=torch.float64))
+        >>> H = finite_difference_hessian(
+        ...     lambda x: x**3, torch.tensor([1.0, 2.0], dtype=torch.float64)
+        ... )
         >>> [round(x, 6) for x in (H @ torch.ones(2, dtype=torch.float64)).tolist()]
         [3.0, 12.0]
     """

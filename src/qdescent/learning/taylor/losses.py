@@ -14,7 +14,7 @@ from qdescent.learning.taylor.jet import Jet, rule
 
 @rule("logsumexp")
 def logsumexp(x: Jet, dim: Any, keepdim: bool = False) -> Jet:
-    """log sum exp(x) along `dim`; the largest entry is taken out first, so that nothing overflows."""
+    """log sum exp(x) along `dim`; the largest entry is taken out first: nothing overflows."""
     peak = x.value.amax(dim, keepdim=True)
     total = (x - peak).exp().sum(dim, keepdim=True).log() + peak
     return total if keepdim else total.squeeze(dim)
@@ -40,7 +40,8 @@ def softmax(x: Jet, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Jet:
 
 @rule("cross_entropy")
 def cross_entropy(
-    x: Jet, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
+    x: Jet, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
+    ignore_index: int = -100, reduce: Any = None,
     reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Jet:  # fmt: skip
     """Mean of <p, 1> logsumexp(x) - <p, x> over samples, p the one-hot, smoothed or given weights
@@ -71,7 +72,8 @@ def cross_entropy(
 
 @rule("nll_loss")
 def nll_loss(
-    x: Jet, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
+    x: Jet, target: Tensor, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
+    reduce: Any = None,
     reduction: str = "mean",
 ) -> Jet:  # fmt: skip
     """Of log-probabilities (batch, classes): the mean of -x[target]."""

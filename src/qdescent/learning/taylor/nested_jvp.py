@@ -144,7 +144,7 @@ def _even(x: Tensor, dims: tuple[int, ...], epsilon: float) -> Tensor:
 
 
 class _NoKinks(TorchDispatchMode):
-    """Refuses the operations whose derivatives of higher order are zero or wrong without an error."""
+    """Refuses operations whose derivatives of higher order are zero or wrong without an error."""
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None

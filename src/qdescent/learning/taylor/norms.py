@@ -85,7 +85,7 @@ class Standardise:
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """The Cauchy product of two short series of small tensors, degrees 0 ... N on the first axis."""
+    """The Cauchy product of two short series of small tensors, degrees on the first axis."""
     c = a * b[0]
     for j in range(1, len(b)):
         c[j:] += a[:-j] * b[j]

@@ -302,8 +302,10 @@ def linear_function(name: str) -> Rule:
 
 
 LINEAR = (
-    "reshape", "contiguous", "expand", "to", "transpose", "permute", "flatten", "unflatten", "unsqueeze", "squeeze", "mean", "sum",
-    "repeat", "clone", "neg", "roll", "cumsum", "narrow", "select", "movedim", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool1d",
+    "reshape", "contiguous", "expand", "to", "transpose", "permute", "flatten", "unflatten",
+    "unsqueeze", "squeeze", "mean", "sum",
+    "repeat", "clone", "neg", "roll", "cumsum", "narrow", "select", "movedim", "avg_pool1d",
+    "avg_pool2d", "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
 )  # fmt: skip
 RULES.update({name: linear_function(name) for name in LINEAR})

@@ -101,7 +101,9 @@ def extreme_eigenpairs(
 
     Example:
         >>> import torch
-        >>> values = torch.cat([torch.linspace(0, 1, 100, dtype=torch.float64), torch.tensor([-3.0, 7.0])])
+        >>> values = torch.cat(
+        ...     [torch.linspace(0, 1, 100, dtype=torch.float64), torch.tensor([-3.0, 7.0])]
+        ... )
         >>> [round(x, 6) for x in extreme_eigenpairs(torch.diag(values), 2).values.tolist()]
         [-3.0, 7.0]
     """

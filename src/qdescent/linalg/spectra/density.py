@@ -74,7 +74,9 @@ def spectral_density(
 
     Example:
         >>> import torch
-        >>> spectrum = spectral_density(torch.diag(torch.linspace(1, 5, 50, dtype=torch.float64)), steps=20, probes=4)
+        >>> spectrum = spectral_density(
+        ...     torch.diag(torch.linspace(1, 5, 50, dtype=torch.float64)), steps=20, probes=4
+        ... )
         >>> round(spectrum.trace[0], 6)
         150.0
     """

@@ -7,8 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-# the corner, over the largest node, from which the Gauss rule is taken: either way the error is
-# about 1e-8
+# the corner, over the largest node, from which the Gauss rule is taken: the error is about 1e-8
 ALL_BUT_A_NODE = 1e8
 
 
@@ -36,9 +35,13 @@ def cumulative_bounds(
         chapter 2; Golub and Meurant (2010), section 6.2, for the rule.
 
     Example:
-        >>> nodes, weights = torch.tensor([-1.0, 1.0]).double() / 3**0.5, torch.tensor([0.5, 0.5]).double()
+        >>> nodes, weights = (
+        ...     torch.tensor([-1.0, 1.0]).double() / 3**0.5,
+        ...     torch.tensor([0.5, 0.5]).double(),
+        ... )
         >>> residuals = torch.full((2,), (2 / 15) ** 0.5, dtype=torch.float64)
-        >>> [round(18 * bound, 6) for bound in cumulative_bounds(nodes, weights, residuals, 0.0)]  # dx/2 on [-1, 1]: 5 + 8 + 5
+        >>> # dx/2 on [-1, 1]: 5 + 8 + 5
+        >>> [round(18 * bound, 6) for bound in cumulative_bounds(nodes, weights, residuals, 0.0)]
         [5.0, 13.0]
     """
     if math.isinf(x):

@@ -190,7 +190,9 @@ class Spectrum:
         Example:
             >>> import torch
             >>> from qdescent.linalg.spectra.density import spectral_density
-            >>> spectrum = spectral_density(torch.diag(torch.linspace(-1, 3, 400, dtype=torch.float64)), steps=40)
+            >>> spectrum = spectral_density(
+            ...     torch.diag(torch.linspace(-1, 3, 400, dtype=torch.float64)), steps=40
+            ... )
             >>> (least, _), (most, _) = spectrum.mass_bounds(-2, 0)
             >>> least < 0.25 < most < least + 0.05
             True
@@ -330,7 +332,9 @@ class Spectrum:
             >>> import torch
             >>> bulk = torch.linspace(0, 1, 200, dtype=torch.float64)
             >>> from qdescent.linalg.spectra.density import spectral_density
-            >>> spectrum = spectral_density(torch.diag(torch.cat([bulk, torch.tensor([5.0, 9.0])])), steps=60)
+            >>> spectrum = spectral_density(
+            ...     torch.diag(torch.cat([bulk, torch.tensor([5.0, 9.0])])), steps=60
+            ... )
             >>> [round(cluster.value, 6) for cluster in spectrum.clusters() if cluster.value > 1.5]
             [5.0, 9.0]
         """

@@ -92,7 +92,8 @@ class ZeroReflection(Bloq):
 class AmplitudeAmplification(Bloq):
     """Q^r W on W|0> = sin(a)|good> + cos(a)|bad>: sin((2r+1)a)|good> + cos((2r+1)a)|bad>.
 
-        Q = -W S_0 W^-1 S_good,   S = 1 - 2 (projector),   W = solve (x) Ry on one more qubit, `damping`.
+        Q = -W S_0 W^-1 S_good,   S = 1 - 2 (projector),
+        W = solve (x) Ry on one more qubit, `damping`.
 
     That rotation lowers sin(a) to sin(pi/(2(2r+1))), after which r rounds end in |good> alone
     (`rounds_needed`, `damping_half_angle`). Where `start` leaves registers out, W acts on any state

@@ -260,8 +260,13 @@ def evolution(
         Berry, Childs, Cleve, Kothari, Somma, arXiv:1312.1414, lemma 3.6 (oblivious amplification).
 
     Example:
-        >>> from qdescent.quantum.tables.coloured import augmented_tables, controlled_hermitian_tables
-        >>> tables = controlled_hermitian_tables(np.array([0]), np.array([0]), np.array([1.0]), size=1, bits=12)
+        >>> from qdescent.quantum.tables.coloured import (
+        ...     augmented_tables,
+        ...     controlled_hermitian_tables,
+        ... )
+        >>> tables = controlled_hermitian_tables(
+        ...     np.array([0]), np.array([0]), np.array([1.0]), size=1, bits=12
+        ... )
         >>> selected = SparseBlockEncoding(augmented_tables(tables, guess=1.0))
         >>> found = evolution(SparseBlockEncoding(tables), selected, time=2.0, error=1e-6)
         >>> found.bloq.rounds, found.error < 2e-6

@@ -143,7 +143,8 @@ def qsp_error(psi: ArrayLike, coefficients: ArrayLike) -> float:
         Ehlich, Zeller, Math. Z. 86, 41 (1964), "Schwankung von Polynomen zwischen Gitterpunkten".
 
     Example:
-        >>> exact = qsp_error([0.0, 0.0], [0.0, 0.0])  # zero angles give i^0 T_1: the imaginary part is 0
+        >>> # zero angles give i^0 T_1: the imaginary part is 0
+        >>> exact = qsp_error([0.0, 0.0], [0.0, 0.0])
         >>> exact < 1e-14, bool(qsp_error([0.1, 0.0], [0.0, 0.0]) >= np.sin(0.1))
         (True, True)
     """
@@ -195,7 +196,7 @@ def _outer_complement(b: Floats, oversampling: int) -> Floats:
 
 
 def _strip(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
-    """As many angles as there are coefficients, and (alpha, beta) of the product of these layers."""
+    """As many angles as coefficients, and (alpha, beta) of the product of these layers."""
     if len(a) <= LEAF:
         return _strip_one_by_one(a, b)
     size, n = len(a), len(a) // 2

@@ -83,7 +83,7 @@ class ProjectorPhase(Bloq):
         return ProjectorPhase(-self.phi, self.ancilla_bits)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """Mark ancilla = 0 on a fresh qubit, turn its phase with the sign that `part` sets, unmark."""
+        """Mark ancilla = 0 on a fresh qubit, turn its phase with the sign of `part`, unmark."""
         part, ancilla = soqs["part"], bb.split(soqs["ancilla"])
         mark = MultiControlX((0,) * self.ancilla_bits)
         ancilla, target = bb.add(mark, controls=ancilla, target=bb.allocate(1))

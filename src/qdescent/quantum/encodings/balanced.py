@@ -37,7 +37,10 @@ class BalancedEncoding(Composition):
         >>> import numpy as np
         >>> from qdescent.quantum.tables.balanced import balanced_matrix
         >>> i = np.arange(4)
-        >>> tables = balanced_matrix(np.tile(i, 2), np.concatenate([i, (i + 1) % 4]), np.repeat([1.0, -0.5], 4), size=4, bits=16)
+        >>> tables = balanced_matrix(
+        ...     np.tile(i, 2), np.concatenate([i, (i + 1) % 4]), np.repeat([1.0, -0.5], 4),
+        ...     size=4, bits=16,
+        ... )
         >>> round(BalancedEncoding(tables).alpha, 9)
         1.5
     """

@@ -21,7 +21,8 @@ class SparseBlockEncoding(BlockEncoding):
     """U with <0|U|0> = M/alpha (M^H/alpha for the adjoint), M = sum_c P_c D_c.
 
         U = PREP^T . PERMUTE . PHASE . ROTATE . PREP,   PREP|0> = sum_c sqrt(w_c)|c>,
-        ROTATE|c>|j>|0> = |c>|j>(cos(theta_cj/2)|0> + sin(theta_cj/2)|1>),   alpha w_c cos(theta_cj/2) = |D_c(j)|,
+        ROTATE|c>|j>|0> = |c>|j>(cos(theta_cj/2)|0> + sin(theta_cj/2)|1>),
+        alpha w_c cos(theta_cj/2) = |D_c(j)|,
         PHASE|c>|j> = D_c(j)/|D_c(j)| |c>|j>; of a real matrix there is no PHASE, and the cosine has
         the sign of D_c(j).
 
@@ -99,7 +100,7 @@ class SparseBlockEncoding(BlockEncoding):
         return ControlledSparse(self.tables, self.is_adjoint, self.loader)
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """PREP, ROTATE, PHASE, PERMUTE, PREP^T; the adjoint permutes back before it rotates back."""
+        """PREP, ROTATE, PHASE, PERMUTE, PREP^T; the adjoint permutes back, then rotates back."""
         system, ancilla = soqs["system"], bb.split(soqs["ancilla"])
         colour = bb.join(ancilla[:-1], QAny(self.tables.colour_bits))
         flag = ancilla[-1]

@@ -83,7 +83,7 @@ class TableRotation(Bloq):
         return {"target": target, **bb.add_d(read.adjoint(), **loaded)}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
-        """The same map on a block of amplitudes (2^n, rest): one 2 x 2 product per selected value."""
+        """The same map on amplitudes (2^n, rest): one 2 x 2 product per selected value."""
         return rotations(self.table.half_angles, dtype, device)
 
 
@@ -207,7 +207,9 @@ class PatternFlip(Bloq):
 
     Example:
         >>> from qdescent.quantum.simulator.state_vector import Simulator
-        >>> Simulator().run(PatternFlip((1,)), torch.tensor([0.6, 0.0, 0.8, 0.0])).amplitudes.real.round(decimals=6).tolist()
+        >>> Simulator().run(
+        ...     PatternFlip((1,)), torch.tensor([0.6, 0.0, 0.8, 0.0])
+        ... ).amplitudes.real.round(decimals=6).tolist()
         [0.6, 0.0, 0.0, 0.8]
     """
 

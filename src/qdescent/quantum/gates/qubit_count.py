@@ -1,4 +1,4 @@
-"""Qubits of a bloq whose parts run one after the other, without a walk through thousands of them."""
+"""Qubits of a bloq whose parts run one after the other, without a walk through them all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def qubits_in_turn(bloq: Bloq, parts: Iterable[Bloq]) -> int:
     Example:
         >>> from qualtran.bloqs.basic_gates import CNOT
         >>> from qualtran.bloqs.mcmt import MultiControlX
-        >>> qubits_in_turn(MultiControlX((0, 0, 0)), [CNOT(), MultiControlX((0, 0, 0))])  # two ANDs hold two bits
+        >>> # two ANDs hold two bits
+        >>> qubits_in_turn(MultiControlX((0, 0, 0)), [CNOT(), MultiControlX((0, 0, 0))])
         6
     """
     key = QubitCount()

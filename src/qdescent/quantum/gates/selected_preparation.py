@@ -37,7 +37,9 @@ class SelectedPreparation(Bloq):
     Example:
         >>> import numpy as np
         >>> from qdescent.quantum.tables.angles import selected_tree
-        >>> SelectedPreparation(selected_tree(np.array([[0.6, -0.8], [1.0, 0.0]]), bits=16)).signature.n_qubits()
+        >>> SelectedPreparation(
+        ...     selected_tree(np.array([[0.6, -0.8], [1.0, 0.0]]), bits=16)
+        ... ).signature.n_qubits()
         2
     """
 

@@ -1,4 +1,4 @@
-"""Circuits written as lists of steps on named wires: joined for each step, split again behind it."""
+"""Circuits as lists of steps on named wires: joined for each step, split again behind it."""
 
 from __future__ import annotations
 

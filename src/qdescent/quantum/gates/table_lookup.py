@@ -36,7 +36,8 @@ class TableLoad(Bloq):
         >>> load = TableLoad(LookUpTable(np.array([3, 1, 2]), bits=2), QROAMLoader(block=2))
         >>> selected = torch.zeros(16, dtype=torch.float64)
         >>> selected[2 * 4 + 1] = 1  # |2>|1>
-        >>> Simulator(fast=False).run(load, selected).project(selection0=2).real.tolist()  # 1 xor 2 = 3
+        >>> # 1 xor 2 = 3
+        >>> Simulator(fast=False).run(load, selected).project(selection0=2).real.tolist()
         [0.0, 0.0, 0.0, 1.0]
     """
 
@@ -53,7 +54,7 @@ class TableLoad(Bloq):
         return self
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """QROM and borrowed qubits xor by themselves; other loaders read, copy by CNOTs, and undo."""
+        """QROM and borrowed qubits xor by themselves; others read, copy by CNOTs, and undo."""
         bits, loader = self.table.bits, self.loader
         block = loader.load_block(self.table) if isinstance(loader, QROAMLoader) else 1
         if block == 1 and not isinstance(loader, BucketBrigade):

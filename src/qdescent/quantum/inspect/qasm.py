@@ -128,10 +128,10 @@ def to_openqasm(bloq: Bloq | GateList, remarks: Iterable[str] = ()) -> str:
 
     Example:
         >>> from qdescent.quantum.algorithms.qsvt import ProjectorPhase
-        >>> print(to_openqasm(ProjectorPhase(0.25, 1)))
+        >>> print(to_openqasm(ProjectorPhase(0.25, 1)))  # doctest: +ELLIPSIS
         OPENQASM 3.0;
         include "stdgates.inc";
-        // ProjectorPhase. The first qubit of a register is its most significant; work qubits start and end in |0>.
+        // ProjectorPhase. The first qubit of a register is its most significant; work ...
         qubit[1] part;
         qubit[1] ancilla;
         qubit[1] work;
@@ -174,7 +174,9 @@ def to_cirq(bloq: Bloq | GateList) -> cirq.Circuit:
 
     Example:
         >>> from qdescent.quantum.algorithms.qsvt import ProjectorPhase
-        >>> to_cirq(ProjectorPhase(0.25, 2)).all_qubits() == frozenset(__import__("cirq").LineQubit.range(5))
+        >>> to_cirq(ProjectorPhase(0.25, 2)).all_qubits() == frozenset(
+        ...     __import__("cirq").LineQubit.range(5)
+        ... )
         True
     """
     import cirq  # it comes with Qualtran, and takes as long to import

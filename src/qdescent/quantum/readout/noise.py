@@ -17,7 +17,8 @@ def depolarised(probabilities: Tensor, queries: int, qubits: int, rate: float) -
     """The outcome probabilities when each query, with probability `rate`, replaces the whole state
     by the maximally mixed one.
 
-        rho -> (1 - r) rho + r 1/2^m after each of Q queries   =>   P_i -> f P_i + (1 - f)/2^m,   f = (1 - r)^Q,
+        rho -> (1 - r) rho + r 1/2^m after each of Q queries
+        =>   P_i -> f P_i + (1 - f)/2^m,   f = (1 - r)^Q,
 
     exactly, since a unitary leaves 1/2^m as it is. A model: real errors are local and partly
     corrected.

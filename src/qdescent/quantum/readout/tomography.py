@@ -1,4 +1,4 @@
-"""Readout: what measuring a solution gives back, with signs and error bars, emulated at any size."""
+"""Readout: what measuring a solution gives back, with signs and error bars, at any size."""
 
 from __future__ import annotations
 
@@ -61,8 +61,9 @@ def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
     |1>m)/sqrt2 with H on the flag, p(0,i) - p(1,i) = x_i m_i/||x||; a tie gives 0, so that no sign
     is favoured. Norm: it is known up to the success probability p of post-selection, and S
     successes take N trials, estimate S/N; for small p, N p ~ Gamma(S), so
-    ||x||_hat = ||x|| sqrt(S/G). The relative l2 error is close to sqrt(n/(4 S)) (`expected_error`) while every x_i^2 S is well
-    above 1, and somewhat more where signs are in doubt.
+    ||x||_hat = ||x|| sqrt(S/G). The relative l2 error is close to sqrt(n/(4 S))
+    (`expected_error`) while every x_i^2 S is well above 1, and somewhat more where signs are in
+    doubt.
 
     Args:
         solution: a tensor (n,), or anything with `.answer` or else `.value`, such as a `Solution`.

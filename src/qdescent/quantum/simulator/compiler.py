@@ -49,7 +49,9 @@ class Compiler(Generic[L]):
 
     Example:
         >>> from qualtran.bloqs.basic_gates import Swap, TwoBitSwap
-        >>> program = Compiler(lambda bloq, qubits: "swap" if isinstance(bloq, TwoBitSwap) else None).compile(Swap(2))
+        >>> program = Compiler(
+        ...     lambda bloq, qubits: "swap" if isinstance(bloq, TwoBitSwap) else None
+        ... ).compile(Swap(2))
         >>> [(step.leaf, taken) for step, taken, _ in program.steps]
         [('swap', (0, 2)), ('swap', (1, 3))]
     """

@@ -43,7 +43,9 @@ def phases(angles: Tensor, dtype: torch.dtype, device: torch.device) -> Diagonal
     """e^{i angle} of each row; the angles of any shape, flattened.
 
     Example:
-        >>> phases(torch.tensor([0.0, torch.pi]), torch.complex128, torch.device("cpu")).values.real.round().tolist()
+        >>> phases(
+        ...     torch.tensor([0.0, torch.pi]), torch.complex128, torch.device("cpu")
+        ... ).values.real.round().tolist()
         [1.0, -1.0]
     """
     flat = angles.to(torch.float64).reshape(-1)
@@ -91,7 +93,9 @@ def real_matrices(matrices: Tensor, dtype: torch.dtype, device: torch.device) ->
 
     Example:
         >>> block = torch.tensor([[1.0 + 1j], [2.0]])
-        >>> swap = real_matrices(torch.tensor([[[0.0, 1.0], [1.0, 0.0]]]), block.dtype, block.device)
+        >>> swap = real_matrices(
+        ...     torch.tensor([[[0.0, 1.0], [1.0, 0.0]]]), block.dtype, block.device
+        ... )
         >>> swap(block, torch.empty_like(block)).flatten().tolist()
         [(2+0j), (1+1j)]
     """

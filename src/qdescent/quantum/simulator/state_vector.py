@@ -276,7 +276,7 @@ def _leaf(
 
 
 def _look_up(bloq: QROM, device: torch.device) -> Leaf:
-    """A QROM of one table, whose lines may be blocks of several values, the first most significant."""
+    """A QROM of one table; its lines may be blocks of values, the first most significant."""
     (data,), (bits,), (block,) = bloq.data, bloq.target_bitsizes, bloq.target_shapes
     values = data.reshape(*bloq.data_shape, -1)
     lines = values @ (1 << bits * np.arange(values.shape[-1])[::-1])

@@ -51,7 +51,7 @@ class AngleTable:
 
     @cached_property
     def look_up(self) -> LookUpTable:
-        """The indices, b bits each, as a circuit loads them (of a table with selection registers)."""
+        """The indices, b bits each, as a circuit loads them (selection registers: of a table)."""
         return LookUpTable(self.indices, self.bits)
 
     @cached_property

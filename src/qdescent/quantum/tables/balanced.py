@@ -106,7 +106,9 @@ def balanced_matrix(
     Cost: O(nnz) for the colouring, that of `balance`, O(2^(s+k)) for the tables.
 
     Example:
-        >>> balanced_matrix(np.array([0, 1]), np.array([1, 0]), np.array([2.0, -2.0]), size=2, bits=12).alpha
+        >>> balanced_matrix(
+        ...     np.array([0, 1]), np.array([1, 0]), np.array([2.0, -2.0]), size=2, bits=12
+        ... ).alpha
         2.0
     """
     colours = matching_colours(rows, columns)

@@ -33,7 +33,9 @@ def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
 
     Example:
         >>> from qdescent.quantum.tables.coloured import matrix_tables
-        >>> tables = matrix_tables(np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12)
+        >>> tables = matrix_tables(
+        ...     np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12
+        ... )
         >>> augmented = augmented_tables(tables, guess=2.0)
         >>> augmented.system_bits, augmented.permutations.forward[0].tolist()
         (2, [1, 0, 2, 3])
@@ -163,7 +165,9 @@ def matrix_tables(
     Cost: O(nnz log nnz) for the colouring, O(2^(s+k)) for the tables.
 
     Example:
-        >>> tables = matrix_tables(np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12)
+        >>> tables = matrix_tables(
+        ...     np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12
+        ... )
         >>> tables.alpha, tables.used_colours
         (2.0, 1)
     """
@@ -211,7 +215,9 @@ def controlled_hermitian_tables(
         MatrixTables: of a 4N x 4N matrix, index bits (control, block, s bits).
 
     Example:
-        >>> tables = controlled_hermitian_tables(np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12)
+        >>> tables = controlled_hermitian_tables(
+        ...     np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12
+        ... )
         >>> tables.alpha, tables.system_bits
         (2.0, 3)
     """

@@ -1,4 +1,4 @@
-"""Colours for the entries of a sparse matrix, so that no colour stands twice in a row or a column."""
+"""Colours for the entries of a sparse matrix: none stands twice in a row or a column."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def colour_entries(rows: Ints, columns: Ints, values: Floats | Complexes) -> Int
         array: shape (nnz,), colours from 0.
 
     Example:
-        >>> colour_entries(np.array([0, 0, 1]), np.array([0, 1, 1]), np.array([1.0, 0.1, 1.0])).tolist()
+        >>> colour_entries(
+        ...     np.array([0, 0, 1]), np.array([0, 1, 1]), np.array([1.0, 0.1, 1.0])
+        ... ).tolist()
         [0, 1, 0]
     """
     colours = np.empty(len(values), dtype=np.int64)

@@ -227,7 +227,7 @@ def _patterns(order: int, largest: int) -> Iterator[tuple[int, ...]]:
 def _word_tables(
     slots: Sequence[SlotTables], role_bits: Sequence[int], T: int, padding: int, K: int, bits: int
 ) -> WordTables | None:
-    """None where the combinations of roles leave no room for what must be wasted (see `balance`)."""
+    """None where the combinations of roles leave no room for the waste (see `balance`)."""
     order, behind = len(slots), sum(role_bits[1:])
     combinations, steps, degrees = (
         2 ** sum(role_bits),

@@ -136,7 +136,13 @@ def slot_tables(
     Example:
         >>> import torch
         >>> f = PolynomialMap([torch.tensor([0.0]), torch.tensor([[0.5]])])
-        >>> tables = slot_tables([[letter_map(f, 1, constant=True)]], letter_bits=1, step_bits=0, role_bits=1, bits=16)
+        >>> tables = slot_tables(
+        ...     [[letter_map(f, 1, constant=True)]],
+        ...     letter_bits=1,
+        ...     step_bits=0,
+        ...     role_bits=1,
+        ...     bits=16,
+        ... )
         >>> tables.alpha.tolist()  # of staying, and of diag(1, .5)
         [[1.0, 1.0]]
     """

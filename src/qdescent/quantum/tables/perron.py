@@ -24,7 +24,8 @@ def moduli_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> tuple
     """alpha at least || |M| ||_2, and x > 0 with |M|^T |M| x <= alpha^2 x in every entry (which
     proves it: Collatz, Wielandt).
 
-        x = (mu - |M|^T |M|)^-1 1,   mu a little above the norm's square:   x >= 1/mu,   |M|^T |M| x = mu x - 1.
+        x = (mu - |M|^T |M|)^-1 1,   mu a little above the norm's square:
+        x >= 1/mu,   |M|^T |M| x = mu x - 1.
 
     Perron's vector itself would do where it is positive; it is 0 on all but one of the parts that
     are not connected, and below any float64 where it is localised. x never is.

@@ -172,7 +172,11 @@ def balance_error(
 
     Example:
         >>> one = np.ones((1, 1))
-        >>> float(balance_error(np.zeros((1, 1), dtype=np.int64), 2 * one, 1.5, one, one).toarray()[0, 0])
+        >>> float(
+        ...     balance_error(np.zeros((1, 1), dtype=np.int64), 2 * one, 1.5, one, one).toarray()[
+        ...         0, 0
+        ...     ]
+        ... )
         0.5
     """
     labels, size = targets.shape

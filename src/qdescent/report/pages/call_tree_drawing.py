@@ -23,7 +23,9 @@ def call_tree_svg(whole: CallNode, title: str) -> str:
         title: what a screen reader says.
 
     Example:
-        >>> svg = call_tree_svg(CallNode("all", "A", 1, 6, 0, (CallNode("half", "B", 2, 3, 0, ()),)), "two parts")
+        >>> svg = call_tree_svg(
+        ...     CallNode("all", "A", 1, 6, 0, (CallNode("half", "B", 2, 3, 0, ()),)), "two parts"
+        ... )
         >>> svg.count("<rect"), svg.count("<path")
         (2, 1)
     """

@@ -23,7 +23,9 @@ def circuit_svg(drawing: Drawing, title: str, head: int = 8, tail: int = 4) -> s
         head, tail: gates shown at the two ends.
 
     Example:
-        >>> circuit_svg(Drawing((("q", 1),), (Gate("H", ("q",), "Hadamard"),)), "one gate").startswith("<svg")
+        >>> circuit_svg(
+        ...     Drawing((("q", 1),), (Gate("H", ("q",), "Hadamard"),)), "one gate"
+        ... ).startswith("<svg")
         True
     """
     places = {name: TOP + i * ROW for i, (name, _) in enumerate(drawing.registers)}
@@ -65,7 +67,7 @@ def _wire(name: str, bits: int, y: float, end: float) -> str:
 
 
 def _box(gate: Gate, x: float, places: dict[str, int]) -> tuple[str, float]:
-    """One box over neighbouring registers; a line joins the boxes of a gate that skips a register."""
+    """One box over neighbouring registers; a line joins the boxes of a gate that skips one."""
     rows = sorted(places[name] for name in gate.registers)
     width = max(BOX, round(len(gate.label) * LETTER + 12))
     middle = x + width / 2

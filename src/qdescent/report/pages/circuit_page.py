@@ -133,7 +133,9 @@ def write_circuit_page(
 
     Example:
         >>> import tempfile
-        >>> path = write_circuit_page(Record("empty", {}, 0, {}, ()), {}, Path(tempfile.mkdtemp()) / "circuit.html")
+        >>> path = write_circuit_page(
+        ...     Record("empty", {}, 0, {}, ()), {}, Path(tempfile.mkdtemp()) / "circuit.html"
+        ... )
         >>> "left out" in path.read_text(encoding="utf-8")
         True
     """

@@ -29,8 +29,10 @@ from qdescent.report.record import Record
 
 GOAL = 0.01  # the truncation error that a round should stay below (issue 2); drawn as a line
 _TIME_TICKS = {  # in the order in which they claim their place
-    1.0: "1 s", 1e3 * numbers.YEAR: "10³ years", 1e9 * numbers.YEAR: "10⁹ years", 1e15 * numbers.YEAR: "10¹⁵ years",
-    1e6 * numbers.YEAR: "10⁶ years", 1e12 * numbers.YEAR: "10¹² years", 1e-3: "1 ms", 1e-6: "1 µs", numbers.HOUR: "1 h",
+    1.0: "1 s", 1e3 * numbers.YEAR: "10³ years", 1e9 * numbers.YEAR: "10⁹ years",
+    1e15 * numbers.YEAR: "10¹⁵ years",
+    1e6 * numbers.YEAR: "10⁶ years", 1e12 * numbers.YEAR: "10¹² years", 1e-3: "1 ms", 1e-6: "1 µs",
+    numbers.HOUR: "1 h",
 }  # fmt: skip
 
 
@@ -86,7 +88,8 @@ def accuracy_panel(record: Record) -> Panel:
             100 * fractions(dense)[-1], line={"color": GREY, "dash": "dot", "width": 1.5}
         )
         plot.add_annotation(
-            x=1, xref="paper", xanchor="right", y=100 * fractions(dense)[-1], yanchor="bottom", showarrow=False,
+            x=1, xref="paper", xanchor="right", y=100 * fractions(dense)[-1], yanchor="bottom",
+            showarrow=False,
             text="dense network, before pruning",
         )  # fmt: skip
     images = ""
@@ -229,7 +232,8 @@ def truncation_panel(record: Record) -> Panel:
         "relative error, %",
         line(y, "measured", ORANGE, x=x),
         line(
-            [100 * e if 0 < e < math.inf else None for e in fractions(estimate)], "estimated from the series", GREEN,
+            [100 * e if 0 < e < math.inf else None for e in fractions(estimate)],
+            "estimated from the series", GREEN,
             x=ends, mode="markers", symbol="diamond-open",
         ),
     )  # fmt: skip
@@ -345,7 +349,8 @@ def ledger_panel(record: Record) -> Panel:
     plot = figure("time, logarithmic", "")
     plot.add_trace(
         go.Bar(
-            y=labels[::-1], x=shown[::-1], orientation="h", marker={"color": [ORANGE, ORANGE, BLUE]}, showlegend=False,
+            y=labels[::-1], x=shown[::-1], orientation="h",
+            marker={"color": [ORANGE, ORANGE, BLUE]}, showlegend=False,
             hovertemplate="%{y}<extra></extra>",
         )
     )  # fmt: skip

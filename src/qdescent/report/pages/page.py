@@ -62,7 +62,9 @@ def write_report(record: Record, path: str | Path) -> Path:
 
     Example:
         >>> import tempfile
-        >>> path = write_report(Record("empty", {}, 0, {}, ()), Path(tempfile.mkdtemp()) / "report.html")
+        >>> path = write_report(
+        ...     Record("empty", {}, 0, {}, ()), Path(tempfile.mkdtemp()) / "report.html"
+        ... )
         >>> path.stat().st_size < 6_000_000
         True
     """
@@ -116,12 +118,13 @@ def _header(record: Record) -> str:
     links = " ".join(
         f'<a href="#{anchor}">{escape(words.NAVIGATION[anchor])}</a>' for anchor in words.NAVIGATION
     )
+    run = f"Run <code>{escape(record.name)}</code>, seed {record.seed}."
     return f"""<h1>Could a quantum computer train this network?</h1>
 <p>{escape(words.QUESTION.format(size=size))}</p>
 {verdict}
 <div class="cards">{"".join(_cards(record))}</div>
 <div class="loop">{loop_drawing(record)}</div>
-<p class="quiet">{escape(words.LOOP)} Run <code>{escape(record.name)}</code>, seed {record.seed}.</p>
+<p class="quiet">{escape(words.LOOP)} {run}</p>
 <nav>{links}</nav>"""
 
 
@@ -130,11 +133,12 @@ def _cards(record: Record) -> Iterable[str]:
     candidates: tuple[tuple[str, Callable[[Row], str], str], ...] = (
         ("comparison/accuracy_gap", lambda row: f"{number(abs(scalar(row)), 2)} points",
          "between the test accuracies of the emulated quantum run and the classical run"),
-        ("network/kept", lambda row: number(row.value), "weights kept after pruning; only these are trained and uploaded"),
+        ("network/kept", lambda row: number(row.value),
+         "weights kept after pruning; only these are trained and uploaded"),
         ("truncation/by_round", lambda row: percent(max(fractions(row)), 2),
          "truncation error of the worst round (the price of linearising)"),
         ("dissipation/before/growth", lambda row: times(scalar(row)),
-         "the fastest growth of a mode over the run's steps; the speed-up needs this to stay near 1"),
+         "the fastest growth of a mode over the run's steps; the speed-up needs it to stay near 1"),
         ("circuit/error_to_direct", lambda row: percent(fraction(row), 2),
          "error of the simulated quantum circuit against the direct solution"),
         ("ledger/verdict/ratio", lambda row: times(scalar(row)),
@@ -243,9 +247,9 @@ def table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
         plain = words.LABELS.get(name, plain) if prefix == "circuit/" else plain
         label = escape(plain) if prefix else f"<code>{escape(name)}</code>"
         lines.append(
-            f'<tr><td>{label}</td><td class="value"'
-            f' title="{escape(_full(row))}">{escape(_value(row))}</td><td>{badge(row.evidence)}</td><td'
-            f' class="source">{escape(row.source)}</td></tr>'
+            f"<tr><td>{label}</td>"
+            f'<td class="value" title="{escape(_full(row))}">{escape(_value(row))}</td>'
+            f'<td>{badge(row.evidence)}</td><td class="source">{escape(row.source)}</td></tr>'
         )
     head = (
         "<tr>"
@@ -253,14 +257,13 @@ def table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
         + "</tr>"
     )
     mark = f' id="{identity}"' if identity else ""
-    return (
-        "<div"
-        f' class="scroll"><table{mark}><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>'
-    )
+    body = "".join(lines)
+    table = f"<table{mark}><thead>{head}</thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll">{table}</div>'
 
 
 def _value(row: Row) -> str:
-    """The value with its error and unit; a curve by its length, its first two values and its last."""
+    """The value with its error and unit; a curve: length, first two values and last."""
     unit = "" if row.unit in ("", "1") else f" {row.unit}"
     if isinstance(row.value, (list, tuple)):
         items = [number(item) for item in row.value]

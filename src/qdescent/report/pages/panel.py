@@ -35,7 +35,8 @@ class Panel:
 
 
 def line(
-    y: Sequence[float | None], name: str, color: str, dash: str = "solid", *, x: Sequence[float | None] | None = None,
+    y: Sequence[float | None], name: str, color: str, dash: str = "solid", *,
+    x: Sequence[float | None] | None = None,
     mode: str = "lines", symbol: str = "circle", error: object = None, scale: float = 1.0,
 ) -> go.Scatter:  # fmt: skip
     """One curve (or its marks); `error` is a sequence of standard errors, `scale` brings them to
@@ -50,8 +51,10 @@ def line(
             "width": 0,
         }
     return go.Scatter(
-        x=list(range(len(y))) if x is None else list(x), y=list(y), name=name, mode=mode, error_y=spread,
-        line={"color": color, "dash": dash, "width": 2.2}, marker={"color": color, "size": 9, "symbol": symbol},
+        x=list(range(len(y))) if x is None else list(x), y=list(y), name=name, mode=mode,
+        error_y=spread,
+        line={"color": color, "dash": dash, "width": 2.2},
+        marker={"color": color, "size": 9, "symbol": symbol},
         hovertemplate="%{y:.4g}",
     )  # fmt: skip
 
@@ -68,9 +71,11 @@ def figure(x: str, y: str, *traces: go.Scatter) -> go.Figure:
         "exponentformat": "power",
     }
     plot.update_layout(
-        template="none", height=340, hovermode="x unified", margin={"l": 8, "r": 14, "t": 10, "b": 8},
+        template="none", height=340, hovermode="x unified",
+        margin={"l": 8, "r": 14, "t": 10, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        xaxis={**axis, "title": {"text": x, "standoff": 8}}, yaxis={**axis, "title": {"text": y, "standoff": 8}},
+        xaxis={**axis, "title": {"text": x, "standoff": 8}},
+        yaxis={**axis, "title": {"text": y, "standoff": 8}},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     return plot

@@ -41,14 +41,15 @@ def density_plot(
     plot.update_xaxes(range=[float(grid[0]), float(grid[-1])])
     if low < 0:
         plot.add_vrect(
-            x0=float(grid[0]), x1=0, fillcolor=PURPLE, opacity=0.2, line_width=0, layer="below", showlegend=True,
+            x0=float(grid[0]), x1=0, fillcolor=PURPLE, opacity=0.2, line_width=0, layer="below",
+            showlegend=True,
             name="λ < 0: grows",
         )  # fmt: skip
     return plot, width
 
 
 def shares_plot(table: Mapping[str, Sequence[Row]]) -> go.Figure:
-    """A bar for each label, from below: the dissipative, neutral and divergent share of its modes."""
+    """A bar for each label, from below: its modes' dissipative, neutral and divergent shares."""
     plot = figure("share of modes, %", "")
     for place, (kind, color) in enumerate(
         (("dissipative", GREEN), ("neutral", GREY), ("divergent", PURPLE))
@@ -57,7 +58,8 @@ def shares_plot(table: Mapping[str, Sequence[Row]]) -> go.Figure:
         plot.add_trace(
             go.Bar(
                 y=list(table), x=shares, name=kind, orientation="h", marker={"color": color},
-                text=[f"{share:.1f} %" if share >= 8 else "" for share in shares], textposition="inside",
+                text=[f"{share:.1f} %" if share >= 8 else "" for share in shares],
+                textposition="inside",
                 insidetextanchor="middle", textfont={"color": "#ffffff"}, textangle=0,
                 hovertemplate="%{y}: %{x:.2f} % " + kind + "<extra></extra>",
             )

@@ -135,7 +135,9 @@ def write_spectrum_page(record: Record, path: str | Path) -> Path:
 
     Example:
         >>> import tempfile
-        >>> path = write_spectrum_page(Record("empty", {}, 0, {}, ()), Path(tempfile.mkdtemp()) / "spectrum.html")
+        >>> path = write_spectrum_page(
+        ...     Record("empty", {}, 0, {}, ()), Path(tempfile.mkdtemp()) / "spectrum.html"
+        ... )
         >>> "left out" in path.read_text(encoding="utf-8")
         True
     """
@@ -347,12 +349,18 @@ def _header(record: Record) -> str:
 
 def _cards(record: Record) -> Iterable[str]:
     candidates: tuple[tuple[str, Callable[[Row], str], str], ...] = (
-        ("network/kept", lambda row: number(row.value), "kept weights: the coordinates of the Hessian"),
-        ("spectrum/lambda_min", lambda row: number(row.value), "smallest eigenvalue; negative: that mode grows"),
-        ("spectrum/lambda_max", lambda row: number(row.value), "largest eigenvalue; it limits the learning rate"),
-        ("dissipation/growth_a_step", lambda row: times(scalar(row)), "the fastest mode's change in a step"),
-        ("dissipation/growth", lambda row: times(scalar(row)), "the fastest mode's change over the horizon"),
-        ("sparsity/above_one_thousandth/mean", lambda row: number(row.value), "entries a row above 1/1000 of its largest"),
+        ("network/kept", lambda row: number(row.value),
+         "kept weights: the coordinates of the Hessian"),
+        ("spectrum/lambda_min", lambda row: number(row.value),
+         "smallest eigenvalue; negative: that mode grows"),
+        ("spectrum/lambda_max", lambda row: number(row.value),
+         "largest eigenvalue; it limits the learning rate"),
+        ("dissipation/growth_a_step", lambda row: times(scalar(row)),
+         "the fastest mode's change in a step"),
+        ("dissipation/growth", lambda row: times(scalar(row)),
+         "the fastest mode's change over the horizon"),
+        ("sparsity/above_one_thousandth/mean", lambda row: number(row.value),
+         "entries a row above 1/1000 of its largest"),
         ("data/samples", lambda row: number(row.value), "samples in the measured loss"),
     )  # fmt: skip
     for name, text, label in candidates:

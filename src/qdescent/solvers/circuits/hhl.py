@@ -77,8 +77,12 @@ def build_phase_estimation(
         loader: of every table.
 
     Example:
-        >>> system = LinearSystem(torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
-        >>> circuit = build_phase_estimation(system, hermitian_tables(system, 20), kappa=2.0, clock_bits=3)
+        >>> system = LinearSystem(
+        ...     torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+        ... )
+        >>> circuit = build_phase_estimation(
+        ...     system, hermitian_tables(system, 20), kappa=2.0, clock_bits=3
+        ... )
         >>> circuit.bloq.signature.n_qubits(), circuit.error < 1e-4
         (10, True)
     """

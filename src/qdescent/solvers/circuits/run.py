@@ -84,7 +84,7 @@ class CircuitRun:
 
     @property
     def rotation_error(self) -> float:
-        """The synthesis error per rotation that keeps the answer's relative error below epsilon/2."""
+        """The synthesis error per rotation for a relative error of the answer below epsilon/2."""
         return (
             self.epsilon
             * math.sqrt(max(self.success_probability, 1e-300))

@@ -163,7 +163,9 @@ def scaled_operator(system: LinearSystem, alpha: float) -> tuple[LinearOperator,
     """M/alpha in double precision, as products that are counted, without any factorisation.
 
     Example:
-        >>> operator, products = scaled_operator(LinearSystem(2 * torch.eye(2), torch.ones(2)), alpha=4.0)
+        >>> operator, products = scaled_operator(
+        ...     LinearSystem(2 * torch.eye(2), torch.ones(2)), alpha=4.0
+        ... )
         >>> (operator @ torch.ones(2).double()).tolist(), products.total
         ([0.5, 0.5], 1)
     """

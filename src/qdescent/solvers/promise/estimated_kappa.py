@@ -40,7 +40,9 @@ def estimated_kappa(operator: LinearOperator) -> tuple[float, int]:
 
     Example:
         >>> from qdescent.linalg.operator import as_operator
-        >>> kappa, steps = estimated_kappa(as_operator(torch.diag(torch.linspace(0.05, 1, 300, dtype=torch.float64))))
+        >>> kappa, steps = estimated_kappa(
+        ...     as_operator(torch.diag(torch.linspace(0.05, 1, 300, dtype=torch.float64)))
+        ... )
         >>> 20 <= kappa <= 1.1 * 20
         True
     """

@@ -21,8 +21,7 @@ from qdescent.solvers.solve import Solution, Status
 from qdescent.solvers.wording import rounded_up
 
 CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
-# of 864 solves with kappa .2 to .8 of the truth none passed below .05, and none above with the far
-# look
+# of 864 solves with kappa .2 to .8 of the truth none passed below .05, none above by the far look
 CRUDE, FAR = 0.05, 5
 
 
@@ -47,7 +46,7 @@ def wide_epsilon(system: LinearSystem, epsilon: float) -> float:
 
 
 def returned_rounding(system: LinearSystem) -> float:
-    """The relative error of handing Z, computed in double precision, back in the system's own type."""
+    """The relative error of Z, computed in double precision, in the system's own type."""
     kind = system.dtype
     return 0.0 if kind in (torch.float64, torch.complex128) else float(torch.finfo(kind).eps)
 
@@ -100,7 +99,11 @@ def settled(
     Example:
         >>> system = LinearSystem(torch.diag(torch.tensor([1.0, 0.01])), torch.tensor([1.0, 0.01]))
         >>> known = Conditioning(alpha=1.0, kappa=100.0, singular_values=None, rows=())
-        >>> [settled(system, torch.tensor([1.0, z]), known, bound=1e-3, epsilon=1e-3) for z in (1.0, 0.5)]  # residuals 0, .005
+        >>> # residuals 0, .005
+        >>> [
+        ...     settled(system, torch.tensor([1.0, z]), known, bound=1e-3, epsilon=1e-3)
+        ...     for z in (1.0, 0.5)
+        ... ]
         [True, False]
     """
     if bound >= 1:

@@ -15,8 +15,7 @@ from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.spectra.lanczos import LanczosState, lanczos
 
 FIRST, MOST = 16, 8192  # Lanczos steps: the first look at the Ritz values, and where patience ends
-# a start that has a twentieth of its fair share of a singular vector finds it: 24 of 25 random ones
-# have
+# a start with a twentieth of its fair share of a singular vector finds it: 24 of 25 random ones
 CHANCE = 20.0
 ROOM = 4  # steps per unknown: exact arithmetic takes one, rounding makes it find values again
 SLACK = 1e-6  # a kappa too small by less changes no error by more than its thousandth
@@ -24,7 +23,7 @@ ROUNDING = 64  # units of rounding by which a Ritz value of A A^H may be off
 
 
 def square_of(operator: LinearOperator) -> LinearOperator:
-    """A^H A as a real symmetric operator, a complex vector as its real and imaginary parts, (2 n,)."""
+    """A^H A as a real symmetric operator; a complex vector as real and imaginary parts, (2 n,)."""
     size, is_complex = operator.shape[0], operator.dtype.is_complex
     length = size * (2 if is_complex else 1)
 

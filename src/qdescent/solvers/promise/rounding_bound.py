@@ -13,8 +13,7 @@ import scipy.sparse.linalg as sparse_linalg
 from numpy.typing import NDArray
 
 LARGEST_INVERSE = 512  # unknowns whose inverse is made: a tenth of a second
-# on the estimate of a norm, which is from below: within 3 in all but constructed cases (Higham,
-# Tisseur 2000)
+# on a norm's estimate from below: within 3 in all but constructed cases (Higham, Tisseur 2000)
 CAUTION = 4.0
 SEEN = 0.1  # ||I - A X|| above which the factors are no inverse to speak of
 
@@ -25,7 +24,8 @@ def forward_error(
     """A bound on ||z - A^-1 b||/||A^-1 b|| of a solution z from a factorisation; infinite where it
     shows nothing.
 
-        |z - A^-1 b| <= |A^-1| (|r| + (m + 1) eps (|A||z| + |b|)),   r = b - A z, m the most entries in a row,
+        |z - A^-1 b| <= |A^-1| (|r| + (m + 1) eps (|A||z| + |b|)),
+        r = b - A z, m the most entries in a row,
 
     entry by entry: the residual as it was computed, and what rounding may have hidden of it.
 
