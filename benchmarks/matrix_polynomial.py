@@ -16,7 +16,8 @@ import scipy.sparse as sparse
 import torch
 from protocol import environment, interleave, own_peak, ratios, save
 
-from qdescent.linalg.chebyshev import apply_odd_transform, chebyshev_value, minimax_inverse
+from qdescent.linalg.chebyshev import chebyshev_value, minimax_inverse
+from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.promise.conditioning import scaled_operator
 

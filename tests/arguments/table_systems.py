@@ -32,13 +32,8 @@ from qdescent.carleman.truncation.map_bounds import (
     uniform_error_bounds,
 )
 from qdescent.carleman.truncation.norms import coefficient_norm, log_norm
-from qdescent.linalg.chebyshev import (
-    apply_even_transform,
-    apply_odd_transform,
-    filter_value,
-    kernel_filter,
-    minimax_inverse,
-)
+from qdescent.linalg.chebyshev import filter_value, kernel_filter, minimax_inverse
+from qdescent.linalg.chebyshev_transforms import apply_even_transform, apply_odd_transform
 from qdescent.linalg.operator import as_operator
 
 found = qd.diagnose(spectrum(), 0.1, horizon=4)

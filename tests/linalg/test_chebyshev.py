@@ -6,8 +6,6 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import (
-    apply_even_transform,
-    apply_odd_transform,
     chebyshev_value,
     childs_kothari_somma_inverse,
     filter_value,
@@ -15,6 +13,7 @@ from qdescent.linalg.chebyshev import (
     kernel_filter,
     minimax_inverse,
 )
+from qdescent.linalg.chebyshev_transforms import apply_even_transform, apply_odd_transform
 from qdescent.linalg.operator import LinearOperator, as_operator
 
 

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -118,9 +118,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 def write_arrays(path: str | Path, arrays: Mapping[str, Tensor]) -> Path:
     """Write named tensors as one compressed npz file, at once."""
     path, packed = Path(path), io.BytesIO()
-    np.savez_compressed(
-        packed, **{name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()}
-    )  # type: ignore[arg-type]
+    numbers: dict[str, Any] = {name: x.detach().cpu().numpy() for name, x in arrays.items()}
+    np.savez_compressed(packed, **numbers)
     with at_once(path) as file:
         file.write(packed.getbuffer())
     return path

@@ -12,7 +12,7 @@ import torch
 
 from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
-from qdescent.linalg.chebyshev import apply_odd_transform
+from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from qdescent._checks import check_integer, check_interval
 from qdescent._random import named_numpy_generator
-from qdescent.linalg.chebyshev import KernelFilter, apply_even_transform, inverse_degree
+from qdescent.linalg.chebyshev import KernelFilter, inverse_degree
+from qdescent.linalg.chebyshev_transforms import apply_even_transform
 from qdescent.linalg.operator import LinearOperator
 
 # of a projection's success: t is then within a factor 2 of N; a few dozen shots see both outcomes

@@ -14,11 +14,11 @@ from qdescent._checks import check_interval
 from qdescent._evidence import Evidence
 from qdescent.linalg.chebyshev import (
     InversePolynomial,
-    apply_odd_transform,
     filter_value,
     inverse_degree,
     minimax_inverse,
 )
+from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values

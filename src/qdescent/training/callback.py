@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -146,9 +146,8 @@ class SpectrumCallback:
         self.seed = check_integer("seed", seed, 0)
         several = isinstance(at, Sequence) and not isinstance(at, (str, bytes))
         self.every = None if several else check_integer("at", at, 1)  # type: ignore[arg-type]
-        self.chosen = (
-            frozenset(check_integer("at", step, 0) for step in at) if several else frozenset()
-        )  # type: ignore[union-attr]
+        chosen = cast(Sequence[int], at) if several else ()
+        self.chosen = frozenset(check_integer("at", step, 0) for step in chosen)
         if self.every is None and not self.chosen:
             raise argument_error("at", "hold at least one step", "empty")
         samples = samples_of(self.data)

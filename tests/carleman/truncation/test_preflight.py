@@ -10,9 +10,10 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.carleman.truncation import preflight as module
+from qdescent.carleman.truncation import theorems
 from qdescent.carleman.truncation.map_bounds import map_error_bounds
-from qdescent.carleman.truncation.preflight import MOST, preflight
+from qdescent.carleman.truncation.preflight import preflight
+from qdescent.carleman.truncation.theorems import MOST
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 
@@ -186,7 +187,7 @@ def test_a_map_for_each_step(pull):
 
 
 def test_a_large_system_is_spared_dense_coordinates(monkeypatch):
-    monkeypatch.setattr(module, "DENSE_LIMIT", 3)
+    monkeypatch.setattr(theorems, "DENSE_LIMIT", 3)
     f, u0 = random_map(0, 0.0)
     assert (
         "dense in other coordinates"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qdescent._evidence import Row
+from qdescent.experiment.run.comparison import comparison_rows
 from qdescent.experiment.run.curvature import measure_spectrum
 from qdescent.experiment.run.instance import run_instance
 from qdescent.experiment.run.pricing import price_round
 from qdescent.experiment.run.training import (
-    comparison_rows,
     load_data,
     train_and_prune,
     train_classically,

@@ -20,9 +20,8 @@ from qdescent.learning.masks import Mask, magnitude_mask
 from qdescent.learning.networks.small_cnn import fashion_cnn
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.quantum.readout.tomography import expected_error
 from qdescent.report.state import State
-from qdescent.training.descent import DenseState, accuracy, correct, descend, train_dense
+from qdescent.training.descent import DenseState, accuracy, descend, train_dense
 from qdescent.training.hybrid import Round, Run, train_hybrid
 
 
@@ -195,7 +194,7 @@ def train_classically(workspace: Workspace, pruned: Pruned, run: Run) -> Baselin
         pruned.space,
         pruned.data,
     )
-    ends = _downloads(run)
+    ends = download_steps(run)
     theta, losses, accuracies = space.theta, [], []
     saved = workspace.load("classical")
     if saved:
@@ -221,7 +220,7 @@ def train_classically(workspace: Workspace, pruned: Pruned, run: Run) -> Baselin
                 progress.advance()
             extra = {"loss": losses, "test_accuracy": accuracies}
             workspace.save("classical", {"theta": theta}, extra)
-        losses.append(float(_last_task(pruned, run).loss_at(space, theta).detach()))
+        losses.append(float(last_task(pruned, run).loss_at(space, theta).detach()))
         accuracies.append(measured(theta))
     progress.finish(f"test accuracy {100 * accuracies[-1]:.1f} %")
     return Baseline(theta, tuple(losses), tuple(accuracies))
@@ -266,135 +265,10 @@ def train_emulated(workspace: Workspace, pruned: Pruned) -> Run:
     return run
 
 
-def _downloads(run: Run) -> list[int]:
+def download_steps(run: Run) -> list[int]:
     """The steps at which weights were read out, from 0 on."""
     return [0, *accumulate(each.steps for each in run.rounds)]
 
 
-def _last_task(pruned: Pruned, run: Run) -> Task:
+def last_task(pruned: Pruned, run: Run) -> Task:
     return pruned.tasks[(len(run.rounds) - 1) % len(pruned.tasks)]
-
-
-def comparison_rows(
-    workspace: Workspace, pruned: Pruned, baseline: Baseline, run: Run
-) -> list[Row]:
-    """Both trainings as rows: losses, accuracies, truncation and readout errors of every round."""
-    settings, data = workspace.settings, pruned.data
-    ends = [pruned.space.theta, *(each.theta for each in run.rounds)]
-    emulated = [
-        accuracy(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels)
-        for theta in ends
-    ]
-    last_loss = float(_last_task(pruned, run).loss_at(pruned.space, run.theta).detach())
-    losses = [loss for each in run.rounds for loss in each.loss[:-1]] + [last_loss]
-    on_test = f"share of {len(data.test_images)} test images labelled correctly"
-    on_batch = f"loss on the round's own batch of {settings.batch}"
-    lengths, orders = (
-        _span(each) for each in ([r.steps for r in run.rounds], [r.order for r in run.rounds])
-    )
-    by_segment = f"order {orders} series form, K = {lengths}"
-    exact, measured, assumed = Evidence.EXACT, Evidence.MEASURED, Evidence.ASSUMED
-    verdicts = [
-        correct(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels)
-        for theta in (ends[-1], baseline.theta)
-    ]
-    differing = float((verdicts[0] != verdicts[1]).sum())
-    chosen = "setting `tolerance` chose it" if settings.tolerance else "setting `{}`"
-    spread = expected_error(pruned.space.n, settings.shots)
-    return [
-        Row("setting/order", orders, "1", assumed, chosen.format("order")),
-        Row("setting/segment", lengths, "steps", assumed, chosen.format("segment")),
-        Row("setting/rounds", len(run.rounds), "rounds", assumed, chosen.format("rounds")),
-        Row(
-            "setting/tolerance",
-            settings.tolerance,
-            "1",
-            assumed,
-            "setting `tolerance`; 0: segments of fixed length",
-        ),
-        Row(
-            "setting/learning_rate", settings.learning_rate, "1", assumed, "setting `learning_rate`"
-        ),
-        Row("setting/batch", settings.batch, "images", assumed, "setting `batch`"),
-        Row(
-            "classical/loss",
-            baseline.loss,
-            "nats",
-            exact,
-            on_batch + ", before each step of masked gradient descent",
-        ),
-        Row(
-            "classical/test_accuracy",
-            baseline.test_accuracy,
-            "1",
-            exact,
-            on_test + ", before each step",
-        ),
-        Row(
-            "emulated/loss",
-            losses,
-            "nats",
-            measured,
-            on_batch + ", inside a segment from the emulated state, which is not read out",
-        ),
-        Row("emulated/step", _downloads(run), "steps", exact, "the steps of download"),
-        Row(
-            "emulated/test_accuracy",
-            emulated,
-            "1",
-            measured,
-            on_test + ", after each download (shot noise: one draw)",
-        ),
-        Row(
-            "comparison/accuracy_gap",
-            100 * (emulated[-1] - baseline.test_accuracy[-1]),
-            "percentage points",
-            measured,
-            f"emulated minus classical test accuracy after {_downloads(run)[-1]} steps; error:"
-            " paired binomial",
-            100 * differing**0.5 / len(data.test_images),
-        ),
-        Row(
-            "truncation/by_step",
-            [error for each in run.rounds for error in each.truncation],
-            "1",
-            measured,
-            "||u_N - u_GD|| / ||u_GD|| within each segment, against true descent from the same"
-            f" pivot; {by_segment}",
-        ),
-        Row(
-            "truncation/by_round",
-            [each.truncation[-1] for each in run.rounds],
-            "1",
-            measured,
-            f"the same, at each segment's end; {by_segment}",
-        ),
-        *(row for row in run.rows if row.name not in ("truncation/by_round", "schedule/stopped")),
-        *(row for row in run.rows if row.name == "schedule/stopped" and row.value),
-        Row(
-            "readout/shots",
-            2 * settings.shots,
-            "shots",
-            assumed,
-            "twice the setting `shots`: for magnitudes and for signs",
-        ),
-        Row(
-            "readout/error_by_round",
-            [each.readout_error for each in run.rounds],
-            "1",
-            measured,
-            "||read - u|| / ||u||, one simulated draw a round",
-        ),
-        Row(
-            "readout/expected_error_by_round",
-            [float(spread.value)] * len(run.rounds),  # type: ignore[arg-type]
-            "1",
-            spread.evidence,
-            spread.source,
-        ),
-    ]
-
-
-def _span(values: list[int]) -> int | str:
-    """The one value, or the least and the largest in words."""
-    return values[0] if len(set(values)) == 1 else f"{min(values)} to {max(values)}"

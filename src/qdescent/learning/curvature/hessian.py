@@ -9,10 +9,8 @@ from contextlib import ExitStack
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from qdescent._checks import (
-    ArgumentError,
     argument_error,
     check_boolean,
     check_callable,
@@ -24,6 +22,14 @@ from qdescent._checks import (
 )
 from qdescent.learning.curvature.differentiable import suspects, twice_differentiable
 from qdescent.learning.curvature.guard import Checked, check_curvature
+from qdescent.learning.curvature.products import (
+    METHODS,
+    Build,
+    Product,
+    by_series_if_possible,
+    double_backward_product,
+    gauss_newton_product,
+)
 from qdescent.learning.curvature.twins import (
     GaussNewtonTwin,
     HessianTwin,
@@ -36,9 +42,6 @@ from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.learning.taylor.nested_jvp import NestedSeries
 from qdescent.linalg.operator import LinearOperator
-
-Product = Callable[[Tensor], Tensor]  # a direction in R^n -> the product in R^n
-Build = Callable[[Task, ParameterSpace, Tensor, torch.dtype], Product]
 
 
 def hessian(
@@ -96,8 +99,8 @@ def hessian(
         >>> (hessian(task, ParameterSpace(network)) @ torch.eye(2)).tolist()
         [[1.0, 0.0], [0.0, 4.0]]
     """
-    check_choice("method", method, ["auto", *_METHODS])
-    build = _by_series_if_possible() if method == "auto" else _METHODS[method]
+    check_choice("method", method, ["auto", *METHODS])
+    build = by_series_if_possible() if method == "auto" else METHODS[method]
     operator = _operator(task, space, theta, precision, build)
     if check_boolean("check", check):
         check_operator("hessian", operator, weighted(task), space, theta)
@@ -132,7 +135,7 @@ def gauss_newton(
         >>> (gauss_newton(task, ParameterSpace(network)) @ torch.eye(2)).tolist()
         [[1.0, 0.0], [0.0, 4.0]]
     """
-    operator = _operator(task, space, theta, precision, _gauss_newton_product)
+    operator = _operator(task, space, theta, precision, gauss_newton_product)
     if check_boolean("check", check):
         check_operator("gauss-newton", operator, weighted(task), space, theta)
     return operator
@@ -157,7 +160,7 @@ def check_operator(
         total: the sum over processes of what each has of its own parts.
     """
     point = space.theta if theta is None else theta
-    build = _gauss_newton_product if curvature == "gauss-newton" else _double_backward_product
+    build = gauss_newton_product if curvature == "gauss-newton" else double_backward_product
 
     def exact(task: Task, theta: Tensor, v: Tensor) -> Tensor:
         return build(task, space, theta, torch.float64)(v)
@@ -323,163 +326,3 @@ def _operator(
         return result.T
 
     return LinearOperator((space.n, space.n), apply, apply, point.dtype, point.device)
-
-
-def _by_series_if_possible() -> Build:
-    """By Taylor series where that is possible and right, else by autograd; the gradients are
-    compared on the first batch.
-    """
-    chosen: list[Build] = []
-
-    def build(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:
-        if chosen:
-            try:
-                return chosen[0](task, space, theta, dtype)
-            except ArgumentError:  # an operation that only this batch meets
-                return _double_backward_product(task, space, theta, dtype)
-        series = _right_series(task, space, theta) if dtype == theta.dtype else None
-        chosen.append(_double_backward_product if series is None else _taylor_product)
-        return chosen[0](task, space, theta, dtype) if series is None else lambda v: series([v])[0]
-
-    return build
-
-
-def _right_series(task: Task, space: ParameterSpace, theta: Tensor) -> GradientSeries | None:
-    """The series, if the network has one and its gradient is that of autograd."""
-    gradient = task.loss_and_gradient(space, theta)[1]
-    try:
-        series = GradientSeries(task, space, theta, 1)
-    # whatever stops a recording: autograd has the last word, and the error if there is one
-    except Exception:
-        return None
-    error, size = (
-        float(torch.linalg.vector_norm(x)) for x in (series.gradient - gradient, gradient)
-    )
-    return series if error <= torch.finfo(theta.dtype).eps ** 0.5 * size else None
-
-
-def _taylor_product(
-    task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype
-) -> Product:
-    if dtype != theta.dtype:
-        raise argument_error(
-            "precision", f"be that of theta ({theta.dtype}) for the method 'taylor'", dtype
-        )
-    series = GradientSeries(task, space, theta, 1)
-    return lambda v: series([v])[0]
-
-
-def _double_backward_product(
-    task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype
-) -> Product:
-    weights = [w.detach().to(dtype).requires_grad_() for w in space.unpack(theta).values()]
-    loss = task.loss_with(dict(zip(space.names, weights, strict=True)), dtype)
-    gradient = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
-    _check_graph(gradient)
-    # the others are constant: their rows of H are zero
-    curved = [k for k, g in enumerate(gradient) if g.requires_grad]
-
-    def product(v: Tensor) -> Tensor:
-        if not curved:
-            return torch.zeros_like(v)
-        direction = list(space.embed(v).values())
-        found = torch.autograd.grad(
-            [gradient[k] for k in curved],
-            weights,
-            grad_outputs=[direction[k] for k in curved],
-            retain_graph=True,
-            materialize_grads=True,
-        )
-        return space.pack(found)
-
-    return product
-
-
-_METHODS: dict[str, Build] = {
-    "taylor": _taylor_product,
-    "double-backward": _double_backward_product,
-}
-
-
-def _gauss_newton_product(
-    task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype
-) -> Product:
-    weights = [w.detach().to(dtype).requires_grad_() for w in space.unpack(theta).values()]
-    parts, structure = tree_flatten(
-        task.outputs_with(dict(zip(space.names, weights, strict=True)), dtype)
-    )
-    places = [k for k, part in enumerate(parts) if isinstance(part, Tensor) and part.requires_grad]
-    outputs = [parts[k] for k in places]
-    if not outputs:
-        must = (
-            "have outputs that depend on its weights, as a tensor, or tensors in a tuple, list or"
-            " dict"
-        )
-        raise argument_error(
-            "network", must, f"with {type(parts[0] if parts else None).__name__} instead"
-        )
-    # J v by two reverse passes: J^T c is linear in c, and its derivative along v is J v (the
-    # double-backward trick).
-    cotangents = [torch.zeros_like(out, requires_grad=True) for out in outputs]
-    pulled = torch.autograd.grad(
-        outputs, weights, cotangents, create_graph=True, materialize_grads=True
-    )
-    _check_graph(pulled)
-    reached = [k for k, g in enumerate(pulled) if g.requires_grad]
-    # Where the loss uses the weights itself they count as outputs whose Jacobian is the identity.
-    leaves = [x.detach().requires_grad_() for x in (*outputs, *weights)]
-    own, known = leaves[: len(outputs)], dict(zip(places, leaves, strict=False))
-    given = tree_unflatten([known.get(k, part) for k, part in enumerate(parts)], structure)
-    loss = task.loss_of(given, dict(zip(space.names, leaves[len(own) :], strict=True)), dtype)
-    slopes = torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True)
-    bending = [k for k, slope in enumerate(slopes) if slope is not None and slope.requires_grad]
-    by_weights = any(slope is not None for slope in slopes[len(own) :])
-
-    def product(v: Tensor) -> Tensor:
-        direction = list(space.embed(v).values())
-        tangents = torch.autograd.grad(
-            [pulled[k] for k in reached],
-            cotangents,
-            [direction[k] for k in reached],
-            retain_graph=True,
-            materialize_grads=True,
-        )
-        moves, sought = [*tangents, *direction], leaves if by_weights else own
-        if bending:
-            bent = torch.autograd.grad(
-                [slopes[k] for k in bending],
-                sought,
-                [moves[k] for k in bending],
-                retain_graph=True,
-                materialize_grads=True,
-            )
-        else:
-            bent = tuple(torch.zeros_like(leaf) for leaf in sought)
-        found = space.pack(
-            torch.autograd.grad(
-                outputs, weights, bent[: len(own)], retain_graph=True, materialize_grads=True
-            )
-        )
-        return found + space.pack(bent[len(own) :]) if by_weights else found
-
-    return product
-
-
-def _check_graph(gradient: Sequence[Tensor]) -> None:
-    """Refuse functions marked `once_differentiable`: they end the gradient's graph, and H v would
-    silently miss their part.
-    """
-    seen, waiting = set(), [g.grad_fn for g in gradient if g.grad_fn is not None]
-    while waiting:
-        node = waiting.pop()
-        if node in seen:
-            continue
-        # PyTorch's DelayedError, which `once_differentiable` puts in the place of a derivative
-        if type(node).__name__ == "Error":
-            raise argument_error(
-                "network",
-                "be twice differentiable",
-                "made of a function marked once_differentiable",
-            )
-        seen.add(node)
-        waiting += [parent for parent, _ in node.next_functions if parent is not None]

@@ -245,7 +245,8 @@ class Sum:
         return [part[0] for part in self.pull(adjoint[None])]
 
     def push(self) -> Tensor:
-        x, y = (lead(stacked(node.terms), self._dimensions) for node in self.inputs)  # type: ignore[arg-type]
+        series = (stacked(node.terms) for node in self.inputs)  # type: ignore[arg-type]
+        x, y = (lead(terms, self._dimensions) for terms in series)
         return torch.add(x, y, alpha=self._alpha)
 
     def pull(self, adjoint: Tensor) -> list[Tensor]:
@@ -273,9 +274,11 @@ class Join:
     def push(self) -> Tensor:
         length = len(self.inputs[0].terms)  # type: ignore[arg-type]
         full = [
-            stacked(p.terms) if isinstance(p, Node) else p.expand(length, *p.shape)
+            stacked(p.terms)  # type: ignore[arg-type]
+            if isinstance(p, Node)
+            else p.expand(length, *p.shape)
             for p in self._parts
-        ]  # type: ignore[arg-type]
+        ]
         return self._function(*full)
 
     def pull(self, adjoint: Tensor) -> Sequence[Terms]:

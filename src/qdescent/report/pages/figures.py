@@ -27,7 +27,7 @@ from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure
 from qdescent.report.pages.plots import LOG_TICKS, density_plot, proxy_plot, shares_plot
 from qdescent.report.record import Record
 
-GOAL = 0.01  # the truncation error that a round should stay below (issue 2); drawn as a line
+GOAL = 0.01  # the truncation error that a round should stay below; drawn as a line
 _TIME_TICKS = {  # in the order in which they claim their place
     1.0: "1 s", 1e3 * numbers.YEAR: "10³ years", 1e9 * numbers.YEAR: "10⁹ years",
     1e15 * numbers.YEAR: "10¹⁵ years",

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from qdescent._checks import argument_error
 from qdescent._evidence import Evidence, Row
-from qdescent.linalg.chebyshev import apply_odd_transform, minimax_inverse
+from qdescent.linalg.chebyshev import minimax_inverse
+from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.promise.conditioning import Conditioning, row, scaled_operator
 from qdescent.solvers.promise.refutation import refuting_kappa
