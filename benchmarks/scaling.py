@@ -20,7 +20,8 @@ from scipy.sparse.linalg import LinearOperator, splu, svds
 
 import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
-from qdescent.resources.logical import LOADERS, solve_cost
+from qdescent.resources.instance import LOADERS
+from qdescent.resources.logical import solve_cost
 from qdescent.resources.queries import kernel_reflection_queries
 
 FAMILIES = {  # eigenvalues of F_1 = I - eta H

@@ -53,7 +53,7 @@ from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoade
 from qdescent.quantum.readout.tomography import Readout, read_out
 from qdescent.report.pages.page import write_report
 from qdescent.report.record import Record, read_record, write_record
-from qdescent.resources.logical import Instance
+from qdescent.resources.instance import Instance
 from qdescent.resources.physical import SurfaceCode
 from qdescent.resources.verdict import Ledger, estimate
 from qdescent.solvers.classical import GMRES, Direct

@@ -12,9 +12,8 @@ from torch import nn
 from torch.nn.utils import prune
 
 from qdescent._checks import ArgumentError
+from qdescent.experiment.data_sources import check_fit, load_data
 from qdescent.experiment.sources import (
-    check_fit,
-    load_data,
     load_loss,
     load_mask,
     load_network,

@@ -17,8 +17,9 @@ from torch import nn
 
 from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit.map_file import load_map
+from qdescent.experiment.data_sources import load_data
 from qdescent.experiment.run.settings import Settings, load_settings
-from qdescent.experiment.sources import load_data, load_mask, load_weights
+from qdescent.experiment.sources import load_mask, load_weights
 from qdescent.learning.datasets import read_idx
 from qdescent.reading import images, npz
 from qdescent.reading.regular import open_regular, read_bytes

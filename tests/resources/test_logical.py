@@ -10,12 +10,11 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.quantum.gates.bucket_brigade import RouterTree
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
+from qdescent.resources.instance import Instance, least_kappa
 from qdescent.resources.logical import (
-    Instance,
     LogicalCounts,
     best_block,
     counted_loader_toffoli,
-    least_kappa,
     loader_toffoli,
     solve_cost,
 )

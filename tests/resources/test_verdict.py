@@ -9,7 +9,8 @@ import pytest
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.resources.classical import classical_cost
-from qdescent.resources.logical import Instance, solve_cost
+from qdescent.resources.instance import Instance
+from qdescent.resources.logical import solve_cost
 from qdescent.resources.physical import Accelerator, SurfaceCode
 from qdescent.resources.verdict import estimate
 

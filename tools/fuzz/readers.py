@@ -24,10 +24,11 @@ from torch import nn
 
 from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit.map_file import load_map
+from qdescent.experiment.data_sources import load_data
 from qdescent.experiment.origin import origin_of, settings_fingerprint
 from qdescent.experiment.run.settings import Settings, load_settings
 from qdescent.experiment.run.workspace import resume_workspace
-from qdescent.experiment.sources import load_data, load_mask, load_weights
+from qdescent.experiment.sources import load_mask, load_weights
 from qdescent.experiment.spectrum.settings import SpectrumSettings, resumed_spectrum
 from qdescent.learning.datasets import read_idx
 from qdescent.report.files import read_weights

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from qdescent._checks import (
@@ -17,7 +16,6 @@ from qdescent._checks import (
     check_tensor,
     shown,
 )
-from qdescent.carleman.bounds import power_kappa_bound
 from qdescent.carleman.growth import (
     GROWTH_LIMIT,
     NEUTRAL_CHANGE,
@@ -26,6 +24,13 @@ from qdescent.carleman.growth import (
     measure_growth,
     shrinking_interval,
     step_factor,
+)
+from qdescent.carleman.growth_curves import (
+    Divergent,
+    curves_over,
+    divergence_step,
+    history_kappa,
+    power_norms,
 )
 from qdescent.carleman.lifting.coordinates import MOST_LETTERS
 from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
@@ -140,7 +145,7 @@ class Dissipation:
         Args:
             factor: above 1.
         """
-        return _divergence_step(
+        return divergence_step(
             self.divergent_factors,
             self.divergent_weights,
             check_interval("factor", factor, "(1, inf)"),
@@ -159,7 +164,7 @@ class Dissipation:
             order: N of the Carleman linearisation.
         """
         order = check_integer("order", order, 1, MOST_LETTERS)
-        return _history_kappa(self.power_norms, padding, order)
+        return history_kappa(self.power_norms, padding, order)
 
     def __str__(self) -> str:
         (least, _), (most, _) = self.divergent_bounds
@@ -239,7 +244,7 @@ def diagnose(
             *shrinking_interval(bound, learning_rate, momentum, weight_decay)
         )
 
-    total, parts = _curves(spectrum, factor(spectrum.nodes), kind(spectrum.nodes), horizon)
+    total, parts = curves_over(spectrum, factor(spectrum.nodes), kind(spectrum.nodes), horizon)
     below, (least, most) = shrinking(1 - band), shrinking(1 + band)
     widths = {-1: below[1][0] - below[0][0], 1: most[0] - least[0]}
     widths[0] = widths[-1] + widths[1]
@@ -249,14 +254,14 @@ def diagnose(
     }
     used = spectrum.weights > 0
     growing = used & (kind(spectrum.nodes) > 0)
-    divergent = _Divergent(
+    divergent = Divergent(
         bounds=((1 - most[0], most[1]), (1 - least[0], least[1])),
         factors=factor(spectrum.nodes[growing]),
         weights=spectrum.weights[growing] / len(spectrum.weights),
         part=float(parts[1][-1, 0] / total[-1, 0]),
     )
     per_step = measure_growth(spectrum, learning_rate, momentum, weight_decay)
-    norms = _power_norms(spectrum.nodes[used] + weight_decay, learning_rate, momentum, horizon)
+    norms = power_norms(spectrum.nodes[used] + weight_decay, learning_rate, momentum, horizon)
     reasons = _reasons(per_step, divergent, shares[0][0], norms, spectrum)
     return Dissipation(
         dissipative=shares[-1],
@@ -280,90 +285,8 @@ def diagnose(
     )
 
 
-@dataclass(frozen=True)
-class _Divergent:
-    """The modes that grow by more than 1 % over the horizon: bounds on their share, nodes, and
-    their part of E(T).
-    """
-
-    bounds: tuple[Estimate, Estimate]
-    factors: Tensor
-    weights: Tensor
-    part: float
-
-
-def _curves(
-    spectrum: Spectrum, factors: Tensor, kinds: Tensor, horizon: int
-) -> tuple[Tensor, dict[int, Tensor]]:
-    """E(t), t = 0..T, with its standard error over probes, (T + 1, 2), and its parts by kind."""
-    chosen = torch.stack([kinds == k for k in (-1, 0, 1)])
-    sums = torch.stack(
-        [
-            (spectrum.weights * torch.where(chosen, factors**t, 0.0)).sum(2)
-            for t in range(horizon + 1)
-        ]
-    )  # (T + 1, kinds, probes)
-    probes = sums.shape[2]
-
-    def curve(per_probe: Tensor) -> Tensor:
-        nan = torch.full_like(per_probe[:, 0], math.nan)
-        error = per_probe.std(1) / probes**0.5 if probes > 1 else nan
-        return torch.stack([per_probe.mean(1), error], dim=1)
-
-    return curve(sums.sum(1)), {k: curve(sums[:, place]) for place, k in enumerate((-1, 0, 1))}
-
-
-def _power_norms(
-    eigenvalues: Tensor, learning_rate: float, momentum: float, horizon: int
-) -> Tensor:
-    """max over modes of ||C^t||, t = 0..T: C = 1 - eta lambda, or on (u, v) [[1 - eta lambda,
-    beta], [-eta lambda, beta]].
-    """
-    pull = learning_rate * eigenvalues
-    if momentum == 0:
-        return (1 - pull).abs().max() ** torch.arange(horizon + 1, dtype=torch.float64)
-    beta = torch.full_like(pull, momentum)
-    step = torch.stack([1 - pull, beta, -pull, beta], dim=1).view(-1, 2, 2)
-    power, norms = torch.eye(2, dtype=torch.float64).expand_as(step), [1.0]
-    for t in range(1, horizon + 1):
-        power = step @ power
-        # |det C^t| = beta^t for every mode, and the norm grows with the Frobenius norm
-        square = (power**2).sum((1, 2)).max()
-        norms.append(
-            float(
-                (square + (square**2 - 4 * momentum ** (2 * t)).clamp(min=0).sqrt()).div(2).sqrt()
-            )
-        )
-    # inf - inf of what overflowed
-    return torch.tensor(norms, dtype=torch.float64).nan_to_num(nan=math.inf, posinf=math.inf)
-
-
-def _history_kappa(power_norms: Tensor, padding: int, order: int) -> float:
-    return power_kappa_bound(torch.maximum(power_norms, power_norms**order), padding)
-
-
-def _divergence_step(factors: Tensor, weights: Tensor, limit: float) -> float:
-    if len(factors) == 0:
-        return math.inf
-    share = weights.sum().log()
-
-    def exceeded(t: int) -> bool:
-        return float(torch.logsumexp(weights.log() + t * factors.log(), 0) - share) > math.log(
-            limit
-        )
-
-    high = 1
-    while not exceeded(high):
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if exceeded(middle) else (middle, high)
-    return high
-
-
 def _reasons(
-    per_step: Growth, divergent: _Divergent, neutral: float, norms: Tensor, spectrum: Spectrum
+    per_step: Growth, divergent: Divergent, neutral: float, norms: Tensor, spectrum: Spectrum
 ) -> tuple[str, ...]:
     """What speaks for and against the verdict: its reason, what more steps would settle, and what
     the horizon adds.
@@ -387,7 +310,7 @@ def _reasons(
         ),
     ]
     if len(divergent.factors):
-        after = _divergence_step(divergent.factors, divergent.weights, GROWTH_LIMIT)
+        after = divergence_step(divergent.factors, divergent.weights, GROWTH_LIMIT)
         sentences.append(
             f"The divergent part makes {100 * divergent.part:.3g} % of E({T}) and has grown "
             f"{GROWTH_LIMIT:g}-fold after {after:,.0f} steps."
@@ -402,7 +325,7 @@ def _reasons(
             f"Displacement and velocity together grow {transient:.3g}-fold on the way: momentum is"
             " not normal."
         )
-    bare, padded = (_history_kappa(norms, padding, 1) for padding in (0, T))
+    bare, padded = (history_kappa(norms, padding, 1) for padding in (0, T))
     sentences.append(
         f"The history system's condition number is modelled as {bare:.3g} without padding and"
         f" {padded:.3g} with {T} copies of the end (a bound for the diagonal blocks at first order"

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from qdescent._checks import argument_error, check_instance
-from qdescent.resources.logical import Instance
+from qdescent.resources.instance import Instance
 from qdescent.resources.physical import Accelerator
 
 FLOPS_A_MAC = 6  # forward, gradient by inputs, gradient by weights: two FLOPs each

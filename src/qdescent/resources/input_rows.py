@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from qdescent._evidence import Evidence, Row
-from qdescent.resources.logical import Instance
+from qdescent.resources.instance import Instance
 
 
 def input_rows(instance: Instance) -> list[Row]:

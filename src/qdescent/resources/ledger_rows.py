@@ -6,7 +6,8 @@ from qdescent._evidence import Evidence, Row
 from qdescent.resources import queries
 from qdescent.resources.classical import ClassicalCost
 from qdescent.resources.input_rows import assumed, modelled
-from qdescent.resources.logical import Instance, SolveCost
+from qdescent.resources.instance import Instance
+from qdescent.resources.logical import SolveCost
 from qdescent.resources.physical import Accelerator, PhysicalCost, SurfaceCode
 
 

@@ -19,6 +19,7 @@ from qdescent._checks import (
 from qdescent._evidence import Row
 from qdescent.resources.classical import ClassicalCost, classical_cost
 from qdescent.resources.input_rows import input_rows, modelled
+from qdescent.resources.instance import LOADERS, Instance
 from qdescent.resources.ledger_rows import (
     classical_rows,
     logical_rows,
@@ -26,7 +27,7 @@ from qdescent.resources.ledger_rows import (
     query_rows,
     tree_rows,
 )
-from qdescent.resources.logical import LOADERS, Instance, SolveCost, solve_cost
+from qdescent.resources.logical import SolveCost, solve_cost
 from qdescent.resources.physical import YEAR, Accelerator, PhysicalCost, SurfaceCode
 
 # a router tree works in parallel, the estimator one gate after another: it gets rows of its own

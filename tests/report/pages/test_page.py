@@ -14,10 +14,15 @@ import pytest
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
-from qdescent.report.pages import figures
+from qdescent.report.pages import cost_figures, figures
 from qdescent.report.pages.page import write_report
 
-PANELS = [value for name, value in vars(figures).items() if name.endswith("_panel")]
+PANELS = [
+    value
+    for file in (figures, cost_figures)
+    for name, value in vars(file).items()
+    if name.endswith("_panel")
+]
 BROWSER = (
     shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 )
@@ -86,15 +91,17 @@ def test_every_title_is_computed_from_the_rows(record):
     )
     assert (
         title(
-            figures.ledger_panel, ledger__classical__time=2.0, ledger__verdict__quantum_time=7.2e6
+            cost_figures.ledger_panel,
+            ledger__classical__time=2.0,
+            ledger__verdict__quantum_time=7.2e6,
         )
         == "A quantum round takes 3.6 × 10⁶ times as long as the classical one: 83 days against 2 s"
     )
     assert "50 % of the time of" in title(
-        figures.ledger_panel, ledger__classical__time=2.0, ledger__verdict__quantum_time=1.0
+        cost_figures.ledger_panel, ledger__classical__time=2.0, ledger__verdict__quantum_time=1.0
     )
     assert "0.021 % from the direct solution" in title(
-        figures.circuit_panel, circuit__error_to_direct=2.1e-4
+        cost_figures.circuit_panel, circuit__error_to_direct=2.1e-4
     )
 
 
@@ -106,7 +113,7 @@ def test_every_title_is_computed_from_the_rows(record):
         (figures.spectrum_panel, "setting/learning_rate"),
         (figures.shares_panel, "dissipation/after/verdict"),
         (figures.shares_panel, "dissipation/after/growth"),
-        (figures.circuit_panel, "circuit/order_1_error"),
+        (cost_figures.circuit_panel, "circuit/order_1_error"),
     ],
 )
 def test_a_sentence_goes_with_its_row_and_the_figure_stays(record, panel, absent):

@@ -14,7 +14,7 @@ from qdescent.experiment.run.training import Pruned
 from qdescent.experiment.run.workspace import Workspace
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.linalg.spectra.spectrum import Spectrum
-from qdescent.resources.logical import Instance
+from qdescent.resources.instance import Instance
 from qdescent.resources.queries import dalzell_queries
 from qdescent.resources.verdict import Ledger, estimate
 from qdescent.training.hybrid import Run

@@ -12,14 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.sources import (
-    check_fit,
-    load_data,
-    load_loss,
-    load_mask,
-    load_network,
-    load_weights,
-)
+from qdescent.experiment.data_sources import check_fit, load_data
+from qdescent.experiment.sources import load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.learning.batches import mapped, picked, samples_of, tensors_of
 from qdescent.learning.parallel import Ranks, weighted_over

@@ -18,18 +18,10 @@ from qdescent.quantum.inspect.drawing import Drawing
 from qdescent.report.numbers import curve, fraction, number, percent, scalar
 from qdescent.report.pages.call_tree_drawing import call_tree_svg
 from qdescent.report.pages.circuit_drawing import circuit_svg
-from qdescent.report.pages.figures import circuit_panel
-from qdescent.report.pages.page import (
-    all_rows,
-    badge,
-    card,
-    glossary,
-    provenance,
-    section,
-    table,
-    write_page,
-)
+from qdescent.report.pages.cost_figures import circuit_panel
+from qdescent.report.pages.page import all_rows, card, glossary, provenance, section, write_page
 from qdescent.report.pages.panel import ORANGE, Panel, figure
+from qdescent.report.pages.tables import badge, table
 from qdescent.report.record import Record
 
 LEAD = (

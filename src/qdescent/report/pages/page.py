@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from importlib import resources
@@ -21,27 +20,19 @@ from plotly.offline import get_plotlyjs
 from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Evidence, Row
 from qdescent.report.files import write_document
-from qdescent.report.numbers import (
-    duration,
-    fraction,
-    fractions,
-    number,
-    percent,
-    powers,
-    scalar,
-    times,
-)
-from qdescent.report.pages import figures, words
+from qdescent.report.numbers import fraction, fractions, number, percent, powers, scalar, times
+from qdescent.report.pages import cost_figures, figures, words
 from qdescent.report.pages.loop import loop_drawing
 from qdescent.report.pages.panel import Panel
+from qdescent.report.pages.tables import badge, table
 from qdescent.report.record import MissingRowError, Record
 
 _SECTIONS: tuple[tuple[str, tuple[Callable[[Record], Panel], ...]], ...] = (
     ("training", (figures.loss_panel, figures.accuracy_panel)),
     ("spectrum", (figures.spectrum_panel, figures.shares_panel)),
-    ("errors", (figures.proxy_panel, figures.truncation_panel, figures.readout_panel)),
-    ("circuit", (figures.circuit_panel,)),
-    ("ledger", (figures.ledger_panel,)),
+    ("errors", (figures.proxy_panel, figures.truncation_panel, cost_figures.readout_panel)),
+    ("circuit", (cost_figures.circuit_panel,)),
+    ("ledger", (cost_figures.ledger_panel,)),
 )
 _VERDICT = "ledger/verdict/text"
 
@@ -234,63 +225,6 @@ def _origins(rows: Iterable[Row]) -> str:
         for evidence in Evidence
         if evidence in sources
     )
-
-
-def table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
-    """Rows as a table; `prefix` is left out of their names, which are then written as words."""
-    lines = []
-    for row in rows:
-        name = row.name.removeprefix(prefix)
-        plain = " ".join(
-            words.PROPER.get(word, word) for word in re.split(r"[_ ]", name.replace("/", " · "))
-        )
-        plain = words.LABELS.get(name, plain) if prefix == "circuit/" else plain
-        label = escape(plain) if prefix else f"<code>{escape(name)}</code>"
-        lines.append(
-            f"<tr><td>{label}</td>"
-            f'<td class="value" title="{escape(_full(row))}">{escape(_value(row))}</td>'
-            f'<td>{badge(row.evidence)}</td><td class="source">{escape(row.source)}</td></tr>'
-        )
-    head = (
-        "<tr>"
-        + "".join(f'<th scope="col">{word}</th>' for word in ("row", "value", "evidence", "source"))
-        + "</tr>"
-    )
-    mark = f' id="{identity}"' if identity else ""
-    body = "".join(lines)
-    table = f"<table{mark}><thead>{head}</thead><tbody>{body}</tbody></table>"
-    return f'<div class="scroll">{table}</div>'
-
-
-def _value(row: Row) -> str:
-    """The value with its error and unit; a curve: length, first two values and last."""
-    unit = "" if row.unit in ("", "1") else f" {row.unit}"
-    if isinstance(row.value, (list, tuple)):
-        items = [number(item) for item in row.value]
-        listed = ", ".join(items) if len(items) <= 4 else f"{items[0]}, {items[1]}, … {items[-1]}"
-        return f"{listed}{unit}" + (f" ({len(items)} values)" if len(items) > 4 else "")
-    text = number(row.value, 4)
-    if isinstance(row.error, (int, float)):
-        text += f" ± {number(row.error, 2)}"
-    human = ""
-    if (
-        row.unit == "s"
-        and isinstance(row.value, (int, float))
-        and math.isfinite(row.value)
-        and row.value >= 100
-    ):
-        human = f" ({duration(row.value)})"
-    return text + unit + human
-
-
-def _full(row: Row) -> str:
-    """Every digit, for whoever points at the cell."""
-    return f"{len(row.value)} values" if isinstance(row.value, (list, tuple)) else str(row.value)
-
-
-def badge(evidence: Evidence) -> str:
-    """The word of an evidence, coloured."""
-    return f'<span class="badge {evidence}">{evidence}</span>'
 
 
 def _shown(record: Record, name: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from qdescent._evidence import Row
+from qdescent.report.record import Record
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#2f7fc1", "#d55e00", "#009e73", "#b3589a", "#858b93"
 
@@ -32,6 +33,11 @@ class Panel:
     caption: str
     rows: tuple[Row, ...]
     plot: go.Figure
+
+
+def take(record: Record, *names: str) -> tuple[Row, ...]:
+    """The rows of these names."""
+    return tuple(record.row(name) for name in names)
 
 
 def line(

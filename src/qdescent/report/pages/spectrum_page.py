@@ -4,7 +4,6 @@ pieces of the main report.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
@@ -12,23 +11,14 @@ from typing import Any
 
 from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Row
-from qdescent.report.numbers import curve, fraction, number, percent, powers, scalar, times
+from qdescent.report.numbers import curve, number, powers, scalar, times
 from qdescent.report.pages import words
-from qdescent.report.pages.page import (
-    all_rows,
-    badge,
-    card,
-    glossary,
-    provenance,
-    section,
-    table,
-    write_page,
-)
-from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line
-from qdescent.report.pages.plots import density_plot, proxy_plot, shares_plot
+from qdescent.report.pages.page import all_rows, card, glossary, provenance, section, write_page
+from qdescent.report.pages.panel import Panel
+from qdescent.report.pages.spectrum_figures import density, proxy, row_entries, shares
+from qdescent.report.pages.tables import badge, table
 from qdescent.report.record import Record
 
-PARTS = ("dissipative", "neutral", "divergent")
 LEAD = (
     "Gradient descent near a point multiplies the displacement along each mode, an eigenvector of"
     " the loss's Hessian over the kept weights, by a fixed factor per step. The quantum algorithm"
@@ -168,133 +158,6 @@ def guessing_warning(record: Record) -> str:
         f"the measured loss, {number(loss)}, is no better than guessing ({number(guessing)}). The"
         " weights are untrained, or pruned without training afterwards, or the inputs are not"
         " normalised as in training: this spectrum says little about a trained network."
-    )
-
-
-def density(record: Record) -> Panel:
-    """Density of the eigenvalues over the kept weights, log y."""
-    names = ("nodes", "weights", "lambda_min", "lambda_max")
-    nodes, weights, low, high = rows = tuple(record.row(f"spectrum/{name}") for name in names)
-    plot, width = density_plot([("this network", curve(nodes), curve(weights), GREEN, "solid")])
-    limit = ""
-    if "setting/learning_rate" in record and "setting/momentum" in record:
-        rate, momentum = (record.row(f"setting/{name}") for name in ("learning_rate", "momentum"))
-        rows = (*rows, rate, momentum)
-        limit = (
-            f" Above {number(2 * (1 + scalar(momentum)) / scalar(rate))} they grow as well at this"
-            " learning rate, if any lie there."
-        )
-    return Panel(
-        f"Curvature lies between {number(scalar(low))} and {number(scalar(high))}",
-        "Each mode is a direction in the space of kept weights, λ its curvature. Descent shrinks"
-        f" displacements along modes with small positive λ and amplifies them where λ < 0.{limit}"
-        f" The curve is smoothed (width {number(width, 2)}) for the eye.",
-        rows,
-        plot,
-    )
-
-
-def shares(record: Record) -> Panel:
-    """The dissipative, neutral and divergent share of the modes."""
-    rows = tuple(record.row(f"dissipation/{part}") for part in PARTS)
-    growth, horizon = (record.row(name) for name in ("dissipation/growth", "setting/horizon"))
-    bounds = tuple(record.row(f"dissipation/divergent_at_{edge}") for edge in ("least", "most"))
-    least, most = (percent(fraction(row), 2) for row in bounds)
-    between = least if least == most else f"Between {least} and {most}"
-    pace: tuple[Row, ...] = ()
-    limit = ""
-    if "dissipation/growth_a_step" in record:
-        pace = tuple(
-            record.row(f"dissipation/{name}") for name in ("growth_a_step", "steps_to_limit")
-        )
-        steps = scalar(pace[1])
-        reached = f", tenfold after {number(steps)} steps" if math.isfinite(steps) else ""
-        limit = f", by {number(scalar(pace[0]))} a step{reached}"
-    return Panel(
-        f"{between} of the modes are divergent over {number(horizon.value)} steps",
-        "A step multiplies the displacement along a mode by its factor: below 1 is dissipative,"
-        " above 1 divergent. Neutral modes change by less than 1 % over the horizon. The fastest"
-        f" mode changes by a factor {number(scalar(growth))} over it{limit}. The title gives what"
-        " these probes are sure of; the bars show one estimate between these bounds, far apart"
-        " where many modes lie near 0.",
-        (*rows, *bounds, growth, *pace, horizon),
-        shares_plot({"modes": rows}),
-    )
-
-
-def proxy(record: Record) -> Panel:
-    """E(t) and its parts."""
-    rows = tuple(record.row(f"proxy/{part}") for part in ("total", *PARTS))
-    total, divergent = curve(rows[0]), curve(rows[3])
-    return Panel(
-        f"Over {len(total) - 1} steps E(t) goes from {number(total[0])} to {number(total[-1])}; its"
-        f" divergent part goes from {number(divergent[0])} to {number(divergent[-1])}",
-        "E(t) is the mean of the t-th power of a mode's factor: how much of a displacement is left"
-        " after t steps. Neutral modes hide growth in the total: read the divergent part as well."
-        " It is the measure that Liu et al. use; it is blind to higher orders.",
-        rows,
-        proxy_plot(rows),
-    )
-
-
-def row_entries(record: Record) -> Panel:
-    """Entries that count in each sampled row, sorted."""
-    above, carrying, sampled, kept = rows = tuple(
-        record.row(name)
-        for name in (
-            "sparsity/above_one_thousandth/counts",
-            "sparsity/carrying_99_percent/counts",
-            "sparsity/rows",
-            "network/kept",
-        )
-    )
-    means = tuple(
-        record.row(f"sparsity/{name}/mean")
-        for name in ("above_one_thousandth", "carrying_99_percent")
-    )
-    n = scalar(kept)
-    places = list(range(1, int(scalar(sampled)) + 1))
-    plot = figure(
-        "sampled row, sorted by its count",
-        "entries that count",
-        line(
-            curve(above), "above 1/1000 of the row's largest", BLUE, x=places, mode="lines+markers"
-        ),
-        line(
-            curve(carrying),
-            "carry 99 % of the row's square",
-            ORANGE,
-            "dash",
-            x=places,
-            mode="lines+markers",
-            symbol="square",
-        ),
-    )
-    plot.add_hline(n, line={"color": GREY, "dash": "dot", "width": 1.5})
-    plot.add_annotation(
-        x=1,
-        xref="paper",
-        xanchor="right",
-        y=math.log10(n),
-        yanchor="bottom",
-        showarrow=False,
-        text="n: a full row",
-    )
-    plot.update_yaxes(type="log", range=[-0.15, math.log10(n) + 0.25], dtick=1)
-    plot.update_xaxes(tick0=1, dtick=math.ceil(len(places) / 8), range=[0.5, len(places) + 0.5])
-    empty = curve(above).count(0)
-    zeros = f" {number(empty)} of these rows are zero throughout and have no mark." if empty else ""
-    many, few = (scalar(row) for row in means)
-    return Panel(
-        f"{number(many)} of a row's {number(kept.value)} entries are above 1/1000 of its largest;"
-        f" {number(few)} carry 99 % of its square",
-        f"Each mark is one of {number(sampled.value)} rows of the Hessian over the kept weights,"
-        f" drawn at random, computed whole; the means in the title are {percent(many / n, 2)} and"
-        f" {percent(few / n, 2)} of a full row (dotted). The speed-up wants s to grow like a power"
-        " of log n; which threshold an algorithm can afford depends on the accuracy that it must"
-        f" reach.{zeros}",
-        (*rows, *means),
-        plot,
     )
 
 

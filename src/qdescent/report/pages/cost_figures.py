@@ -1,0 +1,167 @@
+"""The figures of the readout, the circuit and the ledger, each with its finding as title."""
+
+from __future__ import annotations
+
+import math
+
+import plotly.graph_objects as go
+
+from qdescent.report import numbers
+from qdescent.report.numbers import (
+    curve,
+    duration,
+    fraction,
+    fractions,
+    number,
+    percent,
+    scalar,
+    times,
+)
+from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line, take
+from qdescent.report.record import Record
+
+_TIME_TICKS = {  # in the order in which they claim their place
+    1.0: "1 s", 1e3 * numbers.YEAR: "10³ years", 1e9 * numbers.YEAR: "10⁹ years",
+    1e15 * numbers.YEAR: "10¹⁵ years",
+    1e6 * numbers.YEAR: "10⁶ years", 1e12 * numbers.YEAR: "10¹² years", 1e-3: "1 ms", 1e-6: "1 µs",
+    numbers.HOUR: "1 h",
+}  # fmt: skip
+
+
+def readout_panel(record: Record) -> Panel:
+    """Readout error of every round beside the expected one."""
+    measured, expected, shots = rows = take(
+        record, "readout/error_by_round", "readout/expected_error_by_round", "readout/shots"
+    )
+    m, e = ([100 * value for value in fractions(row)] for row in (measured, expected))
+    rounds = [float(place + 1) for place in range(len(m))]
+    plot = figure(
+        "round",
+        "relative readout error, %",
+        line(m, "measured", ORANGE, x=rounds, mode="markers", error=measured.error, scale=100.0),
+        line(e, "were every sign right", BLUE, "dash", x=rounds, mode="lines"),
+    )
+    plot.update_yaxes(rangemode="tozero")
+    plot.update_xaxes(dtick=1)
+    return Panel(
+        f"Reading out with {number(scalar(shots), 2)} shots changes the displacement by"
+        f" {percent(max(m) / 100, 2)} at most ({percent(max(e) / 100, 2)} were every sign right)",
+        "A quantum state is not read but sampled: each shot, a whole solve of its own, gives one"
+        " weight's index. More shots mean a smaller error and a dearer round.",
+        rows,
+        plot,
+    )
+
+
+def circuit_panel(record: Record) -> Panel:
+    """The circuit's u_T beside the direct solution and true descent."""
+    names = (
+        "circuit/answer",
+        "circuit/direct",
+        "circuit/descent",
+        "circuit/error_to_direct",
+        "circuit/error_to_descent",
+    )
+    answer, direct, descent, to_direct, to_descent = rows = take(record, *names)
+    plot = figure("", "displacement u")
+    for row, label, color, pattern in (
+        (answer, "quantum circuit", ORANGE, ""),
+        (direct, "same system, direct", GREEN, "/"),
+        (descent, "gradient descent", BLUE, "."),
+    ):
+        values = curve(row)
+        hatch = {"shape": pattern, "solidity": 0.2, "fillmode": "overlay", "fgcolor": "#ffffff"}
+        weights = [f"weight {place + 1}" for place in range(len(values))]
+        marker = {"color": color, "pattern": hatch}
+        plot.add_trace(
+            go.Bar(x=weights, y=values, name=label, marker=marker, hovertemplate="%{y:.6g}")
+        )
+    plot.update_layout(barmode="group", bargap=0.35)
+    plot.update_yaxes(zeroline=True)
+    lower = ""
+    if "circuit/order_1_error" in record:
+        rows += (record.row("circuit/order_1_error"),)
+        lower = f"; order 1 would be {percent(fraction(rows[-1]), 2)} off"
+    return Panel(
+        f"The circuit's answer is {percent(fraction(to_direct), 2)} from the direct solution and "
+        f"{percent(fraction(to_descent), 2)} from true gradient descent{lower}",
+        "The first distance is the error of the quantum algorithm itself (its polynomial and its"
+        " arithmetic), the second also holds what linearising costs. The circuit was simulated"
+        " operation by operation as a state vector; look-ups, rotations and preparations act as"
+        " their exact matrices, whose decompositions into gates are tested and counted.",
+        rows,
+        plot,
+    )
+
+
+def ledger_panel(record: Record) -> Panel:
+    """The classical round, one quantum solve, and the whole quantum round on one time axis."""
+    names = (
+        "ledger/classical/time",
+        "ledger/verdict/free_readout_time",
+        "ledger/verdict/quantum_time",
+    )
+    rows = take(record, *names)
+    seconds = [scalar(row) for row in rows]
+    shown = [value if math.isfinite(value) and value > 0 else None for value in seconds]
+    labels = [
+        f"{what}<br><b>{duration(value)}</b>"
+        for what, value in zip(
+            ("classical round", "one quantum solve", "whole quantum round"), seconds, strict=True
+        )
+    ]
+    drawn = [value for value in shown if value is not None] or [1.0]
+    low, high = min(1e-3, min(drawn) / 10), max(10 * numbers.YEAR, max(drawn) * 10)
+    plot = figure("time, logarithmic", "")
+    plot.add_trace(
+        go.Bar(
+            y=labels[::-1], x=shown[::-1], orientation="h",
+            marker={"color": [ORANGE, ORANGE, BLUE]}, showlegend=False,
+            hovertemplate="%{y}<extra></extra>",
+        )
+    )  # fmt: skip
+    ticks = _time_ticks(low, high)
+    plot.update_xaxes(
+        type="log",
+        range=[math.log10(low), math.log10(high)],
+        tickvals=list(ticks),
+        ticktext=list(ticks.values()),
+    )
+    plot.update_layout(hovermode="closest", bargap=0.4, margin={"t": 30})
+    for mark, label, side in ((numbers.DAY, "a day", "right"), (numbers.YEAR, "a year", "left")):
+        plot.add_vline(mark, line={"color": GREY, "dash": "dot", "width": 1.5}, layer="below")
+        plot.add_annotation(
+            x=math.log10(mark),
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            xanchor=side,
+            text=label,
+            showarrow=False,
+        )
+    classical, _, quantum = seconds
+    ratio = quantum / classical if classical > 0 else math.inf
+    comparison = (
+        f"{times(ratio)} as long as" if ratio >= 1 else f"{percent(ratio, 2)} of the time of"
+    )
+    return Panel(
+        f"A quantum round takes {comparison} the classical one: {duration(quantum)} against"
+        f" {duration(classical)}",
+        "The same work, one round of training, on both machines. A quantum round is one solve, with"
+        " its uploads, repeated as often as the readout asks, plus the preparation of its tables."
+        " Every grid line is many times the one before it; the dotted lines mark a day and a year.",
+        rows,
+        plot,
+    )
+
+
+def _time_ticks(low: float, high: float) -> dict[float, str]:
+    """Marks between `low` and `high`, at least a sixth of the axis apart, so that they can be read
+    on a phone.
+    """
+    apart = (math.log10(high) - math.log10(low)) / 6
+    ticks: dict[float, str] = {}
+    for value, text in _TIME_TICKS.items():
+        if low <= value <= high and all(abs(math.log10(value / other)) >= apart for other in ticks):
+            ticks[value] = text
+    return dict(sorted(ticks.items()))
