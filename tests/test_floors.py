@@ -213,8 +213,45 @@ def test_no_folder_is_crowded(tmp_path):
     assert crowded(tmp_path) != []
 
 
+LONGEST_LINE = 100
+LONGEST_FILE = 350
+# one class or one door each, which no cut would make easier to read
+LONGER_FILES = {"_checks.py": 400, "cli.py": 500, "learning/task.py": 365}
+# what a tool must find on the line it speaks of does not count
+PRAGMA = re.compile(r"\s*# (type: ignore|noqa|fmt: skip).*$")
+
+
 def sources() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
+
+
+def long_lines(text: str) -> list[int]:
+    """The numbers of the lines of more characters than that."""
+    lines = text.splitlines()
+    return [n for n, line in enumerate(lines, 1) if len(PRAGMA.sub("", line)) > LONGEST_LINE]
+
+
+def too_long(place: str, text: str) -> bool:
+    """Whether a file of the package has more lines than one takes in."""
+    return len(text.splitlines()) > LONGER_FILES.get(place, LONGEST_FILE)
+
+
+@pytest.mark.parametrize("folder", ["src", "tests", "benchmarks", "examples", "tools"])
+def test_no_line_is_longer_than_the_page(folder):
+    files = [path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts]
+    assert {str(path): found for path in files if (found := long_lines(path.read_text()))} == {}
+
+
+def test_no_file_is_longer_than_one_idea():
+    lengths = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in sources()}
+    assert [place for place, text in lengths.items() if too_long(place, text)] == []
+    assert set(LONGER_FILES) <= set(lengths)
+
+
+def test_a_planted_line_and_a_planted_file_are_too_long():
+    assert long_lines("x = 1\n" + "x" * 101 + "  # type: ignore\n" + "x" * 100) == [2]
+    assert too_long("linalg/a.py", "x = 1\n" * 351)
+    assert not too_long("linalg/a.py", "x = 1\n" * 350)
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(PACKAGE).as_posix())

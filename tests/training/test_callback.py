@@ -107,7 +107,7 @@ def test_the_check_above_sees_a_careless_callback(monkeypatch):
     without, modes = left(None)
     with_it, modes_with = left(callback_of())
     assert modes == modes_with
-    monkeypatch.setattr("qdescent.training.callback.untouched", lambda network: nullcontext())
+    monkeypatch.setattr("qdescent.training.measurement.untouched", lambda network: nullcontext())
     careless, _ = left(
         Careless(F.cross_entropy, DATA, at=2, learning_rate=0.1, steps=6, budget=float("inf"))
     )

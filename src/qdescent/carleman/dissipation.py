@@ -33,7 +33,8 @@ from qdescent.carleman.growth_curves import (
     power_norms,
 )
 from qdescent.carleman.lifting.coordinates import MOST_LETTERS
-from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
+from qdescent.linalg.spectra.cluster import Estimate
+from qdescent.linalg.spectra.spectrum import Spectrum
 
 MOST_STEPS = 1_000_000  # each is a point of five curves
 CURVES = (

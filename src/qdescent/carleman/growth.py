@@ -11,7 +11,8 @@ from scipy.stats import binom
 from torch import Tensor
 
 from qdescent._checks import check_instance, check_interval, check_tensor
-from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
+from qdescent.linalg.spectra.cluster import Estimate
+from qdescent.linalg.spectra.spectrum import Spectrum
 
 # An error of the state grows with the fastest mode. A factor of 10 takes the error of one solve,
 # 1e-3, to that of a readout, 1e-2 (the defaults of `Instance`): from there on growth, not the

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from qdescent.carleman.bounds import power_kappa_bound
-from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
+from qdescent.linalg.spectra.cluster import Estimate
+from qdescent.linalg.spectra.spectrum import Spectrum
 
 
 @dataclass(frozen=True)

@@ -328,17 +328,12 @@ class HHL:
     def _clock(self, kappa: float, allowed: float) -> tuple[PhaseEstimationInverse, int]:
         # a clock coarser than 1/kappa cannot tell 1/kappa from 0
         least = max(2, math.floor(math.log2(kappa)))
-        for bits in (
-            range(least, MOST_CLOCK_BITS + 1) if self.clock_bits is None else [self.clock_bits]
-        ):
+        tried = range(least, MOST_CLOCK_BITS + 1) if self.clock_bits is None else [self.clock_bits]
+        for bits in tried:
             inverse = phase_estimation_inverse(kappa, bits)
             if inverse.error <= allowed:
                 return inverse, bits
-        name, actual = (
-            ("epsilon", self.epsilon)
-            if self.clock_bits is None
-            else ("clock_bits", self.clock_bits)
-        )
+        name = "epsilon" if self.clock_bits is None else "clock_bits"
         if least > MOST_CLOCK_BITS:
             raise argument_error(
                 "kappa", f"be below 2^{MOST_CLOCK_BITS + 1} for phase estimation", kappa
@@ -352,4 +347,4 @@ class HHL:
             if name == "epsilon"
             else f"be enough for epsilon = {self.epsilon:g} ({least_error})"
         )
-        raise argument_error(name, must, actual)
+        raise argument_error(name, must, getattr(self, name))

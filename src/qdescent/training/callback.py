@@ -5,12 +5,10 @@ itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 
 from qdescent._checks import (
@@ -24,37 +22,19 @@ from qdescent._checks import (
 )
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.dissipation import MOST_STEPS as MOST_HORIZON
-from qdescent.carleman.dissipation import Dissipation, diagnose
+from qdescent.carleman.dissipation import diagnose
 from qdescent.learning.batches import as_batch, mapped, samples_of
 from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.untouched import untouched
+from qdescent.linalg.spectra.cluster import Estimate
 from qdescent.linalg.spectra.density import MOST_PROBES, spectral_density
 from qdescent.linalg.spectra.lanczos import MOST_STEPS
-from qdescent.linalg.spectra.spectrum import Estimate, Spectrum
+from qdescent.training.measurement import MOST_SAMPLES, Measurement, Skipped, left_as_it_was
 
 # gradients that a Hessian product costs by double backward; by Taylor series less, see `hessian`
 PRODUCT = 2.2
-
-
-class Measurement(NamedTuple):
-    """What was seen after `step` updates."""
-
-    step: int
-    spectrum: Spectrum
-    dissipation: Dissipation
-
-
-class Skipped(NamedTuple):
-    """A measurement that was due after `step` updates and did not take place, and why."""
-
-    step: int
-    reason: str
-
-
-MOST_SAMPLES = 10**18  # counts that a float still holds next to each other
 
 
 class SpectrumCallback:
@@ -104,6 +84,7 @@ class SpectrumCallback:
         operator.
 
     Example:
+        >>> import torch
         >>> network = nn.Linear(2, 1, bias=False)
         >>> data = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)
         >>> callback = SpectrumCallback(
@@ -192,7 +173,7 @@ class SpectrumCallback:
             return None
         self.spent += self.cost
         try:
-            with _left_as_it_was(network):
+            with left_as_it_was(network):
                 measured = self._measure(step, network)
         except ArgumentError as error:
             if not self.measurements:
@@ -367,13 +348,3 @@ class SpectrumCallback:
                 self.on_train_begin(args, state, control, model)
 
         return HuggingFaceSpectra()
-
-
-@contextmanager
-def _left_as_it_was(network: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode, with gradients recorded; everything about it is put back."""
-    with untouched(network), torch.enable_grad():
-        # the flag alone: train() and eval() of some modules change weights (merged adapters)
-        for module in network.modules():
-            module.training = False
-        yield

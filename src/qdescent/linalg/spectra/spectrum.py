@@ -22,27 +22,8 @@ from qdescent._checks import (
     check_tensor,
     shown,
 )
+from qdescent.linalg.spectra.cluster import Cluster, Estimate, mean_and_error
 from qdescent.linalg.spectra.radau import cumulative_bounds
-
-Estimate = tuple[float, float]  # a mean over probes and its standard error
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Ritz values that stand for one eigenvalue, or for several that lie within the tolerance.
-
-    Args:
-        value: their mean, weighted.
-        multiplicity: n times their mass, and its standard error: about the number of eigenvalues
-            there. One eigenvector's weight in a random probe varies by more than 100 %, so this is
-            coarse with few probes.
-        nodes: how many Ritz values were merged, over all probes: copies (ghosts) included, so no
-            count of eigenvalues.
-    """
-
-    value: float
-    multiplicity: Estimate
-    nodes: int
 
 
 @dataclass(frozen=True)
@@ -106,7 +87,7 @@ class Spectrum:
             raise argument_error(
                 "f", "return a real number for each eigenvalue", f"returning {shown(values)}"
             )
-        return _mean_and_error((self.weights * values).sum(1))
+        return mean_and_error((self.weights * values).sum(1))
 
     def interval(self, f: Callable[[Tensor], Tensor], level: float = 0.95) -> tuple[float, float]:
         """A confidence interval for (1/n) tr f(A): mean -+ t standard errors, t the quantile of
@@ -225,7 +206,7 @@ class Spectrum:
         least, most = (
             int(((known >= a) & (known <= b)).sum()) / self.size for a, b in (inner, outer)
         )
-        return _mean_and_error((1 - share) * lower + least), _mean_and_error(
+        return mean_and_error((1 - share) * lower + least), mean_and_error(
             (1 - share) * upper + most
         )
 
@@ -354,13 +335,7 @@ class Spectrum:
             per_probe = torch.zeros(len(self.nodes), dtype=torch.float64).index_add(
                 0, rows, weights
             )
-            mean, error = _mean_and_error(per_probe)
+            mean, error = mean_and_error(per_probe)
             value = float((weights * values[start:end]).sum() / weights.sum())
             merged.append(Cluster(value, (self.size * mean, self.size * error), len(rows)))
         return tuple(merged)
-
-
-def _mean_and_error(per_probe: Tensor) -> Estimate:
-    probes = len(per_probe)
-    error = float(per_probe.std() / probes**0.5) if probes > 1 else float("nan")
-    return float(per_probe.mean()), error
