@@ -194,9 +194,8 @@ def _arrays_of_npz(path: Path) -> tuple[Any, Any]:
         for targets in ("targets", "labels"):
             others = [name for name in arrays.members if name != targets]
             if targets in arrays.members and others:
-                return {name: torch.from_numpy(arrays[name]) for name in others}, torch.from_numpy(
-                    arrays[targets]
-                )
+                labels = torch.from_numpy(arrays[targets])
+                return {name: torch.from_numpy(arrays[name]) for name in others}, labels
         must = "hold `inputs` and `targets`, or `images` and `labels`"
         raise argument_error("data", must, f"{named(path)}, which holds {arrays.listed}")
 
