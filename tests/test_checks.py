@@ -6,22 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from qdescent._array_checks import check_array, check_dtype, check_finite, check_shape, check_tensor
 from qdescent._checks import (
     ArgumentError,
     argument_error,
-    check_array,
     check_boolean,
     check_callable,
     check_choice,
-    check_dtype,
-    check_finite,
     check_instance,
     check_integer,
     check_interval,
     check_methods,
     check_sequence,
-    check_shape,
-    check_tensor,
     check_text,
     shown,
 )

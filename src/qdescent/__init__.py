@@ -10,64 +10,68 @@ from qdescent._search_path import is_module_run, user_modules_last
 if is_module_run():
     user_modules_last()  # before anything that a file beside the user could stand in for
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from qdescent._signals import quiet_while_importing
 
 quiet_while_importing()  # nothing, unless this is the command line
 
-from qdescent._checks import ArgumentError
-from qdescent._evidence import Evidence, Row
-from qdescent.carleman.dissipation import Dissipation, diagnose
-from qdescent.carleman.history import HistorySystem, history_system
-from qdescent.carleman.lifting.linearization import LiftedField, LiftedMap, carleman_linearize
-from qdescent.carleman.lifting.operator import LiftedOperator, carleman_operator
-from qdescent.carleman.padding import PaddingChoice, best_padding
-from qdescent.carleman.truncation.preflight import Preflight, preflight
-from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian
-from qdescent.learning.datasets import ImageData, load_fashion_mnist
-from qdescent.learning.gradient_map import ThresholdedMap, gradient_map, sparse_gradient_map
-from qdescent.learning.masks import (
-    Mask,
-    full_mask,
-    magnitude_mask,
-    mask_from_scores,
-    nonzero_mask,
-    random_mask,
-)
-from qdescent.learning.networks.resnet import resnet, resnet18
-from qdescent.learning.networks.small_cnn import fashion_cnn
-from qdescent.learning.networks.transformer import vision_transformer
-from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.task import Task
-from qdescent.learning.taylor.gradient_series import GradientSeries
-from qdescent.learning.torch_prune import mask_from_prune
-from qdescent.linalg.linear_system import LinearSystem
-from qdescent.linalg.operator import LinearOperator
-from qdescent.linalg.polynomial_field import PolynomialField
-from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.linalg.spectra.density import spectral_density
-from qdescent.linalg.spectra.sparsity import RowSparsity, row_sparsity
-from qdescent.linalg.spectra.spectrum import Spectrum
-from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
-from qdescent.quantum.readout.tomography import Readout, read_out
-from qdescent.report.pages.page import write_report
-from qdescent.report.record import Record, read_record, write_record
-from qdescent.resources.instance import Instance
-from qdescent.resources.physical import SurfaceCode
-from qdescent.resources.verdict import Ledger, estimate
-from qdescent.solvers.classical import GMRES, Direct
-from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory
-from qdescent.solvers.hhl import HHL
-from qdescent.solvers.kernel_reflection import KernelReflection
-from qdescent.solvers.qsvt import QSVT
-from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_descent
-from qdescent.solvers.solve import Solution, Status, solve
-from qdescent.training.callback import SpectrumCallback
-from qdescent.training.descent import descend, train_dense
-from qdescent.training.hybrid import Run, train_hybrid
-from qdescent.training.schedule import AdaptiveSchedule, Schedule
-from qdescent.training.tail import Tail, estimate_tail
+if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
+    from qdescent._checks import ArgumentError
+    from qdescent._evidence import Evidence, Row
+    from qdescent.carleman.dissipation import Dissipation, diagnose
+    from qdescent.carleman.history import HistorySystem, history_system
+    from qdescent.carleman.lifting.linearization import LiftedField, LiftedMap, carleman_linearize
+    from qdescent.carleman.lifting.operator import LiftedOperator, carleman_operator
+    from qdescent.carleman.padding import PaddingChoice, best_padding
+    from qdescent.carleman.truncation.preflight import Preflight, preflight
+    from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian
+    from qdescent.learning.datasets import ImageData, load_fashion_mnist
+    from qdescent.learning.gradient_map import ThresholdedMap, gradient_map, sparse_gradient_map
+    from qdescent.learning.masks import (
+        Mask,
+        full_mask,
+        magnitude_mask,
+        mask_from_scores,
+        nonzero_mask,
+        random_mask,
+    )
+    from qdescent.learning.networks.resnet import resnet, resnet18
+    from qdescent.learning.networks.small_cnn import fashion_cnn
+    from qdescent.learning.networks.transformer import vision_transformer
+    from qdescent.learning.parameters import ParameterSpace
+    from qdescent.learning.task import Task
+    from qdescent.learning.taylor.gradient_series import GradientSeries
+    from qdescent.learning.torch_prune import mask_from_prune
+    from qdescent.linalg.linear_system import LinearSystem
+    from qdescent.linalg.operator import LinearOperator
+    from qdescent.linalg.polynomial_field import PolynomialField
+    from qdescent.linalg.polynomial_map import PolynomialMap
+    from qdescent.linalg.spectra.density import spectral_density
+    from qdescent.linalg.spectra.sparsity import RowSparsity, row_sparsity
+    from qdescent.linalg.spectra.spectrum import Spectrum
+    from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
+    from qdescent.quantum.readout.tomography import Readout, read_out
+    from qdescent.report.pages.page import write_report
+    from qdescent.report.record import Record, read_record, write_record
+    from qdescent.resources.instance import Instance
+    from qdescent.resources.physical import SurfaceCode
+    from qdescent.resources.verdict import Ledger, estimate
+    from qdescent.solvers.classical import GMRES, Direct
+    from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory
+    from qdescent.solvers.hhl import HHL
+    from qdescent.solvers.kernel_reflection import KernelReflection
+    from qdescent.solvers.qsvt import QSVT
+    from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_descent
+    from qdescent.solvers.solve import Solution, Status, solve
+    from qdescent.training.callback import SpectrumCallback
+    from qdescent.training.descent import descend, train_dense
+    from qdescent.training.hybrid import Run, train_hybrid
+    from qdescent.training.schedule import AdaptiveSchedule, Schedule
+    from qdescent.training.tail import Tail
+    from qdescent.training.tail_estimate import estimate_tail
 
 __version__ = version("qdescent")
 
@@ -99,3 +103,70 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "write_record", "write_report",
     "ArgumentError",
 ]  # fmt: skip
+
+# Where each of them lives. A name loads its room when it is first asked for: a help text needs no
+# torch, a spectrum no Qualtran.
+_HOMES = {
+    name: f"qdescent.{home}"
+    for home, names in {
+        "_checks": "ArgumentError",
+        "_evidence": "Evidence Row",
+        "carleman.dissipation": "Dissipation diagnose",
+        "carleman.history": "HistorySystem history_system",
+        "carleman.lifting.linearization": "LiftedField LiftedMap carleman_linearize",
+        "carleman.lifting.operator": "LiftedOperator carleman_operator",
+        "carleman.padding": "PaddingChoice best_padding",
+        "carleman.truncation.preflight": "Preflight preflight",
+        "learning.curvature.hessian": "finite_difference_hessian gauss_newton hessian",
+        "learning.datasets": "ImageData load_fashion_mnist",
+        "learning.gradient_map": "ThresholdedMap gradient_map sparse_gradient_map",
+        "learning.masks": "Mask full_mask magnitude_mask mask_from_scores nonzero_mask random_mask",
+        "learning.networks.resnet": "resnet resnet18",
+        "learning.networks.small_cnn": "fashion_cnn",
+        "learning.networks.transformer": "vision_transformer",
+        "learning.parameters": "ParameterSpace",
+        "learning.task": "Task",
+        "learning.taylor.gradient_series": "GradientSeries",
+        "learning.torch_prune": "mask_from_prune",
+        "linalg.linear_system": "LinearSystem",
+        "linalg.operator": "LinearOperator",
+        "linalg.polynomial_field": "PolynomialField",
+        "linalg.polynomial_map": "PolynomialMap",
+        "linalg.spectra.density": "spectral_density",
+        "linalg.spectra.sparsity": "RowSparsity row_sparsity",
+        "linalg.spectra.spectrum": "Spectrum",
+        "quantum.gates.loaders": "BucketBrigade QROAMLoader QROMLoader",
+        "quantum.readout.tomography": "Readout read_out",
+        "report.pages.page": "write_report",
+        "report.record": "Record read_record write_record",
+        "resources.instance": "Instance",
+        "resources.physical": "SurfaceCode",
+        "resources.verdict": "Ledger estimate",
+        "solvers.classical": "GMRES Direct",
+        "solvers.encodings": "BalancedEntries ColouredEntries ComposedHistory",
+        "solvers.hhl": "HHL",
+        "solvers.kernel_reflection": "KernelReflection",
+        "solvers.qsvt": "QSVT",
+        "solvers.series": "SeriesSolution SeriesSteps series_descent",
+        "solvers.solve": "Solution Status solve",
+        "training.callback": "SpectrumCallback",
+        "training.descent": "descend train_dense",
+        "training.hybrid": "Run train_hybrid",
+        "training.schedule": "AdaptiveSchedule Schedule",
+        "training.tail": "Tail",
+        "training.tail_estimate": "estimate_tail",
+    }.items()
+    for name in names.split()
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, from its room (PEP 562); from then on it is an attribute like any other."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,7 +3,8 @@
 "Argument `density` must be in (0, 1], but is 1.5." Tests match this sentence, the command line
 prints it and ends with exit code 2. A mistake of the caller is an `ArgumentError`; an outcome (a
 solver that did not converge) is a value. Each check returns what it was given in the package's own
-type (a float, an int, a bool, a tuple, a tensor without its graph): compute with what it returns.
+type (a float, an int, a bool, a tuple): compute with what it returns. Neither torch nor NumPy is
+imported: the command line refuses a bad argument before the seconds that they take.
 """
 
 from __future__ import annotations
@@ -13,27 +14,17 @@ import math
 import operator
 import os
 import reprlib
+import sys
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-import numpy as np
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 LONGEST = 1000  # characters of what an argument is said to be: one sentence, not a page
-FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-KINDS: Mapping[str, tuple[str, tuple[torch.dtype, ...]]] = {
-    "real": ("hold floating-point numbers", FLOATING),
-    "complex": (
-        "hold floating-point or complex numbers",
-        (*FLOATING, torch.complex64, torch.complex128),
-    ),
-    "integer": ("hold integers", (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)),
-    "boolean": ("be boolean", (torch.bool,)),
-}
-
 T = TypeVar("T")
 
 
@@ -61,15 +52,17 @@ def shown(value: object) -> str:
     Example:
         >>> shown(1.5), shown(dict), shown(10**50)
         ('1.5', 'the class dict, not an instance', 'an integer of 51 digits')
+        >>> import torch
         >>> shown(torch.zeros(2, 3))
         'a tensor of shape (2, 3) and type torch.float32'
     """
     try:
         if isinstance(value, type):
             return f"the class {value.__name__}, not an instance"
-        if isinstance(value, (Tensor, np.ndarray)) and not (value.ndim == 0 and _has_values(value)):
-            noun = "a tensor" if isinstance(value, Tensor) else "an array"
-            place = "" if _has_values(value) else " on the meta device, without values"
+        on_meta = is_tensor(value) and value.device.type == "meta"
+        if (is_tensor(value) or is_array(value)) and (value.ndim > 0 or on_meta):
+            noun = "a tensor" if is_tensor(value) else "an array"
+            place = " on the meta device, without values" if on_meta else ""
             return f"{noun} of shape {tuple(value.shape)} and type {value.dtype}{place}"
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**25:
             return f"an integer of {math.floor(math.log10(abs(value))) + 1} digits"
@@ -77,6 +70,21 @@ def shown(value: object) -> str:
     except Exception:  # a stranger's __repr__ may do anything
         text = "at 0x"
     return f"an object of type {type(value).__name__}" if " at 0x" in f" {text}" else text
+
+
+def is_tensor(value: object) -> TypeGuard[Tensor]:
+    """Whether it is a tensor of PyTorch; nothing is before PyTorch has been imported."""
+    return isinstance(value, _class_of("torch", "Tensor"))
+
+
+def is_array(value: object) -> TypeGuard[np.ndarray]:
+    """Whether it is an array of NumPy."""
+    return isinstance(value, _class_of("numpy", "ndarray"))
+
+
+def _class_of(library: str, name: str) -> Any:
+    """A class of a library, for `isinstance`; no class where the library is not imported."""
+    return getattr(sys.modules.get(library), name, ())
 
 
 _SHORT = reprlib.Repr()
@@ -119,9 +127,9 @@ def check_integer(name: str, value: int, at_least: int, at_most: int | None = No
             would take work or memory out of all proportion.
     """
     try:
-        is_boolean = isinstance(value, bool) or getattr(value, "dtype", None) in (
-            torch.bool,
-            np.dtype(bool),
+        is_boolean = isinstance(value, bool) or str(getattr(value, "dtype", "")) in (
+            "torch.bool",
+            "bool",
         )
         number = None if is_boolean or getattr(value, "ndim", 0) != 0 else operator.index(value)
     except Exception:  # what has no index says so in many ways: TypeError, RuntimeError on meta
@@ -135,7 +143,7 @@ def check_integer(name: str, value: int, at_least: int, at_most: int | None = No
 
 def check_boolean(name: str, value: bool) -> bool:
     """Check that `value` is True or False (numpy's count; 0, 1 and texts do not)."""
-    if not isinstance(value, (bool, np.bool_)):
+    if not isinstance(value, bool) and not isinstance(value, _class_of("numpy", "bool_")):
         raise argument_error(name, "be True or False", shown(value))
     return bool(value)
 
@@ -208,9 +216,8 @@ def check_instance(
 
 def check_methods(name: str, value: Any, methods: tuple[str, ...], called: str) -> Any:
     """Check that `value` is an instance with these methods: what a protocol asks for."""
-    if isinstance(value, (type, Tensor, np.ndarray)) or not all(
-        callable(getattr(value, method, None)) for method in methods
-    ):
+    is_data = isinstance(value, type) or is_tensor(value) or is_array(value)
+    if is_data or not all(callable(getattr(value, method, None)) for method in methods):
         raise argument_error(name, f"be {called}", shown(value))
     return value
 
@@ -233,7 +240,8 @@ def check_sequence(
     """Check that `value` is a list, a tuple or the like of instances of `kinds`; "must be
     `called`".
     """
-    if isinstance(value, (str, bytes, type, Tensor, Mapping)) or not isinstance(value, Iterable):
+    no_items = isinstance(value, (str, bytes, type, Mapping)) or is_tensor(value)
+    if no_items or not isinstance(value, Iterable):
         raise argument_error(name, f"be {called}", shown(value))
     try:
         items = tuple(value)
@@ -245,151 +253,6 @@ def check_sequence(
         if not isinstance(item, kinds):
             raise argument_error(name, f"be {called}", f"{shown(item)} at place {place}")
     return items
-
-
-def check_dtype(name: str, value: Any) -> torch.dtype:
-    """Check that `value` is a floating-point type of PyTorch."""
-    if not isinstance(value, torch.dtype) or value not in FLOATING:
-        raise argument_error(name, "be a floating-point type such as torch.float64", shown(value))
-    return value
-
-
-def check_tensor(
-    name: str,
-    value: Any,
-    shape: tuple[int | None, ...] | None = None,
-    kind: str = "real",
-    *,
-    finite: bool = True,
-    sparse: bool = False,
-) -> Tensor:
-    """Check that `value` is a tensor of numbers that can be computed with, and take it out of any
-    graph.
-
-    Args:
-        name, value: the argument.
-        shape: its shape, None in it for any length from 1 on; None: any shape with a number in it.
-        kind: "real", "complex" (real ones, too), "integer" or "boolean".
-        finite: whether NaN and infinity are refused.
-        sparse: whether a sparse tensor will do.
-
-    Raises:
-        ArgumentError: no tensor, without values (meta), another type of number, another shape,
-            nothing in it, NaN.
-
-    Example:
-        >>> check_tensor("u0", torch.ones(3), (3,)).tolist()
-        [1.0, 1.0, 1.0]
-        >>> check_tensor("u0", torch.ones(3), (2,))
-        Traceback (most recent call last):
-            ...
-        qdescent._checks.ArgumentError: Argument `u0` must have shape (2,), but is of shape (3,).
-    """
-    _tensor(name, value)
-    must, types = KINDS[kind]
-    if value.dtype not in types or value.is_quantized:
-        raise argument_error(name, must, f"of type {value.dtype}")
-    if not sparse and value.layout != torch.strided:
-        raise argument_error(name, "be dense (to_dense() makes it so)", f"of layout {value.layout}")
-    if shape is not None:
-        check_shape(name, value, shape)
-    if value.numel() == 0 and 0 not in (shape or ()):
-        raise argument_error(
-            name, "hold at least one number", f"empty, of shape {tuple(value.shape)}"
-        )
-    return check_finite(name, value.detach()) if finite else value.detach()
-
-
-def check_array(
-    name: str, value: Any, shape: tuple[int | None, ...] | None = None, *, finite: bool = True
-) -> np.ndarray:
-    """Check that `value` is a number, a sequence, an array or a tensor of finite real numbers.
-
-    Args:
-        name, value: the argument.
-        shape: its shape, None in it for any length from 1 on; None: any shape with a number in it.
-        finite: whether NaN and infinity are refused.
-
-    Returns:
-        numpy.ndarray: in float64.
-
-    Raises:
-        ArgumentError: anything else; complex numbers too, whose imaginary parts would be lost.
-    """
-    if np.ma.is_masked(value):
-        raise argument_error(
-            name, "be without masked places (`filled(0)` says what they hold)", "a masked array"
-        )
-    try:
-        if isinstance(value, Tensor):
-            value = check_tensor(name, value, finite=False, sparse=True).to_dense().cpu().double()
-        array = np.asarray(value)
-    except ArgumentError:
-        raise
-    except Exception:  # ragged lists, and objects that make NumPy raise what they like
-        array = np.asarray(None)
-    if array.dtype.kind not in "iuf":
-        raise argument_error(name, "hold real numbers", shown(value))
-    wanted = array.shape if shape is None else shape
-    fits = len(array.shape) == len(wanted) and all(
-        w in (None, s) for w, s in zip(wanted, array.shape, strict=True)
-    )
-    if not fits or array.size == 0:
-        sides = "any with a number in it" if shape is None else str(shape).replace("None", "any")
-        raise argument_error(name, f"have shape {sides}", f"of shape {array.shape}")
-    if finite and not np.isfinite(array).all():
-        raise argument_error(name, "be finite", shown(value))
-    return array.astype(np.float64)
-
-
-def check_finite(name: str, value: Tensor) -> Tensor:
-    """Check that a tensor holds neither NaN nor infinity; the message counts them."""
-    _tensor(name, value)
-    if not value.is_floating_point() and not value.is_complex():
-        return value
-    numbers = (
-        value
-        if value.layout == torch.strided
-        else value.detach().to_sparse_coo().coalesce().values()
-    )
-    bad = ~torch.isfinite(numbers)
-    if bool(bad.any()):
-        place = tuple(int(i) for i in bad.nonzero()[0])
-        raise argument_error(
-            name,
-            "be finite",
-            f"not, in {int(bad.sum())} of {numbers.numel()} places, first at {place}",
-        )
-    return value
-
-
-def check_shape(name: str, value: Tensor, shape: tuple[int | None, ...]) -> Tensor:
-    """Check a tensor's shape; None stands for any length."""
-    if not isinstance(value, np.ndarray):
-        _tensor(name, value)
-    actual = tuple(value.shape)
-    if len(actual) != len(shape) or any(
-        s is not None and s != a for s, a in zip(shape, actual, strict=True)
-    ):
-        wanted = (
-            "("
-            + ", ".join("any" if s is None else str(s) for s in shape)
-            + ("," if len(shape) == 1 else "")
-            + ")"
-        )
-        raise argument_error(name, f"have shape {wanted}", f"of shape {actual}")
-    return value
-
-
-def _tensor(name: str, value: Any) -> None:
-    if not isinstance(value, Tensor):
-        raise argument_error(name, "be a tensor (torch.as_tensor makes one)", shown(value))
-    if not _has_values(value):
-        raise argument_error(name, "be a tensor with values", shown(value))
-
-
-def _has_values(value: Tensor | np.ndarray) -> bool:
-    return not isinstance(value, Tensor) or value.device.type != "meta"
 
 
 def harmless(text: str) -> str:

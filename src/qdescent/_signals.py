@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from qdescent._search_path import is_module_run
@@ -50,6 +52,22 @@ def stop_on_signals() -> None:
     for name in NAMES:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+@contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Let these signals end the command at once while imports (seconds of them) go on: there is
+    nothing to save yet, and an exception in the midst of an import may be swallowed.
+    """
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    stopping = [number for number in numbers if signal.getsignal(number) is _stop]
+    for number in stopping:
+        signal.signal(number, _leave)
+    try:
+        yield
+    finally:
+        for number in stopping:
             signal.signal(number, _stop)
 
 

@@ -1,64 +1,47 @@
-"""The command line: arguments and a TOML file -> one call; the only place that prints."""
+"""The command line: arguments and a TOML file -> one call.
+
+A subcommand imports its job when it is called, after its settings were found right: a help text or
+an argument error takes tenths of a second, torch and Qualtran take many.
+"""
 
 from __future__ import annotations
 
-import errno
-import math
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Table
 
-from qdescent._checks import ArgumentError, argument_error, harmless
-from qdescent._evidence import Row
+from qdescent._checks import ArgumentError, argument_error
+from qdescent._processes import is_first
 from qdescent._search_path import user_modules_last
-from qdescent._signals import Stopped, stop_on_signals
-from qdescent.experiment.circuit.pipeline import CircuitSettings, circuit_headline, run_circuit_job
-from qdescent.experiment.run.pipeline import headline, run_first_pass
-from qdescent.experiment.run.settings import Settings, load_settings
-from qdescent.experiment.run.workspace import create_workspace, resume_workspace
-from qdescent.experiment.saved_state import latest_unfinished
-from qdescent.experiment.spectrum.pipeline import run_spectrum, spectrum_headline
-from qdescent.experiment.spectrum.settings import SpectrumSettings, new_spectrum, resumed_spectrum
-from qdescent.learning.parallel import is_first
-from qdescent.report.numbers import number
-from qdescent.report.pages.spectrum_page import guessing_warning
-from qdescent.report.record import Record, is_complete
-from qdescent.report.reservation import next_directory
-from qdescent.report.state import saved_stages
+from qdescent._signals import Stopped, quiet_imports, stop_on_signals
+from qdescent._terminal import (
+    Bars,
+    ends_in_words,
+    not_written,
+    out_console,
+    print_place,
+    print_table,
+    say,
+)
 
 RUNS, SPECTRA, CIRCUITS = Path("runs"), Path("runs/spectra"), Path("runs/circuits")
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
-)
-out_console, error_console = Console(), Console(stderr=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()
 def describe() -> None:
-    """qdescent: quantum gradient descent for sparse, dissipative networks: run, emulated, measured,
-    priced.
+    """Quantum gradient descent for sparse, dissipative networks: is yours one, what would the
+    quantum computer answer, and what would it cost?
     """
 
 
-def _flag(help_text: str) -> Any:
-    return typer.Option(help=help_text, show_default=False)
+def _flag(help_text: str, *names: str) -> Any:
+    return typer.Option(*names, help=help_text, show_default=False)
 
 
 @app.command()
@@ -139,29 +122,35 @@ def run(
     About three minutes on two cores. Ctrl-C loses nothing: --resume goes on to the same numbers.
     """
     given = dict(locals())
+    from qdescent.experiment.run.settings import Settings, load_settings
+
     flags = {field.name: given[field.name] for field in fields(Settings)}
+    settings = load_settings(config, flags) if config or not resume else None
+    with quiet_imports():
+        from qdescent.experiment.run.pipeline import headline, run_first_pass
+        from qdescent.experiment.run.workspace import create_workspace, resume_workspace
+        from qdescent.experiment.saved_state import latest_unfinished
+        from qdescent.report.reservation import next_directory
     bars = Bars()
     start = time.perf_counter()
-    if resume:
+    if resume or settings is None:
         directory = out or latest_unfinished(RUNS)
         workspace = resume_workspace(directory, bars)
-        wanted = load_settings(config, flags) if config else None
+        asked = settings.to_json() if settings else flags
         for name, kept in workspace.settings.to_json().items():
-            asked = getattr(wanted, name) if wanted else flags[name]
-            if asked is not None and asked != kept:
-                raise argument_error(name, f"be {kept!r}, as in the run to be resumed", asked)
+            if asked[name] not in (None, kept):
+                raise argument_error(name, f"be {kept!r}, as in the run to be resumed", asked[name])
     else:
-        settings = load_settings(config, flags)
         directory = out or next_directory(RUNS)
         workspace = create_workspace(directory, settings, bars)
-    with (
-        ends_in_words(
-            directory, shlex.join(["qdescent", "run", "--resume", "--out", str(directory)])
-        ),
-        bars.progress,
-    ):
+    again = shlex.join(["qdescent", "run", "--resume", "--out", str(directory)])
+    with ends_in_words(directory, again), bars.progress:
         record = run_first_pass(workspace)
-    print_headline(record, directory, time.perf_counter() - start)
+    print_table(f"qdescent run, {time.perf_counter() - start:.0f} s", headline(record))
+    verdict = record.value("dissipation/before/verdict")
+    out_console.print(f"Dissipation: {verdict}.", highlight=False)
+    out_console.print(f"Price: {record.value('ledger/verdict/text')}", highlight=False)
+    print_place("Report", directory / "report.html")
 
 
 @app.command()
@@ -229,11 +218,7 @@ def spectrum(
     ] = None,
     shard_vectors: Annotated[
         bool | None,
-        typer.Option(
-            "--shard-vectors",
-            help="Spread the Lanczos vectors over torchrun's processes.",
-            show_default=False,
-        ),
+        _flag("Spread the Lanczos vectors over torchrun's processes.", "--shard-vectors"),
     ] = None,
     device: Annotated[str | None, _flag("cpu or cuda. Default: cuda where there is a GPU.")] = None,
     out: Annotated[
@@ -253,7 +238,17 @@ def spectrum(
     ... the batches are dealt to the processes.
     """
     given = dict(locals())
+    from qdescent.experiment.spectrum.settings import SpectrumSettings, spectrum_settings
+
     flags = {field.name: given[field.name] for field in fields(SpectrumSettings)}
+    if not resume:
+        spectrum_settings(flags)  # refuses a bad one before the imports
+    with quiet_imports():
+        from qdescent.experiment.saved_state import latest_unfinished
+        from qdescent.experiment.spectrum.beginning import new_spectrum, resumed_spectrum
+        from qdescent.experiment.spectrum.pipeline import run_spectrum, spectrum_headline
+        from qdescent.report.pages.spectrum_page import guessing_warning
+        from qdescent.report.reservation import next_directory
     if resume:
         directory = out or latest_unfinished(SPECTRA)
         settings = resumed_spectrum(directory, flags)
@@ -266,9 +261,8 @@ def spectrum(
     with ends_in_words(directory, settings.again(directory)), bars.progress:
         record = run_spectrum(settings, directory, bars)
     if record is not None:
-        print_table(
-            f"qdescent spectrum, {time.perf_counter() - start:.0f} s", spectrum_headline(record)
-        )
+        seconds = time.perf_counter() - start
+        print_table(f"qdescent spectrum, {seconds:.0f} s", spectrum_headline(record))
         out_console.print(f"Verdict: {record.value('dissipation/verdict')}.", highlight=False)
         if warning := guessing_warning(record):
             out_console.print(f"Beware: {warning}", highlight=False)
@@ -299,24 +293,14 @@ def circuit(
         str | None, _flag("qrom, qroam, qroam-dirty or bucket-brigade. Default qrom.")
     ] = None,
     amplify: Annotated[
-        bool | None,
-        typer.Option(
-            "--amplify",
-            help="Amplitude amplification until it succeeds for certain.",
-            show_default=False,
-        ),
+        bool | None, _flag("Amplitude amplification until it succeeds for certain.", "--amplify")
     ] = None,
     noise: Annotated[
         float | None,
         _flag("Chance of a depolarising error a query. Default 0; a table of rates is shown."),
     ] = None,
     export: Annotated[
-        bool | None,
-        typer.Option(
-            "--export",
-            help="Write one query as OpenQASM 3 gates, encoding.qasm.",
-            show_default=False,
-        ),
+        bool | None, _flag("Write one query as OpenQASM 3 gates, encoding.qasm.", "--export")
     ] = None,
     out: Annotated[
         Path | None,
@@ -330,9 +314,14 @@ def circuit(
     run.json and circuit.html.
     """
     given = dict(locals())
+    from qdescent.experiment.circuit.settings import CircuitSettings
+
     settings = CircuitSettings(
         **{f.name: given[f.name] for f in fields(CircuitSettings) if given[f.name] is not None}
     )
+    with quiet_imports():
+        from qdescent.experiment.circuit.pipeline import circuit_headline, run_circuit_job
+        from qdescent.report.reservation import next_directory
     directory = out or next_directory(CIRCUITS)
     bars = Bars()
     start = time.perf_counter()
@@ -343,133 +332,8 @@ def circuit(
     print_place("Page", directory / "circuit.html")
 
 
-@contextmanager
-def ends_in_words(directory: Path, again: str = "") -> Iterator[None]:
-    """A signal or a disk that cannot be written ends in a sentence with the way on, not in a
-    traceback.
-
-    Args:
-        directory: of the run.
-        again: the command that goes on with it; empty: nothing is saved on the way.
-    """
-    try:
-        yield
-    except (Stopped, KeyboardInterrupt) as stop:
-        say(f"Stopped. {way_on(directory, again)}", style=None)
-        raise typer.Exit(stop.exit_code if isinstance(stop, Stopped) else 130) from None
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # whoever read what is printed has gone
-            raise
-        say(f"qdescent: {not_written(error, directory)} {way_on(directory, again)}")
-        raise typer.Exit(2) from None
-    finally:
-        if is_first():
-            with suppress(OSError):  # a directory that was reserved for nothing, if it is empty
-                directory.rmdir()
-
-
-def not_written(error: OSError, place: Path | None = None) -> ArgumentError:
-    """The sentence for a full disk, a folder without permission."""
-    shown = f"not ({error.strerror or error}: {str(error.filename or place)!r})"
-    return argument_error("out", "be a directory that can be written", shown)
-
-
-def way_on(directory: Path, again: str) -> str:
-    """What to do with a run that was ended: one sentence."""
-    if is_complete(directory):  # the disk failed after the last file
-        return "All the same it is whole."
-    if again and saved_stages(directory):
-        return f"Nothing that was saved is lost: {again}"
-    return "Nothing was saved yet: give the same command again."
-
-
-def say(sentence: str, style: str | None = "red") -> None:
-    """One sentence on standard error, from the first process only; a terminal that is gone hears
-    nothing.
-    """
-    if is_first():
-        with suppress(OSError):
-            text = sentence if sentence.isprintable() else harmless(sentence)
-            error_console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
-
-
-def print_place(noun: str, path: Path) -> None:
-    """Where something lies, as a terminal shows it harmless: names of folders are not the
-    package's.
-    """
-    out_console.print(
-        f"{noun}: {harmless(str(path))}", soft_wrap=True, highlight=False, markup=False
-    )
-
-
-class Bars:
-    """One bar a stage, which stays on the screen with the stage's outcome; in a log file one line a
-    stage, as it ends.
-    """
-
-    def __init__(self) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description:<17}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[summary]}", markup=False),
-            console=out_console,
-            disable=not out_console.is_terminal or not is_first(),
-        )
-        self._task = TaskID(0)
-        self._stage, self._start = "", 0.0
-
-    def start(self, stage: str, total: int, done: int = 0) -> None:
-        """Open the bar of a stage."""
-        self._stage, self._start = stage, time.perf_counter()
-        self._task = self.progress.add_task(stage, total=total, completed=done, summary="")
-
-    def advance(self) -> None:
-        """Move it by one."""
-        self.progress.advance(self._task)
-
-    def finish(self, summary: str) -> None:
-        """Leave it full, with the outcome beside it."""
-        self.progress.update(self._task, completed=self.progress.tasks[-1].total, summary=summary)
-        if not out_console.is_terminal:
-            seconds = time.perf_counter() - self._start
-            out_console.print(
-                f"{self._stage:<17} {seconds:5.0f} s  {summary}",
-                soft_wrap=True,
-                highlight=False,
-                markup=False,
-            )
-
-
-def print_headline(record: Record, directory: Path, seconds: float) -> None:
-    """The short table at the end, and where the report is."""
-    print_table(f"qdescent run, {seconds:.0f} s", headline(record))
-    out_console.print(
-        f"Dissipation: {record.value('dissipation/before/verdict')}.", highlight=False
-    )
-    out_console.print(f"Price: {record.value('ledger/verdict/text')}", highlight=False)
-    print_place("Report", directory / "report.html")
-
-
-def print_table(title: str, rows: list[tuple[str, Row]]) -> None:
-    """Labelled rows: value, unit, evidence."""
-    table = Table(title=title, title_justify="left", show_edge=False)
-    for column, side in (("", "left"), ("value", "right"), ("unit", "left"), ("evidence", "left")):
-        table.add_column(column, justify=side)  # type: ignore[arg-type]
-    for label, row in rows:
-        sampled = isinstance(row.error, float) and math.isfinite(row.error)
-        error = f" ± {number(row.error, 2)}" if sampled else ""
-        table.add_row(
-            label, number(row.value) + error, "" if row.unit == "1" else row.unit, str(row.evidence)
-        )
-    out_console.print(table)
-
-
 def main() -> None:
-    """The console script: an argument error is one sentence and exit code 2, a signal 128 + its
-    number.
-    """
+    """The console script: an argument error is one sentence and 2, a signal 128 + its number."""
     try:
         stop_on_signals()
         user_modules_last()

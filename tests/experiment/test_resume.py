@@ -19,8 +19,9 @@ from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.workspace import create_workspace, resume_workspace
+from qdescent.experiment.spectrum.beginning import resumed_spectrum
 from qdescent.experiment.spectrum.pipeline import run_spectrum
-from qdescent.experiment.spectrum.settings import SpectrumSettings, resumed_spectrum
+from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.report.state import load_state, save_state
 
 pytestmark = pytest.mark.usefixtures("project")

@@ -299,8 +299,8 @@ def test_a_signal_ends_in_words_and_is_resumed(whole, tmp_path, number):
     assert after("spectrum", out, whole["spectrum"][0]) == "resumed"
 
 
-def test_ctrl_c_during_the_imports_is_quiet():
-    call = [sys.executable, "-m", "qdescent", "--help"]
+def test_ctrl_c_during_the_imports_is_quiet(tmp_path):
+    call = [sys.executable, "-m", "qdescent", "circuit", "a.npz", "--out", str(tmp_path / "o")]
     process = subprocess.Popen(
         call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
@@ -313,6 +313,7 @@ def test_ctrl_c_during_the_imports_is_quiet():
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (130, "")
+    assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.parametrize(

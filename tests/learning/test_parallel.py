@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from qdescent._checks import ArgumentError
+from qdescent._processes import is_first
 from qdescent.learning.curvature.hessian import hessian
-from qdescent.learning.parallel import Ranks, data_parallel, is_first, joined, sharded
+from qdescent.learning.parallel import Ranks, data_parallel, joined, sharded
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.spectra.density import spectral_density

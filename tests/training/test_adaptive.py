@@ -16,7 +16,8 @@ from qdescent.solvers.series import series_descent, series_steps
 from qdescent.training import segment as segment_module
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
-from qdescent.training.tail import Tail, estimate_tail
+from qdescent.training.tail import Tail
+from qdescent.training.tail_estimate import estimate_tail
 
 
 def random_task(seed):

@@ -18,7 +18,7 @@ from qdescent.training import segment as segment_module
 from qdescent.training.descent import displacements
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
-from qdescent.training.tail import estimate_tail
+from qdescent.training.tail_estimate import estimate_tail
 
 # eta, beta, fresh
 WAYS = {

@@ -12,7 +12,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import series_steps
 from qdescent.training.descent import displacements
-from qdescent.training.tail import estimate_tail
+from qdescent.training.tail_estimate import estimate_tail
 
 
 def random_task(seed, activation=None):

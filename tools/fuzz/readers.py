@@ -29,7 +29,8 @@ from qdescent.experiment.origin import origin_of, settings_fingerprint
 from qdescent.experiment.run.settings import Settings, load_settings
 from qdescent.experiment.run.workspace import resume_workspace
 from qdescent.experiment.sources import load_mask, load_weights
-from qdescent.experiment.spectrum.settings import SpectrumSettings, resumed_spectrum
+from qdescent.experiment.spectrum.beginning import resumed_spectrum
+from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.learning.datasets import read_idx
 from qdescent.report.files import read_weights
 from qdescent.report.record import read_record

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval, check_tensor
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_integer, check_interval
 
 MOST_STEPS, MOST_WORK = 10_000_000, 10**11  # 80 MB; minutes
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_instance,
     check_integer,
     check_interval,
     check_sequence,
-    check_tensor,
     shown,
 )
 from qdescent.carleman.growth import (

@@ -10,7 +10,8 @@ import torch
 from scipy.stats import binom
 from torch import Tensor
 
-from qdescent._checks import check_instance, check_interval, check_tensor
+from qdescent._array_checks import check_tensor
+from qdescent._checks import check_instance, check_interval
 from qdescent.linalg.spectra.cluster import Estimate
 from qdescent.linalg.spectra.spectrum import Spectrum
 

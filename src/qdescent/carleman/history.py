@@ -9,14 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_array,
-    check_integer,
-    check_interval,
-    check_sequence,
-    check_tensor,
-)
+from qdescent._array_checks import check_array, check_tensor
+from qdescent._checks import argument_error, check_integer, check_interval, check_sequence
 from qdescent.carleman.lifting.lifted import LiftedMap
 from qdescent.linalg.linear_system import LinearSystem
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_boolean,
     check_callable,
     check_integer,
     check_interval,
-    check_tensor,
 )
 from qdescent._evidence import Evidence, Row
 

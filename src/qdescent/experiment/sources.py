@@ -19,7 +19,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from qdescent._checks import argument_error, check_choice, check_finite, shown
+from qdescent._array_checks import check_finite
+from qdescent._checks import argument_error, check_choice, shown
 from qdescent.learning.masks import Mask, full_mask, magnitude_mask, nonzero_mask
 from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.reading.regular import named, said

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from qdescent._checks import argument_error, check_finite, shown
+from qdescent._array_checks import check_finite
+from qdescent._checks import argument_error, shown
 
 Path = tuple[tuple[Any, Any], ...]  # of (itemgetter or attrgetter, key)
 NARROW = (

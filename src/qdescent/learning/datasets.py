@@ -17,14 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_interval,
-    check_path,
-    check_sequence,
-    check_tensor,
-    check_text,
-)
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_interval, check_path, check_sequence, check_text
 from qdescent.reading.regular import read_bytes, unpacked
 
 FASHION_CLASSES = (

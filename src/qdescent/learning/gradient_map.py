@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.func import jacfwd, jacrev, jvp, vmap
 
+from qdescent._array_checks import check_finite
 from qdescent._checks import (
     argument_error,
     check_choice,
-    check_finite,
     check_instance,
     check_integer,
     check_interval,

@@ -9,14 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from qdescent._checks import (
-    argument_error,
-    check_choice,
-    check_finite,
-    check_instance,
-    check_interval,
-    check_tensor,
-)
+from qdescent._array_checks import check_finite, check_tensor
+from qdescent._checks import argument_error, check_choice, check_instance, check_interval
 from qdescent._random import named_generator
 
 

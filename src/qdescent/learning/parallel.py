@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from qdescent._checks import ArgumentError, argument_error, check_choice
+from qdescent._processes import launched
 from qdescent.learning.curvature.weighting import counted, seen, weighted
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -95,18 +96,6 @@ class Ranks:
                 if each:
                     raise ArgumentError(each)
         return result  # type: ignore[return-value]  # None only where an error was raised
-
-
-def launched() -> bool:
-    """Whether a launcher such as torchrun started this process as one of several."""
-    return {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
-
-
-def is_first() -> bool:
-    """Whether this process is the one that prints: alone, or the first of those that were started
-    together.
-    """
-    return not launched() or os.environ["RANK"] == "0"
 
 
 @contextmanager

@@ -7,15 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import (
-    argument_error,
-    check_finite,
-    check_instance,
-    check_sequence,
-    check_shape,
-    check_tensor,
-    shown,
-)
+from qdescent._array_checks import check_finite, check_shape, check_tensor
+from qdescent._checks import argument_error, check_instance, check_sequence, shown
 from qdescent.learning.masks import Mask
 from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.learning.untouched import weights_of

@@ -9,14 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdescent._checks import (
-    ArgumentError,
-    argument_error,
-    check_callable,
-    check_dtype,
-    check_instance,
-    shown,
-)
+from qdescent._array_checks import check_dtype
+from qdescent._checks import ArgumentError, argument_error, check_callable, check_instance, shown
 from qdescent.learning.batches import (
     NARROW,
     Path,

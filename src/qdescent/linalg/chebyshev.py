@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from scipy.fft import dct
 from scipy.special import bdtrc
 
+from qdescent._array_checks import check_array
 from qdescent._arrays import Floats
-from qdescent._checks import argument_error, check_array, check_integer, check_interval
+from qdescent._checks import argument_error, check_integer, check_interval
 
 LARGEST_KAPPA, LEAST_EPSILON = 1e100, 1e-300  # squares and reciprocals of them are still numbers
 MOST_COEFFICIENTS = 10**8  # of one polynomial: 800 MB, and as many products to apply it

@@ -5,7 +5,8 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_array, check_instance, check_tensor
+from qdescent._array_checks import check_array, check_tensor
+from qdescent._checks import argument_error, check_instance
 from qdescent.linalg.operator import LinearOperator
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_interval, check_shape, check_tensor, shown
+from qdescent._array_checks import check_shape, check_tensor
+from qdescent._checks import argument_error, check_interval, shown
 from qdescent.linalg.tensors import number_tensor
 
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from qdescent._array_checks import FLOATING, check_tensor
 from qdescent._checks import (
-    FLOATING,
     argument_error,
     check_callable,
     check_instance,
     check_integer,
     check_sequence,
-    check_tensor,
     shown,
 )
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import check_callable, check_interval, check_shape
+from qdescent._array_checks import check_shape
+from qdescent._checks import check_callable, check_interval
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import (
     Terms,

@@ -10,7 +10,8 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_interval, check_shape, shown
+from qdescent._array_checks import check_shape
+from qdescent._checks import argument_error, check_interval, shown
 from qdescent.linalg.tensors import real_tensor
 
 Terms = tuple[Tensor, ...]

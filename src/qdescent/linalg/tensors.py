@@ -12,7 +12,8 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite, shown
+from qdescent._array_checks import check_finite
+from qdescent._checks import argument_error, shown
 
 MOST_EXACT = 2**53  # integers beyond it are not all held by float64
 TAKEN = "be a tensor, a NumPy array, a SciPy sparse array or nested lists of numbers"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from qdescent._array_checks import check_shape, check_tensor
 from qdescent._checks import (
     argument_error,
     check_boolean,
@@ -15,8 +16,6 @@ from qdescent._checks import (
     check_instance,
     check_integer,
     check_interval,
-    check_shape,
-    check_tensor,
     shown,
 )
 from qdescent.learning.curvature.hessian import check_series
@@ -24,9 +23,9 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries, series_of
 from qdescent.learning.taylor.nested_jvp import NestedSeries
+from qdescent.solvers.promise.limits import ORDER_LIMIT
 
 MOST_STEPS, MOST_GROWTH = 10_000_000, 1e3  # beyond it no term is near the truth
-ORDER_LIMIT = 6  # above it the rounding of the recurrences outgrows the term itself in float32
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from qdescent._checks import (
-    check_instance,
-    check_interval,
-    check_methods,
-    check_sequence,
-    check_tensor,
-)
+from qdescent._array_checks import check_tensor
+from qdescent._checks import check_instance, check_interval, check_methods, check_sequence
 from qdescent._evidence import Row
 from qdescent.linalg.linear_system import LinearSystem
 

@@ -11,6 +11,7 @@ from itertools import repeat
 import torch
 from torch import Tensor, nn
 
+from qdescent._array_checks import check_shape, check_tensor
 from qdescent._checks import (
     argument_error,
     check_callable,
@@ -18,8 +19,6 @@ from qdescent._checks import (
     check_integer,
     check_interval,
     check_sequence,
-    check_shape,
-    check_tensor,
     shown,
 )
 from qdescent._random import named_generator

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_boolean,
@@ -18,7 +19,6 @@ from qdescent._checks import (
     check_instance,
     check_integer,
     check_sequence,
-    check_tensor,
     check_text,
 )
 from qdescent._evidence import Evidence, Row
@@ -28,7 +28,7 @@ from qdescent.learning.task import Task
 from qdescent.quantum.readout.tomography import read_out
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.segment import Segment, run_segment
-from qdescent.training.tail import TAIL_EVIDENCE, TAIL_SOURCE
+from qdescent.training.tail_estimate import TAIL_EVIDENCE, TAIL_SOURCE
 
 
 @dataclass(frozen=True)

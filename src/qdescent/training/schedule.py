@@ -16,8 +16,8 @@ from qdescent._checks import (
     check_sequence,
     shown,
 )
-from qdescent.quantum.readout.tomography import MOST_SHOTS
-from qdescent.solvers.series import ORDER_LIMIT
+from qdescent.quantum.readout.limits import MOST_SHOTS
+from qdescent.solvers.promise.limits import ORDER_LIMIT
 from qdescent.training.tail import Tail
 
 MOST_STEPS = 10**9  # gradients of a run that ends in somebody's lifetime

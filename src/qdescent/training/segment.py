@@ -15,7 +15,8 @@ from qdescent.solvers.series import series_steps
 from qdescent.training.descent import displacements
 from qdescent.training.residual import CarriedError, error_from_residual, finite_norm, step_residual
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
-from qdescent.training.tail import Tail, estimate_tail
+from qdescent.training.tail import Tail
+from qdescent.training.tail_estimate import estimate_tail
 
 
 @dataclass(frozen=True)

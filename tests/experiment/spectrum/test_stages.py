@@ -15,8 +15,9 @@ from qdescent._checks import ArgumentError
 from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
 from qdescent.experiment.spectrum import subject as spectrum_subject
+from qdescent.experiment.spectrum.beginning import new_spectrum, resumed_spectrum
 from qdescent.experiment.spectrum.pipeline import run_spectrum
-from qdescent.experiment.spectrum.settings import SpectrumSettings, new_spectrum, resumed_spectrum
+from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.spectrum.subject import load_subject
 from qdescent.learning.masks import Mask
 from qdescent.learning.parallel import Ranks

@@ -10,13 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_boolean,
-    check_choice,
-    check_integer,
-    check_tensor,
-)
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_boolean, check_choice, check_integer
 
 MOST_LETTERS = 1000  # beyond it even a single variable's monomials are no numbers any more
 

@@ -11,13 +11,13 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
+from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_callable,
     check_instance,
     check_integer,
     check_interval,
-    check_tensor,
 )
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator

@@ -11,7 +11,8 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_instance, check_tensor
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_instance
 from qdescent.carleman.lifting.assembly import Polynomials, letter_polynomials
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator

@@ -22,13 +22,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_boolean,
-    check_integer,
-    check_interval,
-    check_tensor,
-)
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_boolean, check_integer, check_interval
 from qdescent.carleman.truncation.norms import coefficient_norm, log_norm
 from qdescent.linalg.polynomial_terms import checked_terms
 

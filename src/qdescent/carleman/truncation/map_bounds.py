@@ -22,14 +22,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qdescent._array_checks import check_array
 from qdescent._arrays import Floats
-from qdescent._checks import (
-    argument_error,
-    check_array,
-    check_choice,
-    check_integer,
-    check_interval,
-)
+from qdescent._checks import argument_error, check_choice, check_integer, check_interval
 
 MOST_ORDER, MOST_ENTRIES = 1000, 100_000_000  # orders; numbers in the result, 800 MB
 # radii that `uniform_error_bounds` tries where F_0 acts: each gives a bound, and they are .05 % of

@@ -9,7 +9,8 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_choice, check_interval, check_shape, check_tensor
+from qdescent._array_checks import check_shape, check_tensor
+from qdescent._checks import argument_error, check_choice, check_interval
 from qdescent.linalg.polynomial_terms import to_scipy
 
 # rows up to which ||F||_2 comes from the eigenvalues of F F^T (seconds); above: ||F||_1 ||F||_inf

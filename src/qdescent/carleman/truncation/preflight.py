@@ -11,12 +11,12 @@ from typing import cast
 
 from torch import Tensor
 
+from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_integer,
     check_interval,
     check_sequence,
-    check_tensor,
     check_text,
     shown,
 )

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_finite, shown
+from qdescent._array_checks import check_finite
+from qdescent._checks import argument_error, shown
 from qdescent.experiment.run.instance import INSTANCE_FILE
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.reading.npz import open_npz

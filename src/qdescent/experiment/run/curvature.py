@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
-from qdescent._checks import check_shape
+from qdescent._array_checks import check_shape
 from qdescent._evidence import Evidence, Row
 from qdescent._signals import Stopped
 from qdescent.carleman.dissipation import Dissipation, diagnose

@@ -105,7 +105,7 @@ class Settings:
             check_integer(name, getattr(self, name), 0)
         for name in ("shots", "batch", "epochs", "width", "lanczos_steps", "sparsity"):
             check_integer(name, getattr(self, name), 1)
-        for name in ("circuit_weights", "circuit_order", "circuit_steps"):
+        for name in ("segment", "rounds", "circuit_weights", "circuit_order", "circuit_steps"):
             check_integer(name, getattr(self, name), 1)
         check_integer("probes", self.probes, 2)
         if self.circuit_unknowns > UNKNOWNS_LIMIT:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from qdescent._checks import argument_error, check_integer, check_shape
+from qdescent._array_checks import check_shape
+from qdescent._checks import argument_error, check_integer
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.run.workspace import Workspace

@@ -1,18 +1,14 @@
-"""The settings of `qdescent spectrum`, of a new measurement and of one that is gone on with."""
+"""The settings of `qdescent spectrum`, checked before anything heavy is loaded."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qdescent._checks import argument_error, check_choice, check_integer, check_interval
-from qdescent.experiment.saved_state import ANEW, first_state, restored
-from qdescent.experiment.sources import LOSSES
-from qdescent.report.reservation import is_vacant, refuse_directory
-from qdescent.report.state import whole
 
 STATE_OF_JOB = "spectrum-settings"
 PRECISIONS = ("float32", "float64", "bfloat16")
@@ -122,7 +118,7 @@ class SpectrumSettings:
         named: dict[str, tuple[str, ...]] = {"network": (self.network,)}
         if ":" in self.data:
             named["data"] = ("--data", self.data)
-        if self.loss not in LOSSES:
+        if ":" in self.loss:
             named["loss"] = ("--loss", self.loss)
         if self.arguments:
             named["arguments"] = tuple(
@@ -136,53 +132,16 @@ class SpectrumSettings:
         return shlex.join(["qdescent", "spectrum", *words, "--resume", "--out", str(directory)])
 
 
-def new_spectrum(directory: Path | None, given: Mapping[str, Any]) -> SpectrumSettings:
-    """The settings of a new measurement, from the flags that were given (None: not given).
+def spectrum_settings(given: Mapping[str, Any]) -> SpectrumSettings:
+    """The settings of a new measurement.
 
     Args:
-        directory: where the user wants it; None: where there is room.
-        given: flags by name.
+        given: flags by name; None: not given.
 
     Raises:
-        ArgumentError: a bad or missing setting, or there is something in the directory; the message
-            says whether it can be resumed.
+        ArgumentError: a bad or missing setting.
     """
     for name in ("network", "data"):
         if given.get(name) is None:
             raise argument_error(name, "be given (see qdescent spectrum --help)", "missing")
-    settings = SpectrumSettings(
-        **{name: value for name, value in given.items() if value is not None}
-    )
-    if directory is not None and not is_vacant(directory):
-        raise refuse_directory(directory)
-    return settings
-
-
-def resumed_spectrum(directory: Path, given: Mapping[str, Any]) -> SpectrumSettings:
-    """The settings that an unfinished measurement was started with.
-
-    The directory may be a stranger's: what runs as code, functions written as module:function and
-    the arguments of the network's, is never taken from it. The user gives it again.
-
-    Raises:
-        ArgumentError: there is none, it is whole, its state is damaged, a flag was given that
-            differs, or a function was not given again.
-    """
-    state = first_state(directory, STATE_OF_JOB, "measurement")
-    with whole(directory, STATE_OF_JOB, ANEW):
-        settings = restored(SpectrumSettings, state.extra["settings"], state.origin)
-        code = settings.code()
-    for field in fields(SpectrumSettings):
-        asked, kept = given.get(field.name), getattr(settings, field.name)
-        if (
-            asked not in (None, [], ())
-            and (tuple(asked) if field.name == "arguments" else asked) != kept
-        ):
-            raise argument_error(
-                field.name, f"be {kept!r}, as in the measurement to be resumed", asked
-            )
-    for name in code:
-        if not given.get(name):
-            must = f"be given again, for it runs as code ({settings.again(directory)})"
-            raise argument_error(name, must, "missing")
-    return settings
+    return SpectrumSettings(**{name: value for name, value in given.items() if value is not None})

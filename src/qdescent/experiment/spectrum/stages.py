@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_shape
+from qdescent._array_checks import check_shape
+from qdescent._checks import argument_error, check_integer
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.origin import check_origin, check_threads, origin_of
 from qdescent.experiment.progress import Progress

@@ -10,15 +10,14 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor
 
+from qdescent._array_checks import check_dtype, check_tensor
 from qdescent._checks import (
     argument_error,
     check_boolean,
     check_callable,
     check_choice,
-    check_dtype,
     check_instance,
     check_interval,
-    check_tensor,
 )
 from qdescent.learning.curvature.differentiable import suspects, twice_differentiable
 from qdescent.learning.curvature.guard import Checked, check_curvature

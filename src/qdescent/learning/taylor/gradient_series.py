@@ -18,14 +18,8 @@ import torch
 from torch import Tensor, nn
 
 import qdescent.learning.taylor.losses  # noqa: F401  (its rules)
-from qdescent._checks import (
-    argument_error,
-    check_choice,
-    check_instance,
-    check_integer,
-    check_tensor,
-    shown,
-)
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_choice, check_instance, check_integer, shown
 from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.networks.smooth_norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
 from qdescent.learning.parameters import ParameterSpace, check_space

@@ -9,13 +9,8 @@ import torch
 from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_callable,
-    check_integer,
-    check_interval,
-    check_tensor,
-)
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_callable, check_integer, check_interval
 from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos

@@ -9,13 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_callable,
-    check_instance,
-    check_integer,
-    check_tensor,
-)
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_callable, check_instance, check_integer
 from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs

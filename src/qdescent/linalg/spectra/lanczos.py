@@ -8,13 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_callable,
-    check_instance,
-    check_integer,
-    check_tensor,
-)
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_callable, check_instance, check_integer
 from qdescent.linalg.operator import LinearOperator, Shard
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from qdescent._array_checks import check_shape
 from qdescent._checks import (
     argument_error,
     check_callable,
@@ -16,7 +17,6 @@ from qdescent._checks import (
     check_integer,
     check_interval,
     check_sequence,
-    check_shape,
 )
 from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator, symmetric_operator

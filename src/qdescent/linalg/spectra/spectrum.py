@@ -13,13 +13,13 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
+from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_boolean,
     check_callable,
     check_integer,
     check_interval,
-    check_tensor,
     shown,
 )
 from qdescent.linalg.spectra.cluster import Cluster, Estimate, mean_and_error

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
+from qdescent._array_checks import check_array
 from qdescent._arrays import Floats
-from qdescent._checks import argument_error, check_array, check_integer, check_interval
+from qdescent._checks import argument_error, check_integer, check_interval
 
 MOST_OVERSAMPLING = 2**16  # points a coefficient: 0.5 MB each
 LEAF = 48  # layers stripped one by one; below it a loop over short arrays beats transforms

@@ -8,7 +8,8 @@ import attrs
 import numpy as np
 from qualtran.bloqs.basic_gates import ZGate
 
-from qdescent._checks import argument_error, check_array
+from qdescent._array_checks import check_array
+from qdescent._checks import argument_error
 from qdescent.quantum.encodings.composition import Composition, Part, check_one_size
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import PatternFlip, TableRotation

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
+from qdescent._array_checks import check_array
 from qdescent._arrays import Floats
-from qdescent._checks import argument_error, check_array, check_integer, check_methods
+from qdescent._checks import argument_error, check_integer, check_methods
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase, TableRotation
 from qdescent.quantum.simulator.kernels import Leaf, real_matrices, rotation_matrices

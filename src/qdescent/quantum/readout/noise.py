@@ -7,7 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error, check_integer, check_interval, check_tensor
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_integer, check_interval
 
 MOST_QUERIES, MOST_QUBITS = 10**18, 1000  # 2^-m is still a number
 ROUNDING = 1e-3  # probabilities may come in half precision

@@ -11,13 +11,12 @@ import torch
 from scipy.special import ndtr
 from torch import Tensor
 
+from qdescent._array_checks import check_tensor
 from qdescent._arrays import Floats
-from qdescent._checks import argument_error, check_integer, check_interval, check_tensor, shown
+from qdescent._checks import argument_error, check_integer, check_interval, shown
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_numpy_generator
-
-# a count that 63 bits hold; its square is still a number
-MOST_SHOTS, LEAST_EPSILON = 10**18, 1e-100
+from qdescent.quantum.readout.limits import LEAST_EPSILON, MOST_SHOTS
 
 
 @dataclass(frozen=True)

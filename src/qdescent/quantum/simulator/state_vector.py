@@ -35,14 +35,8 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 from torch import Tensor
 
-from qdescent._checks import (
-    argument_error,
-    check_boolean,
-    check_choice,
-    check_instance,
-    check_tensor,
-    shown,
-)
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_boolean, check_choice, check_instance, shown
 from qdescent.quantum.simulator.compiler import Compiler, Program
 from qdescent.quantum.simulator.kernels import Diagonal, Leaf, look_up
 

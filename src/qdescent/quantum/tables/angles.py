@@ -11,8 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
+from qdescent._array_checks import check_array
 from qdescent._arrays import Floats, Ints
-from qdescent._checks import argument_error, check_array, check_integer
+from qdescent._checks import argument_error, check_integer
 from qdescent.quantum.tables.lookup import LookUpTable
 
 MOST_ANGLE_BITS = 45  # 4 pi/2^45 is near 1e-13: finer angles drown in the rounding of float64

@@ -8,6 +8,8 @@ from qdescent._checks import argument_error, check_integer
 
 MOST_PRODUCTS = 1_000_000  # of a matrix polynomial: ten seconds of the smallest systems
 MOST_QUERIES = 20_000  # of a simulated circuit, some milliseconds each
+# of the series form: above it the rounding of the recurrences outgrows the term itself in float32
+ORDER_LIMIT = 6
 FREE_QUBITS = 16  # up to here a query takes as long as its steps; beyond, each qubit doubles it
 
 
