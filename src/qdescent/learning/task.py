@@ -188,9 +188,8 @@ class Task:
         weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
         with torch.enable_grad():
             loss = self.loss_with(weights, dtype)
-        return loss.detach(), space.pack(
-            torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
-        )
+        gradient = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
+        return loss.detach(), space.pack(gradient)
 
     def loss_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """L for weights given by name, full-shaped, all computed in `dtype` (None: the weights'

@@ -284,9 +284,8 @@ def product_error(
     vectors = check_tensor("vectors", vectors, (reference.shape[1], None))
     truth = reference @ vectors
     found = approximate @ vectors
-    errors = torch.linalg.vector_norm((found - truth).double(), dim=0) / torch.linalg.vector_norm(
-        truth.double(), dim=0
-    )
+    lengths = torch.linalg.vector_norm(truth.double(), dim=0)
+    errors = torch.linalg.vector_norm((found - truth).double(), dim=0) / lengths
     return float(errors.mean()), float(errors.max())
 
 

@@ -206,9 +206,8 @@ class Spectrum:
         least, most = (
             int(((known >= a) & (known <= b)).sum()) / self.size for a, b in (inner, outer)
         )
-        return mean_and_error((1 - share) * lower + least), mean_and_error(
-            (1 - share) * upper + most
-        )
+        lower, upper = (1 - share) * lower + least, (1 - share) * upper + most
+        return mean_and_error(lower), mean_and_error(upper)
 
     @property
     def trace(self) -> Estimate:
