@@ -16,7 +16,7 @@ from torch import nn
 import qdescent as qd
 from qdescent.solvers.series import series_steps
 from qdescent.training.descent import displacements
-from qdescent.training.tail import estimate_tail
+from qdescent.training.tail_estimate import estimate_tail
 
 small = "--small" in sys.argv
 figure = next((name for name in sys.argv[1:] if name.endswith(".html")), "truncation_error.html")
