@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.carleman.history import HistorySystem, history_system
     from qdescent.carleman.lifting.linearization import LiftedField, LiftedMap, carleman_linearize
     from qdescent.carleman.lifting.operator import LiftedOperator, carleman_operator
+    from qdescent.carleman.majorant import MapNorms, history_kappa_bound
     from qdescent.carleman.padding import PaddingChoice, best_padding
     from qdescent.carleman.truncation.preflight import Preflight, preflight
     from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian
@@ -61,6 +62,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.resources.verdict import Ledger, estimate
     from qdescent.solvers.classical import GMRES, Direct
     from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory
+    from qdescent.solvers.fast_forward import FastForward, fast_forward
     from qdescent.solvers.hhl import HHL
     from qdescent.solvers.kernel_reflection import KernelReflection
     from qdescent.solvers.qsvt import QSVT
@@ -90,11 +92,13 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "carleman_linearize", "LiftedMap", "LiftedField", "carleman_operator", "LiftedOperator",
     "preflight", "Preflight",
     "history_system", "HistorySystem", "LinearSystem", "best_padding", "PaddingChoice",
+    "MapNorms", "history_kappa_bound",
     # its solution: classically, by a circuit, or at full size
     "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
     "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader",
     "BucketBrigade",
     "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
+    "fast_forward", "FastForward",
     # readout, and the whole loop
     "read_out", "Readout", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail", "Tail",
     "train_hybrid", "Run",
@@ -115,6 +119,7 @@ _HOMES = {
         "carleman.history": "HistorySystem history_system",
         "carleman.lifting.linearization": "LiftedField LiftedMap carleman_linearize",
         "carleman.lifting.operator": "LiftedOperator carleman_operator",
+        "carleman.majorant": "MapNorms history_kappa_bound",
         "carleman.padding": "PaddingChoice best_padding",
         "carleman.truncation.preflight": "Preflight preflight",
         "learning.curvature.hessian": "finite_difference_hessian gauss_newton hessian",
@@ -144,6 +149,7 @@ _HOMES = {
         "resources.verdict": "Ledger estimate",
         "solvers.classical": "GMRES Direct",
         "solvers.encodings": "BalancedEntries ColouredEntries ComposedHistory",
+        "solvers.fast_forward": "FastForward fast_forward",
         "solvers.hhl": "HHL",
         "solvers.kernel_reflection": "KernelReflection",
         "solvers.qsvt": "QSVT",

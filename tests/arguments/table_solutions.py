@@ -58,6 +58,7 @@ from qdescent.training.descent import displacements
 
 folder = Path(tempfile.mkdtemp())
 series = qd.GradientSeries(task(), space(), space().theta, 2)
+forwarded = qd.fast_forward(task(), space(), steps=4, learning_rate=0.01)
 descent = qd.series_descent(task(), space(), order=2, steps=2, learning_rate=0.01)
 readout = qd.read_out(vector(3, -4), 100)
 run = qd.train_hybrid(
@@ -128,6 +129,10 @@ ENTRIES = [
     Entry("series_descent", qd.series_descent, lambda: {
         "task": task(), "space": space(), "order": 2, "steps": 2, "learning_rate": 0.01,
     }),
+    Entry("fast_forward", qd.fast_forward, lambda: {
+        "task": task(), "space": space(), "steps": 4, "learning_rate": 0.01,
+    }),
+    Entry("FastForward", qd.FastForward, lambda: fields_of(forwarded)),
     Entry("series_steps", first(series_steps), lambda: {**descending(), "order": 2}),
     Entry("SeriesSteps", qd.SeriesSteps, lambda: {**descending(), "order": 2}),
     Entry("SeriesSolution", qd.SeriesSolution, lambda: fields_of(descent)),

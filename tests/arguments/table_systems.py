@@ -17,7 +17,7 @@ from arguments.fixtures import (
 from arguments.sweep import Entry
 
 import qdescent as qd
-from qdescent.carleman.bounds import history_kappa_bound, power_kappa_bound
+from qdescent.carleman.bounds import geometric_kappa_bound, power_kappa_bound
 from qdescent.carleman.dissipation import step_factor
 from qdescent.carleman.history import end_probability, lifted_norm
 from qdescent.carleman.truncation.field_bounds import (
@@ -41,6 +41,7 @@ thresholded = qd.sparse_gradient_map(task(), space(), 0.1)
 field_lift = qd.carleman_linearize(equation(), 2)
 operator = qd.carleman_operator(logistic(), 2)
 checked = qd.preflight(logistic(), vector(0.1), 3)
+norms = qd.MapNorms(constant=0.1, linear=0.9, higher=(0.1,))
 padded = qd.best_padding(0.9, torch.ones(5, dtype=torch.float64))
 
 
@@ -138,7 +139,13 @@ ENTRIES = [
     }),
     Entry("PaddingChoice", qd.PaddingChoice, lambda: fields_of(padded)),
     Entry("PaddingChoice.rows", padded.rows),
-    Entry("history_kappa_bound", history_kappa_bound, lambda: {"step_norm": 0.5, "steps": 4}),
+    Entry("MapNorms", qd.MapNorms, lambda: {"constant": 0.1, "linear": 0.9, "higher": (0.1,)}),
+    Entry("MapNorms.scaled", norms.scaled, lambda: {"scale": 2.0}),
+    Entry("MapNorms.power_bounds", norms.power_bounds, lambda: {"steps": 4}),
+    Entry("history_kappa_bound", qd.history_kappa_bound, lambda: {
+        "norms": norms, "order": 2, "steps": 4,
+    }),
+    Entry("geometric_kappa_bound", geometric_kappa_bound, lambda: {"step_norm": 0.5, "steps": 4}),
     Entry("power_kappa_bound", power_kappa_bound, lambda: {"power_norms": vector(1, 0.5, 0.25)}),
     Entry("end_probability", end_probability, lambda: {
         "end": 0.5, "norms": [1.0, 0.5], "padding": 1,

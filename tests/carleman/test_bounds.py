@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.carleman.bounds import history_kappa_bound, power_kappa_bound
+from qdescent.carleman.bounds import geometric_kappa_bound, power_kappa_bound
 
 
 def kappa(C, steps, padding):
@@ -36,14 +36,14 @@ def test_power_bound_holds_for_momentum_where_the_spectral_radius_fails(eta_lamb
     true = kappa(C, T, padding)
     assert true <= found * (1 + 1e-12)
     assert found < 4 * true
-    by_norm = history_kappa_bound(float(np.linalg.norm(C, 2)), T, padding)
+    by_norm = geometric_kappa_bound(float(np.linalg.norm(C, 2)), T, padding)
     assert found <= by_norm * (1 + 1e-12)
 
 
 def test_the_spectral_radius_of_momentum_is_no_bound():
     C = heavy_ball(3.5, 0.9)
     radius = float(np.abs(np.linalg.eigvals(C)).max())
-    assert kappa(C, 15, 0) > history_kappa_bound(radius, 15)  # planted: rejected
+    assert kappa(C, 15, 0) > geometric_kappa_bound(radius, 15)  # planted: rejected
 
 
 @pytest.mark.parametrize("a", [0.3, 1.0, 1.2])
@@ -51,12 +51,12 @@ def test_the_spectral_radius_of_momentum_is_no_bound():
 def test_both_bounds_agree_on_powers(a, padding):
     powers = torch.tensor([a**j for j in range(13)], dtype=torch.float64)
     assert power_kappa_bound(powers, padding) == pytest.approx(
-        history_kappa_bound(a, 12, padding), rel=1e-13
+        geometric_kappa_bound(a, 12, padding), rel=1e-13
     )
 
 
 def test_overflow_is_infinite():
-    assert history_kappa_bound(1e3, 400) == math.inf
+    assert geometric_kappa_bound(1e3, 400) == math.inf
     assert power_kappa_bound(torch.tensor([1.0, math.inf]), 3) == math.inf
 
 
@@ -70,4 +70,4 @@ def test_errors():
     ):
         power_kappa_bound(torch.ones(3), -1)
     with pytest.raises(ArgumentError, match="Argument `steps` must be an integer of at least 1"):
-        history_kappa_bound(0.5, 0)
+        geometric_kappa_bound(0.5, 0)

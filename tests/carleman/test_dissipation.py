@@ -377,7 +377,7 @@ def test_power_norms_by_numpy(momentum):
     np.testing.assert_allclose(found, truth, rtol=1e-8)
 
 
-def test_history_kappa_bounds_the_dense_system():
+def test_geometric_kappa_bounds_the_dense_system():
     values, T = np.array([0.2, 0.9, 1.5]), 8
     found = diagnose(spectrum_of(values), 1.0, momentum=0.4, horizon=T)
     C = np.kron(np.eye(3), [[1.0, 0.4], [0.0, 0.4]]) - np.kron(

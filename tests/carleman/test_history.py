@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.carleman.bounds import history_kappa_bound
+from qdescent.carleman.bounds import geometric_kappa_bound
 from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
@@ -102,8 +102,8 @@ def test_declared_bounds_hold(random_step, seed, steps, padding):
     assert system.norm_bound < 2 * norm  # and say something
     assert system.inverse_norm_bound < 6 * inverse
     a = float(torch.linalg.matrix_norm(carleman_linearize(f, 2).to_sparse().to_dense(), 2))
-    assert norm * inverse <= history_kappa_bound(a, steps, padding) * (1 + 1e-12)
-    assert system.norm_bound * system.inverse_norm_bound <= history_kappa_bound(
+    assert norm * inverse <= geometric_kappa_bound(a, steps, padding) * (1 + 1e-12)
+    assert system.norm_bound * system.inverse_norm_bound <= geometric_kappa_bound(
         a, steps, padding
     ) * (1 + 1e-12)
 
@@ -118,12 +118,12 @@ def scalar_history(a, steps, padding):
 def test_kappa_bound_on_scalars_where_it_is_tightest(a, steps, padding):
     a = float(torch.tensor(a))  # as the map holds it
     norm, inverse = norms(scalar_history(a, steps, padding))
-    assert norm * inverse <= history_kappa_bound(a, steps, padding) * (1 + 1e-12)
+    assert norm * inverse <= geometric_kappa_bound(a, steps, padding) * (1 + 1e-12)
 
 
 def test_a_bound_that_forgets_the_padding_is_violated():
     norm, inverse = norms(scalar_history(0.5, 5, 40))
-    assert norm * inverse > history_kappa_bound(0.5, 5, 0)
+    assert norm * inverse > geometric_kappa_bound(0.5, 5, 0)
     assert norm * inverse > 1.5 * sum(0.5**d for d in range(46))
 
 
@@ -146,7 +146,7 @@ def test_bound_formula_written_out(a, steps, padding):
     total = 0.0
     for d in range(steps + padding + 1):
         total += max(float(np.prod(factors[s : s + d])) for s in range(steps + padding - d + 1))
-    assert history_kappa_bound(a, steps, padding) == pytest.approx(
+    assert geometric_kappa_bound(a, steps, padding) == pytest.approx(
         (1 + max(factors)) * total, rel=1e-14
     )
 
@@ -169,7 +169,7 @@ def test_errors(logistic_step, quadratic_step):
     with pytest.raises(ArgumentError, match=r"Argument `u0` must have shape \(2,\)"):
         history_system(lift, torch.zeros(3), 1)
     with pytest.raises(ArgumentError, match=r"Argument `step_norm` must be in \[0, inf\)"):
-        history_kappa_bound(-1.0, 3)
+        geometric_kappa_bound(-1.0, 3)
 
 
 @pytest.mark.parametrize("padding", [0, 3])
@@ -177,5 +177,7 @@ def test_a_step_of_norm_zero_leaves_the_shift_of_the_padding(padding):
     matrix = torch.eye(5 + padding, dtype=torch.float64)
     for t in range(5, 5 + padding):
         matrix[t, t - 1] = -1.0
-    assert float(torch.linalg.cond(matrix, 2)) <= history_kappa_bound(0.0, 4, padding) * (1 + 1e-12)
-    assert history_kappa_bound(0.0, 4) == 1.0
+    assert float(torch.linalg.cond(matrix, 2)) <= geometric_kappa_bound(0.0, 4, padding) * (
+        1 + 1e-12
+    )
+    assert geometric_kappa_bound(0.0, 4) == 1.0

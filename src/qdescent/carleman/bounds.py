@@ -11,7 +11,7 @@ from qdescent._checks import argument_error, check_integer, check_interval
 MOST_STEPS, MOST_WORK = 10_000_000, 10**11  # 80 MB; minutes
 
 
-def history_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float:
+def geometric_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float:
     """kappa(M) <= (1 + a) sum_{d=0..T+p} max_j a^j for a lifted matrix with ||A^j|| <= a^j.
 
     j runs over the possible numbers of proper steps among d successive ones: max(0, d - p) <= j <=
@@ -31,9 +31,9 @@ def history_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> float
         arXiv:2011.03185.
 
     Example:
-        >>> history_kappa_bound(1.0, steps=4, padding=3)
+        >>> geometric_kappa_bound(1.0, steps=4, padding=3)
         16.0
-        >>> round(history_kappa_bound(0.5, steps=100), 6)
+        >>> round(geometric_kappa_bound(0.5, steps=100), 6)
         3.0
     """
     step_norm = check_interval("step_norm", step_norm, "[0, inf)")
@@ -50,7 +50,7 @@ def power_kappa_bound(power_norms: Tensor, padding: int = 0) -> float:
         padding: p.
 
     Returns:
-        The bound; j as in `history_kappa_bound`.
+        The bound; j as in `geometric_kappa_bound`.
 
     Cost: (T + p) p comparisons.
 

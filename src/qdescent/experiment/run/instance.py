@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.bounds import history_kappa_bound
+from qdescent.carleman.bounds import geometric_kappa_bound
 from qdescent.carleman.history import HistorySystem, history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.experiment.run.training import Pruned
@@ -137,7 +137,7 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
     kappa = float(torch.linalg.cond(instance.system.matrix.to_dense(), 2))
     found = solve(instance.system, solver)
     a = float(torch.linalg.matrix_norm(instance.linear_step, 2))
-    model = history_kappa_bound(
+    model = geometric_kappa_bound(
         max(a, a**instance.order), instance.system.steps, instance.system.padding
     )
 

@@ -104,15 +104,15 @@ class GradientSeries:
             self.gradient, self._places = places.closed(rows)[0], places
 
     def __call__(self, terms: Sequence[Tensor] | Tensor) -> Tensor:
-        """g_1 ... g_N, (N, n), for the curve u_1 ... u_N, (N, n)."""
+        """g_1 ... g_k, (k, n), for the curve u_1 ... u_k, (k, n), k at most N."""
         if isinstance(terms, (str, bytes, type, Mapping)) or not isinstance(
             terms, (Sequence, Tensor)
         ):
             raise argument_error("terms", f"be {self.order} vectors", shown(terms))
-        if (isinstance(terms, Tensor) and terms.ndim != 2) or len(terms) != self.order:
+        if (isinstance(terms, Tensor) and terms.ndim != 2) or not 1 <= len(terms) <= self.order:
             raise argument_error(
                 "terms",
-                f"be {self.order} of them",
+                f"be 1 to {self.order} of them",
                 shown(terms) if isinstance(terms, Tensor) else len(terms),
             )
         terms = [
@@ -131,7 +131,7 @@ class GradientSeries:
             for i, node in enumerate(self._weights):
                 node.terms = [direction[i] for direction in directions]
             self._tape.forward()
-            rows = self._places.begin(self.gradient.new_empty(self.order, self._space.n))
+            rows = self._places.begin(self.gradient.new_empty(len(terms), self._space.n))
             self._tape.backward(self._loss)
         return self._places.closed(rows)
 

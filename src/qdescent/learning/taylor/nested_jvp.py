@@ -67,9 +67,10 @@ class NestedSeries:
             self.gradient = task.loss_and_gradient(space, theta)[1]
 
     def __call__(self, terms: Sequence[Tensor] | Tensor) -> Tensor:
-        """g_1 ... g_N, (N, n), for the curve u_1 ... u_N, (N, n)."""
-        if len(terms) != self.order:
-            raise argument_error("terms", f"be {self.order} of them", len(terms))
+        """g_1 ... g_k, (k, n), for the curve u_1 ... u_k, (k, n), k at most N."""
+        degree = len(terms)
+        if not 1 <= degree <= self.order:
+            raise argument_error("terms", f"be 1 to {self.order} of them", degree)
         if self._theta._version != self._version:
             raise argument_error(
                 "theta", "stay as it is while its series is used", "changed in place"
@@ -86,13 +87,13 @@ class NestedSeries:
                 return self._task.loss_at(self._space, point)
 
             along: Callable[[Tensor], Tensor] = loss
-            for _ in range(self.order):
+            for _ in range(degree):
                 along = _slope(along)
-            return along(zero) / math.factorial(self.order)
+            return along(zero) / math.factorial(degree)
 
         with elementary_norms(self._task.network):
             try:
-                found = grad(coefficient, argnums=tuple(range(self.order)))(
+                found = grad(coefficient, argnums=tuple(range(degree)))(
                     self._theta, *list(terms)[:-1]
                 )
             except (NotImplementedError, RuntimeError) as error:

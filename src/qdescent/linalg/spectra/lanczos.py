@@ -10,6 +10,7 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import argument_error, check_callable, check_instance, check_integer
+from qdescent.linalg.inner_product import dot
 from qdescent.linalg.operator import LinearOperator, Shard
 
 
@@ -69,22 +70,10 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
 
 
 MOST_STEPS = 20_000  # the tridiagonal matrix is taken apart as a dense one: 3 GB at this size
-# Entries that are taken to float64 at a time. On a CPU 512 kB: they stay in the cache, and below
-# the size from which the allocator asks the system for fresh pages (2^18 entries were ten times
-# slower for that); on a GPU as few launches as memory allows.
-PIECE = {"cpu": 2**16, "cuda": 2**24}
 
 
 def _dots(x: Tensor, y: Tensor, shard: Shard | None) -> Tensor:
-    """The inner product of each pair of columns in float64, (probes,): a float32 sum of 10^7 terms
-    is wrong in the third digit.
-    """
-    piece = PIECE.get(x.device.type, 2**16)
-
-    def dot(a: Tensor, b: Tensor) -> Tensor:
-        pieces = zip(a.split(piece), b.split(piece), strict=True)
-        return torch.stack([torch.dot(c.double(), d.double()) for c, d in pieces]).sum()
-
+    """The inner product of each pair of columns in float64, (probes,)."""
     own = torch.stack([dot(a, b) for a, b in zip(x.T, y.T, strict=True)])
     return own if shard is None else shard.total(own)
 

@@ -1,0 +1,274 @@
+"""The scalar majorant of a map: one number for each ||F_k||, which bounds kappa of the history
+system at any n.
+
+For f(u) = F_0 + F_1 u + F_2 u (x) u + ... let f^(z) = ||F_0|| + ||F_1|| z + ||F_2|| z^2 + ..., with
+spectral norms of the unfoldings. A block of the lifted A between two words is a Kronecker product
+of F_k's, so that its norm is at most the entry of A^ between the words of f^; M^-1 is a sum of
+products of such blocks, so ||M^-1|| <= ||M^^-1||, and M^ has the size of the words, not of n.
+docs/mathematics.md has the proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, pairwise, product
+
+import numpy as np
+import torch
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.signal import oaconvolve
+from torch import Tensor
+
+from qdescent._arrays import Floats
+from qdescent._checks import (
+    argument_error,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+    shown,
+)
+from qdescent.carleman.truncation.norms import coefficient_norm
+from qdescent.linalg.polynomial_map import PolynomialMap
+
+PRECISE = 1.01  # how far the bound on the largest singular value may lie above what was seen of it
+MOST_ROUNDS = 200
+# of the largest entry: an entry that is smaller may be raised, and rounding stays far below it
+FLOOR = 1e-9
+LARGEST = 1e100  # beyond it squares overflow
+FFT_ROUNDING = 1e-13  # of the largest entry: above the error of a convolution by transforms
+ORDER_LIMIT = 6  # 120 words
+MOST_STEPS = 10**6  # a pass is then a matter of a second a word
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapNorms:
+    """The norms of a map's coefficients, which is all that its majorant knows.
+
+    Args:
+        constant: ||F_0||.
+        linear: ||F_1||.
+        higher: ||F_2||, ||F_3||, ..., spectral norms of the unfoldings n x n^k.
+        powers: bounds on ||F_1^d||, d = 0, 1, ..., where they are known and sharper than ||F_1||^d
+            (a matrix that is not normal, momentum); further ones follow from ||F_1^{a+b}|| <=
+            ||F_1^a|| ||F_1^b||. None: ||F_1||^d.
+    """
+
+    constant: float
+    linear: float
+    higher: tuple[float, ...] = ()
+    powers: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_interval("constant", self.constant, "[0, inf)")
+        check_interval("linear", self.linear, "[0, inf)")
+        for norm in check_sequence("higher", self.higher, float, int, called="norms", empty=True):
+            check_interval("higher", norm, "[0, inf)")
+        if self.powers is None:
+            return
+        for norm in check_sequence("powers", self.powers, float, int, called="norms"):
+            check_interval("powers", norm, "[0, inf)")
+        if len(self.powers) < 2:
+            raise argument_error("powers", "begin with ||F_1^0|| and ||F_1||", shown(self.powers))
+
+    def power_bounds(self, steps: int) -> Floats:
+        """Bounds on ||F_1^d||, d = 0 ... T."""
+        steps = check_integer("steps", steps, 0, MOST_STEPS)
+        if self.powers is None:
+            return self.linear ** np.arange(steps + 1.0)
+        known = np.array(self.powers)
+        last = len(known) - 1
+        whole, rest = np.divmod(np.arange(steps + 1), last)
+        return known[last] ** whole * known[rest]
+
+    def scaled(self, scale: float) -> MapNorms:
+        """Those of the same map in u/gamma: ||F_k|| gamma^{k-1}."""
+        scale = check_interval("scale", scale, "(0, inf)")
+        if self.constant / scale == float("inf"):
+            raise argument_error("scale", "leave ||F_0|| / scale finite", shown(scale))
+        return MapNorms(
+            constant=self.constant / scale,
+            linear=self.linear,
+            higher=tuple(norm * scale ** (k - 1) for k, norm in enumerate(self.higher, 2)),
+            powers=self.powers,
+        )
+
+
+def norms_of(f: PolynomialMap, steps: int | None = None) -> MapNorms:
+    """The norms of an explicit map, with those of the powers of F_1 up to `steps`.
+
+    Example:
+        >>> import torch
+        >>> f = PolynomialMap([torch.tensor([0.3, 0.4]), torch.diag(torch.tensor([0.5, 0.25]))])
+        >>> found = norms_of(f)
+        >>> round(found.constant, 6), found.linear, found.higher
+        (0.5, 0.5, ())
+    """
+    constant, linear, *higher = (coefficient_norm(F) for F in f.coefficients)
+    powers = (
+        None if steps is None else tuple(_power_norms(f.coefficients[1].to_dense().double(), steps))
+    )
+    return MapNorms(constant=constant, linear=linear, higher=tuple(higher), powers=powers)
+
+
+def _power_norms(F1: Tensor, steps: int) -> Iterator[float]:
+    power = torch.eye(len(F1), dtype=F1.dtype)
+    for _ in range(steps + 1):
+        yield float(torch.linalg.matrix_norm(power, 2))
+        power = F1 @ power
+
+
+Word = tuple[int, ...]  # letters: 0 for w, 1 for u
+
+
+def _letter_series(norms: MapNorms, order: int, steps: int) -> dict[Word, Floats]:
+    """Bounds g_t^x on the norm of what a letter u, t steps later, has of the word x now, t = 0 ...
+    T.
+
+    By variation of constants, u_t = F_1^t u_0 + sum_{s<t} F_1^{t-1-s} (F_0 w + F_2 u_s (x) u_s +
+    ...), so that
+
+        g_t^x = ||F_1^t|| [x = u] + sum_{s<t} ||F_1^{t-1-s}|| (||F_0|| [x = w] + sum_k ||F_k||
+        sum_{x = x_1...x_k} g_s^{x_1} ... g_s^{x_k})
+
+    where every x_i is shorter than x: word by word, each a convolution.
+    """
+    powers = norms.power_bounds(steps)
+    found: dict[Word, Floats] = {}
+    for length in range(1, order + 1):
+        for word in product((0, 1), repeat=length):
+            driven = np.zeros(steps)
+            if word == (0,):
+                driven += norms.constant
+            for k, norm in enumerate(norms.higher, 2):
+                for parts in _splits(word, k):
+                    driven += norm * np.prod([found[part][:steps] for part in parts], axis=0)
+            found[word] = np.concatenate([[0.0], _convolved(powers[:steps], driven)])
+            if word == (1,):
+                found[word] += powers
+    return found
+
+
+def _splits(word: Word, parts: int) -> Iterator[tuple[Word, ...]]:
+    """Every way to cut a word into so many parts, none of them empty."""
+    for cuts in combinations(range(1, len(word)), parts - 1):
+        ends = (0, *cuts, len(word))
+        yield tuple(word[a:b] for a, b in pairwise(ends))
+
+
+def _convolved(kernel: Floats, sequence: Floats) -> Floats:
+    """sum_d kernel_d sequence_{t-d}, of non-negative numbers, from above."""
+    if not sequence.any():
+        return np.zeros(len(sequence))
+    found = oaconvolve(kernel, sequence)[: len(sequence)]
+    return np.maximum(found, 0.0) + FFT_ROUNDING * found.max()
+
+
+def _word_powers(norms: MapNorms, order: int, steps: int) -> Floats:
+    """Bounds on the blocks of A^t between words, (T + 1, words, words): target, then source; words
+    with a letter u only.
+    """
+    letters = _letter_series(norms, order, steps)
+    words = [word for j in range(1, order + 1) for word in product((0, 1), repeat=j) if any(word)]
+    one = np.ones(steps + 1)
+    blocks = np.zeros((steps + 1, len(words), len(words)))
+    for row, target in enumerate(words):
+        for column, source in enumerate(words):
+            if len(source) < len(target):
+                continue
+            for parts in _splits(source, len(target)):
+                if all(letter or part == (0,) for letter, part in zip(target, parts, strict=True)):
+                    images = [
+                        letters[part] if letter else one
+                        for letter, part in zip(target, parts, strict=True)
+                    ]
+                    blocks[:, row, column] += np.prod(images, axis=0)
+    return blocks
+
+
+def _inverse_norm_bound(blocks: Floats, padding: int) -> float:
+    """||M^^-1|| from above: for a matrix B >= 0 and any x > 0, the largest (B x)_i / x_i bounds its
+    spectral radius.
+
+    B = M^^-T M^^-1, M^^-1 a convolution with the blocks over the steps, and a sum over the copies
+    of the end.
+    """
+    steps, words = len(blocks) - 1, blocks.shape[1]
+    length = next_fast_len(2 * steps + 1, real=True)
+    kernel = rfft(blocks, length, axis=0)
+
+    def solve(x: Floats) -> Floats:
+        z = x.copy()
+        z[: steps + 1] = _from_above(
+            irfft(
+                np.einsum("fij,fj->fi", kernel, rfft(x[: steps + 1], length, axis=0)),
+                length,
+                axis=0,
+            )[: steps + 1]
+        )
+        z[steps:] = np.cumsum(z[steps:], axis=0)
+        return z
+
+    def solve_transposed(x: Floats) -> Floats:
+        y = x.copy()
+        y[steps:] = np.cumsum(x[steps:][::-1], axis=0)[::-1]
+        turned = rfft(y[steps::-1], length, axis=0)
+        y[: steps + 1] = _from_above(
+            irfft(np.einsum("fji,fj->fi", kernel, turned), length, axis=0)[: steps + 1]
+        )[::-1]
+        return y
+
+    x = np.ones((steps + padding + 1, words))
+    best = np.inf
+    for _ in range(MOST_ROUNDS):
+        image = solve_transposed(solve(x))
+        best = min(best, float((image / x).max()))
+        if best <= PRECISE**2 * float((image * x).sum() / (x * x).sum()):
+            break
+        x = np.maximum(image / image.max(), FLOOR)
+    return best**0.5
+
+
+def _from_above(found: Floats) -> Floats:
+    return np.maximum(found, 0.0) + FFT_ROUNDING * found.max()
+
+
+def history_kappa_bound(
+    norms: MapNorms, order: int, steps: int, padding: int = 0, scale: float = 1.0
+) -> float:
+    """kappa(M) <= (1 + max(||A^||, 1 if p)) ||M^^-1|| of the homogenised order-N history system in
+    u/scale, at any n.
+
+    Args:
+        norms: of the map's coefficients.
+        order: N.
+        steps: T.
+        padding: p.
+        scale: gamma.
+
+    Returns:
+        The bound on ||M|| ||M^-1||; infinite where it overflows.
+
+    Cost: some tens of passes over (2^{N+1} - N - 2)(T + p + 1) numbers: .1 s at N = 3, T = 10^4.
+
+    References:
+        docs/mathematics.md, "The majorant"; the bound on the spectral radius is Collatz's and
+        Wielandt's.
+
+    Example:
+        >>> round(history_kappa_bound(MapNorms(constant=0.1, linear=0.5), order=1, steps=100), 6)
+        3.0
+    """
+    check_instance("norms", norms, MapNorms)
+    check_integer("steps", steps, 1, MOST_STEPS)
+    check_integer("padding", padding, 0, MOST_STEPS)
+    if check_integer("order", order, 1) > ORDER_LIMIT:
+        raise argument_error("order", f"be at most {ORDER_LIMIT}", order)
+    here = norms.scaled(scale)
+    with np.errstate(all="ignore"):
+        blocks = _word_powers(here, order, steps)
+        if not np.isfinite(blocks).all() or blocks.max() > LARGEST:
+            return float("inf")
+        norm = 1 + max(float(np.linalg.norm(blocks[1], 2)), 1.0 if padding else 0.0)
+        return norm * _inverse_norm_bound(blocks, padding)

@@ -1,0 +1,290 @@
+"""A segment of gradient descent without its steps: the terms of the series form as functions of H.
+
+    u_1(t+1) = u_1(t) - eta (H u_1(t) + g)              u_k(t+1) = u_k(t) - eta (H u_k(t) + s_k(t))
+
+with g the gradient at the pivot, H its Hessian, and s_k the coefficient of eps^k in the gradient
+along sum_{j<k} eps^j u_j(t). So u_1(T) is a polynomial of H on g, seen in a Krylov space; and
+u_k(T) is one of H on the sources s_k, which change slowly with t: R points in time stand for all T.
+The cost does not depend on T. In numerical analysis this is an exponential Rosenbrock method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_tensor,
+)
+from qdescent.carleman.growth import grown, step_factor
+from qdescent.learning.mean_series import MeanSeries
+from qdescent.learning.parallel import Ranks
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.linalg.gram import gram_rule
+from qdescent.solvers.reduced_descent import MOST_NODES, ReducedDescent
+from qdescent.solvers.series import ORDER_LIMIT
+
+MOST_STEPS = 10**6  # each is a step of scalar recurrences: about a second of them
+MOST_VECTORS = 1000
+# ||u_2|| / ||u|| before it is known; where it proves larger, the nodes are chosen again
+SHARE = 0.1
+MOST_GROWTH = 10.0  # of a mode over the segment, as for "almost dissipative"
+# of a series call, benchmarks/series_cost.py
+GRADIENTS = {1: 1.8, 2: 4.0, 3: 6.6, 4: 9.6, 5: 13.0, 6: 17.0}
+
+
+class FastForwardStatus(StrEnum):
+    """How it ended; the text says what to try next."""
+
+    REACHED = "within the tolerance, by its own estimate"
+    DEARER = (
+        "within the tolerance, but plain descent takes fewer gradients: use it for so few steps"
+    )
+    UNRESOLVED = (
+        "the space or the nodes were exhausted: raise `dimension` or `nodes`, or take fewer steps"
+    )
+    UNSTABLE = (
+        "a mode grows more than tenfold over the segment: take fewer steps or a smaller learning"
+        " rate"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastForward:
+    """u(T) = sum_k u_k(T), the order-N Carleman solution after T steps, from a number of gradients
+    that does not grow with T.
+
+    Args:
+        terms: u_1 ... u_N at the end, (N, n).
+        velocity: the velocity's terms at the end, (N, n); None without momentum.
+        steps: T.
+        nodes: R, the points in time at which the higher terms' sources were taken; 0 at order 1.
+        dimension: d, of the space in which H was seen.
+        products: Hessian products taken.
+        calls: series calls taken, (order 2, order 3, ...).
+        gradients: what all of that costs, modelled: see `gradients_of`.
+        error: estimated distance to the series form, relative to ||u||: what leaves the space, and
+            what R - 1 nodes leave out.
+        growth: the largest factor by which a mode that was seen grows over the segment.
+        status: how it ended.
+    """
+
+    terms: Tensor = field(repr=False)
+    velocity: Tensor | None = field(repr=False)
+    steps: int
+    nodes: int
+    dimension: int
+    products: int
+    calls: tuple[int, ...]
+    gradients: float
+    error: float
+    growth: float
+    status: FastForwardStatus
+
+    def __post_init__(self) -> None:
+        terms = check_tensor("terms", self.terms, (None, None))
+        if self.velocity is not None:
+            check_tensor("velocity", self.velocity, tuple(terms.shape))
+        for name in ("nodes", "dimension", "products"):
+            check_integer(name, getattr(self, name), 0)
+        check_integer("steps", self.steps, 1)
+        for calls in check_sequence(
+            "calls", self.calls, int, called="numbers of calls", empty=True
+        ):
+            check_integer("calls", calls, 0)
+        for name in ("gradients", "error", "growth"):
+            check_interval(name, getattr(self, name), "[0, inf]")
+        check_instance("status", self.status, FastForwardStatus)
+
+    @property
+    def value(self) -> Tensor:
+        """The displacement u(T), (n,)."""
+        return self.terms.sum(0)
+
+    @property
+    def answer(self) -> Tensor:
+        """The same: what `read_out` measures."""
+        return self.value
+
+
+def fast_forward(
+    task: Task | Sequence[Task],
+    space: ParameterSpace,
+    steps: int,
+    learning_rate: float,
+    order: int = 2,
+    theta: Tensor | None = None,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    velocity: Tensor | None = None,
+    tolerance: float = 1e-3,
+    dimension: int = 60,
+    nodes: int | None = None,
+    method: str = "taylor",
+    check: bool = True,
+    ranks: Ranks | None = None,
+) -> FastForward:
+    """T steps of gradient descent on one fixed mean loss, from the pivot theta, without taking
+    them.
+
+    The same answer as `series_descent`, as the space and the nodes grow. H is seen through its
+    Galerkin model on a space that begins as the Krylov space of the gradient and grows where the
+    model's residual is largest, until the estimate
+
+        eta sum_t ||(I - W W^T) H W c(t)|| max_lambda |response of lambda over T - 1 - t steps|
+
+    is below the tolerance. The sources of u_k are taken at the R nodes of the Gauss rule for the
+    uniform measure on the steps, and the polynomial through them drives the recurrence: exact for
+    sources of degree R - 1 in t, and for those of degree 2R - 1 as far as the response is constant.
+    R is chosen beforehand, from products of the coordinates of u_1(t).
+
+    Args:
+        task: network, loss and batch; or several batches of one network, whose mean is the loss.
+            Fresh batches a step have no fixed H and are outside of it: `series_descent` takes
+            those.
+        space: the kept weights.
+        steps: T.
+        learning_rate: eta.
+        order: N, 1 to 6.
+        theta: the pivot, (n,); None: the network's own weights.
+        momentum: beta of `torch.optim.SGD`, in [0, 1).
+        weight_decay: of `torch.optim.SGD`.
+        velocity: the velocity at the pivot, (n,); None: zero.
+        tolerance: wanted distance to the series form, relative to ||u||, half for the space and
+            half for the nodes.
+        dimension: most vectors of the space; 2 d vectors of length n are held.
+        nodes: R; None: as many as the tolerance asks for.
+        method: as for `series_descent`.
+        check: compare the first batch's series with the loss moved in float64 (`check_series`).
+        ranks: the processes, where torchrun started several; `task` is then this process's share.
+
+    Returns:
+        FastForward.
+
+    Raises:
+        ArgumentError: an operation without a Taylor rule; nodes above steps.
+
+    Cost: one gradient, 1.8 a product, 4.0 a series call of order 2; of a trained ResNet of 7
+        million weights, pruned to a tenth: about twenty at order 2 whatever T
+        (benchmarks/fast_forward.py).
+
+    References:
+        Hochbruck, Ostermann, Schweitzer, SIAM J. Numer. Anal. 47, 786 (2009) (exponential
+        Rosenbrock methods); Golub and Meurant, Matrices, Moments and Quadrature (2010).
+
+    Example:
+        >>> network = torch.nn.Linear(2, 1, bias=False).double()
+        >>> data = torch.eye(2, dtype=torch.float64), torch.ones(2, 1, dtype=torch.float64)
+        >>> task, space = Task(network, torch.nn.functional.mse_loss, data), ParameterSpace(network)
+        >>> found = fast_forward(task, space, steps=50, learning_rate=0.1, order=1)
+        >>> exact = (1 - 0.9**50) * (1 - space.theta)  # H = I
+        >>> torch.allclose(found.value, exact), found.dimension
+        (True, 1)
+    """
+    steps = check_integer("steps", steps, 1, MOST_STEPS)
+    order = check_integer("order", order, 1)
+    if order > ORDER_LIMIT:
+        raise argument_error("order", f"be at most {ORDER_LIMIT} in series form", order)
+    eta = check_interval("learning_rate", learning_rate, "(0, inf)")
+    beta = check_interval("momentum", momentum, "[0, 1)")
+    decay = check_interval("weight_decay", weight_decay, "[0, inf)")
+    tolerance = check_interval("tolerance", tolerance, "(0, 1)")
+    dimension = check_integer("dimension", dimension, 1, MOST_VECTORS)
+    if nodes is not None and check_integer("nodes", nodes, 1) > min(steps, MOST_NODES):
+        most = min(steps, MOST_NODES)
+        raise argument_error("nodes", f"be at most {most} for these steps", nodes)
+    check_choice("method", method, ["taylor", "jvp"])
+    check_instance("space", space, ParameterSpace)
+    theta = space.theta if theta is None else space.point(theta)
+    if velocity is not None:
+        velocity = check_tensor("velocity", velocity, (space.n,)).to(theta)
+    called = "a task or several of them"
+    one = isinstance(task, Task)
+    tasks = [task] if one else list(check_sequence("task", task, Task, called=called))
+    check_boolean("check", check)
+    if ranks is not None:
+        check_instance("ranks", ranks, Ranks)
+    series = MeanSeries(tasks, space, theta, order, method, check, ranks)
+    segment = ReducedDescent(series, steps, eta, beta, decay, dimension)
+
+    # Order 1: the Krylov space of the gradient, and of the velocity where there is one.
+    first = series.gradient + decay * theta if decay else series.gradient
+    segment.drive([first], np.ones((steps, 1)), velocity)
+    resolved = segment.resolve(tolerance / 2)
+
+    # The points in time for the higher terms, and from those the terms, one after the other.
+    if order == 1:
+        return _report(segment, 0, 0.0, resolved)
+    share = SHARE
+    for again in (True, False):
+        count, rule_error = segment.choose_nodes(tolerance / 2 / share, nodes)
+        rule = gram_rule(steps, count)
+        for k in range(2, order + 1):
+            segment.drive(segment.sources(k, rule), rule.interpolation)
+            resolved = segment.resolve(tolerance / 2)
+        larger = segment.share()
+        within = larger <= share or rule_error * larger <= tolerance / 2
+        if not again or within or nodes is not None or not np.isfinite(larger):
+            break
+        share = larger
+        segment.forget_all_but_first()
+    missed = rule_error * segment.share()
+    return _report(
+        segment, count, missed, resolved and (nodes is not None or missed <= tolerance / 2)
+    )
+
+
+def _report(found: ReducedDescent, nodes: int, missed: float, resolved: bool) -> FastForward:
+    """The result in full coordinates."""
+    values = torch.from_numpy(np.linalg.eigvalsh(found.model.matrix))
+    factors = step_factor(values + found.decay, found.eta, found.beta)
+    growth = grown(float(factors.max()), found.steps) if len(factors) else 1.0
+    terms = torch.stack([found.model.combine(path[-1]) for path in found.paths])
+    if not bool(torch.isfinite(terms).all()) or not np.isfinite(found.leak):
+        name = "weight_decay" if found.eta * found.decay > 2 else "learning_rate"
+        value = found.decay if name == "weight_decay" else found.eta
+        raise argument_error(name, "keep the segment finite (try a tenth of it)", value)
+    gradients = gradients_of(found.model.products, found.calls)
+    if not resolved:
+        status = FastForwardStatus.UNRESOLVED
+    elif growth > MOST_GROWTH:
+        status = FastForwardStatus.UNSTABLE
+    else:
+        dearer = gradients > found.steps
+        status = FastForwardStatus.DEARER if dearer else FastForwardStatus.REACHED
+    return FastForward(
+        terms=terms,
+        velocity=torch.stack([found.model.combine(end) for end in found.ends])
+        if found.beta
+        else None,
+        steps=found.steps,
+        nodes=nodes,
+        dimension=found.model.dimension,
+        products=found.model.products,
+        calls=tuple(found.calls),
+        gradients=gradients,
+        error=found.leak + missed,
+        growth=growth,
+        status=status,
+    )
+
+
+def gradients_of(products: int, calls: Sequence[int]) -> float:
+    """The cost in gradients: one for the pivot, and what products and series calls of order 2, 3,
+    ... were measured to take.
+    """
+    higher = sum(GRADIENTS[k] * count for k, count in enumerate(calls, 2))
+    return 1 + GRADIENTS[1] * products + higher

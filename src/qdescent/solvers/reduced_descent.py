@@ -1,0 +1,139 @@
+"""Gradient descent through a few Hessian products: its terms as paths in a space that grows where
+it misses most.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qdescent._arrays import Floats
+from qdescent.learning.mean_series import MeanSeries
+from qdescent.linalg.gram import GramRule, gram_rule, interpolate
+from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.reduced_model import ReducedModel, heavy_ball
+
+MOST_NODES = 40  # sources that want more change as fast as the steps themselves: take the steps
+
+
+class ReducedDescent:
+    """The terms u_1, u_2, ... of a segment as coordinates in one growing space, and what they took.
+
+    Args:
+        series: of the loss's gradient at the pivot; its degree 1 is H, and H is seen through a
+            `ReducedModel`.
+        steps: T.
+        eta, beta, decay: learning rate, momentum and weight decay of the descent.
+        most: vectors that the space may have.
+
+    Attributes:
+        model: the space, and H on it.
+        paths: c_k(t) of each term, (T + 1, d).
+        ends: the velocity's coordinates at the end, of each term.
+        leak: what leaves the space, carried to the end, relative to ||u||.
+        calls: series calls of order 2, 3, ....
+    """
+
+    def __init__(
+        self, series: MeanSeries, steps: int, eta: float, beta: float, decay: float, most: int
+    ) -> None:
+        self.series, self.steps, self.most = series, steps, most
+        self.eta, self.beta, self.decay = eta, beta, decay
+        theta = series.gradient
+        size = (len(theta), len(theta))
+        product = lambda block: torch.stack([series([v])[0] for v in block.T]).T  # noqa: E731
+        self.model = ReducedModel(LinearOperator(size, product, product, theta.dtype, theta.device))
+        self.driven: list[tuple[list[Tensor], Floats, Tensor | None]] = []
+        self.calls = [0] * (series.order - 1)
+        self.paths: list[Floats] = []
+        self.ends: list[Floats] = []
+        self.leak = 0.0
+
+    def drive(self, sources: list[Tensor], profile: Floats, velocity: Tensor | None = None) -> None:
+        """The next term, driven by sum_j profile[t, j] sources[j]; the sources join the space."""
+        self.driven.append((sources, profile, velocity))
+        for vector in (*sources, *(() if velocity is None else (velocity,))):
+            if self.model.dimension < self.most:
+                self.model.add(vector)
+
+    def resolve(self, tolerance: float) -> bool:
+        """Let the space grow until what leaves it moves u by less than tolerance ||u||; False where
+        it may not grow further.
+        """
+        while True:
+            self._walk()
+            weights = np.abs(self.response()[::-1]).max(1)
+            # What leaves the space at each step, carried to the end: F times these columns.
+            leaks = [self.model.leaving @ path[:-1].T * weights for path in self.paths]
+            size = float(np.linalg.norm(sum(path[-1] for path in self.paths))) or 1.0
+            self.leak = sum(float(np.linalg.norm(leak, axis=0).sum()) for leak in leaks) / size
+            if self.leak <= tolerance:
+                return True
+            if self.model.dimension >= self.most or not np.isfinite(self.leak):
+                return False
+            directions, _, _ = np.linalg.svd(np.hstack(leaks), full_matrices=False)
+            self.model.grow(directions[:, 0])
+
+    def _walk(self) -> None:
+        """Every term's coordinates c_k(t), (T + 1, d), by the recurrence in the space."""
+        self.paths, self.ends = [], []
+        values, vectors = np.linalg.eigh(self.model.matrix)
+        for sources, profile, velocity in self.driven:
+            given = profile @ np.array([self.model.coordinates(s) for s in sources]) @ vectors
+            start = None if velocity is None else self.model.coordinates(velocity) @ vectors
+            path, end = heavy_ball(values + self.decay, given, self.eta, self.beta, start)
+            self.paths.append(path @ vectors.T)
+            self.ends.append(vectors @ end)
+
+    def response(self) -> Floats:
+        """The displacement after 1 ... T steps that a unit of gradient leaves in each mode that was
+        seen, and in one of 0.
+        """
+        values = np.append(np.linalg.eigvalsh(self.model.matrix), 0.0) + self.decay
+        impulse = np.zeros((self.steps, len(values)))
+        impulse[0] = 1.0
+        return heavy_ball(values, impulse, self.eta, self.beta)[0][1:]
+
+    def choose_nodes(self, tolerance: float, wanted: int | None) -> tuple[int, float]:
+        """The least R for which products of the coordinates of u_1(t) drive u_2 to within the
+        tolerance, and the error left.
+
+        The tensor that makes s_2 of u_1 is not known, so that every product of two coordinates, and
+        every mode that it may drive, stands for it.
+        """
+        path = self.paths[0]
+        left, right = np.triu_indices(path.shape[1])
+        response = self.response()[::-1].T
+        truth = response @ (path[:-1, left] * path[:-1, right])
+        size = np.linalg.norm(truth, axis=1).max() or 1.0
+        counts = range(1, min(self.steps, MOST_NODES) + 1) if wanted is None else (wanted,)
+        count, error = 1, 0.0
+        for count in counts:
+            rule = gram_rule(self.steps, count)
+            at_nodes = interpolate(path, rule.nodes)
+            found = (response @ rule.interpolation) @ (at_nodes[:, left] * at_nodes[:, right])
+            error = float(np.linalg.norm(found - truth, axis=1).max() / size)
+            if error <= tolerance:
+                break
+        return count, error
+
+    def share(self) -> float:
+        """||u_2 + ... + u_N|| / ||u||."""
+        ends = np.array([path[-1] for path in self.paths])
+        return float(np.linalg.norm(ends[1:].sum(0)) / (np.linalg.norm(ends.sum(0)) or 1.0))
+
+    def forget_all_but_first(self) -> None:
+        """The higher terms are to be driven anew; what the space has learned stays."""
+        del self.driven[1:]
+        self._walk()
+
+    def sources(self, k: int, rule: GramRule) -> list[Tensor]:
+        """s_k at the nodes: the gradient's coefficient of eps^k along sum_{j<k} eps^j u_j(t)."""
+        found = []
+        at_nodes = [interpolate(path, rule.nodes) for path in self.paths]
+        for j in range(len(rule.nodes)):
+            terms = [self.model.combine(coordinates[j]) for coordinates in at_nodes]
+            found.append(self.series([*terms, torch.zeros_like(terms[0])])[k - 1])
+            self.calls[k - 2] += 1
+        return found

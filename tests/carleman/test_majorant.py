@@ -1,0 +1,129 @@
+"""The scalar majorant bounds kappa of every history system: random maps, dense singular values,
+planted smaller norms.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+import qdescent as qd
+from qdescent.carleman.history import history_system
+from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.carleman.majorant import MapNorms, history_kappa_bound, norms_of
+
+
+def kappa(f, order, steps, padding, scale=1.0):
+    """||M|| ||M^-1|| by dense singular values."""
+    lift = carleman_linearize(f.rescaled(scale), order)
+    system = history_system(lift, torch.full((f.size,), 0.1).double(), steps, padding)
+    values = np.linalg.svd(system.matrix.to_dense().numpy(), compute_uv=False)
+    return values[0] / values[-1]
+
+
+def random_map(rng, kind):
+    """Symmetric, triangular (not normal) or full F_1 of norm .5 to 1.05; F_0 and F_2 of any size
+    below .3.
+    """
+    n = int(rng.integers(2, 4))
+    F1 = rng.normal(size=(n, n))
+    F1 = (F1 + F1.T) / 2 if kind == 0 else np.triu(F1) if kind == 1 else F1
+    F1 *= rng.uniform(0.5, 1.05) / np.linalg.norm(F1, 2)
+    F2 = rng.normal(size=(n, n * n)) * rng.uniform(0, 0.15)
+    F0 = rng.normal(size=n) * rng.uniform(0, 0.3)
+    return qd.PolynomialMap([torch.tensor(F0), torch.tensor(F1), torch.tensor(F2)])
+
+
+def quotients(count, seed):
+    rng = np.random.default_rng(seed)
+    for k in range(count):
+        f = random_map(rng, k % 3)
+        order = int(rng.integers(1, 4 if f.size == 2 else 3))
+        steps, padding = int(rng.choice([4, 8])), int(rng.integers(0, 4))
+        scale = float(rng.choice([0.5, 1.0, 2.0]))
+        bound = history_kappa_bound(norms_of(f, steps), order, steps, padding, scale)
+        yield bound / kappa(f, order, steps, padding, scale)
+
+
+def check(found):
+    assert min(found) >= 1
+    assert np.median(found) < 1.5
+    assert np.quantile(found, 0.98) < 6  # the rest: F_1 far from normal at order 3
+
+
+def test_it_bounds_random_maps():
+    check(list(quotients(40, seed=0)))
+
+
+@pytest.mark.slow
+def test_it_bounds_a_thousand_random_maps():
+    check(list(quotients(1000, seed=1)))
+
+
+def test_a_planted_smaller_norm_is_caught():
+    """A diagonal map reaches its majorant: with a norm a tenth smaller it is no bound any more."""
+    F2 = torch.zeros(2, 4).double()
+    F2[0, 0] = 0.3
+    f = qd.PolynomialMap(
+        [torch.tensor([0.2, 0.0]).double(), torch.diag(torch.tensor([1.0, 0.5])).double(), F2]
+    )
+    norms, truth = norms_of(f), kappa(f, 2, 8, 2)
+    assert truth <= history_kappa_bound(norms, 2, 8, 2) < 1.6 * truth
+    for planted in (
+        MapNorms(constant=norms.constant, linear=0.7, higher=norms.higher),
+        MapNorms(constant=norms.constant, linear=norms.linear, higher=(0.0,)),
+    ):
+        assert history_kappa_bound(planted, 2, 8, 2) < truth
+
+
+@pytest.mark.parametrize(("order", "steps", "padding"), [(1, 5, 0), (2, 6, 2), (3, 5, 3)])
+def test_a_map_of_one_variable_is_its_own_majorant(order, steps, padding):
+    coefficients = [[0.2], [[0.9]], [[0.3]], [[0.1]]]
+    f = qd.PolynomialMap([torch.tensor(F).double() for F in coefficients])
+    truth = kappa(f, order, steps, padding)
+    assert truth <= history_kappa_bound(norms_of(f), order, steps, padding) < 1.1 * truth
+
+
+def test_powers_of_a_matrix_that_is_not_normal_are_sharper():
+    F1 = torch.tensor([[0.9, 0.8], [0.0, 0.9]]).double()
+    f = qd.PolynomialMap([torch.tensor([0.1, 0.1]).double(), F1, 0.01 * torch.ones(2, 4).double()])
+    plain = history_kappa_bound(norms_of(f), 2, 20)
+    sharp = history_kappa_bound(norms_of(f, 20), 2, 20)
+    assert kappa(f, 2, 20, 0) <= sharp < plain / 10
+
+
+def test_units_decide_the_exponent():
+    """A neutral mode: kappa grows as T^2 and T^3 as it stands, about as T in units of T ||F_0||."""
+    norms = MapNorms(constant=0.1, linear=1.0, higher=(1e-4,))
+    slopes = {}
+    for order in (2, 3):
+        for name, scale in (("unscaled", lambda T: 1.0), ("scaled", lambda T: 0.1 * T)):
+            low, high = (history_kappa_bound(norms, order, T, T // 4, scale(T)) for T in (64, 128))
+            slopes[order, name] = np.log2(high / low)
+    assert slopes[2, "unscaled"] > 1.6
+    assert slopes[3, "unscaled"] > 2.4
+    assert slopes[2, "scaled"] < 1.15 > slopes[3, "scaled"]
+
+
+def test_ten_thousand_steps_are_no_matter():
+    norms = MapNorms(constant=1e-5, linear=1.0, higher=(1e-6,))
+    bound = history_kappa_bound(norms, 3, 10_000, 2_500, scale=0.1)
+    assert np.isfinite(bound)
+    assert bound > 4 * 2501 / np.pi  # the padding alone
+
+
+def test_what_overflows_is_infinite():
+    assert history_kappa_bound(MapNorms(constant=0.1, linear=50.0), 3, 1000) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"constant": -1.0, "linear": 1.0}, "`constant` must be in"),
+        ({"constant": 1.0, "linear": float("nan")}, "`linear` must be in"),
+        ({"constant": 1.0, "linear": 1.0, "higher": ("a",)}, "`higher` must be"),
+        ({"constant": 1.0, "linear": 1.0, "powers": (1.0,)}, "`powers` must begin"),
+    ],
+)
+def test_refusals(given, sentence):
+    with pytest.raises(qd.ArgumentError, match=sentence):
+        MapNorms(**given)
