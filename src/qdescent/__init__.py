@@ -62,10 +62,10 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.resources.verdict import Ledger, estimate
     from qdescent.solvers.classical import GMRES, Direct
     from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory
-    from qdescent.solvers.fast_forward import FastForward, fast_forward
     from qdescent.solvers.hhl import HHL
     from qdescent.solvers.kernel_reflection import KernelReflection
     from qdescent.solvers.qsvt import QSVT
+    from qdescent.solvers.segment.fast_forward import FastForward, fast_forward
     from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_descent
     from qdescent.solvers.solve import Solution, Status, solve
     from qdescent.training.callback import SpectrumCallback
@@ -149,7 +149,7 @@ _HOMES = {
         "resources.verdict": "Ledger estimate",
         "solvers.classical": "GMRES Direct",
         "solvers.encodings": "BalancedEntries ColouredEntries ComposedHistory",
-        "solvers.fast_forward": "FastForward fast_forward",
+        "solvers.segment.fast_forward": "FastForward fast_forward",
         "solvers.hhl": "HHL",
         "solvers.kernel_reflection": "KernelReflection",
         "solvers.qsvt": "QSVT",

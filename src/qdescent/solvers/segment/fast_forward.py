@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_boolean,
@@ -26,7 +27,6 @@ from qdescent._checks import (
     check_integer,
     check_interval,
     check_sequence,
-    check_tensor,
 )
 from qdescent.carleman.growth import grown, step_factor
 from qdescent.learning.mean_series import MeanSeries
@@ -34,7 +34,7 @@ from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.gram import gram_rule
-from qdescent.solvers.reduced_descent import MOST_NODES, ReducedDescent
+from qdescent.solvers.segment.reduced_descent import MOST_NODES, ReducedDescent
 from qdescent.solvers.series import ORDER_LIMIT
 
 MOST_STEPS = 10**6  # each is a step of scalar recurrences: about a second of them

@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 import qdescent as qd
 from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.solvers.fast_forward import FastForwardStatus, fast_forward
+from qdescent.solvers.segment.fast_forward import FastForwardStatus, fast_forward
 
 SGD = [
     {},
