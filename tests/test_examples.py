@@ -18,7 +18,7 @@ def test_first_pass_in_python():
     ]
     gap = max(abs(a - b) for a, b in zip(*values, strict=True))
     assert gap < 1e-3 * max(abs(b) for b in values[1])
-    assert len((EXAMPLES / "first_pass.py").read_text().splitlines()) < 60
+    assert len((EXAMPLES / "first_pass.py").read_text().splitlines()) < 80  # of 100 characters
 
 
 def test_carleman_of_an_equation():
@@ -38,4 +38,4 @@ def test_carleman_of_an_equation():
         abs(ours / published - 1) < 0.01
         for ours, published in zip(burgers, (0.123333, 0.058947), strict=True)
     )
-    assert len((EXAMPLES / "carleman_ode.py").read_text().splitlines()) < 60
+    assert len((EXAMPLES / "carleman_ode.py").read_text().splitlines()) < 80  # of 100 characters

@@ -37,7 +37,7 @@ def test_at_least_eight_questions_each_numbered_once():
         question, rest = gallery.head(script)
         assert question.endswith("?")
         assert rest
-        assert len(script.read_text(encoding="utf-8").splitlines()) < 90
+        assert len(script.read_text(encoding="utf-8").splitlines()) < 110  # of 100 characters
 
 
 def test_a_page_holds_question_finding_figure_code_and_output():

@@ -131,7 +131,7 @@ class KernelReflection:
         )
         return search + MOST_REFLECTIONS * reflection_degree(kappa, self.epsilon / share)
 
-    def check_forecast(self, queries: int, kappa: float, qubits: int = 0) -> None:
+    def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
         """Refuse a solve of more queries, or qubits, than one waits for."""
         check_forecast(self.most_queries, queries, kappa, circuit=self.circuit, qubits=qubits)
 
@@ -163,7 +163,7 @@ class KernelReflection:
         known = conditioning(system, self.kappa, plan)
         if known.singular:
             return singular_outcome(system)
-        self.check_forecast(self.forecast(known.kappa), known.kappa)
+        self._check(self.forecast(known.kappa), known.kappa)
         route = (
             Circuits(system, known, self, plan, epsilon)
             if self.circuit
@@ -206,9 +206,7 @@ class KernelReflection:
             from qdescent.solvers.circuits.amplified import amplified_runs
 
             bare = route.run.success_probability
-            self.check_forecast(
-                amplified_runs(bare) * fine.degree, kappa, route.run.simulated_qubits
-            )
+            self._check(amplified_runs(bare) * fine.degree, kappa, route.run.simulated_qubits)
             y = route.amplify()
             made += 2 * route.run.rounds + 1
             amplified = amplification_rows(bare, route.run.rounds)

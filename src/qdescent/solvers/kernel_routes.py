@@ -18,6 +18,7 @@ from qdescent.solvers.encodings import EncodingPlan, Tables, quantised
 from qdescent.solvers.kernel_projection import least_overlap, project_on_kernel, projection_error
 from qdescent.solvers.promise.conditioning import Conditioning, row, scaled_operator
 from qdescent.solvers.promise.judgement import product_rounding
+from qdescent.solvers.promise.limits import check_forecast
 from qdescent.solvers.wording import rounded_up
 
 
@@ -31,7 +32,10 @@ class Asked(Protocol):
     @property
     def loader(self) -> Loader: ...
     def forecast(self, kappa: float) -> int: ...
-    def check_forecast(self, queries: int, kappa: float, qubits: int = 0) -> None: ...
+    @property
+    def circuit(self) -> bool: ...
+    @property
+    def most_queries(self) -> int | None: ...
 
 
 class MatrixPolynomials:
@@ -137,8 +141,12 @@ class Circuits:
         )
         if not self.queries:  # the first of all: now its qubits are known
             solver, kappa = self.solver, self.known.kappa
-            solver.check_forecast(
-                solver.forecast(kappa), kappa, self.circuit.bloq.signature.n_qubits()
+            check_forecast(
+                solver.most_queries,
+                solver.forecast(kappa),
+                kappa,
+                circuit=solver.circuit,
+                qubits=self.circuit.bloq.signature.n_qubits(),
             )
         self.run = run_kernel_circuit(self.system, self.circuit, self.solver.epsilon)
         self.queries += self.run.forward_queries + self.run.adjoint_queries
