@@ -57,8 +57,8 @@ def gram_rule(steps: int, nodes: int) -> GramRule:
     beside = k / 2 * np.sqrt((steps**2 - k**2) / (4 * k**2 - 1.0))
     offsets, vectors = np.linalg.eigh(np.diag(beside, 1) + np.diag(beside, -1))
     weights = steps * vectors[0] ** 2
-    at_nodes = _polynomials(offsets, steps, nodes)
-    at_steps = _polynomials(np.arange(steps) - middle, steps, nodes)
+    at_nodes = _polynomials(offsets.astype(np.float64), steps, nodes)
+    at_steps = _polynomials(np.arange(steps, dtype=np.float64) - middle, steps, nodes)
     return GramRule(offsets + middle, weights, at_steps.T @ (at_nodes * weights))
 
 

@@ -34,8 +34,8 @@ from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.gram import gram_rule
+from qdescent.solvers.promise.limits import ORDER_LIMIT
 from qdescent.solvers.segment.reduced_descent import MOST_NODES, ReducedDescent
-from qdescent.solvers.series import ORDER_LIMIT
 
 MOST_STEPS = 10**6  # each is a step of scalar recurrences: about a second of them
 MOST_VECTORS = 1000
@@ -212,8 +212,10 @@ def fast_forward(
     if velocity is not None:
         velocity = check_tensor("velocity", velocity, (space.n,)).to(theta)
     called = "a task or several of them"
-    one = isinstance(task, Task)
-    tasks = [task] if one else list(check_sequence("task", task, Task, called=called))
+    if isinstance(task, Task):
+        tasks = [task]
+    else:
+        tasks = list(check_sequence("task", task, Task, called=called))
     check_boolean("check", check)
     if ranks is not None:
         check_instance("ranks", ranks, Ranks)
