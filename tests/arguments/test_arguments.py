@@ -18,7 +18,6 @@ import qdescent as qd
 ENTRIES = [*NETWORKS, *SYSTEMS, *SOLUTIONS]
 ROOT = Path(__file__).parents[2]
 SECONDS = 20  # for one value: what takes longer has not been refused at once
-KNOWN: dict[str, str] = {}  # entries that are being mended
 
 
 @pytest.fixture(autouse=True)
@@ -61,16 +60,12 @@ def wrong(entry: Entry, labels) -> list[str]:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_a_sample_of_values(entry):
-    if entry.name in KNOWN:
-        pytest.xfail(KNOWN[entry.name])
     assert not wrong(entry, SAMPLE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_every_value(entry):
-    if entry.name in KNOWN:
-        pytest.xfail(KNOWN[entry.name])
     assert not wrong(entry, None)
 
 
@@ -116,7 +111,7 @@ def test_no_public_name_is_left_out():
     assert len(entries) == len(ENTRIES)
     assert public_names() <= entries
     assert shown_functions() <= entries
-    assert set(FINE) | set(OWN) | set(KNOWN) <= entries
+    assert set(FINE) | set(OWN) <= entries
 
 
 def test_the_sweep_sees_what_it_should():

@@ -42,7 +42,8 @@ MOST_VECTORS = 1000
 # ||u_2|| / ||u|| before it is known; where it proves larger, the nodes are chosen again
 SHARE = 0.1
 MOST_GROWTH = 10.0  # of a mode over the segment, as for "almost dissipative"
-# of a series call, benchmarks/series_cost.py
+# Of a series call: measured to order 4 (benchmarks/series_cost.py); 5 and 6 by the growth of the
+# N(N + 3)/2 products.
 GRADIENTS = {1: 1.8, 2: 4.0, 3: 6.6, 4: 9.6, 5: 13.0, 6: 17.0}
 
 
@@ -165,7 +166,7 @@ def fast_forward(
         velocity: the velocity at the pivot, (n,); None: zero.
         tolerance: wanted distance to the series form, relative to ||u||, half for the space and
             half for the nodes.
-        dimension: most vectors of the space; 2 d vectors of length n are held.
+        dimension: most vectors of the space.
         nodes: R; None: as many as the tolerance asks for.
         method: as for `series_descent`.
         check: compare the first batch's series with the loss moved in float64 (`check_series`).
@@ -177,9 +178,8 @@ def fast_forward(
     Raises:
         ArgumentError: an operation without a Taylor rule; nodes above steps.
 
-    Cost: one gradient, 1.8 a product, 4.0 a series call of order 2; of a trained ResNet of 7
-        million weights, pruned to a tenth: about twenty at order 2 whatever T
-        (benchmarks/fast_forward.py).
+    Cost: in gradients, one, 1.8 a product and 4.0 a series call of order 2, whatever T is; d
+        vectors of length n, and as many more as there are sources.
 
     References:
         Hochbruck, Ostermann, Schweitzer, SIAM J. Numer. Anal. 47, 786 (2009) (exponential
