@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.resources.instance import Instance
     from qdescent.resources.physical import SurfaceCode
     from qdescent.resources.verdict import Ledger, estimate
+    from qdescent.solvers.circuit import Circuit
     from qdescent.solvers.classical import GMRES, Direct
     from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory
     from qdescent.solvers.hhl import HHL
@@ -95,7 +96,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "MapNorms", "history_kappa_bound",
     # its solution: classically, by a circuit, or at full size
     "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
-    "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader",
+    "Circuit", "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader",
     "BucketBrigade",
     "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
     "fast_forward", "FastForward",
@@ -147,6 +148,7 @@ _HOMES = {
         "resources.instance": "Instance",
         "resources.physical": "SurfaceCode",
         "resources.verdict": "Ledger estimate",
+        "solvers.circuit": "Circuit",
         "solvers.classical": "GMRES Direct",
         "solvers.encodings": "BalancedEntries ColouredEntries ComposedHistory",
         "solvers.segment.fast_forward": "FastForward fast_forward",

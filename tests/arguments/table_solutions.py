@@ -103,6 +103,7 @@ ENTRIES = [
     Entry("HHL", qd.HHL, lambda: {"circuit": True}),
     Entry("HHL.forecast", qd.HHL().forecast, lambda: {"kappa": 40.0}),
     Entry("HHL.solve", qd.HHL().solve, lambda: {"system": system()}),
+    Entry("Circuit", qd.Circuit),
     Entry("BalancedEntries", qd.BalancedEntries),
     Entry("BalancedEntries.plan", qd.BalancedEntries().plan, lambda: {"system": system()}),
     Entry("ColouredEntries", qd.ColouredEntries),

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.classical import GMRES, Direct
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries
 from qdescent.solvers.hhl import HHL
@@ -83,7 +84,7 @@ def test_planted_answer(name, kind, size, dtype):
 
 CIRCUITS = {
     "QSVT": QSVT(1e-3, circuit=True),
-    "QSVT, amplified": QSVT(1e-2, circuit=True, amplify=True),
+    "QSVT, amplified": QSVT(1e-2, circuit=Circuit(amplify=True)),
     "KernelReflection": KernelReflection(1e-3, circuit=True),
 }
 

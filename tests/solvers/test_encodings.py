@@ -12,9 +12,7 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, quantised
-from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status
@@ -178,23 +176,6 @@ def test_refusals():
         for wrong in (BalancedEntries, None):  # the parentheses forgotten
             with pytest.raises(ArgumentError, match="Argument `encoding` must be Balanced"):
                 solver(encoding=wrong)
-    for solver in (QSVT, KernelReflection, HHL):
-        with pytest.raises(
-            ArgumentError,
-            match=(
-                r"Argument `loader` must be a QROMLoader\(\), QROAMLoader\(\) or BucketBrigade\(\)"
-            ),
-        ):
-            solver(circuit=True, loader=BucketBrigade)  # the parentheses forgotten
-        with pytest.raises(
-            ArgumentError, match="Argument `loader` must be left out unless `circuit` is True"
-        ):
-            solver(loader=QROAMLoader())
-        with pytest.raises(
-            ArgumentError,
-            match="Argument `angle_bits` must be left out unless `circuit` is True, but is 20",
-        ):
-            solver(angle_bits=20)
     with pytest.raises(
         ArgumentError, match="Argument `encoding` must encode 10 unknowns, .* but is that of 8"
     ):

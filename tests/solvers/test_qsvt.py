@@ -193,14 +193,6 @@ def test_refusals():
         QSVT(epsilon=0)
     with pytest.raises(ArgumentError, match=r"Argument `kappa` must be in \(1, inf\), but is 0.5"):
         QSVT(kappa=0.5)
-    with pytest.raises(
-        ArgumentError, match="Argument `angle_bits` must be an integer of at least 3, but is 1"
-    ):
-        QSVT(angle_bits=1)
-    with pytest.raises(
-        ArgumentError, match="Argument `amplify` must be False without a circuit, but is True"
-    ):
-        QSVT(amplify=True)
     with pytest.raises(ArgumentError, match="Argument `rhs` must have a non-zero entry"):
         LinearSystem(toeplitz(4), torch.zeros(4, dtype=F64))
     with pytest.raises(ArgumentError, match="Argument `matrix` must have a non-zero entry"):

@@ -15,22 +15,15 @@ import torch
 
 from qdescent._checks import (
     argument_error,
-    check_boolean,
     check_instance,
     check_integer,
+    check_methods,
     check_sequence,
 )
 from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.gates.loaders import (
-    DEFAULT_LOADER,
-    BucketBrigade,
-    Loader,
-    QROAMLoader,
-    QROMLoader,
-)
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 from qdescent.quantum.tables.balanced import BalancedTables, balanced_matrix
 from qdescent.quantum.tables.coloured import MatrixTables, matrix_entries, matrix_tables
@@ -211,40 +204,14 @@ class ComposedHistory:
         return history_tables(self.maps, self.order, self.steps, self.padding, bits=bits)
 
 
-def check_circuit_settings(
-    circuit: bool,
-    loader: Loader,
-    angle_bits: int | None,
-    amplify: bool,
-    encoding: MatrixEncoding = DEFAULT_ENCODING,
-) -> None:
-    """Check what a circuit is built by; loader, bits and amplification speak of a circuit alone.
+def check_encoding(encoding: MatrixEncoding) -> None:
+    """Check that a solver's `encoding` has a plan.
 
     Raises:
-        ArgumentError: a loader that is not one of the three, an encoding without a plan, too few
-            angle bits, or a loader, bits or amplification without a circuit.
+        ArgumentError: an encoding without one, or a class in the place of its instance.
     """
-    if not isinstance(loader, (QROMLoader, QROAMLoader, BucketBrigade)):
-        raise argument_error(
-            "loader", "be a QROMLoader(), QROAMLoader() or BucketBrigade()", repr(loader)
-        )
-    if isinstance(encoding, type) or not callable(getattr(encoding, "plan", None)):
-        raise argument_error(
-            "encoding",
-            "be BalancedEntries(), ColouredEntries() or a ComposedHistory(...)",
-            repr(encoding),
-        )
-    if angle_bits is not None:
-        check_integer("angle_bits", angle_bits, 3, MOST_ANGLE_BITS)
-    check_boolean("circuit", circuit)
-    check_boolean("amplify", amplify)
-    if circuit:
-        return
-    if amplify:
-        raise argument_error("amplify", "be False without a circuit", amplify)
-    if loader != DEFAULT_LOADER or angle_bits is not None:
-        name, value = ("angle_bits", angle_bits) if angle_bits is not None else ("loader", loader)
-        raise argument_error(name, "be left out unless `circuit` is True", repr(value))
+    called = "BalancedEntries(), ColouredEntries() or a ComposedHistory(...)"
+    check_methods("encoding", encoding, ("plan",), called)
 
 
 def quantised(

@@ -14,13 +14,12 @@ from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.solvers.circuit import Circuit, check_circuit
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.encodings import (
     ColouredEntries,
     EncodingPlan,
     Tables,
-    check_circuit_settings,
     more_bits,
     quantised,
 )
@@ -63,18 +62,14 @@ class HHL:
         kappa: as for `QSVT`.
         clock_bits: of the phase estimation, 13 at most; None takes the fewest that keep the error
             below epsilon.
-        circuit: run the circuit (evolutions from the block-encoding, Fourier transforms, rotation,
-            post-selection) on a state vector; half of epsilon is then the clock's. Its queries grow
-            as the clock's size: 6 bits take ten seconds.
-        angle_bits: bits of a loaded angle of the circuit; None takes enough for epsilon.
-        loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM:
-            fewest qubits.
-        amplify: as for `QSVT`.
+        circuit: True, or a `Circuit(...)` that says how it is built, runs the circuit (evolutions
+            from the block-encoding, Fourier transforms, rotation, post-selection) on a state
+            vector; half of epsilon is then the clock's. Its queries grow as the clock's size: 6
+            bits take ten seconds.
         most_queries: as for `QSVT`.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, clock bits not in 2 to 13, fewer
-            than 3 angle bits, amplification without a circuit.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, clock bits not in 2 to 13.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -88,10 +83,7 @@ class HHL:
     epsilon: float = 1e-2
     kappa: float | None = None
     clock_bits: int | None = None
-    circuit: bool = False
-    angle_bits: int | None = None
-    loader: Loader = DEFAULT_LOADER
-    amplify: bool = False
+    circuit: Circuit | bool | None = None
     most_queries: int | None = None
 
     def __post_init__(self) -> None:
@@ -103,7 +95,7 @@ class HHL:
             and check_integer("clock_bits", self.clock_bits, 2) > MOST_CLOCK_BITS
         ):
             raise argument_error("clock_bits", f"be at most {MOST_CLOCK_BITS}", self.clock_bits)
-        check_circuit_settings(self.circuit, self.loader, self.angle_bits, self.amplify)
+        object.__setattr__(self, "circuit", check_circuit(self.circuit))
         check_limit(self.most_queries)
 
     def forecast(self, kappa: float) -> int:
@@ -119,7 +111,7 @@ class HHL:
         return self._clock(kappa, (1 - ROUNDED) * self.epsilon)[0].degree
 
     def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
-        check_forecast(self.most_queries, queries, kappa, circuit=self.circuit, qubits=qubits)
+        check_forecast(self.most_queries, queries, kappa, circuit=bool(self.circuit), qubits=qubits)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -150,8 +142,9 @@ class HHL:
         known = conditioning(system, self.kappa, coloured)
         if known.singular:
             return singular_outcome(system)
-        if self.circuit:
-            return self._run(system, known, coloured, epsilon)
+        built = check_circuit(self.circuit)
+        if built is not None:
+            return self._run(system, known, coloured, epsilon, built)
         alpha, kappa = known.alpha, known.kappa
         inverse, bits = self._clock(kappa, (1 - ROUNDED) * epsilon)
         self._check(inverse.degree, kappa)
@@ -213,6 +206,7 @@ class HHL:
         known: Conditioning,
         coloured: EncodingPlan[Tables],
         epsilon: float,
+        built: Circuit,
     ) -> Solution:
         """The circuit; its clock is laid out for the singular values of what the quantised angles
         encode.
@@ -232,12 +226,12 @@ class HHL:
 
         more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
         plan = EncodingPlan(coloured.alpha, coloured.source, partial(hermitian_tables, system))
-        if self.angle_bits is None:
+        if built.angle_bits is None:
             tables = quantised(
                 plan, kappa, share, complex_rhs=system.is_complex, more=more, setting=self.epsilon
             )
         else:
-            tables = hermitian_tables(system, self.angle_bits)
+            tables = hermitian_tables(system, built.angle_bits)
         while True:
             bits, bound = tables.bits, math.inf
             encoding = tables.error / tables.alpha
@@ -245,20 +239,20 @@ class HHL:
                 # 1/kappa may have sunk by the encoding's error
                 least = kappa / (1 - kappa * encoding)
                 inverse = phase_estimation_inverse(least, clock)
-                circuit = build_phase_estimation(system, tables, least, clock, self.loader)
+                circuit = build_phase_estimation(system, tables, least, clock, built.loader)
                 left_over = inverse.error + PEAK * least * circuit.error
                 perturbed = kappa * (encoding + circuit.rhs_error) / (1 - kappa * encoding)
                 bound = perturbed + left_over * (1 + perturbed)
             if bound <= epsilon:
                 break
             tables = hermitian_tables(
-                system, more_bits(self.angle_bits, bits, self.epsilon, kappa, bound)
+                system, more_bits(built.angle_bits, bits, self.epsilon, kappa, bound)
             )
         qubits = circuit.bloq.signature.n_qubits()
         self._check(queries, kappa, qubits)
         run = run_phase_estimation(system, circuit, self.epsilon)
         amplification: list[Row] = []
-        if self.amplify:
+        if built.amplify:
             bare = run.success_probability
             self._check(amplified_runs(bare) * queries, kappa, qubits)
             run = run_amplified_phase_estimation(system, circuit, run)
@@ -306,7 +300,7 @@ class HHL:
                 run,
                 run.value,
                 bits=bits,
-                loader=self.loader,
+                loader=built.loader,
                 encoding_error=tables.error,
                 certificate=circuit.certificate,
             ),

@@ -13,9 +13,9 @@ from qdescent._checks import check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.solvers.circuit import Circuit, check_circuit
 from qdescent.solvers.circuit_rows import amplification_rows, row_values
-from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_circuit_settings
+from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_encoding
 from qdescent.solvers.kernel_projection import (
     NormSearch,
     project_on_kernel,
@@ -64,21 +64,17 @@ class KernelReflection:
         norm: ||M^-1 B|| where it is known, even roughly; None searches for it.
         search_shots: measurements of each projection in the search; 64 place N within about 13 %,
             which costs nothing later.
-        circuit: run circuits (block-encoding of G, QSVT, post-selection) on a state vector instead
-            of matrix polynomials.
-        angle_bits: bits of a loaded angle of the circuits; None takes enough for epsilon.
+        circuit: True, or a `Circuit(...)` that says how they are built, runs circuits
+            (block-encoding of G, QSVT, post-selection) on a state vector instead of matrix
+            polynomials. Amplified is the last reflection: it is at .9 already where t fits, so that
+            this pays where no repetition is possible, inside of a larger circuit.
         seed: of the emulated measurements.
-        loader: of the circuits' tables; it changes gates and logical qubits, not the answer. QROM:
-            fewest qubits.
-        amplify: amplitude amplification of the last reflection until it succeeds for certain; it is
-            at .9 already where t fits, so that this pays where no repetition is possible, inside of
-            a larger circuit.
         encoding: of M, as for `QSVT`.
         most_queries: as for `QSVT`.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less
-            than 1 shot; a loader, angle bits or amplification without a circuit.
+            than 1 shot, an encoding without a plan.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -93,11 +89,8 @@ class KernelReflection:
     kappa: float | None = None
     norm: float | None = None
     search_shots: int = 64
-    circuit: bool = False
-    angle_bits: int | None = None
+    circuit: Circuit | bool | None = None
     seed: int = 0
-    loader: Loader = DEFAULT_LOADER
-    amplify: bool = False
     encoding: MatrixEncoding = DEFAULT_ENCODING
     most_queries: int | None = None
 
@@ -109,9 +102,8 @@ class KernelReflection:
             check_interval("norm", self.norm, "(0, inf)")
         check_integer("search_shots", self.search_shots, 1)
         check_integer("seed", self.seed, 0)
-        check_circuit_settings(
-            self.circuit, self.loader, self.angle_bits, self.amplify, self.encoding
-        )
+        object.__setattr__(self, "circuit", check_circuit(self.circuit))
+        check_encoding(self.encoding)
         check_limit(self.most_queries)
 
     def forecast(self, kappa: float) -> int:
@@ -133,7 +125,7 @@ class KernelReflection:
 
     def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
         """Refuse a solve of more queries, or qubits, than one waits for."""
-        check_forecast(self.most_queries, queries, kappa, circuit=self.circuit, qubits=qubits)
+        check_forecast(self.most_queries, queries, kappa, circuit=bool(self.circuit), qubits=qubits)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
@@ -164,10 +156,11 @@ class KernelReflection:
         if known.singular:
             return singular_outcome(system)
         self._check(self.forecast(known.kappa), known.kappa)
+        built = check_circuit(self.circuit)
         route = (
-            Circuits(system, known, self, plan, epsilon)
-            if self.circuit
-            else MatrixPolynomials(system, known, epsilon)
+            MatrixPolynomials(system, known, epsilon)
+            if built is None
+            else Circuits(system, known, self, built, plan, epsilon)
         )
         alpha, kappa = known.alpha, known.kappa
         coarse, fine = (
@@ -202,7 +195,7 @@ class KernelReflection:
 
         made = reflections
         amplified: list[Row] = []
-        if self.amplify and isinstance(route, Circuits):
+        if isinstance(route, Circuits) and route.built.amplify:
             from qdescent.solvers.circuits.amplified import amplified_runs
 
             bare = route.run.success_probability

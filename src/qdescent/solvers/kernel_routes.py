@@ -12,7 +12,7 @@ from qdescent._checks import argument_error
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import KernelFilter, filter_value
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.gates.loaders import Loader
+from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuit_rows import circuit_rows
 from qdescent.solvers.encodings import EncodingPlan, Tables, quantised
 from qdescent.solvers.kernel_projection import least_overlap, project_on_kernel, projection_error
@@ -27,13 +27,7 @@ class Asked(Protocol):
 
     @property
     def epsilon(self) -> float: ...
-    @property
-    def angle_bits(self) -> int | None: ...
-    @property
-    def loader(self) -> Loader: ...
     def forecast(self, kappa: float) -> int: ...
-    @property
-    def circuit(self) -> bool: ...
     @property
     def most_queries(self) -> int | None: ...
 
@@ -91,14 +85,16 @@ class Circuits:
         system: LinearSystem,
         known: Conditioning,
         solver: Asked,
+        built: Circuit,
         plan: EncodingPlan[Tables],
         epsilon: float,
     ) -> None:
         self.system, self.known, self.solver, self.epsilon = system, known, solver, epsilon
+        self.built = built
         # t's own row and the reading of two amplitudes cost 2.8 times what they cost the
         # polynomial: a quarter of epsilon
         share = epsilon / 4
-        if solver.angle_bits is None:
+        if built.angle_bits is None:
             self.tables = quantised(
                 plan,
                 known.kappa,
@@ -108,7 +104,7 @@ class Circuits:
                 setting=solver.epsilon,
             )
         else:
-            self.tables = plan.quantise(solver.angle_bits)
+            self.tables = plan.quantise(built.angle_bits)
         self.bits = self.tables.bits
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
         self.b = system.rhs.to(self.operator.dtype) / system.rhs_norm
@@ -135,7 +131,7 @@ class Circuits:
             run_kernel_circuit,
         )
 
-        loader = self.solver.loader
+        loader = self.built.loader
         self.circuit = build_kernel_circuit(
             self.system, self.tables, t, kernel, reflects=reflects, loader=loader
         )
@@ -145,7 +141,7 @@ class Circuits:
                 solver.most_queries,
                 solver.forecast(kappa),
                 kappa,
-                circuit=solver.circuit,
+                circuit=True,
                 qubits=self.circuit.bloq.signature.n_qubits(),
             )
         self.run = run_kernel_circuit(self.system, self.circuit, self.solver.epsilon)
@@ -171,7 +167,7 @@ class Circuits:
         found = self._errors(weight, t, kernel, e, r)
         if (
             found[0] > self.epsilon >= self._errors(weight, t, kernel, 0.0, 0.0)[0]
-            and self.solver.angle_bits is not None
+            and self.built.angle_bits is not None
         ):
             need = (
                 f"be large enough for epsilon = {self.solver.epsilon:g} at kappa ="
@@ -213,7 +209,7 @@ class Circuits:
             self.run,
             value,
             bits=self.bits,
-            loader=self.solver.loader,
+            loader=self.built.loader,
             encoding_error=self.circuit.encoding.augmented.epsilon,
             certificate=self.circuit.certificate,
         )

@@ -20,12 +20,12 @@ from qdescent.linalg.chebyshev import (
 )
 from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.solvers.circuit import Circuit, check_circuit
 from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
 from qdescent.solvers.encodings import (
     DEFAULT_ENCODING,
     MatrixEncoding,
-    check_circuit_settings,
+    check_encoding,
     more_bits,
     quantised,
 )
@@ -59,14 +59,9 @@ class QSVT:
             estimate from below (`estimated_kappa`). One that is too small is refuted where singular
             values (up to 512 unknowns) or a few products can show it; else the status says that the
             promise holds if kappa is right.
-        circuit: run the circuit (block-encoding, QSVT, post-selection) on a state vector instead of
-            the matrix polynomial.
-        angle_bits: bits of a loaded angle; None takes the fewest for which the derived error stays
-            below epsilon/2.
-        loader: of the circuit's tables; it changes gates and logical qubits, not the answer. QROM:
-            fewest qubits.
-        amplify: amplitude amplification of the circuit until it succeeds for certain, from the
-            success probability of one run without it (not counted as queries).
+        circuit: True, or a `Circuit(...)` that says how it is built, runs the circuit
+            (block-encoding, QSVT, post-selection) on a state vector instead of the matrix
+            polynomial.
         encoding: of M, which sets alpha with or without a circuit: `BalancedEntries` (least alpha
             of the entries alone), `ColouredEntries`, or `ComposedHistory` from the maps that made a
             history (fewest gates).
@@ -75,8 +70,7 @@ class QSVT:
             number before it starts.
 
     Raises:
-        ArgumentError: epsilon outside (0, 1), kappa not above 1, fewer than 3 angle bits; a loader,
-            angle bits or amplification without a circuit.
+        ArgumentError: epsilon outside (0, 1), kappa not above 1, an encoding without a plan.
 
     Example:
         >>> M = torch.tensor([[1.0, -1 / 3], [-1 / 3, 1.0]], dtype=torch.float64)
@@ -89,10 +83,7 @@ class QSVT:
 
     epsilon: float = 1e-4
     kappa: float | None = None
-    circuit: bool = False
-    angle_bits: int | None = None
-    loader: Loader = DEFAULT_LOADER
-    amplify: bool = False
+    circuit: Circuit | bool | None = None
     encoding: MatrixEncoding = DEFAULT_ENCODING
     most_queries: int | None = None
 
@@ -100,9 +91,8 @@ class QSVT:
         check_interval("epsilon", self.epsilon, "(0, 1)")
         if self.kappa is not None:
             check_interval("kappa", self.kappa, "(1, inf)")
-        check_circuit_settings(
-            self.circuit, self.loader, self.angle_bits, self.amplify, self.encoding
-        )
+        object.__setattr__(self, "circuit", check_circuit(self.circuit))
+        check_encoding(self.encoding)
         check_limit(self.most_queries)
 
     def forecast(self, kappa: float) -> int:
@@ -162,7 +152,8 @@ class QSVT:
             *known.rows,
             row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
         ]
-        if not self.circuit:
+        built = check_circuit(self.circuit)
+        if built is None:
             rounding = product_rounding(polynomial.degree, kappa, epsilon, share=0.5)
             operator, products = scaled_operator(system, alpha)
             value = (
@@ -193,21 +184,21 @@ class QSVT:
         from qdescent.solvers.circuits.amplified import amplified_runs, run_amplified
         from qdescent.solvers.circuits.qsvt import build_circuit, run_circuit
 
-        if self.angle_bits is None:
+        if built.angle_bits is None:
             tables = quantised(plan, kappa, epsilon, complex_rhs=system.is_complex)
         else:
-            tables = plan.quantise(self.angle_bits)
+            tables = plan.quantise(built.angle_bits)
         while True:
             bits = tables.bits
-            circuit = build_circuit(system, polynomial, tables, self.loader)
+            circuit = build_circuit(system, polynomial, tables, built.loader)
             bound, left_over = _circuit_bound(circuit, polynomial, kappa)
             if bound <= epsilon:
                 break
-            tables = plan.quantise(more_bits(self.angle_bits, bits, self.epsilon, kappa, bound))
+            tables = plan.quantise(more_bits(built.angle_bits, bits, self.epsilon, kappa, bound))
         qubits = circuit.bloq.signature.n_qubits()
         self._check(polynomial.degree, kappa, qubits)
         run = run_circuit(system, circuit, self.epsilon)
-        if self.amplify:
+        if built.amplify:
             bare = run.success_probability
             self._check(amplified_runs(bare) * polynomial.degree, kappa, qubits)
             run = run_amplified(system, circuit, run)
@@ -234,7 +225,7 @@ class QSVT:
             run,
             run.value,
             bits=bits,
-            loader=self.loader,
+            loader=built.loader,
             encoding_error=circuit.encoding.epsilon,
             certificate=circuit.certificate,
         )
@@ -253,7 +244,7 @@ class QSVT:
         )
 
     def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
-        check_forecast(self.most_queries, queries, kappa, circuit=self.circuit, qubits=qubits)
+        check_forecast(self.most_queries, queries, kappa, circuit=bool(self.circuit), qubits=qubits)
 
 
 def _circuit_bound(

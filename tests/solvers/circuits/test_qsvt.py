@@ -15,6 +15,7 @@ from qdescent.linalg.chebyshev import inverse_degree, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
 from qdescent.quantum.gates.multiplexed import TableRotation
+from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.qsvt import build_circuit, run_circuit
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries
 from qdescent.solvers.qsvt import QSVT
@@ -113,7 +114,7 @@ def test_the_loader_changes_the_count_and_not_the_answer(encoding):
         BucketBrigade(),
     )
     plain, clean, dirty, tree = (
-        QSVT(1e-1, circuit=True, loader=loader, encoding=encoding).solve(system)
+        QSVT(1e-1, circuit=Circuit(loader=loader), encoding=encoding).solve(system)
         for loader in loaders
     )
     # the tree is small on 8 lines
@@ -169,7 +170,7 @@ def test_circuit_is_the_matrix_polynomial(name):
     matrix = SMALL[name]
     system = LinearSystem(matrix, matrix @ torch.arange(1, len(matrix) + 1, dtype=F64))
     polynomial = QSVT(1e-3).solve(system)
-    circuit = QSVT(1e-3, circuit=True, angle_bits=40).solve(system)
+    circuit = QSVT(1e-3, circuit=Circuit(angle_bits=40)).solve(system)
     # calls while simulating, products while multiplying
     assert circuit.values["queries"] == polynomial.values["queries"]
     assert (circuit.value - polynomial.value).norm() / polynomial.value.norm() < 1e-6
@@ -181,7 +182,7 @@ def test_amplified_circuit_gives_the_same_value_for_certain(name):
     matrix = SMALL[name]
     system = LinearSystem(matrix, torch.linspace(1, 2, len(matrix), dtype=F64))
     bare, sure = (
-        QSVT(1e-1, circuit=True, amplify=amplify).solve(system) for amplify in (False, True)
+        QSVT(1e-1, circuit=Circuit(amplify=amplify)).solve(system) for amplify in (False, True)
     )
     assert sure.status is Status.SOLVED
     assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-9
@@ -230,7 +231,7 @@ def test_fewer_bits_are_worse_and_the_bound_says_so():
     direct = torch.linalg.solve(system.matrix, system.rhs)
     errors = []
     for bits in (10, 14, 18):
-        found = QSVT(epsilon=0.4, circuit=True, kappa=8.0, angle_bits=bits).solve(system)
+        found = QSVT(epsilon=0.4, kappa=8.0, circuit=Circuit(angle_bits=bits)).solve(system)
         fine = QSVT(epsilon=0.4, kappa=8.0).solve(system)
         errors.append(float((found.value - fine.value).norm() / direct.norm()))
         assert (found.value - direct).norm() / direct.norm() <= found.bound
@@ -239,7 +240,7 @@ def test_fewer_bits_are_worse_and_the_bound_says_so():
         ArgumentError,
         match=r"Argument `angle_bits` must be large enough for epsilon = 0\.0001 at kappa",
     ):
-        QSVT(epsilon=1e-4, circuit=True, angle_bits=10).solve(system)
+        QSVT(epsilon=1e-4, circuit=Circuit(angle_bits=10)).solve(system)
 
 
 def test_kappa_too_small_is_an_outcome_of_the_circuit():
@@ -252,7 +253,7 @@ def test_kappa_too_small_is_an_outcome_of_the_circuit():
 def test_a_real_system_of_complex_type_has_the_circuit_of_the_real_one():
     matrix, rhs = SMALL["non-normal"], torch.ones(6, dtype=F64)
     real = QSVT(1e-2, circuit=True).solve(LinearSystem(matrix, rhs))
-    mixed = QSVT(1e-2, circuit=True, angle_bits=int(real.values["angle_bits"])).solve(
+    mixed = QSVT(1e-2, circuit=Circuit(angle_bits=int(real.values["angle_bits"]))).solve(
         LinearSystem(matrix.to(C128), rhs.to(C128))
     )
     assert mixed.value.dtype is C128

@@ -7,6 +7,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.promise.limits import check_forecast
@@ -72,6 +73,8 @@ def test_a_circuit_and_its_amplification(solver):
     bare = solver(0.1, circuit=True).forecast(found.values["kappa"])
     with pytest.raises(ArgumentError, match="Argument `most_queries` must be at least"):
         QSVT(
-            0.1, circuit=True, amplify=True, most_queries=QSVT(0.1).forecast(found.values["kappa"])
+            0.1,
+            circuit=Circuit(amplify=True),
+            most_queries=QSVT(0.1).forecast(found.values["kappa"]),
         ).solve(TWO)
     assert bare > 0

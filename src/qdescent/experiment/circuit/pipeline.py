@@ -31,6 +31,7 @@ from qdescent.report.pages.circuit_page import write_circuit_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import held
 from qdescent.resources.queries import query_rows
+from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.encodings import (
     BalancedEntries,
     ColouredEntries,
@@ -120,10 +121,8 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
         encoding = ENCODINGS[settings.encoding](f, settings)
         solver = SOLVERS[settings.solver](
             epsilon=settings.epsilon,
-            circuit=True,
-            loader=LOADERS[settings.loader],
+            circuit=Circuit(loader=LOADERS[settings.loader], amplify=settings.amplify),
             encoding=encoding,
-            amplify=settings.amplify,
         )
         kappa = conditioning(instance.system, None, encoding.plan(instance.system)).kappa
         _check_queries(settings, kappa, solver)

@@ -1,0 +1,75 @@
+"""How a solver's circuit is built: what only a circuit has, as one argument of a solver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qdescent._checks import argument_error, check_boolean, check_integer, shown
+from qdescent.quantum.gates.loaders import (
+    DEFAULT_LOADER,
+    BucketBrigade,
+    Loader,
+    QROAMLoader,
+    QROMLoader,
+)
+from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circuit:
+    """Solve by a circuit on a state vector, and say how it is built; the argument `circuit` of a
+    solver.
+
+    `circuit=True` stands for `Circuit()`. A solver without a circuit applies the same polynomial by
+    products with the matrix, at any size, and has no such settings.
+
+    Args:
+        angle_bits: b of every loaded angle, 3 to 45; None takes the fewest that keep the derived
+            error within the solver's epsilon.
+        loader: of every table; it changes gates and logical qubits, not the answer. QROM: fewest
+            qubits.
+        amplify: amplitude amplification until the circuit succeeds for certain, from the success
+            probability of one run without it (not counted as queries): 2 r + 1 times the calls,
+            r = ceil(pi/(4 asin sqrt(p)) - 1/2).
+
+    Raises:
+        ArgumentError: fewer than 3 angle bits, a loader that is not one of the three.
+
+    Example:
+        >>> from qdescent.solvers.qsvt import QSVT
+        >>> QSVT(circuit=True) == QSVT(circuit=Circuit())
+        True
+        >>> QSVT(circuit=Circuit(loader=QROAMLoader(), amplify=True)).circuit.amplify
+        True
+    """
+
+    angle_bits: int | None = None
+    loader: Loader = DEFAULT_LOADER
+    amplify: bool = False
+
+    def __post_init__(self) -> None:
+        if self.angle_bits is not None:
+            check_integer("angle_bits", self.angle_bits, 3, MOST_ANGLE_BITS)
+        if not isinstance(self.loader, (QROMLoader, QROAMLoader, BucketBrigade)):
+            must = "be a QROMLoader(), QROAMLoader() or BucketBrigade()"
+            raise argument_error("loader", must, shown(self.loader))
+        check_boolean("amplify", self.amplify)
+
+
+def check_circuit(value: Circuit | bool | None) -> Circuit | None:
+    """The circuit that an argument `circuit` asks for: True is `Circuit()`, False none.
+
+    Raises:
+        ArgumentError: anything else.
+
+    Example:
+        >>> check_circuit(True), check_circuit(False)
+        (Circuit(angle_bits=None, loader=QROMLoader(), amplify=False), None)
+    """
+    if value is None or isinstance(value, Circuit):
+        return value
+    try:
+        return Circuit() if check_boolean("circuit", value) else None
+    except ValueError:
+        must = "be True, False or a Circuit(angle_bits=..., loader=..., amplify=...)"
+        raise argument_error("circuit", must, shown(value)) from None
