@@ -21,6 +21,7 @@ NUMBER = (
     "float32(.5)",
     "int64(2)",
 )
+UNITS = ("0.5", "1e9", "10**9", "10**30", "float64(.5)", "float32(.5)", "int64(2)")
 POSITIVE = ("0.5", "1e9", "10**9", "10**30", "1e-320", "float64(.5)", "float32(.5)", "int64(2)")
 UNIT = ("0.5", "1e-320", "float64(.5)", "float32(.5)")
 COUNT = ("int64(2)", "tensor(2)")
@@ -155,7 +156,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "gamma": ("0.5", "1e9", "10**9", "10**30", "float64(.5)", "float32(.5)", "int64(2)")},
     "PolynomialField.recentred": {
         "pivot": FLOATS + ("its integers", "its list", "its array", "its sparse")},
-    "carleman_linearize": {"order": COUNT, "symmetric": ("True",)},
+    "carleman_linearize": {"order": COUNT, "symmetric": ("True",), "scale": UNITS},
     "LiftedMap": {"offset": FLOATS},
     "LiftedMap.__matmul__": {"z": FLOATS + ("its NaN", "its integers", "its booleans")},
     "LiftedMap.step": {"z": FLOATS + ("its NaN",)},
@@ -169,7 +170,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "LiftedField.derivative": {"z": FLOATS + ("its NaN",), "t": NUMBER},
     "LiftedField.euler_step": {"step": POSITIVE, "t": NUMBER},
     "LiftedField.integrate": {"u0": FLOATS, "step": POSITIVE, "steps": COUNT},
-    "carleman_operator": {"order": COUNT, "symmetric": ("True",)},
+    "carleman_operator": {"order": COUNT, "symmetric": ("True",), "scale": UNITS},
     "LiftedOperator": {"apply": ("function",), "apply_adjoint": ("None", "function"),
         "shard": ("None",), "offset": ("tensor()",)},
     "LiftedOperator.step": {"z": FLOATS + ("its NaN",)},
@@ -180,12 +181,14 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "Preflight.best": {"order": COUNT},
     "history_system": {"u0": FLOATS, "steps": COUNT, "padding": COUNT + ("0",)},
     "HistorySystem": {
+        "scale": UNITS,
         "matrix": FLOATS + ("its integers", "its complex", "its list", "its array", "its sparse"),
         "rhs": FLOATS + ("its complex", "its list", "its array", "its sparse"),
         "answer_index": ("None", "its integers", "its list", "its array"),
         "norm_bound": POSITIVE + ("None",), "inverse_norm_bound": POSITIVE + ("None",),
         "variables": COUNT + ("0",), "sparsity": SEED,
         "success_probability": UNIT + ("None", "0")},
+    "HistorySystem.extract": {"solution": FLOATS + ("its NaN", "its complex")},
     "HistorySystem.trajectory": {"solution": FLOATS + ("its NaN", "its complex")},
     "HistorySystem.end_probability": {"solution": FLOATS + ("its NaN", "its complex")},
     "LinearSystem": {

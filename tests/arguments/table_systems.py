@@ -126,6 +126,7 @@ ENTRIES = [
     }),
     Entry("HistorySystem", qd.HistorySystem, lambda: fields_of(history()),
         named={'steps': ('block',), 'padding': ('block',), 'block': ('variables',)}),
+    Entry("HistorySystem.extract", history().extract, lambda: {"solution": history().rhs}),
     Entry("HistorySystem.trajectory", history().trajectory, lambda: {"solution": history().rhs}),
     Entry("HistorySystem.end_probability", history().end_probability, lambda: {
         "solution": history().rhs,

@@ -168,7 +168,7 @@ def test_errors(random_step):
         history_system([lift, lift], u0, 3)
     with pytest.raises(
         ArgumentError,
-        match="Argument `lift` must have the same n, order, form and coordinates at every step",
+        match="Argument `lift` must have the same n, order, form, coordinates and scale at every",
     ):
         history_system([lift, other], u0)
     with pytest.raises(

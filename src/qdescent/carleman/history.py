@@ -13,6 +13,7 @@ from qdescent._array_checks import check_array, check_tensor
 from qdescent._checks import argument_error, check_integer, check_interval, check_sequence
 from qdescent.carleman.lifting.lifted import LiftedMap
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.linalg.polynomial_terms import check_scale
 
 # stored entries of M: 1.2 GB in COO, about three times that while it is assembled
 ENTRY_LIMIT = 50_000_000
@@ -31,6 +32,7 @@ class HistorySystem(LinearSystem):
         sparsity: the most entries of M in a row or a column, what a sparse-access circuit pays for.
         success_probability: of finding u_T when |Z> is measured, from the T steps themselves; None
             where they overflow.
+        scale: gamma: Z holds monomials of u / gamma; `extract` and `trajectory` give u.
     """
 
     steps: int = 0
@@ -39,9 +41,11 @@ class HistorySystem(LinearSystem):
     variables: int = 0
     sparsity: int = 0
     success_probability: float | None = None
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "scale", check_scale("scale", self.scale))
         for name in ("steps", "padding", "block", "variables", "sparsity"):
             check_integer(name, getattr(self, name), 0)
         if (self.block or self.steps or self.padding) and (
@@ -64,18 +68,21 @@ class HistorySystem(LinearSystem):
             return None
         return self.norm_bound * self.inverse_norm_bound
 
+    def extract(self, solution: Tensor) -> Tensor:
+        """u_T, (n,), from Z: gamma times the mean over its copies."""
+        return self.scale * super().extract(solution)
+
     def trajectory(self, solution: Tensor) -> Tensor:
         """u_0 ... u_T, (T + 1, n), from Z."""
-        return self._blocks(solution)[:, : self.variables]
+        return self.scale * self._blocks(solution)[:, : self.variables]
 
     def end_probability(self, solution: Tensor) -> float:
         """The probability of finding u_T when |Z> is measured: in any of the p + 1 copies of z_T,
         in its block of degree 1.
         """
         norms = torch.linalg.vector_norm(self._blocks(solution), dim=1)
-        return end_probability(
-            float(torch.linalg.vector_norm(self.extract(solution))), norms.tolist(), self.padding
-        )
+        end = torch.linalg.vector_norm(super().extract(solution))
+        return end_probability(float(end), norms.tolist(), self.padding)
 
     def _blocks(self, solution: Tensor) -> Tensor:
         """z_0 ... z_T, (T + 1, D)."""
@@ -115,7 +122,7 @@ def history_system(
     Args:
         lift: the lifted map, z -> A z + b, of every step (gradient descent on one batch); or one
             for each step: SGD with a fresh batch a step, Euler steps of an equation
-            (`LiftedField.euler_step`). All in the same coordinates.
+            (`LiftedField.euler_step`). All in the same coordinates, whose scale is that of Z.
         u0: the displacement at t = 0, (n,); zero right after an upload.
         steps: T, at least 1; None: one for each lift of the sequence.
         padding: p >= 0, copies of the end: they raise the probability of finding it from about 1/T
@@ -187,6 +194,7 @@ def history_system(
         variables=first.size,
         sparsity=entries,
         success_probability=_success(lifts, start, padding),
+        scale=first.coordinates.scale,
     )
 
 
@@ -206,7 +214,7 @@ def _one_a_step(lift: LiftedMap | Sequence[LiftedMap], steps: int | None) -> lis
         )
     if any(each.coordinates != lifts[0].coordinates for each in lifts):
         raise argument_error(
-            "lift", "have the same n, order, form and coordinates at every step", "a mixture"
+            "lift", "have the same n, order, form, coordinates and scale at every step", "a mixture"
         )
     return lifts
 
@@ -301,4 +309,4 @@ def _success(lifts: list[LiftedMap], start: Tensor, padding: int) -> float | Non
         norms.append(float(torch.linalg.vector_norm(z)))
     if not math.isfinite(sum(norm * norm for norm in norms)):
         return None
-    return end_probability(float(torch.linalg.vector_norm(lifts[-1].project(z))), norms, padding)
+    return end_probability(float(torch.linalg.vector_norm(z[: lifts[-1].size])), norms, padding)

@@ -90,10 +90,17 @@ def evaluate(terms: Terms, u: Tensor) -> Tensor:
 
 def rescale(terms: Terms, gamma: float) -> Terms:
     """The same polynomial in x = u / gamma: F_k -> gamma^{k-1} F_k."""
-    gamma = check_interval("gamma", gamma, "(0, inf)")
-    if not LEAST_SCALE <= gamma <= 1 / LEAST_SCALE:
-        raise argument_error("gamma", f"be from {LEAST_SCALE:g} to {1 / LEAST_SCALE:g}", gamma)
+    gamma = check_scale("gamma", gamma)
     return tuple(gamma ** (k - 1) * F for k, F in enumerate(terms))
+
+
+def check_scale(name: str, scale: float, order: int = 1) -> float:
+    """Check a unit gamma > 0 of which monomials up to degree N are numbers, too."""
+    scale = check_interval(name, scale, "(0, inf)")
+    least = LEAST_SCALE ** (1 / max(1, order - 1))
+    if not least <= scale <= 1 / least:
+        raise argument_error(name, f"be from {least:.3g} to {1 / least:.3g}", scale)
+    return scale
 
 
 def recentre(terms: Terms, pivot: Tensor) -> Terms:

@@ -18,7 +18,9 @@ from torch import Tensor
 
 from qdescent._checks import argument_error
 from qdescent.carleman.lifting.coordinates import Coordinates
-from qdescent.linalg.polynomial_terms import Terms, to_scipy
+from qdescent.linalg.polynomial_field import PolynomialField
+from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.polynomial_terms import Terms, rescale, to_scipy
 
 # stored entries of A: 1.2 GB; assembly takes a few MB more, and the block of order N - 1
 ENTRY_LIMIT = 100_000_000
@@ -90,6 +92,26 @@ def assemble(
     matrix = sparse.csr_array((data, indices, pointers), shape=(D, D))
     matrix.has_canonical_format = True
     return matrix, torch.from_numpy(offset)
+
+
+def terms_in_units(f: PolynomialMap | PolynomialField, coordinates: Coordinates) -> Terms:
+    """gamma^{k-1} F_k in float64, for those k that the coordinates have words for.
+
+    Raises:
+        ArgumentError: a gamma that some coefficient is too large for.
+    """
+    given = tuple(F.double() for F in f.coefficients[: coordinates.order + 1])
+    if coordinates.scale == 1:
+        return given
+    terms = rescale(given, coordinates.scale)
+    if not all(bool(_values(F).isfinite().all()) for F in terms):
+        must = "leave every coefficient gamma^{k-1} F_k finite"
+        raise argument_error("scale", must, coordinates.scale)
+    return terms
+
+
+def _values(F: Tensor) -> Tensor:
+    return F.coalesce().values() if F.is_sparse else F
 
 
 def letter_polynomials(terms: Terms, coordinates: Coordinates, derivation: bool) -> Polynomials:

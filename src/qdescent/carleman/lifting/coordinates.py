@@ -12,6 +12,7 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import argument_error, check_boolean, check_choice, check_integer
+from qdescent.linalg.polynomial_terms import check_scale
 
 MOST_LETTERS = 1000  # beyond it even a single variable's monomials are no numbers any more
 
@@ -25,11 +26,14 @@ class Coordinates:
     order of `torch.kron`. Symmetric (compressed) ones have one for each multiset of letters, the
     sorted words of the full ones in the same order; the value is that of the full one.
 
+    In the units u = gamma u~ the monomials are those of u~; `lift` takes u and `project` gives u.
+
     Args:
         size: n.
         order: N.
         form: "homogenised" or "plain".
         symmetric: compressed coordinates.
+        scale: gamma > 0, with monomials of N letters that are still numbers.
 
     Example:
         >>> [Coordinates(16, 4, "plain", symmetric).dimension for symmetric in (False, True)]
@@ -40,12 +44,14 @@ class Coordinates:
     order: int
     form: str
     symmetric: bool = False
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         check_integer("size", self.size, 1, 2**62)
         check_integer("order", self.order, 1, MOST_LETTERS)
         check_choice("form", self.form, ["homogenised", "plain"])
         check_boolean("symmetric", self.symmetric)
+        object.__setattr__(self, "scale", check_scale("scale", self.scale, self.order))
         if self.dimension >= 2**62:
             raise argument_error(
                 "order",
@@ -189,9 +195,9 @@ class Coordinates:
         return torch.from_numpy(position[self.constants :])
 
     def lift(self, u: Tensor) -> Tensor:
-        """z(u): the monomials of u, (n,) -> (D,)."""
+        """z(u): the monomials of u / gamma, (n,) -> (D,)."""
         check_tensor("u", u, (self.size,), finite=False)
-        letters = torch.cat([u.new_ones(self.constants), u])
+        letters = torch.cat([u.new_ones(self.constants), u / self.scale])
         block, blocks = u.new_ones(1), []
         for j in range(1, self.order + 1):
             if self.symmetric:
@@ -205,6 +211,6 @@ class Coordinates:
         return torch.cat(blocks)
 
     def project(self, z: Tensor) -> Tensor:
-        """u, the monomials of degree 1: (D,) -> (n,)."""
+        """u, gamma times the monomials of degree 1: (D,) -> (n,)."""
         check_tensor("z", z, (self.dimension,), finite=False)
-        return z[: self.size]
+        return self.scale * z[: self.size]

@@ -243,7 +243,7 @@ class LiftedField:
                 rate += self.forcing.derivative(z, step * t)
             rate *= step
             z += rate
-            path.append(torch.from_numpy(z[: self.coordinates.size].copy()))
+            path.append(self.project(torch.from_numpy(z)).clone())
         return torch.stack(path)
 
 

@@ -11,28 +11,30 @@ import scipy.sparse as sparse
 import torch
 
 from qdescent._checks import check_instance
-from qdescent.carleman.lifting.assembly import assemble
+from qdescent.carleman.lifting.assembly import assemble, terms_in_units
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.carleman.lifting.lifted import Forcing, LiftedField, LiftedMap
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.tensors import real_tensor
 
 __all__ = ["LiftedField", "LiftedMap", "carleman_linearize"]
 
 
 @overload
 def carleman_linearize(
-    f: PolynomialMap, order: int, form: str = ..., symmetric: bool = ...
+    f: PolynomialMap, order: int, form: str = ..., symmetric: bool = ..., scale: float = ...
 ) -> LiftedMap: ...
 @overload
 def carleman_linearize(
-    f: PolynomialField, order: int, form: str = ..., symmetric: bool = ...
+    f: PolynomialField, order: int, form: str = ..., symmetric: bool = ..., scale: float = ...
 ) -> LiftedField: ...
 def carleman_linearize(
     f: PolynomialMap | PolynomialField,
     order: int,
     form: str = "homogenised",
     symmetric: bool = False,
+    scale: float = 1.0,
 ) -> LiftedMap | LiftedField:
     """The order-N Carleman linearisation of a discrete map, or of an equation.
 
@@ -54,6 +56,9 @@ def carleman_linearize(
         symmetric: compressed coordinates, one unknown for each multiset of letters: the same
             solution with up to N! times fewer unknowns. Off by default: a quantum computer prepares
             Kronecker powers.
+        scale: gamma; the monomials are those of u~ = u / gamma, whose map has gamma^{k-1} F_k.
+            `lift` and `project` speak of u all the same, and the answer is the same to rounding;
+            norms and kappa are not (`best_history` chooses it).
 
     Returns:
         LiftedMap or LiftedField: sum_j n^j unknowns (plain), sum_j ((n+1)^j - 1) (homogenised),
@@ -64,8 +69,8 @@ def carleman_linearize(
         ArgumentError: the matrix would have more than 1e8 entries.
 
     References:
-        Carleman (1932); Liu et al., PNAS 118 (2021), arXiv:2011.03185; for maps:
-        docs/mathematics.md.
+        Carleman (1932); Liu et al., PNAS 118 (2021), arXiv:2011.03185; for maps, and for the
+        scale: docs/mathematics.md; Costa, Schleich, Morales, Berry, arXiv:2312.09518.
 
     Example:
         >>> import torch
@@ -77,9 +82,9 @@ def carleman_linearize(
         [[0.5, 0.125], [0.0, 1.0]]
     """
     check_instance("f", f, PolynomialMap, PolynomialField)
-    coordinates = Coordinates(f.size, order, form, symmetric)
+    coordinates = Coordinates(f.size, order, form, symmetric, scale)
     derivation = isinstance(f, PolynomialField)
-    rows, offset = assemble(tuple(f.coefficients), coordinates, derivation)
+    rows, offset = assemble(terms_in_units(f, coordinates), coordinates, derivation)
     if not isinstance(f, PolynomialField):
         return LiftedMap(rows, offset, coordinates)
     return LiftedField(rows, offset, coordinates, _forcing(f, coordinates))
@@ -111,4 +116,7 @@ def _forcing(f: PolynomialField, coordinates: Coordinates) -> Forcing | None:
     times = ones_offset.numpy()[rows]
     component = np.rint(ramps_offset.numpy()[rows] / times).astype(np.int64) - 1
     offset = sparse.csr_array((times, (rows, component)), shape=(ones.shape[0], f.size))
-    return Forcing(f.forcing, sources, pattern, offset)
+    force, unit = f.forcing, coordinates.scale
+    return Forcing(
+        lambda t: real_tensor("forcing", force(t)).double() / unit, sources, pattern, offset
+    )

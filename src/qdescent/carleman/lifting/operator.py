@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import argument_error, check_instance
-from qdescent.carleman.lifting.assembly import Polynomials, letter_polynomials
+from qdescent.carleman.lifting.assembly import Polynomials, letter_polynomials, terms_in_units
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.polynomial_field import PolynomialField
@@ -66,6 +66,7 @@ def carleman_operator(
     order: int,
     form: str = "homogenised",
     symmetric: bool = False,
+    scale: float = 1.0,
 ) -> LiftedOperator:
     """The matrix of `carleman_linearize` as an operator: F_{k_1} (x) ... (x) F_{k_j} applied one
     factor at a time.
@@ -79,6 +80,7 @@ def carleman_operator(
         form: "homogenised" or "plain", as of `carleman_linearize`.
         symmetric: vectors in compressed coordinates; the contraction itself runs on full Kronecker
             powers.
+        scale: gamma, as of `carleman_linearize`.
 
     Returns:
         LiftedOperator (D, D), with adjoint.
@@ -97,14 +99,14 @@ def carleman_operator(
         [[0.5, 0.125], [0.0, 0.25]]
     """
     check_instance("f", f, PolynomialMap, PolynomialField)
-    coordinates = Coordinates(f.size, order, form, symmetric)
+    coordinates = Coordinates(f.size, order, form, symmetric, scale)
     full = Coordinates(f.size, order, form)
     if full.letters**order > WORD_LIMIT:
         raise argument_error(
             "order", f"leave at most {WORD_LIMIT:.0e} words (series_descent needs none)", f"{order}"
         )
     derivation = isinstance(f, PolynomialField)
-    letters = letter_polynomials(tuple(f.coefficients), full, derivation)
+    letters = letter_polynomials(terms_in_units(f, coordinates), full, derivation)
     contraction = _Contraction(
         coordinates, letters, {k: sparse.csr_array(F.T) for k, F in letters.items()}, derivation
     )
