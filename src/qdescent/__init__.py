@@ -31,18 +31,15 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian
     from qdescent.learning.datasets import ImageData, load_fashion_mnist
     from qdescent.learning.gradient_map import ThresholdedMap, gradient_map, sparse_gradient_map
-    from qdescent.learning.masks import (
-        Mask,
-        full_mask,
-        magnitude_mask,
-        mask_from_scores,
-        nonzero_mask,
-        random_mask,
-    )
+    from qdescent.learning.masks import Mask, full_mask
     from qdescent.learning.networks.resnet import resnet, resnet18
     from qdescent.learning.networks.small_cnn import fashion_cnn
     from qdescent.learning.networks.transformer import vision_transformer
     from qdescent.learning.parameters import ParameterSpace
+    from qdescent.learning.pruning.criteria import MASKS
+    from qdescent.learning.pruning.magnitude import magnitude_mask
+    from qdescent.learning.pruning.nonzero import nonzero_mask
+    from qdescent.learning.pruning.scores import mask_from_scores
     from qdescent.learning.task import Task
     from qdescent.learning.taylor.gradient_series import GradientSeries
     from qdescent.learning.torch_prune import mask_from_prune
@@ -82,7 +79,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     # a network, what is kept of it, and its curvature
     "Task", "ImageData", "load_fashion_mnist", "fashion_cnn", "resnet", "resnet18",
     "vision_transformer", "train_dense",
-    "Mask", "magnitude_mask", "random_mask", "full_mask", "nonzero_mask", "mask_from_scores",
+    "Mask", "MASKS", "magnitude_mask", "full_mask", "nonzero_mask", "mask_from_scores",
     "mask_from_prune",
     "ParameterSpace",
     "hessian", "gauss_newton", "finite_difference_hessian", "LinearOperator", "spectral_density",
@@ -126,11 +123,15 @@ _HOMES = {
         "learning.curvature.hessian": "finite_difference_hessian gauss_newton hessian",
         "learning.datasets": "ImageData load_fashion_mnist",
         "learning.gradient_map": "ThresholdedMap gradient_map sparse_gradient_map",
-        "learning.masks": "Mask full_mask magnitude_mask mask_from_scores nonzero_mask random_mask",
+        "learning.masks": "Mask full_mask",
         "learning.networks.resnet": "resnet resnet18",
         "learning.networks.small_cnn": "fashion_cnn",
         "learning.networks.transformer": "vision_transformer",
         "learning.parameters": "ParameterSpace",
+        "learning.pruning.criteria": "MASKS",
+        "learning.pruning.magnitude": "magnitude_mask",
+        "learning.pruning.nonzero": "nonzero_mask",
+        "learning.pruning.scores": "mask_from_scores",
         "learning.task": "Task",
         "learning.taylor.gradient_series": "GradientSeries",
         "learning.torch_prune": "mask_from_prune",

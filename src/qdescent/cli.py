@@ -28,6 +28,7 @@ from qdescent._terminal import (
     print_table,
     say,
 )
+from qdescent.learning.pruning.criteria import MASKS
 
 RUNS, SPECTRA, CIRCUITS = Path("runs"), Path("runs/spectra"), Path("runs/circuits")
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -57,6 +58,9 @@ def run(
     ] = False,
     density: Annotated[
         float | None, _flag("Kept fraction of the prunable weights. Default 0.1.")
+    ] = None,
+    prune_by: Annotated[
+        str | None, _flag(f"Which are kept: {', '.join(MASKS)}. Default magnitude.")
     ] = None,
     learning_rate: Annotated[
         float | None, _flag("Eta, learning rate after pruning. Default 0.02.")
@@ -175,8 +179,9 @@ def spectrum(
     mask: Annotated[
         str | None, _flag("Safetensors file, not 0 where a weight is kept, or the word nonzero.")
     ] = None,
-    density: Annotated[
-        float | None, _flag("Prune by magnitude to this fraction instead; 1 keeps all.")
+    density: Annotated[float | None, _flag("Prune to this fraction instead; 1 keeps all.")] = None,
+    prune_by: Annotated[
+        str | None, _flag(f"How it prunes: {', '.join(MASKS)}. Default magnitude.")
     ] = None,
     batch: Annotated[int | None, _flag("Samples in memory at once. Default 64.")] = None,
     batches: Annotated[

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from arguments.sweep import NASTY
 
+from qdescent import MASKS
+
 SEED = ("0", "int64(2)", "tensor(2)", "10**9", "10**30", "10**400")
 NUMBER = (
     "0",
@@ -62,7 +64,12 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "multiply_adds": {"sample": ("its NaN", "its longer", "its sparse", "its graph"),
         "mask": ("None",)},
     "magnitude_mask": {"density": UNIT},
-    "random_mask": {"density": UNIT, "seed": SEED},
+    **{
+        f"MASKS[{name!r}]": {
+            "density": UNIT, "generator": ("None",), "task": () if one.needs_task else ("None",),
+        }
+        for name, one in MASKS.items()
+    },
     "mask_from_scores": {"density": UNIT},
     "ParameterSpace": {"mask": ("None",)},
     "ParameterSpace.unpack": {"theta": FLOATS + ("its NaN", "its integers", "its booleans")},

@@ -98,7 +98,10 @@ ENTRIES = [
     Entry("multiply_adds", multiply_adds, lambda: {"network": network(), "sample": batch()[0][:1]}),
     Entry("Mask", qd.Mask, lambda: {"keep": keep()}, named={'keep': ('mask',)}),
     Entry("magnitude_mask", qd.magnitude_mask, lambda: {"network": network()}),
-    Entry("random_mask", qd.random_mask, lambda: {"network": network()}),
+    *(
+        Entry(f"MASKS[{name!r}]", criterion, lambda: {"network": network(), "task": task()})
+        for name, criterion in qd.MASKS.items()
+    ),
     Entry("nonzero_mask", qd.nonzero_mask, lambda: {"network": network()}),
     Entry("full_mask", qd.full_mask, lambda: {"network": network()}),
     Entry("mask_from_prune", qd.mask_from_prune, lambda: {"network": network()}),

@@ -73,8 +73,8 @@ def public_names() -> set[str]:
     """What `qdescent` exports, and the public methods of its classes that take arguments or are
     called.
     """
-    names = set()
-    for name in set(qd.__all__) - {"ArgumentError"}:
+    names = {f"MASKS[{name!r}]" for name in qd.MASKS}
+    for name in set(qd.__all__) - {"ArgumentError", "MASKS"}:
         names.add(name)
         one = getattr(qd, name)
         if not inspect.isclass(one):

@@ -20,6 +20,7 @@ from qdescent.experiment.sources import (
     load_weights,
     named_function,
 )
+from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.learning.task import Task
 
 MODULE = """
@@ -217,41 +218,40 @@ def test_a_network_that_is_itself_pruned_takes_such_weights_as_they_are(tmp_path
         prune.l1_unstructured(network[0], "weight", amount=amount)
     torch.save(pruned.state_dict(), tmp_path / "w.pt")
     assert load_weights(again, tmp_path / "w.pt") is None
-    mask, origin = load_mask(again, None, None)
+    mask, origin = load_mask(again, None)
     assert torch.equal(mask.keep["0.weight_orig"], pruned[0].weight_mask.bool())
     assert "torch.nn.utils.prune" in origin
 
 
 def test_which_weights_are_kept(tmp_path):
     network = load_network("named_by_user:build")
-    assert load_mask(network, None, None)[0].density == 1
+    assert load_mask(network, None)[0].density == 1
     with torch.no_grad():
         network[0].weight[0, 0] = 0.0
         network[0].bias.zero_()  # a bias at 0 is an initial value, nothing that was pruned
-    mask, origin = load_mask(network, None, None)
+    mask, origin = load_mask(network, None)
     # no mask says that the zero was pruned
     assert (mask.total - mask.kept, origin) == (0, "all that are trained")
-    mask, origin = load_mask(network, Path("nonzero"), None)
+    mask, origin = load_mask(network, Path("nonzero"))
     assert (mask.total - mask.kept, "not exactly 0" in origin) == (1, True)
-    assert load_mask(network, None, 0.5)[0].kept == 3 + 3 + 2 + 3
     save_file({"3.weight": torch.tensor([[1, 0, 0], [0, 0, 0]])}, tmp_path / "m.safetensors")
-    assert load_mask(network, tmp_path / "m.safetensors", None)[0].keep["3.weight"].sum() == 1
+    assert load_mask(network, tmp_path / "m.safetensors")[0].keep["3.weight"].sum() == 1
     with pytest.raises(
         ArgumentError, match="`density` must be left out where a mask is given, but is 0.5"
     ):
-        load_mask(network, tmp_path / "m.safetensors", 0.5)
+        SpectrumSettings("a:b", "c.npz", mask="m.safetensors", density=0.5)
     save_file({"2.weight": torch.ones(2)}, tmp_path / "m.safetensors")
     with pytest.raises(
         ArgumentError,
         match="`mask` must fit the network.*at '2.weight', no parameter of the network",
     ):
-        load_mask(network, tmp_path / "m.safetensors", None)
+        load_mask(network, tmp_path / "m.safetensors")
     save_file(
         {name: torch.zeros_like(weight) for name, weight in network.named_parameters()},
         tmp_path / "m.safetensors",
     )
     with pytest.raises(ArgumentError, match="`mask` must keep at least one weight, but is empty"):
-        load_mask(network, tmp_path / "m.safetensors", None)
+        load_mask(network, tmp_path / "m.safetensors")
 
 
 def test_npz_with_both_pairs_of_names_and_bytes_as_images(tmp_path):

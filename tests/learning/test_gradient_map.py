@@ -5,8 +5,8 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.gradient_map import gradient_map, sparse_gradient_map
-from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.taylor.gradient_series import gradient_series
 
 ETA = 0.3
@@ -48,7 +48,9 @@ def test_the_remainder_shrinks_with_the_degree_s_power(seventeen):
 @pytest.mark.parametrize("density", [1.0, 0.5])
 def test_coefficients_agree_with_the_taylor_rules(seventeen, density):
     """Two derivations that share no code: nested derivatives here, truncated power series there."""
-    space = ParameterSpace(seventeen.task.network, random_mask(seventeen.task.network, density))
+    space = ParameterSpace(
+        seventeen.task.network, MASKS["random"](seventeen.task.network, density=density)
+    )
     f = gradient_map(seventeen.task, space, ETA, degree=3, theta=space.theta + 0.1)
     u = torch.randn(space.n, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     terms = [u, torch.zeros_like(u), torch.zeros_like(u)]

@@ -12,8 +12,10 @@ import qdescent as qd
 from qdescent._checks import ArgumentError
 from qdescent.experiment.sources import load_mask
 from qdescent.learning.curvature.hessian import gauss_newton, hessian
-from qdescent.learning.masks import Mask, full_mask, magnitude_mask, nonzero_mask
+from qdescent.learning.masks import Mask, full_mask
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.magnitude import magnitude_mask
+from qdescent.learning.pruning.nonzero import nonzero_mask
 from qdescent.learning.task import Task
 from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.training.callback import SpectrumCallback
@@ -217,7 +219,7 @@ def test_every_door_sees_the_same_modes_and_the_twin_s_hessian(build):
         ParameterSpace(network),
         ParameterSpace(network, full_mask(network)),  # what prune took out stays out
         ParameterSpace(network, mask_from_prune(network)),
-        ParameterSpace(network, load_mask(network, None, None)[0]),  # the command line's
+        ParameterSpace(network, load_mask(network, None)[0]),  # the command line's
     ]
     for space in spaces:
         assert (space.n, space.total) == (len(truth), sum(w.numel() for w in network.parameters()))

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.masks import Mask, magnitude_mask, random_mask
+from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.criteria import MASKS
+from qdescent.learning.pruning.magnitude import magnitude_mask
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def network():
 
 
 def test_pack_of_unpack_is_the_identity_and_unpack_of_pack_the_mask(network):
-    mask = random_mask(network, 0.4)
+    mask = MASKS["random"](network, density=0.4)
     space = ParameterSpace(network, mask)
     assert (space.n, space.total) == (mask.kept, sum(w.numel() for w in network.parameters()))
     theta = torch.randn(space.n, dtype=torch.float64)
@@ -30,7 +32,7 @@ def test_pack_of_unpack_is_the_identity_and_unpack_of_pack_the_mask(network):
 
 
 def test_coordinates_follow_the_order_of_named_parameters(network):
-    mask = random_mask(network, 0.5)
+    mask = MASKS["random"](network, density=0.5)
     expected = torch.cat([w.detach()[mask.keep[name]] for name, w in network.named_parameters()])
     assert torch.equal(ParameterSpace(network, mask).theta, expected)
 
@@ -44,7 +46,7 @@ def test_the_network_is_left_alone(network):
 
 
 def test_restriction_freezes_the_rest(network):
-    space = ParameterSpace(network, random_mask(network, 0.5))
+    space = ParameterSpace(network, MASKS["random"](network, density=0.5))
     theta = torch.randn(space.n, dtype=torch.float64)
     small = space.restrict(theta, torch.tensor([7, 2]))
     assert (small.n, small.total) == (2, space.total)

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 
 INPUTS, TARGETS = torch.ones(4, 3), torch.zeros(4, 2)
@@ -29,7 +29,7 @@ class Noisy(nn.Module):
 @pytest.mark.parametrize("name", ["seventeen", "small_conv", "regression"])
 def test_loss_and_gradient_against_backward(name, request):
     task = request.getfixturevalue(name).task
-    mask = random_mask(task.network, 0.5)
+    mask = MASKS["random"](task.network, density=0.5)
     space = ParameterSpace(task.network, mask)
     loss, gradient = task.loss_and_gradient(space, space.theta)
     with torch.no_grad():

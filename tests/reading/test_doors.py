@@ -36,7 +36,7 @@ READERS = {
     "map": load_map,
     "data": lambda path: load_data(str(path), 4),
     "weights": lambda path: load_weights(network(), path),
-    "mask": lambda path: load_mask(network(), path, None),
+    "mask": lambda path: load_mask(network(), path),
     "idx": lambda path: read_idx(path, 3),
     "read_weights": read_weights,
 }

@@ -10,8 +10,8 @@ from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.learning.gradient_map import gradient_map
-from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.solvers.classical import Direct
@@ -58,7 +58,9 @@ def test_order_four_on_three_weights_is_the_explicit_matrix(seventeen):
 
 @pytest.mark.parametrize("order", [2, 3])
 def test_masked_and_at_another_pivot(seventeen, order):
-    space = ParameterSpace(seventeen.task.network, random_mask(seventeen.task.network, 0.4))
+    space = ParameterSpace(
+        seventeen.task.network, MASKS["random"](seventeen.task.network, density=0.4)
+    )
     theta = space.theta + 0.2
     f = gradient_map(seventeen.task, space, ETA, order, theta)
     ours = series_descent(seventeen.task, space, order, 4, ETA, theta).value

@@ -12,7 +12,7 @@ from torch.nn.utils import prune
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
-from qdescent.learning.masks import magnitude_mask
+from qdescent.learning.pruning.magnitude import magnitude_mask
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.training.callback import SpectrumCallback

@@ -11,8 +11,8 @@ from torch import nn
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.datasets import ImageData
-from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.training.descent import accuracy, descend, train_dense
 
 
@@ -62,7 +62,7 @@ def test_descent_on_a_quadratic_is_its_closed_form(regression):
 
 
 def test_pruned_weights_stay_away(seventeen):
-    mask = random_mask(seventeen.task.network, 0.5)
+    mask = MASKS["random"](seventeen.task.network, density=0.5)
     space = ParameterSpace(seventeen.task.network, mask)
     (_, theta), keep = (
         next(descend(seventeen.task, space, space.theta, 0.1)),

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from qdescent._array_checks import check_finite
 from qdescent._checks import argument_error, check_choice, shown
-from qdescent.learning.masks import Mask, full_mask, magnitude_mask, nonzero_mask
+from qdescent.learning.masks import Mask, full_mask
+from qdescent.learning.pruning.nonzero import nonzero_mask
 from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.reading.regular import named, said
 from qdescent.reading.tensors import read_tensors, read_weights
@@ -190,27 +191,19 @@ def _sizes(tensor: Tensor) -> str:
     return shown(tuple(tensor.shape))
 
 
-def load_mask(network: nn.Module, path: Path | None, density: float | None) -> tuple[Mask, str]:
+def load_mask(network: nn.Module, path: Path | None) -> tuple[Mask, str]:
     """Which weights are kept, and in words where that comes from. What is frozen is left to
     `ParameterSpace`.
 
     Args:
         path: a safetensors file with a tensor for each pruned parameter, not 0 where the weight is
             kept; others are kept whole. The word `nonzero` instead of a path: what is exactly 0
-            counts as pruned (`nonzero_mask`).
-        density: the kept fraction, by magnitude. Neither of both: as `torch.nn.utils.prune` has it
-            in the network, else all.
+            counts as pruned (`nonzero_mask`). None: as `torch.nn.utils.prune` has it in the
+            network, else all.
 
     Raises:
-        ArgumentError: both are given, the file does not fit the network, or nothing is kept.
+        ArgumentError: the file does not fit the network, or nothing is kept.
     """
-    if path is not None and density is not None:
-        raise argument_error("density", "be left out where a mask is given", density)
-    if density is not None:
-        return (
-            magnitude_mask(network, density),
-            f"the largest {density:g} of the prunable weights (density)",
-        )
     if path is not None and str(path) == NONZERO:
         return nonzero_mask(network), "weights of matrices and kernels that are not exactly 0"
     if path is not None:

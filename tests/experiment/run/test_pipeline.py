@@ -14,13 +14,16 @@ import torch
 from typer.testing import CliRunner
 
 from qdescent._checks import ArgumentError
+from qdescent._random import named_generator
 from qdescent.cli import app
 from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
 from qdescent.experiment.run.pipeline import run_first_pass
 from qdescent.experiment.run.settings import Settings, load_settings
+from qdescent.experiment.run.training import load_data, train_and_prune
 from qdescent.experiment.run.workspace import create_workspace, resume_workspace
 from qdescent.experiment.saved_state import latest_unfinished
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.report.files import read_weights
 from qdescent.report.record import is_complete, read_record
 from qdescent.report.reservation import next_directory
@@ -75,6 +78,28 @@ def test_run_directory_is_whole_and_read_by_others(whole):
     assert kept == record.value("network/kept")
     content = json.loads((directory / "run.json").read_text())
     assert all(row["evidence"] and row["source"] for row in content["rows"])
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_any_criterion_prunes_as_many_and_is_on_record(tmp_path, name):
+    (tmp_path / "run.toml").write_text(f'prune_by = "{name}"')
+    settings = load_settings(tmp_path / "run.toml", SMALL.to_json() | {"prune_by": None})
+    settings = replace(settings, epochs=1, train_images=128)
+    workspace = create_workspace(tmp_path / "run", settings)
+    with workspace.held():
+        data, _ = load_data(workspace)
+        workspace.begin("data")
+        pruned, rows = train_and_prune(workspace, data)
+    record = {row.name: row for row in rows}
+    prunable = [keep for keep in pruned.mask.keep.values() if keep.ndim > 1]
+    exact = round(0.1 * sum(keep.numel() for keep in prunable))
+    assert abs(sum(int(keep.sum()) for keep in prunable) - exact) <= (name[:5] == "layer") * 5
+    assert MASKS[name].keeps in record["network/kept"].source
+    again = MASKS[name](
+        pruned.network, pruned.tasks[0], 0.1, named_generator(settings.seed, "random mask")
+    )
+    assert all(torch.equal(keep, again.keep[each]) for each, keep in pruned.mask.keep.items())
+    assert settings.to_json()["prune_by"] == name
 
 
 def test_rows_are_consistent_with_each_other(whole):

@@ -22,6 +22,7 @@ from qdescent._checks import ArgumentError
 from qdescent.cli import app
 from qdescent.experiment.spectrum.pipeline import run_spectrum
 from qdescent.experiment.spectrum.settings import SpectrumSettings
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.report.pages.spectrum_page import write_spectrum_page
 from qdescent.report.record import read_record
 
@@ -40,6 +41,23 @@ def proxy_of(eigenvalues, eta, momentum, t):
     return np.mean(
         [max(abs(np.roots([1, -(1 + momentum - eta * x), momentum]))) ** t for x in eigenvalues]
     )
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_any_criterion_prunes_what_is_measured(tmp_path, name):
+    settings = replace(SADDLE, mask="", density=0.5, prune_by=name)
+    record = run_spectrum(settings, tmp_path / "o")
+    eigenvalues, weights = np.array([2.0, 40.5, 8.0, -2.0]), np.array([1.0, 0.0, 2.0, 3.0])
+    scores = {
+        "snip": abs(eigenvalues * weights**2),
+        "gradient-times-weight": -eigenvalues * weights**2,
+    }
+    assert record.value("network/kept") == 2
+    assert MASKS[name].keeps in record.row("network/kept").source
+    assert record.config["prune_by"] == name
+    if name != "random":
+        kept = np.argsort(-scores.get(name, abs(weights)), kind="stable")[:2]
+        assert record.value("spectrum/trace") == pytest.approx(sum(eigenvalues[kept]))
 
 
 @pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.0, 0.05), (0.6, 0.05)])

@@ -8,8 +8,9 @@ from torch.nn.functional import cross_entropy
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.curvature.hessian import hessian
-from qdescent.learning.masks import Mask, random_mask
+from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.linalg.spectra.density import spectral_density
 
@@ -70,7 +71,7 @@ def test_softmax_closed_form():
 @pytest.mark.parametrize("density", [1.0, 0.4])
 def test_dense_twin(name, density, request):
     twin = request.getfixturevalue(name)
-    mask = random_mask(twin.task.network, density)
+    mask = MASKS["random"](twin.task.network, density=density)
     keep = flat(mask)
     space = ParameterSpace(twin.task.network, mask)
     dense = twin.hessian(twin.theta * keep)

@@ -18,8 +18,8 @@ from qdescent.learning.curvature.hessian import (
     hessian,
     product_error,
 )
-from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 
 DOUBLE = partial(hessian, method="double-backward")
@@ -66,7 +66,7 @@ def dense_twin(network, inputs, targets, loss):
 def test_operators_equal_their_dense_twins(problem, masked, loss, method):
     network, inputs, labels = problem
     targets = labels if loss is cross_entropy else torch.randn(6, 3).double()
-    mask = random_mask(network, 0.5) if masked else None
+    mask = MASKS["random"](network, density=0.5) if masked else None
     space = ParameterSpace(network, mask)
     if masked:  # the twin lives at the pruned point
         with torch.no_grad():
@@ -109,7 +109,7 @@ def test_several_batches_are_their_weighted_mean(problem, operator):
 
 def test_one_layer_is_a_block_of_the_whole(problem):
     network, inputs, labels = problem
-    space = ParameterSpace(network, random_mask(network, 0.5))
+    space = ParameterSpace(network, MASKS["random"](network, density=0.5))
     task = Task(network, cross_entropy, (inputs, labels))
     places = space.places("3.")
     block = hessian(task, space.restrict(space.theta, places)).to_dense()

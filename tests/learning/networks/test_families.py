@@ -12,11 +12,11 @@ from torch.func import functional_call, grad, jacfwd, jacrev, jvp
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.curvature.hessian import hessian
-from qdescent.learning.masks import magnitude_mask
 from qdescent.learning.networks.resnet import resnet, resnet18
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.learning.networks.transformer import vision_transformer
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.magnitude import magnitude_mask
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import gradient_series
 

@@ -10,8 +10,8 @@ from torch.func import functional_call, jvp
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.curvature.hessian import hessian
-from qdescent.learning.masks import random_mask
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import gradient_series, weights_replaced
 from qdescent.learning.taylor.jet import Jet
@@ -123,7 +123,7 @@ def assert_same(ours, truth, tolerance=1e-12):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradient_series_of_whole_networks(name, density):
     task = build(name)
-    space = ParameterSpace(task.network, random_mask(task.network, density))
+    space = ParameterSpace(task.network, MASKS["random"](task.network, density=density))
     terms = [random(10 + k, space.n) for k in range(3)]
     ours, truth = (
         gradient_series(task, space, space.theta, terms),

@@ -11,7 +11,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from qdescent._checks import argument_error, check_integer, check_interval, shown
+from qdescent._checks import (
+    argument_error,
+    check_choice,
+    check_integer,
+    check_interval,
+    shown,
+)
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.reading.documents import read_toml
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
@@ -26,6 +33,8 @@ class Settings:
 
     Args:
         density: kept fraction of the prunable weights. 0.1: the paper prunes 90 %.
+        prune_by: the criterion of what is kept, a name in `MASKS`; those that look at data see the
+            first round's batch. magnitude: the paper's.
         learning_rate: eta of descent after pruning. 0.02: at N = 2, K = 20 the truncation error
             stays below 1 % (measured).
         order: N of the Carleman linearisation. 2: the least that sees the curvature change.
@@ -70,6 +79,7 @@ class Settings:
     """
 
     density: float = 0.1
+    prune_by: str = "magnitude"
     learning_rate: float = 0.02
     order: int = 2
     segment: int = 20
@@ -98,6 +108,7 @@ class Settings:
             if field.type == "str" and not isinstance(value, str):
                 raise argument_error(field.name, "be a text", value)
         check_interval("density", self.density, "(0, 1]")
+        check_choice("prune_by", self.prune_by, MASKS)
         check_interval("tolerance", self.tolerance, "[0, 1)")
         check_interval("circuit_epsilon", self.circuit_epsilon, "(0, 1)")
         check_interval("circuit_learning_rate", self.circuit_learning_rate, "(0, inf)")

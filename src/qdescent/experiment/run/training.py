@@ -17,9 +17,10 @@ from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.run.workspace import Workspace
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
-from qdescent.learning.masks import Mask, magnitude_mask
+from qdescent.learning.masks import Mask
 from qdescent.learning.networks.small_cnn import fashion_cnn
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.report.state import State
 from qdescent.training.descent import DenseState, accuracy, descend, train_dense
@@ -74,7 +75,7 @@ def load_data(workspace: Workspace) -> tuple[ImageData, list[Row]]:
 
 
 def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list[Row]]:
-    """Dense training, epoch by epoch resumable, and one-shot magnitude pruning."""
+    """Dense training, epoch by epoch resumable, and one-shot pruning."""
     settings, progress = workspace.settings, workspace.progress
     width = settings.width
     network = fashion_cnn((width, 2 * width, 4 * width), seed=settings.seed)
@@ -107,8 +108,6 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
         )
     progress.finish(f"test accuracy {100 * done.test_accuracy[-1]:.1f} %")
 
-    mask = magnitude_mask(network, settings.density)
-    space = ParameterSpace(network, mask)
     tasks = []
     for r in range(settings.rounds):
         order = torch.randperm(
@@ -118,6 +117,10 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
         tasks.append(
             Task(network, cross_entropy, (data.train_images[places], data.train_labels[places]))
         )
+    criterion = MASKS[settings.prune_by]
+    draws = named_generator(settings.seed, "random mask")
+    mask = criterion(network, tasks[0], settings.density, draws)
+    space = ParameterSpace(network, mask)
     pruned = Pruned(network, mask, space, tuple(tasks), data)
     start = accuracy(tasks[0], space, space.theta, data.test_images, data.test_labels)
     on_test = f"share of {len(data.test_images)} test images labelled correctly"
@@ -134,7 +137,7 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
             mask.kept,
             "weights",
             Evidence.EXACT,
-            "n, entries of the mask: largest magnitudes, and all biases",
+            f"n, entries of the mask: {criterion.keeps}, and all biases",
         ),
         Row("network/density", mask.density, "1", Evidence.EXACT, "n / P"),
         Row(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qdescent._checks import argument_error, check_choice, check_integer, check_interval
+from qdescent.learning.pruning.criteria import MASKS
 
 STATE_OF_JOB = "spectrum-settings"
 PRECISIONS = ("float32", "float64", "bfloat16")
@@ -29,7 +30,9 @@ class SpectrumSettings:
         loss: "cross_entropy", "mse" or `module:function`, a mean over samples.
         mask: a safetensors file of kept places, or "nonzero": what is exactly 0 counts as pruned;
             empty: by density, or as `torch.nn.utils.prune` has it, or all that are trained.
-        density: kept fraction of the trained matrices, by magnitude; None: by mask.
+        density: kept fraction of the trained matrices; None: by mask.
+        prune_by: the criterion by which `density` prunes, a name in `MASKS`; those that look at
+            data see the first batch. magnitude: the paper's.
         batch: samples that are in memory at once. 64: a ResNet of 7 million weights then needs
             about 2 GB.
         batches: how many of them H is the mean of. 1: a first look in minutes; a verdict wants
@@ -72,6 +75,7 @@ class SpectrumSettings:
     loss: str = "cross_entropy"
     mask: str = ""
     density: float | None = None
+    prune_by: str = "magnitude"
     batch: int = 64
     batches: int = 1
     learning_rate: float = 0.01
@@ -102,6 +106,10 @@ class SpectrumSettings:
             check_interval(name, getattr(self, name), interval)
         if self.density is not None:
             check_interval("density", self.density, "(0, 1]")
+            if self.mask:
+                raise argument_error("density", "be left out where a mask is given", self.density)
+        if check_choice("prune_by", self.prune_by, MASKS) != "magnitude" and self.density is None:
+            raise argument_error("density", "be given where prune_by is", "missing")
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("curvature", self.curvature, CURVATURES)
         if self.curvature == FINITE_DIFFERENCES and self.precision == "bfloat16":

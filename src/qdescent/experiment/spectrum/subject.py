@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._evidence import Evidence, Row
+from qdescent._random import named_generator
 from qdescent.experiment.data_sources import check_fit, load_data
 from qdescent.experiment.sources import load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.learning.batches import mapped, picked, samples_of, tensors_of
 from qdescent.learning.parallel import Ranks, weighted_over
 from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.report.state import fingerprint
 
@@ -55,10 +57,8 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
     """
     network = load_network(settings.network, settings.arguments)
     mask = load_weights(network, Path(settings.weights)) if settings.weights else None
-    chosen, origin = load_mask(
-        network, Path(settings.mask) if settings.mask else None, settings.density
-    )
-    if mask is not None and not settings.mask and settings.density is None:
+    chosen, origin = load_mask(network, Path(settings.mask) if settings.mask else None)
+    if mask is not None and not settings.mask:
         chosen, origin = mask, "the masks of torch.nn.utils.prune in the file of weights"
     dtype = torch.float64 if settings.precision == "float64" else torch.float32
     network = network.to(device=ranks.device, dtype=dtype)
@@ -80,6 +80,12 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
         tuple(picked(part, places, samples) for part in (inputs, targets))
         for places in torch.arange(samples).split(settings.batch)
     ]
+    if settings.density is not None:
+        criterion = MASKS[settings.prune_by]
+        first = Task(network, loss, batches[0]) if criterion.needs_task else None
+        draws = named_generator(settings.seed, "random mask")
+        space = ParameterSpace(network, criterion(network, first, settings.density, draws))
+        origin = f"{settings.density:g} of the prunable weights (density): {criterion.keeps}"
     weights = dict(network.named_parameters())
     with torch.no_grad():  # the pruned network is what is measured
         for name, weight in space.unpack(space.theta).items():

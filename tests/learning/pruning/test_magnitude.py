@@ -1,4 +1,4 @@
-"""Which weights are kept."""
+"""The largest weights, and masks from scores."""
 
 import math
 
@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.masks import Mask, full_mask, magnitude_mask, mask_from_scores, random_mask
+from qdescent.learning.masks import Mask, full_mask
+from qdescent.learning.pruning.magnitude import magnitude_mask
+from qdescent.learning.pruning.scores import mask_from_scores
 
 
 @pytest.fixture
@@ -48,23 +50,14 @@ def test_ties_are_broken_by_position():
     assert mask.keep["weight"].tolist() == [[True, True, False, False]]
 
 
-def test_random_masks_by_seed(network):
-    one, same, other = (random_mask(network, 0.3, seed=s).keep["0.weight"] for s in (0, 0, 1))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
-    share = np.mean([kept(random_mask(network, 0.3, seed=s), "0.weight") / 80 for s in range(100)])
-    assert share == pytest.approx(0.3, abs=0.02)
-
-
 def test_full_mask(network):
     assert full_mask(network).density == 1.0
 
 
 @pytest.mark.parametrize("density", [0, -0.1, 1.5, math.nan])
 def test_density_outside_its_interval(network, density):
-    for rule in (magnitude_mask, random_mask):
-        with pytest.raises(ArgumentError, match=r"Argument `density` must be in \(0, 1\], but is"):
-            rule(network, density)
+    with pytest.raises(ArgumentError, match=r"Argument `density` must be in \(0, 1\], but is"):
+        magnitude_mask(network, density)
 
 
 def test_errors(network):
