@@ -30,6 +30,14 @@ COUNT = ("int64(2)", "tensor(2)")
 LARGE = ("10**9", "10**30", "10**400")
 FLOATS = ("its float16", "its float32", "its bfloat16", "its graph")
 ANYTHING = tuple(NASTY)
+LARGE_KAPPA = ("1e9", "10**9", "10**30", "int64(2)")
+# the arguments that every solver with a promised epsilon has
+PROMISED = {
+    "epsilon": UNIT,
+    "kappa": ("None", *LARGE_KAPPA),
+    "circuit": ("True", "None"),
+    "most_queries": (*COUNT, *LARGE, "None"),
+}
 
 FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "Task.loss_at": {"theta": FLOATS + ("its NaN", "its integers", "its booleans")},
@@ -41,9 +49,6 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "Task.outputs_with": {"dtype": ("None",)},
     "Task.loss_of": {"dtype": ("None",)},
     "ParameterSpace.point": {"theta": FLOATS + ("its sparse",)},
-    "QSVT.forecast": {"kappa": ("1e9", "10**9", "10**30", "int64(2)")},
-    "KernelReflection.forecast": {"kappa": ("1e9", "10**9", "10**30", "int64(2)")},
-    "HHL.forecast": {"kappa": ("int64(2)",)},
     "ImageData": {"train_images": FLOATS, "train_labels": ("its integers",),
         "test_images": FLOATS, "test_labels": ("its integers",), "source": ("text",),
         "mean": NUMBER, "std": POSITIVE},
@@ -248,17 +253,6 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "answer": FLOATS + ("tensor of 7", "its NaN", "its complex"),
         "residual": POSITIVE + ("0", "inf"), "bound": POSITIVE + ("0", "inf"),
         "cost": ("empty list",), "values": ("dict", "empty dict"), "circuit": ANYTHING},
-    "GMRES": {"tolerance": UNIT, "restart": COUNT, "limit": COUNT + ("10**9",)},
-    "QSVT": {"circuit": ("True", "None"), "epsilon": UNIT,
-        "kappa": ("None", "1e9", "10**9", "10**30", "int64(2)"),
-        "most_queries": COUNT + LARGE + ("None",)},
-    "KernelReflection": {"circuit": ("True", "None"), "epsilon": UNIT,
-        "kappa": ("None", "1e9", "10**9", "10**30", "int64(2)"), "norm": POSITIVE + ("None",),
-        "search_shots": COUNT + LARGE, "seed": SEED,
-        "most_queries": COUNT + LARGE + ("None",)},
-    "HHL": {"circuit": ("True", "None"), "epsilon": UNIT,
-        "kappa": ("None", "1e9", "10**9", "10**30", "int64(2)"), "clock_bits": COUNT + ("None",),
-        "most_queries": COUNT + LARGE + ("None",)},
     "Circuit": {"angle_bits": ("None",), "amplify": ("True",)},
     "ComposedHistory": {"order": COUNT, "steps": COUNT + ("None",), "padding": COUNT + ("0",)},
     "conditioning": {"kappa": ("None", "1e9", "10**9", "10**30", "int64(2)"), "plan": ("None",)},

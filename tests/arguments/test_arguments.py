@@ -7,15 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from arguments.fine import FINE, OWN
+from arguments.fine import FINE as RIGHT
+from arguments.fine import OWN
 from arguments.sweep import SAMPLE, Entry, outcomes
 from arguments.table_networks import ENTRIES as NETWORKS
 from arguments.table_solutions import ENTRIES as SOLUTIONS
+from arguments.table_solvers import ENTRIES as SOLVERS
+from arguments.table_solvers import FINE as RIGHT_OF_SOLVERS
 from arguments.table_systems import ENTRIES as SYSTEMS
 
 import qdescent as qd
 
-ENTRIES = [*NETWORKS, *SYSTEMS, *SOLUTIONS]
+ENTRIES = [*NETWORKS, *SYSTEMS, *SOLUTIONS, *SOLVERS]
+FINE = RIGHT | RIGHT_OF_SOLVERS
 ROOT = Path(__file__).parents[2]
 SECONDS = 20  # for one value: what takes longer has not been refused at once
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from arguments.fine import COUNT, UNIT
+from solvers.conformance import Conformance
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.history import history_system
@@ -11,6 +13,14 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.classical import GMRES, Direct
 from qdescent.solvers.solve import Status, solve
 
+CONFORMANCE = {
+    "Direct": Conformance(solver=Direct(), error=1e-11),
+    "GMRES": Conformance(
+        solver=GMRES(tolerance=1e-12),
+        error=1e-9,
+        fine={"tolerance": UNIT, "restart": COUNT, "limit": (*COUNT, "10**9")},
+    ),
+}
 SOLVERS = [Direct(), GMRES(), GMRES(tolerance=1e-12, restart=5, limit=2000)]
 
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from solvers.conformance import conformance, forgotten, solver_classes
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import qdescent as qd
 from qdescent.linalg.chebyshev import inverse_degree
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.classical import GMRES, Direct
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries
 from qdescent.solvers.hhl import HHL
@@ -52,13 +53,26 @@ def sparse_unsymmetric(size, dtype):
 
 
 KINDS = {f.__name__: f for f in (well_conditioned, non_normal, indefinite, sparse_unsymmetric)}
-SOLVERS = {
-    "Direct": (Direct(), 1e-11),
-    "GMRES": (GMRES(tolerance=1e-12), 1e-9),
-    "QSVT": (QSVT(1e-6), 1e-6),
-    "KernelReflection": (KernelReflection(1e-6), 1e-6),
-    "HHL": (HHL(1e-2), 1e-2),
-}
+SOLVERS = conformance()
+CIRCUITS = {name: each for entry in SOLVERS.values() for name, each in entry.circuits.items()}
+
+
+class Forgotten:
+    """Planted: a solver that nobody entered."""
+
+    def solve(self, system):
+        return Direct().solve(system)
+
+
+def test_no_solver_is_forgotten():
+    """CONTRIBUTING, "Add a solver": `CONFORMANCE` in tests/solvers/test_<name>.py."""
+    classes = set(solver_classes())
+    assert {Direct, GMRES, QSVT, KernelReflection, HHL} <= classes
+    assert forgotten(classes, SOLVERS) == []
+    assert [one.__name__ for one in classes if one.__name__ not in qd.__all__] == []
+    assert forgotten([*classes, Forgotten], SOLVERS) == ["Forgotten"]
+    without = {**SOLVERS, "HHL": replace(SOLVERS["HHL"], circuits={})}
+    assert forgotten(classes, without) == ["HHL(circuit=...)"]
 
 
 @pytest.mark.parametrize("dtype", [F64, C128], ids=["real", "complex"])
@@ -67,13 +81,13 @@ SOLVERS = {
 @pytest.mark.parametrize("name", SOLVERS)
 def test_planted_answer(name, kind, size, dtype):
     matrix, planted = KINDS[kind](size, dtype), draw((size,), dtype, size + 1)
-    solver, tolerance = SOLVERS[name]
+    solver, tolerance = SOLVERS[name].solver, SOLVERS[name].error
     found = solve(LinearSystem(matrix.to_sparse_coo(), matrix @ planted), solver)
     assert found.status is Status.SOLVED
     assert found.value.dtype == dtype
-    assert (found.value - planted).norm() / planted.norm() <= tolerance
-    if name not in ("Direct", "GMRES"):
-        assert (found.value - planted).norm() / planted.norm() <= found.bound <= tolerance
+    # the planted right-hand side is rounded: kappa eps
+    off = (found.value - planted).norm() / planted.norm() - 1e-14
+    assert off <= found.bound <= tolerance
     # planted wrong: the transposed and the conjugated system have other answers
     for wrong in (matrix.mT, matrix.conj()):
         if not torch.allclose(wrong, matrix):
@@ -82,16 +96,25 @@ def test_planted_answer(name, kind, size, dtype):
             ).norm() / planted.norm() > 10 * tolerance
 
 
-CIRCUITS = {
-    "QSVT": QSVT(1e-3, circuit=True),
-    "QSVT, amplified": QSVT(1e-2, circuit=Circuit(amplify=True)),
-    "KernelReflection": KernelReflection(1e-3, circuit=True),
-}
+@pytest.mark.parametrize("name", SOLVERS)
+def test_a_singular_system_is_never_called_solved(name):
+    matrix = torch.diag(torch.tensor([1.0, 0.5, 0.0], dtype=F64))
+    rhs = torch.ones(3, dtype=F64)
+    found = solve(LinearSystem(matrix, rhs), SOLVERS[name].solver)
+    assert not found.solved
+    assert math.isinf(found.bound)
 
 
-@pytest.mark.parametrize("dtype", [F64, C128], ids=["real", "complex"])
-@pytest.mark.parametrize("kind", ["well_conditioned", "non_normal", "indefinite"])
-@pytest.mark.parametrize("name", CIRCUITS)
+@pytest.mark.parametrize(
+    ("name", "kind", "dtype"),
+    [
+        pytest.param(name, kind, dtype, id=f"{name}, {kind}, {dtype}")
+        for name in CIRCUITS
+        for kind in ("well_conditioned", "non_normal", "indefinite")
+        for dtype in (F64, C128)
+        if dtype is C128 or name != "HHL"  # three seconds each: the harder half
+    ],
+)
 def test_planted_answer_of_a_circuit(name, kind, dtype):
     matrix, planted, solver = KINDS[kind](3, dtype), draw((3,), dtype, 4), CIRCUITS[name]
     system = LinearSystem(matrix, matrix @ planted)
@@ -100,8 +123,9 @@ def test_planted_answer_of_a_circuit(name, kind, dtype):
     assert found.value.dtype == dtype
     assert (found.value - planted).norm() / planted.norm() <= found.bound <= solver.epsilon
     if dtype is C128:  # planted wrong: a real part alone, and the conjugate
-        assert (found.value.real - planted).norm() / planted.norm() > 10 * solver.epsilon
-        assert (found.value.conj() - planted).norm() / planted.norm() > 10 * solver.epsilon
+        wrong = min(10 * solver.epsilon, 0.25)
+        assert (found.value.real - planted).norm() / planted.norm() > wrong
+        assert (found.value.conj() - planted).norm() / planted.norm() > wrong
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64], ids=["real", "complex"])
@@ -163,7 +187,7 @@ def test_conjugated_phases_are_not_called_solved(encoding):
 @pytest.mark.parametrize("name", SOLVERS)
 def test_a_real_matrix_takes_a_complex_right_hand_side(name):
     matrix, planted = well_conditioned(8, F64), draw((8,), C128, 1)
-    solver, tolerance = SOLVERS[name]
+    solver, tolerance = SOLVERS[name].solver, SOLVERS[name].error
     for form in (matrix, matrix.to_sparse_coo()):
         found = solve(LinearSystem(form, matrix.to(C128) @ planted), solver)
         assert found.status is Status.SOLVED
@@ -187,7 +211,7 @@ TOEPLITZ = (
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_published_rows(name):
-    solver, tolerance = SOLVERS[name]
+    solver, tolerance = SOLVERS[name].solver, SOLVERS[name].error
     e0 = torch.eye(8, dtype=F64)[0]
     two = solve(LinearSystem(TOEPLITZ[:2, :2], e0[:2]), solver).value
     assert two.tolist() == pytest.approx([1.125, 0.375], abs=2 * tolerance)

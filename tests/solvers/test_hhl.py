@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from arguments.fine import COUNT, PROMISED
+from solvers.conformance import Conformance
 
 from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
@@ -26,6 +28,15 @@ from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status
 
 F64, C128 = torch.float64, torch.complex128
+CONFORMANCE = {
+    "HHL": Conformance(
+        solver=HHL(1e-2),
+        error=1e-2,
+        circuits={"HHL": HHL(0.1, circuit=True)},
+        fine={**PROMISED, "clock_bits": (*COUNT, "None")},
+        forecast=("int64(2)",),
+    )
+}
 
 
 def phase_estimation_circuit(A, b, kappa, bits):

@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from arguments.fine import COUNT, LARGE, LARGE_KAPPA, POSITIVE, PROMISED, SEED
+from solvers.conformance import Conformance
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
@@ -15,6 +17,20 @@ from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status, solve
 
 F64 = torch.float64
+CONFORMANCE = {
+    "KernelReflection": Conformance(
+        solver=KernelReflection(1e-6),
+        error=1e-6,
+        circuits={"KernelReflection": KernelReflection(1e-3, circuit=True)},
+        fine={
+            **PROMISED,
+            "norm": (*POSITIVE, "None"),
+            "search_shots": COUNT + LARGE,
+            "seed": SEED,
+        },
+        forecast=LARGE_KAPPA,
+    )
+}
 
 
 def bidiagonal(size, entry=1.5):

@@ -7,15 +7,30 @@ import sys
 import numpy as np
 import pytest
 import torch
+from arguments.fine import LARGE_KAPPA, PROMISED
+from solvers.conformance import Conformance
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.promise.conditioning import scaled_operator
 from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status, solve
 
 F64 = torch.float64
+CONFORMANCE = {
+    "QSVT": Conformance(
+        solver=QSVT(1e-6),
+        error=1e-6,
+        circuits={
+            "QSVT": QSVT(1e-3, circuit=True),
+            "QSVT, amplified": QSVT(1e-2, circuit=Circuit(amplify=True)),
+        },
+        fine=PROMISED,
+        forecast=LARGE_KAPPA,
+    )
+}
 
 
 def random_matrix(size, seed):
