@@ -260,4 +260,6 @@ def harmless(text: str) -> str:
     pair.
     """
     line = " ".join(text.split())
+    if line.isprintable():
+        return line
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -182,6 +182,37 @@ def test_byte_orders_layouts_and_integers_are_read_as_numpy_reads_them(tmp_path)
         assert np.array_equal(load_data(str(tmp_path / "d.npz"), 4)[0].numpy(), values)
 
 
+@pytest.mark.parametrize("filler", range(16))
+def test_numbers_at_odd_places_of_a_file_are_read(filler, tmp_path):
+    """PyTorch picks 16-byte numbers by instructions that end the process at such places."""
+    header = f"{{'descr': '<c16', 'fortran_order': False, 'shape': (6,), }}{' ' * filler}\n"
+    numbers = np.arange(6) * (1 + 2j)
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        size = len(header).to_bytes(2, "little")
+        archive.writestr(
+            "targets.npy", b"\x93NUMPY\1\0" + size + header.encode() + numbers.tobytes()
+        )
+        with archive.open("inputs.npy", "w") as file:
+            np.save(file, np.ones((6, 4), np.float32))
+    _, targets, _ = load_data(str(tmp_path / "d.npz"), 4)
+    assert set(targets.tolist()) <= set(numbers.tolist())
+
+
+@pytest.mark.parametrize("shape", [(2**40, 0), (0, 2**62), (2**31, 0, 4)])
+def test_a_trillion_samples_of_nothing_are_refused(shape, tmp_path):
+    np.savez(tmp_path / "d.npz", inputs=np.zeros((2, 3)), targets=np.empty(shape, np.uint8))
+    with pytest.raises(
+        ArgumentError, match="whose 'targets' has 0 bytes and a shape of .* not fit"
+    ):
+        load_data(str(tmp_path / "d.npz"), 4)
+
+
+def test_imaginary_parts_of_targets_are_kept(tmp_path):
+    numbers = np.arange(6) * (1 + 2j)
+    np.savez(tmp_path / "d.npz", inputs=np.ones((6, 4)), targets=numbers)
+    assert load_data(str(tmp_path / "d.npz"), 6)[1].tolist() == numbers.tolist()
+
+
 def test_a_gzip_bomb_and_a_million_empty_members_end_at_once(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
     path.write_bytes(

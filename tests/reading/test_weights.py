@@ -150,6 +150,34 @@ def test_imaginary_parts_and_nan_are_not_lost(tmp_path):
         load_weights(network(), tmp_path / "w.safetensors")
 
 
+def test_types_that_cannot_be_computed_with_are_refused_at_the_door(tmp_path):
+    bits, sparse = torch.zeros(3, dtype=torch.uint8), torch.eye(3).to_sparse()
+    for number, value in enumerate(
+        (bits.view(torch.float4_e2m1fn_x2), sparse, torch.zeros(3, dtype=torch.bits8))
+    ):
+        torch.save({"0.bias": value}, tmp_path / "w.pt")
+        with pytest.raises(ArgumentError, match="numbers, but is .* at '0.bias'|damaged|code"):
+            load_weights(network(), tmp_path / "w.pt")
+        if not number:
+            save_file({"0.bias": value}, tmp_path / "w.safetensors")
+            with pytest.raises(ArgumentError, match="which holds torch.float4_e2m1fn_x2 at '0.bi"):
+                load_weights(network(), tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.uint16, torch.bfloat16, torch.int8])
+def test_pruned_weights_of_any_type_are_taken_over(dtype, tmp_path):
+    """PyTorch multiplies some types by no mask: they are the network's own before that."""
+    state = {name: torch.ones_like(tensor) for name, tensor in network().state_dict().items()}
+    state["0.weight_orig"] = (2 * state.pop("0.weight")).to(dtype)
+    state["0.weight_mask"] = torch.eye(3, 4)
+    save_file(state, tmp_path / "w.safetensors")
+    found = network()
+    assert (
+        load_weights(found, tmp_path / "w.safetensors").kept == 3 + 3 + 6 + 2
+    )  # of 12, the biases whole
+    assert found.state_dict()["0.weight"].tolist() == (2 * torch.eye(3, 4)).tolist()
+
+
 def test_masks_and_weights_of_prune_that_would_be_broadcast_are_refused(tmp_path):
     state = shifted()
     weight = state.pop("0.weight")

@@ -84,7 +84,7 @@ def load_data(
     inputs, targets = (picked(part, chosen, total) for part in (inputs, targets))
     return (
         as_network_input(inputs, network),
-        mapped(targets, lambda x: x if x.is_floating_point() else x.long()),
+        mapped(targets, lambda x: x if x.is_floating_point() or x.is_complex() else x.long()),
         total,
     )
 

@@ -140,7 +140,7 @@ def load_weights(network: nn.Module, path: Path) -> Mask | None:
         _check_shapes({name: found[f"{name}_orig"]}, own, path)
         _check_shapes({name: found[f"{name}_mask"]}, own, path)
         mask = found.pop(f"{name}_mask") != 0
-        found[name] = found.pop(f"{name}_orig") * mask
+        found[name] = found.pop(f"{name}_orig").to(own[name].dtype) * mask
         keep[name] = mask
     _check_shapes(found, own, path)
     memory = {own[name].data_ptr() for name in found}  # of tied weights a file may hold one name

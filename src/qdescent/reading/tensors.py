@@ -7,6 +7,7 @@ used.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ MOST_HEADER = 16 << 20  # bytes; 100,000 tensors have a header of 10 MB
 # of weights in several files
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 WHOLE = ("model.safetensors", "pytorch_model.bin")  # of weights in one file
+# types that PyTorch turns into any other; it has more, of half a byte, of bits, quantised
+NUMBERS = re.compile(
+    r"torch\.(bool|(int|uint)(8|16|32|64)|b?float(16|32|64|8_.*)|complex(32|64|128))"
+)
 
 
 def read_weights(argument: str, path: Path) -> dict[str, Tensor]:
@@ -78,6 +83,7 @@ def read_safetensors(
             raise ValueError(f"its header of {header:,} bytes is too long")
         with safe_open(path, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (no mapping)
+            _check_numbers(argument, path, must, tensors)
             return tensors, opened.metadata() or {}
     except ArgumentError:
         raise
@@ -115,7 +121,17 @@ def _of_checkpoint(argument: str, path: Path) -> dict[str, Tensor]:
         raise argument_error(
             argument, MUST, f"{named(path)}, which holds something other than named tensors"
         )
+    _check_numbers(argument, path, MUST, content)
     return dict(content)
+
+
+def _check_numbers(argument: str, path: Path, must: str, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that cannot be computed with: of rare types, or sparse."""
+    for name, tensor in tensors.items():
+        if not NUMBERS.fullmatch(str(tensor.dtype)) or tensor.layout != torch.strided:
+            kind = f"{tensor.layout} {tensor.dtype}".replace("torch.strided ", "")
+            actual = f"{named(path)}, which holds {kind} at {shown(name)}"
+            raise argument_error(argument, f"{must} of dense numbers", actual)
 
 
 def _of_folder(argument: str, folder: Path) -> dict[str, Tensor]:

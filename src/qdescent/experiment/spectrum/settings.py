@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qdescent._checks import argument_error, check_choice, check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_choice,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_text,
+)
 from qdescent.learning.pruning.criteria import MASKS
 
 STATE_OF_JOB = "spectrum-settings"
@@ -93,7 +101,15 @@ class SpectrumSettings:
     device: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "arguments", tuple(self.arguments))
+        for name in ("network", "data", "loss"):
+            check_text(name, getattr(self, name))
+        for name in ("weights", "mask", "device"):
+            check_text(name, getattr(self, name), empty=True)
+        check_boolean("shard_vectors", self.shard_vectors)
+        arguments = check_sequence(
+            "arguments", self.arguments, str, called="texts, key=value each", empty=True
+        )
+        object.__setattr__(self, "arguments", arguments)
         for name in ("batch", "batches", "horizon", "steps", "probes"):
             check_integer(name, getattr(self, name), 1)
         for name in ("deflate", "rows", "seed"):
