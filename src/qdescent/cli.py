@@ -295,7 +295,7 @@ def circuit(
         str | None, _flag("balanced, coloured or composed. Default balanced.")
     ] = None,
     loader: Annotated[
-        str | None, _flag("qrom, qroam, qroam-dirty or bucket-brigade. Default qrom.")
+        str | None, _flag("How tables are loaded: qrom, qroam (each also as -measured), qroam-dirty, bucket-brigade.")
     ] = None,
     amplify: Annotated[
         bool | None, _flag("Amplitude amplification until it succeeds for certain.", "--amplify")

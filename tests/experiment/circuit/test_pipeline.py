@@ -124,7 +124,7 @@ def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_
         CircuitSettings(str(source), solver="guess")
     with pytest.raises(
         ArgumentError,
-        match="`loader` must be one of 'qrom', 'qroam', 'qroam-dirty', 'bucket-brigade'",
+        match="`loader` must be one of 'qrom', 'qrom-measured', 'qroam', 'qroam-measured'",
     ):
         CircuitSettings(str(source), loader="guess")
 

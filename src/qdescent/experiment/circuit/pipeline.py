@@ -58,7 +58,9 @@ ENCODINGS: dict[str, Callable[[PolynomialMap, CircuitSettings], MatrixEncoding]]
 EXPORT_FILE = "encoding.qasm"
 LOADERS: dict[str, Loader] = {
     "qrom": QROMLoader(),
+    "qrom-measured": QROMLoader("measured"),
     "qroam": QROAMLoader(),
+    "qroam-measured": QROAMLoader(clearing="measured"),
     "qroam-dirty": QROAMLoader(dirty=True),
     "bucket-brigade": BucketBrigade(),
 }

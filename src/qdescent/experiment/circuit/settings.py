@@ -9,7 +9,14 @@ from qdescent._checks import check_choice, check_integer, check_interval
 # what stands behind each name: the pipeline
 SOLVERS = ("kernel-reflection", "qsvt")
 ENCODINGS = ("balanced", "coloured", "composed")
-LOADERS = ("qrom", "qroam", "qroam-dirty", "bucket-brigade")
+LOADERS = (
+    "qrom",
+    "qrom-measured",
+    "qroam",
+    "qroam-measured",
+    "qroam-dirty",
+    "bucket-brigade",
+)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from qdescent._checks import argument_error, check_boolean, check_instance, check_integer
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_choice,
+    check_instance,
+    check_integer,
+)
 from qdescent.quantum.tables.lookup import LookUpTable
 
 MOST_LINES = 2**62  # an address of 62 bits
+CLEARINGS = ("coherent", "measured")
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,11 @@ class Loader(Protocol):
         ...
 
     def read_cost(self, lines: int, bits: int) -> LoadCost:
-        """Of |i>|0>|0> -> |i>|d_i>|w_i>, and as much again to undo it after use."""
+        """Of |i>|0>|0> -> |i>|d_i>|w_i>."""
+        ...
+
+    def clear_cost(self, lines: int, bits: int) -> LoadCost:
+        """Of |i>|d_i>|w_i> -> |i>|0>|0>, after use."""
         ...
 
 
@@ -53,13 +64,24 @@ class QROMLoader:
 
     Equal neighbours are skipped: a table may cost less than declared.
 
+    Args:
+        clearing: what was read is cleared "coherent", by as many ANDs, or "measured", by about
+            2 sqrt N and a sign that depends on what was found.
+
     References:
-        Babbush et al., arXiv:1805.03662, section III.
+        Babbush et al., arXiv:1805.03662, section III; Berry et al., arXiv:1902.02134, appendix C.
 
     Example:
         >>> QROMLoader().load_cost(lines=1000, bits=8)
         LoadCost(toffoli=1000, depth=1000, work_qubits=9)
+        >>> QROMLoader("measured").clear_cost(lines=1000, bits=8).toffoli
+        60
     """
+
+    clearing: str = "coherent"
+
+    def __post_init__(self) -> None:
+        check_choice("clearing", self.clearing, CLEARINGS)
 
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """The iteration; it xors into any target."""
@@ -70,6 +92,11 @@ class QROMLoader:
     def read_cost(self, lines: int, bits: int) -> LoadCost:
         """That of a load."""
         return self.load_cost(lines, bits)
+
+    def clear_cost(self, lines: int, bits: int) -> LoadCost:
+        """That of a load, or of the sign."""
+        lines, bits = _checked(lines, bits)
+        return fix_up_cost(lines) if self.clearing == "measured" else self.load_cost(lines, bits)
 
 
 DEFAULT_LOADER = QROMLoader()  # fewest qubits
@@ -82,12 +109,15 @@ class QROAMLoader:
 
         clean:  a read (N/l - 2) + b (l - 1) Toffoli, a load twice that (read, copy by CNOTs, undo),
         dirty:  a load or a read 2 (N/l - 2) + 4 b (l - 1), its l b work qubits borrowed in any
-        state and given back unchanged.
+        state and given back unchanged;
+        measured: what a read leaves is cleared by about 2 sqrt N, whatever b is, so that a clean
+        load takes a read and that.
 
     Args:
         block: l, a power of two; a table of 2^n selections takes at most 2^(n-1). None takes the l
             of fewest Toffoli gates for each table and form, 1 (plain QROM) among them.
         dirty: borrow the work qubits.
+        clearing: as for `QROMLoader`.
 
     Raises:
         ArgumentError: a block that is not a power of two.
@@ -103,8 +133,10 @@ class QROAMLoader:
 
     block: int | None = None
     dirty: bool = False
+    clearing: str = "coherent"
 
     def __post_init__(self) -> None:
+        check_choice("clearing", self.clearing, CLEARINGS)
         check_boolean("dirty", self.dirty)
         if self.block is not None:
             object.__setattr__(self, "block", check_integer("block", self.block, 1, MOST_LINES))
@@ -114,45 +146,67 @@ class QROAMLoader:
     def load_block(self, table: LookUpTable) -> int:
         """l of a load; 1, plain QROM, where no block makes up for fetching twice."""
         check_instance("table", table, LookUpTable)
-        return self._best(len(table.padded), table.bits, table.ands, 2, 4 if self.dirty else 2)
+        return self._load_block(len(table.padded), table.bits, table.ands)
 
     def read_block(self, table: LookUpTable) -> int:
         """l of a read; borrowed qubits cannot stay filled, so that their read is a load into empty
         qubits.
         """
         check_instance("table", table, LookUpTable)
-        return (
-            self.load_block(table)
-            if self.dirty
-            else self._best(len(table.padded), table.bits, table.ands, 1, 1)
-        )
+        lines, bits, ands = len(table.padded), table.bits, table.ands
+        return self.load_block(table) if self.dirty else self._best(lines, bits, ands, 1, 1)
 
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """Into any target."""
-        return self._cost(lines, bits, 2, 4 if self.dirty else 2)
+        lines, bits = _checked(lines, bits)
+        block = self._load_block(lines, bits, _rows_of(lines))
+        if block == 1 or self.dirty or self.clearing == "coherent":
+            return self._cost(lines, bits, block, 2, 4 if self.dirty else 2)
+        read, clear = self._cost(lines, bits, block, 1, 1), fix_up_cost(lines)
+        held = block * bits  # a target of its own, and what else the read leaves filled
+        work = max(read.work_qubits + bits, held, clear.work_qubits)
+        return LoadCost(read.toffoli + clear.toffoli, read.depth + clear.depth, work)
 
     def read_cost(self, lines: int, bits: int) -> LoadCost:
         """Into an empty target, which is the first line of the block."""
-        return self.load_cost(lines, bits) if self.dirty else self._cost(lines, bits, 1, 1)
+        lines, bits = _checked(lines, bits)
+        if self.dirty:
+            return self.load_cost(lines, bits)
+        return self._cost(lines, bits, self._best(lines, bits, _rows_of(lines), 1, 1), 1, 1)
+
+    def clear_cost(self, lines: int, bits: int) -> LoadCost:
+        """That of a read, or of the sign."""
+        lines, bits = _checked(lines, bits)
+        return fix_up_cost(lines) if self.clearing == "measured" else self.read_cost(lines, bits)
+
+    def _load_block(self, lines: int, bits: int, ands: Callable[[int], int]) -> int:
+        if self.dirty:
+            return self._best(lines, bits, ands, 2, 4)
+        if self.clearing == "coherent":
+            return self._best(lines, bits, ands, 2, 2)
+        return self._best(lines, bits, ands, 1, 1, fix_up_cost(lines).toffoli)
 
     def _best(
-        self, lines: int, bits: int, ands: Callable[[int], int], fetches: int, networks: int
+        self,
+        lines: int,
+        bits: int,
+        ands: Callable[[int], int],
+        fetches: int,
+        networks: int,
+        beside: int = 0,
     ) -> int:
-        """l, where a fetch of rows of l lines takes ands(l)."""
+        """l, where a fetch of rows of l lines takes ands(l), and any block but 1 `beside` more."""
         largest = (lines - 1).bit_length() - 1
         if self.block is not None:
             return min(self.block, 2 ** max(0, largest))
         others = {
-            2**k: fetches * ands(2**k) + networks * bits * (2**k - 1) for k in range(1, largest + 1)
+            2**k: fetches * ands(2**k) + networks * bits * (2**k - 1) + beside
+            for k in range(1, largest + 1)
         }
         toffoli = {1: ands(1), **others}
         return min(toffoli, key=lambda block: toffoli[block])
 
-    def _cost(self, lines: int, bits: int, fetches: int, networks: int) -> LoadCost:
-        lines, bits = _checked(lines, bits)
-        block = self._best(
-            lines, bits, lambda block: _iteration(-(-lines // block)), fetches, networks
-        )
+    def _cost(self, lines: int, bits: int, block: int, fetches: int, networks: int) -> LoadCost:
         if block == 1:
             return QROMLoader().load_cost(lines, bits)
         fetch = QROMLoader().load_cost(-(-lines // block), bits * block)
@@ -199,6 +253,52 @@ class BucketBrigade:
         if n == 0:  # one line is no choice: CNOTs from the table itself
             return LoadCost(0, 0, 0)
         return LoadCost(2 * 2**n - n - 2, max(1, 2 * n - 2), 5 * 2**n // 2 - 3)
+
+    def clear_cost(self, lines: int, bits: int) -> LoadCost:
+        """The way back."""
+        return self.read_cost(lines, bits)
+
+
+def is_measured(loader: Loader) -> bool:
+    """Whether it clears what it read by measurement."""
+    return getattr(loader, "clearing", "coherent") == "measured"
+
+
+def fix_up_block(lines: int) -> int:
+    """The signs that a row of a `SignLookUp` holds, for fewest ANDs; the least such.
+
+    Example:
+        >>> fix_up_block(1024), fix_up_block(2)
+        (32, 1)
+    """
+    padded = 2 ** (check_integer("lines", lines, 1, MOST_LINES) - 1).bit_length()
+    blocks = [2**k for k in range(max(1, padded.bit_length() - 1))]
+    return min(blocks, key=lambda block: _sign_ands(padded, block))
+
+
+def fix_up_cost(lines: int) -> LoadCost:
+    """What the sign takes that a measured register leaves: ceil(N/l) - 2 and l - 2 ANDs, N the next
+    power of two.
+
+    Example:
+        >>> fix_up_cost(1024)
+        LoadCost(toffoli=60, depth=34, work_qubits=36)
+    """
+    padded = 2 ** (check_integer("lines", lines, 1, MOST_LINES) - 1).bit_length()
+    if padded == 1:
+        return LoadCost(0, 0, 0)
+    block = fix_up_block(lines)
+    rows = QROMLoader().load_cost(padded // block, block)
+    layers = max(0, block.bit_length() - 2)
+    return LoadCost(_sign_ands(padded, block), rows.depth + layers, block + rows.work_qubits)
+
+
+def _sign_ands(padded: int, block: int) -> int:
+    return _iteration(padded // block) + max(0, block - 2)
+
+
+def _rows_of(lines: int) -> Callable[[int], int]:
+    return lambda block: _iteration(-(-lines // block))
 
 
 def _checked(lines: int, bits: int) -> tuple[int, int]:

@@ -14,7 +14,8 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, SGate, Toffoli, ZGate
 from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader, is_measured
+from qdescent.quantum.gates.measured_clearing import MeasuredClearing
 from qdescent.quantum.gates.table_lookup import TableLoad, TableRead, xor_into
 from qdescent.quantum.simulator.kernels import Leaf, gather, phases, rotations
 from qdescent.quantum.tables.angles import AngleTable
@@ -99,7 +100,8 @@ class ColourPermutation(Bloq):
 
     Registers: colour (k bits; of several permutations), index (s bits).
 
-    Cost: twice `loader.load_cost` of s bits, and 2 s CNOTs.
+    Cost: `loader.load_cost` of s bits and 2 s CNOTs; to clear j as much again, or measured the
+        loader's `clear_cost`.
     """
 
     table: PermutationTable
@@ -129,6 +131,11 @@ class ColourPermutation(Bloq):
             **{name: soqs[own] for own, name in names.items()},
         )
         old, new = xor_into(bb, loaded[names["index"]], loaded["target"])
+        if is_measured(self.loader):  # j itself is what pi^-1 finds beside pi(j)
+            backward = LookUpTable(self.table.backward, self.table.bits)
+            loaded |= {names["index"]: new, "target": old}
+            cleared = bb.add_d(MeasuredClearing(backward), **loaded)
+            return {own: cleared[name] for own, name in names.items()}
         loaded[names["index"]], loaded["target"] = xor_into(bb, new, old)
         cleared = bb.add_d(unload, **loaded)
         bb.free(cleared["target"])
@@ -250,7 +257,8 @@ class SelectedSwap(Bloq):
 
     Registers: selection, x, y.
 
-    Cost: two loads of one bit, and one Toffoli a bit.
+    Cost: a load of one bit, as much to clear it (or the loader's `clear_cost`), and one Toffoli a
+        bit.
     """
 
     chosen: tuple[bool, ...]
@@ -271,15 +279,19 @@ class SelectedSwap(Bloq):
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Load the choice, exchange bit by bit, unload."""
-        load = TableLoad(LookUpTable(np.array(self.chosen, dtype=np.int64), bits=1), self.loader)
+        table = LookUpTable(np.array(self.chosen, dtype=np.int64), bits=1)
+        load = TableLoad(table, self.loader)
         selection, choice = bb.add(load, selection0=soqs["selection"], target=bb.allocate(1))
         xs, ys = bb.split(soqs["x"]), bb.split(soqs["y"])
         for i in range(self.bits):
             ys[i], xs[i] = bb.add(CNOT(), ctrl=ys[i], target=xs[i])
             (choice, xs[i]), ys[i] = bb.add(Toffoli(), ctrl=[choice, xs[i]], target=ys[i])
             ys[i], xs[i] = bb.add(CNOT(), ctrl=ys[i], target=xs[i])
-        selection, choice = bb.add(load, selection0=selection, target=choice)
-        bb.free(choice)
+        if is_measured(self.loader):
+            selection = bb.add(MeasuredClearing(table), selection0=selection, target=choice)
+        else:
+            selection, choice = bb.add(load, selection0=selection, target=choice)
+            bb.free(choice)
         return {
             "selection": selection,
             "x": bb.join(xs, QAny(self.bits)),

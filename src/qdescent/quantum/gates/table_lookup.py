@@ -4,17 +4,31 @@ qubits until undone.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import attrs
 import numpy as np
 import torch
-from qualtran import Bloq, BloqBuilder, QAny, QUInt, Register, Side, Signature, SoquetT
+from qualtran import Adjoint, Bloq, BloqBuilder, QAny, Register, Side, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, CSwap
 from qualtran.bloqs.bookkeeping import Partition
 from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
 from qdescent.quantum.gates.bucket_brigade import LeafWrite, RouterTree
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, BucketBrigade, Loader, QROAMLoader
+from qdescent.quantum.gates.loaders import (
+    DEFAULT_LOADER,
+    BucketBrigade,
+    Loader,
+    QROAMLoader,
+    is_measured,
+)
+from qdescent.quantum.gates.measured_clearing import MeasuredClearing
+from qdescent.quantum.gates.selections import (
+    joined_selections,
+    parted_selections,
+    selection_registers,
+)
 from qdescent.quantum.simulator.kernels import Leaf, look_up
 from qdescent.quantum.tables.lookup import LookUpTable
 
@@ -47,7 +61,7 @@ class TableLoad(Bloq):
     @property
     def signature(self) -> Signature:
         """The selection registers, then the target."""
-        return Signature([*_selections(self.table), Register("target", QAny(self.table.bits))])
+        return Signature([*selection_registers(self.table), Register("target", QAny(self.table.bits))])
 
     def adjoint(self) -> TableLoad:
         """Itself."""
@@ -58,17 +72,18 @@ class TableLoad(Bloq):
         bits, loader = self.table.bits, self.loader
         block = loader.load_block(self.table) if isinstance(loader, QROAMLoader) else 1
         if block == 1 and not isinstance(loader, BucketBrigade):
-            selection = _joined(bb, soqs, self.table)
+            selection = joined_selections(bb, soqs, self.table)
             rows = QROM.build_from_data(self.table.padded, target_bitsizes=(bits,))
             selection, target = bb.add(rows, selection=bb.join(selection), target0_=soqs["target"])
-            return {**_registers(bb, bb.split(selection), self.table), "target": target}
+            return {**parted_selections(bb, bb.split(selection), self.table), "target": target}
         if isinstance(loader, QROAMLoader) and loader.dirty:
             borrowed = np.array([bb.allocate(bits, dirty=True) for _ in range(block)])
             loaded = bb.add_d(BorrowedLoad(self.table, block), borrowed=borrowed, **soqs)
             for line in loaded.pop("borrowed"):
                 bb.free(line, dirty=True)
             return loaded
-        loader = QROAMLoader(block) if isinstance(loader, QROAMLoader) else loader
+        if isinstance(loader, QROAMLoader):
+            loader = replace(loader, block=block)
         read, target = TableRead(self.table, loader), soqs.pop("target")
         loaded = bb.add_d(read, **soqs)
         loaded["target"], target = xor_into(bb, loaded["target"], target)
@@ -81,11 +96,11 @@ class TableLoad(Bloq):
 
 @attrs.frozen
 class TableRead(Bloq):
-    """|i>|0>|0> -> |i>|d_i>|w_i>: what is read is used, then undone by the adjoint, which finds the
-    w_i that it needs.
+    """|i>|0>|0> -> |i>|d_i>|w_i>: what is read is used, then cleared by the adjoint, which finds
+    the w_i that it needs.
 
-    Undoing costs as much again, where a `TableLoad` before and after the use would each read and
-    undo.
+    Clearing costs as much again, where a `TableLoad` before and after the use would each read and
+    clear; or, measured, far less (`MeasuredClearing`).
 
     Args:
         table: the lines d_i.
@@ -121,7 +136,29 @@ class TableRead(Bloq):
         fresh = [
             Register(name, QAny(bits), side=Side.RIGHT) for name, bits in sizes.items() if bits
         ]
-        return Signature([*_selections(self.table), *fresh])
+        return Signature([*selection_registers(self.table), *fresh])
+
+    def adjoint(self) -> Bloq:
+        """The way back, or measurements and a sign, as the loader clears."""
+        measured = is_measured(self.loader)
+        return MeasuredClearing(self.table, self._work_tables()) if measured else Adjoint(self)
+
+    def _work_tables(self) -> tuple[LookUpTable, ...]:
+        """What the swaps of a block leave in its other registers, by selection."""
+        if not self.work_bits:
+            return ()
+        rows = np.repeat(self.table.padded.reshape(-1, self.block), self.block, axis=0)
+        place, half = np.arange(len(rows)) % self.block, self.block
+        while half > 1:  # as `SwapNetwork` does it: the half, then the quarter, ...
+            half //= 2
+            chosen = (place & half).astype(bool)
+            rows[np.ix_(chosen, range(2 * half))] = np.roll(
+                rows[np.ix_(chosen, range(2 * half))], half, axis=1
+            )
+        axes = [2**bits for bits in self.table.selection_bits]
+        return tuple(
+            LookUpTable(column.reshape(axes), self.table.bits) for column in rows.T[1:]
+        )
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """A tree whose leaves write; a block by QROM and its line to the front; or a load into
@@ -131,11 +168,11 @@ class TableRead(Bloq):
             return bb.add_d(
                 TableLoad(self.table, self.loader), target=bb.allocate(self.table.bits), **soqs
             )
-        selection = _joined(bb, soqs, self.table)
+        selection = joined_selections(bb, soqs, self.table)
         selection, target, work = (
             self._by_tree if isinstance(self.loader, BucketBrigade) else self._by_block
         )(bb, selection)
-        return {**_registers(bb, selection, self.table), "target": target, "work": work}
+        return {**parted_selections(bb, selection, self.table), "target": target, "work": work}
 
     def _by_block(
         self, bb: BloqBuilder, selection: np.ndarray
@@ -233,7 +270,7 @@ class BorrowedLoad(Bloq):
         """The selection registers, target, borrowed."""
         borrowed = Register("borrowed", QAny(self.table.bits), shape=(self.block,))
         return Signature(
-            [*_selections(self.table), Register("target", QAny(self.table.bits)), borrowed]
+            [*selection_registers(self.table), Register("target", QAny(self.table.bits)), borrowed]
         )
 
     def adjoint(self) -> BorrowedLoad:
@@ -247,7 +284,7 @@ class BorrowedLoad(Bloq):
             SwapNetwork(self.block.bit_length() - 1, self.table.bits),
         )
         row, place = (
-            bb.join(bits) for bits in np.split(_joined(bb, soqs, self.table), [-network.place_bits])
+            bb.join(bits) for bits in np.split(joined_selections(bb, soqs, self.table), [-network.place_bits])
         )
         target, block = soqs["target"], soqs["borrowed"]
         for _ in range(2):
@@ -256,7 +293,7 @@ class BorrowedLoad(Bloq):
             place, block = bb.add(network.adjoint(), place=place, block=block)
             row, block = bb.add(rows, selection=row, target0_=block)
         selection = np.concatenate([bb.split(row), bb.split(place)])
-        return {**_registers(bb, selection, self.table), "target": target, "borrowed": block}
+        return {**parted_selections(bb, selection, self.table), "target": target, "borrowed": block}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^(n + b), rest), the borrowed registers among the
@@ -285,24 +322,6 @@ def xor_into(bb: BloqBuilder, source: SoquetT, target: SoquetT) -> tuple[SoquetT
     for place in range(len(x)):
         x[place], y[place] = bb.add(CNOT(), ctrl=x[place], target=y[place])
     return bb.join(x, QAny(len(x))), bb.join(y, QAny(len(y)))
-
-
-def _selections(table: LookUpTable) -> list[Register]:
-    return [Register(f"selection{i}", QUInt(bits)) for i, bits in enumerate(table.selection_bits)]
-
-
-def _joined(bb: BloqBuilder, soqs: dict[str, SoquetT], table: LookUpTable) -> np.ndarray:
-    """The bits of all selection registers, the first register most significant."""
-    return np.concatenate([bb.split(soqs[register.name]) for register in _selections(table)])
-
-
-def _registers(bb: BloqBuilder, bits: np.ndarray, table: LookUpTable) -> dict[str, SoquetT]:
-    """The selection registers from their bits."""
-    parts = np.split(bits, np.cumsum(table.selection_bits)[:-1])
-    return {
-        register.name: bb.join(part, register.dtype)
-        for register, part in zip(_selections(table), parts, strict=True)
-    }
 
 
 def _rows(table: LookUpTable, block: int) -> QROM:

@@ -28,6 +28,7 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.bloqs.mcmt import And
 
 from qdescent._checks import argument_error, check_instance, check_sequence
+from qdescent.quantum.gates.measured_clearing import XOutcome
 from qdescent.quantum.inspect.unary_iteration import Operation, look_up_gates
 from qdescent.quantum.simulator.compiler import Compiler, Program
 
@@ -251,6 +252,9 @@ def _leaf(bloq: Bloq, qubits: int) -> Emit | None:
         return lambda writer, on: _written(
             writer, on, look_up_gates(bloq, on, writer.take, writer.free.append)
         )
+    if isinstance(bloq, XOutcome):
+        must = "clear coherently to be written as OpenQASM, where no gate depends on an outcome"
+        raise argument_error("loader", must, "measured")
     if type(bloq) not in NAMES:
         return None
     name = NAMES[type(bloq)] + ("dg" if isinstance(bloq, SGate) and bloq.is_adjoint else "")

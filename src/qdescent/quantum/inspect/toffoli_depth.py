@@ -25,6 +25,7 @@ from qualtran.bloqs.mcmt import And
 from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent._checks import check_instance
+from qdescent.quantum.gates.measured_clearing import XOutcome
 
 RENAMES = (Split, Join, Partition, Cast)
 GATES = (
@@ -41,6 +42,7 @@ GATES = (
     Rz,
     Allocate,
     Free,
+    XOutcome,
 )
 READ_ONLY = ("ctrl", "selection")  # registers of a gate that it leaves as they are
 

@@ -285,7 +285,7 @@ def _gate_leaf(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Leaf | N
     if matrix is None:
         return None
     gate = torch.as_tensor(matrix).to(device=device, dtype=dtype)
-    if len(matrix) != matrix.shape[1]:  # an AND makes or clears a qubit
+    if len(matrix) != matrix.shape[1]:  # an AND makes or clears a qubit, a measurement ends one
         return lambda state, spare: gate @ state
     return lambda state, spare: torch.mm(gate, state, out=spare)
 
@@ -308,7 +308,8 @@ def _gate_matrix(bloq: Bloq) -> np.ndarray | None:
         for controls in range(4):
             compute[2 * controls + (controls == 2 * bloq.cv1 + bloq.cv2), controls] = 1
         return compute.T if bloq.uncompute else compute
-    return _FIXED_GATES.get(type(bloq))
+    known = _FIXED_GATES.get(type(bloq))
+    return getattr(bloq, "gate_matrix", None) if known is None else known  # one of our own
 
 
 _FIXED_GATES = {
