@@ -25,8 +25,8 @@ from torch.nn.functional import cross_entropy
 
 import qdescent as qd
 from qdescent.learning.datasets import load_fashion_mnist
-from qdescent.learning.masks import magnitude_mask, random_mask
 from qdescent.learning.networks.small_cnn import fashion_cnn
+from qdescent.learning.pruning.criteria import MASKS
 from qdescent.solvers.segment.needed_sparsity import dense_hessian, needed_sparsity
 from qdescent.training.descent import displacements
 
@@ -50,11 +50,8 @@ def problem(trained: bool, kind: str, tuned: bool, density: float, seed: int):
     network = fashion_cnn(seed=seed)
     if trained:
         qd.train_dense(network, cross_entropy, data, epochs=EPOCHS, seed=seed)
-    mask = (
-        magnitude_mask(network, density)
-        if kind == "magnitude"
-        else random_mask(network, density, seed=seed)
-    )
+    generator = torch.Generator().manual_seed(seed)
+    mask = MASKS[kind](network, density=density, generator=generator)
     space = qd.ParameterSpace(network, mask)
     task = qd.Task(network, cross_entropy, (data.train_images[:BATCH], data.train_labels[:BATCH]))
     theta = space.theta

@@ -295,7 +295,10 @@ def circuit(
         str | None, _flag("balanced, coloured or composed. Default balanced.")
     ] = None,
     loader: Annotated[
-        str | None, _flag("How tables are loaded: qrom, qroam (each also as -measured), qroam-dirty, bucket-brigade.")
+        str | None,
+        _flag(
+            "qrom or qroam, each also with -measured; qroam-dirty; bucket-brigade. Default qrom."
+        ),
     ] = None,
     amplify: Annotated[
         bool | None, _flag("Amplitude amplification until it succeeds for certain.", "--amplify")

@@ -8,8 +8,8 @@ import qdescent as qd
 from qdescent._evidence import Evidence
 from qdescent.resources.last_state import (
     LastStateCost,
-    chebyshev_history,
     cheapest,
+    chebyshev_history,
     linear_combination_of_simulations,
     low_su,
     time_marching,

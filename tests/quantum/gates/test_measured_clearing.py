@@ -1,4 +1,4 @@
-"""Tables cleared by measurement: every outcome leaves the state, and what is declared is counted."""
+"""Tables cleared by measurement: any outcome leaves the state; what is declared is counted."""
 
 import itertools
 

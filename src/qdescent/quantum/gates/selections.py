@@ -13,9 +13,7 @@ def selection_registers(table: LookUpTable) -> list[Register]:
     return [Register(f"selection{i}", QUInt(bits)) for i, bits in enumerate(table.selection_bits)]
 
 
-def joined_selections(
-    bb: BloqBuilder, soqs: dict[str, SoquetT], table: LookUpTable
-) -> np.ndarray:
+def joined_selections(bb: BloqBuilder, soqs: dict[str, SoquetT], table: LookUpTable) -> np.ndarray:
     """The bits of all selection registers, the first register most significant."""
     return np.concatenate([bb.split(soqs[reg.name]) for reg in selection_registers(table)])
 

@@ -61,7 +61,9 @@ class TableLoad(Bloq):
     @property
     def signature(self) -> Signature:
         """The selection registers, then the target."""
-        return Signature([*selection_registers(self.table), Register("target", QAny(self.table.bits))])
+        return Signature(
+            [*selection_registers(self.table), Register("target", QAny(self.table.bits))]
+        )
 
     def adjoint(self) -> TableLoad:
         """Itself."""
@@ -156,9 +158,7 @@ class TableRead(Bloq):
                 rows[np.ix_(chosen, range(2 * half))], half, axis=1
             )
         axes = [2**bits for bits in self.table.selection_bits]
-        return tuple(
-            LookUpTable(column.reshape(axes), self.table.bits) for column in rows.T[1:]
-        )
+        return tuple(LookUpTable(column.reshape(axes), self.table.bits) for column in rows.T[1:])
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """A tree whose leaves write; a block by QROM and its line to the front; or a load into
@@ -284,7 +284,8 @@ class BorrowedLoad(Bloq):
             SwapNetwork(self.block.bit_length() - 1, self.table.bits),
         )
         row, place = (
-            bb.join(bits) for bits in np.split(joined_selections(bb, soqs, self.table), [-network.place_bits])
+            bb.join(bits)
+            for bits in np.split(joined_selections(bb, soqs, self.table), [-network.place_bits])
         )
         target, block = soqs["target"], soqs["borrowed"]
         for _ in range(2):
