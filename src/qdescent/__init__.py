@@ -64,6 +64,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.solvers.kernel_reflection import KernelReflection
     from qdescent.solvers.qsvt import QSVT
     from qdescent.solvers.segment.fast_forward import FastForward, fast_forward
+    from qdescent.solvers.segment.map_segment import MapSegment, fast_forward_map
     from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_descent
     from qdescent.solvers.solve import Solution, Status, solve
     from qdescent.training.callback import SpectrumCallback
@@ -96,7 +97,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "Circuit", "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader",
     "BucketBrigade",
     "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
-    "fast_forward", "FastForward",
+    "fast_forward", "FastForward", "fast_forward_map", "MapSegment",
     # readout, and the whole loop
     "read_out", "Readout", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail", "Tail",
     "train_hybrid", "Run",
@@ -153,6 +154,7 @@ _HOMES = {
         "solvers.classical": "GMRES Direct",
         "solvers.encodings": "BalancedEntries ColouredEntries ComposedHistory",
         "solvers.segment.fast_forward": "FastForward fast_forward",
+        "solvers.segment.map_segment": "MapSegment fast_forward_map",
         "solvers.hhl": "HHL",
         "solvers.kernel_reflection": "KernelReflection",
         "solvers.qsvt": "QSVT",

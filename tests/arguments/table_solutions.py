@@ -58,6 +58,13 @@ from qdescent.training.descent import displacements
 
 folder = Path(tempfile.mkdtemp())
 series = qd.GradientSeries(task(), space(), space().theta, 2)
+
+
+def started() -> qd.PolynomialMap:
+    return qd.PolynomialMap([vector(0.1), diagonal(0.9), diagonal(0.1)])
+
+
+map_segment = qd.fast_forward_map(started(), steps=4, epsilon=1e-3)
 forwarded = qd.fast_forward(task(), space(), steps=4, learning_rate=0.01)
 descent = qd.series_descent(task(), space(), order=2, steps=2, learning_rate=0.01)
 readout = qd.read_out(vector(3, -4), 100)
@@ -120,6 +127,10 @@ ENTRIES = [
     Entry("fast_forward", qd.fast_forward, lambda: {
         "task": task(), "space": space(), "steps": 4, "learning_rate": 0.01,
     }),
+    Entry("fast_forward_map", qd.fast_forward_map, lambda: {
+        "f": started(), "steps": 4, "order": 2, "epsilon": 1e-3, "nodes": 2,
+    }),
+    Entry("MapSegment", qd.MapSegment, lambda: fields_of(map_segment)),
     Entry("FastForward", qd.FastForward, lambda: fields_of(forwarded)),
     Entry("series_steps", first(series_steps), lambda: {**descending(), "order": 2}),
     Entry("SeriesSteps", qd.SeriesSteps, lambda: {**descending(), "order": 2}),

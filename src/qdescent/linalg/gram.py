@@ -88,17 +88,29 @@ def interpolate(values: Floats, at: Floats, points: int = 10) -> Floats:
     Returns:
         (R, d).
     """
-    count = min(points, len(values))
     found = []
     for time in at:
-        start = min(max(round(float(time)) - count // 2, 0), len(values) - count)
-        distance = time - np.arange(start, start + count)
-        if (hit := np.flatnonzero(distance == 0)).size:
-            found.append(values[start + int(hit[0])])
-            continue
-        barycentric = _alternating_binomials(count) / distance
-        found.append(barycentric @ values[start : start + count] / barycentric.sum())
+        start, weights = nearest_weights(len(values), float(time), points)
+        found.append(weights @ values[start : start + len(weights)])
     return np.array(found)
+
+
+def nearest_weights(length: int, time: float, points: int = 10) -> tuple[int, Floats]:
+    """The first of the nearest of the steps 0 ... length - 1, and the weights that they have in the
+    polynomial through them at a real time.
+
+    Example:
+        >>> start, weights = nearest_weights(5, 1.5, points=2)
+        >>> start, weights.tolist()
+        (1, [0.5, 0.5])
+    """
+    count = min(points, length)
+    start = min(max(round(time) - count // 2, 0), length - count)
+    distance = time - np.arange(start, start + count)
+    if (hit := np.flatnonzero(distance == 0)).size:
+        return start + int(hit[0]), np.ones(1)
+    barycentric = _alternating_binomials(count) / distance
+    return start, barycentric / barycentric.sum()
 
 
 def _alternating_binomials(count: int) -> Floats:

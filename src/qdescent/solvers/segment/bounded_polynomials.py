@@ -1,0 +1,157 @@
+"""Polynomials of one step that stand for many, cut where they may be: power series in y = c + a s
+as Chebyshev series in s, bounded on all of [-1, 1].
+
+    q(y) = sum_t w_t y^t,   y = c + a s,   |s| <= 1.
+
+With w_t >= 0 and c, a >= 0 every Chebyshev coefficient is at least 0 (a product T_i T_j is the mean
+of two T_k), so that they add up to q(c + a), which bounds the series wherever it is cut.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from scipy.fft import dct
+
+from qdescent._arrays import Floats
+from qdescent.linalg.chebyshev import chebyshev_value
+
+ROUNDING = 2e-15  # of a coefficient, over the sum of all
+FIRST_POINTS = 128  # of a cosine transform; doubled until the last quarter is rounding
+FINER = 16  # points of a supremum for each degree: the bound is then 0.5 % above it
+BLOCK = 256  # powers of y that one matrix product takes
+
+
+@dataclass(frozen=True)
+class BoundedPolynomial:
+    """p(s) = sum_k c_k T_k(s), and how far it is from the function it was cut from.
+
+    Args:
+        coefficients: c, shape (d + 1,).
+        error: a bound on the distance, on all of [-1, 1].
+    """
+
+    coefficients: Floats = field(repr=False)
+    error: float
+
+    @property
+    def degree(self) -> int:
+        """d."""
+        return len(self.coefficients) - 1
+
+    @cached_property
+    def halves(self) -> tuple[Floats, Floats]:
+        """The coefficients of the even and of the odd part, each of the full length."""
+        places = np.arange(len(self.coefficients)) % 2
+        return np.where(places, 0.0, self.coefficients), np.where(places, self.coefficients, 0.0)
+
+    @cached_property
+    def norms(self) -> tuple[float, float]:
+        """Bounds on the suprema of the even and of the odd part on [-1, 1]."""
+        even, odd = (supremum(half) for half in self.halves)
+        return even, odd
+
+    @property
+    def norm(self) -> float:
+        """A bound on the supremum: that of the even part and that of the odd part."""
+        return sum(self.norms)
+
+    @property
+    def lipschitz(self) -> float:
+        """sum |c_k| k^2: ||p(A) - p(B)|| <= this ||A - B|| for all contractions A, B."""
+        return float(np.abs(self.coefficients) @ np.arange(len(self.coefficients)) ** 2.0)
+
+    def __call__(self, s: Floats) -> Floats:
+        """p(s), for s of any shape."""
+        return chebyshev_value(self.coefficients, s)
+
+
+def supremum(coefficients: Floats) -> float:
+    """A bound on max |p| over [-1, 1]: the sum of |c_k|, or the values at N + 1 = 16 d + 1 extrema
+    of T_N over cos(pi d/2N), whichever is less.
+
+    References:
+        Ehlich, Zeller, Math. Z. 86, 41 (1964).
+
+    Example:
+        >>> round(supremum(np.array([0.0, 0.0, 1.0])), 3), round(supremum(np.array([1.0, 1.0])), 3)
+        (1.0, 2.0)
+    """
+    whole = float(np.abs(coefficients).sum())
+    degree = len(coefficients) - 1
+    if degree == 0 or whole == 0:
+        return whole
+    N = FINER * degree
+    padded = np.zeros(N + 1)
+    padded[: degree + 1] = coefficients
+    padded[1:-1] /= 2
+    values = dct(padded, type=1)  # sum_k c_k cos(pi j k/N)
+    return min(whole, float(np.abs(values).max()) / math.cos(math.pi * degree / (2 * N)))
+
+
+def powers(weights: Floats, y: Floats) -> Floats:
+    """sum_t w_t y^t for each row of weights, (R, T) -> (R, points): blocks of powers by one product
+    each, the blocks by Horner's rule.
+
+    Example:
+        >>> powers(np.ones((1, 3)), np.array([2.0])).tolist()
+        [[7.0]]
+    """
+    rows, count = weights.shape
+    size = min(BLOCK, count)
+    padded = np.zeros((rows, -(-count // size) * size))
+    padded[:, :count] = weights
+    parts = padded.reshape(rows, -1, size) @ (y ** np.arange(size)[:, None])
+    total, factor = np.zeros((rows, len(y))), y**size
+    for k in reversed(range(parts.shape[1])):
+        total = total * factor + parts[:, k]
+    return total
+
+
+def chebyshev_series(weights: Floats, shift: float, scale: float) -> Floats:
+    """Chebyshev coefficients in s of sum_t w_t (c + a s)^t, of each row of weights, (R, T) -> (R,
+    N): all that are not rounding.
+
+    Args:
+        weights: w, (R, T).
+        shift: c.
+        scale: a.
+
+    Example:
+        >>> chebyshev_series(np.array([[0.0, 0.0, 1.0]]), 0.0, 1.0).round(12).tolist()  # s^2
+        [[0.5, 0.0, 0.5]]
+    """
+    count = weights.shape[1]
+    points = min(count, FIRST_POINTS)
+    while True:
+        s = np.cos(np.pi * (np.arange(points) + 0.5) / points)
+        found = dct(powers(weights, shift + scale * s), type=2, axis=1) / points
+        found[:, 0] /= 2
+        sizes = np.abs(found).sum(1, keepdims=True)
+        if points == count or bool((np.abs(found[:, 3 * points // 4 :]) <= ROUNDING * sizes).all()):
+            return found
+        points = min(count, 2 * points)
+
+
+def cut(coefficients: Floats, tolerance: float) -> BoundedPolynomial:
+    """The shortest beginning of a series whose dropped coefficients add up to at most the
+    tolerance; at least of degree 1.
+
+    Args:
+        coefficients: of the whole series, (N,).
+        tolerance: absolute; below rounding it is rounding.
+
+    Example:
+        >>> cut(np.array([1.0, 0.5, 0.01, 0.001]), tolerance=0.02).degree
+        1
+    """
+    sizes = np.abs(coefficients)
+    tails = np.append(np.cumsum(sizes[::-1])[::-1], 0.0)  # of what is dropped from place k on
+    rounding = ROUNDING * float(sizes.sum()) * math.sqrt(len(sizes))
+    length = max(2, int(np.argmax(tails <= max(tolerance - rounding, 0.0))))
+    kept = np.zeros(length)
+    kept[: len(coefficients)] = coefficients[:length]
+    return BoundedPolynomial(kept, float(tails[min(length, len(sizes))]) + rounding)

@@ -1,0 +1,240 @@
+"""A segment of an explicit map without its steps, as a quantum algorithm: polynomials of F_1 and
+one use of F_2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qdescent._array_checks import check_tensor
+from qdescent._checks import (
+    argument_error,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_methods,
+    check_sequence,
+)
+from qdescent._evidence import Evidence, Row
+from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.quantum.algorithms.amplification import rounds_needed
+from qdescent.solvers.circuit_rows import row_values
+from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding
+from qdescent.solvers.promise.conditioning import row
+from qdescent.solvers.segment.matrix_route import Applied, apply_plan
+from qdescent.solvers.segment.node_polynomials import MOST_NODES
+from qdescent.solvers.segment.segment_plan import SegmentPlan, plan_segment
+
+MOST_STEPS = 100_000  # powers of each eigenvalue are summed beforehand
+LEAST_EPSILON = 1e-10  # below it the roundings of the polynomials are seen
+WANTED_GROWTH = 10.0  # as for "almost dissipative"
+
+
+class SegmentStatus(StrEnum):
+    """How it ended; the text says what to try next."""
+
+    REACHED = "within the stated bound of the order-N Carleman solution"
+    UNRESOLVED = (
+        "the error may exceed what was asked for: give more `nodes`, or a smaller `epsilon`"
+    )
+    UNSTABLE = (
+        "a mode grows more than tenfold over the segment: take fewer steps or a smaller learning"
+        " rate"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapSegment:
+    """u_T of the order-N Carleman linearisation, and what a quantum computer would take for it.
+
+    Args:
+        value: u_T, (n,).
+        steps: T.
+        order: N.
+        nodes: R, the points in time that stand for all; 0 at order 1.
+        bound: on the distance to the order-N Carleman solution, over its length.
+        status: how it ended.
+        cost: what it took, as rows with evidence.
+        values: the numbers behind the rows, by their last word.
+        circuit: the Qualtran bloq that was run; None where no circuit was.
+    """
+
+    value: Tensor = field(repr=False)
+    steps: int
+    order: int
+    nodes: int
+    bound: float
+    status: SegmentStatus
+    cost: tuple[Row, ...] = field(repr=False)
+    values: Mapping[str, float] = field(repr=False)
+    circuit: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_tensor("value", self.value, (None,))
+        for name, least in (("steps", 1), ("order", 1), ("nodes", 0)):
+            check_integer(name, getattr(self, name), least)
+        check_interval("bound", self.bound, "[0, inf]")
+        check_instance("status", self.status, SegmentStatus)
+        check_sequence("cost", self.cost, Row, called="a sequence of `Row`s", empty=True)
+        check_instance("values", self.values, Mapping, called="numbers by name")
+
+    @property
+    def answer(self) -> Tensor:
+        """u_T: what `read_out` measures."""
+        return self.value
+
+
+def fast_forward_map(
+    f: PolynomialMap,
+    steps: int,
+    order: int = 2,
+    epsilon: float = 1e-4,
+    nodes: int | None = None,
+    encoding: MatrixEncoding = DEFAULT_ENCODING,
+) -> MapSegment:
+    """T steps of u <- F_0 + F_1 u + F_2 (u (x) u) + ... from u = 0, F_1 symmetric, without taking
+    them and without a linear system.
+
+        u_1 = sum_{t<T} F_1^t F_0,   u_2 = sum_t F_1^{T-1-t} F_2 (u_1(t) (x) u_1(t)).
+
+    u_1 is a polynomial of F_1 on F_0. It is taken as one of (F_1 - c)/alpha, c from 0 to the middle
+    of F_1's diagonal: its Chebyshev coefficients are then positive, so that it is bounded on all of
+    [-1, 1] wherever it is cut, at a degree near sqrt(2 T alpha ln(2/epsilon)). In u_2 the sum over
+    t is one over R Gauss nodes; all polynomials of all nodes go through the same 2 d + 1 + d'
+    queries.
+
+    Args:
+        f: the map; of `gradient_map` without momentum F_1 = 1 - eta H is symmetric.
+        steps: T.
+        order: N, 1 or 2; 1 where F_2 is zero.
+        epsilon: the promised distance to the order-N Carleman solution, relative.
+        nodes: R; None: as many as epsilon asks for.
+        encoding: of F_1 - c and of F_2, as for `QSVT`.
+
+    Returns:
+        MapSegment.
+
+    Raises:
+        ArgumentError: F_1 that is not symmetric, F_0 = 0, one map a step, a mode that grows beyond
+            1e6.
+
+    Cost: in queries to F_1, the degree of the polynomials; divided by the success probability until
+        one run succeeds. Not the T of the steps, nor the condition number of a history.
+
+    References:
+        Sachdeva, Vishnoi, Faster algorithms via approximation theory (2014), section 3 (the cut
+        series of a power); Gilyen, Su, Low, Wiebe, arXiv:1806.01838 (its use on a block-encoding).
+
+    Example:
+        >>> f = PolynomialMap([[0.5, 0.5], [[1.0, 0.0], [0.0, 0.6]]])
+        >>> found = fast_forward_map(f, steps=40, epsilon=1e-6)
+        >>> [round(u, 4) for u in found.value.tolist()], round(found.values["queries"])
+        ([20.0, 1.25], 15)
+    """
+    settings = _checked(f, steps, order, epsilon, nodes)
+    check_methods("encoding", encoding, ("plan",), "BalancedEntries() or ColouredEntries()")
+    plan = plan_segment(f, **settings, encoding=encoding)
+    found = apply_plan(plan)
+    return _reported(f, plan, found, epsilon)
+
+
+def _checked(
+    f: PolynomialMap, steps: int, order: int, epsilon: float, nodes: int | None
+) -> dict[str, Any]:
+    if isinstance(f, (list, tuple)):
+        raise argument_error(
+            "f",
+            "be one PolynomialMap (maps that change from step to step have no polynomial:"
+            " `history_system`)",
+            f"{len(f)} of them",
+        )
+    check_instance("f", f, PolynomialMap)
+    steps = check_integer("steps", steps, 1, MOST_STEPS)
+    if check_integer("order", order, 1) > 2:
+        raise argument_error("order", "be 1 or 2 (from 3 on: `history_system`)", order)
+    epsilon = check_interval("epsilon", epsilon, "(0, 1)")
+    if epsilon < LEAST_EPSILON:
+        raise argument_error("epsilon", f"be at least {LEAST_EPSILON:g}", epsilon)
+    most = min(steps, MOST_NODES)
+    if nodes is not None and check_integer("nodes", nodes, 1) > most:
+        raise argument_error("nodes", f"be at most {most} for these steps", nodes)
+    return {"steps": steps, "order": order, "epsilon": epsilon, "nodes": nodes}
+
+
+def _reported(f: PolynomialMap, plan: SegmentPlan, found: Applied, epsilon: float) -> MapSegment:
+    """The result with its promise and its cost."""
+    bound = _relative(plan.error, float(np.linalg.norm(found.value)))
+    queries = row("queries", found.queries, "products", Evidence.EXACT, "products, counted as made")
+    cost = [queries, *_plan_rows(plan, found, bound, epsilon)]
+    dtype = f.coefficients[0].dtype
+    return MapSegment(
+        value=torch.from_numpy(plan.length * found.value).to(dtype),
+        steps=plan.steps,
+        order=2 if plan.inner else 1,
+        nodes=plan.nodes,
+        bound=bound,
+        status=_status(plan, bound, epsilon),
+        cost=tuple(cost),
+        values=row_values(cost),
+    )
+
+
+def _relative(error: float, length: float) -> float:
+    """||u - exact||/||exact||, from the distance and the length of u."""
+    return error / (length - error) if length > error else math.inf
+
+
+def _status(plan: SegmentPlan, bound: float, epsilon: float) -> SegmentStatus:
+    if plan.growth > WANTED_GROWTH:
+        return SegmentStatus.UNSTABLE
+    return SegmentStatus.REACHED if bound <= epsilon else SegmentStatus.UNRESOLVED
+
+
+def _plan_rows(plan: SegmentPlan, found: Applied, bound: float, epsilon: float) -> list[Row]:
+    """What a run takes, by the plan alone."""
+    exact, bounded, modelled = Evidence.EXACT, Evidence.BOUNDED, Evidence.MODELLED
+    rounds = rounds_needed(min(1.0, found.probability))
+    declared = "d" if not plan.inner else "2 d_B + 1 + d_A"
+    preparations = 2 if plan.inner else 1
+    facts: list[tuple[str, float, str, Evidence, str]] = [
+        ("declared_queries", plan.queries, "calls", exact, f"{declared}, of one run"),
+        ("degree", plan.outer_degree, "1", exact, "of u_1's polynomial and the nodes' outer ones"),
+        ("inner_degree", plan.inner_degree, "1", exact, "of the nodes' inner polynomials"),
+        ("nodes", plan.nodes, "1", exact, "Gauss nodes in time"),
+        ("state_preparations", preparations, "preparations", exact, "of F_0, in one run"),
+        ("shift", plan.shift, "1", exact, "c of F_1 - c: least degree times supremum"),
+        ("alpha", plan.alpha, "1", exact, plan.encoding.source),
+        ("growth", plan.growth, "1", exact, "largest |eigenvalue of F_1|^T, 1 at least"),
+        (
+            "success_probability",
+            min(1.0, found.probability),
+            "1",
+            exact,
+            "||u||^2 over the square of the sum of the polynomials' suprema",
+        ),
+        (
+            "expected_queries",
+            found.expected,
+            "calls",
+            modelled,
+            "until a run succeeds, each ended where an ancilla is not 0",
+        ),
+        (
+            "amplified_queries",
+            (2 * rounds + 1) * plan.queries,
+            "calls",
+            modelled,
+            "(2 rounds + 1) x declared queries: success for certain",
+        ),
+        ("bound", bound, "1", bounded, "polynomials' dropped coefficients, and the nodes' error"),
+        ("epsilon", epsilon, "1", Evidence.ASSUMED, "argument `epsilon`"),
+    ]
+    return [row(*fact) for fact in facts]

@@ -1,0 +1,203 @@
+"""A segment of an explicit map by polynomials of F_1: equal to its steps, to the series form and to
+explicit Carleman.
+"""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import mse_loss
+
+import qdescent as qd
+from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.solvers.encodings import ColouredEntries
+from qdescent.solvers.segment import node_polynomials, segment_plan
+from qdescent.solvers.segment.map_segment import SegmentStatus, fast_forward_map
+from qdescent.solvers.segment.matrix_route import apply_plan
+
+
+def random_map(n, seed, eta=0.3, size=0.05, negative=0.05):
+    """Gradient descent on a random cubic: H with a few negative modes, F_2 symmetric."""
+    rng = np.random.default_rng(seed)
+    h = rng.standard_normal((n, n))
+    h = h @ h.T / n - negative * np.eye(n)
+    f2 = rng.standard_normal((n, n, n)) * size
+    f2 = sum(f2.transpose(p) for p in itertools.permutations(range(3))) / 6
+    f0 = rng.standard_normal(n) * size
+    return qd.PolynomialMap([f0, np.eye(n) - eta * h, f2.reshape(n, n * n)])
+
+
+def family():
+    """Almost dissipative: one neutral mode, one that is damped."""
+    return qd.PolynomialMap(
+        [[0.1, 0.1], [[1.0, 0.0], [0.0, 0.6]], [[0.0] * 4, [0.02, 0.0, 0.0, 0.0]]]
+    )
+
+
+def by_steps(f, steps, order):
+    """The homogenised order-N solution, step by step."""
+    f0, f1, f2 = (F.to_dense().double() for F in f.coefficients[:3])
+    first, second = (torch.zeros(f.size, dtype=torch.float64) for _ in range(2))
+    for _ in range(steps):
+        first, second = f0[:, 0] + f1 @ first, f1 @ second + f2 @ torch.kron(first, first)
+    return first + second if order == 2 else first
+
+
+def distance(found, exact):
+    return float((found - exact).norm() / exact.norm())
+
+
+@pytest.mark.parametrize("epsilon", [1e-2, 1e-4, 1e-7])
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 41])
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
+def test_equals_the_steps_within_the_bound(n, order, steps, epsilon):
+    f = random_map(n, seed=n)
+    found = fast_forward_map(f, steps, order, epsilon)
+    off = distance(found.value, by_steps(f, steps, order))
+    assert off <= found.bound + 1e-12
+    assert found.bound <= epsilon
+    assert found.status is SegmentStatus.REACHED
+    assert found.values["queries"] == found.values["declared_queries"]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        random_map(3, 5, eta=1.1, negative=0.0),  # negative eigenvalues of F_1
+        random_map(3, 6, eta=0.05, negative=0.6),  # divergent modes
+        family(),
+        qd.PolynomialMap([[1.0, 2.0], -0.5 * np.eye(2), np.zeros((2, 4))]),
+        qd.PolynomialMap([[1e-170, 2e-170], [[0.9, 0.1], [0.1, 0.5]], 1e150 * np.ones((2, 4))]),
+        qd.PolynomialMap([[1e150, 2e150], [[0.9, 0.1], [0.1, 0.5]], 1e-153 * np.ones((2, 4))]),
+    ],
+    ids=["negative", "divergent", "family", "one eigenvalue", "tiny", "huge"],
+)
+@pytest.mark.parametrize("order", [1, 2])
+def test_equals_the_steps_of_odd_maps(f, order):
+    found, exact = fast_forward_map(f, 12, order, 1e-6), by_steps(f, 12, order)
+    scale = float(exact.abs().max())
+    assert distance(found.value / scale, exact / scale) <= found.bound + 1e-12 <= 2e-6
+
+
+def test_equals_series_descent_and_explicit_carleman_on_a_network():
+    network = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Tanh()).double()
+    network[0].weight.data.fill_(0.4)
+    network[0].bias.data.fill_(-0.2)
+    data = torch.tensor([[0.5], [-1.0]]).double(), torch.tensor([[0.7], [0.1]]).double()
+    task, space = qd.Task(network, mse_loss, data), qd.ParameterSpace(network)
+    f = qd.gradient_map(task, space, 0.2, degree=2)
+    for order in (1, 2):
+        lift = carleman_linearize(f, order=order)
+        z = lift.lift(torch.zeros(2).double())
+        for _ in range(12):
+            z = lift.step(z)
+        series = qd.series_descent(task, space, order, 12, 0.2)
+        found = fast_forward_map(f, 12, order, 1e-10, nodes=12)
+        assert distance(found.value, lift.project(z)) < 1e-9
+        assert distance(found.value, series.value) < 1e-9
+    errors = [
+        distance(fast_forward_map(f, 12, 2, 1e-9, nodes=nodes).value, series.value)
+        for nodes in (1, 2, 3, 4)
+    ]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-2 * errors[0]
+
+
+def test_queries_grow_as_the_root_of_the_steps():
+    """The almost dissipative family, from T = 16 to 1,024; the history's grow as T at least."""
+    steps = [16, 32, 64, 128, 256, 512, 1024]
+    queries = [fast_forward_map(family(), T, 1, 1e-4).values["queries"] for T in steps]
+    slope = np.polyfit(np.log(steps), np.log(queries), 1)[0]
+    assert 0.4 <= slope <= 0.6
+
+
+def test_the_cost_does_not_grow_with_the_steps_at_a_given_time():
+    queries = [
+        fast_forward_map(random_map(3, 2, eta=8 / T), T, 1, 1e-4).values["queries"]
+        for T in (40, 400, 4000)
+    ]
+    assert max(queries) <= 1.2 * min(queries)
+
+
+def test_planted_faults_are_rejected(monkeypatch):
+    f = random_map(2, 3)
+    exact = by_steps(f, 20, 2)
+    right = segment_plan.plan_segment(f, 20, 2, 1e-6, None, ColouredEntries())
+    assert distance(torch.from_numpy(right.length * apply_plan(right).value), exact) < 1e-6
+
+    # alpha left out: the polynomials see another matrix
+    unscaled = segment_plan.SegmentPlan(**{**right.__dict__, "matrix": right.matrix * right.alpha})
+    assert distance(torch.from_numpy(right.length * apply_plan(unscaled).value), exact) > 1e-2
+
+    # node weights off by one: step t's weight on y^{T-t}
+    rule = node_polynomials.gram_rule
+
+    def shifted(steps, nodes):
+        made = rule(steps, nodes)
+        return type(made)(made.nodes, made.weights, np.roll(made.interpolation, 1, axis=0))
+
+    monkeypatch.setattr(node_polynomials, "gram_rule", shifted)
+    wrong = segment_plan.plan_segment(f, 20, 2, 1e-6, 5, ColouredEntries())
+    off = distance(torch.from_numpy(wrong.length * apply_plan(wrong).value), exact)
+    assert off > 1e-4
+    assert not wrong.resolved
+    assert wrong.error / np.linalg.norm(exact / wrong.length) > 1e-4  # and the plan knows it
+
+
+def test_statuses():
+    few = fast_forward_map(family(), 40, 2, 1e-6, nodes=1)
+    assert few.status is SegmentStatus.UNRESOLVED
+    assert few.bound > distance(few.value, by_steps(family(), 40, 2)) > 1e-3
+    # eta beyond 2/lambda: an eigenvalue of F_1 below -1
+    beyond = qd.PolynomialMap([[1.0, 1.0], [[-1.2, 0.0], [0.0, 0.9]], np.zeros((2, 4))])
+    found = fast_forward_map(beyond, 30, 1)
+    assert found.status is SegmentStatus.UNSTABLE
+    assert distance(found.value, by_steps(beyond, 30, 1)) < 1e-4
+    divergent = qd.PolynomialMap([[1.0, 1.0], [[1.1, 0.0], [0.0, 0.9]], np.zeros((2, 4))])
+    assert fast_forward_map(divergent, 40, 1).status is SegmentStatus.UNSTABLE
+    # T even and an eigenvalue -1: there u vanishes, the rest is still right
+    zero = qd.PolynomialMap([[1.0, 1.0], [[-1.0, 0.0], [0.0, 0.9]], np.zeros((2, 4))])
+    assert distance(fast_forward_map(zero, 30, 1).value, by_steps(zero, 30, 1)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"steps": 0}, "`steps` must be an integer"),
+        ({"order": 3}, "`order` must be 1 or 2"),
+        ({"epsilon": 0.0}, "`epsilon` must be in"),
+        ({"epsilon": 1e-12}, "`epsilon` must be at least 1e-10"),
+        ({"nodes": 21}, "`nodes` must be at most 20"),
+        ({"f": [family()] * 20}, "`f` must be one PolynomialMap .maps that change"),
+        ({"f": family().with_momentum(0.5)}, "`f` must have a symmetric F_1"),
+        ({"f": qd.PolynomialMap([[0.0], [[0.5]]])}, "`f` must have an F_0 other than zero"),
+        ({"f": qd.PolynomialMap([[1.0], [[0.0]]])}, "`f` must have an F_1 other than zero"),
+        ({"f": qd.PolynomialMap([[1.0], [[3.0]]])}, "`steps` must keep every mode's growth"),
+        ({"f": None}, "`f` must be a PolynomialMap"),
+        ({"encoding": "balanced"}, "`encoding` must be"),
+    ],
+)
+def test_refusals(changed, sentence):
+    with pytest.raises(qd.ArgumentError, match=sentence):
+        fast_forward_map(**{"f": family(), "steps": 20, **changed})
+
+
+def test_the_degree_is_least_without_a_shift_only_where_none_helps():
+    plan = segment_plan.plan_segment(family(), 100, 1, 1e-4, None, ColouredEntries())
+    assert plan.shift == pytest.approx(0.8)
+    assert plan.alpha == pytest.approx(0.2)
+    assert plan.queries < 41 / 2  # of c = 0
+    assert math.isclose(plan.growth, 1.0)
+
+
+def test_single_precision_and_other_encodings():
+    f = random_map(3, 8)
+    single = qd.PolynomialMap([F.float() for F in f.coefficients])
+    found = fast_forward_map(single, 10, 2, 1e-3)
+    assert found.value.dtype is torch.float32
+    assert distance(found.value.double(), by_steps(f, 10, 2)) < 1e-3
+    coloured = fast_forward_map(f, 10, 2, 1e-5, encoding=ColouredEntries())
+    assert distance(coloured.value, by_steps(f, 10, 2)) < 1e-5
