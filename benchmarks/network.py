@@ -11,8 +11,8 @@ def pruned_network():
     """Task and kept weights of a CNN, trained for one epoch and pruned to a tenth, in double
     precision.
     """
-    data = qd.load_fashion_mnist()
-    network = qd.fashion_cnn()
+    data = qd.datasets.load_fashion_mnist()
+    network = qd.networks.fashion_cnn()
     qd.train_dense(network, cross_entropy, data, epochs=1)
     network = network.double()
     task = qd.Task(

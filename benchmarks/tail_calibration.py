@@ -38,7 +38,7 @@ ORDERS, BATCH, WARM = (1, 2, 3), 32, 10
 def pruned(activation, density, data):
     """The kept weights of a trained CNN, and batches."""
     torch.manual_seed(0)
-    layers = qd.fashion_cnn(widths=(4, 8, 16))
+    layers = qd.networks.fashion_cnn(widths=(4, 8, 16))
     network = nn.Sequential(
         *(activation() if isinstance(layer, nn.GELU) else layer for layer in layers)
     )
@@ -114,7 +114,7 @@ def table(points):
 
 def main():
     """All networks, ways and rates."""
-    data, points = qd.load_fashion_mnist(), {way: [] for way in WAYS}
+    data, points = qd.datasets.load_fashion_mnist(), {way: [] for way in WAYS}
     for name, (activation, density) in NETWORKS.items():
         space, tasks = pruned(activation, density, data)
         for (way, (beta, fresh)), (eta, steps) in itertools.product(WAYS.items(), RATES.items()):

@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy
 import qdescent as qd
 
 small = "--small" in sys.argv
-data = qd.load_fashion_mnist()
-network = qd.fashion_cnn(widths=(4, 8, 16) if small else (16, 32, 64))
+data = qd.datasets.load_fashion_mnist()
+network = qd.networks.fashion_cnn(widths=(4, 8, 16) if small else (16, 32, 64))
 qd.train_dense(network, cross_entropy, data, epochs=1 if small else 4)
 
 # Prune to 10 %: theta in R^n are the kept weights alone.

@@ -22,7 +22,7 @@ small = "--small" in sys.argv
 figure = next((name for name in sys.argv[1:] if name.endswith(".html")), "truncation_error.html")
 orders = (1, 2, 3) if small else (1, 2, 3, 4)
 longest = {0.02: 4, 0.1: 4} if small else {0.005: 30, 0.02: 24, 0.1: 10}  # K for each learning rate
-data, batch = qd.load_fashion_mnist(), 32 if small else 64
+data, batch = qd.datasets.load_fashion_mnist(), 32 if small else 64
 images, labels = data.train_images[:batch].double(), data.train_labels[:batch]
 
 
@@ -41,7 +41,7 @@ def pruned(activation: type[nn.Module]) -> tuple[qd.ParameterSpace, qd.Task, qd.
     """A trained network pruned to 10 %: its kept weights, its task, and the task whose series is
     taken.
     """
-    layers = qd.fashion_cnn(widths=(4, 8, 16) if small else (16, 32, 64))
+    layers = qd.networks.fashion_cnn(widths=(4, 8, 16) if small else (16, 32, 64))
     network = nn.Sequential(
         *(activation() if isinstance(layer, nn.GELU) else layer for layer in layers)
     )

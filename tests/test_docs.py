@@ -1,10 +1,12 @@
 """The pages of docs/ and CONTRIBUTING: code runs, commands exist, names and formulas are sound."""
 
 import doctest
+import importlib
 import re
 import shlex
 import sys
 import types
+import typing
 from pathlib import Path
 
 import api
@@ -16,6 +18,7 @@ import qdescent as qd
 from qdescent.cli import app
 
 ROOT = Path(__file__).parent.parent
+FACE = api.FACE.read_text(encoding="utf-8")
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"])
 LANGUAGES = {
     "python",
@@ -160,7 +163,7 @@ def test_formulas_survive_markdown(page):
 
 
 def test_the_reference_follows_the_public_names():
-    groups = api.groups((ROOT / "src/qdescent/__init__.py").read_text(encoding="utf-8"))
+    groups = api.groups(FACE)
     assert [name for names in groups.values() for name in names] == qd.__all__
     assert all(groups)
     planted = (
@@ -168,6 +171,28 @@ def test_the_reference_follows_the_public_names():
         ' three\n    "d"]\n'
     )
     assert api.groups(planted) == {"one": ["a", "b"], "two": ["c"]}
+
+
+def test_the_reference_holds_the_namespaces_and_what_is_returned():
+    found = {full: kind for page in api.documented(FACE).values() for full, kind in page.items()}
+    for full in found:
+        module, _, name = full.rpartition(".")
+        # MASKS is data, with its words below it
+        assert name == "MASKS" or getattr(importlib.import_module(module), name).__doc__, full
+    public = {name for name in qd.__all__ if name not in ("networks", "datasets")}
+    public |= {f"networks.{name}" for name in qd.networks.__all__}
+    public |= {f"datasets.{name}" for name in qd.datasets.__all__}
+    assert {full for full, kind in found.items() if kind == "public"} == {
+        f"qdescent.{name}" for name in public
+    }
+    # what a call gives is documented, once
+    for call in (qd.spectral_density, qd.solve, qd.history_system, qd.row_sparsity):
+        noun = typing.get_type_hints(call)["return"]
+        assert found[f"{noun.__module__}.{noun.__name__}"] == "returned"
+    nouns = [full.rpartition(".")[2] for full in found]
+    assert len(nouns) == len(set(nouns))
+    homes = {criterion.home.replace(":", ".") for criterion in qd.MASKS.values()}
+    assert {f"qdescent.learning.pruning.{home}" for home in homes} <= set(found)
 
 
 def test_formulas_become_mathml():

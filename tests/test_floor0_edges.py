@@ -40,7 +40,7 @@ def test_a_text_is_quoted():
 
 @pytest.mark.parametrize("path", ["x" * 5000, "y" * 300])
 @pytest.mark.parametrize(
-    ("reader", "name"), [(qd.read_record, "path"), (qd.load_fashion_mnist, "data_root")]
+    ("reader", "name"), [(qd.read_record, "path"), (qd.datasets.load_fashion_mnist, "data_root")]
 )
 def test_a_name_that_no_file_system_takes(reader, name, path):
     with pytest.raises(

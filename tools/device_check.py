@@ -221,7 +221,7 @@ def series_step(device: str, widths: tuple[int, ...]) -> dict[str, Any]:
     )
     terms = []
     for place in (device, "cpu"):
-        network = qd.fashion_cnn(widths).double().eval().to(place)
+        network = qd.networks.fashion_cnn(widths).double().eval().to(place)
         task = qd.Task(
             network, torch.nn.functional.cross_entropy, (images.to(place), labels.to(place))
         )

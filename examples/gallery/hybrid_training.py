@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 
 import qdescent as qd
 
-data = qd.load_fashion_mnist()
-network = qd.fashion_cnn(widths=(4, 8, 16), hidden=20)
+data = qd.datasets.load_fashion_mnist()
+network = qd.networks.fashion_cnn(widths=(4, 8, 16), hidden=20)
 qd.train_dense(network, cross_entropy, data, epochs=2)
 space = qd.ParameterSpace(network, qd.magnitude_mask(network, density=0.3))
 task = qd.Task(network, cross_entropy, (data.train_images[:256], data.train_labels[:256]))

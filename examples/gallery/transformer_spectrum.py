@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 
 import qdescent as qd
 
-data = qd.load_fashion_mnist()
-network = qd.vision_transformer(
+data = qd.datasets.load_fashion_mnist()
+network = qd.networks.vision_transformer(
     width=32, depth=2, heads=4, patch=14, size=28, classes=10, channels=1
 )
 qd.train_dense(network, cross_entropy, data, epochs=2)

@@ -11,16 +11,17 @@ import plotly.graph_objects as go
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
+from qdescent.solvers.series import SeriesSteps
 from qdescent.training.descent import displacements
 
-data = qd.load_fashion_mnist()
-network = qd.fashion_cnn(widths=(4, 8, 16), hidden=20)
+data = qd.datasets.load_fashion_mnist()
+network = qd.networks.fashion_cnn(widths=(4, 8, 16), hidden=20)
 qd.train_dense(network, cross_entropy, data, epochs=2)
 space = qd.ParameterSpace(network.double(), qd.magnitude_mask(network, density=0.3))
 task = qd.Task(network, cross_entropy, (data.train_images[:64].double(), data.train_labels[:64]))
 
 orders, steps, eta, tolerance = (1, 2, 3, 4), 24, 0.05, 0.01
-series = qd.SeriesSteps(task, space, space.theta, order=max(orders), learning_rate=eta)
+series = SeriesSteps(task, space, space.theta, order=max(orders), learning_rate=eta)
 descent = displacements(task, space, space.theta, eta)
 # the first step is exact at any order
 pairs = [(next(series), next(descent)[1]) for _ in range(steps)][1:]

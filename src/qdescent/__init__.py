@@ -19,44 +19,37 @@ from qdescent._signals import quiet_while_importing
 quiet_while_importing()  # nothing, unless this is the command line
 
 if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
+    from qdescent import datasets, networks
     from qdescent._checks import ArgumentError
-    from qdescent._evidence import Evidence, Row
-    from qdescent.carleman.dissipation import Dissipation, diagnose
-    from qdescent.carleman.history import HistorySystem, history_system
-    from qdescent.carleman.lifting.linearization import LiftedField, LiftedMap, carleman_linearize
-    from qdescent.carleman.lifting.operator import LiftedOperator, carleman_operator
+    from qdescent._evidence import Evidence
+    from qdescent.carleman.dissipation import diagnose
+    from qdescent.carleman.history import history_system
+    from qdescent.carleman.lifting.linearization import carleman_linearize
     from qdescent.carleman.majorant import MapNorms, history_kappa_bound
-    from qdescent.carleman.padding import PaddingChoice, best_padding
-    from qdescent.carleman.truncation.preflight import Preflight, preflight
-    from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian
-    from qdescent.learning.datasets import ImageData, load_fashion_mnist
-    from qdescent.learning.gradient_map import ThresholdedMap, gradient_map, sparse_gradient_map
-    from qdescent.learning.masks import Mask, full_mask
-    from qdescent.learning.networks.resnet import resnet, resnet18
-    from qdescent.learning.networks.small_cnn import fashion_cnn
-    from qdescent.learning.networks.transformer import vision_transformer
+    from qdescent.carleman.padding import best_padding
+    from qdescent.carleman.truncation.preflight import preflight
+    from qdescent.learning.curvature.hessian import gauss_newton, hessian
+    from qdescent.learning.gradient_map import gradient_map
+    from qdescent.learning.masks import Mask
     from qdescent.learning.parameters import ParameterSpace
     from qdescent.learning.pruning.criteria import MASKS
     from qdescent.learning.pruning.magnitude import magnitude_mask
     from qdescent.learning.pruning.nonzero import nonzero_mask
     from qdescent.learning.pruning.scores import mask_from_scores
     from qdescent.learning.task import Task
-    from qdescent.learning.taylor.gradient_series import GradientSeries
-    from qdescent.learning.torch_prune import mask_from_prune
     from qdescent.linalg.linear_system import LinearSystem
     from qdescent.linalg.operator import LinearOperator
     from qdescent.linalg.polynomial_field import PolynomialField
     from qdescent.linalg.polynomial_map import PolynomialMap
     from qdescent.linalg.spectra.density import spectral_density
-    from qdescent.linalg.spectra.sparsity import RowSparsity, row_sparsity
-    from qdescent.linalg.spectra.spectrum import Spectrum
+    from qdescent.linalg.spectra.sparsity import row_sparsity
     from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
-    from qdescent.quantum.readout.tomography import Readout, read_out
+    from qdescent.quantum.readout.tomography import read_out
     from qdescent.report.pages.page import write_report
-    from qdescent.report.record import Record, read_record, write_record
+    from qdescent.report.record import read_record
     from qdescent.resources.instance import Instance
     from qdescent.resources.physical import SurfaceCode
-    from qdescent.resources.verdict import Ledger, estimate
+    from qdescent.resources.verdict import estimate
     from qdescent.solvers.circuit import Circuit
     from qdescent.solvers.classical import GMRES, Direct
     from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory
@@ -69,41 +62,39 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.solvers.solve import Solution, Status, solve
     from qdescent.training.callback import SpectrumCallback
     from qdescent.training.descent import descend, train_dense
-    from qdescent.training.hybrid import Run, train_hybrid
+    from qdescent.training.hybrid import train_hybrid
     from qdescent.training.schedule import AdaptiveSchedule, Schedule
-    from qdescent.training.tail import Tail
     from qdescent.training.tail_estimate import estimate_tail
 
 __version__ = version("qdescent")
 
 __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     # a network, what is kept of it, and its curvature
-    "Task", "ImageData", "load_fashion_mnist", "fashion_cnn", "resnet", "resnet18",
-    "vision_transformer", "train_dense",
-    "Mask", "MASKS", "magnitude_mask", "full_mask", "nonzero_mask", "mask_from_scores",
-    "mask_from_prune",
+    "Task", "networks", "datasets",
+    "train_dense",
+    "Mask", "MASKS", "magnitude_mask", "nonzero_mask", "mask_from_scores",
     "ParameterSpace",
-    "hessian", "gauss_newton", "finite_difference_hessian", "LinearOperator", "spectral_density",
-    "Spectrum", "SpectrumCallback",
-    "diagnose", "Dissipation", "row_sparsity", "RowSparsity",
+    "hessian", "gauss_newton", "LinearOperator", "spectral_density",
+    "SpectrumCallback",
+    "diagnose", "row_sparsity",
     # gradient descent as a linear system
-    "gradient_map", "sparse_gradient_map", "ThresholdedMap", "PolynomialMap", "PolynomialField",
-    "carleman_linearize", "LiftedMap", "LiftedField", "carleman_operator", "LiftedOperator",
-    "preflight", "Preflight",
-    "history_system", "HistorySystem", "LinearSystem", "best_padding", "PaddingChoice",
+    "gradient_map", "PolynomialMap", "PolynomialField",
+    "carleman_linearize",
+    "preflight",
+    "history_system", "LinearSystem", "best_padding",
     "MapNorms", "history_kappa_bound",
     # its solution: classically, by a circuit, or at full size
-    "solve", "Solution", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
+    "solve", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
     "Circuit", "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader",
     "BucketBrigade",
     "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
     "fast_forward", "FastForward", "fast_forward_map", "MapSegment",
     # readout, and the whole loop
-    "read_out", "Readout", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail", "Tail",
-    "train_hybrid", "Run",
+    "read_out", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail",
+    "train_hybrid",
     # price and report
-    "estimate", "Instance", "SurfaceCode", "Ledger", "Evidence", "Row", "Record", "read_record",
-    "write_record", "write_report",
+    "estimate", "Instance", "SurfaceCode", "Evidence", "read_record",
+    "write_report",
     "ArgumentError",
 ]  # fmt: skip
 
@@ -113,43 +104,35 @@ _HOMES = {
     name: f"qdescent.{home}"
     for home, names in {
         "_checks": "ArgumentError",
-        "_evidence": "Evidence Row",
-        "carleman.dissipation": "Dissipation diagnose",
-        "carleman.history": "HistorySystem history_system",
-        "carleman.lifting.linearization": "LiftedField LiftedMap carleman_linearize",
-        "carleman.lifting.operator": "LiftedOperator carleman_operator",
+        "_evidence": "Evidence",
+        "carleman.dissipation": "diagnose",
+        "carleman.history": "history_system",
+        "carleman.lifting.linearization": "carleman_linearize",
         "carleman.majorant": "MapNorms history_kappa_bound",
-        "carleman.padding": "PaddingChoice best_padding",
-        "carleman.truncation.preflight": "Preflight preflight",
-        "learning.curvature.hessian": "finite_difference_hessian gauss_newton hessian",
-        "learning.datasets": "ImageData load_fashion_mnist",
-        "learning.gradient_map": "ThresholdedMap gradient_map sparse_gradient_map",
-        "learning.masks": "Mask full_mask",
-        "learning.networks.resnet": "resnet resnet18",
-        "learning.networks.small_cnn": "fashion_cnn",
-        "learning.networks.transformer": "vision_transformer",
+        "carleman.padding": "best_padding",
+        "carleman.truncation.preflight": "preflight",
+        "learning.curvature.hessian": "gauss_newton hessian",
+        "learning.gradient_map": "gradient_map",
+        "learning.masks": "Mask",
         "learning.parameters": "ParameterSpace",
         "learning.pruning.criteria": "MASKS",
         "learning.pruning.magnitude": "magnitude_mask",
         "learning.pruning.nonzero": "nonzero_mask",
         "learning.pruning.scores": "mask_from_scores",
         "learning.task": "Task",
-        "learning.taylor.gradient_series": "GradientSeries",
-        "learning.torch_prune": "mask_from_prune",
         "linalg.linear_system": "LinearSystem",
         "linalg.operator": "LinearOperator",
         "linalg.polynomial_field": "PolynomialField",
         "linalg.polynomial_map": "PolynomialMap",
         "linalg.spectra.density": "spectral_density",
-        "linalg.spectra.sparsity": "RowSparsity row_sparsity",
-        "linalg.spectra.spectrum": "Spectrum",
+        "linalg.spectra.sparsity": "row_sparsity",
         "quantum.gates.loaders": "BucketBrigade QROAMLoader QROMLoader",
-        "quantum.readout.tomography": "Readout read_out",
+        "quantum.readout.tomography": "read_out",
         "report.pages.page": "write_report",
-        "report.record": "Record read_record write_record",
+        "report.record": "read_record",
         "resources.instance": "Instance",
         "resources.physical": "SurfaceCode",
-        "resources.verdict": "Ledger estimate",
+        "resources.verdict": "estimate",
         "solvers.circuit": "Circuit",
         "solvers.classical": "GMRES Direct",
         "solvers.encodings": "BalancedEntries ColouredEntries ComposedHistory",
@@ -158,24 +141,26 @@ _HOMES = {
         "solvers.hhl": "HHL",
         "solvers.kernel_reflection": "KernelReflection",
         "solvers.qsvt": "QSVT",
-        "solvers.series": "SeriesSolution SeriesSteps series_descent",
-        "solvers.solve": "Solution Status solve",
+        "solvers.series": "series_descent",
+        "solvers.solve": "Status solve",
         "training.callback": "SpectrumCallback",
         "training.descent": "descend train_dense",
-        "training.hybrid": "Run train_hybrid",
+        "training.hybrid": "train_hybrid",
         "training.schedule": "AdaptiveSchedule Schedule",
-        "training.tail": "Tail",
         "training.tail_estimate": "estimate_tail",
     }.items()
     for name in names.split()
-}
+} | dict.fromkeys(("datasets", "networks"), "qdescent")
 
 
 def __getattr__(name: str) -> Any:
     """A public name, from its room (PEP 562); from then on it is an attribute like any other."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    home = _HOMES[name]
+    is_module = home == __name__
+    value = import_module(f"{home}.{name}") if is_module else getattr(import_module(home), name)
+    globals()[name] = value
     return value
 
 

@@ -188,6 +188,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "LiftedOperator.step": {"z": FLOATS + ("its NaN",)},
     "LiftedOperator.lift": {"u": FLOATS + ("its NaN",)},
     "LiftedOperator.project": {"z": FLOATS + ("its NaN",)},
+    "Bound.order_for": {"error": POSITIVE},
     "preflight": {"u0": FLOATS, "steps": COUNT, "error": POSITIVE},
     "Preflight": {"error": POSITIVE, "horizon": ("text",)},
     "Preflight.best": {"order": COUNT},

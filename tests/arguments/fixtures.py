@@ -9,6 +9,12 @@ import torch
 from torch import nn
 
 import qdescent as qd
+from qdescent._evidence import Row
+from qdescent.carleman.history import HistorySystem
+from qdescent.carleman.lifting.linearization import LiftedMap
+from qdescent.linalg.spectra.spectrum import Spectrum
+from qdescent.report.record import Record
+from qdescent.solvers.solve import Solution
 
 DOUBLE = torch.float64
 
@@ -56,15 +62,15 @@ def space() -> qd.ParameterSpace:
 
 
 @cache
-def images() -> qd.ImageData:
+def images() -> qd.datasets.ImageData:
     """Four images of 2 x 2 pixels."""
     pictures = torch.linspace(-1, 1, 16).reshape(4, 1, 2, 2)
     labels = torch.tensor([0, 1, 0, 1])
-    return qd.ImageData(pictures, labels, pictures[:2], labels[:2], ("a", "b"), "made up")
+    return qd.datasets.ImageData(pictures, labels, pictures[:2], labels[:2], ("a", "b"), "made up")
 
 
 @cache
-def spectrum() -> qd.Spectrum:
+def spectrum() -> Spectrum:
     """Of diag(1, 2, 3, 4)."""
     return qd.spectral_density(diagonal(1, 2, 3, 4), steps=3, probes=2)
 
@@ -82,13 +88,13 @@ def equation() -> qd.PolynomialField:
 
 
 @cache
-def lift() -> qd.LiftedMap:
+def lift() -> LiftedMap:
     """The logistic map at order 2."""
     return qd.carleman_linearize(logistic(), 2)
 
 
 @cache
-def history() -> qd.HistorySystem:
+def history() -> HistorySystem:
     """Three of its steps."""
     return qd.history_system(lift(), vector(0.5), 3, 1)
 
@@ -100,7 +106,7 @@ def system() -> qd.LinearSystem:
 
 
 @cache
-def solution() -> qd.Solution:
+def solution() -> Solution:
     """Its solution."""
     return qd.solve(system(), qd.Direct())
 
@@ -120,11 +126,11 @@ def instance_fields() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def row() -> qd.Row:
+def row() -> Row:
     """A number with evidence and source."""
-    return qd.Row("network/kept", 10, "weights", qd.Evidence.EXACT, "entries of the mask")
+    return Row("network/kept", 10, "weights", qd.Evidence.EXACT, "entries of the mask")
 
 
-def record() -> qd.Record:
+def record() -> Record:
     """One row."""
-    return qd.Record("demo", {"density": 0.1}, 0, {}, (row(),))
+    return Record("demo", {"density": 0.1}, 0, {}, (row(),))

@@ -18,11 +18,15 @@ from arguments.sweep import Entry
 from torch import nn
 
 import qdescent as qd
-from qdescent.learning.curvature.hessian import product_error
+from qdescent.learning.curvature.hessian import finite_difference_hessian, product_error
+from qdescent.learning.masks import full_mask
 from qdescent.learning.networks.small_cnn import multiply_adds
+from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.linalg.operator import as_operator
 from qdescent.linalg.spectra.deflation import extreme_eigenpairs
 from qdescent.linalg.spectra.lanczos import lanczos
+from qdescent.linalg.spectra.sparsity import RowSparsity
+from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.training.descent import accuracy, correct
 
 mse = nn.functional.mse_loss
@@ -72,16 +76,22 @@ ENTRIES = [
     }, skip={"outputs": "whatever the loss takes", "targets": "likewise"}),
     Entry("Task.loss_as_it_stands", task().loss_as_it_stands, lambda: {"network": network()},
         skip={"network": "whatever stands in its place", "dtype": "as of loss_with"}),
-    Entry("ImageData", qd.ImageData, lambda: {
+    Entry("ImageData", qd.datasets.ImageData, lambda: {
         "train_images": torch.ones(2, 1, 2, 2), "train_labels": torch.tensor([0, 1]),
         "test_images": torch.ones(2, 1, 2, 2),
         "test_labels": torch.tensor([0, 1]), "classes": ("a", "b"), "source": "made up",
     }),
-    Entry("load_fashion_mnist", qd.load_fashion_mnist),
-    Entry("fashion_cnn", qd.fashion_cnn, lambda: {"widths": (1, 1, 1), "hidden": 1, "classes": 1}),
-    Entry("resnet", qd.resnet, lambda: {"depth": 8, "width": 1, "classes": 1, "channels": 1}),
-    Entry("resnet18", qd.resnet18, lambda: {"widths": (1, 1, 1, 1), "classes": 1, "channels": 1}),
-    Entry("vision_transformer", qd.vision_transformer, lambda: {
+    Entry("load_fashion_mnist", qd.datasets.load_fashion_mnist),
+    Entry("fashion_cnn", qd.networks.fashion_cnn, lambda: {
+        "widths": (1, 1, 1), "hidden": 1, "classes": 1,
+    }),
+    Entry("resnet", qd.networks.resnet, lambda: {
+        "depth": 8, "width": 1, "classes": 1, "channels": 1,
+    }),
+    Entry("resnet18", qd.networks.resnet18, lambda: {
+        "widths": (1, 1, 1, 1), "classes": 1, "channels": 1,
+    }),
+    Entry("vision_transformer", qd.networks.vision_transformer, lambda: {
         "width": 1, "depth": 1, "heads": 1, "patch": 1, "size": 1, "classes": 1, "channels": 1,
     }),
     Entry("train_dense", qd.train_dense, lambda: {
@@ -103,8 +113,8 @@ ENTRIES = [
         for name, criterion in qd.MASKS.items()
     ),
     Entry("nonzero_mask", qd.nonzero_mask, lambda: {"network": network()}),
-    Entry("full_mask", qd.full_mask, lambda: {"network": network()}),
-    Entry("mask_from_prune", qd.mask_from_prune, lambda: {"network": network()}),
+    Entry("full_mask", full_mask, lambda: {"network": network()}),
+    Entry("mask_from_prune", mask_from_prune, lambda: {"network": network()}),
     Entry("mask_from_scores", qd.mask_from_scores, lambda: {
         "network": network(), "scores": scores(), "density": 0.5}, named={'scores': ('weights',),
     }),
@@ -122,7 +132,7 @@ ENTRIES = [
     }),
     Entry("hessian", qd.hessian, lambda: {"task": task(), "space": space()}),
     Entry("gauss_newton", qd.gauss_newton, lambda: {"task": task(), "space": space()}),
-    Entry("finite_difference_hessian", qd.finite_difference_hessian, lambda: {
+    Entry("finite_difference_hessian", finite_difference_hessian, lambda: {
         "gradient": lambda x: x**3, "theta": vector(1, 2),
     }),
     Entry("product_error", product_error, lambda: {
@@ -146,7 +156,7 @@ ENTRIES = [
     Entry("spectral_density", qd.spectral_density, lambda: {
         "operator": diagonal(1, 2, 3), "steps": 3, "probes": 2,
     }),
-    Entry("Spectrum", qd.Spectrum, lambda: {
+    Entry("Spectrum", Spectrum, lambda: {
         "nodes": diagonal(1, 1), "weights": torch.full((2, 2), 0.5, dtype=DOUBLE),
         "residuals": diagonal(1, 1), "size": 2,
     }),
@@ -176,7 +186,7 @@ ENTRIES = [
         "prefix": "a",
     }),
     Entry("row_sparsity", qd.row_sparsity, lambda: {"operator": diagonal(1, 2, 3)}),
-    Entry("RowSparsity", qd.RowSparsity, lambda: {
+    Entry("RowSparsity", RowSparsity, lambda: {
         "rows": torch.tensor([0]), "above": torch.tensor([1]), "carrying": torch.tensor([1]),
         "size": 2,
         "tolerance": 0.1, "share": 0.9,

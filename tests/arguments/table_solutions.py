@@ -27,6 +27,8 @@ from arguments.sweep import Entry
 from arguments.table_systems import fields_of
 
 import qdescent as qd
+from qdescent._evidence import Row
+from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.quantum.algorithms.amplification import rounds_needed
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles, qsp_error, qsp_value
 from qdescent.quantum.algorithms.qsvt import ProjectorPhase
@@ -36,11 +38,17 @@ from qdescent.quantum.inspect.drawing import draw
 from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.inspect.toffoli_depth import toffoli_depth
 from qdescent.quantum.readout.noise import depolarised, noisy_solution
-from qdescent.quantum.readout.tomography import coherent_calls, expected_error, shots_needed
+from qdescent.quantum.readout.tomography import (
+    Readout,
+    coherent_calls,
+    expected_error,
+    shots_needed,
+)
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.report.files import read_weights, write_document, write_weights
+from qdescent.report.record import Record, write_record
 from qdescent.resources.classical import classical_cost
 from qdescent.resources.logical import LogicalCounts, best_block, loader_toffoli, solve_cost
 from qdescent.resources.physical import Accelerator
@@ -52,9 +60,14 @@ from qdescent.resources.queries import (
     kernel_reflection_queries,
     query_rows,
 )
+from qdescent.resources.verdict import Ledger
 from qdescent.solvers.promise.conditioning import conditioning
-from qdescent.solvers.series import series_steps
+from qdescent.solvers.segment.fast_forward import FastForward
+from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_steps
+from qdescent.solvers.solve import Solution
 from qdescent.training.descent import displacements
+from qdescent.training.hybrid import Run
+from qdescent.training.tail import Tail
 
 folder = Path(tempfile.mkdtemp())
 series = qd.GradientSeries(task(), space(), space().theta, 2)
@@ -71,8 +84,8 @@ readout = qd.read_out(vector(3, -4), 100)
 run = qd.train_hybrid(
     [task()], space(), qd.Schedule(order=1, segment=2, rounds=1, learning_rate=0.01)
 )
-tail = qd.Tail(0.01, 0.1)
-ledger = qd.Ledger((row(),), "made up")
+tail = Tail(0.01, 0.1)
+ledger = Ledger((row(),), "made up")
 table = LookUpTable(np.array([3, 1, 2]), bits=2)
 phase = ProjectorPhase(0.25, 2)
 ENUM = {"value": "an Enum's own look-up"}
@@ -95,7 +108,7 @@ def descending() -> dict:
 
 ENTRIES = [
     Entry("solve", qd.solve, lambda: {"system": system(), "solver": qd.Direct()}),
-    Entry("Solution", qd.Solution, lambda: fields_of(solution())),
+    Entry("Solution", Solution, lambda: fields_of(solution())),
     Entry("Status", lambda value: qd.Status(value), lambda: {"value": qd.Status.SOLVED}, skip=ENUM),
     Entry("Circuit", qd.Circuit),
     Entry("BalancedEntries", qd.BalancedEntries),
@@ -133,16 +146,16 @@ ENTRIES = [
     Entry("MapSegment", qd.MapSegment, lambda: fields_of(map_segment)),
     Entry("FastForward", qd.FastForward, lambda: fields_of(forwarded)),
     Entry("series_steps", first(series_steps), lambda: {**descending(), "order": 2}),
-    Entry("SeriesSteps", qd.SeriesSteps, lambda: {**descending(), "order": 2}),
-    Entry("SeriesSolution", qd.SeriesSolution, lambda: fields_of(descent)),
-    Entry("GradientSeries", qd.GradientSeries, lambda: {
+    Entry("SeriesSteps", SeriesSteps, lambda: {**descending(), "order": 2}),
+    Entry("SeriesSolution", SeriesSolution, lambda: fields_of(descent)),
+    Entry("GradientSeries", GradientSeries, lambda: {
         "task": task(), "space": space(), "theta": space().theta, "order": 2,
     }),
     Entry("GradientSeries.__call__", series.__call__, lambda: {
         "terms": torch.ones(2, space().n, dtype=torch.float64),
     }),
     Entry("read_out", qd.read_out, lambda: {"solution": vector(3, -4), "shots": 100}),
-    Entry("Readout", qd.Readout, lambda: fields_of(readout), named={'vector': ('error',)}),
+    Entry("Readout", Readout, lambda: fields_of(readout), named={'vector': ('error',)}),
     Entry("expected_error", expected_error, lambda: {"kept": 10, "shots": 100}),
     Entry("shots_needed", shots_needed, lambda: {"kept": 10, "epsilon": 0.1}),
     Entry("coherent_calls", coherent_calls, lambda: {"kept": 10, "epsilon": 0.1}),
@@ -184,12 +197,12 @@ ENTRIES = [
     Entry("AdaptiveSchedule.accepts", qd.AdaptiveSchedule().accepts, lambda: {"tail": tail}),
     Entry("AdaptiveSchedule.work", qd.AdaptiveSchedule().work, lambda: {"order": 2, "steps": 3}),
     Entry("estimate_tail", qd.estimate_tail, lambda: {"gram": diagonal(1, 0.01), "order": 2}),
-    Entry("Tail", qd.Tail, lambda: {"error": 0.1, "growth": 0.1}),
+    Entry("Tail", Tail, lambda: {"error": 0.1, "growth": 0.1}),
     Entry("train_hybrid", qd.train_hybrid, lambda: {
         "tasks": [task()], "space": space(),
         "schedule": qd.Schedule(order=1, segment=2, rounds=1, learning_rate=0.01),
     }),
-    Entry("Run", qd.Run, lambda: fields_of(run)),
+    Entry("Run", Run, lambda: fields_of(run)),
     Entry("estimate", qd.estimate, lambda: {"instance": instance()}),
     Entry("Instance", qd.Instance, instance_fields,
         named={"n": ("sparsity",), "parameters": ("n",), "padding": ("kappa",)}),
@@ -212,19 +225,19 @@ ENTRIES = [
     Entry("costa_queries", costa_queries, lambda: kappa),
     Entry("counted_kernel_queries", counted_kernel_queries, lambda: kappa),
     Entry("query_rows", query_rows, lambda: {**kappa, "section": "a", "known": True}),
-    Entry("Ledger", qd.Ledger, lambda: fields_of(ledger)),
+    Entry("Ledger", Ledger, lambda: fields_of(ledger)),
     Entry("Evidence", lambda value: qd.Evidence(value), lambda: {"value": "exact"}, skip=ENUM),
-    Entry("Row", qd.Row, lambda: fields_of(row())),
+    Entry("Row", Row, lambda: fields_of(row())),
     Entry("Row.to_json", row().to_json),
-    Entry("Row.from_json", qd.Row.from_json, lambda: {"fields": row().to_json()}),
-    Entry("Record", qd.Record, lambda: {
+    Entry("Row.from_json", Row.from_json, lambda: {"fields": row().to_json()}),
+    Entry("Record", Record, lambda: {
         "name": "demo", "config": {}, "seed": 0, "versions": {}, "rows": (row(),),
     }),
     Entry("Record.row", record().row, lambda: {"name": "network/kept"}),
     Entry("Record.value", record().value, lambda: {"name": "network/kept"}),
     Entry("Record.section", record().section, lambda: {"prefix": "network/"}),
-    Entry("read_record", qd.read_record, lambda: {"path": qd.write_record(record(), folder)}),
-    Entry("write_record", qd.write_record, lambda: {"record": record(), "directory": folder}),
+    Entry("read_record", qd.read_record, lambda: {"path": write_record(record(), folder)}),
+    Entry("write_record", write_record, lambda: {"record": record(), "directory": folder}),
     Entry("write_report", qd.write_report, lambda: {
         "record": record(), "path": folder / "report.html",
     }),

@@ -18,8 +18,11 @@ from arguments.sweep import Entry
 
 import qdescent as qd
 from qdescent.carleman.bounds import geometric_kappa_bound, power_kappa_bound
-from qdescent.carleman.dissipation import step_factor
-from qdescent.carleman.history import end_probability, lifted_norm
+from qdescent.carleman.dissipation import Dissipation, step_factor
+from qdescent.carleman.history import HistorySystem, end_probability, lifted_norm
+from qdescent.carleman.lifting.linearization import LiftedField, LiftedMap
+from qdescent.carleman.lifting.operator import LiftedOperator, carleman_operator
+from qdescent.carleman.padding import PaddingChoice
 from qdescent.carleman.truncation.field_bounds import (
     comparison_error_bound,
     field_norms,
@@ -32,14 +35,16 @@ from qdescent.carleman.truncation.map_bounds import (
     uniform_error_bounds,
 )
 from qdescent.carleman.truncation.norms import coefficient_norm, log_norm
+from qdescent.carleman.truncation.preflight import Preflight
+from qdescent.learning.gradient_map import ThresholdedMap, sparse_gradient_map
 from qdescent.linalg.chebyshev import filter_value, kernel_filter, minimax_inverse
 from qdescent.linalg.chebyshev_transforms import apply_even_transform, apply_odd_transform
 from qdescent.linalg.operator import as_operator
 
 found = qd.diagnose(spectrum(), 0.1, horizon=4)
-thresholded = qd.sparse_gradient_map(task(), space(), 0.1)
+thresholded = sparse_gradient_map(task(), space(), 0.1)
 field_lift = qd.carleman_linearize(equation(), 2)
-operator = qd.carleman_operator(logistic(), 2)
+operator = carleman_operator(logistic(), 2)
 checked = qd.preflight(logistic(), vector(0.1), 3)
 norms = qd.MapNorms(constant=0.1, linear=0.9, higher=(0.1,))
 padded = qd.best_padding(0.9, torch.ones(5, dtype=torch.float64))
@@ -54,16 +59,16 @@ ENTRIES = [
         "spectrum": spectrum(), "learning_rate": 0.1, "horizon": 4,
     }),
     Entry("step_factor", step_factor, lambda: {"eigenvalue": vector(1, 2), "learning_rate": 0.1}),
-    Entry("Dissipation", qd.Dissipation, lambda: fields_of(found), named={'horizon': ('proxy',)}),
+    Entry("Dissipation", Dissipation, lambda: fields_of(found), named={'horizon': ('proxy',)}),
     Entry("Dissipation.divergence_step", found.divergence_step),
     Entry("Dissipation.history_kappa", found.history_kappa),
     Entry("gradient_map", qd.gradient_map, lambda: {
         "task": task(), "space": space(), "learning_rate": 0.1,
     }),
-    Entry("sparse_gradient_map", qd.sparse_gradient_map, lambda: {
+    Entry("sparse_gradient_map", sparse_gradient_map, lambda: {
         "task": task(), "space": space(), "learning_rate": 0.1,
     }),
-    Entry("ThresholdedMap", qd.ThresholdedMap, lambda: fields_of(thresholded)),
+    Entry("ThresholdedMap", ThresholdedMap, lambda: fields_of(thresholded)),
     Entry("ThresholdedMap.step_error", thresholded.step_error, lambda: {"radius": 0.1}),
     Entry("PolynomialMap", qd.PolynomialMap, lambda: {
         "coefficients": [vector(0.0), diagonal(0.9)],
@@ -82,7 +87,7 @@ ENTRIES = [
     Entry("PolynomialField.rescaled", equation().rescaled, lambda: {"gamma": 2.0}),
     Entry("PolynomialField.recentred", equation().recentred, lambda: {"pivot": vector(0.5)}),
     Entry("carleman_linearize", qd.carleman_linearize, lambda: {"f": logistic(), "order": 2}),
-    Entry("LiftedMap", qd.LiftedMap, lambda: fields_of(lift())),
+    Entry("LiftedMap", LiftedMap, lambda: fields_of(lift())),
     Entry("LiftedMap.to_sparse", lift().to_sparse),
     Entry("LiftedMap.__matmul__", lift().__matmul__, lambda: {
         "z": torch.ones(lift().dimension, dtype=torch.float64),
@@ -94,7 +99,7 @@ ENTRIES = [
     Entry("LiftedMap.project", lift().project, lambda: {
         "z": torch.ones(lift().dimension, dtype=torch.float64),
     }),
-    Entry("LiftedField", qd.LiftedField, lambda: fields_of(field_lift)),
+    Entry("LiftedField", LiftedField, lambda: fields_of(field_lift)),
     Entry("LiftedField.lift", field_lift.lift, lambda: {"u": vector(0.5)}),
     Entry("LiftedField.project", field_lift.project, lambda: {
         "z": torch.ones(field_lift.dimension, dtype=torch.float64),
@@ -108,8 +113,8 @@ ENTRIES = [
     Entry("LiftedField.integrate", field_lift.integrate, lambda: {
         "u0": vector(0.5), "step": 0.1, "steps": 2,
     }),
-    Entry("carleman_operator", qd.carleman_operator, lambda: {"f": logistic(), "order": 2}),
-    Entry("LiftedOperator", qd.LiftedOperator, lambda: {"shape": (2, 2), "apply": lambda x: x}),
+    Entry("carleman_operator", carleman_operator, lambda: {"f": logistic(), "order": 2}),
+    Entry("LiftedOperator", LiftedOperator, lambda: {"shape": (2, 2), "apply": lambda x: x}),
     Entry("LiftedOperator.step", operator.step, lambda: {
         "z": torch.ones(operator.shape[0], dtype=torch.float64),
     }),
@@ -117,14 +122,15 @@ ENTRIES = [
     Entry("LiftedOperator.project", operator.project, lambda: {
         "z": torch.ones(operator.shape[0], dtype=torch.float64),
     }),
+    Entry("Bound.order_for", checked.bounds[0].order_for, lambda: {"error": 0.1}),
     Entry("preflight", qd.preflight, lambda: {"f": logistic(), "u0": vector(0.1), "steps": 3}),
-    Entry("Preflight", qd.Preflight, lambda: fields_of(checked)),
+    Entry("Preflight", Preflight, lambda: fields_of(checked)),
     Entry("Preflight.best", checked.best, lambda: {"order": 2}),
     Entry("Preflight.rows", checked.rows),
     Entry("history_system", qd.history_system, lambda: {
         "lift": lift(), "u0": vector(0.5), "steps": 3,
     }),
-    Entry("HistorySystem", qd.HistorySystem, lambda: fields_of(history()),
+    Entry("HistorySystem", HistorySystem, lambda: fields_of(history()),
         named={'steps': ('block',), 'padding': ('block',), 'block': ('variables',)}),
     Entry("HistorySystem.extract", history().extract, lambda: {"solution": history().rhs}),
     Entry("HistorySystem.trajectory", history().trajectory, lambda: {"solution": history().rhs}),
@@ -138,7 +144,7 @@ ENTRIES = [
     Entry("best_padding", qd.best_padding, lambda: {
         "power_norms": 0.9, "state_norms": torch.ones(5, dtype=torch.float64),
     }),
-    Entry("PaddingChoice", qd.PaddingChoice, lambda: fields_of(padded)),
+    Entry("PaddingChoice", PaddingChoice, lambda: fields_of(padded)),
     Entry("PaddingChoice.rows", padded.rows),
     Entry("MapNorms", qd.MapNorms, lambda: {"constant": 0.1, "linear": 0.9, "higher": (0.1,)}),
     Entry("MapNorms.scaled", norms.scaled, lambda: {"scale": 2.0}),

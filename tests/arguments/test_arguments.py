@@ -4,8 +4,10 @@ import inspect
 import re
 import signal
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
+import api
 import pytest
 from arguments.fine import FINE as RIGHT
 from arguments.fine import OWN
@@ -74,25 +76,36 @@ def test_every_value(entry):
 
 
 def public_names() -> set[str]:
-    """What `qdescent` exports, and the public methods of its classes that take arguments or are
-    called.
+    """What the reference documents, and the methods of its classes that take arguments or are
+    called; of a noun that is only returned the methods alone.
     """
     names = {f"MASKS[{name!r}]" for name in qd.MASKS}
-    for name in set(qd.__all__) - {"ArgumentError", "MASKS"}:
-        names.add(name)
-        one = getattr(qd, name)
-        if not inspect.isclass(one):
-            continue
-        for method, function in vars(one).items():
-            function = getattr(function, "__func__", function)
-            called = method in ("__call__", "__matmul__") or not method.startswith("_")
-            if (
-                called
-                and inspect.isfunction(function)
-                and len(inspect.signature(function).parameters) > 1
-            ):
-                names.add(f"{name}.{method}")
+    for page in api.documented(api.FACE.read_text(encoding="utf-8")).values():
+        for full, kind in page.items():
+            module, _, name = full.rpartition(".")
+            # those of MASKS are called by it
+            if name in ("ArgumentError", "MASKS") or module.startswith("qdescent.learning.pruning"):
+                continue
+            one = getattr(import_module(module), name)
+            names |= set() if kind == "returned" else {name}
+            if inspect.isclass(one):
+                names |= {f"{name}.{method}" for method in methods(one)}
     return names
+
+
+def methods(one: type) -> list[str]:
+    """The public ones that take arguments, and calls."""
+    found = []
+    for name, function in vars(one).items():
+        function = getattr(function, "__func__", function)
+        called = name in ("__call__", "__matmul__") or not name.startswith("_")
+        if (
+            called
+            and inspect.isfunction(function)
+            and len(inspect.signature(function).parameters) > 1
+        ):
+            found.append(name)
+    return found
 
 
 def shown_functions() -> set[str]:

@@ -17,6 +17,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.magnitude import magnitude_mask
 from qdescent.learning.pruning.nonzero import nonzero_mask
 from qdescent.learning.task import Task
+from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.training.callback import SpectrumCallback
 
@@ -396,7 +397,7 @@ def test_a_space_of_another_network_is_refused_wherever_a_task_meets_it():
         lambda space: hessian(task, space),
         lambda space: qd.gauss_newton([task, task], space),
         lambda space: qd.series_descent(task, space, order=1, steps=1, learning_rate=0.1),
-        lambda space: qd.GradientSeries(task, space, space.theta, 1),
+        lambda space: GradientSeries(task, space, space.theta, 1),
         lambda space: qd.gradient_map(task, space, 0.1),
         lambda space: qd.train_hybrid([task], space, qd.Schedule(order=1, segment=1, rounds=1)),
         lambda space: task.loss_at(space, space.theta),

@@ -55,14 +55,16 @@ def on_page_content(html, page, config, files):
 
 def link_names(html: str, where: str) -> str:
     """`qd.name` leads to its place in the reference; a name that is not there ends the build."""
-    known = {name for names in api.groups(FACE).values() for name in names}
+    known = {full for names in api.documented(FACE).values() for full in names}
 
     def one(match: re.Match[str]) -> str:
-        if match["name"] not in known:
-            raise PluginError(f"{where}: qdescent has no public name `{match['name']}`")
-        return f'<autoref identifier="qdescent.{match["name"]}">{match[0]}</autoref>'
+        # a name of the package, or of one of its namespaces
+        full = next((f"qdescent.{match[k]}" for k in (1, 2) if f"qdescent.{match[k]}" in known), "")
+        if not full:
+            raise PluginError(f"{where}: qdescent has no public name `{match[1]}`")
+        return f'<autoref identifier="{full}">{match[0]}</autoref>'
 
-    return re.sub(r"<code>qd\.(?P<name>[A-Za-z_]+)[^<]*</code>(?![^<]*</a>)", one, html)
+    return re.sub(r"<code>qd\.((\w+)(?:\.\w+)?)[^<]*</code>(?![^<]*</a>)", one, html)
 
 
 def on_post_build(config):

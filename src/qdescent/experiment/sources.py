@@ -43,7 +43,7 @@ def named_function(argument: str, name: str) -> Callable[..., Any]:
             function (the nearest is named).
 
     Example:
-        >>> named_function("network", "qdescent.learning.networks.resnet:resnet18").__name__
+        >>> named_function("network", "qdescent.networks:resnet18").__name__
         'resnet18'
     """
     module_name, _, path = name.partition(":")
@@ -80,7 +80,7 @@ def load_network(name: str, arguments: Sequence[str] = ()) -> nn.Module:
 
     Example:
         >>> load_network(
-        ...     "qdescent.learning.networks.resnet:resnet", ["depth=8", "width=2"]
+        ...     "qdescent.networks:resnet", ["depth=8", "width=2"]
         ... ).training
         False
     """

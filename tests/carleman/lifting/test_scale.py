@@ -6,6 +6,8 @@ import torch
 
 import qdescent as qd
 from qdescent.carleman.lifting.coordinates import Coordinates
+from qdescent.carleman.lifting.linearization import LiftedMap
+from qdescent.carleman.lifting.operator import carleman_operator
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 
@@ -73,7 +75,7 @@ def test_matrix_and_operator_are_those_of_the_rescaled_map(kind, form, symmetric
     )
     for scale in SCALES:
         lift = qd.carleman_linearize(f, 3, form, symmetric, scale)
-        operator = qd.carleman_operator(f, 3, form, symmetric, scale)
+        operator = carleman_operator(f, 3, form, symmetric, scale)
         twin = qd.carleman_linearize(f.rescaled(scale), 3, form, symmetric)
         torch.testing.assert_close(lift.to_sparse(), twin.to_sparse(), rtol=1e-13, atol=0)
         torch.testing.assert_close(lift.offset, twin.offset, rtol=1e-13, atol=0)
@@ -133,7 +135,7 @@ def test_a_lift_of_other_units_is_caught():
     """The planted fault: monomials of u where the matrix is that of u / gamma."""
     f, u0 = random_map(1), f64([0.1, 0.1])
     right = qd.carleman_linearize(f, 2, scale=4.0)
-    wrong = qd.LiftedMap(right.rows, right.offset, Coordinates(2, 2, "homogenised"))
+    wrong = LiftedMap(right.rows, right.offset, Coordinates(2, 2, "homogenised"))
     answer, other = (lift.project(lift.step(lift.lift(u0))) for lift in (right, wrong))
     the_same(
         answer,
@@ -145,7 +147,7 @@ def test_a_lift_of_other_units_is_caught():
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf"), 1e-120, 1e120, True])
-@pytest.mark.parametrize("lift", [qd.carleman_linearize, qd.carleman_operator])
+@pytest.mark.parametrize("lift", [qd.carleman_linearize, carleman_operator])
 def test_refused_scales(scale, lift):
     with pytest.raises(qd.ArgumentError, match="Argument `scale` must be "):
         lift(random_map(1), 2, scale=scale)

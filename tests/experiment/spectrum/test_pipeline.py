@@ -17,14 +17,13 @@ from torch import nn
 from torch.func import functional_call
 from typer.testing import CliRunner
 
-import qdescent as qd
 from qdescent._checks import ArgumentError
 from qdescent.cli import app
 from qdescent.experiment.spectrum.pipeline import run_spectrum
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.report.pages.spectrum_page import write_spectrum_page
-from qdescent.report.record import read_record
+from qdescent.report.record import Record, read_record
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "is-my-network-dissipative.md").read_text(encoding="utf-8")
@@ -321,7 +320,7 @@ def test_page_says_what_the_rows_say(whole, tmp_path):
         assert word in page
     content = json.loads((directory / "run.json").read_text())
     assert all(row["evidence"] and row["source"] for row in content["rows"])
-    poorer = qd.Record(
+    poorer = Record(
         "x", {}, 0, {}, tuple(row for row in record.rows if not row.name.startswith("proxy/"))
     )
     assert "This figure is left out" in write_spectrum_page(poorer, tmp_path / "p.html").read_text(

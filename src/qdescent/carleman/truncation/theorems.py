@@ -81,6 +81,7 @@ class Bound:
 
     def order_for(self, error: float) -> int | None:
         """The least order whose bound is at most `error`; None: none up to 32."""
+        error = check_interval("error", error, "(0, inf)")
         return next(
             (N for N, bound in enumerate(self.errors, start=1) if self.applies and bound <= error),
             None,
