@@ -43,8 +43,7 @@ def check_tensor(
     finite: bool = True,
     sparse: bool = False,
 ) -> Tensor:
-    """Check that `value` is a tensor of numbers that can be computed with, and take it out of any
-    graph.
+    """Check that `value` is a tensor of usable numbers, and take it out of any graph.
 
     Args:
         name, value: the argument.

@@ -46,8 +46,7 @@ def argument_error(name: str, must: str, actual: object) -> ArgumentError:
 
 
 def shown(value: object) -> str:
-    """A value in a few words: as Python writes it, but a tensor by shape and type, the rest cut
-    short.
+    """A value in a few words: as Python writes it, cut short; a tensor by shape and type.
 
     Example:
         >>> shown(1.5), shown(dict), shown(10**50)
@@ -118,8 +117,7 @@ def _real(value: object) -> float:
 
 
 def check_integer(name: str, value: int, at_least: int, at_most: int | None = None) -> int:
-    """Check that `value` is an integer in a range (numpy and torch integers count, booleans do
-    not).
+    """Check that `value` is an integer in a range (of numpy or torch, too; no boolean).
 
     Args:
         name, value: the argument.
@@ -237,9 +235,7 @@ def check_callable(
 def check_sequence(
     name: str, value: Any, *kinds: type[T], called: str, empty: bool = False
 ) -> tuple[T, ...]:
-    """Check that `value` is a list, a tuple or the like of instances of `kinds`; "must be
-    `called`".
-    """
+    """Check that `value` is a list, a tuple or the like of `kinds`; "must be `called`"."""
     no_items = isinstance(value, (str, bytes, type, Mapping)) or is_tensor(value)
     if no_items or not isinstance(value, Iterable):
         raise argument_error(name, f"be {called}", shown(value))
@@ -256,9 +252,7 @@ def check_sequence(
 
 
 def harmless(text: str) -> str:
-    """One line that a terminal shows as it stands: no control characters, no half of a surrogate
-    pair.
-    """
+    """One line that a terminal shows as it stands: no control characters, no lone surrogates."""
     line = " ".join(text.split())
     if line.isprintable():
         return line

@@ -1,6 +1,4 @@
-"""What stands behind a number: every figure that a user sees is a `Row` with its evidence and
-source.
-"""
+"""What stands behind a number: all that a user sees is a `Row` with evidence and source."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ class Row:
             report.
         value: a number, a text, or a sequence of numbers (a curve).
         unit: the unit, "1" for a ratio, "" for a text.
-        evidence: how the value is known.
+        evidence: the word for how the value is known.
         source: the computation, the paper with its equation, or the setting that the value comes
             from.
         error: one standard error, in the value's unit, where the value was sampled (a sequence for

@@ -11,7 +11,5 @@ def launched() -> bool:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that prints: alone, or the first of those that were started
-    together.
-    """
+    """Whether this process is the one that prints: alone, or the first of several."""
     return not launched() or os.environ["RANK"] == "0"

@@ -16,9 +16,7 @@ from qdescent._checks import check_integer
 
 
 def derived_seed(seed: int, *names: str | int) -> int:
-    """A 63-bit seed from `seed` and a path of names (SHA-256, so that neighbouring names share
-    nothing).
-    """
+    """A 63-bit seed from `seed` and a path of names (SHA-256: neighbours share nothing)."""
     text = repr((check_integer("seed", seed, 0), *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

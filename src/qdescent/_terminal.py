@@ -38,8 +38,7 @@ out_console, error_console = Console(), Console(stderr=True)
 
 @contextmanager
 def ends_in_words(directory: Path, again: str = "") -> Iterator[None]:
-    """A signal or a disk that cannot be written ends in a sentence with the way on, not in a
-    traceback.
+    """A signal or a full disk ends in a sentence with the way on, not in a traceback.
 
     Args:
         directory: of the run.
@@ -80,9 +79,7 @@ def way_on(directory: Path, again: str) -> str:
 
 
 def say(sentence: str, style: str | None = "red") -> None:
-    """One sentence on standard error, from the first process only; a terminal that is gone hears
-    nothing.
-    """
+    """One sentence on standard error, from the first process only; a closed one is no error."""
     if is_first():
         with suppress(OSError):
             text = sentence if sentence.isprintable() else harmless(sentence)
@@ -90,9 +87,7 @@ def say(sentence: str, style: str | None = "red") -> None:
 
 
 def print_place(noun: str, path: Path) -> None:
-    """Where something lies, as a terminal shows it harmless: names of folders are not the
-    package's.
-    """
+    """Where something lies, with every character of its path shown harmless."""
     out_console.print(
         f"{noun}: {harmless(str(path))}", soft_wrap=True, highlight=False, markup=False
     )

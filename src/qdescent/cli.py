@@ -235,8 +235,7 @@ def spectrum(
         _flag("Go on with an unfinished measurement: in --out, or the latest in runs/spectra."),
     ] = False,
 ) -> None:
-    """Measure the Hessian spectrum of a network's kept weights: is gradient descent on it
-    dissipative?
+    """Measure the Hessian spectrum of a network's kept weights: is its descent dissipative?
 
     Writes spectrum.npz, run.json and spectrum.html. The network is put into evaluation mode. Ctrl-C
     loses nothing: --resume goes on to the same coefficients. Under torchrun -m qdescent spectrum
@@ -315,8 +314,7 @@ def circuit(
         _flag("Directory of the results; must not exist. Default: the next runs/circuits/run-NNN."),
     ] = None,
 ) -> None:
-    """Steps of a small map as a quantum circuit: draw it, run it on a state vector, count its
-    gates.
+    """Steps of a small map as a quantum circuit: drawn, run on a state vector, counted.
 
     The map is u <- F0 + F1 u + F2 (u (x) u) + ..., from u0 (zero, or u0 in the npz). Writes
     run.json and circuit.html.

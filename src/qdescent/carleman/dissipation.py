@@ -66,8 +66,9 @@ class Dissipation:
             error), summing to 1; the error holds the probes' and what k Lanczos steps leave open at
             the edges (see `Spectrum.mass`).
         proxy: E(t) = (1/n) sum |r|^t for t = 0..T, (T + 1,), r the mode's factor per step.
-        proxy_error: its standard error over probes.
-        proxy_dissipative, proxy_neutral, proxy_divergent: its parts from the modes of each kind.
+        proxy_error: the proxy's standard error over probes.
+        proxy_dissipative, proxy_neutral, proxy_divergent: the proxy's parts from the modes of each
+            kind.
         horizon: T.
         per_step: growth a step, the share of growing modes and the verdict, which do not depend on
             T.
@@ -144,7 +145,7 @@ class Dissipation:
         It goes on beyond the horizon T, with the modes that count as divergent over T.
 
         Args:
-            factor: above 1.
+            factor: growth to be reached, above 1.
         """
         return divergence_step(
             self.divergent_factors,
@@ -200,7 +201,7 @@ def diagnose(
     tell from 1. The verdict does not depend on the horizon: `measure_growth` says what it rests on.
 
     Args:
-        spectrum: of the Hessian over kept weights.
+        spectrum: eigenvalues of the Hessian over kept weights.
         learning_rate: eta > 0.
         momentum: beta in [0, 1), of the heavy-ball method: see `step_factor`.
         horizon: T steps of E(t) and of the shares beside it.

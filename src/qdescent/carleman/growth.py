@@ -160,8 +160,7 @@ def measure_growth(
 
 
 def unseen_share(spectrum: Spectrum) -> float:
-    """The share of the modes below which a bound excludes any: one mode would exceed it with 99 %
-    probability.
+    """The share of modes that a bound must stay below to exclude any: one exceeds it by 99 %.
 
     One probe of random signs weighs a mode by at least 1/16 n with a probability of 1/2 or more
     (`SHOWN`), so of m probes k do but for the binomial's tail; at least 7 are needed (`_blind`).

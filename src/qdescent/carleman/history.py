@@ -30,8 +30,8 @@ class HistorySystem(LinearSystem):
         block: D, the length of each z_t.
         variables: n.
         sparsity: the most entries of M in a row or a column, what a sparse-access circuit pays for.
-        success_probability: of finding u_T when |Z> is measured, from the T steps themselves; None
-            where they overflow.
+        success_probability: probability of finding u_T when |Z> is measured, from the T steps
+            themselves; None where they overflow.
         scale: gamma: Z holds monomials of u / gamma; `extract` and `trajectory` give u.
     """
 
@@ -61,9 +61,7 @@ class HistorySystem(LinearSystem):
 
     @property
     def kappa_bound(self) -> float | None:
-        """A bound on ||M|| ||M^-1||, the product of the declared ones; None where one is not
-        declared.
-        """
+        """A bound on ||M|| ||M^-1||, the product of the declared ones; None without both."""
         if self.norm_bound is None or self.inverse_norm_bound is None:
             return None
         return self.norm_bound * self.inverse_norm_bound
@@ -220,8 +218,7 @@ def _one_a_step(lift: LiftedMap | Sequence[LiftedMap], steps: int | None) -> lis
 
 
 def lifted_norm(gram: Tensor) -> float:
-    """||z_t|| of the homogenised order-N lifted state, from the inner products of the series terms
-    alone.
+    """||z_t|| of the homogenised order-N lifted state, from the series terms' inner products.
 
     A word with m letters u and j - m letters w = 1 is the product of m series in eps, cut where its
     degree exceeds N - (j - m):
@@ -283,9 +280,7 @@ def _declared_bounds(lifts: list[LiftedMap], padding: int) -> tuple[float | None
 
 
 def _window_norms(lifts: list[LiftedMap]) -> tuple[list[float], list[float]] | None:
-    """(max_t ||A_{t+j-1} ... A_t||, ||A_{T-1} ... A_{T-j}||) for j = 0..T; None where a product
-    overflows.
-    """
+    """(max_t ||A_{t+j-1} ... A_t||, ||A_{T-1} ... A_{T-j}||), j = 0..T; None on overflow."""
     T = len(lifts)
     dense = {id(each): torch.from_numpy(each.rows.toarray()) for each in lifts}
     inner, ending = [1.0] + [0.0] * T, [1.0]

@@ -123,8 +123,7 @@ Word = tuple[int, ...]  # letters: 0 for w, 1 for u
 
 
 def _letter_series(norms: MapNorms, order: int, steps: int) -> dict[Word, Floats]:
-    """Bounds g_t^x on the norm of what a letter u, t steps later, has of the word x now, t = 0 ...
-    T.
+    """Bounds g_t^x, t = 0 ... T, on what a letter u, t steps later, has of the word x now.
 
     By variation of constants, u_t = F_1^t u_0 + sum_{s<t} F_1^{t-1-s} (F_0 w + F_2 u_s (x) u_s +
     ...), so that
@@ -241,7 +240,7 @@ def history_kappa_bound(
     u/scale, at any n.
 
     Args:
-        norms: of the map's coefficients.
+        norms: norms of the map's coefficients.
         order: N.
         steps: T.
         padding: p.

@@ -37,9 +37,9 @@ class PaddingChoice:
         padding: p.
         queries: expected queries until the end of the history is found.
         kappa: the bound on the condition number of the history system with this p.
-        probability: of finding the answer in one solve.
+        probability: chance of finding the answer in one solve.
         bare_queries: the same as `queries` for p = 0.
-        amplified: whether the success was boosted by amplitude amplification.
+        amplified: True where amplitude amplification boosted the success.
     """
 
     padding: int
@@ -97,8 +97,8 @@ def best_padding(
     Args:
         power_norms: bounds on ||A^j||, j = 0..T, (T + 1,); or one number a for ||A^j|| <= a^j.
         state_norms: ||z_t||, t = 0..T, (T + 1,), the last not zero.
-        queries: of one solve, from kappa; not decreasing. The default is kappa itself, to which
-            optimal solvers are proportional.
+        queries: queries of one solve as a function of kappa; not decreasing. The default is kappa
+            itself, to which optimal solvers are proportional.
         amplified: amplitude amplification repeats 1/sqrt(probability) times, measuring until it
             succeeds 1/probability times. The default is what a solver that can be run backwards, as
             all of `resources.queries` can, would use. The circuit (`quantum.amplification`) counts

@@ -110,8 +110,7 @@ def _drawn(name: str, data: Any, count: int, seed: int) -> tuple[Any, Any, int]:
 
 
 def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Any, targets: Any) -> Any:
-    """Refuse, in one sentence, data that the network or the loss of this name cannot take, from one
-    sample.
+    """Refuse data that the network or the loss of this name cannot take, tried on one sample.
 
     Returns:
         The outputs for that sample.

@@ -42,8 +42,7 @@ def settings_fingerprint(settings: Mapping[str, Any]) -> str:
 
 
 def check_origin(kept: Mapping[str, str], now: Mapping[str, str], what: str) -> None:
-    """Refuse to go on with a run that was begun otherwise; threads are not compared but taken over
-    (`threads_of`).
+    """Refuse to go on with a run that was begun otherwise; threads are taken over (`threads_of`).
 
     Args:
         kept: of the run.

@@ -6,9 +6,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Who is told how far the work has come; the command line draws bars, everyone else may stay
-    silent.
-    """
+    """Who is told how far the work has come: the command line draws bars, others may be silent."""
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
         """A stage of `total` units begins, `done` of them from an earlier call."""

@@ -192,8 +192,7 @@ def _sizes(tensor: Tensor) -> str:
 
 
 def load_mask(network: nn.Module, path: Path | None) -> tuple[Mask, str]:
-    """Which weights are kept, and in words where that comes from. What is frozen is left to
-    `ParameterSpace`.
+    """Which weights are kept, and in words why; what is frozen is left to `ParameterSpace`.
 
     Args:
         path: a safetensors file with a tensor for each pruned parameter, not 0 where the weight is

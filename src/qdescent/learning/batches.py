@@ -86,9 +86,7 @@ def as_batch(data: Any) -> tuple[Any, Any]:
 
 
 def samples_of(batch: tuple[Any, Any]) -> int:
-    """The number of samples: the length of the first tensor that has one, or of a list; targets
-    first.
-    """
+    """The number of samples: the length of the first tensor or list, targets first."""
     for part in reversed(batch):
         if isinstance(part, Tensor) and part.ndim:
             return len(part)
@@ -160,8 +158,7 @@ def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def picked(tree: Any, places: Tensor, length: int) -> Any:
-    """The samples at these places, of every tensor and list that has one entry for each of `length`
-    samples.
+    """The samples at these places, of every tensor and list with an entry for each of `length`.
 
     Raises:
         ArgumentError: a tensor of another length.

@@ -1,6 +1,4 @@
-"""The trap of (N,) beside (N, 1): a loss that pairs every output with every target instead of its
-own.
-"""
+"""The trap of (N,) beside (N, 1): a loss that pairs every output with every target."""
 
 from __future__ import annotations
 

@@ -51,9 +51,9 @@ class ImageData:
         test_images: (M, 1, height, width), float32, standardised by the *training* mean and std.
         test_labels: (M,), int64.
         classes: the name of each label.
-        source: where the images come from and how many there are, as a report prints it.
-        mean: of the training pixels on the scale [0, 1].
-        std: of the training pixels on the scale [0, 1].
+        source: the images' origin and number, as a report prints it.
+        mean: mean of the training pixels on the scale [0, 1].
+        std: standard deviation of the training pixels on the scale [0, 1].
 
     Raises:
         ArgumentError: images that hold NaN or infinity, shapes that do not fit together, a label

@@ -32,8 +32,7 @@ def evaluated(
     run: Callable[[nn.Module], T],
     held: bool = False,
 ) -> T:
-    """run(network) while `tensors` stand in the places of the parameters and buffers of these
-    names.
+    """run(network) while `tensors` stand in for the parameters and buffers of these names.
 
     Args:
         network: any module; wrappers that only send their calls on (`torch.compile`,
@@ -130,8 +129,7 @@ def held_weights(value: Tensor, network: nn.Module) -> list[str]:
 
 
 class HeldWeights(TorchFunctionMode):
-    """Whoever asks PyTorch about one of these weights, known by identity, is told about its
-    replacement.
+    """Whoever asks PyTorch about one of these weights is told about its replacement.
 
     Args:
         replacements: by the `id` of the weight; tensors, or what PyTorch's functions accept in the

@@ -49,7 +49,7 @@ class Mask:
 
     @property
     def density(self) -> float:
-        """n / P."""
+        """n / P, the kept share of all weights, biases among them."""
         return self.kept / self.total
 
 

@@ -15,8 +15,7 @@ from qdescent.learning.taylor.gradient_series import series_of
 
 
 class MeanSeries:
-    """The coefficients of grad L(theta + sum_k eps^k u_k), L the loss over all samples of several
-    batches.
+    """The coefficients of grad L(theta + sum_k eps^k u_k), L the loss over several batches.
 
     One batch in a process: its recording is kept. Several: each is recorded, used and let go, one
     gradient more a call.

@@ -188,8 +188,7 @@ def data_parallel(
 
 
 def weighted_over(tasks: Sequence[Task], ranks: Ranks) -> list[tuple[Task, float]]:
-    """This process's tasks, each with its weight in the loss over the batches of all processes: see
-    `weighted`.
+    """This process's tasks, each with its weight in the loss over all processes (`weighted`).
 
     Raises:
         ArgumentError: in all processes where one of them finds a loss that is neither a mean nor a

@@ -15,8 +15,7 @@ from qdescent.learning.untouched import weights_of
 
 
 class ParameterSpace:
-    """The coordinates theta in R^n: the modes of a network, flattened in the order of
-    `named_parameters`.
+    """The coordinates theta in R^n: a network's modes, in the order of `named_parameters`.
 
     Which weights are modes is decided here and nowhere else; every operator, the callback and the
     command line ask this class. A mode is an entry of a parameter that is
@@ -36,8 +35,8 @@ class ParameterSpace:
 
     Args:
         network: any module; its weights are read, never changed.
-        mask: which weights are kept (None: all that `torch.nn.utils.prune` has left). A tied weight
-            may have an entry under each of its names.
+        mask: the weights that are kept (None: all that `torch.nn.utils.prune` has left). A tied
+            weight may have an entry under each of its names.
 
     Attributes:
         n: number of modes.
@@ -199,8 +198,7 @@ class ParameterSpace:
         return places
 
     def restrict(self, theta: Tensor, places: Tensor) -> ParameterSpace:
-        """The coordinates `places` of R^n alone, every other kept weight frozen at its value in
-        theta.
+        """The coordinates `places` of R^n alone, every other one frozen at its value in theta.
 
         Args:
             theta: the point, (n,).

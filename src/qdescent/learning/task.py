@@ -149,7 +149,7 @@ class Task:
 
     @property
     def batch(self) -> int:
-        """Number of samples."""
+        """The number of samples in its data."""
         return samples_of(self.data)
 
     def with_data(self, data: tuple[Any, Any]) -> Task:
@@ -179,9 +179,7 @@ class Task:
     def loss_and_gradient(
         self, space: ParameterSpace, theta: Tensor, dtype: torch.dtype | None = None
     ) -> tuple[Tensor, Tensor]:
-        """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights' own). Cost: one
-        gradient.
-        """
+        """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights'). Cost: one gradient."""
         check_space(space, self.network)
         check_instance("theta", theta, Tensor, called="a tensor (torch.as_tensor makes one)")
         theta = theta.to(space.dtype) if dtype is None and not theta.is_complex() else theta
@@ -192,9 +190,7 @@ class Task:
         return loss.detach(), space.pack(gradient)
 
     def loss_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
-        """L for weights given by name, full-shaped, all computed in `dtype` (None: the weights'
-        own).
-        """
+        """L for weights given by name, full-shaped, computed in `dtype` (None: the weights')."""
         self._check_weights(weights, dtype)
         return self._evaluated(
             weights, dtype, lambda network: self.loss_as_it_stands(network, dtype)

@@ -18,8 +18,7 @@ _COPIED = (list, dict, set, OrderedDict)  # of these what was in them is put bac
 
 @contextmanager
 def untouched(network: nn.Module) -> Iterator[None]:
-    """Inside, the network may be called; afterwards its modules hold what they held, to the last
-    bit.
+    """Inside, the network may be called; afterwards its modules hold what they held, bit by bit.
 
     Put back are buffers (running statistics), plain attributes with what lists and dicts in them
     held (caches, counters, the `weight` that a hook of `torch.nn.utils.prune` sets anew), hooks,

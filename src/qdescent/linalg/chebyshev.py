@@ -68,8 +68,7 @@ def inverse_degree(kappa: float, epsilon: float) -> int:
 
 
 def minimax_inverse(kappa: float, epsilon: float) -> InversePolynomial:
-    """The odd polynomial of least degree with |x q(x) - 1| <= epsilon on [1/kappa, 1], in closed
-    form.
+    """The odd polynomial q of least degree with |x q(x) - 1| <= epsilon on [1/kappa, 1].
 
         q(x) = (1 - T_m(y)/T_m(y0))/x,  y = (1 + c - 2 x^2)/(1 - c),  y0 = (1 + c)/(1 - c),  c =
         1/kappa^2.

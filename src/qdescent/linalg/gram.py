@@ -63,9 +63,7 @@ def gram_rule(steps: int, nodes: int) -> GramRule:
 
 
 def _polynomials(x: Floats, steps: int, count: int) -> Floats:
-    """P_0 ... P_{count-1} at x = t - (T - 1)/2, orthonormal for the sum over steps, (count,
-    len(x)).
-    """
+    """P_0 ... P_{count-1} at x = t - (T - 1)/2, orthonormal over steps, (count, len(x))."""
     rows = [np.full(len(x), steps**-0.5)]
     before, b = np.zeros(len(x)), 0.0
     for k in range(1, count):

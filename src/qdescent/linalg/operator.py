@@ -24,8 +24,7 @@ COMPUTED = (*FLOATING, torch.complex64, torch.complex128)
 
 @dataclass(frozen=True)
 class Shard:
-    """The places of a vector that this process holds, where vectors are spread over several
-    processes.
+    """The places of a vector that this process holds, where vectors are spread over several.
 
     Args:
         start, stop: the places, start <= i < stop.
@@ -54,8 +53,8 @@ class LinearOperator:
         shape: (m, n).
         apply: maps a block (n, k) to a block (m, k).
         apply_adjoint: maps (m, k) to (n, k) by the conjugate transpose; None where it is not known.
-        dtype: of the vectors it takes and returns.
-        device: where these vectors live.
+        dtype: type of the vectors it takes and returns.
+        device: place of these vectors.
         shard: the part of every vector that this process holds, of a square operator; None: all of
             it. `A @ x` then takes and returns these parts, and all processes must make the same
             products in the same order.

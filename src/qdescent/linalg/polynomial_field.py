@@ -1,6 +1,4 @@
-"""The ordinary differential equation du/dt = F_0(t) + F_1 u + F_2 (u (x) u) + ..., by explicit
-coefficients.
-"""
+"""The equation du/dt = F_0(t) + F_1 u + F_2 (u (x) u) + ..., by explicit coefficients."""
 
 from __future__ import annotations
 
@@ -26,8 +24,7 @@ from qdescent.linalg.tensors import real_tensor
 
 @dataclass(frozen=True)
 class PolynomialField:
-    """The right-hand side of du/dt = sum_k F_k u^{(x)k} in R^n, with a forcing that may depend on
-    time.
+    """The right-hand side of du/dt = sum_k F_k u^{(x)k} in R^n; the forcing may depend on time.
 
     Args:
         coefficients: F_0, F_1, F_2, ... as of `PolynomialMap`; F_0 is the constant part of the

@@ -97,7 +97,7 @@ class PolynomialMap:
         """The same iteration in x = u - pivot: x -> f(pivot + x) - pivot, multiplied out exactly.
 
         Args:
-            pivot: in the old coordinates, (n,).
+            pivot: new origin in the old coordinates, (n,).
 
         Cost: 2^k times the entries of F_k.
 

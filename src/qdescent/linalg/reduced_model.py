@@ -44,15 +44,15 @@ class ReducedModel:
 
     @property
     def dimension(self) -> int:
-        """d."""
+        """d, the number of basis vectors."""
         return len(self._basis)
 
     def coordinates(self, vector: Tensor) -> Floats:
-        """W^T vector, (d,)."""
+        """The coordinates W^T vector, (d,)."""
         return _along(self._basis, vector)
 
     def combine(self, coordinates: Floats) -> Tensor:
-        """W c, (n,)."""
+        """The vector W c, (n,)."""
         return _combined(self._basis, coordinates)
 
     def add(self, vector: Tensor) -> bool:
@@ -116,8 +116,7 @@ def heavy_ball(
     momentum: float = 0.0,
     velocity: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """v <- beta v + lambda c + a_t,  c <- c - eta v  from c = 0, for each of several scalars
-    lambda.
+    """v <- beta v + lambda c + a_t,  c <- c - eta v  from c = 0, for each scalar lambda.
 
     As one recurrence, c_{t+1} = (1 + beta - eta lambda) c_t - beta c_{t-1} - eta a_t.
 
@@ -146,7 +145,7 @@ def heavy_ball(
 
 
 def norm(x: Tensor) -> float:
-    """||x||."""
+    """The Euclidean norm ||x||."""
     return float(dot(x, x)) ** 0.5
 
 

@@ -64,8 +64,7 @@ def number_tensor(name: str, given: Any) -> Tensor:
 
 
 def real_tensor(name: str, given: Any) -> Tensor:
-    """The same as `number_tensor` where every number is real; an imaginary part is refused, never
-    dropped.
+    """The same as `number_tensor` where every number is real; imaginary parts are refused.
 
     Example:
         >>> real_tensor("u", [1, 2]).tolist()

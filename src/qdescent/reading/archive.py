@@ -17,8 +17,7 @@ class ArchiveError(ValueError):
 
 
 def open_archive(file: BinaryIO) -> zipfile.ZipFile:
-    """The zip file, after a check of its table of contents: no name twice, stored or deflated, no
-    password.
+    """The zip file, once its contents are checked: no name twice, no password, no odd method.
 
     Raises:
         ArchiveError: something else than that.

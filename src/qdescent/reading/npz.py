@@ -125,9 +125,7 @@ def open_npz(argument: str, path: str | Path, must: str) -> Iterator[Arrays]:
 
 
 def _array(content: bytearray) -> np.ndarray:
-    """The array of an npy file: header first, then as many bytes as it says, which must all be
-    there.
-    """
+    """The array of an npy file: header first, then exactly as many bytes as it says."""
     stream = io.BytesIO(content[:HEADER])
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):

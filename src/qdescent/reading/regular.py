@@ -109,9 +109,7 @@ def unpacked(argument: str, path: str | Path, content: bytes, most: int, must: s
 
 
 def unreadable(argument: str, path: str | Path, must: str, problem: BaseException) -> Exception:
-    """The error for a file that a library could not read: what that library said, in one short
-    line.
-    """
+    """The error for a file that a library could not read: its words, in one short line."""
     return argument_error(argument, must, f"{named(path)}, which cannot be read ({said(problem)})")
 
 

@@ -134,8 +134,7 @@ def _file_to_write(path: str | Path) -> Path:
 
 @contextmanager
 def at_once(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its place at `path` when the block ends well, and is removed when it does
-    not.
+    """A file that takes its place at `path` when the block ends well, else is removed.
 
     Until then it lies beside `path` under a name that nobody can foretell and that must not exist,
     not even as a link. A kill may leave it; `remove_temporaries` takes such files away.

@@ -47,8 +47,7 @@ def fractions(row: Row) -> list[float]:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A value in `digits` significant digits, integers below ten million in full, with a true minus
-    sign.
+    """A value in `digits` significant digits, integers below ten million in full, a true minus.
 
     Example:
         >>> number(123456).replace(_SPACE, " ")

@@ -1,5 +1,4 @@
-"""What a run leaves on disk: `run.json`, beside it its other files. Files, JSON and clocks are this
-room's.
+"""What a run leaves on disk: `run.json`. Files, JSON and clocks are this room's.
 
     runs/<name>/run.json             every number as a row; written last of all
     runs/<name>/weights.safetensors  the trained weights
@@ -61,7 +60,7 @@ class Record:
 
     Args:
         name: the run's name.
-        config: its settings, JSON types only.
+        config: settings of the run, JSON types only.
         seed: the seed of every random draw.
         versions: package -> version, see `installed_versions`.
         rows: every number, each with unit, evidence and source; no name twice. Two runs with one
@@ -131,8 +130,7 @@ class Record:
 
 
 def write_record(record: Record, directory: str | Path) -> Path:
-    """Write `run.json` into `directory` at once. Call it last: it is what makes the directory
-    whole.
+    """Write `run.json` into `directory` at once; the last step, which makes it whole.
 
     Returns:
         The path of the file.

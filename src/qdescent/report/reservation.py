@@ -58,9 +58,7 @@ def is_vacant(directory: Path) -> bool:
 
 
 def refuse_directory(directory: Path) -> ArgumentError:
-    """The error of a directory in which no new run can begin; the message says whether it can be
-    resumed.
-    """
+    """The error of a directory where no new run can begin; it says whether one can be resumed."""
     _tidy_whole(directory)
     unfinished = not is_complete(directory) and saved_stages(directory)
     way_out = "give --resume to go on with it" if unfinished else "choose another"
@@ -179,9 +177,7 @@ def _refused(directory: Path, error: OSError, holder: str) -> ArgumentError:
 
 
 def _tidy(directory: Path) -> None:
-    """Take away what is of no use once the block has ended; the lock last, and only while it is
-    held.
-    """
+    """Take away what is of no use once the block has ended; the lock last, if it is held."""
     folder = directory / STATE_FOLDER
     for place in (directory, folder):
         remove_temporaries(place)

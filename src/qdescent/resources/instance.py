@@ -37,9 +37,9 @@ class Instance:
         steps: T, gradient steps a round.
         padding: p, copies of the last step.
         kappa: ||M|| ||M^-1|| of the history matrix.
-        kappa_evidence, kappa_source: how kappa is known.
+        kappa_evidence, kappa_source: word and source of kappa.
         sparsity: s, non-zeros a row of the Hessian in kept coordinates.
-        sparsity_evidence, sparsity_source: how s is known.
+        sparsity_evidence, sparsity_source: word and source of s.
         batch: samples a gradient.
         forward_macs: multiply-adds of one sample's forward pass through the dense network.
         masked_macs: the same, kept weights only; None scales `forward_macs` by n/P.
@@ -56,9 +56,9 @@ class Instance:
             target).
         readout: "sampling" (2 x shots solves) or "unitary" (n/readout_error calls of the solve or
             its inverse, arXiv:2207.08800, in one coherent run).
-        success_probability: of finding the answer block; None counts it as 1, in favour of the
-            quantum side.
-        success_evidence, success_source: how it is known.
+        success_probability: probability of finding the answer block; None counts it as 1, in favour
+            of the quantum side.
+        success_evidence, success_source: word and source of that probability.
         angle_bits: b of the loaded values; None: enough that the rotation errors of all queries
             stay below epsilon.
         table_entries: entries of one table read; None takes n s.
@@ -147,8 +147,7 @@ class Instance:
 
     @property
     def useful_steps(self) -> int:
-        """Steps after which nothing is left to do, as far as kappa tells: ln(1/epsilon) /
-        ln((kappa+1)/(kappa-1)).
+        """Steps after which kappa leaves nothing to do: ln(1/epsilon) / ln((kappa+1)/(kappa-1)).
 
         A contraction a has kappa = (1 + a)/(1 - a) on a long history, and a^t < epsilon after so
         many steps. A mode that stands still would force kappa >= about 4 T/pi.
@@ -184,9 +183,7 @@ class Instance:
 
     @property
     def solves(self) -> int:
-        """Solves that one round needs: every shot, or every coherent call, over the success
-        probability.
-        """
+        """Solves of one round: every shot, or coherent call, over the success probability."""
         success = self.success_probability or 1.0
         if self.readout == "unitary":
             # Amplitudes are amplified, not probabilities; for small ones the circuit
@@ -196,9 +193,7 @@ class Instance:
 
     @property
     def value_bits(self) -> int:
-        """b, bits of a loaded value: N Q rotations of error 2 pi 2^-b each stay below epsilon
-        together.
-        """
+        """b, bits of a loaded value: N Q rotations of error 2 pi 2^-b stay below epsilon together."""
         if self.angle_bits is not None:
             return self.angle_bits
         rotations = math.log2(2 * math.pi * self.order) + math.log2(self.queries)

@@ -53,8 +53,7 @@ class LogicalCounts:
 
 @dataclass(frozen=True)
 class SolveCost:
-    """One solve with one kind of loader; `counts` = queries x (query + 2 uploads), the rest says
-    how.
+    """One solve with one kind of loader; `counts` = queries x (query + 2 uploads).
 
     `block` is the number of lines fetched at once (of a router tree: of its leaves), `depth` counts
     layers of Toffoli gates.

@@ -1,6 +1,4 @@
-"""Logical counts -> physical qubits, code distance and time; the only file that holds hardware
-numbers.
-"""
+"""Logical counts -> physical qubits, code distance, time; the one file of hardware numbers."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ class PhysicalCost:
 
     Args:
         qubits: physical qubits, factories included.
-        code_distance: of the data.
+        code_distance: distance of the data's code.
         seconds: run time, data-dependent waiting left out.
         tiles: logical patches with routing.
         factories: magic-state factories working at once.
@@ -89,8 +87,8 @@ class SurfaceCode:
     """A gate-based machine under the surface code.
 
     Args:
-        error_rate: of every physical operation (1e-3: what superconducting devices reach;
-            Gidney-Fowler, arXiv:1812.01238, and the "ns, 1e-3" model of Beverland et al.,
+        error_rate: error rate of every physical operation (1e-3: what superconducting devices
+            reach; Gidney-Fowler, arXiv:1812.01238, and the "ns, 1e-3" model of Beverland et al.,
             arXiv:2211.07629).
         cycle_time_ns: one error-correction cycle (400: four 50 ns gates and two 100 ns
             measurements, same model).
@@ -183,8 +181,7 @@ class SurfaceCode:
     def cross_check(
         self, counts: LogicalCounts, factory: tuple[int, int] | None = None
     ) -> PhysicalCost:
-        """Price the same job by a second model: Gidney-Fowler CCZ factory in
-        `qualtran.surface_code`.
+        """Price the same job by a second model: Qualtran's Gidney-Fowler CCZ factory.
 
         Args:
             counts: the job.

@@ -1,5 +1,4 @@
-"""How many queries to the block-encoding one linear-system solve takes, by theorem and by measured
-constant.
+"""How many queries one linear-system solve takes, by theorem and by measured constant.
 
 Everywhere `kappa` means alpha ||M^-1||, with alpha the block-encoding's scale, and `epsilon` the l2
 error of the normalised solution. Every formula calls the state preparation of B twice a query.
@@ -19,8 +18,7 @@ COSTA_MEASURED = 1.84
 
 
 def dalzell_queries(kappa: float, epsilon: float) -> float:
-    """Queries of Dalzell's solver when the norm of the solution is unknown: 56 kappa + 1.05 kappa
-    ln(1/eps).
+    """Queries of Dalzell's solver, norm unknown: 56 kappa + 1.05 kappa ln(1/eps).
 
     Args:
         kappa: alpha ||M^-1||, at least 1.

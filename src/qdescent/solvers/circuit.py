@@ -17,8 +17,7 @@ from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 
 @dataclass(frozen=True, kw_only=True)
 class Circuit:
-    """Solve by a circuit on a state vector, and say how it is built; the argument `circuit` of a
-    solver.
+    """How a solver's circuit is built and run on a state vector: its argument `circuit`.
 
     `circuit=True` stands for `Circuit()`. A solver without a circuit applies the same polynomial by
     products with the matrix, at any size, and has no such settings.
@@ -26,8 +25,8 @@ class Circuit:
     Args:
         angle_bits: b of every loaded angle, 3 to 45; None takes the fewest that keep the derived
             error within the solver's epsilon.
-        loader: of every table; it changes gates and logical qubits, not the answer. QROM: fewest
-            qubits.
+        loader: loader of every table; it changes gates and logical qubits, not the answer. QROM:
+            fewest qubits.
         amplify: amplitude amplification until the circuit succeeds for certain, from the success
             probability of one run without it (not counted as queries): 2 r + 1 times the calls,
             r = ceil(pi/(4 asin sqrt(p)) - 1/2).

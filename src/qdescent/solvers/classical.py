@@ -91,7 +91,7 @@ class GMRES:
     declared `inverse_norm_bound`.
 
     Args:
-        tolerance: on ||M Z - B|| / ||B||.
+        tolerance: bound on ||M Z - B|| / ||B||.
         restart: Krylov vectors kept; 50 is a usual compromise of memory and convergence.
         limit: restarts at most.
     """

@@ -45,7 +45,7 @@ class EncodingPlan(Generic[T]):
 
     Args:
         alpha: the normalisation, at least ||M||.
-        source: of alpha.
+        source: origin of alpha.
         quantise: the tables, from the bits of an angle.
     """
 
@@ -116,8 +116,7 @@ DEFAULT_ENCODING = BalancedEntries()  # the least alpha that the entries alone a
 
 @dataclass(frozen=True, eq=False)
 class ComposedHistory:
-    """The composed block-encoding of `history_system(carleman_linearize(f, order), u0, steps,
-    padding)`.
+    """The composed block-encoding of `history_system(carleman_linearize(f, order), ...)`.
 
     Its tables are those of F_0, F_1, ... and do not grow with the lifted dimension; alpha is the
     norm of a matrix of norms. With generic maps of 2 to 16 variables alpha was 1.00 to 1.22 ||M||,

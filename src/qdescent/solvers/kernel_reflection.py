@@ -45,8 +45,9 @@ MOST_REFLECTIONS = 2  # a first t that was far off is put right by what its own 
 
 @dataclass(frozen=True)
 class KernelReflection:
-    """Z = M^-1 B from the kernel of G = (I - b_t b_t^H) diag(A, 1/t), A = M/alpha, b_t = (B/||B||,
-    1)/sqrt2.
+    """Z = M^-1 B from the kernel of G = (I - b_t b_t^H) diag(A, 1/t).
+
+    Here A = M/alpha and b_t = (B/||B||, 1)/sqrt2.
 
     With t close to N = ||A^-1 B||/||B|| a reflection about the kernel takes the last basis vector
     to the solution; the reflection is an even polynomial of G of degree close to kappa
@@ -68,8 +69,8 @@ class KernelReflection:
             (block-encoding of G, QSVT, post-selection) on a state vector instead of matrix
             polynomials. Amplified is the last reflection: it is at .9 already where t fits, so that
             this pays where no repetition is possible, inside of a larger circuit.
-        seed: of the emulated measurements.
-        encoding: of M, as for `QSVT`.
+        seed: seed of the emulated measurements.
+        encoding: block-encoding of M, as for `QSVT`.
         most_queries: as for `QSVT`.
 
     Raises:
@@ -107,8 +108,7 @@ class KernelReflection:
         check_limit(self.most_queries)
 
     def forecast(self, kappa: float) -> int:
-        """The most queries that a solve at this kappa takes, before amplification: search and
-        reflections.
+        """The most queries that a solve at this kappa takes before amplification.
 
         Example:
             >>> KernelReflection(epsilon=1e-4).forecast(kappa=100.0)

@@ -119,9 +119,7 @@ class Circuits:
         return self._run(t, kernel, reflects=True)
 
     def success(self, t: float, kernel: KernelFilter) -> float:
-        """The circuit's own probability is .98^2 of this: a known factor, made good by 4 % more
-        shots.
-        """
+        """The circuit's own probability is .98^2 of this, made good by 4 % more shots."""
         return float(torch.linalg.vector_norm(self._run(t, kernel, reflects=False))) ** 2
 
     def _run(self, t: float, kernel: KernelFilter, *, reflects: bool) -> Tensor:

@@ -1,6 +1,4 @@
-"""The linear solve by a polynomial for 1/x: as a matrix polynomial at any size, or as a circuit
-(`circuit=True`).
-"""
+"""The linear solve by a polynomial for 1/x: a matrix polynomial at any size, or a circuit."""
 
 from __future__ import annotations
 
@@ -62,9 +60,9 @@ class QSVT:
         circuit: True, or a `Circuit(...)` that says how it is built, runs the circuit
             (block-encoding, QSVT, post-selection) on a state vector instead of the matrix
             polynomial.
-        encoding: of M, which sets alpha with or without a circuit: `BalancedEntries` (least alpha
-            of the entries alone), `ColouredEntries`, or `ComposedHistory` from the maps that made a
-            history (fewest gates).
+        encoding: block-encoding of M, which sets alpha with or without a circuit: `BalancedEntries`
+            (least alpha of the entries alone), `ColouredEntries`, or `ComposedHistory` from the
+            maps that made a history (fewest gates).
         most_queries: the most that a solve may take; None takes 1,000,000 products, or 20,000 calls
             of a circuit (of 16 qubits; each more halves it). Beyond it a solve is refused with its
             number before it starts.

@@ -91,7 +91,8 @@ class SeriesSteps(Iterator[Tensor]):
         velocity: the velocity at the pivot, (n,) as the terms of degree 1, or its terms (N, n);
             None: zero.
         method: "taylor", or "jvp" for any smooth network at a cost that doubles with each order.
-        check: compare the first step's series with the loss moved in float64 (`check_series`).
+        check: comparison of the first step's series with the loss moved in float64
+            (`check_series`).
 
     Attributes:
         terms: u_1 ... u_N now, (N, n).
@@ -203,8 +204,8 @@ def series_descent(
         velocity: the velocity at the pivot, (n,); None: zero, as at the start of a training.
         method: "taylor": by the rules of learning/taylor/rules.py; "jvp": nested derivatives of any
             smooth network, slow.
-        check: compare the series with the loss moved in float64 along a fixed random direction.
-            False: for those who have compared the same network and loss before.
+        check: comparison of the series with the loss moved in float64 along a fixed random
+            direction. False: for those who have compared the same network and loss before.
 
     Returns:
         SeriesSolution.

@@ -46,12 +46,12 @@ class Solution:
         value: Z, shape (D,).
         answer: u in R^n, taken out of Z where the system says it sits.
         residual: ||M Z - B|| / ||B||, measured on the returned value.
-        bound: what is promised for ||Z - M^-1 B|| / ||M^-1 B||; infinite where nothing is. Where
-            the status says so it holds if kappa is right: a kappa that was given, declared or
-            estimated, and that neither singular values nor a look for a vector that M shrinks by
-            more have refuted.
-        status: how it ended.
-        cost: what it took (queries, degree, qubits, gates), as rows with evidence.
+        bound: promise for ||Z - M^-1 B|| / ||M^-1 B||; infinite where nothing is. Where the status
+            says so it holds if kappa is right: a kappa that was given, declared or estimated, and
+            that neither singular values nor a look for a vector that M shrinks by more have
+            refuted.
+        status: outcome of the solve.
+        cost: price of the solve (queries, degree, qubits, gates), as rows with evidence.
         values: named numbers behind the rows, for code that goes on computing with them.
         circuit: the Qualtran bloq that was run; None where no circuit was.
     """

@@ -1,6 +1,4 @@
-"""Spectra through a training: at chosen steps, within a budget, without a trace in the training
-itself.
-"""
+"""Spectra through a training: at chosen steps, within a budget, without a trace in it."""
 
 from __future__ import annotations
 
@@ -57,9 +55,9 @@ class SpectrumCallback:
         momentum: beta, likewise.
         horizon: T of the diagnosis; 60 steps are twice the paper's early stage, and E(t) is exact
             up to 2 x 32 - 1 = 63.
-        mask: which weights are kept; None: as `torch.nn.utils.prune` has it at that step, all where
-            nothing is pruned. What is a mode is decided by `ParameterSpace`: frozen parameters
-            (without `requires_grad`) are none.
+        mask: the weights that are kept; None: as `torch.nn.utils.prune` has it at that step, all
+            where nothing is pruned. What is a mode is decided by `ParameterSpace`: frozen
+            parameters (without `requires_grad`) are none.
         steps: Lanczos steps: 32 resolve the outliers.
         probes: random vectors: 2 are the least that give error bars.
         budget: the cost of the products, 2.2 gradients each at most, as a share of the gradients
@@ -67,7 +65,8 @@ class SpectrumCallback:
             recorded as `Skipped`; that at step 0 is never skipped, but counts. 0.1 with 32 x 2
             products allows a measurement every 1408 steps; `float("inf")` allows all.
         batch: samples of a training step, by which the cost is scaled; None: as many as in `data`.
-        seed: of the probes, the same at each step: what changes is then the network, not the draw.
+        seed: seed of the probes, the same at each step: what changes is then the network, not the
+            draw.
 
     Attributes:
         measurements: (step, Spectrum, Dissipation) of each measurement.
@@ -144,8 +143,7 @@ class SpectrumCallback:
         return self((self._taken or 0) + 1, network)
 
     def __call__(self, step: int, network: nn.Module) -> Measurement | None:
-        """`step` updates were taken in all: measure if it is time; the same step again does
-        nothing.
+        """`step` updates were taken in all: measure if it is time; once a step.
 
         Returns:
             Measurement, or None where none was due or it was skipped.

@@ -1,6 +1,4 @@
-"""Classical training: the dense network before pruning, and plain masked gradient descent, the
-baseline.
-"""
+"""Classical training: the dense network before pruning, and masked descent, the baseline."""
 
 from __future__ import annotations
 
@@ -145,8 +143,7 @@ def train_dense(
     on_epoch: Callable[[DenseState], None] | None = None,
     on_batch: Callable[[], None] | None = None,
 ) -> DenseState:
-    """Train all weights by SGD with momentum and a cosine-decayed rate; the network is changed in
-    place.
+    """Train all weights by SGD with momentum and a cosine-decayed rate, in place.
 
     Args:
         network: the module to train.
@@ -154,16 +151,16 @@ def train_dense(
         data: training and test images.
         epochs: passes over the training images.
         batch: samples a step; 64 is usual for a set of this size.
-        learning_rate: at the start; the paper authors' 0.1. Smaller rates end in sharper minima,
-            where the first segment after pruning has a larger truncation error.
+        learning_rate: rate at the start; the paper authors' 0.1. Smaller rates end in sharper
+            minima, where the first segment after pruning has a larger truncation error.
         momentum: heavy-ball momentum, the paper authors' 0.9.
         weight_decay: 1e-3, five times the paper authors', for a set that is ten times smaller: it
             makes pruning cheaper.
-        seed: of the order of samples; each epoch draws from its own generator, so that a resumed
-            run sees the same order.
-        state: where to go on.
-        on_epoch: called after each epoch, e.g. to save the state.
-        on_batch: called after each step, e.g. to move a progress bar.
+        seed: seed of the order of samples; each epoch draws from its own generator, so that a
+            resumed run sees the same order.
+        state: state to go on from.
+        on_epoch: function called after each epoch, e.g. to save the state.
+        on_batch: function called after each step, e.g. to move a progress bar.
 
     Returns:
         DenseState after the last epoch.

@@ -76,7 +76,7 @@ class Round:
 
     @property
     def steps(self) -> int:
-        """K."""
+        """K, the steps of the segment."""
         return len(self.truncation)
 
 
@@ -86,9 +86,9 @@ class Run:
 
     Args:
         theta: the final weights, (n,).
-        rounds: what happened in each.
+        rounds: record of each round.
         schedule: the settings.
-        stopped: why an adaptive run ended before all its steps; empty: it did not.
+        stopped: reason why an adaptive run ended before all its steps; empty: it did not.
     """
 
     theta: Tensor = field(repr=False)
@@ -178,9 +178,9 @@ def train_hybrid(
             shots.
         done: rounds of an earlier, interrupted call; the run goes on to the same numbers as one
             that was not interrupted.
-        on_round: called after each round, e.g. to save it.
-        on_step: called once for each step that a segment keeps.
-        check: compare the first segment's series with the loss moved in float64, as
+        on_round: function called after each round, e.g. to save it.
+        on_step: function called once for each step that a segment keeps.
+        check: comparison of the first segment's series with the loss moved in float64, as
             `series_descent` does.
 
     Returns:

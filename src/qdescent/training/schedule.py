@@ -1,6 +1,4 @@
-"""How a hybrid run is cut into rounds and segments: beforehand, or by a tolerance on the truncation
-error.
-"""
+"""How a hybrid run is cut into rounds and segments: beforehand, or by a tolerance."""
 
 from __future__ import annotations
 
@@ -113,8 +111,8 @@ class AdaptiveSchedule:
     0.9); with the term after the last one it was at most 2.6 times, within `safety`.
 
     Args:
-        tolerance: on ||u_N - u_GD|| / ||u_GD|| at the end of each segment. 0.01: below the error of
-            a readout with 10^6 shots.
+        tolerance: bound on ||u_N - u_GD|| / ||u_GD|| at the end of each segment. 0.01: below the
+            error of a readout with 10^6 shots.
         orders: the orders N to choose from, 1 to 6, at least one of them 2 or more: u_1 alone says
             nothing of u_2. (2, 3): on the embedded task 2 was chosen at eta = 0.005 and 0.02, and 3
             in half of the rounds at 0.1 (measured). All are followed at once, at the cost of the

@@ -292,8 +292,7 @@ def _bound(
 
 
 def _check_before(letters: Polynomials, coordinates: Coordinates, derivation: bool) -> None:
-    """Count the entries of all blocks before any is built: the same recursion on numbers instead of
-    matrices.
+    """Count the entries of all blocks before any is built: the same recursion on numbers.
 
     Symmetric, about j! products of a row are equal words: what is refused here is far too large,
     and each block is counted again, from the block before it, when its turn comes.

@@ -150,9 +150,7 @@ class Coordinates:
         return list(self._digit_tables[j][:, words])
 
     def rank(self, digits: list[np.ndarray]) -> np.ndarray:
-        """The number of the word with these letters, one array a position; symmetric: after sorting
-        them.
-        """
+        """The number of the word with these letters, one array a position; symmetric: sorted."""
         if not self.symmetric:
             number = (
                 np.zeros_like(digits[0], dtype=self.index_type)

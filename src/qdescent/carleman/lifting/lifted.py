@@ -32,7 +32,7 @@ class LiftedMap:
     Args:
         rows: A, (D, D), compressed sparse rows in float64: 12 bytes an entry below 2^31 unknowns.
         offset: b, (D,): what the known constant monomials contribute at each step.
-        coordinates: which monomials z holds.
+        coordinates: the monomials that z holds.
 
     `A @ z` applies A alone; `step(z)` is A z + b.
     """
@@ -51,12 +51,12 @@ class LiftedMap:
 
     @property
     def order(self) -> int:
-        """N."""
+        """N, the highest degree of a monomial that z holds."""
         return self.coordinates.order
 
     @property
     def form(self) -> str:
-        """ "homogenised" or "plain"."""
+        """The form of the linearisation, "homogenised" or "plain"."""
         return self.coordinates.form
 
     @property
@@ -151,7 +151,7 @@ class LiftedField:
     Args:
         rows: C without the forcing, (D, D), compressed sparse rows in float64.
         offset: c without the forcing, (D,).
-        coordinates: which monomials z holds.
+        coordinates: the monomials that z holds.
         forcing: the part of C and c that depends on time; None: nothing does.
     """
 

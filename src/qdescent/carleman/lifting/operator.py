@@ -31,7 +31,7 @@ class LiftedOperator(LinearOperator):
 
     Args:
         offset: b, (D,).
-        coordinates: which monomials z holds.
+        coordinates: the monomials that z holds.
     """
 
     offset: Tensor = field(default_factory=lambda: torch.zeros(0), repr=False)

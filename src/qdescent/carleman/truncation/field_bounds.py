@@ -108,8 +108,7 @@ def field_norms(coefficients: Sequence[Tensor], u0: Tensor, p: float = 2.0) -> F
 def liu_number(
     start_norm: float, rate: float, quadratic_norm: float, forcing_norm: float = 0.0
 ) -> float:
-    """R = (||u_0|| ||F_2|| + ||F_0||/||u_0||) / |rate|: nonlinearity and forcing against
-    dissipation.
+    """R = (||u_0|| ||F_2|| + ||F_0||/||u_0||) / |rate|: what drives against what dissipates.
 
     Args:
         start_norm: ||u_0||.

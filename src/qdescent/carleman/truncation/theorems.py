@@ -50,13 +50,13 @@ class Bound:
     """One theorem on ||u_t - u_N(t)||_2, at one map or equation.
 
     Args:
-        name: of the theorem.
-        applies: whether its conditions hold here.
+        name: name of the theorem.
+        applies: True where its conditions hold here.
         reason: the conditions as they were found.
         form: the form of the linearisation that it speaks of, "homogenised", "plain" or "either".
-        source: where it is proven.
-        errors: its bound for N = 1..32, infinite where it promises nothing.
-        number: its R-number, where it has one: it converges for R < 1.
+        source: place of its proof.
+        errors: the bound for N = 1..32, infinite where it promises nothing.
+        number: the R-number, where it has one: it converges for R < 1.
         time: until when it holds, where it is finite.
     """
 

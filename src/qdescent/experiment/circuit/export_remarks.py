@@ -105,9 +105,7 @@ def _indices(system: HistorySystem, order: int, query: Any, kernel: bool) -> Ite
 
 
 def _places(encoding: Any, size: int) -> Any:
-    """The system's basis state of each unknown; in the order of the unknowns but for a composed
-    encoding.
-    """
+    """The system's basis state of each unknown; in their order but for a composed encoding."""
     if hasattr(encoding, "places"):
         return encoding.places
     # of a composed kernel: the history's encoding, then the added block

@@ -71,8 +71,7 @@ NOISE_RATES = tuple(10.0**k for k in range(-8, -1))
 def run_circuit_job(
     settings: CircuitSettings, directory: Path, progress: Progress | None = None
 ) -> Record:
-    """Build, simulate and count the circuit; write run.json and circuit.html, and if wanted
-    encoding.qasm.
+    """Build, simulate and count the circuit; write run.json, circuit.html and, if asked, QASM.
 
     Args:
         settings: what to run.
@@ -206,9 +205,7 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
 
 
 def _drawings(found: Solution) -> dict[str, Drawing]:
-    """The circuit that was run (once, if it was amplified), one of its queries, and one of its
-    phases.
-    """
+    """The circuit that was run (unamplified), one of its queries, and one of its phases."""
     solve = _solve(found)
     parts = abridged(solve).sequence.decompose_bloq().bloq_instances
     phase = next(part.bloq for part in parts if hasattr(part.bloq, "phi"))

@@ -27,8 +27,7 @@ SAVE_EVERY = 8  # Lanczos steps between two saved states: a kill loses at most a
 
 
 class SavedEvery:
-    """Lanczos steps on their way to the disk: every eighth, the last one, and the one that a signal
-    ends.
+    """Lanczos steps on their way to the disk: every eighth, the last, and one that a signal ends.
 
     Args:
         reached: where an earlier call stopped.
@@ -64,9 +63,7 @@ class SavedEvery:
 
 
 def lanczos_state(saved: State, n: int, probes: int) -> LanczosState:
-    """Where Lanczos steps stopped, as it was saved; a ValueError or TypeError where it does not
-    fit.
-    """
+    """Where Lanczos steps stopped, as saved; a ValueError or TypeError where it does not fit."""
     state = LanczosState(**saved.tensors)
     check_shape("current", state.current, (n, probes))
     check_shape("previous", state.previous, (n, probes))

@@ -51,9 +51,7 @@ class CircuitInstance:
 def instance_of(
     f: PolynomialMap, start: Tensor, order: int, steps: int, padding: int, truth: Tensor
 ) -> CircuitInstance:
-    """The instance of a map: T steps from `start` with p copies of the end, at order N and at order
-    1.
-    """
+    """The instance of a map: T steps from `start`, p copies of the end, at orders N and 1."""
     system, linear = (
         history_system(carleman_linearize(f, each), start, steps, padding) for each in (order, 1)
     )
@@ -130,9 +128,7 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
 
 
 def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution, list[Row]]:
-    """The circuit's solution, and rows that hold it against the direct solution and the map without
-    truncation.
-    """
+    """The circuit's solution, and rows that hold it against the direct one and the map's own steps."""
     direct, linear = solve(instance.system, Direct()), solve(instance.linear, Direct())
     kappa = float(torch.linalg.cond(instance.system.matrix.to_dense(), 2))
     found = solve(instance.system, solver)

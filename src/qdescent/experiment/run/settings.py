@@ -1,6 +1,4 @@
-"""Every setting of the main job, with its default and the reason for it; from a TOML file and from
-flags.
-"""
+"""Every setting of the main job, its default and the reason; from a TOML file and flags."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ UNKNOWNS_LIMIT = 4096
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of `qdescent run`; each is also a key of the TOML file and a flag of the same
-    name.
+    """The settings of `qdescent run`; each is also a TOML key and a flag of the same name.
 
     Args:
         density: kept fraction of the prunable weights. 0.1: the paper prunes 90 %.
@@ -191,9 +188,7 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 
 
 def _as_float(value: Any) -> Any:
-    """A whole number as a float; one that no float can hold stays as it is, to be refused by its
-    setting.
-    """
+    """A whole number as a float; one that no float can hold stays, for its setting to refuse."""
     try:
         return float(value) if type(value) is int else value
     except OverflowError:

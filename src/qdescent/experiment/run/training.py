@@ -160,9 +160,7 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
 
 
 def _dense_state(saved: State, network: nn.Module, epochs: int) -> DenseState:
-    """The training between two epochs, as it was saved; a ValueError or KeyError where it does not
-    fit.
-    """
+    """The training between two epochs, as saved; a ValueError or KeyError where it does not fit."""
     epoch = check_integer("epoch", saved.extra["epoch"], 1)
     for name, weight in network.named_parameters():
         for part in ("weight", "momentum"):

@@ -1,6 +1,4 @@
-"""The directory of a run while it is being made: its settings, what is done so far, how long it
-took.
-"""
+"""The directory of a run in the making: its settings, what is done so far, how long it took."""
 
 from __future__ import annotations
 
@@ -98,8 +96,7 @@ class Workspace:
 def create_workspace(
     directory: Path, settings: Settings, progress: Progress | None = None
 ) -> Workspace:
-    """A new run in a directory that does not exist yet, or is empty; nothing is written before
-    `held`.
+    """A new run in a directory that is empty or does not exist; nothing is written before `held`.
 
     Raises:
         ArgumentError: there is something in the directory; the message says whether it can be

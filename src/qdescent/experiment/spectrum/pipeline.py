@@ -50,8 +50,7 @@ QUANTILES = {
 def run_spectrum(
     settings: SpectrumSettings, directory: Path, progress: Progress | None = None
 ) -> Record | None:
-    """Measure the spectrum of a network, save as it goes, write spectrum.npz, run.json and
-    spectrum.html.
+    """Measure the spectrum of a network and write spectrum.npz, run.json and spectrum.html.
 
     A directory with saved state is gone on with: the coefficients are then the same to the last
     bit, on the same device with as many processes. Under torchrun the batches are dealt to the

@@ -257,9 +257,7 @@ class Stages:
             save_state(self.directory, name, self.origin, tensors, extra or {})
 
     def _here(self, tensors: dict[str, Tensor], *names: str) -> dict[str, Tensor]:
-        """The same tensors, those of these names (all, where none is given) where products are
-        computed.
-        """
+        """The same tensors, those of these names (none given: all) where products are computed."""
         device = self.subject.space.device
         return {
             name: tensor.to(device) if name in (names or tensors) else tensor

@@ -37,9 +37,7 @@ KINKS = (
 
 
 class Subject(NamedTuple):
-    """What is measured: this process's tasks, the kept weights, and what the report says about
-    both.
-    """
+    """What is measured: this process's tasks, the kept weights, and the rows about both."""
 
     tasks: list[Task]
     space: ParameterSpace

@@ -21,8 +21,7 @@ CASTS = {"float", "half", "bfloat16"}  # methods of a tensor without an argument
 
 
 class InDouble(TorchFunctionMode):
-    """Floating-point arguments, results and types named in a call become double ones; the rest
-    stays.
+    """Floating-point arguments, results and types named in a call become double.
 
     Needs no change of the network: constants in the loss (class weights) and casts inside `forward`
     follow. Tensors from outside are copied, so that what is changed in place is not theirs.

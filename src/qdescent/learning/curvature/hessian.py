@@ -1,6 +1,4 @@
-"""The Hessian and the generalised Gauss-Newton matrix of a task in kept-weight coordinates, as
-operators.
-"""
+"""The Hessian and the Gauss-Newton matrix of a task in kept-weight coordinates, as operators."""
 
 from __future__ import annotations
 
@@ -68,9 +66,9 @@ def hessian(
             Taylor rule, in theta's own precision; "double-backward": by autograd, for any network;
             "auto": the first where it is possible, and its gradient is autograd's too (`no_grad`
             inside a network, or a custom backward, would part them).
-        check: compare the operator with the loss moved in float64 along a fixed random direction
-            (`check_curvature`). False: for those who have compared the same network and loss
-            before.
+        check: comparison of the operator with the loss moved in float64 along a fixed random
+            direction (`check_curvature`). False: for those who have compared the same network and
+            loss before.
 
     Returns:
         LinearOperator: `H @ v` for v of shape (n,) or (n, k).
@@ -100,10 +98,7 @@ def hessian(
     """
     check_choice("method", method, ["auto", *METHODS])
     build = by_series_if_possible() if method == "auto" else METHODS[method]
-    operator = _operator(task, space, theta, precision, build)
-    if check_boolean("check", check):
-        check_operator("hessian", operator, weighted(task), space, theta)
-    return operator
+    return _operator("hessian", task, space, theta, precision, build, check)
 
 
 def gauss_newton(
@@ -125,19 +120,17 @@ def gauss_newton(
 
     Example:
         >>> import torch
-        >>> network = torch.nn.Linear(2, 1, bias=False)
-        >>> task = Task(
-        ...     network,
-        ...     torch.nn.functional.mse_loss,
-        ...     (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1)),
-        ... )
-        >>> (gauss_newton(task, ParameterSpace(network)) @ torch.eye(2)).tolist()
-        [[1.0, 0.0], [0.0, 4.0]]
+        >>> network = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.Tanh())
+        >>> with torch.no_grad():
+        ...     _ = network[0].weight.fill_(1.0)
+        >>> data = torch.ones(1, 1), torch.zeros(1, 1)
+        >>> task, space = Task(network, torch.nn.functional.mse_loss, data), ParameterSpace(network)
+        >>> G, H = gauss_newton(task, space), hessian(task, space)  # of tanh(theta)^2
+        >>> round(float(G @ torch.ones(1)), 3), round(float(H @ torch.ones(1)), 3)
+        (0.353, -0.622)
     """
-    operator = _operator(task, space, theta, precision, gauss_newton_product)
-    if check_boolean("check", check):
-        check_operator("gauss-newton", operator, weighted(task), space, theta)
-    return operator
+    build = gauss_newton_product
+    return _operator("gauss-newton", task, space, theta, precision, build, check)
 
 
 def check_operator(
@@ -290,12 +283,15 @@ def product_error(
 
 
 def _operator(
+    curvature: str,
     task: Task | Sequence[Task],
     space: ParameterSpace,
     theta: Tensor | None,
     precision: torch.dtype | None,
     build: Build,
+    check: bool,
 ) -> LinearOperator:
+    """The operator of the products that `build` makes of each task, checked as this curvature."""
     parts = weighted(task)
     for each, _ in parts:
         check_space(space, each.network)
@@ -323,4 +319,7 @@ def _operator(
                 column.add_(times(product, v), alpha=weight)
         return result.T
 
-    return LinearOperator((space.n, space.n), apply, apply, point.dtype, point.device)
+    operator = LinearOperator((space.n, space.n), apply, apply, point.dtype, point.device)
+    if check_boolean("check", check):
+        check_operator(curvature, operator, parts, space, theta)
+    return operator

@@ -1,6 +1,4 @@
-"""A loss in float64, moved by a little: what a curvature operator is checked by, without second
-derivatives.
-"""
+"""A loss in float64, moved by a little: it checks curvature without second derivatives."""
 
 from __future__ import annotations
 
@@ -60,7 +58,7 @@ class HessianTwin:
         )
 
     def product(self, theta: Tensor, v: Tensor) -> Tensor:
-        """H v."""
+        """The product H v by autograd in float64."""
         return self.exact(theta, v)
 
 
@@ -156,7 +154,7 @@ class GaussNewtonTwin:
         return Moved(lambda product: self._gap(product, w, form), unit, unit / step)
 
     def product(self, theta: Tensor, v: Tensor) -> Tensor:
-        """G v."""
+        """The product G v by autograd in float64."""
         return self.exact(theta, v)
 
     @staticmethod

@@ -211,9 +211,7 @@ def _cut(task: Task, batch: Batch, other: Batch) -> tuple[Batch, float]:
 
 
 def _slopes(task: Task, batch: Batch) -> list[Tensor]:
-    """The gradient of the loss in each output that is a tensor; zero in those that are no real
-    numbers.
-    """
+    """The gradient of the loss in each output that is a tensor; zero in those that are not real."""
     with torch.enable_grad():
         leaves = [_leaf(x) for x in batch.outputs]
         loss = task.loss_of(

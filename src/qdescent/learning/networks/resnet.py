@@ -64,8 +64,7 @@ def resnet(
     smooth: bool = False,
     seed: int = 0,
 ) -> nn.Module:
-    """The CIFAR ResNet of the paper's authors: 7,451,044 weights as it stands, 102,664,018 at width
-    238.
+    """The CIFAR ResNet of the paper's authors: 7,451,044 weights, 102,664,018 at width 238.
 
     A 3x3 stem, three stages of (depth - 2) / 6 basic blocks with width, 2 width, 4 width channels
     (32x32, 16x16, 8x8 places), the mean over places, a linear layer.
@@ -74,13 +73,13 @@ def resnet(
         depth: 6 k + 2 for k blocks a stage; the authors' 32.
         width: channels of the first stage; the authors' 64 ("widen factor 4" over 16).
         classes: outputs; 100, as in CIFAR-100.
-        channels: of the images; 3, or 1 for grey ones.
+        channels: channels of the images; 3, or 1 for grey ones.
         smooth: False: BatchNorm and ReLU, as the authors have it. Train it, load weights, or pass
             some batches through it in training mode, and call `eval()` before a `Task`: fresh
             running statistics (0 and 1) normalise nothing. True: GELU and `SmoothGroupNorm` with as
             many weights: the one we recommend, as a Taylor series of its loss exists and kinks do
             not cap its accuracy.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Returns:
         torch.nn.Module: (batch, channels, 32, 32) -> (batch, classes); other image sizes work too.

@@ -32,7 +32,7 @@ def fashion_cnn(
         widths: channels of the three convolutions.
         hidden: units of the hidden linear layer.
         classes: outputs.
-        seed: of the initial weights (PyTorch's default initialisation).
+        seed: seed of the initial weights (PyTorch's default initialisation).
 
     Example:
         >>> sum(weight.numel() for weight in fashion_cnn().parameters())

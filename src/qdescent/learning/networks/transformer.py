@@ -1,6 +1,4 @@
-"""A vision transformer for 32x32 images, made of operations that have every derivative and a Taylor
-rule.
-"""
+"""A vision transformer for 32x32 images, of operations with a Taylor rule alone."""
 
 from __future__ import annotations
 
@@ -60,9 +58,7 @@ class TransformerBlock(nn.Module):
 
 
 class Tokens(nn.Module):
-    """Patches as vectors: a convolution whose stride is its size, plus a learnt vector for each
-    place.
-    """
+    """Patches as vectors: a convolution whose stride is its size, plus a learnt vector a place."""
 
     def __init__(self, channels: int, width: int, patch: int, count: int) -> None:
         super().__init__()
@@ -94,22 +90,21 @@ def vision_transformer(
     channels: int = 3,
     seed: int = 0,
 ) -> nn.Module:
-    """A pre-norm ViT: 7,162,980 weights as it stands, 99,395,428 at `width=768, depth=14,
-    heads=12`.
+    """A pre-norm ViT: 7,162,980 weights, 99,395,428 at `width=768, depth=14, heads=12`.
 
     depth (12 width^2 + 13 width) weights in the blocks; GELU, elementary LayerNorm, attention by
     explicit products, no dropout.
 
     Args:
-        width: of a token.
+        width: numbers of a token.
         depth: blocks. 9 at width 256 have the 7 million weights of the paper's smaller network, 14
             at ViT-B's width 768 about 100.
-        heads: of the attention; they must divide the width. 8 give 32 numbers a head.
+        heads: heads of the attention; they must divide the width. 8 give 32 numbers a head.
         patch: side of a patch in pixels; 4 makes 64 tokens of a 32x32 image.
         size: side of the images in pixels, a multiple of the patch.
         classes: outputs; 100, as in CIFAR-100.
-        channels: of the images.
-        seed: of the initial weights.
+        channels: channels of the images.
+        seed: seed of the initial weights.
 
     Returns:
         torch.nn.Module: (batch, channels, size, size) -> (batch, classes).

@@ -18,7 +18,7 @@ def at_random(
 
     Args:
         network, task, density: as of every criterion.
-        generator: where the draws come from; None: that of seed 0.
+        generator: source of the draws; None: that of seed 0.
     """
     draws = named_generator(0, "random mask") if generator is None else generator
     scores = {

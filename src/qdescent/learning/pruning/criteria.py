@@ -30,8 +30,8 @@ class Criterion:
 
     Args:
         home: "file:function" in this room.
-        keeps: what it keeps, in a few words, for the record of a run.
-        needs_task: whether it looks at the loss of a batch.
+        keeps: words for what it keeps, for the record of a run.
+        needs_task: True where it looks at the loss of a batch.
 
     Example:
         >>> import torch

@@ -1,5 +1,4 @@
-"""Taylor coefficients a_m = f^(m)(x) / m! of elementwise functions, m = 0 ... M, by recurrences in
-m.
+"""Taylor coefficients a_m = f^(m)(x) / m! of elementwise functions, by recurrences in m.
 
 Each recurrence is the function's differential equation along x + eps (Griewank and Walther 2008,
 table 13.2).

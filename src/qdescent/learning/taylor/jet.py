@@ -1,6 +1,4 @@
-"""A quantity that PyTorch's functions accept in place of a tensor, and that records what they do to
-it.
-"""
+"""A quantity that PyTorch's functions take for a tensor, and that records what they do."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Bilinear operations on truncated power series: products, matrix products, linear layers and
-convolutions.
+"""Bilinear operations on truncated power series: products, linear layers, convolutions.
 
 y_k = sum_{i+j=k} x_i * w_j. The coefficients x_0 ... x_{N-j} that meet w_j lie next to each other
 in memory and go through one call as one large batch; so do all pairs (x_i, ybar_j) of one degree in
@@ -199,9 +198,7 @@ class Convolution:
         return torch.ops.aten.convolution_backward(self._flat(y), x, w, None, *settings)[which]
 
     def _weigh_by_places(self, x: Tensor, y: Tensor) -> Tensor:
-        """One matrix product for each place of the kernel, over those places of the image that it
-        meets.
-        """
+        """One matrix product for each place of the kernel, over the places of the image it meets."""
         height, width = self._kernel[2:]
         found = x.new_zeros(height, width, y.shape[1], x.shape[1])
         x, y = x.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1)

@@ -57,9 +57,7 @@ class Operation(Protocol):
         """What it takes."""
 
     def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
-        """Degree 0 of the inputs' adjoints from that of the output's; called once, before the
-        others.
-        """
+        """Degree 0 of the inputs' adjoints from that of the output's; called once, first."""
 
     def push(self) -> Tensor:
         """Degrees 1 ... N of the output, (N, ...)."""
@@ -144,9 +142,7 @@ def with_value(value: Tensor, terms: Tensor) -> Tensor:
 
 
 def lead(x: Tensor, dimensions: int) -> Tensor:
-    """(M, ...) with ones after the first axis, so that the rest broadcasts as a tensor of so many
-    dimensions.
-    """
+    """(M, ...) with ones after the first axis, so that the rest broadcasts in so many dimensions."""
     missing = dimensions + 1 - x.ndim
     return x if missing <= 0 else x.reshape(len(x), *(1,) * missing, *x.shape[1:])
 

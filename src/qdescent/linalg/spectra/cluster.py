@@ -18,8 +18,8 @@ class Cluster:
         multiplicity: n times their mass, and its standard error: about the number of eigenvalues
             there. One eigenvector's weight in a random probe varies by more than 100 %, so this is
             coarse with few probes.
-        nodes: how many Ritz values were merged, over all probes: copies (ghosts) included, so no
-            count of eigenvalues.
+        nodes: number of Ritz values that were merged, over all probes: copies (ghosts) included, so
+            no count of eigenvalues.
     """
 
     value: float

@@ -1,6 +1,4 @@
-"""Spectral density by stochastic Lanczos quadrature: random vectors, a few products each, nodes and
-weights.
-"""
+"""Spectral density by stochastic Lanczos quadrature: random vectors, a few products each."""
 
 from __future__ import annotations
 
@@ -30,8 +28,7 @@ def spectral_density(
     on_step: Callable[[LanczosState], None] | None = None,
     deflate: int | Eigenpairs = 0,
 ) -> Spectrum:
-    """The spectrum of a symmetric operator as seen by `probes` random vectors and `steps` products
-    each.
+    """The spectrum of a symmetric operator by `probes` random vectors and `steps` products each.
 
     Each probe's k nodes and weights integrate polynomials up to degree 2k - 1 against its own
     spectral measure exactly.
@@ -42,13 +39,13 @@ def spectral_density(
             E(t) up to t = 127 exactly.
         probes: random vectors; 8 give the error of the mean a bar that can be trusted to about 25
             %.
-        seed: of the probes.
+        seed: seed of the probes.
         vectors: own start vectors, (n, probes) (this process's rows of a sharded operator), instead
             of Rademacher probes (they have the least variance among vectors with independent
             entries; Hutchinson 1990).
         state: a Lanczos state to go on from, as `on_step` saw it; the result is the same to the
             last bit.
-        on_step: called after each step with the Lanczos state.
+        on_step: function called after each step with the Lanczos state.
         deflate: number of eigenpairs at the two ends to find first; the probes then see the
             complement only, and these eigenvalues enter without sampling error. Or the pairs
             themselves (`extreme_eigenpairs`), to be used again.

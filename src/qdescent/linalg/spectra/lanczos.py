@@ -79,15 +79,12 @@ def _dots(x: Tensor, y: Tensor, shard: Shard | None) -> Tensor:
 
 
 def _by_probe(block: Tensor) -> Tensor:
-    """The same block with each probe's vector contiguous in memory: another layout may round
-    otherwise.
-    """
+    """The same block with each probe's vector contiguous: another layout may round otherwise."""
     return block.T.contiguous().T
 
 
 def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosState:
-    """One product with every probe that is still alive, and one row more of each tridiagonal
-    matrix.
+    """One product with every probe still alive, and one row more of each tridiagonal matrix.
 
     beta_{k+1} v_{k+1} = A v_k - alpha_k v_k - beta_k v_{k-1} (Lanczos 1950; Golub and Meurant 2010,
     chapter 4). Paige's order of the subtractions (1972) keeps the quadrature accurate without
@@ -173,8 +170,7 @@ def lanczos(
     state: LanczosState | None = None,
     on_step: Callable[[LanczosState], None] | None = None,
 ) -> LanczosState:
-    """`steps` Lanczos steps from `vectors` (or on from `state`); stops earlier where every probe is
-    exhausted.
+    """`steps` Lanczos steps from `vectors` (or on from `state`), fewer once all are exhausted.
 
     Args:
         operator: symmetric, (n, n).

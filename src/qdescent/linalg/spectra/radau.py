@@ -14,8 +14,7 @@ ALL_BUT_A_NODE = 1e8
 def cumulative_bounds(
     nodes: Tensor, weights: Tensor, residuals: Tensor, x: float
 ) -> tuple[float, float]:
-    """At most mu(-inf, x) and at least mu(-inf, x], for every measure mu of total 1 with these
-    moments.
+    """At most mu(-inf, x), at least mu(-inf, x], for every measure mu of 1 with these moments.
 
     The Gauss rule of k nodes holds the moments 0 .. 2k - 1, the residuals the next one. The
     Gauss-Radau rule with a node at x, of k + 1 nodes, has all of them too; its weights left of x,

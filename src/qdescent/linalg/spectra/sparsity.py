@@ -36,7 +36,7 @@ class RowSparsity:
         above: entries of at least `tolerance` times the row's largest, in absolute value, (m,).
         carrying: the least number of entries that carry `share` of the row's squared norm, (m,).
         size: n.
-        tolerance, share: as asked for.
+        tolerance, share: bounds that were asked for.
     """
 
     rows: Tensor = field(repr=False)
@@ -118,14 +118,15 @@ def row_sparsity(
         operator: symmetric, (n, n).
         rows: m, rows to draw (all n where n is smaller). 32 give the mean an error of 18 % of the
             rows' spread.
-        seed: of the draw.
+        seed: seed of the draw.
         tolerance: relative to the largest entry of the row. 1e-3: below it an entry needs ten bits
             more than the largest.
-        share: of the squared norm, in (0, 1]. 0.99: what is left out turns the row by 6 degrees.
+        share: share of the squared norm, in (0, 1]. 0.99: what is left out turns the row by 6
+            degrees.
         state: the rows done so far, as `on_rows` saw them, to go on from; the result is the same to
             the last bit.
-        on_rows: called after each block of 4 rows with all that are done so far: to save them, or
-            to move a progress bar.
+        on_rows: function called after each block of 4 rows with all that are done so far: to save
+            them, or to move a progress bar.
 
     Returns:
         RowSparsity. A row of zeros counts 0.
@@ -184,9 +185,7 @@ def row_sparsity(
 
 
 def _counts(row: Tensor, tolerance: float, share: float) -> tuple[int, int]:
-    """(entries of at least tolerance x the largest, entries that carry the share of the squared
-    norm).
-    """
+    """(entries of at least tolerance x the largest, entries that carry the squared norm's share)."""
     size = row.abs().double()
     largest = size.max()
     if largest == 0:

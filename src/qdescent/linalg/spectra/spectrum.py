@@ -38,7 +38,7 @@ class Spectrum:
         size: n, the dimension of the operator.
         deflated: so many nodes come first in each probe that are eigenvalues found beforehand, of
             weight 1/n each.
-        random: whether the probes were random signs; of start vectors that were given nothing is
+        random: True where the probes were random signs; of start vectors that were given nothing is
             known that would exclude a mode which they do not show.
     """
 
@@ -101,7 +101,7 @@ class Spectrum:
 
         Args:
             f: acts entry by entry on eigenvalues.
-            level: of confidence, in (0, 1).
+            level: level of confidence, in (0, 1).
 
         Returns:
             (low, high); infinite for a single probe.
@@ -128,8 +128,7 @@ class Spectrum:
         return mean, math.hypot(error, (most - least) / 12**0.5)
 
     def smooth_mass(self, low: float, high: float) -> Estimate:
-        """The share of eigenvalues in [low, high] as the middle of `mass_bounds`, with the error of
-        `mass`.
+        """The share of eigenvalues in [low, high]: the middle of `mass_bounds`, `mass`'s error.
 
         It moves smoothly with the edges, where `mass` jumps by the weight of a node: nearer the
         truth wherever an edge lies in a bulk (500 eigenvalues, 16 to 64 steps, edge in a peak at 0:
@@ -217,8 +216,7 @@ class Spectrum:
 
     @property
     def effective_rank(self) -> Estimate:
-        """exp of the entropy of |lambda| / sum |lambda|, and its standard error (jackknife over
-        probes).
+        """exp of the entropy of |lambda| / sum |lambda|, and its standard error (jackknife).
 
         Between 1 and the rank, and equal to it where all non-zero |lambda| are the same; 0 for the
         zero operator.

@@ -1,6 +1,4 @@
-"""Amplitude amplification of a circuit that succeeds with a flag, with a last angle that is hit
-exactly.
-"""
+"""Amplitude amplification of a circuit that succeeds with a flag, to exact success."""
 
 from __future__ import annotations
 
@@ -183,9 +181,7 @@ class AmplitudeAmplification(Bloq):
         return {bloq: number for bloq, number in counts.items() if number}
 
     def my_static_costs(self, cost_key: CostKey) -> Any:
-        """Qubits: the registers and the largest workspace of any step (they run one after the
-        other).
-        """
+        """Qubits: the registers and the largest workspace of any step (one after the other)."""
         if not isinstance(cost_key, QubitCount):
             return NotImplemented
         return qubits_in_turn(
@@ -221,8 +217,7 @@ class AmplitudeAmplification(Bloq):
 
 
 def amplified(solve: Reversible, success: Places, probability: float) -> AmplitudeAmplification:
-    """A solve whose success probability is known, under the fewest rounds after which success is
-    certain.
+    """A solve of known success probability, under the fewest rounds that make success certain.
 
     Args:
         solve: every register starts in |0>.
@@ -256,8 +251,7 @@ def rounds_needed(probability: float) -> int:
 
 
 def damping_half_angle(probability: float, rounds: int) -> float:
-    """The half angle of the damping after which `rounds` rounds end in success: cos =
-    sin(pi/(2(2r+1)))/sqrt(p).
+    """The damping's half angle for success after r rounds: cos = sin(pi/(2(2r+1)))/sqrt(p).
 
     Raises:
         ArgumentError: fewer rounds than `rounds_needed`.

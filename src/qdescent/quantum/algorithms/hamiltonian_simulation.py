@@ -110,8 +110,7 @@ class SelectedPhase(Bloq):
 
 @attrs.frozen
 class EvolutionSequence(Bloq):
-    """<0|W|0> = (p_0(H) + i p_1(H))/2, p_0 even of degree 2m, p_1 odd of degree 2m + 1, H
-    Hermitian.
+    """<0|W|0> = (p_0(H) + i p_1(H))/2, p_0 even of degree 2m, p_1 odd of 2m + 1, H Hermitian.
 
     The bit `choice` takes both polynomials in turn through the same 2m queries, with its own
     phases; the odd one's last query is a query to H (choice = 1) and to 1 (choice = 0) at once: no
@@ -212,9 +211,7 @@ class EvolutionSequence(Bloq):
         return dict(Counter(bloq for bloq, _ in self._steps))
 
     def my_static_costs(self, cost_key: CostKey) -> Any:
-        """Qubits: the registers and the largest workspace of any step (they run one after the
-        other).
-        """
+        """Qubits: the registers and the largest workspace of any step (one after the other)."""
         if not isinstance(cost_key, QubitCount):
             return NotImplemented
         # its angles change no wire

@@ -1,6 +1,4 @@
-"""Phase estimation with a rotation by the estimate, and back: the circuit of Harrow, Hassidim and
-Lloyd.
-"""
+"""Phase estimation, a rotation by the estimate, and back: Harrow, Hassidim and Lloyd."""
 
 from __future__ import annotations
 
@@ -73,9 +71,7 @@ class FourierTransform(Bloq):
         return {"clock": bb.join(bits, QAny(self.bits))}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
-        """The same map on a block of amplitudes (2^n, rest): a fast Fourier transform and the
-        phase.
-        """
+        """The same map on amplitudes (2^n, rest): a fast Fourier transform and the phase."""
         turn = (
             sum((self.bits - distance) * self._angle(distance) for distance in range(1, self.bits))
             / 4

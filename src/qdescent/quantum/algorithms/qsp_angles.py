@@ -102,8 +102,7 @@ def qsp_angles(
 
 
 def qsp_value(psi: ArrayLike, x: ArrayLike) -> NDArray[np.complex128]:
-    """<0| e^{i psi_0 Z} prod_k W(x) e^{i psi_k Z} |0> at points x of shape (k,), from 2 x 2
-    products.
+    """<0| e^{i psi_0 Z} prod_k W(x) e^{i psi_k Z} |0> at points x (k,), from 2 x 2 products.
 
     Example:
         >>> value = qsp_value([0.0, 0.0, 0.0], [0.5])  # all angles zero: T_2

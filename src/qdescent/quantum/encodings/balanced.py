@@ -1,6 +1,4 @@
-"""The block-encoding of a sparse matrix with balanced weights: alpha = || |M| ||_2, and no rotated
-flag.
-"""
+"""The block-encoding of a sparse matrix with balanced weights: alpha = || |M| ||_2."""
 
 from __future__ import annotations
 

@@ -153,8 +153,7 @@ class OfFactors:
 
 @attrs.frozen
 class TensorProduct(OfFactors, Composition):
-    """A_1 (x) A_2 (x) ...: alpha = prod alpha_i, epsilon = prod (alpha_i + epsilon_i) - prod
-    alpha_i.
+    """A_1 (x) A_2 ...: alpha = prod alpha_i, epsilon = prod (alpha_i + epsilon_i) - alpha.
 
     Args:
         factors: the first is the most significant.

@@ -58,9 +58,7 @@ class HistoryEncoding(Composition):
 
     @property
     def alpha(self) -> float:
-        """The normalisation: the spectral norm of the matrix of normalisations of all words'
-        images.
-        """
+        """The normalisation: the spectral norm of the matrix of all words' normalisations."""
         return self.tables.alpha
 
     @property

@@ -1,6 +1,4 @@
-"""A bucket-brigade QRAM as a circuit: routers are qubits, and what is routed moves by controlled
-swaps.
-"""
+"""A bucket-brigade QRAM as a circuit: routers are qubits, controlled swaps route."""
 
 from __future__ import annotations
 
@@ -142,8 +140,7 @@ class RouterTree(Bloq):
 
 @attrs.frozen
 class LeafWrite(Bloq):
-    """|leaves>|t> -> |leaves>|t xor the line of the leaf that holds 1>: a CNOT for every 1 in the
-    table.
+    """|leaves>|t> -> |leaves>|t xor the line of the leaf at 1>: a CNOT for every 1 in the table.
 
     Args:
         table: a line for every leaf.

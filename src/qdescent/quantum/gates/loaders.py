@@ -38,9 +38,7 @@ class LoadCost:
 
 
 class Loader(Protocol):
-    """A way to load a table, in two forms: in place, and leaving its work qubits filled until it is
-    undone.
-    """
+    """A way to load a table: in place, or leaving its work qubits filled until it is undone."""
 
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """Of |i>|t> -> |i>|t xor d_i>."""
@@ -104,8 +102,7 @@ DEFAULT_LOADER = QROMLoader()  # fewest qubits
 
 @dataclass(frozen=True)
 class QROAMLoader:
-    """Select-swap: QROM fetches l lines at once, controlled swaps bring the chosen one to the
-    front.
+    """Select-swap: QROM fetches l lines at once, controlled swaps bring the chosen one forward.
 
         clean:  a read (N/l - 2) + b (l - 1) Toffoli, a load twice that (read, copy by CNOTs, undo),
         dirty:  a load or a read 2 (N/l - 2) + 4 b (l - 1), its l b work qubits borrowed in any
@@ -149,9 +146,7 @@ class QROAMLoader:
         return self._load_block(len(table.padded), table.bits, table.ands)
 
     def read_block(self, table: LookUpTable) -> int:
-        """l of a read; borrowed qubits cannot stay filled, so that their read is a load into empty
-        qubits.
-        """
+        """l of a read; borrowed qubits cannot stay filled: their read is a load into empty ones."""
         check_instance("table", table, LookUpTable)
         lines, bits, ands = len(table.padded), table.bits, table.ands
         return self.load_block(table) if self.dirty else self._best(lines, bits, ands, 1, 1)

@@ -1,6 +1,4 @@
-"""Bloqs that a register selects: the preparation of one of many real vectors, and the flip of a
-mark.
-"""
+"""Bloqs that a register selects: one of many real vectors prepared, and a mark flipped."""
 
 from __future__ import annotations
 
@@ -75,9 +73,7 @@ class SelectedPreparation(Bloq):
         return {"selection": selection, "state": bb.join(bits, QAny(self.tree.bitsize))}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf | None:
-        """The same map as a batch of orthogonal matrices, (S, 2^k, 2^k); None where that would be
-        large.
-        """
+        """The same map as a batch of orthogonal matrices, (S, 2^k, 2^k); None if that is large."""
         count, size = len(self.tree.levels[0].indices), 2**self.tree.bitsize
         if count * size**2 > DENSE_ENTRIES:
             return None

@@ -205,8 +205,7 @@ def vector_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADE
 def sparse_preparation(
     vector: Floats, bits: int, loader: Loader = DEFAULT_LOADER
 ) -> SparseStatePreparation:
-    """The preparation of a real vector, normalised and padded with zeros to 2^s entries, by its
-    non-zeros.
+    """The preparation of a real vector, normalised and padded to 2^s entries, by its non-zeros.
 
     Args:
         vector: shape (n,), n at least 2, not zero.

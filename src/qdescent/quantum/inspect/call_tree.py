@@ -39,8 +39,7 @@ class CallNode:
 
 
 def call_tree(bloq: Bloq) -> CallNode:
-    """The call graph of a bloq as a tree, calls that differ only by their angles or tables taken
-    together.
+    """The call graph of a bloq as a tree; calls that differ by angles or tables alone are one.
 
     The costly parts come first. Each kind of bloq is opened where it is met first and stands closed
     everywhere else; so the tree stays as small as the number of kinds.

@@ -16,9 +16,7 @@ from qdescent._arrays import Ints
 
 
 class Operation(NamedTuple):
-    """One gate: its name in OpenQASM's stdgates.inc, the qubits, and the angle of a rotation in
-    radians.
-    """
+    """One gate: its name in OpenQASM's stdgates.inc, its qubits, a rotation's angle in radians."""
 
     name: str
     qubits: tuple[int, ...]

@@ -67,7 +67,7 @@ def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
     Args:
         solution: a tensor (n,), or anything with `.answer` or else `.value`, such as a `Solution`.
         shots: S, post-selected shots for magnitudes; as many again go to signs.
-        seed: of the draw; the same seed gives the same readout.
+        seed: seed of the draw; the same seed gives the same readout.
 
     Returns:
         Readout: on the dtype and device of the input. The zero vector is returned as such, without

@@ -154,9 +154,7 @@ class Simulator:
 
 
 class _Machine:
-    """The amplitudes, the order of the qubits in them, and a spare vector that steps write into by
-    turns.
-    """
+    """The amplitudes, the order of the qubits in them, and a spare vector for steps to write."""
 
     def __init__(self, tensor: Tensor, order: tuple[int, ...]) -> None:
         self.tensor, self.order = tensor, order

@@ -34,9 +34,7 @@ class AngleTable:
 
     @classmethod
     def nearest(cls, half_angles: Floats, bits: int) -> AngleTable:
-        """The table nearest to theta/2 (radians, any range); each half angle is off by at most
-        pi/2^b.
-        """
+        """The table nearest to theta/2 (radians, any range), each off by at most pi/2^b."""
         check_integer("angle_bits", bits, 3)
         if bits > MOST_ANGLE_BITS:
             raise argument_error("angle_bits", f"be at most {MOST_ANGLE_BITS}", bits)

@@ -1,6 +1,4 @@
-"""The tables of a sparse matrix encoded with balanced weights: alpha = || |M| ||_2, the norm of its
-moduli.
-"""
+"""The tables of a sparse matrix encoded with balanced weights: alpha = || |M| ||_2."""
 
 from __future__ import annotations
 

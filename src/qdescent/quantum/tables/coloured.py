@@ -133,8 +133,7 @@ class MatrixTables:
 
 
 def matrix_entries(system: LinearSystem) -> tuple[Ints, Ints, Floats | Complexes]:
-    """The entries of the system's matrix as arrays, complex only where an imaginary part is not
-    zero.
+    """The entries of the system's matrix as arrays, complex only where one is not real.
 
     Raises:
         ArgumentError: a matrix without entries.

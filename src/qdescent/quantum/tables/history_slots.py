@@ -49,8 +49,7 @@ class LetterMap:
 
 @dataclass(frozen=True, eq=False)
 class SlotTables:
-    """One slot under each role; all tables are selected by the step (where the maps differ) and the
-    role.
+    """One slot under each role; tables are selected by the step (where maps differ) and role.
 
     Args:
         prepare: of the colour, selected also by the letter that is there.

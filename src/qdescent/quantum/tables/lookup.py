@@ -15,8 +15,7 @@ MOST_BITS = 62  # what an integer of 64 bits holds
 
 @dataclass(frozen=True, eq=False)
 class LookUpTable:
-    """Lines of b bits, read by one or more selection registers; beyond its last line every line is
-    0.
+    """Lines of b bits, read by one or more selection registers; 0 beyond its last line.
 
     Args:
         lines: integers in [0, 2^b), one axis of at least two lines per selection register.

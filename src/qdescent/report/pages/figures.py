@@ -1,5 +1,4 @@
-"""One function a figure: rows in; a plotly figure, a title that states its finding, and a caption
-out.
+"""One function a figure: rows in; a figure, a title that states its finding, a caption out.
 
 Every title is computed from the rows, so that a page never claims what its run did not find.
 """

@@ -141,7 +141,7 @@ def _cards(record: Record) -> Iterable[str]:
 
 
 def card(text: str, label: str, evidence: Evidence) -> str:
-    """One key number."""
+    """One key number as a tile of the page."""
     return (
         f'<div class="card"><b>{escape(text)}</b><span'
         f' class="what">{escape(label)}</span>{badge(evidence)}</div>'

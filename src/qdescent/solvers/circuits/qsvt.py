@@ -98,8 +98,7 @@ def build_circuit(
 
 
 def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> CircuitRun:
-    """Simulate the circuit, keep ancilla = part = 0, rescale to Z by known constants, and count the
-    gates.
+    """Simulate the circuit, keep ancilla = part = 0, rescale to Z, and count the gates.
 
         Z = ||B||/(c alpha) x kept amplitudes,   success probability = ||kept amplitudes||^2.
 

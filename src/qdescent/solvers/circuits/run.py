@@ -122,9 +122,7 @@ def right_side(system: LinearSystem) -> NDArray[np.float64] | NDArray[np.complex
 
 
 def typed(system: LinearSystem, amplitudes: Tensor) -> Tensor:
-    """Complex amplitudes of a complex system; of a real one their real parts (the others are
-    rounding).
-    """
+    """Complex amplitudes of a complex system; of a real one their real parts."""
     return amplitudes if system.is_complex else amplitudes.real
 
 

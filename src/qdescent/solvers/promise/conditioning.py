@@ -36,7 +36,7 @@ class Products:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All products, with M and with its adjoint."""
         return self.forward + self.adjoint
 
 

@@ -1,6 +1,4 @@
-"""kappa of a matrix that is too large for its singular values: from below, by Lanczos steps on A^H
-A.
-"""
+"""kappa of a matrix too large for its singular values: from below, by Lanczos on A^H A."""
 
 from __future__ import annotations
 

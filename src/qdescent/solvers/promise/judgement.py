@@ -198,8 +198,6 @@ def judged(
 
 
 def singular_outcome(system: LinearSystem) -> Solution:
-    """What is returned for a matrix that is singular to rounding: no value, and a status that says
-    so.
-    """
+    """What is returned for a matrix singular to rounding: no value, and a status that says so."""
     zero = torch.zeros_like(system.rhs)
     return Solution(zero, system.extract(zero), 1.0, math.inf, Status.SINGULAR)

@@ -1,6 +1,4 @@
-"""How long a solve may take: its queries are forecast, and beyond a limit it is refused before it
-starts.
-"""
+"""How long a solve may take: its queries are forecast, and refused beyond a limit."""
 
 from __future__ import annotations
 

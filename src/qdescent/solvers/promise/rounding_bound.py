@@ -1,6 +1,4 @@
-"""How far rounding may have carried a direct solution from the true one, from what can be seen
-afterwards.
-"""
+"""How far rounding may have carried a direct solution from the true one, seen afterwards."""
 
 from __future__ import annotations
 
@@ -71,9 +69,7 @@ def forward_error(
 
 
 def _weighted_norm(factors: Any, weights: NDArray[Any], dtype: Any) -> float:
-    """|| |A^-1| w ||_inf = || A^-1 diag(w) ||_inf, the 1-norm of its adjoint, estimated from a few
-    solves.
-    """
+    """|| |A^-1| w ||_inf = || A^-1 diag(w) ||_inf, its adjoint's 1-norm, from a few solves."""
     n = len(weights)
     adjoint = sparse_linalg.LinearOperator(
         (n, n),

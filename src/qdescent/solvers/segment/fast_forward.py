@@ -76,11 +76,11 @@ class FastForward:
         dimension: d, of the space in which H was seen.
         products: Hessian products taken.
         calls: series calls taken, (order 2, order 3, ...).
-        gradients: what all of that costs, modelled: see `gradients_of`.
+        gradients: cost of all that in gradients, modelled: see `gradients_of`.
         error: estimated distance to the series form, relative to ||u||: what leaves the space, and
             what R - 1 nodes leave out.
         growth: the largest factor by which a mode that was seen grows over the segment.
-        status: how it ended.
+        status: outcome in a word.
     """
 
     terms: Tensor = field(repr=False)
@@ -138,8 +138,7 @@ def fast_forward(
     check: bool = True,
     ranks: Ranks | None = None,
 ) -> FastForward:
-    """T steps of gradient descent on one fixed mean loss, from the pivot theta, without taking
-    them.
+    """T steps of gradient descent on one mean loss, from the pivot theta, without taking them.
 
     The same answer as `series_descent`, as the space and the nodes grow. H is seen through its
     Galerkin model on a space that begins as the Krylov space of the gradient and grows where the
@@ -162,14 +161,15 @@ def fast_forward(
         order: N, 1 to 6.
         theta: the pivot, (n,); None: the network's own weights.
         momentum: beta of `torch.optim.SGD`, in [0, 1).
-        weight_decay: of `torch.optim.SGD`.
+        weight_decay: weight decay as of `torch.optim.SGD`.
         velocity: the velocity at the pivot, (n,); None: zero.
         tolerance: wanted distance to the series form, relative to ||u||, half for the space and
             half for the nodes.
         dimension: most vectors of the space.
         nodes: R; None: as many as the tolerance asks for.
         method: as for `series_descent`.
-        check: compare the first batch's series with the loss moved in float64 (`check_series`).
+        check: comparison of the first batch's series with the loss moved in float64
+            (`check_series`).
         ranks: the processes, where torchrun started several; `task` is then this process's share.
 
     Returns:
