@@ -179,7 +179,7 @@ class Task:
     def loss_and_gradient(
         self, space: ParameterSpace, theta: Tensor, dtype: torch.dtype | None = None
     ) -> tuple[Tensor, Tensor]:
-        """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights'). Cost: one gradient."""
+        """L(theta) and grad L(theta) in R^n, in `dtype` (None: the weights'); one gradient."""
         check_space(space, self.network)
         check_instance("theta", theta, Tensor, called="a tensor (torch.as_tensor makes one)")
         theta = theta.to(space.dtype) if dtype is None and not theta.is_complex() else theta

@@ -193,7 +193,7 @@ class Instance:
 
     @property
     def value_bits(self) -> int:
-        """b, bits of a loaded value: N Q rotations of error 2 pi 2^-b stay below epsilon together."""
+        """b, bits of a loaded value: N Q rotations of error 2 pi 2^-b stay below epsilon."""
         if self.angle_bits is not None:
             return self.angle_bits
         rotations = math.log2(2 * math.pi * self.order) + math.log2(self.queries)

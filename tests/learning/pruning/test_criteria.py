@@ -46,6 +46,22 @@ def removed(network, task, name):
     return np.array(slopes).reshape(tuple(weight.shape))
 
 
+def flow(network, task, name):
+    """d(||g||^2 / 2)/dc as above: no Hessian is formed, the gradient is differenced."""
+    weights = {n: w.detach() for n, w in network.named_parameters() if w.requires_grad}
+
+    def energy(place, factor):
+        moved = {n: w.clone().requires_grad_() for n, w in weights.items()}
+        with torch.no_grad():
+            moved[name].view(-1)[place] *= factor
+        loss = task.loss(functional_call(network, moved, (task.data[0],)), task.data[1])
+        slopes = torch.autograd.grad(loss, list(moved.values()))
+        return sum(float((slope**2).sum()) for slope in slopes) / 2
+
+    slopes = [(energy(i, 1 + H) - energy(i, 1 - H)) / (2 * H) for i in range(weights[name].numel())]
+    return np.array(slopes).reshape(tuple(weights[name].shape))
+
+
 def size(network, task, name):
     return np.abs(dict(network.named_parameters())[name].detach().numpy())
 
@@ -57,6 +73,7 @@ RULES = {
     "random": (None, "global"),
     "snip": (lambda *given: np.abs(removed(*given)), "global"),
     "gradient-times-weight": (lambda *given: -removed(*given), "global"),
+    "grasp": (flow, "global"),
 }
 
 

@@ -128,7 +128,7 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
 
 
 def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution, list[Row]]:
-    """The circuit's solution, and rows that hold it against the direct one and the map's own steps."""
+    """The circuit's solution, and rows that hold it against the direct one and the map itself."""
     direct, linear = solve(instance.system, Direct()), solve(instance.linear, Direct())
     kappa = float(torch.linalg.cond(instance.system.matrix.to_dense(), 2))
     found = solve(instance.system, solver)

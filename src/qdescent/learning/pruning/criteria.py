@@ -106,6 +106,9 @@ MASKS: Mapping[str, Criterion] = MappingProxyType(
             "largest first-order growth of the loss by removal on one batch",
             True,
         ),
+        "grasp": Criterion(
+            "second_order:grasp", "largest weight x (Hessian gradient) on one batch", True
+        ),
     }
 )
 """The pruning criteria by name; each is called as (network, task, density, generator)."""

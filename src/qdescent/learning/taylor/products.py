@@ -198,7 +198,7 @@ class Convolution:
         return torch.ops.aten.convolution_backward(self._flat(y), x, w, None, *settings)[which]
 
     def _weigh_by_places(self, x: Tensor, y: Tensor) -> Tensor:
-        """One matrix product for each place of the kernel, over the places of the image it meets."""
+        """One matrix product for each place of the kernel, over those of the image it meets."""
         height, width = self._kernel[2:]
         found = x.new_zeros(height, width, y.shape[1], x.shape[1])
         x, y = x.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1)

@@ -142,7 +142,7 @@ def with_value(value: Tensor, terms: Tensor) -> Tensor:
 
 
 def lead(x: Tensor, dimensions: int) -> Tensor:
-    """(M, ...) with ones after the first axis, so that the rest broadcasts in so many dimensions."""
+    """(M, ...) with ones after the first axis, to broadcast the rest in so many dimensions."""
     missing = dimensions + 1 - x.ndim
     return x if missing <= 0 else x.reshape(len(x), *(1,) * missing, *x.shape[1:])
 

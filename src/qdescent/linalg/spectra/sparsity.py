@@ -185,7 +185,7 @@ def row_sparsity(
 
 
 def _counts(row: Tensor, tolerance: float, share: float) -> tuple[int, int]:
-    """(entries of at least tolerance x the largest, entries that carry the squared norm's share)."""
+    """(entries of at least tolerance x the largest, entries that carry the norm's share)."""
     size = row.abs().double()
     largest = size.max()
     if largest == 0:
