@@ -32,6 +32,8 @@ class Mask:
             check_instance(
                 f"keep[{name!r}]", keep, Tensor, called="a tensor (torch.as_tensor makes one)"
             )
+            if keep.is_meta:
+                raise argument_error(f"keep[{name!r}]", "hold values", "on the meta device")
             if keep.dtype != torch.bool:
                 raise argument_error(f"keep[{name!r}]", "be boolean", f"of type {keep.dtype}")
         if self.kept == 0:

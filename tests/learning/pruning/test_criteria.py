@@ -299,6 +299,18 @@ def test_refusals(given, sentence):
         MASKS["snip"](**{"network": network, "task": task, "density": 0.3, **given})
 
 
+@each_criterion
+def test_weights_without_numbers_are_refused(name):
+    network, task = nn.Linear(3, 3, device="meta"), None
+    if MASKS[name].needs_task:
+        network, task = with_task(plain)
+        network.to("meta")
+    with pytest.raises(ArgumentError, match="must (have weights that hold numbers|be finite)"):
+        MASKS[name](network, task, 0.5)
+    with pytest.raises(ArgumentError, match="`keep.'w'.` must hold values, but is on the meta"):
+        Mask({"w": torch.ones(2, dtype=torch.bool, device="meta")})
+
+
 def test_tiny_gradients_rank_as_large_ones_do():
     network = plain().float()
     data = torch.ones(2, 3), torch.zeros(2, 2)

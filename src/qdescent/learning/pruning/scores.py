@@ -96,6 +96,10 @@ def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
         for name, weight in network.named_parameters()
         if weight.ndim >= 2 and weight.requires_grad and id(weight) not in parametrized
     }
+    for name, weight in weights.items():
+        if weight.is_meta:
+            must = "have weights that hold numbers"
+            raise argument_error("network", must, f"on the device meta at {name!r}")
     if not weights:
         must = "have a weight tensor of two or more dimensions that is trained and not parametrized"
         raise argument_error("network", must, "without one")
