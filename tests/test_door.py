@@ -85,7 +85,10 @@ def test_help_imports_nothing_heavy_and_speaks_to_users(words, text):
         ("spectrum a:b --data c.npz --curvature h", "Argument `curvature` must be one of"),
         ("spectrum a:b --data c.npz --prune-by snip", "Argument `density` must be given where"),
         ("spectrum a:b --data c.npz --density .1 --mask m", "Argument `density` must be left out"),
-        ("circuit a.npz --loader guess", "Argument `loader` must be one of 'qrom', 'qroam'"),
+        (
+            "circuit a.npz --loader guess",
+            "Argument `loader` must be one of 'qrom', 'qrom-measured'",
+        ),
         ("circuit a.npz --epsilon 0", "Argument `epsilon` must be in (0, 1), but is 0.0."),
     ],
 )

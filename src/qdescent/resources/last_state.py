@@ -118,8 +118,7 @@ def time_marching(alpha: float, steps: float, epsilon: float, decay: float) -> L
 def linear_combination_of_simulations(
     alpha: float, time: float, epsilon: float, decay: float
 ) -> LastStateCost:
-    """Gradient flow as a sum of unitary evolutions (LCHS): Q alpha tau ln(1/eps) queries to H, Q
-    preparations.
+    """Gradient flow by unitary evolutions (LCHS): Q alpha tau ln(1/eps) queries, Q preparations.
 
     It solves du/dt = -(H u + g) for a time tau = eta T, not the descent, which is its Euler method:
     a mode differs by a factor of about 1 - (eta lambda)^2 T/2. It asks for H without negative

@@ -152,7 +152,7 @@ class QROAMLoader:
         return self.load_block(table) if self.dirty else self._best(lines, bits, ands, 1, 1)
 
     def load_cost(self, lines: int, bits: int) -> LoadCost:
-        """Into any target."""
+        """The cost of a load into any target."""
         lines, bits = _checked(lines, bits)
         block = self._load_block(lines, bits, _rows_of(lines))
         if block == 1 or self.dirty or self.clearing == "coherent":
@@ -250,7 +250,7 @@ class BucketBrigade:
         return LoadCost(2 * 2**n - n - 2, max(1, 2 * n - 2), 5 * 2**n // 2 - 3)
 
     def clear_cost(self, lines: int, bits: int) -> LoadCost:
-        """The way back."""
+        """That of a read, backwards."""
         return self.read_cost(lines, bits)
 
 
