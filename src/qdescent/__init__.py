@@ -56,10 +56,10 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.solvers.hhl import HHL
     from qdescent.solvers.kernel_reflection import KernelReflection
     from qdescent.solvers.qsvt import QSVT
-    from qdescent.solvers.segment.fast_forward import FastForward, fast_forward
+    from qdescent.solvers.segment.fast_forward import fast_forward
     from qdescent.solvers.segment.map_segment import MapSegment, fast_forward_map
-    from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_descent
-    from qdescent.solvers.solve import Solution, Status, solve
+    from qdescent.solvers.series import series_descent
+    from qdescent.solvers.solve import Status, solve
     from qdescent.training.callback import SpectrumCallback
     from qdescent.training.descent import descend, train_dense
     from qdescent.training.hybrid import train_hybrid
@@ -87,8 +87,8 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "solve", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
     "Circuit", "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader",
     "BucketBrigade",
-    "series_descent", "SeriesSteps", "SeriesSolution", "GradientSeries",
-    "fast_forward", "FastForward", "fast_forward_map", "MapSegment",
+    "series_descent",
+    "fast_forward", "fast_forward_map", "MapSegment",
     # readout, and the whole loop
     "read_out", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail",
     "train_hybrid",
@@ -136,7 +136,7 @@ _HOMES = {
         "solvers.circuit": "Circuit",
         "solvers.classical": "GMRES Direct",
         "solvers.encodings": "BalancedEntries ColouredEntries ComposedHistory",
-        "solvers.segment.fast_forward": "FastForward fast_forward",
+        "solvers.segment.fast_forward": "fast_forward",
         "solvers.segment.map_segment": "MapSegment fast_forward_map",
         "solvers.hhl": "HHL",
         "solvers.kernel_reflection": "KernelReflection",

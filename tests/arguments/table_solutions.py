@@ -70,7 +70,7 @@ from qdescent.training.hybrid import Run
 from qdescent.training.tail import Tail
 
 folder = Path(tempfile.mkdtemp())
-series = qd.GradientSeries(task(), space(), space().theta, 2)
+series = GradientSeries(task(), space(), space().theta, 2)
 
 
 def started() -> qd.PolynomialMap:
@@ -149,7 +149,7 @@ ENTRIES = [
         "f": started(), "steps": 4, "order": 2, "epsilon": 1e-3, "nodes": 2,
     }),
     Entry("MapSegment", qd.MapSegment, lambda: fields_of(map_segment)),
-    Entry("FastForward", qd.FastForward, lambda: fields_of(forwarded)),
+    Entry("FastForward", FastForward, lambda: fields_of(forwarded)),
     Entry("series_steps", first(series_steps), lambda: {**descending(), "order": 2}),
     Entry("SeriesSteps", SeriesSteps, lambda: {**descending(), "order": 2}),
     Entry("SeriesSolution", SeriesSolution, lambda: fields_of(descent)),
