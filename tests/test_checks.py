@@ -23,6 +23,13 @@ from qdescent._checks import (
 )
 
 
+def test_what_was_given_cannot_break_the_sentence_by_its_name():
+    sentence = str(argument_error(f"data['a`\x1b{'b' * 500}']", "be finite", "not"))
+    assert sentence.count("`") == 2
+    assert sentence.isprintable()
+    assert len(sentence) < 300
+
+
 def test_the_sentence():
     assert (
         str(argument_error("density", "be in (0, 1]", 1.5))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+LONGEST_NAME = 200  # characters
 LONGEST = 1000  # characters of what an argument is said to be: one sentence, not a page
 T = TypeVar("T")
 
@@ -36,12 +37,14 @@ def argument_error(name: str, must: str, actual: object) -> ArgumentError:
     """The error for argument `name`.
 
     Args:
-        name: of the argument.
+        name: of the argument, or of a part of it: "weights['0.bias']".
         must: completes "must ...".
         actual: completes "but is ..."; a text as it stands, anything else as `shown`.
     """
     text = actual if isinstance(actual, str) else shown(actual)
     text = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    name = name.replace("`", "'")  # a part of what was given may be in it
+    name = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…"
     return ArgumentError(harmless(f"Argument `{name}` must {must}, but is {text}."))
 
 

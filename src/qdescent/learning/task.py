@@ -26,9 +26,10 @@ from qdescent.learning.batches import (
     written,
 )
 from qdescent.learning.broadcast import NoPairing
+from qdescent.learning.elsewhere import once_more
 from qdescent.learning.evaluation import evaluated, held_weights
 from qdescent.learning.parameters import ParameterSpace, check_space
-from qdescent.learning.untouched import draw_once, untouched, weights_of
+from qdescent.learning.untouched import weights_of
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,6 @@ class Task:
                     " before, by hand)"
                 )
                 raise argument_error("network", must, f"changing {name!r}")
-        del lent
         if isinstance(first, Tensor) and held_weights(first, self.network):
             self._set(held=True)
             first = self.loss_with(weights)
@@ -134,9 +134,8 @@ class Task:
             )
         if first.ndim != 0:
             raise argument_error("loss", "return a scalar", f"of shape {tuple(first.shape)}")
-        with untouched(self.network):
-            draw_once(self.network)
-            second = self.loss_with(weights)
+        second = once_more(self.network, lent, first, self.loss_with)
+        del lent
         if not bool(torch.isfinite(first)):
             raise argument_error("loss", "be finite at the network's weights", float(first))
         if not torch.equal(first, second):

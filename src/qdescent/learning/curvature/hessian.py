@@ -163,7 +163,7 @@ def check_operator(
 
     twin: HessianTwin | GaussNewtonTwin
     if curvature == "gauss-newton":
-        twin = gauss_newton_twin(parts, space, exact, total)
+        twin = gauss_newton_twin(parts, space, exact, total, reason)
     else:
         twin = hessian_twin(parts, space, exact, total, reason)
     with ExitStack() as stack:

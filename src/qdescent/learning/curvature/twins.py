@@ -41,17 +41,10 @@ class HessianTwin:
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By two gradients."""
         h = _length(theta, v, step)
-        (high, after), (low, before) = (self.loss_and_gradient(theta + s * h * v) for s in (1, -1))
+        after, before = _checked_gradients(self.loss_and_gradient, theta, v, h, self.reason)
         size, difference = (
             float(torch.linalg.vector_norm(after + before)) / 2,
             (after - before) / (2 * h),
-        )
-        check_slope(
-            float(high - low) / (2 * h),
-            float((after + before) @ v) / 2,
-            size,
-            abs(float(high)) / h,
-            self.reason,
         )
         return Moved(
             lambda product: _gap(product, difference), size / _length(theta, v, 1.0), size / h
@@ -60,6 +53,21 @@ class HessianTwin:
     def product(self, theta: Tensor, v: Tensor) -> Tensor:
         """The product H v by autograd in float64."""
         return self.exact(theta, v)
+
+
+def _checked_gradients(
+    loss_and_gradient: Callable[[Tensor], Both], theta: Tensor, v: Tensor, h: float, reason: Reason
+) -> Both:
+    """The gradients at theta + h v and theta - h v, whose loss must rise between as they say."""
+    (high, after), (low, before) = (loss_and_gradient(theta + s * h * v) for s in (1, -1))
+    check_slope(
+        float(high - low) / (2 * h),
+        float((after + before) @ v) / 2,
+        float(torch.linalg.vector_norm(after + before)) / 2,
+        abs(float(high)) / h,
+        reason,
+    )
+    return after, before
 
 
 def _length(theta: Tensor, v: Tensor, step: float) -> float:
@@ -90,7 +98,14 @@ def hessian_twin(
         total: the sum over processes.
         reason: why a check may fail, in words.
     """
+    return HessianTwin(
+        _loss_and_gradient(parts, space, total), _summed(parts, exact, total), reason
+    )
 
+
+def _loss_and_gradient(
+    parts: Parts, space: ParameterSpace, total: Total
+) -> Callable[[Tensor], Both]:
     def loss_and_gradient(theta: Tensor) -> Both:
         value, gradient = theta.new_zeros(()), torch.zeros_like(theta)
         with InDouble():
@@ -100,17 +115,19 @@ def hessian_twin(
                 gradient.add_(slope, alpha=weight)
         return total(value), total(gradient)
 
-    return HessianTwin(loss_and_gradient, _summed(parts, exact, total), reason)
+    return loss_and_gradient
 
 
 def gauss_newton_twin(
-    parts: Parts, space: ParameterSpace, exact: Exact, total: Total
+    parts: Parts, space: ParameterSpace, exact: Exact, total: Total, reason: Reason
 ) -> GaussNewtonTwin:
     """Of a weighted sum of tasks; arguments as for `hessian_twin`."""
     return GaussNewtonTwin(
         [(weight, _Outputs(task, space)) for task, weight in parts],
         _summed(parts, exact, total),
         total,
+        _loss_and_gradient(parts, space, total),
+        reason,
     )
 
 
@@ -123,16 +140,23 @@ class GaussNewtonTwin:
         parts: a weight and the outputs and loss of each task.
         exact: theta, v -> G v by autograd, in float64.
         total: the sum over processes.
+        loss_and_gradient, reason: as in `HessianTwin`; G leaves out the same parts of the loss as
+            its gradient does.
     """
 
     parts: Sequence[tuple[float, _Outputs]]
     exact: Callable[[Tensor, Tensor], Tensor]
     total: Total
+    loss_and_gradient: Callable[[Tensor], Both]
+    reason: Reason = lambda: ""
     instead: str = ""
 
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
-        """By four passes forward, and two gradients of the loss in the outputs."""
+        """By four passes forward, and two gradients of the loss in the outputs; and two in the
+        weights.
+        """
         h, k = _length(theta, v, step), _length(theta, w, step)
+        _checked_gradients(self.loss_and_gradient, theta, v, h, self.reason)
         sums = theta.new_zeros(2)
         for weight, part in self.parts:
             along = part.moved(theta, v, h)
