@@ -40,10 +40,11 @@ from qdescent.quantum.algorithms.qsvt import (
 )
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
-from qdescent.quantum.encodings.composition import Identity, Product, Shift, TensorProduct
+from qdescent.quantum.encodings.composition import Identity, block_diagonal
 from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.encodings.kernel import KernelEncoding, VectorFlip
-from qdescent.quantum.encodings.lcu import block_diagonal, weighted_sum
+from qdescent.quantum.encodings.lcu import weighted_sum
+from qdescent.quantum.encodings.products import Product, Shift, TensorProduct
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader
 from qdescent.quantum.gates.multiplexed import (
     ColourPermutation,
@@ -64,7 +65,6 @@ from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree, selected_tree
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.coloured import (
-    augmented_tables,
     controlled_hermitian_tables,
     matrix_tables,
 )
@@ -96,7 +96,7 @@ SOLVE = LinearSolve(
 ONE_BY_ONE = encoding_of(np.array([[-0.7]]), bits=4)
 TWO_BY_TWO = encoding_of(unequal_matrix(2, seed=4, density=1.0), bits=4)
 KERNEL = KernelEncoding(
-    SparseBlockEncoding(augmented_tables(ONE_BY_ONE.tables, guess=1.7)),
+    ONE_BY_ONE.augmented(1.7),
     RealStatePreparation(rotation_tree(np.array([0.6, 0.0, 0.8, 0.0]), bits=4)),
 )
 FIVE_LINES = LookUpTable(np.array([5, 2, 7, 1, 6]), bits=3)  # neither as many as 2^n nor equal
@@ -112,7 +112,7 @@ HERMITIAN = SparseBlockEncoding(
 )
 EVOLUTION = EvolutionSequence(
     HERMITIAN,
-    SparseBlockEncoding(augmented_tables(HERMITIAN.tables, guess=1.0)),
+    HERMITIAN.augmented(1.0),
     (0.1, -0.4, 0.3),
     (0.2, 0.5, -0.6, 0.9),
 )
@@ -179,9 +179,7 @@ BLOQS = {
     "complex block-encoding": COMPLEX,
     "complex vector flip": VectorFlip(COMPLEX_VECTOR),
     "complex kernel encoding": KernelEncoding(
-        SparseBlockEncoding(
-            augmented_tables(encoding_of(np.array([[-0.7j]]), bits=4).tables, guess=1.7)
-        ),
+        encoding_of(np.array([[-0.7j]]), bits=4).augmented(1.7),
         COMPLEX_VECTOR,
     ),
     "selected phase": SelectedPhase((0.3, -0.7), 2),

@@ -5,6 +5,7 @@ indefinite, 8 to 64 unknowns.
 import math
 from dataclasses import replace
 
+import attrs
 import pytest
 import torch
 from solvers.conformance import conformance, forgotten, solver_classes
@@ -164,11 +165,12 @@ class Conjugated:
     def plan(self, system):
         right = self.encoding.plan(system)
 
-        def quantise(bits):
-            tables = right.quantise(bits)
-            return replace(tables, phases=tables.phases.negated)
+        def build(bits, loader):
+            encoding = right.encode(bits, loader)
+            tables = replace(encoding.tables, phases=encoding.tables.phases.negated)
+            return attrs.evolve(encoding, tables=tables)
 
-        return replace(right, quantise=quantise)
+        return replace(right, build=build)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ coloured.
 
 import math
 
+import numpy as np
 import pytest
+import scipy.sparse as sparse
 import torch
 
 from qdescent._checks import ArgumentError
@@ -12,6 +14,10 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.quantum.gates.loaders import QROMLoader
+from qdescent.quantum.tables.coloured import matrix_entries
+from qdescent.quantum.tables.perron import absolute_matrix, moduli_norm
+from qdescent.solvers.circuits.hhl import hermitian_encoding
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, quantised
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.qsvt import QSVT
@@ -143,15 +149,36 @@ def test_the_bits_are_the_fewest_whose_derived_error_fits(seed):
     ):
         plan = encoding.plan(system)
 
-        def off(tables):
-            return (
-                2.5
-                * kappa
-                * (tables.error / tables.alpha + math.pi * tables.system_bits / 2**tables.bits)
-            )
+        def off(found):
+            levels = math.pi * found.system_bitsize / 2**found.angle_bits
+            return 2.5 * kappa * (found.epsilon / found.alpha + levels)
 
-        tables = quantised(plan, kappa, epsilon, complex_rhs=False)
-        assert off(tables) <= epsilon < off(plan.quantise(tables.bits - 1))
+        chosen = quantised(plan, kappa, epsilon, complex_rhs=False)
+        assert off(chosen) <= epsilon < off(plan.encode(chosen.angle_bits - 1))
+
+
+def test_alpha_is_computed_once():
+    """At 600 unknowns alpha is an iterated bound; the circuit has the plan's own, not a closer
+    one.
+    """
+    draw = np.random.default_rng(0)
+    band = sparse.diags_array(draw.normal(size=(3, 600)), offsets=[0, 1, -7], shape=(600, 600))
+    large = LinearSystem(band.tocsr(), np.ones(600))
+    small = history(contractions(2, 1), 1, 3, 0)
+    for system, encoding in (
+        (large, BalancedEntries()),
+        (large, ColouredEntries()),
+        (small, BalancedEntries()),
+        (small, ComposedHistory(contractions(2, 1)[0], 1, 3)),
+    ):
+        plan = encoding.plan(system)
+        assert [plan.encode(bits).alpha for bits in (6, 9)] == [plan.alpha] * 2
+        assert plan.encode(6).augmented(1.5).alpha == plan.alpha
+    coloured = ColouredEntries().plan(large).alpha
+    assert hermitian_encoding(large, 6, QROMLoader()).alpha == coloured
+    # planted: computed again as the tables of a small matrix are, it is another number
+    closer = moduli_norm(absolute_matrix(*matrix_entries(large), 600), dense=600).alpha
+    assert 0 < BalancedEntries().plan(large).alpha / closer - 1 < 1e-4
 
 
 def test_a_composed_history_is_known_in_every_form():

@@ -15,10 +15,11 @@ from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
+from qdescent.quantum.gates.loaders import QROMLoader
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.hhl import (
     build_phase_estimation,
-    hermitian_tables,
+    hermitian_encoding,
     run_amplified_phase_estimation,
     run_phase_estimation,
 )
@@ -214,7 +215,9 @@ def test_the_circuit_keeps_its_promise():
 def test_a_wrong_uncomputation_is_seen(monkeypatch):
     """Planted: the evolutions run forward a second time in the place of backwards."""
     system = LinearSystem(of_size(1, F64), torch.ones(1, dtype=F64))
-    circuit = build_phase_estimation(system, hermitian_tables(system, 30), kappa=1.01, clock_bits=3)
+    circuit = build_phase_estimation(
+        system, hermitian_encoding(system, 30, QROMLoader()), kappa=1.01, clock_bits=3
+    )
     right = run_phase_estimation(system, circuit, 0.5).value
     inverse = phase_estimation_inverse(1.01, 3)
     assert float(right) == pytest.approx(
@@ -226,7 +229,9 @@ def test_a_wrong_uncomputation_is_seen(monkeypatch):
 
 def test_amplified_phase_estimation_gives_the_same_value_for_certain():
     system = LinearSystem(of_size(1, C128), torch.ones(1, dtype=C128))
-    circuit = build_phase_estimation(system, hermitian_tables(system, 30), kappa=1.01, clock_bits=3)
+    circuit = build_phase_estimation(
+        system, hermitian_encoding(system, 30, QROMLoader()), kappa=1.01, clock_bits=3
+    )
     bare = run_phase_estimation(system, circuit, 0.5)
     sure = run_amplified_phase_estimation(system, circuit, bare)
     assert sure.rounds >= 1

@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qdescent._checks import argument_error, check_boolean, check_integer, shown
-from qdescent.quantum.gates.loaders import (
-    DEFAULT_LOADER,
-    BucketBrigade,
-    Loader,
-    QROAMLoader,
-    QROMLoader,
-)
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader, check_loader
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 
 
@@ -35,6 +29,7 @@ class Circuit:
         ArgumentError: fewer than 3 angle bits, a loader that is not one of the three.
 
     Example:
+        >>> from qdescent.quantum.gates.loaders import QROAMLoader
         >>> from qdescent.solvers.qsvt import QSVT
         >>> QSVT(circuit=True) == QSVT(circuit=Circuit())
         True
@@ -49,9 +44,7 @@ class Circuit:
     def __post_init__(self) -> None:
         if self.angle_bits is not None:
             check_integer("angle_bits", self.angle_bits, 3, MOST_ANGLE_BITS)
-        if not isinstance(self.loader, (QROMLoader, QROAMLoader, BucketBrigade)):
-            must = "be a QROMLoader(), QROAMLoader() or BucketBrigade()"
-            raise argument_error("loader", must, shown(self.loader))
+        check_loader(self.loader)
         check_boolean("amplify", self.amplify)
 
 

@@ -1,5 +1,5 @@
 """How a solver encodes the matrix: its normalisation alpha, which sets kappa and the queries, and
-the tables of its circuit.
+the block-encoding of its circuit.
 """
 
 from __future__ import annotations
@@ -7,9 +7,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 import scipy.sparse as sparse
 import torch
 
@@ -24,41 +23,46 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
-from qdescent.quantum.tables.balanced import BalancedTables, balanced_matrix
-from qdescent.quantum.tables.coloured import MatrixTables, matrix_entries, matrix_tables
-from qdescent.quantum.tables.colouring import colour_entries, colour_weights
+from qdescent.quantum.tables.balanced import balanced_matrix
+from qdescent.quantum.tables.coloured import matrix_entries, matrix_tables
+from qdescent.quantum.tables.colouring import coloured_entries
 from qdescent.quantum.tables.history import MOST_ORDER, MOST_STEPS, HistoryTables, history_tables
-from qdescent.quantum.tables.perron import moduli_norm
+from qdescent.quantum.tables.perron import absolute_matrix, moduli_norm
 from qdescent.solvers.wording import rounded_up
 
-Tables = MatrixTables | HistoryTables | BalancedTables
-T = TypeVar("T", bound=Tables, covariant=True)
+if TYPE_CHECKING:  # Qualtran takes seconds to import: only what builds a circuit pays for it
+    from qdescent.quantum.encodings.protocol import BlockEncoding
 
 SAME = 1e-5  # of two matrices: above the rounding of maps in float32
 TRIAL_BITS = 20  # alpha of a composed history does not depend on the bits
 
 
 @dataclass(frozen=True, eq=False)
-class EncodingPlan(Generic[T]):
+class EncodingPlan:
     """What an encoding of one system says before a circuit is built.
 
     Args:
-        alpha: the normalisation, at least ||M||.
+        alpha: the normalisation, at least ||M||; the block-encoding has this very one.
         source: origin of alpha.
-        quantise: the tables, from the bits of an angle.
+        build: the block-encoding, from the bits of an angle and the loader of its tables.
     """
 
     alpha: float
     source: str
-    quantise: Callable[[int], T] = field(repr=False)
+    build: Callable[[int, Loader], BlockEncoding] = field(repr=False)
+
+    def encode(self, bits: int, loader: Loader = DEFAULT_LOADER) -> BlockEncoding:
+        """The block-encoding whose angles have that many bits."""
+        return self.build(check_integer("bits", bits, 3, MOST_ANGLE_BITS), loader)
 
 
 class MatrixEncoding(Protocol):
     """A way to encode the matrix of a system."""
 
-    def plan(self, system: LinearSystem) -> EncodingPlan[Tables]:
-        """alpha, and how its tables are made."""
+    def plan(self, system: LinearSystem) -> EncodingPlan:
+        """alpha, and how the block-encoding is built."""
         ...
 
 
@@ -82,17 +86,19 @@ class BalancedEntries:
         [1.2808, 1.5]
     """
 
-    def plan(self, system: LinearSystem) -> EncodingPlan[Tables]:
+    def plan(self, system: LinearSystem) -> EncodingPlan:
         """alpha as close to || |M| ||_2, from above, as `moduli_norm` brings it."""
-        entries = rows, columns, values = matrix_entries(system)
-        shape = (system.size, system.size)
-        alpha, _ = moduli_norm(
-            sparse.csr_array(sparse.coo_array((np.abs(values), (rows, columns)), shape=shape))
-        )
-        source = "balanced weights: the norm of the matrix of moduli, or close above it"
-        return EncodingPlan(
-            alpha, source, lambda bits: balanced_matrix(*entries, system.size, bits)
-        )
+        entries = matrix_entries(system)
+        norm = moduli_norm(absolute_matrix(*entries, system.size))
+
+        def build(bits: int, loader: Loader) -> BlockEncoding:
+            from qdescent.quantum.encodings.balanced import BalancedEncoding
+
+            tables = balanced_matrix(*entries, system.size, bits, norm)
+            return BalancedEncoding(tables, loader=loader)
+
+        source = "balanced weights: the norm of |M|, or close above it"
+        return EncodingPlan(norm.alpha, source, build)
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,19 @@ class ColouredEntries:
     Fewer AND gates a query than balanced weights where a matrix has few colours, and more queries.
     """
 
-    def plan(self, system: LinearSystem) -> EncodingPlan[Tables]:
+    def plan(self, system: LinearSystem) -> EncodingPlan:
         """alpha from the colouring of all entries."""
-        entries = rows, columns, values = matrix_entries(system)
-        alpha = float(colour_weights(values, colour_entries(rows, columns, values)).sum())
+        entries = matrix_entries(system)
+        colouring = coloured_entries(*entries)
+
+        def build(bits: int, loader: Loader) -> BlockEncoding:
+            from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+
+            tables = matrix_tables(*entries, system.size, bits, colouring)
+            return SparseBlockEncoding(tables, loader=loader)
+
         source = "coloured entries: the sum over the colours of max |D_c|"
-        return EncodingPlan(alpha, source, lambda bits: matrix_tables(*entries, system.size, bits))
+        return EncodingPlan(colouring.alpha, source, build)
 
 
 DEFAULT_ENCODING = BalancedEntries()  # the least alpha that the entries alone allow
@@ -157,15 +170,16 @@ class ComposedHistory:
         if self.steps is not None:
             check_integer("steps", self.steps, 1, MOST_STEPS)
 
-    def plan(self, system: LinearSystem) -> EncodingPlan[Tables]:
+    def plan(self, system: LinearSystem) -> EncodingPlan:
         """alpha of the rules of composition."""
         check_instance("system", system, LinearSystem)
         trial = self._tables(TRIAL_BITS)
-        if len(trial.places) != system.size:
+        unknowns = len(trial.basis_states)
+        if unknowns != system.size:
             raise argument_error(
                 "encoding",
                 f"encode {system.size} unknowns, as the system has",
-                f"that of {len(trial.places)}",
+                f"that of {unknowns}",
             )
         if not self._made(system):
             raise argument_error(
@@ -173,11 +187,8 @@ class ComposedHistory:
                 "be of the maps, steps and padding that made the system",
                 "of another history",
             )
-        return EncodingPlan(
-            trial.alpha,
-            "composed of F_0, F_1, ...: the norm of a matrix of normalisations",
-            self._tables,
-        )
+        source = "composed of F_0, F_1, ...: the norm of a matrix of normalisations"
+        return EncodingPlan(trial.alpha, source, self._build)
 
     def _made(self, system: LinearSystem) -> bool:
         """Whether the system's matrix is that of these maps, whatever its right-hand side."""
@@ -199,6 +210,11 @@ class ComposedHistory:
             )
         return bool(abs(matrices[0] - matrices[1]).sum() <= SAME * abs(matrices[0]).sum())
 
+    def _build(self, bits: int, loader: Loader) -> BlockEncoding:
+        from qdescent.quantum.encodings.history import HistoryEncoding
+
+        return HistoryEncoding(self._tables(bits), loader=loader)
+
     def _tables(self, bits: int) -> HistoryTables:
         return history_tables(self.maps, self.order, self.steps, self.padding, bits=bits)
 
@@ -214,18 +230,19 @@ def check_encoding(encoding: MatrixEncoding) -> None:
 
 
 def quantised(
-    plan: EncodingPlan[T],
+    plan: EncodingPlan,
     kappa: float,
     epsilon: float,
     *,
     complex_rhs: bool,
     more: int = 0,
     setting: float | None = None,
-) -> T:
-    """The tables with the fewest bits for which kappa (error of the encoding/alpha + pi levels/2^b)
-    stays below epsilon/2.
+    loader: Loader = DEFAULT_LOADER,
+) -> BlockEncoding:
+    """The block-encoding with the fewest bits for which kappa (epsilon of the encoding/alpha + pi
+    levels/2^b) stays below epsilon/2.
 
-    The encoding's error is the derived one of these very tables. The levels are angles off by at
+    The encoding's error is the derived one of its very tables. The levels are angles off by at
     most pi/2^b: s of |B>, one more of its phases, and what else stands in the circuit.
 
     Args:
@@ -235,6 +252,7 @@ def quantised(
         complex_rhs: |B> has phases.
         more: levels of what else stands in the circuit.
         setting: the epsilon that the caller knows, if it is not this one; for the message alone.
+        loader: of its tables.
 
     Raises:
         ArgumentError: an epsilon that no angle within float64 could keep.
@@ -246,17 +264,18 @@ def quantised(
         ... )
         >>> quantised(
         ...     BalancedEntries().plan(system), kappa=20.0, epsilon=1e-4, complex_rhs=False
-        ... ).bits
+        ... ).angle_bits
         21
     """
     bits = max(3, math.ceil(math.log2(2.5 * kappa / epsilon)))
     while True:
-        tables = plan.quantise(min(bits, MOST_ANGLE_BITS))
-        levels = tables.system_bits + complex_rhs + more
+        bits = min(bits, MOST_ANGLE_BITS)
+        encoding = plan.encode(bits, loader)
+        levels = encoding.system_bitsize + complex_rhs + more
         # 2.5 > 2: second-order terms
-        off = 2.5 * kappa * (tables.error / tables.alpha + math.pi * levels / 2**tables.bits)
+        off = 2.5 * kappa * (encoding.epsilon / encoding.alpha + math.pi * levels / 2**bits)
         if off <= epsilon:
-            return tables
+            return encoding
         if bits >= MOST_ANGLE_BITS:
             given = epsilon if setting is None else setting
             least = (

@@ -19,7 +19,6 @@ from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_
 from qdescent.solvers.encodings import (
     ColouredEntries,
     EncodingPlan,
-    Tables,
     more_bits,
     quantised,
 )
@@ -204,7 +203,7 @@ class HHL:
         self,
         system: LinearSystem,
         known: Conditioning,
-        coloured: EncodingPlan[Tables],
+        coloured: EncodingPlan,
         epsilon: float,
         built: Circuit,
     ) -> Solution:
@@ -217,35 +216,40 @@ class HHL:
         from qdescent.solvers.circuits.amplified import amplified_runs
         from qdescent.solvers.circuits.hhl import (
             build_phase_estimation,
-            hermitian_tables,
+            hermitian_encoding,
             run_amplified_phase_estimation,
             run_phase_estimation,
         )
 
         more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
-        plan = EncodingPlan(coloured.alpha, coloured.source, partial(hermitian_tables, system))
+        plan = EncodingPlan(coloured.alpha, coloured.source, partial(hermitian_encoding, system))
         if built.angle_bits is None:
-            tables = quantised(
-                plan, kappa, share, complex_rhs=system.is_complex, more=more, setting=self.epsilon
+            encoding = quantised(
+                plan,
+                kappa,
+                share,
+                complex_rhs=system.is_complex,
+                more=more,
+                setting=self.epsilon,
+                loader=built.loader,
             )
         else:
-            tables = hermitian_tables(system, built.angle_bits)
+            encoding = plan.encode(built.angle_bits, built.loader)
         while True:
-            bits, bound = tables.bits, math.inf
-            encoding = tables.error / tables.alpha
-            if kappa * encoding < 1:
+            bits, bound = encoding.angle_bits, math.inf
+            off = encoding.epsilon / encoding.alpha
+            if kappa * off < 1:
                 # 1/kappa may have sunk by the encoding's error
-                least = kappa / (1 - kappa * encoding)
+                least = kappa / (1 - kappa * off)
                 inverse = phase_estimation_inverse(least, clock)
-                circuit = build_phase_estimation(system, tables, least, clock, built.loader)
+                circuit = build_phase_estimation(system, encoding, least, clock)
                 left_over = inverse.error + PEAK * least * circuit.error
-                perturbed = kappa * (encoding + circuit.rhs_error) / (1 - kappa * encoding)
+                perturbed = kappa * (off + circuit.rhs_error) / (1 - kappa * off)
                 bound = perturbed + left_over * (1 + perturbed)
             if bound <= epsilon:
                 break
-            tables = hermitian_tables(
-                system, more_bits(built.angle_bits, bits, self.epsilon, kappa, bound)
-            )
+            bits = more_bits(built.angle_bits, bits, self.epsilon, kappa, bound)
+            encoding = plan.encode(bits, built.loader)
         qubits = circuit.bloq.signature.n_qubits()
         self._check(queries, kappa, qubits)
         run = run_phase_estimation(system, circuit, self.epsilon)
@@ -256,7 +260,7 @@ class HHL:
             run = run_amplified_phase_estimation(system, circuit, run)
             amplification = amplification_rows(bare, run.rounds)
         scale = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm
-        allowed = tables.error * scale + circuit.rhs_error + left_over
+        allowed = encoding.epsilon * scale + circuit.rhs_error + left_over
         exact = Evidence.EXACT
         declared = (2 * run.rounds + 1) * queries
         chosen = "fewest for epsilon/2" if self.clock_bits is None else "setting `clock_bits`"
@@ -299,7 +303,7 @@ class HHL:
                 run.value,
                 bits=bits,
                 loader=built.loader,
-                encoding_error=tables.error,
+                encoding_error=encoding.epsilon,
                 certificate=circuit.certificate,
             ),
         ]

@@ -14,7 +14,7 @@ from qdescent.linalg.chebyshev import KernelFilter, filter_value
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuit_rows import circuit_rows
-from qdescent.solvers.encodings import EncodingPlan, Tables, quantised
+from qdescent.solvers.encodings import EncodingPlan, quantised
 from qdescent.solvers.kernel_projection import least_overlap, project_on_kernel, projection_error
 from qdescent.solvers.promise.conditioning import Conditioning, row, scaled_operator
 from qdescent.solvers.promise.judgement import product_rounding
@@ -86,7 +86,7 @@ class Circuits:
         known: Conditioning,
         solver: Asked,
         built: Circuit,
-        plan: EncodingPlan[Tables],
+        plan: EncodingPlan,
         epsilon: float,
     ) -> None:
         self.system, self.known, self.solver, self.epsilon = system, known, solver, epsilon
@@ -95,17 +95,18 @@ class Circuits:
         # polynomial: a quarter of epsilon
         share = epsilon / 4
         if built.angle_bits is None:
-            self.tables = quantised(
+            self.encoding = quantised(
                 plan,
                 known.kappa,
                 share,
                 complex_rhs=system.is_complex,
                 more=1,
                 setting=solver.epsilon,
+                loader=built.loader,
             )
         else:
-            self.tables = plan.quantise(built.angle_bits)
-        self.bits = self.tables.bits
+            self.encoding = plan.encode(built.angle_bits, built.loader)
+        self.bits = self.encoding.angle_bits
         self.operator, _ = scaled_operator(system, known.alpha)  # for the check alone
         self.b = system.rhs.to(self.operator.dtype) / system.rhs_norm
         self.queries = 0
@@ -129,9 +130,8 @@ class Circuits:
             run_kernel_circuit,
         )
 
-        loader = self.built.loader
         self.circuit = build_kernel_circuit(
-            self.system, self.tables, t, kernel, reflects=reflects, loader=loader
+            self.system, self.encoding, t, kernel, reflects=reflects
         )
         if not self.queries:  # the first of all: now its qubits are known
             solver, kappa = self.solver, self.known.kappa
@@ -161,7 +161,7 @@ class Circuits:
         A_t k = b_t and (A_t + E) k' = b_t + d give ||k' - k|| <= rho ||k'||, rho = kappa (e + r): x
         moves by rho/s + rho/c.
         """
-        e, r = self.circuit.encoding.augmented.epsilon / self.known.alpha, self.circuit.rhs_error
+        e, r = self.circuit.encoding.epsilon / self.known.alpha, self.circuit.rhs_error
         found = self._errors(weight, t, kernel, e, r)
         if (
             found[0] > self.epsilon >= self._errors(weight, t, kernel, 0.0, 0.0)[0]
@@ -208,6 +208,6 @@ class Circuits:
             value,
             bits=self.bits,
             loader=self.built.loader,
-            encoding_error=self.circuit.encoding.augmented.epsilon,
+            encoding_error=self.circuit.encoding.epsilon,
             certificate=self.circuit.certificate,
         )

@@ -183,16 +183,19 @@ class QSVT:
         from qdescent.solvers.circuits.qsvt import build_circuit, run_circuit
 
         if built.angle_bits is None:
-            tables = quantised(plan, kappa, epsilon, complex_rhs=system.is_complex)
+            encoding = quantised(
+                plan, kappa, epsilon, complex_rhs=system.is_complex, loader=built.loader
+            )
         else:
-            tables = plan.quantise(built.angle_bits)
+            encoding = plan.encode(built.angle_bits, built.loader)
         while True:
-            bits = tables.bits
-            circuit = build_circuit(system, polynomial, tables, built.loader)
+            bits = encoding.angle_bits
+            circuit = build_circuit(system, polynomial, encoding)
             bound, left_over = _circuit_bound(circuit, polynomial, kappa)
             if bound <= epsilon:
                 break
-            tables = plan.quantise(more_bits(built.angle_bits, bits, self.epsilon, kappa, bound))
+            bits = more_bits(built.angle_bits, bits, self.epsilon, kappa, bound)
+            encoding = plan.encode(bits, built.loader)
         qubits = circuit.bloq.signature.n_qubits()
         self._check(polynomial.degree, kappa, qubits)
         run = run_circuit(system, circuit, self.epsilon)

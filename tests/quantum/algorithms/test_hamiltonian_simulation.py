@@ -19,7 +19,6 @@ from qdescent.quantum.algorithms.phase_estimation import FourierTransform
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.coloured import (
-    augmented_tables,
     controlled_hermitian_tables,
     matrix_tables,
 )
@@ -30,12 +29,11 @@ MATRICES = {
 }
 
 
-def encodings(matrix, bits=40):
+def encoding_of(matrix, bits=40):
     rows, columns = np.nonzero(matrix)
-    encoding = SparseBlockEncoding(
+    return SparseBlockEncoding(
         controlled_hermitian_tables(rows, columns, matrix[rows, columns], len(matrix), bits)
     )
-    return encoding, SparseBlockEncoding(augmented_tables(encoding.tables, guess=1.0))
 
 
 def columns_of(bloq, system_bits):
@@ -60,8 +58,8 @@ def hamiltonian(encoding, matrix):
 @pytest.mark.parametrize("name", MATRICES)
 def test_the_block_is_the_controlled_evolution(name, time):
     matrix = MATRICES[name]
-    encoding, selected = encodings(matrix)
-    found = evolution(encoding, selected, time, error=1e-9)
+    encoding = encoding_of(matrix)
+    found = evolution(encoding, time, error=1e-9)
     columns = columns_of(found.bloq, encoding.system_bitsize)
     exact = expm(1j * time * hamiltonian(encoding, matrix))
     np.testing.assert_array_equal(exact[:4, :4], np.eye(4))  # the control is 0: nothing happens
@@ -82,8 +80,8 @@ def test_the_block_is_the_controlled_evolution(name, time):
 @pytest.mark.parametrize("error", [1e-2, 1e-4])
 def test_a_short_series_stays_within_its_bound(error):
     matrix = MATRICES["real"]
-    encoding, selected = encodings(matrix)
-    found = evolution(encoding, selected, 2.8, error)
+    encoding = encoding_of(matrix)
+    found = evolution(encoding, 2.8, error)
     columns = columns_of(found.bloq, encoding.system_bitsize)
     distance = np.linalg.norm(columns[:, 0] - expm(2.8j * hamiltonian(encoding, matrix)), 2)
     assert found.error / 1000 < distance <= found.error
@@ -94,8 +92,8 @@ def test_without_amplification_half_is_missing():
     """Planted: the sum of cosine and sine taken for the evolution; and the phase i of the sine
     forgotten.
     """
-    encoding, selected = encodings(MATRICES["real"])
-    found = evolution(encoding, selected, 1.3, error=1e-9)
+    encoding = encoding_of(MATRICES["real"])
+    found = evolution(encoding, 1.3, error=1e-9)
     exact = expm(1.3j * hamiltonian(encoding, MATRICES["real"]))
     block = columns_of(found.bloq.solve, encoding.system_bitsize)[:, 0]
     np.testing.assert_allclose(block, (1 - SHORTFALL) / 2 * exact, atol=1e-8)
@@ -104,8 +102,8 @@ def test_without_amplification_half_is_missing():
 
 
 def test_errors_of_a_product_add_and_leaks_multiply():
-    encoding, selected = encodings(MATRICES["real"])
-    step = evolution(encoding, selected, 1.3, error=1e-3)
+    encoding = encoding_of(MATRICES["real"])
+    step = evolution(encoding, 1.3, error=1e-3)
     bound = product_error([step] * 4)
     assert bound == pytest.approx(4 * step.error + 8 * step.leak**2)
     state = np.zeros((8, 2 ** (step.bloq.signature.n_qubits() - 3)), dtype=complex)
@@ -145,7 +143,7 @@ def test_the_fourier_transform(bits):
 
 def test_the_encoded_hamiltonian_is_hermitian_and_alpha_is_that_of_the_matrix():
     matrix = np.random.default_rng(1).normal(size=(4, 4)) * np.exp(1j * np.arange(16).reshape(4, 4))
-    encoding, _ = encodings(matrix, bits=6)
+    encoding = encoding_of(matrix, bits=6)
     block = columns_of(encoding, encoding.system_bitsize)[:, 0]
     np.testing.assert_allclose(block, block.conj().T, atol=1e-14)
     own = encoding.alpha

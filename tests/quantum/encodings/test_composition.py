@@ -15,9 +15,10 @@ from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
-from qdescent.quantum.encodings.composition import Identity, Product, Shift, TensorProduct
+from qdescent.quantum.encodings.composition import Identity, block_diagonal
 from qdescent.quantum.encodings.history import HistoryEncoding
-from qdescent.quantum.encodings.lcu import block_diagonal, weighted_sum
+from qdescent.quantum.encodings.lcu import weighted_sum
+from qdescent.quantum.encodings.products import Product, Shift, TensorProduct
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree
 from qdescent.quantum.tables.balanced import balanced_matrix

@@ -74,7 +74,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_the_block_is_the_history_matrix(case, bits):
     encoding, system = instance(*case, bits=bits)
-    M, places = system.matrix.to_dense().numpy(), encoding.places
+    M, places = system.matrix.to_dense().numpy(), encoding.basis_states
     others = np.setdiff1d(np.arange(2**encoding.system_bitsize), places)
     for bloq, target in ((encoding, M), (encoding.adjoint(), M.T)):
         columns = encoding.alpha * columns_of(bloq, places)
@@ -103,7 +103,7 @@ def test_maps_whose_weights_must_be_wasted(coefficients, order):
     system = history_system(
         carleman_linearize(f, order=order), torch.full((f.size,), 0.1, dtype=F64), steps=1
     )
-    M, places = system.matrix.to_dense().numpy(), encoding.places
+    M, places = system.matrix.to_dense().numpy(), encoding.basis_states
     columns = encoding.alpha * columns_of(encoding, places)
     assert np.linalg.norm(columns[places] - M, 2) <= encoding.epsilon + 1e-13 < 1e-3
     assert np.abs(np.delete(columns, places, axis=0)).max() < 1e-13
@@ -111,7 +111,7 @@ def test_maps_whose_weights_must_be_wasted(coefficients, order):
 
 def test_two_variables_of_order_two_and_words_with_factors_exchanged():
     encoding, system = instance(2, 2, 2, 3, 0, False)
-    M, places = system.matrix.to_dense().numpy(), encoding.places
+    M, places = system.matrix.to_dense().numpy(), encoding.basis_states
     assert encoding.system_bitsize + encoding.ancilla_bitsize <= 16
     columns = encoding.alpha * columns_of(encoding, places)
     assert np.linalg.norm(columns[places] - M, 2) <= encoding.epsilon < 1e-4
@@ -130,7 +130,7 @@ def test_two_variables_of_order_two_and_words_with_factors_exchanged():
 def test_generic_states_of_larger_systems(case):
     """M z and M^T z of one generic z: what the columns say, at the cost of two runs."""
     encoding, system = instance(*case)
-    M, places = system.matrix.to_dense().numpy(), encoding.places
+    M, places = system.matrix.to_dense().numpy(), encoding.basis_states
     z = np.random.default_rng(1).normal(size=system.size)
     z /= np.linalg.norm(z)
     state = np.zeros((2**encoding.system_bitsize, 2**encoding.ancilla_bitsize))

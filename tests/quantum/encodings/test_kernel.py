@@ -18,7 +18,7 @@ from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import rotation_tree
 from qdescent.quantum.tables.balanced import balanced_matrix
-from qdescent.quantum.tables.coloured import augmented_tables, matrix_tables
+from qdescent.quantum.tables.coloured import matrix_tables
 
 GUESS = 2.3
 
@@ -32,7 +32,7 @@ def instance(size, bits, seed=0, *, balanced=False):
     tables = (
         balanced_matrix(*entries).augmented(GUESS)
         if balanced
-        else augmented_tables(matrix_tables(*entries), GUESS)
+        else matrix_tables(*entries).augmented(GUESS)
     )
     side = 2 ** (tables.system_bits - 1)
     b = np.zeros(2 * side)

@@ -18,10 +18,10 @@ SYSTEM = LinearSystem(MATRIX, torch.tensor([1.0, 1.0, 0.5], dtype=torch.float64)
 
 
 def circuits():
-    tables = ColouredEntries().plan(SYSTEM).quantise(9)
-    kernel = build_kernel_circuit(SYSTEM, tables, 1.5, kernel_filter(3.0, 0.1), reflects=True)
+    encoding = ColouredEntries().plan(SYSTEM).encode(9)
+    kernel = build_kernel_circuit(SYSTEM, encoding, 1.5, kernel_filter(3.0, 0.1), reflects=True)
     return {
-        "qsvt": build_circuit(SYSTEM, minimax_inverse(3.0, 0.1), tables).bloq,
+        "qsvt": build_circuit(SYSTEM, minimax_inverse(3.0, 0.1), encoding).bloq,
         "kernel reflection": kernel.bloq,
     }
 

@@ -24,7 +24,7 @@ def circuit():
     matrix = torch.tensor([[1.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
     system = LinearSystem(matrix, torch.tensor([1.0, 1.0], dtype=torch.float64))
     return build_circuit(
-        system, minimax_inverse(3.0, 1e-1), BalancedEntries().plan(system).quantise(16)
+        system, minimax_inverse(3.0, 1e-1), BalancedEntries().plan(system).encode(16)
     ).bloq
 
 

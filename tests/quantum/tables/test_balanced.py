@@ -9,7 +9,7 @@ from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import selected_tree
 from qdescent.quantum.tables.balanced import balanced_matrix
-from qdescent.quantum.tables.colouring import colour_entries, colour_weights, matching_colours
+from qdescent.quantum.tables.colouring import coloured_entries, matching_colours
 from qdescent.quantum.tables.permutations import full_permutations
 from qdescent.quantum.tables.weights import balance, balance_error, schur_bound
 
@@ -68,7 +68,7 @@ def test_alpha_is_never_above_that_of_weighted_colours():
         matrix = random_sparse(12, 0.3, seed)
         rows, columns = np.nonzero(matrix)
         values = matrix[rows, columns]
-        coloured = colour_weights(values, colour_entries(rows, columns, values)).sum()
+        coloured = coloured_entries(rows, columns, values).alpha
         assert (
             np.linalg.norm(matrix, 2)
             <= balanced_matrix(rows, columns, values, 12, 12).alpha

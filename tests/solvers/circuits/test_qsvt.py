@@ -88,7 +88,7 @@ def test_queries_used_are_queries_declared(monkeypatch):
     system, epsilon = history(2), 1e-3
     kappa = 12.0
     polynomial = minimax_inverse(kappa, epsilon / 2)
-    circuit = build_circuit(system, polynomial, ColouredEntries().plan(system).quantise(20))
+    circuit = build_circuit(system, polynomial, ColouredEntries().plan(system).encode(20))
     monkeypatch.setattr(TableRotation, "fast_leaf", counted)
     run = run_circuit(system, circuit, epsilon)
     entries = circuit.encoding.tables.entries
@@ -203,7 +203,7 @@ def test_norm_and_probability_agree():
     """||Z|| from the success probability and known constants alone."""
     system = history(3)
     polynomial = minimax_inverse(20.0, 1e-4)
-    circuit = build_circuit(system, polynomial, ColouredEntries().plan(system).quantise(26))
+    circuit = build_circuit(system, polynomial, ColouredEntries().plan(system).encode(26))
     run = run_circuit(system, circuit, 1e-4)
     direct = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
     norm = (
@@ -272,7 +272,7 @@ def test_a_complex_system_pays_for_its_phases_alone(encoding):
     turned = torch.exp(1j * torch.arange(25, dtype=F64)).reshape(5, 5) * matrix
     systems = LinearSystem(matrix, rhs), LinearSystem(turned, 1j * rhs)
     real, complex_ = (
-        build_circuit(one, minimax_inverse(9.0, 1e-1), encoding.plan(one).quantise(12))
+        build_circuit(one, minimax_inverse(9.0, 1e-1), encoding.plan(one).encode(12))
         for one in systems
     )
     of_query = (

@@ -31,7 +31,7 @@ def export_remarks(found: Solution, system: HistorySystem, order: int, query: An
         query: the block-encoding that is exported.
     """
     alpha, length = found.values["alpha"], float(torch.linalg.vector_norm(system.rhs))
-    kernel = hasattr(query, "augmented")
+    kernel = "norm_guess" in found.values  # of a solve by kernel reflection
     lines = [
         f"alpha = {alpha!r}, in the units of the map; <0|U|0> is the block on ancilla = 0 before"
         " and after."
@@ -57,7 +57,7 @@ def export_remarks(found: Solution, system: HistorySystem, order: int, query: An
         lines += [
             "<0|U|0> = M / alpha, M the history matrix of M Z = B, not the kernel's encoding."
         ]
-    lines += list(_indices(system, order, query, kernel))
+    lines += list(_indices(system, order, query))
     values = [(place, float(value)) for place, value in enumerate(system.rhs.tolist()) if value]
     listed = ", ".join(f"B[{place}] = {value!r}" for place, value in values[:MOST_LISTED])
     rest = f", and {len(values) - MOST_LISTED} more" if len(values) > MOST_LISTED else ""
@@ -68,7 +68,7 @@ def export_remarks(found: Solution, system: HistorySystem, order: int, query: An
     return [part for line in lines for part in _folded(line)]
 
 
-def _indices(system: HistorySystem, order: int, query: Any, kernel: bool) -> Iterator[str]:
+def _indices(system: HistorySystem, order: int, query: Any) -> Iterator[str]:
     """Which basis state is which unknown, and which unknown is which monomial of which step."""
     T, p, block, n = system.steps, system.padding, system.block, system.variables
     yield (
@@ -89,7 +89,7 @@ def _indices(system: HistorySystem, order: int, query: Any, kernel: bool) -> Ite
         f", and {len(words) - MOST_LISTED} more in this order" if len(words) > MOST_LISTED else ""
     )
     yield f"c of z_t, with w = 1 (homogenised): {listed}{rest}."
-    places = [int(place) for place in _places(query.augmented if kernel else query, system.size)]
+    places = query.basis_states[: system.size].tolist()
     if places == list(range(system.size)):
         yield (
             f"Basis state k of the system register is unknown k; from {system.size} on it is"
@@ -102,15 +102,6 @@ def _indices(system: HistorySystem, order: int, query: Any, kernel: bool) -> Ite
         "Composed encoding, system = (step, degree, letters). Basis state of unknown k:"
         f" {shown}{rest}."
     )
-
-
-def _places(encoding: Any, size: int) -> Any:
-    """The system's basis state of each unknown; in their order but for a composed encoding."""
-    if hasattr(encoding, "places"):
-        return encoding.places
-    # of a composed kernel: the history's encoding, then the added block
-    parts = getattr(encoding, "parts", ())
-    return next((part.places for part in parts if hasattr(part, "places")), range(size))
 
 
 def _folded(line: str) -> Iterator[str]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import attrs
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, Register, Signature, SoquetT
 from qualtran.bloqs.basic_gates import Hadamard, Ry, XGate, ZGate
-from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent._checks import argument_error, check_interval
+from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.simulator.kernels import Diagonal, Leaf
 
@@ -46,6 +46,7 @@ class ZeroReflection(Bloq):
     Cost: bits - 2 ANDs.
     """
 
+    label: ClassVar[str] = "flip 0"
     bits: int
     negated: bool = False
 
@@ -67,11 +68,9 @@ class ZeroReflection(Bloq):
         if self.bits == 1:
             last = bb.add(ZGate(), q=last)
         else:
-            last = bb.add(Hadamard(), q=last)
-            bits[:-1], last = bb.add(
-                MultiControlX((0,) * (self.bits - 1)), controls=bits[:-1], target=last
-            )
-            last = bb.add(Hadamard(), q=last)
+            flip, others = PatternFlip((0,) * (self.bits - 1)), bb.join(bits[:-1])
+            others, last = bb.add(flip, register=others, mark=bb.add(Hadamard(), q=last))
+            bits[:-1], last = bb.split(others), bb.add(Hadamard(), q=last)
         for gate in (ZGate(), XGate(), ZGate()) if self.negated else (XGate(),):
             last = bb.add(gate, q=last)
         bits[-1] = last
@@ -117,6 +116,7 @@ class AmplitudeAmplification(Bloq):
         Childs, Cleve, Kothari, Somma, arXiv:1312.1414, lemma 3.6.
     """
 
+    label: ClassVar[str] = "amplify"
     solve: Reversible
     success: Places
     rounds: int

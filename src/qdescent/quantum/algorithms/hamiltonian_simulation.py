@@ -7,14 +7,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz, SGate, XGate
-from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent._checks import check_interval
@@ -22,7 +21,8 @@ from qdescent.linalg.jacobi_anger import jacobi_anger, jacobi_anger_order
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import projector_phases
-from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+from qdescent.quantum.encodings.protocol import BlockEncoding
+from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.simulator.kernels import Leaf, phases
 
@@ -53,6 +53,7 @@ class SelectedPhase(Bloq):
     Cost: two rotations and twice (ancilla_bits - 1) ANDs.
     """
 
+    label: ClassVar[str] = "phase"
     phi: tuple[float, float]
     ancilla_bits: int
 
@@ -75,27 +76,23 @@ class SelectedPhase(Bloq):
         """Mark ancilla = 0, turn the mark by the mean, and by half the difference with the sign
         that `choice` sets; unmark.
         """
-        part, choice, ancilla = soqs["part"], soqs["choice"], bb.split(soqs["ancilla"])
-        mark, (mean, difference) = MultiControlX((0,) * self.ancilla_bits), self._turns
-        ancilla, target = bb.add(mark, controls=ancilla, target=bb.allocate(1))
+        part, choice = soqs["part"], soqs["choice"]
+        flip, (mean, difference) = PatternFlip((0,) * self.ancilla_bits), self._turns
+        ancilla, target = bb.add(flip, register=soqs["ancilla"], mark=bb.allocate(1))
         part, target = bb.add(CNOT(), ctrl=part, target=target)
         target = bb.add(mean, q=target)
         choice, target = bb.add(CNOT(), ctrl=choice, target=target)
         target = bb.add(difference, q=target)
         choice, target = bb.add(CNOT(), ctrl=choice, target=target)
         part, target = bb.add(CNOT(), ctrl=part, target=target)
-        ancilla, target = bb.add(mark, controls=ancilla, target=target)
+        ancilla, target = bb.add(flip, register=ancilla, mark=target)
         bb.free(target)
-        return {
-            "part": part,
-            "choice": choice,
-            "ancilla": bb.join(ancilla, QAny(self.ancilla_bits)),
-        }
+        return {"part": part, "choice": choice, "ancilla": ancilla}
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """Written out, as a sequence has many phases."""
         counts: Counter[Bloq] = Counter(self._turns)
-        counts[MultiControlX((0,) * self.ancilla_bits)] = 2
+        counts[PatternFlip((0,) * self.ancilla_bits)] = 2
         counts[CNOT()] = 4
         return dict(counts)
 
@@ -118,7 +115,7 @@ class EvolutionSequence(Bloq):
 
     Args:
         encoding: of H, Hermitian.
-        selected: of diag(H, 1), as `augmented_tables` makes it for the guess 1.
+        selected: of diag(H, alpha 1), `augmented(1)` of the encoding.
         even: projector phases of p_0, 2m + 1 of them.
         odd: projector phases of p_1, 2m + 2 of them.
         is_adjoint: the inverse circuit.
@@ -131,8 +128,9 @@ class EvolutionSequence(Bloq):
         Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 58 (cosine and sine added by one qubit).
     """
 
-    encoding: SparseBlockEncoding
-    selected: SparseBlockEncoding
+    label: ClassVar[str] = "evolve"
+    encoding: BlockEncoding
+    selected: BlockEncoding
     even: tuple[float, ...] = attrs.field(repr=False)
     odd: tuple[float, ...] = attrs.field(repr=False)
     is_adjoint: bool = False
@@ -166,7 +164,7 @@ class EvolutionSequence(Bloq):
             (Hadamard(), ("choice",)),
         ]
         steps = list(around)
-        query: SparseBlockEncoding = self.encoding
+        query: BlockEncoding = self.encoding
         for phi in zip(self.even[:0:-1], self.odd[:1:-1], strict=True):
             steps += [
                 (SelectedPhase(phi, ancillas), ("part", "choice", "ancilla")),
@@ -236,9 +234,7 @@ class Evolution:
     certificate: float
 
 
-def evolution(
-    encoding: SparseBlockEncoding, selected: SparseBlockEncoding, time: float, error: float
-) -> Evolution:
+def evolution(encoding: BlockEncoding, time: float, error: float) -> Evolution:
     """The circuit of e^{i t H}, H = <0|encoding|0> Hermitian.
 
     The block of the sequence is (1 - delta)/2 (e^{i t H} + E); one round of oblivious amplification
@@ -247,7 +243,6 @@ def evolution(
 
     Args:
         encoding: of H.
-        selected: of diag(H, 1).
         time: t.
         error: allowed to the series, ||E|| but for the angles; in (0, .01].
 
@@ -257,15 +252,12 @@ def evolution(
         Berry, Childs, Cleve, Kothari, Somma, arXiv:1312.1414, lemma 3.6 (oblivious amplification).
 
     Example:
-        >>> from qdescent.quantum.tables.coloured import (
-        ...     augmented_tables,
-        ...     controlled_hermitian_tables,
-        ... )
+        >>> from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+        >>> from qdescent.quantum.tables.coloured import controlled_hermitian_tables
         >>> tables = controlled_hermitian_tables(
         ...     np.array([0]), np.array([0]), np.array([1.0]), size=1, bits=12
         ... )
-        >>> selected = SparseBlockEncoding(augmented_tables(tables, guess=1.0))
-        >>> found = evolution(SparseBlockEncoding(tables), selected, time=2.0, error=1e-6)
+        >>> found = evolution(SparseBlockEncoding(tables), time=2.0, error=1e-6)
         >>> found.bloq.rounds, found.error < 2e-6
         (1, True)
     """
@@ -274,6 +266,7 @@ def evolution(
     even, odd = (
         qsp_angles((1 - short) * p, oversampling=OVERSAMPLING) for p in jacobi_anger(time, order)
     )
+    selected = encoding.augmented(1.0)
     sequence = EvolutionSequence(encoding, selected, projector_phases(even), projector_phases(odd))
     ancillas = (("ancilla", encoding.ancilla_bitsize), ("part", 1), ("choice", 1))
     off = error + (even.certificate + odd.certificate) / (1 - short)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import torch
@@ -36,6 +36,7 @@ class FourierTransform(Bloq):
         Nielsen and Chuang (2010), section 5.1.
     """
 
+    label: ClassVar[str] = "Fourier"
     bits: int
     is_adjoint: bool = False
 
@@ -105,6 +106,7 @@ class PhaseEstimationSolve(Bloq):
         Harrow, Hassidim, Lloyd, arXiv:0811.3171.
     """
 
+    label: ClassVar[str] = "estimate, rotate, undo"
     right_side: StatePreparation
     window: RealStatePreparation
     evolutions: tuple[AmplitudeAmplification, ...]

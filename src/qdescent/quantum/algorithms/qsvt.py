@@ -6,45 +6,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz, XGate
-from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent._checks import check_integer, check_interval
 from qdescent.quantum.algorithms.qsp_angles import QSPAngles
+from qdescent.quantum.encodings.protocol import BlockEncoding
+from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.gates.state_preparation import StatePreparation
 from qdescent.quantum.simulator.kernels import Leaf, phases
-
-
-class Encoding(Protocol):
-    """A bloq whose block on ancilla = 0 is a matrix."""
-
-    @property
-    def system_bitsize(self) -> int:
-        """Bits of the register `system`."""
-        ...
-
-    @property
-    def ancilla_bitsize(self) -> int:
-        """Bits of the register `ancilla`."""
-        ...
-
-    @property
-    def signature(self) -> Signature:
-        """system, ancilla."""
-        ...
-
-    def adjoint(self) -> Encoding:
-        """The inverse circuit."""
-        ...
-
 
 MOST_ANCILLAS = 4096  # a state vector of forty is the end
 
@@ -66,12 +43,18 @@ class ProjectorPhase(Bloq):
         controlled sign).
     """
 
+    label: ClassVar[str] = "φ"
     phi: float
     ancilla_bits: int
 
     def __attrs_post_init__(self) -> None:
         check_interval("phi", self.phi, "(-inf, inf)")
         check_integer("ancilla_bits", self.ancilla_bits, 1, MOST_ANCILLAS)
+
+    @property
+    def angle(self) -> float:
+        """phi, which a drawing shows."""
+        return self.phi
 
     @property
     def signature(self) -> Signature:
@@ -84,21 +67,20 @@ class ProjectorPhase(Bloq):
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Mark ancilla = 0 on a fresh qubit, turn its phase with the sign of `part`, unmark."""
-        part, ancilla = soqs["part"], bb.split(soqs["ancilla"])
-        mark = MultiControlX((0,) * self.ancilla_bits)
-        ancilla, target = bb.add(mark, controls=ancilla, target=bb.allocate(1))
+        part, flip = soqs["part"], PatternFlip((0,) * self.ancilla_bits)
+        ancilla, target = bb.add(flip, register=soqs["ancilla"], mark=bb.allocate(1))
         part, target = bb.add(CNOT(), ctrl=part, target=target)
         target = bb.add(Rz(2 * self.phi), q=target)
         part, target = bb.add(CNOT(), ctrl=part, target=target)
-        ancilla, target = bb.add(mark, controls=ancilla, target=target)
+        ancilla, target = bb.add(flip, register=ancilla, mark=target)
         bb.free(target)
-        return {"part": part, "ancilla": bb.join(ancilla, QAny(self.ancilla_bits))}
+        return {"part": part, "ancilla": ancilla}
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """Written out: a sequence has thousands of phases, and a graph each would take longer than
         the simulation.
         """
-        return {MultiControlX((0,) * self.ancilla_bits): 2, CNOT(): 2, Rz(2 * self.phi): 1}
+        return {PatternFlip((0,) * self.ancilla_bits): 2, CNOT(): 2, Rz(2 * self.phi): 1}
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
@@ -118,8 +100,7 @@ class QSVTSequence(Bloq):
     With E the adjoint of a block-encoding of M/alpha and p(x) = c/x that is c alpha M^-1.
 
     Args:
-        encoding: E, called ceil(d/2) times; its adjoint is called floor(d/2) times. Any bloq with
-            the registers `system` and `ancilla`, their sizes, and an adjoint.
+        encoding: E, called ceil(d/2) times; its adjoint is called floor(d/2) times.
         phases: projector phases, d + 1 of them (`projector_phases`).
 
     Registers: system, ancilla, part (1 bit: real part of the two signs of the phases).
@@ -130,7 +111,8 @@ class QSVTSequence(Bloq):
         Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 17 and corollary 18.
     """
 
-    encoding: Encoding
+    label: ClassVar[str] = "queries and phases"
+    encoding: BlockEncoding
     phases: tuple[float, ...] = attrs.field(repr=False)
 
     @property
@@ -202,6 +184,7 @@ class LinearSolve(Bloq):
     Cost: one preparation of |B> and `sequence.degree` queries, before post-selection.
     """
 
+    label: ClassVar[str] = "solve"
     right_side: StatePreparation
     sequence: QSVTSequence
     is_adjoint: bool = False
@@ -267,6 +250,7 @@ class KernelTransform(Bloq):
     Cost: `sequence.degree` queries.
     """
 
+    label: ClassVar[str] = "reflect"
     sequence: QSVTSequence
     is_adjoint: bool = False
 

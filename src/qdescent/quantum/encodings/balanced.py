@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from qdescent._arrays import Ints
 from qdescent.quantum.encodings.composition import Composition
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase
@@ -55,6 +56,20 @@ class BalancedEncoding(Composition):
     def epsilon(self) -> float:
         """A bound on ||M - alpha <0|U|0>||_2, derived from the quantised angles."""
         return self.tables.error
+
+    @property
+    def angle_bits(self) -> int:
+        """b."""
+        return self.tables.bits
+
+    @property
+    def basis_states(self) -> Ints:
+        """The first D."""
+        return self.tables.basis_states
+
+    def augmented(self, norm_estimate: float) -> BalancedEncoding:
+        """diag(M, (alpha/t) I) by one more selection bit in the tables themselves."""
+        return attrs.evolve(self, tables=self.tables.augmented(norm_estimate))
 
     def layout(self) -> Layout:
         """One name each."""

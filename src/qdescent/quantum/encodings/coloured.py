@@ -1,23 +1,22 @@
-"""The block-encoding of a sparse matrix from its tables."""
+"""The block-encoding of a sparse matrix by colours: no two entries of one colour stand in a row or
+a column.
+"""
 
 from __future__ import annotations
 
 import attrs
-from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
-from qualtran.bloqs.block_encoding import BlockEncoding
-from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
-from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
-from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
+from qdescent._arrays import Ints
+from qdescent.quantum.encodings.composition import Composition
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase, TableRotation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
-from qdescent.quantum.gates.steps import Step, add_steps, counted
+from qdescent.quantum.gates.steps import Layout, Step
 from qdescent.quantum.tables.coloured import MatrixTables
 
 
 @attrs.frozen
-class SparseBlockEncoding(BlockEncoding):
+class SparseBlockEncoding(Composition):
     """U with <0|U|0> = M/alpha (M^H/alpha for the adjoint), M = sum_c P_c D_c.
 
         U = PREP^T . PERMUTE . PHASE . ROTATE . PREP,   PREP|0> = sum_c sqrt(w_c)|c>,
@@ -28,14 +27,13 @@ class SparseBlockEncoding(BlockEncoding):
 
     Args:
         tables: permutations, angles and colour weights.
-        is_adjoint: the inverse circuit, which encodes M^H.
         loader: of all its tables.
 
     Registers: system (s bits), ancilla (k + 1 bits: the colour, then the rotated flag).
 
     Cost: the angles read and undone, two loads of the permutation, each over 2^(s+k) values; two
         colour preparations; b rotations; the phases of a complex matrix read and undone, and b
-        rotations more.
+        rotations more. Controlled, one more selection bit in the tables.
 
     References:
         Gilyen, Su, Low, Wiebe, arXiv:1806.01838, lemma 48; Childs, Wiebe, arXiv:1202.5822 (linear
@@ -51,8 +49,7 @@ class SparseBlockEncoding(BlockEncoding):
     """
 
     tables: MatrixTables
-    is_adjoint: bool = False
-    loader: Loader = DEFAULT_LOADER
+    loader: Loader = attrs.field(default=DEFAULT_LOADER, kw_only=True)
 
     @property
     def alpha(self) -> float:
@@ -65,141 +62,43 @@ class SparseBlockEncoding(BlockEncoding):
         return self.tables.error
 
     @property
-    def system_bitsize(self) -> int:
-        """s."""
-        return self.tables.system_bits
+    def angle_bits(self) -> int:
+        """b."""
+        return self.tables.bits
 
     @property
-    def ancilla_bitsize(self) -> int:
-        """k + 1."""
-        return self.tables.colour_bits + 1
+    def basis_states(self) -> Ints:
+        """The first D."""
+        return self.tables.basis_states
 
-    @property
-    def resource_bitsize(self) -> int:
-        """None: every register that a loader fills is emptied inside."""
-        return 0
+    def augmented(self, norm_estimate: float) -> SparseBlockEncoding:
+        """diag(M, (alpha/t) I) by one more selection bit in the tables themselves."""
+        return attrs.evolve(self, tables=self.tables.augmented(norm_estimate))
 
-    @property
-    def signal_state(self) -> BlackBoxPrepare:
-        """|0> on the ancilla."""
-        return BlackBoxPrepare(PrepareIdentity.from_bitsizes([self.ancilla_bitsize]))
-
-    @property
-    def signature(self) -> Signature:
-        """system (s), ancilla (k + 1)."""
-        return Signature.build_from_dtypes(
-            system=QAny(self.system_bitsize), ancilla=QAny(self.ancilla_bitsize)
-        )
-
-    def adjoint(self) -> SparseBlockEncoding:
-        """The block-encoding of the conjugate transpose."""
-        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
-
-    def controlled(self) -> ControlledSparse:
-        """The same with a control."""
-        return ControlledSparse(self.tables, self.is_adjoint, self.loader)
-
-    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """PREP, ROTATE, PHASE, PERMUTE, PREP^T; the adjoint permutes back, then rotates back."""
-        system, ancilla = soqs["system"], bb.split(soqs["ancilla"])
-        colour = bb.join(ancilla[:-1], QAny(self.tables.colour_bits))
-        flag = ancilla[-1]
-        prepare, rotate, permute = self._parts
-        colour = bb.add(prepare, state=colour)
-        if self.is_adjoint:
-            colour, system = bb.add(permute.adjoint(), colour=colour, index=system)
-            colour, system = self._add_phases(bb, colour, system)
-            colour, system, flag = bb.add(
-                rotate.adjoint(), selection0=colour, selection1=system, target=flag
-            )
-        else:
-            colour, system, flag = bb.add(rotate, selection0=colour, selection1=system, target=flag)
-            colour, system = self._add_phases(bb, colour, system)
-            colour, system = bb.add(permute, colour=colour, index=system)
-        colour = bb.add(prepare.adjoint(), state=colour)
-        ancilla[:-1], ancilla[-1] = bb.split(colour), flag
-        return {"system": system, "ancilla": bb.join(ancilla, QAny(self.ancilla_bitsize))}
-
-    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """One preparation and its inverse, one rotation, one permutation, and the phases of a
-        complex matrix.
-        """
-        prepare, rotate, permute = self._parts
-        if self.is_adjoint:
-            rotate, permute = rotate.adjoint(), permute.adjoint()
-        counts: BloqCountDictT = {prepare: 1, prepare.adjoint(): 1, rotate: 1, permute: 1}
-        return counts if self._phase is None else {**counts, self._phase: 1}
-
-    @property
-    def _parts(self) -> tuple[RealStatePreparation, TableRotation, ColourPermutation]:
-        prepare = RealStatePreparation(self.tables.colours, loader=self.loader)
-        return (
-            prepare,
-            TableRotation(self.tables.entries, self.loader),
-            ColourPermutation(self.tables.permutations, self.loader),
-        )
-
-    @property
-    def _phase(self) -> TablePhase | None:
-        if self.tables.phases is None:
-            return None
-        return TablePhase(
-            self.tables.phases.negated if self.is_adjoint else self.tables.phases, self.loader
-        )
-
-    def _add_phases(
-        self, bb: BloqBuilder, colour: SoquetT, system: SoquetT
-    ) -> tuple[SoquetT, SoquetT]:
-        return (
-            (colour, system)
-            if self._phase is None
-            else bb.add(self._phase, selection0=colour, selection1=system)
-        )
-
-
-@attrs.frozen
-class ControlledSparse(Bloq):
-    """A `SparseBlockEncoding` where the control is 1, nothing where it is 0.
-
-    Only the tables know of the control: unselected, all colours stay in place and the two
-    preparations cancel.
-
-    Args:
-        tables: of M.
-        is_adjoint: the inverse circuit.
-        loader: of all its tables.
-
-    Registers: control (1 bit), system, ancilla.
-
-    Cost: that of the encoding, with one more selection bit in its tables.
-    """
-
-    tables: MatrixTables
-    is_adjoint: bool = False
-    loader: Loader = DEFAULT_LOADER
-
-    @property
-    def signature(self) -> Signature:
-        """control (1), system (s), ancilla (k + 1)."""
-        system, ancilla = QAny(self.tables.system_bits), QAny(self.tables.colour_bits + 1)
-        return Signature.build_from_dtypes(control=QAny(1), system=system, ancilla=ancilla)
-
-    def adjoint(self) -> ControlledSparse:
-        """The inverse circuit."""
-        return attrs.evolve(self, is_adjoint=not self.is_adjoint)
-
-    @property
-    def _steps(self) -> list[Step]:
-        wires = {"system": ("control", "system"), "ancilla": ("ancilla",)}
-        return [(SparseBlockEncoding(self.tables.controlled, self.is_adjoint, self.loader), wires)]
-
-    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """The encoding of diag(alpha I, M), the control its first system bit."""
-        layout = {
-            register.name: {register.name: register.total_bits()} for register in self.signature
+    def layout(self) -> Layout:
+        """The colour, then the flag."""
+        return {
+            "system": {"system": self.tables.system_bits},
+            "ancilla": {"colour": self.tables.colour_bits, "flag": 1},
         }
-        return add_steps(bb, soqs, layout, self._steps)
 
-    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """One of it."""
-        return counted(self._steps)
+    def steps(self) -> list[Step]:
+        """Controlled, only the tables of the entries know of it: unselected, all colours stay in
+        place and the two preparations cancel.
+        """
+        tables = self.tables.controlled if self.is_controlled else self.tables
+        system = (*self.control, "system")
+        prepare = RealStatePreparation(tables.colours, loader=self.loader)
+        colour = {"state": ("colour",)}
+        selected = {"selection0": ("colour",), "selection1": system}
+        rotate = TableRotation(tables.entries, self.loader)
+        phases = tables.phases
+        turn: list[Step] = [] if phases is None else [(TablePhase(phases, self.loader), selected)]
+        permute = ColourPermutation(tables.permutations, self.loader)
+        return [
+            (prepare, colour),
+            (rotate, {**selected, "target": ("flag",)}),
+            *turn,
+            (permute, {"colour": ("colour",), "index": system}),
+            (prepare.adjoint(), colour),
+        ]

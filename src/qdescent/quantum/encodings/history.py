@@ -19,8 +19,8 @@ from qdescent.quantum.tables.history import HistoryTables
 
 @attrs.frozen
 class HistoryEncoding(Composition):
-    """U with <0|U|0> = M/alpha (M^T/alpha for the adjoint) on the places of the unknowns, M = I -
-    sum_t |t+1><t| (x) A_t.
+    """U with <0|U|0> = M/alpha (M^T/alpha for the adjoint) on the unknowns' basis states,
+    M = I - sum_t |t+1><t| (x) A_t.
 
     A word of m letters is replaced letter by letter: roles of the slots are prepared (by step and
     degree), each slot's colour is prepared (by role and letter), the letter permuted, the letters
@@ -67,9 +67,14 @@ class HistoryEncoding(Composition):
         return self.tables.error
 
     @property
-    def places(self) -> Ints:
-        """The system's basis state of each unknown of the history system."""
-        return self.tables.places
+    def angle_bits(self) -> int:
+        """b."""
+        return self.tables.bits
+
+    @property
+    def basis_states(self) -> Ints:
+        """The index of the system's basis state of each unknown of the history system."""
+        return self.tables.basis_states
 
     @property
     def _slots(self) -> range:

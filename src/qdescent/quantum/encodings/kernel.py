@@ -4,15 +4,21 @@ built on it.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import attrs
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
-from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from torch import Tensor
 
-from qdescent.quantum.encodings.composition import Part
+from qdescent._arrays import Ints
+from qdescent.quantum.encodings.composition import Composition
+from qdescent.quantum.encodings.protocol import BlockEncoding
+from qdescent.quantum.gates.loaders import Loader
+from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.state_preparation import StatePreparation
+from qdescent.quantum.gates.steps import Layout, Step, add_steps, counted
 from qdescent.quantum.simulator.kernels import Leaf
 
 
@@ -32,6 +38,7 @@ class VectorFlip(Bloq):
         Dalzell, arXiv:2406.12086, section on block-encoding (projector by one reflection).
     """
 
+    label: ClassVar[str] = "flip b"
     vector: StatePreparation
 
     @property
@@ -43,26 +50,26 @@ class VectorFlip(Bloq):
         """Itself."""
         return self
 
-    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+    @property
+    def _steps(self) -> list[Step]:
         """Undo the preparation, flip the mark on |0...0>, prepare again."""
-        system = bb.add(self.vector.adjoint(), state=soqs["system"])
-        bits, mark = bb.add(
-            MultiControlX((0,) * self.vector.bitsize),
-            controls=bb.split(system),
-            target=soqs["mark"],
-        )
-        return {
-            "system": bb.add(self.vector, state=bb.join(bits, QAny(self.vector.bitsize))),
-            "mark": mark,
-        }
+        flip = PatternFlip((0,) * self.vector.bitsize)
+        state = {"state": ("system",)}
+        return [
+            (self.vector.adjoint(), state),
+            (flip, {"register": ("system",), "mark": ("mark",)}),
+            (self.vector, state),
+        ]
+
+    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
+        """As `_steps` says."""
+        sizes = {register.name: register.total_bits() for register in self.signature}
+        layout = {name: {name: bits} for name, bits in sizes.items()}
+        return add_steps(bb, soqs, layout, self._steps)
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """A preparation, its inverse, and one controlled flip."""
-        return {
-            self.vector: 1,
-            self.vector.adjoint(): 1,
-            MultiControlX((0,) * self.vector.bitsize): 1,
-        }
+        """A preparation, its inverse, and one flip."""
+        return counted(self._steps)
 
     def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
         """The same map on a block of amplitudes (2^n, rest): one overlap and one outer product."""
@@ -78,63 +85,72 @@ class VectorFlip(Bloq):
 
 
 @attrs.frozen
-class KernelEncoding(Bloq):
+class KernelEncoding(Composition):
     """U with <0|U|0> = G/alpha (its adjoint for the adjoint), G/alpha = (I - b_t b_t^H)
     diag(M/alpha, 1/t).
 
     Args:
-        augmented: the block-encoding of diag(M, alpha/t), from `augmented_tables`, or
-            `block_diagonal` of M's and a multiple of 1.
-        vector: prepares b_t.
-        is_adjoint: the inverse circuit.
+        matrix: the block-encoding of diag(M, alpha/t), `augmented(t)` of M's.
+        vector: prepares b_t; G is that of the vector as it is prepared.
 
-    Registers: system (s + 1 bits, the first tells the added block), ancilla (those of `augmented`,
+    Registers: system (s + 1 bits, the first tells the added block), ancilla (those of `matrix`,
         then the mark).
 
-    Cost: one query to `augmented`, two preparations of b_t.
+    Cost: one query to `matrix`, two preparations of b_t.
     """
 
-    augmented: Part
+    label: ClassVar[str] = "G"
+    matrix: BlockEncoding
     vector: StatePreparation
-    is_adjoint: bool = False
 
     @property
-    def system_bitsize(self) -> int:
-        """s + 1."""
-        return self.augmented.system_bitsize
+    def alpha(self) -> float:
+        """That of the matrix: a projector has norm 1."""
+        return self.matrix.alpha
 
     @property
-    def ancilla_bitsize(self) -> int:
-        """One more than the ancillas of `augmented`."""
-        return self.augmented.ancilla_bitsize + 1
+    def epsilon(self) -> float:
+        """That of the matrix."""
+        return self.matrix.epsilon
 
     @property
-    def signature(self) -> Signature:
-        """system, ancilla."""
-        return Signature.build_from_dtypes(
-            system=QAny(self.system_bitsize), ancilla=QAny(self.ancilla_bitsize)
-        )
+    def angle_bits(self) -> int:
+        """Those of the matrix."""
+        return self.matrix.angle_bits
 
-    def adjoint(self) -> KernelEncoding:
-        """The inverse circuit."""
-        return KernelEncoding(self.augmented, self.vector, not self.is_adjoint)
+    @property
+    def loader(self) -> Loader:
+        """That of the matrix."""
+        return self.matrix.loader
 
-    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """The augmented matrix, then the projector; the adjoint in reverse."""
-        system, bits = soqs["system"], bb.split(soqs["ancilla"])
-        ancilla, mark = bb.join(bits[:-1], QAny(self.ancilla_bitsize - 1)), bits[-1]
-        if self.is_adjoint:
-            system, mark = bb.add(VectorFlip(self.vector), system=system, mark=mark)
-            system, ancilla = bb.add(self.augmented.adjoint(), system=system, ancilla=ancilla)
-        else:
-            system, ancilla = bb.add(self.augmented, system=system, ancilla=ancilla)
-            system, mark = bb.add(VectorFlip(self.vector), system=system, mark=mark)
-        bits[:-1], bits[-1] = bb.split(ancilla), mark
-        return {"system": system, "ancilla": bb.join(bits, QAny(self.ancilla_bitsize))}
+    @property
+    def basis_states(self) -> Ints:
+        """Those of the matrix: the unknowns of M, then what was added."""
+        return self.matrix.basis_states
 
-    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """One of each."""
+    def layout(self) -> Layout:
+        """The mark behind the ancillas of the matrix."""
         return {
-            self.augmented.adjoint() if self.is_adjoint else self.augmented: 1,
-            VectorFlip(self.vector): 1,
+            "system": {"system": self.matrix.system_bitsize},
+            "ancilla": {"ancilla": self.matrix.ancilla_bitsize, "mark": 1},
         }
+
+    def steps(self) -> list[Step]:
+        """The augmented matrix, then the projector. Controlled, the mark is flipped under it, and
+        the preparations around the flip cancel where it is 0.
+        """
+        query: Step = (
+            self.part(self.matrix),
+            self.control | {"system": ("system",), "ancilla": ("ancilla",)},
+        )
+        if not self.is_controlled:
+            flip = VectorFlip(self.vector)
+            return [query, (flip, {"system": ("system",), "mark": ("mark",)})]
+        flipped = PatternFlip((1,) + (0,) * self.vector.bitsize)
+        state = {"state": ("system",)}
+        return [
+            query,
+            (self.vector.adjoint(), state),
+            (flipped, {"register": ("control", "system"), "mark": ("mark",)}),
+            (self.vector, state),
+        ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
@@ -53,6 +53,7 @@ class RouterTree(Bloq):
         '0010'
     """
 
+    label: ClassVar[str] = "route"
     selection_bits: int
     is_adjoint: bool = False
 
@@ -150,6 +151,7 @@ class LeafWrite(Bloq):
     Cost: CNOTs only.
     """
 
+    label: ClassVar[str] = "write leaves"
     table: LookUpTable
 
     @property

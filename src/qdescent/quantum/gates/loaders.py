@@ -296,6 +296,12 @@ def _rows_of(lines: int) -> Callable[[int], int]:
     return lambda block: _iteration(-(-lines // block))
 
 
+def check_loader(value: Loader) -> Loader:
+    """Check that an argument `loader` is one of the three."""
+    called = "a QROMLoader(), QROAMLoader() or BucketBrigade()"
+    return check_instance("loader", value, QROMLoader, QROAMLoader, BucketBrigade, called=called)
+
+
 def _checked(lines: int, bits: int) -> tuple[int, int]:
     return check_integer("lines", lines, 1, MOST_LINES), check_integer("bits", bits, 1)
 

@@ -8,7 +8,7 @@ look-up takes about 2 sqrt N Toffoli gates where a coherent inverse takes as man
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
@@ -49,6 +49,7 @@ class XOutcome(Bloq):
     Cost: a measurement.
     """
 
+    label: ClassVar[str] = "measure X"
     minus: bool
 
     @property
@@ -85,6 +86,7 @@ class OneHot(Bloq):
     Cost: 2^k - 2 ANDs in k - 1 layers; none to clear.
     """
 
+    label: ClassVar[str] = "one hot"
     place_bits: int
 
     def __attrs_post_init__(self) -> None:
@@ -133,6 +135,7 @@ class SignLookUp(Bloq):
         Berry, Gidney, Motta, McClean, Babbush, arXiv:1902.02134, appendix C.
     """
 
+    label: ClassVar[str] = "signs by table"
     signs: LookUpTable
     block: int
 
@@ -208,6 +211,8 @@ class MeasuredClearing(Bloq):
         60
     """
 
+    label: ClassVar[str] = "clear by measurement"
+    is_opened: ClassVar[bool] = False  # in a call tree: as the read that it clears
     table: LookUpTable
     work: tuple[LookUpTable, ...] = ()
     outcome: tuple[int, ...] | None = None

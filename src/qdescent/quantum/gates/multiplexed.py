@@ -5,6 +5,7 @@ swaps by pattern.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import attrs
 import numpy as np
@@ -45,6 +46,7 @@ class TableRotation(Bloq):
         angles).
     """
 
+    label: ClassVar[str] = "rotate by table"
     table: AngleTable
     loader: Loader = DEFAULT_LOADER
 
@@ -104,6 +106,7 @@ class ColourPermutation(Bloq):
         loader's `clear_cost`.
     """
 
+    label: ClassVar[str] = "permute"
     table: PermutationTable
     loader: Loader = DEFAULT_LOADER
 
@@ -168,6 +171,7 @@ class TablePhase(Bloq):
     Cost: one `TableRotation`.
     """
 
+    label: ClassVar[str] = "phase by table"
     table: AngleTable
     loader: Loader = DEFAULT_LOADER
 
@@ -223,6 +227,11 @@ class PatternFlip(Bloq):
     pattern: tuple[int, ...]
 
     @property
+    def label(self) -> str:
+        """The question that its flip answers."""
+        return "is it?" if any(self.pattern) else "is 0?"
+
+    @property
     def signature(self) -> Signature:
         """register, mark (1)."""
         return Signature.build_from_dtypes(register=QAny(len(self.pattern)), mark=QAny(1))
@@ -261,6 +270,7 @@ class SelectedSwap(Bloq):
         bit.
     """
 
+    label: ClassVar[str] = "swap by table"
     chosen: tuple[bool, ...]
     bits: int
     loader: Loader = DEFAULT_LOADER

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import attrs
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
@@ -41,6 +43,7 @@ class SelectedPreparation(Bloq):
         2
     """
 
+    label: ClassVar[str] = "prepare by table"
     tree: SelectedTree
     is_adjoint: bool = False
     loader: Loader = DEFAULT_LOADER

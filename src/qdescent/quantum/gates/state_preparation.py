@@ -5,6 +5,7 @@ of phases where it is complex.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import ClassVar
 
 import attrs
 import numpy as np
@@ -52,6 +53,7 @@ class RealStatePreparation(Bloq):
         2
     """
 
+    label: ClassVar[str] = "prepare"
     tree: RotationTree
     is_adjoint: bool = False
     loader: Loader = DEFAULT_LOADER
@@ -130,6 +132,7 @@ class SparseStatePreparation(Bloq):
         (1, [0.6, -0.8])
     """
 
+    label: ClassVar[str] = "prepare"
     values: RotationTree
     places: PermutationTable
     is_adjoint: bool = False
@@ -253,6 +256,7 @@ class ComplexStatePreparation(Bloq):
         [(0.6+0j), (-0-0.8j)]
     """
 
+    label: ClassVar[str] = "prepare"
     magnitudes: Preparation
     phases: AngleTable
     is_adjoint: bool = False

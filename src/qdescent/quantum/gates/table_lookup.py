@@ -5,6 +5,7 @@ qubits until undone.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import attrs
 import numpy as np
@@ -55,8 +56,14 @@ class TableLoad(Bloq):
         [0.0, 0.0, 0.0, 1.0]
     """
 
+    is_opened: ClassVar[bool] = False  # in a call tree: it is counted, not looked into
     table: LookUpTable
     loader: Loader = DEFAULT_LOADER
+
+    @property
+    def label(self) -> str:
+        """By its table: a load, a read and what undoes it are one kind of part."""
+        return self.table.label
 
     @property
     def signature(self) -> Signature:
@@ -114,8 +121,14 @@ class TableRead(Bloq):
     Cost: `loader.read_cost(N, b)`.
     """
 
+    is_opened: ClassVar[bool] = False  # in a call tree: it is counted, not looked into
     table: LookUpTable
     loader: Loader = DEFAULT_LOADER
+
+    @property
+    def label(self) -> str:
+        """By its table: a load, a read and what undoes it are one kind of part."""
+        return self.table.label
 
     @property
     def block(self) -> int:
@@ -217,6 +230,7 @@ class SwapNetwork(Bloq):
         Low, Kliuchnikov, Schaeffer, arXiv:1812.00954, figure 1.
     """
 
+    label: ClassVar[str] = "to the front"
     place_bits: int
     bits: int
 
@@ -262,6 +276,7 @@ class BorrowedLoad(Bloq):
         Low, Kliuchnikov, Schaeffer, arXiv:1812.00954, figure 1d.
     """
 
+    label: ClassVar[str] = "look-up with borrowed qubits"
     table: LookUpTable
     block: int
 

@@ -8,13 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qdescent._checks import check_methods
-from qdescent.quantum.inspect.drawing import NAMES
+from qdescent.quantum.inspect.labels import label, original
 
 if TYPE_CHECKING:
     from qualtran import Bloq
-
-# what is counted, not looked into
-ATOMS = ("TableLoad", "TableRead", "MultiControlX", "And", "Toffoli", "CNOT", "Ry", "Rz")
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class CallNode:
     """A kind of bloq inside a circuit.
 
     Args:
-        label: its name, short; a dagger marks an inverse.
+        label: its name, short; a dagger marks an inverse; "the whole circuit" at the root.
         kind: the name of its class.
         calls: how often the whole circuit calls it here.
         ands: AND and Toffoli gates of all these calls.
@@ -67,7 +64,8 @@ def call_tree(bloq: Bloq) -> CallNode:
 
     check_methods("bloq", bloq, ("call_graph", "decompose_bloq"), "a Qualtran bloq")
     costs: dict[Bloq, GateCounts] = {}
-    opened = set(ATOMS)
+    opened: set[type[Bloq]] = set()
+    looked_into: dict[Bloq, bool] = {}
 
     def gates(members: list[tuple[Bloq, int]]) -> tuple[int, int]:
         each = [
@@ -77,47 +75,35 @@ def call_tree(bloq: Bloq) -> CallNode:
         ands = sum(int(cost.and_bloq + cost.toffoli + cost.cswap) * calls for cost, calls in each)
         return ands, sum(int(cost.rotation) * calls for cost, calls in each)
 
-    def grow(label: str, members: list[tuple[Bloq, int]]) -> CallNode:
-        kind = _kind(members[0][0])
+    def is_opened(bloq: Bloq) -> bool:
+        """Ours are looked into unless they say no; others where one of ours is inside."""
+        inner = original(bloq)
+        if inner not in looked_into:
+            looked_into[inner] = (
+                getattr(inner, "is_opened", True)
+                if hasattr(inner, "label")
+                else any(
+                    hasattr(original(callee), "label") or is_opened(callee)
+                    for callee, _ in get_bloq_callee_counts(inner)
+                )
+            )
+        return looked_into[inner]
+
+    def grow(name: str, members: list[tuple[Bloq, int]]) -> CallNode:
+        kind = type(original(members[0][0]))
         inside: dict[str, list[tuple[Bloq, int]]] = {}
-        if kind not in opened:
+        if kind not in opened and is_opened(members[0][0]):
             opened.add(kind)
             for member, calls in members:
                 for callee, number in get_bloq_callee_counts(member):
-                    inside.setdefault(_label(callee), []).append((callee, calls * int(number)))
+                    inside.setdefault(label(callee), []).append((callee, calls * int(number)))
         costly = sorted(
             (name for name in inside if any(gates(inside[name]))),
             key=lambda name: gates(inside[name]),
             reverse=True,
         )
         parts = tuple(grow(name, inside[name]) for name in costly)
-        return CallNode(label, kind, sum(calls for _, calls in members), *gates(members), parts)
+        calls = sum(number for _, number in members)
+        return CallNode(name, kind.__name__, calls, *gates(members), parts)
 
-    return grow("the whole circuit" if _kind(bloq) in WHOLE else _label(bloq), [(bloq, 1)])
-
-
-def _kind(bloq: Bloq) -> str:
-    """The name of its class; an inverse that has no class of its own goes by its original's."""
-    return type(_original(bloq)).__name__
-
-
-def _original(bloq: Bloq) -> Bloq:
-    return bloq.subbloq if type(bloq).__name__ == "Adjoint" else bloq
-
-
-def _label(bloq: Bloq) -> str:
-    kind = _kind(bloq)
-    if kind in ("TableLoad", "TableRead"):
-        table = _original(bloq).table
-        return f"look-up, {len(table.padded)} lines of {table.bits} bits"
-    return WORDS.get(kind, NAMES.get(kind, kind)) + (
-        "†" if getattr(bloq, "is_adjoint", False) else ""
-    )
-
-
-WHOLE = ("LinearSolve", "KernelTransform", "PhaseEstimationSolve", "AmplitudeAmplification")
-WORDS = {
-    "ProjectorPhase": "φ",
-    "QSVTSequence": "queries and phases",
-    "And": "AND",
-}
+    return grow("the whole circuit", [(bloq, 1)])

@@ -11,48 +11,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from qdescent._checks import check_callable, check_methods
+from qdescent.quantum.inspect.labels import label
 
 if TYPE_CHECKING:
     from qualtran import Bloq
 
 MOST_PHASES = 12  # at each end of a sequence that is drawn: a page shows eight gates and four
 WORK = "work"  # qubits that a bloq takes and gives back
-BOOKKEEPING = ("Allocate", "Free", "Join", "Partition", "Split", "Cast")
-NAMES = {
-    "SparseBlockEncoding": "U",
-    "HistoryEncoding": "U",
-    "BalancedEncoding": "U",
-    "RealStatePreparation": "prepare",
-    "ComplexStatePreparation": "prepare",
-    "SparseStatePreparation": "prepare",
-    "TableRotation": "rotate by table",
-    "TablePhase": "phase by table",
-    "SelectedPreparation": "prepare by table",
-    "ColourPermutation": "permute",
-    "PatternFlip": "is it?",
-    "SelectedSwap": "swap by table",
-    "MultiControlX": "is 0?",
-    "KernelEncoding": "G",
-    "VectorFlip": "flip b",
-    "ZeroReflection": "flip 0",
-    "ControlledSparse": "U",
-    "TensorProduct": "⊗",
-    "Product": "product",
-    "WeightedSum": "sum",
-    "BlockDiagonal": "diagonal",
-    "Shift": "+ 1",
-    "Identity": "1",
-    "LinearSolve": "solve",
-    "KernelTransform": "reflect",
-    "PhaseEstimationSolve": "estimate, rotate, undo",
-    "AmplitudeAmplification": "amplify",
-    "EvolutionSequence": "evolve",
-    "SelectedPhase": "phase",
-    "FourierTransform": "Fourier",
-    "QSVTSequence": "queries and phases",
-    "XGate": "X",
-    "Hadamard": "H",
-}
 
 
 @dataclass(frozen=True)
@@ -111,6 +76,9 @@ def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Dra
     check_methods("bloq", bloq, ("call_graph", "decompose_bloq"), "a Qualtran bloq")
     check_callable("expand", expand, "a function of a bloq")
     from qualtran import LeftDangle, Soquet
+    from qualtran.bloqs.bookkeeping import Allocate, Cast, Free, Join, Partition, Split
+
+    bookkeeping = (Allocate, Cast, Free, Join, Partition, Split)
 
     circuit = bloq.decompose_bloq().flatten(lambda instance: expand(instance.bloq))
     sizes = {register.name: register.total_bits() for register in bloq.signature}
@@ -122,7 +90,7 @@ def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Dra
     }
     gates = []
     for instance, before, after in circuit.iter_bloqnections():
-        kind = type(instance.bloq).__name__
+        is_gate = not isinstance(instance.bloq, bookkeeping)
         carried = {connection.right: holds[connection.left] for connection in before}
         touched = set().union(*carried.values()) or {WORK}
         for connection in after:  # what goes in by a register comes out by it; bookkeeping mixes
@@ -131,13 +99,10 @@ def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Dra
                 for soquet, origin in carried.items()
                 if soquet.reg.name == connection.left.reg.name
             ]
-            holds[connection.left] = (
-                touched if kind in BOOKKEEPING or not same else set().union(*same)
-            )
-        if kind not in BOOKKEEPING:
-            gates.append(
-                Gate(label(instance.bloq), tuple(name for name in names if name in touched), kind)
-            )
+            holds[connection.left] = set().union(*same) if is_gate and same else touched
+        if is_gate:
+            on = tuple(name for name in names if name in touched)
+            gates.append(Gate(_text(instance.bloq), on, type(instance.bloq).__name__))
     used = {name for gate in gates for name in gate.registers}
     return Drawing(
         tuple((name, sizes.get(name, 0)) for name in names if name in sizes or name in used),
@@ -182,11 +147,8 @@ def _ends(phases: tuple[float, ...]) -> tuple[float, ...]:
     )
 
 
-def label(bloq: Bloq) -> str:
-    """A short name for a box; a dagger marks an inverse."""
-    kind = type(bloq).__name__
-    if kind == "ProjectorPhase":
-        return f"φ {bloq.phi:.3f}".replace("-", "−")
-    if kind == "Rz":
-        return f"Rz {float(bloq.angle):.3f}".replace("-", "−")
-    return NAMES.get(kind, kind) + ("†" if getattr(bloq, "is_adjoint", False) else "")
+def _text(bloq: Bloq) -> str:
+    """The label, and the angle of a gate that has one."""
+    angle = getattr(bloq, "angle", None)
+    turn = "" if angle is None else f" {float(angle):.3f}".replace("-", "−")
+    return label(bloq) + turn

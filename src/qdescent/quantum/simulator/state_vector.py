@@ -20,6 +20,7 @@ import torch
 from qualtran import Bloq, Side
 from qualtran.bloqs.basic_gates import (
     CNOT,
+    GlobalPhase,
     Hadamard,
     Ry,
     Rz,
@@ -29,6 +30,7 @@ from qualtran.bloqs.basic_gates import (
     TwoBitSwap,
     XGate,
     ZGate,
+    ZPowGate,
 )
 from qualtran.bloqs.bookkeeping import Allocate, Free
 from qualtran.bloqs.data_loading.qrom import QROM
@@ -268,13 +270,18 @@ def _leaf(
 
 
 def _look_up(bloq: QROM, device: torch.device) -> Leaf:
-    """A QROM of one table; its lines may be blocks of values, the first most significant."""
-    (data,), (bits,), (block,) = bloq.data, bloq.target_bitsizes, bloq.target_shapes
-    values = data.reshape(*bloq.data_shape, -1)
-    lines = values @ (1 << bits * np.arange(values.shape[-1])[::-1])
+    """A QROM of one or more tables, the first most significant; its entries may be blocks of
+    values.
+    """
+    entries, width = np.zeros(bloq.data_shape, dtype=np.int64), 0
+    for data, bits, block in zip(bloq.data, bloq.target_bitsizes, bloq.target_shapes, strict=True):
+        values = data.reshape(*bloq.data_shape, -1)
+        block_bits = bits * math.prod(block)
+        entries = (entries << block_bits) + values @ (1 << bits * np.arange(values.shape[-1])[::-1])
+        width += block_bits
     padded = np.zeros([2**size for size in bloq.selection_bitsizes], dtype=np.int64)
-    padded[tuple(slice(length) for length in lines.shape)] = lines
-    return look_up(padded.reshape(-1), bits * math.prod(block), device)
+    padded[tuple(slice(length) for length in entries.shape)] = entries
+    return look_up(padded.reshape(-1), width, device)
 
 
 def _gate_leaf(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Leaf | None:
@@ -301,6 +308,10 @@ def _gate_matrix(bloq: Bloq) -> np.ndarray | None:
         return np.diag(np.exp([-0.5j * bloq.angle, 0.5j * bloq.angle]))
     if isinstance(bloq, SGate):
         return np.diag([1, -1j if bloq.is_adjoint else 1j])
+    if isinstance(bloq, GlobalPhase):  # on no qubits
+        return np.array([[bloq.coefficient]])
+    if isinstance(bloq, ZPowGate):
+        return np.diag([1, np.exp(1j * np.pi * bloq.exponent)])
     if isinstance(bloq, And):
         compute = np.zeros((8, 4))
         for controls in range(4):

@@ -14,13 +14,14 @@ import numpy as np
 from qdescent._array_checks import check_array
 from qdescent._arrays import Floats, Ints
 from qdescent._checks import argument_error, check_integer
+from qdescent.quantum.tables.by_value import ByValue
 from qdescent.quantum.tables.lookup import LookUpTable
 
 MOST_ANGLE_BITS = 45  # 4 pi/2^45 is near 1e-13: finer angles drown in the rounding of float64
 
 
 @dataclass(frozen=True, eq=False)
-class AngleTable:
+class AngleTable(ByValue):
     """Rotation angles as b-bit integers: entry k stands for Ry(4 pi k/2^b), so that cos(theta/2)
     takes both signs.
 
@@ -69,7 +70,7 @@ class AngleTable:
 
 
 @dataclass(frozen=True, eq=False)
-class RotationTree:
+class RotationTree(ByValue):
     """The rotations that prepare a real vector: level l turns qubit l by an angle that its l
     predecessors select.
 
@@ -153,7 +154,7 @@ def prepared_vectors(levels: Sequence[AngleTable], count: int) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class SelectedTree:
+class SelectedTree(ByValue):
     """Rotation trees that prepare one real vector for every value of a selection register.
 
     Args:

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from qdescent._arrays import Complexes, Floats, Ints
+from qdescent._checks import check_interval
 from qdescent.quantum.tables.angles import AngleTable, SelectedTree, selected_tree
+from qdescent.quantum.tables.by_value import ByValue
 from qdescent.quantum.tables.colouring import fullest_line, matching_colours
 from qdescent.quantum.tables.permutations import PermutationTable, full_permutations
+from qdescent.quantum.tables.perron import ModuliNorm, absolute_matrix, moduli_norm
 from qdescent.quantum.tables.weights import balance, balance_error, schur_bound
 
 
 @dataclass(frozen=True, eq=False)
-class BalancedTables:
+class BalancedTables(ByValue):
     """The tables of a matrix padded with zeros to 2^s x 2^s.
 
     Args:
@@ -48,36 +51,36 @@ class BalancedTables:
         return self.prepare.selection_bits
 
     @property
-    def places(self) -> Ints:
-        """The system's basis state of each unknown: the first D."""
+    def basis_states(self) -> Ints:
+        """The index of the system's basis state of each unknown: the first D."""
         return np.arange(self.size)
 
-    def augmented(self, guess: float) -> BalancedTables:
+    def augmented(self, norm_estimate: float) -> BalancedTables:
         """The tables of diag(M, (alpha/t) I): one more selection bit above the others; there every
         colour stays in place.
 
         The colour 0 is prepared, and unprepared as (1/t)|0> + sqrt(1 - 1/t^2)|1>.
 
         Args:
-            guess: t, at least 1.
+            norm_estimate: t, at least 1.
 
         Example:
             >>> i = np.arange(2)
             >>> tables = balanced_matrix(i, 1 - i, np.array([2.0, -1.0]), size=2, bits=12)
-            >>> augmented = tables.augmented(guess=2.0)
+            >>> augmented = tables.augmented(2.0)
             >>> augmented.system_bits, augmented.permutations.forward[0].tolist(), augmented.alpha
             (2, [1, 0, 2, 3], 2.0)
         """
-        size = self.permutations.forward.shape[1]
+        t = check_interval("norm_estimate", norm_estimate, "[1, inf)")
         phases = self.phases
         if phases is not None:
             phases = AngleTable(
                 np.hstack([phases.indices, np.zeros_like(phases.indices)]), phases.bits
             )
-        turn = AngleTable.nearest(np.array(math.acos(1 / guess)), self.bits)
-        off = self.alpha * abs(math.cos(float(turn.half_angles)) - 1 / guess)
+        turn = AngleTable.nearest(np.array(math.acos(1 / t)), self.bits)
+        off = self.alpha * abs(math.cos(float(turn.half_angles)) - 1 / t)
         return BalancedTables(
-            size=2 * size,
+            size=2 * self.permutations.forward.shape[1],
             alpha=self.alpha,
             error=max(self.error, off),
             prepare=self.prepare.followed_by(0),
@@ -88,7 +91,12 @@ class BalancedTables:
 
 
 def balanced_matrix(
-    rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int
+    rows: Ints,
+    columns: Ints,
+    values: Floats | Complexes,
+    size: int,
+    bits: int,
+    norm: ModuliNorm | None = None,
 ) -> BalancedTables:
     """The tables of a sparse matrix.
 
@@ -96,6 +104,7 @@ def balanced_matrix(
         rows, columns, values: its entries, shape (nnz,), each pair once; real or complex.
         size: D.
         bits: b, bits of an angle.
+        norm: of |M|, where it is known; None computes it. alpha is this one's.
 
     Returns:
         BalancedTables: with s = ceil(log2 D) and k = ceil(log2 of the entries of the fullest row or
@@ -114,12 +123,17 @@ def balanced_matrix(
         2 ** max(1, (fullest_line(rows, columns) - 1).bit_length()),
         2 ** max(1, (size - 1).bit_length()),
     )
+    if norm is None:
+        norm = moduli_norm(absolute_matrix(rows, columns, values, size))
+    norm = norm._replace(vector=np.pad(norm.vector, (0, shape[1] - size)))
     while True:
         entries = np.zeros(shape, dtype=values.dtype)
         entries[colours, columns] = values
         permutations = full_permutations(rows, columns, colours, shape)
         weights = balance(
-            permutations.forward, np.abs(entries) if np.iscomplexobj(entries) else entries
+            permutations.forward,
+            np.abs(entries) if np.iscomplexobj(entries) else entries,
+            norm=norm,
         )
         if weights is not None:
             break

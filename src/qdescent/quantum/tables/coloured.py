@@ -16,52 +16,16 @@ import numpy as np
 import torch
 
 from qdescent._arrays import Complexes, Floats, Ints
-from qdescent._checks import argument_error, check_instance
+from qdescent._checks import argument_error, check_instance, check_interval
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.tables.angles import AngleTable, RotationTree, rotation_tree
-from qdescent.quantum.tables.colouring import colour_entries, colour_weights
+from qdescent.quantum.tables.by_value import ByValue
+from qdescent.quantum.tables.colouring import Colouring, coloured_entries
 from qdescent.quantum.tables.permutations import PermutationTable, full_permutations
 
 
-def augmented_tables(tables: MatrixTables, guess: float) -> MatrixTables:
-    """The tables of diag(M, (alpha/t) I): one more selection bit, above the others; every colour
-    stays in place where it is 1.
-
-    Args:
-        tables: of M.
-        guess: t, at least 1.
-
-    Example:
-        >>> from qdescent.quantum.tables.coloured import matrix_tables
-        >>> tables = matrix_tables(
-        ...     np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12
-        ... )
-        >>> augmented = augmented_tables(tables, guess=2.0)
-        >>> augmented.system_bits, augmented.permutations.forward[0].tolist()
-        (2, [1, 0, 2, 3])
-    """
-    colours, size = tables.permutations.forward.shape
-    turn = AngleTable.nearest(np.full((colours, size), math.acos(1 / guess)), tables.entries.bits)
-    entries = AngleTable(np.hstack([tables.entries.indices, turn.indices]), tables.entries.bits)
-    phases = tables.phases
-    if phases is not None:
-        phases = AngleTable(np.hstack([phases.indices, np.zeros_like(turn.indices)]), phases.bits)
-    # the colours' weights add up to 1
-    error = tables.alpha * abs(math.cos(float(turn.half_angles[0, 0])) - 1 / guess)
-    return MatrixTables(
-        size=2 * size,
-        alpha=tables.alpha,
-        error=max(tables.error, error),
-        permutations=tables.permutations.extended,
-        entries=entries,
-        colours=tables.colours,
-        used_colours=tables.used_colours,
-        phases=phases,
-    )
-
-
 @dataclass(frozen=True, eq=False)
-class MatrixTables:
+class MatrixTables(ByValue):
     """The tables of a block-encoding of M/alpha, padded with zeros to 2^s x 2^s.
 
     Args:
@@ -102,9 +66,43 @@ class MatrixTables:
         return self.colours.bitsize
 
     @property
-    def places(self) -> Ints:
-        """The system's basis state of each unknown: the first D."""
+    def basis_states(self) -> Ints:
+        """The index of the system's basis state of each unknown: the first D."""
         return np.arange(self.size)
+
+    def augmented(self, norm_estimate: float) -> MatrixTables:
+        """The tables of diag(M, (alpha/t) I): one more selection bit, above the others; every
+        colour stays in place where it is 1.
+
+        Args:
+            norm_estimate: t, at least 1.
+
+        Example:
+            >>> tables = matrix_tables(
+            ...     np.array([0, 1]), np.array([1, 0]), np.array([2.0, -1.0]), size=2, bits=12
+            ... )
+            >>> augmented = tables.augmented(2.0)
+            >>> augmented.system_bits, augmented.permutations.forward[0].tolist()
+            (2, [1, 0, 2, 3])
+        """
+        t = check_interval("norm_estimate", norm_estimate, "[1, inf)")
+        turn = AngleTable.nearest(np.full(self.entries.indices.shape, math.acos(1 / t)), self.bits)
+        entries = AngleTable(np.hstack([self.entries.indices, turn.indices]), self.bits)
+        phases = self.phases
+        if phases is not None:
+            phases = AngleTable(
+                np.hstack([phases.indices, np.zeros_like(turn.indices)]), phases.bits
+            )
+        # the colours' weights add up to 1
+        error = self.alpha * abs(math.cos(float(turn.half_angles[0, 0])) - 1 / t)
+        return replace(
+            self,
+            size=2 * self.permutations.forward.shape[1],
+            error=max(self.error, error),
+            permutations=self.permutations.extended,
+            entries=entries,
+            phases=phases,
+        )
 
     @cached_property
     def controlled(self) -> MatrixTables:
@@ -149,7 +147,12 @@ def matrix_entries(system: LinearSystem) -> tuple[Ints, Ints, Floats | Complexes
 
 
 def matrix_tables(
-    rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int
+    rows: Ints,
+    columns: Ints,
+    values: Floats | Complexes,
+    size: int,
+    bits: int,
+    colouring: Colouring | None = None,
 ) -> MatrixTables:
     """The tables of a sparse matrix.
 
@@ -157,6 +160,7 @@ def matrix_tables(
         rows, columns, values: its entries, shape (nnz,), each pair once.
         size: D.
         bits: b, bits of an angle.
+        colouring: of the entries, where it is known; None makes it.
 
     Returns:
         MatrixTables: with s = ceil(log2 D) and k = ceil(log2 colours), each at least 1.
@@ -170,10 +174,9 @@ def matrix_tables(
         >>> tables.alpha, tables.used_colours
         (2.0, 1)
     """
-    entry_colours = colour_entries(rows, columns, values)
-    weights = colour_weights(values, entry_colours)
-    colours = rotation_tree(np.sqrt(weights), bits)
-    alpha = float(weights.sum())
+    colouring = colouring or coloured_entries(rows, columns, values)
+    alpha, entry_colours = colouring.alpha, colouring.colours
+    colours = rotation_tree(np.sqrt(colouring.weights), bits)
     encoded_weights = alpha * colours.prepared**2
     shape = (len(encoded_weights), 2 ** max(1, (size - 1).bit_length()))
     diagonal = np.zeros(shape, dtype=values.dtype)
@@ -192,7 +195,7 @@ def matrix_tables(
     error = np.abs(diagonal - encoded).max(axis=1).sum()
     permutations = full_permutations(rows, columns, entry_colours, shape)
     return MatrixTables(
-        size, alpha, float(error), permutations, entries, colours, len(weights), phases
+        size, alpha, float(error), permutations, entries, colours, len(colouring.weights), phases
     )
 
 

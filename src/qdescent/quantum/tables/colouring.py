@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from functools import cached_property
+
 import numpy as np
 
 from qdescent._arrays import Complexes, Floats, Ints
@@ -39,11 +42,34 @@ def colour_entries(rows: Ints, columns: Ints, values: Floats | Complexes) -> Int
     return colours
 
 
-def colour_weights(values: Floats | Complexes, colours: Ints) -> Floats:
-    """max |D_c| of every colour; their sum is alpha."""
+@dataclass(frozen=True, eq=False)
+class Colouring:
+    """A colour for every entry of a matrix, and what each colour weighs.
+
+    Args:
+        colours: (nnz,), from 0; none twice in a row or a column.
+        weights: max |D_c|, one for each colour.
+    """
+
+    colours: Ints = field(repr=False)
+    weights: Floats = field(repr=False)
+
+    @cached_property
+    def alpha(self) -> float:
+        """The sum of the weights."""
+        return float(self.weights.sum())
+
+
+def coloured_entries(rows: Ints, columns: Ints, values: Floats | Complexes) -> Colouring:
+    """The colouring of `colour_entries` with its weights.
+
+    Args:
+        rows, columns, values: shape (nnz,), each pair once.
+    """
+    colours = colour_entries(rows, columns, values)
     weights = np.zeros(int(colours.max()) + 1)
     np.maximum.at(weights, colours, np.abs(values))
-    return weights
+    return Colouring(colours, weights)
 
 
 def matching_colours(rows: Ints, columns: Ints) -> Ints:

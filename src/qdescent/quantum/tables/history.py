@@ -18,6 +18,7 @@ from qdescent._arrays import Ints
 from qdescent._checks import argument_error, check_integer, check_sequence
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.tables.angles import SelectedTree, selected_tree
+from qdescent.quantum.tables.by_value import ByValue
 from qdescent.quantum.tables.history_slots import SlotTables, letter_map, slot_tables
 from qdescent.quantum.tables.lookup import MOST_BITS, LookUpTable
 from qdescent.quantum.tables.permutations import PermutationTable
@@ -27,7 +28,7 @@ MOST_ORDER, MOST_STEPS = 32, 2**20  # a table would have more than 2^24 entries 
 
 
 @dataclass(frozen=True, eq=False)
-class WordTables:
+class WordTables(ByValue):
     """Which roles take a word (step t, degree m) where, and with which weights.
 
     Args:
@@ -53,7 +54,7 @@ class WordTables:
 
 
 @dataclass(frozen=True, eq=False)
-class HistoryTables:
+class HistoryTables(ByValue):
     """The tables of M = I - sum_t |t+1><t| (x) A_t on registers: step, degree (of the word, less
     1), N slots of a letter each.
 
@@ -113,9 +114,9 @@ class HistoryTables:
         return self.step_bits + self.degree_bits + self.order * self.letter_bits
 
     @property
-    def places(self) -> Ints:
-        """The system's basis state of each unknown of `history_system` (full homogenised
-        coordinates), ((T + p + 1) D,).
+    def basis_states(self) -> Ints:
+        """The index of the system's basis state of each unknown of `history_system` (full
+        homogenised coordinates), ((T + p + 1) D,).
         """
         N, q, bits = self.order, self.size + 1, self.letter_bits
         words = []

@@ -19,6 +19,7 @@ from qdescent._checks import argument_error
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import to_scipy
 from qdescent.quantum.tables.angles import SelectedTree, selected_tree
+from qdescent.quantum.tables.by_value import ByValue
 from qdescent.quantum.tables.colouring import fullest_line, matching_colours
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.quantum.tables.permutations import PermutationTable, full_permutations
@@ -48,7 +49,7 @@ class LetterMap:
 
 
 @dataclass(frozen=True, eq=False)
-class SlotTables:
+class SlotTables(ByValue):
     """One slot under each role; tables are selected by the step (where maps differ) and role.
 
     Args:

@@ -9,13 +9,14 @@ import numpy as np
 
 from qdescent._arrays import Ints
 from qdescent._checks import argument_error, check_instance, check_integer
+from qdescent.quantum.tables.by_value import ByValue
 
 MOST_BITS = 62  # what an integer of 64 bits holds
 
 
 @dataclass(frozen=True, eq=False)
-class LookUpTable:
-    """Lines of b bits, read by one or more selection registers; 0 beyond its last line.
+class LookUpTable(ByValue):
+    """Entries of b bits, read by one or more selection registers; 0 beyond its last entry.
 
     Args:
         lines: integers in [0, 2^b), one axis of at least two lines per selection register.
@@ -58,6 +59,11 @@ class LookUpTable:
         full = np.zeros([2**bits for bits in self.selection_bits], dtype=np.int64)
         full[tuple(slice(length) for length in self.lines.shape)] = self.lines
         return full.reshape(-1)
+
+    @property
+    def label(self) -> str:
+        """What a drawing calls its look-up."""
+        return f"look-up, {len(self.padded)} entries of {self.bits} bits"
 
     def ands(self, block: int = 1) -> int:
         """ANDs of unary iteration over rows of `block` lines: two less than the aligned runs of one

@@ -8,11 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from qdescent._arrays import Ints
+from qdescent.quantum.tables.by_value import ByValue
 from qdescent.quantum.tables.lookup import LookUpTable
 
 
 @dataclass(frozen=True, eq=False)
-class PermutationTable:
+class PermutationTable(ByValue):
     """One permutation per colour, and its inverse; or a single permutation.
 
     Args:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sparse
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, cg, eigsh
 
-from qdescent._arrays import Floats
+from qdescent._arrays import Complexes, Floats, Ints
 
 LARGEST_DENSE = 512  # columns: an eigenvalue and a solve of that size take a twentieth of a second
 # how far above the norm's square a direct solve may start: its residual then stays below 1
@@ -20,7 +21,19 @@ MOST_CLOSE = 2**16
 NEAR = 1e-2  # and there some 20 products must do
 
 
-def moduli_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> tuple[float, Floats]:
+class ModuliNorm(NamedTuple):
+    """The norm of |M| from above, and what shows it.
+
+    Args:
+        alpha: at least || |M| ||_2.
+        vector: x, 0 at empty columns and positive elsewhere, with |M|^T |M| x <= alpha^2 x.
+    """
+
+    alpha: float
+    vector: Floats
+
+
+def moduli_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> ModuliNorm:
     """alpha at least || |M| ||_2, and x > 0 with |M|^T |M| x <= alpha^2 x in every entry (which
     proves it: Collatz, Wielandt).
 
@@ -36,7 +49,7 @@ def moduli_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> tuple
             65,536.
 
     Returns:
-        tuple: alpha, and x of shape (S,), 0 at empty columns.
+        ModuliNorm: alpha, and x of shape (S,).
 
     Cost: O(S^3) up to `dense` columns, then 20 to 300 products.
 
@@ -54,7 +67,20 @@ def moduli_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> tuple
         x = _iterative(scaled, CLOSE if absolute.shape[1] <= MOST_CLOSE else NEAR)
     x = np.where(filled, x, 0.0)
     rate = (scaled.T @ (scaled @ x))[filled] / x[filled]
-    return largest * math.sqrt(float(rate.max())), x
+    return ModuliNorm(largest * math.sqrt(float(rate.max())), x)
+
+
+def absolute_matrix(
+    rows: Ints, columns: Ints, values: Floats | Complexes, size: int
+) -> sparse.csr_array:
+    """|M| from the entries of M, shape (D, D).
+
+    Args:
+        rows, columns, values: shape (nnz,), each pair once.
+        size: D.
+    """
+    moduli = sparse.coo_array((np.abs(values), (rows, columns)), shape=(size, size))
+    return sparse.csr_array(moduli)
 
 
 def _direct(matrix: Floats) -> Floats:

@@ -23,7 +23,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from qdescent._arrays import Complexes, Floats, Ints
-from qdescent.quantum.tables.perron import moduli_norm
+from qdescent.quantum.tables.perron import ModuliNorm, moduli_norm
 
 DENSE = 2048  # columns up to which alpha is the norm to rounding: a larger circuit is not simulated
 TINY = 1e-300  # of the largest entry: what is smaller is left out, and stands in the stated error
@@ -65,7 +65,9 @@ class Balance:
     spread: Floats | None = field(default=None, repr=False)
 
 
-def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Balance | None:
+def balance(
+    targets: Ints, values: Floats, full: FullColumn | None = None, norm: ModuliNorm | None = None
+) -> Balance | None:
     """The weights of M = sum_c sum_j v_c(j) |pi_c(j)><j|, or None where the labels leave no room
     for what must be wasted.
 
@@ -79,6 +81,7 @@ def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Ba
         full: entries f_i of a column j that are added with one label c between them: R_j(c)^2 =
             sum_i |f_i| y_i / (alpha x_j) and P(i)^2 = |f_i| y_i / sum |f| y make the same product,
             R_j(c) P(i) L_i(c) = f_i/alpha.
+        norm: of |M|, where it is known: alpha is this one's. None computes it.
 
     Returns:
         Balance: <L_i|c><c|R_j> summed over the labels is M/alpha exactly.
@@ -116,7 +119,7 @@ def balance(targets: Ints, values: Floats, full: FullColumn | None = None) -> Ba
         absolute = sparse.csr_array(
             sparse.coo_array((np.concatenate([modulus, added]), entries), shape=(size, size))
         )
-        alpha, x = moduli_norm(absolute, DENSE)
+        alpha, x = norm or moduli_norm(absolute, DENSE)
         y, share, added = (absolute / alpha) @ x, modulus / alpha, added / alpha
         right[column, label] = np.sign(values[label, column]) * np.sqrt(
             share * (y[row] / x[column])

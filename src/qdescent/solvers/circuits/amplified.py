@@ -47,7 +47,7 @@ def run_amplified(
     if isinstance(circuit, KernelCircuit):
         kept = kept[: len(kept) // 2]
     probability = float(torch.linalg.vector_norm(kept)) ** 2
-    amplitudes = answer(system, circuit.places, kept) * math.sqrt(run.success_probability)
+    amplitudes = answer(system, circuit.basis_states, kept) * math.sqrt(run.success_probability)
     if isinstance(circuit, KernelCircuit):
         value = torch.cat([amplitudes / (2 * circuit.scale), run.value[-1:]])
     else:

@@ -20,17 +20,13 @@ from qdescent.quantum.algorithms.hamiltonian_simulation import (
 )
 from qdescent.quantum.algorithms.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.encodings.protocol import BlockEncoding
+from qdescent.quantum.gates.loaders import Loader
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree
-from qdescent.quantum.tables.coloured import (
-    MatrixTables,
-    augmented_tables,
-    controlled_hermitian_tables,
-    matrix_entries,
-)
+from qdescent.quantum.tables.coloured import controlled_hermitian_tables, matrix_entries
 from qdescent.solvers.circuits.run import CircuitRun, counted_run, right_side, typed
 from qdescent.solvers.hhl_inverse import PEAK, SERIES_ERROR, TURN, clock_window, rotated
 
@@ -55,41 +51,34 @@ class PhaseEstimationCircuit:
     certificate: float
 
 
-def hermitian_tables(system: LinearSystem, angle_bits: int) -> MatrixTables:
-    """The tables of |1><1| (x) [[0, M], [M^H, 0]] from the system's entries."""
-    return controlled_hermitian_tables(*matrix_entries(system), system.size, angle_bits)
+def hermitian_encoding(system: LinearSystem, angle_bits: int, loader: Loader) -> BlockEncoding:
+    """The block-encoding of |1><1| (x) [[0, M], [M^H, 0]] from the system's entries."""
+    tables = controlled_hermitian_tables(*matrix_entries(system), system.size, angle_bits)
+    return SparseBlockEncoding(tables, loader=loader)
 
 
 def build_phase_estimation(
-    system: LinearSystem,
-    tables: MatrixTables,
-    kappa: float,
-    clock_bits: int,
-    loader: Loader = DEFAULT_LOADER,
+    system: LinearSystem, encoding: BlockEncoding, kappa: float, clock_bits: int
 ) -> PhaseEstimationCircuit:
     """The circuit of f(A) |B>/(1.09 kappa), f as in `phase_estimation_inverse`.
 
     Args:
         system: real or complex.
-        tables: from `hermitian_tables`; their angle bits serve all others.
-        kappa: of what they encode.
+        encoding: from `hermitian_encoding`; its angle bits and loader serve all others.
+        kappa: of what it encodes.
         clock_bits: of the clock register.
-        loader: of every table.
 
     Example:
         >>> system = LinearSystem(
         ...     torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
         ... )
-        >>> circuit = build_phase_estimation(
-        ...     system, hermitian_tables(system, 20), kappa=2.0, clock_bits=3
-        ... )
+        >>> encoding = hermitian_encoding(system, 20, DEFAULT_LOADER)
+        >>> circuit = build_phase_estimation(system, encoding, kappa=2.0, clock_bits=3)
         >>> circuit.bloq.signature.n_qubits(), circuit.error < 1e-4
         (10, True)
     """
-    bits, size = tables.entries.bits, 2**clock_bits
-    encoding = SparseBlockEncoding(tables, loader=loader)
-    selected = SparseBlockEncoding(augmented_tables(tables, guess=1.0), loader=loader)
-    steps = [evolution(encoding, selected, 2**j * TURN, SERIES_ERROR) for j in range(clock_bits)]
+    bits, loader, size = encoding.angle_bits, encoding.loader, 2**clock_bits
+    steps = [evolution(encoding, 2**j * TURN, SERIES_ERROR) for j in range(clock_bits)]
     window = RealStatePreparation(rotation_tree(clock_window(size), bits), loader=loader)
     cosines = np.zeros(size)  # of k = 0, 1, ..., K/2 - 1, -K/2, ..., -1
     positive = rotated(2 * math.pi * np.arange(1, size // 2) / (size * TURN), kappa) / (
@@ -99,7 +88,7 @@ def build_phase_estimation(
     rotation = AngleTable.nearest(np.arccos(np.clip(cosines, -1, 1)), bits)
     b = right_side(system)
     # the first block of H, the second is empty
-    exact = np.zeros(2 ** (tables.system_bits - 1), dtype=b.dtype)
+    exact = np.zeros(2 ** (encoding.system_bitsize - 1), dtype=b.dtype)
     exact[: len(b)] = b / np.linalg.norm(b)
     prepare = state_preparation(exact, bits, loader)
     bloq = PhaseEstimationSolve(

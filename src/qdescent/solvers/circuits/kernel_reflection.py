@@ -16,17 +16,10 @@ from qdescent.linalg.chebyshev import KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import KernelTransform, QSVTSequence, projector_phases
-from qdescent.quantum.encodings.balanced import BalancedEncoding
-from qdescent.quantum.encodings.coloured import SparseBlockEncoding
-from qdescent.quantum.encodings.composition import Identity
-from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.encodings.kernel import KernelEncoding
-from qdescent.quantum.encodings.lcu import BlockDiagonal, block_diagonal
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.quantum.tables.balanced import BalancedTables
-from qdescent.quantum.tables.coloured import MatrixTables, augmented_tables
 from qdescent.solvers.circuits.run import (
     SUBNORMALISATION,
     CircuitRun,
@@ -34,7 +27,6 @@ from qdescent.solvers.circuits.run import (
     right_side,
     typed,
 )
-from qdescent.solvers.encodings import Tables
 
 
 @dataclass(frozen=True)
@@ -44,21 +36,21 @@ class KernelCircuit:
 
     Args:
         bloq: e prepared, then the transform.
-        guess: t.
+        norm_estimate: t.
         scale: c of p = c (2 R - 1), or of p = c R.
         reflects: the polynomial is 2 R - 1.
         certificate: of the angles, over c.
         rhs_error: ||b_t - prepared||_2.
-        places: the system's basis state of each unknown, (D,).
+        basis_states: the index of the system's basis state of each unknown, (D,).
     """
 
     bloq: KernelTransform
-    guess: float
+    norm_estimate: float
     scale: float
     reflects: bool
     certificate: float
     rhs_error: float
-    places: Ints
+    basis_states: Ints
 
     @property
     def encoding(self) -> KernelEncoding:
@@ -68,49 +60,36 @@ class KernelCircuit:
 
 def build_kernel_circuit(
     system: LinearSystem,
-    tables: Tables,
-    guess: float,
+    encoding: BlockEncoding,
+    norm_estimate: float,
     kernel: KernelFilter,
     *,
     reflects: bool,
-    loader: Loader = DEFAULT_LOADER,
 ) -> KernelCircuit:
     """The circuit of (2 R(G) - 1) e, or of R(G) e.
 
     Args:
         system: real or complex.
-        tables: of its matrix; every other angle has as many bits.
-        guess: t, in [1, kappa].
+        encoding: of its matrix; every other angle has as many bits, and the same loader.
+        norm_estimate: t, in [1, kappa].
         kernel: the filter R.
         reflects: reflect about the kernel; else project on it (the search for the norm does).
-        loader: of every table.
     """
-    augmented: SparseBlockEncoding | BalancedEncoding | BlockDiagonal
-    if isinstance(tables, MatrixTables):  # one more bit in the tables themselves
-        augmented = SparseBlockEncoding(augmented_tables(tables, guess), loader=loader)
-    elif isinstance(tables, BalancedTables):
-        augmented = BalancedEncoding(tables.augmented(guess), loader=loader)
-    else:
-        encoding = HistoryEncoding(tables, loader=loader)
-        augmented = block_diagonal(
-            [encoding, Identity(encoding.system_bitsize, tables.alpha / guess)], tables.bits, loader
-        )
-    places = tables.places
-    size = 2 ** (augmented.system_bitsize - 1)
+    unknowns, size = encoding.basis_states, 2**encoding.system_bitsize
     b = right_side(system)
     exact = np.zeros(2 * size, dtype=b.dtype)
-    exact[places], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
-    prepare = state_preparation(exact, tables.bits, loader)
+    exact[unknowns], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
+    prepare = state_preparation(exact, encoding.angle_bits, encoding.loader)
     polynomial = kernel.coefficients * (2 if reflects else 1)
     polynomial[0] -= 1 if reflects else 0
     # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1
     scale = SUBNORMALISATION / (1 + 2 * kernel.error if reflects else 1)
     angles = qsp_angles(scale * polynomial)
-    kernel_encoding = KernelEncoding(augmented, prepare)
+    kernel_encoding = KernelEncoding(encoding.augmented(norm_estimate), prepare)
     bloq = KernelTransform(QSVTSequence(kernel_encoding, projector_phases(angles)))
     rhs_error = float(np.linalg.norm(prepare.prepared - exact))
     return KernelCircuit(
-        bloq, guess, scale, reflects, angles.certificate / scale, rhs_error, places
+        bloq, norm_estimate, scale, reflects, angles.certificate / scale, rhs_error, unknowns
     )
 
 
@@ -128,7 +107,7 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
     probability = float(torch.linalg.vector_norm(kept[:size] if circuit.reflects else kept)) ** 2
     value = (
         torch.cat(
-            [kept[torch.as_tensor(circuit.places, device=kept.device)], kept[size : size + 1]]
+            [kept[torch.as_tensor(circuit.basis_states, device=kept.device)], kept[size : size + 1]]
         )
         / circuit.scale
     )

@@ -5,7 +5,6 @@ one definition.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -16,19 +15,16 @@ from qdescent.linalg.chebyshev import InversePolynomial
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import LinearSolve, QSVTSequence, projector_phases
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.solvers.circuits.run import (
     SUBNORMALISATION,
     CircuitRun,
-    MatrixBloq,
     counted_run,
-    matrix_bloq,
     right_side,
     typed,
 )
-from qdescent.solvers.encodings import Tables
 
 
 @dataclass(frozen=True)
@@ -40,35 +36,31 @@ class SolveCircuit:
         scale: c of p = c q, q the polynomial for 1/x; the kept amplitudes are (c alpha/||B||) Z.
         certificate: of the angles.
         rhs_error: ||B/||B|| - prepared||_2.
-        places: the system's basis state of each unknown, (D,).
+        encoding: of M; its adjoint is what the transform calls.
     """
 
     bloq: LinearSolve
     scale: float
     certificate: float
     rhs_error: float
-    places: Ints
+    encoding: BlockEncoding
 
     @property
-    def encoding(self) -> MatrixBloq:
-        """The block-encoding of M."""
-        return cast("MatrixBloq", self.bloq.sequence.encoding.adjoint())
+    def basis_states(self) -> Ints:
+        """The index of the system's basis state of each unknown, (D,)."""
+        return self.encoding.basis_states
 
 
 def build_circuit(
-    system: LinearSystem,
-    polynomial: InversePolynomial,
-    tables: Tables,
-    loader: Loader = DEFAULT_LOADER,
+    system: LinearSystem, polynomial: InversePolynomial, encoding: BlockEncoding
 ) -> SolveCircuit:
     """The circuit of M^-1 |B>.
 
     Args:
         system: real or complex, of any sparsity pattern.
         polynomial: for 1/x on [1/kappa, 1], kappa = alpha ||M^-1||.
-        tables: of M's block-encoding, from the plan of an encoding; |B> takes angles of as many
-            bits.
-        loader: of every table.
+        encoding: of M, from the plan of an encoding; |B> takes angles of as many bits, and the same
+            loader.
 
     Returns:
         SolveCircuit: the bloq, and what is needed to read it.
@@ -78,22 +70,21 @@ def build_circuit(
         >>> from qdescent.solvers.encodings import BalancedEntries
         >>> matrix = torch.tensor([[1.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
         >>> system = LinearSystem(matrix, torch.tensor([1.0, 1.0], dtype=torch.float64))
-        >>> tables = BalancedEntries().plan(system).quantise(16)
-        >>> round(build_circuit(system, minimax_inverse(3.0, 1e-2), tables).encoding.alpha, 6)
+        >>> encoding = BalancedEntries().plan(system).encode(16)
+        >>> round(build_circuit(system, minimax_inverse(3.0, 1e-2), encoding).encoding.alpha, 6)
         1.280776
     """
-    encoding, places = matrix_bloq(tables, loader), tables.places
     scale = SUBNORMALISATION / polynomial.supremum
     angles = qsp_angles(scale * polynomial.coefficients)
     # M = W S V^H is inverted by V (1/S) W^H: the transform of the adjoint encoding.
     sequence = QSVTSequence(encoding.adjoint(), projector_phases(angles))
     rhs = right_side(system)
     exact = np.zeros(2**encoding.system_bitsize, dtype=rhs.dtype)
-    exact[places] = rhs / np.linalg.norm(rhs)
-    prepare = state_preparation(exact, tables.bits, loader)
+    exact[encoding.basis_states] = rhs / np.linalg.norm(rhs)
+    prepare = state_preparation(exact, encoding.angle_bits, encoding.loader)
     rhs_error = float(np.linalg.norm(prepare.prepared - exact))
     return SolveCircuit(
-        LinearSolve(prepare, sequence), scale, angles.certificate, rhs_error, places
+        LinearSolve(prepare, sequence), scale, angles.certificate, rhs_error, encoding
     )
 
 
@@ -121,13 +112,13 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
     state = Simulator(device=system.matrix.device).run(bloq)
     kept = state.project(ancilla=0, part=0)
     probability = float(torch.linalg.vector_norm(kept)) ** 2
-    value = answer(system, circuit.places, kept) * unit(system, circuit)
+    value = answer(system, circuit.basis_states, kept) * unit(system, circuit)
     return counted_run(bloq, [encoding], state, value, probability, epsilon)
 
 
-def answer(system: LinearSystem, places: Ints, kept: Tensor) -> Tensor:
-    """The amplitudes on the places of the unknowns."""
-    return typed(system, kept)[torch.as_tensor(places, device=kept.device)]
+def answer(system: LinearSystem, basis_states: Ints, kept: Tensor) -> Tensor:
+    """The amplitudes of the unknowns."""
+    return typed(system, kept)[torch.as_tensor(basis_states, device=kept.device)]
 
 
 def unit(system: LinearSystem, circuit: SolveCircuit) -> float:

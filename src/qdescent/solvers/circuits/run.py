@@ -1,6 +1,4 @@
-"""What every simulated solve has in common: the block-encoding of its tables, what a run gave, and
-what it took.
-"""
+"""What every simulated solve has in common: what a run gave, and what it took."""
 
 from __future__ import annotations
 
@@ -20,17 +18,8 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.algorithms.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.algorithms.qsvt import KernelTransform, LinearSolve
-from qdescent.quantum.encodings.balanced import BalancedEncoding
-from qdescent.quantum.encodings.coloured import SparseBlockEncoding
-from qdescent.quantum.encodings.history import HistoryEncoding
-from qdescent.quantum.encodings.kernel import KernelEncoding
-from qdescent.quantum.gates.loaders import Loader
+from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.simulator.state_vector import StateVector
-from qdescent.quantum.tables.balanced import BalancedTables
-from qdescent.quantum.tables.history import HistoryTables
-from qdescent.solvers.encodings import Tables
-
-MatrixBloq = SparseBlockEncoding | HistoryEncoding | BalancedEncoding
 
 # max |p|: nearer to 1 the angles need more FFT points, further away successes are lost
 SUBNORMALISATION = 0.98
@@ -106,15 +95,6 @@ class CircuitRun:
         )
 
 
-def matrix_bloq(tables: Tables, loader: Loader) -> MatrixBloq:
-    """The block-encoding that these tables are made for."""
-    if isinstance(tables, HistoryTables):
-        return HistoryEncoding(tables, loader=loader)
-    if isinstance(tables, BalancedTables):
-        return BalancedEncoding(tables, loader=loader)
-    return SparseBlockEncoding(tables, loader=loader)
-
-
 def right_side(system: LinearSystem) -> NDArray[np.float64] | NDArray[np.complex128]:
     """B in double precision."""
     rhs = system.rhs.cpu()
@@ -128,7 +108,7 @@ def typed(system: LinearSystem, amplitudes: Tensor) -> Tensor:
 
 def counted_run(
     bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification,
-    queries: Sequence[MatrixBloq | KernelEncoding],
+    queries: Sequence[BlockEncoding],
     state: StateVector,
     value: Tensor,
     probability: float,

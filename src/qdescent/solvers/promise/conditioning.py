@@ -15,7 +15,7 @@ from qdescent._checks import check_instance, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator
-from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan, Tables
+from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan
 from qdescent.solvers.promise.estimated_kappa import estimated_kappa
 from qdescent.solvers.promise.refutation import SLACK
 
@@ -79,7 +79,7 @@ class Conditioning:
 
 
 def conditioning(
-    system: LinearSystem, kappa: float | None, plan: EncodingPlan[Tables] | None = None
+    system: LinearSystem, kappa: float | None, plan: EncodingPlan | None = None
 ) -> Conditioning:
     """alpha and kappa of a system.
 

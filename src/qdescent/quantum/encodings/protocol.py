@@ -1,0 +1,71 @@
+"""What a block-encoding of this package is: Qualtran's interface, and what a linear solver needs
+besides.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+import numpy as np
+from qualtran.bloqs.block_encoding import BlockEncoding as QualtranBlockEncoding
+from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
+from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
+
+from qdescent._arrays import Ints
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+
+DEFAULT_ANGLE_BITS = 30  # of what has no angles of its own
+
+
+class BlockEncoding(QualtranBlockEncoding):
+    """U with ||A - alpha <0|U|0>||_2 <= epsilon: a bloq with the registers `system` and `ancilla`.
+
+    It is one of Qualtran's, so that `Product`, `TensorProduct`, `Phase` and `LinearCombination` of
+    `qualtran.bloqs.block_encoding` take it. Controlled by one bit it has a first register
+    `control`; where that is 0 and the ancilla |0>, nothing happens, so that what stands at another
+    ancilla stays orthogonal to |0> there, and encodings may share their ancillas.
+    """
+
+    label: ClassVar[str] = "U"
+
+    @property
+    def resource_bitsize(self) -> int:
+        """None: every register that a loader fills is emptied inside."""
+        return 0
+
+    @property
+    def signal_state(self) -> BlackBoxPrepare:
+        """|0> on the ancilla."""
+        return BlackBoxPrepare(PrepareIdentity.from_bitsizes([self.ancilla_bitsize]))
+
+    @property
+    def angle_bits(self) -> int:
+        """Bits of a loaded angle, the most of any part."""
+        return DEFAULT_ANGLE_BITS
+
+    @property
+    def loader(self) -> Loader:
+        """Of its tables, and of what `augmented` adds."""
+        return DEFAULT_LOADER
+
+    @property
+    def basis_states(self) -> Ints:
+        """The index of the system's basis state that stands for each unknown: all of them."""
+        return np.arange(2**self.system_bitsize)
+
+    @abc.abstractmethod
+    def adjoint(self) -> BlockEncoding:
+        """The inverse circuit, which encodes the conjugate transpose."""
+
+    @abc.abstractmethod
+    def augmented(self, norm_estimate: float) -> BlockEncoding:
+        """diag(A, (alpha/t) I), of the same alpha; the bit that tells the blocks is the system's
+        first.
+
+        Args:
+            norm_estimate: t, at least 1.
+        """
+
+    def __str__(self) -> str:
+        return f"B[{self.label}]"
