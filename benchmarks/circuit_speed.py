@@ -82,7 +82,7 @@ def solves():
                 seconds.append(time.perf_counter() - start)
             error = float((found.value - direct.value).norm() / direct.value.norm())
             facts = {
-                key: found.values[key]
+                key: found.cost.number(key)
                 for key in ("qubits", "degree", "queries", "kappa", "success_probability")
             }
             rows[f"{name}, {solver.__name__}"] = {

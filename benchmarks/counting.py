@@ -14,14 +14,14 @@ from protocol import environment, save
 
 import qdescent as qd
 from qdescent.resources.logical import solve_cost
-from qdescent.resources.verdict import LOADERS
+from qdescent.resources.round_spec import LOADERS
 
 SIZES = (10**7, 10**12)
 
 
 def instance(n):
     """A round with n kept weights of 10 n."""
-    return qd.Instance(
+    return qd.RoundSpec(
         n=n,
         parameters=10 * n,
         order=2,
@@ -40,7 +40,7 @@ def counted(n):
     costs = {loader: solve_cost(instance(n), loader) for loader in LOADERS}
     counting = time.perf_counter() - start
     start = time.perf_counter()
-    verdict = qd.estimate(instance(n)).verdict
+    verdict = qd.price(instance(n)).verdict
     pricing = time.perf_counter() - start
     found = {
         loader: {

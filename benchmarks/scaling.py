@@ -20,9 +20,9 @@ from scipy.sparse.linalg import LinearOperator, splu, svds
 
 import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
-from qdescent.resources.instance import LOADERS
 from qdescent.resources.logical import solve_cost
 from qdescent.resources.queries import kernel_reflection_queries
+from qdescent.resources.round_spec import LOADERS
 
 FAMILIES = {  # eigenvalues of F_1 = I - eta H
     "fully dissipative": (0.9, 0.6),
@@ -145,7 +145,7 @@ def against_weights():
     rows = []
     for exponent in range(4, 13, 2):
         n = 10**exponent
-        instance = qd.Instance(
+        instance = qd.RoundSpec(
             n=n,
             parameters=10 * n,
             order=2,

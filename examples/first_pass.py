@@ -56,15 +56,15 @@ circuit, direct = (
     qd.solve(system, qd.Direct()),
 )
 print(
-    f"circuit u_T {circuit.answer.tolist()} with {circuit.values['qubits']} qubits,"
-    f" {circuit.values['queries']} queries"
+    f"circuit u_T {circuit.answer.tolist()} with {circuit.cost.number('qubits')} qubits,"
+    f" {circuit.cost.number('queries')} queries"
 )
 print(f"direct  u_T {direct.answer.tolist()}")
 
 # What one round would cost on a fault-tolerant machine.
-price = qd.Instance(
+price = qd.RoundSpec(
     n=space.n, parameters=space.total, order=2, steps=20, padding=20, kappa=100.0, sparsity=10,
     batch=batch,
     forward_macs=10**6, shots=10**6,
 )  # fmt: skip
-print(qd.estimate(price).verdict)
+print(qd.price(price).verdict)

@@ -108,7 +108,15 @@ def test_the_public_names_are_no_way_around_the_floors(copy):
 # not hold, and where it may. A place is a room ("learning/"), a file ("cli.py") or the start of a
 # file's name.
 AUTOGRAD = ("learning/", "training/", "experiment/")
-HARDWARE = ("quantum/", "resources/", "solvers/", "report/", "experiment/", "cli.py")
+HARDWARE = (
+    "quantum/",
+    "resources/",
+    "solvers/",
+    "report/",
+    "experiment/",
+    "cli.py",
+    "rows/names.py",  # what the rows of these rooms are called
+)
 # in, out; the data set that is part of the package
 FILES = ("reading/", "report/", "learning/datasets.py")
 JSON = (*FILES, "resources/physical.py")  # qdk's estimator takes and gives JSON texts
@@ -130,6 +138,7 @@ HEAVY = (
     "plotly",
     "torchvision",
     "PIL",
+    "pandas",
     *(f"qdescent.{name}" for name in QUALTRAN),
 )
 # a help text or an argument error waits for no job: each is imported once its arguments are right

@@ -55,7 +55,7 @@ def test_a_page_holds_question_finding_figure_code_and_output():
         "**It is 3.**",
         'id="ledger-0"',
         "Computed: once.",
-        "ledger = qd.estimate(",
+        "ledger = qd.price(",
         "printed",
         "figures.js",
     ):

@@ -52,9 +52,10 @@ for (name, bits), y in zip(drawing.registers, rows.values(), strict=True):
 picture.add_annotation(x=len(first), y=0.55, text=f"… {left_out} more …", showarrow=False)
 picture.update_xaxes(visible=False, range=[-2.6, len(first) + len(last) + 0.6])
 picture.update_yaxes(visible=False, range=[-len(rows) + 0.5, 0.7])
+queries = found.cost.number("queries")
 said = (
-    f"The solve is {found.values['queries']} queries between {found.values['queries'] + 1} phases,"
-    f" on {found.values['qubits']} qubits"
+    f"The solve is {queries} queries between {queries + 1} phases,"
+    f" on {found.cost.number('qubits')} qubits"
 )
 shown = "Exact: time runs from left to right; a number in brackets counts the qubits of a register"
 picture.update_layout(

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 import qdescent as qd
 
-base = qd.Instance(
+base = qd.RoundSpec(
     n=700_000, parameters=7_000_000, order=2, steps=20, padding=20, kappa=100.0, sparsity=100,
     batch=512, forward_macs=3 * 10**8,
     shots=10**6,
@@ -25,7 +25,7 @@ cases = {
 }
 ratio = {}
 for name, (instance, machine) in cases.items():
-    ledger = qd.estimate(instance, architecture=machine)
+    ledger = qd.price(instance, architecture=machine)
     rows = {row.name: row.value for row in ledger.rows}
     ratio[name] = rows["ledger/verdict/ratio"]
     print(

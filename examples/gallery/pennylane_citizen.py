@@ -78,6 +78,7 @@ for (name, x), colour in zip(found.items(), ("#7f7f7f", "#2171b5", "#e6550d"), s
 figure.update_layout(yaxis_title="solution of M z = b")
 last = list(found)[-1]
 said = f"{last} and the direct solution agree to {errors[last]:.0e}, where 1e-4 was promised"
-shown = f"Computed: 4 unknowns, {ours.values['queries']} queries, {ours.values['qubits']} qubits"
+queries, qubits = (ours.cost.number(name) for name in ("queries", "qubits"))
+shown = f"Computed: 4 unknowns, {queries} queries, {qubits} qubits"
 figure.update_layout(title={"text": said, "subtitle": {"text": shown}}, template="simple_white")
 figure.show()

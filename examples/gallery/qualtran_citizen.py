@@ -27,9 +27,18 @@ circuit = found.circuit
 whole = get_cost_value(circuit, QECGatesCost())
 print("Qualtran counts:", whole)
 print(
-    "declared:       ", found.values["and_gates"], "ANDs,", found.values["rotations"], "rotations"
+    "declared:       ",
+    found.cost.number("and_gates"),
+    "ANDs,",
+    found.cost.number("rotations"),
+    "rotations",
 )
-print("qubits:", get_cost_value(circuit, QubitCount()), "declared:", found.values["logical_qubits"])
+print(
+    "qubits:",
+    get_cost_value(circuit, QubitCount()),
+    "declared:",
+    found.cost.number("logical_qubits"),
+)
 print("inverse twice is the circuit again:", circuit.adjoint().adjoint() == circuit)
 
 query = circuit.sequence.encoding
@@ -41,7 +50,10 @@ total = whole.total_t_count(ts_per_rotation=38)
 for name, t in parts.most_common():
     print(f"{name:<28} {t:>9,} T gates, {t / total:.0%}")
 largest, most = parts.most_common(1)[0]
-agree = (whole.and_bloq, whole.rotation) == (found.values["and_gates"], found.values["rotations"])
+agree = (whole.and_bloq, whole.rotation) == (
+    found.cost.number("and_gates"),
+    found.cost.number("rotations"),
+)
 names = [name for name, t in parts.most_common() if t]
 figure = go.Figure(
     go.Bar(y=names, x=[parts[name] for name in names], orientation="h", marker_color="#2171b5")

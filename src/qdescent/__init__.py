@@ -47,9 +47,9 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.quantum.readout.tomography import read_out
     from qdescent.report.pages.page import write_report
     from qdescent.report.record import read_record
-    from qdescent.resources.instance import Instance
+    from qdescent.resources.ledger import price
     from qdescent.resources.physical import SurfaceCode
-    from qdescent.resources.verdict import estimate
+    from qdescent.resources.round_spec import RoundSpec
     from qdescent.solvers.circuit import Circuit
     from qdescent.solvers.classical import GMRES, Direct
     from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory
@@ -93,7 +93,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "read_out", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail",
     "train_hybrid",
     # price and report
-    "estimate", "Instance", "SurfaceCode", "Evidence", "read_record",
+    "price", "RoundSpec", "SurfaceCode", "Evidence", "read_record",
     "write_report",
     "ArgumentError",
 ]  # fmt: skip
@@ -130,10 +130,10 @@ _HOMES = {
         "quantum.readout.tomography": "read_out",
         "report.pages.page": "write_report",
         "report.record": "read_record",
-        "resources.instance": "Instance",
+        "resources.ledger": "price",
         "resources.physical": "SurfaceCode",
-        "resources.verdict": "estimate",
         "solvers.circuit": "Circuit",
+        "resources.round_spec": "RoundSpec",
         "solvers.classical": "GMRES Direct",
         "solvers.encodings": "BalancedEntries ColouredEntries ComposedHistory",
         "solvers.segment.fast_forward": "fast_forward",

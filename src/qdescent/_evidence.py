@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from qdescent._checks import argument_error, check_instance, check_text, shown
+from qdescent._checks import argument_error, check_instance, check_sequence, check_text, shown
 
 
 class Evidence(StrEnum):
@@ -24,6 +24,28 @@ class Evidence(StrEnum):
     ASSUMED = "assumed"  # an input
 
 
+def derived(*inputs: Evidence) -> Evidence:
+    """How a number is known that was computed from others: no better than the weakest of them.
+
+    What follows from an assumption is a model that rests on it ("assumed" is what somebody chose
+    itself); so is a theorem's bound at a measured number, which is neither proven nor measured.
+
+    Args:
+        inputs: of the numbers, and of the formula where it is a theorem (bounded) or a model.
+
+    Example:
+        >>> derived(Evidence.EXACT, Evidence.MEASURED).value
+        'measured'
+        >>> derived(Evidence.BOUNDED, Evidence.ASSUMED).value
+        'modelled'
+    """
+    order = list(Evidence)
+    given = check_sequence("inputs", inputs, Evidence, called="members of `qdescent.Evidence`")
+    if {Evidence.MEASURED, Evidence.BOUNDED} <= set(given):
+        return Evidence.MODELLED
+    return min(max(given, key=order.index), Evidence.MODELLED, key=order.index)
+
+
 Value = float | int | str | bool | None | Sequence[float] | Sequence[int]
 
 
@@ -34,7 +56,7 @@ class Row:
     Args:
         name: a path of words, "spectrum/before/lambda_max"; the first word is the section of the
             report.
-        value: a number, a text, or a sequence of numbers (a curve).
+        value: a number, a text, or a sequence of numbers (a curve; kept as a tuple).
         unit: the unit, "1" for a ratio, "" for a text.
         evidence: the word for how the value is known.
         source: the computation, the paper with its equation, or the setting that the value comes
@@ -74,18 +96,39 @@ class Row:
             )
         object.__setattr__(self, "error", _taken("error", self.error))
 
+    @property
+    def number(self) -> float:
+        """The value of a row that holds one number; an integer stays one.
+
+        Raises:
+            ArgumentError: it is a text, a curve, True, False or None.
+        """
+        if isinstance(self.value, (int, float)) and not isinstance(self.value, bool):
+            return self.value
+        raise argument_error(self.name, "hold one number", self.value)
+
+    @property
+    def curve(self) -> tuple[float, ...]:
+        """The value of a row that holds a sequence of numbers.
+
+        Raises:
+            ArgumentError: it holds something else.
+        """
+        if isinstance(self.value, tuple):
+            return self.value
+        raise argument_error(self.name, "hold a curve", self.value)
+
     def to_json(self) -> dict[str, Any]:
         """The row as JSON types; a number that JSON cannot hold (infinity, NaN) becomes its name as
         a text.
         """
-        fields = asdict(self)
         return {
             "name": self.name,
-            "value": _json_value(fields["value"]),
+            "value": _json_value(self.value),
             "unit": self.unit,
             "evidence": str(self.evidence),
             "source": self.source,
-            "error": _json_value(fields["error"]),
+            "error": _json_value(self.error),
         }
 
     @classmethod
@@ -119,8 +162,8 @@ def _taken(name: str, value: Any) -> Any:
         value = value.tolist()
     if isinstance(value, (list, tuple)):
         if all(type(item) in (int, float) for item in value):
-            return value
-        return type(value)(_number(name, item) for item in value)
+            return tuple(value)
+        return tuple(_number(name, item) for item in value)
     return bool(value) if isinstance(value, np.bool_) else _number(name, value)
 
 

@@ -29,6 +29,7 @@ from rich.table import Table
 from qdescent._checks import ArgumentError, argument_error, harmless
 from qdescent._processes import is_first
 from qdescent._signals import Stopped
+from qdescent.rows.numbers import number
 
 if TYPE_CHECKING:
     from qdescent._evidence import Row
@@ -135,8 +136,6 @@ class Bars:
 
 def print_table(title: str, rows: list[tuple[str, Row]]) -> None:
     """Labelled rows: value, unit, evidence."""
-    from qdescent.report.numbers import number
-
     table = Table(title=title, title_justify="left", show_edge=False)
     for column, side in (("", "left"), ("value", "right"), ("unit", "left"), ("evidence", "left")):
         table.add_column(column, justify=side)  # type: ignore[arg-type]

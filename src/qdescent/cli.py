@@ -151,9 +151,9 @@ def run(
     with ends_in_words(directory, again), bars.progress:
         record = run_first_pass(workspace)
     print_table(f"qdescent run, {time.perf_counter() - start:.0f} s", headline(record))
-    verdict = record.value("dissipation/before/verdict")
+    verdict = record.rows["dissipation/before/verdict"].value
     out_console.print(f"Dissipation: {verdict}.", highlight=False)
-    out_console.print(f"Price: {record.value('ledger/verdict/text')}", highlight=False)
+    out_console.print(f"Price: {record.rows['ledger/verdict/text'].value}", highlight=False)
     print_place("Report", directory / "report.html")
 
 
@@ -267,7 +267,7 @@ def spectrum(
     if record is not None:
         seconds = time.perf_counter() - start
         print_table(f"qdescent spectrum, {seconds:.0f} s", spectrum_headline(record))
-        out_console.print(f"Verdict: {record.value('dissipation/verdict')}.", highlight=False)
+        out_console.print(f"Verdict: {record.rows['dissipation/verdict'].value}.", highlight=False)
         if warning := guessing_warning(record):
             out_console.print(f"Beware: {warning}", highlight=False)
         print_place("Page", directory / "spectrum.html")
@@ -334,7 +334,7 @@ def circuit(
     with ends_in_words(directory), bars.progress:
         record = run_circuit_job(settings, directory, bars)
     print_table(f"qdescent circuit, {time.perf_counter() - start:.0f} s", circuit_headline(record))
-    out_console.print(f"Outcome: {record.value('circuit/status')}.", highlight=False)
+    out_console.print(f"Outcome: {record.rows['circuit/status'].value}.", highlight=False)
     print_place("Page", directory / "circuit.html")
 
 

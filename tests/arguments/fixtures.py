@@ -112,12 +112,12 @@ def solution() -> Solution:
 
 
 @cache
-def instance() -> qd.Instance:
+def round_spec() -> qd.RoundSpec:
     """A round of ten weights."""
-    return qd.Instance(**instance_fields())
+    return qd.RoundSpec(**round_fields())
 
 
-def instance_fields() -> dict[str, Any]:
+def round_fields() -> dict[str, Any]:
     """What has no default."""
     return {
         "n": 10, "parameters": 100, "order": 1, "steps": 2, "padding": 0, "kappa": 8.0,

@@ -12,10 +12,10 @@ import torch
 from arguments.fixtures import (
     diagonal,
     history,
-    instance,
-    instance_fields,
     logistic,
     record,
+    round_fields,
+    round_spec,
     row,
     solution,
     space,
@@ -50,6 +50,7 @@ from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.report.files import read_weights, write_document, write_weights
 from qdescent.report.record import Record, write_record
 from qdescent.resources.classical import classical_cost
+from qdescent.resources.ledger import Ledger
 from qdescent.resources.logical import LogicalCounts, best_block, loader_toffoli, solve_cost
 from qdescent.resources.physical import Accelerator
 from qdescent.resources.queries import (
@@ -60,7 +61,7 @@ from qdescent.resources.queries import (
     kernel_reflection_queries,
     query_rows,
 )
-from qdescent.resources.verdict import Ledger
+from qdescent.rows.collection import Rows
 from qdescent.solvers.promise.conditioning import conditioning
 from qdescent.solvers.segment.fast_forward import FastForward
 from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_steps
@@ -85,7 +86,7 @@ run = qd.train_hybrid(
     [task()], space(), qd.Schedule(order=1, segment=2, rounds=1, learning_rate=0.01)
 )
 tail = Tail(0.01, 0.1)
-ledger = Ledger((row(),), "made up")
+ledger = Ledger(Rows([row()]), "made up")
 table = LookUpTable(np.array([3, 1, 2]), bits=2)
 phase = ProjectorPhase(0.25, 2)
 ENUM = {"value": "an Enum's own look-up"}
@@ -208,8 +209,8 @@ ENTRIES = [
         "schedule": qd.Schedule(order=1, segment=2, rounds=1, learning_rate=0.01),
     }),
     Entry("Run", Run, lambda: fields_of(run)),
-    Entry("estimate", qd.estimate, lambda: {"instance": instance()}),
-    Entry("Instance", qd.Instance, instance_fields,
+    Entry("price", qd.price, lambda: {"spec": round_spec()}),
+    Entry("RoundSpec", qd.RoundSpec, round_fields,
         named={"n": ("sparsity",), "parameters": ("n",), "padding": ("kappa",)}),
     Entry("SurfaceCode", qd.SurfaceCode),
     Entry("SurfaceCode.estimate", qd.SurfaceCode().estimate, lambda: {
@@ -220,8 +221,8 @@ ENTRIES = [
     }),
     Entry("Accelerator", Accelerator),
     Entry("LogicalCounts", LogicalCounts, lambda: {"qubits": 1}),
-    Entry("classical_cost", classical_cost, lambda: {"instance": instance()}),
-    Entry("solve_cost", solve_cost, lambda: {"instance": instance(), "loader": "qrom"}),
+    Entry("classical_cost", classical_cost, lambda: {"spec": round_spec()}),
+    Entry("solve_cost", solve_cost, lambda: {"spec": round_spec(), "loader": "qrom"}),
     Entry("loader_toffoli", loader_toffoli, lambda: {"entries": 8, "width": 2, "block": 2}),
     Entry("best_block", best_block, lambda: {"entries": 8, "width": 2}),
     Entry("dalzell_queries", dalzell_queries, lambda: kappa),
@@ -229,7 +230,7 @@ ENTRIES = [
     Entry("jennings_queries", jennings_queries, lambda: kappa),
     Entry("costa_queries", costa_queries, lambda: kappa),
     Entry("counted_kernel_queries", counted_kernel_queries, lambda: kappa),
-    Entry("query_rows", query_rows, lambda: {**kappa, "section": "a", "known": True}),
+    Entry("query_rows", query_rows, lambda: {**kappa, "kappa_evidence": qd.Evidence.EXACT}),
     Entry("Ledger", Ledger, lambda: fields_of(ledger)),
     Entry("Evidence", lambda value: qd.Evidence(value), lambda: {"value": "exact"}, skip=ENUM),
     Entry("Row", Row, lambda: fields_of(row())),
@@ -238,9 +239,10 @@ ENTRIES = [
     Entry("Record", Record, lambda: {
         "name": "demo", "config": {}, "seed": 0, "versions": {}, "rows": (row(),),
     }),
-    Entry("Record.row", record().row, lambda: {"name": "network/kept"}),
-    Entry("Record.value", record().value, lambda: {"name": "network/kept"}),
-    Entry("Record.section", record().section, lambda: {"prefix": "network/"}),
+    Entry("Rows", Rows, lambda: {"rows": [row()]}),
+    Entry("Rows.number", record().rows.number, lambda: {"name": "network/kept"}),
+    Entry("Rows.under", record().rows.under, lambda: {"section": "run/"}),
+    Entry("Rows.section", record().rows.section, lambda: {"prefix": "network/"}),
     Entry("read_record", qd.read_record, lambda: {"path": write_record(record(), folder)}),
     Entry("write_record", write_record, lambda: {"record": record(), "directory": folder}),
     Entry("write_report", qd.write_report, lambda: {

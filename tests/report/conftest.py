@@ -183,12 +183,12 @@ def _circuit() -> list[Row]:
 
 
 def _ledger() -> list[Row]:
-    """The rows of `resources.verdict.estimate` that the page singles out, and two others."""
+    """The rows of `resources.ledger.price` that the page singles out, and two others."""
     verdict = (
-        "No advantage at this size: the quantum round takes 2.6e+05 years on 1.9e+06 physical"
-        " qubits, the classical round 610 ms; readout multiplies every solve by 2e+06. Were readout"
-        " free, one solve would still take 47.5 days, 6.72e+06 times as long. The largest factor is"
-        " readout (solves a round), 2e+06."
+        "No advantage at this size: the quantum round takes 2.6 × 10⁵ years on 1.9 × 10⁶ physical"
+        " qubits, the classical round 610 ms; readout multiplies every solve by 2 × 10⁶. Were"
+        " readout free, one solve would still take 47.5 days, 6.72 × 10⁶ times as long. The largest"
+        " factor is readout (solves a round), 2 × 10⁶."
     )
     solve, quantum, classical = 4.1e6, 8.2e12, 0.61
     return [
@@ -242,5 +242,5 @@ def _ledger() -> list[Row]:
 
 @pytest.fixture(scope="session")
 def record() -> Record:
-    assert math.isclose(sum(synthetic_record().value("spectrum/before/weights")), 1)
+    assert math.isclose(sum(synthetic_record().rows["spectrum/before/weights"].value), 1)
     return synthetic_record()

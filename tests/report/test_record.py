@@ -15,6 +15,7 @@ from qdescent.report import files
 from qdescent.report import record as disk
 from qdescent.report.record import Record
 from qdescent.report.state import save_state
+from qdescent.rows.collection import MissingRowError
 
 
 def a_row(name="a/b", value=1.0, **fields):
@@ -44,14 +45,14 @@ def test_a_clock_never_becomes_a_row(record, tmp_path):
 
 
 def test_rows_are_looked_up_by_name(record):
-    assert record.value("network/kept") == 10_603
-    assert "network/kept" in record
-    assert "network/keep" not in record
-    assert {row.name for row in record.section("readout/")} == {
+    assert record.rows["network/kept"].value == 10_603
+    assert "network/kept" in record.rows
+    assert "network/keep" not in record.rows
+    assert {row.name for row in record.rows.section("readout/")} == {
         "readout/error_by_round", "readout/expected_error_by_round", "readout/shots",
     }  # fmt: skip
-    with pytest.raises(disk.MissingRowError, match=r"is 'network/keep' \(near it: network/kept"):
-        record.row("network/keep")
+    with pytest.raises(MissingRowError, match=r"is 'network/keep' \(near it: network/kept"):
+        record.rows["network/keep"]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_a_hostile_record_is_refused_with_one_sentence(tmp_path, text, match):
 
 def test_the_planted_file_is_good_when_nothing_is_wrong(tmp_path):
     (tmp_path / "run.json").write_text(planted(lambda file, row: None))
-    assert disk.read_record(tmp_path).value("a/b") == 1.0
+    assert disk.read_record(tmp_path).rows["a/b"].value == 1.0
 
 
 def test_no_file_is_an_argument_error(tmp_path):

@@ -10,7 +10,6 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.quantum.gates.bucket_brigade import RouterTree
 from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
-from qdescent.resources.instance import Instance, least_kappa
 from qdescent.resources.logical import (
     LogicalCounts,
     best_block,
@@ -18,10 +17,11 @@ from qdescent.resources.logical import (
     loader_toffoli,
     solve_cost,
 )
+from qdescent.resources.round_spec import RoundSpec, least_kappa
 
 
-def instance(**changes) -> Instance:
-    plain = Instance(
+def instance(**changes) -> RoundSpec:
+    plain = RoundSpec(
         n=10**7,
         parameters=10**8,
         order=2,

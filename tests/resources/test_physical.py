@@ -21,7 +21,8 @@ from qualtran.surface_code.rotation_cost_model import BeverlandEtAlRotationCost
 
 from qdescent._checks import ArgumentError
 from qdescent.resources.logical import LogicalCounts
-from qdescent.resources.physical import YEAR, Accelerator, SurfaceCode, _t_per_rotation, runtime_ns
+from qdescent.resources.physical import Accelerator, SurfaceCode, _t_per_rotation, runtime_ns
+from qdescent.rows.numbers import YEAR
 
 GIDNEY_FOWLER = LogicalCounts(100, toffoli=10**8, t_gates=10**8)
 
@@ -254,6 +255,7 @@ import os, socket, threading, urllib.request
 def refuse(*args, **kwargs): raise SystemExit("network touched")
 socket.socket.connect = refuse
 urllib.request.urlopen = refuse
+from qdescent.rows.numbers import YEAR
 from qdescent.resources.logical import LogicalCounts
 from qdescent.resources.physical import SurfaceCode
 before = dict(os.environ)

@@ -9,12 +9,13 @@ import pytest
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.resources.classical import classical_cost
-from qdescent.resources.instance import Instance
+from qdescent.resources.ledger import price
 from qdescent.resources.logical import solve_cost
 from qdescent.resources.physical import Accelerator, SurfaceCode
-from qdescent.resources.verdict import estimate
+from qdescent.resources.round_spec import RoundSpec
+from qdescent.rows.numbers import number
 
-NETWORK = Instance(
+NETWORK = RoundSpec(
     n=745_000,
     parameters=7_450_000,
     order=2,
@@ -31,7 +32,7 @@ NETWORK = Instance(
 
 @pytest.fixture(scope="module")
 def ledger():
-    return estimate(NETWORK)
+    return price(NETWORK)
 
 
 def test_classical_closed_form():
@@ -50,98 +51,101 @@ def test_classical_round_can_be_bound_by_memory():
 
 
 def test_rows_are_grouped_and_have_evidence(ledger):
-    groups = {tuple(row.name.split("/")[:2]) for row in ledger.rows}
-    assert groups == {("ledger", word) for word in ("logical", "physical", "classical", "verdict")}
-    assert len({row.name for row in ledger.rows}) == len(ledger.rows)
+    groups = {row.name.split("/")[0] for row in ledger.rows}
+    assert groups == {"logical", "physical", "classical", "verdict"}
     assert all(row.evidence in Evidence and row.source for row in ledger.rows)
-    kappa = next(row for row in ledger.rows if row.name == "ledger/logical/kappa")
+    kappa = ledger.rows["logical/kappa"]
     assert (kappa.evidence, kappa.source) == (Evidence.BOUNDED, "(1 + ||A||) sum ||A^k||")
 
 
 def test_quantum_time_is_the_product_of_its_factors(ledger):
-    at = ledger.values
-    solve = min(at["physical/qrom/solve_time"], at["physical/qroam/solve_time"])
-    assert at["verdict/quantum_time"] == pytest.approx(
-        at["logical/solves"] * solve + at["classical/table_time"]
+    at = ledger.rows.number
+    solve = min(at("physical/qrom/solve_time"), at("physical/qroam/solve_time"))
+    assert at("verdict/quantum_time") == pytest.approx(
+        at("logical/solves") * solve + at("classical/table_time")
     )
-    assert at["verdict/ratio"] == pytest.approx(at["verdict/quantum_time"] / at["classical/time"])
-    declared = at["logical/queries"] * (
-        at["logical/qrom/query_toffoli"] + 2 * at["logical/qrom/upload_toffoli"]
+    assert at("verdict/ratio") == pytest.approx(at("verdict/quantum_time") / at("classical/time"))
+    declared = at("logical/queries") * (
+        at("logical/qrom/query_toffoli") + 2 * at("logical/qrom/upload_toffoli")
     )
-    assert at["logical/qrom/toffoli"] == declared
+    assert at("logical/qrom/toffoli") == declared
 
 
 def test_no_advantage(ledger):
     assert ledger.verdict.startswith("No advantage at this size: the quantum round takes")
-    assert ledger.values["verdict/ratio"] > 1
+    assert ledger.rows.number("verdict/ratio") > 1
     assert (
-        f"readout multiplies every solve by {ledger.values['logical/solves']:.3g}" in ledger.verdict
+        f"readout multiplies every solve by {number(float(ledger.rows.number('logical/solves')))}"
+        in ledger.verdict
     )
 
 
 def test_advantage_when_the_numbers_say_so():
     easy = dataclasses.replace(NETWORK, n=100, sparsity=1, shots=10, forward_macs=10**18)
-    ledger = estimate(easy)
+    ledger = price(easy)
     assert ledger.verdict.startswith("Advantage under the stated assumptions")
-    assert ledger.values["verdict/ratio"] < 1
-    assert ledger.values["verdict/speed_up_needed"] == 1
+    assert ledger.rows.number("verdict/ratio") < 1
+    assert ledger.rows.number("verdict/speed_up_needed") == 1
 
 
 def test_readout_decides():
     """One solve beats the classical round, all the solves of the readout do not."""
     between = dataclasses.replace(NETWORK, n=1000, sparsity=1, shots=10**9, forward_macs=10**13)
-    ledger = estimate(between)
-    assert ledger.values["verdict/free_readout_ratio"] < 1 < ledger.values["verdict/ratio"]
+    ledger = price(between)
+    assert (
+        ledger.rows.number("verdict/free_readout_ratio") < 1 < ledger.rows.number("verdict/ratio")
+    )
     assert "would win: the readout decides" in ledger.verdict
 
 
 def test_tables_decide():
     dense = dataclasses.replace(NETWORK, sparsity=1000)
-    assert f"at s = {dense.sparsity} non-zeros a row, alone costs" in estimate(dense).verdict
+    assert f"at s = {number(dense.sparsity)} non-zeros a row, alone costs" in price(dense).verdict
 
 
 def test_the_dominant_factor_follows_the_numbers():
     loading = dataclasses.replace(NETWORK, shots=1)
-    assert "loading the tables" in estimate(loading).verdict
+    assert "loading the tables" in price(loading).verdict
     conditioned = dataclasses.replace(NETWORK, n=10, sparsity=1, shots=1, kappa=1e6)
-    assert "the condition number" in estimate(conditioned).verdict
+    assert "the condition number" in price(conditioned).verdict
 
 
 def test_a_router_tree_is_shown_at_its_best(ledger):
-    at = ledger.values
-    cycle = at["physical/qroam/code_distance"] * 400e-9
-    assert at["physical/qram/solve_time_at_best"] == pytest.approx(
-        at["logical/qram/toffoli_depth"] * cycle
+    at = ledger.rows.number
+    cycle = at("physical/qroam/code_distance") * 400e-9
+    assert at("physical/qram/solve_time_at_best") == pytest.approx(
+        at("logical/qram/toffoli_depth") * cycle
     )
-    assert at["physical/qram/qubits_at_least"] > at["physical/qroam/qubits"]
-    best = (
-        at["logical/solves"] * at["physical/qram/solve_time_at_best"] + at["classical/table_time"]
+    assert at("physical/qram/qubits_at_least") > at("physical/qroam/qubits")
+    best = at("logical/solves") * at("physical/qram/solve_time_at_best") + at(
+        "classical/table_time"
     )
-    assert at["verdict/qram_ratio_at_best"] == pytest.approx(best / at["classical/time"])
-    assert 1 < at["verdict/qram_ratio_at_best"] < at["verdict/ratio"]
+    assert at("verdict/qram_ratio_at_best") == pytest.approx(best / at("classical/time"))
+    assert 1 < at("verdict/qram_ratio_at_best") < at("verdict/ratio")
     assert "the memory decides" not in ledger.verdict
     for loader in ("qrom", "qroam", "qram"):
-        assert f"logical/{loader}/toffoli_depth" in at
+        assert f"logical/{loader}/toffoli_depth" in ledger.rows
 
 
 def test_the_memory_can_decide():
-    ledger = estimate(dataclasses.replace(NETWORK, sparsity=1, shots=100, forward_macs=10**13))
-    assert ledger.values["verdict/qram_ratio_at_best"] < 1 < ledger.values["verdict/ratio"]
+    ledger = price(dataclasses.replace(NETWORK, sparsity=1, shots=100, forward_macs=10**13))
+    assert (
+        ledger.rows.number("verdict/qram_ratio_at_best") < 1 < ledger.rows.number("verdict/ratio")
+    )
     assert "the memory decides" in ledger.verdict
 
 
 def test_unitary_readout_shares_one_budget():
-    coherent = estimate(dataclasses.replace(NETWORK, readout="unitary"))
-    sampled = estimate(NETWORK)
-    assert coherent.values["logical/solves"] == 74_500_000
-    assert (
-        coherent.values["physical/qrom/code_distance"]
-        > sampled.values["physical/qrom/code_distance"]
+    coherent = price(dataclasses.replace(NETWORK, readout="unitary"))
+    sampled = price(NETWORK)
+    assert coherent.rows.number("logical/solves") == 74_500_000
+    assert coherent.rows.number("physical/qrom/code_distance") > sampled.rows.number(
+        "physical/qrom/code_distance"
     )
 
 
 def test_defaults_are_the_named_machines():
-    assert estimate(NETWORK, SurfaceCode(), Accelerator()).rows == estimate(NETWORK).rows
+    assert price(NETWORK, SurfaceCode(), Accelerator()).rows == price(NETWORK).rows
 
 
 def test_prints_a_plain_table(ledger):
@@ -160,47 +164,47 @@ def test_any_size(n):
     large = dataclasses.replace(
         NETWORK, n=n, parameters=10 * n, forward_macs=100 * n, sparsity=10, steps=100
     )
-    ledger = estimate(large)
-    at = ledger.values
-    assert at["physical/qrom/solve_time"] > at["physical/qroam/solve_time"] > 0
-    assert at["logical/qrom/toffoli"] == solve_cost(large, "qrom").counts.toffoli
+    ledger = price(large)
+    at = ledger.rows.number
+    assert at("physical/qrom/solve_time") > at("physical/qroam/solve_time") > 0
+    assert at("logical/qrom/toffoli") == solve_cost(large, "qrom").counts.toffoli
 
 
 @pytest.mark.parametrize("kappa", [1e50, 1e100, 1e300])
 def test_a_kappa_beyond_any_machine_is_one_sentence(kappa):
     with pytest.raises(
         ArgumentError,
-        match="Argument `instance` must be within reach of the architecture, but is one of 1e",
+        match="Argument `spec` must be within reach of the architecture, but is one of 10",
     ) as caught:
-        estimate(dataclasses.replace(NETWORK, kappa=kappa))
-    assert f"kappa {kappa:.3g}" in str(caught.value)
+        price(dataclasses.replace(NETWORK, kappa=kappa))
+    assert f"kappa {number(kappa)}" in str(caught.value)
 
 
 def test_a_kappa_as_large_as_a_machine_can_bear_is_priced():
-    found = estimate(dataclasses.replace(NETWORK, kappa=1e40)).values
-    assert found["verdict/ratio"] > 1e40
+    found = price(dataclasses.replace(NETWORK, kappa=1e40)).rows
+    assert found.number("verdict/ratio") > 1e40
 
 
 def test_steps_that_do_nothing_are_said_and_not_priced():
     """kappa 50 is that of a contraction by 0.961 a step: after 173 steps a thousandth is left."""
     long, longer, enough = (
-        estimate(dataclasses.replace(NETWORK, steps=steps)) for steps in (500, 10**30, 173)
+        price(dataclasses.replace(NETWORK, steps=steps)) for steps in (500, 10**30, 173)
     )
-    assert enough.values["logical/useful_steps"] == 173
+    assert enough.rows.number("logical/useful_steps") == 173
     assert "nothing left to do" not in enough.verdict
     for ledger in (long, longer):
         assert (
             "is a contraction, of which 0.1 % is left after 173: the steps beyond have nothing left"
             " to do" in ledger.verdict
         )
-        assert ledger.values["classical/time"] == enough.values["classical/time"]
+        assert ledger.rows.number("classical/time") == enough.rows.number("classical/time")
         assert ledger.verdict.startswith("No advantage")
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("x",), "Argument `instance` must be an Instance"),
+        (("x",), "Argument `spec` must be a RoundSpec"),
         ((NETWORK, 3), "Argument `architecture` must be a SurfaceCode"),
         ((NETWORK, None, "A100"), "Argument `accelerator` must be an Accelerator"),
         (
@@ -215,4 +219,4 @@ def test_steps_that_do_nothing_are_said_and_not_priced():
 )
 def test_what_cannot_be_priced_is_one_sentence(arguments, sentence):
     with pytest.raises(ArgumentError, match=sentence):
-        estimate(*arguments)
+        price(*arguments)

@@ -265,14 +265,14 @@ def test_queries_used_are_queries_declared(solver, sparse):
     with CountProducts(23) as executed:
         found = solve(system, solver)
     assert found.status is Status.SOLVED
-    kappa = found.values["kappa"]
+    kappa = found.cost.number("kappa")
     if isinstance(solver, QSVT):
         declared, checks = inverse_degree(kappa, 0.5e-4), 2 + inverse_degree(kappa, 0.1)
     else:
-        declared = found.values["reflections"] * (inverse_degree(kappa, 0.25e-4) + 1)
-        declared += found.values["search_steps"] * (inverse_degree(kappa, 0.1) + 1)
+        declared = found.cost.number("reflections") * (inverse_degree(kappa, 0.25e-4) + 1)
+        declared += found.cost.number("search_steps") * (inverse_degree(kappa, 0.1) + 1)
         checks = 1 + inverse_degree(kappa, 0.1) + 1
-    assert executed.count - checks == found.values["queries"] == declared
+    assert executed.count - checks == found.cost.number("queries") == declared
 
 
 def of_planted_spectrum(seed):
@@ -307,7 +307,7 @@ def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon, monke
         right = solver(epsilon).solve(system)
         assert right.status is Status.SOLVED
         for fraction in (0.2, 0.5, 0.8, 1.3):
-            given = solver(epsilon, kappa=max(1.001, fraction * right.values["kappa"]))
+            given = solver(epsilon, kappa=max(1.001, fraction * right.cost.number("kappa")))
             with monkeypatch.context() as unseen:
                 unseen.setattr(conditioning, "LARGEST_SVD", 0)
                 looked = given.solve(system)
@@ -327,7 +327,7 @@ def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon, monke
 def test_without_the_far_look_a_wrong_answer_would_pass(solver, monkeypatch):
     """Planted: the second look ends at the 1/kappa that was given, a fifth of the true one."""
     system, planted = of_planted_spectrum(5)
-    given = solver(0.3, kappa=0.2 * solver(0.3).solve(system).values["kappa"])
+    given = solver(0.3, kappa=0.2 * solver(0.3).solve(system).cost.number("kappa"))
     monkeypatch.setattr(conditioning, "LARGEST_SVD", 0)
     assert given.solve(system).status is Status.KAPPA_REFUTED
     monkeypatch.setattr(judgement, "refuting_kappa", lambda *_: None)

@@ -63,9 +63,9 @@ def test_composed_equals_direct(size, order, padding, changing, epsilon):
     assert (found.value - direct).norm() / direct.norm() <= found.bound <= epsilon
     u_T = system.extract(direct)
     assert (found.answer - u_T).norm() / u_T.norm() < 10 * epsilon
-    values = found.values
-    assert values["queries"] == values["degree"]
-    assert 1 - 1e-12 <= values["alpha_over_norm"] < 1.4
+    of = found.cost.number
+    assert of("queries") == of("degree")
+    assert 1 - 1e-12 <= of("alpha_over_norm") < 1.4
 
 
 @pytest.mark.parametrize(("order", "padding", "epsilon"), [(1, 2, 0.01), (2, 0, 0.1)])
@@ -79,16 +79,16 @@ def test_composed_kernel_reflection_equals_direct(order, padding, epsilon):
     ).solve(system)
     assert found.status is Status.SOLVED
     assert (found.value - direct).norm() / direct.norm() <= found.bound <= epsilon
-    assert found.values["queries"] == found.values["declared_queries"]
+    assert found.cost.number("queries") == found.cost.number("declared_queries")
 
 
 def test_fewer_queries_than_the_coloured_matrix():
     maps = contractions(2, 3)
     system = history(maps, 1, 3, 0)
-    composed = QSVT(1e-2, circuit=True, encoding=ComposedHistory(maps, 1)).solve(system).values
-    coloured = QSVT(1e-2, circuit=True, encoding=ColouredEntries()).solve(system).values
-    assert composed["queries"] < 0.9 * coloured["queries"]
-    assert composed["alpha"] < 0.9 * coloured["alpha"]
+    composed = QSVT(1e-2, circuit=True, encoding=ComposedHistory(maps, 1)).solve(system).cost.number
+    coloured = QSVT(1e-2, circuit=True, encoding=ColouredEntries()).solve(system).cost.number
+    assert composed("queries") < 0.9 * coloured("queries")
+    assert composed("alpha") < 0.9 * coloured("alpha")
 
 
 @pytest.mark.parametrize("reflection", [False, True])
@@ -105,8 +105,8 @@ def test_balanced_entries(reflection):
     assert found.status is Status.SOLVED
     assert (found.value - direct).norm() / direct.norm() <= found.bound <= 1e-2
     alpha = torch.linalg.matrix_norm(system.matrix.to_dense().abs(), 2)
-    assert found.values["alpha"] == pytest.approx(float(alpha), rel=1e-9)
-    assert found.values["alpha"] < 0.9 * ColouredEntries().plan(system).alpha
+    assert found.cost.number("alpha") == pytest.approx(float(alpha), rel=1e-9)
+    assert found.cost.number("alpha") < 0.9 * ColouredEntries().plan(system).alpha
 
 
 def test_the_encoding_sets_alpha_with_and_without_a_circuit():
@@ -117,8 +117,10 @@ def test_the_encoding_sets_alpha_with_and_without_a_circuit():
             QSVT(1e-2, circuit=circuit, encoding=encoding).solve(system)
             for circuit in (False, True)
         )
-        assert polynomial.values["degree"] == circuit.values["degree"]
-        assert polynomial.values["alpha"] == pytest.approx(encoding.plan(system).alpha, rel=1e-12)
+        assert polynomial.cost.number("degree") == circuit.cost.number("degree")
+        assert polynomial.cost.number("alpha") == pytest.approx(
+            encoding.plan(system).alpha, rel=1e-12
+        )
 
 
 @pytest.mark.parametrize(

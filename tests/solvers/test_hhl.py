@@ -109,12 +109,16 @@ def test_queries_grow_faster_than_those_of_the_polynomial():
     for epsilon in (1e-1, 1e-2, 1e-3):
         phase, polynomial = HHL(epsilon).solve(system), QSVT(epsilon).solve(system)
         assert phase.status is polynomial.status is Status.SOLVED
-        assert phase.values["queries"] == phase.values["degree"] > polynomial.values["degree"]
-        assert phase.values["expected_queries"] > 4 * phase.values["degree"]
-    assert phase.values["degree"] > 10 * polynomial.values["degree"]
+        assert (
+            phase.cost.number("queries")
+            == phase.cost.number("degree")
+            > polynomial.cost.number("degree")
+        )
+        assert phase.cost.number("expected_queries") > 4 * phase.cost.number("degree")
+    assert phase.cost.number("degree") > 10 * polynomial.cost.number("degree")
     exact = matrix.diagonal().reciprocal()
-    success = float(exact.norm()) ** 2 / 10 / (PEAK * phase.values["kappa"]) ** 2
-    assert phase.values["success_probability"] == pytest.approx(success, rel=1e-2)
+    success = float(exact.norm()) ** 2 / 10 / (PEAK * phase.cost.number("kappa")) ** 2
+    assert phase.cost.number("success_probability") == pytest.approx(success, rel=1e-2)
 
 
 def of_size(size, dtype):
@@ -139,19 +143,19 @@ def test_the_circuit_is_the_function(size, dtype, bits):
     assert circuit.value.dtype == dtype
     off = float((circuit.value - emulated.value).norm() / emulated.value.norm())
     assert off < 1e-6
-    assert off <= 1.1 * PEAK * circuit.values["kappa"] * circuit.values["evolution_error"]
-    assert circuit.values["success_probability"] == pytest.approx(
-        emulated.values["success_probability"], rel=1e-6
+    assert off <= 1.1 * PEAK * circuit.cost.number("kappa") * circuit.cost.number("evolution_error")
+    assert circuit.cost.number("success_probability") == pytest.approx(
+        emulated.cost.number("success_probability"), rel=1e-6
     )
     declared = evolution_queries(bits)
-    assert circuit.values["queries"] == circuit.values["declared_queries"] == declared
-    assert circuit.values["expected_queries"] == pytest.approx(
-        emulated.values["expected_queries"], rel=1e-6
+    assert circuit.cost.number("queries") == circuit.cost.number("declared_queries") == declared
+    assert circuit.cost.number("expected_queries") == pytest.approx(
+        emulated.cost.number("expected_queries"), rel=1e-6
     )
     # planted: the function of a coarser clock, of another kappa, and of the conjugated matrix, are
     # others
     assert (
-        HHL(0.99, clock_bits=bits, kappa=1.3 * circuit.values["kappa"]).solve(system).value
+        HHL(0.99, clock_bits=bits, kappa=1.3 * circuit.cost.number("kappa")).solve(system).value
         - circuit.value
     ).norm() > 1e-3
     if dtype is C128:
@@ -166,7 +170,7 @@ def test_larger_circuits_are_the_function(size, dtype, bits):
     circuit = HHL(0.9, clock_bits=bits, circuit=Circuit(angle_bits=40)).solve(system)
     emulated = HHL(0.9, clock_bits=bits).solve(system)
     assert (circuit.value - emulated.value).norm() / emulated.value.norm() < 1e-6
-    assert circuit.values["queries"] == evolution_queries(bits)
+    assert circuit.cost.number("queries") == evolution_queries(bits)
 
 
 @pytest.mark.slow
@@ -179,10 +183,12 @@ def test_an_amplified_solve():
     )
     assert sure.status is Status.SOLVED
     assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-8
-    assert sure.values["success_probability"] > 1 - 1e-8
-    solves = 2 * sure.values["amplification_rounds"] + 1
+    assert sure.cost.number("success_probability") > 1 - 1e-8
+    solves = 2 * sure.cost.number("amplification_rounds") + 1
     assert (
-        sure.values["queries"] == sure.values["declared_queries"] == solves * bare.values["queries"]
+        sure.cost.number("queries")
+        == sure.cost.number("declared_queries")
+        == solves * bare.cost.number("queries")
     )
 
 
@@ -205,8 +211,8 @@ def test_the_circuit_keeps_its_promise():
     exact = torch.tensor([1.125, 0.375], dtype=F64)
     assert found.status is Status.SOLVED
     assert (found.value - exact).norm() / exact.norm() <= found.bound <= 0.5
-    assert found.values["clock_bits"] == 4
-    assert 0 < found.values["evolution_error"] < 0.1
+    assert found.cost.number("clock_bits") == 4
+    assert 0 < found.cost.number("evolution_error") < 0.1
     few = r"Argument `angle_bits` must be large enough for epsilon = 0\.5 at kappa = 2, but is 4"
     with pytest.raises(ArgumentError, match=few):
         HHL(0.5, circuit=Circuit(angle_bits=4)).solve(system)

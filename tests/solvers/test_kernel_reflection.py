@@ -59,11 +59,11 @@ def test_any_norm_between_1_and_kappa(epsilon, weight):
         found = solve(system, solver)
         assert found.status is Status.SOLVED
         assert (found.value - exact).norm() / exact.norm() <= found.bound <= epsilon
-        assert found.values["queries"] == found.values["declared_queries"]
-    assert found.values["reflections"] == 1
-    assert found.values["success_probability"] == pytest.approx(1, abs=4 * epsilon)
-    assert found.values["degree"] == pytest.approx(
-        found.values["kappa"] * math.log(8 / epsilon), rel=0.02, abs=2
+        assert found.cost.number("queries") == found.cost.number("declared_queries")
+    assert found.cost.number("reflections") == 1
+    assert found.cost.number("success_probability") == pytest.approx(1, abs=4 * epsilon)
+    assert found.cost.number("degree") == pytest.approx(
+        found.cost.number("kappa") * math.log(8 / epsilon), rel=0.02, abs=2
     )
 
 
@@ -75,9 +75,9 @@ def test_a_wrong_norm_is_seen_and_put_right(wrong):
     found = KernelReflection(1e-5, norm=wrong * float(exact.norm())).solve(system)
     assert found.status is Status.SOLVED
     assert (found.value - exact).norm() / exact.norm() <= found.bound <= 1e-5
-    assert found.values["norm_guess"] == pytest.approx(float(exact.norm()), rel=1e-3)
-    assert found.values["reflections"] == 2
-    assert found.values["success_probability"] == pytest.approx(1, abs=1e-4)
+    assert found.cost.number("norm_guess") == pytest.approx(float(exact.norm()), rel=1e-3)
+    assert found.cost.number("reflections") == 2
+    assert found.cost.number("success_probability") == pytest.approx(1, abs=1e-4)
 
 
 def test_fewer_queries_than_the_polynomial_with_amplification():
@@ -88,11 +88,11 @@ def test_fewer_queries_than_the_polynomial_with_amplification():
         KernelReflection(1e-4, norm=30**0.5).solve(system),
         QSVT(1e-4).solve(system),
     )
-    assert reflection.values["expected_queries"] < 1.2 * polynomial.values["degree"]
+    assert reflection.cost.number("expected_queries") < 1.2 * polynomial.cost.number("degree")
     success = (
         float(polynomial.value.norm() / system.rhs.norm())
-        * polynomial.values["alpha"]
-        / polynomial.values["kappa"]
+        * polynomial.cost.number("alpha")
+        / polynomial.cost.number("kappa")
     ) ** 2
     assert success < 0.05
 
@@ -103,7 +103,7 @@ def test_kappa_too_small_is_an_outcome():
     exact = torch.linalg.solve(system.matrix, system.rhs)
     assert right.status is Status.SOLVED
     for fraction in (0.03, 0.1, 0.3, 0.5):
-        found = KernelReflection(1e-4, kappa=fraction * right.values["kappa"]).solve(system)
+        found = KernelReflection(1e-4, kappa=fraction * right.cost.number("kappa")).solve(system)
         assert (found.value - exact).norm() / exact.norm() > 1e-2
         assert found.status is Status.KAPPA_REFUTED
         assert "kappa is too small" in found.status
@@ -145,10 +145,7 @@ def test_many_unknowns_without_a_factorisation():
     estimated = KernelReflection(1e-5).solve(LinearSystem(matrix, matrix @ planted))
     assert estimated.status is Status.SOLVED_IF_KAPPA_IS_RIGHT
     assert (estimated.value - planted).norm() / planted.norm() <= estimated.bound
-    assert (
-        next(row for row in estimated.cost if row.name == "solver/kappa").evidence
-        is Evidence.MEASURED
-    )
+    assert estimated.cost["kappa"].evidence is Evidence.MEASURED
     index = torch.arange(6).reshape(2, 3)
     found = KernelReflection(1e-5).solve(
         LinearSystem(matrix, matrix @ planted, index, inverse_norm_bound=2.0)
@@ -161,7 +158,7 @@ def test_many_unknowns_without_a_factorisation():
 def test_the_same_seed_searches_alike():
     system = LinearSystem(bidiagonal(8), torch.ones(8, dtype=F64))
     guesses = [
-        KernelReflection(1e-2, seed=seed).solve(system).values["norm_guess"]
+        KernelReflection(1e-2, seed=seed).solve(system).cost.number("norm_guess")
         for seed in (1, 1, 2, 3, 4)
     ]
     assert guesses[0] == guesses[1]

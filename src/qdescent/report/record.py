@@ -11,14 +11,13 @@ pickle: opening a stranger's run executes nothing.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,29 +28,17 @@ from qdescent._checks import (
     check_instance,
     check_integer,
     check_path,
-    check_sequence,
-    check_text,
     shown,
 )
 from qdescent._evidence import Row
 from qdescent.reading.documents import read_json
 from qdescent.reading.regular import named, said
 from qdescent.report.files import write_document
+from qdescent.rows.collection import Rows
 
 RUN_FORMAT = "qdescent-run/1"
 RUN_FILE, WEIGHTS_FILE, REPORT_FILE = "run.json", "weights.safetensors", "report.html"
 _PACKAGES = ("qdescent", "torch", "numpy", "scipy", "qualtran", "qdk", "safetensors", "plotly")
-
-
-class MissingRowError(ArgumentError):
-    """A record without the row that was asked for; the report leaves that part out."""
-
-    def __init__(self, name: str, near: list[str]) -> None:
-        hint = f" (near it: {', '.join(near)})" if near else ""
-        super().__init__(
-            str(argument_error("name", "be the name of a row of this run", f"{name!r}{hint}"))
-        )
-        self.name = name
 
 
 @dataclass(frozen=True)
@@ -63,8 +50,8 @@ class Record:
         config: settings of the run, JSON types only.
         seed: the seed of every random draw.
         versions: package -> version, see `installed_versions`.
-        rows: every number, each with unit, evidence and source; no name twice. Two runs with one
-            seed have equal rows.
+        rows: every number, each with unit, evidence and source; any sequence of `Row`s, kept as
+            `Rows`: `record.rows["network/kept"]`. Two runs with one seed have equal rows.
         timings: stage -> seconds of wall clock. Kept apart from the rows, because a clock never
             repeats itself.
 
@@ -76,7 +63,7 @@ class Record:
         >>> from qdescent._evidence import Evidence
         >>> kept = Row("network/kept", 10, "weights", Evidence.EXACT, "entries of the mask")
         >>> record = Record("demo", {"density": 0.1}, 0, {}, (kept,))
-        >>> record.value("network/kept"), "network/density" in record
+        >>> record.rows["network/kept"].value, "network/density" in record.rows
         (10, False)
     """
 
@@ -84,7 +71,7 @@ class Record:
     config: Mapping[str, Any]
     seed: int
     versions: Mapping[str, str]
-    rows: tuple[Row, ...] = field(repr=False)
+    rows: Rows = field(repr=False)
     timings: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -93,40 +80,9 @@ class Record:
         object.__setattr__(self, "seed", check_integer("seed", self.seed, 0))
         for part in ("config", "versions", "timings"):
             check_instance(part, getattr(self, part), Mapping, called="values by name")
-        check_sequence("rows", self.rows, object, called="a sequence of rows", empty=True)
-        object.__setattr__(self, "rows", tuple(_frozen(row) for row in self.rows))
+        object.__setattr__(self, "rows", Rows(self.rows))
         for part in ("config", "versions", "timings"):
             object.__setattr__(self, part, json.loads(json_text(part, dict(getattr(self, part)))))
-        names = [row.name for row in self.rows]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise argument_error("rows", "hold every name once", f"given {twice!r} twice")
-
-    def __contains__(self, name: str) -> bool:
-        return any(row.name == name for row in self.rows)
-
-    def row(self, name: str) -> Row:
-        """The row of this name.
-
-        Raises:
-            MissingRowError: there is none; the message names the nearest ones.
-        """
-        check_text("name", name, empty=True)
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise MissingRowError(
-            name, difflib.get_close_matches(name, [row.name for row in self.rows], n=3)
-        )
-
-    def value(self, name: str) -> Any:
-        """The value of the row of this name."""
-        return self.row(name).value
-
-    def section(self, prefix: str) -> tuple[Row, ...]:
-        """The rows whose names begin with `prefix`, in their order."""
-        check_text("prefix", prefix, empty=True)
-        return tuple(row for row in self.rows if row.name.startswith(prefix))
 
 
 def write_record(record: Record, directory: str | Path) -> Path:
@@ -222,7 +178,7 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def _read_rows(items: list[Any]) -> tuple[Row, ...]:
+def _read_rows(items: list[Any]) -> Rows:
     """Rows from JSON; a ValueError names the first one that is not whole."""
     rows = []
     for place, item in enumerate(items):
@@ -230,19 +186,10 @@ def _read_rows(items: list[Any]) -> tuple[Row, ...]:
         if not isinstance(name, str):
             raise ValueError(f"row {place} has no name")
         try:
-            rows.append(_frozen(Row.from_json(item)))
+            rows.append(Row.from_json(item))
         except ArgumentError as problem:
             raise ValueError(f"row {name!r}: {said(problem)}") from None
-    return tuple(rows)
-
-
-def _frozen(row: Row) -> Row:
-    """The row with its curves as tuples: what is read back then equals what was written."""
-    if not isinstance(row, Row):
-        raise argument_error("rows", "hold rows (a number without evidence is an error)", row)
-    value = tuple(row.value) if isinstance(row.value, list) else row.value
-    error = tuple(row.error) if isinstance(row.error, list) else row.error
-    return replace(row, value=value, error=error)
+    return Rows(rows)
 
 
 def json_text(argument: str, content: Any) -> str:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from qdescent._evidence import Evidence, Row
-from qdescent.resources import queries
+from qdescent._evidence import Row
 from qdescent.resources.classical import ClassicalCost
 from qdescent.resources.input_rows import assumed, modelled
-from qdescent.resources.instance import Instance
 from qdescent.resources.logical import SolveCost
 from qdescent.resources.physical import Accelerator, PhysicalCost, SurfaceCode
+from qdescent.resources.queries import query_rows
+from qdescent.resources.round_spec import RoundSpec
+from qdescent.rows import names
 
 
-def query_rows(instance: Instance) -> list[Row]:
-    kappa, epsilon = instance.solver_kappa, instance.epsilon
-    known = instance.kappa_evidence in (Evidence.EXACT, Evidence.BOUNDED)
+def solve_rows(spec: RoundSpec) -> list[Row]:
+    """Queries of one solve, here and by other solvers, and the solves of a round."""
     per_solve = "queries a solve"
     return [
         modelled(
-            "logical/queries",
-            instance.queries,
+            names.LEDGER_QUERIES,
+            spec.queries,
             per_solve,
             "priced: Dalzell, arXiv:2406.12086, leading terms 56 kappa + 1.05 kappa ln(1/eps), norm"
             " unknown, o(kappa) left out",
@@ -30,28 +30,28 @@ def query_rows(instance: Instance) -> list[Row]:
             "the readout needs the solution's norm; estimating it is not priced, in favour of the"
             " quantum side",
         ),
-        *queries.query_rows(kappa, epsilon, "ledger/logical", known=known),
+        *query_rows(spec.solver_kappa, spec.epsilon, spec.kappa_evidence).under("logical/"),
         (
             modelled(
                 "logical/shots",
-                instance.shot_count,
+                spec.shot_count,
                 "shots",
                 "for the magnitudes; as many again for the signs",
             )
-            if instance.shots is None
+            if spec.shots is None
             else assumed(
                 "logical/shots",
-                instance.shots,
+                spec.shots,
                 "shots",
                 "argument `shots`; as many again for the signs",
             )
         ),
-        modelled("logical/solves", instance.solves, "solves a round", _solves_source(instance)),
+        modelled(names.SOLVES, spec.solves, "solves a round", _solves_source(spec)),
     ]
 
 
-def _solves_source(instance: Instance) -> str:
-    if instance.readout == "unitary":
+def _solves_source(spec: RoundSpec) -> str:
+    if spec.readout == "unitary":
         return (
             "n / (readout_error x sqrt(success probability)) calls, van Apeldoorn et al.,"
             " arXiv:2207.08800"
@@ -60,6 +60,7 @@ def _solves_source(instance: Instance) -> str:
 
 
 def logical_rows(loader: str, solve: SolveCost) -> list[Row]:
+    """One solve with this loader in logical qubits and gates."""
     at = f"logical/{loader}"
     counted, block = (
         ("controlled swaps of the router tree (arXiv:2305.10310: O(N))", "leaves of the tree")
@@ -95,9 +96,17 @@ def logical_rows(loader: str, solve: SolveCost) -> list[Row]:
             "logical qubits",
             "encoding, loader, phase gradient",
         ),
-        modelled(f"{at}/qubits", solve.counts.qubits, "logical qubits", "system + ancillas"),
         modelled(
-            f"{at}/toffoli", solve.counts.toffoli, "Toffoli a solve", "Q x (query + 2 uploads)"
+            names.logical_qubits_of(loader),
+            solve.counts.qubits,
+            "logical qubits",
+            "system + ancillas",
+        ),
+        modelled(
+            names.toffoli_of(loader),
+            solve.counts.toffoli,
+            "Toffoli a solve",
+            "Q x (query + 2 uploads)",
         ),
         modelled(
             f"{at}/toffoli_depth",
@@ -115,16 +124,19 @@ def logical_rows(loader: str, solve: SolveCost) -> list[Row]:
 def physical_rows(
     loader: str, cost: PhysicalCost, second: PhysicalCost | None, machine: SurfaceCode
 ) -> list[Row]:
+    """One solve with this loader on the machine, and by a second model (None: beyond it)."""
     at = f"physical/{loader}"
     source = (
         f"Azure estimator (qdk), arXiv:2211.07629, error rate {machine.error_rate:g}, cycle"
         f" {machine.cycle_time_ns:g} ns, budget {machine.budget:g}, {cost.segments} segments"
     )
     rows = [
-        modelled(f"{at}/qubits", cost.qubits, "physical qubits", source),
+        modelled(names.physical_qubits_of(loader), cost.qubits, "physical qubits", source),
         modelled(f"{at}/code_distance", cost.code_distance, "1", source),
         modelled(f"{at}/factories", cost.factories, "1", source),
-        modelled(f"{at}/solve_time", cost.seconds, "s", f"{source}; depth x cycle, recomputed"),
+        modelled(
+            names.solve_time_of(loader), cost.seconds, "s", f"{source}; depth x cycle, recomputed"
+        ),
     ]
     check = "qualtran.surface_code, one CCZ factory of searched distances, arXiv:1812.01238"
     if second is None:
@@ -140,7 +152,8 @@ def physical_rows(
     return rows
 
 
-def tree_rows(qubits: int, seconds: float, distance: int) -> list[Row]:
+def router_tree_rows(qubits: int, seconds: float, distance: int) -> list[Row]:
+    """A bucket-brigade memory at its best."""
     source = (
         f"distance {distance} of the priced machine; factories not counted, in favour of the"
         " quantum side"
@@ -162,6 +175,7 @@ def tree_rows(qubits: int, seconds: float, distance: int) -> list[Row]:
 
 
 def classical_rows(cost: ClassicalCost, machine: Accelerator) -> list[Row]:
+    """The classical round, and the classical work of the quantum one."""
     formula = "T x 6 FLOP x multiply-adds of one sample x batch, T at most useful_steps"
     at_rate = (
         f"{machine.name}: {machine.flops:.3g} FLOP/s x {machine.efficiency:g},"
@@ -192,7 +206,7 @@ def classical_rows(cost: ClassicalCost, machine: Accelerator) -> list[Row]:
             else assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", at_rate)
         ),
         modelled(
-            "classical/time", cost.seconds, "s", f"longer of dense FLOPs and bytes on {at_rate}"
+            names.CLASSICAL_TIME, cost.seconds, "s", f"longer of dense FLOPs and bytes on {at_rate}"
         ),
         modelled(
             "classical/table_time",

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from qdescent._checks import argument_error, check_choice, check_instance, check_integer
 from qdescent.quantum.gates.loaders import BucketBrigade
-from qdescent.resources.instance import LOADERS, Instance
+from qdescent.resources.round_spec import LOADERS, RoundSpec
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,11 @@ def counted_loader_toffoli(entries: int, width: int, block: int) -> int:
     return int(gates.and_bloq) + int(gates.toffoli) + int(gates.cswap) + -(-int(gates.t) // 4)
 
 
-def solve_cost(instance: Instance, loader: str) -> SolveCost:
+def solve_cost(spec: RoundSpec, loader: str) -> SolveCost:
     """Logical cost of one solve.
 
     Args:
-        instance: the round.
+        spec: the round.
         loader: "qrom" (fewest qubits), "qroam" (fewest Toffoli gates) or "qram" (fewest layers of
             them).
 
@@ -136,13 +136,13 @@ def solve_cost(instance: Instance, loader: str) -> SolveCost:
 
     References: those of `loader_toffoli` and `quantum.loading.BucketBrigade`.
     """
-    check_instance("instance", instance, Instance)
+    check_instance("spec", spec, RoundSpec)
     check_choice("loader", loader, LOADERS)
-    N, bits = instance.order, instance.value_bits
-    index, slot = _bits(instance.n + 1), _bits(instance.sparsity)
-    clock, word = _bits(instance.steps + instance.padding + 1), _bits(N + 1)
+    N, bits = spec.order, spec.value_bits
+    index, slot = _bits(spec.n + 1), _bits(spec.sparsity)
+    clock, word = _bits(spec.steps + spec.padding + 1), _bits(N + 1)
     width = index + slot + bits
-    read, values = _read(loader, instance.entries, width), _read(loader, max(2, instance.n), bits)
+    read, values = _read(loader, spec.entries, width), _read(loader, max(2, spec.n), bits)
 
     system = N * index + word + clock
     # a slot and a flag a factor, I - shift, the filter's signal and its padding qubit
@@ -153,7 +153,7 @@ def solve_cost(instance: Instance, loader: str) -> SolveCost:
     # word swaps: index; t -> t + 1; ancillas reflected about zero
     beside = N * (rotation + index) + clock + 2 * (encoding - 1)
     query, upload = 2 * N * read.toffoli + beside, 2 * values.toffoli + index * rotation
-    Q = instance.queries
+    Q = spec.queries
     toffoli = Q * query + 2 * Q * upload
     depth = Q * (2 * N * read.depth + beside) + 2 * Q * (2 * values.depth + index * rotation)
     # each And is cleared by one

@@ -19,7 +19,6 @@ from qdescent._checks import (
 )
 from qdescent.resources.logical import LogicalCounts
 
-YEAR = 31_557_600.0  # Julian, seconds
 MOST_DISTANCE = 999
 # logical steps of one estimator call: x 1e5 ns a step is still far below its 2^64 ns
 _SAFE_DEPTH = 10**13

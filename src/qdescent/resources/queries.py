@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 
-from qdescent._checks import check_boolean, check_interval, check_text
-from qdescent._evidence import Evidence, Row
+from qdescent._checks import check_instance, check_interval
+from qdescent._evidence import Evidence, Row, derived
 from qdescent.linalg.chebyshev import inverse_degree
+from qdescent.rows.collection import Rows
 
 COSTA_PROVEN = 2305.0  # alpha_c of Costa et al. as proven
 # alpha_c as numerics on random matrices found it: Costa, An, Babbush, Berry, arXiv:2312.07690
@@ -125,24 +126,24 @@ def counted_kernel_queries(kappa: float, epsilon: float) -> int:
     return inverse_degree(kappa, epsilon / 4) + 1
 
 
-def query_rows(kappa: float, epsilon: float, section: str, *, known: bool) -> list[Row]:
+def query_rows(kappa: float, epsilon: float, kappa_evidence: Evidence) -> Rows:
     """What other solvers would take at the same kappa: each constant, proven or measured, in a row
     of its own.
 
     Args:
         kappa, epsilon: as in `dalzell_queries`.
-        section: the rows' names start with it.
-        known: kappa is exact or a proven bound; else a theorem at a modelled kappa is a model.
+        kappa_evidence: how kappa is known; a theorem is a bound where kappa is exact or a bound
+            itself, else a model.
 
     Returns:
-        list: of Row; that of Jennings et al. only inside its theorem's range.
+        Rows: "queries_norm_known", ...; that of Jennings et al. only inside its theorem's range.
 
     Example:
-        >>> [row.name for row in query_rows(2.0, 0.1, "model", known=True)][-2:]
-        ['model/queries_costa_proven', 'model/queries_costa_measured']
+        >>> query_rows(2.0, 0.1, Evidence.EXACT).names[-2:]
+        ('queries_costa_proven', 'queries_costa_measured')
     """
-    check_text("section", section)
-    proven = Evidence.BOUNDED if check_boolean("known", known) else Evidence.MODELLED
+    check_instance("kappa_evidence", kappa_evidence, Evidence)
+    proven = derived(Evidence.BOUNDED, kappa_evidence)
     models: list[tuple[str, float, Evidence, str]] = [
         (
             "norm_known",
@@ -186,10 +187,10 @@ def query_rows(kappa: float, epsilon: float, section: str, *, known: bool) -> li
                 "discrete adiabatic, arXiv:2305.11352, Theorem 1",
             )
         )
-    return [
-        Row(f"{section}/queries_{name}", value, "queries a solve", kind, source)
+    return Rows(
+        Row(f"queries_{name}", value, "queries a solve", kind, source)
         for name, value, kind, source in models
-    ]
+    )
 
 
 def _check(kappa: float, epsilon: float) -> None:

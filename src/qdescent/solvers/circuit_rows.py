@@ -10,7 +10,7 @@ from torch import Tensor
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.gates.loaders import Loader
-from qdescent.solvers.promise.conditioning import row
+from qdescent.rows import names
 
 if TYPE_CHECKING:
     from qdescent.solvers.circuits.run import CircuitRun
@@ -49,69 +49,75 @@ def circuit_rows(
     )
     exact, bounded = Evidence.EXACT, Evidence.BOUNDED
     return [
-        row(
-            "forward_queries",
+        Row(
+            names.FORWARD_QUERIES,
             run.forward_queries,
             "calls",
             exact,
             "calls of U counted while simulating",
         ),
-        row(
-            "adjoint_queries",
+        Row(
+            names.ADJOINT_QUERIES,
             run.adjoint_queries,
             "calls",
             exact,
             "calls of U-dagger counted while simulating",
         ),
-        row("qubits", run.simulated_qubits, "qubits", exact, "held by the simulated state vector"),
-        row(
-            "logical_qubits",
+        Row(
+            names.QUBITS,
+            run.simulated_qubits,
+            "qubits",
+            exact,
+            "held by the simulated state vector",
+        ),
+        Row(
+            names.LOGICAL_QUBITS,
             run.logical_qubits,
             "qubits",
             exact,
             f"{counted}, with loaded angles and work qubits",
         ),
-        row(
-            "success_probability",
+        Row(
+            names.SUCCESS_PROBABILITY,
             run.success_probability,
             "1",
             exact,
             "norm of the post-selected state",
         ),
-        row(
+        Row(
             "answer_probability",
             answer,
             "1",
             exact,
             "weight of the answer's copies in the post-selected state",
         ),
-        row("t_gates", run.t_gates, "T gates", Evidence.MODELLED, synthesis),
-        row("rotations", run.gates.rotation, "rotations", exact, counted),
-        row("and_gates", run.gates.and_bloq, "AND gates", exact, counted),
-        row(
+        Row(names.T_GATES, run.t_gates, "T gates", Evidence.MODELLED, synthesis),
+        Row("rotations", run.gates.rotation, "rotations", exact, counted),
+        Row("and_gates", run.gates.and_bloq, "AND gates", exact, counted),
+        Row(
             "toffoli_gates",
             run.toffoli_gates,
             "Toffoli gates",
             exact,
             f"{counted}: AND, Toffoli and controlled swap",
         ),
-        row("loader", str(loader), "", Evidence.ASSUMED, "setting `loader`, of every table"),
-        row("angle_bits", bits, "bits", exact, "bits of every loaded angle"),
-        row(
-            "encoding_error",
+        Row("loader", str(loader), "", Evidence.ASSUMED, "setting `loader`, of every table"),
+        Row("angle_bits", bits, "bits", exact, "bits of every loaded angle"),
+        Row(
+            names.ENCODING_ERROR,
             encoding_error,
             "1",
             bounded,
             "derived from the quantised angles of its tables",
         ),
-        row(
+        Row(
             "angle_certificate",
             certificate,
             "1",
             bounded,
             "rebuilt against target on [-1, 1], Ehlich and Zeller 1964",
         ),
-        row("state_vector_bytes", run.state_vector_bytes, "bytes", exact, "complex128 amplitudes"),
+        Row("state_vector_bytes", run.state_vector_bytes, "bytes", exact, "complex128 amplitudes"),
     ]
 
 
@@ -124,21 +130,12 @@ def amplification_rows(probability: float, rounds: int) -> list[Row]:
     """
     source = "norm of the post-selected state of one run before amplification"
     return [
-        row("bare_success_probability", probability, "1", Evidence.EXACT, source),
-        row(
-            "amplification_rounds",
+        Row("bare_success_probability", probability, "1", Evidence.EXACT, source),
+        Row(
+            names.AMPLIFICATION_ROUNDS,
             rounds,
             "rounds",
             Evidence.EXACT,
             "ceil(pi/(4 asin sqrt(p)) - 1/2)",
         ),
     ]
-
-
-def row_values(rows: list[Row]) -> dict[str, float]:
-    """The rows' numbers by their last word."""
-    return {
-        each.name.rpartition("/")[2]: each.value
-        for each in rows
-        if isinstance(each.value, (int, float))
-    }

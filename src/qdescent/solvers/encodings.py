@@ -30,7 +30,7 @@ from qdescent.quantum.tables.coloured import matrix_entries, matrix_tables
 from qdescent.quantum.tables.colouring import coloured_entries
 from qdescent.quantum.tables.history import MOST_ORDER, MOST_STEPS, HistoryTables, history_tables
 from qdescent.quantum.tables.perron import absolute_matrix, moduli_norm
-from qdescent.solvers.wording import rounded_up
+from qdescent.rows.numbers import at_least
 
 if TYPE_CHECKING:  # Qualtran takes seconds to import: only what builds a circuit pays for it
     from qdescent.quantum.encodings.protocol import BlockEncoding
@@ -279,7 +279,7 @@ def quantised(
         if bits >= MOST_ANGLE_BITS:
             given = epsilon if setting is None else setting
             least = (
-                f"be at least {rounded_up(given * off / epsilon)} for a circuit at kappa ="
+                f"be at least {at_least(given * off / epsilon)} for a circuit at kappa ="
                 f" {kappa:.4g}"
             )
             raise argument_error(
@@ -300,9 +300,9 @@ def more_bits(angle_bits: int | None, bits: int, epsilon: float, kappa: float, b
     """
     if angle_bits is not None:
         must = f"be large enough for epsilon = {epsilon:g} at kappa = {kappa:.4g}"
-        raise argument_error("angle_bits", must, f"{bits}, which allows {rounded_up(bound)}")
+        raise argument_error("angle_bits", must, f"{bits}, which allows {at_least(bound)}")
     if bits >= MOST_ANGLE_BITS:
-        must = f"be at least {rounded_up(bound)} for a circuit at kappa = {kappa:.4g}"
+        must = f"be at least {at_least(bound)} for a circuit at kappa = {kappa:.4g}"
         raise argument_error(
             "epsilon", f"{must}: its angles have at most {MOST_ANGLE_BITS} bits", epsilon
         )

@@ -14,8 +14,10 @@ from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.rows import names
+from qdescent.rows.numbers import at_least
 from qdescent.solvers.circuit import Circuit, check_circuit
-from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
+from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows
 from qdescent.solvers.encodings import (
     ColouredEntries,
     EncodingPlan,
@@ -28,7 +30,7 @@ from qdescent.solvers.hhl_inverse import (
     evolution_queries,
     phase_estimation_inverse,
 )
-from qdescent.solvers.promise.conditioning import Conditioning, conditioning, row, scaled_operator
+from qdescent.solvers.promise.conditioning import Conditioning, conditioning, scaled_operator
 from qdescent.solvers.promise.judgement import (
     judged,
     product_rounding,
@@ -39,7 +41,6 @@ from qdescent.solvers.promise.judgement import (
 from qdescent.solvers.promise.limits import check_forecast, check_limit
 from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution
-from qdescent.solvers.wording import rounded_up
 
 # 2^13 clock values: degree near 23,000, seconds; HHL is here for small instances
 MOST_CLOCK_BITS = 13
@@ -161,43 +162,48 @@ class HHL:
             " probability"
         )
         cost: list[Row] = [
-            row(
-                "degree",
+            Row(
+                names.DEGREE,
                 inverse.degree,
                 "1",
                 exact,
                 "Chebyshev series of what phase estimation computes",
             ),
-            row(
-                "queries",
+            Row(
+                names.QUERIES,
                 products.total,
                 "products",
                 exact,
                 "products with M or M^H, counted as made",
             ),
-            row(
+            Row(
                 "clock_bits",
                 bits,
                 "qubits",
                 exact,
                 "fewest for epsilon" if self.clock_bits is None else "setting `clock_bits`",
             ),
-            row(
-                "success_probability",
+            Row(
+                names.SUCCESS_PROBABILITY,
                 success,
                 "1",
                 exact,
                 "||f(A) b||^2/(1.09 kappa ||b||)^2, before amplification",
             ),
-            row("expected_queries", evolution_queries(bits) / success, "calls", modelled, expected),
+            Row(
+                names.EXPECTED_QUERIES,
+                evolution_queries(bits) / success,
+                "calls",
+                modelled,
+                expected,
+            ),
             *known.rows,
-            row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
+            Row(names.EPSILON, self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
         ]
-        values = row_values(cost)
         bound = inverse.error + rounding
         trusted = settled(system, value, known, bound, self.epsilon)
         promise = {"epsilon": self.epsilon, "bound": bound, "allowed": bound}
-        return judged(system, known, value, **promise, cost=cost, values=values, trusted=trusted)
+        return judged(system, known, value, **promise, cost=cost, trusted=trusted)
 
     def _run(
         self,
@@ -265,29 +271,29 @@ class HHL:
         declared = (2 * run.rounds + 1) * queries
         chosen = "fewest for epsilon/2" if self.clock_bits is None else "setting `clock_bits`"
         cost = [
-            row(
-                "queries",
+            Row(
+                names.QUERIES,
                 run.forward_queries + run.adjoint_queries,
                 "calls",
                 exact,
                 "counted while simulating",
             ),
-            row(
-                "declared_queries",
+            Row(
+                names.DECLARED_QUERIES,
                 declared,
                 "calls",
                 exact,
                 "(2 r + 1) x 6 x sum of the orders of e^{i H 2^j tau}",
             ),
-            row("clock_bits", clock, "qubits", exact, chosen),
-            row(
-                "expected_queries",
+            Row("clock_bits", clock, "qubits", exact, chosen),
+            Row(
+                names.EXPECTED_QUERIES,
                 declared / run.success_probability,
                 "calls",
                 exact,
                 "queries over the success probability",
             ),
-            row(
+            Row(
                 "evolution_error",
                 circuit.error,
                 "1",
@@ -296,7 +302,7 @@ class HHL:
             ),
             *amplification,
             *known.rows,
-            row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
+            Row(names.EPSILON, self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
             *circuit_rows(
                 system,
                 run,
@@ -307,7 +313,6 @@ class HHL:
                 certificate=circuit.certificate,
             ),
         ]
-        values = row_values(cost)
         trusted = settled(system, run.value, known, bound, self.epsilon)
         promise = {"epsilon": self.epsilon, "bound": bound, "allowed": allowed}
         return judged(
@@ -316,7 +321,6 @@ class HHL:
             run.value,
             **promise,
             cost=cost,
-            values=values,
             trusted=trusted,
             circuit=run.bloq,
         )
@@ -336,7 +340,7 @@ class HHL:
             )
         least_error = (
             f"what {bits} clock bits allow at kappa = {kappa:.4g}:"
-            f" {rounded_up(inverse.error * self.epsilon / allowed)}"
+            f" {at_least(inverse.error * self.epsilon / allowed)}"
         )
         must = (
             f"be at least {least_error}"

@@ -13,8 +13,9 @@ from qdescent._checks import check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.rows import names
 from qdescent.solvers.circuit import Circuit, check_circuit
-from qdescent.solvers.circuit_rows import amplification_rows, row_values
+from qdescent.solvers.circuit_rows import amplification_rows
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_encoding
 from qdescent.solvers.kernel_projection import (
     NormSearch,
@@ -24,7 +25,7 @@ from qdescent.solvers.kernel_projection import (
     search_steps,
 )
 from qdescent.solvers.kernel_routes import Circuits, MatrixPolynomials
-from qdescent.solvers.promise.conditioning import conditioning, row
+from qdescent.solvers.promise.conditioning import conditioning
 from qdescent.solvers.promise.judgement import (
     CRUDE,
     judged,
@@ -224,44 +225,46 @@ class KernelReflection:
             + (made if amplified else made / max(route.chance(success), 1e-300)) * fine.degree
         )
         cost = [
-            row(
-                "degree",
+            Row(
+                names.DEGREE,
                 fine.degree,
                 "1",
                 exact,
                 f"kernel filter of error epsilon/{route.share}, closed form",
             ),
-            row("queries", queries, route.unit, exact, "counted as made: search and reflection"),
-            row(
-                "declared_queries",
+            Row(
+                names.QUERIES, queries, route.unit, exact, "counted as made: search and reflection"
+            ),
+            Row(
+                names.DECLARED_QUERIES,
                 declared,
                 route.unit,
                 exact,
                 "steps x search degree + reflections x degree, and (2 rounds + 1) x degree if"
                 " amplified",
             ),
-            row(
+            Row(
                 "search_steps",
                 search.steps,
                 "projections",
                 exact,
                 "bisection of ln t on emulated measurements",
             ),
-            row(
+            Row(
                 "search_degree",
                 coarse.degree,
                 "1",
                 exact,
                 f"kernel filter of error {SEARCH_ERROR:g}",
             ),
-            row(
-                "reflections",
+            Row(
+                names.REFLECTIONS,
                 reflections,
                 "reflections",
                 exact,
                 "1, and one more where the first t was far off",
             ),
-            row(
+            Row(
                 "kernel_drift",
                 drift,
                 "1",
@@ -269,32 +272,28 @@ class KernelReflection:
                 "||R y - y|| of a second projection, classical: above the filter's error, kappa is"
                 " wrong",
             ),
-            row("norm_guess", t * length / alpha, "1", exact, "t in units of ||Z||"),
-            row(
-                "expected_queries",
+            Row(names.NORM_GUESS, t * length / alpha, "1", exact, "t in units of ||Z||"),
+            Row(
+                names.EXPECTED_QUERIES,
                 machine,
                 "calls",
                 Evidence.MODELLED,
                 "shots x search degree + reflections x degree / success",
             ),
             *known.rows,
-            row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
+            Row(names.EPSILON, self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
             *amplified,
             *route.facts(value, success),
         ]
         if self.epsilon > CRUDE:  # there a projection of error .1 sees less than a far solve
             trusted = trusted and settled(system, value, known, bound, self.epsilon)
-        values, promise = (
-            row_values(cost),
-            {"epsilon": self.epsilon, "bound": bound, "allowed": residual},
-        )
+        promise = {"epsilon": self.epsilon, "bound": bound, "allowed": residual}
         return judged(
             system,
             known,
             value,
             **promise,
             cost=cost,
-            values=values,
             trusted=trusted,
             circuit=route.bloq,
         )

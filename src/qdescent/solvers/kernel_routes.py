@@ -12,14 +12,15 @@ from qdescent._checks import argument_error
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import KernelFilter, filter_value
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.rows import names
+from qdescent.rows.numbers import at_least
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuit_rows import circuit_rows
 from qdescent.solvers.encodings import EncodingPlan, quantised
 from qdescent.solvers.kernel_projection import least_overlap, project_on_kernel, projection_error
-from qdescent.solvers.promise.conditioning import Conditioning, row, scaled_operator
+from qdescent.solvers.promise.conditioning import Conditioning, scaled_operator
 from qdescent.solvers.promise.judgement import product_rounding
 from qdescent.solvers.promise.limits import check_forecast
-from qdescent.solvers.wording import rounded_up
 
 
 class Asked(Protocol):
@@ -71,7 +72,7 @@ class MatrixPolynomials:
 
     def facts(self, value: Tensor, success: float) -> list[Row]:
         source = "weight of the reflected state outside the last basis vector"
-        return [row("success_probability", success, "1", Evidence.EXACT, source)]
+        return [Row(names.SUCCESS_PROBABILITY, success, "1", Evidence.EXACT, source)]
 
 
 class Circuits:
@@ -172,7 +173,7 @@ class Circuits:
                 f" {self.known.kappa:.4g}"
             )
             raise argument_error(
-                "angle_bits", need, f"{self.bits}, which allows {rounded_up(found[0])}"
+                "angle_bits", need, f"{self.bits}, which allows {at_least(found[0])}"
             )
         return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from qdescent._checks import check_interval
-from qdescent._evidence import Evidence
+from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import (
     InversePolynomial,
     filter_value,
@@ -18,8 +18,9 @@ from qdescent.linalg.chebyshev import (
 )
 from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.rows import names
 from qdescent.solvers.circuit import Circuit, check_circuit
-from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows, row_values
+from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows
 from qdescent.solvers.encodings import (
     DEFAULT_ENCODING,
     MatrixEncoding,
@@ -27,7 +28,7 @@ from qdescent.solvers.encodings import (
     more_bits,
     quantised,
 )
-from qdescent.solvers.promise.conditioning import conditioning, row, scaled_operator
+from qdescent.solvers.promise.conditioning import conditioning, scaled_operator
 from qdescent.solvers.promise.judgement import (
     judged,
     product_rounding,
@@ -134,21 +135,16 @@ class QSVT:
         alpha, kappa = known.alpha, known.kappa
         self._check(self.forecast(kappa), kappa)
         polynomial = minimax_inverse(kappa, epsilon / 2)
-        values = {
-            "degree": polynomial.degree,
-            "epsilon": self.epsilon,
-            "sup_polynomial": polynomial.supremum,
-        } | known.values
         cost = [
-            row(
-                "degree",
+            Row(
+                names.DEGREE,
                 polynomial.degree,
                 "1",
                 Evidence.EXACT,
                 "minimax polynomial for 1/x, closed form",
             ),
             *known.rows,
-            row("epsilon", self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
+            Row(names.EPSILON, self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
         ]
         built = check_circuit(self.circuit)
         if built is None:
@@ -162,8 +158,8 @@ class QSVT:
             )
             cost.insert(
                 1,
-                row(
-                    "queries",
+                Row(
+                    names.QUERIES,
                     products.total,
                     "products",
                     Evidence.EXACT,
@@ -171,12 +167,9 @@ class QSVT:
                 ),
             )
             bound = polynomial.error + rounding
-            values["queries"] = products.total
             trusted = settled(system, value, known, bound, self.epsilon)
             promise = {"epsilon": self.epsilon, "bound": bound, "allowed": bound}
-            return judged(
-                system, known, value, **promise, cost=cost, values=values, trusted=trusted
-            )
+            return judged(system, known, value, **promise, cost=cost, trusted=trusted)
 
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
         from qdescent.solvers.circuits.amplified import amplified_runs, run_amplified
@@ -206,15 +199,19 @@ class QSVT:
             cost += amplification_rows(bare, run.rounds)
             declared = (2 * run.rounds + 1) * polynomial.degree
             cost.append(
-                row(
-                    "declared_queries", declared, "calls", Evidence.EXACT, "(2 rounds + 1) x degree"
+                Row(
+                    names.DECLARED_QUERIES,
+                    declared,
+                    "calls",
+                    Evidence.EXACT,
+                    "(2 rounds + 1) x degree",
                 )
             )
         scale = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm
         allowed = circuit.encoding.epsilon * scale + circuit.rhs_error + left_over
         cost.append(
-            row(
-                "queries",
+            Row(
+                names.QUERIES,
                 run.forward_queries + run.adjoint_queries,
                 "calls",
                 Evidence.EXACT,
@@ -230,7 +227,6 @@ class QSVT:
             encoding_error=circuit.encoding.epsilon,
             certificate=circuit.certificate,
         )
-        values |= row_values(cost)
         trusted = settled(system, run.value, known, bound, self.epsilon)
         promise = {"epsilon": self.epsilon, "bound": bound, "allowed": allowed}
         return judged(
@@ -239,7 +235,6 @@ class QSVT:
             run.value,
             **promise,
             cost=cost,
-            values=values,
             trusted=trusted,
             circuit=run.bloq,
         )

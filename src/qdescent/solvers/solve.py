@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -10,9 +9,9 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
-from qdescent._checks import check_instance, check_interval, check_methods, check_sequence
-from qdescent._evidence import Row
+from qdescent._checks import check_instance, check_interval, check_methods
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.rows.collection import Rows
 
 
 class Status(StrEnum):
@@ -51,8 +50,8 @@ class Solution:
             that neither singular values nor a look for a vector that M shrinks by more have
             refuted.
         status: outcome of the solve.
-        cost: price of the solve (queries, degree, qubits, gates), as rows with evidence.
-        values: named numbers behind the rows, for code that goes on computing with them.
+        cost: price of the solve (queries, degree, qubits, gates), as rows with evidence:
+            `cost["queries"]` is one of them, `cost.number("queries")` its number.
         circuit: the Qualtran bloq that was run; None where no circuit was.
     """
 
@@ -61,8 +60,7 @@ class Solution:
     residual: float
     bound: float
     status: Status
-    cost: tuple[Row, ...] = field(default=(), repr=False)
-    values: Mapping[str, float] = field(default_factory=dict, repr=False)
+    cost: Rows = field(default=Rows(), repr=False)
     circuit: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,12 +69,7 @@ class Solution:
         check_interval("residual", self.residual, "[0, inf]")
         check_interval("bound", self.bound, "[0, inf]")
         check_instance("status", self.status, Status)
-        object.__setattr__(
-            self,
-            "cost",
-            check_sequence("cost", self.cost, Row, called="a sequence of `Row`s", empty=True),
-        )
-        check_instance("values", self.values, Mapping, called="numbers by name")
+        check_instance("cost", self.cost, Rows)
 
     @property
     def solved(self) -> bool:

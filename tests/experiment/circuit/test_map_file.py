@@ -166,6 +166,6 @@ def test_a_map_without_a_linear_part_runs_to_its_closed_form(arrays, tmp_path):
     u = arrays.get("u0", [0.0])[0]
     for _ in range(2):
         u = polynomial(u, given)
-    assert record.value("circuit/descent") == (pytest.approx(u),)
-    assert record.value("circuit/answer")[0] == pytest.approx(u, abs=2e-3)
-    assert record.value("circuit/error_to_direct") < 1e-3
+    assert record.rows["circuit/descent"].value == (pytest.approx(u),)
+    assert record.rows["circuit/answer"].value[0] == pytest.approx(u, abs=2e-3)
+    assert record.rows["circuit/error_to_direct"].value < 1e-3

@@ -45,16 +45,16 @@ def whole(tmp_path_factory):
 def test_the_answer_is_the_maps_own_trajectory(whole):
     record, source, _ = whole
     truth = iterate(source, 2, [0.0, 0.0])
-    assert record.value("circuit/descent") == pytest.approx(truth.tolist(), rel=1e-12)
-    assert np.linalg.norm(np.array(record.value("circuit/direct")) - truth) < 1e-2 * np.linalg.norm(
-        truth
-    )
-    assert record.value("circuit/error_to_direct") < 1e-3
-    assert record.value("circuit/order_1_error") > 3 * record.value("circuit/order_error")
-    errors = record.value("noise/errors")
+    assert record.rows["circuit/descent"].value == pytest.approx(truth.tolist(), rel=1e-12)
+    assert np.linalg.norm(
+        np.array(record.rows["circuit/direct"].value) - truth
+    ) < 1e-2 * np.linalg.norm(truth)
+    assert record.rows["circuit/error_to_direct"].value < 1e-3
+    assert record.rows["circuit/order_1_error"].value > 3 * record.rows["circuit/order_error"].value
+    errors = record.rows["noise/errors"].value
     assert list(errors) == sorted(errors)
     assert 0 < errors[0] < 1e-2 < errors[-1]
-    assert record.value("noise/error") in errors
+    assert record.rows["noise/error"].value in errors
 
 
 def test_the_page_holds_the_rows_and_the_drawings(whole):
@@ -66,9 +66,9 @@ def test_the_page_holds_the_rows_and_the_drawings(whole):
     text = head + rest.partition("</script>")[2]
     left_out = int(re.search(r"… (\d+) more …", text)[1])
     # prepare, two H, queries, phases; 12 are shown
-    assert left_out == 3 + 2 * record.value("circuit/queries") + 1 - 12
+    assert left_out == 3 + 2 * record.rows["circuit/queries"].value + 1 - 12
     assert "left out:" not in text
-    assert read_record(directory).row("circuit/t_gates") == record.row("circuit/t_gates")
+    assert read_record(directory).rows["circuit/t_gates"] == record.rows["circuit/t_gates"]
     assert next(label for label, _ in circuit_headline(record)) == "unknowns"
 
 
@@ -79,21 +79,23 @@ def test_one_query_is_exported_with_the_gates_that_are_counted(whole):
         "qubit[6] system;",
         "qubit[4] ancilla;",
     ]
-    assert sum(line.startswith("ccx") for line in lines) == record.value("circuit/export_toffoli")
-    assert record.value("circuit/export_gates") == sum(line[0] in "cxzhrs" for line in lines)
+    assert (
+        sum(line.startswith("ccx") for line in lines) == record.rows["circuit/export_toffoli"].value
+    )
+    assert record.rows["circuit/export_gates"].value == sum(line[0] in "cxzhrs" for line in lines)
 
 
 def test_other_solvers_stand_beside_it_at_the_same_kappa(whole):
     record, _, _ = whole
-    kappa = record.value("circuit/kappa")
-    assert record.value("model/queries_costa_proven") == pytest.approx(
+    kappa = record.rows["circuit/kappa"].value
+    assert record.rows["model/queries_costa_proven"].value == pytest.approx(
         kappa * (2305 + np.log(2 / 1e-3))
     )
-    assert record.value("model/queries_costa_measured") == pytest.approx(
+    assert record.rows["model/queries_costa_measured"].value == pytest.approx(
         kappa * (1.84 + np.log(2 / 1e-3))
     )
-    assert record.row("model/queries_costa_proven").evidence == "bounded"
-    assert record.row("model/queries_costa_measured").evidence == "modelled"
+    assert record.rows["model/queries_costa_proven"].evidence == "bounded"
+    assert record.rows["model/queries_costa_measured"].evidence == "modelled"
 
 
 def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_path):
@@ -102,24 +104,24 @@ def test_kernel_reflection_gives_the_same_answer_and_its_own_drawing(whole, tmp_
         str(source), order=1, steps=2, padding=1, epsilon=1e-2, loader="bucket-brigade"
     )
     other = run_circuit_job(settings, tmp_path / "out")
-    assert other.value("circuit/error_to_direct") < 1e-2
+    assert other.rows["circuit/error_to_direct"].value < 1e-2
     assert (
-        other.value("circuit/success_probability")
+        other.rows["circuit/success_probability"].value
         > 0.4
-        > record.value("circuit/success_probability")
+        > record.rows["circuit/success_probability"].value
     )
     # at kappa and epsilon, as the model of one reflection has it for a quarter of epsilon
-    degree = other.value("circuit/degree")
+    degree = other.rows["circuit/degree"].value
     assert (
-        other.value("model/queries_norm_known")
-        < other.value("model/queries_norm_known_counted")
+        other.rows["model/queries_norm_known"].value
+        < other.rows["model/queries_norm_known_counted"].value
         < degree
     )
     assert not (tmp_path / "out" / "encoding.qasm").exists()
     page = (tmp_path / "out" / "circuit.html").read_text(encoding="utf-8")
     assert ">flip b<" in page
     assert ">G†<" in page
-    assert other.value("circuit/loader") == "BucketBrigade()"
+    assert other.rows["circuit/loader"].value == "BucketBrigade()"
     with pytest.raises(ArgumentError, match="`solver` must be one of 'kernel-reflection', 'qsvt'"):
         CircuitSettings(str(source), solver="guess")
     with pytest.raises(
@@ -206,14 +208,14 @@ def test_amplified_and_of_each_encoding(tmp_path, solver):
             str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver=solver, encoding=encoding
         )
         record = run_circuit_job(settings, tmp_path / encoding)
-        assert str(record.value("circuit/status")) == Status.SOLVED
+        assert str(record.rows["circuit/status"].value) == Status.SOLVED
         assert (
             0
-            < record.value("circuit/query_depth")
-            <= record.value("circuit/toffoli_gates") / record.value("circuit/degree")
+            < record.rows["circuit/query_depth"].value
+            <= record.rows["circuit/toffoli_gates"].value / record.rows["circuit/degree"].value
         )
-        answers += record.value("circuit/answer")
-        alphas[encoding] = record.value("circuit/alpha")
+        answers += record.rows["circuit/answer"].value
+        alphas[encoding] = record.rows["circuit/alpha"].value
     assert max(answers) - min(answers) < 1e-2 * max(answers)
     assert alphas["balanced"] <= min(alphas.values()) * (1 + 1e-9)
 
@@ -221,8 +223,8 @@ def test_amplified_and_of_each_encoding(tmp_path, solver):
         str(source), order=1, steps=2, padding=1, epsilon=1e-2, solver=solver, amplify=True
     )
     record = run_circuit_job(amplified, tmp_path / "amplified")
-    assert record.value("circuit/success_probability") == pytest.approx(1, abs=1e-6)
-    times = 2 * record.value("circuit/amplification_rounds") + 1
+    assert record.rows["circuit/success_probability"].value == pytest.approx(1, abs=1e-6)
+    times = 2 * record.rows["circuit/amplification_rounds"].value + 1
     assert f"Amplitude amplification uses it {times} times" in (
         tmp_path / "amplified" / "circuit.html"
     ).read_text(encoding="utf-8")

@@ -75,7 +75,7 @@ def test_run_directory_is_whole_and_read_by_others(whole):
     assert read_record(directory).rows == record.rows
     weights = read_weights(directory / "weights.safetensors")
     kept = sum(int((weights[name] != 0).sum()) for name in weights if name.startswith("pruned/"))
-    assert kept == record.value("network/kept")
+    assert kept == record.rows["network/kept"].value
     content = json.loads((directory / "run.json").read_text())
     assert all(row["evidence"] and row["source"] for row in content["rows"])
 
@@ -94,7 +94,7 @@ def test_any_criterion_prunes_as_many_and_is_on_record(tmp_path, name):
     prunable = [keep for keep in pruned.mask.keep.values() if keep.ndim > 1]
     exact = round(0.1 * sum(keep.numel() for keep in prunable))
     assert abs(sum(int(keep.sum()) for keep in prunable) - exact) <= (name[:5] == "layer") * 5
-    assert MASKS[name].keeps in record["network/kept"].source
+    assert MASKS[name].keeps in record.rows["network/kept"].source
     again = MASKS[name](
         pruned.network, pruned.tasks[0], 0.1, named_generator(settings.seed, "random mask")
     )
@@ -105,22 +105,28 @@ def test_any_criterion_prunes_as_many_and_is_on_record(tmp_path, name):
 def test_rows_are_consistent_with_each_other(whole):
     record, _ = whole
     steps = SMALL.rounds * SMALL.segment
-    assert len(record.value("classical/loss")) == len(record.value("emulated/loss")) == steps + 1
-    assert len(record.value("truncation/by_step")) == steps
-    assert record.value("classical/loss")[0] == record.value("emulated/loss")[0]
-    assert record.value("emulated/test_accuracy")[0] == record.value("pruned/test_accuracy")
-    assert sum(record.value("spectrum/before/weights")) == pytest.approx(1, abs=1e-9)
+    assert (
+        len(record.rows["classical/loss"].value)
+        == len(record.rows["emulated/loss"].value)
+        == steps + 1
+    )
+    assert len(record.rows["truncation/by_step"].value) == steps
+    assert record.rows["classical/loss"].value[0] == record.rows["emulated/loss"].value[0]
+    assert (
+        record.rows["emulated/test_accuracy"].value[0] == record.rows["pruned/test_accuracy"].value
+    )
+    assert sum(record.rows["spectrum/before/weights"].value) == pytest.approx(1, abs=1e-9)
     for when in ("before", "after"):
         shares = [
-            record.value(f"dissipation/{when}/{part}")
+            record.rows[f"dissipation/{when}/{part}"].value
             for part in ("dissipative", "neutral", "divergent")
         ]
         assert sum(shares) == pytest.approx(1, abs=1e-9)
-    assert record.value("circuit/error_to_direct") < 1e-3
+    assert record.rows["circuit/error_to_direct"].value < 1e-3
     assert (
-        record.value("circuit/queries")
-        == record.value("circuit/declared_queries")
-        > record.value("circuit/degree")
+        record.rows["circuit/queries"].value
+        == record.rows["circuit/declared_queries"].value
+        > record.rows["circuit/degree"].value
     )
 
 
@@ -129,7 +135,7 @@ def test_two_runs_with_one_seed_agree_to_the_last_digit_and_another_seed_differs
     again = run_first_pass(create_workspace(tmp_path / "again", SMALL))
     assert again.rows == record.rows
     other = run_first_pass(create_workspace(tmp_path / "other", replace(SMALL, seed=4)))
-    assert other.value("dense/loss") != record.value("dense/loss")
+    assert other.rows["dense/loss"].value != record.rows["dense/loss"].value
 
 
 # One kill in each stage: 20 batches dense, 6 steps emulated, 6 classical, 12 + 12 Lanczos steps,
@@ -148,14 +154,17 @@ def test_killed_and_resumed_ends_in_the_same_rows(whole, tmp_path, moment, monke
 def test_a_tolerance_chooses_the_segments_and_a_killed_run_chooses_the_same(tmp_path):
     adaptive = replace(SMALL, tolerance=1e-4, learning_rate=0.6, segment=6)
     record = run_first_pass(create_workspace(tmp_path / "whole", adaptive))
-    lengths, ends = record.value("schedule/segment_by_round"), record.value("emulated/step")
+    lengths, ends = (
+        record.rows["schedule/segment_by_round"].value,
+        record.rows["emulated/step"].value,
+    )
     assert len(lengths) > 2
-    assert ends[-1] == sum(lengths) == len(record.value("classical/loss")) - 1 == 12
-    assert max(record.value("truncation/by_round")) < 1e-4
+    assert ends[-1] == sum(lengths) == len(record.rows["classical/loss"].value) - 1 == 12
+    assert max(record.rows["truncation/by_round"].value) < 1e-4
     assert (
-        len(record.value("readout/error_by_round"))
+        len(record.rows["readout/error_by_round"].value)
         == len(lengths)
-        == record.value("setting/rounds")
+        == record.rows["setting/rounds"].value
     )
     with pytest.raises(KilledError):  # in the second emulated round
         run_first_pass(create_workspace(tmp_path / "run", adaptive, KilledAt(20 + lengths[0] + 1)))

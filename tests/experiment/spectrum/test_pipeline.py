@@ -49,12 +49,12 @@ def test_any_criterion_prunes_what_is_measured(tmp_path, name):
     eigenvalues, weights = np.array([2.0, 40.5, 8.0, -2.0]), np.array([1.0, 0.0, 2.0, 3.0])
     slopes = eigenvalues * weights**2
     scores = {"magnitude": weights, "snip": abs(slopes), "gradient-times-weight": -slopes}
-    assert record.value("network/kept") == 2
-    assert MASKS[name].keeps in record.row("network/kept").source
+    assert record.rows["network/kept"].value == 2
+    assert MASKS[name].keeps in record.rows["network/kept"].source
     assert record.config["prune_by"] == name
     if name in scores:  # the others' ranks are tests/learning/pruning's business
         kept = np.argsort(-scores[name], kind="stable")[:2]
-        assert record.value("spectrum/trace") == pytest.approx(sum(eigenvalues[kept]))
+        assert record.rows["spectrum/trace"].value == pytest.approx(sum(eigenvalues[kept]))
 
 
 @pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.0, 0.05), (0.6, 0.05)])
@@ -62,34 +62,34 @@ def test_closed_form_with_a_negative_mode_and_a_pruned_weight(momentum, decay, t
     settings = replace(SADDLE, momentum=momentum, weight_decay=decay)
     record = run_spectrum(settings, tmp_path / "o")
     kept, all_four = np.array([2.0, 8.0, -2.0]), np.array([2.0, 0.0, 8.0, -2.0])
-    assert record.value("network/kept") == 3
-    assert record.value("spectrum/lambda_min") == pytest.approx(-2)
-    assert record.value("spectrum/lambda_max") == pytest.approx(8)
-    assert record.value("spectrum/trace") == pytest.approx(8)
-    found = record.value("proxy/total")
+    assert record.rows["network/kept"].value == 3
+    assert record.rows["spectrum/lambda_min"].value == pytest.approx(-2)
+    assert record.rows["spectrum/lambda_max"].value == pytest.approx(8)
+    assert record.rows["spectrum/trace"].value == pytest.approx(8)
+    found = record.rows["proxy/total"].value
     assert found == pytest.approx(
         [proxy_of(kept + decay, 0.3, momentum, t) for t in range(10)], rel=1e-10
     )
     # planted: pruned coordinates counted as zero modes
     assert found[9] != pytest.approx(proxy_of(all_four + decay, 0.3, momentum, 9), rel=1e-2)
     growing = [proxy_of([x + decay], 0.3, momentum, 1) > 1 for x in kept]
-    assert record.value("dissipation/divergent") == pytest.approx(sum(growing) / 3)
-    assert record.value("spectrum/product_check") < 1e-6
+    assert record.rows["dissipation/divergent"].value == pytest.approx(sum(growing) / 3)
+    assert record.rows["spectrum/product_check"].value < 1e-6
     least, most = (
-        record.value("spectrum/negative_at_least"),
-        record.value("spectrum/negative_at_most"),
+        record.rows["spectrum/negative_at_least"].value,
+        record.rows["spectrum/negative_at_most"].value,
     )
     assert least - 1e-9 <= 1 / 3 <= most + 1e-9
-    assert record.value("data/loss") == pytest.approx((4 * 1 + 16 * 4 - 4 * 9) / 4)
+    assert record.rows["data/loss"].value == pytest.approx((4 * 1 + 16 * 4 - 4 * 9) / 4)
     arrays = np.load(tmp_path / "o" / "spectrum.npz")
     here = int(np.argmin(abs(arrays["eta"] - 0.3)))
     assert arrays["proxy"][here] == pytest.approx(found)
     assert arrays["proxy"][here + 1, 9] == pytest.approx(proxy_of(kept + decay, 0.6, momentum, 9))
     # three kept weights: Lanczos ends after three steps, and says so
-    assert record.value("spectrum/steps") == 3
+    assert record.rows["spectrum/steps"].value == 3
     assert (
         "of 8; the invariant subspace of 3 kept weights is exhausted"
-        in record.row("spectrum/steps").source
+        in record.rows["spectrum/steps"].source
     )
 
 
@@ -128,20 +128,23 @@ def test_every_eigenvalue_of_a_dense_twin(curvature, tmp_path):
         J = torch.func.jacrev(outputs)(flat).reshape(20, -1)
         dense = J.T @ torch.func.hessian(loss)(outputs(flat)).reshape(20, 20) @ J
     truth = torch.linalg.eigvalsh(dense)
-    assert record.value("network/kept") == len(flat)
-    assert record.value("spectrum/lambda_min") == pytest.approx(float(truth[0]), abs=1e-9)
-    assert record.value("spectrum/lambda_max") == pytest.approx(float(truth[-1]), abs=1e-9)
+    assert record.rows["network/kept"].value == len(flat)
+    assert record.rows["spectrum/lambda_min"].value == pytest.approx(float(truth[0]), abs=1e-9)
+    assert record.rows["spectrum/lambda_max"].value == pytest.approx(float(truth[-1]), abs=1e-9)
     arrays = np.load(tmp_path / "o" / "spectrum.npz")
     converged = arrays["nodes"][arrays["residuals"] < 1e-9]
     assert max(float((truth - node).abs().min()) for node in converged) < 1e-8
     assert all(abs(converged - float(value)).min() < 1e-8 for value in truth if abs(value) > 1e-2)
-    assert (record.value("data/batches"), record.value("network/mode")) == (3, "evaluation")
-    assert "BatchNorm uses its running statistics" in record.row("network/mode").source
+    assert (record.rows["data/batches"].value, record.rows["network/mode"].value) == (
+        3,
+        "evaluation",
+    )
+    assert "BatchNorm uses its running statistics" in record.rows["network/mode"].source
 
 
 def test_bfloat16_states_its_error(small, tmp_path):
     record = run_spectrum(replace(small, precision="bfloat16", steps=3), tmp_path / "o")
-    assert 1e-4 < record.value("spectrum/product_error") < 0.1
+    assert 1e-4 < record.rows["spectrum/product_error"].value < 0.1
 
 
 NETWORK, DATA = "my_project:build_network", "my_project:load_batch"
@@ -251,9 +254,9 @@ def test_two_processes_agree_with_one_and_only_the_first_speaks(tmp_path):
         for name in ("alpha", "beta", "nodes", "weights", "proxy")
     )
     first, second = read_record("one"), read_record("two")
-    assert (first.value("data/processes"), second.value("data/processes")) == (1, 2)
-    assert second.value("data/loss") == pytest.approx(first.value("data/loss"), rel=1e-12)
-    assert first.value("network/kept") == 5 + 4 + 8 + 2
+    assert (first.rows["data/processes"].value, second.rows["data/processes"].value) == (1, 2)
+    assert second.rows["data/loss"].value == pytest.approx(first.rows["data/loss"].value, rel=1e-12)
+    assert first.rows["network/kept"].value == 5 + 4 + 8 + 2
 
 
 def test_sharded_vectors_change_nothing_but_where_they_lie(tmp_path):
@@ -308,7 +311,7 @@ def test_page_says_what_the_rows_say(whole, tmp_path):
     page = (directory / "spectrum.html").read_text(encoding="utf-8")
     page = page[: page.index("<script>")] + page[page.index("</script>") :]
     assert "this figure is left out" not in page.lower()
-    assert str(record.value("dissipation/verdict"))[:20] in page
+    assert str(record.rows["dissipation/verdict"].value)[:20] in page
     for word in (
         "What can mislead",
         "share of eigenvalues at or below 0",
@@ -338,8 +341,8 @@ def test_the_pages_python_runs_and_agrees_with_the_command(capsys):
     assert result.exit_code == 0, result.output
     assert "Page: o/spectrum.html" in result.output
     record = read_record("o")
-    assert record.value("network/kept") == scope["space"].n
-    assert record.value("spectrum/lambda_max") == pytest.approx(
+    assert record.rows["network/kept"].value == scope["space"].n
+    assert record.rows["spectrum/lambda_max"].value == pytest.approx(
         scope["spectrum"].lambda_max[0], rel=1e-5
     )
 

@@ -85,7 +85,7 @@ def test_deflation_is_resumed_to_the_same_bits(small, tmp_path, monkeypatch):
 
 def test_another_seed_differs(small, whole, tmp_path):
     other = run_spectrum(replace(small, seed=1), tmp_path / "o")
-    assert other.value("spectrum/trace") != whole[0].value("spectrum/trace")
+    assert other.rows["spectrum/trace"].value != whole[0].rows["spectrum/trace"].value
 
 
 def test_what_cannot_be_resumed_is_said(small, whole, tmp_path, monkeypatch):
@@ -165,16 +165,19 @@ def test_deflated_eigenvalues_enter_exactly(small, tmp_path):
         run_spectrum(replace(settings, deflate=0, steps=60), tmp_path / "p"),
         run_spectrum(settings, tmp_path / "o"),
     )
-    exact, residuals = record.value("spectrum/deflated"), record.row("spectrum/deflated").error
+    exact, residuals = (
+        record.rows["spectrum/deflated"].value,
+        record.rows["spectrum/deflated"].error,
+    )
     assert len(exact) == len(residuals) == 4
     assert max(residuals) < 1e-3 * max(map(abs, exact))
-    nodes = np.array(plain.value("spectrum/nodes"))
+    nodes = np.array(plain.rows["spectrum/nodes"].value)
     assert exact[0] == pytest.approx(nodes.min(), abs=1e-6)
     assert exact[-1] == pytest.approx(nodes.max(), abs=1e-6)
     weights = np.load(tmp_path / "o" / "spectrum.npz")["weights"]
-    assert np.allclose(weights[:, :4], 1 / record.value("network/kept"))
+    assert np.allclose(weights[:, :4], 1 / record.rows["network/kept"].value)
     assert np.allclose(weights.sum(1), 1)
-    assert record.row("spectrum/trace").error < plain.row("spectrum/trace").error
+    assert record.rows["spectrum/trace"].error < plain.rows["spectrum/trace"].error
     page = (tmp_path / "o" / "spectrum.html").read_text(encoding="utf-8")
     assert "Eigenvalues that entered exactly" in page
     assert "4 of 4 extreme eigenpairs had converged" in page
@@ -194,26 +197,26 @@ def test_rows_of_a_dense_twin(tmp_path):
     ))  # fmt: skip
     dense = qd.hessian(task, qd.ParameterSpace(task.network)).to_dense().abs()
     above = (dense >= 1e-3 * dense.max(1).values[:, None]).sum(1)
-    assert record.value("sparsity/rows") == len(dense) == 26  # all of them: no sampling error
-    assert record.value("sparsity/above_one_thousandth/counts") == tuple(
+    assert record.rows["sparsity/rows"].value == len(dense) == 26  # all of them: no sampling error
+    assert record.rows["sparsity/above_one_thousandth/counts"].value == tuple(
         above.sort().values.tolist()
     )
-    assert record.value("sparsity/above_one_thousandth/mean") == pytest.approx(
+    assert record.rows["sparsity/above_one_thousandth/mean"].value == pytest.approx(
         float(above.double().mean())
     )
-    assert record.row("sparsity/above_one_thousandth/mean").error == 0
-    assert record.value("sparsity/above_one_thousandth/fullest") == int(above.max())
+    assert record.rows["sparsity/above_one_thousandth/mean"].error == 0
+    assert record.rows["sparsity/above_one_thousandth/fullest"].value == int(above.max())
     assert (
         1
-        <= record.value("sparsity/carrying_99_percent/mean")
-        < record.value("sparsity/above_one_thousandth/mean")
+        <= record.rows["sparsity/carrying_99_percent/mean"].value
+        < record.rows["sparsity/above_one_thousandth/mean"].value
     )
     arrays = np.load(tmp_path / "o" / "spectrum.npz")
     assert arrays["above"].tolist() == above[torch.from_numpy(arrays["rows"])].tolist()
     # one probe has no error
     assert "± not a number" not in (tmp_path / "o" / "spectrum.html").read_text(encoding="utf-8")
     off = run_spectrum(replace(settings, rows=0), tmp_path / "off")
-    assert off.section("sparsity/") == ()
+    assert len(off.rows.section("sparsity/")) == 0
     assert "Is the Hessian sparse?" not in (tmp_path / "off" / "spectrum.html").read_text(
         encoding="utf-8"
     )
@@ -229,15 +232,16 @@ def test_finite_differences_measure_what_autograd_cannot(tmp_path):
     twin = run_spectrum(
         replace(settings, network="my_project:open_twin", curvature="hessian"), tmp_path / "twin"
     )
-    assert record.value("spectrum/product_error") < 1e-7
+    assert record.rows["spectrum/product_error"].value < 1e-7
     for name in ("lambda_min", "lambda_max", "trace"):
-        assert record.value(f"spectrum/{name}") == pytest.approx(
-            twin.value(f"spectrum/{name}"), rel=1e-6, abs=1e-8
+        assert record.rows[f"spectrum/{name}"].value == pytest.approx(
+            twin.rows[f"spectrum/{name}"].value, rel=1e-6, abs=1e-8
         )
-    assert record.value("sparsity/carrying_99_percent/counts") == twin.value(
-        "sparsity/carrying_99_percent/counts"
+    assert (
+        record.rows["sparsity/carrying_99_percent/counts"].value
+        == twin.rows["sparsity/carrying_99_percent/counts"].value
     )
-    assert "spectrum/product_check" not in record
+    assert "spectrum/product_check" not in record.rows
 
 
 @pytest.mark.parametrize(
@@ -252,7 +256,7 @@ def test_a_loss_that_is_no_better_than_guessing_is_said(loss, data, tmp_path):
     expected = (
         np.log(2) if loss == "cross_entropy" else float(((targets - targets.mean(0)) ** 2).mean())
     )
-    assert record.value("data/guessing_loss") == pytest.approx(expected, rel=1e-6)
+    assert record.rows["data/guessing_loss"].value == pytest.approx(expected, rel=1e-6)
     assert "no better than guessing" in guessing_warning(record)
     assert "The loss is that of guessing" in (tmp_path / "o" / "spectrum.html").read_text(
         encoding="utf-8"

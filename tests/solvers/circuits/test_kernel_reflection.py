@@ -40,14 +40,16 @@ def test_circuit_is_the_matrix_polynomial(name, known):
     circuit = KernelReflection(1e-3, norm=norm, circuit=Circuit(angle_bits=38)).solve(system)
     assert circuit.status is Status.SOLVED
     assert (circuit.value - planted).norm() / planted.norm() <= circuit.bound <= 1e-3
-    assert circuit.values["queries"] == circuit.values["declared_queries"]
+    assert circuit.cost.number("queries") == circuit.cost.number("declared_queries")
     # the circuit's filter has half the error of the polynomial's: at epsilon/2 both are the same
     # polynomial
     polynomial = KernelReflection(0.5e-3, norm=norm).solve(system)
-    assert circuit.values["norm_guess"] == pytest.approx(polynomial.values["norm_guess"], rel=1e-9)
+    assert circuit.cost.number("norm_guess") == pytest.approx(
+        polynomial.cost.number("norm_guess"), rel=1e-9
+    )
     assert (circuit.value - polynomial.value).norm() / planted.norm() < 1e-6
-    assert circuit.values["success_probability"] == pytest.approx(
-        0.98**2 * polynomial.values["success_probability"], abs=2e-3
+    assert circuit.cost.number("success_probability") == pytest.approx(
+        0.98**2 * polynomial.cost.number("success_probability"), abs=2e-3
     )
 
 
@@ -70,13 +72,13 @@ def test_queries_used_are_queries_declared(monkeypatch):
     monkeypatch.setattr(VectorFlip, "fast_leaf", counted)
     system = LinearSystem(SYSTEMS["toeplitz"], torch.tensor([1.0, 0.0, 2.0, 0.0], dtype=F64))
     found = KernelReflection(1e-2, kappa=8.0, circuit=True).solve(system)
-    declared = found.values["reflections"] * (inverse_degree(8.0, 1e-2 / 8) + 1)
-    declared += found.values["search_steps"] * (inverse_degree(8.0, 0.1) + 1)
-    assert flips["all"] == found.values["queries"] == declared
+    declared = found.cost.number("reflections") * (inverse_degree(8.0, 1e-2 / 8) + 1)
+    declared += found.cost.number("search_steps") * (inverse_degree(8.0, 0.1) + 1)
+    assert flips["all"] == found.cost.number("queries") == declared
     assert (
-        found.values["forward_queries"]
-        == found.values["adjoint_queries"]
-        == found.values["degree"] / 2
+        found.cost.number("forward_queries")
+        == found.cost.number("adjoint_queries")
+        == found.cost.number("degree") / 2
     )
 
 
@@ -87,8 +89,8 @@ def test_the_loader_changes_the_count_and_not_the_answer():
         for loader in (QROMLoader(), QROAMLoader(2))
     )
     assert torch.equal(plain.value, block.value)
-    assert plain.values["toffoli_gates"] != block.values["toffoli_gates"]
-    assert plain.values["logical_qubits"] < block.values["logical_qubits"]
+    assert plain.cost.number("toffoli_gates") != block.cost.number("toffoli_gates")
+    assert plain.cost.number("logical_qubits") < block.cost.number("logical_qubits")
 
 
 @pytest.mark.parametrize("name", ["toeplitz", "scalar"])
@@ -101,18 +103,20 @@ def test_amplified_reflection_gives_the_same_value_for_certain(name):
     )
     assert sure.status is Status.SOLVED
     assert (sure.value - bare.value).norm() / bare.value.norm() < 1e-9
-    assert sure.values["success_probability"] > 1 - 1e-9 > bare.values["success_probability"]
-    assert sure.values["amplification_rounds"] == 1
+    assert (
+        sure.cost.number("success_probability") > 1 - 1e-9 > bare.cost.number("success_probability")
+    )
+    assert sure.cost.number("amplification_rounds") == 1
     # what was run last
     assert (type(bare.circuit), type(sure.circuit)) == (KernelTransform, AmplitudeAmplification)
     assert (
-        sure.values["queries"]
-        == sure.values["declared_queries"]
-        == bare.values["queries"] + 3 * bare.values["degree"]
+        sure.cost.number("queries")
+        == sure.cost.number("declared_queries")
+        == bare.cost.number("queries") + 3 * bare.cost.number("degree")
     )
-    assert (
-        sure.values["forward_queries"] + sure.values["adjoint_queries"] == 3 * bare.values["degree"]
-    )
+    assert sure.cost.number("forward_queries") + sure.cost.number(
+        "adjoint_queries"
+    ) == 3 * bare.cost.number("degree")
 
 
 def test_outcomes_and_refusals():

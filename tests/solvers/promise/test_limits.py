@@ -42,7 +42,7 @@ def test_refused_at_once(solver, system):
 @pytest.mark.parametrize("solver", [QSVT, KernelReflection, HHL])
 def test_the_forecast_is_kept_and_the_limit_can_be_raised(solver):
     found = solver(1e-2).solve(TWO)
-    kappa, queries = found.values["kappa"], int(found.values["queries"])
+    kappa, queries = found.cost.number("kappa"), int(found.cost.number("queries"))
     forecast = solver(1e-2).forecast(kappa)
     assert queries <= forecast
     assert solver is KernelReflection or queries == forecast
@@ -69,12 +69,14 @@ def test_a_circuit_s_qubits_count_from_seventeen_on():
 @pytest.mark.parametrize("solver", [QSVT, KernelReflection])
 def test_a_circuit_and_its_amplification(solver):
     found = solver(0.1, circuit=True).solve(TWO)
-    assert found.values["queries"] <= solver(0.1, circuit=True).forecast(found.values["kappa"])
-    bare = solver(0.1, circuit=True).forecast(found.values["kappa"])
+    assert found.cost.number("queries") <= solver(0.1, circuit=True).forecast(
+        found.cost.number("kappa")
+    )
+    bare = solver(0.1, circuit=True).forecast(found.cost.number("kappa"))
     with pytest.raises(ArgumentError, match="Argument `most_queries` must be at least"):
         QSVT(
             0.1,
             circuit=Circuit(amplify=True),
-            most_queries=QSVT(0.1).forecast(found.values["kappa"]),
+            most_queries=QSVT(0.1).forecast(found.cost.number("kappa")),
         ).solve(TWO)
     assert bare > 0

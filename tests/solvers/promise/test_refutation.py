@@ -56,8 +56,8 @@ def test_sixty_generic_systems_with_one_small_singular_value(solver, measured, m
                 unseen.setattr(conditioning, "LARGEST_SVD", 0)
             found = solver(**crude, kappa=kappa).solve(system)
         assert found.status is Status.KAPPA_REFUTED
-        needed = found.values["alpha"] / float(torch.linalg.svdvals(matrix)[-1])
-        assert kappa < found.values["kappa_at_least"] <= (1 + 1e-6) * needed
+        needed = found.cost.number("alpha") / float(torch.linalg.svdvals(matrix)[-1])
+        assert kappa < found.cost.number("kappa_at_least") <= (1 + 1e-6) * needed
 
 
 @pytest.mark.parametrize("measured", [True, False])
@@ -66,7 +66,7 @@ def test_a_kappa_that_is_right_stays_solved(solver, measured, monkeypatch):
     for seed in range(6):
         matrix, planted = generic(12, seed, 0.05, F64 if seed % 2 else C128)
         system = LinearSystem(matrix, matrix @ planted)
-        right = solver(0.1).solve(system).values["kappa"]
+        right = solver(0.1).solve(system).cost.number("kappa")
         if not measured:
             monkeypatch.setattr(conditioning, "LARGEST_SVD", 0)
         found = solver(0.1, kappa=1.0001 * right).solve(system)
@@ -88,7 +88,7 @@ def test_too_large_for_singular_values(epsilon):
         system = LinearSystem(matrix, matrix @ torch.ones(size, dtype=F64))
         found = QSVT(epsilon, kappa=3.5).solve(system)
         assert found.status is Status.KAPPA_REFUTED
-        assert found.values["kappa_at_least"] <= (1 + 1e-6) / least
+        assert found.cost.number("kappa_at_least") <= (1 + 1e-6) / least
     values[17] = 0.3
     system = LinearSystem(torch.diag(values), values)
     assert QSVT(epsilon, kappa=3.5).solve(system).status is Status.SOLVED_IF_KAPPA_IS_RIGHT
@@ -139,10 +139,8 @@ def test_nothing_is_promised_of_a_kappa_that_is_refuted(solver):
     truth = torch.tensor([1.0, 1.25, 1e3], dtype=F64)
     assert found.status is Status.KAPPA_REFUTED
     assert float((found.value - truth).norm() / truth.norm()) > 0.9
-    assert found.bound == found.values["bound"] == float("inf")
-    assert next(row for row in found.cost if row.name == "solver/bound").source.endswith(
-        "none: kappa is refuted"
-    )
+    assert found.bound == found.cost.number("bound") == float("inf")
+    assert found.cost["bound"].source.endswith("none: kappa is refuted")
 
 
 @pytest.mark.parametrize("solver", [QSVT, KernelReflection, HHL])

@@ -37,8 +37,8 @@ def test_any_scale(solver, scales):
     assert found.answer.tolist() == found.value.tolist()
     assert found.residual == pytest.approx(plain.residual, rel=1e-3, abs=1e-12)
     if "alpha" in plain.values:
-        assert found.values["alpha"] == pytest.approx(plain.values["alpha"] * a)
-        assert found.values["kappa"] == pytest.approx(plain.values["kappa"])
+        assert found.cost.number("alpha") == pytest.approx(plain.cost.number("alpha") * a)
+        assert found.cost.number("kappa") == pytest.approx(plain.cost.number("kappa"))
 
 
 @pytest.mark.parametrize("solver", [QSVT(1e-2, circuit=True), KernelReflection(1e-2, circuit=True)])
@@ -47,7 +47,7 @@ def test_circuits_at_any_scale(solver):
         found = solver.solve(LinearSystem(1j * A * a, B * b))
         assert found.status is Status.SOLVED
         assert found.value.numpy() / b * a == pytest.approx(-1j * X, abs=1e-2)
-        assert found.values["alpha"] == pytest.approx(3.618034 * a)
+        assert found.cost.number("alpha") == pytest.approx(3.618034 * a)
 
 
 def test_a_given_norm_is_in_the_user_s_units():
@@ -55,8 +55,8 @@ def test_a_given_norm_is_in_the_user_s_units():
         norm = float(np.linalg.norm(X)) / scale
         found = KernelReflection(1e-4, norm=norm).solve(LinearSystem(A * scale, B))
         assert found.status is Status.SOLVED
-        assert found.values["search_steps"] == 0
-        assert found.values["norm_guess"] == pytest.approx(norm)
+        assert found.cost.number("search_steps") == 0
+        assert found.cost.number("norm_guess") == pytest.approx(norm)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -60,7 +60,7 @@ def test_equals_the_steps_within_the_bound(n, order, steps, epsilon):
     assert off <= found.bound + 1e-12
     assert found.bound <= epsilon
     assert found.status is SegmentStatus.REACHED
-    assert found.values["queries"] == found.values["declared_queries"]
+    assert found.cost.number("queries") == found.cost.number("declared_queries")
 
 
 @pytest.mark.parametrize(
@@ -109,14 +109,14 @@ def test_equals_series_descent_and_explicit_carleman_on_a_network():
 def test_queries_grow_as_the_root_of_the_steps():
     """The almost dissipative family, from T = 16 to 1,024; the history's grow as T at least."""
     steps = [16, 32, 64, 128, 256, 512, 1024]
-    queries = [fast_forward_map(family(), T, 1, 1e-4).values["queries"] for T in steps]
+    queries = [fast_forward_map(family(), T, 1, 1e-4).cost.number("queries") for T in steps]
     slope = np.polyfit(np.log(steps), np.log(queries), 1)[0]
     assert 0.4 <= slope <= 0.6
 
 
 def test_the_cost_does_not_grow_with_the_steps_at_a_given_time():
     queries = [
-        fast_forward_map(random_map(3, 2, eta=8 / T), T, 1, 1e-4).values["queries"]
+        fast_forward_map(random_map(3, 2, eta=8 / T), T, 1, 1e-4).cost.number("queries")
         for T in (40, 400, 4000)
     ]
     assert max(queries) <= 1.2 * min(queries)

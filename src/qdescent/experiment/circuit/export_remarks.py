@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from qdescent.carleman.history import HistorySystem
+from qdescent.rows import names
 from qdescent.solvers.solve import Solution
 
 MOST_LISTED = 64  # entries of one list; the rest is counted
@@ -30,14 +31,14 @@ def export_remarks(found: Solution, system: HistorySystem, order: int, query: An
         order: N of the linearisation.
         query: the block-encoding that is exported.
     """
-    alpha, length = found.values["alpha"], float(torch.linalg.vector_norm(system.rhs))
-    kernel = "norm_guess" in found.values  # of a solve by kernel reflection
+    alpha, length = found.cost.number(names.ALPHA), float(torch.linalg.vector_norm(system.rhs))
+    kernel = names.NORM_GUESS in found.cost  # of a solve by kernel reflection
     lines = [
         f"alpha = {alpha!r}, in the units of the map; <0|U|0> is the block on ancilla = 0 before"
         " and after."
     ]
     if kernel:
-        guess = found.values["norm_guess"] * alpha / length
+        guess = found.cost.number(names.NORM_GUESS) * alpha / length
         lines += [
             (
                 "<0|U|0> = G = (I - b b^H) diag(M / alpha, 1 / tau): the kernel's encoding, not M"

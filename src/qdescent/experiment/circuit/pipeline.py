@@ -31,6 +31,8 @@ from qdescent.report.pages.circuit_page import write_circuit_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import held
 from qdescent.resources.queries import query_rows
+from qdescent.rows import names
+from qdescent.rows.collection import Rows
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.encodings import (
     BalancedEntries,
@@ -145,20 +147,20 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
         Row(f"circuit/{k}", getattr(settings, k), unit, Evidence.ASSUMED, f"setting `{k}`")
         for k, unit in units.items()
     ]
-    kappa = found.values["kappa"]
+    used = found.cost[names.KAPPA]
     if settings.loader != "bucket-brigade":  # its trees have too many gates to walk through
         rows.append(_depth_row(found))
     rows = [
         *given,
         *rows,
         *_noise_rows(settings, found),
-        *query_rows(kappa, settings.epsilon, "model", known=True),
+        *query_rows(used.number, settings.epsilon, used.evidence).under(names.OTHER_SOLVERS),
     ]
     progress.advance()
     if settings.export:
         rows += _exported(found, instance.system, settings.order, directory)
         progress.advance()
-    record = Record(directory.name, asdict(settings), 0, installed_versions(), tuple(rows), timings)
+    record = Record(directory.name, asdict(settings), 0, installed_versions(), Rows(rows), timings)
     write_circuit_page(
         record, _drawings(found), directory / "circuit.html", call_tree(found.circuit)
     )
@@ -198,9 +200,9 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
         "error_to_descent": "error to the map itself",
     }
     return [
-        (label, record.row(f"circuit/{name}"))
+        (label, record.rows[f"circuit/{name}"])
         for name, label in names.items()
-        if f"circuit/{name}" in record
+        if f"circuit/{name}" in record.rows
     ]
 
 
@@ -262,10 +264,10 @@ def _exported(found: Solution, system: HistorySystem, order: int, directory: Pat
 def _noise_rows(settings: CircuitSettings, found: Solution) -> list[Row]:
     """How far u_T is off where each query may fail."""
     rates = sorted({*NOISE_RATES, settings.noise} - {0.0})
-    values = found.values
+    of = found.cost.number
     # of the last run, without a search before it
-    queries = values["forward_queries"] + values["adjoint_queries"]
-    machine = values["success_probability"], int(queries), int(values["qubits"])
+    queries = of(names.FORWARD_QUERIES) + of(names.ADJOINT_QUERIES)
+    machine = of(names.SUCCESS_PROBABILITY), int(queries), int(of(names.QUBITS))
     length = float(torch.linalg.vector_norm(found.value))
     errors = [
         float(torch.linalg.vector_norm(noisy_solution(found.value, *machine, rate) - found.value))

@@ -21,6 +21,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.report.files import write_arrays
+from qdescent.rows import names
 from qdescent.solvers.classical import Direct
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.solve import Solution, Solver, solve
@@ -179,15 +180,14 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
         Row(f"circuit/{name}", value, "" if name == "status" else "1", exact, source)
         for name, value, source in facts
     ]
-    return found, rows + [
-        replace(row, name=row.name.replace("solver/", "circuit/")) for row in found.cost
-    ]
+    return found, [*rows, *found.cost.under(names.CIRCUIT)]
 
 
 def summary(found: Solution, rows: list[Row]) -> str:
     """Qubits, degree and error in a few words."""
     distance = next(row.value for row in rows if row.name == "circuit/error_to_direct")
-    size = f"{found.values['qubits']:.0f} qubits, degree {found.values['degree']:.0f}"
+    cost = found.cost
+    size = f"{cost.number(names.QUBITS)} qubits, degree {cost.number(names.DEGREE)}"
     return f"{size}, {distance:.1e} from the direct solution"
 
 

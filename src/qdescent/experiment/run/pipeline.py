@@ -20,6 +20,7 @@ from qdescent.report.files import write_weights
 from qdescent.report.pages.page import write_report
 from qdescent.report.record import Record, installed_versions, write_record
 from qdescent.report.state import fingerprint
+from qdescent.rows.collection import Rows
 
 
 def run_first_pass(workspace: Workspace) -> Record:
@@ -68,7 +69,7 @@ def _made(workspace: Workspace) -> Record:
         config=settings.to_json(),
         seed=settings.seed,
         versions=installed_versions(),
-        rows=tuple(rows),
+        rows=Rows(rows),
         timings=dict(workspace.timings),
     )
     weights = {
@@ -93,17 +94,17 @@ def headline(record: Record) -> list[tuple[str, Row]]:
     """The few rows that the terminal shows at the end, each with a label."""
 
     def worst(name: str) -> Row:
-        row = record.row(name)
+        row = record.rows[name]
         return replace(row, value=max(row.value))  # type: ignore[arg-type]
 
     return [
-        ("all weights", record.row("network/parameters")),
-        ("kept weights", record.row("network/kept")),
-        ("accuracy, emulated - classical", record.row("comparison/accuracy_gap")),
+        ("all weights", record.rows["network/parameters"]),
+        ("kept weights", record.rows["network/kept"]),
+        ("accuracy, emulated - classical", record.rows["comparison/accuracy_gap"]),
         ("truncation error, worst round", worst("truncation/by_round")),
         ("readout error, worst round", worst("readout/error_by_round")),
-        ("fastest growth of a mode", record.row("dissipation/before/growth")),
-        ("circuit: simulated qubits", record.row("circuit/qubits")),
-        ("circuit: error to direct solution", record.row("circuit/error_to_direct")),
-        ("time, quantum / classical round", record.row("ledger/verdict/ratio")),
+        ("fastest growth of a mode", record.rows["dissipation/before/growth"]),
+        ("circuit: simulated qubits", record.rows["circuit/qubits"]),
+        ("circuit: error to direct solution", record.rows["circuit/error_to_direct"]),
+        ("time, quantum / classical round", record.rows["ledger/verdict/ratio"]),
     ]

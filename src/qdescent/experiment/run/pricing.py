@@ -14,9 +14,11 @@ from qdescent.experiment.run.training import Pruned
 from qdescent.experiment.run.workspace import Workspace
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.linalg.spectra.spectrum import Spectrum
-from qdescent.resources.instance import Instance
+from qdescent.resources.ledger import Ledger, price
 from qdescent.resources.queries import dalzell_queries
-from qdescent.resources.verdict import Ledger, estimate
+from qdescent.resources.round_spec import RoundSpec
+from qdescent.rows import names
+from qdescent.rows.numbers import times
 from qdescent.training.hybrid import Run
 
 # l2 error of one solve: below the readout error, so that it does not limit the round
@@ -46,8 +48,8 @@ def price_round(
     )
     sample = pruned.data.train_images[:1]
     with workspace.stage("pricing"):
-        ledger = estimate(
-            Instance(
+        ledger = price(
+            RoundSpec(
                 n=pruned.space.n,
                 parameters=pruned.space.total,
                 order=order,
@@ -76,8 +78,9 @@ def price_round(
             )
         )
     progress.advance()
-    progress.finish(f"{ledger.values['verdict/ratio']:.1e} times the classical round")
-    return ledger, list(ledger.rows)
+    ratio = ledger.rows.number(names.TIME_RATIO)
+    progress.finish(f"{times(ratio)} the classical round")
+    return ledger, list(ledger.rows.under(names.LEDGER))
 
 
 def _solution_norms(run: Run) -> tuple[float, torch.Tensor]:

@@ -37,6 +37,7 @@ from qdescent.report.files import write_arrays
 from qdescent.report.pages.spectrum_page import write_spectrum_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import discard, held
+from qdescent.rows.collection import Rows
 
 # times the learning rate: how E(t) would be at others
 ETA_GRID = 2.0 ** torch.arange(-6, 7, dtype=torch.float64)
@@ -128,7 +129,7 @@ def _measured(
         for row in rows
     ]  # one probe
     record = Record(
-        directory.name, asdict(settings), settings.seed, installed_versions(), tuple(rows), timings
+        directory.name, asdict(settings), settings.seed, installed_versions(), Rows(rows), timings
     )
     write_arrays(directory / "spectrum.npz", _arrays(settings, spectrum, reached, sparsity))
     write_spectrum_page(record, directory / "spectrum.html")
@@ -138,7 +139,7 @@ def _measured(
 
 def spectrum_headline(record: Record) -> list[tuple[str, Row]]:
     """The few rows that the terminal shows at the end, each with a label."""
-    total = record.row("proxy/total")
+    total = record.rows["proxy/total"]
     end = replace(total, value=total.value[-1], error=total.error[-1])  # type: ignore[index]
     labelled = [
         ("all weights", "network/parameters"),
@@ -155,8 +156,8 @@ def spectrum_headline(record: Record) -> list[tuple[str, Row]]:
         ("row entries > largest / 1000", "sparsity/above_one_thousandth/mean"),
         ("row entries for 99 % of square", "sparsity/carrying_99_percent/mean"),
     ]
-    found = [(label, record.row(name)) for label, name in labelled if name in record]
-    return [*found, (f"E({record.value('setting/horizon')})", end)]
+    found = [(label, record.rows[name]) for label, name in labelled if name in record.rows]
+    return [*found, (f"E({record.rows['setting/horizon'].value})", end)]
 
 
 def _how(settings: SpectrumSettings, subject: Subject) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from html import escape
 
 from qdescent.quantum.inspect.call_tree import CallNode
-from qdescent.report.numbers import number
+from qdescent.rows.numbers import number
 
 LINE, STEP, TOP = 26, 18, 40  # pixels: of a line, of an indent, above the first line
 # where the columns end, and where the bars start

@@ -15,14 +15,14 @@ from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Row
 from qdescent.quantum.inspect.call_tree import CallNode
 from qdescent.quantum.inspect.drawing import Drawing
-from qdescent.report.numbers import curve, fraction, number, percent, scalar
 from qdescent.report.pages.call_tree_drawing import call_tree_svg
 from qdescent.report.pages.circuit_drawing import circuit_svg
 from qdescent.report.pages.cost_figures import circuit_panel
 from qdescent.report.pages.page import all_rows, card, glossary, provenance, section, write_page
-from qdescent.report.pages.panel import ORANGE, Panel, figure
+from qdescent.report.pages.panel import ORANGE, Panel, figure, fraction
 from qdescent.report.pages.tables import badge, table
 from qdescent.report.record import Record
+from qdescent.rows.numbers import number, percent
 
 LEAD = (
     "The steps of an iteration u ← F₀ + F₁u + F₂(u⊗u) + … are written as one linear system"
@@ -137,9 +137,9 @@ def write_circuit_page(
     path = check_path("path", path)
     plots: dict[str, Any] = {}
     panels: tuple[Callable[[Record], Panel], ...] = (circuit_panel, noise_panel)
-    rows = [row for row in record.section("circuit/") if isinstance(row.value, (int, float))]
+    rows = record.rows.section("circuit/").numbers
     numbers = f"<h3>Size, cost and errors</h3>{table(rows, 'circuit/')}" if rows else ""
-    models = list(record.section("model/"))
+    models = list(record.rows.section("model/"))
     if models:
         numbers += (
             "<h3>Queries that other solvers would take at the same κ and"
@@ -158,8 +158,8 @@ def write_circuit_page(
 
 def noise_panel(record: Record) -> Panel:
     """Error of the answer against the chance of an error a query."""
-    rates, errors = rows = record.row("noise/rates"), record.row("noise/errors")
-    x, y = curve(rates), curve(errors)
+    rates, errors = rows = record.rows["noise/rates"], record.rows["noise/errors"]
+    x, y = rates.curve, errors.curve
     good = [rate for rate, error in zip(x, y, strict=True) if error <= 0.01]
     finding = (
         f"up to {number(max(good), 2)} errors a query"
@@ -187,8 +187,8 @@ def _header(record: Record) -> str:
     links = {"drawing": "Circuit", "answer": "Answer", "numbers": "All numbers", "words": "Words"}
     nav = " ".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in links.items())
     verdict = ""
-    if "circuit/status" in record:
-        row = record.row("circuit/status")
+    if "circuit/status" in record.rows:
+        row = record.rows["circuit/status"]
         verdict = (
             f'<p class="verdict"><b>Outcome.</b> {escape(str(row.value))}.'
             f" {badge(row.evidence)}</p>"
@@ -213,7 +213,7 @@ def _cards(record: Record) -> Iterable[str]:
         ("circuit/t_gates", lambda row: number(row.value), "T gates of one run"),
         (
             "circuit/success_probability",
-            lambda row: percent(scalar(row), 2),
+            lambda row: percent(row.number, 2),
             "chance that the run is kept",
         ),
         (
@@ -223,14 +223,14 @@ def _cards(record: Record) -> Iterable[str]:
         ),
     )
     for name, text, label in candidates:
-        if name in record:
-            yield card(text(record.row(name)), label, record.row(name).evidence)
+        if name in record.rows:
+            yield card(text(record.rows[name]), label, record.rows[name].evidence)
 
 
 def _captions(record: Record) -> dict[str, tuple[str, str]]:
-    captions = dict(KERNEL_DRAWINGS if "circuit/reflections" in record else DRAWINGS)
-    if "circuit/amplification_rounds" in record:
-        times = 2 * int(record.value("circuit/amplification_rounds")) + 1
+    captions = dict(KERNEL_DRAWINGS if "circuit/reflections" in record.rows else DRAWINGS)
+    if "circuit/amplification_rounds" in record.rows:
+        times = 2 * int(record.rows.number("circuit/amplification_rounds")) + 1
         title, words = captions["circuit"]
         captions["circuit"] = (
             title,

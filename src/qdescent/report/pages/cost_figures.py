@@ -6,25 +6,26 @@ import math
 
 import plotly.graph_objects as go
 
-from qdescent.report import numbers
-from qdescent.report.numbers import (
-    curve,
-    duration,
+from qdescent.report.pages.panel import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    Panel,
+    figure,
     fraction,
     fractions,
-    number,
-    percent,
-    scalar,
-    times,
+    line,
+    take,
 )
-from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line, take
 from qdescent.report.record import Record
+from qdescent.rows.numbers import DAY, HOUR, YEAR, duration, number, percent, times
 
 _TIME_TICKS = {  # in the order in which they claim their place
-    1.0: "1 s", 1e3 * numbers.YEAR: "10³ years", 1e9 * numbers.YEAR: "10⁹ years",
-    1e15 * numbers.YEAR: "10¹⁵ years",
-    1e6 * numbers.YEAR: "10⁶ years", 1e12 * numbers.YEAR: "10¹² years", 1e-3: "1 ms", 1e-6: "1 µs",
-    numbers.HOUR: "1 h",
+    1.0: "1 s", 1e3 * YEAR: "10³ years", 1e9 * YEAR: "10⁹ years",
+    1e15 * YEAR: "10¹⁵ years",
+    1e6 * YEAR: "10⁶ years", 1e12 * YEAR: "10¹² years", 1e-3: "1 ms", 1e-6: "1 µs",
+    HOUR: "1 h",
 }  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def readout_panel(record: Record) -> Panel:
     plot.update_yaxes(rangemode="tozero")
     plot.update_xaxes(dtick=1)
     return Panel(
-        f"Reading out with {number(scalar(shots), 2)} shots changes the displacement by"
+        f"Reading out with {number(shots.number, 2)} shots changes the displacement by"
         f" {percent(max(m) / 100, 2)} at most ({percent(max(e) / 100, 2)} were every sign right)",
         "A quantum state is not read but sampled: each shot, a whole solve of its own, gives one"
         " weight's index. More shots mean a smaller error and a dearer round.",
@@ -69,7 +70,7 @@ def circuit_panel(record: Record) -> Panel:
         (direct, "same system, direct", GREEN, "/"),
         (descent, "gradient descent", BLUE, "."),
     ):
-        values = curve(row)
+        values = row.curve
         hatch = {"shape": pattern, "solidity": 0.2, "fillmode": "overlay", "fgcolor": "#ffffff"}
         weights = [f"weight {place + 1}" for place in range(len(values))]
         marker = {"color": color, "pattern": hatch}
@@ -79,8 +80,8 @@ def circuit_panel(record: Record) -> Panel:
     plot.update_layout(barmode="group", bargap=0.35)
     plot.update_yaxes(zeroline=True)
     lower = ""
-    if "circuit/order_1_error" in record:
-        rows += (record.row("circuit/order_1_error"),)
+    if "circuit/order_1_error" in record.rows:
+        rows += (record.rows["circuit/order_1_error"],)
         lower = f"; order 1 would be {percent(fraction(rows[-1]), 2)} off"
     return Panel(
         f"The circuit's answer is {percent(fraction(to_direct), 2)} from the direct solution and "
@@ -102,7 +103,7 @@ def ledger_panel(record: Record) -> Panel:
         "ledger/verdict/quantum_time",
     )
     rows = take(record, *names)
-    seconds = [scalar(row) for row in rows]
+    seconds = [row.number for row in rows]
     shown = [value if math.isfinite(value) and value > 0 else None for value in seconds]
     labels = [
         f"{what}<br><b>{duration(value)}</b>"
@@ -111,7 +112,7 @@ def ledger_panel(record: Record) -> Panel:
         )
     ]
     drawn = [value for value in shown if value is not None] or [1.0]
-    low, high = min(1e-3, min(drawn) / 10), max(10 * numbers.YEAR, max(drawn) * 10)
+    low, high = min(1e-3, min(drawn) / 10), max(10 * YEAR, max(drawn) * 10)
     plot = figure("time, logarithmic", "")
     plot.add_trace(
         go.Bar(
@@ -128,7 +129,7 @@ def ledger_panel(record: Record) -> Panel:
         ticktext=list(ticks.values()),
     )
     plot.update_layout(hovermode="closest", bargap=0.4, margin={"t": 30})
-    for mark, label, side in ((numbers.DAY, "a day", "right"), (numbers.YEAR, "a year", "left")):
+    for mark, label, side in ((DAY, "a day", "right"), (YEAR, "a year", "left")):
         plot.add_vline(mark, line={"color": GREY, "dash": "dot", "width": 1.5}, layer="below")
         plot.add_annotation(
             x=math.log10(mark),

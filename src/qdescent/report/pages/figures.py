@@ -11,10 +11,21 @@ from itertools import accumulate
 import plotly.graph_objects as go
 
 from qdescent._evidence import Row
-from qdescent.report.numbers import curve, fraction, fractions, number, percent, scalar
-from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line, take
+from qdescent.report.pages.panel import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    Panel,
+    figure,
+    fraction,
+    fractions,
+    line,
+    take,
+)
 from qdescent.report.pages.plots import LOG_TICKS, density_plot, proxy_plot, shares_plot
 from qdescent.report.record import Record
+from qdescent.rows.numbers import number, percent
 
 GOAL = 0.01  # the truncation error that a round should stay below; drawn as a line
 
@@ -22,7 +33,7 @@ GOAL = 0.01  # the truncation error that a round should stay below; drawn as a l
 def loss_panel(record: Record) -> Panel:
     """Loss of both runs at every step."""
     classical, emulated = rows = take(record, "classical/loss", "emulated/loss")
-    c, e = curve(classical), curve(emulated)
+    c, e = classical.curve, emulated.curve
     plot = figure(
         "step",
         "loss on the training batch",
@@ -60,12 +71,10 @@ def accuracy_panel(record: Record) -> Panel:
         "step",
         "test accuracy, %",
         line([100 * a for a in c], "classical", BLUE),
-        line(
-            [100 * a for a in e], "emulated", ORANGE, "dash", x=curve(steps), mode="lines+markers"
-        ),
+        line([100 * a for a in e], "emulated", ORANGE, "dash", x=steps.curve, mode="lines+markers"),
     )
-    if "dense/test_accuracy" in record:
-        dense = record.row("dense/test_accuracy")
+    if "dense/test_accuracy" in record.rows:
+        dense = record.rows["dense/test_accuracy"]
         rows = (*rows, dense)
         plot.add_hline(
             100 * fractions(dense)[-1], line={"color": GREY, "dash": "dot", "width": 1.5}
@@ -76,9 +85,9 @@ def accuracy_panel(record: Record) -> Panel:
             text="dense network, before pruning",
         )  # fmt: skip
     images = ""
-    if "data/test_images" in record:
+    if "data/test_images" in record.rows:
         images = (
-            f"One point is {number(scalar(record.row('data/test_images')) / 100)} of the test"
+            f"One point is {number(record.rows['data/test_images'].number / 100)} of the test"
             " images. "
         )
     return Panel(
@@ -100,7 +109,7 @@ def spectrum_panel(record: Record) -> Panel:
         ("after", "at the end", GREEN, "solid"),
     ):
         found = take(record, f"spectrum/{when}/nodes", f"spectrum/{when}/weights")
-        spectra.append((label, curve(found[0]), curve(found[1]), color, dash))
+        spectra.append((label, found[0].curve, found[1].curve, color, dash))
         rows += found
     plot, width = density_plot(spectra)
     extremes = take(
@@ -111,12 +120,12 @@ def spectrum_panel(record: Record) -> Panel:
             for end in ("lambda_min", "lambda_max")
         ),
     )
-    a, b, c, d = (number(scalar(row)) for row in extremes)
+    a, b, c, d = (number(row.number) for row in extremes)
     limit = ""
-    if "setting/learning_rate" in record:
-        rate = record.row("setting/learning_rate")
+    if "setting/learning_rate" in record.rows:
+        rate = record.rows["setting/learning_rate"]
         extremes = (*extremes, rate)
-        limit = f" So are modes above 2/η = {number(2 / scalar(rate))}, if there are any."
+        limit = f" So are modes above 2/η = {number(2 / rate.number)}, if there are any."
     return Panel(
         f"Curvature lies between {a} and {b} at the start, and between {c} and {d} at the end",
         "Each mode is a direction in the space of kept weights, λ its curvature. Gradient descent"
@@ -148,17 +157,16 @@ def shares_panel(record: Record) -> Panel:
         for when in ("before", "after")
     )
     verdict = ""
-    if "dissipation/after/verdict" in record:
-        verdict = (
-            f" Verdict at the end: {str(record.value('dissipation/after/verdict')).rstrip('.')}."
-        )
+    if "dissipation/after/verdict" in record.rows:
+        text = str(record.rows["dissipation/after/verdict"].value).rstrip(".")
+        verdict = f" Verdict at the end: {text}."
     growth: tuple[Row, ...] = ()
-    if "dissipation/after/growth" in record:
-        growth = (record.row("dissipation/after/growth"),)
-        verdict += f" Growth factor over the run's steps: {number(scalar(growth[0]))}."
-    if "dissipation/after/growth_a_step" in record:
-        growth = (*growth, record.row("dissipation/after/growth_a_step"))
-        verdict += f" In one step: {number(scalar(growth[-1]))}."
+    if "dissipation/after/growth" in record.rows:
+        growth = (record.rows["dissipation/after/growth"],)
+        verdict += f" Growth factor over the run's steps: {number(growth[0].number)}."
+    if "dissipation/after/growth_a_step" in record.rows:
+        growth = (*growth, record.rows["dissipation/after/growth_a_step"])
+        verdict += f" In one step: {number(growth[-1].number)}."
     return Panel(
         f"At the start {before} of the modes are divergent, at the end {after}",
         "A step multiplies the displacement along a mode by |1 − ηλ|: below 1 is dissipative,"
@@ -178,7 +186,7 @@ def proxy_panel(record: Record) -> Panel:
     )
     plot = proxy_plot(after, before)
     rows = (*before, *after)
-    total, _, _, divergent = (curve(row) for row in rows[4:])
+    total, _, _, divergent = (row.curve for row in rows[4:])
     return Panel(
         f"Over {len(total) - 1} steps the proxy goes from {number(total[0])} to"
         f" {number(total[-1])}; its divergent part goes from {number(divergent[0])} to"
@@ -201,7 +209,7 @@ def truncation_panel(record: Record) -> Panel:
         "truncation/tail_by_round",
         "schedule/segment_by_round",
     )
-    steps, ends = fractions(by_step), list(accumulate(curve(lengths)))
+    steps, ends = fractions(by_step), list(accumulate(lengths.curve))
     x: list[float | None] = []
     y: list[float | None] = []
     for place, value in enumerate(steps):
@@ -234,7 +242,7 @@ def truncation_panel(record: Record) -> Panel:
     worst, at = max((value, place + 1) for place, value in enumerate(fractions(by_round)))
     return Panel(
         f"Linearising costs at most {percent(worst, 2)} in a round (round {at} of"
-        f" {len(curve(by_round))}), "
+        f" {len(by_round.curve)}), "
         + ("within the 1 % goal" if worst < GOAL else "which misses the 1 % goal"),
         "Distance between the truncated Carleman solution and true gradient descent, relative to"
         " the displacement since the upload; a new upload resets it. It decides how long a segment"
@@ -252,8 +260,8 @@ def _points(gap: float) -> str:
 
 
 def _mark_uploads(plot: go.Figure, record: Record) -> None:
-    if "schedule/segment_by_round" in record:
-        for step in accumulate(curve(record.row("schedule/segment_by_round"))[:-1], initial=0.0):
+    if "schedule/segment_by_round" in record.rows:
+        for step in accumulate(record.rows["schedule/segment_by_round"].curve[:-1], initial=0.0):
             plot.add_vline(
                 step, line={"color": GREY, "dash": "dot", "width": 1}, opacity=0.6, layer="below"
             )

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from html import escape
 
-from qdescent.report.numbers import number, percent, scalar
 from qdescent.report.record import Record
+from qdescent.rows.numbers import number, percent
 
 
 def loop_drawing(record: Record) -> str:
@@ -22,8 +22,8 @@ def loop_drawing(record: Record) -> str:
 def _boxes(record: Record) -> list[tuple[str, str, str]]:
     """Title and two lines of each box."""
     kept = (
-        f"keep {percent(scalar(record.row('network/density')), 2)}"
-        if "network/density" in record
+        f"keep {percent(record.rows['network/density'].number, 2)}"
+        if "network/density" in record.rows
         else "keep a few"
     )
     return [
@@ -43,9 +43,9 @@ def _boxes(record: Record) -> list[tuple[str, str, str]]:
 
 
 def _setting(record: Record, name: str, text: str) -> str:
-    if name not in record:
+    if name not in record.rows:
         return ""
-    value = record.value(name)
+    value = record.rows[name].value
     return text.format(
         number(value, 2) if not isinstance(value, int) or value >= 100_000 else number(value)
     )

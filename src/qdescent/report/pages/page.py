@@ -20,12 +20,14 @@ from plotly.offline import get_plotlyjs
 from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Evidence, Row
 from qdescent.report.files import write_document
-from qdescent.report.numbers import fraction, fractions, number, percent, powers, scalar, times
 from qdescent.report.pages import cost_figures, figures, words
 from qdescent.report.pages.loop import loop_drawing
-from qdescent.report.pages.panel import Panel
+from qdescent.report.pages.panel import Panel, fraction, fractions
 from qdescent.report.pages.tables import badge, table
-from qdescent.report.record import MissingRowError, Record
+from qdescent.report.record import Record
+from qdescent.rows import names
+from qdescent.rows.collection import MissingRowError
+from qdescent.rows.numbers import number, percent, times
 
 _SECTIONS: tuple[tuple[str, tuple[Callable[[Record], Panel], ...]], ...] = (
     ("training", (figures.loss_panel, figures.accuracy_panel)),
@@ -34,7 +36,7 @@ _SECTIONS: tuple[tuple[str, tuple[Callable[[Record], Panel], ...]], ...] = (
     ("circuit", (cost_figures.circuit_panel,)),
     ("ledger", (cost_figures.ledger_panel,)),
 )
-_VERDICT = "ledger/verdict/text"
+_VERDICT = names.LEDGER + names.VERDICT_TEXT
 
 
 def write_report(record: Record, path: str | Path) -> Path:
@@ -99,9 +101,9 @@ def _header(record: Record) -> str:
     kept, total = (_shown(record, name) for name in ("network/kept", "network/parameters"))
     size = f" to {kept} of its {total} weights" if kept and total else ""
     verdict = ""
-    if _VERDICT in record:
-        row = record.row(_VERDICT)
-        first = powers(str(row.value)).split(". ")[0].rstrip(".")
+    if _VERDICT in record.rows:
+        row = record.rows[_VERDICT]
+        first = str(row.value).split(". ")[0].rstrip(".")
         verdict = (
             f'<p class="verdict"><b>Verdict.</b> {escape(first)}. {badge(row.evidence)} <a'
             ' href="#ledger">The account</a></p>'
@@ -122,22 +124,22 @@ def _header(record: Record) -> str:
 def _cards(record: Record) -> Iterable[str]:
     """The key numbers; a card whose row is absent is left out."""
     candidates: tuple[tuple[str, Callable[[Row], str], str], ...] = (
-        ("comparison/accuracy_gap", lambda row: f"{number(abs(scalar(row)), 2)} points",
+        ("comparison/accuracy_gap", lambda row: f"{number(abs(row.number), 2)} points",
          "between the test accuracies of the emulated quantum run and the classical run"),
         ("network/kept", lambda row: number(row.value),
          "weights kept after pruning; only these are trained and uploaded"),
         ("truncation/by_round", lambda row: percent(max(fractions(row)), 2),
          "truncation error of the worst round (the price of linearising)"),
-        ("dissipation/before/growth", lambda row: times(scalar(row)),
+        ("dissipation/before/growth", lambda row: times(row.number),
          "the fastest growth of a mode over the run's steps; the speed-up needs it to stay near 1"),
         ("circuit/error_to_direct", lambda row: percent(fraction(row), 2),
          "error of the simulated quantum circuit against the direct solution"),
-        ("ledger/verdict/ratio", lambda row: times(scalar(row)),
+        ("ledger/verdict/ratio", lambda row: times(row.number),
          "the classical time for one round on the priced quantum machine"),
     )  # fmt: skip
     for name, text, label in candidates:
-        if name in record:
-            yield card(text(record.row(name)), label, record.row(name).evidence)
+        if name in record.rows:
+            yield card(text(record.rows[name]), label, record.rows[name].evidence)
 
 
 def card(text: str, label: str, evidence: Evidence) -> str:
@@ -182,23 +184,21 @@ def section(
 
 
 def _circuit_table(record: Record) -> str:
-    rows = record.section("circuit/")
+    rows = record.rows.section("circuit/")
     return f"<h3>Size and cost of the circuit</h3>{table(rows, 'circuit/')}" if rows else ""
 
 
 def _ledger_tables(record: Record) -> str:
     """The verdict, the lines that lead to it, and all others folded away."""
-    rows = [row for row in record.section("ledger/") if row.name != _VERDICT]
+    rows = [row for row in record.rows.section("ledger/") if row.name != _VERDICT]
     if not rows:
         return ""
-    loader = record.value("ledger/verdict/loader") if "ledger/verdict/loader" in record else ""
-    names = (name.format(loader=loader) for name in words.LEDGER_IN_SHORT)
-    short = [record.row(name) for name in names if name in record]
+    short = [record.rows[name] for name in _in_short(record) if name in record.rows]
     parts = []
-    if _VERDICT in record:
-        verdict = record.row(_VERDICT)
+    if _VERDICT in record.rows:
+        verdict = record.rows[_VERDICT]
         parts.append(
-            f'<p class="verdict"><b>Verdict.</b> {escape(powers(str(verdict.value)))}'
+            f'<p class="verdict"><b>Verdict.</b> {escape(str(verdict.value))}'
             f" {badge(verdict.evidence)}</p>"
         )
     if short:
@@ -210,8 +210,29 @@ def _ledger_tables(record: Record) -> str:
     return "".join(parts)
 
 
-def _left_out(what: str, names: list[str]) -> str:
-    listed = ", ".join(f"<code>{escape(name)}</code>" for name in dict.fromkeys(names))
+def _in_short(record: Record) -> list[str]:
+    """The rows on the way from the linear system to the verdict, in its order."""
+    choice = names.LEDGER + names.VERDICT_LOADER
+    loader = str(record.rows[choice].value) if choice in record.rows else ""
+    way = [
+        names.LEDGER_KAPPA,
+        names.LEDGER_QUERIES,
+        names.VERDICT_LOADER,
+        names.toffoli_of(loader),
+        names.logical_qubits_of(loader),
+        names.physical_qubits_of(loader),
+        names.solve_time_of(loader),
+        names.SOLVES,
+        names.QUANTUM_TIME,
+        names.CLASSICAL_TIME,
+        names.TIME_RATIO,
+        names.DOMINANT_FACTOR,
+    ]
+    return [names.LEDGER + name for name in way]
+
+
+def _left_out(what: str, absent: list[str]) -> str:
+    listed = ", ".join(f"<code>{escape(name)}</code>" for name in dict.fromkeys(absent))
     return f'<p class="missing">{what}: the run has no row {listed}.</p>'
 
 
@@ -228,7 +249,7 @@ def _origins(rows: Iterable[Row]) -> str:
 
 
 def _shown(record: Record, name: str) -> str:
-    return number(record.value(name)) if name in record else ""
+    return number(record.rows[name].value) if name in record.rows else ""
 
 
 def all_rows(record: Record) -> str:

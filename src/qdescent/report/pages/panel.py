@@ -37,7 +37,21 @@ class Panel:
 
 def take(record: Record, *names: str) -> tuple[Row, ...]:
     """The rows of these names."""
-    return tuple(record.row(name) for name in names)
+    return tuple(record.rows[name] for name in names)
+
+
+def fraction(row: Row) -> float:
+    """A share or a relative error as a fraction of 1, whether its row is in "1" or in "%"."""
+    return row.number * _per_unit(row)
+
+
+def fractions(row: Row) -> list[float]:
+    """The same for a curve."""
+    return [value * _per_unit(row) for value in row.curve]
+
+
+def _per_unit(row: Row) -> float:
+    return 0.01 if row.unit in ("%", "percent") else 1.0
 
 
 def line(

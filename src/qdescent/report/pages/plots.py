@@ -9,8 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from qdescent._evidence import Row
-from qdescent.report.numbers import curve, fraction
-from qdescent.report.pages.panel import BLUE, GREEN, GREY, PURPLE, figure, line
+from qdescent.report.pages.panel import BLUE, GREEN, GREY, PURPLE, figure, fraction, line
 
 # 1, 3, 10: even steps on a logarithmic axis
 LOG_TICKS = [d * 10.0**k for k in range(-7, 4) for d in (1, 3)]
@@ -81,9 +80,9 @@ def proxy_plot(after: Sequence[Row], before: Sequence[Row] = ()) -> go.Figure:
             strict=False,
         ):
             label = part if rows is after else f"{part}, at the start"
-            plot.add_trace(line(_positive(curve(row)), label, color, dash, error=row.error))
+            plot.add_trace(line(_positive(row.curve), label, color, dash, error=row.error))
             plot.data[-1].showlegend = rows is after
-    ticks = _log_ticks([value for row in (*before, *after) for value in curve(row) if value > 0])
+    ticks = _log_ticks([value for row in (*before, *after) for value in row.curve if value > 0])
     plot.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     return plot
 

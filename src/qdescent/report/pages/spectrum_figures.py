@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from qdescent._evidence import Row
-from qdescent.report.numbers import curve, fraction, number, percent, scalar
-from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, line
+from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, fraction, line
 from qdescent.report.pages.plots import density_plot, proxy_plot, shares_plot
 from qdescent.report.record import Record
+from qdescent.rows.numbers import number, percent
 
 PARTS = ("dissipative", "neutral", "divergent")
 
@@ -16,18 +16,18 @@ PARTS = ("dissipative", "neutral", "divergent")
 def density(record: Record) -> Panel:
     """Density of the eigenvalues over the kept weights, log y."""
     names = ("nodes", "weights", "lambda_min", "lambda_max")
-    nodes, weights, low, high = rows = tuple(record.row(f"spectrum/{name}") for name in names)
-    plot, width = density_plot([("this network", curve(nodes), curve(weights), GREEN, "solid")])
+    nodes, weights, low, high = rows = tuple(record.rows[f"spectrum/{name}"] for name in names)
+    plot, width = density_plot([("this network", nodes.curve, weights.curve, GREEN, "solid")])
     limit = ""
-    if "setting/learning_rate" in record and "setting/momentum" in record:
-        rate, momentum = (record.row(f"setting/{name}") for name in ("learning_rate", "momentum"))
+    if "setting/learning_rate" in record.rows and "setting/momentum" in record.rows:
+        rate, momentum = (record.rows[f"setting/{name}"] for name in ("learning_rate", "momentum"))
         rows = (*rows, rate, momentum)
         limit = (
-            f" Above {number(2 * (1 + scalar(momentum)) / scalar(rate))} they grow as well at this"
+            f" Above {number(2 * (1 + momentum.number) / rate.number)} they grow as well at this"
             " learning rate, if any lie there."
         )
     return Panel(
-        f"Curvature lies between {number(scalar(low))} and {number(scalar(high))}",
+        f"Curvature lies between {number(low.number)} and {number(high.number)}",
         "Each mode is a direction in the space of kept weights, λ its curvature. Descent shrinks"
         f" displacements along modes with small positive λ and amplifies them where λ < 0.{limit}"
         f" The curve is smoothed (width {number(width, 2)}) for the eye.",
@@ -38,25 +38,25 @@ def density(record: Record) -> Panel:
 
 def shares(record: Record) -> Panel:
     """The dissipative, neutral and divergent share of the modes."""
-    rows = tuple(record.row(f"dissipation/{part}") for part in PARTS)
-    growth, horizon = (record.row(name) for name in ("dissipation/growth", "setting/horizon"))
-    bounds = tuple(record.row(f"dissipation/divergent_at_{edge}") for edge in ("least", "most"))
+    rows = tuple(record.rows[f"dissipation/{part}"] for part in PARTS)
+    growth, horizon = (record.rows[name] for name in ("dissipation/growth", "setting/horizon"))
+    bounds = tuple(record.rows[f"dissipation/divergent_at_{edge}"] for edge in ("least", "most"))
     least, most = (percent(fraction(row), 2) for row in bounds)
     between = least if least == most else f"Between {least} and {most}"
     pace: tuple[Row, ...] = ()
     limit = ""
-    if "dissipation/growth_a_step" in record:
+    if "dissipation/growth_a_step" in record.rows:
         pace = tuple(
-            record.row(f"dissipation/{name}") for name in ("growth_a_step", "steps_to_limit")
+            record.rows[f"dissipation/{name}"] for name in ("growth_a_step", "steps_to_limit")
         )
-        steps = scalar(pace[1])
+        steps = pace[1].number
         reached = f", tenfold after {number(steps)} steps" if math.isfinite(steps) else ""
-        limit = f", by {number(scalar(pace[0]))} a step{reached}"
+        limit = f", by {number(pace[0].number)} a step{reached}"
     return Panel(
         f"{between} of the modes are divergent over {number(horizon.value)} steps",
         "A step multiplies the displacement along a mode by its factor: below 1 is dissipative,"
         " above 1 divergent. Neutral modes change by less than 1 % over the horizon. The fastest"
-        f" mode changes by a factor {number(scalar(growth))} over it{limit}. The title gives what"
+        f" mode changes by a factor {number(growth.number)} over it{limit}. The title gives what"
         " these probes are sure of; the bars show one estimate between these bounds, far apart"
         " where many modes lie near 0.",
         (*rows, *bounds, growth, *pace, horizon),
@@ -66,8 +66,8 @@ def shares(record: Record) -> Panel:
 
 def proxy(record: Record) -> Panel:
     """E(t) and its parts."""
-    rows = tuple(record.row(f"proxy/{part}") for part in ("total", *PARTS))
-    total, divergent = curve(rows[0]), curve(rows[3])
+    rows = tuple(record.rows[f"proxy/{part}"] for part in ("total", *PARTS))
+    total, divergent = rows[0].curve, rows[3].curve
     return Panel(
         f"Over {len(total) - 1} steps E(t) goes from {number(total[0])} to {number(total[-1])}; its"
         f" divergent part goes from {number(divergent[0])} to {number(divergent[-1])}",
@@ -82,7 +82,7 @@ def proxy(record: Record) -> Panel:
 def row_entries(record: Record) -> Panel:
     """Entries that count in each sampled row, sorted."""
     above, carrying, sampled, kept = rows = tuple(
-        record.row(name)
+        record.rows[name]
         for name in (
             "sparsity/above_one_thousandth/counts",
             "sparsity/carrying_99_percent/counts",
@@ -91,19 +91,19 @@ def row_entries(record: Record) -> Panel:
         )
     )
     means = tuple(
-        record.row(f"sparsity/{name}/mean")
+        record.rows[f"sparsity/{name}/mean"]
         for name in ("above_one_thousandth", "carrying_99_percent")
     )
-    n = scalar(kept)
-    places = list(range(1, int(scalar(sampled)) + 1))
+    n = kept.number
+    places = list(range(1, int(sampled.number) + 1))
     plot = figure(
         "sampled row, sorted by its count",
         "entries that count",
         line(
-            curve(above), "above 1/1000 of the row's largest", BLUE, x=places, mode="lines+markers"
+            above.curve, "above 1/1000 of the row's largest", BLUE, x=places, mode="lines+markers"
         ),
         line(
-            curve(carrying),
+            carrying.curve,
             "carry 99 % of the row's square",
             ORANGE,
             "dash",
@@ -124,9 +124,9 @@ def row_entries(record: Record) -> Panel:
     )
     plot.update_yaxes(type="log", range=[-0.15, math.log10(n) + 0.25], dtick=1)
     plot.update_xaxes(tick0=1, dtick=math.ceil(len(places) / 8), range=[0.5, len(places) + 0.5])
-    empty = curve(above).count(0)
+    empty = above.curve.count(0)
     zeros = f" {number(empty)} of these rows are zero throughout and have no mark." if empty else ""
-    many, few = (scalar(row) for row in means)
+    many, few = (row.number for row in means)
     return Panel(
         f"{number(many)} of a row's {number(kept.value)} entries are above 1/1000 of its largest;"
         f" {number(few)} carry 99 % of its square",

@@ -11,13 +11,13 @@ from typing import Any
 
 from qdescent._checks import check_instance, check_path
 from qdescent._evidence import Row
-from qdescent.report.numbers import curve, number, powers, scalar, times
 from qdescent.report.pages import words
 from qdescent.report.pages.page import all_rows, card, glossary, provenance, section, write_page
 from qdescent.report.pages.panel import Panel
 from qdescent.report.pages.spectrum_figures import density, proxy, row_entries, shares
 from qdescent.report.pages.tables import badge, table
 from qdescent.report.record import Record
+from qdescent.rows.numbers import number, times
 
 LEAD = (
     "Gradient descent near a point multiplies the displacement along each mode, an eigenvector of"
@@ -149,9 +149,9 @@ def write_spectrum_page(record: Record, path: str | Path) -> Path:
 
 def guessing_warning(record: Record) -> str:
     """A sentence where the measured loss is that of guessing, within 5 %; else empty."""
-    if "data/guessing_loss" not in record or "data/loss" not in record:
+    if "data/guessing_loss" not in record.rows or "data/loss" not in record.rows:
         return ""
-    loss, guessing = (scalar(record.row(f"data/{name}")) for name in ("loss", "guessing_loss"))
+    loss, guessing = (record.rows[f"data/{name}"].number for name in ("loss", "guessing_loss"))
     if not loss >= NEAR_GUESSING * guessing:
         return ""
     return (
@@ -163,7 +163,7 @@ def guessing_warning(record: Record) -> str:
 
 def _sparsity_section(record: Record, plots: dict[str, Any]) -> Iterable[str]:
     """Figure and table; nothing where no row was sampled (the setting `rows` is 0)."""
-    rows = [row for row in record.section("sparsity/") if isinstance(row.value, (int, float))]
+    rows = record.rows.section("sparsity/").numbers
     if rows:
         numbers = (
             f'<h3 style="margin-top:1.6rem">Sparsity in numbers</h3>{table(rows, "sparsity/")}'
@@ -182,13 +182,13 @@ def _caveats(record: Record) -> dict[str, str]:
 
 def _header(record: Record) -> str:
     verdict = ""
-    if "dissipation/verdict" in record:
-        row = record.row("dissipation/verdict")
+    if "dissipation/verdict" in record.rows:
+        row = record.rows["dissipation/verdict"]
         verdict = (
-            f'<p class="verdict"><b>Verdict.</b> {escape(_capital(powers(str(row.value))))}.'
+            f'<p class="verdict"><b>Verdict.</b> {escape(_capital(str(row.value)))}.'
             f" {badge(row.evidence)}</p>"
         )
-    sparse = {"sparsity": "Sparsity"} if "sparsity/rows" in record else {}
+    sparse = {"sparsity": "Sparsity"} if "sparsity/rows" in record.rows else {}
     anchors = {
         "spectrum": "Spectrum",
         **sparse,
@@ -198,8 +198,8 @@ def _header(record: Record) -> str:
     }
     links = " ".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in anchors.items())
     network = (
-        f"<code>{escape(str(record.value('network/name')))}</code>, "
-        if "network/name" in record
+        f"<code>{escape(str(record.rows['network/name'].value))}</code>, "
+        if "network/name" in record.rows
         else ""
     )
     return f"""<h1>Is this network dissipative?</h1>
@@ -218,29 +218,27 @@ def _cards(record: Record) -> Iterable[str]:
          "smallest eigenvalue; negative: that mode grows"),
         ("spectrum/lambda_max", lambda row: number(row.value),
          "largest eigenvalue; it limits the learning rate"),
-        ("dissipation/growth_a_step", lambda row: times(scalar(row)),
+        ("dissipation/growth_a_step", lambda row: times(row.number),
          "the fastest mode's change in a step"),
-        ("dissipation/growth", lambda row: times(scalar(row)),
+        ("dissipation/growth", lambda row: times(row.number),
          "the fastest mode's change over the horizon"),
         ("sparsity/above_one_thousandth/mean", lambda row: number(row.value),
          "entries a row above 1/1000 of its largest"),
         ("data/samples", lambda row: number(row.value), "samples in the measured loss"),
     )  # fmt: skip
     for name, text, label in candidates:
-        if name in record:
-            yield card(text(record.row(name)), label, record.row(name).evidence)
+        if name in record.rows:
+            yield card(text(record.rows[name]), label, record.rows[name].evidence)
 
 
 def _tables(record: Record) -> str:
     """The reasons of the verdict, and the numbers that are no curves."""
     parts = []
-    if "dissipation/reasons" in record:
-        parts.append(
-            f"<h3>Why</h3><p>{escape(powers(str(record.value('dissipation/reasons'))))}</p>"
-        )
-    if "spectrum/deflated" in record:
-        row = record.row("spectrum/deflated")
-        listed = ", ".join(number(value) for value in curve(row)) or "none"
+    if "dissipation/reasons" in record.rows:
+        parts.append(f"<h3>Why</h3><p>{escape(str(record.rows['dissipation/reasons'].value))}</p>")
+    if "spectrum/deflated" in record.rows:
+        row = record.rows["spectrum/deflated"]
+        listed = ", ".join(number(value) for value in row.curve) or "none"
         parts.append(
             '<h3 style="margin-top:1.6rem">Eigenvalues that entered'
             f" exactly</h3><p>{escape(listed)}. They were found first, to within their residual"
@@ -251,7 +249,7 @@ def _tables(record: Record) -> str:
         ("The spectrum in numbers", "spectrum/"),
         ("Dissipation in numbers", "dissipation/"),
     ):
-        rows = [row for row in record.section(prefix) if isinstance(row.value, (int, float))]
+        rows = record.rows.section(prefix).numbers
         if rows:
             parts.append(f'<h3 style="margin-top:1.6rem">{title}</h3>{table(rows, prefix)}')
     return "".join(parts)

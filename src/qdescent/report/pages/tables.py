@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from html import escape
 
 from qdescent._evidence import Evidence, Row
-from qdescent.report.numbers import duration, number
 from qdescent.report.pages import words
+from qdescent.rows.numbers import duration, number
 
 
 def table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:

@@ -102,23 +102,6 @@ PROPER = {
     "epsilon": "ε",
 }
 
-LEDGER_IN_SHORT = (
-    "ledger/logical/kappa",
-    "ledger/logical/queries",
-    "ledger/verdict/loader",
-    "ledger/logical/{loader}/toffoli",
-    "ledger/logical/{loader}/qubits",
-    "ledger/physical/{loader}/qubits",
-    "ledger/physical/{loader}/solve_time",
-    "ledger/logical/solves",
-    "ledger/verdict/quantum_time",
-    "ledger/classical/time",
-    "ledger/verdict/ratio",
-    "ledger/verdict/dominant_factor",
-    # the way from the linear system to the verdict, in its order; {loader} is the value of
-    # ledger/verdict/loader
-)
-
 NUMBERS = (
     "Every number of this run with its unit, its evidence and its source; they are in run.json,"
     " too. Point at a value for all of its digits."

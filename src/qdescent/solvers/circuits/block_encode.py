@@ -14,8 +14,8 @@ from qdescent.linalg.tensors import number_tensor
 from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader, check_loader
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
+from qdescent.rows.numbers import at_least
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_encoding
-from qdescent.solvers.wording import rounded_up
 
 EPSILON = 1e-6  # of alpha: below what float32 holds of a matrix
 LARGEST_TABLE = 2**22  # 32 MB a table; a dense matrix of 2048 columns
@@ -91,9 +91,9 @@ def block_encode(
             return bloq
         if angle_bits is not None:
             must = f"be large enough for epsilon = {wanted:g}"
-            raise argument_error("angle_bits", must, f"{bits}, which allows {rounded_up(off)}")
+            raise argument_error("angle_bits", must, f"{bits}, which allows {at_least(off)}")
         if bits == MOST_ANGLE_BITS:
-            least = f"be at least {rounded_up(off)}, which angles of {MOST_ANGLE_BITS} bits allow"
+            least = f"be at least {at_least(off)}, which angles of {MOST_ANGLE_BITS} bits allow"
             raise argument_error("epsilon", least, wanted)
         bits = min(MOST_ANGLE_BITS, bits + max(1, math.floor(math.log2(off / wanted))))
 

@@ -15,6 +15,8 @@ from qdescent._checks import check_instance, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.operator import LinearOperator
+from qdescent.rows import names
+from qdescent.rows.collection import Rows
 from qdescent.solvers.encodings import DEFAULT_ENCODING, EncodingPlan
 from qdescent.solvers.promise.estimated_kappa import estimated_kappa
 from qdescent.solvers.promise.refutation import SLACK
@@ -55,7 +57,7 @@ class Conditioning:
     alpha: float
     kappa: float
     singular_values: Tensor | None = field(repr=False)
-    rows: tuple[Row, ...] = field(repr=False)
+    rows: Rows = field(repr=False)
     needed: float | None = None
 
     @property
@@ -67,15 +69,6 @@ class Conditioning:
     def singular(self) -> bool:
         """||M^-1|| was measured, and is infinite to rounding."""
         return math.isinf(self.kappa)
-
-    @property
-    def values(self) -> dict[str, float]:
-        """The rows' numbers by their last word."""
-        return {
-            row.name.rpartition("/")[2]: row.value
-            for row in self.rows
-            if isinstance(row.value, float)
-        }
 
 
 def conditioning(
@@ -112,20 +105,26 @@ def conditioning(
     measured = _singular_values(
         system, declared=kappa is not None or system.inverse_norm_bound is not None
     )
-    rows = [row("alpha", alpha, "1", Evidence.EXACT, plan.source)]
+    rows = [Row(names.ALPHA, alpha, "1", Evidence.EXACT, plan.source)]
     needed: float | None = None
     if measured is not None:
         if bool(measured[-1] <= system.size * torch.finfo(system.matrix.dtype).eps * measured[0]):
-            return Conditioning(alpha, math.inf, measured, tuple(rows))
+            return Conditioning(alpha, math.inf, measured, Rows(rows))
         # of the singular values themselves
         rounding = system.size * torch.finfo(measured.dtype).eps * float(measured[0])
         needed = alpha / (float(measured[-1]) + rounding)
     if kappa is not None:
-        rows.append(row("kappa", kappa, "1", Evidence.ASSUMED, "setting `kappa`"))
+        rows.append(Row(names.KAPPA, kappa, "1", Evidence.ASSUMED, "setting `kappa`"))
     elif system.inverse_norm_bound is not None:
         kappa = max(alpha * system.inverse_norm_bound, SHORTEST_INTERVAL)
         rows.append(
-            row("kappa", kappa, "1", Evidence.BOUNDED, "alpha times the declared bound on ||M^-1||")
+            Row(
+                names.KAPPA,
+                kappa,
+                "1",
+                Evidence.BOUNDED,
+                "alpha times the declared bound on ||M^-1||",
+            )
         )
     elif measured is None:
         kappa, steps = estimated_kappa(scaled_operator(system, alpha)[0])
@@ -134,16 +133,16 @@ def conditioning(
             f"estimate: 1.1 over the root of the least Ritz value of A^H A after {steps} Lanczos"
             " steps"
         )
-        rows.append(row("kappa", kappa, "1", Evidence.MEASURED, source))
+        rows.append(Row(names.KAPPA, kappa, "1", Evidence.MEASURED, source))
     else:
         kappa = max(alpha / float(measured[-1]), SHORTEST_INTERVAL)
         rows.append(
-            row("kappa", kappa, "1", Evidence.EXACT, "alpha over the smallest singular value")
+            Row(names.KAPPA, kappa, "1", Evidence.EXACT, "alpha over the smallest singular value")
         )
     if measured is not None:
         share = alpha / float(measured[0])
         rows.append(
-            row(
+            Row(
                 "alpha_over_norm",
                 share,
                 "1",
@@ -151,12 +150,7 @@ def conditioning(
                 "alpha over the largest singular value",
             )
         )
-    return Conditioning(alpha, kappa, measured, tuple(rows), needed)
-
-
-def row(name: str, value: float | str, unit: str, evidence: Evidence, source: str) -> Row:
-    """A row of the section "solver"."""
-    return Row(f"solver/{name}", value, unit, evidence, source)
+    return Conditioning(alpha, kappa, measured, Rows(rows), needed)
 
 
 def scaled_operator(system: LinearSystem, alpha: float) -> tuple[LinearOperator, Products]:

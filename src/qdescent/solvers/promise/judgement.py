@@ -5,21 +5,23 @@ what refutes kappa.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent._evidence import Evidence, Row
+from qdescent._evidence import Evidence, Row, derived
 from qdescent.linalg.chebyshev import minimax_inverse
 from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers.promise.conditioning import Conditioning, row, scaled_operator
+from qdescent.rows import names
+from qdescent.rows.collection import Rows
+from qdescent.rows.numbers import at_least
+from qdescent.solvers.promise.conditioning import Conditioning, scaled_operator
 from qdescent.solvers.promise.refutation import refuting_kappa
 from qdescent.solvers.solve import Solution, Status
-from qdescent.solvers.wording import rounded_up
 
 CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
 # of 864 solves with kappa .2 to .8 of the truth none passed below .05, none above by the far look
@@ -40,7 +42,7 @@ def wide_epsilon(system: LinearSystem, epsilon: float) -> float:
     rounding = returned_rounding(system)
     least = 2 * float(torch.finfo(system.dtype).eps)
     if least > epsilon:
-        must = f"be at least {rounded_up(least)} for an answer in {system.dtype}"
+        must = f"be at least {at_least(least)} for an answer in {system.dtype}"
         must += " (give M or B in double precision)" if rounding else ""
         raise argument_error("epsilon", must, f"{epsilon:.3g}")
     return epsilon - rounding
@@ -71,7 +73,7 @@ def product_rounding(degree: int, kappa: float, epsilon: float, share: float) ->
     rounding = 4 * torch.finfo(torch.float64).eps * degree * kappa
     if rounding > share * epsilon:
         must = (
-            f"be at least {rounded_up(rounding / share)} at kappa = {kappa:.4g}: less is lost in"
+            f"be at least {at_least(rounding / share)} at kappa = {kappa:.4g}: less is lost in"
             " the rounding of float64"
         )
         raise argument_error("epsilon", must, f"{epsilon:.3g}")
@@ -99,7 +101,7 @@ def settled(
 
     Example:
         >>> system = LinearSystem(torch.diag(torch.tensor([1.0, 0.01])), torch.tensor([1.0, 0.01]))
-        >>> known = Conditioning(alpha=1.0, kappa=100.0, singular_values=None, rows=())
+        >>> known = Conditioning(alpha=1.0, kappa=100.0, singular_values=None, rows=Rows())
         >>> # residuals 0, .005
         >>> [
         ...     settled(system, torch.tensor([1.0, z]), known, bound=1e-3, epsilon=1e-3)
@@ -128,8 +130,7 @@ def judged(
     epsilon: float,
     bound: float,
     allowed: float,
-    cost: list[Row],
-    values: Mapping[str, float],
+    cost: Iterable[Row],
     trusted: bool = True,
     circuit: Any = None,
 ) -> Solution:
@@ -143,7 +144,7 @@ def judged(
         bound: on ||Z - M^-1 B||/||M^-1 B||, where kappa is right; rounding to the system's own type
             is added here.
         allowed: on the residual, where kappa is right.
-        cost, values: of the solution.
+        cost: of the solution.
         trusted: False where the solver itself saw that its bound does not hold.
         circuit: the bloq that was run.
 
@@ -178,22 +179,22 @@ def judged(
             *([condition] * bool(condition)),
         ]
     )
-    rows = [*cost, row("bound", bound, "1", Evidence.BOUNDED, source)]
-    values = {**values, "bound": bound}
+    # a theorem's bound at a kappa that was given or estimated is a model
+    kind = derived(Evidence.BOUNDED, known.rows[names.KAPPA].evidence)
+    rows = [*cost, Row(names.BOUND, bound, "1", kind, source)]
     if needed is not None:
         rows.append(
-            row(
-                "kappa_at_least",
+            Row(
+                names.KAPPA_AT_LEAST,
                 needed,
                 "1",
                 Evidence.MEASURED,
                 "alpha over what M shrinks a vector to, which was found",
             )
         )
-        values = {**values, "kappa_at_least": needed}
     residual = residual if returned.dtype == value.dtype else system.residual(returned)
     return Solution(
-        returned, system.extract(returned), residual, bound, status, tuple(rows), values, circuit
+        returned, system.extract(returned), residual, bound, status, Rows(rows), circuit
     )
 
 

@@ -5,7 +5,6 @@ solver should have to care.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,6 +13,8 @@ from torch import Tensor
 from qdescent._checks import argument_error, check_instance
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.rows import names
+from qdescent.rows.collection import Rows
 from qdescent.solvers.solve import Solution
 
 HARMLESS = 20  # powers of two: within 1e-6 to 1e6 a system stays the object that it was
@@ -50,20 +51,17 @@ class UnitScale:
         if self.system is self.given:
             return found
         powers = {
-            "alpha": self.matrix_power,
-            "encoding_error": self.matrix_power,
-            "norm_guess": self.rhs_power - self.matrix_power,
+            names.ALPHA: self.matrix_power,
+            names.ENCODING_ERROR: self.matrix_power,
+            names.NORM_GUESS: self.rhs_power - self.matrix_power,
         }
-        rows = [_row(row, powers.get(row.name.rpartition("/")[2], 0)) for row in found.cost]
+        rows = [_row(row, powers.get(row.name, 0)) for row in found.cost]
         unit = _times(1.0, self.matrix_power)
         source = "power of two by which M is divided before it is solved; what a circuit encodes"
-        rows.append(Row("solver/matrix_unit", unit, "1", Evidence.EXACT, source))
-        values: Mapping[str, float] = {
-            k: _times(v, powers.get(k, 0)) for k, v in found.values.items()
-        }
+        rows.append(Row("matrix_unit", unit, "1", Evidence.EXACT, source))
         power = self.rhs_power - self.matrix_power
         value, answer = self._held(found.value, power), self._held(found.answer, power)
-        return replace(found, value=value, answer=answer, cost=tuple(rows), values=values)
+        return replace(found, value=value, answer=answer, cost=Rows(rows))
 
     def _held(self, value: Tensor, power: int) -> Tensor:
         largest = float(value.abs().max())

@@ -5,7 +5,6 @@ one use of F_2.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -21,14 +20,13 @@ from qdescent._checks import (
     check_integer,
     check_interval,
     check_methods,
-    check_sequence,
 )
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.algorithms.amplification import rounds_needed
-from qdescent.solvers.circuit_rows import row_values
+from qdescent.rows import names
+from qdescent.rows.collection import Rows
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding
-from qdescent.solvers.promise.conditioning import row
 from qdescent.solvers.segment.matrix_route import Applied, apply_plan
 from qdescent.solvers.segment.node_polynomials import MOST_NODES
 from qdescent.solvers.segment.segment_plan import SegmentPlan, plan_segment
@@ -63,7 +61,6 @@ class MapSegment:
         bound: on the distance to the order-N Carleman solution, over its length.
         status: how it ended.
         cost: what it took, as rows with evidence.
-        values: the numbers behind the rows, by their last word.
         circuit: the Qualtran bloq that was run; None where no circuit was.
     """
 
@@ -73,8 +70,7 @@ class MapSegment:
     nodes: int
     bound: float
     status: SegmentStatus
-    cost: tuple[Row, ...] = field(repr=False)
-    values: Mapping[str, float] = field(repr=False)
+    cost: Rows = field(repr=False)
     circuit: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -83,8 +79,7 @@ class MapSegment:
             check_integer(name, getattr(self, name), least)
         check_interval("bound", self.bound, "[0, inf]")
         check_instance("status", self.status, SegmentStatus)
-        check_sequence("cost", self.cost, Row, called="a sequence of `Row`s", empty=True)
-        check_instance("values", self.values, Mapping, called="numbers by name")
+        check_instance("cost", self.cost, Rows)
 
     @property
     def answer(self) -> Tensor:
@@ -136,7 +131,7 @@ def fast_forward_map(
     Example:
         >>> f = PolynomialMap([[0.5, 0.5], [[1.0, 0.0], [0.0, 0.6]]])
         >>> found = fast_forward_map(f, steps=40, epsilon=1e-6)
-        >>> [round(u, 4) for u in found.value.tolist()], round(found.values["queries"])
+        >>> [round(u, 4) for u in found.value.tolist()], found.cost.number("queries")
         ([20.0, 1.25], 15)
     """
     settings = _checked(f, steps, order, epsilon, nodes)
@@ -172,8 +167,8 @@ def _checked(
 def _reported(f: PolynomialMap, plan: SegmentPlan, found: Applied, epsilon: float) -> MapSegment:
     """The result with its promise and its cost."""
     bound = _relative(plan.error, float(np.linalg.norm(found.value)))
-    queries = row("queries", found.queries, "products", Evidence.EXACT, "products, counted as made")
-    cost = [queries, *_plan_rows(plan, found, bound, epsilon)]
+    counted = "products, counted as made"
+    queries = Row(names.QUERIES, found.queries, "products", Evidence.EXACT, counted)
     dtype = f.coefficients[0].dtype
     return MapSegment(
         value=torch.from_numpy(plan.length * found.value).to(dtype),
@@ -182,8 +177,7 @@ def _reported(f: PolynomialMap, plan: SegmentPlan, found: Applied, epsilon: floa
         nodes=plan.nodes,
         bound=bound,
         status=_status(plan, bound, epsilon),
-        cost=tuple(cost),
-        values=row_values(cost),
+        cost=Rows([queries, *_plan_rows(plan, found, bound, epsilon)]),
     )
 
 
@@ -205,23 +199,29 @@ def _plan_rows(plan: SegmentPlan, found: Applied, bound: float, epsilon: float) 
     declared = "d" if not plan.inner else "2 d_B + 1 + d_A"
     preparations = 2 if plan.inner else 1
     facts: list[tuple[str, float, str, Evidence, str]] = [
-        ("declared_queries", plan.queries, "calls", exact, f"{declared}, of one run"),
-        ("degree", plan.outer_degree, "1", exact, "of u_1's polynomial and the nodes' outer ones"),
+        (names.DECLARED_QUERIES, plan.queries, "calls", exact, f"{declared}, of one run"),
+        (
+            names.DEGREE,
+            plan.outer_degree,
+            "1",
+            exact,
+            "of u_1's polynomial and the nodes' outer ones",
+        ),
         ("inner_degree", plan.inner_degree, "1", exact, "of the nodes' inner polynomials"),
         ("nodes", plan.nodes, "1", exact, "Gauss nodes in time"),
         ("state_preparations", preparations, "preparations", exact, "of F_0, in one run"),
         ("shift", plan.shift, "1", exact, "c of F_1 - c: least degree times supremum"),
-        ("alpha", plan.alpha, "1", exact, plan.encoding.source),
+        (names.ALPHA, plan.alpha, "1", exact, plan.encoding.source),
         ("growth", plan.growth, "1", exact, "largest |eigenvalue of F_1|^T, 1 at least"),
         (
-            "success_probability",
+            names.SUCCESS_PROBABILITY,
             min(1.0, found.probability),
             "1",
             exact,
             "||u||^2 over the square of the sum of the polynomials' suprema",
         ),
         (
-            "expected_queries",
+            names.EXPECTED_QUERIES,
             found.expected,
             "calls",
             modelled,
@@ -234,7 +234,13 @@ def _plan_rows(plan: SegmentPlan, found: Applied, bound: float, epsilon: float) 
             modelled,
             "(2 rounds + 1) x declared queries: success for certain",
         ),
-        ("bound", bound, "1", bounded, "polynomials' dropped coefficients, and the nodes' error"),
-        ("epsilon", epsilon, "1", Evidence.ASSUMED, "argument `epsilon`"),
+        (
+            names.BOUND,
+            bound,
+            "1",
+            bounded,
+            "polynomials' dropped coefficients, and the nodes' error",
+        ),
+        (names.EPSILON, epsilon, "1", Evidence.ASSUMED, "argument `epsilon`"),
     ]
-    return [row(*fact) for fact in facts]
+    return [Row(*fact) for fact in facts]

@@ -27,8 +27,8 @@ _TINY, _HUGE = 1e-30, 1e300
 
 
 @dataclass(frozen=True)
-class Instance:
-    """What one round is made of.
+class RoundSpec:
+    """One round (upload, T gradient steps as linear solves, readout) as it is priced.
 
     Args:
         n: kept weights.
@@ -68,7 +68,7 @@ class Instance:
             `least_kappa(padding)`.
 
     Example:
-        >>> one = Instance(
+        >>> one = RoundSpec(
         ...     n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0,
         ...     sparsity=100, batch=512, forward_macs=10**6, shots=10**6
         ... )
