@@ -22,7 +22,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import to_scipy
 from qdescent.quantum.tables.perron import moduli_norm
-from qdescent.solvers.encodings import EncodingPlan, MatrixEncoding, Tables
+from qdescent.solvers.encodings import EncodingPlan, MatrixEncoding
 from qdescent.solvers.segment.bounded_polynomials import (
     BoundedPolynomial,
     chebyshev_series,
@@ -68,7 +68,7 @@ class SegmentPlan:
     start: Floats = field(repr=False)
     window: tuple[float, float]
     shift: float
-    encoding: EncodingPlan[Tables] = field(repr=False)
+    encoding: EncodingPlan = field(repr=False)
     matrix: sparse.csr_array = field(repr=False)
     first: BoundedPolynomial
     inner: tuple[BoundedPolynomial, ...]
@@ -249,7 +249,7 @@ def _best_shift(
     start: Floats,
     encoding: MatrixEncoding,
     polynomial: Callable[[float, float], BoundedPolynomial],
-) -> tuple[float, EncodingPlan[Tables], BoundedPolynomial]:
+) -> tuple[float, EncodingPlan, BoundedPolynomial]:
     """c, the plan of F_1 - c, and p: the one of least degree times supremum, c from 0 to the middle
     of the diagonal.
 
