@@ -20,6 +20,7 @@ import qdescent as qd
 from qdescent.carleman.bounds import geometric_kappa_bound, power_kappa_bound
 from qdescent.carleman.dissipation import Dissipation, step_factor
 from qdescent.carleman.history import HistorySystem, end_probability, lifted_norm
+from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.carleman.lifting.linearization import LiftedField, LiftedMap
 from qdescent.carleman.lifting.operator import LiftedOperator, carleman_operator
 from qdescent.carleman.padding import PaddingChoice
@@ -114,7 +115,9 @@ ENTRIES = [
         "u0": vector(0.5), "step": 0.1, "steps": 2,
     }),
     Entry("carleman_operator", carleman_operator, lambda: {"f": logistic(), "order": 2}),
-    Entry("LiftedOperator", LiftedOperator, lambda: {"shape": (2, 2), "apply": lambda x: x}),
+    Entry("LiftedOperator", LiftedOperator, lambda: {
+        "shape": (2, 2), "apply": lambda x: x, "offset": vector(0.5, 1), "coordinates":
+        Coordinates(2, 1, "plain")}, named={"shape": ("offset",)}),
     Entry("LiftedOperator.step", operator.step, lambda: {
         "z": torch.ones(operator.shape[0], dtype=torch.float64),
     }),

@@ -19,7 +19,7 @@ from qdescent.linalg.polynomial_terms import check_scale
 ENTRY_LIMIT = 50_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HistorySystem(LinearSystem):
     """M Z = B with Z = (z_0, z_1, ..., z_T, z_T, ..., z_T): the history of a lifted map and p
     further copies of its end.
@@ -35,22 +35,21 @@ class HistorySystem(LinearSystem):
         scale: gamma: Z holds monomials of u / gamma; `extract` and `trajectory` give u.
     """
 
-    steps: int = 0
-    padding: int = 0
-    block: int = 0
-    variables: int = 0
-    sparsity: int = 0
-    success_probability: float | None = None
-    scale: float = 1.0
+    steps: int
+    padding: int
+    block: int
+    variables: int
+    sparsity: int
+    success_probability: float | None
+    scale: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "scale", check_scale("scale", self.scale))
-        for name in ("steps", "padding", "block", "variables", "sparsity"):
-            check_integer(name, getattr(self, name), 0)
-        if (self.block or self.steps or self.padding) and (
-            self.steps + self.padding + 1
-        ) * self.block != self.size:
+        check_integer("padding", self.padding, 0)
+        for name in ("steps", "block", "variables", "sparsity"):
+            check_integer(name, getattr(self, name), 1)
+        if (self.steps + self.padding + 1) * self.block != self.size:
             raise argument_error(
                 "block", f"fit {self.size} unknowns in T + p + 1 blocks", self.block
             )

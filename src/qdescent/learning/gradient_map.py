@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import permutations
 
 import torch
@@ -89,7 +89,7 @@ def gradient_map(
     return PolynomialMap(coefficients)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ThresholdedMap(PolynomialMap):
     """A gradient map of which only the large entries are kept, with what was dropped.
 
@@ -100,10 +100,10 @@ class ThresholdedMap(PolynomialMap):
         dropped: Frobenius norm of what was dropped from each.
     """
 
-    threshold: float = 0.0
-    kept: tuple[int, ...] = field(default=())
-    largest: tuple[float, ...] = field(default=())
-    dropped: tuple[float, ...] = field(default=())
+    threshold: float
+    kept: tuple[int, ...]
+    largest: tuple[float, ...]
+    dropped: tuple[float, ...]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,9 +113,10 @@ class ThresholdedMap(PolynomialMap):
             ("largest", "[0, inf)"),
             ("dropped", "[0, inf)"),
         ):
-            numbers = check_sequence(
-                name, getattr(self, name), object, called="one number for each F_k", empty=True
-            )
+            called = f"{self.degree} numbers, one for each F_k from k = 1"
+            numbers = check_sequence(name, getattr(self, name), object, called=called)
+            if len(numbers) != self.degree:
+                raise argument_error(name, f"be {called}", f"{len(numbers)} of them")
             taken = tuple(check_interval(name, number, interval) for number in numbers)  # type: ignore[arg-type]
             object.__setattr__(self, name, tuple(map(int, taken)) if name == "kept" else taken)
 

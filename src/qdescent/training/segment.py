@@ -37,7 +37,7 @@ class Step:
     gram: tuple[tuple[float, ...], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Segment:
     """The accepted steps of one order.
 
@@ -51,9 +51,29 @@ class Segment:
 
     order: int
     terms: Tensor = field(repr=False)
-    steps: tuple[Step, ...] = ()
-    end: str = ""
-    velocity: Tensor | None = field(default=None, repr=False)
+    steps: tuple[Step, ...]
+    end: str
+    velocity: Tensor | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """One order on the way: its terms, what was seen after each step, and its velocity."""
+
+    order: int
+    terms: Tensor
+    steps: tuple[Step, ...]
+    velocity: Tensor | None
+
+    def ended(self, why: str) -> Segment:
+        """The segment that it has become."""
+        return Segment(
+            order=self.order,
+            terms=self.terms,
+            steps=self.steps,
+            end=why,
+            velocity=self.velocity,
+        )
 
 
 def run_segment(
@@ -95,8 +115,9 @@ def run_segment(
         task, space, theta, schedule.followed, rate, momentum, velocity=velocity, check=check
     )
     reference = displacements(task, space, theta, rate, momentum, velocity)
-    alive: dict[int, Segment] = {
-        order: Segment(order, theta.new_zeros(order, space.n)) for order in schedule.orders
+    alive = {
+        order: _Followed(order, theta.new_zeros(order, space.n), (), None)
+        for order in schedule.orders
     }
     ended: list[Segment] = []
     looks = {order: _Look(space, theta, schedule, order, velocity) for order in schedule.orders}
@@ -119,7 +140,7 @@ def run_segment(
                 )
                 tails[order] = tail = looks[order].at_end(batch, terms[:order], speed, tail)
             if not schedule.accepts(tail):
-                ended.append(replace(alive.pop(order), end=_sentence(order, tail, t)))
+                ended.append(alive.pop(order).ended(_sentence(order, tail, t)))
         cheapest = min(map(work, ended), default=math.inf)
         if all(schedule.work(order, longest) >= cheapest for order in alive):
             break  # what is alive, if anything is, would be too dear at any length
@@ -129,11 +150,11 @@ def run_segment(
                 batch, space, theta, terms[:order], truth, gram[:order, :order], tails[order]
             )
             speed = series.velocity[:order] if momentum and series.velocity is not None else None
-            alive[order] = Segment(order, terms[:order], (*segment.steps, step), velocity=speed)
+            alive[order] = _Followed(order, terms[:order], (*segment.steps, step), speed)
         if not ended:
             certain = _announce(on_step, certain, t)
     else:
-        ended += alive.values()
+        ended += [each.ended("") for each in alive.values()]
     found = min(reversed(ended), key=work)  # where all are refused, the last to be so
     _announce(on_step, certain, len(found.steps))
     return found

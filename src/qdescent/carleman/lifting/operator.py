@@ -24,7 +24,7 @@ WORD_LIMIT = 10**9  # of N letters: 8 GB a vector, and several are held
 Blocks = list[np.ndarray]  # block m: q^m numbers, as a vector
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LiftedOperator(LinearOperator):
     """A of a lifted map (or C of a lifted equation) without its entries, and the way into its space
     and back.
@@ -34,18 +34,13 @@ class LiftedOperator(LinearOperator):
         coordinates: the monomials that z holds.
     """
 
-    offset: Tensor = field(default_factory=lambda: torch.zeros(0), repr=False)
-    coordinates: Coordinates = field(default_factory=lambda: Coordinates(1, 1, "plain"))
+    offset: Tensor = field(repr=False)
+    coordinates: Coordinates
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_instance("coordinates", self.coordinates, Coordinates)
-        check_tensor("offset", self.offset, (self.shape[0],) if self.offset_given else (0,))
-
-    @property
-    def offset_given(self) -> bool:
-        """Whether there is a b."""
-        return not (isinstance(self.offset, Tensor) and self.offset.shape == (0,))
+        check_tensor("offset", self.offset, (self.shape[0],))
 
     def step(self, z: Tensor) -> Tensor:
         """A z + b, (D,) -> (D,): a step of a map, the derivative of an equation."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,8 +36,8 @@ class HessianTwin:
 
     loss_and_gradient: Callable[[Tensor], Both]
     exact: Callable[[Tensor, Tensor], Tensor]
-    reason: Callable[[], str] = lambda: ""
-    instead: str = f", or be measured by {DIFFERENCES}"
+    reason: Callable[[], str]
+    instead: ClassVar[str] = f", or be measured by {DIFFERENCES}"
 
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By two gradients."""
@@ -148,8 +149,8 @@ class GaussNewtonTwin:
     exact: Callable[[Tensor, Tensor], Tensor]
     total: Total
     loss_and_gradient: Callable[[Tensor], Both]
-    reason: Reason = lambda: ""
-    instead: str = ""
+    reason: Reason
+    instead: ClassVar[str] = ""
 
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By four passes forward, and two gradients of the loss in the outputs; and two in the
