@@ -109,7 +109,7 @@ def test_the_search_finds_every_norm(kappa, place):
     norm = kappa**place
     for seed in range(5):
         found = search_norm(lambda t: t * t / (t * t + norm * norm), kappa, shots=64, seed=seed)
-        assert 0.55 < found.guess / norm < 2.5 or found.guess in (1.0, kappa)
+        assert 0.55 < found.estimate / norm < 2.5 or found.estimate in (1.0, kappa)
         assert found.steps <= max(1, math.ceil(math.log2(math.log(kappa) / math.log(4))) + 1)
         assert found.shots == 64 * found.steps
 
@@ -117,7 +117,7 @@ def test_the_search_finds_every_norm(kappa, place):
 def test_a_misread_projection_leads_astray():
     """Planted: successes and failures exchanged; the search ends far from the norm."""
     found = search_norm(lambda t: 100.0 / (t * t + 100.0), 1e4, shots=64, seed=0)
-    assert not 0.3 < found.guess / 10 < 3
+    assert not 0.3 < found.estimate / 10 < 3
 
 
 @pytest.mark.parametrize(("kappa", "error"), [(3.0, 1e-2), (100.0, 1e-4), (1234.5, 1e-7)])

@@ -7,40 +7,32 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 
 from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
-from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.rows import names
 from qdescent.rows.numbers import at_least
-from qdescent.solvers.circuit import Circuit, check_circuit
-from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows
-from qdescent.solvers.encodings import (
-    ColouredEntries,
-    EncodingPlan,
-    more_bits,
-    quantised,
-)
+from qdescent.solvers.circuit import Circuit
+from qdescent.solvers.circuits.rows import circuit_rows
+from qdescent.solvers.encodings import ColouredEntries, EncodingPlan
 from qdescent.solvers.hhl_inverse import (
     PEAK,
     PhaseEstimationInverse,
     evolution_queries,
     phase_estimation_inverse,
 )
-from qdescent.solvers.promise.conditioning import Conditioning, conditioning, scaled_operator
-from qdescent.solvers.promise.judgement import (
-    judged,
-    product_rounding,
-    settled,
-    singular_outcome,
-    wide_epsilon,
-)
-from qdescent.solvers.promise.limits import check_forecast, check_limit
-from qdescent.solvers.promise.unit_scale import unit_scale
+from qdescent.solvers.promise.judgement import Answer, product_rounding
+from qdescent.solvers.promise.problem import Problem, check_promises, solved
 from qdescent.solvers.solve import Solution
+
+if TYPE_CHECKING:
+    from qdescent.quantum.encodings.protocol import BlockEncoding
+    from qdescent.solvers.circuits.hhl import PhaseEstimationCircuit
+    from qdescent.solvers.circuits.simulation import Fitted
 
 # 2^13 clock values: degree near 23,000, seconds; HHL is here for small instances
 MOST_CLOCK_BITS = 13
@@ -59,14 +51,13 @@ class HHL:
     Args:
         epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-2 takes a clock of about 15 kappa
             values.
-        kappa: as for `QSVT`.
-        clock_bits: bits of the phase estimation, 13 at most; None takes the fewest that keep the
-            error below epsilon.
+        kappa, most_queries: as for `QSVT`.
+        clock_bits: of the phase estimation, 13 at most; None takes the fewest that keep the error
+            below epsilon.
         circuit: True, or a `Circuit(...)` that says how it is built, runs the circuit (evolutions
             from the block-encoding, Fourier transforms, rotation, post-selection) on a state
             vector; half of epsilon is then the clock's. Its queries grow as the clock's size: 6
             bits take ten seconds.
-        most_queries: as for `QSVT`.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, clock bits not in 2 to 13.
@@ -87,16 +78,12 @@ class HHL:
     most_queries: int | None = None
 
     def __post_init__(self) -> None:
-        check_interval("epsilon", self.epsilon, "(0, 1)")
-        if self.kappa is not None:
-            check_interval("kappa", self.kappa, "(1, inf)")
+        check_promises(self)
         if (
             self.clock_bits is not None
             and check_integer("clock_bits", self.clock_bits, 2) > MOST_CLOCK_BITS
         ):
             raise argument_error("clock_bits", f"be at most {MOST_CLOCK_BITS}", self.clock_bits)
-        object.__setattr__(self, "circuit", check_circuit(self.circuit))
-        check_limit(self.most_queries)
 
     def forecast(self, kappa: float) -> int:
         """The queries that a solve at this kappa takes, before amplification.
@@ -110,17 +97,12 @@ class HHL:
             return evolution_queries(self._clock(kappa, self.epsilon / 2)[1])
         return self._clock(kappa, (1 - ROUNDED) * self.epsilon)[0].degree
 
-    def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
-        check_forecast(self.most_queries, queries, kappa, circuit=bool(self.circuit), qubits=qubits)
-
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
 
         Returns:
-            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding;
-                KAPPA_REFUTED where kappa was shown to be too small; INACCURATE where the residual,
-                or a second look at Z, is off by more than kappa explains; SOLVED where kappa was
-                measured, else SOLVED_IF_KAPPA_IS_RIGHT.
+            Solution: `Status` says how it ended; SINGULAR, KAPPA_REFUTED and INACCURATE are no
+                answers.
 
         Raises:
             ArgumentError: no kappa for a large system of which no estimate settles, a clock too
@@ -132,198 +114,111 @@ class HHL:
         References:
             Harrow, Hassidim, Lloyd, arXiv:0811.3171.
         """
-        unit = unit_scale(system)
-        return unit.restored(self._solve(unit.system))
-
-    def _solve(self, system: LinearSystem) -> Solution:
-        epsilon = wide_epsilon(system, self.epsilon)
         # its circuit needs an encoding that is Hermitian as a circuit, too
-        coloured = ColouredEntries().plan(system)
-        known = conditioning(system, self.kappa, coloured)
-        if known.singular:
-            return singular_outcome(system)
-        built = check_circuit(self.circuit)
-        if built is not None:
-            return self._run(system, known, coloured, epsilon, built)
-        alpha, kappa = known.alpha, known.kappa
-        inverse, bits = self._clock(kappa, (1 - ROUNDED) * epsilon)
-        self._check(inverse.degree, kappa)
-        rounding = product_rounding(inverse.degree, kappa, epsilon, ROUNDED)
-        operator, products = scaled_operator(system, alpha)
-        value = (
-            apply_odd_transform(inverse.coefficients, operator, system.rhs.to(operator.dtype))
-            / alpha
-        )
-        lengths = [float(torch.linalg.vector_norm(v)) for v in (value, system.rhs)]
+        return solved(system, self, ColouredEntries(), self._answer)
+
+    def _answer(self, problem: Problem) -> Answer:
+        if problem.circuit is None:
+            return self._by_products(problem)
+        return self._by_circuit(problem, problem.circuit)
+
+    def _by_products(self, problem: Problem) -> Answer:
+        """The polynomial that the circuit would apply, of the matrix itself."""
+        alpha, kappa = problem.alpha, problem.kappa
+        inverse, bits = self._clock(kappa, (1 - ROUNDED) * problem.epsilon)
+        problem.check(inverse.degree)
+        rounding = product_rounding(inverse.degree, kappa, problem.epsilon, ROUNDED)
+        value, queries = problem.transformed(inverse.coefficients)
+        # What the circuit would succeed with: the flag's amplitude is g/(1.09 kappa).
+        lengths = [float(torch.linalg.vector_norm(v)) for v in (value, problem.system.rhs)]
         success = (alpha * lengths[0] / (PEAK * kappa * lengths[1])) ** 2
-        exact, modelled = Evidence.EXACT, Evidence.MODELLED
+        bound, exact = inverse.error + rounding, Evidence.EXACT
+        degree = "Chebyshev series of what phase estimation computes"
+        chance = "||f(A) b||^2/(1.09 kappa ||b||)^2, before amplification"
         expected = (
             "2 x sum over the clock of 3 orders of e^{i H 2^j tau} (Jacobi-Anger), over the success"
             " probability"
         )
-        cost: list[Row] = [
-            Row(
-                names.DEGREE,
-                inverse.degree,
-                "1",
-                exact,
-                "Chebyshev series of what phase estimation computes",
-            ),
-            Row(
-                names.QUERIES,
-                products.total,
-                "products",
-                exact,
-                "products with M or M^H, counted as made",
-            ),
-            Row(
-                "clock_bits",
-                bits,
-                "qubits",
-                exact,
-                "fewest for epsilon" if self.clock_bits is None else "setting `clock_bits`",
-            ),
-            Row(
-                names.SUCCESS_PROBABILITY,
-                success,
-                "1",
-                exact,
-                "||f(A) b||^2/(1.09 kappa ||b||)^2, before amplification",
-            ),
-            Row(
-                names.EXPECTED_QUERIES,
-                evolution_queries(bits) / success,
-                "calls",
-                modelled,
-                expected,
-            ),
-            *known.rows,
-            Row(names.EPSILON, self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
-        ]
-        bound = inverse.error + rounding
-        trusted = settled(system, value, known, bound, self.epsilon)
-        promise = {"epsilon": self.epsilon, "bound": bound, "allowed": bound}
-        return judged(system, known, value, **promise, cost=cost, trusted=trusted)
+        machine = evolution_queries(bits) / success
+        return Answer(
+            value=value,
+            bound=bound,
+            allowed=bound,
+            trusted=problem.settled(value, bound),
+            cost=[
+                Row(names.DEGREE, inverse.degree, "1", exact, degree),
+                queries,
+                self._clock_row(bits, "epsilon"),
+                Row(names.SUCCESS_PROBABILITY, success, "1", exact, chance),
+                Row(names.EXPECTED_QUERIES, machine, "calls", Evidence.MODELLED, expected),
+                *problem.rows,
+            ],
+            circuit=None,
+        )
 
-    def _run(
-        self,
-        system: LinearSystem,
-        known: Conditioning,
-        coloured: EncodingPlan,
-        epsilon: float,
-        built: Circuit,
-    ) -> Solution:
-        """The circuit; its clock is laid out for the singular values that the angles encode."""
-        kappa, share = known.kappa, epsilon / 2
-        _, clock = self._clock(kappa, share)
+    def _by_circuit(self, problem: Problem, settings: Circuit) -> Answer:
+        """The circuit; its clock is laid out for the singular values of what the quantised angles
+        encode.
+        """
+        # A clock for half of epsilon; it sets the queries.
+        _, clock = self._clock(problem.kappa, problem.epsilon / 2)
         queries = evolution_queries(clock)
-        self._check(queries, kappa)
+        problem.check(queries)
         # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.circuits.amplified import amplified_runs
         from qdescent.solvers.circuits.hhl import (
-            build_phase_estimation,
-            hermitian_encoding,
             run_amplified_phase_estimation,
             run_phase_estimation,
         )
+        from qdescent.solvers.circuits.simulation import simulated
 
-        more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
-        plan = EncodingPlan(coloured.alpha, coloured.source, partial(hermitian_encoding, system))
-        if built.angle_bits is None:
-            encoding = quantised(
-                plan,
-                kappa,
-                share,
-                complex_rhs=system.is_complex,
-                more=more,
-                setting=self.epsilon,
-                loader=built.loader,
-            )
-        else:
-            encoding = plan.encode(built.angle_bits, built.loader)
-        while True:
-            bits, bound = encoding.angle_bits, math.inf
-            off = encoding.epsilon / encoding.alpha
-            if kappa * off < 1:
-                # 1/kappa may have sunk by the encoding's error
-                least = kappa / (1 - kappa * off)
-                inverse = phase_estimation_inverse(least, clock)
-                circuit = build_phase_estimation(system, encoding, least, clock)
-                left_over = inverse.error + PEAK * least * circuit.error
-                perturbed = kappa * (off + circuit.rhs_error) / (1 - kappa * off)
-                bound = perturbed + left_over * (1 + perturbed)
-            if bound <= epsilon:
-                break
-            bits = more_bits(built.angle_bits, bits, self.epsilon, kappa, bound)
-            encoding = plan.encode(bits, built.loader)
-        qubits = circuit.bloq.signature.n_qubits()
-        self._check(queries, kappa, qubits)
-        run = run_phase_estimation(system, circuit, self.epsilon)
-        amplification: list[Row] = []
-        if built.amplify:
-            bare = run.success_probability
-            self._check(amplified_runs(bare) * queries, kappa, qubits)
-            run = run_amplified_phase_estimation(system, circuit, run)
-            amplification = amplification_rows(bare, run.rounds)
-        scale = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm
-        allowed = encoding.epsilon * scale + circuit.rhs_error + left_over
-        exact = Evidence.EXACT
-        declared = (2 * run.rounds + 1) * queries
-        chosen = "fewest for epsilon/2" if self.clock_bits is None else "setting `clock_bits`"
-        cost = [
-            Row(
-                names.QUERIES,
-                run.forward_queries + run.adjoint_queries,
-                "calls",
-                exact,
-                "counted while simulating",
-            ),
-            Row(
-                names.DECLARED_QUERIES,
-                declared,
-                "calls",
-                exact,
-                "(2 r + 1) x 6 x sum of the orders of e^{i H 2^j tau}",
-            ),
-            Row("clock_bits", clock, "qubits", exact, chosen),
-            Row(
-                names.EXPECTED_QUERIES,
-                declared / run.success_probability,
-                "calls",
-                exact,
-                "queries over the success probability",
-            ),
-            Row(
-                "evolution_error",
-                circuit.error,
-                "1",
-                Evidence.BOUNDED,
-                "series, amplification, window and rotation together",
-            ),
-            *amplification,
-            *known.rows,
-            Row(names.EPSILON, self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
-            *circuit_rows(
-                system,
-                run,
-                run.value,
-                bits=bits,
-                loader=built.loader,
-                encoding_error=encoding.epsilon,
-                certificate=circuit.certificate,
-            ),
-        ]
-        trusted = settled(system, run.value, known, bound, self.epsilon)
-        promise = {"epsilon": self.epsilon, "bound": bound, "allowed": allowed}
-        return judged(
-            system,
-            known,
-            run.value,
-            **promise,
-            cost=cost,
-            trusted=trusted,
+        system, found = problem.system, _fitted(problem, settings, clock)
+        circuit = found.circuit
+        # The state vector, post-selected; amplified, if wanted, from that run's probability.
+        run, amplification = simulated(
+            problem,
+            settings,
+            circuit.bloq,
+            queries,
+            lambda: run_phase_estimation(system, circuit, problem.asked),
+            lambda bare: run_amplified_phase_estimation(system, circuit, bare),
+        )
+        # The residual that is allowed: the matrix is off by the encoding's error, B by its angles'.
+        length = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm
+        allowed = circuit.encoding_error * length + circuit.rhs_error + found.left_over
+        exact, declared = Evidence.EXACT, (2 * run.rounds + 1) * queries
+        formula = "(2 r + 1) x 6 x sum of the orders of e^{i H 2^j tau}"
+        machine = declared / run.success_probability
+        expected = "queries over the success probability"
+        parts = "series, amplification, window and rotation together"
+        return Answer(
+            value=run.value,
+            bound=found.bound,
+            allowed=allowed,
+            trusted=problem.settled(run.value, found.bound),
+            cost=[
+                Row(names.QUERIES, run.queries, "calls", exact, "counted while simulating"),
+                Row(names.DECLARED_QUERIES, declared, "calls", exact, formula),
+                self._clock_row(clock, "epsilon/2"),
+                Row(names.EXPECTED_QUERIES, machine, "calls", exact, expected),
+                Row("evolution_error", circuit.error, "1", Evidence.BOUNDED, parts),
+                *amplification,
+                *problem.rows,
+                *circuit_rows(
+                    system,
+                    run,
+                    run.value,
+                    bits=found.bits,
+                    loader=settings.loader,
+                    encoding_error=circuit.encoding_error,
+                    certificate=circuit.certificate,
+                ),
+            ],
             circuit=run.bloq,
         )
+
+    def _clock_row(self, bits: int, share: str) -> Row:
+        chosen = f"fewest for {share}" if self.clock_bits is None else "setting `clock_bits`"
+        return Row("clock_bits", bits, "qubits", Evidence.EXACT, chosen)
 
     def _clock(self, kappa: float, allowed: float) -> tuple[PhaseEstimationInverse, int]:
         # a clock coarser than 1/kappa cannot tell 1/kappa from 0
@@ -348,3 +243,32 @@ class HHL:
             else f"be enough for epsilon = {self.epsilon:g} ({least_error})"
         )
         raise argument_error(name, must, getattr(self, name))
+
+
+def _fitted(problem: Problem, settings: Circuit, clock: int) -> Fitted[PhaseEstimationCircuit]:
+    """The circuit whose angles, clock and evolutions together keep the error below epsilon.
+
+    The encoding's error e lets 1/kappa sink to 1/kappa - e: the clock is laid out for that. First
+    the perturbed exact system, kappa (e + r)/(1 - kappa e), then what the clock leaves of it.
+    """
+    from qdescent.solvers.circuits.hhl import build_phase_estimation, hermitian_encoding
+    from qdescent.solvers.circuits.simulation import Fitted, first_encoding, fitted
+
+    system, kappa, coloured = problem.system, problem.kappa, problem.plan
+
+    def build(encoding: BlockEncoding) -> Fitted[PhaseEstimationCircuit] | None:
+        off = encoding.epsilon / encoding.alpha
+        if kappa * off >= 1:
+            return None
+        least = kappa / (1 - kappa * off)
+        inverse = phase_estimation_inverse(least, clock)
+        circuit = build_phase_estimation(system, encoding, least, clock)
+        left_over = inverse.error + PEAK * least * circuit.error
+        perturbed = kappa * (off + circuit.rhs_error) / (1 - kappa * off)
+        bound, bits = perturbed + left_over * (1 + perturbed), encoding.angle_bits
+        return Fitted(circuit=circuit, bits=bits, bound=bound, left_over=left_over)
+
+    more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
+    plan = EncodingPlan(coloured.alpha, coloured.source, partial(hermitian_encoding, system))
+    first = first_encoding(problem, settings, plan, share=problem.epsilon / 2, more=more)
+    return fitted(problem, settings, plan, first, build)

@@ -1,7 +1,8 @@
 """The mathematics of kernel reflection: a linear system as the kernel of a matrix, and one
 reflection about that kernel.
 
-For singular values of A in [1/kappa, 1], ||b|| = 1 and a guess t of N = ||A^-1 b||, in [1, kappa]:
+For singular values of A in [1/kappa, 1], ||b|| = 1 and an estimate t in [1, kappa] of the norm
+N = ||A^-1 b||:
 
     A_t = diag(A, 1/t),   b_t = (b, 1)/sqrt2,   G = (I - b_t b_t^H) A_t.
 
@@ -33,13 +34,13 @@ SEEN = (0.2, 0.8)
 SAFETY = 1.2
 
 
-def kernel_operator(operator: LinearOperator, rhs: Tensor, guess: float) -> LinearOperator:
+def kernel_operator(operator: LinearOperator, rhs: Tensor, estimate: float) -> LinearOperator:
     """G = (I - b_t b_t^H) diag(A, 1/t), matrix-free.
 
     Args:
         operator: A, shape (D, D), ||A|| <= 1, with an adjoint.
         rhs: b, shape (D,), ||b|| = 1.
-        guess: t, at least 1.
+        estimate: t, at least 1.
 
     Returns:
         LinearOperator: shape (D + 1, D + 1); a product costs one with A or A^H.
@@ -47,7 +48,7 @@ def kernel_operator(operator: LinearOperator, rhs: Tensor, guess: float) -> Line
     Example:
         >>> from qdescent.linalg.operator import as_operator
         >>> A, b = torch.diag(torch.tensor([0.5, 1.0])), torch.tensor([0.6, 0.8])
-        >>> G = kernel_operator(as_operator(A), b, guess=1.4)
+        >>> G = kernel_operator(as_operator(A), b, estimate=1.4)
         >>> (G @ torch.tensor([1.2, 0.8, 1.4])).abs().max().item() < 1e-6  # (A^-1 b, t)
         True
     """
@@ -55,12 +56,12 @@ def kernel_operator(operator: LinearOperator, rhs: Tensor, guess: float) -> Line
     b_t = torch.cat((rhs, torch.ones_like(rhs[:1])))[:, None] / math.sqrt(2)
 
     def forward(v: Tensor) -> Tensor:
-        v = torch.cat((operator @ v[:-1], v[-1:] / guess))
+        v = torch.cat((operator @ v[:-1], v[-1:] / estimate))
         return v.addmm_(b_t, b_t.mH @ v, alpha=-1)
 
     def backward(v: Tensor) -> Tensor:
         v = torch.addmm(v, b_t, b_t.mH @ v, alpha=-1)
-        return torch.cat((adjoint @ v[:-1], v[-1:] / guess))
+        return torch.cat((adjoint @ v[:-1], v[-1:] / estimate))
 
     size = operator.shape[0] + 1
     return LinearOperator((size, size), forward, backward, operator.dtype, operator.device)
@@ -69,14 +70,14 @@ def kernel_operator(operator: LinearOperator, rhs: Tensor, guess: float) -> Line
 def project_on_kernel(
     operator: LinearOperator,
     rhs: Tensor,
-    guess: float,
+    estimate: float,
     kernel: KernelFilter,
     start: Tensor | None = None,
 ) -> Tensor:
     """R(G) e, close to k <k|e>; 2 R(G) e - e is the reflected state.
 
     Args:
-        operator, rhs, guess: as in `kernel_operator`.
+        operator, rhs, estimate: as in `kernel_operator`.
         kernel: the filter R.
         start: another vector in the place of e, shape (D + 1,); R(G) y = y tells that y lies in the
             kernel.
@@ -89,7 +90,9 @@ def project_on_kernel(
     if start is None:
         start = torch.zeros(len(rhs) + 1, dtype=operator.dtype, device=operator.device)
         start[-1] = 1
-    return apply_even_transform(kernel.coefficients, kernel_operator(operator, rhs, guess), start)
+    return apply_even_transform(
+        kernel.coefficients, kernel_operator(operator, rhs, estimate), start
+    )
 
 
 def least_overlap(weight: float, error: float) -> float:
@@ -128,17 +131,17 @@ def projection_error(overlap: float, error: float) -> tuple[float, float]:
     return error * (1 / overlap + spread) / left, math.sqrt(2 * spread) * error / (overlap * left)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NormSearch:
     """What the search for t found.
 
     Args:
-        guess: t, close to 1.2 N.
+        estimate: t, close to 1.2 N.
         steps: projections tried, each at its own t.
         shots: measurements of all of them together.
     """
 
-    guess: float
+    estimate: float
     steps: int
     shots: int
 
@@ -165,23 +168,27 @@ def search_norm(
 
     Example:
         >>> found = search_norm(lambda t: t**2 / (t**2 + 40.0**2), kappa=1e3, shots=10_000, seed=0)
-        >>> 45 < found.guess < 51, found.steps
+        >>> 45 < found.estimate < 51, found.steps
         (True, 1)
     """
     check_interval("kappa", kappa, "(1, inf)")
     check_integer("shots", shots, 1)
     low, high, steps = 1.0, kappa, 0
     while True:
+        # Measure the projection at the middle of ln t, by a binomial draw of its probability.
         t = math.sqrt(low * high)
-        hits = named_numpy_generator(seed, "kernel-reflection", steps).binomial(
-            shots, min(1.0, success(t))
-        )
+        draws = named_numpy_generator(seed, "kernel-reflection", steps)
+        hits = draws.binomial(shots, min(1.0, success(t)))
         # one outcome alone bounds the other by half a shot
         share = min(max(hits / shots, 0.5 / shots), 1 - 0.5 / shots)
         steps += 1
+        # Both outcomes were seen, or the interval is short: p = t^2/(t^2 + N^2) gives N.
         if SEEN[0] <= share <= SEEN[1] or high <= 4 * low:
-            guess = SAFETY * t * math.sqrt(1 / share - 1)
-            return NormSearch(min(max(guess, 1.0), kappa), steps, steps * shots)
+            estimate = SAFETY * t * math.sqrt(1 / share - 1)
+            return NormSearch(
+                estimate=min(max(estimate, 1.0), kappa), steps=steps, shots=steps * shots
+            )
+        # Else the outcome says on which side of t the norm lies.
         low, high = (low, t) if share > SEEN[1] else (t, high)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from qdescent._checks import check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import (
     InversePolynomial,
@@ -16,31 +15,17 @@ from qdescent.linalg.chebyshev import (
     inverse_degree,
     minimax_inverse,
 )
-from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.rows import names
-from qdescent.solvers.circuit import Circuit, check_circuit
-from qdescent.solvers.circuit_rows import amplification_rows, circuit_rows
-from qdescent.solvers.encodings import (
-    DEFAULT_ENCODING,
-    MatrixEncoding,
-    check_encoding,
-    more_bits,
-    quantised,
-)
-from qdescent.solvers.promise.conditioning import conditioning, scaled_operator
-from qdescent.solvers.promise.judgement import (
-    judged,
-    product_rounding,
-    settled,
-    singular_outcome,
-    wide_epsilon,
-)
-from qdescent.solvers.promise.limits import check_forecast, check_limit
-from qdescent.solvers.promise.unit_scale import unit_scale
+from qdescent.solvers.circuit import Circuit
+from qdescent.solvers.circuits.rows import circuit_rows
+from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_encoding
+from qdescent.solvers.promise.judgement import Answer, product_rounding
+from qdescent.solvers.promise.problem import Problem, check_promises, solved
 from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
+    from qdescent.quantum.encodings.protocol import BlockEncoding
     from qdescent.solvers.circuits.qsvt import SolveCircuit
 
 
@@ -87,12 +72,8 @@ class QSVT:
     most_queries: int | None = None
 
     def __post_init__(self) -> None:
-        check_interval("epsilon", self.epsilon, "(0, 1)")
-        if self.kappa is not None:
-            check_interval("kappa", self.kappa, "(1, inf)")
-        object.__setattr__(self, "circuit", check_circuit(self.circuit))
+        check_promises(self)
         check_encoding(self.encoding)
-        check_limit(self.most_queries)
 
     def forecast(self, kappa: float) -> int:
         """The queries that a solve at this kappa takes, before amplification.
@@ -107,10 +88,8 @@ class QSVT:
         """Solve M Z = B.
 
         Returns:
-            Solution: SINGULAR where ||M^-1|| was measured and is infinite to rounding;
-                KAPPA_REFUTED where kappa was shown to be too small; INACCURATE where the residual,
-                or a second look at Z, is off by more than kappa explains; SOLVED where kappa was
-                measured, else SOLVED_IF_KAPPA_IS_RIGHT.
+            Solution: `Status` says how it ended; SINGULAR, KAPPA_REFUTED and INACCURATE are no
+                answers.
 
         Raises:
             ArgumentError: no kappa for a large system of which no estimate settles; of a circuit,
@@ -123,124 +102,93 @@ class QSVT:
             Gilyen, Su, Low, Wiebe, arXiv:1806.01838, theorem 41; Childs, Kothari, Somma,
             arXiv:1511.02306.
         """
-        unit = unit_scale(system)
-        return unit.restored(self._solve(unit.system))
+        return solved(system, self, self.encoding, self._answer)
 
-    def _solve(self, system: LinearSystem) -> Solution:
-        epsilon = wide_epsilon(system, self.epsilon)
-        plan = self.encoding.plan(system)
-        known = conditioning(system, self.kappa, plan)
-        if known.singular:
-            return singular_outcome(system)
-        alpha, kappa = known.alpha, known.kappa
-        self._check(self.forecast(kappa), kappa)
-        polynomial = minimax_inverse(kappa, epsilon / 2)
-        cost = [
-            Row(
-                names.DEGREE,
-                polynomial.degree,
-                "1",
-                Evidence.EXACT,
-                "minimax polynomial for 1/x, closed form",
+    def _answer(self, problem: Problem) -> Answer:
+        problem.check(self.forecast(problem.kappa))
+        polynomial = minimax_inverse(problem.kappa, problem.epsilon / 2)
+        if problem.circuit is None:
+            return _by_products(problem, polynomial)
+        return _by_circuit(problem, problem.circuit, polynomial)
+
+
+def _degree(polynomial: InversePolynomial) -> Row:
+    source = "minimax polynomial for 1/x, closed form"
+    return Row(names.DEGREE, polynomial.degree, "1", Evidence.EXACT, source)
+
+
+def _by_products(problem: Problem, polynomial: InversePolynomial) -> Answer:
+    """The polynomial of the matrix itself; half of epsilon is left to rounding."""
+    rounding = product_rounding(polynomial.degree, problem.kappa, problem.epsilon, share=0.5)
+    value, queries = problem.transformed(polynomial.coefficients)
+    bound = polynomial.error + rounding
+    return Answer(
+        value=value,
+        bound=bound,
+        allowed=bound,
+        trusted=problem.settled(value, bound),
+        cost=[_degree(polynomial), queries, *problem.rows],
+        circuit=None,
+    )
+
+
+def _by_circuit(problem: Problem, settings: Circuit, polynomial: InversePolynomial) -> Answer:
+    """The polynomial of a block-encoding; half of epsilon is left to quantised angles."""
+    # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
+    from qdescent.solvers.circuits.amplified import run_amplified
+    from qdescent.solvers.circuits.qsvt import build_circuit, run_circuit
+    from qdescent.solvers.circuits.simulation import Fitted, first_encoding, fitted, simulated
+
+    system, plan = problem.system, problem.plan
+
+    def build(encoding: BlockEncoding) -> Fitted[SolveCircuit]:
+        circuit = build_circuit(system, polynomial, encoding)
+        bound, left_over = _circuit_bound(circuit, polynomial, problem.kappa)
+        return Fitted(circuit=circuit, bits=encoding.angle_bits, bound=bound, left_over=left_over)
+
+    # Angles with as many bits as the derived bound asks for.
+    encoding = first_encoding(problem, settings, plan, share=problem.epsilon)
+    found = fitted(problem, settings, plan, encoding, build)
+    circuit = found.circuit
+    # The state vector, post-selected; amplified, if wanted, from that run's success probability.
+    run, cost = simulated(
+        problem,
+        settings,
+        circuit.bloq,
+        polynomial.degree,
+        lambda: run_circuit(system, circuit, problem.asked),
+        lambda bare: run_amplified(system, circuit, bare),
+    )
+    exact = Evidence.EXACT
+    if settings.amplify:
+        declared = (2 * run.rounds + 1) * polynomial.degree
+        source = "(2 rounds + 1) x degree"
+        cost.append(Row(names.DECLARED_QUERIES, declared, "calls", exact, source))
+    # The residual that is allowed: the matrix is off by the encoding's error, B by its angles'.
+    length = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm
+    allowed = circuit.encoding.epsilon * length + circuit.rhs_error + found.left_over
+    return Answer(
+        value=run.value,
+        bound=found.bound,
+        allowed=allowed,
+        trusted=problem.settled(run.value, found.bound),
+        cost=[
+            _degree(polynomial),
+            *problem.rows,
+            *cost,
+            Row(names.QUERIES, run.queries, "calls", exact, "counted while simulating"),
+            *circuit_rows(
+                system,
+                run,
+                run.value,
+                bits=found.bits,
+                loader=settings.loader,
+                encoding_error=circuit.encoding.epsilon,
+                certificate=circuit.certificate,
             ),
-            *known.rows,
-            Row(names.EPSILON, self.epsilon, "1", Evidence.ASSUMED, "setting `epsilon`"),
-        ]
-        built = check_circuit(self.circuit)
-        if built is None:
-            rounding = product_rounding(polynomial.degree, kappa, epsilon, share=0.5)
-            operator, products = scaled_operator(system, alpha)
-            value = (
-                apply_odd_transform(
-                    polynomial.coefficients, operator, system.rhs.to(operator.dtype)
-                )
-                / alpha
-            )
-            cost.insert(
-                1,
-                Row(
-                    names.QUERIES,
-                    products.total,
-                    "products",
-                    Evidence.EXACT,
-                    "products with M or M^H, counted as made",
-                ),
-            )
-            bound = polynomial.error + rounding
-            trusted = settled(system, value, known, bound, self.epsilon)
-            promise = {"epsilon": self.epsilon, "bound": bound, "allowed": bound}
-            return judged(system, known, value, **promise, cost=cost, trusted=trusted)
-
-        # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
-        from qdescent.solvers.circuits.amplified import amplified_runs, run_amplified
-        from qdescent.solvers.circuits.qsvt import build_circuit, run_circuit
-
-        if built.angle_bits is None:
-            encoding = quantised(
-                plan, kappa, epsilon, complex_rhs=system.is_complex, loader=built.loader
-            )
-        else:
-            encoding = plan.encode(built.angle_bits, built.loader)
-        while True:
-            bits = encoding.angle_bits
-            circuit = build_circuit(system, polynomial, encoding)
-            bound, left_over = _circuit_bound(circuit, polynomial, kappa)
-            if bound <= epsilon:
-                break
-            bits = more_bits(built.angle_bits, bits, self.epsilon, kappa, bound)
-            encoding = plan.encode(bits, built.loader)
-        qubits = circuit.bloq.signature.n_qubits()
-        self._check(polynomial.degree, kappa, qubits)
-        run = run_circuit(system, circuit, self.epsilon)
-        if built.amplify:
-            bare = run.success_probability
-            self._check(amplified_runs(bare) * polynomial.degree, kappa, qubits)
-            run = run_amplified(system, circuit, run)
-            cost += amplification_rows(bare, run.rounds)
-            declared = (2 * run.rounds + 1) * polynomial.degree
-            cost.append(
-                Row(
-                    names.DECLARED_QUERIES,
-                    declared,
-                    "calls",
-                    Evidence.EXACT,
-                    "(2 rounds + 1) x degree",
-                )
-            )
-        scale = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm
-        allowed = circuit.encoding.epsilon * scale + circuit.rhs_error + left_over
-        cost.append(
-            Row(
-                names.QUERIES,
-                run.forward_queries + run.adjoint_queries,
-                "calls",
-                Evidence.EXACT,
-                "counted while simulating",
-            )
-        )
-        cost += circuit_rows(
-            system,
-            run,
-            run.value,
-            bits=bits,
-            loader=built.loader,
-            encoding_error=circuit.encoding.epsilon,
-            certificate=circuit.certificate,
-        )
-        trusted = settled(system, run.value, known, bound, self.epsilon)
-        promise = {"epsilon": self.epsilon, "bound": bound, "allowed": allowed}
-        return judged(
-            system,
-            known,
-            run.value,
-            **promise,
-            cost=cost,
-            trusted=trusted,
-            circuit=run.bloq,
-        )
-
-    def _check(self, queries: int, kappa: float, qubits: int = 0) -> None:
-        check_forecast(self.most_queries, queries, kappa, circuit=bool(self.circuit), qubits=qubits)
+        ],
+        circuit=run.bloq,
+    )
 
 
 def _circuit_bound(

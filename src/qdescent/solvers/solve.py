@@ -15,7 +15,16 @@ from qdescent.rows.collection import Rows
 
 
 class Status(StrEnum):
-    """How a solve ended; the text says what to try next."""
+    """How a solve ended; the text says what to try next.
+
+    SOLVED: within the bound, by a kappa that singular values measured (up to 2048 unknowns) or by
+    a bound that rests on nothing given. SOLVED_IF_KAPPA_IS_RIGHT: the same by a kappa that was
+    given, declared or estimated, which neither the residual nor a second solve, nor a look for a
+    vector that M shrinks by more, refutes. KAPPA_REFUTED: one of these showed it to be too small.
+    INACCURATE: the residual, or what a second solve changes, is more than kappa explains.
+    SINGULAR: ||M^-1|| was measured, and is infinite to rounding. NOT_CONVERGED and UNBOUNDED:
+    iterative classical solvers alone.
+    """
 
     SOLVED = "solved within the stated bound"
     SOLVED_IF_KAPPA_IS_RIGHT = (

@@ -36,7 +36,7 @@ def test_any_scale(solver, scales):
     assert found.value.numpy() / b * a == pytest.approx(X, rel=1.1e-2)
     assert found.answer.tolist() == found.value.tolist()
     assert found.residual == pytest.approx(plain.residual, rel=1e-3, abs=1e-12)
-    if "alpha" in plain.values:
+    if "alpha" in plain.cost:
         assert found.cost.number("alpha") == pytest.approx(plain.cost.number("alpha") * a)
         assert found.cost.number("kappa") == pytest.approx(plain.cost.number("kappa"))
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from qdescent.carleman.history import HistorySystem
+from qdescent.experiment.circuit.parts import estimates_phases
 from qdescent.rows import names
 from qdescent.solvers.solve import Solution
 
@@ -21,9 +22,9 @@ WIDTH = 110  # characters of a line
 def export_remarks(found: Solution, system: HistorySystem, order: int, query: Any) -> list[str]:
     """Lines of comment for the program of one query.
 
-    They say whether the block is M or the kernel's encoding, alpha, what each basis state of the
-    system register stands for, and the right-hand side B, which another part of the circuit
-    prepares.
+    They say whether the block is M, the kernel's encoding or the Hermitian matrix of a phase
+    estimation, alpha, what each basis state of the system register stands for, and the right-hand
+    side B, which another part of the circuit prepares.
 
     Args:
         found: the solution, whose rows hold alpha.
@@ -32,7 +33,8 @@ def export_remarks(found: Solution, system: HistorySystem, order: int, query: An
         query: the block-encoding that is exported.
     """
     alpha, length = found.cost.number(names.ALPHA), float(torch.linalg.vector_norm(system.rhs))
-    kernel = names.NORM_GUESS in found.cost  # of a solve by kernel reflection
+    # of a solve by kernel reflection, or by phase estimation
+    kernel, hermitian = names.NORM_GUESS in found.cost, estimates_phases(found)
     lines = [
         f"alpha = {alpha!r}, in the units of the map; <0|U|0> is the block on ancilla = 0 before"
         " and after."
@@ -54,11 +56,22 @@ def export_remarks(found: Solution, system: HistorySystem, order: int, query: An
             ),
             "The other basis states with a first qubit 1 are padding.",
         ]
+    elif hermitian:
+        lines += [
+            (
+                "<0|U|0> = |1><1| (x) H / alpha, H = [[0, M], [M^T, 0]]: Hermitian, for the"
+                " evolutions of a phase estimation; not M itself."
+            ),
+            (
+                "system: its first qubit controls (where it is 0 the block is 0); its second one"
+                " is 0 in the first half of H and 1 in the second: H sends (0, Z) to (B, 0)."
+            ),
+        ]
     else:
         lines += [
             "<0|U|0> = M / alpha, M the history matrix of M Z = B, not the kernel's encoding."
         ]
-    lines += list(_indices(system, order, query))
+    lines += list(_indices(system, order, query, hermitian))
     values = [(place, float(value)) for place, value in enumerate(system.rhs.tolist()) if value]
     listed = ", ".join(f"B[{place}] = {value!r}" for place, value in values[:MOST_LISTED])
     rest = f", and {len(values) - MOST_LISTED} more" if len(values) > MOST_LISTED else ""
@@ -69,7 +82,7 @@ def export_remarks(found: Solution, system: HistorySystem, order: int, query: An
     return [part for line in lines for part in _folded(line)]
 
 
-def _indices(system: HistorySystem, order: int, query: Any) -> Iterator[str]:
+def _indices(system: HistorySystem, order: int, query: Any, is_half: bool) -> Iterator[str]:
     """Which basis state is which unknown, and which unknown is which monomial of which step."""
     T, p, block, n = system.steps, system.padding, system.block, system.variables
     yield (
@@ -92,10 +105,8 @@ def _indices(system: HistorySystem, order: int, query: Any) -> Iterator[str]:
     yield f"c of z_t, with w = 1 (homogenised): {listed}{rest}."
     places = query.basis_states[: system.size].tolist()
     if places == list(range(system.size)):
-        yield (
-            f"Basis state k of the system register is unknown k; from {system.size} on it is"
-            " padding."
-        )
+        register = "each half" if is_half else "the system register"
+        yield (f"Basis state k of {register} is unknown k; from {system.size} on it is padding.")
         return
     shown = ", ".join(f"{k}: {place}" for k, place in enumerate(places[:MOST_LISTED]))
     rest = f", and {len(places) - MOST_LISTED} more" if len(places) > MOST_LISTED else ""

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,6 +16,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.carleman.history import HistorySystem
 from qdescent.experiment.circuit.export_remarks import export_remarks
 from qdescent.experiment.circuit.map_file import load_map
+from qdescent.experiment.circuit.parts import drawings_of, query_of
 from qdescent.experiment.circuit.settings import CircuitSettings
 from qdescent.experiment.progress import Progress, Silent
 from qdescent.experiment.run.instance import instance_of, solve_instance, summary
@@ -24,7 +24,6 @@ from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.gates.loaders import BucketBrigade, Loader, QROAMLoader, QROMLoader
 from qdescent.quantum.inspect.call_tree import call_tree
-from qdescent.quantum.inspect.drawing import Drawing, abridged, draw, draw_solve
 from qdescent.quantum.readout.noise import noisy_solution
 from qdescent.report.files import write_document
 from qdescent.report.pages.circuit_page import write_circuit_page
@@ -162,7 +161,7 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
         progress.advance()
     record = Record(directory.name, asdict(settings), 0, installed_versions(), Rows(rows), timings)
     write_circuit_page(
-        record, _drawings(found), directory / "circuit.html", call_tree(found.circuit)
+        record, drawings_of(found), directory / "circuit.html", call_tree(found.circuit)
     )
     write_record(record, directory)
     progress.advance()
@@ -206,25 +205,6 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
     ]
 
 
-def _drawings(found: Solution) -> dict[str, Drawing]:
-    """The circuit that was run (unamplified), one of its queries, and one of its phases."""
-    solve = _solve(found)
-    parts = abridged(solve).sequence.decompose_bloq().bloq_instances
-    phase = next(part.bloq for part in parts if hasattr(part.bloq, "phi"))
-    return {"circuit": draw_solve(solve), "query": draw(_query(found)), "phase": draw(phase)}
-
-
-def _solve(found: Solution) -> Any:
-    """The circuit that prepares and transforms, without the rounds of an amplification."""
-    return getattr(found.circuit, "solve", found.circuit)
-
-
-def _query(found: Solution) -> Any:
-    """The block-encoding that the circuit calls, in the direction that multiplies by the matrix."""
-    encoding = _solve(found).sequence.encoding
-    return encoding.adjoint() if getattr(encoding, "is_adjoint", False) else encoding
-
-
 def _depth_row(found: Solution) -> Row:
     """Layers of Toffoli gates of one query."""
     # Qualtran takes seconds to import
@@ -233,7 +213,7 @@ def _depth_row(found: Solution) -> Row:
     source = "one query gate by gate, each as soon as its qubits allow"
     return Row(
         "circuit/query_depth",
-        toffoli_depth(_query(found)),
+        toffoli_depth(query_of(found)),
         "layers of Toffoli gates",
         Evidence.EXACT,
         source,
@@ -245,7 +225,7 @@ def _exported(found: Solution, system: HistorySystem, order: int, directory: Pat
     # Qualtran takes seconds to import
     from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 
-    query = _query(found)
+    query = query_of(found)
     gates = gate_list(query)
     remarks = export_remarks(found, system, order, query)
     write_document(directory / EXPORT_FILE, to_openqasm(gates, remarks))

@@ -80,6 +80,30 @@ KERNEL_DRAWINGS = {
     ),
     "phase": DRAWINGS["phase"],
 }
+ESTIMATION_DRAWINGS = {
+    "circuit": (
+        "The whole circuit: phase estimation, a rotation, and all of it back",
+        (
+            "The clock is prepared in a window; each of its bits controls an evolution, every one"
+            " twice as long as the one before; after a Fourier transform the clock holds an"
+            " estimate of an eigenvalue of H, and the flag is turned by its inverse. The rest takes"
+            " the estimate back. Finding clock, flag, ancilla, part and choice at 0 leaves the"
+            " solution on the second half of the system register. Numbers in brackets are qubits."
+        ),
+    ),
+    "query": (
+        "One query U: the block-encoding of H = [[0, M], [M†, 0]], controlled by a qubit",
+        DRAWINGS["query"][1].replace("M/α", "H/α"),
+    ),
+    "evolution": (
+        "One evolution: cosine and sine of H by the same queries",
+        (
+            "“choice” picks the even polynomial (cosine) or the odd one (sine) by its own phases;"
+            " both use the same queries U and U†. The sum is half of e^{iτH}, and one round of"
+            " amplification makes it whole."
+        ),
+    ),
+}
 TREE = (
     "What the circuit is made of",
     (
@@ -114,8 +138,8 @@ def write_circuit_page(
 
     Args:
         record: the rows of `qdescent circuit`.
-        drawings: "circuit", "query", "phase": see `qdescent.quantum.inspect.drawing.draw`; one that
-            is missing is left out.
+        drawings: "circuit", "query", "phase" or "evolution": see
+            `qdescent.quantum.inspect.drawing.draw`; one that is missing is left out.
         tree: the call graph, see `qdescent.quantum.inspect.call_tree.call_tree`; None leaves it
             out.
         path: the file to write, at once.
@@ -228,7 +252,13 @@ def _cards(record: Record) -> Iterable[str]:
 
 
 def _captions(record: Record) -> dict[str, tuple[str, str]]:
-    captions = dict(KERNEL_DRAWINGS if "circuit/reflections" in record.rows else DRAWINGS)
+    captions = dict(
+        KERNEL_DRAWINGS
+        if "circuit/reflections" in record.rows
+        else ESTIMATION_DRAWINGS
+        if "circuit/clock_bits" in record.rows
+        else DRAWINGS
+    )
     if "circuit/amplification_rounds" in record.rows:
         times = 2 * int(record.rows.number("circuit/amplification_rounds")) + 1
         title, words = captions["circuit"]

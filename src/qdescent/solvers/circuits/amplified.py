@@ -7,7 +7,7 @@ import math
 import torch
 
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.algorithms.amplification import amplified, rounds_needed
+from qdescent.quantum.algorithms.amplification import amplified
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.solvers.circuits.kernel_reflection import KernelCircuit
 from qdescent.solvers.circuits.qsvt import SolveCircuit, answer, unit
@@ -55,13 +55,3 @@ def run_amplified(
     return counted_run(
         bloq, [circuit.encoding], state, value, probability, run.epsilon, bloq.rounds
     )
-
-
-def amplified_runs(probability: float) -> int:
-    """Runs of a circuit, forth and back, in its amplitude amplification: 2 r + 1.
-
-    Example:
-        >>> amplified_runs(0.25), amplified_runs(1e-4)
-        (3, 159)
-    """
-    return 2 * rounds_needed(probability) + 1

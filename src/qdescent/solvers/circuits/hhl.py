@@ -31,7 +31,7 @@ from qdescent.solvers.circuits.run import CircuitRun, counted_run, right_side, t
 from qdescent.solvers.hhl_inverse import PEAK, SERIES_ERROR, TURN, clock_window, rotated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PhaseEstimationCircuit:
     """A circuit for M Z = B by phase estimation, and the constants that it is read by.
 
@@ -40,6 +40,7 @@ class PhaseEstimationCircuit:
         kappa: the flag's amplitude is g/(1.09 kappa).
         error: a bound on the distance of the kept amplitudes from those of exact evolutions, window
             and rotation.
+        encoding_error: a bound on ||H - alpha <0|U|0>||, as for M.
         rhs_error: ||B/||B|| - prepared||_2.
         certificate: of the angles.
     """
@@ -47,6 +48,7 @@ class PhaseEstimationCircuit:
     bloq: PhaseEstimationSolve
     kappa: float
     error: float
+    encoding_error: float
     rhs_error: float
     certificate: float
 
@@ -100,6 +102,7 @@ def build_phase_estimation(
         bloq=bloq,
         kappa=kappa,
         error=product_error([*steps, *steps]) + off,
+        encoding_error=encoding.epsilon,
         rhs_error=float(np.linalg.norm(prepare.prepared - exact)),
         certificate=max(step.certificate for step in steps),
     )

@@ -67,6 +67,11 @@ class CircuitRun:
         return int(get_cost_value(self.bloq, QubitCount()))
 
     @property
+    def queries(self) -> int:
+        """Calls in both directions."""
+        return self.forward_queries + self.adjoint_queries
+
+    @property
     def toffoli_gates(self) -> int:
         """AND, Toffoli and controlled-swap gates."""
         return int(self.gates.and_bloq + self.gates.toffoli + self.gates.cswap)

@@ -5,7 +5,8 @@ what refutes kappa.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -122,40 +123,50 @@ def settled(
     return lengths[0] <= (1 + CHECK_ERROR) * bound / (1 - bound) * lengths[1]
 
 
-def judged(
-    system: LinearSystem,
-    known: Conditioning,
-    value: Tensor,
-    *,
-    epsilon: float,
-    bound: float,
-    allowed: float,
-    cost: Iterable[Row],
-    trusted: bool = True,
-    circuit: Any = None,
-) -> Solution:
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a solver's method found, before it is judged.
+
+    Args:
+        value: Z in double precision.
+        bound: on ||Z - M^-1 B||/||M^-1 B||, where kappa is right; before Z is rounded to the
+            system's own type.
+        allowed: on the residual, where kappa is right.
+        trusted: False where the method itself saw that its bound does not hold.
+        cost: what it took.
+        circuit: the bloq that was run; None where no circuit was.
+    """
+
+    value: Tensor = field(repr=False)
+    bound: float
+    allowed: float
+    trusted: bool
+    cost: Sequence[Row] = field(repr=False)
+    circuit: Any = field(repr=False)
+
+
+def judged(system: LinearSystem, known: Conditioning, answer: Answer, epsilon: float) -> Solution:
     """A solution, held against the residual that its method may leave if kappa is right, and
     against what may refute kappa.
 
     Args:
         system, known: what was solved, and its alpha and kappa.
-        value: Z in double precision.
+        answer: what the method found.
         epsilon: what was asked for.
-        bound: on ||Z - M^-1 B||/||M^-1 B||, where kappa is right; rounding to the system's own type
-            is added here.
-        allowed: on the residual, where kappa is right.
-        cost: of the solution.
-        trusted: False where the solver itself saw that its bound does not hold.
-        circuit: the bloq that was run.
 
     Cost: that of `refuting_kappa` where a kappa was not measured.
     """
+    value, trusted = answer.value, answer.trusted
     returned = value.to(system.dtype)
-    bound += returned_rounding(system)
+    bound = answer.bound + returned_rounding(system)
     residual = system.residual(value)
     accurate = (
-        trusted and bound <= epsilon * (1 + 1e-9) and residual <= allowed * (1 + 1e-6) + 1e-12
+        trusted
+        and bound <= epsilon * (1 + 1e-9)
+        and residual <= answer.allowed * (1 + 1e-6) + 1e-12
     )
+    # What proves kappa too small: the singular values where they were measured, else a vector that
+    # M shrinks by more.
     needed = known.needed if known.refuted else None
     if known.needed is None:
         operator, _ = scaled_operator(system, known.alpha)
@@ -181,7 +192,7 @@ def judged(
     )
     # a theorem's bound at a kappa that was given or estimated is a model
     kind = derived(Evidence.BOUNDED, known.rows[names.KAPPA].evidence)
-    rows = [*cost, Row(names.BOUND, bound, "1", kind, source)]
+    rows = [*answer.cost, Row(names.BOUND, bound, "1", kind, source)]
     if needed is not None:
         rows.append(
             Row(
@@ -194,7 +205,7 @@ def judged(
         )
     residual = residual if returned.dtype == value.dtype else system.residual(returned)
     return Solution(
-        returned, system.extract(returned), residual, bound, status, Rows(rows), circuit
+        returned, system.extract(returned), residual, bound, status, Rows(rows), answer.circuit
     )
 
 
