@@ -12,7 +12,6 @@ from pathlib import Path
 import api
 import pytest
 import torch
-import typer.main
 
 import qdescent as qd
 from qdescent.cli import app
@@ -82,8 +81,8 @@ def test_python_runs_in_the_order_of_the_page(page, monkeypatch):
 
 def options(command: str) -> set[str]:
     """The flags of a subcommand, as the command line itself knows them."""
-    commands = typer.main.get_command(app).commands
-    return {flag for parameter in commands[command].params for flag in parameter.opts} | {"--help"}
+    parameters = app.commands[command].params
+    return {flag for each in parameters for flag in (*each.opts, *each.secondary_opts)} | {"--help"}
 
 
 def unknown_words(line: str) -> list[str]:
@@ -143,7 +142,7 @@ def test_names_are_public(page):
 @pages
 def test_links_lead_to_files(page):
     # by tools/docs; the strict build knows
-    made = re.compile(r"(gallery|api)/\w+\.md|changelog\.md|contributing\.md")
+    made = re.compile(r"(gallery|api)/\w+\.md|(changelog|settings)\.md|contributing\.md")
     for target in re.findall(r"\]\(((?!http)[^)#]+)", page.read_text(encoding="utf-8")):
         assert made.fullmatch(target) or (page.parent / target).exists(), target
 

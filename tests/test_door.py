@@ -15,7 +15,7 @@ import pytest
 import qdescent as qd
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("torch", "numpy", "scipy", "qualtran", "cirq", "qdk", "plotly")
+HEAVY = ("torch", "numpy", "scipy", "qualtran", "cirq", "qdk", "plotly", "rich")
 # runs the command line and says at its end which of the heavy packages were imported
 PROBE = f"""
 import json, sys
@@ -61,7 +61,7 @@ def test_help_imports_nothing_heavy_and_speaks_to_users(words, text):
     _, said, names = loaded(*words)
     assert text in " ".join(said.split())
     assert names == []
-    for jargon in ("TOML file ->", "only place", "module docstring", "typer"):
+    for jargon in ("TOML file ->", "only place", "module docstring", "click", "_checks"):
         assert jargon not in said
 
 
@@ -70,7 +70,8 @@ def test_help_imports_nothing_heavy_and_speaks_to_users(words, text):
     [
         ("runs", "No such command"),
         ("run --densty 0.1", "No such option"),
-        ("run --density many", "Invalid value"),
+        ("run --density many", "Argument `density` must be in (0, 1], but is 'many'."),
+        ("run --rounds 1.5", "Argument `rounds` must be an integer of at least 1, but is '1.5'."),
         ("run --density 1.5", "Argument `density` must be in (0, 1], but is 1.5."),
         ("run --prune-by best", "Argument `prune_by` must be one of 'magnitude', 'layerwise-"),
         ("run --order 7", "Argument `order` must be in [1, 6], but is 7"),
@@ -85,6 +86,7 @@ def test_help_imports_nothing_heavy_and_speaks_to_users(words, text):
         ("spectrum a:b --data c.npz --curvature h", "Argument `curvature` must be one of"),
         ("spectrum a:b --data c.npz --prune-by snip", "Argument `density` must be given where"),
         ("spectrum a:b --data c.npz --density .1 --mask m", "Argument `density` must be left out"),
+        ("circuit", "Argument `source` must be given (see qdescent circuit --help)"),
         (
             "circuit a.npz --loader guess",
             "Argument `loader` must be one of 'qrom', 'qrom-measured'",

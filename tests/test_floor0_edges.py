@@ -10,7 +10,7 @@ import torch
 import qdescent as qd
 from qdescent._checks import ArgumentError, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
-from qdescent.cli import print_place
+from qdescent._terminal.outcome import print_place
 
 
 def test_numpy_infinity_survives_json():

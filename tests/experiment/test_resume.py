@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from qdescent._checks import ArgumentError
 from qdescent.cli import app

@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from qdescent import _terminal
+from qdescent._terminal import outcome
 
 CALLS = ("open", "mkdir", "replace", "rename", "unlink", "rmdir", "fsync", "ftruncate", "write")
 NEED_SPACE = ("open", "mkdir", "fsync", "write", "write_file")
@@ -140,8 +140,8 @@ def start(work: Callable[[], object], fault: Fault | None = None) -> Child:
         os.close(reader)
         os.dup2(writer, 1)
         os.dup2(writer, 2)
-        sys.stdout = _terminal.out_console.file = os.fdopen(1, "w", closefd=False)
-        sys.stderr = _terminal.error_console.file = os.fdopen(2, "w", closefd=False)
+        sys.stdout = outcome.out_console.file = os.fdopen(1, "w", closefd=False)
+        sys.stderr = outcome.error_console.file = os.fdopen(2, "w", closefd=False)
         torch.set_num_threads(1)
         if fault is not None:
             inject(fault)

@@ -18,7 +18,8 @@ from torch import nn
 from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit.map_file import load_map
 from qdescent.experiment.data_sources import load_data
-from qdescent.experiment.run.settings import Settings, load_settings
+from qdescent.experiment.run.settings import Settings
+from qdescent.experiment.setting import load_settings
 from qdescent.experiment.sources import load_mask, load_weights
 from qdescent.learning.datasets import read_idx
 from qdescent.reading import images, npz
@@ -32,7 +33,7 @@ def network() -> nn.Module:
 
 
 READERS = {
-    "toml": lambda path: load_settings(path, {}),
+    "toml": lambda path: load_settings(Settings, path, {}),
     "map": load_map,
     "data": lambda path: load_data(str(path), 4),
     "weights": lambda path: load_weights(network(), path),
@@ -296,7 +297,7 @@ def test_integers_without_end_are_refused_at_once(tmp_path):
     ):
         path.write_text(text)
         with pytest.raises(ArgumentError):
-            load_settings(path, {})
+            load_settings(Settings, path, {})
     with pytest.raises(
         ArgumentError,
         match="`circuit_order` must leave .* at most 4096 unknowns, but is 3000000: inf of them",

@@ -14,6 +14,7 @@ from pathlib import Path
 import api
 import formulas
 import gallery
+import settings
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 from plotly.offline import get_plotlyjs
@@ -30,6 +31,7 @@ def on_config(config):
     _made.clear()
     _made.update(api.pages(FACE))
     _made.update(gallery.pages(gallery.results()))
+    _made["settings.md"] = ("Settings", settings.page())
     for entry in config.nav:
         for title, target in entry.items():
             if isinstance(target, str) and target.endswith("/"):

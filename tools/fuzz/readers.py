@@ -22,8 +22,9 @@ from torch import nn
 from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit.map_file import load_map
 from qdescent.experiment.data_sources import load_data
-from qdescent.experiment.run.settings import Settings, load_settings
+from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.workspace import resume_workspace
+from qdescent.experiment.setting import load_settings
 from qdescent.experiment.sources import load_mask, load_weights
 from qdescent.experiment.spectrum.beginning import resumed_spectrum
 from qdescent.experiment.spectrum.settings import SpectrumSettings
@@ -78,7 +79,7 @@ def _mask(folder: Path, content: bytes) -> None:
 
 # Each takes a folder and the bytes of its file, which is put where the reader looks for it.
 READERS: dict[str, Callable[[Path, bytes], object]] = {
-    "toml": lambda folder, content: load_settings(_in(folder, "c.toml", content), {}),
+    "toml": lambda folder, content: load_settings(Settings, _in(folder, "c.toml", content), {}),
     "map": lambda folder, content: load_map(_in(folder, "m.npz", content)),
     "data": lambda folder, content: load_data(str(_in(folder, "d.npz", content)), 4),
     "images": lambda folder, content: load_data(

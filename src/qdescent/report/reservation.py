@@ -57,7 +57,18 @@ def is_vacant(directory: Path) -> bool:
     return inside == {LOCK_FILE} or (not inside and names == {STATE_FOLDER})
 
 
-def refuse_directory(directory: Path) -> ArgumentError:
+def check_vacant(directory: Path) -> Path:
+    """Check that a new run can begin in `directory`.
+
+    Raises:
+        ArgumentError: there is something in it; the message says whether it can be resumed.
+    """
+    if not is_vacant(directory):
+        raise _refuse_directory(directory)
+    return directory
+
+
+def _refuse_directory(directory: Path) -> ArgumentError:
     """The error of a directory where no new run can begin; it says whether one can be resumed."""
     _tidy_whole(directory)
     unfinished = not is_complete(directory) and saved_stages(directory)
@@ -130,7 +141,7 @@ def _check_free(directory: Path, new: bool) -> None:
             f"{str(directory)!r}, which is already whole",
         )
     if not is_vacant(directory) and (new or not saved_stages(directory)):
-        raise refuse_directory(directory)
+        raise _refuse_directory(directory)
 
 
 def _lock(directory: Path) -> int:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from qdescent._checks import ArgumentError
 from qdescent._random import named_generator
@@ -19,10 +19,11 @@ from qdescent.cli import app
 from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
 from qdescent.experiment.run.pipeline import run_first_pass
-from qdescent.experiment.run.settings import Settings, load_settings
+from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import load_data, train_and_prune
 from qdescent.experiment.run.workspace import create_workspace, resume_workspace
 from qdescent.experiment.saved_state import latest_unfinished
+from qdescent.experiment.setting import load_settings
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.report.files import read_weights
 from qdescent.report.record import is_complete, read_record
@@ -83,7 +84,7 @@ def test_run_directory_is_whole_and_read_by_others(whole):
 @pytest.mark.parametrize("name", MASKS)
 def test_any_criterion_prunes_as_many_and_is_on_record(tmp_path, name):
     (tmp_path / "run.toml").write_text(f'prune_by = "{name}"')
-    settings = load_settings(tmp_path / "run.toml", SMALL.to_json() | {"prune_by": None})
+    settings = load_settings(Settings, tmp_path / "run.toml", SMALL.to_json() | {"prune_by": None})
     settings = replace(settings, epochs=1, train_images=128)
     workspace = create_workspace(tmp_path / "run", settings)
     with workspace.held():
@@ -209,7 +210,7 @@ def test_a_whole_run_is_not_resumed_nor_overwritten(whole):
 def test_toml_file_and_flags(tmp_path):
     config = tmp_path / "run.toml"
     config.write_text("density = 0.2\nlearning_rate = 1\nrounds = 3\n")
-    settings = load_settings(config, {"rounds": 7, "seed": None})
+    settings = load_settings(Settings, config, {"rounds": 7, "seed": None})
     assert (settings.density, settings.learning_rate, settings.rounds, settings.seed) == (
         0.2,
         1.0,
@@ -254,10 +255,10 @@ def test_unknown_toml_key_names_the_nearest(tmp_path):
     config = tmp_path / "run.toml"
     config.write_text("densty = 0.2\n")
     with pytest.raises(ArgumentError, match=r"holding 'densty' \(did you mean 'density'\?\)"):
-        load_settings(config, {})
+        load_settings(Settings, config, {})
     config.write_text("density = = 1\n")
     with pytest.raises(ArgumentError, match="`config` must be a TOML file"):
-        load_settings(config, {})
+        load_settings(Settings, config, {})
 
 
 def test_console_script_ends_with_exit_code_2_and_one_sentence(tmp_path):

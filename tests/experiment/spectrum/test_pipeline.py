@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.torch import save_file
 from torch import nn
 from torch.func import functional_call
-from typer.testing import CliRunner
 
 from qdescent._checks import ArgumentError
 from qdescent.cli import app

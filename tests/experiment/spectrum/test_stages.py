@@ -15,7 +15,7 @@ from qdescent._checks import ArgumentError
 from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
 from qdescent.experiment.spectrum import subject as spectrum_subject
-from qdescent.experiment.spectrum.beginning import new_spectrum, resumed_spectrum
+from qdescent.experiment.spectrum.beginning import resumed_spectrum
 from qdescent.experiment.spectrum.pipeline import run_spectrum
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.spectrum.subject import load_subject
@@ -23,6 +23,7 @@ from qdescent.learning.masks import Mask
 from qdescent.learning.parallel import Ranks
 from qdescent.report.pages.spectrum_page import guessing_warning
 from qdescent.report.record import is_complete
+from qdescent.report.reservation import check_vacant
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -97,7 +98,7 @@ def test_what_cannot_be_resumed_is_said(small, whole, tmp_path, monkeypatch):
         ArgumentError,
         match=r"`out` must be a directory that does not exist yet.*give --resume to go on",
     ):
-        new_spectrum(out, {"network": "a:b", "data": "c"})
+        check_vacant(out)
     with pytest.raises(
         ArgumentError, match=r"`steps` must be 14, as in the measurement to be resumed, but is 15"
     ):

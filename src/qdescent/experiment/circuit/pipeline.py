@@ -186,7 +186,7 @@ def _check_queries(
 
 
 def circuit_headline(record: Record) -> list[tuple[str, Row]]:
-    """The few rows that the terminal shows at the end, each with a label."""
+    """The few rows that the command line shows at the end, each with a label."""
     names = {
         "unknowns": "unknowns",
         "qubits": "simulated qubits",
@@ -197,6 +197,7 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
         "success_probability": "success probability",
         "error_to_direct": "error to direct solution",
         "error_to_descent": "error to the map itself",
+        "status": "Outcome",
     }
     return [
         (label, record.rows[f"circuit/{name}"])

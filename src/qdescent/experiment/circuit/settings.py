@@ -1,10 +1,11 @@
-"""The settings of `qdescent circuit`, checked before anything heavy is loaded."""
+"""The settings of `qdescent circuit`, each declared once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
+from typing import ClassVar
 
-from qdescent._checks import check_choice, check_integer, check_interval
+from qdescent.experiment.setting import PATH, SWITCH, check_settings, setting
 
 # what stands behind each name: the pipeline
 SOLVERS = ("kernel-reflection", "qsvt")
@@ -21,54 +22,94 @@ LOADERS = (
 
 @dataclass(frozen=True)
 class CircuitSettings:
-    """The settings of `qdescent circuit`; each is a flag of the same name.
-
-    Args:
-        source: a directory of `qdescent run`, or an npz of F0 (n,), F1 (n, n), F2 (n, n^2), ...,
-            and if wanted u0 (n,).
-        order: N. 2: the least that sees the curvature change.
-        steps: T. 4: a circuit of seconds for two unknowns.
-        padding: p, further copies of the end. 3: with 4 steps, 8 blocks of time, a whole number of
-            qubits.
-        epsilon: the promised relative error of Z. 1e-4: below the shot noise of 10^6 shots.
-        solver: "kernel-reflection" (few runs are thrown away, so that queries grow as kappa even
-            where padding makes the solution long) or "qsvt" (one polynomial for 1/x, the textbook's
-            circuit; most runs are thrown away).
-        encoding: of the history matrix: "balanced" (its entries with the least alpha), "coloured"
-            (its entries by colours) or "composed" (of F_0, F_1, ... alone: fewest gates, but more
-            qubits to simulate).
-        loader: "qrom" (fewest qubits), "qroam" or "qroam-dirty" (fewest Toffoli gates, clean or
-            borrowed work qubits), or "bucket-brigade" (fewest layers of them in a load); it changes
-            the count, not the answer.
-        amplify: amplitude amplification until the circuit succeeds for certain. False: a reflection
-            succeeds at nine of ten runs.
-        noise: chance of a depolarising error a query, for the answer of an imperfect machine. 0:
-            only the standard table of rates.
-        export: write one query, down to single gates, as OpenQASM 3. False: the text of 100
-            unknowns has megabytes.
+    """The settings of `qdescent circuit`: each line is a flag, a key of the TOML file, its check,
+    and a line of the documentation.
 
     Raises:
         ArgumentError: a value outside its range.
+
+    Example:
+        >>> CircuitSettings("map.npz", steps=0)
+        Traceback (most recent call last):
+            ...
+        qdescent._checks.ArgumentError: Argument `steps` must be an integer of at least 1, but is 0.
     """
 
-    source: str
-    order: int = 2
-    steps: int = 4
-    padding: int = 3
-    epsilon: float = 1e-4
-    solver: str = "kernel-reflection"
-    encoding: str = "balanced"
-    loader: str = "qrom"
-    amplify: bool = False
-    noise: float = 0.0
-    export: bool = False
+    command: ClassVar[str] = "circuit"
+
+    source: str = setting(
+        MISSING,
+        PATH,
+        "A directory of qdescent run, or an npz of F0 (n,), F1 (n, n), F2 (n, n^2), ...",
+        positional=True,
+    )
+    order: int = setting(
+        2,
+        "[1, inf)",
+        "N, order of the Carleman linearisation.",
+        why="The least that sees the curvature change.",
+    )
+    steps: int = setting(
+        4,
+        "[1, inf)",
+        "T, steps of the map.",
+        unit="steps",
+        why="A circuit of seconds for two unknowns.",
+    )
+    padding: int = setting(
+        3,
+        "[0, inf)",
+        "p, further copies of the end.",
+        unit="steps",
+        why="With 4 steps, 8 blocks of time: a whole number of qubits.",
+    )
+    epsilon: float = setting(
+        1e-4,
+        "(0, 1)",
+        "Promised relative error.",
+        why="Of Z; below the shot noise of 10^6 shots.",
+    )
+    solver: str = setting(
+        "kernel-reflection",
+        SOLVERS,
+        "How the linear system is solved.",
+        why="kernel-reflection: few runs are thrown away, so that queries grow as kappa even where"
+        " padding makes the solution long. qsvt: one polynomial for 1/x, the textbook's circuit;"
+        " most runs are thrown away.",
+    )
+    encoding: str = setting(
+        "balanced",
+        ENCODINGS,
+        "How the history matrix becomes gates.",
+        why="balanced: its entries with the least alpha. coloured: its entries by colours."
+        " composed: of F_0, F_1, ... alone: fewest gates, but more qubits to simulate.",
+    )
+    loader: str = setting(
+        "qrom",
+        LOADERS,
+        "How tables are loaded.",
+        why="qrom: fewest qubits. qroam, qroam-dirty: fewest Toffoli gates, with clean or borrowed"
+        " work qubits. With -measured: cleared by measurement, for few Toffoli gates more."
+        " bucket-brigade: fewest layers of them in a load. It changes the count, not the answer.",
+    )
+    amplify: bool = setting(
+        False,
+        SWITCH,
+        "Amplitude amplification until it succeeds for certain.",
+        why="A reflection succeeds at nine of ten runs without.",
+    )
+    noise: float = setting(
+        0.0,
+        "[0, 1]",
+        "Chance of a depolarising error a query; a table of rates is shown in any case.",
+        why="For the answer of an imperfect machine.",
+    )
+    export: bool = setting(
+        False,
+        SWITCH,
+        "Write one query as OpenQASM 3 gates, encoding.qasm.",
+        why="The text of 100 unknowns has megabytes.",
+    )
 
     def __post_init__(self) -> None:
-        check_integer("order", self.order, 1)
-        check_integer("steps", self.steps, 1)
-        check_integer("padding", self.padding, 0)
-        check_interval("epsilon", self.epsilon, "(0, 1)")
-        check_choice("solver", self.solver, SOLVERS)
-        check_choice("encoding", self.encoding, ENCODINGS)
-        check_choice("loader", self.loader, LOADERS)
-        check_interval("noise", self.noise, "[0, 1]")
+        check_settings(self)

@@ -91,7 +91,7 @@ def _made(workspace: Workspace) -> Record:
 
 
 def headline(record: Record) -> list[tuple[str, Row]]:
-    """The few rows that the terminal shows at the end, each with a label."""
+    """The few rows that the command line shows at the end, each with a label."""
 
     def worst(name: str) -> Row:
         row = record.rows[name]
@@ -107,4 +107,6 @@ def headline(record: Record) -> list[tuple[str, Row]]:
         ("circuit: simulated qubits", record.rows["circuit/qubits"]),
         ("circuit: error to direct solution", record.rows["circuit/error_to_direct"]),
         ("time, quantum / classical round", record.rows["ledger/verdict/ratio"]),
+        ("Dissipation", record.rows["dissipation/before/verdict"]),
+        ("Price", record.rows["ledger/verdict/text"]),
     ]

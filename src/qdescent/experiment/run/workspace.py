@@ -15,7 +15,7 @@ from qdescent.experiment.progress import Progress, Silent
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.saved_state import ANEW, first_state, restored
 from qdescent.report.record import stopwatch
-from qdescent.report.reservation import held, is_vacant, refuse_directory
+from qdescent.report.reservation import check_vacant, held
 from qdescent.report.state import State, load_state, save_state, whole
 
 STATE_OF_SETTINGS = "settings"
@@ -102,9 +102,7 @@ def create_workspace(
         ArgumentError: there is something in the directory; the message says whether it can be
             resumed.
     """
-    if not is_vacant(directory):
-        raise refuse_directory(directory)
-    return Workspace(directory, settings, progress or Silent())
+    return Workspace(check_vacant(directory), settings, progress or Silent())
 
 
 def resume_workspace(directory: Path, progress: Progress | None = None) -> Workspace:

@@ -34,7 +34,7 @@ from qdescent.linalg.spectra.lanczos import LanczosState
 from qdescent.linalg.spectra.sparsity import RowSparsity
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.files import write_arrays
-from qdescent.report.pages.spectrum_page import write_spectrum_page
+from qdescent.report.pages.spectrum_page import guessing_warning, write_spectrum_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import discard, held
 from qdescent.rows.collection import Rows
@@ -58,7 +58,7 @@ def run_spectrum(
     processes; process 0 alone writes.
 
     Args:
-        settings: what to measure, see `new_spectrum` and `resumed_spectrum`.
+        settings: what to measure, checked; of an unfinished one see `resumed_spectrum`.
         directory: where results go; under torchrun that of process 0 counts.
         progress: who is told; only process 0 tells.
 
@@ -138,7 +138,7 @@ def _measured(
 
 
 def spectrum_headline(record: Record) -> list[tuple[str, Row]]:
-    """The few rows that the terminal shows at the end, each with a label."""
+    """The few rows that the command line shows at the end, each with a label."""
     total = record.rows["proxy/total"]
     end = replace(total, value=total.value[-1], error=total.error[-1])  # type: ignore[index]
     labelled = [
@@ -157,7 +157,12 @@ def spectrum_headline(record: Record) -> list[tuple[str, Row]]:
         ("row entries for 99 % of square", "sparsity/carrying_99_percent/mean"),
     ]
     found = [(label, record.rows[name]) for label, name in labelled if name in record.rows]
-    return [*found, (f"E({record.rows['setting/horizon'].value})", end)]
+    found.append((f"E({record.rows['setting/horizon'].value})", end))
+    found.append(("Verdict", record.rows["dissipation/verdict"]))
+    if warning := guessing_warning(record):
+        source = "data/loss beside data/guessing_loss"
+        found.append(("Beware", Row("data/warning", warning, "", Evidence.MEASURED, source)))
+    return found
 
 
 def _how(settings: SpectrumSettings, subject: Subject) -> str:

@@ -1,0 +1,122 @@
+"""What the command line says while a job goes on and when it is done: bars and lines on standard
+error, the outcome on standard output.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from qdescent._checks import harmless
+from qdescent._evidence import Row
+from qdescent._processes import is_first
+from qdescent.report.headline import headline_json
+from qdescent.rows.numbers import number
+
+out_console, error_console = Console(), Console(stderr=True)
+
+
+def print_outcome(
+    command: str, seconds: float, labelled: list[tuple[str, Row]], page: Path, as_json: bool
+) -> None:
+    """The headline of a job that is done: numbers as a table, texts as sentences, where the page
+    is; or all of it as JSON.
+
+    Args:
+        command: the subcommand.
+        seconds: that it took.
+        labelled: rows, each with a label.
+        page: the HTML page, in the directory of the results.
+        as_json: print one JSON object and nothing else.
+    """
+    if as_json:
+        click.echo(headline_json(command, seconds, labelled, page))
+        return
+    _print_table(f"qdescent {command}, {seconds:.0f} s", labelled)
+    for label, row in labelled:
+        if isinstance(row.value, str):
+            end = "" if row.value.endswith(".") else "."
+            out_console.print(f"{label}: {row.value}{end}", highlight=False, markup=False)
+    print_place("Page", page)
+
+
+def print_place(noun: str, path: Path) -> None:
+    """Where something lies, as a terminal shows it harmless: names of folders are not the
+    package's.
+    """
+    click.echo(f"{noun}: {harmless(str(path))}")
+
+
+class Bars:
+    """One bar a stage, which stays on the screen with the stage's outcome; in a log file one line a
+    stage, as it ends.
+    """
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description:<17}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[summary]}", markup=False),
+            console=error_console,
+            disable=not error_console.is_terminal or not is_first(),
+        )
+        self._task = TaskID(0)
+        self._stage, self._start = "", 0.0
+        self._begun = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Since the job began."""
+        return time.perf_counter() - self._begun
+
+    def start(self, stage: str, total: int, done: int = 0) -> None:
+        """Open the bar of a stage."""
+        self._stage, self._start = stage, time.perf_counter()
+        self._task = self.progress.add_task(stage, total=total, completed=done, summary="")
+
+    def advance(self) -> None:
+        """Move it by one."""
+        self.progress.advance(self._task)
+
+    def finish(self, summary: str) -> None:
+        """Leave it full, with the outcome beside it."""
+        self.progress.update(self._task, completed=self.progress.tasks[-1].total, summary=summary)
+        if not error_console.is_terminal:
+            seconds = time.perf_counter() - self._start
+            error_console.print(
+                f"{self._stage:<17} {seconds:5.0f} s  {summary}",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
+
+
+def _print_table(title: str, labelled: list[tuple[str, Row]]) -> None:
+    """Labelled numbers: value, unit, evidence."""
+    table = Table(title=title, title_justify="left", show_edge=False)
+    for column, side in (("", "left"), ("value", "right"), ("unit", "left"), ("evidence", "left")):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    for label, row in labelled:
+        if isinstance(row.value, str):
+            continue
+        sampled = isinstance(row.error, float) and math.isfinite(row.error)
+        error = f" ± {number(row.error, 2)}" if sampled else ""
+        table.add_row(
+            label, number(row.value) + error, "" if row.unit == "1" else row.unit, str(row.evidence)
+        )
+    out_console.print(table)

@@ -1,0 +1,70 @@
+"""How a command ends in words, on standard error: a bad argument, a signal, a full disk.
+
+Only what is light is imported here, for the first sentence may be that of a bad argument.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import click
+
+from qdescent._checks import ArgumentError, argument_error, harmless
+from qdescent._processes import is_first
+from qdescent._signals import Stopped
+
+
+@contextmanager
+def ends_in_words(directory: Path, again: str = "") -> Iterator[None]:
+    """A signal or a disk that cannot be written ends in a sentence with the way on, not in a
+    traceback.
+
+    Args:
+        directory: of the run.
+        again: the command that goes on with it; empty: nothing is saved on the way.
+    """
+    try:
+        yield
+    except (Stopped, KeyboardInterrupt) as stop:
+        say(f"Stopped. {way_on(directory, again)}", colour=None)
+        raise click.exceptions.Exit(stop.exit_code if isinstance(stop, Stopped) else 130) from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read what is printed has gone
+            raise
+        say(f"qdescent: {not_written(error, directory)} {way_on(directory, again)}")
+        raise click.exceptions.Exit(2) from None
+    finally:
+        if is_first():
+            with suppress(OSError):  # a directory that was reserved for nothing, if it is empty
+                directory.rmdir()
+
+
+def not_written(error: OSError, place: Path | None = None) -> ArgumentError:
+    """The sentence for a full disk, a folder without permission."""
+    shown = f"not ({error.strerror or error}: {str(error.filename or place)!r})"
+    return argument_error("out", "be a directory that can be written", shown)
+
+
+def way_on(directory: Path, again: str) -> str:
+    """What to do with a run that was ended: one sentence."""
+    from qdescent.report.record import is_complete
+    from qdescent.report.state import saved_stages
+
+    if is_complete(directory):  # the disk failed after the last file
+        return "All the same it is whole."
+    if again and saved_stages(directory):
+        return f"Nothing that was saved is lost: {again}"
+    return "Nothing was saved yet: give the same command again."
+
+
+def say(sentence: str, colour: str | None = "red") -> None:
+    """One sentence on standard error, from the first process only; a terminal that is gone hears
+    nothing.
+    """
+    if is_first():
+        with suppress(OSError):
+            text = sentence if sentence.isprintable() else harmless(sentence)
+            click.secho(text, fg=colour, err=True)

@@ -1,0 +1,63 @@
+"""What the command line prints of a job that is done: a table, or `--json`."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from qdescent._evidence import Evidence, Row
+from qdescent._terminal.outcome import Bars, print_outcome
+from qdescent.cli import app
+from qdescent.report.record import read_record
+
+SOURCE = ["my_project:build_network", "--data", "my_project:load_batch"]
+pytestmark = pytest.mark.usefixtures("project")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["spectrum", *SOURCE, "--steps", "3", "--rows", "2"],
+        ["circuit", "map.npz", "--order", "1", "--steps", "1", "--padding", "0", "--epsilon", ".1"],
+    ],
+)
+def test_json_alone_is_on_standard_output_and_holds_the_records_rows(words, tmp_path):
+    np.savez("map.npz", F0=[0.1], F1=[[0.5]])
+    result = CliRunner().invoke(app, [*words, "--json", "--out", "o"])
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert (content["command"], content["directory"]) == (words[0], "o")
+    assert (tmp_path / content["page"]).is_file()
+    record = read_record("o")
+    assert {"Verdict", "Outcome"} & {row["label"] for row in content["rows"]}
+    for row in content["rows"]:
+        assert row["source"]
+        if row["name"] != "proxy/total" and row["name"] in record.rows:  # there the last of a curve
+            assert Row.from_json(row) == record.rows[row["name"]]
+    assert "s  " in result.stderr  # a line a stage
+
+
+def test_a_table_has_the_numbers_and_a_sentence_each_text(capsys, tmp_path):
+    rows = [
+        ("kept weights", Row("a", 1234, "weights", Evidence.EXACT, "x")),
+        ("Verdict", Row("b", "[red]not[/red] dissipative", "", Evidence.MEASURED, "x")),
+    ]
+    print_outcome("run", 61.4, rows, tmp_path / "p.html", as_json=False)
+    said = capsys.readouterr().out
+    assert said.startswith("qdescent run, 61 s ")
+    assert "Verdict: [red]not[/red] dissipative.\n" in said
+    assert f"Page: {tmp_path / 'p.html'}" in said.replace("\n", "")
+    print_outcome("run", 61.4, rows, tmp_path / "p.html", as_json=True)
+    assert [row["value"] for row in json.loads(capsys.readouterr().out)["rows"]] == [
+        1234,
+        "[red]not[/red] dissipative",
+    ]
+
+
+def test_bars_speak_on_standard_error_only(capsys):
+    bars = Bars()
+    bars.start("Spectrum", 2)
+    bars.advance()
+    bars.finish("[b]done[/b]")
+    assert capsys.readouterr().out == ""
