@@ -234,7 +234,8 @@ def circuit(asked: Asked) -> None:
     """Run steps of a small map as a quantum circuit.
 
     Draws it, runs it on a state vector, counts its gates. The map is u <- F0 + F1 u + F2 (u (x) u)
-    + ..., from u0 (zero, or u0 in the npz). Writes run.json and circuit.html.
+    + ..., from u0 (zero, or u0 in the npz); with h in the npz it is one Euler step of du/dt = F0 +
+    F1 u + .... Writes run.json and circuit.html.
     """
     settings = asked.settings(CircuitSettings)
     with quiet_imports():

@@ -113,7 +113,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "SpectrumCallback": {"loss": ("function",), "at": COUNT + LARGE, "learning_rate": POSITIVE,
         "momentum": UNIT + ("0",), "horizon": COUNT, "mask": ("None",), "steps": COUNT,
         "probes": COUNT, "budget": POSITIVE + ("inf",), "batch": COUNT + ("None", "10**9"),
-        "seed": SEED},
+        "seed": SEED, "log_to": ("None",)},
     "SpectrumCallback.__call__": {"step": COUNT + ("0", "10**9")},
     "SpectrumCallback.rows": {"prefix": ("text",)},
     "row_sparsity": {"operator": ("its float32", "its sparse", "its graph"),

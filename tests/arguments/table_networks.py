@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 from arguments.fixtures import (
     DOUBLE,
@@ -175,6 +177,7 @@ ENTRIES = [
     Entry("Spectrum.clusters", spectrum().clusters),
     Entry("SpectrumCallback", qd.SpectrumCallback, lambda: {
         "loss": mse, "data": batch(), "at": 1, "learning_rate": 0.1,
+        "log_to": SimpleNamespace(log=lambda values: None),
     }),
     Entry("SpectrumCallback.step", lambda network: callback().step(network), lambda: {
         "network": network(),

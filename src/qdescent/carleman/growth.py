@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from operator import itemgetter
 
+import numpy as np
 import torch
-from scipy.stats import binom
+from scipy.special import bdtr
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
@@ -166,8 +167,8 @@ def unseen_share(spectrum: Spectrum) -> float:
     (`SHOWN`), so of m probes k do but for the binomial's tail; at least 7 are needed (`_blind`).
     """
     probes = len(spectrum.nodes)
-    surely = int(binom.ppf(1 - CONFIDENCE, probes, 0.5))
-    surely -= binom.cdf(surely - 1, probes, 0.5) > 1 - CONFIDENCE
+    fewer = bdtr(np.arange(probes), probes, 0.5)  # P(at most 0, 1, ... of m do)
+    surely = int((fewer <= 1 - CONFIDENCE).sum())
     return max(surely, 1) * SHOWN / probes / spectrum.size
 
 

@@ -17,7 +17,6 @@ from itertools import combinations, pairwise, product
 import numpy as np
 import torch
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import oaconvolve
 from torch import Tensor
 
 from qdescent._arrays import Floats
@@ -160,8 +159,9 @@ def _convolved(kernel: Floats, sequence: Floats) -> Floats:
     """sum_d kernel_d sequence_{t-d}, of non-negative numbers, from above."""
     if not sequence.any():
         return np.zeros(len(sequence))
-    found = oaconvolve(kernel, sequence)[: len(sequence)]
-    return np.maximum(found, 0.0) + FFT_ROUNDING * found.max()
+    length = next_fast_len(len(kernel) + len(sequence) - 1, real=True)
+    found = irfft(rfft(kernel, length) * rfft(sequence, length), length)
+    return _from_above(found[: len(sequence)])
 
 
 def _word_powers(norms: MapNorms, order: int, steps: int) -> Floats:

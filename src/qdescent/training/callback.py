@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, cast
@@ -16,9 +15,8 @@ from qdescent._checks import (
     check_instance,
     check_integer,
     check_interval,
-    check_text,
 )
-from qdescent._evidence import Evidence, Row
+from qdescent._evidence import Row
 from qdescent.carleman.dissipation import MOST_STEPS as MOST_HORIZON
 from qdescent.carleman.dissipation import diagnose
 from qdescent.learning.batches import as_batch, mapped, samples_of
@@ -26,13 +24,17 @@ from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.linalg.spectra.cluster import Estimate
 from qdescent.linalg.spectra.density import MOST_PROBES, spectral_density
 from qdescent.linalg.spectra.lanczos import MOST_STEPS
-from qdescent.training.measurement import MOST_SAMPLES, Measurement, Skipped, left_as_it_was
-
-# gradients that a Hessian product costs by double backward; by Taylor series less, see `hessian`
-PRODUCT = 2.2
+from qdescent.training.measured_rows import measured_rows
+from qdescent.training.measurement import (
+    MOST_SAMPLES,
+    PRODUCT,
+    Measurement,
+    Skipped,
+    left_as_it_was,
+)
+from qdescent.training.scalars import check_log, log
 
 
 class SpectrumCallback:
@@ -67,11 +69,15 @@ class SpectrumCallback:
         batch: samples of a training step, by which the cost is scaled; None: as many as in `data`.
         seed: seed of the probes, the same at each step: what changes is then the network, not the
             draw.
+        log_to: the logger that is told each measurement as it is made: an object with
+            `add_scalar(name, value, step)`, as TensorBoard's SummaryWriter has it, or with
+            `log(values)`, such as a run of Weights & Biases; None: nowhere.
 
     Attributes:
         measurements: (step, Spectrum, Dissipation) of each measurement.
         skipped: (step, reason) of each that did not take place.
         spent: cost of all products so far, in gradients of a training step.
+        taken: updates so far; None before the first call.
 
     Raises:
         ArgumentError: in the first measurement whatever `Task`, `ParameterSpace` or
@@ -113,6 +119,7 @@ class SpectrumCallback:
         budget: float = 0.1,
         batch: int | None = None,
         seed: int = 0,
+        log_to: Any = None,
     ) -> None:
         check_callable("loss", loss, "a function of (outputs, targets)")
         check_instance("mask", mask, Mask, optional=True)
@@ -124,6 +131,7 @@ class SpectrumCallback:
         self.probes = check_integer("probes", probes, 1, MOST_PROBES)
         self.budget = check_interval("budget", budget, "(0, inf]")
         self.seed = check_integer("seed", seed, 0)
+        self.log_to = check_log("log_to", log_to)
         several = isinstance(at, Sequence) and not isinstance(at, (str, bytes))
         self.every = None if several else check_integer("at", at, 1)  # type: ignore[arg-type]
         chosen = cast(Sequence[int], at) if several else ()
@@ -136,11 +144,11 @@ class SpectrumCallback:
         self.measurements: list[Measurement] = []
         self.skipped: list[Skipped] = []
         self.spent = 0.0
-        self._taken: int | None = None
+        self.taken: int | None = None
 
     def step(self, network: nn.Module) -> Measurement | None:
         """One update was taken: measure if it is time. Call it after each `optimizer.step()`."""
-        return self((self._taken or 0) + 1, network)
+        return self((self.taken or 0) + 1, network)
 
     def __call__(self, step: int, network: nn.Module) -> Measurement | None:
         """`step` updates were taken in all: measure if it is time; once a step.
@@ -153,11 +161,11 @@ class SpectrumCallback:
         """
         step = check_integer("step", step, 0, MOST_SAMPLES)
         check_instance("network", network, nn.Module, called="a torch.nn.Module")
-        if step == self._taken:
+        if step == self.taken:
             return None
-        if self._taken is not None and step < self._taken:
-            raise argument_error("step", f"not fall below the last one, {self._taken}", step)
-        self._taken = step
+        if self.taken is not None and step < self.taken:
+            raise argument_error("step", f"not fall below the last one, {self.taken}", step)
+        self.taken = step
         if not (step in self.chosen if self.every is None else step % self.every == 0):
             return None
         allowed = self.budget * step
@@ -179,6 +187,7 @@ class SpectrumCallback:
             self.skipped.append(Skipped(step, str(error)))
             return None
         self.measurements.append(measured)
+        log(self.log_to, measured)
         return measured
 
     def _measure(self, step: int, network: nn.Module) -> Measurement:
@@ -201,99 +210,7 @@ class SpectrumCallback:
         Args:
             prefix: the first word of each row's name.
         """
-        check_text("prefix", prefix)
-        how = (
-            f"Lanczos quadrature, {self.probes} probes x {self.steps} steps, batch of"
-            f" {samples_of(self.data)} in evaluation mode"
-        )
-        modes = (
-            f"modes by their factor per step, eta = {self.learning_rate:g}, momentum ="
-            f" {self.momentum:g}, T = {self.horizon}; {how}"
-        )
-        measured, seen = Evidence.MEASURED, self.measurements
-
-        def curve(
-            name: str, value: Callable[[Measurement], tuple[float, float]], source: str
-        ) -> Row:
-            pairs = [value(one) for one in seen]
-            return Row(
-                f"{prefix}/{name}",
-                [v for v, _ in pairs],
-                "1",
-                measured,
-                source,
-                [e for _, e in pairs],
-            )
-
-        def negative(one: Measurement) -> tuple[Estimate, Estimate]:
-            return one.spectrum.mass_bounds(-math.inf, 0.0)
-
-        between = (
-            "share of eigenvalues at or below 0, Chebyshev-Markov-Stieltjes bounds of each probe's"
-            f" quadrature; {how}"
-        )
-
-        found = [
-            Row(
-                f"{prefix}/step",
-                [one.step for one in seen],
-                "steps",
-                Evidence.EXACT,
-                "updates before each measurement",
-            ),
-            curve(
-                "lambda_min",
-                lambda one: one.spectrum.lambda_min,
-                f"smallest Ritz value; error: its residual norm; {how}",
-            ),
-            curve(
-                "lambda_max",
-                lambda one: one.spectrum.lambda_max,
-                f"largest Ritz value; error: its residual norm; {how}",
-            ),
-            curve("trace", lambda one: one.spectrum.trace, how),
-            curve(
-                "negative_mass",
-                lambda one: one.spectrum.smooth_mass(-math.inf, 0.0),
-                f"share of eigenvalues at or below 0, the middle of the two bounds; {how}",
-            ),
-            curve("negative_at_least", lambda one: negative(one)[0], between),
-            curve("negative_at_most", lambda one: negative(one)[1], between),
-            curve("dissipative", lambda one: one.dissipation.dissipative, modes),
-            curve("neutral", lambda one: one.dissipation.neutral, modes),
-            curve("divergent", lambda one: one.dissipation.divergent, modes),
-            curve(
-                "growth_a_step",
-                lambda one: one.dissipation.per_step.a_step,
-                f"largest factor in one step; {modes}",
-            ),
-            Row(
-                f"{prefix}/growth",
-                [one.dissipation.growth for one in seen],
-                "1",
-                measured,
-                f"largest factor over T steps; {modes}",
-            ),
-        ]
-        for one in seen:
-            verdict = f"{one.dissipation.verdict}: {one.dissipation.reason}"
-            found.append(Row(f"{prefix}/verdict/{one.step}", verdict, "", measured, modes))
-        for step, reason in self.skipped:
-            found.append(
-                Row(
-                    f"{prefix}/skipped/{step}",
-                    reason,
-                    "",
-                    Evidence.EXACT,
-                    "measurement that was due and not taken",
-                )
-            )
-        if self._taken:
-            source = f"products x {PRODUCT} gradients each, over the gradients of the training"
-            found.append(
-                Row(f"{prefix}/overhead", self.spent / self._taken, "1", Evidence.MODELLED, source)
-            )
-        return found
+        return measured_rows(self, prefix)
 
     def for_lightning(self) -> Any:
         """This callback as a `lightning.pytorch.Callback`: measures before the first batch and

@@ -13,6 +13,8 @@ from qdescent.carleman.dissipation import Dissipation
 from qdescent.learning.untouched import untouched
 from qdescent.linalg.spectra.spectrum import Spectrum
 
+# gradients that a Hessian product costs by double backward; by Taylor series less, see `hessian`
+PRODUCT = 2.2
 MOST_SAMPLES = 10**18  # counts that a float still holds next to each other
 
 

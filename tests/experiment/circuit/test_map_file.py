@@ -56,6 +56,50 @@ def test_a_gap_of_several_variables_is_zero(tmp_path):
     assert np.allclose(f(start).numpy(), [0.1, 0.2] + F3 @ np.kron(np.kron(u, u), u))
 
 
+@pytest.mark.parametrize("h", [0.25, [0.25], np.float32(0.25)], ids=str)
+@pytest.mark.parametrize("given", [{0: 0.1, 1: -1.0, 2: 0.5}, {3: -2.0}, {0: 0.2, 2: 1.0}], ids=str)
+def test_an_equation_is_taken_an_euler_step_at_a_time(given, h, tmp_path):
+    held = {f"F{k}": [value] if k == 0 else [[value]] for k, value in given.items()}
+    f, start = load_map(write(tmp_path / "m.npz", u0=[0.7], h=h, **held))
+    u = 0.7
+    for found in f.iterate(start, 4)[1:]:
+        u += 0.25 * polynomial(u, given)
+        assert float(found[0]) == pytest.approx(u, rel=1e-14)
+    # planted: the right-hand side taken for the map
+    assert float(f(start)[0]) != pytest.approx(polynomial(0.7, given), rel=1e-2)
+
+
+def test_the_circuit_of_an_equation_follows_it(tmp_path):
+    """du/dt = -u: u(1) = exp(-1) up to the error of two Euler steps, 1/4."""
+    source = write(tmp_path / "m.npz", F1=[[-1.0]], u0=[1.0], h=0.5)
+    settings = CircuitSettings(str(source), order=1, steps=2, padding=1, epsilon=1e-2)
+    record = run_circuit_job(settings, tmp_path / "o")
+    assert record.rows["circuit/descent"].value == pytest.approx([0.25])
+    assert record.rows["circuit/error_to_direct"].value < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("h", "sentence"),
+    [
+        (0.0, "hold a step h above 0, one number, but is .*whose h is 0.0"),
+        (-1, "hold a step h above 0, one number, but is .*whose h is -1.0"),
+        ([0.1, 0.2], r"hold a step h above 0, one number, but is .*whose h is of shape \(2,\)"),
+        ([], r"hold a step h above 0, one number, but is .*whose h is of shape \(0,\)"),
+        (np.nan, "be finite"),
+        (np.inf, "be finite"),
+        (1j, "whose h holds complex numbers"),
+        (True, "whose h holds truth values"),
+        (1e308, r"hold an equation whose Euler step is finite, but is .* with h = 1e\+308"),
+    ],
+    ids=str,
+)
+def test_a_step_that_is_none_is_refused(h, sentence, tmp_path):
+    with pytest.raises(ArgumentError, match=sentence):
+        load_map(write(tmp_path / "m.npz", F1=[[-10.0]], h=h))
+    with pytest.raises(ArgumentError, match="which holds 'h'"):  # nothing to step
+        load_map(write(tmp_path / "n.npz", h=0.1))
+
+
 @pytest.mark.parametrize(
     ("name", "near"),
     [

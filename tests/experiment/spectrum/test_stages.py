@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import qdescent as qd
@@ -21,6 +22,8 @@ from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.spectrum.subject import load_subject
 from qdescent.learning.masks import Mask
 from qdescent.learning.parallel import Ranks
+from qdescent.report.eigenvectors import EIGENVECTORS_FILE, read_eigenpairs
+from qdescent.report.files import write_weights
 from qdescent.report.pages.spectrum_page import guessing_warning
 from qdescent.report.record import is_complete
 from qdescent.report.reservation import check_vacant
@@ -59,7 +62,12 @@ def same_after_a_kill(settings, moment, whole, out):
     ours, theirs = np.load(out / "spectrum.npz"), np.load(directory / "spectrum.npz")
     assert set(ours) == set(theirs)
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
-    assert sorted(path.name for path in out.iterdir()) == [
+    found = [path.name for path in out.iterdir()]
+    if settings.deflate:
+        found.remove(EIGENVECTORS_FILE)
+        ours, theirs = ((each / EIGENVECTORS_FILE).read_bytes() for each in (out, directory))
+        assert ours == theirs
+    assert sorted(found) == [
         "run.json",
         "spectrum.html",
         "spectrum.npz",
@@ -82,6 +90,69 @@ def test_deflation_is_resumed_to_the_same_bits(small, tmp_path, monkeypatch):
         left = same_after_a_kill(settings, moment, whole, tmp_path / f"o{moment}")
         # 2 x 42 - 1 products of the deflation, lost only by a kill inside it
         assert (left > 83) == (moment <= 83)
+
+
+def test_the_eigenvectors_are_saved_and_read_back(tmp_path):
+    """H = diag(2, 8, -2) over three kept weights: the vectors are the axes, whatever their sign."""
+    settings = SpectrumSettings(
+        "my_project:diagonal", "my_project:axes", loss="my_project:saddle", precision="float64",
+        mask="nonzero", learning_rate=0.3, horizon=9, steps=8, probes=3, deflate=2,
+    )  # fmt: skip
+    record = run_spectrum(settings, tmp_path / "o")
+    pairs = read_eigenpairs(tmp_path / "o")
+    assert record.rows["spectrum/deflated"].value == tuple(pairs.values.tolist())
+    assert pairs.values.tolist() == pytest.approx([-2, 8])
+    assert pairs.vectors.abs().T.tolist() == [
+        pytest.approx([0, 0, 1], abs=1e-9),
+        pytest.approx([0, 1, 0], abs=1e-9),
+    ]
+    plain = load_file(tmp_path / "o" / EIGENVECTORS_FILE)  # without this package
+    assert plain["vectors"].equal(pairs.vectors.T)
+    # whoever goes on with them finds the rest alone: 2, in one step
+    rest = qd.spectral_density(torch.diag(torch.tensor([2.0, 8, -2]).double()), 3, 1, deflate=pairs)
+    assert rest.trace[0] == pytest.approx(8)
+
+
+def of_these(**changed):
+    """The tensors of a file with two pairs of three weights, some of them changed or dropped."""
+    tensors = {
+        "values": torch.zeros(2),
+        "residuals": torch.zeros(2),
+        "middle": torch.tensor(1.0),
+        "vectors": torch.eye(3)[:2],
+        **changed,
+    }
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "format_", "why"),
+    [
+        (of_these(), "another/1", "holds 'another/1' with"),
+        (of_these(middle=None), "qdescent-eigenvectors/1", "with values, vectors|residuals"),
+        (of_these(more=torch.ones(1)), "qdescent-eigenvectors/1", "more"),
+        (of_these(values=torch.zeros(3)), "qdescent-eigenvectors/1", "`values` must have shape"),
+        (of_these(values=torch.tensor([0, torch.nan])), "qdescent-eigenvectors/1", "be finite"),
+        (of_these(vectors=torch.ones(2)), "qdescent-eigenvectors/1", "no table"),
+        (of_these(vectors=torch.ones(2, 0)), "qdescent-eigenvectors/1", "`vectors` must"),
+        (of_these(vectors=torch.ones(2, 3).bool()), "qdescent-eigenvectors/1", "`vectors` must"),
+        (of_these(middle=torch.ones(1)), "qdescent-eigenvectors/1", "`middle` must have shape"),
+    ],
+    ids=range(9),
+)
+def test_a_file_of_other_content_is_no_eigenvectors(tensors, format_, why, tmp_path):
+    write_weights(tmp_path / EIGENVECTORS_FILE, tensors, {"format": format_})
+    with pytest.raises(
+        ArgumentError, match=f"^Argument `path` must be {EIGENVECTORS_FILE} .*{why}"
+    ):
+        read_eigenpairs(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x08" + b"\x00" * 7 + b"{}      "])
+def test_a_broken_file_is_no_eigenvectors(content, tmp_path):
+    (tmp_path / EIGENVECTORS_FILE).write_bytes(content)
+    with pytest.raises(ArgumentError, match="^Argument `path` must be "):
+        read_eigenpairs(tmp_path / EIGENVECTORS_FILE)
 
 
 def test_another_seed_differs(small, whole, tmp_path):
@@ -125,6 +196,7 @@ def test_what_cannot_be_resumed_is_said(small, whole, tmp_path, monkeypatch):
 
 NORMED = """
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 def normed(mean):

@@ -1,5 +1,5 @@
-"""The map of `qdescent circuit`, read from an npz file: F0, F1, F2, ... and u0; what is not one of
-these is refused.
+"""The map of `qdescent circuit`, read from an npz file: F0, F1, F2, ..., u0, and h where they are
+those of a differential equation; what is not one of these is refused.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_finite
-from qdescent._checks import argument_error, shown
+from qdescent._checks import ArgumentError, argument_error, shown
 from qdescent.experiment.run.instance import INSTANCE_FILE
+from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.reading.npz import open_npz
 from qdescent.reading.regular import named
 
 MUST = f"be a directory of `qdescent run` (with {INSTANCE_FILE}) or an npz of F0, F1, ..."
-HOLDS = "hold F0 (n,), F1 (n, n), F2 (n, n^2), ... and if wanted u0 (n,), real numbers each"
+HOLDS = (
+    "hold F0 (n,), F1 (n, n), F2 (n, n^2), ... and if wanted u0 (n,), and h for an equation, real"
+    " numbers each"
+)
+START, STEP = "u0", "h"
 # a Carleman order as high has 2^13 unknowns of one variable, beyond any simulation
 MOST_DEGREE = 12
 MOST_ENTRIES = 1 << 25  # of all coefficients; in double precision a quarter of a GiB
@@ -32,8 +37,10 @@ COEFFICIENT = re.compile(r"F(0|[1-9][0-9]{0,8})")
 def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
     """The map u -> F_0 + F_1 u + F_2 (u (x) u) + ... and its start u_0.
 
-    A coefficient that is not in the file is zero, and so is a missing u0; at least one F_k with k
-    >= 1 must be there, and every name must be one of F0, F1, ... and u0.
+    With `h` in the file the coefficients are those of du/dt = F_0 + F_1 u + ..., and the map is one
+    Euler step of length h, u -> u + h (F_0 + F_1 u + ...). A coefficient that is not in the file is
+    zero, and so is a missing u0; at least one F_k with k >= 1 must be there, and every name must be
+    one of F0, F1, ..., u0 and h.
 
     Args:
         source: an npz file, or a directory of `qdescent run`.
@@ -49,6 +56,9 @@ def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
         >>> f, start = load_map(path)
         >>> [F.to_dense().tolist() for F in f.coefficients], start.tolist()
         ([[[0.1]], [[0.0]], [[0.5]]], [0.0])
+        >>> np.savez(path, F1=[[-1.0]], F2=[[0.5]], h=0.1)  # du/dt = -u + u^2/2
+        >>> [F.to_dense().tolist() for F in load_map(path)[0].coefficients]
+        [[[0.0]], [[0.9]], [[0.05]]]
     """
     path = source / INSTANCE_FILE if os.path.isdir(source) else source
     with open_npz("source", path, MUST) as arrays:
@@ -57,10 +67,11 @@ def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
             _check_name(name, list(arrays.members), path)
         for name in arrays.members:
             given[name] = _real(name, arrays[name], path)
-    degree = max((int(name[1:]) for name in given if name != "u0"), default=0)
+    step = _step(given.pop(STEP), path) if STEP in given else None
+    degree = max((int(name[1:]) for name in given if name != START), default=0)
     if degree == 0:
         raise argument_error("source", HOLDS, f"{named(path)}, which holds {arrays.listed}")
-    least = min(given, key=lambda name: (name == "u0", int(name[1:])))  # sets n
+    least = min(given, key=lambda name: (name == START, int(name[1:])))  # sets n
     n = len(given[least])
     if (
         n == 0
@@ -71,10 +82,10 @@ def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
         must = f"hold at least one and at most {MOST_ENTRIES:,} numbers"
         raise argument_error("source", must, f"{named(path)} with {sizes}")
     for name, array in given.items():
-        columns = () if name == "u0" else (n ** int(name[1:]),)
-        flat = name in ("F0", "u0") and array.shape == (n,)
+        columns = () if name == START else (n ** int(name[1:]),)
+        flat = name in ("F0", START) and array.shape == (n,)
         if not flat and array.shape != (n, *columns):
-            wanted = (n,) if name in ("F0", "u0") else (n, *columns)
+            wanted = (n,) if name in ("F0", START) else (n, *columns)
             shapes = (
                 f"{named(path)}, whose {name} has shape {array.shape} where {least} asks for"
                 f" {wanted}"
@@ -87,8 +98,26 @@ def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
         torch.from_numpy(given[f"F{k}"]) if f"F{k}" in given else _zero(n, k)
         for k in range(1, degree + 1)
     ]
-    start = torch.from_numpy(given["u0"]) if "u0" in given else torch.zeros(n, dtype=torch.float64)
+    start = (
+        torch.from_numpy(given[START]) if START in given else torch.zeros(n, dtype=torch.float64)
+    )
+    if step is not None:
+        try:
+            return PolynomialField([constant, *others]).euler_map(step), start
+        except ArgumentError:  # finite numbers times a finite step that are not
+            must = "hold an equation whose Euler step is finite"
+            raise argument_error("source", must, f"{named(path)} with h = {step:g}") from None
     return PolynomialMap([constant, *others]), start
+
+
+def _step(array: np.ndarray, path: Path) -> float:
+    """The length of a step: one number above 0."""
+    if array.size != 1 or float(array.item()) <= 0:
+        held = array.item() if array.size == 1 else f"of shape {array.shape}"
+        raise argument_error(
+            "source", "hold a step h above 0, one number", f"{named(path)}, whose h is {held}"
+        )
+    return float(array.item())
 
 
 def _zero(n: int, degree: int) -> Tensor:
@@ -103,8 +132,8 @@ def _check_name(name: str, names: list[str], path: Path) -> None:
     if match and int(match[1]) > MOST_DEGREE:
         must = f"hold coefficients up to F{MOST_DEGREE}"
         raise argument_error("source", must, f"{named(path)}, which holds {name}")
-    if not match and name != "u0":
-        known = [*(f"F{k}" for k in range(MOST_DEGREE + 1)), "u0"]
+    if not match and name not in (START, STEP):
+        known = [*(f"F{k}" for k in range(MOST_DEGREE + 1)), START, STEP]
         folded = {word.casefold(): word for word in known}
         near = folded.get(name.casefold()) or next(
             iter(difflib.get_close_matches(name[:40], known, n=1)), ""
@@ -126,7 +155,7 @@ def _real(name: str, array: np.ndarray, path: Path) -> np.ndarray:
         raise argument_error(
             "source", must, f"{named(path)}, whose {name} has {math.prod(array.shape):,}"
         )
-    if array.ndim == 0:
+    if array.ndim == 0 and name != STEP:
         raise argument_error(
             "source",
             HOLDS,

@@ -40,7 +40,8 @@ class CircuitSettings:
     source: str = setting(
         MISSING,
         PATH,
-        "A directory of qdescent run, or an npz of F0 (n,), F1 (n, n), F2 (n, n^2), ...",
+        "A directory of qdescent run, or an npz of F0 (n,), F1 (n, n), F2 (n, n^2), ...; with h,"
+        " the step, they are those of du/dt.",
         positional=True,
     )
     order: int = setting(

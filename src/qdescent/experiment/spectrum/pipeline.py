@@ -33,6 +33,7 @@ from qdescent.linalg.spectra.deflation import Eigenpairs
 from qdescent.linalg.spectra.lanczos import LanczosState
 from qdescent.linalg.spectra.sparsity import RowSparsity
 from qdescent.linalg.spectra.spectrum import Spectrum
+from qdescent.report.eigenvectors import write_eigenpairs
 from qdescent.report.files import write_arrays
 from qdescent.report.pages.spectrum_page import guessing_warning, write_spectrum_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
@@ -52,6 +53,8 @@ def run_spectrum(
     settings: SpectrumSettings, directory: Path, progress: Progress | None = None
 ) -> Record | None:
     """Measure the spectrum of a network and write spectrum.npz, run.json and spectrum.html.
+
+    Where pairs are deflated, eigenvectors.safetensors, too.
 
     A directory with saved state is gone on with: the coefficients are then the same to the last
     bit, on the same device with as many processes. Under torchrun the batches are dealt to the
@@ -132,6 +135,8 @@ def _measured(
         directory.name, asdict(settings), settings.seed, installed_versions(), Rows(rows), timings
     )
     write_arrays(directory / "spectrum.npz", _arrays(settings, spectrum, reached, sparsity))
+    if pairs is not None:
+        write_eigenpairs(pairs, directory, subject.space.names)
     write_spectrum_page(record, directory / "spectrum.html")
     write_record(record, directory)
     return record
