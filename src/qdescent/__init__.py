@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent import datasets, networks
     from qdescent._checks import ArgumentError
     from qdescent._evidence import Evidence
+    from qdescent.carleman.best_history import best_history
     from qdescent.carleman.dissipation import diagnose
     from qdescent.carleman.history import history_system
     from qdescent.carleman.lifting.linearization import carleman_linearize
@@ -82,7 +83,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "carleman_linearize",
     "preflight",
     "history_system", "LinearSystem", "best_padding",
-    "MapNorms", "history_kappa_bound",
+    "MapNorms", "history_kappa_bound", "best_history",
     # its solution: classically, by a circuit, or at full size
     "solve", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
     "Circuit", "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader",
@@ -106,6 +107,7 @@ _HOMES = {
         "_checks": "ArgumentError",
         "_evidence": "Evidence",
         "carleman.dissipation": "diagnose",
+        "carleman.best_history": "best_history",
         "carleman.history": "history_system",
         "carleman.lifting.linearization": "carleman_linearize",
         "carleman.majorant": "MapNorms history_kappa_bound",

@@ -48,6 +48,7 @@ field_lift = qd.carleman_linearize(equation(), 2)
 operator = carleman_operator(logistic(), 2)
 checked = qd.preflight(logistic(), vector(0.1), 3)
 norms = qd.MapNorms(constant=0.1, linear=0.9, higher=(0.1,))
+chosen = qd.best_history(norms, 2, 4)
 padded = qd.best_padding(0.9, torch.ones(5, dtype=torch.float64))
 
 
@@ -155,6 +156,9 @@ ENTRIES = [
     Entry("history_kappa_bound", qd.history_kappa_bound, lambda: {
         "norms": norms, "order": 2, "steps": 4,
     }),
+    Entry("best_history", qd.best_history, lambda: {"norms": norms, "order": 2, "steps": 4}),
+    Entry("HistoryChoice", qd.HistoryChoice, lambda: fields_of(chosen)),
+    Entry("HistoryChoice.rows", chosen.rows),
     Entry("geometric_kappa_bound", geometric_kappa_bound, lambda: {"step_norm": 0.5, "steps": 4}),
     Entry("power_kappa_bound", power_kappa_bound, lambda: {"power_norms": vector(1, 0.5, 0.25)}),
     Entry("end_probability", end_probability, lambda: {

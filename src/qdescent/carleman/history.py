@@ -219,11 +219,6 @@ def _one_a_step(lift: LiftedMap | Sequence[LiftedMap], steps: int | None) -> lis
 def lifted_norm(gram: Tensor) -> float:
     """||z_t|| of the homogenised order-N lifted state, from the series terms' inner products.
 
-    A word with m letters u and j - m letters w = 1 is the product of m series in eps, cut where its
-    degree exceeds N - (j - m):
-    ||z||^2 = sum_{j=1..N} sum_{m=1..j} C(j, m) sum_{K, L <= N - j + m} [a^K b^L] g(a, b)^m
-    with g = sum_kl <u_k, u_l> a^k b^l.
-
     Args:
         gram: <u_k, u_l>, k, l = 1..N, shape (N, N).
 
@@ -231,12 +226,27 @@ def lifted_norm(gram: Tensor) -> float:
         >>> lifted_norm(torch.tensor([[9.0]], dtype=torch.float64))  # order 1: z = u
         3.0
     """
+    return math.sqrt(sum(letter_weights(gram)))
+
+
+def letter_weights(gram: Tensor) -> list[float]:
+    """||z_t||^2 by the number m = 1..N of letters u of a word: of u / gamma they are gamma^{-2m}
+    times as large.
+
+    A word with m letters u and j - m letters w = 1 is the product of m series in eps, cut where its
+    degree exceeds N - (j - m):
+    ||z||^2 = sum_{m=1..N} sum_{j=m..N} C(j, m) sum_{K, L <= N - j + m} [a^K b^L] g(a, b)^m
+    with g = sum_kl <u_k, u_l> a^k b^l.
+
+    Args:
+        gram: <u_k, u_l>, k, l = 1..N, shape (N, N).
+    """
     gram = check_tensor("gram", gram, (None, None))
     order = gram.shape[0]
     check_tensor("gram", gram, (order, order))
     g = torch.zeros(order + 1, order + 1, dtype=torch.float64)
     g[1:, 1:] = gram.double()
-    power, total = torch.zeros_like(g), 0.0
+    power, weights = torch.zeros_like(g), [0.0] * order
     power[0, 0] = 1.0
     for m in range(1, order + 1):
         longer = torch.zeros_like(g)  # power * g, both truncated at degree N in each variable
@@ -246,8 +256,8 @@ def lifted_norm(gram: Tensor) -> float:
         power = longer
         for j in range(m, order + 1):
             cut = order - j + m + 1
-            total += math.comb(j, m) * float(power[:cut, :cut].sum())
-    return math.sqrt(total)
+            weights[m - 1] += math.comb(j, m) * float(power[:cut, :cut].sum())
+    return weights
 
 
 DENSE_LIMIT = 500  # above this size the T norms of powers of A would take seconds

@@ -97,6 +97,10 @@ class MapNorms:
 def norms_of(f: PolynomialMap, steps: int | None = None) -> MapNorms:
     """The norms of an explicit map, with those of the powers of F_1 up to `steps`.
 
+    Args:
+        f: the map.
+        steps: T; None: ||F_1||^d stands for ||F_1^d||.
+
     Example:
         >>> import torch
         >>> f = PolynomialMap([torch.tensor([0.3, 0.4]), torch.diag(torch.tensor([0.5, 0.25]))])
@@ -164,12 +168,17 @@ def _convolved(kernel: Floats, sequence: Floats) -> Floats:
     return _from_above(found[: len(sequence)])
 
 
+def _words(order: int) -> list[Word]:
+    """Words of up to N letters, at least one of them u."""
+    return [word for j in range(1, order + 1) for word in product((0, 1), repeat=j) if any(word)]
+
+
 def _word_powers(norms: MapNorms, order: int, steps: int) -> Floats:
     """Bounds on the blocks of A^t between words, (T + 1, words, words): target, then source; words
     with a letter u only.
     """
     letters = _letter_series(norms, order, steps)
-    words = [word for j in range(1, order + 1) for word in product((0, 1), repeat=j) if any(word)]
+    words = _words(order)
     one = np.ones(steps + 1)
     blocks = np.zeros((steps + 1, len(words), len(words)))
     for row, target in enumerate(words):
@@ -233,6 +242,41 @@ def _from_above(found: Floats) -> Floats:
     return np.maximum(found, 0.0) + FFT_ROUNDING * found.max()
 
 
+@dataclass(frozen=True)
+class Majorant:
+    """Bounds on the blocks of A^t between words, t = 0 ... T, in some unit.
+
+    Args:
+        blocks: (T + 1, words, words): target, then source.
+        letters: how many letters u each word has, (words,).
+    """
+
+    blocks: Floats
+    letters: Floats
+
+    def kappa(self, padding: int, unit: float = 1.0) -> float:
+        """`history_kappa_bound` with p copies in a unit so many times as large; infinite where it
+        overflows.
+
+        A block from a word with a letters u to one with b of them takes the factor unit^{a-b}.
+        """
+        with np.errstate(all="ignore"):
+            blocks = self.blocks * unit ** (self.letters[None, :] - self.letters[:, None])
+            if not np.isfinite(blocks).all() or blocks.max() > LARGEST:
+                return float("inf")
+            norm = 1 + max(float(np.linalg.norm(blocks[1], 2)), 1.0 if padding else 0.0)
+            return norm * _inverse_norm_bound(blocks, padding)
+
+
+def majorant(norms: MapNorms, order: int, steps: int) -> Majorant:
+    """The majorant of a map with these norms."""
+    steps = check_integer("steps", steps, 1, MOST_STEPS)
+    order = check_integer("order", order, 1, ORDER_LIMIT)
+    with np.errstate(all="ignore"):
+        blocks = _word_powers(norms, order, steps)
+    return Majorant(blocks, np.array([float(sum(word)) for word in _words(order)]))
+
+
 def history_kappa_bound(
     norms: MapNorms, order: int, steps: int, padding: int = 0, scale: float = 1.0
 ) -> float:
@@ -260,14 +304,5 @@ def history_kappa_bound(
         3.0
     """
     check_instance("norms", norms, MapNorms)
-    check_integer("steps", steps, 1, MOST_STEPS)
     check_integer("padding", padding, 0, MOST_STEPS)
-    if check_integer("order", order, 1) > ORDER_LIMIT:
-        raise argument_error("order", f"be at most {ORDER_LIMIT}", order)
-    here = norms.scaled(scale)
-    with np.errstate(all="ignore"):
-        blocks = _word_powers(here, order, steps)
-        if not np.isfinite(blocks).all() or blocks.max() > LARGEST:
-            return float("inf")
-        norm = 1 + max(float(np.linalg.norm(blocks[1], 2)), 1.0 if padding else 0.0)
-        return norm * _inverse_norm_bound(blocks, padding)
+    return majorant(norms.scaled(scale), order, steps).kappa(padding)
