@@ -26,11 +26,12 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.carleman.dissipation import diagnose
     from qdescent.carleman.history import history_system
     from qdescent.carleman.lifting.linearization import carleman_linearize
-    from qdescent.carleman.majorant import MapNorms, history_kappa_bound
+    from qdescent.carleman.majorant import history_kappa_bound
     from qdescent.carleman.padding import best_padding
     from qdescent.carleman.truncation.preflight import preflight
     from qdescent.learning.curvature.hessian import gauss_newton, hessian
     from qdescent.learning.gradient_map import gradient_map
+    from qdescent.learning.map_norms import map_norms
     from qdescent.learning.masks import Mask
     from qdescent.learning.parameters import ParameterSpace
     from qdescent.learning.pruning.criteria import MASKS
@@ -39,6 +40,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.learning.pruning.scores import mask_from_scores
     from qdescent.learning.task import Task
     from qdescent.linalg.linear_system import LinearSystem
+    from qdescent.linalg.map_norms import MapNorms
     from qdescent.linalg.operator import LinearOperator
     from qdescent.linalg.polynomial_field import PolynomialField
     from qdescent.linalg.polynomial_map import PolynomialMap
@@ -83,7 +85,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "carleman_linearize",
     "preflight",
     "history_system", "LinearSystem", "best_padding",
-    "MapNorms", "history_kappa_bound", "best_history",
+    "MapNorms", "map_norms", "history_kappa_bound", "best_history",
     # its solution: classically, by a circuit, or at full size
     "solve", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
     "Circuit", "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader",
@@ -110,11 +112,12 @@ _HOMES = {
         "carleman.best_history": "best_history",
         "carleman.history": "history_system",
         "carleman.lifting.linearization": "carleman_linearize",
-        "carleman.majorant": "MapNorms history_kappa_bound",
+        "carleman.majorant": "history_kappa_bound",
         "carleman.padding": "best_padding",
         "carleman.truncation.preflight": "preflight",
         "learning.curvature.hessian": "gauss_newton hessian",
         "learning.gradient_map": "gradient_map",
+        "learning.map_norms": "map_norms",
         "learning.masks": "Mask",
         "learning.parameters": "ParameterSpace",
         "learning.pruning.criteria": "MASKS",
@@ -123,6 +126,7 @@ _HOMES = {
         "learning.pruning.scores": "mask_from_scores",
         "learning.task": "Task",
         "linalg.linear_system": "LinearSystem",
+        "linalg.map_norms": "MapNorms",
         "linalg.operator": "LinearOperator",
         "linalg.polynomial_field": "PolynomialField",
         "linalg.polynomial_map": "PolynomialMap",

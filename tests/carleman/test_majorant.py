@@ -9,7 +9,8 @@ import torch
 import qdescent as qd
 from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.carleman.majorant import MapNorms, history_kappa_bound, norms_of
+from qdescent.carleman.majorant import history_kappa_bound, norms_of
+from qdescent.linalg.map_norms import MapNorms
 
 
 def kappa(f, order, steps, padding, scale=1.0):

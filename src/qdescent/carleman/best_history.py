@@ -23,13 +23,12 @@ from qdescent._checks import (
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.history import letter_weights
 from qdescent.carleman.majorant import (
-    MOST_STEPS,
     ORDER_LIMIT,
     Majorant,
-    MapNorms,
     history_kappa_bound,
     majorant,
 )
+from qdescent.linalg.map_norms import MOST_STEPS, MapNorms
 from qdescent.linalg.polynomial_terms import check_scale
 
 # units from 1/64 to 64 of the largest displacement: beyond, one degree of words drowns the others

@@ -20,15 +20,9 @@ from scipy.fft import irfft, next_fast_len, rfft
 from torch import Tensor
 
 from qdescent._arrays import Floats
-from qdescent._checks import (
-    argument_error,
-    check_instance,
-    check_integer,
-    check_interval,
-    check_sequence,
-    shown,
-)
+from qdescent._checks import check_instance, check_integer
 from qdescent.carleman.truncation.norms import coefficient_norm
+from qdescent.linalg.map_norms import MOST_STEPS, MapNorms
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 PRECISE = 1.01  # how far the bound on the largest singular value may lie above what was seen of it
@@ -38,60 +32,6 @@ FLOOR = 1e-9
 LARGEST = 1e100  # beyond it squares overflow
 FFT_ROUNDING = 1e-13  # of the largest entry: above the error of a convolution by transforms
 ORDER_LIMIT = 6  # 120 words
-MOST_STEPS = 10**6  # a pass is then a matter of a second a word
-
-
-@dataclass(frozen=True, kw_only=True)
-class MapNorms:
-    """The norms of a map's coefficients, which is all that its majorant knows.
-
-    Args:
-        constant: ||F_0||.
-        linear: ||F_1||.
-        higher: ||F_2||, ||F_3||, ..., spectral norms of the unfoldings n x n^k.
-        powers: bounds on ||F_1^d||, d = 0, 1, ..., where they are known and sharper than ||F_1||^d
-            (a matrix that is not normal, momentum); further ones follow from ||F_1^{a+b}|| <=
-            ||F_1^a|| ||F_1^b||. None: ||F_1||^d.
-    """
-
-    constant: float
-    linear: float
-    higher: tuple[float, ...] = ()
-    powers: tuple[float, ...] | None = None
-
-    def __post_init__(self) -> None:
-        check_interval("constant", self.constant, "[0, inf)")
-        check_interval("linear", self.linear, "[0, inf)")
-        for norm in check_sequence("higher", self.higher, float, int, called="norms", empty=True):
-            check_interval("higher", norm, "[0, inf)")
-        if self.powers is None:
-            return
-        for norm in check_sequence("powers", self.powers, float, int, called="norms"):
-            check_interval("powers", norm, "[0, inf)")
-        if len(self.powers) < 2:
-            raise argument_error("powers", "begin with ||F_1^0|| and ||F_1||", shown(self.powers))
-
-    def power_bounds(self, steps: int) -> Floats:
-        """Bounds on ||F_1^d||, d = 0 ... T."""
-        steps = check_integer("steps", steps, 0, MOST_STEPS)
-        if self.powers is None:
-            return self.linear ** np.arange(steps + 1.0)
-        known = np.array(self.powers)
-        last = len(known) - 1
-        whole, rest = np.divmod(np.arange(steps + 1), last)
-        return known[last] ** whole * known[rest]
-
-    def scaled(self, scale: float) -> MapNorms:
-        """Those of the same map in u/gamma: ||F_k|| gamma^{k-1}."""
-        scale = check_interval("scale", scale, "(0, inf)")
-        if self.constant / scale == float("inf"):
-            raise argument_error("scale", "leave ||F_0|| / scale finite", shown(scale))
-        return MapNorms(
-            constant=self.constant / scale,
-            linear=self.linear,
-            higher=tuple(norm * scale ** (k - 1) for k, norm in enumerate(self.higher, 2)),
-            powers=self.powers,
-        )
 
 
 def norms_of(f: PolynomialMap, steps: int | None = None) -> MapNorms:

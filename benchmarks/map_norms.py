@@ -1,0 +1,147 @@
+"""What is kappa of a real network's history system? The norms of its map, and the bound from them.
+
+    python benchmarks/map_norms.py CHECKPOINT [--widths 48,96,208,400] [--batch 128] [--degree 2]
+        [--samples 12] [--products 40] [--density 0.1]
+
+The checkpoint holds the state of `resnet18(widths, classes=10, channels=1)` (safetensors). Its
+largest weights are kept. The norms are taken once, at eta = 1: for another eta ||F_0|| and ||F_k||
+are eta times as large, and ||F_1|| follows from the extremes. For each order, learning rate and
+number of steps: the bound on kappa in units of 1 and in the best units, with the padding of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from protocol import environment, own_peak, save
+from safetensors.torch import load_file
+from torch.nn.functional import cross_entropy
+
+import qdescent as qd
+
+RATES = {0.02: (9, 20), 0.005: (36, 80), 0.0004: (1000,)}  # eta: T
+
+
+def network_of(checkpoint: Path, widths: tuple[int, ...]) -> torch.nn.Module:
+    """The network with the weights of the checkpoint, whatever stands before their names."""
+    network = qd.resnet18(widths, classes=10, channels=1)
+    stored = load_file(checkpoint)
+    wanted = network.state_dict()
+    for prefix in ("", "weight/"):  # by itself, or with the optimiser's state
+        if all(prefix + name in stored for name in wanted):
+            network.load_state_dict({name: stored[prefix + name] for name in wanted})
+            return network
+    raise SystemExit(f"{checkpoint}: not a state of this network")
+
+
+def at(norms: qd.NetworkNorms, rate: float) -> qd.MapNorms:
+    """The norms at another learning rate, from those at eta = 1."""
+    low, high = norms.extremes
+    return qd.MapNorms(
+        constant=rate * norms.constant,
+        linear=max(abs(1 - rate * low), abs(1 - rate * high)),
+        higher=tuple(rate * norm for norm in norms.higher),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--widths", default="48,96,208,400")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--degree", type=int, default=2)
+    parser.add_argument("--samples", type=int, default=12)
+    parser.add_argument("--products", type=int, default=40)
+    parser.add_argument("--density", type=float, default=0.1)
+    parser.add_argument("--name", default="map_norms")
+    given = parser.parse_args()
+
+    network = network_of(given.checkpoint, tuple(int(w) for w in given.widths.split(",")))
+    data = qd.load_fashion_mnist()
+    space = qd.ParameterSpace(network, qd.magnitude_mask(network, density=given.density))
+    images, labels = data.train_images[: given.batch], data.train_labels[: given.batch]
+    task = qd.Task(network, cross_entropy, (images, labels))
+    calls: list[float] = []
+
+    def called() -> None:
+        calls.append(time.perf_counter())
+        print(f"call {len(calls)}: {calls[-1] - begin:.0f} s", flush=True)
+
+    begin = time.perf_counter()
+    norms = qd.map_norms(
+        task,
+        space,
+        1.0,
+        given.degree,
+        samples=given.samples,
+        products=given.products,
+        check=False,
+        on_call=called,
+    )
+    spectrum = calls[given.products - 1] - begin
+    beyond = calls[-1] - calls[given.products - 1]
+    rows = []
+    for rate, horizons in RATES.items():
+        here = at(norms, rate)
+        likely = qd.MapNorms(
+            constant=here.constant,
+            linear=here.linear,
+            higher=tuple(rate * norm for norm in norms.seen),
+        )
+        for steps in horizons:
+            for order in range(1, given.degree + 1):
+                start = time.perf_counter()
+                best = qd.best_history(here, order, steps)
+                took = time.perf_counter() - start
+                other = qd.best_history(likely, order, steps)
+                rows.append(
+                    {
+                        "eta": rate,
+                        "T": steps,
+                        "N": order,
+                        "scale": best.scale,
+                        "padding": best.padding,
+                        "kappa bound": best.kappa_bound,
+                        "kappa bound, units of 1": best.unscaled_kappa_bound,
+                        "queries over kappa": best.queries / best.kappa_bound,
+                        "kappa of the norms as seen": other.kappa_bound,
+                        "seconds of the search": took,
+                    }
+                )
+                print(rows[-1], flush=True)
+    start = time.perf_counter()
+    qd.history_kappa_bound(at(norms, 4e-4), min(3, given.degree), 10_000, 2_500, scale=0.1)
+    longest = time.perf_counter() - start
+    content = {
+        "question": "What bounds kappa of a real network's history system, and what does it cost?",
+        "checkpoint": given.checkpoint.name,
+        "widths": given.widths,
+        "weights": space.n,
+        "batch": given.batch,
+        "norms at eta = 1": {
+            "gradient": norms.constant,
+            "spectrum within": norms.extremes,
+            "unfoldings, bounded": norms.higher,
+            "unfoldings, as seen": norms.seen,
+            "probability of failure": norms.failure,
+            "samples": given.samples,
+            "products": given.products,
+        },
+        "seconds": {
+            "spectrum": spectrum,
+            "beyond the spectrum": beyond,
+            "calls beyond": len(calls) - given.products,
+            "bound at T = 10,000": longest,
+        },
+        "peak bytes": own_peak(),
+        "kappa": rows,
+        "environment": environment(),
+    }
+    save(given.name, content)
+
+
+if __name__ == "__main__":
+    main()
