@@ -21,13 +21,15 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
+from qdescent.learning.map_norms import NetworkNorms
+from qdescent.learning.networks.resnet import resnet18
 
 RATES = {0.02: (9, 20), 0.005: (36, 80), 0.0004: (1000,)}  # eta: T
 
 
 def network_of(checkpoint: Path, widths: tuple[int, ...]) -> torch.nn.Module:
     """The network with the weights of the checkpoint, whatever stands before their names."""
-    network = qd.resnet18(widths, classes=10, channels=1)
+    network = resnet18(widths, classes=10, channels=1)
     stored = load_file(checkpoint)
     wanted = network.state_dict()
     for prefix in ("", "weight/"):  # by itself, or with the optimiser's state
@@ -37,7 +39,7 @@ def network_of(checkpoint: Path, widths: tuple[int, ...]) -> torch.nn.Module:
     raise SystemExit(f"{checkpoint}: not a state of this network")
 
 
-def at(norms: qd.NetworkNorms, rate: float) -> qd.MapNorms:
+def at(norms: NetworkNorms, rate: float) -> qd.MapNorms:
     """The norms at another learning rate, from those at eta = 1."""
     low, high = norms.extremes
     return qd.MapNorms(
@@ -60,7 +62,7 @@ def main() -> None:
     given = parser.parse_args()
 
     network = network_of(given.checkpoint, tuple(int(w) for w in given.widths.split(",")))
-    data = qd.load_fashion_mnist()
+    data = qd.datasets.load_fashion_mnist()
     space = qd.ParameterSpace(network, qd.magnitude_mask(network, density=given.density))
     images, labels = data.train_images[: given.batch], data.train_labels[: given.batch]
     task = qd.Task(network, cross_entropy, (images, labels))

@@ -17,6 +17,7 @@ from arguments.fixtures import (
 from arguments.sweep import Entry
 
 import qdescent as qd
+from qdescent.carleman.best_history import HistoryChoice
 from qdescent.carleman.bounds import geometric_kappa_bound, power_kappa_bound
 from qdescent.carleman.dissipation import Dissipation, step_factor
 from qdescent.carleman.history import HistorySystem, end_probability, lifted_norm
@@ -156,8 +157,11 @@ ENTRIES = [
     Entry("history_kappa_bound", qd.history_kappa_bound, lambda: {
         "norms": norms, "order": 2, "steps": 4,
     }),
+    Entry("map_norms", qd.map_norms, lambda: {
+        "task": task(), "space": space(), "learning_rate": 0.1,
+    }),
     Entry("best_history", qd.best_history, lambda: {"norms": norms, "order": 2, "steps": 4}),
-    Entry("HistoryChoice", qd.HistoryChoice, lambda: fields_of(chosen)),
+    Entry("HistoryChoice", HistoryChoice, lambda: fields_of(chosen)),
     Entry("HistoryChoice.rows", chosen.rows),
     Entry("geometric_kappa_bound", geometric_kappa_bound, lambda: {"step_norm": 0.5, "steps": 4}),
     Entry("power_kappa_bound", power_kappa_bound, lambda: {"power_norms": vector(1, 0.5, 0.25)}),

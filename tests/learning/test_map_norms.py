@@ -155,7 +155,7 @@ def test_single_precision_sees_the_same(seventeen):
         ({"learning_rate": 0.0}, "`learning_rate` must be in"),
         ({"degree": 7}, "`degree` must be an integer of at most 6"),
         ({"momentum": 1.0}, "`momentum` must be in"),
-        ({"momentum": 0.5}, "`steps` must be given with momentum"),
+        ({"steps": 30_000}, "`steps` must be an integer of at most 20000"),
         ({"products": 2}, "`products` must be enough Lanczos steps"),
         ({"failure": 0.0}, "`failure` must be in"),
         ({"samples": 0}, "`samples` must be"),

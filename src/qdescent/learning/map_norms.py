@@ -23,13 +23,14 @@ from qdescent._random import named_generator
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
-from qdescent.linalg.map_norms import MapNorms, momentum_powers
+from qdescent.linalg.map_norms import MOST_MOMENTUM_STEPS, MapNorms, momentum_powers
 from qdescent.linalg.operator import LinearOperator
-from qdescent.linalg.spectra.lanczos import lanczos
+from qdescent.linalg.spectra.lanczos import MOST_STEPS, lanczos
 from qdescent.linalg.spectra.random_bounds import chain_factor, lanczos_extremes
 from qdescent.linalg.spectra.spectrum import Spectrum
 
 MOST_DEGREE = 6  # 2^(k-1) series calls for each contraction
+MOST_SAMPLES = 4096  # a bound within a tenth of what is seen takes some hundred
 BELIEVED = 0.05  # a statement that fails more often than this is not called a bound
 
 
@@ -85,7 +86,7 @@ def map_norms(
     theta: Tensor | None = None,
     momentum: float = 0.0,
     weight_decay: float = 0.0,
-    steps: int | None = None,
+    steps: int = 1000,
     samples: int = 12,
     products: int = 40,
     failure: float = 0.01,
@@ -117,9 +118,9 @@ def map_norms(
             None: `products` Lanczos steps of its own from a normal vector, with a bound.
         theta: the pivot, (n,); None: the network's own weights.
         momentum: beta of heavy-ball descent: the norms are those of the map on (u, velocity), with
-            ||F_1^d|| for every d up to `steps`.
+            ||F_1^d|| for every d up to `steps`, which products of them bound beyond.
         weight_decay: omega.
-        steps: T, for momentum only.
+        steps: T; of momentum alone, without it ||F_1^d|| is known for every d.
         samples: chains for each k.
         products: Lanczos steps without a spectrum.
         failure: probability that one of the statements is wrong, shared among them.
@@ -132,7 +133,7 @@ def map_norms(
 
     Raises:
         ArgumentError: an operation without a Taylor rule; too few products to bound the spectrum;
-            a spectrum of another size; momentum without steps.
+            a spectrum of another size.
 
     Cost: 2^k samples series calls of order k for each k; 2 products gradients. Memory: the series',
         and five vectors of length n.
@@ -155,14 +156,13 @@ def map_norms(
     degree = check_integer("degree", degree, 1, MOST_DEGREE)
     beta = check_interval("momentum", momentum, "[0, 1)")
     decay = check_interval("weight_decay", weight_decay, "[0, inf)")
-    samples = check_integer("samples", samples, 1)
-    products = check_integer("products", products, 1)
+    steps = check_integer("steps", steps, 1, MOST_MOMENTUM_STEPS)
+    samples = check_integer("samples", samples, 1, MOST_SAMPLES)
+    products = check_integer("products", products, 1, MOST_STEPS)
     check_interval("failure", failure, "(0, 1)")
     check_instance("spectrum", spectrum, Spectrum, optional=True)
     if spectrum is not None and spectrum.size != n:
         raise argument_error("spectrum", f"be of {n} weights, as the space has", spectrum.size)
-    if beta and steps is None:
-        raise argument_error("steps", "be given with momentum", "None")
     point = space.theta if theta is None else space.point(theta)
     share = failure / degree  # of F_1, and of each F_k
     told = check_callable("on_call", on_call, optional=True) or (lambda: None)
@@ -185,7 +185,7 @@ def map_norms(
     twice = math.sqrt(2) if beta else 1.0  # u and the velocity are moved by the same
     powers = None
     if beta:
-        powers = momentum_powers(low, high, eta, beta, check_integer("steps", steps, 1))
+        powers = momentum_powers(low, high, eta, beta, steps)
     gradient = series.gradient.double() + decay * point.double()
     return NetworkNorms(
         constant=twice * eta * float(torch.linalg.vector_norm(gradient)),
