@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
-from qdescent.learning.map_norms import NetworkNorms
 from qdescent.learning.networks.resnet import resnet18
+from qdescent.solvers.segment.map_norms import NetworkNorms
 
 RATES = {0.02: (9, 20), 0.005: (36, 80), 0.0004: (1000,)}  # eta: T
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.carleman.truncation.preflight import preflight
     from qdescent.learning.curvature.hessian import gauss_newton, hessian
     from qdescent.learning.gradient_map import gradient_map
-    from qdescent.learning.map_norms import map_norms
     from qdescent.learning.masks import Mask
     from qdescent.learning.parameters import ParameterSpace
     from qdescent.learning.pruning.criteria import MASKS
@@ -60,6 +59,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.solvers.kernel_reflection import KernelReflection
     from qdescent.solvers.qsvt import QSVT
     from qdescent.solvers.segment.fast_forward import fast_forward
+    from qdescent.solvers.segment.map_norms import map_norms
     from qdescent.solvers.segment.map_segment import MapSegment, fast_forward_map
     from qdescent.solvers.series import series_descent
     from qdescent.solvers.solve import Status, solve
@@ -117,7 +117,7 @@ _HOMES = {
         "carleman.truncation.preflight": "preflight",
         "learning.curvature.hessian": "gauss_newton hessian",
         "learning.gradient_map": "gradient_map",
-        "learning.map_norms": "map_norms",
+        "solvers.segment.map_norms": "map_norms",
         "learning.masks": "Mask",
         "learning.parameters": "ParameterSpace",
         "learning.pruning.criteria": "MASKS",

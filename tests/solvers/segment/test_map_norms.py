@@ -10,10 +10,10 @@ from torch import nn
 import qdescent as qd
 from qdescent.carleman.majorant import norms_of
 from qdescent.carleman.truncation.norms import coefficient_norm
-from qdescent.learning.map_norms import _contraction
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.linalg.map_norms import MapNorms, momentum_powers
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.solvers.segment.map_norms import _contraction
 
 ETA = 0.3
 
