@@ -75,6 +75,27 @@ def evolution_queries(clock_bits: int) -> int:
     return 6 * sum(jacobi_anger_order(2**j * TURN, SERIES_ERROR) for j in range(clock_bits))
 
 
+def least_epsilon(kappa: float, queries: int) -> float:
+    """The least epsilon that a circuit of at most so many queries promises; infinite where none.
+
+    Half of epsilon is the clock's, and a clock coarser than 1/kappa cannot tell 1/kappa from 0.
+
+    Args:
+        kappa: above 1.
+        queries: of one run, without amplification.
+
+    Example:
+        >>> round(least_epsilon(5.0, 2000), 4), least_epsilon(1e6, 2000)
+        (0.0258, inf)
+    """
+    bits = 2
+    while evolution_queries(bits + 1) <= queries:
+        bits += 1
+    if evolution_queries(bits) > queries or bits < math.floor(math.log2(kappa)):
+        return math.inf
+    return 2 * phase_estimation_inverse(kappa, bits).error
+
+
 def phase_estimation_inverse(kappa: float, clock_bits: int) -> PhaseEstimationInverse:
     """What HHL computes of an eigenvalue x: the mean of g over the outcomes of phase estimation.
 

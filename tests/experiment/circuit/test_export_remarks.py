@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit import pipeline as circuit_job
 from qdescent.experiment.circuit.pipeline import CircuitSettings, run_circuit_job
 from qdescent.quantum.simulator.state_vector import Simulator
+from qdescent.solvers.solve import Status
 
 STEPS, PADDING, ORDER = 2, 1, 2
 
@@ -85,6 +87,56 @@ def places(head: str, size: int) -> list[int]:
         ]
     assert "Basis state k of the system register is unknown k" in head
     return list(range(size))
+
+
+def test_a_phase_estimation_exports_its_hermitian_matrix(tmp_path):
+    """The head names the halves of H, and the simulated query holds M and its transpose there; the
+    answer is the map's own, and the page draws one evolution.
+    """
+    np.savez(tmp_path / "m.npz", F0=[0.1], F1=[[0.6]])
+    kept = {}
+
+    def spy(found, system, order, query):
+        kept.update(query=query, system=system)
+        return remarks(found, system, order, query)
+
+    remarks = circuit_job.export_remarks
+    settings = CircuitSettings(
+        str(tmp_path / "m.npz"), order=1, steps=2, padding=1, epsilon=0.3, solver="hhl", export=True
+    )
+    assert settings.encoding == "coloured"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(circuit_job, "export_remarks", spy)
+        record = run_circuit_job(settings, tmp_path / "out")
+    rows = record.rows
+    assert rows["circuit/status"].value == Status.SOLVED
+    assert rows["circuit/answer"].curve == pytest.approx([0.16], rel=0.3)
+    assert rows["circuit/queries"].number == rows["circuit/declared_queries"].number
+    page = (tmp_path / "out" / "circuit.html").read_text(encoding="utf-8")
+    assert "phase estimation, a rotation, and all of it back" in page
+    assert "cosine and sine of H by the same queries" in page
+    text = (tmp_path / "out" / "encoding.qasm").read_text()
+    head = " ".join(line[2:].strip() for line in text.splitlines() if line.startswith("//"))
+    assert "|1><1| (x) H / alpha, H = [[0, M], [M^T, 0]]" in head
+    assert "Basis state k of each half is unknown k" in head
+    M, found = kept["system"].matrix.to_dense().numpy(), block(kept["query"])
+    size = len(found) // 4
+    wanted = np.zeros_like(found)
+    first, second = slice(2 * size, 2 * size + len(M)), slice(3 * size, 3 * size + len(M))
+    wanted[first, second], wanted[second, first] = M, M.T
+    wanted /= number(head, "alpha")
+    assert np.abs(found - wanted).max() < 2e-3
+    exchanged = np.zeros_like(found)  # planted: M and its transpose in the wrong halves
+    exchanged[first, second], exchanged[second, first] = M.T, M
+    assert np.abs(found - exchanged / number(head, "alpha")).max() > 0.1
+    with pytest.raises(ArgumentError, match="`encoding` must be 'coloured' for the solver 'hhl'"):
+        CircuitSettings("m.npz", solver="hhl", encoding="balanced")
+    dear = CircuitSettings(str(tmp_path / "m.npz"), order=1, steps=2, padding=1, solver="hhl")
+    least = (
+        r"Argument `epsilon` must be at least [0-9.e-]+ for a phase estimation of at most 20,000"
+    )
+    with pytest.raises(ArgumentError, match=least):
+        run_circuit_job(dear, tmp_path / "dear")
 
 
 def test_what_is_encoded_is_what_the_head_says(exported):

@@ -32,6 +32,7 @@ from qdescent.report.reservation import held
 from qdescent.resources.queries import query_rows
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
+from qdescent.rows.numbers import at_least
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.encodings import (
     BalancedEntries,
@@ -39,15 +40,24 @@ from qdescent.solvers.encodings import (
     ComposedHistory,
     MatrixEncoding,
 )
+from qdescent.solvers.hhl import HHL
+from qdescent.solvers.hhl_inverse import least_epsilon
 from qdescent.solvers.kernel_reflection import KernelReflection
-from qdescent.solvers.promise.conditioning import conditioning
+from qdescent.solvers.promise.conditioning import SHORTEST_INTERVAL, conditioning
 from qdescent.solvers.promise.limits import MOST_QUERIES
 from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Solution
 
-SOLVERS: dict[str, Callable[..., QSVT | KernelReflection]] = {
-    "kernel-reflection": KernelReflection,
-    "qsvt": QSVT,
+AnySolver = QSVT | KernelReflection | HHL
+SOLVERS: dict[str, Callable[[CircuitSettings, Circuit, MatrixEncoding], AnySolver]] = {
+    "kernel-reflection": lambda settings, circuit, encoding: KernelReflection(
+        settings.epsilon, circuit=circuit, encoding=encoding
+    ),
+    "qsvt": lambda settings, circuit, encoding: QSVT(
+        settings.epsilon, circuit=circuit, encoding=encoding
+    ),
+    # it colours the entries itself, as the settings say
+    "hhl": lambda settings, circuit, encoding: HHL(settings.epsilon, circuit=circuit),
 }
 ENCODINGS: dict[str, Callable[[PolynomialMap, CircuitSettings], MatrixEncoding]] = {
     "balanced": lambda f, settings: BalancedEntries(),
@@ -120,12 +130,9 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
             settings.padding,
             f.iterate(start, settings.steps)[-1],
         )
-        encoding = ENCODINGS[settings.encoding](f, settings)
-        solver = SOLVERS[settings.solver](
-            epsilon=settings.epsilon,
-            circuit=Circuit(loader=LOADERS[settings.loader], amplify=settings.amplify),
-            encoding=encoding,
-        )
+        encoding = ENCODINGS[str(settings.encoding)](f, settings)
+        circuit = Circuit(loader=LOADERS[settings.loader], amplify=settings.amplify)
+        solver = SOLVERS[settings.solver](settings, circuit, encoding)
         kappa = conditioning(instance.system, None, encoding.plan(instance.system)).kappa
         _check_queries(settings, kappa, solver)
         found, rows = solve_instance(instance, solver)
@@ -171,13 +178,24 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
     return record
 
 
-def _check_queries(
-    settings: CircuitSettings, kappa: float, solver: QSVT | KernelReflection
-) -> None:
+def _check_queries(settings: CircuitSettings, kappa: float, solver: AnySolver) -> None:
     """An iteration that grows has a kappa that grows exponentially with T, and a circuit that no
-    one would wait for.
+    one would wait for; a phase estimation may be too long for its epsilon alone.
     """
-    if math.isfinite(kappa) and solver.forecast(kappa) > MOST_QUERIES:
+    if not math.isfinite(kappa):
+        return
+    if isinstance(solver, HHL):
+        least = least_epsilon(max(kappa, SHORTEST_INTERVAL), MOST_QUERIES)
+        if least < 1 and settings.epsilon < least:
+            must = (
+                f"be at least {at_least(least)} for a phase estimation of at most"
+                f" {MOST_QUERIES:,} queries at kappa = {kappa:.4g}"
+            )
+            raise argument_error("epsilon", must, settings.epsilon)
+        is_long = least >= 1
+    else:
+        is_long = solver.forecast(kappa) > MOST_QUERIES
+    if is_long:
         must = (
             f"leave a circuit of at most {MOST_QUERIES:,} queries to simulate (does the map grow?"
             " fewer steps help)"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
+from qdescent._checks import argument_error
 from qdescent.experiment.setting import PATH, SWITCH, check_settings, setting
 
 # what stands behind each name: the pipeline
-SOLVERS = ("kernel-reflection", "qsvt")
+SOLVERS = ("kernel-reflection", "qsvt", "hhl")
 ENCODINGS = ("balanced", "coloured", "composed")
 LOADERS = (
     "qrom",
@@ -76,14 +77,16 @@ class CircuitSettings:
         "How the linear system is solved.",
         why="kernel-reflection: few runs are thrown away, so that queries grow as kappa even where"
         " padding makes the solution long. qsvt: one polynomial for 1/x, the textbook's circuit;"
-        " most runs are thrown away.",
+        " most runs are thrown away. hhl: phase estimation, the paper's method, for an epsilon near"
+        " .1: its queries grow as the root of 1/epsilon, not as its logarithm.",
     )
-    encoding: str = setting(
-        "balanced",
+    encoding: str | None = setting(
+        None,
         ENCODINGS,
         "How the history matrix becomes gates.",
         why="balanced: its entries with the least alpha. coloured: its entries by colours."
         " composed: of F_0, F_1, ... alone: fewest gates, but more qubits to simulate.",
+        left_open="balanced; of hhl, which knows no other, coloured",
     )
     loader: str = setting(
         "qrom",
@@ -114,3 +117,9 @@ class CircuitSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        only = "coloured" if self.solver == "hhl" else None
+        if self.encoding is None:
+            object.__setattr__(self, "encoding", only or "balanced")
+        elif only and self.encoding != only:
+            must = f"be {only!r} for the solver 'hhl': M and its adjoint take the same angles"
+            raise argument_error("encoding", must, self.encoding)

@@ -187,7 +187,13 @@ def summary(found: Solution, rows: list[Row]) -> str:
     """Qubits, degree and error in a few words."""
     distance = next(row.value for row in rows if row.name == "circuit/error_to_direct")
     cost = found.cost
-    size = f"{cost.number(names.QUBITS)} qubits, degree {cost.number(names.DEGREE)}"
+    # a phase estimation is no polynomial of one degree
+    length = (
+        f"degree {cost.number(names.DEGREE)}"
+        if names.DEGREE in cost
+        else f"{cost.number(names.QUERIES)} queries"
+    )
+    size = f"{cost.number(names.QUBITS)} qubits, {length}"
     return f"{size}, {distance:.1e} from the direct solution"
 
 
