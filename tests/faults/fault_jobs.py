@@ -16,18 +16,19 @@ from qdescent import cli
 RUN_FLAGS = """--epochs 2 --width 1 --train-images 32 --batch 8 --segment 1 --rounds 2
     --shots 100 --probes 2 --lanczos-steps 9 --circuit-weights 1 --circuit-order 1 --circuit-steps 1
     --circuit-padding 0 --circuit-epsilon 0.1"""
-SPECTRUM_FLAGS = "--steps 10 --probes 2 --rows 6 --deflate 2 --batch 4 --batches 2"
+SPECTRUM_FLAGS = "--steps 10 --probes 2 --rows 6 --deflate 2 --batch 8"
+CIRCUIT_FLAGS = "--steps 1 --padding 0 --epsilon 0.1"
 NETWORK = ["tiny_project:network", "--data", "tiny_project:data"]
 MODULE = """
 import torch
 
 def network():
     torch.manual_seed(0)
-    return torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    return torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh(), torch.nn.Linear(2, 2))
 
 def data():
     g = torch.Generator().manual_seed(1)
-    return torch.randn(8, 3, generator=g), torch.randint(0, 2, (8,), generator=g)
+    return torch.randn(8, 2, generator=g), torch.randint(0, 2, (8,), generator=g)
 """
 MAP = {"F0": np.array([0.5]), "F1": np.array([[0.5]])}
 
@@ -47,7 +48,7 @@ def begin(job: str, out: Path | None) -> Callable[[], None]:
     words = {
         "run": ["run", *RUN_FLAGS.split()],
         "spectrum": ["spectrum", *NETWORK, *SPECTRUM_FLAGS.split()],
-        "circuit": ["circuit", "map.npz"],
+        "circuit": ["circuit", "map.npz", *CIRCUIT_FLAGS.split()],
     }
     return command(*words[job], *(["--out", out] if out else []))
 
