@@ -59,3 +59,12 @@ def test_a_file_with_unknown_evidence_is_refused():
     fields = Row("a", 1.0, "1", Evidence.EXACT, "x").to_json() | {"evidence": "rumour"}
     with pytest.raises(ValueError, match="rumour"):
         Row.from_json(fields)
+
+
+@pytest.mark.parametrize("error", [-1, -1e-9, [0.1, -0.1], (-math.inf,)])
+def test_an_error_is_a_size(error):
+    with pytest.raises(ArgumentError, match="Argument `error` must be a size, at least 0, but is"):
+        Row("a/b", 1.0, "1", Evidence.MEASURED, "x", error=error)
+    fields = Row("a/b", 1.0, "1", Evidence.MEASURED, "x").to_json()
+    with pytest.raises(ArgumentError, match="Argument `fields` must be those of a row"):
+        Row.from_json({**fields, "error": -1.0})

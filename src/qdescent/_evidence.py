@@ -94,7 +94,10 @@ class Row:
             raise argument_error(
                 "error", "be a number, a sequence of numbers or None", shown(self.error)
             )
-        object.__setattr__(self, "error", _taken("error", self.error))
+        error = _taken("error", self.error)
+        if any(size < 0 for size in (error if isinstance(error, list | tuple) else [error or 0])):
+            raise argument_error("error", "be a size, at least 0", shown(self.error))
+        object.__setattr__(self, "error", error)
 
     @property
     def number(self) -> float:

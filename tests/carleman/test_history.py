@@ -181,3 +181,18 @@ def test_a_step_of_norm_zero_leaves_the_shift_of_the_padding(padding):
         1 + 1e-12
     )
     assert geometric_kappa_bound(0.0, 4) == 1.0
+
+
+@pytest.mark.parametrize("start", [[0.2], (0.2,), np.array([0.2]), np.array([0.2], np.float32)])
+def test_a_start_is_any_row_of_numbers(start):
+    f = PolynomialMap([np.array([0.1]), np.array([[0.5]])])
+    system = history_system(carleman_linearize(f, 1), start, steps=2)
+    answer = system.extract(torch.linalg.solve(system.matrix.to_dense(), system.rhs))
+    assert answer.tolist() == pytest.approx([0.1 + 0.5 * (0.1 + 0.5 * 0.2)], rel=1e-6)
+
+
+@pytest.mark.parametrize("start", [0.2, [0.2, 0.3], [0.2j], [np.nan], "0.2", None, [[0.2]]])
+def test_what_is_no_row_of_numbers_is_no_start(start):
+    f = PolynomialMap([np.array([0.1]), np.array([[0.5]])])
+    with pytest.raises(ArgumentError, match="Argument `u0` must"):
+        history_system(carleman_linearize(f, 1), start, steps=2)

@@ -36,6 +36,12 @@ def axes():
     labels = torch.tensor([[1.0], [1.0], [1.0], [-1.0]])
     return torch.diag(torch.tensor([2.0, 9.0, 4.0, 2.0])), labels
 
+def wide():
+    return nn.Linear(40, 1, bias=False)
+
+def spread():  # with `wide` and mse: H has forty eigenvalues from 1 to 2
+    return torch.diag((20 * torch.linspace(1, 2, 40)).sqrt()), torch.zeros(40, 1)
+
 def saddle(outputs, targets):
     return (targets * outputs**2).mean()
 

@@ -14,6 +14,7 @@ from qdescent._checks import argument_error, check_integer, check_interval, chec
 from qdescent.carleman.lifting.lifted import LiftedMap
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_terms import check_scale
+from qdescent.linalg.tensors import real_tensor
 
 # stored entries of M: 1.2 GB in COO, about three times that while it is assembled
 ENTRY_LIMIT = 50_000_000
@@ -151,7 +152,7 @@ def history_system(
     lifts = _one_a_step(lift, steps)
     check_integer("padding", padding, 0, ENTRY_LIMIT // lifts[0].dimension)
     T, first = len(lifts), lifts[0]
-    start = first.lift(check_tensor("u0", u0, (first.size,)).to(first.offset))
+    start = first.lift(check_tensor("u0", real_tensor("u0", u0), (first.size,)).to(first.offset))
     if not bool(start.any()) and not any(bool(each.offset.any()) for each in lifts):
         raise argument_error("u0", "not be zero where the map has F_0 = 0", "zero: nothing moves")
     D, blocks = first.dimension, T + padding + 1

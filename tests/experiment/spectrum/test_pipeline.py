@@ -352,3 +352,16 @@ def test_flags_on_the_page_exist():
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     for flag in set(re.findall(r"(?<!-)(--[a-z][a-z-]*)", PAGE)) - {"--nproc-per-node"}:
         assert flag in text, flag
+
+
+@pytest.mark.parametrize(("probes", "settles"), [(4, "It takes 7 probes"), (7, "")])
+def test_the_verdict_says_what_would_settle_it(tmp_path, probes, settles):
+    """Forty modes that shrink, seen by twelve steps: four probes exclude no other, seven do."""
+    settings = SpectrumSettings(
+        "my_project:wide", "my_project:spread", loss="mse", precision="float64", rows=0,
+        learning_rate=0.1, steps=12, probes=probes,
+    )  # fmt: skip
+    verdict = run_spectrum(settings, tmp_path / "o").rows["dissipation/verdict"].value
+    assert verdict.startswith("not seen to diverge" if settles else "fully dissipative")
+    assert verdict.endswith("of random signs or more to settle it") == bool(settles)
+    assert settles in verdict

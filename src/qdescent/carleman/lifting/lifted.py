@@ -21,6 +21,7 @@ from qdescent._checks import (
 )
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.tensors import real_tensor
 
 MOST_STEPS = 10_000_000  # each is a product and a row of the result
 
@@ -233,7 +234,7 @@ class LiftedField:
             ... ).flatten().tolist()
             [1.0, 0.5, 0.25]
         """
-        u0 = check_tensor("u0", u0, (self.coordinates.size,)).to(self.offset)
+        u0 = check_tensor("u0", real_tensor("u0", u0), (self.coordinates.size,)).to(self.offset)
         step = check_interval("step", step, "(0, inf)")
         steps = check_integer("steps", steps, 1, MOST_STEPS)
         z, offset, path = self.lift(u0).numpy().copy(), self.offset.numpy(), [u0]

@@ -26,6 +26,7 @@ from qdescent._array_checks import check_tensor
 from qdescent._checks import argument_error, check_boolean, check_integer, check_interval
 from qdescent.carleman.truncation.norms import coefficient_norm, log_norm
 from qdescent.linalg.polynomial_terms import checked_terms
+from qdescent.linalg.tensors import real_tensor
 
 MOST_ORDER = 1_000_000  # far beyond what any bound distinguishes
 # ||F_1 F_1^T - F_1^T F_1|| / ||F_1||^2 below which F_1 counts as normal: rounding, no more
@@ -90,7 +91,7 @@ def field_norms(coefficients: Sequence[Tensor], u0: Tensor, p: float = 2.0) -> F
         raise argument_error(
             "coefficients", "be F_0, F_1 and at most F_2", f"{len(coefficients)} of them"
         )
-    u0 = check_tensor("u0", u0, (len(coefficients[1]),))
+    u0 = check_tensor("u0", real_tensor("u0", u0), (len(coefficients[1]),))
     F1 = coefficients[1].to_dense().double()
     linear = coefficient_norm(F1, p)
     commutator = coefficient_norm(F1 @ F1.T - F1.T @ F1)

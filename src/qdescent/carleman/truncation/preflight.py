@@ -22,6 +22,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.carleman.truncation.theorems import MOST, Bound, bounds_of_field, bounds_of_map
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.tensors import real_tensor
 
 MOST_STEPS = 1_000_000  # of a map: each composes the norm series once more
 
@@ -172,7 +173,7 @@ def preflight(
             raise argument_error(
                 "f", f"be one map, or one for each of the {steps} steps", f"{len(systems)} maps"
             )
-    u0 = check_tensor("u0", u0, (systems[0].size,)).cpu().double()
+    u0 = check_tensor("u0", real_tensor("u0", u0), (systems[0].size,)).cpu().double()
     error = check_interval("error", error, "(0, inf)")
     wanted = _checked_orders(orders)
     if not isinstance(f, PolynomialField):

@@ -192,7 +192,7 @@ def spectrum_rows(
             "1",
             f"largest {factor}^T, T = {diagnosis.horizon}",
         ),
-        row("dissipation/verdict", f"{diagnosis.verdict}: {diagnosis.reason}", "", how),
+        row("dissipation/verdict", _said(diagnosis), "", how),
         row("proxy/total", diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()),
         row(
             "proxy/dissipative",
@@ -208,6 +208,12 @@ def spectrum_rows(
             "its part from divergent modes",
         ),
     ]
+
+
+def _said(diagnosis: Dissipation) -> str:
+    """The verdict, its reason and, where there is something, what would settle it."""
+    outlook = diagnosis.per_step.outlook.removesuffix(".")
+    return f"{diagnosis.verdict}: {diagnosis.reason}" + (f". {outlook}" if outlook else "")
 
 
 def _growth_rows(growth: Growth, row: Callable[..., Row], factor: str) -> list[Row]:
