@@ -149,3 +149,16 @@ def test_the_choices_of_a_circuit_are_those_that_its_pipeline_knows():
     assert tuple(pipeline.SOLVERS) == settings.SOLVERS
     assert tuple(pipeline.ENCODINGS) == settings.ENCODINGS
     assert tuple(pipeline.LOADERS) == settings.LOADERS
+
+
+def test_the_first_product_waits_for_no_compiler_and_no_statistics():
+    """Each of these takes as long as a small measurement: torch's compiler by itself seconds."""
+    code = (
+        "import sys, torch, qdescent as qd; [getattr(qd, name) for name in qd.__all__]; layer ="
+        " torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh()); task = qd.Task(layer,"
+        " torch.nn.functional.mse_loss, (torch.eye(2), torch.eye(2))); space ="
+        " qd.ParameterSpace(layer); qd.spectral_density(qd.hessian(task, space), 2, 1); print([name"
+        " for name in ('torch._dynamo', 'scipy.stats', 'scipy.signal', 'plotly.io'"
+        ") if name in sys.modules])"
+    )
+    assert python(code).stdout.strip() == "[]"

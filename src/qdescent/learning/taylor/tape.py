@@ -17,6 +17,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from qdescent.learning.taylor.transpose import recorded
+
 # degrees 1 ... N: one tensor (N, ...), or a list where stacking would copy whole weights
 Terms = Tensor | list[Tensor]
 
@@ -176,21 +178,22 @@ class Map:
         self.inputs: tuple[Node, ...] = (x,)
         value = function(x.value)
         self.output = Node(value if constant is None else value + constant)
-        self._function, self._over = function, torch.func.vmap if batched else _one_by_one
+        self._function, self._batched = function, batched
         # f is linear: its transpose needs the shape alone, not the value
         self._at = x.value.new_zeros(()).expand(x.value.shape)
 
     def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
-        return [self._transpose(adjoint)]
+        return recorded(self._function, self._at)[1](adjoint, False)
 
     def push(self) -> Tensor:
-        return self._over(self._function)(stacked(self.inputs[0].terms))  # type: ignore[arg-type]
+        over = torch.func.vmap if self._batched else _one_by_one
+        return over(self._function)(stacked(self.inputs[0].terms))  # type: ignore[arg-type]
 
     def pull(self, adjoint: Tensor) -> Sequence[Terms]:
-        return [self._over(self._transpose)(adjoint)]
-
-    def _transpose(self, adjoint: Tensor) -> Tensor:
-        return torch.func.vjp(self._function, self._at)[1](adjoint)[0]
+        transpose = recorded(self._function, self._at)[1]
+        if self._batched:
+            return transpose(adjoint, True)
+        return [_one_by_one(lambda part: transpose(part, False)[0])(adjoint)]
 
 
 def _one_by_one(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -258,14 +261,13 @@ class Join:
     ) -> None:
         values = tuple(part.value if isinstance(part, Node) else part for part in parts)
         self.inputs = tuple(part for part in parts if isinstance(part, Node))
-        value, transpose, *_ = torch.func.vjp(lambda *all_: function(all_), *values)
-        self._transpose = transpose
+        value, self._transpose = recorded(lambda *all_: function(all_), *values)  # type: ignore[arg-type]
         self.output = Node(value)
         self._function = torch.func.vmap(lambda *all_: function(all_))
         self._parts = [part if isinstance(part, Node) else torch.zeros_like(part) for part in parts]
 
     def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
-        return self._moving(self._transpose(adjoint))
+        return self._moving(self._transpose(adjoint, False))
 
     def push(self) -> Tensor:
         length = len(self.inputs[0].terms)  # type: ignore[arg-type]
@@ -278,7 +280,7 @@ class Join:
         return self._function(*full)
 
     def pull(self, adjoint: Tensor) -> Sequence[Terms]:
-        return self._moving(torch.func.vmap(self._transpose)(adjoint))
+        return self._moving(self._transpose(adjoint, True))
 
     def _moving(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         return [g for g, part in zip(gradients, self._parts, strict=True) if isinstance(part, Node)]
