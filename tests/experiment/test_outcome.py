@@ -1,6 +1,8 @@
 """What the command line prints of a job that is done: a table, or `--json`."""
 
+import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +37,8 @@ def test_json_alone_is_on_standard_output_and_holds_the_records_rows(words, tmp_
         assert row["source"]
         if row["name"] != "proxy/total" and row["name"] in record.rows:  # there the last of a curve
             assert Row.from_json(row) == record.rows[row["name"]]
+    with Path("o/rows.csv").open(newline="") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == list(record.rows.names)
     assert "s  " in result.stderr  # a line a stage
 
 

@@ -74,7 +74,7 @@ def test_a_new_setting_is_one_line_in_one_file(command, tmp_path):
         text=True,
         check=True,
     ).stdout
-    assert "| `--patience` | 3 | rounds, 1 to 9 | Rounds without progress. |" in table
+    assert "| `--patience` | 3 | rounds, 1 to 9 | Rounds without progress. |  |" in table
     assert "patience" not in page_of_settings.page()  # the copy's page, not this one's
 
 

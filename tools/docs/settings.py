@@ -29,7 +29,10 @@ def page(kinds: tuple[type, ...] = (Settings, SpectrumSettings, CircuitSettings)
 
 def table(kind: type) -> str:
     """One row a setting, in the order in which they are declared."""
-    lines = ["| flag | default | may be | what it is |", "|---|---|---|---|"]
+    lines = [
+        "| flag | default | may be | what it is | why, and what else |",
+        "|---|---|---|---|---|",
+    ]
     lines += ["| " + " | ".join(_cells(each)) + " |" for each in declared(kind)]
     return "\n".join(lines) + "\n"
 
@@ -38,5 +41,4 @@ def _cells(setting: Setting) -> list[str]:
     flag = setting.name.upper() if setting.positional else setting.flag
     default = setting.default_text or ("required" if setting.required else "none")
     values = ", ".join(each for each in (setting.unit, setting.range) if each)
-    told = f"{setting.help} {setting.why}".strip()
-    return [f"`{flag}`", default, values or setting.noun, told]
+    return [f"`{flag}`", default, values or setting.noun, setting.help, setting.why]

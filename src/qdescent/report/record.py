@@ -1,6 +1,7 @@
 """What a run leaves on disk: `run.json`. Files, JSON and clocks are this room's.
 
     runs/<name>/run.json             every number as a row; written last of all
+    runs/<name>/rows.csv             the same rows as a table for other programs
     runs/<name>/weights.safetensors  the trained weights
     runs/<name>/report.html          the page
     runs/<name>/state/<stage>.safetensors   finished stages of an unfinished run, see `state`
@@ -38,6 +39,7 @@ from qdescent.rows.collection import Rows
 
 RUN_FORMAT = "qdescent-run/1"
 RUN_FILE, WEIGHTS_FILE, REPORT_FILE = "run.json", "weights.safetensors", "report.html"
+ROWS_FILE = "rows.csv"
 _PACKAGES = ("qdescent", "torch", "numpy", "scipy", "qualtran", "qdk", "safetensors", "plotly")
 
 
@@ -107,6 +109,7 @@ def write_record(record: Record, directory: str | Path) -> Path:
         "timings": record.timings,
         "rows": [json.loads(json_text(row.name, row.to_json())) for row in record.rows],
     }
+    write_document(folder / ROWS_FILE, record.rows.to_csv())
     return write_document(folder / RUN_FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 

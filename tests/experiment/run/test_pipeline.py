@@ -70,6 +70,7 @@ def test_run_directory_is_whole_and_read_by_others(whole):
     assert sorted(path.name for path in directory.iterdir()) == [
         "instance.npz",
         "report.html",
+        "rows.csv",
         "run.json",
         "weights.safetensors",
     ]

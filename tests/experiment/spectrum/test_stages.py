@@ -68,6 +68,7 @@ def same_after_a_kill(settings, moment, whole, out):
         ours, theirs = ((each / EIGENVECTORS_FILE).read_bytes() for each in (out, directory))
         assert ours == theirs
     assert sorted(found) == [
+        "rows.csv",
         "run.json",
         "spectrum.html",
         "spectrum.npz",
