@@ -53,6 +53,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.resources.physical import SurfaceCode
     from qdescent.resources.round_spec import RoundSpec
     from qdescent.solvers.circuit import Circuit
+    from qdescent.solvers.circuits.block_encode import block_encode
     from qdescent.solvers.classical import GMRES, Direct
     from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory
     from qdescent.solvers.hhl import HHL
@@ -88,8 +89,8 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "MapNorms", "map_norms", "history_kappa_bound", "best_history",
     # its solution: classically, by a circuit, or at full size
     "solve", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
-    "Circuit", "BalancedEntries", "ColouredEntries", "ComposedHistory", "QROMLoader", "QROAMLoader",
-    "BucketBrigade",
+    "Circuit", "BalancedEntries", "ColouredEntries", "ComposedHistory", "block_encode",
+    "QROMLoader", "QROAMLoader", "BucketBrigade",
     "series_descent",
     "fast_forward", "fast_forward_map", "MapSegment",
     # readout, and the whole loop
@@ -138,8 +139,9 @@ _HOMES = {
         "report.record": "read_record",
         "resources.ledger": "price",
         "resources.physical": "SurfaceCode",
-        "solvers.circuit": "Circuit",
         "resources.round_spec": "RoundSpec",
+        "solvers.circuit": "Circuit",
+        "solvers.circuits.block_encode": "block_encode",
         "solvers.classical": "GMRES Direct",
         "solvers.encodings": "BalancedEntries ColouredEntries ComposedHistory",
         "solvers.segment.fast_forward": "fast_forward",

@@ -86,6 +86,9 @@ run = qd.train_hybrid(
     [task()], space(), qd.Schedule(order=1, segment=2, rounds=1, learning_rate=0.01)
 )
 tail = Tail(0.01, 0.1)
+query = qd.block_encode([[1.0, 2.0], [0.5, 1.0]], 1e-2)
+encoding_plan = qd.BalancedEntries().plan(qd.LinearSystem([[1.0, 2.0], [0.5, 1.0]], [1.0, 1.0]))
+loader = qd.QROAMLoader()
 ledger = Ledger(Rows([row()]), "made up")
 table = LookUpTable(np.array([3, 1, 2]), bits=2)
 phase = ProjectorPhase(0.25, 2)
@@ -190,6 +193,17 @@ ENTRIES = [
     Entry("Simulator", Simulator),
     Entry("Simulator.run", Simulator().run, lambda: {"bloq": phase}),
     Entry("draw", draw, lambda: {"bloq": phase}),
+    Entry("block_encode", qd.block_encode, lambda: {
+        "matrix": torch.tensor([[1.0, -0.5], [0.0, 2.0]], dtype=torch.float64), "epsilon": 1e-2,
+        "angle_bits": 12, "encoding": qd.ColouredEntries(), "loader": qd.QROMLoader(),
+    }, named={"epsilon": ("angle_bits",)}),
+    Entry("BlockEncoding.augmented", query.augmented, lambda: {"norm_estimate": 1.5}),
+    Entry("EncodingPlan.encode", encoding_plan.encode, lambda: {
+        "bits": 8, "loader": qd.QROMLoader(),
+    }),
+    Entry("Loader.load_cost", loader.load_cost, lambda: {"lines": 8, "bits": 4}),
+    Entry("Loader.clear_cost", loader.clear_cost, lambda: {"lines": 8, "bits": 4}),
+    Entry("Loader.read_cost", loader.read_cost, lambda: {"lines": 8, "bits": 4}),
     Entry("call_tree", call_tree, lambda: {"bloq": phase}),
     Entry("toffoli_depth", toffoli_depth, lambda: {"bloq": phase}),
     Entry("gate_list", gate_list, lambda: {"bloq": phase}),

@@ -23,7 +23,7 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader, check_loader
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.coloured import matrix_entries, matrix_tables
@@ -55,7 +55,8 @@ class EncodingPlan:
 
     def encode(self, bits: int, loader: Loader = DEFAULT_LOADER) -> BlockEncoding:
         """The block-encoding whose angles have that many bits."""
-        return self.build(check_integer("bits", bits, 3, MOST_ANGLE_BITS), loader)
+        bits = check_integer("bits", bits, 3, MOST_ANGLE_BITS)
+        return self.build(bits, check_loader(loader))
 
 
 class MatrixEncoding(Protocol):

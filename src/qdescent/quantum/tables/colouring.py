@@ -9,6 +9,8 @@ import numpy as np
 
 from qdescent._arrays import Complexes, Floats, Ints
 
+MOST_IN_ORDER = 2**14  # entries; a full matrix in the order of its rows has a path for most of them
+
 
 def colour_entries(rows: Ints, columns: Ints, values: Floats | Complexes) -> Ints:
     """A colour for every entry of a matrix, no colour twice in a row or a column; large entries
@@ -84,39 +86,62 @@ def matching_colours(rows: Ints, columns: Ints) -> Ints:
     Returns:
         array: shape (nnz,), colours from 0.
 
-    Cost: O(nnz) paths of at most the matrix's size.
+    Cost: O(nnz) paths of at most the matrix's size; above 16,384 entries they are taken by
+        diagonals, which meet no path where the matrix is full or a band.
 
     Example:
         >>> matching_colours(np.array([0, 0, 1]), np.array([0, 1, 0])).tolist()
         [1, 0, 0]
     """
-    in_row: dict[int, dict[int, int]] = {}  # line -> colour -> entry
-    in_column: dict[int, dict[int, int]] = {}
-    colours = np.zeros(len(rows), dtype=np.int64)
-    lines, fullest = (rows.tolist(), columns.tolist()), fullest_line(rows, columns)
-    for entry, (i, j) in enumerate(zip(*lines, strict=True)):
-        row, column = in_row.setdefault(i, {}), in_column.setdefault(j, {})
-        a, b = (
-            next(colour for colour in range(fullest) if colour not in line)
-            for line in (row, column)
-        )
-        # the path of colours a, b, a, ... that begins in the column: it cannot end in the row
-        path, line, turn = [], column, True
-        while (colour := a if turn else b) in line:
+    if len(rows) > MOST_IN_ORDER:
+        diagonals = np.argsort((columns - rows) % (1 + max(rows.max(), columns.max())))
+        sorted_colours = _matched(rows[diagonals], columns[diagonals])
+        colours = np.empty_like(sorted_colours)
+        colours[diagonals] = sorted_colours
+        return colours
+    return _matched(rows, columns)
+
+
+def _matched(rows: Ints, columns: Ints) -> Ints:
+    """The entries in their order, each with the exchange of two colours that makes room for it."""
+    ends = rows.tolist(), columns.tolist()
+    # of each row and of each column: colour -> the entry that has it, and the colours as a bit mask
+    held: tuple[dict[int, dict[int, int]], ...] = ({}, {})
+    taken: tuple[dict[int, int], ...] = ({}, {})
+    colours = [0] * len(rows)
+    for entry, (i, j) in enumerate(zip(*ends, strict=True)):
+        # 1. a is free in the row, b in the column: the lowest of each
+        row, column = held[0].setdefault(i, {}), held[1].setdefault(j, {})
+        a, b = (_lowest_zero(masks.get(end, 0)) for masks, end in zip(taken, (i, j), strict=True))
+        # 2. the path of colours a, b, a, ... that begins in the column; it alternates columns and
+        #    rows, so that it would enter the row by a, which is free there: it ends elsewhere
+        path, line, side, colour = [], column, 0, a
+        while colour in line:
             step = line[colour]
             path.append(step)
-            line = in_row[lines[0][step]] if turn else in_column[lines[1][step]]
-            turn = not turn
+            line, side, colour = held[side][ends[side][step]], 1 - side, a + b - colour
+        # 3. exchange a and b along it: now a is free in the column, too
         for step in path:
-            del in_row[lines[0][step]][colours[step]], in_column[lines[1][step]][colours[step]]
+            for kind in (0, 1):
+                del held[kind][ends[kind][step]][colours[step]]
         for step in path:
             colours[step] = a + b - colours[step]
-            in_row[lines[0][step]][int(colours[step])] = in_column[lines[1][step]][
-                int(colours[step])
-            ] = step
+            for kind in (0, 1):
+                held[kind][ends[kind][step]][colours[step]] = step
+        if path:  # both ends of the path have exchanged a bit, whatever lies between has both
+            for kind, end in ((1, j), (1 - side, ends[1 - side][path[-1]])):
+                taken[kind][end] ^= (1 << a) ^ (1 << b)
+        # 4. the entry takes a
         colours[entry] = a
         row[a] = column[a] = entry
-    return colours
+        for masks, end in zip(taken, (i, j), strict=True):
+            masks[end] = masks.get(end, 0) | 1 << a
+    return np.array(colours, dtype=np.int64)
+
+
+def _lowest_zero(mask: int) -> int:
+    """The place of the lowest bit of a mask that is 0."""
+    return (~mask & (mask + 1)).bit_length() - 1
 
 
 def fullest_line(rows: Ints, columns: Ints) -> int:

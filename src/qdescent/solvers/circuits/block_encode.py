@@ -123,5 +123,7 @@ def _square(matrix: Tensor) -> LinearSystem:
             f" {table:,}"
         )
         raise argument_error("matrix", must, what)
-    square = torch.sparse_coo_tensor(torch.stack([rows, columns]), values, (size, size))
+    square = torch.sparse_coo_tensor(
+        torch.stack([rows, columns]), values, (size, size), check_invariants=True
+    )
     return LinearSystem(square, torch.ones(size, dtype=values.dtype))
