@@ -7,14 +7,14 @@
    2, 4 steps and 4 padding steps, epsilon 1e-4, by QSVT and by kernel reflection; and the three
    largest kept weights of a network trained here for one epoch.
 2. The sequence of the first solve, its entries coloured, in PennyLane's lightning.qubit, as it can
-   express it best. A query is the four unitaries that our fast leaves apply: preparation of the
+   express it best. A query is the four unitaries that our fast kernels apply: preparation of the
    colours, dense on the colour qubits; rotation and permutation, sparse `QubitUnitary`s of two and
    one entries a row; preparation undone. A phase is one `DiagonalQubitUnitary`, the right-hand side
    a `StatePrep`. Its tape and our program are built before the clock starts; ours with compiling is
    shown beside.
 3. One query of a small matrix down to gates in Qiskit Aer: the exported OpenQASM 3, read and left
    as it is, on a state vector with all work qubits; ours runs the same bloq with `fast=False`
-   (decomposed, a look-up is one step) and with fast leaves.
+   (decomposed, a look-up is one step) and with fast kernels.
 
 Aer does not get the sequence of 2: its unitaries are dense, and each of some 200 queries would hold
 its own 8192 x 8192 matrix. The states are compared. Peers come with `pip install -e '.[peers]'`;
@@ -186,7 +186,7 @@ def pennylane_tape(circuit):
 
 
 def against_aer():
-    """One query as the exported gates: ours decomposed, ours by fast leaves, and Aer."""
+    """One query as the exported gates: ours decomposed, ours by fast kernels, and Aer."""
     matrix = (
         np.random.default_rng(0).normal(size=(4, 4))
         if SMOKE
@@ -202,9 +202,9 @@ def against_aer():
         found["qdescent, decomposed"] = Simulator(fast=False).run(bloq).amplitudes.numpy()
 
     def fast():
-        found["qdescent, fast leaves"] = Simulator().run(bloq).amplitudes.numpy()
+        found["qdescent, fast kernels"] = Simulator().run(bloq).amplitudes.numpy()
 
-    contenders = {"qdescent, decomposed": decomposed, "qdescent, fast leaves": fast}
+    contenders = {"qdescent, decomposed": decomposed, "qdescent, fast kernels": fast}
     try:
         from qiskit import qasm3
         from qiskit_aer import AerSimulator

@@ -1,4 +1,4 @@
-"""Every bloq four ways: its fast leaf, its decomposition, its call graph and its export agree. A
+"""Every bloq four ways: its fast kernel, its decomposition, its call graph and its export agree. A
 new bloq adds one line.
 """
 

@@ -58,7 +58,7 @@ def test_queries_used_are_queries_declared(monkeypatch):
     counts.
     """
     flips = Counter()
-    leaf = VectorFlip.fast_leaf
+    leaf = VectorFlip.fast_kernel
 
     def counted(self, dtype, device):
         apply = leaf(self, dtype, device)
@@ -69,7 +69,7 @@ def test_queries_used_are_queries_declared(monkeypatch):
 
         return count_and_apply
 
-    monkeypatch.setattr(VectorFlip, "fast_leaf", counted)
+    monkeypatch.setattr(VectorFlip, "fast_kernel", counted)
     system = LinearSystem(SYSTEMS["toeplitz"], torch.tensor([1.0, 0.0, 2.0, 0.0], dtype=F64))
     found = KernelReflection(1e-2, kappa=8.0, circuit=True).solve(system)
     declared = found.cost.number("reflections") * (inverse_degree(8.0, 1e-2 / 8) + 1)

@@ -74,7 +74,7 @@ def test_queries_used_are_queries_declared(monkeypatch):
     own counts.
     """
     turned = Counter()
-    leaf = TableRotation.fast_leaf
+    leaf = TableRotation.fast_kernel
 
     def counted(self, dtype, device):
         apply = leaf(self, dtype, device)
@@ -89,7 +89,7 @@ def test_queries_used_are_queries_declared(monkeypatch):
     kappa = 12.0
     polynomial = minimax_inverse(kappa, epsilon / 2)
     circuit = build_circuit(system, polynomial, ColouredEntries().plan(system).encode(20))
-    monkeypatch.setattr(TableRotation, "fast_leaf", counted)
+    monkeypatch.setattr(TableRotation, "fast_kernel", counted)
     run = run_circuit(system, circuit, epsilon)
     entries = circuit.encoding.tables.entries
     assert turned[entries] == run.forward_queries

@@ -15,7 +15,7 @@ from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, Symp
 from qdescent._checks import argument_error, check_interval
 from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
-from qdescent.quantum.simulator.kernels import Diagonal, Leaf
+from qdescent.quantum.simulator.kernels import Diagonal, Kernel
 
 Places = tuple[tuple[str, int], ...]
 
@@ -76,7 +76,7 @@ class ZeroReflection(Bloq):
         bits[-1] = last
         return {"bits": bb.join(bits, QAny(self.bits))}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
         diagonal = torch.full(
             (2**self.bits,), -1.0 if self.negated else 1.0, dtype=dtype, device=device

@@ -24,7 +24,7 @@ from qdescent.quantum.algorithms.qsvt import projector_phases
 from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
-from qdescent.quantum.simulator.kernels import Leaf, phases
+from qdescent.quantum.simulator.kernels import Kernel, phases
 
 # delta of max |p| <= 1 - delta: amplification makes delta^2 of it, and angles need max |p| < 1
 SHORTFALL = 1e-5
@@ -96,7 +96,7 @@ class SelectedPhase(Bloq):
         counts[CNOT()] = 4
         return dict(counts)
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
         phase = -torch.tensor(self.phi, dtype=torch.float64)[:, None].repeat(
             1, 2**self.ancilla_bits

@@ -16,7 +16,7 @@ from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, StatePreparation
-from qdescent.quantum.simulator.kernels import Leaf
+from qdescent.quantum.simulator.kernels import Kernel
 
 
 @attrs.frozen
@@ -71,7 +71,7 @@ class FourierTransform(Bloq):
             bits[i], bits[-1 - i] = bb.add(TwoBitSwap(), x=bits[i], y=bits[-1 - i])
         return {"clock": bb.join(bits, QAny(self.bits))}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on amplitudes (2^n, rest): a fast Fourier transform and the phase."""
         turn = (
             sum((self.bits - distance) * self._angle(distance) for distance in range(1, self.bits))

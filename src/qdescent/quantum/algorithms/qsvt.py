@@ -21,7 +21,7 @@ from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.gates.state_preparation import StatePreparation
-from qdescent.quantum.simulator.kernels import Leaf, phases
+from qdescent.quantum.simulator.kernels import Kernel, phases
 
 MOST_ANCILLAS = 4096  # a state vector of forty is the end
 
@@ -82,7 +82,7 @@ class ProjectorPhase(Bloq):
         """
         return {PatternFlip((0,) * self.ancilla_bits): 2, CNOT(): 2, Rz(2 * self.phi): 1}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
         phase = torch.full((2, 2**self.ancilla_bits), -self.phi, dtype=torch.float64)
         phase[:, 0] = self.phi

@@ -49,7 +49,7 @@ class BalancedEncoding(Composition):
 
     @property
     def alpha(self) -> float:
-        """The normalisation, the norm of the matrix of moduli."""
+        """The normalisation, the norm of |M|."""
         return self.tables.alpha
 
     @property

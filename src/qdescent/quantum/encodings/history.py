@@ -113,6 +113,7 @@ class HistoryEncoding(Composition):
             SelectedPreparation(tree.controlled if self.is_controlled else tree, loader=self.loader)
             for tree in (words.prepare, words.unprepare)
         )
+        # 1. flag the constant words, prepare the roles
         if tables.order > 1:
             add(
                 PatternFlip(on + (0,) * (tables.order * tables.letter_bits)),
@@ -120,6 +121,7 @@ class HistoryEncoding(Composition):
                 mark=("constant",),
             )
         add(prepare, selection=(*control, "step", "degree"), state=roles)
+        # 2. slot by slot what its role says: the colour, the letter, the letters that must follow
         for p, slot in enumerate(tables.slots):
             chosen = (*(("step",) if tables.changing else ()), roles[p])
             colour, letter = (f"colour{p}",), (letters[p],)
@@ -147,17 +149,19 @@ class HistoryEncoding(Composition):
                 selection=chosen + letter,
                 state=colour,
             )
-        # the letters written stand where their groups began: move them together
+        # 3. the letters written stand where their groups began: move them together
         for i in self._slots[1:]:
             for p in self._slots[i + 1 :]:
                 swap = SelectedSwap(
                     tuple((words.starts[i] == p).tolist()), tables.letter_bits, self.loader
                 )
                 add(swap, selection=roles, x=(letters[i],), y=(letters[p],))
+        # 4. step and degree move on
         add(ColourPermutation(words.shift, self.loader), colour=(roles[0],), index=("step",))
         if words.degrees is not None:
             add(TableLoad(words.degrees, self.loader), selection0=roles, target=("degree",))
-        for p in self._slots[1:]:  # a slot behind the word must be blank
+        # 5. flag what is no word (a slot behind it must be blank), and undo the roles
+        for p in self._slots[1:]:
             for degree in range(p):
                 bits = tuple(degree >> i & 1 for i in reversed(range(tables.degree_bits)))
                 add(PatternFlip(on + bits), register=(*control, "degree"), mark=(f"blank{p}",))

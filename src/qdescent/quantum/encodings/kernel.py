@@ -19,7 +19,7 @@ from qdescent.quantum.gates.loaders import Loader
 from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.state_preparation import StatePreparation
 from qdescent.quantum.gates.steps import Layout, Step, add_steps, counted
-from qdescent.quantum.simulator.kernels import Leaf
+from qdescent.quantum.simulator.kernels import Kernel
 
 
 @attrs.frozen
@@ -71,7 +71,7 @@ class VectorFlip(Bloq):
         """A preparation, its inverse, and one flip."""
         return counted(self._steps)
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): one overlap and one outer product."""
         b = torch.as_tensor(self.vector.prepared).to(device=device, dtype=dtype)
 

@@ -1,6 +1,4 @@
-"""What a block-encoding of this package is: Qualtran's interface, and what a linear solver needs
-besides.
-"""
+"""The block-encoding of this package: Qualtran's interface, and what a linear solver needs."""
 
 from __future__ import annotations
 
@@ -60,8 +58,7 @@ class BlockEncoding(QualtranBlockEncoding):
 
     @abc.abstractmethod
     def augmented(self, norm_estimate: float) -> BlockEncoding:
-        """diag(A, (alpha/t) I), of the same alpha; the bit that tells the blocks is the system's
-        first.
+        """diag(A, (alpha/t) I), of the same alpha; the system's first bit tells the blocks.
 
         Args:
             norm_estimate: t, at least 1.

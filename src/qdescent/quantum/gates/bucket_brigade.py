@@ -166,7 +166,7 @@ class LeafWrite(Bloq):
         return self
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """Leaf by leaf."""
+        """Kernel by leaf."""
         leaves, target = bb.split(soqs["leaves"]), bb.split(soqs["target"])
         for leaf, line in enumerate(self.table.padded.tolist()):
             for place in range(self.table.bits):

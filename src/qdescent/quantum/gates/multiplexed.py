@@ -18,7 +18,7 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader, is_measured
 from qdescent.quantum.gates.measured_clearing import MeasuredClearing
 from qdescent.quantum.gates.table_lookup import TableLoad, TableRead, xor_into
-from qdescent.quantum.simulator.kernels import Leaf, gather, phases, rotations
+from qdescent.quantum.simulator.kernels import Kernel, gather, phases, rotations
 from qdescent.quantum.tables.angles import AngleTable
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.quantum.tables.permutations import PermutationTable
@@ -85,7 +85,7 @@ class TableRotation(Bloq):
         loaded["target"] = bb.join(bits, QAny(self.table.bits))
         return {"target": target, **bb.add_d(read.adjoint(), **loaded)}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on amplitudes (2^n, rest): one 2 x 2 product per selected value."""
         return rotations(self.table.half_angles, dtype, device)
 
@@ -94,7 +94,7 @@ class TableRotation(Bloq):
 class ColourPermutation(Bloq):
     """|c>|j> -> |c>|pi_c(j)>: pi_c(j) is made beside j, then j cleared as pi_c^-1 of it.
 
-    What is loaded is j xor pi_c(j), and CNOTs add the rest: a fixed point is a line of 0.
+    What is loaded is j xor pi_c(j), and CNOTs add the rest: a fixed point is an entry of 0.
 
     Args:
         table: the permutations and their inverses, shape (2^k, 2^s), or one of them, shape (2^s,).
@@ -144,7 +144,7 @@ class ColourPermutation(Bloq):
         bb.free(cleared["target"])
         return {own: cleared[name] for own, name in names.items()}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): one gather."""
         backward = torch.as_tensor(self.table.backward, device=device).reshape(
             -1, 2**self.table.bits
@@ -196,7 +196,7 @@ class TablePhase(Bloq):
         """One rotation and four Clifford gates."""
         return {self._rotation: 1, Hadamard(): 2, SGate(): 1, SGate(is_adjoint=True): 1}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
         return phases(torch.as_tensor(self.table.half_angles), dtype, device)
 
@@ -247,7 +247,7 @@ class PatternFlip(Bloq):
         )
         return {"register": bb.join(bits, QAny(len(self.pattern))), "mark": mark}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): two rows exchanged."""
         place = 2 * int("".join(map(str, self.pattern)), 2)
         source = torch.arange(2 ** (len(self.pattern) + 1), device=device)
@@ -308,7 +308,7 @@ class SelectedSwap(Bloq):
             "y": bb.join(ys, QAny(self.bits)),
         }
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): one gather."""
         size = 2**self.bits
         place = torch.arange(size * size, device=device)

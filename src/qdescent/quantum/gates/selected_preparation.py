@@ -10,7 +10,7 @@ from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import TableRotation
-from qdescent.quantum.simulator.kernels import Leaf, real_matrices, rotation_matrices
+from qdescent.quantum.simulator.kernels import Kernel, real_matrices, rotation_matrices
 from qdescent.quantum.tables.angles import SelectedTree
 
 # up to as many matrix entries a batch of products is faster than a walk through the levels
@@ -75,7 +75,7 @@ class SelectedPreparation(Bloq):
             bits[:level] = bb.split(before)
         return {"selection": selection, "state": bb.join(bits, QAny(self.tree.bitsize))}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf | None:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel | None:
         """The same map as a batch of orthogonal matrices, (S, 2^k, 2^k); None if that is large."""
         count, size = len(self.tree.levels[0].indices), 2**self.tree.bitsize
         if count * size**2 > DENSE_ENTRIES:

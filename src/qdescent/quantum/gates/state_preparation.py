@@ -19,7 +19,7 @@ from qdescent._arrays import Floats
 from qdescent._checks import argument_error, check_integer, check_methods
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase, TableRotation
-from qdescent.quantum.simulator.kernels import Leaf, real_matrices, rotation_matrices
+from qdescent.quantum.simulator.kernels import Kernel, real_matrices, rotation_matrices
 from qdescent.quantum.tables.angles import AngleTable, RotationTree, rotation_tree
 from qdescent.quantum.tables.lookup import MOST_BITS
 from qdescent.quantum.tables.permutations import PermutationTable
@@ -91,7 +91,7 @@ class RealStatePreparation(Bloq):
             bits[:level] = bb.split(selection)
         return {"state": bb.join(bits, QAny(self.tree.bitsize))}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf | None:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel | None:
         """The same map as one orthogonal matrix, (2^s, 2^s); None above `DENSE_BITS` (the levels
         are fast themselves).
         """

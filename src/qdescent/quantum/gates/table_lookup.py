@@ -30,7 +30,7 @@ from qdescent.quantum.gates.selections import (
     parted_selections,
     selection_registers,
 )
-from qdescent.quantum.simulator.kernels import Leaf, look_up
+from qdescent.quantum.simulator.kernels import Kernel, look_up
 from qdescent.quantum.tables.lookup import LookUpTable
 
 
@@ -39,7 +39,7 @@ class TableLoad(Bloq):
     """|i>|t> -> |i>|t xor d_i>, its own inverse.
 
     Args:
-        table: the lines d_i.
+        table: the entries d_i.
         loader: how they are loaded.
 
     Registers: selection0, selection1, ... (as many bits as the table's axes need), target (b bits).
@@ -98,7 +98,7 @@ class TableLoad(Bloq):
         loaded["target"], target = xor_into(bb, loaded["target"], target)
         return {**bb.add_d(read.adjoint(), **loaded), "target": target}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^(n + b), rest): one gather."""
         return look_up(self.table.padded, self.table.bits, device)
 
@@ -112,7 +112,7 @@ class TableRead(Bloq):
     clear; or, measured, far less (`MeasuredClearing`).
 
     Args:
-        table: the lines d_i.
+        table: the entries d_i.
         loader: how they are loaded.
 
     Registers: selection0, selection1, ...; to the right also target (b bits) and, where the loader
@@ -167,14 +167,12 @@ class TableRead(Bloq):
         while half > 1:  # as `SwapNetwork` does it: the half, then the quarter, ...
             half //= 2
             chosen = (place & half).astype(bool)
-            rows[np.ix_(chosen, range(2 * half))] = np.roll(
-                rows[np.ix_(chosen, range(2 * half))], half, axis=1
-            )
+            rows[chosen, : 2 * half] = np.roll(rows[chosen, : 2 * half], half, axis=1)
         axes = [2**bits for bits in self.table.selection_bits]
         return tuple(LookUpTable(column.reshape(axes), self.table.bits) for column in rows.T[1:])
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """A tree whose leaves write; a block by QROM and its line to the front; or a load into
+        """A tree whose leaves write; a block by QROM and its entry to the front; or a load into
         fresh qubits.
         """
         if not self.work_bits:
@@ -265,7 +263,7 @@ class BorrowedLoad(Bloq):
     xor d_p), then r xor d.
 
     Args:
-        table: the lines d_i.
+        table: the entries d_i.
         block: l, at least 2.
 
     Registers: selection0, selection1, ..., target (b bits), borrowed (l registers of b bits).
@@ -311,7 +309,7 @@ class BorrowedLoad(Bloq):
         selection = np.concatenate([bb.split(row), bb.split(place)])
         return {**parted_selections(bb, selection, self.table), "target": target, "borrowed": block}
 
-    def fast_leaf(self, dtype: torch.dtype, device: torch.device) -> Leaf:
+    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^(n + b), rest), the borrowed registers among the
         rest: one gather.
         """

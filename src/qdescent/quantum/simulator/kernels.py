@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Leaf = Callable[[Tensor, Tensor], Tensor]
+Kernel = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def phases(angles: Tensor, dtype: torch.dtype, device: torch.device) -> Diagonal
     return Diagonal(torch.polar(torch.ones_like(flat), flat).to(device=device, dtype=dtype))
 
 
-def gather(source: Tensor) -> Leaf:
+def gather(source: Tensor) -> Kernel:
     """Row i becomes what row source_i was, (2^n,).
 
     Example:
@@ -63,7 +63,7 @@ def gather(source: Tensor) -> Leaf:
     return lambda state, spare: torch.index_select(state, 0, source, out=spare)
 
 
-def look_up(lines: NDArray[np.int64], bits: int, device: torch.device) -> Leaf:
+def look_up(lines: NDArray[np.int64], bits: int, device: torch.device) -> Kernel:
     """|i>|t> -> |i>|t xor lines_i>, a gather of 2^(n + b) rows.
 
     Args:
@@ -84,7 +84,7 @@ def look_up(lines: NDArray[np.int64], bits: int, device: torch.device) -> Leaf:
     return gather(source.reshape(-1))
 
 
-def real_matrices(matrices: Tensor, dtype: torch.dtype, device: torch.device) -> Leaf:
+def real_matrices(matrices: Tensor, dtype: torch.dtype, device: torch.device) -> Kernel:
     """One real matrix for each selected value.
 
     Args:
@@ -139,7 +139,7 @@ def rotation_matrices(levels: Sequence[NDArray[np.float64]], count: int) -> Tens
     return torch.from_numpy(matrices.reshape(count, size, size))
 
 
-def rotations(half_angles: NDArray[np.float64], dtype: torch.dtype, device: torch.device) -> Leaf:
+def rotations(half_angles: NDArray[np.float64], dtype: torch.dtype, device: torch.device) -> Kernel:
     """Ry of the last qubit by an angle for each value of the others: pairs (x, y) become (c x - s
     y, s x + c y).
 

@@ -1,7 +1,7 @@
 """Runs Qualtran bloqs on a torch state vector.
 
 A bloq is compiled once into a program on local wires (`program.py`); a leaf is here a function on
-amplitudes. Bloqs of this package bring a fast leaf (`fast_leaf`: a gather, a batch of 2 x 2
+amplitudes. Bloqs of this package bring a fast kernel (`fast_kernel`: a gather, a batch of 2 x 2
 products, a diagonal); with `fast=False` they run through their decomposition, down to CNOT,
 Toffoli, AND, controlled swap, Ry, Hadamard and table look-ups.
 """
@@ -40,7 +40,7 @@ from torch import Tensor
 from qdescent._array_checks import check_tensor
 from qdescent._checks import argument_error, check_boolean, check_choice, check_instance, shown
 from qdescent.quantum.simulator.compiler import Compiler, Program
-from qdescent.quantum.simulator.kernels import Diagonal, Leaf, look_up
+from qdescent.quantum.simulator.kernels import Diagonal, Kernel, look_up
 
 MOST_QUBITS = 30  # 16 GiB of complex128: beyond it one more qubit is not a matter of patience
 
@@ -52,7 +52,7 @@ class StateVector:
     Args:
         amplitudes: shape (2^n,), the first register of the signature most significant.
         registers: bits of each register, in the order of the signature.
-        calls: how often each bloq was executed; what a fast leaf stands for is not counted again
+        calls: how often each bloq was executed; what a fast kernel stands for is not counted again
             below it.
         peak_qubits: the largest number of qubits held at one time.
     """
@@ -80,7 +80,7 @@ class Simulator:
     Args:
         dtype: complex128, or complex64 at half the memory (errors near 1e-6 a thousand gates).
         device: where the amplitudes live.
-        fast: use fast leaves; False runs every decomposition.
+        fast: use fast kernels; False runs every decomposition.
 
     Example:
         >>> from qualtran.bloqs.basic_gates import CNOT
@@ -150,7 +150,7 @@ class Simulator:
         registers = {reg.name: reg.total_bits() for reg in bloq.signature}
         return StateVector(machine.tensor.reshape(-1), registers, machine.calls, machine.peak)
 
-    def compile(self, bloq: Bloq) -> Program[Leaf]:
+    def compile(self, bloq: Bloq) -> Program[Kernel]:
         """The program of a bloq, from the memory of this simulator where it was compiled before."""
         return self._compiler.compile(bloq)
 
@@ -165,7 +165,7 @@ class _Machine:
         self.peak = len(order)
         self.names = count(len(order))
 
-    def execute(self, program: Program[Leaf], qubits: tuple[int, ...]) -> tuple[int, ...]:
+    def execute(self, program: Program[Kernel], qubits: tuple[int, ...]) -> tuple[int, ...]:
         self.calls[program.bloq] += 1
         if program.leaf is None:
             held = dict(zip(program.inputs, qubits, strict=True))
@@ -260,8 +260,8 @@ def _too_many(qubits: int) -> Exception:
 
 def _leaf(
     bloq: Bloq, qubits: int, dtype: torch.dtype, device: torch.device, fast: bool
-) -> Leaf | None:
-    leaf = bloq.fast_leaf(dtype, device) if fast and hasattr(bloq, "fast_leaf") else None
+) -> Kernel | None:
+    leaf = bloq.fast_kernel(dtype, device) if fast and hasattr(bloq, "fast_kernel") else None
     if leaf is None and isinstance(bloq, QROM):
         if qubits > MOST_QUBITS:  # before its table of that many bits is built
             raise _too_many(qubits)
@@ -269,10 +269,8 @@ def _leaf(
     return _gate_leaf(bloq, dtype, device) if leaf is None else leaf
 
 
-def _look_up(bloq: QROM, device: torch.device) -> Leaf:
-    """A QROM of one or more tables, the first most significant; its entries may be blocks of
-    values.
-    """
+def _look_up(bloq: QROM, device: torch.device) -> Kernel:
+    """A QROM of tables, the first most significant; its entries may be blocks of values."""
     entries, width = np.zeros(bloq.data_shape, dtype=np.int64), 0
     for data, bits, block in zip(bloq.data, bloq.target_bitsizes, bloq.target_shapes, strict=True):
         values = data.reshape(*bloq.data_shape, -1)
@@ -284,7 +282,7 @@ def _look_up(bloq: QROM, device: torch.device) -> Leaf:
     return look_up(padded.reshape(-1), width, device)
 
 
-def _gate_leaf(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Leaf | None:
+def _gate_leaf(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Kernel | None:
     """An elementary gate as its matrix, (2^leaving, 2^entering); None for any other bloq."""
     matrix = _gate_matrix(bloq)
     if matrix is None:

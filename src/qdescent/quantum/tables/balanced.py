@@ -11,7 +11,7 @@ from qdescent._arrays import Complexes, Floats, Ints
 from qdescent._checks import check_interval
 from qdescent.quantum.tables.angles import AngleTable, SelectedTree, selected_tree
 from qdescent.quantum.tables.by_value import ByValue
-from qdescent.quantum.tables.colouring import fullest_line, matching_colours
+from qdescent.quantum.tables.colouring import matching_colours, maximum_degree
 from qdescent.quantum.tables.permutations import PermutationTable, full_permutations
 from qdescent.quantum.tables.perron import ModuliNorm, absolute_matrix, moduli_norm
 from qdescent.quantum.tables.weights import balance, balance_error, schur_bound
@@ -120,7 +120,7 @@ def balanced_matrix(
     """
     colours = matching_colours(rows, columns)
     shape = (
-        2 ** max(1, (fullest_line(rows, columns) - 1).bit_length()),
+        2 ** max(1, (maximum_degree(rows, columns) - 1).bit_length()),
         2 ** max(1, (size - 1).bit_length()),
     )
     if norm is None:

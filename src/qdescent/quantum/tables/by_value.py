@@ -1,6 +1,4 @@
-"""Tables compared by what they hold: equal ones are equal and hash alike, here and where they are
-unpickled.
-"""
+"""Tables compared by what they hold: equal ones are equal and hash alike, unpickled ones, too."""
 
 from __future__ import annotations
 

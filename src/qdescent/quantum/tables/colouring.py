@@ -77,8 +77,8 @@ def coloured_entries(rows: Ints, columns: Ints, values: Floats | Complexes) -> C
 def matching_colours(rows: Ints, columns: Ints) -> Ints:
     """The fewest colours for the entries of a matrix, no colour twice in a row or a column.
 
-    As many as the fullest row or column has entries (Koenig), by alternating paths. A pair may
-    occur more than once.
+    As many as the maximum degree, the most entries in a row or a column (Koenig), by alternating
+    paths. A pair may occur more than once.
 
     Args:
         rows, columns: shape (nnz,).
@@ -144,11 +144,11 @@ def _lowest_zero(mask: int) -> int:
     return (~mask & (mask + 1)).bit_length() - 1
 
 
-def fullest_line(rows: Ints, columns: Ints) -> int:
+def maximum_degree(rows: Ints, columns: Ints) -> int:
     """The most entries in a row or a column.
 
     Example:
-        >>> fullest_line(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0]))
+        >>> maximum_degree(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0]))
         3
     """
     return max(int(np.bincount(line, minlength=1).max()) for line in (rows, columns))

@@ -151,8 +151,8 @@ def history_tables(
 
     Returns:
         HistoryTables: each slot holds colours x (n + 1) values for each k, as many colours as the
-        fullest row or first letter of G_k has entries; the roles' tables hold a value for each
-        step, degree and combination of roles.
+        maximum degree of G_k (the most entries of a row or a first letter); the roles' tables hold
+        a value for each step, degree and combination of roles.
 
     Raises:
         ArgumentError: maps of unlike size, or a table of more than 2^24 entries.
@@ -229,6 +229,8 @@ def _word_tables(
     slots: Sequence[SlotTables], role_bits: Sequence[int], T: int, padding: int, K: int, bits: int
 ) -> WordTables | None:
     """None where the combinations of roles leave no room for the waste (see `balance`)."""
+    # 1. the step that each role of the first slot leads to: role 0 stays, G_1 ... G_K move on, and
+    #    with padding one more role moves on, too
     order, behind = len(slots), sum(role_bits[1:])
     combinations, steps, degrees = (
         2 ** sum(role_bits),
@@ -237,6 +239,8 @@ def _word_tables(
     )
     shift = np.tile(np.arange(steps), (2 ** role_bits[0], 1))
     shift[1 : K + 1 + int(padding > 0)] = (np.arange(steps) + 1) % steps
+    # 2. for each combination of roles what it does to the degree, and where its groups begin; for
+    #    each step and degree its weight and the error of its blocks
     added, starts = (
         np.zeros(combinations, dtype=np.int64),
         np.tile(np.arange(order)[:, None], combinations),
@@ -245,9 +249,11 @@ def _word_tables(
         np.zeros((combinations, steps, degrees)),
         np.zeros((combinations, steps, degrees)),
     )
-    values[0, : T + padding + 1, :order] = 1
+    values[0, : T + padding + 1, :order] = 1  # the identity of M: nothing moves
     if padding:  # the role after the last G_k: the word stays, the step moves on
         values[K + 1 << behind, T : T + padding, :order] = -1
+    # 3. each pattern of group sizes is one combination: m letters become j, by a tensor product of
+    #    the slots' encodings, whose alphas multiply
     for pattern in _patterns(order, K):
         begins = np.cumsum((0, *pattern[:-1])).tolist()
         combination = 0
@@ -265,10 +271,12 @@ def _word_tables(
         values[combination, :T, m - 1], errors[combination, :T, m - 1] = -alpha, error
         added[combination] = (m - 1) ^ (j - 1)
         starts[:j, combination] = begins
+    # 4. the basis state that a combination leads each (step, degree) to: a permutation for each
     step = shift[np.arange(combinations) >> behind]
     degree = np.arange(degrees) ^ added[:, None]
     targets = (step[:, :, None] * degrees + degree[:, None, :]).reshape(combinations, -1)
     values, errors = values.reshape(combinations, -1), errors.reshape(combinations, -1)
+    # 5. the matrix of these normalisations, encoded by balanced weights, and what quantising misses
     weights = balance(targets, values)
     if weights is None:
         return None

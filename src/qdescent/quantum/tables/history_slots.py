@@ -20,7 +20,7 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import to_scipy
 from qdescent.quantum.tables.angles import SelectedTree, selected_tree
 from qdescent.quantum.tables.by_value import ByValue
-from qdescent.quantum.tables.colouring import fullest_line, matching_colours
+from qdescent.quantum.tables.colouring import matching_colours, maximum_degree
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.quantum.tables.permutations import PermutationTable, full_permutations
 from qdescent.quantum.tables.weights import FullColumn, balance, balance_error, schur_bound
@@ -146,8 +146,11 @@ def slot_tables(
         >>> tables.alpha.tolist()  # of staying, and of diag(1, .5)
         [[1.0, 1.0]]
     """
+    # 1. as many colours as the maximum degree of any G_k, one more for F_0
     K = len(maps[0])
-    most = max(fullest_line(G.rows, G.first) + (G.force is not None) for step in maps for G in step)
+    most = max(
+        maximum_degree(G.rows, G.first) + (G.force is not None) for step in maps for G in step
+    )
     colour_bits = max(1, (most - 1).bit_length())
     shape = (2**step_bits, 2**role_bits, 2**colour_bits, 2**letter_bits)
     if math.prod(shape) > LARGEST_TABLE:
@@ -156,6 +159,7 @@ def slot_tables(
             f"leave every table at most {LARGEST_TABLE:.0e} entries",
             f"{math.prod(shape):.1e}",
         )
+    # 2. permutations and balanced weights; where what must be wasted has no room, twice the colours
     colours = [[matching_colours(G.rows, G.first) for G in step] for step in maps]
     # one more label of the identity is room enough
     while (found := _weighted(maps, colours, shape)) is None:
@@ -166,8 +170,10 @@ def slot_tables(
         prepare.prepared.reshape(right.shape),
         unprepare.prepared.reshape(left.shape),
     )
+    # 3. quantised; F_0 spreads the letter w over all letters by a preparation
     forced = any(G.force is not None for step in maps for G in step)
     spread = selected_tree(rows.reshape(-1, shape[3]), bits) if forced else None
+    # 4. what the quantised weights miss of each G_k, and the letters that must follow each entry
     error = np.zeros(shape[:2])
     tails = np.zeros(shape, dtype=np.int64)
     for t, step in enumerate(maps):
@@ -189,6 +195,7 @@ def slot_tables(
             error[t, k] = schur_bound(missed)
             # in the first k - 1 of K - 1 slots
             tails[t, k, colours[t][k - 1], G.rows] = G.tails << (K - k) * letter_bits
+    # 5. the tables as loaders load them: one axis for step, role and colour together
     permutations = targets.reshape(-1, shape[3])
     letters = PermutationTable(permutations, np.argsort(permutations, axis=1))
     behind = LookUpTable(tails.reshape(-1), (K - 1) * letter_bits) if K > 1 else None

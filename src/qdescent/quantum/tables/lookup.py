@@ -19,11 +19,11 @@ class LookUpTable(ByValue):
     """Entries of b bits, read by one or more selection registers; 0 beyond its last entry.
 
     Args:
-        lines: integers in [0, 2^b), one axis of at least two lines per selection register.
+        lines: integers in [0, 2^b), one axis of at least two entries per selection register.
         bits: b.
 
     Raises:
-        ArgumentError: an axis of one line, or a line of more than b bits.
+        ArgumentError: an axis of one entry, or an entry of more than b bits.
 
     Example:
         >>> table = LookUpTable(np.array([3, 1, 2]), bits=2)
@@ -55,7 +55,7 @@ class LookUpTable(ByValue):
 
     @cached_property
     def padded(self) -> Ints:
-        """A line for every joint selection, the first register most significant, shape (2^n,)."""
+        """An entry for every joint selection, the first register most significant, shape (2^n,)."""
         full = np.zeros([2**bits for bits in self.selection_bits], dtype=np.int64)
         full[tuple(slice(length) for length in self.lines.shape)] = self.lines
         return full.reshape(-1)

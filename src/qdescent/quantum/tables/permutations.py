@@ -32,7 +32,7 @@ class PermutationTable(ByValue):
     @cached_property
     def look_ups(self) -> tuple[LookUpTable, LookUpTable]:
         """j xor pi(j) and i xor pi^-1(i), s bits each, as a circuit loads them: fixed points are
-        lines of 0, which cost nothing.
+        entries of 0, which cost nothing.
         """
         places = np.arange(self.forward.shape[-1])
         return LookUpTable(self.forward ^ places, self.bits), LookUpTable(

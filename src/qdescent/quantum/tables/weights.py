@@ -98,6 +98,7 @@ def balance(
         (1.280776, 1.280776)
     """
     labels, size = targets.shape
+    # 1. the entries that count: of the permutations, and of the full column
     most = max(
         float(np.abs(values).max()), 0.0 if full is None else float(np.abs(full.values).max())
     )
@@ -110,6 +111,7 @@ def balance(
         else np.flatnonzero(np.abs(full.values) > TINY * most)
     )
     if len(label) or len(spreading):
+        # 2. alpha and x from |M|, all labels together
         row, modulus = targets[label, column], np.abs(values[label, column])
         added = np.zeros(0) if full is None else np.abs(full.values[spreading])
         place = (
@@ -120,17 +122,21 @@ def balance(
             sparse.coo_array((np.concatenate([modulus, added]), entries), shape=(size, size))
         )
         alpha, x = norm or moduli_norm(absolute, DENSE)
+        # 3. y = |M| x/alpha, and the weights that the docstring of this module gives
         y, share, added = (absolute / alpha) @ x, modulus / alpha, added / alpha
         right[column, label] = np.sign(values[label, column]) * np.sqrt(
             share * (y[row] / x[column])
         )
         left[row, label] = np.sqrt(share * (x[column] / y[row]))
+        # 4. the full column: one label, whose weight a preparation of the row shares out
         if full is not None and len(spreading):
             reached = added * y[spreading]
             right[full.column, full.label] = math.sqrt(float(reached.sum()) / x[full.column])
             left[spreading, full.label] = np.sqrt(added * (x[full.column] / y[spreading]))
             spread = np.zeros(size)
             spread[spreading] = np.sign(full.values[spreading]) * np.sqrt(reached / reached.sum())
+    # 5. what a column's squares lack of 1 goes to a label that meets nothing: free in the column,
+    #    and not taken in the row that it would reach, so that the product there stays 0
     sources = np.argsort(targets, axis=1)
     taken, empty = left != 0, ~(left != 0).any(axis=1)
     wasted = 1 - (right**2).sum(axis=1)
@@ -140,11 +146,13 @@ def balance(
         if not free:
             return None
         right[j, free[-1]] = math.sqrt(wasted[j])
+    # 6. a row that nothing reaches still needs a unit vector: on a label that no column brings it
     for i in np.flatnonzero(empty):
         free = [c for c in usable if right[sources[c, i], c] == 0]
         if not free:
             return None
         left[i, free[0]] = 1
+    # 7. rows that lack 1 by rounding are made unit vectors
     return Balance(
         alpha,
         right / np.linalg.norm(right, axis=1)[:, None],

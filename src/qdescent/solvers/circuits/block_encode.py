@@ -39,12 +39,13 @@ def block_encode(
     Args:
         matrix: A, (m, n), real or complex, not zero: a NumPy array, a tensor, a SciPy or PyTorch
             sparse matrix of any layout, or nested lists. Its largest entry lies in [1e-300, 1e300].
-        epsilon: of alpha, in (0, 1); None: 1e-6, or whatever the angle bits allow where they are
-            given.
+        epsilon: error in units of alpha, in (0, 1); None: 1e-6, or whatever the angle bits allow
+            where they are given.
         angle_bits: b of every loaded angle, 3 to 45; None takes enough for epsilon.
-        encoding: `BalancedEntries()`: alpha = || |A| ||_2, the norm of the matrix of moduli;
+        encoding: `BalancedEntries()`: alpha = || |A| ||_2, the norm of |A|;
             `ColouredEntries()`: alpha = sum_c max |D_c| over its colours.
-        loader: of every table; it changes gates and qubits, not the block.
+        loader: QROM, QROAM or bucket brigade for every table; it changes gates and qubits, not the
+            block.
 
     Returns:
         BlockEncoding: a Qualtran bloq, `qualtran.bloqs.block_encoding.BlockEncoding`, with

@@ -36,7 +36,7 @@ class CircuitRun:
             damping qubit of an amplification).
         forward_queries: calls of U counted while simulating.
         adjoint_queries: calls of U-dagger counted while simulating.
-        simulated_qubits: held by the state vector (fast leaves need no loaded registers).
+        simulated_qubits: held by the state vector (fast kernels need no loaded registers).
         state_vector_bytes: of the simulation.
         bloq: what was run.
         epsilon: the relative error that rotation synthesis shares with the rest; it sets T gates,
