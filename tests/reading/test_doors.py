@@ -4,6 +4,7 @@ costs anything.
 
 import gzip
 import io
+import json
 import os
 import struct
 import zipfile
@@ -303,3 +304,41 @@ def test_integers_without_end_are_refused_at_once(tmp_path):
         match="`circuit_order` must leave .* at most 4096 unknowns, but is 3000000: inf of them",
     ):
         Settings(circuit_order=3_000_000)
+
+
+HOLES = 1 << 34  # bytes, 16 GiB
+
+
+def with_holes_weights(path):
+    about = {"dtype": "F32", "shape": [HOLES // 4], "data_offsets": [0, HOLES]}
+    header = json.dumps({"0.bias": about}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+
+
+def with_holes_npz(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inputs.npy", b"x" * 100)
+
+
+@pytest.mark.parametrize(
+    ("reader", "make"),
+    [("weights", with_holes_weights), ("read_weights", with_holes_weights),
+     ("mask", with_holes_weights), ("data", with_holes_npz), ("map", with_holes_npz)],
+)  # fmt: skip
+def test_a_file_of_holes_is_not_taken_for_what_it_claims(reader, make, tmp_path):
+    path = tmp_path / f"w{ENDINGS.get(reader, '.safetensors')}"
+    make(path)
+    os.truncate(path, path.stat().st_size + HOLES)
+    if path.stat().st_blocks * 512 > HOLES // 64:
+        pytest.skip("a file system without holes")
+    with pytest.raises(ArgumentError, match="of whose 17,179,869,.* the disk holds .*has holes"):
+        READERS[reader](path)
+
+
+def test_a_file_with_few_holes_is_read(tmp_path):
+    """Zeros at its end that were never written count as zeros."""
+    about = {"dtype": "U8", "shape": [1 << 20], "data_offsets": [0, 1 << 20]}
+    header = json.dumps({"a": about}).encode()
+    (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\1")
+    os.truncate(tmp_path / "w.safetensors", 8 + len(header) + (1 << 20))
+    assert int(read_weights(tmp_path / "w.safetensors")["a"].sum()) == 1

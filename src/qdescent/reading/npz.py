@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -16,13 +15,10 @@ import numpy as np
 
 from qdescent._checks import argument_error, shown
 from qdescent.reading.archive import ArchiveError, open_archive
-from qdescent.reading.regular import named, open_regular, unreadable
+from qdescent.reading.regular import ALWAYS, EXPANSION, held_bytes, named, open_regular, unreadable
 
 # kinds and sizes that torch knows
 NUMBERS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
-# how much longer than the file its arrays may be; text and images stay below, a bomb is at 1,000
-EXPANSION = 64
-ALWAYS = 256 << 20  # bytes that any file may unpack to
 CHUNK = 1 << 20  # bytes that are unpacked at once
 ALIGNED = 16  # bytes: the size of the longest number
 HEADER = 12_000  # bytes of an array's own header: that of thousands of fields is not one of numbers
@@ -120,7 +116,7 @@ def open_npz(argument: str, path: str | Path, must: str) -> Iterator[Arrays]:
                     argument, must, f"{named(path)}, which holds {shown(name)} twice"
                 )
             members[name] = member
-        size = os.fstat(file.fileno()).st_size
+        size = held_bytes(file.fileno())
         yield Arrays(argument, Path(path), must, archive, members, max(ALWAYS, EXPANSION * size))
 
 

@@ -22,6 +22,10 @@ KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+# how much longer than what lies on the disk its content may be; text and images stay below, a bomb
+# is at 1,000, a file of holes at any number
+EXPANSION = 64
+ALWAYS = 256 << 20  # bytes that any file may come to
 # one archive in a file is the rule; millions of empty ones would keep a reader busy for minutes
 GZIP_MEMBERS = 16
 MOST_NAME = 240  # characters of a path in a sentence
@@ -54,10 +58,24 @@ def open_regular(argument: str, path: str | Path, must: str = "be a file") -> Bi
         if not stat.S_ISREG(mode):
             kind = next((word for is_kind, word in KINDS if is_kind(mode)), "no regular file")
             raise argument_error(argument, must, f"{named(path)}, {kind}")
+        size, held = os.fstat(descriptor).st_size, held_bytes(descriptor)
+        if size > max(ALWAYS, EXPANSION * held):
+            holes = f"{named(path)}, of whose {size:,} bytes the disk holds {held:,} (it has holes)"
+            raise argument_error(argument, must, holes)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def held_bytes(descriptor: int) -> int:
+    """What the disk holds of an open file: without its holes, which read as zeros without end.
+
+    Where the file system does not say (some of a network), the file's length.
+    """
+    about = os.fstat(descriptor)
+    blocks = 512 * int(getattr(about, "st_blocks", 0))
+    return min(about.st_size, blocks) if blocks else about.st_size
 
 
 def check_regular(argument: str, path: str | Path, must: str = "be a file") -> int:
