@@ -8,7 +8,7 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.bounds import geometric_kappa_bound
-from qdescent.carleman.history import history_system
+from qdescent.carleman.history import end_probability, history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.polynomial_map import PolynomialMap
 
@@ -196,3 +196,16 @@ def test_what_is_no_row_of_numbers_is_no_start(start):
     f = PolynomialMap([np.array([0.1]), np.array([[0.5]])])
     with pytest.raises(ArgumentError, match="Argument `u0` must"):
         history_system(carleman_linearize(f, 1), start, steps=2)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-160, 1e-200, 1e-300, 1e155])
+def test_the_probability_of_the_end_has_no_units(unit):
+    """u <- b + u/2 from 0: 0, b, 3b/2; with one copy more P = 2 (9/4) / (1 + 2 (9/4))."""
+    f = PolynomialMap([np.array([unit]), np.array([[0.5]])])
+    system = history_system(carleman_linearize(f, 1), [0.0], steps=2, padding=1)
+    assert system.success_probability == pytest.approx(4.5 / 5.5)
+
+
+def test_no_state_has_no_probability():
+    with pytest.raises(ArgumentError, match="Argument `norms` must not be zero all together"):
+        end_probability(0.0, [0.0, 0.0], 1)

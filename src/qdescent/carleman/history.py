@@ -107,8 +107,13 @@ def end_probability(end: float, norms: Sequence[float], padding: int) -> float:
         check_interval("end", end, "[0, inf]"),
         check_integer("padding", padding, 0, 10**18),
     )
-    *before, last = (norm * norm for norm in check_array("norms", norms, (None,)).tolist())
-    return (padding + 1) * end * end / (sum(before) + (padding + 1) * last)
+    lengths = check_array("norms", norms, (None,)).tolist()
+    longest = max(lengths)
+    if longest <= 0:
+        raise argument_error("norms", "not be zero all together", "zero: there is no state")
+    # relative to the longest: the square of a length may be below or above every number
+    *before, last = ((norm / longest) ** 2 for norm in lengths)
+    return (padding + 1) * (end / longest) ** 2 / (sum(before) + (padding + 1) * last)
 
 
 def history_system(
@@ -308,10 +313,18 @@ def _window_norms(lifts: list[LiftedMap]) -> tuple[list[float], list[float]] | N
 
 
 def _success(lifts: list[LiftedMap], start: Tensor, padding: int) -> float | None:
-    z, norms = start, [float(torch.linalg.vector_norm(start))]
+    z, norms = start, [_length(start)]
     for each in lifts:
         z = each.step(z)
-        norms.append(float(torch.linalg.vector_norm(z)))
-    if not math.isfinite(sum(norm * norm for norm in norms)):
+        norms.append(_length(z))
+    if not all(math.isfinite(norm) for norm in norms) or not any(norms):
         return None
-    return end_probability(float(torch.linalg.vector_norm(z[: lifts[-1].size])), norms, padding)
+    return end_probability(_length(z[: lifts[-1].size]), norms, padding)
+
+
+def _length(z: Tensor) -> float:
+    """||z||, of numbers whose squares no float holds, too."""
+    largest = float(z.abs().max())
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    return largest * float(torch.linalg.vector_norm(z / largest))
