@@ -28,7 +28,7 @@ from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification, ZeroReflection
-from qdescent.quantum.algorithms.hamiltonian_simulation import EvolutionSequence, SelectedPhase
+from qdescent.quantum.algorithms.hamiltonian_simulation import EvolutionSequence
 from qdescent.quantum.algorithms.phase_estimation import FourierTransform, PhaseEstimationSolve
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import (
@@ -38,6 +38,8 @@ from qdescent.quantum.algorithms.qsvt import (
     QSVTSequence,
     projector_phases,
 )
+from qdescent.quantum.algorithms.segment_transform import SegmentTransform
+from qdescent.quantum.algorithms.selected_sequence import SelectedPhase, SelectedSequence
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.encodings.composition import Identity, block_diagonal
@@ -125,6 +127,13 @@ def amplified_evolution(phi):
     )
 
 
+SYMMETRIC = balanced_matrix(
+    np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([1.0, 0.3, 0.3, -0.5]), 2, 4
+)
+SELECTED_SEQUENCE = SelectedSequence(
+    BalancedEncoding(SYMMETRIC),
+    ((0.1, 0.3, -0.5), (0.7, -0.2, 0.4)),
+)
 COMPLEX_VECTOR = state_preparation(np.array([0.6, 0.0, 0.8j, 0.3 - 0.1j]), bits=4)
 SELECTED = selected_tree(
     np.array([[0.3, -1.0, 0.0, 0.4], [1, 0, 0, 0], [0, 0.2, 2.0, -0.1], [1, 1, -1, 1]]), bits=5
@@ -183,6 +192,16 @@ BLOQS = {
         COMPLEX_VECTOR,
     ),
     "selected phase": SelectedPhase((0.3, -0.7), 2),
+    "selected phase, of eight": SelectedPhase(tuple(np.cos(np.arange(8.0))), 2),
+    "selected sequence": SELECTED_SEQUENCE,
+    "selected sequence, of four": attrs.evolve(
+        SELECTED_SEQUENCE, phases=((0.1, 0.3), (0.7, -0.2), (0.0, 0.4), (1.1, 0.0))
+    ),
+    "segment": SegmentTransform(
+        RealStatePreparation(rotation_tree(np.array([0.6, -0.8]), bits=4)),
+        RealStatePreparation(rotation_tree(np.array([0.8, 0.6]), bits=4)),
+        SELECTED_SEQUENCE,
+    ),
     "evolution": EVOLUTION,
     "Fourier transform": FourierTransform(3),
     "phase estimation": PhaseEstimationSolve(

@@ -13,9 +13,9 @@ from torch.nn.functional import mse_loss
 import qdescent as qd
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.solvers.encodings import ColouredEntries
-from qdescent.solvers.segment import node_polynomials, segment_plan
+from qdescent.solvers.polynomials import node_polynomials, segment_plan
+from qdescent.solvers.polynomials.matrix_route import apply_plan
 from qdescent.solvers.segment.map_segment import SegmentStatus, fast_forward_map
-from qdescent.solvers.segment.matrix_route import apply_plan
 
 
 def random_map(n, seed, eta=0.3, size=0.05, negative=0.05):

@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 import attrs
 import numpy as np
-import torch
 from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
-from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz, SGate, XGate
+from qualtran.bloqs.basic_gates import Hadamard, SGate, XGate
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent._checks import check_interval
@@ -21,10 +20,9 @@ from qdescent.linalg.jacobi_anger import jacobi_anger, jacobi_anger_order
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import projector_phases
+from qdescent.quantum.algorithms.selected_sequence import SelectedPhase
 from qdescent.quantum.encodings.protocol import BlockEncoding
-from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
-from qdescent.quantum.simulator.kernels import Kernel, phases
 
 # delta of max |p| <= 1 - delta: amplification makes delta^2 of it, and angles need max |p| < 1
 SHORTFALL = 1e-5
@@ -37,72 +35,6 @@ OVERSAMPLING = 4096
 
 # > sqrt 3: an amplitude (1 + e)/2 in the place of 1/2 leaves sqrt(3 + |e|) |e| outside the block
 LEAK = 1.75
-
-
-@attrs.frozen
-class SelectedPhase(Bloq):
-    """exp(+-i phi_c (2 Pi - 1)), c the bit `choice`, the sign that of `part`; Pi projects the
-    ancilla on |0>.
-
-    Args:
-        phi: phi_0 and phi_1, radians.
-        ancilla_bits: of the ancilla register.
-
-    Registers: part (1 bit), choice (1 bit), ancilla.
-
-    Cost: two rotations and twice (ancilla_bits - 1) ANDs.
-    """
-
-    label: ClassVar[str] = "phase"
-    phi: tuple[float, float]
-    ancilla_bits: int
-
-    @property
-    def signature(self) -> Signature:
-        """part (1), choice (1), ancilla."""
-        return Signature.build_from_dtypes(
-            part=QAny(1), choice=QAny(1), ancilla=QAny(self.ancilla_bits)
-        )
-
-    def adjoint(self) -> SelectedPhase:
-        """The opposite phases."""
-        return SelectedPhase((-self.phi[0], -self.phi[1]), self.ancilla_bits)
-
-    @property
-    def _turns(self) -> tuple[Rz, Rz]:
-        return Rz(self.phi[0] + self.phi[1]), Rz(self.phi[0] - self.phi[1])
-
-    def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
-        """Mark ancilla = 0, turn the mark by the mean, and by half the difference with the sign
-        that `choice` sets; unmark.
-        """
-        part, choice = soqs["part"], soqs["choice"]
-        flip, (mean, difference) = PatternFlip((0,) * self.ancilla_bits), self._turns
-        ancilla, target = bb.add(flip, register=soqs["ancilla"], mark=bb.allocate(1))
-        part, target = bb.add(CNOT(), ctrl=part, target=target)
-        target = bb.add(mean, q=target)
-        choice, target = bb.add(CNOT(), ctrl=choice, target=target)
-        target = bb.add(difference, q=target)
-        choice, target = bb.add(CNOT(), ctrl=choice, target=target)
-        part, target = bb.add(CNOT(), ctrl=part, target=target)
-        ancilla, target = bb.add(flip, register=ancilla, mark=target)
-        bb.free(target)
-        return {"part": part, "choice": choice, "ancilla": ancilla}
-
-    def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
-        """Written out, as a sequence has many phases."""
-        counts: Counter[Bloq] = Counter(self._turns)
-        counts[PatternFlip((0,) * self.ancilla_bits)] = 2
-        counts[CNOT()] = 4
-        return dict(counts)
-
-    def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
-        """The same map on a block of amplitudes (2^n, rest): a diagonal."""
-        phase = -torch.tensor(self.phi, dtype=torch.float64)[:, None].repeat(
-            1, 2**self.ancilla_bits
-        )
-        phase[:, 0] *= -1
-        return phases(torch.stack([phase, -phase]), dtype, device)
 
 
 @attrs.frozen

@@ -18,8 +18,13 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.algorithms.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.algorithms.qsvt import KernelTransform, LinearSolve
+from qdescent.quantum.algorithms.segment_transform import SegmentTransform
 from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.simulator.state_vector import StateVector
+
+Solving = (
+    LinearSolve | KernelTransform | PhaseEstimationSolve | SegmentTransform | AmplitudeAmplification
+)
 
 # max |p|: nearer to 1 the angles need more FFT points, further away successes are lost
 SUBNORMALISATION = 0.98
@@ -50,9 +55,7 @@ class CircuitRun:
     adjoint_queries: int
     simulated_qubits: int
     state_vector_bytes: int
-    bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification = field(
-        repr=False
-    )
+    bloq: Solving = field(repr=False)
     epsilon: float
     rounds: int = 0
 
@@ -112,7 +115,7 @@ def typed(system: LinearSystem, amplitudes: Tensor) -> Tensor:
 
 
 def counted_run(
-    bloq: LinearSolve | KernelTransform | PhaseEstimationSolve | AmplitudeAmplification,
+    bloq: Solving,
     queries: Sequence[BlockEncoding],
     state: StateVector,
     value: Tensor,

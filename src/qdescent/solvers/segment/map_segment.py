@@ -26,10 +26,12 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.algorithms.amplification import rounds_needed
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
+from qdescent.solvers.circuit import Circuit, check_circuit
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding
-from qdescent.solvers.segment.matrix_route import Applied, apply_plan
-from qdescent.solvers.segment.node_polynomials import MOST_NODES
-from qdescent.solvers.segment.segment_plan import SegmentPlan, plan_segment
+from qdescent.solvers.polynomials.matrix_route import apply_plan
+from qdescent.solvers.polynomials.node_polynomials import MOST_NODES
+from qdescent.solvers.polynomials.segment_plan import SegmentPlan, plan_segment
+from qdescent.solvers.segment.circuit_route import simulate
 
 MOST_STEPS = 100_000  # powers of each eigenvalue are summed beforehand
 LEAST_EPSILON = 1e-10  # below it the roundings of the polynomials are seen
@@ -94,6 +96,7 @@ def fast_forward_map(
     epsilon: float = 1e-4,
     nodes: int | None = None,
     encoding: MatrixEncoding = DEFAULT_ENCODING,
+    circuit: Circuit | bool | None = None,
 ) -> MapSegment:
     """T steps of u <- F_0 + F_1 u + F_2 (u (x) u) + ... from u = 0, F_1 symmetric, without taking
     them and without a linear system.
@@ -112,7 +115,9 @@ def fast_forward_map(
         order: N, 1 or 2; 1 where F_2 is zero.
         epsilon: the promised distance to the order-N Carleman solution, relative.
         nodes: R; None: as many as epsilon asks for.
-        encoding: of F_1 - c and of F_2, as for `QSVT`.
+        encoding: of F_1 - c, entry by entry, as for `QSVT`; F_2's are balanced.
+        circuit: True, or a `Circuit(...)`: block-encodings, multiplexed transforms and
+            post-selection on a state vector; None: the same polynomials by products.
 
     Returns:
         MapSegment.
@@ -136,9 +141,34 @@ def fast_forward_map(
     """
     settings = _checked(f, steps, order, epsilon, nodes)
     check_methods("encoding", encoding, ("plan",), "BalancedEntries() or ColouredEntries()")
+    asked = check_circuit(circuit)
     plan = plan_segment(f, **settings, encoding=encoding)
-    found = apply_plan(plan)
-    return _reported(f, plan, found, epsilon)
+    applied = apply_plan(plan)
+    if asked is None:
+        error, value, probability = plan.error, applied.value, applied.probability
+        runs, bloq = 1, None
+        counted = "products, counted as made"
+        first = [Row(names.QUERIES, applied.queries, "products", Evidence.EXACT, counted)]
+    else:
+        run = simulate(plan, asked, settings["epsilon"])
+        error, value, probability = plan.error + run.error, run.value, run.bare
+        runs, bloq = run.runs, run.bloq
+        first = list(run.rows)
+    bound = _relative(error, float(np.linalg.norm(value)))
+    attempt = applied.attempt
+    planned = _plan_rows(plan, attempt, probability, runs, bound, settings["epsilon"])
+    seen = {each.name for each in first}
+    cost = [*first, *(each for each in planned if each.name not in seen)]
+    return MapSegment(
+        value=torch.from_numpy(plan.length * value).to(f.coefficients[0].dtype),
+        steps=plan.steps,
+        order=2 if plan.inner else 1,
+        nodes=plan.nodes,
+        bound=bound,
+        status=_status(plan, bound, settings["epsilon"]),
+        cost=Rows(cost),
+        circuit=bloq,
+    )
 
 
 def _checked(
@@ -153,32 +183,18 @@ def _checked(
         )
     check_instance("f", f, PolynomialMap)
     steps = check_integer("steps", steps, 1, MOST_STEPS)
-    if check_integer("order", order, 1) > 2:
+    order = check_integer("order", order, 1)
+    if order > 2:
         raise argument_error("order", "be 1 or 2 (from 3 on: `history_system`)", order)
     epsilon = check_interval("epsilon", epsilon, "(0, 1)")
     if epsilon < LEAST_EPSILON:
         raise argument_error("epsilon", f"be at least {LEAST_EPSILON:g}", epsilon)
     most = min(steps, MOST_NODES)
-    if nodes is not None and check_integer("nodes", nodes, 1) > most:
-        raise argument_error("nodes", f"be at most {most} for these steps", nodes)
+    if nodes is not None:
+        nodes = check_integer("nodes", nodes, 1)
+        if nodes > most:
+            raise argument_error("nodes", f"be at most {most} for these steps", nodes)
     return {"steps": steps, "order": order, "epsilon": epsilon, "nodes": nodes}
-
-
-def _reported(f: PolynomialMap, plan: SegmentPlan, found: Applied, epsilon: float) -> MapSegment:
-    """The result with its promise and its cost."""
-    bound = _relative(plan.error, float(np.linalg.norm(found.value)))
-    counted = "products, counted as made"
-    queries = Row(names.QUERIES, found.queries, "products", Evidence.EXACT, counted)
-    dtype = f.coefficients[0].dtype
-    return MapSegment(
-        value=torch.from_numpy(plan.length * found.value).to(dtype),
-        steps=plan.steps,
-        order=2 if plan.inner else 1,
-        nodes=plan.nodes,
-        bound=bound,
-        status=_status(plan, bound, epsilon),
-        cost=Rows([queries, *_plan_rows(plan, found, bound, epsilon)]),
-    )
 
 
 def _relative(error: float, length: float) -> float:
@@ -192,20 +208,23 @@ def _status(plan: SegmentPlan, bound: float, epsilon: float) -> SegmentStatus:
     return SegmentStatus.REACHED if bound <= epsilon else SegmentStatus.UNRESOLVED
 
 
-def _plan_rows(plan: SegmentPlan, found: Applied, bound: float, epsilon: float) -> list[Row]:
+def _plan_rows(
+    plan: SegmentPlan, attempt: float, probability: float, runs: int, bound: float, epsilon: float
+) -> list[Row]:
     """What a run takes, by the plan alone."""
     exact, bounded, modelled = Evidence.EXACT, Evidence.BOUNDED, Evidence.MODELLED
-    rounds = rounds_needed(min(1.0, found.probability))
+    rounds = rounds_needed(min(1.0, probability))
     declared = "d" if not plan.inner else "2 d_B + 1 + d_A"
+    declared += ", of one run" if runs == 1 else f", times {runs} runs of the amplification"
     preparations = 2 if plan.inner else 1
     facts: list[tuple[str, float, str, Evidence, str]] = [
-        (names.DECLARED_QUERIES, plan.queries, "calls", exact, f"{declared}, of one run"),
+        (names.DECLARED_QUERIES, runs * plan.queries, "calls", exact, declared),
         (
             names.DEGREE,
             plan.outer_degree,
             "1",
             exact,
-            "of u_1's polynomial and the nodes' outer ones",
+            "u_1's, and the nodes' outer ones",
         ),
         ("inner_degree", plan.inner_degree, "1", exact, "of the nodes' inner polynomials"),
         ("nodes", plan.nodes, "1", exact, "Gauss nodes in time"),
@@ -215,14 +234,14 @@ def _plan_rows(plan: SegmentPlan, found: Applied, bound: float, epsilon: float) 
         ("growth", plan.growth, "1", exact, "largest |eigenvalue of F_1|^T, 1 at least"),
         (
             names.SUCCESS_PROBABILITY,
-            min(1.0, found.probability),
+            min(1.0, probability),
             "1",
             exact,
             "||u||^2 over the square of the sum of the polynomials' suprema",
         ),
         (
             names.EXPECTED_QUERIES,
-            found.expected,
+            attempt / probability,
             "calls",
             modelled,
             "until a run succeeds, each ended where an ancilla is not 0",
@@ -239,7 +258,7 @@ def _plan_rows(plan: SegmentPlan, found: Applied, bound: float, epsilon: float) 
             bound,
             "1",
             bounded,
-            "polynomials' dropped coefficients, and the nodes' error",
+            "dropped coefficients, the nodes' error and, of a circuit, its angles, over ||u||",
         ),
         (names.EPSILON, epsilon, "1", Evidence.ASSUMED, "argument `epsilon`"),
     ]

@@ -6,7 +6,7 @@ import numpy as np
 
 from qdescent._arrays import Floats
 from qdescent.linalg.gram import GramRule, gram_rule, nearest_weights
-from qdescent.solvers.segment.bounded_polynomials import (
+from qdescent.solvers.polynomials.bounded_polynomials import (
     BoundedPolynomial,
     chebyshev_series,
     cut,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from qdescent.solvers.segment.bounded_polynomials import (
+from qdescent.solvers.polynomials.bounded_polynomials import (
     BoundedPolynomial,
     chebyshev_series,
     cut,

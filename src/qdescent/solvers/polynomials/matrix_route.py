@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qdescent._arrays import Floats
-from qdescent.solvers.segment.bounded_polynomials import BoundedPolynomial
-from qdescent.solvers.segment.segment_plan import SUBNORMALISATION, SegmentPlan
+from qdescent.solvers.polynomials.bounded_polynomials import BoundedPolynomial
+from qdescent.solvers.polynomials.segment_plan import SUBNORMALISATION, SegmentPlan
 
 Halves = tuple[Floats, Floats]
 
@@ -23,13 +23,13 @@ class Applied:
         value: u_T/||F_0||, (n,).
         queries: products with the encoded matrices, of all branches at once.
         probability: that a run of the circuit succeeds.
-        expected: queries until one does, where a run ends as soon as an ancilla is not 0.
+        attempt: queries that a run takes on average, where it ends as soon as an ancilla is not 0.
     """
 
     value: Floats = field(repr=False)
     queries: int
     probability: float
-    expected: float
+    attempt: float
 
 
 def apply_plan(plan: SegmentPlan) -> Applied:
@@ -39,7 +39,7 @@ def apply_plan(plan: SegmentPlan) -> Applied:
         halves, made = _transform(plan, [plan.first], start)
         x = (halves[0] + halves[1])[:, 0]
         probability = _kept(plan, x)
-        return Applied(x, made, probability, made / probability)
+        return Applied(x, made, probability, float(made))
     copies = np.repeat(start, len(plan.inner), axis=1)
     left, made_left = _transform(plan, plan.inner, copies)
     right, made_right = _transform(plan, plan.inner, copies)
@@ -49,8 +49,8 @@ def apply_plan(plan: SegmentPlan) -> Applied:
     x = (ends[0] + ends[1]).sum(1)
     probability = _kept(plan, x)
     stages = _stages(plan, left, sources)
-    expected = made_left + stages[0] * made_right + stages[1] + stages[2] * made
-    return Applied(x, made_left + made_right + 1 + made, probability, expected / probability)
+    attempt = made_left + stages[0] * made_right + stages[1] + stages[2] * made
+    return Applied(x, made_left + made_right + 1 + made, probability, attempt)
 
 
 def _transform(

@@ -23,13 +23,13 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import to_scipy
 from qdescent.quantum.tables.perron import moduli_norm
 from qdescent.solvers.encodings import EncodingPlan, MatrixEncoding
-from qdescent.solvers.segment.bounded_polynomials import (
+from qdescent.solvers.polynomials.bounded_polynomials import (
     BoundedPolynomial,
     chebyshev_series,
     cut,
     powers,
 )
-from qdescent.solvers.segment.node_polynomials import choose_nodes, node_polynomials
+from qdescent.solvers.polynomials.node_polynomials import choose_nodes, node_polynomials
 
 MOST_GROWTH = 1e6  # of a mode: beyond it the polynomials' suprema are all that is left
 LARGEST_DENSE = 2048  # eigenvalues of so many weights take seconds
@@ -122,23 +122,22 @@ class SegmentPlan:
         """u over the amplitudes that are kept, in units of ||F_0||."""
         return float(self.shares.sum())
 
-    def sensitivity(self, query: float, start: float, coupling: float, weights: float) -> float:
+    def sensitivity(self, query: float, start: float, choice: float) -> float:
         """How far u moves, in units of ||F_0||, where the circuit's parts are off.
+
+        What acts within a branch moves it by its own share; what mixes them, the sum by all.
 
         Args:
             query: ||A - encoded||.
             start: ||f - prepared||.
-            coupling: ||encoded coupling - its block-encoding||, over its normalisation.
-            weights: sum of |prepared weight - wanted one|.
+            choice: what the weights, the coupling and the angles miss together.
         """
         p = self.first
-        moved = p.lipschitz * query + p.norm * (2 * start + coupling)
+        moved = p.lipschitz * query + 2 * p.norm * start
         for b, a in zip(self.inner, self.outer, strict=True):
             outer = a.lipschitz * b.norm**2 + 2 * a.norm * b.norm * b.lipschitz
-            moved += self.coupling_norm * (
-                outer * query + a.norm * b.norm**2 * (2 * start + coupling)
-            )
-        return 1.1 * (moved + self.attenuation * weights)  # second-order terms
+            moved += self.coupling_norm * (outer * query + 2 * a.norm * b.norm**2 * start)
+        return 1.1 * (moved + self.attenuation * choice)  # second-order terms
 
 
 def plan_segment(
@@ -188,7 +187,7 @@ def plan_segment(
         allowed = epsilon / 4 * least
         first = cut(chebyshev_series(ones, shift, encoded.alpha)[0], allowed)
         size = float(sparse.linalg.norm(coupling))
-        norm, _ = moduli_norm(abs(coupling))
+        norm = moduli_norm(abs(coupling)).alpha
         points = _points(step, window, steps)
         count, rule, missed = choose_nodes(steps, points, allowed / 2 / size, nodes)
         resolved = missed * size <= allowed / 2
@@ -264,7 +263,7 @@ def _best_shift(
         matrix = sparse.coo_array(step - shift * sparse.eye_array(len(start)))
         if not matrix.nnz or not matrix.data.any():
             continue  # F_1 = c: nothing to encode
-        plan = encoding.plan(_system(matrix, start))
+        plan = encoding.plan(as_system(matrix, start))
         found = polynomial(shift, plan.alpha)
         cost = (found.degree * found.norm, plan.alpha)
         if best is None or cost < best[0]:
@@ -274,7 +273,7 @@ def _best_shift(
     return best[1]
 
 
-def _system(matrix: sparse.coo_array, start: Floats) -> LinearSystem:
+def as_system(matrix: sparse.coo_array, start: Floats) -> LinearSystem:
     """The matrix with a right-hand side, as encodings take it."""
     places = torch.from_numpy(np.array([matrix.row, matrix.col], dtype=np.int64))
     entries = torch.sparse_coo_tensor(
