@@ -10,15 +10,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from qdescent._checks import argument_error, shown
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.history import HistorySystem
 from qdescent.experiment.circuit.export_remarks import export_remarks
 from qdescent.experiment.circuit.map_file import load_map
-from qdescent.experiment.circuit.parts import drawings_of, query_of
+from qdescent.experiment.circuit.parts import Found, drawings_of, query_of
+from qdescent.experiment.circuit.segment_job import FAST_FORWARD, segment_remarks, solve_segment
 from qdescent.experiment.circuit.settings import CircuitSettings
 from qdescent.experiment.progress import Progress, Silent
+from qdescent.experiment.run.beside import both_ways
 from qdescent.experiment.run.instance import instance_of, solve_instance, summary
 from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.linalg.polynomial_map import PolynomialMap
@@ -46,10 +49,10 @@ from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.promise.conditioning import SHORTEST_INTERVAL, conditioning
 from qdescent.solvers.promise.limits import MOST_QUERIES
 from qdescent.solvers.qsvt import QSVT
-from qdescent.solvers.solve import Solution
+from qdescent.solvers.segment.map_segment import MapSegment
 
 AnySolver = QSVT | KernelReflection | HHL
-SOLVERS: dict[str, Callable[[CircuitSettings, Circuit, MatrixEncoding], AnySolver]] = {
+HISTORY_SOLVERS: dict[str, Callable[[CircuitSettings, Circuit, MatrixEncoding], AnySolver]] = {
     "kernel-reflection": lambda settings, circuit, encoding: KernelReflection(
         settings.epsilon, circuit=circuit, encoding=encoding
     ),
@@ -59,6 +62,7 @@ SOLVERS: dict[str, Callable[[CircuitSettings, Circuit, MatrixEncoding], AnySolve
     # it colours the entries itself, as the settings say
     "hhl": lambda settings, circuit, encoding: HHL(settings.epsilon, circuit=circuit),
 }
+SOLVERS = (*HISTORY_SOLVERS, FAST_FORWARD)
 ENCODINGS: dict[str, Callable[[PolynomialMap, CircuitSettings], MatrixEncoding]] = {
     "balanced": lambda f, settings: BalancedEntries(),
     "coloured": lambda f, settings: ColouredEntries(),
@@ -118,53 +122,30 @@ def _check_size(n: int, settings: CircuitSettings) -> None:
 
 def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Record:
     f, start = load_map(Path(settings.source))
-    _check_size(f.size, settings)
     timings: dict[str, float] = {}
     progress.start("Quantum circuit", 1)
     with stopwatch(timings, "circuit"):
-        instance = instance_of(
-            f,
-            start,
-            settings.order,
-            settings.steps,
-            settings.padding,
-            f.iterate(start, settings.steps)[-1],
-        )
-        encoding = ENCODINGS[str(settings.encoding)](f, settings)
-        circuit = Circuit(loader=LOADERS[settings.loader], amplify=settings.amplify)
-        solver = SOLVERS[settings.solver](settings, circuit, encoding)
-        kappa = conditioning(instance.system, None, encoding.plan(instance.system)).kappa
-        _check_queries(settings, kappa, solver)
-        found, rows = solve_instance(instance, solver)
-    if found.circuit is None:
-        raise argument_error(
-            "source",
-            "hold a map whose history a circuit can solve",
-            f"one whose history is not: {found.status}",
-        )
+        found, rows, system = _solved(f, start, settings)
     progress.advance()
     progress.finish(summary(found, rows))
     progress.start("Gates", 3 if settings.export else 2)
     given = [
         Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")
     ]
-    units = {"order": "1", "steps": "steps", "padding": "steps"}
+    units = {"order": "1", "steps": "steps"} | ({} if system is None else {"padding": "steps"})
     given += [
         Row(f"circuit/{k}", getattr(settings, k), unit, Evidence.ASSUMED, f"setting `{k}`")
         for k, unit in units.items()
     ]
-    used = found.cost[names.KAPPA]
     if settings.loader != "bucket-brigade":  # its trees have too many gates to walk through
         rows.append(_depth_row(found))
-    rows = [
-        *given,
-        *rows,
-        *_noise_rows(settings, found),
-        *query_rows(used.number, settings.epsilon, used.evidence).under(names.OTHER_SOLVERS),
-    ]
+    rows = [*given, *rows, *_noise_rows(settings, found)]
+    if not bool(start.any()):
+        task = settings.order, settings.steps, settings.padding
+        rows += both_ways(f, *task, settings.epsilon, "ways/")
     progress.advance()
     if settings.export:
-        rows += _exported(found, instance.system, settings.order, directory)
+        rows += _exported(found, system, settings.order, directory)
         progress.advance()
     record = Record(directory.name, asdict(settings), 0, installed_versions(), Rows(rows), timings)
     write_circuit_page(
@@ -176,6 +157,38 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
         "counted and drawn" + (f", one query in {EXPORT_FILE}" if settings.export else "")
     )
     return record
+
+
+def _solved(
+    f: PolynomialMap, start: Tensor, settings: CircuitSettings
+) -> tuple[Found, list[Row], HistorySystem | None]:
+    """What the circuit found, its rows, and the history where there is one."""
+    circuit = Circuit(loader=LOADERS[settings.loader], amplify=settings.amplify)
+    encoding = ENCODINGS[str(settings.encoding)](f, settings)
+    if settings.solver == FAST_FORWARD:
+        return *solve_segment(f, start, settings, encoding, circuit), None
+    _check_size(f.size, settings)
+    instance = instance_of(
+        f,
+        start,
+        settings.order,
+        settings.steps,
+        settings.padding,
+        f.iterate(start, settings.steps)[-1],
+    )
+    solver = HISTORY_SOLVERS[settings.solver](settings, circuit, encoding)
+    kappa = conditioning(instance.system, None, encoding.plan(instance.system)).kappa
+    _check_queries(settings, kappa, solver)
+    found, rows = solve_instance(instance, solver)
+    if found.circuit is None:
+        raise argument_error(
+            "source",
+            "hold a map whose history a circuit can solve",
+            f"one whose history is not: {found.status}",
+        )
+    used = found.cost[names.KAPPA]
+    others = query_rows(used.number, settings.epsilon, used.evidence).under(names.OTHER_SOLVERS)
+    return found, [*rows, *others], instance.system
 
 
 def _check_queries(settings: CircuitSettings, kappa: float, solver: AnySolver) -> None:
@@ -207,6 +220,7 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
     """The few rows that the command line shows at the end, each with a label."""
     names = {
         "unknowns": "unknowns",
+        "nodes": "nodes in time",
         "qubits": "simulated qubits",
         "logical_qubits": "logical qubits",
         "degree": "degree of the polynomial",
@@ -224,7 +238,7 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
     ]
 
 
-def _depth_row(found: Solution) -> Row:
+def _depth_row(found: Found) -> Row:
     """Layers of Toffoli gates of one query."""
     # Qualtran takes seconds to import
     from qdescent.quantum.inspect.toffoli_depth import toffoli_depth
@@ -239,14 +253,18 @@ def _depth_row(found: Solution) -> Row:
     )
 
 
-def _exported(found: Solution, system: HistorySystem, order: int, directory: Path) -> list[Row]:
+def _exported(found: Found, system: HistorySystem | None, order: int, directory: Path) -> list[Row]:
     """Write one query as gates with what is needed to use it, and say how many gates there are."""
     # Qualtran takes seconds to import
     from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 
     query = query_of(found)
     gates = gate_list(query)
-    remarks = export_remarks(found, system, order, query)
+    if isinstance(found, MapSegment):
+        remarks = segment_remarks(found, len(found.value))
+    else:
+        assert system is not None
+        remarks = export_remarks(found, system, order, query)
     write_document(directory / EXPORT_FILE, to_openqasm(gates, remarks))
     source = f"one query down to single gates, in {EXPORT_FILE}"
     counted: list[tuple[str, int, str]] = [
@@ -260,7 +278,7 @@ def _exported(found: Solution, system: HistorySystem, order: int, directory: Pat
     ]
 
 
-def _noise_rows(settings: CircuitSettings, found: Solution) -> list[Row]:
+def _noise_rows(settings: CircuitSettings, found: Found) -> list[Row]:
     """How far u_T is off where each query may fail."""
     rates = sorted({*NOISE_RATES, settings.noise} - {0.0})
     of = found.cost.number

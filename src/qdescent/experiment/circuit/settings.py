@@ -9,7 +9,7 @@ from qdescent._checks import argument_error
 from qdescent.experiment.setting import PATH, SWITCH, check_settings, setting
 
 # what stands behind each name: the pipeline
-SOLVERS = ("kernel-reflection", "qsvt", "hhl")
+SOLVERS = ("kernel-reflection", "qsvt", "hhl", "fast-forward")
 ENCODINGS = ("balanced", "coloured", "composed")
 LOADERS = (
     "qrom",
@@ -74,11 +74,12 @@ class CircuitSettings:
     solver: str = setting(
         "kernel-reflection",
         SOLVERS,
-        "How the linear system is solved.",
+        "How the linear system is solved; fast-forward makes none.",
         why="kernel-reflection: few runs are thrown away, so that queries grow as kappa even where"
         " padding makes the solution long. qsvt: one polynomial for 1/x, the textbook's circuit;"
         " most runs are thrown away. hhl: phase estimation, the paper's method, for an epsilon near"
-        " .1: its queries grow as the root of 1/epsilon, not as its logarithm.",
+        " .1: its queries grow as the root of 1/epsilon, not as its logarithm. fast-forward:"
+        " polynomials of a shifted F_1, for a symmetric F_1 from u = 0 at order 1 or 2.",
     )
     encoding: str | None = setting(
         None,

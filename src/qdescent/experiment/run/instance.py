@@ -14,6 +14,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.carleman.bounds import geometric_kappa_bound
 from qdescent.carleman.history import HistorySystem, history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.experiment.run.beside import at_rate, both_ways
 from qdescent.experiment.run.training import Pruned
 from qdescent.experiment.run.workspace import Workspace
 from qdescent.learning.gradient_map import gradient_map
@@ -24,6 +25,7 @@ from qdescent.report.files import write_arrays
 from qdescent.rows import names
 from qdescent.solvers.classical import Direct
 from qdescent.solvers.kernel_reflection import KernelReflection
+from qdescent.solvers.segment.map_segment import MapSegment
 from qdescent.solvers.solve import Solution, Solver, solve
 from qdescent.training.descent import displacements
 
@@ -123,6 +125,10 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
         Row("circuit/steps", settings.circuit_steps, "steps", assumed, source("steps")),
         Row("circuit/padding", settings.circuit_padding, "steps", assumed, source("padding")),
     ]
+    own = settings.learning_rate / settings.circuit_learning_rate
+    task = settings.circuit_order, settings.circuit_steps, settings.circuit_padding
+    rows += both_ways(f, *task, settings.circuit_epsilon, "circuit/")
+    rows += both_ways(at_rate(f, own), *task, settings.circuit_epsilon, "circuit/own_rate_")
     return given + [
         replace(row, source=row.source.replace("`epsilon`", "`circuit_epsilon`")) for row in rows
     ]
@@ -149,22 +155,22 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
         ("descent", instance.truth.tolist(), descent),
         (
             "error_to_direct",
-            _relative(found.answer, direct.answer),
+            relative(found.answer, direct.answer),
             f"||u_circuit - u_direct|| / ||u_direct||{zero}",
         ),
         (
             "error_to_descent",
-            _relative(found.answer, instance.truth),
+            relative(found.answer, instance.truth),
             f"||u_circuit - u_GD|| / ||u_GD||{zero}",
         ),
         (
             "order_error",
-            _relative(direct.answer, instance.truth),
+            relative(direct.answer, instance.truth),
             "||u_direct - u_GD|| / ||u_GD||: truncation alone",
         ),
         (
             "order_1_error",
-            _relative(linear.answer, instance.truth),
+            relative(linear.answer, instance.truth),
             "the same at order 1, for comparison",
         ),
         ("matrix_kappa", kappa, "||M|| ||M^-1|| by singular values"),
@@ -183,7 +189,7 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
     return found, [*rows, *found.cost.under(names.CIRCUIT)]
 
 
-def summary(found: Solution, rows: list[Row]) -> str:
+def summary(found: Solution | MapSegment, rows: list[Row]) -> str:
     """Qubits, degree and error in a few words."""
     distance = next(row.value for row in rows if row.name == "circuit/error_to_direct")
     cost = found.cost
@@ -197,7 +203,7 @@ def summary(found: Solution, rows: list[Row]) -> str:
     return f"{size}, {distance:.1e} from the direct solution"
 
 
-def _relative(x: Tensor, reference: Tensor) -> float:
+def relative(x: Tensor, reference: Tensor) -> float:
     """||x - reference|| / ||reference||; the distance itself where the reference is 0."""
     length = float(torch.linalg.vector_norm(reference))
     return float(torch.linalg.vector_norm(x - reference)) / (length or 1.0)

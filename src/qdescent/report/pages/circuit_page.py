@@ -21,6 +21,7 @@ from qdescent.report.pages.cost_figures import circuit_panel
 from qdescent.report.pages.page import all_rows, card, glossary, provenance, section, write_page
 from qdescent.report.pages.panel import ORANGE, Panel, figure, fraction
 from qdescent.report.pages.tables import badge, table
+from qdescent.report.pages.words import SEGMENT_DRAWINGS, SEGMENT_LEAD
 from qdescent.report.record import Record
 from qdescent.rows.numbers import number, percent
 
@@ -163,6 +164,12 @@ def write_circuit_page(
     panels: tuple[Callable[[Record], Panel], ...] = (circuit_panel, noise_panel)
     rows = record.rows.section("circuit/").numbers
     numbers = f"<h3>Size, cost and errors</h3>{table(rows, 'circuit/')}" if rows else ""
+    ways = list(record.rows.section("ways/"))
+    if ways:
+        numbers += (
+            "<h3>Queries of both ways at the same error, counted as products are made</h3>"
+            f"{table(ways, 'ways/')}"
+        )
     models = list(record.rows.section("model/"))
     if models:
         numbers += (
@@ -218,7 +225,7 @@ def _header(record: Record) -> str:
             f" {badge(row.evidence)}</p>"
         )
     return f"""<h1>Gradient steps as a quantum circuit</h1>
-<p>{escape(LEAD)}</p>
+<p>{escape(SEGMENT_LEAD if _is_segment(record) else LEAD)}</p>
 {verdict}
 <div class="cards">{"".join(_cards(record))}</div>
 <p class="quiet">run <code>{escape(record.name)}</code></p>
@@ -251,9 +258,16 @@ def _cards(record: Record) -> Iterable[str]:
             yield card(text(record.rows[name]), label, record.rows[name].evidence)
 
 
+def _is_segment(record: Record) -> bool:
+    """Whether no history was solved."""
+    return "circuit/inner_degree" in record.rows
+
+
 def _captions(record: Record) -> dict[str, tuple[str, str]]:
     captions = dict(
-        KERNEL_DRAWINGS
+        SEGMENT_DRAWINGS
+        if _is_segment(record)
+        else KERNEL_DRAWINGS
         if "circuit/reflections" in record.rows
         else ESTIMATION_DRAWINGS
         if "circuit/clock_bits" in record.rows

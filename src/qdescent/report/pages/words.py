@@ -136,3 +136,44 @@ EVIDENCE = {
     Evidence.MODELLED: "A cost formula; as good as the formula.",
     Evidence.ASSUMED: "An input that somebody chose.",
 }
+
+# The page of a circuit, of a segment that was fast-forwarded.
+SEGMENT_LEAD = (
+    "The steps of an iteration u ← F₀ + F₁u + F₂(u⊗u) + … from u = 0 are taken at once, without a"
+    " linear system: u_T is a few bounded polynomials of F₁ on F₀, and one use of F₂. The circuit"
+    " below is the one that was simulated and counted: three readings of one definition."
+)
+SEGMENT_DRAWINGS = {
+    "circuit": (
+        "The whole circuit: a segment fast-forwarded",
+        (
+            "F₀ is prepared on the system register (at order 2 twice), the weights of all terms on"
+            " “choice”. Sequences of queries and phases apply the polynomials of every node in time"
+            " at once, selected by “choice”; one query takes a pair of vectors through F₂. Undoing"
+            " the weights adds the terms up: finding all but the system at 0 leaves u_T on it."
+            " Numbers in brackets are qubits."
+        ),
+    ),
+    "sequence": (
+        "One sequence",
+        (
+            "Queries alternate with phases that “choice” selects. The first query leaves the terms"
+            " of the other parity alone: its added bit is the last one of “choice”."
+        ),
+    ),
+    "query": (
+        "One query U: the block-encoding of F₁ − c",
+        (
+            "Tables spread the ancilla over the entries of a column, the rows are permuted, and the"
+            " spreading is undone. Where the ancilla comes back to 0, the system has been"
+            " multiplied by (F₁ − c)/α."
+        ),
+    ),
+    "phase": (
+        "One phase φ",
+        (
+            "A work qubit marks ancilla = 0, is turned once for each set of bits of “choice” with"
+            " the sign of their parity, and is unmarked; “part” turns the sign of all."
+        ),
+    ),
+}
