@@ -29,9 +29,9 @@ from arguments.table_systems import fields_of
 import qdescent as qd
 from qdescent._evidence import Row
 from qdescent.learning.taylor.gradient_series import GradientSeries
-from qdescent.quantum.algorithms.amplification import rounds_needed
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles, qsp_error, qsp_value
 from qdescent.quantum.algorithms.qsvt import ProjectorPhase
+from qdescent.quantum.algorithms.rounds import rounds_needed
 from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.inspect.call_tree import call_tree
 from qdescent.quantum.inspect.drawing import draw

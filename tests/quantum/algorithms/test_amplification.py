@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.algorithms.amplification import (
-    AmplitudeAmplification,
+from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
+from qdescent.quantum.algorithms.qsp_angles import qsp_angles
+from qdescent.quantum.algorithms.qsvt import LinearSolve, QSVTSequence, projector_phases
+from qdescent.quantum.algorithms.rounds import (
     amplified_probability,
     damping_half_angle,
     rounds_needed,
 )
-from qdescent.quantum.algorithms.qsp_angles import qsp_angles
-from qdescent.quantum.algorithms.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.simulator.state_vector import Simulator

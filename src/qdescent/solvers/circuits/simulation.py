@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from qualtran import Bloq
 
 from qdescent._evidence import Row
-from qdescent.quantum.algorithms.amplification import rounds_needed
+from qdescent.quantum.algorithms.rounds import rounds_needed
 from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.rows import amplification_rows

@@ -23,7 +23,7 @@ from qdescent._checks import (
 )
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.algorithms.amplification import rounds_needed
+from qdescent.quantum.algorithms.rounds import rounds_needed
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
 from qdescent.solvers.circuit import Circuit, check_circuit
