@@ -211,14 +211,12 @@ def fast_forward(
     theta = space.theta if theta is None else space.point(theta)
     if velocity is not None:
         velocity = check_tensor("velocity", velocity, (space.n,)).to(theta)
-    called = "a task or several of them"
-    if isinstance(task, Task):
-        tasks = [task]
-    else:
-        tasks = list(check_sequence("task", task, Task, called=called))
     check_boolean("check", check)
-    if ranks is not None:
+    if ranks is None:
+        tasks = _tasks(task)
+    else:  # a share that is refused in one process would leave the others waiting
         check_instance("ranks", ranks, Ranks)
+        tasks = ranks.together(lambda: _tasks(task))
     series = MeanSeries(tasks, space, theta, order, method, check, ranks)
     segment = ReducedDescent(series, steps, eta, beta, decay, dimension)
 
@@ -246,6 +244,15 @@ def fast_forward(
     missed = rule_error * segment.share()
     return _report(
         segment, count, missed, resolved and (nodes is not None or missed <= tolerance / 2)
+    )
+
+
+def _tasks(task: Task | Sequence[Task]) -> list[Task]:
+    called = "a task or several of them"
+    return (
+        [task]
+        if isinstance(task, Task)
+        else list(check_sequence("task", task, Task, called=called))
     )
 
 
