@@ -21,7 +21,6 @@ from torch.nn.functional import cross_entropy
 from trained_resnet import DENSITY, trained_problem
 
 import qdescent as qd
-from qdescent.learning.networks.resnet import resnet18
 from qdescent.training.descent import displacements
 
 # (eta, T): a segment that order 2 describes to 1 %, one that it describes to 10 %, at two rates,
@@ -117,7 +116,7 @@ def large(steps: int = 80, eta: float = 0.005) -> None:
     """A segment at 103 million weights (untrained: memory does not depend on what they know)."""
     start = time.perf_counter()
     generator = torch.Generator().manual_seed(0)
-    network = resnet18((192, 384, 784, 1552)).eval()
+    network = qd.networks.resnet18((192, 384, 784, 1552)).eval()
     images = torch.randn(8, 3, 32, 32, generator=generator)
     labels = torch.randint(0, 100, (8,), generator=generator)
     task = qd.Task(network, cross_entropy, (images, labels))

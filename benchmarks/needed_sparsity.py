@@ -24,9 +24,6 @@ from protocol import RESULTS, environment, save
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
-from qdescent.learning.datasets import load_fashion_mnist
-from qdescent.learning.networks.small_cnn import fashion_cnn
-from qdescent.learning.pruning.criteria import MASKS
 from qdescent.solvers.segment.needed_sparsity import dense_hessian, needed_sparsity
 from qdescent.training.descent import displacements
 
@@ -46,12 +43,12 @@ CASES = {
 
 def problem(trained: bool, kind: str, tuned: bool, density: float, seed: int):
     """Task and kept weights."""
-    data = load_fashion_mnist()
-    network = fashion_cnn(seed=seed)
+    data = qd.datasets.load_fashion_mnist()
+    network = qd.networks.fashion_cnn(seed=seed)
     if trained:
         qd.train_dense(network, cross_entropy, data, epochs=EPOCHS, seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    mask = MASKS[kind](network, density=density, generator=generator)
+    mask = qd.MASKS[kind](network, density=density, generator=generator)
     space = qd.ParameterSpace(network, mask)
     task = qd.Task(network, cross_entropy, (data.train_images[:BATCH], data.train_labels[:BATCH]))
     theta = space.theta

@@ -21,8 +21,6 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
-from qdescent.learning.datasets import load_fashion_mnist
-from qdescent.learning.networks.resnet import resnet18
 from qdescent.training.descent import DenseState
 
 WIDTHS = (48, 96, 208, 400)
@@ -55,13 +53,13 @@ def trained_problem(checkpoint: Path, data_root: str | None = None):
     state = restore(checkpoint)
     if state is None:
         raise SystemExit(f"No state in {checkpoint}: train it first (trained_resnet.py).")
-    network = resnet18(WIDTHS, classes=10, channels=1)
+    network = qd.networks.resnet18(WIDTHS, classes=10, channels=1)
     named = {"weight": {}, "buffer": {}, "momentum": {}}
     for name, tensor in state.tensors.items():
         kind, _, short = name.partition("/")
         named[kind][short] = tensor
     network.load_state_dict(named["weight"] | named["buffer"])
-    data = load_fashion_mnist(data_root)
+    data = qd.datasets.load_fashion_mnist(data_root)
     order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(0))
     chosen = order[:BATCH]
     network.eval()
@@ -79,7 +77,7 @@ def main() -> None:
     parser.add_argument("--data-root")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    network = resnet18(WIDTHS, classes=10, channels=1, seed=given.seed)
+    network = qd.networks.resnet18(WIDTHS, classes=10, channels=1, seed=given.seed)
     start = time.perf_counter()
 
     def keep(state: DenseState) -> None:
@@ -90,7 +88,7 @@ def main() -> None:
     qd.train_dense(
         network,
         cross_entropy,
-        load_fashion_mnist(given.data_root),
+        qd.datasets.load_fashion_mnist(given.data_root),
         epochs=given.epochs,
         batch=BATCH,
         weight_decay=2e-4,

@@ -1,0 +1,123 @@
+"""What does a segment of T steps cost, four ways? Queries, Toffoli gates, gradients.
+
+    python benchmarks/segment_cost.py
+
+The demo's CNN, trained and pruned, all but its two largest weights frozen, so that every figure can
+be computed: (1) the history system in units of 1, as in the paper; (2) in its best units; (3)
+fast-forwarded; each with the queries until a run succeeds, and the Toffoli gates of one query; (4)
+classically, in gradients. kappa = alpha ||M^-1|| is exact, by singular values. The learning rate is
+the network's own, and one so large that two weights move.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from network import RATE, pruned_network
+from protocol import environment, save
+from qualtran.resource_counting import QECGatesCost, get_cost_value
+
+import qdescent as qd
+from qdescent.carleman.best_history import best_history
+from qdescent.carleman.majorant import norms_of
+from qdescent.solvers.encodings import BalancedEntries
+from qdescent.solvers.segment.map_segment import fast_forward_map
+
+OWN_RATE = 0.1
+STEPS = (4, 20, 64)
+ORDERS = (1, 2)
+EPSILON = 1e-4
+
+
+def toffoli(matrix) -> int:
+    """Of one query to the balanced block-encoding, its angles good to a hundredth of epsilon."""
+    counts = get_cost_value(qd.block_encode(matrix, epsilon=EPSILON / 100), QECGatesCost())
+    return int(counts.and_bloq + counts.toffoli + counts.cswap)
+
+
+def history(f: qd.PolynomialMap, order: int, steps: int, scaled: bool) -> dict:
+    """One kernel reflection, norm known, until it succeeds and u_T is found, amplified."""
+    norms = norms_of(f, steps)
+    unit = None if scaled else 1.0
+    choice = best_history(norms, order, steps, scale=unit)
+    lift = qd.carleman_linearize(f, order, scale=choice.scale)
+    start = torch.zeros(f.size, dtype=torch.float64)
+    system = qd.history_system(lift, start, steps, choice.padding)
+    alpha = BalancedEntries().plan(system).alpha
+    matrix = system.matrix.to_dense()
+    values = torch.linalg.svdvals(matrix)
+    kappa = alpha / float(values[-1])
+    queries = qd.KernelReflection(epsilon=EPSILON).forecast(kappa)
+    probability = float(system.success_probability)
+    each = toffoli(matrix.numpy())
+    expected = queries / probability**0.5
+    return {
+        "scale": choice.scale,
+        "padding": choice.padding,
+        "unknowns": system.size,
+        "alpha_over_norm": alpha / float(values[0]),
+        "kappa": kappa,
+        "kappa_bound": choice.kappa_bound,
+        "queries_of_a_run": queries,
+        "success_probability": probability,
+        "queries": expected,
+        "toffoli_of_a_query": each,
+        "toffoli": expected * each,
+    }
+
+
+def forwarded(f: qd.PolynomialMap, order: int, steps: int) -> dict:
+    """Polynomials of F_1, each run ended where an ancilla is not 0."""
+    found = fast_forward_map(f, steps, order, EPSILON)
+    cost = {each.name: float(each.value) for each in found.cost if not isinstance(each.value, str)}
+    step = f.coefficients[1].to_dense().numpy()
+    each = toffoli(step - cost["shift"] * np.eye(f.size))
+    return {
+        "queries_of_a_run": cost["declared_queries"],
+        "success_probability": cost["success_probability"],
+        "queries": cost["expected_queries"],
+        "toffoli_of_a_query": each,
+        "toffoli": cost["expected_queries"] * each,
+        "nodes": found.nodes,
+        "bound": found.bound,
+        "status": found.status.name,
+    }
+
+
+def main() -> None:
+    """All instances."""
+    task, whole = pruned_network()
+    space = whole.restrict(whole.theta, whole.theta.abs().topk(2).indices)
+    rows = []
+    for eta in (OWN_RATE, RATE):
+        f = qd.gradient_map(task, space, eta, degree=2, theta=space.theta)
+        for order in ORDERS:
+            for steps in STEPS:
+                classical = qd.fast_forward(task, space, steps, eta, order, tolerance=EPSILON)
+                row = {
+                    "learning_rate": eta,
+                    "order": order,
+                    "steps": steps,
+                    "history": history(f, order, steps, scaled=False),
+                    "scaled_history": history(f, order, steps, scaled=True),
+                    "fast_forward": forwarded(f, order, steps),
+                    "gradients": {"descent": steps, "fast_forward": classical.gradients},
+                }
+                rows.append(row)
+                told = {k: round(row[k]["queries"]) for k in ("history", "scaled_history")}
+                told["fast_forward"] = round(row["fast_forward"]["queries"])
+                print(f"eta {eta:g}, order {order}, T {steps}: {told}", flush=True)
+    content = {
+        "question": (
+            "Queries until success, Toffoli gates and gradients of a segment, four ways: two"
+            f" weights of the demo's CNN, epsilon {EPSILON:g}"
+        ),
+        "instances": rows,
+        "target": {"kernel reflection over fast-forward, T = 4 and 20": 10},
+        "environment": environment(),
+    }
+    save("segment_cost", content)
+
+
+if __name__ == "__main__":
+    main()
