@@ -142,7 +142,7 @@ def verdict_rows(verdict: Verdict) -> list[Row]:
             "s",
             "solves x seconds of a solve + table building",
         ),
-        modelled("verdict/classical_time", seconds, "s", "ledger/classical/time"),
+        modelled("verdict/classical_time", seconds, "s", names.LEDGER + names.CLASSICAL_TIME),
         modelled(
             names.TIME_RATIO,
             verdict.ratio,

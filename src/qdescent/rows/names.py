@@ -28,6 +28,7 @@ AMPLIFICATION_ROUNDS = "amplification_rounds"
 ENCODING_ERROR = "encoding_error"
 NORM_GUESS = "norm_guess"
 REFLECTIONS = "reflections"
+CLOCK_BITS = "clock_bits"
 
 # What a round costs (`Ledger.rows`); in a record they stand under LEDGER.
 LEDGER_KAPPA = "logical/kappa"
@@ -60,3 +61,93 @@ def physical_qubits_of(loader: str) -> str:
 def solve_time_of(loader: str) -> str:
     """Seconds of one solve with this loader."""
     return f"physical/{loader}/solve_time"
+
+
+# What a record says of the network and its data.
+NETWORK_NAME = "network/name"
+NETWORK_PARAMETERS = "network/parameters"
+NETWORK_KEPT = "network/kept"
+NETWORK_DENSITY = "network/density"
+NETWORK_ZEROS = "network/zeros"
+DATA_SAMPLES = "data/samples"
+DATA_LOSS = "data/loss"
+GUESSING_LOSS = "data/guessing_loss"
+TEST_IMAGES = "data/test_images"
+
+# Both trainings, and the rounds of the emulated one.
+DENSE_ACCURACY = "dense/test_accuracy"
+CLASSICAL_LOSS = "classical/loss"
+CLASSICAL_ACCURACY = "classical/test_accuracy"
+EMULATED_LOSS = "emulated/loss"
+EMULATED_ACCURACY = "emulated/test_accuracy"
+EMULATED_STEP = "emulated/step"
+ACCURACY_GAP = "comparison/accuracy_gap"
+TRUNCATION_BY_STEP = "truncation/by_step"
+TRUNCATION_BY_ROUND = "truncation/by_round"
+TRUNCATION_TAIL_BY_ROUND = "truncation/tail_by_round"
+SEGMENT_BY_ROUND = "schedule/segment_by_round"
+STOPPED = "schedule/stopped"
+READOUT_SHOTS = "readout/shots"
+READOUT_ERROR_BY_ROUND = "readout/error_by_round"
+READOUT_EXPECTED_BY_ROUND = "readout/expected_error_by_round"
+
+# Settings that a page speaks of.
+SETTING_ORDER = "setting/order"
+SETTING_SEGMENT = "setting/segment"
+SETTING_ROUNDS = "setting/rounds"
+SETTING_LEARNING_RATE = "setting/learning_rate"
+SETTING_MOMENTUM = "setting/momentum"
+SETTING_HORIZON = "setting/horizon"
+
+# A spectrum, and what it says of dissipation; of one of several, `during` says which.
+SPECTRUM = "spectrum/"
+SPECTRUM_NODES = "spectrum/nodes"
+SPECTRUM_WEIGHTS = "spectrum/weights"
+LAMBDA_MIN = "spectrum/lambda_min"
+LAMBDA_MAX = "spectrum/lambda_max"
+DEFLATED = "spectrum/deflated"
+DISSIPATION = "dissipation/"
+DISSIPATIVE = "dissipation/dissipative"
+NEUTRAL = "dissipation/neutral"
+DIVERGENT = "dissipation/divergent"
+DIVERGENT_AT_LEAST = "dissipation/divergent_at_least"
+DIVERGENT_AT_MOST = "dissipation/divergent_at_most"
+GROWTH = "dissipation/growth"
+GROWTH_A_STEP = "dissipation/growth_a_step"
+STEPS_TO_LIMIT = "dissipation/steps_to_limit"
+DISSIPATION_VERDICT = "dissipation/verdict"
+DISSIPATION_REASONS = "dissipation/reasons"
+PROXY_TOTAL = "proxy/total"
+PROXY_DISSIPATIVE = "proxy/dissipative"
+PROXY_NEUTRAL = "proxy/neutral"
+PROXY_DIVERGENT = "proxy/divergent"
+SPARSITY = "sparsity/"
+SPARSITY_ROWS = "sparsity/rows"
+ABOVE_ONE_THOUSANDTH, CARRYING_99_PERCENT = "above_one_thousandth", "carrying_99_percent"
+
+# The small instance as a circuit, beside what its solve takes.
+CIRCUIT_N = "circuit/n"
+CIRCUIT_ORDER = "circuit/order"
+CIRCUIT_STEPS = "circuit/steps"
+CIRCUIT_PADDING = "circuit/padding"
+UNKNOWNS = "circuit/unknowns"
+CIRCUIT_ANSWER = "circuit/answer"
+CIRCUIT_DIRECT = "circuit/direct"
+CIRCUIT_DESCENT = "circuit/descent"
+ERROR_TO_DIRECT = "circuit/error_to_direct"
+ERROR_TO_DESCENT = "circuit/error_to_descent"
+ORDER_1_ERROR = "circuit/order_1_error"
+CIRCUIT_STATUS = "circuit/status"
+NOISE_RATES = "noise/rates"
+NOISE_ERRORS = "noise/errors"
+
+
+def during(when: str, name: str) -> str:
+    """A row of one of several measurements: "spectrum/nodes" becomes "spectrum/before/nodes"."""
+    section, _, word = name.partition("/")
+    return f"{section}/{when}/{word}"
+
+
+def row_entries(kind: str, what: str) -> str:
+    """Entries that count in the sampled rows, by one of the two thresholds: "mean", "counts"."""
+    return f"{SPARSITY}{kind}/{what}"

@@ -26,6 +26,7 @@ from qdescent._random import derived_seed
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.readout.tomography import read_out
+from qdescent.rows import names
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.segment import Segment, run_segment
 from qdescent.training.tail_estimate import TAIL_EVIDENCE, TAIL_SOURCE
@@ -115,21 +116,21 @@ class Run:
                 "order N of each segment",
             ),
             Row(
-                "schedule/segment_by_round",
+                names.SEGMENT_BY_ROUND,
                 [r.steps for r in self.rounds],
                 "steps",
                 Evidence.EXACT,
                 "length K of each segment",
             ),
             Row(
-                "truncation/tail_by_round",
+                names.TRUNCATION_TAIL_BY_ROUND,
                 [math.inf if end is None else end for end in ends],
                 "1",
                 TAIL_EVIDENCE,
                 TAIL_SOURCE + "; infinite where the terms cannot tell",
             ),
             Row(
-                "truncation/by_round",
+                names.TRUNCATION_BY_ROUND,
                 [r.truncation[-1] for r in self.rounds],
                 "1",
                 Evidence.MEASURED,
@@ -137,7 +138,7 @@ class Run:
                 " same pivot",
             ),
             Row(
-                "schedule/stopped",
+                names.STOPPED,
                 self.stopped,
                 "",
                 Evidence.EXACT,

@@ -130,12 +130,22 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
     progress.finish(summary(found, rows))
     progress.start("Gates", 3 if settings.export else 2)
     given = [
-        Row("circuit/n", f.size, "1", Evidence.EXACT, f"unknowns of the map in {settings.source}")
+        Row(
+            names.CIRCUIT_N,
+            f.size,
+            "1",
+            Evidence.EXACT,
+            f"unknowns of the map in {settings.source}",
+        )
     ]
-    units = {"order": "1", "steps": "steps"} | ({} if system is None else {"padding": "steps"})
+    sizes = {
+        names.CIRCUIT_ORDER: (settings.order, "1", "setting `order`"),
+        names.CIRCUIT_STEPS: (settings.steps, "steps", "setting `steps`"),
+        names.CIRCUIT_PADDING: (settings.padding, "steps", "setting `padding`"),
+    }
     given += [
-        Row(f"circuit/{k}", getattr(settings, k), unit, Evidence.ASSUMED, f"setting `{k}`")
-        for k, unit in units.items()
+        Row(name, value, unit, Evidence.ASSUMED, source)
+        for name, (value, unit, source) in sizes.items()
     ]
     if settings.loader != "bucket-brigade":  # its trees have too many gates to walk through
         rows.append(_depth_row(found))
@@ -218,24 +228,19 @@ def _check_queries(settings: CircuitSettings, kappa: float, solver: AnySolver) -
 
 def circuit_headline(record: Record) -> list[tuple[str, Row]]:
     """The few rows that the command line shows at the end, each with a label."""
-    names = {
-        "unknowns": "unknowns",
-        "nodes": "nodes in time",
-        "qubits": "simulated qubits",
-        "logical_qubits": "logical qubits",
-        "degree": "degree of the polynomial",
-        "queries": "queries",
-        "t_gates": "T gates",
-        "success_probability": "success probability",
-        "error_to_direct": "error to direct solution",
-        "error_to_descent": "error to the map itself",
-        "status": "Outcome",
+    labels = {
+        names.UNKNOWNS: "unknowns",
+        names.CIRCUIT + names.QUBITS: "simulated qubits",
+        names.CIRCUIT + names.LOGICAL_QUBITS: "logical qubits",
+        names.CIRCUIT + names.DEGREE: "degree of the polynomial",
+        names.CIRCUIT + names.QUERIES: "queries",
+        names.CIRCUIT + names.T_GATES: "T gates",
+        names.CIRCUIT + names.SUCCESS_PROBABILITY: "success probability",
+        names.ERROR_TO_DIRECT: "error to direct solution",
+        names.ERROR_TO_DESCENT: "error to the map itself",
+        names.CIRCUIT_STATUS: "Outcome",
     }
-    return [
-        (label, record.rows[f"circuit/{name}"])
-        for name, label in names.items()
-        if f"circuit/{name}" in record.rows
-    ]
+    return [(label, record.rows[name]) for name, label in labels.items() if name in record.rows]
 
 
 def _depth_row(found: Found) -> Row:
@@ -296,8 +301,10 @@ def _noise_rows(settings: CircuitSettings, found: Found) -> list[Row]:
         " taken as right"
     )
     rows = [
-        Row("noise/rates", rates, "errors a query", Evidence.ASSUMED, "a scale of rates"),
-        Row("noise/errors", errors, "1", Evidence.MODELLED, f"||Z_noisy - Z|| / ||Z||; {model}"),
+        Row(names.NOISE_RATES, rates, "errors a query", Evidence.ASSUMED, "a scale of rates"),
+        Row(
+            names.NOISE_ERRORS, errors, "1", Evidence.MODELLED, f"||Z_noisy - Z|| / ||Z||; {model}"
+        ),
     ]
     if settings.noise:
         here = errors[rates.index(settings.noise)]

@@ -6,6 +6,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.experiment.run.training import Baseline, Pruned, download_steps, last_task
 from qdescent.experiment.run.workspace import Workspace
 from qdescent.quantum.readout.tomography import expected_error
+from qdescent.rows import names
 from qdescent.training.descent import accuracy, correct
 from qdescent.training.hybrid import Run
 
@@ -37,9 +38,9 @@ def comparison_rows(
     chosen = "setting `tolerance` chose it" if settings.tolerance else "setting `{}`"
     spread = expected_error(pruned.space.n, settings.shots)
     return [
-        Row("setting/order", orders, "1", assumed, chosen.format("order")),
-        Row("setting/segment", lengths, "steps", assumed, chosen.format("segment")),
-        Row("setting/rounds", len(run.rounds), "rounds", assumed, chosen.format("rounds")),
+        Row(names.SETTING_ORDER, orders, "1", assumed, chosen.format("order")),
+        Row(names.SETTING_SEGMENT, lengths, "steps", assumed, chosen.format("segment")),
+        Row(names.SETTING_ROUNDS, len(run.rounds), "rounds", assumed, chosen.format("rounds")),
         Row(
             "setting/tolerance",
             settings.tolerance,
@@ -48,40 +49,44 @@ def comparison_rows(
             "setting `tolerance`; 0: segments of fixed length",
         ),
         Row(
-            "setting/learning_rate", settings.learning_rate, "1", assumed, "setting `learning_rate`"
+            names.SETTING_LEARNING_RATE,
+            settings.learning_rate,
+            "1",
+            assumed,
+            "setting `learning_rate`",
         ),
         Row("setting/batch", settings.batch, "images", assumed, "setting `batch`"),
         Row(
-            "classical/loss",
+            names.CLASSICAL_LOSS,
             baseline.loss,
             "nats",
             exact,
             on_batch + ", before each step of masked gradient descent",
         ),
         Row(
-            "classical/test_accuracy",
+            names.CLASSICAL_ACCURACY,
             baseline.test_accuracy,
             "1",
             exact,
             on_test + ", before each step",
         ),
         Row(
-            "emulated/loss",
+            names.EMULATED_LOSS,
             losses,
             "nats",
             measured,
             on_batch + ", inside a segment from the emulated state, which is not read out",
         ),
-        Row("emulated/step", download_steps(run), "steps", exact, "the steps of download"),
+        Row(names.EMULATED_STEP, download_steps(run), "steps", exact, "the steps of download"),
         Row(
-            "emulated/test_accuracy",
+            names.EMULATED_ACCURACY,
             emulated,
             "1",
             measured,
             on_test + ", after each download (shot noise: one draw)",
         ),
         Row(
-            "comparison/accuracy_gap",
+            names.ACCURACY_GAP,
             100 * (emulated[-1] - baseline.test_accuracy[-1]),
             "percentage points",
             measured,
@@ -90,7 +95,7 @@ def comparison_rows(
             100 * differing**0.5 / len(data.test_images),
         ),
         Row(
-            "truncation/by_step",
+            names.TRUNCATION_BY_STEP,
             [error for each in run.rounds for error in each.truncation],
             "1",
             measured,
@@ -98,30 +103,30 @@ def comparison_rows(
             f" pivot; {by_segment}",
         ),
         Row(
-            "truncation/by_round",
+            names.TRUNCATION_BY_ROUND,
             [each.truncation[-1] for each in run.rounds],
             "1",
             measured,
             f"the same, at each segment's end; {by_segment}",
         ),
-        *(row for row in run.rows if row.name not in ("truncation/by_round", "schedule/stopped")),
-        *(row for row in run.rows if row.name == "schedule/stopped" and row.value),
+        *(row for row in run.rows if row.name not in (names.TRUNCATION_BY_ROUND, names.STOPPED)),
+        *(row for row in run.rows if row.name == names.STOPPED and row.value),
         Row(
-            "readout/shots",
+            names.READOUT_SHOTS,
             2 * settings.shots,
             "shots",
             assumed,
             "twice the setting `shots`: for magnitudes and for signs",
         ),
         Row(
-            "readout/error_by_round",
+            names.READOUT_ERROR_BY_ROUND,
             [each.readout_error for each in run.rounds],
             "1",
             measured,
             "||read - u|| / ||u||, one simulated draw a round",
         ),
         Row(
-            "readout/expected_error_by_round",
+            names.READOUT_EXPECTED_BY_ROUND,
             [float(spread.value)] * len(run.rounds),  # type: ignore[arg-type]
             "1",
             spread.evidence,

@@ -21,6 +21,7 @@ from qdescent.linalg.spectra.density import spectral_density
 from qdescent.linalg.spectra.lanczos import LanczosState
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.state import State
+from qdescent.rows import names
 
 BETWEEN = "mean over probes of the Chebyshev-Markov-Stieltjes bounds of each probe's quadrature"
 SAVE_EVERY = 8  # Lanczos steps between two saved states: a kill loses at most a few seconds
@@ -132,7 +133,7 @@ def spectrum_rows(
     Args:
         how: probes, steps and samples in words, for the source of each row.
         place: what stands between a row's section and its name: "before/" gives
-            "spectrum/before/nodes".
+            names.during("before", names.SPECTRUM_NODES).
         factor: of a mode per step, as a formula.
     """
     modes = (
@@ -152,22 +153,22 @@ def spectrum_rows(
     trace = spectrum.trace
     (least, least_error), (most, most_error) = diagnosis.divergent_bounds
     return [
-        row("spectrum/nodes", nodes[used].tolist(), "1", f"Ritz values; {how}"),
+        row(names.SPECTRUM_NODES, nodes[used].tolist(), "1", f"Ritz values; {how}"),
         row(
-            "spectrum/weights",
+            names.SPECTRUM_WEIGHTS,
             weights[used].tolist(),
             "1",
             "weights of the Ritz values, together 1",
         ),
         row(
-            "spectrum/lambda_min",
+            names.LAMBDA_MIN,
             minimum[0],
             "1",
             "smallest Ritz value, an upper bound on lambda_min; error: its residual norm",
             minimum[1],
         ),
         row(
-            "spectrum/lambda_max",
+            names.LAMBDA_MAX,
             maximum[0],
             "1",
             "largest Ritz value, a lower bound on lambda_max; error: its residual norm",
@@ -175,34 +176,41 @@ def spectrum_rows(
         ),
         row("spectrum/trace", trace[0], "1", how, trace[1]),
         row(
-            "dissipation/dissipative",
+            names.DISSIPATIVE,
             diagnosis.dissipative[0],
             "1",
             modes,
             diagnosis.dissipative[1],
         ),
-        row("dissipation/neutral", diagnosis.neutral[0], "1", modes, diagnosis.neutral[1]),
-        row("dissipation/divergent", diagnosis.divergent[0], "1", modes, diagnosis.divergent[1]),
-        row("dissipation/divergent_at_least", least, "1", BETWEEN, least_error),
-        row("dissipation/divergent_at_most", most, "1", BETWEEN, most_error),
+        row(names.NEUTRAL, diagnosis.neutral[0], "1", modes, diagnosis.neutral[1]),
+        row(names.DIVERGENT, diagnosis.divergent[0], "1", modes, diagnosis.divergent[1]),
+        row(names.DIVERGENT_AT_LEAST, least, "1", BETWEEN, least_error),
+        row(names.DIVERGENT_AT_MOST, most, "1", BETWEEN, most_error),
         *_growth_rows(diagnosis.per_step, row, factor),
         row(
-            "dissipation/growth",
+            names.GROWTH,
             diagnosis.growth,
             "1",
             f"largest {factor}^T, T = {diagnosis.horizon}",
         ),
-        row("dissipation/verdict", _said(diagnosis), "", how),
-        row("proxy/total", diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()),
+        row(names.DISSIPATION_VERDICT, _said(diagnosis), "", how),
         row(
-            "proxy/dissipative",
+            names.PROXY_TOTAL, diagnosis.proxy.tolist(), "1", proxy, diagnosis.proxy_error.tolist()
+        ),
+        row(
+            names.PROXY_DISSIPATIVE,
             diagnosis.proxy_dissipative.tolist(),
             "1",
             "its part from dissipative modes",
         ),
-        row("proxy/neutral", diagnosis.proxy_neutral.tolist(), "1", "its part from neutral modes"),
         row(
-            "proxy/divergent",
+            names.PROXY_NEUTRAL,
+            diagnosis.proxy_neutral.tolist(),
+            "1",
+            "its part from neutral modes",
+        ),
+        row(
+            names.PROXY_DIVERGENT,
             diagnosis.proxy_divergent.tolist(),
             "1",
             "its part from divergent modes",
@@ -222,7 +230,7 @@ def _growth_rows(growth: Growth, row: Callable[..., Row], factor: str) -> list[R
     fastest, error = growth.a_step
     return [
         row(
-            "dissipation/growth_a_step",
+            names.GROWTH_A_STEP,
             fastest,
             "1",
             f"largest {factor}; error: what its residual norm leaves open",
@@ -243,7 +251,7 @@ def _growth_rows(growth: Growth, row: Callable[..., Row], factor: str) -> list[R
             most_error,
         ),
         row(
-            "dissipation/steps_to_limit",
+            names.STEPS_TO_LIMIT,
             growth.steps_to_limit,
             "steps",
             f"until the fastest mode has grown {GROWTH_LIMIT:g}-fold, which takes a solve's error"

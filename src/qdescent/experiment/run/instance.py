@@ -108,13 +108,13 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
     assumed, source = Evidence.ASSUMED, "setting `circuit_{}`".format
     given = [
         Row(
-            "circuit/n",
+            names.CIRCUIT_N,
             instance.system.variables,
             "weights",
             assumed,
             f"{source('weights')}, the largest kept ones",
         ),
-        Row("circuit/order", settings.circuit_order, "1", assumed, source("order")),
+        Row(names.CIRCUIT_ORDER, settings.circuit_order, "1", assumed, source("order")),
         Row(
             "circuit/learning_rate",
             settings.circuit_learning_rate,
@@ -122,8 +122,8 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
             assumed,
             source("learning_rate"),
         ),
-        Row("circuit/steps", settings.circuit_steps, "steps", assumed, source("steps")),
-        Row("circuit/padding", settings.circuit_padding, "steps", assumed, source("padding")),
+        Row(names.CIRCUIT_STEPS, settings.circuit_steps, "steps", assumed, source("steps")),
+        Row(names.CIRCUIT_PADDING, settings.circuit_padding, "steps", assumed, source("padding")),
     ]
     own = settings.learning_rate / settings.circuit_learning_rate
     task = settings.circuit_order, settings.circuit_steps, settings.circuit_padding
@@ -149,41 +149,45 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
     descent = "u_T: the map's own steps, no truncation"
     zero = "" if bool(instance.truth.any()) else " (u_T = 0: the distance itself)"
     facts: list[tuple[str, float | str | list[float], str]] = [
-        ("unknowns", instance.system.size, "rows of the history matrix"),
-        ("answer", found.answer.tolist(), f"u_T: {simulated}"),
-        ("direct", direct.answer.tolist(), "u_T: sparse LU of the same history system"),
-        ("descent", instance.truth.tolist(), descent),
+        (names.UNKNOWNS, instance.system.size, "rows of the history matrix"),
+        (names.CIRCUIT_ANSWER, found.answer.tolist(), f"u_T: {simulated}"),
+        (names.CIRCUIT_DIRECT, direct.answer.tolist(), "u_T: sparse LU of the same history system"),
+        (names.CIRCUIT_DESCENT, instance.truth.tolist(), descent),
         (
-            "error_to_direct",
-            relative(found.answer, direct.answer),
+            names.ERROR_TO_DIRECT,
+            _relative(found.answer, direct.answer),
             f"||u_circuit - u_direct|| / ||u_direct||{zero}",
         ),
         (
-            "error_to_descent",
-            relative(found.answer, instance.truth),
+            names.ERROR_TO_DESCENT,
+            _relative(found.answer, instance.truth),
             f"||u_circuit - u_GD|| / ||u_GD||{zero}",
         ),
         (
-            "order_error",
-            relative(direct.answer, instance.truth),
+            "circuit/order_error",
+            _relative(direct.answer, instance.truth),
             "||u_direct - u_GD|| / ||u_GD||: truncation alone",
         ),
         (
-            "order_1_error",
-            relative(linear.answer, instance.truth),
+            names.ORDER_1_ERROR,
+            _relative(linear.answer, instance.truth),
             "the same at order 1, for comparison",
         ),
-        ("matrix_kappa", kappa, "||M|| ||M^-1|| by singular values"),
+        ("circuit/matrix_kappa", kappa, "||M|| ||M^-1|| by singular values"),
         (
-            "kappa_over_model",
+            "circuit/kappa_over_model",
             kappa / model,
             "that, over the model of kappa by which the ledger prices",
         ),
-        ("status", str(found.status), "solver's own judgement by residual, second solve and kappa"),
-        ("residual", found.residual, "||M Z - B|| / ||B||"),
+        (
+            names.CIRCUIT_STATUS,
+            str(found.status),
+            "solver's own judgement by residual, second solve and kappa",
+        ),
+        ("circuit/residual", found.residual, "||M Z - B|| / ||B||"),
     ]
     rows = [
-        Row(f"circuit/{name}", value, "" if name == "status" else "1", exact, source)
+        Row(name, value, "" if name == names.CIRCUIT_STATUS else "1", exact, source)
         for name, value, source in facts
     ]
     return found, [*rows, *found.cost.under(names.CIRCUIT)]
@@ -191,7 +195,7 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
 
 def summary(found: Solution | MapSegment, rows: list[Row]) -> str:
     """Qubits, degree and error in a few words."""
-    distance = next(row.value for row in rows if row.name == "circuit/error_to_direct")
+    distance = next(row.value for row in rows if row.name == names.ERROR_TO_DIRECT)
     cost = found.cost
     # a phase estimation is no polynomial of one degree
     length = (

@@ -20,6 +20,7 @@ from qdescent.report.files import write_weights
 from qdescent.report.pages.page import write_report
 from qdescent.report.record import Record, installed_versions, write_record
 from qdescent.report.state import fingerprint
+from qdescent.rows import names
 from qdescent.rows.collection import Rows
 
 
@@ -98,15 +99,15 @@ def headline(record: Record) -> list[tuple[str, Row]]:
         return replace(row, value=max(row.value))  # type: ignore[arg-type]
 
     return [
-        ("all weights", record.rows["network/parameters"]),
-        ("kept weights", record.rows["network/kept"]),
-        ("accuracy, emulated - classical", record.rows["comparison/accuracy_gap"]),
-        ("truncation error, worst round", worst("truncation/by_round")),
-        ("readout error, worst round", worst("readout/error_by_round")),
-        ("fastest growth of a mode", record.rows["dissipation/before/growth"]),
-        ("circuit: simulated qubits", record.rows["circuit/qubits"]),
-        ("circuit: error to direct solution", record.rows["circuit/error_to_direct"]),
-        ("time, quantum / classical round", record.rows["ledger/verdict/ratio"]),
-        ("Dissipation", record.rows["dissipation/before/verdict"]),
-        ("Price", record.rows["ledger/verdict/text"]),
+        ("all weights", record.rows[names.NETWORK_PARAMETERS]),
+        ("kept weights", record.rows[names.NETWORK_KEPT]),
+        ("accuracy, emulated - classical", record.rows[names.ACCURACY_GAP]),
+        ("truncation error, worst round", worst(names.TRUNCATION_BY_ROUND)),
+        ("readout error, worst round", worst(names.READOUT_ERROR_BY_ROUND)),
+        ("fastest growth of a mode", record.rows[names.during("before", names.GROWTH)]),
+        ("circuit: simulated qubits", record.rows[names.CIRCUIT + names.QUBITS]),
+        ("circuit: error to direct solution", record.rows[names.ERROR_TO_DIRECT]),
+        ("time, quantum / classical round", record.rows[names.LEDGER + names.TIME_RATIO]),
+        ("Dissipation", record.rows[names.during("before", names.DISSIPATION_VERDICT)]),
+        ("Price", record.rows[names.LEDGER + names.VERDICT_TEXT]),
     ]

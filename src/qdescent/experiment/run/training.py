@@ -23,6 +23,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.report.state import State
+from qdescent.rows import names
 from qdescent.training.descent import DenseState, accuracy, descend, train_dense
 from qdescent.training.hybrid import Round, Run, train_hybrid
 
@@ -69,7 +70,7 @@ def load_data(workspace: Workspace) -> tuple[ImageData, list[Row]]:
         )
     rows = [
         Row("data/train_images", len(data.train_images), "images", Evidence.EXACT, data.source),
-        Row("data/test_images", len(data.test_images), "images", Evidence.EXACT, data.source),
+        Row(names.TEST_IMAGES, len(data.test_images), "images", Evidence.EXACT, data.source),
     ]
     return data, rows
 
@@ -126,20 +127,20 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
     on_test = f"share of {len(data.test_images)} test images labelled correctly"
     rows = [
         Row(
-            "network/parameters",
+            names.NETWORK_PARAMETERS,
             mask.total,
             "weights",
             Evidence.EXACT,
             "P, entries of all parameters",
         ),
         Row(
-            "network/kept",
+            names.NETWORK_KEPT,
             mask.kept,
             "weights",
             Evidence.EXACT,
             f"n, entries of the mask: {criterion.keeps}, and all biases",
         ),
-        Row("network/density", mask.density, "1", Evidence.EXACT, "n / P"),
+        Row(names.NETWORK_DENSITY, mask.density, "1", Evidence.EXACT, "n / P"),
         Row(
             "dense/loss",
             done.loss,
@@ -148,7 +149,7 @@ def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list
             "mean training loss of each epoch before pruning, SGD with momentum",
         ),
         Row(
-            "dense/test_accuracy",
+            names.DENSE_ACCURACY,
             done.test_accuracy,
             "1",
             Evidence.EXACT,

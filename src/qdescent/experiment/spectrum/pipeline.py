@@ -38,6 +38,7 @@ from qdescent.report.files import write_arrays
 from qdescent.report.pages.spectrum_page import guessing_warning, write_spectrum_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import discard, held
+from qdescent.rows import names
 from qdescent.rows.collection import Rows
 
 # times the learning rate: how E(t) would be at others
@@ -144,26 +145,26 @@ def _measured(
 
 def spectrum_headline(record: Record) -> list[tuple[str, Row]]:
     """The few rows that the command line shows at the end, each with a label."""
-    total = record.rows["proxy/total"]
+    total = record.rows[names.PROXY_TOTAL]
     end = replace(total, value=total.value[-1], error=total.error[-1])  # type: ignore[index]
     labelled = [
-        ("all weights", "network/parameters"),
-        ("kept weights", "network/kept"),
-        ("exact zeros among them", "network/zeros"),
-        ("samples", "data/samples"),
-        ("loss", "data/loss"),
-        ("smallest eigenvalue", "spectrum/lambda_min"),
-        ("largest eigenvalue", "spectrum/lambda_max"),
-        ("dissipative share of modes", "dissipation/dissipative"),
-        ("divergent share of modes", "dissipation/divergent"),
-        ("growth a step, fastest mode", "dissipation/growth_a_step"),
-        ("growth of the fastest mode", "dissipation/growth"),
-        ("row entries > largest / 1000", "sparsity/above_one_thousandth/mean"),
-        ("row entries for 99 % of square", "sparsity/carrying_99_percent/mean"),
+        ("all weights", names.NETWORK_PARAMETERS),
+        ("kept weights", names.NETWORK_KEPT),
+        ("exact zeros among them", names.NETWORK_ZEROS),
+        ("samples", names.DATA_SAMPLES),
+        ("loss", names.DATA_LOSS),
+        ("smallest eigenvalue", names.LAMBDA_MIN),
+        ("largest eigenvalue", names.LAMBDA_MAX),
+        ("dissipative share of modes", names.DISSIPATIVE),
+        ("divergent share of modes", names.DIVERGENT),
+        ("growth a step, fastest mode", names.GROWTH_A_STEP),
+        ("growth of the fastest mode", names.GROWTH),
+        ("row entries > largest / 1000", names.row_entries(names.ABOVE_ONE_THOUSANDTH, "mean")),
+        ("row entries for 99 % of square", names.row_entries(names.CARRYING_99_PERCENT, "mean")),
     ]
     found = [(label, record.rows[name]) for label, name in labelled if name in record.rows]
-    found.append((f"E({record.rows['setting/horizon'].value})", end))
-    found.append(("Verdict", record.rows["dissipation/verdict"]))
+    found.append((f"E({record.rows[names.SETTING_HORIZON].value})", end))
+    found.append(("Verdict", record.rows[names.DISSIPATION_VERDICT]))
     if warning := guessing_warning(record):
         source = "data/loss beside data/guessing_loss"
         found.append(("Beware", Row("data/warning", warning, "", Evidence.MEASURED, source)))
@@ -217,7 +218,7 @@ def _result_rows(
             f"Lanczos steps that were possible of {settings.steps}{ended}",
         ),
         Row(
-            "dissipation/reasons",
+            names.DISSIPATION_REASONS,
             " ".join(diagnosis.reasons),
             "",
             measured,
@@ -236,7 +237,7 @@ def _deflation_rows(settings: SpectrumSettings, pairs: Eigenpairs | None) -> lis
     )
     return [
         Row(
-            "spectrum/deflated",
+            names.DEFLATED,
             pairs.values.tolist(),
             "1",
             Evidence.MEASURED,
@@ -257,7 +258,7 @@ def _sparsity_rows(
         f"whole rows of the {settings.curvature} over {subject.samples} samples, drawn without"
         f" repetition from n = {sparsity.size}"
     )
-    rows = [Row("sparsity/rows", len(sparsity.rows), "rows", Evidence.EXACT, drawn)]
+    rows = [Row(names.SPARSITY_ROWS, len(sparsity.rows), "rows", Evidence.EXACT, drawn)]
     which = {
         "above_one_thousandth": (
             sparsity.above,
@@ -273,13 +274,20 @@ def _sparsity_rows(
     quantiles = sparsity.quantiles([level for level, _ in QUANTILES.values()])
     for (name, (counts, (mean, error), what)), values in zip(which.items(), quantiles, strict=True):
         rows.append(
-            Row(f"sparsity/{name}/mean", mean, "entries", measured, f"{what}; {drawn}", error)
+            Row(
+                names.row_entries(name, "mean"),
+                mean,
+                "entries",
+                measured,
+                f"{what}; {drawn}",
+                error,
+            )
         )
         for (quantile, (_, source)), value in zip(QUANTILES.items(), values, strict=True):
-            rows.append(Row(f"sparsity/{name}/{quantile}", value, "entries", measured, source))
+            rows.append(Row(names.row_entries(name, quantile), value, "entries", measured, source))
         rows.append(
             Row(
-                f"sparsity/{name}/counts",
+                names.row_entries(name, "counts"),
                 counts.sort().values.tolist(),
                 "entries",
                 measured,

@@ -22,6 +22,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.report.state import fingerprint
+from qdescent.rows import names
 
 KINKS = (
     nn.ReLU,
@@ -94,10 +95,16 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
         {type(module).__name__ for module in network.modules() if isinstance(module, KINKS)}
     )
     rows = [
-        Row("network/name", settings.network, "", assumed, "argument NETWORK"),
-        Row("network/parameters", space.total, "weights", exact, "sizes of the network's tensors"),
+        Row(names.NETWORK_NAME, settings.network, "", assumed, "argument NETWORK"),
         Row(
-            "network/kept",
+            names.NETWORK_PARAMETERS,
+            space.total,
+            "weights",
+            exact,
+            "sizes of the network's tensors",
+        ),
+        Row(
+            names.NETWORK_KEPT,
             space.n,
             "weights",
             exact,
@@ -111,7 +118,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
             "without requires_grad: they stay as they are and are no modes",
         ),
         *_zeros(space),
-        Row("network/density", space.n / space.total, "1", exact, "kept weights / all weights"),
+        Row(names.NETWORK_DENSITY, space.n / space.total, "1", exact, "kept weights / all weights"),
         Row(
             "network/mode",
             "evaluation",
@@ -127,7 +134,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
             "layers without a second derivative at their kinks",
         ),
         Row(
-            "data/samples",
+            names.DATA_SAMPLES,
             samples,
             "samples",
             exact,
@@ -174,7 +181,7 @@ def measured_loss(subject: Subject, ranks: Ranks) -> Row:
         for task, weight in weighted_over(subject.tasks, ranks):
             part += task.loss_with(weights).double() * weight
     return Row(
-        "data/loss",
+        names.DATA_LOSS,
         float(ranks.total(part)),
         "1",
         Evidence.EXACT,
@@ -193,7 +200,7 @@ def _zeros(space: ParameterSpace) -> list[Row]:
         if w.ndim >= 2 and bool(w.any())
     )
     source = "counted as kept, as no mask says otherwise: if they were pruned, give --mask nonzero"
-    return [Row("network/zeros", zeros, "weights", Evidence.EXACT, source)] if zeros else []
+    return [Row(names.NETWORK_ZEROS, zeros, "weights", Evidence.EXACT, source)] if zeros else []
 
 
 def _guessing(loss: str, outputs: Tensor, targets: Tensor) -> list[Row]:
@@ -201,12 +208,12 @@ def _guessing(loss: str, outputs: Tensor, targets: Tensor) -> list[Row]:
     if loss == "cross_entropy":
         classes = outputs.shape[1] if outputs.ndim > 1 else len(outputs)
         source = f"ln {classes}: the cross-entropy of guessing among {classes} classes"
-        return [Row("data/guessing_loss", math.log(classes), "1", Evidence.EXACT, source)]
+        return [Row(names.GUESSING_LOSS, math.log(classes), "1", Evidence.EXACT, source)]
     if loss == "mse":
         variance = float(targets.double().var(0, correction=0).mean())
         return [
             Row(
-                "data/guessing_loss",
+                names.GUESSING_LOSS,
                 variance,
                 "1",
                 Evidence.EXACT,

@@ -17,6 +17,7 @@ from qdescent._checks import argument_error, check_integer, check_interval, show
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_numpy_generator
 from qdescent.quantum.readout.limits import LEAST_EPSILON, MOST_SHOTS
+from qdescent.rows import names
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def shots_needed(kept: int, epsilon: float) -> Row:
         check_integer("kept", kept, 1, MOST_SHOTS) / (4 * epsilon**2) * (1 - 1e-12)
     )
     return Row(
-        "readout/shots",
+        names.READOUT_SHOTS,
         value,
         "shots",
         Evidence.MODELLED,

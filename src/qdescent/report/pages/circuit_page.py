@@ -23,6 +23,7 @@ from qdescent.report.pages.panel import ORANGE, Panel, figure, fraction
 from qdescent.report.pages.tables import badge, table
 from qdescent.report.pages.words import SEGMENT_DRAWINGS, SEGMENT_LEAD
 from qdescent.report.record import Record
+from qdescent.rows import names
 from qdescent.rows.numbers import number, percent
 
 LEAD = (
@@ -162,19 +163,13 @@ def write_circuit_page(
     path = check_path("path", path)
     plots: dict[str, Any] = {}
     panels: tuple[Callable[[Record], Panel], ...] = (circuit_panel, noise_panel)
-    rows = record.rows.section("circuit/").numbers
-    numbers = f"<h3>Size, cost and errors</h3>{table(rows, 'circuit/')}" if rows else ""
-    ways = list(record.rows.section("ways/"))
-    if ways:
-        numbers += (
-            "<h3>Queries of both ways at the same error, counted as products are made</h3>"
-            f"{table(ways, 'ways/')}"
-        )
-    models = list(record.rows.section("model/"))
+    rows = record.rows.section(names.CIRCUIT).numbers
+    numbers = f"<h3>Size, cost and errors</h3>{table(rows, names.CIRCUIT)}" if rows else ""
+    models = list(record.rows.section(names.OTHER_SOLVERS))
     if models:
         numbers += (
             "<h3>Queries that other solvers would take at the same κ and"
-            f" error</h3>{table(models, 'model/')}"
+            f" error</h3>{table(models, names.OTHER_SOLVERS)}"
         )
     body = [
         _header(record),
@@ -189,7 +184,7 @@ def write_circuit_page(
 
 def noise_panel(record: Record) -> Panel:
     """Error of the answer against the chance of an error a query."""
-    rates, errors = rows = record.rows["noise/rates"], record.rows["noise/errors"]
+    rates, errors = rows = record.rows[names.NOISE_RATES], record.rows[names.NOISE_ERRORS]
     x, y = rates.curve, errors.curve
     good = [rate for rate, error in zip(x, y, strict=True) if error <= 0.01]
     finding = (
@@ -218,8 +213,8 @@ def _header(record: Record) -> str:
     links = {"drawing": "Circuit", "answer": "Answer", "numbers": "All numbers", "words": "Words"}
     nav = " ".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in links.items())
     verdict = ""
-    if "circuit/status" in record.rows:
-        row = record.rows["circuit/status"]
+    if names.CIRCUIT_STATUS in record.rows:
+        row = record.rows[names.CIRCUIT_STATUS]
         verdict = (
             f'<p class="verdict"><b>Outcome.</b> {escape(str(row.value))}.'
             f" {badge(row.evidence)}</p>"
@@ -234,21 +229,29 @@ def _header(record: Record) -> str:
 
 def _cards(record: Record) -> Iterable[str]:
     candidates: tuple[tuple[str, Callable[[Row], str], str], ...] = (
-        ("circuit/qubits", lambda row: number(row.value), "qubits in the simulated state"),
         (
-            "circuit/logical_qubits",
+            names.CIRCUIT + names.QUBITS,
+            lambda row: number(row.value),
+            "qubits in the simulated state",
+        ),
+        (
+            names.CIRCUIT + names.LOGICAL_QUBITS,
             lambda row: number(row.value),
             "logical qubits with all work registers",
         ),
-        ("circuit/queries", lambda row: number(row.value), "queries to the block-encoding"),
-        ("circuit/t_gates", lambda row: number(row.value), "T gates of one run"),
         (
-            "circuit/success_probability",
+            names.CIRCUIT + names.QUERIES,
+            lambda row: number(row.value),
+            "queries to the block-encoding",
+        ),
+        (names.CIRCUIT + names.T_GATES, lambda row: number(row.value), "T gates of one run"),
+        (
+            names.CIRCUIT + names.SUCCESS_PROBABILITY,
             lambda row: percent(row.number, 2),
             "chance that the run is kept",
         ),
         (
-            "circuit/error_to_direct",
+            names.ERROR_TO_DIRECT,
             lambda row: percent(fraction(row), 2),
             "error against the direct solution",
         ),
@@ -265,16 +268,14 @@ def _is_segment(record: Record) -> bool:
 
 def _captions(record: Record) -> dict[str, tuple[str, str]]:
     captions = dict(
-        SEGMENT_DRAWINGS
-        if _is_segment(record)
-        else KERNEL_DRAWINGS
-        if "circuit/reflections" in record.rows
+        KERNEL_DRAWINGS
+        if names.CIRCUIT + names.REFLECTIONS in record.rows
         else ESTIMATION_DRAWINGS
-        if "circuit/clock_bits" in record.rows
+        if names.CIRCUIT + names.CLOCK_BITS in record.rows
         else DRAWINGS
     )
-    if "circuit/amplification_rounds" in record.rows:
-        times = 2 * int(record.rows.number("circuit/amplification_rounds")) + 1
+    if names.CIRCUIT + names.AMPLIFICATION_ROUNDS in record.rows:
+        times = 2 * int(record.rows.number(names.CIRCUIT + names.AMPLIFICATION_ROUNDS)) + 1
         title, words = captions["circuit"]
         captions["circuit"] = (
             title,

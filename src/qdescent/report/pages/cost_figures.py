@@ -19,6 +19,7 @@ from qdescent.report.pages.panel import (
     take,
 )
 from qdescent.report.record import Record
+from qdescent.rows import names
 from qdescent.rows.numbers import DAY, HOUR, YEAR, duration, number, percent, times
 
 _TIME_TICKS = {  # in the order in which they claim their place
@@ -32,7 +33,7 @@ _TIME_TICKS = {  # in the order in which they claim their place
 def readout_panel(record: Record) -> Panel:
     """Readout error of every round beside the expected one."""
     measured, expected, shots = rows = take(
-        record, "readout/error_by_round", "readout/expected_error_by_round", "readout/shots"
+        record, names.READOUT_ERROR_BY_ROUND, names.READOUT_EXPECTED_BY_ROUND, names.READOUT_SHOTS
     )
     m, e = ([100 * value for value in fractions(row)] for row in (measured, expected))
     rounds = [float(place + 1) for place in range(len(m))]
@@ -56,14 +57,14 @@ def readout_panel(record: Record) -> Panel:
 
 def circuit_panel(record: Record) -> Panel:
     """The circuit's u_T beside the direct solution and true descent."""
-    names = (
-        "circuit/answer",
-        "circuit/direct",
-        "circuit/descent",
-        "circuit/error_to_direct",
-        "circuit/error_to_descent",
+    wanted = (
+        names.CIRCUIT_ANSWER,
+        names.CIRCUIT_DIRECT,
+        names.CIRCUIT_DESCENT,
+        names.ERROR_TO_DIRECT,
+        names.ERROR_TO_DESCENT,
     )
-    answer, direct, descent, to_direct, to_descent = rows = take(record, *names)
+    answer, direct, descent, to_direct, to_descent = rows = take(record, *wanted)
     plot = figure("", "displacement u")
     for row, label, color, pattern in (
         (answer, "quantum circuit", ORANGE, ""),
@@ -80,8 +81,8 @@ def circuit_panel(record: Record) -> Panel:
     plot.update_layout(barmode="group", bargap=0.35)
     plot.update_yaxes(zeroline=True)
     lower = ""
-    if "circuit/order_1_error" in record.rows:
-        rows += (record.rows["circuit/order_1_error"],)
+    if names.ORDER_1_ERROR in record.rows:
+        rows += (record.rows[names.ORDER_1_ERROR],)
         lower = f"; order 1 would be {percent(fraction(rows[-1]), 2)} off"
     return Panel(
         f"The circuit's answer is {percent(fraction(to_direct), 2)} from the direct solution and "
@@ -97,12 +98,12 @@ def circuit_panel(record: Record) -> Panel:
 
 def ledger_panel(record: Record) -> Panel:
     """The classical round, one quantum solve, and the whole quantum round on one time axis."""
-    names = (
-        "ledger/classical/time",
-        "ledger/verdict/free_readout_time",
-        "ledger/verdict/quantum_time",
+    wanted = (
+        names.LEDGER + names.CLASSICAL_TIME,
+        names.LEDGER + names.FREE_READOUT_TIME,
+        names.LEDGER + names.QUANTUM_TIME,
     )
-    rows = take(record, *names)
+    rows = take(record, *wanted)
     seconds = [row.number for row in rows]
     shown = [value if math.isfinite(value) and value > 0 else None for value in seconds]
     labels = [

@@ -25,6 +25,7 @@ from qdescent.report.pages.panel import (
 )
 from qdescent.report.pages.plots import LOG_TICKS, density_plot, proxy_plot, shares_plot
 from qdescent.report.record import Record
+from qdescent.rows import names
 from qdescent.rows.numbers import number, percent
 
 GOAL = 0.01  # the truncation error that a round should stay below; drawn as a line
@@ -32,7 +33,7 @@ GOAL = 0.01  # the truncation error that a round should stay below; drawn as a l
 
 def loss_panel(record: Record) -> Panel:
     """Loss of both runs at every step."""
-    classical, emulated = rows = take(record, "classical/loss", "emulated/loss")
+    classical, emulated = rows = take(record, names.CLASSICAL_LOSS, names.EMULATED_LOSS)
     c, e = classical.curve, emulated.curve
     plot = figure(
         "step",
@@ -63,7 +64,7 @@ def loss_panel(record: Record) -> Panel:
 def accuracy_panel(record: Record) -> Panel:
     """Test accuracy of both runs."""
     classical, emulated, steps = rows = take(
-        record, "classical/test_accuracy", "emulated/test_accuracy", "emulated/step"
+        record, names.CLASSICAL_ACCURACY, names.EMULATED_ACCURACY, names.EMULATED_STEP
     )
     c, e = fractions(classical), fractions(emulated)
     gap = 100 * (e[-1] - c[-1])
@@ -73,8 +74,8 @@ def accuracy_panel(record: Record) -> Panel:
         line([100 * a for a in c], "classical", BLUE),
         line([100 * a for a in e], "emulated", ORANGE, "dash", x=steps.curve, mode="lines+markers"),
     )
-    if "dense/test_accuracy" in record.rows:
-        dense = record.rows["dense/test_accuracy"]
+    if names.DENSE_ACCURACY in record.rows:
+        dense = record.rows[names.DENSE_ACCURACY]
         rows = (*rows, dense)
         plot.add_hline(
             100 * fractions(dense)[-1], line={"color": GREY, "dash": "dot", "width": 1.5}
@@ -85,9 +86,9 @@ def accuracy_panel(record: Record) -> Panel:
             text="dense network, before pruning",
         )  # fmt: skip
     images = ""
-    if "data/test_images" in record.rows:
+    if names.TEST_IMAGES in record.rows:
         images = (
-            f"One point is {number(record.rows['data/test_images'].number / 100)} of the test"
+            f"One point is {number(record.rows[names.TEST_IMAGES].number / 100)} of the test"
             " images. "
         )
     return Panel(
@@ -108,22 +109,26 @@ def spectrum_panel(record: Record) -> Panel:
         ("before", "at the start", GREY, "dot"),
         ("after", "at the end", GREEN, "solid"),
     ):
-        found = take(record, f"spectrum/{when}/nodes", f"spectrum/{when}/weights")
+        found = take(
+            record,
+            names.during(when, names.SPECTRUM_NODES),
+            names.during(when, names.SPECTRUM_WEIGHTS),
+        )
         spectra.append((label, found[0].curve, found[1].curve, color, dash))
         rows += found
     plot, width = density_plot(spectra)
     extremes = take(
         record,
         *(
-            f"spectrum/{when}/{end}"
+            names.during(when, end)
             for when in ("before", "after")
-            for end in ("lambda_min", "lambda_max")
+            for end in (names.LAMBDA_MIN, names.LAMBDA_MAX)
         ),
     )
     a, b, c, d = (number(row.number) for row in extremes)
     limit = ""
-    if "setting/learning_rate" in record.rows:
-        rate = record.rows["setting/learning_rate"]
+    if names.SETTING_LEARNING_RATE in record.rows:
+        rate = record.rows[names.SETTING_LEARNING_RATE]
         extremes = (*extremes, rate)
         limit = f" So are modes above 2/η = {number(2 / rate.number)}, if there are any."
     return Panel(
@@ -140,15 +145,19 @@ def spectrum_panel(record: Record) -> Panel:
 
 def shares_panel(record: Record) -> Panel:
     """Dissipative, neutral and divergent shares, before and after."""
-    kinds = ("dissipative", "neutral", "divergent")
+    kinds = (names.DISSIPATIVE, names.NEUTRAL, names.DIVERGENT)
     table = {
-        when: take(record, *(f"dissipation/{when}/{kind}" for kind in kinds))
+        when: take(record, *(names.during(when, kind) for kind in kinds))
         for when in ("after", "before")
     }
     plot = shares_plot({"end": table["after"], "start": table["before"]})
     edges = {
         when: take(
-            record, *(f"dissipation/{when}/divergent_{edge}" for edge in ("at_least", "at_most"))
+            record,
+            *(
+                names.during(when, edge)
+                for edge in (names.DIVERGENT_AT_LEAST, names.DIVERGENT_AT_MOST)
+            ),
         )
         for when in table
     }
@@ -157,15 +166,15 @@ def shares_panel(record: Record) -> Panel:
         for when in ("before", "after")
     )
     verdict = ""
-    if "dissipation/after/verdict" in record.rows:
-        text = str(record.rows["dissipation/after/verdict"].value).rstrip(".")
+    if names.during("after", names.DISSIPATION_VERDICT) in record.rows:
+        text = str(record.rows[names.during("after", names.DISSIPATION_VERDICT)].value).rstrip(".")
         verdict = f" Verdict at the end: {text}."
     growth: tuple[Row, ...] = ()
-    if "dissipation/after/growth" in record.rows:
-        growth = (record.rows["dissipation/after/growth"],)
+    if names.during("after", names.GROWTH) in record.rows:
+        growth = (record.rows[names.during("after", names.GROWTH)],)
         verdict += f" Growth factor over the run's steps: {number(growth[0].number)}."
-    if "dissipation/after/growth_a_step" in record.rows:
-        growth = (*growth, record.rows["dissipation/after/growth_a_step"])
+    if names.during("after", names.GROWTH_A_STEP) in record.rows:
+        growth = (*growth, record.rows[names.during("after", names.GROWTH_A_STEP)])
         verdict += f" In one step: {number(growth[-1].number)}."
     return Panel(
         f"At the start {before} of the modes are divergent, at the end {after}",
@@ -180,9 +189,14 @@ def shares_panel(record: Record) -> Panel:
 
 def proxy_panel(record: Record) -> Panel:
     """The proxy E(t) and its parts by kind of mode, before and after."""
-    parts = ("total", "dissipative", "neutral", "divergent")
+    parts = (
+        names.PROXY_TOTAL,
+        names.PROXY_DISSIPATIVE,
+        names.PROXY_NEUTRAL,
+        names.PROXY_DIVERGENT,
+    )
     before, after = (
-        take(record, *(f"proxy/{when}/{part}" for part in parts)) for when in ("before", "after")
+        take(record, *(names.during(when, part) for part in parts)) for when in ("before", "after")
     )
     plot = proxy_plot(after, before)
     rows = (*before, *after)
@@ -204,10 +218,10 @@ def truncation_panel(record: Record) -> Panel:
     """Measured truncation error step by step, with the estimate that needs no reference."""
     by_step, by_round, estimate, lengths = rows = take(
         record,
-        "truncation/by_step",
-        "truncation/by_round",
-        "truncation/tail_by_round",
-        "schedule/segment_by_round",
+        names.TRUNCATION_BY_STEP,
+        names.TRUNCATION_BY_ROUND,
+        names.TRUNCATION_TAIL_BY_ROUND,
+        names.SEGMENT_BY_ROUND,
     )
     steps, ends = fractions(by_step), list(accumulate(lengths.curve))
     x: list[float | None] = []
@@ -260,8 +274,8 @@ def _points(gap: float) -> str:
 
 
 def _mark_uploads(plot: go.Figure, record: Record) -> None:
-    if "schedule/segment_by_round" in record.rows:
-        for step in accumulate(record.rows["schedule/segment_by_round"].curve[:-1], initial=0.0):
+    if names.SEGMENT_BY_ROUND in record.rows:
+        for step in accumulate(record.rows[names.SEGMENT_BY_ROUND].curve[:-1], initial=0.0):
             plot.add_vline(
                 step, line={"color": GREY, "dash": "dot", "width": 1}, opacity=0.6, layer="below"
             )

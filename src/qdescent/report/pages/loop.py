@@ -7,6 +7,7 @@ from __future__ import annotations
 from html import escape
 
 from qdescent.report.record import Record
+from qdescent.rows import names
 from qdescent.rows.numbers import number, percent
 
 
@@ -15,29 +16,29 @@ def loop_drawing(record: Record) -> str:
     run's own settings.
     """
     boxes = _boxes(record)
-    again = "upload again" + _setting(record, "setting/rounds", ", {} rounds")
+    again = "upload again" + _setting(record, names.SETTING_ROUNDS, ", {} rounds")
     return _lying(boxes, again) + _standing(boxes, again)
 
 
 def _boxes(record: Record) -> list[tuple[str, str, str]]:
     """Title and two lines of each box."""
     kept = (
-        f"keep {percent(record.rows['network/density'].number, 2)}"
-        if "network/density" in record.rows
+        f"keep {percent(record.rows[names.NETWORK_DENSITY].number, 2)}"
+        if names.NETWORK_DENSITY in record.rows
         else "keep a few"
     )
     return [
         ("prune", kept, "of the weights"),
         ("upload", "gradient and curvature", "at the weights θ*"),
         (
-            _setting(record, "setting/segment", "{} ") + "steps at once",
-            "Carleman" + _setting(record, "setting/order", ", order {}:"),
+            _setting(record, names.SETTING_SEGMENT, "{} ") + "steps at once",
+            "Carleman" + _setting(record, names.SETTING_ORDER, ", order {}:"),
             "one linear system",
         ),
         (
             "read out",
             "sample the new weights",
-            _setting(record, "readout/shots", "{} shots") or "shot by shot",
+            _setting(record, names.READOUT_SHOTS, "{} shots") or "shot by shot",
         ),
     ]
 

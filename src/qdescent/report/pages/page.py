@@ -98,7 +98,7 @@ def write_page(path: str | Path, title: str, body: Iterable[str], plots: dict[st
 
 
 def _header(record: Record) -> str:
-    kept, total = (_shown(record, name) for name in ("network/kept", "network/parameters"))
+    kept, total = (_shown(record, name) for name in (names.NETWORK_KEPT, names.NETWORK_PARAMETERS))
     size = f" to {kept} of its {total} weights" if kept and total else ""
     verdict = ""
     if _VERDICT in record.rows:
@@ -124,17 +124,17 @@ def _header(record: Record) -> str:
 def _cards(record: Record) -> Iterable[str]:
     """The key numbers; a card whose row is absent is left out."""
     candidates: tuple[tuple[str, Callable[[Row], str], str], ...] = (
-        ("comparison/accuracy_gap", lambda row: f"{number(abs(row.number), 2)} points",
+        (names.ACCURACY_GAP, lambda row: f"{number(abs(row.number), 2)} points",
          "between the test accuracies of the emulated quantum run and the classical run"),
-        ("network/kept", lambda row: number(row.value),
+        (names.NETWORK_KEPT, lambda row: number(row.value),
          "weights kept after pruning; only these are trained and uploaded"),
-        ("truncation/by_round", lambda row: percent(max(fractions(row)), 2),
+        (names.TRUNCATION_BY_ROUND, lambda row: percent(max(fractions(row)), 2),
          "truncation error of the worst round (the price of linearising)"),
-        ("dissipation/before/growth", lambda row: times(row.number),
+        (names.during("before", names.GROWTH), lambda row: times(row.number),
          "the fastest growth of a mode over the run's steps; the speed-up needs it to stay near 1"),
-        ("circuit/error_to_direct", lambda row: percent(fraction(row), 2),
+        (names.ERROR_TO_DIRECT, lambda row: percent(fraction(row), 2),
          "error of the simulated quantum circuit against the direct solution"),
-        ("ledger/verdict/ratio", lambda row: times(row.number),
+        (names.LEDGER + names.TIME_RATIO, lambda row: times(row.number),
          "the classical time for one round on the priced quantum machine"),
     )  # fmt: skip
     for name, text, label in candidates:
@@ -184,13 +184,13 @@ def section(
 
 
 def _circuit_table(record: Record) -> str:
-    rows = record.rows.section("circuit/")
-    return f"<h3>Size and cost of the circuit</h3>{table(rows, 'circuit/')}" if rows else ""
+    rows = record.rows.section(names.CIRCUIT)
+    return f"<h3>Size and cost of the circuit</h3>{table(rows, names.CIRCUIT)}" if rows else ""
 
 
 def _ledger_tables(record: Record) -> str:
     """The verdict, the lines that lead to it, and all others folded away."""
-    rows = [row for row in record.rows.section("ledger/") if row.name != _VERDICT]
+    rows = [row for row in record.rows.section(names.LEDGER) if row.name != _VERDICT]
     if not rows:
         return ""
     short = [record.rows[name] for name in _in_short(record) if name in record.rows]
@@ -202,10 +202,10 @@ def _ledger_tables(record: Record) -> str:
             f" {badge(verdict.evidence)}</p>"
         )
     if short:
-        parts.append(f"<h3>The account in short</h3>{table(short, 'ledger/')}")
+        parts.append(f"<h3>The account in short</h3>{table(short, names.LEDGER)}")
     parts.append(
         "<details><summary>Every line of the ledger"
-        f" ({len(rows)})</summary>{table(rows, 'ledger/')}</details>"
+        f" ({len(rows)})</summary>{table(rows, names.LEDGER)}</details>"
     )
     return "".join(parts)
 

@@ -5,22 +5,32 @@ from __future__ import annotations
 import math
 
 from qdescent._evidence import Row
-from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, fraction, line
+from qdescent.report.pages.panel import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    Panel,
+    figure,
+    fraction,
+    line,
+    take,
+)
 from qdescent.report.pages.plots import density_plot, proxy_plot, shares_plot
 from qdescent.report.record import Record
+from qdescent.rows import names
 from qdescent.rows.numbers import number, percent
-
-PARTS = ("dissipative", "neutral", "divergent")
 
 
 def density(record: Record) -> Panel:
     """Density of the eigenvalues over the kept weights, log y."""
-    names = ("nodes", "weights", "lambda_min", "lambda_max")
-    nodes, weights, low, high = rows = tuple(record.rows[f"spectrum/{name}"] for name in names)
+    nodes, weights, low, high = rows = take(
+        record, names.SPECTRUM_NODES, names.SPECTRUM_WEIGHTS, names.LAMBDA_MIN, names.LAMBDA_MAX
+    )
     plot, width = density_plot([("this network", nodes.curve, weights.curve, GREEN, "solid")])
     limit = ""
-    if "setting/learning_rate" in record.rows and "setting/momentum" in record.rows:
-        rate, momentum = (record.rows[f"setting/{name}"] for name in ("learning_rate", "momentum"))
+    if names.SETTING_LEARNING_RATE in record.rows and names.SETTING_MOMENTUM in record.rows:
+        rate, momentum = take(record, names.SETTING_LEARNING_RATE, names.SETTING_MOMENTUM)
         rows = (*rows, rate, momentum)
         limit = (
             f" Above {number(2 * (1 + momentum.number) / rate.number)} they grow as well at this"
@@ -38,17 +48,15 @@ def density(record: Record) -> Panel:
 
 def shares(record: Record) -> Panel:
     """The dissipative, neutral and divergent share of the modes."""
-    rows = tuple(record.rows[f"dissipation/{part}"] for part in PARTS)
-    growth, horizon = (record.rows[name] for name in ("dissipation/growth", "setting/horizon"))
-    bounds = tuple(record.rows[f"dissipation/divergent_at_{edge}"] for edge in ("least", "most"))
+    rows = take(record, names.DISSIPATIVE, names.NEUTRAL, names.DIVERGENT)
+    growth, horizon = take(record, names.GROWTH, names.SETTING_HORIZON)
+    bounds = take(record, names.DIVERGENT_AT_LEAST, names.DIVERGENT_AT_MOST)
     least, most = (percent(fraction(row), 2) for row in bounds)
     between = least if least == most else f"Between {least} and {most}"
     pace: tuple[Row, ...] = ()
     limit = ""
-    if "dissipation/growth_a_step" in record.rows:
-        pace = tuple(
-            record.rows[f"dissipation/{name}"] for name in ("growth_a_step", "steps_to_limit")
-        )
+    if names.GROWTH_A_STEP in record.rows:
+        pace = take(record, names.GROWTH_A_STEP, names.STEPS_TO_LIMIT)
         steps = pace[1].number
         reached = f", tenfold after {number(steps)} steps" if math.isfinite(steps) else ""
         limit = f", by {number(pace[0].number)} a step{reached}"
@@ -66,7 +74,13 @@ def shares(record: Record) -> Panel:
 
 def proxy(record: Record) -> Panel:
     """E(t) and its parts."""
-    rows = tuple(record.rows[f"proxy/{part}"] for part in ("total", *PARTS))
+    rows = take(
+        record,
+        names.PROXY_TOTAL,
+        names.PROXY_DISSIPATIVE,
+        names.PROXY_NEUTRAL,
+        names.PROXY_DIVERGENT,
+    )
     total, divergent = rows[0].curve, rows[3].curve
     return Panel(
         f"Over {len(total) - 1} steps E(t) goes from {number(total[0])} to {number(total[-1])}; its"
@@ -81,18 +95,17 @@ def proxy(record: Record) -> Panel:
 
 def row_entries(record: Record) -> Panel:
     """Entries that count in each sampled row, sorted."""
-    above, carrying, sampled, kept = rows = tuple(
-        record.rows[name]
-        for name in (
-            "sparsity/above_one_thousandth/counts",
-            "sparsity/carrying_99_percent/counts",
-            "sparsity/rows",
-            "network/kept",
-        )
+    above, carrying, sampled, kept = rows = take(
+        record,
+        names.row_entries(names.ABOVE_ONE_THOUSANDTH, "counts"),
+        names.row_entries(names.CARRYING_99_PERCENT, "counts"),
+        names.SPARSITY_ROWS,
+        names.NETWORK_KEPT,
     )
-    means = tuple(
-        record.rows[f"sparsity/{name}/mean"]
-        for name in ("above_one_thousandth", "carrying_99_percent")
+    means = take(
+        record,
+        names.row_entries(names.ABOVE_ONE_THOUSANDTH, "mean"),
+        names.row_entries(names.CARRYING_99_PERCENT, "mean"),
     )
     n = kept.number
     places = list(range(1, int(sampled.number) + 1))

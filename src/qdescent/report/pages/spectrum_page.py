@@ -17,6 +17,7 @@ from qdescent.report.pages.panel import Panel
 from qdescent.report.pages.spectrum_figures import density, proxy, row_entries, shares
 from qdescent.report.pages.tables import badge, table
 from qdescent.report.record import Record
+from qdescent.rows import names
 from qdescent.rows.numbers import number, times
 
 LEAD = (
@@ -149,9 +150,9 @@ def write_spectrum_page(record: Record, path: str | Path) -> Path:
 
 def guessing_warning(record: Record) -> str:
     """A sentence where the measured loss is that of guessing, within 5 %; else empty."""
-    if "data/guessing_loss" not in record.rows or "data/loss" not in record.rows:
+    if names.GUESSING_LOSS not in record.rows or names.DATA_LOSS not in record.rows:
         return ""
-    loss, guessing = (record.rows[f"data/{name}"].number for name in ("loss", "guessing_loss"))
+    loss, guessing = (record.rows.number(name) for name in (names.DATA_LOSS, names.GUESSING_LOSS))
     if not loss >= NEAR_GUESSING * guessing:
         return ""
     return (
@@ -163,10 +164,10 @@ def guessing_warning(record: Record) -> str:
 
 def _sparsity_section(record: Record, plots: dict[str, Any]) -> Iterable[str]:
     """Figure and table; nothing where no row was sampled (the setting `rows` is 0)."""
-    rows = record.rows.section("sparsity/").numbers
+    rows = record.rows.section(names.SPARSITY).numbers
     if rows:
         numbers = (
-            f'<h3 style="margin-top:1.6rem">Sparsity in numbers</h3>{table(rows, "sparsity/")}'
+            f'<h3 style="margin-top:1.6rem">Sparsity in numbers</h3>{table(rows, names.SPARSITY)}'
         )
         yield section(record, "sparsity", SPARSITY, (row_entries,), plots, numbers)
 
@@ -182,13 +183,13 @@ def _caveats(record: Record) -> dict[str, str]:
 
 def _header(record: Record) -> str:
     verdict = ""
-    if "dissipation/verdict" in record.rows:
-        row = record.rows["dissipation/verdict"]
+    if names.DISSIPATION_VERDICT in record.rows:
+        row = record.rows[names.DISSIPATION_VERDICT]
         verdict = (
             f'<p class="verdict"><b>Verdict.</b> {escape(_capital(str(row.value)))}.'
             f" {badge(row.evidence)}</p>"
         )
-    sparse = {"sparsity": "Sparsity"} if "sparsity/rows" in record.rows else {}
+    sparse = {"sparsity": "Sparsity"} if names.SPARSITY_ROWS in record.rows else {}
     anchors = {
         "spectrum": "Spectrum",
         **sparse,
@@ -198,8 +199,8 @@ def _header(record: Record) -> str:
     }
     links = " ".join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in anchors.items())
     network = (
-        f"<code>{escape(str(record.rows['network/name'].value))}</code>, "
-        if "network/name" in record.rows
+        f"<code>{escape(str(record.rows[names.NETWORK_NAME].value))}</code>, "
+        if names.NETWORK_NAME in record.rows
         else ""
     )
     return f"""<h1>Is this network dissipative?</h1>
@@ -212,19 +213,19 @@ def _header(record: Record) -> str:
 
 def _cards(record: Record) -> Iterable[str]:
     candidates: tuple[tuple[str, Callable[[Row], str], str], ...] = (
-        ("network/kept", lambda row: number(row.value),
+        (names.NETWORK_KEPT, lambda row: number(row.value),
          "kept weights: the coordinates of the Hessian"),
-        ("spectrum/lambda_min", lambda row: number(row.value),
+        (names.LAMBDA_MIN, lambda row: number(row.value),
          "smallest eigenvalue; negative: that mode grows"),
-        ("spectrum/lambda_max", lambda row: number(row.value),
+        (names.LAMBDA_MAX, lambda row: number(row.value),
          "largest eigenvalue; it limits the learning rate"),
-        ("dissipation/growth_a_step", lambda row: times(row.number),
+        (names.GROWTH_A_STEP, lambda row: times(row.number),
          "the fastest mode's change in a step"),
-        ("dissipation/growth", lambda row: times(row.number),
+        (names.GROWTH, lambda row: times(row.number),
          "the fastest mode's change over the horizon"),
-        ("sparsity/above_one_thousandth/mean", lambda row: number(row.value),
+        (names.row_entries(names.ABOVE_ONE_THOUSANDTH, "mean"), lambda row: number(row.value),
          "entries a row above 1/1000 of its largest"),
-        ("data/samples", lambda row: number(row.value), "samples in the measured loss"),
+        (names.DATA_SAMPLES, lambda row: number(row.value), "samples in the measured loss"),
     )  # fmt: skip
     for name, text, label in candidates:
         if name in record.rows:
@@ -234,10 +235,12 @@ def _cards(record: Record) -> Iterable[str]:
 def _tables(record: Record) -> str:
     """The reasons of the verdict, and the numbers that are no curves."""
     parts = []
-    if "dissipation/reasons" in record.rows:
-        parts.append(f"<h3>Why</h3><p>{escape(str(record.rows['dissipation/reasons'].value))}</p>")
-    if "spectrum/deflated" in record.rows:
-        row = record.rows["spectrum/deflated"]
+    if names.DISSIPATION_REASONS in record.rows:
+        parts.append(
+            f"<h3>Why</h3><p>{escape(str(record.rows[names.DISSIPATION_REASONS].value))}</p>"
+        )
+    if names.DEFLATED in record.rows:
+        row = record.rows[names.DEFLATED]
         listed = ", ".join(number(value) for value in row.curve) or "none"
         parts.append(
             '<h3 style="margin-top:1.6rem">Eigenvalues that entered'
@@ -246,8 +249,8 @@ def _tables(record: Record) -> str:
             f' these.</p><p class="sources quiet">{badge(row.evidence)} {escape(row.source)}.</p>'
         )
     for title, prefix in (
-        ("The spectrum in numbers", "spectrum/"),
-        ("Dissipation in numbers", "dissipation/"),
+        ("The spectrum in numbers", names.SPECTRUM),
+        ("Dissipation in numbers", names.DISSIPATION),
     ):
         rows = record.rows.section(prefix).numbers
         if rows:

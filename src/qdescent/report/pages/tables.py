@@ -20,7 +20,7 @@ def table(rows: Iterable[Row], prefix: str = "", identity: str = "") -> str:
         plain = " ".join(
             words.PROPER.get(word, word) for word in re.split(r"[_ ]", name.replace("/", " · "))
         )
-        plain = words.LABELS.get(name, plain) if prefix == "circuit/" else plain
+        plain = words.LABELS.get(row.name, plain)
         label = escape(plain) if prefix else f"<code>{escape(name)}</code>"
         lines.append(
             f"<tr><td>{label}</td>"

@@ -5,6 +5,7 @@ stands here.
 from __future__ import annotations
 
 from qdescent._evidence import Evidence
+from qdescent.rows import names
 
 NAVIGATION = {
     "training": "Training",
@@ -75,21 +76,21 @@ SECTIONS = {
 }
 
 LABELS = {
-    "n": "kept weights n",
-    "order": "Carleman order N",
-    "steps": "steps T",
-    "padding": "padding copies p",
-    "degree": "degree of the polynomial",
-    "queries": "queries to the matrix",
-    "kappa": "condition number κ",
-    "alpha": "block-encoding factor α",
-    "epsilon": "promised accuracy ε",
-    "t_gates": "T gates",
-    "answer": "u of the circuit",
-    "direct": "u of the direct solution",
-    "descent": "u of gradient descent",
-    "error_to_direct": "relative error to the direct solution",
-    "error_to_descent": "relative error to gradient descent",
+    names.CIRCUIT_N: "kept weights n",
+    names.CIRCUIT_ORDER: "Carleman order N",
+    names.CIRCUIT_STEPS: "steps T",
+    names.CIRCUIT_PADDING: "padding copies p",
+    names.CIRCUIT + names.DEGREE: "degree of the polynomial",
+    names.CIRCUIT + names.QUERIES: "queries to the matrix",
+    names.CIRCUIT + names.KAPPA: "condition number κ",
+    names.CIRCUIT + names.ALPHA: "block-encoding factor α",
+    names.CIRCUIT + names.EPSILON: "promised accuracy ε",
+    names.CIRCUIT + names.T_GATES: "T gates",
+    names.CIRCUIT_ANSWER: "u of the circuit",
+    names.CIRCUIT_DIRECT: "u of the direct solution",
+    names.CIRCUIT_DESCENT: "u of gradient descent",
+    names.ERROR_TO_DIRECT: "relative error to the direct solution",
+    names.ERROR_TO_DESCENT: "relative error to gradient descent",
 }  # rows of the circuit's table; other rows are labelled by their names
 
 PROPER = {
