@@ -218,7 +218,7 @@ class HHL:
 
     def _clock_row(self, bits: int, share: str) -> Row:
         chosen = f"fewest for {share}" if self.clock_bits is None else "setting `clock_bits`"
-        return Row("clock_bits", bits, "qubits", Evidence.EXACT, chosen)
+        return Row(names.CLOCK_BITS, bits, "qubits", Evidence.EXACT, chosen)
 
     def _clock(self, kappa: float, allowed: float) -> tuple[PhaseEstimationInverse, int]:
         # a clock coarser than 1/kappa cannot tell 1/kappa from 0
