@@ -61,7 +61,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.solvers.qsvt import QSVT
     from qdescent.solvers.segment.fast_forward import fast_forward
     from qdescent.solvers.segment.map_norms import map_norms
-    from qdescent.solvers.segment.map_segment import MapSegment, fast_forward_map
+    from qdescent.solvers.segment.map_segment import fast_forward_map
     from qdescent.solvers.series import series_descent
     from qdescent.solvers.solve import Status, solve
     from qdescent.training.callback import SpectrumCallback
@@ -92,7 +92,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "Circuit", "BalancedEntries", "ColouredEntries", "ComposedHistory", "block_encode",
     "QROMLoader", "QROAMLoader", "BucketBrigade",
     "series_descent",
-    "fast_forward", "fast_forward_map", "MapSegment",
+    "fast_forward", "fast_forward_map",
     # readout, and the whole loop
     "read_out", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail",
     "train_hybrid",
@@ -145,7 +145,7 @@ _HOMES = {
         "solvers.classical": "GMRES Direct",
         "solvers.encodings": "BalancedEntries ColouredEntries ComposedHistory",
         "solvers.segment.fast_forward": "fast_forward",
-        "solvers.segment.map_segment": "MapSegment fast_forward_map",
+        "solvers.segment.map_segment": "fast_forward_map",
         "solvers.hhl": "HHL",
         "solvers.kernel_reflection": "KernelReflection",
         "solvers.qsvt": "QSVT",

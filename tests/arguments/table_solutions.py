@@ -64,6 +64,7 @@ from qdescent.resources.queries import (
 from qdescent.rows.collection import Rows
 from qdescent.solvers.promise.conditioning import conditioning
 from qdescent.solvers.segment.fast_forward import FastForward
+from qdescent.solvers.segment.map_segment import MapSegment
 from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_steps
 from qdescent.solvers.solve import Solution
 from qdescent.training.descent import displacements
@@ -152,7 +153,7 @@ ENTRIES = [
     Entry("fast_forward_map", qd.fast_forward_map, lambda: {
         "f": started(), "steps": 4, "order": 2, "epsilon": 1e-3, "nodes": 2,
     }),
-    Entry("MapSegment", qd.MapSegment, lambda: fields_of(map_segment)),
+    Entry("MapSegment", MapSegment, lambda: fields_of(map_segment)),
     Entry("FastForward", FastForward, lambda: fields_of(forwarded)),
     Entry("series_steps", first(series_steps), lambda: {**descending(), "order": 2}),
     Entry("SeriesSteps", SeriesSteps, lambda: {**descending(), "order": 2}),

@@ -87,7 +87,7 @@ def public_names() -> set[str]:
             if name in ("ArgumentError", "MASKS") or module.startswith("qdescent.learning.pruning"):
                 continue
             one = getattr(import_module(module), name)
-            names |= set() if kind == "returned" else {name}
+            names |= {name} if kind in ("public", "also") else set()
             if inspect.isclass(one):
                 names |= {f"{name}.{method}" for method in methods(one)}
     return names

@@ -61,13 +61,14 @@ def homes(source: str) -> dict[str, str]:
 
 
 def documented(source: str) -> dict[str, dict[str, str]]:
-    """Group -> full name of each object of its page -> "public", "also" or "returned"."""
+    """Group -> full name of what its page holds -> "public", "namespace", "also" or "returned"."""
     where, found = homes(source), {}
     known = {f"{where[name]}.{name}" for name in where}
     for group, names in groups(source).items():
         page: dict[str, str] = {}
         for name in names:
             if where[name] == "qdescent":  # a namespace
+                page[f"qdescent.{name}"] = "namespace"
                 page |= {f"qdescent.{name}.{each}": "public" for each in exported(name)}
                 known |= {f"{home}.{each}" for each, home in imported(tree(f"qdescent.{name}"))}
                 continue
@@ -168,9 +169,12 @@ def pages(source: str) -> dict[str, tuple[str, str]]:
     for group, names in documented(source).items():
         title = group[:1].upper() + group[1:]
         path = f"api/{re.sub(r'[^a-z]+', '-', re.split('[,:;]', group)[0].lower()).strip('-')}.md"
-        public = [full for full, kind in names.items() if kind == "public"]
-        rooms = [full for full, kind in names.items() if kind != "public"]
-        body = "\n\n".join(f"::: {full}" for full in public)
+        public = [full for full, kind in names.items() if kind in ("public", "namespace")]
+        rooms = [full for full in names if full not in public]
+        body = "\n\n".join(
+            f"::: {full}" + "\n    options: {members: false}" * (names[full] == "namespace")
+            for full in public
+        )
         if rooms:
             body += "\n\n# In their rooms\n\nWhat these return, and what few need.\n\n"
             body += "\n\n".join(

@@ -63,8 +63,8 @@ class QROMLoader:
     Equal neighbours are skipped: a table may cost less than declared.
 
     Args:
-        clearing: what was read is cleared "coherent", by as many ANDs, or "measured", by about
-            2 sqrt N and a sign that depends on what was found.
+        clearing: way in which what was read is cleared: "coherent", by as many ANDs, or "measured",
+            by about 2 sqrt N and a sign that depends on what was found.
 
     References:
         Babbush et al., arXiv:1805.03662, section III; Berry et al., arXiv:1902.02134, appendix C.

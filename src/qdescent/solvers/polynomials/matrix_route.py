@@ -84,8 +84,7 @@ def _kept(plan: SegmentPlan, x: Floats) -> float:
 
 
 def _stages(plan: SegmentPlan, left: Halves, sources: list[list[Floats]]) -> list[float]:
-    """The chance that all ancillas have been 0 after the first inner sequence, the second, and the
-    coupling.
+    """The chance that all ancillas were 0 after both inner sequences and the coupling.
 
     The branches meet only at the end: until then each parity of each node is a state of its own,
     with the weight that the preparation gave it.

@@ -58,8 +58,7 @@ def _whole(time: float) -> float:
 def node_polynomials(
     rule: GramRule, steps: int, shift: float, alpha: float, points: Floats, tolerance: float
 ) -> tuple[tuple[BoundedPolynomial, ...], tuple[BoundedPolynomial, ...], float]:
-    """b_j and a_j, and a bound on sum_j |a_j b_j b_j - exact|: the error of F_2's part over
-    ||F_2||.
+    """b_j and a_j, and a bound on sum_j |a_j b_j b_j - exact|, F_2's error over ||F_2||.
 
     With errors tau |b_j| and tau |a_j| each term moves by 3 tau and smaller parts.
     """
