@@ -54,8 +54,7 @@ def price(
     architecture: SurfaceCode | None = None,
     accelerator: Accelerator | None = None,
 ) -> Ledger:
-    """Price one round (upload, T steps as linear solves, readout) and compare it with the classical
-    round.
+    """Price one round (upload, T steps as linear solves, readout) beside the classical one.
 
         quantum time = solves x (Q queries + 2Q uploads) on the surface code + building the tables
         classically, classical time = T x 6 FLOP x multiply-adds x batch at a sustained rate.
