@@ -153,9 +153,7 @@ class GaussNewtonTwin:
     instead: ClassVar[str] = ""
 
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
-        """By four passes forward, and two gradients of the loss in the outputs; and two in the
-        weights.
-        """
+        """By four passes forward, two gradients in the outputs, and two in the weights."""
         h, k = _length(theta, v, step), _length(theta, w, step)
         _checked_gradients(self.loss_and_gradient, theta, v, h, self.reason)
         sums = theta.new_zeros(2)

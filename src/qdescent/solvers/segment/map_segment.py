@@ -60,9 +60,9 @@ class MapSegment:
         steps: T.
         order: N.
         nodes: R, the points in time that stand for all; 0 at order 1.
-        bound: on the distance to the order-N Carleman solution, over its length.
-        status: how it ended.
-        cost: what it took, as rows with evidence.
+        bound: bound on the distance to the order-N Carleman solution, over its length.
+        status: outcome of the solve.
+        cost: price of the solve, as rows with evidence.
         circuit: the Qualtran bloq that was run; None where no circuit was.
     """
 
