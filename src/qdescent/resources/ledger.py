@@ -33,7 +33,7 @@ class Ledger:
     """Rows with evidence, and the verdict they add up to.
 
     Args:
-        rows: in the sections "logical/", "physical/", "classical/" and "verdict/":
+        rows: numbers in the sections "logical/", "physical/", "classical/" and "verdict/":
             `rows["physical/qrom/qubits"]`, `rows.number("verdict/ratio")`.
         verdict: one plain sentence, computed from the rows.
     """
