@@ -52,8 +52,8 @@ class HHL:
         epsilon: the promised ||Z - M^-1 B|| / ||M^-1 B||; 1e-2 takes a clock of about 15 kappa
             values.
         kappa, most_queries: as for `QSVT`.
-        clock_bits: of the phase estimation, 13 at most; None takes the fewest that keep the error
-            below epsilon.
+        clock_bits: bits of the phase estimation, 13 at most; None takes the fewest that keep the
+            error below epsilon.
         circuit: True, or a `Circuit(...)` that says how it is built, runs the circuit (evolutions
             from the block-encoding, Fourier transforms, rotation, post-selection) on a state
             vector; half of epsilon is then the clock's. Its queries grow as the clock's size: 6
@@ -157,9 +157,7 @@ class HHL:
         )
 
     def _by_circuit(self, problem: Problem, settings: Circuit) -> Answer:
-        """The circuit; its clock is laid out for the singular values of what the quantised angles
-        encode.
-        """
+        """The circuit; its clock is laid out for the singular values that the angles encode."""
         # A clock for half of epsilon; it sets the queries.
         _, clock = self._clock(problem.kappa, problem.epsilon / 2)
         queries = evolution_queries(clock)

@@ -54,7 +54,7 @@ class KernelReflection:
             (block-encoding of G, QSVT, post-selection) on a state vector instead of matrix
             polynomials. Amplified is the last reflection: it is at .9 already where t fits, so that
             this pays where no repetition is possible, inside of a larger circuit.
-        seed: of the emulated measurements.
+        seed: seed of the emulated measurements.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, a norm that is not positive, less

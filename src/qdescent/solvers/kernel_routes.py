@@ -193,9 +193,7 @@ class Circuits:
         return self._queries
 
     def success(self, estimate: float, kernel: KernelFilter) -> float:
-        """The circuit's own probability is .98^2 of this: a known factor, made good by 4 % more
-        shots.
-        """
+        """The circuit's own probability is .98^2 of this, made good by 4 % more shots."""
         _, run = self._run(estimate, kernel, reflects=False)
         return float(torch.linalg.vector_norm(run.value)) ** 2
 
