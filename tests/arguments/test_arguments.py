@@ -88,7 +88,8 @@ def public_names() -> set[str]:
                 continue
             one = getattr(import_module(module), name)
             names |= {name} if kind in ("public", "also") else set()
-            if inspect.isclass(one):
+            # a protocol's methods are those of whatever has them
+            if inspect.isclass(one) and not getattr(one, "_is_protocol", False):
                 names |= {f"{name}.{method}" for method in methods(one)}
     return names
 
