@@ -141,8 +141,9 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
     sizes = {
         names.CIRCUIT_ORDER: (settings.order, "1", "setting `order`"),
         names.CIRCUIT_STEPS: (settings.steps, "steps", "setting `steps`"),
-        names.CIRCUIT_PADDING: (settings.padding, "steps", "setting `padding`"),
     }
+    if system is not None:
+        sizes[names.CIRCUIT_PADDING] = (settings.padding, "steps", "setting `padding`")
     given += [
         Row(name, value, unit, Evidence.ASSUMED, source)
         for name, (value, unit, source) in sizes.items()
@@ -230,6 +231,7 @@ def circuit_headline(record: Record) -> list[tuple[str, Row]]:
     """The few rows that the command line shows at the end, each with a label."""
     labels = {
         names.UNKNOWNS: "unknowns",
+        names.CIRCUIT + "nodes": "nodes in time",
         names.CIRCUIT + names.QUBITS: "simulated qubits",
         names.CIRCUIT + names.LOGICAL_QUBITS: "logical qubits",
         names.CIRCUIT + names.DEGREE: "degree of the polynomial",

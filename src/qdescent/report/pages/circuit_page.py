@@ -165,6 +165,12 @@ def write_circuit_page(
     panels: tuple[Callable[[Record], Panel], ...] = (circuit_panel, noise_panel)
     rows = record.rows.section(names.CIRCUIT).numbers
     numbers = f"<h3>Size, cost and errors</h3>{table(rows, names.CIRCUIT)}" if rows else ""
+    ways = list(record.rows.section("ways/"))
+    if ways:
+        numbers += (
+            "<h3>Queries of both ways at the same error, counted as products are made</h3>"
+            f"{table(ways, 'ways/')}"
+        )
     models = list(record.rows.section(names.OTHER_SOLVERS))
     if models:
         numbers += (
@@ -268,7 +274,9 @@ def _is_segment(record: Record) -> bool:
 
 def _captions(record: Record) -> dict[str, tuple[str, str]]:
     captions = dict(
-        KERNEL_DRAWINGS
+        SEGMENT_DRAWINGS
+        if _is_segment(record)
+        else KERNEL_DRAWINGS
         if names.CIRCUIT + names.REFLECTIONS in record.rows
         else ESTIMATION_DRAWINGS
         if names.CIRCUIT + names.CLOCK_BITS in record.rows
