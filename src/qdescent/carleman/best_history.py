@@ -125,6 +125,7 @@ def best_history(
     amplified: bool = True,
     scale: float | None = None,
     padding: int | None = None,
+    largest: int | None = None,
 ) -> HistoryChoice:
     """The unit gamma and the padding p that minimise queries(kappa) / sqrt(P), or / P.
 
@@ -152,7 +153,8 @@ def best_history(
         amplified: amplitude amplification repeats 1/sqrt(P) times, measuring until it succeeds 1/P
             times.
         scale: a unit that is fixed; None: the best.
-        padding: a padding that is fixed; None: the best of up to 16 T.
+        padding: a padding that is fixed; None: the best.
+        largest: the largest padding that is tried; None: 16 T.
 
     Returns:
         HistoryChoice: the least found, on units an eighth of an octave apart.
@@ -180,7 +182,7 @@ def best_history(
     check_callable("queries", queries, "a function of kappa")
     check_boolean("amplified", amplified)
     weights, ends = _state_weights(norms, order, steps, path, grams, start)
-    middle = float(np.sqrt(ends.max()))
+    middle, most = float(np.sqrt(ends.max())), LARGEST_FACTOR * steps
     search = _Search(
         majorant(norms.scaled(middle), order, steps),
         weights / middle ** (2 * np.arange(1.0, order + 1)),
@@ -188,6 +190,7 @@ def best_history(
         lambda kappa: check_interval("queries", queries(kappa), "(0, inf]"),
         0.5 if amplified else 1.0,
         None if padding is None else check_integer("padding", padding, 0, MOST_STEPS),
+        most if largest is None else check_integer("largest", largest, 0, most),
     )
     if scale is None:
         unit = min((2.0**k for k in range(-OCTAVES, OCTAVES + 1)), key=lambda g: search.least(g)[0])
@@ -265,10 +268,7 @@ class _Search:
     queries: Callable[[float], float]
     exponent: float
     fixed: int | None
-
-    @property
-    def steps(self) -> int:
-        return len(self.weights) - 1
+    largest: int
 
     @cached_property
     def _kappas(self) -> dict[tuple[float, int], float]:
@@ -303,7 +303,7 @@ class _Search:
         if self.fixed is not None:
             best = (self.total(unit, self.fixed), self.fixed)
         else:
-            most = LARGEST_FACTOR * self.steps
+            most = self.largest
             best, rises = (FAILED, 0), 0
             for p in (0, *(2**k for k in range(most.bit_length()))):
                 here = self.total(unit, p), p

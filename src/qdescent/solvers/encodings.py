@@ -23,6 +23,7 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.polynomial_terms import check_scale
 from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader, check_loader
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 from qdescent.quantum.tables.balanced import balanced_matrix
@@ -130,7 +131,7 @@ DEFAULT_ENCODING = BalancedEntries()  # the least alpha that the entries alone a
 
 @dataclass(frozen=True, eq=False)
 class ComposedHistory:
-    """The composed block-encoding of `history_system(carleman_linearize(f, order), ...)`.
+    """The composed block-encoding of a `history_system` of `carleman_linearize(f, order, ...)`.
 
     Its tables are those of F_0, F_1, ... and do not grow with the lifted dimension; alpha is the
     norm of a matrix of norms. With generic maps of 2 to 16 variables alpha was 1.00 to 1.22 ||M||,
@@ -142,6 +143,7 @@ class ComposedHistory:
         order: N.
         steps: T; None: one for each map.
         padding: p.
+        scale: gamma; the tables are those of gamma^{k-1} F_k.
 
     Raises:
         ArgumentError: when it is used, a system that is not this history.
@@ -159,6 +161,7 @@ class ComposedHistory:
     order: int
     steps: int | None = None
     padding: int = 0
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.maps, PolynomialMap):
@@ -168,6 +171,7 @@ class ComposedHistory:
             )
         check_integer("order", self.order, 1, MOST_ORDER)
         check_integer("padding", self.padding, 0, MOST_STEPS)
+        object.__setattr__(self, "scale", check_scale("scale", self.scale, self.order))
         if self.steps is not None:
             check_integer("steps", self.steps, 1, MOST_STEPS)
 
@@ -185,7 +189,7 @@ class ComposedHistory:
         if not self._made(system):
             raise argument_error(
                 "encoding",
-                "be of the maps, steps and padding that made the system",
+                "be of the maps, steps, padding and scale that made the system",
                 "of another history",
             )
         source = "composed of F_0, F_1, ...: the norm of a matrix of normalisations"
@@ -196,7 +200,7 @@ class ComposedHistory:
         maps: Sequence[PolynomialMap] = (
             (self.maps,) if isinstance(self.maps, PolynomialMap) else self.maps
         )
-        lifts = [carleman_linearize(f, self.order) for f in maps]
+        lifts = [carleman_linearize(f, self.order, scale=self.scale) for f in maps]
         start = torch.ones(maps[0].size, dtype=torch.float64)
         own = history_system(
             lifts if maps is self.maps else lifts[0], start, self.steps, self.padding
@@ -217,7 +221,12 @@ class ComposedHistory:
         return HistoryEncoding(self._tables(bits), loader=loader)
 
     def _tables(self, bits: int) -> HistoryTables:
-        return history_tables(self.maps, self.order, self.steps, self.padding, bits=bits)
+        maps: PolynomialMap | list[PolynomialMap] = (
+            self.maps.rescaled(self.scale)
+            if isinstance(self.maps, PolynomialMap)
+            else [f.rescaled(self.scale) for f in self.maps]
+        )
+        return history_tables(maps, self.order, self.steps, self.padding, bits=bits)
 
 
 def check_encoding(encoding: MatrixEncoding) -> None:

@@ -178,7 +178,9 @@ def test_every_unknown_is_the_monomial_that_the_head_names(exported):
     words = pairs(head.partition("with w = 1 (homogenised):")[2].partition(".")[0])
     length = int(re.search(r"Unknown k = (\d+) t \+ c", head)[1])
     assert len(words) == length == len(Z) // (STEPS + PADDING + 1)
-    u = np.array([0.4, -0.2])
+    gamma = float(re.search(r"units of gamma = (\S+):", head)[1])
+    assert gamma == system.scale != 1
+    u = np.array([0.4, -0.2]) / gamma
     for t in range(STEPS + PADDING + 1):
         letters = {"w": 1.0, "u1": u[0], "u2": u[1]}
         for c, word in words.items():
@@ -186,4 +188,4 @@ def test_every_unknown_is_the_monomial_that_the_head_names(exported):
                 np.prod([letters[letter] for letter in word.split()]), rel=1e-12
             )
         if t < STEPS:
-            u = np.array([0.3, -0.1]) + np.array([[0.7, 0.1], [0.2, 0.5]]) @ u
+            u = np.array([0.3, -0.1]) / gamma + np.array([[0.7, 0.1], [0.2, 0.5]]) @ u

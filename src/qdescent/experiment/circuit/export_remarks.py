@@ -36,8 +36,9 @@ def export_remarks(found: Solution, system: HistorySystem, order: int, query: An
     # of a solve by kernel reflection, or by phase estimation
     kernel, hermitian = names.NORM_GUESS in found.cost, estimates_phases(found)
     lines = [
-        f"alpha = {alpha!r}, in the units of the map; <0|U|0> is the block on ancilla = 0 before"
-        " and after."
+        f"alpha = {alpha!r}; <0|U|0> is the block on ancilla = 0 before and after.",
+        f"The map is in units of gamma = {system.scale!r}: what stands below as u1, u2, ... is u /"
+        " gamma, and the answer u_T is gamma times what is found.",
     ]
     if kernel:
         guess = found.cost.number(names.NORM_GUESS) * alpha / length

@@ -63,11 +63,11 @@ HISTORY_SOLVERS: dict[str, Callable[[CircuitSettings, Circuit, MatrixEncoding], 
     "hhl": lambda settings, circuit, encoding: HHL(settings.epsilon, circuit=circuit),
 }
 SOLVERS = (*HISTORY_SOLVERS, FAST_FORWARD)
-ENCODINGS: dict[str, Callable[[PolynomialMap, CircuitSettings], MatrixEncoding]] = {
-    "balanced": lambda f, settings: BalancedEntries(),
-    "coloured": lambda f, settings: ColouredEntries(),
-    "composed": lambda f, settings: ComposedHistory(
-        f, settings.order, settings.steps, settings.padding
+ENCODINGS: dict[str, Callable[[PolynomialMap, int, HistorySystem], MatrixEncoding]] = {
+    "balanced": lambda f, order, system: BalancedEntries(),
+    "coloured": lambda f, order, system: ColouredEntries(),
+    "composed": lambda f, order, system: ComposedHistory(
+        f, order, system.steps, system.padding, system.scale
     ),
 }
 EXPORT_FILE = "encoding.qasm"
@@ -175,18 +175,20 @@ def _solved(
 ) -> tuple[Found, list[Row], HistorySystem | None]:
     """What the circuit found, its rows, and the history where there is one."""
     circuit = Circuit(loader=LOADERS[settings.loader], amplify=settings.amplify)
-    encoding = ENCODINGS[str(settings.encoding)](f, settings)
     if settings.solver == FAST_FORWARD:
-        return *solve_segment(f, start, settings, encoding, circuit), None
+        entries = ColouredEntries() if settings.encoding == "coloured" else BalancedEntries()
+        return *solve_segment(f, start, settings, entries, circuit), None
     _check_size(f.size, settings)
     instance = instance_of(
         f,
         start,
         settings.order,
         settings.steps,
-        settings.padding,
         f.iterate(start, settings.steps)[-1],
+        settings.padding,
+        settings.scale or None,
     )
+    encoding = ENCODINGS[str(settings.encoding)](f, settings.order, instance.system)
     solver = HISTORY_SOLVERS[settings.solver](settings, circuit, encoding)
     kappa = conditioning(instance.system, None, encoding.plan(instance.system)).kappa
     _check_queries(settings, kappa, solver)

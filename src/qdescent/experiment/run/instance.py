@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.bounds import geometric_kappa_bound
+from qdescent.carleman.best_history import LARGEST_FACTOR, HistoryChoice, best_history
 from qdescent.carleman.history import HistorySystem, history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.carleman.majorant import ORDER_LIMIT, norms_of
 from qdescent.experiment.run.beside import at_rate, both_ways
+from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.experiment.run.training import Pruned
 from qdescent.experiment.run.workspace import Workspace
 from qdescent.learning.gradient_map import gradient_map
@@ -23,7 +27,9 @@ from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.report.files import write_arrays
 from qdescent.rows import names
+from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.classical import Direct
+from qdescent.solvers.encodings import ColouredEntries, ComposedHistory
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.segment.map_segment import MapSegment
 from qdescent.solvers.solve import Solution, Solver, solve
@@ -39,26 +45,69 @@ class CircuitInstance:
     Args:
         system: the homogenised history system of order N.
         linear: the same at order 1, which sees no change of curvature.
-        linear_step: F_1, (n, n).
+        unscaled: the system in units of 1.
+        chosen: its unit and padding, and the bound on its kappa; None where no unit is best.
         truth: u_T without truncation, (n,).
         order: N.
     """
 
     system: HistorySystem = field(repr=False)
     linear: HistorySystem = field(repr=False)
-    linear_step: Tensor = field(repr=False)
+    unscaled: HistorySystem = field(repr=False)
+    chosen: HistoryChoice | None
     truth: Tensor
     order: int
 
 
 def instance_of(
-    f: PolynomialMap, start: Tensor, order: int, steps: int, padding: int, truth: Tensor
+    f: PolynomialMap,
+    start: Tensor,
+    order: int,
+    steps: int,
+    truth: Tensor,
+    padding: int | None = None,
+    scale: float | None = None,
 ) -> CircuitInstance:
-    """The instance of a map: T steps from `start`, p copies of the end, at orders N and 1."""
-    system, linear = (
-        history_system(carleman_linearize(f, each), start, steps, padding) for each in (order, 1)
+    """The instance of a map: T steps from `start`, p copies of the end, at orders N and 1; the
+    padding and the unit of fewest queries where they are not given.
+    """
+    chosen = _chosen(f, start, order, steps, padding, scale)
+    if chosen is not None:
+        padding, scale = chosen.padding, chosen.scale
+    padding, scale = padding or 0, 1.0 if scale is None else scale
+    system, linear, unscaled = (
+        history_system(carleman_linearize(f, each, scale=unit), start, steps, padding)
+        for each, unit in ((order, scale), (1, scale), (order, 1.0))
     )
-    return CircuitInstance(system, linear, f.coefficients[1].to_dense(), truth, order)
+    return CircuitInstance(system, linear, unscaled, chosen, truth, order)
+
+
+def _chosen(
+    f: PolynomialMap,
+    start: Tensor,
+    order: int,
+    steps: int,
+    padding: int | None,
+    scale: float | None,
+) -> HistoryChoice | None:
+    """The best unit and padding; None where nothing moves, or what moves diverges."""
+    path = torch.linalg.vector_norm(f.iterate(start, steps), dim=1)
+    if order > ORDER_LIMIT or not bool(path.isfinite().all()) or not bool(path[-1] > 0):
+        return None
+    block = history_unknowns(f.size, order, 1, 0) // 2
+    most = int(min(UNKNOWNS_LIMIT // block - steps - 1, LARGEST_FACTOR * steps))
+    try:
+        return best_history(
+            norms_of(f, steps),
+            order,
+            steps,
+            path=path,
+            padding=padding,
+            scale=scale,
+            largest=max(most, 0),
+        )
+    except ArgumentError:  # kappa overflows in every unit: the solver says so
+        return None
 
 
 def network_map(workspace: Workspace, pruned: Pruned) -> tuple[PolynomialMap, Tensor]:
@@ -94,8 +143,8 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
             start,
             settings.circuit_order,
             settings.circuit_steps,
-            settings.circuit_padding,
             truth,
+            settings.circuit_padding,
         )
         solver = KernelReflection(
             epsilon=settings.circuit_epsilon, circuit=True, seed=settings.seed
@@ -139,11 +188,6 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
     direct, linear = solve(instance.system, Direct()), solve(instance.linear, Direct())
     kappa = float(torch.linalg.cond(instance.system.matrix.to_dense(), 2))
     found = solve(instance.system, solver)
-    a = float(torch.linalg.matrix_norm(instance.linear_step, 2))
-    model = geometric_kappa_bound(
-        max(a, a**instance.order), instance.system.steps, instance.system.padding
-    )
-
     exact = Evidence.EXACT
     simulated = "state vector of the circuit, post-selected"
     descent = "u_T: the map's own steps, no truncation"
@@ -175,11 +219,6 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
         ),
         ("circuit/matrix_kappa", kappa, "||M|| ||M^-1|| by singular values"),
         (
-            "circuit/kappa_over_model",
-            kappa / model,
-            "that, over the model of kappa by which the ledger prices",
-        ),
-        (
             names.CIRCUIT_STATUS,
             str(found.status),
             "solver's own judgement by residual, second solve and kappa",
@@ -190,7 +229,56 @@ def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution,
         Row(name, value, "" if name == names.CIRCUIT_STATUS else "1", exact, source)
         for name, value, source in facts
     ]
-    return found, [*rows, *found.cost.under(names.CIRCUIT)]
+    return found, [
+        *rows,
+        *_unit_rows(instance, kappa, solver, found),
+        *found.cost.under(names.CIRCUIT),
+    ]
+
+
+def _unit_rows(
+    instance: CircuitInstance, kappa: float, solver: Solver, found: Solution
+) -> list[Row]:
+    """The unit, the bound on kappa, and what both units make of kappa, alpha and ANDs."""
+    system, unscaled, chosen = instance.system, instance.unscaled, instance.chosen
+    chose, exact = Evidence.MODELLED, Evidence.EXACT
+    fewest = "gamma of u = gamma u~: fewest queries by the bound on kappa and the success"
+    rows = [Row("circuit/scale", system.scale, "1", chose, fewest)]
+    if chosen is not None:
+        source = "history_kappa_bound of ||F_0||, ||F_1^d||, ||F_2||, ... in these units"
+        rows += [
+            Row("circuit/kappa_bound", chosen.kappa_bound, "1", Evidence.BOUNDED, source),
+            Row("circuit/kappa_over_bound", kappa / chosen.kappa_bound, "1", exact, "matrix_kappa"),
+        ]
+    before = float(torch.linalg.cond(unscaled.matrix.to_dense(), 2))
+    same = "the same map, steps and padding in units of 1"
+    rows += [Row("circuit/unscaled_matrix_kappa", before, "1", exact, f"||M|| ||M^-1||: {same}")]
+    built = getattr(solver, "circuit", None)
+    if (
+        found.circuit is None
+        or not isinstance(built, Circuit)
+        or names.ANGLE_BITS not in found.cost
+    ):
+        return rows
+    bits = int(found.cost.number(names.ANGLE_BITS))
+    for name, one, of in (("", system, "of this system"), ("unscaled_", unscaled, same)):
+        encoding = getattr(solver, "encoding", ColouredEntries())
+        if isinstance(encoding, ComposedHistory):
+            encoding = replace(encoding, scale=one.scale)
+        plan = encoding.plan(one)
+        ands = _and_gates(plan.encode(bits, built.loader))
+        rows += [
+            Row(f"circuit/{name}query_ands", ands, "AND gates", exact, f"one query: {of}"),
+            *([Row(f"circuit/{name}alpha", plan.alpha, "1", exact, of)] if name else []),
+        ]
+    return rows
+
+
+def _and_gates(query: Any) -> int:
+    # Qualtran takes seconds to import
+    from qualtran.resource_counting import QECGatesCost, get_cost_value
+
+    return int(get_cost_value(query, QECGatesCost()).and_bloq)
 
 
 def summary(found: Solution | MapSegment, rows: list[Row]) -> str:

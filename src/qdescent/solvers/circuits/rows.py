@@ -102,7 +102,7 @@ def circuit_rows(
             f"{counted}: AND, Toffoli and controlled swap",
         ),
         Row("loader", str(loader), "", Evidence.ASSUMED, "setting `loader`, of every table"),
-        Row("angle_bits", bits, "bits", exact, "bits of every loaded angle"),
+        Row(names.ANGLE_BITS, bits, "bits", exact, "bits of every loaded angle"),
         Row(
             names.ENCODING_ERROR,
             encoding_error,
