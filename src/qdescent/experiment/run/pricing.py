@@ -32,8 +32,8 @@ def price_round(
 
     kappa: a model, (1 + a) sum a^j with a the largest norm of the diagonal blocks (I - eta
     H)^{(x)j}, from the measured extremes of H. The blocks beside the diagonal (F_0, F_2) are left
-    out: where they are large the true kappa may be many times larger (`circuit/kappa_over_model`
-    shows the quotient on the small instance). Padding is the one of fewest queries until success,
+    out: where they are large the true kappa may be many times larger (`map_norms` and
+    `history_kappa_bound` bound it). Padding is the one of fewest queries until success,
     each shot repeated until its solve succeeds, as the ledger counts.
     """
     settings = workspace.settings
