@@ -153,7 +153,7 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
     rows = [*given, *rows, *_noise_rows(settings, found)]
     if not bool(start.any()):
         task = settings.order, settings.steps, settings.padding
-        rows += both_ways(f, *task, settings.epsilon, "ways/")
+        rows += both_ways(f, *task, settings.epsilon, names.WAYS)
     progress.advance()
     if settings.export:
         rows += _exported(found, system, settings.order, directory)

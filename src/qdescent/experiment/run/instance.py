@@ -176,7 +176,7 @@ def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
     ]
     own = settings.learning_rate / settings.circuit_learning_rate
     task = settings.circuit_order, settings.circuit_steps, settings.circuit_padding
-    rows += both_ways(f, *task, settings.circuit_epsilon, "circuit/")
+    rows += both_ways(f, *task, settings.circuit_epsilon, names.CIRCUIT)
     rows += both_ways(at_rate(f, own), *task, settings.circuit_epsilon, "circuit/own_rate_")
     return given + [
         replace(row, source=row.source.replace("`epsilon`", "`circuit_epsilon`")) for row in rows

@@ -165,11 +165,11 @@ def write_circuit_page(
     panels: tuple[Callable[[Record], Panel], ...] = (circuit_panel, noise_panel)
     rows = record.rows.section(names.CIRCUIT).numbers
     numbers = f"<h3>Size, cost and errors</h3>{table(rows, names.CIRCUIT)}" if rows else ""
-    ways = list(record.rows.section("ways/"))
+    ways = list(record.rows.section(names.WAYS))
     if ways:
         numbers += (
             "<h3>Queries of both ways at the same error, counted as products are made</h3>"
-            f"{table(ways, 'ways/')}"
+            f"{table(ways, names.WAYS)}"
         )
     models = list(record.rows.section(names.OTHER_SOLVERS))
     if models:
