@@ -88,7 +88,9 @@ def test_a_plain_log_and_none_are_enough():
 
 
 @pytest.mark.parametrize(
-    "value", [Writer, "tensorboard", 3, torch.ones(2), object(), print], ids=str
+    "value",
+    [Writer, "tensorboard", 3, torch.ones(2), object(), print],
+    ids=["class", "text", "number", "tensor", "object", "function"],
 )
 def test_what_cannot_log_is_refused(value):
     with pytest.raises(ArgumentError, match="^Argument `log_to` must have a method add_scalar"):

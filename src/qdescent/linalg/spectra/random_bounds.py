@@ -110,4 +110,4 @@ def _log_transform(factors: int) -> tuple[Floats, Floats]:
     for _ in range(factors - 1):
         phi = np.convolve(phi, density[::-1], mode="valid") + missing
         points = points[: len(phi)] - LOWEST
-    return points, np.log(np.minimum(phi, 1.0))
+    return points.astype(np.float64), np.log(np.minimum(phi, 1.0)).astype(np.float64)
