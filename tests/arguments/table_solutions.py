@@ -118,8 +118,6 @@ ENTRIES = [
     Entry("Circuit", qd.Circuit),
     Entry("BalancedEntries", qd.BalancedEntries),
     Entry("BalancedEntries.plan", qd.BalancedEntries().plan, lambda: {"system": system()}),
-    Entry("EncodingPlan.encode", qd.BalancedEntries().plan(system()).encode, lambda: {"bits": 8},
-        skip={"loader": "anything with a loader's methods"}),
     Entry("ColouredEntries", qd.ColouredEntries),
     Entry("ColouredEntries.plan", qd.ColouredEntries().plan, lambda: {"system": system()}),
     Entry("ComposedHistory", qd.ComposedHistory, lambda: {

@@ -54,9 +54,7 @@ def print_outcome(
 
 
 def print_place(noun: str, path: Path) -> None:
-    """Where something lies, as a terminal shows it harmless: names of folders are not the
-    package's.
-    """
+    """Where something lies, with every character of its path shown harmless."""
     click.echo(f"{noun}: {harmless(str(path))}")
 
 

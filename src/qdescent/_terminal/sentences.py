@@ -19,8 +19,7 @@ from qdescent._signals import Stopped
 
 @contextmanager
 def ends_in_words(directory: Path, again: str = "") -> Iterator[None]:
-    """A signal or a disk that cannot be written ends in a sentence with the way on, not in a
-    traceback.
+    """A signal or a full disk ends in a sentence with the way on, not in a traceback.
 
     Args:
         directory: of the run.
@@ -61,9 +60,7 @@ def way_on(directory: Path, again: str) -> str:
 
 
 def say(sentence: str, colour: str | None = "red") -> None:
-    """One sentence on standard error, from the first process only; a terminal that is gone hears
-    nothing.
-    """
+    """One sentence on standard error, from the first process only; a closed one is no error."""
     if is_first():
         with suppress(OSError):
             text = sentence if sentence.isprintable() else harmless(sentence)

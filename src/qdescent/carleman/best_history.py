@@ -46,12 +46,12 @@ class HistoryChoice:
         scale: gamma, for `carleman_linearize`.
         padding: p, for `history_system`.
         kappa_bound: `history_kappa_bound` with both.
-        probability: of finding u_T in one solve, in these units.
+        probability: chance of finding u_T in one solve, in these units.
         queries: expected queries until it is found.
         unscaled_kappa_bound, unscaled_queries: the same in units of 1, at the best padding there;
             infinite where the bound overflows.
-        amplified: whether the success was boosted by amplitude amplification.
-        measured: whether the displacements, and with them the probability, were given; otherwise
+        amplified: True where the success was boosted by amplitude amplification.
+        measured: True where the displacements, and with them the probability, were given; otherwise
             they are a model.
     """
 
@@ -141,7 +141,7 @@ def best_history(
     the majorant's blocks are computed once.
 
     Args:
-        norms: of the map's coefficients.
+        norms: norms of the map's coefficients.
         order: N.
         steps: T.
         path: ||u_t||, t = 0..T, (T + 1,), where they are known.
@@ -149,7 +149,7 @@ def best_history(
             is that of the truncated history itself. At most one of both; without either u_t is
             taken as large as ||F_1^d||, ||F_0|| and `start` allow at order 1.
         start: ||u_0||, 0 right after an upload; for that model only.
-        queries: of one solve, from kappa; not decreasing.
+        queries: queries of one solve, from kappa; not decreasing.
         amplified: amplitude amplification repeats 1/sqrt(P) times, measuring until it succeeds 1/P
             times.
         scale: a unit that is fixed; None: the best.

@@ -195,8 +195,7 @@ class Majorant:
     letters: Floats
 
     def kappa(self, padding: int, unit: float = 1.0) -> float:
-        """`history_kappa_bound` with p copies in a unit so many times as large; infinite where it
-        overflows.
+        """`history_kappa_bound` with p copies in a unit so many times as large; inf on overflow.
 
         A block from a word with a letters u to one with b of them takes the factor unit^{a-b}.
         """

@@ -19,8 +19,7 @@ MUST = f"be {EIGENVECTORS_FILE} of `qdescent spectrum --deflate`, or the directo
 
 
 def write_eigenpairs(pairs: Eigenpairs, directory: Path, names: Sequence[str]) -> Path:
-    """Write the pairs at once: `values` and `residuals` (d,), `vectors` (d, n), one a row, `middle`
-    ().
+    """Write the pairs at once: `values`, `residuals` (d,), `vectors` (d, n), `middle` ().
 
     Args:
         pairs: d eigenpairs over n kept weights.

@@ -1,6 +1,4 @@
-"""`qdescent circuit --solver fast-forward`: a segment's circuit, held against the lifted map's own
-steps.
-"""
+"""`qdescent circuit --solver fast-forward`: a segment's circuit, held against the map's steps."""
 
 from __future__ import annotations
 

@@ -211,9 +211,7 @@ class SelectedSequence(Bloq):
         return counted(self.directed())
 
     def my_static_costs(self, cost_key: CostKey) -> Any:
-        """Qubits: the registers and the largest workspace of any step (they run one after the
-        other).
-        """
+        """Qubits: the registers and the largest workspace of any step (one after the other)."""
         if not isinstance(cost_key, QubitCount):
             return NotImplemented
         # its angles change no wire

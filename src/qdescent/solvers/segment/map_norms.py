@@ -41,8 +41,8 @@ class NetworkNorms(MapNorms):
     Args:
         failure: probability that one of them is too small, over the random vectors; 1 where the
             extremes come from Ritz values of unknown start vectors, whose ends nothing bounds.
-        seen: of each of ||F_2||, ||F_3||, ... what the sampled chains say without the factor that
-            makes it a bound.
+        seen: norms ||F_2||, ||F_3||, ... as the sampled chains say, without the factor that makes
+            each a bound.
         extremes: the interval that the Hessian's spectrum (with weight decay) was taken to fill.
     """
 
@@ -113,9 +113,9 @@ def map_norms(
         space: the kept weights.
         learning_rate: eta.
         degree: K, at least 1.
-        spectrum: of the Hessian without decay, for its extremes. Ritz values of one to forty random
-            signs bound nothing from above: they count as measured, widened by their residuals.
-            None: `products` Lanczos steps of its own from a normal vector, with a bound.
+        spectrum: spectrum of the Hessian without decay, for its extremes. Ritz values of one to
+            forty random signs bound nothing from above: they count as measured, widened by their
+            residuals. None: `products` Lanczos steps of its own from a normal vector, with a bound.
         theta: the pivot, (n,); None: the network's own weights.
         momentum: beta of heavy-ball descent: the norms are those of the map on (u, velocity), with
             ||F_1^d|| for every d up to `steps`, which products of them bound beyond.
@@ -124,9 +124,9 @@ def map_norms(
         samples: chains for each k.
         products: Lanczos steps without a spectrum.
         failure: probability that one of the statements is wrong, shared among them.
-        seed: of the random vectors.
-        check: compare the series with the loss moved in float64 first.
-        on_call: called after each evaluation of a series: to move a progress bar.
+        seed: seed of the random vectors.
+        check: comparison of the series with the loss moved in float64 first.
+        on_call: function called after each evaluation of a series: to move a progress bar.
 
     Returns:
         NetworkNorms, a `MapNorms` with its evidence.
