@@ -21,8 +21,7 @@ from qdescent.solvers.solve import solve
 def both_ways(
     f: PolynomialMap, order: int, steps: int, padding: int, epsilon: float, section: str
 ) -> list[Row]:
-    """Queries of one run and until success, of each way at the same epsilon, by their own counts of
-    products.
+    """Queries of one run and until success, of each way at the same epsilon.
 
     Args:
         f: the map, from u = 0.

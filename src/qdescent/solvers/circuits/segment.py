@@ -154,9 +154,7 @@ def _sequence(
 
 
 def _weights(plan: SegmentPlan, choice_bits: int) -> Floats:
-    """v_i^2 of the choice: the shares of order and nodes, split over the parities of their
-    polynomials.
-    """
+    """v_i^2 of the choice: the shares of order and nodes, split over their parities."""
 
     def split(p: BoundedPolynomial, degree: int) -> Floats:
         halves = np.array([p.norms[degree % 2], p.norms[(degree - 1) % 2]])

@@ -49,8 +49,7 @@ class Simulated:
 
 
 def simulate(plan: SegmentPlan, asked: Circuit, epsilon: float) -> Simulated:
-    """The plan's circuit with the fewest bits that keep its derived error within the other half of
-    epsilon.
+    """The plan's circuit with the fewest bits that keep its error within half of epsilon.
 
     Raises:
         ArgumentError: a circuit that no one would wait for, bits that are too few.

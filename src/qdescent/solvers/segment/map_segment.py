@@ -115,7 +115,7 @@ def fast_forward_map(
         order: N, 1 or 2; 1 where F_2 is zero.
         epsilon: the promised distance to the order-N Carleman solution, relative.
         nodes: R; None: as many as epsilon asks for.
-        encoding: of F_1 - c, entry by entry, as for `QSVT`; F_2's are balanced.
+        encoding: block-encoding of F_1 - c, entry by entry, as for `QSVT`; F_2's are balanced.
         circuit: True, or a `Circuit(...)`: block-encodings, multiplexed transforms and
             post-selection on a state vector; None: the same polynomials by products.
 
