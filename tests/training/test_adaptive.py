@@ -241,16 +241,16 @@ def test_rows_tell_each_round():
     task = random_task(1)
     run = train_hybrid([task], ParameterSpace(task.network), adaptive(1e-3))
     rows = {row.name: row for row in run.rows}
-    assert rows["schedule/segment_by_round"].value == [each.steps for each in run.rounds]
-    assert rows["schedule/order_by_round"].value == [each.order for each in run.rounds]
-    assert rows["truncation/tail_by_round"].value == [each.estimate[-1] for each in run.rounds]
+    assert rows["schedule/segment_by_round"].value == tuple(each.steps for each in run.rounds)
+    assert rows["schedule/order_by_round"].value == tuple(each.order for each in run.rounds)
+    assert rows["truncation/tail_by_round"].curve == tuple(each.estimate[-1] for each in run.rounds)
     assert rows["truncation/tail_by_round"].evidence == Evidence.MODELLED
     assert rows["truncation/by_round"].evidence == Evidence.MEASURED
     first_order = train_hybrid([task], ParameterSpace(task.network), Schedule(1, 2, 1, 0.05, None))
     (start, end), (_, truth) = first_order.rounds[0].estimate, first_order.rounds[0].truncation
     assert start == 0  # one term tells no tail, but the gradient at its end does
     assert truth / 2 < end < 2 * truth
-    assert {row.name: row for row in first_order.rows}["truncation/tail_by_round"].value == [end]
+    assert {row.name: row for row in first_order.rows}["truncation/tail_by_round"].value == (end,)
 
 
 @pytest.mark.parametrize(

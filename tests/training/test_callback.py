@@ -198,7 +198,7 @@ def test_the_budget_holds_at_every_step():
     assert callback.cost == pytest.approx(2 * 2 * 2.2 * 12 / 24)
     for _ in range(200):
         callback.step(network)
-        assert callback.spent <= 0.1 * callback._taken
+        assert callback.spent <= 0.1 * callback.taken
     assert [one.step for one in callback.measurements] == [50, 90, 140, 180]
     assert [step for step, _ in callback.skipped] == [
         k for k in range(10, 201, 10) if k not in (50, 90, 140, 180)
@@ -294,13 +294,13 @@ def test_rows():
     for step in (0, 10, 20, 30):
         callback(step, network)
     rows = {row.name: row for row in callback.rows()}
-    assert rows["through_training/step"].value == [0, 30]
-    assert rows["through_training/lambda_max"].value == [
+    assert rows["through_training/step"].value == (0, 30)
+    assert rows["through_training/lambda_max"].value == tuple(
         one.spectrum.lambda_max[0] for one in callback.measurements
-    ]
-    assert rows["through_training/lambda_max"].error == [
+    )
+    assert rows["through_training/lambda_max"].error == tuple(
         one.spectrum.lambda_max[1] for one in callback.measurements
-    ]
+    )
     least, middle, most = (
         rows[f"through_training/negative_{name}"].value for name in ("at_least", "mass", "at_most")
     )

@@ -19,6 +19,7 @@ def headline_json(command: str, seconds: float, labelled: list[tuple[str, Row]],
 
     Example:
         >>> from qdescent._evidence import Evidence
+        >>> from qdescent.rows import names
         >>> kept = Row(names.NETWORK_KEPT, 10, "weights", Evidence.EXACT, "entries of the mask")
         >>> made = headline_json("run", 1.5, [("kept weights", kept)], Path("runs/a/report.html"))
         >>> json.loads(made)["rows"][0]["label"], json.loads(made)["directory"]

@@ -55,8 +55,8 @@ def check_circuit(value: Circuit | bool | None) -> Circuit | None:
         ArgumentError: anything else.
 
     Example:
-        >>> check_circuit(True), check_circuit(False)
-        (Circuit(angle_bits=None, loader=QROMLoader(), amplify=False), None)
+        >>> check_circuit(True) == Circuit(), check_circuit(False)
+        (True, None)
     """
     if value is None or isinstance(value, Circuit):
         return value

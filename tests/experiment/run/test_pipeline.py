@@ -96,7 +96,7 @@ def test_any_criterion_prunes_as_many_and_is_on_record(tmp_path, name):
     prunable = [keep for keep in pruned.mask.keep.values() if keep.ndim > 1]
     exact = round(0.1 * sum(keep.numel() for keep in prunable))
     assert abs(sum(int(keep.sum()) for keep in prunable) - exact) <= (name[:5] == "layer") * 5
-    assert MASKS[name].keeps in record.rows["network/kept"].source
+    assert MASKS[name].keeps in record["network/kept"].source
     again = MASKS[name](
         pruned.network, pruned.tasks[0], 0.1, named_generator(settings.seed, "random mask")
     )

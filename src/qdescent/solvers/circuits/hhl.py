@@ -74,6 +74,7 @@ def build_phase_estimation(
         >>> system = LinearSystem(
         ...     torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
         ... )
+        >>> from qdescent.quantum.gates.loaders import DEFAULT_LOADER
         >>> encoding = hermitian_encoding(system, 20, DEFAULT_LOADER)
         >>> circuit = build_phase_estimation(system, encoding, kappa=2.0, clock_bits=3)
         >>> circuit.bloq.signature.n_qubits(), circuit.error < 1e-4
