@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import mse_loss
 
 import qdescent as qd
+from qdescent._evidence import Evidence
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.solvers.encodings import ColouredEntries
 from qdescent.solvers.polynomials import node_polynomials, segment_plan
@@ -201,3 +202,15 @@ def test_single_precision_and_other_encodings():
     assert distance(found.value.double(), by_steps(f, 10, 2)) < 1e-3
     coloured = fast_forward_map(f, 10, 2, 1e-5, encoding=ColouredEntries())
     assert distance(coloured.value, by_steps(f, 10, 2)) < 1e-5
+
+
+def test_a_sampled_error_is_no_bound():
+    evidence = lambda n, order: (
+        fast_forward_map(  # noqa: E731
+            random_map(n, seed=n), steps=12, order=order
+        )
+        .cost["bound"]
+        .evidence
+    )
+    assert evidence(3, 2) == evidence(20, 1) == Evidence.BOUNDED
+    assert evidence(20, 2) == Evidence.MODELLED

@@ -86,6 +86,16 @@ class SegmentPlan:
         return self.encoding.alpha
 
     @property
+    def window_known(self) -> bool:
+        """Whether all eigenvalues were computed; of more weights the extremes are Lanczos' own."""
+        return len(self.start) <= LARGEST_DENSE
+
+    @property
+    def error_proven(self) -> bool:
+        """Whether `error` holds for certain: with many eigenvalues that of the nodes is sampled."""
+        return self.window_known and (not self.inner or len(self.start) <= EXACT_POINTS)
+
+    @property
     def growth(self) -> float:
         """The largest factor by which a mode grows over the segment."""
         return max(1.0, max(abs(y) for y in self.window) ** self.steps)

@@ -60,7 +60,8 @@ class MapSegment:
         steps: T.
         order: N.
         nodes: R, the points in time that stand for all; 0 at order 1.
-        bound: bound on the distance to the order-N Carleman solution, over its length.
+        bound: bound on the distance to the order-N Carleman solution, over its length; at order 2
+            with more than 16 weights the nodes' part of it is sampled, and the row says "modelled".
         status: outcome of the solve.
         cost: price of the solve, as rows with evidence.
         circuit: the Qualtran bloq that was run; None where no circuit was.
@@ -212,7 +213,10 @@ def _plan_rows(
     plan: SegmentPlan, attempt: float, probability: float, runs: int, bound: float, epsilon: float
 ) -> list[Row]:
     """What a run takes, by the plan alone."""
-    exact, bounded, modelled = Evidence.EXACT, Evidence.BOUNDED, Evidence.MODELLED
+    exact, modelled = Evidence.EXACT, Evidence.MODELLED
+    grown = exact if plan.window_known else Evidence.MEASURED
+    promised = Evidence.BOUNDED if plan.error_proven else modelled
+    sampled = "" if plan.error_proven else " (sampled, of so many weights)"
     rounds = rounds_needed(min(1.0, probability))
     declared = "d" if not plan.inner else "2 d_B + 1 + d_A"
     declared += ", of one run" if runs == 1 else f", times {runs} runs of the amplification"
@@ -231,7 +235,7 @@ def _plan_rows(
         ("state_preparations", preparations, "preparations", exact, "of F_0, in one run"),
         ("shift", plan.shift, "1", exact, "c of F_1 - c: least degree times supremum"),
         (names.ALPHA, plan.alpha, "1", exact, plan.encoding.source),
-        ("growth", plan.growth, "1", exact, "largest |eigenvalue of F_1|^T, 1 at least"),
+        ("growth", plan.growth, "1", grown, "largest |eigenvalue of F_1|^T, 1 at least"),
         (
             names.SUCCESS_PROBABILITY,
             min(1.0, probability),
@@ -257,8 +261,9 @@ def _plan_rows(
             names.BOUND,
             bound,
             "1",
-            bounded,
-            "dropped coefficients, the nodes' error and, of a circuit, its angles, over ||u||",
+            promised,
+            f"dropped coefficients, the nodes' error{sampled} and, of a circuit, its angles, over"
+            " ||u||",
         ),
         (names.EPSILON, epsilon, "1", Evidence.ASSUMED, "argument `epsilon`"),
     ]
