@@ -295,6 +295,8 @@ def test_a_signal_ends_in_words_and_is_resumed(whole, tmp_path, number):
         code, output, _ = child.end()
         if code:
             break
+    else:
+        pytest.skip("each of eight jobs had ended before its signal came")
     assert code == 128 + number, output
     assert "Traceback" not in output
     again = f"qdescent spectrum tiny_project:network --data tiny_project:data --resume --out {out}"
