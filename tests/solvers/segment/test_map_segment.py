@@ -205,12 +205,9 @@ def test_single_precision_and_other_encodings():
 
 
 def test_a_sampled_error_is_no_bound():
-    evidence = lambda n, order: (
-        fast_forward_map(  # noqa: E731
-            random_map(n, seed=n), steps=12, order=order
-        )
-        .cost["bound"]
-        .evidence
-    )
+    def evidence(n, order):
+        found = fast_forward_map(random_map(n, seed=n), steps=12, order=order)
+        return found.cost["bound"].evidence
+
     assert evidence(3, 2) == evidence(20, 1) == Evidence.BOUNDED
     assert evidence(20, 2) == Evidence.MODELLED
