@@ -8,7 +8,6 @@ import qdescent as qd
 from qdescent._evidence import Evidence
 from qdescent.resources.last_state import (
     LastStateCost,
-    cheapest,
     chebyshev_history,
     linear_combination_of_simulations,
     low_su,
@@ -55,13 +54,6 @@ def test_more_of_what_makes_it_hard_is_never_cheaper():
     assert chebyshev_history(1.0, 50, 1e-3, 10.0, 0.5).queries == pytest.approx(
         10 * chebyshev_history(1.0, 50, 1e-3, 1.0, 0.5).queries
     )
-
-
-def test_the_price_of_a_preparation_decides_between_two():
-    few_queries = LastStateCost("a", 10.0, 100.0, "made up")
-    few_preparations = LastStateCost("b", 500.0, 1.0, "made up")
-    assert cheapest([few_queries, few_preparations], preparation=1.0) is few_queries
-    assert cheapest([few_queries, few_preparations], preparation=10.0) is few_preparations
 
 
 def test_rows_say_that_they_are_models_and_whose():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qdescent._checks import check_instance, check_interval, check_text
+from qdescent._checks import check_interval, check_text
 from qdescent._evidence import Evidence, Row
 
 
@@ -183,20 +183,6 @@ def chebyshev_history(
         " in arXiv:2410.18178; real spectrum; constants put at 1"
     )
     return LastStateCost("chebyshev_history", solved.queries, solved.preparations, source)
-
-
-def cheapest(costs: list[LastStateCost], preparation: float) -> LastStateCost:
-    """The one that takes least, where a preparation costs as much as `preparation` queries.
-
-    Example:
-        >>> ways = [low_su(1000.0, 1e-3, 0.5), time_marching(1.0, 100, 1e-3, 1.0)]
-        >>> cheapest(ways, preparation=1.0).name
-        'low_su'
-    """
-    check_interval("preparation", preparation, "[0, inf)")
-    for each in costs:
-        check_instance("costs", each, LastStateCost)
-    return min(costs, key=lambda cost: cost.queries + preparation * cost.preparations)
 
 
 def _kappa(kappa: float) -> float:
