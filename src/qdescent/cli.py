@@ -180,13 +180,13 @@ def run(asked: Asked) -> None:
     with quiet_imports():
         from qdescent._terminal.outcome import Bars, print_outcome
         from qdescent.experiment.run.pipeline import headline, run_first_pass
-        from qdescent.experiment.run.workspace import create_workspace, resume_workspace
         from qdescent.experiment.saved_state import latest_unfinished
+        from qdescent.experiment.workspace import create_workspace, resume_workspace
         from qdescent.report.reservation import next_directory
     bars = Bars()
     if settings is None:
         directory = asked.out or latest_unfinished(RUNS)
-        workspace = resume_workspace(directory, bars)
+        workspace = resume_workspace(directory, Settings, bars)
         check_same(workspace.settings, given, "run")
     else:
         directory = asked.out or next_directory(RUNS)

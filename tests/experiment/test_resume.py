@@ -18,10 +18,10 @@ from qdescent.experiment import origin
 from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
 from qdescent.experiment.run.settings import Settings
-from qdescent.experiment.run.workspace import create_workspace, resume_workspace
 from qdescent.experiment.spectrum.beginning import resumed_spectrum
 from qdescent.experiment.spectrum.pipeline import run_spectrum
 from qdescent.experiment.spectrum.settings import SpectrumSettings
+from qdescent.experiment.workspace import create_workspace, resume_workspace
 from qdescent.report.state import load_state, save_state
 
 pytestmark = pytest.mark.usefixtures("project")
@@ -215,7 +215,7 @@ def test_settings_that_are_none_are_one_sentence(tmp_path, extra, threads):
         extra,
     )
     with pytest.raises(ArgumentError, match="begin the run anew in another directory") as caught:
-        resume_workspace(tmp_path / "o")
+        resume_workspace(tmp_path / "o", Settings)
     assert len(str(caught.value)) < 1500
 
 
@@ -223,7 +223,7 @@ def test_a_run_on_other_data_is_refused(tmp_path):
     workspace = create_workspace(tmp_path / "o", Settings())
     with workspace.held():
         workspace.begin("of these data")
-    resumed = resume_workspace(tmp_path / "o")
+    resumed = resume_workspace(tmp_path / "o", Settings)
     assert resumed.settings == Settings()
     with (
         resumed.held(),
@@ -232,7 +232,7 @@ def test_a_run_on_other_data_is_refused(tmp_path):
         ),
     ):
         resumed.begin("of others")
-    assert resume_workspace(tmp_path / "o").origin == workspace.origin
+    assert resume_workspace(tmp_path / "o", Settings).origin == workspace.origin
 
 
 def test_an_interrupt_saves_the_step_that_was_reached(tmp_path):

@@ -23,11 +23,11 @@ from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit.map_file import load_map
 from qdescent.experiment.data_sources import load_data
 from qdescent.experiment.run.settings import Settings
-from qdescent.experiment.run.workspace import resume_workspace
 from qdescent.experiment.setting import load_settings
 from qdescent.experiment.sources import load_mask, load_weights
 from qdescent.experiment.spectrum.beginning import resumed_spectrum
 from qdescent.experiment.spectrum.settings import SpectrumSettings
+from qdescent.experiment.workspace import resume_workspace
 from qdescent.learning.datasets import read_idx
 from qdescent.report.files import read_weights
 from qdescent.report.record import read_record
@@ -96,7 +96,7 @@ READERS: dict[str, Callable[[Path, bytes], object]] = {
         _in(folder, "s/state/s.safetensors", content).parents[1], "s"
     ),
     "resume": lambda folder, content: resume_workspace(
-        _in(folder, "r/state/settings.safetensors", content).parents[1]
+        _in(folder, "r/state/settings.safetensors", content).parents[1], Settings
     ),
     "resume_spectrum": lambda folder, content: resumed_spectrum(
         _in(folder, "t/state/spectrum-settings.safetensors", content).parents[1], {"network": "a:b"}

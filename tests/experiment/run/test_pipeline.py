@@ -21,9 +21,9 @@ from qdescent.experiment.run import curvature
 from qdescent.experiment.run.pipeline import run_first_pass
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import load_data, train_and_prune
-from qdescent.experiment.run.workspace import create_workspace, resume_workspace
 from qdescent.experiment.saved_state import latest_unfinished
 from qdescent.experiment.setting import load_settings
+from qdescent.experiment.workspace import create_workspace, resume_workspace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.report.files import read_weights
 from qdescent.report.record import is_complete, read_record
@@ -150,7 +150,7 @@ def test_killed_and_resumed_ends_in_the_same_rows(whole, tmp_path, moment, monke
         run_first_pass(create_workspace(tmp_path / "run", SMALL, KilledAt(moment)))
     assert not is_complete(tmp_path / "run")
     assert latest_unfinished(tmp_path) == tmp_path / "run"
-    assert run_first_pass(resume_workspace(tmp_path / "run")).rows == record.rows
+    assert run_first_pass(resume_workspace(tmp_path / "run", Settings)).rows == record.rows
 
 
 def test_a_tolerance_chooses_the_segments_and_a_killed_run_chooses_the_same(tmp_path):
@@ -170,7 +170,7 @@ def test_a_tolerance_chooses_the_segments_and_a_killed_run_chooses_the_same(tmp_
     )
     with pytest.raises(KilledError):  # in the second emulated round
         run_first_pass(create_workspace(tmp_path / "run", adaptive, KilledAt(20 + lengths[0] + 1)))
-    assert run_first_pass(resume_workspace(tmp_path / "run")).rows == record.rows
+    assert run_first_pass(resume_workspace(tmp_path / "run", Settings)).rows == record.rows
 
 
 def test_a_truncated_state_is_named_and_the_rest_is_kept(tmp_path):
@@ -179,7 +179,7 @@ def test_a_truncated_state_is_named_and_the_rest_is_kept(tmp_path):
     broken = tmp_path / "run" / "state" / "classical.safetensors"
     broken.write_bytes(broken.read_bytes()[:100])
     with pytest.raises(ArgumentError, match=r"classical\.safetensors.*delete that file and resume"):
-        run_first_pass(resume_workspace(tmp_path / "run"))
+        run_first_pass(resume_workspace(tmp_path / "run", Settings))
 
 
 def test_directories(tmp_path):
@@ -193,7 +193,7 @@ def test_directories(tmp_path):
     with pytest.raises(
         ArgumentError, match=r"must be an unfinished run to be resumed.*where none was started"
     ):
-        resume_workspace(tmp_path / "nothing")
+        resume_workspace(tmp_path / "nothing", Settings)
     with pytest.raises(ArgumentError, match="must find an unfinished run"):
         latest_unfinished(tmp_path / "run-001")
 
@@ -201,7 +201,7 @@ def test_directories(tmp_path):
 def test_a_whole_run_is_not_resumed_nor_overwritten(whole):
     _, directory = whole
     with pytest.raises(ArgumentError, match="which is already whole"):
-        resume_workspace(directory)
+        resume_workspace(directory, Settings)
     with pytest.raises(
         ArgumentError, match=r"must be a directory that does not exist yet.*choose another"
     ):

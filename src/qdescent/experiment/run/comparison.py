@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from qdescent._evidence import Evidence, Row
+from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import Baseline, Pruned, download_steps, last_task
-from qdescent.experiment.run.workspace import Workspace
+from qdescent.experiment.workspace import Workspace
 from qdescent.quantum.readout.tomography import expected_error
 from qdescent.rows import names
 from qdescent.training.descent import accuracy, correct
@@ -12,7 +13,7 @@ from qdescent.training.hybrid import Run
 
 
 def comparison_rows(
-    workspace: Workspace, pruned: Pruned, baseline: Baseline, run: Run
+    workspace: Workspace[Settings], pruned: Pruned, baseline: Baseline, run: Run
 ) -> list[Row]:
     """Both trainings as rows: losses, accuracies, truncation and readout errors of every round."""
     settings, data = workspace.settings, pruned.data

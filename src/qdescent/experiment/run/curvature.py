@@ -14,8 +14,9 @@ from qdescent._evidence import Evidence, Row
 from qdescent._signals import Stopped
 from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.carleman.growth import GROWTH_LIMIT, NEUTRAL_CHANGE, Growth
+from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import Pruned
-from qdescent.experiment.run.workspace import Workspace
+from qdescent.experiment.workspace import Workspace
 from qdescent.learning.curvature.hessian import hessian
 from qdescent.linalg.spectra.density import spectral_density
 from qdescent.linalg.spectra.lanczos import LanczosState
@@ -76,7 +77,7 @@ def lanczos_state(saved: State, n: int, probes: int) -> LanczosState:
 
 
 def measure_spectrum(
-    workspace: Workspace, pruned: Pruned, theta: Tensor, when: str
+    workspace: Workspace[Settings], pruned: Pruned, theta: Tensor, when: str
 ) -> tuple[Spectrum, Dissipation, list[Row]]:
     """The spectrum at theta on the first round's batch, resumable between Lanczos steps.
 

@@ -18,9 +18,9 @@ from qdescent.carleman.history import HistorySystem, history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.carleman.majorant import ORDER_LIMIT, norms_of
 from qdescent.experiment.run.beside import at_rate, both_ways
-from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
+from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, Settings, history_unknowns
 from qdescent.experiment.run.training import Pruned
-from qdescent.experiment.run.workspace import Workspace
+from qdescent.experiment.workspace import Workspace
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -110,7 +110,7 @@ def _chosen(
         return None
 
 
-def network_map(workspace: Workspace, pruned: Pruned) -> tuple[PolynomialMap, Tensor]:
+def network_map(workspace: Workspace[Settings], pruned: Pruned) -> tuple[PolynomialMap, Tensor]:
     """The trained network restricted to its largest kept weights, the others frozen: F_0 ... F_N by
     exact derivatives, and u_T.
     """
@@ -129,7 +129,7 @@ def network_map(workspace: Workspace, pruned: Pruned) -> tuple[PolynomialMap, Te
     return gradient_map(task, space, rate, degree=settings.circuit_order, theta=space.theta), end
 
 
-def run_instance(workspace: Workspace, pruned: Pruned) -> list[Row]:
+def run_instance(workspace: Workspace[Settings], pruned: Pruned) -> list[Row]:
     """Solve the network's instance as a circuit, show it beside the direct solution and true
     descent, and keep its map.
     """

@@ -9,13 +9,14 @@ from qdescent.experiment.run.comparison import comparison_rows
 from qdescent.experiment.run.curvature import measure_spectrum
 from qdescent.experiment.run.instance import run_instance
 from qdescent.experiment.run.pricing import price_round
+from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import (
     load_data,
     train_and_prune,
     train_classically,
     train_emulated,
 )
-from qdescent.experiment.run.workspace import Workspace
+from qdescent.experiment.workspace import Workspace
 from qdescent.report.files import write_weights
 from qdescent.report.pages.page import write_report
 from qdescent.report.record import Record, installed_versions, write_record
@@ -24,7 +25,7 @@ from qdescent.rows import names
 from qdescent.rows.collection import Rows
 
 
-def run_first_pass(workspace: Workspace) -> Record:
+def run_first_pass(workspace: Workspace[Settings]) -> Record:
     """Train densely, prune, train on classically and quantum-emulated, measure, solve one instance
     as a circuit, price, report.
 
@@ -46,7 +47,7 @@ def run_first_pass(workspace: Workspace) -> Record:
         return _made(workspace)
 
 
-def _made(workspace: Workspace) -> Record:
+def _made(workspace: Workspace[Settings]) -> Record:
     settings = workspace.settings
     data, rows = load_data(workspace)
     workspace.begin(

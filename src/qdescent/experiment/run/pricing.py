@@ -10,8 +10,9 @@ from qdescent._evidence import Evidence, Row
 from qdescent.carleman.growth import step_factor
 from qdescent.carleman.history import lifted_norm
 from qdescent.carleman.padding import best_padding
+from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import Pruned
-from qdescent.experiment.run.workspace import Workspace
+from qdescent.experiment.workspace import Workspace
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.resources.ledger import Ledger, price
@@ -26,7 +27,7 @@ EPSILON = 1e-3
 
 
 def price_round(
-    workspace: Workspace, pruned: Pruned, spectrum: Spectrum, run: Run
+    workspace: Workspace[Settings], pruned: Pruned, spectrum: Spectrum, run: Run
 ) -> tuple[Ledger, list[Row]]:
     """The ledger of one round (upload, K steps as one system, readout), from what the run measured.
 

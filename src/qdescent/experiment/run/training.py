@@ -15,7 +15,8 @@ from qdescent._array_checks import check_shape
 from qdescent._checks import argument_error, check_integer
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
-from qdescent.experiment.run.workspace import Workspace
+from qdescent.experiment.run.settings import Settings
+from qdescent.experiment.workspace import Workspace
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
 from qdescent.learning.masks import Mask
 from qdescent.learning.networks.small_cnn import fashion_cnn
@@ -47,7 +48,7 @@ class Pruned:
     data: ImageData
 
 
-def load_data(workspace: Workspace) -> tuple[ImageData, list[Row]]:
+def load_data(workspace: Workspace[Settings]) -> tuple[ImageData, list[Row]]:
     """The images, and how many there are."""
     settings = workspace.settings
     data = load_fashion_mnist(settings.data_root or None)
@@ -75,7 +76,7 @@ def load_data(workspace: Workspace) -> tuple[ImageData, list[Row]]:
     return data, rows
 
 
-def train_and_prune(workspace: Workspace, data: ImageData) -> tuple[Pruned, list[Row]]:
+def train_and_prune(workspace: Workspace[Settings], data: ImageData) -> tuple[Pruned, list[Row]]:
     """Dense training, epoch by epoch resumable, and one-shot pruning."""
     settings, progress = workspace.settings, workspace.progress
     width = settings.width
@@ -187,7 +188,7 @@ class Baseline:
     test_accuracy: tuple[float, ...]
 
 
-def train_classically(workspace: Workspace, pruned: Pruned, run: Run) -> Baseline:
+def train_classically(workspace: Workspace[Settings], pruned: Pruned, run: Run) -> Baseline:
     """The classical baseline: as many steps of masked gradient descent on the same batches,
     resumable after each round.
     """
@@ -229,7 +230,7 @@ def train_classically(workspace: Workspace, pruned: Pruned, run: Run) -> Baselin
     return Baseline(theta, tuple(losses), tuple(accuracies))
 
 
-def train_emulated(workspace: Workspace, pruned: Pruned) -> Run:
+def train_emulated(workspace: Workspace[Settings], pruned: Pruned) -> Run:
     """Quantum-emulated training, resumable after each round."""
     settings, progress = workspace.settings, workspace.progress
     rounds: list[Round] = []

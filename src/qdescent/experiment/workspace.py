@@ -1,4 +1,4 @@
-"""The directory of a run in the making: its settings, what is done so far, how long it took."""
+"""The directory of a job in the making: its settings, what is done so far, how long it took."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor
 
 from qdescent.experiment.origin import check_origin, origin_of, threads_of
 from qdescent.experiment.progress import Progress, Silent
-from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.saved_state import ANEW, first_state, restored
 from qdescent.report.record import stopwatch
 from qdescent.report.reservation import check_vacant, held
@@ -21,20 +20,30 @@ from qdescent.report.state import State, load_state, save_state, whole
 STATE_OF_SETTINGS = "settings"
 
 
+class Kept(Protocol):
+    """Settings that can be written down."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+
+
+S = TypeVar("S", bound=Kept)
+
+
 @dataclass(frozen=True)
-class Workspace:
-    """An unfinished run.
+class Workspace(Generic[S]):
+    """An unfinished job.
 
     Args:
         directory: where it is kept.
-        settings: of the run.
+        settings: of the job.
         progress: who is told.
         timings: seconds of each stage, filled as they end.
         origin: what its saved stages must agree on; empty until a new run begins.
     """
 
     directory: Path
-    settings: Settings
+    settings: S
     progress: Progress
     timings: dict[str, float] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
@@ -94,9 +103,9 @@ class Workspace:
 
 
 def create_workspace(
-    directory: Path, settings: Settings, progress: Progress | None = None
-) -> Workspace:
-    """A new run in a directory that is empty or does not exist; nothing is written before `held`.
+    directory: Path, settings: S, progress: Progress | None = None
+) -> Workspace[S]:
+    """A new job in a directory that is empty or does not exist; nothing is written before `held`.
 
     Raises:
         ArgumentError: there is something in the directory; the message says whether it can be
@@ -105,13 +114,18 @@ def create_workspace(
     return Workspace(check_vacant(directory), settings, progress or Silent())
 
 
-def resume_workspace(directory: Path, progress: Progress | None = None) -> Workspace:
-    """An unfinished run, with the settings it was started with.
+def resume_workspace(
+    directory: Path, kind: type[S], progress: Progress | None = None
+) -> Workspace[S]:
+    """An unfinished job, with the settings it was started with.
+
+    Args:
+        kind: the class of its settings.
 
     Raises:
         ArgumentError: there is no run, it is already whole, or its state is damaged.
     """
     state = first_state(directory, STATE_OF_SETTINGS, "run")
     with whole(directory, STATE_OF_SETTINGS, ANEW):
-        settings = restored(Settings, state.extra, state.origin)
+        settings = restored(kind, state.extra, state.origin)
     return Workspace(directory, settings, progress or Silent(), origin=state.origin)
