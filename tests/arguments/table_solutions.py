@@ -37,13 +37,18 @@ from qdescent.quantum.inspect.call_tree import call_tree
 from qdescent.quantum.inspect.drawing import draw
 from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.inspect.toffoli_depth import toffoli_depth
-from qdescent.quantum.readout.noise import depolarised, noisy_solution
-from qdescent.quantum.readout.tomography import (
-    Readout,
+from qdescent.quantum.readout.budget import (
     coherent_calls,
-    expected_error,
+    coherent_error,
+    sampling_error,
     shots_needed,
 )
+from qdescent.quantum.readout.coherent import read_out_coherently
+from qdescent.quantum.readout.expected import expected_error, shots_for
+from qdescent.quantum.readout.largest import choose_largest
+from qdescent.quantum.readout.noise import depolarised, noisy_solution
+from qdescent.quantum.readout.reference import reference_rows
+from qdescent.quantum.readout.tomography import Readout
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.lookup import LookUpTable
@@ -164,11 +169,31 @@ ENTRIES = [
     Entry("GradientSeries.__call__", series.__call__, lambda: {
         "terms": torch.ones(2, space().n, dtype=torch.float64),
     }),
-    Entry("read_out", qd.read_out, lambda: {"solution": vector(3, -4), "shots": 100}),
+    Entry("read_out", qd.read_out, lambda: {
+        "solution": vector(3, -4), "shots": 100, "largest": 1,
+    }),
+    Entry("read_out of a loss", qd.read_out, lambda: {
+        "solution": vector(3, -4), "shots": 100, "loss": 0.1,
+    }, named={"largest": ("loss",)}),
+    Entry("read_out_coherently", read_out_coherently, lambda: {
+        "solution": vector(3, -4), "epsilon": 0.1, "largest": 1,
+    }),
+    Entry("choose_largest", choose_largest, lambda: {
+        "counts": torch.tensor([5, 0, 3]), "loss": 0.1,
+    }),
     Entry("Readout", Readout, lambda: fields_of(readout), named={'vector': ('error',)}),
-    Entry("expected_error", expected_error, lambda: {"kept": 10, "shots": 100}),
+    Entry("expected_error", expected_error, lambda: {
+        "vector": vector(3, -4), "shots": 100, "largest": 1,
+    }),
+    Entry("shots_for", shots_for, lambda: {
+        "vector": vector(3, -4), "epsilon": 0.1, "largest": 2,
+    }, named={"vector": ("epsilon",)}),
     Entry("shots_needed", shots_needed, lambda: {"kept": 10, "epsilon": 0.1}),
+    Entry("sampling_error", sampling_error, lambda: {"kept": 10, "shots": 100}),
     Entry("coherent_calls", coherent_calls, lambda: {"kept": 10, "epsilon": 0.1}),
+    Entry("coherent_error", coherent_error, lambda: {"kept": 10, "calls": 100}),
+    Entry("reference_rows", reference_rows, lambda: {"support": 10, "entries": 20, "shots": 5},
+          named={"support": ("entries",)}),
     Entry("depolarised", depolarised, lambda: {
         "probabilities": vector(1, 0), "queries": 2, "qubits": 1, "rate": 0.5,
     }),

@@ -92,6 +92,9 @@ STOPPED = "schedule/stopped"
 READOUT_SHOTS = "readout/shots"
 READOUT_ERROR_BY_ROUND = "readout/error_by_round"
 READOUT_EXPECTED_BY_ROUND = "readout/expected_error_by_round"
+READ_ENTRIES = "readout/entries"
+READ_SHARE = "readout/entry_share"
+MISSING_SHARE = "readout/missing_share"
 
 # Settings that a page speaks of.
 SETTING_ORDER = "setting/order"

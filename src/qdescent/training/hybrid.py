@@ -18,6 +18,7 @@ from qdescent._checks import (
     check_callable,
     check_instance,
     check_integer,
+    check_interval,
     check_sequence,
     check_text,
 )
@@ -25,6 +26,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent._random import derived_seed
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.quantum.readout.expected import expected_part
 from qdescent.quantum.readout.tomography import read_out
 from qdescent.rows import names
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
@@ -48,6 +50,10 @@ class Round:
         last_term: ||u_N|| / ||u|| at the end, close to the truncation error of order N - 1:
             pessimistic, without reference.
         readout_error: ||read - u|| / ||u||, measured.
+        readout_expected: the same, as `expected_error` has it for u; 0 where it is read perfectly.
+        entry_share: share of the entries that were read.
+        missing_share: share of ||u||^2 (with momentum: of the state's) that was not, estimated from
+            counts.
         gram: <u_k(t), u_l(t)> of the series terms for t = 1..K, (K, N, N): what the lifted state's
             norms follow from (without momentum, whose velocity is not in it).
         order: N.
@@ -65,9 +71,15 @@ class Round:
     order: int
     end: str = ""
     velocity: Tensor | None = field(default=None, repr=False)
+    readout_expected: float = 0.0
+    entry_share: float = 1.0
+    missing_share: float = 0.0
 
     def __post_init__(self) -> None:
         theta = check_tensor("theta", self.theta, (None,))
+        check_interval("readout_expected", self.readout_expected, "[0, inf)")
+        for name in ("entry_share", "missing_share"):
+            check_interval(name, getattr(self, name), "[0, 1]")
         for name in ("loss", "truncation", "estimate", "gram"):
             check_sequence(name, getattr(self, name), object, called="a number for each step")
         check_integer("order", self.order, 1)
@@ -275,7 +287,8 @@ def _download(
         if segment.velocity is None
         else torch.cat([displacement, eta * segment.velocity.sum(0)])
     )
-    found = state if schedule.shots is None else read_out(state, schedule.shots, seed).vector
+    readout = None if schedule.shots is None else read_out(state, schedule.shots, seed)
+    found = state if readout is None else readout.vector
     size, read = _norm(displacement), found[: len(theta)]
     return Round(
         theta=theta + read,
@@ -288,6 +301,11 @@ def _download(
         order=segment.order,
         end=segment.end,
         velocity=None if segment.velocity is None else found[len(theta) :] / eta,
+        readout_expected=0.0
+        if schedule.shots is None
+        else expected_part(state, len(theta), schedule.shots),
+        entry_share=1.0 if readout is None else readout.support / len(state),
+        missing_share=0.0 if readout is None else readout.missing_share,
     )
 
 

@@ -75,6 +75,17 @@ def test_every_title_is_computed_from_the_rows(record):
         classical__test_accuracy=(0.7, 0.82),
         emulated__test_accuracy=(0.7, 0.82),
     )
+    expected = (0.0515,) * 5
+    for measured, finding in (
+        ((0.051, 0.05, 0.052, 0.05, 0.051), "5.2 % at most (5.1 % is to be expected)"),
+        ((1.41,) * 5, "The readout is biased: its error is 27 times what"),  # signs lost
+        ((0.9,) * 5, "biased: its error is 17 times"),  # entries chosen by another vector
+    ):
+        assert finding in title(
+            cost_figures.readout_panel,
+            readout__error_by_round=measured,
+            readout__expected_error_by_round=expected,
+        )
     assert (
         title(figures.loss_panel, classical__loss=(1.0, 0.5), emulated__loss=(1.0, 0.51))
         == "From 1, the loss falls to 0.5 classically and to 0.51 emulated"

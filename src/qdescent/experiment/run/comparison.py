@@ -6,7 +6,6 @@ from qdescent._evidence import Evidence, Row
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import Baseline, Pruned, download_steps, last_task
 from qdescent.experiment.workspace import Workspace
-from qdescent.quantum.readout.tomography import expected_error
 from qdescent.rows import names
 from qdescent.training.descent import accuracy, correct
 from qdescent.training.hybrid import Run
@@ -37,7 +36,6 @@ def comparison_rows(
     ]
     differing = float((verdicts[0] != verdicts[1]).sum())
     chosen = "setting `tolerance` chose it" if settings.tolerance else "setting `{}`"
-    spread = expected_error(pruned.space.n, settings.shots)
     return [
         Row(names.SETTING_ORDER, orders, "1", assumed, chosen.format("order")),
         Row(names.SETTING_SEGMENT, lengths, "steps", assumed, chosen.format("segment")),
@@ -128,10 +126,10 @@ def comparison_rows(
         ),
         Row(
             names.READOUT_EXPECTED_BY_ROUND,
-            [float(spread.value)] * len(run.rounds),  # type: ignore[arg-type]
+            [each.readout_expected for each in run.rounds],
             "1",
-            spread.evidence,
-            spread.source,
+            Evidence.MODELLED,
+            "sqrt of the sum of e(S p_i)/S: magnitudes and signs by the counts that u lets expect",
         ),
     ]
 

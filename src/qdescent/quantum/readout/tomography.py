@@ -13,10 +13,18 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._arrays import Floats
-from qdescent._checks import argument_error, check_integer, check_interval, shown
+from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_numpy_generator
-from qdescent.quantum.readout.limits import LEAST_EPSILON, MOST_SHOTS
+from qdescent.quantum.readout.expected import vector_of
+from qdescent.quantum.readout.largest import (
+    check_largest,
+    choose_largest,
+    chosen_too_large,
+    largest_counts,
+)
+from qdescent.quantum.readout.limits import MOST_SHOTS
+from qdescent.quantum.readout.reference import reference_rows
 from qdescent.rows import names
 
 
@@ -25,13 +33,19 @@ class Readout:
     """An estimate of x in R^n from measurements of |x> = x/||x||.
 
     Args:
-        vector: the estimate, with signs, shape (n,).
+        vector: the estimate, with signs, shape (n,); 0 where nothing was read.
         error: one standard error of each entry, shape (n,); it holds the shot noise, the norm's,
-            and the doubt about the sign.
+            and the doubt about the sign. Of an entry that was left out, the size it was seen with;
+            of one never seen, the 1/sqrt(S) it may have.
         norm: the estimate of ||x||.
         norm_error: one standard error of it.
         shots: post-selected shots spent on magnitudes, and as many again on signs; 0 for the zero
-            vector.
+            vector and for a coherent readout.
+        support: entries that were read: of those seen, the `largest`.
+        missing_norm: length of what was not read, estimated from sign shots, which had no part in
+            choosing; 0 where everything was read.
+        missing_norm_error: one standard error of it.
+        calls: of the solve and its inverse, where the readout was coherent.
     """
 
     vector: Tensor
@@ -39,43 +53,113 @@ class Readout:
     norm: float
     norm_error: float
     shots: int
+    support: int
+    missing_norm: float
+    missing_norm_error: float
+    calls: int = 0
 
     def __post_init__(self) -> None:
         vector = check_tensor("vector", self.vector, (None,))
         if not bool((check_tensor("error", self.error, tuple(vector.shape)) >= 0).all()):
             raise argument_error("error", "be standard errors, at least 0", "negative in a place")
-        for name in ("norm", "norm_error"):
+        for name in ("norm", "norm_error", "missing_norm", "missing_norm_error"):
             object.__setattr__(self, name, check_interval(name, getattr(self, name), "[0, inf)"))
-        object.__setattr__(self, "shots", check_integer("shots", self.shots, 0))
+        for name in ("shots", "calls"):
+            object.__setattr__(self, name, check_integer(name, getattr(self, name), 0))
+        support = check_integer("support", self.support, 0, len(vector))
+        object.__setattr__(self, "support", support)
 
     @property
     def total_shots(self) -> int:
         """Shots for magnitudes and signs together."""
         return 2 * self.shots
 
+    @property
+    def missing_share(self) -> float:
+        """Share of ||x||^2 that was not read, estimated."""
+        return min(1.0, (self.missing_norm / self.norm) ** 2) if self.norm else 0.0
 
-def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
-    """Emulate the measurement of a solution.
+    @property
+    def relative_error(self) -> float:
+        """||read - x|| / ||x||, estimated from counts alone: the bars of what was read, and what is
+        missing. On dense, sparse and heavy-tailed vectors .95 to 1.3 times the truth (tests).
+        """
+        if not self.norm:
+            return 0.0
+        read = self.vector != 0
+        bars = float((self.error[read].double() / self.norm).square().sum())
+        return math.sqrt(bars + self.missing_share)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Shots, what was read and what is missing, and the price of the signs' reference state."""
+        n, measured = len(self.vector), Evidence.MEASURED
+        error = 0.0
+        if self.norm:
+            error = 2 * self.missing_norm * self.missing_norm_error / self.norm**2
+        found = [
+            Row(names.READ_ENTRIES, self.support, "entries", measured, f"read, of {n}"),
+            Row(
+                names.READ_SHARE, self.support / n, "1", measured, "entries that were read, of all"
+            ),
+            Row(
+                names.MISSING_SHARE,
+                self.missing_share,
+                "1",
+                measured,
+                "share of ||x||^2 that was not read, from sign shots outside what was",
+                error,
+            ),
+        ]
+        if self.calls:
+            source = "of the solve and its inverse, arXiv:2207.08800"
+            return (*found, Row("readout/calls", self.calls, "calls", Evidence.MODELLED, source))
+        if not self.shots:
+            return tuple(found)
+        source = "post-selected, for magnitudes and signs together"
+        return (
+            Row(names.READOUT_SHOTS, self.total_shots, "shots", Evidence.EXACT, source),
+            *found,
+            *reference_rows(self.support, n, self.shots),
+        )
+
+
+def read_out(
+    solution: Any,
+    shots: int,
+    seed: int = 0,
+    largest: int | None = None,
+    loss: float | None = None,
+) -> Readout:
+    """Emulate the measurement of a solution, or of its largest entries.
 
     Magnitudes: counts ~ Multinomial(S, x_i^2/||x||^2), m_i = sqrt(count_i/S). Signs: from (|0>x +
     |1>m)/sqrt2 with H on the flag, p(0,i) - p(1,i) = x_i m_i/||x||; a tie gives 0, so that no sign
     is favoured. Norm: it is known up to the success probability p of post-selection, and S
     successes take N trials, estimate S/N; for small p, N p ~ Gamma(S), so
-    ||x||_hat = ||x|| sqrt(S/G). The relative l2 error is close to sqrt(n/(4 S))
-    (`expected_error`) while every x_i^2 S is well above 1, and somewhat more where signs are in
-    doubt.
+    ||x||_hat = ||x|| sqrt(S/G). `expected_error` is the relative l2 error that is to be expected.
+
+    The partial download: with `largest` = m the m largest counts are kept, the others read 0, which
+    leaves their weights at the pivot. The reference state then holds these m alone, and the sign
+    shots that end outside them, N of S, say what is missing: 2 N/S of ||x||^2. The counts that
+    chose would make it too small; and where the sign shots show that the least of those chosen are
+    too large by the choice itself, they are scaled back (`chosen_too_large`).
 
     Args:
         solution: a tensor (n,), or anything with `.answer` or else `.value`, such as a `Solution`.
         shots: S, post-selected shots for magnitudes; as many again go to signs.
         seed: seed of the draw; the same seed gives the same readout.
+        largest: m; None: all that were seen.
+        loss: share of ||x||^2 that may stay unread, from which m is chosen (`choose_largest`) in
+            place of `largest`.
 
     Returns:
         Readout: on the dtype and device of the input. The zero vector is returned as such, without
             shots.
 
     Raises:
-        ArgumentError: NaN or infinity, a complex or not one-dimensional vector, fewer than 1 shot.
+        ArgumentError: NaN or infinity, a complex or not one-dimensional vector, fewer than 1 shot,
+            m > n, both m and a loss.
 
     Cost: O(n) whatever S: 3n binomial draws.
 
@@ -86,109 +170,73 @@ def read_out(solution: Any, shots: int, seed: int = 0) -> Readout:
         >>> found = read_out(torch.tensor([3.0, -4.0], dtype=torch.float64), shots=10**8)
         >>> [round(x, 2) for x in found.vector.tolist()]
         [3.0, -4.0]
+        >>> x = torch.tensor([3.0, -4.0, 0.5], dtype=torch.float64)
+        >>> found = read_out(x, shots=10**8, largest=2)
+        >>> [round(x, 2) for x in found.vector.tolist()], round(found.missing_norm, 2)
+        ([3.0, -4.0, 0.0], 0.5)
     """
     shots = check_integer("shots", shots, 1, MOST_SHOTS)
-    source = getattr(solution, "answer", getattr(solution, "value", solution))
-    if not isinstance(source, Tensor) or source.ndim != 1 or source.is_complex():
-        raise argument_error("solution", "hold a real vector of shape (n,)", shown(source))
-    source = check_tensor("solution", source, (None,), sparse=True).to_dense()
-    x = source.detach().cpu().double().numpy()
-    largest = float(np.abs(x).max(initial=0))
-    if largest == 0:
-        return Readout(torch.zeros_like(source), torch.zeros_like(source), 0.0, 0.0, 0)
+    source = vector_of("solution", solution)
+    x = source.cpu().double().numpy()
+    m = check_largest(largest, len(x))
+    if loss is not None:
+        loss = check_interval("loss", loss, "[0, 1)")
+        if largest is not None:
+            raise argument_error("loss", "be left out where `largest` is given", loss)
+    scale = float(np.abs(x).max(initial=0))
+    if scale == 0:
+        return nothing_read(source)
     # no overflow, and no underflow to a zero norm
-    length = largest * float(np.linalg.norm(x / largest))
+    length = scale * float(np.linalg.norm(x / scale))
     state = x / length
     draw = named_numpy_generator(seed, "readout")
     counts = draw.multinomial(shots, _probabilities(state**2))
-    magnitude = np.sqrt(counts / shots)
-    both = np.concatenate([(state + magnitude) ** 2, (state - magnitude) ** 2])
+    if loss is not None:
+        m = choose_largest(counts, loss, seed)
+    kept = largest_counts(counts, m, named_numpy_generator(seed, "ties"))
+    reference = np.where(kept, np.sqrt(counts / counts[kept].sum()), 0.0)
+    both = np.concatenate([(state + reference) ** 2, (state - reference) ** 2])
     plus, minus = draw.multinomial(shots, _probabilities(both)).reshape(2, -1)
     norm = length * math.sqrt(shots / draw.gamma(shots))
     sign = np.sign(plus - minus)
     # A magnitude has the standard error sqrt((1 - m^2)/(4S)), an unseen entry may be as large as
     # 1/sqrt(S); the norm adds m/(2 sqrt S); a sign that is wrong with probability q moves the entry
     # by 2m.
-    shot_noise = np.where(counts > 0, 0.25, 1.0) / shots
+    magnitude = np.where(kept, np.sqrt(counts / shots), 0.0)
+    shot_noise = np.where(kept, 0.25, np.maximum(counts, 1)) / shots
     wrong = ndtr(-np.abs(plus - minus) / np.sqrt(np.maximum(plus + minus, 1)))
+    near, factor, factor_error = chosen_too_large(counts, kept, plus + minus, shots)
+    shot_noise[near] += (magnitude[near] * factor_error) ** 2
+    magnitude[near] *= factor
     error = norm * np.sqrt(shot_noise + 4 * wrong * magnitude**2)
+    missing, missing_error = _missing(int((plus + minus)[~kept].sum()), shots, bool(kept.all()))
     return Readout(
-        vector=torch.as_tensor(norm * sign * magnitude).to(source),
+        vector=torch.as_tensor(np.where(kept, norm * sign * magnitude, 0.0)).to(source),
         error=torch.as_tensor(error).to(source),
         norm=norm,
         norm_error=norm / (2 * math.sqrt(shots)),
         shots=shots,
+        support=int(np.count_nonzero(kept)),
+        missing_norm=norm * missing,
+        missing_norm_error=norm * missing_error,
     )
 
 
-def expected_error(kept: int, shots: int) -> Row:
-    """The relative l2 error of a readout: sqrt(k/(4 S)), norm included, signs right.
-
-    Each magnitude has variance (1 - p_i)/(4 S), together (k - 1)/(4 S); the norm adds 1/(4 S).
-
-    Example:
-        >>> expected_error(kept=400, shots=10**6).value
-        0.01
-    """
-    value = math.sqrt(
-        check_integer("kept", kept, 1, MOST_SHOTS)
-        / (4 * check_integer("shots", shots, 1, MOST_SHOTS))
-    )
-    return Row(
-        "readout/expected_l2_error",
-        value,
-        "1",
-        Evidence.MODELLED,
-        "sqrt(k/(4 S)), every entry seen and its sign right",
-    )
+def nothing_read(source: Tensor) -> Readout:
+    """The readout of a zero vector."""
+    nothing = torch.zeros_like(source)
+    return Readout(nothing, torch.zeros_like(source), 0.0, 0.0, 0, 0, 0.0, 0.0)
 
 
-def shots_needed(kept: int, epsilon: float) -> Row:
-    """Post-selected shots for a relative l2 error epsilon: k/(4 epsilon^2) for magnitudes, as many
-    again for signs.
-
-    Example:
-        >>> shots_needed(kept=400, epsilon=1e-2).value
-        2000000
-    """
-    epsilon = _checked(epsilon)
-    value = 2 * math.ceil(
-        check_integer("kept", kept, 1, MOST_SHOTS) / (4 * epsilon**2) * (1 - 1e-12)
-    )
-    return Row(
-        names.READOUT_SHOTS,
-        value,
-        "shots",
-        Evidence.MODELLED,
-        "2 k/(4 eps^2): magnitudes, and as many for signs",
-    )
-
-
-def coherent_calls(kept: int, epsilon: float) -> Row:
-    """Calls of the solve and its inverse for a relative l2 error epsilon, where the solve can be
-    run coherently: k/epsilon.
-
-    Up to logarithms; each call is a whole solve.
-
-    Example:
-        >>> coherent_calls(kept=745_000, epsilon=1e-2).value
-        74500000
-    """
-    epsilon = _checked(epsilon)
-    value = math.ceil(check_integer("kept", kept, 1, MOST_SHOTS) / epsilon * (1 - 1e-12))
-    return Row(
-        "readout/coherent_calls",
-        value,
-        "calls",
-        Evidence.MODELLED,
-        "k/eps up to logarithms, arXiv:2207.08800",
-    )
-
-
-def _checked(epsilon: float) -> float:
-    if check_interval("epsilon", epsilon, "(0, 1)") < LEAST_EPSILON:
-        raise argument_error("epsilon", f"be at least {LEAST_EPSILON:g}", epsilon)
-    return float(epsilon)
+def _missing(outside: int, shots: int, everything: bool) -> tuple[float, float]:
+    """sqrt(q) and its standard error, for a share q of ||x||^2 of which half shows in each shot."""
+    if everything:
+        return 0.0, 0.0
+    share = min(1.0, 2 * outside / shots)
+    # of a binomial count; of none at all, as of one
+    error = 2 * math.sqrt(max(outside, 1) * (1 - min(outside, shots - 1) / shots)) / shots
+    root = math.sqrt(share)
+    return root, error / (2 * root) if root else math.sqrt(error)
 
 
 def _probabilities(weights: Floats) -> Floats:
