@@ -8,7 +8,8 @@ fault happens:
 - "kill": SIGKILL before the call; "tear": SIGKILL after half of what a write was given has reached
   the disk;
 - "full": this call and every later one that needs space fails with ENOSPC (writes, fsync, mkdir,
-  new files).
+  new files);
+- "signal": `number` arrives just before the call, as a user's or a cluster's would.
 """
 
 from __future__ import annotations
@@ -38,16 +39,19 @@ class Fault:
     place: Path
     kind: str = ""
     at: int = 0
+    number: int = signal.SIGTERM
     events: list[str] = field(default_factory=list)
     descriptors: set[int] = field(default_factory=set)
 
     def meet(self, name: str, target: object, half: Callable[[], None] | None = None) -> None:
         """One event: counted, and where it is the chosen one, struck."""
         self.events.append(f"{name} {os.path.basename(str(target))}")
-        number = len(self.events)
-        if self.kind == "full" and number >= self.at and name in NEED_SPACE:
+        count = len(self.events)
+        if self.kind == "full" and count >= self.at and name in NEED_SPACE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if number == self.at and self.kind in ("kill", "tear"):
+        if count == self.at and self.kind == "signal":
+            os.kill(os.getpid(), self.number)
+        if count == self.at and self.kind in ("kill", "tear"):
             if self.kind == "tear" and half is not None:
                 half()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -155,9 +159,11 @@ def start(work: Callable[[], object], fault: Fault | None = None) -> Child:
     finally:
         if fault is not None and not fault.kind:
             print("\n".join(f"event: {event}" for event in fault.events))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # whatever the pipe says: a child never goes on as a second parent
+            os._exit(code)
 
 
 def in_child(work: Callable[[], object], fault: Fault | None = None) -> tuple[int, str, list[str]]:

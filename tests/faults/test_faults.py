@@ -283,25 +283,39 @@ class AnyText(str):
         return False
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_ends_in_words_and_is_resumed(whole, tmp_path, number):
-    for attempt in range(8):  # a job so small may have ended before the signal comes
-        out = tmp_path / f"o{attempt}"
-        child = start(jobs.begin("spectrum", out))
-        deadline = time.monotonic() + 60
-        while not saved_stages(out) and time.monotonic() < deadline:
-            time.sleep(0)
-        os.kill(child.process, number)
-        code, output, _ = child.end()
-        if code:
-            break
-    else:
-        pytest.skip("each of eight jobs had ended before its signal came")
+def signalled(whole, job: str, number: int, at: int, out: Path) -> None:
+    """One signal that comes while something is saved already, and something is still to do."""
+
+    def work() -> None:
+        signal.signal(number, signal.SIG_DFL)  # a job in the background may have to ignore it
+        jobs.begin(job, out)()
+
+    code, output, _ = in_child(work, Fault(out, "signal", at, number))
     assert code == 128 + number, output
     assert "Traceback" not in output
-    again = f"qdescent spectrum tiny_project:network --data tiny_project:data --resume --out {out}"
-    assert f"Stopped. Nothing that was saved is lost: {again}" in output
-    assert after("spectrum", out, whole["spectrum"][0]) == "resumed"
+    again = {"run": "run", "spectrum": "spectrum tiny_project:network --data tiny_project:data"}
+    said = f"Stopped. Nothing that was saved is lost: qdescent {again[job]} --resume --out {out}"
+    assert said in output.replace("\n", " ")
+    assert after(job, out, whole[job][0]) == "resumed"
+
+
+def between(whole, job: str) -> range:
+    """The events after the first state of `job` and before the last one."""
+    saved = [at for at, event in enumerate(whole[job][1], 1) if event.startswith("replace .")]
+    return range(saved[0] + 1, saved[-1] + 1)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_in_words_and_is_resumed(whole, tmp_path, number):
+    at = TODAY.choice(between(whole, "spectrum"))
+    signalled(whole, "spectrum", number, at, tmp_path / "o")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", ["run", "spectrum"])
+def test_a_signal_at_every_event(whole, tmp_path, job):
+    for at in between(whole, job):
+        signalled(whole, job, SIGNALS[at % len(SIGNALS)], at, tmp_path / f"o{at}")
 
 
 def test_ctrl_c_during_the_imports_is_quiet(tmp_path):

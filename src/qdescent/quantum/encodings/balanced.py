@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from qdescent._arrays import Ints
-from qdescent.quantum.encodings.composition import Composition
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.encodings.tables import TableEncoding
 from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase
 from qdescent.quantum.gates.selected_preparation import SelectedPreparation
 from qdescent.quantum.gates.steps import Layout, Step
@@ -14,7 +12,7 @@ from qdescent.quantum.tables.balanced import BalancedTables
 
 
 @attrs.frozen
-class BalancedEncoding(Composition):
+class BalancedEncoding(TableEncoding):
     """U with <0|U|0> = M/alpha (M^H/alpha for the adjoint), alpha = || |M| ||_2: prepare by column,
     permute, unprepare by row.
 
@@ -45,27 +43,6 @@ class BalancedEncoding(Composition):
     """
 
     tables: BalancedTables
-    loader: Loader = attrs.field(default=DEFAULT_LOADER, kw_only=True)
-
-    @property
-    def alpha(self) -> float:
-        """The normalisation, the norm of |M|."""
-        return self.tables.alpha
-
-    @property
-    def epsilon(self) -> float:
-        """A bound on ||M - alpha <0|U|0>||_2, derived from the quantised angles."""
-        return self.tables.error
-
-    @property
-    def angle_bits(self) -> int:
-        """b."""
-        return self.tables.bits
-
-    @property
-    def basis_states(self) -> Ints:
-        """The first D."""
-        return self.tables.basis_states
 
     def augmented(self, norm_estimate: float) -> BalancedEncoding:
         """diag(M, (alpha/t) I) by one more selection bit in the tables themselves."""

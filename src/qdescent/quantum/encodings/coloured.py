@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import attrs
 
-from qdescent._arrays import Ints
-from qdescent.quantum.encodings.composition import Composition
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.encodings.tables import TableEncoding
 from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase, TableRotation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.gates.steps import Layout, Step
@@ -16,14 +14,14 @@ from qdescent.quantum.tables.coloured import MatrixTables
 
 
 @attrs.frozen
-class SparseBlockEncoding(Composition):
+class SparseBlockEncoding(TableEncoding):
     """U with <0|U|0> = M/alpha (M^H/alpha for the adjoint), M = sum_c P_c D_c.
 
         U = PREP^T . PERMUTE . PHASE . ROTATE . PREP,   PREP|0> = sum_c sqrt(w_c)|c>,
         ROTATE|c>|j>|0> = |c>|j>(cos(theta_cj/2)|0> + sin(theta_cj/2)|1>),
         alpha w_c cos(theta_cj/2) = |D_c(j)|,
         PHASE|c>|j> = D_c(j)/|D_c(j)| |c>|j>; of a real matrix there is no PHASE, and the cosine has
-        the sign of D_c(j).
+        the sign of D_c(j). alpha = sum_c max |D_c|.
 
     Args:
         tables: permutations, angles and colour weights.
@@ -49,27 +47,6 @@ class SparseBlockEncoding(Composition):
     """
 
     tables: MatrixTables
-    loader: Loader = attrs.field(default=DEFAULT_LOADER, kw_only=True)
-
-    @property
-    def alpha(self) -> float:
-        """The normalisation, sum_c max |D_c|."""
-        return self.tables.alpha
-
-    @property
-    def epsilon(self) -> float:
-        """A bound on ||M - alpha <0|U|0>||_2, derived from the quantised angles."""
-        return self.tables.error
-
-    @property
-    def angle_bits(self) -> int:
-        """b."""
-        return self.tables.bits
-
-    @property
-    def basis_states(self) -> Ints:
-        """The first D."""
-        return self.tables.basis_states
 
     def augmented(self, norm_estimate: float) -> SparseBlockEncoding:
         """diag(M, (alpha/t) I) by one more selection bit in the tables themselves."""

@@ -7,9 +7,7 @@ from __future__ import annotations
 import attrs
 from qualtran import Bloq
 
-from qdescent._arrays import Ints
-from qdescent.quantum.encodings.composition import Composition
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.encodings.tables import TableEncoding
 from qdescent.quantum.gates.multiplexed import ColourPermutation, PatternFlip, SelectedSwap
 from qdescent.quantum.gates.selected_preparation import SelectedPreparation
 from qdescent.quantum.gates.steps import Layout, Step
@@ -18,7 +16,7 @@ from qdescent.quantum.tables.history import HistoryTables
 
 
 @attrs.frozen
-class HistoryEncoding(Composition):
+class HistoryEncoding(TableEncoding):
     """U with <0|U|0> = M/alpha (M^T/alpha for the adjoint) on the unknowns' basis states,
     M = I - sum_t |t+1><t| (x) A_t.
 
@@ -54,27 +52,6 @@ class HistoryEncoding(Composition):
     """
 
     tables: HistoryTables
-    loader: Loader = attrs.field(default=DEFAULT_LOADER, kw_only=True)
-
-    @property
-    def alpha(self) -> float:
-        """The normalisation: the spectral norm of the matrix of all words' normalisations."""
-        return self.tables.alpha
-
-    @property
-    def epsilon(self) -> float:
-        """A bound on ||M - alpha <0|U|0>||_2, derived from the quantised angles."""
-        return self.tables.error
-
-    @property
-    def angle_bits(self) -> int:
-        """b."""
-        return self.tables.bits
-
-    @property
-    def basis_states(self) -> Ints:
-        """The index of the system's basis state of each unknown of the history system."""
-        return self.tables.basis_states
 
     @property
     def _slots(self) -> range:

@@ -40,6 +40,11 @@ class LoadCost:
 class Loader(Protocol):
     """A way to load a table: in place, or leaving its work qubits filled until it is undone."""
 
+    @property
+    def clearing(self) -> str:
+        """How what was read is cleared, one of `CLEARINGS`."""
+        ...
+
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """Of |i>|t> -> |i>|t xor d_i>."""
         ...
@@ -233,6 +238,11 @@ class BucketBrigade:
         LoadCost(toffoli=2036, depth=18, work_qubits=2557)
     """
 
+    @property
+    def clearing(self) -> str:
+        """ "coherent": the routers lead the token back."""
+        return CLEARINGS[0]
+
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """Read, copied, and undone."""
         lines, bits = _checked(lines, bits)
@@ -252,11 +262,6 @@ class BucketBrigade:
     def clear_cost(self, lines: int, bits: int) -> LoadCost:
         """That of a read, backwards."""
         return self.read_cost(lines, bits)
-
-
-def is_measured(loader: Loader) -> bool:
-    """Whether it clears what it read by measurement."""
-    return getattr(loader, "clearing", "coherent") == "measured"
 
 
 def fix_up_block(lines: int) -> int:

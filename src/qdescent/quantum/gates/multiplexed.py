@@ -15,7 +15,7 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, SGate, Toffoli, ZGate
 from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader, is_measured
+from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
 from qdescent.quantum.gates.measured_clearing import MeasuredClearing
 from qdescent.quantum.gates.table_lookup import TableLoad, TableRead, xor_into
 from qdescent.quantum.simulator.kernels import Kernel, gather, phases, rotations
@@ -134,7 +134,7 @@ class ColourPermutation(Bloq):
             **{name: soqs[own] for own, name in names.items()},
         )
         old, new = xor_into(bb, loaded[names["index"]], loaded["target"])
-        if is_measured(self.loader):  # j itself is what pi^-1 finds beside pi(j)
+        if self.loader.clearing == "measured":  # j itself is what pi^-1 finds beside pi(j)
             backward = LookUpTable(self.table.backward, self.table.bits)
             loaded |= {names["index"]: new, "target": old}
             cleared = bb.add_d(MeasuredClearing(backward), **loaded)
@@ -297,7 +297,7 @@ class SelectedSwap(Bloq):
             ys[i], xs[i] = bb.add(CNOT(), ctrl=ys[i], target=xs[i])
             (choice, xs[i]), ys[i] = bb.add(Toffoli(), ctrl=[choice, xs[i]], target=ys[i])
             ys[i], xs[i] = bb.add(CNOT(), ctrl=ys[i], target=xs[i])
-        if is_measured(self.loader):
+        if self.loader.clearing == "measured":
             selection = bb.add(MeasuredClearing(table), selection0=selection, target=choice)
         else:
             selection, choice = bb.add(load, selection0=selection, target=choice)

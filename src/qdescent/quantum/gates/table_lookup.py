@@ -22,7 +22,6 @@ from qdescent.quantum.gates.loaders import (
     BucketBrigade,
     Loader,
     QROAMLoader,
-    is_measured,
 )
 from qdescent.quantum.gates.measured_clearing import MeasuredClearing
 from qdescent.quantum.gates.selections import (
@@ -155,7 +154,7 @@ class TableRead(Bloq):
 
     def adjoint(self) -> Bloq:
         """The way back, or measurements and a sign, as the loader clears."""
-        measured = is_measured(self.loader)
+        measured = self.loader.clearing == "measured"
         return MeasuredClearing(self.table, self._work_tables()) if measured else Adjoint(self)
 
     def _work_tables(self) -> tuple[LookUpTable, ...]:
