@@ -312,6 +312,7 @@ def test_a_signal_ends_in_words_and_is_resumed(whole, tmp_path, number):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("job", ["run", "spectrum"])
 def test_a_signal_at_every_event(whole, tmp_path, job):
     for at in between(whole, job):
