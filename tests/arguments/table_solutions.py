@@ -73,7 +73,7 @@ from qdescent.solvers.segment.map_segment import MapSegment
 from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_steps
 from qdescent.solvers.solve import Solution
 from qdescent.training.descent import displacements
-from qdescent.training.hybrid import Run
+from qdescent.training.rounds.record import Run
 from qdescent.training.tail import Tail
 
 folder = Path(tempfile.mkdtemp())
@@ -160,6 +160,7 @@ ENTRIES = [
     }),
     Entry("MapSegment", MapSegment, lambda: fields_of(map_segment)),
     Entry("FastForward", FastForward, lambda: fields_of(forwarded)),
+    Entry("FastForward.after", forwarded.after, lambda: {"steps": 3}),
     Entry("series_steps", first(series_steps), lambda: {**descending(), "order": 2}),
     Entry("SeriesSteps", SeriesSteps, lambda: {**descending(), "order": 2}),
     Entry("SeriesSolution", SeriesSolution, lambda: fields_of(descent)),
@@ -239,6 +240,8 @@ ENTRIES = [
     Entry("Schedule", qd.Schedule),
     Entry("Schedule.accepts", qd.Schedule().accepts, lambda: {"tail": tail}),
     Entry("Schedule.work", qd.Schedule().work, lambda: {"order": 2, "steps": 3}),
+    Entry("Schedule.rule", qd.Schedule().rule, lambda: {"place": 1}),
+    Entry("AdaptiveSchedule.rule", qd.AdaptiveSchedule().rule, lambda: {"place": 1}),
     Entry("AdaptiveSchedule", qd.AdaptiveSchedule),
     Entry("AdaptiveSchedule.accepts", qd.AdaptiveSchedule().accepts, lambda: {"tail": tail}),
     Entry("AdaptiveSchedule.work", qd.AdaptiveSchedule().work, lambda: {"order": 2, "steps": 3}),

@@ -15,10 +15,10 @@ from qdescent._checks import (
     check_choice,
     check_instance,
     check_integer,
-    check_interval,
     shown,
 )
 from qdescent.learning.curvature.hessian import check_series
+from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries, series_of
@@ -72,12 +72,12 @@ class SeriesSteps(Iterator[Tensor]):
     """The terms u_1 ... u_N, (N, n), after 1, 2, 3, ... steps: endless on one batch, else as long
     as there are batches.
 
-    v_k <- beta v_k + g_k + lambda u_k + [k = 1] (grad L_t(theta) + lambda theta),
+    v_k <- beta v_k + (1 - d) (g_k + lambda u_k + [k = 1] (grad L_t(theta) + lambda theta)),
     u_k <- u_k - eta v_k
 
     with g_k the coefficient of eps^k in grad L_t(theta + sum_j eps^j u_j): the map of
-    `torch.optim.SGD` (dampening 0) on (u, velocity) in R^{2n}, whose constant part and whose
-    initial velocity carry one power of eps each.
+    `torch.optim.SGD` on (u, velocity) in R^{2n} (`SGD` has all of its forms), whose constant part
+    and whose initial velocity carry one power of eps each.
 
     Args:
         task: one task (gradient descent), or an iterable of tasks of one network, one for each step
@@ -89,14 +89,17 @@ class SeriesSteps(Iterator[Tensor]):
         momentum: beta in [0, 1).
         weight_decay: lambda.
         velocity: the velocity at the pivot, (n,) as the terms of degree 1, or its terms (N, n);
-            None: zero.
+            None: there was no step yet, so that the first has no dampening.
         method: "taylor", or "jvp" for any smooth network at a cost that doubles with each order.
         check: comparison of the first step's series with the loss moved in float64
             (`check_series`).
+        dampening: d in [0, 1).
+        nesterov: Nesterov's form of the momentum.
+        decoupled: weight decay beside the gradient, as in SGDW.
 
     Attributes:
         terms: u_1 ... u_N now, (N, n).
-        velocity: v_1 ... v_N now, (N, n).
+        velocity: v_1 ... v_N now, (N, n); None without momentum.
     """
 
     def __init__(
@@ -111,6 +114,9 @@ class SeriesSteps(Iterator[Tensor]):
         velocity: Tensor | None = None,
         method: str = "taylor",
         check: bool = True,
+        dampening: float = 0.0,
+        nesterov: bool = False,
+        decoupled: bool = False,
     ) -> None:
         called = isinstance(task, (Task, Iterable)) and not isinstance(
             task, (str, bytes, type, Tensor, Mapping)
@@ -123,9 +129,7 @@ class SeriesSteps(Iterator[Tensor]):
         order = check_integer("order", order, 1)
         if order > ORDER_LIMIT:
             raise argument_error("order", f"be at most {ORDER_LIMIT} in series form", order)
-        self._learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
-        self._momentum = check_interval("momentum", momentum, "[0, 1)")
-        self._weight_decay = check_interval("weight_decay", weight_decay, "[0, inf)")
+        self._rule = SGD(learning_rate, momentum, weight_decay, dampening, nesterov, decoupled)
         self._space, self._theta, self._order, self._method = space, theta, order, method
         self.terms = torch.zeros(order, len(theta), dtype=theta.dtype, device=theta.device)
         self.velocity: Tensor | None = None
@@ -146,15 +150,10 @@ class SeriesSteps(Iterator[Tensor]):
             gradient = self._series(next(self._tasks))
         rate = gradient(self.terms)
         rate[0] += gradient.gradient
-        if self._weight_decay:
-            rate.add_(self.terms, alpha=self._weight_decay)
-            rate[0].add_(self._theta, alpha=self._weight_decay)
-        if self.velocity is not None:
-            rate.add_(self.velocity, alpha=self._momentum)
-        if self._momentum:
-            self.velocity, rate = rate, rate.clone()
-        # in place: at 100 million weights each copy counts
-        self.terms = rate.mul_(-self._learning_rate).add_(self.terms)
+        change, self.velocity = step_change(
+            self._rule, rate, self.terms, self._theta, self.velocity
+        )
+        self.terms = change.add_(self.terms)
         return self.terms
 
     def _series(self, task: Task) -> GradientSeries | NestedSeries:
@@ -181,6 +180,9 @@ def series_descent(
     velocity: Tensor | None = None,
     method: str = "taylor",
     check: bool = True,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    decoupled: bool = False,
 ) -> SeriesSolution:
     """T steps of (stochastic) gradient descent by the homogenised order-N Carleman linearisation,
     from the pivot theta, exactly.
@@ -201,7 +203,7 @@ def series_descent(
         theta: the pivot, (n,); None: the network's own weights.
         momentum: beta of `torch.optim.SGD`, in [0, 1); 0: none, as in the paper.
         weight_decay: lambda of `torch.optim.SGD`.
-        velocity: the velocity at the pivot, (n,); None: zero, as at the start of a training.
+        velocity: the velocity at the pivot, (n,); None: none yet, as at the start of a training.
         method: "taylor": by the rules of learning/taylor/rules.py; "jvp": nested derivatives of any
             smooth network, slow.
         check: comparison of the series with the loss moved in float64 along a fixed random
@@ -230,8 +232,9 @@ def series_descent(
     """
     steps = check_integer("steps", steps, 1, MOST_STEPS)
     theta = check_instance("space", space, ParameterSpace).theta if theta is None else theta
+    rule = SGD(learning_rate, momentum, weight_decay, dampening, nesterov, decoupled)
     walk = SeriesSteps(
-        task, space, theta, order, learning_rate, momentum, weight_decay, velocity, method, check
+        task, space, theta, order, velocity=velocity, method=method, check=check, **vars(rule)
     )
     for t in range(steps):
         if next(walk, None) is None:
@@ -251,6 +254,4 @@ def series_descent(
             must,
             f"{learning_rate:g}: its terms grow {growth:.3g}-fold from order to order",
         )
-    return SeriesSolution(
-        terms=walk.terms, steps=steps, velocity=walk.velocity if momentum else None
-    )
+    return SeriesSolution(terms=walk.terms, steps=steps, velocity=walk.velocity)

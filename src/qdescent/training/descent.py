@@ -21,6 +21,8 @@ from qdescent._checks import (
 )
 from qdescent._random import named_generator
 from qdescent.learning.datasets import ImageData
+from qdescent.learning.descent.diverged import DivergedError
+from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 
@@ -32,6 +34,10 @@ def displacements(
     learning_rate: float,
     momentum: float = 0.0,
     velocity: Tensor | None = None,
+    weight_decay: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    decoupled: bool = False,
 ) -> Iterator[tuple[float, Tensor]]:
     """Gradient descent v <- beta v + grad L_t(theta + u), u <- u - eta v from u = 0: (loss before
     the step, u after it).
@@ -45,30 +51,48 @@ def displacements(
         theta: where it starts, (n,).
         learning_rate: eta.
         momentum: beta in [0, 1), as in `torch.optim.SGD`.
-        velocity: v at the start, (n,); None: zero.
+        velocity: v at the start, (n,); None: there was no step yet, so that the first has no
+            dampening.
+        weight_decay, dampening, nesterov: as of `torch.optim.SGD`.
+        decoupled: weight decay beside the gradient, as in SGDW.
 
     Raises:
         ArgumentError: the loss is no longer finite: the learning rate is too large.
     """
-    learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
-    momentum = check_interval("momentum", momentum, "[0, 1)")
+    rule = SGD(learning_rate, momentum, weight_decay, dampening, nesterov, decoupled)
     theta = check_instance("space", space, ParameterSpace).point(theta)
     velocity = None if velocity is None else space.point(velocity, "velocity")
     if isinstance(task, (str, bytes, type, Tensor, Mapping)) or not isinstance(
         task, (Task, Iterable)
     ):
         raise argument_error("task", "be a Task, or one for each step", shown(task))
-    u, v = torch.zeros_like(theta), torch.zeros_like(theta) if velocity is None else velocity
-    for each in repeat(task) if isinstance(task, Task) else task:
+    tasks = repeat(task) if isinstance(task, Task) else task
+    for loss, u, _ in walk(tasks, space, theta, rule, velocity):
+        yield loss, u
+
+
+def walk(
+    tasks: Iterable[Task],
+    space: ParameterSpace,
+    theta: Tensor,
+    rule: SGD,
+    velocity: Tensor | None = None,
+) -> Iterator[tuple[float, Tensor, Tensor | None]]:
+    """`displacements` by a rule, with the velocity after each step.
+
+    Raises:
+        DivergedError: the loss is no longer finite: the learning rate is too large.
+    """
+    u = torch.zeros_like(theta)
+    for each in tasks:
         check_instance("task", each, Task)
         loss, gradient = each.loss_and_gradient(space, theta + u)
         if not bool(torch.isfinite(loss)):
-            raise argument_error(
-                "learning_rate", "keep the loss finite (try a tenth of it)", learning_rate
-            )
-        v = momentum * v + gradient if momentum else gradient
-        u = u - learning_rate * v
-        yield float(loss), u
+            must = "keep the loss finite (try a tenth of it)"
+            raise DivergedError("learning_rate", must, rule.learning_rate)
+        change, velocity = step_change(rule, gradient, u, theta, velocity)
+        u = change.add_(u)
+        yield float(loss), u, velocity
 
 
 def descend(

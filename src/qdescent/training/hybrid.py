@@ -6,157 +6,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_boolean,
     check_callable,
     check_instance,
     check_integer,
-    check_interval,
     check_sequence,
-    check_text,
 )
-from qdescent._evidence import Evidence, Row
 from qdescent._random import derived_seed
+from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.readout.expected import expected_part
 from qdescent.quantum.readout.tomography import read_out
-from qdescent.rows import names
+from qdescent.training.engines.path import Upload
+from qdescent.training.rounds.beside import Classical, go_on
+from qdescent.training.rounds.record import Round, Run
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.segment import Segment, run_segment
-from qdescent.training.tail_estimate import TAIL_EVIDENCE, TAIL_SOURCE
 
-
-@dataclass(frozen=True)
-class Round:
-    """One upload, segment of K steps, and download.
-
-    Args:
-        theta: the weights after the readout, (n,).
-        loss: L on the step's batch at the pivot and after each of the K emulated steps (before
-            readout), (K + 1,).
-        truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)|| for t = 1..K, measured against true descent
-            from the same pivot, (K,).
-        estimate: the same, estimated from the series terms (`estimate_tail`) and true gradients at
-            the end of each length (`error_from_residual`, `CarriedError`), (K,); None past the
-            radius of convergence.
-        last_term: ||u_N|| / ||u|| at the end, close to the truncation error of order N - 1:
-            pessimistic, without reference.
-        readout_error: ||read - u|| / ||u||, measured.
-        readout_expected: the same, as `expected_error` has it for u; 0 where it is read perfectly.
-        entry_share: share of the entries that were read.
-        missing_share: share of ||u||^2 (with momentum: of the state's) that was not, estimated from
-            counts.
-        gram: <u_k(t), u_l(t)> of the series terms for t = 1..K, (K, N, N): what the lifted state's
-            norms follow from (without momentum, whose velocity is not in it).
-        order: N.
-        end: why the segment is not longer; empty: it has all the steps it was allowed.
-        velocity: as read out, (n,), which goes on in the next round; None without momentum.
-    """
-
-    theta: Tensor = field(repr=False)
-    loss: tuple[float, ...]
-    truncation: tuple[float, ...]
-    estimate: tuple[float | None, ...]
-    last_term: float
-    readout_error: float
-    gram: tuple[tuple[tuple[float, ...], ...], ...]
-    order: int
-    end: str = ""
-    velocity: Tensor | None = field(default=None, repr=False)
-    readout_expected: float = 0.0
-    entry_share: float = 1.0
-    missing_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        theta = check_tensor("theta", self.theta, (None,))
-        check_interval("readout_expected", self.readout_expected, "[0, inf)")
-        for name in ("entry_share", "missing_share"):
-            check_interval(name, getattr(self, name), "[0, 1]")
-        for name in ("loss", "truncation", "estimate", "gram"):
-            check_sequence(name, getattr(self, name), object, called="a number for each step")
-        check_integer("order", self.order, 1)
-        check_text("end", self.end, empty=True)
-        if self.velocity is not None:
-            check_tensor("velocity", self.velocity, tuple(theta.shape))
-
-    @property
-    def steps(self) -> int:
-        """K, the steps of the segment."""
-        return len(self.truncation)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A whole hybrid training.
-
-    Args:
-        theta: the final weights, (n,).
-        rounds: record of each round.
-        schedule: the settings.
-        stopped: reason why an adaptive run ended before all its steps; empty: it did not.
-    """
-
-    theta: Tensor = field(repr=False)
-    rounds: tuple[Round, ...]
-    schedule: Schedule | AdaptiveSchedule
-    stopped: str = ""
-
-    def __post_init__(self) -> None:
-        check_tensor("theta", self.theta, (None,))
-        check_sequence("rounds", self.rounds, Round, called="a sequence of `Round`s", empty=True)
-        check_instance("schedule", self.schedule, Schedule, AdaptiveSchedule)
-        check_text("stopped", self.stopped, empty=True)
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """Each round's order, length and truncation error, estimated and measured."""
-        ends = [each.estimate[-1] for each in self.rounds]
-        return (
-            Row(
-                "schedule/order_by_round",
-                [r.order for r in self.rounds],
-                "1",
-                Evidence.EXACT,
-                "order N of each segment",
-            ),
-            Row(
-                names.SEGMENT_BY_ROUND,
-                [r.steps for r in self.rounds],
-                "steps",
-                Evidence.EXACT,
-                "length K of each segment",
-            ),
-            Row(
-                names.TRUNCATION_TAIL_BY_ROUND,
-                [math.inf if end is None else end for end in ends],
-                "1",
-                TAIL_EVIDENCE,
-                TAIL_SOURCE + "; infinite where the terms cannot tell",
-            ),
-            Row(
-                names.TRUNCATION_BY_ROUND,
-                [r.truncation[-1] for r in self.rounds],
-                "1",
-                Evidence.MEASURED,
-                "||u_N - u_GD|| / ||u_GD|| at each segment's end, against true descent from the"
-                " same pivot",
-            ),
-            Row(
-                names.STOPPED,
-                self.stopped,
-                "",
-                Evidence.EXACT,
-                "why the run ended before all its steps; empty: it did not",
-            ),
-        )
+EXPLODED = 1e3  # times the loss before, or 1: no step of descent that is worth its name
 
 
 def train_hybrid(
@@ -169,15 +44,21 @@ def train_hybrid(
     on_round: Callable[[Round], None] | None = None,
     on_step: Callable[[], None] | None = None,
     check: bool = True,
+    watch: bool = True,
+    beside: bool = True,
+    dense: ParameterSpace | None = None,
 ) -> Run:
     """Rounds of upload, segment, readout and download, until all steps of the schedule are done.
 
-    The segments are emulated exactly by the series form. True descent runs beside them from the
-    same pivots, only to measure the truncation error: the quantum algorithm would not have it, and
+    The segments are emulated by the schedule's engine. True descent runs beside them from the same
+    pivots, only to measure the truncation error: the quantum algorithm would not have it, and
     nothing is decided by it. An adaptive segment's end is decided by its terms and by two true
     gradients at the end of each step, where the series stands and where descent would as far as the
     earlier ones say: a classical machine can compute them after a readout, at the price of a
     readout a step.
+
+    A classical run goes beside the hybrid one: masked descent from the same start, over the same
+    batches, by the same rule.
 
     Args:
         tasks: the same network and loss, each with a round's batch; round r takes the r-th, and
@@ -195,15 +76,21 @@ def train_hybrid(
         on_step: function called once for each step that a segment keeps.
         check: comparison of the first segment's series with the loss moved in float64, as
             `series_descent` does.
+        watch: measure loss, truncation and estimate after each step; False: the loss at each
+            segment's ends and the estimate at its end, which a fixed schedule's engine needs not.
+        beside: run masked descent beside, one gradient a step: `Round.sparse`.
+        dense: all weights of the same network, whose `theta` is where descent without a mask
+            starts, likewise: `Round.dense`; None: it is not run.
 
     Returns:
-        Run. An adaptive run ends early, and says why in `stopped`, at a pivot from which not even
-        two steps meet the tolerance.
+        Run. It ends early, keeps the rounds before and says why in `stopped`, where a segment or a
+        readout makes the loss infinite or a thousand times larger, and an adaptive one at a pivot
+        from which not even two steps meet the tolerance.
 
     Raises:
-        ArgumentError: from the very first pivot not even two steps meet the tolerance (one step is
-            plain descent at any order); in a fixed schedule, the series left its radius of
-            convergence so far that its numbers overflowed.
+        ArgumentError: the same in the very first round (one step is plain descent at any order); in
+            a fixed schedule, the series left its radius of convergence so far that its numbers
+            overflowed.
 
     Example:
         >>> import torch
@@ -225,7 +112,9 @@ def train_hybrid(
     done = check_sequence("done", done, Round, called="rounds of an earlier call", empty=True)
     check_callable("on_round", on_round, "a function of the round", optional=True)
     check_callable("on_step", on_step, optional=True)
-    check_boolean("check", check)
+    for name, value in (("check", check), ("watch", watch), ("beside", beside)):
+        check_boolean(name, value)
+    check_instance("dense", dense, ParameterSpace, optional=True)
     fixed = schedule if isinstance(schedule, Schedule) else None
     by_round = fixed.rounds if fixed and not fixed.fresh_batches else None
     if not tasks or (by_round and len(tasks) not in (1, by_round)):
@@ -250,63 +139,113 @@ def train_hybrid(
             "without a velocity",
         )
     theta = rounds[-1].theta if rounds else space.theta if theta is None else theta
+    starts = (Classical(theta) if beside else None, Classical(dense.theta) if dense else None)
     while left > 0:
         r, longest = len(rounds), min(schedule.longest, left)
         batches = [tasks[(schedule.steps - left + t) % len(tasks)] for t in range(longest)]
         task = batches if schedule.fresh_batches else tasks[r % len(tasks)]
-        velocity = rounds[-1].velocity if rounds else None
-        segment = run_segment(
-            task, space, theta, schedule, longest, on_step, velocity, check and r == len(done)
+        upload = Upload(
+            task,
+            space,
+            theta,
+            schedule.rule(r),
+            schedule.followed,
+            longest,
+            rounds[-1].velocity if rounds else None,
+            schedule.engine_tolerance,
+            check and r == len(done),
         )
-        found = len(segment.steps)
-        if fixed and found < longest:
-            must = "stay within the series' radius of convergence (shorten it, or lower eta)"
-            raise argument_error("segment", must, longest)
+        try:
+            segment = run_segment(upload, schedule, on_step, watch)
+            found = len(segment.steps)
+            if fixed and found < longest:
+                must = "stay within the series' radius of convergence (shorten it, or lower eta)"
+                raise DivergedError("segment", must, longest)
+            if found >= min(2, longest):
+                each = _download(segment, upload, schedule, derived_seed(seed, "round", r))
+                taken = [task] * found if isinstance(task, Task) else task[:found]
+                runs = (rounds[-1].sparse, rounds[-1].dense) if rounds else starts
+                sparse, whole = (
+                    go_on(before, taken, within, upload.rule) if before and within else None
+                    for before, within in zip(runs, (space, dense), strict=True)
+                )
+                each = replace(each, sparse=sparse, dense=whole)
+        except DivergedError as outcome:
+            if not rounds:
+                raise
+            return Run(theta, tuple(rounds), schedule, stopped=str(outcome))
         if found < min(2, longest) and not rounds:
             must = (
                 "let at least two steps meet the tolerance (lower it, raise the tolerance, or allow"
                 " a higher order)"
             )
-            raise argument_error("learning_rate", must, f"{schedule.learning_rate}: {segment.end}")
+            actual = f"{upload.rule.learning_rate}: {segment.why}"
+            raise argument_error("learning_rate", must, actual)
         if found < min(2, longest):
-            return Run(theta, tuple(rounds), schedule, stopped=segment.end)
-        start = float((task if isinstance(task, Task) else task[0]).loss_at(space, theta).detach())
-        rounds.append(_download(segment, theta, start, schedule, derived_seed(seed, "round", r)))
-        theta, left = rounds[-1].theta, left - found
+            return Run(theta, tuple(rounds), schedule, stopped=segment.why)
+        rounds.append(each)
+        theta, left = each.theta, left - found
         if on_round is not None:
-            on_round(rounds[-1])
+            on_round(each)
     return Run(theta, tuple(rounds), schedule)
 
 
 def _download(
-    segment: Segment, theta: Tensor, loss: float, schedule: Schedule | AdaptiveSchedule, seed: int
+    segment: Segment, upload: Upload, schedule: Schedule | AdaptiveSchedule, seed: int
 ) -> Round:
-    displacement, eta = segment.terms.sum(0), schedule.learning_rate
-    state = (
-        displacement
-        if segment.velocity is None
-        else torch.cat([displacement, eta * segment.velocity.sum(0)])
-    )
+    """The round that the engine's answer makes, read out; what explodes is none.
+
+    Raises:
+        DivergedError: the loss at the segment's end, or after the readout, is not finite or has
+            exploded.
+    """
+    displacement, eta = segment.end.displacement, upload.rule.learning_rate
+    state, speed = displacement, segment.end.velocity
+    if speed is not None:
+        state = torch.cat([displacement, eta * speed])
     readout = None if schedule.shots is None else read_out(state, schedule.shots, seed)
     found = state if readout is None else readout.vector
-    size, read = _norm(displacement), found[: len(theta)]
+    size, read = _norm(displacement), found[: len(displacement)]
+    tasks = upload.task
+    first = tasks if isinstance(tasks, Task) else tasks[0]
+    last = tasks if isinstance(tasks, Task) else tasks[len(segment.steps) - 1]
+    start = _loss(first, upload, torch.zeros_like(displacement))
+    losses = [start, *(step.loss for step in segment.steps)]
+    if math.isnan(losses[-1]):  # of an overflow, too
+        losses[-1] = _loss(last, upload, displacement)
+    limit = max(start, 0.0) + EXPLODED * max(1.0, abs(start))
+    if not losses[-1] <= limit:
+        must = "keep the loss from exploding (take fewer steps, a lower rate or a higher order)"
+        raise DivergedError(
+            "segment", must, f"{len(segment.steps)}: {start:.3g} -> {losses[-1]:.3g}"
+        )
+    if schedule.shots is not None and not (after := _loss(last, upload, read)) <= limit:
+        must = "keep the loss from exploding at the readout (take a hundred times as many)"
+        raise DivergedError("shots", must, f"{schedule.shots}: {losses[-1]:.3g} -> {after:.3g}")
     return Round(
-        theta=theta + read,
-        loss=(loss, *(step.loss for step in segment.steps)),
+        theta=upload.theta + read,
+        loss=tuple(losses),
         truncation=tuple(step.truncation for step in segment.steps),
         estimate=tuple(step.estimate for step in segment.steps),
-        last_term=_norm(segment.terms[-1]) / (size or 1.0),
+        last_term=segment.last_term,
         readout_error=_norm(read - displacement) / size if size else 0.0,
         gram=tuple(step.gram for step in segment.steps),
         order=segment.order,
-        end=segment.end,
-        velocity=None if segment.velocity is None else found[len(theta) :] / eta,
+        end=segment.why,
+        velocity=None if speed is None else found[len(displacement) :] / eta,
         readout_expected=0.0
         if schedule.shots is None
-        else expected_part(state, len(theta), schedule.shots),
+        else expected_part(state, len(displacement), schedule.shots),
         entry_share=1.0 if readout is None else readout.support / len(state),
         missing_share=0.0 if readout is None else readout.missing_share,
+        solver_error=segment.end.error,
+        gradients=segment.gradients,
     )
+
+
+def _loss(task: Task, upload: Upload, displacement: Tensor) -> float:
+    with torch.no_grad():
+        return float(task.loss_at(upload.space, upload.theta + displacement))
 
 
 def _norm(x: Tensor) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 
@@ -24,20 +25,18 @@ def step_residual(
     theta: Tensor,
     step: tuple[Tensor, Tensor],
     velocity: Tensor | None,
-    learning_rate: float,
-    momentum: float = 0.0,
+    rule: SGD,
 ) -> tuple[Tensor, Tensor]:
-    """u' - u + eta (beta v + grad L(theta + u)): by how much a step of the truncated series is none
-    of descent.
+    """u' - u - (what the rule makes of grad L(theta + u)): by how much a step of the truncated
+    series is none of descent.
 
     Args:
         task: the step's batch.
         space: the kept weights.
         theta: the pivot, (n,).
         step: u and u', the truncated displacements before and after it, (n,) each.
-        velocity: v before it, truncated alike, (n,); None: zero.
-        learning_rate: eta.
-        momentum: beta.
+        velocity: v before it, truncated alike, (n,); None: there was no step yet.
+        rule: of the descent.
 
     Returns:
         That, (n,), and the gradient at theta + u, (n,).
@@ -46,16 +45,14 @@ def step_residual(
     """
     before, after = step
     _, gradient = task.loss_and_gradient(space, theta + before)
-    rate = gradient
-    if momentum and velocity is not None:
-        rate = rate + momentum * velocity
-    return after - before + learning_rate * rate, gradient
+    change, _ = step_change(rule, gradient.clone(), before, theta, velocity)
+    return after - before - change, gradient
 
 
 @dataclass(frozen=True)
 class CarriedError:
-    """What the residuals of all steps so far have grown to: e' = e + w', w' = beta w - eta (grad
-    L(u) - grad L(u - e)) + r.
+    """What the residuals of all steps so far have grown to: e' = e + r + (what the rule makes of
+    grad L(u) - grad L(u - e) and of the velocity's error).
 
     A residual is small where it is made; a mode that grows, a loss bent the more the further it is
     from the pivot, makes more of it in the steps after. u - e is where descent would be, as far as
@@ -63,7 +60,7 @@ class CarriedError:
 
     Args:
         error: e, (n,).
-        speed: w, (n,): what of it goes on by momentum.
+        speed: the velocity's error, (n,): what of e goes on by momentum.
 
     Example:
         >>> carried = CarriedError.nothing(torch.zeros(1))
@@ -90,8 +87,7 @@ class CarriedError:
         space: ParameterSpace,
         theta: Tensor,
         seen: tuple[Tensor, Tensor],
-        learning_rate: float,
-        momentum: float = 0.0,
+        rule: SGD,
     ) -> CarriedError:
         """One step on.
 
@@ -100,17 +96,22 @@ class CarriedError:
             space: the kept weights.
             theta: where the truncated series stood before the step, pivot and displacement, (n,).
             seen: r of the step and the gradient at theta, as `step_residual` gives them, (n,) each.
-            learning_rate: eta.
-            momentum: beta.
+            rule: of the descent.
 
         Cost: one gradient where there is an error to carry.
         """
         residual, gradient = seen
-        speed = momentum * self.speed + residual
+        excess = torch.zeros_like(gradient)
         if bool(self.error.any()):
-            meant = task.loss_and_gradient(space, theta - self.error)[1]
-            speed = speed - learning_rate * (gradient - meant)
-        return CarriedError(self.error + speed, speed)
+            excess = gradient - task.loss_and_gradient(space, theta - self.error)[1]
+        nowhere = torch.zeros_like(self.error)
+        change, speed = step_change(rule, excess, self.error, nowhere, self.speed)
+        if speed is None:  # nothing goes on
+            return CarriedError(self.error + (residual + change), self.speed)
+        # The residual is a gradient that was missed: it is in the velocity, too. Nesterov's step
+        # holds it once more, beta-fold.
+        missed = residual / (rule.learning_rate * (1 + rule.momentum * rule.nesterov))
+        return CarriedError(self.error + (residual + change), speed - missed)
 
 
 def finite_norm(x: Tensor) -> float:

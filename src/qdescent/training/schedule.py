@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qdescent._checks import (
     argument_error,
     check_boolean,
+    check_callable,
+    check_choice,
     check_instance,
     check_integer,
     check_interval,
     check_sequence,
     shown,
 )
+from qdescent.learning.descent.sgd import SGD
 from qdescent.quantum.readout.limits import MOST_SHOTS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
+from qdescent.training.engines.choices import ENGINES
 from qdescent.training.tail import Tail
 
 MOST_STEPS = 10**9  # gradients of a run that ends in somebody's lifetime
+Rate = float | Sequence[float] | Callable[[int], float]
 
 
 @dataclass(frozen=True)
@@ -32,37 +38,55 @@ class Schedule:
             at eta = 0.02 and N = 2 on the embedded task (measured).
         rounds: R, uploads.
         learning_rate: eta. The paper asks for small rates; 0.02 is plain descent's, ten times less
-            than is usual with momentum.
+            than is usual with momentum. A sequence has a rate for each round; a function is asked
+            with the round's number, from 0 on.
         shots: S per readout for magnitudes, and as many for signs; None reads out perfectly. 10^6
             leave about sqrt(n/(4S)), 5 % of the displacement at n = 10^4.
-        momentum: beta of heavy-ball momentum, in [0, 1); 0: none, as in the paper. The state is
-            then (u, eta v) in R^{2n}: a readout measures both, and the velocity goes on in the next
-            round.
+        momentum: beta, in [0, 1); 0: none, as in the paper. The state is then (u, eta v) in
+            R^{2n}: a readout measures both, and the velocity goes on in the next round.
         fresh_batches: True: step t of the run takes the t-th task (stochastic gradient descent),
             not round r the r-th.
+        engine: the way to a segment's end, a name of `ENGINES`: "series" (exact, every step),
+            "fast-forward" (exact to `engine_tolerance`, at a cost that does not grow with K), or
+            "circuit" (gates on a state vector, for a few weights).
+        engine_tolerance: error that the engine may leave in the order-N solution, relative to it.
+            1e-3: a tenth of the truncation that `AdaptiveSchedule` allows.
+        weight_decay, dampening, nesterov: as of `torch.optim.SGD`. The decay is a linear term of
+            the gradient: it changes F_1 and F_0 of the map.
+        decoupled: weight decay beside the gradient, as in SGDW.
+
+    Raises:
+        ArgumentError: a setting outside its range, or one that the engine cannot do.
 
     Example:
         >>> Schedule(segment=10, rounds=3).steps
         30
+        >>> Schedule(rounds=2, learning_rate=(0.1, 0.01)).rule(1).learning_rate
+        0.01
     """
 
     order: int = 2
     segment: int = 20
     rounds: int = 5
-    learning_rate: float = 0.02
+    learning_rate: Rate = 0.02
     shots: int | None = 1_000_000
     momentum: float = 0.0
     fresh_batches: bool = False
+    engine: str = "series"
+    engine_tolerance: float = 1e-3
+    weight_decay: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
+    decoupled: bool = False
 
     def __post_init__(self) -> None:
         _check_order("order", self.order)
         check_integer("segment", self.segment, 1, MOST_STEPS)
         check_integer("rounds", self.rounds, 1, MOST_STEPS)
-        check_interval("learning_rate", self.learning_rate, "(0, inf)")
-        check_interval("momentum", self.momentum, "[0, 1)")
-        if self.shots is not None:
-            check_integer("shots", self.shots, 1, MOST_SHOTS)
-        check_boolean("fresh_batches", self.fresh_batches)
+        _check_descent(self)
+        if isinstance(self.learning_rate, tuple) and len(self.learning_rate) != self.rounds:
+            must = f"hold {self.rounds} rates, one for each round"
+            raise argument_error("learning_rate", must, f"{len(self.learning_rate)} of them")
 
     @property
     def steps(self) -> int:
@@ -83,6 +107,10 @@ class Schedule:
     def longest(self) -> int:
         """The most steps of one segment."""
         return self.segment
+
+    def rule(self, place: int) -> SGD:
+        """The update rule of a round, counted from 0."""
+        return _rule(self, place)
 
     def accepts(self, tail: Tail) -> bool:
         """Whether a segment may hold a step with such terms: unless they overflowed."""
@@ -120,7 +148,7 @@ class AdaptiveSchedule:
         steps: T, all steps of the run. 100: as many as the default `Schedule`.
         longest: the most steps of one segment. 100: the longest that was measured below 1 % (eta =
             0.005, N = 2).
-        learning_rate: eta, as in `Schedule`.
+        learning_rate: eta, as in `Schedule`; of a sequence the last rate goes on.
         shots: S, as in `Schedule`.
         round_cost: an upload and a readout, in gradients. 100: as much as 20 steps of order 2, so
             that neither is neglected; a real readout costs far more (the ledger says how much), and
@@ -129,7 +157,11 @@ class AdaptiveSchedule:
             error was at most 1.6 times the estimate that is used (benchmarks/tail_calibration.py),
             on small random ones with momentum 2.6 times.
         momentum: beta, as in `Schedule`.
-        fresh_batches: as in `Schedule`.
+        fresh_batches, engine, engine_tolerance, weight_decay, dampening, nesterov, decoupled: as in
+            `Schedule`.
+
+    Raises:
+        ArgumentError: a setting outside its range, or one that the engine cannot do.
 
     Example:
         >>> AdaptiveSchedule(tolerance=1e-3, orders=(3, 2)).orders
@@ -144,12 +176,18 @@ class AdaptiveSchedule:
     orders: tuple[int, ...] = (2, 3)
     steps: int = 100
     longest: int = 100
-    learning_rate: float = 0.02
+    learning_rate: Rate = 0.02
     shots: int | None = 1_000_000
     round_cost: float = 100.0
     safety: float = 3.0
     momentum: float = 0.0
     fresh_batches: bool = False
+    engine: str = "series"
+    engine_tolerance: float = 1e-3
+    weight_decay: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
+    decoupled: bool = False
 
     def __post_init__(self) -> None:
         check_interval("tolerance", self.tolerance, "(0, 1)")
@@ -175,11 +213,9 @@ class AdaptiveSchedule:
         check_integer("steps", self.steps, 1, MOST_STEPS)
         # one step is plain descent: nothing to linearise
         check_integer("longest", self.longest, 2, MOST_STEPS)
-        check_interval("learning_rate", self.learning_rate, "(0, inf)")
         check_interval("round_cost", self.round_cost, "[0, inf)")
         check_interval("safety", self.safety, "[1, inf)")
-        if self.shots is not None:
-            check_integer("shots", self.shots, 1, MOST_SHOTS)
+        _check_descent(self)
 
     @property
     def followed(self) -> int:
@@ -187,6 +223,10 @@ class AdaptiveSchedule:
         the highest order.
         """
         return self.orders[-1] + bool(self.momentum or self.fresh_batches)
+
+    def rule(self, place: int) -> SGD:
+        """The update rule of a round, counted from 0."""
+        return _rule(self, place)
 
     def accepts(self, tail: Tail) -> bool:
         """Whether a segment may hold a step with such an estimate."""
@@ -197,6 +237,43 @@ class AdaptiveSchedule:
         cost model).
         """
         return _gradients(order) + self.round_cost / check_integer("steps", steps, 1, MOST_STEPS)
+
+
+def _check_descent(schedule: Schedule | AdaptiveSchedule) -> None:
+    """What both kinds have: rate, rule, shots and engine."""
+    given = schedule.learning_rate
+    if not isinstance(given, float):
+        if callable(given):
+            check_callable("learning_rate", given, "a number, one for each round, or a function")
+        elif isinstance(given, Sequence) and not isinstance(given, str):
+            called = "a number, one for each round, or a function of the round"
+            rates = check_sequence("learning_rate", given, object, called=called)
+            object.__setattr__(schedule, "learning_rate", tuple(rates))
+            for place in range(len(rates)):
+                _rule(schedule, place)
+    if schedule.shots is not None:
+        check_integer("shots", schedule.shots, 1, MOST_SHOTS)
+    check_boolean("fresh_batches", schedule.fresh_batches)
+    check_interval("engine_tolerance", schedule.engine_tolerance, "(0, 1)")
+    engine = ENGINES[check_choice("engine", schedule.engine, ENGINES)]
+    engine.check((schedule.followed,), _rule(schedule, 0), schedule.fresh_batches)
+
+
+def _rule(schedule: Schedule | AdaptiveSchedule, place: int) -> SGD:
+    """The update rule of a round; of a sequence of rates the last goes on."""
+    place, rate = check_integer("place", place, 0), schedule.learning_rate
+    if callable(rate):
+        rate = rate(place)
+    elif isinstance(rate, tuple):
+        rate = rate[min(place, len(rate) - 1)]
+    return SGD(
+        check_interval("learning_rate", rate, "(0, inf)"),  # type: ignore[arg-type]
+        schedule.momentum,
+        schedule.weight_decay,
+        schedule.dampening,
+        schedule.nesterov,
+        schedule.decoupled,
+    )
 
 
 def _gradients(order: int) -> float:

@@ -8,7 +8,7 @@ from qdescent.experiment.run.training import Baseline, Pruned, download_steps, l
 from qdescent.experiment.workspace import Workspace
 from qdescent.rows import names
 from qdescent.training.descent import accuracy, correct
-from qdescent.training.hybrid import Run
+from qdescent.training.rounds.record import Run
 
 
 def comparison_rows(

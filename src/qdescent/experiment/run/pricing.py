@@ -20,7 +20,7 @@ from qdescent.resources.queries import dalzell_queries
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.rows import names
 from qdescent.rows.numbers import times
-from qdescent.training.hybrid import Run
+from qdescent.training.rounds.record import Run
 
 # l2 error of one solve: below the readout error, so that it does not limit the round
 EPSILON = 1e-3

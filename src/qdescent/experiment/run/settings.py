@@ -10,6 +10,7 @@ from qdescent._checks import argument_error, shown
 from qdescent.experiment.setting import PATH, check_settings, setting
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
+from qdescent.training.engines.choices import ENGINES
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 # of the circuit instance, 12 system qubits: a state vector of a few MB, a circuit of minutes
@@ -67,6 +68,13 @@ class Settings:
         "Truncation error that chooses each segment's length and order; 0: fixed.",
         why="Segments have the length (and order, 2 or 3) that the error's estimate allows, until"
         " all R K steps are done. 0: every segment has K steps of order N.",
+    )
+    engine: str = setting(
+        "series",
+        tuple(ENGINES),
+        "Way to a segment's end.",
+        why="Exact, step by step. fast-forward: the same to 1e-3 without the steps; circuit: gates,"
+        " for a few weights.",
     )
     shots: int = setting(
         1_000_000,
@@ -185,9 +193,20 @@ class Settings:
         if self.tolerance:
             steps = self.segment * self.rounds
             return AdaptiveSchedule(
-                self.tolerance, steps=steps, learning_rate=self.learning_rate, shots=self.shots
+                self.tolerance,
+                steps=steps,
+                learning_rate=self.learning_rate,
+                shots=self.shots,
+                engine=self.engine,
             )
-        return Schedule(self.order, self.segment, self.rounds, self.learning_rate, self.shots)
+        return Schedule(
+            self.order,
+            self.segment,
+            self.rounds,
+            self.learning_rate,
+            self.shots,
+            engine=self.engine,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON types."""

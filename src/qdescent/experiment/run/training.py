@@ -26,7 +26,8 @@ from qdescent.learning.task import Task
 from qdescent.report.state import State
 from qdescent.rows import names
 from qdescent.training.descent import DenseState, accuracy, descend, train_dense
-from qdescent.training.hybrid import Round, Run, train_hybrid
+from qdescent.training.hybrid import train_hybrid
+from qdescent.training.rounds.record import Round, Run
 
 
 @dataclass(frozen=True)
@@ -262,6 +263,7 @@ def train_emulated(workspace: Workspace[Settings], pruned: Pruned) -> Run:
             done=tuple(rounds),
             on_round=keep,
             on_step=progress.advance,
+            beside=False,  # `train_classically` does, with an accuracy at each step
         )
     progress.finish(
         f"truncation error at most {100 * max(each.truncation[-1] for each in run.rounds):.2g} %"

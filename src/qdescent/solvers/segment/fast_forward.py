@@ -29,6 +29,7 @@ from qdescent._checks import (
     check_sequence,
 )
 from qdescent.carleman.growth import grown, step_factor
+from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
@@ -81,6 +82,7 @@ class FastForward:
             what R - 1 nodes leave out.
         growth: the largest factor by which a mode that was seen grows over the segment.
         status: outcome in a word.
+        reduced: paths that `after` reads; None without `every_step`.
     """
 
     terms: Tensor = field(repr=False)
@@ -94,6 +96,7 @@ class FastForward:
     error: float
     growth: float
     status: FastForwardStatus
+    reduced: ReducedDescent | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         terms = check_tensor("terms", self.terms, (None, None))
@@ -109,6 +112,21 @@ class FastForward:
         for name in ("gradients", "error", "growth"):
             check_interval(name, getattr(self, name), "[0, inf]")
         check_instance("status", self.status, FastForwardStatus)
+        check_instance("reduced", self.reduced, ReducedDescent, optional=True)
+
+    def after(self, steps: int) -> tuple[Tensor, Tensor | None]:
+        """u_1 ... u_N after so many of the T steps, (N, n), and with momentum the velocity's terms.
+
+        Raises:
+            ArgumentError: steps above T; a segment that was found without `every_step`.
+        """
+        steps = check_integer("steps", steps, 1, self.steps)
+        if self.reduced is None:
+            must = "be T where the segment was found without every_step=True"
+            if steps < self.steps:
+                raise argument_error("steps", must, steps)
+            return self.terms, self.velocity
+        return self.reduced.after(steps)
 
     @property
     def value(self) -> Tensor:
@@ -137,6 +155,7 @@ def fast_forward(
     method: str = "taylor",
     check: bool = True,
     ranks: Ranks | None = None,
+    every_step: bool = False,
 ) -> FastForward:
     """T steps of gradient descent on one mean loss, from the pivot theta, without taking them.
 
@@ -171,6 +190,8 @@ def fast_forward(
         check: comparison of the first batch's series with the loss moved in float64
             (`check_series`).
         ranks: the processes, where torchrun started several; `task` is then this process's share.
+        every_step: keep the d vectors of the space, so that `after(t)` gives the terms after any
+            number of steps.
 
     Returns:
         FastForward.
@@ -212,6 +233,7 @@ def fast_forward(
     if velocity is not None:
         velocity = check_tensor("velocity", velocity, (space.n,)).to(theta)
     check_boolean("check", check)
+    check_boolean("every_step", every_step)
     if ranks is None:
         tasks = _tasks(task)
     else:  # a share that is refused in one process would leave the others waiting
@@ -227,7 +249,7 @@ def fast_forward(
 
     # The points in time for the higher terms, and from those the terms, one after the other.
     if order == 1:
-        return _report(segment, 0, 0.0, resolved)
+        return _report(segment, 0, 0.0, resolved, every_step)
     share = SHARE
     for again in (True, False):
         count, rule_error = segment.choose_nodes(tolerance / 2 / share, nodes)
@@ -242,9 +264,8 @@ def fast_forward(
         share = larger
         segment.forget_all_but_first()
     missed = rule_error * segment.share()
-    return _report(
-        segment, count, missed, resolved and (nodes is not None or missed <= tolerance / 2)
-    )
+    resolved = resolved and (nodes is not None or missed <= tolerance / 2)
+    return _report(segment, count, missed, resolved, every_step)
 
 
 def _tasks(task: Task | Sequence[Task]) -> list[Task]:
@@ -256,16 +277,18 @@ def _tasks(task: Task | Sequence[Task]) -> list[Task]:
     )
 
 
-def _report(found: ReducedDescent, nodes: int, missed: float, resolved: bool) -> FastForward:
+def _report(
+    found: ReducedDescent, nodes: int, missed: float, resolved: bool, every_step: bool
+) -> FastForward:
     """The result in full coordinates."""
     values = torch.from_numpy(np.linalg.eigvalsh(found.model.matrix))
     factors = step_factor(values + found.decay, found.eta, found.beta)
     growth = grown(float(factors.max()), found.steps) if len(factors) else 1.0
-    terms = torch.stack([found.model.combine(path[-1]) for path in found.paths])
+    terms, velocity = found.after(found.steps)
     if not bool(torch.isfinite(terms).all()) or not np.isfinite(found.leak):
         name = "weight_decay" if found.eta * found.decay > 2 else "learning_rate"
         value = found.decay if name == "weight_decay" else found.eta
-        raise argument_error(name, "keep the segment finite (try a tenth of it)", value)
+        raise DivergedError(name, "keep the segment finite (try a tenth of it)", value)
     gradients = gradients_of(found.model.products, found.calls)
     if not resolved:
         status = FastForwardStatus.UNRESOLVED
@@ -276,9 +299,7 @@ def _report(found: ReducedDescent, nodes: int, missed: float, resolved: bool) ->
         status = FastForwardStatus.DEARER if dearer else FastForwardStatus.REACHED
     return FastForward(
         terms=terms,
-        velocity=torch.stack([found.model.combine(end) for end in found.ends])
-        if found.beta
-        else None,
+        velocity=velocity,
         steps=found.steps,
         nodes=nodes,
         dimension=found.model.dimension,
@@ -288,6 +309,7 @@ def _report(found: ReducedDescent, nodes: int, missed: float, resolved: bool) ->
         error=found.leak + missed,
         growth=growth,
         status=status,
+        reduced=found if every_step else None,
     )
 
 

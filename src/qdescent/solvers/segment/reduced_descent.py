@@ -86,6 +86,16 @@ class ReducedDescent:
             self.paths.append(path @ vectors.T)
             self.ends.append(vectors @ end)
 
+    def after(self, steps: int) -> tuple[Tensor, Tensor | None]:
+        """The terms u_1 ... u_N after so many steps, (N, n), and with momentum the velocity's."""
+        terms = torch.stack([self.model.combine(path[steps]) for path in self.paths])
+        if not self.beta:
+            return terms, None
+        ends = self.ends
+        if steps < self.steps:
+            ends = [(path[steps - 1] - path[steps]) / self.eta for path in self.paths]
+        return terms, torch.stack([self.model.combine(end) for end in ends])
+
     def response(self) -> Floats:
         """The displacement after 1 ... T steps that a unit of gradient leaves in each mode that was
         seen, and in one of 0.

@@ -1,0 +1,85 @@
+"""A circuit as an engine: the end of a small segment from gates on a state vector."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from qdescent.carleman.history import history_system
+from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.learning.gradient_map import gradient_map
+from qdescent.learning.task import Task
+from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.solvers.qsvt import QSVT
+from qdescent.solvers.segment.map_segment import fast_forward_map
+from qdescent.solvers.solve import solve
+from qdescent.training.engines.path import End, Upload
+from qdescent.training.engines.series_path import SeriesPath
+
+
+class CircuitPath:
+    """The steps as the series form has them, the end as a circuit finds it.
+
+    One batch without momentum at order 1 or 2: polynomials of a shifted F_1 and one use of F_2
+    (`fast_forward_map`). Otherwise the history system of the Carleman linearisation by `QSVT`, on
+    (u, v) in R^{2n} with momentum.
+
+    Cost: a circuit's simulation for each end, some seconds at two weights; besides that the series.
+    """
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload, self._series = upload, SeriesPath(upload)
+
+    @property
+    def gradients(self) -> float:
+        """Of the series beside it; a circuit takes none."""
+        return self._series.gradients
+
+    def at(self, steps: int) -> tuple[Tensor, Tensor | None]:
+        """The terms after so many steps, by the series."""
+        return self._series.at(steps)
+
+    def end(self, steps: int, terms: Tensor, velocity: Tensor | None) -> End:
+        """The circuit's answer, and its measured distance to the series."""
+        exact, rate = terms.sum(0), self._upload.rule.learning_rate
+        if velocity is not None:  # the map's velocity is -eta times that of SGD
+            exact = torch.cat([exact, -rate * velocity.sum(0)])
+        answer, n = self._answer(steps, len(terms)).to(exact), terms.shape[1]
+        size = float(torch.linalg.vector_norm(exact))
+        gap = float(torch.linalg.vector_norm(answer - exact))
+        speed = None if velocity is None else -answer[n:] / rate
+        return End(answer[:n], speed, gap / size if size else gap)
+
+    def _answer(self, steps: int, order: int) -> Tensor:
+        upload, rule = self._upload, self._upload.rule
+        if isinstance(upload.task, Task):
+            maps = [self._map(upload.task, order)]
+        else:
+            maps = [self._map(each, order) for each in upload.task[:steps]]
+        if (
+            len(maps) == 1
+            and order <= 2
+            and not rule.momentum
+            and bool(maps[0].coefficients[0].any())
+        ):
+            epsilon = upload.tolerance
+            return fast_forward_map(maps[0], steps, order, epsilon, circuit=True).value
+        start = upload.theta.new_zeros(maps[0].size)
+        if rule.momentum and upload.velocity is not None:
+            start[upload.space.n :] = -rule.learning_rate * upload.velocity
+        lifts = [carleman_linearize(each, order, form="homogenised") for each in maps]
+        system = history_system(lifts[0] if len(lifts) == 1 else lifts, start, steps)
+        return solve(system, QSVT(epsilon=upload.tolerance, circuit=True)).answer
+
+    def _map(self, task: Task, order: int) -> PolynomialMap:
+        """The step with its weight decay, a linear term of the gradient, and with momentum."""
+        upload, rule = self._upload, self._upload.rule
+        f = gradient_map(task, upload.space, rule.learning_rate, order, upload.theta)
+        if rule.weight_decay:
+            constant, linear, *others = f.coefficients
+            shrunk = rule.learning_rate * rule.weight_decay
+            one = torch.eye(f.size, dtype=linear.dtype)
+            f = PolynomialMap(
+                [constant - shrunk * upload.theta[:, None], linear - shrunk * one, *others]
+            )
+        return f.with_momentum(rule.momentum) if rule.momentum else f

@@ -1,0 +1,67 @@
+"""`fast_forward` as an engine: all steps at once, read at any of them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from qdescent.learning.descent.diverged import DivergedError
+from qdescent.solvers.segment.fast_forward import FastForward, FastForwardStatus, fast_forward
+from qdescent.training.engines.path import End, Upload
+
+
+class ForwardPath:
+    """The terms of `fast_forward` over the longest segment, at each of its steps.
+
+    Its nodes are chosen for the end of the segment, where the rule is twice as exact as between: a
+    segment that ends before is found anew for that length.
+
+    Raises:
+        DivergedError: its space or its nodes do not reach the tolerance.
+
+    Cost: some tens of gradients, whatever the number of steps; a combination of d vectors for each
+        step that is looked at.
+    """
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload, self.gradients = upload, 0.0
+        self._found = self._forwarded(upload.longest, upload.check)
+
+    def at(self, steps: int) -> tuple[Tensor, Tensor | None]:
+        """The terms after so many steps."""
+        return self._found.after(steps)
+
+    def end(self, steps: int, terms: Tensor, velocity: Tensor | None) -> End:
+        """The sum of the terms, and what they miss by its own estimate."""
+        found = self._found
+        if steps < found.steps:
+            found, order = self._forwarded(steps, check=False), len(terms)
+            terms = found.terms[:order]
+            velocity = None if found.velocity is None else found.velocity[:order]
+        speed = None if velocity is None else velocity.sum(0)
+        return End(terms.sum(0), speed, found.error)
+
+    def _forwarded(self, steps: int, check: bool) -> FastForward:
+        upload, rule = self._upload, self._upload.rule
+        found = fast_forward(
+            upload.task,
+            upload.space,
+            steps,
+            rule.learning_rate,
+            upload.order,
+            upload.theta,
+            rule.momentum,
+            rule.weight_decay,
+            upload.velocity if rule.momentum else None,
+            tolerance=upload.tolerance,
+            check=check,
+            every_step=True,
+        )
+        self.gradients += found.gradients
+        if found.status is FastForwardStatus.UNRESOLVED:
+            must = (
+                "resolve the segment within `engine_tolerance` (take fewer steps, raise the"
+                " tolerance, or use 'series')"
+            )
+            actual = f"'fast-forward', which misses {found.error:.2g} of {steps} steps"
+            raise DivergedError("engine", must, actual)
+        return found

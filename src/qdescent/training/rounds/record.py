@@ -1,0 +1,159 @@
+"""What a hybrid training has done: its rounds, and the classical runs beside them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from qdescent._array_checks import check_tensor
+from qdescent._checks import (
+    check_instance,
+    check_integer,
+    check_interval,
+    check_sequence,
+    check_text,
+)
+from qdescent._evidence import Evidence, Row
+from qdescent.rows import names
+from qdescent.training.rounds.beside import Classical
+from qdescent.training.schedule import AdaptiveSchedule, Schedule
+from qdescent.training.tail_estimate import TAIL_EVIDENCE, TAIL_SOURCE
+
+
+@dataclass(frozen=True)
+class Round:
+    """One upload, segment of K steps, and download.
+
+    Args:
+        theta: the weights after the readout, (n,).
+        loss: L on the step's batch at the pivot and after each of the K emulated steps (before
+            readout), (K + 1,); NaN where a step was not watched.
+        truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)|| for t = 1..K, measured against true descent
+            from the same pivot, (K,); NaN likewise.
+        estimate: the same, estimated from the series terms (`estimate_tail`) and true gradients at
+            the end of each length (`error_from_residual`, `CarriedError`), (K,); None past the
+            radius of convergence.
+        last_term: ||u_N|| / ||u|| at the end, close to the truncation error of order N - 1:
+            pessimistic, without reference.
+        readout_error: ||read - u|| / ||u||, measured.
+        readout_expected: the same, as `expected_error` has it for u; 0 where it is read perfectly.
+        entry_share: share of the entries that were read.
+        missing_share: share of ||u||^2 (with momentum: of the state's) that was not, estimated from
+            counts.
+        gram: <u_k(t), u_l(t)> of the series terms for t = 1..K, (K, N, N): what the lifted state's
+            norms follow from (without momentum, whose velocity is not in it).
+        order: N.
+        end: why the segment is not longer; empty: it has all the steps it was allowed.
+        velocity: as read out, (n,), which goes on in the next round; None without momentum.
+        solver_error: what the engine missed of the order-N solution, relative to ||u||.
+        gradients: what the engine and the looks that decide took, in gradients (a cost model).
+        sparse: masked descent from the same start over the same batches, as far as this round.
+        dense: descent of all weights, likewise.
+    """
+
+    theta: Tensor = field(repr=False)
+    loss: tuple[float, ...]
+    truncation: tuple[float, ...]
+    estimate: tuple[float | None, ...]
+    last_term: float
+    readout_error: float
+    gram: tuple[tuple[tuple[float, ...], ...], ...]
+    order: int
+    end: str = ""
+    velocity: Tensor | None = field(default=None, repr=False)
+    readout_expected: float = 0.0
+    entry_share: float = 1.0
+    missing_share: float = 0.0
+    solver_error: float = 0.0
+    gradients: float = 0.0
+    sparse: Classical | None = field(default=None, repr=False)
+    dense: Classical | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        theta = check_tensor("theta", self.theta, (None,))
+        for name in ("loss", "truncation", "estimate", "gram"):
+            check_sequence(name, getattr(self, name), object, called="a number for each step")
+        check_integer("order", self.order, 1)
+        check_text("end", self.end, empty=True)
+        if self.velocity is not None:
+            check_tensor("velocity", self.velocity, tuple(theta.shape))
+        check_interval("readout_expected", self.readout_expected, "[0, inf)")
+        for name in ("entry_share", "missing_share"):
+            check_interval(name, getattr(self, name), "[0, 1]")
+        check_interval("solver_error", self.solver_error, "[0, inf]")
+        check_interval("gradients", self.gradients, "[0, inf)")
+        for name in ("sparse", "dense"):
+            check_instance(name, getattr(self, name), Classical, optional=True)
+
+    @property
+    def steps(self) -> int:
+        """K, the steps of the segment."""
+        return len(self.truncation)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole hybrid training.
+
+    Args:
+        theta: the final weights, (n,).
+        rounds: record of each round.
+        schedule: the settings.
+        stopped: reason why the run ended before all its steps; empty: it did not.
+    """
+
+    theta: Tensor = field(repr=False)
+    rounds: tuple[Round, ...]
+    schedule: Schedule | AdaptiveSchedule
+    stopped: str = ""
+
+    def __post_init__(self) -> None:
+        check_tensor("theta", self.theta, (None,))
+        check_sequence("rounds", self.rounds, Round, called="a sequence of `Round`s", empty=True)
+        check_instance("schedule", self.schedule, Schedule, AdaptiveSchedule)
+        check_text("stopped", self.stopped, empty=True)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Each round's order, length and truncation error, estimated and measured."""
+        exact, ends = Evidence.EXACT, [each.estimate[-1] for each in self.rounds]
+        return (
+            Row(
+                "schedule/order_by_round",
+                [r.order for r in self.rounds],
+                "1",
+                exact,
+                "order N of each segment",
+            ),
+            Row(
+                names.SEGMENT_BY_ROUND,
+                [r.steps for r in self.rounds],
+                "steps",
+                exact,
+                "length K of each segment",
+            ),
+            Row(
+                names.TRUNCATION_TAIL_BY_ROUND,
+                [math.inf if end is None else end for end in ends],
+                "1",
+                TAIL_EVIDENCE,
+                TAIL_SOURCE + "; infinite where the terms cannot tell",
+            ),
+            Row(
+                names.TRUNCATION_BY_ROUND,
+                [r.truncation[-1] for r in self.rounds],
+                "1",
+                Evidence.MEASURED,
+                "||u_N - u_GD|| / ||u_GD|| at each segment's end, against true descent from the"
+                " same pivot",
+            ),
+            Row(
+                names.STOPPED,
+                self.stopped,
+                "",
+                exact,
+                "why the run ended before all its steps; empty: it did not",
+            ),
+        )

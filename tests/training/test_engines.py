@@ -1,0 +1,144 @@
+"""Every engine ends a segment where the others do, and says in one sentence what it cannot do."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from qdescent._checks import ArgumentError
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.solvers.series import series_descent
+from qdescent.training.engines import circuit_path
+from qdescent.training.engines.choices import CIRCUIT_WEIGHTS, ENGINES
+from qdescent.training.hybrid import train_hybrid
+from qdescent.training.schedule import AdaptiveSchedule, Schedule
+
+WAYS = {
+    "plain": {},
+    "decay": {"weight_decay": 0.3},
+    "momentum": {"momentum": 0.5},
+    "both": {"momentum": 0.5, "weight_decay": 0.3},
+}
+
+
+def relative(x, y):
+    return float((x - y).norm() / y.norm())
+
+
+def two_weights(seventeen):
+    """The task, and the two of its weights that move most."""
+    space = ParameterSpace(seventeen.task.network)
+    gradient = seventeen.task.loss_and_gradient(space, space.theta)[1]
+    return seventeen.task, space.restrict(space.theta, gradient.abs().topk(2).indices)
+
+
+def end_of(task, space, engine, segment=6, rate=0.3, **settings):
+    schedule = Schedule(2, segment, 1, rate, None, engine=engine, engine_tolerance=1e-4, **settings)
+    return train_hybrid([task], space, schedule, beside=False).rounds[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_circuit_series_and_fast_forward_agree_on_two_weights(seventeen, way):
+    task, space = two_weights(seventeen)
+    truth = series_descent(task, space, 2, 6, 0.3, **WAYS[way]).value
+    for engine in ENGINES:
+        found = end_of(task, space, engine, **WAYS[way])
+        assert relative(found.theta - space.theta, truth) < 2e-4
+        assert found.solver_error < 2e-4
+        assert (found.solver_error == 0) == (engine == "series")
+        if found.velocity is not None:
+            exact = series_descent(task, space, 2, 6, 0.3, **WAYS[way]).velocity.sum(0)
+            assert (
+                0.3 * float((found.velocity - exact).norm() / truth.norm()) < 1e-3
+            )  # of u, and less
+
+
+def test_a_circuit_of_another_map_is_caught_by_what_it_is_compared_with(seventeen, monkeypatch):
+    """The decay planted away from the circuit's map alone: the measured solver error shows it."""
+    task, space = two_weights(seventeen)
+    whole = circuit_path.gradient_map
+
+    def bent(task, space, rate, *rest):
+        return whole(task, space, 1.05 * rate, *rest)
+
+    monkeypatch.setattr(circuit_path, "gradient_map", bent)
+    assert end_of(task, space, "circuit").solver_error > 1e-2
+
+
+def test_the_circuit_takes_fresh_batches_and_order_three_through_the_history(seventeen):
+    task, space = two_weights(seventeen)
+    x, y = task.data
+    tasks = [task.with_data((x[:3], y[:3])), task.with_data((x[3:], y[3:]))]
+    for order, fresh in ((2, True), (3, False)):
+        schedule = Schedule(
+            order, 2, 1, 0.3, None, fresh_batches=fresh, engine="circuit", engine_tolerance=1e-4
+        )
+        run = train_hybrid(tasks if fresh else [task], space, schedule, beside=False)
+        truth = series_descent(tasks if fresh else task, space, order, 2, 0.3).value
+        assert relative(run.theta - space.theta, truth) < 2e-4
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_fast_forward_follows_an_adaptive_schedule(small_conv, momentum):
+    """At each step the terms are those of the series, so that both choose the same segments."""
+    space, runs = ParameterSpace(small_conv.task.network), []
+    for engine in ("series", "fast-forward"):
+        schedule = AdaptiveSchedule(
+            1e-3, orders=(2,), steps=16, longest=12, learning_rate=0.02 * (1 - momentum),
+            shots=None, momentum=momentum, engine=engine, engine_tolerance=1e-7,
+        )  # fmt: skip
+        runs.append(train_hybrid([small_conv.task], space, schedule, beside=False))
+    assert [r.steps for r in runs[0].rounds] == [r.steps for r in runs[1].rounds]
+    assert relative(runs[1].theta - space.theta, runs[0].theta - space.theta) < 1e-6
+
+
+@pytest.mark.parametrize("engine", ["series", "fast-forward"])
+def test_without_watching_the_weights_are_the_same(small_conv, engine):
+    space = ParameterSpace(small_conv.task.network)
+    schedule = Schedule(2, 5, 2, 0.05, None, engine=engine)
+    watched = train_hybrid([small_conv.task], space, schedule)
+    blind = train_hybrid([small_conv.task], space, schedule, watch=False)
+    assert relative(blind.theta, watched.theta) < 1e-14
+    for seen, unseen in zip(watched.rounds, blind.rounds, strict=True):
+        assert unseen.steps == seen.steps
+        assert all(map(math.isnan, unseen.loss[1:-1] + unseen.truncation))
+        assert unseen.loss[-1] == pytest.approx(seen.loss[-1], rel=1e-12)
+        assert unseen.estimate[-1] == pytest.approx(seen.estimate[-1], rel=0.5)
+
+
+def test_what_an_engine_cannot_do_is_one_sentence(seventeen, small_conv):
+    for settings, sentence in (
+        ({"fresh_batches": True}, "Argument `engine` must be 'series' for a fresh batch a step"),
+        ({"momentum": 0.9, "nesterov": True}, "Argument `engine` must be 'series' for dampening"),
+        ({"momentum": 0.9, "dampening": 0.5}, "Argument `engine` must be 'series' for dampening"),
+        (
+            {"momentum": 0.9, "weight_decay": 0.1, "decoupled": True},
+            "Argument `engine` must be 'series' for dampening",
+        ),
+    ):
+        for kind in (Schedule, AdaptiveSchedule):
+            with pytest.raises(ArgumentError, match=sentence):
+                kind(engine="fast-forward", **settings)
+    Schedule(engine="fast-forward", weight_decay=0.1, decoupled=True)  # the same as coupled
+    with pytest.raises(ArgumentError, match="Argument `engine` must be one of 'series', 'fast-"):
+        Schedule(engine="gmres")
+    space = ParameterSpace(small_conv.task.network)
+    assert space.n > CIRCUIT_WEIGHTS
+    with pytest.raises(
+        ArgumentError,
+        match="Argument `engine` must be 'series' or 'fast-forward' above 8 weights .* with 82",
+    ):
+        train_hybrid([small_conv.task], space, Schedule(engine="circuit", segment=2))
+
+
+def test_an_engine_that_does_not_resolve_a_segment_says_so():
+    """A loss of a thousand curvatures: sixty vectors do not see it in full."""
+    network = nn.Linear(200, 1, bias=False).double()
+    x = torch.diag(torch.logspace(-2, 1, 200, dtype=torch.float64))
+    task = Task(network, nn.functional.mse_loss, (x, torch.ones(200, 1, dtype=torch.float64)))
+    space = ParameterSpace(network)
+    stiff = {"engine": "fast-forward", "engine_tolerance": 1e-9}
+    with pytest.raises(ArgumentError, match="Argument `engine` must resolve the segment within"):
+        train_hybrid([task], space, Schedule(1, 20_000, 1, 0.5, None, **stiff))
