@@ -141,4 +141,4 @@ def test_an_engine_that_does_not_resolve_a_segment_says_so():
     space = ParameterSpace(network)
     stiff = {"engine": "fast-forward", "engine_tolerance": 1e-9}
     with pytest.raises(ArgumentError, match="Argument `engine` must resolve the segment within"):
-        train_hybrid([task], space, Schedule(1, 20_000, 1, 0.5, None, **stiff))
+        train_hybrid([task], space, Schedule(1, 5_000, 1, 0.5, None, **stiff))
