@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +21,21 @@ from qdescent._checks import (
     shown,
 )
 from qdescent._random import named_generator
+from qdescent.learning.batches import (
+    Path,
+    called,
+    part_at,
+    picked,
+    prediction_in,
+    samples_of,
+    ways_to_call,
+)
 from qdescent.learning.datasets import ImageData
 from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.training.samples import Samples, samples_in
 
 
 def displacements(
@@ -123,6 +134,7 @@ def accuracy(
     return float(correct(task, space, theta, images, labels).double().mean())
 
 
+TESTED_AT_ONCE = 1000  # test samples
 MOST_EPOCHS = 100_000  # the schedule of the learning rate is spread over them
 
 
@@ -156,7 +168,7 @@ class DenseState:
 def train_dense(
     network: nn.Module,
     loss: Callable[[Tensor, Tensor], Tensor],
-    data: ImageData,
+    data: ImageData | Samples,
     epochs: int,
     batch: int = 64,
     learning_rate: float = 0.1,
@@ -172,8 +184,8 @@ def train_dense(
     Args:
         network: the module to train.
         loss: (outputs, targets) -> scalar.
-        data: training and test images.
-        epochs: passes over the training images.
+        data: training and test images, or samples of any kind whose targets are class labels.
+        epochs: passes over the training samples.
         batch: samples a step; 64 is usual for a set of this size.
         learning_rate: rate at the start; the paper authors' 0.1. Smaller rates end in sharper
             minima, where the first segment after pruning has a larger truncation error.
@@ -190,13 +202,16 @@ def train_dense(
         DenseState after the last epoch.
 
     Raises:
-        ArgumentError: the loss became NaN or infinite.
+        ArgumentError: the loss became NaN or infinite; targets that are no class labels.
     """
     check_instance("network", network, nn.Module, called="a torch.nn.Module")
     check_callable("loss", loss, "a function of (outputs, targets)")
-    check_instance("data", data, ImageData)
+    samples = samples_in(check_instance("data", data, ImageData, Samples))
+    if not samples.classified:
+        raise argument_error("data", "have class labels as targets", "without")
+    total_samples = samples_of(samples.train)
     epochs = check_integer("epochs", epochs, 1, MOST_EPOCHS)
-    batch = min(check_integer("batch", batch, 1), len(data.train_images))
+    batch = min(check_integer("batch", batch, 1), total_samples)
     learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
     momentum = check_interval("momentum", momentum, "[0, 1)")
     weight_decay = check_interval("weight_decay", weight_decay, "[0, inf)")
@@ -208,12 +223,14 @@ def train_dense(
         network.parameters(), learning_rate, momentum, weight_decay=weight_decay
     )
     done = _restore(network, optimizer, state)
-    per_epoch = -(-len(data.train_images) // batch)
+    per_epoch = -(-total_samples // batch)
+    one = _at(samples.train, torch.tensor([0]), total_samples)
+    way = ways_to_call(network, *one)[0]
+    with torch.no_grad():  # where in its outputs the loss finds the logits
+        reads = prediction_in(called(network.eval(), one[0], way)) or ()
     for epoch in range(done.epoch, epochs):
         network.train()
-        order = torch.randperm(
-            len(data.train_images), generator=named_generator(seed, "dense order", epoch)
-        )
+        order = torch.randperm(total_samples, generator=named_generator(seed, "dense order", epoch))
         total = 0.0
         for step, places in enumerate(order.split(batch)):
             progress = torch.tensor((epoch * per_epoch + step) / (epochs * per_epoch))
@@ -221,7 +238,8 @@ def train_dense(
                 0.5 * (1 + torch.cos(torch.pi * progress))
             )
             optimizer.zero_grad()
-            value = loss(network(data.train_images[places]), data.train_labels[places])
+            inputs, targets = _at(samples.train, places, total_samples)
+            value = loss(part_at(called(network, inputs, way), reads), targets)
             if not isinstance(value, Tensor) or value.ndim != 0:
                 raise argument_error("loss", "return a scalar tensor", f"returning {shown(value)}")
             if not bool(torch.isfinite(value)):
@@ -234,18 +252,31 @@ def train_dense(
             if on_batch is not None:
                 on_batch()
         network.eval()
-        with torch.no_grad():
-            correct = (network(data.test_images).argmax(1) == data.test_labels).double().mean()
         done = DenseState(
             epoch + 1,
             _tensors(network, optimizer),
             (*done.loss, total / len(order)),
-            (*done.test_accuracy, float(correct)),
+            (*done.test_accuracy, _test_accuracy(network, samples.test, way, reads)),
         )
         if on_epoch is not None:
             on_epoch(done)
     network.eval()
     return done
+
+
+def _at(batch: tuple[Any, Any], places: Tensor, total: int) -> tuple[Any, Any]:
+    inputs, targets = (picked(part, places, total) for part in batch)
+    return inputs, targets
+
+
+def _test_accuracy(network: nn.Module, test: tuple[Any, Any], way: str, reads: Path) -> float:
+    right, total = [], samples_of(test)
+    with torch.no_grad():
+        for places in torch.arange(total).split(TESTED_AT_ONCE):
+            inputs, targets = _at(test, places, total)
+            outputs = part_at(called(network, inputs, way), reads)
+            right.append((outputs.argmax(1) == targets).double().flatten())
+    return float(torch.cat(right).mean())
 
 
 def _tensors(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:

@@ -7,20 +7,19 @@ from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import Baseline, Pruned, download_steps, last_task
 from qdescent.experiment.workspace import Workspace
 from qdescent.rows import names
-from qdescent.training.descent import accuracy, correct
+from qdescent.training.descent import correct
 from qdescent.training.rounds.record import Run
 
 
 def comparison_rows(
-    workspace: Workspace[Settings], pruned: Pruned, baseline: Baseline, run: Run
+    workspace: Workspace[Settings],
+    pruned: Pruned,
+    baseline: Baseline,
+    run: Run,
+    emulated: list[float],
 ) -> list[Row]:
     """Both trainings as rows: losses, accuracies, truncation and readout errors of every round."""
     settings, data = workspace.settings, pruned.data
-    ends = [pruned.space.theta, *(each.theta for each in run.rounds)]
-    emulated = [
-        accuracy(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels)
-        for theta in ends
-    ]
     last_loss = float(last_task(pruned, run).loss_at(pruned.space, run.theta).detach())
     losses = [loss for each in run.rounds for loss in each.loss[:-1]] + [last_loss]
     on_test = f"share of {len(data.test_images)} test images labelled correctly"
@@ -32,7 +31,7 @@ def comparison_rows(
     exact, measured, assumed = Evidence.EXACT, Evidence.MEASURED, Evidence.ASSUMED
     verdicts = [
         correct(pruned.tasks[0], pruned.space, theta, data.test_images, data.test_labels)
-        for theta in (ends[-1], baseline.theta)
+        for theta in (run.theta, baseline.theta)
     ]
     differing = float((verdicts[0] != verdicts[1]).sum())
     chosen = "setting `tolerance` chose it" if settings.tolerance else "setting `{}`"

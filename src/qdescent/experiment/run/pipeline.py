@@ -55,9 +55,9 @@ def _made(workspace: Workspace[Settings]) -> Record:
     )
     pruned, more = train_and_prune(workspace, data)
     rows += more
-    run = train_emulated(workspace, pruned)
+    run, emulated = train_emulated(workspace, pruned)
     baseline = train_classically(workspace, pruned, run)
-    rows += comparison_rows(workspace, pruned, baseline, run)
+    rows += comparison_rows(workspace, pruned, baseline, run, emulated)
     before, _, more = measure_spectrum(workspace, pruned, pruned.space.theta, "before")
     rows += more
     _, _, more = measure_spectrum(workspace, pruned, run.theta, "after")

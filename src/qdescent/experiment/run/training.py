@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qdescent._array_checks import check_shape
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import argument_error
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.run.settings import Settings
+from qdescent.experiment.train.dense import dense_training
+from qdescent.experiment.train.rounds import hybrid_rounds
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.datasets import ImageData, load_fashion_mnist
 from qdescent.learning.masks import Mask
@@ -23,11 +25,9 @@ from qdescent.learning.networks.small_cnn import fashion_cnn
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
-from qdescent.report.state import State
 from qdescent.rows import names
-from qdescent.training.descent import DenseState, accuracy, descend, train_dense
-from qdescent.training.hybrid import train_hybrid
-from qdescent.training.rounds.record import Round, Run
+from qdescent.training.descent import accuracy, descend
+from qdescent.training.rounds.record import Run
 
 
 @dataclass(frozen=True)
@@ -79,37 +79,10 @@ def load_data(workspace: Workspace[Settings]) -> tuple[ImageData, list[Row]]:
 
 def train_and_prune(workspace: Workspace[Settings], data: ImageData) -> tuple[Pruned, list[Row]]:
     """Dense training, epoch by epoch resumable, and one-shot pruning."""
-    settings, progress = workspace.settings, workspace.progress
+    settings = workspace.settings
     width = settings.width
     network = fashion_cnn((width, 2 * width, 4 * width), seed=settings.seed)
-    saved = workspace.load("dense")
-    state = None
-    if saved:
-        with workspace.whole("dense"):
-            state = _dense_state(saved, network, settings.epochs)
-
-    def keep(done: DenseState) -> None:
-        extra = {"epoch": done.epoch, "loss": done.loss, "test_accuracy": done.test_accuracy}
-        workspace.save("dense", done.tensors, extra)
-
-    dense_batch = 64
-    batches = -(-len(data.train_images) // dense_batch)
-    progress.start(
-        "Dense training", settings.epochs * batches, (state.epoch if state else 0) * batches
-    )
-    with workspace.stage("dense training"):
-        done = train_dense(
-            network,
-            cross_entropy,
-            data,
-            settings.epochs,
-            dense_batch,
-            seed=settings.seed,
-            state=state,
-            on_epoch=keep,
-            on_batch=progress.advance,
-        )
-    progress.finish(f"test accuracy {100 * done.test_accuracy[-1]:.1f} %")
+    done = dense_training(workspace, network, cross_entropy, data, settings.epochs, settings.seed)
 
     tasks = []
     for r in range(settings.rounds):
@@ -160,18 +133,6 @@ def train_and_prune(workspace: Workspace[Settings], data: ImageData) -> tuple[Pr
         Row("pruned/test_accuracy", start, "1", Evidence.EXACT, on_test + ", right after pruning"),
     ]
     return pruned, rows
-
-
-def _dense_state(saved: State, network: nn.Module, epochs: int) -> DenseState:
-    """The training between two epochs, as saved; a ValueError or KeyError where it does not fit."""
-    epoch = check_integer("epoch", saved.extra["epoch"], 1)
-    for name, weight in network.named_parameters():
-        for part in ("weight", "momentum"):
-            check_shape(name, saved.tensors[f"{part}/{name}"], tuple(weight.shape))
-    history = tuple(saved.extra["loss"]), tuple(saved.extra["test_accuracy"])
-    if epoch > epochs or {len(values) for values in history} != {epoch}:
-        raise ValueError(f"it has {epoch} epochs")
-    return DenseState(epoch, saved.tensors, *history)
 
 
 @dataclass(frozen=True)
@@ -231,44 +192,31 @@ def train_classically(workspace: Workspace[Settings], pruned: Pruned, run: Run) 
     return Baseline(theta, tuple(losses), tuple(accuracies))
 
 
-def train_emulated(workspace: Workspace[Settings], pruned: Pruned) -> Run:
-    """Quantum-emulated training, resumable after each round."""
-    settings, progress = workspace.settings, workspace.progress
-    rounds: list[Round] = []
-    saved = workspace.load("emulated")
-    if saved:
-        with workspace.whole("emulated"):
-            for r, facts in enumerate(saved.extra["rounds"]):
-                theta = check_shape("theta", saved.tensors[f"theta-{r}"], (pruned.space.n,))
-                rounds.append(Round(theta=theta, **facts))
-    progress.start("Emulated training", settings.schedule.steps, sum(each.steps for each in rounds))
+def train_emulated(workspace: Workspace[Settings], pruned: Pruned) -> tuple[Run, list[float]]:
+    """Quantum-emulated training, resumable after each round.
 
-    def keep(done: Round) -> None:
-        rounds.append(done)
-        facts = [
-            {key: value for key, value in vars(each).items() if key != "theta"} for each in rounds
-        ]
-        workspace.save(
-            "emulated",
-            {f"theta-{r}": each.theta for r, each in enumerate(rounds)},
-            {"rounds": facts},
-        )
+    Returns:
+        (Run, test accuracy at the start and after each download).
+    """
+    settings, data = workspace.settings, pruned.data
 
-    with workspace.stage("emulated training"):
-        run = train_hybrid(
-            pruned.tasks,
-            pruned.space,
-            settings.schedule,
-            seed=settings.seed,
-            done=tuple(rounds),
-            on_round=keep,
-            on_step=progress.advance,
-            beside=False,  # `train_classically` does, with an accuracy at each step
-        )
-    progress.finish(
-        f"truncation error at most {100 * max(each.truncation[-1] for each in run.rounds):.2g} %"
+    def tested(theta: Tensor) -> float:
+        first, images, labels = pruned.tasks[0], data.test_images, data.test_labels
+        return accuracy(first, pruned.space, theta, images, labels)
+
+    trained = hybrid_rounds(
+        workspace,
+        "emulated",
+        "Emulated training",
+        pruned.tasks,
+        pruned.space,
+        settings.schedule,
+        settings.seed,
+        lambda done: {"test_accuracy": tested(done.theta)},
+        beside=False,  # `train_classically` does, with an accuracy at each step
     )
-    return run
+    after = [each["test_accuracy"] for each in trained.measured]
+    return trained.run, [tested(pruned.space.theta), *after]
 
 
 def download_steps(run: Run) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qdescent._checks import argument_error
+from qdescent.experiment.code_settings import check_code_given
 from qdescent.experiment.saved_state import ANEW, first_state, restored
 from qdescent.experiment.setting import check_same
 from qdescent.experiment.spectrum.settings import STATE_OF_JOB, SpectrumSettings
@@ -30,10 +30,6 @@ def resumed_spectrum(directory: Path, given: Mapping[str, Any]) -> SpectrumSetti
     state = first_state(directory, STATE_OF_JOB, "measurement")
     with whole(directory, STATE_OF_JOB, ANEW):
         settings = restored(SpectrumSettings, state.extra["settings"], state.origin)
-        code = settings.code()
     check_same(settings, given, "measurement")
-    for name in code:
-        if not given.get(name):
-            must = f"be given again, for it runs as code ({settings.again(directory)})"
-            raise argument_error(name, must, "missing")
+    check_code_given(settings, given, directory)
     return settings

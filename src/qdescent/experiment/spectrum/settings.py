@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from qdescent._checks import argument_error
+from qdescent.experiment.code_settings import code_of, command_again
 from qdescent.experiment.setting import PATH, SWITCH, TEXT, check_settings, setting
 from qdescent.learning.pruning.criteria import MASKS
 
@@ -184,18 +184,8 @@ class SpectrumSettings:
         """The settings that run code, name -> words of the command line: functions as
         module:function, the network's arguments.
         """
-        named: dict[str, tuple[str, ...]] = {"network": (self.network,)}
-        if ":" in self.data:
-            named["data"] = ("--data", self.data)
-        if ":" in self.loss:
-            named["loss"] = ("--loss", self.loss)
-        if self.arguments:
-            named["arguments"] = tuple(
-                word for each in self.arguments for word in ("--arguments", each)
-            )
-        return named
+        return code_of(self, ("data", "loss"))
 
     def again(self, directory: Path) -> str:
         """The command that goes on with an unfinished measurement of these settings."""
-        words = [word for each in self.code().values() for word in each]
-        return shlex.join(["qdescent", "spectrum", *words, "--resume", "--out", str(directory)])
+        return command_again(self, directory)
