@@ -11,7 +11,7 @@ import inspect
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from qdescent._search_path import user_modules_last
 from qdescent._signals import Stopped, quiet_imports, stop_on_signals
 from qdescent._terminal.sentences import ends_in_words, not_written, say
 from qdescent.experiment.circuit.settings import CircuitSettings
+from qdescent.experiment.reproduce.settings import ReproduceSettings, preset
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.setting import (
     PATH,
@@ -36,6 +37,7 @@ from qdescent.experiment.setting import (
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 
 RUNS, SPECTRA, CIRCUITS = Path("runs"), Path("runs/spectra"), Path("runs/circuits")
+REPRODUCTIONS = Path("runs/reproductions")
 
 
 @click.group(
@@ -248,6 +250,41 @@ def circuit(asked: Asked) -> None:
         record = run_circuit_job(settings, directory, bars)
     page = directory / "circuit.html"
     print_outcome("circuit", bars.seconds, circuit_headline(record), page, asked.as_json)
+
+
+@command(ReproduceSettings, REPRODUCTIONS, resumable=True)
+def reproduce(asked: Asked) -> None:
+    """Repeat the paper's benchmark, and see what its proxy cannot show.
+
+    Train, prune, fine-tune; spectra and E(t) step by step beside true truncation errors; what a
+    round would take. --config small (minutes on two cores), 7M, 103M, authors (CIFAR-100, a GPU),
+    or a TOML file. Each seed is a job of its own. Ctrl-C loses nothing: --resume goes on.
+    """
+    asked = replace(asked, config=preset(asked.config))
+    settings = None if asked.resume else asked.settings(ReproduceSettings)
+    given = asked.given(ReproduceSettings)
+    with quiet_imports():
+        from qdescent._terminal.outcome import Bars, print_outcome
+        from qdescent.experiment.reproduce.pipeline import (
+            reproduction_headline,
+            run_reproduction,
+        )
+        from qdescent.experiment.saved_state import latest_unfinished
+        from qdescent.experiment.workspace import create_workspace, resume_workspace
+        from qdescent.report.reservation import next_directory
+    bars = Bars()
+    if settings is None:
+        directory = asked.out or latest_unfinished(REPRODUCTIONS)
+        workspace = resume_workspace(directory, ReproduceSettings, bars)
+        check_same(workspace.settings, given, "run")
+    else:
+        directory = asked.out or next_directory(REPRODUCTIONS)
+        workspace = create_workspace(directory, settings, bars)
+    again = shlex.join(["qdescent", "reproduce", "--resume", "--out", str(directory)])
+    with ends_in_words(directory, again), bars.progress:
+        record = run_reproduction(workspace)
+    page = directory / "reproduction.html"
+    print_outcome("reproduce", bars.seconds, reproduction_headline(record), page, asked.as_json)
 
 
 def main() -> None:

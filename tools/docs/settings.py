@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from qdescent.experiment.circuit.settings import CircuitSettings
+from qdescent.experiment.reproduce.settings import ReproduceSettings
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.setting import Setting, declared
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 
+KINDS = (Settings, SpectrumSettings, CircuitSettings, ReproduceSettings)
 HEAD = """# Settings
 
 Each is a flag, and under the same name, with `_` for `-`, a key of the TOML file that `--config`
@@ -22,7 +24,7 @@ shots = 1e7
 """
 
 
-def page(kinds: tuple[type, ...] = (Settings, SpectrumSettings, CircuitSettings)) -> str:
+def page(kinds: tuple[type, ...] = KINDS) -> str:
     """Markdown."""
     return "\n".join([HEAD, *(f"## qdescent {kind.command}\n\n{table(kind)}" for kind in kinds)])
 

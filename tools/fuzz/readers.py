@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from old_pickle import old_pickle
 from PIL import Image
 from safetensors.torch import save
 from states import state
@@ -29,6 +30,7 @@ from qdescent.experiment.spectrum.beginning import resumed_spectrum
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.workspace import resume_workspace
 from qdescent.learning.datasets import read_idx
+from qdescent.reading.cifar_files import dictionary
 from qdescent.report.files import read_weights
 from qdescent.report.record import read_record
 from qdescent.report.state import load_state
@@ -100,6 +102,9 @@ READERS: dict[str, Callable[[Path, bytes], object]] = {
     ),
     "resume_spectrum": lambda folder, content: resumed_spectrum(
         _in(folder, "t/state/spectrum-settings.safetensors", content).parents[1], {"network": "a:b"}
+    ),
+    "pickle": lambda folder, content: dictionary(
+        "data_root", _in(folder, "train", content), content
     ),
     "record": lambda folder, content: read_record(_in(folder, "run.json", content)),
 }
@@ -203,6 +208,12 @@ def _valid(reader: str) -> list[bytes]:
             return [gzip.compress(_idx(2)), gzip.compress(_idx(1)) + gzip.compress(b"")]
         case "state":
             return [state("s", {"a": torch.ones(3)}, {"b": 1}), state("s", {}, {})]
+        case "pickle":
+            images = np.arange(12, dtype=np.uint8).reshape(2, 6)
+            return [
+                old_pickle({"data": images, "fine_labels": [3, 5], "batch_label": "1 of 1"}),
+                old_pickle({"fine_label_names": ["apple", "ray"]}),
+            ]
         case "resume":
             return [state("settings", {}, Settings().to_json())]
         case "resume_spectrum":

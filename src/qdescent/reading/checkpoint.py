@@ -18,6 +18,7 @@ import torch
 
 from qdescent._checks import shown
 from qdescent.reading.archive import ArchiveError, open_archive
+from qdescent.reading.pickle_stack import MARK, last, marked
 
 MOST_PICKLE = 16 << 20  # bytes of the pickle itself; the numbers lie outside
 MOST_OPCODES = 1_000_000  # 25,000 tensors have as many, and take a second
@@ -34,7 +35,6 @@ STORAGES = {  # bytes of a number of each kind
     "ComplexFloatStorage": 8,
     "ComplexDoubleStorage": 16, "UntypedStorage": 1,
 }  # fmt: skip
-MARK = object()
 
 
 class CheckpointError(ValueError):
@@ -192,20 +192,20 @@ def _step(
         case "EMPTY_TUPLE":
             stack.append(())
         case "TUPLE":
-            stack.append(tuple(_marked(stack)))
+            stack.append(tuple(marked(stack)))
         case "TUPLE1" | "TUPLE2" | "TUPLE3":
             length = int(opcode[-1])
-            stack[-length:] = [tuple(_last(stack, length))]
+            stack[-length:] = [tuple(last(stack, length))]
         case "BINPUT" | "LONG_BINPUT":
             memo[argument] = stack[-1]
         case "BINGET" | "LONG_BINGET":
             stack.append(memo[argument])
         case "SETITEM" | "APPEND":
-            items = _last(stack, 1 + (opcode == "SETITEM"))
+            items = last(stack, 1 + (opcode == "SETITEM"))
             del stack[-len(items) :]
             _check_keys(items if opcode == "SETITEM" else [])
         case "SETITEMS" | "APPENDS":
-            items = _marked(stack)
+            items = marked(stack)
             _check_keys(items if opcode == "SETITEMS" else [])
         case "BINPERSID":
             stack.append(_storage(stack.pop(), storages))
@@ -216,24 +216,6 @@ def _step(
             stack.pop()
         case _:
             raise CheckpointError("holds pickled code or is no checkpoint")
-
-
-def _marked(stack: list[Any]) -> list[Any]:
-    """What lies above the last mark; both are taken off."""
-    place = len(stack) - 1
-    while stack[place] is not MARK:
-        place -= 1
-        if place < 0:
-            raise IndexError
-    items = stack[place + 1 :]
-    del stack[place:]
-    return items
-
-
-def _last(stack: list[Any], count: int) -> list[Any]:
-    if len(stack) < count:
-        raise IndexError
-    return stack[-count:]
 
 
 def _check_keys(items: list[Any]) -> None:

@@ -245,7 +245,7 @@ def _growth_rows(growth: Growth, row: Callable[..., Row], factor: str) -> list[R
             least_error,
         ),
         row(
-            "dissipation/growing_at_most",
+            names.GROWING_AT_MOST,
             most,
             "1",
             f"share of modes that grow from step to step; {BETWEEN}",

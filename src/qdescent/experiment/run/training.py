@@ -71,7 +71,7 @@ def load_data(workspace: Workspace[Settings]) -> tuple[ImageData, list[Row]]:
             settings.batch,
         )
     rows = [
-        Row("data/train_images", len(data.train_images), "images", Evidence.EXACT, data.source),
+        Row(names.TRAIN_IMAGES, len(data.train_images), "images", Evidence.EXACT, data.source),
         Row(names.TEST_IMAGES, len(data.test_images), "images", Evidence.EXACT, data.source),
     ]
     return data, rows
