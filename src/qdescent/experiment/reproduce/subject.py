@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qdescent._array_checks import check_shape
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import argument_error
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.reproduce.settings import ReproduceSettings
+from qdescent.experiment.train.dense import dense_training
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.datasets import ImageData, load_cifar100, load_fashion_mnist
 from qdescent.learning.masks import Mask
@@ -23,9 +24,8 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.reading.tensors import read_weights
-from qdescent.report.state import State
 from qdescent.rows import names
-from qdescent.training.descent import DenseState, accuracy, train_dense
+from qdescent.training.descent import accuracy
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,17 @@ def train_and_prune(
     if settings.trained:
         _trained_before(settings, network)
     elif settings.epochs:
-        _trained_now(workspace, network, data)
+        dense_training(
+            workspace,
+            network,
+            cross_entropy,
+            data,
+            settings.epochs,
+            settings.seed,
+            batch=settings.dense_batch,
+            learning_rate=settings.dense_rate,
+            weight_decay=settings.dense_decay,
+        )
     network.eval()
     images = batch_of(data, settings.seed, "measured batch", 0, settings.batch)
     task = Task(network, cross_entropy, images)
@@ -149,52 +159,6 @@ def train_and_prune(
         ),
     ]
     return subject, rows
-
-
-def _trained_now(
-    workspace: Workspace[ReproduceSettings], network: nn.Module, data: ImageData
-) -> None:
-    settings, progress = workspace.settings, workspace.progress
-    saved = workspace.load("dense")
-    state = None
-    if saved:
-        with workspace.whole("dense"):
-            state = _dense_state(saved, network, settings.epochs)
-
-    def keep(done: DenseState) -> None:
-        extra = {"epoch": done.epoch, "loss": done.loss, "test_accuracy": done.test_accuracy}
-        workspace.save("dense", done.tensors, extra)
-
-    batches = -(-len(data.train_images) // min(settings.dense_batch, len(data.train_images)))
-    reached = state.epoch if state else 0
-    progress.start("Dense training", settings.epochs * batches, reached * batches)
-    with workspace.stage("dense training"):
-        done = train_dense(
-            network,
-            cross_entropy,
-            data,
-            settings.epochs,
-            settings.dense_batch,
-            settings.dense_rate,
-            weight_decay=settings.dense_decay,
-            seed=settings.seed,
-            state=state,
-            on_epoch=keep,
-            on_batch=progress.advance,
-        )
-    progress.finish(f"test accuracy {100 * done.test_accuracy[-1]:.1f} %")
-
-
-def _dense_state(saved: State, network: nn.Module, epochs: int) -> DenseState:
-    """The training between two epochs, as saved; a ValueError or KeyError where it does not fit."""
-    epoch = check_integer("epoch", saved.extra["epoch"], 1)
-    for name, weight in network.named_parameters():
-        for part in ("weight", "momentum"):
-            check_shape(name, saved.tensors[f"{part}/{name}"], tuple(weight.shape))
-    history = tuple(saved.extra["loss"]), tuple(saved.extra["test_accuracy"])
-    if epoch > epochs or {len(values) for values in history} != {epoch}:
-        raise ValueError(f"it has {epoch} epochs")
-    return DenseState(epoch, saved.tensors, *history)
 
 
 def _trained_before(settings: ReproduceSettings, network: nn.Module) -> None:

@@ -27,12 +27,17 @@ def dense_training(
     data: ImageData | Samples,
     epochs: int,
     seed: int,
+    *,
+    batch: int = BATCH,
+    learning_rate: float = 0.1,
+    weight_decay: float = 1e-3,
 ) -> DenseState:
     """Train all weights, in place; epoch by epoch resumable.
 
     Args:
         workspace: of the job.
-        network, loss, data, epochs, seed: as for `train_dense`.
+        network, loss, data, epochs, seed, batch, learning_rate, weight_decay: as for
+            `train_dense`.
     """
     progress, saved = workspace.progress, workspace.load(STAGE)
     state = None
@@ -44,7 +49,8 @@ def dense_training(
         extra = {"epoch": done.epoch, "loss": done.loss, "test_accuracy": done.test_accuracy}
         workspace.save(STAGE, done.tensors, extra)
 
-    batches = -(-samples_of(samples_in(data).train) // BATCH)
+    count = samples_of(samples_in(data).train)
+    batches = -(-count // min(batch, count))
     progress.start("Dense training", epochs * batches, (state.epoch if state else 0) * batches)
     with workspace.stage("dense training"):
         done = train_dense(
@@ -52,7 +58,9 @@ def dense_training(
             loss,
             data,
             epochs,
-            BATCH,
+            batch,
+            learning_rate,
+            weight_decay=weight_decay,
             seed=seed,
             state=state,
             on_epoch=keep,
