@@ -73,11 +73,12 @@ def trained_problem(checkpoint: Path, data_root: str | None = None):
     state = restore(checkpoint)
     if state is None:
         raise SystemExit(f"No state in {checkpoint}: train it first (trained_resnet.py).")
-    network = qd.networks.resnet18(WIDTHS, classes=10, channels=1)
     named = {"weight": {}, "buffer": {}, "momentum": {}}
     for name, tensor in state.tensors.items():
         kind, _, short = name.partition("/")
         named[kind][short] = tensor
+    widths = tuple(len(named["weight"][f"stage{k}_1.first.weight"]) for k in (1, 2, 3, 4))
+    network = qd.networks.resnet18(widths, classes=10, channels=1)
     network.load_state_dict(named["weight"] | named["buffer"])
     data = qd.datasets.load_fashion_mnist(data_root)
     order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(0))

@@ -137,6 +137,7 @@ HEAVY = (
     "qdk",
     "plotly",
     "torchvision",
+    "submitit",
     "PIL",
     "pandas",
     *(f"qdescent.{name}" for name in QUALTRAN),

@@ -265,6 +265,7 @@ def reproduce(asked: Asked) -> None:
     given = asked.given(ReproduceSettings)
     with quiet_imports():
         from qdescent._terminal.outcome import Bars, print_outcome
+        from qdescent.experiment.reproduce.launch import run_seeds
         from qdescent.experiment.reproduce.pipeline import (
             reproduction_headline,
             run_reproduction,
@@ -273,6 +274,13 @@ def reproduce(asked: Asked) -> None:
         from qdescent.experiment.workspace import create_workspace, resume_workspace
         from qdescent.report.reservation import next_directory
     bars = Bars()
+    if settings is not None and (settings.seeds > 1 or settings.launcher != "here"):
+        directory = asked.out or next_directory(REPRODUCTIONS)
+        with ends_in_words(directory, shlex.join(sys.argv)), bars.progress:
+            record = run_seeds(settings, directory, bars)[-1]
+        page = directory / f"seed-{record.seed}" / "reproduction.html"
+        print_outcome("reproduce", bars.seconds, reproduction_headline(record), page, asked.as_json)
+        return
     if settings is None:
         directory = asked.out or latest_unfinished(REPRODUCTIONS)
         workspace = resume_workspace(directory, ReproduceSettings, bars)

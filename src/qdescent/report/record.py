@@ -100,6 +100,12 @@ def write_record(record: Record, directory: str | Path) -> Path:
     folder = check_path("directory", directory)
     if folder.exists() and not folder.is_dir():
         raise argument_error("directory", "be a folder", f"{str(directory)!r}, which is none")
+    write_document(folder / ROWS_FILE, record.rows.to_csv())
+    return write_document(folder / RUN_FILE, record_text(record))
+
+
+def record_text(record: Record) -> str:
+    """What `run.json` holds."""
     content = {
         "format": RUN_FORMAT,
         "name": record.name,
@@ -109,8 +115,7 @@ def write_record(record: Record, directory: str | Path) -> Path:
         "timings": record.timings,
         "rows": [json.loads(json_text(row.name, row.to_json())) for row in record.rows],
     }
-    write_document(folder / ROWS_FILE, record.rows.to_csv())
-    return write_document(folder / RUN_FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def read_record(path: str | Path) -> Record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +13,7 @@ from qdescent.experiment.setting import PATH, SWITCH, TEXT, check_settings, sett
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
 
+LAUNCHERS = ("here", "local", "slurm")
 NONE = "none"  # in the place of a list
 PRESETS = ("small", "7M", "103M", "authors")
 # what can be measured, in this order
@@ -213,6 +214,18 @@ between them, but is '0.1, x'.
         unit="words",
     )
     seed: int = setting(0, "[0, inf)", "Seed of every random draw.")
+    seeds: int = setting(
+        1,
+        "[1, 1000]",
+        "So many jobs, with `seed` and those after it, each in a folder of its own.",
+        unit="jobs",
+    )
+    launcher: str = setting(
+        "here",
+        LAUNCHERS,
+        "Who runs the jobs: this process one by one, processes beside it, or a SLURM cluster.",
+        why="The others need submitit (the extra `cluster`).",
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -255,6 +268,13 @@ between them, but is '0.1, x'.
     def points(self) -> tuple[int, ...]:
         """The steps after pruning at which anything is measured."""
         return tuple(sorted({0, *self.spectrum_steps, *integers("pivots", self.pivots, 0)}))
+
+    @property
+    def jobs(self) -> tuple[ReproduceSettings, ...]:
+        """The settings of each job: one seed, run where it is."""
+        return tuple(
+            replace(self, seed=self.seed + k, seeds=1, launcher="here") for k in range(self.seeds)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON types."""
