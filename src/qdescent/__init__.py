@@ -67,6 +67,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.training.callback import SpectrumCallback
     from qdescent.training.descent import descend, train_dense
     from qdescent.training.hybrid import train_hybrid
+    from qdescent.training.rounds.pruning import Pruning
     from qdescent.training.schedule import AdaptiveSchedule, Schedule
     from qdescent.training.tail_estimate import estimate_tail
 
@@ -95,7 +96,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "fast_forward", "fast_forward_map",
     # readout, and the whole loop
     "read_out", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail",
-    "train_hybrid",
+    "Pruning", "train_hybrid",
     # price and report
     "price", "RoundSpec", "SurfaceCode", "Evidence", "read_record",
     "write_report",
@@ -154,6 +155,7 @@ _HOMES = {
         "training.callback": "SpectrumCallback",
         "training.descent": "descend train_dense",
         "training.hybrid": "train_hybrid",
+        "training.rounds.pruning": "Pruning",
         "training.schedule": "AdaptiveSchedule Schedule",
         "training.tail_estimate": "estimate_tail",
     }.items()

@@ -242,6 +242,8 @@ ENTRIES = [
     Entry("Schedule.work", qd.Schedule().work, lambda: {"order": 2, "steps": 3}),
     Entry("Schedule.rule", qd.Schedule().rule, lambda: {"place": 1}),
     Entry("AdaptiveSchedule.rule", qd.AdaptiveSchedule().rule, lambda: {"place": 1}),
+    Entry("Pruning", qd.Pruning),
+    Entry("Pruning.density_at", qd.Pruning(rounds=3).density_at, lambda: {"place": 1}),
     Entry("AdaptiveSchedule", qd.AdaptiveSchedule),
     Entry("AdaptiveSchedule.accepts", qd.AdaptiveSchedule().accepts, lambda: {"tail": tail}),
     Entry("AdaptiveSchedule.work", qd.AdaptiveSchedule().work, lambda: {"order": 2, "steps": 3}),

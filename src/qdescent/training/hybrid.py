@@ -7,6 +7,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -23,10 +25,11 @@ from qdescent._random import derived_seed
 from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.quantum.readout.expected import expected_part
-from qdescent.quantum.readout.tomography import read_out
+from qdescent.training.descent import walk
 from qdescent.training.engines.path import Upload
 from qdescent.training.rounds.beside import Classical, go_on
+from qdescent.training.rounds.download import download, entries_of
+from qdescent.training.rounds.pruning import Pruning, Weights, after_download, pruned
 from qdescent.training.rounds.record import Round, Run
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.segment import Segment, run_segment
@@ -47,6 +50,7 @@ def train_hybrid(
     watch: bool = True,
     beside: bool = True,
     dense: ParameterSpace | None = None,
+    pruning: Pruning | None = None,
 ) -> Run:
     """Rounds of upload, segment, readout and download, until all steps of the schedule are done.
 
@@ -81,11 +85,15 @@ def train_hybrid(
         beside: run masked descent beside, one gradient a step: `Round.sparse`.
         dense: all weights of the same network, whose `theta` is where descent without a mask
             starts, likewise: `Round.dense`; None: it is not run.
+        pruning: prune at the first upload or little by little, and let weights grow back
+            (`Pruning`); `space` then holds all weights that may be kept, and the run beside is
+            pruned by the same rule. None: the weights of `space` are kept.
 
     Returns:
         Run. It ends early, keeps the rounds before and says why in `stopped`, where a segment or a
         readout makes the loss infinite or a thousand times larger, and an adaptive one at a pivot
-        from which not even two steps meet the tolerance.
+        from which not even two steps meet the tolerance (and `patience` single steps did not lead
+        out).
 
     Raises:
         ArgumentError: the same in the very first round (one step is plain descent at any order); in
@@ -115,6 +123,7 @@ def train_hybrid(
     for name, value in (("check", check), ("watch", watch), ("beside", beside)):
         check_boolean(name, value)
     check_instance("dense", dense, ParameterSpace, optional=True)
+    check_instance("pruning", pruning, Pruning, optional=True)
     fixed = schedule if isinstance(schedule, Schedule) else None
     by_round = fixed.rounds if fixed and not fixed.fresh_batches else None
     if not tasks or (by_round and len(tasks) not in (1, by_round)):
@@ -123,6 +132,7 @@ def train_hybrid(
         )
         raise argument_error("tasks", must, f"{len(tasks)} of them")
     check_instance("space", space, ParameterSpace)
+    entries_of(schedule.largest, space.n * (2 if schedule.momentum else 1))
     theta = None if theta is None else space.point(theta)
     left = schedule.steps - sum(each.steps for each in done)
     if left < 0:
@@ -138,60 +148,123 @@ def train_hybrid(
             "hold rounds that were made with momentum, as the schedule has it",
             "without a velocity",
         )
-    theta = rounds[-1].theta if rounds else space.theta if theta is None else theta
-    starts = (Classical(theta) if beside else None, Classical(dense.theta) if dense else None)
+    weights = rounds[-1].weights if rounds else Weights(space.theta if theta is None else theta)
+    if pruning is not None and not rounds:
+        weights = pruned(weights, pruning, 0, tasks[0], space, seed)
+    starts = (
+        Classical(weights.theta, kept=weights.kept) if beside else None,
+        Classical(dense.theta) if dense else None,
+    )
     while left > 0:
         r, longest = len(rounds), min(schedule.longest, left)
         batches = [tasks[(schedule.steps - left + t) % len(tasks)] for t in range(longest)]
         task = batches if schedule.fresh_batches else tasks[r % len(tasks)]
+        inner, pivot, velocity = weights.within(space)
         upload = Upload(
             task,
-            space,
-            theta,
+            inner,
+            pivot,
             schedule.rule(r),
             schedule.followed,
             longest,
-            rounds[-1].velocity if rounds else None,
+            velocity,
             schedule.engine_tolerance,
             check and r == len(done),
         )
         try:
             segment = run_segment(upload, schedule, on_step, watch)
-            found = len(segment.steps)
-            if fixed and found < longest:
+            if fixed and len(segment.steps) < longest:
                 must = "stay within the series' radius of convergence (shorten it, or lower eta)"
                 raise DivergedError("segment", must, longest)
-            if found >= min(2, longest):
-                each = _download(segment, upload, schedule, derived_seed(seed, "round", r))
-                taken = [task] * found if isinstance(task, Task) else task[:found]
-                runs = (rounds[-1].sparse, rounds[-1].dense) if rounds else starts
-                sparse, whole = (
-                    go_on(before, taken, within, upload.rule) if before and within else None
-                    for before, within in zip(runs, (space, dense), strict=True)
-                )
-                each = replace(each, sparse=sparse, dense=whole)
+            single = len(segment.steps) < min(2, longest)
+            if single and _single_steps(rounds) >= schedule.patience:
+                return _no_segment(rounds, weights, schedule, upload, segment)
+            found = 1 if single else len(segment.steps)
+            taken = [task] * found if isinstance(task, Task) else task[:found]
+            between = partial(
+                after_download, pruning=pruning, place=r, task=taken[-1], space=space,
+                rule=upload.rule, seed=seed,
+            )  # fmt: skip
+            if single:
+                each = _single_step(segment, upload, weights, between)
+            else:
+                shots = derived_seed(seed, "round", r)
+                each = _downloaded(segment, upload, schedule, shots, weights, between)
+            sparse, whole = (rounds[-1].sparse, rounds[-1].dense) if rounds else starts
+            each = replace(
+                each,
+                gradients=each.gradients + (pruning.regrow if pruning else 0),
+                sparse=go_on(sparse, taken, space, upload.rule, between) if sparse else None,
+                dense=go_on(whole, taken, dense, upload.rule) if whole and dense else None,
+            )
         except DivergedError as outcome:
             if not rounds:
                 raise
-            return Run(theta, tuple(rounds), schedule, stopped=str(outcome))
-        if found < min(2, longest) and not rounds:
-            must = (
-                "let at least two steps meet the tolerance (lower it, raise the tolerance, or allow"
-                " a higher order)"
-            )
-            actual = f"{upload.rule.learning_rate}: {segment.why}"
-            raise argument_error("learning_rate", must, actual)
-        if found < min(2, longest):
-            return Run(theta, tuple(rounds), schedule, stopped=segment.why)
+            return Run(weights.theta, tuple(rounds), schedule, stopped=str(outcome))
         rounds.append(each)
-        theta, left = each.theta, left - found
+        weights, left = each.weights, left - found
         if on_round is not None:
             on_round(each)
-    return Run(theta, tuple(rounds), schedule)
+    return Run(weights.theta, tuple(rounds), schedule)
 
 
-def _download(
-    segment: Segment, upload: Upload, schedule: Schedule | AdaptiveSchedule, seed: int
+def _single_steps(rounds: Sequence[Round]) -> int:
+    """How many rounds in a row, up to the last, were a single step."""
+    return len(list(takewhile(lambda each: each.steps == 1, reversed(rounds))))
+
+
+def _no_segment(
+    rounds: Sequence[Round],
+    weights: Weights,
+    schedule: Schedule | AdaptiveSchedule,
+    upload: Upload,
+    segment: Segment,
+) -> Run:
+    """The run as it is, at a pivot from which no segment meets the tolerance.
+
+    Raises:
+        ArgumentError: it is the first pivot.
+    """
+    if rounds:
+        return Run(weights.theta, tuple(rounds), schedule, stopped=segment.why)
+    must = (
+        "let at least two steps meet the tolerance (lower it, raise the tolerance, or allow a"
+        " higher order)"
+    )
+    raise argument_error("learning_rate", must, f"{upload.rule.learning_rate}: {segment.why}")
+
+
+def _single_step(
+    segment: Segment, upload: Upload, weights: Weights, between: Callable[[Weights], Weights]
+) -> Round:
+    """A step of descent as a round of its own: classical, so that nothing is read out."""
+    task = upload.task if isinstance(upload.task, Task) else upload.task[0]
+    (seen,) = walk([task], upload.space, upload.theta, upload.rule, upload.velocity)
+    after = between(weights.moved(*seen[1:]))
+    squared = float(torch.linalg.vector_norm(seen[1])) ** 2
+    return Round(
+        theta=after.theta,
+        loss=(seen[0], _loss(task, upload, seen[1])),
+        truncation=(0.0,),
+        estimate=(0.0,),
+        last_term=1.0,
+        readout_error=0.0,
+        gram=(((squared,),),),
+        order=1,
+        end=segment.why,
+        velocity=after.velocity,
+        kept=after.kept,
+        gradients=segment.gradients + 1,
+    )
+
+
+def _downloaded(
+    segment: Segment,
+    upload: Upload,
+    schedule: Schedule | AdaptiveSchedule,
+    seed: int,
+    weights: Weights,
+    between: Callable[[Weights], Weights],
 ) -> Round:
     """The round that the engine's answer makes, read out; what explodes is none.
 
@@ -203,9 +276,8 @@ def _download(
     state, speed = displacement, segment.end.velocity
     if speed is not None:
         state = torch.cat([displacement, eta * speed])
-    readout = None if schedule.shots is None else read_out(state, schedule.shots, seed)
-    found = state if readout is None else readout.vector
-    size, read = _norm(displacement), found[: len(displacement)]
+    found = download(state, len(displacement), schedule, seed)
+    size, read = _norm(displacement), found.vector[: len(displacement)]
     tasks = upload.task
     first = tasks if isinstance(tasks, Task) else tasks[0]
     last = tasks if isinstance(tasks, Task) else tasks[len(segment.steps) - 1]
@@ -213,17 +285,20 @@ def _download(
     losses = [start, *(step.loss for step in segment.steps)]
     if math.isnan(losses[-1]):  # of an overflow, too
         losses[-1] = _loss(last, upload, displacement)
-    limit = max(start, 0.0) + EXPLODED * max(1.0, abs(start))
-    if not losses[-1] <= limit:
+    limit = EXPLODED * max(1.0, abs(start))
+    if not abs(losses[-1] - start) <= limit:
         must = "keep the loss from exploding (take fewer steps, a lower rate or a higher order)"
-        raise DivergedError(
-            "segment", must, f"{len(segment.steps)}: {start:.3g} -> {losses[-1]:.3g}"
-        )
-    if schedule.shots is not None and not (after := _loss(last, upload, read)) <= limit:
+        actual = f"{len(segment.steps)}: {start:.3g} -> {losses[-1]:.3g}"
+        raise DivergedError("segment", must, actual)
+    read_loss = start if schedule.shots is None else _loss(last, upload, read)
+    if not abs(read_loss - start) <= limit:
         must = "keep the loss from exploding at the readout (take a hundred times as many)"
-        raise DivergedError("shots", must, f"{schedule.shots}: {losses[-1]:.3g} -> {after:.3g}")
+        actual = f"{schedule.shots}: {losses[-1]:.3g} -> {read_loss:.3g}"
+        raise DivergedError("shots", must, actual)
+    speed = None if speed is None else found.vector[len(displacement) :] / eta
+    after = between(weights.moved(read, speed))
     return Round(
-        theta=upload.theta + read,
+        theta=after.theta,
         loss=tuple(losses),
         truncation=tuple(step.truncation for step in segment.steps),
         estimate=tuple(step.estimate for step in segment.steps),
@@ -232,12 +307,11 @@ def _download(
         gram=tuple(step.gram for step in segment.steps),
         order=segment.order,
         end=segment.why,
-        velocity=None if speed is None else found[len(displacement) :] / eta,
-        readout_expected=0.0
-        if schedule.shots is None
-        else expected_part(state, len(displacement), schedule.shots),
-        entry_share=1.0 if readout is None else readout.support / len(state),
-        missing_share=0.0 if readout is None else readout.missing_share,
+        velocity=after.velocity,
+        kept=after.kept,
+        readout_expected=found.expected,
+        entry_share=found.entry_share,
+        missing_share=found.missing_share,
         solver_error=segment.end.error,
         gradients=segment.gradients,
     )

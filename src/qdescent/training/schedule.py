@@ -54,6 +54,10 @@ class Schedule:
         weight_decay, dampening, nesterov: as of `torch.optim.SGD`. The decay is a linear term of
             the gradient: it changes F_1 and F_0 of the map.
         decoupled: weight decay beside the gradient, as in SGDW.
+        largest: m, entries that a download reads, the largest; a float is their share. The others
+            stay at the pivot. None: all.
+        unread: share of the squared norm that a download may leave unread, to first order of the
+            segment's progress, from which m is chosen in place of `largest`.
 
     Raises:
         ArgumentError: a setting outside its range, or one that the engine cannot do.
@@ -78,6 +82,8 @@ class Schedule:
     dampening: float = 0.0
     nesterov: bool = False
     decoupled: bool = False
+    largest: float | None = None
+    unread: float | None = None
 
     def __post_init__(self) -> None:
         _check_order("order", self.order)
@@ -107,6 +113,11 @@ class Schedule:
     def longest(self) -> int:
         """The most steps of one segment."""
         return self.segment
+
+    @property
+    def patience(self) -> int:
+        """None: a segment of fixed length is no choice."""
+        return 0
 
     def rule(self, place: int) -> SGD:
         """The update rule of a round, counted from 0."""
@@ -157,8 +168,10 @@ class AdaptiveSchedule:
             error was at most 1.6 times the estimate that is used (benchmarks/tail_calibration.py),
             on small random ones with momentum 2.6 times.
         momentum: beta, as in `Schedule`.
-        fresh_batches, engine, engine_tolerance, weight_decay, dampening, nesterov, decoupled: as in
-            `Schedule`.
+        fresh_batches, engine, engine_tolerance, weight_decay, dampening, nesterov, decoupled,
+            largest, unread: as in `Schedule`.
+        patience: single steps of classical descent in a row, with which a run looks for a pivot
+            from which a segment is worth it, before it ends; 0: it ends at the first.
 
     Raises:
         ArgumentError: a setting outside its range, or one that the engine cannot do.
@@ -188,8 +201,12 @@ class AdaptiveSchedule:
     dampening: float = 0.0
     nesterov: bool = False
     decoupled: bool = False
+    largest: float | None = None
+    unread: float | None = None
+    patience: int = 0
 
     def __post_init__(self) -> None:
+        check_integer("patience", self.patience, 0, MOST_STEPS)
         check_interval("tolerance", self.tolerance, "(0, 1)")
         check_boolean("fresh_batches", self.fresh_batches)
         for order in check_sequence(
@@ -253,6 +270,15 @@ def _check_descent(schedule: Schedule | AdaptiveSchedule) -> None:
                 _rule(schedule, place)
     if schedule.shots is not None:
         check_integer("shots", schedule.shots, 1, MOST_SHOTS)
+    if isinstance(schedule.largest, float):
+        check_interval("largest", schedule.largest, "(0, 1]")
+    elif schedule.largest is not None:
+        check_integer("largest", schedule.largest, 1, MOST_SHOTS)
+    if schedule.unread is not None:
+        check_interval("unread", schedule.unread, "[0, 1)")
+        if schedule.largest is not None:
+            must = "be None where `unread` chooses how many"
+            raise argument_error("largest", must, schedule.largest)
     check_boolean("fresh_batches", schedule.fresh_batches)
     check_interval("engine_tolerance", schedule.engine_tolerance, "(0, 1)")
     engine = ENGINES[check_choice("engine", schedule.engine, ENGINES)]

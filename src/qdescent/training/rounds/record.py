@@ -18,6 +18,7 @@ from qdescent._checks import (
 from qdescent._evidence import Evidence, Row
 from qdescent.rows import names
 from qdescent.training.rounds.beside import Classical
+from qdescent.training.rounds.pruning import Weights
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail_estimate import TAIL_EVIDENCE, TAIL_SOURCE
 
@@ -47,6 +48,7 @@ class Round:
         order: N.
         end: why the segment is not longer; empty: it has all the steps it was allowed.
         velocity: as read out, (n,), which goes on in the next round; None without momentum.
+        kept: where the weights are not pruned at the next upload, (n,), boolean; None: everywhere.
         solver_error: what the engine missed of the order-N solution, relative to ||u||.
         gradients: what the engine and the looks that decide took, in gradients (a cost model).
         sparse: masked descent from the same start over the same batches, as far as this round.
@@ -68,6 +70,7 @@ class Round:
     missing_share: float = 0.0
     solver_error: float = 0.0
     gradients: float = 0.0
+    kept: Tensor | None = field(default=None, repr=False)
     sparse: Classical | None = field(default=None, repr=False)
     dense: Classical | None = field(default=None, repr=False)
 
@@ -79,6 +82,8 @@ class Round:
         check_text("end", self.end, empty=True)
         if self.velocity is not None:
             check_tensor("velocity", self.velocity, tuple(theta.shape))
+        if self.kept is not None:
+            check_tensor("kept", self.kept, tuple(theta.shape), "boolean")
         check_interval("readout_expected", self.readout_expected, "[0, inf)")
         for name in ("entry_share", "missing_share"):
             check_interval(name, getattr(self, name), "[0, 1]")
@@ -86,6 +91,11 @@ class Round:
         check_interval("gradients", self.gradients, "[0, inf)")
         for name in ("sparse", "dense"):
             check_instance(name, getattr(self, name), Classical, optional=True)
+
+    @property
+    def weights(self) -> Weights:
+        """Where the next round begins."""
+        return Weights(self.theta, self.velocity, self.kept)
 
     @property
     def steps(self) -> int:

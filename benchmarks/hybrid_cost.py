@@ -1,0 +1,220 @@
+"""What do hybrid rounds cost beside the classical steps they stand for, and what do they reach?
+
+    python benchmarks/hybrid_cost.py STATE --data-root DIRECTORY --cost      # ratios, medians
+    python benchmarks/hybrid_cost.py STATE --data-root DIRECTORY --memory    # peak memory ratios
+    python benchmarks/hybrid_cost.py STATE --data-root DIRECTORY --accuracy  # the end of a training
+
+STATE is what trained_resnet.py made: the smooth ResNet-18 of 7 million weights on all of
+Fashion-MNIST, pruned to 10 %. Batch 64. Costs are those of an emulation on this machine: series and
+fast-forward against as many steps of masked descent, interleaved, as ratios of one run. The
+accuracy run writes its record after each round (`--record FILE`), and so does the cost run, which
+adds to what is there: on a shared machine it is run in pieces.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from protocol import environment, own_peak, peak_memory, save
+from trained_resnet import trained_problem
+
+import qdescent as qd
+from qdescent.training.descent import accuracy
+
+BATCH, SEGMENT, RATE = 64, 20, 0.005
+TARGETS = {"series": 5.0, "fast-forward": 1.0, "memory": 4.0, "accuracy_points": 0.5}
+
+
+def tasks_of(given, count, seed=1):
+    """Network, kept weights, and so many batches of 64."""
+    task, space, state = trained_problem(given.state, given.data_root)
+    data = qd.datasets.load_fashion_mnist(given.data_root)
+    order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(seed))
+    found = []
+    for places in order[: count * BATCH].split(BATCH):
+        found.append(task.with_data((data.train_images[places], data.train_labels[places])))
+    return found, space, data, state
+
+
+def schedule_of(engine, segment=SEGMENT, rounds=1, **settings):
+    """Order 2, the download as it is by default."""
+    return qd.Schedule(2, segment, rounds, RATE, engine=engine, **settings)
+
+
+def classical(task, space, theta, steps):
+    """As many steps of masked descent."""
+    walk = qd.descend(task, space, theta, RATE)
+    for _ in range(steps):
+        _, theta = next(walk)
+    return theta
+
+
+def cost(given):
+    """Seconds, of the wall and of the processor, of a round of K steps, upload to download, against
+    K classical steps.
+    """
+    record = Path(given.record) if given.record else None
+    seen = json.loads(record.read_text()) if record and record.exists() else []
+    tasks, space, _, _ = tasks_of(given, len(seen) + given.rounds)
+    for task in tasks[len(seen) :]:
+        row = {}
+        for name in ("classical", "fast-forward", "series"):
+            start = time.perf_counter(), time.process_time()
+            if name == "classical":
+                classical(task, space, space.theta, given.segment)
+            else:
+                schedule = schedule_of(name, given.segment, engine_tolerance=1e-2)
+                run = qd.train_hybrid(
+                    [task], space, schedule, check=False, watch=False, beside=False
+                )
+                row[f"{name} gradients"] = run.rounds[0].gradients
+            row[name] = [time.perf_counter() - start[0], time.process_time() - start[1]]
+        seen.append(row)
+        print(row, flush=True)
+        if record:
+            record.write_text(json.dumps(seen))
+    content = {
+        "question": (
+            f"A hybrid round of {given.segment} steps of order 2, upload to download, against"
+            f" {given.segment} classical steps: 7M ResNet-18, 90 % pruned, batch {BATCH}"
+        ),
+        "kept": space.n,
+        "wall_and_processor_seconds": seen,
+        "ratio": {
+            f"{name}, {clock}": {
+                "median": statistics.median(row[name][i] / row["classical"][i] for row in seen),
+                "all": [row[name][i] / row["classical"][i] for row in seen],
+            }
+            for name in ("fast-forward", "series")
+            for i, clock in enumerate(("wall", "processor"))
+        },
+        "target": TARGETS,
+        "environment": environment(),
+    }
+    print(content["ratio"])
+    save(f"hybrid_cost_{given.segment}", content)
+
+
+def memory(given):
+    """Peak resident memory of one process a contender, above that which holds network and batch."""
+    script = (__file__, str(given.state), "--data-root", str(given.data_root or ""))
+    names = ("nothing", "classical", "series", "fast-forward")
+    peaks = {name: peak_memory(*script, "--one", name) for name in names}
+    above = {name: peak - peaks["nothing"] for name, peak in peaks.items() if name != "nothing"}
+    content = {
+        "question": "Peak bytes above network and data, a round of 20 steps, as --cost",
+        "peak_bytes": peaks,
+        "ratio_to_classical": {name: peak / above["classical"] for name, peak in above.items()},
+        "target": TARGETS["memory"],
+        "environment": environment(),
+    }
+    print(content["ratio_to_classical"])
+    save("hybrid_memory", content)
+
+
+def one(given):
+    """The body of one memory measurement."""
+    (task,), space, _, _ = tasks_of(given, 1)
+    if given.one == "classical":
+        classical(task, space, space.theta, 3)
+    elif given.one != "nothing":
+        qd.train_hybrid(
+            [task], space, schedule_of(given.one), check=False, watch=False, beside=False
+        )
+    print(own_peak())
+
+
+def accuracy_of(given):
+    """A training after pruning, hybrid and classical over the same batches."""
+    segment, rounds = given.segment, given.rounds
+    tasks, space, data, state = tasks_of(given, rounds, seed=given.seed)
+    schedule = schedule_of(
+        given.engine, segment, rounds, shots=given.shots, momentum=given.momentum,
+        weight_decay=2e-4, largest=0.2,
+    )  # fmt: skip
+    seen, kept = [], Path(given.record) if given.record else None
+    tested = slice(0, given.tested)
+
+    def tested_accuracy(theta):
+        images, labels = data.test_images[tested], data.test_labels[tested]
+        right = sum(
+            accuracy(tasks[0], space, theta, *part) * len(part[1])
+            for part in zip(images.split(500), labels.split(500), strict=True)
+        )
+        return right / len(labels)
+
+    def tell(each):
+        place = len(seen)
+        facts = {
+            "loss": [each.loss[0], each.loss[-1]],
+            "classical_loss": [each.sparse.loss[0], each.sparse.loss[-1]],
+            "estimate": each.estimate[-1],
+            "solver_error": each.solver_error,
+            "readout_error": each.readout_error,
+            "missing_share": each.missing_share,
+            "gradients": each.gradients,
+        }
+        if place % given.every == given.every - 1 or place == rounds - 1:
+            facts["accuracy"] = tested_accuracy(each.theta)
+            facts["classical_accuracy"] = tested_accuracy(each.sparse.theta)
+        seen.append(facts)
+        print(place, {k: v for k, v in facts.items() if "accuracy" in k or k == "loss"}, flush=True)
+        if kept:
+            kept.write_text(json.dumps(seen))
+
+    start = tested_accuracy(space.theta)
+    print("after pruning", start, "dense", state.test_accuracy[-1], flush=True)
+    run = qd.train_hybrid(tasks, space, schedule, on_round=tell, seed=given.seed, watch=False)
+    save(
+        f"hybrid_accuracy_{given.seed}",
+        {
+            "question": (
+                f"Does a hybrid training of {rounds} rounds of {segment} steps end where masked"
+                " descent ends? A fifth of the entries read"
+            ),
+            "settings": dict(vars(schedule)),
+            "dense_accuracy": state.test_accuracy[-1],
+            "pruned_accuracy": start,
+            "rounds": seen,
+            "stopped": run.stopped,
+            "target": TARGETS,
+            "environment": environment(),
+        },
+    )
+
+
+def main():
+    """One of the three questions."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("state", type=Path)
+    parser.add_argument("--data-root")
+    for name in ("cost", "memory", "accuracy"):
+        parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--one")
+    parser.add_argument("--segment", type=int, default=SEGMENT)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--engine", default="fast-forward")
+    parser.add_argument("--shots", type=int, default=10**8)
+    parser.add_argument("--momentum", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--every", type=int, default=10)
+    parser.add_argument("--tested", type=int, default=10_000)
+    parser.add_argument("--record")
+    given = parser.parse_args()
+    given.data_root = given.data_root or None
+    torch.set_num_threads(1)
+    if given.one:
+        one(given)
+    elif given.cost:
+        cost(given)
+    elif given.memory:
+        memory(given)
+    else:
+        accuracy_of(given)
+
+
+if __name__ == "__main__":
+    main()
