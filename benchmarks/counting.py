@@ -13,8 +13,9 @@ import time
 from protocol import environment, save
 
 import qdescent as qd
-from qdescent.resources.logical import solve_cost
-from qdescent.resources.round_spec import LOADERS
+from qdescent.resources.counts.loads import LOADERS
+from qdescent.resources.ways.history import UNKNOWN, history_ways
+from qdescent.resources.ways.priced import run_cost
 
 SIZES = (10**7, 10**12)
 
@@ -34,10 +35,16 @@ def instance(n):
     )
 
 
+def solve_costs(spec):
+    """One solve by kernel reflection, norm unknown, with each loader."""
+    way = next(way for way in history_ways(spec) if way.name == UNKNOWN)
+    return {loader: run_cost(spec, way, loader) for loader in LOADERS}
+
+
 def counted(n):
     """Seconds of counting and of pricing, and what was counted."""
     start = time.perf_counter()
-    costs = {loader: solve_cost(instance(n), loader) for loader in LOADERS}
+    costs = solve_costs(instance(n))
     counting = time.perf_counter() - start
     start = time.perf_counter()
     verdict = qd.price(instance(n)).verdict
@@ -46,7 +53,7 @@ def counted(n):
         loader: {
             "toffoli": cost.counts.toffoli,
             "qubits": cost.counts.qubits,
-            "depth": getattr(cost, "depth", None),
+            "depth": cost.depth,
         }
         for loader, cost in costs.items()
     }
@@ -62,7 +69,7 @@ def counted(n):
 
 
 if __name__ == "__main__":
-    solve_cost(instance(10**3), LOADERS[0])  # Qualtran is imported here
+    qd.price(instance(10**3))  # Qualtran is imported here
     content = {
         "question": "Seconds to count one solve at n kept weights, all loaders, and to price it",
         "rows": [counted(n) for n in SIZES],

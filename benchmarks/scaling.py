@@ -20,9 +20,10 @@ from scipy.sparse.linalg import LinearOperator, splu, svds
 
 import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
-from qdescent.resources.logical import solve_cost
-from qdescent.resources.queries import kernel_reflection_queries
-from qdescent.resources.round_spec import LOADERS
+from qdescent.resources.counts.loads import LOADERS
+from qdescent.resources.ways.history import UNKNOWN, history_ways
+from qdescent.resources.ways.priced import run_cost
+from qdescent.resources.ways.queries import kernel_reflection_queries
 
 FAMILIES = {  # eigenvalues of F_1 = I - eta H
     "fully dissipative": (0.9, 0.6),
@@ -157,7 +158,8 @@ def against_weights():
             forward_macs=n,
         )
         start = time.perf_counter()
-        costs = {loader: solve_cost(instance, loader) for loader in LOADERS}
+        way = next(way for way in history_ways(instance) if way.name == UNKNOWN)
+        costs = {loader: run_cost(instance, way, loader) for loader in LOADERS}
         took = time.perf_counter() - start
         counts = {
             loader: {

@@ -119,7 +119,7 @@ HARDWARE = (
 )
 # in, out; the data set that is part of the package
 FILES = ("reading/", "report/", "learning/datasets.py")
-JSON = (*FILES, "resources/physical.py")  # qdk's estimator takes and gives JSON texts
+JSON = (*FILES, "resources/physical/surface_code.py")  # qdk's estimator takes and gives JSON texts
 # the terminal shows how long a stage took; what is recorded is timed by report
 CLOCKS = ("report/", "_terminal/")
 PRINTS = ("_terminal/",)
@@ -294,7 +294,7 @@ def test_each_file_keeps_to_its_room(path):
         ("carleman/a.py", "def f(qubits): return qubits", "qubits belongs in"),
         ("training/a.py", "def f(cost): return cost.t_gates", "t_gates belongs in"),
         ("learning/masks.py", "open('a')", "open() belongs in"),
-        ("resources/physical.py", "import json\nopen('a')", "open() belongs in"),
+        ("resources/physical/surface_code.py", "import json\nopen('a')", "open() belongs in"),
         ("cli.py", "path.write_text('a')", "write_text() belongs in"),
         ("report/a.py", "print(1)", "print() belongs in"),
         (

@@ -53,7 +53,7 @@ said = (
     else f"With '{best}' a round takes {ratio[best]:.1e} times the classical one"
 )
 shown = (
-    "Modelled: kernel reflection, surface code, the faster of QROM and QROAM; classical: one A100"
+    "Modelled: the cheapest quantum way and loader, surface code; the best classical way, one A100"
 )
 figure.update_layout(title={"text": said, "subtitle": {"text": shown}}, template="simple_white")
 figure.show()

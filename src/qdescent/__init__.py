@@ -50,7 +50,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.report.pages.page import write_report
     from qdescent.report.record import read_record
     from qdescent.resources.ledger import price
-    from qdescent.resources.physical import SurfaceCode
+    from qdescent.resources.physical.surface_code import SurfaceCode
     from qdescent.resources.round_spec import RoundSpec
     from qdescent.solvers.circuit import Circuit
     from qdescent.solvers.circuits.block_encode import block_encode
@@ -139,7 +139,7 @@ _HOMES = {
         "report.pages.page": "write_report",
         "report.record": "read_record",
         "resources.ledger": "price",
-        "resources.physical": "SurfaceCode",
+        "resources.physical.surface_code": "SurfaceCode",
         "resources.round_spec": "RoundSpec",
         "solvers.circuit": "Circuit",
         "solvers.circuits.block_encode": "block_encode",

@@ -54,11 +54,11 @@ from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.report.files import read_weights, write_document, write_weights
 from qdescent.report.record import Record, write_record
-from qdescent.resources.classical import classical_cost
+from qdescent.resources.classical.descent import classical_cost
+from qdescent.resources.classical.machines import Accelerator, measured_cpu
+from qdescent.resources.counts.logical_counts import LogicalCounts
 from qdescent.resources.ledger import Ledger
-from qdescent.resources.logical import LogicalCounts, best_block, loader_toffoli, solve_cost
-from qdescent.resources.physical import Accelerator
-from qdescent.resources.queries import (
+from qdescent.resources.ways.queries import (
     costa_queries,
     counted_kernel_queries,
     dalzell_queries,
@@ -256,7 +256,9 @@ ENTRIES = [
     Entry("Run", Run, lambda: fields_of(run)),
     Entry("price", qd.price, lambda: {"spec": round_spec()}),
     Entry("RoundSpec", qd.RoundSpec, round_fields,
-        named={"n": ("sparsity",), "parameters": ("n",), "padding": ("kappa",)}),
+        named={"n": ("sparsity",), "parameters": ("n",), "padding": ("kappa",),
+            "learning_rate": ("lambda_min",), "lambda_min": ("learning_rate",),
+            "lambda_max": ("learning_rate",)}),
     Entry("SurfaceCode", qd.SurfaceCode),
     Entry("SurfaceCode.estimate", qd.SurfaceCode().estimate, lambda: {
         "counts": LogicalCounts(10, toffoli=100),
@@ -267,9 +269,7 @@ ENTRIES = [
     Entry("Accelerator", Accelerator),
     Entry("LogicalCounts", LogicalCounts, lambda: {"qubits": 1}),
     Entry("classical_cost", classical_cost, lambda: {"spec": round_spec()}),
-    Entry("solve_cost", solve_cost, lambda: {"spec": round_spec(), "loader": "qrom"}),
-    Entry("loader_toffoli", loader_toffoli, lambda: {"entries": 8, "width": 2, "block": 2}),
-    Entry("best_block", best_block, lambda: {"entries": 8, "width": 2}),
+    Entry("measured_cpu", measured_cpu, lambda: {"flops": 1e9, "bandwidth": 1e9}),
     Entry("dalzell_queries", dalzell_queries, lambda: kappa),
     Entry("kernel_reflection_queries", kernel_reflection_queries, lambda: kappa),
     Entry("jennings_queries", jennings_queries, lambda: kappa),

@@ -2,7 +2,9 @@
 estimator's 64 bits.
 """
 
+import dataclasses
 import os
+import random
 import subprocess
 import sys
 
@@ -20,8 +22,10 @@ from qualtran.surface_code import (
 from qualtran.surface_code.rotation_cost_model import BeverlandEtAlRotationCost
 
 from qdescent._checks import ArgumentError
-from qdescent.resources.logical import LogicalCounts
-from qdescent.resources.physical import Accelerator, SurfaceCode, _t_per_rotation, runtime_ns
+from qdescent.resources.classical.machines import Accelerator
+from qdescent.resources.counts.logical_counts import LogicalCounts
+from qdescent.resources.physical.closed_form import code_distance, run_seconds, t_per_rotation
+from qdescent.resources.physical.surface_code import SurfaceCode, runtime_ns
 from qdescent.rows.numbers import YEAR
 
 GIDNEY_FOWLER = LogicalCounts(100, toffoli=10**8, t_gates=10**8)
@@ -61,8 +65,8 @@ def test_beverland_row():
     The published d = 9 belongs to its 1.5e5 time steps; counts that add up to 1.44e6 steps need d =
     11.
     """
-    assert _t_per_rotation(30100, 1e-3) == 20
-    assert 30100 * _t_per_rotation(30100, 1e-3) == 602000
+    assert t_per_rotation(30100, 1e-3) == 20
+    assert 30100 * t_per_rotation(30100, 1e-3) == 602000
     machine = SurfaceCode(error_rate=1e-4, budget=1e-3)
     full = machine.estimate(
         LogicalCounts(100, rotations=30100, rotation_depth=501, measurements=1_400_000)
@@ -233,6 +237,34 @@ def test_a_job_of_any_size_ends_in_a_number_or_a_sentence(power):
         SurfaceCode().estimate(LogicalCounts(10**power, toffoli=1))
 
 
+def test_the_closed_form_is_the_estimators_own_numbers():
+    """Forty jobs of all sizes, with and without rotations, on machines good and bad."""
+    draws = random.Random(3)
+    for _ in range(40):
+        toffoli = int(10 ** draws.uniform(3, 18))
+        counts = LogicalCounts(
+            int(10 ** draws.uniform(0.5, 6)),
+            toffoli=toffoli,
+            rotations=draws.choice([0, int(10 ** draws.uniform(1, 8))]),
+            measurements=draws.choice([0, toffoli]),
+        )
+        machine = SurfaceCode(
+            error_rate=draws.choice([1e-3, 1e-4, 3e-4, 5e-3]),
+            budget=draws.choice([1e-2, 1e-3, 0.3]),
+            cycle_time_ns=draws.choice([400, 33.0]),
+        )
+        runs = draws.choice([1, 1000])
+        found = machine.estimate(counts, runs)
+        assert found.code_distance == code_distance(machine, counts, runs)
+        # pieces of a long job are rounded up
+        assert run_seconds(machine, counts, runs) == pytest.approx(found.seconds, rel=1e-4)
+        # the planted wrong variant: as many steps without the T gates of rotations
+        if counts.rotations > toffoli:
+            bare = dataclasses.replace(counts, rotation_depth=0)
+            assert run_seconds(machine, bare, runs) < found.seconds / 2
+    assert run_seconds(SurfaceCode(), LogicalCounts(10, toffoli=10**60)) == float("inf")
+
+
 def test_worse_hardware_costs_more():
     counts = LogicalCounts(100, toffoli=10**8, measurements=10**8)
     good, bad = (SurfaceCode(error_rate=rate).estimate(counts) for rate in (1e-4, 3e-3))
@@ -256,8 +288,8 @@ def refuse(*args, **kwargs): raise SystemExit("network touched")
 socket.socket.connect = refuse
 urllib.request.urlopen = refuse
 from qdescent.rows.numbers import YEAR
-from qdescent.resources.logical import LogicalCounts
-from qdescent.resources.physical import SurfaceCode
+from qdescent.resources.counts.logical_counts import LogicalCounts
+from qdescent.resources.physical.surface_code import SurfaceCode
 before = dict(os.environ)
 SurfaceCode().estimate(LogicalCounts(10, toffoli=10**6))
 import qdk.telemetry

@@ -11,8 +11,9 @@ from qdescent.rows import names
 
 def input_rows(spec: RoundSpec) -> list[Row]:
     """The rows of what the round was said to be."""
-    success = spec.success_probability
-    return [
+    history = spec.history
+    success, word, source = history.success
+    rows = [
         assumed("logical/n", spec.n, "weights", "argument `n`, the kept weights"),
         assumed("logical/order", spec.order, "1", "argument `order`"),
         assumed("logical/steps", spec.steps, "steps", "argument `steps`"),
@@ -23,34 +24,39 @@ def input_rows(spec: RoundSpec) -> list[Row]:
             "ln(1/epsilon) / ln((kappa+1)/(kappa-1)): of a contraction with this kappa no more than"
             " epsilon is left after them",
         ),
-        assumed("logical/padding", spec.padding, "steps", "argument `padding`"),
         Row(
-            names.LEDGER_KAPPA,
-            spec.kappa,
-            "1",
-            spec.kappa_evidence,
-            spec.kappa_source,
+            "logical/padding",
+            history.padding,
+            "steps",
+            Evidence.ASSUMED if spec.norms is None else Evidence.MODELLED,
+            history.padding_source,
         ),
+        Row(names.LEDGER_KAPPA, history.kappa, "1", history.kappa_evidence, history.kappa_source),
+    ]
+    if spec.norms is not None:
+        plain, given = spec.plain_history, spec.norms
+        rows += [
+            Row("logical/kappa_in_units_of_1", plain.kappa, "1", plain.kappa_evidence,
+                plain.kappa_source),
+            modelled("logical/scale", history.scale, "1", "gamma of fewest queries"),
+            *(
+                Row(f"logical/norm_F_{k}", norm, "1", spec.norms_evidence, spec.norms_source)
+                for k, norm in enumerate((given.constant, given.linear, *given.higher))
+            ),
+        ]  # fmt: skip
+    if spec.learning_rate is not None:
+        rows.append(assumed("logical/learning_rate", spec.learning_rate, "1", "argument"))
+        for name in ("lambda_min", "lambda_max"):
+            value = getattr(spec, name)
+            rows.append(
+                Row(f"logical/{name}", value, "1", spec.spectrum_evidence, spec.spectrum_source)
+            )
+    rows += [
         assumed("logical/alpha_over_norm", spec.alpha_over_norm, "1", "argument `alpha_over_norm`"),
         Row(
-            "logical/sparsity",
-            spec.sparsity,
-            "1",
-            spec.sparsity_evidence,
-            spec.sparsity_source,
+            names.LEDGER_SPARSITY, spec.sparsity, "1", spec.sparsity_evidence, spec.sparsity_source
         ),
-        (
-            modelled(
-                "logical/table_entries",
-                spec.entries,
-                "entries",
-                "n s of F_1; F_2 and higher counted as no larger",
-            )
-            if spec.table_entries is None
-            else assumed(
-                "logical/table_entries", spec.entries, "entries", "argument `table_entries`"
-            )
-        ),
+        modelled("logical/table_entries", spec.entries, "entries", _entries_source(spec)),
         assumed("logical/epsilon", spec.epsilon, "1", "argument `epsilon`, l2 error of one solve"),
         (
             assumed(
@@ -60,23 +66,7 @@ def input_rows(spec: RoundSpec) -> list[Row]:
                 "unknown: counted as 1, in favour of the quantum side",
             )
             if success is None
-            else Row(
-                "logical/success_probability",
-                success,
-                "1",
-                spec.success_evidence,
-                spec.success_source,
-            )
-        ),
-        (
-            modelled(
-                "logical/value_bits",
-                spec.value_bits,
-                "bits",
-                "rotation errors of all queries below epsilon",
-            )
-            if spec.angle_bits is None
-            else assumed("logical/value_bits", spec.value_bits, "bits", "argument `angle_bits`")
+            else Row("logical/success_probability", success, "1", word, source)
         ),
         modelled(
             "logical/log2_lifted_dimension",
@@ -91,6 +81,17 @@ def input_rows(spec: RoundSpec) -> list[Row]:
             "(T+p+1) sum_j (n+1)^j",
         ),
     ]
+    return rows
+
+
+def _entries_source(spec: RoundSpec) -> str:
+    if len(spec.colours) == 1:
+        what = "n s of F_1" + ("" if spec.order == 1 else "; F_2 and higher loaded for nothing")
+    else:
+        given = spec.coupling_sparsity is not None
+        pairs = "argument `coupling_sparsity`" if given else "s^2, all pairs of a row's neighbours"
+        what = f"n (s + s_2) of F_1 and F_2, s_2 = {spec.colours[1]:.6g}: {pairs}"
+    return what + (f"; a table for each of {spec.steps} steps" if spec.fresh_batches else "")
 
 
 def modelled(name: str, value: float | str, unit: str, source: str) -> Row:

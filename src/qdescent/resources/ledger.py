@@ -4,28 +4,39 @@ follows from them.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from qdescent._checks import ArgumentError, argument_error, check_instance, check_text
-from qdescent.resources.classical import classical_cost
+from qdescent.resources.classical.descent import classical_cost
+from qdescent.resources.classical.machines import A100, MACHINES, Accelerator
+from qdescent.resources.counts.loads import LOADERS
+from qdescent.resources.counts.logical_counts import LogicalCounts
 from qdescent.resources.input_rows import input_rows
 from qdescent.resources.ledger_rows import (
+    built_row,
     classical_rows,
-    logical_rows,
+    loader_rows,
     physical_rows,
+    readout_rows,
     router_tree_rows,
-    solve_rows,
+    way_rows,
 )
-from qdescent.resources.logical import SolveCost, solve_cost
-from qdescent.resources.physical import Accelerator, PhysicalCost, SurfaceCode
-from qdescent.resources.round_spec import LOADERS, RoundSpec
-from qdescent.resources.verdict import Verdict, verdict_rows
+from qdescent.resources.physical.closed_form import code_distance
+from qdescent.resources.physical.surface_code import PhysicalCost, SurfaceCode
+from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.verdict.verdict import Verdict, verdict_rows
+from qdescent.resources.ways.priced import (
+    SERIAL,
+    TREE,
+    PricedWay,
+    all_ways,
+    least,
+    priced,
+    together,
+)
+from qdescent.resources.ways.queries import query_rows
 from qdescent.rows.collection import Rows
 from qdescent.rows.numbers import number
-
-# a router tree works in parallel, the estimator one gate after another: it gets rows of its own
-PRICED = ("qrom", "qroam")
 
 
 @dataclass(frozen=True)
@@ -54,15 +65,17 @@ def price(
     architecture: SurfaceCode | None = None,
     accelerator: Accelerator | None = None,
 ) -> Ledger:
-    """Price one round (upload, T steps as linear solves, readout) beside the classical one.
+    """Price one round (upload, T steps, readout): the best quantum way beside the best classical.
 
-        quantum time = solves x (Q queries + 2Q uploads) on the surface code + building the tables
-        classically, classical time = T x 6 FLOP x multiply-adds x batch at a sustained rate.
+        quantum time = copies x runs x run on the surface code + tables made and sent classically,
+        classical time = gradients x 6 FLOP x multiply-adds x batch at a sustained rate.
 
-    QROM and QROAM are priced and the faster one counts; a bucket-brigade QRAM, which no
-    fault-tolerant estimator knows, gets a time at best: its layers of gates, each taking one
-    logical cycle. What is unknown is counted in favour of the quantum side, so that "no advantage"
-    is safe to say and "advantage" is to be read with the evidence column.
+    Every way (`ways/`) is priced with every loader that works one gate after another, and the
+    shortest round counts; a bucket-brigade QRAM, which no fault-tolerant estimator knows, gets a
+    time at best: its layers of gates, each taking one logical cycle. Classically it is the fewer of
+    T gradients and those of a fast-forwarded segment. What is unknown is counted in favour of the
+    quantum side, so that "no advantage" is safe to say and "advantage" is to be read with the
+    evidence column.
 
     Args:
         spec: the round.
@@ -73,11 +86,11 @@ def price(
         Ledger: its rows, and the verdict as one sentence.
 
     Raises:
-        ArgumentError: the architecture cannot do one solve within its budget (a kappa beyond some
-            1e40: no distillation is that good).
+        ArgumentError: the architecture can go none of the ways within its budget (a kappa beyond
+            some 1e40, and nothing to fast-forward by: no distillation is that good).
 
     Cost:
-        Milliseconds after Qualtran's import, at any n.
+        Some tenths of a second after Qualtran's import, at any n; with `norms` their search.
 
     References:
         Hoefler, Haener, Troyer, arXiv:2307.00523 (what to compare); Liu et al., Nat. Commun. 15,
@@ -99,67 +112,74 @@ def price(
     architecture = (
         check_instance("architecture", architecture, SurfaceCode, optional=True) or SurfaceCode()
     )
-    accelerator = (
-        check_instance("accelerator", accelerator, Accelerator, optional=True) or Accelerator()
-    )
-    # One solve, logically with each loader, and on the machine.
-    solves = {loader: solve_cost(spec, loader) for loader in LOADERS}
-    machines = {loader: _physical_cost(architecture, spec, solves[loader]) for loader in PRICED}
-    fastest = min(PRICED, key=lambda loader: machines[loader].seconds)
+    accelerator = check_instance("accelerator", accelerator, Accelerator, optional=True) or A100
     classical = classical_cost(spec, accelerator)
-
-    # A router tree at its best: the priced machine's distance (a larger one would need a larger
-    # distance), a logical cycle a layer.
-    distance, tree = machines[fastest].code_distance, solves["qram"]
+    others = {
+        machine.name: classical_cost(spec, machine).seconds
+        for machine in MACHINES
+        if machine != accelerator
+    }
+    # 1. every way with every loader; of each way the shortest round
+    ways = [
+        min(
+            (priced(spec, way, loader, architecture) for loader in SERIAL),
+            key=lambda each: (each.seconds, each.copy_seconds),
+        )
+        for way in all_ways(spec)
+    ]
+    built = min(ways, key=lambda each: (each.seconds, each.copy_seconds))
+    if not built.is_within_reach or built.cost is None:
+        raise _unreachable(spec, architecture, built)
+    # 2. the shortest of all in detail: with each loader, and on the machine
+    details = [priced(spec, built.way, loader, architecture) for loader in LOADERS]
+    machine = architecture.estimate(built.cost.counts, runs=together(spec, built.way))
+    tree = least(spec, architecture, (TREE,))
+    distance = (
+        tree.cost and code_distance(architecture, tree.cost.counts)
+    ) or machine.code_distance
+    tree_qubits = 2 * distance**2 * tree.cost.counts.qubits if tree.cost else 0
     verdict = Verdict(
         spec=spec,
-        loader=fastest,
-        solve=solves[fastest],
-        machine=machines[fastest],
-        tree_qubits=2 * distance**2 * tree.counts.qubits,
-        tree_seconds=tree.depth * distance * architecture.cycle_time_ns * 1e-9,
+        built=built,
+        machine=machine,
+        tree=tree,
+        tree_qubits=tree_qubits,
         classical=classical,
     )
 
-    rows = input_rows(spec) + solve_rows(spec)
-    for loader in LOADERS:
-        rows += logical_rows(loader, solves[loader])
-    for loader in PRICED:
-        second = _second_model(architecture, solves[loader])
-        rows += physical_rows(loader, machines[loader], second, architecture)
-    rows += router_tree_rows(verdict.tree_qubits, verdict.tree_seconds, distance)
-    rows += classical_rows(classical, accelerator)
+    rows = [*input_rows(spec), built_row(built)]
+    rows += query_rows(
+        spec.alpha_over_norm * spec.history.kappa, spec.epsilon, spec.history.kappa_evidence
+    ).under("logical/")
+    rows += readout_rows(spec)
+    for way in sorted(ways, key=lambda each: (each.seconds, each.copy_seconds)):
+        rows += way_rows(way)
+    for detail in details:
+        rows += loader_rows(detail)
+    second = _second_model(architecture, built.cost.counts)
+    rows += physical_rows(built.loader, machine, second, architecture)
+    if tree.cost is not None:
+        rows += router_tree_rows(tree, distance)
+    rows += classical_rows(spec, classical, accelerator, others)
     return Ledger(Rows([*rows, *verdict_rows(verdict)]), verdict.sentence)
 
 
-def _physical_cost(architecture: SurfaceCode, spec: RoundSpec, solve: SolveCost) -> PhysicalCost:
-    """One solve on the machine; calls of one coherent run share its budget."""
-    try:
-        found = architecture.estimate(
-            solve.counts, runs=spec.solves if spec.readout == "unitary" else 1
-        )
-    except ArgumentError as error:
-        reason = str(error).split("must ", 1)[-1].rstrip(".")
-        gates = f"{number(solve.counts.toffoli, 1)} Toffoli gates a solve"
-        size = (
-            f"one of {gates} at kappa {number(spec.kappa)} and {number(spec.entries)} table"
-            f" entries; these must {reason}"
-        )
-        raise argument_error("spec", "be within reach of the architecture", size) from None
-    if not math.isfinite(found.seconds * spec.solves):
-        raise argument_error(
-            "architecture",
-            "finish a round in a finite time",
-            f"at {number(architecture.cycle_time_ns)} ns a cycle",
-        )
-    return found
+def _unreachable(spec: RoundSpec, machine: SurfaceCode, best: PricedWay) -> ArgumentError:
+    """Why no way at all can be gone on the machine."""
+    runs = best.way.runs[0]
+    size = (
+        f"one whose cheapest way takes {best.way.queries:.1e} queries a run and {runs:.1e} runs a"
+        f" copy, at kappa {number(spec.history.kappa)}, error rate {machine.error_rate:g} and"
+        f" {number(machine.cycle_time_ns)} ns a cycle"
+    )
+    return argument_error("spec", "be within reach of the architecture in a finite time", size)
 
 
-def _second_model(machine: SurfaceCode, solve: SolveCost) -> PhysicalCost | None:
-    """The same solve by the other model; None where two levels of distillation cannot reach this
+def _second_model(machine: SurfaceCode, counts: LogicalCounts) -> PhysicalCost | None:
+    """The same run by the other model; None where two levels of distillation cannot reach this
     budget, which the row then says.
     """
     try:
-        return machine.cross_check(solve.counts)
+        return machine.cross_check(counts)
     except ValueError:
         return None

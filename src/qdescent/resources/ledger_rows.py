@@ -1,122 +1,120 @@
-"""The rows of a ledger: queries, logical, physical and classical cost, each with its source."""
+"""The rows of a ledger: ways, logical, physical and classical cost, each with its source."""
 
 from __future__ import annotations
 
-from qdescent._evidence import Row
-from qdescent.resources.classical import ClassicalCost
+import math
+
+from qdescent._evidence import Evidence, Row, derived
+from qdescent.resources.classical.descent import ClassicalCost
+from qdescent.resources.classical.machines import Accelerator
 from qdescent.resources.input_rows import assumed, modelled
-from qdescent.resources.logical import SolveCost
-from qdescent.resources.physical import Accelerator, PhysicalCost, SurfaceCode
-from qdescent.resources.queries import query_rows
+from qdescent.resources.physical.surface_code import PhysicalCost, SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.ways.priced import PricedWay
+from qdescent.resources.ways.way import HISTORY
 from qdescent.rows import names
 
+OUT_OF_REACH = "out of the machine's reach"
 
-def solve_rows(spec: RoundSpec) -> list[Row]:
-    """Queries of one solve, here and by other solvers, and the solves of a round."""
-    per_solve = "queries a solve"
-    return [
+
+def readout_rows(spec: RoundSpec) -> list[Row]:
+    """How many states of u_T the readout takes."""
+    kept = "" if spec.largest is None else f", of the m = {spec.largest} largest entries"
+    if spec.readout == "coherent":
+        source = "m / readout_error calls, van Apeldoorn et al., arXiv:2207.08800"
+        return [modelled(names.SOLVES, spec.copies, "solves a round", source + kept)]
+    signs = "for the magnitudes; as many again for the signs"
+    shots = (
+        modelled("logical/shots", spec.shot_count, "shots", f"m/(4 readout_error^2){kept}, {signs}")
+        if spec.shots is None
+        else assumed("logical/shots", spec.shots, "shots", f"argument `shots`, {signs}")
+    )
+    return [shots, modelled(names.SOLVES, spec.copies, "solves a round", "2 x shots")]
+
+
+def way_rows(best: PricedWay) -> list[Row]:
+    """One way with its fastest loader."""
+    way, at = best.way, f"{names.WAYS}{best.way.name}"
+    runs, amplified = way.runs
+    rows = [
+        Row(f"{at}/queries", way.queries, "queries a run", way.evidence, way.source),
+        modelled(f"{at}/preparations", way.preparations, "uploads a run", "of F_0"),
+        modelled(f"{at}/success_probability", way.success, "1", way.success_source),
         modelled(
-            names.LEDGER_QUERIES,
-            spec.queries,
-            per_solve,
-            "priced: Dalzell, arXiv:2406.12086, leading terms 56 kappa + 1.05 kappa ln(1/eps), norm"
-            " unknown, o(kappa) left out",
+            f"{at}/runs", runs, "runs a copy", "2 r + 1 of an amplified run" if amplified else "1/p"
         ),
-        assumed(
-            "logical/norm_free",
-            "yes",
-            "",
-            "the readout needs the solution's norm; estimating it is not priced, in favour of the"
-            " quantum side",
-        ),
-        *query_rows(spec.solver_kappa, spec.epsilon, spec.kappa_evidence).under("logical/"),
-        (
-            modelled(
-                "logical/shots",
-                spec.shot_count,
-                "shots",
-                "for the magnitudes; as many again for the signs",
-            )
-            if spec.shots is None
-            else assumed(
-                "logical/shots",
-                spec.shots,
-                "shots",
-                "argument `shots`; as many again for the signs",
-            )
-        ),
-        modelled(names.SOLVES, spec.solves, "solves a round", _solves_source(spec)),
+    ]
+    if best.cost is None or not best.is_within_reach:
+        return [*rows, modelled(f"{at}/time", OUT_OF_REACH, "", _unreached(best))]
+    counts = best.cost.counts
+    source = f"{best.loader}: queries x (query + phases) + preparations"
+    return [
+        *rows,
+        modelled(f"{at}/loader", best.loader, "", "the one of the shortest round"),
+        modelled(f"{at}/toffoli", counts.toffoli, "Toffoli a run", source),
+        modelled(f"{at}/qubits", counts.qubits, "logical qubits", "registers, ancillas, loader"),
+        modelled(f"{at}/copy_time", best.copy_seconds, "s", "runs x logical steps x d x cycle"),
+        modelled(f"{at}/time", best.seconds, "s", "copies of u_T x copy_time"),
     ]
 
 
-def _solves_source(spec: RoundSpec) -> str:
-    if spec.readout == "unitary":
-        return (
-            "n / (readout_error x sqrt(success probability)) calls, van Apeldoorn et al.,"
-            " arXiv:2207.08800"
-        )
-    return "2 x shots / success probability"
+def _unreached(best: PricedWay) -> str:
+    if not math.isfinite(best.way.queries) or best.way.success <= 0:
+        return "its success underflows: the polynomials grow beyond the spectrum"
+    return "no distillation and no code distance is that good"
 
 
-def logical_rows(loader: str, solve: SolveCost) -> list[Row]:
-    """One solve with this loader in logical qubits and gates."""
-    at = f"logical/{loader}"
-    counted, block = (
-        ("controlled swaps of the router tree (arXiv:2305.10310: O(N))", "leaves of the tree")
-        if loader == "qram"
-        else (
-            "And gates in Qualtran's call graph of the loader",
-            "lines fetched at once; the power of two with fewest Toffoli gates",
-        )
-    )
+def loader_rows(best: PricedWay) -> list[Row]:
+    """The built way with one loader, in logical qubits and gates."""
+    assert best.cost is not None
+    cost, at = best.cost, f"logical/{best.loader}"
+    counted = "as the circuits' tables are counted, equal neighbours once"
+    parts = ", ".join(f"{part.name} {part.toffoli:.3g}" for part in cost.query.parts)
+    preparation = cost.preparation
     return [
-        modelled(f"{at}/block", solve.block, "lines", block),
+        modelled(f"{at}/query_toffoli", cost.query_toffoli, "Toffoli", f"{counted}: {parts}"),
         modelled(
-            f"{at}/query_toffoli",
-            solve.query_toffoli,
-            "Toffoli",
-            f"2N table reads, {counted}, and rotations",
+            f"{at}/query_rotations",
+            cost.query_rotations,
+            "rotations",
+            "by loaded angles, b - 2 each; priced as so many Toffoli of an addition into a phase"
+            " gradient (arXiv:1709.06648)",
         ),
         modelled(
             f"{at}/upload_toffoli",
-            solve.upload_toffoli,
+            preparation.toffoli + preparation.turns * (cost.bits - 2),
             "Toffoli",
-            f"n values loaded, used and cleared again, {counted}; 2 uploads a query",
+            f"n values of F_0, angle by angle, loaded, added and cleared; {counted}",
         ),
         modelled(
-            f"{at}/system_qubits",
-            solve.system_qubits,
-            "logical qubits",
-            "N words, word length, clock",
+            f"{at}/value_bits", cost.bits, "bits", "rotation errors of all queries below epsilon"
+        ),
+        modelled(
+            f"{at}/system_qubits", cost.query.system_qubits, "logical qubits", "of the encoding"
         ),
         modelled(
             f"{at}/ancilla_qubits",
-            solve.ancilla_qubits,
+            cost.counts.qubits - cost.query.system_qubits,
             "logical qubits",
-            "encoding, loader, phase gradient",
+            "encoding, loader, signal, phase gradient",
         ),
         modelled(
-            names.logical_qubits_of(loader),
-            solve.counts.qubits,
-            "logical qubits",
-            "system + ancillas",
+            names.logical_qubits_of(best.loader), cost.counts.qubits, "logical qubits", "the sum"
         ),
         modelled(
-            names.toffoli_of(loader),
-            solve.counts.toffoli,
-            "Toffoli a solve",
-            "Q x (query + 2 uploads)",
+            names.toffoli_of(best.loader),
+            cost.counts.toffoli,
+            "Toffoli a run",
+            "queries x (query + phases) + preparations x upload",
         ),
         modelled(
             f"{at}/toffoli_depth",
-            solve.depth,
-            "layers a solve",
-            "Q x (query + 2 uploads): QROM line by line, swaps of one control or one level of a"
-            " tree together",
+            cost.depth,
+            "layers a run",
+            "QROM line by line, swaps of one control or one level of a tree together",
         ),
         modelled(
-            f"{at}/rotations", solve.counts.rotations, "rotations a solve", "one phase a query"
+            f"{at}/rotations", cost.counts.rotations, "rotations a run", "of the filter's phases"
         ),
     ]
 
@@ -124,7 +122,7 @@ def logical_rows(loader: str, solve: SolveCost) -> list[Row]:
 def physical_rows(
     loader: str, cost: PhysicalCost, second: PhysicalCost | None, machine: SurfaceCode
 ) -> list[Row]:
-    """One solve with this loader on the machine, and by a second model (None: beyond it)."""
+    """One run with this loader on the machine, and by a second model (None: beyond it)."""
     at = f"physical/{loader}"
     source = (
         f"Azure estimator (qdk), arXiv:2211.07629, error rate {machine.error_rate:g}, cycle"
@@ -152,36 +150,45 @@ def physical_rows(
     return rows
 
 
-def router_tree_rows(qubits: int, seconds: float, distance: int) -> list[Row]:
+def router_tree_rows(tree: PricedWay, distance: int) -> list[Row]:
     """A bucket-brigade memory at its best."""
+    assert tree.cost is not None
     source = (
-        f"distance {distance} of the priced machine; factories not counted, in favour of the"
-        " quantum side"
+        f"distance {distance}; factories not counted, in favour of the quantum side; the way"
+        f" {tree.way.name}"
     )
+    at = f"physical/{tree.loader}"
     return [
         modelled(
-            "physical/qram/qubits_at_least",
-            qubits,
+            f"{at}/qubits_at_least",
+            2 * distance**2 * tree.cost.counts.qubits,
             "physical qubits",
             f"2 d^2 a logical qubit, {source}",
         ),
         modelled(
-            "physical/qram/solve_time_at_best",
-            seconds,
+            f"{at}/copy_time_at_best",
+            tree.copy_seconds,
             "s",
             f"a logical cycle a Toffoli layer, {source}",
         ),
     ]
 
 
-def classical_rows(cost: ClassicalCost, machine: Accelerator) -> list[Row]:
+def classical_rows(
+    spec: RoundSpec, cost: ClassicalCost, machine: Accelerator, others: dict[str, float]
+) -> list[Row]:
     """The classical round, and the classical work of the quantum one."""
-    formula = "T x 6 FLOP x multiply-adds of one sample x batch, T at most useful_steps"
     at_rate = (
         f"{machine.name}: {machine.flops:.3g} FLOP/s x {machine.efficiency:g},"
         f" {machine.bandwidth:.3g} B/s"
     )
+    formula = "gradients x 6 FLOP x multiply-adds of one sample x batch"
+    found = derived(Evidence.MODELLED, machine.evidence)
     return [
+        *(
+            modelled(f"classical/{way.name}/gradients", way.gradients, "gradients", way.source)
+            for way in cost.ways
+        ),
         modelled(
             "classical/dense_flops",
             cost.dense_flops,
@@ -193,27 +200,47 @@ def classical_rows(cost: ClassicalCost, machine: Accelerator) -> list[Row]:
             "classical/weight_bytes",
             cost.weight_bytes,
             "B",
-            "24 bytes a weight and step; no activations",
+            "24 bytes a weight and gradient; no activations",
         ),
-        (
-            assumed(
-                "classical/rate",
-                machine.flops * machine.efficiency,
-                "FLOP/s",
-                f"NVIDIA A100 data sheet; {at_rate}",
-            )
-            if machine == Accelerator()
-            else assumed("classical/rate", machine.flops * machine.efficiency, "FLOP/s", at_rate)
+        Row("classical/rate", machine.rate, "FLOP/s", machine.evidence, at_rate),
+        modelled("classical/gradient_time", cost.gradient_seconds, "s", f"of one, on {at_rate}"),
+        Row(
+            names.CLASSICAL_TIME,
+            cost.seconds,
+            "s",
+            found,
+            f"{cost.best.name}, longer of dense FLOPs and bytes on {at_rate}",
         ),
-        modelled(
-            names.CLASSICAL_TIME, cost.seconds, "s", f"longer of dense FLOPs and bytes on {at_rate}"
+        *(
+            modelled(f"classical/time_on/{name}", seconds, "s", "the same way on another machine")
+            for name, seconds in others.items()
         ),
         modelled(
             "classical/table_time",
             cost.table_seconds,
             "s",
-            "s Hessian-vector products of two gradients each",
+            "s Hessian-vector products of two gradients each"
+            + (f", for each of {spec.steps} batches" if spec.fresh_batches else ""),
         ),
         modelled("classical/upload_bytes", cost.upload_bytes, "B", "table lines and n fp32 values"),
-        modelled("classical/readout_bits", cost.readout_bits, "bit", "solves x index bits"),
+        modelled(
+            "classical/upload_time",
+            cost.upload_seconds,
+            "s",
+            "at the classical machine's own bandwidth, in favour of the quantum side",
+        ),
+        modelled("classical/readout_bits", cost.readout_bits, "bit", "copies x index bits"),
     ]
+
+
+def built_row(built: PricedWay) -> Row:
+    """The queries that the detailed rows speak of."""
+    way = built.way
+    matrix = "the history matrix" if way.encoding == HISTORY else "F_1 - c"
+    return Row(
+        names.LEDGER_QUERIES,
+        way.queries,
+        "queries a run",
+        way.evidence,
+        f"to {matrix}, {way.title}: {way.source}",
+    )

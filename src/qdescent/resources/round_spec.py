@@ -4,42 +4,65 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
 
-from qdescent._checks import argument_error, check_choice, check_integer, check_interval, check_text
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_interval,
+    check_text,
+)
 from qdescent._evidence import Evidence
-from qdescent.resources.queries import dalzell_queries
+from qdescent.linalg.map_norms import MapNorms
+from qdescent.resources.history_choice import MOST_STEPS, ORDER_LIMIT, History, chosen_history
 
-LOADERS = ("qrom", "qroam", "qram")
 _LEAST = {
     "n": 1, "parameters": 1, "order": 1, "steps": 1, "padding": 0, "sparsity": 1, "batch": 1,
-    "forward_macs": 1,
-    "masked_macs": 1, "shots": 1, "angle_bits": 3, "table_entries": 1,
+    "forward_macs": 1, "masked_macs": 1, "shots": 1, "angle_bits": 3, "coupling_sparsity": 0,
+    "largest": 1,
 }  # fmt: skip
 _LINES = 2**62  # of a table: what a loader's address can hold
 # far beyond use, and soon computed; of others 10^30
 _MOST = {"order": 64, "angle_bits": 1000, "n": _LINES}
 _INTERVALS = {
     "kappa": "[1, inf)", "alpha_over_norm": "[1, 1e6]", "success_probability": "(0, 1]",
-    "epsilon": "(0, 1)", "readout_error": "(0, 1)",
+    "epsilon": "(0, 1)", "readout_error": "(0, 1)", "learning_rate": "(0, inf)",
+    "lambda_min": "(-inf, inf)", "lambda_max": "(-inf, inf)",
+    "fast_forward_gradients": "[1, inf)",
 }  # fmt: skip
 # of other numbers: beyond, products and inverses would leave what floats can hold
 _TINY, _HUGE = 1e-30, 1e300
+READOUTS = ("sampling", "coherent")
+_READS = 2  # shots for the magnitudes, and as many again for the signs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoundSpec:
-    """One round (upload, T gradient steps as linear solves, readout) as it is priced.
+    """One round (upload, T gradient steps, readout) as it is priced.
 
     Args:
         n: kept weights.
         parameters: P, all weights, at least n.
         order: N, the Carleman order.
         steps: T, gradient steps a round.
-        padding: p, copies of the last step.
-        kappa: ||M|| ||M^-1|| of the history matrix.
+        padding: p, copies of the last step in a history; None: the best for `norms`, else none.
+        kappa: ||M|| ||M^-1|| of the history matrix; left out where `norms` bound it.
         kappa_evidence, kappa_source: word and source of kappa.
+        norms: ||F_0||, ||F_1||, ||F_2||, ... of the map (`map_norms`): they bound kappa, in units
+            of 1 and in the best ones, and give the success probability there.
+        norms_evidence, norms_source: word and source of the norms.
+        learning_rate: eta, of a segment that is fast-forwarded; with the spectrum, or not at all.
+        lambda_min, lambda_max: ends of an interval that holds the Hessian's spectrum.
+        spectrum_evidence, spectrum_source: word and source of the interval.
         sparsity: s, non-zeros a row of the Hessian in kept coordinates.
         sparsity_evidence, sparsity_source: word and source of s.
+        coupling_sparsity: s_2, non-zeros a row of F_2, at order 2; None: the pairs of a row's s
+            neighbours, s^2, but no more than n^2; 0: F_2 is loaded for nothing.
+        fresh_batches: a batch a step (SGD): tables with an axis of T steps, each made and uploaded.
         batch: samples a gradient.
         forward_macs: multiply-adds of one sample's forward pass through the dense network.
         masked_macs: the same, kept weights only; None scales `forward_macs` by n/P.
@@ -50,100 +73,175 @@ class RoundSpec:
             cancel).
         epsilon: l2 error of one solve (1e-3: below the readout error, so that it does not limit the
             round).
-        shots: measurements for the magnitudes, and as many again for the signs; None takes n/(4
-            readout_error^2).
+        shots: measurements for the magnitudes, and as many again for the signs; None takes m/(4
+            readout_error^2), m = `largest` or n.
         readout_error: l2 error of the read displacement (1e-2: the round's own 1 % truncation
             target).
-        readout: "sampling" (2 x shots solves) or "unitary" (n/readout_error calls of the solve or
-            its inverse, arXiv:2207.08800, in one coherent run).
-        success_probability: probability of finding the answer block; None counts it as 1, in favour
-            of the quantum side.
+        readout: "sampling" (2 x shots solves) or "coherent" (m/readout_error calls of the solve or
+            its inverse, arXiv:2207.08800, in one run).
+        largest: m, the largest entries of u that are read; the others stay at the pivot. None: all.
+        success_probability: probability of finding the answer block; None: by `norms`, else 1, in
+            favour of the quantum side.
         success_evidence, success_source: word and source of that probability.
         angle_bits: b of the loaded values; None: enough that the rotation errors of all queries
             stay below epsilon.
-        table_entries: entries of one table read; None takes n s.
+        fast_forward_gradients: gradients of a classical segment that takes no steps (27: measured
+            on 7 million weights, order 2, any T: `benchmarks/fast_forward.py`).
 
     Raises:
         ArgumentError: a number outside its range, or against another one: s > n, n > P, kappa <
-            `least_kappa(padding)`.
+            `least_kappa(padding)`, both of `kappa` and `norms` or neither; a history of these norms
+            that diverges within T steps.
 
     Example:
         >>> one = RoundSpec(
         ...     n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0,
         ...     sparsity=100, batch=512, forward_macs=10**6, shots=10**6
         ... )
-        >>> one.entries, one.solves
-        (1000000, 2000000)
+        >>> one.colours, one.entries, one.copies
+        ((100, 10000), 101000000, 2000000)
     """
 
     n: int
     parameters: int
     order: int
     steps: int
-    padding: int
-    kappa: float
+    padding: int | None = None
+    kappa: float | None = None
     sparsity: int
     batch: int
     forward_macs: int
     masked_macs: int | None = None
     kappa_evidence: Evidence = Evidence.ASSUMED
     kappa_source: str = "argument `kappa`"
+    norms: MapNorms | None = None
+    norms_evidence: Evidence = Evidence.ASSUMED
+    norms_source: str = "argument `norms`"
+    learning_rate: float | None = None
+    lambda_min: float | None = None
+    lambda_max: float | None = None
+    spectrum_evidence: Evidence = Evidence.ASSUMED
+    spectrum_source: str = "arguments `lambda_min` and `lambda_max`"
     sparsity_evidence: Evidence = Evidence.ASSUMED
     sparsity_source: str = "argument `sparsity`"
+    coupling_sparsity: int | None = None
+    fresh_batches: bool = False
     alpha_over_norm: float = 1.25
     epsilon: float = 1e-3
     shots: int | None = None
     readout_error: float = 1e-2
     readout: str = "sampling"
+    largest: int | None = None
     success_probability: float | None = None
     success_evidence: Evidence = Evidence.ASSUMED
     success_source: str = "argument `success_probability`"
     angle_bits: int | None = None
-    table_entries: int | None = None
+    fast_forward_gradients: float = 27.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             name, value = field.name, getattr(self, field.name)
             if value is None and field.default is None:
                 continue
-            if name in _LEAST:
-                value = check_integer(name, value, _LEAST[name], _MOST.get(name, 10**30))
-            elif name in _INTERVALS:
-                value = check_interval(name, value, _INTERVALS[name])
-                if not _TINY <= value <= _HUGE:
-                    raise argument_error(name, f"lie between {_TINY:g} and {_HUGE:g}", repr(value))
-            elif name.endswith("_evidence"):
-                if not isinstance(value, Evidence):
-                    raise argument_error(
-                        name,
-                        "be one of "
-                        + ", ".join(Evidence)
-                        + " (a member of `qdescent.Evidence`, not its text)",
-                        repr(value),
-                    )
-            else:
-                check_text(name, value)
-            object.__setattr__(self, name, value)
-        check_choice("readout", self.readout, ("sampling", "unitary"))
+            object.__setattr__(self, name, _checked(name, value))
+        check_choice("readout", self.readout, READOUTS)
         if self.n > self.parameters:
             raise argument_error("n", f"be at most `parameters` ({self.parameters})", self.n)
-        if self.sparsity > self.n:
-            raise argument_error("sparsity", f"be at most `n` ({self.n})", self.sparsity)
+        for name in ("sparsity", "largest"):
+            if (getattr(self, name) or 0) > self.n:
+                raise argument_error(name, f"be at most `n` ({self.n})", getattr(self, name))
+        if (self.coupling_sparsity or 0) > self.n**2:
+            must = f"be at most `n` squared ({self.n**2})"
+            raise argument_error("coupling_sparsity", must, self.coupling_sparsity)
         if self.entries > _LINES:
-            fault = "sparsity" if self.table_entries is None else "table_entries"
+            fault = "sparsity" if self.coupling_sparsity is None else "coupling_sparsity"
             raise argument_error(
                 fault, f"make tables of at most {_LINES:.2g} entries", f"of {self.entries:.2g}"
             )
         if self.masked_macs is not None and self.masked_macs > self.forward_macs:
             must = f"be at most `forward_macs` ({self.forward_macs})"
             raise argument_error("masked_macs", must, self.masked_macs)
-        least = least_kappa(self.padding)
+        self._check_spectrum()
+        if self.norms is None:
+            self._check_kappa()
+        else:
+            self._check_norms(self.norms)
+
+    def _check_spectrum(self) -> None:
+        given = {name: getattr(self, name) for name in _SPECTRUM}
+        missing = [name for name, value in given.items() if value is None]
+        if 0 < len(missing) < len(given):
+            others = " and ".join(f"`{name}`" for name in given if name not in missing)
+            raise argument_error(missing[0], f"be given beside {others}", "missing")
+        if not missing and self.lambda_min > self.lambda_max:  # type: ignore[operator]
+            must = f"be at least `lambda_min` ({self.lambda_min:g})"
+            raise argument_error("lambda_max", must, self.lambda_max)
+
+    def _check_kappa(self) -> None:
+        if self.kappa is None:
+            raise argument_error("kappa", "be given where `norms` are not", "missing")
+        least = least_kappa(self.padding or 0)
         if self.kappa < least * (1 - 1e-9):
             must = (
                 f"be at least {least:.6g} with a padding of {self.padding}, whose copies alone"
                 " force it"
             )
             raise argument_error("kappa", must, self.kappa)
+
+    def _check_norms(self, norms: MapNorms) -> None:
+        if self.kappa is not None:
+            must = "be left out where `norms` are given, which bound it"
+            raise argument_error("kappa", must, self.kappa)
+        if self.order > ORDER_LIMIT:
+            must = f"be at most {ORDER_LIMIT} where `norms` are given"
+            raise argument_error("order", must, self.order)
+        if self.steps > MOST_STEPS:
+            must = f"be at most {MOST_STEPS} where `norms` are given"
+            raise argument_error("steps", must, self.steps)
+        if norms.constant == 0:
+            raise argument_error("norms", "have ||F_0|| above 0", "0: nothing moves")
+        _ = self.history  # the orbit of these norms may leave every bound within T steps
+
+    @cached_property
+    def history(self) -> History:
+        """kappa, padding and success of the linear system, in its best units."""
+        return self._history(None)
+
+    @cached_property
+    def plain_history(self) -> History:
+        """The same in units of 1, as in the paper."""
+        return self._history(1.0)
+
+    def _history(self, scale: float | None) -> History:
+        success = (self.success_probability, self.success_evidence, self.success_source)
+        if self.norms is not None:
+            known = self.norms, self.norms_evidence, self.norms_source
+            return chosen_history(known, self.order, self.steps, self.padding, scale, success)
+        assert self.kappa is not None
+        return History(
+            kappa=self.kappa,
+            kappa_evidence=self.kappa_evidence,
+            kappa_source=self.kappa_source,
+            padding=self.padding or 0,
+            padding_source="argument `padding`" if self.padding else "none",
+            success=success,
+        )
+
+    @property
+    def colours(self) -> tuple[int, ...]:
+        """Entries a row of F_1 and, from order 2 on, of F_2 (F_3 and higher are loaded for nothing,
+        in favour of the quantum side).
+        """
+        if self.order == 1:
+            return (self.sparsity,)
+        pairs = self.coupling_sparsity
+        pairs = min(self.sparsity, self.n) ** 2 if pairs is None else pairs
+        return (self.sparsity, pairs) if pairs else (self.sparsity,)
+
+    @property
+    def entries(self) -> int:
+        """Entries of all tables, n (s + s_2) by default; a batch a step has T times as many."""
+        return self.n * sum(self.colours) * (self.steps if self.fresh_batches else 1)
 
     @property
     def useful_steps(self) -> int:
@@ -152,52 +250,28 @@ class RoundSpec:
         A contraction a has kappa = (1 + a)/(1 - a) on a long history, and a^t < epsilon after so
         many steps. A mode that stands still would force kappa >= about 4 T/pi.
         """
-        rate = math.log1p(2 / (self.kappa - 1)) if self.kappa > 1 else math.inf
+        kappa = self.history.kappa
+        rate = math.log1p(2 / (kappa - 1)) if kappa > 1 else math.inf
         return max(1, math.ceil(-math.log(self.epsilon) / rate))
 
     @property
-    def solver_kappa(self) -> float:
-        """alpha ||M^-1||, what the query formulas call kappa."""
-        return self.alpha_over_norm * self.kappa
-
-    @property
-    def queries(self) -> int:
-        """Q, queries of one solve (Dalzell's bound: the best proven constant that needs no norm of
-        the solution).
-        """
-        return math.ceil(dalzell_queries(self.solver_kappa, self.epsilon))
-
-    @property
-    def entries(self) -> int:
-        """Entries of one table read, n s by default."""
-        return self.table_entries if self.table_entries is not None else self.n * self.sparsity
+    def read_entries(self) -> int:
+        """m, entries of u that are read."""
+        return self.n if self.largest is None else self.largest
 
     @property
     def shot_count(self) -> int:
         """Shots for the magnitudes; as many again find the signs."""
-        return (
-            self.shots
-            if self.shots is not None
-            else math.ceil(self.n / (4 * self.readout_error**2))
-        )
+        if self.shots is not None:
+            return self.shots
+        return math.ceil(self.read_entries / (4 * self.readout_error**2))
 
     @property
-    def solves(self) -> int:
-        """Solves of one round: every shot, or coherent call, over the success probability."""
-        success = self.success_probability or 1.0
-        if self.readout == "unitary":
-            # Amplitudes are amplified, not probabilities; for small ones the circuit
-            # (quantum/algorithms/amplification) takes pi/2 of this.
-            return math.ceil(self.n / self.readout_error / math.sqrt(success))
-        return math.ceil(2 * self.shot_count / success)
-
-    @property
-    def value_bits(self) -> int:
-        """b, bits of a loaded value: N Q rotations of error 2 pi 2^-b stay below epsilon."""
-        if self.angle_bits is not None:
-            return self.angle_bits
-        rotations = math.log2(2 * math.pi * self.order) + math.log2(self.queries)
-        return max(3, math.ceil(rotations - math.log2(self.epsilon)))
+    def copies(self) -> int:
+        """States of u_T that the readout takes; of a coherent one, calls of what prepares it."""
+        if self.readout == "coherent":
+            return math.ceil(self.read_entries / self.readout_error)
+        return _READS * self.shot_count
 
     @property
     def lifted_dimension(self) -> int:
@@ -207,7 +281,31 @@ class RoundSpec:
     @property
     def history_dimension(self) -> int:
         """(T + p + 1) times the lifted dimension."""
-        return (self.steps + self.padding + 1) * self.lifted_dimension
+        return (self.steps + self.history.padding + 1) * self.lifted_dimension
+
+
+_SPECTRUM = ("learning_rate", "lambda_min", "lambda_max")
+
+
+def _checked(name: str, value: Any) -> Any:
+    """A field in its own type."""
+    if name in _LEAST:
+        return check_integer(name, value, _LEAST[name], _MOST.get(name, 10**30))
+    if name in _INTERVALS:
+        value = check_interval(name, value, _INTERVALS[name])
+        if value and not _TINY <= abs(value) <= _HUGE:
+            raise argument_error(name, f"lie between {_TINY:g} and {_HUGE:g}", repr(value))
+        return value
+    if name == "fresh_batches":
+        return check_boolean(name, value)
+    if name == "norms":
+        return check_instance(name, value, MapNorms)
+    if name.endswith("_evidence"):
+        if not isinstance(value, Evidence):
+            words = ", ".join(Evidence) + " (a member of `qdescent.Evidence`, not its text)"
+            raise argument_error(name, f"be one of {words}", repr(value))
+        return value
+    return check_text(name, value)
 
 
 def least_kappa(padding: int) -> float:

@@ -32,7 +32,7 @@ from qdescent.report.files import write_document
 from qdescent.report.pages.circuit_page import write_circuit_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import held
-from qdescent.resources.queries import query_rows
+from qdescent.resources.ways.queries import query_rows
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
 from qdescent.rows.numbers import at_least

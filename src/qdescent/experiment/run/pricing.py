@@ -16,8 +16,8 @@ from qdescent.experiment.workspace import Workspace
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.resources.ledger import Ledger, price
-from qdescent.resources.queries import dalzell_queries
 from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.ways.queries import dalzell_queries
 from qdescent.rows import names
 from qdescent.rows.numbers import times
 from qdescent.training.rounds.record import Run
@@ -62,6 +62,11 @@ def price_round(
                     f"(1 + a) sum a^j over T = {T} steps and the best padding p = {best.padding}, a"
                     f" = {a:.4g} from the measured spectrum; couplings F_0 and F_2 left out"
                 ),
+                learning_rate=settings.learning_rate,
+                lambda_min=spectrum.lambda_min[0],
+                lambda_max=spectrum.lambda_max[0],
+                spectrum_evidence=Evidence.MEASURED,
+                spectrum_source="the measured spectrum before the rounds",
                 sparsity=min(settings.sparsity, pruned.space.n),
                 sparsity_evidence=Evidence.ASSUMED,
                 sparsity_source="setting `sparsity`, the paper's condition",

@@ -19,6 +19,7 @@ from qdescent.quantum.tables.lookup import LookUpTable
 
 MOST_LINES = 2**62  # an address of 62 bits
 CLEARINGS = ("coherent", "measured")
+NEAR = 4  # octaves around the balanced block that are tried
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class QROAMLoader:
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """The cost of a load into any target."""
         lines, bits = _checked(lines, bits)
-        block = self._load_block(lines, bits, _rows_of(lines))
+        block = self._load_block(lines, bits, _Rows(lines))
         if block == 1 or self.dirty or self.clearing == "coherent":
             return self._cost(lines, bits, block, 2, 4 if self.dirty else 2)
         read, clear = self._cost(lines, bits, block, 1, 1), fix_up_cost(lines)
@@ -172,7 +173,7 @@ class QROAMLoader:
         lines, bits = _checked(lines, bits)
         if self.dirty:
             return self.load_cost(lines, bits)
-        return self._cost(lines, bits, self._best(lines, bits, _rows_of(lines), 1, 1), 1, 1)
+        return self._cost(lines, bits, self._best(lines, bits, _Rows(lines), 1, 1), 1, 1)
 
     def clear_cost(self, lines: int, bits: int) -> LoadCost:
         """That of a read, or of the sign."""
@@ -199,10 +200,12 @@ class QROAMLoader:
         largest = (lines - 1).bit_length() - 1
         if self.block is not None:
             return min(self.block, 2 ** max(0, largest))
-        others = {
-            2**k: fetches * ands(2**k) + networks * bits * (2**k - 1) + beside
-            for k in range(1, largest + 1)
-        }
+        tried = range(1, largest + 1)
+        if isinstance(ands, _Rows):
+            # both terms meet at l = sqrt(fetches N / (networks b)); farther off one alone is larger
+            near = (fetches * lines // (networks * bits)).bit_length() // 2
+            tried = range(max(1, near - NEAR), min(largest, near + NEAR) + 1)
+        others = {2**k: fetches * ands(2**k) + networks * bits * (2**k - 1) + beside for k in tried}
         toffoli = {1: ands(1), **others}
         return min(toffoli, key=lambda block: toffoli[block])
 
@@ -271,9 +274,8 @@ def fix_up_block(lines: int) -> int:
         >>> fix_up_block(1024), fix_up_block(2)
         (32, 1)
     """
-    padded = 2 ** (check_integer("lines", lines, 1, MOST_LINES) - 1).bit_length()
-    blocks = [2**k for k in range(max(1, padded.bit_length() - 1))]
-    return min(blocks, key=lambda block: _sign_ands(padded, block))
+    bits = (check_integer("lines", lines, 1, MOST_LINES) - 1).bit_length()
+    return 2 ** (bits // 2)  # 2^bits/l + l - 4 is least there
 
 
 def fix_up_cost(lines: int) -> LoadCost:
@@ -297,8 +299,14 @@ def _sign_ands(padded: int, block: int) -> int:
     return _iteration(padded // block) + max(0, block - 2)
 
 
-def _rows_of(lines: int) -> Callable[[int], int]:
-    return lambda block: _iteration(-(-lines // block))
+@dataclass(frozen=True)
+class _Rows:
+    """ANDs of a table without equal neighbours, by its block."""
+
+    lines: int
+
+    def __call__(self, block: int) -> int:
+        return _iteration(-(-self.lines // block))
 
 
 def check_loader(value: Loader) -> Loader:

@@ -1,23 +1,19 @@
-"""Logical counts: Qualtran's call graph against the formula, and a solve re-added by hand."""
+"""A round as it is priced: its sizes, what follows from them, and every contradiction refused."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
-from qdescent.quantum.gates.bucket_brigade import RouterTree
-from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
-from qdescent.resources.logical import (
-    LogicalCounts,
-    best_block,
-    counted_loader_toffoli,
-    loader_toffoli,
-    solve_cost,
-)
+from qdescent.carleman.majorant import history_kappa_bound
+from qdescent.linalg.map_norms import MapNorms
+from qdescent.resources.counts.logical_counts import LogicalCounts
 from qdescent.resources.round_spec import RoundSpec, least_kappa
+from qdescent.resources.ways.history import UNKNOWN, history_ways
+
+NORMS = MapNorms(constant=0.014, linear=1.045, higher=(5.25,))
 
 
 def instance(**changes) -> RoundSpec:
@@ -37,98 +33,10 @@ def instance(**changes) -> RoundSpec:
     return dataclasses.replace(plain, **changes)
 
 
-@pytest.mark.parametrize("entries", [1000, 12345, 10**8, 10**13])
-@pytest.mark.parametrize("block", [1, 2, 16, 256])
-def test_declared_loader_is_the_counted_loader(entries, block):
-    assert counted_loader_toffoli(entries, 54, block) == loader_toffoli(entries, 54, block)
-
-
-@pytest.mark.parametrize("entries", [2, 1000, 4096, 10**6])
-def test_the_ledgers_loaders_are_those_of_the_circuits(entries):
-    """For QROM and QROAM one AND more: the ledger's reads are controlled. Of a router tree the
-    count of its circuit.
-    """
-    width = 54
-    declared = BucketBrigade().read_cost(entries, width)
-    assert (
-        declared.toffoli
-        == get_cost_value(RouterTree((entries - 1).bit_length()), QECGatesCost()).cswap
-    )
-    lines = 2 ** (entries - 1).bit_length()
-    for block in (1, 16):
-        if block <= lines // 2:
-            loader = QROAMLoader(block) if block > 1 else QROMLoader()
-            assert loader_toffoli(lines, width, block) == loader.read_cost(lines, width).toffoli + 1
-
-
-def test_a_router_tree_has_many_gates_and_few_layers():
-    qrom, qroam, qram = (solve_cost(instance(), loader) for loader in ("qrom", "qroam", "qram"))
-    assert qroam.counts.toffoli < qrom.counts.toffoli < qram.counts.toffoli
-    assert qram.depth < qroam.depth < qrom.depth == qrom.counts.toffoli
-    assert qrom.counts.qubits < qroam.counts.qubits < qram.counts.qubits
-    assert qram.block == 2**27  # leaves for 10^8 entries
-
-
-def test_a_solve_with_a_router_tree_added_by_hand():
-    """n = 3, s = 2, N = 2, T = 4, b = 8 as below: trees of 8 leaves for the table and of 4 for the
-    values.
-    """
-    small = instance(
-        n=3, parameters=5, sparsity=2, order=2, steps=4, padding=0, kappa=4.0, angle_bits=8
-    )
-    cost = solve_cost(small, "qram")
-    assert cost.query_toffoli == 2 * 2 * (16 - 3 - 2) + 2 * (8 - 2 + 2) + 3 + 2 * (7 - 1)
-    assert cost.upload_toffoli == 2 * (8 - 2 - 2) + 2 * (8 - 2)
-    assert cost.ancilla_qubits == (2 * (1 + 1) + 1 + 2) + (2 + 1 + 8) + (20 - 3) + 8
-    layers = 2 * 2 * 4 + 2 * (8 - 2 + 2) + 3 + 2 * (7 - 1) + 2 * (2 * 2 + 2 * (8 - 2))
-    assert cost.depth == small.queries * layers
-
-
-def test_a_loader_that_forgets_the_swap_network_is_rejected():
-    entries, width, block = 10**6, 30, 64
-    assert -(-entries // block) - 1 != counted_loader_toffoli(entries, width, block)
-
-
-@pytest.mark.parametrize(("entries", "width"), [(1000, 8), (10**8, 54), (7, 100), (2, 1)])
-def test_best_block_beats_its_neighbours(entries, width):
-    block = best_block(entries, width)
-    assert block & (block - 1) == 0
-    assert block <= entries
-    for other in (block // 2, 2 * block):
-        if 1 <= other <= entries // 2:
-            assert loader_toffoli(entries, width, block) <= loader_toffoli(entries, width, other)
-
-
 def test_dimensions():
     small = instance(n=2, parameters=5, sparsity=1, order=3, steps=4, padding=2)
     assert small.lifted_dimension == 2 + 8 + 26
     assert small.history_dimension == 7 * 36
-
-
-def test_a_solve_added_by_hand():
-    """n = 3, s = 2, N = 2, T = 4, b = 8: every register and gate written out."""
-    small = instance(
-        n=3, parameters=5, sparsity=2, order=2, steps=4, padding=0, kappa=4.0, angle_bits=8
-    )
-    cost = solve_cost(small, "qrom")
-    Q = small.queries
-    assert Q == 609  # ceil(56 * 10 + 1.05 * 10 ln 100) = ceil(608.35)
-    # two words over {w, u1, u2, u3}, their number, five times
-    assert cost.system_qubits == 2 * 2 + 2 + 3
-    assert cost.ancilla_qubits == (2 * (1 + 1) + 1 + 2) + (2 + 1 + 8) + 3 + 8
-    assert cost.query_toffoli == 2 * 2 * (6 - 1) + 2 * (8 - 2 + 2) + 3 + 2 * (7 - 1)
-    assert cost.upload_toffoli == 2 * (3 - 1) + 2 * (8 - 2)
-    assert cost.counts.toffoli == Q * cost.query_toffoli + 2 * Q * cost.upload_toffoli
-    # one upload a query is not enough
-    assert cost.counts.toffoli != Q * (cost.query_toffoli + cost.upload_toffoli)
-    assert cost.counts.rotations == Q
-
-
-def test_order_multiplies_the_table_reads():
-    first, second = (
-        solve_cost(instance(order=order, angle_bits=26), "qrom").query_toffoli for order in (1, 4)
-    )
-    assert second / first == pytest.approx(4, rel=1e-5)
 
 
 def test_queries_of_the_project_row():
@@ -136,23 +44,40 @@ def test_queries_of_the_project_row():
     queries (at eps = 1e-2).
     """
     row = instance()
-    assert row.entries == 10**8
-    assert row.queries == 45627
-    assert f"{row.queries:.1e}" == "4.6e+04"
-    assert f"{instance(alpha_over_norm=1.0).queries:.1e}" != "4.6e+04"
+    assert row.entries == 10**7 * (10 + 100)
+    assert instance(coupling_sparsity=0).entries == 10**8
+
+    def queries(spec):
+        return next(way.queries for way in history_ways(spec) if way.name == UNKNOWN)
+
+    assert round(queries(row)) == 45627
+    assert f"{queries(instance(alpha_over_norm=1.0)):.1e}" != "4.6e+04"
 
 
 def test_readout_of_the_project_row():
     """facts.md section 4: k = 7.45e5 at 1e-2: 1.9e9 shots or 7.5e7 calls."""
     pruned = instance(n=745_000)
     assert f"{pruned.shot_count:.1e}" == "1.9e+09"
-    assert pruned.solves == 2 * pruned.shot_count
+    assert pruned.copies == 2 * pruned.shot_count
     # 7.45e7
-    assert f"{instance(n=745_000, readout='unitary').solves:.1e}" in {"7.4e+07", "7.5e+07"}
+    assert f"{instance(n=745_000, readout='coherent').copies:.1e}" in {"7.4e+07", "7.5e+07"}
 
 
-def test_success_probability_divides():
-    assert instance(shots=100, success_probability=0.25).solves == 800
+def test_a_low_success_is_amplified_or_repeated_whichever_takes_fewer():
+    """Amplified once, .25 is certainty: three runs for four; at .9 one run in ten is lost."""
+    runs = {
+        success: history_ways(instance(success_probability=success))[1].runs
+        for success in (1e-4, 0.25, 0.9)
+    }
+    assert runs[0.25] == (3.0, True)
+    assert runs[0.9] == (pytest.approx(1 / 0.9), False)
+    assert runs[1e-4] == (159.0, True)  # about pi/(2 sqrt p)
+
+
+def test_the_largest_entries_alone_are_read():
+    whole, some = instance(), instance(largest=10**4)
+    assert whole.copies == 1000 * some.copies
+    assert instance(readout="coherent", largest=10**4).copies == 10**6
 
 
 @pytest.mark.parametrize(
@@ -171,7 +96,7 @@ def test_success_probability_divides():
         ),
         (
             {"readout": "free"},
-            "Argument `readout` must be one of 'sampling', 'unitary', but is 'free'.",
+            "Argument `readout` must be one of 'sampling', 'coherent', but is 'free'.",
         ),
         ({"kappa_evidence": "sure"}, "Argument `kappa_evidence` must be one of exact"),
         ({"batch": None}, "Argument `batch` must be an integer of at least 1, but is None."),
@@ -186,6 +111,25 @@ def test_success_probability_divides():
             "Argument `steps` must be an integer of at most 1000000000000000000000000000000",
         ),
         ({"order": 10**9}, "Argument `order` must be an integer of at most 64"),
+        ({"largest": 10**8}, r"Argument `largest` must be at most `n` \(10000000\)"),
+        ({"kappa": None}, "Argument `kappa` must be given where `norms` are not, but is missing."),
+        ({"norms": NORMS}, "Argument `kappa` must be left out where `norms` are given"),
+        (
+            {"norms": NORMS, "kappa": None, "steps": 10**5},
+            "Argument `steps` must be at most 10000 where `norms` are given",
+        ),
+        (
+            {"norms": MapNorms(constant=1.0, linear=2.0, higher=(9.0,)), "kappa": None},
+            "Argument `steps` must leave kappa finite in some unit: the history diverges",
+        ),
+        (
+            {"learning_rate": 0.1, "lambda_min": 0.0},
+            "Argument `lambda_max` must be given beside `learning_rate` and `lambda_min`",
+        ),
+        (
+            {"learning_rate": 0.1, "lambda_min": 2.0, "lambda_max": 1.0},
+            r"Argument `lambda_max` must be at least `lambda_min` \(2\)",
+        ),
         ({"kappa": "300"}, r"Argument `kappa` must be in \[1, inf\), but is '300'."),
         ({"kappa": float("inf")}, r"Argument `kappa` must be in \[1, inf\), but is inf."),
         (
@@ -199,8 +143,8 @@ def test_success_probability_divides():
             r"Argument `masked_macs` must be at most `forward_macs` \(1000000000\)",
         ),
         (
-            {"table_entries": 2**63},
-            "Argument `table_entries` must make tables of at most 4.6e[+]18 entries",
+            {"coupling_sparsity": 10**14},
+            "Argument `coupling_sparsity` must make tables of at most 4.6e[+]18 entries",
         ),
         (
             {"padding": 1000},
@@ -216,12 +160,7 @@ def test_bad_instance(changes, message):
         instance(**changes)
 
 
-def test_bad_loader_and_counts():
-    with pytest.raises(
-        ArgumentError,
-        match=r"Argument `loader` must be one of 'qrom', 'qroam', 'qram', but is 'ram'\.",
-    ):
-        solve_cost(instance(), "ram")
+def test_bad_counts():
     with pytest.raises(
         ArgumentError, match=r"Argument `toffoli` must be an integer of at least 0, but is -1\."
     ):
@@ -268,3 +207,21 @@ def test_useful_steps_of_a_contraction(a):
     assert a**steps <= 1.05e-3
     assert a ** (steps - 2) > 1e-3
     assert instance(kappa=1.0).useful_steps == 1
+
+
+def test_norms_bound_kappa_in_units_of_1_and_in_the_best():
+    """Of 7 million weights, eta .02, T = 20: 13,453 and 966 (docs/what-a-segment-costs.md)."""
+    spec = instance(norms=NORMS, kappa=None, padding=None, steps=20)
+    assert spec.plain_history.kappa == pytest.approx(13_000, rel=0.1)
+    assert spec.history.kappa < spec.plain_history.kappa / 10
+    found = spec.history
+    again = history_kappa_bound(NORMS, 2, 20, found.padding, found.scale)
+    assert found.kappa == pytest.approx(again)
+    assert 0 < found.probability < 1
+    # norms that are assumed give no bound
+    assert found.kappa_evidence is Evidence.MODELLED
+    sure = instance(norms=NORMS, kappa=None, padding=3, steps=20, norms_evidence=Evidence.BOUNDED)
+    assert (sure.history.kappa_evidence, sure.history.padding) == (Evidence.BOUNDED, 3)
+    # a success that the user knows stands
+    given = instance(norms=NORMS, kappa=None, steps=20, padding=None, success_probability=0.5)
+    assert given.history.probability == 0.5

@@ -10,7 +10,7 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.resources.queries import (
+from qdescent.resources.ways.queries import (
     COSTA_PROVEN,
     costa_queries,
     counted_kernel_queries,

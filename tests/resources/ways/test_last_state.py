@@ -6,7 +6,7 @@ import pytest
 
 import qdescent as qd
 from qdescent._evidence import Evidence
-from qdescent.resources.last_state import (
+from qdescent.resources.ways.last_state import (
     LastStateCost,
     chebyshev_history,
     linear_combination_of_simulations,

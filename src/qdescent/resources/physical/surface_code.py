@@ -1,4 +1,6 @@
-"""Logical counts -> physical qubits, code distance, time; the one file of hardware numbers."""
+"""Logical counts -> physical qubits, code distance, time under the surface code: by the Azure
+Quantum resource estimator, and by a second model.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,15 @@ from qdescent._checks import (
     check_integer,
     check_interval,
     check_sequence,
-    check_text,
     shown,
 )
-from qdescent.resources.logical import LogicalCounts
+from qdescent.resources.counts.logical_counts import LogicalCounts
+from qdescent.resources.physical.closed_form import (
+    LARGEST_DISTANCE,
+    ROUNDS,
+    distillation_gap,
+    t_per_rotation,
+)
 
 MOST_DISTANCE = 999
 # logical steps of one estimator call: x 1e5 ns a step is still far below its 2^64 ns
@@ -25,10 +32,6 @@ _SAFE_DEPTH = 10**13
 # in which the estimator counts: it rounds gate times to whole ns; every time goes with the cycle
 _CYCLE_NS = 400
 _MOST_QUBITS = 10**12  # 2 d^2 of them on the machine are still far below 2^64
-# seconds a call; twice that takes a minute, and no one has planned for more than 50
-_DISTANCE = 201
-# of 15-to-1 distillation, the most that the estimator tries; below their error it never ends
-_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -50,35 +53,6 @@ class PhysicalCost:
     tiles: int
     factories: int
     segments: int = 1
-
-
-@dataclass(frozen=True)
-class Accelerator:
-    """The classical machine.
-
-    Args:
-        name: what it is.
-        flops: peak operations a second (19.5e12: NVIDIA A100 data sheet, FP32 without tensor cores,
-            as torch computes by default).
-        bandwidth: bytes a second (2.039e12: the same sheet, 80 GB SXM).
-        efficiency: sustained fraction of the peak (.4: model FLOP utilisations of 21 to 46 % in
-            PaLM, arXiv:2204.02311).
-    """
-
-    name: str = "one A100"
-    flops: float = 19.5e12
-    bandwidth: float = 2.039e12
-    efficiency: float = 0.4
-
-    def __post_init__(self) -> None:
-        check_text("name", self.name)
-        object.__setattr__(self, "flops", check_interval("flops", self.flops, "(0, inf)"))
-        object.__setattr__(
-            self, "bandwidth", check_interval("bandwidth", self.bandwidth, "(0, inf)")
-        )
-        object.__setattr__(
-            self, "efficiency", check_interval("efficiency", self.efficiency, "(0, 1]")
-        )
 
 
 @dataclass(frozen=True)
@@ -161,13 +135,11 @@ class SurfaceCode:
         """Refuse an error a magic state, about budget / (3 depth runs), that the rounds of
         distillation cannot reach.
         """
-        least = math.log10(self.error_rate)
-        for _ in range(_ROUNDS):
-            least = math.log10(35) + 3 * least
-        wanted = math.log10(self.budget / 3) - math.log10(depth) - math.log10(runs)
-        if wanted < least + 1:
+        gap = distillation_gap(self, depth, runs)
+        if gap is not None:
+            least, wanted = gap
             must = (
-                f"be within reach of {_ROUNDS} rounds of distillation: an error of 1e{least:.0f} a"
+                f"be within reach of {ROUNDS} rounds of distillation: an error of 1e{least:.0f} a"
                 f" magic state at `error_rate` {self.error_rate:g}"
             )
             raise argument_error(
@@ -204,7 +176,7 @@ class SurfaceCode:
         from qualtran.surface_code import CCZ2TFactory, get_ccz2t_costs_from_error_budget
 
         self._check_distillation(max(1, counts.toffoli + counts.t_gates + counts.rotations), 1)
-        t_gates = counts.t_gates + counts.rotations * _t_per_rotation(counts.rotations, self.budget)
+        t_gates = counts.t_gates + counts.rotations * t_per_rotation(counts.rotations, self.budget)
         gates = GateCounts(t=t_gates, toffoli=counts.toffoli)
         pairs = (
             [factory]
@@ -262,7 +234,7 @@ class SurfaceCode:
             **{f"{rate}ErrorRate": self.error_rate for rate in rates},
         }
         # its own limit of 50 is a convention
-        scheme = {"name": "surface_code", "maxCodeDistance": _DISTANCE}
+        scheme = {"name": "surface_code", "maxCodeDistance": LARGEST_DISTANCE}
         estimator = _estimator()
         try:
             found = estimator.LogicalCounts(job).estimate(
@@ -283,13 +255,6 @@ def runtime_ns(answer: dict[str, Any]) -> float:
     return float(answer["physicalCounts"]["breakdown"]["logicalDepth"]) * float(
         answer["logicalQubit"]["logicalCycleTime"]
     )
-
-
-def _t_per_rotation(rotations: int, budget: float) -> int:
-    """ceil(.53 log2(R/eps) + 5.3) T gates each, a third of the budget for synthesis
-    (arXiv:2211.07629, Appendix D).
-    """
-    return math.ceil(0.53 * math.log2(3 * rotations / budget) + 5.3) if rotations else 0
 
 
 def _estimator() -> Any:

@@ -1,0 +1,161 @@
+"""What a query to a block-encoding is made of: look-ups by one loader, rotations by what they
+found, and flips; counted as the circuits of quantum/ count them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from qdescent.quantum.gates.loaders import (
+    MOST_LINES,
+    BucketBrigade,
+    LoadCost,
+    QROAMLoader,
+    QROMLoader,
+)
+
+AnyLoader = QROMLoader | QROAMLoader | BucketBrigade
+# the words of `qdescent circuit --loader`
+LOADERS: dict[str, AnyLoader] = {
+    "qrom": QROMLoader(),
+    "qrom-measured": QROMLoader("measured"),
+    "qroam": QROAMLoader(),
+    "qroam-measured": QROAMLoader(clearing="measured"),
+    "qroam-dirty": QROAMLoader(dirty=True),
+    "bucket-brigade": BucketBrigade(),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a query.
+
+    Args:
+        name: what it does.
+        toffoli: AND, Toffoli and controlled-swap gates.
+        depth: layers of them.
+        turns: rotations by a loaded angle of b bits: b - 2 rotations and a T gate each as the
+            circuits write them, b - 2 Toffoli where b bits are added into a phase gradient.
+        work: qubits beyond the registers, while it runs.
+    """
+
+    name: str
+    toffoli: int = 0
+    depth: int = 0
+    turns: int = 0
+    work: int = 0
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A table by its lines.
+
+    Args:
+        used: lines that hold something of their own; neighbours that are equal count once.
+        padded: lines that its address has.
+    """
+
+    used: int
+    padded: int
+
+    def of(self, loader: AnyLoader) -> int:
+        """Those that a loader pays for: a router tree has a leaf for each address. More than an
+        address of 62 bits tells apart only steps are, most of which are alike.
+        """
+        most = self.padded if isinstance(loader, BucketBrigade) else self.used
+        return max(1, min(most, self.padded, MOST_LINES))
+
+    def cleared_by(self, loader: AnyLoader) -> int:
+        """Those that clearing pays for: a measured one gives every address its sign."""
+        measured = loader.clearing == "measured"
+        return min(self.padded, MOST_LINES) if measured else self.of(loader)
+
+
+@lru_cache(maxsize=1 << 16)
+def _load(loader: AnyLoader, lines: int, bits: int) -> LoadCost:
+    return loader.load_cost(lines, bits)
+
+
+@lru_cache(maxsize=1 << 16)
+def _read(loader: AnyLoader, lines: int, bits: int) -> LoadCost:
+    return loader.read_cost(lines, bits)
+
+
+@lru_cache(maxsize=1 << 16)
+def _clear(loader: AnyLoader, lines: int, bits: int) -> LoadCost:
+    return loader.clear_cost(lines, bits)
+
+
+def read_and_cleared(name: str, loader: AnyLoader, table: Lines, bits: int, turns: int = 0) -> Part:
+    """A table read into fresh qubits, used, and cleared.
+
+    Example:
+        >>> read_and_cleared("turn", LOADERS["qrom"], Lines(1024, 1024), bits=8).toffoli
+        2044
+    """
+    read = _read(loader, table.of(loader), bits)
+    clear = _clear(loader, table.cleared_by(loader), bits)
+    work = bits + max(read.work_qubits, clear.work_qubits)
+    return Part(name, read.toffoli + clear.toffoli, read.depth + clear.depth, turns, work)
+
+
+def loaded(name: str, loader: AnyLoader, table: Lines, bits: int) -> Part:
+    """A table xored into qubits that hold something."""
+    load = _load(loader, table.of(loader), bits)
+    return Part(name, load.toffoli, load.depth, 0, load.work_qubits)
+
+
+def loaded_and_cleared(name: str, loader: AnyLoader, table: Lines, bits: int) -> Part:
+    """A table xored into qubits and cleared from them: an index replaced by its image, which is
+    made beside it; a choice that is used in between.
+    """
+    load = _load(loader, table.of(loader), bits)
+    measured = loader.clearing == "measured"
+    undo = _clear(loader, table.cleared_by(loader), bits) if measured else load
+    work = bits + max(load.work_qubits, undo.work_qubits)
+    return Part(name, load.toffoli + undo.toffoli, load.depth + undo.depth, 0, work)
+
+
+def prepared(
+    name: str, loader: AnyLoader, levels: Iterable[Lines], bits: int, *, times: int = 1
+) -> Part:
+    """A vector for each selected value, qubit by qubit: a table of angles a qubit.
+
+    Args:
+        name: of the part.
+        loader: of the angles.
+        levels: the table of each qubit.
+        bits: b, of an angle.
+        times: how often; twice is preparing and unpreparing.
+    """
+    parts = [read_and_cleared(name, loader, level, bits, turns=1) for level in levels]
+    return together(name, parts, times)
+
+
+def together(name: str, parts: Iterable[Part], times: int = 1) -> Part:
+    """Parts one after another, as one."""
+    parts = list(parts)
+    return Part(
+        name,
+        times * sum(part.toffoli for part in parts),
+        times * sum(part.depth for part in parts),
+        times * sum(part.turns for part in parts),
+        max((part.work for part in parts), default=0),
+    )
+
+
+def prefixes(values: int, bits: int) -> list[int]:
+    """How many beginnings of k bits, k = 0 ... bits - 1, numbers below `values` have.
+
+    Example:
+        >>> prefixes(5, 3)
+        [1, 2, 3]
+    """
+    return [-(-values // 2 ** (bits - k)) for k in range(bits)]
+
+
+def bits_of(values: int) -> int:
+    """Qubits that tell `values` things apart, one at least."""
+    return max(1, (values - 1).bit_length())

@@ -1,0 +1,79 @@
+"""The history system that is priced: its unit, padding, kappa and success, given or found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from qdescent._evidence import Evidence, derived
+from qdescent.carleman.best_history import HistoryChoice, best_history
+from qdescent.carleman.majorant import ORDER_LIMIT
+from qdescent.linalg.map_norms import MapNorms
+
+__all__ = ["MOST_STEPS", "ORDER_LIMIT", "History", "chosen_history"]
+
+MOST_STEPS = 10_000  # of a search by norms: ten seconds of it
+Known = tuple[MapNorms, Evidence, str]
+Success = tuple[float | None, Evidence, str]
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known of the linear system of all steps.
+
+    Args:
+        kappa, kappa_evidence, kappa_source: ||M|| ||M^-1||.
+        padding, padding_source: p.
+        success: probability of finding u_T in one solve (None: unknown), word and source.
+        scale: gamma, the unit of the displacement.
+    """
+
+    kappa: float
+    kappa_evidence: Evidence
+    kappa_source: str
+    padding: int
+    padding_source: str
+    success: Success
+    scale: float = 1.0
+
+    @property
+    def probability(self) -> float:
+        """Of finding u_T; unknown it counts as 1, in favour of the quantum side."""
+        return 1.0 if self.success[0] is None else self.success[0]
+
+
+def chosen_history(
+    known: Known, order: int, steps: int, padding: int | None, scale: float | None, success: Success
+) -> History:
+    """The history whose kappa the norms bound, in the unit and with the padding of fewest queries.
+
+    Args:
+        known: norms, word and source.
+        order, steps: N, T.
+        padding: None: the best.
+        scale: None: the best.
+        success: given by the user, it stands; else it is the choice's own.
+    """
+    norms, evidence, source = known
+    found = _search(norms, order, steps, padding, scale)
+    unit = "units of 1" if scale is not None else f"units of {found.scale:.4g}, the best"
+    word = derived(Evidence.BOUNDED, evidence)
+    if success[0] is None:
+        model = f"(p+1) ||u_T||^2 / ||Z||^2 in {unit}, u_t at its largest for the norms"
+        success = (min(1.0, found.probability), Evidence.MODELLED, model)
+    return History(
+        kappa=found.kappa_bound,
+        kappa_evidence=word,
+        kappa_source=f"majorant of {source}, in {unit}",
+        padding=found.padding,
+        padding_source="argument `padding`" if padding is not None else "of fewest queries",
+        success=success,
+        scale=found.scale,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _search(
+    norms: MapNorms, order: int, steps: int, padding: int | None, scale: float | None
+) -> HistoryChoice:
+    return best_history(norms, order, steps, padding=padding, scale=scale)

@@ -1,0 +1,112 @@
+"""The ways that solve the linear system of all steps."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from qdescent._evidence import Evidence, derived
+from qdescent.carleman.majorant import majorant
+from qdescent.linalg.map_norms import MapNorms
+from qdescent.resources.history_choice import History
+from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.ways.last_state import low_su, time_marching
+from qdescent.resources.ways.queries import (
+    COSTA_MEASURED,
+    costa_queries,
+    counted_kernel_queries,
+    dalzell_queries,
+)
+from qdescent.resources.ways.way import HISTORY, Way
+
+# the ways whose queries are counted in circuits, and the one that is priced in detail
+PAPER, UNKNOWN, KNOWN = "paper", "kernel_reflection", "kernel_reflection_norm_known"
+ADIABATIC, LOW_SU, MARCHING = "adiabatic", "low_su", "time_marching"
+
+
+def history_ways(spec: RoundSpec) -> list[Way]:
+    """The paper's in units of 1; kernel reflection, adiabatic and Low-Su in the best units; and,
+    with norms, time marching, which needs no system.
+
+    Example:
+        >>> one = RoundSpec(
+        ...     n=100, parameters=1000, order=1, steps=9, padding=0, kappa=20.0, sparsity=5,
+        ...     batch=5, forward_macs=1000
+        ... )
+        >>> [(way.name, round(way.queries)) for way in history_ways(one)][1:3]
+        [('kernel_reflection', 1581), ('kernel_reflection_norm_known', 226)]
+    """
+    plain, best = spec.plain_history, spec.history
+    epsilon = spec.epsilon
+
+    def made(
+        name: str, title: str, history: History, queries: float, preparations: float,
+        kind: Evidence, source: str,
+    ) -> Way:  # fmt: skip
+        return Way(
+            name=name,
+            title=title,
+            encoding=HISTORY,
+            padding=history.padding,
+            queries=queries,
+            preparations=preparations,
+            success=history.probability,
+            counted=name in (UNKNOWN, KNOWN),
+            evidence=derived(kind, history.kappa_evidence),
+            source=f"{source}, kappa = alpha ||M^-1|| of {history.kappa_source}",
+            success_source=history.success[2],
+        )
+
+    kappa_1, kappa = (spec.alpha_over_norm * each.kappa for each in (plain, best))
+    hhl = kappa_1 * kappa_1 / epsilon
+    unknown = dalzell_queries(kappa, epsilon)
+    known = float(counted_kernel_queries(max(kappa, 1 + 1e-9), epsilon))
+    adiabatic = costa_queries(kappa, epsilon, COSTA_MEASURED)
+    walked = low_su(kappa, epsilon, 1.0)
+    model, bounded = Evidence.MODELLED, Evidence.BOUNDED
+    return [
+        made(PAPER, "as in the paper: HHL on the history, units of 1", plain, hhl, 2 * hhl, model,
+             "HHL, arXiv:0811.3171: kappa^2/eps, constant put at 1, in favour of the quantum side"),
+        made(UNKNOWN, "history, kernel reflection, norm unknown", best, unknown, 2 * unknown, model,
+             "Dalzell, arXiv:2406.12086: 56 kappa + 1.05 kappa ln(1/eps), o(kappa) left out"),
+        made(KNOWN, "history, kernel reflection, norm known", best, known, 2 * known, bounded,
+             "one reflection as this package makes and counts it; the norm found for nothing"),
+        made(ADIABATIC, "history, discrete adiabatic", best, adiabatic, 2 * adiabatic, model,
+             "arXiv:2312.07690: 1.84 kappa + kappa ln(2/eps), the constant measured elsewhere"),
+        made(LOW_SU, "history, few state preparations", best, walked.queries, walked.preparations,
+             model, f"{walked.source}; ln(1/p) put at its least"),
+        *_marching(spec),
+    ]  # fmt: skip
+
+
+def _marching(spec: RoundSpec) -> list[Way]:
+    """Step by step, where norms say what the states may lose against the fastest growth: at most
+    Q = ||A||^T, A the lifted step in the best units.
+    """
+    if spec.norms is None:
+        return []
+    growth = step_norm(spec.norms, spec.order, spec.history.scale)
+    decay = math.exp(min(700.0, spec.steps * math.log(max(1.0, growth))))
+    cost = time_marching(spec.alpha_over_norm, float(spec.steps), spec.epsilon, decay)
+    way = Way(
+        name=MARCHING,
+        title="step by step, amplified back",
+        encoding=HISTORY,
+        padding=spec.history.padding,  # unused, but one size of tables for all
+        queries=cost.queries,
+        preparations=cost.preparations,
+        success=1.0,
+        counted=False,
+        evidence=Evidence.MODELLED,
+        source=f"{cost.source}; Q = ||A||^T, ||A|| <= {growth:.4g} by the norms",
+        success_source="in Q",
+    )
+    return [way]
+
+
+@lru_cache(maxsize=1024)
+def step_norm(norms: MapNorms, order: int, scale: float) -> float:
+    """A bound on the norm of one lifted step, by its majorant."""
+    return float(np.linalg.norm(majorant(norms.scaled(scale), order, 1).blocks[1], 2))
