@@ -140,6 +140,7 @@ HEAVY = (
     "submitit",
     "PIL",
     "pandas",
+    "torch.utils.tensorboard",
     *(f"qdescent.{name}" for name in QUALTRAN),
 )
 # a help text or an argument error waits for no job: each is imported once its arguments are right

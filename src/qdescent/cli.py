@@ -35,9 +35,11 @@ from qdescent.experiment.setting import (
     load_settings,
 )
 from qdescent.experiment.spectrum.settings import SpectrumSettings
+from qdescent.experiment.train.settings import TrainSettings
 
 RUNS, SPECTRA, CIRCUITS = Path("runs"), Path("runs/spectra"), Path("runs/circuits")
 REPRODUCTIONS = Path("runs/reproductions")
+TRAININGS = Path("runs/trainings")
 
 
 @click.group(
@@ -134,7 +136,10 @@ def _parameter(setting: Setting) -> click.Parameter:
     value = Value(setting)
     if setting.positional:
         return click.Argument(
-            [setting.name], required=False, type=value, metavar=setting.name.upper()
+            [setting.name],
+            required=False,
+            type=value,
+            metavar=setting.name.upper() if setting.required else f"[{setting.name.upper()}]",
         )
     default = f"default: {setting.default_text}" if setting.default_text else ""
     remarks = "; ".join(each for each in (setting.range, default) if each)
@@ -197,6 +202,38 @@ def run(asked: Asked) -> None:
     with ends_in_words(directory, again), bars.progress:
         record = run_first_pass(workspace)
     print_outcome("run", bars.seconds, headline(record), directory / "report.html", asked.as_json)
+
+
+@command(TrainSettings, TRAININGS, resumable=True)
+def train(asked: Asked) -> None:
+    """Train by upload, segment and download, on your network or the embedded one.
+
+    Dense warm-up or given weights, pruning, rounds of emulated segments with readout noise; the
+    classical sparse and dense runs go beside it. Writes metrics.jsonl while it runs, then
+    weights.safetensors, run.json and training.html. Ctrl-C loses at most a round: --resume goes on
+    to the same bits.
+    """
+    settings = None if asked.resume else asked.settings(TrainSettings)
+    given = asked.given(TrainSettings)
+    with quiet_imports():
+        from qdescent._terminal.outcome import Bars, print_outcome
+        from qdescent.experiment.code_settings import check_code_given
+        from qdescent.experiment.saved_state import latest_unfinished
+        from qdescent.experiment.train.pipeline import PAGE, run_training, training_headline
+        from qdescent.experiment.workspace import create_workspace, resume_workspace
+        from qdescent.report.reservation import next_directory
+    bars = Bars()
+    if settings is None:
+        directory = asked.out or latest_unfinished(TRAININGS)
+        workspace = resume_workspace(directory, TrainSettings, bars)
+        check_same(workspace.settings, given, "training")
+        check_code_given(workspace.settings, given, directory)
+    else:
+        directory = asked.out or next_directory(TRAININGS)
+        workspace = create_workspace(directory, settings, bars)
+    with ends_in_words(directory, workspace.settings.again(directory)), bars.progress:
+        record = run_training(workspace)
+    print_outcome("train", bars.seconds, training_headline(record), directory / PAGE, asked.as_json)
 
 
 @command(SpectrumSettings, SPECTRA, resumable=True)

@@ -24,10 +24,16 @@ from qdescent.experiment.setting import (
     setting,
 )
 from qdescent.experiment.spectrum.settings import SpectrumSettings
+from qdescent.experiment.train.settings import TrainSettings
 
 ROOT = Path(__file__).parents[2]
-KINDS = {"run": Settings, "spectrum": SpectrumSettings, "circuit": CircuitSettings}
-NEEDED = {"run": [], "spectrum": ["a:b", "--data", "c.npz"], "circuit": ["map.npz"]}
+KINDS = {
+    "run": Settings,
+    "train": TrainSettings,
+    "spectrum": SpectrumSettings,
+    "circuit": CircuitSettings,
+}
+NEEDED = {"run": [], "train": [], "spectrum": ["a:b", "--data", "c.npz"], "circuit": ["map.npz"]}
 
 
 def qdescent(*words: str, source: Path = ROOT / "src", **environment: str) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""The two jobs that are killed: as small as they can be, called as the command line calls them, and
+"""The jobs that are killed: as small as they can be, called as the command line calls them, and
 what they leave behind.
 """
 
@@ -17,6 +17,8 @@ RUN_FLAGS = """--epochs 2 --width 1 --train-images 32 --batch 8 --segment 1 --ro
     --shots 100 --probes 2 --lanczos-steps 9 --circuit-weights 1 --circuit-order 1 --circuit-steps 1
     --circuit-padding 0 --circuit-epsilon 0.1"""
 SPECTRUM_FLAGS = "--steps 10 --probes 2 --rows 6 --deflate 2 --batch 8"
+TRAIN_FLAGS = """--epochs 1 --batch 2 --held-out 0.25 --density 0.5 --segment 1 --rounds 3
+    --shots 100"""
 CIRCUIT_FLAGS = "--steps 1 --padding 0 --epsilon 0.1"
 NETWORK = ["tiny_project:network", "--data", "tiny_project:data"]
 MODULE = """
@@ -48,6 +50,7 @@ def begin(job: str, out: Path | None) -> Callable[[], None]:
     words = {
         "run": ["run", *RUN_FLAGS.split()],
         "spectrum": ["spectrum", *NETWORK, *SPECTRUM_FLAGS.split()],
+        "train": ["train", *NETWORK, *TRAIN_FLAGS.split()],
         "circuit": ["circuit", "map.npz", *CIRCUIT_FLAGS.split()],
     }
     return command(*words[job], *(["--out", out] if out else []))
@@ -55,7 +58,7 @@ def begin(job: str, out: Path | None) -> Callable[[], None]:
 
 def resume(job: str, out: Path) -> Callable[[], None]:
     """The command that goes on with it."""
-    words = {"run": ["run"], "spectrum": ["spectrum", *NETWORK]}[job]
+    words = {"run": ["run"], "spectrum": ["spectrum", *NETWORK], "train": ["train", *NETWORK]}[job]
     return command(*words, "--resume", "--out", out)
 
 

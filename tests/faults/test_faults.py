@@ -25,6 +25,8 @@ from qdescent.report.record import is_complete
 from qdescent.report.state import saved_stages
 
 TODAY = random.Random(date.today().toordinal())
+RESUMABLE = ["run", "spectrum", "train"]
+JOBS = [*RESUMABLE, "circuit"]
 PIECES = 8  # of the exhaustive tests
 FLIP_EVERY = 512  # bytes
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -47,7 +49,7 @@ def whole(tmp_path_factory):
         few = replace(data, test_images=data.test_images[:40], test_labels=data.test_labels[:40])
         patch.setattr(comparison, "load_fashion_mnist", lambda data_root: few)
         found = {}
-        for job in ("run", "spectrum", "circuit"):
+        for job in JOBS:
             # here, so that every child finds everything imported
             with pytest.raises(SystemExit) as end:
                 jobs.begin(job, folder / f"first-{job}")()
@@ -125,9 +127,10 @@ def event(whole, job: str, fraction: float, kind: str = "kill") -> int:
 POINTS = [
     ("run", "kill"),
     ("spectrum", "kill"),
-    (TODAY.choice(["run", "spectrum", "circuit"]), "full"),
+    ("train", "kill"),
+    (TODAY.choice(JOBS), "full"),
 ]
-POINTS.append((TODAY.choice(["run", "spectrum", "circuit"]), "tear"))
+POINTS.append((TODAY.choice(JOBS), "tear"))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ def test_a_fault_at_todays_points(whole, tmp_path, job, kind, fraction):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("piece", range(PIECES))
 @pytest.mark.parametrize("kind", ["kill", "tear", "full"])
-@pytest.mark.parametrize("job", ["run", "spectrum", "circuit"])
+@pytest.mark.parametrize("job", JOBS)
 def test_a_fault_at_every_event(whole, tmp_path, job, kind, piece):
     chosen = [at for at in points(whole, job, kind) if at % PIECES == piece]
     ends = [struck(whole, job, kind, at, tmp_path / "o") for at in chosen]
@@ -158,7 +161,7 @@ def unfinished(whole, job: str, out: Path) -> None:
         i for i, name in enumerate(events, 1) if name.startswith("replace") and "run.json" in name
     )
     assert in_child(jobs.begin(job, out), Fault(out, "kill", last))[0] == -9
-    assert len(saved_stages(out)) == {"run": 6, "spectrum": 4}[job]
+    assert len(saved_stages(out)) == {"run": 6, "spectrum": 4, "train": 4}[job]
 
 
 def flipped(whole, job: str, out: Path, pristine: Path, path: Path, place: int, bit: int) -> str:
@@ -179,7 +182,7 @@ def flipped(whole, job: str, out: Path, pristine: Path, path: Path, place: int, 
     return "refused"
 
 
-@pytest.mark.parametrize("job", [TODAY.choice(["run", "spectrum"])])
+@pytest.mark.parametrize("job", [TODAY.choice(RESUMABLE)])
 def test_a_bit_flipped_today(whole, tmp_path, job):
     unfinished(whole, job, tmp_path / "pristine")
     path = TODAY.choice(saved_stages(tmp_path / "pristine"))
@@ -190,7 +193,7 @@ def test_a_bit_flipped_today(whole, tmp_path, job):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("job", ["run", "spectrum"])
+@pytest.mark.parametrize("job", RESUMABLE)
 def test_a_bit_flipped_in_every_block(whole, tmp_path, job):
     unfinished(whole, job, tmp_path / "pristine")
     ends = []
@@ -216,13 +219,13 @@ def test_a_bit_flipped_in_every_block(whole, tmp_path, job):
     assert ends.count("refused") > len(ends) / 2
 
 
-@pytest.mark.parametrize("job", [TODAY.choice(["run", "spectrum", "circuit"])])
+@pytest.mark.parametrize("job", [TODAY.choice(JOBS)])
 def test_two_in_one_directory_today(whole, tmp_path, job):
     two_in_one(whole, tmp_path / "o", job)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["run", "spectrum", "circuit"])
+@pytest.mark.parametrize("job", JOBS)
 def test_two_in_one_directory(whole, tmp_path, job):
     two_in_one(whole, tmp_path / "o", job)
 
@@ -240,7 +243,7 @@ def two_in_one(whole, out: Path, job: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["run", "spectrum"])
+@pytest.mark.parametrize("job", RESUMABLE)
 def test_two_that_resume_one_and_two_that_take_the_next_directory(whole, tmp_path, job):
     out = tmp_path / "o"
     in_child(jobs.begin(job, out), Fault(out, "kill", event(whole, job, 0.5)))
@@ -249,7 +252,8 @@ def test_two_that_resume_one_and_two_that_take_the_next_directory(whole, tmp_pat
     assert jobs.left(out) == whole[job][0]
     ends = [child.end() for child in [start(jobs.begin(job, None)) for _ in range(3)]]
     assert [code for code, _, _ in ends] == [0, 0, 0], ends
-    parent = Path("runs") if job == "run" else Path("runs/spectra")
+    places = {"run": "runs", "spectrum": "runs/spectra", "train": "runs/trainings"}
+    parent = Path(places[job])
     made = sorted(path for path in parent.glob("run-*"))
     assert [path.name for path in made] == ["run-001", "run-002", "run-003"]
     assert all(jobs.left(path) == whole[job][0] for path in made)
@@ -293,8 +297,8 @@ def signalled(whole, job: str, number: int, at: int, out: Path) -> None:
     code, output, _ = in_child(work, Fault(out, "signal", at, number))
     assert code == 128 + number, output
     assert "Traceback" not in output
-    again = {"run": "run", "spectrum": "spectrum tiny_project:network --data tiny_project:data"}
-    said = f"Stopped. Nothing that was saved is lost: qdescent {again[job]} --resume --out {out}"
+    words = job if job == "run" else f"{job} tiny_project:network --data tiny_project:data"
+    said = f"Stopped. Nothing that was saved is lost: qdescent {words} --resume --out {out}"
     assert said in output.replace("\n", " ")
     assert after(job, out, whole[job][0]) == "resumed"
 
@@ -313,7 +317,7 @@ def test_a_signal_ends_in_words_and_is_resumed(whole, tmp_path, number):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("job", ["run", "spectrum"])
+@pytest.mark.parametrize("job", RESUMABLE)
 def test_a_signal_at_every_event(whole, tmp_path, job):
     for at in between(whole, job):
         signalled(whole, job, SIGNALS[at % len(SIGNALS)], at, tmp_path / f"o{at}")

@@ -7,8 +7,9 @@ from qdescent.experiment.reproduce.settings import ReproduceSettings
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.setting import Setting, declared
 from qdescent.experiment.spectrum.settings import SpectrumSettings
+from qdescent.experiment.train.settings import TrainSettings
 
-KINDS = (Settings, SpectrumSettings, CircuitSettings, ReproduceSettings)
+KINDS = (Settings, TrainSettings, SpectrumSettings, CircuitSettings, ReproduceSettings)
 HEAD = """# Settings
 
 Each is a flag, and under the same name, with `_` for `-`, a key of the TOML file that `--config`

@@ -59,18 +59,19 @@ class Workspace(Generic[S]):
         with held(self.directory, new=not self.origin), threads_of(self.origin):
             yield
 
-    def begin(self, inputs: str) -> None:
+    def begin(self, inputs: str, device: str = "cpu") -> None:
         """Keep the settings on disk: from here on the run can be resumed. Called once the input is
         known to be usable.
 
         Args:
             inputs: fingerprint of the data.
+            device: "cpu" or "cuda".
 
         Raises:
             ArgumentError: the run began with other data, other versions of packages, or on another
                 device.
         """
-        now = origin_of(self.settings.to_json(), inputs)
+        now = origin_of(self.settings.to_json(), inputs, device)
         if self.origin:
             check_origin(self.origin, now, "data")
             return

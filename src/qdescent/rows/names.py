@@ -102,6 +102,13 @@ READ_ENTRIES = "readout/entries"
 READ_SHARE = "readout/entry_share"
 MISSING_SHARE = "readout/missing_share"
 
+# A training by rounds beside classical ones: "hybrid", "sparse" and "dense".
+TRAIN = "train/"
+TRAIN_STEPS = "train/steps"
+SOLVER_ERROR_BY_ROUND = "solver/error_by_round"
+READ_SHARE_BY_ROUND = "readout/entry_share_by_round"
+MISSING_SHARE_BY_ROUND = "readout/missing_share_by_round"
+
 # Settings that a page speaks of.
 SETTING_ORDER = "setting/order"
 SETTING_SEGMENT = "setting/segment"
@@ -153,6 +160,13 @@ ORDER_1_ERROR = "circuit/order_1_error"
 CIRCUIT_STATUS = "circuit/status"
 NOISE_RATES = "noise/rates"
 NOISE_ERRORS = "noise/errors"
+
+
+def trained(run: str, what: str) -> str:
+    """What was seen of one of the runs: `what` is "loss" (by step), "test_loss", "test_accuracy"
+    or "gradients" (at the steps of download).
+    """
+    return f"{TRAIN}{run}_{what}"
 
 
 def during(when: str, name: str) -> str:

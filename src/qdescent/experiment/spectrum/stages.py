@@ -8,13 +8,13 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_shape
 from qdescent._checks import argument_error, check_integer
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.origin import check_origin, check_threads, origin_of
+from qdescent.experiment.probe import check_probe
 from qdescent.experiment.progress import Progress
 from qdescent.experiment.run.curvature import SavedEvery, lanczos_state
 from qdescent.experiment.saved_state import ANEW
@@ -29,8 +29,6 @@ from qdescent.linalg.spectra.sparsity import RowSparsity, row_sparsity
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.state import State, load_state, save_state, whole
 
-# How far outputs and loss of one code may be apart: another order; on a GPU, another algorithm.
-SAME_PROBE = {"cpu": 1e-6, "cuda": 1e-3}
 STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS = (
     "spectrum-deflation",
     "spectrum-lanczos",
@@ -94,17 +92,7 @@ class Stages:
             begun_with = check_integer("processes", kept.extra["processes"], 1)
             probe = [float.fromhex(each) for each in kept.extra["probe"]]
         check_origin(kept.origin, origin, "weights, mask and data")
-        rtol = SAME_PROBE[ranks.device.type]
-        now, then = (torch.tensor(each, dtype=torch.float64) for each in (subject.probe, probe))
-        if now.shape != then.shape or not bool(
-            torch.isclose(now, then, rtol, 0.0, equal_nan=True).all()
-        ):
-            must = (
-                "be resumed with a network and a loss that compute what they computed at the start"
-            )
-            raise argument_error(
-                "out", must, f"given others (outputs and loss {subject.probe} instead of {probe})"
-            )
+        check_probe(subject.probe, probe, ranks.device.type)
         origin = kept.origin
         states = {
             name: load_state(directory, name, origin)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.data_sources import check_fit, load_data
+from qdescent.experiment.probe import probe_of
 from qdescent.experiment.sources import load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.learning.batches import mapped, picked, samples_of, tensors_of
@@ -169,7 +170,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
     ]
     data = [x for part in (inputs, targets) for _, x in tensors_of(part)]
     marks = fingerprint(space.theta, *_context(network, space), *data)
-    probe = _probe(Task(network, loss, batches[0]))
+    probe = probe_of(Task(network, loss, batches[0]))
     return Subject(tasks, space, marks, probe, samples, rows)
 
 
@@ -233,12 +234,3 @@ def _context(network: nn.Module, space: ParameterSpace) -> list[Tensor]:
         *frozen,
         *network.buffers(),
     ]
-
-
-def _probe(task: Task) -> list[float]:
-    """The length of the outputs, and the loss, on one batch: other code shows there, where weights
-    and data are the same.
-    """
-    weights = {name: weight.detach() for name, weight in task.network.named_parameters()}
-    outputs = [x.detach().double().flatten() for _, x in tensors_of(task.outputs_with(weights))]
-    return [float(torch.linalg.vector_norm(torch.cat(outputs))), float(task.loss_with(weights))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -31,6 +32,7 @@ def dense_training(
     batch: int = BATCH,
     learning_rate: float = 0.1,
     weight_decay: float = 1e-3,
+    on_saved: Callable[[DenseState], None] | None = None,
 ) -> DenseState:
     """Train all weights, in place; epoch by epoch resumable.
 
@@ -38,6 +40,7 @@ def dense_training(
         workspace: of the job.
         network, loss, data, epochs, seed, batch, learning_rate, weight_decay: as for
             `train_dense`.
+        on_saved: called with the state after each epoch, once it is saved.
     """
     progress, saved = workspace.progress, workspace.load(STAGE)
     state = None
@@ -48,6 +51,8 @@ def dense_training(
     def keep(done: DenseState) -> None:
         extra = {"epoch": done.epoch, "loss": done.loss, "test_accuracy": done.test_accuracy}
         workspace.save(STAGE, done.tensors, extra)
+        if on_saved is not None:
+            on_saved(done)
 
     count = samples_of(samples_in(data).train)
     batches = -(-count // min(batch, count))

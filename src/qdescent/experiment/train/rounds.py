@@ -6,6 +6,7 @@ round is kept with it, so that a resumed run measures nothing twice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
@@ -93,8 +94,8 @@ def hybrid_rounds(
             on_step=progress.advance,
             **options,
         )
-    worst = max((each.truncation[-1] for each in run.rounds), default=0.0)
-    progress.finish(f"truncation error at most {100 * worst:.2g} %")
+    worst = max((each.truncation[-1] for each in run.rounds), default=math.nan)
+    progress.finish("" if math.isnan(worst) else f"truncation error at most {100 * worst:.2g} %")
     return Trained(run, tuple(measured))
 
 
@@ -110,13 +111,27 @@ def _parts(of: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
             inner, facts[each.name] = _parts(value)
             tensors |= {f"{each.name}/{name}": tensor for name, tensor in inner.items()}
         else:
-            facts[each.name] = value
+            facts[each.name] = _plain(value)
     return tensors, facts
+
+
+def _plain(value: Any) -> Any:
+    """As JSON types; of a step that was not watched NaN is a number, and JSON has none."""
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_numbers(each) for each in value)
+    return float(value) if value in ("nan", "inf", "-inf") else value
 
 
 def _made(kind: type, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     """The inverse of `_parts`."""
-    hints, given = get_type_hints(kind), dict(facts)
+    hints = get_type_hints(kind)
+    given = {name: _numbers(value) for name, value in dict(facts).items()}
     for name, hint in hints.items():
         inner = next((each for each in (hint, *get_args(hint)) if is_dataclass(each)), None)
         if inner is not None and isinstance(given.get(name), dict):

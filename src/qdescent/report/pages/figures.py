@@ -41,7 +41,7 @@ def loss_panel(record: Record) -> Panel:
         line(c, "classical", BLUE),
         line(e, "emulated", ORANGE, "dash"),
     )
-    _mark_uploads(plot, record)
+    mark_uploads(plot, record)
     return Panel(
         (
             f"From {number(c[0])}, the loss falls to {number(c[-1])} classically and to"
@@ -92,7 +92,7 @@ def accuracy_panel(record: Record) -> Panel:
             " images. "
         )
     return Panel(
-        f"The emulated quantum run ends {_points(gap)} the classical one ({percent(e[-1])} and"
+        f"The emulated quantum run ends {points(gap)} the classical one ({percent(e[-1])} and"
         f" {percent(c[-1])})",
         f"Share of unseen images that each network names correctly. {images}The emulated network is"
         " tested after every readout, since only there a real machine would know its weights.",
@@ -267,13 +267,15 @@ def truncation_panel(record: Record) -> Panel:
     )
 
 
-def _points(gap: float) -> str:
+def points(gap: float) -> str:
+    """A gap in percentage points, in words."""
     if abs(gap) < 0.05:
         return "level with"
     return f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'}"
 
 
-def _mark_uploads(plot: go.Figure, record: Record) -> None:
+def mark_uploads(plot: go.Figure, record: Record) -> None:
+    """A dotted line at every upload."""
     if names.SEGMENT_BY_ROUND in record.rows:
         for step in accumulate(record.rows[names.SEGMENT_BY_ROUND].curve[:-1], initial=0.0):
             plot.add_vline(

@@ -1,0 +1,250 @@
+"""The settings of `qdescent train`, each declared once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from qdescent._checks import argument_error
+from qdescent.experiment.code_settings import code_of, command_again
+from qdescent.experiment.setting import PATH, SWITCH, TEXT, check_settings, setting
+from qdescent.learning.pruning.criteria import MASKS
+from qdescent.solvers.promise.limits import ORDER_LIMIT
+from qdescent.training.engines.choices import ENGINES
+from qdescent.training.schedule import AdaptiveSchedule, Schedule
+
+EPOCHS = 8  # as in `qdescent run`
+DENSITY = 0.1
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The settings of `qdescent train`: each line is a flag, a key of the TOML file, its check, and
+    a line of the documentation.
+
+    Raises:
+        ArgumentError: a value outside its range, or two that do not go together.
+
+    Example:
+        >>> TrainSettings(shots=0)
+        Traceback (most recent call last):
+            ...
+        qdescent._checks.ArgumentError: Argument `shots` must be an integer of at least 1, but is 0.
+    """
+
+    command: ClassVar[str] = "train"
+
+    network: str = setting(
+        "",
+        TEXT,
+        "package.module:function, which returns a torch.nn.Module.",
+        left_open="the embedded CNN on Fashion-MNIST",
+        positional=True,
+    )
+    data: str = setting(
+        "",
+        PATH,
+        "An .npz of inputs and targets, a folder of images by class, or module:function.",
+        left_open="Fashion-MNIST, for the embedded CNN",
+    )
+    test_data: str = setting(
+        "", PATH, "The same, to test on.", left_open="a part of the data, by held_out"
+    )
+    data_root: str = setting(
+        "", PATH, "Folder of the full Fashion-MNIST files.", left_open="the embedded subset"
+    )
+    weights: str = setting(
+        "",
+        PATH,
+        "Safetensors file (or a checkpoint without code) to begin with.",
+        left_open="as NETWORK returns it",
+    )
+    arguments: tuple[str, ...] = setting(
+        (), TEXT, "key=value, an argument of NETWORK; may be given again."
+    )
+    loss: str = setting(
+        "cross_entropy",
+        TEXT,
+        "cross_entropy, mse or module:function.",
+        why="A mean over samples.",
+    )
+    samples: int = setting(
+        0,
+        "[0, inf)",
+        "Use only so many samples of the data; 0: all.",
+        unit="samples",
+        why="They are held in memory.",
+    )
+    held_out: float = setting(
+        0.1,
+        "(0, 1)",
+        "Share of the samples that is tested on, where there is no test_data.",
+        why="Usual.",
+    )
+    test_samples: int = setting(
+        1000,
+        "[1, inf)",
+        "Samples tested on after each round, at most.",
+        unit="samples",
+        why="One point of accuracy is ten of them; more cost time in every round.",
+    )
+    epochs: int | None = setting(
+        None,
+        "[0, inf)",
+        "Epochs of dense training before pruning; 0: none.",
+        unit="epochs",
+        left_open=f"{EPOCHS}, or 0 where weights are given",
+        why="The embedded CNN's test accuracy has then levelled off.",
+    )
+    density: float | None = setting(
+        None,
+        "(0, 1]",
+        "Kept fraction of the prunable weights; 1: all.",
+        left_open=f"{DENSITY:g}, or as the file of weights has it",
+        why="The paper prunes 90 %.",
+    )
+    prune_by: str = setting(
+        "magnitude",
+        tuple(MASKS),
+        "Which weights are kept.",
+        why="The paper's. Those that look at data see the first batch.",
+    )
+    learning_rate: float = setting(
+        0.02,
+        "(0, inf)",
+        "Eta, learning rate after pruning.",
+        why="At N = 2, K = 20 the truncation error stays below 1 % (measured).",
+    )
+    momentum: float = setting(0.0, "[0, 1)", "Beta.", why="As in the paper; the authors' is 0.9.")
+    weight_decay: float = setting(
+        0.0, "[0, inf)", "As of torch.optim.SGD.", why="The authors' is 2e-4."
+    )
+    order: int = setting(
+        2,
+        f"[1, {ORDER_LIMIT}]",
+        "N, order of the Carleman linearisation.",
+        why="The least that sees the curvature change.",
+    )
+    segment: int = setting(
+        20, "[1, inf)", "K, steps between an upload and a download.", unit="steps"
+    )
+    rounds: int = setting(5, "[1, inf)", "R, number of uploads.", unit="uploads")
+    tolerance: float = setting(
+        0.0,
+        "[0, 1)",
+        "Truncation error that chooses each segment's length and order; 0: fixed.",
+        why="Segments have the length (and order, 2 or 3) that the error's estimate allows, until"
+        " all R K steps are done. 0: every segment has K steps of order N.",
+    )
+    engine: str = setting(
+        "series",
+        tuple(ENGINES),
+        "Way to a segment's end.",
+        why="Exact, step by step. fast-forward: the same to 1e-3 without the steps; circuit: gates,"
+        " for a few weights.",
+    )
+    shots: int = setting(
+        1_000_000,
+        "[1, inf)",
+        "S, shots of a readout for magnitudes, and again for signs.",
+        unit="shots",
+    )
+    largest: float | None = setting(
+        None,
+        "(0, inf)",
+        "m, entries that a readout reads, the largest; below 1, their share.",
+        unit="entries",
+        left_open="all",
+        why="The others stay at the pivot.",
+    )
+    unread: float | None = setting(
+        None,
+        "(0, 1)",
+        "Share of the displacement's squared norm that may stay unread; it chooses m.",
+        left_open="by largest",
+        why="To first order the share of a segment's progress that is lost.",
+    )
+    batch: int = setting(
+        512,
+        "[1, inf)",
+        "Samples of each batch.",
+        unit="samples",
+        why="The paper authors' fine-tuning batch.",
+    )
+    fresh_batches: bool = setting(
+        False,
+        SWITCH,
+        "A fresh batch each step, not each round.",
+        why="The paper's segment is descent on one batch.",
+    )
+    dense_beside: bool = setting(
+        True,
+        SWITCH,
+        "Train all weights beside, without a mask, by the same steps.",
+        why="A gradient a step, and as many weights as there are.",
+    )
+    watch: bool = setting(
+        True,
+        SWITCH,
+        "Measure the truncation at each step against true descent.",
+        why="A gradient and a loss a step: what is measured and not estimated.",
+    )
+    tensorboard: bool = setting(
+        False, SWITCH, "Write events for TensorBoard, too.", why="Its package must be installed."
+    )
+    seed: int = setting(0, "[0, inf)", "Seed of every random draw.")
+    device: str = setting("", TEXT, "cpu or cuda.", left_open="cuda where there is a GPU")
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if bool(self.network) != bool(self.data):
+            absent, other = ("data", "network") if self.network else ("network", "data")
+            raise argument_error(absent, f"be given where {other} is", "missing")
+        for name in ("test_data", "weights"):
+            if getattr(self, name) and not self.network:
+                raise argument_error("network", f"be given where {name} is", "missing")
+        if self.data_root and self.network:
+            raise argument_error("data_root", "be left out where data is given", self.data_root)
+        if self.arguments and not self.network:
+            raise argument_error("network", "be given where arguments are", "missing")
+        if self.largest is not None and self.largest >= 1 and self.largest % 1:
+            must = "be a share below 1 or a whole number of entries"
+            raise argument_error("largest", must, self.largest)
+        _ = self.schedule
+
+    @property
+    def schedule(self) -> Schedule | AdaptiveSchedule:
+        """The part that the rounds need."""
+        rule = {
+            "learning_rate": self.learning_rate,
+            "momentum": self.momentum,
+            "weight_decay": self.weight_decay,
+            "shots": self.shots,
+            "engine": self.engine,
+            "fresh_batches": self.fresh_batches,
+            "largest": int(m) if (m := self.largest) is not None and m >= 1 else m,
+            "unread": self.unread,
+        }
+        if self.tolerance:
+            return AdaptiveSchedule(self.tolerance, steps=self.segment * self.rounds, **rule)  # type: ignore[arg-type]
+        return Schedule(self.order, self.segment, self.rounds, **rule)  # type: ignore[arg-type]
+
+    @property
+    def dense_epochs(self) -> int:
+        """Epochs before pruning, as given or by default."""
+        if self.epochs is not None:
+            return self.epochs
+        return 0 if self.weights else EPOCHS
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON types."""
+        return asdict(self) | {"arguments": list(self.arguments)}
+
+    def code(self) -> dict[str, tuple[str, ...]]:
+        """The settings that run code, name -> words of the command line."""
+        return code_of(self, ("data", "test_data", "loss"))
+
+    def again(self, directory: Path) -> str:
+        """The command that goes on with an unfinished training of these settings."""
+        return command_again(self, directory)

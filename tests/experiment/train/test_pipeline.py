@@ -1,0 +1,345 @@
+"""`qdescent train`: whole and repeatable, its runs against descent computed by hand, resumed to the
+same bits, and clear about bad input.
+"""
+
+import json
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+from qdescent._checks import ArgumentError
+from qdescent.cli import app
+from qdescent.experiment.progress import Silent
+from qdescent.experiment.train.pipeline import run_training, training_headline
+from qdescent.experiment.train.settings import TrainSettings
+from qdescent.experiment.workspace import create_workspace, resume_workspace
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.pruning.magnitude import magnitude_mask
+from qdescent.report.files import read_weights
+from qdescent.report.pages.cost_figures import readout_panel
+from qdescent.report.pages.training import figures
+from qdescent.report.record import read_record
+
+MODULE = """
+import torch
+from torch import nn
+
+def network(width=12):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, width), nn.Tanh(), nn.Linear(width, 3))
+
+def data():
+    g = torch.Generator().manual_seed(1)
+    x = torch.randn(200, 5, generator=g)
+    return x, (x @ torch.randn(5, 3, generator=g)).argmax(1)
+
+def values():
+    x, _ = data()
+    return x, x[:, :3] ** 2
+
+def sentences(mask=True):
+    g = torch.Generator().manual_seed(2)
+    ids = torch.randint(1, 9, (60, 4), generator=g)
+    ids[::3, 2:] = 0
+    batch = {"input_ids": ids, "attention_mask": (ids != 0).long()}
+    return ({k: v for k, v in batch.items() if mask or k == "input_ids"}, ids[:, 0] % 3)
+
+def without_mask():
+    return sentences(mask=False)
+
+class Reader(nn.Module):
+    class config:
+        pad_token_id = 0
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.body, self.head = nn.Linear(9, 6), nn.Linear(6, 3)
+
+    def forward(self, input_ids, attention_mask=None):
+        x = nn.functional.one_hot(input_ids, 9).float()
+        if attention_mask is not None:
+            x = x * attention_mask[..., None]
+        return {"logits": self.head(self.body(x.mean(1)).tanh())}
+
+def reader():
+    return Reader()
+"""
+OWN = TrainSettings(
+    "own_project:network",
+    "own_project:data",
+    epochs=2,
+    batch=40,
+    held_out=0.2,
+    density=0.5,
+    segment=3,
+    rounds=3,
+    learning_rate=0.05,
+    shots=10_000,
+)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "own_project.py").write_text(MODULE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def whole(project):
+    directory = project / "whole"
+    return run_training(create_workspace(directory, OWN)), directory
+
+
+def changed(**values):
+    return TrainSettings(**{**OWN.to_json(), "arguments": (), **values})
+
+
+def trained(project, name, **values):
+    return run_training(create_workspace(project / name, changed(**values)))
+
+
+def test_directory_is_whole_and_rows_fit_together(whole):
+    record, directory = whole
+    assert {path.name for path in directory.iterdir()} == {
+        "metrics.jsonl", "rows.csv", "run.json", "training.html", "weights.safetensors",
+    }  # fmt: skip
+    assert read_record(directory).rows == record.rows
+    rows = record.rows
+    assert rows["train/steps"].value == (0, 3, 6, 9)
+    for run in ("hybrid", "sparse", "dense"):
+        assert len(rows[f"train/{run}_loss"].value) == 10
+        assert len(rows[f"train/{run}_test_accuracy"].value) == 4
+    assert rows["train/hybrid_test_loss"].value[0] == rows["train/sparse_test_loss"].value[0]
+    assert rows["train/sparse_gradients"].value == (0, 3, 6, 9)
+    assert [label for label, _ in training_headline(record)][:2] == ["all weights", "kept weights"]
+
+
+def test_metrics_are_one_line_an_epoch_and_a_round(whole):
+    record, directory = whole
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["dense"] * 2 + ["round"] * 3
+    assert [line["step"] for line in lines[2:]] == [3, 6, 9]
+    accuracies = [line["hybrid_test_accuracy"] for line in lines[2:]]
+    assert accuracies == list(record.rows["train/hybrid_test_accuracy"].value[1:])
+
+
+def by_hand(weights, keep, batches, rate, momentum=0.0, decay=0.0):
+    """The same steps by torch.optim.SGD on the network itself, pruned weights put back to 0."""
+    network = nn.Sequential(nn.Linear(5, 12), nn.Tanh(), nn.Linear(12, 3))
+    network.load_state_dict(weights)
+    optimizer = torch.optim.SGD(network.parameters(), rate, momentum, weight_decay=decay)
+    for inputs, targets in batches:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(inputs), targets).backward()
+        optimizer.step()
+        with torch.no_grad():
+            for name, weight in network.named_parameters():
+                weight *= keep.get(name, 1)
+    return network.state_dict()
+
+
+def test_sparse_and_dense_runs_are_torchs_own(project):
+    """Fresh batches, momentum and weight decay; and the hybrid run follows within its readout."""
+    from qdescent.experiment.train.pipeline import _tasks
+    from qdescent.experiment.train.subject import load_subject
+
+    values = {
+        "fresh_batches": True, "momentum": 0.5, "weight_decay": 0.01, "epochs": 0,
+        "shots": 10**12, "learning_rate": 0.01,
+    }  # fmt: skip
+    record = trained(project, "beside", **values)
+    settings = changed(**values)
+    subject = load_subject(settings, torch.device("cpu"))
+    start = {name: w.detach().clone() for name, w in subject.network.named_parameters()}
+    tasks = _tasks(settings, subject)
+    batches = [tasks[step % len(tasks)].data for step in range(9)]
+    space = ParameterSpace(subject.network, magnitude_mask(subject.network, 0.5))
+    pruned = space.unpack(space.theta)
+    keep = {name: mask.float() for name, mask in space.mask.keep.items()}
+    saved = read_weights(project / "beside" / "weights.safetensors")
+    for run, weights, mask in (("sparse", pruned, keep), ("dense", start, {})):
+        found = by_hand(weights, mask, batches, 0.01, 0.5, 0.01)
+        for name, weight in found.items():
+            torch.testing.assert_close(saved[f"{run}/{name}"], weight, rtol=0, atol=2e-6)
+    truth = max(record.rows["truncation/by_round"].value)
+    size = sum(float((saved[f"sparse/{n}"] - pruned[n]).square().sum()) for n in pruned) ** 0.5
+    off = sum(
+        float((saved[f"sparse/{n}"] - saved[f"hybrid/{n}"]).square().sum()) for n in pruned
+    ) ** 0.5  # fmt: skip
+    assert off < 3 * (truth + 1e-3) * size
+
+
+class KilledError(Exception):
+    """Stands for the kill."""
+
+
+class KilledAt(Silent):
+    """Progress that ends the process's work at the k-th sign of life."""
+
+    def __init__(self, k: int) -> None:
+        self.left = k
+
+    def advance(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KilledError
+
+
+@pytest.mark.parametrize("at", [1, 4, 9, 12])  # 6 batches of dense training, then 9 steps
+def test_a_killed_training_ends_in_the_same_bits(whole, project, at):
+    record, directory = whole
+    out = project / f"killed-{at}"
+    with pytest.raises(KilledError):
+        run_training(create_workspace(out, OWN, KilledAt(at)))
+    again = run_training(resume_workspace(out, TrainSettings))
+    assert again.rows == record.rows
+    for name in ("metrics.jsonl", "weights.safetensors", "rows.csv"):
+        assert (out / name).read_bytes() == (directory / name).read_bytes()
+
+
+def test_engines_agree_and_a_tolerance_chooses(project, whole):
+    forward = trained(project, "forward", engine="fast-forward")
+    theirs, ours = (each.rows["train/hybrid_loss"].value[-1] for each in (forward, whole[0]))
+    assert theirs == pytest.approx(ours, abs=2e-3)
+    chosen = trained(project, "chosen", tolerance=0.05)
+    assert sum(chosen.rows["schedule/segment_by_round"].value) == 9
+
+
+def test_a_partial_download_is_on_record(project):
+    record = trained(project, "largest", largest=0.2)
+    shares = record.rows["readout/entry_share_by_round"].value
+    assert all(share == pytest.approx(0.2, abs=0.02) for share in shares)
+    missing = record.rows["readout/missing_share_by_round"].value
+    assert all(0.01 < share < 0.7 for share in missing)
+    assert "of the entries leaves at most" in figures.download_panel(record).title
+    by_norm = trained(project, "unread", unread=0.1)
+    assert max(by_norm.rows["readout/missing_share_by_round"].value) < 0.15
+    assert max(by_norm.rows["readout/entry_share_by_round"].value) < 1
+    assert "left unread" in figures.budget_panel(by_norm).title
+
+
+def test_losses_of_any_kind_and_batches_that_are_dicts(project):
+    squares = trained(
+        project, "squares", data="own_project:values", loss="mse", epochs=0, dense_beside=False
+    )
+    assert "train/hybrid_test_accuracy" not in squares.rows
+    assert "train/dense_loss" not in squares.rows
+    assert "test loss" in figures.quality_panel(squares).title
+    text = trained(
+        project, "text", network="own_project:reader", data="own_project:sentences", batch=30
+    )
+    assert text.rows["train/hybrid_test_accuracy"].value[-1] > 0.3
+
+
+def test_given_weights_need_no_warm_up_and_begin_where_they_are(project, whole):
+    _, directory = whole
+    saved = read_weights(directory / "weights.safetensors")
+    from qdescent.report.files import write_weights
+
+    given = {n.removeprefix("dense/"): w for n, w in saved.items() if n.startswith("dense/")}
+    write_weights(project / "given.safetensors", given)
+    record = trained(project, "given", epochs=None, weights="given.safetensors")
+    assert "dense/loss" not in record.rows
+    end = whole[0].rows["train/dense_test_loss"].value[-1]
+    assert record.rows["train/dense_test_loss"].value[0] == pytest.approx(end, abs=1e-6)
+
+
+def test_a_biased_readout_shows_on_the_page(project, monkeypatch, whole):
+    """Signs lost, and entries chosen by another vector, planted in the loop's own readout."""
+    from dataclasses import replace
+
+    from qdescent.training.rounds import download
+
+    honest = download.read_out
+
+    def signs_lost(state, *args, **kwargs):
+        found = honest(state, *args, **kwargs)
+        return replace(found, vector=found.vector.abs())
+
+    def others(state, *args, **kwargs):
+        found = honest(state, *args, **kwargs)
+        keep = torch.arange(len(state)) % 5 == 0
+        return replace(found, vector=torch.where(keep, found.vector, 0.0))
+
+    assert "biased" not in readout_panel(whole[0]).title
+    for name, fault in (("signs", signs_lost), ("others", others)):
+        monkeypatch.setattr(download, "read_out", fault)
+        record = trained(project, f"biased-{name}")
+        assert "The readout is biased" in readout_panel(record).title
+        page = (project / f"biased-{name}" / "training.html").read_text()
+        assert "The readout is biased" in page
+
+
+def test_an_exploding_round_keeps_the_last_good_one(project):
+    with pytest.raises(ArgumentError, match=r"must .*\((shorten it|take fewer steps|try a tenth)"):
+        trained(project, "exploded", learning_rate=1e4)
+
+
+BAD = [
+    ({"network": ""}, r"`network` must be given where data is, but is missing"),
+    ({"data": ""}, r"`data` must be given where network is, but is missing"),
+    ({"shots": 0}, r"`shots` must be an integer of at least 1, but is 0"),
+    ({"batch": 161}, r"`batch` must be at most the number of training samples, 160, but is 161"),
+    ({"largest": 2.5}, r"`largest` must be a share below 1 or a whole number of entries, but is"),
+    ({"largest": 1000}, r"`largest` must be at most the entries of the state, "),
+    ({"largest": 0.1, "unread": 0.1}, r"`largest` must be None where `unread` chooses how many"),
+    ({"order": 7}, r"`order` must be in \[1, 6\], but is 7"),
+    ({"held_out": 0.001}, r"`held_out` must leave at least one of 200 samples"),
+    ({"data_root": "x"}, r"`data_root` must be left out where data is given"),
+    ({"data": "own_project:values", "loss": "mse"}, r"`epochs` must be 0 for targets that are no"),
+    ({"weights": "none.safetensors"}, r"`weights` must"),
+    ({"fresh_batches": True, "engine": "fast-forward"}, r"`engine` must be 'series' for a fresh"),
+    ({"network": "own_project:reader", "data": "own_project:without_mask", "batch": 20},
+     r"`data` must hold attention_mask beside input_ids"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "sentence"), BAD)
+def test_bad_input_is_one_sentence(project, values, sentence):
+    with pytest.raises(ArgumentError, match=sentence):
+        trained(project, f"bad-{abs(hash(str(values)))}", **values)
+
+
+def test_the_command_line(project, whole):
+    flags = [
+        word
+        for name, value in OWN.to_json().items()
+        if name not in ("network", "arguments", "fresh_batches", "dense_beside", "watch")
+        and name != "tensorboard" and value not in ("", None)
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]  # fmt: skip
+    call = ["train", OWN.network, *flags, "--json", "--out", "by-hand"]
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert said["command"] == "train"
+    found = read_record(project / "by-hand")
+    assert found.rows == whole[0].rows
+    again = CliRunner().invoke(app, ["train", "--resume", "--out", "by-hand"])
+    assert isinstance(again.exception, ArgumentError)
+    assert "already whole" in str(again.exception)
+
+
+def test_code_is_given_again_and_must_be_the_same(project, monkeypatch):
+    out = project / "stranger"
+    with pytest.raises(KilledError):
+        run_training(create_workspace(out, OWN, KilledAt(9)))
+    call = ["train", "--resume", "--out", "stranger"]
+    result = CliRunner().invoke(app, call)
+    assert "must be given again, for it runs as code" in str(result.exception)
+    import own_project
+
+    real = own_project.network()
+    other = nn.Sequential(real[0], nn.Softplus(), real[2])
+    monkeypatch.setattr(own_project, "network", lambda: other)
+    call = ["train", OWN.network, "--data", OWN.data, "--resume", "--out", "stranger"]
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code != 0
+    assert "compute what they computed at the start" in str(result.exception)
