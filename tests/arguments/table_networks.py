@@ -84,6 +84,7 @@ ENTRIES = [
         "test_labels": torch.tensor([0, 1]), "classes": ("a", "b"), "source": "made up",
     }),
     Entry("load_fashion_mnist", qd.datasets.load_fashion_mnist),
+    Entry("load_cifar100", qd.datasets.load_cifar100, lambda: {"data_root": "no such folder"}),
     Entry("fashion_cnn", qd.networks.fashion_cnn, lambda: {
         "widths": (1, 1, 1), "hidden": 1, "classes": 1,
     }),
