@@ -225,6 +225,18 @@ def test_a_partial_download_is_on_record(project):
     assert "left unread" in figures.budget_panel(by_norm).title
 
 
+def test_pruning_along_the_way_keeps_as_many_in_the_end(project):
+    record = trained(project, "gradual", prune_rounds=2, regrow=1, epochs=0)
+    saved = read_weights(project / "gradual" / "weights.safetensors")
+    left = sum(int((w != 0).sum()) for n, w in saved.items() if n.startswith("hybrid/"))
+    assert left == record.rows["network/kept"].value == 48 + 15  # half of 60 + 36, and the biases
+    out = project / "gradual-killed"
+    settings = changed(prune_rounds=2, regrow=1, epochs=0)
+    with pytest.raises(KilledError):
+        run_training(create_workspace(out, settings, KilledAt(4)))
+    assert run_training(resume_workspace(out, TrainSettings)).rows == record.rows
+
+
 def test_losses_of_any_kind_and_batches_that_are_dicts(project):
     squares = trained(
         project, "squares", data="own_project:values", loss="mse", epochs=0, dense_beside=False

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,9 +34,26 @@ from qdescent.report.pages.training.page import write_training_page
 from qdescent.report.record import Record, installed_versions, write_record
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
+from qdescent.training.rounds.pruning import Pruning
 from qdescent.training.rounds.record import Round
 
 PROBE, ROUNDS = "probe", "rounds"
+
+
+class Kept(NamedTuple):
+    """Weights that are trained.
+
+    Args:
+        space: all that may ever be kept.
+        why: in words, which are.
+        pruning: along the way; None: all of the space is kept.
+    """
+
+    space: ParameterSpace
+    why: str
+    pruning: Pruning | None = None
+
+
 PAGE = "training.html"
 
 
@@ -93,7 +111,8 @@ def _made(
         )
         lines += dense_lines(done)
     tasks = _tasks(settings, subject)
-    space, kept_by = _pruned(settings, subject, tasks[0])
+    kept = _pruned(settings, subject, tasks[0])
+    space = kept.space
     whole = ParameterSpace(subject.network)
     test, classified = subject.samples.test, subject.samples.classified
 
@@ -126,11 +145,12 @@ def _made(
         lambda rounds, measured: tell(round_lines(rounds, measured)),
         dense=whole if settings.dense_beside else None,
         watch=settings.watch,
+        pruning=kept.pruning,
     )
     lines += round_lines(trained.run.rounds, trained.measured)
     rows = [
         *subject.rows,
-        *start_rows(settings, space, kept_by, lines),
+        *start_rows(settings, space, trained.run.rounds[-1].kept, kept.why, lines),
         *training_rows(settings, trained, start),
     ]
     return _written(workspace, subject, space, trained, rows)
@@ -205,15 +225,22 @@ def _batch(subject: Subject, places: Tensor) -> tuple[object, object]:
     return inputs, targets
 
 
-def _pruned(settings: TrainSettings, subject: Subject, first: Task) -> tuple[ParameterSpace, str]:
-    """The kept weights, and in words why these."""
-    if subject.mask is not None:
-        return ParameterSpace(subject.network, subject.mask), "as the weights were pruned already"
+def _pruned(settings: TrainSettings, subject: Subject, first: Task) -> Kept:
+    """The weights that may be kept, which and why, and how they are pruned along the way."""
     density = DENSITY if settings.density is None else settings.density
     criterion = MASKS[settings.prune_by]
+    if settings.along_the_way:
+        if subject.mask is not None:
+            must = "be 0 where the weights are pruned already, as must regrow"
+            raise argument_error("prune_rounds", must, settings.prune_rounds)
+        pruning = Pruning(density, settings.prune_by, settings.prune_rounds, regrow=settings.regrow)
+        return Kept(ParameterSpace(subject.network), f"{criterion.keeps}, in the end", pruning)
+    if subject.mask is not None:
+        space = ParameterSpace(subject.network, subject.mask)
+        return Kept(space, "as the weights were pruned already")
     draws = named_generator(settings.seed, "random mask")
     mask = criterion(subject.network, first, density, draws)
-    return ParameterSpace(subject.network, mask), criterion.keeps
+    return Kept(ParameterSpace(subject.network, mask), criterion.keeps)
 
 
 def training_headline(record: Record) -> list[tuple[str, Row]]:

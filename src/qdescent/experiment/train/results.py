@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate
 
+from torch import Tensor
+
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.train.metrics import Line
 from qdescent.experiment.train.rounds import Measured, Trained
@@ -21,15 +23,27 @@ WHO = {
 
 
 def start_rows(
-    settings: TrainSettings, space: ParameterSpace, kept_by: str, lines: Sequence[Line]
+    settings: TrainSettings,
+    space: ParameterSpace,
+    kept: Tensor | None,
+    why: str,
+    lines: Sequence[Line],
 ) -> list[Row]:
-    """The network as it is pruned, the dense training before, and the settings."""
+    """The network as it is pruned, the dense training before, and the settings.
+
+    Args:
+        space: the weights that may be kept.
+        kept: which of them are in the end; None: all.
+        why: in words, which are.
+        lines: of the dense training.
+    """
+    n = space.n if kept is None else int(kept.sum())
     exact, assumed = Evidence.EXACT, Evidence.ASSUMED
     dense = [line for line in lines if line["kind"] == "dense"]
     rows = [
         Row(names.NETWORK_PARAMETERS, space.total, "weights", exact, "P, all of its tensors"),
-        Row(names.NETWORK_KEPT, space.n, "weights", exact, f"n: {kept_by}"),
-        Row(names.NETWORK_DENSITY, space.n / space.total, "1", exact, "n / P"),
+        Row(names.NETWORK_KEPT, n, "weights", exact, f"n: {why}"),
+        Row(names.NETWORK_DENSITY, n / space.total, "1", exact, "n / P"),
     ]
     if dense:
         source = "of each epoch before pruning, SGD with momentum"

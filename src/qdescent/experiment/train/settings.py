@@ -110,6 +110,20 @@ class TrainSettings:
         "Which weights are kept.",
         why="The paper's. Those that look at data see the first batch.",
     )
+    prune_rounds: int = setting(
+        0,
+        "[0, inf)",
+        "Rounds over which the density falls from 1, with the cube of what is left; 0: at once.",
+        unit="rounds",
+        why="At once, as in the paper.",
+    )
+    regrow: int = setting(
+        0,
+        "[0, inf)",
+        "Steps of descent in all weights at each download: what was pruned may grow back.",
+        unit="steps",
+        why="0: what is pruned stays pruned. The authors train on without a gradient mask.",
+    )
     learning_rate: float = setting(
         0.02,
         "(0, inf)",
@@ -229,6 +243,11 @@ class TrainSettings:
         if self.tolerance:
             return AdaptiveSchedule(self.tolerance, steps=self.segment * self.rounds, **rule)  # type: ignore[arg-type]
         return Schedule(self.order, self.segment, self.rounds, **rule)  # type: ignore[arg-type]
+
+    @property
+    def along_the_way(self) -> bool:
+        """Whether weights are pruned between rounds, too."""
+        return bool(self.prune_rounds or self.regrow)
 
     @property
     def dense_epochs(self) -> int:
