@@ -15,6 +15,7 @@ from qdescent.learning.task import Task
 from qdescent.solvers.series import series_descent, series_steps
 from qdescent.training import segment as segment_module
 from qdescent.training.hybrid import train_hybrid
+from qdescent.training.looks import look as look_module
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail import Tail
 from qdescent.training.tail_estimate import estimate_tail
@@ -81,7 +82,7 @@ def test_a_controller_without_a_tail_and_one_without_eyes_are_caught(monkeypatch
     # for the look at the gradient stands
     assert max(worst(lambda tolerance: adaptive(tolerance, orders=(2,)), tasks=3)) < 1
     monkeypatch.setattr(
-        segment_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
+        look_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
     )
     assert max(worst(lambda tolerance: adaptive(tolerance, orders=(2,)), tasks=3)) > 3
 

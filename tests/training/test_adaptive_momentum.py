@@ -14,9 +14,9 @@ from qdescent._checks import ArgumentError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import series_steps
-from qdescent.training import segment as segment_module
 from qdescent.training.descent import displacements
 from qdescent.training.hybrid import train_hybrid
+from qdescent.training.looks import look as look_module
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail_estimate import estimate_tail
 
@@ -155,7 +155,7 @@ def test_a_controller_that_does_not_look_ahead_is_caught(monkeypatch):
     monkeypatch.setattr(AdaptiveSchedule, "followed", 2)
     assert worst("momentum", 1e-3, (3, 6)) < 1  # the look at the gradient stands
     monkeypatch.setattr(
-        segment_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
+        look_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
     )
     assert worst("momentum", 1e-3, (3, 6)) > 1.5
 

@@ -27,12 +27,13 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.training.descent import walk
 from qdescent.training.engines.path import Upload
+from qdescent.training.looks.look import Segment
 from qdescent.training.rounds.beside import Classical, go_on
 from qdescent.training.rounds.download import download, entries_of
 from qdescent.training.rounds.pruning import Pruning, Weights, after_download, pruned
 from qdescent.training.rounds.record import Round, Run
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
-from qdescent.training.segment import Segment, run_segment
+from qdescent.training.segment import run_segment
 
 EXPLODED = 1e3  # times the loss before, or 1: no step of descent that is worth its name
 
@@ -172,7 +173,8 @@ def train_hybrid(
             check and r == len(done),
         )
         try:
-            segment = run_segment(upload, schedule, on_step, watch)
+            expected = rounds[-1].steps if rounds else 0
+            segment = run_segment(upload, schedule, on_step, watch, expected)
             if fixed and len(segment.steps) < longest:
                 must = "stay within the series' radius of convergence (shorten it, or lower eta)"
                 raise DivergedError("segment", must, longest)
@@ -255,6 +257,7 @@ def _single_step(
         velocity=after.velocity,
         kept=after.kept,
         gradients=segment.gradients + 1,
+        engine="",
     )
 
 
@@ -314,6 +317,8 @@ def _downloaded(
         missing_share=found.missing_share,
         solver_error=segment.end.error,
         gradients=segment.gradients,
+        engine=segment.engine,
+        shots=found.shots,
     )
 
 

@@ -18,9 +18,9 @@ from qdescent._checks import (
     shown,
 )
 from qdescent.learning.descent.sgd import SGD
-from qdescent.quantum.readout.limits import MOST_SHOTS
+from qdescent.quantum.readout.limits import LEAST_EPSILON, MOST_SHOTS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
-from qdescent.training.engines.choices import ENGINES
+from qdescent.training.engines.choices import CHEAPEST, ENGINES
 from qdescent.training.tail import Tail
 
 MOST_STEPS = 10**9  # gradients of a run that ends in somebody's lifetime
@@ -58,6 +58,9 @@ class Schedule:
             stay at the pivot. None: all.
         unread: share of the squared norm that a download may leave unread, to first order of the
             segment's progress, from which m is chosen in place of `largest`.
+        read_error: relative error that a download may have, shot noise and unread entries
+            together: shots and m are then those of fewest shots (`fewest_shots`), and `shots`,
+            `largest` and `unread` are not asked. None: they are.
 
     Raises:
         ArgumentError: a setting outside its range, or one that the engine cannot do.
@@ -84,6 +87,7 @@ class Schedule:
     decoupled: bool = False
     largest: float | None = None
     unread: float | None = None
+    read_error: float | None = None
 
     def __post_init__(self) -> None:
         _check_order("order", self.order)
@@ -142,7 +146,8 @@ class AdaptiveSchedule:
     (`estimate_tail`) and of what true gradients at the end of each step say (`error_from_residual`,
     `CarriedError`), which see what the terms cannot: an even loss, an error that a divergent mode
     makes grow. Of the orders allowed, each round takes the one that does its steps for the least
-    work, (K N(N+3)/2 + round_cost) / K gradients a step.
+    work, (K N(N+3)/2 + round_cost) / K gradients a step. All of it is decided by terms, true
+    gradients, the engine's own count and what is to be read; never by the true descent beside it.
 
     With momentum or fresh batches the series is followed one order further than the highest
     allowed: u_1 then grows by the velocity at the pivot and by noise, not with eta t, and an
@@ -168,8 +173,10 @@ class AdaptiveSchedule:
             error was at most 1.6 times the estimate that is used (benchmarks/tail_calibration.py),
             on small random ones with momentum 2.6 times.
         momentum: beta, as in `Schedule`.
-        fresh_batches, engine, engine_tolerance, weight_decay, dampening, nesterov, decoupled,
-            largest, unread: as in `Schedule`.
+        engine: as in `Schedule`; or "cheapest": in each round fast-forward where it can do the
+            segment for fewer gradients than the series, by its own count, and else the series.
+        fresh_batches, engine_tolerance, weight_decay, dampening, nesterov, decoupled, largest,
+            unread, read_error: as in `Schedule`.
         patience: single steps of classical descent in a row, with which a run looks for a pivot
             from which a segment is worth it, before it ends; 0: it ends at the first.
 
@@ -203,6 +210,7 @@ class AdaptiveSchedule:
     decoupled: bool = False
     largest: float | None = None
     unread: float | None = None
+    read_error: float | None = None
     patience: int = 0
 
     def __post_init__(self) -> None:
@@ -279,10 +287,22 @@ def _check_descent(schedule: Schedule | AdaptiveSchedule) -> None:
         if schedule.largest is not None:
             must = "be None where `unread` chooses how many"
             raise argument_error("largest", must, schedule.largest)
+    if schedule.read_error is not None:
+        check_interval("read_error", schedule.read_error, "(0, 1)")
+        if schedule.read_error < LEAST_EPSILON:
+            raise argument_error(
+                "read_error", f"be at least {LEAST_EPSILON:g}", schedule.read_error
+            )
+        for name in ("largest", "unread"):
+            if getattr(schedule, name) is not None:
+                must = "be None where `read_error` chooses how many are read"
+                raise argument_error(name, must, getattr(schedule, name))
     check_boolean("fresh_batches", schedule.fresh_batches)
     check_interval("engine_tolerance", schedule.engine_tolerance, "(0, 1)")
-    engine = ENGINES[check_choice("engine", schedule.engine, ENGINES)]
-    engine.check((schedule.followed,), _rule(schedule, 0), schedule.fresh_batches)
+    cheapest = [CHEAPEST] if isinstance(schedule, AdaptiveSchedule) else []
+    engine = check_choice("engine", schedule.engine, [*ENGINES, *cheapest])
+    if engine != CHEAPEST:
+        ENGINES[engine].check((schedule.followed,), _rule(schedule, 0), schedule.fresh_batches)
 
 
 def _rule(schedule: Schedule | AdaptiveSchedule, place: int) -> SGD:

@@ -9,56 +9,16 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.task import Task
 from qdescent.training.descent import displacements
-from qdescent.training.engines.choices import ENGINES
+from qdescent.training.engines.cheapest import cheaper
+from qdescent.training.engines.choices import CHEAPEST, ENGINES, FAST_FORWARD
+from qdescent.training.engines.forward_path import ForwardPath
 from qdescent.training.engines.path import End, Path, Upload
-from qdescent.training.residual import CarriedError, error_from_residual, finite_norm, step_residual
+from qdescent.training.jump import jump
+from qdescent.training.looks.look import Look, Segment, Step, refused, step_seen
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
-from qdescent.training.tail import Tail
 from qdescent.training.tail_estimate import estimate_tail
-
-UNRESOLVED = "the engine does not resolve more steps within `engine_tolerance`"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One emulated step of order N.
-
-    Args:
-        loss: L on the step's batch after it; NaN where it was not looked at.
-        truncation: ||u_N(t) - u_GD(t)|| / ||u_GD(t)||, measured; NaN likewise.
-        estimate: the same, estimated without true descent, from the terms and from true gradients
-            at the end; None where they cannot tell.
-        gram: <u_k(t), u_l(t)>, (N, N).
-    """
-
-    loss: float
-    truncation: float
-    estimate: float | None
-    gram: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Segment:
-    """The accepted steps of one order.
-
-    Args:
-        order: N.
-        steps: what was seen after each of the K steps.
-        why: why it is not longer; empty: it has all the steps it was allowed.
-        end: the engine's answer.
-        last_term: ||u_N|| / ||u|| at the end.
-        gradients: what the engine, and the looks that decide, took (a cost model).
-    """
-
-    order: int
-    steps: tuple[Step, ...]
-    why: str
-    end: End
-    last_term: float
-    gradients: float
 
 
 @dataclass(frozen=True)
@@ -77,6 +37,7 @@ def run_segment(
     schedule: Schedule | AdaptiveSchedule,
     on_step: Callable[[], None] | None = None,
     watch: bool = True,
+    expected: int = 0,
 ) -> Segment:
     """The segment from the upload's pivot, of the length and order that the schedule asks for.
 
@@ -91,6 +52,7 @@ def run_segment(
         on_step: called once for each step of the segment, as soon as it is certain to belong to it.
         watch: measure loss and truncation after each step; False: neither, and of a fixed schedule
             the estimate at the end alone.
+        expected: steps that the segment is expected to have; 0: `longest`.
 
     Returns:
         Segment, of a single step where the second was refused (one step is plain descent, exact at
@@ -99,8 +61,9 @@ def run_segment(
     Cost: what the engine takes; two gradients a step for each order allowed, which look at its end
         and carry its error on; and where it is watched one for true descent beside it.
     """
-    allowed = upload.longest
-    path, upload = _follow(schedule, upload)
+    engine, path = _follow(schedule, upload, expected)
+    if isinstance(path, ForwardPath) and isinstance(schedule, AdaptiveSchedule):
+        return jump(path, upload, schedule, on_step, watch)
     longest, rule, velocity = upload.longest, upload.rule, upload.velocity
     reference = displacements(
         upload.task, upload.space, upload.theta, velocity=velocity, **vars(rule)
@@ -110,7 +73,7 @@ def run_segment(
         for order in schedule.orders
     }
     ended: list[_Followed] = []
-    looks = {order: _Look(upload, order) for order in schedule.orders}
+    looks = {order: Look(upload, order) for order in schedule.orders}
     certain, adaptive = 0, isinstance(schedule, AdaptiveSchedule)
 
     def work(segment: _Followed) -> float:
@@ -131,14 +94,13 @@ def run_segment(
                 speed = None if speeds is None else speeds[:order]
                 tails[order] = tail = looks[order].at_end(batch, terms[:order], speed, tail)
             if not schedule.accepts(tail):
-                ended.append(replace(alive.pop(order), why=_sentence(order, tail, t)))
+                ended.append(replace(alive.pop(order), why=refused(order, tail, t)))
         cheapest = min(map(work, ended), default=math.inf)
         if all(schedule.work(order, longest) >= cheapest for order in alive):
             break  # what is alive, if anything is, would be too dear at any length
         truth = next(reference)[1] if watch else None
         for order, segment in alive.items():
-            inner = gram[:order, :order]
-            step = _step(upload, batch, terms[:order], truth, inner, tails[order])
+            step = step_seen(upload, batch, terms[:order], truth, tails[order])
             unlooked = (Step(math.nan, math.nan, None, ()),) * (t - 1 - len(segment.steps))
             alive[order] = _Followed(
                 order,
@@ -149,108 +111,42 @@ def run_segment(
         if not ended:
             certain = _announce(on_step, certain, t)
     else:
-        why = UNRESOLVED if longest < allowed else ""
-        ended += [replace(each, why=why) for each in alive.values()]
+        ended += list(alive.values())
     found = min(reversed(ended), key=work)  # where all are refused, the last to be so
     _announce(on_step, certain, len(found.steps))
     end = End(found.terms.sum(0), found.velocity, 0.0)  # of no step
     if found.steps:
         end = path.end(len(found.steps), found.terms, found.velocity)
-    size = _norm(end.displacement)
+    size = float(torch.linalg.vector_norm(end.displacement))
     return Segment(
         order=found.order,
+        engine=engine,
         steps=found.steps,
         why=found.why,
         end=end,
-        last_term=_norm(found.terms[-1]) / (size or 1.0),
+        last_term=float(torch.linalg.vector_norm(found.terms[-1])) / (size or 1.0),
         gradients=path.gradients + sum(look.gradients for look in looks.values()) * adaptive,
     )
 
 
-def _follow(schedule: Schedule | AdaptiveSchedule, upload: Upload) -> tuple[Path, Upload]:
-    """The engine's path; of an adaptive schedule half as long where it resolves no more."""
-    engine = ENGINES[schedule.engine]
-    while True:
-        try:
-            return engine.follow(upload), upload
-        except DivergedError:
-            if isinstance(schedule, Schedule) or upload.longest <= 2:
-                raise
-        upload = replace(upload, longest=max(2, upload.longest // 2))
-
-
-class _Look:
-    """What one order's segment misses, step by step; the largest error so far stands, whatever
-    cancels later.
+def _follow(
+    schedule: Schedule | AdaptiveSchedule, upload: Upload, expected: int
+) -> tuple[str, Path]:
+    """The engine and its path; of an adaptive schedule fast-forward begins with twice the steps of
+    the segment before.
     """
-
-    def __init__(self, upload: Upload, order: int) -> None:
-        self._upload, self._order = upload, order
-        self._last, self._velocity = torch.zeros_like(upload.theta), upload.velocity
-        self._steps, self._error = 0, 0.0
-        self._carried = CarriedError.nothing(upload.theta)
-        self.gradients = 0.0
-
-    def start(self, steps: int, terms: Tensor, velocity: Tensor | None) -> None:
-        """Begin after so many steps, whose terms these are."""
-        self._steps, self._last = steps, terms.sum(0)
-        self._velocity = None if velocity is None else velocity.sum(0)
-
-    def at_end(self, task: Task, terms: Tensor, velocity: Tensor | None, tail: Tail) -> Tail:
-        """The larger of both estimates after one more step, whose terms these are; the look alone
-        where there is one term.
-        """
-        upload, rule = self._upload, self._upload.rule
-        step = self._last, terms.sum(0)
-        self._steps += 1
-        if self._steps > 1:  # the first step is that of descent
-            missed = step_residual(task, upload.space, upload.theta, step, self._velocity, rule)
-            self.gradients += 1 + bool(self._carried.error.any())
-            self._carried = self._carried.after(
-                task, upload.space, upload.theta + self._last, missed, rule
-            )
-            residual = finite_norm(missed[0])
-            error = error_from_residual(residual, self._steps, self._order, rule.momentum)
-            self._error = max(self._error, error, self._carried.norm)
-        self._last, self._velocity = step[1], None if velocity is None else velocity.sum(0)
-        size = _norm(step[1])
-        seen = 0.0 if self._error == 0 else self._error / size if size else math.inf
-        return replace(tail, error=seen if math.isnan(tail.growth) else max(tail.error, seen))
-
-
-def _step(
-    upload: Upload, task: Task, terms: Tensor, truth: Tensor | None, gram: Tensor, tail: Tail
-) -> Step:
-    """What is seen of a step; without the truth, what its terms say."""
-    loss = truncation = math.nan
-    if truth is not None:
-        displacement = terms.sum(0)
-        with torch.no_grad():
-            loss = float(task.loss_at(upload.space, upload.theta + displacement))
-        size, gap = _norm(truth), _norm(displacement - truth)
-        truncation = gap / size if size else float(gap > 0)
-    return Step(
-        loss=loss,
-        truncation=truncation,
-        estimate=tail.error if tail.known else None,
-        gram=tuple(map(tuple, gram.tolist())),
-    )
-
-
-def _sentence(order: int, tail: Tail, t: int) -> str:
-    if tail.growth >= 1:
-        return (
-            f"step {t} at order {order} is past the radius of convergence (the series' terms grow"
-            f" by {tail.growth:.3g} an order)"
-        )
-    return f"the truncation error of step {t} at order {order} would be about {tail.error:.2g}"
+    if isinstance(schedule, AdaptiveSchedule) and expected:
+        ahead = replace(upload, longest=min(upload.longest, max(2, 2 * expected)))
+    else:
+        ahead = upload
+    if schedule.engine == CHEAPEST:
+        return cheaper(upload, ahead, schedule.fresh_batches)
+    if schedule.engine == FAST_FORWARD:
+        return schedule.engine, ENGINES[schedule.engine].follow(ahead)
+    return schedule.engine, ENGINES[schedule.engine].follow(upload)
 
 
 def _announce(on_step: Callable[[], None] | None, done: int, steps: int) -> int:
     for _ in range(steps - done if on_step is not None else 0):
         on_step()  # type: ignore[misc]
     return steps
-
-
-def _norm(x: Tensor) -> float:
-    return float(torch.linalg.vector_norm(x))

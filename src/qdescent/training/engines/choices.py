@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qdescent.training.engines.path import Path, Upload
 
 SERIES, FAST_FORWARD, CIRCUIT = "series", "fast-forward", "circuit"
+CHEAPEST = "cheapest"  # no engine, but the choice between two of them in each round
 # A circuit of F_1 and F_2 at eight weights takes seconds to minutes to simulate (measured).
 CIRCUIT_WEIGHTS = 8
 

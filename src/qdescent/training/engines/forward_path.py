@@ -26,6 +26,16 @@ class ForwardPath:
         self._upload, self.gradients = upload, 0.0
         self._found = self._forwarded(upload.longest, upload.check)
 
+    @property
+    def steps(self) -> int:
+        """The longest segment."""
+        return self._found.steps
+
+    @property
+    def growth(self) -> float:
+        """The largest factor by which a mode that was seen grows over it."""
+        return self._found.growth
+
     def at(self, steps: int) -> tuple[Tensor, Tensor | None]:
         """The terms after so many steps."""
         return self._found.after(steps)

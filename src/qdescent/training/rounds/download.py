@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent.quantum.readout.expected import expected_part
+from qdescent.quantum.readout.expected import expected_part, shots_for
 from qdescent.quantum.readout.tomography import read_out
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
@@ -22,12 +22,14 @@ class Download:
         expected: relative error of u that is to be expected, shot noise and what was left out.
         entry_share: share of the entries that were read.
         missing_share: share of the squared norm that was not.
+        shots: that it took, for magnitudes and signs together.
     """
 
     vector: Tensor = field(repr=False)
     expected: float
     entry_share: float
     missing_share: float
+    shots: int = 0
 
 
 def entries_of(largest: float | None, state: int) -> int | None:
@@ -56,17 +58,53 @@ def download(
         schedule: its `shots`, `largest` and `unread`.
         seed: of the shots.
     """
-    largest = entries_of(schedule.largest, len(state))
-    if schedule.shots is None:
+    shots, largest = schedule.shots, entries_of(schedule.largest, len(state))
+    if schedule.read_error is not None and bool(state.any()):
+        shots, largest = fewest_shots(state, schedule.read_error)
+    if shots is None:
         return _perfect(state, displacement, largest, schedule.unread)
-    found = read_out(state, schedule.shots, seed, largest, schedule.unread)
+    found = read_out(state, shots, seed, largest, schedule.unread)
     partial = None if largest is None and schedule.unread is None else max(1, found.support)
     return Download(
         found.vector,
-        expected_part(state, displacement, schedule.shots, partial),
+        expected_part(state, displacement, shots, partial),
         found.support / len(state),
         found.missing_share,
+        found.total_shots,
     )
+
+
+def fewest_shots(state: Tensor, error: float) -> tuple[int, int]:
+    """S and m of the fewest shots with which a readout of the m largest entries is expected to have
+    this relative error.
+
+    Of m entries that are seen often S = m / (4 (error^2 - missing(m))), with the share of the
+    squared norm that they leave: least for the m that is taken, and then made exact
+    (`shots_for`). Few entries leave much and forgive little noise, many have much of it.
+
+    Args:
+        state: what is read, (n,), not zero.
+        error: relative, in (0, 1).
+
+    Returns:
+        tuple: shots for the magnitudes (as many again find signs), and m.
+
+    Cost: O(n log n), some tens of times.
+
+    Example:
+        >>> state = torch.tensor([1.0, 1.0, 1e-3, 1e-3], dtype=torch.float64)
+        >>> fewest_shots(state, 0.01)[1]  # the two that matter
+        2
+    """
+    squares = (state.double() / state.abs().max()).square().sort(descending=True).values
+    missing = (1 - squares.cumsum(0) / squares.sum()).clamp(min=0)
+    missing[-1] = 0.0
+    left = error**2 - missing
+    entries = torch.arange(1, len(state) + 1, dtype=torch.float64, device=state.device)
+    price = torch.where(left > 0, entries / left.clamp(min=1e-300), torch.inf)
+    m = int(price.argmin()) + 1
+    total = int(shots_for(state, error, m).number)
+    return max(1, total // 2), m
 
 
 def _perfect(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from torch import Tensor
 
@@ -17,8 +18,10 @@ from qdescent._checks import (
 )
 from qdescent._evidence import Evidence, Row
 from qdescent.rows import names
+from qdescent.training.engines.choices import SERIES
 from qdescent.training.rounds.beside import Classical
 from qdescent.training.rounds.pruning import Weights
+from qdescent.training.rounds.window import Window, window_of
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail_estimate import TAIL_EVIDENCE, TAIL_SOURCE
 
@@ -51,6 +54,8 @@ class Round:
         kept: where the weights are not pruned at the next upload, (n,), boolean; None: everywhere.
         solver_error: what the engine missed of the order-N solution, relative to ||u||.
         gradients: what the engine and the looks that decide took, in gradients (a cost model).
+        engine: the name of the engine; empty: a single classical step.
+        shots: of the readout, for magnitudes and signs together; 0 where it is perfect.
         sparse: masked descent from the same start over the same batches, as far as this round.
         dense: descent of all weights, likewise.
     """
@@ -70,6 +75,8 @@ class Round:
     missing_share: float = 0.0
     solver_error: float = 0.0
     gradients: float = 0.0
+    engine: str = SERIES
+    shots: int = 0
     kept: Tensor | None = field(default=None, repr=False)
     sparse: Classical | None = field(default=None, repr=False)
     dense: Classical | None = field(default=None, repr=False)
@@ -79,7 +86,9 @@ class Round:
         for name in ("loss", "truncation", "estimate", "gram"):
             check_sequence(name, getattr(self, name), object, called="a number for each step")
         check_integer("order", self.order, 1)
-        check_text("end", self.end, empty=True)
+        check_integer("shots", self.shots, 0)
+        for name in ("end", "engine"):
+            check_text(name, getattr(self, name), empty=True)
         if self.velocity is not None:
             check_tensor("velocity", self.velocity, tuple(theta.shape))
         if self.kept is not None:
@@ -124,6 +133,67 @@ class Run:
         check_sequence("rounds", self.rounds, Round, called="a sequence of `Round`s", empty=True)
         check_instance("schedule", self.schedule, Schedule, AdaptiveSchedule)
         check_text("stopped", self.stopped, empty=True)
+
+    @property
+    def window(self) -> Window:
+        """Where segments longer than a step were worth it."""
+        return window_of(self.rounds, self.schedule, self.stopped)
+
+    @property
+    def budget(self) -> tuple[Row, ...]:
+        """Each round's error by its origins, and the gradients spent so far, of this run and of
+        those beside it.
+        """
+        modelled, measured = Evidence.MODELLED, Evidence.MEASURED
+        ends = [each.estimate[-1] for each in self.rounds]
+        noise = [
+            math.sqrt(max(0.0, each.readout_expected**2 - each.missing_share))
+            for each in self.rounds
+        ]
+        rows = [
+            Row(
+                "budget/truncation_by_round",
+                [math.inf if end is None else end for end in ends],
+                "1",
+                TAIL_EVIDENCE,
+                TAIL_SOURCE,
+            ),
+            Row(
+                "budget/solver_by_round",
+                [each.solver_error for each in self.rounds],
+                "1",
+                modelled,
+                "what the engine misses of the order-N solution: its own estimate, of a circuit"
+                " the measured distance",
+            ),
+            Row(
+                "budget/shot_noise_by_round",
+                noise,
+                "1",
+                modelled,
+                "expected error of the readout without what was not read",
+            ),
+            Row(
+                "budget/unread_by_round",
+                [math.sqrt(each.missing_share) for each in self.rounds],
+                "1",
+                measured,
+                "norm of what was not read, from counts",
+            ),
+        ]
+        spent = {"hybrid": [each.gradients for each in self.rounds]}
+        for name in ("sparse", "dense"):
+            runs = [getattr(each, name) for each in self.rounds]
+            if runs and None not in runs:
+                spent[name] = [each.gradients for each in runs]
+        source = "a step of classical descent is one; engines by their counts of products"
+        return (
+            *rows,
+            *(
+                Row(f"gradients/{name}", list(accumulate(values)), "gradients", modelled, source)
+                for name, values in spent.items()
+            ),
+        )
 
     @property
     def rows(self) -> tuple[Row, ...]:
