@@ -33,7 +33,7 @@ def logistic():
     return Task(one, lambda o, t: (o * o / 2 - o**3 / 6).sum(), (x, x))
 
 
-@pytest.mark.parametrize("steps", [2, 3, 4, 6])
+@pytest.mark.parametrize("steps", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_the_error_falls_as_a_power_of_the_segments_length(seventeen, steps):
     """Homogenised order N is the Taylor polynomial of degree N of u(eps) that multiplies F_0 by
     eps. u_{k} after t steps goes with (eta t)^{k+1}, k >= 2, so that the relative error, u_{N+1}

@@ -15,6 +15,7 @@ from qdescent.training.engines.choices import CIRCUIT_WEIGHTS, ENGINES
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
+SLOW = pytest.mark.slow
 WAYS = {
     "plain": {},
     "decay": {"weight_decay": 0.3},
@@ -39,7 +40,9 @@ def end_of(task, space, engine, segment=6, rate=0.3, **settings):
     return train_hybrid([task], space, schedule, beside=False).rounds[0]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", ["plain", "both", *(pytest.param(w, marks=SLOW) for w in ("decay", "momentum"))]
+)
 def test_circuit_series_and_fast_forward_agree_on_two_weights(seventeen, way):
     task, space = two_weights(seventeen)
     truth = series_descent(task, space, 2, 6, 0.3, **WAYS[way]).value
@@ -80,7 +83,7 @@ def test_the_circuit_takes_fresh_batches_and_order_three_through_the_history(sev
         assert relative(run.theta - space.theta, truth) < 2e-4
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("momentum", [0.0, pytest.param(0.9, marks=SLOW)])
 def test_fast_forward_searches_the_lengths_that_the_series_walks_to(small_conv, momentum):
     space, runs = ParameterSpace(small_conv.task.network), {}
     for engine in ("series", "fast-forward"):
@@ -146,4 +149,4 @@ def test_an_engine_that_does_not_resolve_a_segment_says_so():
     space = ParameterSpace(network)
     stiff = {"engine": "fast-forward", "engine_tolerance": 1e-9}
     with pytest.raises(ArgumentError, match="Argument `engine` must resolve the segment within"):
-        train_hybrid([task], space, Schedule(1, 5_000, 1, 0.5, None, **stiff))
+        train_hybrid([task], space, Schedule(1, 3_000, 1, 0.5, None, **stiff))

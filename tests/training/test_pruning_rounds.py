@@ -13,6 +13,8 @@ from qdescent.training.hybrid import train_hybrid
 from qdescent.training.rounds.pruning import Pruning
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
+SLOW = pytest.mark.slow
+
 
 def schedule(rounds=3, **settings):
     usual = {"order": 2, "segment": 3, "learning_rate": 0.05, "shots": None}
@@ -37,7 +39,9 @@ def test_one_shot_is_the_run_of_a_mask_that_was_given(small_conv):
         )
 
 
-@pytest.mark.parametrize("by", MASKS)
+@pytest.mark.parametrize(
+    "by", [b if b in ("magnitude", "snip") else pytest.param(b, marks=SLOW) for b in MASKS]
+)
 def test_the_density_falls_by_the_cubic_law(small_conv, by):
     task, space = small_conv.task, ParameterSpace(small_conv.task.network)
     law = Pruning(0.2, by=by, rounds=2)

@@ -17,6 +17,7 @@ from qdescent.training.descent import displacements
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
+SLOW = pytest.mark.slow
 RULES = {
     "plain": {},
     "decay": {"weight_decay": 0.2},
@@ -29,6 +30,11 @@ RULES = {
     "momentum, decoupled": {"momentum": 0.9, "weight_decay": 0.2, "decoupled": True},
     "all": {"momentum": 0.8, "dampening": 0.3, "weight_decay": 0.2, "decoupled": True},
 }
+
+FEW = [
+    rule if rule in ("decay", "dampened", "nesterov, decay") else pytest.param(rule, marks=SLOW)
+    for rule in RULES
+]
 
 
 def torch_sgd(tasks, theta, rates, momentum=0.0, weight_decay=0.0, dampening=0.0, nesterov=False,
@@ -96,7 +102,7 @@ def test_rounds_are_that_of_pytorch_with_a_rate_of_their_own(regression, rule, f
     assert float((train_hybrid(tasks, space, wrong).theta - truth[-1]).norm()) > 1e-4
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", FEW)
 def test_higher_orders_approach_it(small_conv, rule):
     space, theta = ParameterSpace(small_conv.task.network), small_conv.theta
     *_, truth = torch_sgd([small_conv.task] * 4, theta, [0.005] * 4, **RULES[rule])
@@ -109,7 +115,7 @@ def test_higher_orders_approach_it(small_conv, rule):
     assert errors[-1] < 1e-3
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", FEW)
 def test_the_controllers_estimate_knows_the_rule(seventeen, rule):
     """The error that is carried from step to step is that of this rule, near the true one."""
     space = ParameterSpace(seventeen.task.network)
