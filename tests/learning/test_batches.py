@@ -410,3 +410,43 @@ def test_the_parts_of_a_batch():
     assert samples_of(({"n": torch.tensor(1), "x": X}, None)) == 6
     kinds = [np.float32(1.0), np.array(["a"]), None, "x"]
     assert list(itertools.chain(*(tensors_of(mapped(kind, lambda x: x)) for kind in kinds))) == []
+
+
+class Text(nn.Module):
+    """Mean of the embeddings of what the mask leaves, and a linear layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(9, 3, padding_idx=0), nn.Linear(3, 2)
+
+    def forward(self, input_ids, attention_mask=None):
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        mask = mask[..., None].to(self.table.weight.dtype)
+        return self.head((self.table(input_ids) * mask).sum(1) / mask.sum(1))
+
+
+TOKENS, KINDS = torch.tensor([[3, 4, 0], [5, 6, 7], [8, 0, 0]]), torch.tensor([0, 1, 1])
+
+
+@pytest.mark.parametrize("inputs", [{"input_ids": TOKENS}, TOKENS, {"input_ids": TOKENS.flip(1)}])
+def test_a_padded_text_without_its_mask_is_refused(inputs):
+    match = r"`data` must hold `attention_mask` beside token ids .*ids != 0\), but .*: 2 of 3 rows"
+    with pytest.raises(ArgumentError, match=match):
+        Task(Text(), nn.functional.cross_entropy, (inputs, KINDS))
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"input_ids": TOKENS, "attention_mask": TOKENS != 0},
+        {"input_ids": TOKENS.clamp(1)},
+        TOKENS.clamp(1),
+    ],
+)
+def test_a_text_with_its_mask_or_without_padding_is_not(inputs):
+    network = Text().double()
+    task = Task(network, nn.functional.cross_entropy, (inputs, KINDS))
+    mask = inputs.get("attention_mask") if isinstance(inputs, dict) else None
+    ids = inputs["input_ids"] if isinstance(inputs, dict) else inputs
+    expected = nn.functional.cross_entropy(network(ids, mask), KINDS)
+    assert float(task.loss_with(dict(network.named_parameters()))) == float(expected)

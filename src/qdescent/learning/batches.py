@@ -235,6 +235,55 @@ def taken(network: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, A
     return {name: value for name, value in inputs.items() if name in parameters}
 
 
+def check_text_mask(network: nn.Module, inputs: Any) -> None:
+    """Check that padded token ids come with their mask, where the network takes one.
+
+    Raises:
+        ArgumentError: rows that begin or end with the padding token, and no mask: its places would
+            count as words.
+
+    Example:
+        >>> class Text(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.table = nn.Embedding(9, 2, padding_idx=0)
+        ...
+        ...     def forward(self, input_ids, attention_mask=None): ...
+        >>> check_text_mask(Text(), {"input_ids": torch.tensor([[3, 4, 0], [5, 6, 7]])})
+        Traceback (most recent call last):
+            ...
+        qdescent._checks.ArgumentError: Argument `data` must hold `attention_mask` beside token \
+ids with padding (data["attention_mask"] = ids != 0), but is without it: 1 of 2 rows are padded.
+    """
+    given = dict(inputs) if isinstance(inputs, Mapping) else {"": inputs}
+    ids = next((x for x in given.values() if isinstance(x, Tensor)), None)
+    ids = given.get("input_ids", ids)
+    try:
+        names = _signature(network).parameters.keys() & {"attention_mask", "mask"}
+    except (TypeError, ValueError):  # no signature
+        return
+    name = min(names, default=None)
+    padding = _padding_of(network)
+    if name is None or padding is None or name in given or not isinstance(ids, Tensor):
+        return
+    if ids.ndim != 2 or ids.is_floating_point() or ids.dtype == torch.bool:
+        return
+    rows = int((ids.long()[:, [0, -1]] == padding).any(1).sum())
+    if rows:
+        cure = f'data["{name}"] = ids != {padding}'
+        must = f"hold `{name}` beside token ids with padding ({cure})"
+        raise argument_error("data", must, f"without it: {rows} of {len(ids)} rows are padded")
+
+
+def _padding_of(network: nn.Module) -> int | None:
+    """The token that stands for nothing: of a Hugging Face network, or of the first embedding that
+    has one.
+    """
+    named = getattr(getattr(network, "config", None), "pad_token_id", None)
+    tables = (m.padding_idx for m in network.modules() if isinstance(m, nn.Embedding))
+    return named if isinstance(named, int) else next((p for p in tables if p is not None), None)
+
+
 def _signature(network: Callable[..., Any]) -> inspect.Signature:
     """Of the network's forward, behind wrappers."""
     compiled = getattr(network, "_orig_mod", None)

@@ -42,7 +42,7 @@ class MeanSeries:
         space: ParameterSpace,
         theta: Tensor,
         order: int,
-        method: str = "taylor",
+        method: str = "auto",
         check: bool = False,
         ranks: Ranks | None = None,
     ) -> None:

@@ -16,6 +16,7 @@ from qdescent.learning.batches import (
     Path,
     as_batch,
     called,
+    check_text_mask,
     mapped,
     part_at,
     prediction_in,
@@ -62,7 +63,8 @@ class Task:
             given all.
 
     Raises:
-        ArgumentError: data that do not fit the network or the loss; NaN in the data or in the loss;
+        ArgumentError: data that do not fit the network or the loss; padded texts without their mask
+            (see `check_text_mask`); NaN in the data or in the loss;
             targets that broadcasting would pair with outputs of other samples; a BatchNorm layer in
             training mode (its Hessian is neither symmetric nor deterministic); a loss that differs
             between two evaluations (dropout left on), or that uses weights where nothing can take
@@ -290,6 +292,7 @@ class Task:
 
     def _first_outputs(self, network: nn.Module) -> Any:
         given, failures = self.data[0], []
+        check_text_mask(network, given)
         wide = mapped(given, lambda x: x.long() if x.dtype in NARROW else x)
         narrow = any(tensor.dtype in NARROW for _, tensor in tensors_of(given))
         # token ids as bytes: no embedding takes them

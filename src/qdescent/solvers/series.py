@@ -15,13 +15,14 @@ from qdescent._checks import (
     check_choice,
     check_instance,
     check_integer,
+    check_text,
     shown,
 )
 from qdescent.learning.curvature.hessian import check_series
 from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.taylor.gradient_series import GradientSeries, series_of
+from qdescent.learning.taylor.gradient_series import WAYS, GradientSeries, series_of
 from qdescent.learning.taylor.nested_jvp import NestedSeries
 from qdescent.solvers.promise.limits import ORDER_LIMIT
 
@@ -36,17 +37,21 @@ class SeriesSolution:
         terms: u_1 ... u_N at the end, (N, n).
         steps: T.
         velocity: the velocity's terms v_1 ... v_N at the end, (N, n); None without momentum.
+        how: by what the coefficients were found, in words, with the price where it is not
+            by Taylor rules alone.
     """
 
     terms: Tensor = field(repr=False)
     steps: int
     velocity: Tensor | None = field(default=None, repr=False)
+    how: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         terms = check_tensor("terms", self.terms, (None, None))
         object.__setattr__(self, "steps", check_integer("steps", self.steps, 1))
         if self.velocity is not None:
             check_tensor("velocity", self.velocity, tuple(terms.shape))
+        check_text("how", self.how, empty=True)
 
     @property
     def value(self) -> Tensor:
@@ -90,7 +95,7 @@ class SeriesSteps(Iterator[Tensor]):
         weight_decay: lambda.
         velocity: the velocity at the pivot, (n,) as the terms of degree 1, or its terms (N, n);
             None: there was no step yet, so that the first has no dampening.
-        method: "taylor", or "jvp" for any smooth network at a cost that doubles with each order.
+        method: as for `series_descent`.
         check: comparison of the first step's series with the loss moved in float64
             (`check_series`).
         dampening: d in [0, 1).
@@ -100,6 +105,7 @@ class SeriesSteps(Iterator[Tensor]):
     Attributes:
         terms: u_1 ... u_N now, (N, n).
         velocity: v_1 ... v_N now, (N, n); None without momentum.
+        how: by what the gradient's coefficients are found, see `SeriesSolution`.
     """
 
     def __init__(
@@ -112,7 +118,7 @@ class SeriesSteps(Iterator[Tensor]):
         momentum: float = 0.0,
         weight_decay: float = 0.0,
         velocity: Tensor | None = None,
-        method: str = "taylor",
+        method: str = "auto",
         check: bool = True,
         dampening: float = 0.0,
         nesterov: bool = False,
@@ -124,7 +130,7 @@ class SeriesSteps(Iterator[Tensor]):
         if not called:
             raise argument_error("task", "be a Task, or one for each step", shown(task))
         theta = check_instance("space", space, ParameterSpace).point(theta)
-        check_choice("method", method, ["taylor", "jvp"])
+        check_choice("method", method, WAYS)
         check_boolean("check", check)
         order = check_integer("order", order, 1)
         if order > ORDER_LIMIT:
@@ -140,7 +146,7 @@ class SeriesSteps(Iterator[Tensor]):
             )
             self.velocity = torch.zeros_like(self.terms)
             self.velocity[: len(velocity) if velocity.ndim == 2 else 1] = velocity
-        fixed, self._check = isinstance(task, Task), check
+        self.how, self._check, fixed = "", check, isinstance(task, Task)
         self._gradient = self._series(task) if fixed else None  # type: ignore[arg-type]
         self._tasks = iter(()) if fixed else iter(task)  # type: ignore[arg-type]
 
@@ -162,6 +168,7 @@ class SeriesSteps(Iterator[Tensor]):
         if self._check:
             check_series(series, task, self._space, self._theta)
         self._check = False  # the same network and loss at every step
+        self.how = series.how
         return series
 
 
@@ -178,7 +185,7 @@ def series_descent(
     momentum: float = 0.0,
     weight_decay: float = 0.0,
     velocity: Tensor | None = None,
-    method: str = "taylor",
+    method: str = "auto",
     check: bool = True,
     dampening: float = 0.0,
     nesterov: bool = False,
@@ -204,8 +211,9 @@ def series_descent(
         momentum: beta of `torch.optim.SGD`, in [0, 1); 0: none, as in the paper.
         weight_decay: lambda of `torch.optim.SGD`.
         velocity: the velocity at the pivot, (n,); None: none yet, as at the start of a training.
-        method: "taylor": by the rules of learning/taylor/rules.py; "jvp": nested derivatives of any
-            smooth network, slow.
+        method: "taylor": by the rules of learning/taylor/rules; "jvp": by nested forward
+            derivatives of any smooth network, 2^N to 3^N gradients a step; "auto": the first where
+            it is possible, else the second, and the answer's `how` says which.
         check: comparison of the series with the loss moved in float64 along a fixed random
             direction. False: for those who have compared the same network and loss before.
 
@@ -213,8 +221,8 @@ def series_descent(
         SeriesSolution.
 
     Raises:
-        ArgumentError: an operation without a Taylor rule or, for "jvp", with a kink; a series that
-            is not the loss's; fewer tasks than steps.
+        ArgumentError: an operation with a kink, or that has neither a Taylor rule nor forward
+            derivatives; a series that is not the loss's; fewer tasks than steps.
 
     Cost: N(N+3)/2 forward and reverse convolutions a step, in batches, and one gradient before the
         first; with a fresh batch at each step one gradient more a step. Memory about N + 2 times a
@@ -254,4 +262,4 @@ def series_descent(
             must,
             f"{learning_rate:g}: its terms grow {growth:.3g}-fold from order to order",
         )
-    return SeriesSolution(terms=walk.terms, steps=steps, velocity=walk.velocity)
+    return SeriesSolution(terms=walk.terms, steps=steps, velocity=walk.velocity, how=walk.how)

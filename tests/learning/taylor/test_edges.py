@@ -110,14 +110,6 @@ def test_padding_by_name(padding):
     )
 
 
-def test_one_sided_padding_by_name_is_refused():
-    with pytest.raises(ArgumentError, match="Argument `padding` must be the same on both sides"):
-        propagate(
-            lambda x: F.conv2d(x, torch.ones(1, 1, 2, 2), padding="same"),
-            [torch.ones(1, 1, 4, 4)] * 2,
-        )
-
-
 @pytest.mark.parametrize(
     ("size", "kernel", "settings"),
     [

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch.func import jvp
 
-from qdescent._checks import ArgumentError
 from qdescent.learning.taylor.gradient_series import propagate
 
 WEIGHTS = torch.tensor([[0.2, 0.9, 0.4], [2.0, 0.0, 1.0]], dtype=torch.float64)
@@ -72,15 +71,3 @@ def test_class_weights_count_in_the_sum_and_in_what_it_is_divided_by(reduction):
         )
         > 1e-3
     )
-
-
-def test_class_weights_of_smoothed_labels_name_the_method_that_takes_them():
-    x = torch.randn(4, 3, dtype=torch.float64)
-    for targets, smoothing in ((LABELS, 0.1), (torch.softmax(x, 1), 0.0)):
-        with pytest.raises(
-            ArgumentError, match=r"for unsmoothed labels only, but is another one \(method=\"jvp\""
-        ):
-            propagate(
-                lambda x, y=targets, s=smoothing: F.cross_entropy(x, y, CLASSES, label_smoothing=s),
-                [x, x],
-            )

@@ -188,7 +188,7 @@ def check_series(
     error, size = (
         float(torch.linalg.vector_norm(x)) for x in (series.gradient - gradient, gradient)
     )
-    if not error <= torch.finfo(theta.dtype).eps ** 0.5 * size:
+    if not error <= series.rounding**0.5 * size:
         must = (
             "have the gradient that follows from its operations (no `no_grad`, `detach` or backward"
             " of its own)"

@@ -47,7 +47,7 @@ def _right_series(task: Task, space: ParameterSpace, theta: Tensor) -> GradientS
     error, size = (
         float(torch.linalg.vector_norm(x)) for x in (series.gradient - gradient, gradient)
     )
-    return series if error <= torch.finfo(theta.dtype).eps ** 0.5 * size else None
+    return series if error <= series.rounding**0.5 * size else None
 
 
 def taylor_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype) -> Product:

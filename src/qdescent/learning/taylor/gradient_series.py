@@ -17,19 +17,30 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import qdescent.learning.taylor.losses  # noqa: F401  (its rules)
+import qdescent.learning.taylor.rules.attention
+import qdescent.learning.taylor.rules.losses
+import qdescent.learning.taylor.rules.recurrent
+import qdescent.learning.taylor.rules.shapes  # noqa: F401  (their rules)
 from qdescent._array_checks import check_tensor
-from qdescent._checks import argument_error, check_choice, check_instance, check_integer, shown
+from qdescent._checks import (
+    ArgumentError,
+    argument_error,
+    check_choice,
+    check_instance,
+    check_integer,
+    shown,
+)
 from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.networks.smooth_norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.jet import Jet, MissingRuleError
 from qdescent.learning.taylor.nested_jvp import NestedSeries
-from qdescent.learning.taylor.rules import group_norm, layer_norm
+from qdescent.learning.taylor.rules.norms import group_norm, layer_norm
 from qdescent.learning.taylor.tape import Tape
 from qdescent.learning.untouched import untouched
 
+WAYS = ("auto", "taylor", "jvp")
 MOST_ORDER = 64  # the work grows with its square, and no series is worth so many
 
 
@@ -45,6 +56,8 @@ class GradientSeries:
 
     Attributes:
         gradient: grad L(theta), (n,), which comes with the recording.
+        how: by what the coefficients are found, in words.
+        rounding: of the coarsest type in which anything of it was computed.
 
     Raises:
         ArgumentError: an operation without a Taylor rule (ReLU has none: a kink has no series);
@@ -73,7 +86,7 @@ class GradientSeries:
         check_tensor("theta", theta, (space.n,))
         theta = theta.to(space.theta)
         self._space, self.order = space, check_integer("order", order, 1, MOST_ORDER)
-        self._tape = Tape(order)
+        self._tape = tape = Tape(order)
         self._theta, self._version = theta, theta._version
         weights = space.unpack(theta.detach())
         with torch.no_grad():
@@ -102,6 +115,9 @@ class GradientSeries:
             if self._loss is not None:
                 self._tape.close(self._loss)
             self.gradient, self._places = places.closed(rows)[0], places
+        self.rounding = tape.rounding
+        alone = ", ".join(map(repr, sorted(tape.alone)))
+        self.how = f"Taylor rules{f', nested derivatives of {alone} alone' if alone else ''}"
 
     def __call__(self, terms: Sequence[Tensor] | Tensor) -> Tensor:
         """g_1 ... g_k, (k, n), for the curve u_1 ... u_k, (k, n), k at most N."""
@@ -144,13 +160,9 @@ def _check_parametrizations(network: nn.Module) -> None:
                 chain()
             except MissingRuleError as error:
                 kinds = ", ".join(type(each).__name__.lstrip("_") for each in chain)
-                must = (
-                    "be without parametrizations that have no Taylor rule (or run with"
-                    ' method="jvp")'
-                )
-                raise argument_error(
-                    "network", must, f"with {kinds} of {name}.{weight}: {error}"
-                ) from error
+                must = "be without parametrizations that have no Taylor rule"
+                off = f"with {kinds} of {name}.{weight}: {error}"
+                raise MissingRuleError(str(argument_error("network", must, off))) from error
 
 
 def _held(jets: Mapping[int, Jet]) -> AbstractContextManager[Any]:
@@ -265,7 +277,7 @@ def gradient_series(
     space: ParameterSpace,
     theta: Tensor,
     terms: Sequence[Tensor],
-    method: str = "taylor",
+    method: str = "auto",
 ) -> list[Tensor]:
     """The coefficients g_1 ... g_N of grad L(theta + sum_k eps^k u_k), once; `GradientSeries` is
     for several curves.
@@ -275,7 +287,7 @@ def gradient_series(
         space: the kept weights.
         theta: the point, (n,).
         terms: u_1 ... u_N, each (n,).
-        method: "taylor", or "jvp" for any smooth module: its cost doubles with each order.
+        method: as for `series_of`.
 
     Returns:
         N tensors of shape (n,).
@@ -297,8 +309,35 @@ def gradient_series(
 
 
 def series_of(
-    task: Task, space: ParameterSpace, theta: Tensor, order: int, method: str = "taylor"
+    task: Task, space: ParameterSpace, theta: Tensor, order: int, method: str = "auto"
 ) -> GradientSeries | NestedSeries:
-    """What computes the gradient's coefficients at theta by this method."""
-    check_choice("method", method, ["taylor", "jvp"])
-    return (GradientSeries if method == "taylor" else NestedSeries)(task, space, theta, order)
+    """What computes the gradient's coefficients at theta.
+
+    Args:
+        task, space, theta, order: as for `GradientSeries`.
+        method: "taylor": by rules, `GradientSeries`; "jvp": by nested forward derivatives of any
+            smooth network, `NestedSeries`, at a cost that doubles or triples with each order;
+            "auto": the first where it is possible, else the second.
+
+    Raises:
+        ArgumentError: neither is possible; for "auto" with what stopped the first.
+    """
+    check_choice("method", method, WAYS)
+    if method == "jvp":
+        return NestedSeries(task, space, theta, order)
+    try:
+        return GradientSeries(task, space, theta, order)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever a stranger's network raises when it meets a Jet
+        no_rule = isinstance(error, MissingRuleError) or not isinstance(error, ArgumentError)
+        if method == "taylor" or not no_rule:
+            raise
+        try:
+            nested = NestedSeries(task, space, theta, order)
+            nested([torch.zeros_like(theta)])  # what has no forward derivatives says so now
+        except Exception as second:
+            raise (error if isinstance(error, MissingRuleError) else second) from error
+        reason = " ".join(str(error).split())[:200]
+        nested.how = f"{nested.how} (no Taylor rules: {type(error).__name__}: {reason})"
+        return nested

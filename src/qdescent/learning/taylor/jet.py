@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from qdescent._checks import ArgumentError, argument_error
+from qdescent.learning.taylor.smooth import BRANCHES, Smooth, body
 from qdescent.learning.taylor.tape import Node, Operation, Tape
 
-Rule = Callable[..., Any]  # a Jet, or a tuple of them
-RULES: dict[str, Rule] = {}  # by the name of PyTorch's function; taylor_rules.py fills it on import
+# a Jet, a tuple of them, or NotImplemented for arguments that it does not know
+Rule = Callable[..., Any]
+RULES: dict[str, Rule] = {}  # by the name of PyTorch's function; rules/ fills it on import
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
@@ -26,39 +29,30 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-INSTEAD = {
-    **dict.fromkeys(
-        [
-            "relu",
-            "relu_",
-            "leaky_relu",
-            "relu6",
-            "elu",
-            "celu",
-            "selu",
-            "hardtanh",
-            "threshold",
-            "prelu",
-        ],
-        "GELU, SiLU, tanh",
+USE = {
+    "GELU, SiLU, tanh": (
+        "relu relu_ leaky_relu relu6 elu celu selu hardtanh threshold prelu rrelu hardswish"
+        " hardsigmoid hardshrink softshrink softsign"
     ),
-    **dict.fromkeys(
-        ["max_pool1d", "max_pool2d", "adaptive_max_pool2d"],
-        "mean pooling, or convolutions with strides",
+    'nonlinearity="tanh", LSTM or GRU': "rnn_relu rnn_relu_cell",
+    "mean pooling, or convolutions with strides": (
+        "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d"
+        " adaptive_max_pool3d"
     ),
-    **dict.fromkeys(
-        ["max", "amax", "min", "amin", "abs", "clamp", "clamp_min", "clamp_max"],
-        "a smooth function such as softplus",
+    "a smooth function such as softplus": (
+        "max amax min amin abs clamp clamp_min clamp_max maximum minimum"
     ),
-    **dict.fromkeys(
-        ["gt", "ge", "lt", "le", "bool"],
-        "a smooth function, or a choice that does not depend on the weights",
+    "the mean squared error or cross-entropy": (
+        "l1_loss smooth_l1_loss huber_loss hinge_embedding_loss margin_ranking_loss"
     ),
-    "scaled_dot_product_attention": "softmax(Q K^T / sqrt(d)) V by matrix products",
-    "multi_head_attention_forward": (
-        "attention by matrix products and softmax, as in `vision_transformer`"
-    ),
+    "a smooth function, or a choice that does not depend on the weights": "gt ge lt le bool",
 }
+INSTEAD = {name: use for use, names in USE.items() for name in names.split()}
+VIEWED = (
+    "view reshape transpose permute swapaxes movedim flatten unflatten squeeze unsqueeze expand"
+    " narrow select getitem chunk split unbind contiguous to diagonal"
+)
+VIEWS = frozenset(VIEWED.split())
 
 
 class MissingRuleError(ArgumentError, AttributeError):
@@ -74,14 +68,21 @@ class Jet:
         tape: what records.
         node: the quantity.
 
-    Functions without a rule raise an ArgumentError that names them and says what to use instead.
+    A function without a rule that PyTorch writes in Python is run as it is written; any other
+    smooth one is an operation of its own, `Smooth`. Functions with a kink raise an ArgumentError
+    that names them and says what to use instead.
     """
+
+    __array_ufunc__ = None  # a number of NumPy to its left leaves the product to it
+    layout, requires_grad = torch.strided, False
 
     def __init__(self, tape: Tape, node: Node) -> None:
         assert node.value is not None
         self.tape, self.node = tape, node
         self.shape, self.dtype, self.device = node.value.shape, node.value.dtype, node.value.device
         self.ndim = len(self.shape)
+        tape.rounding = max(tape.rounding, torch.finfo(self.dtype).eps)
+        self.shared = False  # whether another Jet is a view of it, or it of another
 
     def __del__(self) -> None:
         if "node" in self.__dict__:  # a copy that somebody has begun has none
@@ -96,12 +97,12 @@ class Jet:
     @property
     def T(self) -> Jet:
         """The transpose."""
-        return RULES["permute"](self, tuple(reversed(range(self.ndim))))
+        return _by_name("permute", self, tuple(reversed(range(self.ndim))))
 
     @property
     def mT(self) -> Jet:
         """The last two axes exchanged."""
-        return RULES["transpose"](self, -2, -1)
+        return _by_name("transpose", self, -2, -1)
 
     def record(self, operation: Operation) -> Jet:
         """The output of one more operation on the tape."""
@@ -131,84 +132,183 @@ class Jet:
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        return _rule(getattr(function, "__name__", str(function)))(*args, **(kwargs or {}))
+        return called(function, args, kwargs or {})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        rule = _rule(name)
-        return lambda *args, **kwargs: rule(self, *args, **kwargs)
+        if name.startswith("is_") and not callable(getattr(Tensor, name, print)):
+            return getattr(self.value, name)  # such as is_cuda
+        method = getattr(Tensor, name, None)
+        if name not in RULES and (name in INSTEAD or not callable(method)):
+            raise _missing(name)
+        return lambda *args, **kwargs: called(method, (self, *args), kwargs, name)
 
     def __add__(self, other: Any) -> Jet:
-        return RULES["add"](self, other)
+        return _by_name("add", self, other)
 
     __radd__ = __add__
 
     def __neg__(self) -> Jet:
-        return RULES["mul"](self, -1.0)
+        return _by_name("mul", self, -1.0)
 
     def __sub__(self, other: Any) -> Jet:
-        return RULES["sub"](self, other)
+        return _by_name("sub", self, other)
 
     def __rsub__(self, other: Any) -> Jet:
-        return RULES["sub"](other, self)
+        return _by_name("sub", other, self)
 
     def __mul__(self, other: Any) -> Jet:
-        return RULES["mul"](self, other)
+        return _by_name("mul", self, other)
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Jet:
-        return RULES["div"](self, other)
+        return _by_name("div", self, other)
 
     def __rtruediv__(self, other: Any) -> Jet:
-        return RULES["div"](other, self)
+        return _by_name("div", other, self)
 
     def __pow__(self, exponent: float) -> Jet:
-        return RULES["pow"](self, exponent)
+        return _by_name("pow", self, exponent)
 
     def __matmul__(self, other: Any) -> Jet:
-        return RULES["matmul"](self, other)
+        return _by_name("matmul", self, other)
 
     def __rmatmul__(self, other: Any) -> Jet:
-        return RULES["matmul"](other, self)
+        return _by_name("matmul", other, self)
 
     def __rpow__(self, base: Any) -> Jet:
         return (
-            _rule("exp")(self * math.log(base))
+            _by_name("exp", self * math.log(base))
             if isinstance(base, float | int) and base > 0
-            else _rule("rpow")(self, base)
+            else _by_name("rpow", self, base)
         )
 
     def __abs__(self) -> Jet:
-        return _rule("abs")(self)
+        return _by_name("abs", self)
 
     def __gt__(self, other: Any) -> Any:
-        return _rule("gt")(self, other)
+        return _by_name("gt", self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return _rule("ge")(self, other)
+        return _by_name("ge", self, other)
 
     def __lt__(self, other: Any) -> Any:
-        return _rule("lt")(self, other)
+        return _by_name("lt", self, other)
 
     def __le__(self, other: Any) -> Any:
-        return _rule("le")(self, other)
+        return _by_name("le", self, other)
 
     def __bool__(self) -> bool:
-        return bool(_rule("bool")(self))
+        return bool(_by_name("bool", self))
 
     def __getitem__(self, index: Any) -> Jet:
-        return RULES["getitem"](self, index)
+        return _by_name("getitem", self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        called(None, (self, index, value), {}, "__setitem__")
 
 
-def _rule(name: str) -> Rule:
-    if name not in RULES:
-        must = (
-            "be made of operations that have a Taylor rule (smooth activations such as GELU, linear"
-            " maps, convolutions, softmax, mean pooling, group and layer norms) or be smooth and"
-            ' run with method="jvp"'
+def called(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str | None = None
+) -> Any:
+    """What a function of PyTorch makes of arguments among which are Jets.
+
+    Args:
+        function: as PyTorch hands it over.
+        args, kwargs: its arguments.
+        name: of its rule; None: its own.
+    """
+    name = name or str(getattr(function, "__name__", function))
+    if not args and "input" in kwargs:  # as PyTorch calls the first argument
+        kwargs = dict(kwargs)
+        args = (kwargs.pop("input"),)
+    if name not in RULES and (name in INSTEAD or name.strip("_") in BRANCHES):
+        raise _missing(name)
+    if name.endswith("_") and name not in RULES:
+        return _in_place(name, args, kwargs)
+    found = RULES[name](*args, **kwargs) if name in RULES else NotImplemented
+    if found is NotImplemented:
+        plain = body(function)
+        return plain(*args, **kwargs) if plain else _by_itself(function, args, kwargs, name)
+    if name in VIEWS:
+        for jet in (args[0], *(found if isinstance(found, tuple) else [found])):
+            if isinstance(jet, Jet):
+                jet.shared = True
+    return found
+
+
+def _in_place(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
+    """x becomes f(x): the same Jet stands for another quantity from now on."""
+    x, plain = args[0], name.removesuffix("_")
+    if name == "__setitem__" and isinstance(x, Jet):
+        plain = "setitem"
+    elif name.startswith("__") or not isinstance(x, Jet):
+        raise _missing(
+            name,
+            "a change in place of what is no function of the weights (torch.stack"
+            " joins parts that were collected in a list)",
         )
-        use = f" (use {INSTEAD[name]} instead)" if name in INSTEAD else ""
-        raise MissingRuleError(str(argument_error("network", must, f"using {name!r}{use}")))
-    return RULES[name]
+    if x.shared or x.node in x.tape.leaves:
+        raise _missing(name, "a change in place of a weight or of what has views")
+    y = called(getattr(torch, plain, None) or getattr(Tensor, plain, None), args, kwargs, plain)
+    x.node, y.node = y.node, x.node
+    return x
+
+
+def _by_itself(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
+    """A smooth function without a rule, as an operation of its own; of several outputs each is
+    one.
+    """
+    leaves, structure = tree_flatten((args, kwargs))
+    places = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Jet)]
+    jets = [leaves[k] for k in places]
+    tape = jets[0].tape
+
+    def apply(*tensors: Tensor) -> Any:
+        given = list(leaves)
+        for k, tensor in zip(places, tensors, strict=True):
+            given[k] = tensor
+        args, kwargs = tree_unflatten(given, structure)
+        return function(*args, **kwargs)
+
+    def one(path: int | None) -> Jet:
+        take = apply if path is None else lambda *tensors: apply(*tensors)[path]
+        return jets[0].record(Smooth(name, take, [jet.node for jet in jets], tape.order))
+
+    try:
+        values = apply(*(jet.value for jet in jets))
+        if isinstance(values, float):
+            raise TypeError("a number that no longer knows of the weights")
+        if any(isinstance(v, Tensor) and v.is_complex() for v in tree_leaves(values)):
+            raise TypeError("a complex quantity")
+        if not any(isinstance(v, Tensor) and v.is_floating_point() for v in tree_leaves(values)):
+            return values  # a question, whose answer is constant near here
+        found: Any = (
+            tuple(one(k) if isinstance(v, Tensor) else v for k, v in enumerate(values))
+            if isinstance(values, (tuple, list))
+            else one(None)
+        )
+    except ArgumentError as error:
+        raise MissingRuleError(str(error)) from error
+    except Exception as error:  # whatever PyTorch raises for arguments that it does not know
+        raise _missing(name, error) from error
+    tape.alone.add(name)
+    return found
+
+
+def _by_name(name: str, *args: Any) -> Any:
+    """The function of this name, or what Python's operator stands for."""
+    return called(getattr(torch, name, None) or getattr(Tensor, name, None), args, {}, name)
+
+
+def _missing(name: str, error: object = "") -> MissingRuleError:
+    must = (
+        "be made of operations that have a Taylor rule (smooth activations such as GELU, linear"
+        " maps, convolutions, attention, recurrent layers, mean pooling, norms) or nested"
+        " derivatives"
+    )
+    use = f" (use {INSTEAD[name]} instead)" if name in INSTEAD else ""
+    why = f": {' '.join(str(error).split())[:200]}" if str(error) else ""
+    return MissingRuleError(str(argument_error("network", must, f"using {name!r}{use}{why}")))

@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import grad, jvp
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from qdescent._checks import argument_error, check_integer
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.learning.taylor.rules import recurrent
+from qdescent.learning.taylor.rules.attention import scaled_dot_product_attention
+from qdescent.learning.taylor.rules.norms import rms_norm
+from qdescent.learning.taylor.rules.shapes import pack, unpack
+from qdescent.learning.taylor.smooth import BRANCHES, NoKinks, body
 
-SMOOTH = {
-    "GELU, SiLU or tanh": (
-        "relu leaky_relu rrelu_with_noise elu hardtanh threshold _prelu_kernel hardswish"
-        " hardsigmoid softshrink hardshrink"
-    ),
-    "mean pooling or strides": (
-        "max_pool1d max_pool2d mkldnn_max_pool2d max_pool2d_with_indices max_pool3d_with_indices "
-        "adaptive_max_pool2d fractional_max_pool2d"
-    ),
-    "a smooth function": (
-        "abs clamp clamp_min clamp_max maximum minimum max min sign round floor ceil"
-    ),
-    "the mean squared error or cross-entropy": "smooth_l1_loss huber_loss l1_loss",
-    # wrong nested derivatives
-    "nn.LayerNorm, nn.GroupNorm or elementary operations": "native_layer_norm native_group_norm",
+CURES = {  # by what PyTorch says
+    "forward AD": "have forward derivatives everywhere",
+    "in-place": "join its parts by torch.stack or torch.cat, not write them into a tensor",
+    "inplace": "join its parts by torch.stack or torch.cat, not write them into a tensor",
+    ".item()": "not ask for the numbers of what depends on the weights",
 }
-KINKS = {name: instead for instead, names in SMOOTH.items() for name in names.split()}
-# Where they meet a tensor that depends on the weights; data alone may be compared and sorted.
-BRANCHED = (
-    "gt ge lt le greater greater_equal less less_equal heaviside bool amax amin aminmax fmax fmin"
-    " topk sort msort kthvalue median nanmedian cummax cummin nan_to_num quantile argmax argmin"
-    " argsort"
-)
-BRANCHES = frozenset(BRANCHED.split())
 
 
 class NestedSeries:
@@ -57,13 +42,23 @@ class NestedSeries:
         ArgumentError: an operation with a kink, whose nested derivatives would be wrong without a
             word; one that PyTorch cannot differentiate forwards.
 
+    Attributes:
+        gradient: grad L(theta), (n,).
+        how: by what the coefficients are found, with its price, in words.
+        rounding: of theta's type.
+
     Cost: 2^N to 3^N gradients a call.
     """
 
     def __init__(self, task: Task, space: ParameterSpace, theta: Tensor, order: int) -> None:
         self.order = check_integer("order", order, 1)
+        self.rounding = torch.finfo(theta.dtype).eps
+        self.how = (
+            f"nested forward derivatives of the whole network: {2**order} to {3**order} gradients a"
+            " step"
+        )
         self._task, self._space, self._theta, self._version = task, space, theta, theta._version
-        with elementary_norms(task.network), _NoKinks(), _NoBranches():
+        with NoKinks(), _NoBranches(), Elementary():
             self.gradient = task.loss_and_gradient(space, theta)[1]
 
     def __call__(self, terms: Sequence[Tensor] | Tensor) -> Tensor:
@@ -91,16 +86,17 @@ class NestedSeries:
                 along = _slope(along)
             return along(zero) / math.factorial(degree)
 
-        with elementary_norms(self._task.network):
+        with Elementary():
             try:
                 found = grad(coefficient, argnums=tuple(range(degree)))(
                     self._theta, *list(terms)[:-1]
                 )
             except (NotImplementedError, RuntimeError) as error:
-                if "forward AD" not in str(error):
+                must = next((cure for sign, cure in CURES.items() if sign in str(error)), None)
+                if must is None:
                     raise
                 raise argument_error(
-                    "network", "have forward derivatives everywhere", str(error).splitlines()[0]
+                    "network", must, f"not: {str(error).splitlines()[0]}"
                 ) from error
         return torch.stack(found[::-1])
 
@@ -109,34 +105,23 @@ def _slope(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda eps: jvp(function, (eps,), (torch.ones_like(eps),))[1]
 
 
-@contextmanager
-def elementary_norms(network: nn.Module) -> Iterator[None]:
-    """LayerNorm and GroupNorm by elementary operations meanwhile: the native ones have wrong or no
-    nested derivatives.
-    """
-    norms = [module for module in network.modules() if type(module) in (nn.LayerNorm, nn.GroupNorm)]
-    try:
-        for norm in norms:
-            norm.forward = _elementary(norm)
-        yield
-    finally:
-        for norm in norms:
-            del norm.forward  # the class's own again
+def _layer_norm(
+    x: Tensor,
+    shape: Sequence[int],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    *_: Any,
+) -> Tensor:
+    return _scaled(_even(x, tuple(range(-len(shape), 0)), eps), weight, bias, tuple(shape))
 
 
-def _elementary(norm: Any) -> Callable[[Tensor], Tensor]:
-    def forward(x: Tensor) -> Tensor:
-        if isinstance(norm, nn.LayerNorm):
-            dims = tuple(range(-len(norm.normalized_shape), 0))
-            y, shape = _even(x, dims, norm.eps), norm.normalized_shape
-        else:
-            grouped = x.unflatten(1, (norm.num_groups, -1))
-            y = _even(grouped, tuple(range(2, grouped.ndim)), norm.eps).reshape(x.shape)
-            shape = (-1, *(1,) * (x.ndim - 2))
-        y = y if norm.weight is None else y * norm.weight.reshape(shape)
-        return y if norm.bias is None else y + norm.bias.reshape(shape)
-
-    return forward
+def _group_norm(
+    x: Tensor, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
+) -> Tensor:
+    grouped = x.unflatten(1, (groups, -1))
+    y = _even(grouped, tuple(range(2, grouped.ndim)), eps).reshape(x.shape)
+    return _scaled(y, weight, bias, (-1, *(1,) * (x.ndim - 2)))
 
 
 def _even(x: Tensor, dims: tuple[int, ...], epsilon: float) -> Tensor:
@@ -144,18 +129,40 @@ def _even(x: Tensor, dims: tuple[int, ...], epsilon: float) -> Tensor:
     return gap * torch.rsqrt(gap.square().mean(dims, keepdim=True) + epsilon)
 
 
-class _NoKinks(TorchDispatchMode):
-    """Refuses operations whose derivatives of higher order are zero or wrong without an error."""
+def _scaled(y: Tensor, weight: Any, bias: Any, shape: tuple[int, ...]) -> Tensor:
+    y = y if weight is None else y * weight.reshape(shape)
+    return y if bias is None else y + bias.reshape(shape)
 
-    def __torch_dispatch__(
+
+ELEMENTARY: dict[str, Callable[..., Any]] = {
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "rms_norm": rms_norm,
+    "scaled_dot_product_attention": scaled_dot_product_attention,
+    "lstm": recurrent.lstm,
+    "gru": recurrent.gru,
+    "rnn_tanh": recurrent.rnn_tanh,
+    "lstm_cell": recurrent.lstm_cell,
+    "gru_cell": recurrent.gru_cell,
+    "rnn_tanh_cell": recurrent.rnn_tanh_cell,
+    "_pack_padded_sequence": pack,
+    "_pad_packed_sequence": unpack,
+}
+
+
+class Elementary(TorchFunctionMode):
+    """Norms, attention and recurrent layers by elementary operations: PyTorch's own kernels have
+    wrong nested derivatives, or none.
+    """
+
+    def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        name = function.overloadpacket.__name__.removesuffix("_")
-        if name in KINKS:
-            raise argument_error(
-                "network", "be smooth", f"using {name!r} (use {KINKS[name]} instead)"
-            )
-        return function(*args, **(kwargs or {}))
+        steps = ELEMENTARY.get(getattr(function, "__name__", "")) or body(function)
+        if steps is None:
+            return function(*args, **(kwargs or {}))
+        with self:  # for the functions that it is made of
+            return steps(*args, **(kwargs or {}))
 
 
 class _NoBranches(TorchFunctionMode):

@@ -76,11 +76,16 @@ class Tape:
     def __init__(self, order: int) -> None:
         self.order = order
         self.operations: list[Operation] = []
+        self.leaves: set[Node] = set()
+        self.alone: set[str] = set()  # functions without a rule: by nested derivatives
+        self.rounding = 0.0  # of the coarsest type that a quantity has
         self._last_uses: list[list[Node]] = []
 
     def leaf(self, value: Tensor) -> Node:
         """A quantity that is given from outside."""
-        return Node(value)
+        leaf = Node(value)
+        self.leaves.add(leaf)
+        return leaf
 
     def close(self, output: Node) -> None:
         """End the recording: the output's adjoint is 1, from which all adjoints' degree 0 follows;
@@ -186,18 +191,18 @@ class Map:
         return recorded(self._function, self._at)[1](adjoint, False)
 
     def push(self) -> Tensor:
-        over = torch.func.vmap if self._batched else _one_by_one
-        return over(self._function)(stacked(self.inputs[0].terms))  # type: ignore[arg-type]
+        terms = self.inputs[0].terms
+        assert terms is not None
+        if self._batched and isinstance(terms, Tensor):
+            return torch.func.vmap(self._function)(terms)
+        return torch.stack([self._function(term) for term in terms])
 
-    def pull(self, adjoint: Tensor) -> Sequence[Terms]:
+    def pull(self, adjoint: Tensor) -> Sequence[Terms | Iterator[Tensor]]:
         transpose = recorded(self._function, self._at)[1]
         if self._batched:
             return transpose(adjoint, True)
-        return [_one_by_one(lambda part: transpose(part, False)[0])(adjoint)]
-
-
-def _one_by_one(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    return lambda x: torch.stack([function(part) for part in x])
+        # one degree after the other: a table of embeddings may be the largest of all weights
+        return [(transpose(part, False)[0] for part in adjoint)]
 
 
 class Shift:

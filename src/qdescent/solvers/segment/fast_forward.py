@@ -34,6 +34,7 @@ from qdescent.learning.mean_series import MeanSeries
 from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.learning.taylor.gradient_series import WAYS
 from qdescent.linalg.gram import gram_rule
 from qdescent.solvers.promise.limits import ORDER_LIMIT
 from qdescent.solvers.segment.reduced_descent import MOST_NODES, ReducedDescent
@@ -152,7 +153,7 @@ def fast_forward(
     tolerance: float = 1e-3,
     dimension: int = 60,
     nodes: int | None = None,
-    method: str = "taylor",
+    method: str = "auto",
     check: bool = True,
     ranks: Ranks | None = None,
     every_step: bool = False,
@@ -227,7 +228,7 @@ def fast_forward(
     if nodes is not None and check_integer("nodes", nodes, 1) > min(steps, MOST_NODES):
         most = min(steps, MOST_NODES)
         raise argument_error("nodes", f"be at most {most} for these steps", nodes)
-    check_choice("method", method, ["taylor", "jvp"])
+    check_choice("method", method, WAYS)
     check_instance("space", space, ParameterSpace)
     theta = space.theta if theta is None else space.point(theta)
     if velocity is not None:
