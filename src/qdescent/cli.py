@@ -24,6 +24,7 @@ from qdescent._search_path import user_modules_last
 from qdescent._signals import Stopped, quiet_imports, stop_on_signals
 from qdescent._terminal.sentences import ends_in_words, not_written, say
 from qdescent.experiment.circuit.settings import CircuitSettings
+from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.reproduce.settings import ReproduceSettings, preset
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.setting import (
@@ -38,6 +39,7 @@ from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.train.settings import TrainSettings
 
 RUNS, SPECTRA, CIRCUITS = Path("runs"), Path("runs/spectra"), Path("runs/circuits")
+ESTIMATES = Path("runs/estimates")
 REPRODUCTIONS = Path("runs/reproductions")
 TRAININGS = Path("runs/trainings")
 
@@ -147,7 +149,7 @@ def _parameter(setting: Setting) -> click.Parameter:
     if setting.kind == "bool":
         return click.Option([f"{setting.flag}/--no-{setting.flag[2:]}"], default=None, help=text)
     return click.Option(
-        [setting.flag],
+        [setting.flag, setting.name],
         type=value,
         multiple=setting.kind.startswith("tuple"),
         metavar=setting.noun.upper(),
@@ -330,6 +332,27 @@ def reproduce(asked: Asked) -> None:
         record = run_reproduction(workspace)
     page = directory / "reproduction.html"
     print_outcome("reproduce", bars.seconds, reproduction_headline(record), page, asked.as_json)
+
+
+@command(EstimateSettings, ESTIMATES, resumable=False)
+def estimate(asked: Asked) -> None:
+    """Price a round of training: the best quantum way beside the best classical one.
+
+    Says where the verdict flips: break-even of every input, maps, other machines, energy, money.
+    Writes run.json and estimate.html; with --sweep sweep.csv and sweep.json; with --card card.json
+    and card.html.
+    """
+    settings = asked.settings(EstimateSettings)
+    with quiet_imports():
+        from qdescent._terminal.outcome import Bars, print_outcome
+        from qdescent.experiment.estimate.pipeline import estimate_headline, run_estimate
+        from qdescent.report.reservation import next_directory
+    directory = asked.out or next_directory(ESTIMATES)
+    bars = Bars()
+    with ends_in_words(directory), bars.progress:
+        record = run_estimate(settings, directory, bars)
+    page = directory / "estimate.html"
+    print_outcome("estimate", bars.seconds, estimate_headline(record), page, asked.as_json)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import settings as page_of_settings
 
 from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit.settings import CircuitSettings
+from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.setting import (
     SWITCH,
@@ -32,8 +33,15 @@ KINDS = {
     "train": TrainSettings,
     "spectrum": SpectrumSettings,
     "circuit": CircuitSettings,
+    "estimate": EstimateSettings,
 }
-NEEDED = {"run": [], "train": [], "spectrum": ["a:b", "--data", "c.npz"], "circuit": ["map.npz"]}
+NEEDED = {
+    "run": [],
+    "train": [],
+    "spectrum": ["a:b", "--data", "c.npz"],
+    "circuit": ["map.npz"],
+    "estimate": [],
+}
 
 
 def qdescent(*words: str, source: Path = ROOT / "src", **environment: str) -> tuple[int, str]:

@@ -113,7 +113,6 @@ def test_the_largest_entries_alone_are_read():
         ({"order": 10**9}, "Argument `order` must be an integer of at most 64"),
         ({"largest": 10**8}, r"Argument `largest` must be at most `n` \(10000000\)"),
         ({"kappa": None}, "Argument `kappa` must be given where `norms` are not, but is missing."),
-        ({"norms": NORMS}, "Argument `kappa` must be left out where `norms` are given"),
         (
             {"norms": NORMS, "kappa": None, "steps": 10**5},
             "Argument `steps` must be at most 10000 where `norms` are given",

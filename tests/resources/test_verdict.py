@@ -96,16 +96,16 @@ def test_the_least_of_all_ways_and_loaders_is_built(ledger):
 
 
 def test_the_free_quantum_computer(ledger):
-    """Tables of s entries a row cost 2 s gradients; the classical round, at best, 20 or 27."""
+    """Tables of s entries a row cost 2 s gradients; the classical round, at best, 20 or 21.6."""
     at = ledger.rows.number
     assert at("verdict/free_quantum_sparsity") == 10
     assert at("verdict/free_quantum_ratio") == pytest.approx(2 * 4 / 20, rel=1e-2)
     long = price(dataclasses.replace(NETWORK, steps=100, kappa=2000.0, sparsity=400)).rows
     assert long["verdict/classical_way"].value == "fast_forward"
-    assert long.number("verdict/free_quantum_sparsity") == 13.5
-    assert long.number("verdict/free_quantum_ratio") == pytest.approx(800 / 27, rel=1e-2)
+    assert long.number("verdict/free_quantum_sparsity") == 10.8
+    assert long.number("verdict/free_quantum_ratio") == pytest.approx(800 / 21.6, rel=1e-2)
     assert (
-        "only below s = 13.5 does the question stay open"
+        "only below s = 10.8 does the question stay open"
         in price(dataclasses.replace(NETWORK, steps=100, kappa=2000.0, sparsity=400)).verdict
     )
     fresh = price(dataclasses.replace(NETWORK, fresh_batches=True)).rows

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from qdescent.experiment.circuit.settings import CircuitSettings
+from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.reproduce.settings import ReproduceSettings
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.setting import Setting, declared
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.train.settings import TrainSettings
 
-KINDS = (Settings, TrainSettings, SpectrumSettings, CircuitSettings, ReproduceSettings)
+KINDS = (
+    Settings,
+    TrainSettings,
+    SpectrumSettings,
+    CircuitSettings,
+    EstimateSettings,
+    ReproduceSettings,
+)
 HEAD = """# Settings
 
 Each is a flag, and under the same name, with `_` for `-`, a key of the TOML file that `--config`
 names; a flag overrides the file. An integer may be written `1e6`. A value outside its range is
-refused in one sentence before anything is loaded. `--out`, `--json` and (but for `circuit`)
+refused in one sentence before anything is loaded. `--out`, `--json` and (but for `circuit` and
+`estimate`)
 `--resume` go with every subcommand.
 
 ```toml

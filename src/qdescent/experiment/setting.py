@@ -64,7 +64,12 @@ class Setting:
     @property
     def flag(self) -> str:
         """`--learning-rate` of learning_rate."""
-        return "--" + self.name.replace("_", "-")
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def key(self) -> str:
+        """The name in a file: `from` of from_, which Python keeps for itself."""
+        return self.name.rstrip("_")
 
     @property
     def optional(self) -> bool:
@@ -198,9 +203,11 @@ def given_settings(kind: type, config: Path | None, flags: Mapping[str, Any]) ->
     """
     values = read_toml("config", config) if config is not None else {}
     known = {each.name: each for each in declared(kind)}
+    named = {each.key: each.name for each in known.values()}
+    values = {named.get(key, key): value for key, value in values.items()}
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(key[:100].replace("-", "_"), known, n=1)
+            near = difflib.get_close_matches(key[:100].replace("-", "_"), named, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             raise argument_error(
                 "config",

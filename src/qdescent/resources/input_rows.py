@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from qdescent._evidence import Evidence, Row
+from qdescent._evidence import Evidence, Row, Value
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.rows import names
 
@@ -14,7 +14,10 @@ def input_rows(spec: RoundSpec) -> list[Row]:
     history = spec.history
     success, word, source = history.success
     rows = [
-        assumed("logical/n", spec.n, "weights", "argument `n`, the kept weights"),
+        assumed(names.LEDGER_N, spec.n, "weights", "argument `n`, the kept weights"),
+        assumed("logical/parameters", spec.parameters, "weights", "argument `parameters`"),
+        assumed("logical/batch", spec.batch, "samples", "argument `batch`"),
+        assumed("logical/forward_macs", spec.forward_macs, "multiply-adds", "of one sample"),
         assumed("logical/order", spec.order, "1", "argument `order`"),
         assumed("logical/steps", spec.steps, "steps", "argument `steps`"),
         modelled(
@@ -28,7 +31,7 @@ def input_rows(spec: RoundSpec) -> list[Row]:
             "logical/padding",
             history.padding,
             "steps",
-            Evidence.ASSUMED if spec.norms is None else Evidence.MODELLED,
+            Evidence.ASSUMED if spec.norms is None or spec.kappa else Evidence.MODELLED,
             history.padding_source,
         ),
         Row(names.LEDGER_KAPPA, history.kappa, "1", history.kappa_evidence, history.kappa_source),
@@ -94,11 +97,11 @@ def _entries_source(spec: RoundSpec) -> str:
     return what + (f"; a table for each of {spec.steps} steps" if spec.fresh_batches else "")
 
 
-def modelled(name: str, value: float | str, unit: str, source: str) -> Row:
+def modelled(name: str, value: Value, unit: str, source: str) -> Row:
     """A row of the ledger that follows from a model."""
     return Row(name, value, unit, Evidence.MODELLED, source)
 
 
-def assumed(name: str, value: float | str, unit: str, source: str) -> Row:
+def assumed(name: str, value: Value, unit: str, source: str) -> Row:
     """A row of the ledger that is taken as given."""
     return Row(name, value, unit, Evidence.ASSUMED, source)

@@ -6,7 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from qdescent._checks import ArgumentError, argument_error, check_instance, check_text
+from qdescent._checks import (
+    ArgumentError,
+    argument_error,
+    check_boolean,
+    check_instance,
+    check_text,
+)
 from qdescent.resources.classical.descent import classical_cost
 from qdescent.resources.classical.machines import A100, MACHINES, Accelerator
 from qdescent.resources.counts.loads import LOADERS
@@ -22,8 +28,13 @@ from qdescent.resources.ledger_rows import (
     way_rows,
 )
 from qdescent.resources.physical.closed_form import code_distance
+from qdescent.resources.physical.energy import Upkeep, upkeep_rows
 from qdescent.resources.physical.surface_code import PhysicalCost, SurfaceCode
+from qdescent.resources.platform_rows import platform_rows
 from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.verdict.inputs import Case, held
+from qdescent.resources.verdict.others import other_rows, question_rows
+from qdescent.resources.verdict.region import break_even_rows, tornado_rows
 from qdescent.resources.verdict.verdict import Verdict, verdict_rows
 from qdescent.resources.ways.priced import (
     SERIAL,
@@ -64,6 +75,7 @@ def price(
     spec: RoundSpec,
     architecture: SurfaceCode | None = None,
     accelerator: Accelerator | None = None,
+    region: bool = False,
 ) -> Ledger:
     """Price one round (upload, T steps, readout): the best quantum way beside the best classical.
 
@@ -81,6 +93,8 @@ def price(
         spec: the round.
         architecture: None is `SurfaceCode()`.
         accelerator: the classical machine; None is one A100.
+        region: break-even and tenfold change of every input, other machines, energy and money, and
+            what others found, too.
 
     Returns:
         Ledger: its rows, and the verdict as one sentence.
@@ -109,6 +123,7 @@ def price(
         2000000
     """
     check_instance("spec", spec, RoundSpec)
+    check_boolean("region", region)
     architecture = (
         check_instance("architecture", architecture, SurfaceCode, optional=True) or SurfaceCode()
     )
@@ -161,7 +176,13 @@ def price(
     if tree.cost is not None:
         rows += router_tree_rows(tree, distance)
     rows += classical_rows(spec, classical, accelerator, others)
-    return Ledger(Rows([*rows, *verdict_rows(verdict)]), verdict.sentence)
+    rows += verdict_rows(verdict)
+    if region:
+        case = Case(held(spec), architecture, accelerator)
+        rows += [*break_even_rows(case), *tornado_rows(case), *platform_rows(verdict, architecture)]
+        rows += upkeep_rows(Upkeep(), machine.qubits, built.seconds, accelerator, classical.seconds)
+        rows += [*other_rows(verdict), *question_rows(verdict)]
+    return Ledger(Rows(rows), verdict.sentence)
 
 
 def _unreachable(spec: RoundSpec, machine: SurfaceCode, best: PricedWay) -> ArgumentError:

@@ -48,6 +48,14 @@ TIME_RATIO = "verdict/ratio"
 FREE_READOUT_TIME = "verdict/free_readout_time"
 DOMINANT_FACTOR = "verdict/dominant_factor"
 VERDICT_TEXT = "verdict/text"
+SPACE_TIME_QUBITS = "physical/space_time/qubits"
+SPACE_TIME_SECONDS = "physical/space_time/seconds"
+LEDGER_N = "logical/n"
+BREAK_EVEN = "region/break_even/"
+TORNADO = "region/tornado/"
+MAPS = "region/map/"
+QUESTIONS = "questions/"
+OTHERS = "others/"
 
 
 def toffoli_of(loader: str) -> str:

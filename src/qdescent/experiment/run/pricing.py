@@ -81,7 +81,8 @@ def price_round(
                     "(p + 1) ||u_T||^2 / ||Z||^2 of the first round's order-N solution, from its"
                     " terms' inner products"
                 ),
-            )
+            ),
+            region=True,
         )
     progress.advance()
     ratio = ledger.rows.number(names.TIME_RATIO)

@@ -23,6 +23,7 @@ from qdescent.report.files import write_document
 from qdescent.report.pages import cost_figures, figures, words
 from qdescent.report.pages.loop import loop_drawing
 from qdescent.report.pages.panel import Panel, fraction, fractions
+from qdescent.report.pages.region.region_figures import tornado_panel, ways_panel
 from qdescent.report.pages.tables import badge, table
 from qdescent.report.record import Record
 from qdescent.rows import names
@@ -34,7 +35,7 @@ _SECTIONS: tuple[tuple[str, tuple[Callable[[Record], Panel], ...]], ...] = (
     ("spectrum", (figures.spectrum_panel, figures.shares_panel)),
     ("errors", (figures.proxy_panel, figures.truncation_panel, cost_figures.readout_panel)),
     ("circuit", (cost_figures.circuit_panel,)),
-    ("ledger", (cost_figures.ledger_panel,)),
+    ("ledger", (cost_figures.ledger_panel, ways_panel, tornado_panel)),
 )
 _VERDICT = names.LEDGER + names.VERDICT_TEXT
 
@@ -216,6 +217,7 @@ def _in_short(record: Record) -> list[str]:
     loader = str(record.rows[choice].value) if choice in record.rows else ""
     way = [
         names.LEDGER_KAPPA,
+        names.VERDICT_WAY,
         names.LEDGER_QUERIES,
         names.VERDICT_LOADER,
         names.toffoli_of(loader),
@@ -224,8 +226,11 @@ def _in_short(record: Record) -> list[str]:
         names.solve_time_of(loader),
         names.SOLVES,
         names.QUANTUM_TIME,
+        names.CLASSICAL_WAY,
         names.CLASSICAL_TIME,
         names.TIME_RATIO,
+        names.LEDGER_SPARSITY,
+        names.FREE_SPARSITY,
         names.DOMINANT_FACTOR,
     ]
     return [names.LEDGER + name for name in way]

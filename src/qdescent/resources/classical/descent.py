@@ -80,7 +80,7 @@ def classical_ways(spec: RoundSpec) -> tuple[ClassicalWay, ...]:
         ...     batch=5, forward_macs=1000
         ... )
         >>> [(way.name, way.gradients) for way in classical_ways(one)]
-        [('fast_forward', 27.0), ('momentum', 30.0), ('plain', 200.0)]
+        [('fast_forward', 21.6), ('momentum', 30.0), ('plain', 200.0)]
     """
     steps = float(min(spec.steps, spec.useful_steps))
     forwarded = (

@@ -85,7 +85,7 @@ def _marching(spec: RoundSpec) -> list[Way]:
     """Step by step, where norms say what the states may lose against the fastest growth: at most
     Q = ||A||^T, A the lifted step in the best units.
     """
-    if spec.norms is None:
+    if spec.norms is None or spec.kappa is not None:
         return []
     growth = step_norm(spec.norms, spec.order, spec.history.scale)
     decay = math.exp(min(700.0, spec.steps * math.log(max(1.0, growth))))

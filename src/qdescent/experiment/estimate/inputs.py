@@ -1,0 +1,207 @@
+"""From settings, and from what a run has measured, to the round that is priced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qdescent._checks import argument_error
+from qdescent._evidence import Evidence, Row, derived
+from qdescent.experiment.estimate.settings import EstimateSettings
+from qdescent.linalg.map_norms import MapNorms
+from qdescent.report.record import Record, installed_versions, read_record
+from qdescent.resources.round_spec import RoundSpec
+from qdescent.rows import names
+
+# Smooth ResNet-18 (widths 48, 96, 208, 400), two epochs of Fashion-MNIST, pruned to a tenth, batch
+# of 32: benchmarks/results/map_norms_7M.json
+MEASURED = "7 million trained weights, benchmarks/map_norms.py"
+DEFAULTS: dict[str, Any] = {
+    "n": 697_740, "order": 2, "steps": 20, "batch": 512, "sparsity": 10, "learning_rate": 0.02,
+}  # fmt: skip
+NORMS = {"gradient_norm": 0.72167301, "second_norm": 262.48054521}
+SPECTRUM = {"lambda_min": -2.23878277, "lambda_max": 6.20837893}
+PARAMETERS_OF_N, MACS_OF_P = 10, 9
+
+# in a record: what each input may be called, the first that is there
+ROWS: dict[str, tuple[str, ...]] = {
+    "n": (names.NETWORK_KEPT, names.LEDGER + names.LEDGER_N),
+    "parameters": (names.NETWORK_PARAMETERS,),
+    "order": (names.LEDGER + "logical/order",),
+    "steps": (names.LEDGER + "logical/steps",),
+    "padding": (names.LEDGER + "logical/padding",),
+    "kappa": (names.LEDGER + names.LEDGER_KAPPA,),
+    "success_probability": (names.LEDGER + "logical/success_probability",),
+    "learning_rate": (names.SETTING_LEARNING_RATE, names.LEDGER + "logical/learning_rate"),
+    "gradient_norm": ("norms/eta-1/F_0",),
+    "second_norm": ("norms/eta-1/F_2",),
+    "lambda_min": (names.during("before", names.LAMBDA_MIN), names.LAMBDA_MIN,
+                   names.LEDGER + "logical/lambda_min"),
+    "lambda_max": (names.during("before", names.LAMBDA_MAX), names.LAMBDA_MAX,
+                   names.LEDGER + "logical/lambda_max"),
+    "sparsity": (names.row_entries(names.CARRYING_99_PERCENT, "mean"),
+                 names.LEDGER + names.LEDGER_SPARSITY),
+    "batch": (names.LEDGER + "logical/batch",),
+    "forward_macs": (names.LEDGER + "logical/forward_macs",),
+    "alpha_over_norm": (names.LEDGER + "logical/alpha_over_norm",),
+}  # fmt: skip
+WHOLE = ("n", "parameters", "order", "steps", "padding", "sparsity", "batch", "forward_macs")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value, and how it is known."""
+
+    value: Any
+    evidence: Evidence
+    source: str
+
+
+def round_of(settings: EstimateSettings) -> RoundSpec:
+    """The round that the settings ask for; each input from a flag, the run, or the defaults.
+
+    Raises:
+        ArgumentError: a run of another version, or without a ledger's inputs; contradictions.
+    """
+    record = read_run(Path(settings.from_)) if settings.from_ else None
+
+    def find(name: str, default: Callable[[], Found | None]) -> Found | None:
+        given = getattr(settings, name)
+        if given is not None:
+            return Found(given, Evidence.ASSUMED, f"setting `{name}`")
+        row = None if record is None else _row(record, name)
+        if row is not None:
+            value = max(1, round(row.number)) if name in WHOLE and name != "padding" else row.number
+            value = round(value) if name == "padding" else value
+            return Found(value, row.evidence, f"{record.name}: {row.source}")  # type: ignore[union-attr]
+        return default()
+
+    def standard(name: str) -> Found:
+        found = find(name, lambda: Found(DEFAULTS[name], Evidence.ASSUMED, "default"))
+        assert found is not None
+        return found
+
+    plain = {name: standard(name).value for name in ("n", "order", "steps", "batch")}
+    n = plain["n"]
+    parameters = find(
+        "parameters", lambda: Found(PARAMETERS_OF_N * n, Evidence.ASSUMED, "ten times n")
+    )
+    assert parameters is not None
+    macs = find(
+        "forward_macs", lambda: Found(MACS_OF_P * parameters.value, Evidence.ASSUMED, "9 P")
+    )
+    assert macs is not None
+    rate, sparsity = standard("learning_rate"), standard("sparsity")
+    # bounds and measurements of another network serve only where nothing of this one is known
+    own = record is not None
+    ends = {
+        name: find(name, lambda name=name: None if own else  # type: ignore[misc]
+                   Found(SPECTRUM[name], Evidence.BOUNDED, MEASURED))
+        for name in SPECTRUM
+    }  # fmt: skip
+    norms = {
+        name: find(name, lambda name=name: None if own else  # type: ignore[misc]
+                   Found(NORMS[name], Evidence.BOUNDED, MEASURED))
+        for name in NORMS
+    }  # fmt: skip
+    kappa = find("kappa", lambda: None)
+    padding = find("padding", lambda: None)
+    success = find("success_probability", lambda: None)
+    fields: dict[str, Any] = {
+        **plain,
+        "parameters": parameters.value,
+        "forward_macs": macs.value,
+        **_sparse(sparsity, n),
+        **_spectral(rate, ends),
+        **_normed(rate, norms, ends, kappa),
+        **_known("kappa", kappa),
+        **({"padding": padding.value} if padding is not None else {}),
+        **_known("success", success, "success_probability"),
+        "coupling_sparsity": settings.coupling_sparsity,
+        "fresh_batches": settings.fresh_batches,
+    }
+    for name in ("alpha_over_norm", "epsilon", "readout", "readout_error", "shots", "largest"):
+        fields[name] = getattr(settings, name)
+    return RoundSpec(**fields)
+
+
+def read_run(directory: Path) -> Record:
+    """The record of a run of this version.
+
+    Raises:
+        ArgumentError: there is none, or it is of another version.
+    """
+    record = read_record(directory)
+    version, own = record.versions.get("qdescent"), installed_versions()["qdescent"]
+    if version is not None and version != own:
+        must = f"be a run of this version, {own} (run it again)"
+        raise argument_error("from", must, f"of version {version}")
+    return record
+
+
+def _row(record: Record, name: str) -> Row | None:
+    for place in ROWS.get(name, ()):
+        if place in record.rows:
+            row = record.rows[place]
+            if isinstance(row.value, (int, float)) and not isinstance(row.value, bool):
+                return row
+    return None
+
+
+def _sparse(found: Found, n: int) -> dict[str, Any]:
+    return {
+        "sparsity": min(found.value, n) if found.evidence is not Evidence.ASSUMED else found.value,
+        "sparsity_evidence": found.evidence,
+        "sparsity_source": found.source,
+    }
+
+
+def _spectral(rate: Found, ends: Mapping[str, Found | None]) -> dict[str, Any]:
+    low, high = ends["lambda_min"], ends["lambda_max"]
+    if low is None or high is None:
+        return {}
+    return {
+        "learning_rate": rate.value,
+        "lambda_min": low.value,
+        "lambda_max": high.value,
+        "spectrum_evidence": max((low.evidence, high.evidence), key=list(Evidence).index),
+        "spectrum_source": low.source if low.source == high.source else
+        f"{low.source}; {high.source}",
+    }  # fmt: skip
+
+
+def _normed(
+    rate: Found, norms: Mapping[str, Found | None], ends: Mapping[str, Found | None],
+    kappa: Found | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The norms of the map at this learning rate, where all of them are known."""
+    parts = [*norms.values(), *ends.values()]
+    if any(part is None for part in parts):
+        if kappa is None:
+            must = "be given where a run has neither it nor the norms of its map"
+            raise argument_error("kappa", must, "missing")
+        return {}
+    found = {name: part for name, part in {**norms, **ends}.items() if part is not None}
+    eta = rate.value
+    linear = max(abs(1 - eta * found[end].value) for end in SPECTRUM)
+    return {
+        "norms": MapNorms(
+            constant=eta * found["gradient_norm"].value,
+            linear=linear,
+            higher=(eta * found["second_norm"].value,),
+        ),
+        "norms_evidence": derived(*(part.evidence for part in found.values())),
+        "norms_source": "; ".join(dict.fromkeys(part.source for part in found.values())),
+    }
+
+
+def _known(name: str, found: Found | None, field: str | None = None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    return {
+        field or name: found.value,
+        f"{name}_evidence": found.evidence,
+        f"{name}_source": found.source,
+    }

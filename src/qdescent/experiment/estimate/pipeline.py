@@ -1,0 +1,215 @@
+"""`qdescent estimate`: a round priced best against best, the region where the verdict flips,
+sweeps, and the claim card.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from qdescent._evidence import Evidence, Row
+from qdescent.experiment.estimate.inputs import round_of
+from qdescent.experiment.estimate.ranges import Range, ranges_of
+from qdescent.experiment.estimate.settings import EstimateSettings
+from qdescent.experiment.estimate.sweep import COLUMNS, swept
+from qdescent.experiment.estimate.this_cpu import this_cpu
+from qdescent.experiment.progress import Progress, Silent
+from qdescent.report.files import write_document
+from qdescent.report.pages.estimate.estimate_page import write_card_figure, write_estimate_page
+from qdescent.report.record import Record, installed_versions, stopwatch, write_record
+from qdescent.report.reservation import held as held_directory
+from qdescent.resources.classical.machines import A100, CLUSTER, H100, Accelerator
+from qdescent.resources.ledger import Ledger, price
+from qdescent.resources.physical.surface_code import SurfaceCode
+from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.verdict.inputs import Case, held
+from qdescent.resources.verdict.region import PAIRS, map_over
+from qdescent.rows import names
+from qdescent.rows.collection import Rows
+
+PAGE, CARD, CARD_PAGE, SWEEP = "estimate.html", "card.json", "card.html", "sweep"
+CARD_MAP = ("n", "sparsity")
+# Measured: kept weights, and entries a row that carry 99 % of its squared norm
+# (benchmarks/results/needed_sparsity.json)
+MEASURED_ROWS = (("CNN", 1246.0, 301.0), ("CNN", 2394.0, 580.0), ("CNN", 4905.0, 1209.0))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an estimate is made of.
+
+    Args:
+        spec: the round.
+        ledger: its price, with the region.
+        case: for whatever moves an input.
+    """
+
+    spec: RoundSpec
+    ledger: Ledger
+    case: Case
+
+
+def estimated(settings: EstimateSettings) -> Estimate:
+    """The round of the settings, priced with its region.
+
+    Raises:
+        ArgumentError: contradictions, or a round that no machine can do.
+    """
+    spec = round_of(settings)
+    architecture = SurfaceCode(settings.error_rate, settings.cycle_time_ns, settings.budget)
+    accelerator = _machine(settings.machine)
+    ledger = price(spec, architecture, accelerator, region=True)
+    return Estimate(spec, ledger, Case(held(spec), architecture, accelerator))
+
+
+def _machine(name: str) -> Accelerator:
+    return {"A100": A100, "H100": H100, "cluster": CLUSTER}.get(name) or this_cpu()
+
+
+def run_estimate(
+    settings: EstimateSettings, directory: Path, progress: Progress | None = None
+) -> Record:
+    """Price, look for where the verdict flips, and write what was found.
+
+    Args:
+        settings: what to price.
+        directory: where results go; must not exist yet, or be empty.
+        progress: who is told.
+
+    Returns:
+        Record: also written as run.json, beside estimate.html; of a sweep also sweep.csv and
+            sweep.json; of a card card.json and card.html.
+
+    Raises:
+        ArgumentError: settings that contradict each other, or a run of another version (nothing is
+            written then).
+    """
+    ranges = ranges_of(settings.sweep)
+    timings: dict[str, float] = {}
+    progress = progress or Silent()
+    progress.start("Pricing", 2)
+    with stopwatch(timings, "pricing"):
+        found = estimated(settings)
+    progress.advance()
+    pairs = PAIRS if settings.card else PAIRS[:1]
+    with stopwatch(timings, "maps"):
+        maps, drawn = _map_rows(found.case, pairs)
+    progress.advance()
+    progress.finish(f"{len(found.ledger.rows)} rows")
+    rows = [*found.ledger.rows.under(names.LEDGER), *maps]
+    record = Record(directory.name, asdict(settings), 0, installed_versions(), Rows(rows), timings)
+    with held_directory(directory, new=True):
+        if ranges:
+            points = math.prod(len(each.values) for each in ranges)
+            progress.start("Sweep", points)
+            _write_sweep(found.case, ranges, directory, progress)
+            progress.finish(f"{points} points in sweep.csv and sweep.json")
+        here = (("this", float(found.spec.n), float(found.spec.sparsity)), *MEASURED_ROWS)
+        marks = {"n_sparsity": here}
+        write_estimate_page(record, directory / PAGE, drawn, marks)
+        if settings.card:
+            card = json.dumps(claim_card(record, found), indent=1, allow_nan=False) + "\n"
+            write_document(directory / CARD, card)
+            write_card_figure(record, directory / CARD_PAGE, *CARD_MAP, here)
+        write_record(record, directory)
+    return record
+
+
+def _map_rows(
+    case: Case, pairs: Iterable[tuple[str, str]]
+) -> tuple[list[Row], tuple[tuple[str, str], ...]]:
+    rows, drawn = [], []
+    for x, y in pairs:
+        found = map_over(case, x, y)
+        if found is None:
+            continue
+        at = f"{names.LEDGER}{names.MAPS}{x}_{y}/"
+        source = "quantum / classical time, each by its best way; others held"
+        rows += [
+            Row(f"{at}x", found.xs, "1", Evidence.ASSUMED, f"values of {x}"),
+            Row(f"{at}y", found.ys, "1", Evidence.ASSUMED, f"values of {y}"),
+            Row(f"{at}ratio", [each for line in found.ratios for each in line], "1",
+                Evidence.MODELLED, f"{source}; by {y}, then {x}"),
+        ]  # fmt: skip
+        drawn.append((x, y))
+    return rows, tuple(drawn)
+
+
+def _write_sweep(case: Case, ranges: list[Range], directory: Path, progress: Progress) -> None:
+    text, lines = io.StringIO(), []
+    writer = csv.DictWriter(text, [*(each.name for each in ranges), *COLUMNS])
+    writer.writeheader()
+    for line in swept(case, ranges, progress.advance):
+        writer.writerow(line)
+        lines.append({name: _plain(value) for name, value in line.items()})
+    write_document(directory / f"{SWEEP}.csv", text.getvalue())
+    content = {"ranges": {each.name: each.values for each in ranges}, "points": lines}
+    write_document(
+        directory / f"{SWEEP}.json", json.dumps(content, indent=1, allow_nan=False) + "\n"
+    )
+
+
+def _plain(value: float | str) -> float | str | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def claim_card(record: Record, found: Estimate) -> dict[str, Any]:
+    """The verdict with the region where it holds: inputs with their evidence, verdict, break-even
+    of each input, the map of the figure, versions.
+    """
+    rows = record.rows
+    at = names.LEDGER
+    inputs = [
+        row.to_json()
+        for row in rows
+        if row.name.startswith(f"{at}logical/") and row.name.count("/") == 2
+    ]
+    region = {
+        row.name.removeprefix(at + names.BREAK_EVEN): row.to_json()["value"]
+        for row in rows
+        if row.name.startswith(at + names.BREAK_EVEN)
+    }
+    x, y = CARD_MAP
+    mapped = f"{at}{names.MAPS}{x}_{y}/"
+    verdict = [row.to_json() for row in rows if row.name.startswith(f"{at}verdict/")]
+    return {
+        "format": "qdescent-claim/1",
+        "claim": str(rows[at + names.VERDICT_TEXT].value),
+        "verdict": verdict,
+        "inputs": inputs,
+        "break_even": region,
+        "map": {
+            "x": x,
+            "y": y,
+            "ratio": rows[mapped + "ratio"].to_json()["value"],
+            "xs": rows[mapped + "x"].to_json()["value"],
+            "ys": rows[mapped + "y"].to_json()["value"],
+        },
+        "machine": {each.name: getattr(found.case.architecture, each.name)
+                    for each in fields(found.case.architecture)},
+        "classical_machine": found.case.accelerator.name,
+        "versions": dict(record.versions),
+    }  # fmt: skip
+
+
+def estimate_headline(record: Record) -> list[tuple[str, Row]]:
+    """The few rows that the command line shows at the end, each with a label."""
+    labels = {
+        names.LEDGER_N: "kept weights",
+        names.LEDGER_SPARSITY: "non-zeros a row, s",
+        names.LEDGER_KAPPA: "kappa of the history",
+        names.SOLVES: "copies that the readout takes",
+        names.QUANTUM_TIME: "best quantum round",
+        names.CLASSICAL_TIME: "best classical round",
+        names.TIME_RATIO: "time, quantum / classical",
+        names.FREE_RATIO: "a free quantum computer / classical",
+        names.FREE_SPARSITY: "s below which it stays open",
+        names.VERDICT_TEXT: "Verdict",
+    }
+    return [(label, record.rows[names.LEDGER + name]) for name, label in labels.items()]

@@ -1,0 +1,157 @@
+"""The same run on other machines: magic-state cultivation, yoked codes and neutral atoms by the
+estimator's public models (`qdk.qre`), and one that waits for nothing but its decoder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from qdescent._checks import check_instance
+from qdescent.resources.counts.logical_counts import LogicalCounts
+from qdescent.resources.physical.closed_form import code_distance
+from qdescent.resources.physical.surface_code import SurfaceCode
+
+_PIECE = 10**9  # Toffoli gates of one question: times stay far below the estimator's 2^64 ns
+_DISTANCES = list(range(11, 52, 4))
+_MEMORY = 1000  # yoked qubits that are asked for; more take as many each
+CULTIVATION, YOKED, ATOMS, REACTION = "cultivation", "yoked", "neutral_atoms", "reaction_limited"
+REACTION_SECONDS = 10e-6  # decode and react: Gidney, Ekera, arXiv:1905.09749
+ROUTING = 1.5  # tiles a logical qubit, as of the second model
+
+
+@dataclass(frozen=True)
+class PlatformCost:
+    """One run on another machine.
+
+    Args:
+        name: as rows name it.
+        qubits: physical qubits.
+        seconds: of the run.
+        source: models and papers.
+    """
+
+    name: str
+    qubits: float
+    seconds: float
+    source: str
+
+
+def platform_costs(
+    counts: LogicalCounts, machine: SurfaceCode, memory: int = 0
+) -> list[PlatformCost]:
+    """One run on each of the other machines that can reach its budget.
+
+    A long job is asked for in equal pieces, each with its share of the budget.
+
+    Args:
+        counts: of the run.
+        machine: error rate, cycle and budget of the superconducting ones.
+        memory: of the logical qubits those that wait in a memory (a loader's lines).
+    """
+    check_instance("counts", counts, LogicalCounts)
+    pieces = max(1, -(-counts.toffoli // _PIECE))
+    toffoli = max(1, -(-counts.toffoli // pieces))
+    active = max(3, counts.qubits - memory)
+    found = []
+    with _models() as (qre, models):
+        gate = max(1, round(machine.cycle_time_ns / 8))
+        sc = models.GateBased(
+            error_rate=machine.error_rate, gate_time=gate, measurement_time=2 * gate
+        )
+        ccx = models.GSJ24Factory.q() * models.GSJ24CCXFactory.q()
+        plain = models.SurfaceCode.q(distance=_DISTANCES) * ccx
+        yoked = plain * models.OneDimensionalYokedSurfaceCode.q()
+        asked: list[tuple[str, Any, Any, int, int, str]] = [
+            (CULTIVATION, sc, plain, counts.qubits, 0,
+             "surface code, cultivated T to CCX, arXiv:2409.17595"),
+            (ATOMS, models.NeutralAtom(), plain, counts.qubits, 0,
+             "neutral atoms of the estimator's defaults, arXiv:2506.20661, cultivation"),
+        ]  # fmt: skip
+        if memory:
+            asked.append(
+                (YOKED, sc, yoked, active, min(memory, _MEMORY),
+                 "yoked memory, arXiv:2312.04522, beside the surface code, cultivation")
+            )  # fmt: skip
+        for name, architecture, codes, qubits, kept, source in asked:
+            answer = _ask(qre, architecture, codes, qubits, kept, toffoli, machine.budget / pieces)
+            if answer is None:
+                continue
+            size, nanoseconds = float(answer[0]), answer[1]
+            if kept:
+                alone = _ask(qre, architecture, codes, qubits, 0, toffoli, machine.budget / pieces)
+                if alone is None:
+                    continue
+                size = alone[0] + (size - alone[0]) / kept * memory
+            found.append(
+                PlatformCost(name, size, nanoseconds * 1e-9 * pieces, f"qdk.qre: {source}")
+            )
+    reacting = _reaction_limited(counts, machine)
+    return [*found, *([reacting] if reacting else [])]
+
+
+def _reaction_limited(counts: LogicalCounts, machine: SurfaceCode) -> PlatformCost | None:
+    """A layer of Toffoli gates each reaction time, as many factories as that takes: not counted, in
+    favour of the quantum side.
+    """
+    distance = code_distance(machine, counts)
+    if distance is None:
+        return None
+    layers = counts.toffoli if counts.toffoli_depth is None else counts.toffoli_depth
+    source = (
+        f"10 us a layer of Toffoli gates (arXiv:1905.09749), distance {distance}, factories and"
+        " the width of the layers not counted"
+    )
+    try:
+        seconds = layers * REACTION_SECONDS
+    except OverflowError:
+        seconds = math.inf
+    return PlatformCost(REACTION, 2 * distance**2 * ROUTING * counts.qubits, seconds, source)
+
+
+def _ask(
+    qre: Any, architecture: Any, codes: Any, qubits: int, memory: int, toffoli: int, budget: float
+) -> tuple[int, int] | None:
+    """(physical qubits, nanoseconds), the fastest; None where no model reaches the budget."""
+    from qdk.qre.instruction_ids import CCX, MEAS_Z
+
+    class Job(qre.Application[None]):
+        def get_trace(self, parameters: None = None) -> Any:
+            trace = qre.Trace(qubits)
+            for gate, places in ((CCX, [0, 1, 2]), (MEAS_Z, [0])):
+                trace.add_block(repetitions=toffoli).add_operation(gate, places)
+            if memory:
+                trace.memory_qubits = memory
+            return trace
+
+    # the hints of a class in a function are looked up here
+    Job.get_trace.__annotations__ = {"parameters": type(None)}
+    query = qre.PSSPC.q(ccx_magic_states=True, num_ts_per_rotation=[20]) * qre.LatticeSurgery.q()
+    with contextlib.redirect_stdout(io.StringIO()):  # it says at length what it did not find
+        table = qre.estimate(Job(), architecture, codes, query, max_error=budget)
+    return min(((e.qubits, e.runtime) for e in table), key=lambda e: e[1], default=None)
+
+
+@contextlib.contextmanager
+def _models() -> Iterator[tuple[Any, Any]]:
+    """The estimator's modules, without its reports of usage."""
+    name = "QDK_PYTHON_TELEMETRY"
+    before = os.environ.get(name)
+    if "qdk" not in sys.modules:
+        os.environ[name] = "none"
+    try:
+        from qdk import qre
+        from qdk.qre import models
+
+        yield qre, models
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before

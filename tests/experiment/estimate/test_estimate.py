@@ -1,0 +1,175 @@
+"""`qdescent estimate`: what a run measured is used and marked, sweeps, the card, and bad input."""
+
+import csv
+import json
+
+import pytest
+
+import qdescent
+from qdescent._checks import ArgumentError
+from qdescent._evidence import Evidence, Row
+from qdescent.experiment.estimate.inputs import round_of
+from qdescent.experiment.estimate.pipeline import estimate_headline, run_estimate
+from qdescent.experiment.estimate.ranges import SWEPT, ranges_of
+from qdescent.experiment.estimate.settings import EstimateSettings
+from qdescent.experiment.setting import load_settings
+from qdescent.report.record import Record, read_record, write_record
+from qdescent.resources.verdict.inputs import NAMED
+from qdescent.rows.collection import Rows
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("estimates") / "one"
+    settings = load_settings(
+        EstimateSettings, None, {"n": "1e4", "sweep": ("n=1e3:1e5:3", "s=1:10:2"), "card": True}
+    )
+    record = run_estimate(settings, directory)
+    return directory, record
+
+
+def test_everything_is_written(made):
+    directory, record = made
+    names = {path.name for path in directory.iterdir()}
+    assert names >= {"run.json", "estimate.html", "sweep.csv", "sweep.json", "card.json",
+                     "card.html", "rows.csv"}  # fmt: skip
+    assert record.rows.number("ledger/logical/n") == 10_000  # 1e4 is an integer
+    assert [label for label, _ in estimate_headline(record)][-1] == "Verdict"
+    again = read_record(directory)
+    assert again.rows.number("ledger/verdict/ratio") == record.rows.number("ledger/verdict/ratio")
+
+
+def test_a_sweep_is_a_table_of_its_points(made):
+    directory, record = made
+    with (directory / "sweep.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 6
+    assert sorted({float(line["n"]) for line in lines}) == pytest.approx([1e3, 1e4, 1e5])
+    points = json.loads((directory / "sweep.json").read_text())["points"]
+    assert [point["ratio"] for point in points] == [float(line["ratio"]) for line in lines]
+    own = next(point for point in points if point["n"] == pytest.approx(1e4)
+               and point["sparsity"] == pytest.approx(10))  # fmt: skip
+    # P and multiply-adds go with n, so that the middle is the round itself
+    assert own["ratio"] == pytest.approx(record.rows.number("ledger/verdict/ratio"), rel=1e-6)
+
+
+def test_a_card_can_be_checked(made):
+    """Inputs, each with its word; the claim; where it flips; the map that the figure shows."""
+    directory, record = made
+    card = json.loads((directory / "card.json").read_text())
+    assert card["claim"] == record.rows["ledger/verdict/text"].value
+    assert {each["evidence"] for each in card["inputs"]} <= {word.value for word in Evidence}
+    assert card["break_even"]["cycle_time_ns"] == "never" or card["break_even"]["cycle_time_ns"] > 0
+    assert len(card["map"]["ratio"]) == len(card["map"]["xs"]) * len(card["map"]["ys"])
+    assert card["versions"]["qdescent"] == qdescent.__version__
+
+
+def test_the_page_says_best_against_best_and_names_its_assumptions(made):
+    directory, _ = made
+    page = (directory / "estimate.html").read_text()
+    for text in ("Best against best", "Where it flips", "four questions", "polylog", "assumed"):
+        assert text in page
+
+
+def record_of(directory, rows, version=qdescent.__version__):
+    made = [Row(name, value, "1", evidence, "measured there") for name, value, evidence in rows]
+    directory.mkdir()
+    write_record(Record("there", {}, 0, {"qdescent": version}, Rows(made)), directory)
+    return str(directory)
+
+
+MEASURED = [
+    ("network/kept", 5000, Evidence.EXACT),
+    ("network/parameters", 60_000, Evidence.EXACT),
+    ("spectrum/before/lambda_min", -0.5, Evidence.MEASURED),
+    ("spectrum/before/lambda_max", 9.0, Evidence.MEASURED),
+    ("setting/learning_rate", 0.05, Evidence.ASSUMED),
+    ("ledger/logical/kappa", 80.0, Evidence.MODELLED),
+    ("ledger/logical/success_probability", 0.25, Evidence.EXACT),
+    ("sparsity/carrying_99_percent/mean", 1209.4, Evidence.MEASURED),
+]
+
+
+def test_what_a_run_measured_is_used_and_marked(tmp_path):
+    spec = round_of(EstimateSettings(from_=record_of(tmp_path / "run", MEASURED)))
+    assert (spec.n, spec.parameters, spec.sparsity) == (5000, 60_000, 1209)
+    assert (spec.kappa, spec.kappa_evidence) == (80.0, Evidence.MODELLED)
+    assert (spec.success_probability, spec.success_evidence) == (0.25, Evidence.EXACT)
+    assert spec.sparsity_evidence is spec.spectrum_evidence is Evidence.MEASURED
+    assert "there: measured there" in spec.sparsity_source
+    # nothing of another network's bounds is mixed in
+    assert spec.norms is None
+    # a flag stands above the run, and is an assumption
+    flagged = round_of(EstimateSettings(from_=str(tmp_path / "run"), sparsity=10, kappa=200.0))
+    assert (flagged.sparsity_evidence, flagged.kappa) == (Evidence.ASSUMED, 200.0)
+
+
+def test_norms_of_a_reproduction_bound_kappa(tmp_path):
+    rows = [row for row in MEASURED if "kappa" not in row[0]]
+    rows.append(("norms/eta-1/F_0", 0.72, Evidence.EXACT))
+    rows.append(("norms/eta-1/F_2", 262.0, Evidence.BOUNDED))
+    spec = round_of(EstimateSettings(from_=record_of(tmp_path / "run", rows), learning_rate=0.02))
+    assert spec.norms.constant == pytest.approx(0.0144)
+    assert spec.norms.higher == (pytest.approx(5.24),)
+    # extremes that are measured, not bounded, leave no bound
+    assert spec.history.kappa_evidence is Evidence.MODELLED
+
+
+def test_defaults_are_of_the_measured_network():
+    spec = round_of(EstimateSettings())
+    assert spec.n == 697_740
+    assert spec.history.kappa_evidence is Evidence.BOUNDED
+    assert spec.history.kappa == pytest.approx(966, rel=0.01)  # docs/what-a-segment-costs.md
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ({"sparsity": "1e6", "n": "1e4"}, "Argument `sparsity` must be at most `n`"),
+        ({"kappa": 2.0, "padding": 100}, "Argument `kappa` must be at least 129"),
+        ({"steps": "1e4", "learning_rate": 1.0}, "Argument `steps` must leave the orbit of these"),
+        ({"n": "many"}, "Argument `n` must be an integer of at least 1, but is 'many'"),
+        ({"n": 1.5}, "Argument `n` must be an integer of at least 1, but is 1.5"),
+        ({"sweep": ("n=1:2:3:4",)}, "Argument `sweep` must be an input and its ends"),
+        ({"sweep": ("speed=1:2",)}, "Argument `sweep` must name one of n, sparsity"),
+        ({"sweep": ("n=9:3",)}, "Argument `sweep` must go from a number above 0 to a larger one"),
+        ({"sweep": ("n=1:9", "n=1:9")}, "Argument `sweep` must name every input once"),
+        ({"sweep": ("n=1:9:1e9",)}, "Argument `sweep` must make at most 100,000 points"),
+        ({"lambda_min": 9.0}, "Argument `lambda_max` must be at least `lambda_min`"),
+        ({"from_": "/nowhere/at/all"}, "must"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence(flags, sentence):
+    with pytest.raises(ArgumentError, match=sentence) as caught:
+        round_of(load_settings(EstimateSettings, None, flags))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_of_another_version_is_refused(tmp_path):
+    there = record_of(tmp_path / "run", MEASURED, version="0.0.7")
+    with pytest.raises(ArgumentError, match="Argument `from` must be a run of this version"):
+        round_of(EstimateSettings(from_=there))
+
+
+def test_a_run_that_knows_too_little_is_refused(tmp_path):
+    there = record_of(tmp_path / "run", MEASURED[:2])
+    with pytest.raises(ArgumentError, match="Argument `kappa` must be given where a run has"):
+        round_of(EstimateSettings(from_=there))
+
+
+def test_a_file_of_settings_has_the_key_from(tmp_path):
+    there = record_of(tmp_path / "run", MEASURED)
+    config = tmp_path / "estimate.toml"
+    config.write_text(f'from = "{there}"\nn = 1e3\n')
+    settings = load_settings(EstimateSettings, config, {})
+    assert (settings.from_, settings.n) == (there, 1000)
+    config.write_text('kappa = "large"\n')
+    with pytest.raises(ArgumentError, match="Argument `kappa` must be in"):
+        load_settings(EstimateSettings, config, {})
+
+
+def test_the_words_of_a_sweep_are_the_inputs():
+    assert set(SWEPT) == set(NAMED)
+    assert [each.name for each in ranges_of(["T=1:9", "eta=1e-3:1", "m=1:9"])] == [
+        "steps", "learning_rate", "largest",
+    ]  # fmt: skip
