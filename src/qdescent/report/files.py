@@ -40,6 +40,11 @@ DTYPES = {  # as the safetensors format calls them
 }
 
 
+def write_json(path: str | Path, content: Mapping[str, Any]) -> Path:
+    """Write JSON for other programs at once; a number that JSON cannot hold is a mistake."""
+    return write_document(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
 def write_document(path: str | Path, text: str) -> Path:
     """Write a text (a page, a program of gates) at once."""
     path = _file_to_write(path)

@@ -46,6 +46,7 @@ from qdescent.resources.ways.priced import (
     together,
 )
 from qdescent.resources.ways.queries import query_rows
+from qdescent.rows import names
 from qdescent.rows.collection import Rows
 from qdescent.rows.numbers import number
 
@@ -165,7 +166,7 @@ def price(
     rows = [*input_rows(spec), built_row(built)]
     rows += query_rows(
         spec.alpha_over_norm * spec.history.kappa, spec.epsilon, spec.history.kappa_evidence
-    ).under("logical/")
+    ).under(names.LOGICAL)
     rows += readout_rows(spec)
     for way in sorted(ways, key=lambda each: (each.seconds, each.copy_seconds)):
         rows += way_rows(way)

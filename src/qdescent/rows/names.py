@@ -51,11 +51,17 @@ VERDICT_TEXT = "verdict/text"
 SPACE_TIME_QUBITS = "physical/space_time/qubits"
 SPACE_TIME_SECONDS = "physical/space_time/seconds"
 LEDGER_N = "logical/n"
+LOGICAL = "logical/"  # the section of inputs and gates
 BREAK_EVEN = "region/break_even/"
 TORNADO = "region/tornado/"
 MAPS = "region/map/"
 QUESTIONS = "questions/"
 OTHERS = "others/"
+
+
+def ledger_input(name: str) -> str:
+    """What a round was said to be, as a row of a record: "ledger/logical/order"."""
+    return f"{LEDGER}logical/{name}"
 
 
 def toffoli_of(loader: str) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
@@ -20,7 +19,7 @@ from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.estimate.sweep import COLUMNS, swept
 from qdescent.experiment.estimate.this_cpu import this_cpu
 from qdescent.experiment.progress import Progress, Silent
-from qdescent.report.files import write_document
+from qdescent.report.files import write_document, write_json
 from qdescent.report.pages.estimate.estimate_page import write_card_figure, write_estimate_page
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import held as held_directory
@@ -114,8 +113,7 @@ def run_estimate(
         marks = {"n_sparsity": here}
         write_estimate_page(record, directory / PAGE, drawn, marks)
         if settings.card:
-            card = json.dumps(claim_card(record, found), indent=1, allow_nan=False) + "\n"
-            write_document(directory / CARD, card)
+            write_json(directory / CARD, claim_card(record, found))
             write_card_figure(record, directory / CARD_PAGE, *CARD_MAP, here)
         write_record(record, directory)
     return record
@@ -150,9 +148,7 @@ def _write_sweep(case: Case, ranges: list[Range], directory: Path, progress: Pro
         lines.append({name: _plain(value) for name, value in line.items()})
     write_document(directory / f"{SWEEP}.csv", text.getvalue())
     content = {"ranges": {each.name: each.values for each in ranges}, "points": lines}
-    write_document(
-        directory / f"{SWEEP}.json", json.dumps(content, indent=1, allow_nan=False) + "\n"
-    )
+    write_json(directory / f"{SWEEP}.json", content)
 
 
 def _plain(value: float | str) -> float | str | None:

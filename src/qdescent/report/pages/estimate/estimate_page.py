@@ -36,7 +36,7 @@ REGION = (
 )
 MACHINES = ("On which machine", "Space against time, and the same run on other machines.")
 _TABLES = (
-    ("Inputs, and how each is known", "logical/"), ("Break-even of each input", names.BREAK_EVEN),
+    ("Inputs, and how each is known", names.LOGICAL), ("Break-even of each input", names.BREAK_EVEN),
     ("Energy", "energy/"), ("Money", "money/"), ("What others asked for or found", names.OTHERS),
 )  # fmt: skip
 
@@ -118,7 +118,7 @@ def _tables(record: Record) -> str:
     for title, prefix in _TABLES:
         at = names.LEDGER + prefix
         rows = [row for row in record.rows if row.name.startswith(at)]
-        if prefix == "logical/":
+        if prefix == names.LOGICAL:
             rows = [row for row in rows if row.name.count("/") == 2]
         if rows:
             parts.append(f"<h3>{escape(title)}</h3>{table(rows, names.LEDGER)}")
