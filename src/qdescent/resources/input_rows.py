@@ -52,7 +52,7 @@ def input_rows(spec: RoundSpec) -> list[Row]:
         for name in ("lambda_min", "lambda_max"):
             value = getattr(spec, name)
             rows.append(
-                Row(f"logical/{name}", value, "1", spec.spectrum_evidence, spec.spectrum_source)
+                Row(names.LOGICAL + name, value, "1", spec.spectrum_evidence, spec.spectrum_source)
             )
     rows += [
         assumed("logical/alpha_over_norm", spec.alpha_over_norm, "1", "argument `alpha_over_norm`"),

@@ -36,9 +36,12 @@ REGION = (
 )
 MACHINES = ("On which machine", "Space against time, and the same run on other machines.")
 _TABLES = (
-    ("Inputs, and how each is known", names.LOGICAL), ("Break-even of each input", names.BREAK_EVEN),
-    ("Energy", "energy/"), ("Money", "money/"), ("What others asked for or found", names.OTHERS),
-)  # fmt: skip
+    ("Inputs, and how each is known", names.LOGICAL),
+    ("Break-even of each input", names.BREAK_EVEN),
+    ("Energy", "energy/"),
+    ("Money", "money/"),
+    ("What others asked for or found", names.OTHERS),
+)
 
 
 def write_estimate_page(
