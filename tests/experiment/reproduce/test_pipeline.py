@@ -25,7 +25,7 @@ TINY = ReproduceSettings(
     tune_steps=6, tune_batch=32, accuracy_every=3, batch=32, rates="0.5", rate=0.5, order=2,
     segment=6, pivots="0,6", spectra=2, probes=2, lanczos_steps=10, horizon=20,
     densities="0.5", masks="snip", eigenvectors=2, sampled_rows=4, restricted=40, chains=2,
-    rounds=1, measure="spectra,truncation,rows",
+    rounds=1, measure="spectra,truncation,momentum,rows",
 )  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def _spectra(job: Job) -> None:
 
 
 def _truncation(job: Job) -> None:
-    """At each pivot and rate, and by the authors' own rule: on one batch, and on fresh ones."""
+    """At each pivot and rate."""
     settings, subject = job.workspace.settings, job.subject
     space, order = subject.space, settings.order
     if not subject.smooth:
@@ -154,6 +154,14 @@ def _truncation(job: Job) -> None:
                 name,
                 partial(truncation_rows, subject.task, space, theta, rule, where, order, steps),
             )
+
+
+def _momentum(job: Job) -> None:
+    """By the authors' own rule: on one batch, and on fresh ones."""
+    settings, subject = job.workspace.settings, job.subject
+    space, order = subject.space, settings.order
+    if not subject.smooth:
+        return
     steps = min(SHORT, settings.segment)
     fresh = [tuning_batch(subject, settings, step, settings.batch) for step in range(steps)]
     theirs = authors_rule(settings)
@@ -288,6 +296,7 @@ MEASURED: Mapping[str, Callable[[Job], None]] = {
     "dense": _dense,
     "spectra": _spectra,
     "truncation": _truncation,
+    "momentum": _momentum,
     "reupload": _reupload,
     "layers": _layers,
     "norms": _norms,

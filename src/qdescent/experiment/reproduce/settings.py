@@ -20,7 +20,8 @@ PRESETS = ("small", "7M", "103M", "authors")
 MEASURES: Mapping[str, str] = {
     "dense": "before pruning: spectrum, truncation, what each mask keeps of the top eigenvectors",
     "spectra": "spectra and E(t), step by step after pruning",
-    "truncation": "truncation error against K, N, eta and momentum",
+    "truncation": "truncation error against K, N and eta, early and late",
+    "momentum": "the same by the authors' own rule, on one batch and on fresh ones",
     "reupload": "the state uploaded anew every K steps; gradients of pruned weights, too",
     "layers": "which layers hold the divergent modes",
     "norms": "norms of the map, bound on kappa, scale",

@@ -121,15 +121,15 @@ def layer_rows(
 ) -> list[Row]:
     """How the modes with lambda < 0, which grow from step to step, are spread over the layers.
 
-    A probe of random signs on one layer's weights alone, zero elsewhere, sees the mean over these
-    weights of the projector onto the modes: sum over divergent modes of what part of them lies in
-    the layer, over its number of weights.
+    A probe v of random signs on one layer's weights alone, zero elsewhere, sees v^T f(H) v, whose
+    mean is sum_i f(lambda_i) |the part of mode i in the layer|^2. With f = lambda^2 below 0 and 0
+    above, modes next to 0, whose side few products cannot tell, hardly count.
 
     Args:
         steps: Lanczos steps a layer.
     """
     operator = hessian(task, space, theta, check=False)
-    shares, weights = [], []
+    strengths, weights = [], []
     blocks = blocks_of(space)
     for block in blocks:
         places = space.places(block)
@@ -138,29 +138,26 @@ def layer_rows(
         signs = torch.randint(0, 2, (len(places),), generator=draws).to(probe) * 2 - 1
         probe[places.to(theta.device), 0] = signs
         spectrum = spectral_density(operator, steps, vectors=probe, on_step=lambda _: on_step())
-        growing = spectrum.nodes < NEGATIVE
-        shares.append(float(spectrum.weights[growing].sum()))
+        below = spectrum.nodes.clamp(max=0).square()
+        strengths.append(float((spectrum.weights * below).sum()) * len(places))
         weights.append(len(places))
-    total = sum(share * count for share, count in zip(shares, weights, strict=True))
-    rows = []
-    for block, share, count in zip(blocks, shares, weights, strict=True):
-        how = f"one probe x {steps} Lanczos steps, {task.batch} samples"
+    total = sum(strengths)
+    how = f"one probe x {steps} Lanczos steps a layer, {task.batch} samples"
+    rows = [
+        Row(f"layers/{where}/growing", total, "1", Evidence.MEASURED, f"sum of the next; {how}")
+    ]
+    for block, strength, count in zip(blocks, strengths, weights, strict=True):
         place = f"layers/{where}/{block}"
+        source = f"sum over modes below 0 of lambda^2 |their part in this layer|^2; {how}"
         rows += [
-            Row(f"{place}/weights", count, "weights", Evidence.EXACT, "kept in this part"),
+            Row(f"{place}/weights", count, "weights", Evidence.EXACT, "kept in this layer"),
+            Row(f"{place}/growing", strength, "1", Evidence.MEASURED, source),
             Row(
-                f"{place}/divergent_density",
-                share,
+                f"{place}/of_all_growing",
+                strength / total if total else 0.0,
                 "1",
                 Evidence.MEASURED,
-                f"mean over its weights of the projector onto modes below {NEGATIVE:g}; {how}",
-            ),
-            Row(
-                f"{place}/of_all_divergent",
-                share * count / total if total else 0.0,
-                "1",
-                Evidence.MEASURED,
-                f"its part of all modes below {NEGATIVE:g}; {how}",
+                f"its share of that of all layers; {how}",
             ),
         ]
     return rows
