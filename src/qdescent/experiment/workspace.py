@@ -40,6 +40,7 @@ class Workspace(Generic[S]):
         progress: who is told.
         timings: seconds of each stage, filled as they end.
         origin: what its saved stages must agree on; empty until a new run begins.
+        writes: whether this process has the directory; of several, the first one.
     """
 
     directory: Path
@@ -47,6 +48,7 @@ class Workspace(Generic[S]):
     progress: Progress
     timings: dict[str, float] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
+    writes: bool = True
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -56,7 +58,10 @@ class Workspace(Generic[S]):
         Raises:
             ArgumentError: another process works on it.
         """
-        with held(self.directory, new=not self.origin), threads_of(self.origin):
+        mine = (
+            held(self.directory, new=not self.origin) if self.writes else contextlib.nullcontext()
+        )
+        with mine, threads_of(self.origin):
             yield
 
     def begin(self, inputs: str, device: str = "cpu") -> None:
@@ -82,7 +87,8 @@ class Workspace(Generic[S]):
         self, stage: str, tensors: Mapping[str, Tensor], extra: Mapping[str, Any] | None = None
     ) -> None:
         """Keep what a stage has reached."""
-        save_state(self.directory, stage, self.origin, tensors, extra or {})
+        if self.writes:
+            save_state(self.directory, stage, self.origin, tensors, extra or {})
 
     def load(self, stage: str) -> State | None:
         """What an earlier call kept, or None.

@@ -20,6 +20,8 @@ from qdescent._checks import (
 )
 from qdescent.learning.curvature.hessian import check_series
 from qdescent.learning.descent.sgd import SGD, step_change
+from qdescent.learning.mean_series import MeanSeries
+from qdescent.learning.parallel import SharedTask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import WAYS, GradientSeries, series_of
@@ -162,8 +164,13 @@ class SeriesSteps(Iterator[Tensor]):
         self.terms = change.add_(self.terms)
         return self.terms
 
-    def _series(self, task: Task) -> GradientSeries | NestedSeries:
+    def _series(self, task: Task) -> GradientSeries | NestedSeries | MeanSeries:
         check_instance("task", task, Task)
+        if isinstance(task, SharedTask):
+            check, self._check = self._check, False
+            return MeanSeries(
+                [task.own], self._space, self._theta, self._order, self._method, check, task.ranks
+            )
         series = series_of(task, self._space, self._theta, self._order, self._method)
         if self._check:
             check_series(series, task, self._space, self._theta)

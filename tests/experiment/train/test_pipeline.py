@@ -15,6 +15,7 @@ from qdescent.experiment.progress import Silent
 from qdescent.experiment.train.pipeline import run_training, training_headline
 from qdescent.experiment.train.settings import TrainSettings
 from qdescent.experiment.workspace import create_workspace, resume_workspace
+from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.magnitude import magnitude_mask
 from qdescent.report.files import read_weights
@@ -147,7 +148,7 @@ def by_hand(weights, keep, batches, rate, momentum=0.0, decay=0.0):
 
 def test_sparse_and_dense_runs_are_torchs_own(project):
     """Fresh batches, momentum and weight decay; and the hybrid run follows within its readout."""
-    from qdescent.experiment.train.pipeline import _tasks
+    from qdescent.experiment.train.batches import batches_of
     from qdescent.experiment.train.subject import load_subject
 
     values = {
@@ -158,7 +159,7 @@ def test_sparse_and_dense_runs_are_torchs_own(project):
     settings = changed(**values)
     subject = load_subject(settings, torch.device("cpu"))
     start = {name: w.detach().clone() for name, w in subject.network.named_parameters()}
-    tasks = _tasks(settings, subject)
+    tasks = batches_of(settings, subject, Ranks())
     batches = [tasks[step % len(tasks)].data for step in range(9)]
     space = ParameterSpace(subject.network, magnitude_mask(subject.network, 0.5))
     pruned = space.unpack(space.theta)

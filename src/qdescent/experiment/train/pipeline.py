@@ -6,16 +6,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from qdescent._checks import argument_error
-from qdescent._evidence import Row
-from qdescent._processes import launched
+from qdescent._checks import argument_error, check_integer
+from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.probe import check_probe, probe_of
+from qdescent.experiment.progress import Silent
+from qdescent.experiment.train.batches import batch_at, batches_of, drawn
 from qdescent.experiment.train.dense import dense_training
 from qdescent.experiment.train.metrics import Events, Line, dense_lines, round_lines, write_lines
 from qdescent.experiment.train.results import start_rows, training_rows
@@ -24,8 +27,9 @@ from qdescent.experiment.train.settings import DENSITY, TrainSettings
 from qdescent.experiment.train.subject import Subject, load_subject
 from qdescent.experiment.train.tested import tested
 from qdescent.experiment.workspace import Workspace
-from qdescent.learning.batches import picked, samples_of
-from qdescent.learning.parallel import joined
+from qdescent.learning.batches import samples_of
+from qdescent.learning.masks import Mask
+from qdescent.learning.parallel import Ranks, joined
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
@@ -34,6 +38,7 @@ from qdescent.report.pages.training.page import write_training_page
 from qdescent.report.record import Record, installed_versions, write_record
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
+from qdescent.training.engines.choices import CIRCUIT
 from qdescent.training.rounds.pruning import Pruning
 from qdescent.training.rounds.record import Round
 
@@ -57,7 +62,7 @@ class Kept(NamedTuple):
 PAGE = "training.html"
 
 
-def run_training(workspace: Workspace[TrainSettings]) -> Record:
+def run_training(workspace: Workspace[TrainSettings]) -> Record | None:
     """Train densely or load, prune, train by rounds, and write metrics.jsonl (while it runs),
     weights.safetensors, run.json and training.html.
 
@@ -67,34 +72,45 @@ def run_training(workspace: Workspace[TrainSettings]) -> Record:
     Args:
         workspace: a new one (`create_workspace`) or an unfinished one (`resume_workspace`).
 
+    Under torchrun each batch is dealt to the processes, and the first one alone writes.
+
+    Returns:
+        Record: in the first process; None in the others.
+
     Raises:
         ArgumentError: something that cannot be loaded or does not fit together, a first round that
             explodes, a damaged state, or a directory that another process works on.
     """
-    if launched():
-        must = "be run by one process (PyTorch's threads share its products)"
-        raise argument_error("train", must, "started by torchrun")
     settings = workspace.settings
-    events = Events(workspace.directory) if settings.tensorboard else None
-    try:
-        with joined(settings.device) as ranks, workspace.held():
-            return _made(workspace, ranks.device, events)
-    finally:
+    with joined(settings.device) as ranks, ExitStack() as stack:
+        first = ranks.rank == 0
+        workspace = replace(
+            workspace,
+            directory=ranks.of_first(workspace.directory),
+            writes=first,
+            progress=workspace.progress if first else Silent(),
+        )
+        ranks.together(lambda: stack.enter_context(workspace.held()))
+        told = settings.tensorboard and first
+        events = ranks.together(lambda: Events(workspace.directory) if told else None)
         if events is not None:
-            events.close()
+            stack.callback(events.close)
+        return _made(workspace, ranks, events)
 
 
 def _made(
-    workspace: Workspace[TrainSettings], device: torch.device, events: Events | None
-) -> Record:
+    workspace: Workspace[TrainSettings], ranks: Ranks, events: Events | None
+) -> Record | None:
     settings = workspace.settings
     with workspace.stage("load"):
-        subject = load_subject(settings, device)
-    workspace.begin(subject.fingerprint, device.type)
-    _same_code(workspace, subject, device)
+        subject = ranks.together(lambda: _loaded(settings, ranks))
+    ranks.together(lambda: workspace.begin(subject.fingerprint, ranks.device.type))
+    begun_with = ranks.together(lambda: _same_code(workspace, subject, ranks))
     lines: list[Line] = []
 
     def tell(more: Sequence[Line]) -> None:
+        if not workspace.writes:
+            return
         write_lines(workspace.directory, [*lines, *more])
         if events is not None:
             events.write([*lines, *more])
@@ -110,14 +126,15 @@ def _made(
             on_saved=lambda done: tell(dense_lines(done)),
         )
         lines += dense_lines(done)
-    tasks = _tasks(settings, subject)
-    kept = _pruned(settings, subject, tasks[0])
+        _as_in_first(subject, ranks)
+    tasks = batches_of(settings, subject, ranks)
+    kept = ranks.together(lambda: _pruned(settings, subject, ranks))
     space = kept.space
     whole = ParameterSpace(subject.network)
     test, classified = subject.samples.test, subject.samples.classified
 
     def seen(within: ParameterSpace, theta: Tensor, run: str) -> Measured:
-        found = tested(tasks[0], within, theta, test, classified)
+        found = tested(tasks[0], within, theta, test, classified, ranks)
         return {f"{run}_{name}": value for name, value in found.items()}
 
     def measure(each: Round) -> Measured:
@@ -147,9 +164,11 @@ def _made(
         watch=settings.watch,
         pruning=kept.pruning,
     )
-    lines += round_lines(trained.run.rounds, trained.measured)
+    if not workspace.writes:
+        return None
     rows = [
         *subject.rows,
+        *_processes(ranks, begun_with),
         *start_rows(settings, space, trained.run.rounds[-1].kept, kept.why, lines),
         *training_rows(settings, trained, start),
     ]
@@ -189,43 +208,58 @@ def _written(
     return record
 
 
-def _same_code(workspace: Workspace[TrainSettings], subject: Subject, device: torch.device) -> None:
-    """Refuse to go on with a network or a loss that computes something else."""
-    first = _batch(subject, torch.arange(workspace.settings.batch))
+def _loaded(settings: TrainSettings, ranks: Ranks) -> Subject:
+    subject = load_subject(settings, ranks.device)
+    if settings.batch < ranks.size:
+        raise argument_error("batch", f"deal a sample to each of {ranks.size} processes", "smaller")
+    if ranks.size > 1 and settings.engine == CIRCUIT:
+        raise argument_error("engine", "be another under torchrun", repr(settings.engine))
+    if ranks.size > 1 and settings.along_the_way and MASKS[settings.prune_by].needs_task:
+        must = "look at no data where weights are pruned along the way by several processes"
+        raise argument_error("prune_by", must, repr(settings.prune_by))
+    return subject
+
+
+def _same_code(workspace: Workspace[TrainSettings], subject: Subject, ranks: Ranks) -> int:
+    """Refuse to go on with a network or a loss that computes something else.
+
+    Returns:
+        int: how many processes began the training.
+    """
+    first = batch_at(subject, torch.arange(workspace.settings.batch))
     one = Task(subject.network, subject.loss, first)
     probe, saved = probe_of(one), workspace.load(PROBE)
     if saved is None:
-        workspace.save(PROBE, {}, {"probe": [value.hex() for value in probe]})
-        return
+        kept = {"probe": [value.hex() for value in probe], "processes": ranks.size}
+        workspace.save(PROBE, {}, kept)
+        return ranks.size
     with workspace.whole(PROBE):
         then = [float.fromhex(value) for value in saved.extra["probe"]]
-    check_probe(probe, then, device.type)
+        begun_with = check_integer("processes", saved.extra["processes"], 1)
+    check_probe(probe, then, ranks.device.type)
+    return begun_with
 
 
-def _tasks(settings: TrainSettings, subject: Subject) -> list[Task]:
-    """The batch of each round, drawn anew; or of each step, from one pass over the samples."""
-    total = samples_of(subject.samples.train)
-    if settings.fresh_batches:
-        order = torch.randperm(total, generator=named_generator(settings.seed, "step batches"))
-        steps = min(settings.schedule.steps, total // settings.batch)
-        drawn = list(order[: steps * settings.batch].split(settings.batch))
-    else:
-        drawn = [
-            torch.randperm(total, generator=named_generator(settings.seed, "round batch", r))
-            for r in range(settings.rounds)
-        ]
-        drawn = [order[: settings.batch] for order in drawn]
-    return [Task(subject.network, subject.loss, _batch(subject, places)) for places in drawn]
+def _processes(ranks: Ranks, begun_with: int) -> list[Row]:
+    """How many shared each batch; those that began it where others go on."""
+    exact, source = Evidence.EXACT, "each batch is dealt to them, series summed by all_reduce"
+    rows = [Row("data/processes", ranks.size, "processes", exact, source)]
+    if begun_with != ranks.size:
+        source = (
+            "as many began the training: sums in another order, equal to rounding, not to the bit"
+        )
+        rows.append(Row("data/processes_at_start", begun_with, "processes", exact, source))
+    return rows
 
 
-def _batch(subject: Subject, places: Tensor) -> tuple[object, object]:
-    train = subject.samples.train
-    total = samples_of(train)
-    inputs, targets = (picked(part, places, total) for part in train)
-    return inputs, targets
+def _as_in_first(subject: Subject, ranks: Ranks) -> None:
+    """The weights and buffers of the first process, which all have trained alike."""
+    if ranks.size > 1:
+        for tensor in subject.network.state_dict().values():
+            tensor.copy_(ranks.of_first(tensor.cpu()))
 
 
-def _pruned(settings: TrainSettings, subject: Subject, first: Task) -> Kept:
+def _pruned(settings: TrainSettings, subject: Subject, ranks: Ranks) -> Kept:
     """The weights that may be kept, which and why, and how they are pruned along the way."""
     density = DENSITY if settings.density is None else settings.density
     criterion = MASKS[settings.prune_by]
@@ -239,7 +273,11 @@ def _pruned(settings: TrainSettings, subject: Subject, first: Task) -> Kept:
         space = ParameterSpace(subject.network, subject.mask)
         return Kept(space, "as the weights were pruned already")
     draws = named_generator(settings.seed, "random mask")
-    mask = criterion(subject.network, first, density, draws)
+    places = drawn(settings, samples_of(subject.samples.train))[0]
+    whole = Task(subject.network, subject.loss, batch_at(subject, places))
+    mask = criterion(subject.network, whole, density, draws)
+    if ranks.size > 1:  # the first one's, to the last tie
+        mask = Mask({name: ranks.of_first(keep.cpu()) for name, keep in mask.keep.items()})
     return Kept(ParameterSpace(subject.network, mask), criterion.keeps)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from qdescent.learning.batches import picked, samples_of
+from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 
@@ -15,7 +16,12 @@ AT_ONCE = 256  # samples in memory
 
 
 def tested(
-    task: Task, space: ParameterSpace, theta: Tensor, test: tuple[Any, Any], classified: bool
+    task: Task,
+    space: ParameterSpace,
+    theta: Tensor,
+    test: tuple[Any, Any],
+    classified: bool,
+    ranks: Ranks,
 ) -> dict[str, float]:
     """Mean loss over the test samples and, of class labels, the share that was named correctly.
 
@@ -25,18 +31,19 @@ def tested(
         theta: the point, (n,).
         test: (inputs, targets).
         classified: whether the targets are class labels.
+        ranks: the processes, to which the samples are dealt.
 
     Returns:
         dict: `test_loss`, and `test_accuracy` where there are labels.
     """
-    total, loss, right = samples_of(test), 0.0, 0.0
+    total, sums = samples_of(test), torch.zeros(2, dtype=torch.float64, device=theta.device)
     weights = space.unpack(theta)
-    for places in torch.arange(total).split(AT_ONCE):
+    for places in ranks.deal(torch.arange(total).split(AT_ONCE)):
         inputs, targets = (picked(part, places, total) for part in test)
         outputs = task.outputs_at(space, theta, inputs)
         with torch.no_grad():
-            loss += float(task.loss_of(outputs, weights, targets=targets)) * len(places)
-        if classified:
-            right += float((outputs.argmax(1) == targets).double().mean()) * len(places)
-    found = {"test_loss": loss / total}
-    return found | ({"test_accuracy": right / total} if classified else {})
+            loss = task.loss_of(outputs, weights, targets=targets).double()
+        named = (outputs.argmax(1) == targets).double().mean() if classified else loss
+        sums += len(places) * torch.stack([loss, named])
+    loss, named = (ranks.total(sums) / total).tolist()
+    return {"test_loss": loss} | ({"test_accuracy": named} if classified else {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from qdescent.learning.descent.diverged import DivergedError
+from qdescent.learning.parallel import SharedTask
 from qdescent.solvers.segment.fast_forward import FastForward, FastForwardStatus, fast_forward
 from qdescent.training.engines.path import End, Upload
 
@@ -51,9 +52,9 @@ class ForwardPath:
         return End(terms.sum(0), speed, found.error)
 
     def _forwarded(self, steps: int, check: bool) -> FastForward:
-        upload, rule = self._upload, self._upload.rule
+        upload, rule, task = self._upload, self._upload.rule, self._upload.task
         found = fast_forward(
-            upload.task,
+            task.own if isinstance(task, SharedTask) else task,
             upload.space,
             steps,
             rule.learning_rate,
@@ -65,6 +66,7 @@ class ForwardPath:
             tolerance=upload.tolerance,
             check=check,
             every_step=True,
+            ranks=task.ranks if isinstance(task, SharedTask) else None,
         )
         self.gradients += found.gradients
         if found.status is FastForwardStatus.UNRESOLVED:

@@ -1,0 +1,101 @@
+"""Two processes that share the batches train as one does: `qdescent train` under torchrun."""
+
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from qdescent.experiment.progress import Silent
+from qdescent.experiment.train import pipeline
+from qdescent.experiment.train.settings import TrainSettings
+from qdescent.experiment.workspace import Workspace, create_workspace
+from qdescent.learning.parallel import SharedTask, joined
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.report.record import read_record
+
+MODULE = """
+import torch
+from torch import nn
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 12), nn.Tanh(), nn.Linear(12, 3))
+
+def data():
+    g = torch.Generator().manual_seed(1)
+    x = torch.randn(61, 5, generator=g)
+    return x, (x @ torch.randn(5, 3, generator=g)).argmax(1)
+"""
+SETTINGS = {
+    "network": "shared_project:network", "data": "shared_project:data", "epochs": 1, "batch": 21,
+    "density": 0.5, "segment": 3, "rounds": 2, "shots": 10**9, "momentum": 0.5,
+}  # fmt: skip
+ENGINES = ("series", "fast-forward")
+
+
+def batch():
+    g = torch.Generator().manual_seed(2)
+    return torch.randn(7, 2, generator=g).double(), torch.randn(7, 2, generator=g).double()
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(2, 3), nn.GELU(), nn.Linear(3, 2)).double()
+
+
+def child(folder: Path) -> None:
+    torch.set_num_threads(1)
+    sys.path.insert(0, str(folder))
+    with joined("cpu") as ranks:
+        inputs, targets = batch()
+        mine = slice(0, 2) if ranks.rank == 0 else slice(2, 7)  # unequal shares
+        shared = SharedTask(network(), nn.functional.mse_loss, (inputs[mine], targets[mine]), ranks)
+        space = ParameterSpace(shared.network)
+        loss, gradient = shared.loss_and_gradient(space, space.theta)
+        found = [loss, gradient, shared.loss_at(space, space.theta), shared.share]
+        found += [shared.own.loss_at(space, space.theta).detach()]  # planted: the share alone
+        torch.save(found, folder / f"rank{ranks.rank}")
+        pipeline.joined = lambda device: nullcontext(ranks)  # gloo joins once in a process
+        for engine in ENGINES:
+            settings = TrainSettings(engine=engine, **SETTINGS)
+            pipeline.run_training(Workspace(folder / f"two-{engine}", settings, Silent()))
+
+
+def test_two_processes_train_as_one_does(tmp_path, monkeypatch):
+    (tmp_path / "shared_project.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    result = subprocess.run(
+        [*call, __file__, str(tmp_path)], capture_output=True, text=True, timeout=500
+    )
+    assert result.returncode == 0, result.stderr
+    found = [torch.load(tmp_path / f"rank{rank}", weights_only=True) for rank in range(2)]
+    whole = Task(network(), nn.functional.mse_loss, batch())
+    space = ParameterSpace(whole.network)
+    loss, gradient = whole.loss_and_gradient(space, space.theta)
+    for theirs in found:
+        torch.testing.assert_close(theirs[0], loss, rtol=1e-12, atol=0)
+        torch.testing.assert_close(theirs[1], gradient, rtol=1e-12, atol=1e-15)
+        torch.testing.assert_close(theirs[2], loss, rtol=1e-12, atol=0)
+        assert abs(float(theirs[4] - loss)) > 1e-3
+    assert [round(theirs[3], 12) for theirs in found] == [round(2 / 7, 12), round(5 / 7, 12)]
+
+    for engine in ENGINES:
+        one = pipeline.run_training(
+            create_workspace(tmp_path / engine, TrainSettings(engine=engine, **SETTINGS))
+        )
+        two = read_record(tmp_path / f"two-{engine}")
+        assert two.rows["data/processes"].value == 2
+        for row in one.rows:
+            if row.name.startswith(("train/", "readout/")) and isinstance(row.value, tuple):
+                theirs = two.rows[row.name].value
+                assert theirs == pytest.approx(row.value, rel=2e-3, abs=2e-5), row.name
+
+
+if __name__ == "__main__":
+    child(Path(sys.argv[1]))
