@@ -78,7 +78,7 @@ def train(asked: Asked) -> None:
         from qdescent.experiment.code_settings import check_code_given
         from qdescent.experiment.saved_state import latest_unfinished
         from qdescent.experiment.train.pipeline import PAGE, run_training, training_headline
-        from qdescent.experiment.workspace import Workspace, create_workspace, resume_workspace
+        from qdescent.experiment.workspace import create_workspace, resume_workspace
         from qdescent.report.reservation import next_directory
     bars = Bars()
     if settings is None:
@@ -86,12 +86,9 @@ def train(asked: Asked) -> None:
         workspace = resume_workspace(directory, TrainSettings, bars)
         check_same(workspace.settings, given, "training")
         check_code_given(workspace.settings, given, directory)
-    elif is_first():
-        directory = asked.out or next_directory(TRAININGS)
-        workspace = create_workspace(directory, settings, bars)
     else:  # the other processes are told
-        directory = asked.out or TRAININGS
-        workspace = Workspace(directory, settings, bars)
+        directory = asked.out or (next_directory(TRAININGS) if is_first() else TRAININGS)
+        workspace = create_workspace(directory, settings, bars)
     with ends_in_words(directory, workspace.settings.again(directory)), bars.progress:
         record = run_training(workspace)
     if record is not None:

@@ -13,6 +13,7 @@ from qdescent._checks import ArgumentError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.readout.expected import expected_error
+from qdescent.rows import names
 from qdescent.training import segment as segment_module
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.looks import look as look_module
@@ -141,7 +142,11 @@ def test_the_window_opens_where_the_curvature_no_longer_changes():
     assert window.closes == ""
     assert window.longest > 5
     assert [each.steps for each in run.rounds[: window.first]] == [1] * window.first
-    assert {row.name for row in window.rows} >= {"window/first", "window/last", "window/closes"}
+    assert {row.name for row in window.rows} >= {
+        names.WINDOW_FIRST,
+        names.WINDOW_LAST,
+        names.WINDOW_CLOSES,
+    }
 
 
 def test_the_window_closes_with_a_reason(small_conv):

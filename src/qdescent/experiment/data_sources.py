@@ -119,7 +119,6 @@ def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Any, targets: A
         ArgumentError: an input shape that does not fit, outputs that are no tensor, labels out of
             range, shapes that would be broadcast.
     """
-    _check_padding(network, inputs)
     total = samples_of((inputs, targets))
     one, label = (picked(part, torch.tensor([0]), total) for part in (inputs, targets))
     outputs = _first_outputs(network, one, label)
@@ -170,19 +169,6 @@ def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Any, targets: A
         must = f"be class labels (integers), or probabilities of shape {wanted}, for cross_entropy"
         raise argument_error("targets", must, f"{targets.dtype} of shape {tuple(targets.shape)}")
     return outputs
-
-
-def _check_padding(network: nn.Module, inputs: Any) -> None:
-    """Refuse texts of several lengths without their mask: padding would be read as words."""
-    ids = inputs.get("input_ids") if isinstance(inputs, Mapping) else None
-    if not isinstance(ids, Tensor) or "attention_mask" in inputs:
-        return
-    configs = [getattr(module, "config", None) for module in network.modules()]
-    pads = {getattr(config, "pad_token_id", None) for config in configs}
-    for pad in pads:
-        if isinstance(pad, int) and bool((ids == pad).any()):
-            must = "hold attention_mask beside input_ids, some of which are padding"
-            raise argument_error("data", must, f"without it, with token {pad} in places")
 
 
 def _first_outputs(network: nn.Module, one: Any, label: Any) -> Any:

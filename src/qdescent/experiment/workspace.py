@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor
 
+from qdescent._processes import is_first
 from qdescent.experiment.origin import check_origin, origin_of, threads_of
 from qdescent.experiment.progress import Progress, Silent
 from qdescent.experiment.saved_state import ANEW, first_state, restored
@@ -114,11 +115,14 @@ def create_workspace(
 ) -> Workspace[S]:
     """A new job in a directory that is empty or does not exist; nothing is written before `held`.
 
+    Of several processes the first one has the directory, and looks at it.
+
     Raises:
         ArgumentError: there is something in the directory; the message says whether it can be
             resumed.
     """
-    return Workspace(check_vacant(directory), settings, progress or Silent())
+    vacant = check_vacant(directory) if is_first() else directory
+    return Workspace(vacant, settings, progress or Silent())
 
 
 def resume_workspace(

@@ -91,12 +91,15 @@ NETWORK_KEPT = "network/kept"
 NETWORK_DENSITY = "network/density"
 NETWORK_ZEROS = "network/zeros"
 DATA_SAMPLES = "data/samples"
+DATA_PROCESSES = "data/processes"
+PROCESSES_AT_START = "data/processes_at_start"
 DATA_LOSS = "data/loss"
 GUESSING_LOSS = "data/guessing_loss"
 TEST_IMAGES = "data/test_images"
 TRAIN_IMAGES = "data/train_images"
 
 # Both trainings, and the rounds of the emulated one.
+DENSE_LOSS = "dense/loss"
 DENSE_ACCURACY = "dense/test_accuracy"
 CLASSICAL_LOSS = "classical/loss"
 CLASSICAL_ACCURACY = "classical/test_accuracy"
@@ -119,7 +122,15 @@ MISSING_SHARE = "readout/missing_share"
 # A training by rounds beside classical ones: "hybrid", "sparse" and "dense".
 TRAIN = "train/"
 TRAIN_STEPS = "train/steps"
-SOLVER_ERROR_BY_ROUND = "solver/error_by_round"
+BUDGET_TRUNCATION = "budget/truncation_by_round"
+BUDGET_SOLVER = "budget/solver_by_round"
+BUDGET_SHOT_NOISE = "budget/shot_noise_by_round"
+BUDGET_UNREAD = "budget/unread_by_round"
+WINDOW_FIRST = "quantum_window/first"
+WINDOW_LAST = "quantum_window/last"
+WINDOW_LONGEST = "quantum_window/longest"
+WINDOW_OPENS = "quantum_window/opens"
+WINDOW_CLOSES = "quantum_window/closes"
 READ_SHARE_BY_ROUND = "readout/entry_share_by_round"
 MISSING_SHARE_BY_ROUND = "readout/missing_share_by_round"
 
@@ -128,6 +139,8 @@ SETTING_ORDER = "setting/order"
 SETTING_SEGMENT = "setting/segment"
 SETTING_ROUNDS = "setting/rounds"
 SETTING_LEARNING_RATE = "setting/learning_rate"
+SETTING_TOLERANCE = "setting/tolerance"
+SETTING_BATCH = "setting/batch"
 SETTING_MOMENTUM = "setting/momentum"
 SETTING_HORIZON = "setting/horizon"
 
@@ -177,10 +190,15 @@ NOISE_ERRORS = "noise/errors"
 
 
 def trained(run: str, what: str) -> str:
-    """What was seen of one of the runs: `what` is "loss" (by step), "test_loss", "test_accuracy"
-    or "gradients" (at the steps of download).
+    """What was seen of one of the runs: `what` is "loss" (by step), "test_loss" or "test_accuracy"
+    (at the steps of download).
     """
     return f"{TRAIN}{run}_{what}"
+
+
+def gradients_of(run: str) -> str:
+    """What one of the runs had spent after each round."""
+    return f"gradients/{run}"
 
 
 def during(when: str, name: str) -> str:

@@ -57,13 +57,13 @@ class Reader(nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(3)
-        self.body, self.head = nn.Linear(9, 6), nn.Linear(6, 3)
+        self.table, self.head = nn.Embedding(9, 6), nn.Linear(6, 3)
 
     def forward(self, input_ids, attention_mask=None):
-        x = nn.functional.one_hot(input_ids, 9).float()
+        x = self.table(input_ids)
         if attention_mask is not None:
             x = x * attention_mask[..., None]
-        return {"logits": self.head(self.body(x.mean(1)).tanh())}
+        return {"logits": self.head(x.mean(1).tanh())}
 
 def reader():
     return Reader()
@@ -118,7 +118,7 @@ def test_directory_is_whole_and_rows_fit_together(whole):
         assert len(rows[f"train/{run}_loss"].value) == 10
         assert len(rows[f"train/{run}_test_accuracy"].value) == 4
     assert rows["train/hybrid_test_loss"].value[0] == rows["train/sparse_test_loss"].value[0]
-    assert rows["train/sparse_gradients"].value == (0, 3, 6, 9)
+    assert rows["gradients/sparse"].value == (3, 6, 9)
     assert [label for label, _ in training_headline(record)][:2] == ["all weights", "kept weights"]
 
 
@@ -264,6 +264,21 @@ def test_given_weights_need_no_warm_up_and_begin_where_they_are(project, whole):
     assert record.rows["train/dense_test_loss"].value[0] == pytest.approx(end, abs=1e-6)
 
 
+def test_the_window_and_its_end_are_in_the_title(whole):
+    record, _ = whole
+    said = figures.window_panel(record).title
+    assert said.startswith("The quantum window lasts from step 0 to 9, with segments of up to 3")
+    from dataclasses import replace
+
+    values = {
+        "quantum_window/longest": 0,
+        "quantum_window/opens": "the tolerance is passed at once",
+    }
+    rows = [replace(row, value=values.get(row.name, row.value)) for row in record.rows]
+    none = figures.window_panel(replace(record, rows=rows)).title
+    assert none == "No segment of several steps was worth it: the tolerance is passed at once"
+
+
 def test_a_biased_readout_shows_on_the_page(project, monkeypatch, whole):
     """Signs lost, and entries chosen by another vector, planted in the loop's own readout."""
     from dataclasses import replace
@@ -310,7 +325,7 @@ BAD = [
     ({"weights": "none.safetensors"}, r"`weights` must"),
     ({"fresh_batches": True, "engine": "fast-forward"}, r"`engine` must be 'series' for a fresh"),
     ({"network": "own_project:reader", "data": "own_project:without_mask", "batch": 20},
-     r"`data` must hold attention_mask beside input_ids"),
+     r"`data` must hold `attention_mask` beside token ids with padding"),
 ]  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def comparison_rows(
         Row(names.SETTING_SEGMENT, lengths, "steps", assumed, chosen.format("segment")),
         Row(names.SETTING_ROUNDS, len(run.rounds), "rounds", assumed, chosen.format("rounds")),
         Row(
-            "setting/tolerance",
+            names.SETTING_TOLERANCE,
             settings.tolerance,
             "1",
             assumed,
@@ -53,7 +53,7 @@ def comparison_rows(
             assumed,
             "setting `learning_rate`",
         ),
-        Row("setting/batch", settings.batch, "images", assumed, "setting `batch`"),
+        Row(names.SETTING_BATCH, settings.batch, "images", assumed, "setting `batch`"),
         Row(
             names.CLASSICAL_LOSS,
             baseline.loss,

@@ -117,7 +117,7 @@ def train_and_prune(workspace: Workspace[Settings], data: ImageData) -> tuple[Pr
         ),
         Row(names.NETWORK_DENSITY, mask.density, "1", Evidence.EXACT, "n / P"),
         Row(
-            "dense/loss",
+            names.DENSE_LOSS,
             done.loss,
             "nats",
             Evidence.EXACT,

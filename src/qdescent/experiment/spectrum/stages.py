@@ -28,6 +28,7 @@ from qdescent.linalg.spectra.lanczos import LanczosState
 from qdescent.linalg.spectra.sparsity import RowSparsity, row_sparsity
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.state import State, load_state, save_state, whole
+from qdescent.rows import names
 
 STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS = (
     "spectrum-deflation",
@@ -111,9 +112,7 @@ class Stages:
             "as many began the measurement: sums in another order, equal to rounding, not to"
             " the bit"
         )
-        return [
-            Row("data/processes_at_start", self.begun_with, "processes", Evidence.EXACT, source)
-        ]
+        return [Row(names.PROCESSES_AT_START, self.begun_with, "processes", Evidence.EXACT, source)]
 
     def deflation(self, operator: LinearOperator) -> Eigenpairs | None:
         """The extreme eigenpairs, where they are wanted; a kill in this stage loses it whole."""

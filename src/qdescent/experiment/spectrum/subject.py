@@ -149,7 +149,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
             f"of up to {settings.batch} samples; H is that of the loss over all",
         ),
         Row(
-            "data/processes",
+            names.DATA_PROCESSES,
             ranks.size,
             "processes",
             exact,

@@ -243,12 +243,12 @@ def _same_code(workspace: Workspace[TrainSettings], subject: Subject, ranks: Ran
 def _processes(ranks: Ranks, begun_with: int) -> list[Row]:
     """How many shared each batch; those that began it where others go on."""
     exact, source = Evidence.EXACT, "each batch is dealt to them, series summed by all_reduce"
-    rows = [Row("data/processes", ranks.size, "processes", exact, source)]
+    rows = [Row(names.DATA_PROCESSES, ranks.size, "processes", exact, source)]
     if begun_with != ranks.size:
         source = (
             "as many began the training: sums in another order, equal to rounding, not to the bit"
         )
-        rows.append(Row("data/processes_at_start", begun_with, "processes", exact, source))
+        rows.append(Row(names.PROCESSES_AT_START, begun_with, "processes", exact, source))
     return rows
 
 
@@ -300,8 +300,8 @@ def training_headline(record: Record) -> list[tuple[str, Row]]:
         ("test accuracy, dense", last(names.trained("dense", "test_accuracy"))),
         ("test loss, hybrid", last(names.trained("hybrid", "test_loss"))),
         ("test loss, sparse", last(names.trained("sparse", "test_loss"))),
-        ("gradients, hybrid", last(names.trained("hybrid", "gradients"))),
-        ("gradients, sparse", last(names.trained("sparse", "gradients"))),
+        ("gradients, hybrid", last(names.gradients_of("hybrid"))),
+        ("gradients, sparse", last(names.gradients_of("sparse"))),
         ("truncation error, last round", last(names.TRUNCATION_BY_ROUND)),
         ("readout error, last round", last(names.READOUT_ERROR_BY_ROUND)),
         ("entries read, last round", last(names.READ_SHARE_BY_ROUND)),

@@ -48,7 +48,13 @@ def start_rows(
     if dense:
         source = "of each epoch before pruning, SGD with momentum"
         rows += [
-            Row("dense/loss", [each["loss"] for each in dense], "1", exact, f"mean loss {source}"),  # type: ignore[arg-type]
+            Row(
+                names.DENSE_LOSS,
+                [each["loss"] for each in dense],  # type: ignore[arg-type]
+                "1",
+                exact,
+                f"mean loss {source}",
+            ),
             Row(
                 names.DENSE_ACCURACY,
                 [each["test_accuracy"] for each in dense],  # type: ignore[arg-type]
@@ -64,9 +70,9 @@ def start_rows(
         (names.SETTING_LEARNING_RATE, settings.learning_rate, "1"),
         (names.SETTING_MOMENTUM, settings.momentum, "1"),
         ("setting/weight_decay", settings.weight_decay, "1"),
-        ("setting/tolerance", settings.tolerance, "1"),
+        (names.SETTING_TOLERANCE, settings.tolerance, "1"),
         ("setting/engine", settings.engine, ""),
-        ("setting/batch", settings.batch, "samples"),
+        (names.SETTING_BATCH, settings.batch, "samples"),
     )
     return rows + [
         Row(name, value, unit, assumed, f"setting `{name.partition('/')[2]}`")
@@ -84,27 +90,14 @@ def training_rows(settings: TrainSettings, trained: Trained, start: Measured) ->
     for run in runs:
         parts = [each if run == "hybrid" else getattr(each, run) for each in rounds]
         losses = [loss for part in parts for loss in part.loss[:-1]] + [parts[-1].loss[-1]]
-        spent = [0.0, *accumulate(part.gradients for part in parts)]
         source = f"{WHO[run]}; loss on each step's batch, before the step"
         rows.append(Row(names.trained(run, "loss"), losses, "1", measured, source))
-        rows.append(
-            Row(
-                names.trained(run, "gradients"),
-                spent,
-                "gradients",
-                modelled,
-                "work up to each download in gradients of a batch: of the engine and of the looks"
-                " that decide; of a classical run one a step",
-            )
-        )
         for what in ("test_loss", "test_accuracy"):
             if f"{run}_{what}" in start:
                 values = [each[f"{run}_{what}"] for each in (start, *trained.measured)]
                 source = f"{WHO[run]}; on the test samples, at each download"
                 rows.append(Row(names.trained(run, what), values, "1", measured, source))
     by_round = (
-        (names.SOLVER_ERROR_BY_ROUND, "solver_error", measured,
-         "what the engine missed of the order-N solution, relative to it"),
         (names.READOUT_ERROR_BY_ROUND, "readout_error", measured,
          "||read - u|| / ||u||, one simulated draw a round"),
         (names.READOUT_EXPECTED_BY_ROUND, "readout_expected", modelled,
@@ -132,5 +125,7 @@ def training_rows(settings: TrainSettings, trained: Trained, start: Measured) ->
     return [
         *rows,
         *trained.run.rows,
+        *trained.run.budget,
+        *trained.run.window.rows,
         Row(names.READOUT_SHOTS, 2 * settings.shots, "shots", Evidence.ASSUMED, shots),
     ]

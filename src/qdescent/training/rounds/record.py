@@ -152,14 +152,14 @@ class Run:
         ]
         rows = [
             Row(
-                "budget/truncation_by_round",
+                names.BUDGET_TRUNCATION,
                 [math.inf if end is None else end for end in ends],
                 "1",
                 TAIL_EVIDENCE,
                 TAIL_SOURCE,
             ),
             Row(
-                "budget/solver_by_round",
+                names.BUDGET_SOLVER,
                 [each.solver_error for each in self.rounds],
                 "1",
                 modelled,
@@ -167,14 +167,14 @@ class Run:
                 " the measured distance",
             ),
             Row(
-                "budget/shot_noise_by_round",
+                names.BUDGET_SHOT_NOISE,
                 noise,
                 "1",
                 modelled,
                 "expected error of the readout without what was not read",
             ),
             Row(
-                "budget/unread_by_round",
+                names.BUDGET_UNREAD,
                 [math.sqrt(each.missing_share) for each in self.rounds],
                 "1",
                 measured,
@@ -190,7 +190,13 @@ class Run:
         return (
             *rows,
             *(
-                Row(f"gradients/{name}", list(accumulate(values)), "gradients", modelled, source)
+                Row(
+                    names.gradients_of(name),
+                    list(accumulate(values)),
+                    "gradients",
+                    modelled,
+                    source,
+                )
                 for name, values in spent.items()
             ),
         )

@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from qdescent._evidence import Evidence, Row
+from qdescent.rows import names
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 
@@ -51,14 +52,14 @@ class Window:
         bounds = []
         if self.first is not None and self.last is not None:
             bounds = [
-                Row("window/first", self.first, "steps", exact, source),
-                Row("window/last", self.last, "steps", exact, source),
+                Row(names.WINDOW_FIRST, self.first, "steps", exact, source),
+                Row(names.WINDOW_LAST, self.last, "steps", exact, source),
             ]
         return (
             *bounds,
-            Row("window/longest", self.longest, "steps", exact, "the longest segment in it"),
-            Row("window/opens", self.opens, "", exact, "why not earlier; empty: at once"),
-            Row("window/closes", self.closes, "", exact, "why; empty: the run ended first"),
+            Row(names.WINDOW_LONGEST, self.longest, "steps", exact, "the longest segment in it"),
+            Row(names.WINDOW_OPENS, self.opens, "", exact, "why not earlier; empty: at once"),
+            Row(names.WINDOW_CLOSES, self.closes, "", exact, "why; empty: the run ended first"),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import plotly.graph_objects as go
 
@@ -68,9 +69,9 @@ def quality_panel(record: Record) -> Panel:
 def work_panel(record: Record) -> Panel:
     """The same against the gradients that each run has spent."""
     what, rows = _quality(record)
-    spent = {run: take(record, names.trained(run, "gradients"))[0] for run in rows}
+    spent = {run: take(record, names.gradients_of(run))[0] for run in rows}
     plot = _quality_plot(
-        "gradients spent", what, rows, {run: row.curve for run, row in spent.items()}
+        "gradients spent", what, rows, {run: (0.0, *row.curve) for run, row in spent.items()}
     )
     hybrid = spent["hybrid"].curve[-1]
     title = f"The hybrid run is emulated with {number(hybrid)} gradients"
@@ -92,30 +93,25 @@ def work_panel(record: Record) -> Panel:
 
 def budget_panel(record: Record) -> Panel:
     """What takes a round away from true descent: stacked shares of the displacement."""
-    truncation, tail, solver, expected, missing = rows = take(
+    truncation, solver, noise, unread = rows = take(
         record,
-        names.TRUNCATION_BY_ROUND,
-        names.TRUNCATION_TAIL_BY_ROUND,
-        names.SOLVER_ERROR_BY_ROUND,
-        names.READOUT_EXPECTED_BY_ROUND,
-        names.MISSING_SHARE_BY_ROUND,
+        names.BUDGET_TRUNCATION,
+        names.BUDGET_SOLVER,
+        names.BUDGET_SHOT_NOISE,
+        names.BUDGET_UNREAD,
     )
     # Of the readout's error each cause has its part of the square: together they are the whole.
-    error = fractions(expected)
-    parts_of = [
-        (min(share, e**2) / e if e else 0.0, e)
-        for share, e in zip(fractions(missing), error, strict=True)
+    causes = [
+        (n, u, math.hypot(n, u) or 1.0)
+        for n, u in zip(fractions(noise), fractions(unread), strict=True)
     ]
-    left_out = [left for left, _ in parts_of]
-    noise = [e - left for left, e in parts_of]
-    pairs = zip(fractions(truncation), fractions(tail), strict=True)
     parts = {
-        "truncation": [told if math.isnan(seen) else seen for seen, told in pairs],
+        "truncation": fractions(truncation),
         "solver": fractions(solver),
-        "shots": noise,
-        "left unread": left_out,
+        "shots": [n**2 / whole for n, _, whole in causes],
+        "left unread": [u**2 / whole for _, u, whole in causes],
     }
-    rounds = [float(place + 1) for place in range(len(noise))]
+    rounds = [float(place + 1) for place in range(len(causes))]
     plot = figure("round", "relative error, %")
     for (name, values), color in zip(parts.items(), (ORANGE, GREEN, BLUE, PURPLE), strict=True):
         shown = [100 * value if math.isfinite(value) else None for value in values]
@@ -133,8 +129,8 @@ def budget_panel(record: Record) -> Panel:
         f"The largest error of a round is {_ERRORS[first]}: up to {percent(worst[first], 2)} of the"
         f" displacement ({rest})",
         "Each area is one cause, relative to the segment's displacement; together they bound the"
-        " whole. Truncation: the order of the linearisation (measured, or estimated where it was"
-        " not watched). Solver: what the engine leaves. Shots: sampling and signs. Left unread:"
+        " whole. Truncation: the order of the linearisation, as the series' own terms tell it."
+        " Solver: what the engine leaves. Shots: sampling and signs. Left unread:"
         " entries that stay at the pivot. The last two are the parts of the readout's error, by"
         " their squares.",
         rows,
@@ -173,6 +169,53 @@ def download_panel(record: Record) -> Panel:
         "The sparse download: only the largest entries of the displacement are measured with their"
         " signs, the others stay at the pivot. What they hold is estimated from shots that had no"
         " part in choosing them. The squared norm is a step's progress to first order.",
+        rows,
+        plot,
+    )
+
+
+def window_panel(record: Record) -> Panel:
+    """The segments one after the other, and the steps in which they were worth it."""
+    lengths, longest, opens, closes = rows = take(
+        record,
+        names.SEGMENT_BY_ROUND,
+        names.WINDOW_LONGEST,
+        names.WINDOW_OPENS,
+        names.WINDOW_CLOSES,
+    )
+    starts = list(accumulate(lengths.curve, initial=0.0))[:-1]
+    plot = figure("step after pruning", "steps of the segment")
+    plot.add_trace(
+        go.Bar(
+            x=[start + length / 2 for start, length in zip(starts, lengths.curve, strict=True)],
+            y=list(lengths.curve),
+            width=[0.9 * length for length in lengths.curve],
+            marker={"color": ORANGE},
+            name="segment",
+            hovertemplate="%{y} steps",
+        )
+    )
+    plot.update_yaxes(rangemode="tozero")
+    why = str(closes.value) or "the run ended first"
+    if not longest.number:
+        reason = str(opens.value) or str(closes.value)
+        title = "No segment of several steps was worth it" + (f": {reason}" if reason else "")
+    else:
+        first, last = bounds = take(record, names.WINDOW_FIRST, names.WINDOW_LAST)
+        rows = (*rows, *bounds)
+        plot.add_vrect(
+            x0=first.number, x1=last.number, fillcolor=GREEN, opacity=0.15, line_width=0,
+            layer="below", showlegend=True, name="window",
+        )  # fmt: skip
+        title = (
+            f"The quantum window lasts from step {number(first.number)} to {number(last.number)},"
+            f" with segments of up to {number(longest.number)} steps ({why})"
+        )
+    return Panel(
+        title,
+        "Each bar is a segment: an upload at its left edge, a readout at its right. It is worth it"
+        " where it takes less, gradients and one round's upload and readout, than as many rounds of"
+        " one step. A schedule of fixed segments asks no price; with --tolerance errors choose.",
         rows,
         plot,
     )

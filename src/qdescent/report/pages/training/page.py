@@ -22,6 +22,7 @@ from qdescent.report.pages.training.figures import (
     download_panel,
     loss_panel,
     quality_panel,
+    window_panel,
     work_panel,
 )
 from qdescent.report.record import Record
@@ -46,7 +47,7 @@ SECTIONS: dict[str, tuple[str, str, tuple[Callable[[Record], Panel], ...]]] = {
         "What takes a round away from true descent?",
         "Truncation, solver and readout share one budget: the largest decides what to buy next, a"
         " higher order, a better solve, or more shots.",
-        (budget_panel, truncation_panel, readout_panel),
+        (budget_panel, truncation_panel, readout_panel, window_panel),
     ),
     "download": (
         "What is downloaded?",
@@ -63,6 +64,10 @@ GLOSSARY = {
     "hybrid, sparse, dense": (
         "The emulated quantum run; the same steps by classical descent of the kept weights; and of"
         " all weights, as they were before the pruning."
+    ),
+    "quantum window": (
+        "The steps after pruning in which a segment of several steps is worth its upload and its"
+        " readout."
     ),
     "truncation error": (
         "The distance of the linearised steps from true gradient descent, relative to the"
@@ -153,7 +158,7 @@ def _cards(record: Record) -> Iterable[str]:
         return f"{number(100 * (last(row) - last(record.rows[sparse])), 2)} points"
 
     def work(row: Row) -> str:
-        beside = names.trained("sparse", "gradients")
+        beside = names.gradients_of("sparse")
         spent = row.curve[-1]
         other = record.rows[beside].curve[-1] if beside in record.rows else 0.0
         return times(spent / other) if other else number(spent)
@@ -166,7 +171,7 @@ def _cards(record: Record) -> Iterable[str]:
          "of the entries read in a round, at most"),
         (names.READOUT_ERROR_BY_ROUND, lambda row: percent(max(fractions(row)), 2),
          "readout error of the worst round"),
-        (names.trained("hybrid", "gradients"), work,
+        (names.gradients_of("hybrid"), work,
          "the gradients of the sparse run, to emulate the hybrid one"),
     )  # fmt: skip
     for name, text, label in candidates:
