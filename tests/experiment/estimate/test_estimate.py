@@ -39,6 +39,19 @@ def test_everything_is_written(made):
     assert again.rows.number("ledger/verdict/ratio") == record.rows.number("ledger/verdict/ratio")
 
 
+def test_a_name_that_is_taken_is_refused_before_the_work(made, monkeypatch):
+    monkeypatch.setattr("qdescent.experiment.estimate.pipeline.price", None)
+    with pytest.raises(ArgumentError, match="must be a directory that does not exist yet"):
+        run_estimate(EstimateSettings(), made[0])
+
+
+def test_what_cannot_be_priced_leaves_no_directory(tmp_path):
+    settings = load_settings(EstimateSettings, None, {"kappa": 2.0, "padding": 100})
+    with pytest.raises(ArgumentError, match="kappa"):
+        run_estimate(settings, tmp_path / "one")
+    assert not (tmp_path / "one").exists()
+
+
 def test_a_sweep_is_a_table_of_its_points(made):
     directory, record = made
     with (directory / "sweep.csv").open() as file:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,14 @@ def run_estimate(
             written then).
     """
     ranges = ranges_of(settings.sweep)
+    with held_directory(directory, new=True):  # a name that is taken is refused before the work
+        return _estimate_in(directory, settings, ranges, progress or Silent())
+
+
+def _estimate_in(
+    directory: Path, settings: EstimateSettings, ranges: Sequence[Range], progress: Progress
+) -> Record:
     timings: dict[str, float] = {}
-    progress = progress or Silent()
     progress.start("Pricing", 2)
     with stopwatch(timings, "pricing"):
         found = estimated(settings)
@@ -103,19 +109,17 @@ def run_estimate(
     progress.finish(f"{len(found.ledger.rows)} rows")
     rows = [*found.ledger.rows.under(names.LEDGER), *maps]
     record = Record(directory.name, asdict(settings), 0, installed_versions(), Rows(rows), timings)
-    with held_directory(directory, new=True):
-        if ranges:
-            points = math.prod(len(each.values) for each in ranges)
-            progress.start("Sweep", points)
-            _write_sweep(found.case, ranges, directory, progress)
-            progress.finish(f"{points} points in sweep.csv and sweep.json")
-        here = (("this", float(found.spec.n), float(found.spec.sparsity)), *MEASURED_ROWS)
-        marks = {"n_sparsity": here}
-        write_estimate_page(record, directory / PAGE, drawn, marks)
-        if settings.card:
-            write_json(directory / CARD, claim_card(record, found))
-            write_card_figure(record, directory / CARD_PAGE, *CARD_MAP, here)
-        write_record(record, directory)
+    if ranges:
+        points = math.prod(len(each.values) for each in ranges)
+        progress.start("Sweep", points)
+        _write_sweep(found.case, ranges, directory, progress)
+        progress.finish(f"{points} points in sweep.csv and sweep.json")
+    here = (("this", float(found.spec.n), float(found.spec.sparsity)), *MEASURED_ROWS)
+    write_estimate_page(record, directory / PAGE, drawn, {"n_sparsity": here})
+    if settings.card:
+        write_json(directory / CARD, claim_card(record, found))
+        write_card_figure(record, directory / CARD_PAGE, *CARD_MAP, here)
+    write_record(record, directory)
     return record
 
 
