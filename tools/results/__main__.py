@@ -29,14 +29,16 @@ RESULTS, FIGURES = ROOT / "results", ROOT / "docs" / "figures"
 SEEDS = (("7M-truncation", "7M-truncation-fast", "7M-seed-0"), ("7M-seed-1",), ("7M-seed-2",))
 # what does not depend on how a job was cut into parts
 COMPARED = ("truncation/", "window/", "dissipation/", "spectrum/", "dense/", "pruned/")
-MEANS, AUTHORS = "7M-seeds", "authors"
+SMALL_SEEDS = (("small",), ("small-seed-1",), ("small-seed-2",))
+MEANS = {"7M-seeds": SEEDS, "small-seeds": SMALL_SEEDS}
+AUTHORS = "authors"
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#2f7fc1", "#d55e00", "#009e73", "#b3589a", "#858b93"
 
 
 def results() -> dict[str, Record]:
     """The committed records by name, without those that are made from them."""
     found = {path.stem: read_record(path) for path in sorted(RESULTS.glob("*.json"))}
-    return {name: record for name, record in found.items() if name not in (MEANS, AUTHORS)}
+    return {name: record for name, record in found.items() if name not in (*MEANS, AUTHORS)}
 
 
 def merged(found: dict[str, Record], seed: Sequence[str]) -> Rows:
@@ -48,11 +50,11 @@ def merged(found: dict[str, Record], seed: Sequence[str]) -> Rows:
     return Rows(rows.values())
 
 
-def mean_record(found: dict[str, Record]) -> Record:
+def mean_record(name: str, files: Sequence[Sequence[str]], found: dict[str, Record]) -> Record:
     """Rows that all seeds have as numbers or curves: their mean, and the standard deviation of a
     seed. Curves are cut to the shortest.
     """
-    seeds = [rows for rows in (merged(found, seed) for seed in SEEDS) if len(rows)]
+    seeds = [rows for rows in (merged(found, seed) for seed in files) if len(rows)]
     rows, count = [], len(seeds)
     for row in seeds[0]:
         if not row.name.startswith(COMPARED) or not all(row.name in each for each in seeds):
@@ -69,7 +71,7 @@ def mean_record(found: dict[str, Record]) -> Record:
         else:
             continue
         rows.append(Row(row.name, mean, row.unit, Evidence.MEASURED, source, spread))
-    return Record(MEANS, {}, 0, {}, Rows(rows))
+    return Record(name, {}, 0, {}, Rows(rows))
 
 
 def authors_record() -> Record:
@@ -106,7 +108,7 @@ def proxy_figure(axes: Axes, found: dict[str, Record]) -> None:
     scaled = [(y - 1) / depth for y in THEIRS.values()]
     axes.plot(list(THEIRS), scaled, "s", color=ORANGE, label=f"Liu et al., {depth:.1e} deep")
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set(xlabel="step t", ylabel="(E(t) − 1) / depth", ylim=(-1.1, 1.5))
+    axes.set(xlabel="step t", ylabel="(E(t) − 1) / depth", ylim=(-1.1, 2.6))
     axes.set(title="What the proxy says at η = 0.02")
 
 
@@ -125,7 +127,7 @@ def truth_figure(axes: Axes, found: dict[str, Record]) -> None:
                 axes.semilogy(steps, curve, style, color=color, linewidth=width, label=label)
     axes.axhline(0.01, color=GREY, linewidth=0.8)
     axes.set(xlabel="steps K after pruning", ylabel="error to true descent", ylim=(1e-5, 1))
-    axes.set(title="What it cannot show (dashed, dotted: other seeds)")
+    axes.set(title="What it cannot show (dashes and dots: other seeds)")
 
 
 def accuracy_figure(axes: Axes, found: dict[str, Record]) -> None:
@@ -187,8 +189,8 @@ def main() -> None:
     """Means, then figures."""
     write_document(RESULTS / f"{AUTHORS}.json", record_text(authors_record()))
     found = results()
-    if sum(any(name in found for name in seed) for seed in SEEDS) > 1:
-        write_document(RESULTS / f"{MEANS}.json", record_text(mean_record(found)))
+    for name, files in MEANS.items():
+        write_document(RESULTS / f"{name}.json", record_text(mean_record(name, files, found)))
     draw(found, FIGURES)
 
 
