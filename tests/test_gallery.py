@@ -7,7 +7,13 @@ from pathlib import Path
 import gallery
 import pytest
 
-SLOW = {"transformer_spectrum", "pruning_dissipation", "hybrid_training", "pennylane_citizen"}
+SLOW = {
+    "transformer_spectrum",
+    "pruning_dissipation",
+    "hybrid_training",
+    "hybrid_resnet",
+    "pennylane_citizen",
+}
 SCRIPTS = [
     pytest.param(script, marks=pytest.mark.slow if script.stem in SLOW else (), id=script.stem)
     for script in gallery.scripts()

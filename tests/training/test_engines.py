@@ -150,3 +150,28 @@ def test_an_engine_that_does_not_resolve_a_segment_says_so():
     stiff = {"engine": "fast-forward", "engine_tolerance": 1e-9}
     with pytest.raises(ArgumentError, match="Argument `engine` must resolve the segment within"):
         train_hybrid([task], space, Schedule(1, 3_000, 1, 0.5, None, **stiff))
+
+
+@pytest.mark.parametrize("engine", ["series", "fast-forward", "circuit"])
+def test_a_stationary_point_stays(engine):
+    network = nn.Linear(2, 1, bias=False).double()
+    with torch.no_grad():
+        network.weight.zero_()
+    data = torch.eye(2, dtype=torch.float64), torch.zeros(2, 1, dtype=torch.float64)
+    task, space = Task(network, nn.functional.mse_loss, data), ParameterSpace(network)
+    for settings in ({}, {"momentum": 0.5}, {"read_error": 0.1}, {"unread": 0.1}):
+        run = train_hybrid([task], space, Schedule(2, 3, 2, 0.1, engine=engine, **settings))
+        assert run.theta.tolist() == [0.0, 0.0]
+
+
+def test_a_hessian_that_overflows_is_one_sentence():
+    network = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+    task = Task(
+        network,
+        lambda o, t: (1e-12 * (o * o).square()).sum(),
+        (torch.full((1, 2), 1e9), torch.zeros(1, 1)),
+    )
+    with pytest.raises(ArgumentError, match="^Argument `[a-z_]+` must .*, but is .*[.]$"):
+        train_hybrid([task], ParameterSpace(network), Schedule(2, 3, 1, 0.1, engine="fast-forward"))

@@ -29,7 +29,6 @@ from qdescent._checks import (
     check_sequence,
 )
 from qdescent.carleman.growth import grown, step_factor
-from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
@@ -287,9 +286,7 @@ def _report(
     growth = grown(float(factors.max()), found.steps) if len(factors) else 1.0
     terms, velocity = found.after(found.steps)
     if not bool(torch.isfinite(terms).all()) or not np.isfinite(found.leak):
-        name = "weight_decay" if found.eta * found.decay > 2 else "learning_rate"
-        value = found.decay if name == "weight_decay" else found.eta
-        raise DivergedError(name, "keep the segment finite (try a tenth of it)", value)
+        raise found.diverged()
     gradients = gradients_of(found.model.products, found.calls)
     if not resolved:
         status = FastForwardStatus.UNRESOLVED

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from qdescent._arrays import Floats
+from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.linalg.gram import GramRule, gram_rule, interpolate
 from qdescent.linalg.operator import LinearOperator
@@ -78,6 +79,9 @@ class ReducedDescent:
     def _walk(self) -> None:
         """Every term's coordinates c_k(t), (T + 1, d), by the recurrence in the space."""
         self.paths, self.ends = [], []
+        if not np.isfinite(self.model.matrix).all():
+            must = "be one whose products with the Hessian are finite (in float64, perhaps)"
+            raise DivergedError("theta", must, "a point where one overflowed")
         values, vectors = np.linalg.eigh(self.model.matrix)
         for sources, profile, velocity in self.driven:
             given = profile @ np.array([self.model.coordinates(s) for s in sources]) @ vectors
@@ -88,13 +92,28 @@ class ReducedDescent:
 
     def after(self, steps: int) -> tuple[Tensor, Tensor | None]:
         """The terms u_1 ... u_N after so many steps, (N, n), and with momentum the velocity's."""
-        terms = torch.stack([self.model.combine(path[steps]) for path in self.paths])
+        terms = torch.stack([self._combined(path[steps]) for path in self.paths])
         if not self.beta:
             return terms, None
         ends = self.ends
         if steps < self.steps:
             ends = [(path[steps - 1] - path[steps]) / self.eta for path in self.paths]
-        return terms, torch.stack([self.model.combine(end) for end in ends])
+        return terms, torch.stack([self._combined(end) for end in ends])
+
+    def _combined(self, coordinates: Floats) -> Tensor:
+        """The vector with these coordinates; 0 at a stationary point, where the space is empty."""
+        if not self.model.dimension:
+            return torch.zeros_like(self.series.gradient)
+        largest = torch.finfo(self.series.gradient.dtype).max
+        if not np.abs(coordinates).max() <= largest:
+            raise self.diverged()
+        return self.model.combine(coordinates)
+
+    def diverged(self) -> DivergedError:
+        """What is said of a segment whose numbers overflow: which setting makes it grow."""
+        by_decay = self.eta * self.decay > 2
+        name, value = ("weight_decay", self.decay) if by_decay else ("learning_rate", self.eta)
+        return DivergedError(name, "keep the segment finite (try a tenth of it)", value)
 
     def response(self) -> Floats:
         """The displacement after 1 ... T steps that a unit of gradient leaves in each mode that was
@@ -143,7 +162,7 @@ class ReducedDescent:
         found = []
         at_nodes = [interpolate(path, rule.nodes) for path in self.paths]
         for j in range(len(rule.nodes)):
-            terms = [self.model.combine(coordinates[j]) for coordinates in at_nodes]
+            terms = [self._combined(coordinates[j]) for coordinates in at_nodes]
             found.append(self.series([*terms, torch.zeros_like(terms[0])])[k - 1])
             self.calls[k - 2] += 1
         return found

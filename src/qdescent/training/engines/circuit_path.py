@@ -67,6 +67,8 @@ class CircuitPath:
         start = upload.theta.new_zeros(maps[0].size)
         if rule.momentum and upload.velocity is not None:
             start[upload.space.n :] = -rule.learning_rate * upload.velocity
+        if not bool(start.any()) and not any(bool(each.coefficients[0].any()) for each in maps):
+            return start  # a stationary point: nothing moves, and no state holds nothing
         lifts = [carleman_linearize(each, order, form="homogenised") for each in maps]
         system = history_system(lifts[0] if len(lifts) == 1 else lifts, start, steps)
         return solve(system, QSVT(epsilon=upload.tolerance, circuit=True)).answer

@@ -31,8 +31,8 @@ class Window:
         first: steps before the first segment that is worth it; None: there is none.
         last: steps at the end of the last one; None likewise.
         longest: steps of the longest one; 0: there is none.
-        opens: why it did not begin earlier; empty: it begins at once.
-        closes: why it ended; empty: the run ended first.
+        opens: reason why it did not begin earlier; empty: it begins at once.
+        closes: reason why it ended; empty: the run ended first.
     """
 
     first: int | None
