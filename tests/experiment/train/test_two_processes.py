@@ -66,6 +66,7 @@ def child(folder: Path) -> None:
             pipeline.run_training(Workspace(folder / f"two-{engine}", settings, Silent()))
 
 
+@pytest.mark.slow  # two imports of everything
 def test_two_processes_train_as_one_does(tmp_path, monkeypatch):
     (tmp_path / "shared_project.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)

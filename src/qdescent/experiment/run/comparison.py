@@ -5,6 +5,7 @@ from __future__ import annotations
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import Baseline, Pruned, download_steps, last_task
+from qdescent.experiment.train.rounds import span
 from qdescent.experiment.workspace import Workspace
 from qdescent.rows import names
 from qdescent.training.descent import correct
@@ -25,7 +26,7 @@ def comparison_rows(
     on_test = f"share of {len(data.test_images)} test images labelled correctly"
     on_batch = f"loss on the round's own batch of {settings.batch}"
     lengths, orders = (
-        _span(each) for each in ([r.steps for r in run.rounds], [r.order for r in run.rounds])
+        span(each) for each in ([r.steps for r in run.rounds], [r.order for r in run.rounds])
     )
     by_segment = f"order {orders} series form, K = {lengths}"
     exact, measured, assumed = Evidence.EXACT, Evidence.MEASURED, Evidence.ASSUMED
@@ -131,8 +132,3 @@ def comparison_rows(
             "sqrt of the sum of e(S p_i)/S: magnitudes and signs by the counts that u lets expect",
         ),
     ]
-
-
-def _span(values: list[int]) -> int | str:
-    """The one value, or the least and the largest in words."""
-    return values[0] if len(set(values)) == 1 else f"{min(values)} to {max(values)}"

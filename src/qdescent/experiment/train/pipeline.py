@@ -169,7 +169,7 @@ def _made(
     rows = [
         *subject.rows,
         *_processes(ranks, begun_with),
-        *start_rows(settings, space, trained.run.rounds[-1].kept, kept.why, lines),
+        *start_rows(settings, space, trained.run.rounds, kept.why, lines),
         *training_rows(settings, trained, start),
     ]
     return _written(workspace, subject, space, trained, rows)

@@ -6,14 +6,13 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate
 
-from torch import Tensor
-
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.train.metrics import Line
-from qdescent.experiment.train.rounds import Measured, Trained
+from qdescent.experiment.train.rounds import Measured, Trained, span
 from qdescent.experiment.train.settings import TrainSettings
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.rows import names
+from qdescent.training.rounds.record import Round
 
 WHO = {
     "hybrid": "read out after each segment",
@@ -25,7 +24,7 @@ WHO = {
 def start_rows(
     settings: TrainSettings,
     space: ParameterSpace,
-    kept: Tensor | None,
+    rounds: Sequence[Round],
     why: str,
     lines: Sequence[Line],
 ) -> list[Row]:
@@ -33,10 +32,11 @@ def start_rows(
 
     Args:
         space: the weights that may be kept.
-        kept: which of them are in the end; None: all.
-        why: in words, which are.
+        rounds: of the training.
+        why: in words, which weights are kept.
         lines: of the dense training.
     """
+    kept = rounds[-1].kept
     n = space.n if kept is None else int(kept.sum())
     exact, assumed = Evidence.EXACT, Evidence.ASSUMED
     dense = [line for line in lines if line["kind"] == "dense"]
@@ -64,9 +64,6 @@ def start_rows(
             ),
         ]
     given = (
-        (names.SETTING_ORDER, settings.order, "1"),
-        (names.SETTING_SEGMENT, settings.segment, "steps"),
-        (names.SETTING_ROUNDS, settings.rounds, "rounds"),
         (names.SETTING_LEARNING_RATE, settings.learning_rate, "1"),
         (names.SETTING_MOMENTUM, settings.momentum, "1"),
         ("setting/weight_decay", settings.weight_decay, "1"),
@@ -74,9 +71,17 @@ def start_rows(
         ("setting/engine", settings.engine, ""),
         (names.SETTING_BATCH, settings.batch, "samples"),
     )
-    return rows + [
+    rows += [
         Row(name, value, unit, assumed, f"setting `{name.partition('/')[2]}`")
         for name, value, unit in given
+    ]
+    chosen = "setting `tolerance` chose it" if settings.tolerance else "setting `{}`"
+    orders, lengths = (span([getattr(r, name) for r in rounds]) for name in ("order", "steps"))
+    return [
+        *rows,
+        Row(names.SETTING_ORDER, orders, "1", assumed, chosen.format("order")),
+        Row(names.SETTING_SEGMENT, lengths, "steps", assumed, chosen.format("segment")),
+        Row(names.SETTING_ROUNDS, len(rounds), "rounds", assumed, chosen.format("rounds")),
     ]
 
 

@@ -99,6 +99,11 @@ def hybrid_rounds(
     return Trained(run, tuple(measured))
 
 
+def span(values: Sequence[int]) -> int | str:
+    """The one value, or the least and the largest in words."""
+    return values[0] if len(set(values)) == 1 else f"{min(values)} to {max(values)}"
+
+
 def _parts(of: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a round, and of what it holds, by name; and all else as JSON types."""
     tensors: dict[str, Tensor] = {}
