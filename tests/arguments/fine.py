@@ -394,7 +394,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "Pruning.density_at": {"place": SEED},
     "Run": {"theta": FLOATS + ("tensor of 7",), "rounds": ("empty list",),
         "stopped": ("text", "empty text")},
-    "price": {"architecture": ("None",), "accelerator": ("None",)},
+    "price": {"architecture": ("None",), "accelerator": ("None",), "region": ("True",)},
     "RoundSpec": {"parameters": ("10**9", "10**30"), "order": COUNT,
         "steps": COUNT + ("10**9", "10**30"), "padding": COUNT + ("0", "None"),
         "kappa": ("1e9", "10**9", "10**30", "int64(2)"), "sparsity": COUNT,

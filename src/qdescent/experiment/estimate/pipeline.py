@@ -27,12 +27,14 @@ from qdescent.resources.classical.machines import A100, CLUSTER, H100, Accelerat
 from qdescent.resources.ledger import Ledger, price
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.symbolic import to_qref
 from qdescent.resources.verdict.inputs import Case, held
 from qdescent.resources.verdict.region import PAIRS, map_over
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
 
 PAGE, CARD, CARD_PAGE, SWEEP = "estimate.html", "card.json", "card.html", "sweep"
+QREF = "copy.qref.json"
 CARD_MAP = ("n", "sparsity")
 # Measured: kept weights, and entries a row that carry 99 % of its squared norm
 # (benchmarks/results/needed_sparsity.json)
@@ -83,7 +85,8 @@ def run_estimate(
 
     Returns:
         Record: also written as run.json, beside estimate.html; of a sweep also sweep.csv and
-            sweep.json; of a card card.json and card.html.
+            sweep.json; of a card card.json, card.html and
+            copy.qref.json, the cost in symbols.
 
     Raises:
         ArgumentError: settings that contradict each other, or a run of another version (nothing is
@@ -118,6 +121,7 @@ def _estimate_in(
     write_estimate_page(record, directory / PAGE, drawn, {"n_sparsity": here})
     if settings.card:
         write_json(directory / CARD, claim_card(record, found))
+        write_json(directory / QREF, to_qref(min(2, found.spec.order)))
         write_card_figure(record, directory / CARD_PAGE, *CARD_MAP, here)
     write_record(record, directory)
     return record
