@@ -103,3 +103,12 @@ def test_fewer_factories_take_longer():
     curve = space_time(cost)
     assert curve.qubits == (600, 700, 900, 1300)
     assert curve.seconds == (24.0, 12.0, 6.0, 3.0)
+
+
+def test_a_hundred_million_logical_qubits_are_asked_for_in_parts(costs):
+    """As many times the data's qubits at a share of the budget: linear, but for the distance."""
+    wide = LogicalCounts(8 * 10**7, toffoli=10**6, measurements=10**6)
+    found = {cost.name: cost for cost in platform_costs(wide, SurfaceCode())}
+    each = found["cultivation"].qubits / wide.qubits
+    assert 1000 < each < 10_000
+    assert found["cultivation"].seconds >= costs["cultivation"].seconds

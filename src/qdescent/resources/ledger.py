@@ -145,7 +145,8 @@ def price(
     ]
     built = min(ways, key=lambda each: (each.seconds, each.copy_seconds))
     if not built.is_within_reach or built.cost is None:
-        raise _unreachable(spec, architecture, built)
+        cheapest = min(ways, key=lambda each: each.way.queries * each.way.runs[0])
+        raise _unreachable(spec, architecture, cheapest)
     # 2. the shortest of all in detail: with each loader, and on the machine
     details = [priced(spec, built.way, loader, architecture) for loader in LOADERS]
     machine = architecture.estimate(built.cost.counts, runs=together(spec, built.way))

@@ -38,6 +38,7 @@ _INTERVALS = {
 # of other numbers: beyond, products and inverses would leave what floats can hold
 _TINY, _HUGE = 1e-30, 1e300
 READOUTS = ("sampling", "coherent")
+_LEAST_FORCE = 1e-100  # its square is still a number
 _READS = 2  # shots for the magnitudes, and as many again for the signs
 
 
@@ -196,8 +197,9 @@ class RoundSpec:
         if self.steps > MOST_STEPS:
             must = f"be at most {MOST_STEPS} where `norms` are given"
             raise argument_error("steps", must, self.steps)
-        if norms.constant == 0:
-            raise argument_error("norms", "have ||F_0|| above 0", "0: nothing moves")
+        if norms.constant < _LEAST_FORCE:
+            must = f"have an ||F_0|| of at least {_LEAST_FORCE:g} (below it nothing moves)"
+            raise argument_error("norms", must, norms.constant)
         try:
             _ = self.history
         except ArgumentError as error:

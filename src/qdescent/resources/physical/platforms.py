@@ -20,6 +20,7 @@ from qdescent.resources.physical.surface_code import SurfaceCode
 
 _PIECE = 10**9  # Toffoli gates of one question: times stay far below the estimator's 2^64 ns
 _DISTANCES = list(range(11, 52, 4))
+_QUBITS = 20_000  # logical ones of one question: more are as many times as large, error and all
 _MEMORY = 1000  # yoked qubits that are asked for; more take as many each
 CULTIVATION, YOKED, ATOMS, REACTION = "cultivation", "yoked", "neutral_atoms", "reaction_limited"
 REACTION_SECONDS = 10e-6  # decode and react: Gidney, Ekera, arXiv:1905.09749
@@ -58,7 +59,8 @@ def platform_costs(
     check_instance("counts", counts, LogicalCounts)
     pieces = max(1, -(-counts.toffoli // _PIECE))
     toffoli = max(1, -(-counts.toffoli // pieces))
-    active = max(3, counts.qubits - memory)
+    active, shares = max(3, counts.qubits - memory), max(1, -(-counts.qubits // _QUBITS))
+    budget = machine.budget / pieces / shares
     found = []
     with _models() as (qre, models):
         gate = max(1, round(machine.cycle_time_ns / 8))
@@ -80,15 +82,14 @@ def platform_costs(
                  "yoked memory, arXiv:2312.04522, beside the surface code, cultivation")
             )  # fmt: skip
         for name, architecture, codes, qubits, kept, source in asked:
-            answer = _ask(qre, architecture, codes, qubits, kept, toffoli, machine.budget / pieces)
-            if answer is None:
+            part = max(3, -(-qubits // shares))
+            answer = _ask(qre, architecture, codes, part, kept, toffoli, budget)
+            alone = _ask(qre, architecture, codes, part, 0, toffoli, budget) if kept else answer
+            if answer is None or alone is None:
                 continue
-            size, nanoseconds = float(answer[0]), answer[1]
+            size, nanoseconds = float(alone[0]) * shares, answer[1]
             if kept:
-                alone = _ask(qre, architecture, codes, qubits, 0, toffoli, machine.budget / pieces)
-                if alone is None:
-                    continue
-                size = alone[0] + (size - alone[0]) / kept * memory
+                size += (answer[0] - alone[0]) / kept * memory
             found.append(
                 PlatformCost(name, size, nanoseconds * 1e-9 * pieces, f"qdk.qre: {source}")
             )
