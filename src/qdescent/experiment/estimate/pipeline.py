@@ -147,7 +147,7 @@ def _map_rows(
     return rows, tuple(drawn)
 
 
-def _write_sweep(case: Case, ranges: list[Range], directory: Path, progress: Progress) -> None:
+def _write_sweep(case: Case, ranges: Sequence[Range], directory: Path, progress: Progress) -> None:
     text, lines = io.StringIO(), []
     writer = csv.DictWriter(text, [*(each.name for each in ranges), *COLUMNS])
     writer.writeheader()
