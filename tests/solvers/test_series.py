@@ -272,7 +272,7 @@ def test_a_module_without_rules_goes_the_slow_way_and_a_kink_goes_no_way(sevente
         for order in (1, 2, 3)
     ]
     assert all(after < before / 3 for before, after in itertools.pairwise(errors))
-    assert "4 to 9 gradients a step" in series_descent(task, space, 2, 2, ETA).how
+    assert "some 12 gradients a step" in series_descent(task, space, 2, 2, ETA).how
     for kink in (nn.ReLU(), nn.ReLU6(), nn.ELU(), nn.Hardtanh(), nn.LeakyReLU()):
         task, space = task_with(kink)
         for method in ("taylor", "jvp"):

@@ -108,6 +108,7 @@ class SeriesSteps(Iterator[Tensor]):
         terms: u_1 ... u_N now, (N, n).
         velocity: v_1 ... v_N now, (N, n); None without momentum.
         how: by what the gradient's coefficients are found, see `SeriesSolution`.
+        price: of a step on a batch that is known already, in gradients.
     """
 
     def __init__(
@@ -148,7 +149,8 @@ class SeriesSteps(Iterator[Tensor]):
             )
             self.velocity = torch.zeros_like(self.terms)
             self.velocity[: len(velocity) if velocity.ndim == 2 else 1] = velocity
-        self.how, self._check, fixed = "", check, isinstance(task, Task)
+        self.how, self.price = "", 0.0
+        self._check, fixed = check, isinstance(task, Task)
         self._gradient = self._series(task) if fixed else None  # type: ignore[arg-type]
         self._tasks = iter(()) if fixed else iter(task)  # type: ignore[arg-type]
 
@@ -175,7 +177,7 @@ class SeriesSteps(Iterator[Tensor]):
         if self._check:
             check_series(series, task, self._space, self._theta)
         self._check = False  # the same network and loss at every step
-        self.how = series.how
+        self.how, self.price = series.how, series.price
         return series
 
 
@@ -219,8 +221,8 @@ def series_descent(
         weight_decay: lambda of `torch.optim.SGD`.
         velocity: the velocity at the pivot, (n,); None: none yet, as at the start of a training.
         method: "taylor": by the rules of learning/taylor/rules; "jvp": by nested forward
-            derivatives of any smooth network, 2^N to 3^N gradients a step; "auto": the first where
-            it is possible, else the second, and the answer's `how` says which.
+            derivatives of any smooth network, some 1.3 3^N gradients a step; "auto": the first
+            where it is possible, else the second, and the answer's `how` says which.
         check: comparison of the series with the loss moved in float64 along a fixed random
             direction. False: for those who have compared the same network and loss before.
 

@@ -200,6 +200,11 @@ MORE_CASES = {
         lambda x, w: F.rms_norm(x, w.shape, w, 1e-5), "ab3 b3",
         lambda x, w: x / ((x * x).mean((1, 2), keepdim=True) + 1e-5).sqrt() * w,
     ),
+    "_weight_norm": Case(
+        lambda v, g: torch._weight_norm(v, g, 0), "a3b a11",
+        lambda v, g: v / (v * v).sum((1, 2), keepdim=True).sqrt() * g, above=0.5,
+    ),
+    "vdot": Case(torch.vdot, "b b"),
     "instance_norm": Case(
         lambda x, w, b: F.instance_norm(x, None, None, w, b), "a2c3 2 2",
         lambda x, w, b: even(x, 2, 3) * w[:, None, None] + b[:, None, None],
@@ -298,6 +303,7 @@ MORE_VARIANTS = {
     ),
     "over a count": Case(lambda x: x.sum() / (LABELS >= 1).sum(), "ab",
                          lambda x: x.sum() / 2),
+    "dots for axes": Case(lambda x, y: torch.einsum("...ij,kj->...ik", x, y), "2ab cb"),
     "sums of one operand": Case(lambda x, y: torch.einsum("ij,kl->il", x, y), "ab bc"),
     "a choice by an index": Case(lambda x: x[ROWS[0], :, None][..., 0] + x[[0, 1, 2]], "3b"),
     "a choice by a mask": Case(lambda x: x[CHOICE], "24"),

@@ -101,6 +101,20 @@ def test_convolution_of_one_sample_without_a_batch_axis():
     torch.testing.assert_close(ours[0], F.conv2d(x, w, b, padding=1))
 
 
+def test_what_is_changed_in_place_changes_under_its_other_names_too():
+    def function(x):
+        y = x * 2
+        z = y
+        z += x
+        y[1] = x[0]
+        return y * z
+
+    x = [torch.tensor([1.0, 3.0]), torch.tensor([0.5, 1.0]), torch.tensor([0.0, 0.0])]
+    found = propagate(function, x)
+    truth = propagate(lambda x: torch.stack([3 * x[0], x[0]]) ** 2, x)
+    assert [c.tolist() for c in found] == [c.tolist() for c in truth]
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_padding_by_name(padding):
     x, w = torch.randn(2, 1, 5, 5), torch.randn(3, 1, 3, 3)

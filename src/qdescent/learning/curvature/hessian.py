@@ -179,7 +179,8 @@ def check_series(
     Hessian product.
 
     Raises:
-        ArgumentError: as `check_curvature`; the series' gradient is not autograd's.
+        ArgumentError: as `check_curvature`; the series' gradient is not autograd's; nested
+            derivatives whose second is not the slope of the first.
 
     Cost: one gradient, two calls of the series, two gradients in float64; more only where these
         disagree.
@@ -194,6 +195,9 @@ def check_series(
             " of its own)"
         )
         raise argument_error("network", must, f"{100 * error / (size or 1.0):.2g} % off")
+
+    if isinstance(series, NestedSeries) and series.order > 1:
+        series.check_second()
 
     def apply(block: Tensor) -> Tensor:
         zeros = [torch.zeros_like(theta)] * (series.order - 1)

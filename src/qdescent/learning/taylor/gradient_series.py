@@ -9,7 +9,7 @@ batch the degree-0 part of both passes is the same at every step, and is compute
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import accumulate
 from typing import Any
@@ -41,6 +41,9 @@ from qdescent.learning.taylor.tape import Tape
 from qdescent.learning.untouched import untouched
 
 WAYS = ("auto", "taylor", "jvp")
+# Of a series call: measured to order 4 (benchmarks/series_cost.py); 5 and 6 by the growth of the
+# N(N + 3)/2 products.
+GRADIENTS = {1: 1.8, 2: 4.0, 3: 6.6, 4: 9.6, 5: 13.0, 6: 17.0}
 MOST_ORDER = 64  # the work grows with its square, and no series is worth so many
 
 
@@ -58,6 +61,7 @@ class GradientSeries:
         gradient: grad L(theta), (n,), which comes with the recording.
         how: by what the coefficients are found, in words.
         rounding: of the coarsest type in which anything of it was computed.
+        price: of a call, in gradients, as measured on convolutions.
 
     Raises:
         ArgumentError: an operation without a Taylor rule (ReLU has none: a kink has no series);
@@ -96,7 +100,8 @@ class GradientSeries:
                 if task.held
                 else {}
             )
-            with untouched(task.network), weights_replaced(task.network, jets), _held(held):
+            met = HeldWeights(held) if held else nullcontext()
+            with untouched(task.network), weights_replaced(task.network, jets), met:
                 try:
                     loss = task.loss_as_it_stands(task.network)
                 # a parametrized weight without a rule looks as if it were not there
@@ -115,7 +120,7 @@ class GradientSeries:
             if self._loss is not None:
                 self._tape.close(self._loss)
             self.gradient, self._places = places.closed(rows)[0], places
-        self.rounding = tape.rounding
+        self.rounding, self.price = tape.rounding, GRADIENTS.get(order, order * (order + 3) / 2)
         alone = ", ".join(map(repr, sorted(tape.alone)))
         self.how = f"Taylor rules{f', nested derivatives of {alone} alone' if alone else ''}"
 
@@ -163,10 +168,6 @@ def _check_parametrizations(network: nn.Module) -> None:
                 must = "be without parametrizations that have no Taylor rule"
                 off = f"with {kinds} of {name}.{weight}: {error}"
                 raise MissingRuleError(str(argument_error("network", must, off))) from error
-
-
-def _held(jets: Mapping[int, Jet]) -> AbstractContextManager[Any]:
-    return HeldWeights(jets) if jets else nullcontext()
 
 
 class _Places:
@@ -337,7 +338,13 @@ def series_of(
             nested = NestedSeries(task, space, theta, order)
             nested([torch.zeros_like(theta)])  # what has no forward derivatives says so now
         except Exception as second:
-            raise (error if isinstance(error, MissingRuleError) else second) from error
-        reason = " ".join(str(error).split())[:200]
-        nested.how = f"{nested.how} (no Taylor rules: {type(error).__name__}: {reason})"
+            first = isinstance(error, MissingRuleError)
+            known = error if first else second if isinstance(second, ArgumentError) else None
+            must = "be recorded, or have nested derivatives (no backward of its own)"
+            raise known or argument_error("network", must, f"not: {_line(second)}") from error
+        nested.how += f" (no Taylor rules: {_line(error)})"
         return nested
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

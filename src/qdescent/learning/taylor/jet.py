@@ -149,6 +149,18 @@ class Jet:
 
     __radd__ = __add__
 
+    def __iadd__(self, other: Any) -> Jet:
+        return _changed(self, "add_", other)
+
+    def __isub__(self, other: Any) -> Jet:
+        return _changed(self, "sub_", other)
+
+    def __imul__(self, other: Any) -> Jet:
+        return _changed(self, "mul_", other)
+
+    def __itruediv__(self, other: Any) -> Jet:
+        return _changed(self, "div_", other)
+
     def __neg__(self) -> Jet:
         return _by_name("mul", self, -1.0)
 
@@ -255,6 +267,13 @@ def _in_place(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Jet:
     y = called(getattr(torch, plain, None) or getattr(Tensor, plain, None), args, kwargs, plain)
     x.node, y.node = y.node, x.node
     return x
+
+
+def _changed(x: Jet, name: str, other: Any) -> Jet:
+    """x += other and its like: whoever else has x sees it, save where x is a view or has some."""
+    if x.shared or x.node in x.tape.leaves:
+        return _by_name(name.removesuffix("_"), x, other)
+    return _in_place(name, (x, other), {})
 
 
 def _by_itself(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:

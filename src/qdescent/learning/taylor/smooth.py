@@ -53,13 +53,15 @@ AGREED, NOISE = 1e-2, 100.0  # of differences: relative, and in units of their o
 
 
 class NoKinks(TorchDispatchMode):
-    """Refuses operations whose derivatives of higher order are zero or wrong without an error."""
+    """Refuses operations whose derivatives of higher order are zero or wrong without an error;
+    integers depend on no weight.
+    """
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         name = function.overloadpacket.__name__.removesuffix("_")
-        if name in KINKS:
+        if name in KINKS and any(isinstance(x, Tensor) and x.is_floating_point() for x in args):
             raise argument_error(
                 "network", "be smooth", f"using {name!r} (use {KINKS[name]} instead)"
             )

@@ -33,7 +33,7 @@ from qdescent.learning.mean_series import MeanSeries
 from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.taylor.gradient_series import WAYS
+from qdescent.learning.taylor.gradient_series import GRADIENTS, WAYS
 from qdescent.linalg.gram import gram_rule
 from qdescent.solvers.promise.limits import ORDER_LIMIT
 from qdescent.solvers.segment.reduced_descent import MOST_NODES, ReducedDescent
@@ -43,9 +43,6 @@ MOST_VECTORS = 1000
 # ||u_2|| / ||u|| before it is known; where it proves larger, the nodes are chosen again
 SHARE = 0.1
 MOST_GROWTH = 10.0  # of a mode over the segment, as for "almost dissipative"
-# Of a series call: measured to order 4 (benchmarks/series_cost.py); 5 and 6 by the growth of the
-# N(N + 3)/2 products.
-GRADIENTS = {1: 1.8, 2: 4.0, 3: 6.6, 4: 9.6, 5: 13.0, 6: 17.0}
 
 
 class FastForwardStatus(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.descent.diverged import DivergedError
-from qdescent.solvers.segment.fast_forward import GRADIENTS
+from qdescent.learning.taylor.gradient_series import GRADIENTS
 from qdescent.training.engines.choices import ENGINES, FAST_FORWARD, SERIES
 from qdescent.training.engines.path import Path, Upload
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 
 from qdescent.learning.task import Task
-from qdescent.solvers.segment.fast_forward import GRADIENTS
 from qdescent.solvers.series import SeriesSteps
 from qdescent.training.engines.path import End, Upload
 
@@ -13,8 +12,8 @@ from qdescent.training.engines.path import End, Upload
 class SeriesPath:
     """The terms of `SeriesSteps`, as far as they were asked for.
 
-    Cost: one series call a step, 4.0 gradients at order 2; a gradient at the pivot, and with fresh
-        batches one a step.
+    Cost: one series call a step, 4.0 gradients at order 2 where every operation has a rule; a
+        gradient at the pivot, and with fresh batches one a step.
     """
 
     def __init__(self, upload: Upload) -> None:
@@ -35,7 +34,7 @@ class SeriesPath:
         while self._done < steps:
             next(self._walk)
             self._done += 1
-            self.gradients += GRADIENTS[len(self._walk.terms)] + (not self._fixed)
+            self.gradients += self._walk.price + (not self._fixed)
         return self._walk.terms, self._walk.velocity
 
     def end(self, steps: int, terms: Tensor, velocity: Tensor | None) -> End:

@@ -4,6 +4,8 @@ bilinear ones by the Cauchy product.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from string import ascii_letters
 from typing import Any
 
 import torch
@@ -90,7 +92,7 @@ def lerp(x: Any, y: Any, weight: Any) -> Jet:
     return x + (y - x) * weight
 
 
-@rule("matmul", "bmm", "mm", "mv", "dot")
+@rule("matmul", "bmm", "mm", "mv", "dot", "vdot")
 def matmul(x: Any, y: Any) -> Jet:
     """x @ y, as torch.matmul has it."""
     if shape_of(y) and len(shape_of(y)) == 1:
@@ -120,7 +122,10 @@ def einsum(equation: Any, *operands: Any) -> Any:
     """Products of two by the Cauchy product, one pair after the other."""
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
-    if not isinstance(equation, str) or "." in equation or "->" not in equation:
+    if not isinstance(equation, str) or "->" not in equation:
+        return NotImplemented
+    equation = _spelled(equation, operands)
+    if "." in equation:
         return NotImplemented
     left, found = equation.replace(" ", "").split("->")
     letters = left.split(",")
@@ -145,6 +150,16 @@ def einsum(equation: Any, *operands: Any) -> Any:
     jet = jet_among(x, y)
     assert jet is not None
     return jet.record(Product(Contraction(letters[0], letters[1], found), plain(x), plain(y)))
+
+
+def _spelled(equation: str, operands: Sequence[Any]) -> str:
+    """The same without dots, where they stand for as many axes of each operand that has some."""
+    parts = equation.replace(" ", "").split("->")[0].split(",")
+    axes = {
+        x.ndim - len(part) + 3 for part, x in zip(parts, operands, strict=False) if "..." in part
+    }
+    spare = "".join(sorted(set(ascii_letters) - set(equation)))
+    return equation.replace("...", spare[: axes.pop()]) if len(axes) == 1 else equation
 
 
 @rule("linear")

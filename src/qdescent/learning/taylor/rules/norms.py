@@ -112,6 +112,13 @@ def instance_norm(
     return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
 
 
+@rule("_weight_norm")
+def weight_norm(v: Any, g: Any, dim: int = 0) -> Any:
+    """v g / ||v||, lengths over all axes but one (all for -1); of tensors, too."""
+    axes = [axis for axis in range(v.ndim) if dim == -1 or axis != dim % v.ndim]
+    return v * (g * (v * v).sum(axes, keepdim=dim != -1).rsqrt())
+
+
 @rule("var")
 def var(
     x: Jet, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None

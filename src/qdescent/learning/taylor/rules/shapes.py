@@ -138,7 +138,7 @@ def unpack(
         )
     places = places[..., 0].long().to(x.device)
     missing = (places == 0)[(..., *[None] * (x.ndim - 1))]
-    return x[(places - 1).clamp(0)].masked_fill(missing, padding_value), lengths
+    return x[torch.where(places > 0, places - 1, 0)].masked_fill(missing, padding_value), lengths
 
 
 @rule("chunk")
