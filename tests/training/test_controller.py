@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from qdescent._checks import ArgumentError
+from qdescent.experiment.run.settings import Settings
+from qdescent.experiment.train.settings import TrainSettings
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.readout.expected import expected_error
@@ -41,8 +43,11 @@ def test_the_cheaper_engine_is_taken(small_conv):
     assert {r.engine for r in train_hybrid([small_conv.task], space, fresh).rounds} == {"series"}
     short = adaptive(engine="cheapest", steps=3, learning_rate=0.02)
     assert {r.engine for r in train_hybrid([small_conv.task], space, short).rounds} == {"series"}
-    with pytest.raises(ArgumentError, match="Argument `engine` must be one of"):
-        Schedule(engine="cheapest")
+    for kind in (Schedule, Settings, TrainSettings):
+        with pytest.raises(ArgumentError, match="Argument `engine` must be one of"):
+            kind(engine="cheapest")
+        if kind is not Schedule:
+            assert kind(engine="cheapest", tolerance=0.01).schedule.engine == "cheapest"
 
 
 @pytest.mark.parametrize(

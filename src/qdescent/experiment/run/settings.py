@@ -10,7 +10,7 @@ from qdescent._checks import argument_error, shown
 from qdescent.experiment.setting import PATH, check_settings, setting
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
-from qdescent.training.engines.choices import ENGINES
+from qdescent.training.engines.choices import CHEAPEST, ENGINES
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 # of the circuit instance, 12 system qubits: a state vector of a few MB, a circuit of minutes
@@ -71,10 +71,10 @@ class Settings:
     )
     engine: str = setting(
         "series",
-        tuple(ENGINES),
+        (*ENGINES, CHEAPEST),
         "Way to a segment's end.",
         why="Exact, step by step. fast-forward: the same to 1e-3 without the steps; circuit: gates,"
-        " for a few weights.",
+        " for a few weights; cheapest: of the first two, by tolerance alone.",
     )
     shots: int = setting(
         1_000_000,

@@ -11,7 +11,7 @@ from qdescent.experiment.code_settings import code_of, command_again
 from qdescent.experiment.setting import PATH, SWITCH, TEXT, check_settings, setting
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
-from qdescent.training.engines.choices import ENGINES
+from qdescent.training.engines.choices import CHEAPEST, ENGINES
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 EPOCHS = 8  # as in `qdescent run`
@@ -153,10 +153,10 @@ class TrainSettings:
     )
     engine: str = setting(
         "series",
-        tuple(ENGINES),
+        (*ENGINES, CHEAPEST),
         "Way to a segment's end.",
         why="Exact, step by step. fast-forward: the same to 1e-3 without the steps; circuit: gates,"
-        " for a few weights.",
+        " for a few weights; cheapest: of the first two, by tolerance alone.",
     )
     shots: int = setting(
         1_000_000,
