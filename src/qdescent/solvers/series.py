@@ -39,7 +39,7 @@ class SeriesSolution:
         terms: u_1 ... u_N at the end, (N, n).
         steps: T.
         velocity: the velocity's terms v_1 ... v_N at the end, (N, n); None without momentum.
-        how: by what the coefficients were found, in words, with the price where it is not
+        how: way in which the coefficients were found, in words, with the price where it is not
             by Taylor rules alone.
     """
 
@@ -107,7 +107,7 @@ class SeriesSteps(Iterator[Tensor]):
     Attributes:
         terms: u_1 ... u_N now, (N, n).
         velocity: v_1 ... v_N now, (N, n); None without momentum.
-        how: by what the gradient's coefficients are found, see `SeriesSolution`.
+        how: way in which the gradient's coefficients are found, see `SeriesSolution`.
         price: of a step on a batch that is known already, in gradients.
     """
 

@@ -149,9 +149,7 @@ def needed_rows(
     seed: int,
     on_step: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """The entries a row that a segment needs, on a restriction to some weights, whose Hessian is
-    stored.
-    """
+    """Entries a row that a segment needs, restricted to weights whose Hessian can be stored."""
     count = min(weights, space.n)
     places = torch.randperm(space.n, generator=named_generator(seed, "restriction"))[:count]
     part = space.restrict(theta, places)

@@ -1,6 +1,4 @@
-"""Several seeds: one after the other, or each as a job of submitit, on this machine or on a SLURM
-cluster.
-"""
+"""Several seeds: one after the other, or each a job of submitit, here or on a SLURM cluster."""
 
 from __future__ import annotations
 

@@ -59,9 +59,7 @@ def spectrum_at(
 def verdict_rows(
     spectrum: Spectrum, space: ParameterSpace, rule: Rule, place: str, horizon: int, how: str
 ) -> list[Row]:
-    """The rows of a spectrum, and E(t) as the authors count it: pruned weights as modes that stand
-    still.
-    """
+    """The rows of a spectrum, and E(t) as the authors count it, pruned weights as zero modes."""
     diagnosis = diagnose(spectrum, rule.rate, rule.momentum, horizon, rule.decay)
     how = f"{how}; {rule}"
     rows = spectrum_rows(spectrum, diagnosis, how, f"{place}/")

@@ -1,5 +1,4 @@
-"""What a training says while it runs: a line of JSON for each epoch and each round, and events for
-TensorBoard.
+"""What a training says while it runs: a line of JSON for each epoch and round, and TensorBoard's.
 
 The file is written anew, at once, after each of them, from what is saved: it never runs ahead of
 the state, and a resumed training writes the same lines.

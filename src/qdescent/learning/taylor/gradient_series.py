@@ -59,7 +59,7 @@ class GradientSeries:
 
     Attributes:
         gradient: grad L(theta), (n,), which comes with the recording.
-        how: by what the coefficients are found, in words.
+        how: way in which the coefficients are found, in words.
         rounding: of the coarsest type in which anything of it was computed.
         price: of a call, in gradients, as measured on convolutions.
 

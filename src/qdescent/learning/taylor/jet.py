@@ -277,9 +277,7 @@ def _changed(x: Jet, name: str, other: Any) -> Jet:
 
 
 def _by_itself(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
-    """A smooth function without a rule, as an operation of its own; of several outputs each is
-    one.
-    """
+    """A smooth function without a rule, as an operation; of several outputs each is one."""
     leaves, structure = tree_flatten((args, kwargs))
     places = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Jet)]
     jets = [leaves[k] for k in places]

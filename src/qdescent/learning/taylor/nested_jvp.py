@@ -45,7 +45,7 @@ class NestedSeries:
 
     Attributes:
         gradient: grad L(theta), (n,).
-        how: by what the coefficients are found, with its price, in words.
+        how: way in which the coefficients are found, with its price, in words.
         rounding: of theta's type.
         price: of a call, in gradients.
 

@@ -113,7 +113,7 @@ def coherent_error(kept: int, calls: int, norm: str = "l2") -> Row:
 
     Args:
         kept, norm: as for `coherent_calls`.
-        calls: of the solve and its inverse.
+        calls: number of calls of the solve and its inverse.
 
     Example:
         >>> coherent_error(kept=745_000, calls=74_500_000).value

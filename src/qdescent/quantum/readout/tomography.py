@@ -45,7 +45,7 @@ class Readout:
         missing_norm: length of what was not read, estimated from sign shots, which had no part in
             choosing; 0 where everything was read.
         missing_norm_error: one standard error of it.
-        calls: of the solve and its inverse, where the readout was coherent.
+        calls: number of calls of the solve and its inverse, where the readout was coherent.
     """
 
     vector: Tensor

@@ -1,6 +1,4 @@
-"""The five answers of a reproduction, as sentences that its rows make: another record, another
-sentence.
-"""
+"""The five answers of a reproduction, as sentences that its rows make."""
 
 from __future__ import annotations
 
