@@ -175,8 +175,9 @@ class AdaptiveSchedule:
         momentum: beta, as in `Schedule`.
         engine: as in `Schedule`; or "cheapest": in each round fast-forward where it can do the
             segment for fewer gradients than the series, by its own count, and else the series.
-        fresh_batches, engine_tolerance, weight_decay, dampening, nesterov, decoupled, largest,
-            unread, read_error: as in `Schedule`.
+        fresh_batches, engine_tolerance: as in `Schedule`.
+        weight_decay, dampening, nesterov, decoupled: as in `Schedule`.
+        largest, unread, read_error: as in `Schedule`.
         patience: single steps of classical descent in a row, with which a run looks for a pivot
             from which a segment is worth it, before it ends; 0: it ends at the first.
 
