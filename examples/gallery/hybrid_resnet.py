@@ -1,4 +1,4 @@
-"""12. Can a training from scratch be hybrid, with pruning along the way?
+"""13. Can a training from scratch be hybrid, with pruning along the way?
 
 A small ResNet begins at random weights. Each round uploads it, forwards a segment of steps on a
 fresh batch, downloads the largest three tenths of the state and prunes a little more, by the cubic

@@ -71,5 +71,6 @@ def _range(text: str) -> Range:
         must = "go from a number above 0 to a larger one, by two values at least"
         raise argument_error("sweep", must, repr(text[:100]))
     step = math.log(high / low) / (min(count, MOST_POINTS + 1) - 1)
-    values = [low * math.exp(step * k) for k in range(min(count, MOST_POINTS + 1))]
+    # twelve digits: the logarithm of a power of ten is none that floats hold
+    values = [float(f"{low * math.exp(step * k):.12g}") for k in range(min(count, MOST_POINTS + 1))]
     return Range(name, (low, *values[1:-1], high))
