@@ -13,7 +13,7 @@ import time
 from protocol import environment, save
 
 import qdescent as qd
-from qdescent.resources.counts.loads import LOADERS
+from qdescent.quantum.gates.loaders import LOADERS
 from qdescent.resources.ways.history import UNKNOWN, history_ways
 from qdescent.resources.ways.priced import run_cost
 

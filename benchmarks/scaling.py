@@ -20,7 +20,7 @@ from scipy.sparse.linalg import LinearOperator, splu, svds
 
 import qdescent as qd
 from qdescent.linalg.chebyshev import minimax_inverse
-from qdescent.resources.counts.loads import LOADERS
+from qdescent.quantum.gates.loaders import LOADERS
 from qdescent.resources.ways.history import UNKNOWN, history_ways
 from qdescent.resources.ways.priced import run_cost
 from qdescent.resources.ways.queries import kernel_reflection_queries

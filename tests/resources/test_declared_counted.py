@@ -11,12 +11,13 @@ from qualtran.resource_counting import QECGatesCost, QubitCount, get_cost_value
 import qdescent as qd
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.history import HistoryEncoding
+from qdescent.quantum.gates.loaders import LOADERS
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.perron import moduli_norm
 from qdescent.resources.counts import history_query as model
 from qdescent.resources.counts.history_query import HistorySize, history_query
-from qdescent.resources.counts.loads import LOADERS, Part, bits_of
+from qdescent.resources.counts.loads import Part, bits_of
 from qdescent.resources.counts.segment_query import step_query
 from qdescent.resources.ways.segment import second_supremum, segment_polynomial
 

@@ -8,9 +8,9 @@ import pytest
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
+from qdescent.quantum.gates.loaders import LOADERS
 from qdescent.resources.classical.descent import classical_cost
 from qdescent.resources.classical.machines import Accelerator
-from qdescent.resources.counts.loads import LOADERS
 from qdescent.resources.ledger import price
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import RoundSpec

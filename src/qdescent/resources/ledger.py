@@ -13,9 +13,9 @@ from qdescent._checks import (
     check_instance,
     check_text,
 )
+from qdescent.quantum.gates.loaders import LOADERS
 from qdescent.resources.classical.descent import classical_cost
 from qdescent.resources.classical.machines import A100, MACHINES, Accelerator
-from qdescent.resources.counts.loads import LOADERS
 from qdescent.resources.counts.logical_counts import LogicalCounts
 from qdescent.resources.input_rows import input_rows
 from qdescent.resources.ledger_rows import (

@@ -25,7 +25,7 @@ from qdescent.experiment.run.beside import both_ways
 from qdescent.experiment.run.instance import instance_of, solve_instance, summary
 from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.gates.loaders import BucketBrigade, Loader, QROAMLoader, QROMLoader
+from qdescent.quantum.gates.loaders import LOADERS
 from qdescent.quantum.inspect.call_tree import call_tree
 from qdescent.quantum.readout.noise import noisy_solution
 from qdescent.report.files import write_document
@@ -71,14 +71,6 @@ ENCODINGS: dict[str, Callable[[PolynomialMap, int, HistorySystem], MatrixEncodin
     ),
 }
 EXPORT_FILE = "encoding.qasm"
-LOADERS: dict[str, Loader] = {
-    "qrom": QROMLoader(),
-    "qrom-measured": QROMLoader("measured"),
-    "qroam": QROAMLoader(),
-    "qroam-measured": QROAMLoader(clearing="measured"),
-    "qroam-dirty": QROAMLoader(dirty=True),
-    "bucket-brigade": BucketBrigade(),
-}
 # errors a query: from beyond any plan to today's physical gates
 NOISE_RATES = tuple(10.0**k for k in range(-8, -1))
 

@@ -267,6 +267,18 @@ class BucketBrigade:
         return self.read_cost(lines, bits)
 
 
+AnyLoader = QROMLoader | QROAMLoader | BucketBrigade
+# the words of `qdescent circuit --loader`
+LOADERS: dict[str, AnyLoader] = {
+    "qrom": QROMLoader(),
+    "qrom-measured": QROMLoader("measured"),
+    "qroam": QROAMLoader(),
+    "qroam-measured": QROAMLoader(clearing="measured"),
+    "qroam-dirty": QROAMLoader(dirty=True),
+    "bucket-brigade": BucketBrigade(),
+}
+
+
 def fix_up_block(lines: int) -> int:
     """The signs that a row of a `SignLookUp` holds, for fewest ANDs; the least such.
 

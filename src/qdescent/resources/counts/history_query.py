@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from qdescent.quantum.gates.loaders import AnyLoader
 from qdescent.resources.counts.loads import (
-    AnyLoader,
     Lines,
     Part,
     bits_of,
@@ -146,7 +146,7 @@ def history_query(size: HistorySize, loader: AnyLoader, bits: int) -> QueryCost:
         bits: b, of an angle.
 
     Example:
-        >>> from qdescent.resources.counts.loads import LOADERS
+        >>> from qdescent.quantum.gates.loaders import LOADERS
         >>> small = HistorySize(n=3, order=1, steps=4, padding=0, colours=(2,))
         >>> [part.name for part in history_query(small, LOADERS["qrom"], 12).parts]
         ['roles', 'colours 0', 'letters 0', 'shift']

@@ -8,24 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qdescent.quantum.gates.loaders import (
-    MOST_LINES,
-    BucketBrigade,
-    LoadCost,
-    QROAMLoader,
-    QROMLoader,
-)
-
-AnyLoader = QROMLoader | QROAMLoader | BucketBrigade
-# the words of `qdescent circuit --loader`
-LOADERS: dict[str, AnyLoader] = {
-    "qrom": QROMLoader(),
-    "qrom-measured": QROMLoader("measured"),
-    "qroam": QROAMLoader(),
-    "qroam-measured": QROAMLoader(clearing="measured"),
-    "qroam-dirty": QROAMLoader(dirty=True),
-    "bucket-brigade": BucketBrigade(),
-}
+from qdescent.quantum.gates.loaders import MOST_LINES, AnyLoader, BucketBrigade, LoadCost
 
 
 @dataclass(frozen=True)
@@ -92,7 +75,8 @@ def read_and_cleared(name: str, loader: AnyLoader, table: Lines, bits: int, turn
     """A table read into fresh qubits, used, and cleared.
 
     Example:
-        >>> read_and_cleared("turn", LOADERS["qrom"], Lines(1024, 1024), bits=8).toffoli
+        >>> from qdescent.quantum.gates.loaders import DEFAULT_LOADER
+        >>> read_and_cleared("turn", DEFAULT_LOADER, Lines(1024, 1024), bits=8).toffoli
         2044
     """
     read = _read(loader, table.of(loader), bits)

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from qdescent.quantum.gates.loaders import AnyLoader
 from qdescent.resources.counts.history_query import QueryCost
 from qdescent.resources.counts.loads import (
-    AnyLoader,
     Lines,
     Part,
     bits_of,

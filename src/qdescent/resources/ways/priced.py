@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qdescent.quantum.gates.loaders import BucketBrigade
+from qdescent.quantum.gates.loaders import LOADERS, BucketBrigade
 from qdescent.resources.counts.history_query import HistorySize, QueryCost, history_query
-from qdescent.resources.counts.loads import LOADERS, Part
+from qdescent.resources.counts.loads import Part
 from qdescent.resources.counts.logical_counts import LogicalCounts
 from qdescent.resources.counts.segment_query import (
     coupling_query,
