@@ -59,9 +59,10 @@ def test_a_duration_in_the_unit_that_people_use(k):
     seconds = 3.7 * 10.0**k
     units = {
         "years": YEAR, "days": 86400.0, "hours": 3600.0, "minutes": 60.0, "s": 1.0, "ms": 1e-3,
-        "µs": 1e-6,
+        "µs": 1e-6, "hour": 3600.0,
     }  # fmt: skip
     value, unit = duration(seconds).rsplit(" ", 1)
+    assert unit.endswith("s") == (value != "1")
     assert read(value) * units[unit] == pytest.approx(seconds, rel=0.06)
     fine, unit = duration(seconds, 4).rsplit(" ", 1)
     assert read(fine) * units[unit] == pytest.approx(seconds, rel=6e-4)

@@ -95,13 +95,14 @@ def duration(seconds: float, digits: int = 2) -> str:
     """Seconds in the unit that people would use.
 
     Example:
-        >>> duration(0.0042), duration(90), duration(1.2e9), duration(3.2e17)
-        ('4.2 ms', '1.5 minutes', '38 years', '10¹⁰ years')
+        >>> duration(0.0042), duration(90), duration(1.2e9), duration(3.2e17), duration(86_400)
+        ('4.2 ms', '1.5 minutes', '38 years', '10¹⁰ years', '1 day')
     """
     if not math.isfinite(seconds) or seconds <= 0:
         return f"{number(float(seconds))} s"
     unit, size = next((each for each in _TIMES if seconds >= each[1]), _TIMES[-1])
-    return f"{number(float(f'{seconds / size:.{digits - 1}e}'), digits)} {unit}"
+    value = number(float(f"{seconds / size:.{digits - 1}e}"), digits)
+    return f"{value} {unit.removesuffix('s') if value == '1' and len(unit) > 2 else unit}"
 
 
 def at_least(value: float) -> str:

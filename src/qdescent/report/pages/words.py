@@ -68,9 +68,9 @@ SECTIONS = {
         "Would it pay?",
         (
             "One round at the network's full number of kept weights, priced from queries to gates"
-            " to physical qubits to time, beside the classical round. Priced is the solver of the"
-            " circuit above with its published constant, on tables of the gradient map. Modelled"
-            " and assumed lines are marked; change an assumption and the price changes."
+            " to physical qubits to time, by the cheapest way that is known, beside the best"
+            " classical one. Modelled and assumed lines are marked; change an assumption and the"
+            " price changes."
         ),
     ),
 }
