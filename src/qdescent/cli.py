@@ -11,6 +11,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qdescent._checks import ArgumentError
 from qdescent._commands import Asked, app, command
@@ -26,10 +27,33 @@ from qdescent.experiment.setting import check_same
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.train.settings import TrainSettings
 
+if TYPE_CHECKING:
+    from qdescent._terminal.outcome import Bars
+    from qdescent.experiment.workspace import Workspace
+
 RUNS, SPECTRA, CIRCUITS = Path("runs"), Path("runs/spectra"), Path("runs/circuits")
 ESTIMATES = Path("runs/estimates")
 REPRODUCTIONS = Path("runs/reproductions")
 TRAININGS = Path("runs/trainings")
+
+
+def _workspace(
+    out: Path | None, settings: Any, given: dict[str, Any], kind: type, parent: Path, bars: Bars
+) -> Workspace[Any]:
+    """The directory of a job that begins with these settings, or, where they are None, of the one
+    that is gone on with: what is given again must be what it has.
+    """
+    with quiet_imports():
+        from qdescent.experiment.saved_state import latest_unfinished
+        from qdescent.experiment.workspace import create_workspace, resume_workspace
+        from qdescent.report.reservation import next_directory
+    if settings is None:
+        workspace: Workspace[Any] = resume_workspace(out or latest_unfinished(parent), kind, bars)
+        check_same(workspace.settings, given, "run")
+        return workspace
+    # the other processes are told
+    directory = out or (next_directory(parent) if is_first() else parent)
+    return create_workspace(directory, settings, bars)
 
 
 @command(Settings, RUNS, resumable=True)
@@ -45,17 +69,9 @@ def run(asked: Asked) -> None:
     with quiet_imports():
         from qdescent._terminal.outcome import Bars, print_outcome
         from qdescent.experiment.run.pipeline import headline, run_first_pass
-        from qdescent.experiment.saved_state import latest_unfinished
-        from qdescent.experiment.workspace import create_workspace, resume_workspace
-        from qdescent.report.reservation import next_directory
     bars = Bars()
-    if settings is None:
-        directory = asked.out or latest_unfinished(RUNS)
-        workspace = resume_workspace(directory, Settings, bars)
-        check_same(workspace.settings, given, "run")
-    else:
-        directory = asked.out or next_directory(RUNS)
-        workspace = create_workspace(directory, settings, bars)
+    workspace = _workspace(asked.out, settings, given, Settings, RUNS, bars)
+    directory = workspace.directory
     again = shlex.join(["qdescent", "run", "--resume", "--out", str(directory)])
     with ends_in_words(directory, again), bars.progress:
         record = run_first_pass(workspace)
@@ -76,19 +92,12 @@ def train(asked: Asked) -> None:
     with quiet_imports():
         from qdescent._terminal.outcome import Bars, print_outcome
         from qdescent.experiment.code_settings import check_code_given
-        from qdescent.experiment.saved_state import latest_unfinished
         from qdescent.experiment.train.pipeline import PAGE, run_training, training_headline
-        from qdescent.experiment.workspace import create_workspace, resume_workspace
-        from qdescent.report.reservation import next_directory
     bars = Bars()
+    workspace = _workspace(asked.out, settings, given, TrainSettings, TRAININGS, bars)
+    directory = workspace.directory
     if settings is None:
-        directory = asked.out or latest_unfinished(TRAININGS)
-        workspace = resume_workspace(directory, TrainSettings, bars)
-        check_same(workspace.settings, given, "training")
         check_code_given(workspace.settings, given, directory)
-    else:  # the other processes are told
-        directory = asked.out or (next_directory(TRAININGS) if is_first() else TRAININGS)
-        workspace = create_workspace(directory, settings, bars)
     with ends_in_words(directory, workspace.settings.again(directory)), bars.progress:
         record = run_training(workspace)
     if record is not None:
@@ -167,8 +176,6 @@ def reproduce(asked: Asked) -> None:
             reproduction_headline,
             run_reproduction,
         )
-        from qdescent.experiment.saved_state import latest_unfinished
-        from qdescent.experiment.workspace import create_workspace, resume_workspace
         from qdescent.report.reservation import next_directory
     bars = Bars()
     if settings is not None and (settings.seeds > 1 or settings.launcher != "here"):
@@ -178,13 +185,8 @@ def reproduce(asked: Asked) -> None:
         page = directory / f"seed-{record.seed}" / "reproduction.html"
         print_outcome("reproduce", bars.seconds, reproduction_headline(record), page, asked.as_json)
         return
-    if settings is None:
-        directory = asked.out or latest_unfinished(REPRODUCTIONS)
-        workspace = resume_workspace(directory, ReproduceSettings, bars)
-        check_same(workspace.settings, given, "run")
-    else:
-        directory = asked.out or next_directory(REPRODUCTIONS)
-        workspace = create_workspace(directory, settings, bars)
+    workspace = _workspace(asked.out, settings, given, ReproduceSettings, REPRODUCTIONS, bars)
+    directory = workspace.directory
     again = shlex.join(["qdescent", "reproduce", "--resume", "--out", str(directory)])
     with ends_in_words(directory, again), bars.progress:
         record = run_reproduction(workspace)

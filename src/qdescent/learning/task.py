@@ -313,20 +313,19 @@ class Task:
         """What would help where the network refuses its inputs."""
         weight = next((w for w in self.network.parameters() if w.is_floating_point()), None)
         given = self.data[0]
-        floats = [x for _, x in tensors_of(given) if x.is_floating_point()]
-        if weight is not None and any(
-            x.device != weight.device for _, x in tensors_of(self.data[0])
-        ):
+        held = [x for _, x in tensors_of(given)]
+        if weight is not None and any(x.device != weight.device for x in held):
             return f"fit the network (inputs.to({str(weight.device)!r}), where its weights are)"
-        if weight is not None and floats and all(x.dtype != weight.dtype for x in floats):
+        types = {x.dtype for x in held if x.is_floating_point()}
+        if weight is not None and types and weight.dtype not in types:
             cure = f"torch.as_tensor(inputs).to({weight.dtype})"
             return f"fit the network ({cure}, the type of its weights)"
         known = taken(self.network, given) if isinstance(given, Mapping) else {}
         left = ", ".join(repr(name) for name in given if name not in known) if known else ""
         if left:
-            must = f"fit the network, whose forward has no argument {left}"
-            return f"{must} (leave it out, or put it with the targets)"
-        if any(x.dtype == torch.uint8 for _, x in tensors_of(self.data[0])):
+            cure = "(leave it out, or put it with the targets)"
+            return f"fit the network, whose forward has no argument {left} {cure}"
+        if any(x.dtype == torch.uint8 for x in held):
             return "fit the network (bytes of images: inputs.float() / 255)"
         return "fit the network"
 
@@ -334,16 +333,14 @@ class Task:
         """What would help where the loss refuses outputs and targets."""
         must = "take the network's outputs and the targets"
         if isinstance(self.data[1], Mapping):
-            return (
-                f"{must} (a dict goes to it whole: give (inputs, targets), or lambda outputs,"
-                " batch: ...)"
-            )
+            cure = "a dict goes to it whole: give (inputs, targets), or lambda outputs, batch: ..."
+            return f"{must} ({cure})"
         paths = [path for path, _ in tensors_of(outputs)]
         if paths and not isinstance(outputs, Tensor):
-            return (
-                f"{must} (loss=lambda outputs, targets: ..., where outputs{written(paths[0])} is a"
-                " tensor)"
+            cure = (
+                f"loss=lambda outputs, targets: ..., where outputs{written(paths[0])} is a tensor"
             )
+            return f"{must} ({cure})"
         return must
 
     def _set(self, **values: Any) -> None:

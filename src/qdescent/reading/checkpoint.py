@@ -18,7 +18,7 @@ import torch
 
 from qdescent._checks import shown
 from qdescent.reading.archive import ArchiveError, open_archive
-from qdescent.reading.pickle_stack import MARK, last, marked
+from qdescent.reading.pickle_stack import last, marked, step
 
 MOST_PICKLE = 16 << 20  # bytes of the pickle itself; the numbers lie outside
 MOST_OPCODES = 1_000_000  # 25,000 tensors have as many, and take a second
@@ -166,17 +166,13 @@ def _step(
     """One opcode, as `torch.load(weights_only=True)` would follow it, with descriptions in place of
     what it makes.
     """
+    if step(opcode, argument, stack, memo):
+        return
     match opcode:
-        case "PROTO" | "STOP":
+        case "STOP":
             pass
-        case "MARK":
-            stack.append(MARK)
         case "GLOBAL":
             stack.append(_global(argument.replace(" ", ".", 1)))
-        case "NONE":
-            stack.append(None)
-        case "NEWTRUE" | "NEWFALSE":
-            stack.append(opcode == "NEWTRUE")
         case (
             "BININT"
             | "BININT1"
@@ -189,17 +185,6 @@ def _step(
             stack.append(argument)
         case "EMPTY_DICT" | "EMPTY_LIST":
             stack.append(Described("container"))
-        case "EMPTY_TUPLE":
-            stack.append(())
-        case "TUPLE":
-            stack.append(tuple(marked(stack)))
-        case "TUPLE1" | "TUPLE2" | "TUPLE3":
-            length = int(opcode[-1])
-            stack[-length:] = [tuple(last(stack, length))]
-        case "BINPUT" | "LONG_BINPUT":
-            memo[argument] = stack[-1]
-        case "BINGET" | "LONG_BINGET":
-            stack.append(memo[argument])
         case "SETITEM" | "APPEND":
             items = last(stack, 1 + (opcode == "SETITEM"))
             del stack[-len(items) :]

@@ -24,3 +24,32 @@ def last(stack: list[Any], count: int) -> list[Any]:
     if len(stack) < count:
         raise IndexError
     return stack[-count:]
+
+
+def step(opcode: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> bool:
+    """Follow an opcode that makes nothing but marks, tuples, None and booleans, or goes to the memo
+    and back; False where it is another one, and nothing was done.
+    """
+    match opcode:
+        case "PROTO":
+            pass
+        case "MARK":
+            stack.append(MARK)
+        case "NONE":
+            stack.append(None)
+        case "NEWTRUE" | "NEWFALSE":
+            stack.append(opcode == "NEWTRUE")
+        case "EMPTY_TUPLE":
+            stack.append(())
+        case "TUPLE":
+            stack.append(tuple(marked(stack)))
+        case "TUPLE1" | "TUPLE2" | "TUPLE3":
+            length = int(opcode[-1])
+            stack[-length:] = [tuple(last(stack, length))]
+        case "BINPUT" | "LONG_BINPUT":
+            memo[argument] = stack[-1]
+        case "BINGET" | "LONG_BINGET":
+            stack.append(memo[argument])
+        case _:
+            return False
+    return True

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from qdescent.reading.pickle_stack import MARK, last, marked
+from qdescent.reading.pickle_stack import last, marked, step
 
 MOST_OPCODES = 1_000_000  # CIFAR-100's training file has some 400,000
 CORE = ("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct")
@@ -76,15 +76,9 @@ def pickled_arrays(content: bytes) -> Any:
 
 
 def _step(opcode: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> None:
+    if step(opcode, argument, stack, memo):
+        return
     match opcode:
-        case "PROTO":
-            pass
-        case "MARK":
-            stack.append(MARK)
-        case "NONE":
-            stack.append(None)
-        case "NEWTRUE" | "NEWFALSE":
-            stack.append(opcode == "NEWTRUE")
         case (
             "BININT"
             | "BININT1"
@@ -100,17 +94,6 @@ def _step(opcode: str, argument: Any, stack: list[Any], memo: dict[int, Any]) ->
             stack.append({})
         case "EMPTY_LIST":
             stack.append([])
-        case "EMPTY_TUPLE":
-            stack.append(())
-        case "TUPLE":
-            stack.append(tuple(marked(stack)))
-        case "TUPLE1" | "TUPLE2" | "TUPLE3":
-            length = int(opcode[-1])
-            stack[-length:] = [tuple(last(stack, length))]
-        case "BINPUT" | "LONG_BINPUT":
-            memo[argument] = stack[-1]
-        case "BINGET" | "LONG_BINGET":
-            stack.append(memo[argument])
         case "APPEND" | "SETITEM":
             items = last(stack, 1 + (opcode == "SETITEM"))
             del stack[-len(items) :]

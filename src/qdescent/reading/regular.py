@@ -78,14 +78,6 @@ def held_bytes(descriptor: int) -> int:
     return min(about.st_size, blocks) if blocks else about.st_size
 
 
-def check_regular(argument: str, path: str | Path, must: str = "be a file") -> int:
-    """The size of a regular file in bytes, for a library that wants the path itself; the same
-    refusals as `open_regular`.
-    """
-    with open_regular(argument, path, must) as file:
-        return os.fstat(file.fileno()).st_size
-
-
 def read_bytes(argument: str, path: str | Path, most: int, must: str = "be a file") -> bytes:
     """The content of a regular file of at most `most` bytes.
 

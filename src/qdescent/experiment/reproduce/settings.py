@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from qdescent._checks import argument_error, check_integer, check_interval, shown
+from qdescent.experiment import shared_settings as shared
 from qdescent.experiment.setting import PATH, SWITCH, TEXT, check_settings, setting
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
@@ -214,7 +215,7 @@ between them, but is '0.1, x'.
         "What to measure, words with commas between them; all: everything.",
         unit="words",
     )
-    seed: int = setting(0, "[0, inf)", "Seed of every random draw.")
+    seed: int = shared.seed()
     seeds: int = setting(
         1,
         "[1, 1000]",

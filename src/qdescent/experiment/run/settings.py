@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from qdescent._checks import argument_error, shown
+from qdescent.experiment import shared_settings as shared
 from qdescent.experiment.setting import PATH, check_settings, setting
 from qdescent.learning.pruning.criteria import MASKS
-from qdescent.solvers.promise.limits import ORDER_LIMIT
-from qdescent.training.engines.choices import CHEAPEST, ENGINES
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 # of the circuit instance, 12 system qubits: a state vector of a few MB, a circuit of minutes
@@ -46,42 +45,13 @@ class Settings:
         "Which weights are kept.",
         why="The paper's. Those that look at data see the first round's batch.",
     )
-    learning_rate: float = setting(
-        0.02,
-        "(0, inf)",
-        "Eta, learning rate after pruning.",
-        why="At N = 2, K = 20 the truncation error stays below 1 % (measured).",
-    )
-    order: int = setting(
-        2,
-        f"[1, {ORDER_LIMIT}]",
-        "N, order of the Carleman linearisation.",
-        why="The least that sees the curvature change.",
-    )
-    segment: int = setting(
-        20, "[1, inf)", "K, steps between an upload and a download.", unit="steps"
-    )
-    rounds: int = setting(5, "[1, inf)", "R, number of uploads.", unit="uploads")
-    tolerance: float = setting(
-        0.0,
-        "[0, 1)",
-        "Truncation error that chooses each segment's length and order; 0: fixed.",
-        why="Segments have the length (and order, 2 or 3) that the error's estimate allows, until"
-        " all R K steps are done. 0: every segment has K steps of order N.",
-    )
-    engine: str = setting(
-        "series",
-        (*ENGINES, CHEAPEST),
-        "Way to a segment's end.",
-        why="Exact, step by step. fast-forward: the same to 1e-3 without the steps; circuit: gates,"
-        " for a few weights; cheapest: of the first two, by tolerance alone.",
-    )
-    shots: int = setting(
-        1_000_000,
-        "[1, inf)",
-        "S, shots of a readout for magnitudes, and again for signs.",
-        unit="shots",
-    )
+    learning_rate: float = shared.learning_rate()
+    order: int = shared.order()
+    segment: int = shared.segment()
+    rounds: int = shared.rounds()
+    tolerance: float = shared.tolerance()
+    engine: str = shared.engine()
+    shots: int = shared.shots()
     batch: int = setting(
         512,
         "[1, inf)",
@@ -89,7 +59,7 @@ class Settings:
         unit="images",
         why="The paper authors' fine-tuning batch.",
     )
-    seed: int = setting(0, "[0, inf)", "Seed of every random draw.")
+    seed: int = shared.seed()
     data_root: str = setting(
         "",
         PATH,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from qdescent._checks import argument_error
+from qdescent.experiment import shared_settings as shared
 from qdescent.experiment.code_settings import code_of, command_again
 from qdescent.experiment.setting import PATH, SWITCH, TEXT, check_settings, setting
 from qdescent.learning.pruning.criteria import MASKS
@@ -48,15 +49,8 @@ class SpectrumSettings:
         "Safetensors file (or a checkpoint without code).",
         left_open="as NETWORK returns it",
     )
-    arguments: tuple[str, ...] = setting(
-        (), TEXT, "key=value, an argument of NETWORK; may be given again."
-    )
-    loss: str = setting(
-        "cross_entropy",
-        TEXT,
-        "cross_entropy, mse or module:function.",
-        why="A mean over samples.",
-    )
+    arguments: tuple[str, ...] = shared.arguments()
+    loss: str = shared.loss()
     mask: str = setting(
         "",
         PATH,
@@ -165,7 +159,7 @@ class SpectrumSettings:
         why="3 n / processes numbers a probe in each of them, for one more all_reduce a product:"
         " only where memory asks for it.",
     )
-    device: str = setting("", TEXT, "cpu or cuda.", left_open="cuda where there is a GPU")
+    device: str = shared.device()
 
     def __post_init__(self) -> None:
         check_settings(self)

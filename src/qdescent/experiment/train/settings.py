@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from qdescent._checks import argument_error
+from qdescent.experiment import shared_settings as shared
 from qdescent.experiment.code_settings import code_of, command_again
 from qdescent.experiment.setting import PATH, SWITCH, TEXT, check_settings, setting
 from qdescent.learning.pruning.criteria import MASKS
-from qdescent.solvers.promise.limits import ORDER_LIMIT
-from qdescent.training.engines.choices import CHEAPEST, ENGINES
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 EPOCHS = 8  # as in `qdescent run`
@@ -60,15 +59,8 @@ class TrainSettings:
         "Safetensors file (or a checkpoint without code) to begin with.",
         left_open="as NETWORK returns it",
     )
-    arguments: tuple[str, ...] = setting(
-        (), TEXT, "key=value, an argument of NETWORK; may be given again."
-    )
-    loss: str = setting(
-        "cross_entropy",
-        TEXT,
-        "cross_entropy, mse or module:function.",
-        why="A mean over samples.",
-    )
+    arguments: tuple[str, ...] = shared.arguments()
+    loss: str = shared.loss()
     samples: int = setting(
         0,
         "[0, inf)",
@@ -124,46 +116,17 @@ class TrainSettings:
         unit="steps",
         why="0: what is pruned stays pruned. The authors train on without a gradient mask.",
     )
-    learning_rate: float = setting(
-        0.02,
-        "(0, inf)",
-        "Eta, learning rate after pruning.",
-        why="At N = 2, K = 20 the truncation error stays below 1 % (measured).",
-    )
+    learning_rate: float = shared.learning_rate()
     momentum: float = setting(0.0, "[0, 1)", "Beta.", why="As in the paper; the authors' is 0.9.")
     weight_decay: float = setting(
         0.0, "[0, inf)", "As of torch.optim.SGD.", why="The authors' is 2e-4."
     )
-    order: int = setting(
-        2,
-        f"[1, {ORDER_LIMIT}]",
-        "N, order of the Carleman linearisation.",
-        why="The least that sees the curvature change.",
-    )
-    segment: int = setting(
-        20, "[1, inf)", "K, steps between an upload and a download.", unit="steps"
-    )
-    rounds: int = setting(5, "[1, inf)", "R, number of uploads.", unit="uploads")
-    tolerance: float = setting(
-        0.0,
-        "[0, 1)",
-        "Truncation error that chooses each segment's length and order; 0: fixed.",
-        why="Segments have the length (and order, 2 or 3) that the error's estimate allows, until"
-        " all R K steps are done. 0: every segment has K steps of order N.",
-    )
-    engine: str = setting(
-        "series",
-        (*ENGINES, CHEAPEST),
-        "Way to a segment's end.",
-        why="Exact, step by step. fast-forward: the same to 1e-3 without the steps; circuit: gates,"
-        " for a few weights; cheapest: of the first two, by tolerance alone.",
-    )
-    shots: int = setting(
-        1_000_000,
-        "[1, inf)",
-        "S, shots of a readout for magnitudes, and again for signs.",
-        unit="shots",
-    )
+    order: int = shared.order()
+    segment: int = shared.segment()
+    rounds: int = shared.rounds()
+    tolerance: float = shared.tolerance()
+    engine: str = shared.engine()
+    shots: int = shared.shots()
     largest: float | None = setting(
         None,
         "(0, inf)",
@@ -207,8 +170,8 @@ class TrainSettings:
     tensorboard: bool = setting(
         False, SWITCH, "Write events for TensorBoard, too.", why="Its package must be installed."
     )
-    seed: int = setting(0, "[0, inf)", "Seed of every random draw.")
-    device: str = setting("", TEXT, "cpu or cuda.", left_open="cuda where there is a GPU")
+    seed: int = shared.seed()
+    device: str = shared.device()
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -16,7 +16,13 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.rules import recurrent
 from qdescent.learning.taylor.rules.attention import scaled_dot_product_attention
-from qdescent.learning.taylor.rules.norms import rms_norm, weight_norm
+from qdescent.learning.taylor.rules.norms import (
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+    weight_norm,
+)
 from qdescent.learning.taylor.smooth import AGREED, BRANCHES, NOISE, NoKinks, body
 
 NESTED = 1.3  # gradients a call, over 3^N
@@ -130,54 +136,10 @@ def _slope(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda eps: jvp(function, (eps,), (torch.ones_like(eps),))[1]
 
 
-def _layer_norm(
-    x: Tensor,
-    shape: Sequence[int],
-    weight: Any = None,
-    bias: Any = None,
-    eps: float = 1e-5,
-    *_: Any,
-) -> Tensor:
-    return _scaled(_even(x, tuple(range(-len(shape), 0)), eps), weight, bias, tuple(shape))
-
-
-def _group_norm(
-    x: Tensor, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
-) -> Tensor:
-    grouped = x.unflatten(1, (groups, -1))
-    y = _even(grouped, tuple(range(2, grouped.ndim)), eps).reshape(x.shape)
-    return _scaled(y, weight, bias, (-1, *(1,) * (x.ndim - 2)))
-
-
-def _instance_norm(
-    x: Tensor,
-    running_mean: Any = None,
-    running_var: Any = None,
-    weight: Any = None,
-    bias: Any = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    if use_input_stats:
-        return _group_norm(x, x.shape[1], weight, bias, eps)
-    return torch.batch_norm(x, weight, bias, running_mean, running_var, False, momentum, eps, False)
-
-
-def _even(x: Tensor, dims: tuple[int, ...], epsilon: float) -> Tensor:
-    gap = x - x.mean(dims, keepdim=True)
-    return gap * torch.rsqrt(gap.square().mean(dims, keepdim=True) + epsilon)
-
-
-def _scaled(y: Tensor, weight: Any, bias: Any, shape: tuple[int, ...]) -> Tensor:
-    y = y if weight is None else y * weight.reshape(shape)
-    return y if bias is None else y + bias.reshape(shape)
-
-
 ELEMENTARY: dict[str, Callable[..., Any]] = {
-    "layer_norm": _layer_norm,
-    "group_norm": _group_norm,
-    "instance_norm": _instance_norm,
+    "layer_norm": layer_norm,
+    "group_norm": group_norm,
+    "instance_norm": instance_norm,
     "rms_norm": rms_norm,
     "_weight_norm": weight_norm,
     "scaled_dot_product_attention": scaled_dot_product_attention,

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 
 from qdescent._checks import argument_error
 from qdescent.learning.taylor.jet import Jet, MissingRuleError, rule
@@ -21,6 +20,16 @@ def standardised(x: Jet, dims: int, epsilon: float, weight: Jet | None = None) -
     return x.record(Standardise(x.node, None if weight is None else weight.node, dims, epsilon))
 
 
+def even(x: torch.Tensor, dims: int, epsilon: float) -> torch.Tensor:
+    """The same of a tensor, by elementary operations.
+
+    The fused ones have wrong derivatives of derivatives.
+    """
+    axes = tuple(range(-dims, 0))
+    gap = x - x.mean(axes, keepdim=True)
+    return gap * torch.rsqrt(gap.square().mean(axes, keepdim=True) + epsilon)
+
+
 @rule("group_norm")
 def group_norm(
     x: Jet, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
@@ -28,7 +37,7 @@ def group_norm(
     """As F.group_norm: x is (batch, channels, *places)."""
     places = len(x.shape) - 2
     if not isinstance(x, Jet):
-        y: Any = F.group_norm(x, num_groups, None, None, eps)
+        y: Any = even(x.unflatten(1, (num_groups, -1)), places + 1, eps).reshape(x.shape)
         y = y if weight is None else y * weight.reshape(-1, *(1,) * places)
         return y if bias is None else y + bias.reshape(-1, *(1,) * places)
     shape, grouped = x.shape, (num_groups, x.shape[1] // num_groups)
@@ -49,11 +58,7 @@ def layer_norm(
     *_: Any,
 ) -> Jet:
     """As F.layer_norm, over the last axes."""
-    y = (
-        standardised(x, len(normalized_shape), eps)
-        if isinstance(x, Jet)
-        else F.layer_norm(x, normalized_shape, None, None, eps)
-    )
+    y = (standardised if isinstance(x, Jet) else even)(x, len(normalized_shape), eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
 
