@@ -132,7 +132,7 @@ def timed(name: str, step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def tests(device: str) -> dict[str, Any]:
     """The tests that need a GPU."""
-    chosen = ["tests/device", "tests/quantum/test_simulator.py"]
+    chosen = ["tests/device", "tests/quantum/simulator"]
     call = [
         sys.executable,
         "-m",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -90,6 +90,16 @@ class ImageData:
                 raise argument_error(
                     f"{part}_labels", f"be int64 from 0 to {len(self.classes) - 1}", actual
                 )
+
+    def to(self, device: torch.device | str) -> ImageData:
+        """The same images and labels on a device.
+
+        Example:
+            >>> load_fashion_mnist().to("cpu").test_images.device
+            device(type='cpu')
+        """
+        names = ("train_images", "train_labels", "test_images", "test_labels")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 def load_fashion_mnist(data_root: str | Path | None = None) -> ImageData:

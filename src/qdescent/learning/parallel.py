@@ -101,6 +101,31 @@ class Ranks:
 
 
 @contextmanager
+def computing_on(device: str = "") -> Iterator[torch.device]:
+    """Where one process computes: "cpu" or "cuda"; empty: CUDA where there is a GPU.
+
+    While it lasts, float32 on a GPU is float32: PyTorch lets convolutions round their inputs to
+    the 11 bits of TF32 otherwise, which is more than a segment's truncation.
+
+    Raises:
+        ArgumentError: "cuda" without a GPU.
+
+    Example:
+        >>> with computing_on("cpu") as device:
+        ...     device
+        device(type='cpu')
+    """
+    available = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    place = torch.device(check_choice("device", device, available) if device else available[-1])
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield place
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@contextmanager
 def joined(device: str = "") -> Iterator[Ranks]:
     """The processes that torchrun started, joined by gloo on CPUs and by NCCL on GPUs; this one
     alone where there is no launcher.
@@ -116,20 +141,18 @@ def joined(device: str = "") -> Iterator[Ranks]:
         ...     ranks.rank, ranks.size
         (0, 1)
     """
-    available = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    kind = check_choice("device", device, available) if device else available[-1]
-    if not launched():
-        yield Ranks(device=torch.device(kind))
-        return
-    place = torch.device(kind)
-    if kind == "cuda":
-        place = torch.device(kind, int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(place)
-    dist.init_process_group("nccl" if kind == "cuda" else "gloo")
-    try:
-        yield Ranks(dist.get_rank(), dist.get_world_size(), place)
-    finally:
-        dist.destroy_process_group()
+    with computing_on(device) as place:
+        if not launched():
+            yield Ranks(device=place)
+            return
+        if place.type == "cuda":
+            place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            torch.cuda.set_device(place)
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        try:
+            yield Ranks(dist.get_rank(), dist.get_world_size(), place)
+        finally:
+            dist.destroy_process_group()
 
 
 def data_parallel(

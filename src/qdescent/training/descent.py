@@ -37,6 +37,8 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.training.samples import Samples, samples_in
 
+TESTED_AT_ONCE = 1000  # test samples
+
 
 def displacements(
     task: Task | Iterable[Task],
@@ -121,10 +123,13 @@ def correct(
 ) -> Tensor:
     """Which of `images` the network at theta labels correctly, boolean."""
     check_instance("task", task, Task)
-    outputs = task.outputs_at(space, theta, images)
-    return outputs.argmax(1) == check_tensor("labels", labels, (len(outputs),), "integer").to(
-        outputs.device
-    )
+    check_tensor("labels", labels, (None,), "integer")
+    check_instance("images", images, Tensor, called="a tensor (torch.as_tensor makes one)")
+    # not all at once: the activations of 10,000 images are gigabytes
+    whole = images.ndim == 0 or images.layout != torch.strided
+    parts = [images] if whole else images.split(TESTED_AT_ONCE)
+    labelled = torch.cat([task.outputs_at(space, theta, part).argmax(1) for part in parts])
+    return labelled == check_shape("labels", labels, (len(labelled),)).to(labelled.device)
 
 
 def accuracy(
@@ -134,7 +139,6 @@ def accuracy(
     return float(correct(task, space, theta, images, labels).double().mean())
 
 
-TESTED_AT_ONCE = 1000  # test samples
 MOST_EPOCHS = 100_000  # the schedule of the learning rate is spread over them
 
 
@@ -306,8 +310,9 @@ def _restore(
         for name, weight in network.named_parameters():
             weight.copy_(state.tensors[f"weight/{name}"])
             if f"momentum/{name}" in state.tensors:
+                buffer = state.tensors[f"momentum/{name}"]
                 optimizer.state[weight] = {
-                    "momentum_buffer": state.tensors[f"momentum/{name}"].clone()
+                    "momentum_buffer": torch.empty_like(weight).copy_(buffer)
                 }
         for name, buffer in network.named_buffers():
             buffer.copy_(state.tensors[f"buffer/{name}"])

@@ -13,6 +13,7 @@ from qdescent.experiment.reproduce.settings import ReproduceSettings
 from qdescent.experiment.reproduce.subject import load_images, train_and_prune
 from qdescent.experiment.reproduce.tuning import fine_tune
 from qdescent.experiment.workspace import Workspace
+from qdescent.learning.parallel import computing_on
 from qdescent.report.pages.reproduction.page import write_reproduction
 from qdescent.report.record import Record, installed_versions, write_record
 from qdescent.report.state import fingerprint
@@ -33,17 +34,16 @@ def run_reproduction(workspace: Workspace[ReproduceSettings]) -> Record:
         ArgumentError: settings that do not fit the data or the network; another process works in
             the directory; what was saved there is damaged or of another run.
     """
-    with workspace.held():
-        return _made(workspace)
+    with computing_on(workspace.settings.device) as device, workspace.held():
+        return _made(workspace, device)
 
 
-def _made(workspace: Workspace[ReproduceSettings]) -> Record:
+def _made(workspace: Workspace[ReproduceSettings], device: torch.device) -> Record:
     settings = workspace.settings
     data = load_images(settings)
-    workspace.begin(
-        fingerprint(data.train_images, data.train_labels, data.test_images, data.test_labels)
-    )
-    subject, rows = train_and_prune(workspace, data)
+    marks = fingerprint(data.train_images, data.train_labels, data.test_images, data.test_labels)
+    workspace.begin(marks, device.type)
+    subject, rows = train_and_prune(workspace, data, device)
     points, more = fine_tune(workspace, subject)
     job = Job(workspace, subject, points, rows + more)
     for measure in settings.measured:
@@ -54,7 +54,7 @@ def _made(workspace: Workspace[ReproduceSettings]) -> Record:
         config={**settings.to_json(), "trained": Path(settings.trained).name},
         seed=settings.seed,
         versions=installed_versions(),
-        rows=Rows([*job.rows, *_environment()]),
+        rows=Rows([*job.rows, *_environment(device)]),
         timings=dict(workspace.timings),
     )
     write_reproduction(record, workspace.directory / "reproduction.html")
@@ -78,9 +78,11 @@ def reproduction_headline(record: Record) -> list[tuple[str, Row]]:
     return [(label, record.rows[name]) for label, name in wanted if name in record.rows]
 
 
-def _environment() -> list[Row]:
+def _environment(device: torch.device) -> list[Row]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return [
         Row("environment/cores", cores, "cores", Evidence.EXACT, "that the process may use"),
         Row("environment/threads", torch.get_num_threads(), "threads", Evidence.EXACT, "torch's"),
+        Row("environment/device", name, "", Evidence.EXACT, "where the network was"),
     ]

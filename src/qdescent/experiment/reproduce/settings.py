@@ -215,6 +215,7 @@ between them, but is '0.1, x'.
         "What to measure, words with commas between them; all: everything.",
         unit="words",
     )
+    device: str = shared.device()
     seed: int = shared.seed()
     seeds: int = setting(
         1,

@@ -106,11 +106,13 @@ def new_network(settings: ReproduceSettings, data: ImageData) -> nn.Module:
 
 
 def train_and_prune(
-    workspace: Workspace[ReproduceSettings], data: ImageData
+    workspace: Workspace[ReproduceSettings], data: ImageData, device: torch.device
 ) -> tuple[Subject, list[Row]]:
     """Dense training, epoch by epoch resumable, or the one that was made before; then pruning."""
     settings, progress = workspace.settings, workspace.progress
-    network = new_network(settings, data)
+    # drawn on the CPU, so that a seed means the same weights and batches everywhere
+    network = new_network(settings, data).to(device)
+    data = data.to(device)
     if settings.trained:
         _trained_before(settings, network)
     elif settings.epochs:

@@ -120,7 +120,7 @@ def _begun(workspace: Workspace[ReproduceSettings], subject: Subject) -> Tuned:
         return Tuned(still, None, {}, [], [], [])
     with workspace.whole(STAGE):
         tensors = {
-            name: check_shape(name, tensor, tuple(still.shape))
+            name: check_shape(name, tensor, tuple(still.shape)).to(still)
             for name, tensor in saved.tensors.items()
         }
         points = {
