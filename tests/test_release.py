@@ -27,6 +27,24 @@ def run(*command: object, cwd: Path, timeout: float = 900) -> str:
 def test_the_version_is_the_installed_one():
     assert qd.__version__ == version("qdescent")
     assert re.match(r"\d+\.\d+", qd.__version__)
+
+
+def test_a_checkout_that_is_not_installed_can_be_imported():
+    """As tools/device_check.sh does where nothing can be installed."""
+    hidden = (
+        "from importlib import metadata\n"
+        "there = metadata.version\n"
+        "def version(name):\n"
+        "    if name == 'qdescent':\n"
+        "        raise metadata.PackageNotFoundError(name)\n"
+        "    return there(name)\n"
+        "metadata.version = version\n"
+        "import qdescent\n"
+        "from qdescent.report.record import installed_versions\n"
+        "print(qdescent.__version__, installed_versions()['qdescent'])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True)
+    assert run.stdout == "0+checkout not installed\n", run.stderr
     assert not re.search(r"^version\s*=", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
 
 

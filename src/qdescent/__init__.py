@@ -11,7 +11,7 @@ if is_module_run():
     user_modules_last()  # before anything that a file beside the user could stand in for
 
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from qdescent._signals import quiet_while_importing
@@ -71,7 +71,10 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.training.schedule import AdaptiveSchedule, Schedule
     from qdescent.training.tail_estimate import estimate_tail
 
-__version__ = version("qdescent")
+try:
+    __version__ = version("qdescent")
+except PackageNotFoundError:  # a checkout that is not installed, as on a borrowed machine
+    __version__ = "0+checkout"
 
 __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     # a network, what is kept of it, and its curvature
