@@ -2,7 +2,9 @@
 
     python benchmarks/fast_forward.py --checkpoint C          # error and cost, 7M, pruned
     python benchmarks/fast_forward.py --checkpoint C --speed  # wall time beside descent, one run
-    python benchmarks/fast_forward.py --large                 # 103M, batch 8: memory
+    python benchmarks/fast_forward.py --large                 # 103M, batch 8, untrained: memory
+    ... --device cuda --train 3 --data-root D                 # trained in place, on a GPU
+    ... --device cuda --train 2 --data-root D --large         # 103M, batch 128, order 2 and 3
 
 C is made by trained_resnet.py. Batch 128, a tenth of the weights kept (n about 7e5), fp32. Errors
 are distances to plain descent on the same batch, relative to its displacement.
@@ -12,15 +14,15 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import time
 from pathlib import Path
 
 import torch
-from protocol import environment, interleave, own_peak, ratios, save
+from protocol import environment, interleave, now, on_gpu, own_peak, ratios, save
 from torch.nn.functional import cross_entropy
-from trained_resnet import DENSITY, trained_problem
+from trained_resnet import BATCH, DENSITY, add_training, trained_problem
 
 import qdescent as qd
+from qdescent.learning.parallel import computing_on
 from qdescent.training.descent import displacements
 
 # (eta, T): a segment that order 2 describes to 1 %, one that it describes to 10 %, at two rates,
@@ -44,19 +46,32 @@ def true_displacement(task, space, eta: float, steps: int) -> torch.Tensor:
     return next(itertools.islice(walk, steps - 1, None))[1]
 
 
-def accuracy(checkpoint: Path, data_root: str | None) -> None:
+def timed(work):
+    """What it returns, and its seconds."""
+    start = now()
+    return work(), now() - start
+
+
+def accuracy(given: argparse.Namespace) -> None:
     """Each segment: descent, series form, fast-forward."""
-    task, space, state = trained_problem(checkpoint, data_root)
+    task, space, state = problem_of(given)
     rows = []
     for eta, steps in SEGMENTS:
-        taken = steps <= SPEED_OF[1]  # a thousand steps of descent would show nothing new
-        truth = true_displacement(task, space, eta, steps) if taken else None
+        # on a CPU, a thousand steps of descent would take an hour
+        taken = steps <= SPEED_OF[1] or on_gpu()
         row = {"learning_rate": eta, "steps": steps}
+        truth = None
+        if taken:
+            truth, row["descent seconds"] = timed(
+                lambda eta=eta, steps=steps: true_displacement(task, space, eta, steps)
+            )
         for order in (1, 2):
+            start = now()
             found = qd.fast_forward(
                 task, space, steps, eta, order=order, tolerance=TOLERANCE[steps]
             )
             row[f"order {order}"] = {
+                "seconds": now() - start,
                 "error": distance(found.value, truth) if taken else None,
                 "gradients": found.gradients,
                 "dimension": found.dimension,
@@ -64,7 +79,8 @@ def accuracy(checkpoint: Path, data_root: str | None) -> None:
                 "estimate": found.error,
                 "status": found.status.name,
             }
-            if taken and order == 2:  # order 1 is the same polynomial by other means
+            # order 1 is the same polynomial by other means
+            if order == 2 and steps <= SPEED_OF[1]:
                 series = qd.series_descent(task, space, order, steps, eta, check=False)
                 row[f"order {order}"]["series_error"] = distance(series.value, truth)
         print(row, flush=True)
@@ -83,15 +99,16 @@ def _keep(rows: list[dict], space: qd.ParameterSpace, state) -> None:
         "epochs": state.epoch,
         "test_accuracy_before_pruning": state.test_accuracy[-1],
         "segments": rows,
+        "peak_bytes": own_peak(),
         "target": {"gradients at T = 80": TARGET_GRADIENTS, "error over the series' own": 1.1},
         "environment": environment(),
     }
     save("fast_forward", content)
 
 
-def speed(checkpoint: Path, data_root: str | None) -> None:
+def speed(given: argparse.Namespace) -> None:
     """Seconds of 80 steps of descent and of the same segment without them."""
-    task, space, _ = trained_problem(checkpoint, data_root)
+    task, space, _ = problem_of(given)
     eta, steps = SPEED_OF
     contenders = {
         "gradient": lambda: task.loss_and_gradient(space, space.theta),
@@ -112,49 +129,96 @@ def speed(checkpoint: Path, data_root: str | None) -> None:
     save("fast_forward_speed", content)
 
 
-def large(steps: int = 80, eta: float = 0.005) -> None:
-    """A segment at 103 million weights (untrained: memory does not depend on what they know)."""
-    start = time.perf_counter()
-    generator = torch.Generator().manual_seed(0)
-    network = qd.networks.resnet18((192, 384, 784, 1552)).eval()
-    images = torch.randn(8, 3, 32, 32, generator=generator)
-    labels = torch.randint(0, 100, (8,), generator=generator)
-    task = qd.Task(network, cross_entropy, (images, labels))
-    space = qd.ParameterSpace(network)
-    before = own_peak()
-    found = qd.fast_forward(task, space, steps, eta, order=2, tolerance=8e-3, dimension=12)
-    content = {
-        "question": f"Memory of {steps} fast-forwarded steps at 103M weights, batch 8, all kept",
-        "weights": space.n,
-        "peak_bytes": own_peak(),
-        "peak_bytes_with_the_network": before,
-        "target_bytes": 8 * 2**30,
-        "gradients": found.gradients,
-        "dimension": found.dimension,
-        "nodes": found.nodes,
-        "status": found.status.name,
-        "finite": bool(torch.isfinite(found.value).all()),
-        "seconds": time.perf_counter() - start,
-        "environment": environment(),
-    }
-    print({key: value for key, value in content.items() if key != "environment"})
-    save("fast_forward_103M", content)
+def large(given: argparse.Namespace, steps: int = 80, eta: float = 0.005) -> None:
+    """A segment at 103 million weights, all of them kept: memory, and where the network is trained
+    the distance to descent. Untrained, the memory is that of a trained one.
+    """
+    if given.train or given.checkpoint:
+        task, space, state = problem_of(given, density=1.0)
+        told = {"epochs": state.epoch, "test_accuracy": state.test_accuracy[-1]}
+        del state  # as large as two networks
+    else:
+        generator = torch.Generator().manual_seed(0)
+        network = qd.networks.resnet18((192, 384, 784, 1552)).eval().to(given.device)
+        images = torch.randn(given.batch, 3, 32, 32, generator=generator).to(given.device)
+        labels = torch.randint(0, 100, (given.batch,), generator=generator).to(given.device)
+        task = qd.Task(network, cross_entropy, (images, labels))
+        space, told = qd.ParameterSpace(network), {"epochs": 0}
+    before, truth, took = own_peak(), None, None
+    if on_gpu():
+        torch.cuda.reset_peak_memory_stats()
+        truth, took = timed(lambda: true_displacement(task, space, eta, steps))
+        told["peak_bytes_of_descent"] = own_peak()
+    rows = []
+    for order in given.orders:
+        if on_gpu():
+            torch.cuda.reset_peak_memory_stats()
+        found, seconds = timed(
+            lambda order=order: qd.fast_forward(
+                task, space, steps, eta, order=order, tolerance=8e-3, dimension=12
+            )
+        )
+        rows.append(
+            {
+                "order": order,
+                "peak_bytes": own_peak(),
+                "gradients": found.gradients,
+                "dimension": found.dimension,
+                "nodes": found.nodes,
+                "status": found.status.name,
+                "estimate": found.error,
+                "error": None if truth is None else distance(found.value, truth),
+                "finite": bool(torch.isfinite(found.value).all()),
+                "seconds": seconds,
+            }
+        )
+        print(rows[-1], flush=True)
+        del found
+        content = {
+            "question": (
+                f"Memory of {steps} fast-forwarded steps at 103M weights, batch {given.batch},"
+                " all kept"
+            ),
+            "weights": space.n,
+            "learning_rate": eta,
+            "peak_bytes_with_the_network": before,
+            "target_bytes": 8 * 2**30,
+            "descent seconds": took,
+            **told,
+            "orders": rows,
+            "environment": environment(),
+        }
+        save("fast_forward_103M", content)
+
+
+def problem_of(given: argparse.Namespace, density: float = DENSITY):
+    """Task, kept weights and dense training, as they were asked for."""
+    return trained_problem(
+        given.checkpoint,
+        given.data_root,
+        given.device,
+        given.train,
+        given.large,
+        batch=given.batch,
+        density=density,
+    )
 
 
 def main() -> None:
     """One of the three."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--data-root")
     parser.add_argument("--speed", action="store_true")
-    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--batch", type=int, help="128; of an untrained network of 103M, 8")
+    parser.add_argument("--orders", type=int, nargs="+", default=[2], help="with --large")
+    add_training(parser)
     given = parser.parse_args()
-    if given.large:
-        large()
-    elif given.checkpoint is None:
-        parser.error("--checkpoint: trained_resnet.py makes one")
-    else:
-        (speed if given.speed else accuracy)(given.checkpoint, given.data_root)
+    known = given.checkpoint is not None or given.train
+    given.batch = given.batch or (BATCH if known else 8)
+    if not known and not given.large:
+        parser.error("--checkpoint: trained_resnet.py makes one (or --train 3)")
+    with computing_on(given.device):
+        (large if given.large else speed if given.speed else accuracy)(given)
 
 
 if __name__ == "__main__":

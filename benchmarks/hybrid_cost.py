@@ -1,14 +1,16 @@
 """What do hybrid rounds cost beside the classical steps they stand for, and what do they reach?
 
-    python benchmarks/hybrid_cost.py STATE --data-root DIRECTORY --cost      # ratios, medians
-    python benchmarks/hybrid_cost.py STATE --data-root DIRECTORY --memory    # peak memory ratios
-    python benchmarks/hybrid_cost.py STATE --data-root DIRECTORY --accuracy  # the end of a training
+    python benchmarks/hybrid_cost.py --state S --data-root D --cost      # ratios, medians
+    python benchmarks/hybrid_cost.py --state S --data-root D --memory    # peak memory ratios
+    python benchmarks/hybrid_cost.py --state S --data-root D --accuracy  # the end of a training
+    python benchmarks/hybrid_cost.py --device cuda --train 3 --data-root D --accuracy --seeds 0 1 2
 
-STATE is what trained_resnet.py made: the smooth ResNet-18 of 7 million weights on all of
-Fashion-MNIST, pruned to 10 %. Batch 64. Costs are those of an emulation on this machine: series and
-fast-forward against as many steps of masked descent, interleaved, as ratios of one run. The
-accuracy run writes its record after each round (`--record FILE`), and so does the cost run, which
-adds to what is there: on a shared machine it is run in pieces.
+S is what trained_resnet.py made: the smooth ResNet-18 of 7 million weights on all of
+Fashion-MNIST, pruned to 10 %; or it is trained in place, of each seed. Batch 64. Costs are those
+of an emulation on this machine: series and fast-forward against as many steps of masked descent,
+interleaved, as ratios of one run. The accuracy run writes its record after each round (`--record
+FILE`), and so does the cost run, which adds to what is there: on a shared machine it is run in
+pieces.
 """
 
 import argparse
@@ -18,10 +20,11 @@ import time
 from pathlib import Path
 
 import torch
-from protocol import environment, own_peak, peak_memory, save
-from trained_resnet import trained_problem
+from protocol import environment, now, own_peak, peak_memory, save
+from trained_resnet import add_training, trained_problem
 
 import qdescent as qd
+from qdescent.learning.parallel import computing_on
 from qdescent.training.descent import accuracy
 
 BATCH, SEGMENT, RATE = 64, 20, 0.005
@@ -31,8 +34,10 @@ TARGETS = {"series": 5.0, "fast-forward": 1.0, "memory": 4.0, "accuracy_points":
 
 def tasks_of(given, count, seed=1):
     """Network, kept weights, and so many batches of 64."""
-    task, space, state = trained_problem(given.state, given.data_root)
-    data = qd.datasets.load_fashion_mnist(given.data_root)
+    task, space, state = trained_problem(
+        given.state, given.data_root, given.device, given.train, given.large, seed
+    )
+    data = qd.datasets.load_fashion_mnist(given.data_root).to(given.device)
     order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(seed))
     found = []
     for places in order[: count * BATCH].split(BATCH):
@@ -66,7 +71,7 @@ def cost(given):
     for task in tasks[len(seen) :]:
         row = {}
         for name in names:
-            start = time.perf_counter(), time.process_time()
+            start = now(), time.process_time()
             if name == "classical":
                 classical(task, space, space.theta, given.segment)
             else:
@@ -75,7 +80,7 @@ def cost(given):
                     [task], space, schedule, check=False, watch=False, beside=False
                 )
                 row[f"{name} gradients"] = run.rounds[0].gradients
-            row[name] = [time.perf_counter() - start[0], time.process_time() - start[1]]
+            row[name] = [now() - start[0], time.process_time() - start[1]]
         seen.append(row)
         print(row, flush=True)
         if record:
@@ -106,10 +111,18 @@ def memory(given):
     """Peak resident memory of one process a contender, libraries, network and batch included.
 
     Reading the state takes more than it leaves behind, so that a peak above that of a process which
-    does nothing else would tell of the reading alone.
+    does nothing else would tell of the reading alone. On a GPU: of what is allocated there.
     """
-    script = (__file__, str(given.state))
-    peaks = {name: peak_memory(*script, "--one", name) for name in CONTENDERS}
+    if given.device == "cuda":
+        peaks = {}
+        (task,), space, _, _ = tasks_of(given, 1)
+        for name in CONTENDERS:
+            torch.cuda.reset_peak_memory_stats()
+            one_round(name, task, space)
+            peaks[name] = own_peak()
+    else:
+        script = (__file__, "--state", str(given.state))
+        peaks = {name: peak_memory(*script, "--one", name) for name in CONTENDERS}
     content = {
         "question": "Peak bytes of a process that does a round of 20 steps, as --cost",
         "peak_bytes": peaks,
@@ -124,19 +137,22 @@ def memory(given):
 def one(given):
     """The body of one memory measurement."""
     (task,), space, _, _ = tasks_of(given, 1)
-    if given.one == "classical":
-        classical(task, space, space.theta, 3)
-    else:
-        qd.train_hybrid(
-            [task], space, schedule_of(given.one), check=False, watch=False, beside=False
-        )
+    one_round(given.one, task, space)
     print(own_peak())
 
 
-def accuracy_of(given):
+def one_round(name, task, space):
+    """Three classical steps, or a round of 20 by an engine."""
+    if name == "classical":
+        classical(task, space, space.theta, 3)
+    else:
+        qd.train_hybrid([task], space, schedule_of(name), check=False, watch=False, beside=False)
+
+
+def accuracy_of(given, seed):
     """A training after pruning, hybrid and classical over the same batches."""
     segment, rounds = given.segment, given.rounds
-    tasks, space, data, state = tasks_of(given, rounds, seed=given.seed)
+    tasks, space, data, state = tasks_of(given, rounds, seed)
     schedule = schedule_of(
         given.engine, segment, rounds, shots=given.shots, momentum=given.momentum,
         weight_decay=2e-4, largest=0.2,
@@ -160,6 +176,7 @@ def accuracy_of(given):
             "estimate": each.estimate[-1],
             "solver_error": each.solver_error,
             "readout_error": each.readout_error,
+            "entry_share": each.entry_share,
             "missing_share": each.missing_share,
             "gradients": each.gradients,
         }
@@ -173,9 +190,9 @@ def accuracy_of(given):
 
     start = tested_accuracy(space.theta)
     print("after pruning", start, "dense", state.test_accuracy[-1], flush=True)
-    run = qd.train_hybrid(tasks, space, schedule, on_round=tell, seed=given.seed, watch=False)
+    run = qd.train_hybrid(tasks, space, schedule, on_round=tell, seed=seed, watch=False)
     save(
-        f"hybrid_accuracy_{given.seed}",
+        f"hybrid_accuracy_{seed}",
         {
             "question": (
                 f"Does a hybrid training of {rounds} rounds of {segment} steps end where masked"
@@ -185,6 +202,12 @@ def accuracy_of(given):
             "dense_accuracy": state.test_accuracy[-1],
             "pruned_accuracy": start,
             "rounds": seen,
+            "points_below_classical": [
+                100 * (each["classical_accuracy"] - each["accuracy"])
+                for each in seen
+                if "accuracy" in each
+            ],
+            "largest_entry_share": max(each["entry_share"] for each in seen),
             "stopped": run.stopped,
             "target": TARGETS,
             "environment": environment(),
@@ -194,9 +217,8 @@ def accuracy_of(given):
 
 def main():
     """One of the three questions."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("state", type=Path)
-    parser.add_argument("--data-root")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--state", type=Path)
     for name in ("cost", "memory", "accuracy"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--no-series", action="store_true")
@@ -206,21 +228,26 @@ def main():
     parser.add_argument("--engine", default="fast-forward")
     parser.add_argument("--shots", type=int, default=10**8)
     parser.add_argument("--momentum", type=float, default=0.0)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--tested", type=int, default=10_000)
     parser.add_argument("--record")
+    add_training(parser)
     given = parser.parse_args()
-    given.data_root = given.data_root or None
-    torch.set_num_threads(1)
-    if given.one:
-        one(given)
-    elif given.cost:
-        cost(given)
-    elif given.memory:
-        memory(given)
-    else:
-        accuracy_of(given)
+    if given.state is None and not given.train:
+        parser.error("--state: trained_resnet.py makes one (or --train 3)")
+    if given.device == "cpu":
+        torch.set_num_threads(1)
+    with computing_on(given.device):
+        if given.one:
+            one(given)
+        elif given.cost:
+            cost(given)
+        elif given.memory:
+            memory(given)
+        else:
+            for seed in given.seeds:
+                accuracy_of(given, seed)
 
 
 if __name__ == "__main__":

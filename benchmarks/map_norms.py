@@ -1,12 +1,13 @@
 """What is kappa of a real network's history system? The norms of its map, and the bound from them.
 
-    python benchmarks/map_norms.py CHECKPOINT [--widths 48,96,208,400] [--batch 128] [--degree 2]
-        [--samples 12] [--products 40] [--density 0.1]
+    python benchmarks/map_norms.py --checkpoint C [--batch 128] [--degree 2] [--samples 12]
+        [--products 40] [--density 0.1] [--large]
+    python benchmarks/map_norms.py --device cuda --train 3 --data-root D    # trained in place
 
-The checkpoint holds the state of `resnet18(widths, classes=10, channels=1)` (safetensors). Its
-largest weights are kept. The norms are taken once, at eta = 1: for another eta ||F_0|| and ||F_k||
-are eta times as large, and ||F_1|| follows from the extremes. For each order, learning rate and
-number of steps: the bound on kappa in units of 1 and in the best units, with the padding of each.
+C is made by trained_resnet.py; its largest weights are kept. The norms are taken once, at eta = 1:
+for another eta ||F_0|| and ||F_k|| are eta times as large, and ||F_1|| follows from the extremes.
+For each order, learning rate and number of steps: the bound on kappa in units of 1 and in the best
+units, with the padding of each.
 """
 
 from __future__ import annotations
@@ -16,27 +17,14 @@ import time
 from pathlib import Path
 
 import torch
-from protocol import environment, own_peak, save
-from safetensors.torch import load_file
-from torch.nn.functional import cross_entropy
+from protocol import environment, now, on_gpu, own_peak, save
+from trained_resnet import add_training, trained_problem
 
 import qdescent as qd
-from qdescent.learning.networks.resnet import resnet18
+from qdescent.learning.parallel import computing_on
 from qdescent.solvers.segment.map_norms import NetworkNorms
 
 RATES = {0.02: (9, 20), 0.005: (36, 80), 0.0004: (1000,)}  # eta: T
-
-
-def network_of(checkpoint: Path, widths: tuple[int, ...]) -> torch.nn.Module:
-    """The network with the weights of the checkpoint, whatever stands before their names."""
-    network = resnet18(widths, classes=10, channels=1)
-    stored = load_file(checkpoint)
-    wanted = network.state_dict()
-    for prefix in ("", "weight/"):  # by itself, or with the optimiser's state
-        if all(prefix + name in stored for name in wanted):
-            network.load_state_dict({name: stored[prefix + name] for name in wanted})
-            return network
-    raise SystemExit(f"{checkpoint}: not a state of this network")
 
 
 def at(norms: NetworkNorms, rate: float) -> qd.MapNorms:
@@ -50,29 +38,41 @@ def at(norms: NetworkNorms, rate: float) -> qd.MapNorms:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--widths", default="48,96,208,400")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--degree", type=int, default=2)
     parser.add_argument("--samples", type=int, default=12)
     parser.add_argument("--products", type=int, default=40)
     parser.add_argument("--density", type=float, default=0.1)
-    parser.add_argument("--name", default="map_norms")
+    add_training(parser)
     given = parser.parse_args()
+    if given.checkpoint is None and not given.train:
+        parser.error("--checkpoint: trained_resnet.py makes one (or --train 3)")
+    with computing_on(given.device):
+        measure(given)
 
-    network = network_of(given.checkpoint, tuple(int(w) for w in given.widths.split(",")))
-    data = qd.datasets.load_fashion_mnist()
-    space = qd.ParameterSpace(network, qd.magnitude_mask(network, density=given.density))
-    images, labels = data.train_images[: given.batch], data.train_labels[: given.batch]
-    task = qd.Task(network, cross_entropy, (images, labels))
+
+def measure(given: argparse.Namespace) -> None:
+    """The norms, and the bounds that follow from them."""
+    task, space, state = trained_problem(
+        given.checkpoint,
+        given.data_root,
+        given.device,
+        given.train,
+        given.large,
+        batch=given.batch,
+        density=given.density,
+    )
+    if on_gpu():
+        torch.cuda.reset_peak_memory_stats()
     calls: list[float] = []
 
     def called() -> None:
-        calls.append(time.perf_counter())
-        print(f"call {len(calls)}: {calls[-1] - begin:.0f} s", flush=True)
+        calls.append(now())
+        print(f"call {len(calls)}: {calls[-1] - begin:.1f} s", flush=True)
 
-    begin = time.perf_counter()
+    begin = now()
     norms = qd.map_norms(
         task,
         space,
@@ -119,9 +119,10 @@ def main() -> None:
     longest = time.perf_counter() - start
     content = {
         "question": "What bounds kappa of a real network's history system, and what does it cost?",
-        "checkpoint": given.checkpoint.name,
-        "widths": given.widths,
         "weights": space.n,
+        "epochs": state.epoch,
+        "test_accuracy_before_pruning": state.test_accuracy[-1],
+        "density": given.density,
         "batch": given.batch,
         "norms at eta = 1": {
             "gradient": norms.constant,
@@ -142,7 +143,7 @@ def main() -> None:
         "kappa": rows,
         "environment": environment(),
     }
-    save(given.name, content)
+    save(f"map_norms_{'103M' if given.large else '7M'}", content)
 
 
 if __name__ == "__main__":

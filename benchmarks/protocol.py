@@ -1,11 +1,13 @@
 """How every benchmark here is run: contenders interleaved, medians of five, JSON with the
 environment.
 
-The machines are noisy: quote the ratios, which are taken round by round, not the seconds.
+The machines are noisy: quote the ratios, which are taken round by round, not the seconds. Once
+something runs on a GPU, clocks wait for it, peaks are of its memory, and results end in "_gpu".
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -25,6 +27,23 @@ import torch
 RESULTS = Path(__file__).parent / "results"
 
 
+def on_gpu() -> bool:
+    """Whether this process computes on a GPU."""
+    return torch.cuda.is_initialized()
+
+
+def now() -> float:
+    """Seconds, once a GPU has done what it was given."""
+    if on_gpu():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The option --device."""
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+
+
 def interleave(
     contenders: Mapping[str, Callable[[], Any]], rounds: int = 5
 ) -> dict[str, list[float]]:
@@ -32,9 +51,9 @@ def interleave(
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for round_ in range(rounds + 1):
         for name, work in contenders.items():
-            start = time.perf_counter()
+            start = now()
             work()
-            took = time.perf_counter() - start
+            took = now() - start
             if round_:
                 seconds[name].append(took)
             print(f"round {round_}/{rounds}  {name:<32} {took:8.2f} s", flush=True)
@@ -86,19 +105,22 @@ def environment(*packages: str) -> dict[str, Any]:
         "processor": model[0] if model else platform.processor(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": torch.cuda.get_device_name() if on_gpu() else "cpu",
         "load_average": round(os.getloadavg()[0], 2),
         "versions": versions,
     }
 
 
 def save(name: str, content: Mapping[str, Any]) -> None:
-    """Write `results/<name>.json`."""
+    """Write `results/<name>.json`, or `<name>_gpu.json`."""
+    name += "_gpu" if on_gpu() else ""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     print(f"wrote benchmarks/results/{name}.json")
 
 
 def own_peak() -> int:
-    """Largest resident memory of this process so far, in bytes."""
+    """Largest resident memory of this process so far, in bytes; of a GPU's, what was allocated."""
+    if on_gpu():
+        return torch.cuda.max_memory_allocated()
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -4,6 +4,7 @@ training does.
     python benchmarks/trained_resnet.py CHECKPOINT    # 3 epochs, seed 0; goes on where it was
     python benchmarks/trained_resnet.py CHECKPOINT --epochs 4 --seed 1 --data-root DIRECTORY
     python benchmarks/trained_resnet.py CHECKPOINT --large    # 103M: 2 passes over 4,000 images
+    python benchmarks/trained_resnet.py CHECKPOINT --device cuda    # some seconds an epoch
 
 The smooth ResNet-18 on all of Fashion-MNIST: 470 steps an epoch, about 7 minutes on one quiet core.
 The state is saved after each epoch, outside of the tree; a killed run loses the epoch that it was
@@ -14,17 +15,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from protocol import add_device, now
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
 from qdescent.learning.datasets import ImageData
+from qdescent.learning.parallel import computing_on
 from qdescent.training.descent import DenseState
 
 WIDTHS = (48, 96, 208, 400)
@@ -38,6 +40,10 @@ def restore(checkpoint: Path) -> DenseState | None:
     """The state that was saved, or None."""
     if not checkpoint.exists():
         return None
+    # where a network is trained in place nothing is read: a bare machine with a GPU has torch alone
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
     with safe_open(checkpoint, "pt") as stream:
         told = json.loads(stream.metadata()["told"])
     return DenseState(
@@ -47,6 +53,8 @@ def restore(checkpoint: Path) -> DenseState | None:
 
 def save(state: DenseState, checkpoint: Path) -> None:
     """The state after an epoch, in one step."""
+    from safetensors.torch import save_file
+
     told = {"epoch": state.epoch, "loss": state.loss, "accuracy": state.test_accuracy}
     partial = checkpoint.with_suffix(".partial")
     tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
@@ -68,25 +76,76 @@ def first_images(data: ImageData, images: int, tested: int) -> ImageData:
     )
 
 
-def trained_problem(checkpoint: Path, data_root: str | None = None):
-    """Task (one batch), the weights kept by one-shot magnitude pruning, and the dense training."""
-    state = restore(checkpoint)
-    if state is None:
+def trained(
+    checkpoint: Path | None,
+    data: ImageData,
+    epochs: int = 0,
+    large: bool = False,
+    seed: int = 0,
+    keep: Callable[[DenseState], None] | None = None,
+) -> tuple[nn.Module, DenseState]:
+    """The network on the data's device and its dense training: what the checkpoint holds, and on
+    from there (or from the start) for so many epochs in all.
+    """
+    state = restore(checkpoint) if checkpoint else None
+    if state is None and not epochs:
         raise SystemExit(f"No state in {checkpoint}: train it first (trained_resnet.py).")
-    named = {"weight": {}, "buffer": {}, "momentum": {}}
-    for name, tensor in state.tensors.items():
-        kind, _, short = name.partition("/")
-        named[kind][short] = tensor
-    widths = tuple(len(named["weight"][f"stage{k}_1.first.weight"]) for k in (1, 2, 3, 4))
-    network = qd.networks.resnet18(widths, classes=10, channels=1)
-    network.load_state_dict(named["weight"] | named["buffer"])
-    data = qd.datasets.load_fashion_mnist(data_root)
+    widths = LARGE_WIDTHS if large else WIDTHS
+    if state is not None:
+        widths = tuple(len(state.tensors[f"weight/stage{k}_1.first.weight"]) for k in (1, 2, 3, 4))
+    device = data.train_images.device
+    network = qd.networks.resnet18(widths, classes=10, channels=1, seed=seed).to(device)
+    if state is not None and state.epoch >= epochs:
+        named = {kind: {} for kind in ("weight", "buffer", "momentum")}
+        for name, tensor in state.tensors.items():
+            kind, _, short = name.partition("/")
+            named[kind][short] = tensor
+        network.load_state_dict(named["weight"] | named["buffer"])
+        return network.eval(), state
+    state = qd.train_dense(
+        network,
+        cross_entropy,
+        first_images(data, LARGE["images"], LARGE["tested"]) if large else data,
+        epochs=epochs,
+        batch=LARGE["batch"] if large else BATCH,
+        learning_rate=LARGE["learning_rate"] if large else 0.1,
+        weight_decay=2e-4,
+        seed=seed,
+        state=state,
+        on_epoch=keep,
+    )
+    network.zero_grad()  # a gradient's memory
+    return network.eval(), state
+
+
+def trained_problem(
+    checkpoint: Path | None,
+    data_root: str | None = None,
+    device: str = "cpu",
+    epochs: int = 0,
+    large: bool = False,
+    seed: int = 0,
+    batch: int = BATCH,
+    density: float = DENSITY,
+):
+    """Task (one batch), the weights kept by one-shot magnitude pruning, and the dense training,
+    which is done here where the checkpoint (if any) holds fewer epochs.
+    """
+    data = qd.datasets.load_fashion_mnist(data_root).to(device)
+    network, state = trained(checkpoint, data, epochs, large, seed)
     order = torch.randperm(len(data.train_images), generator=torch.Generator().manual_seed(0))
-    chosen = order[:BATCH]
-    network.eval()
+    chosen = order[:batch]
     task = qd.Task(network, cross_entropy, (data.train_images[chosen], data.train_labels[chosen]))
-    space = qd.ParameterSpace(network, qd.magnitude_mask(network, DENSITY))
+    space = qd.ParameterSpace(network, qd.magnitude_mask(network, density))
     return task, space, state
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """The options of `trained_problem`."""
+    add_device(parser)
+    parser.add_argument("--data-root")
+    parser.add_argument("--train", type=int, default=0, metavar="EPOCHS", help="here, in place")
+    parser.add_argument("--large", action="store_true", help="103 million weights")
 
 
 def main() -> None:
@@ -97,32 +156,20 @@ def main() -> None:
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data-root")
+    add_device(parser)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    widths = LARGE_WIDTHS if given.large else WIDTHS
-    network = qd.networks.resnet18(widths, classes=10, channels=1, seed=given.seed)
-    data = qd.datasets.load_fashion_mnist(given.data_root)
-    if given.large:
-        data = first_images(data, LARGE["images"], LARGE["tested"])
-    start = time.perf_counter()
+    epochs = given.epochs or (2 if given.large else 3)
 
     def keep(state: DenseState) -> None:
         save(state, given.checkpoint)
         told = f"loss {state.loss[-1]:.4f}, test accuracy {state.test_accuracy[-1]:.4f}"
-        print(f"epoch {state.epoch}: {told}, {time.perf_counter() - start:.0f} s", flush=True)
+        print(f"epoch {state.epoch}: {told}, {now() - start:.0f} s", flush=True)
 
-    qd.train_dense(
-        network,
-        cross_entropy,
-        data,
-        epochs=given.epochs or (2 if given.large else 3),
-        batch=LARGE["batch"] if given.large else BATCH,
-        learning_rate=LARGE["learning_rate"] if given.large else 0.1,
-        weight_decay=2e-4,
-        seed=given.seed,
-        state=restore(given.checkpoint),
-        on_epoch=keep,
-    )
+    with computing_on(given.device) as device:
+        data = qd.datasets.load_fashion_mnist(given.data_root).to(device)
+        start = now()
+        trained(given.checkpoint, data, epochs, given.large, given.seed, keep)
 
 
 if __name__ == "__main__":
