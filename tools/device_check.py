@@ -148,7 +148,7 @@ def tests(device: str) -> dict[str, Any]:
     ]
     if absent(("pytest_timeout", "hypothesis")):
         call += ["--noconftest", "-c", os.devnull, "--import-mode=importlib"]
-    environment = {**os.environ, "QDESCENT_TEST_DEVICE": device, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "QDESCENT_TEST_DEVICE": device, "PYTHONPATH": searched()}
     done = subprocess.run(
         call,
         cwd=ROOT,
@@ -159,6 +159,12 @@ def tests(device: str) -> dict[str, Any]:
     )
     last = done.stdout.strip().splitlines()[-1:] or [done.stderr.strip()[-300:]]
     return {"status": "ok" if done.returncode == 0 else "failed", "pytest": last[0]}
+
+
+def searched() -> str:
+    """Where a child looks for modules: this checkout, then wherever this process does."""
+    given = os.environ.get("PYTHONPATH", "")
+    return os.pathsep.join([str(ROOT / "src"), *([given] if given else [])])
 
 
 def spectrum(device: str, widths: tuple[int, ...], *, against_cpu: bool) -> dict[str, Any]:
@@ -288,7 +294,7 @@ def launched(rehearsal: bool) -> dict[str, Any]:
         "nccl",
         *(["--cpu"] if rehearsal else []),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "PYTHONPATH": searched()}
     done = subprocess.run(
         call, env=environment, capture_output=True, text=True, timeout=600 if rehearsal else 120
     )

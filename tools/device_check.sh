@@ -14,7 +14,7 @@
 # Exit codes: 0 all is well, 1 a step failed, 3 no CUDA device, 4 no Python with what is needed.
 set -u
 cd "$(dirname "$0")/.."
-export PYTHONPATH="$PWD/src" OMP_NUM_THREADS="${OMP_NUM_THREADS:-8}"
+export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-8}"
 
 cpu=no
 for word in "$@"; do [ "$word" = --cpu ] && cpu=yes; done
