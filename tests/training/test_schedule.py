@@ -23,6 +23,10 @@ def test_steps():
         ({"rounds": -1}, "`rounds` must be an integer of at least 1"),
         ({"learning_rate": 0.0}, r"`learning_rate` must be in \(0, inf\)"),
         ({"learning_rate": math.nan}, r"`learning_rate` must be in \(0, inf\)"),
+        (
+            {"learning_rate": lambda: 0.1},
+            "`learning_rate` must be .* that takes 1 argument, but is",
+        ),
         ({"shots": 0}, "`shots` must be an integer of at least 1"),
     ],
 )

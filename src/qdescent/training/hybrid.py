@@ -279,7 +279,7 @@ def _downloaded(
     state, speed = displacement, segment.end.velocity
     if speed is not None:
         state = torch.cat([displacement, eta * speed])
-    found = download(state, len(displacement), schedule, seed)
+    found = download(state, len(displacement), schedule, seed, segment.read_error)
     size, read = _norm(displacement), found.vector[: len(displacement)]
     tasks = upload.task
     first = tasks if isinstance(tasks, Task) else tasks[0]

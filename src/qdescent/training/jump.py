@@ -15,12 +15,15 @@ from qdescent.training.engines.choices import FAST_FORWARD
 from qdescent.training.engines.forward_path import ForwardPath
 from qdescent.training.engines.path import Upload
 from qdescent.training.looks.look import Look, Segment, Step, refused, step_seen
+from qdescent.training.rounds.offer import Offer, dearer, offer
 from qdescent.training.schedule import AdaptiveSchedule
 from qdescent.training.tail import Tail
 from qdescent.training.tail_estimate import estimate_tail
 
 MOST_TRIES = 6  # lengths of one order; each takes some tens of gradients at most
 MARGIN = 0.9  # of the length that the estimate's power law asks for
+MOST_ENDS = 12  # shorter ends whose readout is priced
+WORTH = 0.98  # of the price, at which another length is worth finding
 
 
 def jump(
@@ -36,7 +39,8 @@ def jump(
     The end of a length is judged as every step of `run_segment` is: by the terms, and by one true
     gradient a step before it, whose residual is extrapolated back and grows with the fastest mode
     that was seen. Where it is refused the next length follows from the power law of the error,
-    (eta t)^(N+1); the first that is accepted is taken.
+    (eta t)^(N+1); the first that is accepted is taken. Where shots have a price, its shorter ends
+    are offered, too, by that law, and the cheapest is found anew.
 
     Args:
         path: of the longest segment that is tried.
@@ -48,7 +52,7 @@ def jump(
     Cost: a forwarded segment and a gradient for each length that is tried.
     """
     tried, spent = {path.steps: path}, path.gradients
-    found: list[tuple[float, int, ForwardPath, Tail]] = []
+    found: list[tuple[float, int, ForwardPath, Tail, float | None]] = []
     why, looks = "", 0.0
     for order in schedule.orders:
         length = path.steps
@@ -65,8 +69,17 @@ def jump(
             tail, took = _judged(tried[length], upload, schedule, order)
             looks += took
             if schedule.accepts(tail):
-                found.append((schedule.work(order, length), order, tried[length], tail))
-                break
+                here, shorter = _priced(tried[length], upload, schedule, order, tail)
+                if here is None:
+                    found.append((schedule.work(order, length), order, tried[length], tail, None))
+                    break
+                if math.isfinite(here.work):
+                    found.append((here.work, order, tried[length], tail, here.read_error))
+                if shorter == length:
+                    why = why if found else dearer(length, here.shots)
+                    break
+                why, length = dearer(length, here.shots), shorter
+                continue
             why = refused(order, tail, length)
             if length == 2:
                 break
@@ -82,7 +95,7 @@ def jump(
             last_term=1.0,
             gradients=spent + looks,
         )
-    _, order, best, tail = min(found, key=lambda each: each[0])
+    _, order, best, tail, read_error = min(found, key=lambda each: each[0])
     terms, speeds = best.at(best.steps)
     end = best.end(best.steps, terms[:order], None if speeds is None else speeds[:order])
     size = float(torch.linalg.vector_norm(end.displacement))
@@ -96,7 +109,30 @@ def jump(
         end=end,
         last_term=float(torch.linalg.vector_norm(terms[order - 1])) / (size or 1.0),
         gradients=spent + looks,
+        read_error=read_error,
     )
+
+
+def _priced(
+    path: ForwardPath, upload: Upload, schedule: AdaptiveSchedule, order: int, tail: Tail
+) -> tuple[Offer | None, int]:
+    """What the path's end costs, and the length that is expected to cost the least a step, from
+    ends on the same path and the power law of the error; no offer where shots have no price.
+    """
+    if schedule.shot_cost is None:
+        return None, path.steps
+
+    def ended(steps: int) -> Offer:
+        terms, speeds = path.at(steps)
+        error = tail.error * (steps / path.steps) ** (order + 1)
+        speed = None if speeds is None else speeds[:order]
+        rate = upload.rule.learning_rate
+        return offer(schedule, steps, terms[:order], speed, rate, replace(tail, error=error))
+
+    here = ended(path.steps)
+    ends = {max(2, round(path.steps * place / MOST_ENDS)) for place in range(1, MOST_ENDS)}
+    shorter = min((ended(each) for each in sorted(ends)), key=lambda each: each.work)
+    return here, shorter.steps if shorter.work < WORTH * here.work else path.steps
 
 
 def _judged(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from qdescent._checks import (
     argument_error,
     check_boolean,
-    check_callable,
-    check_choice,
     check_instance,
     check_integer,
     check_interval,
@@ -18,13 +16,20 @@ from qdescent._checks import (
     shown,
 )
 from qdescent.learning.descent.sgd import SGD
-from qdescent.quantum.readout.limits import LEAST_EPSILON, MOST_SHOTS
+from qdescent.quantum.readout.limits import MOST_SHOTS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
-from qdescent.training.engines.choices import CHEAPEST, ENGINES
+from qdescent.training.engines.choices import CHEAPEST
+from qdescent.training.schedule_checks import (
+    MOST_STEPS,
+    Rate,
+    check_descent,
+    check_function,
+    check_order,
+    check_unasked,
+    rule_of,
+    step_gradients,
+)
 from qdescent.training.tail import Tail
-
-MOST_STEPS = 10**9  # gradients of a run that ends in somebody's lifetime
-Rate = float | Sequence[float] | Callable[[int], float]
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,10 @@ class Schedule:
     read_error: float | None = None
 
     def __post_init__(self) -> None:
-        _check_order("order", self.order)
+        check_order("order", self.order)
         check_integer("segment", self.segment, 1, MOST_STEPS)
         check_integer("rounds", self.rounds, 1, MOST_STEPS)
-        _check_descent(self)
+        check_descent(self)
         if isinstance(self.learning_rate, tuple) and len(self.learning_rate) != self.rounds:
             must = f"hold {self.rounds} rates, one for each round"
             raise argument_error("learning_rate", must, f"{len(self.learning_rate)} of them")
@@ -125,7 +130,7 @@ class Schedule:
 
     def rule(self, place: int) -> SGD:
         """The update rule of a round, counted from 0."""
-        return _rule(self, place)
+        return rule_of(self, place)
 
     def accepts(self, tail: Tail) -> bool:
         """Whether a segment may hold a step with such terms: unless they overflowed."""
@@ -134,7 +139,7 @@ class Schedule:
     def work(self, order: int, steps: int) -> float:
         """N(N+3)/2, a step's work in gradients (a cost model)."""
         check_integer("steps", steps, 0)
-        return _gradients(order)
+        return step_gradients(order)
 
 
 @dataclass(frozen=True)
@@ -149,14 +154,19 @@ class AdaptiveSchedule:
     work, (K N(N+3)/2 + round_cost) / K gradients a step. All of it is decided by terms, true
     gradients, the engine's own count and what is to be read; never by the true descent beside it.
 
+    With a price per shot (`shot_cost`) truncation and readout share the tolerance, and length,
+    order, shots and entries are those of the least work a step, (K N(N+3)/2 + round_cost +
+    shot_cost S) / K: a longer segment is read more seldom, and leaves its readout less error.
+
     With momentum or fresh batches the series is followed one order further than the highest
     allowed: u_1 then grows by the velocity at the pivot and by noise, not with eta t, and an
     estimate from N terms alone was up to 23 times too small (measured on small networks, beta =
     0.9); with the term after the last one it was at most 2.6 times, within `safety`.
 
     Args:
-        tolerance: bound on ||u_N - u_GD|| / ||u_GD|| at the end of each segment. 0.01: below the
-            error of a readout with 10^6 shots.
+        tolerance: bound on ||u_N - u_GD|| / ||u_GD|| at the end of each segment, before its
+            readout; with `shot_cost` after it, in the mean square. 0.01: below the error of a
+            readout with 10^6 shots.
         orders: the orders N to choose from, 1 to 6, at least one of them 2 or more: u_1 alone says
             nothing of u_2. (2, 3): on the embedded task 2 was chosen at eta = 0.005 and 0.02, and 3
             in half of the rounds at 0.1 (measured). All are followed at once, at the cost of the
@@ -169,6 +179,9 @@ class AdaptiveSchedule:
         round_cost: an upload and a readout, in gradients. 100: as much as 20 steps of order 2, so
             that neither is neglected; a real readout costs far more (the ledger says how much), and
             then the longest segments win.
+        shot_cost: price of a shot, in gradients: a number, or a function of (order, steps), for a
+            shot is a whole solve. It chooses shots and entries, so that `shots`, `largest`,
+            `unread` and `read_error` are not asked. None: they are, and shots have no price.
         safety: the factor between the estimate and the tolerance. 3: on trained networks the true
             error was at most 1.6 times the estimate that is used (benchmarks/tail_calibration.py),
             on small random ones with momentum 2.6 times.
@@ -200,6 +213,7 @@ class AdaptiveSchedule:
     learning_rate: Rate = 0.02
     shots: int | None = 1_000_000
     round_cost: float = 100.0
+    shot_cost: float | Callable[[int, int], float] | None = None
     safety: float = 3.0
     momentum: float = 0.0
     fresh_batches: bool = False
@@ -221,7 +235,7 @@ class AdaptiveSchedule:
         for order in check_sequence(
             "orders", self.orders, object, called="a sequence of orders", empty=True
         ):
-            _check_order("orders", order)  # type: ignore[arg-type]
+            check_order("orders", order)  # type: ignore[arg-type]
         if max(self.orders, default=1) < 2:
             raise argument_error(
                 "orders",
@@ -241,7 +255,14 @@ class AdaptiveSchedule:
         check_integer("longest", self.longest, 2, MOST_STEPS)
         check_interval("round_cost", self.round_cost, "[0, inf)")
         check_interval("safety", self.safety, "[1, inf)")
-        _check_descent(self)
+        if self.shot_cost is not None:
+            if callable(self.shot_cost):
+                called = "a number, or a function of order and steps"
+                check_function("shot_cost", self.shot_cost, called, 2, 2)
+            else:
+                check_interval("shot_cost", self.shot_cost, "(0, inf)")
+            check_unasked(self, "shot_cost", "largest", "unread", "read_error")
+        check_descent(self, [CHEAPEST])
 
     @property
     def followed(self) -> int:
@@ -252,81 +273,25 @@ class AdaptiveSchedule:
 
     def rule(self, place: int) -> SGD:
         """The update rule of a round, counted from 0."""
-        return _rule(self, place)
+        return rule_of(self, place)
 
     def accepts(self, tail: Tail) -> bool:
         """Whether a segment may hold a step with such an estimate."""
         return self.safety * check_instance("tail", tail, Tail).error <= self.tolerance
 
-    def work(self, order: int, steps: int) -> float:
-        """(K N(N+3)/2 + round_cost) / K: a segment's work in gradients for each of its K steps (a
-        cost model).
+    def left_to_read(self, tail: Tail) -> float:
+        """sqrt(tolerance^2 - (safety error)^2): what truncation leaves of the tolerance to the
+        readout.
         """
-        return _gradients(order) + self.round_cost / check_integer("steps", steps, 1, MOST_STEPS)
+        taken = self.safety * check_instance("tail", tail, Tail).error
+        return math.sqrt(max(0.0, self.tolerance**2 - taken**2))
 
-
-def _check_descent(schedule: Schedule | AdaptiveSchedule) -> None:
-    """What both kinds have: rate, rule, shots and engine."""
-    given = schedule.learning_rate
-    if not isinstance(given, float):
-        if callable(given):
-            check_callable("learning_rate", given, "a number, one for each round, or a function")
-        elif isinstance(given, Sequence) and not isinstance(given, str):
-            called = "a number, one for each round, or a function of the round"
-            rates = check_sequence("learning_rate", given, object, called=called)
-            object.__setattr__(schedule, "learning_rate", tuple(rates))
-            for place in range(len(rates)):
-                _rule(schedule, place)
-    if schedule.shots is not None:
-        check_integer("shots", schedule.shots, 1, MOST_SHOTS)
-    if isinstance(schedule.largest, float):
-        check_interval("largest", schedule.largest, "(0, 1]")
-    elif schedule.largest is not None:
-        check_integer("largest", schedule.largest, 1, MOST_SHOTS)
-    if schedule.unread is not None:
-        check_interval("unread", schedule.unread, "[0, 1)")
-        if schedule.largest is not None:
-            must = "be None where `unread` chooses how many"
-            raise argument_error("largest", must, schedule.largest)
-    if schedule.read_error is not None:
-        check_interval("read_error", schedule.read_error, "(0, 1)")
-        if schedule.read_error < LEAST_EPSILON:
-            raise argument_error(
-                "read_error", f"be at least {LEAST_EPSILON:g}", schedule.read_error
-            )
-        for name in ("largest", "unread"):
-            if getattr(schedule, name) is not None:
-                must = "be None where `read_error` chooses how many are read"
-                raise argument_error(name, must, getattr(schedule, name))
-    check_boolean("fresh_batches", schedule.fresh_batches)
-    check_interval("engine_tolerance", schedule.engine_tolerance, "(0, 1)")
-    cheapest = [CHEAPEST] if isinstance(schedule, AdaptiveSchedule) else []
-    engine = check_choice("engine", schedule.engine, [*ENGINES, *cheapest])
-    if engine != CHEAPEST:
-        ENGINES[engine].check((schedule.followed,), _rule(schedule, 0), schedule.fresh_batches)
-
-
-def _rule(schedule: Schedule | AdaptiveSchedule, place: int) -> SGD:
-    """The update rule of a round; of a sequence of rates the last goes on."""
-    place, rate = check_integer("place", place, 0), schedule.learning_rate
-    if callable(rate):
-        rate = rate(place)
-    elif isinstance(rate, tuple):
-        rate = rate[min(place, len(rate) - 1)]
-    return SGD(
-        check_interval("learning_rate", rate, "(0, inf)"),  # type: ignore[arg-type]
-        schedule.momentum,
-        schedule.weight_decay,
-        schedule.dampening,
-        schedule.nesterov,
-        schedule.decoupled,
-    )
-
-
-def _gradients(order: int) -> float:
-    _check_order("order", order)
-    return order * (order + 3) / 2
-
-
-def _check_order(name: str, order: int) -> None:
-    check_interval(name, check_integer(name, order, 1), f"[1, {ORDER_LIMIT}]")
+    def work(self, order: int, steps: int, shots: int = 0) -> float:
+        """(K N(N+3)/2 + round_cost + shot_cost S) / K: a segment's work in gradients for each of
+        its K steps (a cost model).
+        """
+        steps = check_integer("steps", steps, 1, MOST_STEPS)
+        shots = check_integer("shots", shots, 0, 2 * MOST_SHOTS)  # magnitudes and signs
+        price = self.shot_cost(order, steps) if callable(self.shot_cost) else self.shot_cost or 0.0
+        paid = check_interval("shot_cost", price, "[0, inf)") * shots
+        return step_gradients(order) + (self.round_cost + paid) / steps

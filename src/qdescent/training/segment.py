@@ -17,19 +17,41 @@ from qdescent.training.engines.forward_path import ForwardPath
 from qdescent.training.engines.path import End, Path, Upload
 from qdescent.training.jump import jump
 from qdescent.training.looks.look import Look, Segment, Step, refused, step_seen
+from qdescent.training.rounds.offer import Offer, dearer, offer
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail_estimate import estimate_tail
 
 
 @dataclass(frozen=True)
 class _Followed:
-    """One order on the way: its terms, what was seen of its steps, its velocity, why it ended."""
+    """One order on the way: its terms, what was seen of its steps, its velocity, why it ended; and
+    where shots have a price, what its last end costs and the cheapest so far.
+    """
 
     order: int
     terms: Tensor = field(repr=False)
     steps: tuple[Step, ...] = ()
     velocity: Tensor | None = field(default=None, repr=False)
     why: str = ""
+    last: Offer | None = None
+    best: Offer | None = None
+
+    @property
+    def end(self) -> _Followed:
+        """Cut where its end is cheapest."""
+        if self.best is None or self.last is None:
+            return self
+        steps = self.best.steps if math.isfinite(self.best.work) else 0
+        if steps == len(self.steps):
+            return self
+        why = dearer(self.last.steps, self.last.shots)
+        return replace(
+            self,
+            steps=self.steps[:steps],
+            terms=self.best.terms,
+            velocity=self.best.velocity,
+            why=why,
+        )
 
 
 def run_segment(
@@ -44,7 +66,8 @@ def run_segment(
     All orders allowed are followed at once, for the terms of a lower order are the first of a
     higher one. An order drops out at the first step where its estimate passes the tolerance; the
     search ends when none is left, or when none that is left could still become cheaper than the
-    cheapest that dropped out.
+    cheapest that dropped out. Where shots have a price each step is an end that could be read, and
+    the cheapest is taken.
 
     Args:
         upload: network, batch, pivot and rule; `longest` steps at most.
@@ -75,10 +98,17 @@ def run_segment(
     ended: list[_Followed] = []
     looks = {order: Look(upload, order) for order in schedule.orders}
     certain, adaptive = 0, isinstance(schedule, AdaptiveSchedule)
+    priced = (
+        schedule
+        if isinstance(schedule, AdaptiveSchedule) and schedule.shot_cost is not None
+        else None
+    )
 
     def work(segment: _Followed) -> float:
         """Infinite where a single step is all: that is plain descent, which needs no series."""
         steps = len(segment.steps)
+        if segment.best is not None:
+            return segment.best.work
         return schedule.work(segment.order, steps) if steps >= min(2, longest) else math.inf
 
     first = 1 if watch or adaptive else longest
@@ -102,17 +132,18 @@ def run_segment(
         for order, segment in alive.items():
             step = step_seen(upload, batch, terms[:order], truth, tails[order])
             unlooked = (Step(math.nan, math.nan, None, ()),) * (t - 1 - len(segment.steps))
-            alive[order] = _Followed(
-                order,
-                terms[:order],
-                (*segment.steps, *unlooked, step),
-                None if speeds is None else speeds[:order],
-            )
-        if not ended:
+            speed = None if speeds is None else speeds[:order]
+            last, best = None, segment.best
+            if priced and t >= min(2, longest):
+                last = offer(priced, t, terms[:order], speed, rule.learning_rate, tails[order])
+                best = last if best is None or last.work < best.work else best
+            seen = (*segment.steps, *unlooked, step)
+            alive[order] = _Followed(order, terms[:order], seen, speed, "", last, best)
+        if not ended and not priced:
             certain = _announce(on_step, certain, t)
     else:
         ended += list(alive.values())
-    found = min(reversed(ended), key=work)  # where all are refused, the last to be so
+    found = min(reversed(ended), key=work).end  # where all are refused, the last to be so
     _announce(on_step, certain, len(found.steps))
     end = End(found.terms.sum(0), found.velocity, 0.0)  # of no step
     if found.steps:
@@ -126,6 +157,7 @@ def run_segment(
         end=end,
         last_term=float(torch.linalg.vector_norm(found.terms[-1])) / (size or 1.0),
         gradients=path.gradients + sum(look.gradients for look in looks.values()) * adaptive,
+        read_error=found.best.read_error if found.best else None,
     )
 
 

@@ -317,7 +317,7 @@ BAD = [
     ({"batch": 161}, r"`batch` must be at most the number of training samples, 160, but is 161"),
     ({"largest": 2.5}, r"`largest` must be a share below 1 or a whole number of entries, but is"),
     ({"largest": 1000}, r"`largest` must be at most the entries of the state, "),
-    ({"largest": 0.1, "unread": 0.1}, r"`largest` must be None where `unread` chooses how many"),
+    ({"largest": 0.1, "unread": 0.1}, r"`largest` must be None where `unread` chooses how much"),
     ({"order": 7}, r"`order` must be in \[1, 6\], but is 7"),
     ({"held_out": 0.001}, r"`held_out` must leave at least one of 200 samples"),
     ({"data_root": "x"}, r"`data_root` must be left out where data is given"),

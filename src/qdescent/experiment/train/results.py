@@ -126,11 +126,14 @@ def training_rows(settings: TrainSettings, trained: Trained, start: Measured) ->
                 " pivot",
             )
         )
-    shots = "twice the setting `shots`: for magnitudes and for signs"
+    shots, taken = "twice the setting `shots`: for magnitudes and for signs", 2 * settings.shots
+    if settings.shot_cost is not None:
+        taken = max(each.shots for each in rounds)
+        shots = "of the round that took most: chosen by the setting `shot_cost`"
     return [
         *rows,
         *trained.run.rows,
         *trained.run.budget,
         *trained.run.window.rows,
-        Row(names.READOUT_SHOTS, 2 * settings.shots, "shots", Evidence.ASSUMED, shots),
+        Row(names.READOUT_SHOTS, taken, "shots", Evidence.ASSUMED, shots),
     ]

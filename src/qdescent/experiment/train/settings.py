@@ -142,6 +142,14 @@ class TrainSettings:
         left_open="by largest",
         why="To first order the share of a segment's progress that is lost.",
     )
+    shot_cost: float | None = setting(
+        None,
+        "(0, inf)",
+        "Price of a shot; with tolerance it chooses lengths, orders, shots and m of least work.",
+        unit="gradients",
+        left_open="none: by shots, largest and unread",
+        why="A shot is a whole solve; `qdescent estimate` says what that costs.",
+    )
     batch: int = setting(
         512,
         "[1, inf)",
@@ -188,6 +196,9 @@ class TrainSettings:
         if self.largest is not None and self.largest >= 1 and self.largest % 1:
             must = "be a share below 1 or a whole number of entries"
             raise argument_error("largest", must, self.largest)
+        if self.shot_cost is not None and not self.tolerance:
+            must = "be above 0 where shots have a price (it chooses segments by it)"
+            raise argument_error("tolerance", must, self.tolerance)
         _ = self.schedule
 
     @property
@@ -204,7 +215,8 @@ class TrainSettings:
             "unread": self.unread,
         }
         if self.tolerance:
-            return AdaptiveSchedule(self.tolerance, steps=self.segment * self.rounds, **rule)  # type: ignore[arg-type]
+            steps, price = self.segment * self.rounds, self.shot_cost
+            return AdaptiveSchedule(self.tolerance, steps=steps, shot_cost=price, **rule)  # type: ignore[arg-type]
         return Schedule(self.order, self.segment, self.rounds, **rule)  # type: ignore[arg-type]
 
     @property

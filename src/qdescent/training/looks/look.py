@@ -49,6 +49,7 @@ class Segment:
         end: the engine's answer.
         last_term: ||u_N|| / ||u|| at the end.
         gradients: what the engine, and the looks that decide, took (a cost model).
+        read_error: relative error of the state that is left to its readout; None: the schedule's.
     """
 
     order: int
@@ -58,6 +59,7 @@ class Segment:
     end: End
     last_term: float
     gradients: float
+    read_error: float | None = None
 
 
 class Look:

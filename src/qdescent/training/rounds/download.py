@@ -48,7 +48,11 @@ def entries_of(largest: float | None, state: int) -> int | None:
 
 
 def download(
-    state: Tensor, displacement: int, schedule: Schedule | AdaptiveSchedule, seed: int
+    state: Tensor,
+    displacement: int,
+    schedule: Schedule | AdaptiveSchedule,
+    seed: int,
+    error: float | None = None,
 ) -> Download:
     """Read a state as the schedule has it; what is not read stays where it was before the segment.
 
@@ -57,10 +61,12 @@ def download(
         displacement: entries of u.
         schedule: its `shots`, `largest` and `unread`.
         seed: of the shots.
+        error: relative to the state, that the readout may have; None: the schedule's `read_error`.
     """
     shots, largest = schedule.shots, entries_of(schedule.largest, len(state))
-    if schedule.read_error is not None and bool(state.any()):
-        shots, largest = fewest_shots(state, schedule.read_error)
+    error = schedule.read_error if error is None else error
+    if error is not None and bool(state.any()):
+        shots, largest = fewest_shots(state, error)
     if shots is None:
         return _perfect(state, displacement, largest, schedule.unread)
     found = read_out(state, shots, seed, largest, schedule.unread)
@@ -96,15 +102,34 @@ def fewest_shots(state: Tensor, error: float) -> tuple[int, int]:
         >>> fewest_shots(state, 0.01)[1]  # the two that matter
         2
     """
+    m = _fewest(state, error)[1]
+    total = int(shots_for(state, error, m).number)
+    return max(1, total // 2), m
+
+
+def shots_about(state: Tensor, error: float) -> float:
+    """The same shots, for magnitudes and signs together, by that formula alone: infinite where no
+    number of them reaches the error.
+
+    Args:
+        state: (n,); zero: none are needed.
+        error: relative, at least 0.
+
+    Cost: O(n log n), once.
+    """
+    return 2 * _fewest(state, error)[0] if bool(state.any()) else 0.0
+
+
+def _fewest(state: Tensor, error: float) -> tuple[float, int]:
+    """min_m m / (4 (error^2 - missing(m))) and its m."""
     squares = (state.double() / state.abs().max()).square().sort(descending=True).values
     missing = (1 - squares.cumsum(0) / squares.sum()).clamp(min=0)
     missing[-1] = 0.0
     left = error**2 - missing
     entries = torch.arange(1, len(state) + 1, dtype=torch.float64, device=state.device)
     price = torch.where(left > 0, entries / left.clamp(min=1e-300), torch.inf)
-    m = int(price.argmin()) + 1
-    total = int(shots_for(state, error, m).number)
-    return max(1, total // 2), m
+    m = int(price.argmin())
+    return float(price[m]) / 4, m + 1
 
 
 def _perfect(

@@ -203,7 +203,9 @@ class Run:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Each round's order, length and truncation error, estimated and measured."""
+        """Each round's order, length and truncation error, estimated and measured; and where shots
+        have a price, what it costs.
+        """
         exact, ends = Evidence.EXACT, [each.estimate[-1] for each in self.rounds]
         return (
             Row(
@@ -242,4 +244,19 @@ class Run:
                 exact,
                 "why the run ended before all its steps; empty: it did not",
             ),
+            *self._prices,
         )
+
+    @property
+    def _prices(self) -> tuple[Row, ...]:
+        schedule = self.schedule
+        if not isinstance(schedule, AdaptiveSchedule) or schedule.shot_cost is None:
+            return ()
+        prices = [
+            each.steps * schedule.work(each.order, each.steps, each.shots)
+            if each.shots
+            else each.gradients
+            for each in self.rounds
+        ]
+        source = "K N(N+3)/2 + round_cost + shot_cost S; of a classical step what it took"
+        return (Row(names.PRICE_BY_ROUND, prices, "gradients", Evidence.MODELLED, source),)

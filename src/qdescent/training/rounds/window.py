@@ -20,6 +20,8 @@ class _Round(Protocol):
     @property
     def order(self) -> int: ...
     @property
+    def shots(self) -> int: ...
+    @property
     def end(self) -> str: ...
 
 
@@ -69,8 +71,8 @@ def window_of(
     """The window of a run.
 
     A segment of K steps is worth it where it takes less, gradients and one round's upload and
-    readout, than K rounds of one step would: K (1 + round_cost). Nothing of it comes from the true
-    descent beside the run.
+    readout, than K rounds of one step would: K (1 + round_cost), and as many shots as it took each.
+    Nothing of it comes from the true descent beside the run.
 
     Args:
         rounds: of the run.
@@ -97,4 +99,5 @@ def _worth(each: _Round, schedule: Schedule | AdaptiveSchedule) -> bool:
         return False
     if isinstance(schedule, Schedule):
         return True  # of fixed length: no price was asked
-    return schedule.work(each.order, each.steps) < 1 + schedule.round_cost
+    single = schedule.work(1, 1, each.shots) - schedule.work(1, 1) + schedule.round_cost + 1
+    return schedule.work(each.order, each.steps, each.shots) < single

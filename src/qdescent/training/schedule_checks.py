@@ -1,0 +1,121 @@
+"""What both kinds of schedule have: rate, rule, readout and engine, checked; and a step's work."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_callable,
+    check_choice,
+    check_integer,
+    check_interval,
+    check_sequence,
+)
+from qdescent.learning.descent.sgd import SGD
+from qdescent.quantum.readout.limits import LEAST_EPSILON, MOST_SHOTS
+from qdescent.solvers.promise.limits import ORDER_LIMIT
+from qdescent.training.engines.choices import CHEAPEST, ENGINES
+
+MOST_STEPS = 10**9  # gradients of a run that ends in somebody's lifetime
+Rate = float | Sequence[float] | Callable[[int], float]
+
+
+def check_descent(schedule: Any, engines: Sequence[str] = ()) -> None:
+    """Check rate, rule, shots and engine.
+
+    Args:
+        schedule: of either kind.
+        engines: choices besides those of `ENGINES`.
+    """
+    given = schedule.learning_rate
+    if not isinstance(given, float):
+        if callable(given):
+            check_function("learning_rate", given, "a number, one for each round, or a function", 0)
+        elif isinstance(given, Sequence) and not isinstance(given, str):
+            called = "a number, one for each round, or a function of the round"
+            rates = check_sequence("learning_rate", given, object, called=called)
+            object.__setattr__(schedule, "learning_rate", tuple(rates))
+            for place in range(len(rates)):
+                rule_of(schedule, place)
+    if schedule.shots is not None:
+        check_integer("shots", schedule.shots, 1, MOST_SHOTS)
+    if isinstance(schedule.largest, float):
+        check_interval("largest", schedule.largest, "(0, 1]")
+    elif schedule.largest is not None:
+        check_integer("largest", schedule.largest, 1, MOST_SHOTS)
+    if schedule.unread is not None:
+        check_interval("unread", schedule.unread, "[0, 1)")
+        check_unasked(schedule, "unread", "largest")
+    if schedule.read_error is not None:
+        check_interval("read_error", schedule.read_error, "(0, 1)")
+        if schedule.read_error < LEAST_EPSILON:
+            raise argument_error(
+                "read_error", f"be at least {LEAST_EPSILON:g}", schedule.read_error
+            )
+        check_unasked(schedule, "read_error", "largest", "unread")
+    check_boolean("fresh_batches", schedule.fresh_batches)
+    check_interval("engine_tolerance", schedule.engine_tolerance, "(0, 1)")
+    engine = check_choice("engine", schedule.engine, [*ENGINES, *engines])
+    if engine != CHEAPEST:
+        ENGINES[engine].check((schedule.followed,), rule_of(schedule, 0), schedule.fresh_batches)
+
+
+def check_function(name: str, value: Any, called: str, *example: int) -> None:
+    """Check that it is a function, and one that takes such arguments.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        called: what it must be.
+        example: what it will be asked with.
+    """
+    check_callable(name, value, called)
+    try:
+        takes = inspect.signature(value)
+    except ValueError:  # a builtin does not say what it takes
+        return
+    try:
+        takes.bind(*example)
+    except TypeError:
+        must = f"be {called} that takes {len(example)} argument" + "s" * (len(example) > 1)
+        raise argument_error(name, must, f"one of {takes}") from None
+
+
+def check_unasked(schedule: Any, by: str, *names: str) -> None:
+    """What another setting chooses is not given."""
+    for name in names:
+        if getattr(schedule, name) is not None:
+            must = f"be None where `{by}` chooses how much is read"
+            raise argument_error(name, must, getattr(schedule, name))
+
+
+def rule_of(schedule: Any, place: int) -> SGD:
+    """The update rule of a round; of a sequence of rates the last goes on."""
+    place, rate = check_integer("place", place, 0), schedule.learning_rate
+    if callable(rate):
+        rate = rate(place)
+    elif isinstance(rate, tuple):
+        rate = rate[min(place, len(rate) - 1)]
+    return SGD(
+        check_interval("learning_rate", rate, "(0, inf)"),
+        schedule.momentum,
+        schedule.weight_decay,
+        schedule.dampening,
+        schedule.nesterov,
+        schedule.decoupled,
+    )
+
+
+def step_gradients(order: int) -> float:
+    """N(N+3)/2, the work of a step of order N in gradients (a cost model)."""
+    check_order("order", order)
+    return order * (order + 3) / 2
+
+
+def check_order(name: str, order: int) -> None:
+    """Check that a series has it."""
+    check_interval(name, check_integer(name, order, 1), f"[1, {ORDER_LIMIT}]")
