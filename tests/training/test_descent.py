@@ -13,6 +13,8 @@ from qdescent._checks import ArgumentError
 from qdescent.learning.datasets import ImageData
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
+from qdescent.learning.task import Task
+from qdescent.training import descent as descent_module
 from qdescent.training.descent import accuracy, descend, train_dense
 
 
@@ -94,6 +96,36 @@ def test_accuracy_is_the_share_of_right_answers(seventeen):
     assert (
         accuracy(seventeen.task, space, space.theta, x, torch.from_numpy(outputs.argmax(1))) == 1.0
     )
+
+
+class OfWords(nn.Module):
+    """Takes its batch by names, as networks for texts do."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(9, 4), nn.Linear(4, 3)
+
+    def forward(self, input_ids, attention_mask):
+        seen = attention_mask[..., None].to(self.head.weight.dtype)
+        return self.head((self.table(input_ids) * seen).sum(1) / seen.sum(1))
+
+
+@pytest.mark.parametrize("at_once", [7, 1000])
+def test_accuracy_takes_what_a_task_takes(monkeypatch, at_once):
+    monkeypatch.setattr(descent_module, "TESTED_AT_ONCE", at_once)
+    g = torch.Generator().manual_seed(0)
+    network, labels = OfWords(), torch.randint(3, (20,), generator=g)
+    words = torch.randint(1, 9, (20, 5), generator=g)
+    inputs = {"input_ids": words, "attention_mask": torch.ones_like(words)}
+    task = Task(network, nn.functional.cross_entropy, (inputs, labels))
+    space = ParameterSpace(network)
+    truth = float((network(**inputs).argmax(1) == labels).double().mean())
+    assert accuracy(task, space, space.theta, inputs, labels) == pytest.approx(truth, abs=1e-12)
+    assert 0 < truth < 1
+    with pytest.raises(ArgumentError, match="must"):
+        accuracy(task, space, space.theta, None, labels)
+    with pytest.raises(ArgumentError, match="`labels`|`data`"):
+        accuracy(task, space, space.theta, inputs, labels[:10])
 
 
 def test_dense_training_learns_a_planted_difference(images):

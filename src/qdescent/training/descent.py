@@ -119,23 +119,27 @@ def descend(
 
 
 def correct(
-    task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor
+    task: Task, space: ParameterSpace, theta: Tensor, images: Any, labels: Tensor
 ) -> Tensor:
-    """Which of `images` the network at theta labels correctly, boolean."""
+    """Which of `images`, or of any inputs that `Task` takes, the network at theta labels correctly,
+    boolean.
+    """
     check_instance("task", task, Task)
-    check_tensor("labels", labels, (None,), "integer")
-    check_instance("images", images, Tensor, called="a tensor (torch.as_tensor makes one)")
+    total = len(check_tensor("labels", labels, (None,), "integer"))
     # not all at once: the activations of 10,000 images are gigabytes
-    whole = images.ndim == 0 or images.layout != torch.strided
-    parts = [images] if whole else images.split(TESTED_AT_ONCE)
+    whole = total <= TESTED_AT_ONCE or (
+        isinstance(images, Tensor) and images.layout != torch.strided
+    )
+    places = torch.arange(total).split(TESTED_AT_ONCE)
+    parts = [images] if whole else [picked(images, each, total) for each in places]
     labelled = torch.cat([task.outputs_at(space, theta, part).argmax(1) for part in parts])
     return labelled == check_shape("labels", labels, (len(labelled),)).to(labelled.device)
 
 
 def accuracy(
-    task: Task, space: ParameterSpace, theta: Tensor, images: Tensor, labels: Tensor
+    task: Task, space: ParameterSpace, theta: Tensor, images: Any, labels: Tensor
 ) -> float:
-    """The share of `images` that the network at theta labels correctly, in [0, 1]."""
+    """The share of `images`, or of other inputs, that it labels correctly, in [0, 1]."""
     return float(correct(task, space, theta, images, labels).double().mean())
 
 
