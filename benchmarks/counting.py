@@ -1,23 +1,28 @@
-"""How long does it take to count the circuit of a network with 10^7, or 10^12, weights?
+"""How long does it take to count the circuit of a network with 10^7, or 10^12, weights, and to price
+it with the region where the verdict flips?
 
     python benchmarks/counting.py
 
 One solve of the ledger's model (order 2, 100 steps, kappa 300, 10 non-zeros a row) for every loader
-that it knows: logical gates, qubits, and depth where the model has it; then the whole price with
-physical qubits. Qualtran's import, seconds once a process, is not in it; each size is counted in a
-process's first call of that size, so that no cache helps.
+that it knows: logical gates, qubits, and depth where the model has it; then its whole price; and the
+default round of `qdescent estimate` at this size, with its region. Imports, seconds once a process, are not in
+it; medians of five neighbours of each size, so that no cache helps.
 """
 
+import statistics
 import time
 
 from protocol import environment, save
 
 import qdescent as qd
+from qdescent.experiment.estimate.pipeline import estimated
+from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.quantum.gates.loaders import LOADERS
 from qdescent.resources.ways.history import UNKNOWN, history_ways
 from qdescent.resources.ways.priced import run_cost
 
-SIZES = (10**7, 10**12)
+SIZES = (10**7, 10_300_000, 10**12)  # the second: the kept weights of 103 million
+ROUNDS = 5
 
 
 def instance(n):
@@ -41,14 +46,25 @@ def solve_costs(spec):
     return {loader: run_cost(spec, way, loader) for loader in LOADERS}
 
 
+def timed(work):
+    """Seconds by the clock and of the processor, and what came of it."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    made = work()
+    return time.perf_counter() - wall, time.process_time() - cpu, made
+
+
 def counted(n):
     """Seconds of counting and of pricing, and what was counted."""
-    start = time.perf_counter()
-    costs = solve_costs(instance(n))
-    counting = time.perf_counter() - start
-    start = time.perf_counter()
-    verdict = qd.price(instance(n)).verdict
-    pricing = time.perf_counter() - start
+    seconds = {"counting": [], "pricing": [], "estimate_with_region": []}
+    for neighbour in reversed(range(ROUNDS)):  # n itself last
+        spec = instance(n + neighbour)
+        *took, costs = timed(lambda spec=spec: solve_costs(spec))
+        seconds["counting"].append(took)
+        *took, ledger = timed(lambda spec=spec: qd.price(spec))
+        seconds["pricing"].append(took)
+        asked = EstimateSettings(n=n + ROUNDS + neighbour)
+        *took, _ = timed(lambda asked=asked: estimated(asked))
+        seconds["estimate_with_region"].append(took)
     found = {
         loader: {
             "toffoli": cost.counts.toffoli,
@@ -59,17 +75,25 @@ def counted(n):
     }
     row = {
         "n": n,
-        "seconds_of_counting": counting,
-        "seconds_of_pricing": pricing,
+        "seconds": {name: spread(each) for name, each in seconds.items()},
         "solve": found,
-        "verdict": verdict,
+        "verdict": ledger.verdict,
     }
     print(row, flush=True)
     return row
 
 
+def spread(took):
+    """Median, least and most of both clocks."""
+    walls, cpus = zip(*took, strict=True)
+    return {
+        name: {"median": statistics.median(each), "min": min(each), "max": max(each)}
+        for name, each in (("wall", walls), ("cpu", cpus))
+    }
+
+
 if __name__ == "__main__":
-    qd.price(instance(10**3))  # Qualtran is imported here
+    estimated(EstimateSettings(n=10**3))  # Qualtran and the estimator are imported here
     content = {
         "question": "Seconds to count one solve at n kept weights, all loaders, and to price it",
         "rows": [counted(n) for n in SIZES],

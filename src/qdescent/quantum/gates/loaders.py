@@ -205,14 +205,18 @@ class QROAMLoader:
             # both terms meet at l = sqrt(fetches N / (networks b)); farther off one alone is larger
             near = (fetches * lines // (networks * bits)).bit_length() // 2
             tried = range(max(1, near - NEAR), min(largest, near + NEAR) + 1)
-        others = {2**k: fetches * ands(2**k) + networks * bits * (2**k - 1) + beside for k in tried}
-        toffoli = {1: ands(1), **others}
-        return min(toffoli, key=lambda block: toffoli[block])
+        best, fewest = 1, ands(1)
+        for k in tried:
+            block = 2**k
+            toffoli = fetches * ands(block) + networks * bits * (block - 1) + beside
+            if toffoli < fewest:
+                best, fewest = block, toffoli
+        return best
 
     def _cost(self, lines: int, bits: int, block: int, fetches: int, networks: int) -> LoadCost:
         if block == 1:
-            return QROMLoader().load_cost(lines, bits)
-        fetch = QROMLoader().load_cost(-(-lines // block), bits * block)
+            return DEFAULT_LOADER.load_cost(lines, bits)
+        fetch = DEFAULT_LOADER.load_cost(-(-lines // block), bits * block)
         toffoli = fetches * fetch.toffoli + networks * bits * (block - 1)
         depth = fetches * fetch.depth + networks * (block.bit_length() - 1)
         # a read's target is the first line of the block
@@ -302,7 +306,7 @@ def fix_up_cost(lines: int) -> LoadCost:
     if padded == 1:
         return LoadCost(0, 0, 0)
     block = fix_up_block(lines)
-    rows = QROMLoader().load_cost(padded // block, block)
+    rows = DEFAULT_LOADER.load_cost(padded // block, block)
     layers = max(0, block.bit_length() - 2)
     return LoadCost(_sign_ands(padded, block), rows.depth + layers, block + rows.work_qubits)
 

@@ -67,32 +67,37 @@ def platform_costs(
         sc = models.GateBased(
             error_rate=machine.error_rate, gate_time=gate, measurement_time=2 * gate
         )
-        ccx = models.GSJ24Factory.q() * models.GSJ24CCXFactory.q()
-        plain = models.SurfaceCode.q(distance=_DISTANCES) * ccx
-        yoked = plain * models.OneDimensionalYokedSurfaceCode.q()
-        asked: list[tuple[str, Any, Any, int, int, str]] = [
-            (CULTIVATION, sc, plain, counts.qubits, 0,
-             "surface code, cultivated T to CCX, arXiv:2409.17595"),
-            (ATOMS, models.NeutralAtom(), plain, counts.qubits, 0,
+        plain = models.SurfaceCode.q(distance=_DISTANCES) * _factories(models)
+        asked: list[tuple[str, Any, int, str]] = [
+            (CULTIVATION, sc, counts.qubits, "surface code, cultivated T to CCX, arXiv:2409.17595"),
+            (ATOMS, models.NeutralAtom(), counts.qubits,
              "neutral atoms of the estimator's defaults, arXiv:2506.20661, cultivation"),
         ]  # fmt: skip
         if memory:
             asked.append(
-                (YOKED, sc, yoked, active, min(memory, _MEMORY),
+                (YOKED, sc, active,
                  "yoked memory, arXiv:2312.04522, beside the surface code, cultivation")
             )  # fmt: skip
-        for name, architecture, codes, qubits, kept, source in asked:
+        for name, architecture, qubits, source in asked:
             part = max(3, -(-qubits // shares))
-            answer = _ask(qre, architecture, codes, part, kept, toffoli, budget)
-            alone = _ask(qre, architecture, codes, part, 0, toffoli, budget) if kept else answer
-            if answer is None or alone is None:
+            answer = _ask(qre, architecture, plain, part, 0, toffoli, budget)
+            if answer is None:
                 continue
-            size, nanoseconds = float(alone[0]) * shares, answer[1]
-            if kept:
-                size += (answer[0] - alone[0]) / kept * memory
-            found.append(
-                PlatformCost(name, size, nanoseconds * 1e-9 * pieces, f"qdk.qre: {source}")
-            )
+            size = float(answer.qubits) * shares
+            if name == YOKED:
+                kept = min(memory, _MEMORY)
+                # beyond the distance that serves the bare qubits a memory's only costs more, and
+                # the search takes four times as long
+                near = [each for each in _DISTANCES if each <= answer.distance]
+                yoked = models.SurfaceCode.q(distance=near) * _factories(models)
+                yoked = yoked * models.OneDimensionalYokedSurfaceCode.q()
+                beside = _ask(qre, architecture, yoked, part, kept, toffoli, budget)
+                if beside is None:
+                    continue
+                size += (beside.qubits - answer.qubits) / kept * memory
+                answer = beside
+            seconds = answer.nanoseconds * 1e-9 * pieces
+            found.append(PlatformCost(name, size, seconds, f"qdk.qre: {source}"))
     reacting = _reaction_limited(counts, machine)
     return [*found, *([reacting] if reacting else [])]
 
@@ -116,11 +121,26 @@ def _reaction_limited(counts: LogicalCounts, machine: SurfaceCode) -> PlatformCo
     return PlatformCost(REACTION, 2 * distance**2 * ROUTING * counts.qubits, seconds, source)
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What the estimator found: the fastest, and the distance of the code that its qubits are in."""
+
+    qubits: int
+    nanoseconds: int
+    distance: int
+
+
+def _factories(models: Any) -> Any:
+    """Cultivated T states, distilled to CCX."""
+    return models.GSJ24Factory.q() * models.GSJ24CCXFactory.q()
+
+
 def _ask(
     qre: Any, architecture: Any, codes: Any, qubits: int, memory: int, toffoli: int, budget: float
-) -> tuple[int, int] | None:
-    """(physical qubits, nanoseconds), the fastest; None where no model reaches the budget."""
-    from qdk.qre.instruction_ids import CCX, MEAS_Z
+) -> _Answer | None:
+    """The fastest; None where no model reaches the budget."""
+    from qdk.qre.instruction_ids import CCX, LATTICE_SURGERY, MEAS_Z
+    from qdk.qre.property_keys import DISTANCE
 
     class Job(qre.Application[None]):
         def get_trace(self, parameters: None = None) -> Any:
@@ -136,7 +156,11 @@ def _ask(
     query = qre.PSSPC.q(ccx_magic_states=True, num_ts_per_rotation=[20]) * qre.LatticeSurgery.q()
     with contextlib.redirect_stdout(io.StringIO()):  # it says at length what it did not find
         table = qre.estimate(Job(), architecture, codes, query, max_error=budget)
-    return min(((e.qubits, e.runtime) for e in table), key=lambda e: e[1], default=None)
+    fastest = min(table, key=lambda entry: entry.runtime, default=None)
+    if fastest is None:
+        return None
+    code = fastest.source[LATTICE_SURGERY].instruction
+    return _Answer(fastest.qubits, fastest.runtime, code.get_property(DISTANCE))
 
 
 @contextlib.contextmanager
