@@ -1,12 +1,12 @@
-"""How long does it take to count the circuit of a network with 10^7, or 10^12, weights, and to price
-it with the region where the verdict flips?
+"""How long does it take to count the circuit of a network with 10^7, or 10^12, weights, and to
+price it with the region where the verdict flips?
 
     python benchmarks/counting.py
 
 One solve of the ledger's model (order 2, 100 steps, kappa 300, 10 non-zeros a row) for every loader
-that it knows: logical gates, qubits, and depth where the model has it; then its whole price; and the
-default round of `qdescent estimate` at this size, with its region. Imports, seconds once a process, are not in
-it; medians of five neighbours of each size, so that no cache helps.
+that it knows: logical gates, qubits, and depth where the model has it; then its whole price; and
+the default round of `qdescent estimate` at this size, with its region. Imports, seconds once a
+process, are not in it; medians of five neighbours of each size, so that no cache helps.
 """
 
 import statistics

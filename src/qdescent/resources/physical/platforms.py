@@ -123,7 +123,7 @@ def _reaction_limited(counts: LogicalCounts, machine: SurfaceCode) -> PlatformCo
 
 @dataclass(frozen=True)
 class _Answer:
-    """What the estimator found: the fastest, and the distance of the code that its qubits are in."""
+    """The fastest that the estimator found, and the distance of its qubits' code."""
 
     qubits: int
     nanoseconds: int
