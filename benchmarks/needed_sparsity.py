@@ -1,7 +1,7 @@
 """How many entries of a row does the Hessian of a pruned network need, and how few vectors do?
 
     python benchmarks/needed_sparsity.py               # all cases; each is kept as it is found
-    python benchmarks/needed_sparsity.py --only 0.01   # one density
+    python benchmarks/needed_sparsity.py --only 0.01   # one density; --case "trained, random": one
 
 The GELU CNN that comes with the package, batch 128, fp32, H stored (n products). Cases: density
 0.01 to 0.1 (n about 10^3 to 10^4); trained for 4 epochs, untrained, and trained and then fine-tuned
@@ -140,13 +140,15 @@ def main() -> None:
     """All cases, kept one by one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", type=float, help="one density")
+    parser.add_argument("--case", choices=CASES)
     parser.add_argument("--seeds", type=int, default=2)
     given = parser.parse_args()
     path = RESULTS / "needed_sparsity.json"
     done = json.loads(path.read_text())["cases"] if path.exists() else []
     for case, (_, densities) in CASES.items():
         for density, seed in itertools.product(densities, range(given.seeds)):
-            if given.only not in (None, density) or (density > 0.05 and seed):
+            unwanted = given.only not in (None, density) or given.case not in (None, case)
+            if unwanted or (density > 0.05 and seed):
                 continue  # the largest once: two hours' worth of others
             if any((d["case"], d["density"], d["seed"]) == (case, density, seed) for d in done):
                 continue

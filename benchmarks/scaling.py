@@ -1,142 +1,223 @@
 """How do queries grow with the number of steps T, and gates with the number of weights n?
 
-    python benchmarks/scaling.py
+    python benchmarks/scaling.py             # all parts, each kept as it is found
+    python benchmarks/scaling.py --only maps # or: network, gates
 
-Queries: a quadratic map of two unknowns (F_0, F_2 small), order 2, T from 8 to 128, kappa = alpha
-||M^-1||, measured on the sparse factors of M. A run is kept with the probability of finding u_T;
-amplitude amplification takes its root. The fitted slope of ln queries against ln T stands beside
-the paper's 1 (fully dissipative) and 2 (almost); kappa alone, with and without F_0 at order 1 and
-2, shows where the powers come from. Gates: the ledger's model of one solve at fixed kappa, under
-QROM, QROAM and QRAM.
+Maps of two unknowns u <- F_0 + F_1 u + F_2 u (x) u whose orbits stay bounded (checked for 20,000
+steps), fully, almost and not dissipative, order 1 to 4, T to 512; and the maps of the two to four
+largest weights of a trained network. For each T the history as it stands (units of 1, best padding)
+and in the unit that `best_history` finds: kappa = ||M|| ||M^-1|| by the sparse factors of M, the
+probability P of finding u_T, kappa/sqrt(P) and its bound, the truncation error against the true
+orbit; and at order 1 and 2 the queries of the fast-forwarded segment. Slopes of the logarithms
+over the last four T, with their standard errors, beside the paper's 1 (fully dissipative) and 2
+(almost). Gates: the ledger's model of one solve at fixed kappa, under QROM, QROAM and QRAM.
 """
 
+from __future__ import annotations
+
+import argparse
+import json
 import time
 
 import numpy as np
 import scipy.sparse as sparse
 import torch
-from protocol import environment, save
+from network import RATE, pruned_network
+from protocol import RESULTS, environment, save
 from scipy.sparse.linalg import LinearOperator, splu, svds
 
 import qdescent as qd
-from qdescent.linalg.chebyshev import minimax_inverse
+from qdescent.carleman.majorant import norms_of
 from qdescent.quantum.gates.loaders import LOADERS
 from qdescent.resources.ways.history import UNKNOWN, history_ways
 from qdescent.resources.ways.priced import run_cost
-from qdescent.resources.ways.queries import kernel_reflection_queries
 
-FAMILIES = {  # eigenvalues of F_1 = I - eta H
-    "fully dissipative": (0.9, 0.6),
-    "almost dissipative": (1.0, 0.6),
-    "not dissipative": (1.05, 0.6),
+# eigenvalues of F_1 = I - eta H, F_0, and the size of F_2: the neutral and the growing mode are
+# held by the quadratic term, at sqrt(F_0 / c) and (lambda - 1) / c
+FAMILIES = {
+    "fully dissipative": ((0.9, 0.6), (0.05, -0.02), 0.01),
+    "almost dissipative": ((1.0, 0.6), (1e-4, 0.02), 0.001),
+    "almost dissipative, ten times the coupling": ((1.0, 0.6), (1e-4, 0.02), 0.01),
+    "almost dissipative, to the radius": ((1.0, 0.6), (5e-4, -0.02), 0.01),
+    "not dissipative": ((1.02, 0.6), (1e-4, 0.02), 0.01),
 }
-STEPS = (8, 16, 32, 64, 128)
-# beyond, kappa passes 10^7 and the polynomial alone takes minutes
-MOST_STEPS = {"not dissipative": 64}
+PAPER = {"fully dissipative": 1, "not dissipative": None}  # all others: 2
+STEPS = (16, 32, 64, 128, 256, 512)
+ORDERS = (1, 2, 3, 4)
+FITTED = 4  # the longest T: the slope once the transient is over
+OWN_RATE = 0.1
 EPSILON = 1e-3
+MOST_KAPPA = 1e11  # beyond, double precision no longer tells ||M^-1||
+ORBIT = 20_000
 
 
-def history(factors, steps, padding, order=2, pull=(0.05, -0.02)):
-    """The history system of the family's map, F_0 = pull."""
-    F2 = 0.01 * torch.tensor([[1.0, -0.5, -0.5, 0.3], [-0.5, 0.3, 0.3, 1.0]], dtype=torch.float64)
-    f = qd.PolynomialMap(
-        [torch.tensor(pull, dtype=torch.float64), torch.diag(torch.tensor(factors)).double(), F2]
-    )
-    lift = qd.carleman_linearize(f, order=order, symmetric=True)
-    return qd.history_system(lift, torch.full((2,), 0.1, dtype=torch.float64), steps, padding)
+def family_map(name):
+    """The map: F_2 is the third derivative of a function, as a gradient's is."""
+    factors, constant, size = FAMILIES[name]
+    coupling = size * torch.tensor([[-1.0, -0.5, -0.5, 0.3], [-0.5, 0.3, 0.3, 1.0]]).double()
+    linear = torch.diag(torch.tensor(factors, dtype=torch.float64))
+    return qd.PolynomialMap([torch.tensor(constant, dtype=torch.float64), linear, coupling])
 
 
-def inverse_norm(system):
-    """||M^-1||_2 from the sparse factors of M, and M^-1 B."""
+def orbit(f, steps):
+    """u_0 ... u_T of the true map, (T + 1, n)."""
+    F = [coefficient.to_dense().numpy() for coefficient in f.coefficients]
+    u, found = np.zeros(f.size), [np.zeros(f.size)]
+    for _ in range(steps):
+        power, new = np.ones(1), F[0][:, 0].copy()
+        for coefficient in F[1:]:
+            power = np.kron(power, u)
+            new += coefficient @ power
+        u = new
+        found.append(u)
+    return np.array(found)
+
+
+def solved(f, order, steps, padding, scale):
+    """||M|| ||M^-1|| from the sparse factors of M, the probability of u_T, and u_T."""
+    lift = qd.carleman_linearize(f, order, symmetric=True, scale=scale)
+    system = qd.history_system(lift, torch.zeros(f.size, dtype=torch.float64), steps, padding)
     rows, columns, values = (part.numpy() for part in system.entries())
-    factors = splu(sparse.csc_matrix((values, (rows, columns)), shape=(system.size, system.size)))
+    matrix = sparse.csc_matrix((values, (rows, columns)), shape=(system.size, system.size))
+    factors = splu(matrix)
     inverse = LinearOperator(
         (system.size,) * 2,
         matvec=factors.solve,
         rmatvec=lambda x: factors.solve(x, trans="T"),
         dtype=np.float64,
     )
-    largest = svds(inverse, k=1, return_singular_vectors=False, random_state=0)
-    return float(largest[0]), torch.from_numpy(factors.solve(system.rhs.numpy()))
-
-
-def queries(factors, steps, padding):
-    """Queries until u_T is found, with amplification: QSVT, kernel reflection; and kappa."""
-    system = history(factors, steps, padding)
-    alpha = qd.BalancedEntries().plan(system).alpha
-    norm, solution = inverse_norm(system)
-    kappa = alpha * norm
-    found = system.end_probability(solution) ** 0.5
-    polynomial = minimax_inverse(kappa, EPSILON)
-    kept = (
-        float(torch.linalg.vector_norm(solution))
-        * alpha
-        / float(torch.linalg.vector_norm(system.rhs))
-        / polynomial.supremum
+    largest = [
+        float(svds(each, k=1, return_singular_vectors=False, random_state=0)[0])
+        for each in (matrix, inverse)
+    ]
+    solution = torch.from_numpy(factors.solve(system.rhs.numpy()))
+    return (
+        largest[0] * largest[1],
+        system.end_probability(solution),
+        system.extract(solution).numpy(),
     )
+
+
+def histories(f, order, steps, truth):
+    """As it stands and in its best unit; None where kappa is beyond double precision."""
+    norms, found = norms_of(f, steps), {}
+    for name, unit in (("as it stands", 1.0), ("scaled", None)):
+        try:
+            choice = qd.best_history(norms, order, steps, scale=unit)
+        except qd.ArgumentError:
+            return None
+        kappa, probability, end = solved(f, order, steps, choice.padding, choice.scale)
+        if not kappa < MOST_KAPPA:
+            return None
+        found[name] = {
+            "scale": choice.scale,
+            "padding": choice.padding,
+            "kappa": kappa,
+            "probability": probability,
+            "cost": kappa / probability**0.5,
+            "bound on the cost": choice.kappa_bound / probability**0.5,
+        }
+    found["truncation error"] = float(np.linalg.norm(end - truth) / np.linalg.norm(truth))
+    return found
+
+
+def forwarded(f, order, steps):
+    """Queries of the polynomials until they succeed, amplified."""
+    try:
+        found = qd.fast_forward_map(f, steps, order, EPSILON)
+    except qd.ArgumentError as refused:
+        return {"refused": str(refused)}
+    cost = {row.name: row.value for row in found.cost}
     return {
-        "qsvt": polynomial.degree / (kept * found),
-        "kernel reflection": kernel_reflection_queries(kappa, EPSILON) / found,
-        "kappa": kappa,
+        "queries": float(cost["declared_queries"]) / float(cost["success_probability"]) ** 0.5,
+        "degree": int(cost["degree"]),
+        "success probability": float(cost["success_probability"]),
+        "status": found.status.name,
     }
 
 
-def against_steps():
-    """The best padding for each T and solver, and the fitted slopes."""
+def slope(rows, value):
+    """Of ln value against ln T over the last `FITTED` rows with one, and its standard error."""
+    points = [(row["steps"], value(row)) for row in rows]
+    points = [point for point in points if point[1] is not None][-FITTED:]
+    if len(points) < 3:
+        return None
+    x, y = np.log(np.array(points, dtype=float)).T
+    (power, _), covariance = np.polyfit(x, y, 1, cov="unscaled")
+    rest = y - np.polyval(np.polyfit(x, y, 1), x)
+    error = float(np.sqrt(covariance[0, 0] * (rest @ rest) / (len(x) - 2)))
+    return {"slope": float(power), "standard error": error, "steps": [p[0] for p in points]}
+
+
+def against_steps(f, orders, most=STEPS[-1]):
+    """Rows by order, and their slopes."""
     table = {}
-    for family, factors in FAMILIES.items():
+    path = orbit(f, most)
+    for order in orders:
         rows = []
-        for steps in STEPS:
-            if steps > MOST_STEPS.get(family, steps):
-                continue
-            tried = {
-                p: queries(factors, steps, p)
-                for p in sorted({0, steps // 8, steps // 4, steps // 2, steps, 2 * steps})
-            }
-            row = {"steps": steps}
-            for solver in ("qsvt", "kernel reflection"):
-                p = min(tried, key=lambda p, solver=solver: tried[p][solver])
-                row[solver] = {
-                    "queries": tried[p][solver],
-                    "padding": p,
-                    "kappa": tried[p]["kappa"],
-                }
-                row[solver]["without padding"] = tried[0][solver]
+        for steps in (each for each in STEPS if each <= most):
+            row = {"steps": steps, "history": histories(f, order, steps, path[steps])}
+            if order <= 2:
+                row["fast-forward"] = forwarded(f, order, steps)
             rows.append(row)
-            print(family, row, flush=True)
-        last = rows[-3:]  # the three longest T: the slope once the transient is over
         slopes = {
-            solver: float(
-                np.polyfit(
-                    np.log([r["steps"] for r in last]),
-                    np.log([r[solver]["queries"] for r in last]),
-                    1,
-                )[0]
-            )
-            for solver in ("qsvt", "kernel reflection")
+            name: slope(rows, lambda r, name=name: r["history"] and r["history"][name]["cost"])
+            for name in ("as it stands", "scaled")
         }
-        table[family] = {"eigenvalues of F_1": factors, "rows": rows, "slope": slopes}
-        print(family, "slopes", slopes, flush=True)
+        slopes["bound, scaled"] = slope(
+            rows, lambda r: r["history"] and r["history"]["scaled"]["bound on the cost"]
+        )
+        if order <= 2:
+            slopes["fast-forward"] = slope(rows, lambda r: r["fast-forward"].get("queries"))
+        table[order] = {"rows": rows, "slopes": slopes}
+        told = {
+            k: v and f"{v['slope']:.2f} +- {v['standard error']:.2f}" for k, v in slopes.items()
+        }
+        last = rows[-1]["history"]
+        print(f"  order {order}: {told}, error {last and last['truncation error']}", flush=True)
     return table
 
 
-def kappa_against_steps():
-    """alpha ||M^-1|| with p = T/4 at order 1 and 2, with F_0 and without: where the powers of T
-    come from.
-    """
-    rows = []
-    for family in ("fully dissipative", "almost dissipative"):
-        for order in (1, 2):
-            for pull in ((0.05, -0.02), (0.0, 0.0)):
-                kappas = {}
-                for steps in STEPS[2:]:
-                    system = history(FAMILIES[family], steps, steps // 4, order, pull)
-                    kappas[steps] = (
-                        qd.BalancedEntries().plan(system).alpha * inverse_norm(system)[0]
-                    )
-                rows.append({"family": family, "order": order, "F_0": pull, "kappa": kappas})
-                print(rows[-1], flush=True)
-    return rows
+def maps():
+    """The families."""
+    table = {}
+    for name in FAMILIES:
+        f = family_map(name)
+        reach = float(np.abs(orbit(f, ORBIT)).max())
+        if not reach < 10:
+            raise SystemExit(f"{name}: its orbit reaches {reach:g}")
+        print(f"{name}, orbit within {reach:.3g}", flush=True)
+        factors, constant, size = FAMILIES[name]
+        table[name] = {
+            "eigenvalues of F_1": factors,
+            "F_0": constant,
+            "size of F_2": size,
+            "largest of the orbit": reach,
+            "paper's exponent": PAPER.get(name, 2),
+            "orders": against_steps(f, ORDERS),
+        }
+    return table
+
+
+def of_a_network():
+    """The largest weights of the demo's pruned network, the others frozen."""
+    task, whole = pruned_network()
+    table = []
+    for n, eta in ((2, OWN_RATE), (3, OWN_RATE), (4, OWN_RATE), (2, RATE)):
+        space = whole.restrict(whole.theta, whole.theta.abs().topk(n).indices)
+        f = qd.gradient_map(task, space, eta, degree=3, theta=space.theta)
+        values = torch.linalg.eigvalsh(f.coefficients[1].to_dense())
+        print(f"{n} weights, eta {eta:g}", flush=True)
+        table.append(
+            {
+                "weights": n,
+                "learning rate": eta,
+                "eigenvalues of F_1": values.tolist(),
+                "truncation error against": "the map's own cubic orbit",
+                "orders": against_steps(f, (1, 2, 3) if n < 4 else (1, 2), 256),
+            }
+        )
+    return table
 
 
 def against_weights():
@@ -174,15 +255,29 @@ def against_weights():
     return rows
 
 
-if __name__ == "__main__":
+PARTS = {"maps": maps, "network": of_a_network, "gates": against_weights}
+
+
+def main():
+    """The parts that are asked for; what is known of the others stays."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=PARTS)
+    given = parser.parse_args()
+    path = RESULTS / "scaling.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
     content = {
         "question": (
-            "How do queries grow with T (order 2, two unknowns, epsilon 1e-3), and gates with n"
-            " (kappa 300, s 10)?"
+            "How do queries grow with T (bounded orbits, epsilon 1e-3), and gates with n (kappa"
+            " 300, s 10)?"
         ),
-        "queries_against_steps": against_steps(),
-        "kappa_against_steps": kappa_against_steps(),
-        "gates_against_weights": against_weights(),
-        "environment": environment(),
+        **{name: known[name] for name in PARTS if name in known},
     }
-    save("scaling", content)
+    for name, part in PARTS.items():
+        if given.only in (None, name):
+            content[name] = part()
+            content["environment"] = environment()
+            save("scaling", content)
+
+
+if __name__ == "__main__":
+    main()

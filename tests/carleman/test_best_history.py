@@ -94,6 +94,26 @@ def test_a_neutral_mode_costs_about_t_in_its_best_units():
     assert min(plain) > 2.5  # the planted answer that scale does not matter
 
 
+def test_its_unit_is_near_the_best_one_where_f0_lies_in_a_fast_mode():
+    """||F_0|| alone asks for a unit some times too large, which is worse than none."""
+    F2 = 0.01 * f64([[-1.0, -0.5, -0.5, 0.3], [-0.5, 0.3, 0.3, 1.0]])
+    f, order, T = qd.PolynomialMap([f64([5e-4, -0.02]), torch.diag(f64([1.0, 0.6])), F2]), 2, 48
+    norms = norms_of(f, T)
+
+    def cost(scale, padding):
+        lift = qd.carleman_linearize(f, order, symmetric=True, scale=scale)
+        system = qd.history_system(lift, torch.zeros(2).double(), T, padding)
+        values = torch.linalg.svdvals(system.matrix.to_dense())
+        return float(values[0] / values[-1]) / system.success_probability**0.5
+
+    blind = qd.MapNorms(constant=norms.constant, linear=norms.linear, higher=norms.higher)
+    found, other = qd.best_history(norms, order, T), qd.best_history(blind, order, T)
+    truth = cost(found.scale, found.padding)
+    around = [cost(found.scale * g, found.padding) for g in (0.25, 0.5, 2.0, 4.0)]
+    assert truth < 1.05 * min(around)
+    assert cost(other.scale, other.padding) > 1.1 * truth  # the planted wrong choice
+
+
 def test_what_is_given_stays():
     path = torch.linspace(0, 1, 9).double()
     for scale, padding in ((0.5, None), (None, 3), (2.0, 0)):

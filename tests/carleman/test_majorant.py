@@ -2,6 +2,8 @@
 planted smaller norms.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -105,6 +107,43 @@ def test_units_decide_the_exponent():
     assert slopes[2, "scaled"] < 1.15 > slopes[3, "scaled"]
 
 
+def drifting():
+    """A neutral mode that is hardly driven, beside a fast one that is."""
+    F2 = 1e-3 * torch.tensor([[-1.0, 0.5, 0.5, 0.3], [0.5, 0.3, 0.3, 1.0]])
+    return qd.PolynomialMap(
+        [torch.tensor([1e-4, 0.02]).double(), torch.diag(torch.tensor([1.0, 0.6])).double(), F2]
+    )
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_where_f0_points_matters(order):
+    """||F_0|| alone has a fast mode drift as if it were the neutral one."""
+    f, T, p, scale = drifting(), 24, 6, 0.05
+    norms, truth = norms_of(f, T), kappa(f, order, T, p, scale)
+    blind = MapNorms(constant=norms.constant, linear=norms.linear, higher=norms.higher)
+    bound = history_kappa_bound(norms, order, T, p, scale)
+    assert truth <= bound < (1.6 if order == 2 else 2.4) * truth
+    assert history_kappa_bound(blind, order, T, p, scale) > 2 * bound
+    planted = replace(norms, drift=tuple(0.5 * each for each in norms.drift))
+    assert history_kappa_bound(planted, order, T, p, 0.01) < kappa(f, order, T, p, 0.01)
+
+
+def test_what_is_known_of_the_drift_bounds_the_rest():
+    f = drifting()
+    whole, part = norms_of(f, 40), norms_of(f, 9)
+    truth = whole.drift_bounds(40)
+    u = torch.zeros(2).double()
+    for t in range(41):
+        assert truth[t] == pytest.approx(float(torch.linalg.vector_norm(u)), rel=1e-12)
+        u = f.coefficients[0].to_dense()[:, 0] + f.coefficients[1].to_dense() @ u
+    found = part.drift_bounds(40)
+    assert np.allclose(found[:10], truth[:10], rtol=1e-12)
+    assert (found >= truth * (1 - 1e-12)).all()
+    assert found[40] < part.constant * 40 / 1.5  # the sum of ||F_1^s|| ||F_0||
+    assert np.array_equal(part.scaled(0.5).drift_bounds(40), 2 * found)
+    assert np.array_equal(part.drift_bounds(3), found[:4])
+
+
 def test_ten_thousand_steps_are_no_matter():
     norms = MapNorms(constant=1e-5, linear=1.0, higher=(1e-6,))
     bound = history_kappa_bound(norms, 3, 10_000, 2_500, scale=0.1)
@@ -123,6 +162,7 @@ def test_what_overflows_is_infinite():
         ({"constant": 1.0, "linear": float("nan")}, "`linear` must be in"),
         ({"constant": 1.0, "linear": 1.0, "higher": ("a",)}, "`higher` must be"),
         ({"constant": 1.0, "linear": 1.0, "powers": (1.0,)}, "`powers` must begin"),
+        ({"constant": 1.0, "linear": 1.0, "drift": (0.0, -1.0)}, "`drift` must be in"),
     ],
 )
 def test_refusals(given, sentence):

@@ -240,9 +240,7 @@ def _state_weights(
         if path is None:
             begin = check_interval("start", start, "[0, inf)")
             with np.errstate(all="ignore"):  # what overflows is refused below
-                powers = norms.power_bounds(steps)
-                sums = np.concatenate([[0.0], np.cumsum(powers[:-1])])
-                lengths = begin * powers + norms.constant * sums
+                lengths = begin * norms.power_bounds(steps) + norms.drift_bounds(steps)
         else:
             lengths = check_tensor("path", path, (steps + 1,)).double().numpy()
             if (lengths < 0).any():

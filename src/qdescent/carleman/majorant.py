@@ -35,7 +35,8 @@ ORDER_LIMIT = 6  # 120 words
 
 
 def norms_of(f: PolynomialMap, steps: int | None = None) -> MapNorms:
-    """The norms of an explicit map, with those of the powers of F_1 up to `steps`.
+    """The norms of an explicit map, with those of the powers of F_1, and of what F_0 moves by
+    them, up to `steps`.
 
     Args:
         f: the map.
@@ -49,17 +50,21 @@ def norms_of(f: PolynomialMap, steps: int | None = None) -> MapNorms:
         (0.5, 0.5, ())
     """
     constant, linear, *higher = (coefficient_norm(F) for F in f.coefficients)
-    powers = (
-        None if steps is None else tuple(_power_norms(f.coefficients[1].to_dense().double(), steps))
+    powers = drift = None
+    if steps is not None:
+        F0, F1 = (F.to_dense().double() for F in f.coefficients[:2])
+        powers, drift = zip(*_powers_and_drift(F0.reshape(-1), F1, steps), strict=True)
+    return MapNorms(
+        constant=constant, linear=linear, higher=tuple(higher), powers=powers, drift=drift
     )
-    return MapNorms(constant=constant, linear=linear, higher=tuple(higher), powers=powers)
 
 
-def _power_norms(F1: Tensor, steps: int) -> Iterator[float]:
-    power = torch.eye(len(F1), dtype=F1.dtype)
+def _powers_and_drift(F0: Tensor, F1: Tensor, steps: int) -> Iterator[tuple[float, float]]:
+    """||F_1^t|| and ||sum_{s<t} F_1^s F_0||, t = 0 ... T."""
+    power, moved = torch.eye(len(F1), dtype=F1.dtype), torch.zeros_like(F0)
     for _ in range(steps + 1):
-        yield float(torch.linalg.matrix_norm(power, 2))
-        power = F1 @ power
+        yield float(torch.linalg.matrix_norm(power, 2)), float(torch.linalg.vector_norm(moved))
+        power, moved = F1 @ power, F0 + F1 @ moved
 
 
 Word = tuple[int, ...]  # letters: 0 for w, 1 for u
@@ -74,15 +79,17 @@ def _letter_series(norms: MapNorms, order: int, steps: int) -> dict[Word, Floats
         g_t^x = ||F_1^t|| [x = u] + sum_{s<t} ||F_1^{t-1-s}|| (||F_0|| [x = w] + sum_k ||F_k||
         sum_{x = x_1...x_k} g_s^{x_1} ... g_s^{x_k})
 
-    where every x_i is shorter than x: word by word, each a convolution.
+    where every x_i is shorter than x: word by word, each a convolution. For x = w it is
+    ||sum_s F_1^s F_0||, of which a sharper bound may be known.
     """
     powers = norms.power_bounds(steps)
     found: dict[Word, Floats] = {}
     for length in range(1, order + 1):
         for word in product((0, 1), repeat=length):
-            driven = np.zeros(steps)
             if word == (0,):
-                driven += norms.constant
+                found[word] = norms.drift_bounds(steps)
+                continue
+            driven = np.zeros(steps)
             for k, norm in enumerate(norms.higher, 2):
                 for parts in _splits(word, k):
                     driven += norm * np.prod([found[part][:steps] for part in parts], axis=0)

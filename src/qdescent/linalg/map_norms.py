@@ -31,23 +31,27 @@ class MapNorms:
         powers: bounds on ||F_1^d||, d = 0, 1, ..., where they are known and sharper than ||F_1||^d
             (a matrix that is not normal, momentum); further ones follow from ||F_1^{a+b}|| <=
             ||F_1^a|| ||F_1^b||. None: ||F_1||^d.
+        drift: bounds on ||sum_{s<t} F_1^s F_0||, t = 0, 1, ..., where they are known: a gradient
+            that lies in modes that shrink moves far less than the sum of ||F_1^s|| ||F_0|| has it.
+            None: that sum.
     """
 
     constant: float
     linear: float
     higher: tuple[float, ...] = ()
     powers: tuple[float, ...] | None = None
+    drift: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         check_interval("constant", self.constant, "[0, inf)")
         check_interval("linear", self.linear, "[0, inf)")
         for norm in check_sequence("higher", self.higher, float, int, called="norms", empty=True):
             check_interval("higher", norm, "[0, inf)")
-        if self.powers is None:
-            return
-        for norm in check_sequence("powers", self.powers, float, int, called="norms"):
-            check_interval("powers", norm, "[0, inf)")
-        if len(self.powers) < 2:
+        for name in ("powers", "drift"):
+            if getattr(self, name) is not None:
+                for norm in check_sequence(name, getattr(self, name), float, int, called="norms"):
+                    check_interval(name, norm, "[0, inf)")
+        if self.powers is not None and len(self.powers) < 2:
             raise argument_error("powers", "begin with ||F_1^0|| and ||F_1||", shown(self.powers))
 
     def power_bounds(self, steps: int) -> Floats:
@@ -60,6 +64,22 @@ class MapNorms:
         whole, rest = np.divmod(np.arange(steps + 1), last)
         return known[last] ** whole * known[rest]
 
+    def drift_bounds(self, steps: int) -> Floats:
+        """Bounds on ||sum_{s<t} F_1^s F_0||, t = 0 ... T: what is known, and from there on
+        ||u(a + b)|| <= ||u(a)|| + ||F_1^a|| ||u(b)||.
+        """
+        powers = self.power_bounds(steps)
+        bounds = self.constant * np.concatenate([[0.0], np.cumsum(powers[:-1])])
+        if self.drift is None or len(self.drift) < 2:
+            return bounds
+        known = min(len(self.drift), steps + 1)
+        bounds[:known] = np.minimum(bounds[:known], self.drift[:known])
+        last = known - 1
+        for begin in range(last, steps, last):
+            here = bounds[begin : begin + last + 1]
+            np.minimum(here, bounds[begin] + powers[begin] * bounds[: len(here)], out=here)
+        return bounds
+
     def scaled(self, scale: float) -> MapNorms:
         """Those of the same map in u/gamma: ||F_k|| gamma^{k-1}."""
         scale = check_interval("scale", scale, "(0, inf)")
@@ -70,6 +90,7 @@ class MapNorms:
             linear=self.linear,
             higher=tuple(norm * scale ** (k - 1) for k, norm in enumerate(self.higher, 2)),
             powers=self.powers,
+            drift=None if self.drift is None else tuple(norm / scale for norm in self.drift),
         )
 
 
