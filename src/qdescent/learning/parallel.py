@@ -105,7 +105,8 @@ def computing_on(device: str = "") -> Iterator[torch.device]:
     """Where one process computes: "cpu" or "cuda"; empty: CUDA where there is a GPU.
 
     While it lasts, float32 on a GPU is float32: PyTorch lets convolutions round their inputs to
-    the 11 bits of TF32 otherwise, which is more than a segment's truncation.
+    the 11 bits of TF32 otherwise, which is more than a segment's truncation. And convolutions sum
+    in one order, so that a run that goes on from its saved state ends in the same bits.
 
     Raises:
         ArgumentError: "cuda" without a GPU.
@@ -117,12 +118,14 @@ def computing_on(device: str = "") -> Iterator[torch.device]:
     """
     available = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     place = torch.device(check_choice("device", device, available) if device else available[-1])
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, matmul.allow_tf32
+    exact = False, True, False, False
     try:
+        cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, matmul.allow_tf32 = exact
         yield place
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+        cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, matmul.allow_tf32 = before
 
 
 @contextmanager

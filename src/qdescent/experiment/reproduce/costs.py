@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.carleman.best_history import best_history
 from qdescent.experiment.reproduce.settings import ReproduceSettings
 from qdescent.experiment.reproduce.subject import Subject
-from qdescent.experiment.reproduce.truncation import Rule, truth
+from qdescent.experiment.reproduce.truncation import Rule, end_of, refused
 from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.learning.parameters import ParameterSpace
@@ -54,8 +54,12 @@ def norm_rows(
     for rate, steps in SEGMENTS:
         here = at(norms.constant, norms.extremes, norms.higher[0], rate)
         for order in ORDERS:
-            best = best_history(here, order, steps)
             place = f"kappa/eta-{rate:g}/T-{steps}/order_{order}"
+            try:
+                best = best_history(here, order, steps)
+            except ArgumentError as error:  # the segment has no kappa in any unit
+                rows.append(refused(place, error))
+                continue
             rows += [
                 Row(f"{place}/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
                     row.source) for row in best.rows()
@@ -81,11 +85,17 @@ def fast_forward_rows(
     """
     rows = []
     for (rate, steps), tolerance in zip(SEGMENTS, TOLERANCES, strict=True):
-        walk = truth(task, space, theta, Rule("", rate))
-        end = next(itertools.islice(walk, steps - 1, None))[1].double()
-        found = fast_forward(task, space, steps, rate, theta=theta, order=2, tolerance=tolerance)
-        series = series_descent(task, space, 2, steps, rate, theta, check=False)
         place = f"fast_forward/eta-{rate:g}/T-{steps}"
+        try:
+            end = end_of(task, space, theta, Rule("", rate), steps)
+            found = fast_forward(
+                task, space, steps, rate, theta=theta, order=2, tolerance=tolerance
+            )
+            series = series_descent(task, space, 2, steps, rate, theta, check=False)
+        except ArgumentError as error:
+            rows.append(refused(place, error))
+            on_segment()
+            continue
         how = f"eta = {rate:g}, T = {steps}, order 2, batch {task.batch}"
 
         def off(value: Tensor, end: Tensor = end) -> float:
@@ -166,6 +176,15 @@ def needed_rows(
     ]  # fmt: skip
 
 
+def longest_segment(rows: Sequence[Row], rate: float) -> int:
+    """The steps that order 2 describes to 1 %, at least one; those of `SEGMENTS[0]` where that was
+    not measured.
+    """
+    window = f"window/true/step-0/eta-{rate:g}/order_2"
+    found = [int(row.number) for row in rows if row.name == window]
+    return max(found[0], 1) if found else SEGMENTS[0][1]
+
+
 def price_rows(
     subject: Subject,
     settings: ReproduceSettings,
@@ -181,8 +200,7 @@ def price_rows(
     found = Rows(rows)
     if "norms/eta-1/F_0" not in found:
         return []
-    window = f"window/true/step-0/eta-{settings.rate:g}/order_2"
-    steps = max(int(found.number(window)), 1) if window in found else SEGMENTS[0][1]
+    steps = longest_segment(rows, settings.rate)
     norms = at(
         found.number("norms/eta-1/F_0"),
         found["norms/extremes"].curve,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import torch
@@ -10,21 +9,26 @@ import torch
 from qdescent._evidence import Evidence, Row, Value
 from qdescent.experiment.reproduce.settings import ReproduceSettings
 from qdescent.experiment.reproduce.subject import Subject
-from qdescent.experiment.reproduce.truncation import Rule, truth
+from qdescent.experiment.reproduce.truncation import Rule, end_of
 from qdescent.training.descent import accuracy
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.schedule import Schedule
 
-SEGMENT = 9  # steps that order 2 describes to about 1 % at eta = 0.02 on trained networks
-
 
 def hybrid_rows(
-    subject: Subject, settings: ReproduceSettings, on_step: Callable[[], None] = lambda: None
+    subject: Subject,
+    settings: ReproduceSettings,
+    segment: int,
+    on_step: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """Rounds of upload, segment, readout and download at order 2; loss and accuracy of both."""
+    """Rounds of upload, segment, readout and download at order 2; loss and accuracy of both.
+
+    Args:
+        segment: K, steps of a round.
+    """
     schedule = Schedule(
         order=2,
-        segment=SEGMENT,
+        segment=segment,
         rounds=settings.rounds,
         learning_rate=settings.rate,
         shots=settings.shots,
@@ -38,11 +42,11 @@ def hybrid_rows(
         check=False,
     )
     start = subject.space.theta
-    walk = truth(subject.task, subject.space, start, Rule("", settings.rate))
-    u = next(itertools.islice(walk, schedule.steps - 1, None))[1]
+    rule = Rule("", settings.rate)
+    u = end_of(subject.task, subject.space, start, rule, schedule.steps).to(start)
     test = subject.data.test_images, subject.data.test_labels
     how = (
-        f"eta = {settings.rate:g}, {settings.rounds} rounds of {SEGMENT} steps, order 2,"
+        f"eta = {settings.rate:g}, {settings.rounds} rounds of {segment} steps, order 2,"
         f" {settings.shots:.3g} shots for magnitudes and again for signs, batch"
         f" {subject.task.batch}"
     )

@@ -8,9 +8,11 @@ from functools import partial
 
 from torch import Tensor
 
+from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.reproduce.costs import (
     fast_forward_rows,
+    longest_segment,
     needed_rows,
     norm_rows,
     price_rows,
@@ -20,13 +22,14 @@ from qdescent.experiment.reproduce.loop import hybrid_rows
 from qdescent.experiment.reproduce.settings import ReproduceSettings, integers, numbers, words
 from qdescent.experiment.reproduce.spectra import layer_rows, overlap_rows, spectrum_at
 from qdescent.experiment.reproduce.subject import Subject
-from qdescent.experiment.reproduce.truncation import Rule, reupload_rows, truncation_rows
+from qdescent.experiment.reproduce.truncation import Rule, refused, reupload_rows, truncation_rows
 from qdescent.experiment.reproduce.tuning import authors_rule, tuning_batch
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.training.descent import accuracy
 
+TUNED = {"spectra", "truncation"}  # measured on the way of fine-tuning, too
 SHORT = 10  # steps of the truncation curves that are measured beside the main one
 Told = Callable[[], None]
 
@@ -66,7 +69,10 @@ class Job:
             return
         workspace.progress.start(name.replace("-", " "), 0)
         with workspace.stage(name):
-            rows = measured(workspace.progress.advance)
+            try:
+                rows = measured(workspace.progress.advance)
+            except ArgumentError as error:  # the others are measured all the same
+                rows = [refused(name, error)]
         workspace.save(name, {}, {"rows": [row.to_json() for row in rows]})
         workspace.progress.finish(f"{len(rows)} rows")
         self.rows += rows
@@ -284,7 +290,9 @@ def _fast_forward(job: Job) -> None:
 
 def _hybrid(job: Job) -> None:
     if job.subject.smooth:
-        job.stage("hybrid", partial(hybrid_rows, job.subject, job.workspace.settings))
+        settings = job.workspace.settings
+        steps = longest_segment(job.rows, settings.rate)
+        job.stage("hybrid", partial(hybrid_rows, job.subject, settings, steps))
 
 
 def _price(job: Job) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.reproduce.measures import MEASURED, Job
+from qdescent.experiment.reproduce.measures import MEASURED, TUNED, Job
 from qdescent.experiment.reproduce.settings import ReproduceSettings
 from qdescent.experiment.reproduce.subject import load_images, train_and_prune
 from qdescent.experiment.reproduce.tuning import fine_tune
@@ -44,7 +44,9 @@ def _made(workspace: Workspace[ReproduceSettings], device: torch.device) -> Reco
     marks = fingerprint(data.train_images, data.train_labels, data.test_images, data.test_labels)
     workspace.begin(marks, device.type)
     subject, rows = train_and_prune(workspace, data, device)
-    points, more = fine_tune(workspace, subject)
+    still = {0: torch.zeros_like(subject.space.theta)}
+    asked_later = not TUNED.isdisjoint(settings.measured)
+    points, more = fine_tune(workspace, subject) if asked_later else (still, [])
     job = Job(workspace, subject, points, rows + more)
     for measure in settings.measured:
         MEASURED[measure](job)

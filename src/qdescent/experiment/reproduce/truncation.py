@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
 from torch import Tensor
 
+from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
+from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import SeriesSteps
@@ -43,8 +47,25 @@ class Rule:
 def truth(
     tasks: Task | Sequence[Task], space: ParameterSpace, theta: Tensor, rule: Rule
 ) -> Iterator[tuple[float, Tensor]]:
-    """(loss before the step, displacement after it) of true descent."""
-    return displacements(tasks, space, theta, rule.rate, rule.momentum, weight_decay=rule.decay)
+    """(loss before the step, displacement after it) of true descent; it ends where descent itself
+    diverges.
+    """
+    walk = displacements(tasks, space, theta, rule.rate, rule.momentum, weight_decay=rule.decay)
+    with suppress(DivergedError):
+        yield from walk
+
+
+def end_of(task: Task, space: ParameterSpace, theta: Tensor, rule: Rule, steps: int) -> Tensor:
+    """u after so many steps of true descent, float64.
+
+    Raises:
+        DivergedError: descent itself diverges before.
+    """
+    found = next(islice(truth(task, space, theta, rule), steps - 1, None), None)
+    if found is None or not bool(torch.isfinite(found[1]).all()):
+        must = f"keep {steps} steps of descent finite"
+        raise DivergedError("learning_rate", must, rule.rate)
+    return found[1].double()
 
 
 def truncation_rows(
@@ -108,6 +129,11 @@ def truncation_rows(
     return rows
 
 
+def refused(place: str, error: ArgumentError) -> Row:
+    """What could not be measured on this network, and why."""
+    return Row(f"refused/{place}", str(error), "", Evidence.EXACT, "it has no meaning here")
+
+
 def window(errors: Sequence[float], near: float = NEAR) -> int:
     """The last K up to which all errors are below `near`; 0: none.
 
@@ -135,11 +161,13 @@ def reupload_rows(
         steps: T.
         segments: K, each a divisor of T.
     """
-    end = next(islice(truth(task, space, theta, rule), steps - 1, None))[1].double()
+    end = end_of(task, space, theta, rule, steps)
     found = []
     for segment in segments:
         u = torch.zeros_like(theta)
         for _ in range(steps // segment):
+            if not bool(torch.isfinite(u).all()):
+                break  # lost for good: its error is infinite
             walk = SeriesSteps(
                 task, space, theta + u, order, rule.rate, weight_decay=rule.decay, check=False
             )
@@ -148,7 +176,7 @@ def reupload_rows(
                 on_step()
             u = u + terms.sum(0)
         gap = torch.linalg.vector_norm(u.double() - end) / torch.linalg.vector_norm(end)
-        found.append(float(gap))
+        found.append(float(gap) if bool(torch.isfinite(gap)) else math.inf)
     how = f"{rule}; T = {steps}, order {order}, one batch of {task.batch}"
     place = f"reupload/{where}/{rule.name}/order_{order}"
     return [

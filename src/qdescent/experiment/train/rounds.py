@@ -69,7 +69,7 @@ def hybrid_rounds(
     saved = workspace.load(stage)
     if saved:
         with workspace.whole(stage):
-            rounds, measured = _restored(saved, space.n)
+            rounds, measured = _restored(saved, space)
     progress.start(title, schedule.steps, sum(each.steps for each in rounds))
     if on_saved is not None and rounds:
         on_saved(rounds, measured)
@@ -149,12 +149,13 @@ def _made(kind: type, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
     return kind(**given, **{key: tensor for key, tensor in tensors.items() if "/" not in key})
 
 
-def _restored(saved: State, n: int) -> tuple[list[Round], list[Measured]]:
+def _restored(saved: State, space: ParameterSpace) -> tuple[list[Round], list[Measured]]:
     """The rounds, the last with its weights; a ValueError or the like where they do not fit."""
-    check_shape("theta", saved.tensors["theta"], (n,))
+    check_shape("theta", saved.tensors["theta"], (space.n,))
     facts, measured = list(saved.extra["rounds"]), list(saved.extra["measured"])
     if not facts or len(facts) != len(measured):
         raise ValueError(f"it has {len(facts)} rounds and {len(measured)} measurements")
     away = {name: torch.zeros(1) for name in saved.tensors if name.split("/")[-1] == "theta"}
     rounds = [_made(Round, each, away) for each in facts[:-1]]
-    return [*rounds, _made(Round, facts[-1], saved.tensors)], measured
+    last = {name: tensor.to(space.device) for name, tensor in saved.tensors.items()}
+    return [*rounds, _made(Round, facts[-1], last)], measured
