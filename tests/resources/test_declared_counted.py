@@ -31,32 +31,37 @@ HISTORIES = [
     (3, 2, 4, 0, 3, True),
     (16, 2, 4, 0, 4, False),
     (3, 3, 4, 0, 3, False),
+    # of every degree its own
+    (3, 3, 4, 0, (2, 2, 2), False),
+    (4, 3, 4, 0, (3, 4, 4), False),
+    (3, 3, 4, 0, (3, 3, 3), True),
 ]
 
 
-def sparse_map(n: int, degree: int, entries: int, seed: int) -> qd.PolynomialMap:
-    """So many entries in each row of F_1 and of F_2, none equal to another."""
+def sparse_map(n: int, entries: tuple[int, ...], seed: int) -> qd.PolynomialMap:
+    """So many entries in each row of F_1, F_2, ..., none equal to another."""
     draws = torch.Generator().manual_seed(seed)
     rows = torch.arange(n)
-    step = torch.zeros(n, n)
-    pairs = torch.zeros(n, n * n)
-    for place in range(entries):
-        columns = (rows + place) % n
-        step[rows, columns] = 0.1 + torch.rand(n, generator=draws)
-        second = torch.randint(n, (n,), generator=draws)
-        pairs[rows, columns * n + second] = 0.1 + torch.rand(n, generator=draws)
-    force = 0.1 + torch.rand(n, generator=draws)
-    return qd.PolynomialMap([force, step, pairs][: degree + 1])
+    parts = [0.1 + torch.rand(n, generator=draws)]
+    for degree, count in enumerate(entries, 1):
+        part = torch.zeros(n, n**degree)
+        for place in range(count):
+            columns = (rows + place) % n
+            for _ in range(degree - 1):
+                columns = columns * n + torch.randint(n, (n,), generator=draws)
+            part[rows, columns] = 0.1 + torch.rand(n, generator=draws)
+        parts.append(part)
+    return qd.PolynomialMap(parts)
 
 
 def declared_and_tables(n, order, steps, padding, entries, changing):
-    degree = min(order, 2)
-    maps = [sparse_map(n, degree, entries, seed) for seed in range(steps if changing else 1)]
+    if isinstance(entries, int):
+        entries = (entries,) * min(order, 2)
+    maps = [sparse_map(n, entries, seed) for seed in range(steps if changing else 1)]
     tables = history_tables(
         maps if changing else maps[0], order, None if changing else steps, padding, bits=BITS
     )
-    size = HistorySize(n, order, steps, padding, (entries,) * degree, changing)
-    return size, tables
+    return HistorySize(n, order, steps, padding, entries, changing), tables
 
 
 def toffoli(bloq) -> int:

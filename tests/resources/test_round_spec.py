@@ -224,3 +224,34 @@ def test_norms_bound_kappa_in_units_of_1_and_in_the_best():
     # a success that the user knows stands
     given = instance(norms=NORMS, kappa=None, steps=20, padding=None, success_probability=0.5)
     assert given.history.probability == 0.5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_triples_whose_pairs_all_count_are_no_more_than_charged(seed):
+    """s_2^(3/2), by enumeration: random pairs, and all pairs of a few, which reach it."""
+    draws = np.random.default_rng(seed)
+    size, few = 9, int(draws.integers(2, 7))
+    pairs = draws.random((size, size)) < draws.random()
+    if seed % 2:
+        pairs = np.zeros((size, size), dtype=bool)
+        pairs[:few, :few] = True
+    pairs |= pairs.T
+    triples = int(np.einsum("ij,jk,ik->", *[pairs.astype(int)] * 3))
+    charged = instance(order=3, sparsity=9, coupling_sparsity=int(pairs.sum())).colours[2]
+    assert triples <= charged
+    if seed % 2:
+        assert triples == charged == few**3
+        assert triples > pairs.sum()  # as many as F_2 has would be too few
+
+
+def test_tables_of_every_degree():
+    assert instance(order=4, sparsity=7).colours == (7, 49, 343, 2401)
+    assert instance(n=3, parameters=5, order=3, sparsity=3, coupling_sparsity=9).colours == (
+        3,
+        9,
+        27,
+    )
+    assert instance(order=3, sparsity=7, coupling_sparsity=0).colours == (7,)
+    must = "Argument `order` must make tables of at most 4.6e[+]18 entries .*but is 64, of about 1e"
+    with pytest.raises(ArgumentError, match=must):
+        instance(order=64, sparsity=1000)

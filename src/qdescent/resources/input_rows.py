@@ -94,6 +94,11 @@ def _entries_source(spec: RoundSpec) -> str:
         given = spec.coupling_sparsity is not None
         pairs = "argument `coupling_sparsity`" if given else "s^2, all pairs of a row's neighbours"
         what = f"n (s + s_2) of F_1 and F_2, s_2 = {spec.colours[1]:.6g}: {pairs}"
+        if spec.order > 2:
+            what = (
+                f"n (s + s_2 + ...) of F_1 to F_{spec.order}, s_2 = {spec.colours[1]:.6g}: {pairs};"
+                " s_k = s_2^(k/2), all whose pairs are F_2's"
+            )
     return what + (f"; a table for each of {spec.steps} steps" if spec.fresh_batches else "")
 
 

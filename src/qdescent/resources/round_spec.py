@@ -62,8 +62,9 @@ class RoundSpec:
         spectrum_evidence, spectrum_source: word and source of the interval.
         sparsity: s, non-zeros a row of the Hessian in kept coordinates.
         sparsity_evidence, sparsity_source: word and source of s.
-        coupling_sparsity: s_2, non-zeros a row of F_2, at order 2; None: the pairs of a row's s
-            neighbours, s^2, but no more than n^2; 0: F_2 is loaded for nothing.
+        coupling_sparsity: s_2, non-zeros a row of F_2, from order 2 on; None: the pairs of a row's
+            s neighbours, s^2, but no more than n^2; 0: F_2 and higher are loaded for nothing. F_k
+            has at most s_2^(k/2) (`colours`).
         fresh_batches: a batch a step (SGD): tables with an axis of T steps, each made and uploaded.
         batch: samples a gradient.
         forward_macs: multiply-adds of one sample's forward pass through the dense network.
@@ -157,9 +158,12 @@ class RoundSpec:
             raise argument_error("coupling_sparsity", must, self.coupling_sparsity)
         if self.entries > _LINES:
             fault = "sparsity" if self.coupling_sparsity is None else "coupling_sparsity"
-            raise argument_error(
-                fault, f"make tables of at most {_LINES:.2g} entries", f"of {self.entries:.2g}"
-            )
+            fault = "order" if self.n * sum(self.colours[:2]) <= _LINES else fault
+            must = f"make tables of at most {_LINES:.2g} entries"
+            if fault == "order":
+                must += " (`coupling_sparsity` 0 loads F_1 alone)"
+            size = f"of about 1e{math.log10(self.entries):.0f}"  # as a float it might overflow
+            raise argument_error(fault, must, f"{self.order}, {size}" if fault == "order" else size)
         if self.masked_macs is not None and self.masked_macs > self.forward_macs:
             must = f"be at most `forward_macs` ({self.forward_macs})"
             raise argument_error("masked_macs", must, self.masked_macs)
@@ -235,18 +239,31 @@ class RoundSpec:
 
     @property
     def colours(self) -> tuple[int, ...]:
-        """Entries a row of F_1 and, from order 2 on, of F_2 (F_3 and higher are loaded for nothing,
-        in favour of the quantum side).
+        """Entries a row of F_1, ..., F_N; from F_2 on s_2^(k/2), no more than n^k: all pairs in an
+        entry of F_k are entries of F_2's row (structurally), and sets whose every pair is one of
+        s_2 are at most so many (Loomis and Whitney 1949).
+
+        Example:
+            >>> one = RoundSpec(
+            ...     n=10**4, parameters=10**5, order=3, steps=20, padding=0, kappa=40.0,
+            ...     sparsity=100, coupling_sparsity=400, batch=512, forward_macs=10**6
+            ... )
+            >>> one.colours
+            (100, 400, 8000)
         """
-        if self.order == 1:
-            return (self.sparsity,)
         pairs = self.coupling_sparsity
         pairs = min(self.sparsity, self.n) ** 2 if pairs is None else pairs
-        return (self.sparsity, pairs) if pairs else (self.sparsity,)
+        if self.order == 1 or not pairs:
+            return (self.sparsity,)
+        degrees = range(2, self.order + 1)
+        return (
+            self.sparsity,
+            *(min(1 + math.isqrt(pairs**k - 1), self.n**k) for k in degrees),
+        )
 
     @property
     def entries(self) -> int:
-        """Entries of all tables, n (s + s_2) by default; a batch a step has T times as many."""
+        """Entries of all tables, n (s + s_2 + ...); a batch a step has T times as many."""
         return self.n * sum(self.colours) * (self.steps if self.fresh_batches else 1)
 
     @property

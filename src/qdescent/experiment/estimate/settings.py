@@ -88,7 +88,7 @@ class EstimateSettings:
     coupling_sparsity: int | None = setting(
         None,
         "[0, inf)",
-        "s_2, non-zeros a row of F_2; 0: loaded for nothing.",
+        "s_2, non-zeros a row of F_2 (of F_k s_2^(k/2)); 0: loaded for nothing.",
         unit="entries",
         left_open="s squared",
     )
