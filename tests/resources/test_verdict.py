@@ -8,9 +8,11 @@ import pytest
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
-from qdescent.quantum.gates.loaders import LOADERS
+from qdescent.quantum.gates.loaders import LOADERS, QROMLoader
 from qdescent.resources.classical.descent import classical_cost
 from qdescent.resources.classical.machines import Accelerator
+from qdescent.resources.counts.history_query import HistorySize, history_query
+from qdescent.resources.counts.oracle import Oracle
 from qdescent.resources.ledger import price
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
@@ -168,6 +170,29 @@ def test_a_router_tree_is_shown_at_its_best(ledger):
     assert "the memory decides" not in ledger.verdict
     for name in LOADERS:
         assert f"logical/{name}/toffoli_depth" in ledger.rows
+
+
+def test_an_oracle_is_assumed_and_never_what_one_would_build(ledger):
+    """By hand: rotations, phases and flips of a history's queries remain; look-ups are gone."""
+    rows, at = ledger.rows, ledger.rows.number
+    named = [row for row in rows if "oracle" in row.name]
+    assert len(named) == 5
+    assert {row.evidence for row in named} == {Evidence.ASSUMED}
+    assert all("no one can build" in row.source for row in named)
+    assert "oracle" not in {str(row.value) for row in rows}
+    assert at("verdict/free_quantum_ratio") <= at("verdict/oracle_ratio") < at("verdict/ratio")
+    assert at("logical/oracle/queries") <= at("logical/queries")
+    assert at("logical/oracle/toffoli") < at("logical/qroam-measured/toffoli")
+
+
+def test_what_an_oracle_leaves_of_a_query():
+    size = HistorySize(n=6, order=2, steps=4, padding=0, colours=(3, 9))
+    with_tables, left = (history_query(size, loader, 12) for loader in (QROMLoader(), Oracle()))
+    assert [part.name for part in left.parts] == [part.name for part in with_tables.parts]
+    assert left.turns == with_tables.turns
+    toffoli = {part.name: part.toffoli for part in left.parts if part.toffoli}
+    # 2 x 3 bits of letters against one word; a flip of 1 bit of degree, and of 1 + 3 bits
+    assert toffoli == {"constant words": 5, "blanks": 3}
 
 
 def test_the_memory_can_decide():

@@ -22,6 +22,7 @@ from qdescent.resources.ledger_rows import (
     built_row,
     classical_rows,
     loader_rows,
+    oracle_rows,
     physical_rows,
     readout_rows,
     router_tree_rows,
@@ -37,6 +38,7 @@ from qdescent.resources.verdict.others import other_rows, question_rows
 from qdescent.resources.verdict.region import break_even_rows, tornado_rows
 from qdescent.resources.verdict.verdict import Verdict, verdict_rows
 from qdescent.resources.ways.priced import (
+    ORACLE,
     SERIAL,
     TREE,
     PricedWay,
@@ -85,8 +87,9 @@ def price(
 
     Every way (`ways/`) is priced with every loader that works one gate after another, and the
     shortest round counts; a bucket-brigade QRAM, which no fault-tolerant estimator knows, gets a
-    time at best: its layers of gates, each taking one logical cycle. Classically it is the fewer of
-    T gradients and those of a fast-forwarded segment. What is unknown is counted in favour of the
+    time at best: its layers of gates, each taking one logical cycle; an oracle, whose look-ups take
+    nothing, stands beside them as assumed, and is never what is built. Classically it is the fewer
+    of T gradients and those of a fast-forwarded segment. What is unknown is counted in favour of the
     quantum side, so that "no advantage" is safe to say and "advantage" is to be read with the
     evidence column.
 
@@ -177,6 +180,8 @@ def price(
     rows += physical_rows(built.loader, machine, second, architecture)
     if tree.cost is not None:
         rows += router_tree_rows(tree, distance)
+    oracle = least(spec, architecture, (ORACLE,))
+    rows += oracle_rows(oracle, verdict.classical_share, classical.seconds)
     rows += classical_rows(spec, classical, accelerator, others)
     rows += verdict_rows(verdict)
     if region:

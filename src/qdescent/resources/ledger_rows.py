@@ -174,6 +174,27 @@ def router_tree_rows(tree: PricedWay, distance: int) -> list[Row]:
     ]
 
 
+def oracle_rows(oracle: PricedWay, classical_share: float, classical_seconds: float) -> list[Row]:
+    """The shortest round if look-ups took no gate, as where queries alone are counted."""
+    assert oracle.cost is not None
+    source = (
+        "look-ups taken for nothing, as papers that count queries have them, and no one can build;"
+        f" the way {oracle.way.name}"
+    )
+    counts, at = oracle.cost.counts, f"logical/{oracle.loader}"
+    whole = oracle.seconds + classical_share
+    return [
+        assumed(f"{at}/queries", oracle.way.queries, "queries a run", source),
+        assumed(names.toffoli_of(oracle.loader), counts.toffoli, "Toffoli a run",
+                f"all but look-ups; {source}"),
+        assumed(names.logical_qubits_of(oracle.loader), counts.qubits, "logical qubits",
+                f"without a look-up's own; {source}"),
+        assumed(f"physical/{oracle.loader}/copy_time", oracle.copy_seconds, "s", source),
+        assumed(names.ORACLE_RATIO, whole / classical_seconds, "1",
+                f"quantum / classical time, tables made and sent as ever; {source}"),
+    ]  # fmt: skip
+
+
 def classical_rows(
     spec: RoundSpec, cost: ClassicalCost, machine: Accelerator, others: dict[str, float]
 ) -> list[Row]:

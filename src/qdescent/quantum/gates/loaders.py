@@ -271,9 +271,8 @@ class BucketBrigade:
         return self.read_cost(lines, bits)
 
 
-AnyLoader = QROMLoader | QROAMLoader | BucketBrigade
 # the words of `qdescent circuit --loader`
-LOADERS: dict[str, AnyLoader] = {
+LOADERS: dict[str, QROMLoader | QROAMLoader | BucketBrigade] = {
     "qrom": QROMLoader(),
     "qrom-measured": QROMLoader("measured"),
     "qroam": QROAMLoader(),

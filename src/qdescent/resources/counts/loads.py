@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qdescent.quantum.gates.loaders import MOST_LINES, AnyLoader, BucketBrigade, LoadCost
+from qdescent.quantum.gates.loaders import MOST_LINES, BucketBrigade, LoadCost, Loader
 
 
 @dataclass(frozen=True)
@@ -43,35 +43,35 @@ class Lines:
     used: int
     padded: int
 
-    def of(self, loader: AnyLoader) -> int:
+    def of(self, loader: Loader) -> int:
         """Those that a loader pays for: a router tree has a leaf for each address. More than an
         address of 62 bits tells apart only steps are, most of which are alike.
         """
         most = self.padded if isinstance(loader, BucketBrigade) else self.used
         return max(1, min(most, self.padded, MOST_LINES))
 
-    def cleared_by(self, loader: AnyLoader) -> int:
+    def cleared_by(self, loader: Loader) -> int:
         """Those that clearing pays for: a measured one gives every address its sign."""
         measured = loader.clearing == "measured"
         return min(self.padded, MOST_LINES) if measured else self.of(loader)
 
 
 @lru_cache(maxsize=1 << 16)
-def _load(loader: AnyLoader, lines: int, bits: int) -> LoadCost:
+def _load(loader: Loader, lines: int, bits: int) -> LoadCost:
     return loader.load_cost(lines, bits)
 
 
 @lru_cache(maxsize=1 << 16)
-def _read(loader: AnyLoader, lines: int, bits: int) -> LoadCost:
+def _read(loader: Loader, lines: int, bits: int) -> LoadCost:
     return loader.read_cost(lines, bits)
 
 
 @lru_cache(maxsize=1 << 16)
-def _clear(loader: AnyLoader, lines: int, bits: int) -> LoadCost:
+def _clear(loader: Loader, lines: int, bits: int) -> LoadCost:
     return loader.clear_cost(lines, bits)
 
 
-def read_and_cleared(name: str, loader: AnyLoader, table: Lines, bits: int, turns: int = 0) -> Part:
+def read_and_cleared(name: str, loader: Loader, table: Lines, bits: int, turns: int = 0) -> Part:
     """A table read into fresh qubits, used, and cleared.
 
     Example:
@@ -85,13 +85,13 @@ def read_and_cleared(name: str, loader: AnyLoader, table: Lines, bits: int, turn
     return Part(name, read.toffoli + clear.toffoli, read.depth + clear.depth, turns, work)
 
 
-def loaded(name: str, loader: AnyLoader, table: Lines, bits: int) -> Part:
+def loaded(name: str, loader: Loader, table: Lines, bits: int) -> Part:
     """A table xored into qubits that hold something."""
     load = _load(loader, table.of(loader), bits)
     return Part(name, load.toffoli, load.depth, 0, load.work_qubits)
 
 
-def loaded_and_cleared(name: str, loader: AnyLoader, table: Lines, bits: int) -> Part:
+def loaded_and_cleared(name: str, loader: Loader, table: Lines, bits: int) -> Part:
     """A table xored into qubits and cleared from them: an index replaced by its image, which is
     made beside it; a choice that is used in between.
     """
@@ -103,7 +103,7 @@ def loaded_and_cleared(name: str, loader: AnyLoader, table: Lines, bits: int) ->
 
 
 def prepared(
-    name: str, loader: AnyLoader, levels: Iterable[Lines], bits: int, *, times: int = 1
+    name: str, loader: Loader, levels: Iterable[Lines], bits: int, *, times: int = 1
 ) -> Part:
     """A vector for each selected value, qubit by qubit: a table of angles a qubit.
 

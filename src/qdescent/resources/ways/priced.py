@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qdescent.quantum.gates.loaders import LOADERS, BucketBrigade
+from qdescent.quantum.gates.loaders import LOADERS, BucketBrigade, Loader
 from qdescent.resources.counts.history_query import HistorySize, QueryCost, history_query
 from qdescent.resources.counts.loads import Part
 from qdescent.resources.counts.logical_counts import LogicalCounts
+from qdescent.resources.counts.oracle import Oracle
 from qdescent.resources.counts.segment_query import (
     coupling_query,
     step_query,
@@ -23,8 +24,10 @@ from qdescent.resources.ways.segment import segment_ways
 from qdescent.resources.ways.way import HISTORY, Way
 
 TREE = "bucket-brigade"
+ORACLE = "oracle"  # look-ups for nothing: shown, and never what is built
 # one gate after another, as the estimator has it; a router tree works in parallel
 SERIAL = tuple(name for name, loader in LOADERS.items() if not isinstance(loader, BucketBrigade))
+_TABLES: dict[str, Loader] = {**LOADERS, ORACLE: Oracle()}
 FEWEST = "qroam-measured"  # no other serial loader has fewer Toffoli gates for any table
 SIGNAL = 3  # qubits: signal, padding and choice of a transform
 _MOST_FLOAT = 10**300
@@ -110,7 +113,7 @@ def run_cost(spec: RoundSpec, way: Way, loader: str) -> RunCost:
     Loaded angles turn by an addition of b bits into a phase gradient, b - 2 Toffoli gates
     (arXiv:1709.06648); each AND is cleared by one measurement.
     """
-    tables = LOADERS[loader]
+    tables = _TABLES[loader]
     coupling = None
     if way.encoding == HISTORY:
         bits = history_bits(spec)
