@@ -89,8 +89,8 @@ def price(
     shortest round counts; a bucket-brigade QRAM, which no fault-tolerant estimator knows, gets a
     time at best: its layers of gates, each taking one logical cycle; an oracle, whose look-ups take
     nothing, stands beside them as assumed, and is never what is built. Classically it is the fewer
-    of T gradients and those of a fast-forwarded segment. What is unknown is counted in favour of the
-    quantum side, so that "no advantage" is safe to say and "advantage" is to be read with the
+    of T gradients and those of a fast-forwarded segment. What is unknown is counted in favour of
+    the quantum side, so that "no advantage" is safe to say and "advantage" is to be read with the
     evidence column.
 
     Args:
