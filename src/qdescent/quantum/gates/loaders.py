@@ -46,6 +46,10 @@ class Loader(Protocol):
         """How what was read is cleared, one of `CLEARINGS`."""
         ...
 
+    def __hash__(self) -> int:
+        """Of its settings: what a load takes is kept by loader."""
+        ...
+
     def load_cost(self, lines: int, bits: int) -> LoadCost:
         """Of |i>|t> -> |i>|t xor d_i>."""
         ...
