@@ -10,6 +10,7 @@ from torch import nn
 from torch.func import functional_call
 
 import qdescent as qd
+from qdescent.linalg.spectra.deflation import extreme_eigenpairs
 
 DEVICE = os.environ.get("QDESCENT_TEST_DEVICE", "cuda")
 missing = DEVICE == "cuda" and not torch.cuda.is_available()
@@ -60,6 +61,21 @@ def test_spectrum_and_rows():
     found, truth = (qd.spectral_density(each, steps=12, probes=3) for each in (here, there))
     assert torch.allclose(found.nodes, truth.nodes, rtol=0, atol=1e-9)
     assert torch.equal(qd.row_sparsity(here, rows=9).above, qd.row_sparsity(there, rows=9).above)
+
+
+def test_extreme_eigenpairs_of_float32():
+    """Two passes of one recurrence: on a GPU whose products do not repeat nothing would be left."""
+    spectra = []
+    for device in (DEVICE, "cpu"):
+        network = qd.networks.fashion_cnn((2, 4, 4)).to(device).eval()
+        generator = torch.Generator().manual_seed(3)
+        images = torch.randn(32, 1, 28, 28, generator=generator)
+        labels = torch.randint(0, 10, (32,), generator=generator)
+        task = qd.Task(network, nn.functional.cross_entropy, (images.to(device), labels.to(device)))
+        space = qd.ParameterSpace(network)
+        spectra.append(extreme_eigenpairs(qd.hessian(task, space), 4).values)
+    assert len(spectra[0]) == 4
+    assert torch.allclose(*spectra, rtol=1e-3)
 
 
 def test_series_step():

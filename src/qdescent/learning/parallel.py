@@ -22,6 +22,7 @@ from qdescent.learning.curvature.weighting import counted, seen, weighted
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.operator import LinearOperator, Shard
+from qdescent.linalg.spectra.repeatable import repeatable_float32
 
 T = TypeVar("T")
 
@@ -104,9 +105,8 @@ class Ranks:
 def computing_on(device: str = "") -> Iterator[torch.device]:
     """Where one process computes: "cpu" or "cuda"; empty: CUDA where there is a GPU.
 
-    While it lasts, float32 on a GPU is float32: PyTorch lets convolutions round their inputs to
-    the 11 bits of TF32 otherwise, which is more than a segment's truncation. And convolutions sum
-    in one order, so that a run that goes on from its saved state ends in the same bits.
+    While it lasts, its arithmetic can be repeated (`repeatable_float32`): a run that goes on from
+    its saved state ends in the same bits.
 
     Raises:
         ArgumentError: "cuda" without a GPU.
@@ -118,14 +118,8 @@ def computing_on(device: str = "") -> Iterator[torch.device]:
     """
     available = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     place = torch.device(check_choice("device", device, available) if device else available[-1])
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, matmul.allow_tf32
-    exact = False, True, False, False
-    try:
-        cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, matmul.allow_tf32 = exact
+    with repeatable_float32():
         yield place
-    finally:
-        cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, matmul.allow_tf32 = before
 
 
 @contextmanager

@@ -192,6 +192,21 @@ def test_errors(matrix):
         extreme_eigenpairs(matrix, 2, tolerance=0.0)
 
 
+def test_products_that_differ_in_their_last_bits_lose_no_pair_in_silence(matrix):
+    """As of a GPU whose convolutions sum in any order."""
+    draws = torch.Generator().manual_seed(0)
+    H = as_operator(matrix.float())
+
+    def apply(block):
+        product = H @ block
+        return product * (1 + 1e-7 * torch.randn(product.shape, generator=draws))
+
+    shaken = LinearOperator(H.shape, apply, apply, H.dtype, H.device)
+    assert len(extreme_eigenpairs(H, 6).values) == 6
+    with pytest.raises(ArgumentError, match="`operator` must give the same bits"):
+        extreme_eigenpairs(shaken, 6)
+
+
 def test_no_eigenvalue_outside_the_spectrum():
     """All eigenvalues far from 0, which the projected operator alone would have on the deflated
     vectors.

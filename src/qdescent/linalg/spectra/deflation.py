@@ -14,6 +14,7 @@ from qdescent._checks import argument_error, check_callable, check_integer, chec
 from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos
+from qdescent.linalg.spectra.repeatable import repeatable_float32
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,10 @@ def extreme_eigenpairs(
         Eigenpairs, by increasing value; fewer than d where fewer have converged (of equal
         eigenvalues one vector shows one).
 
+    Raises:
+        ArgumentError: pairs were lost, since the operator gave other bits in the second pass (on a
+            GPU convolutions are made to repeat here, what a user's own operator does is not).
+
     Cost: 2 steps + d products; d + 5 vectors of length n.
 
     References:
@@ -116,7 +121,8 @@ def extreme_eigenpairs(
         if on_product is not None:
             on_product()
 
-    end = lanczos(operator, start, steps, on_step=done)
+    with repeatable_float32():
+        end = lanczos(operator, start, steps, on_step=done)
     m = int(end.length[0])
     alpha, beta = end.alpha[0, :m].numpy(), end.beta[0, :m].numpy()
     theta, s = (torch.from_numpy(part) for part in eigh_tridiagonal(alpha, beta[:-1]))
@@ -132,9 +138,12 @@ def extreme_eigenpairs(
         if state.steps < m:  # current is then v_{steps + 1}
             ritz.addmm_(state.current, coefficients[state.steps : state.steps + 1])
 
-    if m > 1:
-        lanczos(operator, start, m - 1, on_step=add)
+    with repeatable_float32():
+        again = lanczos(operator, start, m - 1, on_step=add) if m > 1 else end
     values, vectors, residuals = _rayleigh_ritz(operator, ritz, tolerance * scale)
+    if len(values) < len(chosen) and not torch.equal(again.alpha[0], end.alpha[0, : again.steps]):
+        must = "give the same bits for the same vector each time, which two passes rely on"
+        raise argument_error("operator", must, f"not: {len(chosen) - len(values)} pairs were lost")
     inside = ((vectors.T @ start)[:, 0] / torch.linalg.vector_norm(start)).double().cpu() ** 2
     outside = 1 - float(inside.sum())
     # else the start vector has nothing to say about the rest, and the median must do
