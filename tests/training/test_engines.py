@@ -175,3 +175,11 @@ def test_a_hessian_that_overflows_is_one_sentence():
     )
     with pytest.raises(ArgumentError, match="^Argument `[a-z_]+` must .*, but is .*[.]$"):
         train_hybrid([task], ParameterSpace(network), Schedule(2, 3, 1, 0.1, engine="fast-forward"))
+
+
+def test_a_rate_that_makes_a_segment_grow_is_named_as_the_reason(small_conv):
+    """Not the engine, whose space no longer reaches what it grew to."""
+    space = ParameterSpace(small_conv.task.network)
+    schedule = Schedule(2, 30, 1, 5.0, None, engine="fast-forward")
+    with pytest.raises(ArgumentError, match="`learning_rate` must keep the segment from growing"):
+        train_hybrid([small_conv.task], space, schedule, beside=False)

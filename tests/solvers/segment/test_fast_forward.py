@@ -1,5 +1,7 @@
 """A segment without its steps: equal to the series form, as the space and the nodes grow."""
 
+import re
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, mse_loss
@@ -120,6 +122,34 @@ def test_a_rate_beyond_2_over_lambda_is_followed_or_unstable():
     exact = (1 - (-1.2) ** 30) * (1 - space.theta)
     torch.testing.assert_close(found.value, exact)
     assert found.status is FastForwardStatus.UNSTABLE
+
+
+@pytest.mark.filterwarnings("ignore:overflow|invalid:RuntimeWarning")
+@pytest.mark.parametrize("sgd", [{}, {"momentum": 0.9}])
+@pytest.mark.parametrize(("rate", "steps"), [(50.0, 60), (1e9, 60), (1e200, 20)])
+def test_what_grows_beyond_bounds_names_a_rate_that_does_not(rate, steps, sgd):
+    task, space = problem()
+    with pytest.raises(qd.ArgumentError, match="`learning_rate` must keep the segment from") as it:
+        fast_forward(task, space, steps, rate, **sgd)
+    named = float(re.search(r"at (\S+) none that was seen", str(it.value))[1])
+    # one digit is named, and ten products see the ends to some per cent
+    assert fast_forward(task, space, steps, named, order=1, **sgd).growth < 100
+    assert (
+        fast_forward(task, space, steps, 8 * named, order=1, **sgd).growth > 10
+    )  # no idle caution
+
+
+@pytest.mark.filterwarnings("ignore:overflow|invalid:RuntimeWarning")
+def test_a_decay_that_grows_is_named_whatever_overflows_first():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)
+    )  # in single precision
+    task = qd.Task(network, mse_loss, (torch.randn(16, 3), torch.randn(16, 2)))
+    space = qd.ParameterSpace(network)
+    for steps in (20, 200):
+        with pytest.raises(qd.ArgumentError, match="`weight_decay` must keep the segment finite"):
+            fast_forward(task, space, steps, 0.01, weight_decay=1e4)
 
 
 @pytest.mark.parametrize(

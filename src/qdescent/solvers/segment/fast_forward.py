@@ -36,13 +36,12 @@ from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GRADIENTS, WAYS
 from qdescent.linalg.gram import gram_rule
 from qdescent.solvers.promise.limits import ORDER_LIMIT
-from qdescent.solvers.segment.reduced_descent import MOST_NODES, ReducedDescent
+from qdescent.solvers.segment.reduced_descent import MOST_GROWTH, MOST_NODES, ReducedDescent
 
 MOST_STEPS = 10**6  # each is a step of scalar recurrences: about a second of them
 MOST_VECTORS = 1000
 # ||u_2|| / ||u|| before it is known; where it proves larger, the nodes are chosen again
 SHARE = 0.1
-MOST_GROWTH = 10.0  # of a mode over the segment, as for "almost dissipative"
 
 
 class FastForwardStatus(StrEnum):

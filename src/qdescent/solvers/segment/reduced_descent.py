@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 
 from qdescent._arrays import Floats
+from qdescent.carleman.growth import grown, step_factor
 from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.linalg.gram import GramRule, gram_rule, interpolate
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.reduced_model import ReducedModel, heavy_ball
+from qdescent.linalg.spectra.density import spectral_density
 
+LOOKS = 10  # products after which it is said what grows
+MOST_GROWTH = 10.0  # of a mode over the segment, as for "almost dissipative"
 MOST_NODES = 40  # sources that want more change as fast as the steps themselves: take the steps
 
 
@@ -110,10 +114,25 @@ class ReducedDescent:
         return self.model.combine(coordinates)
 
     def diverged(self) -> DivergedError:
-        """What is said of a segment whose numbers overflow: which setting makes it grow."""
+        """What is said of a segment that grows beyond all bounds: which setting makes it, and at
+        which rate what was seen of H would not; some products see more of it than the segment did.
+        """
         by_decay = self.eta * self.decay > 2
         name, value = ("weight_decay", self.decay) if by_decay else ("learning_rate", self.eta)
-        return DivergedError(name, "keep the segment finite (try a tenth of it)", value)
+        values = torch.from_numpy(np.linalg.eigvalsh(self.model.matrix))
+        more = spectral_density(self.model.operator, LOOKS, 1).nodes.flatten().to(values)
+        values = torch.cat([values, more]) + self.decay
+        fastest = float(step_factor(values, self.eta, self.beta).max())
+        if by_decay or not grown(fastest, self.steps) > MOST_GROWTH:
+            return DivergedError(name, "keep the segment finite (try a tenth of it)", value)
+        rate = self.eta
+        while grown(float(step_factor(values, rate, self.beta).max()), self.steps) > MOST_GROWTH:
+            rate /= 2
+        must = (
+            f"keep the segment from growing (a mode of the Hessian grows {fastest:.3g}-fold a step;"
+            f" at {rate:.1g} none that was seen grows tenfold over the segment)"
+        )
+        return DivergedError(name, must, value)
 
     def response(self) -> Floats:
         """The displacement after 1 ... T steps that a unit of gradient leaves in each mode that was
@@ -163,6 +182,9 @@ class ReducedDescent:
         at_nodes = [interpolate(path, rule.nodes) for path in self.paths]
         for j in range(len(rule.nodes)):
             terms = [self._combined(coordinates[j]) for coordinates in at_nodes]
-            found.append(self.series([*terms, torch.zeros_like(terms[0])])[k - 1])
+            source = self.series([*terms, torch.zeros_like(terms[0])])[k - 1]
             self.calls[k - 2] += 1
+            if not bool(torch.isfinite(source).all()):
+                raise self.diverged()
+            found.append(source)
         return found

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor
 
 from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.parallel import SharedTask
 from qdescent.solvers.segment.fast_forward import FastForward, FastForwardStatus, fast_forward
+from qdescent.solvers.segment.reduced_descent import MOST_GROWTH, ReducedDescent
 from qdescent.training.engines.path import End, Upload
 
 
@@ -17,7 +20,8 @@ class ForwardPath:
     segment that ends before is found anew for that length.
 
     Raises:
-        DivergedError: its space or its nodes do not reach the tolerance.
+        DivergedError: its space or its nodes do not reach the tolerance, or could not: a mode grows
+            more than tenfold over it.
 
     Cost: some tens of gradients, whatever the number of steps; a combination of d vectors for each
         step that is looked at.
@@ -69,6 +73,8 @@ class ForwardPath:
             ranks=task.ranks if isinstance(task, SharedTask) else None,
         )
         self.gradients += found.gradients
+        if found.status is FastForwardStatus.UNRESOLVED and found.growth > MOST_GROWTH:
+            raise cast(ReducedDescent, found.reduced).diverged()
         if found.status is FastForwardStatus.UNRESOLVED:
             must = (
                 "resolve the segment within `engine_tolerance` (take fewer steps, raise the"
