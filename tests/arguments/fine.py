@@ -411,6 +411,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "success_source": ("text",), "angle_bits": ("None",),
         "coupling_sparsity": COUNT + ("None", "0"), "largest": COUNT + ("None",),
         "norms_source": ("text",), "spectrum_source": ("text",), "norms": ("None",),
+        "plain_kappa": ("None", "1e9", "10**9", "10**30", "int64(2)"), "grams": ("None",),
         "learning_rate": ("None",), "lambda_min": ("None",), "lambda_max": ("None",),
         "fresh_batches": ("True",), "fast_forward_gradients": LARGE_KAPPA},
     "SurfaceCode": {"error_rate": ("1e-320",), "cycle_time_ns": POSITIVE, "budget": UNIT},

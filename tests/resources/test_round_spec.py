@@ -244,6 +244,41 @@ def test_triples_whose_pairs_all_count_are_no_more_than_charged(seed):
         assert triples > pairs.sum()  # as many as F_2 has would be too few
 
 
+@pytest.mark.parametrize("padding", [0, 3])
+def test_success_is_that_of_the_displacements_that_were_seen(padding):
+    """Order 1 by hand, in any unit: (p+1) u_2^2 / (u_1^2 + (p+1) u_2^2)."""
+    seen = instance(
+        order=1, steps=2, kappa=None, norms=NORMS, padding=padding, grams=[[[9.0]], [[16.0]]]
+    )
+    expected = (padding + 1) * 16 / (9 + (padding + 1) * 16)
+    for history in (seen.history, seen.plain_history):
+        assert history.probability == pytest.approx(expected, rel=1e-12)
+        assert history.success[1] is Evidence.EXACT
+    largest = dataclasses.replace(seen, grams=None).history
+    assert largest.success[1] is Evidence.MODELLED
+    assert largest.probability != pytest.approx(expected, rel=1e-3)
+
+
+def test_a_kappa_in_other_units_has_its_own_in_units_of_1():
+    spec = instance(kappa=300.0, plain_kappa=9000.0)
+    assert (spec.history.kappa, spec.plain_history.kappa) == (300.0, 9000.0)
+    assert instance(kappa=300.0).plain_history.kappa == 300.0
+
+
+@pytest.mark.parametrize(
+    ("grams", "sentence"),
+    [
+        ([[[1.0]]], "Argument `grams` must be 2 matrices, 1 x 1: of every step, but is 1 matri"),
+        ([[[1.0, 0.0]], [[1.0, 0.0]]], "Argument `grams` must be a square matrix for each step"),
+        ([[[1.0]], [[float("nan")]]], "Argument `grams` must be in"),
+        (3.0, "Argument `grams` must be a square matrix for each step"),
+    ],
+)
+def test_grams_of_another_shape_are_one_sentence(grams, sentence):
+    with pytest.raises(ArgumentError, match=sentence):
+        instance(order=1, steps=2, kappa=None, norms=NORMS, padding=None, grams=grams)
+
+
 def test_tables_of_every_degree():
     assert instance(order=4, sparsity=7).colours == (7, 49, 343, 2401)
     assert instance(n=3, parameters=5, order=3, sparsity=3, coupling_sparsity=9).colours == (

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import torch
+
+from qdescent._checks import argument_error, check_interval, check_sequence
 from qdescent._evidence import Evidence, derived
 from qdescent.carleman.best_history import HistoryChoice, best_history
 from qdescent.carleman.majorant import ORDER_LIMIT
@@ -14,6 +17,7 @@ __all__ = ["MOST_STEPS", "ORDER_LIMIT", "History", "chosen_history"]
 
 MOST_STEPS = 10_000  # of a search by norms: ten seconds of it
 Known = tuple[MapNorms, Evidence, str]
+Grams = tuple[tuple[tuple[float, ...], ...], ...]
 Success = tuple[float | None, Evidence, str]
 
 
@@ -43,7 +47,13 @@ class History:
 
 
 def chosen_history(
-    known: Known, order: int, steps: int, padding: int | None, scale: float | None, success: Success
+    known: Known,
+    order: int,
+    steps: int,
+    padding: int | None,
+    scale: float | None,
+    success: Success,
+    grams: Grams | None = None,
 ) -> History:
     """The history whose kappa the norms bound, in the unit and with the padding of fewest queries.
 
@@ -53,14 +63,23 @@ def chosen_history(
         padding: None: the best.
         scale: None: the best.
         success: given by the user, it stands; else it is the choice's own.
+        grams: of displacements that were measured; None: they count as large as the norms allow.
     """
     norms, evidence, source = known
-    found = _search(norms, order, steps, padding, scale)
+    found = _search(norms, order, steps, padding, scale, grams)
     unit = "units of 1" if scale is not None else f"units of {found.scale:.4g}, the best"
     word = derived(Evidence.BOUNDED, evidence)
     if success[0] is None:
-        model = f"(p+1) ||u_T||^2 / ||Z||^2 in {unit}, u_t at its largest for the norms"
-        success = (min(1.0, found.probability), Evidence.MODELLED, model)
+        share = f"(p+1) ||u_T||^2 / ||Z||^2 in {unit}"
+        success = (
+            (min(1.0, found.probability), Evidence.EXACT, f"{share}, of the terms that were given")
+            if found.measured
+            else (
+                min(1.0, found.probability),
+                Evidence.MODELLED,
+                f"{share}, u_t at its largest for the norms",
+            )
+        )
     return History(
         kappa=found.kappa_bound,
         kappa_evidence=word,
@@ -74,6 +93,37 @@ def chosen_history(
 
 @lru_cache(maxsize=1024)
 def _search(
-    norms: MapNorms, order: int, steps: int, padding: int | None, scale: float | None
+    norms: MapNorms,
+    order: int,
+    steps: int,
+    padding: int | None,
+    scale: float | None,
+    grams: Grams | None,
 ) -> HistoryChoice:
-    return best_history(norms, order, steps, padding=padding, scale=scale)
+    given = None if grams is None else torch.tensor(grams, dtype=torch.float64)
+    return best_history(norms, order, steps, padding=padding, scale=scale, grams=given)
+
+
+def check_grams(name: str, value: Grams) -> Grams:
+    """Check that an argument is a square matrix of finite numbers for each step, and make tuples
+    of it.
+    """
+    called = "a square matrix for each step"
+    steps = check_sequence(name, value, list, tuple, called=called)
+    for matrix in steps:
+        rows = check_sequence(name, matrix, list, tuple, called=called)
+        for row in rows:
+            numbers = check_sequence(name, row, float, int, called=called)
+            if len(numbers) != len(rows) or len(rows) != len(steps[0]):
+                raise argument_error(name, f"be {called}", "rows of unlike length")
+            for each in numbers:
+                check_interval(name, each, "(-inf, inf)")
+    return tuple(tuple(tuple(float(each) for each in row) for row in matrix) for matrix in steps)
+
+
+def check_sizes(name: str, grams: Grams, steps: int, order: int) -> None:
+    """Check that there is an order x order matrix for each step."""
+    if (len(grams), len(grams[0])) != (steps, order):
+        must = f"be {steps} matrices, {order} x {order}: of every step"
+        size = f"{len(grams)} matrices, {len(grams[0])} x {len(grams[0])}"
+        raise argument_error(name, must, size)

@@ -39,7 +39,7 @@ def input_rows(spec: RoundSpec) -> list[Row]:
     if spec.norms is not None:
         plain, given = spec.plain_history, spec.norms
         rows += [
-            Row("logical/kappa_in_units_of_1", plain.kappa, "1", plain.kappa_evidence,
+            Row(names.LEDGER_PLAIN_KAPPA, plain.kappa, "1", plain.kappa_evidence,
                 plain.kappa_source),
             modelled("logical/scale", history.scale, "1", "gamma of fewest queries"),
             *(

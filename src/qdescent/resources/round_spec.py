@@ -19,18 +19,26 @@ from qdescent._checks import (
 )
 from qdescent._evidence import Evidence
 from qdescent.linalg.map_norms import MapNorms
-from qdescent.resources.history_choice import MOST_STEPS, ORDER_LIMIT, History, chosen_history
+from qdescent.resources.history_choice import (
+    MOST_STEPS,
+    ORDER_LIMIT,
+    History,
+    check_grams,
+    check_sizes,
+    chosen_history,
+)
+from qdescent.resources.row_entries import MOST_ENTRIES, check_entries, row_entries
 
 _LEAST = {
     "n": 1, "parameters": 1, "order": 1, "steps": 1, "padding": 0, "sparsity": 1, "batch": 1,
     "forward_macs": 1, "masked_macs": 1, "shots": 1, "angle_bits": 3, "coupling_sparsity": 0,
     "largest": 1,
 }  # fmt: skip
-_LINES = 2**62  # of a table: what a loader's address can hold
 # far beyond use, and soon computed; of others 10^30
-_MOST = {"order": 64, "angle_bits": 1000, "n": _LINES}
+_MOST = {"order": 64, "angle_bits": 1000, "n": MOST_ENTRIES}
 _INTERVALS = {
-    "kappa": "[1, inf)", "alpha_over_norm": "[1, 1e6]", "success_probability": "(0, 1]",
+    "kappa": "[1, inf)", "plain_kappa": "[1, inf)", "alpha_over_norm": "[1, 1e6]",
+    "success_probability": "(0, 1]",
     "epsilon": "(0, 1)", "readout_error": "(0, 1)", "learning_rate": "(0, inf)",
     "lambda_min": "(-inf, inf)", "lambda_max": "(-inf, inf)",
     "fast_forward_gradients": "[1, inf)",
@@ -57,6 +65,10 @@ class RoundSpec:
         norms: ||F_0||, ||F_1||, ||F_2||, ... of the map (`map_norms`): they bound kappa, in units
             of 1 and in the best ones, and give the success probability there.
         norms_evidence, norms_source: word and source of the norms.
+        plain_kappa: kappa in units of 1, where `kappa` is in others.
+        grams: <u_k, u_l> of the order-N terms of the displacement at t = 1 ... T (`Round.gram`),
+            (T, N, N): with `norms`, the success is that of these displacements, whatever the unit;
+            None: of the largest that the norms allow.
         learning_rate: eta, of a segment that is fast-forwarded; with the spectrum, or not at all.
         lambda_min, lambda_max: ends of an interval that holds the Hessian's spectrum.
         spectrum_evidence, spectrum_source: word and source of the interval.
@@ -120,6 +132,8 @@ class RoundSpec:
     norms: MapNorms | None = None
     norms_evidence: Evidence = Evidence.ASSUMED
     norms_source: str = "argument `norms`"
+    plain_kappa: float | None = None
+    grams: tuple[tuple[tuple[float, ...], ...], ...] | None = None
     learning_rate: float | None = None
     lambda_min: float | None = None
     lambda_max: float | None = None
@@ -156,14 +170,7 @@ class RoundSpec:
         if (self.coupling_sparsity or 0) > self.n**2:
             must = f"be at most `n` squared ({self.n**2})"
             raise argument_error("coupling_sparsity", must, self.coupling_sparsity)
-        if self.entries > _LINES:
-            fault = "sparsity" if self.coupling_sparsity is None else "coupling_sparsity"
-            fault = "order" if self.n * sum(self.colours[:2]) <= _LINES else fault
-            must = f"make tables of at most {_LINES:.2g} entries"
-            if fault == "order":
-                must += " (`coupling_sparsity` 0 loads F_1 alone)"
-            size = f"of about 1e{math.log10(self.entries):.0f}"  # as a float it might overflow
-            raise argument_error(fault, must, f"{self.order}, {size}" if fault == "order" else size)
+        check_entries(self.n, self.colours, self.entries, self.coupling_sparsity)
         if self.masked_macs is not None and self.masked_macs > self.forward_macs:
             must = f"be at most `forward_macs` ({self.forward_macs})"
             raise argument_error("masked_macs", must, self.masked_macs)
@@ -201,6 +208,8 @@ class RoundSpec:
         if self.steps > MOST_STEPS:
             must = f"be at most {MOST_STEPS} where `norms` are given"
             raise argument_error("steps", must, self.steps)
+        if self.grams is not None:
+            check_sizes("grams", self.grams, self.steps, self.order)
         if norms.constant < _LEAST_FORCE:
             must = f"have an ||F_0|| of at least {_LEAST_FORCE:g} (below it nothing moves)"
             raise argument_error("norms", must, norms.constant)
@@ -226,10 +235,13 @@ class RoundSpec:
         success = (self.success_probability, self.success_evidence, self.success_source)
         if self.norms is not None and self.kappa is None:
             known = self.norms, self.norms_evidence, self.norms_source
-            return chosen_history(known, self.order, self.steps, self.padding, scale, success)
+            return chosen_history(
+                known, self.order, self.steps, self.padding, scale, success, self.grams
+            )
         assert self.kappa is not None
+        kappa = self.kappa if scale is None or self.plain_kappa is None else self.plain_kappa
         return History(
-            kappa=self.kappa,
+            kappa=kappa,
             kappa_evidence=self.kappa_evidence,
             kappa_source=self.kappa_source,
             padding=self.padding or 0,
@@ -239,27 +251,8 @@ class RoundSpec:
 
     @property
     def colours(self) -> tuple[int, ...]:
-        """Entries a row of F_1, ..., F_N; from F_2 on s_2^(k/2), no more than n^k: all pairs in an
-        entry of F_k are entries of F_2's row (structurally), and sets whose every pair is one of
-        s_2 are at most so many (Loomis and Whitney 1949).
-
-        Example:
-            >>> one = RoundSpec(
-            ...     n=10**4, parameters=10**5, order=3, steps=20, padding=0, kappa=40.0,
-            ...     sparsity=100, coupling_sparsity=400, batch=512, forward_macs=10**6
-            ... )
-            >>> one.colours
-            (100, 400, 8000)
-        """
-        pairs = self.coupling_sparsity
-        pairs = min(self.sparsity, self.n) ** 2 if pairs is None else pairs
-        if self.order == 1 or not pairs:
-            return (self.sparsity,)
-        degrees = range(2, self.order + 1)
-        return (
-            self.sparsity,
-            *(min(1 + math.isqrt(pairs**k - 1), self.n**k) for k in degrees),
-        )
+        """Entries a row of F_1, ..., F_N (`row_entries`)."""
+        return row_entries(self.n, self.order, self.sparsity, self.coupling_sparsity)
 
     @property
     def entries(self) -> int:
@@ -323,6 +316,8 @@ def _checked(name: str, value: Any) -> Any:
         return check_boolean(name, value)
     if name == "norms":
         return check_instance(name, value, MapNorms)
+    if name == "grams":
+        return check_grams(name, value)
     if name.endswith("_evidence"):
         if not isinstance(value, Evidence):
             words = ", ".join(Evidence) + " (a member of `qdescent.Evidence`, not its text)"

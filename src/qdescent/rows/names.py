@@ -34,6 +34,7 @@ CLOCK_BITS = "clock_bits"
 
 # What a round costs (`Ledger.rows`); in a record they stand under LEDGER.
 LEDGER_KAPPA = "logical/kappa"
+LEDGER_PLAIN_KAPPA = "logical/kappa_in_units_of_1"
 LEDGER_QUERIES = "logical/queries"
 LEDGER_SPARSITY = "logical/sparsity"
 SOLVES = "logical/solves"
@@ -58,6 +59,12 @@ TORNADO = "region/tornado/"
 MAPS = "region/map/"
 QUESTIONS = "questions/"
 OTHERS = "others/"
+
+
+# The norms of the map at a learning rate of 1, which every other follows from.
+NORM_OF_GRADIENT = "norms/eta-1/F_0"
+NORM_OF_SECOND = "norms/eta-1/F_2"
+NORM_EXTREMES = "norms/extremes"
 
 
 def ledger_input(name: str) -> str:

@@ -128,6 +128,29 @@ def test_norms_of_a_reproduction_bound_kappa(tmp_path):
     assert spec.history.kappa_evidence is Evidence.MODELLED
 
 
+def test_norms_that_end_at_F_2_bound_no_kappa_of_order_3():
+    assert round_of(EstimateSettings()).history.kappa_evidence is Evidence.BOUNDED
+    third = round_of(EstimateSettings(order=3))
+    assert third.history.kappa_evidence is Evidence.MODELLED
+    assert "F_3 and higher left out" in third.norms_source
+
+
+def test_a_kappa_of_another_round_is_not_taken(tmp_path):
+    """It is one of T = 20 steps at eta = .05; with norms on record another round has its own."""
+    norms = [
+        ("norms/eta-1/F_0", 0.72, Evidence.EXACT),
+        ("norms/eta-1/F_2", 262.0, Evidence.BOUNDED),
+    ]
+    steps = ("ledger/logical/steps", 20, Evidence.ASSUMED)
+    run = record_of(tmp_path / "run", [*MEASURED, *norms, steps])
+    same, longer = (round_of(EstimateSettings(from_=run, steps=T)) for T in (20, 40))
+    assert (same.kappa, same.success_probability) == (80.0, 0.25)
+    assert (longer.kappa, longer.success_probability) == (None, None)
+    # where nothing says what the other round has, the run's own is held
+    poor = record_of(tmp_path / "poor", [*MEASURED, steps])
+    assert round_of(EstimateSettings(from_=poor, steps=40)).kappa == 80.0
+
+
 def test_defaults_are_of_the_measured_network():
     spec = round_of(EstimateSettings())
     assert spec.n == 697_740

@@ -8,23 +8,31 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from click.testing import CliRunner
 
 from qdescent._checks import ArgumentError
+from qdescent._evidence import Evidence
 from qdescent._random import named_generator
+from qdescent.carleman.majorant import history_kappa_bound
 from qdescent.cli import app
+from qdescent.experiment.estimate.inputs import round_of
+from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
+from qdescent.experiment.run.measured import is_affordable, measured_sparsity
 from qdescent.experiment.run.pipeline import run_first_pass
+from qdescent.experiment.run.pricing import _first_in_reach
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import load_data, train_and_prune
 from qdescent.experiment.saved_state import latest_unfinished
 from qdescent.experiment.setting import load_settings
 from qdescent.experiment.workspace import create_workspace, resume_workspace
 from qdescent.learning.pruning.criteria import MASKS
+from qdescent.linalg.map_norms import MapNorms
 from qdescent.report.files import read_weights
 from qdescent.report.record import is_complete, read_record
 from qdescent.report.reservation import next_directory
@@ -130,6 +138,55 @@ def test_rows_are_consistent_with_each_other(whole):
         == record.rows["circuit/declared_queries"].value
         > record.rows["circuit/degree"].value
     )
+
+
+def test_the_ledger_is_of_what_the_run_measured(whole):
+    """kappa is the majorant's of the norms on record, at the padding and in the unit on record; a
+    setting of s is an assumption.
+    """
+    record, directory = whole
+    row, at = record.rows.__getitem__, record.rows.number
+    low, high = row("norms/extremes").curve
+    eta = SMALL.learning_rate
+    norms = MapNorms(
+        constant=eta * at("norms/eta-1/F_0"),
+        linear=max(abs(1 - eta * low), abs(1 - eta * high)),
+        higher=(eta * at("norms/eta-1/F_2"),),
+    )
+    padding, scale = int(at("ledger/logical/padding")), at("ledger/logical/scale")
+    bound = history_kappa_bound(norms, SMALL.order, SMALL.segment, padding, scale)
+    assert at("ledger/logical/kappa") == pytest.approx(bound, rel=1e-9)
+    assert row("ledger/logical/kappa").evidence is Evidence.BOUNDED
+    assert row("ledger/logical/success_probability").evidence is Evidence.EXACT
+    s = row("ledger/logical/sparsity")
+    assert s.value == round(at("sparsity/carrying_99_percent/mean"))
+    assert s.evidence is Evidence.MEASURED
+    again = round_of(EstimateSettings(from_=str(directory)))
+    assert (again.kappa, again.padding, again.sparsity) == (
+        at("ledger/logical/kappa"), padding, s.value,
+    )  # fmt: skip
+    assert again.plain_history.kappa == at("ledger/logical/kappa_in_units_of_1") > again.kappa
+    longer = round_of(EstimateSettings(from_=str(directory), steps=20))
+    assert longer.kappa is None  # another round's kappa follows from the norms
+    assert longer.history.kappa > again.kappa
+    network = SimpleNamespace(space=SimpleNamespace(n=5))
+    given, _ = measured_sparsity(replace(SMALL, sparsity=10), network, lambda: None)
+    assert (given.entries, given.evidence) == (5, Evidence.ASSUMED)
+
+
+@pytest.mark.parametrize("missing", ["order", "reach"])
+def test_where_no_bound_serves_kappa_is_modelled(missing):
+    """An order whose norms are too dear, and a bound that no machine can bear."""
+    assert not is_affordable(4, 20)
+    assert is_affordable(3, 20)
+    plain = {
+        "n": 100, "parameters": 1000, "order": 2, "steps": 20, "sparsity": 5, "batch": 5,
+        "forward_macs": 1000,
+    }  # fmt: skip
+    dear = MapNorms(constant=1.0, linear=99.0, higher=(1e6,))
+    model = {"kappa": 50.0, "padding": 0, "kappa_evidence": Evidence.MODELLED}
+    known = [{"norms": dear}, model] if missing == "reach" else [model]
+    assert _first_in_reach(plain, known).rows.number("logical/kappa") == 50.0
 
 
 def test_two_runs_with_one_seed_agree_to_the_last_digit_and_another_seed_differs(whole, tmp_path):

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
 NORMS = {"gradient_norm": 0.72167301, "second_norm": 262.48054521}
 SPECTRUM = {"lambda_min": -2.23878277, "lambda_max": 6.20837893}
 PARAMETERS_OF_N, MACS_OF_P = 10, 9
+KNOWN_DEGREE = 2  # of the norms that settings and records have
 
 # in a record: what each input may be called, the first that is there
 ROWS: dict[str, tuple[str, ...]] = {
@@ -33,10 +34,11 @@ ROWS: dict[str, tuple[str, ...]] = {
     "steps": (names.ledger_input("steps"),),
     "padding": (names.ledger_input("padding"),),
     "kappa": (names.LEDGER + names.LEDGER_KAPPA,),
+    "plain_kappa": (names.LEDGER + names.LEDGER_PLAIN_KAPPA,),
     "success_probability": (names.ledger_input("success_probability"),),
     "learning_rate": (names.SETTING_LEARNING_RATE, names.ledger_input("learning_rate")),
-    "gradient_norm": ("norms/eta-1/F_0",),
-    "second_norm": ("norms/eta-1/F_2",),
+    "gradient_norm": (names.NORM_OF_GRADIENT,),
+    "second_norm": (names.NORM_OF_SECOND,),
     "lambda_min": (names.during("before", names.LAMBDA_MIN), names.LAMBDA_MIN,
                    names.ledger_input("lambda_min")),
     "lambda_max": (names.during("before", names.LAMBDA_MAX), names.LAMBDA_MAX,
@@ -67,11 +69,13 @@ def round_of(settings: EstimateSettings) -> RoundSpec:
     """
     record = read_run(Path(settings.from_)) if settings.from_ else None
 
+    of_other_round = () if record is None else _of_other_round(settings, record)
+
     def find(name: str, default: Callable[[], Found | None]) -> Found | None:
         given = getattr(settings, name)
         if given is not None:
             return Found(given, Evidence.ASSUMED, f"setting `{name}`")
-        row = None if record is None else _row(record, name)
+        row = None if record is None or name in of_other_round else _row(record, name)
         if row is not None:
             value = max(1, round(row.number)) if name in WHOLE and name != "padding" else row.number
             value = round(value) if name == "padding" else value
@@ -107,6 +111,9 @@ def round_of(settings: EstimateSettings) -> RoundSpec:
         for name in NORMS
     }  # fmt: skip
     kappa = find("kappa", lambda: None)
+    # beside a kappa of the record, its own in units of 1
+    own_kappa = record is not None and settings.kappa is None and not of_other_round
+    unscaled = _row(record, "plain_kappa") if own_kappa else None  # type: ignore[arg-type]
     padding = find("padding", lambda: None)
     success = find("success_probability", lambda: None)
     fields: dict[str, Any] = {
@@ -115,8 +122,9 @@ def round_of(settings: EstimateSettings) -> RoundSpec:
         "forward_macs": macs.value,
         **_sparse(sparsity, n),
         **_spectral(rate, ends),
-        **_normed(rate, norms, ends, kappa),
+        **_normed(rate, norms, ends, kappa, plain["order"]),
         **_known("kappa", kappa),
+        **({} if unscaled is None else {"plain_kappa": unscaled.number}),
         **({"padding": padding.value} if padding is not None else {}),
         **_known("success", success, "success_probability"),
         "coupling_sparsity": settings.coupling_sparsity,
@@ -125,6 +133,23 @@ def round_of(settings: EstimateSettings) -> RoundSpec:
     for name in ("alpha_over_norm", "epsilon", "readout", "readout_error", "shots", "largest"):
         fields[name] = getattr(settings, name)
     return RoundSpec(**fields)
+
+
+def _of_other_round(settings: EstimateSettings, record: Record) -> tuple[str, ...]:
+    """What a run says of its own round alone: not used where flags ask for another one and norms
+    of the map say what that one has.
+    """
+    moved = any(
+        getattr(settings, name) is not None
+        and (row := _row(record, name)) is not None
+        and getattr(settings, name) != row.number
+        for name in ("order", "steps", "learning_rate")
+    )
+    known = all(
+        getattr(settings, name) is not None or _row(record, name) is not None
+        for name in (*NORMS, *SPECTRUM)
+    )
+    return ("kappa", "padding", "success_probability") if moved and known else ()
 
 
 def read_run(directory: Path) -> Record:
@@ -174,7 +199,7 @@ def _spectral(rate: Found, ends: Mapping[str, Found | None]) -> dict[str, Any]:
 
 def _normed(
     rate: Found, norms: Mapping[str, Found | None], ends: Mapping[str, Found | None],
-    kappa: Found | None,
+    kappa: Found | None, order: int,
 ) -> dict[str, Any]:  # fmt: skip
     """The norms of the map at this learning rate, where all of them are known."""
     parts = [*norms.values(), *ends.values()]
@@ -192,8 +217,13 @@ def _normed(
             linear=linear,
             higher=(eta * found["second_norm"].value,),
         ),
-        "norms_evidence": derived(*(part.evidence for part in found.values())),
-        "norms_source": "; ".join(dict.fromkeys(part.source for part in found.values())),
+        # a bound only as far as norms are known
+        "norms_evidence": derived(
+            *(part.evidence for part in found.values()),
+            *([Evidence.MODELLED] if order > KNOWN_DEGREE else []),
+        ),
+        "norms_source": "; ".join(dict.fromkeys(part.source for part in found.values()))
+        + ("; F_3 and higher left out" if order > KNOWN_DEGREE else ""),
     }
 
 

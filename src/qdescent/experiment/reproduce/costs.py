@@ -65,7 +65,7 @@ def norm_rows(
                     row.source) for row in best.rows()
             ]  # fmt: skip
     rows.append(
-        Row("norms/extremes", norms.extremes, "1", norms.evidence, "taken to hold the spectrum")
+        Row(names.NORM_EXTREMES, norms.extremes, "1", norms.evidence, "taken to hold the spectrum")
     )
     return rows
 
@@ -198,13 +198,13 @@ def price_rows(
             `SEGMENTS[0]` where the window was not measured.
     """
     found = Rows(rows)
-    if "norms/eta-1/F_0" not in found:
+    if names.NORM_OF_GRADIENT not in found:
         return []
     steps = longest_segment(rows, settings.rate)
     norms = at(
-        found.number("norms/eta-1/F_0"),
-        found["norms/extremes"].curve,
-        found.number("norms/eta-1/F_2"),
+        found.number(names.NORM_OF_GRADIENT),
+        found[names.NORM_EXTREMES].curve,
+        found.number(names.NORM_OF_SECOND),
         settings.rate,
     )
     best = best_history(norms, 2, steps)
@@ -218,7 +218,7 @@ def price_rows(
             steps=steps,
             padding=best.padding,
             kappa=best.kappa_bound,
-            kappa_evidence=found["norms/eta-1/F_2"].evidence,
+            kappa_evidence=found[names.NORM_OF_SECOND].evidence,
             kappa_source="history_kappa_bound of the measured norms in the best units",
             sparsity=min(settings.sparsity, space.n),
             sparsity_source="setting `sparsity`, the paper's condition",

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
+from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.growth import step_factor
 from qdescent.carleman.history import lifted_norm
-from qdescent.carleman.padding import best_padding
+from qdescent.carleman.padding import PaddingChoice, best_padding
+from qdescent.experiment.run.measured import (
+    blocks_of,
+    calls_of,
+    is_affordable,
+    measured_norms,
+    measured_sparsity,
+)
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import Pruned
 from qdescent.experiment.workspace import Workspace
@@ -31,63 +40,96 @@ def price_round(
 ) -> tuple[Ledger, list[Row]]:
     """The ledger of one round (upload, K steps as one system, readout), from what the run measured.
 
-    kappa: a model, (1 + a) sum a^j with a the largest norm of the diagonal blocks (I - eta
-    H)^{(x)j}, from the measured extremes of H. The blocks beside the diagonal (F_0, F_2) are left
-    out: where they are large the true kappa may be many times larger (`map_norms` and
-    `history_kappa_bound` bound it). Padding is the one of fewest queries until success,
-    each shot repeated until its solve succeeds, as the ledger counts.
+    kappa: up to order 3 the majorant's bound by the measured norms of the map, in the unit and with
+    the padding of fewest queries for the displacements that were seen. Beyond, and where that bound
+    is out of any machine's reach, a model: (1 + a) sum a^j with a the largest norm of the diagonal
+    blocks (I - eta H)^{(x)j}, from the measured extremes of H, without the blocks beside the
+    diagonal (F_0, F_2). s is measured on sampled rows unless it was set.
     """
-    settings = workspace.settings
-    progress = workspace.progress
-    progress.start("Pricing a round", 1)
-    factor = float(step_factor(spectrum.nodes[spectrum.weights > 0], settings.learning_rate).max())
+    settings, progress = workspace.settings, workspace.progress
     order, T = run.rounds[0].order, run.rounds[0].steps
-    a = max(factor, factor**order)
-    end, norms = _solution_norms(run)
-    best = best_padding(
-        a, norms, lambda kappa: dalzell_queries(kappa, EPSILON), amplified=False, answer_norm=end
-    )
-    sample = pruned.data.train_images[:1]
+    bounded = is_affordable(order, T)
+    work = blocks_of(settings, pruned.space.n) + (calls_of(order) if bounded else 0) + 1
+    progress.start("Pricing a round", work)
     with workspace.stage("pricing"):
-        ledger = price(
-            RoundSpec(
-                n=pruned.space.n,
-                parameters=pruned.space.total,
-                order=order,
-                steps=T,
-                padding=best.padding,
-                kappa=best.kappa,
-                kappa_evidence=Evidence.MODELLED,
-                kappa_source=(
-                    f"(1 + a) sum a^j over T = {T} steps and the best padding p = {best.padding}, a"
-                    f" = {a:.4g} from the measured spectrum; couplings F_0 and F_2 left out"
-                ),
-                learning_rate=settings.learning_rate,
-                lambda_min=spectrum.lambda_min[0],
-                lambda_max=spectrum.lambda_max[0],
-                spectrum_evidence=Evidence.MEASURED,
-                spectrum_source="the measured spectrum before the rounds",
-                sparsity=min(settings.sparsity, pruned.space.n),
-                sparsity_evidence=Evidence.ASSUMED,
-                sparsity_source="setting `sparsity`, the paper's condition",
-                batch=settings.batch,
-                forward_macs=multiply_adds(pruned.network, sample),
-                masked_macs=multiply_adds(pruned.network, sample, pruned.mask),
-                shots=settings.shots,
-                success_probability=best.probability,
-                epsilon=EPSILON,
-                success_evidence=Evidence.EXACT,
-                success_source=(
-                    "(p + 1) ||u_T||^2 / ||Z||^2 of the first round's order-N solution, from its"
-                    " terms' inner products"
-                ),
-            ),
-            region=True,
+        sparsity, rows = measured_sparsity(settings, pruned, progress.advance)
+        model = _modelled(settings, spectrum, run)
+        source = (
+            f"(1 + a) sum a^j over T = {T} steps and padding p = {model.padding}, a from the"
+            " measured spectrum; couplings F_0 and F_2 left out"
         )
+        by_model: dict[str, Any] = {
+            "padding": model.padding,
+            "kappa": model.kappa,
+            "kappa_evidence": Evidence.MODELLED,
+            "kappa_source": source,
+            "success_probability": model.probability,
+            "success_evidence": Evidence.EXACT,
+            "success_source": (
+                "(p + 1) ||u_T||^2 / ||Z||^2 of the first round's order-N solution, from its terms'"
+                " inner products"
+            ),
+        }
+        kappas = [by_model]
+        if bounded:
+            norms, word, more = measured_norms(settings, pruned, order, progress.advance)
+            rows += more
+            by_norms = {
+                "norms": norms,
+                "norms_evidence": word,
+                "norms_source": "the norms of the map at the start, first batch",
+                "grams": run.rounds[0].gram,
+            }
+            kappas.insert(0, by_norms)
+        sample = pruned.data.train_images[:1]
+        given: dict[str, Any] = {
+            "n": pruned.space.n,
+            "parameters": pruned.space.total,
+            "order": order,
+            "steps": T,
+            "learning_rate": settings.learning_rate,
+            "lambda_min": spectrum.lambda_min[0],
+            "lambda_max": spectrum.lambda_max[0],
+            "spectrum_evidence": Evidence.MEASURED,
+            "spectrum_source": "the measured spectrum before the rounds",
+            "sparsity": sparsity.entries,
+            "sparsity_evidence": sparsity.evidence,
+            "sparsity_source": sparsity.source,
+            "batch": settings.batch,
+            "forward_macs": multiply_adds(pruned.network, sample),
+            "masked_macs": multiply_adds(pruned.network, sample, pruned.mask),
+            "shots": settings.shots,
+            "epsilon": EPSILON,
+        }
+        ledger = _first_in_reach(given, kappas)
     progress.advance()
     ratio = ledger.rows.number(names.TIME_RATIO)
     progress.finish(f"{times(ratio)} the classical round")
-    return ledger, list(ledger.rows.under(names.LEDGER))
+    return ledger, [*rows, *ledger.rows.under(names.LEDGER)]
+
+
+def _first_in_reach(given: dict[str, Any], kappas: list[dict[str, Any]]) -> Ledger:
+    """The price at the first of these kappas that a machine can bear."""
+    *others, last = kappas
+    for known in others:
+        try:
+            return price(RoundSpec(**given, **known), region=True)
+        except ArgumentError:  # the bound diverges, or no distillation is that good
+            continue
+    return price(RoundSpec(**given, **last), region=True)
+
+
+def _modelled(settings: Settings, spectrum: Spectrum, run: Run) -> PaddingChoice:
+    """kappa without couplings, at the padding of fewest queries until success."""
+    factor = float(step_factor(spectrum.nodes[spectrum.weights > 0], settings.learning_rate).max())
+    end, norms = _solution_norms(run)
+    return best_padding(
+        max(factor, factor ** run.rounds[0].order),
+        norms,
+        lambda kappa: dalzell_queries(kappa, EPSILON),
+        amplified=False,
+        answer_norm=end,
+    )
 
 
 def _solution_norms(run: Run) -> tuple[float, torch.Tensor]:

@@ -85,6 +85,8 @@ def held(spec: RoundSpec) -> RoundSpec:
         kappa=history.kappa,
         kappa_evidence=history.kappa_evidence,
         kappa_source=history.kappa_source,
+        plain_kappa=None,
+        grams=None,
         padding=history.padding,
         success_probability=history.success[0],
         success_evidence=history.success[1],

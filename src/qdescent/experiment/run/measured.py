@@ -1,0 +1,103 @@
+"""What the ledger of the main job needs and the run has not yet seen: norms of the map and entries
+of the Hessian's rows, both measured at the starting point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qdescent._evidence import Evidence, Row
+from qdescent.experiment.run.settings import Settings
+from qdescent.experiment.run.training import Pruned
+from qdescent.learning.curvature.hessian import hessian
+from qdescent.linalg.map_norms import MapNorms
+from qdescent.linalg.spectra.sparsity import BLOCK, row_sparsity
+from qdescent.resources.history_choice import MOST_STEPS
+from qdescent.rows import names
+from qdescent.solvers.segment.map_norms import map_norms
+
+PRODUCTS, CHAINS = 24, 6  # of the norms: 24 + 6 k 2^k calls of a series at degrees k = 2 ... N
+DEAREST_ORDER = 3  # beyond it the chains take longer than a spectrum
+SAMPLED_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """s, non-zeros a row, and how it is known."""
+
+    entries: int
+    evidence: Evidence
+    source: str
+
+
+def is_affordable(order: int, steps: int) -> bool:
+    """Whether the norms of a round's map are measured, and its kappa looked for by them."""
+    return order <= DEAREST_ORDER and steps <= MOST_STEPS
+
+
+def calls_of(order: int) -> int:
+    """How often `measured_norms` reports."""
+    return PRODUCTS + sum(CHAINS * 2**degree for degree in range(2, order + 1))
+
+
+def measured_norms(
+    settings: Settings, pruned: Pruned, order: int, on_call: Callable[[], None]
+) -> tuple[MapNorms, Evidence, list[Row]]:
+    """||F_0||, ..., ||F_N|| at the run's learning rate, their word, and the rows at a rate of 1."""
+    found = map_norms(
+        pruned.tasks[0],
+        pruned.space,
+        1.0,
+        order,
+        products=PRODUCTS,
+        samples=CHAINS,
+        seed=settings.seed,
+        check=False,  # the rounds have compared this series with the loss moved
+        on_call=on_call,
+    )
+    rows = [
+        Row(f"norms/eta-1/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
+            row.source)
+        for row in found.rows()
+    ]  # fmt: skip
+    rows.append(
+        Row(names.NORM_EXTREMES, found.extremes, "1", found.evidence, "taken to hold the spectrum")
+    )
+    eta, (low, high) = settings.learning_rate, found.extremes
+    norms = MapNorms(
+        constant=eta * found.constant,
+        linear=max(abs(1 - eta * low), abs(1 - eta * high)),
+        higher=tuple(eta * norm for norm in found.higher),
+    )
+    return norms, found.evidence, rows
+
+
+def measured_sparsity(
+    settings: Settings, pruned: Pruned, on_rows: Callable[[], None]
+) -> tuple[Sparsity, list[Row]]:
+    """s of the ledger: as set, or the entries that carry 99 % of a row's squared norm, the mean of
+    sampled rows.
+    """
+    if settings.sparsity:
+        given = min(settings.sparsity, pruned.space.n)
+        return Sparsity(given, Evidence.ASSUMED, "setting `sparsity`, the paper's condition"), []
+    task, space = pruned.tasks[0], pruned.space
+    operator = hessian(task, space, space.theta, check=False)
+    found = row_sparsity(operator, SAMPLED_ROWS, settings.seed, on_rows=lambda _: on_rows())
+    how = f"{len(found.rows)} rows of {space.n:,}, first batch of {task.batch}"
+    rows = [
+        Row(names.row_entries(kind, "mean"), mean, "entries", Evidence.MEASURED, how, error)
+        for kind, (mean, error) in (
+            (names.ABOVE_ONE_THOUSANDTH, found.mean_above),
+            (names.CARRYING_99_PERCENT, found.mean_carrying),
+        )
+    ]
+    entries = max(1, round(found.mean_carrying[0]))
+    source = f"entries that carry 99 % of a row's squared norm, mean of {how}"
+    return Sparsity(entries, Evidence.MEASURED, source), rows
+
+
+def blocks_of(settings: Settings, n: int) -> int:
+    """How often `measured_sparsity` reports."""
+    return 0 if settings.sparsity else -(-min(SAMPLED_ROWS, n) // BLOCK)
