@@ -27,7 +27,7 @@ def random_map(rng, kind):
     """Symmetric, triangular (not normal) or full F_1 of norm .5 to 1.05; F_0 and F_2 of any size
     below .3.
     """
-    n = int(rng.integers(2, 4))
+    n = int(rng.integers(2, 5))
     F1 = rng.normal(size=(n, n))
     F1 = (F1 + F1.T) / 2 if kind == 0 else np.triu(F1) if kind == 1 else F1
     F1 *= rng.uniform(0.5, 1.05) / np.linalg.norm(F1, 2)
@@ -40,8 +40,12 @@ def quotients(count, seed):
     rng = np.random.default_rng(seed)
     for k in range(count):
         f = random_map(rng, k % 3)
-        order = int(rng.integers(1, 4 if f.size == 2 else 3))
-        steps, padding = int(rng.choice([4, 8])), int(rng.integers(0, 4))
+        order = int(rng.integers(1, 4))
+        # 152 words of four letters at order 3: a dense matrix of 1,200 rows at four steps
+        steps, padding = (
+            int(rng.choice([4, 8] if f.size**order < 27 else [4])),
+            int(rng.integers(4)),
+        )
         scale = float(rng.choice([0.5, 1.0, 2.0]))
         bound = history_kappa_bound(norms_of(f, steps), order, steps, padding, scale)
         yield bound / kappa(f, order, steps, padding, scale)

@@ -206,3 +206,34 @@ def test_at_least_ten_times_fewer_queries_than_kernel_reflection():
         expected = other.cost.number("expected_queries") / ours.cost.number("expected_queries")
         assert expected > 10
     assert min(factors.values()) > 10
+
+
+@pytest.mark.slow
+def test_three_weights_at_order_2():
+    """Queries to F_1 and F_2 of three weights, against the steps."""
+    f, steps = random_map(3, seed=4), 4
+    found = fast_forward_map(f, steps, 2, 1e-3, circuit=True)
+    F0, F1, F2 = (F.to_dense().numpy() for F in f.coefficients)
+    first = second = np.zeros(3)
+    for _ in range(steps):
+        first, second = F0[:, 0] + F1 @ first, F1 @ second + F2 @ np.kron(first, first)
+    assert found.status is SegmentStatus.REACHED
+    assert distance(found.value, first + second) <= found.bound <= 1e-3
+    assert distance(found.value, first) > 3 * found.bound  # planted: order 1
+    assert found.cost.number("queries") == found.cost.number("declared_queries")
+
+
+@pytest.mark.slow
+def test_a_circuit_of_polynomials_that_are_let_down():
+    """Bounded beyond the eigenvalues alone, by signs that F_1's moduli do not have."""
+    vectors = np.linalg.qr(np.array([[1.0, 1, 1], [1, -1, 0.5], [1, 0.3, -1]]))[0]
+    linear = vectors @ np.diag([1.0, 0.9, 0.2]) @ vectors.T
+    f, steps = qd.PolynomialMap([[0.02, -0.01, 0.03], linear]), 96
+    plan = planned(f, steps, 1, 1e-3)
+    assert plan.shift + plan.alpha > 1.02
+    assert plan.first.norm < (plan.shift + plan.alpha) ** steps / 10
+    found = fast_forward_map(f, steps, 1, 1e-3, circuit=True)
+    exact = sum(np.linalg.matrix_power(linear, t) for t in range(steps)) @ [0.02, -0.01, 0.03]
+    assert found.status is SegmentStatus.REACHED
+    assert distance(found.value, exact) <= found.bound <= 1e-3
+    assert found.cost.number("queries") == plan.queries

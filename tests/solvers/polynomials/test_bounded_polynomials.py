@@ -7,6 +7,7 @@ import pytest
 
 from qdescent.solvers.polynomials.bounded_polynomials import (
     BoundedPolynomial,
+    bounded,
     chebyshev_series,
     cut,
     powers,
@@ -121,3 +122,31 @@ def test_an_alternating_sum_is_bounded_by_its_values():
     found = np.abs(BoundedPolynomial(c, 0.0)(GRID)).max()
     assert found <= supremum(c) <= 1.01 * found
     assert supremum(c) < np.abs(c).sum()
+
+
+@pytest.mark.parametrize("weights", [np.ones(120), np.linspace(-1, 2, 120)], ids=["sum", "signed"])
+@pytest.mark.parametrize(("low", "top"), [(0.3, 1.0), (-0.1, 0.98)])
+def test_a_window_bounds_what_the_eigenvalues_do_not_reach(weights, low, top):
+    """y to 1.08, which no eigenvalue has: the cut series reaches 1e5 there, and succeeds never."""
+    shift, scale, tolerance = 0.48, 0.6, 1e-4
+    free, narrow = (
+        bounded(weights, shift, scale, tolerance, window) for window in (None, (low, top))
+    )
+    y = shift + scale * GRID
+    inside = (y >= low) & (y <= top)
+    exact = np.polynomial.polynomial.polyval(y, weights)
+    for p in (free, narrow):
+        assert np.abs(p(GRID) - exact)[inside].max() <= p.error <= tolerance
+        assert np.abs(p(GRID)).max() <= p.norm
+    assert free.norm > 100 * narrow.norm
+    assert narrow.degree * narrow.norm < free.degree * free.norm / 10
+    # planted: the window is no promise beyond its end
+    assert np.abs(narrow(GRID) - exact)[y > top + 0.03].max() > 1e3 * tolerance
+
+
+def test_without_waste_a_window_changes_nothing():
+    for shift, scale in ((0.5, 0.5), (0.5, 0.502)):
+        p, q = (bounded(np.ones(60), shift, scale, 1e-6, w) for w in (None, (0.1, 1.0)))
+        assert np.array_equal(p.coefficients, q.coefficients)
+    nothing = bounded(np.zeros(5), 0.5, 0.6, 1e-6, (0.0, 1.0))
+    assert nothing.norm == 0

@@ -211,3 +211,58 @@ def test_a_sampled_error_is_no_bound():
 
     assert evidence(3, 2) == evidence(20, 1) == Evidence.BOUNDED
     assert evidence(20, 2) == Evidence.MODELLED
+
+
+def frustrated(n, seed, size=0.01):
+    """An F_1 whose moduli have a larger norm than 1, its largest eigenvalue: signs that no change
+    of the coordinates' signs removes.
+    """
+    rng = np.random.default_rng(seed)
+    vectors = np.linalg.qr(rng.normal(size=(n, n)))[0]
+    third = rng.normal(size=(n, n, n))
+    third = sum(np.transpose(third, order) for order in itertools.permutations(range(3))) * size / 6
+    linear = vectors @ np.diag(np.linspace(1.0, 0.2, n)) @ vectors.T
+    return qd.PolynomialMap([0.02 * rng.normal(size=n), linear, third.reshape(n, n * n)])
+
+
+@pytest.mark.parametrize(("order", "gain"), [(1, 1e3), (2, 1e5)])
+def test_moduli_that_no_eigenvalue_has_are_let_down(order, gain, monkeypatch):
+    """c + alpha = 1.054: (c + alpha)^256 is 7e5, and a cut series pays for it in success."""
+    f, T = frustrated(4, seed=2), 256
+    found = fast_forward_map(f, T, order, 1e-4)
+    assert found.status is SegmentStatus.REACHED
+    assert distance(found.value, by_steps(f, T, order)) <= found.bound <= 1e-4
+    assert found.cost.number("queries") == found.cost.number("declared_queries")
+    amplified = found.cost.number("amplified_queries")
+    monkeypatch.setattr(segment_plan, "WASTED", math.inf)
+    plain = fast_forward_map(f, T, order, 1e-4)
+    assert distance(plain.value, found.value) <= 2e-4
+    assert plain.cost.number("amplified_queries") > gain * amplified
+
+
+@pytest.mark.parametrize(
+    ("matrix", "rhs", "answer"),
+    [
+        ([[1, -1 / 3], [-1 / 3, 1]], [1, 0], [1.125, 0.375]),
+        (
+            [[0.78, -0.01, -0.16, -0.1], [-0.01, 0.57, -0.03, 0.08],
+             [-0.16, -0.03, 0.69, -0.15], [-0.1, 0.08, -0.15, 0.88]],
+            [1, 1, 1, 1],
+            None,
+        ),
+    ],
+    ids=["arXiv:1302.1210", "four"],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_long_segment_solves_a_published_system(matrix, rhs, answer, dtype):
+    """u <- u - eta (M u - b) ends at M^-1 b: the systems that every linear solver is held to."""
+    M, b = torch.tensor(matrix, dtype=dtype), torch.tensor(rhs, dtype=dtype)
+    f = qd.PolynomialMap([0.9 * b, torch.eye(len(b), dtype=dtype) - 0.9 * M])
+    found = fast_forward_map(f, 60, 1, 1e-6)
+    exact = torch.linalg.solve(M.double(), b.double())
+    assert found.status is SegmentStatus.REACHED
+    assert found.value.dtype == dtype
+    assert distance(found.value.double(), exact) < 3e-6
+    if answer is not None:
+        assert exact.tolist() == pytest.approx(answer)
+    assert found.cost.number("queries") < 60  # the planted cost of taking the steps

@@ -4,7 +4,9 @@ as Chebyshev series in s, bounded on all of [-1, 1].
     q(y) = sum_t w_t y^t,   y = c + a s,   |s| <= 1.
 
 With w_t >= 0 and c, a >= 0 every Chebyshev coefficient is at least 0 (a product T_i T_j is the mean
-of two T_k), so that they add up to q(c + a), which bounds the series wherever it is cut.
+of two T_k), so that they add up to q(c + a), which bounds the series wherever it is cut. Where that
+is far above |q| on the eigenvalues, because the encoding allows y that none of them has, q is let
+down to 0 above the largest of them by a smooth step, and what is cut is the product.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.fft import dct
+from scipy.special import erfc, erfcinv
 
 from qdescent._arrays import Floats
 from qdescent.linalg.chebyshev import chebyshev_value
@@ -23,6 +26,12 @@ ROUNDING = 2e-15  # of a coefficient, over the sum of all
 FIRST_POINTS = 128  # of a cosine transform; doubled until the last quarter is rounding
 FINER = 16  # points of a supremum for each degree: the bound is then 0.5 % above it
 BLOCK = 256  # powers of y that one matrix product takes
+# p on all of [-1, 1] over p on the eigenvalues from which on a step is tried, and how far from the
+# largest of them its middle is, over 1/T: q grows e-fold on 1/T, and the degree as the inverse
+WASTED = 2.0
+DISTANCES = (1.0, 2.0)
+FAR = 6.0  # from there on erfc is rounding
+MOST_POINTS = 2**14
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class BoundedPolynomial:
 
     Args:
         coefficients: c, shape (d + 1,).
-        error: a bound on the distance, on all of [-1, 1].
+        error: a bound on the distance, on all of [-1, 1], or on the window it was made for.
     """
 
     coefficients: Floats = field(repr=False)
@@ -104,7 +113,12 @@ def powers(weights: Floats, y: Floats) -> Floats:
     size = min(BLOCK, count)
     padded = np.zeros((rows, -(-count // size) * size))
     padded[:, :count] = weights
-    parts = padded.reshape(rows, -1, size) @ (y ** np.arange(size)[:, None])
+    table, known = np.ones((size, len(y))), 1
+    while known < size:  # by doubling: few roundings, and no logarithms
+        more = min(known, size - known)
+        table[known : known + more] = table[:more] * y**known
+        known += more
+    parts = padded.reshape(rows, -1, size) @ table
     total, factor = np.zeros((rows, len(y))), y**size
     for k in reversed(range(parts.shape[1])):
         total = total * factor + parts[:, k]
@@ -155,3 +169,73 @@ def cut(coefficients: Floats, tolerance: float) -> BoundedPolynomial:
     kept = np.zeros(length)
     kept[: len(coefficients)] = coefficients[:length]
     return BoundedPolynomial(kept, float(tails[min(length, len(sizes))]) + rounding)
+
+
+def bounded(
+    weights: Floats,
+    shift: float,
+    scale: float,
+    tolerance: float,
+    window: tuple[float, float] | None = None,
+) -> BoundedPolynomial:
+    """sum_t w_t (c + a s)^t within the tolerance wherever y = c + a s lies in the window, at the
+    least degree times supremum of two ways: the cut series, good on all of [-1, 1]; and the series
+    of
+
+        q(y) erfc((y - top - r) L/r) / 2,   erfc(L)/2 = delta,
+
+    top the window's end, which loses delta |q| in it, is at most about e^{rT} |q(top)| beyond, and
+    nothing from a few r on.
+
+    Args:
+        weights: w, (T,).
+        shift: c.
+        scale: a.
+        tolerance: absolute.
+        window: the least and the largest y that matters; None: all of them.
+
+    Example:
+        >>> wide, narrow = (
+        ...     bounded(np.ones(100), 0.5, 0.6, 1e-3, window) for window in (None, (0.5, 1.0))
+        ... )
+        >>> round(wide.norm / 1e3), narrow.norm < 200, wide.degree, narrow.degree
+        (138, True, 41, 287)
+    """
+    whole = cut(chebyshev_series(weights[None], shift, scale)[0], tolerance)
+    if window is None or not weights.any():
+        return whole
+    end = np.array([max(abs(y) for y in window)])
+    largest = float(powers(np.abs(weights)[None], end)[0, 0])
+    if whole.norm <= WASTED * largest:
+        return whole
+    delta = min(0.25, tolerance / (2 * largest))
+    horizon = int(np.flatnonzero(weights)[-1]) + 1
+    found = [whole]
+    for distance in DISTANCES:
+        series = _let_down(weights, shift, scale, window[1], distance / horizon, delta)
+        if series is not None:
+            part = cut(series, tolerance - delta * largest)
+            found.append(BoundedPolynomial(part.coefficients, part.error + delta * largest))
+    return min(found, key=lambda p: p.degree * p.norm)
+
+
+def _let_down(
+    weights: Floats, shift: float, scale: float, top: float, distance: float, delta: float
+) -> Floats | None:
+    """Chebyshev coefficients of the product with a step that begins at `top`; None where it is too
+    steep.
+    """
+    width = distance / float(erfcinv(2 * delta))
+    points = 4 * FIRST_POINTS
+    while points <= MOST_POINTS:
+        s = np.cos(np.pi * (np.arange(points) + 0.5) / points)
+        places = (shift + scale * s - top - distance) / width
+        values, here = np.zeros(points), places < FAR  # beyond, powers may overflow
+        values[here] = powers(weights[None], (shift + scale * s)[here])[0] * erfc(places[here]) / 2
+        found = dct(values, type=2) / points
+        found[0] /= 2
+        sizes = np.abs(found)
+        if bool((sizes[3 * points // 4 :] <= ROUNDING * sizes.sum()).all()):
+            return found
+        points *= 2
+    return None

@@ -8,8 +8,7 @@ from qdescent._arrays import Floats
 from qdescent.linalg.gram import GramRule, gram_rule, nearest_weights
 from qdescent.solvers.polynomials.bounded_polynomials import (
     BoundedPolynomial,
-    chebyshev_series,
-    cut,
+    bounded,
     powers,
 )
 
@@ -56,25 +55,31 @@ def _whole(time: float) -> float:
 
 
 def node_polynomials(
-    rule: GramRule, steps: int, shift: float, alpha: float, points: Floats, tolerance: float
+    rule: GramRule,
+    steps: int,
+    shift: float,
+    alpha: float,
+    points: Floats,
+    tolerance: float,
+    window: tuple[float, float] | None,
 ) -> tuple[tuple[BoundedPolynomial, ...], tuple[BoundedPolynomial, ...], float]:
-    """b_j and a_j, and a bound on sum_j |a_j b_j b_j - exact|, F_2's error over ||F_2||.
+    """b_j and a_j, and a bound on sum_j |a_j b_j b_j - exact|, F_2's error over ||F_2||, in the
+    window.
 
     With errors tau |b_j| and tau |a_j| each term moves by 3 tau and smaller parts.
     """
-    series = [
-        chebyshev_series(each, shift, alpha)
-        for each in (_partial_sums(rule, steps), rule.interpolation.T[:, ::-1])
-    ]
-    sizes = [np.abs(powers(each, points)).max(1) for each in
-             (_partial_sums(rule, steps), rule.interpolation.T[:, ::-1])]  # fmt: skip
+    weights = _partial_sums(rule, steps), rule.interpolation.T[:, ::-1]
+    sizes = [np.abs(powers(each, points)).max(1) for each in weights]
     total = float((sizes[1] * sizes[0] ** 2).sum())
     tau = min(1e-2, tolerance / (3.1 * total)) if total > 0 else 1e-2
     pairs, off = [], 0.0
-    for b, a, b_size, a_size in zip(*series, *sizes, strict=True):
+    for b, a, b_size, a_size in zip(*weights, *sizes, strict=True):
         if b_size == 0 or a_size == 0:
             continue  # before the first step nothing has moved
-        inner, outer = cut(b, tau * b_size), cut(a, tau * a_size)
+        inner, outer = (
+            bounded(each, shift, alpha, tau * size, window)
+            for each, size in ((b, b_size), (a, a_size))
+        )
         grown = (b_size + inner.error) ** 2
         off += (a_size + outer.error) * grown - a_size * b_size**2
         pairs.append((inner, outer))

@@ -7,6 +7,7 @@ which points in time, and what they promise. In units of ||F_0||.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,9 +25,9 @@ from qdescent.linalg.polynomial_terms import to_scipy
 from qdescent.quantum.tables.perron import moduli_norm
 from qdescent.solvers.encodings import EncodingPlan, MatrixEncoding
 from qdescent.solvers.polynomials.bounded_polynomials import (
+    WASTED,
     BoundedPolynomial,
-    chebyshev_series,
-    cut,
+    bounded,
     powers,
 )
 from qdescent.solvers.polynomials.node_polynomials import choose_nodes, node_polynomials
@@ -180,14 +181,38 @@ def plan_segment(
             " learning rate)"
         )
         raise argument_error("steps", must, f"{steps} steps with an eigenvalue {largest:.6g}")
+    plain = _planned((step, start, length), window, steps, f, order, epsilon, nodes, encoding, None)
+    # of more weights the largest eigenvalue is seen from inside: nothing may end there
+    beyond = steps * (plain.shift + plain.alpha - window[1])
+    if len(start) > LARGEST_DENSE or beyond <= math.log(WASTED):
+        return plain
+    ended = _planned(
+        (step, start, length), window, steps, f, order, epsilon, nodes, encoding, window
+    )
+    return min(plain, ended, key=lambda plan: plan.queries * plan.attenuation)
+
+
+def _planned(
+    linear: tuple[sparse.csr_array, Floats, float],
+    window: tuple[float, float],
+    steps: int,
+    f: PolynomialMap,
+    order: int,
+    epsilon: float,
+    nodes: int | None,
+    encoding: MatrixEncoding,
+    end: tuple[float, float] | None,
+) -> SegmentPlan:
+    """The plan whose polynomials are bounded beyond the window `end`, or cut series (None)."""
+    step, start, length = linear
     mean = _least_mean(window, steps)
     least = steps * mean
-    ones = np.ones((1, steps))
+    ones = np.ones(steps)
     shift, encoded, first = _best_shift(
         step,
         start,
         encoding,
-        lambda c, a: cut(chebyshev_series(ones, c, a)[0], epsilon / 2 * least),
+        lambda c, a: bounded(ones, c, a, epsilon / 2 * least, end),
     )
     coupling = None if order == 1 or f.degree < 2 or steps == 1 else _coupling(f, length)
     inner: tuple[BoundedPolynomial, ...] = ()
@@ -195,14 +220,14 @@ def plan_segment(
     count, error, resolved, norm = 0, first.error, True, 0.0
     if coupling is not None:
         allowed = epsilon / 4 * least
-        first = cut(chebyshev_series(ones, shift, encoded.alpha)[0], allowed)
+        first = bounded(ones, shift, encoded.alpha, allowed, end)
         size = float(sparse.linalg.norm(coupling))
         norm = moduli_norm(abs(coupling)).alpha
         points = _points(step, window, steps)
         count, rule, missed = choose_nodes(steps, points, allowed / 2 / size, nodes)
         resolved = missed * size <= allowed / 2
         inner, outer, off = node_polynomials(
-            rule, steps, shift, encoded.alpha, points, allowed / 2 / min(norm, size)
+            rule, steps, shift, encoded.alpha, points, allowed / 2 / min(norm, size), end
         )
         error = first.error + missed * size + off * min(norm, size)
     matrix = sparse.csr_array(step - shift * sparse.eye_array(len(start)))
