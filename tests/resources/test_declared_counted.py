@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sparse
 import torch
 from qualtran.resource_counting import QECGatesCost, QubitCount, get_cost_value
+from resources.maps import sparse_map
 
 import qdescent as qd
 from qdescent.quantum.encodings.balanced import BalancedEncoding
@@ -36,22 +37,6 @@ HISTORIES = [
     (4, 3, 4, 0, (3, 4, 4), False),
     (3, 3, 4, 0, (3, 3, 3), True),
 ]
-
-
-def sparse_map(n: int, entries: tuple[int, ...], seed: int) -> qd.PolynomialMap:
-    """So many entries in each row of F_1, F_2, ..., none equal to another."""
-    draws = torch.Generator().manual_seed(seed)
-    rows = torch.arange(n)
-    parts = [0.1 + torch.rand(n, generator=draws)]
-    for degree, count in enumerate(entries, 1):
-        part = torch.zeros(n, n**degree)
-        for place in range(count):
-            columns = (rows + place) % n
-            for _ in range(degree - 1):
-                columns = columns * n + torch.randint(n, (n,), generator=draws)
-            part[rows, columns] = 0.1 + torch.rand(n, generator=draws)
-        parts.append(part)
-    return qd.PolynomialMap(parts)
 
 
 def declared_and_tables(n, order, steps, padding, entries, changing):
