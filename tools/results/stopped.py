@@ -71,6 +71,7 @@ def told(settings: ReproduceSettings, log: str) -> list[Row]:
         Row(names.TEST_IMAGES, len(data.test_images), "images", exact, data.source),
         Row(names.NETWORK_PARAMETERS, mask.total, "weights", exact, "P, all weights"),
         Row(names.NETWORK_KEPT, mask.kept, "weights", exact, f"n, {criterion.keeps}"),
+        Row(names.NETWORK_DENSITY, mask.density, "1", exact, "n / P"),
         Row("dense/epochs", settings.epochs, "epochs", exact, "setting `epochs`"),
     ]
     accuracy = r"test accuracy ([\d.]+) %"

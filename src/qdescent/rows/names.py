@@ -7,6 +7,7 @@ A row that one file makes and no other reads is named where it is made.
 CIRCUIT = "circuit/"  # the small instance that is solved as a circuit
 LEDGER = "ledger/"  # what one round costs at the network's own size
 WAYS = "ways/"  # the ways to one answer of a small map, beside each other
+REFUSED = "refused/"  # what has no meaning on an instance, and why
 OTHER_SOLVERS = "model/"  # what they would take for the same circuit
 
 # What a solve takes (`Solution.cost`, `Conditioning.rows`); in a record they stand under CIRCUIT.

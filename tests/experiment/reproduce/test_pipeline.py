@@ -163,3 +163,27 @@ def test_bad_settings_are_one_sentence(given, sentence):
 def test_what_does_not_fit_is_one_sentence(given, sentence, tmp_path):
     with pytest.raises(ArgumentError, match=sentence):
         run_reproduction(create_workspace(tmp_path / "o", replace(TINY, **given)))
+
+
+def test_what_has_no_meaning_on_a_network_is_a_row_and_the_rest_is_measured(tmp_path):
+    """At a rate where descent itself explodes: no kappa, no segment, no round; yet spectra."""
+    wild = replace(
+        TINY, rate=40.0, rates="40", measure="spectra,reupload,norms,fast-forward,hybrid,rows"
+    )
+    record = run_reproduction(create_workspace(tmp_path / "run", wild))
+    refused = {row.name: row.value for row in record.rows.section("refused/")}
+    assert {"refused/reupload", "refused/hybrid"} <= set(refused)
+    assert all(text.startswith("Argument `") for text in refused.values())
+    assert "spectrum/step-0/lambda_min" in record.rows
+    assert "sparsity/above_one_thousandth/mean" in record.rows
+    page = (tmp_path / "run" / "reproduction.html").read_text()
+    assert "it has no meaning on this network" in page
+    again = run_reproduction(create_workspace(tmp_path / "calm", TINY))
+    assert len(again.rows.section("refused/")) == 0
+
+
+def test_only_what_needs_fine_tuning_fine_tunes(tmp_path):
+    record = run_reproduction(create_workspace(tmp_path / "run", replace(TINY, measure="layers")))
+    assert "layers/step-0/growing" in record.rows
+    assert "tuning/loss" not in record.rows
+    assert not (tmp_path / "run" / "state" / "tuning.safetensors").exists()

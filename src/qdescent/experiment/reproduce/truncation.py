@@ -16,6 +16,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.rows import names
 from qdescent.solvers.series import SeriesSteps
 from qdescent.training.descent import displacements
 
@@ -131,7 +132,7 @@ def truncation_rows(
 
 def refused(place: str, error: ArgumentError) -> Row:
     """What could not be measured on this network, and why."""
-    return Row(f"refused/{place}", str(error), "", Evidence.EXACT, "it has no meaning here")
+    return Row(names.REFUSED + place, str(error), "", Evidence.EXACT, "it has no meaning here")
 
 
 def window(errors: Sequence[float], near: float = NEAR) -> int:

@@ -87,9 +87,15 @@ def _header(record: Record) -> str:
         f" {' '.join(map(badge, sorted({row.evidence for row in answer.rows})))}</dd>"
         for answer in answers(record)
     )
+    refused = "".join(
+        f"<li><code>{escape(row.name.removeprefix(names.REFUSED))}</code>: {escape(str(row.value))}"
+        for row in record.rows.section(names.REFUSED)
+    )
+    without = f"<p>Not measured, as it has no meaning on this network:</p><ul>{refused}</ul>"
     return f"""<h1>Is there an early stage for a quantum computer?</h1>
 <p>{escape(LEAD)}</p>
 <dl>{parts}</dl>
+{without if refused else ""}
 <p class="quiet">Run <code>{escape(record.name)}</code>, seed {record.seed}.</p>"""
 
 
@@ -154,9 +160,18 @@ def accuracy_panel(record: Record) -> Panel:
             x=list(THEIR_ACCURACY), mode="lines+markers", symbol="square",
         )
     )  # fmt: skip
+    start, end = found.curve[0], found.curve[-1]
+    went = "rises" if end > start else "falls" if end < start else "stays"
+    lost = (
+        "Theirs loses nearly all that it had learnt by pruning, and has it back in tens of steps."
+    )
+    if names.DENSE_ACCURACY in record.rows:
+        lost = (
+            f"Before pruning it was {percent(record.rows.number(names.DENSE_ACCURACY), 3)}. {lost}"
+        )
     return Panel(
-        f"Accuracy rises from {percent(found.curve[0], 3)} to {percent(found.curve[-1], 3)}",
-        "Right after pruning most of what was learnt is lost, and comes back in tens of steps.",
+        f"Accuracy {went} from {percent(start, 3)} to {percent(end, 3)}",
+        lost,
         (steps, found),
         plot,
     )
