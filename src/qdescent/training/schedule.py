@@ -31,6 +31,8 @@ from qdescent.training.schedule_checks import (
 )
 from qdescent.training.tail import Tail
 
+MOST_PRICE = 1e200  # of a shot, in gradients: as many as there can be cost a finite number
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -260,7 +262,7 @@ class AdaptiveSchedule:
                 called = "a number, or a function of order and steps"
                 check_function("shot_cost", self.shot_cost, called, 2, 2)
             else:
-                check_interval("shot_cost", self.shot_cost, "(0, inf)")
+                check_interval("shot_cost", self.shot_cost, f"(0, {MOST_PRICE:g}]")
             check_unasked(self, "shot_cost", "largest", "unread", "read_error")
         check_descent(self, [CHEAPEST])
 
@@ -293,5 +295,5 @@ class AdaptiveSchedule:
         steps = check_integer("steps", steps, 1, MOST_STEPS)
         shots = check_integer("shots", shots, 0, 2 * MOST_SHOTS)  # magnitudes and signs
         price = self.shot_cost(order, steps) if callable(self.shot_cost) else self.shot_cost or 0.0
-        paid = check_interval("shot_cost", price, "[0, inf)") * shots
+        paid = check_interval("shot_cost", price, f"[0, {MOST_PRICE:g}]") * shots
         return step_gradients(order) + (self.round_cost + paid) / steps

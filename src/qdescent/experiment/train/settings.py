@@ -144,7 +144,7 @@ class TrainSettings:
     )
     shot_cost: float | None = setting(
         None,
-        "(0, inf)",
+        "(0, 1e200]",
         "Price of a shot; with tolerance it chooses lengths, orders, shots and m of least work.",
         unit="gradients",
         left_open="none: by shots, largest and unread",

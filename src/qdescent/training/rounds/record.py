@@ -254,7 +254,7 @@ class Run:
             return ()
         prices = [
             each.steps * schedule.work(each.order, each.steps, each.shots)
-            if each.shots
+            if each.engine
             else each.gradients
             for each in self.rounds
         ]
