@@ -1,6 +1,7 @@
 """The unit and the padding together: against a search on a grid, and explicit history systems."""
 
 import math
+import random
 
 import numpy as np
 import pytest
@@ -112,6 +113,29 @@ def test_its_unit_is_near_the_best_one_where_f0_lies_in_a_fast_mode():
     around = [cost(found.scale * g, found.padding) for g in (0.25, 0.5, 2.0, 4.0)]
     assert truth < 1.05 * min(around)
     assert cost(other.scale, other.padding) > 1.1 * truth  # the planted wrong choice
+
+
+def test_no_unit_is_worse_than_1_where_the_norms_explode():
+    """A unit near the largest displacement of the model, 10^12 here, is the worst there is."""
+    draws = random.Random(0)
+    wild = [qd.MapNorms(constant=0.41, linear=5.97, higher=(10930.0,))]
+    wild += [
+        qd.MapNorms(
+            constant=10 ** draws.uniform(-4, 3),
+            linear=draws.uniform(0.2, 3),
+            higher=tuple(10 ** draws.uniform(-4, 4) for _ in range(draws.choice((1, 2)))),
+        )
+        for _ in range(30)
+    ]
+    tried = 0
+    for norms in wild:
+        try:
+            found = qd.best_history(norms, order=2, steps=9)
+        except qd.ArgumentError:  # no unit leaves it finite
+            continue
+        assert found.queries <= found.unscaled_queries * (1 + 1e-9)
+        tried += 1
+    assert tried > 20
 
 
 def test_what_is_given_stays():

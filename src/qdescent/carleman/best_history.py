@@ -193,11 +193,12 @@ def best_history(
         most if largest is None else check_integer("largest", largest, 0, most),
     )
     if scale is None:
-        unit = min((2.0**k for k in range(-OCTAVES, OCTAVES + 1)), key=lambda g: search.least(g)[0])
-        step = 2**0.5
-        while step >= FINEST:
-            near = (unit / step, unit, unit * step)
-            unit, step = min(near, key=lambda g: search.least(g)[0]), step**0.5
+        unit = search.refined(
+            min((2.0**k for k in range(-OCTAVES, OCTAVES + 1)), key=lambda g: search.least(g)[0])
+        )
+        # Where the model's displacements explode, the best unit is far below the largest of them.
+        if search.least(1 / middle)[0] < search.least(unit)[0]:
+            unit = search.refined(search.walked(1 / middle))
     else:
         unit = check_scale("scale", scale, order) / middle
     total, copies = search.least(unit)
@@ -293,6 +294,22 @@ class _Search:
         if not math.isfinite(kappa):
             return FAILED
         return self.queries(kappa) / self.probability(unit, copies) ** self.exponent
+
+    def refined(self, unit: float) -> float:
+        """The best of the units around, an eighth of an octave apart."""
+        step = 2**0.5
+        while step >= FINEST:
+            near = (unit / step, unit, unit * step)
+            unit, step = min(near, key=lambda g: self.least(g)[0]), step**0.5
+        return unit
+
+    def walked(self, unit: float) -> float:
+        """Octave by octave from a unit, for as long as it needs fewer queries."""
+        while True:
+            near = min((unit / 2, unit * 2), key=lambda g: self.least(g)[0])
+            if not self.least(near)[0] < self.least(unit)[0]:
+                return unit
+            unit = near
 
     def least(self, unit: float) -> tuple[float, int]:
         """(queries, p) at the best padding: on powers of two, then by halves of the distance."""

@@ -45,14 +45,27 @@ def norm_rows(
     seed: int,
     on_call: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """The norms at eta = 1; for each segment the bound on kappa, in units of 1 and in the best."""
+    """The norms at eta = 1, and what follows from them (`kappa_rows`)."""
     norms = map_norms(
         task, space, 1.0, 2, theta=theta, samples=chains, seed=seed, check=False, on_call=on_call
     )
     rows = [Row(f"norms/eta-1/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
                 row.source) for row in norms.rows()]  # fmt: skip
+    rows.append(
+        Row(names.NORM_EXTREMES, norms.extremes, "1", norms.evidence, "taken to hold the spectrum")
+    )
+    return rows + kappa_rows(norms.constant, norms.extremes, norms.higher[0])
+
+
+def kappa_rows(gradient: float, extremes: Sequence[float], second: float) -> list[Row]:
+    """For each segment the bound on kappa, in units of 1 and in the best.
+
+    Args:
+        gradient, extremes, second: ||F_0||, the Hessian's extremes and ||F_2|| at eta = 1.
+    """
+    rows = []
     for rate, steps in SEGMENTS:
-        here = at(norms.constant, norms.extremes, norms.higher[0], rate)
+        here = at(gradient, extremes, second, rate)
         for order in ORDERS:
             place = f"kappa/eta-{rate:g}/T-{steps}/order_{order}"
             try:
@@ -64,9 +77,6 @@ def norm_rows(
                 Row(f"{place}/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
                     row.source) for row in best.rows()
             ]  # fmt: skip
-    rows.append(
-        Row(names.NORM_EXTREMES, norms.extremes, "1", norms.evidence, "taken to hold the spectrum")
-    )
     return rows
 
 
