@@ -54,7 +54,8 @@ def quotients(count, seed):
 def check(found):
     assert min(found) >= 1
     assert np.median(found) < 1.5
-    assert np.quantile(found, 0.98) < 6  # the rest: F_1 far from normal at order 3
+    assert np.quantile(found, 0.95) < 6
+    assert max(found) < 9  # four unknowns at order 3, where ||F_1^s F_2|| is far from the product
 
 
 def test_it_bounds_random_maps():

@@ -39,7 +39,8 @@ def family():
 
 def by_steps(f, steps, order):
     """The homogenised order-N solution, step by step."""
-    f0, f1, f2 = (F.to_dense().double() for F in f.coefficients[:3])
+    f0, f1, *higher = (F.to_dense().double() for F in f.coefficients[:3])
+    f2 = higher[0] if higher else torch.zeros(f.size, f.size**2, dtype=torch.float64)
     first, second = (torch.zeros(f.size, dtype=torch.float64) for _ in range(2))
     for _ in range(steps):
         first, second = f0[:, 0] + f1 @ first, f1 @ second + f2 @ torch.kron(first, first)
@@ -225,7 +226,9 @@ def frustrated(n, seed, size=0.01):
     return qd.PolynomialMap([0.02 * rng.normal(size=n), linear, third.reshape(n, n * n)])
 
 
-@pytest.mark.parametrize(("order", "gain"), [(1, 1e3), (2, 1e5)])
+@pytest.mark.parametrize(
+    ("order", "gain"), [(1, 1e3), pytest.param(2, 1e5, marks=pytest.mark.slow)]
+)
 def test_moduli_that_no_eigenvalue_has_are_let_down(order, gain, monkeypatch):
     """c + alpha = 1.054: (c + alpha)^256 is 7e5, and a cut series pays for it in success."""
     f, T = frustrated(4, seed=2), 256
@@ -238,6 +241,25 @@ def test_moduli_that_no_eigenvalue_has_are_let_down(order, gain, monkeypatch):
     plain = fast_forward_map(f, T, order, 1e-4)
     assert distance(plain.value, found.value) <= 2e-4
     assert plain.cost.number("amplified_queries") > gain * amplified
+
+
+def test_both_ends_are_let_down():
+    """c + alpha = 1.45 and eigenvalues at either end: a cut series succeeds once in 1e33."""
+    rng = np.random.default_rng(0)
+    vectors = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    linear = vectors @ np.diag(np.linspace(1, -0.95, 6)) @ vectors.T
+    f = qd.PolynomialMap([0.02 * rng.normal(size=6), linear])
+    found = fast_forward_map(f, 128, 1, 1e-4)
+    assert found.status is SegmentStatus.REACHED
+    assert distance(found.value, by_steps(f, 128, 1)) <= found.bound <= 1e-4
+    assert found.cost.number("success_probability") > 1e-3
+
+
+def test_powers_beyond_every_float_are_refused():
+    """1.4^4000: no series of it, and a step so steep that none can be had."""
+    f = frustrated(16, seed=0)
+    with pytest.raises(qd.ArgumentError, match="Argument `steps` must leave polynomials of F_1"):
+        fast_forward_map(f, 4000, 1)
 
 
 @pytest.mark.parametrize(

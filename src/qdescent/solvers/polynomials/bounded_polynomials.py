@@ -31,7 +31,7 @@ BLOCK = 256  # powers of y that one matrix product takes
 WASTED = 2.0
 DISTANCES = (1.0, 2.0)
 FAR = 6.0  # from there on erfc is rounding
-MOST_POINTS = 2**14
+MOST_POINTS = 2**15
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,9 @@ def chebyshev_series(weights: Floats, shift: float, scale: float) -> Floats:
         shift: c.
         scale: a.
 
+    Raises:
+        OverflowError: (c + a)^T is beyond every float.
+
     Example:
         >>> chebyshev_series(np.array([[0.0, 0.0, 1.0]]), 0.0, 1.0).round(12).tolist()  # s^2
         [[0.5, 0.0, 0.5]]
@@ -142,9 +145,12 @@ def chebyshev_series(weights: Floats, shift: float, scale: float) -> Floats:
     points = min(count, FIRST_POINTS)
     while True:
         s = np.cos(np.pi * (np.arange(points) + 0.5) / points)
-        found = dct(powers(weights, shift + scale * s), type=2, axis=1) / points
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = dct(powers(weights, shift + scale * s), type=2, axis=1) / points
         found[:, 0] /= 2
         sizes = np.abs(found).sum(1, keepdims=True)
+        if not np.isfinite(sizes).all():
+            raise OverflowError
         if points == count or bool((np.abs(found[:, 3 * points // 4 :]) <= ROUNDING * sizes).all()):
             return found
         points = min(count, 2 * points)
@@ -185,7 +191,8 @@ def bounded(
         q(y) erfc((y - top - r) L/r) / 2,   erfc(L)/2 = delta,
 
     top the window's end, which loses delta |q| in it, is at most about e^{rT} |q(top)| beyond, and
-    nothing from a few r on.
+    nothing from a few r on. Where y may be more negative than any modulus in the window, the same
+    on that side.
 
     Args:
         weights: w, (T,).
@@ -194,6 +201,9 @@ def bounded(
         tolerance: absolute.
         window: the least and the largest y that matters; None: all of them.
 
+    Raises:
+        OverflowError: no series is within floats.
+
     Example:
         >>> wide, narrow = (
         ...     bounded(np.ones(100), 0.5, 0.6, 1e-3, window) for window in (None, (0.5, 1.0))
@@ -201,37 +211,53 @@ def bounded(
         >>> round(wide.norm / 1e3), narrow.norm < 200, wide.degree, narrow.degree
         (138, True, 41, 287)
     """
-    whole = cut(chebyshev_series(weights[None], shift, scale)[0], tolerance)
+    found: list[BoundedPolynomial] = []
+    try:
+        found.append(cut(chebyshev_series(weights[None], shift, scale)[0], tolerance))
+    except OverflowError:
+        if window is None:
+            raise
     if window is None or not weights.any():
-        return whole
-    end = np.array([max(abs(y) for y in window)])
-    largest = float(powers(np.abs(weights)[None], end)[0, 0])
-    if whole.norm <= WASTED * largest:
-        return whole
-    delta = min(0.25, tolerance / (2 * largest))
+        return found[0]
+    end = max(abs(y) for y in window)
+    largest = float(powers(np.abs(weights)[None], np.array([end]))[0, 0])
+    if found and found[0].norm <= WASTED * largest:
+        return found[0]
+    low = -end if scale - shift > end else -math.inf
+    delta = min(0.25, tolerance / (2 * largest)) / (2 if math.isfinite(low) else 1)
     horizon = int(np.flatnonzero(weights)[-1]) + 1
-    found = [whole]
     for distance in DISTANCES:
-        series = _let_down(weights, shift, scale, window[1], distance / horizon, delta)
+        ends = low, window[1]
+        series = _let_down(weights, shift, scale, ends, distance / horizon, delta)
         if series is not None:
-            part = cut(series, tolerance - delta * largest)
-            found.append(BoundedPolynomial(part.coefficients, part.error + delta * largest))
+            lost = delta * largest * (2 if math.isfinite(low) else 1)
+            part = cut(series, tolerance - lost)
+            found.append(BoundedPolynomial(part.coefficients, part.error + lost))
+    if not found:
+        raise OverflowError
     return min(found, key=lambda p: p.degree * p.norm)
 
 
 def _let_down(
-    weights: Floats, shift: float, scale: float, top: float, distance: float, delta: float
+    weights: Floats,
+    shift: float,
+    scale: float,
+    ends: tuple[float, float],
+    distance: float,
+    delta: float,
 ) -> Floats | None:
-    """Chebyshev coefficients of the product with a step that begins at `top`; None where it is too
+    """Chebyshev coefficients of the product with a step beyond each end; None where they are too
     steep.
     """
     width = distance / float(erfcinv(2 * delta))
     points = 4 * FIRST_POINTS
     while points <= MOST_POINTS:
-        s = np.cos(np.pi * (np.arange(points) + 0.5) / points)
-        places = (shift + scale * s - top - distance) / width
-        values, here = np.zeros(points), places < FAR  # beyond, powers may overflow
-        values[here] = powers(weights[None], (shift + scale * s)[here])[0] * erfc(places[here]) / 2
+        y = shift + scale * np.cos(np.pi * (np.arange(points) + 0.5) / points)
+        above, below = (y - ends[1] - distance) / width, (ends[0] - distance - y) / width
+        # beyond, powers may overflow
+        values, here = np.zeros(points), (above < FAR) & (below < FAR)
+        steps = erfc(above[here]) * erfc(below[here]) / 4
+        values[here] = powers(weights[None], y[here])[0] * steps
         found = dct(values, type=2) / points
         found[0] /= 2
         sizes = np.abs(found)

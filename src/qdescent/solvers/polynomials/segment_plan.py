@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,7 @@ LARGEST_DENSE = 2048  # eigenvalues of so many weights take seconds
 EXACT_POINTS = 16  # eigenvalues whose triples are all tried for the error of the nodes
 # max |p| of a circuit's polynomials: nearer to 1 the angles need more points of the transform
 SUBNORMALISATION = 0.98
+MOST_ATTENUATION = 1e100  # beyond, one run in 1e200 succeeds, and amplitudes round to nothing
 SHIFTS = 4  # beyond the least diagonal entry, to the middle of the diagonal
 ASYMMETRY = 1e3  # roundings
 
@@ -181,15 +183,22 @@ def plan_segment(
             " learning rate)"
         )
         raise argument_error("steps", must, f"{steps} steps with an eigenvalue {largest:.6g}")
-    plain = _planned((step, start, length), window, steps, f, order, epsilon, nodes, encoding, None)
     # of more weights the largest eigenvalue is seen from inside: nothing may end there
-    beyond = steps * (plain.shift + plain.alpha - window[1])
-    if len(start) > LARGEST_DENSE or beyond <= math.log(WASTED):
-        return plain
-    ended = _planned(
-        (step, start, length), window, steps, f, order, epsilon, nodes, encoding, window
+    ends = (None,) if len(start) > LARGEST_DENSE else (None, window)
+    linear, plans = (step, start, length), list[SegmentPlan]()
+    for end in ends:
+        with suppress(OverflowError):
+            plans.append(_planned(linear, window, steps, f, order, epsilon, nodes, encoding, end))
+        beyond = max((plan.shift + plan.alpha - window[1] for plan in plans), default=math.inf)
+        if steps * beyond <= math.log(WASTED):
+            break
+    plans = [plan for plan in plans if plan.attenuation < MOST_ATTENUATION]
+    if not plans:
+        must = "leave polynomials of F_1 within floats (its moduli allow too much: take fewer)"
+        raise argument_error("steps", must, steps)
+    return min(
+        plans, key=lambda plan: (plan.error > epsilon * plan.least, plan.queries * plan.attenuation)
     )
-    return min(plain, ended, key=lambda plan: plan.queries * plan.attenuation)
 
 
 def _planned(
@@ -294,15 +303,22 @@ def _best_shift(
     first, middle = float(diagonal.min()), float(diagonal.min() + diagonal.max()) / 2
     shifts = {0.0, *(first + k / SHIFTS * (middle - first) for k in range(SHIFTS + 1))}
     best: tuple[tuple[float, float], Any] | None = None
+    over: OverflowError | None = None
     for shift in sorted(c for c in shifts if c >= 0):
         matrix = sparse.coo_array(step - shift * sparse.eye_array(len(start)))
         if not matrix.nnz or not matrix.data.any():
             continue  # F_1 = c: nothing to encode
         plan = encoding.plan(as_system(matrix, start))
-        found = polynomial(shift, plan.alpha)
+        try:
+            found = polynomial(shift, plan.alpha)
+        except OverflowError as beyond:
+            over = beyond
+            continue
         cost = (found.degree * found.norm, plan.alpha)
         if best is None or cost < best[0]:
             best = cost, (shift, plan, found)
+    if best is None and over is not None:
+        raise over
     if best is None:
         raise argument_error("f", "have an F_1 other than zero", "zero")
     return best[1]
