@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 import qdescent as qd
 from qdescent.learning.networks.resnet import resnet18
-from qdescent.solvers.series import series_descent, series_steps
+from qdescent.solvers.series import SeriesSteps, series_descent
 
 ORDERS = (1, 2, 3, 4)
 LEARNING_RATE = 0.001  # small enough that nothing overflows; the cost does not depend on it
@@ -42,10 +42,10 @@ def speed():
     task, space = problem()
     contenders = {"gradient": lambda: task.loss_and_gradient(space, space.theta)}
     for order in ORDERS:
-        walk = series_steps(task, space, space.theta, order, LEARNING_RATE)
+        walk = SeriesSteps(task, space, space.theta, order, LEARNING_RATE)
         next(walk)
         contenders[f"order {order}"] = lambda walk=walk: next(walk)
-    fresh = series_steps(itertools.repeat(task), space, space.theta, 2, LEARNING_RATE)
+    fresh = SeriesSteps(itertools.repeat(task), space, space.theta, 2, LEARNING_RATE)
     contenders["order 2, fresh batches"] = lambda: next(fresh)
     seconds = interleave(contenders)
     content = {
@@ -104,7 +104,7 @@ def large(order=2, steps=10):
     task.loss_and_gradient(space, space.theta)
     ticks.append(time.perf_counter())
     gradient_seconds, gradient_peak = ticks[1] - ticks[0], own_peak()
-    walk = series_steps(task, space, space.theta, order, LEARNING_RATE)
+    walk = SeriesSteps(task, space, space.theta, order, LEARNING_RATE)
     for _ in range(steps):
         terms = next(walk)
         ticks.append(time.perf_counter())

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
-from qdescent.solvers.series import series_steps
+from qdescent.solvers.series import SeriesSteps
 from qdescent.training.descent import displacements
 
 NETWORKS = {
@@ -66,7 +66,7 @@ def seen(space, tasks, rate, steps, beta, fresh):
     if beta:
         *_, (_, short), (_, long) = displacements(before, space, theta, rate, beta)
         theta, velocity = theta + long, (short - long) / rate
-    series = series_steps(
+    series = SeriesSteps(
         after if fresh else after[0], space, theta, ORDERS[-1] + 1, rate, beta, velocity=velocity
     )
     truth = displacements(after, space, theta, rate, beta, velocity)

@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from torch import nn
 
 import qdescent as qd
-from qdescent.solvers.series import series_steps
+from qdescent.solvers.series import SeriesSteps
 from qdescent.training.descent import displacements
 from qdescent.training.tail_estimate import estimate_tail
 
@@ -63,7 +63,7 @@ for activation in (nn.GELU, nn.ReLU):
     space, task, smooth = pruned(activation)
     for eta, K in longest.items():
         series, descent = (
-            series_steps(smooth, space, space.theta, orders[-1], eta),
+            SeriesSteps(smooth, space, space.theta, orders[-1], eta),
             displacements(task, space, space.theta, eta),
         )
         # the first step is exact at any order

@@ -70,7 +70,7 @@ from qdescent.rows.collection import Rows
 from qdescent.solvers.promise.conditioning import conditioning
 from qdescent.solvers.segment.fast_forward import FastForward
 from qdescent.solvers.segment.map_segment import MapSegment
-from qdescent.solvers.series import SeriesSolution, SeriesSteps, series_steps
+from qdescent.solvers.series import SeriesSolution, SeriesSteps
 from qdescent.solvers.solve import Solution
 from qdescent.training.descent import displacements
 from qdescent.training.rounds.record import Run
@@ -161,7 +161,6 @@ ENTRIES = [
     Entry("MapSegment", MapSegment, lambda: fields_of(map_segment)),
     Entry("FastForward", FastForward, lambda: fields_of(forwarded)),
     Entry("FastForward.after", forwarded.after, lambda: {"steps": 3}),
-    Entry("series_steps", first(series_steps), lambda: {**descending(), "order": 2}),
     Entry("SeriesSteps", SeriesSteps, lambda: {**descending(), "order": 2}),
     Entry("SeriesSolution", SeriesSolution, lambda: fields_of(descent)),
     Entry("GradientSeries", GradientSeries, lambda: {

@@ -15,7 +15,7 @@ from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.solvers.classical import Direct
-from qdescent.solvers.series import SeriesSteps, series_descent, series_steps
+from qdescent.solvers.series import SeriesSteps, series_descent
 from qdescent.solvers.solve import solve
 
 ETA = 0.1
@@ -125,7 +125,7 @@ def test_beyond_the_radius_a_higher_order_is_worse(seventeen):
 
 def test_steps_go_on_without_an_end(seventeen):
     space = ParameterSpace(seventeen.task.network)
-    walk = series_steps(seventeen.task, space, space.theta, 2, ETA)
+    walk = SeriesSteps(seventeen.task, space, space.theta, 2, ETA)
     for t, terms in enumerate(itertools.islice(walk, 4), 1):
         assert torch.equal(terms, series_descent(seventeen.task, space, 2, t, ETA).terms)
 

@@ -12,7 +12,7 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.solvers.series import series_descent, series_steps
+from qdescent.solvers.series import SeriesSteps, series_descent
 from qdescent.training import segment as segment_module
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.looks import look as look_module
@@ -98,7 +98,7 @@ def test_the_segment_is_the_cheapest_of_the_longest(orders, round_cost):
         lengths, passed, looked = dict.fromkeys(orders, 0), set(), dict.fromkeys(orders, 0.0)
         before = torch.zeros(orders[-1], space.n, dtype=torch.float64)
         for t, terms in enumerate(
-            itertools.islice(series_steps(task, space, space.theta, orders[-1], 0.02), 24), 1
+            itertools.islice(SeriesSteps(task, space, space.theta, orders[-1], 0.02), 24), 1
         ):
             for order in orders:
                 u, last = terms[:order].sum(0), before[:order].sum(0)

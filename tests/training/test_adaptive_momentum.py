@@ -13,7 +13,7 @@ from torch import nn
 from qdescent._checks import ArgumentError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.solvers.series import series_steps
+from qdescent.solvers.series import SeriesSteps
 from qdescent.training.descent import displacements
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.looks import look as look_module
@@ -76,7 +76,7 @@ def seen(way):
         if warm and beta:
             before = [theta, *sgd(tasks[:warm], theta, eta, beta)]
             theta, velocity = before[-1], (before[-2] - before[-1]) / eta
-        series = series_steps(
+        series = SeriesSteps(
             tasks[10:] if fresh else task, space, theta, 4, eta, beta, velocity=velocity
         )
         truth = displacements(tasks[10:], space, theta, eta, beta, velocity)

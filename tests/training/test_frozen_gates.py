@@ -10,7 +10,7 @@ from torch.func import grad, jvp
 
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.solvers.series import series_steps
+from qdescent.solvers.series import SeriesSteps
 
 
 class Gate(nn.Module):
@@ -44,7 +44,7 @@ def test_frozen_gates_are_nested_forward_derivatives():
     space, eta, order = ParameterSpace(network), 0.3, 3
     gradient = grad(lambda theta: kinked.loss_at(space, theta))
     terms = torch.zeros(order, space.n, dtype=torch.float64)
-    for found, _ in zip(series_steps(held, space, space.theta, order, eta), range(4), strict=False):
+    for found, _ in zip(SeriesSteps(held, space, space.theta, order, eta), range(4), strict=False):
 
         def along(eps, terms=terms):
             return gradient(space.theta + sum(u * eps**k for k, u in enumerate(terms, start=1)))

@@ -10,7 +10,7 @@ from torch import nn
 from qdescent._checks import ArgumentError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.solvers.series import series_steps
+from qdescent.solvers.series import SeriesSteps
 from qdescent.training.descent import displacements
 from qdescent.training.tail_estimate import estimate_tail
 
@@ -37,7 +37,7 @@ def walk(task, eta, order, steps):
     """After each step: the terms and true descent."""
     space = ParameterSpace(task.network)
     series, truth = (
-        series_steps(task, space, space.theta, order, eta),
+        SeriesSteps(task, space, space.theta, order, eta),
         displacements(task, space, space.theta, eta),
     )
     for _ in range(steps):

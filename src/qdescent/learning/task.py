@@ -21,15 +21,14 @@ from qdescent.learning.batches import (
     part_at,
     prediction_in,
     samples_of,
-    taken,
     tensors_of,
     ways_to_call,
-    written,
 )
-from qdescent.learning.broadcast import NoPairing
 from qdescent.learning.elsewhere import once_more
 from qdescent.learning.evaluation import evaluated, held_weights
 from qdescent.learning.parameters import ParameterSpace, check_space
+from qdescent.learning.refusals.broadcast import NoPairing
+from qdescent.learning.refusals.cures import data_must, loss_must, raised
 from qdescent.learning.untouched import weights_of
 
 
@@ -286,9 +285,8 @@ class Task:
             else:
                 self._set(reads=path)
                 return loss
-        raise argument_error("loss", self._loss_must(outputs), _raised(failures[-1])) from failures[
-            -1
-        ]
+        must, error = loss_must(outputs, self.data[1]), failures[-1]
+        raise argument_error("loss", must, raised(error)) from error
 
     def _first_outputs(self, network: nn.Module) -> Any:
         given, failures = self.data[0], []
@@ -307,47 +305,9 @@ class Task:
                 else:
                     self._set(data=(inputs, self.data[1]), way=way)
                     return outputs
-        raise argument_error("data", self._data_must(), _raised(failures[0])) from failures[0]
-
-    def _data_must(self) -> str:
-        """What would help where the network refuses its inputs."""
-        weight = next((w for w in self.network.parameters() if w.is_floating_point()), None)
-        given = self.data[0]
-        held = [x for _, x in tensors_of(given)]
-        if weight is not None and any(x.device != weight.device for x in held):
-            return f"fit the network (inputs.to({str(weight.device)!r}), where its weights are)"
-        types = {x.dtype for x in held if x.is_floating_point()}
-        if weight is not None and types and weight.dtype not in types:
-            cure = f"torch.as_tensor(inputs).to({weight.dtype})"
-            return f"fit the network ({cure}, the type of its weights)"
-        known = taken(self.network, given) if isinstance(given, Mapping) else {}
-        left = ", ".join(repr(name) for name in given if name not in known) if known else ""
-        if left:
-            cure = "(leave it out, or put it with the targets)"
-            return f"fit the network, whose forward has no argument {left} {cure}"
-        if any(x.dtype == torch.uint8 for x in held):
-            return "fit the network (bytes of images: inputs.float() / 255)"
-        return "fit the network"
-
-    def _loss_must(self, outputs: Any) -> str:
-        """What would help where the loss refuses outputs and targets."""
-        must = "take the network's outputs and the targets"
-        if isinstance(self.data[1], Mapping):
-            cure = "a dict goes to it whole: give (inputs, targets), or lambda outputs, batch: ..."
-            return f"{must} ({cure})"
-        paths = [path for path, _ in tensors_of(outputs)]
-        if paths and not isinstance(outputs, Tensor):
-            cure = (
-                f"loss=lambda outputs, targets: ..., where outputs{written(paths[0])} is a tensor"
-            )
-            return f"{must} ({cure})"
-        return must
+        must, error = data_must(self.network, given), failures[0]
+        raise argument_error("data", must, raised(error)) from error
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
             object.__setattr__(self, name, value)
-
-
-def _raised(error: Exception) -> str:
-    """A stranger's error on one line."""
-    return f"not ({type(error).__name__}: {' '.join(str(error).split())[:200]})"

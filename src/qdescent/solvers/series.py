@@ -181,9 +181,6 @@ class SeriesSteps(Iterator[Tensor]):
         return series
 
 
-series_steps = SeriesSteps  # under the name of what it yields
-
-
 def series_descent(
     task: Task | Iterable[Task],
     space: ParameterSpace,

@@ -9,7 +9,7 @@ from qdescent.carleman.history import lifted_norm
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.solvers.series import series_steps
+from qdescent.solvers.series import SeriesSteps
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
@@ -18,7 +18,7 @@ def test_norms_of_the_lifted_history(seventeen, order):
     space = space.restrict(space.theta, torch.tensor([1, 4, 9, 15]))
     lift = carleman_linearize(gradient_map(seventeen.task, space, 0.5, order), order)
     z = lift.lift(torch.zeros(space.n, dtype=torch.float64))
-    walk = series_steps(seventeen.task, space, space.theta, order, 0.5)
+    walk = SeriesSteps(seventeen.task, space, space.theta, order, 0.5)
     for _ in range(5):
         z, terms = lift.step(z), next(walk)
         assert lifted_norm(terms @ terms.T) == pytest.approx(float(z.norm()), rel=1e-13)

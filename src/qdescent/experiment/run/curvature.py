@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -15,7 +16,6 @@ from qdescent._signals import Stopped
 from qdescent.carleman.dissipation import Dissipation, diagnose
 from qdescent.carleman.growth import GROWTH_LIMIT, NEUTRAL_CHANGE, Growth
 from qdescent.experiment.run.settings import Settings
-from qdescent.experiment.run.training import Pruned
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.curvature.hessian import hessian
 from qdescent.linalg.spectra.density import spectral_density
@@ -23,6 +23,9 @@ from qdescent.linalg.spectra.lanczos import LanczosState
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.state import State
 from qdescent.rows import names
+
+if TYPE_CHECKING:  # a spectrum alone needs no training
+    from qdescent.experiment.run.training import Pruned
 
 BETWEEN = "mean over probes of the Chebyshev-Markov-Stieltjes bounds of each probe's quadrature"
 SAVE_EVERY = 8  # Lanczos steps between two saved states: a kill loses at most a few seconds
