@@ -285,8 +285,8 @@ class Task:
             else:
                 self._set(reads=path)
                 return loss
-        must, error = loss_must(outputs, self.data[1]), failures[-1]
-        raise argument_error("loss", must, raised(error)) from error
+        must, cause = loss_must(outputs, self.data[1]), failures[-1]
+        raise argument_error("loss", must, raised(cause)) from cause
 
     def _first_outputs(self, network: nn.Module) -> Any:
         given, failures = self.data[0], []
@@ -305,8 +305,8 @@ class Task:
                 else:
                     self._set(data=(inputs, self.data[1]), way=way)
                     return outputs
-        must, error = data_must(self.network, given), failures[0]
-        raise argument_error("data", must, raised(error)) from error
+        must, cause = data_must(self.network, given), failures[0]
+        raise argument_error("data", must, raised(cause)) from cause
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
