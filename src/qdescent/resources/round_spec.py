@@ -67,8 +67,8 @@ class RoundSpec:
         norms_evidence, norms_source: word and source of the norms.
         plain_kappa: kappa in units of 1, where `kappa` is in others.
         grams: <u_k, u_l> of the order-N terms of the displacement at t = 1 ... T (`Round.gram`),
-            (T, N, N): with `norms`, the success is that of these displacements, whatever the unit;
-            None: of the largest that the norms allow.
+            (T, N, N): with `norms`, the success is that of these displacements, whatever the unit.
+            Left out, it is that of the largest that the norms allow.
         learning_rate: eta, of a segment that is fast-forwarded; with the spectrum, or not at all.
         lambda_min, lambda_max: ends of an interval that holds the Hessian's spectrum.
         spectrum_evidence, spectrum_source: word and source of the interval.

@@ -282,9 +282,7 @@ class AdaptiveSchedule:
         return self.safety * check_instance("tail", tail, Tail).error <= self.tolerance
 
     def left_to_read(self, tail: Tail) -> float:
-        """sqrt(tolerance^2 - (safety error)^2): what truncation leaves of the tolerance to the
-        readout.
-        """
+        """sqrt(tolerance^2 - (safety error)^2): what truncation leaves to the readout."""
         taken = self.safety * check_instance("tail", tail, Tail).error
         return math.sqrt(max(0.0, self.tolerance**2 - taken**2))
 

@@ -245,7 +245,7 @@ def test_a_browser_draws_every_figure_without_errors_or_requests(record, tmp_pat
             executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]
         )
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)  # on a busy machine
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))

@@ -185,8 +185,7 @@ def bounded(
     window: tuple[float, float] | None = None,
 ) -> BoundedPolynomial:
     """sum_t w_t (c + a s)^t within the tolerance wherever y = c + a s lies in the window, at the
-    least degree times supremum of two ways: the cut series, good on all of [-1, 1]; and the series
-    of
+    least degree times supremum of two ways: the cut series, good on all of [-1, 1]; and that of
 
         q(y) erfc((y - top - r) L/r) / 2,   erfc(L)/2 = delta,
 
@@ -246,9 +245,7 @@ def _let_down(
     distance: float,
     delta: float,
 ) -> Floats | None:
-    """Chebyshev coefficients of the product with a step beyond each end; None where they are too
-    steep.
-    """
+    """Chebyshev coefficients of the product with a step beyond each end; None where too steep."""
     width = distance / float(erfcinv(2 * delta))
     points = 4 * FIRST_POINTS
     while points <= MOST_POINTS:

@@ -63,8 +63,7 @@ def node_polynomials(
     tolerance: float,
     window: tuple[float, float] | None,
 ) -> tuple[tuple[BoundedPolynomial, ...], tuple[BoundedPolynomial, ...], float]:
-    """b_j and a_j, and a bound on sum_j |a_j b_j b_j - exact|, F_2's error over ||F_2||, in the
-    window.
+    """b_j and a_j, and a bound on sum_j |a_j b_j b_j - exact|, F_2's error over ||F_2||, within it.
 
     With errors tau |b_j| and tau |a_j| each term moves by 3 tau and smaller parts.
     """

@@ -83,10 +83,18 @@ def _dissipation(record: Record) -> Answer:
             " grow"
         )
         used += [low, growth, most, verdict]
-    first, last = used[1].number, used[-3].number
-    trend = "grows more slowly" if last < first else "grows faster"
-    text = ". ".join([*clauses, f"From first to last the fastest mode {trend}"]) + "."
+    text = ". ".join([*clauses, *_trend(places, [row.number for row in used[1::4]])]) + "."
     return Answer("Does dissipation rise after pruning?", text, tuple(used))
+
+
+def _trend(places: list[str], growths: list[float]) -> list[str]:
+    """How the fastest mode changes from place to place, as one sentence."""
+    how = {"dense": "by pruning", FIRST: "by fine-tuning"}
+    changes = [
+        f"{'slower' if later < before else 'faster'} {how[place]}"
+        for place, before, later in zip(places, growths, growths[1:], strict=False)
+    ]
+    return [f"The fastest mode grows {' and '.join(changes)}"] if changes else []
 
 
 def _window(record: Record) -> Answer:
@@ -107,7 +115,7 @@ def _window(record: Record) -> Answer:
         steps = ", ".join(
             f"{number(row.value)} at order {row.name.rpartition('_')[2]}" for row in highest
         )
-        text += f" True error below 1 % at {rule}: steps {steps}."
+        text += f" True error below 1 % {rule_in_words(rule)}: steps {steps}."
         used += highest
     return Answer("How long is the early window?", text, tuple(used))
 
@@ -172,6 +180,19 @@ def rules(record: Record, where: str) -> list[str]:
     """The rules of descent in the truncation table at one point, as the rows name them."""
     found = [row.name.split("/")[3] for row in record.rows.section(f"window/true/{where}/")]
     return list(dict.fromkeys(found))
+
+
+def rule_in_words(rule: str) -> str:
+    """A rule of descent as a reader would call it.
+
+    Example:
+        >>> rule_in_words("eta-0.02"), rule_in_words("authors-fresh-batches")
+        ('at η = 0.02', "by the authors' rule on fresh batches")
+    """
+    kind, _, rest = rule.partition("-")
+    return (
+        f"at η = {rest}" if kind == "eta" else f"by the authors' rule on {rest.replace('-', ' ')}"
+    )
 
 
 def _when(place: str) -> str:

@@ -4,7 +4,7 @@ authors' figures with ours beside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,13 @@ from qdescent._checks import check_instance, check_path
 from qdescent.report.pages.page import all_rows, glossary, provenance, section, write_page
 from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, PURPLE, Panel, figure, line, take
 from qdescent.report.pages.plots import density_plot
-from qdescent.report.pages.reproduction.answers import FIRST, answers, rules, spectrum_steps
+from qdescent.report.pages.reproduction.answers import (
+    FIRST,
+    answers,
+    rule_in_words,
+    rules,
+    spectrum_steps,
+)
 from qdescent.report.pages.spectrum_page import GLOSSARY
 from qdescent.report.pages.tables import badge
 from qdescent.report.record import Record
@@ -104,21 +110,35 @@ def proxy_panel(record: Record) -> Panel:
     every, kept = take(
         record, names.during(FIRST, names.PROXY_ALL), names.during(FIRST, names.PROXY_TOTAL)
     )
-    plot = figure("step t", "E(t)")
-    plot.add_trace(line(every.curve, "all weights, as they count", BLUE))
-    plot.add_trace(line(kept.curve, "kept weights", GREEN, "dash"))
+    plot = figure("step t", "(E(t) − 1) / depth")
+    decoded = tuple(THEIRS.values())
+    for curve, name, color, dash in (
+        (every.curve, "all weights, as they count", BLUE, "solid"),
+        (kept.curve, "kept weights", GREEN, "dash"),
+    ):
+        plot.add_trace(line(_by_depth(curve), name, color, dash))
     plot.add_trace(
-        line(list(THEIRS.values()), "theirs, decoded", ORANGE, mode="markers", x=list(THEIRS))
+        line(_by_depth(decoded), "theirs, decoded", ORANGE, mode="markers", x=list(THEIRS))
     )
+    plot.update_yaxes(range=(-1.2, 3))
     low = min(range(len(every.curve)), key=every.curve.__getitem__)
     ends = "and stays below 1" if max(every.curve[1:]) < 1 else "and passes 1"
+    depth, least = 1 - every.curve[low], 1 - min(decoded)
     return Panel(
-        f"E(t) is least at step {low}, {number(every.curve[low], 5)}, {ends}",
-        "Their curve turns at step 6 and passes 1 at step 20; the learning rate of that figure is"
-        " not known. Over kept weights alone the same modes are not diluted by pruned ones.",
+        f"E(t) is least at step {low}, 1 − {number(depth, 3)}, {ends}",
+        f"Each curve by how far it falls below 1: {number(depth, 3)} over all weights,"
+        f" {number(1 - min(kept.curve), 3)} over kept ones, which pruned ones do not dilute, and"
+        f" {number(least, 3)} for theirs, which turns at step 6 and passes 1 at step 20; the"
+        " learning rate of that figure is not known.",
         (every, kept),
         plot,
     )
+
+
+def _by_depth(curve: Sequence[float]) -> list[float]:
+    """(E(t) - 1) / (1 - least E(t)): -1 at the least; E(t) - 1 itself where it never falls."""
+    depth = 1 - min(curve)
+    return [(value - 1) / (depth or 1) for value in curve]
 
 
 def spectra_panel(record: Record) -> Panel:
@@ -187,7 +207,8 @@ def truncation_panel(record: Record) -> Panel:
             dash = {"1": "dot", "2": "dash"}.get(order, "solid")
             curve = [value if value > 0 else None for value in row.curve]
             xs = list(range(1, len(curve) + 1))
-            plot.add_trace(line(curve, f"{rule}, N = {order}", color, dash, x=xs))
+            label = f"{rule_in_words(rule).removeprefix('at ')}, N = {order}"
+            plot.add_trace(line(curve, label, color, dash, x=xs))
             rows.append(row)
     if not rows:
         raise MissingRowError(f"truncation/{FIRST}/", ())
