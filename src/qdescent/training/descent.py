@@ -121,7 +121,7 @@ def descend(
 def correct(
     task: Task, space: ParameterSpace, theta: Tensor, images: Any, labels: Tensor
 ) -> Tensor:
-    """Which of `images` (any inputs that `Task` takes) the network at theta labels correctly, boolean."""
+    """Which of `images` (any inputs of a `Task`) the network at theta labels correctly, boolean."""
     check_instance("task", task, Task)
     total = len(check_tensor("labels", labels, (None,), "integer"))
     # not all at once: the activations of 10,000 images are gigabytes

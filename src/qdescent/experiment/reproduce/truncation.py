@@ -48,7 +48,7 @@ class Rule:
 def truth(
     tasks: Task | Sequence[Task], space: ParameterSpace, theta: Tensor, rule: Rule
 ) -> Iterator[tuple[float, Tensor]]:
-    """(loss before the step, displacement after it) of true descent; it ends where that diverges."""
+    """(loss before the step, displacement after it) of true descent, up to where it diverges."""
     walk = displacements(tasks, space, theta, rule.rate, rule.momentum, weight_decay=rule.decay)
     with suppress(DivergedError):
         yield from walk
