@@ -24,6 +24,7 @@ from qdescent._checks import check_instance, check_integer
 from qdescent.carleman.truncation.norms import coefficient_norm
 from qdescent.linalg.map_norms import MOST_STEPS, MapNorms
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.linalg.polynomial_terms import to_scipy
 
 PRECISE = 1.01  # how far the bound on the largest singular value may lie above what was seen of it
 MOST_ROUNDS = 200
@@ -35,8 +36,8 @@ ORDER_LIMIT = 6  # 120 words
 
 
 def norms_of(f: PolynomialMap, steps: int | None = None) -> MapNorms:
-    """The norms of an explicit map, with those of the powers of F_1, and of what F_0 moves by
-    them, up to `steps`.
+    """The norms of an explicit map, with those of the powers of F_1, and of what they make of F_0,
+    F_2, ..., up to `steps`.
 
     Args:
         f: the map.
@@ -50,21 +51,42 @@ def norms_of(f: PolynomialMap, steps: int | None = None) -> MapNorms:
         (0.5, 0.5, ())
     """
     constant, linear, *higher = (coefficient_norm(F) for F in f.coefficients)
-    powers = drift = None
+    powers = drift = carried = None
     if steps is not None:
-        F0, F1 = (F.to_dense().double() for F in f.coefficients[:2])
-        powers, drift = zip(*_powers_and_drift(F0.reshape(-1), F1, steps), strict=True)
+        powers, drift, *rows = zip(*_powers_of(f, steps), strict=True)
+        carried = tuple(rows)
     return MapNorms(
-        constant=constant, linear=linear, higher=tuple(higher), powers=powers, drift=drift
+        constant=constant,
+        linear=linear,
+        higher=tuple(higher),
+        powers=powers,
+        drift=drift,
+        carried=carried,
     )
 
 
-def _powers_and_drift(F0: Tensor, F1: Tensor, steps: int) -> Iterator[tuple[float, float]]:
-    """||F_1^t|| and ||sum_{s<t} F_1^s F_0||, t = 0 ... T."""
+def _powers_of(f: PolynomialMap, steps: int) -> Iterator[tuple[float, ...]]:
+    """||F_1^t||, ||sum_{s<t} F_1^s F_0||, ||F_1^t F_2||, ||F_1^t F_3||, ..., t = 0 ... T."""
+    F0, F1 = (F.to_dense().double() for F in f.coefficients[:2])
+    F0, roots = F0.reshape(-1), [_square_root(F) for F in f.coefficients[2:]]
     power, moved = torch.eye(len(F1), dtype=F1.dtype), torch.zeros_like(F0)
     for _ in range(steps + 1):
-        yield float(torch.linalg.matrix_norm(power, 2)), float(torch.linalg.vector_norm(moved))
+        norm, *others = (
+            float(torch.linalg.matrix_norm(each, 2))
+            for each in (power, *(power @ root for root in roots))
+        )
+        yield norm, float(torch.linalg.vector_norm(moved)), *others
         power, moved = F1 @ power, F0 + F1 @ moved
+
+
+def _square_root(F: Tensor) -> Tensor:
+    """An n x n matrix R with R R^T = F F^T: ||A F|| = ||A R|| for every A."""
+    rows = to_scipy(F)
+    size = float(abs(rows).max()) if rows.nnz else 0.0
+    if size == 0:
+        return torch.zeros(F.shape[0], F.shape[0], dtype=torch.float64)
+    values, vectors = np.linalg.eigh(((rows / size) @ (rows / size).T).toarray())
+    return torch.from_numpy(size * vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 Word = tuple[int, ...]  # letters: 0 for w, 1 for u
@@ -80,20 +102,22 @@ def _letter_series(norms: MapNorms, order: int, steps: int) -> dict[Word, Floats
         sum_{x = x_1...x_k} g_s^{x_1} ... g_s^{x_k})
 
     where every x_i is shorter than x: word by word, each a convolution. For x = w it is
-    ||sum_s F_1^s F_0||, of which a sharper bound may be known.
+    ||sum_s F_1^s F_0||, and ||F_1^d F_k|| stands for the product where they are known.
     """
     powers = norms.power_bounds(steps)
+    kernels = [norms.carried_bounds(k, steps) for k in range(2, len(norms.higher) + 2)]
     found: dict[Word, Floats] = {}
     for length in range(1, order + 1):
         for word in product((0, 1), repeat=length):
             if word == (0,):
                 found[word] = norms.drift_bounds(steps)
                 continue
-            driven = np.zeros(steps)
-            for k, norm in enumerate(norms.higher, 2):
+            found[word] = np.zeros(steps + 1)
+            for k, kernel in enumerate(kernels, 2):
+                driven = np.zeros(steps)
                 for parts in _splits(word, k):
-                    driven += norm * np.prod([found[part][:steps] for part in parts], axis=0)
-            found[word] = np.concatenate([[0.0], _convolved(powers[:steps], driven)])
+                    driven += np.prod([found[part][:steps] for part in parts], axis=0)
+                found[word][1:] += _convolved(kernel, driven)
             if word == (1,):
                 found[word] += powers
     return found
