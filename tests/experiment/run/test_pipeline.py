@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -187,6 +188,67 @@ def test_where_no_bound_serves_kappa_is_modelled(missing):
     model = {"kappa": 50.0, "padding": 0, "kappa_evidence": Evidence.MODELLED}
     known = [{"norms": dear}, model] if missing == "reach" else [model]
     assert _first_in_reach(plain, known).rows.number("logical/kappa") == 50.0
+
+
+STORED = Path(__file__).parent / "small_run_rows.json"  # name: unit, evidence, value
+CLOSE = 0.02  # of a value: two epochs of training on another processor
+NOTHING = 1e-6  # below it a value is rounding, or as good as none
+
+
+def in_short(value):
+    """A number to six digits, of a curve its first, middle and last; a text as a text."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, (int, float)):
+        return float(f"{value:.6g}")
+    some = value if len(value) <= 3 else (value[0], value[len(value) // 2], value[-1])
+    return [in_short(each) for each in some]
+
+
+def as_stored(rows):
+    """What the stored file is made of."""
+    return {row.name: [row.unit, row.evidence.value, in_short(row.value)] for row in rows}
+
+
+def differences(rows, stored):
+    """What a reader of run.json would find changed."""
+    found = as_stored(rows)
+    changed = [f"{name}: is gone or new" for name in found.keys() ^ stored.keys()]
+    for name in found.keys() & stored.keys():
+        (unit, word, value), (was_unit, was_word, was) = found[name], stored[name]
+        if (unit, word) != (was_unit, was_word):
+            changed.append(f"{name}: {was_unit}, {was_word} is now {unit}, {word}")
+        elif isinstance(was, (float, list)) and type(value) is type(was):
+            close = pytest.approx(was, rel=CLOSE, abs=NOTHING, nan_ok=True)
+            if value != close:
+                changed.append(f"{name}: {was} is now {value}")
+        elif value != was:
+            changed.append(f"{name}: {was} is now {value}")
+    return changed
+
+
+def test_no_public_number_changes_unnoticed(whole):
+    """The rows of a small run as they stood when they were stored: names, units and words exactly,
+    values to 2 %. Whoever changes a number on purpose writes `as_stored(record.rows)` anew and says so
+    in the changes.
+    """
+    record, _ = whole
+    stored = json.loads(STORED.read_text())
+    assert differences(record.rows, stored) == []
+    # planted: a number off by a twentieth, another unit, another word, a row left out
+    first, *others = (row for row in record.rows if isinstance(row.value, float) and row.value > 1)
+    for planted in (
+        replace(first, value=1.05 * first.value),
+        replace(first, unit="furlongs"),
+        replace(first, evidence=Evidence.ASSUMED if first.evidence != Evidence.ASSUMED
+                else Evidence.EXACT),
+    ):  # fmt: skip
+        rest = [planted if row.name == first.name else row for row in record.rows]
+        assert len(differences(rest, stored)) == 1
+    assert others
+    assert len(differences([row for row in record.rows if row.name != first.name], stored)) == 1
 
 
 def test_two_runs_with_one_seed_agree_to_the_last_digit_and_another_seed_differs(whole, tmp_path):
