@@ -231,8 +231,8 @@ def differences(rows, stored):
 
 def test_no_public_number_changes_unnoticed(whole):
     """The rows of a small run as they stood when they were stored: names, units and words exactly,
-    values to 2 %. Whoever changes a number on purpose writes `as_stored(record.rows)` anew and says so
-    in the changes.
+    values to 2 %. Whoever changes a number on purpose writes `as_stored(record.rows)` anew and says
+    so in the changes.
     """
     record, _ = whole
     stored = json.loads(STORED.read_text())
