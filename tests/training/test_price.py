@@ -15,7 +15,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.readout.expected import expected_error
 from qdescent.rows import names
-from qdescent.solvers.series import series_steps
+from qdescent.solvers.series import SeriesSteps
 from qdescent.training.descent import displacements
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.rounds.offer import offer
@@ -66,7 +66,7 @@ def test_no_other_length_or_order_is_cheaper():
     for order in (2, 3):
         whole = priced(orders=(order,), steps=40, longest=40)
         longest[order] = train_hybrid([task], space, whole, beside=False).rounds[0]
-    walk = itertools.islice(series_steps(task, space, space.theta, 3, RATE), 40)
+    walk = itertools.islice(SeriesSteps(task, space, space.theta, 3, RATE), 40)
     for t, terms in enumerate(walk, 1):
         for order, each in longest.items():
             if t % 6 != 2 or t > each.steps:

