@@ -99,7 +99,7 @@ def tune(subject):
 
 
 def spectra(subject):
-    """Spectrum, verdict and E(t) at each point, at the middle rate."""
+    """Spectrum, verdict and E(t) at each point at the middle rate; the windows at the others."""
     rows = []
     for where, what in WHERE.items():
         space = subject.at(where)
@@ -107,6 +107,9 @@ def spectra(subject):
         found = qd.spectral_density(operator, PRODUCTS, 1, SEED)
         how = f"1 probe x {PRODUCTS} Lanczos steps, {BATCH} texts; {what}"
         rows += verdict_rows(found, space, rule_of(RATES[1]), where, HORIZON, how)
+        for rule in map(rule_of, RATES):
+            others = verdict_rows(found, space, rule, f"{where}/{rule.name}", HORIZON, how)
+            rows += [row for row in others if row.name.startswith("window/")]
     return rows
 
 
