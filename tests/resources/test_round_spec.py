@@ -118,7 +118,7 @@ def test_the_largest_entries_alone_are_read():
             "Argument `steps` must be at most 10000 where `norms` are given",
         ),
         (
-            {"norms": MapNorms(constant=1.0, linear=2.0, higher=(9.0,)), "kappa": None},
+            {"norms": MapNorms(constant=1.0, linear=4.0, higher=(9.0,)), "kappa": None},
             "Argument `steps` must leave kappa finite in some unit: the history diverges",
         ),
         (
