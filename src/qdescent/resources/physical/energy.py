@@ -20,7 +20,7 @@ class Upkeep:
             s in arXiv:2502.11239; 25 W are drawn by a 1,000-qubit annealer, IEEE Spectrum 2015).
         dollars: a qubit built (1,000 to 10,000, assumed: nobody has published what an
             error-corrected machine's cost; within it lies the one public price of a large machine,
-            7,500: 15 million for an annealer of 2,000 qubits, D-Wave 2000Q, 2017).
+            7,300: 15 million for an annealer of 2,048 qubits, D-Wave 2000Q, 2017).
         years: of its life (10).
         uptime: of a year (.9).
         dollars_a_kwh: of electricity (.05 to .3: wholesale to retail).
@@ -65,7 +65,7 @@ def upkeep_rows(
     watts = f"{upkeep.watts[0]:g} to {upkeep.watts[1]:g} W a physical qubit (arXiv:2502.11239)"
     built = (
         f"{upkeep.dollars[0]:g} to {upkeep.dollars[1]:g} dollars a qubit over {upkeep.years:g}"
-        " years (assumed; an annealer of 2,000 was sold at 7,500 each), and electricity"
+        " years (assumed; an annealer of 2,048 was sold at 7,300 each), and electricity"
     )
     classical_joules = [watt * seconds for watt in machine.watts]
     rent = [dollars / 3600 * seconds for dollars in machine.dollars_an_hour]
