@@ -46,7 +46,7 @@ def print_outcome(
     if as_json:
         click.echo(headline_json(command, seconds, labelled, page))
         return
-    _print_table(f"qdescent {command}, {seconds:.0f} s", labelled)
+    _print_table(f"qdescent {command}, {number(round(seconds))} s", labelled)
     for label, row in labelled:
         if isinstance(row.value, str):
             end = "" if row.value.endswith(".") else "."

@@ -271,7 +271,7 @@ def points(gap: float) -> str:
     """A gap in percentage points, in words."""
     if abs(gap) < 0.05:
         return "level with"
-    return f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'}"
+    return f"{number(abs(gap), 2)} points {'above' if gap > 0 else 'below'}"
 
 
 def mark_uploads(plot: go.Figure, record: Record) -> None:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from qdescent._evidence import Row
 from qdescent.report.pages.panel import BLUE, GREEN, GREY, PURPLE, figure, fraction, line
+from qdescent.rows.numbers import percent
 
 # 1, 3, 10: even steps on a logarithmic axis
 LOG_TICKS = [d * 10.0**k for k in range(-7, 4) for d in (1, 3)]
@@ -57,7 +58,7 @@ def shares_plot(table: Mapping[str, Sequence[Row]]) -> go.Figure:
         plot.add_trace(
             go.Bar(
                 y=list(table), x=shares, name=kind, orientation="h", marker={"color": color},
-                text=[f"{share:.1f} %" if share >= 8 else "" for share in shares],
+                text=[percent(share / 100) if share >= 8 else "" for share in shares],
                 textposition="inside",
                 insidetextanchor="middle", textfont={"color": "#ffffff"}, textangle=0,
                 hovertemplate="%{y}: %{x:.2f} % " + kind + "<extra></extra>",
