@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from qdescent._evidence import Evidence, Row
+from qdescent.experiment.estimate.pipeline import MEASURED_ROWS
 from qdescent.experiment.reproduce.pipeline import run_reproduction
 from qdescent.experiment.reproduce.settings import ReproduceSettings, preset
 from qdescent.experiment.setting import load_settings
@@ -196,6 +197,16 @@ def test_figures_and_means_are_made_from_the_committed_rows(made, tmp_path):
         again[name] = made.mean_record(name, seeds, found)
     for name, expected in again.items():
         assert record(name).rows == expected.rows
+
+
+def test_the_points_on_the_ledgers_map_are_committed_rows():
+    files = {"CNN": "small", "7M": "7M-costs", "MiniLM": "MiniLM", "103M": "103M-costs"}
+    assert [name for name, _, _ in MEASURED_ROWS] == list(files)
+    for name, kept, entries in MEASURED_ROWS:
+        rows = record(files[name]).rows
+        assert kept == rows["network/kept"].value
+        carrying = rows["sparsity/carrying_99_percent/mean"].value
+        assert entries == pytest.approx(carrying, rel=1e-3)
 
 
 @pytest.mark.slow

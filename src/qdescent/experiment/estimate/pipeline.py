@@ -36,9 +36,14 @@ from qdescent.rows.collection import Rows
 PAGE, CARD, CARD_PAGE, SWEEP = "estimate.html", "card.json", "card.html", "sweep"
 QREF = "copy.qref.json"
 CARD_MAP = ("n", "sparsity")
-# Measured: kept weights, and entries a row that carry 99 % of its squared norm
-# (benchmarks/results/needed_sparsity.json)
-MEASURED_ROWS = (("CNN", 1246.0, 301.0), ("CNN", 2394.0, 580.0), ("CNN", 4905.0, 1209.0))
+# Measured: kept weights, and entries a row that carry 99 % of its squared norm (results/small,
+# 7M-costs, MiniLM and 103M-costs)
+MEASURED_ROWS = (
+    ("CNN", 4_905.0, 1_425.0),
+    ("7M", 697_740.0, 102_245.0),
+    ("MiniLM", 2_284_388.0, 128_511.0),
+    ("103M", 10_072_272.0, 4_665_536.0),
+)
 
 
 @dataclass(frozen=True)
