@@ -152,13 +152,19 @@ def map_panel(record: Record, x: str, y: str, points: tuple[tuple[str, float, fl
                 line={"color": "#000000", "width": 2}, hoverinfo="skip",
             )
         )  # fmt: skip
-    for label, right, above in points:
+    for place, (label, right, above) in enumerate(sorted(points, key=lambda each: each[1:])):
         plot.add_trace(
             go.Scatter(
-                x=[right], y=[above], mode="markers+text", text=[label], name=label,
-                textposition="top center", showlegend=False,
+                x=[right], y=[above], mode="markers", name=label, showlegend=False,
                 marker={"color": "#ffffff", "size": 9, "line": {"color": GREY, "width": 2}},
             )
+        )  # fmt: skip
+        # to the left and to the right in turn: networks of one size lie beside each other
+        side = 1 if place % 2 else -1
+        plot.add_annotation(
+            x=math.log10(right), y=math.log10(above), text=label, showarrow=False,
+            xshift=10 * side, xanchor="left" if side > 0 else "right",
+            bgcolor="rgba(255, 255, 255, 0.75)", font={"color": "#222222"},
         )  # fmt: skip
     plot.update_xaxes(type="log")
     plot.update_yaxes(type="log")
