@@ -83,6 +83,8 @@ ENTRIES = [
         "test_images": torch.ones(2, 1, 2, 2),
         "test_labels": torch.tensor([0, 1]), "classes": ("a", "b"), "source": "made up",
     }),
+    Entry("ImageData.to", qd.datasets.load_fashion_mnist().to, lambda: {"device": "cpu"},
+          skip={"device": "torch's own words, as of Tensor.to"}),
     Entry("load_fashion_mnist", qd.datasets.load_fashion_mnist),
     Entry("load_cifar100", qd.datasets.load_cifar100, lambda: {"data_root": "no such folder"}),
     Entry("fashion_cnn", qd.networks.fashion_cnn, lambda: {

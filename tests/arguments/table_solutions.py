@@ -244,6 +244,8 @@ ENTRIES = [
     Entry("Pruning", qd.Pruning),
     Entry("Pruning.density_at", qd.Pruning(rounds=3).density_at, lambda: {"place": 1}),
     Entry("AdaptiveSchedule", qd.AdaptiveSchedule),
+    Entry("AdaptiveSchedule.left_to_read", qd.AdaptiveSchedule().left_to_read,
+          lambda: {"tail": tail}),
     Entry("AdaptiveSchedule.accepts", qd.AdaptiveSchedule().accepts, lambda: {"tail": tail}),
     Entry("AdaptiveSchedule.work", qd.AdaptiveSchedule().work, lambda: {"order": 2, "steps": 3}),
     Entry("estimate_tail", qd.estimate_tail, lambda: {"gram": diagonal(1, 0.01), "order": 2}),

@@ -93,6 +93,7 @@ class MapNorms:
         """Bounds on ||F_1^d F_k||, d = 0 ... T - 1: what is known, and from there on
         ||F_1^{a+b} F_k|| <= ||F_1^a|| ||F_1^b F_k||.
         """
+        steps = check_integer("steps", steps, 0, MOST_STEPS)
         powers = self.power_bounds(max(steps - 1, 0))[:steps]
         place = check_integer("degree", degree, 2, len(self.higher) + 1) - 2
         bounds = self.higher[place] * powers
