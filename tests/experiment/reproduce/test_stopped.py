@@ -1,4 +1,4 @@
-"""A job in parts, and a job that was stopped: the same rows as of a whole one."""
+"""A job that was stopped: the rows that it had saved are those of a whole one."""
 
 import importlib.util
 import json
@@ -42,26 +42,6 @@ def whole(tmp_path_factory):
         with pytest.raises(KeyboardInterrupt):
             run_reproduction(create_workspace(folder / "stopped", settings))
     return run_reproduction(create_workspace(folder / "whole", settings)), folder
-
-
-def test_parts_are_joined_to_the_rows_of_the_whole(whole):
-    record, folder = whole
-    first = run_reproduction(
-        create_workspace(folder / "a", replace(SMALL, measure="spectra,truncation"))
-    )
-    trained = str(folder / "stopped" / "state" / "dense.safetensors")
-    second = run_reproduction(
-        create_workspace(folder / "b", replace(SMALL, measure="layers,norms", trained=trained))
-    )
-    joined = tool("join").joined("whole", [first, second])
-    expected = {row.name: row.value for row in record.rows}
-    assert {row.name: row.value for row in joined.rows} == expected
-    assert joined.config["measure"] == "spectra,truncation,layers,norms"
-    with pytest.raises(ValueError, match="batch = 16, not 32"):
-        tool("join").joined("x", [first, replace(second, config={**second.config, "batch": 16})])
-    other = replace(second.rows["layers/step-0/growing"], value=0.0)
-    with pytest.raises(ValueError, match="has another layers/step-0/growing"):
-        tool("join").joined("x", [second, replace(second, rows=type(second.rows)([other]))])
 
 
 def test_a_stopped_job_has_the_rows_that_it_saved(whole):
