@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from protocol import environment, interleave, now, on_gpu, own_peak, ratios, save
 from torch.nn.functional import cross_entropy
-from trained_resnet import BATCH, DENSITY, add_training, trained_problem
+from trained_resnet import BATCH, DENSITY, add_training, asked_problem
 
 import qdescent as qd
 from qdescent.learning.parallel import computing_on
@@ -54,7 +54,7 @@ def timed(work):
 
 def accuracy(given: argparse.Namespace) -> None:
     """Each segment: descent, series form, fast-forward."""
-    task, space, state = problem_of(given)
+    task, space, state = asked_problem(given)
     rows = []
     for eta, steps in SEGMENTS:
         # on a CPU, a thousand steps of descent would take an hour
@@ -108,7 +108,7 @@ def _keep(rows: list[dict], space: qd.ParameterSpace, state) -> None:
 
 def speed(given: argparse.Namespace) -> None:
     """Seconds of 80 steps of descent and of the same segment without them."""
-    task, space, _ = problem_of(given)
+    task, space, _ = asked_problem(given)
     eta, steps = SPEED_OF
     contenders = {
         "gradient": lambda: task.loss_and_gradient(space, space.theta),
@@ -134,7 +134,7 @@ def large(given: argparse.Namespace, steps: int = 80, eta: float = 0.005) -> Non
     the distance to descent. Untrained, the memory is that of a trained one.
     """
     if given.train or given.checkpoint:
-        task, space, state = problem_of(given, density=1.0)
+        task, space, state = asked_problem(given, density=1.0)
         told = {"epochs": state.epoch, "test_accuracy": state.test_accuracy[-1]}
         del state  # as large as two networks
     else:
@@ -189,19 +189,6 @@ def large(given: argparse.Namespace, steps: int = 80, eta: float = 0.005) -> Non
             "environment": environment(),
         }
         save("fast_forward_103M", content)
-
-
-def problem_of(given: argparse.Namespace, density: float = DENSITY):
-    """Task, kept weights and dense training, as they were asked for."""
-    return trained_problem(
-        given.checkpoint,
-        given.data_root,
-        given.device,
-        given.train,
-        given.large,
-        batch=given.batch,
-        density=density,
-    )
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from protocol import environment, now, on_gpu, own_peak, save
-from trained_resnet import add_training, trained_problem
+from trained_resnet import add_training, asked_problem
 
 import qdescent as qd
 from qdescent.learning.mean_series import MeanSeries
@@ -72,15 +72,7 @@ def main() -> None:
 
 def measure(given: argparse.Namespace) -> None:
     """The norms, and the bounds that follow from them."""
-    task, space, state = trained_problem(
-        given.checkpoint,
-        given.data_root,
-        given.device,
-        given.train,
-        given.large,
-        batch=given.batch,
-        density=given.density,
-    )
+    task, space, state = asked_problem(given, given.density)
     if on_gpu():
         torch.cuda.reset_peak_memory_stats()
     calls: list[float] = []

@@ -140,6 +140,19 @@ def trained_problem(
     return task, space, state
 
 
+def asked_problem(given: argparse.Namespace, density: float = DENSITY):
+    """The same, as the command line asked for it."""
+    return trained_problem(
+        given.checkpoint,
+        given.data_root,
+        given.device,
+        given.train,
+        given.large,
+        batch=given.batch,
+        density=density,
+    )
+
+
 def add_training(parser: argparse.ArgumentParser) -> None:
     """The options of `trained_problem`."""
     add_device(parser)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,6 +124,29 @@ class MapNorms:
                 for k, row in enumerate(self.carried, 2)
             ),
         )
+
+
+def descent_norms(
+    gradient: float, extremes: Sequence[float], higher: Sequence[float], learning_rate: float
+) -> MapNorms:
+    """The norms of x - eta grad L(x) from those at eta = 1: ||F_0|| and ||F_k|| in proportion, and
+    ||F_1|| = max |1 - eta lambda|.
+
+    Args:
+        gradient: ||F_0|| at eta = 1.
+        extremes: ends of an interval that holds the Hessian's spectrum.
+        higher: ||F_2||, ... at eta = 1.
+        learning_rate: eta.
+
+    Example:
+        >>> descent_norms(2.0, (-1.0, 4.0), (3.0,), 0.5).linear
+        1.5
+    """
+    return MapNorms(
+        constant=learning_rate * gradient,
+        linear=max(abs(1 - learning_rate * end) for end in extremes),
+        higher=tuple(learning_rate * norm for norm in higher),
+    )
 
 
 def momentum_powers(

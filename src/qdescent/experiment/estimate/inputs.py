@@ -10,7 +10,7 @@ from typing import Any
 from qdescent._checks import argument_error
 from qdescent._evidence import Evidence, Row, derived
 from qdescent.experiment.estimate.settings import EstimateSettings
-from qdescent.linalg.map_norms import MapNorms
+from qdescent.linalg.map_norms import descent_norms
 from qdescent.report.record import Record, installed_versions, read_record
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.rows import names
@@ -209,14 +209,10 @@ def _normed(
             raise argument_error("kappa", must, "missing")
         return {}
     found = {name: part for name, part in {**norms, **ends}.items() if part is not None}
-    eta = rate.value
-    linear = max(abs(1 - eta * found[end].value) for end in SPECTRUM)
+    extremes = [found[end].value for end in SPECTRUM]
+    gradient, second = (found[name].value for name in ("gradient_norm", "second_norm"))
     return {
-        "norms": MapNorms(
-            constant=eta * found["gradient_norm"].value,
-            linear=linear,
-            higher=(eta * found["second_norm"].value,),
-        ),
+        "norms": descent_norms(gradient, extremes, (second,), rate.value),
         # a bound only as far as norms are known
         "norms_evidence": derived(
             *(part.evidence for part in found.values()),

@@ -14,11 +14,12 @@ from qdescent.carleman.best_history import best_history
 from qdescent.experiment.reproduce.settings import ReproduceSettings
 from qdescent.experiment.reproduce.subject import Subject
 from qdescent.experiment.reproduce.truncation import Rule, end_of, refused
+from qdescent.experiment.run.measured import mean_rows, norm_rows
 from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.linalg.map_norms import MapNorms
+from qdescent.linalg.map_norms import descent_norms
 from qdescent.linalg.spectra.sparsity import row_sparsity
 from qdescent.resources.ledger import price
 from qdescent.resources.round_spec import RoundSpec
@@ -37,7 +38,7 @@ EPSILON = 1e-3  # of one solve: below the readout error
 LEFT_OUT = (1, 10, 100, 1_000, 10_000, 100_000)  # entries a row that are kept
 
 
-def norm_rows(
+def norms_and_kappa(
     task: Task,
     space: ParameterSpace,
     theta: Tensor,
@@ -49,12 +50,7 @@ def norm_rows(
     norms = map_norms(
         task, space, 1.0, 2, theta=theta, samples=chains, seed=seed, check=False, on_call=on_call
     )
-    rows = [Row(f"norms/eta-1/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
-                row.source) for row in norms.rows()]  # fmt: skip
-    rows.append(
-        Row(names.NORM_EXTREMES, norms.extremes, "1", norms.evidence, "taken to hold the spectrum")
-    )
-    return rows + kappa_rows(norms.constant, norms.extremes, norms.higher[0])
+    return norm_rows(norms) + kappa_rows(norms.constant, norms.extremes, norms.higher[0])
 
 
 def kappa_rows(gradient: float, extremes: Sequence[float], second: float) -> list[Row]:
@@ -65,7 +61,7 @@ def kappa_rows(gradient: float, extremes: Sequence[float], second: float) -> lis
     """
     rows = []
     for rate, steps in SEGMENTS:
-        here = at(gradient, extremes, second, rate)
+        here = descent_norms(gradient, extremes, (second,), rate)
         for order in ORDERS:
             place = f"kappa/eta-{rate:g}/T-{steps}/order_{order}"
             try:
@@ -78,13 +74,6 @@ def kappa_rows(gradient: float, extremes: Sequence[float], second: float) -> lis
                     row.source) for row in best.rows()
             ]  # fmt: skip
     return rows
-
-
-def at(gradient: float, extremes: Sequence[float], second: float, rate: float) -> MapNorms:
-    """The norms at another learning rate, from those at eta = 1."""
-    low, high = extremes
-    linear = max(abs(1 - rate * low), abs(1 - rate * high))
-    return MapNorms(constant=rate * gradient, linear=linear, higher=(rate * second,))
 
 
 def fast_forward_rows(
@@ -135,13 +124,6 @@ def sparsity_rows(
     operator = hessian(task, space, theta, check=False)
     found = row_sparsity(operator, rows, seed, on_rows=lambda _: on_step())
     how = f"{len(found.rows)} rows of {space.n:,}, {task.batch} samples"
-    made = []
-    for kind, (mean, error) in (
-        (names.ABOVE_ONE_THOUSANDTH, found.mean_above),
-        (names.CARRYING_99_PERCENT, found.mean_carrying),
-    ):
-        name = names.row_entries(kind, "mean")
-        made.append(Row(name, mean, "entries", Evidence.MEASURED, how, error))
     counts = [s for s in LEFT_OUT if s < space.n]
     lost = torch.zeros(len(counts), dtype=torch.float64)
     for place in found.rows:
@@ -153,7 +135,7 @@ def sparsity_rows(
         lost += ((total - kept).clamp(min=0) / total).sqrt().cpu() if total else 0
     source = f"mean of what is left out of a row's norm where its s largest stay; {how}"
     return [
-        *made,
+        *mean_rows(found, how),
         Row("sparsity/kept", counts, "entries", Evidence.EXACT, "s, entries of a row that stay"),
         Row("sparsity/lost", (lost / len(found.rows)).tolist(), "1", Evidence.MEASURED, source),
     ]
@@ -211,10 +193,10 @@ def price_rows(
     if names.NORM_OF_GRADIENT not in found:
         return []
     steps = longest_segment(rows, settings.rate)
-    norms = at(
+    norms = descent_norms(
         found.number(names.NORM_OF_GRADIENT),
         found[names.NORM_EXTREMES].curve,
-        found.number(names.NORM_OF_SECOND),
+        (found.number(names.NORM_OF_SECOND),),
         settings.rate,
     )
     best = best_history(norms, 2, steps)

@@ -14,7 +14,7 @@ from qdescent.experiment.reproduce.costs import (
     fast_forward_rows,
     longest_segment,
     needed_rows,
-    norm_rows,
+    norms_and_kappa,
     price_rows,
     sparsity_rows,
 )
@@ -223,7 +223,9 @@ def _norms(job: Job) -> None:
     if subject.smooth:
         job.stage(
             "norms",
-            partial(norm_rows, subject.task, space, space.theta, settings.chains, settings.seed),
+            partial(
+                norms_and_kappa, subject.task, space, space.theta, settings.chains, settings.seed
+            ),
         )
 
 

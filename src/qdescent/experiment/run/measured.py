@@ -11,11 +11,11 @@ from qdescent._evidence import Evidence, Row
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import Pruned
 from qdescent.learning.curvature.hessian import hessian
-from qdescent.linalg.map_norms import MapNorms
-from qdescent.linalg.spectra.sparsity import BLOCK, row_sparsity
+from qdescent.linalg.map_norms import MapNorms, descent_norms
+from qdescent.linalg.spectra.sparsity import BLOCK, RowSparsity, row_sparsity
 from qdescent.resources.history_choice import MOST_STEPS
 from qdescent.rows import names
-from qdescent.solvers.segment.map_norms import map_norms
+from qdescent.solvers.segment.map_norms import NetworkNorms, map_norms
 
 PRODUCTS, CHAINS = 24, 6  # of the norms: 24 + 6 k 2^k calls of a series at degrees k = 2 ... N
 DEAREST_ORDER = 3  # beyond it the chains take longer than a spectrum
@@ -56,21 +56,20 @@ def measured_norms(
         check=False,  # the rounds have compared this series with the loss moved
         on_call=on_call,
     )
+    eta = settings.learning_rate
+    norms = descent_norms(found.constant, found.extremes, found.higher, eta)
+    return norms, found.evidence, norm_rows(found)
+
+
+def norm_rows(found: NetworkNorms) -> list[Row]:
+    """The norms of a map at eta = 1, and the ends of the spectrum that they stand on."""
     rows = [
         Row(f"norms/eta-1/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
             row.source)
         for row in found.rows()
     ]  # fmt: skip
-    rows.append(
-        Row(names.NORM_EXTREMES, found.extremes, "1", found.evidence, "taken to hold the spectrum")
-    )
-    eta, (low, high) = settings.learning_rate, found.extremes
-    norms = MapNorms(
-        constant=eta * found.constant,
-        linear=max(abs(1 - eta * low), abs(1 - eta * high)),
-        higher=tuple(eta * norm for norm in found.higher),
-    )
-    return norms, found.evidence, rows
+    source = "taken to hold the spectrum"
+    return [*rows, Row(names.NORM_EXTREMES, found.extremes, "1", found.evidence, source)]
 
 
 def measured_sparsity(
@@ -86,16 +85,20 @@ def measured_sparsity(
     operator = hessian(task, space, space.theta, check=False)
     found = row_sparsity(operator, SAMPLED_ROWS, settings.seed, on_rows=lambda _: on_rows())
     how = f"{len(found.rows)} rows of {space.n:,}, first batch of {task.batch}"
-    rows = [
+    entries = max(1, round(found.mean_carrying[0]))
+    source = f"entries that carry 99 % of a row's squared norm, mean of {how}"
+    return Sparsity(entries, Evidence.MEASURED, source), mean_rows(found, how)
+
+
+def mean_rows(found: RowSparsity, how: str) -> list[Row]:
+    """The mean entries that count in a row, by either threshold, with their standard errors."""
+    return [
         Row(names.row_entries(kind, "mean"), mean, "entries", Evidence.MEASURED, how, error)
         for kind, (mean, error) in (
             (names.ABOVE_ONE_THOUSANDTH, found.mean_above),
             (names.CARRYING_99_PERCENT, found.mean_carrying),
         )
     ]
-    entries = max(1, round(found.mean_carrying[0]))
-    source = f"entries that carry 99 % of a row's squared norm, mean of {how}"
-    return Sparsity(entries, Evidence.MEASURED, source), rows
 
 
 def blocks_of(settings: Settings, n: int) -> int:
