@@ -61,7 +61,7 @@ def run(asked: Asked) -> None:
     """Run the whole algorithm on a small image classifier.
 
     Train, prune, descend classically and quantum-emulated, measure, solve one instance as a
-    circuit, price it, report. About three minutes on two cores. Ctrl-C loses nothing: --resume goes
+    circuit, price it, report. About five minutes on two cores. Ctrl-C loses nothing: --resume goes
     on to the same numbers.
     """
     settings = None if asked.resume else asked.settings(Settings)
