@@ -4,13 +4,13 @@
     python benchmarks/hybrid_cost.py --state S --data-root D --memory    # peak memory ratios
     python benchmarks/hybrid_cost.py --state S --data-root D --accuracy  # the end of a training
     python benchmarks/hybrid_cost.py --device cuda --train 3 --data-root D --accuracy --seeds 0 1 2
+    python benchmarks/hybrid_cost.py ... --accuracy --tolerance 0.01   # the controller's segments
 
 S is what trained_resnet.py made: the smooth ResNet-18 of 7 million weights on all of
 Fashion-MNIST, pruned to 10 %; or it is trained in place, of each seed. Batch 64. Costs are those
 of an emulation on this machine: series and fast-forward against as many steps of masked descent,
-interleaved, as ratios of one run. The accuracy run writes its record after each round (`--record
-FILE`), and so does the cost run, which adds to what is there: on a shared machine it is run in
-pieces.
+interleaved, as ratios of one run. The accuracy run writes its result after each round. The cost run
+keeps a record (`--record FILE`), to which it adds: on a shared machine it is run in pieces.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from qdescent.learning.parallel import computing_on
 from qdescent.training.descent import accuracy
 
 BATCH, SEGMENT, RATE = 64, 20, 0.005
+PATIENCE = 20  # single steps in a row, right after pruning, before a run would end
 CONTENDERS = ("classical", "fast-forward", "series")
 TARGETS = {"series": 5.0, "fast-forward": 1.0, "memory": 4.0, "accuracy_points": 0.5}
 
@@ -149,16 +150,27 @@ def one_round(name, task, space):
         qd.train_hybrid([task], space, schedule_of(name), check=False, watch=False, beside=False)
 
 
+def asked_schedule(given):
+    """The schedule of an accuracy run: segments of one length, or as long as a tolerance allows."""
+    settings = {
+        "learning_rate": RATE, "engine": given.engine, "shots": given.shots,
+        "momentum": given.momentum, "weight_decay": 2e-4, "largest": 0.2,
+    }  # fmt: skip
+    if given.tolerance:
+        return qd.AdaptiveSchedule(
+            given.tolerance, steps=given.segment * given.rounds, patience=PATIENCE, **settings
+        )
+    return qd.Schedule(2, given.segment, given.rounds, **settings)
+
+
 def accuracy_of(given, seed):
-    """A training after pruning, hybrid and classical over the same batches."""
-    segment, rounds = given.segment, given.rounds
-    tasks, space, data, state = tasks_of(given, rounds, seed)
-    schedule = schedule_of(
-        given.engine, segment, rounds, shots=given.shots, momentum=given.momentum,
-        weight_decay=2e-4, largest=0.2,
-    )  # fmt: skip
-    seen, kept = [], Path(given.record) if given.record else None
-    tested = slice(0, given.tested)
+    """A training after pruning, hybrid and classical over the same batches; what is known of it is
+    written after each round, so that a run that is cut short leaves figures, too.
+    """
+    schedule = asked_schedule(given)
+    most = schedule.steps if given.tolerance else given.rounds
+    tasks, space, data, state = tasks_of(given, most, seed)
+    seen, tested, began = [], slice(0, given.tested), now()
 
     def tested_accuracy(theta):
         images, labels = data.test_images[tested], data.test_labels[tested]
@@ -168,9 +180,43 @@ def accuracy_of(given, seed):
         )
         return right / len(labels)
 
+    start = tested_accuracy(space.theta)
+    print("after pruning", start, "dense", state.test_accuracy[-1], flush=True)
+
+    def write(stopped):
+        judged = [each for each in seen if "accuracy" in each]
+        save(
+            f"hybrid_accuracy_{'controller_' if given.tolerance else ''}{seed}",
+            {
+                "question": (
+                    "Does a hybrid training end where masked descent over the same batches ends?"
+                    " A fifth of the entries read; 7M ResNet-18, 10 % kept, batch 64"
+                ),
+                "settings": dict(vars(schedule)),
+                "dense_accuracy": state.test_accuracy[-1],
+                "pruned_accuracy": start,
+                "tested": given.tested,
+                "steps_done": sum(each["steps"] for each in seen),
+                "rounds": seen,
+                "points_below_classical": [
+                    100 * (each["classical_accuracy"] - each["accuracy"]) for each in judged
+                ],
+                "steps_of_a_segment": [each["steps"] for each in seen if each["steps"] > 1],
+                # a single step is plain descent: nothing of it is read out
+                "largest_entry_share": max(
+                    (each["entry_share"] for each in seen if each["steps"] > 1), default=None
+                ),
+                "stopped": stopped,
+                "target": TARGETS,
+                "environment": environment(),
+            },
+        )
+
     def tell(each):
-        place = len(seen)
         facts = {
+            "steps": each.steps,
+            "order": each.order,
+            "end": each.end,
             "loss": [each.loss[0], each.loss[-1]],
             "classical_loss": [each.sparse.loss[0], each.sparse.loss[-1]],
             "estimate": each.estimate[-1],
@@ -179,40 +225,19 @@ def accuracy_of(given, seed):
             "entry_share": each.entry_share,
             "missing_share": each.missing_share,
             "gradients": each.gradients,
+            "seconds": now() - began,
         }
-        if place % given.every == given.every - 1 or place == rounds - 1:
+        done = each.steps + sum(earlier["steps"] for earlier in seen)
+        if len(seen) % given.every == given.every - 1 or done == schedule.steps:
             facts["accuracy"] = tested_accuracy(each.theta)
             facts["classical_accuracy"] = tested_accuracy(each.sparse.theta)
+        told = ("steps", "order", "loss", "seconds", "accuracy", "classical_accuracy")
+        print(seed, done, {name: facts[name] for name in told if name in facts}, flush=True)
         seen.append(facts)
-        print(place, {k: v for k, v in facts.items() if "accuracy" in k or k == "loss"}, flush=True)
-        if kept:
-            kept.write_text(json.dumps(seen))
+        write("not yet")
 
-    start = tested_accuracy(space.theta)
-    print("after pruning", start, "dense", state.test_accuracy[-1], flush=True)
     run = qd.train_hybrid(tasks, space, schedule, on_round=tell, seed=seed, watch=False)
-    save(
-        f"hybrid_accuracy_{seed}",
-        {
-            "question": (
-                f"Does a hybrid training of {rounds} rounds of {segment} steps end where masked"
-                " descent ends? A fifth of the entries read"
-            ),
-            "settings": dict(vars(schedule)),
-            "dense_accuracy": state.test_accuracy[-1],
-            "pruned_accuracy": start,
-            "rounds": seen,
-            "points_below_classical": [
-                100 * (each["classical_accuracy"] - each["accuracy"])
-                for each in seen
-                if "accuracy" in each
-            ],
-            "largest_entry_share": max(each["entry_share"] for each in seen),
-            "stopped": run.stopped,
-            "target": TARGETS,
-            "environment": environment(),
-        },
-    )
+    write(run.stopped)
 
 
 def main():
@@ -229,7 +254,8 @@ def main():
     parser.add_argument("--shots", type=int, default=10**8)
     parser.add_argument("--momentum", type=float, default=0.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--every", type=int, default=10)
+    parser.add_argument("--every", type=int, default=10, help="rounds between tests")
+    parser.add_argument("--tolerance", type=float, help="segments as long as it allows")
     parser.add_argument("--tested", type=int, default=10_000)
     parser.add_argument("--record")
     add_training(parser)
