@@ -50,7 +50,7 @@ GUIDED = [  # whose branches guide atheris: the readers, and what they call that
 NAMES = (
     "toml", "map", "data", "images", "checkpoint", "weights", "mask", "index", "idx", "gzip",
     "read_weights", "state",
-    "resume", "resume_spectrum", "pickle", "record",
+    "resume", "resume_spectrum", "resume_train", "dense", "rounds", "pickle", "record",
 )  # fmt: skip
 
 

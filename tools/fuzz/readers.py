@@ -17,7 +17,7 @@ import torch
 from old_pickle import old_pickle
 from PIL import Image
 from safetensors.torch import save
-from states import state
+from states import state, trained
 from torch import nn
 
 from qdescent._checks import ArgumentError
@@ -28,12 +28,16 @@ from qdescent.experiment.setting import load_settings
 from qdescent.experiment.sources import load_mask, load_weights
 from qdescent.experiment.spectrum.beginning import resumed_spectrum
 from qdescent.experiment.spectrum.settings import SpectrumSettings
+from qdescent.experiment.train.dense import restored_descent
+from qdescent.experiment.train.rounds import restored_rounds
+from qdescent.experiment.train.settings import TrainSettings
 from qdescent.experiment.workspace import resume_workspace
 from qdescent.learning.datasets import read_idx
+from qdescent.learning.parameters import ParameterSpace
 from qdescent.reading.cifar_files import dictionary
 from qdescent.report.files import read_weights
 from qdescent.report.record import read_record
-from qdescent.report.state import load_state
+from qdescent.report.state import State, load_state, whole
 
 LONGEST = 1_500  # characters of a sentence
 FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -79,6 +83,28 @@ def _mask(folder: Path, content: bytes) -> None:
     load_mask(small_network(), _in(folder, "k.safetensors", content))
 
 
+def _stage(folder: Path, stage: str, content: bytes, restored: Callable[[State], object]) -> None:
+    """A stage of a training as its job takes it apart."""
+    directory = _in(folder, f"g/state/{stage}.safetensors", content).parents[1]
+    saved = load_state(directory, stage)
+    if saved:
+        with whole(directory, stage):
+            restored(saved)
+
+
+def _dense(folder: Path, content: bytes) -> None:
+    _stage(folder, "dense", content, lambda saved: restored_descent(saved, small_network(), 3))
+
+
+@cache
+def _space() -> ParameterSpace:
+    return ParameterSpace(small_network())
+
+
+def _rounds(folder: Path, content: bytes) -> None:
+    _stage(folder, "rounds", content, lambda saved: restored_rounds(saved, _space()))
+
+
 # Each takes a folder and the bytes of its file, which is put where the reader looks for it.
 READERS: dict[str, Callable[[Path, bytes], object]] = {
     "toml": lambda folder, content: load_settings(Settings, _in(folder, "c.toml", content), {}),
@@ -103,6 +129,11 @@ READERS: dict[str, Callable[[Path, bytes], object]] = {
     "resume_spectrum": lambda folder, content: resumed_spectrum(
         _in(folder, "t/state/spectrum-settings.safetensors", content).parents[1], {"network": "a:b"}
     ),
+    "resume_train": lambda folder, content: resume_workspace(
+        _in(folder, "v/state/settings.safetensors", content).parents[1], TrainSettings
+    ),
+    "dense": _dense,
+    "rounds": _rounds,
     "pickle": lambda folder, content: dictionary(
         "data_root", _in(folder, "train", content), content
     ),
@@ -219,6 +250,11 @@ def _valid(reader: str) -> list[bytes]:
         case "resume_spectrum":
             settings = {**vars(SpectrumSettings("a:b", "c.npz")), "arguments": []}
             return [state("spectrum-settings", {}, {"settings": settings, "fingerprint": "x"})]
+        case "resume_train":
+            settings = TrainSettings("a:b", "c.npz").to_json()
+            return [state("settings", {}, settings)]
+        case "dense" | "rounds":
+            return [trained(small_network())[reader]]
         case _:
             row = {
                 "name": "a/b",

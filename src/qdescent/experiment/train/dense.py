@@ -46,7 +46,7 @@ def dense_training(
     state = None
     if saved:
         with workspace.whole(STAGE):
-            state = _restored(saved, network, epochs)
+            state = restored_descent(saved, network, epochs)
 
     def keep(done: DenseState) -> None:
         extra = {"epoch": done.epoch, "loss": done.loss, "test_accuracy": done.test_accuracy}
@@ -75,8 +75,10 @@ def dense_training(
     return done
 
 
-def _restored(saved: State, network: nn.Module, epochs: int) -> DenseState:
-    """The training between two epochs, as saved; a ValueError or KeyError where it does not fit."""
+def restored_descent(saved: State, network: nn.Module, epochs: int) -> DenseState:
+    """The training between two epochs, as saved; inside `Workspace.whole`, which makes one sentence
+    of the ValueError or KeyError where it does not fit.
+    """
     epoch = check_integer("epoch", saved.extra["epoch"], 1)
     for name, weight in network.named_parameters():
         for part in ("weight", "momentum"):

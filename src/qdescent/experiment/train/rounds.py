@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any, get_args, get_type_hints
 
 import torch
@@ -69,7 +70,7 @@ def hybrid_rounds(
     saved = workspace.load(stage)
     if saved:
         with workspace.whole(stage):
-            rounds, measured = _restored(saved, space)
+            rounds, measured = restored_rounds(saved, space)
     progress.start(title, schedule.steps, sum(each.steps for each in rounds))
     if on_saved is not None and rounds:
         on_saved(rounds, measured)
@@ -133,24 +134,35 @@ def _numbers(value: Any) -> Any:
     return float(value) if value in ("nan", "inf", "-inf") else value
 
 
+@cache
+def _inner(kind: type) -> dict[str, type]:
+    """The fields that hold a dataclass, and which."""
+    hints = get_type_hints(kind)
+    found = {
+        name: next((each for each in (hint, *get_args(hint)) if is_dataclass(each)), None)
+        for name, hint in hints.items()
+    }
+    return {name: each for name, each in found.items() if isinstance(each, type)}
+
+
 def _made(kind: type, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     """The inverse of `_parts`."""
-    hints = get_type_hints(kind)
     given = {name: _numbers(value) for name, value in dict(facts).items()}
-    for name, hint in hints.items():
-        inner = next((each for each in (hint, *get_args(hint)) if is_dataclass(each)), None)
-        if inner is not None and isinstance(given.get(name), dict):
+    for name, inner in _inner(kind).items():
+        if isinstance(given.get(name), dict):
             under = {
                 key.removeprefix(f"{name}/"): tensor
                 for key, tensor in tensors.items()
                 if key.startswith(f"{name}/")
             }
-            given[name] = _made(inner, given[name], under)  # type: ignore[arg-type]
+            given[name] = _made(inner, given[name], under)
     return kind(**given, **{key: tensor for key, tensor in tensors.items() if "/" not in key})
 
 
-def _restored(saved: State, space: ParameterSpace) -> tuple[list[Round], list[Measured]]:
-    """The rounds, the last with its weights; a ValueError or the like where they do not fit."""
+def restored_rounds(saved: State, space: ParameterSpace) -> tuple[list[Round], list[Measured]]:
+    """The rounds, the last with its weights; inside `Workspace.whole`, which makes one sentence of
+    the ValueError or the like where they do not fit.
+    """
     check_shape("theta", saved.tensors["theta"], (space.n,))
     facts, measured = list(saved.extra["rounds"]), list(saved.extra["measured"])
     if not facts or len(facts) != len(measured):
