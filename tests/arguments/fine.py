@@ -45,6 +45,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "inputs": ("its NaN", "its longer", "its sparse", "its graph")},
     "Task.loss_and_gradient": {"theta": FLOATS + ("its NaN", "its integers", "its booleans"),
         "dtype": ("None",)},
+    "Task": {"modes": ("None",)},
     "Task.loss_with": {"dtype": ("None",)},
     "Task.outputs_with": {"dtype": ("None",)},
     "Task.loss_of": {"dtype": ("None",)},

@@ -9,7 +9,7 @@ replacement.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ def evaluated(
     tensors: Mapping[str, Tensor],
     run: Callable[[nn.Module], T],
     held: bool = False,
+    modes: Sequence[bool] | None = None,
 ) -> T:
     """run(network) while `tensors` stand in for the parameters and buffers of these names.
 
@@ -41,6 +42,7 @@ def evaluated(
         run: what is computed; derivatives inside it (of the outputs in the inputs) are recorded,
             under `no_grad`, too, where what comes out has no graph.
         held: whether weights that somebody holds as objects are replaced, too.
+        modes: as for `untouched`.
 
     Raises:
         ArgumentError: called within `torch.inference_mode`.
@@ -68,7 +70,7 @@ def evaluated(
     given = {f"network.{name}": tensor for name, tensor in tensors.items()}
     recorded = torch.is_grad_enabled()
     with (
-        untouched(network),
+        untouched(network, modes),
         torch.enable_grad(),
         _no_recomputing(),
         HeldWeights(own) if held else nullcontext(),

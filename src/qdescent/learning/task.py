@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from qdescent._array_checks import check_dtype
-from qdescent._checks import ArgumentError, argument_error, check_callable, check_instance, shown
+from qdescent._checks import (
+    ArgumentError,
+    argument_error,
+    check_callable,
+    check_instance,
+    check_sequence,
+    shown,
+)
 from qdescent.learning.batches import (
     NARROW,
     Path,
@@ -29,7 +36,7 @@ from qdescent.learning.evaluation import evaluated, held_weights
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.refusals.broadcast import NoPairing
 from qdescent.learning.refusals.cures import data_must, loss_must, raised
-from qdescent.learning.untouched import weights_of
+from qdescent.learning.untouched import modes_of, weights_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ class Task:
 
     Args:
         network: any module, in the mode in which it is to be studied (`eval()` freezes BatchNorm
-            and turns dropout off). An embedding with `max_norm` starts with its rows within it and
+            and turns dropout off); it is evaluated in that mode, whatever its mode is by then. An
+            embedding with `max_norm` starts with its rows within it and
             is then not renormalised any more.
         loss: (outputs, targets) -> a scalar tensor. It may use the network's weights itself (an L2
             penalty): they are then part of what is differentiated. If it cannot take outputs that
@@ -52,6 +60,7 @@ class Task:
             itself. A lone dict is both inputs and targets, for a loss such as `lambda outputs,
             batch: outputs.loss`. Bytes that only fit as token ids are taken as int64, narrow labels
             always.
+        modes: training (True) or not, of each of `network.modules()`; None: as they are now.
 
     Attributes:
         data: the same with tensors.
@@ -84,6 +93,7 @@ class Task:
     network: nn.Module = field(repr=False)
     loss: Callable[[Any, Any], Tensor]
     data: tuple[Any, Any] = field(repr=False)
+    modes: tuple[bool, ...] | None = field(default=None, repr=False, kw_only=True)
     held: bool = field(init=False, default=False, repr=False, compare=False)
     way: str = field(init=False, default="whole", repr=False, compare=False)
     reads: Path = field(init=False, default=(), repr=False, compare=False)
@@ -92,24 +102,28 @@ class Task:
         check_instance("network", self.network, nn.Module)
         check_callable("loss", self.loss, "a function of (outputs, targets)")
         self._set(data=as_batch(self.data))
-        for name, module in self.network.named_modules():
-            if module.training and isinstance(module, nn.modules.batchnorm._BatchNorm):
+        modes = modes_of(self.network)
+        if self.modes is not None:
+            must = f"{len(modes)} booleans, one for each module of the network"
+            given = check_sequence("modes", self.modes, bool, called=must)
+            if len(given) != len(modes):
+                raise argument_error("modes", f"be {must}", f"{len(given)} of them")
+            modes = given
+        self._set(modes=modes)
+        for (name, module), training in zip(self.network.named_modules(), modes, strict=True):
+            if training and isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise argument_error(
                     "network",
                     "hold BatchNorm in evaluation mode (call eval())",
                     f"not, at {name!r}",
                 )
-            if (
-                module.training
-                and isinstance(module, nn.modules.dropout._DropoutNd)
-                and module.p > 0
-            ):
+            if training and isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
                 raise argument_error(
                     "network", "be without active dropout (call eval())", f"training at {name!r}"
                 )
         weights = weights_of(self.network)
         lent = {name: weight.clone() for name, weight in weights.items()}
-        first = evaluated(self.network, lent, self._first_loss)
+        first = evaluated(self.network, lent, self._first_loss, modes=modes)
         for name, weight in lent.items():
             if not torch.allclose(weight, weights[name], rtol=0, atol=0, equal_nan=True):
                 must = (
@@ -167,7 +181,11 @@ class Task:
         weights = check_space(space, self.network).unpack(space.point(theta))
         try:
             outputs: Tensor = evaluated(
-                self.network, weights, lambda network: self._outputs(network, inputs), self.held
+                self.network,
+                weights,
+                lambda network: self._outputs(network, inputs),
+                self.held,
+                self.modes,
             )
         except ArgumentError:
             raise
@@ -260,7 +278,7 @@ class Task:
                 for name, x in others
                 if x.is_floating_point() and name not in weights
             }
-        return evaluated(self.network, tensors, run, self.held)
+        return evaluated(self.network, tensors, run, self.held, self.modes)
 
     def _first_loss(self, network: nn.Module) -> Tensor:
         """The loss, when nothing is known yet: how the network is called, and what of its outputs

@@ -6,18 +6,20 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qdescent._checks import argument_error
+
 _COPIED = (list, dict, set, OrderedDict)  # of these what was in them is put back, too
 
 
 @contextmanager
-def untouched(network: nn.Module) -> Iterator[None]:
+def untouched(network: nn.Module, modes: Sequence[bool] | None = None) -> Iterator[None]:
     """Inside, the network may be called; afterwards its modules hold what they held, bit by bit.
 
     Put back are buffers (running statistics), plain attributes with what lists and dicts in them
@@ -28,6 +30,10 @@ def untouched(network: nn.Module) -> Iterator[None]:
     Args:
         network: any module. What a hook or a forward pass changes outside of its modules is not
             seen.
+        modes: training (True) or not, of each of `network.modules()` meanwhile; None: as they are.
+
+    Raises:
+        ArgumentError: the network has not as many modules as there are modes.
 
     Example:
         >>> layer = nn.BatchNorm1d(2)
@@ -52,6 +58,8 @@ def untouched(network: nn.Module) -> Iterator[None]:
         try:
             for module in modules:
                 _lend_copies(module)
+            if modes is not None:
+                _set_modes(network, modes)
             yield
         finally:
             for held, before in attributes:
@@ -66,6 +74,26 @@ def untouched(network: nn.Module) -> Iterator[None]:
                 )
             np.random.set_state(numpy_state)
             random.setstate(python_state)
+
+
+def modes_of(network: nn.Module) -> tuple[bool, ...]:
+    """Whether each of `network.modules()` is in training mode.
+
+    Example:
+        >>> modes_of(nn.Sequential(nn.Tanh().eval()))
+        (True, False)
+    """
+    return tuple(module.training for module in network.modules())
+
+
+def _set_modes(network: nn.Module, modes: Sequence[bool]) -> None:
+    now = modes_of(network)
+    if len(now) != len(modes):
+        must = "have the modules that it had (make a new `Task` once a network is changed)"
+        raise argument_error("network", must, f"of {len(now)} in the place of {len(modes)}")
+    for module, mode, other in zip(network.modules(), modes, now, strict=True):
+        if mode is not other and not isinstance(module, torch.jit.ScriptModule):
+            module.training = mode
 
 
 def draw_once(network: nn.Module) -> None:

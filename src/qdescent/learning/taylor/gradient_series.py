@@ -101,7 +101,7 @@ class GradientSeries:
                 else {}
             )
             met = HeldWeights(held) if held else nullcontext()
-            with untouched(task.network), weights_replaced(task.network, jets), met:
+            with untouched(task.network, task.modes), weights_replaced(task.network, jets), met:
                 try:
                     loss = task.loss_as_it_stands(task.network)
                 # a parametrized weight without a rule looks as if it were not there
