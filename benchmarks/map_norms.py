@@ -23,6 +23,7 @@ from protocol import environment, now, on_gpu, own_peak, save
 from trained_resnet import add_training, asked_problem
 
 import qdescent as qd
+from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.learning.parallel import computing_on
 from qdescent.solvers.segment.map_norms import NetworkNorms
@@ -40,7 +41,7 @@ def at(norms: NetworkNorms, rate: float, series: MeanSeries, steps: int) -> qd.M
     """
     low, high = norms.extremes
     linear = max(abs(1 - rate * low), abs(1 - rate * high))
-    segment = ReducedDescent(series, steps, rate, 0.0, 0.0, VECTORS)
+    segment = ReducedDescent(series, steps, SGD(rate), VECTORS)
     segment.drive([series.gradient], np.ones((steps, 1)))
     segment.resolve(1e-2)
     inside = np.linalg.norm(segment.paths[0], axis=1)

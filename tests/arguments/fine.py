@@ -158,7 +158,9 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "gamma": ("0.5", "1e9", "10**9", "10**30", "float64(.5)", "float32(.5)", "int64(2)")},
     "PolynomialMap.recentred": {
         "pivot": FLOATS + ("its integers", "its list", "its array", "its sparse")},
-    "PolynomialMap.with_momentum": {"momentum": UNIT + ("0",)},
+    "PolynomialMap.with_momentum": {"momentum": UNIT + ("0",), "dampening": UNIT + ("0",),
+        "nesterov": ("True",), "shrink": POSITIVE + ("0",),
+        "pivot": FLOATS + ("its integers", "its list", "its array", "its sparse", "None")},
     "PolynomialField": {"forcing": ("None",)},
     "PolynomialField.at": {"t": NUMBER},
     "PolynomialField.__call__": {
@@ -300,7 +302,8 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "order": COUNT, "steps": COUNT, "learning_rate": UNIT + ("int64(2)",),
         "theta": ("None",), "momentum": UNIT + ("0",), "weight_decay": UNIT + ("0", "int64(2)"),
         "velocity": ("None",), "tolerance": UNIT, "dimension": COUNT, "nodes": COUNT + ("None",),
-        "check": ("True",), "ranks": ("None",)},
+        "check": ("True",), "ranks": ("None",), "dampening": UNIT + ("0",),
+        "decoupled": ("True",)},
     "fast_forward_map": {"steps": COUNT, "order": COUNT,
         "epsilon": ("0.5", "float64(.5)", "float32(.5)"),
         "nodes": COUNT + ("None",), "circuit": ("None", "True")},

@@ -80,7 +80,13 @@ ENTRIES = [
     Entry("PolynomialMap.iterate", logistic().iterate, lambda: {"u": vector(0.5), "steps": 2}),
     Entry("PolynomialMap.rescaled", logistic().rescaled, lambda: {"gamma": 2.0}),
     Entry("PolynomialMap.recentred", logistic().recentred, lambda: {"pivot": vector(0.5)}),
-    Entry("PolynomialMap.with_momentum", logistic().with_momentum, lambda: {"momentum": 0.5}),
+    Entry(
+        "PolynomialMap.with_momentum",
+        logistic().with_momentum,
+        lambda: {
+            "momentum": 0.5, "dampening": 0.1, "nesterov": True, "shrink": 0.1, "pivot": vector(1),
+        },
+    ),
     Entry("PolynomialField", qd.PolynomialField, lambda: {
         "coefficients": [vector(0.0), diagonal(0.9)],
     }),

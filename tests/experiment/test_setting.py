@@ -57,7 +57,7 @@ def qdescent(*words: str, source: Path = ROOT / "src", **environment: str) -> tu
     return result.returncode, " ".join((result.stdout + result.stderr).split())
 
 
-LINE = '    patience: int = setting(3, "[1, 9]", "Rounds without progress.", unit="rounds")\n'
+LINE = '    retries: int = setting(3, "[1, 9]", "Rounds without progress.", unit="rounds")\n'
 
 
 @pytest.mark.parametrize("command", KINDS)
@@ -67,16 +67,16 @@ def test_a_new_setting_is_one_line_in_one_file(command, tmp_path):
     text = file.read_text()
     here = text.index("\n    def __post_init__")
     file.write_text(text[:here] + LINE + text[here:])
-    (tmp_path / "s.toml").write_text("patience = 1e1\n")
-    (tmp_path / "t.toml").write_text("patiense = 2\n")
+    (tmp_path / "s.toml").write_text("retries = 1e1\n")
+    (tmp_path / "t.toml").write_text("retreis = 2\n")
     words, source = [command, *NEEDED[command]], tmp_path / "src"
     told = "Rounds without progress. [1 to 9; default: 3]"
-    assert f"--patience ROUNDS {told}" in qdescent(command, "--help", source=source)[1]
-    refused = "qdescent: Argument `patience` must be in [1, 9], but is 10."
-    for more in (["--patience", "1e1"], ["--config", str(tmp_path / "s.toml")]):
+    assert f"--retries ROUNDS {told}" in qdescent(command, "--help", source=source)[1]
+    refused = "qdescent: Argument `retries` must be in [1, 9], but is 10."
+    for more in (["--retries", "1e1"], ["--config", str(tmp_path / "s.toml")]):
         assert qdescent(*words, *more, source=source) == (2, refused)
     said = qdescent(*words, "--config", str(tmp_path / "t.toml"), source=source)[1]
-    assert "(did you mean 'patience'?)" in said
+    assert "(did you mean 'retries'?)" in said
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT / 'tools/docs')!r}); import settings; from"
         f" qdescent.experiment.{command}.settings import *; print(settings.page())"
@@ -88,8 +88,8 @@ def test_a_new_setting_is_one_line_in_one_file(command, tmp_path):
         text=True,
         check=True,
     ).stdout
-    assert "| `--patience` | 3 | rounds, 1 to 9 | Rounds without progress. |  |" in table
-    assert "patience" not in page_of_settings.page()  # the copy's page, not this one's
+    assert "| `--retries` | 3 | rounds, 1 to 9 | Rounds without progress. |  |" in table
+    assert "retries" not in page_of_settings.page()  # the copy's page, not this one's
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
+from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import to_scipy
 
@@ -104,6 +105,33 @@ def test_momentum_is_the_heavy_ball(random_step, sparse):
         v = 0.9 * v + (f(u) - u)
         u = u + v
         torch.testing.assert_close(path[step + 1], torch.cat([u, v]), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(
+    "given",
+    [{"dampening": 0.3}, {"nesterov": True}, {"shrink": 0.2}, {"nesterov": True, "shrink": 0.2}],
+    ids=str,
+)
+def test_momentum_in_every_form(random_step, given, sparse):
+    """Against the rule itself, step by step; the velocity of the map is -eta that of the rule."""
+    f, eta = random_step(2, 3, seed=2), 0.1
+    pivot = torch.tensor([0.7, -0.2]).double() if "shrink" in given else None
+    decay = given.get("shrink", 0.0) / eta
+    rule = SGD(
+        eta, 0.9, decay, given.get("dampening", 0.0), given.get("nesterov", False), decoupled=True
+    )
+    theta = torch.zeros(2).double() if pivot is None else pivot
+    whole = PolynomialMap([F.to_sparse() for F in f.coefficients]) if sparse else f
+    u, v = torch.tensor([0.3, -0.5]).double(), torch.tensor([0.1, 0.2]).double()
+    path = whole.with_momentum(0.9, **given, pivot=pivot).iterate(torch.cat([u, v]), 3)
+    plain = whole.with_momentum(0.9).iterate(torch.cat([u, v]), 3)  # planted: the form forgotten
+    assert float((plain[3] - path[3]).norm()) > 1e-2
+    v = -v / eta
+    for step in range(3):
+        change, v = step_change(rule, (u - f(u)) / eta, u, theta, v)
+        u = u + change
+        torch.testing.assert_close(path[step + 1], torch.cat([u, -eta * v]), rtol=1e-12, atol=1e-12)
 
 
 def test_errors():

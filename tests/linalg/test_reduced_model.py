@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from qdescent.linalg.operator import as_operator
-from qdescent.linalg.reduced_model import ReducedModel, heavy_ball
+from qdescent.linalg.reduced_model import Recurrence, ReducedModel
 
 
 @pytest.fixture
@@ -60,6 +60,10 @@ def test_what_lies_in_the_space_adds_nothing(matrix):
     assert not model.add(known)
     assert not model.add(torch.zeros(30, dtype=torch.float64))
     assert model.products == 5
+    assert model.outside(known) < 1e-13 * float(known.norm())
+    beyond = model.combine(np.zeros(5)) + torch.ones(30, dtype=torch.float64)
+    within = float(np.linalg.norm(model.coordinates(beyond)))
+    assert model.outside(beyond) == pytest.approx((30 - within**2) ** 0.5)
 
 
 def test_an_invariant_space_has_no_frontier():
@@ -69,15 +73,58 @@ def test_an_invariant_space_has_no_frontier():
     assert model.matrix.item() == 2.0
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_heavy_ball_is_the_loop(momentum):
-    values, rng = np.array([-0.3, 0.0, 2.0, 11.0]), np.random.default_rng(0)
-    sources, v = rng.normal(size=(25, 4)), rng.normal(size=4)
-    c, velocity, path = np.zeros(4), v, [np.zeros(4)]
-    for a in sources:
-        velocity = momentum * velocity + values * c + a
-        c = c - 0.1 * velocity
+STEPS = {
+    "plain": {},
+    "heavy ball": {"momentum": 0.9},
+    "dampened": {"momentum": 0.8, "gain": 0.7},
+    "nesterov": {"momentum": 0.9, "along": 0.9, "aside": 1.0},
+    "shrinking": {"momentum": 0.8, "gain": 0.7, "first_gain": 0.7, "shrink": 0.4},
+    "all": {"momentum": 0.6, "gain": 0.7, "along": 0.6, "aside": 1.0, "shrink": 0.4},
+}
+
+
+def walked(values, sources, eta, v, pull, momentum=0.0, gain=1.0, first_gain=1.0, along=1.0,
+           aside=0.0, shrink=0.0):  # fmt: skip
+    """Step by step: displacements and velocities."""
+    c, path, speeds = np.zeros_like(values), [np.zeros_like(values)], []
+    for t, a in enumerate(sources):
+        g = values * c + a
+        v = momentum * v + (gain if t else first_gain) * g
+        c = c - eta * (along * v + aside * g + shrink * c + pull)
         path.append(c)
-    found, end = heavy_ball(values, sources, 0.1, momentum, v)
-    np.testing.assert_allclose(found, path, atol=1e-12)
-    np.testing.assert_allclose(end, velocity, atol=1e-11)
+        speeds.append(v)
+    return np.array(path), np.array(speeds)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_recurrence_is_the_loop(step):
+    values, rng = np.array([-0.3, 0.0, 2.0, 11.0]), np.random.default_rng(0)
+    sources, v, pull = rng.normal(size=(25, 4)), rng.normal(size=4), rng.normal(size=4)
+    path, speeds = walked(values, sources, 0.1, v, pull, **STEPS[step])
+    recurrence = Recurrence(0.1, **STEPS[step])
+    found, end = recurrence.path(values, sources, v, pull)
+    np.testing.assert_allclose(found, path, atol=1e-11)
+    np.testing.assert_allclose(end, speeds[-1], atol=1e-10)
+    between = recurrence.velocity(path[6], path[7], values * path[6] + sources[6], pull)
+    np.testing.assert_allclose(between, speeds[6], atol=1e-11)
+    for planted in STEPS:
+        if planted != step:
+            wrong = Recurrence(0.1, **STEPS[planted]).path(values, sources, v, pull)[0]
+            assert np.abs(wrong - path).max() > 1e-2
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_its_factor_is_the_spectral_radius_of_a_step(step):
+    values = np.concatenate([np.linspace(-3, 40, 60), [0.0]])
+    found = Recurrence(0.1, **STEPS[step]).factor(torch.from_numpy(values))
+    radii = []
+    for value in values:
+        # one step without sources, from (c, v) = (1, 0) and (0, 1), as the loop takes it
+        given = {"momentum": 0.0, "gain": 1.0, "along": 1.0, "aside": 0.0, "shrink": 0.0}
+        beta, w, p, q, s = (STEPS[step].get(name, value) for name, value in given.items())
+        block = [
+            [1 - 0.1 * ((p * w + q) * value + s), -0.1 * p * beta],
+            [w * value, beta],
+        ]
+        radii.append(np.abs(np.linalg.eigvals(block)).max())
+    np.testing.assert_allclose(found, radii, rtol=1e-6, atol=1e-8)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import check_instance, check_interval
+from qdescent.linalg.reduced_model import Recurrence
 from qdescent.linalg.spectra.cluster import Estimate
 from qdescent.linalg.spectra.spectrum import Spectrum
 
@@ -85,12 +86,7 @@ def step_factor(eigenvalue: Tensor, learning_rate: float, momentum: float = 0.0)
     )
     learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
     momentum = check_interval("momentum", momentum, "[0, 1)")
-    b = 1 + momentum - learning_rate * eigenvalue
-    if momentum == 0:
-        return b.abs()
-    discriminant = b * b - 4 * momentum
-    real = (b.abs() + discriminant.clamp(min=0).sqrt()) / 2
-    return torch.where(discriminant >= 0, real, torch.full_like(b, momentum**0.5))
+    return Recurrence(learning_rate, momentum).factor(eigenvalue)
 
 
 def shrinking_interval(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdescent._checks import check_integer, check_interval
+from qdescent._array_checks import check_tensor
+from qdescent._checks import check_boolean, check_integer, check_interval
 from qdescent.linalg.polynomial_terms import (
     checked_terms,
     digits_of,
@@ -113,15 +114,26 @@ class PolynomialMap:
         constant, *others = recentre(tuple(self.coefficients), pivot)
         return PolynomialMap([constant.to_dense() - pivot.to(constant.dtype)[:, None], *others])
 
-    def with_momentum(self, momentum: float) -> PolynomialMap:
-        """The heavy-ball iteration whose plain step this is, on (u, v) in R^{2n}: v' = beta v +
-        f(u) - u, u' = f(u) + beta v.
+    def with_momentum(
+        self,
+        momentum: float,
+        dampening: float = 0.0,
+        nesterov: bool = False,
+        shrink: float = 0.0,
+        pivot: Tensor | None = None,
+    ) -> PolynomialMap:
+        """The iteration with momentum whose plain step this is, on (u, v) in R^{2n}: v' = beta v +
+        (1 - d)(f(u) - u), u' = u + v', or u + f(u) - u + beta v' with Nesterov's momentum.
 
-        With f(u) = u - eta grad L(u) this is v' = beta v - eta grad L(u), u' = u + v'
-        (torch.optim.SGD with v = -eta buffer).
+        With f(u) = u - eta grad L(u) this is torch.optim.SGD with v = -eta buffer.
 
         Args:
             momentum: beta in [0, 1).
+            dampening: d in [0, 1).
+            nesterov: Nesterov's form of the momentum.
+            shrink: eta lambda of a weight decay beside the gradient: u' is less by eta lambda (u +
+                pivot).
+            pivot: the weights where u = 0, (n,); None: 0.
 
         Example:
             >>> # 1 - eta lambda = .8
@@ -132,20 +144,34 @@ class PolynomialMap:
             ... ]
             [[0.8, 0.5], [-0.2, 0.5]]
         """
-        check_interval("momentum", momentum, "[0, 1)")
+        momentum = check_interval("momentum", momentum, "[0, 1)")
+        gain = 1 - check_interval("dampening", dampening, "[0, 1)")
+        shrink = check_interval("shrink", shrink, "[0, inf)")
+        along = momentum if check_boolean("nesterov", nesterov) else 1.0
+        pulled = along * gain + nesterov  # of f(u) - u, in u
+        if pivot is not None:
+            pivot = check_tensor("pivot", point("pivot", pivot, self.size))
+            pivot = pivot.to(self.coefficients[0])
         n, doubled = self.size, []
         for k, given in enumerate(self.coefficients):
             F = (given if given.is_sparse else given.to_sparse_coo()).coalesce()
             rows, columns, values = F.indices()[0], torch.zeros_like(F.indices()[0]), F.values()
             for digit in digits_of(F.indices()[1], n, k):
                 columns = 2 * n * columns + digit
-            rows, columns, values = torch.cat([rows, rows + n]), columns.repeat(2), values.repeat(2)
+            rows, columns = torch.cat([rows, rows + n]), columns.repeat(2)
+            values = torch.cat([pulled * values, gain * values])
+            place = torch.arange(n, device=rows.device)
+            if k == 0 and pivot is not None:
+                rows, columns = torch.cat([rows, place]), torch.cat([columns, 0 * place])
+                values = torch.cat([values, -shrink * pivot])
             if k == 1:
-                place = torch.arange(n, device=rows.device)
                 rows = torch.cat([rows, place, place + n, place + n])
                 columns = torch.cat([columns, place + n, place + n, place])
                 one = values.new_ones(n)
-                values = torch.cat([values, momentum * one, momentum * one, -one])
+                values = torch.cat([values, along * momentum * one, momentum * one, -gain * one])
+            if k == 1 and (stays := 1 - pulled - shrink):
+                rows, columns = torch.cat([rows, place]), torch.cat([columns, place])
+                values = torch.cat([values, values.new_full((n,), stays)])
             whole = torch.sparse_coo_tensor(
                 torch.stack([rows, columns]), values, (2 * n, (2 * n) ** k), check_invariants=True
             ).coalesce()

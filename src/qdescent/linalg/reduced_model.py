@@ -1,8 +1,10 @@
 """A symmetric operator seen through a few of its products: linear recurrences with it at the cost
-of scalar ones.
+of scalar ones, a companion block of two by two for each eigenvalue.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -54,6 +56,10 @@ class ReducedModel:
     def combine(self, coordinates: Floats) -> Tensor:
         """The vector W c, (n,)."""
         return _combined(self._basis, coordinates)
+
+    def outside(self, vector: Tensor) -> float:
+        """||(I - W W^T) vector||, what the space does not hold of it."""
+        return norm(_orthogonal(vector, self._basis)[0])
 
     def add(self, vector: Tensor) -> bool:
         """Let a vector join, at the cost of one product; False where it lies in the space already,
@@ -109,40 +115,124 @@ class ReducedModel:
             self.leaving[-1, -1] = far
 
 
-def heavy_ball(
-    values: Floats,
-    sources: Floats,
-    learning_rate: float,
-    momentum: float = 0.0,
-    velocity: Floats | None = None,
-) -> tuple[Floats, Floats]:
-    """v <- beta v + lambda c + a_t,  c <- c - eta v  from c = 0, for each scalar lambda.
+@dataclass(frozen=True)
+class Recurrence:
+    """What a step does in a mode of curvature lambda, driven by a_t and a constant pull b.
 
-    As one recurrence, c_{t+1} = (1 + beta - eta lambda) c_t - beta c_{t-1} - eta a_t.
+        g = lambda c + a_t      v <- beta v + w g      c <- c - eta (p v + q g + s c + b)
+
+    As one recurrence in c, from the second step on (before it v is given),
+
+        c_{t+1} = (1 + beta - eta ((p w + q) lambda + s)) c_t
+                  - beta (1 - eta (q lambda + s)) c_{t-1}
+                  - eta ((p w + q) a_t - beta q a_{t-1} + (1 - beta) b)
 
     Args:
-        values: lambda of each mode, weight decay included, (d,).
-        sources: a_0 ... a_{T-1} of each mode, (T, d).
-        learning_rate, momentum: eta, beta.
-        velocity: v at the start, (d,); None: 0.
+        learning_rate: eta.
+        momentum: beta in [0, 1).
+        gain: w, share of the gradient that enters the velocity: 1 - dampening.
+        first_gain: the same in the first step: 1 where there was no velocity before.
+        along: p, of the velocity in the step; beta with Nesterov's momentum, else 1.
+        aside: q, of the gradient besides; 1 with Nesterov's momentum, else 0.
+        shrink: s, of a weight decay beside the gradient.
 
-    Returns:
-        c_0 ... c_T, (T + 1, d), and the last v, (d,).
+    References:
+        Polyak, USSR Comput. Math. Math. Phys. 4, 1 (1964); Sutskever, Martens, Dahl, Hinton, ICML
+        2013 (Nesterov's form).
 
     Example:
-        >>> c, v = heavy_ball(np.array([0.5]), np.ones((3, 1)), 1.0)
+        >>> c, v = Recurrence(1.0).path(np.array([0.5]), np.ones((3, 1)))
         >>> c[:, 0].tolist(), v.tolist()  # c <- c/2 - 1
         ([0.0, -1.0, -1.5, -1.75], [0.25])
+        >>> Recurrence(0.1, 0.81).factor(torch.tensor([1.0, 0.0])).tolist()  # sqrt(beta), and 1
+        [0.8999999761581421, 1.0]
     """
-    given = np.array(sources, dtype=np.float64)
-    if velocity is not None:
-        given[0] += momentum * velocity
-    path = np.zeros((len(given) + 1, len(values)))
-    band = np.full((3, len(given)), momentum)  # a lower triangle: BLAS solves it by recurrence
-    for mode, value in enumerate(values):
-        band[1] = learning_rate * value - 1.0 - momentum
-        path[1:, mode] = dtbsv(2, band, -learning_rate * given[:, mode], lower=1, diag=1)
-    return path, (path[-2] - path[-1]) / learning_rate
+
+    learning_rate: float
+    momentum: float = 0.0
+    gain: float = 1.0
+    first_gain: float = 1.0
+    along: float = 1.0
+    aside: float = 0.0
+    shrink: float = 0.0
+
+    def factor(self, eigenvalue: Tensor) -> Tensor:
+        """|r|, by which a mode's amplitude changes per step: the larger root of the block.
+
+        z^2 - b z + k, with b and -k the coefficients of c_t and c_{t-1}; |b| without momentum.
+
+        Args:
+            eigenvalue: lambda, any shape.
+        """
+        eta, beta = self.learning_rate, self.momentum
+        b = 1 + beta - eta * (self._pull * eigenvalue + self.shrink)
+        if beta == 0:
+            return b.abs()
+        k = torch.full_like(b, beta)
+        if self.aside or self.shrink:
+            k = beta * (1 - eta * (self.aside * eigenvalue + self.shrink))
+        discriminant = b * b - 4 * k
+        real = (b.abs() + discriminant.clamp(min=0).sqrt()) / 2
+        return torch.where(discriminant >= 0, real, k.abs().sqrt())
+
+    def path(
+        self,
+        values: Floats,
+        sources: Floats,
+        velocity: Floats | None = None,
+        pull: Floats | None = None,
+    ) -> tuple[Floats, Floats]:
+        """c_0 = 0, c_1, ... c_T of each mode, (T + 1, d), and the last v, (d,).
+
+        Args:
+            values: lambda of each mode, coupled weight decay included, (d,).
+            sources: a_0 ... a_{T-1} of each mode, (T, d).
+            velocity: v at the start, (d,); None: 0.
+            pull: b, (d,); None: 0.
+        """
+        eta, beta = self.learning_rate, self.momentum
+        sources = np.asarray(sources, dtype=np.float64)
+        given = self._pull * sources
+        given[0] = (self.along * self.first_gain + self.aside) * sources[0]
+        if self.aside:
+            given[1:] -= beta * self.aside * sources[:-1]
+        if velocity is not None:
+            given[0] += self.along * beta * velocity
+        if pull is not None:
+            given[0] += pull
+            given[1:] += (1 - beta) * pull
+        path = np.zeros((len(given) + 1, len(values)))
+        band = np.ones((3, len(given)))  # a lower triangle: BLAS solves it by recurrence
+        for mode, value in enumerate(values):
+            band[1] = eta * (self._pull * value + self.shrink) - 1.0 - beta
+            band[2] = beta * (1.0 - eta * (self.aside * value + self.shrink))
+            path[1:, mode] = dtbsv(2, band, -eta * given[:, mode], lower=1, diag=1)
+        gradient = values * path[-2] + sources[-1]
+        return path, self.velocity(path[-2], path[-1], gradient, pull)
+
+    def velocity(
+        self, before: Floats, after: Floats, gradient: Floats, pull: Floats | None
+    ) -> Floats:
+        """v after a step, from where it led: ((c - c')/eta - q g - s c - b) / p.
+
+        Args:
+            before, after: c at both ends of the step.
+            gradient: g at its start.
+            pull: b; None: 0.
+        """
+        found = (before - after) / self.learning_rate
+        if self.aside:
+            found = found - self.aside * gradient
+        if self.shrink:
+            found = found - self.shrink * before
+        if pull is not None:
+            found = found - pull
+        return found / self.along
+
+    @property
+    def _pull(self) -> float:
+        """p w + q, the gradient's share of its own step."""
+        return self.along * self.gain + self.aside
 
 
 def norm(x: Tensor) -> float:

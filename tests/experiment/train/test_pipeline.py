@@ -213,6 +213,25 @@ def test_engines_agree_and_a_tolerance_chooses(project, whole):
     assert sum(chosen.rows["schedule/segment_by_round"].value) == 9
 
 
+def test_every_setting_of_the_descent_and_the_readout_reaches_the_rounds(project):
+    """Nesterov's momentum with decoupled decay, fast-forward: its sparse run against torch's own;
+    a stated readout error; a search that patience ends.
+    """
+    rule = {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1, "decoupled": True}
+    record = trained(
+        project, "rule", epochs=0, engine="fast-forward", read_error=0.05, dense_beside=False,
+        **rule,
+    )  # fmt: skip
+    settings = changed(read_error=0.05, **rule)
+    assert vars(settings.schedule.rule(0)) == {"learning_rate": 0.05, "dampening": 0.0, **rule}
+    expected = record.rows["readout/expected_error_by_round"].value
+    assert max(abs(error - 0.05) for error in expected) < 0.01
+    plain = trained(project, "plain", epochs=0, momentum=0.5, weight_decay=0.1, dense_beside=False)
+    theirs, ours = (each.rows["train/sparse_loss"].value[-1] for each in (plain, record))
+    assert abs(theirs - ours) > 1e-3
+    assert changed(tolerance=0.1, patience=2).schedule.patience == 2
+
+
 def test_a_partial_download_is_on_record(project):
     record = trained(project, "largest", largest=0.2)
     shares = record.rows["readout/entry_share_by_round"].value
@@ -318,6 +337,10 @@ BAD = [
     ({"largest": 2.5}, r"`largest` must be a share below 1 or a whole number of entries, but is"),
     ({"largest": 1000}, r"`largest` must be at most the entries of the state, "),
     ({"largest": 0.1, "unread": 0.1}, r"`largest` must be None where `unread` chooses how much"),
+    ({"largest": 0.1, "read_error": 0.1}, r"`largest` must be None where `read_error` chooses"),
+    ({"patience": 3}, r"`patience` must be 0 where tolerance is"),
+    ({"nesterov": True}, r"`nesterov` must be False without momentum or with dampening"),
+    ({"momentum": 0.5, "nesterov": True, "dampening": 0.1}, r"`nesterov` must be False without"),
     ({"order": 7}, r"`order` must be in \[1, 6\], but is 7"),
     ({"held_out": 0.001}, r"`held_out` must leave at least one of 200 samples"),
     ({"data_root": "x"}, r"`data_root` must be left out where data is given"),
@@ -339,8 +362,8 @@ def test_the_command_line(project, whole):
     flags = [
         word
         for name, value in OWN.to_json().items()
-        if name not in ("network", "arguments", "fresh_batches", "dense_beside", "watch")
-        and name != "tensorboard" and value not in ("", None)
+        if name != "arguments" and value not in ("", None) and not isinstance(value, bool)
+        and name != "network"
         for word in (f"--{name.replace('_', '-')}", str(value))
     ]  # fmt: skip
     call = ["train", OWN.network, *flags, "--json", "--out", "by-hand"]

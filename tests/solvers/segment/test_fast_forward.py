@@ -16,6 +16,21 @@ SGD = [
     {"weight_decay": 0.02},
     {"momentum": 0.6, "weight_decay": 0.02},
 ]
+OTHERS = [
+    {"momentum": 0.6, "dampening": 0.3},
+    {"momentum": 0.6, "nesterov": True, "weight_decay": 0.02},
+    {"momentum": 0.6, "dampening": 0.3, "weight_decay": 0.2, "decoupled": True},
+]
+SLOW = pytest.mark.slow
+
+
+def with_others(values, quick):
+    """Each value with each rule; of the other rules all but one value when there is time."""
+    return [(value, sgd) for value in values for sgd in SGD] + [
+        pytest.param(value, sgd, marks=() if value == quick else SLOW)
+        for value in values
+        for sgd in OTHERS
+    ]
 
 
 def problem(dtype=torch.float64, batches=1, density=None):
@@ -36,8 +51,7 @@ def distance(found, series):
     return float((found.value - series.value).norm() / series.value.norm())
 
 
-@pytest.mark.parametrize("sgd", SGD, ids=str)
-@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(("order", "sgd"), with_others([1, 2, 3], quick=2), ids=str)
 def test_equals_the_series_form_to_1e_10(order, sgd):
     task, space = problem()
     steps, rate = 15, 0.03
@@ -51,9 +65,59 @@ def test_equals_the_series_form_to_1e_10(order, sgd):
         torch.testing.assert_close(found.velocity, series.velocity, rtol=1e-8, atol=1e-11)
 
 
-@pytest.mark.parametrize("sgd", SGD, ids=str)
-@pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6])
-def test_the_estimate_holds_and_is_no_waste(sgd, tolerance):
+def test_after_any_number_of_steps_from_any_velocity():
+    task, space = problem()
+    velocity = torch.linspace(-1, 1, space.n).double()
+    for sgd in OTHERS[1:]:
+        given = {"learning_rate": 0.03, "velocity": velocity, **sgd}
+        found = fast_forward(
+            task, space, 9, tolerance=1e-12, dimension=92, nodes=9, every_step=True, **given
+        )
+        terms, speeds = found.after(5)
+        series = qd.series_descent(task, space, 2, 5, **given)
+        torch.testing.assert_close(terms, series.terms, rtol=1e-8, atol=1e-11)
+        torch.testing.assert_close(speeds, series.velocity, rtol=1e-8, atol=1e-11)
+
+
+RULES = {
+    "dampened": {"momentum": 0.8, "dampening": 0.3},
+    "nesterov": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.2},
+    "decoupled": {"momentum": 0.9, "weight_decay": 0.2, "decoupled": True},
+    "all": {"momentum": 0.8, "dampening": 0.3, "weight_decay": 0.2, "decoupled": True},
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_order_one_on_a_quadratic_loss_is_the_optimizer_of_pytorch(rule):
+    """And none of the other rules, which is what a wrong companion block would be."""
+    generator = torch.Generator().manual_seed(4)
+    network = torch.nn.Linear(5, 2).double()
+    data = torch.randn(16, 5, generator=generator, dtype=torch.float64)
+    goal = torch.randn(16, 2, generator=generator, dtype=torch.float64)
+    task, space = qd.Task(network, mse_loss, (data, goal)), qd.ParameterSpace(network)
+    theta = space.theta
+    found = {
+        name: theta
+        + fast_forward(task, space, 25, 0.05, 1, theta, tolerance=1e-13, **RULES[name]).value
+        for name in RULES
+    }
+    given = dict(RULES[rule])
+    shrink = given.pop("weight_decay", 0.0) if given.pop("decoupled", False) else 0.0
+    optimizer = torch.optim.SGD(network.parameters(), 0.05, **given)
+    for _ in range(25):
+        optimizer.zero_grad()
+        mse_loss(network(data), goal).backward()
+        for weight in network.parameters():
+            weight.data.mul_(1 - 0.05 * shrink)
+        optimizer.step()
+    truth = torch.nn.utils.parameters_to_vector(network.parameters()).detach()
+    torch.testing.assert_close(found[rule], truth, rtol=1e-11, atol=1e-12)
+    for name in RULES:
+        assert name == rule or float((found[name] - truth).norm()) > 1e-2
+
+
+@pytest.mark.parametrize(("tolerance", "sgd"), with_others([1e-2, 1e-4, 1e-6], quick=1e-4), ids=str)
+def test_the_estimate_holds_and_is_no_waste(tolerance, sgd):
     task, space = problem()
     series = qd.series_descent(task, space, 2, 60, 0.02, **sgd)
     found = fast_forward(task, space, 60, 0.02, 2, tolerance=tolerance, **sgd)
@@ -111,6 +175,9 @@ def test_statuses_say_what_to_do():
     narrow = fast_forward(task, space, 200, 0.05, dimension=2)
     assert narrow.status is FastForwardStatus.UNRESOLVED
     assert narrow.error > 1e-3
+    full = fast_forward(task, space, 5, 1e-4, dimension=1)  # the second term finds no room
+    series = qd.series_descent(task, space, 2, 5, 1e-4)
+    assert full.error >= distance(full, series) > 0
     assert fast_forward(task, space, 60, 40.0, order=1).status is FastForwardStatus.UNSTABLE
 
 

@@ -127,9 +127,10 @@ def training_rows(settings: TrainSettings, trained: Trained, start: Measured) ->
             )
         )
     shots, taken = "twice the setting `shots`: for magnitudes and for signs", 2 * settings.shots
-    if settings.shot_cost is not None:
+    by = "shot_cost" if settings.shot_cost is not None else "read_error"
+    if getattr(settings, by) is not None:
         taken = max(each.shots for each in rounds)
-        shots = "of the round that took most: chosen by the setting `shot_cost`"
+        shots = f"of the round that took most: chosen by the setting `{by}`"
     return [
         *rows,
         *trained.run.rows,

@@ -121,6 +121,18 @@ class TrainSettings:
     weight_decay: float = setting(
         0.0, "[0, inf)", "As of torch.optim.SGD.", why="The authors' is 2e-4."
     )
+    dampening: float = setting(
+        0.0, "[0, 1)", "Of the momentum, as of torch.optim.SGD.", why="Usual."
+    )
+    nesterov: bool = setting(
+        False, SWITCH, "Nesterov's momentum, as of torch.optim.SGD.", why="The authors' is plain."
+    )
+    decoupled: bool = setting(
+        False,
+        SWITCH,
+        "Weight decay beside the gradient, as in AdamW.",
+        why="torch.optim.SGD has it in the gradient; without momentum both are the same.",
+    )
     order: int = shared.order()
     segment: int = shared.segment()
     rounds: int = shared.rounds()
@@ -142,6 +154,13 @@ class TrainSettings:
         left_open="by largest",
         why="To first order the share of a segment's progress that is lost.",
     )
+    read_error: float | None = setting(
+        None,
+        "(0, 1)",
+        "Relative error of a readout, shots and unread entries together; it chooses both.",
+        left_open="by shots, largest and unread",
+        why="With the fewest shots that reach it.",
+    )
     shot_cost: float | None = setting(
         None,
         "(0, 1e200]",
@@ -149,6 +168,13 @@ class TrainSettings:
         unit="gradients",
         left_open="none: by shots, largest and unread",
         why="A shot is a whole solve; `qdescent estimate` says what that costs.",
+    )
+    patience: int = setting(
+        0,
+        "[0, inf)",
+        "Single steps in a row in search of a segment, with tolerance, before the run ends.",
+        unit="steps",
+        why="Right after pruning a segment may be worth it only some steps on.",
     )
     batch: int = setting(
         512,
@@ -199,6 +225,9 @@ class TrainSettings:
         if self.shot_cost is not None and not self.tolerance:
             must = "be above 0 where shots have a price (it chooses segments by it)"
             raise argument_error("tolerance", must, self.tolerance)
+        if self.patience and not self.tolerance:
+            must = "be 0 where tolerance is (segments then have one length)"
+            raise argument_error("patience", must, self.patience)
         _ = self.schedule
 
     @property
@@ -208,15 +237,19 @@ class TrainSettings:
             "learning_rate": self.learning_rate,
             "momentum": self.momentum,
             "weight_decay": self.weight_decay,
+            "dampening": self.dampening,
+            "nesterov": self.nesterov,
+            "decoupled": self.decoupled,
             "shots": self.shots,
             "engine": self.engine,
             "fresh_batches": self.fresh_batches,
             "largest": int(m) if (m := self.largest) is not None and m >= 1 else m,
             "unread": self.unread,
+            "read_error": self.read_error,
         }
         if self.tolerance:
-            steps, price = self.segment * self.rounds, self.shot_cost
-            return AdaptiveSchedule(self.tolerance, steps=steps, shot_cost=price, **rule)  # type: ignore[arg-type]
+            rule |= {"shot_cost": self.shot_cost, "patience": self.patience}
+            return AdaptiveSchedule(self.tolerance, steps=self.segment * self.rounds, **rule)  # type: ignore[arg-type]
         return Schedule(self.order, self.segment, self.rounds, **rule)  # type: ignore[arg-type]
 
     @property

@@ -69,14 +69,16 @@ class SGD:
             raise argument_error("nesterov", must, self.nesterov)
 
     @property
-    def is_heavy_ball(self) -> bool:
-        """Whether momentum and a decay that the gradient holds are all: what has a closed form."""
-        return not (self.dampening or self.nesterov or (self.decoupled and self.decay_apart))
+    def decay_apart(self) -> float:
+        """The decay that acts beside gradient and velocity; 0 without momentum, where coupled and
+        decoupled are the same.
+        """
+        return self.weight_decay if self.decoupled and self.momentum else 0.0
 
     @property
-    def decay_apart(self) -> bool:
-        """Whether coupled and decoupled decay differ: with momentum."""
-        return bool(self.momentum and self.weight_decay)
+    def decay_within(self) -> float:
+        """The decay that is a linear term of the gradient."""
+        return self.weight_decay - self.decay_apart
 
 
 def step_change(

@@ -28,7 +28,8 @@ from qdescent._checks import (
     check_interval,
     check_sequence,
 )
-from qdescent.carleman.growth import grown, step_factor
+from qdescent.carleman.growth import grown
+from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
@@ -152,6 +153,9 @@ def fast_forward(
     check: bool = True,
     ranks: Ranks | None = None,
     every_step: bool = False,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    decoupled: bool = False,
 ) -> FastForward:
     """T steps of gradient descent on one mean loss, from the pivot theta, without taking them.
 
@@ -177,7 +181,8 @@ def fast_forward(
         theta: the pivot, (n,); None: the network's own weights.
         momentum: beta of `torch.optim.SGD`, in [0, 1).
         weight_decay: weight decay as of `torch.optim.SGD`.
-        velocity: the velocity at the pivot, (n,); None: zero.
+        velocity: the velocity at the pivot, (n,); None: there was no step yet, so that the first
+            has no dampening.
         tolerance: wanted distance to the series form, relative to ||u||, half for the space and
             half for the nodes.
         dimension: most vectors of the space.
@@ -188,6 +193,10 @@ def fast_forward(
         ranks: the processes, where torchrun started several; `task` is then this process's share.
         every_step: keep the d vectors of the space, so that `after(t)` gives the terms after any
             number of steps.
+        dampening, nesterov: as of `torch.optim.SGD`; each changes the block of two by two that a
+            mode's displacement and velocity go through.
+        decoupled: weight decay beside the gradient, as in SGDW; with momentum the weights are then
+            a second source, and it takes as many products again.
 
     Returns:
         FastForward.
@@ -215,9 +224,7 @@ def fast_forward(
     order = check_integer("order", order, 1)
     if order > ORDER_LIMIT:
         raise argument_error("order", f"be at most {ORDER_LIMIT} in series form", order)
-    eta = check_interval("learning_rate", learning_rate, "(0, inf)")
-    beta = check_interval("momentum", momentum, "[0, 1)")
-    decay = check_interval("weight_decay", weight_decay, "[0, inf)")
+    rule = SGD(learning_rate, momentum, weight_decay, dampening, nesterov, decoupled)
     tolerance = check_interval("tolerance", tolerance, "(0, 1)")
     dimension = check_integer("dimension", dimension, 1, MOST_VECTORS)
     if nodes is not None and check_integer("nodes", nodes, 1) > min(steps, MOST_NODES):
@@ -236,11 +243,13 @@ def fast_forward(
         check_instance("ranks", ranks, Ranks)
         tasks = ranks.together(lambda: _tasks(task))
     series = MeanSeries(tasks, space, theta, order, method, check, ranks)
-    segment = ReducedDescent(series, steps, eta, beta, decay, dimension)
+    segment = ReducedDescent(series, steps, rule, dimension, begun=velocity is not None)
 
-    # Order 1: the Krylov space of the gradient, and of the velocity where there is one.
-    first = series.gradient + decay * theta if decay else series.gradient
-    segment.drive([first], np.ones((steps, 1)), velocity)
+    # Order 1: the Krylov space of the gradient, of the velocity where there is one, and of the
+    # weights where they shrink on their own.
+    first, within, apart = series.gradient, rule.decay_within, rule.decay_apart
+    first = first + within * theta if within else first
+    segment.drive([first], np.ones((steps, 1)), velocity, apart * theta if apart else None)
     resolved = segment.resolve(tolerance / 2)
 
     # The points in time for the higher terms, and from those the terms, one after the other.
@@ -249,9 +258,9 @@ def fast_forward(
     share = SHARE
     for again in (True, False):
         count, rule_error = segment.choose_nodes(tolerance / 2 / share, nodes)
-        rule = gram_rule(steps, count)
+        gauss = gram_rule(steps, count)
         for k in range(2, order + 1):
-            segment.drive(segment.sources(k, rule), rule.interpolation)
+            segment.drive(segment.sources(k, gauss), gauss.interpolation)
             resolved = segment.resolve(tolerance / 2)
         larger = segment.share()
         within = larger <= share or rule_error * larger <= tolerance / 2
@@ -278,7 +287,7 @@ def _report(
 ) -> FastForward:
     """The result in full coordinates."""
     values = torch.from_numpy(np.linalg.eigvalsh(found.model.matrix))
-    factors = step_factor(values + found.decay, found.eta, found.beta)
+    factors = found.recurrence.factor(values + found.rule.decay_within)
     growth = grown(float(factors.max()), found.steps) if len(factors) else 1.0
     terms, velocity = found.after(found.steps)
     if not bool(torch.isfinite(terms).all()) or not np.isfinite(found.leak):

@@ -27,7 +27,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.gram import gram_rule, interpolate
 from qdescent.linalg.operator import as_operator
-from qdescent.linalg.reduced_model import ReducedModel, heavy_ball
+from qdescent.linalg.reduced_model import Recurrence, ReducedModel
 
 MOST_WEIGHTS = 16_384  # H is stored: 1 GB in single precision, and once more thinned
 MOST_STEPS = 10_000  # each one product with a stored matrix
@@ -291,7 +291,7 @@ def _krylov_errors(matrix: Tensor, gradient: Tensor, steps: int, eta: float) -> 
     while True:
         values, vectors = np.linalg.eigh(model.matrix)
         given = np.tile(model.coordinates(gradient) @ vectors, (steps, 1))
-        path, _ = heavy_ball(values, given, eta)
+        path, _ = Recurrence(eta).path(values, given)
         errors.append(_distance(model.combine(vectors @ path[-1]), truth))
         floor = 100 * torch.finfo(gradient.dtype).eps
         full = model.dimension >= min(MOST_VECTORS, len(gradient))

@@ -4,22 +4,48 @@ it misses most.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from qdescent._arrays import Floats
-from qdescent.carleman.growth import grown, step_factor
+from qdescent.carleman.growth import grown
+from qdescent.learning.descent.by_mode import recurrence_of
 from qdescent.learning.descent.diverged import DivergedError
+from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.linalg.gram import GramRule, gram_rule, interpolate
 from qdescent.linalg.operator import LinearOperator
-from qdescent.linalg.reduced_model import ReducedModel, heavy_ball
+from qdescent.linalg.reduced_model import ReducedModel
 from qdescent.linalg.spectra.density import spectral_density
 
 LOOKS = 10  # products after which it is said what grows
 MOST_GROWTH = 10.0  # of a mode over the segment, as for "almost dissipative"
 MOST_NODES = 40  # sources that want more change as fast as the steps themselves: take the steps
+
+
+@dataclass(frozen=True)
+class _Driven:
+    """What drives a term: sum_t profile[t, j] sources[j] in the gradient, a velocity at the start,
+    and a pull beside the gradient.
+    """
+
+    sources: list[Tensor] = field(repr=False)
+    profile: Floats = field(repr=False)
+    velocity: Tensor | None = field(default=None, repr=False)
+    pull: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def over_time(self) -> list[tuple[Tensor, Floats]]:
+        """Each vector, and what it weighs at the steps, (T,)."""
+        found = [(each, np.abs(self.profile[:, j])) for j, each in enumerate(self.sources)]
+        if self.velocity is not None:
+            found.append((self.velocity, np.eye(1, len(self.profile))[0]))
+        if self.pull is not None:
+            found.append((self.pull, np.ones(len(self.profile))))
+        return found
 
 
 class ReducedDescent:
@@ -29,38 +55,59 @@ class ReducedDescent:
         series: of the loss's gradient at the pivot; its degree 1 is H, and H is seen through a
             `ReducedModel`.
         steps: T.
-        eta, beta, decay: learning rate, momentum and weight decay of the descent.
+        rule: of the descent.
         most: vectors that the space may have.
+        begun: whether there was a step before the first.
 
     Attributes:
         model: the space, and H on it.
         paths: c_k(t) of each term, (T + 1, d).
         ends: the velocity's coordinates at the end, of each term.
+        recurrence: of a step, in a mode of H + `rule.decay_within`.
+        lost: norm of what drives each term and found no room in the space, at each step, (T,).
         leak: what leaves the space, carried to the end, relative to ||u||.
         calls: series calls of order 2, 3, ....
     """
 
     def __init__(
-        self, series: MeanSeries, steps: int, eta: float, beta: float, decay: float, most: int
+        self, series: MeanSeries, steps: int, rule: SGD, most: int, begun: bool = True
     ) -> None:
-        self.series, self.steps, self.most = series, steps, most
-        self.eta, self.beta, self.decay = eta, beta, decay
+        self.series, self.steps, self.rule, self.most = series, steps, rule, most
+        self.recurrence, self.begun = recurrence_of(rule, begun=True), begun
         theta = series.gradient
         size = (len(theta), len(theta))
         product = lambda block: torch.stack([series([v])[0] for v in block.T]).T  # noqa: E731
         self.model = ReducedModel(LinearOperator(size, product, product, theta.dtype, theta.device))
-        self.driven: list[tuple[list[Tensor], Floats, Tensor | None]] = []
+        self.driven: list[_Driven] = []
+        self.lost: list[Floats] = []
         self.calls = [0] * (series.order - 1)
         self.paths: list[Floats] = []
         self.ends: list[Floats] = []
         self.leak = 0.0
 
-    def drive(self, sources: list[Tensor], profile: Floats, velocity: Tensor | None = None) -> None:
-        """The next term, driven by sum_j profile[t, j] sources[j]; the sources join the space."""
-        self.driven.append((sources, profile, velocity))
-        for vector in (*sources, *(() if velocity is None else (velocity,))):
+    def drive(
+        self,
+        sources: list[Tensor],
+        profile: Floats,
+        velocity: Tensor | None = None,
+        pull: Tensor | None = None,
+    ) -> None:
+        """The next term, driven by sum_j profile[t, j] sources[j]; what drives it joins the space.
+
+        Args:
+            sources: in the gradient.
+            profile: (T, R).
+            velocity: at the start; None: 0.
+            pull: beside the gradient and the velocity, at every step; None: 0.
+        """
+        driven, lost = _Driven(sources, profile, velocity, pull), np.zeros(self.steps)
+        for vector, weight in driven.over_time:
             if self.model.dimension < self.most:
                 self.model.add(vector)
+            else:
+                lost += weight * self.model.outside(vector)
+        self.driven.append(driven)
+        self.lost.append(lost)
 
     def resolve(self, tolerance: float) -> bool:
         """Let the space grow until what leaves it moves u by less than tolerance ||u||; False where
@@ -72,7 +119,9 @@ class ReducedDescent:
             # What leaves the space at each step, carried to the end: F times these columns.
             leaks = [self.model.leaving @ path[:-1].T * weights for path in self.paths]
             size = float(np.linalg.norm(sum(path[-1] for path in self.paths))) or 1.0
-            self.leak = sum(float(np.linalg.norm(leak, axis=0).sum()) for leak in leaks) / size
+            moved = [float(np.linalg.norm(leak, axis=0).sum()) for leak in leaks]
+            moved += [float(lost @ weights) for lost in self.lost]  # there was no room for it
+            self.leak = sum(moved) / size
             if self.leak <= tolerance:
                 return True
             if self.model.dimension >= self.most or not np.isfinite(self.leak):
@@ -87,22 +136,43 @@ class ReducedDescent:
             must = "be one whose products with the Hessian are finite (in float64, perhaps)"
             raise DivergedError("theta", must, "a point where one overflowed")
         values, vectors = np.linalg.eigh(self.model.matrix)
-        for sources, profile, velocity in self.driven:
-            given = profile @ np.array([self.model.coordinates(s) for s in sources]) @ vectors
-            start = None if velocity is None else self.model.coordinates(velocity) @ vectors
-            path, end = heavy_ball(values + self.decay, given, self.eta, self.beta, start)
+        for k, driven in enumerate(self.driven):
+            given = driven.profile @ self._seen(driven.sources) @ vectors
+            start, pull = (
+                None if vector is None else self.model.coordinates(vector) @ vectors
+                for vector in (driven.velocity, driven.pull)
+            )
+            within = values + self.rule.decay_within
+            # A first step without dampening is one of u_1: the others are not driven yet, and their
+            # sources' interpolation is exact in the sum over steps that weigh alike.
+            step = self.recurrence if k else recurrence_of(self.rule, self.begun)
+            path, end = step.path(within, given, start, pull)
             self.paths.append(path @ vectors.T)
             self.ends.append(vectors @ end)
+
+    def _seen(self, sources: list[Tensor]) -> Floats:
+        """Their coordinates, (R, d)."""
+        return np.array([self.model.coordinates(source) for source in sources])
 
     def after(self, steps: int) -> tuple[Tensor, Tensor | None]:
         """The terms u_1 ... u_N after so many steps, (N, n), and with momentum the velocity's."""
         terms = torch.stack([self._combined(path[steps]) for path in self.paths])
-        if not self.beta:
+        if not self.rule.momentum:
             return terms, None
         ends = self.ends
         if steps < self.steps:
-            ends = [(path[steps - 1] - path[steps]) / self.eta for path in self.paths]
+            ends = [self._speed(k, steps) for k in range(len(self.paths))]
         return terms, torch.stack([self._combined(end) for end in ends])
+
+    def _speed(self, k: int, steps: int) -> Floats:
+        """The coordinates of a term's velocity after so many steps."""
+        before, driven = self.paths[k][steps - 1], self.driven[k]
+        gradient = np.zeros_like(before)
+        if self.rule.nesterov:
+            given = driven.profile[steps - 1] @ self._seen(driven.sources)
+            gradient = self.model.matrix @ before + self.rule.decay_within * before + given
+        pull = None if driven.pull is None else self.model.coordinates(driven.pull)
+        return self.recurrence.velocity(before, self.paths[k][steps], gradient, pull)
 
     def _combined(self, coordinates: Floats) -> Tensor:
         """The vector with these coordinates; 0 at a stationary point, where the space is empty."""
@@ -117,16 +187,22 @@ class ReducedDescent:
         """What is said of a segment that grows beyond all bounds: which setting makes it, and at
         which rate what was seen of H would not; some products see more of it than the segment did.
         """
-        by_decay = self.eta * self.decay > 2
-        name, value = ("weight_decay", self.decay) if by_decay else ("learning_rate", self.eta)
+        rule = self.rule
+        rate, decay = rule.learning_rate, rule.weight_decay
+        by_decay = rate * decay > 2
+        name, value = ("weight_decay", decay) if by_decay else ("learning_rate", rate)
         values = torch.from_numpy(np.linalg.eigvalsh(self.model.matrix))
         more = spectral_density(self.model.operator, LOOKS, 1).nodes.flatten().to(values)
-        values = torch.cat([values, more]) + self.decay
-        fastest = float(step_factor(values, self.eta, self.beta).max())
+        values = torch.cat([values, more]) + rule.decay_within
+
+        def largest_factor(rate: float) -> float:
+            slower = recurrence_of(replace(rule, learning_rate=rate), begun=True)
+            return float(slower.factor(values).max())
+
+        fastest = largest_factor(rate)
         if by_decay or not grown(fastest, self.steps) > MOST_GROWTH:
             return DivergedError(name, "keep the segment finite (try a tenth of it)", value)
-        rate = self.eta
-        while grown(float(step_factor(values, rate, self.beta).max()), self.steps) > MOST_GROWTH:
+        while grown(largest_factor(rate), self.steps) > MOST_GROWTH:
             rate /= 2
         must = (
             f"keep the segment from growing (a mode of the Hessian grows {fastest:.3g}-fold a step;"
@@ -138,10 +214,10 @@ class ReducedDescent:
         """The displacement after 1 ... T steps that a unit of gradient leaves in each mode that was
         seen, and in one of 0.
         """
-        values = np.append(np.linalg.eigvalsh(self.model.matrix), 0.0) + self.decay
+        values = np.append(np.linalg.eigvalsh(self.model.matrix), 0.0) + self.rule.decay_within
         impulse = np.zeros((self.steps, len(values)))
         impulse[0] = 1.0
-        return heavy_ball(values, impulse, self.eta, self.beta)[0][1:]
+        return self.recurrence.path(values, impulse)[0][1:]
 
     def choose_nodes(self, tolerance: float, wanted: int | None) -> tuple[int, float]:
         """The least R for which products of the coordinates of u_1(t) drive u_2 to within the
@@ -173,7 +249,7 @@ class ReducedDescent:
 
     def forget_all_but_first(self) -> None:
         """The higher terms are to be driven anew; what the space has learned stays."""
-        del self.driven[1:]
+        del self.driven[1:], self.lost[1:]
         self._walk()
 
     def sources(self, k: int, rule: GramRule) -> list[Tensor]:

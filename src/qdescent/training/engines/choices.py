@@ -33,7 +33,6 @@ class Engine:
         home: "file:class" in this room.
         does: what it computes, in words.
         fresh_batches: whether the batch may change from step to step.
-        any_rule: whether it takes every `SGD`; else heavy-ball momentum and coupled decay alone.
         most_weights: n at most; None: any.
 
     Example:
@@ -46,7 +45,6 @@ class Engine:
     home: str
     does: str
     fresh_batches: bool = True
-    any_rule: bool = True
     most_weights: int | None = None
 
     def check(self, orders: Sequence[int], rule: SGD, fresh_batches: bool) -> None:
@@ -60,12 +58,6 @@ class Engine:
             must = (
                 "be 'series' for a fresh batch a step (its Hessian changes with each, and only one"
                 " that stays can be seen through a few products)"
-            )
-            raise argument_error("engine", must, repr(self._name))
-        if not (self.any_rule or rule.is_heavy_ball):
-            must = (
-                "be 'series' for dampening, Nesterov momentum or decoupled weight decay with"
-                " momentum (this one has heavy-ball momentum and coupled decay)"
             )
             raise argument_error("engine", must, repr(self._name))
         if max(orders) > ORDER_LIMIT:
@@ -102,12 +94,10 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
             "forward_path:ForwardPath",
             "the series form without its steps, from some tens of products with the Hessian",
             fresh_batches=False,
-            any_rule=False,
         ),
         CIRCUIT: Engine(
             "circuit_path:CircuitPath",
             "a circuit on a state vector, for a few weights",
-            any_rule=False,
             most_weights=CIRCUIT_WEIGHTS,
         ),
     }

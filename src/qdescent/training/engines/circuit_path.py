@@ -56,6 +56,14 @@ class CircuitPath:
             maps = [self._map(upload.task, order)]
         else:
             maps = [self._map(each, order) for each in upload.task[:steps]]
+        if rule.momentum:
+            # without a step before, the first velocity is the gradient itself
+            undamped = rule.dampening and upload.velocity is None
+            every = maps * steps if undamped else maps
+            maps = [
+                self._with_velocity(each, 0.0 if undamped and t == 0 else rule.dampening)
+                for t, each in enumerate(every[:steps])
+            ]
         if (
             len(maps) == 1
             and order <= 2
@@ -74,14 +82,22 @@ class CircuitPath:
         return solve(system, QSVT(epsilon=upload.tolerance, circuit=True)).answer
 
     def _map(self, task: Task, order: int) -> PolynomialMap:
-        """The step with its weight decay, a linear term of the gradient, and with momentum."""
+        """The plain step, with the weight decay that is a linear term of its gradient."""
         upload, rule = self._upload, self._upload.rule
         f = gradient_map(task, upload.space, rule.learning_rate, order, upload.theta)
-        if rule.weight_decay:
+        if rule.decay_within:
             constant, linear, *others = f.coefficients
-            shrunk = rule.learning_rate * rule.weight_decay
+            shrunk = rule.learning_rate * rule.decay_within
             one = torch.eye(f.size, dtype=linear.dtype)
             f = PolynomialMap(
                 [constant - shrunk * upload.theta[:, None], linear - shrunk * one, *others]
             )
-        return f.with_momentum(rule.momentum) if rule.momentum else f
+        return f
+
+    def _with_velocity(self, f: PolynomialMap, dampening: float) -> PolynomialMap:
+        """The same on (u, v), with the decay that acts beside the gradient."""
+        rule = self._upload.rule
+        shrink, pivot = rule.learning_rate * rule.decay_apart, self._upload.theta
+        return f.with_momentum(
+            rule.momentum, dampening, rule.nesterov, shrink, pivot if shrink else None
+        )

@@ -61,16 +61,14 @@ class ForwardPath:
             task.own if isinstance(task, SharedTask) else task,
             upload.space,
             steps,
-            rule.learning_rate,
-            upload.order,
-            upload.theta,
-            rule.momentum,
-            rule.weight_decay,
-            upload.velocity if rule.momentum else None,
+            order=upload.order,
+            theta=upload.theta,
+            velocity=upload.velocity if rule.momentum else None,
             tolerance=upload.tolerance,
             check=check,
             every_step=True,
             ranks=task.ranks if isinstance(task, SharedTask) else None,
+            **vars(rule),
         )
         self.gradients += found.gradients
         if found.status is FastForwardStatus.UNRESOLVED and found.growth > MOST_GROWTH:
