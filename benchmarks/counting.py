@@ -17,7 +17,7 @@ from protocol import environment, save
 import qdescent as qd
 from qdescent.experiment.estimate.pipeline import estimated
 from qdescent.experiment.estimate.settings import EstimateSettings
-from qdescent.quantum.gates.loaders import LOADERS
+from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.ways.history import UNKNOWN, history_ways
 from qdescent.resources.ways.priced import run_cost
 

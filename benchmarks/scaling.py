@@ -28,7 +28,7 @@ from scipy.sparse.linalg import LinearOperator, splu, svds
 
 import qdescent as qd
 from qdescent.carleman.majorant import norms_of
-from qdescent.quantum.gates.loaders import LOADERS
+from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.ways.history import UNKNOWN, history_ways
 from qdescent.resources.ways.priced import run_cost
 

@@ -148,7 +148,6 @@ def test_the_choices_of_a_circuit_are_those_that_its_pipeline_knows():
 
     assert tuple(pipeline.SOLVERS) == settings.SOLVERS
     assert tuple(pipeline.ENCODINGS) == settings.ENCODINGS
-    assert tuple(pipeline.LOADERS) == settings.LOADERS
 
 
 def test_the_first_product_waits_for_no_compiler_and_no_statistics():

@@ -128,6 +128,9 @@ PRINTS = ("_terminal/",)
 QUALTRAN = (
     "solvers.circuits",
     "quantum.encodings",
+    "quantum.gates.loading.iteration",
+    "quantum.gates.loading.router_tree",
+    "quantum.gates.loading.select_swap",
     "quantum.inspect.qasm",
     "quantum.inspect.toffoli_depth",
 )

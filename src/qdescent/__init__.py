@@ -45,7 +45,9 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.linalg.polynomial_map import PolynomialMap
     from qdescent.linalg.spectra.density import spectral_density
     from qdescent.linalg.spectra.sparsity import row_sparsity
-    from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
+    from qdescent.quantum.gates.loading.bucket_brigade import BucketBrigade
+    from qdescent.quantum.gates.loading.qroam import QROAMLoader
+    from qdescent.quantum.gates.loading.qrom import QROMLoader
     from qdescent.quantum.readout.tomography import read_out
     from qdescent.report.pages.page import write_report
     from qdescent.report.record import read_record
@@ -137,7 +139,9 @@ _HOMES = {
         "linalg.polynomial_map": "PolynomialMap",
         "linalg.spectra.density": "spectral_density",
         "linalg.spectra.sparsity": "row_sparsity",
-        "quantum.gates.loaders": "BucketBrigade QROAMLoader QROMLoader",
+        "quantum.gates.loading.bucket_brigade": "BucketBrigade",
+        "quantum.gates.loading.qroam": "QROAMLoader",
+        "quantum.gates.loading.qrom": "QROMLoader",
         "quantum.readout.tomography": "read_out",
         "report.pages.page": "write_report",
         "report.record": "read_record",

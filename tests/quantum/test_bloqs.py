@@ -47,7 +47,9 @@ from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.encodings.kernel import KernelEncoding, VectorFlip
 from qdescent.quantum.encodings.lcu import weighted_sum
 from qdescent.quantum.encodings.products import Product, Shift, TensorProduct
-from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader
+from qdescent.quantum.gates.loading.bucket_brigade import BucketBrigade
+from qdescent.quantum.gates.loading.qroam import QROAMLoader
+from qdescent.quantum.gates.loading.select_swap import BorrowedLoad
 from qdescent.quantum.gates.multiplexed import (
     ColourPermutation,
     PatternFlip,
@@ -61,7 +63,7 @@ from qdescent.quantum.gates.state_preparation import (
     sparse_preparation,
     state_preparation,
 )
-from qdescent.quantum.gates.table_lookup import BorrowedLoad, TableLoad
+from qdescent.quantum.gates.table_lookup import TableLoad
 from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree, selected_tree

@@ -12,7 +12,7 @@ from resources.maps import sparse_map
 import qdescent as qd
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.history import HistoryEncoding
-from qdescent.quantum.gates.loaders import LOADERS
+from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.perron import moduli_norm

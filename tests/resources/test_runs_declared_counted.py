@@ -11,7 +11,7 @@ import qdescent as qd
 from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.chebyshev import kernel_filter, minimax_inverse
-from qdescent.quantum.gates.loaders import LOADERS
+from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.priced import run_cost
 from qdescent.resources.ways.way import HISTORY, Way

@@ -8,7 +8,8 @@ import pytest
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
-from qdescent.quantum.gates.loaders import LOADERS, QROMLoader
+from qdescent.quantum.gates.loading.loaders import LOADERS
+from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.resources.classical.descent import classical_cost
 from qdescent.resources.classical.machines import Accelerator
 from qdescent.resources.counts.history_query import HistorySize, history_query

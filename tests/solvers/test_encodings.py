@@ -14,7 +14,7 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.gates.loaders import QROMLoader
+from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.quantum.tables.coloured import matrix_entries
 from qdescent.quantum.tables.perron import absolute_matrix, moduli_norm
 from qdescent.solvers.circuits.hhl import hermitian_encoding

@@ -15,7 +15,7 @@ from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
-from qdescent.quantum.gates.loaders import QROMLoader
+from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.hhl import (
     build_phase_estimation,

@@ -13,7 +13,7 @@ from qdescent._checks import (
     check_instance,
     check_text,
 )
-from qdescent.quantum.gates.loaders import LOADERS
+from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.classical.descent import classical_cost
 from qdescent.resources.classical.machines import A100, MACHINES, Accelerator
 from qdescent.resources.counts.logical_counts import LogicalCounts

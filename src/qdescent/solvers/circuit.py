@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qdescent._checks import argument_error, check_boolean, check_integer, shown
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader, check_loader
+from qdescent.quantum.gates.loading.loader import Loader, check_loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 
 
@@ -29,7 +30,7 @@ class Circuit:
         ArgumentError: fewer than 3 angle bits, a loader that is not one of the three.
 
     Example:
-        >>> from qdescent.quantum.gates.loaders import QROAMLoader
+        >>> from qdescent.quantum.gates.loading.qroam import QROAMLoader
         >>> from qdescent.solvers.qsvt import QSVT
         >>> QSVT(circuit=True) == QSVT(circuit=Circuit())
         True

@@ -24,7 +24,8 @@ from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import check_scale
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader, check_loader
+from qdescent.quantum.gates.loading.loader import Loader, check_loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.coloured import matrix_entries, matrix_tables

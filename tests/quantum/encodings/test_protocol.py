@@ -30,7 +30,7 @@ from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.encodings.kernel import KernelEncoding
 from qdescent.quantum.encodings.lcu import weighted_sum
 from qdescent.quantum.encodings.products import Product, Shift, TensorProduct
-from qdescent.quantum.gates.loaders import QROAMLoader
+from qdescent.quantum.gates.loading.qroam import QROAMLoader
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.inspect.call_tree import call_tree

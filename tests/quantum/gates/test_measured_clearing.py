@@ -9,10 +9,13 @@ from qualtran import BloqBuilder, QAny
 from qualtran.resource_counting import QECGatesCost, get_cost_value
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.gates.loaders import QROAMLoader, QROMLoader, fix_up_block, fix_up_cost
+from qdescent.quantum.gates.loading.iteration import xor_into
+from qdescent.quantum.gates.loading.load_cost import fix_up_block, fix_up_cost
+from qdescent.quantum.gates.loading.qroam import QROAMLoader
+from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.quantum.gates.measured_clearing import MeasuredClearing, OneHot, SignLookUp
 from qdescent.quantum.gates.multiplexed import ColourPermutation, SelectedSwap, TableRotation
-from qdescent.quantum.gates.table_lookup import TableLoad, TableRead, xor_into
+from qdescent.quantum.gates.table_lookup import TableLoad, TableRead
 from qdescent.quantum.inspect.toffoli_depth import toffoli_depth
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable

@@ -2,6 +2,8 @@
 circuits are caught.
 """
 
+from dataclasses import dataclass
+
 import attrs
 import numpy as np
 import pytest
@@ -11,9 +13,14 @@ from qualtran.bloqs.data_loading.qrom import QROM
 from qualtran.resource_counting import GateCounts, QECGatesCost, QubitCount, get_cost_value
 
 from qdescent._checks import ArgumentError
-from qdescent.quantum.gates.bucket_brigade import RouterTree
-from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
-from qdescent.quantum.gates.table_lookup import BorrowedLoad, SwapNetwork, TableLoad, TableRead
+from qdescent.quantum.gates.loading.bucket_brigade import BucketBrigade
+from qdescent.quantum.gates.loading.load_cost import LoadCost
+from qdescent.quantum.gates.loading.loader import check_loader
+from qdescent.quantum.gates.loading.qroam import QROAMLoader
+from qdescent.quantum.gates.loading.qrom import QROMLoader
+from qdescent.quantum.gates.loading.router_tree import RouterTree
+from qdescent.quantum.gates.loading.select_swap import BorrowedLoad, SwapNetwork
+from qdescent.quantum.gates.table_lookup import TableLoad, TableRead
 from qdescent.quantum.inspect.toffoli_depth import toffoli_depth
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.lookup import LookUpTable
@@ -113,8 +120,8 @@ def test_runs_of_one_value_are_skipped_and_counted(block):
 
 def test_the_block_chosen_for_a_table_knows_its_runs():
     data = LookUpTable(np.repeat(np.arange(1, 17), 16), bits=5)  # 256 lines, 16 runs
-    assert TableRead(data, QROAMLoader()).block == 1
-    assert TableRead(table(256, 5), QROAMLoader()).block == 8
+    assert QROAMLoader().read_block(data) == 1
+    assert QROAMLoader().read_block(table(256, 5)) == 8
 
 
 def down_to_gates(bloq):
@@ -281,17 +288,17 @@ def test_a_borrowed_load_that_forgets_its_second_xor_is_rejected():
         (
             lambda: LookUpTable(np.array([1]), 2),
             (
-                r"Argument `lines` must have at least two lines along every axis, but is of shape"
+                r"Argument `entries` must have at least two entries along every axis, but is of shape"
                 r" \(1,\)."
             ),
         ),
         (
             lambda: LookUpTable(np.array([1, 4]), 2),
-            r"Argument `lines` must be in \[0, 2\^2\), but is in \[1, 4\].",
+            r"Argument `entries` must be in \[0, 2\^2\), but is in \[1, 4\].",
         ),
         (
             lambda: LookUpTable(np.array([1, -1]), 2),
-            r"Argument `lines` must be in \[0, 2\^2\), but is in \[-1, 1\].",
+            r"Argument `entries` must be in \[0, 2\^2\), but is in \[-1, 1\].",
         ),
     ],
 )
@@ -301,5 +308,43 @@ def test_bad_arguments(make, message):
 
 
 def test_a_block_is_at_most_half_the_table():
-    assert TableRead(table(9, 2), QROAMLoader(1024)).block == 8
-    assert TableRead(table(9, 2), QROMLoader()).block == 1
+    assert QROAMLoader(1024).read_block(table(9, 2)) == 8
+    assert QROAMLoader(1024).load_block(table(9, 2)) == 8
+
+
+@dataclass(frozen=True)
+class Twice:
+    """A loader from outside: QROM where an entry is loaded, a register of its own for a read."""
+
+    clearing = "coherent"
+    by_address = False
+
+    def load_cost(self, entries, bits):
+        return QROMLoader().load_cost(entries, bits)
+
+    read_cost = clear_cost = load_cost
+
+    def in_place(self, table):
+        return None  # read, copied, undone
+
+    def reader(self, table):
+        return QROAMLoader(2)
+
+    def reading(self, table):
+        return QROAMLoader(2).reading(table)
+
+
+def test_a_loader_from_outside_needs_no_table_of_classes():
+    """Its protocol is all that the gates ask for: the same load as by the loaders of the house."""
+    data = table(13, 3)
+    size = sum(data.selection_bits) + data.bits
+    start = torch.randn(2**size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    by = [
+        Simulator(fast=False).run(TableLoad(data, loader), start).amplitudes
+        for loader in (QROMLoader(), Twice())
+    ]
+    assert torch.equal(*by)
+    assert check_loader(Twice()) == Twice()
+    for wrong in (Twice, QROMLoader, "qrom", LoadCost(1, 1, 1)):
+        with pytest.raises(ArgumentError, match=r"`loader` must be a loader such as QROMLoader"):
+            check_loader(wrong)

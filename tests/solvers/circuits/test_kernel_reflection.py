@@ -13,7 +13,8 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.algorithms.qsvt import KernelTransform
 from qdescent.quantum.encodings.kernel import VectorFlip
-from qdescent.quantum.gates.loaders import QROAMLoader, QROMLoader
+from qdescent.quantum.gates.loading.qroam import QROAMLoader
+from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.solve import Status

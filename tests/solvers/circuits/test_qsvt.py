@@ -13,7 +13,9 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Row
 from qdescent.linalg.chebyshev import inverse_degree, minimax_inverse
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.gates.loaders import BucketBrigade, QROAMLoader, QROMLoader
+from qdescent.quantum.gates.loading.bucket_brigade import BucketBrigade
+from qdescent.quantum.gates.loading.qroam import QROAMLoader
+from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.qsvt import build_circuit, run_circuit

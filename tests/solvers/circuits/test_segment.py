@@ -11,7 +11,8 @@ from torch.nn.functional import mse_loss
 
 import qdescent as qd
 from qdescent.quantum.algorithms.selected_sequence import SelectedSequence
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, QROAMLoader
+from qdescent.quantum.gates.loading.qroam import QROAMLoader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import rotation_tree

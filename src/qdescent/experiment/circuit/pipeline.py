@@ -25,7 +25,7 @@ from qdescent.experiment.run.beside import both_ways
 from qdescent.experiment.run.instance import instance_of, solve_instance, summary
 from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.gates.loaders import LOADERS
+from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.quantum.inspect.call_tree import call_tree
 from qdescent.quantum.readout.noise import noisy_solution
 from qdescent.report.files import write_document

@@ -7,18 +7,11 @@ from typing import ClassVar
 
 from qdescent._checks import argument_error
 from qdescent.experiment.setting import PATH, SWITCH, check_settings, setting
+from qdescent.quantum.gates.loading.loaders import LOADERS
 
 # what stands behind each name: the pipeline
 SOLVERS = ("kernel-reflection", "qsvt", "hhl", "fast-forward")
 ENCODINGS = ("balanced", "coloured", "composed")
-LOADERS = (
-    "qrom",
-    "qrom-measured",
-    "qroam",
-    "qroam-measured",
-    "qroam-dirty",
-    "bucket-brigade",
-)
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,7 @@ class CircuitSettings:
     )
     loader: str = setting(
         "qrom",
-        LOADERS,
+        tuple(LOADERS),
         "How tables are loaded.",
         why="qrom: fewest qubits. qroam, qroam-dirty: fewest Toffoli gates, with clean or borrowed"
         " work qubits. With -measured: cleared by measurement, for few Toffoli gates more."

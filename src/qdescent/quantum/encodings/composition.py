@@ -17,7 +17,8 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from qdescent._arrays import Ints
 from qdescent._checks import argument_error, check_interval, check_sequence
 from qdescent.quantum.encodings.protocol import BlockEncoding
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loading.loader import Loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 from qdescent.quantum.gates.multiplexed import PatternFlip, TableRotation
 from qdescent.quantum.gates.steps import Layout, Step, add_steps, counted, inverse
 from qdescent.quantum.tables.angles import AngleTable

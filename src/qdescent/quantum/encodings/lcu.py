@@ -18,7 +18,8 @@ from qdescent.quantum.encodings.composition import (
     where_chosen,
 )
 from qdescent.quantum.encodings.protocol import BlockEncoding
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loading.loader import Loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.gates.steps import Layout, Step
 from qdescent.quantum.tables.angles import RotationTree, rotation_tree

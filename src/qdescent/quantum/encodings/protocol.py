@@ -11,7 +11,8 @@ from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
 from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
 
 from qdescent._arrays import Ints
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loading.loader import Loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 
 DEFAULT_ANGLE_BITS = 30  # of what has no angles of its own
 

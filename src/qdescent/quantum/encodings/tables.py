@@ -10,7 +10,8 @@ import attrs
 
 from qdescent._arrays import Ints
 from qdescent.quantum.encodings.composition import Composition
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loading.loader import Loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 
 
 class EncodedTables(Protocol):

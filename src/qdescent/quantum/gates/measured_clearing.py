@@ -1,7 +1,7 @@
 """Registers that hold values of a table, cleared by measurement and a phase that is made good.
 
 A register that holds d_i beside |i> is measured in the X basis. Each outcome m leaves the sign
-(-1)^(m . d_i), a function of i alone: one bit a line, however many bits d_i has, so that its
+(-1)^(m . d_i), a function of i alone: one bit an entry, however many bits d_i has, so that its
 look-up takes about 2 sqrt N Toffoli gates where a coherent inverse takes as many as the read did.
 """
 
@@ -25,7 +25,7 @@ from qualtran.resource_counting import (
 
 from qdescent._arrays import Ints
 from qdescent._checks import argument_error, check_integer
-from qdescent.quantum.gates.loaders import fix_up_block
+from qdescent.quantum.gates.loading.load_cost import fix_up_block
 from qdescent.quantum.gates.selections import (
     joined_selections,
     parted_selections,

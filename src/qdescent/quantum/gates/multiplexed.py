@@ -15,9 +15,11 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Ry, SGate, Toffoli, ZGate
 from qualtran.bloqs.mcmt import MultiControlX
 from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loading.iteration import xor_into
+from qdescent.quantum.gates.loading.loader import Loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 from qdescent.quantum.gates.measured_clearing import MeasuredClearing
-from qdescent.quantum.gates.table_lookup import TableLoad, TableRead, xor_into
+from qdescent.quantum.gates.table_lookup import TableLoad, TableRead
 from qdescent.quantum.simulator.kernels import Kernel, gather, phases, rotations
 from qdescent.quantum.tables.angles import AngleTable
 from qdescent.quantum.tables.lookup import LookUpTable

@@ -8,7 +8,8 @@ import attrs
 import torch
 from qualtran import Bloq, BloqBuilder, QAny, QUInt, Signature, SoquetT
 
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loading.loader import Loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.simulator.kernels import Kernel, real_matrices, rotation_matrices
 from qdescent.quantum.tables.angles import SelectedTree

@@ -17,7 +17,8 @@ from qualtran.resource_counting import BloqCountDictT, SympySymbolAllocator
 from qdescent._array_checks import check_array
 from qdescent._arrays import Floats
 from qdescent._checks import argument_error, check_integer, check_methods
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loading.loader import Loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase, TableRotation
 from qdescent.quantum.simulator.kernels import Kernel, real_matrices, rotation_matrices
 from qdescent.quantum.tables.angles import AngleTable, RotationTree, rotation_tree

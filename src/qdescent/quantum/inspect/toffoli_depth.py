@@ -65,7 +65,7 @@ def toffoli_depth(bloq: Bloq) -> int:
         layer).
 
     Example:
-        >>> from qdescent.quantum.gates.table_lookup import SwapNetwork
+        >>> from qdescent.quantum.gates.loading.select_swap import SwapNetwork
         >>> toffoli_depth(SwapNetwork(place_bits=3, bits=5))
         3
     """

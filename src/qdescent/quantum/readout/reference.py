@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from qdescent._checks import check_integer, check_methods
 from qdescent._evidence import Evidence, Row
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader
+from qdescent.quantum.gates.loading.loader import Loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 from qdescent.quantum.readout.limits import MOST_SHOTS
 
 

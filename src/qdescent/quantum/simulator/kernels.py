@@ -63,11 +63,11 @@ def gather(source: Tensor) -> Kernel:
     return lambda state, spare: torch.index_select(state, 0, source, out=spare)
 
 
-def look_up(lines: NDArray[np.int64], bits: int, device: torch.device) -> Kernel:
-    """|i>|t> -> |i>|t xor lines_i>, a gather of 2^(n + b) rows.
+def look_up(entries: NDArray[np.int64], bits: int, device: torch.device) -> Kernel:
+    """|i>|t> -> |i>|t xor entries_i>, a gather of 2^(n + b) rows.
 
     Args:
-        lines: shape (2^n,).
+        entries: shape (2^n,).
         bits: b.
         device: of the amplitudes.
 
@@ -77,7 +77,7 @@ def look_up(lines: NDArray[np.int64], bits: int, device: torch.device) -> Kernel
         >>> swap_if_one(block, torch.empty_like(block)).flatten().tolist()
         [1, 2, 4, 3]
     """
-    selected = torch.as_tensor(lines.reshape(-1, 1), device=device)
+    selected = torch.as_tensor(entries.reshape(-1, 1), device=device)
     source = torch.arange(len(selected), device=device)[:, None] * 2**bits + (
         torch.arange(2**bits, device=device) ^ selected
     )

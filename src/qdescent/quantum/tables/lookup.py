@@ -19,7 +19,7 @@ class LookUpTable(ByValue):
     """Entries of b bits, read by one or more selection registers; 0 beyond its last entry.
 
     Args:
-        lines: integers in [0, 2^b), one axis of at least two entries per selection register.
+        entries: integers in [0, 2^b), one axis of at least two entries per selection register.
         bits: b.
 
     Raises:
@@ -31,33 +31,37 @@ class LookUpTable(ByValue):
         ((2,), [3, 1, 2, 0])
     """
 
-    lines: Ints = field(repr=False)
+    entries: Ints = field(repr=False)
     bits: int
 
     def __post_init__(self) -> None:
         check_integer("bits", self.bits, 1, MOST_BITS)
-        check_instance("lines", self.lines, np.ndarray, called="a NumPy array of integers")
-        if self.lines.dtype.kind not in "iu":
-            raise argument_error("lines", "be a NumPy array of integers", self.lines)
-        if self.lines.ndim == 0 or min(self.lines.shape) < 2:
+        check_instance("entries", self.entries, np.ndarray, called="a NumPy array of integers")
+        if self.entries.dtype.kind not in "iu":
+            raise argument_error("entries", "be a NumPy array of integers", self.entries)
+        if self.entries.ndim == 0 or min(self.entries.shape) < 2:
             raise argument_error(
-                "lines", "have at least two lines along every axis", f"of shape {self.lines.shape}"
+                "entries",
+                "have at least two entries along every axis",
+                f"of shape {self.entries.shape}",
             )
-        if self.lines.min() < 0 or int(self.lines.max()) >> self.bits:
+        if self.entries.min() < 0 or int(self.entries.max()) >> self.bits:
             raise argument_error(
-                "lines", f"be in [0, 2^{self.bits})", f"in [{self.lines.min()}, {self.lines.max()}]"
+                "entries",
+                f"be in [0, 2^{self.bits})",
+                f"in [{self.entries.min()}, {self.entries.max()}]",
             )
 
     @property
     def selection_bits(self) -> tuple[int, ...]:
         """Bits of each selection register."""
-        return tuple((length - 1).bit_length() for length in self.lines.shape)
+        return tuple((length - 1).bit_length() for length in self.entries.shape)
 
     @cached_property
     def padded(self) -> Ints:
         """An entry for every joint selection, the first register most significant, shape (2^n,)."""
         full = np.zeros([2**bits for bits in self.selection_bits], dtype=np.int64)
-        full[tuple(slice(length) for length in self.lines.shape)] = self.lines
+        full[tuple(slice(length) for length in self.entries.shape)] = self.entries
         return full.reshape(-1)
 
     @property
@@ -66,13 +70,19 @@ class LookUpTable(ByValue):
         return f"look-up, {len(self.padded)} entries of {self.bits} bits"
 
     def ands(self, block: int = 1) -> int:
-        """ANDs of unary iteration over rows of `block` lines: two less than the aligned runs of one
-        value, rows of several values never being part of a longer run.
+        """ANDs of unary iteration over rows of `block` entries: two less than the aligned runs of
+        one value, rows of several values never being part of a longer run.
+
+        Raises:
+            ArgumentError: a block that is no power of two, or longer than the table.
 
         Example:
             >>> LookUpTable(np.array([3, 1, 2, 2]), bits=2).ands()
             1
         """
+        block = check_integer("block", block, 1, len(self.padded))
+        if block & (block - 1):
+            raise argument_error("block", "be a power of two", block)
         rows = self.padded.reshape(-1, block)
         uniform = (rows == rows[:, :1]).all(axis=1)
         values, runs = rows[:, 0], len(rows)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qdescent.quantum.gates.loaders import Loader
+from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.resources.counts.loads import (
     Lines,
     Part,
@@ -134,7 +134,7 @@ class QueryCost:
 
 
 @lru_cache(maxsize=1 << 14)
-def history_query(size: HistorySize, loader: Loader, bits: int) -> QueryCost:
+def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
     """The parts of one query, each with its gates.
 
     Lines are counted as generic maps fill them; runs of equal lines count once. A circuit's own
@@ -146,7 +146,7 @@ def history_query(size: HistorySize, loader: Loader, bits: int) -> QueryCost:
         bits: b, of an angle.
 
     Example:
-        >>> from qdescent.quantum.gates.loaders import LOADERS
+        >>> from qdescent.quantum.gates.loading.loaders import LOADERS
         >>> small = HistorySize(n=3, order=1, steps=4, padding=0, colours=(2,))
         >>> [part.name for part in history_query(small, LOADERS["qrom"], 12).parts]
         ['roles', 'colours 0', 'letters 0', 'shift']
@@ -181,7 +181,7 @@ def history_query(size: HistorySize, loader: Loader, bits: int) -> QueryCost:
     return QueryCost(_merged(parts), size.system_qubits, size.ancilla_qubits)
 
 
-def _slot(size: HistorySize, slot: int, loader: Loader, bits: int) -> list[Part]:
+def _slot(size: HistorySize, slot: int, loader: LoadCosts, bits: int) -> list[Part]:
     """What a slot's role says: the colour, the letter, the letters that must follow."""
     colours, letter, width = size.slot_colours(slot), size.letter_bits, size.colour_bits(slot)
     maps = size.steps if size.changing else 1

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qdescent.quantum.gates.loaders import MOST_LINES, BucketBrigade, LoadCost, Loader
+from qdescent.quantum.gates.loading.load_cost import MOST_ENTRIES, LoadCost
+from qdescent.quantum.gates.loading.loader import LoadCosts
 
 
 @dataclass(frozen=True)
@@ -43,39 +44,39 @@ class Lines:
     used: int
     padded: int
 
-    def of(self, loader: Loader) -> int:
+    def of(self, loader: LoadCosts) -> int:
         """Those that a loader pays for: a router tree has a leaf for each address. More than an
         address of 62 bits tells apart only steps are, most of which are alike.
         """
-        most = self.padded if isinstance(loader, BucketBrigade) else self.used
-        return max(1, min(most, self.padded, MOST_LINES))
+        most = self.padded if loader.by_address else self.used
+        return max(1, min(most, self.padded, MOST_ENTRIES))
 
-    def cleared_by(self, loader: Loader) -> int:
+    def cleared_by(self, loader: LoadCosts) -> int:
         """Those that clearing pays for: a measured one gives every address its sign."""
         measured = loader.clearing == "measured"
-        return min(self.padded, MOST_LINES) if measured else self.of(loader)
+        return min(self.padded, MOST_ENTRIES) if measured else self.of(loader)
 
 
 @lru_cache(maxsize=1 << 16)
-def _load(loader: Loader, lines: int, bits: int) -> LoadCost:
+def _load(loader: LoadCosts, lines: int, bits: int) -> LoadCost:
     return loader.load_cost(lines, bits)
 
 
 @lru_cache(maxsize=1 << 16)
-def _read(loader: Loader, lines: int, bits: int) -> LoadCost:
+def _read(loader: LoadCosts, lines: int, bits: int) -> LoadCost:
     return loader.read_cost(lines, bits)
 
 
 @lru_cache(maxsize=1 << 16)
-def _clear(loader: Loader, lines: int, bits: int) -> LoadCost:
+def _clear(loader: LoadCosts, lines: int, bits: int) -> LoadCost:
     return loader.clear_cost(lines, bits)
 
 
-def read_and_cleared(name: str, loader: Loader, table: Lines, bits: int, turns: int = 0) -> Part:
+def read_and_cleared(name: str, loader: LoadCosts, table: Lines, bits: int, turns: int = 0) -> Part:
     """A table read into fresh qubits, used, and cleared.
 
     Example:
-        >>> from qdescent.quantum.gates.loaders import DEFAULT_LOADER
+        >>> from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
         >>> read_and_cleared("turn", DEFAULT_LOADER, Lines(1024, 1024), bits=8).toffoli
         2044
     """
@@ -85,13 +86,13 @@ def read_and_cleared(name: str, loader: Loader, table: Lines, bits: int, turns: 
     return Part(name, read.toffoli + clear.toffoli, read.depth + clear.depth, turns, work)
 
 
-def loaded(name: str, loader: Loader, table: Lines, bits: int) -> Part:
+def loaded(name: str, loader: LoadCosts, table: Lines, bits: int) -> Part:
     """A table xored into qubits that hold something."""
     load = _load(loader, table.of(loader), bits)
     return Part(name, load.toffoli, load.depth, 0, load.work_qubits)
 
 
-def loaded_and_cleared(name: str, loader: Loader, table: Lines, bits: int) -> Part:
+def loaded_and_cleared(name: str, loader: LoadCosts, table: Lines, bits: int) -> Part:
     """A table xored into qubits and cleared from them: an index replaced by its image, which is
     made beside it; a choice that is used in between.
     """
@@ -103,7 +104,7 @@ def loaded_and_cleared(name: str, loader: Loader, table: Lines, bits: int) -> Pa
 
 
 def prepared(
-    name: str, loader: Loader, levels: Iterable[Lines], bits: int, *, times: int = 1
+    name: str, loader: LoadCosts, levels: Iterable[Lines], bits: int, *, times: int = 1
 ) -> Part:
     """A vector for each selected value, qubit by qubit: a table of angles a qubit.
 

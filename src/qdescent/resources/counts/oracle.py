@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qdescent.quantum.gates.loaders import LoadCost
+from qdescent.quantum.gates.loading.load_cost import LoadCost
 
 NOTHING = LoadCost(toffoli=0, depth=0, work_qubits=0)
 
@@ -15,7 +15,7 @@ class Oracle:
     build. Rotations by what it answers, flips and phases are still counted.
 
     Example:
-        >>> Oracle().load_cost(lines=1000, bits=8)
+        >>> Oracle().load_cost(entries=1000, bits=8)
         LoadCost(toffoli=0, depth=0, work_qubits=0)
     """
 
@@ -24,14 +24,19 @@ class Oracle:
         """ "coherent": asked again."""
         return "coherent"
 
-    def load_cost(self, lines: int, bits: int) -> LoadCost:
+    @property
+    def by_address(self) -> bool:
+        """False: it has no parts."""
+        return False
+
+    def load_cost(self, entries: int, bits: int) -> LoadCost:
         """Nothing."""
         return NOTHING
 
-    def read_cost(self, lines: int, bits: int) -> LoadCost:
+    def read_cost(self, entries: int, bits: int) -> LoadCost:
         """Nothing."""
         return NOTHING
 
-    def clear_cost(self, lines: int, bits: int) -> LoadCost:
+    def clear_cost(self, entries: int, bits: int) -> LoadCost:
         """Nothing."""
         return NOTHING

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from qdescent.quantum.gates.loaders import Loader
+from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.resources.counts.history_query import QueryCost
 from qdescent.resources.counts.loads import (
     Lines,
@@ -20,7 +20,7 @@ from qdescent.resources.counts.loads import (
 
 
 @lru_cache(maxsize=1 << 14)
-def step_query(n: int, colours: int, loader: Loader, bits: int) -> QueryCost:
+def step_query(n: int, colours: int, loader: LoadCosts, bits: int) -> QueryCost:
     """A query to an n x n matrix with so many entries a row: prepare a colour by the column,
     permute, unprepare by the row, as `quantum.encodings.balanced.BalancedEncoding` does.
 
@@ -35,7 +35,7 @@ def step_query(n: int, colours: int, loader: Loader, bits: int) -> QueryCost:
 
 
 @lru_cache(maxsize=1 << 14)
-def coupling_query(n: int, colours: int, loader: Loader, bits: int) -> QueryCost:
+def coupling_query(n: int, colours: int, loader: LoadCosts, bits: int) -> QueryCost:
     """A query to F_2, a pair of letters to one, with so many entries a row: like `step_query`, and
     the second letter, which follows from the first written and the colour, cleared.
 
@@ -48,7 +48,9 @@ def coupling_query(n: int, colours: int, loader: Loader, bits: int) -> QueryCost
     return QueryCost(tuple(parts), 2 * index, width + 1)
 
 
-def _parts(n: int, colours: int, index: int, width: int, loader: Loader, bits: int) -> list[Part]:
+def _parts(
+    n: int, colours: int, index: int, width: int, loader: LoadCosts, bits: int
+) -> list[Part]:
     beyond = (2**index - n).bit_count()  # aligned runs of lines that no row has
     levels = [
         Lines(n * (some + int(some < 2**k)) + beyond, 2 ** (index + k))
@@ -62,7 +64,7 @@ def _parts(n: int, colours: int, index: int, width: int, loader: Loader, bits: i
 
 
 @lru_cache(maxsize=1 << 14)
-def vector_preparation(n: int, loader: Loader, bits: int) -> Part:
+def vector_preparation(n: int, loader: LoadCosts, bits: int) -> Part:
     """A vector of n values prepared, or its preparation undone: an angle for each beginning."""
     width = bits_of(n)
     levels = [Lines(some, 2**k) for k, some in enumerate(prefixes(n, width))]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qdescent.quantum.gates.loaders import LOADERS, BucketBrigade, Loader
+from qdescent.quantum.gates.loading.loader import LoadCosts
+from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.counts.history_query import HistorySize, QueryCost, history_query
 from qdescent.resources.counts.loads import Part
 from qdescent.resources.counts.logical_counts import LogicalCounts
@@ -26,8 +27,8 @@ from qdescent.resources.ways.way import HISTORY, Way
 TREE = "bucket-brigade"
 ORACLE = "oracle"  # look-ups for nothing: shown, and never what is built
 # one gate after another, as the estimator has it; a router tree works in parallel
-SERIAL = tuple(name for name, loader in LOADERS.items() if not isinstance(loader, BucketBrigade))
-_TABLES: dict[str, Loader] = {**LOADERS, ORACLE: Oracle()}
+SERIAL = tuple(name for name, loader in LOADERS.items() if not loader.by_address)
+_TABLES: dict[str, LoadCosts] = {**LOADERS, ORACLE: Oracle()}
 FEWEST = "qroam-measured"  # no other serial loader has fewer Toffoli gates for any table
 SIGNAL = 3  # qubits: signal, padding and choice of a transform
 _MOST_FLOAT = 10**300

@@ -12,7 +12,8 @@ from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.tensors import number_tensor
 from qdescent.quantum.encodings.protocol import BlockEncoding
-from qdescent.quantum.gates.loaders import DEFAULT_LOADER, Loader, check_loader
+from qdescent.quantum.gates.loading.loader import Loader, check_loader
+from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 from qdescent.rows.numbers import at_least
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_encoding

@@ -21,7 +21,7 @@ from qdescent.quantum.algorithms.hamiltonian_simulation import (
 from qdescent.quantum.algorithms.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.encodings.protocol import BlockEncoding
-from qdescent.quantum.gates.loaders import Loader
+from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
@@ -74,7 +74,7 @@ def build_phase_estimation(
         >>> system = LinearSystem(
         ...     torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
         ... )
-        >>> from qdescent.quantum.gates.loaders import DEFAULT_LOADER
+        >>> from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
         >>> encoding = hermitian_encoding(system, 20, DEFAULT_LOADER)
         >>> circuit = build_phase_estimation(system, encoding, kappa=2.0, clock_bits=3)
         >>> circuit.bloq.signature.n_qubits(), circuit.error < 1e-4

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.gates.loaders import Loader
+from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.rows import names
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from qdescent.quantum.algorithms.segment_transform import SegmentTransform
 from qdescent.quantum.algorithms.selected_sequence import SelectedSequence
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.protocol import BlockEncoding
-from qdescent.quantum.gates.loaders import Loader
+from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import rotation_tree

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import attrs
@@ -18,9 +19,49 @@ from qualtran import (
     SoquetT,
 )
 from qualtran.bloqs.basic_gates import CNOT, TwoBitCSwap, TwoBitSwap, XGate
+from qualtran.bloqs.bookkeeping import Partition
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent.quantum.tables.lookup import LookUpTable
+
+
+@dataclass(frozen=True)
+class TreeReading:
+    """|i>|0>|0> -> |i>|d_i>|w_i>: the tree filled by i, whose leaf i writes; w_i is the tree.
+
+    Args:
+        table: the entries d_i.
+    """
+
+    table: LookUpTable
+
+    @property
+    def tree(self) -> RouterTree:
+        """One leaf for each selection."""
+        return RouterTree(sum(self.table.selection_bits))
+
+    @property
+    def work_bits(self) -> int:
+        """All of the tree."""
+        return self.tree.leaves + self.tree.node_bits
+
+    def work_tables(self) -> tuple[LookUpTable, ...]:
+        """None: the routers lead back what they led down."""
+        return ()
+
+    def __call__(
+        self, bb: BloqBuilder, selection: np.ndarray
+    ) -> tuple[np.ndarray, SoquetT, SoquetT]:
+        """The tree, then the leaves."""
+        filled = bb.add_d(self.tree, selection=bb.join(selection))
+        write, fresh = LeafWrite(self.table), bb.allocate(self.table.bits)
+        filled["leaves"], target = bb.add(write, leaves=filled["leaves"], target=fresh)
+        selection = bb.split(filled.pop("selection"))
+        sizes = {"leaves": self.tree.leaves, "nodes": self.tree.node_bits}
+        if not sizes["nodes"]:
+            return selection, target, filled["leaves"]
+        parts = [Register(name, QAny(bits)) for name, bits in sizes.items()]
+        return selection, target, bb.add(Partition(self.work_bits, parts).adjoint(), **filled)
 
 
 @attrs.frozen
@@ -141,10 +182,10 @@ class RouterTree(Bloq):
 
 @attrs.frozen
 class LeafWrite(Bloq):
-    """|leaves>|t> -> |leaves>|t xor the line of the leaf at 1>: a CNOT for every 1 in the table.
+    """|leaves>|t> -> |leaves>|t xor the entry of the leaf at 1>: a CNOT for every 1 in the table.
 
     Args:
-        table: a line for every leaf.
+        table: an entry for every leaf.
 
     Registers: leaves (N bits), target (b bits).
 
@@ -168,9 +209,9 @@ class LeafWrite(Bloq):
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Kernel by leaf."""
         leaves, target = bb.split(soqs["leaves"]), bb.split(soqs["target"])
-        for leaf, line in enumerate(self.table.padded.tolist()):
+        for leaf, entry in enumerate(self.table.padded.tolist()):
             for place in range(self.table.bits):
-                if line >> (self.table.bits - 1 - place) & 1:
+                if entry >> (self.table.bits - 1 - place) & 1:
                     leaves[leaf], target[place] = bb.add(
                         CNOT(), ctrl=leaves[leaf], target=target[place]
                     )
@@ -181,7 +222,7 @@ class LeafWrite(Bloq):
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """The ones of the table."""
-        return {CNOT(): sum(line.bit_count() for line in self.table.padded.tolist())}
+        return {CNOT(): sum(entry.bit_count() for entry in self.table.padded.tolist())}
 
     def my_static_costs(self, cost_key: CostKey) -> Any:
         """Qubits: the registers."""
