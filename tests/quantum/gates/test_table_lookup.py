@@ -288,8 +288,8 @@ def test_a_borrowed_load_that_forgets_its_second_xor_is_rejected():
         (
             lambda: LookUpTable(np.array([1]), 2),
             (
-                r"Argument `entries` must have at least two entries along every axis, but is of shape"
-                r" \(1,\)."
+                r"Argument `entries` must have at least two entries along every axis, but is"
+                r" of shape \(1,\)."
             ),
         ),
         (
