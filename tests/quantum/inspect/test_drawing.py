@@ -69,10 +69,10 @@ class _Wrapped:
 
 def test_shortened_says_what_it_leaves_out():
     gates = tuple(Gate(str(k), ("q",), "G") for k in range(9))
-    first, left_out, last = Drawing((("q", 1),), gates).shortened(3, 2)
+    first, left_out, last = Drawing((("q", 1),), gates, 0, ()).shortened(3, 2)
     assert [gate.label for gate in first + last] == ["0", "1", "2", "7", "8"]
     assert left_out == 4
-    assert Drawing((("q", 1),), gates).shortened(5, 4) == (gates, 0, ())
+    assert Drawing((("q", 1),), gates, 0, ()).shortened(5, 4) == (gates, 0, ())
 
 
 @pytest.mark.parametrize("length", [2, 3, 24, 25, 26, 27, 60, 61])

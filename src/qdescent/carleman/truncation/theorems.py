@@ -45,7 +45,7 @@ DENSE_LIMIT = 10_000_000
 FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bound:
     """One theorem on ||u_t - u_N(t)||_2, at one map or equation.
 
@@ -65,7 +65,7 @@ class Bound:
     reason: str
     form: str
     source: str
-    errors: tuple[float, ...] = (math.inf,) * MOST
+    errors: tuple[float, ...]
     number: float | None = None
     time: float | None = None
 
@@ -126,13 +126,13 @@ def bounds_of_map(maps: Sequence[PolynomialMap], u0: Tensor, steps: int) -> list
         )
         return [
             *bounds,
-            *(Bound(name, False, reason, form, LYAPUNOV + "map_bounds.py") for name in names),
+            *(_silent(name, reason, form, LYAPUNOV + "map_bounds.py") for name in names),
         ]
     if (entries := f.size ** (f.degree + 1)) > DENSE_LIMIT:
         return [
             *bounds,
             *(
-                Bound(name, False, _too_large(entries), form, LYAPUNOV + "map_bounds.py")
+                _silent(name, _too_large(entries), form, LYAPUNOV + "map_bounds.py")
                 for name in names
             ),
         ]
@@ -142,16 +142,14 @@ def bounds_of_map(maps: Sequence[PolynomialMap], u0: Tensor, steps: int) -> list
         reason = f"||F_1|| = {a[1]:.6g} is its spectral radius: no norm is better"
         return [
             *bounds,
-            *(Bound(name, False, reason, form, LYAPUNOV + "map_bounds.py") for name in names),
+            *(_silent(name, reason, form, LYAPUNOV + "map_bounds.py") for name in names),
         ]
     tried = []
     for fraction in FRACTIONS:
         S = map_coordinates(f.coefficients[1], radius + fraction * gap)
         b, size = _norms(change_coordinates(f.coefficients, S)), float((S @ u0).norm())
         reason = f"||F_1|| = {a[1]:.4g} but {b[1]:.4g} in ||S u|| (spectral radius {radius:.4g})"
-        series = replace(
-            _series(names[0], reason, b, size, steps, form), source=LYAPUNOV + "map_bounds.py"
-        )
+        series = _series(names[0], reason, b, size, steps, form, LYAPUNOV + "map_bounds.py")
         tried.append(
             (
                 series,
@@ -159,6 +157,27 @@ def bounds_of_map(maps: Sequence[PolynomialMap], u0: Tensor, steps: int) -> list
             )
         )
     return [*bounds, *(_least(list(each)) for each in zip(*tried, strict=True))]
+
+
+def _silent(
+    name: str,
+    reason: str,
+    form: str,
+    source: str,
+    number: float | None = None,
+    time: float | None = None,
+) -> Bound:
+    """A theorem whose conditions do not hold here: it promises nothing at any order."""
+    return Bound(
+        name=name,
+        applies=False,
+        reason=reason,
+        form=form,
+        source=source,
+        errors=(math.inf,) * MOST,
+        number=number,
+        time=time,
+    )
 
 
 def _too_large(entries: int) -> str:
@@ -169,13 +188,28 @@ def _norms(coefficients: Sequence[Tensor]) -> Floats:
     return np.array([coefficient_norm(F) for F in coefficients])
 
 
-def _series(name: str, reason: str, a: ArrayLike, start: float, steps: int, form: str) -> Bound:
+def _series(
+    name: str,
+    reason: str,
+    a: ArrayLike,
+    start: float,
+    steps: int,
+    form: str,
+    source: str = MAJORANT,
+) -> Bound:
     errors = map_error_bounds(a, start, steps, MOST, "plain" if form == "plain" else "homogenised")[
         -1
     ]
     if not np.isfinite(errors).any():
         reason += "; it overflows: the map expands too much for its norms to tell anything"
-    return Bound(name, True, reason, form, MAJORANT, tuple(errors.tolist()))
+    return Bound(
+        name=name,
+        applies=True,
+        reason=reason,
+        form=form,
+        source=source,
+        errors=tuple(errors.tolist()),
+    )
 
 
 def _uniform(name: str, kind: str, a: Floats, start: float, form: str, source: str) -> Bound:
@@ -184,15 +218,15 @@ def _uniform(name: str, kind: str, a: Floats, start: float, form: str, source: s
         why = (
             f"{kind} = {a[1]:.6g} is not below 1" if a[1] >= 1 else f"R_d = {R:.4g} is not below 1"
         )
-        return Bound(name, False, why, form, source, number=R)
+        return _silent(name, why, form, source, number=R)
     return Bound(
-        name,
-        True,
-        f"R_d = {R:.4g} < 1: at every time",
-        form,
-        source,
-        tuple(uniform_error_bounds(a, start, MOST).tolist()),
-        R,
+        name=name,
+        applies=True,
+        reason=f"R_d = {R:.4g} < 1: at every time",
+        form=form,
+        source=source,
+        errors=tuple(uniform_error_bounds(a, start, MOST).tolist()),
+        number=R,
     )
 
 
@@ -221,33 +255,33 @@ def bounds_of_field(coefficients: Sequence[Tensor], u0: Tensor, time: float) -> 
     pouly = "Forets and Pouly, arXiv:1711.02552, Theorem 4.3"
     bounds.append(_comparison("log-norm", "mu(F_1)", x, x.rate, time, form, krovi))
     bounds.append(_comparison("power series", "||F_1||", x, x.linear, time, form, pouly))
-    bounds.append(_forced("best rescaling", x, form))
+    forced = "proof in carleman/truncation/field_bounds.py, forced_error_bound"
+    bounds.append(_forced("best rescaling", x, form, forced))
 
     name, gap, source = "Lyapunov norm", x.rate - x.abscissa, LYAPUNOV + "field_bounds.py"
     if gap <= 1e-9 * max(abs(x.abscissa), x.linear):
         return [
             *bounds,
-            Bound(name, False, "mu(F_1) is Re lambda_1: no quadratic norm is better", form, source),
+            _silent(name, "mu(F_1) is Re lambda_1: no quadratic norm is better", form, source),
         ]
     if (entries := coefficients[-1].numel()) > DENSE_LIMIT:
-        return [*bounds, Bound(name, False, _too_large(entries), form, source)]
+        return [*bounds, _silent(name, _too_large(entries), form, source)]
     tried = []
     for fraction in FRACTIONS:
         S = field_coordinates(coefficients[1], x.abscissa + fraction * gap)
         y = field_norms(change_coordinates(coefficients, S), S @ u0)
-        bound = (
+        tried.append(
             _comparison(name, "mu in ||S u||", y, y.rate, time, form, source)
             if x.forcing == 0
-            else _forced(name, y, form)
+            else _forced(name, y, form, source)
         )
-        tried.append(replace(bound, source=source))
     return [*bounds, _least(tried)]
 
 
 def _liu(x: FieldNorms, time: float, form: str) -> Bound:
     source, name = "Liu et al., arXiv:2011.03185 (truncation error for R < 1)", "R-number"
     if x.abscissa >= 0:
-        return Bound(name, False, f"Re lambda_1 = {x.abscissa:.4g} is not below 0", form, source)
+        return _silent(name, f"Re lambda_1 = {x.abscissa:.4g} is not below 0", form, source)
     R = liu_number(x.start, x.abscissa, x.quadratic, x.forcing)
     reasons = [f"R = {R:.4g} is not below 1"] if R >= 1 else []
     if not x.normal:
@@ -257,24 +291,31 @@ def _liu(x: FieldNorms, time: float, form: str) -> Bound:
     if x.forcing > 0:
         reasons.append("F_0 is not zero")
     if reasons:
-        return Bound(name, False, "; ".join(reasons), form, source, number=R)
+        return _silent(name, "; ".join(reasons), form, source, number=R)
     errors = tuple(
         liu_error_bound(x.start, x.abscissa, x.quadratic, N, time) for N in range(1, MOST + 1)
     )
-    return Bound(name, True, f"R = {R:.4g} < 1, F_1 normal, no forcing", form, source, errors, R)
+    return Bound(
+        name=name,
+        applies=True,
+        reason=f"R = {R:.4g} < 1, F_1 normal, no forcing",
+        form=form,
+        source=source,
+        errors=errors,
+        number=R,
+    )
 
 
 def _comparison(
     name: str, kind: str, x: FieldNorms, rate: float, time: float, form: str, source: str
 ) -> Bound:
     if x.forcing > 0:
-        return Bound(name, False, "F_0 is not zero", form, source)
+        return _silent(name, "F_0 is not zero", form, source)
     number = liu_number(x.start, rate, x.quadratic) if rate < 0 else None
     until = comparison_time(x.start, rate, x.quadratic)
     if time >= until:
-        return Bound(
+        return _silent(
             name,
-            False,
             f"{kind} = {rate:.4g} bounds it only until t = {until:.4g}",
             form,
             source,
@@ -285,18 +326,25 @@ def _comparison(
         comparison_error_bound(x.start, rate, x.quadratic, N, time) for N in range(1, MOST + 1)
     )
     holds = "at every time" if math.isinf(until) else f"until t = {until:.4g}"
-    return Bound(name, True, f"{kind} = {rate:.4g}: {holds}", form, source, errors, number, until)
+    return Bound(
+        name=name,
+        applies=True,
+        reason=f"{kind} = {rate:.4g}: {holds}",
+        form=form,
+        source=source,
+        errors=errors,
+        number=number,
+        time=until,
+    )
 
 
-def _forced(name: str, x: FieldNorms, form: str) -> Bound:
-    source = "proof in carleman/truncation/field_bounds.py, forced_error_bound"
+def _forced(name: str, x: FieldNorms, form: str, source: str) -> Bound:
     if x.rate >= 0:
-        return Bound(name, False, f"mu = {x.rate:.4g} is not below 0", form, source)
+        return _silent(name, f"mu = {x.rate:.4g} is not below 0", form, source)
     R, gamma = rescaled_number(x.start, x.rate, x.quadratic, x.forcing)
     if R >= 1:
-        return Bound(
+        return _silent(
             name,
-            False,
             f"R = {R:.4g} at its best gamma = {gamma:.4g} is not below 1",
             form,
             source,
@@ -306,11 +354,11 @@ def _forced(name: str, x: FieldNorms, form: str) -> Bound:
         forced_error_bound(x.start, x.rate, x.quadratic, x.forcing, N) for N in range(1, MOST + 1)
     )
     return Bound(
-        name,
-        True,
-        f"R = {R:.4g} < 1 at gamma = {gamma:.4g}: at every time",
-        form,
-        source,
-        errors,
-        R,
+        name=name,
+        applies=True,
+        reason=f"R = {R:.4g} < 1 at gamma = {gamma:.4g}: at every time",
+        form=form,
+        source=source,
+        errors=errors,
+        number=R,
     )

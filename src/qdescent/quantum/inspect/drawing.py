@@ -5,7 +5,7 @@ bloq's own decomposition.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -42,22 +42,29 @@ class Drawing:
     Args:
         registers: name and bits of each, from top to bottom; "work" stands for qubits taken and
             given back, with 0 bits.
-        gates: in the order of time; of a long circuit its first and its last ones.
-        left_out: gates between them that are not in `gates`.
-        cut: how many of `gates` stand before those left out.
+        first: gates in the order of time; of a long circuit those of its beginning.
+        left_out: gates between `first` and `last` that are not shown.
+        last: those of the end of a long circuit.
     """
 
     registers: tuple[tuple[str, int], ...]
-    gates: tuple[Gate, ...]
-    left_out: int = 0
-    cut: int = 0
+    first: tuple[Gate, ...]
+    left_out: int
+    last: tuple[Gate, ...]
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """All that are shown."""
+        return self.first + self.last
 
     def shortened(self, head: int, tail: int) -> tuple[tuple[Gate, ...], int, tuple[Gate, ...]]:
         """The first and last gates, and how many between them are left out."""
-        if not self.left_out and len(self.gates) <= head + tail:
-            return self.gates, 0, ()
-        cut = self.cut if self.left_out else len(self.gates) - tail
-        first, last = self.gates[: min(head, cut)], self.gates[max(cut, len(self.gates) - tail) :]
+        first, last = self.first, self.last
+        if not self.left_out:
+            if len(self.gates) <= head + tail:
+                return self.gates, 0, ()
+            first, last = self.gates[: len(self.gates) - tail], self.gates
+        first, last = first[:head], last[max(0, len(last) - tail) :]
         return first, self.left_out + len(self.gates) - len(first) - len(last), last
 
 
@@ -75,6 +82,14 @@ def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Dra
     """
     check_methods("bloq", bloq, ("call_graph", "decompose_bloq"), "a Qualtran bloq")
     check_callable("expand", expand, "a function of a bloq")
+    registers, gates = _read_off(bloq, expand)
+    return Drawing(registers, gates, 0, ())
+
+
+def _read_off(
+    bloq: Bloq, expand: Callable[[Bloq], bool]
+) -> tuple[tuple[tuple[str, int], ...], tuple[Gate, ...]]:
+    """The registers of a bloq and the gates on them."""
     from qualtran import LeftDangle, Soquet
     from qualtran.bloqs.bookkeeping import Allocate, Cast, Free, Join, Partition, Split
 
@@ -104,10 +119,8 @@ def draw(bloq: Bloq, expand: Callable[[Bloq], bool] = lambda bloq: False) -> Dra
             on = tuple(name for name in names if name in touched)
             gates.append(Gate(_text(instance.bloq), on, type(instance.bloq).__name__))
     used = {name for gate in gates for name in gate.registers}
-    return Drawing(
-        tuple((name, sizes.get(name, 0)) for name in names if name in sizes or name in used),
-        tuple(gates),
-    )
+    shown = [name for name in names if name in sizes or name in used]
+    return tuple((name, sizes.get(name, 0)) for name in shown), tuple(gates)
 
 
 def draw_solve(solve: Any) -> Drawing:
@@ -122,10 +135,11 @@ def draw_solve(solve: Any) -> Drawing:
         solve: with a `sequence`.
     """
     short = abridged(solve)
-    drawing = draw(short, lambda bloq: bloq == short.sequence)
+    registers, gates = _read_off(short, lambda bloq: bloq == short.sequence)
     left_out = len(solve.sequence.phases) - len(short.sequence.phases)
-    left_out *= 2  # each phase with the query that follows it
-    return replace(drawing, left_out=left_out, cut=len(drawing.gates) // 2 if left_out else 0)
+    cut = len(gates) // 2 if left_out else len(gates)
+    # each phase with the query that follows it
+    return Drawing(registers, gates[:cut], 2 * left_out, gates[cut:])
 
 
 def abridged(solve: Any) -> Any:

@@ -24,7 +24,7 @@ def circuit_svg(drawing: Drawing, title: str, head: int = 8, tail: int = 4) -> s
 
     Example:
         >>> circuit_svg(
-        ...     Drawing((("q", 1),), (Gate("H", ("q",), "Hadamard"),)), "one gate"
+        ...     Drawing((("q", 1),), (Gate("H", ("q",), "Hadamard"),), 0, ()), "one gate"
         ... ).startswith("<svg")
         True
     """
