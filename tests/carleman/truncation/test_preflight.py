@@ -11,9 +11,9 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.carleman.truncation import theorems
+from qdescent.carleman.truncation.bound import MOST
 from qdescent.carleman.truncation.map_bounds import map_error_bounds
 from qdescent.carleman.truncation.preflight import preflight
-from qdescent.carleman.truncation.theorems import MOST
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 

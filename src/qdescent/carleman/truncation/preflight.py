@@ -19,7 +19,8 @@ from qdescent._checks import (
     shown,
 )
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.truncation.theorems import MOST, Bound, bounds_of_field, bounds_of_map
+from qdescent.carleman.truncation.bound import MOST, Bound
+from qdescent.carleman.truncation.theorems import bounds_of_field, bounds_of_map
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.tensors import real_tensor

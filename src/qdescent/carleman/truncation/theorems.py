@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from qdescent._arrays import Floats
-from qdescent._checks import check_boolean, check_interval, check_sequence, check_text
+from qdescent.carleman.truncation.bound import MOST, Bound, silent
 from qdescent.carleman.truncation.field_bounds import (
     FieldNorms,
     comparison_error_bound,
@@ -36,56 +36,11 @@ from qdescent.carleman.truncation.norms import (
 )
 from qdescent.linalg.polynomial_map import PolynomialMap
 
-# orders that are searched: far more than an explicit lift, or a full-size series, allows
-MOST = 32
 # entries of the largest F_k in other coordinates: eight changes of 80 MB, seconds
 DENSE_LIMIT = 10_000_000
 # How far the target rate stands from the best one (0) towards that of the l_2 norm (1): S grows as
 # it nears 0. Any gives a theorem, so the least bound is taken.
 FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bound:
-    """One theorem on ||u_t - u_N(t)||_2, at one map or equation.
-
-    Args:
-        name: name of the theorem.
-        applies: True where its conditions hold here.
-        reason: the conditions as they were found.
-        form: the form of the linearisation that it speaks of, "homogenised", "plain" or "either".
-        source: place of its proof.
-        errors: the bound for N = 1..32, infinite where it promises nothing.
-        number: the R-number, where it has one: it converges for R < 1.
-        time: until when it holds, where it is finite.
-    """
-
-    name: str
-    applies: bool
-    reason: str
-    form: str
-    source: str
-    errors: tuple[float, ...]
-    number: float | None = None
-    time: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("name", "reason", "form", "source"):
-            check_text(name, getattr(self, name))
-        check_boolean("applies", self.applies)
-        for error in check_sequence("errors", self.errors, object, called="a sequence of errors"):
-            check_interval("errors", error, "[0, inf]")  # type: ignore[arg-type]
-        for name in ("number", "time"):
-            if getattr(self, name) is not None:
-                check_interval(name, getattr(self, name), "[-inf, inf]")
-
-    def order_for(self, error: float) -> int | None:
-        """The least order whose bound is at most `error`; None: none up to 32."""
-        error = check_interval("error", error, "(0, inf)")
-        return next(
-            (N for N, bound in enumerate(self.errors, start=1) if self.applies and bound <= error),
-            None,
-        )
 
 
 MAJORANT = "composed norm series, proof in carleman/truncation/map_bounds.py"
@@ -126,13 +81,13 @@ def bounds_of_map(maps: Sequence[PolynomialMap], u0: Tensor, steps: int) -> list
         )
         return [
             *bounds,
-            *(_silent(name, reason, form, LYAPUNOV + "map_bounds.py") for name in names),
+            *(silent(name, reason, form, LYAPUNOV + "map_bounds.py") for name in names),
         ]
     if (entries := f.size ** (f.degree + 1)) > DENSE_LIMIT:
         return [
             *bounds,
             *(
-                _silent(name, _too_large(entries), form, LYAPUNOV + "map_bounds.py")
+                silent(name, _too_large(entries), form, LYAPUNOV + "map_bounds.py")
                 for name in names
             ),
         ]
@@ -142,7 +97,7 @@ def bounds_of_map(maps: Sequence[PolynomialMap], u0: Tensor, steps: int) -> list
         reason = f"||F_1|| = {a[1]:.6g} is its spectral radius: no norm is better"
         return [
             *bounds,
-            *(_silent(name, reason, form, LYAPUNOV + "map_bounds.py") for name in names),
+            *(silent(name, reason, form, LYAPUNOV + "map_bounds.py") for name in names),
         ]
     tried = []
     for fraction in FRACTIONS:
@@ -157,27 +112,6 @@ def bounds_of_map(maps: Sequence[PolynomialMap], u0: Tensor, steps: int) -> list
             )
         )
     return [*bounds, *(_least(list(each)) for each in zip(*tried, strict=True))]
-
-
-def _silent(
-    name: str,
-    reason: str,
-    form: str,
-    source: str,
-    number: float | None = None,
-    time: float | None = None,
-) -> Bound:
-    """A theorem whose conditions do not hold here: it promises nothing at any order."""
-    return Bound(
-        name=name,
-        applies=False,
-        reason=reason,
-        form=form,
-        source=source,
-        errors=(math.inf,) * MOST,
-        number=number,
-        time=time,
-    )
 
 
 def _too_large(entries: int) -> str:
@@ -218,7 +152,7 @@ def _uniform(name: str, kind: str, a: Floats, start: float, form: str, source: s
         why = (
             f"{kind} = {a[1]:.6g} is not below 1" if a[1] >= 1 else f"R_d = {R:.4g} is not below 1"
         )
-        return _silent(name, why, form, source, number=R)
+        return silent(name, why, form, source, number=R)
     return Bound(
         name=name,
         applies=True,
@@ -262,10 +196,10 @@ def bounds_of_field(coefficients: Sequence[Tensor], u0: Tensor, time: float) -> 
     if gap <= 1e-9 * max(abs(x.abscissa), x.linear):
         return [
             *bounds,
-            _silent(name, "mu(F_1) is Re lambda_1: no quadratic norm is better", form, source),
+            silent(name, "mu(F_1) is Re lambda_1: no quadratic norm is better", form, source),
         ]
     if (entries := coefficients[-1].numel()) > DENSE_LIMIT:
-        return [*bounds, _silent(name, _too_large(entries), form, source)]
+        return [*bounds, silent(name, _too_large(entries), form, source)]
     tried = []
     for fraction in FRACTIONS:
         S = field_coordinates(coefficients[1], x.abscissa + fraction * gap)
@@ -281,7 +215,7 @@ def bounds_of_field(coefficients: Sequence[Tensor], u0: Tensor, time: float) -> 
 def _liu(x: FieldNorms, time: float, form: str) -> Bound:
     source, name = "Liu et al., arXiv:2011.03185 (truncation error for R < 1)", "R-number"
     if x.abscissa >= 0:
-        return _silent(name, f"Re lambda_1 = {x.abscissa:.4g} is not below 0", form, source)
+        return silent(name, f"Re lambda_1 = {x.abscissa:.4g} is not below 0", form, source)
     R = liu_number(x.start, x.abscissa, x.quadratic, x.forcing)
     reasons = [f"R = {R:.4g} is not below 1"] if R >= 1 else []
     if not x.normal:
@@ -291,7 +225,7 @@ def _liu(x: FieldNorms, time: float, form: str) -> Bound:
     if x.forcing > 0:
         reasons.append("F_0 is not zero")
     if reasons:
-        return _silent(name, "; ".join(reasons), form, source, number=R)
+        return silent(name, "; ".join(reasons), form, source, number=R)
     errors = tuple(
         liu_error_bound(x.start, x.abscissa, x.quadratic, N, time) for N in range(1, MOST + 1)
     )
@@ -310,11 +244,11 @@ def _comparison(
     name: str, kind: str, x: FieldNorms, rate: float, time: float, form: str, source: str
 ) -> Bound:
     if x.forcing > 0:
-        return _silent(name, "F_0 is not zero", form, source)
+        return silent(name, "F_0 is not zero", form, source)
     number = liu_number(x.start, rate, x.quadratic) if rate < 0 else None
     until = comparison_time(x.start, rate, x.quadratic)
     if time >= until:
-        return _silent(
+        return silent(
             name,
             f"{kind} = {rate:.4g} bounds it only until t = {until:.4g}",
             form,
@@ -340,10 +274,10 @@ def _comparison(
 
 def _forced(name: str, x: FieldNorms, form: str, source: str) -> Bound:
     if x.rate >= 0:
-        return _silent(name, f"mu = {x.rate:.4g} is not below 0", form, source)
+        return silent(name, f"mu = {x.rate:.4g} is not below 0", form, source)
     R, gamma = rescaled_number(x.start, x.rate, x.quadratic, x.forcing)
     if R >= 1:
-        return _silent(
+        return silent(
             name,
             f"R = {R:.4g} at its best gamma = {gamma:.4g} is not below 1",
             form,
