@@ -3,6 +3,7 @@
     python benchmarks/fast_forward.py --checkpoint C          # error and cost, 7M, pruned
     python benchmarks/fast_forward.py --checkpoint C --speed  # wall time beside descent, one run
     python benchmarks/fast_forward.py --large                 # 103M, batch 8, untrained: memory
+    ... --checkpoint C --large --density .1 --truth           # 103M, batch 128, trained, pruned
     ... --device cuda --train 3 --data-root D                 # trained in place, on a GPU
     ... --device cuda --train 2 --data-root D --large         # 103M, batch 128, order 2 and 3
 
@@ -130,11 +131,11 @@ def speed(given: argparse.Namespace) -> None:
 
 
 def large(given: argparse.Namespace, steps: int = 80, eta: float = 0.005) -> None:
-    """A segment at 103 million weights, all of them kept: memory, and where the network is trained
-    the distance to descent. Untrained, the memory is that of a trained one.
+    """A segment at 103 million weights, all of them or a share kept: memory, and where the network
+    is trained the distance to descent. Untrained, the memory is that of a trained one.
     """
     if given.train or given.checkpoint:
-        task, space, state = asked_problem(given, density=1.0)
+        task, space, state = asked_problem(given, density=given.density)
         told = {"epochs": state.epoch, "test_accuracy": state.test_accuracy[-1]}
         del state  # as large as two networks
     else:
@@ -145,8 +146,9 @@ def large(given: argparse.Namespace, steps: int = 80, eta: float = 0.005) -> Non
         task = qd.Task(network, cross_entropy, (images, labels))
         space, told = qd.ParameterSpace(network), {"epochs": 0}
     before, truth, took = own_peak(), None, None
-    if on_gpu():
-        torch.cuda.reset_peak_memory_stats()
+    if on_gpu() or given.truth:
+        if on_gpu():
+            torch.cuda.reset_peak_memory_stats()
         truth, took = timed(lambda: true_displacement(task, space, eta, steps))
         told["peak_bytes_of_descent"] = own_peak()
     rows = []
@@ -177,7 +179,7 @@ def large(given: argparse.Namespace, steps: int = 80, eta: float = 0.005) -> Non
         content = {
             "question": (
                 f"Memory of {steps} fast-forwarded steps at 103M weights, batch {given.batch},"
-                " all kept"
+                f" {given.density:.0%} kept"
             ),
             "weights": space.n,
             "learning_rate": eta,
@@ -198,6 +200,8 @@ def main() -> None:
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--batch", type=int, help="128; of an untrained network of 103M, 8")
     parser.add_argument("--orders", type=int, nargs="+", default=[2], help="with --large")
+    parser.add_argument("--density", type=float, default=1.0, help="share kept, with --large")
+    parser.add_argument("--truth", action="store_true", help="descent beside it on a CPU, too")
     add_training(parser)
     given = parser.parse_args()
     known = given.checkpoint is not None or given.train
