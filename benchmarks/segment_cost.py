@@ -49,7 +49,7 @@ def until_success(queries: float, probability: float) -> float:
 
 def history(f: qd.PolynomialMap, order: int, steps: int, scaled: bool) -> dict:
     """One kernel reflection, norm known, until it succeeds and u_T is found."""
-    norms = norms_of(f, steps)
+    norms = norms_of(f, steps, order)
     unit = None if scaled else 1.0
     choice = best_history(norms, order, steps, scale=unit)
     lift = qd.carleman_linearize(f, order, scale=choice.scale)

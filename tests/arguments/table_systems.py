@@ -161,7 +161,7 @@ ENTRIES = [
     Entry("MapNorms.scaled", norms.scaled, lambda: {"scale": 2.0}),
     Entry("MapNorms.power_bounds", norms.power_bounds, lambda: {"steps": 4}),
     Entry("MapNorms.drift_bounds", norms.drift_bounds, lambda: {"steps": 4}),
-    Entry("MapNorms.carried_bounds", norms.carried_bounds, lambda: {"degree": 2, "steps": 4}),
+    Entry("MapNorms.of_word", norms.of_word, lambda: {"word": (0, 1)}),
     Entry("history_kappa_bound", qd.history_kappa_bound, lambda: {
         "norms": norms, "order": 2, "steps": 4,
     }),

@@ -17,14 +17,12 @@ from itertools import combinations, pairwise, product
 import numpy as np
 import torch
 from scipy.fft import irfft, next_fast_len, rfft
-from torch import Tensor
 
 from qdescent._arrays import Floats
 from qdescent._checks import check_instance, check_integer
 from qdescent.carleman.truncation.norms import coefficient_norm
 from qdescent.linalg.map_norms import MOST_STEPS, MapNorms
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.linalg.polynomial_terms import to_scipy
 
 PRECISE = 1.01  # how far the bound on the largest singular value may lie above what was seen of it
 MOST_ROUNDS = 200
@@ -33,15 +31,21 @@ FLOOR = 1e-9
 LARGEST = 1e100  # beyond it squares overflow
 FFT_ROUNDING = 1e-13  # of the largest entry: above the error of a convolution by transforms
 ORDER_LIMIT = 6  # 120 words
+MOST_ENTRIES = 2**16  # of what a letter has of a word
+MOST_WORD_STEPS = 1_000  # some seconds at order 4
 
 
-def norms_of(f: PolynomialMap, steps: int | None = None) -> MapNorms:
-    """The norms of an explicit map, with those of the powers of F_1, and of what they make of F_0,
-    F_2, ..., up to `steps`.
+def norms_of(f: PolynomialMap, steps: int | None = None, order: int = 1) -> MapNorms:
+    """The norms of an explicit map, with those of the powers of F_1, of what they make of F_0, and
+    of what a letter has of longer words, up to `steps`.
 
     Args:
         f: the map.
         steps: T; None: ||F_1||^d stands for ||F_1^d||.
+        order: N, letters of the longest word, as far as n^{N+1} is at most 65,536 and for at most
+            1,000 steps.
+
+    Cost: N 2^N contractions of F_k for each step.
 
     Example:
         >>> import torch
@@ -51,42 +55,70 @@ def norms_of(f: PolynomialMap, steps: int | None = None) -> MapNorms:
         (0.5, 0.5, ())
     """
     constant, linear, *higher = (coefficient_norm(F) for F in f.coefficients)
-    powers = drift = carried = None
+    powers = drift = words = None
     if steps is not None:
-        powers, drift, *rows = zip(*_powers_of(f, steps), strict=True)
-        carried = tuple(rows)
+        powers, drift = zip(*_powers_of(f, steps), strict=True)
+        order = check_integer("order", order, 1, ORDER_LIMIT)
+        while order > 1 and f.size ** (order + 1) > MOST_ENTRIES:
+            order -= 1
+        if order > 1:
+            words = _word_norms(f, min(steps, MOST_WORD_STEPS), order)
     return MapNorms(
         constant=constant,
         linear=linear,
         higher=tuple(higher),
         powers=powers,
         drift=drift,
-        carried=carried,
+        words=words,
     )
 
 
-def _powers_of(f: PolynomialMap, steps: int) -> Iterator[tuple[float, ...]]:
-    """||F_1^t||, ||sum_{s<t} F_1^s F_0||, ||F_1^t F_2||, ||F_1^t F_3||, ..., t = 0 ... T."""
+def _powers_of(f: PolynomialMap, steps: int) -> Iterator[tuple[float, float]]:
+    """||F_1^t|| and ||sum_{s<t} F_1^s F_0||, t = 0 ... T."""
     F0, F1 = (F.to_dense().double() for F in f.coefficients[:2])
-    F0, roots = F0.reshape(-1), [_square_root(F) for F in f.coefficients[2:]]
+    F0 = F0.reshape(-1)
     power, moved = torch.eye(len(F1), dtype=F1.dtype), torch.zeros_like(F0)
     for _ in range(steps + 1):
-        norm, *others = (
-            float(torch.linalg.matrix_norm(each, 2))
-            for each in (power, *(power @ root for root in roots))
+        yield (
+            float(torch.linalg.matrix_norm(power, 2)),
+            float(torch.linalg.vector_norm(moved)),
         )
-        yield norm, float(torch.linalg.vector_norm(moved)), *others
         power, moved = F1 @ power, F0 + F1 @ moved
 
 
-def _square_root(F: Tensor) -> Tensor:
-    """An n x n matrix R with R R^T = F F^T: ||A F|| = ||A R|| for every A."""
-    rows = to_scipy(F)
-    size = float(abs(rows).max()) if rows.nnz else 0.0
-    if size == 0:
-        return torch.zeros(F.shape[0], F.shape[0], dtype=torch.float64)
-    values, vectors = np.linalg.eigh(((rows / size) @ (rows / size).T).toarray())
-    return torch.from_numpy(size * vectors * np.sqrt(np.maximum(values, 0.0)))
+def _word_norms(f: PolynomialMap, steps: int, order: int) -> tuple[tuple[float, ...], ...]:
+    """||G_t^x|| for every word x of 2 to N letters, t = 0 ... T, where u_t = sum_x G_t^x x.
+
+    G_{t+1}^x = F_0 [x = w] + F_1 G_t^x + sum_k F_k sum_{x = x_1...x_k} G_t^{x_1} (x) ... (x)
+    G_t^{x_k}: matrices with n rows and a column for each value of the letters u.
+    """
+    n = f.size
+    F0, F1, *higher = (
+        F.to_dense().double().numpy().reshape((n,) * k)
+        for k, F in enumerate(f.coefficients[: order + 1], 1)
+    )
+    words = [word for j in range(1, order + 1) for word in product((0, 1), repeat=j)]
+    images = {word: np.zeros((n, n ** sum(word))) for word in words}
+    images[(1,)] = np.eye(n)
+    grams: list[Floats] = []
+    for _ in range(steps + 1):
+        with np.errstate(all="ignore"):
+            gram = np.stack([images[word] @ images[word].T for word in words[2:]])
+        if not np.isfinite(gram).all():  # it diverges: what is known up to here is enough
+            break
+        grams.append(gram)
+        moved = {word: F1 @ image for word, image in images.items()}
+        moved[(0,)] += F0[:, None]
+        for word in words[2:]:
+            for k, F in enumerate(higher, 2):
+                for parts in _splits(word, k):
+                    image = F
+                    for part in parts:  # its second axis is the next letter that is replaced
+                        image = np.tensordot(image, images[part], (1, 0))
+                    moved[word] += image.reshape(n, -1)
+        images = moved
+    squares = np.linalg.eigvalsh(np.stack(grams))[..., -1]
+    return tuple(map(tuple, np.sqrt(np.maximum(squares, 0.0)).T.tolist()))
 
 
 Word = tuple[int, ...]  # letters: 0 for w, 1 for u
@@ -102,10 +134,10 @@ def _letter_series(norms: MapNorms, order: int, steps: int) -> dict[Word, Floats
         sum_{x = x_1...x_k} g_s^{x_1} ... g_s^{x_k})
 
     where every x_i is shorter than x: word by word, each a convolution. For x = w it is
-    ||sum_s F_1^s F_0||, and ||F_1^d F_k|| stands for the product where they are known.
+    ||sum_s F_1^s F_0||; what is known of a word stands for its sum.
     """
     powers = norms.power_bounds(steps)
-    kernels = [norms.carried_bounds(k, steps) for k in range(2, len(norms.higher) + 2)]
+    kernels = [norm * powers[:steps] for norm in norms.higher]
     found: dict[Word, Floats] = {}
     for length in range(1, order + 1):
         for word in product((0, 1), repeat=length):
@@ -120,6 +152,8 @@ def _letter_series(norms: MapNorms, order: int, steps: int) -> dict[Word, Floats
                 found[word][1:] += _convolved(kernel, driven)
             if word == (1,):
                 found[word] += powers
+            known = norms.of_word(word)[: steps + 1]
+            np.minimum(found[word][: len(known)], known, out=found[word][: len(known)])
     return found
 
 

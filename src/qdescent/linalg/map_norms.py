@@ -35,8 +35,9 @@ class MapNorms:
         drift: bounds on ||sum_{s<t} F_1^s F_0||, t = 0, 1, ..., where they are known: a gradient
             that lies in modes that shrink moves far less than the sum of ||F_1^s|| ||F_0|| has it.
             None: that sum.
-        carried: for each of `higher` bounds on ||F_1^d F_k||, d = 0, 1, ..., where they are known:
-            what F_2 drives may lie in modes that shrink. None: ||F_1^d|| ||F_k||.
+        words: what a letter u, t steps later, has of a word of letters w (F_0's) and u now, as norms
+            at t = 0, 1, ..., where they are known: for ww, wu, uw, uu, www, ..., all words of two
+            letters, of three, and so on. None: sums of products of the others.
     """
 
     constant: float
@@ -44,7 +45,7 @@ class MapNorms:
     higher: tuple[float, ...] = ()
     powers: tuple[float, ...] | None = None
     drift: tuple[float, ...] | None = None
-    carried: tuple[tuple[float, ...], ...] | None = None
+    words: tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         check_interval("constant", self.constant, "[0, inf)")
@@ -55,12 +56,14 @@ class MapNorms:
             if getattr(self, name) is not None:
                 for norm in check_sequence(name, getattr(self, name), float, int, called="norms"):
                     check_interval(name, norm, "[0, inf)")
-        if self.carried is not None:
-            rows = check_sequence("carried", self.carried, tuple, called="tuples", empty=True)
-            if len(rows) != len(self.higher) or not all(rows):
-                raise argument_error("carried", "hold norms for each of `higher`", shown(rows))
+        if self.words is not None:
+            rows = check_sequence("words", self.words, tuple, called="tuples")
+            # 4, 12, 28, ...: a power of two, less the empty word's and the letters'
+            if len(rows) < 4 or (len(rows) + 4) & (len(rows) + 3) or not all(rows):
+                must = "hold norms for each word of 2, or of 2 to N letters"
+                raise argument_error("words", must, shown(rows))
             for norm in (norm for row in rows for norm in row):
-                check_interval("carried", norm, "[0, inf)")
+                check_interval("words", norm, "[0, inf)")
         if self.powers is not None and len(self.powers) < 2:
             raise argument_error("powers", "begin with ||F_1^0|| and ||F_1||", shown(self.powers))
 
@@ -90,21 +93,15 @@ class MapNorms:
             np.minimum(here, bounds[begin] + powers[begin] * bounds[: len(here)], out=here)
         return bounds
 
-    def carried_bounds(self, degree: int, steps: int) -> Floats:
-        """Bounds on ||F_1^d F_k||, d = 0 ... T - 1: what is known, and from there on
-        ||F_1^{a+b} F_k|| <= ||F_1^a|| ||F_1^b F_k||.
-        """
-        steps = check_integer("steps", steps, 0, MOST_STEPS)
-        powers = self.power_bounds(max(steps - 1, 0))[:steps]
-        place = check_integer("degree", degree, 2, len(self.higher) + 1) - 2
-        bounds = self.higher[place] * powers
-        if self.carried is None:
-            return bounds
-        known = np.array(self.carried[place])[:steps]
-        bounds[: len(known)] = np.minimum(bounds[: len(known)], known)
-        further = bounds[len(known) :]
-        np.minimum(further, known[-1] * powers[1 : len(further) + 1], out=further)
-        return bounds
+    def of_word(self, word: Sequence[int]) -> Floats:
+        """The entry of `words` that is one word's, letters 0 for w and 1 for u; empty: not known."""
+        letters = check_sequence("word", word, int, called="letters, 0 or 1")
+        if not set(letters) <= {0, 1}:
+            raise argument_error("word", "have the letters 0 and 1", shown(word))
+        place = 2 ** len(letters) - 4 + sum(letter << i for i, letter in enumerate(letters[::-1]))
+        if len(letters) < 2 or self.words is None or place >= len(self.words):
+            return np.zeros(0)
+        return np.array(self.words[place])
 
     def scaled(self, scale: float) -> MapNorms:
         """Those of the same map in u/gamma: ||F_k|| gamma^{k-1}."""
@@ -117,11 +114,12 @@ class MapNorms:
             higher=tuple(norm * scale ** (k - 1) for k, norm in enumerate(self.higher, 2)),
             powers=self.powers,
             drift=None if self.drift is None else tuple(norm / scale for norm in self.drift),
-            carried=None
-            if self.carried is None
+            words=None
+            if self.words is None
             else tuple(
-                tuple(norm * scale ** (k - 1) for norm in row)
-                for k, row in enumerate(self.carried, 2)
+                # the word of this place has as many letters u as place + 4 has ones after its first
+                tuple(norm * scale ** ((place + 4).bit_count() - 2) for norm in row)
+                for place, row in enumerate(self.words)
             ),
         )
 

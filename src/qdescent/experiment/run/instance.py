@@ -98,7 +98,7 @@ def _chosen(
     most = int(min(UNKNOWNS_LIMIT // block - steps - 1, LARGEST_FACTOR * steps))
     try:
         return best_history(
-            norms_of(f, steps),
+            norms_of(f, steps, order),
             order,
             steps,
             path=path,
