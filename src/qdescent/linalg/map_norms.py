@@ -35,9 +35,9 @@ class MapNorms:
         drift: bounds on ||sum_{s<t} F_1^s F_0||, t = 0, 1, ..., where they are known: a gradient
             that lies in modes that shrink moves far less than the sum of ||F_1^s|| ||F_0|| has it.
             None: that sum.
-        words: what a letter u, t steps later, has of a word of letters w (F_0's) and u now, as norms
-            at t = 0, 1, ..., where they are known: for ww, wu, uw, uu, www, ..., all words of two
-            letters, of three, and so on. None: sums of products of the others.
+        words: norms of what a letter u, t = 0, 1, ... steps later, has of a word of letters w (which
+            F_0 takes) and u now, where they are known: for ww, wu, uw, uu, www, ..., all words of
+            two letters, of three, and so on. None: sums of products of the others.
     """
 
     constant: float
