@@ -35,7 +35,7 @@ class MapNorms:
         drift: bounds on ||sum_{s<t} F_1^s F_0||, t = 0, 1, ..., where they are known: a gradient
             that lies in modes that shrink moves far less than the sum of ||F_1^s|| ||F_0|| has it.
             None: that sum.
-        words: norms of what a letter u, t = 0, 1, ... steps later, has of a word of letters w (which
+        words: norms of what a letter u, t = 0, 1, ... steps later, has of a word of letters w (what
             F_0 takes) and u now, where they are known: for ww, wu, uw, uu, www, ..., all words of
             two letters, of three, and so on. None: sums of products of the others.
     """
@@ -94,7 +94,7 @@ class MapNorms:
         return bounds
 
     def of_word(self, word: Sequence[int]) -> Floats:
-        """The entry of `words` that is one word's, letters 0 for w and 1 for u; empty: not known."""
+        """The entry of `words` for one word, letters 0 for w and 1 for u; empty: not known."""
         letters = check_sequence("word", word, int, called="letters, 0 or 1")
         if not set(letters) <= {0, 1}:
             raise argument_error("word", "have the letters 0 and 1", shown(word))
