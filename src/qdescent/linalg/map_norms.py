@@ -118,7 +118,7 @@ class MapNorms:
             if self.words is None
             else tuple(
                 # the word of this place has as many letters u as place + 4 has ones after its first
-                tuple(norm * scale ** ((place + 4).bit_count() - 2) for norm in row)
+                tuple(norm * scale ** (bin(place + 4).count("1") - 2) for norm in row)
                 for place, row in enumerate(self.words)
             ),
         )
