@@ -164,3 +164,17 @@ qd.spectral_density(qd.hessian(task, qd.ParameterSpace(layer)), 2, 1)
 print([name for name in {unwanted} if name in sys.modules])
 """
     assert python(code).stdout.strip() == "[]"
+
+
+def test_a_spectrum_waits_for_no_symbolic_algebra():
+    """sympy takes torch a second, at the first adjoint that is given to its autograd."""
+    code = """
+import sys, torch, qdescent as qd
+import qdescent.experiment.spectrum.pipeline
+layers = [torch.nn.Linear(20, 8), torch.nn.GELU(), torch.nn.Linear(8, 5)]
+data = torch.randn(6, 20), torch.randint(0, 5, (6,))
+task = qd.Task(torch.nn.Sequential(*layers), torch.nn.functional.cross_entropy, data)
+qd.spectral_density(qd.hessian(task, qd.ParameterSpace(task.network)), 2, 1)
+print([name for name in ("sympy", "scipy") if name in sys.modules])
+"""
+    assert python(code).stdout.strip() == "[]"

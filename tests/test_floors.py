@@ -143,6 +143,7 @@ HEAVY = (
     "submitit",
     "PIL",
     "pandas",
+    "scipy",  # a fifth of a second: it copies NumPy, and a spectrum needs none of it
     "torch.utils.tensorboard",
     *(f"qdescent.{name}" for name in QUALTRAN),
 )

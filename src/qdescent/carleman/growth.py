@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 from operator import itemgetter
 
-import numpy as np
 import torch
-from scipy.special import bdtr
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
@@ -163,8 +162,9 @@ def unseen_share(spectrum: Spectrum) -> float:
     (`SHOWN`), so of m probes k do but for the binomial's tail; at least 7 are needed (`_blind`).
     """
     probes = len(spectrum.nodes)
-    fewer = bdtr(np.arange(probes), probes, 0.5)  # P(at most 0, 1, ... of m do)
-    surely = int((fewer <= 1 - CONFIDENCE).sum())
+    # P(at most 0, 1, ... of m do), in units of 2^-m
+    fewer = accumulate(math.comb(probes, k) for k in range(probes))
+    surely = sum(1 for _ in takewhile(lambda ways: ways / 2**probes <= 1 - CONFIDENCE, fewer))
     return max(surely, 1) * SHOWN / probes / spectrum.size
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_shape
 from qdescent._checks import argument_error, check_interval, shown
 from qdescent.linalg.tensors import real_tensor
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Terms = tuple[Tensor, ...]
 LEAST_SCALE = 1e-100  # its powers are still numbers
@@ -138,6 +141,8 @@ def recentre(terms: Terms, pivot: Tensor) -> Terms:
 
 def to_scipy(F: Tensor) -> sparse.csr_array:
     """F_k as a SciPy sparse array (float64), for assembling larger matrices out of it."""
+    from scipy import sparse
+
     rows, columns, values = _entries(F.detach().cpu())
     return sparse.csr_array(
         (np.asarray(values, dtype=np.float64), (np.asarray(rows), np.asarray(columns))),

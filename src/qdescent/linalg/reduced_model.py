@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.linalg.blas import dtbsv
 from torch import Tensor
 
 from qdescent._arrays import Floats
@@ -190,6 +189,8 @@ class Recurrence:
             velocity: v at the start, (d,); None: 0.
             pull: b, (d,); None: 0.
         """
+        from scipy.linalg.blas import dtbsv
+
         eta, beta = self.learning_rate, self.momentum
         sources = np.asarray(sources, dtype=np.float64)
         given = self._pull * sources

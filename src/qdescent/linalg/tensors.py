@@ -4,11 +4,11 @@ this package computes with.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
@@ -42,6 +42,7 @@ def number_tensor(name: str, given: Any) -> Tensor:
             more.
 
     Example:
+        >>> from scipy import sparse
         >>> number_tensor("matrix", sparse.csr_array([[0, 2], [1, 0]])).to_dense().tolist()
         [[0.0, 2.0], [1.0, 0.0]]
         >>> number_tensor("rhs", np.array([1, 2])).dtype
@@ -77,7 +78,8 @@ def real_tensor(name: str, given: Any) -> Tensor:
 
 
 def _from_outside(name: str, given: Any) -> Tensor:
-    if sparse.issparse(given):
+    sparse = sys.modules.get("scipy.sparse")  # nothing is sparse before it has been imported
+    if sparse is not None and sparse.issparse(given):
         coordinates = given.tocoo()
         if coordinates.dtype.kind not in "fciub":
             raise argument_error(name, TAKEN, f"of {coordinates.dtype}")

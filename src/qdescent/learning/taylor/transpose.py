@@ -1,6 +1,8 @@
 """The transposed derivative of a function by plain autograd.
 
-`torch.func.vjp` would do, too, but imports torch's whole compiler on its way, some seconds of it.
+`torch.func.vjp` would do, too, but imports torch's whole compiler on its way, some seconds of it;
+and `autograd.grad` imports symbolic algebra, a second, as soon as it is given an adjoint. So a
+single adjoint becomes a weight of a sum, whose derivative is the same to the bit.
 """
 
 from __future__ import annotations
@@ -32,6 +34,14 @@ def recorded(
         value = function(*points)
 
     def transpose(adjoint: Tensor, stacked: bool) -> Sequence[Tensor]:
+        one = adjoint[0] if stacked and len(adjoint) == 1 else None if stacked else adjoint
+        if one is not None and not value.is_complex():
+            with torch.enable_grad():
+                weighted = (value * one.detach()).sum()
+            found = torch.autograd.grad(
+                weighted, points, retain_graph=True, allow_unused=True, materialize_grads=True
+            )
+            return [part[None] for part in found] if stacked else found
         return torch.autograd.grad(
             value,
             points,

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
@@ -108,6 +107,8 @@ def extreme_eigenpairs(
         [-3.0, 7.0]
     """
     operator = symmetric_operator(operator)
+    from scipy.linalg import eigh_tridiagonal
+
     n = operator.shape[0]
     check_interval("tolerance", tolerance, "(0, 1)")
     if check_integer("count", count, 1) >= n:

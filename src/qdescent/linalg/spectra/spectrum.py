@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from scipy.special import stdtrit
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
@@ -106,6 +105,8 @@ class Spectrum:
         Returns:
             (low, high); infinite for a single probe.
         """
+        from scipy.special import stdtrit
+
         check_interval("level", level, "(0, 1)")
         mean, error = self.integrate(f)
         freedom = len(self.nodes) - 1
