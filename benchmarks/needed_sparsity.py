@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import copy
 import functools
+import itertools
 import json
 import math
 
@@ -35,6 +36,7 @@ DENSITIES = (0.01, 0.02, 0.04, 0.1)
 SEGMENTS = ((0.02, 10), (0.02, 20), (0.1, 10))
 ACCURACIES = (0.1, 0.03, 0.01, 0.003, 0.001)
 FITTED = ACCURACIES[1:]  # a tenth is what no entry at all often reaches
+LARGE = 4_000  # of fewer weights nearly a tenth and more are biases, which are all kept
 LARGEST_RATE = 0.3  # of alpha alone: no segment of order 2 holds there
 EPOCHS, BATCH = 4, 128
 FINE_TUNING = (0.02, 100)  # rate and steps of sparse descent
@@ -237,29 +239,32 @@ def measured(case: str, density: float, seed: int, device: str) -> dict:
     return found
 
 
-def law(cases: list[dict], segment: int, order: str) -> dict | None:
-    """s = c n^p accuracy^-q by least squares in logarithms, with standard errors, and the
-    residuals' spread as a factor (one standard deviation).
+def law(cases: list[dict], free: bool) -> dict | None:
+    """s = c n^p (eta T)^r / error^q over networks of 4,000 weights or more and all segments, at
+    order 2, by least squares in logarithms; p = 1 unless it is free. With standard errors, and the
+    residuals' spread (one standard deviation) as a factor.
     """
     points = []
-    for case in cases:
-        needed = case["segments"][segment][order]["needed"]
-        for accuracy in FITTED:
-            if math.isfinite(needed[str(accuracy)]) and needed[str(accuracy)] >= 1:
-                points.append((case["weights"], accuracy, needed[str(accuracy)]))
-    if len({n for n, *_ in points}) < 3:
+    for case, segment in itertools.product(cases, range(len(SEGMENTS))):
+        eta, steps = SEGMENTS[segment]
+        needed = case["segments"][segment]["order 2"]["needed"]
+        if case["weights"] >= LARGE:
+            points += [(case["weights"], a, eta * steps, needed[str(a)]) for a in FITTED]
+    if len({n for n, *_ in points}) < 2:
         return None
-    n, accuracy, s = np.log(np.array(points)).T
-    design = np.column_stack([np.ones_like(n), n, -accuracy])
-    fitted, *_ = np.linalg.lstsq(design, s, rcond=None)
-    rest = s - design @ fitted
-    variance = rest @ rest / (len(s) - 3)
+    n, accuracy, time, s = np.log(np.array(points)).T
+    columns = [np.ones_like(n), -accuracy, time] + [n] * free
+    design, target = np.column_stack(columns), s if free else s - n
+    fitted, *_ = np.linalg.lstsq(design, target, rcond=None)
+    rest = target - design @ fitted
+    variance = rest @ rest / (len(s) - len(columns))
     errors = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
     return {
         "constant": math.exp(fitted[0]),
-        "power of n": float(fitted[1]),
-        "power of 1/accuracy": float(fitted[2]),
-        "standard errors": errors.tolist(),
+        "power of 1/error": float(fitted[1]),
+        "power of eta T": float(fitted[2]),
+        "power of n": float(fitted[3]) if free else 1,
+        "standard errors": errors.tolist(),  # of the constant's logarithm, and of the powers
         "spread factor": math.exp(math.sqrt(variance)),
         "largest factor": math.exp(float(np.abs(rest).max())),
         "points": len(points),
@@ -267,15 +272,10 @@ def law(cases: list[dict], segment: int, order: str) -> dict | None:
     }
 
 
-def laws(cases: list[dict]) -> list[dict]:
-    """Of each segment at both orders."""
+def laws(cases: list[dict]) -> dict:
+    """Of trained networks, right after pruning by magnitude."""
     pruned = [case for case in cases if case["case"] == LAW]
-    return [
-        {"learning_rate": eta, "steps": steps, "order": order, **found}
-        for k, (eta, steps) in enumerate(SEGMENTS)
-        for order in (1, 2)
-        if (found := law(pruned, k, f"order {order}"))
-    ]
+    return {"a share of the row": law(pruned, False), "any power of n": law(pruned, True)}
 
 
 def main() -> None:
@@ -284,8 +284,14 @@ def main() -> None:
     parser.add_argument("--only", type=float, help="one density")
     parser.add_argument("--case", choices=CASES)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--law", action="store_true", help="fitted anew to what a GPU has found")
     add_device(parser)
     given = parser.parse_args()
+    if given.law:
+        path = RESULTS / "needed_sparsity_gpu.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"law": laws(content["cases"])}, indent=1) + "\n")
+        return
     with computing_on(given.device):
         measure(given)
 
