@@ -1,6 +1,7 @@
 """A segment without its steps: equal to the series form, as the space and the nodes grow."""
 
 import re
+import weakref
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 import qdescent as qd
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.solvers.segment.fast_forward import FastForwardStatus, fast_forward
+from qdescent.solvers.segment.reduced_descent import ReducedDescent
 
 SGD = [
     {},
@@ -243,3 +245,22 @@ def test_the_space_grows_where_it_misses_most():
     task, space = problem()
     found = fast_forward(task, space, 60, 0.05, tolerance=1e-6)
     assert found.products == found.dimension < space.n / 2
+
+
+def test_a_source_that_joined_is_let_go(monkeypatch):
+    """Of six sources no more than two are alive at a time: at 103 million weights one is 413 MB."""
+    taken, alive = ReducedDescent.sources, []
+
+    def watched(segment, k, rule):
+        seen = []
+        for source in taken(segment, k, rule):
+            seen.append(weakref.ref(source))
+            alive.append(sum(each() is not None for each in seen))
+            yield source
+
+    monkeypatch.setattr(ReducedDescent, "sources", watched)
+    task, space = problem()
+    found = fast_forward(task, space, 30, 0.03, order=2, nodes=6, tolerance=1e-7)
+    assert len(alive) >= 6
+    assert max(alive) <= 2
+    assert distance(found, qd.series_descent(task, space, 2, 30, 0.03)) < 1e-6

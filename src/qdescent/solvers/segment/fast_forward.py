@@ -205,7 +205,7 @@ def fast_forward(
         ArgumentError: an operation without a Taylor rule; nodes above steps.
 
     Cost: in gradients, one, 1.8 a product and 4.0 a series call of order 2, whatever T is; d
-        vectors of length n, and as many more as there are sources.
+        vectors of length n, and one more for each source that joined them.
 
     References:
         Hochbruck, Ostermann, Schweitzer, SIAM J. Numer. Anal. 47, 786 (2009) (exponential

@@ -4,6 +4,7 @@ it misses most.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,24 +29,14 @@ MOST_NODES = 40  # sources that want more change as fast as the steps themselves
 
 @dataclass(frozen=True)
 class _Driven:
-    """What drives a term: sum_t profile[t, j] sources[j] in the gradient, a velocity at the start,
-    and a pull beside the gradient.
+    """What drives a term, by coordinates in the space as it was when that joined; on what joins
+    later they have none.
     """
 
-    sources: list[Tensor] = field(repr=False)
+    sources: list[Floats] = field(repr=False)
     profile: Floats = field(repr=False)
-    velocity: Tensor | None = field(default=None, repr=False)
-    pull: Tensor | None = field(default=None, repr=False)
-
-    @property
-    def over_time(self) -> list[tuple[Tensor, Floats]]:
-        """Each vector, and what it weighs at the steps, (T,)."""
-        found = [(each, np.abs(self.profile[:, j])) for j, each in enumerate(self.sources)]
-        if self.velocity is not None:
-            found.append((self.velocity, np.eye(1, len(self.profile))[0]))
-        if self.pull is not None:
-            found.append((self.pull, np.ones(len(self.profile))))
-        return found
+    velocity: Floats | None = field(repr=False)
+    pull: Floats | None = field(repr=False)
 
 
 class ReducedDescent:
@@ -87,7 +78,7 @@ class ReducedDescent:
 
     def drive(
         self,
-        sources: list[Tensor],
+        sources: Iterable[Tensor],
         profile: Floats,
         velocity: Tensor | None = None,
         pull: Tensor | None = None,
@@ -95,18 +86,27 @@ class ReducedDescent:
         """The next term, driven by sum_j profile[t, j] sources[j]; what drives it joins the space.
 
         Args:
-            sources: in the gradient.
+            sources: in the gradient, taken one after the other: only what joined is kept of them.
             profile: (T, R).
             velocity: at the start; None: 0.
             pull: beside the gradient and the velocity, at every step; None: 0.
         """
-        driven, lost = _Driven(sources, profile, velocity, pull), np.zeros(self.steps)
-        for vector, weight in driven.over_time:
+        lost = np.zeros(self.steps)
+
+        def joined(vector: Tensor | None, weight: Floats) -> Floats | None:
+            if vector is None:
+                return None
             if self.model.dimension < self.most:
                 self.model.add(vector)
             else:
-                lost += weight * self.model.outside(vector)
-        self.driven.append(driven)
+                lost[:] += weight * self.model.outside(vector)
+            return self.model.coordinates(vector)
+
+        given = [joined(each, np.abs(profile[:, j])) for j, each in enumerate(sources)]
+        start = joined(velocity, np.eye(1, self.steps)[0])
+        beside = joined(pull, np.ones(self.steps))
+        found = [each for each in given if each is not None]
+        self.driven.append(_Driven(found, profile, start, beside))
         self.lost.append(lost)
 
     def resolve(self, tolerance: float) -> bool:
@@ -139,8 +139,8 @@ class ReducedDescent:
         for k, driven in enumerate(self.driven):
             given = driven.profile @ self._seen(driven.sources) @ vectors
             start, pull = (
-                None if vector is None else self.model.coordinates(vector) @ vectors
-                for vector in (driven.velocity, driven.pull)
+                None if each is None else self._seen([each])[0] @ vectors
+                for each in (driven.velocity, driven.pull)
             )
             within = values + self.rule.decay_within
             # A first step without dampening is one of u_1: the others are not driven yet, and their
@@ -150,9 +150,12 @@ class ReducedDescent:
             self.paths.append(path @ vectors.T)
             self.ends.append(vectors @ end)
 
-    def _seen(self, sources: list[Tensor]) -> Floats:
-        """Their coordinates, (R, d)."""
-        return np.array([self.model.coordinates(source) for source in sources])
+    def _seen(self, coordinates: list[Floats]) -> Floats:
+        """Coordinates in the space as it is now, (R, d)."""
+        found = np.zeros((len(coordinates), self.model.dimension))
+        for row, each in zip(found, coordinates, strict=True):
+            row[: len(each)] = each
+        return found
 
     def after(self, steps: int) -> tuple[Tensor, Tensor | None]:
         """The terms u_1 ... u_N after so many steps, (N, n), and with momentum the velocity's."""
@@ -171,7 +174,7 @@ class ReducedDescent:
         if self.rule.nesterov:
             given = driven.profile[steps - 1] @ self._seen(driven.sources)
             gradient = self.model.matrix @ before + self.rule.decay_within * before + given
-        pull = None if driven.pull is None else self.model.coordinates(driven.pull)
+        pull = None if driven.pull is None else self._seen([driven.pull])[0]
         return self.recurrence.velocity(before, self.paths[k][steps], gradient, pull)
 
     def _combined(self, coordinates: Floats) -> Tensor:
@@ -181,7 +184,7 @@ class ReducedDescent:
         largest = torch.finfo(self.series.gradient.dtype).max
         if not np.abs(coordinates).max() <= largest:
             raise self.diverged()
-        return self.model.combine(coordinates)
+        return self.model.combine(self._seen([coordinates])[0])
 
     def diverged(self) -> DivergedError:
         """What is said of a segment that grows beyond all bounds: which setting makes it, and at
@@ -252,9 +255,8 @@ class ReducedDescent:
         del self.driven[1:], self.lost[1:]
         self._walk()
 
-    def sources(self, k: int, rule: GramRule) -> list[Tensor]:
+    def sources(self, k: int, rule: GramRule) -> Iterator[Tensor]:
         """s_k at the nodes: the gradient's coefficient of eps^k along sum_{j<k} eps^j u_j(t)."""
-        found = []
         at_nodes = [interpolate(path, rule.nodes) for path in self.paths]
         for j in range(len(rule.nodes)):
             terms = [self._combined(coordinates[j]) for coordinates in at_nodes]
@@ -262,5 +264,4 @@ class ReducedDescent:
             self.calls[k - 2] += 1
             if not bool(torch.isfinite(source).all()):
                 raise self.diverged()
-            found.append(source)
-        return found
+            yield source
