@@ -26,32 +26,26 @@ import qdescent as qd
 from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.learning.parallel import computing_on
+from qdescent.solvers.segment.drift import drift_bounds
 from qdescent.solvers.segment.map_norms import NetworkNorms
-from qdescent.solvers.segment.reduced_descent import ReducedDescent
 
 VECTORS = 16  # of the space in which the gradient's drift is seen
 RATES = {0.02: (9, 20), 0.005: (36, 80), 0.0004: (1000,)}  # eta: T
 
 
-def at(norms: NetworkNorms, rate: float, series: MeanSeries, steps: int) -> qd.MapNorms:
-    """The norms at another learning rate, from those at eta = 1, and how far the gradient drifts.
-
-    In a space W with H W = W A + F C the recurrence gives coordinates c(t), and what leaves it at
-    each step is eta C c(t): ||u(t)|| <= ||c(t)|| + eta sum_s ||F_1^{t-1-s}|| ||C c(s)||.
-    """
+def at(
+    norms: NetworkNorms, rate: float, series: MeanSeries, theta: torch.Tensor, steps: int
+) -> qd.MapNorms:
+    """The norms at another rate, from those at eta = 1, and how far the gradient drifts."""
     low, high = norms.extremes
     linear = max(abs(1 - rate * low), abs(1 - rate * high))
-    segment = ReducedDescent(series, steps, SGD(rate), VECTORS)
-    segment.drive([series.gradient], np.ones((steps, 1)))
-    segment.resolve(1e-2)
-    inside = np.linalg.norm(segment.paths[0], axis=1)
-    leaks = rate * np.linalg.norm(segment.model.leaving @ segment.paths[0][:-1].T, axis=0)
-    missed = np.convolve(linear ** np.arange(steps), leaks)[:steps]
+    powers = linear ** np.arange(steps + 1.0)
+    drift, _ = drift_bounds(series, theta, SGD(rate), steps, powers, VECTORS)
     return qd.MapNorms(
         constant=rate * norms.constant,
         linear=linear,
         higher=tuple(rate * norm for norm in norms.higher),
-        drift=tuple((inside + np.concatenate([[0.0], missed])).tolist()),
+        drift=drift,
     )
 
 
@@ -92,6 +86,7 @@ def measure(given: argparse.Namespace) -> None:
         given.degree,
         samples=given.samples,
         products=given.products,
+        vectors=0,  # at each rate below
         check=False,
         on_call=called,
     )
@@ -101,7 +96,7 @@ def measure(given: argparse.Namespace) -> None:
     rows = []
     series = MeanSeries([task], space, space.theta, 1)
     for rate, horizons in RATES.items():
-        here = at(norms, rate, series, horizons[-1])
+        here = at(norms, rate, series, space.theta, horizons[-1])
         blind = replace(here, drift=None)
         likely = replace(here, higher=tuple(rate * norm for norm in norms.seen))
         for steps in horizons:

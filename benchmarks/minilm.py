@@ -128,7 +128,8 @@ def truncation(subject):
 def norms(subject):
     """Norms of the map and the bound on kappa at the tuned point, over a window's steps."""
     space, rate, steps = subject.at("tuned"), RATES[1], 5
-    found = qd.map_norms(subject.task, space, 1.0, 2, samples=CHAINS, products=20, seed=SEED)
+    found = qd.map_norms(subject.task, space, 1.0, 2, samples=CHAINS, products=20,
+                         seed=SEED, vectors=0)  # fmt: skip
     rows = [Row(f"norms/eta-1/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
                 row.source) for row in found.rows()]  # fmt: skip
     here = at(found.constant, found.extremes, found.higher[0], rate)

@@ -10,9 +10,11 @@ from torch import nn
 import qdescent as qd
 from qdescent.carleman.majorant import norms_of
 from qdescent.carleman.truncation.norms import coefficient_norm
+from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.linalg.map_norms import MapNorms, momentum_powers
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.solvers.segment.drift import drift_bounds
 from qdescent.solvers.segment.map_norms import _contraction
 
 ETA = 0.3
@@ -102,6 +104,42 @@ def test_momentum_and_weight_decay(dense, momentum):
     assert np.all(powers <= 1.3 ** np.arange(steps + 1) * np.array(truth.powers))
     if momentum:
         assert found.linear**steps > 1.5 * powers[-1]  # the norm's own powers would say more
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+@pytest.mark.parametrize("decay", [0.0, 0.02])
+def test_the_drift_is_that_of_the_dense_map(dense, momentum, decay):
+    task, space, f = dense
+    steps, n = 15, space.n
+    F0, F1 = (F.to_dense() for F in f.coefficients[:2])
+    F0 = F0 - ETA * decay * space.theta[:, None]
+    whole = PolynomialMap([F0, F1 - ETA * decay * torch.eye(n, dtype=F1.dtype)])
+    if momentum:
+        whole = whole.with_momentum(momentum)
+    truth = np.array(norms_of(whole, steps).drift)
+    rule = {"momentum": momentum, "weight_decay": decay, "steps": steps, "samples": 1}
+    rule |= {"check": False}
+    for vectors, most in ((16, 1.02), (2, 3.0)):  # two vectors see less, and say so
+        found = np.array(qd.map_norms(task, space, ETA, 1, vectors=vectors, **rule).drift)
+        assert np.all(found >= truth * (1 - 1e-9))
+        assert np.all(found <= most * truth + 1e-12)
+    blind = qd.map_norms(task, space, ETA, 1, vectors=0, **rule)
+    assert blind.drift is None
+    assert blind.drift_bounds(steps)[-1] > 1.3 * found[-1]
+    # planted: what leaves the space is forgotten
+    series = MeanSeries([task], space, space.theta, 1)
+    powers = np.zeros(steps + 1)
+    bare, taken = drift_bounds(series, space.theta, SGD(ETA, momentum, decay), steps, powers, 1)
+    assert np.any(np.array(bare) < truth * (1 - 1e-3))
+    assert taken == 1
+
+
+def test_a_drift_that_diverges_ends_where_it_overflows(dense):
+    task, space, _ = dense
+    found = qd.map_norms(task, space, 1e3, 1, samples=1, check=False)
+    assert 1 < len(found.drift) < 1000
+    assert found.drift[-1] < 1e100
+    assert [row.name for row in found.rows()] == ["norms/F_0", "norms/F_1", "norms/drift"]
 
 
 def test_powers_of_momentum_are_tight_and_enough():

@@ -48,8 +48,9 @@ def norms_and_kappa(
 ) -> list[Row]:
     """The norms at eta = 1, and what follows from them (`kappa_rows`)."""
     norms = map_norms(
-        task, space, 1.0, 2, theta=theta, samples=chains, seed=seed, check=False, on_call=on_call
-    )
+        task, space, 1.0, 2, theta=theta, samples=chains, seed=seed, vectors=0, check=False,
+        on_call=on_call,
+    )  # fmt: skip
     return norm_rows(norms) + kappa_rows(norms.constant, norms.extremes, norms.higher[0])
 
 

@@ -53,6 +53,7 @@ def measured_norms(
         products=PRODUCTS,
         samples=CHAINS,
         seed=settings.seed,
+        vectors=0,  # a drift is that of one rate
         check=False,  # the rounds have compared this series with the loss moved
         on_call=on_call,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from qdescent._checks import (
 )
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
+from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
@@ -28,9 +30,11 @@ from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.spectra.lanczos import MOST_STEPS, lanczos
 from qdescent.linalg.spectra.random_bounds import chain_factor, lanczos_extremes
 from qdescent.linalg.spectra.spectrum import Spectrum
+from qdescent.solvers.segment.drift import drift_bounds
 
 MOST_DEGREE = 6  # 2^(k-1) series calls for each contraction
 MOST_SAMPLES = 4096  # a bound within a tenth of what is seen takes some hundred
+MOST_VECTORS = 1_000  # kept, each of length n
 BELIEVED = 0.05  # a statement that fails more often than this is not called a bound
 
 
@@ -67,6 +71,9 @@ class NetworkNorms(MapNorms):
             Row("norms/F_0", self.constant, "1", Evidence.EXACT, "eta ||grad L||"),
             Row("norms/F_1", self.linear, "1", self.evidence, f"Lanczos extremes; {statement}"),
         ]
+        if self.drift is not None:
+            how = f"||sum_s F_1^s F_0|| after {len(self.drift) - 1} steps; {statement}"
+            rows.append(Row("norms/drift", self.drift[-1], "1", self.evidence, how))
         for k, (norm, seen) in enumerate(zip(self.higher, self.seen, strict=True), 2):
             source = f"(tr G^2)^(1/4), G = F_{k} F_{k}^T, from chains of Taylor coefficients"
             rows += [
@@ -91,6 +98,7 @@ def map_norms(
     products: int = 40,
     failure: float = 0.01,
     seed: int = 0,
+    vectors: int = 16,
     check: bool = True,
     on_call: Callable[[], None] | None = None,
 ) -> NetworkNorms:
@@ -120,11 +128,14 @@ def map_norms(
         momentum: beta of heavy-ball descent: the norms are those of the map on (u, velocity), with
             ||F_1^d|| for every d up to `steps`, which products of them bound beyond.
         weight_decay: omega.
-        steps: T; of momentum alone, without it ||F_1^d|| is known for every d.
+        steps: T, of the drift and of momentum: without it ||F_1^d|| is known for every d.
         samples: chains for each k.
         products: Lanczos steps without a spectrum.
         failure: probability that one of the statements is wrong, shared among them.
         seed: seed of the random vectors.
+        vectors: most vectors of the space in which is seen how far the gradient drifts over T
+            steps (`MapNorms.drift`), each a product; 0: ||F_0|| stands for it, as it must where the
+            norms are brought to another rate.
         check: comparison of the series with the loss moved in float64 first.
         on_call: function called after each evaluation of a series: to move a progress bar.
 
@@ -135,8 +146,8 @@ def map_norms(
         ArgumentError: an operation without a Taylor rule; too few products to bound the spectrum;
             a spectrum of another size.
 
-    Cost: 2^k samples series calls of order k for each k; 2 products gradients. Memory: the series',
-        and five vectors of length n.
+    Cost: 2^k samples series calls of order k for each k; 2 products gradients, and 2 for each of
+        `vectors`. Memory: the series', and five vectors of length n, or `vectors` and two.
 
     References:
         docs/mathematics.md, "The norms of a network's map".
@@ -159,6 +170,7 @@ def map_norms(
     steps = check_integer("steps", steps, 1, MOST_MOMENTUM_STEPS)
     samples = check_integer("samples", samples, 1, MOST_SAMPLES)
     products = check_integer("products", products, 1, MOST_STEPS)
+    vectors = check_integer("vectors", vectors, 0, MOST_VECTORS)
     check_interval("failure", failure, "(0, 1)")
     check_instance("spectrum", spectrum, Spectrum, optional=True)
     if spectrum is not None and spectrum.size != n:
@@ -187,7 +199,7 @@ def map_norms(
     if beta:
         powers = momentum_powers(low, high, eta, beta, steps)
     gradient = series.gradient.double() + decay * point.double()
-    return NetworkNorms(
+    found = NetworkNorms(
         constant=twice * eta * float(torch.linalg.vector_norm(gradient)),
         linear=max(abs(1 - eta * low), abs(1 - eta * high)) if powers is None else powers[1],
         higher=tuple(twice * norm for norm in higher),
@@ -196,6 +208,15 @@ def map_norms(
         seen=tuple(twice * norm for norm in seen),
         extremes=(low, high),
     )
+    if not vectors:
+        return found
+    rule = SGD(eta, beta, decay)
+    with np.errstate(over="ignore"):
+        powers_of_step = found.power_bounds(steps)
+    drift, taken = drift_bounds(series, point, rule, steps, powers_of_step, vectors)
+    for _ in range(taken):
+        told()
+    return replace(found, drift=drift)
 
 
 def _extremes(
