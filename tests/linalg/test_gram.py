@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qdescent.linalg.gram import gram_rule, interpolate
+from qdescent.linalg.gram import gauss_rule, gram_rule, interpolate
 
 
 def test_two_nodes_of_twenty_steps():
@@ -22,6 +22,34 @@ def test_exact_to_degree_2r_minus_1_and_not_beyond(steps, nodes):
         degree = 2 * nodes
         missed = np.sum(x**degree) - rule.weights @ y**degree
         assert abs(missed) > 1e-9 * np.sum(x**degree)  # planted: one degree too many
+
+
+@pytest.mark.parametrize("power", [0, 1, 2, 3])
+def test_a_measure_on_the_steps_is_exact_to_degree_2r_minus_1_and_not_beyond(power):
+    t = np.arange(40)
+    measure = (t / 40.0) ** power
+    for nodes in (1, 2, 5):
+        rule = gauss_rule(measure, nodes)
+        x, y = t / 40, rule.nodes / 40
+        for degree in range(2 * nodes):
+            exact = np.sum(measure * x**degree)
+            assert exact == pytest.approx(rule.weights @ y**degree, rel=1e-12)
+        missed = np.sum(measure * x ** (2 * nodes)) - rule.weights @ y ** (2 * nodes)
+        assert abs(missed) > 1e-9 * np.sum(measure)  # planted: one degree too many
+        weighed = measure > 0
+        through = rule.interpolation @ y ** (nodes - 1)
+        np.testing.assert_allclose(through[weighed], x[weighed] ** (nodes - 1), atol=1e-12)
+    alike = gram_rule(40, 5)
+    same = np.allclose(gauss_rule(measure, 5).nodes, alike.nodes, atol=1e-9)
+    assert same == (power == 0)  # a measure that weighs all alike is the closed form's
+
+
+def test_a_measure_has_no_more_nodes_than_steps_that_weigh():
+    measure = np.array([0.0, 2.0, 0.0, 1.0, 4.0])
+    rule = gauss_rule(measure, 9)
+    np.testing.assert_allclose(rule.nodes, [1, 3, 4], atol=1e-12)
+    np.testing.assert_allclose(rule.weights, [2, 1, 4], atol=1e-12)
+    np.testing.assert_allclose(rule.interpolation[[1, 3, 4]], np.eye(3), atol=1e-12)
 
 
 def test_the_interpolant_goes_through_the_nodes_and_all_steps_are_nodes_in_the_end():

@@ -41,7 +41,7 @@ def test_the_cheaper_engine_is_taken(small_conv):
     assert spent["cheapest"] == spent["fast-forward"] < spent["series"]
     fresh = adaptive(engine="cheapest", fresh_batches=True, steps=6)
     assert {r.engine for r in train_hybrid([small_conv.task], space, fresh).rounds} == {"series"}
-    short = adaptive(engine="cheapest", steps=3, learning_rate=0.02)
+    short = adaptive(engine="cheapest", steps=2, learning_rate=0.02)
     assert {r.engine for r in train_hybrid([small_conv.task], space, short).rounds} == {"series"}
     for kind in (Schedule, Settings, TrainSettings):
         with pytest.raises(ArgumentError, match="Argument `engine` must be one of"):

@@ -62,6 +62,47 @@ def gram_rule(steps: int, nodes: int) -> GramRule:
     return GramRule(offsets + middle, weights, at_steps.T @ (at_nodes * weights))
 
 
+def gauss_rule(measure: Floats, nodes: int) -> GramRule:
+    """The rule of `nodes` points for a measure on the steps t = 0 ... T - 1, by Lanczos' method on
+    the times.
+
+    sum_t m(t) f(t) = sum_j w_j f(t_j) for polynomials of degree 2R - 1. R = as many as the steps
+    that weigh anything: the nodes are these.
+
+    Args:
+        measure: m(t) >= 0, (T,), not all zero.
+        nodes: R, at least 1; no more are made than there are steps that weigh anything.
+
+    References:
+        Gautschi, Orthogonal Polynomials (2004), sections 2.2.3 and 3.1.1 (discrete measures).
+
+    Example:
+        >>> rule = gauss_rule(np.arange(4.0) ** 2, 1)  # sum t^3 / sum t^2
+        >>> rule.nodes.round(6).tolist(), rule.weights.round(6).tolist()
+        ([2.571429], [14.0])
+    """
+    measure = np.asarray(measure, dtype=np.float64)
+    steps = np.flatnonzero(measure)
+    total, count = float(measure.sum()), min(check_integer("nodes", nodes, 1), len(steps))
+    middle, half = (len(measure) - 1) / 2, max(len(measure) / 2, 1.0)
+    x, start = (steps - middle) / half, np.sqrt(measure[steps] / total)
+    basis, diagonal, beside = [start], [], []
+    for k in range(count):
+        rest = x * basis[-1]
+        diagonal.append(float(basis[-1] @ rest))
+        for _ in range(2):  # twice is enough
+            for other in basis:
+                rest = rest - (other @ rest) * other
+        if k < count - 1:
+            beside.append(float(np.linalg.norm(rest)))
+            basis.append(rest / beside[-1])
+    found, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+    # sum_k P_k(t) w_j P_k(t_j), with P_k(t_j) = vectors[k, j] / vectors[0, j]
+    interpolation = np.zeros((len(measure), count))
+    interpolation[steps] = (np.array(basis) / start).T @ (vectors * vectors[0])
+    return GramRule(half * found + middle, total * vectors[0] ** 2, interpolation)
+
+
 def _polynomials(x: Floats, steps: int, count: int) -> Floats:
     """P_0 ... P_{count-1} at x = t - (T - 1)/2, orthonormal over steps, (count, len(x))."""
     rows = [np.full(len(x), steps**-0.5)]

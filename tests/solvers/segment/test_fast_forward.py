@@ -162,6 +162,35 @@ def test_equals_explicit_carleman():
     torch.testing.assert_close(found.value, lift.project(z), rtol=1e-9, atol=1e-13)
 
 
+def test_sources_that_begin_at_zero_need_fewer_nodes(monkeypatch):
+    """All steps alike, as before: more nodes, more gradients. A velocity that turns u_1 back to 0
+    makes the nodes alike, which then are the fewer.
+    """
+    task, space = problem()
+    gradient = task.loss_and_gradient(space, space.theta)[1]
+    given = {"momentum": 0.9, "velocity": -9 * gradient, "tolerance": 1e-4}
+    kinds = []
+    choose = ReducedDescent.choose_nodes
+
+    def seen(*values):
+        kinds.append(choose(*values))
+        return kinds[-1]
+
+    monkeypatch.setattr(ReducedDescent, "choose_nodes", seen)
+    found = [fast_forward(task, space, 60, 0.02, tolerance=1e-3)]
+    fast_forward(task, space, 20, 0.02, **given)
+    assert [each.alike for each in kinds] == [False] + [True] * (len(kinds) - 1)
+    in_time = ReducedDescent.in_time
+    monkeypatch.setattr(
+        ReducedDescent, "in_time", lambda self, k, n: in_time(self, k, n._replace(alike=True))
+    )
+    found.append(fast_forward(task, space, 60, 0.02, tolerance=1e-3))
+    assert found[0].nodes < found[1].nodes
+    assert found[0].gradients < found[1].gradients
+    series = qd.series_descent(task, space, 2, 60, 0.02)
+    assert all(distance(each, series) <= each.error <= 1e-3 for each in found)
+
+
 def test_a_planted_order_is_rejected():
     """The terms without the sources' change in time: one node too few shows."""
     task, space = problem()

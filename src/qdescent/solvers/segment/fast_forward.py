@@ -35,7 +35,6 @@ from qdescent.learning.parallel import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GRADIENTS, WAYS
-from qdescent.linalg.gram import gram_rule
 from qdescent.solvers.promise.limits import ORDER_LIMIT
 from qdescent.solvers.segment.reduced_descent import MOST_GROWTH, MOST_NODES, ReducedDescent
 
@@ -165,10 +164,11 @@ def fast_forward(
 
         eta sum_t ||(I - W W^T) H W c(t)|| max_lambda |response of lambda over T - 1 - t steps|
 
-    is below the tolerance. The sources of u_k are taken at the R nodes of the Gauss rule for the
-    uniform measure on the steps, and the polynomial through them drives the recurrence: exact for
-    sources of degree R - 1 in t, and for those of degree 2R - 1 as far as the response is constant.
-    R is chosen beforehand, from products of the coordinates of u_1(t).
+    is below the tolerance. The sources s_k of u_k are taken at the R nodes of the Gauss rule for
+    the measure ||u_1(t)||^k on the steps, and the polynomial through s_k / ||u_1||^k, which changes
+    slowly, drives the recurrence: exact where that is of degree R - 1 in t, and up to degree 2R - 1
+    as far as the response is constant. Where u_1 comes back towards 0 all steps weigh alike. R and
+    the measure are chosen beforehand, from products of the coordinates of u_1(t).
 
     Args:
         task: network, loss and batch; or several batches of one network, whose mean is the loss.
@@ -257,20 +257,20 @@ def fast_forward(
         return _report(segment, 0, 0.0, resolved, every_step)
     share = SHARE
     for again in (True, False):
-        count, rule_error = segment.choose_nodes(tolerance / 2 / share, nodes)
-        gauss = gram_rule(steps, count)
+        chosen = segment.choose_nodes(tolerance / 2 / share, nodes)
         for k in range(2, order + 1):
-            segment.drive(segment.sources(k, gauss), gauss.interpolation)
+            times, profile = segment.in_time(k, chosen)
+            segment.drive(segment.sources(k, times), profile)
             resolved = segment.resolve(tolerance / 2)
         larger = segment.share()
-        within = larger <= share or rule_error * larger <= tolerance / 2
+        within = larger <= share or chosen.error * larger <= tolerance / 2
         if not again or within or nodes is not None or not np.isfinite(larger):
             break
         share = larger
         segment.forget_all_but_first()
-    missed = rule_error * segment.share()
+    missed = chosen.error * segment.share()
     resolved = resolved and (nodes is not None or missed <= tolerance / 2)
-    return _report(segment, count, missed, resolved, every_step)
+    return _report(segment, chosen.number, missed, resolved, every_step)
 
 
 def _tasks(task: Task | Sequence[Task]) -> list[Task]:

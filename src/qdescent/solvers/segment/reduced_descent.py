@@ -4,8 +4,10 @@ it misses most.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from qdescent.learning.descent.by_mode import recurrence_of
 from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
-from qdescent.linalg.gram import GramRule, gram_rule, interpolate
+from qdescent.linalg.gram import gauss_rule, gram_rule, interpolate
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.reduced_model import ReducedModel
 from qdescent.linalg.spectra.density import spectral_density
@@ -37,6 +39,20 @@ class _Driven:
     profile: Floats = field(repr=False)
     velocity: Floats | None = field(repr=False)
     pull: Floats | None = field(repr=False)
+
+
+class Nodes(NamedTuple):
+    """Points in time at which the sources of the higher terms are taken.
+
+    Args:
+        number: R.
+        alike: whether all steps weigh alike; else each by the size of u_1.
+        error: what they leave of u_2, relative to it.
+    """
+
+    number: int
+    alike: bool
+    error: float
 
 
 class ReducedDescent:
@@ -222,8 +238,8 @@ class ReducedDescent:
         impulse[0] = 1.0
         return self.recurrence.path(values, impulse)[0][1:]
 
-    def choose_nodes(self, tolerance: float, wanted: int | None) -> tuple[int, float]:
-        """The least R for which products of the coordinates of u_1(t) drive u_2 to within the
+    def choose_nodes(self, tolerance: float, wanted: int | None) -> Nodes:
+        """The fewest nodes for which products of the coordinates of u_1(t) drive u_2 to within the
         tolerance, and the error left.
 
         The tensor that makes s_2 of u_1 is not known, so that every product of two coordinates, and
@@ -235,15 +251,19 @@ class ReducedDescent:
         truth = response @ (path[:-1, left] * path[:-1, right])
         size = np.linalg.norm(truth, axis=1).max() or 1.0
         counts = range(1, min(self.steps, MOST_NODES) + 1) if wanted is None else (wanted,)
-        count, error = 1, 0.0
+        best = Nodes(1, alike=True, error=0.0)
         for count in counts:
-            rule = gram_rule(self.steps, count)
-            at_nodes = interpolate(path, rule.nodes)
-            found = (response @ rule.interpolation) @ (at_nodes[:, left] * at_nodes[:, right])
-            error = float(np.linalg.norm(found - truth, axis=1).max() / size)
-            if error <= tolerance:
+            tried = []
+            for alike in (False, True):
+                times, profile = self.in_time(2, Nodes(count, alike, 0.0))
+                at_nodes = interpolate(path, times)
+                found = (response @ profile) @ (at_nodes[:, left] * at_nodes[:, right])
+                error = float(np.linalg.norm(found - truth, axis=1).max() / size)
+                tried.append(Nodes(count, alike, error if math.isfinite(error) else math.inf))
+            best = min(tried, key=lambda each: each.error)
+            if best.error <= tolerance:
                 break
-        return count, error
+        return best
 
     def share(self) -> float:
         """||u_2 + ... + u_N|| / ||u||."""
@@ -255,10 +275,29 @@ class ReducedDescent:
         del self.driven[1:], self.lost[1:]
         self._walk()
 
-    def sources(self, k: int, rule: GramRule) -> Iterator[Tensor]:
-        """s_k at the nodes: the gradient's coefficient of eps^k along sum_{j<k} eps^j u_j(t)."""
-        at_nodes = [interpolate(path, rule.nodes) for path in self.paths]
-        for j in range(len(rule.nodes)):
+    def in_time(self, k: int, nodes: Nodes) -> tuple[Floats, Floats]:
+        """R times, and p_j(t), (T, R), with which sum_j p_j(t) s_k(t_j) stands for s_k(t).
+
+        s_k is of degree k in u_1, which begins at 0: s_k(t) / ||u_1(t)||^k changes slowly. The
+        polynomial of degree R - 1 through its values at the nodes stands for it; the nodes are
+        those of the Gauss rule for the measure ||u_1(t)||^k, so that the sum over the steps is
+        exact up to degree 2R - 1. Where u_1 comes back towards 0, against a velocity, all steps
+        weigh alike: then the polynomial is one through the s_k(t_j) themselves.
+        """
+        size = np.linalg.norm(self.paths[0], axis=1)
+        largest = size[:-1].max()
+        if nodes.alike or not largest > 0:
+            rule = gram_rule(self.steps, nodes.number)
+            return rule.nodes, rule.interpolation
+        measure = (size[:-1] / largest) ** k
+        rule = gauss_rule(measure, nodes.number)
+        there = np.linalg.norm(interpolate(self.paths[0], rule.nodes), axis=1) / largest
+        return rule.nodes, measure[:, None] * rule.interpolation / there**k
+
+    def sources(self, k: int, times: Floats) -> Iterator[Tensor]:
+        """s_k at these times: the gradient's coefficient of eps^k along sum_{j<k} eps^j u_j(t)."""
+        at_nodes = [interpolate(path, times) for path in self.paths]
+        for j in range(len(times)):
             terms = [self._combined(coordinates[j]) for coordinates in at_nodes]
             source = self.series([*terms, torch.zeros_like(terms[0])])[k - 1]
             self.calls[k - 2] += 1

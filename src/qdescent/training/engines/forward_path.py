@@ -12,6 +12,8 @@ from qdescent.solvers.segment.fast_forward import FastForward, FastForwardStatus
 from qdescent.solvers.segment.reduced_descent import MOST_GROWTH, ReducedDescent
 from qdescent.training.engines.path import End, Upload
 
+HOPELESS = 1e6  # growth of a mode over a segment with which no loss stays finite
+
 
 class ForwardPath:
     """The terms of `fast_forward` over the longest segment, at each of its steps.
@@ -21,7 +23,7 @@ class ForwardPath:
 
     Raises:
         DivergedError: its space or its nodes do not reach the tolerance, or could not: a mode grows
-            more than tenfold over it.
+            more than tenfold over it; one grows a millionfold.
 
     Cost: some tens of gradients, whatever the number of steps; a combination of d vectors for each
         step that is looked at.
@@ -71,9 +73,10 @@ class ForwardPath:
             **vars(rule),
         )
         self.gradients += found.gradients
-        if found.status is FastForwardStatus.UNRESOLVED and found.growth > MOST_GROWTH:
+        unresolved = found.status is FastForwardStatus.UNRESOLVED
+        if found.growth > (MOST_GROWTH if unresolved else HOPELESS):
             raise cast(ReducedDescent, found.reduced).diverged()
-        if found.status is FastForwardStatus.UNRESOLVED:
+        if unresolved:
             must = (
                 "resolve the segment within `engine_tolerance` (take fewer steps, raise the"
                 " tolerance, or use 'series')"
