@@ -75,7 +75,7 @@ def orbit(f, steps):
 
 def solved(f, order, steps, padding, scale):
     """||M|| ||M^-1|| from the sparse factors of M, the probability of u_T, and u_T."""
-    lift = qd.carleman_linearize(f, order, symmetric=True, scale=scale)
+    lift = qd.carleman_linearize(f, order, scale=scale)  # the bound is one of full coordinates
     system = qd.history_system(lift, torch.zeros(f.size, dtype=torch.float64), steps, padding)
     rows, columns, values = (part.numpy() for part in system.entries())
     matrix = sparse.csc_matrix((values, (rows, columns)), shape=(system.size, system.size))
