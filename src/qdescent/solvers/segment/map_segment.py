@@ -200,7 +200,7 @@ def _checked(
 
 def _relative(error: float, length: float) -> float:
     """||u - exact||/||exact||, from the distance and the length of u."""
-    return error / (length - error) if length > error else math.inf
+    return float(error / (length - error)) if length > error else math.inf
 
 
 def _status(plan: SegmentPlan, bound: float, epsilon: float) -> SegmentStatus:
