@@ -47,6 +47,7 @@ from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.encodings.kernel import KernelEncoding, VectorFlip
 from qdescent.quantum.encodings.lcu import weighted_sum
 from qdescent.quantum.encodings.products import Product, Shift, TensorProduct
+from qdescent.quantum.gates.force_preparation import ForcePreparation
 from qdescent.quantum.gates.loading.bucket_brigade import BucketBrigade
 from qdescent.quantum.gates.loading.qroam import QROAMLoader
 from qdescent.quantum.gates.loading.select_swap import BorrowedLoad
@@ -72,6 +73,7 @@ from qdescent.quantum.tables.coloured import (
     controlled_hermitian_tables,
     matrix_tables,
 )
+from qdescent.quantum.tables.force import WordLayout, force_tables
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.quantum.tables.permutations import PermutationTable
@@ -142,6 +144,9 @@ SELECTED = selected_tree(
 )
 MAP = PolynomialMap([torch.tensor([0.3]), torch.tensor([[0.8]]), torch.tensor([[0.2]])])
 HISTORY = HistoryEncoding(history_tables(MAP, order=2, steps=1, bits=4))
+FORCE = force_tables(
+    np.array([0, 0, 0.5, 0, 0, 0.5, 0.5, 0.25] + 8 * [0.0]), WordLayout(1, 1, 1, 2), bits=5
+)
 THREE_OF_SIXTEEN = np.zeros(16)
 THREE_OF_SIXTEEN[[2, 7, 13]] = 0.5, -1.0, 2.0
 BLOQS = {
@@ -153,6 +158,7 @@ BLOQS = {
     ),
     "preparation": RealStatePreparation(TREE),
     "sparse preparation": sparse_preparation(THREE_OF_SIXTEEN, bits=5, loader=CLEAN),
+    "preparation letter by letter": ForcePreparation(FORCE),
     "block-encoding": SMALL,
     "projector phase": ProjectorPhase(0.37, 3),
     "sequence": QSVTSequence(SMALL, (0.1, 0.3, -0.5, 0.7)),
@@ -381,8 +387,8 @@ def test_two_values_of_a_thousand_take_one_rotation():
     )
     few, many = (get_cost_value(bloq, QECGatesCost()) for bloq in (sparse, dense))
     assert few.rotation == 1
-    # nine selected rotations of 20 bits each, less what is Clifford or T
-    assert many.rotation > 9 * 17
+    # a rotation of 20 bits, less what is Clifford or T, for each bit in which the places differ
+    assert many.rotation == 1 + 18 * ((17 ^ 900).bit_count() - 1)
     assert few.and_bloq <= 4 * 2 * (1 + 10 - 1)
 
 

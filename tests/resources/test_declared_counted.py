@@ -36,6 +36,11 @@ HISTORIES = [
     (3, 3, 4, 0, (2, 2, 2), False),
     (4, 3, 4, 0, (3, 4, 4), False),
     (3, 3, 4, 0, (3, 3, 3), True),
+    # few weights, long words: roles are most of it
+    (2, 3, 3, 0, 2, False),
+    (6, 3, 4, 2, (2, 3, 3), False),
+    (2, 4, 3, 0, 2, False),
+    (3, 4, 3, 0, (2, 2, 2, 2), False),
 ]
 
 
@@ -101,14 +106,18 @@ def test_a_history_query_is_declared_as_it_is_counted(instance, loader):
     declared = history_query(size, LOADERS[loader], BITS)
     counted = toffoli(encoding)
     # lines are those of generic maps; a circuit skips what runs of equal ones it has
-    assert counted / 1.3 < declared.toffoli < 1.3 * counted + 4
+    assert counted / 1.2 - 4 < declared.toffoli < 1.2 * counted + 4
     assert declared.system_qubits == tables.system_bits
     assert declared.ancilla_qubits == encoding.ancilla_bitsize
     assert declared.turns * (BITS - 2) == get_cost_value(encoding, QECGatesCost()).rotation
     if loader == "bucket-brigade":
         assert declared.toffoli == counted
     if loader == "qrom":
-        assert are_alike(declared.parts, by_part(encoding))
+        counted_parts = by_part(encoding)
+        assert are_alike(declared.parts, counted_parts)
+        # the roles' patterns follow from the order alone: line by line
+        roles = next(part for part in declared.parts if part.name == "roles")
+        assert abs(roles.toffoli - counted_parts["roles"]) <= 10 + 0.05 * counted_parts["roles"]
 
 
 def test_the_old_query_of_two_thousand_gates():

@@ -15,6 +15,12 @@ from qdescent._checks import ArgumentError
 from qdescent.linalg.chebyshev import chebyshev_value
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
+from qdescent.quantum.algorithms.hhl_inverse import (
+    PEAK,
+    TURN,
+    evolution_queries,
+    phase_estimation_inverse,
+)
 from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.hhl import (
@@ -24,7 +30,6 @@ from qdescent.solvers.circuits.hhl import (
     run_phase_estimation,
 )
 from qdescent.solvers.hhl import HHL
-from qdescent.solvers.hhl_inverse import PEAK, TURN, evolution_queries, phase_estimation_inverse
 from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status
 

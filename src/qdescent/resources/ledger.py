@@ -13,6 +13,7 @@ from qdescent._checks import (
     check_instance,
     check_text,
 )
+from qdescent._evidence import Evidence, derived
 from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.classical.descent import classical_cost
 from qdescent.resources.classical.machines import A100, MACHINES, Accelerator
@@ -169,7 +170,9 @@ def price(
 
     rows = [*input_rows(spec), built_row(built)]
     rows += query_rows(
-        spec.alpha_over_norm * spec.history.kappa, spec.epsilon, spec.history.kappa_evidence
+        spec.alpha_over_norm * spec.history.kappa,
+        spec.epsilon,
+        derived(spec.history.kappa_evidence, Evidence.ASSUMED),  # alpha is
     ).under(names.LOGICAL)
     rows += readout_rows(spec)
     for way in sorted(ways, key=lambda each: (each.seconds, each.copy_seconds)):

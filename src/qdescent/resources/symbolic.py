@@ -23,7 +23,12 @@ _LOOK_UPS = {
         " + 6*2**ceiling(log2(T + 1))"
     ),
 }
-_UPLOAD = "2*(n - 1)"
+# F_0 once for each letter of a word; steps and lengths are turned, too, by a few lines
+_UPLOAD = {1: "2*n", 2: "4*n + 4*ceiling(log2(n + 1))"}
+_UPLOAD_TURNS = {
+    1: "ceiling(log2(T + 1)) + ceiling(log2(n + 1))",
+    2: "1 + ceiling(log2(T + 1)) + 2*ceiling(log2(n + 1))",
+}
 
 
 def to_qref(order: int = 2) -> dict[str, Any]:
@@ -55,11 +60,11 @@ def to_qref(order: int = 2) -> dict[str, Any]:
         _routine("query", ["n", "s", "T", "bits"], {
             "toffoli": f"{_LOOK_UPS[order]} + ({_TURNS[order]})*(bits - 2)",
         }),
-        _routine("upload", ["n", "bits"], {
-            "toffoli": f"{_UPLOAD} + ceiling(log2(n))*(bits - 2)",
+        _routine("upload", ["n", "T", "bits"], {
+            "toffoli": f"{_UPLOAD[order]} + ({_UPLOAD_TURNS[order]})*(bits - 2)",
         }),
     ]  # fmt: skip
-    linked = [("n", ["query.n", "upload.n"]), ("s", ["query.s"]), ("T", ["query.T"])]
+    linked = [("n", ["query.n", "upload.n"]), ("s", ["query.s"]), ("T", ["query.T", "upload.T"])]
     program = _routine("copy_of_u_T", symbols, {
         "queries": "queries",
         "preparations": "2*queries",

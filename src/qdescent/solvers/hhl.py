@@ -14,16 +14,21 @@ import torch
 from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.rows import names
-from qdescent.rows.numbers import at_least
-from qdescent.solvers.circuit import Circuit
-from qdescent.solvers.circuits.rows import circuit_rows
-from qdescent.solvers.encodings import ColouredEntries, EncodingPlan
-from qdescent.solvers.hhl_inverse import (
+from qdescent.quantum.algorithms.hhl_inverse import (
     PEAK,
     PhaseEstimationInverse,
     evolution_queries,
     phase_estimation_inverse,
+)
+from qdescent.rows import names
+from qdescent.rows.numbers import at_least
+from qdescent.solvers.circuit import Circuit
+from qdescent.solvers.circuits.rows import circuit_rows
+from qdescent.solvers.encodings import (
+    ColouredEntries,
+    EncodingPlan,
+    MatrixEncoding,
+    check_encoding,
 )
 from qdescent.solvers.promise.judgement import Answer, product_rounding
 from qdescent.solvers.promise.problem import Problem, check_promises, solved
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 
 # 2^13 clock values: degree near 23,000, seconds; HHL is here for small instances
 MOST_CLOCK_BITS = 13
+HERMITIAN_ENTRIES = ColouredEntries()  # one query a step, where the default takes two
 ROUNDED = 0.01  # of epsilon, left to rounding; the clock takes the rest
 
 
@@ -58,6 +64,9 @@ class HHL:
             from the block-encoding, Fourier transforms, rotation, post-selection) on a state
             vector; half of epsilon is then the clock's. Its queries grow as the clock's size: 6
             bits take ten seconds.
+        encoding: one that has a plan. Coloured entries table H itself, one query a step; of any
+            other a step queries the encoding of M and its inverse, which is how a composed history
+            keeps its small tables.
 
     Raises:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, clock bits not in 2 to 13.
@@ -76,9 +85,11 @@ class HHL:
     clock_bits: int | None = None
     circuit: Circuit | bool | None = None
     most_queries: int | None = None
+    encoding: MatrixEncoding = HERMITIAN_ENTRIES
 
     def __post_init__(self) -> None:
         check_promises(self)
+        check_encoding(self.encoding)
         if (
             self.clock_bits is not None
             and check_integer("clock_bits", self.clock_bits, 2) > MOST_CLOCK_BITS
@@ -114,8 +125,7 @@ class HHL:
         References:
             Harrow, Hassidim, Lloyd, arXiv:0811.3171.
         """
-        # its circuit needs an encoding that is Hermitian as a circuit, too
-        return solved(system, self, ColouredEntries(), self._answer)
+        return solved(system, self, self.encoding, self._answer)
 
     def _answer(self, problem: Problem) -> Answer:
         if problem.circuit is None:
@@ -169,7 +179,7 @@ class HHL:
         )
         from qdescent.solvers.circuits.simulation import simulated
 
-        system, found = problem.system, _fitted(problem, settings, clock)
+        system, found = problem.system, _fitted(self.encoding, problem, settings, clock)
         circuit = found.circuit
         # The state vector, post-selected; amplified, if wanted, from that run's probability.
         run, amplification = simulated(
@@ -243,16 +253,22 @@ class HHL:
         raise argument_error(name, must, getattr(self, name))
 
 
-def _fitted(problem: Problem, settings: Circuit, clock: int) -> Fitted[PhaseEstimationCircuit]:
+def _fitted(
+    matrix: MatrixEncoding, problem: Problem, settings: Circuit, clock: int
+) -> Fitted[PhaseEstimationCircuit]:
     """The circuit whose angles, clock and evolutions together keep the error below epsilon.
 
     The encoding's error e lets 1/kappa sink to 1/kappa - e: the clock is laid out for that. First
     the perturbed exact system, kappa (e + r)/(1 - kappa e), then what the clock leaves of it.
     """
-    from qdescent.solvers.circuits.hhl import build_phase_estimation, hermitian_encoding
+    from qdescent.solvers.circuits.hhl import (
+        build_phase_estimation,
+        dilated_encoding,
+        hermitian_encoding,
+    )
     from qdescent.solvers.circuits.simulation import Fitted, first_encoding, fitted
 
-    system, kappa, coloured = problem.system, problem.kappa, problem.plan
+    system, kappa = problem.system, problem.kappa
 
     def build(encoding: BlockEncoding) -> Fitted[PhaseEstimationCircuit] | None:
         off = encoding.epsilon / encoding.alpha
@@ -267,6 +283,12 @@ def _fitted(problem: Problem, settings: Circuit, clock: int) -> Fitted[PhaseEsti
         return Fitted(circuit=circuit, bits=bits, bound=bound, left_over=left_over)
 
     more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
-    plan = EncodingPlan(coloured.alpha, coloured.source, partial(hermitian_encoding, system))
+    # its circuit needs an encoding that is Hermitian as a circuit, too
+    tabled = isinstance(matrix, ColouredEntries)
+    plan = EncodingPlan(
+        problem.plan.alpha,
+        problem.plan.source,
+        partial(hermitian_encoding, system) if tabled else partial(dilated_encoding, problem.plan),
+    )
     first = first_encoding(problem, settings, plan, share=problem.epsilon / 2, more=more)
     return fitted(problem, settings, plan, first, build)

@@ -26,6 +26,7 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
 from qdescent.quantum.encodings.composition import Composition, Identity, block_diagonal
+from qdescent.quantum.encodings.dilation import HermitianDilation
 from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.encodings.kernel import KernelEncoding
 from qdescent.quantum.encodings.lcu import weighted_sum
@@ -74,6 +75,7 @@ def encodings():
         "product": Product((a, b.adjoint())),
         "weighted sum": weighted_sum([0.5, -1.0], [a, Identity(1)], bits=8),
         "block diagonal": block_diagonal([b, Shift(1)], bits=8),
+        "dilation": HermitianDilation(a),
         "shift": Shift(2),
         "identity": Identity(1, 0.3),
     }

@@ -25,6 +25,7 @@ from qdescent.experiment.run.beside import both_ways
 from qdescent.experiment.run.instance import instance_of, solve_instance, summary
 from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.quantum.algorithms.hhl_inverse import least_epsilon
 from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.quantum.inspect.call_tree import call_tree
 from qdescent.quantum.readout.noise import noisy_solution
@@ -44,7 +45,6 @@ from qdescent.solvers.encodings import (
     MatrixEncoding,
 )
 from qdescent.solvers.hhl import HHL
-from qdescent.solvers.hhl_inverse import least_epsilon
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.promise.conditioning import SHORTEST_INTERVAL, conditioning
 from qdescent.solvers.promise.limits import MOST_QUERIES

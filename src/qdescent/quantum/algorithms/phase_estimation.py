@@ -13,9 +13,10 @@ from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz, TwoBitSwap
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
+from qdescent.quantum.gates.force_preparation import StatePreparation
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
-from qdescent.quantum.gates.state_preparation import RealStatePreparation, StatePreparation
+from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.simulator.kernels import Kernel
 
 

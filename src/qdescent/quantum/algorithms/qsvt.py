@@ -18,9 +18,9 @@ from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, Symp
 from qdescent._checks import check_integer, check_interval
 from qdescent.quantum.algorithms.qsp_angles import QSPAngles
 from qdescent.quantum.encodings.protocol import BlockEncoding
+from qdescent.quantum.gates.force_preparation import StatePreparation
 from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
-from qdescent.quantum.gates.state_preparation import StatePreparation
 from qdescent.quantum.simulator.kernels import Kernel, phases
 
 MOST_ANCILLAS = 4096  # a state vector of forty is the end

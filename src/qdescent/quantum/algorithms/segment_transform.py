@@ -12,8 +12,9 @@ from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, Symp
 
 from qdescent.quantum.algorithms.selected_sequence import SelectedSequence
 from qdescent.quantum.encodings.protocol import BlockEncoding
+from qdescent.quantum.gates.force_preparation import StatePreparation
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
-from qdescent.quantum.gates.state_preparation import RealStatePreparation, StatePreparation
+from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.gates.steps import Layout, Step, add_steps, counted, inverse
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 import attrs
 from qualtran import Bloq
 
+from qdescent._arrays import Complexes, Floats
 from qdescent.quantum.encodings.tables import TableEncoding
+from qdescent.quantum.gates.force_preparation import StatePreparation, history_preparation
 from qdescent.quantum.gates.multiplexed import ColourPermutation, PatternFlip, SelectedSwap
 from qdescent.quantum.gates.selected_preparation import SelectedPreparation
 from qdescent.quantum.gates.steps import Layout, Step
 from qdescent.quantum.gates.table_lookup import TableLoad
+from qdescent.quantum.tables.force import WordLayout
 from qdescent.quantum.tables.history import HistoryTables
 
 
@@ -56,6 +59,12 @@ class HistoryEncoding(TableEncoding):
     @property
     def _slots(self) -> range:
         return range(self.tables.order)
+
+    def right_side(self, vector: Floats | Complexes) -> StatePreparation:
+        """Letter by letter, where the vector is what F_0 does from u_0 = 0."""
+        tables = self.tables
+        words = WordLayout(tables.step_bits, tables.degree_bits, tables.letter_bits, tables.order)
+        return history_preparation(vector, words, self.angle_bits, self.loader)
 
     def layout(self) -> Layout:
         """The step, degree and letters; the roles, colours and flags."""

@@ -15,9 +15,9 @@ from torch import Tensor
 from qdescent._arrays import Ints
 from qdescent.quantum.encodings.composition import Composition
 from qdescent.quantum.encodings.protocol import BlockEncoding
+from qdescent.quantum.gates.force_preparation import StatePreparation
 from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.quantum.gates.multiplexed import PatternFlip
-from qdescent.quantum.gates.state_preparation import StatePreparation
 from qdescent.quantum.gates.steps import Layout, Step, add_steps, counted
 from qdescent.quantum.simulator.kernels import Kernel
 

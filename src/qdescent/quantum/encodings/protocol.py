@@ -10,9 +10,11 @@ from qualtran.bloqs.block_encoding import BlockEncoding as QualtranBlockEncoding
 from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
 from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
 
-from qdescent._arrays import Ints
+from qdescent._arrays import Complexes, Floats, Ints
+from qdescent.quantum.gates.force_preparation import StatePreparation
 from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
+from qdescent.quantum.gates.state_preparation import state_preparation
 
 DEFAULT_ANGLE_BITS = 30  # of what has no angles of its own
 
@@ -52,6 +54,14 @@ class BlockEncoding(QualtranBlockEncoding):
     def basis_states(self) -> Ints:
         """The index of the system's basis state that stands for each unknown: all of them."""
         return np.arange(2**self.system_bitsize)
+
+    def right_side(self, vector: Floats | Complexes) -> StatePreparation:
+        """The preparation of a vector on the system's register, or with more bits in front.
+
+        Args:
+            vector: shape (2^s,) or a power of two times as long, not zero.
+        """
+        return state_preparation(vector, self.angle_bits, self.loader)
 
     @abc.abstractmethod
     def adjoint(self) -> BlockEncoding:

@@ -30,8 +30,8 @@ DENSE_BITS = 6  # up to 64 amplitudes one matrix product is faster than a walk t
 
 @attrs.frozen
 class RealStatePreparation(Bloq):
-    """|0> -> sum_i x_i |i> for a real unit vector x, by rotation l of qubit l selected by the
-    qubits before it.
+    """|0> -> sum_i x_i |i> for a real unit vector x, by rotation l of qubit l selected by those
+    qubits before it that its angle depends on.
 
     Args:
         tree: the quantised rotations; `tree.prepared` is x.
@@ -40,8 +40,8 @@ class RealStatePreparation(Bloq):
 
     Registers: state (s bits).
 
-    Cost: s - 1 reads of b bits and as many to undo them, over 2, 4, ... 2^(s-1) values, and about s
-        b rotations.
+    Cost: s - 1 reads of b bits and as many to undo them, over at most 2, 4, ... 2^(s-1) values, and
+        about s b rotations; a product of vectors of one sign costs their sum.
 
     References:
         Grover, Rudolph, quant-ph/0208112; Low, Kliuchnikov, Schaeffer, arXiv:1812.00954.
@@ -81,15 +81,18 @@ class RealStatePreparation(Bloq):
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The levels from the first qubit to the last; the adjoint undoes them in reverse."""
         bits = bb.split(soqs["state"])
-        levels = list(enumerate(self.tree.levels))
-        for level, table in reversed(levels) if self.is_adjoint else levels:
+        turns = self.tree.selected
+        for turn in reversed(turns) if self.is_adjoint else turns:
+            table, chosen = turn.table, list(turn.selection)
             rotation = TableRotation(table.negated if self.is_adjoint else table, self.loader)
-            if level == 0:
-                bits[0] = bb.add(rotation, target=bits[0])
+            if not chosen:
+                bits[turn.qubit] = bb.add(rotation, target=bits[turn.qubit])
                 continue
-            selection = bb.join(bits[:level], QUInt(level))
-            selection, bits[level] = bb.add(rotation, selection0=selection, target=bits[level])
-            bits[:level] = bb.split(selection)
+            selection = bb.join(bits[chosen], QUInt(len(chosen)))
+            selection, bits[turn.qubit] = bb.add(
+                rotation, selection0=selection, target=bits[turn.qubit]
+            )
+            bits[chosen] = bb.split(selection)
         return {"state": bb.join(bits, QAny(self.tree.bitsize))}
 
     def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel | None:
@@ -98,7 +101,7 @@ class RealStatePreparation(Bloq):
         """
         if self.tree.bitsize > DENSE_BITS:
             return None
-        matrices = rotation_matrices([level.half_angles for level in self.tree.levels], 1)
+        matrices = rotation_matrices(self.tree.half_angles, 1)
         return real_matrices(matrices.mT if self.is_adjoint else matrices, dtype, device)
 
 
@@ -194,16 +197,17 @@ def vector_preparation(vector: Floats, bits: int, loader: Loader = DEFAULT_LOADE
         ArgumentError: a vector that is zero or not finite.
 
     Example:
-        >>> type(vector_preparation(np.array([1.0, 0.0, 2.0, 0.0]), bits=8)).__name__
+        >>> type(vector_preparation(np.array([1.0, 0.0, 0.0, 2.0]), bits=8)).__name__
         'SparseStatePreparation'
         >>> type(vector_preparation(np.array([1.0, 1.0, 2.0, 0.0]), bits=8)).__name__
         'RealStatePreparation'
     """
     vector = check_array("vector", vector, (None,))
+    whole = RealStatePreparation(rotation_tree(vector, bits), loader=loader)
     filled = max(2, int(np.count_nonzero(vector)))
-    if (filled - 1).bit_length() < (len(vector) - 1).bit_length():
+    if (filled - 1).bit_length() < len(whole.tree.selected):
         return sparse_preparation(vector, bits, loader)
-    return RealStatePreparation(rotation_tree(vector, bits), loader=loader)
+    return whole
 
 
 def sparse_preparation(
@@ -301,12 +305,12 @@ class ComplexStatePreparation(Bloq):
         return (magnitudes.adjoint(), phase.adjoint()) if self.is_adjoint else (magnitudes, phase)
 
 
-StatePreparation = Preparation | ComplexStatePreparation
+EntryPreparation = Preparation | ComplexStatePreparation
 
 
 def state_preparation(
     vector: NDArray[np.float64] | NDArray[np.complex128], bits: int, loader: Loader = DEFAULT_LOADER
-) -> StatePreparation:
+) -> EntryPreparation:
     """The preparation of a vector, normalised and padded with zeros; a real vector costs no phases.
 
     Args:

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from qdescent._array_checks import check_array
-from qdescent._arrays import Floats, Ints
+from qdescent._arrays import Bools, Floats, Ints
 from qdescent._checks import argument_error, check_integer
 from qdescent.quantum.tables.by_value import ByValue
 from qdescent.quantum.tables.lookup import LookUpTable
@@ -89,6 +89,86 @@ class RotationTree(ByValue):
     def prepared(self) -> Floats:
         """The unit vector that the quantised angles prepare, shape (2^s,)."""
         return prepared_vectors(self.levels, 1)[0]
+
+    @cached_property
+    def selected(self) -> tuple[SelectedAngles, ...]:
+        """The same rotations, each selected by those qubits alone that its angle depends on where
+        the vector has weight; those that turn by nothing are left out.
+
+        Example:
+            >>> tree = rotation_tree(np.kron([1.0, 1.0, 0.0, 0.0], [0.6, 0.8]), bits=10)
+            >>> [(turn.qubit, turn.selection) for turn in tree.selected]
+            [(1, ()), (2, ())]
+        """
+        found = []
+        reached = np.ones(1, dtype=bool)
+        for qubit, level in enumerate(self.levels):
+            turn = selected_angles(qubit, level, reached)
+            if turn.table.indices.any():
+                found.append(turn)
+            # an index of a quarter turn leaves no weight at 0, one of no or half a turn none at 1
+            place = level.indices.reshape(-1) % 2 ** (level.bits - 1)
+            ways = np.stack([place != 2 ** (level.bits - 2), place != 0], axis=1)
+            reached = (reached[:, None] & ways).reshape(-1)
+        return tuple(found)
+
+    @property
+    def half_angles(self) -> list[Floats]:
+        """Of `selected`, level by level for each state of the qubits before: (1,), (2,), (4,)."""
+        angles = [np.zeros(2**qubit) for qubit in range(self.bitsize)]
+        for turn in self.selected:
+            angles[turn.qubit] = turn.half_angles
+        return angles
+
+
+@dataclass(frozen=True, eq=False)
+class SelectedAngles(ByValue):
+    """A rotation of one qubit, by an angle that others select.
+
+    Args:
+        qubit: that is turned.
+        selection: the qubits that select, most significant first; none for one angle.
+        table: the angles, shape (2^k,), or () of one.
+    """
+
+    qubit: int
+    selection: tuple[int, ...]
+    table: AngleTable
+
+    @property
+    def half_angles(self) -> Floats:
+        """theta/2 for each state of all qubits before it, shape (2^qubit,)."""
+        shape = [2 if place in self.selection else 1 for place in range(self.qubit)]
+        few = self.table.half_angles.reshape(shape)
+        return np.broadcast_to(few, [2] * self.qubit).reshape(-1)
+
+
+def selected_angles(qubit: int, level: AngleTable, reached: Bools) -> SelectedAngles:
+    """The rotation by a table of all qubits before, selected by those alone that its angles depend
+    on where the state has weight.
+
+    Args:
+        qubit: that is turned.
+        level: an angle for each state of the qubits before it, 2^qubit of them.
+        reached: which of these states have weight, (2^qubit,).
+
+    Example:
+        >>> level = AngleTable(np.array([0, 3, 5, 3]), bits=4)
+        >>> turn = selected_angles(2, level, np.array([False, True, True, True]))
+        >>> turn.selection, turn.table.indices.tolist()
+        ((1,), [5, 3])
+    """
+    indices, reached = level.indices.reshape([2] * qubit), reached.reshape([2] * qubit)
+    axes = list(range(qubit))
+    # the last first: what tells whole blocks apart stands in front
+    for axis in reversed(range(qubit)):
+        one, other = np.moveaxis(indices, axis, 0)
+        first, second = np.moveaxis(reached, axis, 0)
+        if (one == other)[first & second].all():
+            indices, reached = np.where(first, one, other), first | second
+            axes.remove(axis)
+    kept = indices.reshape(-1 if axes else ())
+    return SelectedAngles(qubit, tuple(axes), AngleTable(kept, level.bits))
 
 
 def rotation_tree(vector: Floats, bits: int) -> RotationTree:

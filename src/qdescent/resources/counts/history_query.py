@@ -18,6 +18,7 @@ from qdescent.resources.counts.loads import (
     prepared,
     together,
 )
+from qdescent.resources.counts.roles import MOST_ROLE_BITS, degree_lines, role_lines, swap_lines
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class HistorySize:
         padding: p.
         colours: most entries of a row or a (first) column of F_1, F_2, ..., as far as there are.
         changing: a map a step (SGD): the letters' tables have an axis of steps.
+        controlled: the query acts where a qubit is 1: the roles' tables and the flips know of it.
     """
 
     n: int
@@ -39,6 +41,7 @@ class HistorySize:
     padding: int
     colours: tuple[int, ...]
     changing: bool = False
+    controlled: bool = False
 
     @property
     def degree(self) -> int:
@@ -133,6 +136,22 @@ class QueryCost:
         return max((part.work for part in self.parts), default=0)
 
 
+def augmented_query(query: QueryCost, loader: LoadCosts, bits: int) -> QueryCost:
+    """A query to diag(M, alpha/t), as kernel reflection asks for it: the controlled query to M, and
+    a turn of a flag by the block.
+    """
+    turn = prepared("block", loader, [Lines(2, 2)], bits)
+    return QueryCost((*query.parts, turn), query.system_qubits + 1, query.ancilla_qubits + 1)
+
+
+def dilated_query(query: QueryCost) -> QueryCost:
+    """A query to [[0, M], [M^H, 0]] under a control, as phase estimation asks for it: the
+    controlled query to M and its inverse.
+    """
+    parts = tuple(together(part.name, [part], times=2) for part in query.parts)
+    return QueryCost(parts, query.system_qubits + 2, query.ancilla_qubits + 1)
+
+
 @lru_cache(maxsize=1 << 14)
 def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
     """The parts of one query, each with its gates.
@@ -152,33 +171,63 @@ def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
         ['roles', 'colours 0', 'letters 0', 'shift']
     """
     roles, slots = size.all_role_bits, range(size.order)
+    on = int(size.controlled)
+    kinds = size.order, size.degree, tuple(size.role_bits(slot) for slot in slots)
     parts: list[Part] = []
     if size.order > 1:
-        parts.append(_flips("constant words", size.order * size.letter_bits))
-    # a weight for each step and degree of a word and each beginning of a pattern of roles
-    words = (size.steps + size.padding + 1) * size.order
-    padded = 2 ** (size.step_bits + size.degree_bits)
-    patterns = _patterns(size.order, size.degree) + 1 + int(size.padding > 0)
-    levels = [Lines(words * min(2**k, patterns), padded * 2**k) for k in range(roles)]
-    parts.append(prepared("roles", loader, levels, bits, times=2))
+        parts.append(_flips("constant words", on + size.order * size.letter_bits))
+    parts += [prepared("roles", loader, levels, bits) for levels in _role_levels(size)]
     for slot in slots:
         parts += _slot(size, slot, loader, bits)
     # letters that were written move together
     for i in slots[1:]:
-        for _ in slots[i + 1 :]:
-            choice = loaded_and_cleared("swaps", loader, Lines(roles + 1, 2**roles), 1)
+        for place in slots[i + 1 :]:
+            few = roles <= MOST_ROLE_BITS
+            lines = swap_lines(*kinds, i, place) if few else roles + 1
+            choice = loaded_and_cleared("swaps", loader, Lines(lines, 2**roles, aligned=True), 1)
             parts += [choice, Part("swaps", size.letter_bits, size.letter_bits)]
     first = size.role_bits(0)
     moving = size.slot_degree(0) + int(size.padding > 0)
-    steps = Lines((moving + 1) * 2**size.step_bits, 2 ** (first + size.step_bits))
+    still = 1 + (2**first - 1 - moving).bit_count()  # roles that stay, in aligned runs
+    lines = moving * 2**size.step_bits + still
+    steps = Lines(lines, 2 ** (first + size.step_bits), aligned=True)
     parts.append(loaded_and_cleared("shift", loader, steps, size.step_bits))
     if size.order > 1:
-        parts.append(loaded("degrees", loader, Lines(patterns, 2**roles), size.degree_bits))
+        lines = degree_lines(*kinds) if roles <= MOST_ROLE_BITS else 2**size.order
+        parts.append(
+            loaded("degrees", loader, Lines(lines, 2**roles, aligned=True), size.degree_bits)
+        )
     for slot in slots[1:]:
         for _ in range(slot):
-            parts.append(_flips("blanks", size.degree_bits))
-            parts.append(_flips("blanks", size.degree_bits + size.letter_bits))
+            parts.append(_flips("blanks", on + size.degree_bits))
+            parts.append(_flips("blanks", on + size.degree_bits + size.letter_bits))
     return QueryCost(_merged(parts), size.system_qubits, size.ancilla_qubits)
+
+
+def _role_levels(size: HistorySize) -> tuple[list[Lines], list[Lines]]:
+    """A weight for each step and degree of a word and each beginning of a pattern of roles: of
+    preparing, by where the word is, and of undoing, by where it was led.
+    """
+    # under a control the half that is not selected is one run
+    on = int(size.controlled)
+    words = 2 ** (on + size.step_bits + size.degree_bits)
+    bits = tuple(size.role_bits(slot) for slot in range(size.order))
+    if sum(bits) > MOST_ROLE_BITS:
+        patterns = _patterns(size.order, size.degree) + 1 + int(size.padding > 0)
+        begun = (size.steps + size.padding + 1) * size.order
+        most = [Lines(on + begun * min(2**k, patterns), words * 2**k) for k in range(sum(bits))]
+        return most, most
+    prepare, undo = role_lines(size.order, size.degree, bits, size.padding > 0)
+    none = 2**size.step_bits - size.steps - size.padding - 1
+    kinds = (size.steps, size.padding, 1, none)
+    levels = []
+    for lines, often, more in ((prepare, kinds, on), (undo, kinds[:2], on + 1)):
+        totals = [
+            more + sum(count * of for count, of in zip(each, often, strict=True))
+            for each in zip(*lines, strict=True)
+        ]
+        levels.append([Lines(of, words * 2**k, aligned=True) for k, of in enumerate(totals)])
+    return levels[0], levels[1]
 
 
 def _slot(size: HistorySize, slot: int, loader: LoadCosts, bits: int) -> list[Part]:

@@ -39,10 +39,13 @@ class Lines:
     Args:
         used: lines that hold something of their own; neighbours that are equal count once.
         padded: lines that its address has.
+        aligned: `used` are aligned runs of equal lines, of zeros, too: as many as unary iteration
+            visits. Otherwise zeros follow the lines that are used.
     """
 
     used: int
     padded: int
+    aligned: bool = False
 
     def of(self, loader: LoadCosts) -> int:
         """Those that a loader pays for: a router tree has a leaf for each address. More than an
@@ -58,18 +61,27 @@ class Lines:
 
 
 @lru_cache(maxsize=1 << 16)
-def _load(loader: LoadCosts, lines: int, bits: int) -> LoadCost:
-    return loader.load_cost(lines, bits)
+def _load(loader: LoadCosts, table: Lines, bits: int) -> LoadCost:
+    return _iterated(loader, table, loader.load_cost(table.of(loader), bits))
 
 
 @lru_cache(maxsize=1 << 16)
-def _read(loader: LoadCosts, lines: int, bits: int) -> LoadCost:
-    return loader.read_cost(lines, bits)
+def _read(loader: LoadCosts, table: Lines, bits: int) -> LoadCost:
+    return _iterated(loader, table, loader.read_cost(table.of(loader), bits))
 
 
 @lru_cache(maxsize=1 << 16)
-def _clear(loader: LoadCosts, lines: int, bits: int) -> LoadCost:
-    return loader.clear_cost(lines, bits)
+def _clear(loader: LoadCosts, table: Lines, bits: int) -> LoadCost:
+    cost = loader.clear_cost(table.cleared_by(loader), bits)
+    return cost if loader.clearing == "measured" else _iterated(loader, table, cost)
+
+
+def _iterated(loader: LoadCosts, table: Lines, cost: LoadCost) -> LoadCost:
+    """No more than one iteration over the runs, where these are known."""
+    most = max(0, table.of(loader) - 2)
+    if not table.aligned or loader.by_address or cost.toffoli <= most:
+        return cost
+    return LoadCost(most, min(cost.depth, most), cost.work_qubits)
 
 
 def read_and_cleared(name: str, loader: LoadCosts, table: Lines, bits: int, turns: int = 0) -> Part:
@@ -80,15 +92,15 @@ def read_and_cleared(name: str, loader: LoadCosts, table: Lines, bits: int, turn
         >>> read_and_cleared("turn", DEFAULT_LOADER, Lines(1024, 1024), bits=8).toffoli
         2044
     """
-    read = _read(loader, table.of(loader), bits)
-    clear = _clear(loader, table.cleared_by(loader), bits)
+    read = _read(loader, table, bits)
+    clear = _clear(loader, table, bits)
     work = bits + max(read.work_qubits, clear.work_qubits)
     return Part(name, read.toffoli + clear.toffoli, read.depth + clear.depth, turns, work)
 
 
 def loaded(name: str, loader: LoadCosts, table: Lines, bits: int) -> Part:
     """A table xored into qubits that hold something."""
-    load = _load(loader, table.of(loader), bits)
+    load = _load(loader, table, bits)
     return Part(name, load.toffoli, load.depth, 0, load.work_qubits)
 
 
@@ -96,9 +108,9 @@ def loaded_and_cleared(name: str, loader: LoadCosts, table: Lines, bits: int) ->
     """A table xored into qubits and cleared from them: an index replaced by its image, which is
     made beside it; a choice that is used in between.
     """
-    load = _load(loader, table.of(loader), bits)
+    load = _load(loader, table, bits)
     measured = loader.clearing == "measured"
-    undo = _clear(loader, table.cleared_by(loader), bits) if measured else load
+    undo = _clear(loader, table, bits) if measured else load
     work = bits + max(load.work_qubits, undo.work_qubits)
     return Part(name, load.toffoli + undo.toffoli, load.depth + undo.depth, 0, work)
 

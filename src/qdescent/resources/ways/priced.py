@@ -7,10 +7,17 @@ from dataclasses import dataclass
 
 from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.quantum.gates.loading.loaders import LOADERS
-from qdescent.resources.counts.history_query import HistorySize, QueryCost, history_query
+from qdescent.resources.counts.history_query import (
+    HistorySize,
+    QueryCost,
+    augmented_query,
+    dilated_query,
+    history_query,
+)
 from qdescent.resources.counts.loads import Part
 from qdescent.resources.counts.logical_counts import LogicalCounts
 from qdescent.resources.counts.oracle import Oracle
+from qdescent.resources.counts.right_side import right_side
 from qdescent.resources.counts.segment_query import (
     coupling_query,
     step_query,
@@ -22,7 +29,7 @@ from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.history import history_ways
 from qdescent.resources.ways.queries import dalzell_queries
 from qdescent.resources.ways.segment import segment_ways
-from qdescent.resources.ways.way import HISTORY, Way
+from qdescent.resources.ways.way import AUGMENTED, DILATED, HISTORY, PLAIN, Way
 
 TREE = "bucket-brigade"
 ORACLE = "oracle"  # look-ups for nothing: shown, and never what is built
@@ -119,22 +126,30 @@ def run_cost(spec: RoundSpec, way: Way, loader: str) -> RunCost:
     if way.encoding == HISTORY:
         bits = history_bits(spec)
         size = HistorySize(
-            spec.n, spec.order, spec.steps, way.padding, spec.colours, spec.fresh_batches
-        )
+            spec.n, spec.order, spec.steps, way.padding, spec.colours, spec.fresh_batches,
+            controlled=way.form != PLAIN,
+        )  # fmt: skip
         query = history_query(size, tables, bits)
-        system, rotations = query.system_qubits, 1
+        if way.form == AUGMENTED:
+            query = augmented_query(query, tables, bits)
+        elif way.form == DILATED:
+            query = dilated_query(query)
+        preparation = right_side(size, tables, bits, marked=way.form == AUGMENTED)
+        system = query.system_qubits
+        rotations = 2 if way.form == DILATED else 1
     else:
         bits = value_bits(spec, way.encoding, way.queries)
         query = step_query(spec.n, spec.sparsity, tables, bits)
+        preparation = vector_preparation(spec.n, tables, bits)
         system, rotations = query.system_qubits, 2
         if way.couplings and len(spec.colours) > 1:
             coupling = coupling_query(spec.n, spec.colours[1], tables, bits)
             system += query.system_qubits
-    preparation = vector_preparation(spec.n, tables, bits)
     ancilla = query.ancilla_qubits + (coupling.ancilla_qubits if coupling else 0) + SIGNAL
-    phases = 2 * max(0, query.ancilla_qubits - 1)
-    # the projector onto b_t of a history: a flip where its register is 0
-    flips = max(0, system - 1) if way.encoding == HISTORY else 0
+    # a reflection about b_t marks it by a flip where its register is 0: one more ancilla
+    reflected = int(way.form == AUGMENTED)
+    phases = 2 * max(0, query.ancilla_qubits + reflected - 1)
+    flips = reflected * max(0, system - 1)
     add = bits - 2
     queries, preparations = whole(way.queries), whole(way.preparations)
     each = query.toffoli + query.turns * add + phases + flips

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from qdescent._evidence import Evidence
 
 HISTORY, SEGMENT = "history", "segment"
+PLAIN, AUGMENTED, DILATED = "M", "diag(M, 1/t)", "[[0, M], [M^H, 0]]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class Way:
         padding: copies of the end that the history has.
         queries: of one run; infinite where the way cannot be gone.
         preparations: of F_0 (of the right-hand side) in one run.
+        form: of the matrix that a query goes to: as it is, with the block that a reflection adds,
+            or beside its adjoint.
         couplings: queries to F_2 in one run.
         success: probability that a run gives u_T.
         counted: whether circuits of this package count its queries; else they are a theorem's
@@ -36,6 +39,7 @@ class Way:
     padding: int = 0
     queries: float
     preparations: float
+    form: str = PLAIN
     couplings: int = 0
     success: float
     counted: bool

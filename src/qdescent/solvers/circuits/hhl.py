@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import torch
 
+from qdescent._arrays import Ints
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification, amplified
 from qdescent.quantum.algorithms.hamiltonian_simulation import (
@@ -18,17 +19,19 @@ from qdescent.quantum.algorithms.hamiltonian_simulation import (
     evolution,
     product_error,
 )
+from qdescent.quantum.algorithms.hhl_inverse import PEAK, SERIES_ERROR, TURN, clock_window, rotated
 from qdescent.quantum.algorithms.phase_estimation import PhaseEstimationSolve
 from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+from qdescent.quantum.encodings.dilation import HermitianDilation
 from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.quantum.gates.multiplexed import TableRotation
-from qdescent.quantum.gates.state_preparation import RealStatePreparation, state_preparation
+from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree
 from qdescent.quantum.tables.coloured import controlled_hermitian_tables, matrix_entries
 from qdescent.solvers.circuits.run import CircuitRun, counted_run, right_side, typed
-from qdescent.solvers.hhl_inverse import PEAK, SERIES_ERROR, TURN, clock_window, rotated
+from qdescent.solvers.encodings import EncodingPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,17 @@ def hermitian_encoding(system: LinearSystem, angle_bits: int, loader: Loader) ->
     return SparseBlockEncoding(tables, loader=loader)
 
 
+def dilated_encoding(plan: EncodingPlan, angle_bits: int, loader: Loader) -> BlockEncoding:
+    """The same from any encoding of M: queries to it and to its inverse."""
+    return HermitianDilation(plan.build(angle_bits, loader))
+
+
+def unknowns(encoding: BlockEncoding, system: LinearSystem) -> Ints:
+    """Places of the unknowns in a block of H: the first ones where its entries were tabled."""
+    dilated = isinstance(encoding, HermitianDilation)
+    return encoding.basis_states if dilated else np.arange(system.size)
+
+
 def build_phase_estimation(
     system: LinearSystem, encoding: BlockEncoding, kappa: float, clock_bits: int
 ) -> PhaseEstimationCircuit:
@@ -66,7 +80,8 @@ def build_phase_estimation(
 
     Args:
         system: real or complex.
-        encoding: from `hermitian_encoding`; its angle bits and loader serve all others.
+        encoding: from `hermitian_encoding` or `dilated_encoding`; its angle bits and loader serve
+            all others.
         kappa: of what it encodes.
         clock_bits: of the clock register.
 
@@ -92,8 +107,8 @@ def build_phase_estimation(
     b = right_side(system)
     # the first block of H, the second is empty
     exact = np.zeros(2 ** (encoding.system_bitsize - 1), dtype=b.dtype)
-    exact[: len(b)] = b / np.linalg.norm(b)
-    prepare = state_preparation(exact, bits, loader)
+    exact[unknowns(encoding, system)] = b / np.linalg.norm(b)
+    prepare = encoding.right_side(exact)
     bloq = PhaseEstimationSolve(
         prepare, window, tuple(step.bloq for step in steps), TableRotation(rotation, loader)
     )
@@ -165,9 +180,8 @@ def _run(
     kept = typed(system, kept[len(kept) // 2 :])  # the first block stays empty: f is odd
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     norm = system.rhs_norm
-    value = kept[: system.size] * (
-        math.sqrt(bare) * PEAK * circuit.kappa * norm / sequence.encoding.alpha
-    )
+    places = torch.as_tensor(unknowns(sequence.encoding, system), device=kept.device)
+    value = kept[places] * (math.sqrt(bare) * PEAK * circuit.kappa * norm / sequence.encoding.alpha)
     rounds = bloq.rounds if isinstance(bloq, AmplitudeAmplification) else 0
     return counted_run(
         bloq, [sequence.encoding, sequence.selected], state, value, probability, epsilon, rounds

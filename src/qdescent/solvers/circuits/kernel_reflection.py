@@ -18,7 +18,6 @@ from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import KernelTransform, QSVTSequence, projector_phases
 from qdescent.quantum.encodings.kernel import KernelEncoding
 from qdescent.quantum.encodings.protocol import BlockEncoding
-from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.solvers.circuits.run import (
     SUBNORMALISATION,
@@ -79,7 +78,7 @@ def build_kernel_circuit(
     b = right_side(system)
     exact = np.zeros(2 * size, dtype=b.dtype)
     exact[unknowns], exact[size] = b / (math.sqrt(2) * np.linalg.norm(b)), math.sqrt(0.5)
-    prepare = state_preparation(exact, encoding.angle_bits, encoding.loader)
+    prepare = encoding.right_side(exact)
     polynomial = kernel.coefficients * (2 if reflects else 1)
     polynomial[0] -= 1 if reflects else 0
     # -1 - 2 eta <= 2 R - 1 <= 1, |R| <= 1

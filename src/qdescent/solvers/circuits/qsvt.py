@@ -16,7 +16,6 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.encodings.protocol import BlockEncoding
-from qdescent.quantum.gates.state_preparation import state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.solvers.circuits.run import (
     SUBNORMALISATION,
@@ -81,7 +80,7 @@ def build_circuit(
     rhs = right_side(system)
     exact = np.zeros(2**encoding.system_bitsize, dtype=rhs.dtype)
     exact[encoding.basis_states] = rhs / np.linalg.norm(rhs)
-    prepare = state_preparation(exact, encoding.angle_bits, encoding.loader)
+    prepare = encoding.right_side(exact)
     rhs_error = float(np.linalg.norm(prepare.prepared - exact))
     return SolveCircuit(
         LinearSolve(prepare, sequence), scale, angles.certificate, rhs_error, encoding
