@@ -132,11 +132,18 @@ def readout(qd):
     return lambda: qd.read_out(vector, 10**6).vector.norm()
 
 
-KERNELS = {
-    work.__name__: work
-    for work in (hessian_of_images, spectrum, series, series_as_given, history, polynomial, circuit, reflection,
-                 readout)
-}  # fmt: skip
+TIMED = (
+    hessian_of_images,
+    spectrum,
+    series,
+    series_as_given,
+    history,
+    polynomial,
+    circuit,
+    reflection,
+    readout,
+)
+KERNELS = {work.__name__: work for work in TIMED}
 
 
 def worker():
