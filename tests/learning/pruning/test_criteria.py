@@ -66,6 +66,20 @@ def size(network, task, name):
     return np.abs(dict(network.named_parameters())[name].detach().numpy())
 
 
+def carried(network, task, name):
+    """dR/dc as above: R of ones through the moduli of the trained weights."""
+    moduli = {n: w.detach().abs() for n, w in network.named_parameters() if w.requires_grad}
+    ones = torch.ones_like(task.data[0])
+
+    def flow(place, factor):
+        moved = {n: w.clone() for n, w in moduli.items()}
+        moved[name].view(-1)[place] *= factor
+        return float(functional_call(network, moved, (ones,)).sum())
+
+    slopes = [(flow(i, 1 + H) - flow(i, 1 - H)) / (2 * H) for i in range(moduli[name].numel())]
+    return np.array(slopes).reshape(tuple(moduli[name].shape))
+
+
 # name -> (score of the weights of a tensor by an independent route; None: it draws, a scope)
 RULES = {
     "magnitude": (size, "global"),
@@ -74,6 +88,7 @@ RULES = {
     "snip": (lambda *given: np.abs(removed(*given)), "global"),
     "gradient-times-weight": (lambda *given: -removed(*given), "global"),
     "grasp": (flow, "global"),
+    "synflow": (carried, "global"),
 }
 
 

@@ -85,8 +85,9 @@ class Criterion:
             check_methods("generator", generator, ("initial_seed",), "a torch.Generator or None")
             if generator.device.type != "cpu":
                 raise argument_error("generator", "be on the CPU", f"on {generator.device}")
-        file, _, function = self.home.partition(":")
         room = __name__.rpartition(".")[0]
+        import_module(f"{room}.scores").prunable(network)  # weights that hold numbers
+        file, _, function = self.home.partition(":")
         mask: Mask = getattr(import_module(f"{room}.{file}"), function)(
             network, task, density, generator
         )
@@ -108,6 +109,9 @@ MASKS: Mapping[str, Criterion] = MappingProxyType(
         ),
         "grasp": Criterion(
             "second_order:grasp", "largest weight x (Hessian gradient) on one batch", True
+        ),
+        "synflow": Criterion(
+            "synaptic_flow:synflow", "largest share of the flow of ones through the moduli", True
         ),
     }
 )
