@@ -16,6 +16,7 @@ from qdescent._random import named_generator
 from qdescent.experiment.byte_inputs import as_network_input
 from qdescent.experiment.image_folder import images_of_folder
 from qdescent.experiment.sources import LOSSES, Loss, call_user, named_function
+from qdescent.experiment.trainer_sources import columns_of, is_rows, labels_apart, unwrapped
 from qdescent.learning.batches import (
     NARROW,
     as_batch,
@@ -34,7 +35,7 @@ from qdescent.reading.regular import named, said
 
 
 def load_data(
-    name: str, count: int, seed: int = 0, network: nn.Module | None = None
+    name: str, count: int, seed: int = 0, network: nn.Module | None = None, loss: str = ""
 ) -> tuple[Any, Any, int]:
     """Samples drawn without replacement from an npz file, a folder of images, or what
     `module:function` returns.
@@ -47,10 +48,13 @@ def load_data(
         name: a path or `module:function`. npz: `inputs` and `targets`, or `images` and `labels`; or
             `targets` or `labels` beside arrays that go to the network by their names. Folder: one
             subfolder of PNG or JPEG files for each class, classes in alphabetical order. A function
-            returns a batch as `Task` takes it, a Dataset, or a DataLoader over one.
+            returns a batch as `Task` takes it, a Dataset, a DataLoader over one, rows of Hugging
+            Face's `datasets`, or a data module of Lightning.
         count: samples wanted; all where there are fewer.
         seed: of the draw.
         network: who takes the inputs.
+        loss: who takes the targets: one of `LOSSES` takes the labels out of a batch that holds
+            them; one of the user's own takes the whole batch.
 
     Returns:
         (inputs, targets, number of samples there are).
@@ -69,8 +73,9 @@ def load_data(
         data: Any = _arrays_of_npz(path)
     elif ":" in name:
         data = call_user("data", name, named_function("data", name), {})
-        if isinstance(data, (Dataset, DataLoader)):
-            return _drawn(name, data, count, seed)
+        data = call_user("data", name, lambda: unwrapped(name, data), {})
+        if isinstance(data, (Dataset, DataLoader)) or is_rows(data):
+            return _drawn(name, data, count, seed, network, loss)
         if not (isinstance(data, Mapping) or (isinstance(data, (tuple, list)) and len(data) == 2)):
             must = "be a function that returns (inputs, targets), a dict, a Dataset or a DataLoader"
             raise argument_error("data", must, f"{name!r}: {type(data).__name__}")
@@ -78,7 +83,7 @@ def load_data(
         raise argument_error(
             "data", "be an .npz file, a folder of images or module:function", repr(name)
         )
-    inputs, targets = as_batch(data)
+    inputs, targets = as_batch(labels_apart(data) if loss in LOSSES else data)
     total = samples_of((inputs, targets))
     chosen = _draw(total, count, seed)
     inputs, targets = (picked(part, chosen, total) for part in (inputs, targets))
@@ -89,10 +94,16 @@ def load_data(
     )
 
 
-def _drawn(name: str, data: Any, count: int, seed: int) -> tuple[Any, Any, int]:
+def _drawn(
+    name: str, data: Any, count: int, seed: int, network: nn.Module | None, loss: str
+) -> tuple[Any, Any, int]:
     """Samples of a Dataset, collated as its loader would, in this process and with the random
     numbers of this seed.
     """
+    if is_rows(data):
+        places = _draw(len(data), count, seed).tolist()
+        batch = call_user("data", name, lambda: columns_of(data, places, network), {})
+        return *as_batch(labels_apart(batch) if loss in LOSSES else batch), len(data)
     samples = data.dataset if isinstance(data, DataLoader) else data
     collate = data.collate_fn if isinstance(data, DataLoader) else default_collate
     if isinstance(samples, IterableDataset) or not hasattr(samples, "__len__"):
@@ -106,7 +117,7 @@ def _drawn(name: str, data: Any, count: int, seed: int) -> tuple[Any, Any, int]:
             lambda: collate([samples[int(i)] for i in _draw(len(samples), count, seed)]),
             {},
         )
-    return *as_batch(batch), len(samples)
+    return *as_batch(labels_apart(batch) if loss in LOSSES else batch), len(samples)
 
 
 def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Any, targets: Any) -> Any:

@@ -20,7 +20,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from qdescent._array_checks import check_finite
-from qdescent._checks import argument_error, check_choice, shown
+from qdescent._checks import ArgumentError, argument_error, check_choice, shown
 from qdescent.learning.masks import Mask, full_mask
 from qdescent.learning.pruning.nonzero import nonzero_mask
 from qdescent.learning.torch_prune import mask_from_prune
@@ -251,6 +251,8 @@ def call_user(
 ) -> Any:
     try:
         return function(**given)
+    except ArgumentError:  # of our own: it says what to do
+        raise
     # the user's own code: its error is told in one sentence, and chained
     except Exception as error:
         raise argument_error(

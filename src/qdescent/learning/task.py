@@ -176,11 +176,13 @@ class Task:
         check_instance("theta", theta, Tensor, called="a tensor (torch.as_tensor makes one)")
         return self.loss_with(space.unpack(theta if theta.is_complex() else theta.to(space.dtype)))
 
-    def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Any) -> Tensor:
-        """The network's outputs at theta for other inputs, without a gradient."""
+    def outputs_at(self, space: ParameterSpace, theta: Tensor, inputs: Any) -> Any:
+        """The network's outputs at theta for other inputs, as the loss takes them: a tensor, or
+        containers of tensors; without a gradient.
+        """
         weights = check_space(space, self.network).unpack(space.point(theta))
         try:
-            outputs: Tensor = evaluated(
+            outputs = evaluated(
                 self.network,
                 weights,
                 lambda network: self._outputs(network, inputs),
@@ -192,7 +194,7 @@ class Task:
         except Exception as problem:
             text = f"others ({type(problem).__name__}: {problem})"
             raise argument_error("inputs", "be what the network takes", text) from problem
-        return outputs.detach()
+        return mapped(outputs, Tensor.detach)
 
     def loss_and_gradient(
         self, space: ParameterSpace, theta: Tensor, dtype: torch.dtype | None = None

@@ -64,7 +64,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
     network = network.to(device=ranks.device, dtype=dtype)
     space = ParameterSpace(network, chosen)
     inputs, targets, total = load_data(
-        settings.data, settings.batch * settings.batches, settings.seed, network
+        settings.data, settings.batch * settings.batches, settings.seed, network, settings.loss
     )
     inputs, targets = (
         mapped(

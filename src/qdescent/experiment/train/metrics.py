@@ -19,6 +19,7 @@ from qdescent.training.descent import DenseState
 from qdescent.training.rounds.record import Round
 
 METRICS_FILE, EVENTS_FOLDER = "metrics.jsonl", "tensorboard"
+PLACES = ("round", "step", "epoch")  # where a line stands
 Line = Mapping[str, float | int | str | None]
 
 
@@ -81,7 +82,8 @@ class Events:
         except ImportError:
             must = "be off where TensorBoard is not installed (pip install tensorboard)"
             raise argument_error("tensorboard", must, "on") from None
-        self._open = lambda: SummaryWriter(str(directory / EVENTS_FOLDER))
+        # What an interrupted run told is told again, by each process from its first line on.
+        self._open = lambda: SummaryWriter(str(directory / EVENTS_FOLDER), purge_step=0)
         self._writer: Any = None
         self._written = 0
 
@@ -92,7 +94,7 @@ class Events:
             kind = str(line["kind"])
             at = line["step"] if kind == "round" else line["epoch"]
             for name, value in line.items():
-                if isinstance(value, float) and name not in ("step", "epoch"):
+                if isinstance(value, (int, float)) and name not in PLACES:
                     self._writer.add_scalar(f"{kind}/{name}", value, at)
         self._written = len(lines)
         self._writer.flush()

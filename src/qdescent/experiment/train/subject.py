@@ -110,11 +110,13 @@ def load_subject(settings: TrainSettings, device: torch.device) -> Subject:
 
 def _own_samples(settings: TrainSettings, network: nn.Module) -> Samples:
     count = settings.samples or ALL
-    inputs, targets, total = load_data(settings.data, count, settings.seed, network)
+    inputs, targets, total = load_data(settings.data, count, settings.seed, network, settings.loss)
     there = samples_of((inputs, targets))
     source = f"{there} drawn from {total} in {settings.data}, seed {settings.seed}"
     if settings.test_data:
-        test = load_data(settings.test_data, settings.test_samples, settings.seed, network)[:2]
+        test = load_data(
+            settings.test_data, settings.test_samples, settings.seed, network, settings.loss
+        )[:2]
         return Samples((inputs, targets), test, f"{source}; tested on {settings.test_data}")
     held = min(settings.test_samples, round(settings.held_out * there))
     if not 1 <= held < there:
