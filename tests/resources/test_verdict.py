@@ -8,6 +8,7 @@ import pytest
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
+from qdescent.linalg.spectra.needed_entries import needed_entries
 from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.resources.classical.descent import classical_cost
@@ -292,3 +293,13 @@ def test_steps_that_do_nothing_are_said_and_not_priced():
 def test_what_cannot_be_priced_is_one_sentence(arguments, sentence):
     with pytest.raises(ArgumentError, match=sentence):
         price(*arguments)
+
+
+def test_beside_the_s_that_is_priced_stands_the_one_that_is_needed():
+    """A law from stored Hessians; it needs to know how long the segment is."""
+    spec = dataclasses.replace(NETWORK, learning_rate=0.02, lambda_min=-0.4, lambda_max=12.0)
+    priced = price(spec).rows
+    found = priced.number("logical/needed_entries")
+    assert found == pytest.approx(needed_entries(spec.n, 0.02 * spec.steps).entries)
+    assert found > 100 * priced.number("logical/sparsity")
+    assert "logical/needed_entries" not in price(NETWORK).rows

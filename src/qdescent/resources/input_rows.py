@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from qdescent._evidence import Evidence, Row, Value
+from qdescent.linalg.spectra.needed_entries import needed_entries
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.rows import names
 
@@ -59,6 +60,7 @@ def input_rows(spec: RoundSpec) -> list[Row]:
         Row(
             names.LEDGER_SPARSITY, spec.sparsity, "1", spec.sparsity_evidence, spec.sparsity_source
         ),
+        *needed_rows(spec),
         modelled("logical/table_entries", spec.entries, "entries", _entries_source(spec)),
         assumed("logical/epsilon", spec.epsilon, "1", "argument `epsilon`, l2 error of one solve"),
         (
@@ -85,6 +87,16 @@ def input_rows(spec: RoundSpec) -> list[Row]:
         ),
     ]
     return rows
+
+
+def needed_rows(spec: RoundSpec) -> list[Row]:
+    """The non-zeros a row that a segment to within 1 % was seen to ask for: none where no learning
+    rate says how long it is.
+    """
+    if spec.learning_rate is None:
+        return []
+    law = needed_entries(spec.n, spec.learning_rate * spec.steps)
+    return [law.row(names.NEEDED_ENTRIES)]
 
 
 def _entries_source(spec: RoundSpec) -> str:

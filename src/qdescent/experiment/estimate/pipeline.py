@@ -219,6 +219,12 @@ def estimate_headline(record: Record) -> list[tuple[str, Row]]:
         names.TIME_RATIO: "time, quantum / classical",
         names.FREE_RATIO: "a free quantum computer / classical",
         names.FREE_SPARSITY: "s below which it stays open",
+        names.NEEDED_ENTRIES: "s that 1 % was seen to ask for",
         names.VERDICT_TEXT: "Verdict",
     }
-    return [(label, record.rows[names.LEDGER + name]) for name, label in labels.items()]
+    rows = record.rows  # without a learning rate nobody knows how long the segment is
+    return [
+        (label, rows[names.LEDGER + name])
+        for name, label in labels.items()
+        if name != names.NEEDED_ENTRIES or names.LEDGER + name in rows
+    ]
