@@ -15,7 +15,7 @@ from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.history import history_tables
-from qdescent.quantum.tables.perron import moduli_norm
+from qdescent.quantum.tables.perron import absolute_norm
 from qdescent.resources.counts import history_query as model
 from qdescent.resources.counts.history_query import HistorySize, history_query
 from qdescent.resources.counts.loads import Part, bits_of
@@ -208,7 +208,7 @@ def test_a_segment_is_declared_as_the_solver_plans_it(n, order, steps):
     else:
         nodes = segment_polynomial(steps, at("shift"), at("alpha"), tolerance / 16)
         assert 3 * nodes.degree + 1 == pytest.approx(at("declared_queries"), rel=0.15)
-        coupling = moduli_norm(abs(sparse.csr_array(F[2].numpy()))).alpha * float(F[0].norm())
+        coupling = absolute_norm(abs(sparse.csr_array(F[2].numpy()))).alpha * float(F[0].norm())
         attenuation += coupling * second_supremum(polynomial, steps) / 0.98**3
     assert (sizes / attenuation) ** 2 == pytest.approx(at("success_probability"), rel=2e-3)
 

@@ -16,7 +16,7 @@ from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.quantum.tables.coloured import matrix_entries
-from qdescent.quantum.tables.perron import absolute_matrix, moduli_norm
+from qdescent.quantum.tables.perron import absolute_matrix, absolute_norm
 from qdescent.solvers.circuits.hhl import hermitian_encoding
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, quantised
 from qdescent.solvers.kernel_reflection import KernelReflection
@@ -179,7 +179,7 @@ def test_alpha_is_computed_once():
     coloured = ColouredEntries().plan(large).alpha
     assert hermitian_encoding(large, 6, QROMLoader()).alpha == coloured
     # planted: computed again as the tables of a small matrix are, it is another number
-    closer = moduli_norm(absolute_matrix(*matrix_entries(large), 600), dense=600).alpha
+    closer = absolute_norm(absolute_matrix(*matrix_entries(large), 600), dense=600).alpha
     assert 0 < BalancedEntries().plan(large).alpha / closer - 1 < 1e-4
 
 

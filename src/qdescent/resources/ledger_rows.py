@@ -111,7 +111,7 @@ def loader_rows(best: PricedWay) -> list[Row]:
             f"{at}/toffoli_depth",
             cost.depth,
             "layers a run",
-            "QROM line by line, swaps of one control or one level of a tree together",
+            "QROM entry by entry, swaps of one control or one level of a tree together",
         ),
         modelled(
             f"{at}/rotations", cost.counts.rotations, "rotations a run", "of the filter's phases"
@@ -243,7 +243,9 @@ def classical_rows(
             "s Hessian-vector products of two gradients each"
             + (f", for each of {spec.steps} batches" if spec.fresh_batches else ""),
         ),
-        modelled("classical/upload_bytes", cost.upload_bytes, "B", "table lines and n fp32 values"),
+        modelled(
+            "classical/upload_bytes", cost.upload_bytes, "B", "table entries and n fp32 values"
+        ),
         modelled(
             "classical/upload_time",
             cost.upload_seconds,

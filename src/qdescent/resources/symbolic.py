@@ -13,8 +13,8 @@ _TURNS = {  # rotations by loaded angles in a query
     1: "2 + 2*ceiling(log2(s))",
     2: "6 + 2*ceiling(log2(s**2)) + 2*ceiling(log2(s + 1)) + 2*ceiling(log2(n + 1))",
 }
-# Lines that are read, as counts/history_query.py has them part by part: roles, colours, letters and
-# what follows; runs of equal lines, a few logarithms a part, are left out.
+# Entries that are read, as counts/history_query.py has them part by part: roles, colours, letters
+# and what follows; runs of equal entries, a few logarithms a part, are left out.
 _LOOK_UPS = {
     1: "4*(T + 1) + 4*n*(s - 1) + 2*n*s + 4*2**ceiling(log2(T + 1))",
     2: (

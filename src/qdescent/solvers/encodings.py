@@ -31,7 +31,7 @@ from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.coloured import matrix_entries, matrix_tables
 from qdescent.quantum.tables.colouring import coloured_entries
 from qdescent.quantum.tables.history import MOST_ORDER, MOST_STEPS, HistoryTables, history_tables
-from qdescent.quantum.tables.perron import absolute_matrix, moduli_norm
+from qdescent.quantum.tables.perron import absolute_matrix, absolute_norm
 from qdescent.rows.numbers import at_least
 
 if TYPE_CHECKING:  # Qualtran takes seconds to import: only what builds a circuit pays for it
@@ -90,9 +90,9 @@ class BalancedEntries:
     """
 
     def plan(self, system: LinearSystem) -> EncodingPlan:
-        """alpha as close to || |M| ||_2, from above, as `moduli_norm` brings it."""
+        """alpha as close to || |M| ||_2, from above, as `absolute_norm` brings it."""
         entries = matrix_entries(system)
-        norm = moduli_norm(absolute_matrix(*entries, system.size))
+        norm = absolute_norm(absolute_matrix(*entries, system.size))
 
         def build(bits: int, loader: Loader) -> BlockEncoding:
             from qdescent.quantum.encodings.balanced import BalancedEncoding

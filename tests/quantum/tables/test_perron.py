@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sparse
 
 from qdescent.quantum.tables import perron as module
-from qdescent.quantum.tables.perron import moduli_norm
+from qdescent.quantum.tables.perron import absolute_norm
 
 SIZE = 300
 
@@ -55,7 +55,7 @@ def test_from_above_and_close(name, close, above, scale, monkeypatch):
     matrix = MATRICES[name]
     if close is None:
         monkeypatch.setattr(module, "MOST_CLOSE", 10)
-    alpha, x = moduli_norm(sparse.csr_array(scale * matrix), SIZE if close else 10)
+    alpha, x = absolute_norm(sparse.csr_array(scale * matrix), SIZE if close else 10)
     true = np.linalg.norm(matrix, 2)
     assert true * (1 - 1e-14) <= alpha / scale <= true * (1 + above)
     filled = matrix.any(axis=0)
@@ -68,5 +68,5 @@ def test_many_parts_take_no_loop_over_them():
     """65,000 parts in one go; a sign that the number of parts does not matter is that this ends."""
     size = 65_000
     values = np.random.default_rng(4).random(size)
-    alpha, _ = moduli_norm(sparse.csr_array(sparse.diags_array(values)))
+    alpha, _ = absolute_norm(sparse.csr_array(sparse.diags_array(values)))
     assert values.max() * (1 - 1e-14) <= alpha <= values.max() * (1 + 1.1e-4)

@@ -79,7 +79,7 @@ class RowSparsity:
     def quantiles(
         self, levels: Sequence[float] = (0.5, 0.9, 1.0)
     ) -> tuple[list[float], list[float]]:
-        """Quantiles of `above` and of `carrying` over the sampled rows; level 1 is the fullest row
+        """Quantiles of `above` and of `carrying` over the sampled rows; level 1 is the longest row
         *seen*, not of all n.
         """
         shares = check_sequence("levels", levels, object, called="a sequence of numbers in [0, 1]")

@@ -16,7 +16,7 @@ from qdescent.quantum.gates.multiplexed import PatternFlip
 from qdescent.quantum.gates.qubit_count import qubits_in_turn
 from qdescent.quantum.simulator.kernels import Diagonal, Kernel
 
-Places = tuple[tuple[str, int], ...]
+RegisterValues = tuple[tuple[str, int], ...]
 
 
 class Reversible(Protocol):
@@ -117,10 +117,10 @@ class AmplitudeAmplification(Bloq):
 
     label: ClassVar[str] = "amplify"
     solve: Reversible
-    success: Places
+    success: RegisterValues
     rounds: int
     half_angle: float | None = None
-    start: Places | None = None
+    start: RegisterValues | None = None
     is_adjoint: bool = False
 
     @property
@@ -134,15 +134,15 @@ class AmplitudeAmplification(Bloq):
         return attrs.evolve(self, is_adjoint=not self.is_adjoint)
 
     @property
-    def _damping(self) -> Places:
+    def _damping(self) -> RegisterValues:
         return () if self.half_angle is None else (("damping", 1),)
 
     @property
-    def _good(self) -> Places:
+    def _good(self) -> RegisterValues:
         return (*self.success, *self._damping)
 
     @property
-    def _zero(self) -> Places:
+    def _zero(self) -> RegisterValues:
         every = tuple((register.name, register.total_bits()) for register in self.solve.signature)
         return (*(every if self.start is None else self.start), *self._damping)
 
@@ -198,7 +198,7 @@ class AmplitudeAmplification(Bloq):
         return Ry((-2 if inverse else 2) * (self.half_angle or 0.0))
 
     def _reflect(
-        self, bb: BloqBuilder, soqs: dict[str, SoquetT], places: Places, *, negated: bool
+        self, bb: BloqBuilder, soqs: dict[str, SoquetT], places: RegisterValues, *, negated: bool
     ) -> dict[str, SoquetT]:
         sizes = {register.name: register for register in self.signature}
         split = {name: bb.split(soqs[name]) for name, _ in places}
@@ -215,7 +215,9 @@ class AmplitudeAmplification(Bloq):
         return soqs
 
 
-def amplified(solve: Reversible, success: Places, probability: float) -> AmplitudeAmplification:
+def amplified(
+    solve: Reversible, success: RegisterValues, probability: float
+) -> AmplitudeAmplification:
     """A solve of known success probability, under the fewest rounds that make success certain.
 
     Args:

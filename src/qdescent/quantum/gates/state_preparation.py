@@ -111,7 +111,7 @@ class SparseStatePreparation(Bloq):
     their places.
 
     A value whose place is below 2^q is prepared there; each other one is exchanged with its place,
-    so that the permutation has at most 2 k lines that are not 0 and is its own inverse.
+    so that the permutation has at most 2 k entries that are not 0 and is its own inverse.
 
     Args:
         values: prepares the k values on q qubits.
@@ -122,7 +122,7 @@ class SparseStatePreparation(Bloq):
     Registers: state (s bits).
 
     Cost: a preparation of 2^q values, q b rotations where the whole vector takes s b, and two loads
-        of s bits over 2^s lines of
+        of s bits over 2^s entries of
     which 2 k are not 0 (by QROM, which skips the others, at most about 4 k (1 + s - q) ANDs).
 
     References:

@@ -104,7 +104,7 @@ def gate_list(bloq: Bloq) -> GateList:
     if any(register.side != Side.THRU for register in bloq.signature):
         raise argument_error("bloq", "have only registers that pass through", str(bloq.signature))
     writer = _Writer(bloq.signature.n_qubits())
-    outputs = writer.execute(Compiler(_leaf).compile(bloq), tuple(range(writer.registers)))
+    outputs = writer.execute(Compiler(_kernel).compile(bloq), tuple(range(writer.registers)))
     writer.restore(outputs)
     registers = {register.name: register.total_bits() for register in bloq.signature}
     return GateList(
@@ -222,8 +222,8 @@ class _Writer:
         return self.total - 1
 
     def execute(self, program: Program[Emit], qubits: tuple[int, ...]) -> tuple[int, ...]:
-        if program.leaf is not None:
-            return program.leaf(self, qubits)
+        if program.kernel is not None:
+            return program.kernel(self, qubits)
         held = dict(zip(program.inputs, qubits, strict=True))
         for step, taken, given in program.steps:
             held.update(
@@ -241,13 +241,13 @@ class _Writer:
                 places = {wire: place if at == qubit else at for wire, at in places.items()}
 
 
-def _leaf(bloq: Bloq, qubits: int) -> Emit | None:
+def _kernel(bloq: Bloq, qubits: int) -> Emit | None:
     if isinstance(bloq, Allocate):
         return lambda writer, on: tuple(writer.take() for _ in range(bloq.signature.n_qubits()))
     if isinstance(bloq, Free):
         return _freed
     if isinstance(bloq, And):
-        return _and_leaf(bloq)
+        return _and_kernel(bloq)
     if isinstance(bloq, QROM) and not bloq.num_controls and len(bloq.data) == 1:
         return lambda writer, on: _written(
             writer, on, look_up_gates(bloq, on, writer.take, writer.free.append)
@@ -262,7 +262,7 @@ def _leaf(bloq: Bloq, qubits: int) -> Emit | None:
     return lambda writer, on: _written(writer, on, [Operation(name, on, angle)])
 
 
-def _and_leaf(bloq: And) -> Emit:
+def _and_kernel(bloq: And) -> Emit:
     def emit(writer: _Writer, on: tuple[int, ...]) -> tuple[int, ...]:
         controls = on[:2]
         target = on[2] if bloq.uncompute else writer.take()

@@ -15,9 +15,9 @@ def reference_rows(
     """The price of |m> in (|0>x + |1>m)/sqrt2, which every sign shot prepares anew.
 
     Rotation l of a tree over k = `support` values is selected by l qubits: tables of 1, 2, 4, ...
-    lines, read and cleared, k - 1 angles in all. Where not all n entries were read, exchanges move
-    the values to their places: two loads over 2^s lines of which 2 k are not 0, at most 4 k (1 + s
-    - q) ANDs with s = ceil(log2 n), q = ceil(log2 k) (`SparseStatePreparation`).
+    entries, read and cleared, k - 1 angles in all. Where not all n entries were read, exchanges
+    move the values to their places: two loads over 2^s entries of which 2 k are not 0, at most 4 k
+    (1 + s - q) ANDs with s = ceil(log2 n), q = ceil(log2 k) (`SparseStatePreparation`).
 
     Args:
         support: k, entries that were read.

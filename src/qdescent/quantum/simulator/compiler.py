@@ -1,7 +1,8 @@
 """A bloq compiled to calls on local wires: what the simulator runs and the exporter writes is one
 and the same program.
 
-A program is a *leaf* (whatever its reader makes of one bloq) or a list of calls of other programs.
+A program is a *kernel* (whatever its reader makes of one bloq) or a list of calls of
+other programs.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Program(Generic[L]):
     bloq: Bloq
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    leaf: L | None = None
+    kernel: L | None = None
     steps: tuple[tuple[Program[L], tuple[int, ...], tuple[int, ...]], ...] = ()
 
 
@@ -44,7 +45,7 @@ class Compiler(Generic[L]):
     """Compiles bloqs; it keeps the programs it made.
 
     Args:
-        leaf: what a bloq is to its reader, from the bloq and the number of its qubits; None
+        kernel: what a bloq is to its reader, from the bloq and the number of its qubits; None
             decomposes it.
 
     Example:
@@ -52,12 +53,12 @@ class Compiler(Generic[L]):
         >>> program = Compiler(
         ...     lambda bloq, qubits: "swap" if isinstance(bloq, TwoBitSwap) else None
         ... ).compile(Swap(2))
-        >>> [(step.leaf, taken) for step, taken, _ in program.steps]
+        >>> [(step.kernel, taken) for step, taken, _ in program.steps]
         [('swap', (0, 2)), ('swap', (1, 3))]
     """
 
-    def __init__(self, leaf: Callable[[Bloq, int], L | None]) -> None:
-        self._leaf = leaf
+    def __init__(self, kernel: Callable[[Bloq, int], L | None]) -> None:
+        self._kernel = kernel
         self._programs: dict[Bloq, Program[L]] = {}
 
     def compile(self, bloq: Bloq) -> Program[L]:
@@ -71,10 +72,10 @@ class Compiler(Generic[L]):
         if isinstance(bloq, (Split, Join, Partition, Cast)):
             # the same wires under another name
             return Program(bloq, inputs, tuple(range(len(inputs))))
-        leaf = self._leaf(bloq, len(inputs))
+        kernel = self._kernel(bloq, len(inputs))
         return (
-            Program(bloq, inputs, outputs, leaf)
-            if leaf is not None
+            Program(bloq, inputs, outputs, kernel)
+            if kernel is not None
             else self._compile_composite(bloq)
         )
 
@@ -104,7 +105,7 @@ class Compiler(Generic[L]):
                 taken[wire] if wire < len(taken) else next(fresh) for wire in program.outputs
             )
             _assign(wires, instance, instance.bloq.signature.rights(), given)
-            if program.leaf is not None or program.steps:
+            if program.kernel is not None or program.steps:
                 steps.append((program, taken, given))
         ending = {
             (link.right.reg, link.right.idx): wires[link.left]

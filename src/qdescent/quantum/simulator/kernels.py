@@ -1,7 +1,7 @@
 """What a simulated bloq does to a block of amplitudes (2^n, rest): a gather, a diagonal, a matrix,
 or rotations.
 
-A leaf gets the block and a spare one of the same shape. It may write into either, and returns the
+A kernel gets the block and a spare one of the same shape. It may write into either, and returns the
 one that holds the result: a new block for each gate would cost more than the gate, because the
 system zeroes its pages.
 """

@@ -1,7 +1,7 @@
 """Runs Qualtran bloqs on a torch state vector.
 
-A bloq is compiled once into a program on local wires (`program.py`); a leaf is here a function on
-amplitudes. Bloqs of this package bring a fast kernel (`fast_kernel`: a gather, a batch of 2 x 2
+A bloq is compiled once into a program on local wires (`compiler.py`); a kernel is a function on
+amplitudes here. Bloqs of this package bring a fast kernel (`fast_kernel`: a gather, a batch of 2 x 2
 products, a diagonal); with `fast=False` they run through their decomposition, down to CNOT,
 Toffoli, AND, controlled swap, Ry, Hadamard and table look-ups.
 """
@@ -104,7 +104,7 @@ class Simulator:
                 "device", "be a device of PyTorch, such as 'cpu' or 'cuda'", shown(device)
             ) from None
         self.fast = check_boolean("fast", fast)
-        self._compiler = Compiler(partial(_leaf, dtype=dtype, device=self.device, fast=fast))
+        self._compiler = Compiler(partial(_kernel, dtype=dtype, device=self.device, fast=fast))
 
     def run(self, bloq: Bloq, initial: Tensor | None = None) -> StateVector:
         """Run a bloq whose registers all pass through.
@@ -121,7 +121,7 @@ class Simulator:
                 hold, a wrong initial vector, or an ancilla that is not returned to |0> (its norm
                 would be lost).
 
-        Cost: 2^n amplitudes per leaf.
+        Cost: 2^n amplitudes per kernel.
         """
         check_instance("bloq", bloq, Bloq, called="a Qualtran bloq")
         if any(reg.side != Side.THRU for reg in bloq.signature):
@@ -167,14 +167,14 @@ class _Machine:
 
     def execute(self, program: Program[Kernel], qubits: tuple[int, ...]) -> tuple[int, ...]:
         self.calls[program.bloq] += 1
-        if program.leaf is None:
+        if program.kernel is None:
             held = dict(zip(program.inputs, qubits, strict=True))
             for step, taken, given in program.steps:
                 results = self.execute(step, tuple([held[wire] for wire in taken]))
                 held.update(zip(given, results, strict=True))
             return tuple([held[wire] for wire in program.outputs])
-        if isinstance(program.leaf, Diagonal):
-            self.multiply(program.leaf.values, qubits)
+        if isinstance(program.kernel, Diagonal):
+            self.multiply(program.kernel.values, qubits)
             return qubits
         self.bring_forward(qubits)
         outputs = qubits
@@ -188,7 +188,7 @@ class _Machine:
                 raise _too_many(len(self.order))
             self.peak = max(self.peak, len(self.order))
         block = (2 ** len(qubits), -1)
-        self.keep(program.leaf(self.tensor.view(block), self.spare.view(block)))
+        self.keep(program.kernel(self.tensor.view(block), self.spare.view(block)))
         return outputs
 
     def multiply(self, diagonal: Tensor, qubits: tuple[int, ...]) -> None:
@@ -258,15 +258,15 @@ def _too_many(qubits: int) -> Exception:
     return argument_error("bloq", f"need at most {MOST_QUBITS} qubits", f"in need of {qubits}")
 
 
-def _leaf(
+def _kernel(
     bloq: Bloq, qubits: int, dtype: torch.dtype, device: torch.device, fast: bool
 ) -> Kernel | None:
-    leaf = bloq.fast_kernel(dtype, device) if fast and hasattr(bloq, "fast_kernel") else None
-    if leaf is None and isinstance(bloq, QROM):
+    kernel = bloq.fast_kernel(dtype, device) if fast and hasattr(bloq, "fast_kernel") else None
+    if kernel is None and isinstance(bloq, QROM):
         if qubits > MOST_QUBITS:  # before its table of that many bits is built
             raise _too_many(qubits)
         return _look_up(bloq, device)
-    return _gate_leaf(bloq, dtype, device) if leaf is None else leaf
+    return _gate_kernel(bloq, dtype, device) if kernel is None else kernel
 
 
 def _look_up(bloq: QROM, device: torch.device) -> Kernel:
@@ -282,7 +282,7 @@ def _look_up(bloq: QROM, device: torch.device) -> Kernel:
     return look_up(padded.reshape(-1), width, device)
 
 
-def _gate_leaf(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Kernel | None:
+def _gate_kernel(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Kernel | None:
     """An elementary gate as its matrix, (2^leaving, 2^entering); None for any other bloq."""
     matrix = _gate_matrix(bloq)
     if matrix is None:

@@ -13,7 +13,7 @@ from qdescent.quantum.tables.angles import AngleTable, SelectedTree, selected_tr
 from qdescent.quantum.tables.by_value import ByValue
 from qdescent.quantum.tables.colouring import matching_colours, maximum_degree
 from qdescent.quantum.tables.permutations import PermutationTable, full_permutations
-from qdescent.quantum.tables.perron import ModuliNorm, absolute_matrix, moduli_norm
+from qdescent.quantum.tables.perron import AbsoluteNorm, absolute_matrix, absolute_norm
 from qdescent.quantum.tables.weights import balance, balance_error, schur_bound
 
 
@@ -96,7 +96,7 @@ def balanced_matrix(
     values: Floats | Complexes,
     size: int,
     bits: int,
-    norm: ModuliNorm | None = None,
+    norm: AbsoluteNorm | None = None,
 ) -> BalancedTables:
     """The tables of a sparse matrix.
 
@@ -107,7 +107,7 @@ def balanced_matrix(
         norm: of |M|, where it is known; None computes it. alpha is this one's.
 
     Returns:
-        BalancedTables: with s = ceil(log2 D) and k = ceil(log2 of the entries of the fullest row or
+        BalancedTables: with s = ceil(log2 D) and k = ceil(log2 of the entries of the longest row or
         column), each at least 1; k is one more where what must be wasted has no room.
 
     Cost: O(nnz) for the colouring, that of `balance`, O(2^(s+k)) for the tables.
@@ -124,7 +124,7 @@ def balanced_matrix(
         2 ** max(1, (size - 1).bit_length()),
     )
     if norm is None:
-        norm = moduli_norm(absolute_matrix(rows, columns, values, size))
+        norm = absolute_norm(absolute_matrix(rows, columns, values, size))
     norm = norm._replace(vector=np.pad(norm.vector, (0, shape[1] - size)))
     while True:
         entries = np.zeros(shape, dtype=values.dtype)

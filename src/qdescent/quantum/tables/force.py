@@ -163,7 +163,7 @@ def _tables(words: Floats, force: Floats, layout: WordLayout, bits: int) -> Forc
     weighty = (sizes > 0).reshape(-1)
     lengths = np.linalg.norm(force, axis=1)[:, None]
     moves = np.repeat(lengths > 0, degrees, axis=1).reshape(-1)
-    # where nothing moves, that of another step: equal lines are read once
+    # where nothing moves, that of another step: equal entries are read once
     longest = force[np.argmax(lengths)]
     own = np.repeat(np.where(lengths > 0, force, longest), degrees, axis=0)
     # F_0 of each step: the angles behind the first bit that is 1, whatever w weighs

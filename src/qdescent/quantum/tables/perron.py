@@ -21,7 +21,7 @@ MOST_CLOSE = 2**16
 NEAR = 1e-2  # and there some 20 products must do
 
 
-class ModuliNorm(NamedTuple):
+class AbsoluteNorm(NamedTuple):
     """The norm of |M| from above, and what shows it.
 
     Args:
@@ -33,7 +33,7 @@ class ModuliNorm(NamedTuple):
     vector: Floats
 
 
-def moduli_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> ModuliNorm:
+def absolute_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> AbsoluteNorm:
     """alpha at least || |M| ||_2, and x > 0 with |M|^T |M| x <= alpha^2 x in every entry (which
     proves it: Collatz, Wielandt).
 
@@ -49,12 +49,12 @@ def moduli_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> Modul
             65,536.
 
     Returns:
-        ModuliNorm: alpha, and x of shape (S,).
+        AbsoluteNorm: alpha, and x of shape (S,).
 
     Cost: O(S^3) up to `dense` columns, then 20 to 300 products.
 
     Example:
-        >>> alpha, x = moduli_norm(sparse.csr_array(np.array([[1.0, 0.0], [0.5, 1.0]])))
+        >>> alpha, x = absolute_norm(sparse.csr_array(np.array([[1.0, 0.0], [0.5, 1.0]])))
         >>> round(alpha, 6), bool(x[0] > x[1] > 0)
         (1.280776, True)
     """
@@ -67,7 +67,7 @@ def moduli_norm(absolute: sparse.csr_array, dense: int = LARGEST_DENSE) -> Modul
         x = _iterative(scaled, CLOSE if absolute.shape[1] <= MOST_CLOSE else NEAR)
     x = np.where(filled, x, 0.0)
     rate = (scaled.T @ (scaled @ x))[filled] / x[filled]
-    return ModuliNorm(largest * math.sqrt(float(rate.max())), x)
+    return AbsoluteNorm(largest * math.sqrt(float(rate.max())), x)
 
 
 def absolute_matrix(

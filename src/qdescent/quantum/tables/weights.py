@@ -9,8 +9,8 @@ preparations of the label, one selected by the column and one by the row, encode
 
 With y = |M| x/alpha and an x > 0 for which |M|^T |M| x <= alpha^2 x both have a length of at most
 1, and what is missing is wasted on a label that leads nowhere. Such an x there is for every alpha
-above || |M| ||_2 (`moduli_norm`), which is no larger than the sum of the labels' maxima, and ||M||
-itself where signs do not matter. The entries may be numbers or normalisations of encodings: then it
+above || |M| ||_2 (`absolute_norm`), which is no larger than the sum of the labels' maxima, and
+||M|| itself where signs do not matter. The entries may be numbers or normalisations of encodings: then it
 is the rule by which a block matrix of encodings is composed.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from qdescent._arrays import Complexes, Floats, Ints
-from qdescent.quantum.tables.perron import ModuliNorm, moduli_norm
+from qdescent.quantum.tables.perron import AbsoluteNorm, absolute_norm
 
 DENSE = 2048  # columns up to which alpha is the norm to rounding: a larger circuit is not simulated
 TINY = 1e-300  # of the largest entry: what is smaller is left out, and stands in the stated error
@@ -66,7 +66,7 @@ class Balance:
 
 
 def balance(
-    targets: Ints, values: Floats, full: FullColumn | None = None, norm: ModuliNorm | None = None
+    targets: Ints, values: Floats, full: FullColumn | None = None, norm: AbsoluteNorm | None = None
 ) -> Balance | None:
     """The weights of M = sum_c sum_j v_c(j) |pi_c(j)><j|, or None where the labels leave no room
     for what must be wasted.
@@ -86,7 +86,7 @@ def balance(
     Returns:
         Balance: <L_i|c><c|R_j> summed over the labels is M/alpha exactly.
 
-    Cost: one eigenvalue and one solve of an S x S matrix (`moduli_norm`).
+    Cost: one eigenvalue and one solve of an S x S matrix (`absolute_norm`).
 
     References:
         Childs, arXiv:0810.0312, section 3 (a walk from the principal eigenvector of the matrix of
@@ -121,7 +121,7 @@ def balance(
         absolute = sparse.csr_array(
             sparse.coo_array((np.concatenate([modulus, added]), entries), shape=(size, size))
         )
-        alpha, x = norm or moduli_norm(absolute, DENSE)
+        alpha, x = norm or absolute_norm(absolute, DENSE)
         # 3. y = |M| x/alpha, and the weights that the docstring of this module gives
         y, share, added = (absolute / alpha) @ x, modulus / alpha, added / alpha
         right[column, label] = np.sign(values[label, column]) * np.sqrt(

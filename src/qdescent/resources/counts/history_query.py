@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.resources.counts.loads import (
-    Lines,
     Part,
+    TableSize,
     bits_of,
     loaded,
     loaded_and_cleared,
@@ -18,7 +18,12 @@ from qdescent.resources.counts.loads import (
     prepared,
     together,
 )
-from qdescent.resources.counts.roles import MOST_ROLE_BITS, degree_lines, role_lines, swap_lines
+from qdescent.resources.counts.roles import (
+    MOST_ROLE_BITS,
+    degree_entries,
+    role_entries,
+    swap_entries,
+)
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def augmented_query(query: QueryCost, loader: LoadCosts, bits: int) -> QueryCost
     """A query to diag(M, alpha/t), as kernel reflection asks for it: the controlled query to M, and
     a turn of a flag by the block.
     """
-    turn = prepared("block", loader, [Lines(2, 2)], bits)
+    turn = prepared("block", loader, [TableSize(2, 2)], bits)
     return QueryCost((*query.parts, turn), query.system_qubits + 1, query.ancilla_qubits + 1)
 
 
@@ -156,7 +161,7 @@ def dilated_query(query: QueryCost) -> QueryCost:
 def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
     """The parts of one query, each with its gates.
 
-    Lines are counted as generic maps fill them; runs of equal lines count once. A circuit's own
+    Entries are counted as generic maps fill them; runs of equal entries count once. A circuit's own
     tables may have more or less of those, so that declared and counted agree to a few tenths.
 
     Args:
@@ -183,19 +188,21 @@ def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
     for i in slots[1:]:
         for place in slots[i + 1 :]:
             few = roles <= MOST_ROLE_BITS
-            lines = swap_lines(*kinds, i, place) if few else roles + 1
-            choice = loaded_and_cleared("swaps", loader, Lines(lines, 2**roles, aligned=True), 1)
+            entries = swap_entries(*kinds, i, place) if few else roles + 1
+            choice = loaded_and_cleared(
+                "swaps", loader, TableSize(entries, 2**roles, aligned=True), 1
+            )
             parts += [choice, Part("swaps", size.letter_bits, size.letter_bits)]
     first = size.role_bits(0)
     moving = size.slot_degree(0) + int(size.padding > 0)
     still = 1 + (2**first - 1 - moving).bit_count()  # roles that stay, in aligned runs
-    lines = moving * 2**size.step_bits + still
-    steps = Lines(lines, 2 ** (first + size.step_bits), aligned=True)
+    entries = moving * 2**size.step_bits + still
+    steps = TableSize(entries, 2 ** (first + size.step_bits), aligned=True)
     parts.append(loaded_and_cleared("shift", loader, steps, size.step_bits))
     if size.order > 1:
-        lines = degree_lines(*kinds) if roles <= MOST_ROLE_BITS else 2**size.order
+        entries = degree_entries(*kinds) if roles <= MOST_ROLE_BITS else 2**size.order
         parts.append(
-            loaded("degrees", loader, Lines(lines, 2**roles, aligned=True), size.degree_bits)
+            loaded("degrees", loader, TableSize(entries, 2**roles, aligned=True), size.degree_bits)
         )
     for slot in slots[1:]:
         for _ in range(slot):
@@ -204,7 +211,7 @@ def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
     return QueryCost(_merged(parts), size.system_qubits, size.ancilla_qubits)
 
 
-def _role_levels(size: HistorySize) -> tuple[list[Lines], list[Lines]]:
+def _role_levels(size: HistorySize) -> tuple[list[TableSize], list[TableSize]]:
     """A weight for each step and degree of a word and each beginning of a pattern of roles: of
     preparing, by where the word is, and of undoing, by where it was led.
     """
@@ -215,18 +222,18 @@ def _role_levels(size: HistorySize) -> tuple[list[Lines], list[Lines]]:
     if sum(bits) > MOST_ROLE_BITS:
         patterns = _patterns(size.order, size.degree) + 1 + int(size.padding > 0)
         begun = (size.steps + size.padding + 1) * size.order
-        most = [Lines(on + begun * min(2**k, patterns), words * 2**k) for k in range(sum(bits))]
+        most = [TableSize(on + begun * min(2**k, patterns), words * 2**k) for k in range(sum(bits))]
         return most, most
-    prepare, undo = role_lines(size.order, size.degree, bits, size.padding > 0)
+    prepare, undo = role_entries(size.order, size.degree, bits, size.padding > 0)
     none = 2**size.step_bits - size.steps - size.padding - 1
     kinds = (size.steps, size.padding, 1, none)
     levels = []
-    for lines, often, more in ((prepare, kinds, on), (undo, kinds[:2], on + 1)):
+    for entries, often, more in ((prepare, kinds, on), (undo, kinds[:2], on + 1)):
         totals = [
             more + sum(count * of for count, of in zip(each, often, strict=True))
-            for each in zip(*lines, strict=True)
+            for each in zip(*entries, strict=True)
         ]
-        levels.append([Lines(of, words * 2**k, aligned=True) for k, of in enumerate(totals)])
+        levels.append([TableSize(of, words * 2**k, aligned=True) for k, of in enumerate(totals)])
     return levels[0], levels[1]
 
 
@@ -245,21 +252,21 @@ def _slot(size: HistorySize, slot: int, loader: LoadCosts, bits: int) -> list[Pa
     for k in range(width):
         begun = [prefixes(count, width)[k] for count in counts]
         used = sum(letters * (some + int(some < 2**k)) + edges for some in begun)
-        levels.append(Lines(maps * used, chosen * 2 ** (letter + k)))
+        levels.append(TableSize(maps * used, chosen * 2 ** (letter + k)))
     parts = [prepared(f"colours {slot}", loader, levels, bits, times=2)]
     # 2. a permutation of the letters for each colour
-    table = Lines(maps * sum(colours) * (letters + edges), chosen * 2 ** (width + letter))
+    table = TableSize(maps * sum(colours) * (letters + edges), chosen * 2 ** (width + letter))
     parts.append(loaded_and_cleared(f"letters {slot}", loader, table, letter))
     if size.is_forced:  # 3. what F_0 writes in the place of w, by one role and colour of all
         alone = size.role_bits(slot) + width
         levels = [
-            Lines(maps * (count + alone), chosen * 2 ** (width + k))
+            TableSize(maps * (count + alone), chosen * 2 ** (width + k))
             for k, count in enumerate(prefixes(letters, letter))
         ]
         parts.append(prepared(f"force {slot}", loader, levels, bits))
     if len(colours) > 1:  # 4. the letters that an entry of F_2 asks for behind the first
         tails = sum(colours[1:]) * (size.n + 1 + beyond)
-        table = Lines(maps * tails, chosen * 2 ** (width + letter))
+        table = TableSize(maps * tails, chosen * 2 ** (width + letter))
         parts.append(loaded(f"tails {slot}", loader, table, (len(colours) - 1) * letter))
     return parts
 

@@ -33,14 +33,14 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Lines:
-    """A table by its lines.
+class TableSize:
+    """A table by its entries.
 
     Args:
-        used: lines that hold something of their own; neighbours that are equal count once.
-        padded: lines that its address has.
-        aligned: `used` are aligned runs of equal lines, of zeros, too: as many as unary iteration
-            visits. Otherwise zeros follow the lines that are used.
+        used: entries that hold something of their own; neighbours that are equal count once.
+        padded: entries that its address has.
+        aligned: `used` are aligned runs of equal entries, of zeros, too: as many as unary iteration
+            visits. Otherwise zeros follow the entries that are used.
     """
 
     used: int
@@ -61,22 +61,22 @@ class Lines:
 
 
 @lru_cache(maxsize=1 << 16)
-def _load(loader: LoadCosts, table: Lines, bits: int) -> LoadCost:
+def _load(loader: LoadCosts, table: TableSize, bits: int) -> LoadCost:
     return _iterated(loader, table, loader.load_cost(table.of(loader), bits))
 
 
 @lru_cache(maxsize=1 << 16)
-def _read(loader: LoadCosts, table: Lines, bits: int) -> LoadCost:
+def _read(loader: LoadCosts, table: TableSize, bits: int) -> LoadCost:
     return _iterated(loader, table, loader.read_cost(table.of(loader), bits))
 
 
 @lru_cache(maxsize=1 << 16)
-def _clear(loader: LoadCosts, table: Lines, bits: int) -> LoadCost:
+def _clear(loader: LoadCosts, table: TableSize, bits: int) -> LoadCost:
     cost = loader.clear_cost(table.cleared_by(loader), bits)
     return cost if loader.clearing == "measured" else _iterated(loader, table, cost)
 
 
-def _iterated(loader: LoadCosts, table: Lines, cost: LoadCost) -> LoadCost:
+def _iterated(loader: LoadCosts, table: TableSize, cost: LoadCost) -> LoadCost:
     """No more than one iteration over the runs, where these are known."""
     most = max(0, table.of(loader) - 2)
     if not table.aligned or loader.by_address or cost.toffoli <= most:
@@ -84,12 +84,14 @@ def _iterated(loader: LoadCosts, table: Lines, cost: LoadCost) -> LoadCost:
     return LoadCost(most, min(cost.depth, most), cost.work_qubits)
 
 
-def read_and_cleared(name: str, loader: LoadCosts, table: Lines, bits: int, turns: int = 0) -> Part:
+def read_and_cleared(
+    name: str, loader: LoadCosts, table: TableSize, bits: int, turns: int = 0
+) -> Part:
     """A table read into fresh qubits, used, and cleared.
 
     Example:
         >>> from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
-        >>> read_and_cleared("turn", DEFAULT_LOADER, Lines(1024, 1024), bits=8).toffoli
+        >>> read_and_cleared("turn", DEFAULT_LOADER, TableSize(1024, 1024), bits=8).toffoli
         2044
     """
     read = _read(loader, table, bits)
@@ -98,13 +100,13 @@ def read_and_cleared(name: str, loader: LoadCosts, table: Lines, bits: int, turn
     return Part(name, read.toffoli + clear.toffoli, read.depth + clear.depth, turns, work)
 
 
-def loaded(name: str, loader: LoadCosts, table: Lines, bits: int) -> Part:
+def loaded(name: str, loader: LoadCosts, table: TableSize, bits: int) -> Part:
     """A table xored into qubits that hold something."""
     load = _load(loader, table, bits)
     return Part(name, load.toffoli, load.depth, 0, load.work_qubits)
 
 
-def loaded_and_cleared(name: str, loader: LoadCosts, table: Lines, bits: int) -> Part:
+def loaded_and_cleared(name: str, loader: LoadCosts, table: TableSize, bits: int) -> Part:
     """A table xored into qubits and cleared from them: an index replaced by its image, which is
     made beside it; a choice that is used in between.
     """
@@ -116,7 +118,7 @@ def loaded_and_cleared(name: str, loader: LoadCosts, table: Lines, bits: int) ->
 
 
 def prepared(
-    name: str, loader: LoadCosts, levels: Iterable[Lines], bits: int, *, times: int = 1
+    name: str, loader: LoadCosts, levels: Iterable[TableSize], bits: int, *, times: int = 1
 ) -> Part:
     """A vector for each selected value, qubit by qubit: a table of angles a qubit.
 

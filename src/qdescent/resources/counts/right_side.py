@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.resources.counts.history_query import HistorySize
-from qdescent.resources.counts.loads import Lines, Part, prefixes, read_and_cleared, together
+from qdescent.resources.counts.loads import Part, TableSize, prefixes, read_and_cleared, together
 
 
 @lru_cache(maxsize=1 << 14)
@@ -37,7 +37,7 @@ def right_side(size: HistorySize, loader: LoadCosts, bits: int, *, marked: bool)
     def turn(used: int, selected_by: int) -> None:
         # by what is not selected turns a fixed rotation, of no table
         if selected_by > 0:
-            levels.append(Lines(used, 2**selected_by, aligned=True))
+            levels.append(TableSize(used, 2**selected_by, aligned=True))
 
     # 1. steps: alike but for the first and the last, unless each has its own map
     for k, begun in _begun(size.steps + 1, size.step_bits):

@@ -1,4 +1,4 @@
-"""The tables of a word's roles, line by line: which patterns of roles a step and degree may have
+"""The tables of a word's roles, entry by entry: which patterns of roles a step and degree may have
 follows from the order alone.
 """
 
@@ -11,16 +11,16 @@ import numpy as np
 
 from qdescent._arrays import Bools, Ints
 
-# qubits of roles up to which lines are counted one by one (orders up to 7)
+# qubits of roles up to which entries are counted one by one (orders up to 7)
 MOST_ROLE_BITS = 14
 _ZERO, _HALF, _QUARTER, _OWN = 0, 1, 2, 4  # no turn, half a turn, a quarter, any other
 
 
 @lru_cache(maxsize=256)
-def role_lines(
+def role_entries(
     order: int, largest: int, bits: tuple[int, ...], padded: bool
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
-    """Lines of the angles that prepare the roles, and that undo them, for one step of each kind:
+    """Entries of the angles that prepare the roles, and that undo them, for one step of each kind:
     level by level.
 
     Args:
@@ -34,7 +34,7 @@ def role_lines(
         step that the map leads to, and one that a copy leads to. Each with a number a level.
 
     Example:
-        >>> prepare, undo = role_lines(2, 2, (2, 1), False)
+        >>> prepare, undo = role_entries(2, 2, (2, 1), False)
         >>> prepare[0], undo[0]
         ((2, 4, 7), (2, 4, 4))
     """
@@ -49,20 +49,20 @@ def role_lines(
     waste = nothing.copy()
     waste[:, -1] = True  # of what is no word
     prepare = [
-        tuple(_lines(total, _with_waste(each, order), signed=True))
+        tuple(_entries(total, _with_waste(each, order), signed=True))
         for each in (by_sum, copies, nothing)
     ]
-    prepare.append(tuple(_lines(total, waste, signed=True)))
-    undo = [tuple(_lines(total, each | _stays(each, order))) for each in (by_parts, copies)]
+    prepare.append(tuple(_entries(total, waste, signed=True)))
+    undo = [tuple(_entries(total, each | _stays(each, order))) for each in (by_parts, copies)]
     return tuple(prepare), tuple(undo)
 
 
 @lru_cache(maxsize=256)
-def degree_lines(order: int, largest: int, bits: tuple[int, ...]) -> int:
-    """Lines of what the roles do to the degree.
+def degree_entries(order: int, largest: int, bits: tuple[int, ...]) -> int:
+    """Entries of what the roles do to the degree.
 
     Example:
-        >>> degree_lines(2, 2, (2, 1))
+        >>> degree_entries(2, 2, (2, 1))
         4
     """
     added = np.zeros(2 ** sum(bits), dtype=np.int64)
@@ -72,11 +72,11 @@ def degree_lines(order: int, largest: int, bits: tuple[int, ...]) -> int:
 
 
 @lru_cache(maxsize=1024)
-def swap_lines(order: int, largest: int, bits: tuple[int, ...], i: int, place: int) -> int:
-    """Lines of whether group i begins at this slot.
+def swap_entries(order: int, largest: int, bits: tuple[int, ...], i: int, place: int) -> int:
+    """Entries of whether group i begins at this slot.
 
     Example:
-        >>> swap_lines(3, 2, (2, 2, 1), 1, 2)
+        >>> swap_entries(3, 2, (2, 2, 1), 1, 2)
         6
     """
     chosen = np.zeros(2 ** sum(bits), dtype=np.int64)
@@ -125,8 +125,8 @@ def _with_waste(moved: Bools, order: int) -> Bools:
     return found
 
 
-def _lines(total: int, used: Bools, *, signed: bool = False) -> Iterator[int]:
-    """Lines of each level's table where these combinations have weight; signed, all but the first
+def _entries(total: int, used: Bools, *, signed: bool = False) -> Iterator[int]:
+    """Entries of each level's table where these combinations have weight; signed, all but the first
     are negative.
     """
     for level in range(total):

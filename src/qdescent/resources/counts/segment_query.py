@@ -9,8 +9,8 @@ from functools import lru_cache
 from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.resources.counts.history_query import QueryCost
 from qdescent.resources.counts.loads import (
-    Lines,
     Part,
+    TableSize,
     bits_of,
     loaded,
     loaded_and_cleared,
@@ -43,7 +43,7 @@ def coupling_query(n: int, colours: int, loader: LoadCosts, bits: int) -> QueryC
     few weights, not for many.
     """
     index, width = bits_of(n), bits_of(colours)
-    tails = loaded("tails", loader, Lines(colours * n, 2 ** (index + width)), index)
+    tails = loaded("tails", loader, TableSize(colours * n, 2 ** (index + width)), index)
     parts = [*_parts(n, colours, index, width, loader, bits), tails]
     return QueryCost(tuple(parts), 2 * index, width + 1)
 
@@ -51,12 +51,12 @@ def coupling_query(n: int, colours: int, loader: LoadCosts, bits: int) -> QueryC
 def _parts(
     n: int, colours: int, index: int, width: int, loader: LoadCosts, bits: int
 ) -> list[Part]:
-    beyond = (2**index - n).bit_count()  # aligned runs of lines that no row has
+    beyond = (2**index - n).bit_count()  # aligned runs of entries that no row has
     levels = [
-        Lines(n * (some + int(some < 2**k)) + beyond, 2 ** (index + k))
+        TableSize(n * (some + int(some < 2**k)) + beyond, 2 ** (index + k))
         for k, some in enumerate(prefixes(colours, width))
     ]
-    table = Lines(colours * (n + beyond), 2 ** (index + width))
+    table = TableSize(colours * (n + beyond), 2 ** (index + width))
     return [
         prepared("colours", loader, levels, bits, times=2),
         loaded_and_cleared("rows", loader, table, index),
@@ -67,5 +67,5 @@ def _parts(
 def vector_preparation(n: int, loader: LoadCosts, bits: int) -> Part:
     """A vector of n values prepared, or its preparation undone: an angle for each beginning."""
     width = bits_of(n)
-    levels = [Lines(some, 2**k) for k, some in enumerate(prefixes(n, width))]
+    levels = [TableSize(some, 2**k) for k, some in enumerate(prefixes(n, width))]
     return prepared("upload", loader, levels, bits)

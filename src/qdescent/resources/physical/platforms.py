@@ -54,7 +54,7 @@ def platform_costs(
     Args:
         counts: of the run.
         machine: error rate, cycle and budget of the superconducting ones.
-        memory: of the logical qubits those that wait in a memory (a loader's lines).
+        memory: of the logical qubits those that wait in a memory (a loader's entries).
     """
     check_instance("counts", counts, LogicalCounts)
     pieces = max(1, -(-counts.toffoli // _PIECE))

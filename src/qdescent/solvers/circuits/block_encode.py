@@ -52,7 +52,7 @@ def block_encode(
         BlockEncoding: a Qualtran bloq, `qualtran.bloqs.block_encoding.BlockEncoding`, with
             `adjoint()`, `controlled()` and `augmented(t)`. Its registers are `system` (s bits) and
             `ancilla` (k bits and, of coloured entries, a flag; k = ceil(log2 of the colours), as
-            many as the fullest row or column has entries, balanced sometimes one bit more).
+            many as the longest row or column has entries, balanced sometimes one bit more).
 
     Raises:
         ArgumentError: no matrix of numbers, zero, not finite, an entry out of range, tables of more
@@ -116,12 +116,12 @@ def _square(matrix: Tensor) -> LinearSystem:
     if not SMALLEST <= largest <= LARGEST:
         must = f"have its largest entry in [{SMALLEST:g}, {LARGEST:g}]"
         raise argument_error("matrix", must, f"one whose largest is {largest:.3g}")
-    fullest = max(int(torch.bincount(line).max()) for line in (rows, columns))
-    table = 2 ** ((size - 1).bit_length() + (fullest - 1).bit_length())
+    longest = max(int(torch.bincount(line).max()) for line in (rows, columns))
+    table = 2 ** ((size - 1).bit_length() + (longest - 1).bit_length())
     if table > LARGEST_TABLE:
         must = f"leave tables of at most {LARGEST_TABLE:,} entries, 2^s times 2^k"
         what = (
-            f"of shape {tuple(matrix.shape)} with up to {fullest:,} entries in a row or column:"
+            f"of shape {tuple(matrix.shape)} with up to {longest:,} entries in a row or column:"
             f" {table:,}"
         )
         raise argument_error("matrix", must, what)

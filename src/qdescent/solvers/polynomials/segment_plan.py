@@ -23,7 +23,7 @@ from qdescent._checks import argument_error
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import to_scipy
-from qdescent.quantum.tables.perron import moduli_norm
+from qdescent.quantum.tables.perron import absolute_norm
 from qdescent.solvers.encodings import EncodingPlan, MatrixEncoding
 from qdescent.solvers.polynomials.bounded_polynomials import (
     WASTED,
@@ -231,7 +231,7 @@ def _planned(
         allowed = epsilon / 4 * least
         first = bounded(ones, shift, encoded.alpha, allowed, end)
         size = float(sparse.linalg.norm(coupling))
-        norm = moduli_norm(abs(coupling)).alpha
+        norm = absolute_norm(abs(coupling)).alpha
         points = _points(step, window, steps)
         count, rule, missed = choose_nodes(steps, points, allowed / 2 / size, nodes)
         resolved = missed * size <= allowed / 2
