@@ -1,8 +1,8 @@
 """Runs Qualtran bloqs on a torch state vector.
 
 A bloq is compiled once into a program on local wires (`compiler.py`); a kernel is a function on
-amplitudes here. Bloqs of this package bring a fast kernel (`fast_kernel`: a gather, a batch of 2 x 2
-products, a diagonal); with `fast=False` they run through their decomposition, down to CNOT,
+amplitudes here. Bloqs of this package bring a fast kernel (`fast_kernel`: a gather, a batch of 2 x
+2 products, a diagonal); with `fast=False` they run through their decomposition, down to CNOT,
 Toffoli, AND, controlled swap, Ry, Hadamard and table look-ups.
 """
 

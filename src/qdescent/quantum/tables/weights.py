@@ -10,8 +10,8 @@ preparations of the label, one selected by the column and one by the row, encode
 With y = |M| x/alpha and an x > 0 for which |M|^T |M| x <= alpha^2 x both have a length of at most
 1, and what is missing is wasted on a label that leads nowhere. Such an x there is for every alpha
 above || |M| ||_2 (`absolute_norm`), which is no larger than the sum of the labels' maxima, and
-||M|| itself where signs do not matter. The entries may be numbers or normalisations of encodings: then it
-is the rule by which a block matrix of encodings is composed.
+||M|| itself where signs do not matter. The entries may be numbers or normalisations of encodings:
+then it is the rule by which a block matrix of encodings is composed.
 """
 
 from __future__ import annotations
