@@ -115,7 +115,13 @@ def test_every_solver_of_a_history_ends_where_it_does(kind, name):
     assert distance(found.answer, ours.value.numpy()) <= tolerance * size + ours.bound
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind in ("contraction", "neutral") else pytest.mark.slow)
+        for kind in KINDS
+    ],
+)
 @pytest.mark.parametrize("order", [1, 2])
 def test_a_circuit_is_counted_as_declared(kind, order):
     """Gates and products of the same polynomials; every query of both is one that was declared, and

@@ -134,6 +134,17 @@ def test_the_drift_is_that_of_the_dense_map(dense, momentum, decay):
     assert taken == 1
 
 
+def test_a_spectrum_of_few_values_is_seen_whole():
+    """H = 1 on eight weights: Lanczos ends after one step, and knows everything."""
+    network = nn.Linear(8, 1, bias=False).double()
+    data = 2 * torch.eye(8).double(), torch.ones(8, 1).double()
+    task = qd.Task(network, nn.functional.mse_loss, data)
+    found = qd.map_norms(task, qd.ParameterSpace(network), ETA, 1)
+    assert found.extremes == pytest.approx((1.0, 1.0))
+    assert found.linear == pytest.approx(1 - ETA)
+    assert found.drift[-1] == pytest.approx(found.constant / ETA)
+
+
 def test_a_drift_that_diverges_ends_where_it_overflows(dense):
     task, space, _ = dense
     found = qd.map_norms(task, space, 1e3, 1, samples=1, check=False)

@@ -244,7 +244,10 @@ def _extremes(
     T = torch.diag(state.alpha[0, :length])
     beside = torch.diag(state.beta[0, : length - 1], 1)
     ends = torch.linalg.eigvalsh(T + beside + beside.T)
-    return lanczos_extremes(float(ends[0]), float(ends[-1]), length, n, failure)
+    low, high = float(ends[0]), float(ends[-1])
+    if length < products:  # an invariant space: its vector has a part of every eigenvector
+        return low, high
+    return lanczos_extremes(low, high, length, n, failure)
 
 
 def _chains(
