@@ -181,6 +181,7 @@ def best_history(
     steps = check_integer("steps", steps, 1, MOST_STEPS)
     check_callable("queries", queries, "a function of kappa")
     check_boolean("amplified", amplified)
+    # 1. The model in units of its own size, the middle of the range that is searched.
     weights, ends = _state_weights(norms, order, steps, path, grams, start)
     middle, most = float(np.sqrt(ends.max())), LARGEST_FACTOR * steps
     search = _Search(
@@ -192,6 +193,7 @@ def best_history(
         None if padding is None else check_integer("padding", padding, 0, MOST_STEPS),
         most if largest is None else check_integer("largest", largest, 0, most),
     )
+    # 2. The unit of fewest queries, each with its best padding: octave by octave, then refined.
     if scale is None:
         unit = search.refined(
             min((2.0**k for k in range(-OCTAVES, OCTAVES + 1)), key=lambda g: search.least(g)[0])
@@ -205,6 +207,7 @@ def best_history(
     if not math.isfinite(total):
         must = "leave kappa finite in some unit: the history diverges (fewer steps help)"
         raise argument_error("steps", must, f"{steps}")
+    # 3. The same in units of 1, to compare with.
     plain, plain_copies = search.least(1 / middle)
     gamma = scale if scale is not None else unit * middle
     return HistoryChoice(

@@ -246,7 +246,9 @@ def diagnose(
             *shrinking_interval(bound, learning_rate, momentum, weight_decay)
         )
 
+    # 1. The proxy's curve, and the part of each kind of mode in it.
     total, parts = curves_over(spectrum, factor(spectrum.nodes), kind(spectrum.nodes), horizon)
+    # 2. Shares by the quadrature; their errors hold what the nodes at the band's ends leave open.
     below, (least, most) = shrinking(1 - band), shrinking(1 + band)
     widths = {-1: below[1][0] - below[0][0], 1: most[0] - least[0]}
     widths[0] = widths[-1] + widths[1]
@@ -254,6 +256,7 @@ def diagnose(
         k: (float(parts[k][0, 0]), math.hypot(float(parts[k][0, 1]), widths[k] / 12**0.5))
         for k in (-1, 0, 1)
     }
+    # 3. The divergent modes: bounds on their share, their factors, their part at the end.
     used = spectrum.weights > 0
     growing = used & (kind(spectrum.nodes) > 0)
     divergent = Divergent(
@@ -262,6 +265,7 @@ def diagnose(
         weights=spectrum.weights[growing] / len(spectrum.weights),
         part=float(parts[1][-1, 0] / total[-1, 0]),
     )
+    # 4. What holds without a horizon, and why the verdict is what it is.
     per_step = measure_growth(spectrum, learning_rate, momentum, weight_decay)
     norms = power_norms(spectrum.nodes[used] + weight_decay, learning_rate, momentum, horizon)
     reasons = _reasons(per_step, divergent, shares[0][0], norms, spectrum)

@@ -160,6 +160,7 @@ def history_system(
     start = first.lift(check_tensor("u0", real_tensor("u0", u0), (first.size,)).to(first.offset))
     if not bool(start.any()) and not any(bool(each.offset.any()) for each in lifts):
         raise argument_error("u0", "not be zero where the map has F_0 = 0", "zero: nothing moves")
+    # 1. Its size, refused before memory is taken.
     D, blocks = first.dimension, T + padding + 1
     stored = sum(each.rows.nnz for each in lifts) + (blocks + padding) * D
     if stored > ENTRY_LIMIT:
@@ -168,6 +169,7 @@ def history_system(
             " matrix)"
         )
         raise argument_error("steps", must, f"{T}: {stored:.1e} entries")
+    # 2. The matrix: ones, -A_t beside the diagonal, and -I where the padding copies the end.
     places = [each.matrix.indices() for each in lifts]
     pad = torch.arange(T * D, (blocks - 1) * D)
     diagonal = torch.arange(blocks * D)
@@ -181,6 +183,7 @@ def history_system(
     )
     indices, shape = torch.stack([rows, columns]), (blocks * D, blocks * D)
     matrix = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True).coalesce()
+    # 3. The right-hand side, where the answer sits, and what the structure says of ||M^-1||.
     rhs = torch.cat([start, *(each.offset for each in lifts), start.new_zeros(padding * D)])
     ends = torch.arange(T, blocks)[:, None] * D + torch.arange(first.size)
     norm_bound, inverse_bound = _declared_bounds(lifts, padding)

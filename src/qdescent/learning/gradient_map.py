@@ -187,6 +187,8 @@ def sparse_gradient_map(
     gradient = jacrev(lambda point: task.loss_at(space, point))
     coefficients = [-learning_rate * gradient(theta).detach()[:, None]]
 
+    # Products with the Hessian, some at once, and with the derivative of each of its rows: of every
+    # symmetric coefficient the entries at and below the diagonals, as far as they are large enough.
     found = [_Kept(threshold), _Kept(threshold)][:degree]
     for rows in eye.split(chunk):
         products = _along(gradient, theta, rows) * -learning_rate
@@ -207,6 +209,7 @@ def sparse_gradient_map(
                 places = columns[:, None].expand_as(products)[below], eye.expand_as(products)[below]
                 found[1].add((torch.full_like(places[0], i), *places), products[below])
 
+    # The entries as F_1 = I - eta H and F_2 in the columns of u (x) u.
     counts, identity = (
         [],
         torch.sparse_coo_tensor(eye.expand(2, n), torch.ones_like(theta), check_invariants=True),

@@ -51,14 +51,14 @@ def look_up_gates(
         [('x', (0,)), ('x', (0,)), ('cx', (0, 1)), ('cx', (0, 2))]
     """
     (data,), (bits,), (block,) = bloq.data, bloq.target_bitsizes, bloq.target_shapes
-    lines = data.reshape(*bloq.data_shape, math.prod(block))
+    entries = data.reshape(*bloq.data_shape, math.prod(block))
     starts = np.cumsum([0, *bloq.selection_bitsizes])
     selections = [qubits[start:stop] for start, stop in pairwise(starts)]
     target = qubits[starts[-1] :]
 
-    def write(control: int | None, line: Ints) -> Iterator[Operation]:
+    def write(control: int | None, entry: Ints) -> Iterator[Operation]:
         for k, qubit in enumerate(target):
-            if int(line[k // bits]) >> (bits - 1 - k % bits) & 1:
+            if int(entry[k // bits]) >> (bits - 1 - k % bits) & 1:
                 yield (
                     Operation("x", (qubit,))
                     if control is None
@@ -73,6 +73,7 @@ def look_up_gates(
         """
         selection, length = selections[axis], table.shape[0]
         high = low + 2 ** (len(selection) - depth)
+        # one index, or a run of equal entries: there is nothing left to tell apart on this axis
         if high <= length and (
             depth == len(selection) or (table[low:high] == table[low].flat[0]).all()
         ):
@@ -82,9 +83,10 @@ def look_up_gates(
                 yield from visit(control, table[low], axis + 1, 0, 0)
             return
         middle, bit = (low + high) // 2, selection[depth]
-        if length <= middle:
+        if length <= middle:  # the upper half is beyond the table
             yield from visit(control, table, axis, depth + 1, low)
             return
+        # the child marks control AND NOT bit, then, by one CNOT, control AND bit
         child = bit if control is None else take()
         yield Operation("x", (bit,))
         if control is not None:
@@ -97,4 +99,4 @@ def look_up_gates(
             yield Operation("ccx", (control, bit, child))
             give_back(child)
 
-    yield from visit(None, lines, 0, 0, 0) if selections else write(None, lines)
+    yield from visit(None, entries, 0, 0, 0) if selections else write(None, entries)

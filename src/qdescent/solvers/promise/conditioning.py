@@ -106,6 +106,7 @@ def conditioning(
         system, declared=kappa is not None or system.inverse_norm_bound is not None
     )
     rows = [Row(names.ALPHA, alpha, "1", Evidence.EXACT, plan.source)]
+    # 1. What singular values show, where there are few: that M is singular, or the kappa needed.
     needed: float | None = None
     if measured is not None:
         if bool(measured[-1] <= system.size * torch.finfo(system.matrix.dtype).eps * measured[0]):
@@ -113,6 +114,7 @@ def conditioning(
         # of the singular values themselves
         rounding = system.size * torch.finfo(measured.dtype).eps * float(measured[0])
         needed = alpha / (float(measured[-1]) + rounding)
+    # 2. kappa as it was given; or declared; or, of a large system, estimated; or measured.
     if kappa is not None:
         rows.append(Row(names.KAPPA, kappa, "1", Evidence.ASSUMED, "setting `kappa`"))
     elif system.inverse_norm_bound is not None:
@@ -139,6 +141,7 @@ def conditioning(
         rows.append(
             Row(names.KAPPA, kappa, "1", Evidence.EXACT, "alpha over the smallest singular value")
         )
+    # 3. What the encoding wastes.
     if measured is not None:
         share = alpha / float(measured[0])
         rows.append(
