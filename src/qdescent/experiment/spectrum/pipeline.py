@@ -28,6 +28,7 @@ from qdescent.experiment.spectrum.operator import (
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.spectrum.stages import Stages, kept_origin
 from qdescent.experiment.spectrum.subject import Subject, load_subject, measured_loss
+from qdescent.experiment.spectrum.ways import way_rows
 from qdescent.learning.parallel import Ranks, joined
 from qdescent.linalg.spectra.deflation import Eigenpairs
 from qdescent.linalg.spectra.lanczos import LanczosState
@@ -96,12 +97,14 @@ def _measured(
         )
     try:
         loss = measured_loss(subject, ranks)
-        operator = curvature_operator(settings, subject, ranks)
+        way = stages.way(lambda name: curvature_operator(settings, subject, ranks, name))
+        operator = curvature_operator(settings, subject, ranks, way)
         with stopwatch(timings, "check"):
             rows = [
                 *subject.rows,
                 loss,
                 *stages.rows(),
+                *way_rows(settings, way),
                 *check_rows(settings, subject, operator, ranks),
             ]
         with stopwatch(timings, "deflation"):
@@ -113,7 +116,7 @@ def _measured(
             exact = (
                 operator
                 if in_float32(settings) == settings
-                else curvature_operator(in_float32(settings), subject, ranks)
+                else curvature_operator(in_float32(settings), subject, ranks, way)
             )
             sparsity = stages.sparsity(exact)
         rows += error_rows(settings, subject, operator, ranks)

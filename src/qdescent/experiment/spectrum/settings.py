@@ -15,6 +15,8 @@ from qdescent.learning.pruning.criteria import MASKS
 STATE_OF_JOB = "spectrum-settings"
 PRECISIONS = ("float32", "float64", "bfloat16")
 FINITE_DIFFERENCES = "finite-differences"
+FASTER = "faster"  # of the ways to a product, by the clock
+WAYS = ("auto", "taylor", "double-backward", FASTER)
 CURVATURES = ("hessian", "gauss-newton", FINITE_DIFFERENCES)
 
 
@@ -152,6 +154,13 @@ class SpectrumSettings:
         "The matrix; finite-differences of gradients want float64.",
         why="finite-differences: for a network without second derivatives; its error is measured.",
     )
+    products: str = setting(
+        "auto",
+        WAYS,
+        "Way to a product with the Hessian; faster: both are timed on the first products.",
+        why="auto: taylor where it is possible, by no clock, so that a seed gives the same bits."
+        " Which is faster depends on the machine; what was timed is saved and kept.",
+    )
     shard_vectors: bool = setting(
         False,
         SWITCH,
@@ -171,6 +180,9 @@ class SpectrumSettings:
             raise argument_error(
                 "precision", "be float32 or float64 for finite differences", repr(self.precision)
             )
+        if self.products != "auto" and self.curvature != "hessian":
+            must = "be auto for a matrix that is not the hessian"
+            raise argument_error("products", must, repr(self.products))
         if self.shard_vectors and self.deflate:
             raise argument_error("deflate", "be 0 where vectors are sharded", self.deflate)
 

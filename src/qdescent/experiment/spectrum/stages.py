@@ -4,6 +4,7 @@ deflation, quadrature, rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,15 +12,17 @@ from pathlib import Path
 from torch import Tensor
 
 from qdescent._array_checks import check_shape
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import argument_error, check_choice, check_integer
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.origin import check_origin, check_threads, origin_of
 from qdescent.experiment.probe import check_probe
 from qdescent.experiment.progress import Progress
 from qdescent.experiment.run.curvature import SavedEvery, lanczos_state
 from qdescent.experiment.saved_state import ANEW
-from qdescent.experiment.spectrum.settings import STATE_OF_JOB, SpectrumSettings
+from qdescent.experiment.spectrum.settings import FASTER, STATE_OF_JOB, SpectrumSettings
 from qdescent.experiment.spectrum.subject import Subject
+from qdescent.experiment.spectrum.ways import done, faster_way
+from qdescent.learning.curvature.products import METHODS
 from qdescent.learning.parallel import Ranks, sharded
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
@@ -30,7 +33,8 @@ from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.state import State, load_state, save_state, whole
 from qdescent.rows import names
 
-STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS = (
+STATE_OF_WAY, STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS = (
+    "spectrum-products",
     "spectrum-deflation",
     "spectrum-lanczos",
     "spectrum-rows",
@@ -97,7 +101,7 @@ class Stages:
         origin = kept.origin
         states = {
             name: load_state(directory, name, origin)
-            for name in (STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS)
+            for name in (STATE_OF_WAY, STATE_OF_PAIRS, STATE_OF_LANCZOS, STATE_OF_ROWS)
         }
         found = {name: state for name, state in states.items() if state is not None}
         return cls(
@@ -113,6 +117,22 @@ class Stages:
             " the bit"
         )
         return [Row(names.PROCESSES_AT_START, self.begun_with, "processes", Evidence.EXACT, source)]
+
+    def way(self, made: Callable[[str], LinearOperator]) -> str:
+        """The way to the products: that of the settings, or the faster one, timed once and kept.
+
+        Args:
+            made: the operator by a way of this name.
+        """
+        if self.settings.products != FASTER:
+            return self.settings.products
+        saved = self.found.pop(STATE_OF_WAY, None)
+        if saved is not None:
+            with whole(self.directory, STATE_OF_WAY):
+                return str(check_choice("products", saved.extra["products"], METHODS))
+        found = self.ranks.of_first(faster_way(made, lambda: done(self.subject.space.device)))
+        self._save(STATE_OF_WAY, {}, {"products": found})
+        return found
 
     def deflation(self, operator: LinearOperator) -> Eigenpairs | None:
         """The extreme eigenpairs, where they are wanted; a kill in this stage loses it whole."""
@@ -237,11 +257,11 @@ class Stages:
         return found
 
     def _save(
-        self, name: str, tensors: dict[str, Tensor], extra: dict[str, float] | None = None
+        self, name: str, tensors: dict[str, Tensor], extra: Mapping[str, float | str] | None = None
     ) -> None:
         self.saved.add(name)
         if self.ranks.rank == 0:
-            save_state(self.directory, name, self.origin, tensors, extra or {})
+            save_state(self.directory, name, self.origin, tensors, dict(extra or {}))
 
     def _here(self, tensors: dict[str, Tensor], *names: str) -> dict[str, Tensor]:
         """The same tensors, those of these names (none given: all) where products are computed."""
