@@ -3,20 +3,53 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
+from qdescent._arrays import Ints
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.quantum.algorithms.amplification import amplified
+from qdescent.quantum.algorithms.amplification import RegisterValues, amplified
+from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.solvers.circuits.kernel_reflection import KernelCircuit
-from qdescent.solvers.circuits.qsvt import SolveCircuit, answer, unit
+from qdescent.solvers.circuits.qsvt import answer
 from qdescent.solvers.circuits.run import CircuitRun, counted_run, typed
 
 
-def run_amplified(
-    system: LinearSystem, circuit: SolveCircuit | KernelCircuit, run: CircuitRun
-) -> CircuitRun:
+class Amplifiable(Protocol):
+    """A circuit of which amplification knows where it succeeds, and how it is then read."""
+
+    @property
+    def bloq(self) -> Any:
+        """What is run, and undone."""
+        ...
+
+    @property
+    def encoding(self) -> BlockEncoding:
+        """What its queries call."""
+        ...
+
+    @property
+    def basis_states(self) -> Ints:
+        """The index of the system's basis state of each unknown, (D,)."""
+        ...
+
+    @property
+    def success(self) -> RegisterValues:
+        """The registers that are found at 0, and how many first bits of each."""
+        ...
+
+    def kept(self, amplitudes: Tensor) -> Tensor:
+        """Those of the system that count as a success."""
+        ...
+
+    def read(self, system: LinearSystem, amplitudes: Tensor, bare: Tensor) -> Tensor:
+        """The value, by what was kept and by the value without amplification."""
+        ...
+
+
+def run_amplified(system: LinearSystem, circuit: Amplifiable, run: CircuitRun) -> CircuitRun:
     """The same circuit under amplitude amplification: success is certain, and the value that of the
     run without it.
 
@@ -35,23 +68,12 @@ def run_amplified(
 
     Cost: 2r + 1 circuits, r = ceil(pi/(4 asin sqrt(p)) - 1/2).
     """
-    places: tuple[tuple[str, int], ...] = (
-        ("ancilla", circuit.encoding.ancilla_bitsize),
-        ("part", 1),
-    )
-    if isinstance(circuit, KernelCircuit):
-        places += (("system", 1),)
-    bloq = amplified(circuit.bloq, places, run.success_probability)
+    bloq = amplified(circuit.bloq, circuit.success, run.success_probability)
     state = Simulator(device=system.matrix.device).run(bloq)
-    kept = typed(system, state.project(damping=0, ancilla=0, part=0))
-    if isinstance(circuit, KernelCircuit):
-        kept = kept[: len(kept) // 2]
+    kept = circuit.kept(typed(system, state.project(damping=0, ancilla=0, part=0)))
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     amplitudes = answer(system, circuit.basis_states, kept) * math.sqrt(run.success_probability)
-    if isinstance(circuit, KernelCircuit):
-        value = torch.cat([amplitudes / (2 * circuit.scale), run.value[-1:]])
-    else:
-        value = amplitudes * unit(system, circuit)
+    value = circuit.read(system, amplitudes, run.value)
     return counted_run(
         bloq, [circuit.encoding], state, value, probability, run.epsilon, bloq.rounds
     )

@@ -10,10 +10,12 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from qdescent._arrays import Ints
 from qdescent.linalg.chebyshev import KernelFilter
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.algorithms.amplification import RegisterValues
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import KernelTransform, QSVTSequence, projector_phases
 from qdescent.quantum.encodings.kernel import KernelEncoding
@@ -55,6 +57,19 @@ class KernelCircuit:
     def encoding(self) -> KernelEncoding:
         """The block-encoding of G."""
         return cast(KernelEncoding, self.bloq.sequence.encoding)
+
+    @property
+    def success(self) -> RegisterValues:
+        """The block without e, where x stands."""
+        return ("ancilla", self.encoding.ancilla_bitsize), ("part", 1), ("system", 1)
+
+    def kept(self, amplitudes: Tensor) -> Tensor:
+        """The half whose first bit is 0."""
+        return amplitudes[: len(amplitudes) // 2]
+
+    def read(self, system: LinearSystem, amplitudes: Tensor, bare: Tensor) -> Tensor:
+        """y = R(G) e: what was kept, and the entry at e, which only the bare run has."""
+        return torch.cat([amplitudes / (2 * self.scale), bare[-1:]])
 
 
 def build_kernel_circuit(

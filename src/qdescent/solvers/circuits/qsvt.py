@@ -13,6 +13,7 @@ from torch import Tensor
 from qdescent._arrays import Ints
 from qdescent.linalg.chebyshev import InversePolynomial
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.quantum.algorithms.amplification import RegisterValues
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles
 from qdescent.quantum.algorithms.qsvt import LinearSolve, QSVTSequence, projector_phases
 from qdescent.quantum.encodings.protocol import BlockEncoding
@@ -48,6 +49,19 @@ class SolveCircuit:
     def basis_states(self) -> Ints:
         """The index of the system's basis state of each unknown, (D,)."""
         return self.encoding.basis_states
+
+    @property
+    def success(self) -> RegisterValues:
+        """All but the system."""
+        return ("ancilla", self.encoding.ancilla_bitsize), ("part", 1)
+
+    def kept(self, amplitudes: Tensor) -> Tensor:
+        """All of them."""
+        return amplitudes
+
+    def read(self, system: LinearSystem, amplitudes: Tensor, bare: Tensor) -> Tensor:
+        """Z in its units."""
+        return amplitudes * unit(system, self)
 
 
 def build_circuit(
