@@ -90,9 +90,13 @@ def input_rows(spec: RoundSpec) -> list[Row]:
 
 
 def needed_rows(spec: RoundSpec) -> list[Row]:
-    """The non-zeros a row that a segment to within 1 % was seen to ask for: none where no learning
-    rate says how long it is.
+    """The non-zeros a row that a segment to within 1 % asks for: given, or by the law of stored
+    Hessians; none where no learning rate says how long it is.
     """
+    given = spec.needed_sparsity
+    if given is not None:
+        return [Row(names.NEEDED_ENTRIES, given, "entries", spec.needed_evidence,
+                    spec.needed_source)]  # fmt: skip
     if spec.learning_rate is None:
         return []
     law = needed_entries(spec.n, spec.learning_rate * spec.steps)

@@ -41,7 +41,7 @@ _INTERVALS = {
     "success_probability": "(0, 1]",
     "epsilon": "(0, 1)", "readout_error": "(0, 1)", "learning_rate": "(0, inf)",
     "lambda_min": "(-inf, inf)", "lambda_max": "(-inf, inf)",
-    "fast_forward_gradients": "[1, inf)",
+    "fast_forward_gradients": "[1, inf)", "needed_sparsity": "[0, inf)",
 }  # fmt: skip
 # of other numbers: beyond, products and inverses would leave what floats can hold
 _TINY, _HUGE = 1e-30, 1e300
@@ -74,6 +74,9 @@ class RoundSpec:
         spectrum_evidence, spectrum_source: word and source of the interval.
         sparsity: s, non-zeros a row of the Hessian in kept coordinates.
         sparsity_evidence, sparsity_source: word and source of s.
+        needed_sparsity: entries a row that the segment needs where they are known, shown beside s;
+            None: by the law of `needed_entries`, where the learning rate is known.
+        needed_evidence, needed_source: word and source of them.
         coupling_sparsity: s_2, non-zeros a row of F_2, from order 2 on; None: the pairs of a row's
             s neighbours, s^2, but no more than n^2; 0: F_2 and higher are loaded for nothing. F_k
             has at most s_2^(k/2) (`colours`).
@@ -141,6 +144,9 @@ class RoundSpec:
     spectrum_source: str = "arguments `lambda_min` and `lambda_max`"
     sparsity_evidence: Evidence = Evidence.ASSUMED
     sparsity_source: str = "argument `sparsity`"
+    needed_sparsity: float | None = None
+    needed_evidence: Evidence = Evidence.ASSUMED
+    needed_source: str = "argument `needed_sparsity`"
     coupling_sparsity: int | None = None
     fresh_batches: bool = False
     alpha_over_norm: float = 1.25

@@ -181,6 +181,9 @@ PROXY_NEUTRAL = "proxy/neutral"
 PROXY_DIVERGENT = "proxy/divergent"
 SPARSITY = "sparsity/"
 SPARSITY_ROWS = "sparsity/rows"
+# entries a row that a segment needs for one per cent, of so many weights
+NEEDED_FOR_1_PERCENT, NEEDED_WEIGHTS = "needed/for_1_percent", "needed/weights"
+NEEDED_OF_ALL = "needed/entries_of_all"  # the same of all kept weights, measured
 ABOVE_ONE_THOUSANDTH, CARRYING_99_PERCENT = "above_one_thousandth", "carrying_99_percent"
 
 # The small instance as a circuit, beside what its solve takes.

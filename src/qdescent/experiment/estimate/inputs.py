@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ ROWS: dict[str, tuple[str, ...]] = {
                    names.ledger_input("lambda_min")),
     "lambda_max": (names.during("before", names.LAMBDA_MAX), names.LAMBDA_MAX,
                    names.ledger_input("lambda_max")),
-    "sparsity": (names.row_entries(names.CARRYING_99_PERCENT, "mean"),
+    "sparsity": (names.NEEDED_OF_ALL, names.row_entries(names.CARRYING_99_PERCENT, "mean"),
                  names.LEDGER + names.LEDGER_SPARSITY),
     "batch": (names.ledger_input("batch"),),
     "forward_macs": (names.ledger_input("forward_macs"),),
@@ -121,6 +122,7 @@ def round_of(settings: EstimateSettings) -> RoundSpec:
         "parameters": parameters.value,
         "forward_macs": macs.value,
         **_sparse(sparsity, n),
+        **({} if record is None else _needed(record, n)),
         **_spectral(rate, ends),
         **_normed(rate, norms, ends, kappa, plain["order"]),
         **_known("kappa", kappa),
@@ -180,6 +182,25 @@ def _sparse(found: Found, n: int) -> dict[str, Any]:
         "sparsity": min(found.value, n) if found.evidence is not Evidence.ASSUMED else found.value,
         "sparsity_evidence": found.evidence,
         "sparsity_source": found.source,
+    }
+
+
+def _needed(record: Record, n: int) -> dict[str, Any]:
+    """Entries a row that a segment needs, as the record has them: of all weights, or of some, from
+    which they are scaled: the share of a row does not fall with n (`needed_entries`).
+    """
+    rows = record.rows
+    if names.NEEDED_FOR_1_PERCENT not in rows or names.NEEDED_WEIGHTS not in rows:
+        return {}
+    row, of = rows[names.NEEDED_FOR_1_PERCENT], rows.number(names.NEEDED_WEIGHTS)
+    if not math.isfinite(row.number) or of < 1:
+        return {}
+    whole = of == n
+    scaled = "" if whole else f", times {n:,}/{of:,.0f} weights (a share of the row, modelled)"
+    return {
+        "needed_sparsity": min(row.number * n / of, float(n)),
+        "needed_evidence": row.evidence if whole else derived(row.evidence, Evidence.MODELLED),
+        "needed_source": f"{record.name}: {row.source}{scaled}",
     }
 
 

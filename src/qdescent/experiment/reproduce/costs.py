@@ -159,11 +159,11 @@ def needed_rows(
     found = needed_sparsity(task, part, steps, rule.rate, order=2, on_rows=lambda _: on_step())
     how = f"{rule}, T = {steps}, order 2, {part.n:,} of {space.n:,} weights, batch {task.batch}"
     return [
-        Row("needed/weights", part.n, "weights", Evidence.EXACT, "of the restriction"),
+        Row(names.NEEDED_WEIGHTS, part.n, "weights", Evidence.EXACT, "of the restriction"),
         Row("needed/entries", found.entries.tolist(), "entries", Evidence.EXACT, "s a row"),
         Row("needed/errors", found.errors.tolist(), "1", Evidence.EXACT,
             f"distance of the segment with s entries a row to that with all; {how}"),
-        Row("needed/for_1_percent", found.needed(0.01), "entries", Evidence.EXACT, how),
+        Row(names.NEEDED_FOR_1_PERCENT, found.needed(0.01), "entries", Evidence.EXACT, how),
         Row("needed/krylov_for_1_percent", found.krylov_dimension(0.01), "1", Evidence.EXACT,
             f"dimension of a Krylov space that does the same; {how}"),
     ]  # fmt: skip

@@ -4,8 +4,10 @@ of the Hessian's rows, both measured at the starting point.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.run.settings import Settings
@@ -16,10 +18,13 @@ from qdescent.linalg.spectra.sparsity import BLOCK, RowSparsity, row_sparsity
 from qdescent.resources.history_choice import MOST_STEPS
 from qdescent.rows import names
 from qdescent.solvers.segment.map_norms import NetworkNorms, map_norms
+from qdescent.solvers.segment.needed_sparsity import needed_sparsity
 
 PRODUCTS, CHAINS = 24, 6  # of the norms: 24 + 6 k 2^k calls of a series at degrees k = 2 ... N
 DEAREST_ORDER = 3  # beyond it the chains take longer than a spectrum
 SAMPLED_ROWS = 16
+# kept weights up to which all of H is stored: as many products, seconds of them
+MOST_STORED, PRODUCTS_AT_ONCE = 1000, 8
 
 
 @dataclass(frozen=True)
@@ -74,21 +79,61 @@ def norm_rows(found: NetworkNorms) -> list[Row]:
 
 
 def measured_sparsity(
-    settings: Settings, pruned: Pruned, on_rows: Callable[[], None]
+    settings: Settings, pruned: Pruned, order: int, steps: int, on_rows: Callable[[], None]
 ) -> tuple[Sparsity, list[Row]]:
-    """s of the ledger: as set, or the entries that carry 99 % of a row's squared norm, the mean of
-    sampled rows.
+    """s of the ledger: as set; of few weights the entries a row that the segment needs for 1 %,
+    measured with all of H stored; of more the entries that carry 99 % of a row's squared norm, the
+    mean of sampled rows, and what the segment needs stands beside it by a law.
     """
     if settings.sparsity:
         given = min(settings.sparsity, pruned.space.n)
         return Sparsity(given, Evidence.ASSUMED, "setting `sparsity`, the paper's condition"), []
     task, space = pruned.tasks[0], pruned.space
+    if space.n <= MOST_STORED:
+        return _needed(settings, pruned, order, steps, on_rows)
     operator = hessian(task, space, space.theta, check=False)
     found = row_sparsity(operator, SAMPLED_ROWS, settings.seed, on_rows=lambda _: on_rows())
     how = f"{len(found.rows)} rows of {space.n:,}, first batch of {task.batch}"
     entries = max(1, round(found.mean_carrying[0]))
     source = f"entries that carry 99 % of a row's squared norm, mean of {how}"
     return Sparsity(entries, Evidence.MEASURED, source), mean_rows(found, how)
+
+
+def _needed(
+    settings: Settings, pruned: Pruned, order: int, steps: int, on_rows: Callable[[], None]
+) -> tuple[Sparsity, list[Row]]:
+    """The entries a row without which a round's segment is off by one per cent."""
+    task, space, eta = pruned.tasks[0], pruned.space, settings.learning_rate
+    found = needed_sparsity(
+        task, space, steps, eta, order=min(order, 2), on_rows=lambda _: on_rows()
+    )
+    entries = min(found.needed(0.01), float(space.n))
+    how = (
+        f"entries a row from which on a segment of {steps} steps at eta = {eta:g}, order"
+        f" {found.order}, is within 1 %; all of H of {space.n:,} weights, first batch of"
+        f" {task.batch}"
+    )
+    rows = [
+        Row(name, value, unit, Evidence.MEASURED, how)
+        for name, value, unit in (
+            (names.NEEDED_WEIGHTS, space.n, "weights"),
+            (names.NEEDED_FOR_1_PERCENT, entries, "entries"),
+            (names.NEEDED_OF_ALL, entries, "entries"),
+        )
+    ]
+    return Sparsity(max(1, math.ceil(entries)), Evidence.MEASURED, how), rows
+
+
+def needed_of(rows: list[Row]) -> dict[str, Any]:
+    """What the ledger is told of the entries that the segment needs, where they were measured."""
+    row = next((row for row in rows if row.name == names.NEEDED_OF_ALL), None)
+    if row is None:
+        return {}
+    return {
+        "needed_sparsity": row.number,
+        "needed_evidence": row.evidence,
+        "needed_source": row.source,
+    }
 
 
 def mean_rows(found: RowSparsity, how: str) -> list[Row]:
@@ -104,4 +149,6 @@ def mean_rows(found: RowSparsity, how: str) -> list[Row]:
 
 def blocks_of(settings: Settings, n: int) -> int:
     """How often `measured_sparsity` reports."""
-    return 0 if settings.sparsity else -(-min(SAMPLED_ROWS, n) // BLOCK)
+    if settings.sparsity:
+        return 0
+    return -(-n // PRODUCTS_AT_ONCE) if n <= MOST_STORED else -(-min(SAMPLED_ROWS, n) // BLOCK)

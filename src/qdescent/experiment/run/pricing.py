@@ -18,6 +18,7 @@ from qdescent.experiment.run.measured import (
     is_affordable,
     measured_norms,
     measured_sparsity,
+    needed_of,
 )
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import Pruned
@@ -52,7 +53,7 @@ def price_round(
     work = blocks_of(settings, pruned.space.n) + (calls_of(order) if bounded else 0) + 1
     progress.start("Pricing a round", work)
     with workspace.stage("pricing"):
-        sparsity, rows = measured_sparsity(settings, pruned, progress.advance)
+        sparsity, rows = measured_sparsity(settings, pruned, order, T, progress.advance)
         model = _modelled(settings, spectrum, run)
         source = (
             f"(1 + a) sum a^j over T = {T} steps and padding p = {model.padding}, a from the"
@@ -95,6 +96,7 @@ def price_round(
             "sparsity": sparsity.entries,
             "sparsity_evidence": sparsity.evidence,
             "sparsity_source": sparsity.source,
+            **needed_of(rows),
             "batch": settings.batch,
             "forward_macs": multiply_adds(pruned.network, sample),
             "masked_macs": multiply_adds(pruned.network, sample, pruned.mask),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from scipy.fft import dct, irfft, rfft
@@ -64,6 +65,7 @@ def clock_window(size: int) -> Floats:
     return math.sqrt(2 / size) * np.sin(math.pi * (np.arange(size) + 0.5) / size)
 
 
+@lru_cache(maxsize=64)
 def evolution_queries(clock_bits: int) -> int:
     """Queries of the circuit: forth and back, 3 sequences (amplification) of `jacobi_anger_order`
     for each bit of the clock.

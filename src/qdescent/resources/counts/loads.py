@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from qdescent.quantum.gates.loading.load_cost import MOST_ENTRIES, LoadCost
 from qdescent.quantum.gates.loading.loader import LoadCosts
@@ -32,9 +33,8 @@ class Part:
     work: int = 0
 
 
-@dataclass(frozen=True)
-class TableSize:
-    """A table by its entries.
+class TableSize(NamedTuple):
+    """A table by its entries: a tuple, which a price compares a hundred thousand times.
 
     Args:
         used: entries that hold something of their own; neighbours that are equal count once.
@@ -66,11 +66,6 @@ def _load(loader: LoadCosts, table: TableSize, bits: int) -> LoadCost:
 
 
 @lru_cache(maxsize=1 << 16)
-def _read(loader: LoadCosts, table: TableSize, bits: int) -> LoadCost:
-    return _iterated(loader, table, loader.read_cost(table.of(loader), bits))
-
-
-@lru_cache(maxsize=1 << 16)
 def _clear(loader: LoadCosts, table: TableSize, bits: int) -> LoadCost:
     cost = loader.clear_cost(table.cleared_by(loader), bits)
     return cost if loader.clearing == "measured" else _iterated(loader, table, cost)
@@ -94,10 +89,17 @@ def read_and_cleared(
         >>> read_and_cleared("turn", DEFAULT_LOADER, TableSize(1024, 1024), bits=8).toffoli
         2044
     """
-    read = _read(loader, table, bits)
+    toffoli, depth, work = _forth_and_back(loader, table, bits)
+    return Part(name, toffoli, depth, turns, work)
+
+
+@lru_cache(maxsize=1 << 16)
+def _forth_and_back(loader: LoadCosts, table: TableSize, bits: int) -> tuple[int, int, int]:
+    """Gates, layers and qubits of a table read and cleared: asked for a hundred times a price."""
+    read = _iterated(loader, table, loader.read_cost(table.of(loader), bits))
     clear = _clear(loader, table, bits)
     work = bits + max(read.work_qubits, clear.work_qubits)
-    return Part(name, read.toffoli + clear.toffoli, read.depth + clear.depth, turns, work)
+    return read.toffoli + clear.toffoli, read.depth + clear.depth, work
 
 
 def loaded(name: str, loader: LoadCosts, table: TableSize, bits: int) -> Part:
@@ -129,8 +131,10 @@ def prepared(
         bits: b, of an angle.
         times: how often; twice is preparing and unpreparing.
     """
-    parts = [read_and_cleared(name, loader, level, bits, turns=1) for level in levels]
-    return together(name, parts, times)
+    costs = [_forth_and_back(loader, level, bits) for level in levels]
+    toffoli, depth = (times * sum(cost[i] for cost in costs) for i in (0, 1))
+    work = max((cost[2] for cost in costs), default=0)
+    return Part(name, toffoli, depth, times * len(costs), work)
 
 
 def together(name: str, parts: Iterable[Part], times: int = 1) -> Part:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.resources.counts.history_query import HistorySize
-from qdescent.resources.counts.loads import Part, TableSize, prefixes, read_and_cleared, together
+from qdescent.resources.counts.loads import Part, TableSize, prefixes, prepared, together
 
 
 @lru_cache(maxsize=1 << 14)
@@ -61,8 +61,9 @@ def right_side(size: HistorySize, loader: LoadCosts, bits: int, *, marked: bool)
         for k, begun in _begun(size.n + 1, letter):
             more = mark if size.order == 1 else 0  # the mark's half is one run
             turn(maps * (begun - 1 + kinds) + more, front + k)
-    parts = [read_and_cleared("upload", loader, level, bits, turns=1) for level in levels]
-    return together("upload", [*parts, Part("upload", flips, flips)])
+    return together(
+        "upload", [prepared("upload", loader, levels, bits), Part("upload", flips, flips)]
+    )
 
 
 def _begun(values: int, bits: int) -> list[tuple[int, int]]:

@@ -104,7 +104,7 @@ def polylog(verdict: Verdict) -> tuple[str, ...]:
         f"It takes a query as polylog n, which asks for a memory of {entries} entries that answers"
         f" in log n steps; made of gates, one query is {query} Toffoli.",
         f"It takes the rows as sparse; s = {number(spec.sparsity)} is an input here, and trained"
-        " networks were measured with a quarter to nearly all of a row.",
+        " networks were measured to need a tenth to a quarter of a row for one per cent.",
         "It counts the state as prepared: making the tables takes 2 s gradients a round, sending"
         f" them {sent} bytes.",
         f"It ends with a quantum state: reading {read} weights from it takes {copies} copies, which"

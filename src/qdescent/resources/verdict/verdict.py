@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qdescent._evidence import Evidence, Row, derived
 from qdescent.resources.classical.descent import GRADIENTS_A_PRODUCT, ClassicalCost
-from qdescent.resources.input_rows import modelled
+from qdescent.resources.input_rows import modelled, needed_rows
 from qdescent.resources.physical.surface_code import PhysicalCost
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.priced import PricedWay
@@ -138,9 +138,13 @@ class Verdict:
             f"Were the quantum computer free, its tables at s = {s} non-zeros a row would alone"
             f" cost {share} of the classical round"
         )
+        asks = "".join(
+            f"; one per cent takes about s = {number(max(1.0, row.number))} ({row.evidence})"
+            for row in needed_rows(self.spec)
+        )
         if self.free_ratio >= 1:
-            return f"{tables}: only below s = {limit} does the question stay open."
-        return f"{tables}: below s = {limit} the question stays open."
+            return f"{tables}: only below s = {limit} does the question stay open{asks}."
+        return f"{tables}: below s = {limit} the question stays open{asks}."
 
     def _idle_steps(self) -> str:
         spec = self.spec

@@ -137,10 +137,11 @@ def counted_kernel_queries(kappa: float, epsilon: float) -> int:
     return inverse_degree(kappa, epsilon / 4) + 1
 
 
-COUNTED_CLOCK = 10  # bits of a clock up to which its error is computed; beyond, by its law
-CLOCK_LAW = 1.5  # K >= 1.5 kappa/sqrt(error): the error is at most 2.25 (kappa/K)^2 from there on
+COUNTED_CLOCK = 7  # bits of a clock up to which its error is computed; beyond, by its law
+# the error is .5 to 2.25 (kappa/K)^2: K above .7 kappa/sqrt(error), and from 1.5 on it serves
+LEAST_CLOCK, CLOCK_LAW = 0.7, 1.5
 # an order of e^{i t H} beyond so many bits: t + 9.2 (t/2)^{1/3}, within a per cent of the sum
-LARGE_CLOCK, _EDGE = 14, 9.2
+LARGE_CLOCK, _EDGE = 10, 9.2
 
 
 @lru_cache(maxsize=4096)
@@ -160,13 +161,14 @@ def phase_estimation_queries(kappa: float, epsilon: float) -> float:
     """
     _check(kappa, epsilon)
     allowed = epsilon / 2
-    bits = max(2, math.floor(math.log2(kappa)))
+    wanted = math.log2(kappa) - math.log2(allowed) / 2
+    least = math.floor(wanted + math.log2(LEAST_CLOCK))
+    bits = max(2, math.floor(math.log2(kappa)), least)
     while bits <= COUNTED_CLOCK:
         if phase_estimation_inverse(kappa, bits).error <= allowed:
             return float(evolution_queries(bits))
         bits += 1
-    law = math.log2(CLOCK_LAW * kappa) - math.log2(allowed) / 2
-    bits = max(bits, math.ceil(law))
+    bits = max(bits, math.ceil(wanted + math.log2(CLOCK_LAW)))
     counted = min(bits, LARGE_CLOCK)
     total = float(evolution_queries(counted))
     try:

@@ -148,8 +148,8 @@ def _sparse(record: Record) -> Answer:
         " number that does not grow with the network."
     )
     used = [above, carrying, kept]
-    if "needed/for_1_percent" in rows:
-        needed, part = rows["needed/for_1_percent"], rows["needed/weights"]
+    if names.NEEDED_FOR_1_PERCENT in rows:
+        needed, part = rows[names.NEEDED_FOR_1_PERCENT], rows[names.NEEDED_WEIGHTS]
         text += (
             f" On a restriction to {number(part.value)} weights a segment within 1 % needs"
             f" {number(needed.number, 3)} entries a row."
