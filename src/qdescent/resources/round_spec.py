@@ -74,8 +74,8 @@ class RoundSpec:
         spectrum_evidence, spectrum_source: word and source of the interval.
         sparsity: s, non-zeros a row of the Hessian in kept coordinates.
         sparsity_evidence, sparsity_source: word and source of s.
-        needed_sparsity: entries a row that the segment needs where they are known, shown beside s;
-            None: by the law of `needed_entries`, where the learning rate is known.
+        needed_sparsity: entries a row that the segment needs, where they are known; shown beside s.
+            Left out, the law of `needed_entries` says them where the learning rate is known.
         needed_evidence, needed_source: word and source of them.
         coupling_sparsity: s_2, non-zeros a row of F_2, from order 2 on; None: the pairs of a row's
             s neighbours, s^2, but no more than n^2; 0: F_2 and higher are loaded for nothing. F_k
@@ -170,7 +170,7 @@ class RoundSpec:
         check_choice("readout", self.readout, READOUTS)
         if self.n > self.parameters:
             raise argument_error("n", f"be at most `parameters` ({self.parameters})", self.n)
-        for name in ("sparsity", "largest"):
+        for name in ("sparsity", "largest", "needed_sparsity"):
             if (getattr(self, name) or 0) > self.n:
                 raise argument_error(name, f"be at most `n` ({self.n})", getattr(self, name))
         if (self.coupling_sparsity or 0) > self.n**2:

@@ -14,6 +14,7 @@ from qdescent.experiment.estimate.ranges import SWEPT, ranges_of
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.setting import load_settings
 from qdescent.report.record import Record, read_record, write_record
+from qdescent.resources.input_rows import needed_rows
 from qdescent.resources.verdict.inputs import NAMED
 from qdescent.rows.collection import Rows
 
@@ -115,6 +116,30 @@ def test_what_a_run_measured_is_used_and_marked(tmp_path):
     # a flag stands above the run, and is an assumption
     flagged = round_of(EstimateSettings(from_=str(tmp_path / "run"), sparsity=10, kappa=200.0))
     assert (flagged.sparsity_evidence, flagged.kappa) == (Evidence.ASSUMED, 200.0)
+
+
+@pytest.mark.parametrize("of", [4905, 981])
+def test_the_entries_that_a_run_saw_needed_are_shown_and_marked(tmp_path, of):
+    """Of all weights they are s, as they were measured; of a fifth they are scaled, and a model."""
+    rows = [
+        ("network/kept", 4905, Evidence.EXACT),
+        ("needed/weights", of, Evidence.EXACT),
+        ("needed/for_1_percent", 120.0, Evidence.MEASURED),
+        ("sparsity/carrying_99_percent/mean", 1425.0, Evidence.MEASURED),
+    ]
+    if of == 4905:
+        rows.append(("needed/entries_of_all", 120.0, Evidence.MEASURED))
+    record_of(tmp_path / "run", rows)
+    flags = {"from_": str(tmp_path / "run"), "kappa": 50.0}
+    spec = round_of(EstimateSettings(**flags))
+    assert (spec.sparsity, spec.sparsity_evidence) == (120 if of == 4905 else 1425, "measured")
+    assert spec.needed_sparsity == pytest.approx(120 * 4905 / of)
+    assert spec.needed_evidence == ("measured" if of == 4905 else "modelled")
+    shown = {row.name: row for row in needed_rows(spec)}["logical/needed_entries"]
+    assert shown.evidence == spec.needed_evidence
+    # what a user sets stands, and is assumed
+    own = round_of(EstimateSettings(**flags, sparsity=7))
+    assert (own.sparsity, own.sparsity_evidence) == (7, "assumed")
 
 
 def test_norms_of_a_reproduction_bound_kappa(tmp_path):
