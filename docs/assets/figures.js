@@ -11,8 +11,10 @@ function draw() {
     delete layout.height; // the page gives it
     Object.assign(layout, { paper_bgcolor: quiet, plot_bgcolor: quiet, autosize: true });
     layout.font = { ...layout.font, color: ink, size: narrow ? 11 : 13 };
-    layout.margin = { t: layout.annotations ? 40 : 16, r: 12, l: narrow ? 52 : 68, b: 52 };
-    layout.legend = { bgcolor: quiet, ...layout.legend, orientation: "h", x: 0, y: -0.18, yanchor: "top" };
+    layout.margin = { t: layout.annotations || narrow ? 40 : 16, r: 12, l: narrow ? 52 : 68, b: 52 };
+    // below the axis; above the plot where labels that are turned for want of width take that place
+    const held = narrow ? { y: 1.02, yanchor: "bottom" } : { y: -0.18, yanchor: "top" };
+    layout.legend = { bgcolor: quiet, ...layout.legend, orientation: "h", x: 0, ...held };
     for (const name of Object.keys(layout)) {
       if (/^[xy]axis/.test(name)) Object.assign(layout[name], { gridcolor: grid, linecolor: ink, tickcolor: ink, zerolinecolor: grid, automargin: true });
     }

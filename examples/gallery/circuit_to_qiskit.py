@@ -41,9 +41,8 @@ for x, gate in [*enumerate(first), *enumerate(last, start=len(first) + 1)]:
         line={"color": "#2171b5", "width": 1},
     )
     text = gate.label.replace(" ", "<br>")
-    picture.add_annotation(
-        x=x, y=(high + low) / 2, text=text, showarrow=False, font_color="#08306b"
-    )
+    font = {"color": "#08306b", "size": 10}
+    picture.add_annotation(x=x, y=(high + low) / 2, text=text, showarrow=False, font=font)
 for (name, bits), y in zip(drawing.registers, rows.values(), strict=True):
     picture.add_hline(y=y, line_width=1, line_color="#7f7f7f", layer="below")
     picture.add_annotation(

@@ -29,7 +29,7 @@ figure.add_scatter(
     x=[shots[0], shots[-1]], y=[0.1] * 2, mode="lines", name="10 %", line_color="#7f7f7f"
 )
 figure.update_xaxes(
-    type="log", exponentformat="power", title="shots for the magnitudes, and as many for the signs"
+    type="log", exponentformat="power", title="shots for magnitudes, as many for signs"
 )
 figure.update_yaxes(type="log", exponentformat="power", title="relative l2 error", range=[-3, 0.3])
 words = [
