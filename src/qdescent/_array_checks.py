@@ -76,7 +76,17 @@ def check_tensor(
         raise argument_error(
             name, "hold at least one number", f"empty, of shape {tuple(value.shape)}"
         )
-    return check_finite(name, value.detach()) if finite else value.detach()
+    value = plain(value)
+    return check_finite(name, value) if finite else value
+
+
+def plain(given: Tensor) -> Tensor:
+    """The same numbers outside of any graph, as a tensor of no class but PyTorch's own: one of
+    another class has ways of its own, which need not go on to sparse matrices.
+    """
+    value = given.detach()
+    own = type(value) is Tensor or value.layout != torch.strided
+    return value if own else value.as_subclass(Tensor)
 
 
 def check_array(

@@ -1,15 +1,20 @@
 """What the command line prints of a job that is done: a table, or `--json`."""
 
 import csv
+import errno
 import json
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from qdescent._evidence import Evidence, Row
+from qdescent._terminal import outcome
 from qdescent._terminal.outcome import Bars, print_outcome
+from qdescent._terminal.sentences import ends_in_words
 from qdescent.cli import app
 from qdescent.report.record import read_record
 
@@ -65,3 +70,52 @@ def test_bars_speak_on_standard_error_only(capsys):
     bars.advance()
     bars.finish("[b]done[/b]")
     assert capsys.readouterr().out == ""
+
+
+def test_a_standard_output_that_is_full_is_not_blamed_on_the_directory(
+    tmp_path, capsys, monkeypatch
+):
+    rows = [("kept weights", Row("a", 1234, "weights", Evidence.EXACT, "x"))]
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(outcome, "_print_outcome", raising(full))
+    for as_json in (True, False):
+        with pytest.raises(click.exceptions.Exit) as end:
+            print_outcome("run", 1.0, rows, tmp_path / "p.html", as_json)
+        assert end.value.exit_code == 2
+        said = capsys.readouterr().err
+        assert "Standard output cannot be written (No space left on device)." in said
+        assert f"The results are whole: {tmp_path}" in said
+
+
+def raising(error):
+    def work(*args, **kwargs):
+        raise error
+
+    return work
+
+
+def test_a_log_that_is_full_ends_no_measurement(monkeypatch):
+    monkeypatch.setattr(outcome.error_console, "print", raising(OSError(errno.ENOSPC, "full")))
+    bars = Bars()
+    bars.start("stage", 1)
+    bars.finish("done")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 3.00 GiB for an array"),
+        RuntimeError("[enforce] DefaultCPUAllocator: not enough memory: allocate 48000 bytes"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    ],
+)
+def test_memory_that_is_not_there_ends_in_a_sentence_with_the_way_on(error, tmp_path, capsys):
+    (tmp_path / "o").mkdir()
+    with pytest.raises(click.exceptions.Exit), ends_in_words(tmp_path / "o", "again"):
+        raise error
+    said = capsys.readouterr().err
+    assert "Out of memory (" in said
+    assert "were asked for). A smaller batch" in said
+    assert "Nothing was saved yet" in said
+    with pytest.raises(RuntimeError, match="a fault"), ends_in_words(tmp_path / "o", "again"):
+        raise RuntimeError("a fault")

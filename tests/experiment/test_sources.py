@@ -1,5 +1,6 @@
 """What a user names is loaded, or refused in one sentence; a pickle is never run."""
 
+import math
 import pickle
 import sys
 from pathlib import Path
@@ -252,6 +253,28 @@ def test_which_weights_are_kept(tmp_path):
     )
     with pytest.raises(ArgumentError, match="`mask` must keep at least one weight, but is empty"):
         load_mask(network, tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("more", ["sample_weight", "attention_mask", "Inputs", "labels"])
+def test_an_array_beside_the_pair_is_refused_by_name(tmp_path, more):
+    arrays = {"inputs": np.ones((6, 2)), "targets": np.arange(6), more: np.zeros(6)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(ArgumentError, match=f"hold nothing beside `inputs` and `targets`.*{more}"):
+        load_data(str(tmp_path / "a.npz"), 4)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_mask_without_numbers_is_refused(tmp_path, value):
+    save_file({"weight": torch.full((2, 3), value)}, tmp_path / "m.safetensors")
+    with pytest.raises(ArgumentError, match="`mask weight` must be finite"):
+        load_mask(nn.Linear(3, 2), tmp_path / "m.safetensors")
+
+
+def test_a_mask_of_prune_that_is_no_mask_is_refused(tmp_path):
+    parts = {"weight_orig": torch.ones(2, 3), "weight_mask": torch.full((2, 3), 0.5)}
+    save_file(parts | {"bias": torch.zeros(2)}, tmp_path / "w.safetensors")
+    with pytest.raises(ArgumentError, match="hold only 0 and 1 in weight_mask"):
+        load_weights(nn.Linear(3, 2), tmp_path / "w.safetensors")
 
 
 def test_npz_with_both_pairs_of_names_and_bytes_as_images(tmp_path):

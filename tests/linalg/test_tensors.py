@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sparse
 import torch
 
+import qdescent as qd
 from qdescent._checks import ArgumentError
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_field import PolynomialField
@@ -112,3 +113,17 @@ def test_masked_places_are_not_read_as_what_lies_under_the_mask():
     assert number_tensor("F", np.ma.masked_array(np.eye(2))).equal(
         torch.eye(2, dtype=torch.float64)
     )
+
+
+class Labelled(torch.Tensor):
+    """A class of the user's own."""
+
+
+@pytest.mark.parametrize("solver", [qd.Direct(), qd.QSVT(1e-3)])
+def test_a_tensor_of_another_class_is_its_numbers(solver):
+    matrix = (2 * torch.eye(3, dtype=torch.float64)).as_subclass(Labelled)
+    rhs = torch.ones(3, dtype=torch.float64).as_subclass(Labelled)
+    found = qd.solve(qd.LinearSystem(matrix, rhs), solver)
+    assert type(found.value) is torch.Tensor
+    assert found.value.tolist() == pytest.approx([0.5] * 3, rel=1e-3)
+    assert qd.block_encode(matrix).alpha == pytest.approx(2.0)

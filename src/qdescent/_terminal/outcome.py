@@ -4,8 +4,11 @@ error, the outcome on standard output.
 
 from __future__ import annotations
 
+import errno
 import math
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -24,6 +27,7 @@ from rich.table import Table
 from qdescent._checks import harmless
 from qdescent._evidence import Row
 from qdescent._processes import is_first
+from qdescent._terminal.sentences import say
 from qdescent.report.headline import headline_json
 from qdescent.rows.numbers import number
 
@@ -34,7 +38,7 @@ def print_outcome(
     command: str, seconds: float, labelled: list[tuple[str, Row]], page: Path, as_json: bool
 ) -> None:
     """The headline of a job that is done: numbers as a table, texts as sentences, where the page
-    is; or all of it as JSON.
+    is; or all of it as JSON. Where nothing can be printed, a sentence on standard error.
 
     Args:
         command: the subcommand.
@@ -43,6 +47,23 @@ def print_outcome(
         page: the HTML page, in the directory of the results.
         as_json: print one JSON object and nothing else.
     """
+    try:
+        _print_outcome(command, seconds, labelled, page, as_json)
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read it has gone
+            raise
+        place = harmless(str(page.parent))
+        say(
+            f"qdescent: Standard output cannot be written ({error.strerror or error})."
+            f" The results are whole: {place}"
+        )
+        raise click.exceptions.Exit(2) from None
+
+
+def _print_outcome(
+    command: str, seconds: float, labelled: list[tuple[str, Row]], page: Path, as_json: bool
+) -> None:
     if as_json:
         click.echo(headline_json(command, seconds, labelled, page))
         return
@@ -98,12 +119,13 @@ class Bars:
         self.progress.update(self._task, completed=self.progress.tasks[-1].total, summary=summary)
         if not error_console.is_terminal:
             seconds = time.perf_counter() - self._start
-            error_console.print(
-                f"{self._stage:<17} {seconds:5.0f} s  {summary}",
-                soft_wrap=True,
-                highlight=False,
-                markup=False,
-            )
+            with suppress(OSError):  # a log that is full ends no measurement
+                error_console.print(
+                    f"{self._stage:<17} {seconds:5.0f} s  {summary}",
+                    soft_wrap=True,
+                    highlight=False,
+                    markup=False,
+                )
 
 
 def _print_table(title: str, labelled: list[tuple[str, Row]]) -> None:

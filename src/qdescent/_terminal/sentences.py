@@ -6,6 +6,7 @@ Only what is light is imported here, for the first sentence may be that of a bad
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ from qdescent._signals import Stopped
 
 @contextmanager
 def ends_in_words(directory: Path, again: str = "") -> Iterator[None]:
-    """A signal or a full disk ends in a sentence with the way on, not in a traceback.
+    """A signal, a full disk or memory ends in a sentence with the way on, not in a traceback.
 
     Args:
         directory: of the run.
@@ -35,10 +36,25 @@ def ends_in_words(directory: Path, again: str = "") -> Iterator[None]:
             raise
         say(f"qdescent: {not_written(error, directory)} {way_on(directory, again)}")
         raise click.exceptions.Exit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        if not is_memory(error):
+            raise
+        asked = next(iter(re.findall(r"[0-9.]+ (?:[KMGT]iB|bytes)", str(error))), "")
+        text = f"qdescent: Out of memory{f' ({asked} were asked for)' if asked else ''}."
+        text += " A smaller batch, fewer samples or probes, or a machine with more memory helps."
+        say(f"{text} {way_on(directory, again)}")
+        raise click.exceptions.Exit(2) from None
     finally:
         if is_first():
             with suppress(OSError):  # a directory that was reserved for nothing, if it is empty
                 directory.rmdir()
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether memory was refused: by Python, NumPy, PyTorch on the processor or on a GPU."""
+    text = str(error)
+    signs = ("DefaultCPUAllocator", "not enough memory", "out of memory", "bad_alloc")
+    return isinstance(error, MemoryError) or any(sign in text for sign in signs)
 
 
 def not_written(error: OSError, place: Path | None = None) -> ArgumentError:

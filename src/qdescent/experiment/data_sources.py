@@ -200,6 +200,13 @@ def _arrays_of_npz(path: Path) -> tuple[Any, Any]:
     with open_npz("data", path, "be a whole .npz file of numbers") as arrays:
         for inputs, targets in (("inputs", "targets"), ("images", "labels")):
             if inputs in arrays.members and targets in arrays.members:
+                others = sorted(set(arrays.members) - {inputs, targets})
+                if others:  # sample weights, a mask of padding: no number may be dropped unsaid
+                    must = (
+                        f"hold nothing beside `{inputs}` and `{targets}` (arrays for arguments of"
+                        f" the network: beside `{targets}` alone, by the arguments' names)"
+                    )
+                    raise argument_error("data", must, f"{named(path)}, with {arrays.listed}")
                 return torch.from_numpy(arrays[inputs]), torch.from_numpy(arrays[targets])
         for targets in ("targets", "labels"):
             others = [name for name in arrays.members if name != targets]

@@ -139,7 +139,11 @@ def load_weights(network: nn.Module, path: Path) -> Mask | None:
     for name in pruned:
         _check_shapes({name: found[f"{name}_orig"]}, own, path)
         _check_shapes({name: found[f"{name}_mask"]}, own, path)
-        mask = found.pop(f"{name}_mask") != 0
+        factor = found.pop(f"{name}_mask")
+        mask = factor != 0
+        if not bool((mask.to(factor.dtype) == factor).all()):
+            must = f"hold only 0 and 1 in {name}_mask"
+            raise argument_error("weights", must, f"{named(path)}, which holds others")
         found[name] = found.pop(f"{name}_orig").to(own[name].dtype) * mask
         keep[name] = mask
     _check_shapes(found, own, path)
@@ -217,7 +221,7 @@ def load_mask(network: nn.Module, path: Path | None) -> tuple[Mask, str]:
                 )
                 found = f"of shape {_sizes(tensor)} at {shown(name)}, {wanted} there"
                 raise argument_error("mask", "fit the network", found)
-            keep[name] = tensor != 0
+            keep[name] = check_finite(f"mask {name}", tensor) != 0
         # a tied weight may have either of its names in the file
         given = {id(parameters[name]) for name in keep}
         keep |= {

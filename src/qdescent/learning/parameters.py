@@ -20,8 +20,8 @@ class ParameterSpace:
     Which weights are modes is decided here and nowhere else; every operator, the callback and the
     command line ask this class. A mode is an entry of a parameter that is
 
-    - *trained*: a parameter without `requires_grad` is frozen and stays as it is; buffers are no
-      parameters;
+    - *trained*: a parameter without `requires_grad` is frozen and stays as it is, and so is the row
+      of an embedding's `padding_idx`, which PyTorch trains as little; buffers are no parameters;
     - *kept* by `mask`, and by `torch.nn.utils.prune` where it has pruned the network: pruned
       entries are 0 and no coordinates;
     - *itself*: a tied weight counts once, under its first name, and of a parametrization
@@ -41,7 +41,8 @@ class ParameterSpace:
     Attributes:
         n: number of modes.
         total: P, number of all weights.
-        frozen: number of weights without `requires_grad`.
+        frozen: number of weights that are not trained: those without `requires_grad`, and the rows
+            of padding tokens.
         names: the parameters that `unpack` gives: all but those that are frozen as the network has
             them.
         theta: the network's weights at construction, (n,); of an embedding with `max_norm` those of
@@ -83,7 +84,11 @@ class ParameterSpace:
         if mask is not None:
             given = _by_first_name(network, mask.keep)
             kept = {name: keep & given[name].to(keep.device) for name, keep in kept.items()}
-        trained = {name: keep & weights[name].requires_grad for name, keep in kept.items()}
+        still = padding_rows(network)
+        trained = {
+            name: keep & weights[name].requires_grad & ~still.get(name, torch.tensor(False))
+            for name, keep in kept.items()
+        }
         if not any(bool(keep.any()) for keep in trained.values()):
             raise argument_error("network", "have a kept weight with requires_grad", "without one")
         values = weights_of(network)
@@ -103,11 +108,15 @@ class ParameterSpace:
             must = f"have its weights on one device ({self.device})"
             raise argument_error("network", must, f"on {', '.join(elsewhere)} as well")
         self.total = sum(weight.numel() for weight in weights.values())
-        self.frozen = sum(w.numel() for w in weights.values() if not w.requires_grad)
+        self.frozen = sum(
+            int(still[name].sum()) if name in still and w.requires_grad else w.numel()
+            for name, w in weights.items()
+            if name in still or not w.requires_grad
+        )
         self._frozen: dict[str, Tensor] = {
             name: values[name] * kept[name]
             for name in self.names
-            if not weights[name].requires_grad
+            if name in still or not weights[name].requires_grad
         }
         self._set_places({name: trained[name].flatten().to(self.device) for name in self.names})
         self.theta = self.pack({name: values[name] for name in self.names})
@@ -245,6 +254,30 @@ class ParameterSpace:
             flat[places] = part
             full[name] = flat.view(shape)
         return full
+
+
+def padding_rows(network: nn.Module) -> dict[str, Tensor]:
+    """The rows of embeddings that PyTorch never trains, those of `padding_idx`: name of the weight
+    -> where they are. A table that serves something else, too, is trained there: it has none.
+
+    Example:
+        >>> rows = padding_rows(torch.nn.Embedding(3, 2, padding_idx=1))["weight"]
+        >>> rows.tolist()
+        [[False, False], [True, True], [False, False]]
+    """
+    users: dict[int, list[int | None]] = {}
+    for module in network.modules():
+        for weight in module._parameters.values():
+            is_table = isinstance(module, (nn.Embedding, nn.EmbeddingBag))
+            row = module.padding_idx if is_table else None
+            users.setdefault(id(weight), []).append(row)
+    found = {}
+    for name, weight in network.named_parameters():
+        rows = set(users[id(weight)])
+        if rows != {None} and None not in rows and len(rows) == 1:
+            found[name] = torch.zeros(weight.shape, dtype=torch.bool, device=weight.device)
+            found[name][rows.pop()] = True
+    return found
 
 
 def check_space(space: ParameterSpace, network: nn.Module) -> ParameterSpace:

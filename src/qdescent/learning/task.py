@@ -15,7 +15,6 @@ from qdescent._checks import (
     argument_error,
     check_callable,
     check_instance,
-    check_sequence,
     shown,
 )
 from qdescent.learning.batches import (
@@ -36,7 +35,9 @@ from qdescent.learning.evaluation import evaluated, held_weights
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.refusals.broadcast import NoPairing
 from qdescent.learning.refusals.cures import data_must, loss_must, raised
-from qdescent.learning.untouched import modes_of, weights_of
+from qdescent.learning.refusals.modes import checked_modes
+from qdescent.learning.unchanged import DATA, Unchanged, inputs_left_alone
+from qdescent.learning.untouched import weights_of
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Task:
         held: whether the loss or the network meets weights by another way than the network's
             modules (a list made before).
         way: how the network is called, see `ways_to_call`.
+        standing: whether its data are what they were when it was made.
         reads: the way to the one tensor in structured outputs that the loss is given; empty: it is
             given all.
 
@@ -74,7 +76,8 @@ class Task:
         ArgumentError: data that do not fit the network or the loss; padded texts without their mask
             (see `check_text_mask`); NaN in the data or in the loss;
             targets that broadcasting would pair with outputs of other samples; a BatchNorm layer in
-            training mode (its Hessian is neither symmetric nor deterministic); a loss that differs
+            training mode (its Hessian is neither symmetric nor deterministic), or a spectral
+            normalisation; a network that changes its inputs in place; a loss that differs
             between two evaluations (dropout left on), or that uses weights where nothing can take
             their place; a network that changes its weights when it is called.
 
@@ -97,33 +100,16 @@ class Task:
     held: bool = field(init=False, default=False, repr=False, compare=False)
     way: str = field(init=False, default="whole", repr=False, compare=False)
     reads: Path = field(init=False, default=(), repr=False, compare=False)
+    standing: Unchanged = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_instance("network", self.network, nn.Module)
         check_callable("loss", self.loss, "a function of (outputs, targets)")
-        self._set(data=as_batch(self.data))
-        modes = modes_of(self.network)
-        if self.modes is not None:
-            must = f"{len(modes)} booleans, one for each module of the network"
-            given = check_sequence("modes", self.modes, bool, called=must)
-            if len(given) != len(modes):
-                raise argument_error("modes", f"be {must}", f"{len(given)} of them")
-            modes = given
-        self._set(modes=modes)
-        for (name, module), training in zip(self.network.named_modules(), modes, strict=True):
-            if training and isinstance(module, nn.modules.batchnorm._BatchNorm):
-                raise argument_error(
-                    "network",
-                    "hold BatchNorm in evaluation mode (call eval())",
-                    f"not, at {name!r}",
-                )
-            if training and isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
-                raise argument_error(
-                    "network", "be without active dropout (call eval())", f"training at {name!r}"
-                )
+        self._keep(as_batch(self.data))
+        self._set(modes=checked_modes(self.network, self.modes))
         weights = weights_of(self.network)
         lent = {name: weight.clone() for name, weight in weights.items()}
-        first = evaluated(self.network, lent, self._first_loss, modes=modes)
+        first = evaluated(self.network, lent, self._first_loss, modes=self.modes)
         for name, weight in lent.items():
             if not torch.allclose(weight, weights[name], rtol=0, atol=0, equal_nan=True):
                 must = (
@@ -147,6 +133,9 @@ class Task:
             raise argument_error(
                 "loss", "return a scalar tensor", f"one that returns {shown(first)}"
             )
+        if not first.is_floating_point():
+            must = "return a real number, which its gradient can be of"
+            raise argument_error("loss", must, f"one of type {first.dtype}")
         if first.ndim != 0:
             raise argument_error("loss", "return a scalar", f"of shape {tuple(first.shape)}")
         second = once_more(self.network, lent, first, self.loss_with)
@@ -255,6 +244,7 @@ class Task:
 
     def _in(self, dtype: torch.dtype | None) -> tuple[Any, Any]:
         """The data; floating-point numbers in `dtype`."""
+        self.standing.check()
         if dtype is None:
             return self.data
         inputs, targets = (
@@ -316,17 +306,24 @@ class Task:
         # token ids as bytes: no embedding takes them
         for inputs in (given, wide) if narrow else (given,):
             for way in ways_to_call(network, inputs, self.data[1]):
+                tensors = (tensor for _, tensor in tensors_of(inputs))
                 try:
-                    outputs = called(network, inputs, way)
+                    with inputs_left_alone(tensors):
+                        outputs = called(network, inputs, way)
                 except (ArgumentError, MemoryError, torch.OutOfMemoryError):
                     raise
                 except Exception as error:  # whatever a stranger's forward raises
                     failures.append(error)
                 else:
-                    self._set(data=(inputs, self.data[1]), way=way)
+                    self._keep((inputs, self.data[1]))
+                    self._set(way=way)
                     return outputs
         must, cause = data_must(self.network, given), failures[0]
         raise argument_error("data", must, raised(cause)) from cause
+
+    def _keep(self, data: tuple[Any, Any]) -> None:
+        tensors = (tensor for part in data for _, tensor in tensors_of(part))
+        self._set(data=data, standing=Unchanged("data", DATA, tensors))
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():

@@ -18,6 +18,7 @@ from qdescent._checks import (
 )
 
 MOST_STEPS = 10**6  # a pass of the majorant is then a matter of a second a word
+ROUNDING = 1e-6  # relative, of norms that were computed in single precision
 MOST_MOMENTUM_STEPS = 20_000  # the powers of as many 2 x 2 blocks: half a minute
 
 
@@ -64,8 +65,19 @@ class MapNorms:
                 raise argument_error("words", must, shown(rows))
             for norm in (norm for row in rows for norm in row):
                 check_interval("words", norm, "[0, inf)")
-        if self.powers is not None and len(self.powers) < 2:
-            raise argument_error("powers", "begin with ||F_1^0|| and ||F_1||", shown(self.powers))
+        self._check_beginnings()
+
+    def _check_beginnings(self) -> None:
+        """What is known of every map: F_1^0 is the identity, and the first step is F_0."""
+        powers, drift, least = self.powers, self.drift, 1 - ROUNDING
+        if powers is not None and (
+            len(powers) < 2 or powers[0] < least or powers[1] < least * self.linear
+        ):
+            must = "begin with ||F_1^0|| = 1 and ||F_1||, which is `linear`, or more"
+            raise argument_error("powers", must, shown(powers))
+        if drift is not None and len(drift) > 1 and drift[1] < least * self.constant:
+            must = "begin with 0 and ||F_0||, which is `constant`, or more"
+            raise argument_error("drift", must, shown(drift))
 
     def power_bounds(self, steps: int) -> Floats:
         """Bounds on ||F_1^d||, d = 0 ... T."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._array_checks import check_finite
+from qdescent._array_checks import check_finite, plain
 from qdescent._checks import argument_error, shown
 
 MOST_EXACT = 2**53  # integers beyond it are not all held by float64
@@ -48,7 +48,7 @@ def number_tensor(name: str, given: Any) -> Tensor:
         >>> number_tensor("rhs", np.array([1, 2])).dtype
         torch.float64
     """
-    value = given.detach() if isinstance(given, Tensor) else _from_outside(name, given)
+    value = plain(given) if isinstance(given, Tensor) else _from_outside(name, given)
     if value.is_quantized or value.device.type == "meta" or value.dtype is torch.bool:
         raise argument_error(name, "hold numbers", shown(value))
     if value.layout not in (torch.strided, torch.sparse_coo):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,13 @@ import scipy.sparse.linalg as sparse_linalg
 import torch
 
 from qdescent._checks import check_integer, check_interval
+from qdescent._evidence import Row
 from qdescent.linalg.linear_system import LinearSystem
-from qdescent.solvers.promise.judgement import returned_rounding
-from qdescent.solvers.promise.rounding_bound import forward_error
+from qdescent.rows.collection import Rows
+from qdescent.solvers.promise.conditioning import scaled_operator
+from qdescent.solvers.promise.judgement import refuted_row, returned_rounding
+from qdescent.solvers.promise.refutation import refuting_kappa
+from qdescent.solvers.promise.rounding_bound import forward_error, is_singular
 from qdescent.solvers.promise.unit_scale import unit_scale
 from qdescent.solvers.solve import Solution, Status
 
@@ -44,10 +48,10 @@ class Direct:
         """Factorise and solve.
 
         Returns:
-            Solution: SOLVED where the bound is below 1e-4, SINGULAR where it is above 1 (the matrix
-                is singular to rounding), else INACCURATE. The bound is that of `forward_error`:
-                from the residual as it was left, entry by entry, the rounding of that residual, and
-                |M^-1| (from the factors).
+            Solution: SOLVED where the bound is below 1e-4; SINGULAR where it is above 1 and the
+                factors show a condition number of 1/(n eps) or more; else INACCURATE. The bound is
+                that of `forward_error`: from the residual as it was left, entry by entry, the
+                rounding of that residual, and |M^-1| (from the factors).
         """
         unit = unit_scale(system)
         return unit.restored(self._solve(unit.system))
@@ -71,13 +75,13 @@ class Direct:
         # one refinement: small entries, too, are then right
         value = value + factors.solve(rhs - matrix @ value)
         bound = forward_error(matrix, factors, value, rhs)
-        return _solution(system, matrix, rhs, value, bound, self._status)
 
-    @staticmethod
-    def _status(residual: float, bound: float) -> Status:
-        if not bound < 1:
-            return Status.SINGULAR
-        return Status.SOLVED if bound <= TRUSTED else Status.INACCURATE
+        def status(residual: float, bound: float) -> Status:
+            if not bound < 1 and is_singular(matrix, factors):
+                return Status.SINGULAR
+            return Status.SOLVED if bound <= TRUSTED else Status.INACCURATE
+
+        return _solution(system, matrix, rhs, value, bound, status)
 
 
 MOST_VECTORS, MOST_RESTARTS = 100_000, 10**9
@@ -88,7 +92,7 @@ class GMRES:
     """Restarted GMRES (SciPy), matrix by vector only.
 
     Its bound is kappa times the residual: by singular values up to 512 unknowns, beyond it by the
-    declared `inverse_norm_bound`.
+    declared `inverse_norm_bound`, unless a vector is met that M shrinks by more than it allows.
 
     Args:
         tolerance: bound on ||M Z - B|| / ||B||.
@@ -109,9 +113,11 @@ class GMRES:
         """Iterate until the residual is below the tolerance.
 
         Returns:
-            Solution: NOT_CONVERGED where it stays above; SOLVED where the bound is below 1, on the
-                condition that the declared bound is right where it rests on one; else SINGULAR or,
-                without any knowledge of ||M^-1||, UNBOUNDED.
+            Solution: KAPPA_REFUTED where the declared bound is seen to be wrong; NOT_CONVERGED
+                where the residual stays above the tolerance; SOLVED where the bound is below 1, on
+                the condition that the declared one is right where it rests on that; SINGULAR where
+                the singular values say so; without any knowledge of ||M^-1||, UNBOUNDED; else
+                INACCURATE.
         """
         unit = unit_scale(system)
         return unit.restored(self._solve(unit.system))
@@ -127,17 +133,35 @@ class GMRES:
         rounding = np.finfo(np.float64).eps * sparse_linalg.norm(matrix) * size * matrix.shape[0]
         off = inverse * (left + rounding)  # ||Z - M^-1 B|| <= ||M^-1|| ||r||
         bound = off / (size - off) if off < size else math.inf
+        rows: list[Row] = []
+        if not known and math.isfinite(inverse):
+            rows = _refuting(system, value, inverse)
+            bound = math.inf if rows else bound  # it was derived from what is not true
 
         def status(residual: float, bound: float) -> Status:
+            if rows:
+                return Status.KAPPA_REFUTED
             if residual > 2 * self.tolerance:
                 return Status.NOT_CONVERGED
             if math.isinf(inverse):
                 return Status.SINGULAR if known else Status.UNBOUNDED
             if bound >= 1:
-                return Status.SINGULAR if known else Status.INACCURATE
+                return Status.INACCURATE
             return Status.SOLVED if known else Status.SOLVED_IF_KAPPA_IS_RIGHT
 
-        return _solution(system, matrix, rhs, value, bound, status)
+        return _solution(system, matrix, rhs, value, bound, status, rows)
+
+
+def _refuting(system: LinearSystem, value: np.ndarray, inverse: float) -> list[Row]:
+    """The kappa that is needed where the declared ||M^-1|| is refuted; else nothing."""
+    # ||M||^2 <= ||M||_1 ||M||_inf
+    matrix, _ = _scipy_system(system)
+    alpha = math.sqrt(math.prod(float(sparse_linalg.norm(matrix, p)) for p in (1, np.inf)))
+    operator, _ = scaled_operator(system, alpha)
+    wide = torch.from_numpy(value).to(operator.device, operator.dtype)
+    left = system.rhs.to(operator.dtype) / alpha - operator @ wide
+    needed = refuting_kappa(operator, wide, left, alpha * inverse)
+    return [] if needed is None else [refuted_row(needed)]
 
 
 def _inverse_norm(system: LinearSystem, matrix: sparse.csr_array) -> tuple[float, bool]:
@@ -165,6 +189,7 @@ def _solution(
     value: np.ndarray,
     bound: float,
     judge: Callable[[float, float], Status],
+    rows: Sequence[Row] = (),
 ) -> Solution:
     """The solution in the system's own type, its residual measured in double precision."""
     finite = bool(np.isfinite(value).all())
@@ -181,5 +206,10 @@ def _solution(
         else math.inf
     )
     return Solution(
-        value=z, answer=system.extract(z), residual=residual, bound=bound, status=status
+        value=z,
+        answer=system.extract(z),
+        residual=residual,
+        bound=bound,
+        status=status,
+        cost=Rows(rows),
     )

@@ -25,7 +25,7 @@ from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
 from qdescent.experiment.run.measured import is_affordable, measured_sparsity
-from qdescent.experiment.run.pipeline import run_first_pass
+from qdescent.experiment.run.pipeline import headline, run_first_pass
 from qdescent.experiment.run.pricing import _first_in_reach
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.run.training import load_data, train_and_prune
@@ -475,3 +475,17 @@ def test_nan_in_the_data_is_refused_before_anything_is_trained(tmp_path, monkeyp
         ),
     ):
         run_first_pass(create_workspace(tmp_path / "run", SMALL))
+
+
+def test_a_circuit_that_is_refused_loses_no_training(tmp_path):
+    settings = replace(
+        SMALL, epochs=1, width=1, train_images=64, batch=16, lanczos_steps=3, circuit_weights=1,
+        circuit_order=1, circuit_steps=1, circuit_padding=0, circuit_epsilon=1e-300,
+    )  # fmt: skip
+    record = run_first_pass(create_workspace(tmp_path / "o", settings))
+    status = record.rows["circuit/status"].value
+    assert status.startswith("not solved: Argument `circuit_epsilon` must be at least")
+    assert ("Circuit", record.rows["circuit/status"]) in headline(record)
+    page = (tmp_path / "o" / "report.html").read_text()
+    assert "circuit_epsilon` must be at least" in page
+    assert is_complete(tmp_path / "o")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
+from qdescent.quantum.readout.coherent import read_out_coherently
 from qdescent.quantum.readout.expected import expected_error
 from qdescent.quantum.readout.tomography import read_out
 
@@ -82,6 +83,16 @@ def test_takes_a_solution_and_keeps_dtype():
 def test_extreme_scales(scale):
     x = scale * torch.tensor([1.0, -1.0], dtype=torch.float64)
     assert (read_out(x, 10**8).vector / scale).tolist() == pytest.approx([1.0, -1.0], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "read", [lambda x: read_out(x, 100), lambda x: read_out_coherently(x, 0.1)]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_norm_that_its_own_type_cannot_hold_is_refused(read, dtype):
+    most = torch.finfo(dtype).max
+    with pytest.raises(ArgumentError, match=r"`solution` must have a norm of at most"):
+        read(torch.tensor([0.7 * most, 0.9 * most], dtype=dtype))
 
 
 def test_zero_vector_needs_no_shots():

@@ -5,6 +5,7 @@ weights, and `qdescent circuit`.
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -135,52 +136,61 @@ def run_instance(workspace: Workspace[Settings], pruned: Pruned) -> list[Row]:
     """
     settings, progress = workspace.settings, workspace.progress
     progress.start("Quantum circuit", 1)
+    order, steps, padding = task = (
+        settings.circuit_order,
+        settings.circuit_steps,
+        settings.circuit_padding,
+    )
+    assumed, source = Evidence.ASSUMED, "setting `circuit_{}`".format
     with workspace.stage("circuit"):
         f, truth = network_map(workspace, pruned)
+        arrays = {f"F{k}": F.to_dense() for k, F in enumerate(f.coefficients)}
+        write_arrays(workspace.directory / INSTANCE_FILE, arrays)
+        given = [
+            Row(
+                names.CIRCUIT_N,
+                f.size,
+                "weights",
+                assumed,
+                f"{source('weights')}, the largest kept ones",
+            ),
+            Row(names.CIRCUIT_ORDER, order, "1", assumed, source("order")),
+            Row(
+                "circuit/learning_rate",
+                settings.circuit_learning_rate,
+                "1",
+                assumed,
+                source("learning_rate"),
+            ),
+            Row(names.CIRCUIT_STEPS, steps, "steps", assumed, source("steps")),
+            Row(names.CIRCUIT_PADDING, padding, "steps", assumed, source("padding")),
+        ]
         start = torch.zeros(f.size, dtype=torch.float64)
-        instance = instance_of(
-            f,
-            start,
-            settings.circuit_order,
-            settings.circuit_steps,
-            truth,
-            settings.circuit_padding,
-        )
         solver = KernelReflection(
             epsilon=settings.circuit_epsilon, circuit=True, seed=settings.seed
         )
-        found, rows = solve_instance(instance, solver)
-    arrays = {f"F{k}": F.to_dense() for k, F in enumerate(f.coefficients)}
-    write_arrays(workspace.directory / INSTANCE_FILE, arrays)
+        own = settings.learning_rate / settings.circuit_learning_rate
+        try:
+            instance = instance_of(f, start, order, steps, truth, padding)
+            found, rows = solve_instance(instance, solver)
+            outcome = summary(found, rows)
+        except ArgumentError as refusal:  # hours of training are not to be lost for it
+            rows, outcome = [_refused(refusal)], "not solved, see the page"
     progress.advance()
-    progress.finish(summary(found, rows))
-    assumed, source = Evidence.ASSUMED, "setting `circuit_{}`".format
-    given = [
-        Row(
-            names.CIRCUIT_N,
-            instance.system.variables,
-            "weights",
-            assumed,
-            f"{source('weights')}, the largest kept ones",
-        ),
-        Row(names.CIRCUIT_ORDER, settings.circuit_order, "1", assumed, source("order")),
-        Row(
-            "circuit/learning_rate",
-            settings.circuit_learning_rate,
-            "1",
-            assumed,
-            source("learning_rate"),
-        ),
-        Row(names.CIRCUIT_STEPS, settings.circuit_steps, "steps", assumed, source("steps")),
-        Row(names.CIRCUIT_PADDING, settings.circuit_padding, "steps", assumed, source("padding")),
-    ]
-    own = settings.learning_rate / settings.circuit_learning_rate
-    task = settings.circuit_order, settings.circuit_steps, settings.circuit_padding
+    progress.finish(outcome)
     rows += both_ways(f, *task, settings.circuit_epsilon, names.CIRCUIT)
     rows += both_ways(at_rate(f, own), *task, settings.circuit_epsilon, "circuit/own_rate_")
     return given + [
         replace(row, source=row.source.replace("`epsilon`", "`circuit_epsilon`")) for row in rows
     ]
+
+
+def _refused(refusal: ArgumentError) -> Row:
+    """Why there is no circuit, in the words of whoever refused it and the names of the run."""
+    of_run = {name: f"circuit_{name}" for name in ("epsilon", "order", "steps", "padding")}
+    said = re.sub(r"`(\w+)`", lambda found: f"`{of_run.get(found[1], found[1])}`", str(refusal))
+    source = "the solver's refusal; `qdescent circuit` solves instance.npz with other settings"
+    return Row(names.CIRCUIT_STATUS, f"not solved: {said}", "", Evidence.EXACT, source)
 
 
 def solve_instance(instance: CircuitInstance, solver: Solver) -> tuple[Solution, list[Row]]:

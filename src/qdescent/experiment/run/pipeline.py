@@ -99,6 +99,13 @@ def headline(record: Record) -> list[tuple[str, Row]]:
         row = record.rows[name]
         return replace(row, value=max(row.value))  # type: ignore[arg-type]
 
+    if names.ERROR_TO_DIRECT in record.rows:
+        circuit = [
+            ("circuit: simulated qubits", record.rows[names.CIRCUIT + names.QUBITS]),
+            ("circuit: error to direct solution", record.rows[names.ERROR_TO_DIRECT]),
+        ]
+    else:
+        circuit = [("Circuit", record.rows[names.CIRCUIT_STATUS])]
     return [
         ("all weights", record.rows[names.NETWORK_PARAMETERS]),
         ("kept weights", record.rows[names.NETWORK_KEPT]),
@@ -106,8 +113,7 @@ def headline(record: Record) -> list[tuple[str, Row]]:
         ("truncation error, worst round", worst(names.TRUNCATION_BY_ROUND)),
         ("readout error, worst round", worst(names.READOUT_ERROR_BY_ROUND)),
         ("fastest growth of a mode", record.rows[names.during("before", names.GROWTH)]),
-        ("circuit: simulated qubits", record.rows[names.CIRCUIT + names.QUBITS]),
-        ("circuit: error to direct solution", record.rows[names.ERROR_TO_DIRECT]),
+        *circuit,
         ("time, quantum / classical round", record.rows[names.LEDGER + names.TIME_RATIO]),
         ("Dissipation", record.rows[names.during("before", names.DISSIPATION_VERDICT)]),
         ("Price", record.rows[names.LEDGER + names.VERDICT_TEXT]),

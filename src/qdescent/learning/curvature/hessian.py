@@ -313,6 +313,8 @@ def _operator(
     kept = prepared(parts[0][0]) if len(parts) == 1 else None
 
     def apply(block: Tensor) -> Tensor:
+        for each, _ in parts:
+            each.standing.check()
         # the common case, without two passes over a vector of zeros
         if kept is not None and block.shape[1] == 1:
             return times(kept, block[:, 0]).to(point.dtype)[:, None]

@@ -38,6 +38,7 @@ from qdescent.learning.taylor.jet import Jet, MissingRuleError
 from qdescent.learning.taylor.nested_jvp import NestedSeries
 from qdescent.learning.taylor.rules.norms import group_norm, layer_norm
 from qdescent.learning.taylor.tape import Tape
+from qdescent.learning.unchanged import FROZEN, THETA, Unchanged
 from qdescent.learning.untouched import untouched
 
 WAYS = ("auto", "taylor", "jvp")
@@ -91,7 +92,12 @@ class GradientSeries:
         theta = theta.to(space.theta)
         self._space, self.order = space, check_integer("order", order, 1, MOST_ORDER)
         self._tape = tape = Tape(order)
-        self._theta, self._version = theta, theta._version
+        others = [w for name, w in task.network.named_parameters() if name not in space.names]
+        self._standing = [
+            Unchanged("theta", THETA, [theta]),
+            Unchanged("network", FROZEN, others),
+            task.standing,
+        ]
         weights = space.unpack(theta.detach())
         with torch.no_grad():
             jets = {name: Jet(self._tape, self._tape.leaf(w)) for name, w in weights.items()}
@@ -140,11 +146,8 @@ class GradientSeries:
             check_tensor("terms", term, (self._space.n,), finite=False).to(self.gradient)
             for term in terms
         ]
-        # the weights are views of theta: half of what is recorded would follow
-        if self._theta._version != self._version:
-            raise argument_error(
-                "theta", "stay as it is while its series is used", "changed in place"
-            )
+        for each in self._standing:  # half of what is recorded would follow
+            each.check()
         if self._loss is None:
             return torch.zeros_like(torch.stack(list(terms)))
         with torch.no_grad():

@@ -24,6 +24,7 @@ from qdescent.learning.taylor.rules.norms import (
     weight_norm,
 )
 from qdescent.learning.taylor.smooth import AGREED, BRANCHES, NOISE, NoKinks, body
+from qdescent.learning.unchanged import THETA, Unchanged
 
 NESTED = 1.3  # gradients a call, over 3^N
 CURES = {  # by what PyTorch says
@@ -66,7 +67,8 @@ class NestedSeries:
             "nested forward derivatives of the whole network, some"
             f" {self.price:.0f} gradients a step"
         )
-        self._task, self._space, self._theta, self._version = task, space, theta, theta._version
+        self._task, self._space, self._theta = task, space, theta
+        self._standing = Unchanged("theta", THETA, [theta])
         with NoKinks(), _NoBranches(), Elementary():
             self.gradient = task.loss_and_gradient(space, theta)[1]
 
@@ -75,10 +77,7 @@ class NestedSeries:
         degree = len(terms)
         if not 1 <= degree <= self.order:
             raise argument_error("terms", f"be 1 to {self.order} of them", degree)
-        if self._theta._version != self._version:
-            raise argument_error(
-                "theta", "stay as it is while its series is used", "changed in place"
-            )
+        self._standing.check()
         zero = torch.zeros((), dtype=self._theta.dtype, device=self._theta.device)
 
         def coefficient(*points: Tensor) -> Tensor:

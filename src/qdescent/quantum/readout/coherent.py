@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdescent._checks import argument_error, check_choice
+from qdescent._checks import check_choice
 from qdescent._random import named_numpy_generator
 from qdescent.quantum.readout.budget import NORMS, check_epsilon, coherent_calls
-from qdescent.quantum.readout.expected import vector_of
+from qdescent.quantum.readout.expected import length_of, vector_of
 from qdescent.quantum.readout.largest import check_largest
 from qdescent.quantum.readout.tomography import Readout, nothing_read
 
@@ -58,12 +58,9 @@ def read_out_coherently(
     x = source.cpu().double().numpy()
     n = len(x)
     m = check_largest(largest, n)
-    scale = float(np.abs(x).max(initial=0))
-    if scale == 0:
+    length = length_of("solution", source)
+    if length == 0:
         return nothing_read(source)
-    length = scale * float(np.linalg.norm(x / scale))
-    if not math.isfinite(length):
-        raise argument_error("solution", "have a norm that floats can hold", "longer")
     draw = named_numpy_generator(seed, "coherent readout")
     width = epsilon / (math.sqrt(n) if norm == "l2" else math.sqrt(2 * math.log(200 * n)))
     estimate = x / length + width * draw.standard_normal(n)

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from scipy.special import chndtr, gammaln
 from torch import Tensor
 
@@ -157,6 +158,22 @@ def vector_of(name: str, solution: Any) -> Tensor:
     if not isinstance(source, Tensor) or source.ndim != 1 or source.is_complex():
         raise argument_error(name, "hold a real vector of shape (n,)", shown(source))
     return check_tensor(name, source, (None,), sparse=True).to_dense()
+
+
+def length_of(name: str, source: Tensor) -> float:
+    """||x||_2, without overflow or underflow on the way.
+
+    Raises:
+        ArgumentError: it is as large as the numbers of its own type, or larger: what is read of it,
+            with its noise, could not be returned.
+    """
+    x = source.cpu().double().numpy()
+    scale = float(np.abs(x).max(initial=0))
+    length = scale * float(np.linalg.norm(x / scale)) if scale else 0.0
+    most = float(torch.finfo(source.dtype).max) / 16
+    if not length <= most:
+        raise argument_error(name, f"have a norm of at most {most:.1e}", f"of norm {length:.1e}")
+    return length
 
 
 def _shares(vector: Any) -> Floats:

@@ -16,7 +16,7 @@ from qdescent._arrays import Floats
 from qdescent._checks import argument_error, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_numpy_generator
-from qdescent.quantum.readout.expected import vector_of
+from qdescent.quantum.readout.expected import length_of, vector_of
 from qdescent.quantum.readout.largest import (
     check_largest,
     choose_largest,
@@ -183,11 +183,9 @@ def read_out(
         loss = check_interval("loss", loss, "[0, 1)")
         if largest is not None:
             raise argument_error("loss", "be left out where `largest` is given", loss)
-    scale = float(np.abs(x).max(initial=0))
-    if scale == 0:
+    length = length_of("solution", source)
+    if length == 0:
         return nothing_read(source)
-    # no overflow, and no underflow to a zero norm
-    length = scale * float(np.linalg.norm(x / scale))
     state = x / length
     draw = named_numpy_generator(seed, "readout")
     counts = draw.multinomial(shots, _probabilities(state**2))

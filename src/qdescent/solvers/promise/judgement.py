@@ -194,19 +194,17 @@ def judged(system: LinearSystem, known: Conditioning, answer: Answer, epsilon: f
     kind = derived(Evidence.BOUNDED, known.rows[names.KAPPA].evidence)
     rows = [*answer.cost, Row(names.BOUND, bound, "1", kind, source)]
     if needed is not None:
-        rows.append(
-            Row(
-                names.KAPPA_AT_LEAST,
-                needed,
-                "1",
-                Evidence.MEASURED,
-                "alpha over what M shrinks a vector to, which was found",
-            )
-        )
+        rows.append(refuted_row(needed))
     residual = residual if returned.dtype == value.dtype else system.residual(returned)
     return Solution(
         returned, system.extract(returned), residual, bound, status, Rows(rows), answer.circuit
     )
+
+
+def refuted_row(needed: float) -> Row:
+    """The kappa that a vector proves to be needed, as a row."""
+    source = "alpha over what M shrinks a vector to, which was found"
+    return Row(names.KAPPA_AT_LEAST, needed, "1", Evidence.MEASURED, source)
 
 
 def singular_outcome(system: LinearSystem) -> Solution:
