@@ -64,3 +64,27 @@ def full_mask(network: nn.Module) -> Mask:
             for name, weight in network.named_parameters()
         }
     )
+
+
+def padding_rows(network: nn.Module) -> dict[str, Tensor]:
+    """The rows of embeddings that PyTorch never trains, those of `padding_idx`: name of the weight
+    -> where they are. A table that serves something else, too, is trained there: it has none.
+
+    Example:
+        >>> rows = padding_rows(torch.nn.Embedding(3, 2, padding_idx=1))["weight"]
+        >>> rows.tolist()
+        [[False, False], [True, True], [False, False]]
+    """
+    users: dict[int, list[int | None]] = {}
+    for module in network.modules():
+        for weight in module._parameters.values():
+            table = module if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) else None
+            row = None if table is None else table.padding_idx
+            users.setdefault(id(weight), []).append(row)
+    found = {}
+    for name, weight in network.named_parameters():
+        rows = set(users[id(weight)])
+        if rows != {None} and None not in rows and len(rows) == 1:
+            found[name] = torch.zeros(weight.shape, dtype=torch.bool, device=weight.device)
+            found[name][rows.pop()] = True
+    return found

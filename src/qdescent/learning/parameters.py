@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from qdescent._array_checks import check_finite, check_shape, check_tensor
 from qdescent._checks import argument_error, check_instance, check_sequence, shown
-from qdescent.learning.masks import Mask
+from qdescent.learning.masks import Mask, padding_rows
 from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.learning.untouched import weights_of
 
@@ -254,30 +254,6 @@ class ParameterSpace:
             flat[places] = part
             full[name] = flat.view(shape)
         return full
-
-
-def padding_rows(network: nn.Module) -> dict[str, Tensor]:
-    """The rows of embeddings that PyTorch never trains, those of `padding_idx`: name of the weight
-    -> where they are. A table that serves something else, too, is trained there: it has none.
-
-    Example:
-        >>> rows = padding_rows(torch.nn.Embedding(3, 2, padding_idx=1))["weight"]
-        >>> rows.tolist()
-        [[False, False], [True, True], [False, False]]
-    """
-    users: dict[int, list[int | None]] = {}
-    for module in network.modules():
-        for weight in module._parameters.values():
-            is_table = isinstance(module, (nn.Embedding, nn.EmbeddingBag))
-            row = module.padding_idx if is_table else None
-            users.setdefault(id(weight), []).append(row)
-    found = {}
-    for name, weight in network.named_parameters():
-        rows = set(users[id(weight)])
-        if rows != {None} and None not in rows and len(rows) == 1:
-            found[name] = torch.zeros(weight.shape, dtype=torch.bool, device=weight.device)
-            found[name][rows.pop()] = True
-    return found
 
 
 def check_space(space: ParameterSpace, network: nn.Module) -> ParameterSpace:

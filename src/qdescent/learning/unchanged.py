@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from qdescent._checks import ArgumentError, argument_error
 
@@ -45,6 +45,14 @@ class Unchanged:
         """
         if any(each._version != version for each, version in self._seen):
             raise argument_error(self._name, self._must, self._actual)
+
+
+def points_of(
+    theta: Tensor, network: nn.Module, names: Collection[str]
+) -> tuple[Unchanged, Unchanged]:
+    """The point of a recording: theta, of which the weights `names` are views, and all others."""
+    others = (weight for name, weight in network.named_parameters() if name not in names)
+    return Unchanged("theta", THETA, [theta]), Unchanged("network", FROZEN, others)
 
 
 @contextmanager

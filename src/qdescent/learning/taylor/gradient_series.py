@@ -38,7 +38,7 @@ from qdescent.learning.taylor.jet import Jet, MissingRuleError
 from qdescent.learning.taylor.nested_jvp import NestedSeries
 from qdescent.learning.taylor.rules.norms import group_norm, layer_norm
 from qdescent.learning.taylor.tape import Tape
-from qdescent.learning.unchanged import FROZEN, THETA, Unchanged
+from qdescent.learning.unchanged import points_of
 from qdescent.learning.untouched import untouched
 
 WAYS = ("auto", "taylor", "jvp")
@@ -92,12 +92,7 @@ class GradientSeries:
         theta = theta.to(space.theta)
         self._space, self.order = space, check_integer("order", order, 1, MOST_ORDER)
         self._tape = tape = Tape(order)
-        others = [w for name, w in task.network.named_parameters() if name not in space.names]
-        self._standing = [
-            Unchanged("theta", THETA, [theta]),
-            Unchanged("network", FROZEN, others),
-            task.standing,
-        ]
+        self._standing = (task.standing, *points_of(theta, task.network, space.names))
         weights = space.unpack(theta.detach())
         with torch.no_grad():
             jets = {name: Jet(self._tape, self._tape.leaf(w)) for name, w in weights.items()}

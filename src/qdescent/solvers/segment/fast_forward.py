@@ -290,7 +290,7 @@ def _report(
     factors = found.recurrence.factor(values + found.rule.decay_within)
     growth = grown(float(factors.max()), found.steps) if len(factors) else 1.0
     terms, velocity = found.after(found.steps)
-    if not bool(torch.isfinite(terms).all()) or not np.isfinite(found.leak):
+    if not bool(torch.isfinite(terms).all()) or not np.isfinite(found.leak + missed):
         raise found.diverged()
     gradients = gradients_of(found.model.products, found.calls)
     if not resolved:
