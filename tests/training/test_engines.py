@@ -10,8 +10,10 @@ from qdescent._checks import ArgumentError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import series_descent
+from qdescent.training import jump
 from qdescent.training.engines import circuit_path
 from qdescent.training.engines.choices import CIRCUIT_WEIGHTS, ENGINES
+from qdescent.training.engines.forward_path import ForwardPath
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
@@ -114,6 +116,27 @@ def test_fast_forward_searches_the_lengths_that_the_series_walks_to(small_conv, 
     ).value
     assert relative(found.theta - space.theta, truth) < 1e-4
     assert sum(each.steps for each in runs["fast-forward"].rounds) == 24
+
+
+def test_no_length_is_tried_for_an_order_that_cannot_become_the_cheapest(small_conv, monkeypatch):
+    """Order 3 is dearer at any length where a round costs nothing, not where it costs much."""
+    space = ParameterSpace(small_conv.task.network)
+    lengths = []
+
+    def tried(upload):
+        lengths.append(upload.longest)
+        return ForwardPath(upload)
+
+    monkeypatch.setattr(jump, "ForwardPath", tried)
+    for cost in (0.0, 1e6):
+        lengths.clear()
+        schedule = AdaptiveSchedule(
+            1e-3, steps=30, longest=30, learning_rate=0.02, shots=None, engine="fast-forward",
+            round_cost=cost, engine_tolerance=1e-5,
+        )  # fmt: skip
+        run = train_hybrid([small_conv.task], space, schedule, beside=False, watch=False)
+        assert (3 in {each.order for each in run.rounds}) == (cost > 0)
+        assert (len(lengths) <= len(run.rounds) + 1) == (cost == 0)  # a path a round
 
 
 @pytest.mark.parametrize("engine", ["series", "fast-forward"])

@@ -84,6 +84,9 @@ def jump(
             if length == 2:
                 break
             length = _shorter(length, tail, schedule, order)
+            cheapest = min((each[0] for each in found), default=math.inf)
+            if schedule.shot_cost is None and schedule.work(order, length) >= cheapest:
+                break  # nor is anything shorter: each would cost a path
     if not found:
         first = path.end(1, path.at(1)[0][:1], None)
         return Segment(
