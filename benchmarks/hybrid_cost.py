@@ -105,7 +105,7 @@ def cost(given):
         "environment": environment(),
     }
     print(content["ratio"])
-    save(f"hybrid_cost_{given.segment}", content)
+    save(f"hybrid_cost_{given.segment}{'_forward' if given.no_series else ''}", content)
 
 
 def memory(given):
