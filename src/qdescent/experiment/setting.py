@@ -205,7 +205,7 @@ def given_settings(kind: type, config: Path | None, flags: Mapping[str, Any]) ->
     known = {each.name: each for each in declared(kind)}
     named = {each.key: each.name for each in known.values()}
     values = {named.get(key, key): value for key, value in values.items()}
-    for key in values:
+    for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(key[:100].replace("-", "_"), named, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -214,6 +214,8 @@ def given_settings(kind: type, config: Path | None, flags: Mapping[str, Any]) ->
                 f"hold only keys that are settings (see {_command(kind)} --help)",
                 f"holding {shown(key)}{hint}",
             )
+        if isinstance(value, str) and known[key].kind.startswith(("int", "float")):
+            raise argument_error(known[key].key, "be a number without quotes in TOML", shown(value))
     values.update({name: value for name, value in flags.items() if value not in (None, ())})
     return {name: known[name].read(value) for name, value in values.items()}
 

@@ -35,7 +35,7 @@ from qdescent.resources.physical.surface_code import PhysicalCost, SurfaceCode
 from qdescent.resources.platform_rows import platform_rows
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.verdict.inputs import Case, held
-from qdescent.resources.verdict.others import other_rows, question_rows
+from qdescent.resources.verdict.others import left_out_rows, other_rows, question_rows
 from qdescent.resources.verdict.region import break_even_rows, tornado_rows
 from qdescent.resources.verdict.verdict import Verdict, verdict_rows
 from qdescent.resources.ways.priced import (
@@ -191,7 +191,7 @@ def price(
         case = Case(held(spec), architecture, accelerator)
         rows += [*break_even_rows(case), *tornado_rows(case), *platform_rows(verdict, architecture)]
         rows += upkeep_rows(Upkeep(), machine.qubits, built.seconds, accelerator, classical.seconds)
-        rows += [*other_rows(verdict), *question_rows(verdict)]
+        rows += [*other_rows(verdict), *question_rows(verdict), *left_out_rows(spec)]
     return Ledger(Rows(rows), verdict.sentence)
 
 

@@ -214,6 +214,9 @@ class RoundSpec:
         if self.steps > MOST_STEPS:
             must = f"be at most {MOST_STEPS} where `norms` are given"
             raise argument_error("steps", must, self.steps)
+        if (self.padding or 0) > MOST_STEPS:
+            must = f"be at most {MOST_STEPS} where `norms` are given"
+            raise argument_error("padding", must, self.padding)
         if self.grams is not None:
             check_sizes("grams", self.grams, self.steps, self.order)
         if norms.constant < _LEAST_FORCE:

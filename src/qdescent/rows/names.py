@@ -60,6 +60,7 @@ BREAK_EVEN = "region/break_even/"
 TORNADO = "region/tornado/"
 MAPS = "region/map/"
 QUESTIONS = "questions/"
+LEFT_OUT = "left_out/"
 OTHERS = "others/"
 
 

@@ -81,7 +81,16 @@ def test_a_card_can_be_checked(made):
 def test_the_page_says_best_against_best_and_names_its_assumptions(made):
     directory, _ = made
     page = (directory / "estimate.html").read_text()
-    for text in ("Best against best", "Where it flips", "four questions", "polylog", "assumed"):
+    for text in (
+        "Best against best",
+        "Where it flips",
+        "four questions",
+        "polylog",
+        "assumed",
+        "takes for granted, or leaves out",
+        "decoder",
+        "found for nothing",
+    ):
         assert text in page
 
 
@@ -196,6 +205,12 @@ def test_defaults_are_of_the_measured_network():
         ({"sweep": ("n=9:3",)}, "Argument `sweep` must go from a number above 0 to a larger one"),
         ({"sweep": ("n=1:9", "n=1:9")}, "Argument `sweep` must name every input once"),
         ({"sweep": ("n=1:9:1e9",)}, "Argument `sweep` must make at most 100,000 points"),
+        ({"padding": 20_000}, "Argument `padding` must be at most 10000 where `norms` are given"),
+        ({"n": 100, "sparsity": 5, "largest": 101}, "Argument `largest` must be at most `n`"),
+        ({"n": 10, "sparsity": 5, "coupling_sparsity": 101}, "must be at most `n` squared"),
+        ({"n": 100, "parameters": 50, "sparsity": 3}, "must be at most `parameters`"),
+        ({"sweep": ("kappa=-1:3",)}, "Argument `sweep` must go from a number above 0"),
+        ({"steps": 100_000}, "Argument `steps` must be at most 10000 where `norms` are given"),
         ({"lambda_min": 9.0}, "Argument `lambda_max` must be at least `lambda_min`"),
         ({"from_": "/nowhere/at/all"}, "must"),
     ],
@@ -224,8 +239,10 @@ def test_a_file_of_settings_has_the_key_from(tmp_path):
     config.write_text(f'from = "{there}"\nn = 1e3\n')
     settings = load_settings(EstimateSettings, config, {})
     assert (settings.from_, settings.n) == (there, 1000)
-    config.write_text('kappa = "large"\n')
-    with pytest.raises(ArgumentError, match="Argument `kappa` must be in"):
+    config.write_text('kappa = "12"\n')
+    with pytest.raises(
+        ArgumentError, match="Argument `kappa` must be a number without quotes in TOML"
+    ):
         load_settings(EstimateSettings, config, {})
 
 

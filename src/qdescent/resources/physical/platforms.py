@@ -76,7 +76,8 @@ def platform_costs(
         if memory:
             asked.append(
                 (YOKED, sc, active,
-                 "yoked memory, arXiv:2312.04522, beside the surface code, cultivation")
+                 "yoked memory, arXiv:2312.04522, beside the surface code, cultivation; distances"
+                 " up to that of the bare qubits: no faster than a search of all")
             )  # fmt: skip
         for name, architecture, qubits, source in asked:
             part = max(3, -(-qubits // shares))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qdescent._evidence import Evidence, Row
 from qdescent.resources.input_rows import assumed, modelled
+from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.verdict.verdict import Verdict
 from qdescent.rows import names
 from qdescent.rows.numbers import number
@@ -88,6 +89,33 @@ def question_rows(verdict: Verdict) -> list[Row]:
             Row(f"{at}polylog_{place}", said, "", Evidence.MODELLED, "Liu et al. 2024, abstract")
             for place, said in enumerate(polylog(verdict), 1)
         ),
+    ]
+
+
+def left_out_rows(spec: RoundSpec) -> list[Row]:
+    """What the price takes for granted or does not count, each in a sentence."""
+    said = (
+        "That the expansion converges over the segment, and that a batch stands for the loss: a run"
+        " measures both.",
+        f"alpha/||M|| = {spec.alpha_over_norm:g} is the largest that was seen on small instances;"
+        " at full size nobody has measured it.",
+        "The norm of the solution, which the readout needs, and the values of F_2 and higher are"
+        " found for nothing; loading them is counted.",
+        "Tables are sent once a round, and a query reads them as gates: what streams them into the"
+        " machine for each query is not counted.",
+        "Errors of the decoder, the width of the classical control, and idle qubits between runs"
+        " are not counted.",
+        f"A classical segment of {spec.fast_forward_gradients:g} gradients was measured on one"
+        " network; activations in memory are not counted, and machines sustain an assumed 40 % of"
+        " their peak.",
+        "Where an input moves, all others are held: the norms and kappa where n, T or the learning"
+        " rate does, s where n does.",
+        "Watts and dollars a qubit are ranges: the watts of one paper, the dollars assumed beside"
+        " one public price of another kind of machine.",
+    )
+    return [
+        Row(f"{names.LEFT_OUT}{place}", text, "", Evidence.ASSUMED, "docs: Reading the ledger")
+        for place, text in enumerate(said, 1)
     ]
 
 

@@ -112,8 +112,16 @@ def _texts(record: Record) -> str:
     return (
         "<h3>The four questions that Carleman proposals for fluids failed</h3>"
         f"<ul>{questions}</ul><h3>What polylog n counts and leaves out</h3>"
-        f"<p>{escape(' '.join(left))}</p>"
+        f"<p>{escape(' '.join(left))}</p>{_left_out(record)}"
     )
+
+
+def _left_out(record: Record) -> str:
+    """What the price takes for granted or does not count."""
+    at = names.LEDGER + names.LEFT_OUT
+    said = [str(row.value) for row in record.rows if row.name.startswith(at)]
+    items = "".join(f"<li>{escape(text)}</li>" for text in said)
+    return f"<h3>What the price takes for granted, or leaves out</h3><ul>{items}</ul>"
 
 
 def _tables(record: Record) -> str:
