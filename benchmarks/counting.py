@@ -6,17 +6,22 @@ price it with the region where the verdict flips?
 One solve of the ledger's model (order 2, 100 steps, kappa 300, 10 non-zeros a row) for every loader
 that it knows: logical gates, qubits, and depth where the model has it; then its whole price; and
 the default round of `qdescent estimate` at this size, with its region. Imports, seconds once a
-process, are not in it; medians of five neighbours of each size, so that no cache helps.
+process, are not in it; medians of five neighbours of each size, so that no cache helps. Then a
+sweep of ten thousand points, once, and the help of `qdescent estimate`, the median of five.
 """
 
 import statistics
+import subprocess
+import sys
 import time
 
 from protocol import environment, save
 
 import qdescent as qd
 from qdescent.experiment.estimate.pipeline import estimated
+from qdescent.experiment.estimate.ranges import ranges_of
 from qdescent.experiment.estimate.settings import EstimateSettings
+from qdescent.experiment.estimate.sweep import swept
 from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.ways.history import UNKNOWN, history_ways
 from qdescent.resources.ways.priced import run_cost
@@ -92,11 +97,29 @@ def spread(took):
     }
 
 
+def swept_once():
+    """Ten thousand points of n and s on both clocks."""
+    case = estimated(EstimateSettings()).case
+    ranges = ranges_of(("n=1e4:1e12:100", "s=1:1e3:100"))
+    *took, points = timed(lambda: sum(1 for _ in swept(case, ranges)))
+    return {"points": points, "seconds": dict(zip(("wall", "cpu"), took, strict=True))}
+
+
+def help_seconds():
+    """Of the command's help, in a process of its own."""
+    asked = [sys.executable, "-m", "qdescent", "estimate", "--help"]
+    took = [timed(lambda: subprocess.run(asked, check=True, capture_output=True))[0]
+            for _ in range(ROUNDS)]  # fmt: skip
+    return {"median": statistics.median(took), "min": min(took), "max": max(took)}
+
+
 if __name__ == "__main__":
     estimated(EstimateSettings(n=10**3))  # Qualtran and the estimator are imported here
     content = {
         "question": "Seconds to count one solve at n kept weights, all loaders, and to price it",
         "rows": [counted(n) for n in SIZES],
+        "sweep": swept_once(),
+        "help_seconds": help_seconds(),
         "environment": environment("qualtran", "qdk"),
     }
     save("counting", content)
