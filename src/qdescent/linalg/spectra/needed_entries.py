@@ -55,7 +55,8 @@ def needed_entries(size: int, time: float, accuracy: float = 0.01) -> NeededEntr
         s = .0166 n (eta T)^.506 / error^.524, at most n.
 
     Measured on a thousand to ten thousand kept weights of trained CNNs whose largest modes are 1.6
-    to 4; below 4,000 weights fewer suffice. A Krylov space of 2 to 5 vectors does the same.
+    to 4, so that eta T and eta lambda T cannot be told apart; below 4,000 weights fewer suffice. A
+    Krylov space of 2 to 5 vectors does the same.
 
     Args:
         size: n.
