@@ -94,6 +94,14 @@ def raising(error):
     return work
 
 
+@pytest.mark.parametrize("code", [0, None, 3, "text"])
+def test_code_of_the_users_that_ends_the_program_is_told(code, tmp_path, capsys):
+    with pytest.raises(click.exceptions.Exit) as end, ends_in_words(tmp_path / "o", "again"):
+        raise SystemExit(code)
+    assert end.value.exit_code == 2
+    assert f"ended the program (sys.exit({code!r}))." in capsys.readouterr().err
+
+
 def test_a_log_that_is_full_ends_no_measurement(monkeypatch):
     monkeypatch.setattr(outcome.error_console, "print", raising(OSError(errno.ENOSPC, "full")))
     bars = Bars()

@@ -263,6 +263,15 @@ def test_an_array_beside_the_pair_is_refused_by_name(tmp_path, more):
         load_data(str(tmp_path / "a.npz"), 4)
 
 
+def test_data_that_end_the_program_are_refused_and_a_batch_may_be_huge(tmp_path, monkeypatch):
+    (tmp_path / "leaving.py").write_text("import sys\ndef data(): sys.exit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ArgumentError, match=r"can be called.*SystemExit: 0"):
+        load_data("leaving:data", 4)
+    np.savez(tmp_path / "a.npz", inputs=np.ones((6, 2)), targets=np.arange(6))
+    assert len(load_data(str(tmp_path / "a.npz"), 10**20)[0]) == 6
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_mask_without_numbers_is_refused(tmp_path, value):
     save_file({"weight": torch.full((2, 3), value)}, tmp_path / "m.safetensors")

@@ -106,6 +106,13 @@ def test_spectral_normalisation_has_its_own_cure(normalised):
     assert torch.allclose(H, torch.stack(slopes) / 2e-5, atol=1e-8)
 
 
+def test_a_lazy_network_is_refused_with_its_cure():
+    net = nn.Sequential(nn.LazyLinear(3), nn.Tanh(), nn.Linear(3, 2))
+    for made in (lambda: qd.Task(net, mse_loss, batch()), lambda: qd.ParameterSpace(net)):
+        with pytest.raises(ArgumentError, match="have weights with a shape"):
+            made()
+
+
 class Text(nn.Module):
     def __init__(self, tied=False):
         super().__init__()

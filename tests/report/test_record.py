@@ -14,7 +14,8 @@ from qdescent._evidence import Evidence, Row
 from qdescent.report import files
 from qdescent.report import record as disk
 from qdescent.report.record import Record
-from qdescent.report.state import save_state
+from qdescent.report.reservation import refuse_whole
+from qdescent.report.state import save_state, saved_stages
 from qdescent.rows.collection import MissingRowError
 
 
@@ -178,6 +179,11 @@ def test_only_a_directory_with_its_record_is_whole(record, tmp_path, monkeypatch
             disk.write_record(record, tmp_path)
     assert not disk.is_complete(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state", "weights.safetensors"]
+    for half in (b"", b'{"format": "qdescent-run/1", "rows": [', b"[]", b"3", b"\x00" * 8):
+        (tmp_path / "run.json").write_bytes(half)  # as a copy on a full disk leaves it
+        assert not disk.is_complete(tmp_path)
+        refuse_whole(tmp_path, "run")  # tidies only what is whole
+        assert saved_stages(tmp_path)
     disk.write_record(record, tmp_path)
     assert disk.is_complete(tmp_path)
 

@@ -31,6 +31,10 @@ def ends_in_words(directory: Path, again: str = "") -> Iterator[None]:
     except (Stopped, KeyboardInterrupt) as stop:
         say(f"Stopped. {way_on(directory, again)}", colour=None)
         raise click.exceptions.Exit(stop.exit_code if isinstance(stop, Stopped) else 130) from None
+    except SystemExit as end:  # of the user's own code: nothing here ends so
+        said = f"The network, the data or the loss ended the program (sys.exit({end.code!r}))."
+        say(f"qdescent: {said} {way_on(directory, again)}")
+        raise click.exceptions.Exit(2) from None
     except OSError as error:
         if error.errno == errno.EPIPE:  # whoever read what is printed has gone
             raise

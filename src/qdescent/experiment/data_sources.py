@@ -218,4 +218,5 @@ def _arrays_of_npz(path: Path) -> tuple[Any, Any]:
 
 
 def _draw(total: int, count: int, seed: int) -> Tensor:
-    return torch.randperm(total, generator=named_generator(seed, "data"))[:count].sort().values
+    shuffled = torch.randperm(total, generator=named_generator(seed, "data"))
+    return shuffled[: min(count, total)].sort().values

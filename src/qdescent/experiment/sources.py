@@ -257,8 +257,8 @@ def call_user(
         return function(**given)
     except ArgumentError:  # of our own: it says what to do
         raise
-    # the user's own code: its error is told in one sentence, and chained
-    except Exception as error:
+    # the user's own code: its error, or its wish to end, is told in one sentence, and chained
+    except (Exception, SystemExit) as error:
         raise argument_error(
             argument,
             "be a function that can be called",

@@ -11,7 +11,7 @@ from qdescent._array_checks import check_finite, check_shape, check_tensor
 from qdescent._checks import argument_error, check_instance, check_sequence, shown
 from qdescent.learning.masks import Mask, padding_rows
 from qdescent.learning.torch_prune import mask_from_prune
-from qdescent.learning.untouched import weights_of
+from qdescent.learning.untouched import check_shaped, weights_of
 
 
 class ParameterSpace:
@@ -66,13 +66,11 @@ class ParameterSpace:
     def __init__(self, network: nn.Module, mask: Mask | None = None) -> None:
         check_instance("network", network, nn.Module, called="a torch.nn.Module")
         check_instance("mask", mask, Mask, optional=True)
+        check_shaped(network)
         weights = dict(network.named_parameters())
         if not weights:
             raise argument_error("network", "have a parameter", "without one")
         for name, weight in weights.items():
-            if isinstance(weight, nn.UninitializedParameter):
-                must = "have weights with a shape (call it once on a batch)"
-                raise argument_error("network", must, f"lazy at {name!r}")
             if weight.is_meta:
                 must = "have weights that hold numbers"
                 raise argument_error("network", must, f"on the device meta at {name!r}")

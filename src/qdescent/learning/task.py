@@ -37,7 +37,7 @@ from qdescent.learning.refusals.broadcast import NoPairing
 from qdescent.learning.refusals.cures import data_must, loss_must, raised
 from qdescent.learning.refusals.modes import checked_modes
 from qdescent.learning.unchanged import DATA, Unchanged, inputs_left_alone
-from qdescent.learning.untouched import weights_of
+from qdescent.learning.untouched import check_shaped, weights_of
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ class Task:
         check_instance("network", self.network, nn.Module)
         check_callable("loss", self.loss, "a function of (outputs, targets)")
         self._keep(as_batch(self.data))
+        check_shaped(self.network)
         self._set(modes=checked_modes(self.network, self.modes))
         weights = weights_of(self.network)
         lent = {name: weight.clone() for name, weight in weights.items()}

@@ -104,6 +104,18 @@ def draw_once(network: nn.Module) -> None:
     random.random()
 
 
+def check_shaped(network: nn.Module) -> None:
+    """Check that every weight has a shape already.
+
+    Raises:
+        ArgumentError: a lazy module that has not been called yet.
+    """
+    for name, weight in network.named_parameters():
+        if isinstance(weight, nn.UninitializedParameter):
+            must = "have weights with a shape (call it once on a batch)"
+            raise argument_error("network", must, f"lazy at {name!r}")
+
+
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
     """The network's parameters by name, as a forward pass sees them: embeddings with rows within
     their `max_norm`.

@@ -161,8 +161,16 @@ def read_record(path: str | Path) -> Record:
 
 
 def is_complete(directory: str | Path) -> bool:
-    """Whether a run's directory is whole: it holds `run.json`, which is written last."""
-    return (Path(directory) / RUN_FILE).is_file()
+    """Whether a run's directory is whole: it holds `run.json`, which is written last and in one
+    step. What is no record, such as the empty file that a copy on a full disk leaves, makes none.
+    """
+    path = Path(directory) / RUN_FILE
+    try:
+        return path.is_file() and "format" in json.loads(path.read_bytes())
+    except (ValueError, TypeError, RecursionError):
+        return False
+    except OSError:  # it cannot be read now
+        return True
 
 
 @contextmanager

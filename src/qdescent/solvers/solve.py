@@ -35,8 +35,8 @@ class Status(StrEnum):
         " `kappa_at_least`"
     )
     INACCURATE = (
-        "the error may exceed what was asked for: give a larger kappa, a smaller epsilon, or more"
-        " digits"
+        "the error may exceed what was asked for, see `bound`: a larger kappa or a smaller epsilon"
+        " helps a solver that has them, a better conditioned matrix or more digits helps all"
     )
     SINGULAR = "the matrix is singular to rounding: shorten the horizon or check the map"
     NOT_CONVERGED = "the iteration limit was reached: raise it, or use Direct()"

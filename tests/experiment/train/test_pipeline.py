@@ -394,3 +394,9 @@ def test_code_is_given_again_and_must_be_the_same(project, monkeypatch):
     result = CliRunner().invoke(app, call)
     assert result.exit_code != 0
     assert "compute what they computed at the start" in str(result.exception)
+
+
+def test_more_entries_than_there_will_be_are_refused_before_anything_is_trained(project):
+    with pytest.raises(ArgumentError, match="`largest` must be at most the entries of the state"):
+        trained(project, "late", largest=10**6)
+    assert not list((project / "late").glob("state/dense*"))

@@ -128,7 +128,7 @@ def test_errors():
         spectral_density(torch.eye(3), steps=0)
     with pytest.raises(ArgumentError, match="Argument `operator` must be square"):
         spectral_density(torch.ones(3, 2))
-    with pytest.raises(ArgumentError, match="Argument `operator` must give finite products"):
+    with pytest.raises(ArgumentError, match="Argument `operator` must give products whose squares"):
         spectral_density(LinearOperator((3, 3), lambda x: x / 0, dtype=torch.float32))
 
 

@@ -165,12 +165,12 @@ between them, but is '0.1, x'.
     )
     lanczos_steps: int = setting(
         40,
-        "[2, inf)",
+        "[2, 20000]",
         "Hessian products a probe.",
         unit="products",
         why="E(t) is then exact up to t = 79 (even t), up to probe noise.",
     )
-    probes: int = setting(2, "[1, inf)", "Random vectors of a spectrum.", unit="vectors")
+    probes: int = setting(2, "[1, 4096]", "Random vectors of a spectrum.", unit="vectors")
     horizon: int = setting(60, "[1, 1000]", "Steps of E(t).", unit="steps")
     densities: str = setting(
         "0.5,0.2,0.05,0.02", TEXT, "Other densities to measure, or none.", unit="numbers"

@@ -83,14 +83,14 @@ class Settings:
     )
     probes: int = setting(
         4,
-        "[2, inf)",
+        "[2, 4096]",
         "Random vectors of each Hessian spectrum.",
         unit="vectors",
         why="The least whose spread means something.",
     )
     lanczos_steps: int = setting(
         64,
-        "[1, inf)",
+        "[1, 20000]",
         "Hessian products per probe.",
         unit="products",
         why="E(t) is then exact for even t up to 127, up to probe noise, which is beyond the R K ="

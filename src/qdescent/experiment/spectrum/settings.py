@@ -113,14 +113,14 @@ class SpectrumSettings:
     )
     steps: int = setting(
         64,
-        "[1, inf)",
+        "[1, 20000]",
         "Lanczos steps, Hessian products per probe.",
         unit="products",
         why="E(t) is then exact up to t = 127, beyond the horizon.",
     )
     probes: int = setting(
         4,
-        "[1, inf)",
+        "[1, 4096]",
         "Random vectors; they give the error bars.",
         unit="vectors",
         why="The least whose spread means something.",

@@ -32,6 +32,7 @@ from qdescent.learning.masks import Mask
 from qdescent.learning.parallel import Ranks, joined
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
+from qdescent.learning.pruning.magnitude import magnitude_mask
 from qdescent.learning.task import Task
 from qdescent.report.files import write_weights
 from qdescent.report.pages.training.page import write_training_page
@@ -39,6 +40,7 @@ from qdescent.report.record import Record, installed_versions, write_record
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
 from qdescent.training.engines.choices import CIRCUIT
+from qdescent.training.rounds.download import entries_of
 from qdescent.training.rounds.pruning import Pruning
 from qdescent.training.rounds.record import Round
 
@@ -217,7 +219,20 @@ def _loaded(settings: TrainSettings, ranks: Ranks) -> Subject:
     if ranks.size > 1 and settings.along_the_way and MASKS[settings.prune_by].needs_task:
         must = "look at no data where weights are pruned along the way by several processes"
         raise argument_error("prune_by", must, repr(settings.prune_by))
+    _check_largest(settings, subject)
     return subject
+
+
+def _check_largest(settings: TrainSettings, subject: Subject) -> None:
+    """Refuse to read more entries than there will be, before anything is trained: as many weights
+    are kept whatever they are.
+    """
+    mask = subject.mask
+    if mask is None and not settings.along_the_way:
+        density = DENSITY if settings.density is None else settings.density
+        mask = magnitude_mask(subject.network, density)
+    states = 2 if settings.momentum else 1
+    entries_of(settings.schedule.largest, states * ParameterSpace(subject.network, mask).n)
 
 
 def _same_code(workspace: Workspace[TrainSettings], subject: Subject, ranks: Ranks) -> int:

@@ -157,7 +157,7 @@ def check_product(product: Tensor) -> Tensor:
     if bool((bad := ~torch.isfinite(product)).any()):
         raise argument_error(
             "operator",
-            "give finite products",
+            "give products whose squares are finite (divide it by its size)",
             f"not, in {int(bad.sum())} of {product.numel()} numbers",
         )
     return product
