@@ -157,3 +157,16 @@ def test_a_table_that_is_a_head_too_has_all_its_rows():
 def test_an_array_of_a_dict_is_copied():
     task = qd.Task(network(), mse_loss, ({"input": np.ones((2, 3))}, np.zeros((2, 2))))
     assert task.data[0]["input"].dtype == D
+
+
+def test_two_parameters_on_one_memory_are_refused_and_neighbours_are_not():
+    net = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
+    flat = torch.randn(18)
+    net[0].weight = nn.Parameter(flat[:9].view(3, 3))
+    net[2].weight = nn.Parameter(flat[9:].view(3, 3))  # as a flat buffer of recurrent weights
+    assert qd.ParameterSpace(net).n == 24
+    net[2].weight = nn.Parameter(flat[6:15].view(3, 3))
+    with pytest.raises(ArgumentError, match=r"sharing that of '0\.weight' and '2\.weight'"):
+        qd.ParameterSpace(net)
+    net[2].weight = net[0].weight
+    assert qd.ParameterSpace(net).n == 15

@@ -11,7 +11,7 @@ from qdescent._array_checks import check_finite, check_shape, check_tensor
 from qdescent._checks import argument_error, check_instance, check_sequence, shown
 from qdescent.learning.masks import Mask, padding_rows
 from qdescent.learning.torch_prune import mask_from_prune
-from qdescent.learning.untouched import check_shaped, weights_of
+from qdescent.learning.untouched import check_apart, check_shaped, weights_of
 
 
 class ParameterSpace:
@@ -78,6 +78,7 @@ class ParameterSpace:
                 must = "have real weights (hold real and imaginary parts apart)"
                 raise argument_error("network", must, f"complex at {name!r}")
             check_finite(f"weights[{name!r}]", weight.detach())
+        check_apart(network)
         kept = mask_from_prune(network).keep
         if mask is not None:
             given = _by_first_name(network, mask.keep)

@@ -8,6 +8,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -114,6 +115,34 @@ def check_shaped(network: nn.Module) -> None:
         if isinstance(weight, nn.UninitializedParameter):
             must = "have weights with a shape (call it once on a batch)"
             raise argument_error("network", must, f"lazy at {name!r}")
+
+
+def check_apart(network: nn.Module) -> None:
+    """Check that no two parameters hold the same memory: which moves where is then another model
+    than that of one number a weight.
+
+    Raises:
+        ArgumentError: two do.
+
+    Example:
+        >>> tied = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+        >>> tied[1].weight = tied[0].weight  # one parameter: it counts once
+        >>> check_apart(tied)
+        >>> tied[1].weight = nn.Parameter(tied[0].weight.data)
+        >>> check_apart(tied)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        qdescent._checks.ArgumentError: Argument `network` must hold each weight in memory of ...
+    """
+    spans = sorted(
+        (weight.data_ptr(), weight.data_ptr() + weight.numel() * weight.element_size(), name)
+        for name, weight in network.named_parameters()
+        if weight.numel() and not weight.is_meta and weight.is_contiguous()
+    )
+    for (_, end, name), (begin, _, other) in pairwise(spans):
+        if begin < end:
+            must = "hold each weight in memory of its own, or share the parameter itself (b = a)"
+            raise argument_error("network", must, f"sharing that of {name!r} and {other!r}")
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
