@@ -146,7 +146,9 @@ def test_where_f0_points_matters(order):
     bound = history_kappa_bound(norms, order, T, p, scale)
     assert truth <= bound < (1.6 if order == 2 else 2.4) * truth
     assert history_kappa_bound(blind, order, T, p, scale) > 2 * bound
-    planted = replace(norms, drift=tuple(0.5 * each for each in norms.drift))
+    with pytest.raises(qd.ArgumentError, match="`drift` must begin with 0 and"):
+        replace(norms, drift=tuple(0.5 * each for each in norms.drift))
+    planted = replace(norms, drift=(*norms.drift[:2], *(0.0 for _ in norms.drift[2:])))
     assert history_kappa_bound(planted, order, T, p, 0.01) < kappa(f, order, T, p, 0.01)
 
 

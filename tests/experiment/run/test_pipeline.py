@@ -186,7 +186,7 @@ def test_the_ledger_is_of_what_the_run_measured(whole):
     assert longer.kappa is None  # another round's kappa follows from the norms
     assert longer.history.kappa > again.kappa
     network = SimpleNamespace(space=SimpleNamespace(n=5))
-    given, _ = measured_sparsity(replace(SMALL, sparsity=10), network, lambda: None)
+    given, _ = measured_sparsity(replace(SMALL, sparsity=10), network, 2, 6, lambda: None)
     assert (given.entries, given.evidence) == (5, Evidence.ASSUMED)
 
 

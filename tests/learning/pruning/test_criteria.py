@@ -182,7 +182,7 @@ def state(network):
         (name, key): copy.copy(value)
         for name, module in network.named_modules()
         for key, value in vars(module).items()
-        if not key.startswith("_") or key == "_buffers"
+        if not key.startswith("_") or key == "_buffers" or key.endswith("_hooks")
     }
     tensors = {name: x.detach().clone() for name, x in network.state_dict(keep_vars=True).items()}
     gradients = {name: x.grad for name, x in network.named_parameters()}
@@ -295,7 +295,7 @@ def test_a_planted_criterion_that_changes_the_network_or_keeps_too_few_is_seen()
         ({"density": math.nan}, r"Argument `density` must be in \(0, 1\], but is nan."),
         (
             {"task": None},
-            "Argument `task` must be a Task: this criterion looks at its loss, but is None.",
+            "Argument `task` must be a Task: this criterion looks at its network's outputs or loss",
         ),
         ({"task": 3}, "Argument `task` must be a Task or None, but is 3."),
         ({"task": "other"}, "Argument `task` must be of the network to be pruned"),

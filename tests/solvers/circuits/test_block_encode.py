@@ -189,7 +189,7 @@ def test_an_encoding_of_something_else_is_refused():
     f = qd.PolynomialMap([torch.tensor([0.1]), torch.tensor([[0.5]])])
     with pytest.raises(ArgumentError, match="Argument `encoding` must encode 3 unknowns"):
         qd.block_encode(np.eye(3), encoding=qd.ComposedHistory(f, order=1, steps=1))
-    with pytest.raises(ArgumentError, match="Argument `loader` must be a QROMLoader"):
+    with pytest.raises(ArgumentError, match="Argument `loader` must be a loader such as QROM"):
         qd.block_encode(np.eye(3), loader=qd.QROMLoader)
 
 

@@ -31,7 +31,7 @@ class Criterion:
     Args:
         home: "file:function" in this room.
         keeps: words for what it keeps, for the record of a run.
-        needs_task: True where it looks at the loss of a batch.
+        needs_task: True where it looks at the outputs or the loss of a batch.
 
     Example:
         >>> import torch
@@ -76,7 +76,8 @@ class Criterion:
         check_methods("network", network, ("named_parameters",), "a torch.nn.Module")
         density = check_interval("density", density, "(0, 1]")
         if task is None and self.needs_task:
-            raise argument_error("task", "be a Task: this criterion looks at its loss", "None")
+            must = "be a Task: this criterion looks at its network's outputs or loss"
+            raise argument_error("task", must, "None")
         if task is not None:
             check_methods("task", task, ("loss_and_gradient",), "a Task or None")
             if task.network is not network:
