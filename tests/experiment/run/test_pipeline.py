@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from click.testing import CliRunner
+from experiment.killed import KilledAt, KilledError
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
@@ -50,22 +51,6 @@ SMALL = Settings(
     lanczos_steps=12,
     seed=3,
 )
-
-
-class KilledError(Exception):
-    """Stands for the kill."""
-
-
-class KilledAt(Silent):
-    """Progress that ends the process's work at the k-th sign of life."""
-
-    def __init__(self, k: int) -> None:
-        self.left = k
-
-    def advance(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KilledError
 
 
 class KilledIn(Silent):

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from experiment.killed import KilledAt, KilledError
 from safetensors.torch import load_file
 from torch import nn
 
 import qdescent as qd
 from qdescent._checks import ArgumentError
-from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
 from qdescent.experiment.spectrum import subject as spectrum_subject
 from qdescent.experiment.spectrum.beginning import resumed_spectrum
@@ -29,20 +29,6 @@ from qdescent.report.record import is_complete
 from qdescent.report.reservation import check_vacant
 
 pytestmark = pytest.mark.usefixtures("project")
-
-
-class KilledError(Exception):
-    """Stands for the kill."""
-
-
-class KilledAt(Silent):
-    def __init__(self, k):
-        self.left = k
-
-    def advance(self):
-        self.left -= 1
-        if self.left == 0:
-            raise KilledError
 
 
 def same_after_a_kill(settings, moment, whole, out):

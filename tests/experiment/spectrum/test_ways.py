@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from experiment.killed import KilledAt, KilledError
 
 from qdescent._checks import ArgumentError
-from qdescent.experiment.progress import Silent
 from qdescent.experiment.run import curvature
 from qdescent.experiment.spectrum import stages, ways
 from qdescent.experiment.spectrum.pipeline import run_spectrum
@@ -14,20 +14,6 @@ from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.linalg.operator import LinearOperator
 
 pytestmark = pytest.mark.usefixtures("project")
-
-
-class KilledError(Exception):
-    """Stands for the kill."""
-
-
-class KilledAt(Silent):
-    def __init__(self, k):
-        self.left = k
-
-    def advance(self):
-        self.left -= 1
-        if self.left == 0:
-            raise KilledError
 
 
 def operator(work):

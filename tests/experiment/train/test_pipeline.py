@@ -7,11 +7,11 @@ import json
 import pytest
 import torch
 from click.testing import CliRunner
+from experiment.killed import KilledAt, KilledError
 from torch import nn
 
 from qdescent._checks import ArgumentError
 from qdescent.cli import app
-from qdescent.experiment.progress import Silent
 from qdescent.experiment.train.pipeline import run_training, training_headline
 from qdescent.experiment.train.settings import TrainSettings
 from qdescent.experiment.workspace import create_workspace, resume_workspace
@@ -175,22 +175,6 @@ def test_sparse_and_dense_runs_are_torchs_own(project):
         float((saved[f"sparse/{n}"] - saved[f"hybrid/{n}"]).square().sum()) for n in pruned
     ) ** 0.5  # fmt: skip
     assert off < 3 * (truth + 1e-3) * size
-
-
-class KilledError(Exception):
-    """Stands for the kill."""
-
-
-class KilledAt(Silent):
-    """Progress that ends the process's work at the k-th sign of life."""
-
-    def __init__(self, k: int) -> None:
-        self.left = k
-
-    def advance(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KilledError
 
 
 @pytest.mark.parametrize("at", [1, 4, 9, 12])  # 6 batches of dense training, then 9 steps

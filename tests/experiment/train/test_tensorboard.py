@@ -10,9 +10,9 @@ from collections import defaultdict
 from typing import ClassVar
 
 import pytest
+from experiment.killed import KilledAt, KilledError
 
 from qdescent._checks import ArgumentError
-from qdescent.experiment.progress import Silent
 from qdescent.experiment.train.pipeline import run_training
 from qdescent.experiment.train.settings import TrainSettings
 from qdescent.experiment.workspace import create_workspace, resume_workspace
@@ -34,20 +34,6 @@ SETTINGS = TrainSettings(
     "told_project:network", "told_project:data", epochs=1, batch=20, density=0.5, segment=2,
     rounds=3, learning_rate=0.05, shots=10_000, tensorboard=True,
 )  # fmt: skip
-
-
-class KilledError(Exception):
-    """Stands for the kill."""
-
-
-class KilledAt(Silent):
-    def __init__(self, k):
-        self.left = k
-
-    def advance(self):
-        self.left -= 1
-        if self.left == 0:
-            raise KilledError
 
 
 @pytest.fixture
