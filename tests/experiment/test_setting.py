@@ -15,6 +15,7 @@ import settings as page_of_settings
 from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit.settings import CircuitSettings
 from qdescent.experiment.estimate.settings import EstimateSettings
+from qdescent.experiment.reproduce.settings import ReproduceSettings
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.setting import (
     SWITCH,
@@ -26,6 +27,8 @@ from qdescent.experiment.setting import (
 )
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.train.settings import TrainSettings
+from qdescent.linalg.spectra.density import MOST_PROBES
+from qdescent.linalg.spectra.lanczos import MOST_STEPS
 
 ROOT = Path(__file__).parents[2]
 KINDS = {
@@ -199,6 +202,21 @@ def test_every_setting_says_what_it_is_and_keeps_to_its_own_range(command):
     assert len({each.name for each in declared(KINDS[command])}) == part.split("\n## ")[0].count(
         "\n| `"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "steps"),
+    [
+        (Settings, {}, "lanczos_steps"),
+        (SpectrumSettings, {"network": "a:b", "data": "c.npz"}, "steps"),
+        (ReproduceSettings, {}, "lanczos_steps"),
+    ],
+)
+def test_the_limits_of_a_spectrum_are_known_before_the_training(kind, given, steps):
+    for name, most in ((steps, MOST_STEPS), ("probes", MOST_PROBES)):
+        assert getattr(kind(**given, **{name: most}), name) == most
+        with pytest.raises(ArgumentError, match=f"`{name}` must be in"):
+            kind(**given, **{name: most + 1})
 
 
 def test_a_shell_completes_subcommands_flags_and_choices():

@@ -33,22 +33,22 @@ def checked_modes(network: nn.Module, modes: Sequence[bool] | None) -> tuple[boo
             raise argument_error("modes", f"be {must}", f"{len(given)} of them")
         found = given
     for (name, module), training in zip(network.named_modules(), found, strict=True):
-        must = _must(module) if training else ""
-        if must:
-            actual = "training" if "without" in must else "not,"
-            raise argument_error("network", must, f"{actual} at {name!r}")
+        refused = _refused(module) if training else ""
+        if refused:
+            must = f"hold {refused} in evaluation mode (call eval())"
+            raise argument_error("network", must, f"not, at {name!r}")
     return found
 
 
-def _must(module: nn.Module) -> str:
-    """What a module in training mode is to be instead; empty: it is well."""
+def _refused(module: nn.Module) -> str:
+    """What a module is that must not be in training mode; empty: it may be."""
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        return "hold BatchNorm in evaluation mode (call eval())"
+        return "BatchNorm"
     if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
-        return "be without active dropout (call eval())"
+        return "dropout"
     # Each call moves the vectors of its power iteration: what it divides by is another function of
     # the weight than the one that autograd differentiates. PyTorch keeps the class to itself.
     hooks = (type(hook).__name__ for hook in module._forward_pre_hooks.values())
     if type(module).__name__ == "_SpectralNorm" or "SpectralNorm" in hooks:
-        return "hold spectral normalisation in evaluation mode (call eval())"
+        return "spectral normalisation"
     return ""

@@ -31,7 +31,7 @@ def scaled_dot_product_attention(
     """
     if dropout_p > 0:
         raise argument_error(
-            "network", "be without active dropout (call eval())", "training, in its attention"
+            "network", "hold dropout in evaluation mode (call eval())", "training, in its attention"
         )
     if enable_gqa:
         key, value = (x.repeat_interleave(query.shape[-3] // x.shape[-3], -3) for x in (key, value))

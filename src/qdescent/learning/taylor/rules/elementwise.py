@@ -79,7 +79,7 @@ def glu(x: Jet, dim: int = -1) -> Jet:
 def dropout(x: Jet, p: float = 0.5, training: bool = True, inplace: bool = False) -> Jet:
     """The identity in evaluation mode."""
     if training and p > 0:
-        raise argument_error("network", "be without active dropout (call eval())", "training")
+        raise argument_error("network", "hold dropout in evaluation mode (call eval())", "training")
     return x
 
 

@@ -59,7 +59,9 @@ def layers(step: Step) -> Rule:
             sizes = []
         if training and dropout > 0:
             raise argument_error(
-                "network", "be without active dropout (call eval())", "training, between its layers"
+                "network",
+                "hold dropout in evaluation mode (call eval())",
+                "training, between its layers",
             )
         x = x.transpose(0, 1) if batch_first else x
         start = start if isinstance(start, (tuple, list)) else (start,)
