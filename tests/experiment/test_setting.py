@@ -108,6 +108,7 @@ class Toy:
     note: str = setting("", TEXT, "A note.")
     parts: tuple[str, ...] = setting((), TEXT, "Parts.")
     loud: bool = setting(False, SWITCH, "Whether.")
+    rates: float | tuple[float, ...] = setting(0.5, "(0, 1]", "Rates.")
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -125,6 +126,9 @@ class Toy:
         ("rate", "1", "1", 1.0),
         ("rate", "2e-1", "2e-1", 0.2),
         ("share", "0", "0", 0.0),
+        ("rates", "1", "1", 1.0),
+        ("rates", ".5, 1", "[0.5, 1]", (0.5, 1.0)),
+        ("rates", "1e-1,", "[0.1]", (0.1,)),
         ("way", "far", '"far"', "far"),
         ("name", "1e8", '"1e8"', "1e8"),
         ("note", "", '""', ""),
@@ -161,6 +165,11 @@ def test_flags_and_files_are_read_alike(name, flag, toml, value, tmp_path):
         ("rate", "true", "true"),
         ("rate", "9" * 400, "9" * 400),
         ("share", "1", "1"),
+        ("rates", ".5,2", "[0.5, 2]"),
+        ("rates", ",", "[]"),
+        ("rates", ".5,,1", '["0.5"]'),
+        ("rates", ".5,x", "[true]"),
+        ("rates", ".5;1", "[[0.5]]"),
         ("way", "FAR", '"FAR"'),
         ("way", "", '["far"]'),
         ("name", "", '""'),

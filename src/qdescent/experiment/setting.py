@@ -30,6 +30,7 @@ from qdescent.reading.documents import read_toml
 
 # what a setting may be that is neither a number nor one of few words
 TEXT, PATH, SWITCH = "text", "path", "on or off"
+SEVERAL = "float | tuple[float, ...]"  # a kind
 MOST_DIGITS = 4300  # as Python's own limit on integers in texts
 T = TypeVar("T")
 
@@ -41,7 +42,8 @@ class Setting:
     Args:
         name: of the field, and of the TOML key; the flag has "-" for "_".
         kind: the type, as the field's annotation has it: "float", "int", "str", "bool", or
-            "tuple[str, ...]"; " | None" where it may be left open.
+            "tuple[str, ...]"; " | None" where it may be left open; "float | tuple[float, ...]" is
+            a number, or several with commas between them (in TOML a list).
         default: its value where none is given; `MISSING` where one must be.
         allowed: "(0, 1]", an interval; the words to choose from; or `TEXT`, `PATH`, `SWITCH`.
         help: one or two sentences for whoever asks for `--help`.
@@ -97,7 +99,8 @@ class Setting:
             return ""
         low, high = (end.strip() for end in self.allowed[1:-1].split(","))
         if high == "inf":
-            return f"{'at least' if self.allowed[0] == '[' else 'above'} {low}"
+            above = f"{'at least' if self.allowed[0] == '[' else 'above'} {low}"
+            return f"{above}, or several: a,b,c" if self.kind == SEVERAL else above
         return f"{low} to {high}" if self.kind == "int" else f"in {self.allowed}"
 
     @property
@@ -131,6 +134,9 @@ class Setting:
             if float(high) < value:
                 check_interval(self.name, value, self.allowed)
             return value
+        if self.kind == SEVERAL and isinstance(value, (list, tuple)):
+            several = check_sequence(self.name, value, object, called="a number, or several")
+            return tuple(check_interval(self.name, each, self.allowed) for each in several)  # type: ignore[arg-type]
         return check_interval(self.name, value, self.allowed)
 
     def read(self, given: Any) -> Any:
@@ -139,12 +145,9 @@ class Setting:
         """
         if self.kind.startswith("int") and isinstance(given, (str, float)):
             return _integer(given)
-        if self.kind.startswith("float") and isinstance(given, (str, int)):
-            try:
-                return given if isinstance(given, bool) else float(given)
-            except (ValueError, OverflowError):
-                return given
-        return given
+        if self.kind == SEVERAL and isinstance(given, str) and "," in given:
+            return tuple(map(_float, given.removesuffix(",").split(",")))
+        return _float(given) if self.kind.startswith("float") else given
 
 
 def setting(
@@ -255,6 +258,16 @@ def check_same(kept: Any, given: Mapping[str, Any], noun: str) -> None:
 
 def _command(kind: type) -> str:
     return f"qdescent {kind.command}"  # type: ignore[attr-defined]
+
+
+def _float(given: Any) -> Any:
+    """The float that a text or an integer stands for; anything else as it is."""
+    if isinstance(given, bool) or not isinstance(given, (str, int)):
+        return given
+    try:
+        return float(given)
+    except (ValueError, OverflowError):
+        return given
 
 
 def _integer(given: str | float) -> Any:

@@ -8,11 +8,13 @@ from qdescent.experiment.setting import TEXT, setting
 from qdescent.solvers.promise.limits import ORDER_LIMIT
 from qdescent.training.engines.choices import CHEAPEST, ENGINES
 
+LEARNING_RATE = 0.02
+
 
 def learning_rate() -> Any:
     """Eta, of the steps after pruning."""
     return setting(
-        0.02,
+        LEARNING_RATE,
         "(0, inf)",
         "Eta, learning rate after pruning.",
         why="At N = 2, K = 20 the truncation error stays below 1 % (measured).",

@@ -165,7 +165,7 @@ def train_hybrid(
             task,
             inner,
             pivot,
-            schedule.rule(r),
+            schedule.rule(r, schedule.steps - left),
             schedule.followed,
             longest,
             velocity,

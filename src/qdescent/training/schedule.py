@@ -15,6 +15,7 @@ from qdescent._checks import (
     check_sequence,
     shown,
 )
+from qdescent.learning.descent.rate_falls import CONSTANT
 from qdescent.learning.descent.sgd import SGD
 from qdescent.quantum.readout.limits import MOST_SHOTS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
@@ -68,6 +69,9 @@ class Schedule:
         read_error: relative error that a download may have, shot noise and unread entries
             together: shots and m are then those of fewest shots (`fewest_shots`), and `shots`,
             `largest` and `unread` are not asked. None: they are.
+        rate_schedule: fall of a single rate over the steps of the run, a name of `FALLS`, asked at
+            each upload: "constant", "cosine", "linear", or "step" (a tenth at half and at three
+            quarters of them).
 
     Raises:
         ArgumentError: a setting outside its range, or one that the engine cannot do.
@@ -95,6 +99,7 @@ class Schedule:
     largest: float | None = None
     unread: float | None = None
     read_error: float | None = None
+    rate_schedule: str = CONSTANT
 
     def __post_init__(self) -> None:
         check_order("order", self.order)
@@ -130,9 +135,11 @@ class Schedule:
         """None: a segment of fixed length is no choice."""
         return 0
 
-    def rule(self, place: int) -> SGD:
-        """The update rule of a round, counted from 0."""
-        return rule_of(self, place)
+    def rule(self, place: int, done: int | None = None) -> SGD:
+        """The update rule of a round, counted from 0, and after so many steps; None: `longest` in
+        each round before it.
+        """
+        return rule_of(self, place, done)
 
     def accepts(self, tail: Tail) -> bool:
         """Whether a segment may hold a step with such terms: unless they overflowed."""
@@ -195,6 +202,7 @@ class AdaptiveSchedule:
         largest, unread, read_error: as in `Schedule`.
         patience: single steps of classical descent in a row, with which a run looks for a pivot
             from which a segment is worth it, before it ends; 0: it ends at the first.
+        rate_schedule: as in `Schedule`.
 
     Raises:
         ArgumentError: a setting outside its range, or one that the engine cannot do.
@@ -229,6 +237,7 @@ class AdaptiveSchedule:
     unread: float | None = None
     read_error: float | None = None
     patience: int = 0
+    rate_schedule: str = CONSTANT
 
     def __post_init__(self) -> None:
         check_integer("patience", self.patience, 0, MOST_STEPS)
@@ -273,9 +282,11 @@ class AdaptiveSchedule:
         """
         return self.orders[-1] + bool(self.momentum or self.fresh_batches)
 
-    def rule(self, place: int) -> SGD:
-        """The update rule of a round, counted from 0."""
-        return rule_of(self, place)
+    def rule(self, place: int, done: int | None = None) -> SGD:
+        """The update rule of a round, counted from 0, and after so many steps; None: `longest` in
+        each round before it.
+        """
+        return rule_of(self, place, done)
 
     def accepts(self, tail: Tail) -> bool:
         """Whether a segment may hold a step with such an estimate."""

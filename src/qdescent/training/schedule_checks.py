@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
 from qdescent._checks import (
@@ -15,6 +16,7 @@ from qdescent._checks import (
     check_interval,
     check_sequence,
 )
+from qdescent.learning.descent.rate_falls import CONSTANT, FALLS
 from qdescent.learning.descent.sgd import SGD
 from qdescent.quantum.readout.limits import LEAST_EPSILON, MOST_SHOTS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
@@ -41,6 +43,10 @@ def check_descent(schedule: Any, engines: Sequence[str] = ()) -> None:
             object.__setattr__(schedule, "learning_rate", tuple(rates))
             for place in range(len(rates)):
                 rule_of(schedule, place)
+    check_choice("rate_schedule", schedule.rate_schedule, FALLS)
+    if schedule.rate_schedule != CONSTANT and not isinstance(schedule.learning_rate, Real):
+        must = f"be {CONSTANT!r} where each round has a rate of its own"
+        raise argument_error("rate_schedule", must, repr(schedule.rate_schedule))
     if schedule.shots is not None:
         check_integer("shots", schedule.shots, 1, MOST_SHOTS)
     if isinstance(schedule.largest, float):
@@ -93,15 +99,25 @@ def check_unasked(schedule: Any, by: str, *names: str) -> None:
             raise argument_error(name, must, getattr(schedule, name))
 
 
-def rule_of(schedule: Any, place: int) -> SGD:
-    """The update rule of a round; of a sequence of rates the last goes on."""
+def rule_of(schedule: Any, place: int, done: int | None = None) -> SGD:
+    """The update rule of a round; of a sequence of rates the last goes on.
+
+    Args:
+        schedule: of either kind.
+        place: of the round, from 0 on.
+        done: steps before it; None: `longest` in each round before.
+    """
     place, rate = check_integer("place", place, 0), schedule.learning_rate
+    done = (
+        place * schedule.longest if done is None else check_integer("done", done, 0, schedule.steps)
+    )
     if callable(rate):
         rate = rate(place)
     elif isinstance(rate, tuple):
         rate = rate[min(place, len(rate) - 1)]
+    fall = FALLS[schedule.rate_schedule](min(done, schedule.steps - 1) / schedule.steps)
     return SGD(
-        check_interval("learning_rate", rate, "(0, inf)"),
+        fall * check_interval("learning_rate", rate, "(0, inf)"),
         schedule.momentum,
         schedule.weight_decay,
         schedule.dampening,

@@ -3,6 +3,7 @@ same bits, and clear about bad input.
 """
 
 import json
+import math
 
 import pytest
 import torch
@@ -216,6 +217,56 @@ def test_every_setting_of_the_descent_and_the_readout_reaches_the_rounds(project
     assert changed(tolerance=0.1, patience=2).schedule.patience == 2
 
 
+def test_the_rate_falls_as_the_schedule_says_and_a_killed_run_goes_on_with_it(project):
+    """Against PyTorch's own schedulers, in a fixed schedule and in one that a tolerance cuts."""
+
+    def torchs(scheduler, **how):
+        optimizer = torch.optim.SGD([torch.zeros(1)], 0.05)
+        made = scheduler(optimizer, **how)
+        rates = []
+        for _ in range(3):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            made.step()
+        return rates
+
+    expected = {
+        "cosine": torchs(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=3),
+        "linear": torchs(
+            torch.optim.lr_scheduler.LinearLR, start_factor=1.0, end_factor=1e-300, total_iters=3
+        ),
+        "step": torchs(torch.optim.lr_scheduler.MultiStepLR, milestones=[2], gamma=0.1),
+    }
+    for name, rates in expected.items():
+        schedule = changed(rate_schedule=name).schedule
+        assert [schedule.rule(r).learning_rate for r in range(3)] == pytest.approx(rates, rel=1e-12)
+    fall = {"rate_schedule": "cosine", "epochs": 0, "dense_beside": False}
+    record = trained(project, "cosine", **fall)
+    told = record.rows["schedule/learning_rate_by_round"].value
+    assert told == pytest.approx(expected["cosine"], rel=1e-12)
+    assert record.rows["setting/learning_rate"].value == 0.05
+    with pytest.raises(KilledError):
+        run_training(create_workspace(project / "cosine-killed", changed(**fall), KilledAt(7)))
+    assert (
+        run_training(resume_workspace(project / "cosine-killed", TrainSettings)).rows == record.rows
+    )
+    by_hand = trained(
+        project, "rates", **{**fall, "rate_schedule": "constant"}, learning_rate=tuple(told)
+    )
+    ends = [each.rows["train/hybrid_loss"].value for each in (record, by_hand)]
+    assert ends[0] == ends[1]
+    lines = (project / "rates" / "metrics.jsonl").read_text().splitlines()
+    assert tuple(json.loads(line)["learning_rate"] for line in lines) == told
+    adaptive = trained(project, "adaptive", tolerance=0.05, **fall)
+    before = [0]
+    for steps in adaptive.rows["schedule/segment_by_round"].value[:-1]:
+        before.append(before[-1] + steps)
+    if len(before) > 1:
+        told = adaptive.rows["schedule/learning_rate_by_round"].value
+        falls = [0.05 * (1 + math.cos(math.pi * done / 9)) / 2 for done in before]
+        assert told == pytest.approx(falls, rel=1e-12)
+
+
 def test_a_partial_download_is_on_record(project):
     record = trained(project, "largest", largest=0.2)
     shares = record.rows["readout/entry_share_by_round"].value
@@ -325,6 +376,10 @@ BAD = [
     ({"patience": 3}, r"`patience` must be 0 where tolerance is"),
     ({"nesterov": True}, r"`nesterov` must be False without momentum or with dampening"),
     ({"momentum": 0.5, "nesterov": True, "dampening": 0.1}, r"`nesterov` must be False without"),
+    ({"learning_rate": (0.1, 0.01)}, r"`learning_rate` must hold 3 rates, one for each round"),
+    ({"learning_rate": (0.1, 0.01, 0)}, r"`learning_rate` must be in \(0, inf\), but is 0"),
+    ({"learning_rate": (0.1,) * 3, "rate_schedule": "step"}, r"`rate_schedule` must be 'constant'"),
+    ({"rate_schedule": "cos"}, r"`rate_schedule` must be one of 'constant', 'cosine', 'lin"),
     ({"order": 7}, r"`order` must be in \[1, 6\], but is 7"),
     ({"held_out": 0.001}, r"`held_out` must leave at least one of 200 samples"),
     ({"data_root": "x"}, r"`data_root` must be left out where data is given"),

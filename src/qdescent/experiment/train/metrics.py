@@ -16,7 +16,8 @@ from qdescent.experiment.train.rounds import Measured
 from qdescent.report.files import write_document
 from qdescent.report.record import json_text
 from qdescent.training.descent import DenseState
-from qdescent.training.rounds.record import Round
+from qdescent.training.rounds.record import Round, rates_of
+from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 METRICS_FILE, EVENTS_FOLDER = "metrics.jsonl", "tensorboard"
 PLACES = ("round", "step", "epoch")  # where a line stands
@@ -32,11 +33,17 @@ def dense_lines(done: DenseState) -> list[Line]:
     ]
 
 
-def round_lines(rounds: Sequence[Round], measured: Sequence[Measured]) -> list[Line]:
+def round_lines(
+    rounds: Sequence[Round],
+    measured: Sequence[Measured],
+    schedule: Schedule | AdaptiveSchedule,
+) -> list[Line]:
     """A line for each round."""
     lines: list[Line] = []
     step, gradients, classical = 0, 0.0, 0.0
-    for number, (each, found) in enumerate(zip(rounds, measured, strict=True), 1):
+    rates = rates_of(schedule, rounds)
+    parts = zip(rounds, measured, rates, strict=True)
+    for number, (each, found, rate) in enumerate(parts, 1):
         step += each.steps
         gradients += each.gradients
         line: dict[str, Any] = {
@@ -45,6 +52,7 @@ def round_lines(rounds: Sequence[Round], measured: Sequence[Measured]) -> list[L
             "step": step,
             "order": each.order,
             "steps": each.steps,
+            "learning_rate": rate,
             "hybrid_loss": each.loss[-1],
             "hybrid_gradients": gradients,
         }

@@ -161,7 +161,7 @@ def _made(
         settings.schedule,
         settings.seed,
         measure,
-        lambda rounds, measured: tell(round_lines(rounds, measured)),
+        lambda rounds, measured: tell(round_lines(rounds, measured, settings.schedule)),
         dense=whole if settings.dense_beside else None,
         watch=settings.watch,
         pruning=kept.pruning,

@@ -63,8 +63,9 @@ def start_rows(
                 f"share of test samples labelled correctly, {source}",
             ),
         ]
+    rate = settings.schedule.rule(0).learning_rate
     given = (
-        (names.SETTING_LEARNING_RATE, settings.learning_rate, "1"),
+        (names.SETTING_LEARNING_RATE, rate, "1"),
         (names.SETTING_MOMENTUM, settings.momentum, "1"),
         ("setting/weight_decay", settings.weight_decay, "1"),
         (names.SETTING_TOLERANCE, settings.tolerance, "1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -244,8 +245,17 @@ class Run:
                 exact,
                 "why the run ended before all its steps; empty: it did not",
             ),
+            *self._rates,
             *self._prices,
         )
+
+    @property
+    def _rates(self) -> tuple[Row, ...]:
+        rates = rates_of(self.schedule, self.rounds)
+        if len(set(rates)) < 2:
+            return ()
+        source = "settings `learning_rate` and `rate_schedule`, at each upload"
+        return (Row(names.RATE_BY_ROUND, rates, "1", Evidence.ASSUMED, source),)
 
     @property
     def _prices(self) -> tuple[Row, ...]:
@@ -260,3 +270,12 @@ class Run:
         ]
         source = "K N(N+3)/2 + round_cost + shot_cost S; of a classical step what it took"
         return (Row(names.PRICE_BY_ROUND, prices, "gradients", Evidence.MODELLED, source),)
+
+
+def rates_of(schedule: Schedule | AdaptiveSchedule, rounds: Sequence[Round]) -> list[float]:
+    """The learning rate of each round, as the schedule has it for the steps before."""
+    before = accumulate((each.steps for each in rounds), initial=0)
+    return [
+        schedule.rule(place, done).learning_rate
+        for place, done in zip(range(len(rounds)), before, strict=False)
+    ]
