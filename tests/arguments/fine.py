@@ -99,7 +99,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "on_product": ("None", "function")},
     "spectral_density": {"operator": ("its float32", "its sparse", "its graph"), "steps": COUNT,
         "probes": COUNT, "seed": SEED, "vectors": ("None",), "state": ("None",),
-        "on_step": ("None",), "deflate": COUNT + ("0",)},
+        "on_step": ("None",), "deflate": COUNT + ("0",), "check": ("True",)},
     "Spectrum": {"nodes": FLOATS, "weights": FLOATS, "residuals": FLOATS, "size": COUNT + LARGE,
         "deflated": COUNT + ("0",), "random": ("True",)},
     "Spectrum.interval": {"level": UNIT},

@@ -159,7 +159,7 @@ ENTRIES = [
         "operator": diagonal(1, 2, 3, 4), "count": 1,
     }),
     Entry("spectral_density", qd.spectral_density, lambda: {
-        "operator": diagonal(1, 2, 3), "steps": 3, "probes": 2,
+        "operator": diagonal(1, 2, 3), "steps": 3, "probes": 2, "check": True,
     }),
     Entry("Spectrum", Spectrum, lambda: {
         "nodes": diagonal(1, 1), "weights": torch.full((2, 2), 0.5, dtype=DOUBLE),

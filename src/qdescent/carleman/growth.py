@@ -291,7 +291,9 @@ def _between(share: tuple[float, float]) -> str:
 
 
 def _gain(factor: float) -> str:
-    """1.012 as "1.2 %", 2.5 as "a factor 2.5"."""
+    """1.012 as "1.2 %", 2.5 as "a factor 2.5"; what float64 does not tell from 1 as that."""
+    if factor <= 1:
+        return "less than 2e-14 %"
     return f"{100 * (factor - 1):.3g} %" if factor < 2 else f"a factor {factor:.3g}"
 
 
@@ -301,4 +303,6 @@ def _factor(factor: float) -> str:
 
 
 def _steps(steps: float) -> str:
+    if math.isinf(steps):
+        return "more than 10^16 steps"
     return f"{steps:,.0f} steps" if steps >= 2 else "a step or two"

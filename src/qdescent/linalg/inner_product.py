@@ -16,3 +16,16 @@ def dot(x: Tensor, y: Tensor) -> Tensor:
     piece = PIECE.get(x.device.type, 2**16)
     pieces = zip(x.split(piece), y.split(piece), strict=True)
     return torch.stack([torch.dot(a.double(), b.double()) for a, b in pieces]).sum()
+
+
+def power_of_two(size: Tensor) -> Tensor:
+    """The power of two next below each size, float64: to divide by it changes no digit. 1 for 0,
+    infinity and NaN.
+
+    Example:
+        >>> power_of_two(torch.tensor([5.0, 0.3, 0.0], dtype=torch.float64)).tolist()
+        [4.0, 0.25, 1.0]
+    """
+    known = (size > 0) & size.isfinite()
+    exponent = torch.frexp(torch.where(known, size, 1.0)).exponent
+    return torch.ldexp(torch.ones_like(size), exponent.to(size) - 1)

@@ -106,7 +106,12 @@ class LinearOperator:
         if x.is_complex() and not self.dtype.is_complex:
             raise argument_error("x", "be real, as the operator is", f"of type {x.dtype}")
         block = x.to(self.dtype) if x.ndim == 2 else x.to(self.dtype)[:, None]
+        # tensors of inference mode count no changes
+        version = None if block.is_inference() else block._version
         product = self.apply(block)
+        if version is not None and block._version != version:
+            must = "leave the block that it is given as it is (block = block.clone() first)"
+            raise argument_error("apply", must, "changing it in place")
         if not isinstance(product, Tensor) or product.shape != (rows, block.shape[1]):
             raise argument_error("apply", f"return a tensor of shape ({rows}, k)", shown(product))
         return product if x.ndim == 2 else product[:, 0]

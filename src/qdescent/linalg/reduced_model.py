@@ -172,6 +172,7 @@ class Recurrence:
             k = beta * (1 - eta * (self.aside * eigenvalue + self.shrink))
         discriminant = b * b - 4 * k
         real = (b.abs() + discriminant.clamp(min=0).sqrt()) / 2
+        real = torch.where(discriminant.isfinite(), real, b.abs())  # b^2 may overflow: 4 k is small
         return torch.where(discriminant >= 0, real, k.abs().sqrt())
 
     def path(

@@ -85,8 +85,8 @@ class SpectrumCallback:
             went wrong (NaN weights), and the refusal is recorded as `Skipped`.
 
     Cost: steps x probes Hessian products and two or three more gradients for each measurement; for
-        the first two products and two gradients in float64 besides, by which `hessian` checks its
-        operator.
+        the first four products and two gradients in float64 besides, by which `hessian` and
+        `spectral_density` check the operator.
 
     Example:
         >>> import torch
@@ -198,7 +198,9 @@ class SpectrumCallback:
         operator = hessian(
             Task(network, self.loss, (inputs, targets)), space, check=not self.measurements
         )
-        spectrum = spectral_density(operator, self.steps, self.probes, self.seed)
+        spectrum = spectral_density(
+            operator, self.steps, self.probes, self.seed, check=not self.measurements
+        )
         return Measurement(
             step, spectrum, diagnose(spectrum, self.learning_rate, self.momentum, self.horizon)
         )

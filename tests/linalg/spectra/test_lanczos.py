@@ -181,6 +181,6 @@ def test_errors():
     broken = LinearOperator((3, 3), lambda x: x * float("nan"))
     with pytest.raises(
         ArgumentError,
-        match="must give products whose squares .* but is not, in 4 of 4 numbers",
+        match="must give finite products .* but is not, in 4 of 4 numbers",
     ):
         lanczos(broken, V, 2)

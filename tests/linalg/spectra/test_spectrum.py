@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
+from qdescent.carleman.dissipation import diagnose
 from qdescent.linalg.operator import LinearOperator, as_operator
 from qdescent.linalg.spectra.deflation import extreme_eigenpairs
 from qdescent.linalg.spectra.density import spectral_density
@@ -128,7 +129,7 @@ def test_errors():
         spectral_density(torch.eye(3), steps=0)
     with pytest.raises(ArgumentError, match="Argument `operator` must be square"):
         spectral_density(torch.ones(3, 2))
-    with pytest.raises(ArgumentError, match="Argument `operator` must give products whose squares"):
+    with pytest.raises(ArgumentError, match="Argument `operator` must give finite products"):
         spectral_density(LinearOperator((3, 3), lambda x: x / 0, dtype=torch.float32))
 
 
@@ -349,3 +350,33 @@ def test_density_is_for_drawing(network):
     assert float(spectrum.density(grid)[0].max()) > float(density.max())
     with pytest.raises(ArgumentError, match="Argument `width` must be in"):
         spectrum.density(grid, 0.0)
+
+
+@pytest.mark.parametrize("exponent", [665, 990, -665, -1000])
+@pytest.mark.parametrize("deflate", [0, 2])
+def test_scales_whose_squares_overflow_or_vanish_change_no_digit(exponent, deflate):
+    """A spectrum times a power of two: every figure is the same figure times that power."""
+    generator = torch.Generator().manual_seed(5)
+    A = torch.randn(30, 30, dtype=torch.float64, generator=generator)
+    A, s = A + A.T, 2.0**exponent
+    one = spectral_density(A, steps=12, probes=3, deflate=deflate)
+    scaled = spectral_density(A * s, steps=12, probes=3, deflate=deflate)
+    assert torch.equal(scaled.nodes, one.nodes * s)
+    assert torch.equal(scaled.weights, one.weights)
+    assert torch.equal(scaled.residuals, one.residuals * s)
+    assert scaled.trace == tuple(s * x for x in one.trace)
+    assert scaled.interval(lambda x: x) == tuple(s * x for x in one.interval(lambda x: x))
+    assert scaled.mass_bounds(-3 * s, 2 * s) == one.mass_bounds(-3, 2)
+    assert scaled.effective_rank == pytest.approx(one.effective_rank)
+    assert [c.value for c in scaled.clusters()] == [s * c.value for c in one.clusters()]
+    found = diagnose(scaled, learning_rate=0.1, momentum=0.9, weight_decay=0.01)
+    assert bool(found.divergent_factors.isfinite().all())
+    assert found.verdict == ("not dissipative" if exponent > 0 else "not seen to diverge")
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e300, 1e-200, 1e-310])
+def test_two_eigenvalues_at_any_scale(scale):
+    A = torch.tensor([[2.0, 1.0], [1.0, 2.0]], dtype=torch.float64) * scale
+    found = spectral_density(A, steps=2, probes=4)
+    assert found.lambda_min[0] / scale == pytest.approx(1, rel=1e-12)
+    assert found.lambda_max[0] / scale == pytest.approx(3, rel=1e-12)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from qdescent.linalg.inner_product import power_of_two
+
 Estimate = tuple[float, float]  # a mean over probes and its standard error
 
 
@@ -29,5 +31,7 @@ class Cluster:
 
 def mean_and_error(per_probe: Tensor) -> Estimate:
     probes = len(per_probe)
-    error = float(per_probe.std() / probes**0.5) if probes > 1 else float("nan")
-    return float(per_probe.mean()), error
+    unit = power_of_two(per_probe.abs().max())  # float64 need not hold the squares
+    scaled = per_probe / unit
+    error = float(unit * (scaled.std() / probes**0.5)) if probes > 1 else float("nan")
+    return float(unit * scaled.mean()), error

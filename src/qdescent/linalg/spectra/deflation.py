@@ -11,9 +11,11 @@ from torch import Tensor
 from qdescent._array_checks import check_tensor
 from qdescent._checks import argument_error, check_callable, check_integer, check_interval
 from qdescent._random import named_generator
+from qdescent.linalg.inner_product import power_of_two
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
-from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos
+from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos, norms_by_column
 from qdescent.linalg.spectra.repeatable import repeatable_float32
+from qdescent.linalg.spectra.same_product import Product, first_product
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,11 @@ def extreme_eigenpairs(
         eigenvalues one vector shows one).
 
     Raises:
-        ArgumentError: pairs were lost, since the operator gave other bits in the second pass (on a
-            GPU convolutions are made to repeat here, what a user's own operator does is not).
+        ArgumentError: the second pass begins with another product than the first (see
+            `spectral_density`); or pairs were lost, since it gave other bits (on a GPU convolutions
+            are made to repeat here, what a user's own operator does is not).
 
-    Cost: 2 steps + d products; d + 5 vectors of length n.
+    Cost: 2 steps + d products; d + 7 vectors of length n.
 
     References:
         Cullum and Willoughby (1985) for Lanczos with ghosts; Meyer, Musco, Musco, Woodruff
@@ -118,15 +121,24 @@ def extreme_eigenpairs(
     start = torch.randn(n, 1, generator=named_generator(seed, "deflation"), dtype=torch.float64)
     start = start.to(dtype=operator.dtype, device=operator.device)
 
+    first: list[Product] = []
+
     def done(state: LanczosState) -> None:
+        if state.steps == 1:  # of both passes
+            first.append(first_product(None, state))
+            first[0].compare(first[-1].product)
         if on_product is not None:
             on_product()
 
     with repeatable_float32():
         end = lanczos(operator, start, steps, on_step=done)
     m = int(end.length[0])
-    alpha, beta = end.alpha[0, :m].numpy(), end.beta[0, :m].numpy()
-    theta, s = (torch.from_numpy(part) for part in eigh_tridiagonal(alpha, beta[:-1]))
+    # LAPACK does not take every scale; a power of two changes no digit
+    unit = power_of_two(torch.maximum(end.alpha.abs(), end.beta).max())
+    alpha, beta = end.alpha[0, :m], end.beta[0, :m]
+    tridiagonal = (alpha / unit).numpy(), (beta[:-1] / unit).numpy()
+    theta, s = (torch.from_numpy(part) for part in eigh_tridiagonal(*tridiagonal))
+    theta = unit * theta
     scale = float(theta.abs().max())
     below = (s[0] ** 2).cumsum(0) < 0.5  # the weights of the Ritz values
     middle = float(theta[min(int(below.sum()), m - 1)])
@@ -176,8 +188,10 @@ def _rayleigh_ritz(
     q = torch.linalg.qr(vectors).Q
     image = operator @ q if q.shape[1] else q
     small = (q.T @ image).double()
-    values, rotation = torch.linalg.eigh((small + small.T) / 2)
+    unit = power_of_two(small.abs().max()) if small.numel() else small.new_ones(())
+    values, rotation = torch.linalg.eigh((small / unit + small.T / unit) / 2)
+    values = unit * values
     q, image = q @ rotation.to(q), image @ rotation.to(q)
-    residuals = torch.linalg.vector_norm(image - q * values.to(q), dim=0, dtype=torch.float64)
+    residuals = norms_by_column(image - q * values.to(q), None)
     good = residuals <= reach
     return values[good].cpu(), q[:, good], residuals[good].cpu()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import argument_error, check_callable, check_instance, check_integer
-from qdescent.linalg.inner_product import dot
+from qdescent.linalg.inner_product import dot, power_of_two
 from qdescent.linalg.operator import LinearOperator, Shard
 
 
@@ -54,13 +54,13 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
             "vectors", "be float32 or float64 numbers of shape (n, probes)", f"{vectors.dtype}"
         )
     vectors = _by_probe(vectors)
-    norms = _dots(vectors, vectors, shard).sqrt()
+    norms = norms_by_column(vectors, shard)
     if bool((norms == 0).any()):
         raise argument_error("vectors", "have no zero column", "zero in a column")
     probes = vectors.shape[1]
     empty = torch.zeros(probes, 0, dtype=torch.float64)
     return LanczosState(
-        current=vectors / norms.to(vectors),
+        current=_normalised(vectors, norms),
         previous=torch.zeros_like(vectors),
         alpha=empty,
         beta=empty.clone(),
@@ -69,6 +69,8 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
     )
 
 
+# lengths whose squares, and the sums of these, lie well within float64
+LEAST_NORM, MOST_NORM = 1e-120, 1e120
 MOST_STEPS = 20_000  # the tridiagonal matrix is taken apart as a dense one: 3 GB at this size
 
 
@@ -76,6 +78,30 @@ def _dots(x: Tensor, y: Tensor, shard: Shard | None) -> Tensor:
     """The inner product of each pair of columns in float64, (probes,)."""
     own = torch.stack([dot(a, b) for a, b in zip(x.T, y.T, strict=True)])
     return own if shard is None else shard.total(own)
+
+
+def norms_by_column(block: Tensor, shard: Shard | None) -> Tensor:
+    """The length of each column in float64, (probes,), whatever the scale: where float64 does not
+    hold the squares they are those of the column over a power of two.
+    """
+    if not block.shape[1]:
+        return torch.zeros(0, dtype=torch.float64)
+    norms = _dots(block, block, shard).sqrt()
+    if bool(((norms > LEAST_NORM) & (norms < MOST_NORM)).all()):
+        return norms
+    largest = block.abs().amax(0).double()
+    unit = power_of_two(largest if shard is None else shard.total(largest))
+    scaled = block.double() / unit
+    return unit * _dots(scaled, scaled, shard).sqrt()
+
+
+def _normalised(vectors: Tensor, norms: Tensor) -> Tensor:
+    """The columns over their lengths, also where their type does not hold the lengths."""
+    kind = torch.finfo(vectors.dtype)
+    if bool(((norms > kind.tiny) & (norms < kind.max)).all()):
+        return vectors / norms.to(vectors)
+    unit = power_of_two(norms)
+    return _by_probe((vectors.double() / unit / (norms / unit)).to(vectors.dtype))
 
 
 def _by_probe(block: Tensor) -> Tensor:
@@ -103,7 +129,9 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     )
     w = _by_probe(operator @ v)
     if k == 1:
-        _check_symmetry(_dots(before, w, operator.shard), beta_before, w.dtype)
+        found = _dots(before, w, operator.shard)
+        size = float(torch.maximum(state.alpha.abs(), state.beta).max())
+        _check_symmetry(found, beta_before, size, w.dtype)
     # an operator may hand back what it was given
     if w.untyped_storage().data_ptr() == v.untyped_storage().data_ptr():
         w = w.clone()
@@ -112,7 +140,7 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     alpha = _dots(v, w, operator.shard)
     for j, alpha_j in enumerate(alpha.tolist()):
         w[:, j].add_(v[:, j], alpha=-alpha_j)
-    beta = _dots(w, w, operator.shard).sqrt()
+    beta = norms_by_column(w, operator.shard)
     check_product(torch.stack([alpha, beta]))
 
     alpha_new = torch.zeros(len(live), 1, dtype=torch.float64)
@@ -123,10 +151,14 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     betas = torch.cat([state.beta, beta_new], dim=1)
 
     scale = torch.maximum(alphas.abs().amax(1), betas.abs().amax(1))
-    rounding = 32 * torch.finfo(w.dtype).eps
-    going = live & (betas[:, -1] > rounding * scale)
+    kind = torch.finfo(w.dtype)
+    rounding = 32 * torch.maximum(kind.eps * scale, scale.new_tensor(kind.tiny * kind.eps))
+    going = live & (betas[:, -1] > rounding)
     for j, beta_j in enumerate(beta.tolist()):
-        w[:, j].mul_(1 / beta_j if beta_j else 0.0)
+        if beta_j and not kind.tiny <= 1 / beta_j <= kind.max:
+            w[:, j] = _normalised(w[:, j : j + 1], beta[j : j + 1])[:, 0]
+        else:
+            w[:, j].mul_(1 / beta_j if beta_j else 0.0)
     length = state.length + live.long()
     if bool(going.all()):
         return LanczosState(w, state.current, alphas, betas, going, length)
@@ -135,16 +167,17 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     return LanczosState(current, state.current, alphas, betas, going, length)
 
 
-def _check_symmetry(found: Tensor, beta: Tensor, dtype: torch.dtype) -> None:
+def _check_symmetry(found: Tensor, beta: Tensor, size: float, dtype: torch.dtype) -> None:
     """<v_0, A v_1> = <A v_0, v_1> = beta_1: the recurrence takes it for granted, and here it can be
     seen for nothing.
 
-    Half of beta is far beyond any rounding or kink: this refuses another matrix, it does not judge
-    precision.
+    Half of beta is far beyond any rounding or kink (of `size`, the largest coefficient so far):
+    this refuses another matrix, it does not judge precision.
     """
-    apart = (found.cpu() - beta).abs()
-    if bool((apart > 0.5 * beta.abs() + torch.finfo(dtype).eps).any()):
-        worst = int(apart.argmax())
+    kind = torch.finfo(dtype)
+    beyond = (found.cpu() - beta).abs() - (0.5 * beta + kind.eps * size + kind.tiny)
+    if bool((beyond > 0).any()):
+        worst = int(beyond.argmax())
         raise argument_error(
             "operator",
             "be symmetric",
@@ -157,7 +190,7 @@ def check_product(product: Tensor) -> Tensor:
     if bool((bad := ~torch.isfinite(product)).any()):
         raise argument_error(
             "operator",
-            "give products whose squares are finite (divide it by its size)",
+            "give finite products whose sums are finite, too (divide it by its size)",
             f"not, in {int(bad.sum())} of {product.numel()} numbers",
         )
     return product

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from qdescent.linalg.inner_product import power_of_two
+
 # the corner, over the largest node, from which the Gauss rule is taken: the error is about 1e-8
 ALL_BUT_A_NODE = 1e8
 
@@ -46,6 +48,10 @@ def cumulative_bounds(
     if math.isinf(x):
         return (0.0, 0.0) if x < 0 else (1.0, 1.0)
     weights = weights / weights.sum()
+    # float64 need not hold the squares below; a power of two changes no digit
+    largest = torch.cat([nodes.abs(), residuals, nodes.new_tensor([abs(x)])]).max()
+    unit = power_of_two(largest)
+    nodes, residuals, x = nodes / unit, residuals / unit, x / float(unit)
     # The tridiagonal matrix and one row more, in the basis of its Ritz vectors: an arrow. The last
     # components of these alternate in sign where the first ones are positive. The corner is chosen
     # so that x is an eigenvalue.
@@ -58,6 +64,7 @@ def cumulative_bounds(
         return float(weights[:node].sum()), float(weights[: node + 1].sum())
     arrow = torch.diag(torch.cat([nodes, nodes.new_tensor([corner])]))
     arrow[-1, :-1] = arrow[:-1, -1] = last
+    arrow[arrow.abs() < torch.finfo(arrow.dtype).tiny] = 0  # LAPACK fails at subnormal numbers
     radau = (torch.linalg.eigh(arrow).eigenvectors[:-1] * weights.sqrt()[:, None]).sum(0) ** 2
     left = int((gaps < 0).sum())  # the nodes interlace: x is the one after so many
     return float(radau[:left].sum()), float(radau[: left + 1].sum())

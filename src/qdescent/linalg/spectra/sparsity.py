@@ -21,6 +21,7 @@ from qdescent._checks import (
 from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.lanczos import check_product
+from qdescent.linalg.spectra.same_product import Product
 
 # rows asked for at once: several batches then share a graph among 4 products; memory as of a run
 # with 4 probes
@@ -132,10 +133,10 @@ def row_sparsity(
         RowSparsity. A row of zeros counts 0.
 
     Raises:
-        ArgumentError: an operator that is not square or gives NaN; a state of other rows or
-            thresholds.
+        ArgumentError: an operator that is not square, gives NaN, or another row when it is asked
+            again (see `spectral_density`); a state of other rows or thresholds.
 
-    Cost: m products; 2 x 4 vectors of length n, and 5 in float64 while a row is sorted.
+    Cost: m + 1 products; 2 x 4 vectors of length n, and 5 in float64 while a row is sorted.
 
     References:
         s of Liu et al. (2024): the number of non-zero entries a row; a Hessian has no exact zeros
@@ -165,11 +166,15 @@ def row_sparsity(
         raise argument_error(
             "state", "be of the same operator, rows, seed and thresholds", f"of others ({done})"
         )
+    first: Product | None = None
     while len(done.rows) < len(places):
         chunk = places[len(done.rows) :][:BLOCK]
         units = torch.zeros(len(chunk), n, dtype=operator.dtype, device=operator.device)
         units[torch.arange(len(chunk), device=units.device), chunk.to(units.device)] = 1
         product = check_product(operator @ units.T)
+        first = first or Product(units.T[:, :1], product[:, :1].clone())
+        if len(done.rows) + len(chunk) == len(places):
+            first.compare(operator @ first.vector)
         above, carrying = torch.tensor(
             [_counts(row, tolerance, share) for row in product.T], dtype=torch.int64
         ).T

@@ -21,6 +21,7 @@ from qdescent._checks import (
     check_interval,
     shown,
 )
+from qdescent.linalg.inner_product import power_of_two
 from qdescent.linalg.spectra.cluster import Cluster, Estimate, mean_and_error
 from qdescent.linalg.spectra.radau import cumulative_bounds
 
@@ -188,10 +189,9 @@ class Spectrum:
             torch.zeros(len(self.nodes), dtype=torch.float64),
             torch.zeros(len(self.nodes), dtype=torch.float64),
         )
-        known, slack = (
-            self.nodes[0, : self.deflated],
-            float(self.residuals[0, : self.deflated].norm()),
-        )
+        known, reached = self.nodes[0, : self.deflated], self.residuals[0, : self.deflated]
+        unit = power_of_two(reached.sum())  # float64 need not hold the squares
+        slack = float(unit * (reached / unit).norm())
         inner, outer = (low + slack, high - slack), (low - slack, high + slack)
         for probe, used in enumerate(self.residuals.isfinite()):
             used[: self.deflated] = False
@@ -226,6 +226,9 @@ class Spectrum:
             Roy and Vetterli, "The effective rank", EUSIPCO 2007, with |lambda| as singular values.
         """
         size = self.nodes.abs()
+        unit = power_of_two(size.max())
+        if not 1e-200 < float(unit) < 1e200:  # x log x overflows sooner than x
+            size = size / unit
         length, entropy = (
             (self.weights * size).sum(1),
             (self.weights * torch.special.entr(size)).sum(1),

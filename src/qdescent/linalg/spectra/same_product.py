@@ -1,0 +1,89 @@
+"""Whether an operator gives the same product again: one that adds noise, or drifts from call to
+call, has no spectrum, and the numbers of a Lanczos run show nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qdescent._checks import argument_error
+from qdescent.linalg.operator import LinearOperator, Shard
+from qdescent.linalg.spectra.lanczos import LanczosState, lanczos, norms_by_column
+
+# Relative: far above sums in another order, those of half precision inside a float32 operator and
+# of single precision inside a float64 one; what is allowed moves no eigenvalue by more.
+SAME = {torch.float32: 1e-3, torch.float64: 1e-6}
+
+
+@dataclass(frozen=True)
+class Product:
+    """A vector and its product, each (n, 1), to be compared with the same product made again."""
+
+    vector: Tensor
+    product: Tensor
+
+    def compare(self, again: Tensor, shard: Shard | None = None) -> None:
+        """Check that the same vector's product, made again, is this one.
+
+        Raises:
+            ArgumentError: it is another.
+        """
+        apart, size = (norms_by_column(x, shard) for x in (again - self.product, self.product))
+        if not float(apart) <= SAME[self.product.dtype] * float(size):
+            share = float(apart / size) if float(size) else float("inf")
+            raise argument_error(
+                "operator",
+                "give the same product for the same vector each time (noise, data drawn anew or a"
+                " count of calls inside it would be taken for eigenvalues)",
+                f"not: two products of one vector are {100 * share:.2g} % of their length apart",
+            )
+
+
+def steady_lanczos(
+    operator: LinearOperator,
+    vectors: Tensor,
+    steps: int,
+    state: LanczosState | None = None,
+    on_step: Callable[[LanczosState], None] | None = None,
+) -> LanczosState:
+    """As `lanczos`, of an operator of which nothing is known: a product of the first step is made
+    again after it, against noise, and after the last step, against what drifts.
+
+    Neither changes a bit of the state; one that fails is not handed to `on_step`.
+
+    Cost: two products more, of one vector; two vectors of length n.
+
+    Raises:
+        ArgumentError: a product that was another the second time.
+    """
+    first: list[Product] = []
+    before = state
+
+    def watched(now: LanczosState) -> None:
+        if not first:
+            first.append(first_product(before, now))
+            first[0].compare(operator @ first[0].vector, operator.shard)
+        elif now.steps == steps or not bool(now.alive.any()):
+            first[0].compare(operator @ first[0].vector, operator.shard)
+        if on_step is not None:
+            on_step(now)
+
+    return lanczos(operator, vectors, steps, state, watched)
+
+
+def first_product(before: LanczosState | None, after: LanczosState) -> Product:
+    """The product of the first living probe that led from one state to the next, without making it:
+    A v_k = beta_{k+1} v_{k+1} + alpha_k v_k + beta_k v_{k-1}, to rounding.
+    """
+    probe = 0 if before is None else int(before.alive.double().argmax())
+    column = slice(probe, probe + 1)
+    vector = after.previous[:, column].clone()
+    product = float(after.alpha[probe, -1]) * vector
+    product.add_(after.current[:, column], alpha=float(after.beta[probe, -1]))
+    if before is not None and before.steps:
+        product.add_(before.previous[:, column], alpha=float(before.beta[probe, -1]))
+    return Product(vector, product)

@@ -1,0 +1,111 @@
+"""Operators that add noise, drift or change what they are given have no spectrum; those that only
+round otherwise have one.
+"""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from qdescent._checks import ArgumentError
+from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.spectra.deflation import extreme_eigenpairs
+from qdescent.linalg.spectra.density import spectral_density
+from qdescent.linalg.spectra.lanczos import lanczos
+from qdescent.linalg.spectra.same_product import first_product
+from qdescent.linalg.spectra.sparsity import row_sparsity
+
+N = 60
+DIAGONAL = torch.linspace(0.1, 1, N, dtype=torch.float64)[:, None]
+TAKERS = {
+    "density": lambda operator: spectral_density(operator, steps=12, probes=2),
+    "deflated": lambda operator: spectral_density(operator, steps=12, probes=2, deflate=2),
+    "pairs": lambda operator: extreme_eigenpairs(operator, 2, steps=20),
+    "rows": lambda operator: row_sparsity(operator, 9),
+}
+
+
+class Counted:
+    """A diagonal matrix whose products are counted, and changed by the count."""
+
+    def __init__(self, change=lambda product, count: product, dtype=torch.float64):
+        self.count, self.change = 0, change
+        self.operator = LinearOperator((N, N), self.apply, self.apply, dtype)
+
+    def apply(self, block):
+        self.count += block.shape[1]
+        return self.change(DIAGONAL.to(block) * block, self.count)
+
+
+def noisy(share):
+    generator = torch.Generator().manual_seed(0)
+
+    def change(product, count):
+        noise = torch.randn(product.shape, generator=generator, dtype=torch.float64).to(product)
+        return product + share * noise * product.norm(dim=0) / N**0.5
+
+    return change
+
+
+CHANGES = {
+    "noise": noisy(0.05),
+    "little noise": noisy(1e-4),
+    "drift": lambda product, count: product * (1 + 1e-3 * count),
+    "late drift": lambda product, count: product * (1 + 0.02 * (count > 8)),
+    "another matrix each time": lambda product, count: product.roll(count, 0),
+}
+
+
+@pytest.mark.parametrize("taker", TAKERS)
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_operator_that_changes_is_refused(taker, change):
+    with pytest.raises(ArgumentError, match="same product for the same|be symmetric"):
+        TAKERS[taker](Counted(CHANGES[change]).operator)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rounding_is_no_noise(dtype):
+    kind = torch.finfo(dtype).eps
+    for taker in TAKERS.values():
+        taker(Counted(noisy(20 * kind), dtype).operator)
+
+
+def test_a_block_changed_in_place_is_refused():
+    for change in (lambda x: x.mul_(DIAGONAL), lambda x: x.clone() + 0 * x.add_(1)):
+        operator = LinearOperator((N, N), change, change)
+        with pytest.raises(ArgumentError, match="`apply` must leave the block that it is given"):
+            spectral_density(operator, steps=3, probes=1)
+    with torch.inference_mode():  # whose tensors count no changes
+        assert spectral_density(Counted().operator, steps=3, probes=1).size == N
+
+
+def test_two_products_are_made_again():
+    counted = Counted()
+    seen = []
+    spectral_density(counted.operator, steps=12, probes=3, on_step=lambda s: seen.append(s))
+    assert counted.count == 12 * 3 + 2
+    resumed = Counted()
+    again = spectral_density(resumed.operator, steps=12, probes=3, state=seen[6])
+    assert resumed.count == 5 * 3 + 2
+    assert torch.equal(again.nodes, spectral_density(Counted().operator, 12, 3).nodes)
+    whole = Counted()
+    spectral_density(whole.operator, steps=12, probes=3, state=seen[-1])
+    assert whole.count == 0  # nothing is left to do
+    rows = Counted()
+    row_sparsity(rows.operator, 9)
+    assert rows.count == 10
+
+
+def test_a_product_is_read_off_the_recurrence():
+    """Also after a probe has ended; without the vector before the last, it is another."""
+    counted, states = Counted(), []
+    vectors = torch.ones(N, 2, dtype=torch.float64)
+    vectors[1:, 0] = 0  # ends after one step
+    lanczos(counted.operator, vectors, 4, on_step=states.append)
+    for before, after in zip([None, *states], states, strict=False):
+        found = first_product(before, after)
+        assert float(found.vector.norm()) == pytest.approx(1)
+        torch.testing.assert_close(found.product, counted.operator @ found.vector)
+    forgotten = first_product(replace(states[1], beta=0 * states[1].beta), states[2])
+    with pytest.raises(ArgumentError, match="two products of one vector"):
+        forgotten.compare(counted.operator @ forgotten.vector)
