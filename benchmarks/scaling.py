@@ -2,6 +2,7 @@
 
     python benchmarks/scaling.py             # all parts, each kept as it is found
     python benchmarks/scaling.py --only maps # or: fast-forward, network, gates
+    python benchmarks/scaling.py --forward   # fast-forward anew beside the maps' known histories
 
 Maps of two unknowns u <- F_0 + F_1 u + F_2 u (x) u whose orbits stay bounded (checked for 20,000
 steps), fully, almost and not dissipative, order 1 to 4, T to 512; and the maps of the two to four
@@ -131,6 +132,7 @@ def forwarded(f, order, steps):
     return {
         "queries": float(cost["declared_queries"]) / float(cost["success_probability"]) ** 0.5,
         "queries of a run": int(cost["declared_queries"]),
+        "queries of the start": int(cost["start_queries"]),
         "degree": int(cost["degree"]),
         "success probability": float(cost["success_probability"]),
         "status": found.status.name,
@@ -148,6 +150,27 @@ def slope(rows, value, fitted=FITTED):
     rest = y - np.polyval(np.polyfit(x, y, 1), x)
     error = float(np.sqrt(covariance[0, 0] * (rest @ rest) / (len(x) - 2)))
     return {"slope": float(power), "standard error": error, "steps": [p[0] for p in points]}
+
+
+def forward_slopes(rows):
+    """Of the queries until success, and of a run's polynomials alone."""
+    return {
+        f"fast-forward, {name}": slope(rows, lambda r, name=name: r["fast-forward"].get(name))
+        for name in ("queries", "queries of a run", "degree")
+    }
+
+
+def forward_again(table):
+    """The fast-forwarded columns of known maps."""
+    for name, known in table.items():
+        f = family_map(name)
+        for order, part in known["orders"].items():
+            if int(order) <= 2:
+                for row in part["rows"]:
+                    row["fast-forward"] = forwarded(f, int(order), row["steps"])
+                part["slopes"] |= forward_slopes(part["rows"])
+                print(name, order, {k: v for k, v in part["slopes"].items() if "fast" in k})
+    return table
 
 
 def against_steps(f, orders, most=STEPS[-1]):
@@ -169,10 +192,7 @@ def against_steps(f, orders, most=STEPS[-1]):
             rows, lambda r: r["history"] and r["history"]["scaled"]["bound on the cost"]
         )
         if order <= 2:
-            for name in ("queries", "queries of a run"):
-                slopes[f"fast-forward, {name}"] = slope(
-                    rows, lambda r, name=name: r["fast-forward"].get(name)
-                )
+            slopes |= forward_slopes(rows)
         table[order] = {"rows": rows, "slopes": slopes}
         told = {
             k: v and f"{v['slope']:.2f} +- {v['standard error']:.2f}" for k, v in slopes.items()
@@ -226,14 +246,19 @@ def of_a_network():
 
 
 def fast_forward_alone():
-    """Queries of order 1 from T = 16 to 1,024, of one run, over all seven T."""
+    """Order 1 from T = 16 to 1,024, over all seven T: the polynomial's own queries, and those until
+    success.
+    """
     table = {}
     for name in list(FAMILIES)[1:2]:  # order 1 knows F_0 and F_1 alone, those of the second
         f = family_map(name)
         rows = [{"steps": T, **forwarded(f, 1, T)} for T in (*STEPS, 2 * STEPS[-1])]
-        fit = slope(rows, lambda row: row["queries of a run"], len(rows))
-        table[name] = {"rows": rows, "slope of the queries of a run": fit}
-        print(name, fit, flush=True)
+        fits = {
+            f"slope of the {name}": slope(rows, lambda row, key=name: row[key], len(rows))
+            for name in ("degree", "queries")
+        }
+        table[name] = {"rows": rows, **fits}
+        print(name, fits, flush=True)
     return table
 
 
@@ -284,6 +309,7 @@ def main():
     """The parts that are asked for; what is known of the others stays."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--forward", action="store_true", help="of the maps, beside what is known")
     given = parser.parse_args()
     path = RESULTS / "scaling.json"
     known = json.loads(path.read_text()) if path.exists() else {}
@@ -294,6 +320,10 @@ def main():
         ),
         **{name: known[name] for name in PARTS if name in known},
     }
+    if given.forward:
+        content["maps"] = forward_again(content["maps"])
+        save("scaling", content | {"environment": environment()})
+        return
     for name, part in PARTS.items():
         if given.only in (None, name):
             content[name] = part()

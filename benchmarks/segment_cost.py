@@ -90,6 +90,7 @@ def forwarded(f: qd.PolynomialMap, order: int, steps: int) -> dict:
     )
     return {
         "queries_of_a_run": cost["declared_queries"],
+        "state_preparations": cost["state_preparations"],
         "success_probability": cost["success_probability"],
         "queries": expected,
         "t_gates_of_a_query": each,

@@ -1,6 +1,7 @@
 """A segment as a circuit: equal to its polynomials, its queries declared, its faults seen."""
 
 import math
+from dataclasses import replace
 
 import attrs
 import numpy as np
@@ -182,6 +183,47 @@ def test_gates_and_qubits_are_those_of_the_decomposition():
     assert run.logical_qubits >= run.simulated_qubits
     # all of it, by the gates that the parts list
     assert run.gates.and_bloq > circuit.bloq.outer.degree
+
+
+def turned_away(slow=0.1):
+    """Little of F_0 in the mode that hardly shrinks, in coordinates that mix the two."""
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+    linear = turn @ np.diag([0.6, 1.0]) @ turn.T
+    start = turn @ [math.sqrt(1 - slow**2), slow]
+    return qd.PolynomialMap([start, linear, 0.03 * np.array([[1.0, 0, 0, 0.5], [0, 0.5, 0.5, -1]])])
+
+
+@pytest.mark.parametrize(("order", "steps"), [(1, 12), (2, 8)])
+@pytest.mark.parametrize("bits", [9, 24])
+def test_a_sharpened_start_as_a_circuit(order, steps, bits):
+    plan = planned(turned_away(), steps, order, 1e-3)
+    assert plan.start.queries >= 3
+    circuit = build_segment(plan, bits, DEFAULT_LOADER)
+    run, exact = run_segment(plan, circuit, 1e-3), apply_plan(plan)
+    off = float(np.linalg.norm(run.value.numpy() - exact.value))
+    assert circuit.error / 1000 < off <= circuit.error
+    assert run.forward_queries + run.adjoint_queries == plan.queries == exact.queries
+    if bits == 24:
+        assert run.success_probability == pytest.approx(exact.probability, rel=1e-4)
+
+
+def test_planted_starts_are_rejected():
+    plan = planned(turned_away(), 12, 1, 1e-3)
+    right, exact = build_segment(plan, 24, DEFAULT_LOADER), apply_plan(plan).value
+    start = right.bloq.start
+
+    def off(changed):
+        circuit = replace(right, bloq=attrs.evolve(right.bloq, start=changed))
+        return distance(run_segment(plan, circuit, 1e-3).value, exact)
+
+    assert off(start) < 1e-5
+    assert off(attrs.evolve(start, rounds=start.rounds + 1)) > 1e-2
+    assert off(attrs.evolve(start, rounds=0)) > 1e-2
+    solve = start.solve
+    assert off(solve.start) > 1e-2  # f as it is
+    turned = np.flip(solve.weights.prepared).copy()  # the halves of g exchanged
+    weights = RealStatePreparation(rotation_tree(turned, 24))
+    assert off(attrs.evolve(start, solve=attrs.evolve(solve, weights=weights))) > 1e-2
 
 
 def test_refusals():

@@ -10,6 +10,7 @@ import attrs
 from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
+from qdescent.quantum.algorithms.amplification import AmplitudeAmplification
 from qdescent.quantum.algorithms.selected_sequence import SelectedSequence
 from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.gates.force_preparation import StatePreparation
@@ -26,7 +27,8 @@ class SegmentTransform(Bloq):
     Without `inner` it is sum_i v_i^2 a_i(A) f: f once, one sequence.
 
     Args:
-        start: prepares f.
+        start: prepares f: on `state`; or, sharpened by a segment's transform of its own, amplified,
+            on that one's system, and its other registers in |0> before and after.
         weights: prepares v on the choice.
         outer: a.
         inner: b; None at order 1.
@@ -43,7 +45,7 @@ class SegmentTransform(Bloq):
     """
 
     label: ClassVar[str] = "fast-forward"
-    start: StatePreparation
+    start: StatePreparation | AmplitudeAmplification
     weights: RealStatePreparation
     outer: SelectedSequence
     inner: SelectedSequence | None = None
@@ -62,7 +64,8 @@ class SegmentTransform(Bloq):
 
     def layout(self) -> Layout:
         """The names of the bits of each register."""
-        bits, ancillas = self.start.bitsize, self.outer.encoding.ancilla_bitsize
+        query = self.outer.encoding
+        bits, ancillas = query.system_bitsize, query.ancilla_bitsize
         if self.coupling is None:
             return {
                 "system": {"system": bits},
@@ -95,9 +98,9 @@ class SegmentTransform(Bloq):
         choice = self.layout()["choice"]
         branch = tuple(name for name in ("order", "node") if name in choice)
         spread: Step = (self.weights, {"state": tuple(choice)})
-        steps: list[Step] = [(self.start, {"state": ("system",)}), spread]
+        steps: list[Step] = [self._prepare("system"), spread]
         if self.inner is not None and self.coupling is not None:
-            steps.insert(1, (self.start, {"state": ("other",)}))
+            steps.insert(1, self._prepare("other"))
             steps += [
                 (self.inner, _wires("system", "left", "left_part", (*branch, "left_short"))),
                 (self.inner, _wires("other", "right", "right_part", (*branch, "right_short"))),
@@ -108,6 +111,12 @@ class SegmentTransform(Bloq):
             ]
         steps.append((self.outer, _wires("system", "outer", "part", (*branch, "short"))))
         return [*steps, *inverse([spread])]
+
+    def _prepare(self, system: str) -> Step:
+        """The start on these bits; what sharpens it works on those of the last sequence."""
+        if isinstance(self.start, AmplitudeAmplification):
+            return self.start, _wires(system, "outer", "part", ("short",))
+        return self.start, {"state": (system,)}
 
     def directed(self) -> list[Step]:
         """The steps, inverted for the adjoint."""

@@ -17,6 +17,7 @@ from qdescent.quantum.algorithms.segment_transform import SegmentTransform
 from qdescent.quantum.algorithms.selected_sequence import SelectedSequence
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.protocol import BlockEncoding
+from qdescent.quantum.gates.force_preparation import StatePreparation
 from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
@@ -24,7 +25,8 @@ from qdescent.quantum.tables.angles import rotation_tree
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.solvers.circuits.run import CircuitRun, counted_run
 from qdescent.solvers.polynomials.bounded_polynomials import BoundedPolynomial
-from qdescent.solvers.polynomials.segment_plan import SUBNORMALISATION, SegmentPlan
+from qdescent.solvers.polynomials.segment_plan import SegmentPlan
+from qdescent.solvers.polynomials.sharpened_start import SUBNORMALISATION
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,12 @@ def build_segment(plan: SegmentPlan, bits: int, loader: Loader) -> SegmentCircui
         loader: of every table.
     """
     query = plan.encoding.encode(bits, loader)
+    given = plan.start.given
     padded = np.zeros(2**query.system_bitsize)
-    padded[: len(plan.start)] = plan.start
-    start = state_preparation(padded, bits, loader)
+    padded[: len(given)] = given
+    prepared = state_preparation(padded, bits, loader)
+    start_off = float(np.linalg.norm(prepared.prepared - padded))
+    start, sharp_off = _start(plan, prepared, query, bits, loader)
     outer, outer_off = _sequence([plan.first, *plan.outer], query, bool(plan.inner))
     wanted = _weights(plan, outer.choice_bits)
     weights = RealStatePreparation(rotation_tree(np.sqrt(wanted), bits), loader=loader)
@@ -78,10 +83,9 @@ def build_segment(plan: SegmentPlan, bits: int, loader: Loader) -> SegmentCircui
         bloq = SegmentTransform(start, weights, outer, inner, coupling)
         choice_off += coupling.epsilon
         certificate = max(inner_off, outer_off)
-    start_off = float(np.linalg.norm(start.prepared - padded))
     sequences = 3 if plan.inner else 1
     error = plan.sensitivity(
-        query.epsilon / plan.alpha, start_off, choice_off + sequences * certificate
+        query.epsilon / plan.alpha, start_off, choice_off + sequences * certificate, sharp_off
     )
     return SegmentCircuit(bloq, error, bits, query.epsilon, certificate)
 
@@ -114,17 +118,40 @@ def run_segment(
     state = Simulator().run(bloq)
     kept = state.project(**{name: 0 for name in state.registers if name != "system"}).real
     probability = float(torch.linalg.vector_norm(kept)) ** 2
-    value = plan.attenuation * math.sqrt(bare) * kept[: len(plan.start)]
+    value = plan.attenuation * math.sqrt(bare) * kept[: len(plan.start.given)]
     rounds = bloq.rounds if isinstance(bloq, AmplitudeAmplification) else 0
     return counted_run(bloq, circuit.queried, state, value, probability, epsilon, rounds)
+
+
+def _start(
+    plan: SegmentPlan,
+    prepared: StatePreparation,
+    query: BlockEncoding,
+    bits: int,
+    loader: Loader,
+) -> tuple[StatePreparation | AmplitudeAmplification, float]:
+    """What prepares f', and what the weights and the angles of g miss together."""
+    start = plan.start
+    if start.floor == 1:
+        return prepared, 0.0
+    g = BoundedPolynomial(start.coefficients, 0.0)
+    sequence, off = _sequence([g], query, False, start.scale)
+    wanted = np.array([g.norms[1], g.norms[0]])  # the odd part takes the query
+    weights = RealStatePreparation(rotation_tree(np.sqrt(wanted), bits), loader=loader)
+    off += float(np.abs(weights.prepared**2 - wanted).sum())
+    solve = SegmentTransform(prepared, weights, sequence)
+    places = tuple((e.name, e.total_bits()) for e in solve.signature if e.name != "system")
+    return AmplitudeAmplification(solve, places, start.rounds), off
 
 
 def _sequence(
     polynomials: Sequence[BoundedPolynomial | None],
     query: BlockEncoding,
     nodes: bool,
+    scale: float = SUBNORMALISATION,
 ) -> tuple[SelectedSequence, float]:
-    """The phases of every branch, order and node above the parity; the largest certificate.
+    """The phases of every branch, order and node above the parity, of polynomials whose halves are
+    brought to this supremum; the largest certificate.
 
     None is the identity: no phase turns, and an even number of queries undo each other.
     """
@@ -142,7 +169,7 @@ def _sequence(
             scaled = np.zeros(degree - short + 1)
             if norm > 0:
                 length = min(len(half), len(scaled))
-                scaled[:length] = SUBNORMALISATION / norm * half[:length]
+                scaled[:length] = scale / norm * half[:length]
             angles = qsp_angles(scaled)
             worst = max(worst, angles.certificate)
             found.append((*projector_phases(angles), *(0.0,) * short))
@@ -180,7 +207,7 @@ def _coupling(plan: SegmentPlan, start: Floats) -> tuple[Ints, Ints, Floats]:
     Both have moduli of norm 1, and so has K: its encoding takes no more from u than they do.
     """
     assert plan.coupling is not None
-    size, n = len(start), len(plan.start)
+    size, n = len(start), len(plan.start.given)
     given = plan.coupling.tocoo()
     i, k = np.divmod(given.col.astype(np.int64), n)
     system, other = np.repeat(np.arange(n), n), np.tile(np.arange(n), n)

@@ -6,7 +6,8 @@ as Chebyshev series in s, bounded on all of [-1, 1].
 With w_t >= 0 and c, a >= 0 every Chebyshev coefficient is at least 0 (a product T_i T_j is the mean
 of two T_k), so that they add up to q(c + a), which bounds the series wherever it is cut. Where that
 is far above |q| on the eigenvalues, because the encoding allows y that none of them has, q is let
-down to 0 above the largest of them by a smooth step, and what is cut is the product.
+down to 0 above the largest of them by a smooth step, and what is cut is the product. On a start
+that was sharpened by g(s) = 1 - (1 - floor)(1 - s)/2 it is q/g that acts.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ BLOCK = 256  # powers of y that one matrix product takes
 WASTED = 2.0
 DISTANCES = (1.0, 2.0)
 FAR = 6.0  # from there on erfc is rounding
+CELLS = 64  # of the window, in which q/g is bounded
 MOST_POINTS = 2**15
 
 
@@ -103,13 +105,15 @@ def supremum(coefficients: Floats) -> float:
 
 def powers(weights: Floats, y: Floats) -> Floats:
     """sum_t w_t y^t for each row of weights, (R, T) -> (R, points): blocks of powers by one product
-    each, the blocks by Horner's rule.
+    each, the blocks by Horner's rule; weights that are all one number by the closed form.
 
     Example:
         >>> powers(np.ones((1, 3)), np.array([2.0])).tolist()
         [[7.0]]
     """
     rows, count = weights.shape
+    if count > BLOCK and not np.ptp(weights):
+        return np.broadcast_to(weights[0, 0] * _geometric(y, count), (rows, len(y)))
     size = min(BLOCK, count)
     padded = np.zeros((rows, -(-count // size) * size))
     padded[:, :count] = weights
@@ -123,6 +127,14 @@ def powers(weights: Floats, y: Floats) -> Floats:
     for k in reversed(range(parts.shape[1])):
         total = total * factor + parts[:, k]
     return total
+
+
+def _geometric(y: Floats, count: int) -> Floats:
+    """sum_{t<T} y^t = (y^T - 1)/(y - 1), near y = 1 by d = y - 1 alone."""
+    d = y - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        grown = np.where(y > 0.5, np.expm1(count * np.log1p(d)), y**count - 1)
+        return np.where(d == 0, float(count), grown / d)
 
 
 def chebyshev_series(weights: Floats, shift: float, scale: float) -> Floats:
@@ -156,13 +168,43 @@ def chebyshev_series(weights: Floats, shift: float, scale: float) -> Floats:
         points = min(count, 2 * points)
 
 
-def cut(coefficients: Floats, tolerance: float) -> BoundedPolynomial:
+def divided(coefficients: Floats, floor: float) -> Floats:
+    """Chebyshev coefficients of q/g, g(s) = 1 - (1 - floor)(1 - s)/2, from those of q, (N,): all
+    that are not rounding.
+
+    Raises:
+        OverflowError: a floor so low that no series of q/g is at hand.
+
+    Example:
+        >>> divided(np.array([0.75, 0.25]), floor=0.5)[:2].round(12).tolist()
+        [1.0, 0.0]
+    """
+    if floor == 1:
+        return coefficients
+    points = max(FIRST_POINTS, 2 * len(coefficients))
+    while points <= MOST_POINTS:
+        padded = np.zeros(points)
+        padded[: len(coefficients)] = coefficients
+        padded[0] *= 2
+        s = np.cos(np.pi * (np.arange(points) + 0.5) / points)
+        values = dct(padded, type=3) / 2 / (1 - (1 - floor) * (1 - s) / 2)
+        found = dct(values, type=2) / points
+        found[0] /= 2
+        sizes = np.abs(found)
+        if bool((sizes[3 * points // 4 :] <= ROUNDING / floor * sizes.sum()).all()):
+            return found
+        points *= 2
+    raise OverflowError
+
+
+def cut(coefficients: Floats, tolerance: float, floor: float = 1.0) -> BoundedPolynomial:
     """The shortest beginning of a series whose dropped coefficients add up to at most the
     tolerance; at least of degree 1.
 
     Args:
         coefficients: of the whole series, (N,).
         tolerance: absolute; below rounding it is rounding.
+        floor: of the g by which it was divided, and its roundings.
 
     Example:
         >>> cut(np.array([1.0, 0.5, 0.01, 0.001]), tolerance=0.02).degree
@@ -170,7 +212,7 @@ def cut(coefficients: Floats, tolerance: float) -> BoundedPolynomial:
     """
     sizes = np.abs(coefficients)
     tails = np.append(np.cumsum(sizes[::-1])[::-1], 0.0)  # of what is dropped from place k on
-    rounding = ROUNDING * float(sizes.sum()) * math.sqrt(len(sizes))
+    rounding = ROUNDING / floor * float(sizes.sum()) * math.sqrt(len(sizes))
     length = max(2, int(np.argmax(tails <= max(tolerance - rounding, 0.0))))
     kept = np.zeros(length)
     kept[: len(coefficients)] = coefficients[:length]
@@ -183,15 +225,16 @@ def bounded(
     scale: float,
     tolerance: float,
     window: tuple[float, float] | None = None,
+    floor: float = 1.0,
 ) -> BoundedPolynomial:
-    """sum_t w_t (c + a s)^t within the tolerance wherever y = c + a s lies in the window, at the
-    least degree times supremum of two ways: the cut series, good on all of [-1, 1]; and that of
+    """sum_t w_t (c + a s)^t / g(s) within the tolerance wherever y = c + a s lies in the window, at
+    the least degree times supremum of two ways: the cut series, good on all of [-1, 1]; and that of
 
-        q(y) erfc((y - top - r) L/r) / 2,   erfc(L)/2 = delta,
+        q(y)/g erfc((y - top - r) L/r) / 2,   erfc(L)/2 = delta,
 
-    top the window's end, which loses delta |q| in it, is at most about e^{rT} |q(top)| beyond, and
-    nothing from a few r on. Where y may be more negative than any modulus in the window, the same
-    on that side.
+    top the window's end, which loses delta |q/g| in it, is at most about e^{rT} |q(top)| beyond,
+    and nothing from a few r on. Where y may be more negative than any modulus in the window, the
+    same on that side.
 
     Args:
         weights: w, (T,).
@@ -199,6 +242,7 @@ def bounded(
         scale: a.
         tolerance: absolute.
         window: the least and the largest y that matters; None: all of them.
+        floor: g at s = -1, g = 1 - (1 - floor)(1 - s)/2; 1: g = 1.
 
     Raises:
         OverflowError: no series is within floats.
@@ -212,29 +256,44 @@ def bounded(
     """
     found: list[BoundedPolynomial] = []
     try:
-        found.append(cut(chebyshev_series(weights[None], shift, scale)[0], tolerance))
+        series = divided(chebyshev_series(weights[None], shift, scale)[0], floor)
+        found.append(cut(series, tolerance, floor))
     except OverflowError:
         if window is None:
             raise
     if window is None or not weights.any():
         return found[0]
-    end = max(abs(y) for y in window)
-    largest = float(powers(np.abs(weights)[None], np.array([end]))[0, 0])
+    largest = _largest(weights, shift, scale, window, floor)
     if found and found[0].norm <= WASTED * largest:
         return found[0]
+    end = max(abs(y) for y in window)
     low = -end if scale - shift > end else -math.inf
     delta = min(0.25, tolerance / (2 * largest)) / (2 if math.isfinite(low) else 1)
     horizon = int(np.flatnonzero(weights)[-1]) + 1
     for distance in DISTANCES:
         ends = low, window[1]
-        series = _let_down(weights, shift, scale, ends, distance / horizon, delta)
-        if series is not None:
+        whole = _let_down(weights, shift, scale, ends, distance / horizon, delta, floor)
+        if whole is not None:
             lost = delta * largest * (2 if math.isfinite(low) else 1)
-            part = cut(series, tolerance - lost)
+            part = cut(whole, tolerance - lost, floor)
             found.append(BoundedPolynomial(part.coefficients, part.error + lost))
     if not found:
         raise OverflowError
     return min(found, key=lambda p: p.degree * p.norm)
+
+
+def _largest(
+    weights: Floats, shift: float, scale: float, window: tuple[float, float], floor: float
+) -> float:
+    """A bound on |q/g| over the window: cell by cell, the sum of moduli at the larger |y| over g at
+    the lower end.
+    """
+    cells = CELLS if floor < 1 else 1
+    y = np.linspace(*window, cells + 1)
+    farther = np.maximum(np.abs(y[:-1]), np.abs(y[1:]))
+    lower = np.clip((y[:-1] - shift) / scale, -1, 1)
+    sums = powers(np.abs(weights)[None], farther)[0]
+    return float((sums / (1 - (1 - floor) * (1 - lower) / 2)).max())
 
 
 def _let_down(
@@ -244,21 +303,24 @@ def _let_down(
     ends: tuple[float, float],
     distance: float,
     delta: float,
+    floor: float,
 ) -> Floats | None:
-    """Chebyshev coefficients of the product with a step beyond each end; None where too steep."""
+    """Chebyshev coefficients of q/g times a step beyond each end; None where too steep."""
     width = distance / float(erfcinv(2 * delta))
     points = 4 * FIRST_POINTS
     while points <= MOST_POINTS:
-        y = shift + scale * np.cos(np.pi * (np.arange(points) + 0.5) / points)
+        s = np.cos(np.pi * (np.arange(points) + 0.5) / points)
+        y = shift + scale * s
         above, below = (y - ends[1] - distance) / width, (ends[0] - distance - y) / width
         # beyond, powers may overflow
         values, here = np.zeros(points), (above < FAR) & (below < FAR)
         steps = erfc(above[here]) * erfc(below[here]) / 4
         values[here] = powers(weights[None], y[here])[0] * steps
+        values /= 1 - (1 - floor) * (1 - s) / 2
         found = dct(values, type=2) / points
         found[0] /= 2
         sizes = np.abs(found)
-        if bool((sizes[3 * points // 4 :] <= ROUNDING * sizes.sum()).all()):
+        if bool((sizes[3 * points // 4 :] <= ROUNDING / floor * sizes.sum()).all()):
             return found
         points *= 2
     return None

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from qdescent._arrays import Floats
-from qdescent.solvers.polynomials.bounded_polynomials import BoundedPolynomial
-from qdescent.solvers.polynomials.segment_plan import SUBNORMALISATION, SegmentPlan
-
-Halves = tuple[Floats, Floats]
+from qdescent.solvers.polynomials.applied_polynomials import Halves, transform
+from qdescent.solvers.polynomials.segment_plan import SegmentPlan
+from qdescent.solvers.polynomials.sharpened_start import SUBNORMALISATION
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,8 @@ class Applied:
 
     Args:
         value: u_T/||F_0||, (n,).
-        queries: products with the encoded matrices, of all branches at once.
+        queries: products with the encoded matrices, of all branches at once; those of a sharpened
+            start as often as its amplification repeats them.
         probability: that a run of the circuit succeeds.
         attempt: queries that a run takes on average, where it ends as soon as an ancilla is not 0.
     """
@@ -34,41 +33,26 @@ class Applied:
 
 def apply_plan(plan: SegmentPlan) -> Applied:
     """u_T/||F_0||, as the circuit's branches make it: a product is one of all branches at once."""
-    start = plan.start[:, None]
+    matrix, alpha, length = plan.matrix, plan.alpha, plan.start.length
+    start, prepared = plan.start.vector[:, None], plan.start.queries
     if not plan.inner:
-        halves, made = _transform(plan, [plan.first], start)
-        x = (halves[0] + halves[1])[:, 0]
-        probability = _kept(plan, x)
-        return Applied(x, made, probability, float(made))
+        halves, made = transform(matrix, alpha, [plan.first], start)
+        x = length * (halves[0] + halves[1])[:, 0]
+        made += prepared
+        return Applied(x, made, _kept(plan, x), float(made))
     copies = np.repeat(start, len(plan.inner), axis=1)
-    left, made_left = _transform(plan, plan.inner, copies)
-    right, made_right = _transform(plan, plan.inner, copies)
+    left, made_left = transform(matrix, alpha, plan.inner, copies)
+    right, made_right = transform(matrix, alpha, plan.inner, copies)
     sources = [[_couple(plan, a, b) for b in right] for a in left]
-    total = np.hstack([start, sum(sources[i][k] for i in range(2) for k in range(2))])
-    ends, made = _transform(plan, [plan.first, *plan.outer], total)
+    pairs = sum(sources[i][k] for i in range(2) for k in range(2))
+    total = np.hstack([length * start, length**2 * pairs])
+    ends, made = transform(matrix, alpha, [plan.first, *plan.outer], total)
     x = (ends[0] + ends[1]).sum(1)
     probability = _kept(plan, x)
     stages = _stages(plan, left, sources)
-    attempt = made_left + stages[0] * made_right + stages[1] + stages[2] * made
-    return Applied(x, made_left + made_right + 1 + made, probability, attempt)
-
-
-def _transform(
-    plan: SegmentPlan, polynomials: Sequence[BoundedPolynomial], block: Floats
-) -> tuple[Halves, int]:
-    """The even and the odd part of each polynomial of A on its column, (n, R) each, and the
-    products made.
-    """
-    degree = max(p.degree for p in polynomials)
-    table = np.zeros((degree + 1, len(polynomials)))
-    for column, p in enumerate(polynomials):
-        table[: p.degree + 1, column] = p.coefficients
-    before, now = block, plan.matrix @ block / plan.alpha
-    halves = [table[0] * before, table[1] * now]
-    for k in range(2, degree + 1):
-        before, now = now, 2 / plan.alpha * (plan.matrix @ now) - before
-        halves[k % 2] = halves[k % 2] + table[k] * now
-    return (halves[0], halves[1]), degree
+    prepared *= plan.copies
+    attempt = prepared + made_left + stages[0] * made_right + stages[1] + stages[2] * made
+    return Applied(x, prepared + made_left + made_right + 1 + made, probability, attempt)
 
 
 def _couple(plan: SegmentPlan, left: Floats, right: Floats) -> Floats:
@@ -101,4 +85,8 @@ def _stages(plan: SegmentPlan, left: Halves, sources: list[list[Floats]]) -> lis
         for i in range(2)
         for k in range(2)
     )  # fmt: skip
-    return [float(weights[0] + weights[1:] @ each) for each in (once, once**2, coupled)]
+    kept = plan.start.overlap**2  # of u_1's second copy
+    return [
+        float(weights[0] * first + weights[1:] @ each)
+        for first, each in ((1.0, once), (1.0, once**2), (kept, coupled))
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from qdescent._arrays import Floats
@@ -62,24 +64,28 @@ def node_polynomials(
     points: Floats,
     tolerance: float,
     window: tuple[float, float] | None,
+    floor: float = 1.0,
+    length: float = 1.0,
 ) -> tuple[tuple[BoundedPolynomial, ...], tuple[BoundedPolynomial, ...], float]:
-    """b_j and a_j, and a bound on sum_j |a_j b_j b_j - exact|, F_2's error over ||F_2||, within it.
+    """b_j/g and a_j, and a bound on sum_j |a_j b_j b_j - exact|, F_2's error over ||F_2||, within
+    it.
 
-    With errors tau |b_j| and tau |a_j| each term moves by 3 tau and smaller parts.
+    With errors tau |b_j| and tau |a_j| a term of size |a_j| |b_j|^2 moves by 3 tau of it and
+    smaller parts. All nodes share their queries, so that none of little size may ask for more than
+    the others: the tolerance is shared by the roots of the sizes. b_j/g acts on a start of unit
+    length that stands for one of `length` = ||g(A) f||.
     """
     weights = _partial_sums(rule, steps), rule.interpolation.T[:, ::-1]
     sizes = [np.abs(powers(each, points)).max(1) for each in weights]
-    total = float((sizes[1] * sizes[0] ** 2).sum())
-    tau = min(1e-2, tolerance / (3.1 * total)) if total > 0 else 1e-2
+    roots = np.sqrt(sizes[1]) * sizes[0]
     pairs, off = [], 0.0
     for b, a, b_size, a_size in zip(*weights, *sizes, strict=True):
         if b_size == 0 or a_size == 0:
             continue  # before the first step nothing has moved
-        inner, outer = (
-            bounded(each, shift, alpha, tau * size, window)
-            for each, size in ((b, b_size), (a, a_size))
-        )
-        grown = (b_size + inner.error) ** 2
+        tau = min(1e-2, tolerance / (3.1 * math.sqrt(a_size) * b_size * float(roots.sum())))
+        inner = bounded(b, shift, alpha, tau * b_size / length, window, floor)
+        outer = bounded(a, shift, alpha, tau * a_size, window)
+        grown = (b_size + length * inner.error) ** 2
         off += (a_size + outer.error) * grown - a_size * b_size**2
         pairs.append((inner, outer))
     return tuple(b for b, _ in pairs), tuple(a for _, a in pairs), off

@@ -2,45 +2,48 @@
 which points in time, and what they promise. In units of ||F_0||.
 
     u = p(A) f + sum_j a_j(A) F_2 (b_j(A) f (x) b_j(A) f),   A = (F_1 - c)/alpha,  f = F_0/||F_0||,
-    p ~ sum_{t<T} y^t,  b_j ~ sum_{t<t_j} y^t,  a_j ~ sum_t l_j(t) y^{T-1-t},  y = c + alpha s.
+    p ~ sum_{t<T} y^t,  b_j ~ sum_{t<t_j} y^t,  a_j ~ sum_t l_j(t) y^{T-1-t},  y = c + alpha s;
+
+of a sharpened start f' = g(A) f/||g(A) f||, with p/g and b_j/g in their places.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sparse
-import torch
-from scipy.sparse.linalg import eigsh
 
 from qdescent._arrays import Floats
 from qdescent._checks import argument_error
-from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.linalg.polynomial_terms import to_scipy
 from qdescent.quantum.tables.perron import absolute_norm
 from qdescent.solvers.encodings import EncodingPlan, MatrixEncoding
-from qdescent.solvers.polynomials.bounded_polynomials import (
-    WASTED,
-    BoundedPolynomial,
-    bounded,
-    powers,
-)
+from qdescent.solvers.polynomials.applied_polynomials import transform
+from qdescent.solvers.polynomials.bounded_polynomials import WASTED, BoundedPolynomial, bounded
 from qdescent.solvers.polynomials.node_polynomials import choose_nodes, node_polynomials
+from qdescent.solvers.polynomials.segment_parts import (
+    EXACT_POINTS,
+    LARGEST_DENSE,
+    best_shift,
+    coupling_of,
+    extremes,
+    least_mean,
+    linear_part,
+    points_of,
+)
+from qdescent.solvers.polynomials.sharpened_start import (
+    SUBNORMALISATION,
+    SharpenedStart,
+    sharpened,
+)
 
 MOST_GROWTH = 1e6  # of a mode: beyond it the polynomials' suprema are all that is left
-LARGEST_DENSE = 2048  # eigenvalues of so many weights take seconds
-EXACT_POINTS = 16  # eigenvalues whose triples are all tried for the error of the nodes
-# max |p| of a circuit's polynomials: nearer to 1 the angles need more points of the transform
-SUBNORMALISATION = 0.98
 MOST_ATTENUATION = 1e100  # beyond, one run in 1e200 succeeds, and amplitudes round to nothing
-SHIFTS = 4  # beyond the least diagonal entry, to the middle of the diagonal
-ASYMMETRY = 1e3  # roundings
+WORTH = 2.0  # |p| over ||p(A) f|| from which on a sharper start is tried
+LEAST_FLOOR = 2.0**-16  # 1/g takes a degree of some 1/sqrt(floor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +53,13 @@ class SegmentPlan:
     Args:
         steps: T.
         length: ||F_0||.
-        start: f, (n,).
+        start: f, and f' that the polynomials act on.
         window: the least and the largest eigenvalue of F_1.
         shift: c.
         encoding: of F_1 - c, with its alpha.
         matrix: F_1 - c.
-        first: p.
-        inner: b_j, of the nodes where they are not zero.
+        first: p/g.
+        inner: b_j/g, of the nodes where they are not zero.
         outer: a_j.
         nodes: R.
         coupling: ||F_0|| F_2, (n, n^2); None at order 1.
@@ -68,7 +71,7 @@ class SegmentPlan:
 
     steps: int
     length: float
-    start: Floats = field(repr=False)
+    start: SharpenedStart
     window: tuple[float, float]
     shift: float
     encoding: EncodingPlan = field(repr=False)
@@ -91,12 +94,12 @@ class SegmentPlan:
     @property
     def window_known(self) -> bool:
         """Whether all eigenvalues were computed; of more weights the extremes are Lanczos' own."""
-        return len(self.start) <= LARGEST_DENSE
+        return len(self.start.given) <= LARGEST_DENSE
 
     @property
     def error_proven(self) -> bool:
         """Whether `error` holds for certain: with many eigenvalues that of the nodes is sampled."""
-        return self.window_known and (not self.inner or len(self.start) <= EXACT_POINTS)
+        return self.window_known and (not self.inner or len(self.start.given) <= EXACT_POINTS)
 
     @property
     def growth(self) -> float:
@@ -114,18 +117,27 @@ class SegmentPlan:
         return max([self.first.degree, *(p.degree for p in self.outer)])
 
     @property
+    def copies(self) -> int:
+        """Of the start."""
+        return 2 if self.inner else 1
+
+    @property
     def queries(self) -> int:
-        """Of one run: d, or 2 d_B + 1 + d_A."""
-        return self.outer_degree + (2 * self.inner_degree + 1 if self.inner else 0)
+        """Of one run: s + d, or 2 s + 2 d_B + 1 + d_A, s those of the start."""
+        inner = 2 * self.inner_degree + 1 if self.inner else 0
+        return self.copies * self.start.queries + inner + self.outer_degree
 
     @property
     def shares(self) -> Floats:
-        """What u_1 and each node weigh in the sum: the bounds of their polynomials."""
-        scale = SUBNORMALISATION
+        """What u_1 and each node weigh in the sum: the bounds of their polynomials. Of order 2 the
+        second copy of u_1's branch is asked for f, of which f' has the overlap.
+        """
+        scale, length = SUBNORMALISATION, self.start.length
+        kept = self.start.overlap if self.inner else 1.0
         return np.array(
-            [self.first.norm / scale]
+            [length * self.first.norm / (scale * kept)]
             + [
-                self.coupling_norm * b.norm**2 * a.norm / scale**3
+                self.coupling_norm * (length * b.norm) ** 2 * a.norm / scale**3
                 for b, a in zip(self.inner, self.outer, strict=True)
             ]
         )
@@ -135,7 +147,7 @@ class SegmentPlan:
         """u over the amplitudes that are kept, in units of ||F_0||."""
         return float(self.shares.sum())
 
-    def sensitivity(self, query: float, start: float, choice: float) -> float:
+    def sensitivity(self, query: float, start: float, choice: float, sharp: float = 0.0) -> float:
         """How far u moves, in units of ||F_0||, where the circuit's parts are off.
 
         What acts within a branch moves it by its own share; what mixes them, the sum by all.
@@ -144,13 +156,18 @@ class SegmentPlan:
             query: ||A - encoded||.
             start: ||f - prepared||.
             choice: what the weights, the coupling and the angles miss together.
+            sharp: the same of what sharpens the start.
         """
-        p = self.first
-        moved = p.lipschitz * query + 2 * p.norm * start
+        start, left = self.start.moved(query, start, sharp)
+        p, length = self.first, self.start.length
+        kept = self.start.overlap if self.inner else 1.0
+        moved = length * (p.lipschitz * query + 2 * p.norm * start / kept)
         for b, a in zip(self.inner, self.outer, strict=True):
             outer = a.lipschitz * b.norm**2 + 2 * a.norm * b.norm * b.lipschitz
-            moved += self.coupling_norm * (outer * query + 2 * a.norm * b.norm**2 * start)
-        return 1.1 * (moved + self.attenuation * choice)  # second-order terms
+            off = outer * query + 2 * a.norm * b.norm**2 * start
+            moved += self.coupling_norm * length**2 * off
+        # second-order terms
+        return 1.1 * (moved + self.attenuation * (choice + self.copies * left))
 
 
 def plan_segment(
@@ -174,8 +191,8 @@ def plan_segment(
     Raises:
         ArgumentError: F_1 not symmetric, F_0 = 0, a mode that grows beyond 1e6.
     """
-    step, start, length = _linear_part(f)
-    window = _extremes(step)
+    step, start, length = linear_part(f)
+    window = extremes(step)
     if max(abs(y) for y in window) > MOST_GROWTH ** (1 / steps):
         largest = max(window, key=abs)
         must = (
@@ -185,10 +202,11 @@ def plan_segment(
         raise argument_error("steps", must, f"{steps} steps with an eigenvalue {largest:.6g}")
     # of more weights the largest eigenvalue is seen from inside: nothing may end there
     ends = (None,) if len(start) > LARGEST_DENSE else (None, window)
-    linear, plans = (step, start, length), list[SegmentPlan]()
+    asked = _Asked(step, start, length, window, steps, f, order, epsilon, nodes, encoding)
+    plans = list[SegmentPlan]()
     for end in ends:
         with suppress(OverflowError):
-            plans.append(_planned(linear, window, steps, f, order, epsilon, nodes, encoding, end))
+            plans.append(_planned(asked, end))
         beyond = max((plan.shift + plan.alpha - window[1] for plan in plans), default=math.inf)
         if steps * beyond <= math.log(WASTED):
             break
@@ -196,153 +214,83 @@ def plan_segment(
     if not plans:
         must = "leave polynomials of F_1 within floats (its moduli allow too much: take fewer)"
         raise argument_error("steps", must, steps)
-    return min(
-        plans, key=lambda plan: (plan.error > epsilon * plan.least, plan.queries * plan.attenuation)
-    )
+    return min(plans, key=lambda plan: _cost(plan, epsilon))
 
 
-def _planned(
-    linear: tuple[sparse.csr_array, Floats, float],
-    window: tuple[float, float],
-    steps: int,
-    f: PolynomialMap,
-    order: int,
-    epsilon: float,
-    nodes: int | None,
-    encoding: MatrixEncoding,
-    end: tuple[float, float] | None,
-) -> SegmentPlan:
-    """The plan whose polynomials are bounded beyond the window `end`, or cut series (None)."""
-    step, start, length = linear
-    mean = _least_mean(window, steps)
-    least = steps * mean
-    ones = np.ones(steps)
-    shift, encoded, first = _best_shift(
-        step,
-        start,
-        encoding,
-        lambda c, a: bounded(ones, c, a, epsilon / 2 * least, end),
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A map and what is wanted of it."""
+
+    step: sparse.csr_array
+    start: Floats
+    length: float
+    window: tuple[float, float]
+    steps: int
+    f: PolynomialMap
+    order: int
+    epsilon: float
+    nodes: int | None
+    encoding: MatrixEncoding
+
+
+def _cost(plan: SegmentPlan, epsilon: float) -> tuple[bool, float]:
+    """Queries until success, up to what all plans share; behind, where it misses epsilon."""
+    return plan.error > epsilon * plan.least, plan.queries * plan.attenuation
+
+
+def _planned(asked: _Asked, end: tuple[float, float] | None) -> SegmentPlan:
+    """The plan whose polynomials are bounded beyond the window `end`, or cut series (None): of the
+    start as it is, and where much of p is not in it, of sharper ones, as long as they help.
+    """
+    step, steps, window = asked.step, asked.steps, asked.window
+    least = steps * least_mean(window, steps)
+    coupling = None
+    if asked.order > 1 and asked.f.degree > 1 and steps > 1:
+        coupling = coupling_of(asked.f, asked.length)
+    half, ones = asked.epsilon / 2 * least, np.ones(steps)
+    allowed = half if coupling is None else half / 2
+    shift, encoded, first = best_shift(
+        step, asked.start, asked.encoding, lambda c, a: bounded(ones, c, a, half, end)
     )
-    coupling = None if order == 1 or f.degree < 2 or steps == 1 else _coupling(f, length)
-    inner: tuple[BoundedPolynomial, ...] = ()
-    outer: tuple[BoundedPolynomial, ...] = ()
-    count, error, resolved, norm = 0, first.error, True, 0.0
-    if coupling is not None:
-        allowed = epsilon / 4 * least
-        first = bounded(ones, shift, encoded.alpha, allowed, end)
-        size = float(sparse.linalg.norm(coupling))
-        norm = absolute_norm(abs(coupling)).alpha
-        points = _points(step, window, steps)
-        count, rule, missed = choose_nodes(steps, points, allowed / 2 / size, nodes)
-        resolved = missed * size <= allowed / 2
-        inner, outer, off = node_polynomials(
-            rule, steps, shift, encoded.alpha, points, allowed / 2 / min(norm, size), end
-        )
-        error = first.error + missed * size + off * min(norm, size)
-    matrix = sparse.csr_array(step - shift * sparse.eye_array(len(start)))
-    return SegmentPlan(
-        steps, length, start, window, shift, encoded, matrix, first, inner, outer, count,
-        coupling, norm, least, error, resolved,
+    matrix = sparse.csr_array(step - shift * sparse.eye_array(len(asked.start)))
+    start = sharpened(matrix, encoded.alpha, asked.start, 1.0)
+    plan = SegmentPlan(
+        steps, asked.length, start, window, shift, encoded, matrix, first, (), (), 0,
+        coupling, 0.0, least, first.error, True,
     )  # fmt: skip
+    nodes = None
+    if coupling is not None:
+        size = float(sparse.linalg.norm(coupling))
+        points = points_of(step, window)
+        count, rule, missed = choose_nodes(steps, points, allowed / 2 / size, asked.nodes)
+        norm = absolute_norm(abs(coupling)).alpha
+        plan = replace(plan, nodes=count, coupling_norm=norm, resolved=missed * size <= allowed / 2)
+        nodes = rule, points, missed * size, min(norm, size)
 
+    def at(floor: float) -> SegmentPlan:
+        start = sharpened(matrix, encoded.alpha, asked.start, floor)
+        first = bounded(ones, shift, encoded.alpha, allowed / start.length, end, floor)
+        found = replace(plan, start=start, first=first, error=start.length * first.error)
+        if nodes is None:
+            return found
+        rule, points, missed, norm = nodes
+        inner, outer, off = node_polynomials(
+            rule, steps, shift, encoded.alpha, points, allowed / 2 / norm, end, floor,
+            start.length,
+        )  # fmt: skip
+        error = found.error + missed + off * norm
+        return replace(found, inner=inner, outer=outer, error=error)
 
-def _linear_part(f: PolynomialMap) -> tuple[sparse.csr_array, Floats, float]:
-    """F_1, f and ||F_0||, once they are what polynomials of F_1 need."""
-    given = f.coefficients[0].to_dense().reshape(-1).double().cpu().numpy()
-    largest = float(np.abs(given).max())
-    if largest == 0:
-        raise argument_error(
-            "f", "have an F_0 other than zero (from u = 0 its steps stay at 0)", "without one"
-        )
-    length = largest * float(np.linalg.norm(given / largest))
-    step = to_scipy(f.coefficients[1])
-    size = float(abs(step).max()) if step.nnz else 0.0
-    apart = float(abs(step - step.T).max()) if step.nnz else 0.0
-    if apart > ASYMMETRY * torch.finfo(f.coefficients[1].dtype).eps * size:
-        raise argument_error(
-            "f",
-            "have a symmetric F_1, as plain gradient descent has (momentum and unsymmetric maps:"
-            " `history_system`)",
-            f"one with |F_1 - F_1^T| up to {apart:.3g}",
-        )
-    return sparse.csr_array((step + step.T) / 2), given / length, length
-
-
-def _extremes(step: sparse.csr_array) -> tuple[float, float]:
-    """The least and the largest eigenvalue."""
-    n = step.shape[0]
-    if n <= LARGEST_DENSE:
-        values = np.linalg.eigvalsh(step.toarray())
-        return float(values[0]), float(values[-1])
-    low, high = (float(eigsh(step, k=1, which=end)[0][0]) for end in ("SA", "LA"))
-    return low, high
-
-
-def _least_mean(window: tuple[float, float], steps: int) -> float:
-    """min |(1/T) sum_t y^t| over the window; where it vanishes (T even, y = -1) half of the mean's
-    least value for odd T.
-    """
-    y = np.linspace(*window, 1025)
-    found = float(np.abs(powers(np.full((1, steps), 1 / steps), y)).min())
-    return max(found, 1 / (2 * steps))
-
-
-def _best_shift(
-    step: sparse.csr_array,
-    start: Floats,
-    encoding: MatrixEncoding,
-    polynomial: Callable[[float, float], BoundedPolynomial],
-) -> tuple[float, EncodingPlan, BoundedPolynomial]:
-    """c, the plan of F_1 - c, and p: the one of least degree times supremum, c from 0 to the middle
-    of the diagonal.
-
-    Up to the least diagonal entry alpha(c) = alpha(0) - c for balanced entries: a shift costs
-    nothing there.
-    """
-    diagonal = step.diagonal()
-    first, middle = float(diagonal.min()), float(diagonal.min() + diagonal.max()) / 2
-    shifts = {0.0, *(first + k / SHIFTS * (middle - first) for k in range(SHIFTS + 1))}
-    best: tuple[tuple[float, float], Any] | None = None
-    over: OverflowError | None = None
-    for shift in sorted(c for c in shifts if c >= 0):
-        matrix = sparse.coo_array(step - shift * sparse.eye_array(len(start)))
-        if not matrix.nnz or not matrix.data.any():
-            continue  # F_1 = c: nothing to encode
-        plan = encoding.plan(as_system(matrix, start))
-        try:
-            found = polynomial(shift, plan.alpha)
-        except OverflowError as beyond:
-            over = beyond
-            continue
-        cost = (found.degree * found.norm, plan.alpha)
-        if best is None or cost < best[0]:
-            best = cost, (shift, plan, found)
-    if best is None and over is not None:
-        raise over
-    if best is None:
-        raise argument_error("f", "have an F_1 other than zero", "zero")
-    return best[1]
-
-
-def as_system(matrix: sparse.coo_array, start: Floats) -> LinearSystem:
-    """The matrix with a right-hand side, as encodings take it."""
-    places = torch.from_numpy(np.array([matrix.row, matrix.col], dtype=np.int64))
-    entries = torch.sparse_coo_tensor(
-        places, torch.from_numpy(matrix.data), matrix.shape, check_invariants=True
-    )
-    return LinearSystem(entries.coalesce(), torch.from_numpy(start))
-
-
-def _coupling(f: PolynomialMap, length: float) -> sparse.csr_array | None:
-    """||F_0|| F_2; None where it is zero."""
-    found = length * to_scipy(f.coefficients[2])
-    found.eliminate_zeros()
-    return sparse.csr_array(found) if found.nnz else None
-
-
-def _points(step: sparse.csr_array, window: tuple[float, float], steps: int) -> Floats:
-    """The eigenvalues, or of many weights Chebyshev points of the window."""
-    if step.shape[0] <= EXACT_POINTS:
-        return np.linalg.eigvalsh(step.toarray())
-    low, high = window
-    return (low + high) / 2 + (high - low) / 2 * np.cos(np.pi * np.arange(12) / 11)
+    best, floor = at(1.0), 0.5
+    halves, _ = transform(matrix, encoded.alpha, [best.first], asked.start[:, None])
+    if best.first.norm < WORTH * float(np.linalg.norm(halves[0] + halves[1])):
+        return best
+    while floor >= LEAST_FLOOR:
+        with suppress(OverflowError):
+            tried = at(floor)
+            if _cost(tried, asked.epsilon) < _cost(best, asked.epsilon):
+                best = tried
+        if floor < best.start.floor / 4:  # twice in a row no better
+            break
+        floor /= 2
+    return best

@@ -108,7 +108,9 @@ def fast_forward_map(
     of F_1's diagonal: its Chebyshev coefficients are then positive, so that it is bounded on all of
     [-1, 1] wherever it is cut, at a degree near sqrt(2 T alpha ln(2/epsilon)). In u_2 the sum over
     t is one over R Gauss nodes; all polynomials of all nodes go through the same 2 d + 1 + d'
-    queries.
+    queries. Where F_0 has little in the modes that hardly shrink, which the polynomials favour, a
+    g(s) = 1 - (1 - floor)(1 - s)/2 of one query, amplified on its own, turns F_0 first, and p/g
+    takes p's place: not p, but one query is then repeated as often as p would fail.
 
     Args:
         f: the map; of `gradient_map` without momentum F_1 = 1 - eta H is symmetric.
@@ -148,7 +150,7 @@ def fast_forward_map(
     if asked is None:
         error, value, probability = plan.error, applied.value, applied.probability
         runs, bloq = 1, None
-        counted = "products, counted as made"
+        counted = "products, counted as made (of a sharper start as often as it is amplified)"
         first = [Row(names.QUERIES, applied.queries, "products", Evidence.EXACT, counted)]
     else:
         run = simulate(plan, asked, settings["epsilon"])
@@ -218,9 +220,9 @@ def _plan_rows(
     promised = Evidence.BOUNDED if plan.error_proven else modelled
     sampled = "" if plan.error_proven else " (sampled, of so many weights)"
     rounds = rounds_needed(min(1.0, probability))
-    declared = "d" if not plan.inner else "2 d_B + 1 + d_A"
+    declared = "s + d" if not plan.inner else "2 s + 2 d_B + 1 + d_A"
     declared += ", of one run" if runs == 1 else f", times {runs} runs of the amplification"
-    preparations = 2 if plan.inner else 1
+    preparations = plan.copies * max(1, plan.start.queries)
     facts: list[tuple[str, float, str, Evidence, str]] = [
         (names.DECLARED_QUERIES, runs * plan.queries, "calls", exact, declared),
         (
@@ -229,6 +231,13 @@ def _plan_rows(
             "1",
             exact,
             "u_1's, and the nodes' outer ones",
+        ),
+        (
+            "start_queries",
+            plan.start.queries,
+            "calls",
+            exact,
+            f"s, for each copy of F_0: 2r + 1 of an amplified g, at least {plan.start.floor:g}",
         ),
         ("inner_degree", plan.inner_degree, "1", exact, "of the nodes' inner polynomials"),
         ("nodes", plan.nodes, "1", exact, "Gauss nodes in time"),
