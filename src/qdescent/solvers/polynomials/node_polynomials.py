@@ -67,8 +67,7 @@ def node_polynomials(
     floor: float = 1.0,
     length: float = 1.0,
 ) -> tuple[tuple[BoundedPolynomial, ...], tuple[BoundedPolynomial, ...], float]:
-    """b_j/g and a_j, and a bound on sum_j |a_j b_j b_j - exact|, F_2's error over ||F_2||, within
-    it.
+    """b_j/g and a_j, and a bound on F_2's error over ||F_2||, sum_j |a_j b_j b_j - exact|.
 
     With errors tau |b_j| and tau |a_j| a term of size |a_j| |b_j|^2 moves by 3 tau of it and
     smaller parts. All nodes share their queries, so that none of little size may ask for more than
