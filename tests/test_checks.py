@@ -97,7 +97,7 @@ def test_finite_counts_and_places():
     x[0, 2], x[1, 1] = math.nan, math.inf
     with pytest.raises(
         ArgumentError,
-        match=r"Argument `x` must be finite, but is not, in 2 of 6 places, first at \(0, 2\).",
+        match=r"Argument `x` must be finite, but is not, in 2 of 6 entries, first at \(0, 2\).",
     ):
         check_finite("x", x)
     assert check_finite("x", torch.tensor([1, 2])).dtype == torch.int64
@@ -217,7 +217,7 @@ def test_tensors():
         (torch.ones(2, 2), "must have shape (any,), but is of shape (2, 2)."),
         (torch.ones(0), "must hold at least one number, but is empty, of shape (0,)."),
         (torch.tensor([1, math.nan]),
-         "must be finite, but is not, in 1 of 2 places, first at (1,)."),
+         "must be finite, but is not, in 1 of 2 entries, first at (1,)."),
     ):  # fmt: skip
         with pytest.raises(ArgumentError) as refusal:
             check_tensor("x", value, (None,))
@@ -279,7 +279,7 @@ def test_sequences():
     for value, end in (
         ("12", "but is '12'."), (3, "but is 3."), ({1: 2}, "but is {1: 2}."),
         (list, "but is the class list, not an instance."),
-        ([1, "2"], "but is '2' at place 1."), ([], "at least one, but is empty."),
+        ([1, "2"], "but is '2' at index 1."), ([], "at least one, but is empty."),
         (np.array(1), "but is array(1)."),
     ):  # fmt: skip
         with pytest.raises(ArgumentError, match="^Argument `orders` must be integers") as refusal:

@@ -147,7 +147,7 @@ def check_finite(name: str, value: Tensor) -> Tensor:
         raise argument_error(
             name,
             "be finite",
-            f"not, in {int(bad.sum())} of {numbers.numel()} places, first at {place}",
+            f"not, in {int(bad.sum())} of {numbers.numel()} entries, first at {place}",
         )
     return value
 

@@ -250,7 +250,7 @@ def check_sequence(
         raise argument_error(name, f"be {called}, at least one", "empty")
     for place, item in enumerate(items):
         if not isinstance(item, kinds):
-            raise argument_error(name, f"be {called}", f"{shown(item)} at place {place}")
+            raise argument_error(name, f"be {called}", f"{shown(item)} at index {place}")
     return items
 
 

@@ -131,9 +131,9 @@ ENTRIES = [
     Entry("ParameterSpace.point", space().point, lambda: {"theta": theta()},
         skip={"name": "of the caller's argument"}),
     Entry("ParameterSpace.embed", space().embed, lambda: {"direction": theta()}),
-    Entry("ParameterSpace.places", space().places, lambda: {"prefix": "0."}),
+    Entry("ParameterSpace.indices", space().indices, lambda: {"prefix": "0."}),
     Entry("ParameterSpace.restrict", space().restrict, lambda: {
-        "theta": theta(), "places": torch.tensor([0, 1]),
+        "theta": theta(), "indices": torch.tensor([0, 1]),
     }),
     Entry("hessian", qd.hessian, lambda: {"task": task(), "space": space()}),
     Entry("gauss_newton", qd.gauss_newton, lambda: {"task": task(), "space": space()}),

@@ -143,9 +143,9 @@ def test_above_the_dense_limit_the_norm_is_bounded_by_rows_and_columns(random_st
         float(svds(each, k=1, return_singular_vectors=False, rng=0)[0]) for each in (M, large.rows)
     )
     assert norm <= system.norm_bound
-    fullest = [int(np.diff(each.indptr).max()) for each in (large.rows, large.rows.tocsc())]
+    degrees = [int(np.diff(each.indptr).max()) for each in (large.rows, large.rows.tocsc())]
     # by Cauchy-Schwarz, row by row
-    assert system.norm_bound <= 1 + (fullest[0] * fullest[1]) ** 0.25 * step
+    assert system.norm_bound <= 1 + (degrees[0] * degrees[1]) ** 0.25 * step
 
 
 def test_end_probability_by_hand():

@@ -271,7 +271,7 @@ def test_own_images_are_checked_too():
     with pytest.raises(
         ArgumentError,
         match=(
-            r"`test_images` must be finite, but is not, in 1 of 48 places, first at \(1, 0, 2, 3\)"
+            r"`test_images` must be finite, but is not, in 1 of 48 entries, first at \(1, 0, 2, 3\)"
         ),
     ):
         ImageData(images, labels, spoilt, labels, ("cat", "dog"), "drawn by hand")

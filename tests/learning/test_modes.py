@@ -236,14 +236,14 @@ def test_every_door_sees_the_same_modes_and_the_twin_s_hessian(build):
     assert seen.lambda_max[0] == pytest.approx(float(eigenvalues[-1]), abs=1e-8)
     assert seen.lambda_min[0] == pytest.approx(float(eigenvalues[0]), abs=1e-8)
     modules = {name for name, _ in network.named_children()}
-    own = {name: set(space.places(name).tolist()) for name in modules if any_mode(space, name)}
+    own = {name: set(space.indices(name).tolist()) for name in modules if any_mode(space, name)}
     assert set().union(*own.values()) == set(range(space.n))
-    assert torch.equal(space.places(""), torch.arange(space.n))
+    assert torch.equal(space.indices(""), torch.arange(space.n))
 
 
 def any_mode(space, name):
     try:
-        return len(space.places(name)) > 0
+        return len(space.indices(name)) > 0
     except ArgumentError:
         return False
 
@@ -311,7 +311,7 @@ def test_a_tied_weight_may_go_by_either_name():
     for names in (["out.weight"], ["embed.weight", "out.weight"]):
         other = ParameterSpace(network, Mask({**dict.fromkeys(names, keep), **rest}))
         assert torch.equal(other.theta, first.theta)
-    assert torch.equal(first.places("embed"), first.places("out.weight"))
+    assert torch.equal(first.indices("embed"), first.indices("out.weight"))
     with pytest.raises(
         ArgumentError, match="`mask.keep.'out.weight'.` must be the same for a tied weight"
     ):
@@ -321,28 +321,28 @@ def test_a_tied_weight_may_go_by_either_name():
 def test_a_prefix_ends_at_a_dot():
     network = nn.Sequential(*[nn.Linear(2, 2) for _ in range(12)])
     space = ParameterSpace(network)
-    assert space.places("1").tolist() == space.places("1.").tolist() == list(range(6, 12))
-    assert space.places("1.weight").tolist() == list(range(6, 10))
+    assert space.indices("1").tolist() == space.indices("1.").tolist() == list(range(6, 12))
+    assert space.indices("1.weight").tolist() == list(range(6, 10))
     for prefix in ("1.w", "12", "weight", "1..", "1.weight.x"):
         with pytest.raises(
             ArgumentError,
             match="Argument `prefix` must be the name of a module or a parameter with kept weights",
         ):
-            space.places(prefix)
+            space.indices(prefix)
     with pytest.raises(
         ArgumentError, match="`prefix` must be the name of a module or a parameter, but is 3"
     ):
-        space.places(3)
+        space.indices(3)
     # the weight that is computed from weight_orig
-    assert len(ParameterSpace(pruned()).places("0.weight")) == 7
-    assert len(ParameterSpace(normed()).places("0.weight")) == 4 + 12
+    assert len(ParameterSpace(pruned()).indices("0.weight")) == 7
+    assert len(ParameterSpace(normed()).indices("0.weight")) == 4 + 12
     with pytest.raises(ArgumentError, match="that are trained, but is '0'"):
-        ParameterSpace(frozen_body()).places("0")
+        ParameterSpace(frozen_body()).indices("0")
     compiled = nn.Module()  # as torch.compile names things
     compiled._orig_mod = plain()
     assert (
-        len(ParameterSpace(compiled).places("2"))
-        == len(ParameterSpace(compiled).places("_orig_mod.2"))
+        len(ParameterSpace(compiled).indices("2"))
+        == len(ParameterSpace(compiled).indices("_orig_mod.2"))
         == 10
     )
 

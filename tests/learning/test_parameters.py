@@ -95,6 +95,6 @@ def test_errors(network):
         network[2].weight[1, 3] = math.nan
     with pytest.raises(
         ArgumentError,
-        match=r"Argument `weights\['2.weight'\]` must be finite, but is not, in 1 of 24 places",
+        match=r"Argument `weights\['2.weight'\]` must be finite, but is not, in 1 of 24 entries",
     ):
         ParameterSpace(network)

@@ -92,7 +92,7 @@ def test_errors():
         ):
             Task(network, mse_loss, data)
     with pytest.raises(
-        ArgumentError, match="Argument `data targets` must be finite, but is not, in 8 of 8 places"
+        ArgumentError, match="Argument `data targets` must be finite, but is not, in 8 of 8 entries"
     ):
         Task(network, mse_loss, (INPUTS, TARGETS * math.inf))
     with pytest.raises(

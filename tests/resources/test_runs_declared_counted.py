@@ -24,7 +24,7 @@ from qdescent.resources.ways import priced
 from qdescent.resources.ways.priced import run_cost
 from qdescent.resources.ways.queries import phase_estimation_queries
 from qdescent.resources.ways.way import AUGMENTED, DILATED, HISTORY, PLAIN, Way
-from qdescent.solvers.circuits.hhl import build_phase_estimation, dilated_encoding
+from qdescent.solvers.circuits.hhl import build_phase_estimation
 from qdescent.solvers.circuits.kernel_reflection import build_kernel_circuit
 from qdescent.solvers.circuits.qsvt import build_circuit
 from qdescent.solvers.encodings import ComposedHistory
@@ -91,7 +91,7 @@ class Small:
             encoding = self.plan.encode(BITS, LOADERS[loader])
             bloq = build_kernel_circuit(self.system, encoding, 2.0, kernel, reflects=True).bloq
             return bloq, kernel.degree, 2 * kernel.degree
-        encoding = dilated_encoding(self.plan, BITS, LOADERS[loader])
+        encoding = self.plan.hermitian.encode(BITS, LOADERS[loader])
         bloq = build_phase_estimation(self.system, encoding, kappa=4.0, clock_bits=CLOCK).bloq
         return bloq, evolution_queries(CLOCK), 1
 

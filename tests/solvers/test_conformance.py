@@ -257,8 +257,8 @@ class CountProducts(TorchDispatchMode):
     "solver", [QSVT(1e-4), KernelReflection(1e-4), KernelReflection(1e-4, norm=3.0)]
 )
 def test_queries_used_are_queries_declared(solver, sparse):
-    """Counted below the solver, by torch's own dispatcher; the residual and a second look at the
-    answer are checks.
+    """Counted below the solver, by torch's own dispatcher; the residual and the a-posteriori
+    check of the answer are not.
     """
     matrix = non_normal(23, F64)
     system = LinearSystem(matrix.to_sparse_coo() if sparse else matrix, torch.ones(23, dtype=F64))
@@ -289,7 +289,7 @@ def of_planted_spectrum(seed):
     return LinearSystem(matrix, matrix @ planted), planted
 
 
-CRUDE = (1, 4, 5, 9)  # those that pass without a look beyond 1/kappa, at an epsilon above .05
+CRUDE = (1, 4, 5, 9)  # those that pass without a check beyond 1/kappa, at an epsilon above .05
 EVERY = tuple(range(12))  # each least singular value, spread or clustered, with each answer
 
 
@@ -313,9 +313,9 @@ EVERY = tuple(range(12))  # each least singular value, spread or clustered, with
     ],
 )
 def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon, seeds, monkeypatch):
-    """Three families of spectra, kappa at .2, .5 and .8 of the truth, nothing measured and no look
-    for what refutes kappa: what is called solved is within epsilon. With the look nothing is called
-    solved.
+    """Three families of spectra, kappa at .2, .5 and .8 of the truth, nothing measured and no
+    search for what refutes kappa: what is called solved is within epsilon. With the search nothing
+    is called solved.
     """
     wrong = 0
     for seed in seeds:
@@ -326,13 +326,13 @@ def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon, seeds
             given = solver(epsilon, kappa=max(1.001, fraction * right.cost.number("kappa")))
             with monkeypatch.context() as unseen:
                 unseen.setattr(conditioning, "LARGEST_SVD", 0)
-                looked = given.solve(system)
+                checked = given.solve(system)
                 unseen.setattr(judgement, "refuting_kappa", lambda *_: None)
                 found = given.solve(system)
             off = float((found.value - planted).norm() / planted.norm()) > epsilon
             wrong += off
             assert found.status is (Status.INACCURATE if off else found.status)
-            assert looked.solved == (fraction > 1)
+            assert checked.solved == (fraction > 1)
             assert given.solve(system).status is (
                 Status.KAPPA_REFUTED if fraction < 1 else Status.SOLVED
             )
@@ -340,8 +340,8 @@ def test_a_kappa_too_small_is_never_returned_as_an_answer(solver, epsilon, seeds
 
 
 @pytest.mark.parametrize("solver", [QSVT, KernelReflection, HHL])
-def test_without_the_far_look_a_wrong_answer_would_pass(solver, monkeypatch):
-    """Planted: the second look ends at the 1/kappa that was given, a fifth of the true one."""
+def test_without_the_check_beyond_1_over_kappa_a_wrong_answer_would_pass(solver, monkeypatch):
+    """Planted: the a-posteriori check ends at the given 1/kappa, a fifth of the true one."""
     system, planted = of_planted_spectrum(5)
     given = solver(0.3, kappa=0.2 * solver(0.3).solve(system).cost.number("kappa"))
     monkeypatch.setattr(conditioning, "LARGEST_SVD", 0)

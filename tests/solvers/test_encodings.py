@@ -14,10 +14,8 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.quantum.tables.coloured import matrix_entries
 from qdescent.quantum.tables.perron import absolute_matrix, absolute_norm
-from qdescent.solvers.circuits.hhl import hermitian_encoding
 from qdescent.solvers.encodings import BalancedEntries, ColouredEntries, ComposedHistory, quantised
 from qdescent.solvers.kernel_reflection import KernelReflection
 from qdescent.solvers.qsvt import QSVT
@@ -177,7 +175,7 @@ def test_alpha_is_computed_once():
         assert [plan.encode(bits).alpha for bits in (6, 9)] == [plan.alpha] * 2
         assert plan.encode(6).augmented(1.5).alpha == plan.alpha
     coloured = ColouredEntries().plan(large).alpha
-    assert hermitian_encoding(large, 6, QROMLoader()).alpha == coloured
+    assert ColouredEntries().plan(large).hermitian.encode(6).alpha == coloured
     # planted: computed again as the tables of a small matrix are, it is another number
     closer = absolute_norm(absolute_matrix(*matrix_entries(large), 600), dense=600).alpha
     assert 0 < BalancedEntries().plan(large).alpha / closer - 1 < 1e-4

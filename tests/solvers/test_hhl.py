@@ -21,14 +21,13 @@ from qdescent.quantum.algorithms.hhl_inverse import (
     evolution_queries,
     phase_estimation_inverse,
 )
-from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.hhl import (
     build_phase_estimation,
-    hermitian_encoding,
     run_amplified_phase_estimation,
     run_phase_estimation,
 )
+from qdescent.solvers.encodings import ColouredEntries
 from qdescent.solvers.hhl import HHL
 from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.solve import Status
@@ -227,7 +226,7 @@ def test_a_wrong_uncomputation_is_seen(monkeypatch):
     """Planted: the evolutions run forward a second time in the place of backwards."""
     system = LinearSystem(of_size(1, F64), torch.ones(1, dtype=F64))
     circuit = build_phase_estimation(
-        system, hermitian_encoding(system, 30, QROMLoader()), kappa=1.01, clock_bits=3
+        system, ColouredEntries().plan(system).hermitian.encode(30), kappa=1.01, clock_bits=3
     )
     right = run_phase_estimation(system, circuit, 0.5).value
     inverse = phase_estimation_inverse(1.01, 3)
@@ -241,7 +240,7 @@ def test_a_wrong_uncomputation_is_seen(monkeypatch):
 def test_amplified_phase_estimation_gives_the_same_value_for_certain():
     system = LinearSystem(of_size(1, C128), torch.ones(1, dtype=C128))
     circuit = build_phase_estimation(
-        system, hermitian_encoding(system, 30, QROMLoader()), kappa=1.01, clock_bits=3
+        system, ColouredEntries().plan(system).hermitian.encode(30), kappa=1.01, clock_bits=3
     )
     bare = run_phase_estimation(system, circuit, 0.5)
     sure = run_amplified_phase_estimation(system, circuit, bare)

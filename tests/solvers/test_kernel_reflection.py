@@ -75,7 +75,7 @@ def test_a_wrong_norm_is_seen_and_put_right(wrong):
     found = KernelReflection(1e-5, norm=wrong * float(exact.norm())).solve(system)
     assert found.status is Status.SOLVED
     assert (found.value - exact).norm() / exact.norm() <= found.bound <= 1e-5
-    assert found.cost.number("norm_guess") == pytest.approx(float(exact.norm()), rel=1e-3)
+    assert found.cost.number("norm_estimate") == pytest.approx(float(exact.norm()), rel=1e-3)
     assert found.cost.number("reflections") == 2
     assert found.cost.number("success_probability") == pytest.approx(1, abs=1e-4)
 
@@ -157,12 +157,12 @@ def test_many_unknowns_without_a_factorisation():
 
 def test_the_same_seed_searches_alike():
     system = LinearSystem(bidiagonal(8), torch.ones(8, dtype=F64))
-    guesses = [
-        KernelReflection(1e-2, seed=seed).solve(system).cost.number("norm_guess")
+    estimates = [
+        KernelReflection(1e-2, seed=seed).solve(system).cost.number("norm_estimate")
         for seed in (1, 1, 2, 3, 4)
     ]
-    assert guesses[0] == guesses[1]
-    assert len(set(guesses)) > 1
+    assert estimates[0] == estimates[1]
+    assert len(set(estimates)) > 1
 
 
 def test_refusals():

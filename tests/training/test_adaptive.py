@@ -14,8 +14,8 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import SeriesSteps, series_descent
 from qdescent.training import segment as segment_module
+from qdescent.training.a_posteriori import check as check_module
 from qdescent.training.hybrid import train_hybrid
-from qdescent.training.looks import look as look_module
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail import Tail
 from qdescent.training.tail_estimate import estimate_tail
@@ -76,13 +76,13 @@ def test_a_controller_without_a_tail_and_one_without_eyes_are_caught(monkeypatch
             b * (b / a) / (1 - b / a) / float(gram[:order, :order].sum()) ** 0.5 if a else 0.0, 0.0
         )
 
-    # wrong: no look at the error at all
+    # wrong: no check of the error at all
     assert max(worst(lambda tolerance: Schedule(2, 12, 1, 0.05, None), tasks=3)) > 3
     monkeypatch.setattr(segment_module, "estimate_tail", through_two)
-    # for the look at the gradient stands
+    # for the check of the gradient stands
     assert max(worst(lambda tolerance: adaptive(tolerance, orders=(2,)), tasks=3)) < 1
     monkeypatch.setattr(
-        look_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
+        check_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
     )
     assert max(worst(lambda tolerance: adaptive(tolerance, orders=(2,)), tasks=3)) > 3
 
@@ -95,7 +95,7 @@ def test_the_segment_is_the_cheapest_of_the_longest(orders, round_cost):
         space = ParameterSpace(task.network)
         schedule = adaptive(1e-3, orders=orders, round_cost=round_cost, learning_rate=0.02)
         # by hand: every order to its end
-        lengths, passed, looked = dict.fromkeys(orders, 0), set(), dict.fromkeys(orders, 0.0)
+        lengths, passed, checked = dict.fromkeys(orders, 0), set(), dict.fromkeys(orders, 0.0)
         before = torch.zeros(orders[-1], space.n, dtype=torch.float64)
         for t, terms in enumerate(
             itertools.islice(SeriesSteps(task, space, space.theta, orders[-1], 0.02), 24), 1
@@ -105,9 +105,9 @@ def test_the_segment_is_the_cheapest_of_the_longest(orders, round_cost):
                 _, gradient = task.loss_and_gradient(space, space.theta + last)
                 missed = float((u - last + 0.02 * gradient).norm())
                 share = sum((s / (t - 1)) ** (order + 1) for s in range(1, t))
-                looked[order] = max(looked[order], missed * share)
+                checked[order] = max(checked[order], missed * share)
                 found = max(
-                    estimate_tail(terms @ terms.T, order).error, looked[order] / float(u.norm())
+                    estimate_tail(terms @ terms.T, order).error, checked[order] / float(u.norm())
                 )
                 if schedule.safety * found > 1e-3:
                     passed.add(order)

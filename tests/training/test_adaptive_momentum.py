@@ -14,9 +14,9 @@ from qdescent._checks import ArgumentError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.series import SeriesSteps
+from qdescent.training.a_posteriori import check as check_module
 from qdescent.training.descent import displacements
 from qdescent.training.hybrid import train_hybrid
-from qdescent.training.looks import look as look_module
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail_estimate import estimate_tail
 
@@ -153,9 +153,9 @@ def test_the_true_error_stays_below_the_tolerance(way, tolerance):
 
 def test_a_controller_that_does_not_look_ahead_is_caught(monkeypatch):
     monkeypatch.setattr(AdaptiveSchedule, "followed", 2)
-    assert worst("momentum", 1e-3, (3, 6)) < 1  # the look at the gradient stands
+    assert worst("momentum", 1e-3, (3, 6)) < 1  # the check of the gradient stands
     monkeypatch.setattr(
-        look_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
+        check_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
     )
     assert worst("momentum", 1e-3, (3, 6)) > 1.5
 

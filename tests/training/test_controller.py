@@ -17,8 +17,8 @@ from qdescent.learning.task import Task
 from qdescent.quantum.readout.expected import expected_error
 from qdescent.rows import names
 from qdescent.training import segment as segment_module
+from qdescent.training.a_posteriori import check as check_module
 from qdescent.training.hybrid import train_hybrid
-from qdescent.training.looks import look as look_module
 from qdescent.training.rounds.download import fewest_shots
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
@@ -75,16 +75,16 @@ def test_the_tolerance_is_kept_by_every_rule(small_conv, seventeen, rule):
 
 
 def test_a_controller_that_forgets_the_decay_is_caught(seventeen, monkeypatch):
-    """Its look at the gradient without the decay sees an error in every step: segments of one."""
+    """Its check of the gradient without the decay sees an error in every step: segments of one."""
     space = ParameterSpace(seventeen.task.network)
-    whole, schedule = look_module.step_residual, adaptive(weight_decay=5.0, patience=60)
+    whole, schedule = check_module.step_residual, adaptive(weight_decay=5.0, patience=60)
 
     def forgetful(task, space, theta, step, velocity, rule):
         plain = type(rule)(rule.learning_rate, rule.momentum)
         return whole(task, space, theta, step, velocity, plain)
 
     right = train_hybrid([seventeen.task], space, schedule, beside=False)
-    monkeypatch.setattr(look_module, "step_residual", forgetful)
+    monkeypatch.setattr(check_module, "step_residual", forgetful)
     wrong = train_hybrid([seventeen.task], space, schedule, beside=False)
     assert max(r.steps for r in wrong.rounds) < max(r.steps for r in right.rounds) / 2
 

@@ -11,9 +11,9 @@ from torch import nn
 from qdescent._checks import ArgumentError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.training.a_posteriori import check as check_module
+from qdescent.training.a_posteriori.residual import error_from_residual
 from qdescent.training.hybrid import train_hybrid
-from qdescent.training.looks import look as look_module
-from qdescent.training.looks.residual import error_from_residual
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 WAYS = {
@@ -77,7 +77,7 @@ def test_the_true_error_stays_below_the_tolerance(power, way, orders):
 @pytest.mark.parametrize(("power", "missed"), [(4, 1.03), (6, 0.167), (8, 0.0177)])
 def test_a_controller_that_looks_at_its_terms_alone_is_caught(power, missed, monkeypatch):
     monkeypatch.setattr(
-        look_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
+        check_module, "step_residual", lambda *given: (torch.zeros_like(given[2]),) * 2
     )
     task, space = polynomial(*one_power(power))
     run = train_hybrid([task], space, adaptive(orders=(2,)))
@@ -197,7 +197,7 @@ def test_an_error_that_a_divergent_mode_makes_grow_is_seen(bend, eta, curvature,
 
 
 def test_an_error_that_is_not_carried_on_is_caught(monkeypatch):
-    monkeypatch.setattr(look_module.CarriedError, "norm", 0.0)
+    monkeypatch.setattr(check_module.CarriedError, "norm", 0.0)
     run = train_hybrid(
         [saddle(1e-6, 1.0)[0]], saddle(1e-6, 1.0)[1], adaptive(orders=(2,), learning_rate=1.0)
     )

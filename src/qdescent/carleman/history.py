@@ -170,13 +170,13 @@ def history_system(
         )
         raise argument_error("steps", must, f"{T}: {stored:.1e} entries")
     # 2. The matrix: ones, -A_t beside the diagonal, and -I where the padding copies the end.
-    places = [each.matrix.indices() for each in lifts]
+    entries_of = [each.matrix.indices() for each in lifts]
     pad = torch.arange(T * D, (blocks - 1) * D)
     diagonal = torch.arange(blocks * D)
     rows = torch.cat(
-        [diagonal, *((t + 1) * D + place[0] for t, place in enumerate(places)), pad + D]
+        [diagonal, *((t + 1) * D + each[0] for t, each in enumerate(entries_of)), pad + D]
     )
-    columns = torch.cat([diagonal, *(t * D + place[1] for t, place in enumerate(places)), pad])
+    columns = torch.cat([diagonal, *(t * D + each[1] for t, each in enumerate(entries_of)), pad])
     one = start.new_ones(1)
     values = torch.cat(
         [one.expand(blocks * D), *(-each.matrix.values() for each in lifts), -one.expand(len(pad))]
@@ -187,7 +187,7 @@ def history_system(
     rhs = torch.cat([start, *(each.offset for each in lifts), start.new_zeros(padding * D)])
     ends = torch.arange(T, blocks)[:, None] * D + torch.arange(first.size)
     norm_bound, inverse_bound = _declared_bounds(lifts, padding)
-    entries = max(int(torch.bincount(places).max()) for places in matrix.indices())
+    entries = max(int(torch.bincount(each).max()) for each in matrix.indices())
     return HistorySystem(
         matrix,
         rhs,

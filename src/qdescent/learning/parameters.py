@@ -117,14 +117,14 @@ class ParameterSpace:
             for name in self.names
             if name in still or not weights[name].requires_grad
         }
-        self._set_places({name: trained[name].flatten().to(self.device) for name in self.names})
+        self._set_indices({name: trained[name].flatten().to(self.device) for name in self.names})
         self.theta = self.pack({name: values[name] for name in self.names})
         self.dtype = self.theta.dtype
 
-    def _set_places(self, keep: Mapping[str, Tensor]) -> None:
-        """For each parameter the kept places, or None where all are kept."""
+    def _set_indices(self, keep: Mapping[str, Tensor]) -> None:
+        """For each parameter the kept indices, or None where all are kept."""
         self._counts = [int(keep[name].sum()) for name in self.names]
-        self._places: dict[str, Tensor | None] = {
+        self._indices: dict[str, Tensor | None] = {
             name: None if count == keep[name].numel() else keep[name].nonzero()[:, 0]
             for name, count in zip(self.names, self._counts, strict=True)
         }
@@ -152,8 +152,8 @@ class ParameterSpace:
         parts = []
         for name, tensor in zip(self.names, ordered, strict=True):
             check_shape("tensors", tensor, tuple(self.shapes[name]))
-            places = self._places[name]
-            parts.append(tensor.reshape(-1) if places is None else tensor.reshape(-1)[places])
+            indices = self._indices[name]
+            parts.append(tensor.reshape(-1) if indices is None else tensor.reshape(-1)[indices])
         return torch.cat(parts)
 
     def unpack(self, theta: Tensor) -> dict[str, Tensor]:
@@ -174,7 +174,7 @@ class ParameterSpace:
         """A direction in R^n as full-shaped tensors: zero wherever there is no coordinate."""
         return self._scatter("direction", direction, {})
 
-    def places(self, prefix: str) -> Tensor:
+    def indices(self, prefix: str) -> Tensor:
         """The coordinates of one module or parameter, for `restrict`.
 
         Of all names that are `prefix` or begin with `prefix` and a dot: "layer1" does not take
@@ -199,39 +199,39 @@ class ParameterSpace:
 
         of_parameter = torch.arange(len(self.names)).repeat_interleave(torch.tensor(self._counts))
         wanted = torch.tensor([not stem or belongs(name) for name in self.names])
-        places = wanted[of_parameter].nonzero()[:, 0]
-        if len(places) == 0:
+        indices = wanted[of_parameter].nonzero()[:, 0]
+        if len(indices) == 0:
             must = "be the name of a module or a parameter with kept weights that are trained"
             raise argument_error("prefix", must, repr(prefix))
-        return places
+        return indices
 
-    def restrict(self, theta: Tensor, places: Tensor) -> ParameterSpace:
-        """The coordinates `places` of R^n alone, every other one frozen at its value in theta.
+    def restrict(self, theta: Tensor, indices: Tensor) -> ParameterSpace:
+        """The coordinates `indices` of R^n alone, every other one frozen at its value in theta.
 
         Args:
             theta: the point, (n,).
-            places: different integers in [0, n); the new space has its coordinates in increasing
-                order of place.
+            indices: different integers in [0, n); the new space has its coordinates in increasing
+                order of index.
         """
         theta = self.point(theta)
-        places = check_tensor("places", places, (None,), "integer").long()
+        indices = check_tensor("indices", indices, (None,), "integer").long()
         if (
-            int(places.min()) < 0
-            or int(places.max()) >= self.n
-            or len(torch.unique(places)) < len(places)
+            int(indices.min()) < 0
+            or int(indices.max()) >= self.n
+            or len(torch.unique(indices)) < len(indices)
         ):
             raise argument_error(
-                "places", f"be different integers in [0, {self.n})", shown(places.tolist())
+                "indices", f"be different integers in [0, {self.n})", shown(indices.tolist())
             )
-        places = places.sort().values.to(self.device)
+        indices = indices.sort().values.to(self.device)
         smaller = object.__new__(ParameterSpace)
         smaller.__dict__.update(self.__dict__)
         smaller._frozen = self.unpack(theta.clone())
         chosen = torch.zeros(self.n, dtype=torch.bool, device=self.device)
-        chosen[places] = True
-        smaller.mask = Mask(self._scatter("places", chosen, {}))
-        smaller._set_places({name: keep.flatten() for name, keep in smaller.mask.keep.items()})
-        smaller.theta = theta[places]
+        chosen[indices] = True
+        smaller.mask = Mask(self._scatter("indices", chosen, {}))
+        smaller._set_indices({name: keep.flatten() for name, keep in smaller.mask.keep.items()})
+        smaller.theta = theta[indices]
         return smaller
 
     def _scatter(
@@ -243,14 +243,14 @@ class ParameterSpace:
             raise argument_error(argument, "be a dense vector of real numbers", shown(vector))
         full = {}
         for name, part in zip(self.names, vector.split(self._counts), strict=True):
-            places, shape = self._places[name], self.shapes[name]
-            if places is None:
+            indices, shape = self._indices[name], self.shapes[name]
+            if indices is None:
                 full[name] = part.view(shape)
                 continue
             flat = torch.zeros(shape.numel(), dtype=vector.dtype, device=vector.device)
             if name in onto:
                 flat.copy_(onto[name].reshape(-1))
-            flat[places] = part
+            flat[indices] = part
             full[name] = flat.view(shape)
         return full
 

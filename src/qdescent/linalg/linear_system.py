@@ -24,15 +24,15 @@ class LinearSystem:
     Args:
         matrix: M, of shape (D, D), D at least 1.
         rhs: B, shape (D,), not zero.
-        answer_index: integers (copies, n): each row lists the places of Z that hold the answer u in
-            R^n (a history system with p padding steps holds p + 1 copies of its last step). None: Z
-            itself is the answer.
+        answer_index: integers (copies, n): each row lists the indices of Z that hold the answer u
+            in R^n (a history system with p padding steps holds p + 1 copies of its last step).
+            None: Z itself is the answer.
         norm_bound: a declared upper bound on ||M||_2, or None.
         inverse_norm_bound: a declared upper bound on ||M^-1||_2, or None.
 
     Raises:
         ArgumentError: not square, of unlike lengths or devices, not numbers, not finite, a
-            right-hand side of zeros, places that are none, or a bound that is not a positive
+            right-hand side of zeros, indices that are none, or a bound that is not a positive
             number.
 
     Example:
@@ -61,7 +61,7 @@ class LinearSystem:
         object.__setattr__(self, "matrix", matrix)
         object.__setattr__(self, "rhs", rhs)
         if self.answer_index is not None:
-            object.__setattr__(self, "answer_index", _places(self.answer_index, self.size))
+            object.__setattr__(self, "answer_index", _indices(self.answer_index, self.size))
         for name in ("norm_bound", "inverse_norm_bound"):
             if getattr(self, name) is not None:
                 object.__setattr__(
@@ -127,9 +127,9 @@ class LinearSystem:
         return check_tensor("solution", solution, (self.size,), "complex", finite=False)
 
 
-def _places(given: Any, size: int) -> Tensor:
-    """The places of the answer as int64, (copies, n)."""
-    must = f"be places in [0, {size}), of shape (copies, n)"
+def _indices(given: Any, size: int) -> Tensor:
+    """The indices of the answer as int64, (copies, n)."""
+    must = f"be indices in [0, {size}), of shape (copies, n)"
     try:
         index = given if isinstance(given, Tensor) else torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError) as error:

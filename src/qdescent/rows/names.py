@@ -29,7 +29,7 @@ T_GATES = "t_gates"
 SUCCESS_PROBABILITY = "success_probability"
 AMPLIFICATION_ROUNDS = "amplification_rounds"
 ENCODING_ERROR = "encoding_error"
-NORM_GUESS = "norm_guess"
+NORM_ESTIMATE = "norm_estimate"
 REFLECTIONS = "reflections"
 CLOCK_BITS = "clock_bits"
 

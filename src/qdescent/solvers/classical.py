@@ -177,8 +177,8 @@ def _scipy_system(system: LinearSystem) -> tuple[sparse.csr_array, np.ndarray]:
     """M and B in double precision, both complex where one of them is."""
     kind = torch.promote_types(system.dtype, torch.float64)
     rows, columns, values = (part.cpu() for part in system.entries())
-    places = (rows.numpy(), columns.numpy())
-    matrix = sparse.csr_array((values.to(kind).numpy(), places), shape=(system.size, system.size))
+    indices = (rows.numpy(), columns.numpy())
+    matrix = sparse.csr_array((values.to(kind).numpy(), indices), shape=(system.size, system.size))
     return matrix, system.rhs.cpu().to(kind).numpy()
 
 

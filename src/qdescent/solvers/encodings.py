@@ -49,16 +49,32 @@ class EncodingPlan:
         alpha: the normalisation, at least ||M||; the block-encoding has this very one.
         source: origin of alpha.
         build: the block-encoding, from the bits of an angle and the loader of its tables.
+        build_hermitian: that of |1><1| (x) [[0, M], [M^H, 0]], with as many basis states; None: the
+            dilation of `build`, which takes two queries.
     """
 
     alpha: float
     source: str
     build: Callable[[int, Loader], BlockEncoding] = field(repr=False)
+    build_hermitian: Callable[[int, Loader], BlockEncoding] | None = field(default=None, repr=False)
 
     def encode(self, bits: int, loader: Loader = DEFAULT_LOADER) -> BlockEncoding:
         """The block-encoding whose angles have that many bits."""
         bits = check_integer("bits", bits, 3, MOST_ANGLE_BITS)
         return self.build(bits, check_loader(loader))
+
+    @property
+    def hermitian(self) -> EncodingPlan:
+        """Of |1><1| (x) [[0, M], [M^H, 0]], Hermitian to the last bit, of the same alpha: what
+        phase estimation evolves under.
+        """
+
+        def dilated(bits: int, loader: Loader) -> BlockEncoding:
+            from qdescent.quantum.encodings.dilation import HermitianDilation
+
+            return HermitianDilation(self.build(bits, loader))
+
+        return EncodingPlan(self.alpha, self.source, self.build_hermitian or dilated)
 
 
 class MatrixEncoding(Protocol):
@@ -123,8 +139,13 @@ class ColouredEntries:
             tables = matrix_tables(*entries, system.size, bits, colouring)
             return SparseBlockEncoding(tables, loader=loader)
 
+        def build_hermitian(bits: int, loader: Loader) -> BlockEncoding:
+            from qdescent.quantum.encodings.coloured import hermitian_encoding
+
+            return hermitian_encoding(*entries, system.size, bits, loader)
+
         source = "coloured entries: the sum over the colours of max |D_c|"
-        return EncodingPlan(colouring.alpha, source, build)
+        return EncodingPlan(colouring.alpha, source, build, build_hermitian)
 
 
 DEFAULT_ENCODING = BalancedEntries()  # the least alpha that the entries alone allow

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,7 +25,6 @@ from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.rows import circuit_rows
 from qdescent.solvers.encodings import (
     ColouredEntries,
-    EncodingPlan,
     MatrixEncoding,
     check_encoding,
 )
@@ -261,11 +259,7 @@ def _fitted(
     The encoding's error e lets 1/kappa sink to 1/kappa - e: the clock is laid out for that. First
     the perturbed exact system, kappa (e + r)/(1 - kappa e), then what the clock leaves of it.
     """
-    from qdescent.solvers.circuits.hhl import (
-        build_phase_estimation,
-        dilated_encoding,
-        hermitian_encoding,
-    )
+    from qdescent.solvers.circuits.hhl import build_phase_estimation
     from qdescent.solvers.circuits.simulation import Fitted, first_encoding, fitted
 
     system, kappa = problem.system, problem.kappa
@@ -283,12 +277,6 @@ def _fitted(
         return Fitted(circuit=circuit, bits=bits, bound=bound, left_over=left_over)
 
     more = math.ceil(PEAK * (2 * clock + 1))  # the window twice and the rotation
-    # its circuit needs an encoding that is Hermitian as a circuit, too
-    tabled = isinstance(matrix, ColouredEntries)
-    plan = EncodingPlan(
-        problem.plan.alpha,
-        problem.plan.source,
-        partial(hermitian_encoding, system) if tabled else partial(dilated_encoding, problem.plan),
-    )
+    plan = problem.plan.hermitian  # its circuit needs an encoding that is Hermitian to the last bit
     first = first_encoding(problem, settings, plan, share=problem.epsilon / 2, more=more)
     return fitted(problem, settings, plan, first, build)

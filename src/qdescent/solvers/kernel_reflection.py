@@ -151,7 +151,7 @@ class KernelReflection:
         cost = [
             *_counts(route, search, len(tried), made, queries, coarse, fine),
             Row("kernel_drift", drift, "1", Evidence.EXACT, _DRIFT),
-            Row(names.NORM_GUESS, norm, "1", Evidence.EXACT, "t in units of ||Z||"),
+            Row(names.NORM_ESTIMATE, norm, "1", Evidence.EXACT, "t in units of ||Z||"),
             _expected(search, made, found, coarse, fine),
             *problem.rows,
             *found.amplification,

@@ -31,7 +31,7 @@ from qdescent.solvers.promise.limits import ORDER_LIMIT
 MOST_STEPS, MOST_GROWTH = 10_000_000, 1e3  # beyond it no term is near the truth
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SeriesSolution:
     """u(T) = sum_k u_k(T), the order-N Carleman solution after T steps.
 
@@ -45,15 +45,15 @@ class SeriesSolution:
 
     terms: Tensor = field(repr=False)
     steps: int
-    velocity: Tensor | None = field(default=None, repr=False)
-    how: str = field(default="", compare=False)
+    velocity: Tensor | None = field(repr=False)
+    how: str = field(compare=False)
 
     def __post_init__(self) -> None:
         terms = check_tensor("terms", self.terms, (None, None))
         object.__setattr__(self, "steps", check_integer("steps", self.steps, 1))
         if self.velocity is not None:
             check_tensor("velocity", self.velocity, tuple(terms.shape))
-        check_text("how", self.how, empty=True)
+        check_text("how", self.how)
 
     @property
     def value(self) -> Tensor:

@@ -19,7 +19,7 @@ class Status(StrEnum):
 
     SOLVED: within the bound, by a kappa that singular values measured (up to 2048 unknowns) or by
     a bound that rests on nothing given. SOLVED_IF_KAPPA_IS_RIGHT: the same by a kappa that was
-    given, declared or estimated, which neither the residual nor a second solve, nor a look for a
+    given, declared or estimated, which neither the residual nor a second solve, nor a search for a
     vector that M shrinks by more, refutes. KAPPA_REFUTED: one of these showed it to be too small.
     INACCURATE: the residual, or what a second solve changes, is more than kappa explains.
     SINGULAR: ||M^-1|| was measured, and is infinite to rounding. NOT_CONVERGED and UNBOUNDED:
@@ -56,11 +56,12 @@ class Solution:
         residual: ||M Z - B|| / ||B||, measured on the returned value.
         bound: promise for ||Z - M^-1 B|| / ||M^-1 B||; infinite where nothing is. Where the status
             says so it holds if kappa is right: a kappa that was given, declared or estimated, and
-            that neither singular values nor a look for a vector that M shrinks by more have
+            that neither singular values nor a search for a vector that M shrinks by more have
             refuted.
         status: outcome of the solve.
         cost: price of the solve (queries, degree, qubits, gates), as rows with evidence:
-            `cost["queries"]` is one of them, `cost.number("queries")` its number.
+            `cost["queries"]` is one of them, `cost.number("queries")` its number. Empty where
+            nothing was spent.
         circuit: the Qualtran bloq that was run; None where no circuit was.
     """
 
@@ -69,7 +70,7 @@ class Solution:
     residual: float
     bound: float
     status: Status
-    cost: Rows = field(default=Rows(), repr=False)
+    cost: Rows = field(repr=False)
     circuit: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -128,8 +128,8 @@ def correct(
     whole = total <= TESTED_AT_ONCE or (
         isinstance(images, Tensor) and images.layout != torch.strided
     )
-    places = torch.arange(total).split(TESTED_AT_ONCE)
-    parts = [images] if whole else [picked(images, each, total) for each in places]
+    indices = torch.arange(total).split(TESTED_AT_ONCE)
+    parts = [images] if whole else [picked(images, each, total) for each in indices]
     labelled = torch.cat([task.outputs_at(space, theta, part).argmax(1) for part in parts])
     return labelled == check_shape("labels", labels, (len(labelled),)).to(labelled.device)
 
@@ -238,13 +238,13 @@ def train_dense(
         network.train()
         order = torch.randperm(total_samples, generator=named_generator(seed, "dense order", epoch))
         total = 0.0
-        for step, places in enumerate(order.split(batch)):
+        for step, indices in enumerate(order.split(batch)):
             progress = torch.tensor((epoch * per_epoch + step) / (epochs * per_epoch))
             optimizer.param_groups[0]["lr"] = learning_rate * float(
                 0.5 * (1 + torch.cos(torch.pi * progress))
             )
             optimizer.zero_grad()
-            inputs, targets = _at(samples.train, places, total_samples)
+            inputs, targets = _at(samples.train, indices, total_samples)
             value = loss(part_at(called(network, inputs, way), reads), targets)
             if not isinstance(value, Tensor) or value.ndim != 0:
                 raise argument_error("loss", "return a scalar tensor", f"returning {shown(value)}")
@@ -254,7 +254,7 @@ def train_dense(
                 )
             value.backward()
             optimizer.step()
-            total += float(value.detach()) * len(places)
+            total += float(value.detach()) * len(indices)
             if on_batch is not None:
                 on_batch()
         network.eval()
@@ -270,16 +270,16 @@ def train_dense(
     return done
 
 
-def _at(batch: tuple[Any, Any], places: Tensor, total: int) -> tuple[Any, Any]:
-    inputs, targets = (picked(part, places, total) for part in batch)
+def _at(batch: tuple[Any, Any], indices: Tensor, total: int) -> tuple[Any, Any]:
+    inputs, targets = (picked(part, indices, total) for part in batch)
     return inputs, targets
 
 
 def _test_accuracy(network: nn.Module, test: tuple[Any, Any], way: str, reads: Path) -> float:
     right, total = [], samples_of(test)
     with torch.no_grad():
-        for places in torch.arange(total).split(TESTED_AT_ONCE):
-            inputs, targets = _at(test, places, total)
+        for indices in torch.arange(total).split(TESTED_AT_ONCE):
+            inputs, targets = _at(test, indices, total)
             outputs = part_at(called(network, inputs, way), reads)
             right.append((outputs.argmax(1) == targets).double().flatten())
     return float(torch.cat(right).mean())

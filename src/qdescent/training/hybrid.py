@@ -25,9 +25,9 @@ from qdescent._random import derived_seed
 from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.training.a_posteriori.check import Segment
 from qdescent.training.descent import walk
 from qdescent.training.engines.path import Upload
-from qdescent.training.looks.look import Segment
 from qdescent.training.rounds.beside import Classical, go_on
 from qdescent.training.rounds.download import download, entries_of
 from qdescent.training.rounds.pruning import Pruning, Weights, after_download, pruned
@@ -153,9 +153,10 @@ def train_hybrid(
     if pruning is not None and not rounds:
         weights = pruned(weights, pruning, 0, tasks[0], space, seed)
     starts = (
-        Classical(weights.theta, kept=weights.kept) if beside else None,
-        Classical(dense.theta) if dense else None,
+        Classical.start(weights.theta, weights.kept) if beside else None,
+        Classical.start(dense.theta, None) if dense else None,
     )
+    stopped = ""
     while left > 0:
         r, longest = len(rounds), min(schedule.longest, left)
         batches = [tasks[(schedule.steps - left + t) % len(tasks)] for t in range(longest)]
@@ -184,7 +185,7 @@ def train_hybrid(
             found = 1 if single else len(segment.steps)
             taken = [task] * found if isinstance(task, Task) else task[:found]
             between = partial(
-                after_download, pruning=pruning, place=r, task=taken[-1], space=space,
+                after_download, pruning=pruning, round_index=r, task=taken[-1], space=space,
                 rule=upload.rule, seed=seed,
             )  # fmt: skip
             if single:
@@ -202,12 +203,13 @@ def train_hybrid(
         except DivergedError as outcome:
             if not rounds:
                 raise
-            return Run(weights.theta, tuple(rounds), schedule, stopped=str(outcome))
+            stopped = str(outcome)
+            break
         rounds.append(each)
         weights, left = each.weights, left - found
         if on_round is not None:
             on_round(each)
-    return Run(weights.theta, tuple(rounds), schedule)
+    return Run(theta=weights.theta, rounds=tuple(rounds), schedule=schedule, stopped=stopped)
 
 
 def _single_steps(rounds: Sequence[Round]) -> int:
@@ -228,7 +230,9 @@ def _no_segment(
         ArgumentError: it is the first pivot.
     """
     if rounds:
-        return Run(weights.theta, tuple(rounds), schedule, stopped=segment.why)
+        return Run(
+            theta=weights.theta, rounds=tuple(rounds), schedule=schedule, stopped=segment.why
+        )
     must = (
         "let at least two steps meet the tolerance (lower it, raise the tolerance, or allow a"
         " higher order)"
@@ -256,8 +260,15 @@ def _single_step(
         end=segment.why,
         velocity=after.velocity,
         kept=after.kept,
+        readout_expected=0.0,
+        entry_share=1.0,
+        missing_share=0.0,
+        solver_error=0.0,
         gradients=segment.gradients + 1,
         engine="",
+        shots=0,
+        sparse=None,
+        dense=None,
     )
 
 
@@ -319,6 +330,8 @@ def _downloaded(
         gradients=segment.gradients,
         engine=segment.engine,
         shots=found.shots,
+        sparse=None,
+        dense=None,
     )
 
 

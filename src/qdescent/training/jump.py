@@ -10,11 +10,11 @@ import torch
 
 from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.task import Task
+from qdescent.training.a_posteriori.check import Check, Segment, Step, refused, step_seen
 from qdescent.training.descent import displacements
 from qdescent.training.engines.choices import FAST_FORWARD
 from qdescent.training.engines.forward_path import ForwardPath
 from qdescent.training.engines.path import Upload
-from qdescent.training.looks.look import Look, Segment, Step, refused, step_seen
 from qdescent.training.rounds.offer import Offer, dearer, offer
 from qdescent.training.schedule import AdaptiveSchedule
 from qdescent.training.tail import Tail
@@ -53,7 +53,7 @@ def jump(
     """
     tried, spent = {path.steps: path}, path.gradients
     found: list[tuple[float, int, ForwardPath, Tail, float | None]] = []
-    why, looks = "", 0.0
+    why, checks = "", 0.0
     for order in schedule.orders:
         length = path.steps
         for _ in range(MOST_TRIES):
@@ -67,7 +67,7 @@ def jump(
                     continue
                 spent += tried[length].gradients
             tail, took = _judged(tried[length], upload, schedule, order)
-            looks += took
+            checks += took
             if schedule.accepts(tail):
                 here, shorter = _priced(tried[length], upload, schedule, order, tail)
                 if here is None:
@@ -96,7 +96,7 @@ def jump(
             why=why,
             end=first,
             last_term=1.0,
-            gradients=spent + looks,
+            gradients=spent + checks,
         )
     _, order, best, tail, read_error = min(found, key=lambda each: each[0])
     terms, speeds = best.at(best.steps)
@@ -111,7 +111,7 @@ def jump(
         why=why if best.steps < upload.longest else "",
         end=end,
         last_term=float(torch.linalg.vector_norm(terms[order - 1])) / (size or 1.0),
-        gradients=spent + looks,
+        gradients=spent + checks,
         read_error=read_error,
     )
 
@@ -141,19 +141,19 @@ def _priced(
 def _judged(
     path: ForwardPath, upload: Upload, schedule: AdaptiveSchedule, order: int
 ) -> tuple[Tail, float]:
-    """The error at the path's end, and the gradients that the look took."""
+    """The error at the path's end, and the gradients that the check took."""
     terms, speeds = path.at(path.steps)
     tail = estimate_tail(terms.double() @ terms.double().T, order)
     if not schedule.accepts(tail) and not math.isnan(tail.growth):
         return tail, 0.0
-    look = Look(upload, order)
+    check = Check(upload, order)
     before, their = path.at(path.steps - 1)
-    look.start(path.steps - 1, before[:order], None if their is None else their[:order])
+    check.start(path.steps - 1, before[:order], None if their is None else their[:order])
     task = upload.task if isinstance(upload.task, Task) else upload.task[path.steps - 1]
     speed = None if speeds is None else speeds[:order]
-    alone = look.at_end(task, terms[:order], speed, Tail(0.0, 0.0)).error
+    alone = check.at_end(task, terms[:order], speed, Tail(0.0, 0.0)).error
     known = tail.error if not math.isnan(tail.growth) else 0.0
-    return replace(tail, error=max(known, alone * max(1.0, path.growth))), look.gradients
+    return replace(tail, error=max(known, alone * max(1.0, path.growth))), check.gradients
 
 
 def _shorter(length: int, tail: Tail, schedule: AdaptiveSchedule, order: int) -> int:

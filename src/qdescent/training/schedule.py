@@ -135,11 +135,11 @@ class Schedule:
         """None: a segment of fixed length is no choice."""
         return 0
 
-    def rule(self, place: int, done: int | None = None) -> SGD:
+    def rule(self, round_index: int, done: int | None = None) -> SGD:
         """The update rule of a round, counted from 0, and after so many steps; None: `longest` in
         each round before it.
         """
-        return rule_of(self, place, done)
+        return rule_of(self, round_index, done)
 
     def accepts(self, tail: Tail) -> bool:
         """Whether a segment may hold a step with such terms: unless they overflowed."""
@@ -282,11 +282,11 @@ class AdaptiveSchedule:
         """
         return self.orders[-1] + bool(self.momentum or self.fresh_batches)
 
-    def rule(self, place: int, done: int | None = None) -> SGD:
+    def rule(self, round_index: int, done: int | None = None) -> SGD:
         """The update rule of a round, counted from 0, and after so many steps; None: `longest` in
         each round before it.
         """
-        return rule_of(self, place, done)
+        return rule_of(self, round_index, done)
 
     def accepts(self, tail: Tail) -> bool:
         """Whether a segment may hold a step with such an estimate."""

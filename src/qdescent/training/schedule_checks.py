@@ -41,8 +41,8 @@ def check_descent(schedule: Any, engines: Sequence[str] = ()) -> None:
             called = "a number, one for each round, or a function of the round"
             rates = check_sequence("learning_rate", given, object, called=called)
             object.__setattr__(schedule, "learning_rate", tuple(rates))
-            for place in range(len(rates)):
-                rule_of(schedule, place)
+            for round_index in range(len(rates)):
+                rule_of(schedule, round_index)
     check_choice("rate_schedule", schedule.rate_schedule, FALLS)
     if schedule.rate_schedule != CONSTANT and not isinstance(schedule.learning_rate, Real):
         must = f"be {CONSTANT!r} where each round has a rate of its own"
@@ -99,22 +99,22 @@ def check_unasked(schedule: Any, by: str, *names: str) -> None:
             raise argument_error(name, must, getattr(schedule, name))
 
 
-def rule_of(schedule: Any, place: int, done: int | None = None) -> SGD:
+def rule_of(schedule: Any, round_index: int, done: int | None = None) -> SGD:
     """The update rule of a round; of a sequence of rates the last goes on.
 
     Args:
         schedule: of either kind.
-        place: of the round, from 0 on.
+        round_index: of the round, from 0 on.
         done: steps before it; None: `longest` in each round before.
     """
-    place, rate = check_integer("place", place, 0), schedule.learning_rate
+    round_index, rate = check_integer("round_index", round_index, 0), schedule.learning_rate
     done = (
-        place * schedule.longest if done is None else check_integer("done", done, 0, schedule.steps)
+        round_index * schedule.longest if done is None else check_integer("done", done, 0, schedule.steps)
     )
     if callable(rate):
-        rate = rate(place)
+        rate = rate(round_index)
     elif isinstance(rate, tuple):
-        rate = rate[min(place, len(rate) - 1)]
+        rate = rate[min(round_index, len(rate) - 1)]
     fall = FALLS[schedule.rate_schedule](min(done, schedule.steps - 1) / schedule.steps)
     return SGD(
         fall * check_interval("learning_rate", rate, "(0, inf)"),

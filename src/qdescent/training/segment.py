@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from qdescent.learning.task import Task
+from qdescent.training.a_posteriori.check import Check, Segment, Step, refused, step_seen
 from qdescent.training.descent import displacements
 from qdescent.training.engines.cheapest import cheaper
 from qdescent.training.engines.choices import CHEAPEST, ENGINES, FAST_FORWARD
 from qdescent.training.engines.forward_path import ForwardPath
 from qdescent.training.engines.path import End, Path, Upload
 from qdescent.training.jump import jump
-from qdescent.training.looks.look import Look, Segment, Step, refused, step_seen
 from qdescent.training.rounds.offer import Offer, dearer, offer
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail_estimate import estimate_tail
@@ -81,7 +81,7 @@ def run_segment(
         Segment, of a single step where the second was refused (one step is plain descent, exact at
         any order).
 
-    Cost: what the engine takes; two gradients a step for each order allowed, which look at its end
+    Cost: what the engine takes; two gradients a step for each order allowed, which check its end
         and carry its error on; and where it is watched one for true descent beside it.
     """
     engine, path = _follow(schedule, upload, expected)
@@ -96,7 +96,7 @@ def run_segment(
         for order in schedule.orders
     }
     ended: list[_Followed] = []
-    looks = {order: Look(upload, order) for order in schedule.orders}
+    checks = {order: Check(upload, order) for order in schedule.orders}
     certain, adaptive = 0, isinstance(schedule, AdaptiveSchedule)
     priced = (
         schedule
@@ -112,8 +112,8 @@ def run_segment(
         return schedule.work(segment.order, steps) if steps >= min(2, longest) else math.inf
 
     first = 1 if watch or adaptive else longest
-    if first > 1:  # the look at the end starts from the step before it
-        looks[schedule.orders[-1]].start(longest - 1, *path.at(longest - 1))
+    if first > 1:  # the check of the end starts from the step before it
+        checks[schedule.orders[-1]].start(longest - 1, *path.at(longest - 1))
     for t in range(first, longest + 1):
         terms, speeds = path.at(t)
         gram = terms.double() @ terms.double().T
@@ -122,7 +122,7 @@ def run_segment(
         for order, tail in tails.items():
             if schedule.accepts(tail) or math.isnan(tail.growth):
                 speed = None if speeds is None else speeds[:order]
-                tails[order] = tail = looks[order].at_end(batch, terms[:order], speed, tail)
+                tails[order] = tail = checks[order].at_end(batch, terms[:order], speed, tail)
             if not schedule.accepts(tail):
                 ended.append(replace(alive.pop(order), why=refused(order, tail, t)))
         cheapest = min(map(work, ended), default=math.inf)
@@ -156,7 +156,7 @@ def run_segment(
         why=found.why,
         end=end,
         last_term=float(torch.linalg.vector_norm(found.terms[-1])) / (size or 1.0),
-        gradients=path.gradients + sum(look.gradients for look in looks.values()) * adaptive,
+        gradients=path.gradients + sum(check.gradients for check in checks.values()) * adaptive,
         read_error=found.best.read_error if found.best else None,
     )
 

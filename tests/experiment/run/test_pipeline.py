@@ -456,7 +456,8 @@ def test_nan_in_the_data_is_refused_before_anything_is_trained(tmp_path, monkeyp
     with pytest.raises(
         ArgumentError,
         match=(
-            r"`train_images` must be finite, but is not, in 1 of .* places, first at \(7, 0, 3, 3\)"
+            r"`train_images` must be finite, but is not, in 1 of .* entries,"
+            r" first at \(7, 0, 3, 3\)"
         ),
     ):
         run_first_pass(create_workspace(tmp_path / "run", SMALL))

@@ -159,7 +159,7 @@ BAD = [
     ),
     (
         [NETWORK, "--data", DATA, "--weights", "nan.safetensors"],
-        "`weights 3.bias` must be finite.*in 1 of 2 places",
+        "`weights 3.bias` must be finite.*in 1 of 2 entries",
     ),
     (
         [NETWORK, "--data", DATA, "--mask", "empty.safetensors"],

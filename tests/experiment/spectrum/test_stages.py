@@ -265,7 +265,7 @@ def test_rows_of_a_dense_twin(tmp_path):
         float(above.double().mean())
     )
     assert record.rows["sparsity/above_one_thousandth/mean"].error == 0
-    assert record.rows["sparsity/above_one_thousandth/fullest"].value == int(above.max())
+    assert record.rows["sparsity/above_one_thousandth/maximum"].value == int(above.max())
     assert (
         1
         <= record.rows["sparsity/carrying_99_percent/mean"].value

@@ -111,13 +111,13 @@ def test_one_layer_is_a_block_of_the_whole(problem):
     network, inputs, labels = problem
     space = ParameterSpace(network, MASKS["random"](network, density=0.5))
     task = Task(network, cross_entropy, (inputs, labels))
-    places = space.places("3.")
+    places = space.indices("3.")
     block = hessian(task, space.restrict(space.theta, places)).to_dense()
     torch.testing.assert_close(
         block, hessian(task, space).to_dense()[places][:, places], rtol=0, atol=1e-13
     )
     with pytest.raises(ArgumentError, match="`prefix` must be the name of a module or a parameter"):
-        space.places("nothing")
+        space.indices("nothing")
 
 
 def test_lower_precision_states_its_error(problem):

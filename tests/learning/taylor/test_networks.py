@@ -28,7 +28,7 @@ class Encoder(nn.Module):
         self.head.weight = self.table.weight
 
     def forward(self, input_ids, attention_mask=None):
-        x = self.table(input_ids) + self.places(torch.arange(4))
+        x = self.table(input_ids) + self.indices(torch.arange(4))
         x = self.layer(x, src_key_padding_mask=attention_mask == 0)
         return self.head(x).transpose(1, 2)
 

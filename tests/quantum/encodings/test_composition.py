@@ -161,7 +161,7 @@ def test_weights_prepared_without_the_square_root_are_rejected():
     assert error_of(planted, target) <= planted.epsilon  # and the stated error knows of it
 
 
-def test_balanced_weights_have_the_norm_of_the_moduli():
+def test_balanced_weights_have_the_norm_of_absolute_values():
     encoding = BalancedEncoding(balanced_matrix(*entries_of(B), 4, bits=16))
     assert math.isclose(encoding.alpha, np.linalg.norm(np.abs(B), 2), rel_tol=1e-9)
     assert encoding.alpha < 0.95 * encoding_of(B, 16).alpha

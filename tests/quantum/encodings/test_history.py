@@ -49,13 +49,13 @@ def instance(size, degree, order, steps, padding, changing, bits=20):
     )
 
 
-def columns_of(encoding, places):
+def columns_of(encoding, indices):
     """<0|U|0>, the columns of these places."""
     simulator, ancilla = Simulator(), 2**encoding.ancilla_bitsize
     found = []
-    for place in places:
+    for index in indices:
         state = torch.zeros(2**encoding.system_bitsize * ancilla, dtype=F64)
-        state[place * ancilla] = 1
+        state[index * ancilla] = 1
         found.append(simulator.run(encoding, state).project(ancilla=0).real)
     return torch.stack(found, dim=1).numpy()
 
@@ -74,16 +74,16 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_the_block_is_the_history_matrix(case, bits):
     encoding, system = instance(*case, bits=bits)
-    M, places = system.matrix.to_dense().numpy(), encoding.basis_states
-    others = np.setdiff1d(np.arange(2**encoding.system_bitsize), places)
+    M, indices = system.matrix.to_dense().numpy(), encoding.basis_states
+    others = np.setdiff1d(np.arange(2**encoding.system_bitsize), indices)
     for bloq, target in ((encoding, M), (encoding.adjoint(), M.T)):
-        columns = encoding.alpha * columns_of(bloq, places)
-        error = np.linalg.norm(columns[places] - target, 2)
+        columns = encoding.alpha * columns_of(bloq, indices)
+        error = np.linalg.norm(columns[indices] - target, 2)
         assert encoding.epsilon / 100 < error <= encoding.epsilon
         # the unknowns are a block of their own
         assert np.abs(columns[others]).max(initial=0) < 1e-14
     assert encoding.epsilon < 40 * encoding.alpha * np.pi / 2**bits
-    assert np.linalg.norm(columns[places] - M, 2) > 0.1  # planted: the wrong orientation
+    assert np.linalg.norm(columns[indices] - M, 2) > 0.1  # planted: the wrong orientation
 
 
 ODD_MAPS = {
@@ -103,24 +103,24 @@ def test_maps_whose_weights_must_be_wasted(coefficients, order):
     system = history_system(
         carleman_linearize(f, order=order), torch.full((f.size,), 0.1, dtype=F64), steps=1
     )
-    M, places = system.matrix.to_dense().numpy(), encoding.basis_states
-    columns = encoding.alpha * columns_of(encoding, places)
-    assert np.linalg.norm(columns[places] - M, 2) <= encoding.epsilon + 1e-13 < 1e-3
-    assert np.abs(np.delete(columns, places, axis=0)).max() < 1e-13
+    M, indices = system.matrix.to_dense().numpy(), encoding.basis_states
+    columns = encoding.alpha * columns_of(encoding, indices)
+    assert np.linalg.norm(columns[indices] - M, 2) <= encoding.epsilon + 1e-13 < 1e-3
+    assert np.abs(np.delete(columns, indices, axis=0)).max() < 1e-13
 
 
 def test_two_variables_of_order_two_and_words_with_factors_exchanged():
     encoding, system = instance(2, 2, 2, 3, 0, False)
-    M, places = system.matrix.to_dense().numpy(), encoding.basis_states
+    M, indices = system.matrix.to_dense().numpy(), encoding.basis_states
     assert encoding.system_bitsize + encoding.ancilla_bitsize <= 16
-    columns = encoding.alpha * columns_of(encoding, places)
-    assert np.linalg.norm(columns[places] - M, 2) <= encoding.epsilon < 1e-4
-    others = np.setdiff1d(np.arange(2**encoding.system_bitsize), places)
+    columns = encoding.alpha * columns_of(encoding, indices)
+    assert np.linalg.norm(columns[indices] - M, 2) <= encoding.epsilon < 1e-4
+    others = np.setdiff1d(np.arange(2**encoding.system_bitsize), indices)
     assert np.abs(columns[others]).max() < 1e-14
-    letters = places & 0b1111
-    exchanged = places - letters + (letters >> 2) + ((letters & 0b11) << 2)
+    letters = indices & 0b1111
+    exchanged = indices - letters + (letters >> 2) + ((letters & 0b11) << 2)
     # words of two letters, read backwards
-    exchanged = np.where(places & 0b10000, exchanged, places)
+    exchanged = np.where(indices & 0b10000, exchanged, indices)
     assert np.linalg.norm(columns[exchanged] - M, 2) > 0.05
 
 
@@ -130,11 +130,11 @@ def test_two_variables_of_order_two_and_words_with_factors_exchanged():
 def test_generic_states_of_larger_systems(case):
     """M z and M^T z of one generic z: what the columns say, at the cost of two runs."""
     encoding, system = instance(*case)
-    M, places = system.matrix.to_dense().numpy(), encoding.basis_states
+    M, indices = system.matrix.to_dense().numpy(), encoding.basis_states
     z = np.random.default_rng(1).normal(size=system.size)
     z /= np.linalg.norm(z)
     state = np.zeros((2**encoding.system_bitsize, 2**encoding.ancilla_bitsize))
-    state[places, 0] = z
+    state[indices, 0] = z
     for bloq, target in ((encoding, M @ z), (encoding.adjoint(), M.T @ z)):
         found = (
             encoding.alpha
@@ -143,8 +143,8 @@ def test_generic_states_of_larger_systems(case):
             .project(ancilla=0)
             .real.numpy()
         )
-        assert np.linalg.norm(found[places] - target) <= encoding.epsilon < 1e-4
-        assert np.linalg.norm(np.delete(found, places)) < 1e-14
+        assert np.linalg.norm(found[indices] - target) <= encoding.epsilon < 1e-4
+        assert np.linalg.norm(np.delete(found, indices)) < 1e-14
 
 
 def test_alpha_against_the_colouring_of_the_explicit_matrix():

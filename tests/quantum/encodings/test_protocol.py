@@ -24,7 +24,7 @@ from qdescent._checks import ArgumentError
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.encodings.balanced import BalancedEncoding
-from qdescent.quantum.encodings.coloured import SparseBlockEncoding
+from qdescent.quantum.encodings.coloured import SparseBlockEncoding, hermitian_encoding
 from qdescent.quantum.encodings.composition import Composition, Identity, block_diagonal
 from qdescent.quantum.encodings.dilation import HermitianDilation
 from qdescent.quantum.encodings.history import HistoryEncoding
@@ -51,9 +51,13 @@ B = np.array([[0.3, 0.5j], [0.7, 0.0]])
 MAP = PolynomialMap([torch.tensor([0.3]), torch.tensor([[0.8]]), torch.tensor([[0.2]])])
 
 
-def coloured(matrix, bits=8):
+def entries(matrix):
     rows, columns = np.nonzero(matrix)
-    return SparseBlockEncoding(matrix_tables(rows, columns, matrix[rows, columns], 2, bits))
+    return rows, columns, matrix[rows, columns]
+
+
+def coloured(matrix, bits=8):
+    return SparseBlockEncoding(matrix_tables(*entries(matrix), 2, bits))
 
 
 def balanced(matrix, bits=8):
@@ -76,6 +80,7 @@ def encodings():
         "weighted sum": weighted_sum([0.5, -1.0], [a, Identity(1)], bits=8),
         "block diagonal": block_diagonal([b, Shift(1)], bits=8),
         "dilation": HermitianDilation(a),
+        "Hermitian": hermitian_encoding(*entries(A), size=2, bits=8, loader=a.loader),
         "shift": Shift(2),
         "identity": Identity(1, 0.3),
     }
@@ -300,3 +305,17 @@ def test_each_bloq_carries_its_label():
     bloqs = [each for each in own_bloqs() if each.__name__ not in abstract]
     assert len(bloqs) > 30
     assert [each.__name__ for each in bloqs if not hasattr(each, "label")] == []
+
+
+@pytest.mark.parametrize("name", encodings())
+def test_a_right_side_of_another_length_is_refused(name):
+    """Of a register too small, or of none; more bits in front are right."""
+    encoding = encodings()[name]
+    size = 2**encoding.right_side_bits
+    for length in {1, size - 1, size + 1, 3 * size} - {size}:
+        with pytest.raises(ArgumentError, match=f"`vector` must have {size} entries, one for each"):
+            encoding.right_side(np.ones(length))
+    for times in (1, 2, 4):
+        assert encoding.right_side(np.ones(times * size)).bitsize == encoding.right_side_bits + (
+            times.bit_length() - 1
+        )

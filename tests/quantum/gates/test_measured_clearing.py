@@ -118,8 +118,8 @@ def test_the_sign_takes_what_it_declares_and_no_outcome_more(lines):
         assert ands(made) <= declared.toffoli
     padded = 2 ** (lines - 1).bit_length()
     block = fix_up_block(lines)
-    place = np.arange(padded)
-    signs = (place // block + place) % 2 if block > 1 else place % 2
+    offset = np.arange(padded)
+    signs = (offset // block + offset) % 2 if block > 1 else offset % 2
     if padded > 2:
         worst = SignLookUp(LookUpTable(signs, 1), block)
         assert toffoli_depth(worst) == declared.depth
@@ -138,15 +138,15 @@ def test_published_count():
 def test_one_hot_is_one_hot():
     for k in (1, 2, 3):
         bb, one_hot = BloqBuilder(), OneHot(k)
-        place = bb.add_register_from_dtype("place", QAny(k))
+        offset = bb.add_register_from_dtype("offset", QAny(k))
         out = bb.add_register_from_dtype("out", QAny(2**k))
-        place, ones = bb.add(one_hot, place=place)
+        offset, ones = bb.add(one_hot, offset=offset)
         ones, out = xor_into(bb, ones, out)
-        circuit = bb.finalize(place=bb.add(one_hot.adjoint(), place=place, ones=ones), out=out)
+        circuit = bb.finalize(offset=bb.add(one_hot.adjoint(), offset=offset, ones=ones), out=out)
         for p in range(2**k):
             start = torch.zeros(2**k, 2 ** (2**k), dtype=torch.complex128)
             start[p, 0] = 1
-            found = Simulator(fast=False).run(circuit, start.reshape(-1)).project(place=p)
+            found = Simulator(fast=False).run(circuit, start.reshape(-1)).project(offset=p)
             # bit 0 is the most significant
             assert float(found[1 << (2**k - 1 - p)].abs()) == pytest.approx(1)
         assert ands(OneHot(k)) == 2**k - 2

@@ -211,14 +211,14 @@ def test_a_tree_that_takes_the_last_bit_first_is_rejected():
     assert found == [0b1000, 0b0010, 0b0100, 0b0001]  # right only where both bits are equal
 
 
-@pytest.mark.parametrize("place", range(8))
-def test_swap_network_brings_the_chosen_register_to_the_front(place):
+@pytest.mark.parametrize("offset", range(8))
+def test_swap_network_brings_the_chosen_register_to_the_front(offset):
     block = np.array([5, 2, 7, 1, 6, 0, 3, 4])
-    found_place, found = SwapNetwork(place_bits=3, bits=3).call_classically(
-        place=place, block=block.copy()
+    found_offset, found = SwapNetwork(offset_bits=3, bits=3).call_classically(
+        offset=offset, block=block.copy()
     )
-    assert found_place == place
-    assert found[0] == block[place]
+    assert found_offset == offset
+    assert found[0] == block[offset]
     assert sorted(found) == sorted(block)
 
 
@@ -233,16 +233,20 @@ def test_a_swap_network_that_reads_its_bits_in_the_wrong_order_is_rejected():
     @attrs.frozen
     class Reversed(SwapNetwork):
         def build_composite_bloq(self, bb, **soqs):
-            place = bb.split(soqs["place"])[::-1]
+            offset = bb.split(soqs["offset"])[::-1]
             done = SwapNetwork.build_composite_bloq(
-                self, bb, place=bb.join(place), block=soqs["block"]
+                self, bb, offset=bb.join(offset), block=soqs["block"]
             )
-            return {**done, "place": bb.join(bb.split(done["place"])[::-1])}
+            return {**done, "offset": bb.join(bb.split(done["offset"])[::-1])}
 
     block = np.array([5, 2, 7, 1])
     found = [
-        int(Reversed(place_bits=2, bits=3).call_classically(place=place, block=block.copy())[1][0])
-        for place in range(4)
+        int(
+            Reversed(offset_bits=2, bits=3).call_classically(offset=offset, block=block.copy())[1][
+                0
+            ]
+        )
+        for offset in range(4)
     ]
     assert found == [5, 7, 2, 1]  # right only where both bits are equal
 
@@ -258,12 +262,12 @@ def test_a_borrowed_load_that_forgets_its_second_xor_is_rejected():
                 if isinstance(part.bloq, QROM)
             )
             done = bb.add_d(whole, **soqs)
-            *row, place = bb.split(done["selection0"])
+            *row, offset = bb.split(done["selection0"])
             # cancels the last of the two
             row, block = bb.add(rows, selection=bb.join(row), target0_=done["borrowed"])
             return {
                 **done,
-                "selection0": bb.join([*bb.split(row), place], QUInt(2)),
+                "selection0": bb.join([*bb.split(row), offset], QUInt(2)),
                 "borrowed": block,
             }
 

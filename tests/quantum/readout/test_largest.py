@@ -58,7 +58,7 @@ def test_ties_are_broken_by_lot():
 def test_refusals():
     for counts, fault in (
         ([0, 0], "all zero"),
-        ([1, -1], "negative in a place"),
+        ([1, -1], "negative at an index"),
         ([0.5, 1.0], "counts of shots"),
         ([[1]], "counts of shots"),
     ):

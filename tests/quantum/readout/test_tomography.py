@@ -103,7 +103,7 @@ def test_zero_vector_needs_no_shots():
 
 def test_refusals():
     with pytest.raises(
-        ArgumentError, match="Argument `solution` must be finite, but is not, in 1 of 2 places"
+        ArgumentError, match="Argument `solution` must be finite, but is not, in 1 of 2 entries"
     ):
         read_out(torch.tensor([1.0, float("nan")]), 10)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Balanced weights: the labels add up to the matrix; alpha is the norm of its moduli."""
+"""Balanced weights: the labels add up to the matrix; alpha is the norm of |M|."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_the_error_bounds_what_quantised_angles_miss():
         assert bound / 20 < measured <= bound < 30 * weights.alpha / 2**bits
 
 
-def test_colours_are_as_few_as_the_fullest_line():
+def test_there_are_as_many_colours_as_the_maximum_degree():
     draw = np.random.default_rng(0)
     for density in (0.1, 0.5, 1.0):
         matrix = sparse.random_array((15, 15), density=density, rng=draw).toarray()
@@ -114,7 +114,7 @@ HARD = {
 @pytest.mark.parametrize("matrix", HARD.values(), ids=HARD.keys())
 def test_tables_where_the_perron_vector_is_not_positive(matrix, scale):
     """Its far entries would be below any float64, or 0: the tables still hold the matrix, at the
-    norm of its moduli.
+    norm of |M|.
     """
     rows, columns = np.nonzero(matrix)
     tables = balanced_matrix(rows, columns, scale * matrix[rows, columns], len(matrix), 30)

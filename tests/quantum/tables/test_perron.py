@@ -1,4 +1,4 @@
-"""The norm of moduli: at least the true one, close to it, and shown by a positive vector, by the
+"""The norm of |M|: at least the true one, close to it, and shown by a positive vector, by the
 direct and the iterative way.
 """
 

@@ -65,7 +65,7 @@ def test_the_block_is_the_matrix(shape, is_complex):
     assert relative_error(bloq, matrix + 0.01 * np.abs(matrix).max()) > 2e-4
 
 
-def test_alpha_is_the_norm_of_the_moduli_or_the_sum_of_the_colours():
+def test_alpha_is_the_norm_of_absolute_values_or_the_sum_of_the_colours():
     matrix = drawn((5, 4))
     expected = np.linalg.norm(np.abs(matrix), 2)
     assert qd.block_encode(matrix, 0.1).alpha == pytest.approx(expected, rel=1e-9)

@@ -45,8 +45,8 @@ def test_circuit_is_the_matrix_polynomial(name, known):
     # the circuit's filter has half the error of the polynomial's: at epsilon/2 both are the same
     # polynomial
     polynomial = KernelReflection(0.5e-3, norm=norm).solve(system)
-    assert circuit.cost.number("norm_guess") == pytest.approx(
-        polynomial.cost.number("norm_guess"), rel=1e-9
+    assert circuit.cost.number("norm_estimate") == pytest.approx(
+        polynomial.cost.number("norm_estimate"), rel=1e-9
     )
     assert (circuit.value - polynomial.value).norm() / planted.norm() < 1e-6
     assert circuit.cost.number("success_probability") == pytest.approx(

@@ -40,7 +40,7 @@ def from_the_others(system, encoding):
 @pytest.mark.parametrize("measured", [True, False])
 @pytest.mark.parametrize("solver", [QSVT, KernelReflection, HHL])
 def test_sixty_generic_systems_with_one_small_singular_value(solver, measured, monkeypatch):
-    """Real and complex; by singular values, and by the look that is left to systems too large for
+    """Real and complex; by singular values, and by the search that is left to systems too large for
     them. HHL: fewer.
     """
     seeds = range(60 if solver is QSVT or measured else 12)
@@ -95,7 +95,7 @@ def test_too_large_for_singular_values(epsilon):
 
 
 def test_without_the_look_the_issue_s_system_is_called_solved(monkeypatch):
-    """Planted: neither singular values nor the look, and half of the answer is lost."""
+    """Planted: neither singular values nor the search, and half of the answer is lost."""
     system = LinearSystem([[1.0, 0.0], [0.0, 1e-3]], [1.0, 1e-3])
     for solver in (
         QSVT(1e-2, kappa=3.0),

@@ -56,7 +56,7 @@ def test_a_given_norm_is_in_the_user_s_units():
         found = KernelReflection(1e-4, norm=norm).solve(LinearSystem(A * scale, B))
         assert found.status is Status.SOLVED
         assert found.cost.number("search_steps") == 0
-        assert found.cost.number("norm_guess") == pytest.approx(norm)
+        assert found.cost.number("norm_estimate") == pytest.approx(norm)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -34,21 +34,21 @@ def export_remarks(found: Solution, system: HistorySystem, order: int, query: An
     """
     alpha, length = found.cost.number(names.ALPHA), float(torch.linalg.vector_norm(system.rhs))
     # of a solve by kernel reflection, or by phase estimation
-    kernel, hermitian = names.NORM_GUESS in found.cost, estimates_phases(found)
+    kernel, hermitian = names.NORM_ESTIMATE in found.cost, estimates_phases(found)
     lines = [
         f"alpha = {alpha!r}; <0|U|0> is the block on ancilla = 0 before and after.",
         f"The map is in units of gamma = {system.scale!r}: what stands below as u1, u2, ... is u /"
         " gamma, and the answer u_T is gamma times what is found.",
     ]
     if kernel:
-        guess = found.cost.number(names.NORM_GUESS) * alpha / length
+        tau = found.cost.number(names.NORM_ESTIMATE) * alpha / length
         lines += [
             (
                 "<0|U|0> = G = (I - b b^H) diag(M / alpha, 1 / tau): the kernel's encoding, not M"
                 " itself."
             ),
             (
-                f"tau = {guess!r}; b = (B / ||B||, 1) / sqrt 2, of one unknown more. M Z = B: G"
+                f"tau = {tau!r}; b = (B / ||B||, 1) / sqrt 2, of one unknown more. M Z = B: G"
                 " sends (Z alpha / ||B||, tau) to 0."
             ),
             (

@@ -130,7 +130,7 @@ def layer_rows(
     strengths, weights = [], []
     blocks = blocks_of(space)
     for block in blocks:
-        places = space.places(block)
+        places = space.indices(block)
         draws = named_generator(seed, f"layer probe {block}")
         probe = torch.zeros(space.n, 1, dtype=theta.dtype, device=theta.device)
         signs = torch.randint(0, 2, (len(places),), generator=draws).to(probe) * 2 - 1

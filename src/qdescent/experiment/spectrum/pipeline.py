@@ -47,7 +47,7 @@ ETA_GRID = 2.0 ** torch.arange(-6, 7, dtype=torch.float64)
 QUANTILES = {
     "median": (0.5, "half of the sampled rows have at most so many"),
     "nine_tenths": (0.9, "nine tenths of the sampled rows have at most so many"),
-    "fullest": (1.0, "the row of most entries that was seen"),
+    "maximum": (1.0, "the row of most entries that was seen"),
 }
 
 

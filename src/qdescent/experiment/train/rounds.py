@@ -156,7 +156,14 @@ def _made(kind: type, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
                 if key.startswith(f"{name}/")
             }
             given[name] = _made(inner, given[name], under)
-    return kind(**given, **{key: tensor for key, tensor in tensors.items() if "/" not in key})
+    held = {key: tensor for key, tensor in tensors.items() if "/" not in key}
+    return kind(**dict.fromkeys(_may_lack(kind)) | given | held)
+
+
+@cache
+def _may_lack(kind: type) -> list[str]:
+    """The tensors that may be None: of a round before the last they are not kept."""
+    return [name for name, hint in get_type_hints(kind).items() if hint == Tensor | None]
 
 
 def restored_rounds(saved: State, space: ParameterSpace) -> tuple[list[Round], list[Measured]]:

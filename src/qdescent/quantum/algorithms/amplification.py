@@ -188,8 +188,8 @@ class AmplitudeAmplification(Bloq):
             [
                 self.solve,
                 *(
-                    ZeroReflection(sum(bits for _, bits in places))
-                    for places in (self._good, self._zero)
+                    ZeroReflection(sum(bits for _, bits in held_registers))
+                    for held_registers in (self._good, self._zero)
                 ),
             ],
         )
@@ -198,19 +198,24 @@ class AmplitudeAmplification(Bloq):
         return Ry((-2 if inverse else 2) * (self.half_angle or 0.0))
 
     def _reflect(
-        self, bb: BloqBuilder, soqs: dict[str, SoquetT], places: RegisterValues, *, negated: bool
+        self,
+        bb: BloqBuilder,
+        soqs: dict[str, SoquetT],
+        held_registers: RegisterValues,
+        *,
+        negated: bool,
     ) -> dict[str, SoquetT]:
         sizes = {register.name: register for register in self.signature}
-        split = {name: bb.split(soqs[name]) for name, _ in places}
-        held = [bit for name, bits in places for bit in split[name][:bits]]
+        split = {name: bb.split(soqs[name]) for name, _ in held_registers}
+        held = [bit for name, bits in held_registers for bit in split[name][:bits]]
         reflected = iter(
             bb.split(
                 bb.add(ZeroReflection(len(held), negated), bits=bb.join(held, QAny(len(held))))
             )
         )
-        for name, bits in places:
-            for place in range(bits):
-                split[name][place] = next(reflected)
+        for name, bits in held_registers:
+            for bit in range(bits):
+                split[name][bit] = next(reflected)
             soqs[name] = bb.join(split[name], sizes[name].dtype)
         return soqs
 

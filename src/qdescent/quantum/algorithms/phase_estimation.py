@@ -138,15 +138,15 @@ class PhaseEstimationSolve(Bloq):
         if not self.is_adjoint:
             soqs["system"] = bb.add(self.right_side, state=soqs["system"])
         soqs["clock"] = bb.add(self.window, state=soqs["clock"])
-        for place, evolve in enumerate(self.evolutions):
-            soqs = self._evolve(bb, evolve, bits - 1 - place, soqs)
+        for bit, evolve in enumerate(self.evolutions):
+            soqs = self._evolve(bb, evolve, bits - 1 - bit, soqs)
         clock = bb.add(FourierTransform(bits, is_adjoint=True), clock=soqs["clock"])
         clock = bb.join(bb.split(clock), QUInt(bits))
         clock, soqs["flag"] = bb.add(self._rotation, selection0=clock, target=soqs["flag"])
         clock = bb.join(bb.split(clock), QAny(bits))
         soqs["clock"] = bb.add(FourierTransform(bits), clock=clock)
-        for place, evolve in reversed(list(enumerate(self.evolutions))):
-            soqs = self._evolve(bb, evolve.adjoint(), bits - 1 - place, soqs)
+        for bit, evolve in reversed(list(enumerate(self.evolutions))):
+            soqs = self._evolve(bb, evolve.adjoint(), bits - 1 - bit, soqs)
         soqs["clock"] = bb.add(self.window.adjoint(), state=soqs["clock"])
         if self.is_adjoint:
             soqs["system"] = bb.add(self.right_side.adjoint(), state=soqs["system"])
@@ -176,15 +176,15 @@ class PhaseEstimationSolve(Bloq):
         return self.rotation.adjoint() if self.is_adjoint else self.rotation
 
     def _evolve(
-        self, bb: BloqBuilder, evolve: AmplitudeAmplification, place: int, soqs: dict[str, SoquetT]
+        self, bb: BloqBuilder, evolve: AmplitudeAmplification, bit: int, soqs: dict[str, SoquetT]
     ) -> dict[str, SoquetT]:
         clock, system = bb.split(soqs["clock"]), bb.split(soqs["system"])
-        joined = bb.join([clock[place], *system], QAny(1 + self.right_side.bitsize))
+        joined = bb.join([clock[bit], *system], QAny(1 + self.right_side.bitsize))
         inner = bb.add_d(
             evolve, system=joined, **{name: soqs[name] for name in ("ancilla", "part", "choice")}
         )
         parts = bb.split(inner.pop("system"))
-        clock[place] = parts[0]
+        clock[bit] = parts[0]
         soqs["clock"], soqs["system"] = (
             bb.join(clock, QAny(len(clock))),
             bb.join(parts[1:], QAny(len(system))),

@@ -201,7 +201,7 @@ def _strip(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
         return _strip_one_by_one(a, b)
     size, n = len(a), len(a) // 2
     psi, alpha, beta = _strip(a[:n], b[:n])
-    # (a, b) <- D^-1 (R D ... R)^-1 (a, b). Of the products only places n - 1 to size - 1 are read,
+    # (a, b) <- D^-1 (R D ... R)^-1 (a, b). Of the products only entries n - 1 to size - 1 are read,
     # which a cyclic one has right.
     points = next_fast_len(size, real=True)
     of_a, of_b, of_alpha, of_beta = (rfft(x, points) for x in (a, b, alpha, beta))

@@ -66,17 +66,17 @@ class SelectedPhase(Bloq):
 
     @property
     def _turns(self) -> list[tuple[Rz | None, int]]:
-        """The turn for each S in Gray's order, and the place of the bit that leads to the next."""
+        """The turn for each S in Gray's order, and the index of the bit that leads to the next."""
         weights = np.array(self.phi)
-        for place in range(self.choice_bits):  # Walsh and Hadamard's transform, S as an integer
-            pairs = weights.reshape(-1, 2, 2**place)
+        for index in range(self.choice_bits):  # Walsh and Hadamard's transform, S as an integer
+            pairs = weights.reshape(-1, 2, 2**index)
             weights = np.stack([pairs.sum(1), pairs[:, 0] - pairs[:, 1]], axis=1).reshape(-1) / 2
         found = []
         for k in range(len(weights)):
             weight = float(weights[k ^ (k >> 1)])
             step = (k + 1) & -(k + 1)  # the lowest bit of k + 1 is the one that changes
-            place = min(step.bit_length(), self.choice_bits) - 1
-            found.append((Rz(2 * weight) if abs(weight) > NO_TURN else None, place))
+            index = min(step.bit_length(), self.choice_bits) - 1
+            found.append((Rz(2 * weight) if abs(weight) > NO_TURN else None, index))
         return found
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
@@ -85,10 +85,10 @@ class SelectedPhase(Bloq):
         flip = PatternFlip((0,) * self.ancilla_bits)
         ancilla, target = bb.add(flip, register=soqs["ancilla"], mark=bb.allocate(1))
         part, target = bb.add(CNOT(), ctrl=part, target=target)
-        for turn, place in self._turns:
+        for turn, index in self._turns:
             if turn is not None:
                 target = bb.add(turn, q=target)
-            wire = self.choice_bits - 1 - place
+            wire = self.choice_bits - 1 - index
             choice[wire], target = bb.add(CNOT(), ctrl=choice[wire], target=target)
         part, target = bb.add(CNOT(), ctrl=part, target=target)
         ancilla, target = bb.add(flip, register=ancilla, mark=target)
@@ -184,16 +184,16 @@ class SelectedSequence(Bloq):
         steps = [spread]
         bits = self.encoding.ancilla_bitsize
         query = self.encoding
-        for place in range(self.degree, -1, -1):
-            of_place = [
-                0.0 if value % 2 and place == self.degree else each[place]
+        for index in range(self.degree, -1, -1):
+            of_index = [
+                0.0 if value % 2 and index == self.degree else each[index]
                 for value, each in enumerate(self.phases)
             ]
-            steps.append((SelectedPhase(tuple(of_place), bits), wires))
-            if place == self.degree:
+            steps.append((SelectedPhase(tuple(of_index), bits), wires))
+            if index == self.degree:
                 selected = {"system": ("short", "system"), "ancilla": ("ancilla",)}
                 steps.append((self.augmented, selected))
-            elif place:
+            elif index:
                 steps.append((query, {"system": ("system",), "ancilla": ("ancilla",)}))
             query = query.adjoint()
         return [*steps, spread]

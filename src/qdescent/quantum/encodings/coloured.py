@@ -5,12 +5,15 @@ a column.
 from __future__ import annotations
 
 import attrs
+import numpy as np
 
+from qdescent._arrays import Complexes, Floats, Ints
 from qdescent.quantum.encodings.tables import TableEncoding
+from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.quantum.gates.multiplexed import ColourPermutation, TablePhase, TableRotation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.gates.steps import Layout, Step
-from qdescent.quantum.tables.coloured import MatrixTables
+from qdescent.quantum.tables.coloured import MatrixTables, controlled_hermitian_tables
 
 
 @attrs.frozen
@@ -79,3 +82,53 @@ class SparseBlockEncoding(TableEncoding):
             (permute, {"colour": ("colour",), "index": system}),
             (prepare.adjoint(), colour),
         ]
+
+
+@attrs.frozen
+class HermitianEncoding(SparseBlockEncoding):
+    """|1><1| (x) [[0, M], [M^H, 0]] by the colours of M: one query, where the dilation of another
+    encoding takes two.
+
+    M and M^H have the same angles, so that what is encoded is Hermitian to the last bit.
+
+    Args:
+        tables: of `controlled_hermitian_tables`.
+        unknowns: D, of M.
+        loader: of all its tables.
+
+    Registers: system (the control, the half, then the bits of M), ancilla as of M.
+
+    Example:
+        >>> from qdescent.quantum.gates.loading.qrom import QROMLoader
+        >>> i = np.arange(3)
+        >>> encoding = hermitian_encoding(i, i, np.ones(3), size=3, bits=12, loader=QROMLoader())
+        >>> encoding.system_bitsize, encoding.right_side_bits, encoding.basis_states.tolist()
+        (4, 2, [0, 1, 2])
+    """
+
+    unknowns: int
+
+    @property
+    def basis_states(self) -> Ints:
+        """Those of M, in one half."""
+        return np.arange(self.unknowns)
+
+    @property
+    def right_side_bits(self) -> int:
+        """Those of M: one half."""
+        return self.tables.system_bits - 2
+
+
+def hermitian_encoding(
+    rows: Ints, columns: Ints, values: Floats | Complexes, size: int, bits: int, loader: Loader
+) -> HermitianEncoding:
+    """The block-encoding of |1><1| (x) [[0, M], [M^H, 0]] from the entries of M.
+
+    Args:
+        rows, columns, values: the entries of M, shape (nnz,).
+        size: D.
+        bits: b, bits of an angle.
+        loader: of all its tables.
+    """
+    tables = controlled_hermitian_tables(rows, columns, values, size, bits)
+    return HermitianEncoding(tables, size, loader=loader)

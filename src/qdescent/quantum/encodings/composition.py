@@ -276,7 +276,7 @@ def where_chosen(
 ) -> list[Step]:
     """Mark that the choice is i (and the control 1), call the part under the mark, and unmark."""
     control = ("control",) if rule.is_controlled else ()
-    pattern = (1,) * len(control) + tuple(i >> place & 1 for place in reversed(range(bits)))
+    pattern = (1,) * len(control) + tuple(i >> bit & 1 for bit in reversed(range(bits)))
     mark = (PatternFlip(pattern), {"register": (*control, choice), "mark": ("chosen",)})
     ancilla = tuple(f"ancilla{j}" for j in range(part.ancilla_bitsize))
     call = (part.controlled(), {"control": ("chosen",), "system": ("system",), "ancilla": ancilla})

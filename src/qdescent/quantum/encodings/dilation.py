@@ -70,9 +70,14 @@ class HermitianDilation(Composition):
         """Those of M, in one half."""
         return self.encoding.basis_states
 
-    def right_side(self, vector: Floats | Complexes) -> StatePreparation:
+    @property
+    def right_side_bits(self) -> int:
+        """Those of M: one half."""
+        return self.encoding.right_side_bits
+
+    def prepared(self, vector: Floats | Complexes) -> StatePreparation:
         """As M's, in one half."""
-        return self.encoding.right_side(vector)
+        return self.encoding.prepared(vector)
 
     def augmented(self, norm_estimate: float) -> BlockEncoding:
         """diag(H, (alpha/t) 1); at t = 1 without another ancilla, for nothing is turned."""

@@ -60,7 +60,7 @@ class HistoryEncoding(TableEncoding):
     def _slots(self) -> range:
         return range(self.tables.order)
 
-    def right_side(self, vector: Floats | Complexes) -> StatePreparation:
+    def prepared(self, vector: Floats | Complexes) -> StatePreparation:
         """Letter by letter, where the vector is what F_0 does from u_0 = 0."""
         tables = self.tables
         words = WordLayout(tables.step_bits, tables.degree_bits, tables.letter_bits, tables.order)

@@ -11,10 +11,11 @@ from qualtran.bloqs.reflections.prepare_identity import PrepareIdentity
 from qualtran.bloqs.state_preparation.black_box_prepare import BlackBoxPrepare
 
 from qdescent._arrays import Complexes, Floats, Ints
+from qdescent._checks import argument_error
 from qdescent.quantum.gates.force_preparation import StatePreparation
 from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
-from qdescent.quantum.gates.state_preparation import state_preparation
+from qdescent.quantum.gates.state_preparation import checked_vector, state_preparation
 
 DEFAULT_ANGLE_BITS = 30  # of what has no angles of its own
 
@@ -55,12 +56,33 @@ class BlockEncoding(QualtranBlockEncoding):
         """The index of the system's basis state that stands for each unknown: all of them."""
         return np.arange(2**self.system_bitsize)
 
+    @property
+    def right_side_bits(self) -> int:
+        """s, the bits that a right-hand side is prepared on: all of the system, unless some of
+        these are a control of its own.
+        """
+        return self.system_bitsize
+
     def right_side(self, vector: Floats | Complexes) -> StatePreparation:
         """The preparation of a vector on the system's register, or with more bits in front.
 
         Args:
-            vector: shape (2^s,) or a power of two times as long, not zero.
+            vector: shape (2^s,), s = `right_side_bits`, or a power of two times as long, not zero.
+
+        Raises:
+            ArgumentError: a vector of another length, or that is zero or not finite.
         """
+        vector, least = checked_vector(vector), 2**self.right_side_bits
+        times, rest = divmod(len(vector), least)
+        if rest or times.bit_count() != 1:
+            must = (
+                f"have {least} entries, one for each basis state, or a power of two times as many"
+            )
+            raise argument_error("vector", must, f"{len(vector)} entries long")
+        return self.prepared(vector)
+
+    def prepared(self, vector: Floats | Complexes) -> StatePreparation:
+        """The preparation of a vector that `right_side` has checked: entry by entry."""
         return state_preparation(vector, self.angle_bits, self.loader)
 
     @abc.abstractmethod

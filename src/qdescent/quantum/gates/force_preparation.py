@@ -79,7 +79,7 @@ class ForcePreparation(Bloq):
             # 1. whether all slots before hold w, where an angle depends on it
             zeros = PatternFlip((0,) * len(written))
             flip: Step = (zeros, {"register": written, "mark": ["earlier"]})
-            last = [place + len(before) for place in range(len(letter))]
+            last = [bit + len(before) for bit in range(len(letter))]
             depends = any(last[k] in turn.selection for k, turn in enumerate(slot))
             flips = [flip] if depends else []
             # 2. the bits of the letter
@@ -87,7 +87,7 @@ class ForcePreparation(Bloq):
             for k, (target, turn) in enumerate(zip(letter, slot, strict=True)):
                 if turn.table.indices.any():
                     named = [*letter[:k], *before, "earlier"]
-                    chosen = [named[place] for place in turn.selection]
+                    chosen = [named[bit] for bit in turn.selection]
                     at = ({"selection0": chosen} if chosen else {}) | {"target": [target]}
                     turns.append((TableRotation(turn.table, self.loader), at))
             steps += [*flips, *turns, *flips]

@@ -79,41 +79,41 @@ class OneHot(Bloq):
     of the left.
 
     Args:
-        place_bits: k, at least 1.
+        offset_bits: k, at least 1.
 
-    Registers: place (k bits); to the right ones (2^k bits).
+    Registers: offset (k bits); to the right ones (2^k bits).
 
     Cost: 2^k - 2 ANDs in k - 1 layers; none to clear.
     """
 
     label: ClassVar[str] = "one hot"
-    place_bits: int
+    offset_bits: int
 
     def __attrs_post_init__(self) -> None:
-        check_integer("place_bits", self.place_bits, 1, 30)
+        check_integer("offset_bits", self.offset_bits, 1, 30)
 
     @property
     def signature(self) -> Signature:
-        """place, and ones which appear."""
-        ones = Register("ones", QAny(2**self.place_bits), side=Side.RIGHT)
-        return Signature([Register("place", QAny(self.place_bits)), ones])
+        """offset, and ones which appear."""
+        ones = Register("ones", QAny(2**self.offset_bits), side=Side.RIGHT)
+        return Signature([Register("offset", QAny(self.offset_bits)), ones])
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The most significant bit first: NOT p and p; then every one is split in two."""
-        place = bb.split(soqs["place"])
+        offset = bb.split(soqs["offset"])
         right, left = bb.allocate(1), bb.allocate(1)
-        place[0], right = bb.add(CNOT(), ctrl=place[0], target=right)
-        place[0], left = bb.add(CNOT(), ctrl=place[0], target=left)
+        offset[0], right = bb.add(CNOT(), ctrl=offset[0], target=right)
+        offset[0], left = bb.add(CNOT(), ctrl=offset[0], target=left)
         ones = [bb.add(XGate(), q=left), right]
-        for digit in range(1, self.place_bits):
+        for digit in range(1, self.offset_bits):
             halves = []
             for one in ones:
-                (one, place[digit]), right = bb.add(And(), ctrl=[one, place[digit]])
+                (one, offset[digit]), right = bb.add(And(), ctrl=[one, offset[digit]])
                 right, left = bb.add(CNOT(), ctrl=right, target=one)
                 halves += [left, right]
             ones = halves
-        ones = bb.join(np.array(ones), QAny(2**self.place_bits))
-        return {"place": bb.join(place, QAny(self.place_bits)), "ones": ones}
+        ones = bb.join(np.array(ones), QAny(2**self.offset_bits))
+        return {"offset": bb.join(offset, QAny(self.offset_bits)), "ones": ones}
 
 
 @attrs.frozen
@@ -158,11 +158,11 @@ class SignLookUp(Bloq):
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """Ones, Hadamards, rows, Hadamards, and the ones cleared."""
-        place_bits = self.block.bit_length() - 1
+        offset_bits = self.block.bit_length() - 1
         bits = joined_selections(bb, soqs, self.signs)
-        row, place = np.split(bits, [len(bits) - place_bits])
-        if place_bits:
-            joined, ones = bb.add(OneHot(place_bits), place=bb.join(place))
+        row, offset = np.split(bits, [len(bits) - offset_bits])
+        if offset_bits:
+            joined, ones = bb.add(OneHot(offset_bits), offset=bb.join(offset))
             ones = bb.split(ones)
         else:
             ones = np.array([bb.add(XGate(), q=bb.allocate(1))])
@@ -175,14 +175,14 @@ class SignLookUp(Bloq):
         targets = ones.reshape(self.block)
         selection, targets = bb.add(rows, selection=bb.join(row), target0_=targets)
         ones = np.array([bb.add(Hadamard(), q=one) for one in targets.reshape(-1)])
-        if place_bits:
+        if offset_bits:
             joined = bb.add(
-                OneHot(place_bits).adjoint(), place=joined, ones=bb.join(ones, QAny(self.block))
+                OneHot(offset_bits).adjoint(), offset=joined, ones=bb.join(ones, QAny(self.block))
             )
-            place = bb.split(joined)
+            offset = bb.split(joined)
         else:
             bb.free(bb.add(XGate(), q=ones[0]))
-        return parted_selections(bb, np.concatenate([bb.split(selection), place]), self.signs)
+        return parted_selections(bb, np.concatenate([bb.split(selection), offset]), self.signs)
 
 
 @attrs.frozen
@@ -247,8 +247,8 @@ class MeasuredClearing(Bloq):
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """Signs that alternate within every row and from row to row, so that no row is skipped."""
         block = fix_up_block(len(self.table.padded))
-        place = np.arange(len(self.table.padded))
-        worst = (place // block + place) % 2 if block > 1 else place % 2
+        offset = np.arange(len(self.table.padded))
+        worst = (offset // block + offset) % 2 if block > 1 else offset % 2
         outcomes = Counter(XOutcome(bool(found)) for found in self._outcome())
         return {**outcomes, self._sign_look_up(worst): 1}
 

@@ -80,10 +80,10 @@ class TableRotation(Bloq):
         bits = bb.split(loaded["target"])
         bits[0] = bb.add(ZGate(), q=bits[0])
         target = bb.add(Ry(step * (2 ** (self.table.bits - 1) - 1)), q=target)
-        for place in range(1, self.table.bits):
-            bits[place], target = bb.add(CNOT(), ctrl=bits[place], target=target)
-            target = bb.add(Ry(-step * 2 ** (self.table.bits - 1 - place)), q=target)
-            bits[place], target = bb.add(CNOT(), ctrl=bits[place], target=target)
+        for bit in range(1, self.table.bits):
+            bits[bit], target = bb.add(CNOT(), ctrl=bits[bit], target=target)
+            target = bb.add(Ry(-step * 2 ** (self.table.bits - 1 - bit)), q=target)
+            bits[bit], target = bb.add(CNOT(), ctrl=bits[bit], target=target)
         loaded["target"] = bb.join(bits, QAny(self.table.bits))
         return {"target": target, **bb.add_d(read.adjoint(), **loaded)}
 
@@ -251,9 +251,9 @@ class PatternFlip(Bloq):
 
     def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): two rows exchanged."""
-        place = 2 * int("".join(map(str, self.pattern)), 2)
+        first = 2 * int("".join(map(str, self.pattern)), 2)
         source = torch.arange(2 ** (len(self.pattern) + 1), device=device)
-        source[place], source[place + 1] = place + 1, place
+        source[first], source[first + 1] = first + 1, first
         return gather(source)
 
 
@@ -313,10 +313,10 @@ class SelectedSwap(Bloq):
     def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): one gather."""
         size = 2**self.bits
-        place = torch.arange(size * size, device=device)
-        exchanged = place % size * size + place // size
+        index = torch.arange(size * size, device=device)
+        exchanged = index % size * size + index // size
         chosen = torch.as_tensor(self.chosen, device=device)[:, None]
         source = torch.arange(len(chosen), device=device)[:, None] * size * size + torch.where(
-            chosen, exchanged, place
+            chosen, exchanged, index
         )
         return gather(source.reshape(-1))

@@ -108,14 +108,14 @@ class RealStatePreparation(Bloq):
 @attrs.frozen
 class SparseStatePreparation(Bloq):
     """|0> -> sum_a x_a |p_a>: k values prepared on the last q = ceil(log2 k) qubits, then moved to
-    their places.
+    their basis states.
 
-    A value whose place is below 2^q is prepared there; each other one is exchanged with its place,
+    A value whose index is below 2^q is prepared there; each other one is exchanged with its own,
     so that the permutation has at most 2 k entries that are not 0 and is its own inverse.
 
     Args:
         values: prepares the k values on q qubits.
-        places: the exchanges, shape (2^s,).
+        exchanges: the permutation, shape (2^s,).
         is_adjoint: undo the preparation instead.
         loader: of the angles and the exchanges.
 
@@ -138,26 +138,26 @@ class SparseStatePreparation(Bloq):
 
     label: ClassVar[str] = "prepare"
     values: RotationTree
-    places: PermutationTable
+    exchanges: PermutationTable
     is_adjoint: bool = False
     loader: Loader = DEFAULT_LOADER
 
     @property
     def bitsize(self) -> int:
         """s."""
-        return self.places.bits
+        return self.exchanges.bits
 
     @cached_property
     def prepared(self) -> Floats:
         """The unit vector that the quantised angles prepare, shape (2^s,)."""
-        vector = np.zeros(len(self.places.forward))
-        vector[self.places.forward[: 2**self.values.bitsize]] = self.values.prepared
+        vector = np.zeros(len(self.exchanges.forward))
+        vector[self.exchanges.forward[: 2**self.values.bitsize]] = self.values.prepared
         return vector
 
     @property
     def signature(self) -> Signature:
         """state (s)."""
-        return Signature.build_from_dtypes(state=QAny(self.places.bits))
+        return Signature.build_from_dtypes(state=QAny(self.exchanges.bits))
 
     def adjoint(self) -> SparseStatePreparation:
         """The inverse circuit."""
@@ -165,8 +165,8 @@ class SparseStatePreparation(Bloq):
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The values, then the exchanges; the adjoint in reverse."""
-        state, bits = soqs["state"], self.places.bits
-        exchange = ColourPermutation(self.places, self.loader)
+        state, bits = soqs["state"], self.exchanges.bits
+        exchange = ColourPermutation(self.exchanges, self.loader)
         if self.is_adjoint:
             state = bb.add(exchange, index=state)
         qubits = bb.split(state)
@@ -325,7 +325,7 @@ def state_preparation(
         >>> type(state_preparation(np.array([1.0, -1.0]), bits=8)).__name__
         'RealStatePreparation'
     """
-    vector = _checked(vector)
+    vector = checked_vector(vector)
     check_integer("bits", bits, 1, MOST_BITS)
     check_methods("loader", loader, ("load_cost", "read_cost"), "a loader such as QROMLoader()")
     if not np.iscomplexobj(vector) or not vector.imag.any():
@@ -336,7 +336,7 @@ def state_preparation(
     return ComplexStatePreparation(magnitudes, AngleTable.nearest(turns, bits), loader=loader)
 
 
-def _checked(
+def checked_vector(
     vector: NDArray[np.float64] | NDArray[np.complex128],
 ) -> NDArray[np.float64] | NDArray[np.complex128]:
     """The vector in double precision; the imaginary parts of a complex one are part of it."""

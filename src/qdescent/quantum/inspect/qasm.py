@@ -151,7 +151,7 @@ def to_openqasm(bloq: Bloq | GateList, remarks: Iterable[str] = ()) -> str:
     gates = bloq if isinstance(bloq, GateList) else gate_list(bloq)
     sizes = {name + "_" * (name in TAKEN.split()): bits for name, bits in gates.registers.items()}
     sizes |= {"work": gates.work} if gates.work else {}
-    names = [f"{name}[{place}]" for name, bits in sizes.items() for place in range(bits)]
+    names = [f"{name}[{index}]" for name, bits in sizes.items() for index in range(bits)]
     order = (
         "The first qubit of a register is its most significant; work qubits start and end in |0>."
     )
@@ -233,12 +233,12 @@ class _Writer:
 
     def restore(self, outputs: tuple[int, ...]) -> None:
         """Swap what the registers hold at the end to where they held it at the start."""
-        places = dict(enumerate(outputs))
+        wires = dict(enumerate(outputs))
         for qubit in range(self.registers):
-            place = places[qubit]
-            if place != qubit:
-                self.operations.append(Operation("swap", (qubit, place)))
-                places = {wire: place if at == qubit else at for wire, at in places.items()}
+            index = wires[qubit]
+            if index != qubit:
+                self.operations.append(Operation("swap", (qubit, index)))
+                wires = {wire: index if at == qubit else at for wire, at in wires.items()}
 
 
 def _kernel(bloq: Bloq, qubits: int) -> Emit | None:

@@ -66,7 +66,7 @@ def toffoli_depth(bloq: Bloq) -> int:
 
     Example:
         >>> from qdescent.quantum.gates.loading.select_swap import SwapNetwork
-        >>> toffoli_depth(SwapNetwork(place_bits=3, bits=5))
+        >>> toffoli_depth(SwapNetwork(offset_bits=3, bits=5))
         3
     """
     check_instance("bloq", bloq, Bloq, called="a Qualtran bloq")
@@ -74,7 +74,7 @@ def toffoli_depth(bloq: Bloq) -> int:
         lambda instance: not isinstance(instance.bloq, (*RENAMES, *GATES))
     )
     fresh = count()
-    held: dict[Soquet, list[int]] = {}  # the qubits behind a place of the graph
+    held: dict[Soquet, list[int]] = {}  # the qubits behind a wire of the graph
     # when a qubit was last changed, and when it was last read
     changed: defaultdict[int, int] = defaultdict(int)
     read: defaultdict[int, int] = defaultdict(int)

@@ -196,10 +196,12 @@ def _mean_square(shares: Floats, shots: int, largest: int) -> float:
     # The rest as a histogram over the table's lambda; each entry is dealt to its two neighbours.
     rest = expected[sure:]
     faint = float(rest[rest < LEAST_EXPECTED].sum())
-    place = np.interp(np.log(np.maximum(rest, LEAST_EXPECTED)), table.log_expected, table.places)
-    low = np.minimum(place.astype(np.int64), len(table.places) - 2)
-    upper = place - low
-    size = len(table.places)
+    position = np.interp(
+        np.log(np.maximum(rest, LEAST_EXPECTED)), table.log_expected, table.positions
+    )
+    low = np.minimum(position.astype(np.int64), len(table.positions) - 2)
+    upper = position - low
+    size = len(table.positions)
     entries = np.zeros(size)
     entries += np.bincount(low, 1 - upper, size) + np.bincount(low + 1, upper, size)
     kept = _kept(entries, table, largest - sure)
@@ -212,7 +214,7 @@ class _Table(NamedTuple):
 
     expected: Floats
     log_expected: Floats
-    places: Floats
+    positions: Floats
     chance: Floats  # Poisson(c; lambda)
     error: Floats  # of an entry of lambda that was counted c times, its sign measured
 
@@ -239,8 +241,8 @@ def _table() -> _Table:
         + wrong * (measured + amplitude) ** 2
         + (1 - right - wrong) * amplitude**2
     )
-    places = np.arange(len(expected), dtype=np.float64)
-    return _Table(expected, log_expected, places, chance, error)
+    positions = np.arange(len(expected), dtype=np.float64)
+    return _Table(expected, log_expected, positions, chance, error)
 
 
 def _kept(entries: Floats, table: _Table, largest: int) -> Floats:

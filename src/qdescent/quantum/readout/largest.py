@@ -56,7 +56,7 @@ def choose_largest(counts: Any, loss: float, seed: int = 0) -> int:
     seen = int(np.count_nonzero(counted))
     if loss == 0:
         return seen
-    # places that both halves rank alike stand in the order of the whole
+    # indices that both halves rank alike stand in the order of the whole
     order = np.lexsort((-counted, -first))
     held = np.cumsum(second[order])
     enough = int(np.searchsorted(held, (1 - loss) * held[-1] * (1 - 1e-12))) + 1
@@ -139,7 +139,7 @@ def _counts(counts: Any) -> Counts:
     if given.ndim != 1 or given.dtype.kind not in "iu" or not given.size:
         raise argument_error("counts", must, shown(counts))
     if given.min() < 0 or given.max() > MOST_SHOTS or not given.any():
-        fault = "negative in a place" if given.min() < 0 else "all zero or beyond 10^18"
+        fault = "negative at an index" if given.min() < 0 else "all zero or beyond 10^18"
         raise argument_error("counts", must, fault)
     if float(given.astype(np.float64).sum()) > 9e18:
         raise argument_error("counts", "have a sum that 63 bits hold", "larger together")

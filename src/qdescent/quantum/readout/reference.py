@@ -16,7 +16,7 @@ def reference_rows(
 
     Rotation l of a tree over k = `support` values is selected by l qubits: tables of 1, 2, 4, ...
     entries, read and cleared, k - 1 angles in all. Where not all n entries were read, exchanges
-    move the values to their places: two loads over 2^s entries of which 2 k are not 0, at most 4 k
+    move the values to their indices: two loads over 2^s entries of which 2 k are not 0, at most 4 k
     (1 + s - q) ANDs with s = ceil(log2 n), q = ceil(log2 k) (`SparseStatePreparation`).
 
     Args:
@@ -52,10 +52,10 @@ def reference_rows(
         loader.read_cost(2**level, bits).toffoli + loader.clear_cost(2**level, bits).toffoli
         for level in range(1, filled)
     )
-    places = whole if filled < whole else 0
-    if places:
+    index_bits = whole if filled < whole else 0
+    if index_bits:
         toffoli += 4 * support * (1 + whole - filled)
-    size = -(-support * (bits + places) // 8)
+    size = -(-support * (bits + index_bits) // 8)
     source = "a rotation tree over the magnitudes that were read"
     modelled = Evidence.MODELLED
     return (
@@ -65,7 +65,7 @@ def reference_rows(
             size,
             "B",
             modelled,
-            f"{bits} bits an angle and {places} a place, sent up once a readout",
+            f"{bits} bits an angle and {index_bits} a basis-state index, sent up once a readout",
         ),
         Row(
             "readout/reference_toffoli",
@@ -73,7 +73,7 @@ def reference_rows(
             "Toffoli",
             modelled,
             f"one preparation of {source}, tables by {type(loader).__name__}"
-            + (", exchanges at most" if places else ""),
+            + (", exchanges at most" if index_bits else ""),
         ),
         Row(
             "readout/reference_toffoli_all",

@@ -28,7 +28,7 @@ from qdescent.quantum.readout.reference import reference_rows
 from qdescent.rows import names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Readout:
     """An estimate of x in R^n from measurements of |x> = x/||x||.
 
@@ -45,7 +45,7 @@ class Readout:
         missing_norm: length of what was not read, estimated from sign shots, which had no part in
             choosing; 0 where everything was read.
         missing_norm_error: one standard error of it.
-        calls: number of calls of the solve and its inverse, where the readout was coherent.
+        calls: number of calls of the solve and its inverse of a coherent readout; else 0.
     """
 
     vector: Tensor
@@ -56,12 +56,12 @@ class Readout:
     support: int
     missing_norm: float
     missing_norm_error: float
-    calls: int = 0
+    calls: int
 
     def __post_init__(self) -> None:
         vector = check_tensor("vector", self.vector, (None,))
         if not bool((check_tensor("error", self.error, tuple(vector.shape)) >= 0).all()):
-            raise argument_error("error", "be standard errors, at least 0", "negative in a place")
+            raise argument_error("error", "be standard errors, at least 0", "negative at an index")
         for name in ("norm", "norm_error", "missing_norm", "missing_norm_error"):
             object.__setattr__(self, name, check_interval(name, getattr(self, name), "[0, inf)"))
         for name in ("shots", "calls"):
@@ -217,13 +217,23 @@ def read_out(
         support=int(np.count_nonzero(kept)),
         missing_norm=norm * missing,
         missing_norm_error=norm * missing_error,
+        calls=0,
     )
 
 
 def nothing_read(source: Tensor) -> Readout:
     """The readout of a zero vector."""
-    nothing = torch.zeros_like(source)
-    return Readout(nothing, torch.zeros_like(source), 0.0, 0.0, 0, 0, 0.0, 0.0)
+    return Readout(
+        vector=torch.zeros_like(source),
+        error=torch.zeros_like(source),
+        norm=0.0,
+        norm_error=0.0,
+        shots=0,
+        support=0,
+        missing_norm=0.0,
+        missing_norm_error=0.0,
+        calls=0,
+    )
 
 
 def _missing(outside: int, shots: int, everything: bool) -> tuple[float, float]:

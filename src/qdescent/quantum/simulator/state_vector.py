@@ -223,8 +223,8 @@ def _layout(
     """The axes of a diagonal in the order that its qubits have, and the lengths of both, neighbours
     as one axis.
     """
-    place = {qubit: axis for axis, qubit in enumerate(order)}
-    lying = sorted(range(len(qubits)), key=lambda axis: place[qubits[axis]])
+    axis_of = {qubit: axis for axis, qubit in enumerate(order)}
+    lying = sorted(range(len(qubits)), key=lambda axis: axis_of[qubits[axis]])
     runs = [
         (mine, 2 ** len(list(run))) for mine, run in groupby(order, key=set(qubits).__contains__)
     ]
@@ -243,9 +243,9 @@ def _move(
     """
     front = set(qubits)
     after = (*qubits, *sorted(qubit for qubit in order if qubit not in front))
-    place = {qubit: axis for axis, qubit in enumerate(order)}
+    axis_of = {qubit: axis for axis, qubit in enumerate(order)}
     runs: list[list[int]] = []
-    for axis in (place[qubit] for qubit in after):
+    for axis in (axis_of[qubit] for qubit in after):
         if runs and axis == runs[-1][-1] + 1:
             runs[-1].append(axis)
         else:

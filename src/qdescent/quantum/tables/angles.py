@@ -107,8 +107,8 @@ class RotationTree(ByValue):
             if turn.table.indices.any():
                 found.append(turn)
             # an index of a quarter turn leaves no weight at 0, one of no or half a turn none at 1
-            place = level.indices.reshape(-1) % 2 ** (level.bits - 1)
-            ways = np.stack([place != 2 ** (level.bits - 2), place != 0], axis=1)
+            index = level.indices.reshape(-1) % 2 ** (level.bits - 1)
+            ways = np.stack([index != 2 ** (level.bits - 2), index != 0], axis=1)
             reached = (reached[:, None] & ways).reshape(-1)
         return tuple(found)
 
@@ -138,7 +138,7 @@ class SelectedAngles(ByValue):
     @property
     def half_angles(self) -> Floats:
         """theta/2 for each state of all qubits before it, shape (2^qubit,)."""
-        shape = [2 if place in self.selection else 1 for place in range(self.qubit)]
+        shape = [2 if index in self.selection else 1 for index in range(self.qubit)]
         few = self.table.half_angles.reshape(shape)
         return np.broadcast_to(few, [2] * self.qubit).reshape(-1)
 

@@ -140,7 +140,7 @@ def _matched(rows: Ints, columns: Ints) -> Ints:
 
 
 def _lowest_zero(mask: int) -> int:
-    """The place of the lowest bit of a mask that is 0."""
+    """The index of the lowest bit of a mask that is 0."""
     return (~mask & (mask + 1)).bit_length() - 1
 
 

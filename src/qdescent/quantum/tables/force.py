@@ -195,8 +195,8 @@ def _turns(
     levels: tuple[AngleTable, ...], usual: tuple[AngleTable, ...], here: Bools
 ) -> Iterator[SelectedAngles]:
     """The rotations of a slot's bits, from (answers x before) rows of angles."""
-    for place, (level, ordinary) in enumerate(zip(levels, usual, strict=True)):
-        count = 2**place
+    for depth, (level, ordinary) in enumerate(zip(levels, usual, strict=True)):
+        count = 2**depth
         indices = np.empty((count, here.shape[1], 2), dtype=np.int64)
         indices[:] = ordinary.indices.reshape(-1, count).T[:, :, None]
         first = level.indices.reshape(2, here.shape[1], count)[:, :, 0]

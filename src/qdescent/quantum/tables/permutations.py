@@ -34,9 +34,9 @@ class PermutationTable(ByValue):
         """j xor pi(j) and i xor pi^-1(i), s bits each, as a circuit loads them: fixed points are
         entries of 0, which cost nothing.
         """
-        places = np.arange(self.forward.shape[-1])
-        return LookUpTable(self.forward ^ places, self.bits), LookUpTable(
-            self.backward ^ places, self.bits
+        indices = np.arange(self.forward.shape[-1])
+        return LookUpTable(self.forward ^ indices, self.bits), LookUpTable(
+            self.backward ^ indices, self.bits
         )
 
     @cached_property
@@ -71,7 +71,7 @@ def full_permutations(
 
     Args:
         rows, columns, colours: shape (nnz,), no colour twice in a row or a column.
-        shape: colours and places of the table, (2^k, 2^s).
+        shape: colours and indices of the table, (2^k, 2^s).
 
     Example:
         >>> full_permutations(np.array([2]), np.array([0]), np.array([0]), (1, 4)).forward.tolist()
@@ -80,12 +80,12 @@ def full_permutations(
     forward = np.full(shape, -1, dtype=np.int64)
     forward[colours, columns] = rows
     backward = np.empty(shape, dtype=np.int64)
-    places = np.arange(shape[1])
+    indices = np.arange(shape[1])
     for pi, inverse in zip(forward, backward, strict=True):
         hit = np.zeros(shape[1], dtype=bool)
         hit[pi[pi >= 0]] = True
         stay = (pi < 0) & ~hit  # fixed points where both ends are free: they cost a loader nothing
-        pi[stay] = places[stay]
-        pi[pi < 0] = np.setdiff1d(places, pi[pi >= 0])
-        inverse[pi] = places
+        pi[stay] = indices[stay]
+        pi[pi < 0] = np.setdiff1d(indices, pi[pi >= 0])
+        inverse[pi] = indices
     return PermutationTable(forward, backward)

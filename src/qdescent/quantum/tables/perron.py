@@ -1,4 +1,4 @@
-"""The norm of a matrix of moduli from above, with a positive vector that shows it."""
+"""The norm of |M|, by absolute values, from above, with a positive vector that shows it."""
 
 from __future__ import annotations
 

@@ -114,10 +114,10 @@ def balance(
         # 2. alpha and x from |M|, all labels together
         row, modulus = targets[label, column], np.abs(values[label, column])
         added = np.zeros(0) if full is None else np.abs(full.values[spreading])
-        place = (
+        partner = (
             np.zeros(0, dtype=np.int64) if full is None else np.full(len(spreading), full.column)
         )
-        entries = (np.concatenate([row, spreading]), np.concatenate([column, place]))
+        entries = (np.concatenate([row, spreading]), np.concatenate([column, partner]))
         absolute = sparse.csr_array(
             sparse.coo_array((np.concatenate([modulus, added]), entries), shape=(size, size))
         )

@@ -186,9 +186,9 @@ def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
         parts += _slot(size, slot, loader, bits)
     # letters that were written move together
     for i in slots[1:]:
-        for place in slots[i + 1 :]:
+        for slot in slots[i + 1 :]:
             few = roles <= MOST_ROLE_BITS
-            entries = swap_entries(*kinds, i, place) if few else roles + 1
+            entries = swap_entries(*kinds, i, slot) if few else roles + 1
             choice = loaded_and_cleared(
                 "swaps", loader, TableSize(entries, 2**roles, aligned=True), 1
             )

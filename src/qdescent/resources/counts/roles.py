@@ -72,7 +72,7 @@ def degree_entries(order: int, largest: int, bits: tuple[int, ...]) -> int:
 
 
 @lru_cache(maxsize=1024)
-def swap_entries(order: int, largest: int, bits: tuple[int, ...], i: int, place: int) -> int:
+def swap_entries(order: int, largest: int, bits: tuple[int, ...], i: int, slot: int) -> int:
     """Entries of whether group i begins at this slot.
 
     Example:
@@ -81,7 +81,7 @@ def swap_entries(order: int, largest: int, bits: tuple[int, ...], i: int, place:
     """
     chosen = np.zeros(2 ** sum(bits), dtype=np.int64)
     for pattern, word in _words(order, largest, bits):
-        chosen[word] = len(pattern) > i and sum(pattern[:i]) == place
+        chosen[word] = len(pattern) > i and sum(pattern[:i]) == slot
     return runs(chosen)
 
 

@@ -28,7 +28,7 @@ def space_time(cost: PhysicalCost) -> SpaceTime:
         cost: with as many factories as keep up with the algorithm.
 
     Example:
-        >>> space_time(PhysicalCost(1800, 3, 1.0, tiles=50, factories=2)).seconds
+        >>> space_time(PhysicalCost(1800, 3, 1.0, tiles=50, factories=2, segments=1)).seconds
         (2.0, 1.0)
     """
     data = 2 * cost.code_distance**2 * cost.tiles

@@ -52,7 +52,7 @@ class PhysicalCost:
     seconds: float
     tiles: int
     factories: int
-    segments: int = 1
+    segments: int
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class SurfaceCode:
         tiles = math.ceil(1.5 * counts.qubits)
         distance = math.isqrt((int(cost.footprint) - built.n_physical_qubits()) // (2 * tiles))
         return PhysicalCost(
-            int(cost.footprint), distance, float(cost.duration_hr) * 3600, tiles, factories=1
+            int(cost.footprint), distance, float(cost.duration_hr) * 3600, tiles, 1, segments=1
         )
 
     def _ask(self, counts: LogicalCounts, segments: int, budget: float) -> dict[str, Any]:

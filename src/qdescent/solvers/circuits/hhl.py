@@ -11,7 +11,6 @@ from typing import cast
 import numpy as np
 import torch
 
-from qdescent._arrays import Ints
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.amplification import AmplitudeAmplification, amplified
 from qdescent.quantum.algorithms.hamiltonian_simulation import (
@@ -21,17 +20,12 @@ from qdescent.quantum.algorithms.hamiltonian_simulation import (
 )
 from qdescent.quantum.algorithms.hhl_inverse import PEAK, SERIES_ERROR, TURN, clock_window, rotated
 from qdescent.quantum.algorithms.phase_estimation import PhaseEstimationSolve
-from qdescent.quantum.encodings.coloured import SparseBlockEncoding
-from qdescent.quantum.encodings.dilation import HermitianDilation
 from qdescent.quantum.encodings.protocol import BlockEncoding
-from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.quantum.gates.multiplexed import TableRotation
 from qdescent.quantum.gates.state_preparation import RealStatePreparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import AngleTable, rotation_tree
-from qdescent.quantum.tables.coloured import controlled_hermitian_tables, matrix_entries
 from qdescent.solvers.circuits.run import CircuitRun, counted_run, right_side, typed
-from qdescent.solvers.encodings import EncodingPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,23 +50,6 @@ class PhaseEstimationCircuit:
     certificate: float
 
 
-def hermitian_encoding(system: LinearSystem, angle_bits: int, loader: Loader) -> BlockEncoding:
-    """The block-encoding of |1><1| (x) [[0, M], [M^H, 0]] from the system's entries."""
-    tables = controlled_hermitian_tables(*matrix_entries(system), system.size, angle_bits)
-    return SparseBlockEncoding(tables, loader=loader)
-
-
-def dilated_encoding(plan: EncodingPlan, angle_bits: int, loader: Loader) -> BlockEncoding:
-    """The same from any encoding of M: queries to it and to its inverse."""
-    return HermitianDilation(plan.build(angle_bits, loader))
-
-
-def unknowns(encoding: BlockEncoding, system: LinearSystem) -> Ints:
-    """Places of the unknowns in a block of H: the first ones where its entries were tabled."""
-    dilated = isinstance(encoding, HermitianDilation)
-    return encoding.basis_states if dilated else np.arange(system.size)
-
-
 def build_phase_estimation(
     system: LinearSystem, encoding: BlockEncoding, kappa: float, clock_bits: int
 ) -> PhaseEstimationCircuit:
@@ -80,8 +57,7 @@ def build_phase_estimation(
 
     Args:
         system: real or complex.
-        encoding: from `hermitian_encoding` or `dilated_encoding`; its angle bits and loader serve
-            all others.
+        encoding: of an `EncodingPlan.hermitian`; its angle bits and loader serve all others.
         kappa: of what it encodes.
         clock_bits: of the clock register.
 
@@ -89,8 +65,8 @@ def build_phase_estimation(
         >>> system = LinearSystem(
         ...     torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
         ... )
-        >>> from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
-        >>> encoding = hermitian_encoding(system, 20, DEFAULT_LOADER)
+        >>> from qdescent.solvers.encodings import ColouredEntries
+        >>> encoding = ColouredEntries().plan(system).hermitian.encode(20)
         >>> circuit = build_phase_estimation(system, encoding, kappa=2.0, clock_bits=3)
         >>> circuit.bloq.signature.n_qubits(), circuit.error < 1e-4
         (10, True)
@@ -107,7 +83,7 @@ def build_phase_estimation(
     b = right_side(system)
     # the first block of H, the second is empty
     exact = np.zeros(2 ** (encoding.system_bitsize - 1), dtype=b.dtype)
-    exact[unknowns(encoding, system)] = b / np.linalg.norm(b)
+    exact[encoding.basis_states] = b / np.linalg.norm(b)
     prepare = encoding.right_side(exact)
     bloq = PhaseEstimationSolve(
         prepare, window, tuple(step.bloq for step in steps), TableRotation(rotation, loader)
@@ -154,13 +130,13 @@ def run_amplified_phase_estimation(
 
     Cost: 2r + 1 circuits, r = ceil(pi/(4 asin sqrt(p)) - 1/2).
     """
-    places = tuple(
+    indices = tuple(
         (each.name, each.total_bits()) for each in circuit.bloq.signature if each.name != "system"
     )
     return _run(
         system,
         circuit,
-        amplified(circuit.bloq, places, run.success_probability),
+        amplified(circuit.bloq, indices, run.success_probability),
         run.epsilon,
         run.success_probability,
     )
@@ -180,8 +156,10 @@ def _run(
     kept = typed(system, kept[len(kept) // 2 :])  # the first block stays empty: f is odd
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     norm = system.rhs_norm
-    places = torch.as_tensor(unknowns(sequence.encoding, system), device=kept.device)
-    value = kept[places] * (math.sqrt(bare) * PEAK * circuit.kappa * norm / sequence.encoding.alpha)
+    indices = torch.as_tensor(sequence.encoding.basis_states, device=kept.device)
+    value = kept[indices] * (
+        math.sqrt(bare) * PEAK * circuit.kappa * norm / sequence.encoding.alpha
+    )
     rounds = bloq.rounds if isinstance(bloq, AmplitudeAmplification) else 0
     return counted_run(
         bloq, [sequence.encoding, sequence.selected], state, value, probability, epsilon, rounds

@@ -128,4 +128,4 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
     if circuit.reflects:
         value[-1] += 1
         value /= 2
-    return counted_run(bloq, [encoding], state, value, probability, epsilon)
+    return counted_run(bloq, [encoding], state, value, probability, epsilon, rounds=0)

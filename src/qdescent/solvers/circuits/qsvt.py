@@ -126,7 +126,7 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
     kept = state.project(ancilla=0, part=0)
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     value = answer(system, circuit.basis_states, kept) * unit(system, circuit)
-    return counted_run(bloq, [encoding], state, value, probability, epsilon)
+    return counted_run(bloq, [encoding], state, value, probability, epsilon, rounds=0)
 
 
 def answer(system: LinearSystem, basis_states: Ints, kept: Tensor) -> Tensor:

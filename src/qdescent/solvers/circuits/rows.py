@@ -38,10 +38,10 @@ def circuit_rows(
         certificate: of the angles.
     """
     weights = value.abs() ** 2
-    places = (
+    indices = (
         torch.arange(system.size) if system.answer_index is None else system.answer_index.unique()
     )
-    answer = float(weights[places].sum() / weights.sum())
+    answer = float(weights[indices].sum() / weights.sum())
     counted = "counted over the call graph by Qualtran"
     synthesis = (
         f"{counted}; AND and Toffoli 4 T, a rotation {run.t_per_rotation:.1f} T = 1.149"

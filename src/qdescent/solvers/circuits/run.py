@@ -46,7 +46,7 @@ class CircuitRun:
         bloq: what was run.
         epsilon: the relative error that rotation synthesis shares with the rest; it sets T gates,
             not the simulation.
-        rounds: of amplitude amplification.
+        rounds: of amplitude amplification; 0: none.
     """
 
     value: Tensor = field(repr=False)
@@ -57,7 +57,7 @@ class CircuitRun:
     state_vector_bytes: int
     bloq: Solving = field(repr=False)
     epsilon: float
-    rounds: int = 0
+    rounds: int
 
     @cached_property
     def gates(self) -> GateCounts:
@@ -121,7 +121,7 @@ def counted_run(
     value: Tensor,
     probability: float,
     epsilon: float,
-    rounds: int = 0,
+    rounds: int,
 ) -> CircuitRun:
     """A run with the calls of its queries, and of their inverses, as the simulator counted them."""
     return CircuitRun(

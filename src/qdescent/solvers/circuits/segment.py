@@ -113,8 +113,8 @@ def run_segment(
     bloq: SegmentTransform | AmplitudeAmplification = circuit.bloq
     if amplify:
         registers = [each for each in bloq.signature if each.name != "system"]
-        places = tuple((each.name, each.total_bits()) for each in registers)
-        bloq = amplified(bloq, places, bare)
+        held_registers = tuple((each.name, each.total_bits()) for each in registers)
+        bloq = amplified(bloq, held_registers, bare)
     state = Simulator().run(bloq)
     kept = state.project(**{name: 0 for name in state.registers if name != "system"}).real
     probability = float(torch.linalg.vector_norm(kept)) ** 2
@@ -173,7 +173,7 @@ def _sequence(
             angles = qsp_angles(scaled)
             worst = max(worst, angles.certificate)
             found.append((*projector_phases(angles), *(0.0,) * short))
-    if nodes:  # order 0 fills the same number of places as the nodes of order 1
+    if nodes:  # order 0 fills as many amplitudes as the nodes of order 1
         slots = 2 * 2 ** (len(polynomials) - 2).bit_length()
         first, rest = found[:2], found[2:]
         found = first + [at_rest] * (slots - 2) + rest + [at_rest] * (slots - len(rest))

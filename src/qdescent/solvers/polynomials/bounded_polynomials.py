@@ -56,8 +56,8 @@ class BoundedPolynomial:
     @cached_property
     def halves(self) -> tuple[Floats, Floats]:
         """The coefficients of the even and of the odd part, each of the full length."""
-        places = np.arange(len(self.coefficients)) % 2
-        return np.where(places, 0.0, self.coefficients), np.where(places, self.coefficients, 0.0)
+        odd = np.arange(len(self.coefficients)) % 2
+        return np.where(odd, 0.0, self.coefficients), np.where(odd, self.coefficients, 0.0)
 
     @cached_property
     def norms(self) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.spectra.lanczos import LanczosState, lanczos
 from qdescent.solvers.promise.refutation import least_ritz_value, square_of
 
-FIRST, MOST = 64, 8192  # steps: the first look, and where patience ends
+FIRST, MOST = 64, 8192  # steps: the first estimate, and where patience ends
 SETTLED = 0.02  # change of the least Ritz value while the steps grow by half
 MARGIN = 1.1  # the least Ritz value lies above the least eigenvalue
 LEAST = 500  # of A^H A, in units of rounding: below it rounding is what is seen
@@ -23,7 +23,7 @@ def estimated_kappa(operator: LinearOperator) -> tuple[float, int]:
 
     Steps are added until half as many more change the value by less than 2 %. It can settle too
     high where the start vector, drawn from a seed, hardly meets the smallest singular vector: kappa
-    is then too small, which the solvers look for.
+    is then too small, which the solvers search for.
 
     Args:
         operator: A, of norm at most 1, with its adjoint; real or complex.

@@ -1,5 +1,5 @@
-"""What a quantum solver may promise of its answer: by the residual, a second solve, and a look for
-what refutes kappa.
+"""What a quantum solver may promise of its answer: by the residual, an a-posteriori check (a
+second solve), and a search for what refutes kappa.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from qdescent.solvers.promise.conditioning import Conditioning, scaled_operator
 from qdescent.solvers.promise.refutation import refuting_kappa
 from qdescent.solvers.solve import Solution, Status
 
-CHECK_ERROR = 0.1  # of the inverse that looks at the answer again: it need not be a good one
-# of 864 solves with kappa .2 to .8 of the truth none passed below .05, none above by the far look
+CHECK_ERROR = 0.1  # of the inverse in the a-posteriori check: it need not be a good one
+# of 864 solves with kappa .2 to .8 of the truth none passed below .05, nor above with a q that
+# reaches further
 CRUDE, FAR = 0.05, 5
 
 
@@ -90,7 +91,7 @@ def settled(
     Classical, as the residual is. Where kappa is right Z is off by at most bound ||M^-1 B||, d =
     bound/(1 - bound) of ||Z||, and q(M) M changes that by a factor of at most 1.1. A singular value
     below 1/kappa, which the residual weighs by its own smallness, shows here with what it does to
-    Z; for a crude epsilon, whose bound would hide it, q looks down to 1/(5 kappa).
+    Z; for a crude epsilon, whose bound would hide it, q reaches down to 1/(5 kappa).
 
     Args:
         system, value: what was solved, and Z.
@@ -210,4 +211,4 @@ def refuted_row(needed: float) -> Row:
 def singular_outcome(system: LinearSystem) -> Solution:
     """What is returned for a matrix singular to rounding: no value, and a status that says so."""
     zero = torch.zeros_like(system.rhs)
-    return Solution(zero, system.extract(zero), 1.0, math.inf, Status.SINGULAR)
+    return Solution(zero, system.extract(zero), 1.0, math.inf, Status.SINGULAR, Rows())

@@ -162,5 +162,5 @@ def solved(
         circuit=check_circuit(solver.circuit),
         most_queries=solver.most_queries,
     )
-    # The residual and a look for what refutes kappa say what may be promised of the answer.
+    # The residual and a search for what refutes kappa say what may be promised of the answer.
     return unit.restored(judged(unit.system, known, method(problem), solver.epsilon))

@@ -1,4 +1,4 @@
-"""A look for a vector that A shrinks by more than kappa allows: one is proof that kappa is too
+"""A search for a vector that A shrinks by more than kappa allows: one is proof that kappa is too
 small, none proves nothing.
 """
 
@@ -14,7 +14,10 @@ from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.spectra.lanczos import LanczosState, lanczos
 
-FIRST, MOST = 16, 8192  # Lanczos steps: the first look at the Ritz values, and where patience ends
+FIRST, MOST = (
+    16,
+    8192,
+)  # Lanczos steps: when Ritz values are first seen, and when patience ends
 # a start with a twentieth of its fair share of a singular vector finds it: 24 of 25 random ones
 CHANCE = 20.0
 ROOM = 4  # steps per unknown: exact arithmetic takes one, rounding makes it find values again

@@ -53,7 +53,7 @@ class UnitScale:
         powers = {
             names.ALPHA: self.matrix_power,
             names.ENCODING_ERROR: self.matrix_power,
-            names.NORM_GUESS: self.rhs_power - self.matrix_power,
+            names.NORM_ESTIMATE: self.rhs_power - self.matrix_power,
         }
         rows = [_row(row, powers.get(row.name, 0)) for row in found.cost]
         unit = _times(1.0, self.matrix_power)

@@ -240,11 +240,11 @@ def _entries(entries: Sequence[int] | None, n: int) -> list[int]:
 def _thresholds(matrix: Tensor, tried: list[int]) -> Tensor:
     """The modulus from which on an entry is among the s largest of its row, (n, S)."""
     found = []
-    places = torch.tensor([max(s, 1) - 1 for s in tried], device=matrix.device)
+    indices = torch.tensor([max(s, 1) - 1 for s in tried], device=matrix.device)
     none = torch.tensor([s == 0 for s in tried], device=matrix.device)
     for rows in matrix.split(BLOCK):
         ordered = rows.abs().sort(dim=1, descending=True).values
-        found.append(torch.where(none, math.inf, ordered[:, places]))
+        found.append(torch.where(none, math.inf, ordered[:, indices]))
     return torch.cat(found)
 
 

@@ -24,7 +24,7 @@ from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.reduced_model import ReducedModel
 from qdescent.linalg.spectra.density import spectral_density
 
-LOOKS = 10  # products after which it is said what grows
+PRODUCTS = 10  # products after which it is said what grows
 MOST_GROWTH = 10.0  # of a mode over the segment, as for "almost dissipative"
 MOST_NODES = 40  # sources that want more change as fast as the steps themselves: take the steps
 
@@ -211,7 +211,7 @@ class ReducedDescent:
         by_decay = rate * decay > 2
         name, value = ("weight_decay", decay) if by_decay else ("learning_rate", rate)
         values = torch.from_numpy(np.linalg.eigvalsh(self.model.matrix))
-        more = spectral_density(self.model.operator, LOOKS, 1).nodes.flatten().to(values)
+        more = spectral_density(self.model.operator, PRODUCTS, 1).nodes.flatten().to(values)
         values = torch.cat([values, more]) + rule.decay_within
 
         def largest_factor(rate: float) -> float:

@@ -17,7 +17,7 @@ from qdescent.training.descent import walk
 from qdescent.training.rounds.pruning import Weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Classical:
     """A classical run at the end of a round.
 
@@ -30,10 +30,10 @@ class Classical:
     """
 
     theta: Tensor = field(repr=False)
-    velocity: Tensor | None = field(default=None, repr=False)
-    loss: tuple[float, ...] = ()
-    gradients: float = 0.0
-    kept: Tensor | None = field(default=None, repr=False)
+    velocity: Tensor | None = field(repr=False)
+    loss: tuple[float, ...]
+    gradients: float
+    kept: Tensor | None = field(repr=False)
 
     def __post_init__(self) -> None:
         theta = check_tensor("theta", self.theta, (None,))
@@ -43,6 +43,11 @@ class Classical:
             check_tensor("velocity", self.velocity, tuple(theta.shape))
         check_sequence("loss", self.loss, float, called="a number for each step", empty=True)
         check_interval("gradients", self.gradients, "[0, inf)")
+
+    @classmethod
+    def start(cls, theta: Tensor, kept: Tensor | None) -> Classical:
+        """Before the first round."""
+        return cls(theta=theta, velocity=None, loss=(), gradients=0.0, kept=kept)
 
     @property
     def weights(self) -> Weights:
@@ -78,4 +83,10 @@ def go_on(
     if between is not None:
         weights = between(weights)
     losses = (*(loss for loss, _, _ in seen), end)
-    return Classical(weights.theta, weights.velocity, losses, float(len(tasks)), weights.kept)
+    return Classical(
+        theta=weights.theta,
+        velocity=weights.velocity,
+        loss=losses,
+        gradients=float(len(tasks)),
+        kept=weights.kept,
+    )

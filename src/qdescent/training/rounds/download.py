@@ -13,7 +13,7 @@ from qdescent.quantum.readout.tomography import read_out
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Download:
     """What was read of a state (u, eta v).
 
@@ -22,14 +22,14 @@ class Download:
         expected: relative error of u that is to be expected, shot noise and what was left out.
         entry_share: share of the entries that were read.
         missing_share: share of the squared norm that was not.
-        shots: that it took, for magnitudes and signs together.
+        shots: that it took, for magnitudes and signs together; 0 where the state is known.
     """
 
     vector: Tensor = field(repr=False)
     expected: float
     entry_share: float
     missing_share: float
-    shots: int = 0
+    shots: int
 
 
 def entries_of(largest: float | None, state: int) -> int | None:
@@ -72,11 +72,11 @@ def download(
     found = read_out(state, shots, seed, largest, schedule.unread)
     partial = None if largest is None and schedule.unread is None else max(1, found.support)
     return Download(
-        found.vector,
-        expected_part(state, displacement, shots, partial),
-        found.support / len(state),
-        found.missing_share,
-        found.total_shots,
+        vector=found.vector,
+        expected=expected_part(state, displacement, shots, partial),
+        entry_share=found.support / len(state),
+        missing_share=found.missing_share,
+        shots=found.total_shots,
     )
 
 
@@ -137,7 +137,7 @@ def _perfect(
 ) -> Download:
     """The same without shot noise: the largest entries are known to be the largest."""
     if (largest is None and unread is None) or not bool(state.any()):
-        return Download(state, 0.0, 1.0, 0.0)
+        return Download(vector=state, expected=0.0, entry_share=1.0, missing_share=0.0, shots=0)
     squares, order = (state.double() / state.abs().max()).square().sort(descending=True)
     held = squares.cumsum(0) / squares.sum()
     m = largest or min(len(state), int((held < 1 - (unread or 0.0)).sum()) + 1)
@@ -146,4 +146,10 @@ def _perfect(
     part = state[:displacement]
     size = float(torch.linalg.vector_norm(part)) or 1.0
     missed = float(torch.linalg.vector_norm(read[:displacement] - part)) / size
-    return Download(read, missed, m / len(state), max(0.0, 1 - float(held[m - 1])))
+    return Download(
+        vector=read,
+        expected=missed,
+        entry_share=m / len(state),
+        missing_share=max(0.0, 1 - float(held[m - 1])),
+        shots=0,
+    )

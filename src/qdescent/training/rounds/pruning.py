@@ -73,11 +73,11 @@ class Pruning:
             raise argument_error("start", f"be at least the density, {self.density}", self.start)
         check_integer("regrow", self.regrow, 0, MOST_ROUNDS)
 
-    def density_at(self, place: int) -> float:
+    def density_at(self, round_index: int) -> float:
         """The density of a round's upload, counted from 0."""
-        if check_integer("place", place, 0) >= self.rounds:
+        if check_integer("round_index", round_index, 0) >= self.rounds:
             return float(self.density)
-        left = 1 - place / self.rounds
+        left = 1 - round_index / self.rounds
         return float(self.density + (self.start - self.density) * left**3)
 
 
@@ -116,14 +116,19 @@ class Weights:
 
 
 def pruned(
-    weights: Weights, pruning: Pruning, place: int, task: Task, space: ParameterSpace, seed: int
+    weights: Weights,
+    pruning: Pruning,
+    round_index: int,
+    task: Task,
+    space: ParameterSpace,
+    seed: int,
 ) -> Weights:
     """The weights as a round uploads them, of the density that it has.
 
     Args:
         weights: before it.
         pruning: the settings.
-        place: of the round, from 0.
+        round_index: of the round, from 0.
         task: what a criterion may look at.
         space: all weights that may be kept.
         seed: of a criterion that draws.
@@ -136,8 +141,8 @@ def pruned(
     mask = MASKS[pruning.by](
         network,
         replace(task, network=network),
-        pruning.density_at(place),
-        named_generator(seed, "mask", place),
+        pruning.density_at(round_index),
+        named_generator(seed, "mask", round_index),
     )
     kept = space.pack({name: mask.keep[name].to(space.device) for name in space.names})
     velocity = None if weights.velocity is None else weights.velocity * kept
@@ -147,7 +152,7 @@ def pruned(
 def after_download(
     weights: Weights,
     pruning: Pruning | None,
-    place: int,
+    round_index: int,
     task: Task,
     space: ParameterSpace,
     rule: SGD,
@@ -159,7 +164,7 @@ def after_download(
     Args:
         weights: as they were downloaded.
         pruning: the settings; None: nothing is pruned.
-        place: of the round that has ended, from 0.
+        round_index: of the round that has ended, from 0.
         task, space, seed: as for `pruned`.
         rule: of the round; a dense step has its rate and decay, and no momentum.
     """
@@ -169,6 +174,6 @@ def after_download(
         plain = SGD(rule.learning_rate, weight_decay=rule.weight_decay)
         *_, (_, u, _) = walk([task] * pruning.regrow, space, weights.theta, plain)
         weights = replace(weights, theta=weights.theta + u)
-    elif pruning.density_at(place + 1) == pruning.density_at(place):
+    elif pruning.density_at(round_index + 1) == pruning.density_at(round_index):
         return weights
-    return pruned(weights, pruning, place + 1, task, space, seed)
+    return pruned(weights, pruning, round_index + 1, task, space, seed)

@@ -19,7 +19,6 @@ from qdescent._checks import (
 )
 from qdescent._evidence import Evidence, Row
 from qdescent.rows import names
-from qdescent.training.engines.choices import SERIES
 from qdescent.training.rounds.beside import Classical
 from qdescent.training.rounds.pruning import Weights
 from qdescent.training.rounds.window import Window, window_of
@@ -27,7 +26,7 @@ from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail_estimate import TAIL_EVIDENCE, TAIL_SOURCE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Round:
     """One upload, segment of K steps, and download.
 
@@ -54,10 +53,11 @@ class Round:
         velocity: as read out, (n,), which goes on in the next round; None without momentum.
         kept: where the weights are not pruned at the next upload, (n,), boolean; None: everywhere.
         solver_error: what the engine missed of the order-N solution, relative to ||u||.
-        gradients: what the engine and the looks that decide took, in gradients (a cost model).
+        gradients: what the engine and the checks that decide took, in gradients (a cost model).
         engine: the name of the engine; empty: a single classical step.
         shots: of the readout, for magnitudes and signs together; 0 where it is perfect.
-        sparse: masked descent from the same start over the same batches, as far as this round.
+        sparse: masked descent from the same start over the same batches, as far as this round; None
+            where it does not run beside.
         dense: descent of all weights, likewise.
     """
 
@@ -69,18 +69,18 @@ class Round:
     readout_error: float
     gram: tuple[tuple[tuple[float, ...], ...], ...]
     order: int
-    end: str = ""
-    velocity: Tensor | None = field(default=None, repr=False)
-    readout_expected: float = 0.0
-    entry_share: float = 1.0
-    missing_share: float = 0.0
-    solver_error: float = 0.0
-    gradients: float = 0.0
-    engine: str = SERIES
-    shots: int = 0
-    kept: Tensor | None = field(default=None, repr=False)
-    sparse: Classical | None = field(default=None, repr=False)
-    dense: Classical | None = field(default=None, repr=False)
+    end: str
+    velocity: Tensor | None = field(repr=False)
+    readout_expected: float
+    entry_share: float
+    missing_share: float
+    solver_error: float
+    gradients: float
+    engine: str
+    shots: int
+    kept: Tensor | None = field(repr=False)
+    sparse: Classical | None = field(repr=False)
+    dense: Classical | None = field(repr=False)
 
     def __post_init__(self) -> None:
         theta = check_tensor("theta", self.theta, (None,))
@@ -113,7 +113,7 @@ class Round:
         return len(self.truncation)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """A whole hybrid training.
 
@@ -127,7 +127,7 @@ class Run:
     theta: Tensor = field(repr=False)
     rounds: tuple[Round, ...]
     schedule: Schedule | AdaptiveSchedule
-    stopped: str = ""
+    stopped: str
 
     def __post_init__(self) -> None:
         check_tensor("theta", self.theta, (None,))

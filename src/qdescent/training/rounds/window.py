@@ -80,7 +80,7 @@ def window_of(
         stopped: why the run ended before all its steps; empty: it did not.
     """
     ends = list(accumulate(each.steps for each in rounds))
-    worth = [place for place, each in enumerate(rounds) if _worth(each, schedule)]
+    worth = [index for index, each in enumerate(rounds) if _worth(each, schedule)]
     if not worth:
         return Window(None, None, 0, rounds[0].end if rounds else stopped, stopped)
     first, last = worth[0], worth[-1]
@@ -88,7 +88,7 @@ def window_of(
     return Window(
         ends[first] - rounds[first].steps,
         ends[last],
-        max(rounds[place].steps for place in worth),
+        max(rounds[index].steps for index in worth),
         rounds[first - 1].end if first else "",
         closes,
     )

@@ -41,6 +41,6 @@ def xor_into(bb: BloqBuilder, source: SoquetT, target: SoquetT) -> tuple[SoquetT
         tuple: both registers.
     """
     x, y = bb.split(source), bb.split(target)
-    for place in range(len(x)):
-        x[place], y[place] = bb.add(CNOT(), ctrl=x[place], target=y[place])
+    for bit in range(len(x)):
+        x[bit], y[bit] = bb.add(CNOT(), ctrl=x[bit], target=y[bit])
     return bb.join(x, QAny(len(x))), bb.join(y, QAny(len(y)))

@@ -210,10 +210,10 @@ class LeafWrite(Bloq):
         """Kernel by leaf."""
         leaves, target = bb.split(soqs["leaves"]), bb.split(soqs["target"])
         for leaf, entry in enumerate(self.table.padded.tolist()):
-            for place in range(self.table.bits):
-                if entry >> (self.table.bits - 1 - place) & 1:
-                    leaves[leaf], target[place] = bb.add(
-                        CNOT(), ctrl=leaves[leaf], target=target[place]
+            for bit in range(self.table.bits):
+                if entry >> (self.table.bits - 1 - bit) & 1:
+                    leaves[leaf], target[bit] = bb.add(
+                        CNOT(), ctrl=leaves[leaf], target=target[bit]
                     )
         return {
             "leaves": bb.join(leaves, QAny(len(leaves))),

@@ -45,10 +45,10 @@ class BlockReading:
     def work_tables(self) -> tuple[LookUpTable, ...]:
         """What the swaps leave in the other registers, by selection."""
         rows = np.repeat(self.table.padded.reshape(-1, self.block), self.block, axis=0)
-        place, half = np.arange(len(rows)) % self.block, self.block
+        offset, half = np.arange(len(rows)) % self.block, self.block
         while half > 1:  # as `SwapNetwork` does it: the half, then the quarter, ...
             half //= 2
-            chosen = (place & half).astype(bool)
+            chosen = (offset & half).astype(bool)
             rows[chosen, : 2 * half] = np.roll(rows[chosen, : 2 * half], half, axis=1)
         axes = [2**bits for bits in self.table.selection_bits]
         return tuple(LookUpTable(column.reshape(axes), self.table.bits) for column in rows.T[1:])
@@ -58,14 +58,14 @@ class BlockReading:
     ) -> tuple[np.ndarray, SoquetT, SoquetT]:
         """A block by QROM, then the swaps."""
         network = SwapNetwork(self.block.bit_length() - 1, self.table.bits)
-        row, place = (bb.join(part) for part in np.split(selection, [-network.place_bits]))
+        row, offset = (bb.join(part) for part in np.split(selection, [-network.offset_bits]))
         fresh = np.array([bb.allocate(self.table.bits) for _ in range(self.block)])
         row, entries = bb.add(_rows(self.table, self.block), selection=row, target0_=fresh)
-        place, entries = bb.add(network, place=place, block=entries)
+        offset, entries = bb.add(network, offset=offset, block=entries)
         work = bb.join(
             np.concatenate([bb.split(entry) for entry in entries[1:]]), QAny(self.work_bits)
         )
-        return np.concatenate([bb.split(row), bb.split(place)]), entries[0], work
+        return np.concatenate([bb.split(row), bb.split(offset)]), entries[0], work
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,13 @@ class Borrowing:
 @attrs.frozen
 class SwapNetwork(Bloq):
     """|p>|r_0>...|r_(l-1)> -> |p>|r_p>...: controlled swaps bring register p to the front, the
-    others to places that p decides.
+    others to offsets that p decides.
 
     Args:
-        place_bits: log2 l, at least 1.
+        offset_bits: log2 l, at least 1.
         bits: b, of each register.
 
-    Registers: place (log2 l bits), block (l registers of b bits).
+    Registers: offset (log2 l bits), block (l registers of b bits).
 
     Cost: b (l - 1) controlled swaps in log2 l layers.
 
@@ -107,30 +107,30 @@ class SwapNetwork(Bloq):
     """
 
     label: ClassVar[str] = "to the front"
-    place_bits: int
+    offset_bits: int
     bits: int
 
     @property
     def signature(self) -> Signature:
-        """place, block."""
-        block = Register("block", QAny(self.bits), shape=(2**self.place_bits,))
-        return Signature([Register("place", QAny(self.place_bits)), block])
+        """offset, block."""
+        block = Register("block", QAny(self.bits), shape=(2**self.offset_bits,))
+        return Signature([Register("offset", QAny(self.offset_bits)), block])
 
     def build_composite_bloq(self, bb: BloqBuilder, **soqs: SoquetT) -> dict[str, SoquetT]:
         """The most significant bit chooses the half, the next the quarter, and so on."""
-        place, block = bb.split(soqs["place"]), soqs["block"]
+        offset, block = bb.split(soqs["offset"]), soqs["block"]
         half = len(block)
-        for digit in range(self.place_bits):
+        for digit in range(self.offset_bits):
             half //= 2
             for j in range(half):
-                place[digit], block[j], block[j + half] = bb.add(
-                    CSwap(self.bits), ctrl=place[digit], x=block[j], y=block[j + half]
+                offset[digit], block[j], block[j + half] = bb.add(
+                    CSwap(self.bits), ctrl=offset[digit], x=block[j], y=block[j + half]
                 )
-        return {"place": bb.join(place, QAny(self.place_bits)), "block": block}
+        return {"offset": bb.join(offset, QAny(self.offset_bits)), "block": block}
 
     def build_call_graph(self, ssa: SympySymbolAllocator) -> BloqCountDictT:
         """l - 1 swaps of b bits."""
-        return {CSwap(self.bits): 2**self.place_bits - 1}
+        return {CSwap(self.bits): 2**self.offset_bits - 1}
 
 
 @attrs.frozen
@@ -174,17 +174,17 @@ class BorrowedLoad(Bloq):
             _rows(self.table, self.block),
             SwapNetwork(self.block.bit_length() - 1, self.table.bits),
         )
-        row, place = (
+        row, offset = (
             bb.join(bits)
-            for bits in np.split(joined_selections(bb, soqs, self.table), [-network.place_bits])
+            for bits in np.split(joined_selections(bb, soqs, self.table), [-network.offset_bits])
         )
         target, block = soqs["target"], soqs["borrowed"]
         for _ in range(2):
-            place, block = bb.add(network, place=place, block=block)
+            offset, block = bb.add(network, offset=offset, block=block)
             block[0], target = xor_into(bb, block[0], target)
-            place, block = bb.add(network.adjoint(), place=place, block=block)
+            offset, block = bb.add(network.adjoint(), offset=offset, block=block)
             row, block = bb.add(rows, selection=row, target0_=block)
-        selection = np.concatenate([bb.split(row), bb.split(place)])
+        selection = np.concatenate([bb.split(row), bb.split(offset)])
         return {**parted_selections(bb, selection, self.table), "target": target, "borrowed": block}
 
     def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from qdescent.learning.task import Task
-from qdescent.training.engines.path import End, Upload
-from qdescent.training.looks.residual import (
+from qdescent.training.a_posteriori.residual import (
     CarriedError,
     error_from_residual,
     finite_norm,
     step_residual,
 )
+from qdescent.training.engines.path import End, Upload
 from qdescent.training.tail import Tail
 
 
@@ -48,7 +48,7 @@ class Segment:
         why: why it is not longer; empty: it has all the steps it was allowed.
         end: the engine's answer.
         last_term: ||u_N|| / ||u|| at the end.
-        gradients: what the engine, and the looks that decide, took (a cost model).
+        gradients: what the engine, and the checks that decide, took (a cost model).
         read_error: relative error of the state that is left to its readout; None: the schedule's.
     """
 
@@ -62,9 +62,9 @@ class Segment:
     read_error: float | None = None
 
 
-class Look:
-    """What one order's segment misses, step by step; the largest error so far stands, whatever
-    cancels later.
+class Check:
+    """The a-posteriori check: what one order's segment misses, step by step; the largest error so
+    far stands, whatever cancels later.
     """
 
     def __init__(self, upload: Upload, order: int) -> None:
@@ -80,7 +80,7 @@ class Look:
         self._velocity = None if velocity is None else velocity.sum(0)
 
     def at_end(self, task: Task, terms: Tensor, velocity: Tensor | None, tail: Tail) -> Tail:
-        """The larger of both estimates after one more step, whose terms these are; the look alone
+        """The larger of both estimates after one more step, whose terms these are; the check alone
         where there is one term.
         """
         upload, rule = self._upload, self._upload.rule

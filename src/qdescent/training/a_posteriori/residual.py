@@ -1,5 +1,5 @@
-"""A look at the true gradient: what a segment's equations miss at its end, and the error that
-follows from it.
+"""The a-posteriori check by true gradients: what a segment's equations miss at its end, and the
+error that follows from it.
 
 The series' own terms are blind to what they do not hold: where derivatives of the loss vanish (even
 and odd losses), a term is zero and the next ones are not. One gradient at the segment's end sees
