@@ -23,6 +23,7 @@ from protocol import environment, now, on_gpu, own_peak, save
 from trained_resnet import add_training, asked_problem
 
 import qdescent as qd
+from qdescent.carleman.majorant import history_kappa_bound
 from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
 from qdescent.learning.parallel import computing_on
@@ -126,7 +127,7 @@ def measure(given: argparse.Namespace) -> None:
                 )
                 print(rows[-1], flush=True)
     start = time.perf_counter()
-    qd.history_kappa_bound(blind, min(3, given.degree), 10_000, 2_500, scale=0.1)
+    history_kappa_bound(blind, min(3, given.degree), 10_000, 2_500, scale=0.1)
     longest = time.perf_counter() - start
     content = {
         "question": "What bounds kappa of a real network's history system, and what does it cost?",

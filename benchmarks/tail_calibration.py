@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 import qdescent as qd
 from qdescent.solvers.series import SeriesSteps
 from qdescent.training.descent import displacements
+from qdescent.training.tail_estimate import estimate_tail
 
 NETWORKS = {
     "GELU, 10 % kept": (nn.GELU, 0.1),
@@ -96,7 +97,7 @@ def table(points):
     for order in ORDERS:
         for known in (order, order + 1):
             pairs = [
-                (qd.estimate_tail(gram[:known, :known], order).error, errors[order - 1])
+                (estimate_tail(gram[:known, :known], order).error, errors[order - 1])
                 for gram, errors in points
             ]
             usable = [(guess, error) for guess, error in pairs if 1e-7 < error < 0.1 and known > 1]

@@ -26,7 +26,6 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.carleman.dissipation import diagnose
     from qdescent.carleman.history import history_system
     from qdescent.carleman.lifting.linearization import carleman_linearize
-    from qdescent.carleman.majorant import history_kappa_bound
     from qdescent.carleman.padding import best_padding
     from qdescent.carleman.truncation.preflight import preflight
     from qdescent.learning.curvature.hessian import gauss_newton, hessian
@@ -35,7 +34,6 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.learning.parameters import ParameterSpace
     from qdescent.learning.pruning.criteria import MASKS
     from qdescent.learning.pruning.magnitude import magnitude_mask
-    from qdescent.learning.pruning.nonzero import nonzero_mask
     from qdescent.learning.pruning.scores import mask_from_scores
     from qdescent.learning.task import Task
     from qdescent.linalg.linear_system import LinearSystem
@@ -65,13 +63,12 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.solvers.segment.map_norms import map_norms
     from qdescent.solvers.segment.map_segment import fast_forward_map
     from qdescent.solvers.series import series_descent
-    from qdescent.solvers.solve import Status, solve
+    from qdescent.solvers.solve import solve
     from qdescent.training.callback import SpectrumCallback
     from qdescent.training.descent import descend, train_dense
     from qdescent.training.hybrid import train_hybrid
     from qdescent.training.rounds.pruning import Pruning
     from qdescent.training.schedule import AdaptiveSchedule, Schedule
-    from qdescent.training.tail_estimate import estimate_tail
 
 try:
     __version__ = version("qdescent")
@@ -82,7 +79,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     # a network, what is kept of it, and its curvature
     "Task", "networks", "datasets",
     "train_dense",
-    "Mask", "MASKS", "magnitude_mask", "nonzero_mask", "mask_from_scores",
+    "Mask", "MASKS", "magnitude_mask", "mask_from_scores",
     "ParameterSpace",
     "hessian", "gauss_newton", "LinearOperator", "spectral_density",
     "SpectrumCallback",
@@ -92,15 +89,15 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "carleman_linearize",
     "preflight",
     "history_system", "LinearSystem", "best_padding",
-    "MapNorms", "map_norms", "history_kappa_bound", "best_history",
+    "MapNorms", "map_norms", "best_history",
     # its solution: classically, by a circuit, or at full size
-    "solve", "Status", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
+    "solve", "Direct", "GMRES", "QSVT", "KernelReflection", "HHL",
     "Circuit", "BalancedEntries", "ColouredEntries", "ComposedHistory", "block_encode",
     "QROMLoader", "QROAMLoader", "BucketBrigade",
     "series_descent",
     "fast_forward", "fast_forward_map",
     # readout, and the whole loop
-    "read_out", "descend", "Schedule", "AdaptiveSchedule", "estimate_tail",
+    "read_out", "descend", "Schedule", "AdaptiveSchedule",
     "Pruning", "train_hybrid",
     # price and report
     "price", "RoundSpec", "SurfaceCode", "Evidence", "read_record",
@@ -119,7 +116,6 @@ _HOMES = {
         "carleman.best_history": "best_history",
         "carleman.history": "history_system",
         "carleman.lifting.linearization": "carleman_linearize",
-        "carleman.majorant": "history_kappa_bound",
         "carleman.padding": "best_padding",
         "carleman.truncation.preflight": "preflight",
         "learning.curvature.hessian": "gauss_newton hessian",
@@ -129,7 +125,6 @@ _HOMES = {
         "learning.parameters": "ParameterSpace",
         "learning.pruning.criteria": "MASKS",
         "learning.pruning.magnitude": "magnitude_mask",
-        "learning.pruning.nonzero": "nonzero_mask",
         "learning.pruning.scores": "mask_from_scores",
         "learning.task": "Task",
         "linalg.linear_system": "LinearSystem",
@@ -158,13 +153,12 @@ _HOMES = {
         "solvers.kernel_reflection": "KernelReflection",
         "solvers.qsvt": "QSVT",
         "solvers.series": "series_descent",
-        "solvers.solve": "Status solve",
+        "solvers.solve": "solve",
         "training.callback": "SpectrumCallback",
         "training.descent": "descend train_dense",
         "training.hybrid": "train_hybrid",
         "training.rounds.pruning": "Pruning",
         "training.schedule": "AdaptiveSchedule Schedule",
-        "training.tail_estimate": "estimate_tail",
     }.items()
     for name in names.split()
 } | dict.fromkeys(("datasets", "networks"), "qdescent")

@@ -13,6 +13,7 @@ import errno
 import math
 import operator
 import os
+import re
 import reprlib
 import sys
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,16 @@ T = TypeVar("T")
 
 class ArgumentError(ValueError):
     """An argument that cannot be used; the text says which, what it must be, and what it is."""
+
+    def called(self, **names: str) -> ArgumentError:
+        """The same for a caller whose arguments have other names: each that the text names.
+
+        Example:
+            >>> str(argument_error("f", "fit `steps`", 1).called(f="source", steps="circuit_steps"))
+            'Argument `source` must fit `circuit_steps`, but is 1.'
+        """
+        named = re.compile("`(" + "|".join(map(re.escape, names)) + ")`")
+        return ArgumentError(named.sub(lambda found: f"`{names[found[1]]}`", str(self)))
 
 
 def argument_error(name: str, must: str, actual: object) -> ArgumentError:

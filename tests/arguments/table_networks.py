@@ -23,6 +23,7 @@ import qdescent as qd
 from qdescent.learning.curvature.hessian import finite_difference_hessian, product_error
 from qdescent.learning.masks import full_mask
 from qdescent.learning.networks.small_cnn import multiply_adds
+from qdescent.learning.pruning.nonzero import nonzero_mask
 from qdescent.learning.torch_prune import mask_from_prune
 from qdescent.linalg.operator import as_operator
 from qdescent.linalg.spectra.deflation import extreme_eigenpairs
@@ -117,7 +118,7 @@ ENTRIES = [
         Entry(f"MASKS[{name!r}]", criterion, lambda: {"network": network(), "task": task()})
         for name, criterion in qd.MASKS.items()
     ),
-    Entry("nonzero_mask", qd.nonzero_mask, lambda: {"network": network()}),
+    Entry("nonzero_mask", nonzero_mask, lambda: {"network": network()}),
     Entry("full_mask", full_mask, lambda: {"network": network()}),
     Entry("mask_from_prune", mask_from_prune, lambda: {"network": network()}),
     Entry("mask_from_scores", qd.mask_from_scores, lambda: {

@@ -71,10 +71,11 @@ from qdescent.solvers.promise.conditioning import conditioning
 from qdescent.solvers.segment.fast_forward import FastForward
 from qdescent.solvers.segment.map_segment import MapSegment
 from qdescent.solvers.series import SeriesSolution, SeriesSteps
-from qdescent.solvers.solve import Solution
+from qdescent.solvers.solve import Solution, Status
 from qdescent.training.descent import displacements
 from qdescent.training.rounds.record import Run
 from qdescent.training.tail import Tail
+from qdescent.training.tail_estimate import estimate_tail
 
 folder = Path(tempfile.mkdtemp())
 series = GradientSeries(task(), space(), space().theta, 2)
@@ -119,7 +120,7 @@ def descending() -> dict:
 ENTRIES = [
     Entry("solve", qd.solve, lambda: {"system": system(), "solver": qd.Direct()}),
     Entry("Solution", Solution, lambda: fields_of(solution())),
-    Entry("Status", lambda value: qd.Status(value), lambda: {"value": qd.Status.SOLVED}, skip=ENUM),
+    Entry("Status", lambda value: Status(value), lambda: {"value": Status.SOLVED}, skip=ENUM),
     Entry("Circuit", qd.Circuit),
     Entry("BalancedEntries", qd.BalancedEntries),
     Entry("BalancedEntries.plan", qd.BalancedEntries().plan, lambda: {"system": system()}),
@@ -263,7 +264,7 @@ ENTRIES = [
           lambda: {"tail": tail}),
     Entry("AdaptiveSchedule.accepts", qd.AdaptiveSchedule().accepts, lambda: {"tail": tail}),
     Entry("AdaptiveSchedule.work", qd.AdaptiveSchedule().work, lambda: {"order": 2, "steps": 3}),
-    Entry("estimate_tail", qd.estimate_tail, lambda: {"gram": diagonal(1, 0.01), "order": 2}),
+    Entry("estimate_tail", estimate_tail, lambda: {"gram": diagonal(1, 0.01), "order": 2}),
     Entry("Tail", Tail, lambda: {"error": 0.1, "growth": 0.1}),
     Entry("train_hybrid", qd.train_hybrid, lambda: {
         "tasks": [task()], "space": space(),

@@ -24,6 +24,7 @@ from qdescent.carleman.history import HistorySystem, end_probability, lifted_nor
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.carleman.lifting.linearization import LiftedField, LiftedMap
 from qdescent.carleman.lifting.operator import LiftedOperator, carleman_operator
+from qdescent.carleman.majorant import history_kappa_bound
 from qdescent.carleman.padding import PaddingChoice
 from qdescent.carleman.truncation.field_bounds import (
     comparison_error_bound,
@@ -162,7 +163,7 @@ ENTRIES = [
     Entry("MapNorms.power_bounds", norms.power_bounds, lambda: {"steps": 4}),
     Entry("MapNorms.drift_bounds", norms.drift_bounds, lambda: {"steps": 4}),
     Entry("MapNorms.of_word", norms.of_word, lambda: {"word": (0, 1)}),
-    Entry("history_kappa_bound", qd.history_kappa_bound, lambda: {
+    Entry("history_kappa_bound", history_kappa_bound, lambda: {
         "norms": norms, "order": 2, "steps": 4,
     }),
     Entry("map_norms", qd.map_norms, lambda: {

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import qdescent as qd
-from qdescent.carleman.majorant import norms_of
+from qdescent.carleman.majorant import history_kappa_bound, norms_of
 
 NORMS = qd.MapNorms(constant=0.1, linear=0.98, higher=(1e-3, 1e-4))
 
@@ -39,20 +39,20 @@ def test_it_is_near_the_least_of_a_grid(order, amplified):
     found = qd.best_history(NORMS, order, T, amplified=amplified)
     exponent = 0.5 if amplified else 1.0
     costs = {
-        (g, p): qd.history_kappa_bound(NORMS, order, T, p, g)
+        (g, p): history_kappa_bound(NORMS, order, T, p, g)
         / probability(lengths, order, g, p) ** exponent
         for g in np.geomspace(0.02, 60, 25)
         for p in (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 48)
     }
     assert found.queries <= min(costs.values()) * 1.01
     here = found.scale, found.padding
-    bound = qd.history_kappa_bound(NORMS, order, T, found.padding, found.scale)
+    bound = history_kappa_bound(NORMS, order, T, found.padding, found.scale)
     assert found.kappa_bound == pytest.approx(bound, rel=0.02)
     assert found.probability == pytest.approx(probability(lengths, order, *here), rel=1e-9)
     total = found.kappa_bound / found.probability**exponent
     assert found.queries == pytest.approx(total, rel=0.02)
     plain = min(
-        qd.history_kappa_bound(NORMS, order, T, p) / probability(lengths, order, 1.0, p) ** exponent
+        history_kappa_bound(NORMS, order, T, p) / probability(lengths, order, 1.0, p) ** exponent
         for p in range(60)
     )
     assert found.unscaled_queries == pytest.approx(plain, rel=0.03)

@@ -4,6 +4,7 @@ import pytest
 
 import qdescent as qd
 from qdescent._checks import ArgumentError
+from qdescent.carleman.majorant import history_kappa_bound
 
 BASE = {"constant": 0.1, "linear": 0.5, "higher": (0.1,)}
 
@@ -26,4 +27,4 @@ def test_a_power_below_the_identity_or_a_step_below_f0_is_refused(more, name):
 def test_single_precision_is_enough_and_no_kappa_lies_below_one():
     norms = qd.MapNorms(**BASE, powers=(1 - 1e-7, 0.5 - 1e-8), drift=(0.0, 0.1 - 1e-9, 0.15))
     for steps in (1, 20):
-        assert qd.history_kappa_bound(norms, 1, steps) >= 1
+        assert history_kappa_bound(norms, 1, steps) >= 1

@@ -17,6 +17,7 @@ FACE = Path(__file__).parents[2] / "src" / "qdescent" / "__init__.py"
 # What few need stands in its room, and here behind the name that those few look up first.
 ALSO = {
     "MASKS": ("learning.pruning.criteria.Criterion",),
+    "Mask": ("learning.pruning.nonzero.nonzero_mask",),
     "mask_from_scores": ("learning.masks.full_mask", "learning.torch_prune.mask_from_prune"),
     "hessian": (
         "learning.curvature.hessian.finite_difference_hessian",
@@ -27,6 +28,8 @@ ALSO = {
     "series_descent": (
         "solvers.series.SeriesSteps", "learning.taylor.gradient_series.GradientSeries",
     ),
+    "best_history": ("carleman.majorant.history_kappa_bound",),
+    "AdaptiveSchedule": ("training.tail_estimate.estimate_tail",),
     "read_record": ("report.record.write_record",),
 }  # fmt: skip
 

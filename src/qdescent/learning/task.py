@@ -36,7 +36,7 @@ from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.refusals.broadcast import NoPairing
 from qdescent.learning.refusals.cures import data_must, loss_must, raised
 from qdescent.learning.refusals.modes import checked_modes
-from qdescent.learning.unchanged import DATA, Unchanged, inputs_left_alone
+from qdescent.learning.unchanged import DATA, Remembered, Unchanged, inputs_left_alone
 from qdescent.learning.untouched import check_shaped, weights_of
 
 
@@ -101,6 +101,7 @@ class Task:
     way: str = field(init=False, default="whole", repr=False, compare=False)
     reads: Path = field(init=False, default=(), repr=False, compare=False)
     standing: Unchanged = field(init=False, repr=False, compare=False)
+    checked: Remembered = field(init=False, default_factory=Remembered, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_instance("network", self.network, nn.Module)

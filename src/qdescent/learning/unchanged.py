@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -45,6 +46,55 @@ class Unchanged:
         """
         if any(each._version != version for each, version in self._seen):
             raise argument_error(self._name, self._must, self._actual)
+
+
+class Remembered:
+    """That something was found of an object and tensors, for as long as these are the same and
+    nothing changed them in place. It keeps them, so that no other tensor takes their memory.
+
+    Example:
+        >>> import torch
+        >>> found, point = Remembered(), torch.ones(2)
+        >>> found.add("checked", found, [point])
+        >>> found.holds("checked", found, [point.detach()])
+        True
+        >>> found.holds("checked", found, [point.clone()])
+        False
+        >>> _ = point.mul_(2)
+        >>> found.holds("checked", found, [point])
+        False
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, tuple[Any, list[tuple[Tensor, int]]]] = {}
+
+    def holds(self, what: Hashable, of: Any, tensors: Iterable[Tensor]) -> bool:
+        """Whether it was found of exactly these, the last time that it was."""
+        before, seen = self._found.get(what, (None, []))
+        now = list(tensors)
+        return (
+            before is of
+            and len(now) == len(seen)
+            and all(_same(x, *each) for x, each in zip(now, seen, strict=True))
+        )
+
+    def add(self, what: Hashable, of: Any, tensors: Iterable[Tensor]) -> None:
+        """It was found of these; of others it is forgotten. A tensor of inference mode has no count
+        of its changes: nothing is kept of it.
+        """
+        tensors = list(tensors)
+        if not any(each.is_inference() for each in tensors):
+            self._found[what] = of, [(each, each._version) for each in tensors]
+
+
+def _same(now: Tensor, before: Tensor, version: int) -> bool:
+    """The same numbers in the same memory, not changed since."""
+    return (
+        now.data_ptr() == before.data_ptr()
+        and (now.dtype, now.device, now.shape) == (before.dtype, before.device, before.shape)
+        and now.stride() == before.stride()
+        and before._version == version
+    )
 
 
 def points_of(

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 from qdescent._checks import ArgumentError
+from qdescent.learning.curvature import hessian as hessian_module
 from qdescent.learning.curvature.hessian import check_operator, gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -273,3 +274,35 @@ def test_constants_of_another_precision_follow():
     )
     checked = check_operator("hessian", hessian(task, space, check=False), [(task, 1.0)], space)
     assert checked.difference < 1e-5
+
+
+def test_a_series_is_checked_once_at_a_point(monkeypatch):
+    """Again where theta, a weight, the space, the order's way or the task is another one."""
+    network = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.BatchNorm1d(3), nn.Linear(3, 1)).eval()
+    task = Task(network, nn.functional.mse_loss, (torch.ones(4, 2), torch.zeros(4, 1)))
+    space, checks = ParameterSpace(network), []
+    whole = hessian_module.check_operator
+    monkeypatch.setattr(
+        hessian_module, "check_operator", lambda *given: (checks.append(1), whole(*given))[1]
+    )
+
+    def checked(task=task, space=space, order=2, **options):
+        before = len(checks)
+        series_descent(task, space, order, 2, 1e-3, **options)
+        return len(checks) - before
+
+    assert [checked(), checked(), checked(check=False), checked(order=1), checked(order=1)] == [
+        1, 0, 0, 1, 0
+    ]  # fmt: skip
+    theta = space.theta.clone()
+    assert [checked(theta=theta), checked(theta=theta), checked()] == [1, 0, 1]
+    with torch.no_grad():
+        network[2].running_mean += 1  # no weight: a number that the gradient follows from
+    assert [checked(), checked()] == [1, 0]
+    theta = space.theta.clone()
+    checked(theta=theta)
+    theta.mul_(1.01)
+    assert checked(theta=theta) == 1
+    assert checked(space=ParameterSpace(network)) == 1
+    assert checked(task=task.with_data((torch.ones(4, 2), torch.ones(4, 1)))) == 1
+    assert checked(method="jvp") == 1

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import qdescent as qd
-from qdescent.carleman.majorant import norms_of
+from qdescent.carleman.majorant import history_kappa_bound, norms_of
 from qdescent.carleman.truncation.norms import coefficient_norm
 from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
@@ -228,4 +228,4 @@ def test_map_norms_are_map_norms(dense):
     task, space, _ = dense
     found = qd.map_norms(task, space, ETA, samples=1, check=False)
     assert isinstance(found, MapNorms)
-    assert math.isfinite(qd.history_kappa_bound(found, 2, 5))
+    assert math.isfinite(history_kappa_bound(found, 2, 5))

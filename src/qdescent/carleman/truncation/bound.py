@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from qdescent._checks import check_boolean, check_interval, check_sequence, check_text
@@ -70,6 +71,28 @@ def silent(
         form=form,
         source=source,
         errors=(math.inf,) * MOST,
+        number=number,
+        time=time,
+    )
+
+
+def promised(
+    name: str,
+    reason: str,
+    form: str,
+    source: str,
+    errors: Iterable[float],
+    number: float | None = None,
+    time: float | None = None,
+) -> Bound:
+    """A theorem whose conditions hold here, with what it promises at each order."""
+    return Bound(
+        name=name,
+        applies=True,
+        reason=reason,
+        form=form,
+        source=source,
+        errors=tuple(errors),
         number=number,
         time=time,
     )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from qdescent._arrays import Floats
-from qdescent.carleman.truncation.bound import MOST, Bound, silent
+from qdescent.carleman.truncation.bound import MOST, Bound, promised, silent
 from qdescent.carleman.truncation.field_bounds import (
     FieldNorms,
     comparison_error_bound,
@@ -136,14 +136,7 @@ def _series(
     ]
     if not np.isfinite(errors).any():
         reason += "; it overflows: the map expands too much for its norms to tell anything"
-    return Bound(
-        name=name,
-        applies=True,
-        reason=reason,
-        form=form,
-        source=source,
-        errors=tuple(errors.tolist()),
-    )
+    return promised(name, reason, form, source, errors.tolist())
 
 
 def _uniform(name: str, kind: str, a: Floats, start: float, form: str, source: str) -> Bound:
@@ -153,15 +146,8 @@ def _uniform(name: str, kind: str, a: Floats, start: float, form: str, source: s
             f"{kind} = {a[1]:.6g} is not below 1" if a[1] >= 1 else f"R_d = {R:.4g} is not below 1"
         )
         return silent(name, why, form, source, number=R)
-    return Bound(
-        name=name,
-        applies=True,
-        reason=f"R_d = {R:.4g} < 1: at every time",
-        form=form,
-        source=source,
-        errors=tuple(uniform_error_bounds(a, start, MOST).tolist()),
-        number=R,
-    )
+    errors = uniform_error_bounds(a, start, MOST).tolist()
+    return promised(name, f"R_d = {R:.4g} < 1: at every time", form, source, errors, R)
 
 
 def _least(tried: list[Bound]) -> Bound:
@@ -226,18 +212,10 @@ def _liu(x: FieldNorms, time: float, form: str) -> Bound:
         reasons.append("F_0 is not zero")
     if reasons:
         return silent(name, "; ".join(reasons), form, source, number=R)
-    errors = tuple(
+    errors = (
         liu_error_bound(x.start, x.abscissa, x.quadratic, N, time) for N in range(1, MOST + 1)
     )
-    return Bound(
-        name=name,
-        applies=True,
-        reason=f"R = {R:.4g} < 1, F_1 normal, no forcing",
-        form=form,
-        source=source,
-        errors=errors,
-        number=R,
-    )
+    return promised(name, f"R = {R:.4g} < 1, F_1 normal, no forcing", form, source, errors, R)
 
 
 def _comparison(
@@ -256,20 +234,11 @@ def _comparison(
             number=number,
             time=until,
         )
-    errors = tuple(
+    errors = (
         comparison_error_bound(x.start, rate, x.quadratic, N, time) for N in range(1, MOST + 1)
     )
     holds = "at every time" if math.isinf(until) else f"until t = {until:.4g}"
-    return Bound(
-        name=name,
-        applies=True,
-        reason=f"{kind} = {rate:.4g}: {holds}",
-        form=form,
-        source=source,
-        errors=errors,
-        number=number,
-        time=until,
-    )
+    return promised(name, f"{kind} = {rate:.4g}: {holds}", form, source, errors, number, until)
 
 
 def _forced(name: str, x: FieldNorms, form: str, source: str) -> Bound:
@@ -284,15 +253,8 @@ def _forced(name: str, x: FieldNorms, form: str, source: str) -> Bound:
             source,
             number=R,
         )
-    errors = tuple(
+    errors = (
         forced_error_bound(x.start, x.rate, x.quadratic, x.forcing, N) for N in range(1, MOST + 1)
     )
-    return Bound(
-        name=name,
-        applies=True,
-        reason=f"R = {R:.4g} < 1 at gamma = {gamma:.4g}: at every time",
-        form=form,
-        source=source,
-        errors=errors,
-        number=R,
-    )
+    reason = f"R = {R:.4g} < 1 at gamma = {gamma:.4g}: at every time"
+    return promised(name, reason, form, source, errors, R)

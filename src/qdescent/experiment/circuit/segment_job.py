@@ -48,7 +48,7 @@ def solve_segment(
             circuit=circuit,
         )
     except ArgumentError as problem:  # the map is what `source` holds
-        raise ArgumentError(str(problem).replace("Argument `f`", "Argument `source`")) from None
+        raise problem.called(f="source") from None
     truth = f.iterate(start, settings.steps)[-1]
     direct, linear = (lifted(f, order, settings.steps) for order in (settings.order, 1))
     simulated, lifting = "state vector of the circuit, post-selected", "u_T: the lifted map's steps"

@@ -5,7 +5,6 @@ weights, and `qdescent circuit`.
 from __future__ import annotations
 
 import copy
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -181,14 +180,15 @@ def run_instance(workspace: Workspace[Settings], pruned: Pruned) -> list[Row]:
     rows += both_ways(f, *task, settings.circuit_epsilon, names.CIRCUIT)
     rows += both_ways(at_rate(f, own), *task, settings.circuit_epsilon, "circuit/own_rate_")
     return given + [
-        replace(row, source=row.source.replace("`epsilon`", "`circuit_epsilon`")) for row in rows
+        replace(row, source=source("epsilon")) if row.name.endswith(f"/{names.EPSILON}") else row
+        for row in rows
     ]
 
 
 def _refused(refusal: ArgumentError) -> Row:
     """Why there is no circuit, in the words of whoever refused it and the names of the run."""
-    of_run = {name: f"circuit_{name}" for name in ("epsilon", "order", "steps", "padding")}
-    said = re.sub(r"`(\w+)`", lambda found: f"`{of_run.get(found[1], found[1])}`", str(refusal))
+    own = ("epsilon", "order", "steps", "padding")
+    said = refusal.called(**{name: f"circuit_{name}" for name in own})
     source = "the solver's refusal; `qdescent circuit` solves instance.npz with other settings"
     return Row(names.CIRCUIT_STATUS, f"not solved: {said}", "", Evidence.EXACT, source)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_map
 
 TWIN = {
     torch.float16: torch.float64,
@@ -18,6 +18,8 @@ TWIN = {
     torch.complex64: torch.complex128,
 }
 CASTS = {"float", "half", "bfloat16"}  # methods of a tensor without an argument
+# what is no container and stays as it is: most arguments, which need no walk through a tree
+PLAIN = {bool, int, float, complex, str, type(None), torch.device, torch.Size, slice, type(...)}
 
 
 class InDouble(TorchFunctionMode):
@@ -38,12 +40,21 @@ class InDouble(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         if name in ("__get__", "__set__"):
             return function(*args, **(kwargs or {}))
-        args, kwargs = tree_map_only(torch.dtype, lambda x: TWIN.get(x, x), (args, kwargs or {}))
-        args, kwargs = tree_map_only(Tensor, _double, (args, kwargs))
+        args = [_doubled(x) for x in args]
+        kwargs = {key: _doubled(x) for key, x in (kwargs or {}).items()}
         if name in CASTS:
             return args[0].double()
-        return tree_map_only(Tensor, _double, function(*args, **kwargs))
+        return _doubled(function(*args, **kwargs))
 
 
-def _double(x: Tensor) -> Tensor:
-    return x.to(TWIN[x.dtype]) if x.dtype in TWIN else x
+def _doubled(x: Any) -> Any:
+    """The same with every tensor and every type in it double."""
+    if type(x) in PLAIN:
+        return x
+    return _double(x) if isinstance(x, (Tensor, torch.dtype)) else tree_map(_double, x)
+
+
+def _double(x: Any) -> Any:
+    if isinstance(x, Tensor):
+        return x.to(TWIN[x.dtype]) if x.dtype in TWIN else x
+    return TWIN.get(x, x) if isinstance(x, torch.dtype) else x

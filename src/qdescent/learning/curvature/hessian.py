@@ -174,17 +174,21 @@ def check_operator(
 
 def check_series(
     series: GradientSeries | NestedSeries, task: Task, space: ParameterSpace, theta: Tensor
-) -> Checked:
+) -> None:
     """Check a gradient's series at theta: its degree 0 beside autograd's gradient, degree 1 as a
-    Hessian product.
+    Hessian product. What was checked of a task at a point is not checked again.
 
     Raises:
         ArgumentError: as `check_curvature`; the series' gradient is not autograd's; nested
             derivatives whose second is not the slope of the first.
 
-    Cost: one gradient, two calls of the series, two gradients in float64; more only where these
-        disagree.
+    Cost: one gradient, two calls of the series to order 1, two gradients in float64; more only
+        where these disagree.
     """
+    what, network = (type(series), series.order), task.network
+    tensors = (theta, *network.parameters(), *network.buffers())
+    if task.checked.holds(what, space, tensors):
+        return
     gradient = task.loss_and_gradient(space, theta)[1]
     error, size = (
         float(torch.linalg.vector_norm(x)) for x in (series.gradient - gradient, gradient)
@@ -200,17 +204,17 @@ def check_series(
         series.check_second()
 
     def apply(block: Tensor) -> Tensor:
-        zeros = [torch.zeros_like(theta)] * (series.order - 1)
-        return torch.stack([series([v, *zeros])[0] for v in block.T.contiguous()]).T
+        return torch.stack([series([v])[0] for v in block.T.contiguous()]).T
 
     shape = (space.n, space.n)
-    return check_operator(
+    check_operator(
         "hessian",
         LinearOperator(shape, apply, apply, theta.dtype, theta.device),
         [(task, 1.0)],
         space,
         theta,
     )
+    task.checked.add(what, space, tensors)
 
 
 def finite_difference_hessian(

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count, groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -294,37 +295,42 @@ def _gate_kernel(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Kernel
 
 
 def _gate_matrix(bloq: Bloq) -> np.ndarray | None:
-    # Written out: Qualtran's own tensors come through quimb, whose first contraction takes half a
-    # minute to compile.
-    if isinstance(bloq, (Allocate, Free)):
-        ket = np.eye(2 ** bloq.signature.n_qubits())[:, :1]
-        return ket if isinstance(bloq, Allocate) else ket.T
-    if isinstance(bloq, Ry):
-        cosine, sine = math.cos(bloq.angle / 2), math.sin(bloq.angle / 2)
-        return np.array([[cosine, -sine], [sine, cosine]])
-    if isinstance(bloq, Rz):
-        return np.diag(np.exp([-0.5j * bloq.angle, 0.5j * bloq.angle]))
-    if isinstance(bloq, SGate):
-        return np.diag([1, -1j if bloq.is_adjoint else 1j])
-    if isinstance(bloq, GlobalPhase):  # on no qubits
-        return np.array([[bloq.coefficient]])
-    if isinstance(bloq, ZPowGate):
-        return np.diag([1, np.exp(1j * np.pi * bloq.exponent)])
-    if isinstance(bloq, And):
-        compute = np.zeros((8, 4))
-        for controls in range(4):
-            compute[2 * controls + (controls == 2 * bloq.cv1 + bloq.cv2), controls] = 1
-        return compute.T if bloq.uncompute else compute
-    known = _FIXED_GATES.get(type(bloq))
-    return getattr(bloq, "gate_matrix", None) if known is None else known  # one of our own
+    matrix = _MATRICES.get(type(bloq))
+    return getattr(bloq, "gate_matrix", None) if matrix is None else matrix(bloq)  # one of our own
 
 
-_FIXED_GATES = {
-    XGate: np.eye(2)[::-1].copy(),
-    ZGate: np.diag([1.0, -1.0]),
-    Hadamard: np.array([[1.0, 1.0], [1.0, -1.0]]) / math.sqrt(2),
-    CNOT: np.eye(4)[[0, 1, 3, 2]],
-    Toffoli: np.eye(8)[[0, 1, 2, 3, 4, 5, 7, 6]],
-    TwoBitSwap: np.eye(4)[[0, 2, 1, 3]],
-    TwoBitCSwap: np.eye(8)[[0, 1, 2, 3, 4, 6, 5, 7]],
+def _zeros(bloq: Allocate | Free) -> np.ndarray:
+    return np.eye(2 ** bloq.signature.n_qubits())[:, :1]
+
+
+def _turn(bloq: Ry) -> np.ndarray:
+    cosine, sine = math.cos(bloq.angle / 2), math.sin(bloq.angle / 2)
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
+def _conjunction(bloq: And) -> np.ndarray:
+    compute = np.zeros((8, 4))
+    for controls in range(4):
+        compute[2 * controls + (controls == 2 * bloq.cv1 + bloq.cv2), controls] = 1
+    return compute.T if bloq.uncompute else compute
+
+
+# Written out: Qualtran's own tensors come through quimb, whose first contraction takes half a
+# minute to compile.
+_MATRICES: dict[type, Callable[[Any], np.ndarray]] = {
+    Allocate: _zeros,
+    Free: lambda bloq: _zeros(bloq).T,
+    Ry: _turn,
+    Rz: lambda bloq: np.diag(np.exp([-0.5j * bloq.angle, 0.5j * bloq.angle])),
+    ZPowGate: lambda bloq: np.diag([1, np.exp(1j * np.pi * bloq.exponent)]),
+    SGate: lambda bloq: np.diag([1, -1j if bloq.is_adjoint else 1j]),
+    GlobalPhase: lambda bloq: np.array([[bloq.coefficient]]),  # on no qubits
+    And: _conjunction,
+    XGate: lambda _: np.eye(2)[::-1].copy(),
+    ZGate: lambda _: np.diag([1.0, -1.0]),
+    Hadamard: lambda _: np.array([[1.0, 1.0], [1.0, -1.0]]) / math.sqrt(2),
+    CNOT: lambda _: np.eye(4)[[0, 1, 3, 2]],
+    Toffoli: lambda _: np.eye(8)[[0, 1, 2, 3, 4, 5, 7, 6]],
+    TwoBitSwap: lambda _: np.eye(4)[[0, 2, 1, 3]],
+    TwoBitCSwap: lambda _: np.eye(8)[[0, 1, 2, 3, 4, 6, 5, 7]],
 }
