@@ -280,6 +280,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "block_encode": {"matrix": FLOATS + ("its integers", "its complex", "its list", "its array",
         "its sparse"), "epsilon": ("None", "0.5", "float64(.5)", "float32(.5)"),
         "angle_bits": ("None",)},
+    "BlockEncoding.prepared": {"vector": ("tensor of 7", "array", "list")},
     "BlockEncoding.right_side": {"vector": ("array", "list")},
     "BlockEncoding.augmented": {"norm_estimate": LARGE_KAPPA + ("10**30",)},
     "Loader.load_cost": {"entries": COUNT + ("10**9",), "bits": COUNT + LARGE},

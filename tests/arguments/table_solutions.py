@@ -239,6 +239,7 @@ ENTRIES = [
         "angle_bits": 12, "encoding": qd.ColouredEntries(), "loader": qd.QROMLoader(),
     }, named={"epsilon": ("angle_bits",)}),
     Entry("BlockEncoding.augmented", query.augmented, lambda: {"norm_estimate": 1.5}),
+    Entry("BlockEncoding.prepared", query.prepared, lambda: {"vector": np.array([0.6, 0.8])}),
     Entry("BlockEncoding.right_side", query.right_side, lambda: {"vector": np.array([0.6, 0.8])}),
     Entry("EncodingPlan.encode", encoding_plan.encode, lambda: {
         "bits": 8, "loader": qd.QROMLoader(),

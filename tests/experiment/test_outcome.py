@@ -47,6 +47,12 @@ def test_json_alone_is_on_standard_output_and_holds_the_records_rows(words, tmp_
     assert "s  " in result.stderr  # a line a stage
 
 
+def test_every_subcommand_takes_json():
+    assert len(app.commands) == 6
+    for name, each in app.commands.items():
+        assert "--json" in {flag for given in each.params for flag in given.opts}, name
+
+
 def test_a_table_has_the_numbers_and_a_sentence_each_text(capsys, tmp_path):
     rows = [
         ("kept weights", Row("a", 1234, "weights", Evidence.EXACT, "x")),
