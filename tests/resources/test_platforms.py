@@ -121,8 +121,8 @@ def test_money_is_the_estimators_cost_model(tmp_path):
 
 
 def test_fewer_factories_take_longer():
-    cost = PhysicalCost(qubits=2 * 25 * 10 + 800, code_distance=5, seconds=3.0, tiles=10,  segments=1,
-                        factories=8)  # fmt: skip
+    cost = PhysicalCost(qubits=2 * 25 * 10 + 800, code_distance=5, seconds=3.0, tiles=10,
+                        factories=8, segments=1)  # fmt: skip
     curve = space_time(cost)
     assert curve.qubits == (600, 700, 900, 1300)
     assert curve.seconds == (24.0, 12.0, 6.0, 3.0)

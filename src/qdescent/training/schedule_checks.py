@@ -109,7 +109,9 @@ def rule_of(schedule: Any, round_index: int, done: int | None = None) -> SGD:
     """
     round_index, rate = check_integer("round_index", round_index, 0), schedule.learning_rate
     done = (
-        round_index * schedule.longest if done is None else check_integer("done", done, 0, schedule.steps)
+        round_index * schedule.longest
+        if done is None
+        else check_integer("done", done, 0, schedule.steps)
     )
     if callable(rate):
         rate = rate(round_index)

@@ -295,7 +295,7 @@ def _gate_kernel(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Kernel
 
 
 def _gate_matrix(bloq: Bloq) -> np.ndarray | None:
-    matrix = _MATRICES.get(type(bloq))
+    matrix = MATRICES.get(type(bloq))
     return getattr(bloq, "gate_matrix", None) if matrix is None else matrix(bloq)  # one of our own
 
 
@@ -317,7 +317,7 @@ def _conjunction(bloq: And) -> np.ndarray:
 
 # Written out: Qualtran's own tensors come through quimb, whose first contraction takes half a
 # minute to compile.
-_MATRICES: dict[type, Callable[[Any], np.ndarray]] = {
+MATRICES: dict[type, Callable[[Any], np.ndarray]] = {
     Allocate: _zeros,
     Free: lambda bloq: _zeros(bloq).T,
     Ry: _turn,
