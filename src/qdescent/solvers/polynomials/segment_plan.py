@@ -4,7 +4,7 @@ which points in time, and what they promise. In units of ||F_0||.
     u = p(A) f + sum_j a_j(A) F_2 (b_j(A) f (x) b_j(A) f),   A = (F_1 - c)/alpha,  f = F_0/||F_0||,
     p ~ sum_{t<T} y^t,  b_j ~ sum_{t<t_j} y^t,  a_j ~ sum_t l_j(t) y^{T-1-t},  y = c + alpha s;
 
-of a sharpened start f' = g(A) f/||g(A) f||, with p/g and b_j/g in their indices.
+of a sharpened start f' = g(A) f/||g(A) f||, with p/g and b_j/g in their places.
 """
 
 from __future__ import annotations
