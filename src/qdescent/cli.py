@@ -73,7 +73,7 @@ def run(asked: Asked) -> None:
     workspace = _workspace(asked.out, settings, given, Settings, RUNS, bars)
     directory = workspace.directory
     again = shlex.join(["qdescent", "run", "--resume", "--out", str(directory)])
-    with ends_in_words(directory, again), bars.progress:
+    with ends_in_words(directory, again), bars:
         record = run_first_pass(workspace)
     print_outcome("run", bars.seconds, headline(record), directory / "report.html", asked.as_json)
 
@@ -98,7 +98,7 @@ def train(asked: Asked) -> None:
     directory = workspace.directory
     if settings is None:
         check_code_given(workspace.settings, given, directory)
-    with ends_in_words(directory, workspace.settings.again(directory)), bars.progress:
+    with ends_in_words(directory, workspace.settings.again(directory)), bars:
         record = run_training(workspace)
     if record is not None:
         lines = training_headline(record)
@@ -130,7 +130,7 @@ def spectrum(asked: Asked) -> None:
     else:  # the other processes are told
         directory = next_directory(SPECTRA) if is_first() else SPECTRA
     bars = Bars()
-    with ends_in_words(directory, settings.again(directory)), bars.progress:
+    with ends_in_words(directory, settings.again(directory)), bars:
         record = run_spectrum(settings, directory, bars)
     if record is not None:
         page = directory / "spectrum.html"
@@ -152,7 +152,7 @@ def circuit(asked: Asked) -> None:
         from qdescent.report.reservation import next_directory
     directory = asked.out or next_directory(CIRCUITS)
     bars = Bars()
-    with ends_in_words(directory), bars.progress:
+    with ends_in_words(directory), bars:
         record = run_circuit_job(settings, directory, bars)
     page = directory / "circuit.html"
     print_outcome("circuit", bars.seconds, circuit_headline(record), page, asked.as_json)
@@ -180,7 +180,7 @@ def reproduce(asked: Asked) -> None:
     bars = Bars()
     if settings is not None and (settings.seeds > 1 or settings.launcher != "here"):
         directory = asked.out or next_directory(REPRODUCTIONS)
-        with ends_in_words(directory, shlex.join(sys.argv)), bars.progress:
+        with ends_in_words(directory, shlex.join(sys.argv)), bars:
             record = run_seeds(settings, directory, bars)[-1]
         page = directory / f"seed-{record.seed}" / "reproduction.html"
         print_outcome("reproduce", bars.seconds, reproduction_headline(record), page, asked.as_json)
@@ -188,7 +188,7 @@ def reproduce(asked: Asked) -> None:
     workspace = _workspace(asked.out, settings, given, ReproduceSettings, REPRODUCTIONS, bars)
     directory = workspace.directory
     again = shlex.join(["qdescent", "reproduce", "--resume", "--out", str(directory)])
-    with ends_in_words(directory, again), bars.progress:
+    with ends_in_words(directory, again), bars:
         record = run_reproduction(workspace)
     page = directory / "reproduction.html"
     print_outcome("reproduce", bars.seconds, reproduction_headline(record), page, asked.as_json)
@@ -208,7 +208,7 @@ def estimate(asked: Asked) -> None:
         from qdescent.report.reservation import next_directory
     directory = asked.out or next_directory(ESTIMATES)
     bars = Bars()
-    with ends_in_words(directory), bars.progress:
+    with ends_in_words(directory), bars:
         record = run_estimate(settings, directory, bars)
     page = directory / "estimate.html"
     print_outcome("estimate", bars.seconds, estimate_headline(record), page, asked.as_json)

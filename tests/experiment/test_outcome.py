@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import time
 from pathlib import Path
 
 import click
@@ -76,6 +77,23 @@ def test_bars_speak_on_standard_error_only(capsys):
     bars.advance()
     bars.finish("[b]done[/b]")
     assert capsys.readouterr().out == ""
+
+
+def test_a_log_is_told_now_and_then_where_a_long_stage_stands(capsys, monkeypatch):
+    monkeypatch.setattr(outcome, "SILENCE", 0.05)
+    with Bars() as bars:
+        bars.start("Rounds", 3)
+        bars.advance()
+        time.sleep(0.4)
+    said = capsys.readouterr().err.splitlines()
+    assert 1 <= len(said) <= 3  # each silence is twice as long as the one before
+    assert said[0].startswith("Rounds ")
+    assert said[0].endswith("so far, 1 of 3")
+    monkeypatch.setattr(outcome, "SILENCE", 10.0)
+    with Bars() as bars:
+        bars.start("Rounds", 3)
+        time.sleep(0.05)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_standard_output_that_is_full_is_not_blamed_on_the_directory(

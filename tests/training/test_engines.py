@@ -7,13 +7,17 @@ import torch
 from torch import nn
 
 from qdescent._checks import ArgumentError
+from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.quantum.simulator.state_vector import _Machine
 from qdescent.solvers.series import series_descent
 from qdescent.training import jump
 from qdescent.training.engines import circuit_path
 from qdescent.training.engines.choices import CIRCUIT_WEIGHTS, ENGINES
+from qdescent.training.engines.circuit_path import CircuitPath
 from qdescent.training.engines.forward_path import ForwardPath
+from qdescent.training.engines.path import Upload
 from qdescent.training.hybrid import train_hybrid
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 
@@ -61,6 +65,35 @@ def test_circuit_series_and_fast_forward_agree_on_two_weights(seventeen, way):
             assert (
                 0.3 * float((found.velocity - exact).norm() / truth.norm()) < 1e-3
             )  # of u, and less
+
+
+@pytest.mark.parametrize("way", ["plain", "momentum"])
+def test_a_circuit_is_forecast_and_refused_beyond_the_limit_before_it_is_run(
+    seventeen, way, monkeypatch
+):
+    """As many gates as are then made, by fast-forward and by the history; the limit can be
+    raised.
+    """
+    task, space = two_weights(seventeen)
+    space = space.restrict(space.theta, torch.tensor([0]))
+    rule = SGD(0.3, **WAYS[way])
+    upload = Upload(task, space, space.theta, rule, 2, 2, tolerance=1e-4)
+    expected = CircuitPath(upload).forecast(2, 2)
+    made = []
+    whole = _Machine.bring_forward
+    monkeypatch.setattr(
+        _Machine, "bring_forward", lambda self, qubits: (made.append(1), whole(self, qubits))[1]
+    )
+    scaled = _Machine.multiply
+    monkeypatch.setattr(
+        _Machine, "multiply", lambda self, *given: (made.append(1), scaled(self, *given))[1]
+    )
+    assert end_of(task, space, "circuit", 2, **WAYS[way]).solver_error < 2e-4
+    assert len(made) == expected.gates + 1  # the registers are brought into order at last
+    made.clear()
+    with pytest.raises(ArgumentError, match=f"`most_seconds` must be .*{expected.gates:,} gates"):
+        end_of(task, space, "circuit", 2, most_seconds=0.9 * expected.seconds, **WAYS[way])
+    assert not made
 
 
 def test_the_circuit_takes_every_rule(seventeen):

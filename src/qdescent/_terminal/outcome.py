@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import click
 from rich.console import Console
@@ -32,6 +33,7 @@ from qdescent.report.headline import headline_json
 from qdescent.rows.numbers import number
 
 out_console, error_console = Console(), Console(stderr=True)
+SILENCE, LONGEST_SILENCE = 10.0, 160.0  # seconds in a log
 
 
 def print_outcome(
@@ -82,7 +84,7 @@ def print_place(noun: str, path: Path) -> None:
 
 class Bars:
     """One bar a stage, which stays on the screen with the stage's outcome; in a log file one line a
-    stage, as it ends.
+    stage, as it ends, and one now and then of a stage that lasts.
     """
 
     def __init__(self) -> None:
@@ -97,8 +99,43 @@ class Bars:
             disable=not error_console.is_terminal or not is_first(),
         )
         self._task = TaskID(0)
-        self._stage, self._start = "", 0.0
         self._begun = time.perf_counter()
+        self._stage, self._start, self._of, self._done = "Loading", self._begun, 0, 0
+        self._ended = Event()
+
+    def __enter__(self) -> Bars:
+        self.progress.start()
+        if not error_console.is_terminal and is_first():
+            Thread(target=self._speak, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self.progress.stop()
+
+    def _speak(self) -> None:
+        """Say where a job stands, after ten seconds of a silence, and each time after twice as
+        many: its threads may be busy for minutes within one call.
+        """
+        spoken = self._begun
+        wait = SILENCE
+        while not self._ended.wait(min(1.0, SILENCE)):
+            now = time.perf_counter()
+            if self._start > spoken:
+                spoken, wait = self._start, SILENCE
+            if now - spoken >= wait:
+                spoken, wait = now, min(2 * wait, LONGEST_SILENCE)
+                of = f", {self._done} of {self._of}" if self._of else ""
+                self._line(self._stage, now - self._start, f"so far{of}")
+
+    def _line(self, stage: str, seconds: float, words: str) -> None:
+        with suppress(OSError):  # a log that is full ends no measurement
+            error_console.print(
+                f"{stage:<17} {seconds:5.0f} s  {words}",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
 
     @property
     def seconds(self) -> float:
@@ -107,25 +144,21 @@ class Bars:
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
         """Open the bar of a stage."""
-        self._stage, self._start = stage, time.perf_counter()
+        self._stage, self._start, self._of, self._done = stage, time.perf_counter(), total, done
         self._task = self.progress.add_task(stage, total=total, completed=done, summary="")
 
     def advance(self) -> None:
         """Move it by one."""
+        self._done += 1
         self.progress.advance(self._task)
 
     def finish(self, summary: str) -> None:
         """Leave it full, with the outcome beside it."""
         self.progress.update(self._task, completed=self.progress.tasks[-1].total, summary=summary)
+        now = time.perf_counter()
         if not error_console.is_terminal:
-            seconds = time.perf_counter() - self._start
-            with suppress(OSError):  # a log that is full ends no measurement
-                error_console.print(
-                    f"{self._stage:<17} {seconds:5.0f} s  {summary}",
-                    soft_wrap=True,
-                    highlight=False,
-                    markup=False,
-                )
+            self._line(self._stage, now - self._start, summary)
+        self._stage, self._start, self._of = "Writing", now, 0
 
 
 def _print_table(title: str, labelled: list[tuple[str, Row]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qdescent.experiment.setting import TEXT, setting
+from qdescent.quantum.simulator.forecast import MOST_SECONDS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
 from qdescent.training.engines.choices import CHEAPEST, ENGINES
 
@@ -60,6 +61,17 @@ def engine() -> Any:
         "Way to a segment's end.",
         why="Exact, step by step. fast-forward: the same to 1e-3 without the steps; circuit: gates,"
         " for a few weights; cheapest: of the first two, by tolerance alone.",
+    )
+
+
+def most_seconds() -> Any:
+    """How long a simulation may take."""
+    return setting(
+        MOST_SECONDS,
+        "(0, inf)",
+        "Most seconds that the simulation of a circuit may be forecast to take.",
+        unit="s",
+        why="Ten minutes; beyond them it is refused before it begins, with the forecast.",
     )
 
 

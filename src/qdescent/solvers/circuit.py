@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qdescent._checks import argument_error, check_boolean, check_integer, shown
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_integer,
+    check_interval,
+    shown,
+)
 from qdescent.quantum.gates.loading.loader import Loader, check_loader
 from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
+from qdescent.quantum.simulator.forecast import MOST_SECONDS
 from qdescent.quantum.tables.angles import MOST_ANGLE_BITS
 
 
@@ -25,9 +32,13 @@ class Circuit:
         amplify: amplitude amplification until the circuit succeeds for certain, from the success
             probability of one run without it (not counted as queries): 2 r + 1 times the calls,
             r = ceil(pi/(4 asin sqrt(p)) - 1/2).
+        most_seconds: forecast of a simulation beyond which it is refused, with its number, before
+            it begins: gates x (50 us + 20 ns x 2^qubits), as measured on one core. 600: ten
+            minutes.
 
     Raises:
-        ArgumentError: fewer than 3 angle bits, a loader that is not one of the three.
+        ArgumentError: fewer than 3 angle bits, a loader that is not one of the three, a limit that
+            is not above 0.
 
     Example:
         >>> from qdescent.quantum.gates.loading.qroam import QROAMLoader
@@ -41,12 +52,15 @@ class Circuit:
     angle_bits: int | None = None
     loader: Loader = DEFAULT_LOADER
     amplify: bool = False
+    most_seconds: float = MOST_SECONDS
 
     def __post_init__(self) -> None:
         if self.angle_bits is not None:
             check_integer("angle_bits", self.angle_bits, 3, MOST_ANGLE_BITS)
         check_loader(self.loader)
         check_boolean("amplify", self.amplify)
+        limit = check_interval("most_seconds", self.most_seconds, "(0, inf]")
+        object.__setattr__(self, "most_seconds", limit)
 
 
 def check_circuit(value: Circuit | bool | None) -> Circuit | None:
@@ -64,5 +78,5 @@ def check_circuit(value: Circuit | bool | None) -> Circuit | None:
     try:
         return Circuit() if check_boolean("circuit", value) else None
     except ValueError:
-        must = "be True, False or a Circuit(angle_bits=..., loader=..., amplify=...)"
+        must = "be True, False or a Circuit(angle_bits=..., loader=..., ...)"
         raise argument_error("circuit", must, shown(value)) from None

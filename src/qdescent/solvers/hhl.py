@@ -185,8 +185,10 @@ class HHL:
             settings,
             circuit.bloq,
             queries,
-            lambda: run_phase_estimation(system, circuit, problem.asked),
-            lambda bare: run_amplified_phase_estimation(system, circuit, bare),
+            lambda simulator: run_phase_estimation(system, circuit, problem.asked, simulator),
+            lambda bare, simulator: run_amplified_phase_estimation(
+                system, circuit, bare, simulator
+            ),
         )
         # The residual that is allowed: the matrix is off by the encoding's error, B by its angles'.
         length = float(torch.linalg.vector_norm(run.value)) / system.rhs_norm

@@ -217,6 +217,7 @@ class Circuits:
             build_kernel_circuit,
             run_kernel_circuit,
         )
+        from qdescent.solvers.circuits.simulation import checked_simulator
 
         problem = self._problem
         circuit = build_kernel_circuit(
@@ -224,7 +225,8 @@ class Circuits:
         )
         if not self._queries:  # the first of all: now its qubits are known
             problem.check(self._forecast, circuit.bloq.signature.n_qubits())
-        run = run_kernel_circuit(problem.system, circuit, problem.asked)
+        simulator = checked_simulator(circuit.bloq, self._settings, problem.system.matrix.device)
+        run = run_kernel_circuit(problem.system, circuit, problem.asked, simulator)
         self._queries += run.queries
         return circuit, run
 
@@ -232,12 +234,14 @@ class Circuits:
         if reflection.circuit is None or not self._settings.amplify:
             return reflection
         from qdescent.solvers.circuits.amplified import run_amplified
-        from qdescent.solvers.circuits.simulation import amplified_runs
+        from qdescent.solvers.circuits.simulation import amplified_runs, checked_simulator
 
         circuit, bare = reflection.circuit
         probability = bare.success_probability
-        self._problem.check(amplified_runs(probability) * kernel.degree, bare.simulated_qubits)
-        run = run_amplified(self._problem.system, circuit, bare)
+        runs, system = amplified_runs(probability), self._problem.system
+        self._problem.check(runs * kernel.degree, bare.simulated_qubits)
+        simulator = checked_simulator(circuit.bloq, self._settings, system.matrix.device, runs)
+        run = run_amplified(system, circuit, bare, simulator)
         self._queries += run.queries
         return replace(
             reflection,

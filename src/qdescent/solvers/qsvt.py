@@ -21,12 +21,14 @@ from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.rows import circuit_rows
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding, check_encoding
 from qdescent.solvers.promise.judgement import Answer, product_rounding
-from qdescent.solvers.promise.problem import Problem, check_promises, solved
+from qdescent.solvers.promise.problem import Problem, check_promises, posed, solved
 from qdescent.solvers.solve import Solution
 
 if TYPE_CHECKING:
     from qdescent.quantum.encodings.protocol import BlockEncoding
+    from qdescent.quantum.simulator.forecast import Forecast
     from qdescent.solvers.circuits.qsvt import SolveCircuit
+    from qdescent.solvers.circuits.simulation import Fitted
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,32 @@ class QSVT:
         """
         return inverse_degree(kappa, self.epsilon / 2)
 
+    def simulation(self, system: LinearSystem) -> Forecast | None:
+        """What the simulation of the solve's circuit would take, without amplification: the circuit
+        is built for that, and not run; None where M is singular to rounding.
+
+        Args:
+            system: as for `solve`.
+
+        Raises:
+            ArgumentError: as for `solve`, but for the limit of seconds.
+
+        Example:
+            >>> system = LinearSystem([[1.0, 0.5], [0.0, 1.0]], [1.0, 1.0])
+            >>> QSVT(epsilon=0.1).simulation(system).qubits
+            5
+        """
+        # Qualtran takes seconds to import: only who asks about a circuit pays for it.
+        from qdescent.solvers.circuits.simulation import expected
+
+        problem = posed(system, self, self.encoding)
+        if problem.known.singular:
+            return None
+        problem.check(self.forecast(problem.kappa))
+        polynomial = minimax_inverse(problem.kappa, problem.epsilon / 2)
+        circuit = _fitted(problem, problem.circuit or Circuit(), polynomial).circuit
+        return expected(circuit.bloq, problem.system.matrix.device)
+
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
 
@@ -136,19 +164,10 @@ def _by_circuit(problem: Problem, settings: Circuit, polynomial: InversePolynomi
     """The polynomial of a block-encoding; half of epsilon is left to quantised angles."""
     # Qualtran takes seconds to import: only a solve that runs a circuit pays for it.
     from qdescent.solvers.circuits.amplified import run_amplified
-    from qdescent.solvers.circuits.qsvt import build_circuit, run_circuit
-    from qdescent.solvers.circuits.simulation import Fitted, first_encoding, fitted, simulated
+    from qdescent.solvers.circuits.qsvt import run_circuit
+    from qdescent.solvers.circuits.simulation import simulated
 
-    system, plan = problem.system, problem.plan
-
-    def build(encoding: BlockEncoding) -> Fitted[SolveCircuit]:
-        circuit = build_circuit(system, polynomial, encoding)
-        bound, left_over = _circuit_bound(circuit, polynomial, problem.kappa)
-        return Fitted(circuit=circuit, bits=encoding.angle_bits, bound=bound, left_over=left_over)
-
-    # Angles with as many bits as the derived bound asks for.
-    encoding = first_encoding(problem, settings, plan, share=problem.epsilon)
-    found = fitted(problem, settings, plan, encoding, build)
+    system, found = problem.system, _fitted(problem, settings, polynomial)
     circuit = found.circuit
     # The state vector, post-selected; amplified, if wanted, from that run's success probability.
     run, cost = simulated(
@@ -156,8 +175,8 @@ def _by_circuit(problem: Problem, settings: Circuit, polynomial: InversePolynomi
         settings,
         circuit.bloq,
         polynomial.degree,
-        lambda: run_circuit(system, circuit, problem.asked),
-        lambda bare: run_amplified(system, circuit, bare),
+        lambda simulator: run_circuit(system, circuit, problem.asked, simulator),
+        lambda bare, simulator: run_amplified(system, circuit, bare, simulator),
     )
     exact = Evidence.EXACT
     if settings.amplify:
@@ -189,6 +208,22 @@ def _by_circuit(problem: Problem, settings: Circuit, polynomial: InversePolynomi
         ],
         circuit=run.bloq,
     )
+
+
+def _fitted(
+    problem: Problem, settings: Circuit, polynomial: InversePolynomial
+) -> Fitted[SolveCircuit]:
+    """The circuit, its angles with as many bits as the derived bound asks for."""
+    from qdescent.solvers.circuits.qsvt import build_circuit
+    from qdescent.solvers.circuits.simulation import Fitted, first_encoding, fitted
+
+    def build(encoding: BlockEncoding) -> Fitted[SolveCircuit]:
+        circuit = build_circuit(problem.system, polynomial, encoding)
+        bound, left_over = _circuit_bound(circuit, polynomial, problem.kappa)
+        return Fitted(circuit=circuit, bits=encoding.angle_bits, bound=bound, left_over=left_over)
+
+    encoding = first_encoding(problem, settings, problem.plan, share=problem.epsilon)
+    return fitted(problem, settings, problem.plan, encoding, build)
 
 
 def _circuit_bound(

@@ -172,6 +172,7 @@ def train_hybrid(
             velocity,
             schedule.engine_tolerance,
             check and r == len(done),
+            schedule.most_seconds,
         )
         try:
             expected = rounds[-1].steps if rounds else 0

@@ -18,6 +18,7 @@ from qdescent._checks import (
 from qdescent.learning.descent.rate_falls import CONSTANT
 from qdescent.learning.descent.sgd import SGD
 from qdescent.quantum.readout.limits import MOST_SHOTS
+from qdescent.quantum.simulator.forecast import MOST_SECONDS
 from qdescent.solvers.promise.limits import ORDER_LIMIT
 from qdescent.training.engines.choices import CHEAPEST
 from qdescent.training.schedule_checks import (
@@ -72,6 +73,8 @@ class Schedule:
         rate_schedule: fall of a single rate over the steps of the run, a name of `FALLS`, asked at
             each upload: "constant", "cosine", "linear", or "step" (a tenth at half and at three
             quarters of them).
+        most_seconds: forecast of a circuit's simulation beyond which the engine "circuit" refuses
+            it (`Circuit`).
 
     Raises:
         ArgumentError: a setting outside its range, or one that the engine cannot do.
@@ -100,6 +103,7 @@ class Schedule:
     unread: float | None = None
     read_error: float | None = None
     rate_schedule: str = CONSTANT
+    most_seconds: float = MOST_SECONDS
 
     def __post_init__(self) -> None:
         check_order("order", self.order)
@@ -202,7 +206,7 @@ class AdaptiveSchedule:
         largest, unread, read_error: as in `Schedule`.
         patience: single steps of classical descent in a row, with which a run looks for a pivot
             from which a segment is worth it, before it ends; 0: it ends at the first.
-        rate_schedule: as in `Schedule`.
+        rate_schedule, most_seconds: as in `Schedule`.
 
     Raises:
         ArgumentError: a setting outside its range, or one that the engine cannot do.
@@ -238,6 +242,7 @@ class AdaptiveSchedule:
     read_error: float | None = None
     patience: int = 0
     rate_schedule: str = CONSTANT
+    most_seconds: float = MOST_SECONDS
 
     def __post_init__(self) -> None:
         check_integer("patience", self.patience, 0, MOST_STEPS)

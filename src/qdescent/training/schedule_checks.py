@@ -65,6 +65,7 @@ def check_descent(schedule: Any, engines: Sequence[str] = ()) -> None:
         check_unasked(schedule, "read_error", "largest", "unread")
     check_boolean("fresh_batches", schedule.fresh_batches)
     check_interval("engine_tolerance", schedule.engine_tolerance, "(0, 1)")
+    check_interval("most_seconds", schedule.most_seconds, "(0, inf]")
     engine = check_choice("engine", schedule.engine, [*ENGINES, *engines])
     if engine != CHEAPEST:
         ENGINES[engine].check((schedule.followed,), rule_of(schedule, 0), schedule.fresh_batches)

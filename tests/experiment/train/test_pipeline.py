@@ -13,6 +13,7 @@ from torch import nn
 
 from qdescent._checks import ArgumentError
 from qdescent.cli import app
+from qdescent.experiment.progress import Silent
 from qdescent.experiment.train.pipeline import run_training, training_headline
 from qdescent.experiment.train.settings import TrainSettings
 from qdescent.experiment.workspace import create_workspace, resume_workspace
@@ -105,6 +106,25 @@ def changed(**values):
 
 def trained(project, name, **values):
     return run_training(create_workspace(project / name, changed(**values)))
+
+
+def test_a_circuits_simulation_is_forecast_before_anything_is_trained(project):
+    told = []
+
+    class Told(Silent):
+        def finish(self, summary):
+            told.append(summary)
+
+    few = {"engine": "circuit", "arguments": ("width=1",), "order": 1, "segment": 2}
+    few |= {"density": 0.1, "momentum": 0.5}
+    for settings, sentence in (
+        (changed(**few, most_seconds=1e-6), "`most_seconds` must be at least .* gates on"),
+        (changed(**few | {"density": 0.9}), "`engine` must be .* above 8 weights .* with 11"),
+    ):
+        with pytest.raises(ArgumentError, match=sentence):
+            run_training(create_workspace(project / sentence[1:8], settings, Told()))
+    assert len(told) == 1
+    assert "gates on" in told[0]
 
 
 def test_directory_is_whole_and_rows_fit_together(whole):

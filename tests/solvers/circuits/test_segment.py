@@ -230,7 +230,7 @@ def test_refusals():
     f = random_map(2, seed=3)
     with pytest.raises(qd.ArgumentError, match="`angle_bits` must be large enough for epsilon"):
         fast_forward_map(f, 9, 1, 1e-6, circuit=Circuit(angle_bits=6))
-    with pytest.raises(qd.ArgumentError, match="`steps` must leave a circuit that can"):
+    with pytest.raises(qd.ArgumentError, match="`circuit` must fit into this machine's"):
         fast_forward_map(random_map(9, seed=1, eta=0.02), 20, 2, 1e-3, circuit=True)
     with pytest.raises(qd.ArgumentError, match="`circuit` must be True, False or a Circuit"):
         fast_forward_map(f, 9, 1, 1e-6, circuit="yes")

@@ -166,7 +166,11 @@ def _solved(
     f: PolynomialMap, start: Tensor, settings: CircuitSettings
 ) -> tuple[Found, list[Row], HistorySystem | None]:
     """What the circuit found, its rows, and the history where there is one."""
-    circuit = Circuit(loader=LOADERS[settings.loader], amplify=settings.amplify)
+    circuit = Circuit(
+        loader=LOADERS[settings.loader],
+        amplify=settings.amplify,
+        most_seconds=settings.most_seconds,
+    )
     if settings.solver == FAST_FORWARD:
         entries = ColouredEntries() if settings.encoding == "coloured" else BalancedEntries()
         return *solve_segment(f, start, settings, entries, circuit), None

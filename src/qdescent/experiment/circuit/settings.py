@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
 from qdescent._checks import argument_error
+from qdescent.experiment import shared_settings as shared
 from qdescent.experiment.setting import PATH, SWITCH, check_settings, setting
 from qdescent.quantum.gates.loading.loaders import LOADERS
 
@@ -96,6 +97,7 @@ class CircuitSettings:
         " work qubits. With -measured: cleared by measurement, for few Toffoli gates more."
         " bucket-brigade: fewest layers of them in a load. It changes the count, not the answer.",
     )
+    most_seconds: float = shared.most_seconds()
     amplify: bool = setting(
         False,
         SWITCH,

@@ -166,7 +166,9 @@ def run_instance(workspace: Workspace[Settings], pruned: Pruned) -> list[Row]:
         ]
         start = torch.zeros(f.size, dtype=torch.float64)
         solver = KernelReflection(
-            epsilon=settings.circuit_epsilon, circuit=True, seed=settings.seed
+            epsilon=settings.circuit_epsilon,
+            circuit=Circuit(most_seconds=settings.most_seconds),
+            seed=settings.seed,
         )
         own = settings.learning_rate / settings.circuit_learning_rate
         try:

@@ -51,6 +51,7 @@ class Settings:
     rounds: int = shared.rounds()
     tolerance: float = shared.tolerance()
     engine: str = shared.engine()
+    most_seconds: float = shared.most_seconds()
     shots: int = shared.shots()
     batch: int = setting(
         512,
@@ -167,6 +168,7 @@ class Settings:
                 learning_rate=self.learning_rate,
                 shots=self.shots,
                 engine=self.engine,
+                most_seconds=self.most_seconds,
             )
         return Schedule(
             self.order,
@@ -175,6 +177,7 @@ class Settings:
             self.learning_rate,
             self.shots,
             engine=self.engine,
+            most_seconds=self.most_seconds,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from qdescent._random import named_generator
 from qdescent.experiment.probe import check_probe, probe_of
 from qdescent.experiment.progress import Silent
 from qdescent.experiment.train.batches import batch_at, batches_of, drawn
+from qdescent.experiment.train.circuit_forecast import forecast_circuit, likely_space
 from qdescent.experiment.train.dense import dense_training
 from qdescent.experiment.train.metrics import Events, Line, dense_lines, round_lines, write_lines
 from qdescent.experiment.train.results import start_rows, training_rows
@@ -32,7 +33,6 @@ from qdescent.learning.masks import Mask
 from qdescent.learning.parallel import Ranks, joined
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
-from qdescent.learning.pruning.magnitude import magnitude_mask
 from qdescent.learning.task import Task
 from qdescent.report.files import write_weights
 from qdescent.report.pages.training.page import write_training_page
@@ -106,6 +106,9 @@ def _made(
     settings = workspace.settings
     with workspace.stage("load"):
         subject = ranks.together(lambda: _loaded(settings, ranks))
+    if settings.engine == CIRCUIT:
+        tasks = batches_of(settings, subject, ranks)
+        forecast_circuit(settings, likely_space(settings, subject), tasks, workspace.progress)
     ranks.together(lambda: workspace.begin(subject.fingerprint, ranks.device.type))
     begun_with = ranks.together(lambda: _same_code(workspace, subject, ranks))
     lines: list[Line] = []
@@ -219,20 +222,10 @@ def _loaded(settings: TrainSettings, ranks: Ranks) -> Subject:
     if ranks.size > 1 and settings.along_the_way and MASKS[settings.prune_by].needs_task:
         must = "look at no data where weights are pruned along the way by several processes"
         raise argument_error("prune_by", must, repr(settings.prune_by))
-    _check_largest(settings, subject)
-    return subject
-
-
-def _check_largest(settings: TrainSettings, subject: Subject) -> None:
-    """Refuse to read more entries than there will be, before anything is trained: as many weights
-    are kept whatever they are.
-    """
-    mask = subject.mask
-    if mask is None and not settings.along_the_way:
-        density = DENSITY if settings.density is None else settings.density
-        mask = magnitude_mask(subject.network, density)
+    # no more entries are read than there will be
     states = 2 if settings.momentum else 1
-    entries_of(settings.schedule.largest, states * ParameterSpace(subject.network, mask).n)
+    entries_of(settings.schedule.largest, states * likely_space(settings, subject).n)
+    return subject
 
 
 def _same_code(workspace: Workspace[TrainSettings], subject: Subject, ranks: Ranks) -> int:

@@ -151,6 +151,7 @@ class TrainSettings:
     rounds: int = shared.rounds()
     tolerance: float = shared.tolerance()
     engine: str = shared.engine()
+    most_seconds: float = shared.most_seconds()
     shots: int = shared.shots()
     largest: float | None = setting(
         None,
@@ -256,6 +257,7 @@ class TrainSettings:
             "decoupled": self.decoupled,
             "shots": self.shots,
             "engine": self.engine,
+            "most_seconds": self.most_seconds,
             "fresh_batches": self.fresh_batches,
             "largest": int(m) if (m := self.largest) is not None and m >= 1 else m,
             "unread": self.unread,

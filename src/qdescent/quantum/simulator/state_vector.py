@@ -41,6 +41,7 @@ from torch import Tensor
 from qdescent._array_checks import check_tensor
 from qdescent._checks import argument_error, check_boolean, check_choice, check_instance, shown
 from qdescent.quantum.simulator.compiler import Compiler, Program
+from qdescent.quantum.simulator.forecast import Forecast, forecast
 from qdescent.quantum.simulator.kernels import Diagonal, Kernel, look_up
 
 MOST_QUBITS = 30  # 16 GiB of complex128: beyond it one more qubit is not a matter of patience
@@ -150,6 +151,10 @@ class Simulator:
             )
         registers = {reg.name: reg.total_bits() for reg in bloq.signature}
         return StateVector(machine.tensor.reshape(-1), registers, machine.calls, machine.peak)
+
+    def forecast(self, bloq: Bloq) -> Forecast:
+        """What a run of a bloq would take: it is compiled for that."""
+        return forecast(self.compile(bloq), self.dtype.itemsize)
 
     def compile(self, bloq: Bloq) -> Program[Kernel]:
         """The program of a bloq, from the memory of this simulator where it was compiled before."""

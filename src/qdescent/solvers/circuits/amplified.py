@@ -49,7 +49,12 @@ class Amplifiable(Protocol):
         ...
 
 
-def run_amplified(system: LinearSystem, circuit: Amplifiable, run: CircuitRun) -> CircuitRun:
+def run_amplified(
+    system: LinearSystem,
+    circuit: Amplifiable,
+    run: CircuitRun,
+    simulator: Simulator | None = None,
+) -> CircuitRun:
     """The same circuit under amplitude amplification: success is certain, and the value that of the
     run without it.
 
@@ -61,6 +66,7 @@ def run_amplified(system: LinearSystem, circuit: Amplifiable, run: CircuitRun) -
     Args:
         system, circuit: as for `run`.
         run: without amplification.
+        simulator: one that has compiled the circuit; None: a new one.
 
     Returns:
         CircuitRun: its value is Z; of a reflection y = R(G) e, whose last entry is that of `run`
@@ -69,7 +75,7 @@ def run_amplified(system: LinearSystem, circuit: Amplifiable, run: CircuitRun) -
     Cost: 2r + 1 circuits, r = ceil(pi/(4 asin sqrt(p)) - 1/2).
     """
     bloq = amplified(circuit.bloq, circuit.success, run.success_probability)
-    state = Simulator(device=system.matrix.device).run(bloq)
+    state = (simulator or Simulator(device=system.matrix.device)).run(bloq)
     kept = circuit.kept(typed(system, state.project(damping=0, ancilla=0, part=0)))
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     amplitudes = answer(system, circuit.basis_states, kept) * math.sqrt(run.success_probability)

@@ -101,7 +101,10 @@ def build_phase_estimation(
 
 
 def run_phase_estimation(
-    system: LinearSystem, circuit: PhaseEstimationCircuit, epsilon: float
+    system: LinearSystem,
+    circuit: PhaseEstimationCircuit,
+    epsilon: float,
+    simulator: Simulator | None = None,
 ) -> CircuitRun:
     """Simulate the circuit and keep clock = flag = ancilla = part = choice = 0 and the second block
     of the system.
@@ -113,19 +116,23 @@ def run_phase_estimation(
         circuit: from there.
         epsilon: the relative error that rotation synthesis shares with the rest (it sets T gates,
             not the simulation).
+        simulator: one that has compiled the circuit; None: a new one.
 
     Cost: `evolution_queries` x (a few passes over the amplitudes).
     """
-    return _run(system, circuit, circuit.bloq, epsilon)
+    return _run(system, circuit, circuit.bloq, epsilon, simulator=simulator)
 
 
 def run_amplified_phase_estimation(
-    system: LinearSystem, circuit: PhaseEstimationCircuit, run: CircuitRun
+    system: LinearSystem,
+    circuit: PhaseEstimationCircuit,
+    run: CircuitRun,
+    simulator: Simulator | None = None,
 ) -> CircuitRun:
     """The same under amplitude amplification, as `run_amplified` does it for the other circuits.
 
     Args:
-        system, circuit: as for `run_phase_estimation`.
+        system, circuit, simulator: as for `run_phase_estimation`.
         run: without amplification.
 
     Cost: 2r + 1 circuits, r = ceil(pi/(4 asin sqrt(p)) - 1/2).
@@ -139,6 +146,7 @@ def run_amplified_phase_estimation(
         amplified(circuit.bloq, indices, run.success_probability),
         run.epsilon,
         run.success_probability,
+        simulator,
     )
 
 
@@ -148,10 +156,11 @@ def _run(
     bloq: PhaseEstimationSolve | AmplitudeAmplification,
     epsilon: float,
     bare: float = 1.0,
+    simulator: Simulator | None = None,
 ) -> CircuitRun:
     """`bare`: the success probability that amplification took out of the amplitudes."""
     sequence = cast(EvolutionSequence, circuit.bloq.evolutions[0].solve)
-    state = Simulator(device=system.matrix.device).run(bloq)
+    state = (simulator or Simulator(device=system.matrix.device)).run(bloq)
     kept = state.project(**{name: 0 for name in state.registers if name != "system"})
     kept = typed(system, kept[len(kept) // 2 :])  # the first block stays empty: f is odd
     probability = float(torch.linalg.vector_norm(kept)) ** 2

@@ -107,7 +107,12 @@ def build_kernel_circuit(
     )
 
 
-def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: float) -> CircuitRun:
+def run_kernel_circuit(
+    system: LinearSystem,
+    circuit: KernelCircuit,
+    epsilon: float,
+    simulator: Simulator | None = None,
+) -> CircuitRun:
     """Simulate the circuit and keep ancilla = part = 0: the run's value is y = R(G) e, shape (D +
     1,), e last.
 
@@ -115,7 +120,7 @@ def run_kernel_circuit(system: LinearSystem, circuit: KernelCircuit, epsilon: fl
     is then the solution's.
     """
     encoding, bloq = circuit.encoding, circuit.bloq
-    state = Simulator(device=system.matrix.device).run(bloq)
+    state = (simulator or Simulator(device=system.matrix.device)).run(bloq)
     kept = typed(system, state.project(ancilla=0, part=0))
     size = len(kept) // 2
     probability = float(torch.linalg.vector_norm(kept[:size] if circuit.reflects else kept)) ** 2

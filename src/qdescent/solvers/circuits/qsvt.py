@@ -101,7 +101,12 @@ def build_circuit(
     )
 
 
-def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> CircuitRun:
+def run_circuit(
+    system: LinearSystem,
+    circuit: SolveCircuit,
+    epsilon: float,
+    simulator: Simulator | None = None,
+) -> CircuitRun:
     """Simulate the circuit, keep ancilla = part = 0, rescale to Z, and count the gates.
 
         Z = ||B||/(c alpha) x kept amplitudes,   success probability = ||kept amplitudes||^2.
@@ -111,6 +116,7 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
         circuit: from `build_circuit`.
         epsilon: the relative error that rotation synthesis shares with the rest (it sets T gates,
             not the simulation).
+        simulator: one that has compiled the circuit; None: a new one.
 
     Returns:
         CircuitRun: the value and the counts.
@@ -122,7 +128,7 @@ def run_circuit(system: LinearSystem, circuit: SolveCircuit, epsilon: float) -> 
         in Qualtran).
     """
     encoding, bloq = circuit.encoding, circuit.bloq
-    state = Simulator(device=system.matrix.device).run(bloq)
+    state = (simulator or Simulator(device=system.matrix.device)).run(bloq)
     kept = state.project(ancilla=0, part=0)
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     value = answer(system, circuit.basis_states, kept) * unit(system, circuit)

@@ -94,6 +94,7 @@ def run_segment(
     plan: SegmentPlan,
     circuit: SegmentCircuit,
     epsilon: float,
+    simulator: Simulator | None = None,
     *,
     amplify: bool = False,
     bare: float = 1.0,
@@ -104,6 +105,7 @@ def run_segment(
         plan: what the circuit was built from.
         circuit: from `build_segment`.
         epsilon: the relative error that rotation synthesis shares with the rest.
+        simulator: one that has compiled the circuit; None: a new one.
         amplify: until it succeeds for certain.
         bare: the success probability of a run without amplification, which sets its rounds and
             gives back the length that it takes from the amplitudes.
@@ -115,7 +117,7 @@ def run_segment(
         registers = [each for each in bloq.signature if each.name != "system"]
         held_registers = tuple((each.name, each.total_bits()) for each in registers)
         bloq = amplified(bloq, held_registers, bare)
-    state = Simulator().run(bloq)
+    state = (simulator or Simulator()).run(bloq)
     kept = state.project(**{name: 0 for name in state.registers if name != "system"}).real
     probability = float(torch.linalg.vector_norm(kept)) ** 2
     value = plan.attenuation * math.sqrt(bare) * kept[: len(plan.start.given)]

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import torch
 from qualtran import Bloq
 
 from qdescent._evidence import Row
 from qdescent.quantum.algorithms.rounds import rounds_needed
 from qdescent.quantum.encodings.protocol import BlockEncoding
+from qdescent.quantum.simulator.forecast import Forecast, check_simulation
+from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.rows import amplification_rows
 from qdescent.solvers.circuits.run import CircuitRun
@@ -96,8 +99,8 @@ def simulated(
     settings: Circuit,
     bloq: Bloq,
     queries: int,
-    run: Callable[[], CircuitRun],
-    amplified: Callable[[CircuitRun], CircuitRun],
+    run: Callable[[Simulator], CircuitRun],
+    amplified: Callable[[CircuitRun, Simulator], CircuitRun],
 ) -> tuple[CircuitRun, list[Row]]:
     """The run of a circuit, amplified where the settings ask for it, and the rows of that.
 
@@ -105,20 +108,53 @@ def simulated(
         problem, settings: of the solve.
         bloq: the circuit.
         queries: of one run.
-        run: simulates it.
+        run: simulates it by a simulator.
         amplified: simulates it under amplitude amplification, from a run without.
 
     Raises:
-        ArgumentError: more queries, or qubits, than one waits for: before either simulation.
+        ArgumentError: more queries, qubits or seconds than one waits for: before either simulation.
     """
     qubits = bloq.signature.n_qubits()
     problem.check(queries, qubits)
-    bare = run()
+    simulator = checked_simulator(bloq, settings, problem.system.matrix.device)
+    bare = run(simulator)
     if not settings.amplify:
         return bare, []
-    problem.check(amplified_runs(bare.success_probability) * queries, qubits)
-    sure = amplified(bare)
+    runs = amplified_runs(bare.success_probability)
+    problem.check(runs * queries, qubits)
+    check_runs(simulator, bloq, settings, runs)
+    sure = amplified(bare, simulator)
     return sure, amplification_rows(bare.success_probability, sure.rounds)
+
+
+def expected(bloq: Bloq, device: torch.device) -> Forecast:
+    """What a circuit's simulation would take."""
+    return Simulator(device=device).forecast(bloq)
+
+
+def checked_simulator(
+    bloq: Bloq, settings: Circuit, device: torch.device, runs: int = 1
+) -> Simulator:
+    """A simulator for a circuit that one waits for; it has compiled it.
+
+    Args:
+        bloq: the circuit.
+        settings: with the limit.
+        device: of the amplitudes.
+        runs: of the circuit.
+
+    Raises:
+        ArgumentError: more seconds than the limit, or more memory than there is.
+    """
+    simulator = Simulator(device=device)
+    check_runs(simulator, bloq, settings, runs)
+    return simulator
+
+
+def check_runs(simulator: Simulator, bloq: Bloq, settings: Circuit, runs: int) -> None:
+    """Check that one waits for so many runs of a circuit; arguments as of `checked_simulator`."""
+    on_cpu = simulator.device.type == "cpu"
+    check_simulation(simulator.forecast(bloq), settings.most_seconds, runs, on_cpu)
 
 
 def amplified_runs(probability: float) -> int:

@@ -65,7 +65,7 @@ class Problem:
     Args:
         unit: the system with entries of order one, and the way back.
         plan: how its matrix is encoded.
-        known: alpha and kappa; not singular.
+        known: alpha and kappa; a method is given none that is singular.
         asked: epsilon as it was set.
         epsilon: what of it is left, once Z is rounded to the system's own type.
         circuit: how a circuit is built; None where the polynomial is applied by products.
@@ -145,15 +145,27 @@ def solved(
         ArgumentError: no kappa for a large system of which no estimate settles, an epsilon that
             the system's type cannot hold, an answer that it cannot hold in these units.
     """
+    problem = posed(system, solver, encoding)
+    unit, known = problem.unit, problem.known
+    if known.singular:
+        return unit.restored(singular_outcome(problem.system))
+    # The residual and a search for what refutes kappa say what may be promised of the answer.
+    return unit.restored(judged(problem.system, known, method(problem), solver.epsilon))
+
+
+def posed(system: LinearSystem, solver: Promises, encoding: MatrixEncoding) -> Problem:
+    """The problem that a quantum solver takes up; arguments as for `solved`.
+
+    Returns:
+        Problem: its `known` says where M is singular to rounding, and there is none.
+    """
     # Entries of order one: squares of 1e-170 are lost to float64.
     unit = unit_scale(system)
     epsilon = wide_epsilon(unit.system, solver.epsilon)
     # alpha by the encoding; with it kappa: given, declared, measured, or estimated.
     plan = encoding.plan(unit.system)
     known = conditioning(unit.system, solver.kappa, plan)
-    if known.singular:
-        return unit.restored(singular_outcome(unit.system))
-    problem = Problem(
+    return Problem(
         unit=unit,
         plan=plan,
         known=known,
@@ -162,5 +174,3 @@ def solved(
         circuit=check_circuit(solver.circuit),
         most_queries=solver.most_queries,
     )
-    # The residual and a search for what refutes kappa say what may be promised of the answer.
-    return unit.restored(judged(unit.system, known, method(problem), solver.epsilon))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,10 @@ from qdescent.rows import names
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.rows import amplification_rows, circuit_rows
 from qdescent.solvers.polynomials.segment_plan import SegmentPlan
-from qdescent.solvers.promise.limits import FREE_QUBITS, MOST_QUERIES
+
+if TYPE_CHECKING:
+    from qdescent.quantum.simulator.forecast import Forecast
+    from qdescent.solvers.circuits.segment import SegmentCircuit
 
 FIRST_BITS = 16  # of a loaded angle; raised by what the derived error asks for
 
@@ -49,41 +52,26 @@ class Simulated:
 
 
 def simulate(plan: SegmentPlan, asked: Circuit, epsilon: float) -> Simulated:
-    """The plan's circuit with the fewest bits that keep its error within half of epsilon.
+    """The plan's circuit with the fewest bits that keep its error within half of epsilon, run.
 
     Raises:
         ArgumentError: a circuit that no one would wait for, bits that are too few.
     """
     # Qualtran takes seconds to import: only a segment that runs a circuit pays for it.
-    from qdescent.solvers.circuits.segment import build_segment, run_segment
+    from qdescent.solvers.circuits.segment import run_segment
+    from qdescent.solvers.circuits.simulation import (
+        amplified_runs,
+        check_runs,
+        checked_simulator,
+    )
 
-    allowed = epsilon / 2 * plan.least
-    bits = FIRST_BITS if asked.angle_bits is None else asked.angle_bits
-    while True:
-        circuit = build_segment(plan, bits, asked.loader)
-        if circuit.error <= allowed:
-            break
-        if asked.angle_bits is not None:
-            must = f"be large enough for epsilon = {epsilon:g}"
-            raise argument_error("angle_bits", must, bits)
-        if bits == MOST_ANGLE_BITS:
-            least = circuit.error / allowed * epsilon
-            must = f"be at least {least:.2g} for a circuit: its angles have at most {bits} bits"
-            raise argument_error("epsilon", must, epsilon)
-        bits = min(MOST_ANGLE_BITS, bits + max(1, math.ceil(math.log2(circuit.error / allowed))))
-    qubits = circuit.bloq.signature.n_qubits()
-    if plan.queries * 2.0 ** max(0, qubits - FREE_QUBITS) > MOST_QUERIES:
-        must = (
-            f"leave a circuit that can be simulated: at most {MOST_QUERIES:,} queries on"
-            f" {FREE_QUBITS} qubits, half as many with each qubit more (fewer steps, order 1 or"
-            " fewer unknowns help)"
-        )
-        actual = f"{plan.steps}: {plan.queries} queries on {qubits} qubits"
-        raise argument_error("steps", must, actual)
-    run = run_segment(plan, circuit, epsilon, amplify=False)
+    circuit = fitting_circuit(plan, asked, epsilon)
+    simulator = checked_simulator(circuit.bloq, asked, torch.device("cpu"))
+    run = run_segment(plan, circuit, epsilon, simulator)
     bare, added = run.success_probability, []
     if asked.amplify:
-        run = run_segment(plan, circuit, epsilon, amplify=True, bare=bare)
+        check_runs(simulator, circuit.bloq, asked, amplified_runs(bare))
+        run = run_segment(plan, circuit, epsilon, simulator, amplify=True, bare=bare)
         added = amplification_rows(bare, run.rounds)
     value = run.value
     system = LinearSystem(torch.eye(len(value), dtype=value.dtype), value)
@@ -91,7 +79,7 @@ def simulate(plan: SegmentPlan, asked: Circuit, epsilon: float) -> Simulated:
         system,
         run,
         value,
-        bits=bits,
+        bits=circuit.bits,
         loader=asked.loader,
         encoding_error=circuit.encoding_error,
         certificate=circuit.certificate,
@@ -109,3 +97,36 @@ def simulate(plan: SegmentPlan, asked: Circuit, epsilon: float) -> Simulated:
         (counted, *kept, *added),
         run.bloq,
     )
+
+
+def expected_simulation(plan: SegmentPlan, asked: Circuit, epsilon: float) -> Forecast:
+    """What the simulation of the plan's circuit would take, without amplification: the circuit is
+    built for that, and not run.
+    """
+    from qdescent.solvers.circuits.simulation import expected
+
+    return expected(fitting_circuit(plan, asked, epsilon).bloq, torch.device("cpu"))
+
+
+def fitting_circuit(plan: SegmentPlan, asked: Circuit, epsilon: float) -> SegmentCircuit:
+    """The plan's circuit with the fewest bits that keep its error within half of epsilon.
+
+    Raises:
+        ArgumentError: bits that are too few.
+    """
+    from qdescent.solvers.circuits.segment import build_segment
+
+    allowed = epsilon / 2 * plan.least
+    bits = FIRST_BITS if asked.angle_bits is None else asked.angle_bits
+    while True:
+        circuit = build_segment(plan, bits, asked.loader)
+        if circuit.error <= allowed:
+            return circuit
+        if asked.angle_bits is not None:
+            must = f"be large enough for epsilon = {epsilon:g}"
+            raise argument_error("angle_bits", must, bits)
+        if bits == MOST_ANGLE_BITS:
+            least = circuit.error / allowed * epsilon
+            must = f"be at least {least:.2g} for a circuit: its angles have at most {bits} bits"
+            raise argument_error("epsilon", must, epsilon)
+        bits = min(MOST_ANGLE_BITS, bits + max(1, math.ceil(math.log2(circuit.error / allowed))))

@@ -73,8 +73,8 @@ class Engine:
         n = upload.space.n
         if self.most_weights is not None and n > self.most_weights:
             must = (
-                f"be 'series' or 'fast-forward' above {self.most_weights} weights (restrict the"
-                " space to a few: space.restrict(theta, indices))"
+                f"be 'series' or 'fast-forward' above {self.most_weights} weights (keep fewer, by a"
+                " lower density or by space.restrict(theta, indices))"
             )
             raise argument_error("engine", must, f"{self._name!r} with {n}")
         file, _, kind = self.home.partition(":")

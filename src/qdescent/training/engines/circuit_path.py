@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -9,12 +11,20 @@ from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.task import Task
+from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.solvers.circuit import Circuit
+from qdescent.solvers.encodings import DEFAULT_ENCODING
+from qdescent.solvers.polynomials.segment_plan import plan_segment
 from qdescent.solvers.qsvt import QSVT
+from qdescent.solvers.segment.circuit_route import expected_simulation
 from qdescent.solvers.segment.map_segment import fast_forward_map
 from qdescent.solvers.solve import solve
 from qdescent.training.engines.path import End, Upload
 from qdescent.training.engines.series_path import SeriesPath
+
+if TYPE_CHECKING:
+    from qdescent.quantum.simulator.forecast import Forecast
 
 
 class CircuitPath:
@@ -24,7 +34,7 @@ class CircuitPath:
     (`fast_forward_map`). Otherwise the history system of the Carleman linearisation by `QSVT`, on
     (u, v) in R^{2n} with momentum.
 
-    Cost: a circuit's simulation for each end, some seconds at two weights; besides that the series.
+    Cost: a circuit's simulation for each end, as forecast by `forecast`; besides that the series.
     """
 
     def __init__(self, upload: Upload) -> None:
@@ -50,7 +60,30 @@ class CircuitPath:
         speed = None if velocity is None else -answer[n:] / rate
         return End(answer[:n], speed, gap / size if size else gap)
 
+    def forecast(self, steps: int, order: int) -> Forecast | None:
+        """What the simulation of such an end's circuit would take: it is built, and not run; None
+        where nothing moves.
+        """
+        posed, circuit = self._posed(steps, order), Circuit()
+        if isinstance(posed, Tensor):
+            return None
+        epsilon = self._upload.tolerance
+        if isinstance(posed, PolynomialMap):
+            plan = plan_segment(posed, steps, order, epsilon, None, DEFAULT_ENCODING)
+            return expected_simulation(plan, circuit, epsilon)
+        return QSVT(epsilon=epsilon, circuit=circuit).simulation(posed)
+
     def _answer(self, steps: int, order: int) -> Tensor:
+        posed, epsilon = self._posed(steps, order), self._upload.tolerance
+        circuit = Circuit(most_seconds=self._upload.most_seconds)
+        if isinstance(posed, Tensor):
+            return posed
+        if isinstance(posed, PolynomialMap):
+            return fast_forward_map(posed, steps, order, epsilon, circuit=circuit).value
+        return solve(posed, QSVT(epsilon=epsilon, circuit=circuit)).answer
+
+    def _posed(self, steps: int, order: int) -> PolynomialMap | LinearSystem | Tensor:
+        """The map that is fast-forwarded, the history that is solved, or 0 where nothing moves."""
         upload, rule = self._upload, self._upload.rule
         if isinstance(upload.task, Task):
             maps = [self._map(upload.task, order)]
@@ -64,22 +97,16 @@ class CircuitPath:
                 self._with_velocity(each, 0.0 if undamped and t == 0 else rule.dampening)
                 for t, each in enumerate(every[:steps])
             ]
-        if (
-            len(maps) == 1
-            and order <= 2
-            and not rule.momentum
-            and bool(maps[0].coefficients[0].any())
-        ):
-            epsilon = upload.tolerance
-            return fast_forward_map(maps[0], steps, order, epsilon, circuit=True).value
+        moves = any(bool(each.coefficients[0].any()) for each in maps)
+        if len(maps) == 1 and order <= 2 and not rule.momentum and moves:
+            return maps[0]
         start = upload.theta.new_zeros(maps[0].size)
         if rule.momentum and upload.velocity is not None:
             start[upload.space.n :] = -rule.learning_rate * upload.velocity
-        if not bool(start.any()) and not any(bool(each.coefficients[0].any()) for each in maps):
-            return start  # a stationary point: nothing moves, and no state holds nothing
+        if not moves and not bool(start.any()):
+            return start  # a stationary point: no state holds nothing
         lifts = [carleman_linearize(each, order, form="homogenised") for each in maps]
-        system = history_system(lifts[0] if len(lifts) == 1 else lifts, start, steps)
-        return solve(system, QSVT(epsilon=upload.tolerance, circuit=True)).answer
+        return history_system(lifts[0] if len(lifts) == 1 else lifts, start, steps)
 
     def _map(self, task: Task, order: int) -> PolynomialMap:
         """The plain step, with the weight decay that is a linear term of its gradient."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.quantum.simulator.forecast import MOST_SECONDS
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Upload:
         velocity: v at the pivot, (n,); None: there was no step yet.
         tolerance: what the engine may miss of the order-N solution, relative to its length.
         check: compare the series with the loss moved in float64.
+        most_seconds: of a circuit's simulation, as of `Circuit`.
     """
 
     task: Task | Sequence[Task]
@@ -38,6 +40,7 @@ class Upload:
     velocity: Tensor | None = field(default=None, repr=False)
     tolerance: float = 1e-3
     check: bool = True
+    most_seconds: float = MOST_SECONDS
 
 
 @dataclass(frozen=True)
