@@ -86,32 +86,6 @@ class QSVT:
         """
         return inverse_degree(kappa, self.epsilon / 2)
 
-    def simulation(self, system: LinearSystem) -> Forecast | None:
-        """What the simulation of the solve's circuit would take, without amplification: the circuit
-        is built for that, and not run; None where M is singular to rounding.
-
-        Args:
-            system: as for `solve`.
-
-        Raises:
-            ArgumentError: as for `solve`, but for the limit of seconds.
-
-        Example:
-            >>> system = LinearSystem([[1.0, 0.5], [0.0, 1.0]], [1.0, 1.0])
-            >>> QSVT(epsilon=0.1).simulation(system).qubits
-            5
-        """
-        # Qualtran takes seconds to import: only who asks about a circuit pays for it.
-        from qdescent.solvers.circuits.simulation import expected
-
-        problem = posed(system, self, self.encoding)
-        if problem.known.singular:
-            return None
-        problem.check(self.forecast(problem.kappa))
-        polynomial = minimax_inverse(problem.kappa, problem.epsilon / 2)
-        circuit = _fitted(problem, problem.circuit or Circuit(), polynomial).circuit
-        return expected(circuit.bloq, problem.system.matrix.device)
-
     def solve(self, system: LinearSystem) -> Solution:
         """Solve M Z = B.
 
@@ -138,6 +112,29 @@ class QSVT:
         if problem.circuit is None:
             return _by_products(problem, polynomial)
         return _by_circuit(problem, problem.circuit, polynomial)
+
+
+def expected_simulation(solver: QSVT, system: LinearSystem) -> Forecast | None:
+    """What the simulation of a solve's circuit would take, without amplification: the circuit is
+    built for that, and not run; None where M is singular to rounding.
+
+    Args:
+        solver: with its settings.
+        system: M Z = B.
+
+    Raises:
+        ArgumentError: as for `solve`, but for the limit of seconds.
+    """
+    # Qualtran takes seconds to import: only who asks about a circuit pays for it.
+    from qdescent.solvers.circuits.simulation import expected
+
+    problem = posed(system, solver, solver.encoding)
+    if problem.known.singular:
+        return None
+    problem.check(solver.forecast(problem.kappa))
+    polynomial = minimax_inverse(problem.kappa, problem.epsilon / 2)
+    circuit = _fitted(problem, problem.circuit or Circuit(), polynomial).circuit
+    return expected(circuit.bloq, problem.system.matrix.device)
 
 
 def _degree(polynomial: InversePolynomial) -> Row:

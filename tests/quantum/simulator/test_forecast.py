@@ -33,9 +33,7 @@ def test_gates_within_gates_are_counted_as_often_as_they_are_called():
 def test_what_takes_too_long_or_too_much_memory_is_refused_by_its_number():
     expected = Forecast(1_000_000, 4)
     check_simulation(expected, 1.02 * expected.seconds, 1, on_cpu=True)
-    with pytest.raises(
-        ArgumentError, match="at least 152 .*1,000,000 gates on 4 qubits, .* 3 times"
-    ):
+    with pytest.raises(ArgumentError, match="at least 152 .*000 gates on 4 qubits, .* 3 times"):
         check_simulation(expected, 2.9 * expected.seconds, 3, on_cpu=True)
     with pytest.raises(ArgumentError, match="`circuit` must fit into this machine's .* GiB"):
         check_simulation(Forecast(1, 50), float("inf"), 1, on_cpu=True)

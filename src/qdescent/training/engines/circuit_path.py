@@ -13,10 +13,10 @@ from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.task import Task
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.solvers import qsvt
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.encodings import DEFAULT_ENCODING
 from qdescent.solvers.polynomials.segment_plan import plan_segment
-from qdescent.solvers.qsvt import QSVT
 from qdescent.solvers.segment.circuit_route import expected_simulation
 from qdescent.solvers.segment.map_segment import fast_forward_map
 from qdescent.solvers.solve import solve
@@ -71,7 +71,7 @@ class CircuitPath:
         if isinstance(posed, PolynomialMap):
             plan = plan_segment(posed, steps, order, epsilon, None, DEFAULT_ENCODING)
             return expected_simulation(plan, circuit, epsilon)
-        return QSVT(epsilon=epsilon, circuit=circuit).simulation(posed)
+        return qsvt.expected_simulation(qsvt.QSVT(epsilon=epsilon, circuit=circuit), posed)
 
     def _answer(self, steps: int, order: int) -> Tensor:
         posed, epsilon = self._posed(steps, order), self._upload.tolerance
@@ -80,7 +80,7 @@ class CircuitPath:
             return posed
         if isinstance(posed, PolynomialMap):
             return fast_forward_map(posed, steps, order, epsilon, circuit=circuit).value
-        return solve(posed, QSVT(epsilon=epsilon, circuit=circuit)).answer
+        return solve(posed, qsvt.QSVT(epsilon=epsilon, circuit=circuit)).answer
 
     def _posed(self, steps: int, order: int) -> PolynomialMap | LinearSystem | Tensor:
         """The map that is fast-forwarded, the history that is solved, or 0 where nothing moves."""
