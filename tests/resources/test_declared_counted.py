@@ -16,8 +16,10 @@ from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.perron import absolute_norm
-from qdescent.resources.counts import history_query as model
-from qdescent.resources.counts.history_query import HistorySize, history_query
+from qdescent.resources.counts import history_query as queries
+from qdescent.resources.counts.circuit_tables import loads_of
+from qdescent.resources.counts.history_query import fewest_gates, history_query, query_of
+from qdescent.resources.counts.history_tables import HistorySize
 from qdescent.resources.counts.loads import Part, bits_of
 from qdescent.resources.counts.segment_query import step_query
 from qdescent.resources.ways.segment import second_supremum, segment_polynomial
@@ -86,11 +88,12 @@ def by_part(encoding: HistoryEncoding) -> dict[str, int]:
 
 
 def are_alike(parts: tuple[Part, ...], counted: dict[str, int]) -> bool:
-    """Every part of some gates within a factor of 1.6, none left out on either side."""
+    """Every part within a half or some gates, none left out on either side: letters of F_2 that
+    stay where they are load nothing, and a generic map has none.
+    """
     declared = {part.name: part.toffoli for part in parts}
     return set(declared) == set(counted) and all(
-        counted[name] < 20 or counted[name] / 1.6 < declared[name] < 1.6 * counted[name]
-        for name in counted
+        abs(declared[name] - counted[name]) <= max(24, 0.5 * counted[name]) for name in counted
     )
 
 
@@ -101,23 +104,40 @@ def instance(request):
 
 @pytest.mark.parametrize("loader", LOADERS)
 def test_a_history_query_is_declared_as_it_is_counted(instance, loader):
+    """To the last gate, part by part, where the map is there; from sizes alone, which know no entry
+    that is 0, within 8 %.
+    """
     size, tables = instance
     encoding = HistoryEncoding(tables, loader=LOADERS[loader])
-    declared = history_query(size, LOADERS[loader], BITS)
     counted = toffoli(encoding)
-    # lines are those of generic maps; a circuit skips what runs of equal ones it has
-    assert counted / 1.2 - 4 < declared.toffoli < 1.2 * counted + 4
-    assert declared.system_qubits == tables.system_bits
-    assert declared.ancilla_qubits == encoding.ancilla_bitsize
-    assert declared.turns * (BITS - 2) == get_cost_value(encoding, QECGatesCost()).rotation
+    known = query_of(loads_of(tables), LOADERS[loader], BITS)
+    assert known.toffoli == counted
+    declared = history_query(size, LOADERS[loader], BITS)
+    assert counted / 1.08 < declared.toffoli < 1.08 * counted
+    rotations = get_cost_value(encoding, QECGatesCost()).rotation
+    for each in (known, declared):
+        assert each.system_qubits == tables.system_bits
+        assert each.ancilla_qubits == encoding.ancilla_bitsize
+        assert each.turns * (BITS - 2) == rotations
     if loader == "bucket-brigade":
         assert declared.toffoli == counted
-    if loader == "qrom":
+    if loader in ("qrom", "qroam"):
         counted_parts = by_part(encoding)
+        assert {part.name: part.toffoli for part in known.parts} == counted_parts
         assert are_alike(declared.parts, counted_parts)
         # the roles' patterns follow from the order alone: line by line
         roles = next(part for part in declared.parts if part.name == "roles")
-        assert abs(roles.toffoli - counted_parts["roles"]) <= 10 + 0.05 * counted_parts["roles"]
+        assert abs(roles.toffoli - counted_parts["roles"]) <= 4
+
+
+@pytest.mark.parametrize("loader", ["qrom-measured", "qroam"])
+def test_a_controlled_query_is_declared_as_it_is_counted(instance, loader):
+    size, tables = instance
+    counted = toffoli(HistoryEncoding(tables, loader=LOADERS[loader]).controlled())
+    known = query_of(loads_of(tables, controlled=True), LOADERS[loader], BITS)
+    assert known.toffoli == counted
+    declared = history_query(dataclasses.replace(size, controlled=True), LOADERS[loader], BITS)
+    assert counted / 1.08 < declared.toffoli < 1.08 * counted
 
 
 def test_the_old_query_of_two_thousand_gates():
@@ -157,14 +177,39 @@ def test_a_planted_factor_of_two_fails_in_every_part():
 def test_a_planted_factor_of_two_in_a_formula_fails(monkeypatch):
     size, tables = declared_and_tables(16, 2, 4, 0, 4, False)
     counted = by_part(HistoryEncoding(tables))
-    honest = model.prefixes
-    monkeypatch.setattr(
-        model, "prefixes", lambda values, bits: [2 * k for k in honest(values, bits)]
-    )
-    model.history_query.cache_clear()
-    planted = history_query(size, LOADERS["qrom"], BITS)
-    model.history_query.cache_clear()
-    assert not are_alike(planted.parts, counted)
+    honest = queries.prepared
+
+    def planted(*given):  # each table read and cleared twice
+        return honest(*given, times=2)
+
+    monkeypatch.setattr(queries, "prepared", planted)
+    caches = history_query, queries._slot_parts
+    for cache in caches:
+        cache.cache_clear()
+    wrong = history_query(size, LOADERS["qrom"], BITS)
+    for cache in caches:
+        cache.cache_clear()
+    assert not are_alike(wrong.parts, counted)
+
+
+def test_a_row_of_a_block_is_not_a_share_of_the_entries():
+    """What was wrong once: rows of l entries taken for an l-th of them, whatever stands between."""
+    tables = declared_and_tables(5, 1, 4, 2, 2, True)[1]
+    table = loads_of(tables).slots[0].prepare[-1]
+    assert table.ands(8) > 2 * (table.ands() + 2) / 8
+
+
+def test_no_loader_takes_less_than_what_is_said_to_be_least():
+    draws = np.random.default_rng(4)
+    for _ in range(40):
+        n, s = int(10 ** draws.uniform(0, 7)), int(10 ** draws.uniform(0, 3))
+        colours = (min(n, s), min(n * n, s * s))[: draws.integers(1, 3)]
+        shape = int(draws.integers(1, 90)), int(draws.integers(3))
+        size = HistorySize(n, len(colours), *shape, colours, controlled=True)
+        for name in ("qrom", "qroam", "qroam-measured", "qroam-dirty"):
+            query = history_query(size, LOADERS[name], 30)
+            assert size.turns == query.turns
+            assert fewest_gates(size, 30) <= query.toffoli + 28 * query.turns
 
 
 @pytest.mark.parametrize("loader", LOADERS)
@@ -177,7 +222,7 @@ def test_a_segments_query_is_declared_as_it_is_counted(n, entries, loader):
     encoding = BalancedEncoding(tables, loader=LOADERS[loader])
     declared = step_query(n, entries, LOADERS[loader], BITS)
     counted = toffoli(encoding)
-    assert counted / 1.25 - 4 <= declared.toffoli <= 1.25 * counted + 4
+    assert counted / 1.12 <= declared.toffoli <= 1.12 * counted + 2
     assert declared.ancilla_qubits == encoding.ancilla_bitsize
     if loader == "bucket-brigade":
         assert declared.toffoli == counted

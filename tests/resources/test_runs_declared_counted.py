@@ -131,10 +131,8 @@ def toffoli(bloq) -> int:
 
 
 def are_alike(declared: int, found: int) -> bool:
-    """As close as a query is (`test_declared_counted.py`): what is furthest is QROAM cleared by
-    loading again, whose rows of a few small tables hold no runs, .86 of what is counted.
-    """
-    return found / 1.2 < declared < 1.2 * found
+    """From sizes alone, which know no entry that is 0; the right-hand side is furthest."""
+    return found / 1.1 < declared < 1.1 * found
 
 
 def check(instance, solver, loader):
@@ -208,12 +206,12 @@ def test_an_upload_is_declared_as_it_is_counted(instance, loader):
     )  # fmt: skip
     cost = run_cost(one.spec, way, loader).preparation
     found = toffoli(vector)
-    assert found / 1.15 - 2 <= cost.toffoli <= 1.3 * found + 2
+    assert found / 1.1 <= cost.toffoli <= 1.1 * found
     rotations = get_cost_value(vector, QECGatesCost()).rotation
     assert rotations == pytest.approx(cost.turns * (BITS - 2), abs=BITS)
     assert isinstance(vector, ForcePreparation) == (instance[1] > 1)
     # a planted factor of two
-    assert not 2 * cost.toffoli - 2 <= 1.3 * found + 2
+    assert not 2 * cost.toffoli <= 1.1 * found
 
 
 def test_a_planted_upload_fails(monkeypatch):

@@ -13,7 +13,8 @@ from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.quantum.gates.loading.qrom import QROMLoader
 from qdescent.resources.classical.descent import classical_cost
 from qdescent.resources.classical.machines import Accelerator
-from qdescent.resources.counts.history_query import HistorySize, history_query
+from qdescent.resources.counts.history_query import history_query
+from qdescent.resources.counts.history_tables import HistorySize
 from qdescent.resources.counts.oracle import Oracle
 from qdescent.resources.ledger import price
 from qdescent.resources.physical.surface_code import SurfaceCode

@@ -13,14 +13,23 @@ _TURNS = {  # rotations by loaded angles in a query
     1: "2 + 2*ceiling(log2(s))",
     2: "6 + 2*ceiling(log2(s**2)) + 2*ceiling(log2(s + 1)) + 2*ceiling(log2(n + 1))",
 }
-# Entries that are read, as counts/history_query.py has them part by part: roles, colours, letters
-# and what follows; runs of equal entries, a few logarithms a part, are left out.
+# Runs that are read, as counts/history_tables.py has them part by part, for s a power of two: a =
+# log2 s, w bits of a colour, B letters beyond n, which waste theirs on the last colour.
+_A, _W = "log2(s)", "2*log2(s)"
+_BEYOND = "(2**ceiling(log2(n + 1)) - n - 1)"
+_SHORT = f"({_A} - 1)*({_A} + 2)/2"  # runs of a single last colour, level by level
 _LOOK_UPS = {
-    1: "4*(T + 1) + 4*n*(s - 1) + 2*n*s + 4*2**ceiling(log2(T + 1))",
+    1: (
+        f"4*(T + 1) + 4*n*(s - 1) + 2*({_BEYOND} + 1)*{_SHORT} + 2*n*(s - 1)"
+        " + 2*2**ceiling(log2(T + 1))"
+    ),
     2: (
-        "56*(T + 1) + 4*(n + 1)*(s**2 - 1 + s + ceiling(log2(s**2)))"
-        " + 4*(n + 1)*(2*s + 2) + 2*(n + 1)*(s**2 + 2*s) + (n + 1)*s**2 + 8*(n + 1)"
-        " + 6*2**ceiling(log2(T + 1))"
+        # roles; colours of the first slot under both roles, and those of the second
+        f"52*(T + 1) + 2*n*(2*s**2 + 2*s - 3 + {_A}**2 + {_SHORT} + (5*{_A}**2 - 3*{_A})/2)"
+        f" + {_BEYOND}*(({_W} - 2)*({_W} + 1) + ({_W} - 1)*({_W} + 2))"
+        f" + 2*n*(2*s - 1 + {_A} + {_A}*({_A} + 1)/2) + 2*{_BEYOND}*{_SHORT}"
+        # letters of both, F_0, what follows a letter, steps
+        " + 2*n*(s**2 + 2*s - 2) + 4*n + n*s**2 + 4*2**ceiling(log2(T + 1))"
     ),
 }
 # F_0 once for each letter of a word; steps and lengths are turned, too, by a few lines
@@ -35,8 +44,8 @@ def to_qref(order: int = 2) -> dict[str, Any]:
     """A routine of QREF (v1): one run of kernel reflection on a history of order 1 or 2, tables by
     QROM, in symbols; to be compiled and evaluated by bartiq.
 
-    Symbols: n, s (non-zeros a row; F_2 has s^2), T (steps, no padding), kappa (||M|| ||M^-1||),
-    epsilon, alpha (alpha/||M||).
+    Symbols: n, s (non-zeros a row, a power of two: of others, tables have up to a quarter more
+    runs; F_2 has s^2), T (steps, no padding), kappa (||M|| ||M^-1||), epsilon, alpha (alpha/||M||).
 
     Args:
         order: N, 1 or 2.

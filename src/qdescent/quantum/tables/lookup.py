@@ -65,6 +65,11 @@ class LookUpTable(ByValue):
         return full.reshape(-1)
 
     @property
+    def addresses(self) -> int:
+        """2^n, of n selecting qubits."""
+        return len(self.padded)
+
+    @property
     def label(self) -> str:
         """What a drawing calls its look-up."""
         return f"look-up, {len(self.padded)} entries of {self.bits} bits"

@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
-from qdescent.quantum.gates.loading.load_cost import MOST_ENTRIES, LoadCost
+from qdescent.quantum.gates.loading.load_cost import Entries, LoadCost
 from qdescent.quantum.gates.loading.loader import LoadCosts
 
 
@@ -33,94 +32,40 @@ class Part:
     work: int = 0
 
 
-class TableSize(NamedTuple):
-    """A table by its entries: a tuple, which a price compares a hundred thousand times.
-
-    Args:
-        used: entries that hold something of their own; neighbours that are equal count once.
-        padded: entries that its address has.
-        aligned: `used` are aligned runs of equal entries, of zeros, too: as many as unary iteration
-            visits. Otherwise zeros follow the entries that are used.
-    """
-
-    used: int
-    padded: int
-    aligned: bool = False
-
-    def of(self, loader: LoadCosts) -> int:
-        """Those that a loader pays for: a router tree has a leaf for each address. More than an
-        address of 62 bits tells apart only steps are, most of which are alike.
-        """
-        most = self.padded if loader.by_address else self.used
-        return max(1, min(most, self.padded, MOST_ENTRIES))
-
-    def cleared_by(self, loader: LoadCosts) -> int:
-        """Those that clearing pays for: a measured one gives every address its sign."""
-        measured = loader.clearing == "measured"
-        return min(self.padded, MOST_ENTRIES) if measured else self.of(loader)
-
-
 @lru_cache(maxsize=1 << 16)
-def _load(loader: LoadCosts, table: TableSize, bits: int) -> LoadCost:
-    return _iterated(loader, table, loader.load_cost(table.of(loader), bits))
-
-
-@lru_cache(maxsize=1 << 16)
-def _clear(loader: LoadCosts, table: TableSize, bits: int) -> LoadCost:
-    cost = loader.clear_cost(table.cleared_by(loader), bits)
-    return cost if loader.clearing == "measured" else _iterated(loader, table, cost)
-
-
-def _iterated(loader: LoadCosts, table: TableSize, cost: LoadCost) -> LoadCost:
-    """No more than one iteration over the runs, where these are known."""
-    most = max(0, table.of(loader) - 2)
-    if not table.aligned or loader.by_address or cost.toffoli <= most:
-        return cost
-    return LoadCost(most, min(cost.depth, most), cost.work_qubits)
-
-
-def read_and_cleared(
-    name: str, loader: LoadCosts, table: TableSize, bits: int, turns: int = 0
-) -> Part:
-    """A table read into fresh qubits, used, and cleared.
-
-    Example:
-        >>> from qdescent.quantum.gates.loading.qrom import DEFAULT_LOADER
-        >>> read_and_cleared("turn", DEFAULT_LOADER, TableSize(1024, 1024), bits=8).toffoli
-        2044
-    """
-    toffoli, depth, work = _forth_and_back(loader, table, bits)
-    return Part(name, toffoli, depth, turns, work)
-
-
-@lru_cache(maxsize=1 << 16)
-def _forth_and_back(loader: LoadCosts, table: TableSize, bits: int) -> tuple[int, int, int]:
+def _forth_and_back(loader: LoadCosts, table: Entries, bits: int) -> tuple[int, int, int]:
     """Gates, layers and qubits of a table read and cleared: asked for a hundred times a price."""
-    read = _iterated(loader, table, loader.read_cost(table.of(loader), bits))
-    clear = _clear(loader, table, bits)
+    read, clear = loader.read_cost(table, bits), loader.clear_cost(table, bits)
     work = bits + max(read.work_qubits, clear.work_qubits)
     return read.toffoli + clear.toffoli, read.depth + clear.depth, work
 
 
-def loaded(name: str, loader: LoadCosts, table: TableSize, bits: int) -> Part:
+@lru_cache(maxsize=1 << 16)
+def _load(loader: LoadCosts, table: Entries, bits: int) -> LoadCost:
+    return loader.load_cost(table, bits)
+
+
+def loaded(name: str, loader: LoadCosts, table: Entries, bits: int) -> Part:
     """A table xored into qubits that hold something."""
     load = _load(loader, table, bits)
     return Part(name, load.toffoli, load.depth, 0, load.work_qubits)
 
 
-def loaded_and_cleared(name: str, loader: LoadCosts, table: TableSize, bits: int) -> Part:
-    """A table xored into qubits and cleared from them: an index replaced by its image, which is
-    made beside it; a choice that is used in between.
+def loaded_and_cleared(
+    name: str, loader: LoadCosts, table: Entries, back: Entries, bits: int
+) -> Part:
+    """A table xored into qubits and cleared from them by another: an index replaced by its image,
+    which is made beside it; a choice that is used in between.
     """
     load = _load(loader, table, bits)
     measured = loader.clearing == "measured"
-    undo = _clear(loader, table, bits) if measured else load
+    undo = loader.clear_cost(back, bits) if measured else _load(loader, back, bits)
     work = bits + max(load.work_qubits, undo.work_qubits)
     return Part(name, load.toffoli + undo.toffoli, load.depth + undo.depth, 0, work)
 
 
 def prepared(
-    name: str, loader: LoadCosts, levels: Iterable[TableSize], bits: int, *, times: int = 1
+    name: str, loader: LoadCosts, levels: Iterable[Entries], bits: int, *, times: int = 1
 ) -> Part:
     """A vector for each selected value, qubit by qubit: a table of angles a qubit.
 
@@ -129,7 +74,7 @@ def prepared(
         loader: of the angles.
         levels: the table of each qubit.
         bits: b, of an angle.
-        times: how often; twice is preparing and unpreparing.
+        times: how often; twice is preparing and unpreparing by tables of one layout.
     """
     costs = [_forth_and_back(loader, level, bits) for level in levels]
     toffoli, depth = (times * sum(cost[i] for cost in costs) for i in (0, 1))

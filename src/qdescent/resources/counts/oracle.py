@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qdescent.quantum.gates.loading.load_cost import LoadCost
+from qdescent.quantum.gates.loading.load_cost import Entries, LoadCost
 
 NOTHING = LoadCost(toffoli=0, depth=0, work_qubits=0)
 
@@ -29,14 +29,14 @@ class Oracle:
         """False: it has no parts."""
         return False
 
-    def load_cost(self, entries: int, bits: int) -> LoadCost:
+    def load_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """Nothing."""
         return NOTHING
 
-    def read_cost(self, entries: int, bits: int) -> LoadCost:
+    def read_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """Nothing."""
         return NOTHING
 
-    def clear_cost(self, entries: int, bits: int) -> LoadCost:
+    def clear_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """Nothing."""
         return NOTHING

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
+from qdescent.quantum.gates.loading.load_cost import Entries
 from qdescent.quantum.gates.loading.loader import LoadCosts
-from qdescent.resources.counts.history_query import HistorySize
-from qdescent.resources.counts.loads import Part, TableSize, prefixes, prepared, together
+from qdescent.resources.counts.history_tables import HistorySize, vector_level
+from qdescent.resources.counts.layout import Layout, Own, Piece, Table, axis
+from qdescent.resources.counts.loads import Part, prefixes, prepared, together
 
 
 @lru_cache(maxsize=1 << 14)
@@ -27,43 +30,79 @@ def right_side(size: HistorySize, loader: LoadCosts, bits: int, *, marked: bool)
         >>> small = HistorySize(n=7, order=2, steps=3, padding=0, colours=(3, 9))
         >>> found = right_side(small, LOADERS["qrom"], 12, marked=True)
         >>> found.toffoli, found.turns
-        (40, 9)
+        (34, 9)
     """
     mark, maps = int(marked), size.steps if size.changing else 1
-    axis = size.step_bits if size.changing else 0
+    # steps 1 ... T, each with its own map: told apart by the last bits
+    axis_bits = (size.steps - 1).bit_length() if size.changing else 0
     degrees, letter = size.degree_bits, size.letter_bits
-    levels = []
+    levels: list[Entries] = []
 
-    def turn(used: int, selected_by: int) -> None:
+    def turn(table: Entries) -> None:
         # by what is not selected turns a fixed rotation, of no table
-        if selected_by > 0:
-            levels.append(TableSize(used, 2**selected_by, aligned=True))
+        if table.addresses > 1:
+            levels.append(table)
 
     # 1. steps: alike but for the first and the last, unless each has its own map
     for k, begun in _begun(size.steps + 1, size.step_bits):
-        turn((begun if size.changing else min(begun, 2 * k + 1)) + mark, mark + k)
+        turn(Few((begun if size.changing else min(begun, 2 * k + 1)) + mark, 1 << mark + k))
     # a map a step: no word stands at t = 0, where the mark's are, so that the step tells them apart
     mark = 0 if size.changing else mark
     # 2. lengths of words
     for k, begun in _begun(size.order, degrees):
-        turn(maps * begun + mark, mark + axis + k)
+        turn(Few(maps * begun + mark, 1 << mark + axis_bits + k))
     # 3. of each slot its bits: one line for each beginning of a letter, and of the beginning that
     #    may still be w one for each degree, and whether all slots before hold w
     flips = 0
     for slot in range(size.order):
         if size.order == 1:
-            front, kinds = mark + axis, 1
-        else:
-            # behind the first, the mark's words are as those of length 1
-            front = (mark if slot == 0 else 1) + axis + degrees
-            kinds = size.order + mark if slot == 0 else 2 * size.order
-            flips += 2 * max(0, slot * letter - 1)
-        for k, begun in _begun(size.n + 1, letter):
-            more = mark if size.order == 1 else 0  # the mark's half is one run
-            turn(maps * (begun - 1 + kinds) + more, front + k)
+            for k in range(letter):
+                line = vector_level(1, size.n + 1, letter, k)
+                if size.changing:
+                    line = axis(axis_bits, k, _by_step(size.steps, axis_bits, line))
+                turn(Table(axis(mark, line.bits, Piece(0, 1, line))))
+            continue
+        # behind the first, the mark's words are as those of length 1: no letter stands there
+        flips += 2 * max(0, slot * letter - 1)
+        before = degrees + (mark if slot == 0 else 1)
+        first, last = (0, size.order) if slot == 0 else (2 * slot, 2 * size.order)
+        by_w = axis(before, 0, Piece(first, last, Own()))
+        other: Layout = Own(before)
+        if size.changing:
+            by_w, other = (
+                axis(axis_bits, before, _by_step(maps, axis_bits, each)) for each in (by_w, other)
+            )
+        for k in range(letter):
+            half = 1 << letter - k - 1
+            begun = max(1, -(-(size.n + 1 - half) // (2 * half)))
+            pieces = Piece(0, 1, by_w), Piece(1, begun, other)
+            turn(Table(axis(k, axis_bits + before, *pieces)))
     return together(
         "upload", [prepared("upload", loader, levels, bits), Part("upload", flips, flips)]
     )
+
+
+def _by_step(steps: int, bits: int, what: Layout) -> Piece:
+    """At the last bits of 1 ... T."""
+    first = int(steps < 1 << bits)
+    return Piece(first, first + steps, what)
+
+
+@dataclass(frozen=True)
+class Few:
+    """A table of a few aligned runs of equal entries, wherever they stand.
+
+    Args:
+        runs: so many at most, at least 1.
+        addresses: 2^n.
+    """
+
+    runs: int
+    addresses: int
+
+    def ands(self, block: int = 1) -> int:
+        """Of no more runs than there are rows."""
+        return max(0, min(self.runs, self.addresses // block) - 2)
 
 
 def _begun(values: int, bits: int) -> list[tuple[int, int]]:

@@ -9,19 +9,20 @@ from functools import lru_cache
 
 import numpy as np
 
-from qdescent._arrays import Bools, Ints
+from qdescent._arrays import Bools
+from qdescent.resources.counts.layout import HALF, QUARTER, ZERO, Layout, given
 
 # qubits of roles up to which entries are counted one by one (orders up to 7)
 MOST_ROLE_BITS = 14
-_ZERO, _HALF, _QUARTER, _OWN = 0, 1, 2, 4  # no turn, half a turn, a quarter, any other
+_OWN = 4  # of angles, from here on: no turn, half of one, and a quarter come before
 
 
 @lru_cache(maxsize=256)
-def role_entries(
+def role_layouts(
     order: int, largest: int, bits: tuple[int, ...], padded: bool
-) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
-    """Entries of the angles that prepare the roles, and that undo them, for one step of each kind:
-    level by level.
+) -> tuple[tuple[tuple[Layout, ...], ...], tuple[tuple[Layout, ...], ...]]:
+    """The angles that prepare the roles, and that undo them, for one step of each kind: level by
+    level, by the word's degree and the roles' bits before.
 
     Args:
         order: N.
@@ -31,12 +32,13 @@ def role_entries(
 
     Returns:
         Of preparing: of a step of the map, a copy, the last copy, and no step; of undoing: of a
-        step that the map leads to, and one that a copy leads to. Each with a number a level.
+        step that the map leads to, and one that a copy leads to. Each with a layout a level.
 
     Example:
-        >>> prepare, undo = role_entries(2, 2, (2, 1), False)
-        >>> prepare[0], undo[0]
-        ((2, 4, 7), (2, 4, 4))
+        >>> from qdescent.resources.counts.layout import rows
+        >>> prepare, undo = role_layouts(2, 2, (2, 1), False)
+        >>> [rows(level, 0) for level in prepare[0]], [rows(level, 0) for level in undo[0]]
+        ([2, 4, 7], [2, 4, 4])
     """
     total, behind = sum(bits), sum(bits[1:])
     degrees = 2 ** (order - 1).bit_length()
@@ -48,41 +50,47 @@ def role_entries(
         copies[:order, (largest + 1) << behind] = True
     waste = nothing.copy()
     waste[:, -1] = True  # of what is no word
+    # a copy is one whatever the word
     prepare = [
-        tuple(_entries(total, _with_waste(each, order), signed=True))
+        tuple(_levels(total, _with_waste(each, order), signed=True, alike=each is not by_sum))
         for each in (by_sum, copies, nothing)
     ]
-    prepare.append(tuple(_entries(total, waste, signed=True)))
-    undo = [tuple(_entries(total, each | _stays(each, order))) for each in (by_parts, copies)]
+    prepare.append(tuple(_levels(total, waste, signed=True)))
+    undo = [
+        tuple(_levels(total, each | _stays(each, order), alike=each is copies))
+        for each in (by_parts, copies)
+    ]
     return tuple(prepare), tuple(undo)
 
 
 @lru_cache(maxsize=256)
-def degree_entries(order: int, largest: int, bits: tuple[int, ...]) -> int:
-    """Entries of what the roles do to the degree.
+def degree_layout(order: int, largest: int, bits: tuple[int, ...]) -> Layout:
+    """What the roles do to the degree.
 
     Example:
-        >>> degree_entries(2, 2, (2, 1))
+        >>> from qdescent.resources.counts.layout import rows
+        >>> rows(degree_layout(2, 2, (2, 1)), 0)
         4
     """
     added = np.zeros(2 ** sum(bits), dtype=np.int64)
     for pattern, word in _words(order, largest, bits):
         added[word] = (sum(pattern) - 1) ^ (len(pattern) - 1)
-    return runs(added)
+    return given(added, order)
 
 
 @lru_cache(maxsize=1024)
-def swap_entries(order: int, largest: int, bits: tuple[int, ...], i: int, slot: int) -> int:
-    """Entries of whether group i begins at this slot.
+def swap_layout(order: int, largest: int, bits: tuple[int, ...], i: int, slot: int) -> Layout:
+    """Whether group i begins at this slot.
 
     Example:
-        >>> swap_entries(3, 2, (2, 2, 1), 1, 2)
+        >>> from qdescent.resources.counts.layout import rows
+        >>> rows(swap_layout(3, 2, (2, 2, 1), 1, 2), 0)
         6
     """
     chosen = np.zeros(2 ** sum(bits), dtype=np.int64)
     for pattern, word in _words(order, largest, bits):
         chosen[word] = len(pattern) > i and sum(pattern[:i]) == slot
-    return runs(chosen)
+    return given(chosen, 2)
 
 
 def _words(
@@ -95,20 +103,6 @@ def _words(
         for slot, width in enumerate(bits):
             word = (word << width) + (pattern[begins.index(slot)] if slot in begins else 0)
         yield pattern, word
-
-
-def runs(values: Ints) -> int:
-    """Aligned runs of one value, as unary iteration skips them.
-
-    Example:
-        >>> runs(np.array([3, 1, 2, 2])), runs(np.array([5, 5, 5, 5]))
-        (3, 1)
-    """
-    uniform, found = np.ones(len(values), dtype=bool), len(values)
-    while len(values) > 1:
-        uniform = uniform[::2] & uniform[1::2] & (values[::2] == values[1::2])
-        values, found = values[::2], found - int(uniform.sum())
-    return found
 
 
 def _stays(moved: Bools, order: int) -> Bools:
@@ -125,19 +119,22 @@ def _with_waste(moved: Bools, order: int) -> Bools:
     return found
 
 
-def _entries(total: int, used: Bools, *, signed: bool = False) -> Iterator[int]:
-    """Entries of each level's table where these combinations have weight; signed, all but the first
-    are negative.
+def _levels(
+    total: int, used: Bools, *, signed: bool = False, alike: bool = False
+) -> Iterator[Layout]:
+    """Each level's table where these combinations have weight; signed, all but the first are
+    negative; alike, of the same weights for words of every length.
     """
     for level in range(total):
         below: Bools = np.asarray(used.reshape(len(used), 2**level, 2, -1).any(axis=3))
         left, right = below[..., 0], below[..., 1]
-        values = np.where(right, _QUARTER, _ZERO)
+        values = np.where(right, QUARTER, ZERO)
         both = left & right
-        values[both] = _OWN + np.arange(int(both.sum()))
+        own = _OWN + np.arange(values.size).reshape(values.shape)
+        values[both] = (np.broadcast_to(own[0], own.shape) if alike else own)[both]
         if signed and level == total - 1:
-            values[:, 1:][(left & ~right)[:, 1:]] = _HALF
-        yield runs(values.reshape(-1))
+            values[:, 1:][(left & ~right)[:, 1:]] = HALF
+        yield given(values.reshape(-1), _OWN)
 
 
 def _patterns(order: int, largest: int) -> Iterator[tuple[int, ...]]:

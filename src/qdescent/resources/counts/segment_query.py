@@ -8,13 +8,13 @@ from functools import lru_cache
 
 from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.resources.counts.history_query import QueryCost
+from qdescent.resources.counts.history_tables import colour_level, vector_level
+from qdescent.resources.counts.layout import Own, Piece, Table, axis
 from qdescent.resources.counts.loads import (
     Part,
-    TableSize,
     bits_of,
     loaded,
     loaded_and_cleared,
-    prefixes,
     prepared,
 )
 
@@ -31,7 +31,7 @@ def step_query(n: int, colours: int, loader: LoadCosts, bits: int) -> QueryCost:
         bits: b, of an angle.
     """
     index, width = bits_of(n), bits_of(colours)
-    return QueryCost(tuple(_parts(n, colours, index, width, loader, bits)), index, width)
+    return QueryCost(tuple(_parts(n, colours, loader, bits, fixed=1)), index, width)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -43,23 +43,30 @@ def coupling_query(n: int, colours: int, loader: LoadCosts, bits: int) -> QueryC
     few weights, not for many.
     """
     index, width = bits_of(n), bits_of(colours)
-    tails = loaded("tails", loader, TableSize(colours * n, 2 ** (index + width)), index)
-    parts = [*_parts(n, colours, index, width, loader, bits), tails]
+    line = axis(index, 0, Piece(0, n, Own()))
+    second = Table(axis(width, index, Piece(0, colours, line)))
+    tails = loaded("tails", loader, second, index)
+    parts = [*_parts(n, colours, loader, bits), tails]
     return QueryCost(tuple(parts), 2 * index, width + 1)
 
 
-def _parts(
-    n: int, colours: int, index: int, width: int, loader: LoadCosts, bits: int
-) -> list[Part]:
-    beyond = (2**index - n).bit_count()  # aligned runs of entries that no row has
-    levels = [
-        TableSize(n * (some + int(some < 2**k)) + beyond, 2 ** (index + k))
-        for k, some in enumerate(prefixes(colours, width))
+def _parts(n: int, colours: int, loader: LoadCosts, bits: int, fixed: int = 0) -> list[Part]:
+    """Colours and rows; so many colours, of a diagonal, leave all in place."""
+    index, width = bits_of(n), bits_of(colours)
+    # the colours of each column, and of each row; what is beyond n is wasted on the last one
+    last = 2**width - 1
+    usual = [colour_level(colours, None, width, k) for k in range(width)]
+    wasted = [colour_level(0, last, width, k) for k in range(width)]
+    by_column = [
+        Table(axis(index, k, Piece(0, n, here), Piece(n, 2**index, beyond)))
+        for k, (here, beyond) in enumerate(zip(usual, wasted, strict=True))
     ]
-    table = TableSize(colours * (n + beyond), 2 ** (index + width))
+    by_row = [Table(axis(index, k, Piece(0, n, here))) for k, here in enumerate(usual)]
+    line = axis(index, 0, Piece(0, n, Own()))
+    table = Table(axis(width, index, Piece(fixed, colours, line)))
     return [
-        prepared("colours", loader, levels, bits, times=2),
-        loaded_and_cleared("rows", loader, table, index),
+        prepared("colours", loader, [*by_column, *by_row], bits),
+        loaded_and_cleared("rows", loader, table, table, index),
     ]
 
 
@@ -67,5 +74,5 @@ def _parts(
 def vector_preparation(n: int, loader: LoadCosts, bits: int) -> Part:
     """A vector of n values prepared, or its preparation undone: an angle for each beginning."""
     width = bits_of(n)
-    levels = [TableSize(some, 2**k) for k, some in enumerate(prefixes(n, width))]
+    levels = [Table(vector_level(0, n, width, k)) for k in range(1, width)]
     return prepared("upload", loader, levels, bits)

@@ -31,7 +31,7 @@ MOST_DISTANCE = 999
 _SAFE_DEPTH = 10**13
 # in which the estimator counts: it rounds gate times to whole ns; every time goes with the cycle
 _CYCLE_NS = 400
-_MOST_QUBITS = 10**12  # 2 d^2 of them on the machine are still far below 2^64
+MOST_QUBITS = 10**12  # 2 d^2 of them on the machine are still far below 2^64
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ class SurfaceCode:
         """
         check_instance("counts", counts, LogicalCounts)
         runs = check_integer("runs", runs, 1)
-        if counts.qubits > _MOST_QUBITS:
+        if counts.qubits > MOST_QUBITS:
             raise argument_error(
-                "counts", f"hold at most {_MOST_QUBITS:.0e} logical qubits", counts.qubits
+                "counts", f"hold at most {MOST_QUBITS:.0e} logical qubits", counts.qubits
             )
         depth = counts.measurements + 3 * counts.toffoli + counts.t_gates + 40 * counts.rotations
         if depth == 0:

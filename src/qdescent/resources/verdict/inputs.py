@@ -37,7 +37,7 @@ class Case:
     def outcome(self) -> tuple[float, float, float, str, str]:
         """Quantum over classical time, both times, and both best ways."""
         classical = classical_cost(self.spec, self.accelerator)
-        built = least(self.spec, self.architecture, (FEWEST,))
+        built = least(self.spec, self.architecture, FEWEST)
         whole = built.seconds + classical.table_seconds + classical.upload_seconds
         seconds = classical.seconds
         return whole / seconds, whole, seconds, built.way.name, classical.best.name

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.counts.history_query import (
-    HistorySize,
     QueryCost,
     augmented_query,
     dilated_query,
+    fewest_gates,
     history_query,
 )
+from qdescent.resources.counts.history_tables import HistorySize
 from qdescent.resources.counts.loads import Part
 from qdescent.resources.counts.logical_counts import LogicalCounts
 from qdescent.resources.counts.oracle import Oracle
@@ -24,7 +25,7 @@ from qdescent.resources.counts.segment_query import (
     vector_preparation,
 )
 from qdescent.resources.physical.closed_form import code_distance, run_seconds
-from qdescent.resources.physical.surface_code import SurfaceCode
+from qdescent.resources.physical.surface_code import MOST_QUBITS, SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.history import history_ways
 from qdescent.resources.ways.queries import dalzell_queries
@@ -36,7 +37,8 @@ ORACLE = "oracle"  # look-ups for nothing: shown, and never what is built
 # one gate after another, as the estimator has it; a router tree works in parallel
 SERIAL = tuple(name for name, loader in LOADERS.items() if not loader.by_address)
 _TABLES: dict[str, LoadCosts] = {**LOADERS, ORACLE: Oracle()}
-FEWEST = "qroam-measured"  # no other serial loader has fewer Toffoli gates for any table
+# no other serial loader has fewer Toffoli gates for any table than one of these
+FEWEST = ("qroam", "qroam-measured")
 SIGNAL = 3  # qubits: signal, padding and choice of a transform
 _MOST_FLOAT = 10**300
 
@@ -125,10 +127,7 @@ def run_cost(spec: RoundSpec, way: Way, loader: str) -> RunCost:
     coupling = None
     if way.encoding == HISTORY:
         bits = history_bits(spec)
-        size = HistorySize(
-            spec.n, spec.order, spec.steps, way.padding, spec.colours, spec.fresh_batches,
-            controlled=way.form != PLAIN,
-        )  # fmt: skip
+        size = history_size(spec, way)
         query = history_query(size, tables, bits)
         if way.form == AUGMENTED:
             query = augmented_query(query, tables, bits)
@@ -177,6 +176,8 @@ def priced(spec: RoundSpec, way: Way, loader: str, machine: SurfaceCode) -> Pric
     if not (math.isfinite(way.queries) and math.isfinite(runs) and way.queries < _MOST_FLOAT):
         return PricedWay(way, loader, None, math.inf, spec.copies, math.inf)
     cost = run_cost(spec, way, loader)
+    if cost.counts.qubits > MOST_QUBITS:
+        return PricedWay(way, loader, cost, math.inf, spec.copies, math.inf)
     if loader == TREE:
         once = tree_seconds(cost, machine)
     else:
@@ -203,8 +204,43 @@ def tree_seconds(cost: RunCost, machine: SurfaceCode) -> float:
 
 def least(spec: RoundSpec, machine: SurfaceCode, loaders: tuple[str, ...]) -> PricedWay:
     """The way and loader of the shortest round."""
-    found = [priced(spec, way, loader, machine) for way in all_ways(spec) for loader in loaders]
-    return min(found, key=lambda each: (each.seconds, each.copy_seconds))
+    best: PricedWay | None = None
+    serial = set(loaders) <= set(SERIAL)
+    for way in sorted(all_ways(spec), key=lambda way: way.queries * way.runs[0]):
+        # what is longer anyway needs no tables; a tree's gates are not one after another
+        if best and serial and best.copy_seconds < least_seconds(spec, way, machine):
+            continue
+        found = [priced(spec, way, loader, machine) for loader in loaders]
+        best = min([best, *found] if best else found, key=_length)
+    assert best is not None
+    return best
+
+
+def _length(found: PricedWay) -> tuple[float, float]:
+    return found.seconds, found.copy_seconds
+
+
+def least_seconds(spec: RoundSpec, way: Way, machine: SurfaceCode) -> float:
+    """No more than a copy of u_T by a history takes with any loader that works one gate after
+    another; of other ways nothing, for their tables are soon counted.
+    """
+    runs, _ = way.runs
+    reachable = math.isfinite(way.queries) and math.isfinite(runs) and way.queries < _MOST_FLOAT
+    if way.encoding != HISTORY or not reachable:
+        return 0.0
+    times, rotations = (2, 2) if way.form == DILATED else (1, 1)
+    bits, queries = history_bits(spec), whole(way.queries)
+    gates = queries * times * fewest_gates(history_size(spec, way), bits)
+    counts = LogicalCounts(1, toffoli=gates, rotations=rotations * queries, measurements=gates)
+    return run_seconds(machine, counts, together(spec, way)) * runs
+
+
+def history_size(spec: RoundSpec, way: Way) -> HistorySize:
+    """The tables of a way by a history."""
+    return HistorySize(
+        spec.n, spec.order, spec.steps, way.padding, spec.colours, spec.fresh_batches,
+        controlled=way.form != PLAIN,
+    )  # fmt: skip
 
 
 def whole(number: float) -> int:

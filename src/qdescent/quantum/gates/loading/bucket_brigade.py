@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qdescent.quantum.gates.loading.load_cost import LoadCost, check_size
+from qdescent.quantum.gates.loading.load_cost import Entries, LoadCost, check_size
 from qdescent.quantum.gates.loading.loader import CLEARINGS, Loader, Reading, check_table
 
 if TYPE_CHECKING:
@@ -59,22 +59,22 @@ class BucketBrigade:
 
         return TreeReading(table)
 
-    def load_cost(self, entries: int, bits: int) -> LoadCost:
+    def load_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """Read, copied, and undone."""
-        entries, bits = check_size(entries, bits)
-        read = self.read_cost(entries, bits)
-        if entries == 1:
+        table, bits = check_size(entries, bits)
+        read = self.read_cost(table, bits)
+        if table.addresses == 1:
             return read
         return LoadCost(2 * read.toffoli, 2 * read.depth, read.work_qubits + bits)
 
-    def read_cost(self, entries: int, bits: int) -> LoadCost:
+    def read_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """The tree stays filled until it is undone."""
-        entries, _ = check_size(entries, bits)
-        n = (entries - 1).bit_length()
+        table, _ = check_size(entries, bits)
+        n = table.addresses.bit_length() - 1
         if n == 0:  # one entry is no choice: CNOTs from the table itself
             return LoadCost(0, 0, 0)
         return LoadCost(2 * 2**n - n - 2, max(1, 2 * n - 2), 5 * 2**n // 2 - 3)
 
-    def clear_cost(self, entries: int, bits: int) -> LoadCost:
+    def clear_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """That of a read, backwards."""
         return self.read_cost(entries, bits)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qdescent._checks import check_methods
-from qdescent.quantum.gates.loading.load_cost import LoadCost
+from qdescent.quantum.gates.loading.load_cost import Entries, LoadCost
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ CLEARINGS = ("coherent", "measured")
 
 
 class LoadCosts(Protocol):
-    """What a way to load tables takes."""
+    """What a way to load tables takes: of a table, or of so many entries that are all unlike."""
 
     @property
     def clearing(self) -> str:
@@ -39,15 +39,15 @@ class LoadCosts(Protocol):
         """Of its settings: what a load takes is kept by loader."""
         ...
 
-    def load_cost(self, entries: int, bits: int) -> LoadCost:
+    def load_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """Of |i>|t> -> |i>|t xor d_i>."""
         ...
 
-    def read_cost(self, entries: int, bits: int) -> LoadCost:
+    def read_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """Of |i>|0>|0> -> |i>|d_i>|w_i>."""
         ...
 
-    def clear_cost(self, entries: int, bits: int) -> LoadCost:
+    def clear_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """Of |i>|d_i>|w_i> -> |i>|0>|0>, after use."""
         ...
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from qdescent._checks import argument_error, check_boolean, check_choice, check_integer
 from qdescent.quantum.gates.loading.load_cost import (
     MOST_ENTRIES,
+    Entries,
     LoadCost,
     check_size,
     fix_up_cost,
-    iteration_ands,
     iteration_cost,
 )
 from qdescent.quantum.gates.loading.loader import CLEARINGS, InPlace, Loader, Reading, check_table
@@ -20,7 +19,7 @@ from qdescent.quantum.gates.loading.loader import CLEARINGS, InPlace, Loader, Re
 if TYPE_CHECKING:
     from qdescent.quantum.tables.lookup import LookUpTable
 
-NEAR = 4  # octaves around the balanced block that are tried
+SMALL = 14  # bits of an address up to which every block is tried
 
 
 @dataclass(frozen=True)
@@ -94,88 +93,80 @@ class QROAMLoader:
     def load_block(self, table: LookUpTable) -> int:
         """l of a load; 1, plain QROM, where no block makes up for fetching twice."""
         check_table(table)
-        return self._load_block(len(table.padded), table.bits, table.ands)
+        return self._load_block(table, table.bits)
 
     def read_block(self, table: LookUpTable) -> int:
         """l of a read; borrowed qubits cannot stay filled: their read is a load into empty ones."""
         check_table(table)
-        entries, bits, ands = len(table.padded), table.bits, table.ands
-        return self.load_block(table) if self.dirty else self._best(entries, bits, ands, 1, 1)
+        return self._read_block(table, table.bits)
 
-    def load_cost(self, entries: int, bits: int) -> LoadCost:
+    def load_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """The cost of a load into any target."""
-        entries, bits = check_size(entries, bits)
-        block = self._load_block(entries, bits, _Rows(entries))
+        table, bits = check_size(entries, bits)
+        block = self._load_block(table, bits)
         if block == 1 or self.dirty or self.clearing == "coherent":
-            return self._cost(entries, bits, block, 2, 4 if self.dirty else 2)
-        read, clear = self._cost(entries, bits, block, 1, 1), fix_up_cost(entries)
+            return self._cost(table, bits, block, 2, 4 if self.dirty else 2)
+        read, clear = self._cost(table, bits, block, 1, 1), fix_up_cost(table.addresses)
         held = block * bits  # a target of its own, and what else the read leaves filled
         work = max(read.work_qubits + bits, held, clear.work_qubits)
         return LoadCost(read.toffoli + clear.toffoli, read.depth + clear.depth, work)
 
-    def read_cost(self, entries: int, bits: int) -> LoadCost:
+    def read_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """Into an empty target, which is the first entry of the block."""
-        entries, bits = check_size(entries, bits)
+        table, bits = check_size(entries, bits)
         if self.dirty:
-            return self.load_cost(entries, bits)
-        return self._cost(entries, bits, self._best(entries, bits, _Rows(entries), 1, 1), 1, 1)
+            return self.load_cost(table, bits)
+        return self._cost(table, bits, self._read_block(table, bits), 1, 1)
 
-    def clear_cost(self, entries: int, bits: int) -> LoadCost:
+    def clear_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """That of a read, or of the sign."""
-        entries, bits = check_size(entries, bits)
-        return (
-            fix_up_cost(entries) if self.clearing == "measured" else self.read_cost(entries, bits)
-        )
+        table, bits = check_size(entries, bits)
+        if self.clearing == "measured":
+            return fix_up_cost(table.addresses)
+        return self.read_cost(table, bits)
 
-    def _load_block(self, entries: int, bits: int, ands: Callable[[int], int]) -> int:
+    def _load_block(self, table: Entries, bits: int) -> int:
         if self.dirty:
-            return self._best(entries, bits, ands, 2, 4)
+            return self._best(table, bits, 2, 4)
         if self.clearing == "coherent":
-            return self._best(entries, bits, ands, 2, 2)
-        return self._best(entries, bits, ands, 1, 1, fix_up_cost(entries).toffoli)
+            return self._best(table, bits, 2, 2)
+        return self._best(table, bits, 1, 1, fix_up_cost(table.addresses).toffoli)
 
-    def _best(
-        self,
-        entries: int,
-        bits: int,
-        ands: Callable[[int], int],
-        fetches: int,
-        networks: int,
-        beside: int = 0,
-    ) -> int:
-        """l, where fetching rows of l entries takes ands(l), and any block but 1 `beside` more."""
-        largest = (entries - 1).bit_length() - 1
+    def _read_block(self, table: Entries, bits: int) -> int:
+        return self._load_block(table, bits) if self.dirty else self._best(table, bits, 1, 1)
+
+    def _best(self, table: Entries, bits: int, fetches: int, networks: int, beside: int = 0) -> int:
+        """l, where any block but 1 takes `beside` more."""
+        largest = table.addresses.bit_length() - 2
         if self.block is not None:
-            return min(self.block, 2 ** max(0, largest))
-        tried = range(1, largest + 1)
-        if isinstance(ands, _Rows):
-            # both terms meet at l = sqrt(fetches N / (networks b)); farther off one alone is larger
-            near = (fetches * entries // (networks * bits)).bit_length() // 2
-            tried = range(max(1, near - NEAR), min(largest, near + NEAR) + 1)
-        best, fewest = 1, ands(1)
-        for k in tried:
-            block = 2**k
-            toffoli = fetches * ands(block) + networks * bits * (block - 1) + beside
-            if toffoli < fewest:
-                best, fewest = block, toffoli
-        return best
+            return int(min(self.block, 2 ** max(0, largest)))
+        fewest = table.ands(1)
 
-    def _cost(self, entries: int, bits: int, block: int, fetches: int, networks: int) -> LoadCost:
+        def toffoli(k: int) -> int:
+            return fetches * table.ands(2**k) + networks * bits * (2**k - 1) + beside
+
+        if largest <= SMALL:
+            tried = {k: toffoli(k) for k in range(1, largest + 1)}
+        else:
+            # both terms meet at l = sqrt(fetches N / (networks b)); from there downhill
+            k = min(largest, max(1, (fetches * fewest // (networks * bits)).bit_length() // 2))
+            tried = {k: toffoli(k)}
+            for step in (-1, 1):
+                at = k + step
+                while 1 <= at <= largest:
+                    tried[at] = toffoli(at)
+                    if tried[at] >= tried[at - step]:
+                        break
+                    at += step
+        best = min(tried, key=lambda k: (tried[k], k), default=0)
+        return int(2**best) if best and tried[best] < fewest else 1
+
+    def _cost(self, table: Entries, bits: int, block: int, fetches: int, networks: int) -> LoadCost:
+        fetch = iteration_cost(table, block)
         if block == 1:
-            return iteration_cost(entries)
-        fetch = iteration_cost(-(-entries // block))
+            return fetch
         toffoli = fetches * fetch.toffoli + networks * bits * (block - 1)
         depth = fetches * fetch.depth + networks * (block.bit_length() - 1)
         # a read's target is the first entry of the block
         held = bits * (block if fetches == 2 else block - 1)
         return LoadCost(toffoli, depth, held + fetch.work_qubits)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """ANDs of a table without equal neighbours, by its block."""
-
-    entries: int
-
-    def __call__(self, block: int) -> int:
-        return iteration_ands(-(-self.entries // block))

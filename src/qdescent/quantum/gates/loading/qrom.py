@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qdescent._checks import check_choice
 from qdescent.quantum.gates.loading.load_cost import (
+    Entries,
     LoadCost,
     check_size,
     fix_up_cost,
@@ -25,7 +26,7 @@ class QROMLoader:
         N - 2 ANDs for N = 2^n entries; otherwise the entries beyond N cost one more for each 1
         among the bits of 2^n - N.
 
-    Equal neighbours are skipped: a table may cost less than declared.
+    Equal neighbours are skipped: a table may cost less than so many unlike entries.
 
     Args:
         clearing: way in which what was read is cleared: "coherent", by as many ANDs, or "measured",
@@ -67,21 +68,21 @@ class QROMLoader:
         """None: the iteration fills fresh qubits as it does any."""
         check_table(table)
 
-    def load_cost(self, entries: int, bits: int) -> LoadCost:
+    def load_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """The iteration; it xors into any target."""
-        entries, _ = check_size(entries, bits)
-        return iteration_cost(entries)
+        table, _ = check_size(entries, bits)
+        return iteration_cost(table)
 
-    def read_cost(self, entries: int, bits: int) -> LoadCost:
+    def read_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """That of a load."""
         return self.load_cost(entries, bits)
 
-    def clear_cost(self, entries: int, bits: int) -> LoadCost:
+    def clear_cost(self, entries: int | Entries, bits: int) -> LoadCost:
         """That of a load, or of the sign."""
-        entries, bits = check_size(entries, bits)
-        return (
-            fix_up_cost(entries) if self.clearing == "measured" else self.load_cost(entries, bits)
-        )
+        table, bits = check_size(entries, bits)
+        if self.clearing == "measured":
+            return fix_up_cost(table.addresses)
+        return self.load_cost(table, bits)
 
 
 DEFAULT_LOADER = QROMLoader()  # fewest qubits
