@@ -119,7 +119,7 @@ class Table:
 
 
 def axis(index_bits: int, inner: int, *pieces: Piece) -> Layout:
-    """An axis of 2^index_bits tables of 2^inner entries; pieces that are empty or zero are left out.
+    """An axis of 2^index_bits tables of 2^inner entries; what is empty or zero is left out.
 
     Args:
         index_bits, inner: bits.
