@@ -101,7 +101,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "probes": COUNT, "seed": SEED, "vectors": ("None",), "state": ("None",),
         "on_step": ("None",), "deflate": COUNT + ("0",), "check": ("True",)},
     "Spectrum": {"nodes": FLOATS, "weights": FLOATS, "residuals": FLOATS, "size": COUNT + LARGE,
-        "deflated": COUNT + ("0",), "random": ("True",)},
+        "deflated": COUNT + ("0",), "random": ("True",), "rounding": UNIT},
     "Spectrum.interval": {"level": UNIT},
     "Spectrum.mass": {"low": UNIT + ("-1", "0", "-inf", "int64(2)"),
         "high": POSITIVE + ("0", "inf")},

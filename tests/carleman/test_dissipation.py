@@ -94,6 +94,20 @@ def test_verdicts_at_any_horizon(values, verdict, because, horizon):
     assert because in found.reason
 
 
+def test_standing_still_is_what_the_products_cannot_tell():
+    """1e-6 a step shows in float64 and may be rounding in float32; so may 1e-14 in float64."""
+    values = torch.tensor([1.0, 2.0, 5.0, -1e-6], dtype=torch.float64)
+    found = diagnose(spectrum_of(values, probes=8), learning_rate=0.1)
+    assert "the fastest by 1e-05 % a step, 10-fold after 23,025,85" in found.reason
+    single = spectral_density(torch.diag(values).float(), steps=4, probes=8)
+    assert "stand still to within rounding" in diagnose(single, learning_rate=0.1).reason
+    values[-1] = -1e-14
+    found = diagnose(spectrum_of(values, probes=8), learning_rate=0.1)
+    assert "stand still to within rounding" in found.reason
+    found = diagnose(spectrum_of([1.0, 2.0, 3.0], probes=8), learning_rate=1e-17)
+    assert found.reason == "every mode shrinks, the slowest to within 1.2e-16 of 1 a step"
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.floats(-0.3, 3.0), min_size=2, max_size=12),

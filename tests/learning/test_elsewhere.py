@@ -48,6 +48,18 @@ def test_a_penalty_on_kept_weights_is_refused(kept):
         task(net, lambda: sum(float((w**2).sum()) for w in values))
 
 
+@pytest.mark.parametrize("start", [0, 1])
+def test_a_loss_that_is_another_at_every_second_call_takes_nothing_out(start):
+    calls = [start]
+
+    def alternating():
+        calls[0] += 1
+        return 0.1 * (calls[0] % 2)
+
+    with pytest.raises(ArgumentError, match="`loss` must be deterministic .* the next time"):
+        task(network(), alternating)
+
+
 def test_weights_that_a_loss_holds_as_objects_without_a_graph_are_refused():
     net = network()
     held = list(net.parameters())

@@ -91,7 +91,7 @@ def test_places_and_bounds():
     assert LinearSystem(A, [1, 1], [[1]]).answer_index.dtype is torch.int64
     for places in ([[2]], [[0.5]], [0], "x", [[True]]):
         with pytest.raises(
-            ArgumentError, match=r"Argument `answer_index` must be places in \[0, 2\)"
+            ArgumentError, match=r"Argument `answer_index` must be indices in \[0, 2\)"
         ):
             LinearSystem(A, [1, 1], places)
     for bound in (-1.0, 0.0, float("nan"), float("inf"), "2"):

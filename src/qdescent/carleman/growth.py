@@ -14,7 +14,7 @@ from qdescent._array_checks import check_tensor
 from qdescent._checks import check_instance, check_interval
 from qdescent.linalg.reduced_model import Recurrence
 from qdescent.linalg.spectra.cluster import Estimate
-from qdescent.linalg.spectra.spectrum import Spectrum
+from qdescent.linalg.spectra.spectrum import ROUNDING, Spectrum
 
 # An error of the state grows with the fastest mode. A factor of 10 takes the error of one solve,
 # 1e-3, to that of a readout, 1e-2 (the defaults of `Instance`): from there on growth, not the
@@ -29,13 +29,12 @@ NEUTRAL_CHANGE = 0.01  # a mode that changes by less than 1 % counts as one that
 UNSEEN = "not seen to diverge"
 UNSETTLED = "almost dissipative as far as seen"
 CONFIDENCE = 0.99  # with which a mode that grows unseen is excluded
+FLOAT64 = ROUNDING[torch.float64]
 # |v.x| of random signs v and a unit vector x is below 1/4 with a probability of at most 1/2: where
 # an entry of x is 1/4 or more, turning its sign moves v.x by 1/2; where none is, v.x is nearly
 # normal (Berry-Esseen, C = 0.56: below 0.48). (e_i - e_j)/sqrt2 reaches the 1/2 with v.x = 0, so
 # that no fewer probes can do.
 SHOWN = 0.25**2
-# of the largest |lambda|: what float32 products and recurrences leave on an eigenvalue at 0
-ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def measure_growth(
     """
     used = spectrum.weights > 0
     nodes, residuals = spectrum.nodes[used], spectrum.residuals[used]
-    slack = max(ROUNDING * float(nodes.abs().max()), torch.finfo(torch.float64).tiny)
+    slack = max(spectrum.rounding * float(nodes.abs().max()), torch.finfo(torch.float64).tiny)
 
     def factor(x: Tensor) -> Tensor:
         return step_factor(x + weight_decay, learning_rate, momentum)
@@ -189,7 +188,7 @@ def _eigenvalues_seen(spectrum: Spectrum) -> int:
     """
     used = spectrum.weights > 0
     nodes, residuals = spectrum.nodes[used], spectrum.residuals[used]
-    residuals = residuals + ROUNDING * nodes.abs().max()
+    residuals = residuals + spectrum.rounding * nodes.abs().max()
     count, end = 0, -math.inf
     for low, high in sorted(
         zip((nodes - residuals).tolist(), (nodes + residuals).tolist(), strict=True),
@@ -253,10 +252,10 @@ def _outlook(growing: float, gap: float, slack: float, spectrum: Spectrum) -> st
     if growing < excluded:
         return f"It takes {signs} to settle it."
     if gap <= slack:
-        return (
-            "Modes lie so close to standing still that rounding hides which way they go: products"
-            " in float64 can tell, more Lanczos steps alone cannot."
-        )
+        hidden = "Modes lie so close to standing still that rounding hides which way they go"
+        if spectrum.rounding <= FLOAT64:
+            return f"{hidden}, in float64, too."
+        return f"{hidden}: products in float64 can tell, more Lanczos steps alone cannot."
     # Beyond a gap the bound falls as the square of the least polynomial on what was seen:
     # Chebyshev's.
     span = spectrum.lambda_max[0] - spectrum.lambda_min[0]
@@ -299,6 +298,8 @@ def _gain(factor: float) -> str:
 
 def _factor(factor: float) -> str:
     """0.98 as "98 %", and what rounds to 100 % by what is missing."""
+    if factor >= 1:  # what float64 does not tell from 1
+        return "within 1.2e-16 of 1"
     return f"{100 * factor:.3g} %" if factor < 0.999 else f"1 - {1 - factor:.2g}"
 
 

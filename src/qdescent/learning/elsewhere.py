@@ -41,7 +41,10 @@ def once_more(
         draw_once(network)
         with memory_moved(network, copies):
             second = loss(copies)
-        if not torch.equal(first, second) and torch.equal(first, loss(copies)):
+        # back in place the loss is the first one, each time: not so one that counts its calls
+        if not torch.equal(first, second) and all(
+            torch.equal(first, loss(copies)) for _ in range(2)
+        ):
             must = (
                 "use the weights by way of the network (network.parameters()), not by what was"
                 " taken out of it before (state_dict(), .detach(), .data, .numpy())"

@@ -21,7 +21,7 @@ from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
 from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos
 from qdescent.linalg.spectra.same_product import steady_lanczos
-from qdescent.linalg.spectra.spectrum import Spectrum
+from qdescent.linalg.spectra.spectrum import ROUNDING, Spectrum
 
 MOST_PROBES = 4096  # their error falls with the root: more would only take memory
 
@@ -159,8 +159,9 @@ def quadrature(
         first = vectors[0] ** 2
         nodes[probe, :m], weights[probe, :m] = unit * values, first / first.sum()
         residuals[probe, :m] = unit * (beta[-1] * vectors[-1].abs())
+    rounding = ROUNDING[state.current.dtype]
     if deflated is None:
-        return Spectrum(nodes, weights, residuals, size, random=random)
+        return Spectrum(nodes, weights, residuals, size, random=random, rounding=rounding)
     d = len(deflated.values)
     every = (probes, d)
     return Spectrum(
@@ -172,4 +173,5 @@ def quadrature(
         size,
         d,
         random,
+        rounding,
     )

@@ -25,6 +25,9 @@ from qdescent.linalg.inner_product import power_of_two
 from qdescent.linalg.spectra.cluster import Cluster, Estimate, mean_and_error
 from qdescent.linalg.spectra.radau import cumulative_bounds
 
+# some eight units of float32; of float64 more, as a sum of millions of terms has lost digits
+ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-13}
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -40,6 +43,8 @@ class Spectrum:
             weight 1/n each.
         random: True where the probes were random signs; of start vectors that were given nothing is
             known that would exclude a mode which they do not show.
+        rounding: over the largest |lambda|, what products and recurrences leave on an eigenvalue at
+            0: an entry of `ROUNDING`, by the type of the products.
     """
 
     nodes: Tensor
@@ -48,9 +53,12 @@ class Spectrum:
     size: int
     deflated: int = 0
     random: bool = True
+    rounding: float = ROUNDING[torch.float32]
 
     def __post_init__(self) -> None:
         check_boolean("random", self.random)
+        rounding = check_interval("rounding", self.rounding, "(0, 1)")
+        object.__setattr__(self, "rounding", rounding)
         nodes = check_tensor("nodes", self.nodes, (None, None)).double()
         weights = check_tensor("weights", self.weights, tuple(nodes.shape)).double()
         if bool((weights < 0).any()) or bool(((weights.sum(1) - 1).abs() > 1e-6).any()):
