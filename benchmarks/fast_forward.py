@@ -1,6 +1,7 @@
 """What does a segment cost when its steps are not taken, and how far is it from true descent?
 
     python benchmarks/fast_forward.py --checkpoint C          # error and cost, 7M, pruned
+    ... --checkpoint C --again  # the series' errors, five gradients a step, as the file has them
     python benchmarks/fast_forward.py --checkpoint C --speed  # wall time beside descent, one run
     python benchmarks/fast_forward.py --large                 # 103M, batch 8, untrained: memory
     ... --checkpoint C --large --density .1 --truth           # 103M, batch 128, trained, pruned
@@ -16,10 +17,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 from pathlib import Path
 
 import torch
-from protocol import environment, interleave, now, on_gpu, own_peak, ratios, save
+from protocol import RESULTS, environment, interleave, now, on_gpu, own_peak, ratios, save
 from torch.nn.functional import cross_entropy
 from trained_resnet import BATCH, DENSITY, add_training, asked_problem
 
@@ -57,7 +59,7 @@ def timed(work):
 def accuracy(given: argparse.Namespace) -> None:
     """Each segment: descent, series form, fast-forward."""
     task, space, state = asked_problem(given)
-    rows = []
+    rows, known = [], _series_errors() if given.again else {}
     for eta, steps in SEGMENTS:
         # on a CPU, a thousand steps of descent would take an hour
         taken = steps <= SPEED_OF[1] or on_gpu()
@@ -82,12 +84,24 @@ def accuracy(given: argparse.Namespace) -> None:
                 "status": found.status.name,
             }
             # order 1 is the same polynomial by other means
-            if order == 2 and steps <= SPEED_OF[1]:
+            if order == 2 and (eta, steps) in known:
+                row[f"order {order}"]["series_error"] = known[eta, steps]
+            elif order == 2 and steps <= SPEED_OF[1] and not given.again:
                 series = qd.series_descent(task, space, order, steps, eta, check=False)
                 row[f"order {order}"]["series_error"] = distance(series.value, truth)
         print(row, flush=True)
         rows.append(row)
         _keep(rows, space, state)
+
+
+def _series_errors() -> dict[tuple[float, int], float]:
+    """Of the segments of an earlier run of this checkpoint."""
+    found = json.loads((RESULTS / "fast_forward.json").read_text())["segments"]
+    return {
+        (row["learning_rate"], row["steps"]): row["order 2"]["series_error"]
+        for row in found
+        if "series_error" in row["order 2"]
+    }
 
 
 def _keep(rows: list[dict], space: qd.ParameterSpace, state) -> None:
@@ -192,7 +206,13 @@ def large(given: argparse.Namespace, steps: int = 80) -> None:
             "orders": rows,
             "environment": environment(),
         }
-        save("fast_forward_103M", content)
+        batch = "" if given.batch == BATCH or not known(given) else f"_batch_{given.batch}"
+        save(f"fast_forward_103M{batch}", content)
+
+
+def known(given: argparse.Namespace) -> bool:
+    """Whether the network is a trained one."""
+    return bool(given.checkpoint is not None or given.train)
 
 
 def main() -> None:
@@ -200,6 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--batch", type=int, help="128; of an untrained network of 103M, 8")
     parser.add_argument("--rate", type=float, default=0.005, help="with --large")
     parser.add_argument("--orders", type=int, nargs="+", default=[2], help="with --large")
@@ -207,9 +228,8 @@ def main() -> None:
     parser.add_argument("--truth", action="store_true", help="descent beside it on a CPU, too")
     add_training(parser)
     given = parser.parse_args()
-    known = given.checkpoint is not None or given.train
-    given.batch = given.batch or (BATCH if known else 8)
-    if not known and not given.large:
+    given.batch = given.batch or (BATCH if known(given) else 8)
+    if not known(given) and not given.large:
         parser.error("--checkpoint: trained_resnet.py makes one (or --train 3)")
     with computing_on(given.device):
         (large if given.large else speed if given.speed else accuracy)(given)

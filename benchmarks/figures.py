@@ -63,7 +63,70 @@ def network_panel(axes: Axes, found: dict) -> None:
     axes.set(xlabel="steps T", title="Four weights of a network, η = 0.1")
 
 
-FIGURES_MADE = {"scaling": ("scaling", (family_panel, network_panel))}
+def trained(found: dict) -> list[dict]:
+    """The networks of the law."""
+    return [case for case in found["cases"] if case["case"] == "trained, magnitude"]
+
+
+def errors_panel(axes: Axes, found: dict) -> None:
+    """The error that is left against the share of the row that is kept, of each network."""
+    cases = trained(found)
+    sizes = sorted({case["weights"] for case in cases})
+    for case in cases:
+        size = case["weights"]
+        points = [
+            (s / size, error)
+            for s, error in zip(
+                case["entries"], case["segments"][0]["order 2"]["errors"], strict=True
+            )
+            if s and error
+        ]
+        label = f"{size:,} weights" if case["seed"] == 0 else None
+        color = COLORS[1 + sizes.index(size)]
+        axes.loglog(*zip(*points, strict=True), color=color, label=label, linewidth=1)
+    axes.axhline(0.01, color="0.6", linewidth=0.8, linestyle=":")
+    axes.set(
+        xlabel="share of the row that is kept",
+        ylabel="distance to the segment with all of H",
+        title="η = 0.02, T = 10: an accuracy is a share",
+        ylim=(1e-4, 0.3),
+    )
+
+
+def law_panel(axes: Axes, found: dict) -> None:
+    """Entries for one per cent against n, of three segments, and the law with its spread."""
+    fit = found["law"]["a share of the row"]
+    first, last = fit["weights"]
+    for place, segment in enumerate(trained(found)[0]["segments"]):
+        eta, steps = segment["learning_rate"], segment["steps"]
+        points = [
+            (case["weights"], case["segments"][place]["order 2"]["needed"]["0.01"])
+            for case in trained(found)
+        ]
+        color = COLORS[1 + place]
+        axes.loglog(
+            *zip(*points, strict=True), "o", color=color, ms=4, label=f"η {eta:g}, T {steps}"
+        )
+        law = fit["constant"] * (eta * steps) ** fit["power of eta T"]
+        law *= 0.01 ** -fit["power of 1/error"]
+        around = [law * n for n in (first, last)]
+        spread = fit["spread factor"]
+        axes.loglog((first, last), around, color=color, linewidth=1)
+        below, above = ([y * f for y in around] for f in (1 / spread, spread))
+        axes.fill_between((first, last), below, above, color=color, alpha=0.15, linewidth=0)
+    axes.axhline(10, color="0.6", linewidth=0.8, linestyle=":")
+    axes.annotate("ten entries", (1_300, 11), fontsize=7, color="0.4")
+    axes.set_xticks((1_261, 2_320, 4_438, 10_792), labels=("1,261", "2,320", "4,438", "10,792"))
+    axes.set_xticks([], minor=True)
+    axes.set(
+        xlabel="kept weights n", ylabel="entries a row for 1 %", title="Grows as n, not slower"
+    )
+
+
+FIGURES_MADE = {
+    "scaling": ("scaling", (family_panel, network_panel)),
+    "needed_sparsity": ("needed_sparsity_gpu", (errors_panel, law_panel)),
+}
 
 
 def main() -> None:

@@ -298,13 +298,18 @@ def main() -> None:
 
 def measure(given: argparse.Namespace) -> None:
     """What is asked for and not yet known."""
-    path = RESULTS / f"needed_sparsity{'_gpu' if given.device == 'cuda' else ''}.json"
-    done = json.loads(path.read_text())["cases"] if path.exists() else []
+    files = {end: RESULTS / f"needed_sparsity{end}.json" for end in ("", "_gpu")}
+    cases = {e: json.loads(p.read_text())["cases"] if p.exists() else [] for e, p in files.items()}
+    done, elsewhere = (
+        cases[end] for end in (("_gpu", "") if given.device == "cuda" else ("", "_gpu"))
+    )
     for case, density, seed in plan():
         unwanted = given.only not in (None, density) or given.case not in (None, case)
         if unwanted or seed >= given.seeds:
             continue
-        if any((d["case"], d["density"], d["seed"]) == (case, density, seed) for d in done):
+        if any(
+            (d["case"], d["density"], d["seed"]) == (case, density, seed) for d in done + elsewhere
+        ):
             continue
         done.append(measured(case, density, seed, given.device))
         content = {
