@@ -83,6 +83,30 @@ def test_a_random_loss_is_refused():
         Task(nn.Linear(3, 2), lambda o, t: mse_loss(o + torch.randn_like(o), t), (INPUTS, TARGETS))
 
 
+class Learner(nn.Module):
+    """One step of descent inside `forward`, as of learned optimisers."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2, 3))
+
+    def forward(self, x):
+        loss = (x @ self.weight.T).square().sum()
+        (slope,) = torch.autograd.grad(loss, self.weight, create_graph=True)
+        return x @ (self.weight - 0.5 * slope).T
+
+
+def test_a_network_that_takes_gradients_by_its_weights_is_refused_for_that():
+    must = "Argument `network` must have a `forward` that takes no gradients by the weights"
+    with pytest.raises(ArgumentError, match=must):
+        Task(Learner(), mse_loss, (INPUTS, TARGETS))
+
+
+def test_arrays_of_either_order_of_bytes():
+    task = Task(nn.Linear(3, 2), mse_loss, (INPUTS.numpy().astype(">f4"), TARGETS))
+    assert torch.equal(task.data[0], INPUTS)
+
+
 def test_errors():
     network = nn.Linear(3, 2)
     for data in ((INPUTS, TARGETS[:3]), (INPUTS[:0], TARGETS[:0]), (INPUTS,)):

@@ -329,7 +329,8 @@ def _as_tensor(value: Any) -> Tensor | None:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return torch.tensor(value)  # a copy: nobody counts the changes of an array
+        # a copy: nobody counts the changes of an array; PyTorch knows one order of bytes
+        return torch.tensor(value.astype(value.dtype.newbyteorder("="), copy=False))
     if isinstance(value, list) and value and _is_number(value):
         try:
             return torch.as_tensor(value)

@@ -320,8 +320,11 @@ class Task:
                     self._keep((inputs, self.data[1]))
                     self._set(way=way)
                     return outputs
-        must, cause = data_must(self.network, given), failures[0]
-        raise argument_error("data", must, raised(cause)) from cause
+        cause = failures[0]
+        if "does not require grad" in str(cause):
+            must = "have a `forward` that takes no gradients by the weights"
+            raise argument_error("network", must, raised(cause)) from cause
+        raise argument_error("data", data_must(self.network, given), raised(cause)) from cause
 
     def _keep(self, data: tuple[Any, Any]) -> None:
         tensors = (tensor for part in data for _, tensor in tensors_of(part))

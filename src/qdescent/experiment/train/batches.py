@@ -30,7 +30,8 @@ def drawn(settings: TrainSettings, total: int) -> list[Tensor]:
     if settings.fresh_batches:
         order = torch.randperm(total, generator=named_generator(settings.seed, "step batches"))
         steps = min(settings.schedule.steps, total // settings.batch)
-        return list(order[: steps * settings.batch].split(settings.batch))
+        batch = min(settings.batch, total)
+        return list(order[: steps * batch].split(batch))
     orders = (
         torch.randperm(total, generator=named_generator(settings.seed, "round batch", r))
         for r in range(settings.rounds)

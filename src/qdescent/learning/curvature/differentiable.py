@@ -149,6 +149,8 @@ def suspects(value: Tensor, network: nn.Module) -> str:
                 ' orthogonal_map="cayley")'
             )
     own = sorted({name for name in _own_functions(value) if name})
+    if "BackwardHookFunction" in own:  # PyTorch's, of `register_full_backward_hook`
+        return " (a backward hook of a module changes its gradients: remove the hook)"
     if own:
         return (
             f" (its own autograd function {', '.join(own)}: write a backward that is differentiable"
