@@ -15,6 +15,7 @@ from qdescent.learning.curvature.hessian import check_operator, gauss_newton, he
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.spectra.density import spectral_density
 from qdescent.solvers.series import series_descent
 
 F64 = torch.float64
@@ -306,3 +307,65 @@ def test_a_series_is_checked_once_at_a_point(monkeypatch):
     assert checked(space=ParameterSpace(network)) == 1
     assert checked(task=task.with_data((torch.ones(4, 2), torch.ones(4, 1)))) == 1
     assert checked(method="jvp") == 1
+
+
+class SameLogits(nn.Module):
+    """The same logit for every class, whatever the weights: cross entropy is log 2."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return (self.layer(x).sum(1, keepdim=True) ** 2).expand(-1, 2)
+
+
+def saturated():
+    layer = nn.Linear(3, 2)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.copy_(torch.tensor([0.0, 1000.0]))
+    return layer
+
+
+ZERO = {
+    "constant loss": (SameLogits, F.cross_entropy),
+    "constant log-softmax": (SameLogits, lambda out, y: out.log_softmax(1).mean()),
+    "softmax adds up to 1": (lambda: nn.Linear(3, 2), lambda out, y: out.softmax(1).sum()),
+    "no mean after a normalisation": (
+        lambda: nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4, elementwise_affine=False)),
+        lambda out, y: out.mean(),
+    ),
+    "saturated": (saturated, lambda out, y: F.cross_entropy(out, torch.ones_like(y))),
+    "linear": (lambda: nn.Linear(3, 2), lambda out, y: out.mean()),
+}
+
+
+@pytest.mark.parametrize("case", ZERO)
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_a_hessian_that_is_0_to_rounding_is_0(case, dtype):
+    network, loss = ZERO[case]
+    torch.manual_seed(0)
+    task, space = task_of(network(), dtype, loss)
+    eye = torch.eye(space.n, dtype=dtype)
+    for build in (hessian, gauss_newton):
+        assert not bool((build(task, space) @ eye).any())
+    found = spectral_density(hessian(task, space), steps=3, probes=2)
+    assert found.lambda_min == found.lambda_max == (0.0, 0.0)
+    walk = series_descent(task, space, order=2, steps=2, learning_rate=0.1)
+    assert case == "linear" or float(walk.value.abs().max()) < 1e-6
+
+
+def test_a_small_wrong_derivative_of_an_even_loss_is_not_taken_for_rounding():
+    """A hidden part of 1e-7 of the loss, beside which all else is constant."""
+    hidden = 1e-7
+
+    class Hidden(SameLogits):
+        def forward(self, x):
+            seen = self.layer(x)
+            return super().forward(x) + hidden * (seen.detach() * seen)[:, :2]
+
+    task, space = task_of(Hidden())
+    with pytest.raises(ArgumentError, match="`network` must have the (second|gradient)"):
+        hessian(task, space)

@@ -20,6 +20,7 @@ from qdescent.learning.curvature.hessian import (
     gauss_newton,
     hessian,
     product_error,
+    unless_zero,
 )
 from qdescent.learning.parallel import Ranks, data_parallel, weighted_over
 from qdescent.linalg.operator import LinearOperator
@@ -54,17 +55,20 @@ def in_float32(settings: SpectrumSettings) -> SpectrumSettings:
     return replace(settings, precision="float32") if settings.precision == "bfloat16" else settings
 
 
-def check_rows(
+def checked_operator(
     settings: SpectrumSettings, subject: Subject, operator: LinearOperator, ranks: Ranks
-) -> list[Row]:
+) -> tuple[LinearOperator, list[Row]]:
     """One product beside the loss moved in float64: an operation that hides its second derivative
     shows here only.
+
+    Returns:
+        (LinearOperator, list): the operator, 0 where its products are 0 to rounding; the check.
 
     Raises:
         ArgumentError: the products are not those of the loss.
     """
     if settings.curvature == FINITE_DIFFERENCES:
-        return []
+        return operator, []
     checked = check_operator(
         settings.curvature,
         operator,
@@ -74,7 +78,8 @@ def check_rows(
         ranks.total,
     )
     source = f"||A v - what the moved loss says|| / ||A v|| for one random v: {checked.how}"
-    return [Row("spectrum/product_check", checked.difference, "1", Evidence.MEASURED, source)]
+    row = Row("spectrum/product_check", checked.difference, "1", Evidence.MEASURED, source)
+    return unless_zero(operator, checked), [row]
 
 
 def error_rows(

@@ -20,7 +20,7 @@ from qdescent.experiment.origin import threads_of
 from qdescent.experiment.progress import Progress, Silent
 from qdescent.experiment.run.curvature import BETWEEN, spectrum_rows
 from qdescent.experiment.spectrum.operator import (
-    check_rows,
+    checked_operator,
     curvature_operator,
     error_rows,
     in_float32,
@@ -100,13 +100,8 @@ def _measured(
         way = stages.way(lambda name: curvature_operator(settings, subject, ranks, name))
         operator = curvature_operator(settings, subject, ranks, way)
         with stopwatch(timings, "check"):
-            rows = [
-                *subject.rows,
-                loss,
-                *stages.rows(),
-                *way_rows(settings, way),
-                *check_rows(settings, subject, operator, ranks),
-            ]
+            operator, checks = checked_operator(settings, subject, operator, ranks)
+            rows = [*subject.rows, loss, *stages.rows(), *way_rows(settings, way), *checks]
         with stopwatch(timings, "deflation"):
             pairs = stages.deflation(operator)
         with stopwatch(timings, "spectrum"):

@@ -9,7 +9,7 @@ moved, in float64, by a twin that makes no use of second derivatives (`twins.py`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import torch
@@ -24,7 +24,10 @@ STEPS = (6e-6, 1e-7, 1e-9)
 # relative: far above the rounding of float32 products, far below what a missing derivative does
 AGREED = 1e-3
 ROUNDED = 0.1  # relative: products that are off by more for rounding alone are no measurement
+# times how far the same number moves between points a few roundings apart: what is less is noise
+SPREAD, NEARBY = 10.0, 4
 ROUNDING = 100.0  # the noise of a pass through many layers, in units of its type's precision
+EPS = torch.finfo(torch.float64).eps
 COARSE = 1e-4  # a precision above it (bfloat16, float16) tells nothing beside differences
 
 
@@ -35,11 +38,13 @@ class Moved(NamedTuple):
         gap: of a product: its distance from what the moves say, and the size of both.
         unit: what the rounding of a product is relative to where the product itself is nearly zero.
         noise: of the moves, in units of float64's precision.
+        value: what the moves say, as a vector of whatever length.
     """
 
     gap: Callable[[Tensor], tuple[float, float]]
     unit: float
     noise: float
+    value: Tensor
 
 
 class Twin(Protocol):
@@ -55,6 +60,9 @@ class Twin(Protocol):
     def product(self, theta: Tensor, v: Tensor) -> Tensor:
         """The product that is checked, by autograd."""
 
+    def loss(self, theta: Tensor) -> float:
+        """The loss itself."""
+
 
 class Checked(NamedTuple):
     """What was seen.
@@ -64,11 +72,13 @@ class Checked(NamedTuple):
         asymmetry: |v . A w - w . A v| / ((||A v|| + ||A w||) / 2), entries of v and w of variance
             1.
         how: what was compared in the end, in words.
+        vanishes: the products are 0 to rounding: what is left of terms that cancel.
     """
 
     difference: float
     asymmetry: float
     how: str
+    vanishes: bool = False
 
 
 def check_curvature(
@@ -126,6 +136,8 @@ def check_curvature(
         how = "the same at a point beside: at theta itself activations stand exactly at their kinks"
         nearby = _Walk(twin, beside, pair)
         if not nearby.agrees(twin.product(beside, pair[:, 0])[:, None], STEPS[:0:-1], 0.0):
+            if _nothing_but_rounding(twin, beside, pair):
+                return _VANISHES
             off = (
                 f"not: a product is {100 * min(walk.least, nearby.least):.2g} % off what the moved"
                 f" loss says{reason()}"
@@ -135,16 +147,57 @@ def check_curvature(
             )
         walk = nearby
     skew, size = _skew(pair, exact)
-    if skew > AGREED * size + walk.noise(torch.finfo(torch.float64).eps):
+    if skew > AGREED * size + walk.noise(EPS):
+        if _nothing_but_rounding(twin, point, pair):
+            return _VANISHES
         off = f"{100 * skew / size:.2g} % asymmetric{reason()}"
         raise argument_error("network", "have symmetric second derivatives", off)
     gap, size = (float(torch.linalg.vector_norm(x)) for x in (products - exact, exact))
     if own < COARSE and gap > ROUNDED * size + walk.noise(own):
+        if is_noise(twin.product(each, pair[:, 0]) for each in rounded(point)):
+            return _VANISHES
         must = "have products that its precision can hold (network.double(), with data in float64)"
         raise argument_error(
             "network", must, f"without: for rounding alone they are off by {gap:.2g} of {size:.2g}"
         )
     return Checked(walk.least, skew / (size or 1.0), how)
+
+
+_VANISHES = Checked(0.0, 0.0, "A v and the moved loss, both 0 to rounding", vanishes=True)
+
+
+def _nothing_but_rounding(twin: Twin, point: Tensor, pair: Tensor) -> bool:
+    """Whether products and moves are what rounding leaves of 0: over the length of theta they would
+    change the loss by its own rounding, or they are others where theta is moved by a few roundings.
+    A derivative that is missing stands still there.
+    """
+    v, w = pair.T
+    reach = float(torch.linalg.vector_norm(point)) ** 2 / float(torch.linalg.vector_norm(v))
+    product, moved = twin.product(point, v), twin.moved(point, v, w, STEPS[0])
+    # as of a constant loss, whose terms may leave the same rounding everywhere
+    if max(moved.gap(product)) * reach <= ROUNDING * EPS * abs(twin.loss(point)):
+        return True
+    moves = (twin.moved(each, v, w, STEPS[0]).value for each in rounded(point))
+    return is_noise(moves) and is_noise(twin.product(each, v) for each in rounded(point))
+
+
+def is_noise(found: Iterable[Tensor]) -> bool:
+    """Whether the same number at points a few roundings apart is nothing but rounding: it moves
+    about as much as there is of it.
+    """
+    here, *there = found
+    size, *apart = (float(torch.linalg.vector_norm(x)) for x in (here, *(here - x for x in there)))
+    return size <= SPREAD * max(apart)
+
+
+def rounded(point: Tensor) -> Iterator[Tensor]:
+    """The point, and others with each number changed by up to four roundings; zeros, at which
+    activations may stand exactly at their kinks, stay.
+    """
+    yield point
+    eps = torch.finfo(point.dtype).eps
+    for place in range(NEARBY):
+        yield point * (1 + eps * _random(point, place, "rounding").clamp(-4, 4))
 
 
 class _Walk:
@@ -164,12 +217,7 @@ class _Walk:
             self._unit = moved.unit
             gap, size = moved.gap(products[:, 0])
             self.least = min(self.least, gap / size if size else 0.0)
-            if (
-                gap
-                <= AGREED * size
-                + self.noise(own)
-                + ROUNDING * torch.finfo(torch.float64).eps * moved.noise
-            ):
+            if gap <= AGREED * size + self.noise(own) + ROUNDING * EPS * moved.noise:
                 return True
         return False
 
@@ -213,16 +261,34 @@ def _random(like: Tensor, seed: int, name: str) -> Tensor:
 
 
 def check_slope(
-    rise: float, slope: float, size: float, noise: float, reason: Callable[[], str]
+    rise: Callable[[Tensor], float],
+    theta: Tensor,
+    slope: float,
+    size: float,
+    noise: float,
+    reason: Callable[[], str],
 ) -> None:
     """Check that a gradient is its loss's: dL/dh along v beside grad L . v.
 
+    Args:
+        rise: dL/dh at a point.
+        theta: the point.
+        slope: grad L . v.
+        size: of the gradient.
+        noise: of the rise, in units of float64's precision.
+        reason: why it may not be, in words.
+
     Raises:
-        ArgumentError: it is not.
+        ArgumentError: it is not, by more than the rise is another one a few roundings away.
     """
-    if abs(rise - slope) > AGREED * size + ROUNDING * torch.finfo(torch.float64).eps * noise:
+    seen = rise(theta)
+    allowed = AGREED * size + ROUNDING * EPS * noise
+    if abs(seen - slope) > allowed:
+        moved = max(abs(seen - rise(each)) for each in rounded(theta))
+        if abs(seen - slope) <= allowed + SPREAD * moved:
+            return
         off = (
-            f"not: along a random direction the loss changes by {rise:.4g}, and by {slope:.4g} as"
+            f"not: along a random direction the loss changes by {seen:.4g}, and by {slope:.4g} as"
             f" its gradient says{reason()}"
         )
         raise argument_error("network", "have the gradient of its loss", off)

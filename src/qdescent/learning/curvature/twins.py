@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from qdescent.learning.curvature.differentiable import DIFFERENCES
 from qdescent.learning.curvature.double import InDouble
-from qdescent.learning.curvature.guard import Moved, check_slope
+from qdescent.learning.curvature.guard import Moved, check_slope, is_noise, rounded
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 
@@ -48,12 +48,19 @@ class HessianTwin:
             (after - before) / (2 * h),
         )
         return Moved(
-            lambda product: _gap(product, difference), size / _length(theta, v, 1.0), size / h
+            lambda product: _gap(product, difference),
+            size / _length(theta, v, 1.0),
+            size / h,
+            difference,
         )
 
     def product(self, theta: Tensor, v: Tensor) -> Tensor:
         """The product H v by autograd in float64."""
         return self.exact(theta, v)
+
+    def loss(self, theta: Tensor) -> float:
+        """The loss itself."""
+        return float(self.loss_and_gradient(theta)[0])
 
 
 def _checked_gradients(
@@ -61,8 +68,19 @@ def _checked_gradients(
 ) -> Both:
     """The gradients at theta + h v and theta - h v, whose loss must rise between as they say."""
     (high, after), (low, before) = (loss_and_gradient(theta + s * h * v) for s in (1, -1))
+
+    def rise(point: Tensor) -> float:
+        ends = (
+            (high, low)
+            if point is theta
+            else (loss_and_gradient(point + s * h * v)[0] for s in (1, -1))
+        )
+        above, below = map(float, ends)
+        return (above - below) / (2 * h)
+
     check_slope(
-        float(high - low) / (2 * h),
+        rise,
+        theta,
         float((after + before) @ v) / 2,
         float(torch.linalg.vector_norm(after + before)) / 2,
         abs(float(high)) / h,
@@ -117,6 +135,12 @@ def _loss_and_gradient(
         return total(value), total(gradient)
 
     return loss_and_gradient
+
+
+def gradient_vanishes(task: Task, space: ParameterSpace, theta: Tensor) -> bool:
+    """Whether a task's gradient is what rounding leaves of 0."""
+    loss_and_gradient = _loss_and_gradient([(task, 1.0)], space, lambda part: part)
+    return is_noise(loss_and_gradient(each)[1] for each in rounded(theta.double()))
 
 
 def gauss_newton_twin(
@@ -174,11 +198,16 @@ class GaussNewtonTwin:
             )
         form, size = self.total(sums).tolist()
         unit = size / len(theta) ** 0.5
-        return Moved(lambda product: self._gap(product, w, form), unit, unit / step)
+        value = theta.new_tensor([form])
+        return Moved(lambda product: self._gap(product, w, form), unit, unit / step, value)
 
     def product(self, theta: Tensor, v: Tensor) -> Tensor:
         """The product G v by autograd in float64."""
         return self.exact(theta, v)
+
+    def loss(self, theta: Tensor) -> float:
+        """The loss itself."""
+        return float(self.loss_and_gradient(theta)[0])
 
     @staticmethod
     def _gap(product: Tensor, w: Tensor, form: float) -> tuple[float, float]:
