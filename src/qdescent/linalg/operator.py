@@ -11,6 +11,7 @@ from torch import Tensor
 from qdescent._array_checks import FLOATING, check_tensor
 from qdescent._checks import (
     argument_error,
+    check_boolean,
     check_callable,
     check_instance,
     check_integer,
@@ -58,6 +59,8 @@ class LinearOperator:
         shard: the part of every vector that this process holds, of a square operator; None: all of
             it. `A @ x` then takes and returns these parts, and all processes must make the same
             products in the same order.
+        steady: promise that its products are the same each time, so that nobody makes one again to
+            see (`spectral_density`).
 
     Raises:
         ArgumentError: a field of another type; in a product, a vector of another length or of
@@ -77,6 +80,7 @@ class LinearOperator:
     dtype: torch.dtype = torch.float64
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     shard: Shard | None = None
+    steady: bool = False
 
     def __post_init__(self) -> None:
         sides = check_sequence("shape", self.shape, object, called="two integers (m, n)")
@@ -90,6 +94,7 @@ class LinearOperator:
             raise argument_error("dtype", "be a floating-point or complex type", shown(self.dtype))
         check_instance("device", self.device, torch.device)
         check_instance("shard", self.shard, Shard, optional=True)
+        check_boolean("steady", self.steady)
 
     def __matmul__(self, x: Tensor) -> Tensor:
         columns = self.shape[1] if self.shard is None else len(self.shard)

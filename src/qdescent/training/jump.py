@@ -68,7 +68,7 @@ def jump(
                 spent += tried[length].gradients
             tail, took = _judged(tried[length], upload, schedule, order)
             checks += took
-            if schedule.accepts(tail):
+            if schedule.accepts(tail, tried[length].error):
                 here, shorter = _priced(tried[length], upload, schedule, order, tail)
                 if here is None:
                     found.append((schedule.work(order, length), order, tried[length], tail, None))
@@ -130,7 +130,8 @@ def _priced(
         error = tail.error * (steps / path.steps) ** (order + 1)
         speed = None if speeds is None else speeds[:order]
         rate = upload.rule.learning_rate
-        return offer(schedule, steps, terms[:order], speed, rate, replace(tail, error=error))
+        seen = replace(tail, error=error)
+        return offer(schedule, steps, terms[:order], speed, rate, seen, path.error)
 
     here = ended(path.steps)
     ends = {max(2, round(path.steps * place / MOST_ENDS)) for place in range(1, MOST_ENDS)}

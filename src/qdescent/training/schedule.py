@@ -33,6 +33,9 @@ from qdescent.training.schedule_checks import (
 )
 from qdescent.training.tail import Tail
 
+# Of the tolerance, 1 % of its square: ten times less costs an engine a product or a node more.
+SOLVER_PART = 0.1
+SAFETY = 3.0
 MOST_PRICE = 1e200  # of a shot, in gradients: as many as there can be cost a finite number
 
 
@@ -145,8 +148,11 @@ class Schedule:
         """
         return rule_of(self, round_index, done)
 
-    def accepts(self, tail: Tail) -> bool:
-        """Whether a segment may hold a step with such terms: unless they overflowed."""
+    def accepts(self, tail: Tail, solver: float = 0.0) -> bool:
+        """Whether a segment may hold a step with such terms: unless they overflowed, whatever its
+        engine misses.
+        """
+        check_interval("solver", solver, "[0, inf]")
         return not math.isinf(check_instance("tail", tail, Tail).growth)
 
     def work(self, order: int, steps: int) -> float:
@@ -167,9 +173,10 @@ class AdaptiveSchedule:
     work, (K N(N+3)/2 + round_cost) / K gradients a step. All of it is decided by terms, true
     gradients, the engine's own count and what is to be read; never by the true descent beside it.
 
-    With a price per shot (`shot_cost`) truncation and readout share the tolerance, and length,
-    order, shots and entries are those of the least work a step, (K N(N+3)/2 + round_cost +
-    shot_cost S) / K: a longer segment is read more seldom, and leaves its readout less error.
+    What the engine misses is part of the same tolerance, (safety truncation)^2 + solver^2 <=
+    tolerance^2. With a price per shot (`shot_cost`) the readout is, too, and length, order, shots
+    and entries are those of the least work a step, (K N(N+3)/2 + round_cost + shot_cost S) / K: a
+    longer segment is read more seldom, and leaves its readout less error.
 
     With momentum or fresh batches the series is followed one order further than the highest
     allowed: u_1 then grows by the velocity at the pivot and by noise, not with eta t, and an
@@ -201,7 +208,8 @@ class AdaptiveSchedule:
         momentum: beta, as in `Schedule`.
         engine: as in `Schedule`; or "cheapest": in each round fast-forward where it can do the
             segment for fewer gradients than the series, by its own count, and else the series.
-        fresh_batches, engine_tolerance: as in `Schedule`.
+        fresh_batches: as in `Schedule`.
+        engine_tolerance: error that the engine may leave, a part of the tolerance; None: a tenth.
         weight_decay, dampening, nesterov, decoupled: as in `Schedule`.
         largest, unread, read_error: as in `Schedule`.
         patience: single steps of classical descent in a row, with which a run looks for a pivot
@@ -228,11 +236,11 @@ class AdaptiveSchedule:
     shots: int | None = 1_000_000
     round_cost: float = 100.0
     shot_cost: float | Callable[[int, int], float] | None = None
-    safety: float = 3.0
+    safety: float = SAFETY
     momentum: float = 0.0
     fresh_batches: bool = False
     engine: str = "series"
-    engine_tolerance: float = 1e-3
+    engine_tolerance: float = None  # type: ignore[assignment]  # a tenth of the tolerance
     weight_decay: float = 0.0
     dampening: float = 0.0
     nesterov: bool = False
@@ -247,6 +255,8 @@ class AdaptiveSchedule:
     def __post_init__(self) -> None:
         check_integer("patience", self.patience, 0, MOST_STEPS)
         check_interval("tolerance", self.tolerance, "(0, 1)")
+        if self.engine_tolerance is None:
+            object.__setattr__(self, "engine_tolerance", SOLVER_PART * self.tolerance)
         check_boolean("fresh_batches", self.fresh_batches)
         for order in check_sequence(
             "orders", self.orders, object, called="a sequence of orders", empty=True
@@ -293,14 +303,18 @@ class AdaptiveSchedule:
         """
         return rule_of(self, round_index, done)
 
-    def accepts(self, tail: Tail) -> bool:
-        """Whether a segment may hold a step with such an estimate."""
-        return self.safety * check_instance("tail", tail, Tail).error <= self.tolerance
+    def accepts(self, tail: Tail, solver: float = 0.0) -> bool:
+        """Whether a segment may hold a step with such an estimate, and what its engine misses."""
+        return self._taken(tail, solver) <= self.tolerance
 
-    def left_to_read(self, tail: Tail) -> float:
-        """sqrt(tolerance^2 - (safety error)^2): what truncation leaves to the readout."""
-        taken = self.safety * check_instance("tail", tail, Tail).error
-        return math.sqrt(max(0.0, self.tolerance**2 - taken**2))
+    def left_to_read(self, tail: Tail, solver: float = 0.0) -> float:
+        """sqrt(tolerance^2 - (safety error)^2 - solver^2): what both leave to the readout."""
+        return math.sqrt(max(0.0, self.tolerance**2 - self._taken(tail, solver) ** 2))
+
+    def _taken(self, tail: Tail, solver: float) -> float:
+        solver = check_interval("solver", solver, "[0, inf]")
+        error = self.safety * check_instance("tail", tail, Tail).error
+        return math.hypot(error, solver) if solver else error
 
     def work(self, order: int, steps: int, shots: int = 0) -> float:
         """(K N(N+3)/2 + round_cost + shot_cost S) / K: a segment's work in gradients for each of

@@ -123,7 +123,7 @@ def run_segment(
             if schedule.accepts(tail) or math.isnan(tail.growth):
                 speed = None if speeds is None else speeds[:order]
                 tails[order] = tail = checks[order].at_end(batch, terms[:order], speed, tail)
-            if not schedule.accepts(tail):
+            if not schedule.accepts(tail, path.error):
                 ended.append(replace(alive.pop(order), why=refused(order, tail, t)))
         cheapest = min(map(work, ended), default=math.inf)
         if all(schedule.work(order, longest) >= cheapest for order in alive):
@@ -135,7 +135,8 @@ def run_segment(
             speed = None if speeds is None else speeds[:order]
             last, best = None, segment.best
             if priced and t >= min(2, longest):
-                last = offer(priced, t, terms[:order], speed, rule.learning_rate, tails[order])
+                rate = rule.learning_rate
+                last = offer(priced, t, terms[:order], speed, rate, tails[order], path.error)
                 best = last if best is None or last.work < best.work else best
             seen = (*segment.steps, *unlooked, step)
             alive[order] = _Followed(order, terms[:order], seen, speed, "", last, best)

@@ -4,6 +4,7 @@ same bits, and clear about bad input.
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from qdescent.report.files import read_weights
 from qdescent.report.pages.cost_figures import readout_panel
 from qdescent.report.pages.training import figures
 from qdescent.report.record import read_record
+from qdescent.rows.collection import Rows
 
 MODULE = """
 import torch
@@ -300,6 +302,33 @@ def test_a_partial_download_is_on_record(project):
     assert "left unread" in figures.budget_panel(by_norm).title
 
 
+def test_one_tolerance_is_split_between_truncation_solver_and_readout(project):
+    """By fast-forward, whose own error has its part; a readout of twice the noise shows."""
+    record = trained(
+        project, "split", tolerance=0.05, engine="fast-forward", shot_cost=1e-4, epochs=0,
+        dense_beside=False, learning_rate=0.02,
+    )  # fmt: skip
+    rows = record.rows
+    parts = [rows[f"budget/{name}_by_round"].value for name in ("truncation", "solver")]
+    expected = rows["readout/expected_error_by_round"].value
+    spent = [
+        math.hypot(3 * truncation, solver, read)
+        for truncation, solver, read in zip(*parts, expected, strict=True)
+    ]
+    assert all(0.03 < each < 1.01 * 0.05 for each in spent)  # used, and not overdrawn
+    assert 0 < max(parts[1]) <= 0.1 * 0.05  # a tenth is the engine's
+    count = len(spent)
+    told = figures.budget_panel(record).caption
+    assert f"is split between all: in {count} of {count} rounds" in told
+    noise = "budget/shot_noise_by_round"
+    twice = [
+        replace(row, value=[2 * value for value in row.value]) if row.name == noise else row
+        for row in rows
+    ]
+    told = figures.budget_panel(replace(record, rows=Rows(twice))).caption
+    assert f"in 0 of {count} rounds" in told
+
+
 def test_pruning_along_the_way_keeps_as_many_in_the_end(project):
     record = trained(project, "gradual", prune_rounds=2, regrow=1, epochs=0)
     saved = read_weights(project / "gradual" / "weights.safetensors")
@@ -342,8 +371,6 @@ def test_the_window_and_its_end_are_in_the_title(whole):
     record, _ = whole
     said = figures.window_panel(record).title
     assert said.startswith("The quantum window lasts from step 0 to 9, with segments of up to 3")
-    from dataclasses import replace
-
     values = {
         "quantum_window/longest": 0,
         "quantum_window/opens": "the tolerance is passed at once",
@@ -355,8 +382,6 @@ def test_the_window_and_its_end_are_in_the_title(whole):
 
 def test_a_biased_readout_shows_on_the_page(project, monkeypatch, whole):
     """Signs lost, and entries chosen by another vector, planted in the loop's own readout."""
-    from dataclasses import replace
-
     from qdescent.training.rounds import download
 
     honest = download.read_out

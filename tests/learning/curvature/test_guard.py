@@ -10,6 +10,7 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 from qdescent._checks import ArgumentError
+from qdescent.learning.curvature import few_samples as few
 from qdescent.learning.curvature import hessian as hessian_module
 from qdescent.learning.curvature.hessian import check_operator, gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
@@ -171,6 +172,48 @@ def test_a_planted_error_is_found(size, build):
             ArgumentError, match="`network` must have products that its precision can hold"
         ):
             check_operator(kind, wrong, [(task, 1.0)], space)
+
+
+def pairs_of_samples(outputs, targets):
+    """A loss of neighbours, which does not take every number of samples."""
+    left, right = outputs.unflatten(0, (-1, 8)).unbind(1)[:2]
+    return ((left - right) ** 2).mean()
+
+
+@pytest.mark.parametrize("wrong", list(WRONG))
+def test_of_a_large_batch_a_few_samples_tell(wrong, monkeypatch):
+    """Right networks pass without a gradient in float64 of the whole batch; wrong ones do not."""
+    sizes = []
+    gradient = Task.loss_and_gradient
+
+    def counted(task, space, theta, dtype=None):
+        sizes.append((task.batch, dtype))
+        return gradient(task, space, theta, dtype)
+
+    monkeypatch.setattr(few, "LARGE", 0)
+    right, wrong = made(torch.tanh), made(WRONG[wrong])
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "loss_and_gradient", counted)
+        for build in (hessian, gauss_newton):
+            task, space = task_of(right, samples=40)
+            found = build(task, space)
+            assert {size for size, dtype in sizes if dtype == F64} == {few.FEW}
+            v = torch.ones(space.n, dtype=F64)
+            assert torch.equal(found @ v, build(task, space, check=False) @ v)
+    task, space = task_of(wrong, samples=40)
+    with pytest.raises(ArgumentError, match="`network` must have the (second|gradient)|be twice"):
+        hessian(task, space, method="double-backward")
+
+
+def test_where_few_samples_cannot_tell_the_whole_batch_does(monkeypatch):
+    monkeypatch.setattr(few, "LARGE", 0)
+    task, space = task_of(made(torch.tanh), samples=40, loss=pairs_of_samples)
+    assert few.few_samples(task, space) is None  # 4 samples make no group of 8
+    hessian(task, space)
+    # a function that only few samples meet with a wrong derivative: all of them have the last word
+    apart = made(lambda x: x.tanh() if len(x) > few.FEW else Reversed.apply(x))
+    hessian(*task_of(apart, samples=40), method="double-backward")
+    assert few.few_samples(*task_of(made(torch.tanh), samples=2 * few.FEW - 1)) is None
 
 
 def test_the_check_changes_no_bit_and_draws_the_same():

@@ -109,3 +109,13 @@ def test_a_product_is_read_off_the_recurrence():
     forgotten = first_product(replace(states[1], beta=0 * states[1].beta), states[2])
     with pytest.raises(ArgumentError, match="two products of one vector"):
         forgotten.compare(counted.operator @ forgotten.vector)
+
+
+def test_what_is_known_to_be_steady_is_not_made_again():
+    counted = Counted()
+    spectral_density(counted.operator, steps=12, probes=2)
+    assert counted.count == 26
+    counted.count = 0
+    steady = replace(counted.operator, steady=True)
+    spectral_density(steady, steps=12, probes=2)
+    assert counted.count == 24

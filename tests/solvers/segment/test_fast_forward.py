@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 import qdescent as qd
 from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.solvers.segment import reduced_descent
 from qdescent.solvers.segment.fast_forward import FastForwardStatus, fast_forward
 from qdescent.solvers.segment.reduced_descent import ReducedDescent
 
@@ -274,6 +275,55 @@ def test_the_space_grows_where_it_misses_most():
     task, space = problem()
     found = fast_forward(task, space, 60, 0.05, tolerance=1e-6)
     assert found.products == found.dimension < space.n / 2
+
+
+def random_segments():
+    """Small networks, tanh to sigmoid, of two and three layers, at rates of .05 and .3 over the
+    largest eigenvalue.
+    """
+    for place in range(8):
+        torch.manual_seed(place)
+        smooth = (torch.nn.Tanh, torch.nn.GELU, torch.nn.SiLU, torch.nn.Sigmoid)[place % 4]
+        layers = [torch.nn.Linear(4, 6), smooth(), torch.nn.Linear(6, 2)]
+        if place % 3 == 0:
+            layers[2:2] = [torch.nn.Linear(6, 6), smooth()]
+        network = torch.nn.Sequential(*layers).double()
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight *= 1.8
+        data = torch.randn(24, 4).double(), torch.randn(24, 2).double()
+        task, space = qd.Task(network, mse_loss, data), qd.ParameterSpace(network)
+        curvature = qd.hessian(task, space, check=False) @ torch.eye(space.n).double()
+        largest = float(torch.linalg.eigvalsh(curvature).abs().max())
+        for share, steps in ((0.3, 10), (0.05, 60)):
+            yield task, space, steps, share / largest
+
+
+def test_the_estimate_is_above_the_error_on_random_networks(monkeypatch):
+    """And never below .8 of it; without the factor for what the stand-ins of the sources leave open
+    it can be below half.
+    """
+
+    def ratio(segment, series, order):
+        task, space, steps, rate = segment
+        found = fast_forward(task, space, steps, rate, order, tolerance=1e-2, check=False)
+        assert found.status in (FastForwardStatus.REACHED, FastForwardStatus.DEARER)
+        return found.error / distance(found, series)
+
+    ratios, doubtless = [], []
+    for place, segment in enumerate(random_segments()):
+        task, space, steps, rate = segment
+        for order in (2, 3):
+            series = qd.series_descent(task, space, order, steps, rate, check=False)
+            ratios.append(ratio(segment, series, order))
+            if order == 2 and place in (4, 5):
+                with monkeypatch.context() as patch:
+                    patch.setattr(reduced_descent, "DOUBT", 1.0)
+                    doubtless.append(ratio(segment, series, order))
+    assert len(ratios) == 32
+    assert sum(each < 1 for each in ratios) <= 2
+    assert min(ratios) > 0.8
+    assert min(doubtless) < 0.5
 
 
 def test_a_source_that_joined_is_let_go(monkeypatch):

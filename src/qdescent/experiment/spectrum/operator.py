@@ -14,13 +14,13 @@ from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.spectrum.settings import FINITE_DIFFERENCES, SpectrumSettings
 from qdescent.experiment.spectrum.subject import Subject
+from qdescent.learning.curvature.guard import unless_zero
 from qdescent.learning.curvature.hessian import (
     check_operator,
     finite_difference_hessian,
     gauss_newton,
     hessian,
     product_error,
-    unless_zero,
 )
 from qdescent.learning.parallel import Ranks, data_parallel, weighted_over
 from qdescent.linalg.operator import LinearOperator

@@ -10,6 +10,7 @@ moved, in float64, by a twin that makes no use of second derivatives (`twins.py`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import torch
@@ -292,3 +293,12 @@ def check_slope(
             f" its gradient says{reason()}"
         )
         raise argument_error("network", "have the gradient of its loss", off)
+
+
+def unless_zero(operator: LinearOperator, checked: Checked) -> LinearOperator:
+    """The operator; 0 where its products were seen to be 0 to rounding, for their noise has
+    eigenvalues, too.
+    """
+    if not checked.vanishes:
+        return operator
+    return replace(operator, apply=torch.zeros_like, apply_adjoint=torch.zeros_like)

@@ -22,6 +22,9 @@ class Convolution:
 
     Two dimensions: everything is kept channels-last, in which oneDNN's forward and input-gradient
     are up to twice as fast here.
+
+    Attributes:
+        format: in which the kernel is to be laid.
     """
 
     def __init__(
@@ -46,13 +49,13 @@ class Convolution:
         )
         # of a transposed convolution; None: it is none
         self._output_padding = None if output_padding is None else each(output_padding)
-        self._format = torch.channels_last if places == 2 else torch.contiguous_format
+        self.format = torch.channels_last if places == 2 else torch.contiguous_format
 
     def apply(self, x: Tensor, w: Tensor) -> Tensor:
         transposed = self._output_padding is not None
         y = torch.convolution(
             self._flat(x),
-            self._laid(w),
+            w,
             None,
             self._stride,
             self._padding,
@@ -65,9 +68,7 @@ class Convolution:
 
     def back(self, y: Tensor, w: Tensor) -> Tensor:
         shape = (y.shape[0] * y.shape[1], *self._inputs[1:])
-        return self._backward(y, y.new_empty(1).expand(shape), self._laid(w), 0).unflatten(
-            0, y.shape[:2]
-        )
+        return self._backward(y, y.new_empty(1).expand(shape), w, 0).unflatten(0, y.shape[:2])
 
     def weigh(self, x: Tensor, y: Tensor, degree: int) -> Tensor:
         x, y = paired(x, y, degree)
@@ -110,10 +111,7 @@ class Convolution:
         return found.permute(2, 3, 0, 1)
 
     def _flat(self, x: Tensor) -> Tensor:
-        return x.flatten(0, 1).contiguous(memory_format=self._format)
-
-    def _laid(self, w: Tensor) -> Tensor:
-        return w.contiguous(memory_format=self._format)
+        return x.flatten(0, 1).contiguous(memory_format=self.format)
 
 
 def _met(tap: int, axis: int, inputs: int, outputs: int, form: Convolution) -> tuple[slice, slice]:

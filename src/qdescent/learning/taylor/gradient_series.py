@@ -149,6 +149,7 @@ class GradientSeries:
             directions = [list(self._space.embed(term).values()) for term in terms]
             for i, node in enumerate(self._weights):
                 node.terms = [direction[i] for direction in directions]
+            del directions  # each is let go after its last use
             self._tape.forward()
             rows = self._places.begin(self.gradient.new_empty(len(terms), self._space.n))
             self._tape.backward(self._loss)

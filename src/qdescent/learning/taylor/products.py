@@ -31,13 +31,25 @@ class Form(Protocol):
 
 
 class Product:
-    """y = form(x, w), either of which may be a constant."""
+    """y = form(x, w), either of which may be a constant.
 
-    def __init__(self, form: Form, x: Node | Tensor, w: Node | Tensor) -> None:
-        self._form, self._x, self._w = form, x, w
+    Args:
+        form: the operation.
+        x, w: its arguments.
+        laid: memory format in which w and its coefficients are kept; None: as they are.
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        x: Node | Tensor,
+        w: Node | Tensor,
+        laid: torch.memory_format | None = None,
+    ) -> None:
+        self._form, self._x, self._w, self._laid = form, x, w, laid
         self.inputs = tuple(node for node in (x, w) if isinstance(node, Node))
         self._x0: Tensor = x.value if isinstance(x, Node) else x  # type: ignore[assignment]
-        self._w0: Tensor = w.value if isinstance(w, Node) else w  # type: ignore[assignment]
+        self._w0: Tensor = self._kept(w.value if isinstance(w, Node) else w)  # type: ignore[arg-type]
         self.output = Node(form.apply(self._x0[None], self._w0)[0])
 
     def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
@@ -52,8 +64,8 @@ class Product:
     def push(self) -> Tensor:
         if not isinstance(self._w, Node):
             return self._form.apply(stacked(self._x.terms), self._w0)  # type: ignore[union-attr, arg-type]
-        self._terms = self._w.terms
-        assert self._terms is not None
+        assert self._w.terms is not None
+        self._terms = [self._kept(w) for w in self._w.terms]
         if not isinstance(self._x, Node):
             return torch.cat([self._form.apply(self._x0[None], w) for w in self._terms])
         self._all = self._x.joined(self._x0)
@@ -71,7 +83,7 @@ class Product:
         x = self._all if isinstance(self._x, Node) else self._x0[None]
         if isinstance(self._x, Node):
             below = self._form.back(y[1:], self._w0)
-            for j, w in enumerate(self._terms, start=1):  # type: ignore[arg-type]
+            for j, w in enumerate(self._terms, start=1):
                 below[j - 1 :] += self._form.back(y[: len(y) - j], w)
             found.append(below)
             self._x0 = self._x0.clone()
@@ -79,6 +91,9 @@ class Product:
         del self._terms  # views of the whole curve
         found.append(self._form.weigh(x, y, degree) for degree in range(1, len(y)))
         return found
+
+    def _kept(self, w: Tensor) -> Tensor:
+        return w if self._laid is None else w.contiguous(memory_format=self._laid)
 
 
 class Elementwise:

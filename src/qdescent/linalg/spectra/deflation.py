@@ -56,7 +56,9 @@ class Eigenpairs:
             rest = self.project(operator @ (block - self.vectors @ inside))
             return rest.addmm_(self.vectors, inside, alpha=float(self.middle))
 
-        return LinearOperator(operator.shape, apply, apply, operator.dtype, operator.device)
+        return LinearOperator(
+            operator.shape, apply, apply, operator.dtype, operator.device, steady=operator.steady
+        )
 
 
 def extreme_eigenpairs(

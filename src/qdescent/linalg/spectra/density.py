@@ -59,7 +59,8 @@ def spectral_density(
             complement only, and these eigenvalues enter without sampling error. Or the pairs
             themselves (`extreme_eigenpairs`), to be used again.
         check: repetition of the first product, at once and after the last step, to see that it is
-            the same. False: for those who have measured the same operator before.
+            the same; not of an operator that says so itself (`steady`: a Hessian of one batch is).
+            False: for those who have measured the same operator before.
 
     Returns:
         Spectrum.
@@ -89,7 +90,8 @@ def spectral_density(
     check_integer("probes", probes, 1, MOST_PROBES)
     check_instance("state", state, LanczosState, optional=True)
     check_callable("on_step", on_step, "a function of the state", optional=True)
-    run = steady_lanczos if check_boolean("check", check) else lanczos
+    again = check_boolean("check", check) and not operator.steady
+    run = steady_lanczos if again else lanczos
     n = operator.shape[0]
     held = n if operator.shard is None else len(operator.shard)
     given = vectors is not None

@@ -42,6 +42,7 @@ MOST_STEPS = 10**6  # each is a step of scalar recurrences: about a second of th
 MOST_VECTORS = 1000
 # ||u_2|| / ||u|| before it is known; where it proves larger, the nodes are chosen again
 SHARE = 0.1
+NODES_PART = 0.8  # of the tolerance; the rest is for the space, where a product more gains most
 
 
 class FastForwardStatus(StrEnum):
@@ -75,7 +76,8 @@ class FastForward:
         calls: series calls taken, (order 2, order 3, ...).
         gradients: cost of all that in gradients, modelled: see `gradients_of`.
         error: estimated distance to the series form, relative to ||u||: what leaves the space, and
-            what R - 1 nodes leave out.
+            what R nodes leave out of each higher term. On 292 segments of small random networks it
+            was above the distance in 288, and never below .83 of it (orders 2 and 3, measured).
         growth: the largest factor by which a mode that was seen grows over the segment.
         status: outcome in a word.
         reduced: paths that `after` reads; None without `every_step`.
@@ -183,8 +185,8 @@ def fast_forward(
         weight_decay: weight decay as of `torch.optim.SGD`.
         velocity: the velocity at the pivot, (n,); None: there was no step yet, so that the first
             has no dampening.
-        tolerance: wanted distance to the series form, relative to ||u||, half for the space and
-            half for the nodes.
+        tolerance: wanted distance to the series form, relative to ||u||: .2 of it for the space and
+            .8 for the nodes.
         dimension: most vectors of the space.
         nodes: R; None: as many as the tolerance asks for.
         method: as for `series_descent`.
@@ -250,26 +252,25 @@ def fast_forward(
     first, within, apart = series.gradient, rule.decay_within, rule.decay_apart
     first = first + within * theta if within else first
     segment.drive([first], np.ones((steps, 1)), velocity, apart * theta if apart else None)
-    resolved = segment.resolve(tolerance / 2)
+    resolved = segment.resolve((1 - NODES_PART) * tolerance)
 
     # The points in time for the higher terms, and from those the terms, one after the other.
     if order == 1:
         return _report(segment, 0, 0.0, resolved, every_step)
-    share = SHARE
+    shares, second = [SHARE**k for k in range(1, order)], None
     for again in (True, False):
-        chosen = segment.choose_nodes(tolerance / 2 / share, nodes)
+        chosen = segment.choose_nodes(NODES_PART * tolerance, shares, nodes, second)
         for k in range(2, order + 1):
             times, profile = segment.in_time(k, chosen)
             segment.drive(segment.sources(k, times), profile)
-            resolved = segment.resolve(tolerance / 2)
-        larger = segment.share()
-        within = larger <= share or chosen.error * larger <= tolerance / 2
-        if not again or within or nodes is not None or not np.isfinite(larger):
+            resolved = segment.resolve((1 - NODES_PART) * tolerance)
+        shares, second = segment.shares(), segment.paths[1]
+        missed = segment.missed(chosen, shares, second)
+        within = missed <= NODES_PART * tolerance
+        if not again or within or nodes is not None or not np.isfinite(shares).all():
             break
-        share = larger
         segment.forget_all_but_first()
-    missed = chosen.error * segment.share()
-    resolved = resolved and (nodes is not None or missed <= tolerance / 2)
+    resolved = resolved and (nodes is not None or missed <= NODES_PART * tolerance)
     return _report(segment, chosen.number, missed, resolved, every_step)
 
 

@@ -5,7 +5,7 @@ it misses most.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -26,6 +26,10 @@ from qdescent.linalg.spectra.density import spectral_density
 
 PRODUCTS = 10  # products after which it is said what grows
 MOST_GROWTH = 10.0  # of a mode over the segment, as for "almost dissipative"
+DRAWS = 40  # products of coordinates that stand for all of three and more
+# What drives u_2 may lie where its stand-ins are worse. With this factor the estimate was above the
+# error on 288 of 292 segments of small random networks (orders 2 and 3), and never below .83 of it.
+DOUBT = 2.5
 MOST_NODES = 40  # sources that want more change as fast as the steps themselves: take the steps
 
 
@@ -47,7 +51,7 @@ class Nodes(NamedTuple):
     Args:
         number: R.
         alike: whether all steps weigh alike; else each by the size of u_1.
-        error: what they leave of u_2, relative to it.
+        error: what they leave of the higher terms, relative to ||u||, by its estimate.
     """
 
     number: int
@@ -238,37 +242,76 @@ class ReducedDescent:
         impulse[0] = 1.0
         return self.recurrence.path(values, impulse)[0][1:]
 
-    def choose_nodes(self, tolerance: float, wanted: int | None) -> Nodes:
-        """The fewest nodes for which products of the coordinates of u_1(t) drive u_2 to within the
-        tolerance, and the error left.
+    def choose_nodes(
+        self, tolerance: float, shares: Sequence[float], wanted: int | None, second: Floats | None
+    ) -> Nodes:
+        """The fewest nodes for which the higher terms are driven to within the tolerance, and the
+        error left.
 
-        The tensor that makes s_2 of u_1 is not known, so that every product of two coordinates, and
-        every mode that it may drive, stands for it.
+        Args:
+            tolerance: relative to ||u||.
+            shares: ||u_k|| / ||u|| of u_2, u_3, ..., known or guessed.
+            wanted: R, where it is given.
+            second: c_2(t), (T + 1, d), where it is known.
         """
-        path = self.paths[0]
-        left, right = np.triu_indices(path.shape[1])
-        response = self.response()[::-1].T
-        truth = response @ (path[:-1, left] * path[:-1, right])
-        size = np.linalg.norm(truth, axis=1).max() or 1.0
         counts = range(1, min(self.steps, MOST_NODES) + 1) if wanted is None else (wanted,)
         best = Nodes(1, alike=True, error=0.0)
         for count in counts:
-            tried = []
-            for alike in (False, True):
-                times, profile = self.in_time(2, Nodes(count, alike, 0.0))
-                at_nodes = interpolate(path, times)
-                found = (response @ profile) @ (at_nodes[:, left] * at_nodes[:, right])
-                error = float(np.linalg.norm(found - truth, axis=1).max() / size)
-                tried.append(Nodes(count, alike, error if math.isfinite(error) else math.inf))
+            tried = [
+                nodes._replace(error=self.missed(nodes, shares, second))
+                for nodes in (Nodes(count, False, 0.0), Nodes(count, True, 0.0))
+            ]
             best = min(tried, key=lambda each: each.error)
             if best.error <= tolerance:
                 break
         return best
 
-    def share(self) -> float:
-        """||u_2 + ... + u_N|| / ||u||."""
+    def missed(self, nodes: Nodes, shares: Sequence[float], second: Floats | None) -> float:
+        """What the nodes leave of u_2, u_3, ..., relative to ||u||: of each the error of what may
+        drive it, and that of the terms below, which is in its sources.
+
+        The tensors that make s_2 of u_1, s_3 of u_1 and u_2 are not known, so that products of
+        their coordinates, and every mode that these may drive, stand for them.
+        """
+        found = below = 0.0
+        for k, share in enumerate(shares, 2):
+            below += max(self._apart(k, nodes, factors) for factors in self._products(k, second))
+            found += (DOUBT if k == 2 else 1.0) * below * share
+        return found if math.isfinite(found) else math.inf
+
+    def _products(self, k: int, second: Floats | None) -> list[list[Floats]]:
+        """Lists of k paths, or of one fewer where u_2 is one of them, (T + 1, m) each, whose
+        product, entry by entry, stands for what drives u_k.
+        """
+        first = self.paths[0]
+        if k == 2:
+            left, right = np.triu_indices(first.shape[1])
+            return [[first[:, left], first[:, right]]]
+        drawn = np.random.default_rng(k)
+
+        def along(path: Floats) -> Floats:  # its coordinates in directions drawn at random
+            return path @ drawn.standard_normal((path.shape[1], DRAWS))
+
+        found = [[along(first) for _ in range(k)]]
+        if second is not None:
+            found.append([along(second), *(along(first) for _ in range(k - 2))])
+        return found
+
+    def _apart(self, k: int, nodes: Nodes, factors: Sequence[Floats]) -> float:
+        """By how much the nodes' sum drives the modes otherwise than all steps do, relative."""
+        response = self.response()[::-1].T
+        times, profile = self.in_time(k, nodes)
+        truth = response @ np.prod([path[:-1] for path in factors], axis=0)
+        at_nodes = np.prod([interpolate(path, times) for path in factors], axis=0)
+        size = np.linalg.norm(truth, axis=1).max() or 1.0
+        off = np.linalg.norm((response @ profile) @ at_nodes - truth, axis=1)
+        return float(off.max() / size)
+
+    def shares(self) -> list[float]:
+        """||u_2|| / ||u||, ||u_3|| / ||u||, ...."""
         ends = np.array([path[-1] for path in self.paths])
-        return float(np.linalg.norm(ends[1:].sum(0)) / (np.linalg.norm(ends.sum(0)) or 1.0))
+        size = np.linalg.norm(ends.sum(0)) or 1.0
+        return [float(np.linalg.norm(end) / size) for end in ends[1:]]
 
     def forget_all_but_first(self) -> None:
         """The higher terms are to be driven anew; what the space has learned stays."""

@@ -45,6 +45,11 @@ class CircuitPath:
         """Of the series beside it; a circuit takes none."""
         return self._series.gradients
 
+    @property
+    def error(self) -> float:
+        """What it is asked to reach."""
+        return self._upload.tolerance
+
     def at(self, steps: int) -> tuple[Tensor, Tensor | None]:
         """The terms after so many steps, by the series."""
         return self._series.at(steps)

@@ -39,6 +39,11 @@ class ForwardPath:
         return self._found.steps
 
     @property
+    def error(self) -> float:
+        """What its space and its nodes leave out of the longest segment, as it estimates it."""
+        return self._found.error
+
+    @property
     def growth(self) -> float:
         """The largest factor by which a mode that was seen grows over it."""
         return self._found.growth

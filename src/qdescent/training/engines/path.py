@@ -64,9 +64,13 @@ class Path(Protocol):
 
     Attributes:
         gradients: what the engine took so far, in gradients (a cost model).
+        error: what it may miss of the order-N solution, relative to ||u||; 0 where it is exact.
     """
 
     gradients: float
+
+    @property
+    def error(self) -> float: ...
 
     def at(self, steps: int) -> tuple[Tensor, Tensor | None]:
         """u_1 ... u_N after so many steps, (N, n), and the velocity's terms; `steps` never fall."""

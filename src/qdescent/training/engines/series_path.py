@@ -26,6 +26,7 @@ class SeriesPath:
             check=upload.check,
             **vars(upload.rule),
         )
+        self.error = 0.0  # every step is taken
         self._done, self._fixed = 0, isinstance(upload.task, Task)
         self.gradients = 1.0 if self._fixed else 0.0
 

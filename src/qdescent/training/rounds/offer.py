@@ -42,6 +42,7 @@ def offer(
     velocity: Tensor | None,
     rate: float,
     tail: Tail,
+    solver: float = 0.0,
 ) -> Offer:
     """What it costs to end a segment here.
 
@@ -53,12 +54,13 @@ def offer(
         terms, velocity: at its end.
         rate: eta, of the state (u, eta v).
         tail: the truncation's estimate.
+        solver: what the engine misses.
     """
     u = terms.sum(0)
     state = u if velocity is None else torch.cat([u, rate * velocity.sum(0)])
     size = float(torch.linalg.vector_norm(state))
     share = float(torch.linalg.vector_norm(u)) / size if size else 1.0
-    error = share * schedule.left_to_read(tail)
+    error = share * schedule.left_to_read(tail, solver)
     shots = shots_about(state, error)
     enough = not size or (error >= LEAST_EPSILON and shots <= MOST_SHOTS)
     work = schedule.work(len(terms), steps, math.ceil(shots)) if enough else math.inf

@@ -202,7 +202,7 @@ def convolution(dimensions: int) -> Rule:
             y: Any = function(x, weight, None, *settings)
         else:
             form = Convolution(x.shape, weight.shape, *settings)
-            y = jet.record(Product(form, plain(x), plain(weight)))
+            y = jet.record(Product(form, plain(x), plain(weight), form.format))
         return y if bias is None else y + bias.reshape(-1, *(1,) * dimensions)
 
     return convolve
@@ -232,7 +232,7 @@ def transposed_convolution(dimensions: int) -> Rule:
             form = Convolution(
                 x.shape, weight.shape, stride, padding, dilation, groups, output_padding
             )
-            y = jet.record(Product(form, plain(x), plain(weight)))
+            y = jet.record(Product(form, plain(x), plain(weight), form.format))
         return y if bias is None else y + bias.reshape(-1, *(1,) * dimensions)
 
     return convolve

@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from qdescent.learning.taylor.jet import RULES, Jet, Rule, rule
+from qdescent.learning.taylor.reshape import Reshape
 from qdescent.learning.taylor.rules.arithmetic import jet_among, plain
 from qdescent.learning.taylor.tape import Join, Map
 
@@ -208,6 +209,8 @@ def linear_function(name: str) -> Rule:
     def act(x: Jet, *args: Any, **kwargs: Any) -> Jet:
         if not isinstance(x, Jet):
             return NotImplemented
+        if name in RESHAPING:
+            return x.record(Reshape(x.node, function(x.value, *args, **kwargs)))
         return x.record(
             Map(lambda c: function(c, *args, **kwargs), x.node, batched="pool" not in name)
         )
@@ -227,6 +230,7 @@ LINEAR = (
     "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d", "upsample_bilinear2d",
     "upsample_bicubic2d", "upsample_trilinear3d",
 )  # fmt: skip
+RESHAPING = {"reshape", "flatten", "unflatten", "unsqueeze", "squeeze"}  # entries in their order
 LIKE = (
     "zeros_like", "ones_like", "empty_like", "full_like", "new_zeros", "new_ones", "new_full",
     "new_empty", "new_tensor", "detach",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 import plotly.graph_objects as go
@@ -24,8 +25,10 @@ from qdescent.report.pages.panel import (
 from qdescent.report.record import Record
 from qdescent.rows import names
 from qdescent.rows.numbers import number, percent, times
+from qdescent.training.schedule import SAFETY
 
 RUNS = {"sparse": (BLUE, "solid"), "dense": (GREEN, "dot"), "hybrid": (ORANGE, "dash")}
+WITHIN = 1.01  # of a tolerance: whole shots, and the rounding of what they let expect
 ACCURACY, LOSS = "test_accuracy", "test_loss"
 
 
@@ -123,6 +126,7 @@ def budget_panel(record: Record) -> Panel:
         name: max((value for value in values if math.isfinite(value)), default=0.0)
         for name, values in parts.items()
     }
+    split = _split(record, parts)
     first, *others = sorted(worst, key=lambda name: -worst[name])
     rest = ", ".join(f"{name} {percent(worst[name], 2)}" for name in others)
     return Panel(
@@ -132,9 +136,26 @@ def budget_panel(record: Record) -> Panel:
         " whole. Truncation: the order of the linearisation, as the series' own terms tell it."
         " Solver: what the engine leaves. Shots: sampling and signs. Left unread:"
         " entries that stay at the pivot. The last two are the parts of the readout's error, by"
-        " their squares.",
+        f" their squares.{split}",
         rows,
         plot,
+    )
+
+
+def _split(record: Record, parts: Mapping[str, Sequence[float]]) -> str:
+    """How one tolerance was split, where it was: shots have a price then."""
+    if names.PRICE_BY_ROUND not in record.rows:
+        return ""
+    (tolerance,) = take(record, names.SETTING_TOLERANCE)
+    spent = [
+        math.sqrt((SAFETY * truncation) ** 2 + solver**2 + (shots + unread) ** 2)
+        for truncation, solver, shots, unread in zip(*parts.values(), strict=True)
+    ]
+    within = sum(each <= WITHIN * tolerance.number for each in spent)
+    return (
+        f" One tolerance, {percent(tolerance.number, 2)}, is split between all: in {within} of"
+        f" {len(spent)} rounds {SAFETY:g} times the truncation, the solver's error and the"
+        " readout's, by their squares, are within it."
     )
 
 
