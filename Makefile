@@ -17,8 +17,10 @@ PIP := $(VENV)/bin/python -m pip
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 DOCS := $(VENV)/.docs-installed
+BOTH := $(VENV)/.both-installed
 EXTRA_.dev-installed := [dev]
 EXTRA_.docs-installed := [docs]
+EXTRA_.both-installed := [dev,docs]
 
 # Two processes, a file of tests to each in turn; one thread a process, for two would only wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q --doctest-modules -n 2 --dist loadfile
@@ -26,7 +28,7 @@ PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q --doctest-modules -n
 # Modules of the caller's environment would hide a dependency that pyproject.toml forgets.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: demo test test-all fuzz check docs clean
+.PHONY: demo test test-all fuzz check docs both clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -55,16 +57,18 @@ docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 	@echo "The site is in site/: $(VENV)/bin/python -m http.server -d site"
 
+both: $(BOTH)   # what make docs and make test need, in one go: the dependencies are looked up once
+
 # Stamps: a second call installs nothing unless pyproject.toml or the constraints are newer. Each
 # install contains the runtime one; a .venv that was left half made is made again. --no-compile: to compile the 2 GB of
 # dependencies costs more than a minute, and Python compiles the part that is used when it is used.
-$(DEV) $(DOCS) $(RUNTIME): pyproject.toml $(CONS)
+$(DEV) $(DOCS) $(BOTH) $(RUNTIME): pyproject.toml $(CONS)
 	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "qdescent needs Python 3.11 or later with venv, and '$(PYTHON)' is not: name one, as in make demo PYTHON=python3.12" >&2; exit 1; }
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing into $(VENV): one to three minutes, once."
 	$(PIP) install --quiet --no-compile $(if $(CONS),-c $(CONS)) -e '.$(EXTRA_$(notdir $@))'
-	@touch $@ $(RUNTIME)
+	@touch $@ $(RUNTIME) $(if $(filter $(BOTH),$@),$(DEV) $(DOCS))
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .gallery dist site

@@ -207,6 +207,16 @@ def test_formulas_become_mathml():
         formulas.to_mathml('<span class="arithmatex">\\(x \\unheard y\\)</span>')
 
 
+def test_only_notes_in_a_row_get_a_comma():
+    pytest.importorskip("mkdocs")
+    hooks = importlib.import_module("hooks")
+
+    pair = '<sup id="fnref:a">1</sup><sup id="fnref:b">2</sup>'
+    apart = '<sup id="fnref:a">1</sup> and <sup id="fnref:b">2</sup>'
+    assert hooks.notes_apart(pair) == pair.replace("</sup><sup", "</sup><sup>, </sup><sup")
+    assert hooks.notes_apart(apart) == apart
+
+
 def test_docstrings_are_read_as_they_are_meant():
     docstrings = pytest.importorskip("docstrings", reason="needs the extra `docs`")
     text = (

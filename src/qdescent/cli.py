@@ -61,7 +61,7 @@ def run(asked: Asked) -> None:
     """Run the whole algorithm on a small image classifier.
 
     Train, prune, descend classically and quantum-emulated, measure, solve one instance as a
-    circuit, price it, report. About five minutes on two cores. Ctrl-C loses nothing: --resume goes
+    circuit, price it, report. About two minutes on two cores. Ctrl-C loses nothing: --resume goes
     on to the same numbers.
     """
     settings = None if asked.resume else asked.settings(Settings)
@@ -80,12 +80,12 @@ def run(asked: Asked) -> None:
 
 @command(TrainSettings, TRAININGS, resumable=True)
 def train(asked: Asked) -> None:
-    """Train by upload, segment and download, on your network or the embedded one.
+    """Train by upload, segment and download.
 
-    Dense warm-up or given weights, pruning, rounds of emulated segments with readout noise; the
-    classical sparse and dense runs go beside it. Writes metrics.jsonl while it runs, then
-    weights.safetensors, run.json and training.html. Ctrl-C loses at most a round: --resume goes on
-    to the same bits.
+    Your network or the embedded one: dense warm-up or given weights, pruning, rounds of emulated
+    segments with readout noise; the classical sparse and dense runs go beside it. Writes
+    metrics.jsonl while it runs, then weights.safetensors, run.json and training.html. Ctrl-C loses
+    at most a round: --resume goes on to the same bits.
     """
     settings = None if asked.resume else asked.settings(TrainSettings)
     given = asked.given(TrainSettings)
@@ -160,7 +160,7 @@ def circuit(asked: Asked) -> None:
 
 @command(ReproduceSettings, REPRODUCTIONS, resumable=True)
 def reproduce(asked: Asked) -> None:
-    """Repeat the paper's benchmark, and see what its proxy cannot show.
+    """Repeat the paper's benchmark, and what its proxy cannot show.
 
     Train, prune, fine-tune; spectra and E(t) step by step beside true truncation errors; what a
     round would take. --config small (minutes on two cores), 7M, 103M, authors (CIFAR-100, a GPU),
@@ -196,10 +196,10 @@ def reproduce(asked: Asked) -> None:
 
 @command(EstimateSettings, ESTIMATES, resumable=False)
 def estimate(asked: Asked) -> None:
-    """Price a round of training: the best quantum way beside the best classical one.
+    """Price a round of training, quantum beside classical.
 
-    Says where the verdict flips. Writes run.json and estimate.html; --sweep sweep.csv and .json;
-    --card card.json and .html.
+    The best quantum way beside the best classical one, and where the verdict flips. Writes run.json
+    and estimate.html; --sweep sweep.csv and .json; --card card.json and .html.
     """
     settings = asked.settings(EstimateSettings)
     with quiet_imports():

@@ -62,8 +62,8 @@ def adaptive(tolerance, **settings):
 
 @pytest.mark.parametrize("orders", [(2, 3), (3,)])
 def test_the_true_error_stays_below_the_tolerance(orders):
-    found = worst(lambda tolerance: adaptive(tolerance, orders=orders), tasks=8)
-    assert len(found) > 30
+    found = worst(lambda tolerance: adaptive(tolerance, orders=orders), tasks=5)
+    assert len(found) > 18
     assert max(found) < 1
     assert max(found) > 0.2  # it is no idle caution either
 
@@ -131,18 +131,19 @@ def test_the_segment_is_the_cheapest_of_the_longest(orders, round_cost):
 
 def test_a_tighter_tolerance_takes_more_rounds_and_ends_nearer(small_conv):
     space = ParameterSpace(small_conv.task.network)
-    truth = small_conv.descend(small_conv.theta, 0.02, 30) - small_conv.theta
+    truth = small_conv.descend(small_conv.theta, 0.02, 20) - small_conv.theta
     counts, errors = [], []
-    for tolerance in (3e-2, 1e-3, 3e-5):
+    for tolerance in (3e-2, 1e-3, 1e-4):
         run = train_hybrid(
-            [small_conv.task], space, adaptive(tolerance, steps=30, learning_rate=0.02)
-        )
-        assert sum(each.steps for each in run.rounds) == 30
+            [small_conv.task], space, adaptive(tolerance, steps=20, learning_rate=0.02),
+            beside=False, watch=False,
+        )  # fmt: skip
+        assert sum(each.steps for each in run.rounds) == 20
         counts.append(len(run.rounds))
         errors.append(float((run.theta - small_conv.theta - truth).norm() / truth.norm()))
     assert counts == sorted(set(counts))
     assert errors == sorted(errors, reverse=True)
-    assert errors[-1] < 3e-5
+    assert errors[-1] < 1e-4
 
 
 def test_a_segment_is_not_longer_than_allowed(regression):

@@ -151,6 +151,18 @@ def test_fast_forward_searches_the_lengths_that_the_series_walks_to(small_conv, 
     assert sum(each.steps for each in runs["fast-forward"].rounds) == 24
 
 
+def test_a_single_step_that_is_left_over_is_that_of_descent(seventeen):
+    space = ParameterSpace(seventeen.task.network)
+    for engine in ("series", "fast-forward"):
+        schedule = AdaptiveSchedule(
+            0.1, orders=(2,), steps=3, longest=2, learning_rate=0.05, shots=None, engine=engine
+        )
+        rounds = train_hybrid([seventeen.task], space, schedule, beside=False).rounds
+        assert [each.steps for each in rounds] == [2, 1]
+        _, gradient = seventeen.task.loss_and_gradient(space, rounds[0].theta)
+        torch.testing.assert_close(rounds[1].theta, rounds[0].theta - 0.05 * gradient)
+
+
 def test_no_length_is_tried_for_an_order_that_cannot_become_the_cheapest(small_conv, monkeypatch):
     """Order 3 is dearer at any length where a round costs nothing, not where it costs much."""
     space = ParameterSpace(small_conv.task.network)

@@ -66,28 +66,40 @@ def finding(figure: dict) -> tuple[str, str]:
     return title.get("text", ""), title.get("subtitle", {}).get("text", "")
 
 
-def results() -> dict[str, dict]:
-    """Each script's result: run anew only where it, the package or one of the libraries changed."""
-    CACHE.mkdir(exist_ok=True)
+def places() -> dict[Path, Path]:
+    """Each script's file of its result: another one where it, the package or a library changes."""
     versions = sorted(f"{each.name} {each.version}" for each in importlib.metadata.distributions())
     state = hashlib.sha256("\n".join(versions).encode())
     for path in sorted((ROOT / "src").rglob("*.py")):
         state.update(path.read_bytes())
-    kept = {}
+    found = {}
     for script in scripts():
         key = state.copy()
         key.update(script.read_bytes())
-        kept[script] = CACHE / f"{script.stem}-{key.hexdigest()[:16]}.json"
-    missing = [script for script, path in kept.items() if not path.exists()]
+        found[script] = CACHE / f"{script.stem}-{key.hexdigest()[:16]}.json"
+    return found
+
+
+def kept(script: Path) -> dict | None:
+    """Its result, where it was run as it stands; None: it was not."""
+    path = places()[script]
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def results() -> dict[str, dict]:
+    """Each script's result: run anew only where something changed."""
+    CACHE.mkdir(exist_ok=True)
+    wanted = places()
+    missing = [script for script, path in wanted.items() if not path.exists()]
     # of the processes below: two threads each would wait for each other
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         for script, result in zip(missing, pool.map(run, missing), strict=True):
             for old in CACHE.glob(f"{script.stem}-*.json"):
                 old.unlink()
-            kept[script].write_text(json.dumps(result), encoding="utf-8")
+            wanted[script].write_text(json.dumps(result), encoding="utf-8")
     return {
-        script.stem: json.loads(path.read_text(encoding="utf-8")) for script, path in kept.items()
+        script.stem: json.loads(path.read_text(encoding="utf-8")) for script, path in wanted.items()
     }
 
 

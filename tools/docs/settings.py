@@ -18,7 +18,11 @@ KINDS = (
     EstimateSettings,
     ReproduceSettings,
 )
-HEAD = """# Settings
+HEAD = """---
+hide: [navigation]
+---
+
+# Settings
 
 Each is a flag, and under the same name, with `_` for `-`, a key of the TOML file that `--config`
 names; a flag overrides the file. An integer may be written `1e6`. A value outside its range is

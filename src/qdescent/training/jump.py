@@ -81,7 +81,7 @@ def jump(
                 why, length = dearer(length, here.shots), shorter
                 continue
             why = refused(order, tail, length)
-            if length == 2:
+            if length <= 2:
                 break
             length = _shorter(length, tail, schedule, order)
             cheapest = min((each[0] for each in found), default=math.inf)
@@ -148,8 +148,9 @@ def _judged(
     if not schedule.accepts(tail) and not math.isnan(tail.growth):
         return tail, 0.0
     check = Check(upload, order)
-    before, their = path.at(path.steps - 1)
-    check.start(path.steps - 1, before[:order], None if their is None else their[:order])
+    if path.steps > 1:
+        before, their = path.at(path.steps - 1)
+        check.start(path.steps - 1, before[:order], None if their is None else their[:order])
     task = upload.task if isinstance(upload.task, Task) else upload.task[path.steps - 1]
     speed = None if speeds is None else speeds[:order]
     alone = check.at_end(task, terms[:order], speed, Tail(0.0, 0.0)).error

@@ -251,10 +251,9 @@ def test_no_public_number_changes_unnoticed(whole):
     assert len(differences([row for row in record.rows if row.name != first.name], stored)) == 1
 
 
-def test_two_runs_with_one_seed_agree_to_the_last_digit_and_another_seed_differs(whole, tmp_path):
+def test_another_seed_differs(whole, tmp_path):
+    """One seed agrees to the last digit: as does the run below, killed in every stage."""
     record, _ = whole
-    again = run_first_pass(create_workspace(tmp_path / "again", SMALL))
-    assert again.rows == record.rows
     other = create_workspace(tmp_path / "other", replace(SMALL, seed=4))
     with other.held():
         data, _ = load_data(other)
