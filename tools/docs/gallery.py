@@ -93,8 +93,9 @@ def results() -> dict[str, dict]:
     missing = [script for script, path in wanted.items() if not path.exists()]
     # of the processes below: two threads each would wait for each other
     os.environ["OMP_NUM_THREADS"] = "1"
+    alone = len(missing) < 2  # another process would import the libraries first
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        for script, result in zip(missing, pool.map(run, missing), strict=True):
+        for script, result in zip(missing, (map if alone else pool.map)(run, missing), strict=True):
             for old in CACHE.glob(f"{script.stem}-*.json"):
                 old.unlink()
             wanted[script].write_text(json.dumps(result), encoding="utf-8")
