@@ -34,6 +34,7 @@ from qdescent.resources.physical.energy import Upkeep, upkeep_rows
 from qdescent.resources.physical.surface_code import PhysicalCost, SurfaceCode
 from qdescent.resources.platform_rows import platform_rows
 from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.verdict.constants import constant_rows
 from qdescent.resources.verdict.inputs import Case, held
 from qdescent.resources.verdict.others import left_out_rows, other_rows, question_rows
 from qdescent.resources.verdict.region import break_even_rows, tornado_rows
@@ -192,6 +193,7 @@ def price(
         rows += [*break_even_rows(case), *tornado_rows(case), *platform_rows(verdict, architecture)]
         rows += upkeep_rows(Upkeep(), machine.qubits, built.seconds, accelerator, classical.seconds)
         rows += [*other_rows(verdict), *question_rows(verdict), *left_out_rows(spec)]
+        rows += constant_rows(spec, architecture, accelerator)
     return Ledger(Rows(rows), verdict.sentence)
 
 

@@ -47,7 +47,7 @@ _INTERVALS = {
 _TINY, _HUGE = 1e-30, 1e300
 READOUTS = ("sampling", "coherent")
 _LEAST_FORCE = 1e-100  # its square is still a number
-_READS = 2  # shots for the magnitudes, and as many again for the signs
+READS = 2  # shots for the magnitudes, and as many again for the signs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,7 +296,7 @@ class RoundSpec:
         """States of u_T that the readout takes; of a coherent one, calls of what prepares it."""
         if self.readout == "coherent":
             return math.ceil(self.read_entries / self.readout_error)
-        return _READS * self.shot_count
+        return READS * self.shot_count
 
     @property
     def lifted_dimension(self) -> int:

@@ -61,12 +61,13 @@ TORNADO = "region/tornado/"
 MAPS = "region/map/"
 QUESTIONS = "questions/"
 LEFT_OUT = "left_out/"
+CONSTANTS = "constants/"  # what the price has built in
 OTHERS = "others/"
 
 
 # The norms of the map at a learning rate of 1, which every other follows from.
-NORM_OF_GRADIENT = "norms/eta-1/F_0"
-NORM_OF_SECOND = "norms/eta-1/F_2"
+NORMS_AT_1 = "norms/eta-1/F_"  # at a learning rate of 1
+NORM_OF_GRADIENT, NORM_OF_SECOND = f"{NORMS_AT_1}0", f"{NORMS_AT_1}2"
 NORM_EXTREMES = "norms/extremes"
 
 
@@ -185,7 +186,6 @@ SPARSITY = "sparsity/"
 SPARSITY_ROWS = "sparsity/rows"
 # entries a row that a segment needs for one per cent, of so many weights
 NEEDED_FOR_1_PERCENT, NEEDED_WEIGHTS = "needed/for_1_percent", "needed/weights"
-NEEDED_OF_ALL = "needed/entries_of_all"  # the same of all kept weights, measured
 ABOVE_ONE_THOUSANDTH, CARRYING_99_PERCENT = "above_one_thousandth", "carrying_99_percent"
 
 # The small instance as a circuit, beside what its solve takes.

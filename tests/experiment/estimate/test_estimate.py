@@ -136,8 +136,6 @@ def test_the_entries_that_a_run_saw_needed_are_shown_and_marked(tmp_path, of):
         ("needed/for_1_percent", 120.0, Evidence.MEASURED),
         ("sparsity/carrying_99_percent/mean", 1425.0, Evidence.MEASURED),
     ]
-    if of == 4905:
-        rows.append(("needed/entries_of_all", 120.0, Evidence.MEASURED))
     record_of(tmp_path / "run", rows)
     flags = {"from_": str(tmp_path / "run"), "kappa": 50.0}
     spec = round_of(EstimateSettings(**flags))
@@ -167,6 +165,33 @@ def test_norms_that_end_at_F_2_bound_no_kappa_of_order_3():
     third = round_of(EstimateSettings(order=3))
     assert third.history.kappa_evidence is Evidence.MODELLED
     assert "F_3 and higher left out" in third.norms_source
+
+
+def test_every_norm_that_a_run_measured_is_read(tmp_path):
+    """||F_3|| at eta = 1 stands in the record of an order 3: it bounds kappa there, and says so."""
+    rows = [(name, value, Evidence.BOUNDED if "lambda" in name else known)
+            for name, value, known in MEASURED if "kappa" not in name]  # fmt: skip
+    rows += [
+        ("norms/eta-1/F_0", 0.72, Evidence.EXACT),
+        ("norms/eta-1/F_2", 262.0, Evidence.BOUNDED),
+        ("norms/eta-1/F_3", 9000.0, Evidence.BOUNDED),
+    ]
+    run = record_of(tmp_path / "run", rows)
+
+    def of(order, **flags):
+        return round_of(EstimateSettings(from_=run, learning_rate=0.02, order=order, **flags))
+
+    third = of(3)
+    assert third.norms.higher == (pytest.approx(5.24), pytest.approx(180.0))
+    assert third.history.kappa_evidence is Evidence.BOUNDED
+    assert "left out" not in third.norms_source
+    # at order 2 there is no F_3; at 4 what lacks is said; an ||F_2|| of one's own is another map's
+    assert len(of(2).norms.higher) == 1
+    assert "F_4 and higher left out" in of(4).norms_source
+    assert of(4).history.kappa_evidence is Evidence.MODELLED
+    assert "F_3 and higher left out" in of(3, second_norm=100.0).norms_source
+    # planted: without it kappa would be another
+    assert third.history.kappa > of(3, second_norm=262.0).history.kappa
 
 
 def test_a_kappa_of_another_round_is_not_taken(tmp_path):

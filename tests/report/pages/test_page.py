@@ -9,13 +9,17 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from html import escape
 
 import pytest
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.report.pages import cost_figures, figures
-from qdescent.report.pages.page import write_report
+from qdescent.report.pages.page import taken_for_granted, write_report
+from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.verdict.others import left_out_rows
+from qdescent.rows.collection import Rows
 
 PANELS = [
     value
@@ -186,6 +190,23 @@ def test_the_page_shows_every_row(record, tmp_path):
     assert all(f"<code>{row.name}</code>" in text for row in record.rows)
     assert "the quantum round takes 2.6 × 10⁵ years on 1.9 × 10⁶ physical qubits" in text
     assert "The account in short" in text
+
+
+def test_what_a_price_takes_for_granted_stands_on_both_pages(record, tmp_path):
+    """The ledger's own sentences, once each; without a ledger there is no list."""
+    spec = RoundSpec(
+        n=100, parameters=1000, order=1, steps=9, padding=0, kappa=20.0, sparsity=5, batch=5,
+        forward_macs=1000,
+    )  # fmt: skip
+    said = left_out_rows(spec)
+    assert len(said) >= 8
+    rows = Rows([*record.rows, *Rows(said).under("ledger/")])
+    run = write_report(replace(record, rows=rows), tmp_path / "report.html").read_text()
+    shown = taken_for_granted(replace(record, rows=rows))
+    assert shown in run
+    for row in said:
+        assert escape(row.value) in shown
+    assert "takes for granted" not in write_report(record, tmp_path / "none.html").read_text()
 
 
 def test_an_absent_part_is_left_out_with_a_sentence(record, tmp_path):

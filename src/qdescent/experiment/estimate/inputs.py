@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
 NORMS = {"gradient_norm": 0.72167301, "second_norm": 262.48054521}
 SPECTRUM = {"lambda_min": -2.23878277, "lambda_max": 6.20837893}
 PARAMETERS_OF_N, MACS_OF_P = 10, 9
-KNOWN_DEGREE = 2  # of the norms that settings and records have
+SET_DEGREE = 2  # of the norms that settings have; a record may have more
 
 # in a record: what each input may be called, the first that is there
 ROWS: dict[str, tuple[str, ...]] = {
@@ -44,7 +44,7 @@ ROWS: dict[str, tuple[str, ...]] = {
                    names.ledger_input("lambda_min")),
     "lambda_max": (names.during("before", names.LAMBDA_MAX), names.LAMBDA_MAX,
                    names.ledger_input("lambda_max")),
-    "sparsity": (names.NEEDED_OF_ALL, names.row_entries(names.CARRYING_99_PERCENT, "mean"),
+    "sparsity": (names.row_entries(names.CARRYING_99_PERCENT, "mean"),
                  names.LEDGER + names.LEDGER_SPARSITY),
     "batch": (names.ledger_input("batch"),),
     "forward_macs": (names.ledger_input("forward_macs"),),
@@ -77,6 +77,8 @@ def round_of(settings: EstimateSettings) -> RoundSpec:
         if given is not None:
             return Found(given, Evidence.ASSUMED, f"setting `{name}`")
         row = None if record is None or name in of_other_round else _row(record, name)
+        if name == "sparsity" and record is not None:
+            row = _needed_of_all(record) or row
         if row is not None:
             value = max(1, round(row.number)) if name in WHOLE and name != "padding" else row.number
             value = round(value) if name == "padding" else value
@@ -124,7 +126,7 @@ def round_of(settings: EstimateSettings) -> RoundSpec:
         **_sparse(sparsity, n),
         **({} if record is None else _needed(record, n)),
         **_spectral(rate, ends),
-        **_normed(rate, norms, ends, kappa, plain["order"]),
+        **_normed(rate, norms, ends, kappa, plain["order"], _higher(settings, record)),
         **_known("kappa", kappa),
         **({} if unscaled is None else {"plain_kappa": unscaled.number}),
         **({"padding": padding.value} if padding is not None else {}),
@@ -177,6 +179,30 @@ def _row(record: Record, name: str) -> Row | None:
     return None
 
 
+def _needed_of_all(record: Record) -> Row | None:
+    """The entries a row that a segment needs, where all kept weights were looked at."""
+    rows = record.rows
+    kept = _row(record, "n")
+    if names.NEEDED_FOR_1_PERCENT not in rows or names.NEEDED_WEIGHTS not in rows or kept is None:
+        return None
+    found = rows[names.NEEDED_FOR_1_PERCENT]
+    whole = rows.number(names.NEEDED_WEIGHTS) == kept.number and math.isfinite(found.number)
+    return replace(found, value=math.ceil(found.number)) if whole else None
+
+
+def _higher(settings: EstimateSettings, record: Record | None) -> list[Found]:
+    """||F_3||, ||F_4||, ... at eta = 1 as far as the run has them; beside an ||F_2|| that was set
+    none, for they belong to another map.
+    """
+    found: list[Found] = []
+    if record is None or settings.second_norm is not None:
+        return found
+    while (name := f"{names.NORMS_AT_1}{SET_DEGREE + 1 + len(found)}") in record.rows:
+        row = record.rows[name]
+        found.append(Found(row.number, row.evidence, f"{record.name}: {row.source}"))
+    return found
+
+
 def _sparse(found: Found, n: int) -> dict[str, Any]:
     return {
         "sparsity": min(found.value, n) if found.evidence is not Evidence.ASSUMED else found.value,
@@ -220,7 +246,7 @@ def _spectral(rate: Found, ends: Mapping[str, Found | None]) -> dict[str, Any]:
 
 def _normed(
     rate: Found, norms: Mapping[str, Found | None], ends: Mapping[str, Found | None],
-    kappa: Found | None, order: int,
+    kappa: Found | None, order: int, higher: list[Found],
 ) -> dict[str, Any]:  # fmt: skip
     """The norms of the map at this learning rate, where all of them are known."""
     parts = [*norms.values(), *ends.values()]
@@ -232,15 +258,20 @@ def _normed(
     found = {name: part for name, part in {**norms, **ends}.items() if part is not None}
     extremes = [found[end].value for end in SPECTRUM]
     gradient, second = (found[name].value for name in ("gradient_norm", "second_norm"))
+    used = higher[: max(0, order - SET_DEGREE)]
+    degree = SET_DEGREE + len(used)
+    parts = [*found.values(), *used]
     return {
-        "norms": descent_norms(gradient, extremes, (second,), rate.value),
+        "norms": descent_norms(
+            gradient, extremes, (second, *(each.value for each in used)), rate.value
+        ),
         # a bound only as far as norms are known
         "norms_evidence": derived(
-            *(part.evidence for part in found.values()),
-            *([Evidence.MODELLED] if order > KNOWN_DEGREE else []),
+            *(part.evidence for part in parts if part is not None),
+            *([Evidence.MODELLED] if order > degree else []),
         ),
-        "norms_source": "; ".join(dict.fromkeys(part.source for part in found.values()))
-        + ("; F_3 and higher left out" if order > KNOWN_DEGREE else ""),
+        "norms_source": "; ".join(dict.fromkeys(part.source for part in parts if part is not None))
+        + (f"; F_{degree + 1} and higher left out" if order > degree else ""),
     }
 
 

@@ -118,7 +118,6 @@ def _needed(
         for name, value, unit in (
             (names.NEEDED_WEIGHTS, space.n, "weights"),
             (names.NEEDED_FOR_1_PERCENT, entries, "entries"),
-            (names.NEEDED_OF_ALL, entries, "entries"),
         )
     ]
     return Sparsity(max(1, math.ceil(entries)), Evidence.MEASURED, how), rows
@@ -126,7 +125,7 @@ def _needed(
 
 def needed_of(rows: list[Row]) -> dict[str, Any]:
     """What the ledger is told of the entries that the segment needs, where they were measured."""
-    row = next((row for row in rows if row.name == names.NEEDED_OF_ALL), None)
+    row = next((row for row in rows if row.name == names.NEEDED_FOR_1_PERCENT), None)
     if row is None:
         return {}
     return {

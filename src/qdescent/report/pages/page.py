@@ -204,11 +204,21 @@ def _ledger_tables(record: Record) -> str:
         )
     if short:
         parts.append(f"<h3>The account in short</h3>{table(short, names.LEDGER)}")
+    parts.append(taken_for_granted(record))
     parts.append(
         "<details><summary>Every line of the ledger"
         f" ({len(rows)})</summary>{table(rows, names.LEDGER)}</details>"
     )
     return "".join(parts)
+
+
+def taken_for_granted(record: Record) -> str:
+    """What the price takes for granted or does not count: the ledger's own sentences."""
+    said = [str(row.value) for row in record.rows.section(names.LEDGER + names.LEFT_OUT)]
+    if not said:
+        return ""
+    items = "".join(f"<li>{escape(text)}</li>" for text in said)
+    return f"<h3>What the price takes for granted, or leaves out</h3><ul>{items}</ul>"
 
 
 def _in_short(record: Record) -> list[str]:

@@ -141,7 +141,7 @@ COUNTED_CLOCK = 7  # bits of a clock up to which its error is computed; beyond, 
 # the error is .5 to 2.25 (kappa/K)^2: K above .7 kappa/sqrt(error), and from 1.5 on it serves
 LEAST_CLOCK, CLOCK_LAW = 0.7, 1.5
 # an order of e^{i t H} beyond so many bits: t + 9.2 (t/2)^{1/3}, within a per cent of the sum
-LARGE_CLOCK, _EDGE = 10, 9.2
+LARGE_CLOCK, EDGE = 10, 9.2
 
 
 @lru_cache(maxsize=4096)
@@ -174,7 +174,7 @@ def phase_estimation_queries(kappa: float, epsilon: float) -> float:
     try:
         for j in range(counted, bits):
             time = math.ldexp(TURN, j)
-            total += 6 * (time + _EDGE * (time / 2) ** (1 / 3))
+            total += 6 * (time + EDGE * (time / 2) ** (1 / 3))
     except OverflowError:
         return math.inf
     return total

@@ -24,7 +24,7 @@ SUBNORMALISATION = 0.98  # of a circuit's polynomials, as solvers/ has it
 SHIFTS = 8  # between 0 and the largest eigenvalue that are tried
 _POINTS = 64  # of a cosine transform; doubled until the last quarter is rounding
 _EXACT_STEPS = 10**6  # beyond, the degree is that of the bound on the tail
-_NODES_SHARE = 16  # of the tolerance: what each polynomial of a node may miss
+NODES_SHARE = 16  # of the tolerance: what each polynomial of a node may miss
 _FEW, _STEPS_LIMIT = 1e-3, 1e15
 _TINY = 2e-15  # a Chebyshev coefficient below it is rounding
 
@@ -167,7 +167,7 @@ def _fast_forward(spec: RoundSpec) -> Way:
     success = min(1.0, (length / attenuation) ** 2) if math.isfinite(attenuation) else 0.0
     queries = found.degree
     if order == 2:  # inner and outer polynomials of all nodes, as precise as u_1 and more
-        nodes = segment_polynomial(spec.steps, found.shift, found.scale, tolerance / _NODES_SHARE)
+        nodes = segment_polynomial(spec.steps, found.shift, found.scale, tolerance / NODES_SHARE)
         queries = 2 * nodes.degree + 1 + nodes.degree
     known = derived(Evidence.MODELLED, spec.spectrum_evidence)
     shape = "d" if order == 1 else "2 d_B + 1 + d_A of the nodes, u_1's"

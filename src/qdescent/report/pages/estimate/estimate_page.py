@@ -11,7 +11,14 @@ from typing import Any
 from qdescent._checks import check_instance, check_path
 from qdescent.report.pages import words
 from qdescent.report.pages.cost_figures import ledger_panel
-from qdescent.report.pages.page import all_rows, glossary, provenance, section, write_page
+from qdescent.report.pages.page import (
+    all_rows,
+    glossary,
+    provenance,
+    section,
+    taken_for_granted,
+    write_page,
+)
 from qdescent.report.pages.panel import Panel
 from qdescent.report.pages.region.region_figures import (
     map_panel,
@@ -41,6 +48,7 @@ _TABLES = (
     ("Energy", "energy/"),
     ("Money", "money/"),
     ("What others asked for or found", names.OTHERS),
+    ("Numbers that the price has built in", names.CONSTANTS),
 )
 
 
@@ -112,16 +120,8 @@ def _texts(record: Record) -> str:
     return (
         "<h3>The four questions that Carleman proposals for fluids failed</h3>"
         f"<ul>{questions}</ul><h3>What polylog n counts and leaves out</h3>"
-        f"<p>{escape(' '.join(left))}</p>{_left_out(record)}"
+        f"<p>{escape(' '.join(left))}</p>{taken_for_granted(record)}"
     )
-
-
-def _left_out(record: Record) -> str:
-    """What the price takes for granted or does not count."""
-    at = names.LEDGER + names.LEFT_OUT
-    said = [str(row.value) for row in record.rows if row.name.startswith(at)]
-    items = "".join(f"<li>{escape(text)}</li>" for text in said)
-    return f"<h3>What the price takes for granted, or leaves out</h3><ul>{items}</ul>"
 
 
 def _tables(record: Record) -> str:
