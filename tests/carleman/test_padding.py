@@ -138,6 +138,8 @@ def test_errors():
         ArgumentError, match=r"Argument `answer_norm` must be in \(0, 1.0\], but is 2"
     ):
         best_padding(0.5, ones, answer_norm=2)
+    with pytest.raises(ArgumentError, match="`power_norms` must begin with at least 1, the norm"):
+        best_padding(torch.tensor([0.1, 0.5, 0.5]), torch.ones(3))
     with pytest.raises(ArgumentError, match="Argument `power_norms` must leave kappa finite"):
         best_padding(torch.tensor([1.0, math.inf, 1.0, 1.0, 1.0]), ones)
     with pytest.raises(ArgumentError, match="Argument `largest` must be an integer of at least 0"):

@@ -62,6 +62,7 @@ REFUSED = {
     "large integers": (np.array([[2**53 + 1, 0], [0, 1]]), "hold integers below 2\\^53"),
     "no values": (torch.zeros(2, 2, device="meta"), "hold numbers"),
     "quantised": (torch.quantize_per_tensor(T, 0.1, 0, torch.qint8), "hold numbers"),
+    "nested": (torch.nested.nested_tensor([torch.ones(2), torch.ones(1)]), "be dense or sparse"),
 }
 
 

@@ -18,6 +18,7 @@ from qdescent._checks import (
     check_interval,
 )
 from qdescent._evidence import Evidence, Row
+from qdescent.linalg.map_norms import ROUNDING
 
 LARGEST_FACTOR = (
     # p up to 16 T: between equal states the end is then found with probability 16/17, and more
@@ -144,6 +145,9 @@ def best_padding(
             raise argument_error(
                 "power_norms", "be norms, at least 0", "negative or NaN in a place"
             )
+        if not float(power_norms.flatten()[0]) >= 1 - ROUNDING:
+            must = "begin with at least 1, the norm of A^0 = 1"
+            raise argument_error("power_norms", must, float(power_norms.flatten()[0]))
     if power_norms.shape != z.shape:
         raise argument_error(
             "power_norms",

@@ -49,6 +49,8 @@ def number_tensor(name: str, given: Any) -> Tensor:
         torch.float64
     """
     value = plain(given) if isinstance(given, Tensor) else _from_outside(name, given)
+    if value.is_nested:
+        raise argument_error(name, "be dense or sparse", "nested")
     if value.is_quantized or value.device.type == "meta" or value.dtype is torch.bool:
         raise argument_error(name, "hold numbers", shown(value))
     if value.layout not in (torch.strided, torch.sparse_coo):

@@ -184,3 +184,16 @@ def test_errors():
         match="must give finite products .* but is not, in 4 of 4 numbers",
     ):
         lanczos(broken, V, 2)
+
+
+@pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-8])
+def test_two_entries_of_2500_that_are_not_symmetric_are_found_where_they_do_harm(size):
+    """Once the Krylov space of the rest is exhausted Lanczos divides by a beta as small as they
+    are: eigenvalues near 1e-3 became -.675. Without them the same run is fine.
+    """
+    M = torch.diag(torch.cat([torch.ones(48), torch.tensor([1e-3, 2e-3])]).double())
+    right = quadrature(lanczos(as_operator(M), starts(50, 8), 50), 50)
+    assert right.lambda_min[0] == pytest.approx(1e-3)
+    M[48, 49], M[49, 48] = size, -size
+    with pytest.raises(ArgumentError, match="Argument `operator` must be symmetric, but is not"):
+        lanczos(LinearOperator((50, 50), lambda x: M @ x), starts(50, 8), 50)
