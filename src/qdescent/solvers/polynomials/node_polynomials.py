@@ -66,13 +66,14 @@ def node_polynomials(
     window: tuple[float, float] | None,
     floor: float = 1.0,
     length: float = 1.0,
+    known: tuple[BoundedPolynomial, ...] = (),
 ) -> tuple[tuple[BoundedPolynomial, ...], tuple[BoundedPolynomial, ...], float]:
     """b_j/g and a_j, and a bound on F_2's error over ||F_2||, sum_j |a_j b_j b_j - exact|.
 
     With errors tau |b_j| and tau |a_j| a term of size |a_j| |b_j|^2 moves by 3 tau of it and
     smaller parts. All nodes share their queries, so that none of little size may ask for more than
     the others: the tolerance is shared by the roots of the sizes. b_j/g acts on a start of unit
-    length that stands for one of `length` = ||g(A) f||.
+    length that stands for one of `length` = ||g(A) f||. a_j, the same for every g, may be `known`.
     """
     weights = _partial_sums(rule, steps), rule.interpolation.T[:, ::-1]
     sizes = [np.abs(powers(each, points)).max(1) for each in weights]
@@ -83,7 +84,8 @@ def node_polynomials(
             continue  # before the first step nothing has moved
         tau = min(1e-2, tolerance / (3.1 * math.sqrt(a_size) * b_size * float(roots.sum())))
         inner = bounded(b, shift, alpha, tau * b_size / length, window, floor)
-        outer = bounded(a, shift, alpha, tau * a_size, window)
+        place = len(pairs)
+        outer = known[place] if known else bounded(a, shift, alpha, tau * a_size, window)
         grown = (b_size + length * inner.error) ** 2
         off += (a_size + outer.error) * grown - a_size * b_size**2
         pairs.append((inner, outer))

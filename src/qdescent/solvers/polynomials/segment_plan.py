@@ -267,7 +267,7 @@ def _planned(asked: _Asked, end: tuple[float, float] | None) -> SegmentPlan:
         plan = replace(plan, nodes=count, coupling_norm=norm, resolved=missed * size <= allowed / 2)
         nodes = rule, points, missed * size, min(norm, size)
 
-    def at(floor: float) -> SegmentPlan:
+    def at(floor: float, known: tuple[BoundedPolynomial, ...] = ()) -> SegmentPlan:
         start = sharpened(matrix, encoded.alpha, asked.start, floor)
         first = bounded(ones, shift, encoded.alpha, allowed / start.length, end, floor)
         found = replace(plan, start=start, first=first, error=start.length * first.error)
@@ -276,7 +276,7 @@ def _planned(asked: _Asked, end: tuple[float, float] | None) -> SegmentPlan:
         rule, points, missed, norm = nodes
         inner, outer, off = node_polynomials(
             rule, steps, shift, encoded.alpha, points, allowed / 2 / norm, end, floor,
-            start.length,
+            start.length, known,
         )  # fmt: skip
         error = found.error + missed + off * norm
         return replace(found, inner=inner, outer=outer, error=error)
@@ -287,7 +287,7 @@ def _planned(asked: _Asked, end: tuple[float, float] | None) -> SegmentPlan:
         return best
     while floor >= LEAST_FLOOR:
         with suppress(OverflowError):
-            tried = at(floor)
+            tried = at(floor, best.outer)
             if _cost(tried, asked.epsilon) < _cost(best, asked.epsilon):
                 best = tried
         if floor < best.start.floor / 4:  # twice in a row no better
