@@ -66,6 +66,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.solvers.solve import solve
     from qdescent.training.callback import SpectrumCallback
     from qdescent.training.descent import descend, train_dense
+    from qdescent.training.doors.hybrid_callback import HybridCallback
     from qdescent.training.hybrid import train_hybrid
     from qdescent.training.rounds.pruning import Pruning
     from qdescent.training.schedule import AdaptiveSchedule, Schedule
@@ -98,7 +99,7 @@ __all__ = [  # noqa: RUF022  (the order of the algorithm, not of the alphabet)
     "fast_forward", "fast_forward_map",
     # readout, and the whole loop
     "read_out", "descend", "Schedule", "AdaptiveSchedule",
-    "Pruning", "train_hybrid",
+    "Pruning", "train_hybrid", "HybridCallback",
     # price and report
     "price", "RoundSpec", "SurfaceCode", "Evidence", "read_record",
     "write_report",
@@ -156,6 +157,7 @@ _HOMES = {
         "solvers.solve": "solve",
         "training.callback": "SpectrumCallback",
         "training.descent": "descend train_dense",
+        "training.doors.hybrid_callback": "HybridCallback",
         "training.hybrid": "train_hybrid",
         "training.rounds.pruning": "Pruning",
         "training.schedule": "AdaptiveSchedule Schedule",

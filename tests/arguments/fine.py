@@ -115,6 +115,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "momentum": UNIT + ("0",), "horizon": COUNT, "mask": ("None",), "steps": COUNT,
         "probes": COUNT, "budget": POSITIVE + ("inf",), "batch": COUNT + ("None", "10**9"),
         "seed": SEED, "log_to": ("None",)},
+    "HybridCallback": {"loss": ("function",), "density": UNIT + ("1",), "seed": SEED},
     "SpectrumCallback.__call__": {"step": COUNT + ("0", "10**9")},
     "SpectrumCallback.rows": {"prefix": ("text",)},
     "row_sparsity": {"operator": ("its float32", "its sparse", "its graph"),

@@ -183,6 +183,13 @@ ENTRIES = [
         "loss": mse, "data": batch(), "at": 1, "learning_rate": 0.1,
         "log_to": SimpleNamespace(log=lambda values: None),
     }),
+    Entry("HybridCallback", qd.HybridCallback, lambda: {
+        "loss": mse, "schedule": qd.Schedule(segment=1, rounds=1),
+    }),
+    Entry("HybridCallback.__call__", lambda network, loader: qd.HybridCallback(
+        mse, qd.Schedule(segment=1, rounds=1), density=1.0)(network, loader), lambda: {
+        "network": network(), "loader": [batch()],
+    }),
     Entry("SpectrumCallback.step", lambda network: callback().step(network), lambda: {
         "network": network(),
     }),
