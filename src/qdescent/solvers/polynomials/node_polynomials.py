@@ -78,7 +78,7 @@ def node_polynomials(
     weights = _partial_sums(rule, steps), rule.interpolation.T[:, ::-1]
     sizes = [np.abs(powers(each, points)).max(1) for each in weights]
     roots = np.sqrt(sizes[1]) * sizes[0]
-    pairs, off = [], 0.0
+    pairs, off = list[tuple[BoundedPolynomial, BoundedPolynomial]](), 0.0
     for b, a, b_size, a_size in zip(*weights, *sizes, strict=True):
         if b_size == 0 or a_size == 0:
             continue  # before the first step nothing has moved
