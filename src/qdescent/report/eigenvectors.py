@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from qdescent._array_checks import check_tensor
 from qdescent._checks import ArgumentError, argument_error, check_path
 from qdescent.linalg.spectra.deflation import Eigenpairs
@@ -67,7 +69,11 @@ def read_eigenpairs(path: str | Path) -> Eigenpairs:
     try:
         for name, shape in (("values", (count,)), ("residuals", (count,)), ("middle", ())):
             tensors[name] = check_tensor(name, tensors[name], shape).double()
-        check_tensor("vectors", vectors, (count, None)) if count else None
+        if count:
+            vectors = check_tensor("vectors", vectors, (count, None))
+            lengths = torch.linalg.vector_norm(vectors.double(), dim=1)
+            if float((lengths - 1).abs().max()) > 1e-3:
+                raise argument_error("vectors", "have length 1", f"of {float(lengths.min()):.4g}")
     except ArgumentError as problem:
         raise argument_error("path", MUST, f"{named(path)} ({said(problem)})") from None
     return Eigenpairs(**{**tensors, "vectors": vectors.T})

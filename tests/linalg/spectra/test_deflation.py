@@ -138,7 +138,8 @@ def test_wrong_complements_are_rejected(matrix):
     truth = float(FIGURES["trace"](VALUES).mean())
     f, bar = FIGURES["trace"], 5e-3
     right = spectral_density(matrix, steps=24, probes=16, deflate=pairs).integrate(f)[0]
-    twice = spectral_density(matrix, steps=24, probes=16, deflate=nothing).integrate(f)[0]
+    seen_again = spectral_density(matrix, steps=24, probes=16, deflate=nothing, check=False)
+    twice = seen_again.integrate(f)[0]
     assert abs(right - truth) < bar
     assert abs(twice - truth) > bar
 

@@ -86,11 +86,11 @@ def test_two_products_are_made_again():
     assert counted.count == 12 * 3 + 2
     resumed = Counted()
     again = spectral_density(resumed.operator, steps=12, probes=3, state=seen[6])
-    assert resumed.count == 5 * 3 + 2
+    assert resumed.count == 5 * 3 + 3  # one sees that the state is this operator's
     assert torch.equal(again.nodes, spectral_density(Counted().operator, 12, 3).nodes)
     whole = Counted()
     spectral_density(whole.operator, steps=12, probes=3, state=seen[-1])
-    assert whole.count == 0  # nothing is left to do
+    assert whole.count == 1
     rows = Counted()
     row_sparsity(rows.operator, 9)
     assert rows.count == 10
@@ -119,3 +119,32 @@ def test_what_is_known_to_be_steady_is_not_made_again():
     steady = replace(counted.operator, steady=True)
     spectral_density(steady, steps=12, probes=2)
     assert counted.count == 24
+
+
+def test_what_was_kept_of_another_operator_is_refused():
+    """A state, rows and eigenpairs, each gone on with on its own matrix and on another."""
+    states, rows = [], []
+    other = torch.diag(torch.linspace(5, 9, N, dtype=torch.float64))
+    dense = torch.ones(N, N, dtype=torch.float64) + other
+    own = Counted().operator
+    pairs = extreme_eigenpairs(own, 3)
+    thrice, shorter = replace(pairs, values=3 * pairs.values), 0.9 * pairs.vectors
+    spectral_density(own, 8, 3, on_step=states.append, deflate=pairs)
+    row_sparsity(own, 9, on_rows=rows.append)
+    kept = states[4]
+    whole = spectral_density(own, 8, 3, state=kept, deflate=pairs)
+    assert torch.equal(whole.nodes, spectral_density(own, 8, 3, deflate=pairs).nodes)
+    assert row_sparsity(own, 9, state=rows[0]).mean_above == row_sparsity(own, 9).mean_above
+    for operator, settings, sentence in (
+        (other, {"state": kept}, "`state` must be of this operator"),
+        (own, {"state": kept, "probes": 2}, "`state` must be of 2 probes"),
+        (own, {"state": kept, "steps": 3}, "at most 3 steps"),
+        (other, {"deflate": pairs}, "`deflate` must hold eigenpairs of this operator"),
+        (own, {"deflate": thrice}, "`deflate` must hold eigenpairs of this operator"),
+        (own, {"deflate": replace(pairs, vectors=shorter)}, "`deflate` must hold orthonormal"),
+        (other[:9, :9], {"deflate": pairs}, "`deflate` must hold vectors of length 9"),
+    ):
+        with pytest.raises(ArgumentError, match=sentence):
+            spectral_density(operator, **{"steps": 8, "probes": 3} | settings)
+    with pytest.raises(ArgumentError, match="`state` must be of this operator"):
+        row_sparsity(dense, 9, state=rows[0])

@@ -15,7 +15,7 @@ from qdescent.linalg.inner_product import power_of_two
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos, norms_by_column
 from qdescent.linalg.spectra.repeatable import repeatable_float32
-from qdescent.linalg.spectra.same_product import Product, first_product
+from qdescent.linalg.spectra.same_product import SAME, Product, first_product
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,36 @@ class Eigenpairs:
     def __post_init__(self) -> None:
         check_tensor("vectors", self.vectors, (None, None)) if self.vectors.numel() else None
         object.__setattr__(self, "vectors", self.vectors.T.contiguous().T)
+
+    def check(self, operator: LinearOperator, seed: int = 0) -> None:
+        """Check that these are pairs of an operator, by the product of their sum.
+
+        Args:
+            operator: symmetric, (n, n).
+            seed: of the random signs in that sum.
+
+        Raises:
+            ArgumentError: vectors of another length or not orthonormal; pairs of another operator.
+        """
+        n, d = self.vectors.shape if self.vectors.numel() else (operator.shape[0], 0)
+        if n != operator.shape[0]:
+            must = f"hold vectors of length {operator.shape[0]}"
+            raise argument_error("deflate", must, f"with vectors of length {n}")
+        if not d:
+            return
+        allowed = SAME[operator.dtype]
+        skew = self.vectors.T @ self.vectors - torch.eye(d).to(self.vectors)
+        if float(skew.abs().max()) > allowed:
+            off = f"off by {float(skew.abs().max()):.2g}"
+            raise argument_error("deflate", "hold orthonormal vectors", off)
+        drawn = torch.randint(0, 2, (d, 1), generator=named_generator(seed, "pairs"))
+        signs = (2 * drawn - 1).to(self.vectors)
+        image = operator @ (self.vectors @ signs)
+        gap = norms_by_column(image - self.vectors @ (self.values[:, None].to(signs) * signs), None)
+        size = float(self.values.abs().max()) * d**0.5
+        if float(gap) > float(self.residuals.sum()) + allowed * size:
+            off = f"off by {float(gap):.2g}, with residuals of {float(self.residuals.sum()):.2g}"
+            raise argument_error("deflate", "hold eigenpairs of this operator", off)
 
     def project(self, block: Tensor) -> Tensor:
         """(I - Q Q^T) block, (n, k)."""

@@ -57,7 +57,8 @@ def spectral_density(
         on_step: function called after each step with the Lanczos state.
         deflate: number of eigenpairs at the two ends to find first; the probes then see the
             complement only, and these eigenvalues enter without sampling error. Or the pairs
-            themselves (`extreme_eigenpairs`), to be used again.
+            themselves (`extreme_eigenpairs`), to be used again; one product sees that they are this
+            operator's.
         check: repetition of the first product, at once and after the last step, to see that it is
             the same; not of an operator that says so itself (`steady`: a Hessian of one batch is).
             False: for those who have measured the same operator before.
@@ -100,6 +101,10 @@ def spectral_density(
         if given
         else _rademacher(operator, probes, seed)
     )
+    if state is not None and (len(state.alpha) != vectors.shape[1] or state.steps > steps):
+        actual = f"of {len(state.alpha)} and {state.steps}"
+        must = f"be of {vectors.shape[1]} probes and at most {steps} steps, as are asked for"
+        raise argument_error("state", must, actual)
     if not isinstance(deflate, Eigenpairs):
         check_integer("deflate", deflate, 0, max(n - 1, 0))
         if deflate == 0:
@@ -108,6 +113,8 @@ def spectral_density(
         raise argument_error("deflate", "be 0 where vectors are sharded", "given")
     if not isinstance(deflate, Eigenpairs):
         deflate = extreme_eigenpairs(operator, deflate, seed=seed)
+    elif check:
+        deflate.check(operator, seed)
     inner = deflate.complement(operator)
     return quadrature(
         run(inner, deflate.project(vectors), steps, state, on_step),

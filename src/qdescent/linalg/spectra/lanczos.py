@@ -74,7 +74,7 @@ LEAST_NORM, MOST_NORM = 1e-120, 1e120
 MOST_STEPS = 20_000  # the tridiagonal matrix is taken apart as a dense one: 3 GB at this size
 
 
-def _dots(x: Tensor, y: Tensor, shard: Shard | None) -> Tensor:
+def dots(x: Tensor, y: Tensor, shard: Shard | None) -> Tensor:
     """The inner product of each pair of columns in float64, (probes,)."""
     own = torch.stack([dot(a, b) for a, b in zip(x.T, y.T, strict=True)])
     return own if shard is None else shard.total(own)
@@ -86,13 +86,13 @@ def norms_by_column(block: Tensor, shard: Shard | None) -> Tensor:
     """
     if not block.shape[1]:
         return torch.zeros(0, dtype=torch.float64)
-    norms = _dots(block, block, shard).sqrt()
+    norms = dots(block, block, shard).sqrt()
     if bool(((norms > LEAST_NORM) & (norms < MOST_NORM)).all()):
         return norms
     largest = block.abs().amax(0).double()
     unit = power_of_two(largest if shard is None else shard.total(largest))
     scaled = block.double() / unit
-    return unit * _dots(scaled, scaled, shard).sqrt()
+    return unit * dots(scaled, scaled, shard).sqrt()
 
 
 def _normalised(vectors: Tensor, norms: Tensor) -> Tensor:
@@ -129,13 +129,13 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     )
     w = _by_probe(operator @ v)
     if k == 1 or (k and w.dtype == torch.float64):
-        _check_symmetry(_dots(before, w, operator.shard), state, w.dtype)
+        _check_symmetry(dots(before, w, operator.shard), state, w.dtype)
     # an operator may hand back what it was given
     if w.untyped_storage().data_ptr() == v.untyped_storage().data_ptr():
         w = w.clone()
     for j, beta_j in enumerate(beta_before.tolist()):
         w[:, j].add_(before[:, j], alpha=-beta_j)
-    alpha = _dots(v, w, operator.shard)
+    alpha = dots(v, w, operator.shard)
     for j, alpha_j in enumerate(alpha.tolist()):
         w[:, j].add_(v[:, j], alpha=-alpha_j)
     beta = norms_by_column(w, operator.shard)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from qdescent._checks import argument_error
 from qdescent.linalg.operator import LinearOperator, Shard
-from qdescent.linalg.spectra.lanczos import LanczosState, lanczos, norms_by_column
+from qdescent.linalg.spectra.lanczos import LanczosState, dots, lanczos, norms_by_column
 
 # Relative: far above sums in another order, those of half precision inside a float32 operator and
 # of single precision inside a float64 one; what is allowed moves no eigenvalue by more.
@@ -53,13 +53,16 @@ def steady_lanczos(
     """As `lanczos`, of an operator of which nothing is known: a product of the first step is made
     again after it, against noise, and after the last step, against what drifts.
 
-    Neither changes a bit of the state; one that fails is not handed to `on_step`.
+    Neither changes a bit of the state; one that fails is not handed to `on_step`. A state that is
+    gone on with must be of this operator: one product more.
 
     Cost: two products more, of one vector; two vectors of length n.
 
     Raises:
-        ArgumentError: a product that was another the second time.
+        ArgumentError: a product that was another the second time; a state of another operator.
     """
+    if state is not None and state.steps:
+        _check_state(operator, state)
     first: list[Product] = []
     before = state
 
@@ -73,6 +76,22 @@ def steady_lanczos(
             on_step(now)
 
     return lanczos(operator, vectors, steps, state, watched)
+
+
+def _check_state(operator: LinearOperator, state: LanczosState) -> None:
+    """<v_k, A v_k> = alpha_k and <v_{k+1}, A v_k> = beta_{k+1} of the first living probe, or of the
+    first one.
+    """
+    probe = int(state.alive.double().argmax())
+    v, after = (part[:, probe : probe + 1] for part in (state.previous, state.current))
+    if not bool(v.any()):  # a probe that ended earlier has left its vector
+        return
+    product = operator @ v.clone()
+    seen = torch.stack([dots(x, product, operator.shard)[0].cpu() for x in (v, after)])
+    kept = torch.stack([state.alpha[probe, -1], state.beta[probe, -1] * bool(after.any())])
+    if bool(((seen - kept).abs() > SAME[product.dtype] * kept.abs().max()).any()):
+        actual = f"of another: <v, A v> is {float(kept[0]):.4g} in it, {float(seen[0]):.4g} here"
+        raise argument_error("state", "be of this operator", actual)
 
 
 def first_product(before: LanczosState | None, after: LanczosState) -> Product:

@@ -166,6 +166,8 @@ def row_sparsity(
         raise argument_error(
             "state", "be of the same operator, rows, seed and thresholds", f"of others ({done})"
         )
+    if len(done.rows):
+        _check_state(operator, done)
     first: Product | None = None
     while len(done.rows) < len(places):
         chunk = places[len(done.rows) :][:BLOCK]
@@ -187,6 +189,19 @@ def row_sparsity(
         if on_rows is not None:
             on_rows(done)
     return done
+
+
+def _check_state(operator: LinearOperator, done: RowSparsity) -> None:
+    """The first row once more: it has about as many entries that count; rounding may move one over
+    a threshold.
+    """
+    unit = torch.zeros(done.size, 1, dtype=operator.dtype, device=operator.device)
+    unit[int(done.rows[0])] = 1
+    seen = _counts(check_product(operator @ unit)[:, 0], done.tolerance, done.share)
+    kept = int(done.above[0]), int(done.carrying[0])
+    if any(abs(x - y) > 2 + 0.02 * y for x, y in zip(seen, kept, strict=True)):
+        actual = f"of another: {kept[0]} entries of a row count in it, and {seen[0]} here"
+        raise argument_error("state", "be of this operator", actual)
 
 
 def _counts(row: Tensor, tolerance: float, share: float) -> tuple[int, int]:
