@@ -199,7 +199,7 @@ def test_what_a_price_takes_for_granted_stands_on_both_pages(record, tmp_path):
         forward_macs=1000,
     )  # fmt: skip
     said = left_out_rows(spec)
-    assert len(said) >= 8
+    assert len(said) >= 10
     rows = Rows([*record.rows, *Rows(said).under("ledger/")])
     run = write_report(replace(record, rows=rows), tmp_path / "report.html").read_text()
     shown = taken_for_granted(replace(record, rows=rows))
