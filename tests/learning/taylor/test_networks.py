@@ -22,13 +22,13 @@ class Encoder(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.table, self.places = nn.Embedding(6, 4, padding_idx=0), nn.Embedding(4, 4)
+        self.table, self.positions = nn.Embedding(6, 4, padding_idx=0), nn.Embedding(4, 4)
         self.layer = nn.TransformerEncoderLayer(4, 2, 6, 0.0, "gelu", batch_first=True)
         self.head = nn.Linear(4, 6, bias=False)
         self.head.weight = self.table.weight
 
     def forward(self, input_ids, attention_mask=None):
-        x = self.table(input_ids) + self.indices(torch.arange(4))
+        x = self.table(input_ids) + self.positions(torch.arange(4))
         x = self.layer(x, src_key_padding_mask=attention_mask == 0)
         return self.head(x).transpose(1, 2)
 

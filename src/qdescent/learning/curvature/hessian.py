@@ -67,8 +67,8 @@ def hessian(
             measures what it costs.
         method: "taylor": by `GradientSeries` of order 1, for networks whose every operation has a
             Taylor rule, in theta's own precision; "double-backward": by autograd, for any network;
-            "auto": the first where it is possible, and its gradient is autograd's too (`no_grad`
-            inside a network, or a custom backward, would part them).
+            "auto": the first where it is possible, no recurrent layer of many steps makes it slow,
+            and its gradient is autograd's too (`no_grad` inside a network would part them).
         check: comparison of the operator with the loss moved in float64 along a fixed random
             direction (`check_curvature`); of a batch of more than 3e7 weights times samples on 4
             of these (`few_samples`), and on all of them only where these disagree. False: for

@@ -122,6 +122,7 @@ class GradientSeries:
                 self._tape.close(self._loss)
             self.gradient, self._places = places.closed(rows)[0], places
         self.rounding, self.price = tape.rounding, GRADIENTS.get(order, order * (order + 3) / 2)
+        self.by_small_steps = tape.by_small_steps
         alone = ", ".join(map(repr, sorted(tape.alone)))
         self.how = f"Taylor rules{f', nested derivatives of {alone} alone' if alone else ''}"
 

@@ -107,6 +107,7 @@ class Jet:
     def record(self, operation: Operation) -> Jet:
         """The output of one more operation on the tape."""
         self.tape.operations.append(operation)
+        self.tape.entries += operation.output.value.numel()  # type: ignore[union-attr]
         return Jet(self.tape, operation.output)
 
     def size(self, dim: int | None = None) -> torch.Size | int:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from qdescent.learning.taylor.transpose import recorded
 
+MANY, SMALL = 300, 1e4  # operations, and numbers that each makes: LSTM and GRU over 24 tokens
 # degrees 1 ... N: one tensor (N, ...), or a list where stacking would copy whole weights
 Terms = Tensor | list[Tensor]
 
@@ -79,6 +80,7 @@ class Tape:
         self.leaves: set[Node] = set()
         self.alone: set[str] = set()  # functions without a rule: by nested derivatives
         self.rounding = 0.0  # of the coarsest type that a quantity has
+        self.entries = 0  # of all operations' outputs together
         self._last_uses: list[list[Node]] = []
 
     def leaf(self, value: Tensor) -> Node:
@@ -86,6 +88,12 @@ class Tape:
         leaf = Node(value)
         self.leaves.add(leaf)
         return leaf
+
+    @property
+    def by_small_steps(self) -> bool:
+        """Whether many operations make few numbers each: what PyTorch fuses goes step by step."""
+        calls = len(self.operations)
+        return calls > MANY and self.entries < SMALL * calls
 
     def close(self, output: Node) -> None:
         """End the recording: the output's adjoint is 1, from which all adjoints' degree 0 follows;
