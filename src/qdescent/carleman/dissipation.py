@@ -169,7 +169,7 @@ class Dissipation:
         return history_kappa(self.power_norms, padding, order)
 
     def __str__(self) -> str:
-        (least, _), (most, _) = self.divergent_bounds
+        least, most = (min(max(bound[0], 0.0), 1.0) for bound in self.divergent_bounds)
         lines = [f"{self.verdict}; over {self.horizon} steps:"]
         for name in ("dissipative", "neutral", "divergent"):
             value, error = getattr(self, name)
@@ -299,7 +299,7 @@ def _reasons(
     """
     T = len(norms) - 1
     (low, high), minimum, maximum = per_step.shrinking, spectrum.lambda_min, spectrum.lambda_max
-    (least, _), (most, _) = divergent.bounds
+    least, most = (min(max(bound[0], 0.0), 1.0) for bound in divergent.bounds)  # to rounding
     sentences = [f"{per_step.reason[0].upper()}{per_step.reason[1:]}."]
     if per_step.outlook:
         sentences.append(per_step.outlook)

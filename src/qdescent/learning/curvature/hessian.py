@@ -57,7 +57,8 @@ def hessian(
     H v is the first coefficient of grad L(theta + eps v) in eps. One batch: what does not depend on
     v is computed once and kept, the values of a Taylor series or the graph of the gradient, and
     each product is one pass through it. Several batches: H is their mean weighted by size, and each
-    batch's pass is prepared, used for all columns of the block, and let go.
+    batch's pass is prepared, used for all columns of the block, and let go. At a kink (zeros under
+    abs or ReLU) H is, as PyTorch's derivatives are, that of one side: of the other it says nothing.
 
     Args:
         task: network, loss and batch; or several tasks of one network, each with its batch.
