@@ -178,4 +178,4 @@ def _tensor(name: str, value: Any) -> None:
 
 
 def _has_values(value: Tensor | np.ndarray) -> bool:
-    return not isinstance(value, Tensor) or value.device.type != "meta"
+    return not isinstance(value, Tensor) or (value.device.type != "meta" and not value.is_nested)

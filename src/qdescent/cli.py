@@ -19,6 +19,7 @@ from qdescent._processes import is_first
 from qdescent._search_path import user_modules_last
 from qdescent._signals import Stopped, quiet_imports, stop_on_signals
 from qdescent._terminal.sentences import ends_in_words, not_written, say
+from qdescent._terminal.streams import usable_streams
 from qdescent.experiment.circuit.settings import CircuitSettings
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.reproduce.settings import ReproduceSettings, preset
@@ -216,6 +217,7 @@ def estimate(asked: Asked) -> None:
 
 def main() -> None:
     """The console script: an argument error is one sentence and 2, a signal 128 + its number."""
+    usable_streams()
     try:
         stop_on_signals()
         user_modules_last()

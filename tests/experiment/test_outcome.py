@@ -3,6 +3,9 @@
 import csv
 import errno
 import json
+import shlex
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -151,3 +154,14 @@ def test_memory_that_is_not_there_ends_in_a_sentence_with_the_way_on(error, tmp_
     assert "Nothing was saved yet" in said
     with pytest.raises(RuntimeError, match="a fault"), ends_in_words(tmp_path / "o", "again"):
         raise RuntimeError("a fault")
+
+
+def test_closed_streams_and_a_terminal_of_no_width():
+    """As cron and daemons start a program: the number of a closed stream goes to no other file."""
+    code = (
+        "import os, sys; from qdescent._terminal.streams import usable_streams; usable_streams();"
+        " print('nowhere'); sys.stdout.flush();"
+        " sys.exit(10 * ('COLUMNS' in os.environ) + (os.open(os.devnull, os.O_RDONLY) < 3))"
+    )
+    shell = f"COLUMNS=0 {shlex.quote(sys.executable)} -c {shlex.quote(code)} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", shell], check=False).returncode == 0

@@ -72,7 +72,7 @@ def after(job: str, out: Path, expected: dict) -> str:
         said = "whole"
         again = jobs.begin(job, out) if job == "circuit" else jobs.resume(job, out)
         _, output, _ = ended(again, 2)
-        assert ("does not exist yet" if job == "circuit" else "which is already whole") in output
+        assert ("does not exist yet" if job == "circuit" else "which has ended already") in output
     elif saved_stages(out):
         said = "resumed"
         ended(jobs.resume(job, out), 0)

@@ -200,7 +200,7 @@ IMAGES = idx(np.arange(20 * 784, dtype=np.uint32).astype(np.uint8).reshape(20, 2
         (
             "train-images-idx3-ubyte",
             header_of(0, 28, 28),
-            "must hold one label for each train image",
+            "must hold train images, and one label for each",
         ),
         (
             "train-images-idx3-ubyte",
@@ -211,7 +211,7 @@ IMAGES = idx(np.arange(20 * 784, dtype=np.uint32).astype(np.uint8).reshape(20, 2
         (
             "t10k-labels-idx1-ubyte",
             header_of(9) + bytes(9),
-            "must hold one label for each test image, but is with 10 images and 9",
+            "must hold test images, and one label for each, but is with 10 images and 9",
         ),
         (
             "t10k-labels-idx1-ubyte",

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -18,12 +19,13 @@ from torch import nn
 
 from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit.map_file import load_map
-from qdescent.experiment.data_sources import load_data
+from qdescent.experiment.data_sources import in_precision, load_data
 from qdescent.experiment.run.settings import Settings
 from qdescent.experiment.setting import load_settings
 from qdescent.experiment.sources import load_mask, load_weights
 from qdescent.learning.datasets import read_idx
 from qdescent.reading import images, npz
+from qdescent.reading.documents import read_json
 from qdescent.reading.regular import open_regular, read_bytes
 from qdescent.report.files import read_weights
 
@@ -342,3 +344,26 @@ def test_a_file_with_few_holes_is_read(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\1")
     os.truncate(tmp_path / "w.safetensors", 8 + len(header) + (1 << 20))
     assert int(read_weights(tmp_path / "w.safetensors")["a"].sum()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"rows": [1], "rows": []}', "'rows' stands twice in an object"),
+        ('{"value": NaN}', "NaN is no number"),
+        ('{"value": -Infinity}', "-Infinity is no number"),
+        ('{"value": 1e999}', "1e999 is beyond float64"),
+    ],
+)
+def test_json_is_that_of_the_standard(tmp_path, text, why):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ArgumentError, match=re.escape(f"which is not JSON ({why})")):
+        read_json("path", tmp_path / "run.json", "be JSON")
+
+
+def test_numbers_beyond_single_precision_are_told_as_such():
+    inputs = torch.full((4, 2), 1e300, dtype=torch.float64)
+    assert in_precision(inputs, torch.float64) is inputs
+    with pytest.raises(ArgumentError, match=r"be within 3.4e\+38, the most that float32 holds"):
+        in_precision(inputs, torch.float32)
+    assert torch.isinf(in_precision(inputs * 1e10, torch.float32)).all()  # as they came

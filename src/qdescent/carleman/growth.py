@@ -114,7 +114,7 @@ def measure_growth(
     Our reading of the paper, whose formal definitions stand in a supplement that was not reachable.
     """
     used = spectrum.weights > 0
-    nodes, residuals = spectrum.nodes[used], spectrum.residuals[used]
+    nodes, residuals = spectrum.nodes[used], spectrum.reaches[used]
     slack = max(spectrum.rounding * float(nodes.abs().max()), torch.finfo(torch.float64).tiny)
 
     def factor(x: Tensor) -> Tensor:

@@ -120,6 +120,29 @@ def _drawn(
     return *as_batch(labels_apart(batch) if loss in LOSSES else batch), len(samples)
 
 
+def in_precision(part: Any, dtype: torch.dtype, cure: str = "") -> Any:
+    """Inputs or targets with every real tensor in it in this type.
+
+    Raises:
+        ArgumentError: a finite number is none in that type.
+    """
+
+    def cast(x: Tensor) -> Tensor:
+        if not x.is_floating_point() or x.dtype == dtype:
+            return x
+        made = x.to(dtype)
+        lost = x.isfinite() & ~made.isfinite()
+        if bool(lost.any()):
+            kind = str(dtype).removeprefix("torch.")
+            most = torch.finfo(dtype).max
+            raise argument_error(
+                "data", f"be within {most:.3g}, the most that {kind} holds{cure}", float(x[lost][0])
+            )
+        return made
+
+    return mapped(part, cast)
+
+
 def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Any, targets: Any) -> Any:
     """Refuse data that the network or the loss of this name cannot take, tried on one sample.
 

@@ -65,13 +65,14 @@ class Workspace(Generic[S]):
         with mine, threads_of(self.origin):
             yield
 
-    def begin(self, inputs: str, device: str = "cpu") -> None:
+    def begin(self, inputs: str, device: str = "cpu", what: str = "data") -> None:
         """Keep the settings on disk: from here on the run can be resumed. Called once the input is
         known to be usable.
 
         Args:
             inputs: fingerprint of the data.
             device: "cpu" or "cuda".
+            what: the data are, in words.
 
         Raises:
             ArgumentError: the run began with other data, other versions of packages, or on another
@@ -79,7 +80,7 @@ class Workspace(Generic[S]):
         """
         now = origin_of(self.settings.to_json(), inputs, device)
         if self.origin:
-            check_origin(self.origin, now, "data")
+            check_origin(self.origin, now, what)
             return
         self.origin.update(now)
         self.save(STATE_OF_SETTINGS, {}, self.settings.to_json())

@@ -258,7 +258,7 @@ def _standardised(arrays: dict[str, np.ndarray], kind: str) -> ImageData:
     for part in ("train", "test"):
         counts = len(arrays[f"{part}_images"]), len(arrays[f"{part}_labels"])
         if counts[0] != counts[1] or counts[0] == 0:
-            must = f"hold one label for each {part} image"
+            must = f"hold {part} images, and one label for each"
             raise argument_error(
                 "data_root", must, f"with {counts[0]} images and {counts[1]} labels"
             )

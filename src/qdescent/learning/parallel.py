@@ -8,7 +8,7 @@ import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -197,6 +197,8 @@ def data_parallel(
         sum(weight for _, weight in weighted(tasks)) if tasks else 1
     )
     part = build(tasks) if tasks else None
+    # samples are dealt to the first process first
+    rounding = ranks.of_first(None if part is None else part.rounding)
 
     def apply(block: Tensor) -> Tensor:
         if part is None:
@@ -206,7 +208,9 @@ def data_parallel(
             rows = (part @ block).T.contiguous().mul_(share)
         return ranks.total(rows).T
 
-    return LinearOperator((space.n, space.n), apply, apply, space.dtype, space.device)
+    return LinearOperator(
+        (space.n, space.n), apply, apply, space.dtype, space.device, rounding=rounding
+    )
 
 
 def weighted_over(tasks: Sequence[Task], ranks: Ranks) -> list[tuple[Task, float]]:
@@ -326,6 +330,4 @@ def sharded(operator: LinearOperator, ranks: Ranks) -> LinearOperator:
 
     adjoint = None if operator.apply_adjoint is None else part(operator.apply_adjoint)
     shard = Shard(start, stop, ranks.total)
-    return LinearOperator(
-        operator.shape, part(operator.apply), adjoint, operator.dtype, operator.device, shard
-    )
+    return replace(operator, apply=part(operator.apply), apply_adjoint=adjoint, shard=shard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from qdescent._checks import (
     check_callable,
     check_instance,
     check_integer,
+    check_interval,
     check_sequence,
     shown,
 )
@@ -61,6 +62,9 @@ class LinearOperator:
             products in the same order.
         steady: promise that its products are the same each time, so that nobody makes one again to
             see (`spectral_density`).
+        rounding: relative error of its products where that is more than of `dtype` (half precision
+            inside, finite differences): what is closer to 0 than this share of the largest
+            eigenvalue has no sign; None: that of `dtype`.
 
     Raises:
         ArgumentError: a field of another type; in a product, a vector of another length or of
@@ -81,6 +85,7 @@ class LinearOperator:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     shard: Shard | None = None
     steady: bool = False
+    rounding: float | None = None
 
     def __post_init__(self) -> None:
         sides = check_sequence("shape", self.shape, object, called="two integers (m, n)")
@@ -95,6 +100,9 @@ class LinearOperator:
         check_instance("device", self.device, torch.device)
         check_instance("shard", self.shard, Shard, optional=True)
         check_boolean("steady", self.steady)
+        if self.rounding is not None:
+            rounding = check_interval("rounding", self.rounding, "(0, 1)")
+            object.__setattr__(self, "rounding", rounding)
 
     def __matmul__(self, x: Tensor) -> Tensor:
         columns = self.shape[1] if self.shard is None else len(self.shard)
@@ -126,8 +134,8 @@ class LinearOperator:
         """The adjoint (conjugate transpose)."""
         if self.apply_adjoint is None:
             raise argument_error("operator", "declare its adjoint to be used here", "without one")
-        return LinearOperator(
-            self.shape[::-1], self.apply_adjoint, self.apply, self.dtype, self.device, self.shard
+        return replace(
+            self, shape=self.shape[::-1], apply=self.apply_adjoint, apply_adjoint=self.apply
         )
 
     def to_dense(self) -> Tensor:

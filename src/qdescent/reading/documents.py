@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,40 @@ def read_toml(argument: str, path: Path) -> dict[str, Any]:
         ) from None
 
 
+def strict_json(text: str) -> Any:
+    """What a JSON text holds, by the standard: no NaN, no infinity, no name twice in an object.
+
+    Raises:
+        ValueError: it is none.
+
+    Example:
+        >>> strict_json('{"a": 1, "a": 2}')
+        Traceback (most recent call last):
+            ...
+        ValueError: 'a' stands twice in an object
+    """
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice[:100]!r} stands twice in an object")
+    return found
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text[:100]} is beyond float64")
+    return number
+
+
 def read_json(argument: str, path: Path, must: str) -> Any:
     """What a JSON file holds.
 
@@ -40,7 +75,7 @@ def read_json(argument: str, path: Path, must: str) -> Any:
     """
     content = read_bytes(argument, path, MOST_JSON, must)
     try:
-        return json.loads(content.decode("utf-8"))
+        return strict_json(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         why = "nested too deep" if isinstance(error, RecursionError) else said(error)
         raise argument_error(argument, must, f"{named(path)}, which is not JSON ({why})") from None

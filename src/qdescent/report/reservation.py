@@ -84,7 +84,7 @@ def refuse_whole(directory: Path, noun: str) -> ArgumentError:
     return argument_error(
         "out",
         f"be an unfinished {noun} to be resumed",
-        f"{str(directory)!r}, which is already whole",
+        f"{str(directory)!r}, which has ended already",
     )
 
 
@@ -138,7 +138,7 @@ def _check_free(directory: Path, new: bool) -> None:
         raise argument_error(
             "out",
             "be a directory of an unfinished run",
-            f"{str(directory)!r}, which is already whole",
+            f"{str(directory)!r}, which has ended already",
         )
     if not is_vacant(directory) and (new or not saved_stages(directory)):
         raise _refuse_directory(directory)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import fields
 
 import pytest
 
@@ -10,7 +11,7 @@ from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.estimate.inputs import round_of
 from qdescent.experiment.estimate.pipeline import estimate_headline, run_estimate
-from qdescent.experiment.estimate.ranges import SWEPT, ranges_of
+from qdescent.experiment.estimate.ranges import SWEPT, WHOLE, ranges_of
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.setting import load_settings
 from qdescent.report.record import Record, read_record, write_record
@@ -276,3 +277,14 @@ def test_the_words_of_a_sweep_are_the_inputs():
     assert [each.name for each in ranges_of(["T=1:9", "eta=1e-3:1", "m=1:9"])] == [
         "steps", "learning_rate", "largest",
     ]  # fmt: skip
+
+
+def test_a_sweep_over_what_is_counted_names_integers():
+    (steps,) = ranges_of(["T=1:4:7"])
+    assert steps.values == (1, 2, 3, 4)
+    with pytest.raises(ArgumentError, match="must have integers as ends of steps"):
+        ranges_of(["T=1.5:2.5:3"])
+    with pytest.raises(ArgumentError, match="but is 99,999,999 of them"):
+        ranges_of(["s=1:10:99999999"])
+    kinds = {each.name: str(each.type) for each in fields(EstimateSettings)}
+    assert {name for name in SWEPT if kinds[name].startswith("int")} == set(WHOLE)

@@ -342,7 +342,7 @@ def test_directories(tmp_path):
 
 def test_a_whole_run_is_not_resumed_nor_overwritten(whole):
     _, directory = whole
-    with pytest.raises(ArgumentError, match="which is already whole"):
+    with pytest.raises(ArgumentError, match="which has ended already"):
         resume_workspace(directory, Settings)
     with pytest.raises(
         ArgumentError, match=r"must be a directory that does not exist yet.*choose another"

@@ -163,7 +163,7 @@ def test_what_cannot_be_resumed_is_said(small, whole, tmp_path, monkeypatch):
         resumed_spectrum(out, {"network": small.network, "steps": 15})
     with pytest.raises(ArgumentError, match="where none was started"):
         resumed_spectrum(tmp_path / "nothing", {})
-    with pytest.raises(ArgumentError, match="which is already whole"):
+    with pytest.raises(ArgumentError, match="which has ended already"):
         resumed_spectrum(whole[1], {})
     images = dict(np.load("images.npz"))
     np.savez("images.npz", images=images["images"] // 2, labels=images["labels"])

@@ -459,7 +459,7 @@ def test_the_command_line(project, whole):
     assert found.rows == whole[0].rows
     again = CliRunner().invoke(app, ["train", "--resume", "--out", "by-hand"])
     assert isinstance(again.exception, ArgumentError)
-    assert "already whole" in str(again.exception)
+    assert "ended already" in str(again.exception)
 
 
 def test_code_is_given_again_and_must_be_the_same(project, monkeypatch):

@@ -50,3 +50,10 @@ def test_a_noisy_solution_keeps_signs_and_drowns_in_the_end():
 def test_bad_input():
     with pytest.raises(ArgumentError, match=r"`rate` must be in \[0, 1\], but is 2"):
         depolarised(torch.ones(1), 1, 1, 2.0)
+
+
+@pytest.mark.parametrize("scale", [2.0**600, 2.0**-600])
+def test_a_solution_of_any_scale_is_read_alike(scale):
+    z = torch.tensor([3.0, -4.0, 0.5], dtype=torch.float64)
+    one = noisy_solution(z, 0.5, queries=9, qubits=4, rate=0.01)
+    assert torch.equal(noisy_solution(scale * z, 0.5, queries=9, qubits=4, rate=0.01), scale * one)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error, shown
@@ -22,7 +21,7 @@ from qdescent.experiment.circuit.segment_job import FAST_FORWARD, segment_remark
 from qdescent.experiment.circuit.settings import CircuitSettings
 from qdescent.experiment.progress import Progress, Silent
 from qdescent.experiment.run.beside import both_ways
-from qdescent.experiment.run.instance import instance_of, solve_instance, summary
+from qdescent.experiment.run.instance import instance_of, relative, solve_instance, summary
 from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.algorithms.hhl_inverse import least_epsilon
@@ -290,12 +289,8 @@ def _noise_rows(settings: CircuitSettings, found: Found) -> list[Row]:
     # of the last run, without a search before it
     queries = of(names.FORWARD_QUERIES) + of(names.ADJOINT_QUERIES)
     machine = of(names.SUCCESS_PROBABILITY), int(queries), int(of(names.QUBITS))
-    length = float(torch.linalg.vector_norm(found.value))
-    errors = [
-        float(torch.linalg.vector_norm(noisy_solution(found.value, *machine, rate) - found.value))
-        / length
-        for rate in rates
-    ]
+    value = found.value
+    errors = [relative(noisy_solution(value, *machine, rate), value) for rate in rates]
     model = (
         "depolarising: a query leaves the fully mixed state with this chance (closed form), signs"
         " taken as right"

@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qdescent._checks import argument_error
+from qdescent._checks import ArgumentError, argument_error
 
 # the inputs of `resources.verdict.inputs`, and the letters that stand for them
 SWEPT = (
     "n", "sparsity", "steps", "learning_rate", "kappa", "epsilon", "readout_error", "largest",
     "alpha_over_norm", "batch", "error_rate", "cycle_time_ns",
 )  # fmt: skip
+WHOLE = ("n", "sparsity", "steps", "largest", "batch")  # what is counted
 LETTERS = {"s": "sparsity", "T": "steps", "eta": "learning_rate", "m": "largest"}
 MOST_POINTS = 100_000  # minutes of them
 VALUES = 25  # of a range whose number is not given
@@ -47,8 +48,13 @@ def ranges_of(texts: Sequence[str]) -> list[Range]:
         raise argument_error("sweep", "name every input once", ", ".join(names))
     points = math.prod(len(each.values) for each in found)
     if points > MOST_POINTS:
-        raise argument_error("sweep", f"make at most {MOST_POINTS:,} points", f"{points:,} of them")
+        raise _too_many(points)
     return found
+
+
+def _too_many(points: int) -> ArgumentError:
+    shown = f"{points:,}" if points < 10**15 else f"{points:.3g}"
+    return argument_error("sweep", f"make at most {MOST_POINTS:,} points", f"{shown} of them")
 
 
 def _range(text: str) -> Range:
@@ -67,10 +73,18 @@ def _range(text: str) -> Range:
         count = int(float(parts[2])) if len(parts) == 3 else VALUES
     except (ValueError, OverflowError):
         raise argument_error("sweep", form, repr(text[:100])) from None
+    if count > MOST_POINTS:
+        raise _too_many(count)
     if not (0 < low < high < math.inf) or count < 2:
         must = "go from a number above 0 to a larger one, by two values at least"
         raise argument_error("sweep", must, repr(text[:100]))
-    step = math.log(high / low) / (min(count, MOST_POINTS + 1) - 1)
+    if name in WHOLE and not (low.is_integer() and high.is_integer()):
+        must = f"have integers as ends of {name}, which is counted"
+        raise argument_error("sweep", must, repr(text[:100]))
+    step = math.log(high / low) / (count - 1)
     # twelve digits: the logarithm of a power of ten is none that floats hold
-    values = [float(f"{low * math.exp(step * k):.12g}") for k in range(min(count, MOST_POINTS + 1))]
-    return Range(name, (low, *values[1:-1], high))
+    values = [float(f"{low * math.exp(step * k):.12g}") for k in range(count)]
+    values = [low, *values[1:-1], high]
+    if name in WHOLE:  # each as it is priced, and once
+        values = list(dict.fromkeys(float(round(value)) for value in values))
+    return Range(name, tuple(values))

@@ -24,6 +24,7 @@ from qdescent.experiment.workspace import Workspace
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.linalg.inner_product import power_of_two
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.report.files import write_arrays
 from qdescent.rows import names
@@ -309,5 +310,7 @@ def summary(found: Solution | MapSegment, rows: list[Row]) -> str:
 
 def relative(x: Tensor, reference: Tensor) -> float:
     """||x - reference|| / ||reference||; the distance itself where the reference is 0."""
+    unit = power_of_two(reference.abs().max())  # float64 need not hold the squares
+    x, reference = x / unit, reference / unit
     length = float(torch.linalg.vector_norm(reference))
     return float(torch.linalg.vector_norm(x - reference)) / (length or 1.0)

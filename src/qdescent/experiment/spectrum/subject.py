@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
-from qdescent.experiment.data_sources import check_fit, load_data
+from qdescent.experiment.data_sources import check_fit, in_precision, load_data
 from qdescent.experiment.probe import probe_of
 from qdescent.experiment.sources import load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum.settings import SpectrumSettings
@@ -68,8 +68,8 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
     )
     inputs, targets = (
         mapped(
-            part,
-            lambda x: x.to(dtype=dtype if x.is_floating_point() else None, device=ranks.device),
+            in_precision(part, dtype, " (--precision float64 holds more)"),
+            lambda x: x.to(ranks.device),
         )
         for part in (inputs, targets)
     )

@@ -109,7 +109,9 @@ def _made(
     if settings.engine == CIRCUIT:
         tasks = batches_of(settings, subject, ranks)
         forecast_circuit(settings, likely_space(settings, subject), tasks, workspace.progress)
-    ranks.together(lambda: workspace.begin(subject.fingerprint, ranks.device.type))
+    ranks.together(
+        lambda: workspace.begin(subject.fingerprint, ranks.device.type, "weights and data")
+    )
     begun_with = ranks.together(lambda: _same_code(workspace, subject, ranks))
     lines: list[Line] = []
 

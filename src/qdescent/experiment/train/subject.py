@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from qdescent._checks import argument_error
 from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
-from qdescent.experiment.data_sources import check_fit, load_data
+from qdescent.experiment.data_sources import check_fit, in_precision, load_data
 from qdescent.experiment.sources import Loss, load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.train.settings import TrainSettings
 from qdescent.learning.batches import mapped, picked, samples_of, tensors_of
@@ -72,10 +72,7 @@ def load_subject(settings: TrainSettings, device: torch.device) -> Subject:
         network, loss = fashion_cnn(WIDTHS, seed=settings.seed).eval(), cross_entropy
         samples = _fewer(samples_in(load_fashion_mnist(settings.data_root or None)), settings)
     train, test = (
-        tuple(
-            mapped(part, lambda x: x.to(torch.float32) if x.is_floating_point() else x)
-            for part in batch
-        )
+        tuple(in_precision(part, torch.float32) for part in batch)
         for batch in (samples.train, samples.test)
     )
     network = network.to(dtype=torch.float32)

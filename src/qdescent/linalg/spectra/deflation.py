@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -86,9 +86,7 @@ class Eigenpairs:
             rest = self.project(operator @ (block - self.vectors @ inside))
             return rest.addmm_(self.vectors, inside, alpha=float(self.middle))
 
-        return LinearOperator(
-            operator.shape, apply, apply, operator.dtype, operator.device, steady=operator.steady
-        )
+        return replace(operator, apply=apply, apply_adjoint=apply)
 
 
 def extreme_eigenpairs(

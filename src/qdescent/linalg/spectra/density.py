@@ -108,7 +108,12 @@ def spectral_density(
     if not isinstance(deflate, Eigenpairs):
         check_integer("deflate", deflate, 0, max(n - 1, 0))
         if deflate == 0:
-            return quadrature(run(operator, vectors, steps, state, on_step), n, random=not given)
+            return quadrature(
+                run(operator, vectors, steps, state, on_step),
+                n,
+                random=not given,
+                rounding=operator.rounding,
+            )
     if operator.shard is not None:
         raise argument_error("deflate", "be 0 where vectors are sharded", "given")
     if not isinstance(deflate, Eigenpairs):
@@ -121,6 +126,7 @@ def spectral_density(
         n,
         deflate,
         random=not given,
+        rounding=operator.rounding,
     )
 
 
@@ -139,7 +145,11 @@ def _rademacher(operator: LinearOperator, probes: int, seed: int) -> Tensor:
 
 
 def quadrature(
-    state: LanczosState, size: int, deflated: Eigenpairs | None = None, random: bool = True
+    state: LanczosState,
+    size: int,
+    deflated: Eigenpairs | None = None,
+    random: bool = True,
+    rounding: float | None = None,
 ) -> Spectrum:
     """Nodes and weights from the tridiagonal matrices: Ritz values, and squared first components of
     their vectors.
@@ -150,6 +160,7 @@ def quadrature(
         deflated: the eigenpairs whose complement the run saw; they enter each probe with weight
             1/n.
         random: whether the start vectors were random signs.
+        rounding: of the operator, where it declares one.
     """
     probes, k = state.alpha.shape
     nodes, weights = (
@@ -168,7 +179,7 @@ def quadrature(
         first = vectors[0] ** 2
         nodes[probe, :m], weights[probe, :m] = unit * values, first / first.sum()
         residuals[probe, :m] = unit * (beta[-1] * vectors[-1].abs())
-    rounding = ROUNDING[state.current.dtype]
+    rounding = max(rounding or 0.0, ROUNDING[state.current.dtype])
     if deflated is None:
         return Spectrum(nodes, weights, residuals, size, random=random, rounding=rounding)
     d = len(deflated.values)

@@ -44,7 +44,7 @@ class Spectrum:
         random: True where the probes were random signs; of start vectors that were given nothing is
             known that would exclude a mode which they do not show.
         rounding: over the largest |lambda|, what products and recurrences leave on an eigenvalue at
-            0: an entry of `ROUNDING`, by the type of the products.
+            0: an entry of `ROUNDING`, by the type of the products, or what their operator declares.
     """
 
     nodes: Tensor
@@ -260,7 +260,7 @@ class Spectrum:
     @property
     def lambda_min(self) -> tuple[float, float]:
         """The smallest Ritz value over all probes, and its residual norm: some eigenvalue of A lies
-        that close.
+        that close. Where the operator declares less than single precision, its error is in it.
         """
         return self._extreme(-1)
 
@@ -273,7 +273,16 @@ class Spectrum:
         used = self.residuals.isfinite()
         values = torch.where(used, sign * self.nodes, -torch.inf).flatten()
         place = int(values.argmax())
-        return float(self.nodes.flatten()[place]), float(self.residuals.flatten()[place])
+        return float(self.nodes.flatten()[place]), float(self.reaches.flatten()[place])
+
+    @property
+    def reaches(self) -> Tensor:
+        """How far from each node an eigenvalue may lie: its residual, and where the operator
+        declares less than single precision what its products are off.
+        """
+        if self.rounding <= ROUNDING[torch.float32]:
+            return self.residuals
+        return self.residuals + self.rounding * self.nodes.abs().max()
 
     def density(self, grid: Tensor, width: float | None = None) -> tuple[Tensor, Tensor]:
         """The density smoothed by a Gaussian, and its standard error: for drawing only, every

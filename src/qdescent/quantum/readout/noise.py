@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent.linalg.inner_product import power_of_two
 
 MOST_QUERIES, MOST_QUBITS = 10**18, 1000  # 2^-m is still a number
 ROUNDING = 1e-3  # probabilities may come in half precision
@@ -84,6 +85,8 @@ def noisy_solution(
     solution = check_tensor("solution", solution, (None,))
     if not bool(solution.any()):
         raise argument_error("solution", "not be zero", "zero")
+    unit = power_of_two(solution.abs().max())  # its type need not hold the squares
+    solution = solution / unit
     scale = success_probability / float(solution @ solution)
     noisy = depolarised(solution**2 * scale, queries, qubits, rate)
-    return torch.where(solution < 0, -1.0, 1.0) * (noisy / scale).sqrt()
+    return unit * torch.where(solution < 0, -1.0, 1.0) * (noisy / scale).sqrt()

@@ -1,0 +1,27 @@
+"""Standard streams and a width that the command line can count on."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def usable_streams() -> None:
+    """Open the null device for each standard stream that the program was started without (cron,
+    daemons, `>&-`), and forget a width of 0 columns: no table fits it.
+
+    A closed stream's number would go to the next file that is opened, and what is printed by other
+    languages' code into that file.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the least number that is free
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 as long as sys
+    for name in ("COLUMNS", "LINES"):
+        if name in os.environ and not os.environ[name].strip("0"):
+            del os.environ[name]

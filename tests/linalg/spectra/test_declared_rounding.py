@@ -1,0 +1,36 @@
+"""What an operator declares of its rounding is in the bars of its spectrum and in the verdict."""
+
+import torch
+
+from qdescent.carleman.dissipation import diagnose
+from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton
+from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.task import Task
+from qdescent.linalg.operator import as_operator
+from qdescent.linalg.spectra.density import spectral_density
+
+
+def test_what_an_operator_declares_goes_with_it():
+    matrix = torch.diag(torch.tensor([1.0, 2.0], dtype=torch.float64))
+    assert as_operator(matrix).rounding is None
+    operator = finite_difference_hessian(lambda x: matrix @ x, torch.zeros(2).double())
+    assert operator.rounding == 10 * torch.finfo(torch.float64).eps ** (2 / 3)
+    assert spectral_density(operator, steps=2, probes=2).rounding == operator.rounding
+    assert spectral_density(matrix, steps=2, probes=2).rounding == 1e-13
+
+
+def test_half_precision_is_in_the_bars_and_in_the_verdict():
+    """Gauss-Newton is positive semi-definite: what seems to grow is bfloat16's."""
+    torch.manual_seed(2)
+    inputs, labels = torch.randn(8, 6), torch.randint(0, 3, (8,))
+    layers = torch.nn.Linear(6, 12), torch.nn.Tanh(), torch.nn.Linear(12, 3)
+    network = torch.nn.Sequential(*layers)
+    space = ParameterSpace(network)
+    task = Task(network, torch.nn.functional.cross_entropy, (inputs, labels))
+    truth = torch.linalg.eigvalsh(gauss_newton(task, space).to_dense().double())
+    half = gauss_newton(task, space, precision=torch.bfloat16)
+    assert half.rounding == 0.0625
+    found = spectral_density(half, steps=40, probes=8)
+    for (value, reach), true in ((found.lambda_min, truth[0]), (found.lambda_max, truth[-1])):
+        assert abs(value - float(true)) <= reach
+    assert "stand still to within rounding" in diagnose(found, 0.1).reason
