@@ -118,7 +118,7 @@ HARDWARE = (
     "rows/names.py",  # what the rows of these rooms are called
 )
 # in, out; the data set that is part of the package
-FILES = ("reading/", "report/", "learning/datasets.py")
+FILES = ("reading/", "report/", "learning/datasets.py", "_terminal/streams.py")
 JSON = (*FILES, "resources/physical/surface_code.py")  # qdk's estimator takes and gives JSON texts
 # the terminal shows how long a stage took; what is recorded is timed by report
 CLOCKS = ("report/", "_terminal/")

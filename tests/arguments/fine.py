@@ -88,7 +88,8 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "step": UNIT + ("None",)},
     "product_error": {"vectors": FLOATS},
     "LinearOperator": {"apply": ("function",), "apply_adjoint": ("None", "function"),
-        "shard": ("None",), "steady": ("True",)},
+        "shard": ("None",), "steady": ("True",),
+        "rounding": UNIT + ("None",)},
     "LinearOperator.__matmul__": {
         "x": FLOATS + ("its NaN", "its integers", "its booleans", "its sparse")},
     "as_operator": {"matrix": FLOATS + ("its complex", "its sparse")},
@@ -188,7 +189,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "LiftedField.integrate": {"u0": FLOATS + ("its integers",), "step": POSITIVE, "steps": COUNT},
     "carleman_operator": {"order": COUNT, "symmetric": ("True",), "scale": UNITS},
     "LiftedOperator": {"apply": ("function",), "apply_adjoint": ("None", "function"),
-        "shard": ("None",), "steady": ("True",), "offset": FLOATS},
+        "shard": ("None",), "steady": ("True",), "rounding": UNIT + ("None",), "offset": FLOATS},
     "LiftedOperator.step": {"z": FLOATS + ("its NaN",)},
     "LiftedOperator.lift": {"u": FLOATS + ("its NaN",)},
     "LiftedOperator.project": {"z": FLOATS + ("its NaN",)},

@@ -20,12 +20,12 @@ from arguments.sweep import Entry
 from torch import nn
 
 import qdescent as qd
-from qdescent.learning.curvature.hessian import finite_difference_hessian, product_error
+from qdescent.learning.curvature.hessian import finite_difference_hessian
 from qdescent.learning.masks import full_mask
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.learning.pruning.nonzero import nonzero_mask
 from qdescent.learning.torch_prune import mask_from_prune
-from qdescent.linalg.operator import as_operator
+from qdescent.linalg.operator import as_operator, product_error
 from qdescent.linalg.spectra.deflation import extreme_eigenpairs
 from qdescent.linalg.spectra.lanczos import lanczos
 from qdescent.linalg.spectra.sparsity import RowSparsity

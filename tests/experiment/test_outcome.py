@@ -163,5 +163,7 @@ def test_closed_streams_and_a_terminal_of_no_width():
         " print('nowhere'); sys.stdout.flush();"
         " sys.exit(10 * ('COLUMNS' in os.environ) + (os.open(os.devnull, os.O_RDONLY) < 3))"
     )
-    shell = f"COLUMNS=0 {shlex.quote(sys.executable)} -c {shlex.quote(code)} <&- >&- 2>&-"
+    root = shlex.quote(str(Path(outcome.__file__).parents[2]))
+    python = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+    shell = f"COLUMNS=0 PYTHONPATH={root} {python} <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", shell], check=False).returncode == 0

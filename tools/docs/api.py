@@ -21,7 +21,7 @@ ALSO = {
     "mask_from_scores": ("learning.masks.full_mask", "learning.torch_prune.mask_from_prune"),
     "hessian": (
         "learning.curvature.hessian.finite_difference_hessian",
-        "learning.curvature.hessian.product_error",
+        "linalg.operator.product_error",
     ),
     "gradient_map": ("learning.gradient_map.sparse_gradient_map",),
     "carleman_linearize": ("carleman.lifting.operator.carleman_operator",),

@@ -18,10 +18,9 @@ def usable_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the least number that is free
-    for name in ("stdin", "stdout", "stderr"):
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            mode = "r" if name == "stdin" else "w"
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 as long as sys
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
     for name in ("COLUMNS", "LINES"):
         if name in os.environ and not os.environ[name].strip("0"):
             del os.environ[name]

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import check_instance, check_interval
+from qdescent.linalg.inner_product import ROUNDING
 from qdescent.linalg.reduced_model import Recurrence
 from qdescent.linalg.spectra.cluster import Estimate
-from qdescent.linalg.spectra.spectrum import ROUNDING, Spectrum
+from qdescent.linalg.spectra.spectrum import Spectrum
 
 # An error of the state grows with the fastest mode. A factor of 10 takes the error of one solve,
 # 1e-3, to that of a readout, 1e-2 (the defaults of `Instance`): from there on growth, not the

@@ -9,6 +9,9 @@ from torch import Tensor
 # the size from which the allocator asks the system for fresh pages (2^18 entries were ten times
 # slower for that); on a GPU as few launches as memory allows.
 PIECE = {"cpu": 2**16, "cuda": 2**24}
+# Over the largest eigenvalue, what products leave on one at 0: some eight units of float32; more of
+# float64, as a sum of millions of terms has lost digits.
+ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-13}
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:

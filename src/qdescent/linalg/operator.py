@@ -196,6 +196,28 @@ def symmetric_operator(matrix: LinearOperator | Tensor, name: str = "operator") 
     return operator
 
 
+def product_error(
+    approximate: LinearOperator, reference: LinearOperator, vectors: Tensor
+) -> tuple[float, float]:
+    """||(A - R) V|| / ||R V|| column by column: its mean and its largest value, e.g. of bfloat16
+    against float32 products.
+    """
+    check_instance("approximate", approximate, LinearOperator)
+    check_instance("reference", reference, LinearOperator)
+    if approximate.shape != reference.shape:
+        raise argument_error(
+            "approximate",
+            f"have shape {reference.shape}, as the reference has",
+            f"of shape {approximate.shape}",
+        )
+    vectors = check_tensor("vectors", vectors, (reference.shape[1], None))
+    truth = reference @ vectors
+    found = approximate @ vectors
+    lengths = torch.linalg.vector_norm(truth.double(), dim=0)
+    errors = torch.linalg.vector_norm((found - truth).double(), dim=0) / lengths
+    return float(errors.mean()), float(errors.max())
+
+
 def _largest(matrix: Tensor) -> float:
     values = matrix if matrix.layout == torch.strided else matrix.coalesce().values()
     return float(values.abs().max()) if values.numel() else 0.0

@@ -16,11 +16,11 @@ from qdescent.learning.curvature.hessian import (
     finite_difference_hessian,
     gauss_newton,
     hessian,
-    product_error,
 )
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
+from qdescent.linalg.operator import product_error
 
 DOUBLE = partial(hessian, method="double-backward")
 

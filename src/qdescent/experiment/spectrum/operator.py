@@ -20,10 +20,9 @@ from qdescent.learning.curvature.hessian import (
     finite_difference_hessian,
     gauss_newton,
     hessian,
-    product_error,
 )
 from qdescent.learning.parallel import Ranks, data_parallel, weighted_over
-from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.operator import LinearOperator, product_error
 
 CURVATURES: dict[str, Callable[..., LinearOperator]] = {
     "hessian": hessian,

@@ -15,7 +15,6 @@ from qdescent._checks import (
     check_boolean,
     check_callable,
     check_choice,
-    check_instance,
     check_interval,
 )
 from qdescent.learning.curvature.differentiable import suspects, twice_differentiable
@@ -270,37 +269,10 @@ def finite_difference_hessian(
     def apply(block: Tensor) -> Tensor:
         return torch.stack([column(v) for v in block.T]).T
 
-    return LinearOperator(
-        (len(theta), len(theta)),
-        apply,
-        apply,
-        theta.dtype,
-        theta.device,
-        # of differences with a step of eps^(1/3); a kink on the way leaves more
-        rounding=10 * torch.finfo(theta.dtype).eps ** (2 / 3),
-    )
-
-
-def product_error(
-    approximate: LinearOperator, reference: LinearOperator, vectors: Tensor
-) -> tuple[float, float]:
-    """||(A - R) V|| / ||R V|| column by column: its mean and its largest value, e.g. of bfloat16
-    against float32 products.
-    """
-    check_instance("approximate", approximate, LinearOperator)
-    check_instance("reference", reference, LinearOperator)
-    if approximate.shape != reference.shape:
-        raise argument_error(
-            "approximate",
-            f"have shape {reference.shape}, as the reference has",
-            f"of shape {approximate.shape}",
-        )
-    vectors = check_tensor("vectors", vectors, (reference.shape[1], None))
-    truth = reference @ vectors
-    found = approximate @ vectors
-    lengths = torch.linalg.vector_norm(truth.double(), dim=0)
-    errors = torch.linalg.vector_norm((found - truth).double(), dim=0) / lengths
-    return float(errors.mean()), float(errors.max())
+    n, dtype = len(theta), theta.dtype
+    # of differences with a step of eps^(1/3); a kink on the way leaves more
+    rounding = 10 * torch.finfo(dtype).eps ** (2 / 3)
+    return LinearOperator((n, n), apply, apply, dtype, theta.device, rounding=rounding)
 
 
 def _operator(
@@ -351,15 +323,10 @@ def _operator(
 
     steady = kept is not None  # what is recorded is played again
     shape = (space.n, space.n)
-    coarse = torch.finfo(dtype).eps > torch.finfo(point.dtype).eps
+    own, eps = torch.finfo(point.dtype).eps, torch.finfo(dtype).eps
+    rounding = 8 * eps if eps > own else None
     operator = LinearOperator(
-        shape,
-        apply,
-        apply,
-        point.dtype,
-        point.device,
-        steady=steady,
-        rounding=8 * torch.finfo(dtype).eps if coarse else None,
+        shape, apply, apply, point.dtype, point.device, steady=steady, rounding=rounding
     )
     if whole:
         return unless_zero(operator, check_operator(curvature, operator, parts, space, theta))

@@ -16,12 +16,12 @@ from qdescent._checks import (
     check_integer,
 )
 from qdescent._random import named_generator
-from qdescent.linalg.inner_product import power_of_two
+from qdescent.linalg.inner_product import ROUNDING, power_of_two
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
 from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos
 from qdescent.linalg.spectra.same_product import steady_lanczos
-from qdescent.linalg.spectra.spectrum import ROUNDING, Spectrum
+from qdescent.linalg.spectra.spectrum import Spectrum
 
 MOST_PROBES = 4096  # their error falls with the root: more would only take memory
 

@@ -21,12 +21,9 @@ from qdescent._checks import (
     check_interval,
     shown,
 )
-from qdescent.linalg.inner_product import power_of_two
+from qdescent.linalg.inner_product import ROUNDING, power_of_two
 from qdescent.linalg.spectra.cluster import Cluster, Estimate, mean_and_error
 from qdescent.linalg.spectra.radau import cumulative_bounds
-
-# some eight units of float32; of float64 more, as a sum of millions of terms has lost digits
-ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-13}
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,7 @@ class Spectrum:
 
     def __post_init__(self) -> None:
         check_boolean("random", self.random)
-        rounding = check_interval("rounding", self.rounding, "(0, 1)")
-        object.__setattr__(self, "rounding", rounding)
+        object.__setattr__(self, "rounding", check_interval("rounding", self.rounding, "(0, 1)"))
         nodes = check_tensor("nodes", self.nodes, (None, None)).double()
         weights = check_tensor("weights", self.weights, tuple(nodes.shape)).double()
         if bool((weights < 0).any()) or bool(((weights.sum(1) - 1).abs() > 1e-6).any()):
@@ -207,9 +203,8 @@ class Spectrum:
             lower[probe] = max(
                 cumulative_bounds(*rule, inner[1])[0] - cumulative_bounds(*rule, inner[0])[1], 0.0
             )
-            upper[probe] = (
-                cumulative_bounds(*rule, outer[1])[1] - cumulative_bounds(*rule, outer[0])[0]
-            )
+            below = cumulative_bounds(*rule, outer[0])[0]
+            upper[probe] = cumulative_bounds(*rule, outer[1])[1] - below
         share = self.deflated / self.size
         least, most = (
             int(((known >= a) & (known <= b)).sum()) / self.size for a, b in (inner, outer)
@@ -260,29 +255,25 @@ class Spectrum:
     @property
     def lambda_min(self) -> tuple[float, float]:
         """The smallest Ritz value over all probes, and its residual norm: some eigenvalue of A lies
-        that close. Where the operator declares less than single precision, its error is in it.
+        that close (what an operator declares of its rounding included).
         """
         return self._extreme(-1)
 
     @property
     def lambda_max(self) -> tuple[float, float]:
-        """The largest Ritz value over all probes, and its residual norm."""
+        """The same of the largest Ritz value."""
         return self._extreme(1)
 
     def _extreme(self, sign: int) -> tuple[float, float]:
-        used = self.residuals.isfinite()
-        values = torch.where(used, sign * self.nodes, -torch.inf).flatten()
+        values = torch.where(self.residuals.isfinite(), sign * self.nodes, -torch.inf).flatten()
         place = int(values.argmax())
         return float(self.nodes.flatten()[place]), float(self.reaches.flatten()[place])
 
     @property
     def reaches(self) -> Tensor:
-        """How far from each node an eigenvalue may lie: its residual, and where the operator
-        declares less than single precision what its products are off.
-        """
-        if self.rounding <= ROUNDING[torch.float32]:
-            return self.residuals
-        return self.residuals + self.rounding * self.nodes.abs().max()
+        """How far from each node an eigenvalue may lie, declared rounding included."""
+        coarse = self.rounding > ROUNDING[torch.float32]
+        return self.residuals + (self.rounding * self.nodes.abs().max() if coarse else 0)
 
     def density(self, grid: Tensor, width: float | None = None) -> tuple[Tensor, Tensor]:
         """The density smoothed by a Gaussian, and its standard error: for drawing only, every

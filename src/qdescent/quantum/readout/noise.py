@@ -89,4 +89,4 @@ def noisy_solution(
     solution = solution / unit
     scale = success_probability / float(solution @ solution)
     noisy = depolarised(solution**2 * scale, queries, qubits, rate)
-    return unit * torch.where(solution < 0, -1.0, 1.0) * (noisy / scale).sqrt()
+    return torch.where(solution < 0, -1.0, 1.0) * (unit * (noisy / scale).sqrt())
