@@ -28,7 +28,7 @@ PRODUCTS = 10  # products after which it is said what grows
 MOST_GROWTH = 10.0  # of a mode over the segment, as for "almost dissipative"
 DRAWS = 40  # products of coordinates that stand for all of three and more
 # What drives u_2 may lie where its stand-ins are worse. With this factor the estimate was above the
-# error on 288 of 292 segments of small random networks (orders 2 and 3), and never below .83 of it.
+# error on 286 of 292 segments of small random networks (orders 2 and 3), and never below .83 of it.
 DOUBT = 2.5
 MOST_NODES = 40  # sources that want more change as fast as the steps themselves: take the steps
 
