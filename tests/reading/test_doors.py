@@ -25,7 +25,7 @@ from qdescent.experiment.setting import load_settings
 from qdescent.experiment.sources import load_mask, load_weights
 from qdescent.learning.datasets import read_idx
 from qdescent.reading import images, npz
-from qdescent.reading.documents import read_json
+from qdescent.reading.documents import read_json, read_toml
 from qdescent.reading.regular import open_regular, read_bytes
 from qdescent.report.files import read_weights
 
@@ -367,3 +367,11 @@ def test_numbers_beyond_single_precision_are_told_as_such():
     with pytest.raises(ArgumentError, match=r"be within 3.4e\+38, the most that float32 holds"):
         in_precision(inputs, torch.float32)
     assert torch.isinf(in_precision(inputs * 1e10, torch.float32)).all()  # as they came
+
+
+def test_a_mark_of_the_order_of_bytes_is_no_part_of_a_text(tmp_path):
+    """As editors on Windows write it."""
+    (tmp_path / "s.toml").write_bytes(b"\xef\xbb\xbforder = 2\n")
+    assert read_toml("config", tmp_path / "s.toml") == {"order": 2}
+    (tmp_path / "s.json").write_bytes(b'\xef\xbb\xbf{"order": 2}')
+    assert read_json("path", tmp_path / "s.json", "be JSON") == {"order": 2}

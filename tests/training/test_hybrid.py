@@ -98,6 +98,9 @@ def test_resumed_runs_end_in_the_same_bits(seventeen, shots, cut):
     assert torch.equal(resumed.theta, whole.theta)
     assert len(new) == 3 - cut
     assert [r.truncation for r in resumed.rounds] == [r.truncation for r in whole.rounds]
+    moved = 1.1 * space.theta
+    with pytest.raises(ArgumentError, match="`done` must hold rounds that began with this network"):
+        train_hybrid([seventeen.task], space, schedule, theta=moved, seed=1, done=saved[:cut])
     finished = train_hybrid([seventeen.task], space, schedule, seed=1, done=saved)
     assert torch.equal(finished.theta, whole.theta)
     if shots:

@@ -24,7 +24,7 @@ def read_toml(argument: str, path: Path) -> dict[str, Any]:
     """
     content = read_bytes(argument, path, MOST_TOML, "be a readable TOML file")
     try:
-        return tomllib.loads(content.decode("utf-8"))
+        return tomllib.loads(content.decode("utf-8-sig"))
     # no UTF-8, no TOML, an integer of 5,000 digits; nested without end
     except (ValueError, RecursionError) as error:
         why = "nested too deep" if isinstance(error, RecursionError) else said(error)
@@ -75,7 +75,7 @@ def read_json(argument: str, path: Path, must: str) -> Any:
     """
     content = read_bytes(argument, path, MOST_JSON, must)
     try:
-        return strict_json(content.decode("utf-8"))
+        return strict_json(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         why = "nested too deep" if isinstance(error, RecursionError) else said(error)
         raise argument_error(argument, must, f"{named(path)}, which is not JSON ({why})") from None

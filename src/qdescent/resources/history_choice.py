@@ -18,7 +18,7 @@ from qdescent.linalg.map_norms import MapNorms
 __all__ = ["MOST_STEPS", "ORDER_LIMIT", "History", "chosen_history"]
 
 MOST_STEPS = 10_000  # of a search by norms: ten seconds of it
-ROUNDING = 1e-4  # what single precision leaves on an inner product of millions of numbers
+_ROUNDING = 1e-4  # what single precision leaves on an inner product of millions of numbers
 Known = tuple[MapNorms, Evidence, str]
 Grams = tuple[tuple[tuple[float, ...], ...], ...]
 Success = tuple[float | None, Evidence, str]
@@ -131,8 +131,8 @@ def _inner_products(gram: Sequence[Sequence[float]]) -> bool:
     """Whether a matrix may be one of inner products, single precision allowed for."""
     lengths = [math.sqrt(max(row[k], 0.0)) for k, row in enumerate(gram)]
     return all(
-        abs(gram[j][k] - gram[k][j]) <= ROUNDING * lengths[j] * lengths[k]
-        and abs(gram[j][k]) <= (1 + ROUNDING) * lengths[j] * lengths[k]
+        abs(gram[j][k] - gram[k][j]) <= _ROUNDING * lengths[j] * lengths[k]
+        and abs(gram[j][k]) <= (1 + _ROUNDING) * lengths[j] * lengths[k]
         for j in range(len(gram))
         for k in range(j + 1)
     )

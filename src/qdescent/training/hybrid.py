@@ -31,7 +31,7 @@ from qdescent.training.engines.path import Upload
 from qdescent.training.rounds.beside import Classical, go_on
 from qdescent.training.rounds.download import download, entries_of
 from qdescent.training.rounds.pruning import Pruning, Weights, after_download, pruned
-from qdescent.training.rounds.record import Round, Run
+from qdescent.training.rounds.record import Round, Run, check_begun
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.segment import run_segment
 
@@ -152,6 +152,9 @@ def train_hybrid(
     weights = rounds[-1].weights if rounds else Weights(space.theta if theta is None else theta)
     if pruning is not None and not rounds:
         weights = pruned(weights, pruning, 0, tasks[0], space, seed)
+    if rounds and pruning is None:
+        pivot = space.theta if theta is None else theta
+        check_begun(rounds[0], float(tasks[0].loss_at(space, pivot)))
     starts = (
         Classical.start(weights.theta, weights.kept) if beside else None,
         Classical.start(dense.theta, None) if dense else None,

@@ -1,12 +1,14 @@
 """What an operator declares of its rounding is in the bars of its spectrum and in the verdict."""
 
+import pytest
 import torch
 
+from qdescent._checks import ArgumentError
 from qdescent.carleman.dissipation import diagnose
 from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.linalg.operator import as_operator
+from qdescent.linalg.operator import LinearOperator, as_operator
 from qdescent.linalg.spectra.density import spectral_density
 
 
@@ -34,3 +36,16 @@ def test_half_precision_is_in_the_bars_and_in_the_verdict():
     for (value, reach), true in ((found.lambda_min, truth[0]), (found.lambda_max, truth[-1])):
         assert abs(value - float(true)) <= reach
     assert "stand still to within rounding" in diagnose(found, 0.1).reason
+
+
+@pytest.mark.parametrize(("dtype", "part"), [(torch.float64, 1e-4), (torch.float32, 0.1)])
+def test_a_small_part_that_is_not_symmetric_shows(dtype, part):
+    """It moves the largest Ritz value by more than its residual says."""
+    draw = torch.Generator().manual_seed(0)
+    noise = torch.randn(40, 40, generator=draw, dtype=torch.float64)
+    matrix = torch.diag(torch.linspace(-1, 3, 40, dtype=torch.float64)) + part * noise.triu(1)
+    operator = LinearOperator((40, 40), lambda block: matrix.to(dtype) @ block, dtype=dtype)
+    with pytest.raises(ArgumentError, match="Argument `operator` must be symmetric"):
+        spectral_density(operator, steps=20, probes=2)
+    even = (matrix + matrix.T).to(dtype) / 2
+    spectral_density(LinearOperator((40, 40), lambda block: even @ block, dtype=dtype), 20, 2)

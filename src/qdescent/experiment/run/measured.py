@@ -87,7 +87,10 @@ def measured_sparsity(
     """
     if settings.sparsity:
         given = min(settings.sparsity, pruned.space.n)
-        return Sparsity(given, Evidence.ASSUMED, "setting `sparsity`, the paper's condition"), []
+        source = "setting `sparsity`, the paper's condition"
+        if given < settings.sparsity:
+            source += f"; a row has no more entries than there are kept weights, {given:,}"
+        return Sparsity(given, Evidence.ASSUMED, source), []
     task, space = pruned.tasks[0], pruned.space
     if space.n <= MOST_STORED:
         return _needed(settings, pruned, order, steps, on_rows)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import (
+    argument_error,
     check_instance,
     check_integer,
     check_interval,
@@ -24,6 +25,8 @@ from qdescent.training.rounds.pruning import Weights
 from qdescent.training.rounds.window import Window, window_of
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail_estimate import TAIL_EVIDENCE, TAIL_SOURCE
+
+SAME_LOSS = 1e-3  # relative: what another thread count or device leaves of single precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +273,19 @@ class Run:
         ]
         source = "K N(N+3)/2 + round_cost + shot_cost S; of a classical step what it took"
         return (Row(names.PRICE_BY_ROUND, prices, "gradients", Evidence.MODELLED, source),)
+
+
+def check_begun(first: Round, loss: float) -> None:
+    """Check that the first round began where a call goes on from, by its loss before any step.
+
+    Raises:
+        ArgumentError: with another network, other data or from another pivot.
+    """
+    began = first.loss[0]
+    if math.isfinite(began) and abs(loss - began) > SAME_LOSS * max(abs(loss), abs(began)):
+        must = "hold rounds that began with this network, data and first pivot"
+        actual = f"of others: their loss was {began:.6g} before any step, here it is {loss:.6g}"
+        raise argument_error("done", must, actual)
 
 
 def rates_of(schedule: Schedule | AdaptiveSchedule, rounds: Sequence[Round]) -> list[float]:
