@@ -3,6 +3,7 @@
 import math
 import pickle
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn.utils import prune
 
 from qdescent._checks import ArgumentError
 from qdescent.experiment.data_sources import check_fit, load_data
+from qdescent.experiment.image_folder import images_of_folder
 from qdescent.experiment.sources import (
     load_loss,
     load_mask,
@@ -574,3 +576,27 @@ def stream():
         [0, 1, 0],
         3,
     )
+
+
+def test_labels_that_cross_entropy_ignores_count_for_nothing_where_that_is_said():
+    network, inputs = torch.nn.Linear(4, 3), torch.zeros(3, 4)
+    fit = partial(check_fit, network, "cross_entropy", torch.nn.functional.cross_entropy, inputs)
+    fit(torch.tensor([0, -100, 2]), ignored=True)
+    for labels, ignored, must in (
+        ([0, -100, 2], False, r"be labels in \[0, 3\)"),
+        ([0, -100, 3], True, r"be labels in \[0, 3\)"),
+        ([-100] * 3, True, "hold a label other than -100"),
+    ):
+        with pytest.raises(ArgumentError, match=f"Argument `targets` must {must}"):
+            fit(torch.tensor(labels), ignored=ignored)
+
+
+def test_an_image_in_colour_after_grey_ones_is_not_made_grey(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for kind, mode in (("a", "L"), ("b", "RGB")):
+        (tmp_path / kind).mkdir()
+        image.new(mode, (4, 4)).save(tmp_path / kind / "x.png")
+    with pytest.raises(ArgumentError, match="all grey or all in colour .*in colour after grey"):
+        images_of_folder(tmp_path, lambda count: list(range(count)))
+    pixels, _, _ = images_of_folder(tmp_path, lambda count: list(range(count))[::-1])
+    assert pixels.shape == (2, 4, 4, 3)  # grey is a colour

@@ -33,6 +33,8 @@ from qdescent.learning.untouched import untouched
 from qdescent.reading.npz import open_npz
 from qdescent.reading.regular import named, said
 
+IGNORED = -100  # a label for no sample, as `cross_entropy` has it
+
 
 def load_data(
     name: str, count: int, seed: int = 0, network: nn.Module | None = None, loss: str = ""
@@ -143,8 +145,14 @@ def in_precision(part: Any, dtype: torch.dtype, cure: str = "") -> Any:
     return mapped(part, cast)
 
 
-def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Any, targets: Any) -> Any:
+def check_fit(
+    network: nn.Module, name: str, loss: Loss, inputs: Any, targets: Any, *, ignored: bool = False
+) -> Any:
     """Refuse data that the network or the loss of this name cannot take, tried on one sample.
+
+    Args:
+        network, name, loss, inputs, targets: what the command line was given.
+        ignored: labels of `IGNORED` count for nothing; False: they are refused.
 
     Returns:
         The outputs for that sample.
@@ -191,14 +199,14 @@ def check_fit(network: nn.Module, name: str, loss: Loss, inputs: Any, targets: A
                 f"be class labels of shape {(wanted[0], *wanted[2:])} for outputs of shape {wanted}"
             )
             raise argument_error("targets", must, f"of shape {tuple(targets.shape)}")
-        outside = (targets < 0) | (targets >= wanted[1])
-        if bool(outside.any()):
-            label = int(targets[outside][0])
-            raise argument_error(
-                "targets",
-                f"be labels in [0, {wanted[1]}), as many as the network has outputs",
-                label,
-            )
+        counted = targets[targets != IGNORED] if ignored else targets
+        if not len(counted):
+            must = f"hold a label other than {IGNORED}, which cross_entropy ignores"
+            raise argument_error("targets", must, "without one")
+        outside = counted[(counted < 0) | (counted >= wanted[1])]
+        if len(outside):
+            must = f"be labels in [0, {wanted[1]}), as many as the network has outputs"
+            raise argument_error("targets", must, int(outside[0]))
     elif name == "cross_entropy" and targets.shape != wanted:
         must = f"be class labels (integers), or probabilities of shape {wanted}, for cross_entropy"
         raise argument_error("targets", must, f"{targets.dtype} of shape {tuple(targets.shape)}")

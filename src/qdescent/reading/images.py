@@ -26,7 +26,8 @@ ALWAYS = 256 << 20  # bytes of pixels that any folder may unpack to
 def read_image(
     argument: str, path: Path, mode: str = "", before: tuple[int, int] = (0, 0)
 ) -> tuple[np.ndarray, str, int]:
-    """The pixels of one image, and its colours.
+    """The pixels of one image as they are stored (not turned by EXIF; of an animation the first
+    picture; of 16 bits the upper 8), and its colours.
 
     Args:
         argument: as the user calls it.
@@ -53,9 +54,11 @@ def read_image(
         with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
             warnings.simplefilter("ignore")  # of odd metadata
             width, height = image.size
-            mode = mode or (
-                "L" if image.mode in ("1", "L") or image.mode.startswith("I") else "RGB"
-            )
+            own = "L" if image.mode in ("1", "L") or image.mode.startswith("I") else "RGB"
+            mode = mode or own
+            if len(own) > len(mode):
+                must = "hold images that are all grey or all in colour (convert them)"
+                raise argument_error(argument, must, f"{name} in colour after grey ones")
             pixels = width * height * len(mode)
             if width * height > MOST_PIXELS:
                 raise argument_error(
