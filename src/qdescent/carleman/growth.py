@@ -140,8 +140,8 @@ def measure_growth(
         band = 1 + NEUTRAL_CHANGE / max(limit, 1.0)
         slow = shrinking_interval(band, learning_rate, momentum, weight_decay)
         share = outside(min(slow[0], low - slack), max(slow[1], high + slack))
-        verdict, reason = _of_growing(a_step[0], (share[0][0], share[1][0]), limit, first_step)
-        outlook = _share_outlook(share[0][0], share[1][0], spectrum)
+        verdict, reason = _of_growing(a_step[0], share, limit, first_step)
+        outlook = _share_outlook(share, spectrum)
         return Growth(a_step, share, limit, first_step, (low, high), verdict, reason, outlook)
     share = outside(low - slack, high + slack)
     standing = outside(low + slack, high - slack)[1][0]
@@ -205,17 +205,17 @@ def _least_probes() -> int:
 
 
 def _of_growing(
-    fastest: float, share: tuple[float, float], limit: float, first_step: float
+    fastest: float, share: tuple[Estimate, Estimate], limit: float, first_step: float
 ) -> tuple[str, str]:
     seen = f"modes grow, {_between(share)} of them, the fastest by {_gain(fastest)} a step"
     reached = f"{GROWTH_LIMIT:g}-fold after {_steps(limit)}"
-    if share[0] > FEW:
+    if share[0][0] > FEW:
         return "not dissipative", f"{seen}, {reached}; few would be at most {100 * FEW:g} %"
     if limit < SLOW_STEPS:
         return "not dissipative", f"{seen}, {reached}; slow would be {SLOW_STEPS} or more"
     if first_step >= 0:
         return "not dissipative", f"{seen}, {reached}; what shrinks does not outweigh what grows"
-    if share[1] > FEW:
+    if share[1][0] > FEW:
         return (
             UNSETTLED,
             f"{seen}, {reached}: slow, but few is only what was seen, and the bound allows more",
@@ -270,13 +270,13 @@ def _outlook(growing: float, gap: float, slack: float, spectrum: Spectrum) -> st
     )
 
 
-def _share_outlook(least: float, most: float, spectrum: Spectrum) -> str:
-    if least > FEW or most <= FEW:
+def _share_outlook(share: tuple[Estimate, Estimate], spectrum: Spectrum) -> str:
+    if share[0][0] > FEW or share[1][0] <= FEW:
         return ""
     steps = spectrum.nodes.shape[1] - spectrum.deflated
     return (
-        f"Few is what was seen to grow: the bound allows {100 * most:.3g} % of the modes, and only"
-        f" more than {steps} Lanczos steps can lower it."
+        f"Few is what was seen to grow: the bound allows {_percent(*share[1])} % of the modes, and"
+        f" only more than {steps} Lanczos steps can lower it."
     )
 
 
@@ -285,9 +285,16 @@ def grown(factor: float, steps: int) -> float:
     return float(torch.tensor(factor, dtype=torch.float64) ** steps)
 
 
-def _between(share: tuple[float, float]) -> str:
-    least, most = (f"{100 * min(max(value, 0.0), 1.0):.3g}" for value in share)
+def _between(share: tuple[Estimate, Estimate]) -> str:
+    """Both bounds with their standard errors over probes, where these show."""
+    least, most = (_percent(*bound) for bound in share)
     return f"{least} %" if least == most else f"between {least} and {most} %"
+
+
+def _percent(value: float, error: float) -> str:
+    """0.252 and 0.026 as "25.2 ± 2.6"."""
+    shown = f"{100 * min(max(value, 0.0), 1.0):.3g}"
+    return f"{shown} ± {100 * error:.2g}" if 100 * error >= 1e-10 else shown
 
 
 def _gain(factor: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -258,14 +259,12 @@ def series_descent(
     sizes = torch.linalg.vector_norm(walk.terms.double(), dim=1)
     powers = 1 / torch.arange(1, len(sizes) + 1, dtype=torch.float64, device=sizes.device)
     growth = float(((sizes / sizes[0]) ** powers).max()) if bool(sizes[0] > 0) else 1.0
-    if not bool(sizes.isfinite().all()) or growth > MOST_GROWTH:
+    overflowed = not bool(sizes.isfinite().all()) or math.isinf(growth)
+    if overflowed or growth > MOST_GROWTH:
         must = (
             "keep the series within reach of its radius of convergence (fewer steps, or a lower"
             " rate)"
         )
-        raise argument_error(
-            "learning_rate",
-            must,
-            f"{learning_rate:g}: its terms grow {growth:.3g}-fold from order to order",
-        )
+        grow = "overflow" if overflowed else f"grow {growth:.3g}-fold from order to order"
+        raise argument_error("learning_rate", must, f"{learning_rate:g}: its terms {grow}")
     return SeriesSolution(terms=walk.terms, steps=steps, velocity=walk.velocity, how=walk.how)

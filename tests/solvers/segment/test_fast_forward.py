@@ -223,7 +223,6 @@ def test_a_rate_beyond_2_over_lambda_is_followed_or_unstable():
     assert found.status is FastForwardStatus.UNSTABLE
 
 
-@pytest.mark.filterwarnings("ignore:overflow|invalid:RuntimeWarning")
 @pytest.mark.parametrize("sgd", [{}, {"momentum": 0.9}])
 @pytest.mark.parametrize(("rate", "steps"), [(50.0, 60), (1e9, 60), (1e200, 20)])
 def test_what_grows_beyond_bounds_names_a_rate_that_does_not(rate, steps, sgd):
@@ -343,3 +342,16 @@ def test_a_source_that_joined_is_let_go(monkeypatch):
     assert len(alive) >= 6
     assert max(alive) <= 2
     assert distance(found, qd.series_descent(task, space, 2, 30, 0.03)) < 1e-6
+
+
+def test_a_segment_whose_first_term_overflows_is_told_without_a_warning(recwarn):
+    torch.manual_seed(2)
+    inputs, labels = 10 * torch.randn(20, 4).double(), torch.randint(0, 3, (20,))
+    layers = torch.nn.Linear(4, 6), torch.nn.Tanh(), torch.nn.Linear(6, 3)
+    network = torch.nn.Sequential(*layers).double()
+    task, space = qd.Task(network, cross_entropy, (inputs, labels)), qd.ParameterSpace(network)
+    with pytest.raises(qd.ArgumentError, match="keep the segment from growing"):
+        fast_forward(task, space, 200, 50.0)
+    assert not recwarn.list
+    with pytest.raises(qd.ArgumentError, match="but is 50: its terms overflow"):
+        qd.series_descent(task, space, order=3, steps=200, learning_rate=50.0)

@@ -137,6 +137,7 @@ class FastForward:
         return self.value
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what grows beyond floats is told as such
 def fast_forward(
     task: Task | Sequence[Task],
     space: ParameterSpace,

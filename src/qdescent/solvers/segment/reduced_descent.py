@@ -158,10 +158,8 @@ class ReducedDescent:
         values, vectors = np.linalg.eigh(self.model.matrix)
         for k, driven in enumerate(self.driven):
             given = driven.profile @ self._seen(driven.sources) @ vectors
-            start, pull = (
-                None if each is None else self._seen([each])[0] @ vectors
-                for each in (driven.velocity, driven.pull)
-            )
+            parts = driven.velocity, driven.pull
+            start, pull = (None if x is None else self._seen([x])[0] @ vectors for x in parts)
             within = values + self.rule.decay_within
             # A first step without dampening is one of u_1: the others are not driven yet, and their
             # sources' interpolation is exact in the sum over steps that weigh alike.
@@ -328,6 +326,8 @@ class ReducedDescent:
         weigh alike: then the polynomial is one through the s_k(t_j) themselves.
         """
         size = np.linalg.norm(self.paths[0], axis=1)
+        if not np.isfinite(size).all():
+            raise self.diverged()
         largest = size[:-1].max()
         if nodes.alike or not largest > 0:
             rule = gram_rule(self.steps, nodes.number)
