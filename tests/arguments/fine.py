@@ -79,6 +79,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "mask_from_scores": {"density": UNIT},
     "ParameterSpace": {"mask": ("None",)},
     "ParameterSpace.unpack": {"theta": FLOATS + ("its NaN", "its integers", "its booleans")},
+    "ParameterSpace.pivot": {"theta": FLOATS + ("its sparse", "None"), "network": ("None",)},
     "ParameterSpace.embed": {"direction": FLOATS + ("its NaN", "its integers", "its booleans")},
     "ParameterSpace.indices": {"prefix": ("empty text",)},
     "ParameterSpace.restrict": {"theta": FLOATS + ("its sparse",), "indices": ("its integers",)},

@@ -131,6 +131,7 @@ ENTRIES = [
     Entry("ParameterSpace.unpack", space().unpack, lambda: {"theta": theta()}),
     Entry("ParameterSpace.point", space().point, lambda: {"theta": theta()},
         skip={"name": "of the caller's argument"}),
+    Entry("ParameterSpace.pivot", space().pivot, lambda: {"theta": theta(), "network": None}),
     Entry("ParameterSpace.embed", space().embed, lambda: {"direction": theta()}),
     Entry("ParameterSpace.indices", space().indices, lambda: {"prefix": "0."}),
     Entry("ParameterSpace.restrict", space().restrict, lambda: {

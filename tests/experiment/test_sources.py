@@ -600,3 +600,11 @@ def test_an_image_in_colour_after_grey_ones_is_not_made_grey(tmp_path):
         images_of_folder(tmp_path, lambda count: list(range(count)))
     pixels, _, _ = images_of_folder(tmp_path, lambda count: list(range(count))[::-1])
     assert pixels.shape == (2, 4, 4, 3)  # grey is a colour
+
+
+def test_a_mask_in_the_place_of_weights_is_refused(tmp_path):
+    network = nn.Linear(3, 2)
+    masked = {name: weight > 0 for name, weight in network.state_dict().items()}
+    save_file(masked, tmp_path / "m.safetensors")
+    with pytest.raises(ArgumentError, match="`weights` must hold numbers, but is yes or no at"):
+        load_weights(network, tmp_path / "m.safetensors")

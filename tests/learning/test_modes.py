@@ -413,8 +413,32 @@ def test_a_space_of_another_network_is_refused_wherever_a_task_meets_it():
     # of another object: the point is its, the network's modules are the task's
     alike = ParameterSpace(nn.Linear(3, 2))
     assert torch.equal(
-        hessian(task, alike).to_dense(), hessian(task, ParameterSpace(task.network)).to_dense()
+        hessian(task, alike, alike.theta).to_dense(),
+        hessian(task, ParameterSpace(task.network)).to_dense(),
     )
+
+
+def test_a_space_from_before_a_training_needs_a_point():
+    network = nn.Linear(3, 2)
+    task = Task(network, F.mse_loss, (torch.ones(4, 3), torch.zeros(4, 2)))
+    space = ParameterSpace(network)
+    former = hessian(task, space).to_dense()
+    with torch.no_grad():
+        network.weight += 1
+    doors = (
+        lambda: hessian(task, space),
+        lambda: qd.series_descent(task, space, order=1, steps=1, learning_rate=0.1),
+        lambda: qd.fast_forward(task, space, 1, 0.1, order=1),
+        lambda: qd.gradient_map(task, space, 0.1),
+        lambda: qd.map_norms(task, space, 0.1),
+        lambda: qd.train_hybrid([task], space, qd.Schedule(order=1, segment=1, rounds=1)),
+    )
+    for door in doors:
+        with pytest.raises(ArgumentError, match="`theta` must be given where the network's wei"):
+            door()
+    assert torch.equal(hessian(task, space, space.theta).to_dense(), former)
+    part = space.restrict(space.theta, torch.tensor([0, 1]))
+    assert hessian(task, part).shape == (2, 2)  # its point is the one that it was cut at
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")

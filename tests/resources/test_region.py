@@ -92,6 +92,11 @@ def test_a_map_holds_the_quotients_of_its_places():
             assert ratio == replace(CASE, architecture=machine).ratio
     blind = replace(SPEC, learning_rate=None, lambda_min=None, lambda_max=None)
     assert map_over(replace(CASE, spec=blind), "learning_rate", "n") is None
+    # 1e16 weights with a thousand entries a row cannot be addressed: blank, and nothing else
+    dense = replace(CASE, spec=replace(CASE.spec, n=10**6, parameters=10**7, sparsity=1000))
+    found = map_over(dense, "n", "error_rate", cells=3)
+    blank = [all(math.isnan(row[k]) for row in found.ratios) for k in range(3)]
+    assert blank == [False, False, True]
 
 
 def queries(spec, name):

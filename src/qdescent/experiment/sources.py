@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from qdescent._array_checks import check_finite
@@ -182,6 +183,9 @@ def _check_shapes(found: Mapping[str, Tensor], own: Mapping[str, Tensor], path: 
                 f" {tuple(own[name].shape)} ({named(path)})"
             )
             raise argument_error("weights", "fit the network", shapes)
+        if tensor.dtype == torch.bool and own[name].dtype != torch.bool:
+            actual = f"yes or no at {name!r}, as a mask has it ({named(path)}; mask reads one)"
+            raise argument_error("weights", "hold numbers", actual)
         if tensor.is_complex() and not own[name].is_complex():
             raise argument_error(
                 "weights",

@@ -49,7 +49,8 @@ def gradient_map(
         space: the kept weights (small n: F_k has n^{k+1} entries).
         learning_rate: eta.
         degree: the highest k, at least 1.
-        theta: the pivot, (n,); None: the network's own weights.
+        theta: the pivot, (n,); None: the network's own weights,
+            which must be those that the space was made with.
 
     Returns:
         PolynomialMap in float64 or the network's dtype.
@@ -76,7 +77,7 @@ def gradient_map(
             f"leave F_degree at most {ENTRY_LIMIT:.0e} entries (use series_descent at this size)",
             f"{degree} with n = {n}",
         )
-    theta = space.theta if theta is None else space.point(theta)
+    theta = space.pivot(theta, task.network)
     derivative = jacrev(lambda point: task.loss_at(space, point))
     coefficients = []
     factorial = 1
@@ -151,7 +152,8 @@ def sparse_gradient_map(
         degree: 1 or 2.
         threshold: an entry is kept if it is at least so many times the largest of its derivative.
             1e-3: as for `row_sparsity`.
-        theta: the pivot, (n,); None: the network's own weights.
+        theta: the pivot, (n,); None: the network's own weights,
+            which must be those that the space was made with.
         chunk: products made at once. 64 keep a small network's matrix products large enough.
 
     Returns:
@@ -182,7 +184,7 @@ def sparse_gradient_map(
     degree = check_choice("degree", degree, [1, 2])
     threshold = check_interval("threshold", threshold, "[0, 1]")
     chunk = min(check_integer("chunk", chunk, 1), space.n)
-    theta = (space.theta if theta is None else space.point(theta)).detach()
+    theta = space.pivot(theta, task.network).detach()
     n, eye = space.n, torch.arange(space.n, device=theta.device)
     gradient = jacrev(lambda point: task.loss_at(space, point))
     coefficients = [-learning_rate * gradient(theta).detach()[:, None]]

@@ -98,7 +98,7 @@ class ParameterSpace:
             or not bool(kept[name].all())
             or values[name].data_ptr() != w.data_ptr()
         )
-        self._aliases = _aliases(network)
+        self._aliases, self._restricted = _aliases(network), False
         self.mask = Mask(trained)
         self.shapes = {name: weights[name].shape for name in self.names}
         self.device = weights[self.names[0]].device
@@ -170,6 +170,36 @@ class ParameterSpace:
         """
         return check_tensor(name, theta, (self.n,), sparse=True).to_dense().to(self.theta)
 
+    def pivot(self, theta: Tensor | None, network: nn.Module | None) -> Tensor:
+        """A point, or where it is None the weights that network and space both have.
+
+        Args:
+            theta: (n,), or None.
+            network: that the space was made of; None: it is not at hand.
+
+        Raises:
+            ArgumentError: no point, and the network's kept weights are others than when the space
+                was made; no tensor of n finite real numbers.
+        """
+        check_instance("network", network, nn.Module, optional=True)
+        if theta is not None:
+            return self.point(theta)
+        values = {} if network is None or self._restricted else weights_of(network)
+        now = {name: values[name] for name in self.names if name in values}
+        # a space of another network is told by `check_space`
+        if (
+            all(
+                (w.dtype, w.shape) == (self.theta.dtype, self.shapes[name])
+                for name, w in now.items()
+            )
+            and len(now) == len(self.names)
+            and not torch.equal(self.pack(now), self.theta)
+        ):
+            must = "be given where the network's weights have changed since the space was made"
+            cure = " (space.theta has the former, ParameterSpace(network, mask) the present ones)"
+            raise argument_error("theta", must + cure, "left out")
+        return self.theta
+
     def embed(self, direction: Tensor) -> dict[str, Tensor]:
         """A direction in R^n as full-shaped tensors: zero wherever there is no coordinate."""
         return self._scatter("direction", direction, {})
@@ -231,7 +261,7 @@ class ParameterSpace:
         chosen[indices] = True
         smaller.mask = Mask(self._scatter("indices", chosen, {}))
         smaller._set_indices({name: keep.flatten() for name, keep in smaller.mask.keep.items()})
-        smaller.theta = theta[indices]
+        smaller.theta, smaller._restricted = theta[indices], True
         return smaller
 
     def _scatter(

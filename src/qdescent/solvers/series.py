@@ -214,7 +214,8 @@ def series_descent(
         order: N, 1 to 6.
         steps: T.
         learning_rate: eta.
-        theta: the pivot, (n,); None: the network's own weights.
+        theta: the pivot, (n,); None: the network's own weights,
+            which must be those that the space was made with.
         momentum: beta of `torch.optim.SGD`, in [0, 1); 0: none, as in the paper.
         weight_decay: lambda of `torch.optim.SGD`.
         velocity: the velocity at the pivot, (n,); None: none yet, as at the start of a training.
@@ -246,7 +247,10 @@ def series_descent(
         -0.36
     """
     steps = check_integer("steps", steps, 1, MOST_STEPS)
-    theta = check_instance("space", space, ParameterSpace).theta if theta is None else theta
+    first = task[0] if isinstance(task, (list, tuple)) and task else task
+    if theta is None:
+        network = first.network if isinstance(first, Task) else None  # of a stream nothing is taken
+        theta = check_instance("space", space, ParameterSpace).pivot(None, network)
     rule = SGD(learning_rate, momentum, weight_decay, dampening, nesterov, decoupled)
     walk = SeriesSteps(
         task, space, theta, order, velocity=velocity, method=method, check=check, **vars(rule)

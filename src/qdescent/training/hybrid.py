@@ -72,7 +72,8 @@ def train_hybrid(
         space: the kept weights.
         schedule: `Schedule` for segments of one length, `AdaptiveSchedule` for segments that a
             tolerance ends.
-        theta: the first pivot, (n,); None: the network's own weights.
+        theta: the first pivot, (n,); None: the network's own weights,
+            which must be those that the space was made with.
         seed: round r reads out with the generator named ("round", r): a resumed run draws the same
             shots.
         done: rounds of an earlier, interrupted call; the run goes on to the same numbers as one
@@ -149,7 +150,7 @@ def train_hybrid(
             "hold rounds that were made with momentum, as the schedule has it",
             "without a velocity",
         )
-    weights = rounds[-1].weights if rounds else Weights(space.theta if theta is None else theta)
+    weights = rounds[-1].weights if rounds else Weights(space.pivot(theta, tasks[0].network))
     if pruning is not None and not rounds:
         weights = pruned(weights, pruning, 0, tasks[0], space, seed)
     if rounds and pruning is None:

@@ -62,7 +62,8 @@ def hessian(
     Args:
         task: network, loss and batch; or several tasks of one network, each with its batch.
         space: the kept weights.
-        theta: the point, (n,); None: the network's own weights.
+        theta: the point, (n,); None: the network's own weights,
+            which must be those that the space was made with.
         precision: dtype of the products, e.g. torch.bfloat16; vectors keep theta's. `product_error`
             measures what it costs.
         method: "taylor": by `GradientSeries` of order 1, for networks whose every operation has a
@@ -152,7 +153,8 @@ def check_operator(
         operator: (n, n).
         parts: each task with its weight.
         space: the kept weights.
-        theta: the point, (n,); None: the network's own weights.
+        theta: the point, (n,); None: the network's own weights,
+            which must be those that the space was made with.
         total: the sum over processes of what each has of its own parts.
     """
     point = space.theta if theta is None else theta
@@ -288,7 +290,7 @@ def _operator(
     parts = weighted(task)
     for each, _ in parts:
         check_space(space, each.network)
-    point = space.theta if theta is None else space.point(theta)
+    point = space.pivot(theta, parts[0][0].network)
     dtype = point.dtype if precision is None else check_dtype("precision", precision)
 
     def times(product: Product, v: Tensor) -> Tensor:

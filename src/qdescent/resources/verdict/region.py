@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from qdescent._checks import ArgumentError
 from qdescent._evidence import Row
 from qdescent.resources.input_rows import modelled
 from qdescent.resources.verdict.inputs import INPUTS, NAMED, NARROW, Case, Input
@@ -149,7 +150,15 @@ def map_over(case: Case, x: str, y: str, cells: int = CELLS) -> Map | None:
     if across.value(case) is None or up.value(case) is None:
         return None
     axes = [_logarithmic(each.low(case), each.high(case), cells) for each in (across, up)]
-    rows = tuple(
-        tuple(up.at(across.moved(case, right), above) for right in axes[0]) for above in axes[1]
-    )
+    columns = [_column(case, across, right, up, axes[1]) for right in axes[0]]
+    rows = tuple(tuple(column[k] for column in columns) for k in range(len(axes[1])))
     return Map(x, y, tuple(axes[0]), tuple(axes[1]), rows)
+
+
+def _column(case: Case, across: Input, right: float, up: Input, values: list[float]) -> list[float]:
+    """The quotient along one input with the other moved; NaN where it cannot be moved so far."""
+    try:
+        moved = across.moved(case, right)
+    except (ArgumentError, OverflowError):
+        return [math.nan] * len(values)
+    return [up.at(moved, above) for above in values]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 import torch
@@ -181,7 +182,8 @@ def fast_forward(
         steps: T.
         learning_rate: eta.
         order: N, 1 to 6.
-        theta: the pivot, (n,); None: the network's own weights.
+        theta: the pivot, (n,); None: the network's own weights,
+            which must be those that the space was made with.
         momentum: beta of `torch.optim.SGD`, in [0, 1).
         weight_decay: weight decay as of `torch.optim.SGD`.
         velocity: the velocity at the pivot, (n,); None: there was no step yet, so that the first
@@ -235,9 +237,6 @@ def fast_forward(
         raise argument_error("nodes", f"be at most {most} for these steps", nodes)
     check_choice("method", method, WAYS)
     check_instance("space", space, ParameterSpace)
-    theta = space.theta if theta is None else space.point(theta)
-    if velocity is not None:
-        velocity = check_tensor("velocity", velocity, (space.n,)).to(theta)
     check_boolean("check", check)
     check_boolean("every_step", every_step)
     if ranks is None:
@@ -245,6 +244,10 @@ def fast_forward(
     else:  # a share that is refused in one process would leave the others waiting
         check_instance("ranks", ranks, Ranks)
         tasks = ranks.together(lambda: _tasks(task))
+    pivot = partial(space.pivot, theta, tasks[0].network if tasks else None)
+    theta = pivot() if ranks is None else ranks.together(pivot)
+    if velocity is not None:
+        velocity = check_tensor("velocity", velocity, (space.n,)).to(theta)
     series = MeanSeries(tasks, space, theta, order, method, check, ranks)
     segment = ReducedDescent(series, steps, rule, dimension, begun=velocity is not None)
 

@@ -124,7 +124,8 @@ def map_norms(
         spectrum: spectrum of the Hessian without decay, for its extremes. Ritz values of one to
             forty random signs bound nothing from above: they count as measured, widened by their
             residuals. None: `products` Lanczos steps of its own from a normal vector, with a bound.
-        theta: the pivot, (n,); None: the network's own weights.
+        theta: the pivot, (n,); None: the network's own weights,
+            which must be those that the space was made with.
         momentum: beta of heavy-ball descent: the norms are those of the map on (u, velocity), with
             ||F_1^d|| for every d up to `steps`, which products of them bound beyond.
         weight_decay: omega.
@@ -175,7 +176,7 @@ def map_norms(
     check_instance("spectrum", spectrum, Spectrum, optional=True)
     if spectrum is not None and spectrum.size != n:
         raise argument_error("spectrum", f"be of {n} weights, as the space has", spectrum.size)
-    point = space.theta if theta is None else space.point(theta)
+    point = space.pivot(theta, tasks[0].network)
     share = failure / degree  # of F_1, and of each F_k
     told = check_callable("on_call", on_call, optional=True) or (lambda: None)
     series = MeanSeries(tasks, space, point, degree, check=check_boolean("check", check))

@@ -134,7 +134,8 @@ def needed_sparsity(
         learning_rate: eta.
         order: 1 or 2.
         entries: the s to try; None: 0, 1, 3, 10, 30, ..., n.
-        theta: the pivot, (n,); None: the network's own weights.
+        theta: the pivot, (n,); None: the network's own weights,
+            which must be those that the space was made with.
         matrix: H, (n, n), where it is at hand; None: from n products.
         on_rows: called with the number of rows of H that are known, to move a progress bar.
 
@@ -164,12 +165,12 @@ def needed_sparsity(
         must = f"keep at most {MOST_WEIGHTS} weights (`space.restrict` to some, or a lower density)"
         raise argument_error("space", must, n)
     check_callable("on_rows", on_rows, "a function of a number", optional=True)
-    theta = space.theta if theta is None else space.point(theta)
     called = "a task or several of them"
     if isinstance(task, Task):
         tasks = [task]
     else:
         tasks = list(check_sequence("task", task, Task, called=called))
+    theta = space.pivot(theta, tasks[0].network)
     tried = _entries(entries, n)
 
     # What the segment is made of: the gradient, the Hessian, and the source of the second order.
