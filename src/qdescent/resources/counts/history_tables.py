@@ -161,7 +161,7 @@ class HistoryLoads:
 
 def generic_loads(size: HistorySize) -> HistoryLoads:
     """The tables as a generic map fills them, but for those of the slots (`generic_slot`): every
-    row with as many entries as the fullest, no two alike, alpha the norm of the moduli itself.
+    row of the maximum degree, no two entries alike, alpha the norm of |M| itself.
     """
     slots = range(size.order)
     role_bits = tuple(size.role_bits(slot) for slot in slots)

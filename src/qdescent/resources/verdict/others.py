@@ -112,8 +112,8 @@ def left_out_rows(spec: RoundSpec) -> list[Row]:
         " rate does, s where n does.",
         "Watts and dollars a qubit are ranges: the watts of one paper, the dollars assumed beside"
         " one public price of another kind of machine.",
-        "Tables are those of a generic map, each row as full as the fullest and alpha the norm of"
-        " the moduli itself: a circuit's own may load less, or waste a colour more.",
+        "Tables are those of a generic map, every row of the maximum degree and alpha the norm of"
+        " |M| itself: a circuit's own may load less, or waste a colour more.",
         "A fast-forward of order 2 is priced with F_2 loaded letter by letter, as a history loads"
         " it; the simulated circuits load it by pairs of letters, which takes more.",
     )
