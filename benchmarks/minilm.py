@@ -22,9 +22,10 @@ from torch.nn.functional import cross_entropy
 
 import qdescent as qd
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.reproduce.costs import at, sparsity_rows
+from qdescent.experiment.reproduce.costs import sparsity_rows
 from qdescent.experiment.reproduce.spectra import verdict_rows
 from qdescent.experiment.reproduce.truncation import Rule, truncation_rows
+from qdescent.linalg.map_norms import descent_norms
 from qdescent.report.record import Record, installed_versions, record_text
 
 ROOT = Path(__file__).parent.parent
@@ -132,7 +133,7 @@ def norms(subject):
                          seed=SEED, vectors=0)  # fmt: skip
     rows = [Row(f"norms/eta-1/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
                 row.source) for row in found.rows()]  # fmt: skip
-    here = at(found.constant, found.extremes, found.higher[0], rate)
+    here = descent_norms(found.constant, found.extremes, found.higher, rate)
     for order in (1, 2):
         place = f"kappa/eta-{rate:g}/T-{steps}/order_{order}"
         rows += [Row(f"{place}/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,

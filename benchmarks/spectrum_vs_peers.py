@@ -21,8 +21,9 @@ from protocol import environment, interleave, own_peak, peak_memory, ratios, sav
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
-from qdescent.learning.curvature.hessian import hessian, product_error
+from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.networks.resnet import resnet18
+from qdescent.linalg.operator import product_error
 
 PRODUCTS = 20
 VARIANT_PRODUCTS = 5  # four probes make four times as many

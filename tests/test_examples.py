@@ -1,10 +1,45 @@
 """The examples run as they stand, at a reduced size."""
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+SCRIPTS = sorted(
+    file for room in ("benchmarks", "examples", "tools") for file in (ROOT / room).rglob("*.py")
+)
+
+
+def missing(source):
+    """Names that a script takes from qdescent, and that are not there."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("qdescent"):
+            for each in node.names:
+                try:
+                    if not hasattr(import_module(node.module), each.name):
+                        import_module(f"{node.module}.{each.name}")
+                except ModuleNotFoundError:
+                    found.append(f"{node.module}.{each.name}")
+    return found
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_scripts_take_from_the_package_is_there(script):
+    """Benchmarks take hours and are run seldom: a name that has moved shows here."""
+    assert missing(script.read_text()) == []
+
+
+def test_a_name_that_has_moved_is_seen():
+    assert missing("from qdescent.linalg.operator import moved") == [
+        "qdescent.linalg.operator.moved"
+    ]
+    assert missing("from qdescent.gone import moved") == ["qdescent.gone.moved"]
 
 
 def test_first_pass_in_python():

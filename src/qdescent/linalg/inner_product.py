@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from qdescent._checks import argument_error
+
 # Entries that are taken to float64 at a time. On a CPU 512 kB: they stay in the cache, and below
 # the size from which the allocator asks the system for fresh pages (2^18 entries were ten times
 # slower for that); on a GPU as few launches as memory allows.
@@ -12,6 +14,8 @@ PIECE = {"cpu": 2**16, "cuda": 2**24}
 # Over the largest eigenvalue, what products leave on one at 0: some eight units of float32; more of
 # float64, as a sum of millions of terms has lost digits.
 ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-13}
+# what single precision leaves on an inner product of millions of numbers, relative
+OF_SINGLE_PRECISION = 1e-4
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:
@@ -32,3 +36,22 @@ def power_of_two(size: Tensor) -> Tensor:
     known = (size > 0) & size.isfinite()
     exponent = torch.frexp(torch.where(known, size, 1.0)).exponent
     return torch.ldexp(torch.ones_like(size), exponent.to(size) - 1)
+
+
+def check_inner_products(name: str, gram: Tensor) -> None:
+    """Check that matrices may be of inner products, single precision allowed for.
+
+    Args:
+        name: of the argument.
+        gram: <u_k, u_l>, (..., N, N), finite, float64.
+
+    Raises:
+        ArgumentError: not symmetric, or |<u, v>| > ||u|| ||v|| somewhere.
+    """
+    lengths = gram.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
+    allowed = lengths[..., :, None] * lengths[..., None, :]
+    slack = OF_SINGLE_PRECISION * allowed + torch.finfo(torch.float64).tiny
+    skew, beyond = (gram - gram.mT).abs() > slack, gram.abs() > allowed + slack
+    if bool(skew.any()) or bool(beyond.any()):
+        must = "hold inner products, <u, v> = <v, u> and |<u, v>| <= ||u|| ||v||"
+        raise argument_error(name, must, "of numbers that are none")

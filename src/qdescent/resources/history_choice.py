@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,12 +11,12 @@ from qdescent._checks import argument_error, check_interval, check_sequence
 from qdescent._evidence import Evidence, derived
 from qdescent.carleman.best_history import HistoryChoice, best_history
 from qdescent.carleman.majorant import ORDER_LIMIT
+from qdescent.linalg.inner_product import check_inner_products
 from qdescent.linalg.map_norms import MapNorms
 
 __all__ = ["MOST_STEPS", "ORDER_LIMIT", "History", "chosen_history"]
 
 MOST_STEPS = 10_000  # of a search by norms: ten seconds of it
-_ROUNDING = 1e-4  # what single precision leaves on an inner product of millions of numbers
 Known = tuple[MapNorms, Evidence, str]
 Grams = tuple[tuple[tuple[float, ...], ...], ...]
 Success = tuple[float | None, Evidence, str]
@@ -121,21 +119,8 @@ def check_grams(name: str, value: Grams) -> Grams:
                 raise argument_error(name, f"be {called}", "rows of unlike length")
             for each in numbers:
                 check_interval(name, each, "(-inf, inf)")
-        if not _inner_products(rows):
-            must = "hold inner products, <u, v> = <v, u> and |<u, v>| <= ||u|| ||v||"
-            raise argument_error(name, must, "of numbers that are none")
+    check_inner_products(name, torch.tensor(steps, dtype=torch.float64))
     return tuple(tuple(tuple(float(each) for each in row) for row in matrix) for matrix in steps)
-
-
-def _inner_products(gram: Sequence[Sequence[float]]) -> bool:
-    """Whether a matrix may be one of inner products, single precision allowed for."""
-    lengths = [math.sqrt(max(row[k], 0.0)) for k, row in enumerate(gram)]
-    return all(
-        abs(gram[j][k] - gram[k][j]) <= _ROUNDING * lengths[j] * lengths[k]
-        and abs(gram[j][k]) <= (1 + _ROUNDING) * lengths[j] * lengths[k]
-        for j in range(len(gram))
-        for k in range(j + 1)
-    )
 
 
 def check_sizes(name: str, grams: Grams, steps: int, order: int) -> None:

@@ -18,9 +18,9 @@ from torch import Tensor
 from qdescent._array_checks import check_array, check_shape, check_tensor
 from qdescent._checks import argument_error, check_integer, check_sequence
 from qdescent._evidence import Evidence
+from qdescent.linalg.inner_product import check_inner_products
 from qdescent.training.tail import Tail
 
-ROUNDING = 1e-4  # what single precision leaves on an inner product of millions of numbers
 TAIL_EVIDENCE = Evidence.MODELLED
 TAIL_SOURCE = (
     "the larger of two estimates: geometric majorant of the known series terms, extrapolated past"
@@ -85,12 +85,7 @@ def estimate_tail(gram: Tensor | Sequence[Sequence[float]], order: int) -> Tail:
         raise argument_error("order", f"be at most the number of terms, {count}", order)
     if not bool(torch.isfinite(gram).all()):
         return Tail(math.inf, math.inf)
-    lengths = gram.diagonal().sqrt()
-    allowed = lengths[:, None] * lengths
-    slack = ROUNDING * allowed + torch.finfo(torch.float64).tiny
-    if bool(((gram - gram.T).abs() > slack).any()) or bool((gram.abs() > allowed + slack).any()):
-        must = "hold inner products, <u, v> = <v, u> and |<u, v>| <= ||u|| ||v||"
-        raise argument_error("gram", must, "of numbers that are none")
+    check_inner_products("gram", gram)
     first, size = math.sqrt(gram[0, 0]), _norm_of_sum(gram)
     if not bool(gram.any()):  # the pivot is a stationary point: every term is zero
         return Tail(0.0, 0.0)

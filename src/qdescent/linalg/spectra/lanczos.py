@@ -130,7 +130,7 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
         state.beta[live, k - 1] if k else torch.zeros(int(live.sum()), dtype=torch.float64)
     )
     w = _by_probe(operator @ v)
-    if k == 1 or (k and (w.dtype == torch.float64 or operator.rounding is None)):
+    if k == 1 or (k and operator.rounding is None):
         _check_symmetry(dots(before, w, operator.shard), state, w.dtype, operator.rounding)
     # an operator may hand back what it was given
     if w.untyped_storage().data_ptr() == v.untyped_storage().data_ptr():
@@ -173,23 +173,21 @@ def _check_symmetry(
     """<v_{k-1}, A v_k> = <A v_{k-1}, v_k> = beta_k: the recurrence takes it for granted, and here
     it can be seen for nothing.
 
-    Half of beta is far beyond any rounding or kink: this refuses another matrix, it does not judge
-    precision. In float32 half precision inside, or a kink between two ends of a difference, may do
-    as much later on; in float64 a twentieth is too much at each step: where the recurrence divides
-    by a beta as small as what is not symmetric, Ritz values lie anywhere. Rounding divides by it,
-    too: <v_{k-1}, v_k> is eps ||A|| / beta. Of an operator that declares no rounding of its own a
-    little of ||A|| is too much as well (`SYMMETRIC`): a small part that is not symmetric moves its
-    Ritz values farther than their residuals say.
+    A share of beta is too much, since where the recurrence divides by a beta as small as what is
+    not symmetric, Ritz values lie anywhere; rounding divides by it, too: <v_{k-1}, v_k> is eps
+    ||A|| / beta. And a little of ||A|| is (`SYMMETRIC`), which moves Ritz values farther than their
+    residuals say. Of an operator that declares more rounding than its type's only the first step is
+    looked at, and only by the share: there another matrix shows, later half precision or a kink
+    between two ends of a difference does as much.
     """
     live, kind = state.alive, torch.finfo(dtype)
     beta = state.beta[live, -1]
     size = torch.maximum(state.alpha.abs(), state.beta).amax()
     rounding = 32 * kind.eps * size * (1 + size / beta)
     share = 0.5 if dtype == torch.float32 else 0.05
-    allowed, little = share * beta + rounding, SYMMETRIC[dtype] * size + 4 * rounding
+    allowed = share * beta + rounding
     if declared is None:
-        once = state.steps == 1 or dtype == torch.float64
-        allowed = torch.minimum(allowed, little) if once else little
+        allowed = torch.minimum(allowed, SYMMETRIC[dtype] * size + 4 * rounding)
     beyond = (found.cpu() - beta).abs() - (allowed + kind.tiny)
     if bool((beyond > 0).any()):
         worst = int(beyond.argmax())

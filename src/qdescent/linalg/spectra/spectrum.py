@@ -255,7 +255,7 @@ class Spectrum:
     @property
     def lambda_min(self) -> tuple[float, float]:
         """The smallest Ritz value over all probes, and its residual norm: some eigenvalue of A lies
-        that close (what an operator declares of its rounding included).
+        that close, the rounding of its products included.
         """
         return self._extreme(-1)
 
@@ -271,9 +271,8 @@ class Spectrum:
 
     @property
     def reaches(self) -> Tensor:
-        """How far from each node an eigenvalue may lie, declared rounding included."""
-        coarse = self.rounding > ROUNDING[torch.float32]
-        return self.residuals + (self.rounding * self.nodes.abs().max() if coarse else 0)
+        """How far from each node an eigenvalue may lie: its residual and the products' rounding."""
+        return self.residuals + self.rounding * self.nodes.abs().max()
 
     def density(self, grid: Tensor, width: float | None = None) -> tuple[Tensor, Tensor]:
         """The density smoothed by a Gaussian, and its standard error: for drawing only, every

@@ -13,6 +13,7 @@ that was sharpened by g(s) = 1 - (1 - floor)(1 - s)/2 it is q/g that acts.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -181,20 +182,34 @@ def divided(coefficients: Floats, floor: float) -> Floats:
     """
     if floor == 1:
         return coefficients
-    points = max(FIRST_POINTS, 2 * len(coefficients))
-    while points <= MOST_POINTS:
-        padded = np.zeros(points)
+
+    def values(s: Floats) -> Floats:
+        padded = np.zeros(len(s))
         padded[: len(coefficients)] = coefficients
         padded[0] *= 2
+        return dct(padded, type=3) / 2
+
+    found = _quotient_series(values, max(FIRST_POINTS, 2 * len(coefficients)), floor)
+    if found is None:
+        raise OverflowError
+    return found
+
+
+def _quotient_series(
+    values: Callable[[Floats], Floats], points: int, floor: float
+) -> Floats | None:
+    """Chebyshev coefficients of q/g from q's values at the roots s of the polynomials, all that are
+    not rounding; None where too many points were needed.
+    """
+    while points <= MOST_POINTS:
         s = np.cos(np.pi * (np.arange(points) + 0.5) / points)
-        values = dct(padded, type=3) / 2 / (1 - (1 - floor) * (1 - s) / 2)
-        found = dct(values, type=2) / points
+        found = dct(values(s) / (1 - (1 - floor) * (1 - s) / 2), type=2) / points
         found[0] /= 2
         sizes = np.abs(found)
         if bool((sizes[3 * points // 4 :] <= ROUNDING / floor * sizes.sum()).all()):
             return found
         points *= 2
-    raise OverflowError
+    return None
 
 
 def cut(coefficients: Floats, tolerance: float, floor: float = 1.0) -> BoundedPolynomial:
@@ -307,20 +322,14 @@ def _let_down(
 ) -> Floats | None:
     """Chebyshev coefficients of q/g times a step beyond each end; None where too steep."""
     width = distance / float(erfcinv(2 * delta))
-    points = 4 * FIRST_POINTS
-    while points <= MOST_POINTS:
-        s = np.cos(np.pi * (np.arange(points) + 0.5) / points)
+
+    def values(s: Floats) -> Floats:
         y = shift + scale * s
         above, below = (y - ends[1] - distance) / width, (ends[0] - distance - y) / width
         # beyond, powers may overflow
-        values, here = np.zeros(points), (above < FAR) & (below < FAR)
+        found, here = np.zeros(len(s)), (above < FAR) & (below < FAR)
         steps = erfc(above[here]) * erfc(below[here]) / 4
-        values[here] = powers(weights[None], y[here])[0] * steps
-        values /= 1 - (1 - floor) * (1 - s) / 2
-        found = dct(values, type=2) / points
-        found[0] /= 2
-        sizes = np.abs(found)
-        if bool((sizes[3 * points // 4 :] <= ROUNDING / floor * sizes.sum()).all()):
-            return found
-        points *= 2
-    return None
+        found[here] = powers(weights[None], y[here])[0] * steps
+        return found
+
+    return _quotient_series(values, 4 * FIRST_POINTS, floor)
