@@ -131,12 +131,18 @@ def test_what_was_kept_of_another_operator_is_refused():
     thrice, shorter = replace(pairs, values=3 * pairs.values), 0.9 * pairs.vectors
     spectral_density(own, 8, 3, on_step=states.append, deflate=pairs)
     row_sparsity(own, 9, on_rows=rows.append)
+    bare = []
+    spectral_density(own, 8, 3, on_step=bare.append)
+    move = own.apply
+    shifted = replace(own, apply=lambda block: move(block) + block, steady=True)
     kept = states[4]
     whole = spectral_density(own, 8, 3, state=kept, deflate=pairs)
     assert torch.equal(whole.nodes, spectral_density(own, 8, 3, deflate=pairs).nodes)
     assert row_sparsity(own, 9, state=rows[0]).mean_above == row_sparsity(own, 9).mean_above
     for operator, settings, sentence in (
         (other, {"state": kept}, "`state` must be of this operator"),
+        # the same Krylov space, and an operator of which no product is made again
+        (shifted, {"state": bare[4]}, "`state` must be of this operator"),
         (own, {"state": kept, "probes": 2}, "`state` must be of 2 probes"),
         (own, {"state": kept, "steps": 3}, "at most 3 steps"),
         (other, {"deflate": pairs}, "`deflate` must hold eigenpairs of this operator"),

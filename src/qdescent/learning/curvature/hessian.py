@@ -286,7 +286,31 @@ def _operator(
     build: Build,
     check: bool,
 ) -> LinearOperator:
-    """The operator of the products that `build` makes of each task, checked as this curvature."""
+    """The operator of the products that `build` makes of each task, checked as this curvature: of a
+    large batch first on a few samples, and on the whole only where these disagree or see nothing.
+    """
+    operator = _unchecked(task, space, theta, precision, build)
+    if not check_boolean("check", check):
+        return operator
+    parts = weighted(task)
+    few = few_samples(parts[0][0], space) if len(parts) == 1 else None
+    if few is not None:
+        on_few = _unchecked(few, space, theta, precision, build)
+        try:
+            if not check_operator(curvature, on_few, weighted(few), space, theta).vanishes:
+                return operator
+        except ArgumentError:  # the whole batch has the last word
+            pass
+    return unless_zero(operator, check_operator(curvature, operator, parts, space, theta))
+
+
+def _unchecked(
+    task: Task | Sequence[Task],
+    space: ParameterSpace,
+    theta: Tensor | None,
+    precision: torch.dtype | None,
+    build: Build,
+) -> LinearOperator:
     parts = weighted(task)
     for each, _ in parts:
         check_space(space, each.network)
@@ -301,13 +325,6 @@ def _operator(
         with twice_differentiable(each.network):
             return build(each, space, point, dtype)
 
-    whole = check_boolean("check", check)
-    if check and len(parts) == 1 and (few := few_samples(parts[0][0], space)) is not None:
-        try:
-            seen = _operator(curvature, few, space, theta, precision, build, check)
-            whole = seen.apply is torch.zeros_like  # by a few samples 0 is no news
-        except ArgumentError:  # the whole batch has the last word
-            pass
     kept = prepared(parts[0][0]) if len(parts) == 1 else None
 
     def apply(block: Tensor) -> Tensor:
@@ -327,9 +344,6 @@ def _operator(
     shape = (space.n, space.n)
     own, eps = torch.finfo(point.dtype).eps, torch.finfo(dtype).eps
     rounding = 8 * eps if eps > own else None
-    operator = LinearOperator(
+    return LinearOperator(
         shape, apply, apply, point.dtype, point.device, steady=steady, rounding=rounding
     )
-    if whole:
-        return unless_zero(operator, check_operator(curvature, operator, parts, space, theta))
-    return operator

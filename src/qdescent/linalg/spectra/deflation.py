@@ -55,7 +55,7 @@ class Eigenpairs:
             raise argument_error("deflate", must, f"with vectors of length {n}")
         if not d:
             return
-        allowed = SAME[operator.dtype]
+        allowed = max(SAME[operator.dtype], operator.rounding or 0.0)
         skew = self.vectors.T @ self.vectors - torch.eye(d).to(self.vectors)
         if float(skew.abs().max()) > allowed:
             off = f"off by {float(skew.abs().max()):.2g}"

@@ -20,7 +20,7 @@ from qdescent.linalg.inner_product import ROUNDING, power_of_two
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
 from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos
-from qdescent.linalg.spectra.same_product import steady_lanczos
+from qdescent.linalg.spectra.same_product import check_state, steady_lanczos
 from qdescent.linalg.spectra.spectrum import Spectrum
 
 MOST_PROBES = 4096  # their error falls with the root: more would only take memory
@@ -60,8 +60,9 @@ def spectral_density(
             themselves (`extreme_eigenpairs`), to be used again; one product sees that they are this
             operator's.
         check: repetition of the first product, at once and after the last step, to see that it is
-            the same; not of an operator that says so itself (`steady`: a Hessian of one batch is).
-            False: for those who have measured the same operator before.
+            the same (not of an operator that says so itself, `steady`: a Hessian of one batch is);
+            and a product that holds a state to the operator. False: for those who have measured the
+            same operator before.
 
     Returns:
         Spectrum.
@@ -105,15 +106,17 @@ def spectral_density(
         actual = f"of {len(state.alpha)} and {state.steps}"
         must = f"be of {vectors.shape[1]} probes and at most {steps} steps, as are asked for"
         raise argument_error("state", must, actual)
+
+    def measured(of: LinearOperator, start: Tensor) -> LanczosState:
+        if check and state is not None:
+            check_state(of, state)
+        return run(of, start, steps, state, on_step)
+
     if not isinstance(deflate, Eigenpairs):
         check_integer("deflate", deflate, 0, max(n - 1, 0))
         if deflate == 0:
-            return quadrature(
-                run(operator, vectors, steps, state, on_step),
-                n,
-                random=not given,
-                rounding=operator.rounding,
-            )
+            end = measured(operator, vectors)
+            return quadrature(end, n, random=not given, rounding=operator.rounding)
     if operator.shard is not None:
         raise argument_error("deflate", "be 0 where vectors are sharded", "given")
     if not isinstance(deflate, Eigenpairs):
@@ -121,13 +124,8 @@ def spectral_density(
     elif check:
         deflate.check(operator, seed)
     inner = deflate.complement(operator)
-    return quadrature(
-        run(inner, deflate.project(vectors), steps, state, on_step),
-        n,
-        deflate,
-        random=not given,
-        rounding=operator.rounding,
-    )
+    end = measured(inner, deflate.project(vectors))
+    return quadrature(end, n, deflate, random=not given, rounding=operator.rounding)
 
 
 def _rademacher(operator: LinearOperator, probes: int, seed: int) -> Tensor:

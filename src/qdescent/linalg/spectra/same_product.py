@@ -53,16 +53,13 @@ def steady_lanczos(
     """As `lanczos`, of an operator of which nothing is known: a product of the first step is made
     again after it, against noise, and after the last step, against what drifts.
 
-    Neither changes a bit of the state; one that fails is not handed to `on_step`. A state that is
-    gone on with must be of this operator: one product more.
+    Neither changes a bit of the state; one that fails is not handed to `on_step`.
 
     Cost: two products more, of one vector; two vectors of length n.
 
     Raises:
-        ArgumentError: a product that was another the second time; a state of another operator.
+        ArgumentError: a product that was another the second time.
     """
-    if state is not None and state.steps:
-        _check_state(operator, state)
     first: list[Product] = []
     before = state
 
@@ -78,10 +75,15 @@ def steady_lanczos(
     return lanczos(operator, vectors, steps, state, watched)
 
 
-def _check_state(operator: LinearOperator, state: LanczosState) -> None:
-    """<v_k, A v_k> = alpha_k and <v_{k+1}, A v_k> = beta_{k+1} of the first living probe, or of the
-    first one.
+def check_state(operator: LinearOperator, state: LanczosState) -> None:
+    """Check that a state to go on with is of this operator, by one product: <v_k, A v_k> = alpha_k
+    and <v_{k+1}, A v_k> = beta_{k+1} of the first living probe, or of the first one.
+
+    Raises:
+        ArgumentError: it is of another.
     """
+    if not state.steps:
+        return
     probe = int(state.alive.double().argmax())
     v, after = (part[:, probe : probe + 1] for part in (state.previous, state.current))
     if not bool(v.any()):  # a probe that ended earlier has left its vector
@@ -89,7 +91,8 @@ def _check_state(operator: LinearOperator, state: LanczosState) -> None:
     product = operator @ v.clone()
     seen = torch.stack([dots(x, product, operator.shard)[0].cpu() for x in (v, after)])
     kept = torch.stack([state.alpha[probe, -1], state.beta[probe, -1] * bool(after.any())])
-    if bool(((seen - kept).abs() > SAME[product.dtype] * kept.abs().max()).any()):
+    size = torch.maximum(state.alpha.abs(), state.beta).max()
+    if bool(((seen - kept).abs() > SAME[product.dtype] * size).any()):
         actual = f"of another: <v, A v> is {float(kept[0]):.4g} in it, {float(seen[0]):.4g} here"
         raise argument_error("state", "be of this operator", actual)
 
