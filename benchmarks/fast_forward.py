@@ -26,7 +26,7 @@ from torch.nn.functional import cross_entropy
 from trained_resnet import BATCH, DENSITY, add_training, asked_problem
 
 import qdescent as qd
-from qdescent.learning.parallel import computing_on
+from qdescent.learning.parallel.ranks import computing_on
 from qdescent.training.descent import displacements
 
 # (eta, T): a segment that order 2 describes to 1 %, one that it describes to 10 %, at two rates,

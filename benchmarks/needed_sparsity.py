@@ -28,7 +28,7 @@ from torch.func import grad, jvp, vmap
 from torch.nn.functional import cross_entropy, unfold
 
 import qdescent as qd
-from qdescent.learning.parallel import computing_on
+from qdescent.learning.parallel.ranks import computing_on
 from qdescent.solvers.segment.needed_sparsity import needed_sparsity
 from qdescent.training.descent import displacements
 

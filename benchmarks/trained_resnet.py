@@ -26,7 +26,7 @@ from torch.nn.functional import cross_entropy
 
 import qdescent as qd
 from qdescent.learning.datasets import ImageData
-from qdescent.learning.parallel import computing_on
+from qdescent.learning.parallel.ranks import computing_on
 from qdescent.training.descent import DenseState
 
 WIDTHS = (48, 96, 208, 400)

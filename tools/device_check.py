@@ -312,7 +312,8 @@ def one_process(device: str) -> int:
     import torch.distributed as dist
 
     import qdescent as qd
-    from qdescent.learning.parallel import data_parallel, joined, sharded
+    from qdescent.learning.parallel.operators import data_parallel, sharded
+    from qdescent.learning.parallel.ranks import joined
 
     with joined(device) as ranks:
         probe = torch.arange(4, dtype=torch.float64, device=ranks.device)

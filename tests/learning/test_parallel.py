@@ -14,7 +14,8 @@ from torch import nn
 from qdescent._checks import ArgumentError
 from qdescent._processes import is_first
 from qdescent.learning.curvature.hessian import hessian
-from qdescent.learning.parallel import Ranks, data_parallel, joined, sharded
+from qdescent.learning.parallel.operators import data_parallel, sharded
+from qdescent.learning.parallel.ranks import Ranks, joined
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.spectra.density import spectral_density

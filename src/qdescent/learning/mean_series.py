@@ -8,7 +8,8 @@ from torch import Tensor
 
 from qdescent._checks import check_integer
 from qdescent.learning.curvature.hessian import check_series
-from qdescent.learning.parallel import Ranks, weighted_over
+from qdescent.learning.parallel.operators import weighted_over
+from qdescent.learning.parallel.ranks import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import series_of

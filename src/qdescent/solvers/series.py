@@ -22,7 +22,7 @@ from qdescent._checks import (
 from qdescent.learning.curvature.hessian import check_series
 from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.mean_series import MeanSeries
-from qdescent.learning.parallel import SharedTask
+from qdescent.learning.parallel.shared_task import SharedTask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import WAYS, GradientSeries, series_of

@@ -21,7 +21,7 @@ from qdescent.experiment.spectrum.pipeline import run_spectrum
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.spectrum.subject import load_subject
 from qdescent.learning.masks import Mask
-from qdescent.learning.parallel import Ranks
+from qdescent.learning.parallel.ranks import Ranks
 from qdescent.report.eigenvectors import EIGENVECTORS_FILE, read_eigenpairs
 from qdescent.report.files import write_weights
 from qdescent.report.pages.spectrum_page import guessing_warning

@@ -18,7 +18,7 @@ from qdescent.experiment.progress import Silent
 from qdescent.experiment.train.pipeline import run_training, training_headline
 from qdescent.experiment.train.settings import TrainSettings
 from qdescent.experiment.workspace import create_workspace, resume_workspace
-from qdescent.learning.parallel import Ranks
+from qdescent.learning.parallel.ranks import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.magnitude import magnitude_mask
 from qdescent.report.files import read_weights

@@ -13,7 +13,8 @@ from qdescent.experiment.progress import Silent
 from qdescent.experiment.train import pipeline
 from qdescent.experiment.train.settings import TrainSettings
 from qdescent.experiment.workspace import Workspace, create_workspace
-from qdescent.learning.parallel import SharedTask, joined
+from qdescent.learning.parallel.ranks import joined
+from qdescent.learning.parallel.shared_task import SharedTask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.report.record import read_record

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.parallel import joined
+from qdescent.learning.parallel.ranks import joined
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.solvers.segment.fast_forward import fast_forward

@@ -13,7 +13,7 @@ from qdescent.experiment.reproduce.settings import ReproduceSettings
 from qdescent.experiment.reproduce.subject import load_images, train_and_prune
 from qdescent.experiment.reproduce.tuning import fine_tune
 from qdescent.experiment.workspace import Workspace
-from qdescent.learning.parallel import computing_on
+from qdescent.learning.parallel.ranks import computing_on
 from qdescent.report.pages.reproduction.page import write_reproduction
 from qdescent.report.record import Record, installed_versions, write_record
 from qdescent.report.state import fingerprint

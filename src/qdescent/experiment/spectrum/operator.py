@@ -21,7 +21,8 @@ from qdescent.learning.curvature.hessian import (
     gauss_newton,
     hessian,
 )
-from qdescent.learning.parallel import Ranks, data_parallel, weighted_over
+from qdescent.learning.parallel.operators import data_parallel, weighted_over
+from qdescent.learning.parallel.ranks import Ranks
 from qdescent.linalg.operator import LinearOperator, product_error
 
 CURVATURES: dict[str, Callable[..., LinearOperator]] = {

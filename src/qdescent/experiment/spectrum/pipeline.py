@@ -29,7 +29,7 @@ from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.experiment.spectrum.stages import Stages, kept_origin
 from qdescent.experiment.spectrum.subject import Subject, load_subject, measured_loss
 from qdescent.experiment.spectrum.ways import way_rows
-from qdescent.learning.parallel import Ranks, joined
+from qdescent.learning.parallel.ranks import Ranks, joined
 from qdescent.linalg.spectra.deflation import Eigenpairs
 from qdescent.linalg.spectra.lanczos import LanczosState
 from qdescent.linalg.spectra.sparsity import RowSparsity

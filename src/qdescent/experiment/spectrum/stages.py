@@ -23,7 +23,8 @@ from qdescent.experiment.spectrum.settings import FASTER, STATE_OF_JOB, Spectrum
 from qdescent.experiment.spectrum.subject import Subject
 from qdescent.experiment.spectrum.ways import done, faster_way
 from qdescent.learning.curvature.products import METHODS
-from qdescent.learning.parallel import Ranks, sharded
+from qdescent.learning.parallel.operators import sharded
+from qdescent.learning.parallel.ranks import Ranks
 from qdescent.linalg.operator import LinearOperator
 from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
 from qdescent.linalg.spectra.density import spectral_density

@@ -18,7 +18,8 @@ from qdescent.experiment.probe import probe_of
 from qdescent.experiment.sources import load_loss, load_mask, load_network, load_weights
 from qdescent.experiment.spectrum.settings import SpectrumSettings
 from qdescent.learning.batches import mapped, picked, samples_of, tensors_of
-from qdescent.learning.parallel import Ranks, weighted_over
+from qdescent.learning.parallel.operators import weighted_over
+from qdescent.learning.parallel.ranks import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task

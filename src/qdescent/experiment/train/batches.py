@@ -9,7 +9,8 @@ from qdescent._random import named_generator
 from qdescent.experiment.train.settings import TrainSettings
 from qdescent.experiment.train.subject import Subject
 from qdescent.learning.batches import picked, samples_of
-from qdescent.learning.parallel import Ranks, SharedTask
+from qdescent.learning.parallel.ranks import Ranks
+from qdescent.learning.parallel.shared_task import SharedTask
 from qdescent.learning.task import Task
 
 

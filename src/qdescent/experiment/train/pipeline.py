@@ -30,7 +30,7 @@ from qdescent.experiment.train.tested import tested
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.batches import samples_of
 from qdescent.learning.masks import Mask
-from qdescent.learning.parallel import Ranks, joined
+from qdescent.learning.parallel.ranks import Ranks, joined
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from qdescent.learning.batches import picked, samples_of
-from qdescent.learning.parallel import Ranks
+from qdescent.learning.parallel.ranks import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 

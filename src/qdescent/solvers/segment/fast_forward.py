@@ -32,7 +32,7 @@ from qdescent._checks import (
 from qdescent.carleman.growth import grown
 from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.mean_series import MeanSeries
-from qdescent.learning.parallel import Ranks
+from qdescent.learning.parallel.ranks import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GRADIENTS, WAYS

@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor
 
 from qdescent.learning.descent.diverged import DivergedError
-from qdescent.learning.parallel import SharedTask
+from qdescent.learning.parallel.shared_task import SharedTask
 from qdescent.solvers.segment.fast_forward import FastForward, FastForwardStatus, fast_forward
 from qdescent.solvers.segment.reduced_descent import MOST_GROWTH, ReducedDescent
 from qdescent.training.engines.path import End, Upload
