@@ -1,13 +1,13 @@
 """What does a segment cost when its steps are not taken, and how far is it from true descent?
 
     python benchmarks/fast_forward.py --checkpoint C          # error and cost, 7M, pruned
-    ... --checkpoint C --again  # the series' errors, five gradients a step, as the file has them
     python benchmarks/fast_forward.py --checkpoint C --speed  # wall time beside descent, one run
     python benchmarks/fast_forward.py --large                 # 103M, batch 8, untrained: memory
     ... --checkpoint C --large --density .1 --truth           # 103M, batch 128, trained, pruned
     ... --device cuda --train 3 --data-root D                 # trained in place, on a GPU
     ... --device cuda --train 2 --data-root D --large --rate 5e-5  # 103M, batch 128: modes as fast
     # as 540 where those at 7M end at 12
+    ... --keep FOLDER                                         # a stopped run goes on
 
 C is made by trained_resnet.py. Batch 128, a tenth of the weights kept (n about 7e5), fp32. Errors
 are distances to plain descent on the same batch, relative to its displacement.
@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
-from protocol import RESULTS, environment, interleave, now, on_gpu, own_peak, ratios, save
+from protocol import environment, interleave, now, on_gpu, own_peak, ratios, save
 from torch.nn.functional import cross_entropy
 from trained_resnet import BATCH, DENSITY, add_training, asked_problem
 
@@ -50,76 +52,96 @@ def true_displacement(task, space, eta: float, steps: int) -> torch.Tensor:
     return next(itertools.islice(walk, steps - 1, None))[1]
 
 
-def timed(work):
-    """What it returns, and its seconds."""
-    start = now()
-    return work(), now() - start
+def piece(
+    folder: Path | None, name: str, work: Callable[[], tuple[torch.Tensor, dict]]
+) -> tuple[torch.Tensor, dict]:
+    """A displacement and what is told of it, with its seconds and the peak so far: worked out, or
+    taken from the folder, where a run that was stopped left it.
+    """
+    path = folder / f"{name}.pt" if folder else None
+    if path and path.exists():
+        kept = torch.load(path, weights_only=True)
+        return kept["value"], kept["told"]
+    if on_gpu():
+        torch.cuda.reset_peak_memory_stats()
+    start, busy = now(), time.process_time()
+    value, told = work()
+    told |= {"seconds": now() - start, "processor seconds": time.process_time() - busy}
+    told["peak_bytes"] = own_peak()
+    print(name, told, flush=True)
+    if path:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        torch.save({"value": value, "told": told}, partial)
+        partial.replace(path)
+    return value, told
+
+
+def descended(task, space, eta: float, steps: int) -> tuple[torch.Tensor, dict]:
+    """Descent, as a piece."""
+    return true_displacement(task, space, eta, steps), {"gradients": steps}
+
+
+def forwarded(
+    task, space, eta: float, steps: int, order: int, **asked
+) -> tuple[torch.Tensor, dict]:
+    """Fast-forward, as a piece."""
+    found = qd.fast_forward(task, space, steps, eta, order=order, **asked)
+    return found.value, {
+        "gradients": found.gradients,
+        "dimension": found.dimension,
+        "nodes": found.nodes,
+        "estimate": found.error,
+        "status": found.status.name,
+        "finite": bool(torch.isfinite(found.value).all()),
+    }
+
+
+def series(task, space, eta: float, steps: int, order: int) -> tuple[torch.Tensor, dict]:
+    """The series form, as a piece."""
+    return qd.series_descent(task, space, order, steps, eta, check=False).value, {}
 
 
 def accuracy(given: argparse.Namespace) -> None:
     """Each segment: descent, series form, fast-forward."""
     task, space, state = asked_problem(given)
-    rows, known = [], _series_errors() if given.again else {}
+    rows = []
     for eta, steps in SEGMENTS:
+        at = (task, space, eta, steps)
+
+        def kept(name, work, *more, at=at, **asked):
+            label = f"{space.n}-{at[2]:g}-{at[3]}-{name}"
+            return piece(given.keep, label, partial(work, *at, *more, **asked))
+
         # on a CPU, a thousand steps of descent would take an hour
         taken = steps <= SPEED_OF[1] or on_gpu()
-        row = {"learning_rate": eta, "steps": steps}
-        truth = None
+        row, truth = {"learning_rate": eta, "steps": steps}, None
         if taken:
-            truth, row["descent seconds"] = timed(
-                lambda eta=eta, steps=steps: true_displacement(task, space, eta, steps)
-            )
+            truth, row["descent"] = kept("descent", descended)
         for order in (1, 2):
-            start = now()
-            found = qd.fast_forward(
-                task, space, steps, eta, order=order, tolerance=TOLERANCE[steps]
-            )
-            row[f"order {order}"] = {
-                "seconds": now() - start,
-                "error": distance(found.value, truth) if taken else None,
-                "gradients": found.gradients,
-                "dimension": found.dimension,
-                "nodes": found.nodes,
-                "estimate": found.error,
-                "status": found.status.name,
+            found, told = kept(f"order-{order}", forwarded, order, tolerance=TOLERANCE[steps])
+            row[f"order {order}"] = told | {"error": distance(found, truth) if taken else None}
+        if taken:  # order 1 is the same polynomial by other means
+            whole, told = kept("series", series, 2)
+            row["series form, order 2"] = told | {
+                "error": distance(whole, truth),
+                "distance of fast-forward to it": distance(found, whole),
             }
-            # order 1 is the same polynomial by other means
-            if order == 2 and (eta, steps) in known:
-                row[f"order {order}"]["series_error"] = known[eta, steps]
-            elif order == 2 and steps <= SPEED_OF[1] and not given.again:
-                series = qd.series_descent(task, space, order, steps, eta, check=False)
-                row[f"order {order}"]["series_error"] = distance(series.value, truth)
-        print(row, flush=True)
         rows.append(row)
-        _keep(rows, space, state)
-
-
-def _series_errors() -> dict[tuple[float, int], float]:
-    """Of the segments of an earlier run of this checkpoint."""
-    found = json.loads((RESULTS / "fast_forward.json").read_text())["segments"]
-    return {
-        (row["learning_rate"], row["steps"]): row["order 2"]["series_error"]
-        for row in found
-        if "series_error" in row["order 2"]
-    }
-
-
-def _keep(rows: list[dict], space: qd.ParameterSpace, state) -> None:
-    """What is known so far."""
-    content = {
-        "question": (
-            "Distance to plain descent and cost in gradients of a fast-forwarded segment: 7M smooth"
-            f" ResNet-18, trained, density {DENSITY}, batch 128, fp32"
-        ),
-        "weights": space.n,
-        "epochs": state.epoch,
-        "test_accuracy_before_pruning": state.test_accuracy[-1],
-        "segments": rows,
-        "peak_bytes": own_peak(),
-        "target": {"gradients at T = 80": TARGET_GRADIENTS, "error over the series' own": 1.1},
-        "environment": environment(),
-    }
-    save("fast_forward", content)
+        told = [each for each in row.values() if isinstance(each, dict)]
+        content = {
+            "question": (
+                "Distance to plain descent and cost in gradients of a fast-forwarded segment: 7M"
+                f" smooth ResNet-18, trained, density {DENSITY}, batch 128, fp32"
+            ),
+            "weights": space.n,
+            "epochs": state.epoch,
+            "test_accuracy_before_pruning": state.test_accuracy[-1],
+            "segments": rows,
+            "target": {"gradients at T = 80": TARGET_GRADIENTS, "error over the series' own": 1.1},
+            "environment": environment(),
+        }
+        save("fast_forward", content)
 
 
 def speed(given: argparse.Namespace) -> None:
@@ -145,13 +167,13 @@ def speed(given: argparse.Namespace) -> None:
     save("fast_forward_speed", content)
 
 
-def large(given: argparse.Namespace, steps: int = 80) -> None:
+def large(given: argparse.Namespace) -> None:
     """A segment at 103 million weights, all of them or a share kept: memory, and where the network
     is trained the distance to descent. Untrained, the memory is that of a trained one.
     """
     if given.train or given.checkpoint:
         task, space, state = asked_problem(given, density=given.density)
-        told = {"epochs": state.epoch, "test_accuracy": state.test_accuracy[-1]}
+        told_of = {"epochs": state.epoch, "test_accuracy": state.test_accuracy[-1]}
         del state  # as large as two networks
     else:
         generator = torch.Generator().manual_seed(0)
@@ -159,51 +181,33 @@ def large(given: argparse.Namespace, steps: int = 80) -> None:
         images = torch.randn(given.batch, 3, 32, 32, generator=generator).to(given.device)
         labels = torch.randint(0, 100, (given.batch,), generator=generator).to(given.device)
         task = qd.Task(network, cross_entropy, (images, labels))
-        space, told = qd.ParameterSpace(network), {"epochs": 0}
-    eta = given.rate
-    before, truth, took = own_peak(), None, None
-    if on_gpu() or given.truth:
-        if on_gpu():
-            torch.cuda.reset_peak_memory_stats()
-        truth, took = timed(lambda: true_displacement(task, space, eta, steps))
-        told["peak_bytes_of_descent"] = own_peak()
-    rows = []
-    for order in given.orders:
-        if on_gpu():
-            torch.cuda.reset_peak_memory_stats()
-        found, seconds = timed(
-            lambda order=order: qd.fast_forward(
-                task, space, steps, eta, order=order, tolerance=8e-3, dimension=12
-            )
-        )
-        rows.append(
-            {
-                "order": order,
-                "peak_bytes": own_peak(),
-                "gradients": found.gradients,
-                "dimension": found.dimension,
-                "nodes": found.nodes,
-                "status": found.status.name,
-                "estimate": found.error,
-                "error": None if truth is None else distance(found.value, truth),
-                "finite": bool(torch.isfinite(found.value).all()),
-                "seconds": seconds,
-            }
-        )
-        print(rows[-1], flush=True)
-        del found
+        space, told_of = qd.ParameterSpace(network), {"epochs": 0}
+    eta, before, rows = given.rate, own_peak(), []
+    for steps in given.steps:
+        row = {"steps": steps, "descent": None}
+        at, truth, label = (task, space, eta, steps), None, f"{space.n}-{eta:g}-{steps}"
+        if on_gpu() or given.truth:
+            work = partial(descended, *at)
+            truth, row["descent"] = piece(given.keep, f"{label}-descent", work)
+        for order in given.orders:
+            # a vector of all weights takes 400 MB
+            asked = {"tolerance": 8e-3, "dimension": 12 if given.density == 1 else 40}
+            work = partial(forwarded, *at, order, **asked)
+            found, told = piece(given.keep, f"{label}-order-{order}", work)
+            row[f"order {order}"] = told
+            row[f"order {order}"]["error"] = None if truth is None else distance(found, truth)
+        rows.append(row)
         content = {
             "question": (
-                f"Memory of {steps} fast-forwarded steps at 103M weights, batch {given.batch},"
+                f"Memory and error of fast-forwarded segments at 103M weights, batch {given.batch},"
                 f" {given.density:.0%} kept"
             ),
             "weights": space.n,
             "learning_rate": eta,
             "peak_bytes_with_the_network": before,
             "target_bytes": 8 * 2**30,
-            "descent seconds": took,
-            **told,
-            "orders": rows,
+            **told_of,
+            "segments": rows,
             "environment": environment(),
         }
         batch = "" if given.batch == BATCH or not known(given) else f"_batch_{given.batch}"
@@ -220,9 +224,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--speed", action="store_true")
-    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--keep", type=Path, help="folder of what is known, of one checkpoint")
     parser.add_argument("--batch", type=int, help="128; of an untrained network of 103M, 8")
     parser.add_argument("--rate", type=float, default=0.005, help="with --large")
+    parser.add_argument("--steps", type=int, nargs="+", default=[80], help="with --large")
     parser.add_argument("--orders", type=int, nargs="+", default=[2], help="with --large")
     parser.add_argument("--density", type=float, default=1.0, help="share kept, with --large")
     parser.add_argument("--truth", action="store_true", help="descent beside it on a CPU, too")

@@ -50,7 +50,7 @@ exact_task = qd.Task(
     double, cross_entropy, (data.train_images[:batch].double(), data.train_labels[:batch])
 )
 step = qd.gradient_map(exact_task, two, learning_rate=0.02, degree=2)
-system = qd.history_system(qd.carleman_linearize(step, order=2), torch.zeros(2), steps=4, padding=3)
+system = qd.history_system(step, torch.zeros(2), steps=4, order=2)
 circuit, direct = (
     qd.solve(system, qd.KernelReflection(epsilon=1e-4, circuit=True)),
     qd.solve(system, qd.Direct()),

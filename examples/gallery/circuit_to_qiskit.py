@@ -16,9 +16,7 @@ from qdescent.quantum.inspect.qasm import gate_list, to_openqasm
 from qdescent.quantum.simulator.state_vector import Simulator
 
 f = qd.PolynomialMap([torch.tensor(x, dtype=torch.float64) for x in ([0.1], [[0.8]], [[0.1]])])
-system = qd.history_system(
-    qd.carleman_linearize(f, order=2), torch.zeros(1).double(), steps=2, padding=1
-)
+system = qd.history_system(f, torch.zeros(1).double(), steps=2, padding=1, order=2)
 found = qd.solve(system, qd.QSVT(epsilon=1e-2, circuit=True))
 query = found.circuit.sequence.encoding.adjoint()  # M / alpha, in its corner
 

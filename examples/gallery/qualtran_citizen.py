@@ -19,9 +19,7 @@ from qualtran.resource_counting import (
 import qdescent as qd
 
 f = qd.PolynomialMap([torch.tensor(x, dtype=torch.float64) for x in ([0.1], [[0.8]], [[0.1]])])
-system = qd.history_system(
-    qd.carleman_linearize(f, order=2), torch.zeros(1).double(), steps=2, padding=1
-)
+system = qd.history_system(f, torch.zeros(1).double(), steps=2, padding=1, order=2)
 found = qd.solve(system, qd.QSVT(epsilon=1e-3, circuit=True))
 circuit = found.circuit
 whole = get_cost_value(circuit, QECGatesCost())

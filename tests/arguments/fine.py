@@ -198,7 +198,8 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
     "preflight": {"u0": FLOATS + ("its integers",), "steps": COUNT, "error": POSITIVE},
     "Preflight": {"error": POSITIVE, "horizon": ("text",)},
     "Preflight.best": {"order": COUNT},
-    "history_system": {"u0": FLOATS, "steps": COUNT, "padding": COUNT + ("0",)},
+    "history_system": {"u0": FLOATS, "steps": COUNT, "padding": COUNT + ("0", "None"),
+        "order": COUNT, "scale": UNITS + ("None",), "largest": COUNT + ("0", "None")},
     "HistorySystem": {
         "scale": UNITS,
         "matrix": FLOATS + ("its integers", "its complex", "its list", "its array", "its sparse"),
@@ -206,7 +207,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "answer_index": ("None", "its integers", "its list", "its array"),
         "norm_bound": POSITIVE + ("None",), "inverse_norm_bound": POSITIVE + ("None",),
         "variables": COUNT, "sparsity": COUNT + LARGE,
-        "success_probability": UNIT + ("None", "0")},
+        "success_probability": UNIT + ("None", "0"), "choice": ("None",)},
     "HistorySystem.extract": {"solution": FLOATS + ("its NaN", "its complex")},
     "HistorySystem.trajectory": {"solution": FLOATS + ("its NaN", "its complex")},
     "HistorySystem.end_probability": {"solution": FLOATS + ("its NaN", "its complex")},

@@ -20,12 +20,13 @@ import qdescent as qd
 from qdescent.carleman.best_history import HistoryChoice
 from qdescent.carleman.bounds import geometric_kappa_bound, power_kappa_bound
 from qdescent.carleman.dissipation import Dissipation, step_factor
-from qdescent.carleman.history import HistorySystem, end_probability, lifted_norm
+from qdescent.carleman.history import HistorySystem
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.carleman.lifting.linearization import LiftedField, LiftedMap
 from qdescent.carleman.lifting.operator import LiftedOperator, carleman_operator
 from qdescent.carleman.majorant import history_kappa_bound
 from qdescent.carleman.padding import PaddingChoice
+from qdescent.carleman.state_norms import end_probability, lifted_norm
 from qdescent.carleman.truncation.field_bounds import (
     comparison_error_bound,
     field_norms,
@@ -140,7 +141,7 @@ ENTRIES = [
     Entry("Preflight.best", checked.best, lambda: {"order": 2}),
     Entry("Preflight.rows", checked.rows),
     Entry("history_system", qd.history_system, lambda: {
-        "lift": lift(), "u0": vector(0.5), "steps": 3,
+        "f": logistic(), "u0": vector(0.5), "steps": 3, "order": 2,
     }),
     Entry("HistorySystem", HistorySystem, lambda: fields_of(history()),
         named={'steps': ('block',), 'padding': ('block',), 'block': ('variables',)}),

@@ -8,8 +8,9 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.bounds import geometric_kappa_bound
-from qdescent.carleman.history import end_probability, history_system
+from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.carleman.state_norms import end_probability
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 

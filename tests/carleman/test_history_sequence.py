@@ -11,8 +11,9 @@ import torch
 from scipy.sparse.linalg import svds
 
 from qdescent._checks import ArgumentError
-from qdescent.carleman.history import end_probability, history_system
+from qdescent.carleman.history import history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.carleman.state_norms import end_probability
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.linalg.polynomial_field import PolynomialField
@@ -158,20 +159,20 @@ def test_errors(random_step):
     u0 = torch.ones(2)
     with pytest.raises(
         ArgumentError,
-        match="Argument `steps` must be given where one lift serves every step, but is None.",
+        match="Argument `steps` must be given where one map serves every step, but is None.",
     ):
         history_system(lift, u0)
     with pytest.raises(
         ArgumentError,
-        match="Argument `lift` must hold one lift for each of the steps, but is 2 for 3 steps.",
+        match="`f` must hold one map or one lift for each of the steps, but is 2 for 3 steps.",
     ):
         history_system([lift, lift], u0, 3)
     with pytest.raises(
         ArgumentError,
-        match="Argument `lift` must have the same n, order, form, coordinates and scale at every",
+        match="Argument `f` must have the same n, order, form, coordinates and scale at every",
     ):
         history_system([lift, other], u0)
     with pytest.raises(
-        ArgumentError, match="Argument `lift` must hold one lift for each of the steps"
+        ArgumentError, match="Argument `f` must hold one map or one lift for each of the steps"
     ):
         history_system([], u0)

@@ -21,13 +21,13 @@ from qdescent._checks import (
     check_interval,
 )
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.history import letter_weights
 from qdescent.carleman.majorant import (
     ORDER_LIMIT,
     Majorant,
     history_kappa_bound,
     majorant,
 )
+from qdescent.carleman.state_norms import letter_weights
 from qdescent.linalg.map_norms import MOST_STEPS, MapNorms
 from qdescent.linalg.polynomial_terms import check_scale
 
@@ -194,7 +194,9 @@ def best_history(
         most if largest is None else check_integer("largest", largest, 0, most),
     )
     # 2. The unit of fewest queries, each with its best padding: octave by octave, then refined.
-    if scale is None:
+    if scale is None and order == 1:
+        unit = 1 / middle  # words of one letter: nothing depends on the unit
+    elif scale is None:
         unit = search.refined(
             min((2.0**k for k in range(-OCTAVES, OCTAVES + 1)), key=lambda g: search.least(g)[0])
         )

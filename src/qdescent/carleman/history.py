@@ -1,23 +1,24 @@
-"""All T steps of a lifted map as one linear system."""
+"""All T steps of a map as one linear system."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from qdescent._array_checks import check_array, check_tensor
-from qdescent._checks import argument_error, check_integer, check_interval, check_sequence
+from qdescent._array_checks import check_tensor
+from qdescent._checks import argument_error, check_instance, check_integer, check_interval
+from qdescent.carleman.best_history import HistoryChoice
+from qdescent.carleman.history_steps import ENTRY_LIMIT, lifted_steps
 from qdescent.carleman.lifting.lifted import LiftedMap
+from qdescent.carleman.state_norms import end_probability
 from qdescent.linalg.linear_system import LinearSystem
+from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import check_scale
 from qdescent.linalg.tensors import real_tensor
-
-# stored entries of M: 1.2 GB in COO, about three times that while it is assembled
-ENTRY_LIMIT = 50_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class HistorySystem(LinearSystem):
         success_probability: probability of finding u_T when |Z> is measured, from the T steps
             themselves; None where they overflow.
         scale: gamma: Z holds monomials of u / gamma; `extract` and `trajectory` give u.
+        choice: the choice of unit and padding by which they stand; None for a lift, and where no
+            unit leaves kappa finite.
     """
 
     steps: int
@@ -43,9 +46,11 @@ class HistorySystem(LinearSystem):
     sparsity: int
     success_probability: float | None
     scale: float
+    choice: HistoryChoice | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_instance("choice", self.choice, HistoryChoice, optional=True)
         object.__setattr__(self, "scale", check_scale("scale", self.scale))
         check_integer("padding", self.padding, 0)
         for name in ("steps", "block", "variables", "sparsity"):
@@ -90,46 +95,33 @@ class HistorySystem(LinearSystem):
         return whole.reshape(-1, self.block)[: self.steps + 1]
 
 
-def end_probability(end: float, norms: Sequence[float], padding: int) -> float:
-    """(p + 1) ||u_T||^2 / (sum_{t<T} ||z_t||^2 + (p + 1) ||z_T||^2): the probability of finding u_T
-    in the history state.
-
-    Args:
-        end: ||u_T||.
-        norms: ||z_t||, t = 0..T.
-        padding: p.
-
-    Example:
-        >>> round(end_probability(3.0, [4.0, 5.0], padding=1), 6)  # 2 * 9 / (16 + 2 * 25)
-        0.272727
-    """
-    end, padding = (
-        check_interval("end", end, "[0, inf]"),
-        check_integer("padding", padding, 0, 10**18),
-    )
-    lengths = check_array("norms", norms, (None,)).tolist()
-    longest = max(lengths)
-    if longest <= 0:
-        raise argument_error("norms", "not be zero all together", "zero: there is no state")
-    # relative to the longest: the square of a length may be below or above every number
-    *before, last = ((norm / longest) ** 2 for norm in lengths)
-    return (padding + 1) * (end / longest) ** 2 / (sum(before) + (padding + 1) * last)
-
-
 def history_system(
-    lift: LiftedMap | Sequence[LiftedMap], u0: Tensor, steps: int | None = None, padding: int = 0
+    f: PolynomialMap | LiftedMap | Sequence[PolynomialMap] | Sequence[LiftedMap],
+    u0: Tensor,
+    steps: int | None = None,
+    padding: int | None = None,
+    *,
+    order: int | None = None,
+    scale: float | None = None,
+    largest: int | None = None,
 ) -> HistorySystem:
     """M = I - sum_t |t+1><t| (x) A_t, with A_t = I for the p padding steps; B = (z_0, b_0, ...,
     b_{T-1}, 0, ..., 0).
 
     Args:
-        lift: the lifted map, z -> A z + b, of every step (gradient descent on one batch); or one
-            for each step: SGD with a fresh batch a step, Euler steps of an equation
-            (`LiftedField.euler_step`). All in the same coordinates, whose scale is that of Z.
+        f: the map, whose homogenised linearisation z -> A z + b is the step: its unit and its
+            padding are those of the fewest queries until u_T is found (`best_history`), by the
+            map's own norms and displacements. Or a lift, in the coordinates and the unit that it
+            has. One for every step (gradient descent on one batch), or one for each step: SGD with
+            a fresh batch a step, Euler steps of an equation (`LiftedField.euler_step`).
         u0: the displacement at t = 0, (n,); zero right after an upload.
-        steps: T, at least 1; None: one for each lift of the sequence.
+        steps: T, at least 1; None: one for each of the sequence.
         padding: p >= 0, copies of the end: they raise the probability of finding it from about 1/T
-            to about p/(T+p), and kappa with it.
+            to about p/(T+p), and kappa with it. None: the best for a map, none for a lift.
+        order: N, of a map.
+        scale: gamma, of a map; None: the best. Where no unit leaves kappa finite, as for a map
+            that diverges, it is 1, without copies.
+        largest: the largest padding that is tried; None: 16 T.
 
     Returns:
         HistorySystem: (T + p + 1) D unknowns, with its sparsity, its success probability, and
@@ -143,18 +135,17 @@ def history_system(
 
     Raises:
         ArgumentError: u0 = 0 and b = 0 (nothing moves, and |B> does not exist); lifts of unlike
-            coordinates; more than 5e7 entries.
+            coordinates; a map without its order, a lift with one; more than 5e7 entries.
 
     Example:
         >>> import torch
-        >>> from qdescent.carleman.lifting.linearization import carleman_linearize
-        >>> from qdescent.linalg.polynomial_map import PolynomialMap
         >>> f = PolynomialMap([torch.tensor([0.5, 1.0]), torch.diag(torch.tensor([0.5, 0.75]))])
-        >>> system = history_system(carleman_linearize(f, order=1), torch.zeros(2), steps=3)
-        >>> system.trajectory(torch.linalg.solve(system.matrix.to_dense(), system.rhs))[-1].tolist()
-        [0.875, 2.3125]
+        >>> system = history_system(f, torch.zeros(2), steps=3, order=1)
+        >>> found = torch.linalg.solve(system.matrix.to_dense(), system.rhs)
+        >>> system.extract(found).round(decimals=6).tolist(), system.padding
+        ([0.875, 2.3125], 0)
     """
-    lifts = _one_a_step(lift, steps)
+    lifts, padding, choice = lifted_steps(f, u0, steps, padding, order, scale, largest)
     check_integer("padding", padding, 0, ENTRY_LIMIT // lifts[0].dimension)
     T, first = len(lifts), lifts[0]
     start = first.lift(check_tensor("u0", real_tensor("u0", u0), (first.size,)).to(first.offset))
@@ -201,72 +192,8 @@ def history_system(
         sparsity=entries,
         success_probability=_success(lifts, start, padding),
         scale=first.coordinates.scale,
+        choice=choice,
     )
-
-
-def _one_a_step(lift: LiftedMap | Sequence[LiftedMap], steps: int | None) -> list[LiftedMap]:
-    if isinstance(lift, LiftedMap):
-        if steps is None:
-            raise argument_error("steps", "be given where one lift serves every step", "None")
-        return [lift] * check_integer("steps", steps, 1, ENTRY_LIMIT // lift.dimension)
-    lifts = list(
-        check_sequence(
-            "lift", lift, LiftedMap, called="a LiftedMap, or one for each step", empty=True
-        )
-    )
-    if not lifts or steps not in (None, len(lifts)):
-        raise argument_error(
-            "lift", "hold one lift for each of the steps", f"{len(lifts)} for {steps} steps"
-        )
-    if any(each.coordinates != lifts[0].coordinates for each in lifts):
-        raise argument_error(
-            "lift", "have the same n, order, form, coordinates and scale at every step", "a mixture"
-        )
-    return lifts
-
-
-def lifted_norm(gram: Tensor) -> float:
-    """||z_t|| of the homogenised order-N lifted state, from the series terms' inner products.
-
-    Args:
-        gram: <u_k, u_l>, k, l = 1..N, shape (N, N).
-
-    Example:
-        >>> lifted_norm(torch.tensor([[9.0]], dtype=torch.float64))  # order 1: z = u
-        3.0
-    """
-    return math.sqrt(sum(letter_weights(gram)))
-
-
-def letter_weights(gram: Tensor) -> list[float]:
-    """||z_t||^2 by the number m = 1..N of letters u of a word: of u / gamma they are gamma^{-2m}
-    times as large.
-
-    A word with m letters u and j - m letters w = 1 is the product of m series in eps, cut where its
-    degree exceeds N - (j - m):
-    ||z||^2 = sum_{m=1..N} sum_{j=m..N} C(j, m) sum_{K, L <= N - j + m} [a^K b^L] g(a, b)^m
-    with g = sum_kl <u_k, u_l> a^k b^l.
-
-    Args:
-        gram: <u_k, u_l>, k, l = 1..N, shape (N, N).
-    """
-    gram = check_tensor("gram", gram, (None, None))
-    order = gram.shape[0]
-    check_tensor("gram", gram, (order, order))
-    g = torch.zeros(order + 1, order + 1, dtype=torch.float64)
-    g[1:, 1:] = gram.double()
-    power, weights = torch.zeros_like(g), [0.0] * order
-    power[0, 0] = 1.0
-    for m in range(1, order + 1):
-        longer = torch.zeros_like(g)  # power * g, both truncated at degree N in each variable
-        for k in range(1, order + 1):
-            for i in range(1, order + 1):
-                longer[k:, i:] += g[k, i] * power[: order + 1 - k, : order + 1 - i]
-        power = longer
-        for j in range(m, order + 1):
-            cut = order - j + m + 1
-            weights[m - 1] += math.comb(j, m) * float(power[:cut, :cut].sum())
-    return weights
 
 
 DENSE_LIMIT = 500  # above this size the T norms of powers of A would take seconds

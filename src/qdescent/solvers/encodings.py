@@ -153,7 +153,7 @@ DEFAULT_ENCODING = BalancedEntries()  # the least alpha that the entries alone a
 
 @dataclass(frozen=True, eq=False)
 class ComposedHistory:
-    """The composed block-encoding of a `history_system` of `carleman_linearize(f, order, ...)`.
+    """The composed block-encoding of a map's `history_system`, in full coordinates.
 
     Its tables are those of F_0, F_1, ... and do not grow with the lifted dimension; alpha is the
     norm of a matrix of norms. With generic maps of 2 to 16 variables alpha was 1.00 to 1.22 ||M||,
@@ -174,7 +174,7 @@ class ComposedHistory:
         >>> import torch
         >>> import qdescent as qd
         >>> f = PolynomialMap([torch.tensor([0.5, 1.0]), torch.diag(torch.tensor([0.5, 0.75]))])
-        >>> system = qd.history_system(qd.carleman_linearize(f, order=1), torch.zeros(2), steps=3)
+        >>> system = qd.history_system(f, torch.zeros(2), steps=3, padding=0, order=1, scale=1.0)
         >>> round(ComposedHistory(f, order=1, steps=3).plan(system).alpha, 4)
         1.65
     """

@@ -5,8 +5,8 @@
 import pytest
 import torch
 
-from qdescent.carleman.history import lifted_norm
 from qdescent.carleman.lifting.linearization import carleman_linearize
+from qdescent.carleman.state_norms import lifted_norm
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.solvers.series import SeriesSteps

@@ -95,7 +95,7 @@ def test_fresh_maps_every_step():
     for answer in answers[1:]:
         the_same(answer, answers[0])
     mixed = [qd.carleman_linearize(f, 2, scale=k + 1.0) for k, f in enumerate(maps)]
-    with pytest.raises(qd.ArgumentError, match="`lift` must have the same n, order, form, coord"):
+    with pytest.raises(qd.ArgumentError, match="`f` must have the same n, order, form, coord"):
         qd.history_system(mixed, u0)
 
 

@@ -9,7 +9,6 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.history import history_system
-from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.rows import names
@@ -41,7 +40,7 @@ def both_ways(
     ways.append(("fast_forward", found.cost, f"polynomials of a shifted F_1: {found.status}"))
     if history_unknowns(f.size, order, steps, padding) <= UNKNOWNS_LIMIT:
         start = torch.zeros(f.size, dtype=torch.float64)
-        system = history_system(carleman_linearize(f, order), start, steps, padding)
+        system = history_system(f, start, steps, padding, order=order)
         try:
             other = solve(system, KernelReflection(epsilon))
         except ArgumentError:  # a kappa that no one would wait for

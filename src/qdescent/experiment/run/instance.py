@@ -13,10 +13,9 @@ from torch import Tensor
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.best_history import LARGEST_FACTOR, HistoryChoice, best_history
+from qdescent.carleman.best_history import LARGEST_FACTOR
 from qdescent.carleman.history import HistorySystem, history_system
 from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.carleman.majorant import ORDER_LIMIT, norms_of
 from qdescent.experiment.run.beside import at_rate, both_ways
 from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, Settings, history_unknowns
 from qdescent.experiment.run.training import Pruned
@@ -44,10 +43,10 @@ class CircuitInstance:
     """A few unknowns, small enough to be simulated as a circuit.
 
     Args:
-        system: the homogenised history system of order N.
+        system: the homogenised history system of order N; its unit and padding are those of the
+            fewest queries where they are not given.
         linear: the same at order 1, which sees no change of curvature.
         unscaled: the system in units of 1.
-        chosen: its unit and padding, and the bound on its kappa; None where no unit is best.
         truth: u_T without truncation, (n,).
         order: N.
     """
@@ -55,7 +54,6 @@ class CircuitInstance:
     system: HistorySystem = field(repr=False)
     linear: HistorySystem = field(repr=False)
     unscaled: HistorySystem = field(repr=False)
-    chosen: HistoryChoice | None
     truth: Tensor
     order: int
 
@@ -72,43 +70,16 @@ def instance_of(
     """The instance of a map: T steps from `start`, p copies of the end, at orders N and 1; the
     padding and the unit of fewest queries where they are not given.
     """
-    chosen = _chosen(f, start, order, steps, padding, scale)
-    if chosen is not None:
-        padding, scale = chosen.padding, chosen.scale
-    padding, scale = padding or 0, 1.0 if scale is None else scale
-    system, linear, unscaled = (
-        history_system(carleman_linearize(f, each, scale=unit), start, steps, padding)
-        for each, unit in ((order, scale), (1, scale), (order, 1.0))
-    )
-    return CircuitInstance(system, linear, unscaled, chosen, truth, order)
-
-
-def _chosen(
-    f: PolynomialMap,
-    start: Tensor,
-    order: int,
-    steps: int,
-    padding: int | None,
-    scale: float | None,
-) -> HistoryChoice | None:
-    """The best unit and padding; None where nothing moves, or what moves diverges."""
-    path = torch.linalg.vector_norm(f.iterate(start, steps), dim=1)
-    if order > ORDER_LIMIT or not bool(path.isfinite().all()) or not bool(path[-1] > 0):
-        return None
     block = history_unknowns(f.size, order, 1, 0) // 2
     most = int(min(UNKNOWNS_LIMIT // block - steps - 1, LARGEST_FACTOR * steps))
-    try:
-        return best_history(
-            norms_of(f, steps, order),
-            order,
-            steps,
-            path=path,
-            padding=padding,
-            scale=scale,
-            largest=max(most, 0),
-        )
-    except ArgumentError:  # kappa overflows in every unit: the solver says so
-        return None
+    system = history_system(
+        f, start, steps, padding, order=order, scale=scale, largest=max(most, 0)
+    )
+    linear, unscaled = (
+        history_system(carleman_linearize(f, each, scale=unit), start, steps, system.padding)
+        for each, unit in ((1, system.scale), (order, 1.0))
+    )
+    return CircuitInstance(system, linear, unscaled, truth, order)
 
 
 def network_map(workspace: Workspace[Settings], pruned: Pruned) -> tuple[PolynomialMap, Tensor]:
@@ -253,7 +224,7 @@ def _unit_rows(
     instance: CircuitInstance, kappa: float, solver: Solver, found: Solution
 ) -> list[Row]:
     """The unit, the bound on kappa, and what both units make of kappa, alpha and ANDs."""
-    system, unscaled, chosen = instance.system, instance.unscaled, instance.chosen
+    system, unscaled, chosen = instance.system, instance.unscaled, instance.system.choice
     chose, exact = Evidence.MODELLED, Evidence.EXACT
     fewest = "gamma of u = gamma u~: fewest queries by the bound on kappa and the success"
     rows = [Row("circuit/scale", system.scale, "1", chose, fewest)]

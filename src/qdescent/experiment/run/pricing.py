@@ -10,8 +10,8 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.carleman.growth import step_factor
-from qdescent.carleman.history import lifted_norm
 from qdescent.carleman.padding import PaddingChoice, best_padding
+from qdescent.carleman.state_norms import lifted_norm
 from qdescent.experiment.run.measured import (
     blocks_of,
     calls_of,

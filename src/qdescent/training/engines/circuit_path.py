@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from qdescent.carleman.history import history_system
-from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.task import Task
 from qdescent.linalg.linear_system import LinearSystem
@@ -110,8 +109,10 @@ class CircuitPath:
             start[upload.space.n :] = -rule.learning_rate * upload.velocity
         if not moves and not bool(start.any()):
             return start  # a stationary point: no state holds nothing
-        lifts = [carleman_linearize(each, order, form="homogenised") for each in maps]
-        return history_system(lifts[0] if len(lifts) == 1 else lifts, start, steps)
+        # a simulator post-selects: copies of the end would only make its state longer
+        return history_system(
+            maps[0] if len(maps) == 1 else maps, start, steps, padding=0, order=order
+        )
 
     def _map(self, task: Task, order: int) -> PolynomialMap:
         """The plain step, with the weight decay that is a linear term of its gradient."""
