@@ -37,7 +37,7 @@ def lifted_steps(
     scale: float | None,
     largest: int | None,
 ) -> tuple[list[LiftedMap], int, HistoryChoice | None]:
-    """A lift for each step, the padding, and the choice of both; arguments as of `history_system`."""
+    """A lift for each step, the padding, and the choice; arguments as of `history_system`."""
     if isinstance(f, (PolynomialMap, LiftedMap)):
         if steps is None:
             raise argument_error("steps", "be given where one map serves every step", "None")
