@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import qdescent as qd
+from qdescent.cli import app
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,6 +56,19 @@ def test_the_changelog_has_a_heading_for_each_version_and_the_newest_is_first():
     numbers = [tuple(int(part) for part in each.split(".")) for each in versions]
     assert numbers
     assert numbers == sorted(set(numbers), reverse=True)
+
+
+def unspoken(text: str) -> list[str]:
+    """The public names, criteria and subcommands that the text does not name."""
+    wanted = [*qd.__all__, *qd.MASKS, *app.commands]
+    return [name for name in wanted if not re.search(rf"(?<![\w-]){name}(?![\w-])", text)]
+
+
+@pytest.mark.slow  # before a release, not before a merge: who merges writes the change log
+def test_the_changelog_speaks_of_every_name():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert unspoken(text) == []
+    assert unspoken(text.replace("SurfaceCode", "")) == ["SurfaceCode"]  # planted
 
 
 def sources(folder: Path) -> Path:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import prune
+from training.trainers import disturbable_network, random
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
@@ -17,27 +18,11 @@ from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.training.callback import SpectrumCallback
 
-
-def random(seed, *shape):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-DATA = random(1, 12, 1, 6, 6), torch.arange(12) % 3
+DATA = random(1, 12, 1, 6, 6).double(), torch.arange(12) % 3
 
 
 def network_of(*, pruned=False):
-    """BatchNorm, dropout and GELU: what a careless measurement would disturb."""
-    network = nn.Sequential(
-        nn.Conv2d(1, 3, 3, bias=False),
-        nn.BatchNorm2d(3),
-        nn.GELU(),
-        nn.Dropout(0.3),
-        nn.Flatten(),
-        nn.Linear(48, 3),
-    ).double()
-    with torch.no_grad():
-        for i, w in enumerate(network.parameters()):
-            w.copy_(0.3 * random(i, *w.shape))
+    network = disturbable_network().double()
     if pruned:
         prune.global_unstructured(
             [(network[0], "weight"), (network[5], "weight")], prune.L1Unstructured, amount=0.7

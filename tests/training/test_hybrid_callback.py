@@ -2,13 +2,13 @@
 ends: stand-ins everywhere, the real ones where installed.
 """
 
-import sys
 import types
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from training.trainers import Base, fit_by_lightning, stand_in, train_by_transformers
 
 import qdescent as qd
 
@@ -62,18 +62,6 @@ def test_what_cannot_be_is_refused_and_leaves_the_network():
     assert all(module.training for module in network.modules())
 
 
-class Base:
-    """Stands for lightning.pytorch.Callback and transformers.TrainerCallback."""
-
-
-def stand_in(monkeypatch, package, **names):
-    module = types.ModuleType(package)
-    vars(module).update(names)
-    for parent in (package.rpartition(".")[0], package):
-        if parent:
-            monkeypatch.setitem(sys.modules, parent, module)
-
-
 class Model(nn.Module):
     """Takes what the Hugging Face Trainer gives, and returns what it wants."""
 
@@ -108,44 +96,13 @@ def test_stand_ins(monkeypatch):
         door.on_train_end(arguments, None, None, model=model, train_dataloader=dicts)
 
 
-@pytest.mark.parametrize(
-    ("package", "door"),
-    [("lightning.pytorch", "for_lightning"), ("transformers", "for_hugging_face")],
-)
-def test_without_the_package_its_name_is_told(monkeypatch, package, door):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModuleNotFoundError, match=package.split(".")[0]):
-        getattr(qd.HybridCallback(F.cross_entropy, SCHEDULE), door)()
-
-
 def test_with_lightning_itself(tmp_path):
     lightning = pytest.importorskip(
         "lightning.pytorch", reason="optional; its adapter is tested with a stand-in above"
     )
 
-    class Training(lightning.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.network = network_of()
-
-        def forward(self, x):
-            return self.network(x)
-
-        def training_step(self, batch, index):
-            return F.cross_entropy(self(batch[0]), batch[1])
-
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), 0.05)
-
     def fit(*callbacks):
-        torch.manual_seed(0)
-        module = Training()
-        lightning.Trainer(
-            max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False, callbacks=list(callbacks),
-            default_root_dir=tmp_path,
-        ).fit(module, torch.utils.data.DataLoader(LOADER, batch_size=None))  # fmt: skip
-        return module
+        return fit_by_lightning(lightning, network_of(), LOADER, tmp_path, *callbacks)
 
     callback = qd.HybridCallback(F.cross_entropy, SCHEDULE, density=0.5)
     assert_same_end(fit(callback.for_lightning()), callback, fit(), LOADER[:2])
@@ -158,18 +115,8 @@ def test_with_transformers_itself(tmp_path):
     pytest.importorskip("accelerate", reason="the Trainer of transformers needs it")
 
     def train(*callbacks):
-        torch.manual_seed(0)
-        model = Model()
-        arguments = transformers.TrainingArguments(
-            output_dir=str(tmp_path), max_steps=3, per_device_train_batch_size=4, use_cpu=True,
-            report_to="none", save_strategy="no", disable_tqdm=True, logging_strategy="no",
-            learning_rate=0.05, seed=0,
-        )  # fmt: skip
         samples = [{"x": x, "labels": y} for x, y in zip(*DATA, strict=True)]
-        transformers.Trainer(
-            model=model, args=arguments, train_dataset=samples, callbacks=list(callbacks)
-        ).train()
-        return model
+        return train_by_transformers(transformers, Model(), samples, tmp_path, *callbacks)
 
     callback = qd.HybridCallback(loss_of, SCHEDULE, density=0.5)
     model, plain = train(callback.for_hugging_face()), train()

@@ -9,31 +9,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from training.trainers import (
+    Base,
+    disturbable_network,
+    fit_by_lightning,
+    random,
+    stand_in,
+    train_by_transformers,
+)
 
+import qdescent as qd
 from qdescent.training.callback import SpectrumCallback
 
-
-def random(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
 DATA = random(1, 12, 1, 6, 6), torch.arange(12) % 3
-
-
-def network_of():
-    """BatchNorm, dropout and GELU: what a careless measurement would disturb."""
-    network = nn.Sequential(
-        nn.Conv2d(1, 3, 3, bias=False),
-        nn.BatchNorm2d(3),
-        nn.GELU(),
-        nn.Dropout(0.3),
-        nn.Flatten(),
-        nn.Linear(48, 3),
-    )
-    with torch.no_grad():
-        for i, w in enumerate(network.parameters()):
-            w.copy_(0.3 * random(i, *w.shape))
-    return network
 
 
 def callback_of(**settings):
@@ -44,22 +32,9 @@ def callback_of(**settings):
     )
 
 
-def stand_in(monkeypatch, package, **names):
-    """A module with tiny classes in the place of a package that is not installed here."""
-    module = types.ModuleType(package)
-    vars(module).update(names)
-    for parent in (package.rpartition(".")[0], package):
-        if parent:
-            monkeypatch.setitem(sys.modules, parent, module)
-
-
-class Base:
-    """Stands for lightning.pytorch.Callback and transformers.TrainerCallback."""
-
-
 def test_lightning(monkeypatch):
     stand_in(monkeypatch, "lightning.pytorch", Callback=Base)
-    callback, network = callback_of(at=2), network_of()
+    callback, network = callback_of(at=2), disturbable_network()
     adapter = callback.for_lightning()
     assert isinstance(adapter, Base)
     trainer = types.SimpleNamespace(global_step=0, is_global_zero=True)
@@ -78,7 +53,7 @@ class Model(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.network = network_of()
+        self.network = disturbable_network()
 
     def forward(self, pixel_values, labels=None):
         logits = self.network(pixel_values)
@@ -102,18 +77,23 @@ def test_hugging_face(monkeypatch):
     for state.global_step in (1, 2, 3):
         adapter.on_step_end(None, state, None, model=model, lr_scheduler=None)
     assert [one.step for one in callback.measurements] == [0, 1, 3]
-    same = callback_of()(0, network_of())
+    same = callback_of()(0, disturbable_network())
     assert torch.equal(callback.measurements[0].spectrum.nodes, same.spectrum.nodes)
 
 
 @pytest.mark.parametrize(
+    "callback",
+    [callback_of(), qd.HybridCallback(F.cross_entropy, qd.Schedule(segment=3, rounds=2))],
+    ids=["spectrum", "hybrid"],
+)
+@pytest.mark.parametrize(
     ("package", "door"),
     [("lightning.pytorch", "for_lightning"), ("transformers", "for_hugging_face")],
 )
-def test_without_the_package_its_name_is_told(monkeypatch, package, door):
+def test_without_the_package_its_name_is_told(monkeypatch, package, door, callback):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ModuleNotFoundError, match=package.split(".")[0]):
-        getattr(callback_of(), door)()
+        getattr(callback, door)()
 
 
 def same_weights(first, second):
@@ -125,7 +105,9 @@ def same_weights(first, second):
 
 def assert_seen_at_the_ends(callback, trained):
     """First and last spectrum are those of the start and the trained network, which differ."""
-    start, end = (callback_of()(0, network).spectrum for network in (network_of(), trained.network))
+    start, end = (
+        callback_of()(0, network).spectrum for network in (disturbable_network(), trained.network)
+    )
     assert torch.equal(callback.measurements[0].spectrum.nodes, start.nodes)
     assert torch.equal(callback.measurements[-1].spectrum.nodes, end.nodes)
     assert not torch.equal(start.nodes, end.nodes)
@@ -140,31 +122,12 @@ def test_with_lightning_itself(tmp_path):
         reason="lightning is optional; its adapter is tested with a stand-in above",
     )
 
-    class Training(lightning.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.network = network_of()
-
-        def forward(self, x):
-            return self.network(x)
-
-        def training_step(self, batch, index):
-            return F.cross_entropy(self(batch[0]), batch[1])
-
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), 0.05, momentum=0.9)
-
     def fit(*callbacks):
-        torch.manual_seed(0)
-        module = Training()
         batches = [tuple(part[[k, k + 3, k + 1]] for part in DATA) for k in range(8)]
-        lightning.Trainer(
-            max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False, accumulate_grad_batches=2, callbacks=list(callbacks),
-            default_root_dir=tmp_path,
-        ).fit(module, torch.utils.data.DataLoader(batches, batch_size=None))  # fmt: skip
-        return module
+        return fit_by_lightning(
+            lightning, disturbable_network(), batches, tmp_path, *callbacks, momentum=0.9,
+            accumulate_grad_batches=2,
+        )  # fmt: skip
 
     callback = callback_of(at=2)
     adapter = callback.for_lightning()
@@ -184,19 +147,8 @@ def test_with_transformers_itself(tmp_path):
     pytest.importorskip("accelerate", reason="the Trainer of transformers needs it")
 
     def train(*callbacks):
-        torch.manual_seed(0)
-        model = Model()
-        arguments = transformers.TrainingArguments(
-            output_dir=str(tmp_path), max_steps=3, per_device_train_batch_size=4, use_cpu=True,
-            report_to="none",
-            save_strategy="no", disable_tqdm=True, logging_strategy="no", learning_rate=0.05,
-            seed=0,
-        )  # fmt: skip
         samples = [{"pixel_values": x, "labels": y} for x, y in zip(*DATA, strict=True)]
-        transformers.Trainer(
-            model=model, args=arguments, train_dataset=samples, callbacks=list(callbacks)
-        ).train()
-        return model
+        return train_by_transformers(transformers, Model(), samples, tmp_path, *callbacks)
 
     callback = callback_of(at=[0, 1, 3])
     callback.loss = lambda out, y: F.cross_entropy(out.logits, y)

@@ -100,8 +100,7 @@ def solve(system: LinearSystem, solver: Solver) -> Solution:
 
     Args:
         system: the matrix, the right-hand side, and where the answer sits.
-        solver: `Direct()`, `GMRES()`, `QSVT(epsilon=...)`, `KernelReflection(epsilon=...)`,
-            `HHL(epsilon=...)`.
+        solver: any object with such a method, as `Direct()` and `QSVT(epsilon=...)` are.
 
     Returns:
         Solution: failure is a value, see `Solution.status`.
