@@ -17,8 +17,8 @@ from qdescent._checks import ArgumentError
 from qdescent._commands import Asked, app, command
 from qdescent._processes import is_first
 from qdescent._search_path import user_modules_last
-from qdescent._signals import Stopped, quiet_imports, stop_on_signals
-from qdescent._terminal.sentences import ends_in_words, not_written, say
+from qdescent._signals import Stopped, stop_on_signals
+from qdescent._terminal.sentences import ends_in_words, importing, not_written, say
 from qdescent._terminal.streams import usable_streams
 from qdescent.experiment.circuit.settings import CircuitSettings
 from qdescent.experiment.estimate.settings import EstimateSettings
@@ -44,7 +44,7 @@ def _workspace(
     """The directory of a job that begins with these settings, or, where they are None, of the one
     that is gone on with: what is given again must be what it has.
     """
-    with quiet_imports():
+    with importing():
         from qdescent.experiment.saved_state import latest_unfinished
         from qdescent.experiment.workspace import create_workspace, resume_workspace
         from qdescent.report.reservation import next_directory
@@ -67,7 +67,7 @@ def run(asked: Asked) -> None:
     """
     settings = None if asked.resume else asked.settings(Settings)
     given = asked.given(Settings)
-    with quiet_imports():
+    with importing():
         from qdescent._terminal.outcome import Bars, print_outcome
         from qdescent.experiment.run.pipeline import headline, run_first_pass
     bars = Bars()
@@ -90,7 +90,7 @@ def train(asked: Asked) -> None:
     """
     settings = None if asked.resume else asked.settings(TrainSettings)
     given = asked.given(TrainSettings)
-    with quiet_imports():
+    with importing():
         from qdescent._terminal.outcome import Bars, print_outcome
         from qdescent.experiment.code_settings import check_code_given
         from qdescent.experiment.train.pipeline import PAGE, run_training, training_headline
@@ -117,7 +117,7 @@ def spectrum(asked: Asked) -> None:
     """
     settings = None if asked.resume else asked.settings(SpectrumSettings)
     given = asked.given(SpectrumSettings)
-    with quiet_imports():
+    with importing():
         from qdescent._terminal.outcome import Bars, print_outcome
         from qdescent.experiment.saved_state import latest_unfinished
         from qdescent.experiment.spectrum.beginning import resumed_spectrum
@@ -147,7 +147,7 @@ def circuit(asked: Asked) -> None:
     F1 u + .... Writes run.json and circuit.html.
     """
     settings = asked.settings(CircuitSettings)
-    with quiet_imports():
+    with importing():
         from qdescent._terminal.outcome import Bars, print_outcome
         from qdescent.experiment.circuit.pipeline import circuit_headline, run_circuit_job
         from qdescent.report.reservation import next_directory
@@ -170,7 +170,7 @@ def reproduce(asked: Asked) -> None:
     asked = replace(asked, config=preset(asked.config))
     settings = None if asked.resume else asked.settings(ReproduceSettings)
     given = asked.given(ReproduceSettings)
-    with quiet_imports():
+    with importing():
         from qdescent._terminal.outcome import Bars, print_outcome
         from qdescent.experiment.reproduce.launch import run_seeds
         from qdescent.experiment.reproduce.pipeline import (
@@ -203,7 +203,7 @@ def estimate(asked: Asked) -> None:
     and estimate.html; --sweep sweep.csv and .json; --card card.json and .html.
     """
     settings = asked.settings(EstimateSettings)
-    with quiet_imports():
+    with importing():
         from qdescent._terminal.outcome import Bars, print_outcome
         from qdescent.experiment.estimate.pipeline import estimate_headline, run_estimate
         from qdescent.report.reservation import next_directory

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from rich.console import Console
 
 from qdescent._evidence import Evidence, Row
-from qdescent._terminal import outcome
+from qdescent._terminal import outcome, sentences
 from qdescent._terminal.outcome import Bars, print_outcome
-from qdescent._terminal.sentences import ends_in_words
+from qdescent._terminal.sentences import ends_in_words, importing
 from qdescent.cli import app
 from qdescent.report.record import read_record
 
@@ -97,6 +98,32 @@ def test_a_log_is_told_now_and_then_where_a_long_stage_stands(capsys, monkeypatc
         bars.start("Rounds", 3)
         time.sleep(0.05)
     assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_shows_that_imports_and_what_lies_between_stages_go_on(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with importing():
+        assert capsys.readouterr().err == sentences.IMPORTING
+    assert capsys.readouterr().err == "\r\x1b[K"
+    monkeypatch.setattr(outcome, "error_console", Console(stderr=True, force_terminal=True))
+    with Bars() as bars:
+        assert [task.description for task in bars.progress.tasks] == ["Loading"]
+        bars.start("Rounds", 3)
+        assert [task.description for task in bars.progress.tasks] == ["Rounds"]
+        bars.finish("done")
+        assert [task.description for task in bars.progress.tasks] == ["Rounds", "Writing"]
+    assert [task.description for task in bars.progress.tasks] == ["Rounds"]  # what stays
+    assert "Loading" in capsys.readouterr().err
+
+
+def test_a_log_is_told_of_imports_that_last(capsys, monkeypatch):
+    with importing():
+        time.sleep(0.05)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sentences, "LONGEST_SILENCE", 0.05)
+    with importing():
+        time.sleep(0.3)
+    assert capsys.readouterr().err == f"{sentences.IMPORTING}\n"
 
 
 def test_a_standard_output_that_is_full_is_not_blamed_on_the_directory(

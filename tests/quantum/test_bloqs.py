@@ -73,10 +73,11 @@ from qdescent.quantum.tables.coloured import (
     controlled_hermitian_tables,
     matrix_tables,
 )
-from qdescent.quantum.tables.force import WordLayout, force_tables
+from qdescent.quantum.tables.force import force_tables
 from qdescent.quantum.tables.history import history_tables
 from qdescent.quantum.tables.lookup import LookUpTable
 from qdescent.quantum.tables.permutations import PermutationTable
+from qdescent.quantum.tables.word_registers import WordRegisters
 
 ELEMENTARY = (QROM, And, CNOT, Hadamard, Ry, Rz, Toffoli, TwoBitCSwap, TwoBitSwap, XGate, ZGate)
 
@@ -145,7 +146,7 @@ SELECTED = selected_tree(
 MAP = PolynomialMap([torch.tensor([0.3]), torch.tensor([[0.8]]), torch.tensor([[0.2]])])
 HISTORY = HistoryEncoding(history_tables(MAP, order=2, steps=1, bits=4))
 FORCE = force_tables(
-    np.array([0, 0, 0.5, 0, 0, 0.5, 0.5, 0.25] + 8 * [0.0]), WordLayout(1, 1, 1, 2), bits=5
+    np.array([0, 0, 0.5, 0, 0, 0.5, 0.5, 0.25] + 8 * [0.0]), WordRegisters(1, 2, 1, 0), bits=5
 )
 THREE_OF_SIXTEEN = np.zeros(16)
 THREE_OF_SIXTEEN[[2, 7, 13]] = 0.5, -1.0, 2.0

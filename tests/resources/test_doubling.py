@@ -9,7 +9,7 @@ from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.history import history_ways
 from qdescent.resources.ways.priced import run_cost
 
-PLAIN = {"n": 2**20 - 1, "order": 2, "steps": 100, "padding": 0, "colours": (10, 100)}
+PLAIN = {"size": 2**20 - 1, "order": 2, "steps": 100, "padding": 0, "colours": (10, 100)}
 
 
 def upload(**changed):
@@ -17,7 +17,7 @@ def upload(**changed):
 
 
 def test_an_upload_has_f_0_once_a_letter():
-    assert upload(n=2**21 - 1) / upload() == pytest.approx(2, rel=1e-3)
+    assert upload(size=2**21 - 1) / upload() == pytest.approx(2, rel=1e-3)
     # steps that are alike cost a few lines; a map a step has its own F_0
     assert upload(steps=200) / upload() == pytest.approx(1, rel=1e-3)
     # but for the zeros behind T of 2^k steps, a few runs a line

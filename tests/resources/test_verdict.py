@@ -189,7 +189,7 @@ def test_an_oracle_is_assumed_and_never_what_one_would_build(ledger):
 
 
 def test_what_an_oracle_leaves_of_a_query():
-    size = HistorySize(n=6, order=2, steps=4, padding=0, colours=(3, 9))
+    size = HistorySize(size=6, order=2, steps=4, padding=0, colours=(3, 9))
     with_tables, left = (history_query(size, loader, 12) for loader in (QROMLoader(), Oracle()))
     assert [part.name for part in left.parts] == [part.name for part in with_tables.parts]
     assert left.turns == with_tables.turns

@@ -33,7 +33,7 @@ from qdescent.report.headline import headline_json
 from qdescent.rows.numbers import number
 
 out_console, error_console = Console(), Console(stderr=True)
-SILENCE, LONGEST_SILENCE = 10.0, 160.0  # seconds in a log
+SILENCE, LONGEST_SILENCE = 3.0, 160.0  # seconds in a log
 
 
 def print_outcome(
@@ -99,22 +99,25 @@ class Bars:
             disable=not error_console.is_terminal or not is_first(),
         )
         self._task = TaskID(0)
+        self._between: TaskID | None = None  # the bar of what belongs to no stage
         self._begun = time.perf_counter()
         self._stage, self._start, self._of, self._done = "Loading", self._begun, 0, 0
         self._ended = Event()
 
     def __enter__(self) -> Bars:
         self.progress.start()
+        self._meanwhile("Loading")
         if not error_console.is_terminal and is_first():
             Thread(target=self._speak, daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._ended.set()
+        self._meanwhile(None)
         self.progress.stop()
 
     def _speak(self) -> None:
-        """Say where a job stands, after ten seconds of a silence, and each time after twice as
+        """Say where a job stands, after three seconds of a silence, and each time after twice as
         many: its threads may be busy for minutes within one call.
         """
         spoken = self._begun
@@ -137,6 +140,14 @@ class Bars:
                 markup=False,
             )
 
+    def _meanwhile(self, words: str | None) -> None:
+        """Show that something goes on between stages, and how long; None: nothing does."""
+        if self._between is not None:
+            self.progress.remove_task(self._between)
+        self._between = None
+        if words is not None:
+            self._between = self.progress.add_task(words, total=None, summary="")
+
     @property
     def seconds(self) -> float:
         """Since the job began."""
@@ -144,6 +155,7 @@ class Bars:
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
         """Open the bar of a stage."""
+        self._meanwhile(None)
         self._stage, self._start, self._of, self._done = stage, time.perf_counter(), total, done
         self._task = self.progress.add_task(stage, total=total, completed=done, summary="")
 
@@ -155,6 +167,7 @@ class Bars:
     def finish(self, summary: str) -> None:
         """Leave it full, with the outcome beside it."""
         self.progress.update(self._task, completed=self.progress.tasks[-1].total, summary=summary)
+        self._meanwhile("Writing")
         now = time.perf_counter()
         if not error_console.is_terminal:
             self._line(self._stage, now - self._start, summary)

@@ -7,15 +7,42 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Timer
 
 import click
 
 from qdescent._checks import ArgumentError, argument_error, harmless
 from qdescent._processes import is_first
-from qdescent._signals import Stopped
+from qdescent._signals import Stopped, quiet_imports
+
+IMPORTING = "Importing PyTorch and the rest ..."
+LONGEST_SILENCE = 3.0  # seconds in a log; a terminal is told at once
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Signals are quiet and the user is told while what a job needs is imported: one to three
+    seconds, many where Python compiles it for the first time. On a terminal the line is gone
+    afterwards.
+    """
+    on_terminal = sys.stderr.isatty() and is_first()
+    late = Timer(LONGEST_SILENCE, say, (IMPORTING, None))
+    late.daemon = True
+    if on_terminal:
+        click.echo(IMPORTING, err=True, nl=False)
+    else:
+        late.start()
+    try:
+        with quiet_imports():
+            yield
+    finally:
+        late.cancel()
+        if on_terminal:
+            click.echo("\r\x1b[K", err=True, nl=False)
 
 
 @contextmanager

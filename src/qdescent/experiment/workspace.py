@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor
 
+from qdescent._evidence import Row
 from qdescent._processes import is_first
 from qdescent.experiment.origin import check_origin, origin_of, threads_of
 from qdescent.experiment.progress import Progress, Silent
 from qdescent.experiment.saved_state import ANEW, first_state, restored
-from qdescent.report.record import stopwatch
+from qdescent.report.record import Record, installed_versions, stopwatch
 from qdescent.report.reservation import check_vacant, held
 from qdescent.report.state import State, load_state, save_state, whole
+from qdescent.rows.collection import Rows
 
 STATE_OF_SETTINGS = "settings"
 
 
 class Kept(Protocol):
     """Settings that can be written down."""
+
+    @property
+    def seed(self) -> int: ...
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types."""
@@ -109,6 +114,22 @@ class Workspace(Generic[S]):
         """Time what happens inside under `name`."""
         with stopwatch(self.timings, name):
             yield
+
+    def record(self, rows: Sequence[Row], **changed: Any) -> Record:
+        """What the job found, with all that is needed to repeat it.
+
+        Args:
+            rows: every number.
+            changed: settings that are written otherwise than they are.
+        """
+        return Record(
+            name=self.directory.name,
+            config={**self.settings.to_json(), **changed},
+            seed=self.settings.seed,
+            versions=installed_versions(),
+            rows=Rows(rows),
+            timings=dict(self.timings),
+        )
 
 
 def create_workspace(

@@ -16,8 +16,9 @@ from qdescent.quantum.gates.force_preparation import ForcePreparation, history_p
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import rotation_tree
-from qdescent.quantum.tables.force import WordLayout, force_tables
+from qdescent.quantum.tables.force import force_tables
 from qdescent.quantum.tables.history import history_tables
+from qdescent.quantum.tables.word_registers import WordRegisters
 
 BITS = 30
 
@@ -49,7 +50,7 @@ def right_side(n, order, steps, padding, changing=False, scale=1.0):
     b[HistoryEncoding(tables).basis_states] = system.rhs.numpy()
     b /= math.sqrt(2) * np.linalg.norm(b)
     b[size] = math.sqrt(0.5)
-    layout = WordLayout(tables.step_bits, tables.degree_bits, tables.letter_bits, order)
+    layout = WordRegisters(tables.size, order, tables.steps, tables.padding)
     return b, layout
 
 

@@ -15,10 +15,9 @@ from qdescent.experiment.reproduce.tuning import fine_tune
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.parallel.ranks import computing_on
 from qdescent.report.pages.reproduction.page import write_reproduction
-from qdescent.report.record import Record, installed_versions, write_record
+from qdescent.report.record import Record, write_record
 from qdescent.report.state import fingerprint
 from qdescent.rows import names
-from qdescent.rows.collection import Rows
 
 
 def run_reproduction(workspace: Workspace[ReproduceSettings]) -> Record:
@@ -50,15 +49,9 @@ def _made(workspace: Workspace[ReproduceSettings], device: torch.device) -> Reco
     job = Job(workspace, subject, points, rows + more)
     for measure in settings.measured:
         MEASURED[measure](job)
-    record = Record(
-        name=workspace.directory.name,
-        # a checkpoint by its name: where it lies is nobody's business
-        config={**settings.to_json(), "trained": Path(settings.trained).name},
-        seed=settings.seed,
-        versions=installed_versions(),
-        rows=Rows([*job.rows, *_environment(device)]),
-        timings=dict(workspace.timings),
-    )
+    # a checkpoint by its name: where it lies is nobody's business
+    trained = Path(settings.trained).name
+    record = workspace.record([*job.rows, *_environment(device)], trained=trained)
     write_reproduction(record, workspace.directory / "reproduction.html")
     write_record(record, workspace.directory)
     return record

@@ -19,10 +19,9 @@ from qdescent.experiment.run.training import (
 from qdescent.experiment.workspace import Workspace
 from qdescent.report.files import write_weights
 from qdescent.report.pages.page import write_report
-from qdescent.report.record import Record, installed_versions, write_record
+from qdescent.report.record import Record, write_record
 from qdescent.report.state import fingerprint
 from qdescent.rows import names
-from qdescent.rows.collection import Rows
 
 
 def run_first_pass(workspace: Workspace[Settings]) -> Record:
@@ -48,7 +47,6 @@ def run_first_pass(workspace: Workspace[Settings]) -> Record:
 
 
 def _made(workspace: Workspace[Settings]) -> Record:
-    settings = workspace.settings
     data, rows = load_data(workspace)
     workspace.begin(
         fingerprint(data.train_images, data.train_labels, data.test_images, data.test_labels)
@@ -66,14 +64,7 @@ def _made(workspace: Workspace[Settings]) -> Record:
     _, more = price_round(workspace, pruned, before, run)
     rows += more
 
-    record = Record(
-        name=workspace.directory.name,
-        config=settings.to_json(),
-        seed=settings.seed,
-        versions=installed_versions(),
-        rows=Rows(rows),
-        timings=dict(workspace.timings),
-    )
+    record = workspace.record(rows)
     weights = {
         f"pruned/{name}": weight for name, weight in pruned.space.unpack(pruned.space.theta).items()
     }

@@ -36,9 +36,8 @@ from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.report.files import write_weights
 from qdescent.report.pages.training.page import write_training_page
-from qdescent.report.record import Record, installed_versions, write_record
+from qdescent.report.record import Record, write_record
 from qdescent.rows import names
-from qdescent.rows.collection import Rows
 from qdescent.training.engines.choices import CIRCUIT
 from qdescent.training.rounds.download import entries_of
 from qdescent.training.rounds.pruning import Pruning
@@ -189,15 +188,8 @@ def _written(
     trained: Trained,
     rows: list[Row],
 ) -> Record:
-    settings, last = workspace.settings, trained.run.rounds[-1]
-    record = Record(
-        name=workspace.directory.name,
-        config=settings.to_json(),
-        seed=settings.seed,
-        versions=installed_versions(),
-        rows=Rows(rows),
-        timings=dict(workspace.timings),
-    )
+    last = trained.run.rounds[-1]
+    record = workspace.record(rows)
     runs = {"pruned": space.theta, "hybrid": last.theta}
     if last.sparse is not None:
         runs["sparse"] = last.sparse.theta

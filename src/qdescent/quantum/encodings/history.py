@@ -14,8 +14,8 @@ from qdescent.quantum.gates.multiplexed import ColourPermutation, PatternFlip, S
 from qdescent.quantum.gates.selected_preparation import SelectedPreparation
 from qdescent.quantum.gates.steps import Layout, Step
 from qdescent.quantum.gates.table_lookup import TableLoad
-from qdescent.quantum.tables.force import WordLayout
 from qdescent.quantum.tables.history import HistoryTables
+from qdescent.quantum.tables.word_registers import WordRegisters
 
 
 @attrs.frozen
@@ -63,7 +63,7 @@ class HistoryEncoding(TableEncoding):
     def prepared(self, vector: Floats | Complexes) -> StatePreparation:
         """Letter by letter, where the vector is what F_0 does from u_0 = 0."""
         tables = self.tables
-        words = WordLayout(tables.step_bits, tables.degree_bits, tables.letter_bits, tables.order)
+        words = WordRegisters(tables.size, tables.order, tables.steps, tables.padding)
         return history_preparation(vector, words, self.angle_bits, self.loader)
 
     def layout(self) -> Layout:

@@ -21,7 +21,8 @@ from qdescent.quantum.gates.state_preparation import (
 )
 from qdescent.quantum.gates.steps import Step, add_steps, counted, inverse
 from qdescent.quantum.tables.angles import SelectedAngles, rotation_tree
-from qdescent.quantum.tables.force import ForceTables, WordLayout, force_tables
+from qdescent.quantum.tables.force import ForceTables, force_tables
+from qdescent.quantum.tables.word_registers import WordRegisters
 
 
 @attrs.frozen
@@ -107,7 +108,7 @@ StatePreparation = EntryPreparation | ForcePreparation
 
 
 def history_preparation(
-    vector: Floats | Complexes, layout: WordLayout, bits: int, loader: Loader = DEFAULT_LOADER
+    vector: Floats | Complexes, layout: WordRegisters, bits: int, loader: Loader = DEFAULT_LOADER
 ) -> StatePreparation:
     """The preparation of a history's right-hand side: letter by letter where it is one from u_0 = 0
     and that takes fewer gates, else entry by entry.

@@ -22,29 +22,9 @@ from qdescent.quantum.tables.angles import (
     selected_angles,
 )
 from qdescent.quantum.tables.by_value import ByValue
+from qdescent.quantum.tables.word_registers import WordRegisters
 
 SAME = 1e-9  # of the vector and what its words of one letter make of it: rounding of both
-
-
-@dataclass(frozen=True)
-class WordLayout:
-    """Where a history's words stand: step, degree (less 1), and a letter in each of N slots.
-
-    Args:
-        step_bits, degree_bits: of these two registers.
-        letter_bits: l, of a slot; letter 0 is w.
-        order: N.
-    """
-
-    step_bits: int
-    degree_bits: int
-    letter_bits: int
-    order: int
-
-    @property
-    def bits(self) -> int:
-        """Of all registers."""
-        return self.step_bits + self.degree_bits + self.order * self.letter_bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +42,7 @@ class ForceTables(ByValue):
             last by whether all slots before hold w.
     """
 
-    layout: WordLayout
+    layout: WordRegisters
     before: RotationTree
     slots: tuple[tuple[SelectedAngles, ...], ...] = field(repr=False)
 
@@ -103,7 +83,7 @@ class ForceTables(ByValue):
         return (found + other).reshape(-1)
 
 
-def force_tables(vector: Floats, layout: WordLayout, bits: int) -> ForceTables | None:
+def force_tables(vector: Floats, layout: WordRegisters, bits: int) -> ForceTables | None:
     """The tables of a right-hand side; None where the vector is none, or all words have one letter.
 
     Args:
@@ -113,7 +93,7 @@ def force_tables(vector: Floats, layout: WordLayout, bits: int) -> ForceTables |
         bits: b, bits of an angle.
 
     Example:
-        >>> layout, f = WordLayout(1, 1, 1, 2), 0.5
+        >>> layout, f = WordRegisters(1, 2, 1, 0), 0.5
         >>> vector = np.array([0, 0, f, 0, 0, f, f, f * f] + 8 * [0.0])
         >>> tables = force_tables(vector, layout, bits=20)
         >>> np.round(tables.prepared[:8] * np.linalg.norm(vector), 4).tolist()
@@ -155,7 +135,7 @@ def force_tables(vector: Floats, layout: WordLayout, bits: int) -> ForceTables |
     return _tables(words, force, layout, bits)
 
 
-def _tables(words: Floats, force: Floats, layout: WordLayout, bits: int) -> ForceTables:
+def _tables(words: Floats, force: Floats, layout: WordRegisters, bits: int) -> ForceTables:
     """Of a vector that was seen to be one."""
     degrees, q = 2**layout.degree_bits, force.shape[1]
     sizes = np.linalg.norm(words, axis=2)

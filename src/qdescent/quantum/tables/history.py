@@ -23,6 +23,7 @@ from qdescent.quantum.tables.history_slots import SlotTables, letter_map, slot_t
 from qdescent.quantum.tables.lookup import MOST_BITS, LookUpTable
 from qdescent.quantum.tables.permutations import PermutationTable
 from qdescent.quantum.tables.weights import balance, balance_error, schur_bound
+from qdescent.quantum.tables.word_registers import WordRegisters
 
 MOST_ORDER, MOST_STEPS = 32, 2**20  # a table would have more than 2^24 entries long before
 
@@ -54,7 +55,7 @@ class WordTables(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class HistoryTables(ByValue):
+class HistoryTables(ByValue, WordRegisters):
     """The tables of M = I - sum_t |t+1><t| (x) A_t on registers: step, degree (of the word, less
     1), N slots of a letter each.
 
@@ -69,10 +70,6 @@ class HistoryTables(ByValue):
         role_bits: of each slot's role.
     """
 
-    size: int
-    order: int
-    steps: int
-    padding: int
     changing: bool
     words: WordTables
     slots: tuple[SlotTables, ...]
@@ -92,26 +89,6 @@ class HistoryTables(ByValue):
     def bits(self) -> int:
         """b, of every angle."""
         return self.words.prepare.levels[0].bits
-
-    @property
-    def step_bits(self) -> int:
-        """Of the register of t = 0 ... T + p."""
-        return (self.steps + self.padding).bit_length()
-
-    @property
-    def degree_bits(self) -> int:
-        """Of the register of m - 1 = 0 ... N - 1."""
-        return (self.order - 1).bit_length()
-
-    @property
-    def letter_bits(self) -> int:
-        """l, of a slot: letter 0 is w, letter i is u_i."""
-        return self.size.bit_length()
-
-    @property
-    def system_bits(self) -> int:
-        """Step, degree and slots."""
-        return self.step_bits + self.degree_bits + self.order * self.letter_bits
 
     @property
     def basis_states(self) -> Ints:

@@ -88,10 +88,22 @@ class LookUpTable(ByValue):
         block = check_integer("block", block, 1, len(self.padded))
         if block & (block - 1):
             raise argument_error("block", "be a power of two", block)
-        rows = self.padded.reshape(-1, block)
-        uniform = (rows == rows[:, :1]).all(axis=1)
-        values, runs = rows[:, 0], len(rows)
-        while len(values) > 1:
-            uniform = uniform[::2] & uniform[1::2] & (values[::2] == values[1::2])
-            values, runs = values[::2], runs - int(uniform.sum())
-        return max(0, runs - 2)
+        return max(0, aligned_runs(self.padded.reshape(-1, block)) - 2)
+
+
+def aligned_runs(rows: Ints) -> int:
+    """Aligned runs, of 1, 2, 4, ... rows, in which all entries are one value; a row of several
+    values is a run of its own.
+
+    Args:
+        rows: entries, (rows, entries of a row), a power of two of rows.
+
+    Example:
+        >>> aligned_runs(np.array([[3], [1], [2], [2]]))
+        3
+    """
+    uniform, values, runs = (rows == rows[:, :1]).all(axis=1), rows[:, 0], len(rows)
+    while len(values) > 1:
+        uniform = uniform[::2] & uniform[1::2] & (values[::2] == values[1::2])
+        values, runs = values[::2], runs - int(uniform.sum())
+    return runs

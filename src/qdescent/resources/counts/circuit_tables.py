@@ -23,9 +23,7 @@ def loads_of(tables: HistoryTables, *, controlled: bool = False) -> HistoryLoads
     trees = (words.prepare, words.unprepare)
     prepare, unprepare = (_angles(tree.controlled if controlled else tree) for tree in trees)
     return HistoryLoads(
-        order=tables.order,
-        step_bits=tables.step_bits,
-        letter_bits=tables.letter_bits,
+        words=tables,
         is_controlled=controlled,
         role_bits=tables.role_bits,
         colour_bits=tuple(slot.colour_bits for slot in tables.slots),

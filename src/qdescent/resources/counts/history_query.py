@@ -89,7 +89,7 @@ def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
 
     Example:
         >>> from qdescent.quantum.gates.loading.loaders import LOADERS
-        >>> small = HistorySize(n=3, order=1, steps=4, padding=0, colours=(2,))
+        >>> small = HistorySize(size=3, order=1, steps=4, padding=0, colours=(2,))
         >>> [part.name for part in history_query(small, LOADERS["qrom"], 12).parts]
         ['roles', 'colours 0', 'letters 0', 'shift']
     """
@@ -119,7 +119,7 @@ def fewest_gates(size: HistorySize, bits: int) -> int:
     found = size.turns * (bits - 2)
     for k in range(width):
         half = 1 << width - k - 1
-        unlike = size.n * max(0, -(-(count - half) // (2 * half)))
+        unlike = size.size * max(0, -(-(count - half) // (2 * half)))
         found += 2 * max(0, 2 * math.isqrt(unlike * bits) - bits - 2)
     return found
 
@@ -132,7 +132,8 @@ def query_of(loads: HistoryLoads, loader: LoadCosts, bits: int) -> QueryCost:
         loader, bits: as for `history_query`.
     """
     slots = [
-        _parts_of(p, slot, loads.letter_bits, loader, bits) for p, slot in enumerate(loads.slots)
+        _parts_of(p, slot, loads.words.letter_bits, loader, bits)
+        for p, slot in enumerate(loads.slots)
     ]
     return _query(loads, slots, loader, bits)
 
@@ -154,24 +155,24 @@ def _query(
     loads: HistoryLoads, slot_parts: list[list[Part]], loader: LoadCosts, bits: int
 ) -> QueryCost:
     """All parts in the order of the circuit."""
-    on, slots, letter = int(loads.is_controlled), range(loads.order), loads.letter_bits
+    on, slots, letter = int(loads.is_controlled), range(loads.words.order), loads.words.letter_bits
     parts: list[Part] = []
-    if loads.order > 1:
-        parts.append(_flips("constant words", on + loads.order * letter))
+    if loads.words.order > 1:
+        parts.append(_flips("constant words", on + loads.words.order * letter))
     parts += [prepared("roles", loader, each, bits) for each in (loads.prepare, loads.unprepare)]
     parts += [part for each in slot_parts for part in each]
     # letters that were written move together
     for choice in loads.swaps:
         parts.append(loaded_and_cleared("swaps", loader, choice, choice, 1))
         parts.append(Part("swaps", letter, letter))
-    parts.append(loaded_and_cleared("shift", loader, *loads.shift, loads.step_bits))
+    parts.append(loaded_and_cleared("shift", loader, *loads.shift, loads.words.step_bits))
     if loads.degrees is not None:
-        parts.append(loaded("degrees", loader, loads.degrees, loads.degree_bits))
+        parts.append(loaded("degrees", loader, loads.degrees, loads.words.degree_bits))
     for slot in slots[1:]:
         for _ in range(slot):
-            parts.append(_flips("blanks", on + loads.degree_bits))
-            parts.append(_flips("blanks", on + loads.degree_bits + letter))
-    return QueryCost(_merged(parts), loads.system_qubits, loads.ancilla_qubits)
+            parts.append(_flips("blanks", on + loads.words.degree_bits))
+            parts.append(_flips("blanks", on + loads.words.degree_bits + letter))
+    return QueryCost(_merged(parts), loads.words.system_bits, loads.ancilla_qubits)
 
 
 def _flips(name: str, bits: int) -> Part:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from qdescent.quantum.gates.loading.load_cost import Entries, Filled
+from qdescent.quantum.tables.word_registers import WordRegisters
 from qdescent.resources.counts.layout import QUARTER, Alike, Layout, Own, Piece, Table, axis
 from qdescent.resources.counts.loads import bits_of
 from qdescent.resources.counts.roles import (
@@ -22,11 +23,11 @@ Levels = tuple[Entries, ...]
 
 
 @dataclass(frozen=True)
-class HistorySize:
+class HistorySize(WordRegisters):
     """What the tables of a history's block-encoding are large by.
 
     Args:
-        n: weights.
+        size: n, weights.
         order: N.
         steps: T.
         padding: p.
@@ -35,10 +36,6 @@ class HistorySize:
         controlled: the query acts where a qubit is 1: the roles' tables and the flips know of it.
     """
 
-    n: int
-    order: int
-    steps: int
-    padding: int
     colours: tuple[int, ...]
     changing: bool = False
     controlled: bool = False
@@ -47,21 +44,6 @@ class HistorySize:
     def degree(self) -> int:
         """K, of the map as far as words of N letters see it."""
         return min(self.order, len(self.colours))
-
-    @property
-    def letter_bits(self) -> int:
-        """l, of a slot."""
-        return self.n.bit_length()
-
-    @property
-    def step_bits(self) -> int:
-        """Of t = 0 ... T + p."""
-        return (self.steps + self.padding).bit_length()
-
-    @property
-    def degree_bits(self) -> int:
-        """Of a word's degree."""
-        return (self.order - 1).bit_length()
 
     def slot_degree(self, slot: int) -> int:
         """The highest k whose group of letters may begin here."""
@@ -119,7 +101,7 @@ class HistoryLoads:
     """All tables of a query, in the order of the circuit.
 
     Args:
-        order, step_bits, letter_bits: of the words.
+        words: the registers that they act on.
         is_controlled: the query acts where a qubit is 1.
         role_bits, colour_bits: of each slot.
         prepare, unprepare: angles of the roles, a table a qubit.
@@ -129,9 +111,7 @@ class HistoryLoads:
         slots: of each slot; empty where they are counted apart.
     """
 
-    order: int
-    step_bits: int
-    letter_bits: int
+    words: WordRegisters
     is_controlled: bool
     role_bits: tuple[int, ...]
     colour_bits: tuple[int, ...]
@@ -143,19 +123,9 @@ class HistoryLoads:
     slots: tuple[SlotLoads, ...] = ()
 
     @property
-    def degree_bits(self) -> int:
-        """Of a word's degree."""
-        return (self.order - 1).bit_length()
-
-    @property
-    def system_qubits(self) -> int:
-        """Step, degree and slots."""
-        return self.step_bits + self.degree_bits + self.order * self.letter_bits
-
-    @property
     def ancilla_qubits(self) -> int:
         """Roles, colours, and a flag for the constant words and for each slot but the first."""
-        flags = self.order if self.order > 1 else 0
+        flags = self.words.order if self.words.order > 1 else 0
         return sum(self.role_bits) + sum(self.colour_bits) + flags
 
 
@@ -180,9 +150,7 @@ def generic_loads(size: HistorySize) -> HistoryLoads:
     if size.order > 1:
         degrees = Table(degree_layout(*kinds)) if few else front(2**size.order, roles)
     return HistoryLoads(
-        order=size.order,
-        step_bits=size.step_bits,
-        letter_bits=size.letter_bits,
+        words=size,
         is_controlled=size.controlled,
         role_bits=role_bits,
         colour_bits=tuple(size.colour_bits(slot) for slot in slots),
@@ -254,14 +222,14 @@ def generic_slot(size: HistorySize, slot: int) -> SlotLoads:
 
     # a value for each colour and letter that has an entry, but for w and the diagonal of F_1, which
     # stay where they are
-    line = axis(letter, 0, Piece(1, size.n + 1, Own()))
+    line = axis(letter, 0, Piece(1, size.size + 1, Own()))
     lines = [axis(width, letter, Piece(0, count, line)) for count in colours]
     moved = axis(width, letter, Piece(1, colours[0], line))
     letters = by_role(width + letter, [moved, *lines[1:]])
     spread: Levels = ()
     if size.is_forced:  # what F_0 writes in the place of w, by the last colour of the first role
         spread = tuple(
-            by_role(width + k, [_last(width, vector_level(1, size.n + 1, letter, k))])
+            by_role(width + k, [_last(width, vector_level(1, size.size + 1, letter, k))])
             for k in range(letter)
         )
     tails = by_role(width + letter, [Alike(width + letter), *lines[1:]])
@@ -298,8 +266,8 @@ def weight_layout(
         none = colour_level(0, last - int(has_force), width, k)
     pieces = (
         Piece(0, 1, w),
-        Piece(1, size.n + 1, usual),
-        Piece(size.n + 1, 1 << size.letter_bits, none),
+        Piece(1, size.size + 1, usual),
+        Piece(size.size + 1, 1 << size.letter_bits, none),
     )
     return axis(size.letter_bits, k, *pieces)
 

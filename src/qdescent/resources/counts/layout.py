@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from qdescent._arrays import Ints
+from qdescent.quantum.tables.lookup import aligned_runs
 
 # what stands where nothing does; as angles no turn, half of one, and a quarter
 ZERO, HALF, QUARTER = 0, 1, 2
@@ -67,7 +68,7 @@ class Given:
     @cached_property
     def rows(self) -> tuple[int, ...]:
         """Aligned runs of rows of 1, 2, 4, ... entries."""
-        return tuple(_runs(self.entries.reshape(-1, 2**k)) for k in range(self.bits + 1))
+        return tuple(aligned_runs(self.entries.reshape(-1, 2**k)) for k in range(self.bits + 1))
 
 
 class Axis(NamedTuple):
@@ -206,13 +207,3 @@ def rows(layout: Layout, row_bits: int) -> int:
             found += (middle - first).bit_count() + (last - middle).bit_count()
     # 3. rows of several indices that are not alike
     return found + (indices >> group) - whole if group else found
-
-
-def _runs(parted: Ints) -> int:
-    """Of rows of entries, (rows, entries)."""
-    uniform, firsts = (parted == parted[:, :1]).all(axis=1), parted[:, 0]
-    found = len(firsts)
-    while len(firsts) > 1:
-        uniform = uniform[::2] & uniform[1::2] & (firsts[::2] == firsts[1::2])
-        firsts, found = firsts[::2], found - int(uniform.sum())
-    return found

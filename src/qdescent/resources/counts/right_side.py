@@ -27,7 +27,7 @@ def right_side(size: HistorySize, loader: LoadCosts, bits: int, *, marked: bool)
 
     Example:
         >>> from qdescent.quantum.gates.loading.loaders import LOADERS
-        >>> small = HistorySize(n=7, order=2, steps=3, padding=0, colours=(3, 9))
+        >>> small = HistorySize(size=7, order=2, steps=3, padding=0, colours=(3, 9))
         >>> found = right_side(small, LOADERS["qrom"], 12, marked=True)
         >>> found.toffoli, found.turns
         (34, 9)
@@ -57,7 +57,7 @@ def right_side(size: HistorySize, loader: LoadCosts, bits: int, *, marked: bool)
     for slot in range(size.order):
         if size.order == 1:
             for k in range(letter):
-                line = vector_level(1, size.n + 1, letter, k)
+                line = vector_level(1, size.size + 1, letter, k)
                 if size.changing:
                     line = axis(axis_bits, k, _by_step(size.steps, axis_bits, line))
                 turn(Table(axis(mark, line.bits, Piece(0, 1, line))))
@@ -74,7 +74,7 @@ def right_side(size: HistorySize, loader: LoadCosts, bits: int, *, marked: bool)
             )
         for k in range(letter):
             half = 1 << letter - k - 1
-            begun = max(1, -(-(size.n + 1 - half) // (2 * half)))
+            begun = max(1, -(-(size.size + 1 - half) // (2 * half)))
             pieces = Piece(0, 1, by_w), Piece(1, begun, other)
             turn(Table(axis(k, axis_bits + before, *pieces)))
     return together(
