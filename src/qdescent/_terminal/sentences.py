@@ -25,9 +25,10 @@ LONGEST_SILENCE = 3.0  # seconds in a log; a terminal is told at once
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Signals are quiet and the user is told while what a job needs is imported: one to three
-    seconds, many where Python compiles it for the first time. On a terminal the line is gone
-    afterwards.
+    """Signals are quiet and the user is told while what a job needs is imported.
+
+    That takes one to three seconds, many where Python compiles it for the first time. On a terminal
+    the line is gone afterwards.
     """
     on_terminal = sys.stderr.isatty() and is_first()
     late = Timer(LONGEST_SILENCE, say, (IMPORTING, None))
