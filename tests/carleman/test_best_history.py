@@ -139,7 +139,7 @@ def test_no_unit_is_worse_than_1_where_the_norms_explode():
 
 
 def test_what_is_given_stays():
-    path = torch.linspace(0, 1, 9).double()
+    path = torch.linspace(0, 0.7, 9).double()
     for scale, padding in ((0.5, None), (None, 3), (2.0, 0)):
         found = qd.best_history(NORMS, 2, 8, path=path, scale=scale, padding=padding)
         assert scale in (None, found.scale)
@@ -167,6 +167,11 @@ def test_rows_have_their_evidence():
         ({"path": f64([0.0, 1, 2, 3, math.inf])}, "`path` must be finite"),
         ({"path": f64([0.0, -1, 2, 3, 4])}, "`path` must be norms"),
         ({"path": torch.ones(4).double()}, r"`path` must have shape \(5,\)"),
+        (
+            {"path": f64([0.0, 0.1, 0.1, 0, 1e6])},
+            r"the norms allow.* is 1e\+06 in \|\|u\|\| at t = 4",
+        ),
+        ({"grams": 1e6 * torch.eye(2).expand(4, 2, 2)}, r"1000 in \|\|u_1\|\| at t = 1"),
         ({"grams": torch.ones(3, 2, 2)}, "`grams` must have shape"),
         ({"grams": torch.ones(4, 2, 2), "path": torch.ones(5)}, "`grams` must be left out"),
         ({"norms": qd.MapNorms(constant=1.0, linear=1e90)}, "must"),

@@ -248,7 +248,7 @@ def test_triples_whose_pairs_all_count_are_no_more_than_charged(seed):
 def test_success_is_that_of_the_displacements_that_were_seen(padding):
     """Order 1 by hand, in any unit: (p+1) u_2^2 / (u_1^2 + (p+1) u_2^2)."""
     seen = instance(
-        order=1, steps=2, kappa=None, norms=NORMS, padding=padding, grams=[[[9.0]], [[16.0]]]
+        order=1, steps=2, kappa=None, norms=NORMS, padding=padding, grams=[[[9e-6]], [[16e-6]]]
     )
     expected = (padding + 1) * 16 / (9 + (padding + 1) * 16)
     for history in (seen.history, seen.plain_history):

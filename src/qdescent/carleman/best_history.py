@@ -27,6 +27,7 @@ from qdescent.carleman.majorant import (
     history_kappa_bound,
     majorant,
 )
+from qdescent.carleman.reachable import check_path, check_terms
 from qdescent.carleman.state_norms import letter_weights
 from qdescent.linalg.map_norms import MOST_STEPS, MapNorms
 from qdescent.linalg.polynomial_terms import check_scale
@@ -144,7 +145,7 @@ def best_history(
         norms: norms of the map's coefficients.
         order: N.
         steps: T.
-        path: ||u_t||, t = 0..T, (T + 1,), where they are known.
+        path: ||u_t||, t = 0..T, (T + 1,), where they are known; at most what the norms allow.
         grams: <u_k, u_l> of the order-N series terms at t = 1..T, (T, N, N), from u_0 = 0: then P
             is that of the truncated history itself. At most one of both; without either u_t is
             taken as large as ||F_1^d||, ||F_0|| and `start` allow at order 1.
@@ -160,8 +161,8 @@ def best_history(
         HistoryChoice: the least found, on units an eighth of an octave apart.
 
     Raises:
-        ArgumentError: nothing moves (norms, path and start are 0), or kappa overflows in every
-            unit.
+        ArgumentError: nothing moves (norms, path and start are 0), displacements that the norms
+            exclude, or kappa overflows in every unit.
 
     Cost: some hundred passes of `history_kappa_bound` without its first part: .3 s at T = 20, N =
         2; 10 s at T = 10^4, N = 3.
@@ -237,7 +238,8 @@ def _state_weights(
     if path is not None and grams is not None:
         raise argument_error("grams", "be left out where `path` is given", "given, too")
     if grams is not None:
-        given = check_tensor("grams", grams, (steps, order, order)).double()
+        given = check_tensor("grams", grams, (steps, order, order)).double().cpu()
+        check_terms(norms, given)
         later = np.array([letter_weights(gram) for gram in given])
         ends = np.maximum(given.sum((1, 2)).numpy(), 0.0)
         weights = np.concatenate([np.zeros((1, order)), np.maximum(later, 0.0)])
@@ -248,9 +250,10 @@ def _state_weights(
             with np.errstate(all="ignore"):  # what overflows is refused below
                 lengths = begin * norms.power_bounds(steps) + norms.drift_bounds(steps)
         else:
-            lengths = check_tensor("path", path, (steps + 1,)).double().numpy()
+            lengths = check_tensor("path", path, (steps + 1,)).double().cpu().numpy()
             if (lengths < 0).any():
                 raise argument_error("path", "be norms, at least 0", "negative in a place")
+            check_path(norms, lengths)
         words = [sum(math.comb(j, m) for j in range(m, order + 1)) for m in range(1, order + 1)]
         with np.errstate(all="ignore"):
             ends = lengths**2

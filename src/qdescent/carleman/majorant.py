@@ -149,7 +149,7 @@ def _letter_series(norms: MapNorms, order: int, steps: int) -> dict[Word, Floats
                 driven = np.zeros(steps)
                 for parts in _splits(word, k):
                     driven += np.prod([found[part][:steps] for part in parts], axis=0)
-                found[word][1:] += _convolved(kernel, driven)
+                found[word][1:] += convolved(kernel, driven)
             if word == (1,):
                 found[word] += powers
             known = norms.of_word(word)[: steps + 1]
@@ -164,7 +164,7 @@ def _splits(word: Word, parts: int) -> Iterator[tuple[Word, ...]]:
         yield tuple(word[a:b] for a, b in pairwise(ends))
 
 
-def _convolved(kernel: Floats, sequence: Floats) -> Floats:
+def convolved(kernel: Floats, sequence: Floats) -> Floats:
     """sum_d kernel_d sequence_{t-d}, of non-negative numbers, from above."""
     if not sequence.any():
         return np.zeros(len(sequence))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import (
+    ArgumentError,
     argument_error,
     check_boolean,
     check_callable,
@@ -31,7 +32,8 @@ from qdescent.training.engines.path import Upload
 from qdescent.training.rounds.beside import Classical, go_on
 from qdescent.training.rounds.download import download, entries_of
 from qdescent.training.rounds.pruning import Pruning, Weights, after_download, pruned
-from qdescent.training.rounds.record import Round, Run, check_begun
+from qdescent.training.rounds.record import Round, Run
+from qdescent.training.rounds.resumed import check_begun, check_settings, settings_of
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.segment import run_segment
 
@@ -76,8 +78,8 @@ def train_hybrid(
             which must be those that the space was made with.
         seed: round r reads out with the generator named ("round", r): a resumed run draws the same
             shots.
-        done: rounds of an earlier, interrupted call; the run goes on to the same numbers as one
-            that was not interrupted.
+        done: rounds of an earlier, interrupted call with the same settings; the run goes on to the
+            same numbers as one that was not interrupted.
         on_round: function called after each round, e.g. to save it.
         on_step: function called once for each step that a segment keeps.
         check: comparison of the first segment's series with the loss moved in float64, as
@@ -136,26 +138,16 @@ def train_hybrid(
     check_instance("space", space, ParameterSpace)
     entries_of(schedule.largest, space.n * (2 if schedule.momentum else 1))
     theta = None if theta is None else space.point(theta)
-    left = schedule.steps - sum(each.steps for each in done)
-    if left < 0:
-        raise argument_error(
-            "done",
-            f"hold at most the schedule's {schedule.steps} steps",
-            f"{schedule.steps - left} of them",
-        )
-    rounds = list(done)
-    if schedule.momentum and rounds and rounds[-1].velocity is None:
-        raise argument_error(
-            "done",
-            "hold rounds that were made with momentum, as the schedule has it",
-            "without a velocity",
-        )
-    weights = rounds[-1].weights if rounds else Weights(space.pivot(theta, tasks[0].network))
-    if pruning is not None and not rounds:
+    check_settings(done, schedule, seed, tasks, pruning)
+    rounds, left = list(done), schedule.steps - sum(each.steps for each in done)
+    first = space.theta if theta is None else theta
+    weights = Weights(first if rounds else space.pivot(theta, tasks[0].network))
+    if pruning is not None:
         weights = pruned(weights, pruning, 0, tasks[0], space, seed)
-    if rounds and pruning is None:
-        pivot = space.theta if theta is None else theta
-        check_begun(rounds[0], float(tasks[0].loss_at(space, pivot)))
+    if rounds:
+        inner, pivot, _ = weights.within(space)
+        check_begun(rounds[0], float(tasks[0].loss_at(inner, pivot)))
+        weights = rounds[-1].weights
     starts = (
         Classical.start(weights.theta, weights.kept) if beside else None,
         Classical.start(dense.theta, None) if dense else None,
@@ -166,11 +158,16 @@ def train_hybrid(
         batches = [tasks[(schedule.steps - left + t) % len(tasks)] for t in range(longest)]
         task = batches if schedule.fresh_batches else tasks[r % len(tasks)]
         inner, pivot, velocity = weights.within(space)
+        try:
+            rule = schedule.rule(r, schedule.steps - left)
+        except ArgumentError as error:  # of a function of the user's: the rounds before stay
+            stopped = str(error)
+            break
         upload = Upload(
             task,
             inner,
             pivot,
-            schedule.rule(r, schedule.steps - left),
+            rule,
             schedule.followed,
             longest,
             velocity,
@@ -204,6 +201,7 @@ def train_hybrid(
                 gradients=each.gradients + (pruning.regrow if pruning else 0),
                 sparse=go_on(sparse, taken, space, upload.rule, between) if sparse else None,
                 dense=go_on(whole, taken, dense, upload.rule) if whole and dense else None,
+                settings=settings_of(schedule, upload.rule, seed, tasks, pruning),
             )
         except DivergedError as outcome:
             if not rounds:
@@ -274,6 +272,7 @@ def _single_step(
         shots=0,
         sparse=None,
         dense=None,
+        settings=(),
     )
 
 
@@ -337,6 +336,7 @@ def _downloaded(
         shots=found.shots,
         sparse=None,
         dense=None,
+        settings=(),
     )
 
 

@@ -23,6 +23,7 @@ from qdescent.solvers.promise.limits import ORDER_LIMIT
 from qdescent.training.engines.choices import CHEAPEST, ENGINES
 
 MOST_STEPS = 10**9  # gradients of a run that ends in somebody's lifetime
+MOST_RATES = 10_000  # of a function, asked for before the first round
 Rate = float | Sequence[float] | Callable[[int], float]
 
 
@@ -47,6 +48,8 @@ def check_descent(schedule: Any, engines: Sequence[str] = ()) -> None:
     if schedule.rate_schedule != CONSTANT and not isinstance(schedule.learning_rate, Real):
         must = f"be {CONSTANT!r} where each round has a rate of its own"
         raise argument_error("rate_schedule", must, repr(schedule.rate_schedule))
+    if callable(given):
+        _check_rates(schedule)
     if schedule.shots is not None:
         check_integer("shots", schedule.shots, 1, MOST_SHOTS)
     if isinstance(schedule.largest, float):
@@ -69,6 +72,16 @@ def check_descent(schedule: Any, engines: Sequence[str] = ()) -> None:
     engine = check_choice("engine", schedule.engine, [*ENGINES, *engines])
     if engine != CHEAPEST:
         ENGINES[engine].check((schedule.followed,), rule_of(schedule, 0), schedule.fresh_batches)
+
+
+def _check_rates(schedule: Any) -> None:
+    """Check a function's rates before any round, of all rounds that are sure to come."""
+    rounds = min(-(-schedule.steps // schedule.longest), MOST_RATES)
+    rates = [rule_of(schedule, r).learning_rate for r in range(rounds)]
+    again = rule_of(schedule, 0).learning_rate
+    if again != rates[0]:
+        must = "give a round the same rate whenever it is asked"
+        raise argument_error("learning_rate", must, f"a function: {rates[0]:g}, then {again:g}")
 
 
 def check_function(name: str, value: Any, called: str, *example: int) -> None:

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import (
-    argument_error,
     check_instance,
     check_integer,
     check_interval,
@@ -25,8 +25,6 @@ from qdescent.training.rounds.pruning import Weights
 from qdescent.training.rounds.window import Window, window_of
 from qdescent.training.schedule import AdaptiveSchedule, Schedule
 from qdescent.training.tail_estimate import TAIL_EVIDENCE, TAIL_SOURCE
-
-SAME_LOSS = 1e-3  # relative: what another thread count or device leaves of single precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +60,8 @@ class Round:
         sparse: masked descent from the same start over the same batches, as far as this round; None
             where it does not run beside.
         dense: descent of all weights, likewise.
+        settings: what its numbers depend on besides network, data and pivot, (name, value) each: a
+            run that goes on from it must have the same (`train_hybrid(done=)`).
     """
 
     theta: Tensor = field(repr=False)
@@ -84,9 +84,11 @@ class Round:
     kept: Tensor | None = field(repr=False)
     sparse: Classical | None = field(repr=False)
     dense: Classical | None = field(repr=False)
+    settings: tuple[tuple[str, Any], ...] = field(repr=False)
 
     def __post_init__(self) -> None:
         theta = check_tensor("theta", self.theta, (None,))
+        check_sequence("settings", self.settings, tuple, called="pairs", empty=True)
         for name in ("loss", "truncation", "estimate", "gram"):
             check_sequence(name, getattr(self, name), object, called="a number for each step")
         check_integer("order", self.order, 1)
@@ -273,19 +275,6 @@ class Run:
         ]
         source = "K N(N+3)/2 + round_cost + shot_cost S; of a classical step what it took"
         return (Row(names.PRICE_BY_ROUND, prices, "gradients", Evidence.MODELLED, source),)
-
-
-def check_begun(first: Round, loss: float) -> None:
-    """Check that the first round began where a call goes on from, by its loss before any step.
-
-    Raises:
-        ArgumentError: with another network, other data or from another pivot.
-    """
-    began = first.loss[0]
-    if math.isfinite(began) and abs(loss - began) > SAME_LOSS * max(abs(loss), abs(began)):
-        must = "hold rounds that began with this network, data and first pivot"
-        actual = f"of others: their loss was {began:.6g} before any step, here it is {loss:.6g}"
-        raise argument_error("done", must, actual)
 
 
 def rates_of(schedule: Schedule | AdaptiveSchedule, rounds: Sequence[Round]) -> list[float]:
