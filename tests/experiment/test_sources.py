@@ -195,6 +195,65 @@ def test_damaged_or_absent_weights(tmp_path):
         load_weights(network, tmp_path / "w.pt")
 
 
+WEIGHTS, AVERAGE = {"weight": torch.ones(2, 3)}, {"weight": torch.full((2, 3), 2.0)}
+COUNTERS = {
+    "epoch": 3,
+    "optimizer": {"state": {0: {"exp_avg": torch.zeros(2, 3)}}},
+    "optimizer_ema": {"weight": torch.zeros(2, 3)},
+    "scaler": {"scale": torch.ones(())},
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "found"),
+    [
+        ({"model": WEIGHTS, **COUNTERS}, "", 1),
+        ({"net": WEIGHTS, **COUNTERS}, "", 1),  # the only one, whatever its name
+        ({"model": {"state_dict": WEIGHTS, "step": 7}}, "", 1),
+        ({"model": WEIGHTS, "state_dict": dict(WEIGHTS)}, "", 1),  # the same twice
+        ({"model": WEIGHTS, "ema": AVERAGE}, "ema", 2),
+        ({"model": WEIGHTS, "ema": AVERAGE}, "model", 1),
+        ({"state_dict": WEIGHTS, "ema": {"state_dict": AVERAGE}}, "ema.state_dict", 2),
+        ({"model": WEIGHTS, "optimizer_ema": AVERAGE}, "optimizer_ema", 2),  # who asks knows
+        ({"model": WEIGHTS, "ema": AVERAGE}, "", "'model', 'ema': weights_key chooses one"),
+        ({"state_dict": WEIGHTS, "model_ema": AVERAGE}, "", "several weights, 'state_dict', 'mod"),
+        ({"state_dict": WEIGHTS, "state_dict_ema": {}}, "", 1),
+        ({"model": WEIGHTS, "ema": {"shadow": AVERAGE}}, "", 1),  # no names in a usual place
+        ({"model": WEIGHTS, "ema": AVERAGE}, "emma", "no weights at 'emma' ('model', 'ema')"),
+        ({"epoch": 3}, "ema", "no weights at 'ema' (nor elsewhere)"),
+        (WEIGHTS, "ema", "is itself the weights, without an entry 'ema'"),
+        (COUNTERS, "", "something other than named tensors"),
+        ({"weight": torch.ones(2, 3), "epoch": 3}, "", "something other than named tensors"),
+    ],
+)
+def test_of_several_weights_in_a_checkpoint_one_is_asked_for(content, key, found, tmp_path):
+    network = nn.Linear(3, 2, bias=False)
+    torch.save(content, tmp_path / "w.pt")
+    if isinstance(found, int):
+        load_weights(network, tmp_path / "w.pt", key)
+        assert (network.weight == found).all()
+        return
+    with pytest.raises(ArgumentError) as refused:
+        load_weights(network, tmp_path / "w.pt", key)
+    assert found in str(refused.value)
+
+
+def test_an_average_of_pytorch_is_read_and_what_has_no_entries_takes_no_key(tmp_path):
+    network = nn.Linear(3, 2)
+    average = torch.optim.swa_utils.AveragedModel(network)
+    average.update_parameters(network)
+    other = nn.Linear(3, 2)
+    torch.save({"model": other.state_dict(), "swa": average.state_dict()}, tmp_path / "w.pt")
+    load_weights(other, tmp_path / "w.pt", "swa")
+    assert torch.equal(other.weight, network.weight)
+    save_file(network.state_dict(), tmp_path / "w.safetensors")
+    for path in (tmp_path / "w.safetensors", tmp_path):
+        with pytest.raises(ArgumentError, match="`weights_key` must be left out"):
+            load_weights(other, path, "swa")
+    with pytest.raises(ArgumentError, match="`weights` must be given where weights_key is"):
+        SpectrumSettings("a:b", "c.npz", weights_key="ema")
+
+
 def test_tied_weights_may_stand_once_in_the_file(tmp_path):
     network = load_network("named_by_user:tied")
     save_file({"0.weight": torch.full((2, 2), 3.0)}, tmp_path / "w.safetensors")
@@ -272,6 +331,12 @@ def test_data_that_end_the_program_are_refused_and_a_batch_may_be_huge(tmp_path,
         load_data("leaving:data", 4)
     np.savez(tmp_path / "a.npz", inputs=np.ones((6, 2)), targets=np.arange(6))
     assert len(load_data(str(tmp_path / "a.npz"), 10**20)[0]) == 6
+
+
+def test_weights_in_the_place_of_a_mask_are_refused(tmp_path):
+    save_file({"weight": torch.tensor([[0.0, 1, 1], [1, 0.5, 1]])}, tmp_path / "m.safetensors")
+    with pytest.raises(ArgumentError, match="`mask weight` must hold 0 and 1 alone"):
+        load_mask(nn.Linear(3, 2), tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -90,6 +90,17 @@ def seed() -> Any:
     return setting(0, "[0, inf)", "Seed of every random draw.")
 
 
+def weights_key() -> Any:
+    """Which of a checkpoint's weights."""
+    return setting(
+        "",
+        TEXT,
+        "Entry of a checkpoint that holds the weights, such as ema.",
+        left_open="the only one",
+        why="Where there are several nobody but you knows which is meant.",
+    )
+
+
 def arguments() -> Any:
     """What the user's function of a network is given."""
     return setting((), TEXT, "key=value, an argument of NETWORK; may be given again.")

@@ -33,6 +33,7 @@ LOSSES: dict[str, Loss] = {
     "cross_entropy": nn.functional.cross_entropy,
     "mse": nn.functional.mse_loss,
 }
+AVERAGED = "n_averaged"  # of torch.optim.swa_utils
 NONZERO = "nonzero"  # in the place of a file of kept weights: what is exactly 0 counts as pruned
 
 
@@ -109,7 +110,7 @@ def load_network(name: str, arguments: Sequence[str] = ()) -> nn.Module:
     return network.eval()
 
 
-def load_weights(network: nn.Module, path: Path) -> Mask | None:
+def load_weights(network: nn.Module, path: Path, key: str = "") -> Mask | None:
     """Load weights into the network: a safetensors file, a checkpoint without pickled code, or a
     folder of Hugging Face's libraries (`model.safetensors` or `pytorch_model.bin`, whole or in
     several files with their index).
@@ -117,17 +118,23 @@ def load_weights(network: nn.Module, path: Path) -> Mask | None:
     Weights pruned by `torch.nn.utils.prune` (`..._orig` and `..._mask`) are taken over as weights
     and their mask.
 
+    Args:
+        network: the network.
+        path: of the file or folder.
+        key: entry of a checkpoint that holds the weights; empty: the only one.
+
     Returns:
         The mask that the file holds, if it holds one.
 
     Raises:
-        ArgumentError: no such file, not readable without running code, or weights that do not fit:
-            the first one is named.
+        ArgumentError: no such file, not readable without running code, several weights and no key,
+            or weights that do not fit: the first one is named.
     """
-    found = read_weights("weights", path)
-    # saved through DataParallel or DDP
-    if found and all(name.startswith("module.") for name in found):
-        found = {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    found = read_weights("weights", path, key, "weights_key")
+    # saved through DataParallel or DDP, or by AveragedModel, which counts besides
+    names = set(found) - {AVERAGED}
+    if names and all(name.startswith("module.") for name in names):
+        found = {name.removeprefix("module."): found[name] for name in names}
     keep = dict(full_mask(network).keep)
     own = network.state_dict()
     pruned = [
@@ -203,13 +210,14 @@ def load_mask(network: nn.Module, path: Path | None) -> tuple[Mask, str]:
     """Which weights are kept, and in words why; what is frozen is left to `ParameterSpace`.
 
     Args:
-        path: a safetensors file with a tensor for each pruned parameter, not 0 where the weight is
-            kept; others are kept whole. The word `nonzero` instead of a path: what is exactly 0
-            counts as pruned (`nonzero_mask`). None: as `torch.nn.utils.prune` has it in the
-            network, else all.
+        path: a safetensors file with a tensor for each pruned parameter, 1 where the weight is
+            kept, else 0; others are kept whole. The word `nonzero` instead of a path: what is
+            exactly 0 counts as pruned (`nonzero_mask`). None: as `torch.nn.utils.prune` has it in
+            the network, else all.
 
     Raises:
-        ArgumentError: the file does not fit the network, or nothing is kept.
+        ArgumentError: the file does not fit the network, holds other numbers than 0 and 1, or
+            nothing is kept.
     """
     if path is not None and str(path) == NONZERO:
         return nonzero_mask(network), "weights of matrices and kernels that are not exactly 0"
@@ -226,6 +234,9 @@ def load_mask(network: nn.Module, path: Path | None) -> tuple[Mask, str]:
                 found = f"of shape {_sizes(tensor)} at {shown(name)}, {wanted} there"
                 raise argument_error("mask", "fit the network", found)
             keep[name] = check_finite(f"mask {name}", tensor) != 0
+            if not bool((keep[name].to(tensor.dtype) == tensor).all()):
+                must = "hold 0 and 1 alone (of weights the word nonzero takes those at 0 as pruned)"
+                raise argument_error(f"mask {name}", must, f"others ({named(path)})")
         # a tied weight may have either of its names in the file
         given = {id(parameters[name]) for name in keep}
         keep |= {

@@ -19,14 +19,13 @@ from torch import Tensor
 from qdescent._checks import ArgumentError, argument_error, shown
 from qdescent.reading.checkpoint import CheckpointError, check_checkpoint
 from qdescent.reading.documents import read_json
+from qdescent.reading.entries import EntryError, chosen_entry
 from qdescent.reading.regular import named, open_regular, said
 
 MUST = (
     "be a safetensors file, or a checkpoint that loads without running code (torch.load with"
     " weights_only=True)"
 )
-# where training scripts put the weights inside a checkpoint
-NESTED = ("state_dict", "model_state_dict", "model")
 MOST_HEADER = 16 << 20  # bytes; 100,000 tensors have a header of 10 MB
 # of weights in several files
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -37,26 +36,36 @@ NUMBERS = re.compile(
 )
 
 
-def read_weights(argument: str, path: Path) -> dict[str, Tensor]:
+def read_weights(argument: str, path: Path, key: str = "", flag: str = "") -> dict[str, Tensor]:
     """Named tensors of a safetensors file, of a checkpoint, or of a folder that Hugging Face's
     libraries wrote.
 
     The tensors lie in the file until they are used, so that their shapes can be compared before
     memory is taken.
 
+    Args:
+        argument: as the user calls it.
+        path: of the file or folder.
+        key: entry of a checkpoint that holds them; empty: the only one.
+        flag: the setting that chooses the entry; empty: there is none.
+
     Raises:
-        ArgumentError: none of these, damaged, or with code in it.
+        ArgumentError: none of these, damaged, with code in it, or with several weights.
     """
-    return _of_folder(argument, path) if os.path.isdir(path) else read_tensors(argument, path)
+    if not os.path.isdir(path):
+        return read_tensors(argument, path, key, flag)
+    if key:
+        raise argument_error(flag, "be left out for a folder of weights", shown(key))
+    return _of_folder(argument, path)
 
 
-def read_tensors(argument: str, path: Path) -> dict[str, Tensor]:
+def read_tensors(argument: str, path: Path, key: str = "", flag: str = "") -> dict[str, Tensor]:
     """The same of one file."""
-    return (
-        read_safetensors(argument, path, MUST)[0]
-        if path.suffix == ".safetensors"
-        else _of_checkpoint(argument, path)
-    )
+    if path.suffix != ".safetensors":
+        return _of_checkpoint(argument, path, key, flag)
+    if key:
+        raise argument_error(flag, "be left out for a safetensors file, which has no entries", key)
+    return read_safetensors(argument, path, MUST)[0]
 
 
 def read_safetensors(
@@ -95,7 +104,7 @@ def read_safetensors(
         ) from None
 
 
-def _of_checkpoint(argument: str, path: Path) -> dict[str, Tensor]:
+def _of_checkpoint(argument: str, path: Path, key: str, flag: str) -> dict[str, Tensor]:
     """The tensors of a file of `torch.save`, whose pickle was walked through before PyTorch builds
     anything of it.
     """
@@ -112,17 +121,12 @@ def _of_checkpoint(argument: str, path: Path) -> dict[str, Tensor]:
             raise argument_error(
                 argument, MUST, f"{named(path)}, which is damaged ({said(error)})"
             ) from error
-    for key in NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
-    ):
-        raise argument_error(
-            argument, MUST, f"{named(path)}, which holds something other than named tensors"
-        )
-    _check_numbers(argument, path, MUST, content)
-    return dict(content)
+    try:
+        found = chosen_entry(content, key, flag)
+    except EntryError as error:
+        raise argument_error(argument, MUST, f"{named(path)}, which {error}") from None
+    _check_numbers(argument, path, MUST, found)
+    return found
 
 
 def _check_numbers(argument: str, path: Path, must: str, tensors: Mapping[str, Tensor]) -> None:

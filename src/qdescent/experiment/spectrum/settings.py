@@ -51,12 +51,13 @@ class SpectrumSettings:
         "Safetensors file (or a checkpoint without code).",
         left_open="as NETWORK returns it",
     )
+    weights_key: str = shared.weights_key()
     arguments: tuple[str, ...] = shared.arguments()
     loss: str = shared.loss()
     mask: str = setting(
         "",
         PATH,
-        "Safetensors file, not 0 where a weight is kept, or the word nonzero.",
+        "Safetensors file, 1 where a weight is kept, else 0; or the word nonzero.",
         left_open="by density, or as torch.nn.utils.prune has it, or all",
         why="nonzero: what is exactly 0 counts as pruned.",
     )
@@ -172,6 +173,8 @@ class SpectrumSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.weights_key and not self.weights:
+            raise argument_error("weights", "be given where weights_key is", "missing")
         if self.density is not None and self.mask:
             raise argument_error("density", "be left out where a mask is given", self.density)
         if self.prune_by != "magnitude" and self.density is None:

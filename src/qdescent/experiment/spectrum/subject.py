@@ -57,7 +57,11 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
         ArgumentError: the first thing that cannot be loaded or does not fit.
     """
     network = load_network(settings.network, settings.arguments)
-    mask = load_weights(network, Path(settings.weights)) if settings.weights else None
+    mask = (
+        load_weights(network, Path(settings.weights), settings.weights_key)
+        if settings.weights
+        else None
+    )
     chosen, origin = load_mask(network, Path(settings.mask) if settings.mask else None)
     if mask is not None and not settings.mask:
         chosen, origin = mask, "the masks of torch.nn.utils.prune in the file of weights"

@@ -60,6 +60,7 @@ class TrainSettings:
         "Safetensors file (or a checkpoint without code) to begin with.",
         left_open="as NETWORK returns it",
     )
+    weights_key: str = shared.weights_key()
     arguments: tuple[str, ...] = shared.arguments()
     loss: str = shared.loss()
     samples: int = setting(
@@ -231,6 +232,8 @@ class TrainSettings:
                 raise argument_error("network", f"be given where {name} is", "missing")
         if self.data_root and self.network:
             raise argument_error("data_root", "be left out where data is given", self.data_root)
+        if self.weights_key and not self.weights:
+            raise argument_error("weights", "be given where weights_key is", "missing")
         if self.arguments and not self.network:
             raise argument_error("network", "be given where arguments are", "missing")
         if self.largest is not None and self.largest >= 1 and self.largest % 1:

@@ -58,7 +58,11 @@ def load_subject(settings: TrainSettings, device: torch.device) -> Subject:
     mask = None
     if settings.network:
         network = load_network(settings.network, settings.arguments)
-        mask = load_weights(network, Path(settings.weights)) if settings.weights else None
+        mask = (
+            load_weights(network, Path(settings.weights), settings.weights_key)
+            if settings.weights
+            else None
+        )
         if mask is None:
             own, _ = load_mask(network, None)  # of torch.nn.utils.prune
             mask = own if own.kept < own.total else None
