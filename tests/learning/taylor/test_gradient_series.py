@@ -13,7 +13,11 @@ from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
-from qdescent.learning.taylor.gradient_series import gradient_series, weights_replaced
+from qdescent.learning.taylor.gradient_series import (
+    GradientSeries,
+    gradient_series,
+    weights_replaced,
+)
 from qdescent.learning.taylor.jet import Jet
 from qdescent.learning.taylor.tape import Node, Tape
 
@@ -155,6 +159,21 @@ def test_a_restricted_space(seventeen):
         gradient_series(seventeen.task, space, space.theta, terms),
         nested(seventeen.task, space, space.theta, terms),
     )
+
+
+@pytest.mark.parametrize("known", [{0}, {0, 1}, {0, 2}, {1}, {2}])
+@pytest.mark.parametrize("name", ["gelu", "attention", "residual"])
+def test_terms_that_are_zero_are_left_out_of_the_products_alone(name, known):
+    """Trailing ones, as along a line; and those between others, which are not."""
+    task = build(name)
+    space = ParameterSpace(task.network)
+    terms = [(k in known) * random(40 + k, space.n) for k in range(3)]
+    ours = gradient_series(task, space, space.theta, terms)
+    assert_same(ours, nested(task, space, space.theta, terms))
+    again = [random(50 + k, space.n) for k in range(3)]  # and the next curve has all of its own
+    series = GradientSeries(task, space, space.theta, 3)
+    series(terms)
+    assert_same(list(series(again)), nested(task, space, space.theta, again))
 
 
 def test_zero_terms_give_zero(seventeen):

@@ -148,8 +148,10 @@ class GradientSeries:
             return torch.zeros_like(torch.stack(list(terms)))
         with torch.no_grad():
             directions = [list(self._space.embed(term).values()) for term in terms]
+            moving = [bool(term.any()) for term in terms]
+            last = len(moving) - moving[::-1].index(True) if any(moving) else 0
             for i, node in enumerate(self._weights):
-                node.terms = [direction[i] for direction in directions]
+                node.terms, node.moving = [direction[i] for direction in directions], last
             del directions  # each is let go after its last use
             self._tape.forward()
             rows = self._places.begin(self.gradient.new_empty(len(terms), self._space.n))

@@ -68,6 +68,8 @@ class Product:
         self._terms = [self._kept(w) for w in self._w.terms]
         if not isinstance(self._x, Node):
             return torch.cat([self._form.apply(self._x0[None], w) for w in self._terms])
+        # along a line w has one term: what meets the others is 0
+        self._terms = self._terms[: self._w.moving]
         self._all = self._x.joined(self._x0)
         self._x0 = self._all[0]  # held once meanwhile
         y = self._form.apply(self._all[1:], self._w0)

@@ -35,6 +35,7 @@ class Node:
     adjoint: Terms | None = None
     # where the adjoint goes at once instead, degree by degree
     sink: Callable[[Iterable[Tensor]], None] | None = None
+    moving: int | None = None  # of a leaf whose terms beyond this degree are 0
     _joined: tuple[Tensor, Tensor] | None = None
 
     def joined(self, value: Tensor) -> Tensor:
