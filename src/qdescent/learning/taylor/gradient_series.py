@@ -65,8 +65,7 @@ class GradientSeries:
         price: of a call, in gradients, as measured on convolutions.
 
     Raises:
-        ArgumentError: an operation without a Taylor rule (ReLU has none: a kink has no series);
-            theta was changed in place since.
+        ArgumentError: an operation without a Taylor rule (a kink has no series); theta has changed.
 
     Cost: the construction one gradient; each call N(N+3)/2 forward and reverse convolutions for
         each layer, in batches; memory about N + 2 times a gradient's.
@@ -148,8 +147,7 @@ class GradientSeries:
             return torch.zeros_like(torch.stack(list(terms)))
         with torch.no_grad():
             directions = [list(self._space.embed(term).values()) for term in terms]
-            moving = [bool(term.any()) for term in terms]
-            last = len(moving) - moving[::-1].index(True) if any(moving) else 0
+            last = max((k for k, term in enumerate(terms, 1) if bool(term.any())), default=0)
             for i, node in enumerate(self._weights):
                 node.terms, node.moving = [direction[i] for direction in directions], last
             del directions  # each is let go after its last use
