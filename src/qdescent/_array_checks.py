@@ -82,9 +82,11 @@ def check_tensor(
 
 def plain(given: Tensor) -> Tensor:
     """The same numbers outside of any graph, as a tensor of no class but PyTorch's own: one of
-    another class has ways of its own, which need not go on to sparse matrices.
+    another class has ways of its own, which need not go on to sparse matrices. Of a tensor that was
+    made in `torch.inference_mode`, which can have no graph, a copy.
     """
     value = given.detach()
+    value = value.clone() if value.is_inference() else value
     own = type(value) is Tensor or value.layout != torch.strided
     return value if own else value.as_subclass(Tensor)
 

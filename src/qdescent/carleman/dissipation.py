@@ -337,4 +337,6 @@ def _reasons(
         f" {padded:.3g} with {T} copies of the end (a bound for the diagonal blocks at first order"
         " and the extremes that were seen; couplings left out)."
     )
+    if spectrum.remark:
+        sentences.append(spectrum.remark)
     return tuple(sentences)

@@ -55,9 +55,7 @@ def evaluated(
         >>> float(evaluated(network, two, lambda net: weight.sum(), held=True))
         2.0
     """
-    if torch.is_inference_mode_enabled():  # its tensors never have derivatives
-        must = "be measured outside of `torch.inference_mode` (`torch.no_grad` may stay)"
-        raise argument_error("network", must, "inside")
+    check_recorded()
     own = (
         {
             id(weight): tensors[name]
@@ -77,6 +75,17 @@ def evaluated(
     ):
         result: T = functional_call(_Inside(network), given, (run,))
     return result if recorded else tree_map_only(Tensor, Tensor.detach, result)
+
+
+def check_recorded() -> None:
+    """Check that derivatives can be had.
+
+    Raises:
+        ArgumentError: within `torch.inference_mode`, whose tensors never have any.
+    """
+    if torch.is_inference_mode_enabled():
+        must = "be measured outside of `torch.inference_mode` (`torch.no_grad` may stay)"
+        raise argument_error("network", must, "inside")
 
 
 @contextmanager

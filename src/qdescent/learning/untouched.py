@@ -106,11 +106,17 @@ def draw_once(network: nn.Module) -> None:
 
 
 def check_shaped(network: nn.Module) -> None:
-    """Check that every weight has a shape already.
+    """Check that there are weights, and that every one has a shape already.
 
     Raises:
-        ArgumentError: a lazy module that has not been called yet.
+        ArgumentError: none (as of a network that was quantised); a lazy module that has not been
+            called yet.
     """
+    if next(network.parameters(), None) is None:
+        must = (
+            "have weights that are parameters (quantised ones are none: take it as it was before)"
+        )
+        raise argument_error("network", must, "without")
     for name, weight in network.named_parameters():
         if isinstance(weight, nn.UninitializedParameter):
             must = "have weights with a shape (call it once on a batch)"

@@ -17,6 +17,7 @@ from qdescent._checks import (
     check_integer,
     check_interval,
     check_sequence,
+    check_text,
     shown,
 )
 
@@ -65,6 +66,8 @@ class LinearOperator:
         rounding: relative error of its products where that is more than of `dtype` (half precision
             inside, finite differences): what is closer to 0 than this share of the largest
             eigenvalue has no sign; None: that of `dtype`.
+        remark: a sentence on what its products leave out, which goes on to its spectrum and to what
+            is said of that; empty: nothing.
 
     Raises:
         ArgumentError: a field of another type; in a product, a vector of another length or of
@@ -86,6 +89,7 @@ class LinearOperator:
     shard: Shard | None = None
     steady: bool = False
     rounding: float | None = None
+    remark: str = ""
 
     def __post_init__(self) -> None:
         sides = check_sequence("shape", self.shape, object, called="two integers (m, n)")
@@ -100,6 +104,7 @@ class LinearOperator:
         check_instance("device", self.device, torch.device)
         check_instance("shard", self.shard, Shard, optional=True)
         check_boolean("steady", self.steady)
+        check_text("remark", self.remark, empty=True)
         if self.rounding is not None:
             rounding = check_interval("rounding", self.rounding, "(0, 1)")
             object.__setattr__(self, "rounding", rounding)

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 from qdescent._checks import ArgumentError
+from qdescent.carleman.dissipation import diagnose
 from qdescent.learning.curvature import few_samples as few
 from qdescent.learning.curvature import hessian as hessian_module
 from qdescent.learning.curvature.hessian import check_operator, gauss_newton, hessian
@@ -77,6 +78,14 @@ def test_activations_that_stand_at_their_kinks():
     assert "beside" in checked.how
     assert checked.difference < 1e-3
     gauss_newton(task, space)
+    # said where the number is, and nowhere else
+    spectrum = spectral_density(hessian(task, space), steps=3, probes=1)
+    assert "one side" in diagnose(spectrum, 0.1).reasons[-1]
+    assert "one side" in str(diagnose(spectral_density(hessian(task, space), 3, 1, deflate=1), 0.1))
+    nn.init.constant_(network[0].bias, 0.01)
+    apart = spectral_density(hessian(task, ParameterSpace(network)), steps=3, probes=1)
+    assert apart.remark == ""
+    assert "one side" not in str(diagnose(apart, 0.1))
 
 
 class Detached(torch.autograd.Function):

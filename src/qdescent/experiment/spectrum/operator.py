@@ -14,7 +14,7 @@ from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.spectrum.settings import FINITE_DIFFERENCES, SpectrumSettings
 from qdescent.experiment.spectrum.subject import Subject
-from qdescent.learning.curvature.guard import unless_zero
+from qdescent.learning.curvature.guard import as_checked
 from qdescent.learning.curvature.hessian import (
     check_operator,
     finite_difference_hessian,
@@ -62,7 +62,7 @@ def checked_operator(
     shows here only.
 
     Returns:
-        (LinearOperator, list): the operator, 0 where its products are 0 to rounding; the check.
+        (LinearOperator, list): the operator as it was seen (`as_checked`); the check.
 
     Raises:
         ArgumentError: the products are not those of the loss.
@@ -79,7 +79,7 @@ def checked_operator(
     )
     source = f"||A v - what the moved loss says|| / ||A v|| for one random v: {checked.how}"
     row = Row("spectrum/product_check", checked.difference, "1", Evidence.MEASURED, source)
-    return unless_zero(operator, checked), [row]
+    return as_checked(operator, checked), [row]
 
 
 def error_rows(

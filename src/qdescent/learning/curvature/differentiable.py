@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from qdescent._checks import argument_error
+from qdescent.learning.evaluation import check_recorded
 
 DIFFERENCES = (
     "finite differences of the gradient (`finite_difference_hessian`, --curvature"
@@ -24,7 +25,8 @@ DIFFERENCES = (
 
 @contextmanager
 def twice_differentiable(network: nn.Module) -> Iterator[None]:
-    """A gradient that is made inside can be differentiated again, where PyTorch has any way to it.
+    """A gradient that is made inside can be differentiated again, where PyTorch has any way to it,
+    under `no_grad`, too.
 
     Attention takes its composed form (the fused ones have no second derivative), so does weight
     normalisation (the fused one has a wrong one), and recurrent layers leave cuDNN, which has none.
@@ -32,8 +34,10 @@ def twice_differentiable(network: nn.Module) -> Iterator[None]:
     Raises:
         ArgumentError: PyTorch has no second derivative of an operation: which, and what to do.
     """
+    check_recorded()
     check_precision(network)
     with ExitStack() as stack:
+        stack.enter_context(torch.enable_grad())
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if (
             any(isinstance(module, nn.RNNBase) for module in network.modules())

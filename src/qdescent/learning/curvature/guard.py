@@ -29,6 +29,11 @@ ROUNDED = 0.1  # relative: products that are off by more for rounding alone are 
 SPREAD, NEARBY = 10.0, 4
 ROUNDING = 100.0  # the noise of a pass through many layers, in units of its type's precision
 EPS = torch.finfo(torch.float64).eps
+AT_KINK = (
+    "At these weights activations stand exactly at their kinks: the curvature is that of one side,"
+    " as PyTorch's derivatives are, and another a step away (weights moved by a little, or smooth"
+    " activations, have one)."
+)
 COARSE = 1e-4  # a precision above it (bfloat16, float16) tells nothing beside differences
 
 
@@ -74,12 +79,14 @@ class Checked(NamedTuple):
             1.
         how: what was compared in the end, in words.
         vanishes: the products are 0 to rounding: what is left of terms that cancel.
+        at_kink: they agree at a point beside alone: at theta itself they are of one side.
     """
 
     difference: float
     asymmetry: float
     how: str
     vanishes: bool = False
+    at_kink: bool = False
 
 
 def check_curvature(
@@ -130,7 +137,7 @@ def check_curvature(
         return Checked(walk.least, skew / (size or 1.0), "A v beside the loss moved in float64")
     exact = torch.stack([twin.product(point, v) for v in pair.T]).T
     _check_finite(exact)
-    how = "A v in float64 beside the loss moved by a small step"
+    how, at_kink = "A v in float64 beside the loss moved by a small step", False
     if not walk.agrees(exact, STEPS, 0.0):
         length = float(torch.linalg.vector_norm(point)) / len(point) ** 0.5 or 1.0
         beside = point + 1e-3 * length * _random(point, seed, "beside")
@@ -146,7 +153,7 @@ def check_curvature(
             raise argument_error(
                 "network", f"have the second derivatives of its loss{twin.instead}", off
             )
-        walk = nearby
+        walk, at_kink = nearby, True
     skew, size = _skew(pair, exact)
     if skew > AGREED * size + walk.noise(EPS):
         if _nothing_but_rounding(twin, point, pair):
@@ -161,7 +168,7 @@ def check_curvature(
         raise argument_error(
             "network", must, f"without: for rounding alone they are off by {gap:.2g} of {size:.2g}"
         )
-    return Checked(walk.least, skew / (size or 1.0), how)
+    return Checked(walk.least, skew / (size or 1.0), how, at_kink=at_kink)
 
 
 _VANISHES = Checked(0.0, 0.0, "A v and the moved loss, both 0 to rounding", vanishes=True)
@@ -295,10 +302,10 @@ def check_slope(
         raise argument_error("network", "have the gradient of its loss", off)
 
 
-def unless_zero(operator: LinearOperator, checked: Checked) -> LinearOperator:
-    """The operator; 0 where its products were seen to be 0 to rounding, for their noise has
-    eigenvalues, too.
+def as_checked(operator: LinearOperator, checked: Checked) -> LinearOperator:
+    """The operator with what was seen: 0 where its products were seen to be 0 to rounding, for
+    their noise has eigenvalues, too; with a remark where it stands at a kink.
     """
-    if not checked.vanishes:
-        return operator
-    return replace(operator, apply=torch.zeros_like, apply_adjoint=torch.zeros_like)
+    if checked.vanishes:
+        return replace(operator, apply=torch.zeros_like, apply_adjoint=torch.zeros_like)
+    return replace(operator, remark=AT_KINK) if checked.at_kink else operator

@@ -19,7 +19,7 @@ from qdescent._checks import (
 )
 from qdescent.learning.curvature.differentiable import suspects, twice_differentiable
 from qdescent.learning.curvature.few_samples import few_samples
-from qdescent.learning.curvature.guard import Checked, check_curvature, unless_zero
+from qdescent.learning.curvature.guard import Checked, as_checked, check_curvature
 from qdescent.learning.curvature.products import (
     METHODS,
     Build,
@@ -57,13 +57,13 @@ def hessian(
     v is computed once and kept, the values of a Taylor series or the graph of the gradient, and
     each product is one pass through it. Several batches: H is their mean weighted by size, and each
     batch's pass is prepared, used for all columns of the block, and let go. At a kink (zeros under
-    abs or ReLU) H is, as PyTorch's derivatives are, that of one side: of the other it says nothing.
+    abs or ReLU) H is, as PyTorch's derivatives are, that of one side; where the check sees one, its
+    `remark` says so, and the diagnosis of its spectrum.
 
     Args:
         task: network, loss and batch; or several tasks of one network, each with its batch.
         space: the kept weights.
-        theta: the point, (n,); None: the network's own weights,
-            which must be those that the space was made with.
+        theta: the point, (n,); None: the network's own weights, which must be those of the space.
         precision: dtype of the products, e.g. torch.bfloat16; vectors keep theta's. `product_error`
             measures what it costs.
         method: "taylor": by `GradientSeries` of order 1, for networks whose every operation has a
@@ -153,8 +153,7 @@ def check_operator(
         operator: (n, n).
         parts: each task with its weight.
         space: the kept weights.
-        theta: the point, (n,); None: the network's own weights,
-            which must be those that the space was made with.
+        theta: the point, (n,); None: the network's own weights, which must be those of the space.
         total: the sum over processes of what each has of its own parts.
     """
     point = space.theta if theta is None else theta
@@ -297,11 +296,12 @@ def _operator(
     if few is not None:
         on_few = _unchecked(few, space, theta, precision, build)
         try:
-            if not check_operator(curvature, on_few, weighted(few), space, theta).vanishes:
-                return operator
+            seen = check_operator(curvature, on_few, weighted(few), space, theta)
+            if not seen.vanishes:
+                return as_checked(operator, seen)
         except ArgumentError:  # the whole batch has the last word
             pass
-    return unless_zero(operator, check_operator(curvature, operator, parts, space, theta))
+    return as_checked(operator, check_operator(curvature, operator, parts, space, theta))
 
 
 def _unchecked(
@@ -327,7 +327,9 @@ def _unchecked(
 
     kept = prepared(parts[0][0]) if len(parts) == 1 else None
 
+    @torch.inference_mode(False)
     def apply(block: Tensor) -> Tensor:
+        block = block.clone() if block.is_inference() else block
         for each, _ in parts:
             each.standing.check()
         # the common case, without two passes over a vector of zeros
@@ -341,9 +343,6 @@ def _unchecked(
         return result.T
 
     steady = kept is not None  # what is recorded is played again
-    shape = (space.n, space.n)
-    own, eps = torch.finfo(point.dtype).eps, torch.finfo(dtype).eps
-    rounding = 8 * eps if eps > own else None
-    return LinearOperator(
-        shape, apply, apply, point.dtype, point.device, steady=steady, rounding=rounding
-    )
+    shape, kind = (space.n, space.n), point.dtype
+    rounding = 8 * eps if (eps := torch.finfo(dtype).eps) > torch.finfo(kind).eps else None
+    return LinearOperator(shape, apply, apply, kind, point.device, steady=steady, rounding=rounding)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from qdescent._checks import argument_error
 from qdescent.learning.curvature.differentiable import DIFFERENCES
 from qdescent.learning.curvature.double import InDouble
 from qdescent.learning.curvature.guard import Moved, check_slope, is_noise, rounded
@@ -129,12 +130,27 @@ def _loss_and_gradient(
         value, gradient = theta.new_zeros(()), torch.zeros_like(theta)
         with InDouble():
             for task, weight in parts:
-                loss, slope = task.loss_and_gradient(space, theta, torch.float64)
+                loss, slope = _in_double(task, space, theta)
                 value += weight * loss
                 gradient.add_(slope, alpha=weight)
         return total(value), total(gradient)
 
     return loss_and_gradient
+
+
+def _in_double(task: Task, space: ParameterSpace, theta: Tensor) -> Both:
+    """Loss and gradient in float64.
+
+    Raises:
+        ArgumentError: the network has an operation of another type (fake quantisation).
+    """
+    try:
+        return task.loss_and_gradient(space, theta, torch.float64)
+    except RuntimeError as error:
+        if "Double" not in str(error):
+            raise
+        must = "run in float64, too, in which its curvature is checked (check=False does without)"
+        raise argument_error("network", must, f"tied to another type ({error})") from error
 
 
 def gradient_vanishes(task: Task, space: ParameterSpace, theta: Tensor) -> bool:

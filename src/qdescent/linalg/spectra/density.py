@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -116,7 +117,7 @@ def spectral_density(
         check_integer("deflate", deflate, 0, max(n - 1, 0))
         if deflate == 0:
             end = measured(operator, vectors)
-            return quadrature(end, n, random=not given, rounding=operator.rounding)
+            return _told(operator, quadrature(end, n, None, not given, operator.rounding))
     if operator.shard is not None:
         raise argument_error("deflate", "be 0 where vectors are sharded", "given")
     if not isinstance(deflate, Eigenpairs):
@@ -125,7 +126,12 @@ def spectral_density(
         deflate.check(operator, seed)
     inner = deflate.complement(operator)
     end = measured(inner, deflate.project(vectors))
-    return quadrature(end, n, deflate, random=not given, rounding=operator.rounding)
+    return _told(operator, quadrature(end, n, deflate, not given, operator.rounding))
+
+
+def _told(operator: LinearOperator, found: Spectrum) -> Spectrum:
+    """With what the operator says of its products."""
+    return replace(found, remark=operator.remark) if operator.remark else found
 
 
 def _rademacher(operator: LinearOperator, probes: int, seed: int) -> Tensor:

@@ -19,6 +19,7 @@ from qdescent._checks import (
     check_callable,
     check_integer,
     check_interval,
+    check_text,
     shown,
 )
 from qdescent.linalg.inner_product import ROUNDING, power_of_two
@@ -42,6 +43,7 @@ class Spectrum:
             known that would exclude a mode which they do not show.
         rounding: over the largest |lambda|, what products and recurrences leave on an eigenvalue at
             0: an entry of `ROUNDING`, by the type of the products, or what their operator declares.
+        remark: what the operator has to say, a sentence; empty: nothing.
     """
 
     nodes: Tensor
@@ -51,9 +53,11 @@ class Spectrum:
     deflated: int = 0
     random: bool = True
     rounding: float = ROUNDING[torch.float32]
+    remark: str = ""
 
     def __post_init__(self) -> None:
         check_boolean("random", self.random)
+        check_text("remark", self.remark, empty=True)
         object.__setattr__(self, "rounding", check_interval("rounding", self.rounding, "(0, 1)"))
         nodes = check_tensor("nodes", self.nodes, (None, None)).double()
         weights = check_tensor("weights", self.weights, tuple(nodes.shape)).double()
@@ -63,22 +67,17 @@ class Spectrum:
                 "be at least 0, each probe's with sum 1",
                 f"with sums {shown(weights.sum(1).tolist())}",
             )
-        residuals = check_tensor(
-            "residuals", self.residuals, tuple(nodes.shape), finite=False
-        ).double()
+        shape = tuple(nodes.shape)
+        residuals = check_tensor("residuals", self.residuals, shape, finite=False).double()
         if not bool((residuals >= 0).all()):
-            raise argument_error(
-                "residuals",
-                "be norms, at least 0 (infinite in unused places)",
-                "negative or NaN in a place",
-            )
+            must = "be norms, at least 0 (infinite in unused places)"
+            raise argument_error("residuals", must, "negative or NaN in a place")
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "residuals", residuals)
         object.__setattr__(self, "size", check_integer("size", self.size, 1))
-        object.__setattr__(
-            self, "deflated", check_integer("deflated", self.deflated, 0, nodes.shape[1])
-        )
+        deflated = check_integer("deflated", self.deflated, 0, shape[1])
+        object.__setattr__(self, "deflated", deflated)
 
     def integrate(self, f: Callable[[Tensor], Tensor]) -> Estimate:
         """(1/n) tr f(A) and its standard error over probes (NaN for a single probe)."""
