@@ -54,6 +54,7 @@ def argument_error(name: str, must: str, actual: object) -> ArgumentError:
     """
     text = actual if isinstance(actual, str) else shown(actual)
     text = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    text = text if text.endswith("..") else text.removesuffix(".")  # of a sentence within it
     name = name.replace("`", "'")  # a part of what was given may be in it
     name = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…"
     return ArgumentError(harmless(f"Argument `{name}` must {must}, but is {text}."))

@@ -97,6 +97,10 @@ def test_refusals():
     for call, sentence in cases:
         with pytest.raises(qd.ArgumentError, match=sentence):
             call()
+    field = qd.PolynomialField([torch.zeros(1), torch.tensor([[-1.0]])])
+    for equation, method in ((field, "euler_map"), (qd.carleman_linearize(field, 2), "euler_step")):
+        with pytest.raises(qd.ArgumentError, match=rf"`{method}\(h\)` makes one"):
+            qd.history_system(equation, torch.ones(1), 3)
     still = qd.PolynomialMap([torch.zeros(2), torch.eye(2)])
     with pytest.raises(qd.ArgumentError, match="`u0` must not be zero where the map has F_0 = 0"):
         qd.history_system(still, ZERO, 3, order=1)

@@ -52,3 +52,23 @@ def test_errors():
             match=r"Argument `matrix` must be a LinearOperator or a tensor of shape \(m, n\)",
         ):
             as_operator(bad)
+
+
+@pytest.mark.parametrize(
+    ("declared", "returned", "fine"),
+    [
+        (torch.float64, torch.float32, False),
+        (torch.float32, torch.bfloat16, False),
+        (torch.float32, torch.float64, True),
+        (torch.float64, torch.complex128, False),
+        (torch.complex64, torch.float64, True),
+        (torch.float64, torch.int64, False),
+    ],
+)
+def test_products_have_the_digits_that_their_operator_declares(declared, returned, fine):
+    A = LinearOperator((2, 2), lambda x: torch.ones(2, x.shape[1], dtype=returned), dtype=declared)
+    if fine:
+        assert (A @ torch.ones(2)).dtype == declared
+    else:
+        with pytest.raises(ArgumentError, match="`apply` must return vectors of the operator's"):
+            A @ torch.ones(2)

@@ -290,6 +290,20 @@ def test_sixteen_bits_are_scaled_not_cut_off(tmp_path):
     assert np.allclose(inputs.flatten().numpy() * 255, [0, 1, 128, 255])
 
 
+def test_sixteen_bits_that_hold_more_than_eight_are_refused(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for values, fine in (([0, 256, 65280, 512], True), ([0, 300, 4095, 1], False)):
+        stream = io.BytesIO()
+        image.fromarray(np.array([values], dtype=np.uint16)).save(stream, "PNG")
+        (tmp_path / str(fine)).mkdir()
+        root = picture(tmp_path / str(fine), stream.getvalue())
+        if fine:  # the lower half says nothing
+            assert (load_data(root, 4)[0].flatten() * 255).round().tolist() == [0, 1, 255, 2]
+        else:
+            with pytest.raises(ArgumentError, match="8 bits a colour.*of 16 bits"):
+                load_data(root, 4)
+
+
 def test_integers_without_end_are_refused_at_once(tmp_path):
     path = tmp_path / "c.toml"
     for text in (

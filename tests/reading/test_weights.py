@@ -164,7 +164,7 @@ def test_types_that_cannot_be_computed_with_are_refused_at_the_door(tmp_path):
                 load_weights(network(), tmp_path / "w.safetensors")
 
 
-@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.uint16, torch.bfloat16, torch.int8])
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.bfloat16])
 def test_pruned_weights_of_any_type_are_taken_over(dtype, tmp_path):
     """PyTorch multiplies some types by no mask: they are the network's own before that."""
     state = {name: torch.ones_like(tensor) for name, tensor in network().state_dict().items()}
@@ -176,6 +176,19 @@ def test_pruned_weights_of_any_type_are_taken_over(dtype, tmp_path):
         load_weights(found, tmp_path / "w.safetensors").kept == 3 + 3 + 6 + 2
     )  # of 12, the biases whole
     assert found.state_dict()["0.weight"].tolist() == (2 * torch.eye(3, 4)).tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint16, torch.int64])
+@pytest.mark.parametrize("name", ["0.weight", "0.weight_orig"])
+def test_integers_in_the_place_of_weights_are_refused(dtype, name, tmp_path):
+    state = network().state_dict()
+    state[name] = torch.ones(3, 4).to(dtype)
+    if name == "0.weight_orig":
+        state["0.weight_mask"] = torch.ones(3, 4)
+        del state["0.weight"]
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(ArgumentError, match=r"integers \(u?int\d+\) at '0.weight', as quantised"):
+        load_weights(network(), tmp_path / "w.safetensors")
 
 
 def test_masks_and_weights_of_prune_that_would_be_broadcast_are_refused(tmp_path):

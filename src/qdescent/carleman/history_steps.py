@@ -13,10 +13,11 @@ from qdescent._array_checks import check_tensor
 from qdescent._checks import ArgumentError, argument_error, check_integer, check_sequence
 from qdescent.carleman.best_history import LARGEST_FACTOR, HistoryChoice, best_history
 from qdescent.carleman.lifting.coordinates import Coordinates
-from qdescent.carleman.lifting.lifted import LiftedMap
+from qdescent.carleman.lifting.lifted import LiftedField, LiftedMap
 from qdescent.carleman.lifting.linearization import carleman_linearize
 from qdescent.carleman.majorant import ORDER_LIMIT, norms_of
 from qdescent.linalg.map_norms import MOST_STEPS, MapNorms
+from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.linalg.polynomial_terms import check_scale
 from qdescent.linalg.tensors import real_tensor
@@ -46,6 +47,10 @@ def lifted_steps(
             "steps", steps, 1, ENTRY_LIMIT // size
         )
     else:
+        if isinstance(f, (LiftedField, PolynomialField)):
+            step = "euler_step" if isinstance(f, LiftedField) else "euler_map"
+            must = f"be a map, as a step of an equation is (`{step}(h)` makes one)"
+            raise argument_error("f", must, f"an equation, a {type(f).__name__}")
         called = "a PolynomialMap or a LiftedMap, or one for each step"
         each = list(check_sequence("f", f, PolynomialMap, LiftedMap, called=called, empty=True))
     if not each or steps not in (None, len(each)):

@@ -193,6 +193,12 @@ def _check_shapes(found: Mapping[str, Tensor], own: Mapping[str, Tensor], path: 
         if tensor.dtype == torch.bool and own[name].dtype != torch.bool:
             actual = f"yes or no at {name!r}, as a mask has it ({named(path)}; mask reads one)"
             raise argument_error("weights", "hold numbers", actual)
+        if own[name].is_floating_point() and not (
+            tensor.is_floating_point() or tensor.is_complex()
+        ):
+            kind = str(tensor.dtype).removeprefix("torch.")
+            actual = f"integers ({kind}) at {name!r}, as quantised weights without their scale"
+            raise argument_error("weights", "hold real numbers", f"{actual} ({named(path)})")
         if tensor.is_complex() and not own[name].is_complex():
             raise argument_error(
                 "weights",

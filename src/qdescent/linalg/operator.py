@@ -66,7 +66,7 @@ class LinearOperator:
         rounding: relative error of its products where that is more than of `dtype` (half precision
             inside, finite differences): what is closer to 0 than this share of the largest
             eigenvalue has no sign; None: that of `dtype`.
-        remark: a sentence on what its products leave out, which goes on to its spectrum and to what
+        remark: sentence on what its products leave out, which goes on to its spectrum and to what
             is said of that; empty: nothing.
 
     Raises:
@@ -132,6 +132,11 @@ class LinearOperator:
             raise argument_error("apply", must, "changing it in place")
         if not isinstance(product, Tensor) or product.shape != (rows, block.shape[1]):
             raise argument_error("apply", f"return a tensor of shape ({rows}, k)", shown(product))
+        if product.dtype != self.dtype and not _holds(self.dtype, product.dtype):
+            must = "return vectors of the operator's dtype, as it declares what its products are"
+            actual = f"{product.dtype} for {self.dtype}"
+            raise argument_error("apply", must, f"one that returns {actual}")
+        product = product.to(self.dtype)
         return product if x.ndim == 2 else product[:, 0]
 
     @property
@@ -148,6 +153,13 @@ class LinearOperator:
         one has no such form.
         """
         return self @ torch.eye(self.shape[1], dtype=self.dtype, device=self.device)
+
+
+def _holds(declared: torch.dtype, found: torch.dtype) -> bool:
+    """Whether numbers of this type lose nothing of those: no imaginary parts, no digits."""
+    if found not in COMPUTED or (found.is_complex and not declared.is_complex):
+        return False
+    return torch.finfo(found).eps <= torch.finfo(declared).eps
 
 
 def as_operator(matrix: LinearOperator | Tensor, name: str = "matrix") -> LinearOperator:

@@ -27,7 +27,7 @@ def read_image(
     argument: str, path: Path, mode: str = "", before: tuple[int, int] = (0, 0)
 ) -> tuple[np.ndarray, str, int]:
     """The pixels of one image as they are stored (not turned by EXIF; of an animation the first
-    picture; of 16 bits the upper 8), and its colours.
+    picture; 16 bits where they hold 8), and its colours.
 
     Args:
         argument: as the user calls it.
@@ -39,7 +39,8 @@ def read_image(
         (uint8 of shape (height, width) or (height, width, 3), its mode, bytes of the file).
 
     Raises:
-        ArgumentError: no regular file, no whole image, or one of more than 2^24 pixels.
+        ArgumentError: no regular file, no whole image, one of more than 2^24 pixels, or of 16 bits
+            that are not those of 8.
         ImportError: Pillow is not installed.
     """
     from PIL import Image
@@ -74,8 +75,12 @@ def read_image(
                 )
             # 16 bits: Pillow would cut off at 255 instead of scaling
             if image.mode.startswith("I"):
-                high = Image.fromarray((np.array(image).clip(0, 65_535) >> 8).astype(np.uint8))
-                return np.array(high.convert(mode)), mode, len(content)
+                high, low = np.divmod(np.array(image).clip(0, 65_535), 256)
+                if not (low == high).all() and low.any():
+                    must = "hold images of 8 bits a colour (convert them, or use module:function)"
+                    raise argument_error(argument, must, f"{name} of 16 bits")
+                grey = Image.fromarray(high.astype(np.uint8))
+                return np.array(grey.convert(mode)), mode, len(content)
             return np.array(image.convert(mode)), mode, len(content)
     except ArgumentError:
         raise

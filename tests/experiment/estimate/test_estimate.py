@@ -9,7 +9,7 @@ import pytest
 import qdescent
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
-from qdescent.experiment.estimate.inputs import round_of
+from qdescent.experiment.estimate.inputs import read_run, round_of
 from qdescent.experiment.estimate.pipeline import estimate_headline, run_estimate
 from qdescent.experiment.estimate.ranges import SWEPT, WHOLE, ranges_of
 from qdescent.experiment.estimate.settings import EstimateSettings
@@ -288,3 +288,8 @@ def test_a_sweep_over_what_is_counted_names_integers():
         ranges_of(["s=1:10:99999999"])
     kinds = {each.name: str(each.type) for each in fields(EstimateSettings)}
     assert {name for name in SWEPT if kinds[name].startswith("int")} == set(WHOLE)
+
+
+def test_a_directory_without_a_run_is_refused_by_the_name_of_the_flag(tmp_path):
+    with pytest.raises(ArgumentError, match="Argument `from` must be a whole qdescent-run/1 file"):
+        read_run(tmp_path)

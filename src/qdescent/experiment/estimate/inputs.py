@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qdescent._checks import argument_error
+from qdescent._checks import ArgumentError, argument_error
 from qdescent._evidence import Evidence, Row, derived
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.linalg.map_norms import descent_norms
@@ -162,7 +162,10 @@ def read_run(directory: Path) -> Record:
     Raises:
         ArgumentError: there is none, or it is of another version.
     """
-    record = read_record(directory)
+    try:
+        record = read_record(directory)
+    except ArgumentError as error:
+        raise error.called(path="from") from None
     version, own = record.versions.get("qdescent"), installed_versions()["qdescent"]
     if version is not None and version != own:
         must = f"be a run of this version, {own} (run it again)"

@@ -82,6 +82,9 @@ def weighted(task: Task | Sequence[Task]) -> list[tuple[Task, float]]:
     )
     if not tasks:
         raise argument_error("task", f"be {called}", "empty")
+    if any(each.network is not tasks[0].network for each in tasks):
+        must = "be tasks of one network (`task.with_data(data)` is one of another batch)"
+        raise argument_error("task", must, "of several network objects")
     if len(tasks) == 1:
         return [(tasks[0], 1.0)]
     counts = counted(tasks, seen(tasks[0]))

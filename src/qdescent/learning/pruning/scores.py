@@ -12,6 +12,7 @@ from qdescent._array_checks import check_tensor
 from qdescent._checks import argument_error, check_choice, check_instance, check_interval
 from qdescent.learning.masks import Mask, full_mask
 from qdescent.learning.torch_prune import mask_from_prune
+from qdescent.learning.untouched import check_shaped
 
 
 def mask_from_scores(
@@ -85,6 +86,7 @@ def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
         ArgumentError: there are none.
     """
     check_instance("network", network, nn.Module, called="a torch.nn.Module")
+    check_shaped(network)
     parametrized = {
         id(weight)
         for module in network.modules()

@@ -43,7 +43,7 @@ class Spectrum:
             known that would exclude a mode which they do not show.
         rounding: over the largest |lambda|, what products and recurrences leave on an eigenvalue at
             0: an entry of `ROUNDING`, by the type of the products, or what their operator declares.
-        remark: what the operator has to say, a sentence; empty: nothing.
+        remark: sentence that the operator has to say; empty: nothing.
     """
 
     nodes: Tensor
