@@ -30,6 +30,7 @@ from qdescent.learning.parallel.ranks import computing_on
 from qdescent.solvers.segment.drift import drift_bounds
 from qdescent.solvers.segment.map_norms import NetworkNorms
 
+FEW = 6  # chains: what the first result had
 VECTORS = 16  # of the space in which the gradient's drift is seen
 RATES = {0.02: (9, 20), 0.005: (36, 80), 0.0004: (1000,)}  # eta: T
 
@@ -156,7 +157,8 @@ def measure(given: argparse.Namespace) -> None:
         "kappa": rows,
         "environment": environment(),
     }
-    save(f"map_norms_{'103M' if given.large else '7M'}", content)
+    chains = "" if given.samples == FEW else f"_{given.samples}_chains"
+    save(f"map_norms_{'103M' if given.large else '7M'}{chains}", content)
 
 
 if __name__ == "__main__":

@@ -98,3 +98,13 @@ def test_a_point_of_the_cpu_is_carried_over():
         _ = qd.hessian(task, space) @ torch.ones(
             space.n, dtype=torch.float64, device="cpu" if DEVICE == "cuda" else "meta"
         )
+
+
+def test_the_history_of_a_map_is_the_same_system():
+    coefficients = [torch.ones(2), torch.diag(torch.tensor([1.0, 0.5])), 0.1 * torch.ones(2, 4)]
+    f = qd.PolynomialMap([F.double() for F in coefficients])
+    there = qd.PolynomialMap([F.to(DEVICE) for F in f.coefficients])
+    start = torch.zeros(2, dtype=torch.float64)
+    own, other = (qd.history_system(each, start, 4, order=2) for each in (f, there))
+    assert own.choice == other.choice
+    assert torch.equal(own.matrix.to_dense(), other.matrix.to_dense().cpu())

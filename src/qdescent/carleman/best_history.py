@@ -196,8 +196,8 @@ def best_history(
     )
     # 2. The unit of fewest queries, each with its best padding: octave by octave, then refined.
     if scale is None and order == 1:
-        unit = 1 / middle  # words of one letter: nothing depends on the unit
-    elif scale is None:
+        scale = 1.0  # words of one letter: nothing depends on the unit
+    if scale is None:
         unit = search.refined(
             min((2.0**k for k in range(-OCTAVES, OCTAVES + 1)), key=lambda g: search.least(g)[0])
         )

@@ -15,7 +15,7 @@ from qdescent.carleman.best_history import LARGEST_FACTOR, HistoryChoice, best_h
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.carleman.lifting.lifted import LiftedField, LiftedMap
 from qdescent.carleman.lifting.linearization import carleman_linearize
-from qdescent.carleman.majorant import ORDER_LIMIT, norms_of
+from qdescent.carleman.majorant import ORDER_LIMIT, norms_of, on_cpu
 from qdescent.linalg.map_norms import MOST_STEPS, MapNorms
 from qdescent.linalg.polynomial_field import PolynomialField
 from qdescent.linalg.polynomial_map import PolynomialMap
@@ -102,7 +102,9 @@ def _best(
     most = min(LARGEST_FACTOR * steps, max(ENTRY_LIMIT // (4 * D) - steps, 0))
     if largest is not None:
         most = min(most, check_integer("largest", largest, 0, MOST_STEPS))
-    path = [check_tensor("u0", real_tensor("u0", u0), (n,)).double()]
+    here = {id(one): on_cpu(one) for one in maps}
+    maps = [here[id(one)] for one in maps]
+    path = [check_tensor("u0", real_tensor("u0", u0), (n,)).double().cpu()]
     for one in maps:
         path.append(one(path[-1]))
     lengths = torch.linalg.vector_norm(torch.stack(path), dim=1)

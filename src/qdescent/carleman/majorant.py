@@ -54,6 +54,7 @@ def norms_of(f: PolynomialMap, steps: int | None = None, order: int = 1) -> MapN
         >>> round(found.constant, 6), found.linear, found.higher
         (0.5, 0.5, ())
     """
+    f = on_cpu(f)
     constant, linear, *higher = (coefficient_norm(F) for F in f.coefficients)
     powers = drift = words = None
     if steps is not None:
@@ -71,6 +72,13 @@ def norms_of(f: PolynomialMap, steps: int | None = None, order: int = 1) -> MapN
         drift=drift,
         words=words,
     )
+
+
+def on_cpu(f: PolynomialMap) -> PolynomialMap:
+    """The map where NumPy reads it."""
+    if f.coefficients[0].device.type == "cpu":
+        return f
+    return PolynomialMap([F.cpu() for F in f.coefficients])
 
 
 def _powers_of(f: PolynomialMap, steps: int) -> Iterator[tuple[float, float]]:
