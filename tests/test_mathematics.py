@@ -49,6 +49,31 @@ def test_the_history_system(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_what_no_weights_of_classes_can_undercut(seed):
+    rng = np.random.default_rng(seed)
+    A, b = rng.normal(size=(5, 5)) * rng.uniform(0.2, 0.7), rng.normal(size=5)
+    steps, padding, kind = int(rng.integers(2, 6)), int(rng.integers(4)), np.array([0, 0, 1, 1, 2])
+    M, blocks = history(A, steps, padding), steps + padding + 1
+    B = np.concatenate([np.zeros(5), np.tile(b, steps), np.zeros(5 * padding)])
+    Z, kinds = np.linalg.solve(M, B), np.tile(kind, blocks)
+    end = (kinds == 0) & (np.arange(5 * blocks) >= 5 * steps)
+    y = np.where(end, Z, 0) / norm(Z[end])
+    w = np.linalg.solve(M.T, y)
+    parts = [(norm(w[kinds == x]), norm(Z[kinds == x])) for x in range(3)]
+    total = sum(a * c for a, c in parts)
+    least = 2 * math.cos(math.pi / (2 * padding + 3)) * total / norm(Z[end])
+    balanced = np.sqrt([a / c for a, c in parts])
+    for d in (*np.exp(rng.normal(size=(20, 3))), balanced):
+        D = (d / d[0])[kinds]
+        scaled = D[:, None] * M / D[None, :]
+        cost = norm(scaled) * norm(np.linalg.inv(scaled)) * norm(D * Z) / norm(Z[end])
+        assert cost >= least * (1 - 1e-9)
+    # these weights attain the sum: with the lengths of all of w and Z it would be no bound
+    assert norm(w / D) * norm(D * Z) == pytest.approx(total)
+    assert norm(w) * norm(Z) > total
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_lengths_and_success_in_other_units(seed):
     rng = np.random.default_rng(seed)
     order, unit, padding = int(rng.integers(1, 4)), rng.uniform(0.2, 3), int(rng.integers(4))
