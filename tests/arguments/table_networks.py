@@ -20,7 +20,7 @@ from arguments.sweep import Entry
 from torch import nn
 
 import qdescent as qd
-from qdescent.learning.curvature.hessian import finite_difference_hessian
+from qdescent.learning.curvature.finite_differences import finite_difference_hessian
 from qdescent.learning.masks import full_mask
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.learning.pruning.nonzero import nonzero_mask

@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn.utils import prune, spectral_norm
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian
+from qdescent.learning.curvature.finite_differences import finite_difference_hessian
+from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.gradient_map import gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task

@@ -20,7 +20,7 @@ ALSO = {
     "Mask": ("learning.pruning.nonzero.nonzero_mask",),
     "mask_from_scores": ("learning.masks.full_mask", "learning.torch_prune.mask_from_prune"),
     "hessian": (
-        "learning.curvature.hessian.finite_difference_hessian",
+        "learning.curvature.finite_differences.finite_difference_hessian",
         "linalg.operator.product_error",
     ),
     "gradient_map": ("learning.gradient_map.sparse_gradient_map",),

@@ -8,7 +8,6 @@ from torch.nn.functional import cross_entropy
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.curvature.hessian import hessian
-from qdescent.learning.curvature.products import METHODS
 from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
@@ -132,30 +131,6 @@ def test_frozen_batchnorm_is_symmetric():
     )
     H = hessian(task, ParameterSpace(network)).to_dense()
     assert_same(H, H.T)
-
-
-class Recurrent(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.cells, self.head = torch.nn.GRU(2, 3, batch_first=True), torch.nn.Linear(3, 2)
-
-    def forward(self, x):
-        return self.head(self.cells(x)[0][:, -1])
-
-
-@pytest.mark.parametrize(("steps", "way"), [(4, "taylor"), (24, "double-backward")])
-def test_a_recurrent_layer_over_many_steps_goes_by_double_backward(steps, way):
-    """By counts, not by the clock: the numbers are those of that way, to the bit."""
-    data = torch.randn(5, steps, 2, generator=torch.Generator().manual_seed(1)), torch.zeros(5, 2)
-    task = Task(Recurrent(), torch.nn.functional.mse_loss, data)
-    space = ParameterSpace(task.network)
-    v = torch.linspace(-1, 1, space.n)
-    found = hessian(task, space, check=False) @ v
-    ways = {each: hessian(task, space, method=each, check=False) @ v for each in METHODS}
-    torch.testing.assert_close(*ways.values(), rtol=1e-4, atol=1e-6)
-    assert torch.equal(found, ways[way])
-    assert not torch.equal(*ways.values())
 
 
 def test_errors(seventeen):

@@ -10,13 +10,9 @@ from torch import nn
 from torch.func import functional_call, jacfwd, jacrev
 from torch.nn.functional import cross_entropy, mse_loss, scaled_dot_product_attention
 
-import qdescent.learning.curvature.products as curvature
 from qdescent._checks import ArgumentError
-from qdescent.learning.curvature.hessian import (
-    finite_difference_hessian,
-    gauss_newton,
-    hessian,
-)
+from qdescent.learning.curvature.finite_differences import finite_difference_hessian
+from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
@@ -218,11 +214,6 @@ def test_a_once_differentiable_function_is_refused_rather_than_missed(build):
         build(*task_of(OnceSquare.apply))
 
 
-def test_a_once_differentiable_function_has_a_taylor_series():
-    exact = hessian(*task_of(torch.square), method="double-backward").to_dense()
-    assert torch.equal(hessian(*task_of(OnceSquare.apply)).to_dense(), exact)
-
-
 def half_hidden(x):
     """x^2, to autograd half of it a constant: no series can know."""
     with torch.no_grad():
@@ -240,40 +231,3 @@ def test_what_autograd_holds_constant_is_left_to_autograd():
     # a constant that moves is no constant
     with pytest.raises(ArgumentError, match="`network` must have the gradient of its loss"):
         hessian(task, space)
-
-
-def recorded(monkeypatch, work):
-    """How many series were made, and how many graphs of a gradient, while `work` ran."""
-    made = {"GradientSeries": 0, "double_backward_product": 0}
-    for name in made:
-        whole = getattr(curvature, name)
-
-        def counting(*args, name=name, whole=whole):
-            made[name] += 1
-            return whole(*args)
-
-        monkeypatch.setattr(curvature, name, counting)
-    work()
-    return tuple(made.values())
-
-
-def test_which_networks_go_by_taylor_series(problem, monkeypatch):
-    network, inputs, labels = problem
-    task, space = Task(network, cross_entropy, (inputs, labels)), ParameterSpace(network)
-    assert recorded(monkeypatch, lambda: hessian(task, space, check=False)) == (1, 0)
-    several, v = [task, task], torch.ones(space.n).double()
-    assert recorded(monkeypatch, lambda: hessian(several, space, check=False) @ v) == (2, 0)
-    network[1] = nn.ReLU()
-    assert recorded(monkeypatch, lambda: hessian(task, space, check=False)) == (1, 1)
-    # one attempt for all batches
-    assert recorded(monkeypatch, lambda: hessian(several, space, check=False) @ v) == (1, 2)
-    with pytest.raises(ArgumentError, match="'relu'"):
-        hessian(task, space, method="taylor")
-    with pytest.raises(
-        ArgumentError, match=r"Argument `precision` must be that of theta \(torch.float64\)"
-    ):
-        hessian(task, space, precision=torch.float32, method="taylor")
-    with pytest.raises(
-        ArgumentError, match="Argument `method` must be one of 'auto', 'taylor', 'double-backward'"
-    ):
-        hessian(task, space, method="pearlmutter")

@@ -5,7 +5,8 @@ import torch
 
 from qdescent._checks import ArgumentError
 from qdescent.carleman.dissipation import diagnose
-from qdescent.learning.curvature.hessian import finite_difference_hessian, gauss_newton, hessian
+from qdescent.learning.curvature.finite_differences import finite_difference_hessian
+from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.operator import LinearOperator, as_operator

@@ -14,13 +14,9 @@ from qdescent._evidence import Evidence, Row
 from qdescent._random import named_generator
 from qdescent.experiment.spectrum.settings import FINITE_DIFFERENCES, SpectrumSettings
 from qdescent.experiment.spectrum.subject import Subject
+from qdescent.learning.curvature.finite_differences import finite_difference_hessian
 from qdescent.learning.curvature.guard import as_checked
-from qdescent.learning.curvature.hessian import (
-    check_operator,
-    finite_difference_hessian,
-    gauss_newton,
-    hessian,
-)
+from qdescent.learning.curvature.hessian import check_operator, gauss_newton, hessian
 from qdescent.learning.parallel.operators import data_parallel, weighted_over
 from qdescent.learning.parallel.ranks import Ranks
 from qdescent.linalg.operator import LinearOperator, product_error

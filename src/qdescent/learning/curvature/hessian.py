@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import torch
 from torch import Tensor
 
-from qdescent._array_checks import check_dtype, check_tensor
+from qdescent._array_checks import check_dtype
 from qdescent._checks import (
     ArgumentError,
     argument_error,
     check_boolean,
-    check_callable,
     check_choice,
-    check_interval,
 )
 from qdescent.learning.curvature.differentiable import suspects, twice_differentiable
 from qdescent.learning.curvature.few_samples import few_samples
@@ -24,7 +22,7 @@ from qdescent.learning.curvature.products import (
     METHODS,
     Build,
     Product,
-    by_series_if_possible,
+    by_series_if_faster,
     double_backward_product,
     gauss_newton_product,
 )
@@ -68,8 +66,8 @@ def hessian(
             measures what it costs.
         method: "taylor": by `GradientSeries` of order 1, for networks whose every operation has a
             Taylor rule, in theta's own precision; "double-backward": by autograd, for any network;
-            "auto": the first where it is possible, no recurrent layer of many steps makes it slow,
-            and its gradient is autograd's too (`no_grad` inside a network would part them).
+            "auto": the first where it is possible and the faster way (convolutions of many
+            numbers), and its gradient is autograd's too (`no_grad` inside would part them).
         check: comparison of the operator with the loss moved in float64 along a fixed random
             direction (`check_curvature`); of a batch of more than 3e7 weights times samples on 4
             of these (`few_samples`), and on all of them only where these disagree. False: for
@@ -102,8 +100,8 @@ def hessian(
         [[1.0, 0.0], [0.0, 4.0]]
     """
     check_choice("method", method, ["auto", *METHODS])
-    build = by_series_if_possible() if method == "auto" else METHODS[method]
-    return _operator("hessian", task, space, theta, precision, build, check)
+    way = by_series_if_faster if method == "auto" else lambda samples: METHODS[method]
+    return _operator("hessian", task, space, theta, precision, way, check)
 
 
 def gauss_newton(
@@ -134,8 +132,9 @@ def gauss_newton(
         >>> round(float(G @ torch.ones(1)), 3), round(float(H @ torch.ones(1)), 3)
         (0.353, -0.622)
     """
-    build = gauss_newton_product
-    return _operator("gauss-newton", task, space, theta, precision, build, check)
+    return _operator(
+        "gauss-newton", task, space, theta, precision, lambda samples: gauss_newton_product, check
+    )
 
 
 def check_operator(
@@ -222,96 +221,43 @@ def check_series(
     task.checked.add(what, space, tensors)
 
 
-def finite_difference_hessian(
-    gradient: Callable[[Tensor], Tensor], theta: Tensor, step: float | None = None
-) -> LinearOperator:
-    """H v = (grad L(theta + h v) - grad L(theta - h v)) / (2 h), for gradients that cannot be
-    differentiated again.
-
-    For sharded models (FSDP), whose parameters `autograd` does not reach twice. Each column is
-    scaled to length ||theta|| first.
-
-    Args:
-        gradient: theta (n,) -> grad L(theta) (n,).
-        theta: the point, (n,).
-        step: h relative to ||theta||; None: the cube root of rounding, where truncation O(h^2) and
-            rounding O(eps/h) are equal.
-
-    Cost: two gradients a product; error about eps^(2/3), 1e-10 in float64 and 2e-5 in float32.
-
-    Example:
-        >>> import torch
-        >>> H = finite_difference_hessian(
-        ...     lambda x: x**3, torch.tensor([1.0, 2.0], dtype=torch.float64)
-        ... )
-        >>> [round(x, 6) for x in (H @ torch.ones(2, dtype=torch.float64)).tolist()]
-        [3.0, 12.0]
-    """
-    check_callable("gradient", gradient, "a function theta -> grad L(theta)")
-    theta = check_tensor("theta", theta, (None,))
-    h = (
-        torch.finfo(theta.dtype).eps ** (1 / 3)
-        if step is None
-        else check_interval("step", step, "(0, 1)")
-    )
-    size = float(torch.linalg.vector_norm(theta)) or 1.0
-
-    def column(v: Tensor) -> Tensor:
-        length = float(torch.linalg.vector_norm(v))
-        if length == 0:
-            return torch.zeros_like(v)
-        move = v * (h * size / length)
-        ends = [
-            check_tensor("gradient", gradient(point), (len(theta),))
-            for point in (theta + move, theta - move)
-        ]
-        return (ends[0] - ends[1]) * (length / (2 * h * size))
-
-    def apply(block: Tensor) -> Tensor:
-        return torch.stack([column(v) for v in block.T]).T
-
-    n, dtype = len(theta), theta.dtype
-    # of differences with a step of eps^(1/3); a kink on the way leaves more
-    rounding = 10 * torch.finfo(dtype).eps ** (2 / 3)
-    return LinearOperator((n, n), apply, apply, dtype, theta.device, rounding=rounding)
-
-
 def _operator(
     curvature: str,
     task: Task | Sequence[Task],
     space: ParameterSpace,
     theta: Tensor | None,
     precision: torch.dtype | None,
-    build: Build,
+    way: Callable[[int], Build],
     check: bool,
 ) -> LinearOperator:
-    """The operator of the products that `build` makes of each task, checked as this curvature: of a
-    large batch first on a few samples, and on the whole only where these disagree or see nothing.
+    """The operator of the products that `way` to a batch of so many samples makes of each task,
+    checked as this curvature: of a large batch first on a few samples, and on the whole only where
+    these disagree or see nothing.
     """
-    operator = _unchecked(task, space, theta, precision, build)
-    if not check_boolean("check", check):
-        return operator
     parts = weighted(task)
-    few = few_samples(parts[0][0], space) if len(parts) == 1 else None
+    build = way(parts[0][0].batch)
+    if not check_boolean("check", check):
+        return _unchecked(parts, space, theta, precision, build)
+    few, seen = few_samples(parts[0][0], space) if len(parts) == 1 else None, None
     if few is not None:
-        on_few = _unchecked(few, space, theta, precision, build)
-        try:
-            seen = check_operator(curvature, on_few, weighted(few), space, theta)
-            if not seen.vanishes:
-                return as_checked(operator, seen)
-        except ArgumentError:  # the whole batch has the last word
-            pass
-    return as_checked(operator, check_operator(curvature, operator, parts, space, theta))
+        some = [(few, 1.0)]
+        # made first: what `build` compares to choose its way it compares on these
+        with suppress(ArgumentError):  # the whole batch has the last word
+            on_few = _unchecked(some, space, theta, precision, build)
+            seen = check_operator(curvature, on_few, some, space, theta)
+    operator = _unchecked(parts, space, theta, precision, build)
+    if seen is None or seen.vanishes:
+        seen = check_operator(curvature, operator, parts, space, theta)
+    return as_checked(operator, seen)
 
 
 def _unchecked(
-    task: Task | Sequence[Task],
+    parts: Sequence[tuple[Task, float]],
     space: ParameterSpace,
     theta: Tensor | None,
     precision: torch.dtype | None,
     build: Build,
 ) -> LinearOperator:
-    parts = weighted(task)
     for each, _ in parts:
         check_space(space, each.network)
     point = space.pivot(theta, parts[0][0].network)

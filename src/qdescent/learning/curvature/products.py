@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -17,11 +18,14 @@ Product = Callable[[Tensor], Tensor]  # a direction in R^n -> the product in R^n
 Build = Callable[[Task, ParameterSpace, Tensor, torch.dtype], Product]
 
 
-def by_series_if_possible() -> Build:
-    """By Taylor series where that is possible and right, and not made of many small steps, else by
-    autograd; the gradients are compared on the first batch.
+def by_series_if_faster(samples: int) -> Build:
+    """By Taylor series where that is possible and right, and takes less time than autograd, else by
+    autograd; the gradients are compared on the first batch that comes.
 
     Counts decide, not the clock: the same numbers on every machine and in every run.
+
+    Args:
+        samples: of the batch that the products are of; the first that comes may hold a few of it.
     """
     chosen: list[Build] = []
 
@@ -32,10 +36,18 @@ def by_series_if_possible() -> Build:
             except ArgumentError:  # an operation that only this batch meets
                 return double_backward_product(task, space, theta, dtype)
         series = _right_series(task, space, theta) if dtype == theta.dtype else None
-        if series is not None and series.by_small_steps:
-            series = None
-        chosen.append(double_backward_product if series is None else taylor_product)
-        return chosen[0](task, space, theta, dtype) if series is None else lambda v: series([v])[0]
+        if series is None:
+            chosen.append(double_backward_product)
+            return double_backward_product(task, space, theta, dtype)
+        if not series.beats_double_backward(samples / task.batch):
+            # what autograd differentiates once only may have a series
+            with suppress(ArgumentError, RuntimeError):
+                product = double_backward_product(task, space, theta, dtype)
+                product(torch.zeros_like(theta))
+                chosen.append(double_backward_product)
+                return product
+        chosen.append(taylor_product)
+        return lambda v: series([v])[0]
 
     return build
 

@@ -43,11 +43,7 @@ class HessianTwin:
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By two gradients."""
         h = _length(theta, v, step)
-        after, before = _checked_gradients(self.loss_and_gradient, theta, v, h, self.reason)
-        size, difference = (
-            float(torch.linalg.vector_norm(after + before)) / 2,
-            (after - before) / (2 * h),
-        )
+        difference, size = _checked_slopes(self.loss_and_gradient, theta, v, h, self.reason)
         return Moved(
             lambda product: _gap(product, difference),
             size / _length(theta, v, 1.0),
@@ -64,11 +60,14 @@ class HessianTwin:
         return float(self.loss_and_gradient(theta)[0])
 
 
-def _checked_gradients(
+def _checked_slopes(
     loss_and_gradient: Callable[[Tensor], Both], theta: Tensor, v: Tensor, h: float, reason: Reason
-) -> Both:
-    """The gradients at theta + h v and theta - h v, whose loss must rise between as they say."""
-    (high, after), (low, before) = (loss_and_gradient(theta + s * h * v) for s in (1, -1))
+) -> tuple[Tensor, float]:
+    """The slope of the gradient along v, from its values at theta + h v and theta - h v, and the
+    size of these; the loss must rise between as they say.
+    """
+    # vectors of a hundred megabytes may meet here: each pass over one counts
+    (high, after), (low, before) = (loss_and_gradient(theta.add(v, alpha=s * h)) for s in (1, -1))
 
     def rise(point: Tensor) -> float:
         ends = (
@@ -79,15 +78,10 @@ def _checked_gradients(
         above, below = map(float, ends)
         return (above - below) / (2 * h)
 
-    check_slope(
-        rise,
-        theta,
-        float((after + before) @ v) / 2,
-        float(torch.linalg.vector_norm(after + before)) / 2,
-        abs(float(high)) / h,
-        reason,
-    )
-    return after, before
+    mean = (after + before).div_(2)
+    size = float(torch.linalg.vector_norm(mean))
+    check_slope(rise, theta, float(mean @ v), size, abs(float(high)) / h, reason)
+    return torch.sub(after, before, out=mean).div_(2 * h), size
 
 
 def _length(theta: Tensor, v: Tensor, step: float) -> float:
@@ -127,12 +121,14 @@ def _loss_and_gradient(
     parts: Parts, space: ParameterSpace, total: Total
 ) -> Callable[[Tensor], Both]:
     def loss_and_gradient(theta: Tensor) -> Both:
-        value, gradient = theta.new_zeros(()), torch.zeros_like(theta)
+        value, gradient = theta.new_zeros(()), None
         with InDouble():
             for task, weight in parts:
                 loss, slope = _in_double(task, space, theta)
                 value += weight * loss
-                gradient.add_(slope, alpha=weight)
+                slope = slope if weight == 1.0 else slope.mul_(weight)
+                gradient = slope if gradient is None else gradient.add_(slope)
+        assert gradient is not None
         return total(value), total(gradient)
 
     return loss_and_gradient
@@ -195,7 +191,7 @@ class GaussNewtonTwin:
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By four passes forward, two gradients in the outputs, and two in the weights."""
         h, k = _length(theta, v, step), _length(theta, w, step)
-        _checked_gradients(self.loss_and_gradient, theta, v, h, self.reason)
+        _checked_slopes(self.loss_and_gradient, theta, v, h, self.reason)
         sums = theta.new_zeros(2)
         for weight, part in self.parts:
             along = part.moved(theta, v, h)

@@ -42,8 +42,7 @@ from qdescent.learning.unchanged import points_of
 from qdescent.learning.untouched import untouched
 
 WAYS = ("auto", "taylor", "jvp")
-# Of a series call: measured to order 4 (benchmarks/series_cost.py); 5 and 6 by the growth of the
-# N(N + 3)/2 products.
+# Of a series call: measured to order 4 (benchmarks/series_cost.py), then by N(N + 3)/2 products.
 GRADIENTS = {1: 1.8, 2: 4.0, 3: 6.6, 4: 9.6, 5: 13.0, 6: 17.0}
 MOST_ORDER = 64  # the work grows with its square, and no series is worth so many
 
@@ -63,6 +62,7 @@ class GradientSeries:
         how: way in which the coefficients are found, in words.
         rounding: of the coarsest type in which anything of it was computed.
         price: of a call, in gradients, as measured on convolutions.
+        beats_double_backward: as `Tape` has it.
 
     Raises:
         ArgumentError: an operation without a Taylor rule (a kink has no series); theta has changed.
@@ -120,8 +120,8 @@ class GradientSeries:
             if self._loss is not None:
                 self._tape.close(self._loss)
             self.gradient, self._places = places.closed(rows)[0], places
+        self.beats_double_backward = tape.beats_double_backward
         self.rounding, self.price = tape.rounding, GRADIENTS.get(order, order * (order + 3) / 2)
-        self.by_small_steps = tape.by_small_steps
         alone = ", ".join(map(repr, sorted(tape.alone)))
         self.how = f"Taylor rules{f', nested derivatives of {alone} alone' if alone else ''}"
 

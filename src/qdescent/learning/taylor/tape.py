@@ -19,7 +19,9 @@ from torch import Tensor
 
 from qdescent.learning.taylor.transpose import recorded
 
-MANY, SMALL = 300, 1e4  # operations, and numbers that each makes: LSTM and GRU over 24 tokens
+# Where a series of order 1 takes less time than two passes backward (benchmarks/product_ways.py):
+# convolutions make this share of all numbers at least, and an operation so many on average.
+CONVOLVED, NUMBERS = 0.05, 7e3
 # degrees 1 ... N: one tensor (N, ...), or a list where stacking would copy whole weights
 Terms = Tensor | list[Tensor]
 
@@ -82,6 +84,7 @@ class Tape:
         self.alone: set[str] = set()  # functions without a rule: by nested derivatives
         self.rounding = 0.0  # of the coarsest type that a quantity has
         self.entries = 0  # of all operations' outputs together
+        self.convolved = 0  # of these, of convolutions
         self._last_uses: list[list[Node]] = []
 
     def leaf(self, value: Tensor) -> Node:
@@ -90,11 +93,15 @@ class Tape:
         self.leaves.add(leaf)
         return leaf
 
-    @property
-    def by_small_steps(self) -> bool:
-        """Whether many operations make few numbers each: what PyTorch fuses goes step by step."""
-        calls = len(self.operations)
-        return calls > MANY and self.entries < SMALL * calls
+    def beats_double_backward(self, times: float = 1.0) -> bool:
+        """Whether a product by this series takes less time than one by autograd: convolutions lie
+        better in memory here, what is small or fused in PyTorch goes step by step.
+
+        Args:
+            times: the samples that the products are of, over those that were recorded.
+        """
+        large = times * self.entries >= NUMBERS * len(self.operations)
+        return large and self.convolved >= CONVOLVED * self.entries
 
     def close(self, output: Node) -> None:
         """End the recording: the output's adjoint is 1, from which all adjoints' degree 0 follows;
@@ -298,52 +305,3 @@ class Join:
 
     def _moving(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         return [g for g, part in zip(gradients, self._parts, strict=True) if isinstance(part, Node)]
-
-
-class Pointwise:
-    """y = f(x) elementwise, from the Taylor coefficients a_m = f^(m)(x_0) / m!, m = 0 ... N + 1.
-
-    With v = x - x_0: f'(x) = sum_m (m+1) a_{m+1} v^m, and y' = f'(x) x' gives k y_k = sum_{i=1..k}
-    i x_i f'_{k-i}.
-    """
-
-    def __init__(self, tower: Sequence[Tensor], x: Node) -> None:
-        self.inputs: tuple[Node, ...] = (x,)
-        self.output = Node(tower[0])
-        self._rates = [tower[1], *(m * a for m, a in enumerate(tower[2:], start=2))]
-
-    def pull_value(self, adjoint: Tensor) -> Sequence[Tensor]:
-        self._adjoint = adjoint
-        return [adjoint * self._rates[0]]
-
-    def push(self) -> Tensor:
-        v = stacked(self.inputs[0].terms)  # type: ignore[arg-type]
-        order = len(v)
-        y = v * self._rates[0]
-        self._slope = v * self._rates[1]
-        power = v
-        for m in range(2, order + 1):  # power[k] is the coefficient of eps^(m + k) in v^m
-            power = truncated(power, v, order + 1 - m)
-            self._slope[m - 1 :].addcmul_(power, self._rates[m])
-        for k in range(2, order + 1):
-            for i in range(1, k):
-                y[k - 1].addcmul_(v[i - 1], self._slope[k - i - 1], value=i / k)
-        return y
-
-    def pull(self, adjoint: Tensor) -> Sequence[Terms]:
-        x = adjoint * self._rates[0]
-        x.addcmul_(self._slope, self._adjoint)
-        for j in range(1, len(adjoint)):
-            x[j:].addcmul_(adjoint[:-j], self._slope[j - 1])
-        del self._slope
-        return [x]
-
-
-def truncated(a: Tensor, b: Tensor, length: int) -> Tensor:
-    """The first coefficients of the elementwise product of two series, each without its zeros at
-    the beginning.
-    """
-    product = a[:length] * b[0]
-    for j in range(1, length):
-        product[j:].addcmul_(a[: length - j], b[j])
-    return product

@@ -203,6 +203,7 @@ def convolution(dimensions: int) -> Rule:
         else:
             form = Convolution(x.shape, weight.shape, *settings)
             y = jet.record(Product(form, plain(x), plain(weight), form.format))
+            jet.tape.convolved += y.numel()
         return y if bias is None else y + bias.reshape(-1, *(1,) * dimensions)
 
     return convolve
@@ -233,6 +234,7 @@ def transposed_convolution(dimensions: int) -> Rule:
                 x.shape, weight.shape, stride, padding, dilation, groups, output_padding
             )
             y = jet.record(Product(form, plain(x), plain(weight), form.format))
+            jet.tape.convolved += y.numel()
         return y if bias is None else y + bias.reshape(-1, *(1,) * dimensions)
 
     return convolve

@@ -10,7 +10,7 @@ from torch import Tensor
 from qdescent._checks import argument_error
 from qdescent.learning.taylor import functions as towers
 from qdescent.learning.taylor.jet import RULES, Jet, rule
-from qdescent.learning.taylor.tape import Pointwise
+from qdescent.learning.taylor.pointwise import Pointwise
 
 
 def pointwise(tower: towers.Tower, x: Jet) -> Jet:
