@@ -1,7 +1,7 @@
 """The examples run as they stand, at a reduced size."""
 
 import ast
-import subprocess
+import runpy
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -42,11 +42,20 @@ def test_a_name_that_has_moved_is_seen():
     assert missing("from qdescent.gone import moved") == ["qdescent.gone.moved"]
 
 
-def test_first_pass_in_python():
-    call = [sys.executable, str(EXAMPLES / "first_pass.py"), "--small"]
-    result = subprocess.run(call, capture_output=True, text=True, timeout=200)
-    assert result.returncode == 0, result.stderr
-    circuit, direct = (line for line in result.stdout.splitlines() if "u_T" in line)
+@pytest.fixture
+def said(capsys, monkeypatch):
+    """The lines that a script prints, run as the main program."""
+
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", [name, *words])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_first_pass_in_python(said):
+    circuit, direct = (line for line in said("first_pass.py", "--small") if "u_T" in line)
     values = [
         [float(x) for x in line[line.index("[") + 1 : line.index("]")].split(",")]
         for line in (circuit, direct)
@@ -56,14 +65,11 @@ def test_first_pass_in_python():
     assert len((EXAMPLES / "first_pass.py").read_text().splitlines()) < 80  # of 100 characters
 
 
-def test_carleman_of_an_equation():
+def test_carleman_of_an_equation(said):
     """The published rows come out of the text that it prints; the coarse Burgers run is near the
     published figures.
     """
-    call = [sys.executable, str(EXAMPLES / "carleman_ode.py"), "--small"]
-    result = subprocess.run(call, capture_output=True, text=True, timeout=100)
-    assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
+    lines = said("carleman_ode.py", "--small")
     errors = [float(line.split()[-1]) for line in lines if line.startswith("logistic")]
     assert errors[:4] == [1.700034e-1, 5.373132e-2, 5.367442e-3, 5.356080e-5]
     assert errors[4:] == sorted(errors[4:])
@@ -76,13 +82,10 @@ def test_carleman_of_an_equation():
     assert len((EXAMPLES / "carleman_ode.py").read_text().splitlines()) < 80  # of 100 characters
 
 
-def test_a_network_of_ones_own_in_ten_lines():
-    call = [sys.executable, str(EXAMPLES / "own_network.py")]
-    result = subprocess.run(call, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
+def test_a_network_of_ones_own_in_ten_lines(said):
     losses, masked = (
         [float(word) for word in line.split() if word[0].isdigit()]
-        for line in result.stdout.splitlines()
+        for line in said("own_network.py")
         if line.startswith(("loss", "masked"))
     )
     assert losses[1] < losses[0] - 0.2

@@ -125,11 +125,13 @@ def stands(written, files):
     return False
 
 
-def wrong(text):
-    """What is claimed without a row."""
+def wrong(text, right=()):
+    """What is claimed without a row; `right`: claims that were looked up before."""
     known = notes(text)
     faults = []
     for sentence, marks in claims(text):
+        if (sentence, marks) in right:
+            continue
         if not marks or any(mark not in known for mark in marks):
             faults.append(f"no note: {sentence}")
             continue
@@ -151,11 +153,12 @@ def test_a_planted_wrong_number_is_found():
     body = body_of(body)
     shown = [m.group() for m in NUMBER.finditer(body) if len(re.findall(r"\d", m.group())) >= 3]
     assert len(shown) > 10
-    missed = []
+    right, missed = list(claims(FINDINGS)), []
     for number in shown:
         digits = re.sub(r"[ %]", "", number)
         changed = digits[:-1] + str((int(digits[-1]) + 5) % 10)
-        if not wrong(FINDINGS.partition(mark)[0].replace(digits, changed) + mark + rest):
+        planted = FINDINGS.partition(mark)[0].replace(digits, changed) + mark + rest
+        if not wrong(planted, right):
             missed.append(number)
     assert len(missed) <= len(shown) // 10, missed
 

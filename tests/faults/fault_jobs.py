@@ -15,7 +15,7 @@ from qdescent import cli
 
 RUN_FLAGS = """--epochs 2 --width 1 --train-images 32 --batch 8 --segment 1 --rounds 2
     --shots 100 --probes 2 --lanczos-steps 9 --circuit-weights 1 --circuit-order 1 --circuit-steps 1
-    --circuit-padding 0 --circuit-epsilon 0.1"""
+    --circuit-padding 0 --circuit-epsilon 0.1 --sparsity 3"""
 SPECTRUM_FLAGS = "--steps 10 --probes 2 --rows 6 --deflate 2 --batch 8"
 TRAIN_FLAGS = """--epochs 1 --batch 2 --held-out 0.25 --density 0.5 --segment 1 --rounds 3
     --shots 100"""

@@ -2,14 +2,13 @@
 with a dense twin.
 """
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from two_processes import forked
 
 from qdescent._checks import ArgumentError
 from qdescent._processes import is_first
@@ -50,7 +49,6 @@ def child(folder: Path) -> None:
     """What each of the two processes runs; each writes a file of its own, since lines on one shared
     pipe can run together.
     """
-    torch.set_num_threads(1)
     tasks, space, dense = problem()
     with joined("cpu") as ranks:
         assert ranks.size == 2
@@ -100,17 +98,7 @@ def child(folder: Path) -> None:
 
 
 def test_two_gloo_processes_make_the_dense_product(tmp_path):
-    call = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        __file__,
-        str(tmp_path),
-    ]
-    result = subprocess.run(call, capture_output=True, text=True, timeout=100)
-    assert result.returncode == 0, result.stderr
+    assert [code for code, _ in forked(lambda: child(tmp_path))] == [0, 0]
     must = "be (inputs, targets) of one length, at least 1 (several inputs: ((x1, x2), targets))"
     refused = f"Argument `data` must {must}, but is of 0 parts."
     found = [(tmp_path / f"rank{rank}").read_text() for rank in range(2)]
@@ -130,7 +118,3 @@ def test_alone_the_operator_is_the_one_that_was_built():
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(ArgumentError, match="`device` must be one of 'cpu'"), joined("abacus"):
         pass
-
-
-if __name__ == "__main__":
-    child(Path(sys.argv[1]))

@@ -69,7 +69,7 @@ def one_power(power):
 @pytest.mark.parametrize("power", [4, 5, 6, 8])
 def test_the_true_error_stays_below_the_tolerance(power, way, orders):
     task, space = polynomial(*one_power(power))
-    run = train_hybrid([task], space, adaptive(way, orders=orders))
+    run = train_hybrid([task], space, adaptive(way, orders=orders, steps=5 * power))
     assert len(run.rounds) > 1
     assert max(itertools.chain(*(each.truncation for each in run.rounds))) < 0.01
 

@@ -33,7 +33,8 @@ from qdescent.report.headline import headline_json
 from qdescent.rows.numbers import number
 
 out_console, error_console = Console(), Console(stderr=True)
-SILENCE, LONGEST_SILENCE = 3.0, 160.0  # seconds in a log
+# seconds in a log; what comes before the first stage, where most bad arguments end, has more
+SILENCE, LONGEST_SILENCE, LOADING = 3.0, 160.0, 10.0
 
 
 def print_outcome(
@@ -120,8 +121,7 @@ class Bars:
         """Say where a job stands, after three seconds of a silence, and each time after twice as
         many: its threads may be busy for minutes within one call.
         """
-        spoken = self._begun
-        wait = SILENCE
+        spoken, wait = self._begun, LOADING
         while not self._ended.wait(min(1.0, SILENCE)):
             now = time.perf_counter()
             if self._start > spoken:

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Timer
 
 import click
 
@@ -20,29 +19,23 @@ from qdescent._processes import is_first
 from qdescent._signals import Stopped, quiet_imports
 
 IMPORTING = "Importing PyTorch and the rest ..."
-LONGEST_SILENCE = 3.0  # seconds in a log; a terminal is told at once
 
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Signals are quiet and the user is told while what a job needs is imported.
+    """Signals are quiet and a terminal is told while what a job needs is imported.
 
-    That takes one to three seconds, many where Python compiles it for the first time. On a terminal
-    the line is gone afterwards.
+    That takes one to three seconds, many where Python compiles it for the first time. The line is
+    gone afterwards; a log gets none, where a bad argument is to be the only one.
     """
-    on_terminal = sys.stderr.isatty() and is_first()
-    late = Timer(LONGEST_SILENCE, say, (IMPORTING, None))
-    late.daemon = True
-    if on_terminal:
+    told = sys.stderr.isatty() and is_first()
+    if told:
         click.echo(IMPORTING, err=True, nl=False)
-    else:
-        late.start()
     try:
         with quiet_imports():
             yield
     finally:
-        late.cancel()
-        if on_terminal:
+        if told:
             click.echo("\r\x1b[K", err=True, nl=False)
 
 

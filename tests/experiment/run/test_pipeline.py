@@ -295,8 +295,9 @@ def test_killed_in_every_stage_and_resumed_ends_in_the_same_rows(whole, tmp_path
 
 def test_a_tolerance_chooses_the_segments_and_a_killed_run_chooses_the_same(tmp_path):
     adaptive = replace(
-        SMALL, tolerance=1e-4, learning_rate=0.6, segment=6, lanczos_steps=4, circuit_epsilon=0.3
-    )
+        SMALL, tolerance=1e-4, learning_rate=0.6, segment=6, lanczos_steps=4, circuit_epsilon=0.3,
+        sparsity=5,
+    )  # fmt: skip
     record = run_first_pass(create_workspace(tmp_path / "whole", adaptive))
     lengths, ends = (
         record.rows["schedule/segment_by_round"].value,
@@ -421,7 +422,7 @@ def test_console_script_ends_with_exit_code_2_and_one_sentence(tmp_path):
 
 
 def test_interrupt_says_how_to_go_on(tmp_path):
-    flags = ["--epochs", "400", "--width", "4", "--train-images", "640", "--batch", "64"]
+    flags = ["--epochs", "400", "--width", "1", "--train-images", "64", "--batch", "64"]
     # A shell's background job starts with SIGINT ignored, and its children inherit that: the child
     # takes it up again.
     code = (
@@ -467,7 +468,7 @@ def test_nan_in_the_data_is_refused_before_anything_is_trained(tmp_path, monkeyp
 def test_a_circuit_that_is_refused_loses_no_training(tmp_path):
     settings = replace(
         SMALL, epochs=1, width=1, train_images=64, batch=16, lanczos_steps=3, circuit_weights=1,
-        circuit_order=1, circuit_steps=1, circuit_padding=0, circuit_epsilon=1e-300,
+        circuit_order=1, circuit_steps=1, circuit_padding=0, circuit_epsilon=1e-300, sparsity=1,
     )  # fmt: skip
     record = run_first_pass(create_workspace(tmp_path / "o", settings))
     status = record.rows["circuit/status"].value

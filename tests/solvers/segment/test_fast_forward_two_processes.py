@@ -1,11 +1,10 @@
 """Two processes that share the batches forward a segment as one does."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 from torch import nn
+from two_processes import forked
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.parallel.ranks import joined
@@ -26,7 +25,6 @@ def problem():
 
 
 def child(folder: Path) -> None:
-    torch.set_num_threads(1)
     tasks, space = problem()
     with joined("cpu") as ranks:
         found = fast_forward(ranks.deal(tasks), space, order=3, ranks=ranks, **SEGMENT)
@@ -43,11 +41,7 @@ def child(folder: Path) -> None:
 
 
 def test_two_processes_forward_as_one_does(tmp_path):
-    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    result = subprocess.run(
-        [*call, __file__, str(tmp_path)], capture_output=True, text=True, timeout=300
-    )
-    assert result.returncode == 0, result.stderr
+    assert [code for code, _ in forked(lambda: child(tmp_path))] == [0, 0]
     first, second = (torch.load(tmp_path / f"rank{rank}", weights_only=True) for rank in range(2))
     assert torch.equal(first["found"], second["found"])
     tasks, space = problem()
@@ -56,7 +50,3 @@ def test_two_processes_forward_as_one_does(tmp_path):
     assert (first["alone"] - one.terms).abs().max() > 1e-3
     assert "`task`" in first["sentence"]
     assert first["sentence"] == second["sentence"]
-
-
-if __name__ == "__main__":
-    child(Path(sys.argv[1]))
