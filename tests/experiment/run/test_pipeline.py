@@ -296,7 +296,7 @@ def test_killed_in_every_stage_and_resumed_ends_in_the_same_rows(whole, tmp_path
 def test_a_tolerance_chooses_the_segments_and_a_killed_run_chooses_the_same(tmp_path):
     adaptive = replace(
         SMALL, tolerance=1e-4, learning_rate=0.6, segment=6, lanczos_steps=4, circuit_epsilon=0.3,
-        sparsity=5,
+        sparsity=5, circuit_weights=1, circuit_order=1, circuit_steps=1,
     )  # fmt: skip
     record = run_first_pass(create_workspace(tmp_path / "whole", adaptive))
     lengths, ends = (
@@ -421,6 +421,7 @@ def test_console_script_ends_with_exit_code_2_and_one_sentence(tmp_path):
     assert result.stderr.strip() == "qdescent: Argument `density` must be in (0, 1], but is 1.5."
 
 
+@pytest.mark.slow  # a process of its own; tests/faults has the same in a forked one
 def test_interrupt_says_how_to_go_on(tmp_path):
     flags = ["--epochs", "400", "--width", "1", "--train-images", "64", "--batch", "64"]
     # A shell's background job starts with SIGINT ignored, and its children inherit that: the child
