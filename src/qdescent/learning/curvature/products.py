@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,6 +76,22 @@ def taylor_product(task: Task, space: ParameterSpace, theta: Tensor, dtype: torc
     return lambda v: series([v])[0]
 
 
+class _Along(torch.autograd.Function):
+    """A scalar whose derivative by the tensors is `direction`, that of their inner product.
+
+    `autograd.grad` imports symbolic algebra, a second, as soon as it is given an adjoint itself.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, direction: Sequence[Tensor], *tensors: Tensor) -> Tensor:
+        ctx.direction = direction
+        return tensors[0].new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, one: Tensor) -> Any:
+        return None, *ctx.direction
+
+
 def double_backward_product(
     task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype
 ) -> Product:
@@ -89,13 +106,8 @@ def double_backward_product(
         if not curved:
             return torch.zeros_like(v)
         direction = list(space.embed(v).values())
-        found = torch.autograd.grad(
-            [gradient[k] for k in curved],
-            weights,
-            grad_outputs=[direction[k] for k in curved],
-            retain_graph=True,
-            materialize_grads=True,
-        )
+        slope = _Along.apply([direction[k] for k in curved], *(gradient[k] for k in curved))
+        found = torch.autograd.grad(slope, weights, retain_graph=True, materialize_grads=True)
         return space.pack(found)
 
     return product
