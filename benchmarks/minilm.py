@@ -38,6 +38,7 @@ import minilm_hybrid as minilm  # noqa: E402
 TEXTS, BATCH, DENSE = 400, 32, 60
 SPARSE, BEGUN = 40, 20  # steps of Adam on the kept weights: to be measured, and before the rounds
 STEPS, LARGE = 24, 64  # of the rounds, and texts of their batches
+FEWER = 12  # steps of another seed's rounds, hybrid and classical
 RATES, HORIZON, PRODUCTS = (0.01, 0.003, 0.001), 60, 24
 WINDOW, SAMPLED, CHAINS = 12, 6, 4  # steps of a series, rows, chains
 WHERE = {
@@ -78,14 +79,15 @@ def tune(subject):
     network, texts = subject.network, subject.texts
     minilm.tune(network, texts.batches(BATCH, subject.seed), DENSE, minilm.OF_ALL)
     torch.save(network.state_dict(), subject.folder / "dense.pt")
-    for name, steps in (("begun", BEGUN), ("tuned", SPARSE)):
+    after = {"begun": BEGUN, "tuned": SPARSE}
+    for name in ("begun",) if subject.seed else after:
         subject.at("step-0")
         mask = qd.magnitude_mask(network, minilm.DENSITY, scope="layer")
         batches = islice(texts.batches(BATCH, subject.seed), DENSE, None)
-        minilm.tune(network, batches, steps, minilm.OF_KEPT, mask)
+        minilm.tune(network, batches, after[name], minilm.OF_KEPT, mask)
         torch.save(network.state_dict(), subject.folder / f"{name}.pt")
     exact, rows = Evidence.EXACT, []
-    for where, what in WHERE.items():
+    for where, what in () if subject.seed else WHERE.items():
         space = subject.at(where)
         share = minilm.tested(network, texts, space, space.theta)
         name = "pruned" if where == "step-0" else where
@@ -154,8 +156,9 @@ def hybrid(subject):
     space, texts, network = subject.at("begun"), subject.texts, subject.network
     task = qd.Task(network, cross_entropy, next(texts.batches(LARGE, subject.seed + 1)))
     eta, largest = minilm.rate_at(task, space)
+    steps = FEWER if subject.seed else STEPS
     run = minilm.rounds(
-        network, texts, space, eta, STEPS, LARGE, subject.seed,
+        network, texts, space, eta, steps, LARGE, subject.seed,
         lambda each: print(each.steps, each.order, each.loss, each.sparse.loss[-1], flush=True),
     )  # fmt: skip
     rounds, segments = run.rounds, [each for each in run.rounds if each.shots]

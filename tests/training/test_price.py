@@ -11,6 +11,8 @@ from torch import nn
 
 from qdescent._checks import ArgumentError
 from qdescent.experiment.train.settings import TrainSettings
+from qdescent.learning.parallel.ranks import Ranks
+from qdescent.learning.parallel.spread import Curve, Spread
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.readout.expected import expected_error
@@ -95,7 +97,8 @@ def test_where_shots_are_all_that_costs_the_best_length_is_in_closed_form(order)
     least at t = T (2N+3)^(-1/(2N+2)).
     """
     schedule = priced(shot_cost=1e6, round_cost=0.0, safety=1.0)
-    terms, limit = torch.ones(order, 5000, dtype=torch.float64), 1000
+    ones, limit = torch.ones(order, 5000, dtype=torch.float64), 1000
+    terms = Curve(ones, Spread(5000, Ranks()))
 
     def work(t):
         tail = Tail(TOLERANCE * (t / limit) ** (order + 1), 0.5)

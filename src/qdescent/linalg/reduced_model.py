@@ -28,7 +28,7 @@ class ReducedModel:
     norm is ||C c||, to rounding.
 
     Args:
-        operator: H, symmetric, (n, n).
+        operator: H, symmetric, (n, n). Where it is sharded, so are all vectors here.
 
     Attributes:
         matrix: A, (d, d).
@@ -50,7 +50,7 @@ class ReducedModel:
 
     def coordinates(self, vector: Tensor) -> Floats:
         """The coordinates W^T vector, (d,)."""
-        return _along(self._basis, vector)
+        return self._along(self._basis, vector)
 
     def combine(self, coordinates: Floats) -> Tensor:
         """The vector W c, (n,)."""
@@ -58,18 +58,18 @@ class ReducedModel:
 
     def outside(self, vector: Tensor) -> float:
         """||(I - W W^T) vector||, what the space does not hold of it."""
-        return norm(_orthogonal(vector, self._basis)[0])
+        return self._norm(self._orthogonal(vector, self._basis)[0])
 
     def add(self, vector: Tensor) -> bool:
         """Let a vector join, at the cost of one product; False where it lies in the space already,
         to rounding.
         """
-        rest, size = _orthogonal(vector, self._basis)
-        if norm(rest) <= DEPENDENT * torch.finfo(vector.dtype).eps * size:
+        rest, size = self._orthogonal(vector, self._basis)
+        if self._norm(rest) <= DEPENDENT * torch.finfo(vector.dtype).eps * size:
             return False
-        inside = _along(self._frontier, rest)
-        beyond, size = _orthogonal(rest, self._frontier)
-        far = norm(beyond)
+        inside = self._along(self._frontier, rest)
+        beyond, size = self._orthogonal(rest, self._frontier)
+        far = self._norm(beyond)
         if far > DEPENDENT * torch.finfo(vector.dtype).eps * size:
             self._widen(beyond / far)
             inside = np.append(inside, far)
@@ -95,23 +95,46 @@ class ReducedModel:
         #   worth.
         image = self.operator @ joins
         self.products += 1
-        corner = float(dot(joins, image))
+        corner = self._dot(joins, image)
         self.matrix = np.block(
             [[self.matrix, beside[:, None]], [beside[None, :], np.array([[corner]])]]
         )
         self._basis.append(joins)
         self._frontier = others
         # 3. What leaves the space: along the other vectors of F, and along a new one.
-        rest, _ = _orthogonal(image, self._basis)
-        inside = _along(others, rest)
+        rest, _ = self._orthogonal(image, self._basis)
+        inside = self._along(others, rest)
         self.leaving = np.column_stack(
             [self.leaving.reshape(len(others), self.dimension - 1), inside]
         )
-        beyond, _ = _orthogonal(rest, others)
-        far = norm(beyond)
-        if far > DEPENDENT * torch.finfo(image.dtype).eps * norm(image):
+        beyond, _ = self._orthogonal(rest, others)
+        far = self._norm(beyond)
+        if far > DEPENDENT * torch.finfo(image.dtype).eps * self._norm(image):
             self._widen(beyond / far)
             self.leaving[-1, -1] = far
+
+    def _along(self, basis: list[Tensor], vector: Tensor) -> Floats:
+        return np.array([self._dot(w, vector) for w in basis])
+
+    def _orthogonal(self, vector: Tensor, basis: list[Tensor]) -> tuple[Tensor, float]:
+        """What is left of a vector beside an orthonormal basis, and the length of the whole; twice
+        is enough (Kahan, Parlett).
+        """
+        rest = vector.clone()
+        for _ in range(2):
+            for w in basis:
+                rest.sub_(w * self._total(dot(w, rest)).to(w.dtype))
+        return rest, self._norm(vector)
+
+    def _norm(self, vector: Tensor) -> float:
+        return self._dot(vector, vector) ** 0.5
+
+    def _dot(self, x: Tensor, y: Tensor) -> float:
+        return float(self._total(dot(x, y)))
+
+    def _total(self, own: Tensor) -> Tensor:
+        shard = self.operator.shard
+        return own if shard is None else shard.total(own)
 
 
 @dataclass(frozen=True)
@@ -237,28 +260,8 @@ class Recurrence:
         return self.along * self.gain + self.aside
 
 
-def norm(x: Tensor) -> float:
-    """The Euclidean norm ||x||."""
-    return float(dot(x, x)) ** 0.5
-
-
-def _along(basis: list[Tensor], vector: Tensor) -> Floats:
-    return np.array([float(dot(w, vector)) for w in basis])
-
-
 def _combined(basis: list[Tensor], coordinates: Floats) -> Tensor:
     total = torch.zeros_like(basis[0])
     for w, c in zip(basis, coordinates.tolist(), strict=True):
         total.add_(w, alpha=c)
     return total
-
-
-def _orthogonal(vector: Tensor, basis: list[Tensor]) -> tuple[Tensor, float]:
-    """What is left of a vector beside an orthonormal basis, and the length of the whole; twice is
-    enough (Kahan, Parlett).
-    """
-    rest = vector.clone()
-    for _ in range(2):
-        for w in basis:
-            rest.sub_(w * dot(w, rest).to(w.dtype))
-    return rest, norm(vector)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -22,7 +22,9 @@ from qdescent._checks import (
 from qdescent.learning.curvature.hessian import check_series
 from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.mean_series import MeanSeries
+from qdescent.learning.parallel.ranks import Ranks
 from qdescent.learning.parallel.shared_task import SharedTask
+from qdescent.learning.parallel.spread import Curve, Spread
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import WAYS, GradientSeries, series_of
@@ -37,7 +39,8 @@ class SeriesSolution:
     """u(T) = sum_k u_k(T), the order-N Carleman solution after T steps.
 
     Args:
-        terms: u_1 ... u_N at the end, (N, n).
+        terms: u_1 ... u_N at the end, (N, n); of tasks whose ranks shard vectors this process's
+            places of them.
         steps: T.
         velocity: the velocity's terms v_1 ... v_N at the end, (N, n); None without momentum.
         how: way in which the coefficients were found, in words, with the price where it is not
@@ -106,8 +109,9 @@ class SeriesSteps(Iterator[Tensor]):
         decoupled: weight decay beside the gradient, as in SGDW.
 
     Attributes:
-        terms: u_1 ... u_N now, (N, n).
-        velocity: v_1 ... v_N now, (N, n); None without momentum.
+        terms: u_1 ... u_N now, (N, n); of tasks whose ranks shard vectors this process's places of
+            them (`spread`).
+        velocity: v_1 ... v_N now, likewise; None without momentum.
         how: way in which the gradient's coefficients are found, see `SeriesSolution`.
         price: of a step on a batch that is known already, in gradients.
     """
@@ -141,7 +145,9 @@ class SeriesSteps(Iterator[Tensor]):
             raise argument_error("order", f"be at most {ORDER_LIMIT} in series form", order)
         self._rule = SGD(learning_rate, momentum, weight_decay, dampening, nesterov, decoupled)
         self._space, self._theta, self._order, self._method = space, theta, order, method
-        self.terms = torch.zeros(order, len(theta), dtype=theta.dtype, device=theta.device)
+        self.spread = Spread(len(theta), _ranks_of(task))
+        self._pivot = self.spread.part(theta)
+        self.terms = torch.zeros(order, len(self._pivot), dtype=theta.dtype, device=theta.device)
         self.velocity: Tensor | None = None
         if velocity is not None:
             velocity = check_tensor("velocity", velocity).to(theta)
@@ -149,7 +155,8 @@ class SeriesSteps(Iterator[Tensor]):
                 "velocity", velocity, (order, len(theta)) if velocity.ndim == 2 else (len(theta),)
             )
             self.velocity = torch.zeros_like(self.terms)
-            self.velocity[: len(velocity) if velocity.ndim == 2 else 1] = velocity
+            first = len(velocity) if velocity.ndim == 2 else 1
+            self.velocity[:first] = self.spread.part(velocity)
         self.how, self.price = "", 0.0
         self._check, fixed = check, isinstance(task, Task)
         self._gradient = self._series(task) if fixed else None  # type: ignore[arg-type]
@@ -162,7 +169,7 @@ class SeriesSteps(Iterator[Tensor]):
         rate = gradient(self.terms)
         rate[0] += gradient.gradient
         change, self.velocity = step_change(
-            self._rule, rate, self.terms, self._theta, self.velocity
+            self._rule, rate, self.terms, self._pivot, self.velocity
         )
         self.terms = change.add_(self.terms)
         return self.terms
@@ -171,8 +178,10 @@ class SeriesSteps(Iterator[Tensor]):
         check_instance("task", task, Task)
         if isinstance(task, SharedTask):
             check, self._check = self._check, False
+            # of a stream of tasks it is not known beforehand that their ranks shard vectors
+            ranks = replace(task.ranks, shard_vectors=self.spread.ranks.sharding)
             return MeanSeries(
-                [task.own], self._space, self._theta, self._order, self._method, check, task.ranks
+                [task.own], self._space, self._theta, self._order, self._method, check, ranks
             )
         series = series_of(task, self._space, self._theta, self._order, self._method)
         if self._check:
@@ -180,6 +189,12 @@ class SeriesSteps(Iterator[Tensor]):
         self._check = False  # the same network and loss at every step
         self.how, self.price = series.how, series.price
         return series
+
+
+def _ranks_of(task: Task | Iterable[Task]) -> Ranks:
+    """The processes that share the batches."""
+    first = task[0] if isinstance(task, (list, tuple)) and task else task
+    return first.ranks if isinstance(first, SharedTask) else Ranks()
 
 
 def series_descent(
@@ -260,7 +275,7 @@ def series_descent(
             raise argument_error(
                 "task", f"hold at least {steps} tasks, one for each step", f"{t} of them"
             )
-    sizes = torch.linalg.vector_norm(walk.terms.double(), dim=1)
+    sizes = Curve(walk.terms, walk.spread).sizes
     powers = 1 / torch.arange(1, len(sizes) + 1, dtype=torch.float64, device=sizes.device)
     growth = float(((sizes / sizes[0]) ** powers).max()) if bool(sizes[0] > 0) else 1.0
     overflowed = not bool(sizes.isfinite().all()) or math.isinf(growth)

@@ -88,7 +88,7 @@ def jump(
             if schedule.shot_cost is None and schedule.work(order, length) >= cheapest:
                 break  # nor is anything shorter: each would cost a path
     if not found:
-        first = path.end(1, path.at(1)[0][:1], None)
+        first = path.end(1, path.at(1)[0].first(1), None)
         return Segment(
             order=schedule.orders[0],
             engine=FAST_FORWARD,
@@ -100,7 +100,8 @@ def jump(
         )
     _, order, best, tail, read_error = min(found, key=lambda each: each[0])
     terms, speeds = best.at(best.steps)
-    end = best.end(best.steps, terms[:order], None if speeds is None else speeds[:order])
+    speed = None if speeds is None else speeds.first(order)
+    end = best.end(best.steps, terms.first(order), speed)
     size = float(torch.linalg.vector_norm(end.displacement))
     for _ in range(best.steps if on_step is not None else 0):
         on_step()  # type: ignore[misc]
@@ -110,7 +111,7 @@ def jump(
         steps=_seen(best, upload, order, tail, watch),
         why=why if best.steps < upload.longest else "",
         end=end,
-        last_term=float(torch.linalg.vector_norm(terms[order - 1])) / (size or 1.0),
+        last_term=terms.first(order).size_of_last / (size or 1.0),
         gradients=spent + checks,
         read_error=read_error,
     )
@@ -128,10 +129,10 @@ def _priced(
     def ended(steps: int) -> Offer:
         terms, speeds = path.at(steps)
         error = tail.error * (steps / path.steps) ** (order + 1)
-        speed = None if speeds is None else speeds[:order]
+        speed = None if speeds is None else speeds.first(order)
         rate = upload.rule.learning_rate
         seen = replace(tail, error=error)
-        return offer(schedule, steps, terms[:order], speed, rate, seen, path.error)
+        return offer(schedule, steps, terms.first(order), speed, rate, seen, path.error)
 
     here = ended(path.steps)
     ends = {max(2, round(path.steps * place / MOST_ENDS)) for place in range(1, MOST_ENDS)}
@@ -144,16 +145,17 @@ def _judged(
 ) -> tuple[Tail, float]:
     """The error at the path's end, and the gradients that the check took."""
     terms, speeds = path.at(path.steps)
-    tail = estimate_tail(terms.double() @ terms.double().T, order)
+    tail = estimate_tail(terms.gram, order)
     if not schedule.accepts(tail) and not math.isnan(tail.growth):
         return tail, 0.0
     check = Check(upload, order)
     if path.steps > 1:
         before, their = path.at(path.steps - 1)
-        check.start(path.steps - 1, before[:order], None if their is None else their[:order])
+        their = None if their is None else their.first(order)
+        check.start(path.steps - 1, before.first(order), their)
     task = upload.task if isinstance(upload.task, Task) else upload.task[path.steps - 1]
-    speed = None if speeds is None else speeds[:order]
-    alone = check.at_end(task, terms[:order], speed, Tail(0.0, 0.0)).error
+    speed = None if speeds is None else speeds.first(order)
+    alone = check.at_end(task, terms.first(order), speed, Tail(0.0, 0.0)).error
     known = tail.error if not math.isnan(tail.growth) else 0.0
     return replace(tail, error=max(known, alone * max(1.0, path.growth))), check.gradients
 
@@ -172,7 +174,7 @@ def _seen(
 ) -> tuple[Step, ...]:
     """What is recorded of each step; the estimate is that of the last."""
     if not watch:
-        last = step_seen(upload, None, path.at(path.steps)[0][:order], None, tail)
+        last = step_seen(upload, None, path.at(path.steps)[0].first(order), None, tail)
         return (Step(math.nan, math.nan, None, ()),) * (path.steps - 1) + (last,)
     reference = displacements(
         upload.task, upload.space, upload.theta, velocity=upload.velocity, **vars(upload.rule)
@@ -181,5 +183,6 @@ def _seen(
     for t in range(1, path.steps + 1):
         task = upload.task if isinstance(upload.task, Task) else upload.task[t - 1]
         judged = tail if t == path.steps else Tail(math.inf, 0.0)
-        steps.append(step_seen(upload, task, path.at(t)[0][:order], next(reference)[1], judged))
+        curve = path.at(t)[0].first(order)
+        steps.append(step_seen(upload, task, curve, next(reference)[1], judged))
     return tuple(steps)

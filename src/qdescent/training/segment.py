@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
 
+from qdescent.learning.parallel.spread import Curve
 from qdescent.learning.task import Task
 from qdescent.training.a_posteriori.check import Check, Segment, Step, refused, step_seen
 from qdescent.training.descent import displacements
@@ -29,9 +29,9 @@ class _Followed:
     """
 
     order: int
-    terms: Tensor = field(repr=False)
+    terms: Curve = field(repr=False)
     steps: tuple[Step, ...] = ()
-    velocity: Tensor | None = field(default=None, repr=False)
+    velocity: Curve | None = field(default=None, repr=False)
     why: str = ""
     last: Offer | None = None
     best: Offer | None = None
@@ -92,7 +92,7 @@ def run_segment(
         upload.task, upload.space, upload.theta, velocity=velocity, **vars(rule)
     )
     alive = {
-        order: _Followed(order, upload.theta.new_zeros(order, upload.space.n))
+        order: _Followed(order, Curve.nothing(order, upload.theta, upload.ranks))
         for order in schedule.orders
     }
     ended: list[_Followed] = []
@@ -116,13 +116,13 @@ def run_segment(
         checks[schedule.orders[-1]].start(longest - 1, *path.at(longest - 1))
     for t in range(first, longest + 1):
         terms, speeds = path.at(t)
-        gram = terms.double() @ terms.double().T
+        gram = terms.gram
         batch = upload.task if isinstance(upload.task, Task) else upload.task[t - 1]
         tails = {order: estimate_tail(gram, order) for order in alive}
         for order, tail in tails.items():
             if schedule.accepts(tail) or math.isnan(tail.growth):
-                speed = None if speeds is None else speeds[:order]
-                tails[order] = tail = checks[order].at_end(batch, terms[:order], speed, tail)
+                speed = None if speeds is None else speeds.first(order)
+                tails[order] = tail = checks[order].at_end(batch, terms.first(order), speed, tail)
             if not schedule.accepts(tail, path.error):
                 ended.append(replace(alive.pop(order), why=refused(order, tail, t)))
         cheapest = min(map(work, ended), default=math.inf)
@@ -130,23 +130,24 @@ def run_segment(
             break  # what is alive, if anything is, would be too dear at any length
         truth = next(reference)[1] if watch else None
         for order, segment in alive.items():
-            step = step_seen(upload, batch, terms[:order], truth, tails[order])
+            curve = terms.first(order)
+            step = step_seen(upload, batch, curve, truth, tails[order])
             unlooked = (Step(math.nan, math.nan, None, ()),) * (t - 1 - len(segment.steps))
-            speed = None if speeds is None else speeds[:order]
+            speed = None if speeds is None else speeds.first(order)
             last, best = None, segment.best
             if priced and t >= min(2, longest):
                 rate = rule.learning_rate
-                last = offer(priced, t, terms[:order], speed, rate, tails[order], path.error)
+                last = offer(priced, t, curve, speed, rate, tails[order], path.error)
                 best = last if best is None or last.work < best.work else best
             seen = (*segment.steps, *unlooked, step)
-            alive[order] = _Followed(order, terms[:order], seen, speed, "", last, best)
+            alive[order] = _Followed(order, curve, seen, speed, "", last, best)
         if not ended and not priced:
             certain = _announce(on_step, certain, t)
     else:
         ended += list(alive.values())
     found = min(reversed(ended), key=work).end  # where all are refused, the last to be so
     _announce(on_step, certain, len(found.steps))
-    end = End(found.terms.sum(0), found.velocity, 0.0)  # of no step
+    end = End(found.terms.end, None, 0.0)  # of no step
     if found.steps:
         end = path.end(len(found.steps), found.terms, found.velocity)
     size = float(torch.linalg.vector_norm(end.displacement))
@@ -156,7 +157,7 @@ def run_segment(
         steps=found.steps,
         why=found.why,
         end=end,
-        last_term=float(torch.linalg.vector_norm(found.terms[-1])) / (size or 1.0),
+        last_term=found.terms.size_of_last / (size or 1.0),
         gradients=path.gradients + sum(check.gradients for check in checks.values()) * adaptive,
         read_error=found.best.read_error if found.best else None,
     )

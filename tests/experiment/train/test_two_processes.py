@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from qdescent.experiment.progress import Silent
-from qdescent.experiment.train import pipeline
+from qdescent.experiment.train import pipeline, rounds
 from qdescent.experiment.train.settings import TrainSettings
 from qdescent.experiment.workspace import Workspace, create_workspace
 from qdescent.learning.parallel.ranks import joined
@@ -34,9 +35,18 @@ def data():
 """
 SETTINGS = {
     "network": "shared_project:network", "data": "shared_project:data", "epochs": 1, "batch": 21,
-    "density": 0.5, "segment": 3, "rounds": 2, "shots": 10**9, "momentum": 0.5,
+    "density": 0.5, "segment": 3, "rounds": 2, "shots": 10**9,
 }  # fmt: skip
-ENGINES = ("series", "fast-forward")
+# name -> settings; each is spread over the processes once more, and stopped after a round
+RUNS = {
+    "series": {"engine": "series", "momentum": 0.5},
+    "fast-forward": {"engine": "fast-forward", "momentum": 0.5},
+    "priced": {"tolerance": 0.05, "shot_cost": 1e-9},
+}
+
+
+class EnoughError(Exception):
+    """After a round."""
 
 
 def batch():
@@ -62,9 +72,34 @@ def child(folder: Path) -> None:
         found += [shared.own.loss_at(space, space.theta).detach()]  # planted: the share alone
         torch.save(found, folder / f"rank{ranks.rank}")
         pipeline.joined = lambda device: nullcontext(ranks)  # gloo joins once in a process
-        for engine in ENGINES:
-            settings = TrainSettings(engine=engine, **SETTINGS)
-            pipeline.run_training(Workspace(folder / f"two-{engine}", settings, Silent()))
+        for name, given in RUNS.items():
+            settings = TrainSettings(**SETTINGS, **given)
+            pipeline.run_training(Workspace(folder / f"two-{name}", settings, Silent()))
+            spread = replace(settings, shard_vectors=True)
+            pipeline.run_training(Workspace(folder / f"spread-{name}", spread, Silent()))
+            workspace = Workspace(folder / f"stopped-{name}", spread, Silent())
+            with stopped_after_a_round(), suppress(EnoughError):
+                pipeline.run_training(workspace)
+            pipeline.run_training(workspace)
+
+
+@contextmanager
+def stopped_after_a_round():
+    """The training ends once its first round is saved."""
+    whole = rounds.train_hybrid
+
+    def until(*given, on_round, **named):
+        def saved(each):
+            on_round(each)
+            raise EnoughError
+
+        return whole(*given, on_round=saved, **named)
+
+    rounds.train_hybrid = until
+    try:
+        yield
+    finally:
+        rounds.train_hybrid = whole
 
 
 @pytest.mark.slow  # two imports of everything
@@ -87,16 +122,23 @@ def test_two_processes_train_as_one_does(tmp_path, monkeypatch):
         assert abs(float(theirs[4] - loss)) > 1e-3
     assert [round(theirs[3], 12) for theirs in found] == [round(2 / 7, 12), round(5 / 7, 12)]
 
-    for engine in ENGINES:
+    for name, given in RUNS.items():
         one = pipeline.run_training(
-            create_workspace(tmp_path / engine, TrainSettings(engine=engine, **SETTINGS))
+            create_workspace(tmp_path / name, TrainSettings(**SETTINGS, **given))
         )
-        two = read_record(tmp_path / f"two-{engine}")
-        assert two.rows["data/processes"].value == 2
-        for row in one.rows:
-            if row.name.startswith(("train/", "readout/")) and isinstance(row.value, tuple):
-                theirs = two.rows[row.name].value
-                assert theirs == pytest.approx(row.value, rel=2e-3, abs=2e-5), row.name
+        two, spread = (read_record(tmp_path / f"{way}-{name}") for way in ("two", "spread"))
+        for each in (two, spread):
+            assert each.rows["data/processes"].value == 2
+            for row in one.rows:
+                if row.name.startswith(("train/", "readout/")) and isinstance(row.value, tuple):
+                    theirs = each.rows[row.name].value
+                    assert theirs == pytest.approx(row.value, rel=2e-3, abs=2e-5), row.name
+        ends = [tmp_path / f"{way}-{name}/weights.safetensors" for way in ("spread", "stopped")]
+        assert ends[0].read_bytes() == ends[1].read_bytes()
+        again = read_record(tmp_path / f"stopped-{name}")
+        for row in spread.rows:
+            if row.name.startswith(("train/", "readout/", "truncation/")):
+                assert again.rows[row.name] == row
 
 
 if __name__ == "__main__":

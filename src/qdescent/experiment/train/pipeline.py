@@ -83,7 +83,8 @@ def run_training(workspace: Workspace[TrainSettings]) -> Record | None:
             explodes, a damaged state, or a directory that another process works on.
     """
     settings = workspace.settings
-    with joined(settings.device) as ranks, ExitStack() as stack:
+    with joined(settings.device) as joint, ExitStack() as stack:
+        ranks = replace(joint, shard_vectors=settings.shard_vectors)
         first = ranks.rank == 0
         workspace = replace(
             workspace,
@@ -217,8 +218,11 @@ def _loaded(settings: TrainSettings, ranks: Ranks) -> Subject:
         must = "look at no data where weights are pruned along the way by several processes"
         raise argument_error("prune_by", must, repr(settings.prune_by))
     # no more entries are read than there will be
-    states = 2 if settings.momentum else 1
-    entries_of(settings.schedule.largest, states * likely_space(settings, subject).n)
+    states, n = 2 if settings.momentum else 1, likely_space(settings, subject).n
+    entries_of(settings.schedule.largest, states * n)
+    if settings.shard_vectors and n < ranks.size:
+        must = f"be left out where {ranks.size} processes are more than the {n} kept weights"
+        raise argument_error("shard_vectors", must, "given")
     return subject
 
 

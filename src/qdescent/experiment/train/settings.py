@@ -219,6 +219,13 @@ class TrainSettings:
     tensorboard: bool = setting(
         False, SWITCH, "Write events for TensorBoard, too.", why="Its package must be installed."
     )
+    shard_vectors: bool = setting(
+        False,
+        SWITCH,
+        "Spread the series' terms, or fast-forward's space, over torchrun's processes.",
+        why="Each then holds 1 / processes of these vectors, which are brought together weight by"
+        " weight as they are used: only where memory asks for it.",
+    )
     seed: int = shared.seed()
     device: str = shared.device()
 

@@ -27,6 +27,8 @@ class Ranks:
         rank: of this process, in [0, size).
         size: number of processes.
         device: where this process computes.
+        shard_vectors: spread vectors of which many are kept (the terms of a series, a Krylov space)
+            over the processes, each of which holds its places (`slice`).
 
     Example:
         >>> Ranks().deal(["a", "b", "c"])
@@ -36,6 +38,12 @@ class Ranks:
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    shard_vectors: bool = False
+
+    @property
+    def sharding(self) -> bool:
+        """Whether a process holds less than the whole of such vectors."""
+        return self.shard_vectors and self.size > 1
 
     def deal(self, items: Sequence[T]) -> list[T]:
         """This process's items, dealt like cards: every `size`-th, from `rank` on."""
@@ -61,6 +69,14 @@ class Ranks:
         if self.size > 1:
             dist.all_reduce(part)
         return part
+
+    def agreed(self, yes: bool) -> bool:
+        """Whether it is so in every process."""
+        if self.size == 1:
+            return yes
+        said = [False] * self.size
+        dist.all_gather_object(said, yes)
+        return all(said)
 
     def of_first(self, value: T) -> T:
         """The first process's value, in every process."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -32,10 +31,12 @@ from qdescent._checks import (
 )
 from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.networks.smooth_norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
+from qdescent.learning.parallel.spread import Spread
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.jet import Jet, MissingRuleError
 from qdescent.learning.taylor.nested_jvp import NestedSeries
+from qdescent.learning.taylor.places import Places
 from qdescent.learning.taylor.rules.norms import group_norm, layer_norm
 from qdescent.learning.taylor.tape import Tape
 from qdescent.learning.unchanged import points_of
@@ -113,7 +114,7 @@ class GradientSeries:
             self._weights = [jet.node for jet in jets.values()]
             # a loss that hangs on no weight stays a tensor
             self._loss = loss.node if isinstance(loss, Jet) else None
-            places = _Places(space)
+            places = Places(space)
             for i, node in enumerate(self._weights):
                 node.sink = partial(places.put, i)
             rows = places.begin(theta.new_empty(1, space.n), values=True)
@@ -141,8 +142,7 @@ class GradientSeries:
             check_tensor("terms", term, (self._space.n,), finite=False).to(self.gradient)
             for term in terms
         ]
-        for each in self._standing:  # half of what is recorded would follow
-            each.check()
+        self._check_standing()
         if self._loss is None:
             return torch.zeros_like(torch.stack(list(terms)))
         with torch.no_grad():
@@ -156,6 +156,37 @@ class GradientSeries:
             self._tape.backward(self._loss)
         return self._places.closed(rows)
 
+    def over(self, parts: Tensor, spread: Spread, weight: float) -> Tensor:
+        """The sum over processes of weight times g_1 ... g_k, for a curve that is spread over them:
+        what each holds, (k, held), of both.
+
+        A weight's terms are brought together where an operation takes them, and let go; its adjoint
+        is summed as soon as it is known. So no process holds a whole term.
+
+        Args:
+            parts: this process's places of u_1 ... u_k.
+            spread: which they are.
+            weight: of this process's batch.
+        """
+        self._check_standing()
+        if self._loss is None:
+            return torch.zeros_like(parts)
+        with torch.no_grad():
+            for i, node in enumerate(self._weights):
+                node.fetch = partial(self._places.brought, i, parts, spread)
+            try:
+                self._tape.forward()
+                rows = self._places.begin(torch.empty_like(parts), spread, weight)
+                self._tape.backward(self._loss)
+            finally:
+                for node in self._weights:
+                    node.fetch = None
+        return self._places.closed(rows)
+
+    def _check_standing(self) -> None:
+        for each in self._standing:  # half of what is recorded would follow
+            each.check()
+
 
 def _check_parametrizations(network: nn.Module) -> None:
     """Say which parametrization has no Taylor rule."""
@@ -168,44 +199,6 @@ def _check_parametrizations(network: nn.Module) -> None:
                 must = "be without parametrizations that have no Taylor rule"
                 off = f"with {kinds} of {name}.{weight}: {error}"
                 raise MissingRuleError(str(argument_error("network", must, off))) from error
-
-
-class _Places:
-    """Where the adjoints of the weights belong in R^n: they go there as soon as they are known."""
-
-    def __init__(self, space: ParameterSpace) -> None:
-        keep = [space.mask.keep[name].flatten() for name in space.names]
-        counts = [int(kept.sum()) for kept in keep]
-        self._ends = list(accumulate(counts, initial=0))
-        self._kept = [
-            None if count == len(kept) else kept.nonzero()[:, 0].to(space.device)
-            for kept, count in zip(keep, counts, strict=True)
-        ]
-
-    def begin(self, rows: Tensor, values: bool = False) -> Tensor:
-        """Start to fill rows, (N, n), one for each degree; values: (1, n), degree 0."""
-        self._rows, self._values, self._written = rows, values, set[int]()
-        return rows
-
-    def put(self, i: int, part: Any) -> None:
-        """The adjoint of weight i, a full-shaped tensor for each degree; the several of a tied
-        weight are summed.
-        """
-        for row, full in zip(self._rows, [part] if self._values else part, strict=True):
-            place, kept = row[self._ends[i] : self._ends[i + 1]], self._kept[i]
-            source, place = (
-                (full, place.view(full.shape)) if kept is None else (full.reshape(-1)[kept], place)
-            )
-            place.add_(source) if i in self._written else place.copy_(source)
-        self._written.add(i)
-
-    def closed(self, rows: Tensor) -> Tensor:
-        """The rows, zero where no adjoint came."""
-        for i in range(len(self._kept)):
-            if i not in self._written:
-                rows[:, self._ends[i] : self._ends[i + 1]] = 0
-        del self._rows
-        return rows
 
 
 def propagate(function: Callable[..., Any], *curves: Sequence[Tensor]) -> list[Tensor]:

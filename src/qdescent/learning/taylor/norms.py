@@ -39,7 +39,7 @@ class Standardise:
         self.output = Node(self._g0 * self._scale[0])
 
     def push(self) -> Tensor:
-        x = stacked(self.inputs[0].terms)  # type: ignore[arg-type]
+        x = stacked(self.inputs[0].coefficients())
         self._g = x - x.mean(self._group, keepdim=True)
         square = (2 * self._g) * self._g0
         square[1:] += _below(self._g, self._g)
@@ -48,7 +48,7 @@ class Standardise:
         if self._weight is None:
             self._scale = self._root
         else:
-            self._weight = torch.cat([self._weight[:1], stacked(self.inputs[1].terms)])  # type: ignore[arg-type]
+            self._weight = torch.cat([self._weight[:1], stacked(self.inputs[1].coefficients())])
             self._scale = product(self._root, self._weight)
         return _mixed(self._g0, self._g, self._scale[0], self._scale[1:])
 

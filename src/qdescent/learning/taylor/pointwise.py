@@ -26,7 +26,7 @@ class Pointwise:
         return [adjoint * self._rates[0]]
 
     def push(self) -> Tensor:
-        v = stacked(self.inputs[0].terms)  # type: ignore[arg-type]
+        v = stacked(self.inputs[0].coefficients())
         order = len(v)
         y = v * self._rates[0]
         self._slope = v * self._rates[1]

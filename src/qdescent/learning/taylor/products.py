@@ -48,6 +48,7 @@ class Product:
     ) -> None:
         self._form, self._x, self._w, self._laid = form, x, w, laid
         self.inputs = tuple(node for node in (x, w) if isinstance(node, Node))
+        self._terms: list[Tensor] | None = None  # of w, from forward to backward
         self._x0: Tensor = x.value if isinstance(x, Node) else x  # type: ignore[assignment]
         self._w0: Tensor = self._kept(w.value if isinstance(w, Node) else w)  # type: ignore[arg-type]
         self.output = Node(form.apply(self._x0[None], self._w0)[0])
@@ -63,17 +64,16 @@ class Product:
 
     def push(self) -> Tensor:
         if not isinstance(self._w, Node):
-            return self._form.apply(stacked(self._x.terms), self._w0)  # type: ignore[union-attr, arg-type]
-        assert self._w.terms is not None
-        self._terms = [self._kept(w) for w in self._w.terms]
+            return self._form.apply(stacked(self._x.coefficients()), self._w0)  # type: ignore[union-attr]
+        terms = [self._kept(w) for w in self._w.coefficients()]
         if not isinstance(self._x, Node):
-            return torch.cat([self._form.apply(self._x0[None], w) for w in self._terms])
-        # along a line w has one term: what meets the others is 0
-        self._terms = self._terms[: self._w.moving]
+            return torch.cat([self._form.apply(self._x0[None], w) for w in terms])
+        terms = terms[: self._w.moving]  # along a line w has one: what meets the others is 0
+        self._terms = terms if self._w.fetch is None else None
         self._all = self._x.joined(self._x0)
         self._x0 = self._all[0]  # held once meanwhile
         y = self._form.apply(self._all[1:], self._w0)
-        for j, w in enumerate(self._terms, start=1):
+        for j, w in enumerate(terms, start=1):
             y[j - 1 :] += self._form.apply(self._all[: len(self._all) - j], w)
         return y
 
@@ -85,12 +85,15 @@ class Product:
         x = self._all if isinstance(self._x, Node) else self._x0[None]
         if isinstance(self._x, Node):
             below = self._form.back(y[1:], self._w0)
-            for j, w in enumerate(self._terms, start=1):
+            terms = self._terms
+            if terms is None:
+                terms = [self._kept(w) for w in self._w.coefficients()][: self._w.moving]
+            for j, w in enumerate(terms, start=1):
                 below[j - 1 :] += self._form.back(y[: len(y) - j], w)
             found.append(below)
             self._x0 = self._x0.clone()
-            del self._all
-        del self._terms  # views of the whole curve
+            del self._all, terms
+        self._terms = None  # views of the whole curve
         found.append(self._form.weigh(x, y, degree) for degree in range(1, len(y)))
         return found
 

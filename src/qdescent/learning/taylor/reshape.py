@@ -29,7 +29,7 @@ class Reshape:
         return [adjoint.reshape(self._from)]
 
     def push(self) -> Tensor:
-        terms = stacked(self.inputs[0].terms)  # type: ignore[arg-type]
+        terms = stacked(self.inputs[0].coefficients())
         return terms.reshape(len(terms), *self._to)
 
     def pull(self, adjoint: Tensor) -> Sequence[Terms]:

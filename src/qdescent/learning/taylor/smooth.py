@@ -104,7 +104,7 @@ class Smooth:
         return found
 
     def push(self) -> Tensor:
-        self._terms = [stacked(node.terms) for node in self.inputs]  # type: ignore[arg-type]
+        self._terms = [stacked(node.coefficients()) for node in self.inputs]
         return torch.stack(self._forward(self._values, self._terms)[1:])
 
     def pull(self, adjoint: Tensor) -> Sequence[Terms]:

@@ -38,12 +38,22 @@ class Node:
     # where the adjoint goes at once instead, degree by degree
     sink: Callable[[Iterable[Tensor]], None] | None = None
     moving: int | None = None  # of a leaf whose terms beyond this degree are 0
+    # where a leaf's coefficients come from each time they are asked for, in the place of `terms`
+    fetch: Callable[[], Tensor] | None = None
     _joined: tuple[Tensor, Tensor] | None = None
+
+    def coefficients(self) -> Terms:
+        """Degrees 1 ... N."""
+        terms = self.terms if self.fetch is None else self.fetch()
+        assert terms is not None
+        return terms
 
     def joined(self, value: Tensor) -> Tensor:
         """Degrees 0 ... N, (N + 1, ...), held once however many operations keep it."""
+        if self.fetch is not None:
+            return with_value(value, self.fetch())
         if self._joined is None or self._joined[1] is not self.terms:
-            full = with_value(value, stacked(self.terms))  # type: ignore[arg-type]
+            full = with_value(value, stacked(self.coefficients()))
             self.terms = full[1:]
             self._joined = full, self.terms
         return self._joined[0]
@@ -207,8 +217,7 @@ class Map:
         return recorded(self._function, self._at)[1](adjoint, False)
 
     def push(self) -> Tensor:
-        terms = self.inputs[0].terms
-        assert terms is not None
+        terms = self.inputs[0].coefficients()
         if self._batched and isinstance(terms, Tensor):
             return torch.func.vmap(self._function)(terms)
         return torch.stack([self._function(term) for term in terms])
@@ -239,7 +248,7 @@ class Shift:
         return [reduce(self._scaled(adjoint)[None], self._from)[0]]
 
     def push(self) -> Tensor:
-        terms = self._scaled(stacked(self.inputs[0].terms))  # type: ignore[arg-type]
+        terms = self._scaled(stacked(self.inputs[0].coefficients()))
         return terms if self._from == self._to else lead(terms, len(self._to)).expand(-1, *self._to)
 
     def pull(self, adjoint: Tensor) -> Sequence[Terms]:
@@ -265,7 +274,7 @@ class Sum:
         return [part[0] for part in self.pull(adjoint[None])]
 
     def push(self) -> Tensor:
-        series = (stacked(node.terms) for node in self.inputs)  # type: ignore[arg-type]
+        series = (stacked(node.coefficients()) for node in self.inputs)
         x, y = (lead(terms, self._dimensions) for terms in series)
         return torch.add(x, y, alpha=self._alpha)
 
@@ -291,12 +300,10 @@ class Join:
         return self._moving(self._transpose(adjoint, False))
 
     def push(self) -> Tensor:
-        length = len(self.inputs[0].terms)  # type: ignore[arg-type]
+        known = {id(node): stacked(node.coefficients()) for node in self.inputs}
+        length = len(known[id(self.inputs[0])])
         full = [
-            stacked(p.terms)  # type: ignore[arg-type]
-            if isinstance(p, Node)
-            else p.expand(length, *p.shape)
-            for p in self._parts
+            known[id(p)] if isinstance(p, Node) else p.expand(length, *p.shape) for p in self._parts
         ]
         return self._function(*full)
 

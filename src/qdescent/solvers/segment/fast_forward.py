@@ -68,7 +68,8 @@ class FastForward:
     that does not grow with T.
 
     Args:
-        terms: u_1 ... u_N at the end, (N, n).
+        terms: u_1 ... u_N at the end, (N, n); where `ranks` shard vectors this process's places of
+            them.
         velocity: the velocity's terms at the end, (N, n); None without momentum.
         steps: T.
         nodes: R, the points in time at which the higher terms' sources were taken; 0 at order 1.
@@ -196,6 +197,7 @@ def fast_forward(
         check: comparison of the first batch's series with the loss moved in float64
             (`check_series`).
         ranks: the processes, where torchrun started several; `task` is then this process's share.
+            Where they shard vectors, each holds its places of the space and of the terms.
         every_step: keep the d vectors of the space, so that `after(t)` gives the terms after any
             number of steps.
         dampening, nesterov: as of `torch.optim.SGD`; each changes the block of two by two that a
@@ -254,8 +256,10 @@ def fast_forward(
     # Order 1: the Krylov space of the gradient, of the velocity where there is one, and of the
     # weights where they shrink on their own.
     first, within, apart = series.gradient, rule.decay_within, rule.decay_apart
-    first = first + within * theta if within else first
-    segment.drive([first], np.ones((steps, 1)), velocity, apart * theta if apart else None)
+    here = series.spread.part(theta)
+    first = first + within * here if within else first
+    velocity = None if velocity is None else series.spread.part(velocity)
+    segment.drive([first], np.ones((steps, 1)), velocity, apart * here if apart else None)
     resolved = segment.resolve((1 - NODES_PART) * tolerance)
 
     # The points in time for the higher terms, and from those the terms, one after the other.
@@ -295,7 +299,7 @@ def _report(
     factors = found.recurrence.factor(values + found.rule.decay_within)
     growth = grown(float(factors.max()), found.steps) if len(factors) else 1.0
     terms, velocity = found.after(found.steps)
-    if not bool(torch.isfinite(terms).all()) or not np.isfinite(found.leak + missed):
+    if not found.series.spread.finite(terms) or not np.isfinite(found.leak + missed):
         raise found.diverged()
     gradients = gradients_of(found.model.products, found.calls)
     if not resolved:

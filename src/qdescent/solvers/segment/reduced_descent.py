@@ -85,10 +85,11 @@ class ReducedDescent:
     ) -> None:
         self.series, self.steps, self.rule, self.most = series, steps, rule, most
         self.recurrence, self.begun = recurrence_of(rule, begun=True), begun
-        theta = series.gradient
-        size = (len(theta), len(theta))
+        like, spread = series.gradient, series.spread
         product = lambda block: torch.stack([series([v])[0] for v in block.T]).T  # noqa: E731
-        self.model = ReducedModel(LinearOperator(size, product, product, theta.dtype, theta.device))
+        both, kind = (product, product), (like.dtype, like.device)
+        operator = LinearOperator((spread.n, spread.n), *both, *kind, shard=spread.shard)
+        self.model = ReducedModel(operator)
         self.driven: list[_Driven] = []
         self.lost: list[Floats] = []
         self.calls = [0] * (series.order - 1)
@@ -344,6 +345,6 @@ class ReducedDescent:
             terms = [self._combined(coordinates[j]) for coordinates in at_nodes]
             source = self.series([*terms, torch.zeros_like(terms[0])])[k - 1]
             self.calls[k - 2] += 1
-            if not bool(torch.isfinite(source).all()):
+            if not self.series.spread.finite(source):
                 raise self.diverged()
             yield source

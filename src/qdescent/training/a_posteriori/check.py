@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from qdescent.learning.parallel.spread import Curve
 from qdescent.learning.task import Task
 from qdescent.training.a_posteriori.residual import (
     CarriedError,
@@ -74,17 +75,17 @@ class Check:
         self._carried = CarriedError.nothing(upload.theta)
         self.gradients = 0.0
 
-    def start(self, steps: int, terms: Tensor, velocity: Tensor | None) -> None:
+    def start(self, steps: int, terms: Curve, velocity: Curve | None) -> None:
         """Begin after so many steps, whose terms these are."""
-        self._steps, self._last = steps, terms.sum(0)
-        self._velocity = None if velocity is None else velocity.sum(0)
+        self._steps, self._last = steps, terms.end
+        self._velocity = None if velocity is None else velocity.end
 
-    def at_end(self, task: Task, terms: Tensor, velocity: Tensor | None, tail: Tail) -> Tail:
+    def at_end(self, task: Task, terms: Curve, velocity: Curve | None, tail: Tail) -> Tail:
         """The larger of both estimates after one more step, whose terms these are; the check alone
         where there is one term.
         """
         upload, rule = self._upload, self._upload.rule
-        step = self._last, terms.sum(0)
+        step = self._last, terms.end
         self._steps += 1
         if self._steps > 1:  # the first step is that of descent
             missed = step_residual(task, upload.space, upload.theta, step, self._velocity, rule)
@@ -95,37 +96,36 @@ class Check:
             residual = finite_norm(missed[0])
             error = error_from_residual(residual, self._steps, self._order, rule.momentum)
             self._error = max(self._error, error, self._carried.norm)
-        self._last, self._velocity = step[1], None if velocity is None else velocity.sum(0)
+        self._last, self._velocity = step[1], None if velocity is None else velocity.end
         size = _norm(step[1])
         seen = 0.0 if self._error == 0 else self._error / size if size else math.inf
         return replace(tail, error=seen if math.isnan(tail.growth) else max(tail.error, seen))
 
 
 def step_seen(
-    upload: Upload, task: Task | None, terms: Tensor, truth: Tensor | None, tail: Tail
+    upload: Upload, task: Task | None, terms: Curve, truth: Tensor | None, tail: Tail
 ) -> Step:
     """What is seen of a step; without the truth, what its terms say.
 
     Args:
         upload: where the segment started.
         task: the step's batch; None where there is no truth.
-        terms: u_1 ... u_N after the step, (N, n).
+        terms: u_1 ... u_N after the step.
         truth: the displacement of true descent, (n,); None: it was not run.
         tail: the estimated error.
     """
     loss = truncation = math.nan
     if truth is not None and task is not None:
-        displacement = terms.sum(0)
+        displacement = terms.end
         with torch.no_grad():
             loss = float(task.loss_at(upload.space, upload.theta + displacement))
         size, gap = _norm(truth), _norm(displacement - truth)
         truncation = gap / size if size else float(gap > 0)
-    gram = terms.double() @ terms.double().T
     return Step(
         loss=loss,
         truncation=truncation,
         estimate=tail.error if tail.known else None,
-        gram=tuple(map(tuple, gram.tolist())),
+        gram=tuple(map(tuple, terms.gram.tolist())),
     )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qdescent.carleman.history import history_system
 from qdescent.learning.gradient_map import gradient_map
+from qdescent.learning.parallel.spread import Curve
 from qdescent.learning.task import Task
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.linalg.polynomial_map import PolynomialMap
@@ -49,16 +50,16 @@ class CircuitPath:
         """What it is asked to reach."""
         return self._upload.tolerance
 
-    def at(self, steps: int) -> tuple[Tensor, Tensor | None]:
+    def at(self, steps: int) -> tuple[Curve, Curve | None]:
         """The terms after so many steps, by the series."""
         return self._series.at(steps)
 
-    def end(self, steps: int, terms: Tensor, velocity: Tensor | None) -> End:
+    def end(self, steps: int, terms: Curve, velocity: Curve | None) -> End:
         """The circuit's answer, and its measured distance to the series."""
-        exact, rate = terms.sum(0), self._upload.rule.learning_rate
+        exact, rate = terms.end, self._upload.rule.learning_rate
         if velocity is not None:  # the map's velocity is -eta times that of SGD
-            exact = torch.cat([exact, -rate * velocity.sum(0)])
-        answer, n = self._answer(steps, len(terms)).to(exact), terms.shape[1]
+            exact = torch.cat([exact, -rate * velocity.end])
+        answer, n = self._answer(steps, len(terms)).to(exact), terms.spread.n
         size = float(torch.linalg.vector_norm(exact))
         gap = float(torch.linalg.vector_norm(answer - exact))
         speed = None if velocity is None else -answer[n:] / rate

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from torch import Tensor
-
 from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.parallel.shared_task import SharedTask
+from qdescent.learning.parallel.spread import Curve, Spread
 from qdescent.solvers.segment.fast_forward import FastForward, FastForwardStatus, fast_forward
 from qdescent.solvers.segment.reduced_descent import MOST_GROWTH, ReducedDescent
 from qdescent.training.engines.path import End, Upload
@@ -48,19 +47,21 @@ class ForwardPath:
         """The largest factor by which a mode that was seen grows over it."""
         return self._found.growth
 
-    def at(self, steps: int) -> tuple[Tensor, Tensor | None]:
+    def at(self, steps: int) -> tuple[Curve, Curve | None]:
         """The terms after so many steps."""
-        return self._found.after(steps)
+        terms, velocity = self._found.after(steps)
+        spread = Spread(self._upload.space.n, self._upload.ranks)
+        return Curve(terms, spread), None if velocity is None else Curve(velocity, spread)
 
-    def end(self, steps: int, terms: Tensor, velocity: Tensor | None) -> End:
+    def end(self, steps: int, terms: Curve, velocity: Curve | None) -> End:
         """The sum of the terms, and what they miss by its own estimate."""
         found = self._found
         if steps < found.steps:
             found, order = self._forwarded(steps, check=False), len(terms)
-            terms = found.terms[:order]
-            velocity = None if found.velocity is None else found.velocity[:order]
-        speed = None if velocity is None else velocity.sum(0)
-        return End(terms.sum(0), speed, found.error)
+            spread, speed = terms.spread, found.velocity
+            terms = Curve(found.terms[:order], spread)
+            velocity = None if speed is None else Curve(speed[:order], spread)
+        return End(terms.end, None if velocity is None else velocity.end, found.error)
 
     def _forwarded(self, steps: int, check: bool) -> FastForward:
         upload, rule, task = self._upload, self._upload.rule, self._upload.task

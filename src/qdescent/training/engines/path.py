@@ -9,6 +9,9 @@ from typing import Protocol
 from torch import Tensor
 
 from qdescent.learning.descent.sgd import SGD
+from qdescent.learning.parallel.ranks import Ranks
+from qdescent.learning.parallel.shared_task import SharedTask
+from qdescent.learning.parallel.spread import Curve
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.quantum.simulator.forecast import MOST_SECONDS
@@ -42,6 +45,12 @@ class Upload:
     check: bool = True
     most_seconds: float = MOST_SECONDS
 
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that share the batches."""
+        first = self.task if isinstance(self.task, Task) else self.task[0]
+        return first.ranks if isinstance(first, SharedTask) else Ranks()
+
 
 @dataclass(frozen=True)
 class End:
@@ -72,10 +81,10 @@ class Path(Protocol):
     @property
     def error(self) -> float: ...
 
-    def at(self, steps: int) -> tuple[Tensor, Tensor | None]:
-        """u_1 ... u_N after so many steps, (N, n), and the velocity's terms; `steps` never fall."""
+    def at(self, steps: int) -> tuple[Curve, Curve | None]:
+        """u_1 ... u_N after so many steps, and the velocity's terms; `steps` never fall."""
         ...
 
-    def end(self, steps: int, terms: Tensor, velocity: Tensor | None) -> End:
+    def end(self, steps: int, terms: Curve, velocity: Curve | None) -> End:
         """The answer after so many steps, whose terms up to the wanted order these are."""
         ...

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
+from qdescent.learning.parallel.spread import Curve
 from qdescent.learning.task import Task
 from qdescent.solvers.series import SeriesSteps
 from qdescent.training.engines.path import End, Upload
@@ -30,14 +29,16 @@ class SeriesPath:
         self._done, self._fixed = 0, isinstance(upload.task, Task)
         self.gradients = 1.0 if self._fixed else 0.0
 
-    def at(self, steps: int) -> tuple[Tensor, Tensor | None]:
+    def at(self, steps: int) -> tuple[Curve, Curve | None]:
         """The terms after so many steps."""
         while self._done < steps:
             next(self._walk)
             self._done += 1
             self.gradients += self._walk.price + (not self._fixed)
-        return self._walk.terms, self._walk.velocity
+        spread, velocity = self._walk.spread, self._walk.velocity
+        speed = None if velocity is None else Curve(velocity, spread)
+        return Curve(self._walk.terms, spread), speed
 
-    def end(self, steps: int, terms: Tensor, velocity: Tensor | None) -> End:
+    def end(self, steps: int, terms: Curve, velocity: Curve | None) -> End:
         """The sum of the terms: the series form has no error of its own."""
-        return End(terms.sum(0), None if velocity is None else velocity.sum(0), 0.0)
+        return End(terms.end, None if velocity is None else velocity.end, 0.0)

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
+from qdescent.learning.parallel.spread import Curve
 from qdescent.quantum.readout.limits import LEAST_EPSILON, MOST_SHOTS
 from qdescent.training.rounds.download import shots_about
 from qdescent.training.schedule import AdaptiveSchedule
@@ -23,23 +23,23 @@ class Offer:
         work: gradients a step, shots included; infinite where no number of shots is enough.
         read_error: relative error of the state that truncation leaves to its readout.
         shots: about how many that takes.
-        terms: u_1 ... u_N, (N, n).
-        velocity: the velocity's terms, (N, n); None without momentum.
+        terms: u_1 ... u_N.
+        velocity: the velocity's terms; None without momentum.
     """
 
     steps: int
     work: float
     read_error: float
     shots: float
-    terms: Tensor = field(repr=False)
-    velocity: Tensor | None = field(repr=False)
+    terms: Curve = field(repr=False)
+    velocity: Curve | None = field(repr=False)
 
 
 def offer(
     schedule: AdaptiveSchedule,
     steps: int,
-    terms: Tensor,
-    velocity: Tensor | None,
+    terms: Curve,
+    velocity: Curve | None,
     rate: float,
     tail: Tail,
     solver: float = 0.0,
@@ -56,8 +56,8 @@ def offer(
         tail: the truncation's estimate.
         solver: what the engine misses.
     """
-    u = terms.sum(0)
-    state = u if velocity is None else torch.cat([u, rate * velocity.sum(0)])
+    u = terms.end
+    state = u if velocity is None else torch.cat([u, rate * velocity.end])
     size = float(torch.linalg.vector_norm(state))
     share = float(torch.linalg.vector_norm(u)) / size if size else 1.0
     error = share * schedule.left_to_read(tail, solver)
