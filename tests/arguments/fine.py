@@ -335,6 +335,7 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "how": ("text", "empty text")},
     "GradientSeries": {"theta": FLOATS, "order": COUNT},
     "GradientSeries.__call__": {"terms": FLOATS + ("its NaN",)},
+    "GradientSeries.over": {"parts": FLOATS + ("its NaN",), "weight": ("0", *UNIT)},
     "read_out": {"solution": FLOATS + ("tensor of 7", "its sparse"), "shots": COUNT + ("10**9",),
         "seed": SEED, "largest": COUNT + ("None",), "loss": ("None",)},
     "read_out of a loss": {"solution": FLOATS + ("tensor of 7", "its sparse"),

@@ -28,6 +28,8 @@ from arguments.table_systems import fields_of
 
 import qdescent as qd
 from qdescent._evidence import Row
+from qdescent.learning.parallel.ranks import Ranks
+from qdescent.learning.parallel.spread import Spread
 from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.quantum.algorithms.qsp_angles import qsp_angles, qsp_error, qsp_value
 from qdescent.quantum.algorithms.qsvt import ProjectorPhase
@@ -183,6 +185,10 @@ ENTRIES = [
     }),
     Entry("GradientSeries.__call__", series.__call__, lambda: {
         "terms": torch.ones(2, space().n, dtype=torch.float64),
+    }),
+    Entry("GradientSeries.over", series.over, lambda: {
+        "parts": torch.ones(2, space().n, dtype=torch.float64),
+        "spread": Spread(space().n, Ranks()), "weight": 0.5,
     }),
     Entry("read_out", qd.read_out, lambda: {
         "solution": vector(3, -4), "shots": 100, "largest": 1,

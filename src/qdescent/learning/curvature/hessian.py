@@ -33,11 +33,11 @@ from qdescent.learning.curvature.twins import (
     gradient_vanishes,
     hessian_twin,
 )
-from qdescent.learning.curvature.weighting import weighted
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.learning.taylor.nested_jvp import NestedSeries
+from qdescent.learning.weighting import weighted
 from qdescent.linalg.operator import LinearOperator
 
 

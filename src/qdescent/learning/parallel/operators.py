@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent.learning.curvature.weighting import counted, seen, weighted
 from qdescent.learning.parallel.ranks import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.learning.weighting import counted, seen, weighted
 from qdescent.linalg.operator import LinearOperator, Shard
 
 

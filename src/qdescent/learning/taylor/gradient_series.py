@@ -27,6 +27,7 @@ from qdescent._checks import (
     check_choice,
     check_instance,
     check_integer,
+    check_interval,
     shown,
 )
 from qdescent.learning.evaluation import HeldWeights
@@ -165,9 +166,14 @@ class GradientSeries:
 
         Args:
             parts: this process's places of u_1 ... u_k.
-            spread: which they are.
-            weight: of this process's batch.
+            spread: the places, of each process.
+            weight: the share of this process's batch.
         """
+        held = check_instance("spread", spread, Spread).held
+        shape = (None, held[1] - held[0])
+        parts = check_tensor("parts", parts, shape, finite=False).to(self.gradient)
+        check_integer("number of parts", len(parts), 1, self.order)
+        check_interval("weight", weight, "[0, 1]")
         self._check_standing()
         if self._loss is None:
             return torch.zeros_like(parts)

@@ -8,9 +8,9 @@ from torch.func import functional_call
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.curvature.hessian import gauss_newton, hessian
-from qdescent.learning.curvature.weighting import weighted
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.learning.weighting import weighted
 
 F64 = torch.float64
 CLASSES = torch.tensor([0.2, 1.0, 3.0], dtype=F64)
