@@ -101,6 +101,11 @@ class Spread:
         """Whether all entries are, of every process."""
         return not bool(self.total((~torch.isfinite(part)).sum()))
 
+    def moving(self, parts: Tensor) -> int:
+        """How many of the vectors (k, held) there are up to the last that is not 0 everywhere."""
+        known = self.total(parts.any(1).long()).tolist()
+        return max((k for k, processes in enumerate(known, 1) if processes), default=0)
+
     def _holders(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """Who holds which of these places: (rank, first, last + 1)."""
         for rank in range(self.ranks.size):

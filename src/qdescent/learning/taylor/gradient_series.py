@@ -178,8 +178,9 @@ class GradientSeries:
         if self._loss is None:
             return torch.zeros_like(parts)
         with torch.no_grad():
+            last = spread.moving(parts)
             for i, node in enumerate(self._weights):
-                node.fetch = partial(self._places.brought, i, parts, spread)
+                node.fetch, node.moving = partial(self._places.brought, i, parts, spread), last
             try:
                 self._tape.forward()
                 rows = self._places.begin(torch.empty_like(parts), spread, weight)
