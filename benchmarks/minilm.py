@@ -87,6 +87,7 @@ def tune(subject):
         minilm.tune(network, batches, after[name], minilm.OF_KEPT, mask)
         torch.save(network.state_dict(), subject.folder / f"{name}.pt")
     exact, rows = Evidence.EXACT, []
+    space = subject.at("dense")
     for where, what in () if subject.seed else WHERE.items():
         space = subject.at(where)
         share = minilm.tested(network, texts, space, space.theta)
