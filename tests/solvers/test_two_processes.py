@@ -1,7 +1,5 @@
 """Two processes that share the batches find a segment as one does, and need not hold all of it."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,6 +10,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.functional import mse_loss
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from two_processes import forked
 
 import qdescent as qd
 from qdescent.learning.parallel.ranks import joined
@@ -136,7 +135,6 @@ def numbers_held(joint, *, shard):
 
 
 def child(folder: Path) -> None:
-    torch.set_num_threads(1)
     tasks, space = problem()
     with joined("cpu") as ranks:
         parted = replace(ranks, shard_vectors=True)
@@ -177,11 +175,7 @@ def same(found, wanted):
 
 
 def test_two_processes_find_a_segment_as_one_does(tmp_path):
-    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    result = subprocess.run(
-        [*call, __file__, str(tmp_path)], capture_output=True, text=True, timeout=300
-    )
-    assert result.returncode == 0, result.stderr
+    assert [code for code, _ in forked(lambda: child(tmp_path))] == [0, 0]
     first, second = (torch.load(tmp_path / f"rank{rank}", weights_only=True) for rank in range(2))
     assert torch.equal(first["found"], second["found"])
     assert torch.equal(first["spread"], second["spread"])
@@ -206,7 +200,3 @@ def test_two_processes_find_a_segment_as_one_does(tmp_path):
     everything, spread = first["held"]
     assert spread < SHARE * everything
     assert everything > 3 * 4
-
-
-if __name__ == "__main__":
-    child(Path(sys.argv[1]))

@@ -32,12 +32,12 @@ from qdescent._checks import (
 )
 from qdescent.learning.evaluation import HeldWeights
 from qdescent.learning.networks.smooth_norms import EPSILON, SmoothGroupNorm, SmoothLayerNorm
+from qdescent.learning.parallel.places import Places
 from qdescent.learning.parallel.spread import Spread
 from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.jet import Jet, MissingRuleError
 from qdescent.learning.taylor.nested_jvp import NestedSeries
-from qdescent.learning.taylor.places import Places
 from qdescent.learning.taylor.rules.norms import group_norm, layer_norm
 from qdescent.learning.taylor.tape import Tape
 from qdescent.learning.unchanged import points_of
