@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.carleman.lifting.linearization import carleman_linearize
     from qdescent.carleman.padding import best_padding
     from qdescent.carleman.truncation.preflight import preflight
+    from qdescent.experiment.estimate.price import price
     from qdescent.learning.curvature.hessian import gauss_newton, hessian
     from qdescent.learning.gradient_map import gradient_map
     from qdescent.learning.masks import Mask
@@ -49,7 +50,6 @@ if TYPE_CHECKING:  # tools read these lines; what runs is `__getattr__`, below
     from qdescent.quantum.readout.tomography import read_out
     from qdescent.report.pages.page import write_report
     from qdescent.report.record import read_record
-    from qdescent.resources.ledger import price
     from qdescent.resources.physical.surface_code import SurfaceCode
     from qdescent.resources.round_spec import RoundSpec
     from qdescent.solvers.circuit import Circuit
@@ -141,7 +141,7 @@ _HOMES = {
         "quantum.readout.tomography": "read_out",
         "report.pages.page": "write_report",
         "report.record": "read_record",
-        "resources.ledger": "price",
+        "experiment.estimate.price": "price",
         "resources.physical.surface_code": "SurfaceCode",
         "resources.round_spec": "RoundSpec",
         "solvers.circuit": "Circuit",

@@ -278,7 +278,7 @@ ENTRIES = [
         "schedule": qd.Schedule(order=1, segment=2, rounds=1, learning_rate=0.01),
     }),
     Entry("Run", Run, lambda: fields_of(run)),
-    Entry("price", qd.price, lambda: {"spec": round_spec()}),
+    Entry("price", qd.price, lambda: {"what": round_spec()}),
     Entry("RoundSpec", qd.RoundSpec, round_fields,
         named={"n": ("sparsity",), "parameters": ("n",), "padding": ("kappa",),
             "learning_rate": ("lambda_min",), "lambda_min": ("learning_rate",),

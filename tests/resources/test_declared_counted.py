@@ -12,16 +12,19 @@ from resources.maps import sparse_map
 import qdescent as qd
 from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.history import HistoryEncoding
+from qdescent.quantum.encodings.letters import LetterCoupling
 from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.quantum.tables.balanced import balanced_matrix
 from qdescent.quantum.tables.history import history_tables
+from qdescent.quantum.tables.letters import letter_tables
 from qdescent.quantum.tables.perron import absolute_norm
 from qdescent.resources.counts import history_query as queries
+from qdescent.resources.counts import segment_query
 from qdescent.resources.counts.circuit_tables import loads_of
 from qdescent.resources.counts.history_query import fewest_gates, history_query, query_of
 from qdescent.resources.counts.history_tables import HistorySize
 from qdescent.resources.counts.loads import Part, bits_of
-from qdescent.resources.counts.segment_query import step_query
+from qdescent.resources.counts.segment_query import coupling_query, step_query
 from qdescent.resources.ways.segment import second_supremum, segment_polynomial
 
 BITS = 16
@@ -231,6 +234,60 @@ def test_a_segments_query_is_declared_as_it_is_counted(n, entries, loader):
     assert declared.ancilla_qubits == encoding.ancilla_bitsize
     if loader == "bucket-brigade":
         assert declared.toffoli == counted
+
+
+def coupling_of(n, entries, by_letters):
+    """<f| and a random F_2 of so many entries a row and first letter, as a segment has them."""
+    draws = np.random.default_rng(n + entries)
+    size = 2 ** bits_of(n)
+    start = np.zeros(size)
+    start[:n] = 0.1 + draws.random(n)
+    start /= np.linalg.norm(start)
+    rows = np.repeat(np.arange(n), entries)
+    first = (rows + 1 + np.tile(np.arange(entries), n)) % n
+    second = (
+        1 + np.tile(np.arange(entries) // n, n) + draws.integers(n, size=n).repeat(entries)
+    ) % n
+    values = 0.1 + draws.random(len(rows))
+    if by_letters:
+        letters = np.zeros((n, n))
+        np.add.at(letters, (rows, first), values)
+        values = values / np.linalg.norm(letters, 2)
+        tables = letter_tables(rows, first, second, values, start, BITS)
+        return lambda loader: LetterCoupling(tables, loader=loader)
+    whole = sparse.csr_array((values, (rows, first * n + second)), shape=(n, n * n))
+    values = values / absolute_norm(abs(whole)).alpha
+    one, other = np.repeat(np.arange(n), n), np.tile(np.arange(n), n)
+    tables = balanced_matrix(
+        np.concatenate([one * size, size**2 + rows * size]),
+        np.concatenate([one * size + other, size**2 + first * size + second]),
+        np.concatenate([start[other], values]), 2 * size**2, BITS,
+    )  # fmt: skip
+    return lambda loader: BalancedEncoding(tables, loader=loader)
+
+
+@pytest.mark.parametrize("by_letters", [False, True])
+@pytest.mark.parametrize(
+    ("n", "entries"),
+    [(3, 3), *(pytest.param(*size, marks=pytest.mark.slow) for size in [(5, 4), (8, 8), (16, 4)])],
+)
+def test_a_coupling_is_declared_as_it_is_counted(n, entries, by_letters, monkeypatch):
+    """<f| and F_2 of a segment of order 2, by pairs and letter by letter; it was declared as a
+    fortieth of what the circuit has.
+    """
+    encoding = coupling_of(n, entries, by_letters)
+    monkeypatch.setattr(segment_query, "PAIRS_UP_TO", 1 if by_letters else 128)
+    for name, loader in LOADERS.items():
+        declared = coupling_query.__wrapped__(n, entries, loader, BITS)
+        bloq = encoding(loader)
+        counted = toffoli(bloq)
+        assert counted / 1.1 <= declared.toffoli <= 1.25 * counted, name
+        assert declared.ancilla_qubits == bloq.ancilla_bitsize
+        assert declared.system_qubits == bloq.system_bitsize
+        if name == "bucket-brigade":
+            assert declared.toffoli == counted
+    rotations = get_cost_value(bloq, QECGatesCost()).rotation
+    assert declared.turns * (BITS - 2) == rotations
 
 
 @pytest.mark.parametrize(

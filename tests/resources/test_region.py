@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 
 from qdescent._evidence import Evidence
+from qdescent.experiment.estimate.price import price
 from qdescent.linalg.map_norms import MapNorms
 from qdescent.resources.classical.machines import A100
-from qdescent.resources.ledger import price
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.verdict.inputs import INPUTS, NAMED, Case, held

@@ -31,6 +31,7 @@ class HistorySystem(LinearSystem):
         padding: p.
         block: D, the length of each z_t.
         variables: n.
+        order: N.
         sparsity: the most entries of M in a row or a column, what a sparse-access circuit pays for.
         success_probability: probability of finding u_T when |Z> is measured, from the T steps
             themselves; None where they overflow.
@@ -43,6 +44,7 @@ class HistorySystem(LinearSystem):
     padding: int
     block: int
     variables: int
+    order: int
     sparsity: int
     success_probability: float | None
     scale: float
@@ -53,7 +55,7 @@ class HistorySystem(LinearSystem):
         check_instance("choice", self.choice, HistoryChoice, optional=True)
         object.__setattr__(self, "scale", check_scale("scale", self.scale))
         check_integer("padding", self.padding, 0)
-        for name in ("steps", "block", "variables", "sparsity"):
+        for name in ("steps", "block", "variables", "order", "sparsity"):
             check_integer(name, getattr(self, name), 1)
         if (self.steps + self.padding + 1) * self.block != self.size:
             raise argument_error(
@@ -189,6 +191,7 @@ def history_system(
         padding=padding,
         block=D,
         variables=first.size,
+        order=first.order,
         sparsity=entries,
         success_probability=_success(lifts, start, padding),
         scale=first.coordinates.scale,

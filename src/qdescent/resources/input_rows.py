@@ -15,12 +15,12 @@ def input_rows(spec: RoundSpec) -> list[Row]:
     history = spec.history
     success, word, source = history.success
     rows = [
-        assumed(names.LEDGER_N, spec.n, "weights", "argument `n`, the kept weights"),
-        assumed("logical/parameters", spec.parameters, "weights", "argument `parameters`"),
-        assumed("logical/batch", spec.batch, "samples", "argument `batch`"),
-        assumed("logical/forward_macs", spec.forward_macs, "multiply-adds", "of one sample"),
-        assumed("logical/order", spec.order, "1", "argument `order`"),
-        assumed("logical/steps", spec.steps, "steps", "argument `steps`"),
+        said(spec, "n", "weights", "argument `n`, the kept weights"),
+        said(spec, "parameters", "weights", "argument `parameters`"),
+        said(spec, "batch", "samples", "argument `batch`"),
+        said(spec, "forward_macs", "multiply-adds", "argument `forward_macs`, of one sample"),
+        said(spec, "order", "1", "argument `order`"),
+        said(spec, "steps", "steps", "argument `steps`"),
         modelled(
             "logical/useful_steps",
             spec.useful_steps,
@@ -49,20 +49,37 @@ def input_rows(spec: RoundSpec) -> list[Row]:
             ),
         ]  # fmt: skip
     if spec.learning_rate is not None:
-        rows.append(assumed("logical/learning_rate", spec.learning_rate, "1", "argument"))
+        rows.append(said(spec, "learning_rate", "1", "argument `learning_rate`"))
         for name in ("lambda_min", "lambda_max"):
             value = getattr(spec, name)
             rows.append(
                 Row(names.LOGICAL + name, value, "1", spec.spectrum_evidence, spec.spectrum_source)
             )
     rows += [
-        assumed("logical/alpha_over_norm", spec.alpha_over_norm, "1", "argument `alpha_over_norm`"),
+        said(spec, "alpha_over_norm", "1", "argument `alpha_over_norm`"),
         Row(
             names.LEDGER_SPARSITY, spec.sparsity, "1", spec.sparsity_evidence, spec.sparsity_source
         ),
         *needed_rows(spec),
         modelled("logical/table_entries", spec.entries, "entries", _entries_source(spec)),
-        assumed("logical/epsilon", spec.epsilon, "1", "argument `epsilon`, l2 error of one solve"),
+        said(spec, "epsilon", "1", "argument `epsilon`, l2 error of one solve"),
+        (
+            assumed("logical/readout_error", spec.readout_error, "1", "argument `readout_error`")
+            if spec.shots is None
+            else modelled(
+                "logical/readout_error",
+                spec.reached_error,
+                "1",
+                f"sqrt(m/(4 S)), what the {spec.shots:,} `shots` come to",
+            )
+        ),
+        modelled(
+            "logical/round_error",
+            spec.round_error,
+            "1",
+            "epsilon + readout_error: of the displacement that comes back, beside the order-N"
+            " solution",
+        ),
         (
             assumed(
                 "logical/success_probability",
@@ -116,6 +133,12 @@ def _entries_source(spec: RoundSpec) -> str:
                 " s_k = s_2^(k/2), all whose pairs are F_2's"
             )
     return what + (f"; a table for each of {spec.steps} steps" if spec.fresh_batches else "")
+
+
+def said(spec: RoundSpec, name: str, unit: str, source: str) -> Row:
+    """The row of an input, as it is known."""
+    word, source = spec.known.get(name, (Evidence.ASSUMED, source))
+    return Row(names.LOGICAL + name, getattr(spec, name), unit, word, source)
 
 
 def modelled(name: str, value: Value, unit: str, source: str) -> Row:

@@ -1,19 +1,17 @@
 """The ledger of one round: logical, physical and classical cost side by side, and the verdict that
 follows from them.
+
+    quantum time = copies x runs x run on the surface code + tables made and sent classically,
+    classical time = gradients x 6 FLOP x multiply-adds x batch at a sustained rate.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-from qdescent._checks import (
-    ArgumentError,
-    argument_error,
-    check_boolean,
-    check_instance,
-    check_text,
-)
-from qdescent._evidence import Evidence, derived
+from qdescent._checks import ArgumentError, argument_error, check_instance, check_text
+from qdescent._evidence import derived
 from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.classical.descent import classical_cost
 from qdescent.resources.classical.machines import A100, MACHINES, Accelerator
@@ -39,17 +37,21 @@ from qdescent.resources.verdict.inputs import Case, held
 from qdescent.resources.verdict.others import left_out_rows, other_rows, question_rows
 from qdescent.resources.verdict.region import break_even_rows, tornado_rows
 from qdescent.resources.verdict.verdict import Verdict, verdict_rows
+from qdescent.resources.ways.circuit import CountedCircuit, circuit_rows, priced_circuit
 from qdescent.resources.ways.priced import (
     ORACLE,
     SERIAL,
     TREE,
     PricedWay,
     all_ways,
+    bits_of_way,
+    keeps_epsilon,
     least,
     priced,
     together,
 )
 from qdescent.resources.ways.queries import query_rows
+from qdescent.resources.ways.way import Way
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
 from qdescent.rows.numbers import number
@@ -76,64 +78,36 @@ class Ledger:
         return f"{Rows(row for row in self.rows if row.value != self.verdict)}\n\n{self.verdict}"
 
 
-def price(
+def ledger_of(
     spec: RoundSpec,
     architecture: SurfaceCode | None = None,
     accelerator: Accelerator | None = None,
+    *,
     region: bool = False,
+    circuit: CountedCircuit | None = None,
 ) -> Ledger:
-    """Price one round (upload, T steps, readout): the best quantum way beside the best classical.
-
-        quantum time = copies x runs x run on the surface code + tables made and sent classically,
-        classical time = gradients x 6 FLOP x multiply-adds x batch at a sustained rate.
-
-    Every way (`ways/`) is priced with every loader that works one gate after another, and the
-    shortest round counts; a bucket-brigade QRAM, which no fault-tolerant estimator knows, gets a
-    time at best: its layers of gates, each taking one logical cycle; an oracle, whose look-ups take
-    nothing, stands beside them as assumed, and is never what is built. Classically it is the fewer
-    of T gradients and those of a fast-forwarded segment. What is unknown is counted in favour of
-    the quantum side, so that "no advantage" is safe to say and "advantage" is to be read with the
-    evidence column.
+    """What `qdescent.price` gives of a round.
 
     Args:
         spec: the round.
-        architecture: None is `SurfaceCode()`.
-        accelerator: the classical machine; None is one A100.
-        region: break-even and tenfold change of every input, other machines, energy and money, and
-            what others found, too.
-
-    Returns:
-        Ledger: its rows, and the verdict as one sentence.
+        architecture, accelerator, region: as there.
+        circuit: one way more, as it was counted.
 
     Raises:
-        ArgumentError: the architecture can go none of the ways within its budget (a kappa beyond
-            some 1e40, and nothing to fast-forward by: no distillation is that good).
-
-    Cost:
-        Some tenths of a second after Qualtran's import, at any n; with `norms` their search.
-
-    References:
-        Hoefler, Haener, Troyer, arXiv:2307.00523 (what to compare); Liu et al., Nat. Commun. 15,
-        434 (2024).
+        ArgumentError: no way can be gone on the machine, or with the bits of an angle that were
+            given.
 
     Example:
-        >>> ledger = price(
+        >>> ledger = ledger_of(
         ...     RoundSpec(
         ...         n=10**4, parameters=10**5, order=2, steps=20, padding=0, kappa=40.0,
         ...         sparsity=100, batch=512, forward_macs=10**6, shots=10**6
         ...     )
         ... )
-        >>> ledger.verdict.startswith("No advantage at this size")
-        True
         >>> ledger.rows["logical/solves"].value
         2000000
     """
-    check_instance("spec", spec, RoundSpec)
-    check_boolean("region", region)
-    architecture = (
-        check_instance("architecture", architecture, SurfaceCode, optional=True) or SurfaceCode()
-    )
-    accelerator = check_instance("accelerator", accelerator, Accelerator, optional=True) or A100
+    architecture, accelerator = architecture or SurfaceCode(), accelerator or A100
     classical = classical_cost(spec, accelerator)
     others = {
         machine.name: classical_cost(spec, machine).seconds
@@ -148,12 +122,19 @@ def price(
         )
         for way in all_ways(spec)
     ]
+    run = None if circuit is None else priced_circuit(spec, circuit, architecture)
+    ways += [] if run is None else [run]
     built = min(ways, key=lambda each: (each.seconds, each.copy_seconds))
     if not built.is_within_reach or built.cost is None:
+        _check_bits(spec, [each.way for each in ways])
         cheapest = min(ways, key=lambda each: each.way.queries * each.way.runs[0])
         raise _unreachable(spec, architecture, cheapest)
     # 2. the shortest of all in detail: with each loader, and on the machine
-    details = [priced(spec, built.way, loader, architecture) for loader in LOADERS]
+    details = (
+        [built]
+        if built is run
+        else [priced(spec, built.way, loader, architecture) for loader in LOADERS]
+    )
     machine = architecture.estimate(built.cost.counts, runs=together(spec, built.way))
     tree = least(spec, architecture, (TREE,))
     distance = (
@@ -167,19 +148,22 @@ def price(
         tree=tree,
         tree_qubits=tree_qubits,
         classical=classical,
+        run=run,
     )
 
     rows = [*input_rows(spec), built_row(built)]
     rows += query_rows(
         spec.alpha_over_norm * spec.history.kappa,
         spec.epsilon,
-        derived(spec.history.kappa_evidence, Evidence.ASSUMED),  # alpha is
+        derived(spec.history.kappa_evidence, spec.word("alpha_over_norm")),
     ).under(names.LOGICAL)
     rows += readout_rows(spec)
     for way in sorted(ways, key=lambda each: (each.seconds, each.copy_seconds)):
-        rows += way_rows(way)
+        rows += way_rows(spec, way)
+    if circuit is not None and run is not None:
+        rows += circuit_rows(circuit, run, built)
     for detail in details:
-        rows += loader_rows(detail)
+        rows += loader_rows(spec, detail)
     second = _second_model(architecture, built.cost.counts)
     rows += physical_rows(built.loader, machine, second, architecture)
     if tree.cost is not None:
@@ -195,6 +179,15 @@ def price(
         rows += [*other_rows(verdict), *question_rows(verdict), *left_out_rows(spec)]
         rows += constant_rows(spec, architecture, accelerator)
     return Ledger(Rows(rows), verdict.sentence)
+
+
+def _check_bits(spec: RoundSpec, ways: list[Way]) -> None:
+    """Where too few bits of an angle are why no way can be gone, say how many are needed."""
+    possible = [way for way in ways if math.isfinite(way.queries) and way.success > 0]
+    if possible and not any(keeps_epsilon(spec, way) for way in possible):
+        least = min(bits_of_way(spec, way) for way in possible)
+        must = f"be at least {least} for epsilon = {spec.epsilon:g}"
+        raise argument_error("angle_bits", must, spec.angle_bits)
 
 
 def _unreachable(spec: RoundSpec, machine: SurfaceCode, best: PricedWay) -> ArgumentError:

@@ -10,7 +10,7 @@ from qdescent.resources.classical.machines import Accelerator
 from qdescent.resources.input_rows import assumed, modelled
 from qdescent.resources.physical.surface_code import PhysicalCost, SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
-from qdescent.resources.ways.priced import PricedWay
+from qdescent.resources.ways.priced import PricedWay, bits_of_way, keeps_epsilon
 from qdescent.resources.ways.way import HISTORY
 from qdescent.rows import names
 
@@ -32,20 +32,22 @@ def readout_rows(spec: RoundSpec) -> list[Row]:
     return [shots, modelled(names.SOLVES, spec.copies, "solves a round", "2 x shots")]
 
 
-def way_rows(best: PricedWay) -> list[Row]:
+def way_rows(spec: RoundSpec, best: PricedWay) -> list[Row]:
     """One way with its fastest loader."""
     way, at = best.way, f"{names.WAYS}{best.way.name}"
     runs, amplified = way.runs
+    is_counted = way.evidence is Evidence.EXACT
+    counted = Evidence.EXACT if is_counted else Evidence.MODELLED
     rows = [
         Row(f"{at}/queries", way.queries, "queries a run", way.evidence, way.source),
-        modelled(f"{at}/preparations", way.preparations, "uploads a run", "of F_0"),
-        modelled(f"{at}/success_probability", way.success, "1", way.success_source),
+        Row(f"{at}/preparations", way.preparations, "uploads a run", counted, "of F_0"),
+        Row(f"{at}/success_probability", way.success, "1", counted, way.success_source),
         modelled(
             f"{at}/runs", runs, "runs a copy", "2 r + 1 of an amplified run" if amplified else "1/p"
         ),
     ]
     if best.cost is None or not best.is_within_reach:
-        return [*rows, modelled(f"{at}/time", OUT_OF_REACH, "", _unreached(best))]
+        return [*rows, modelled(f"{at}/time", OUT_OF_REACH, "", _unreached(spec, best))]
     counts = best.cost.counts
     source = f"{best.loader}: queries x (query + phases) + preparations"
     return [
@@ -58,13 +60,17 @@ def way_rows(best: PricedWay) -> list[Row]:
     ]
 
 
-def _unreached(best: PricedWay) -> str:
+def _unreached(spec: RoundSpec, best: PricedWay) -> str:
     if not math.isfinite(best.way.queries) or best.way.success <= 0:
         return "its success underflows: the polynomials grow beyond the spectrum"
+    if not keeps_epsilon(spec, best.way):
+        return (
+            f"{spec.angle_bits} `angle_bits` do not keep epsilon: {bits_of_way(spec, best.way)} do"
+        )
     return "no distillation and no code distance is that good"
 
 
-def loader_rows(best: PricedWay) -> list[Row]:
+def loader_rows(spec: RoundSpec, best: PricedWay) -> list[Row]:
     """The built way with one loader, in logical qubits and gates."""
     assert best.cost is not None
     cost, at = best.cost, f"logical/{best.loader}"
@@ -86,8 +92,15 @@ def loader_rows(best: PricedWay) -> list[Row]:
             "Toffoli",
             f"n values of F_0, angle by angle, loaded, added and cleared; {counted}",
         ),
-        modelled(
-            f"{at}/value_bits", cost.bits, "bits", "rotation errors of all queries below epsilon"
+        (
+            modelled(
+                f"{at}/value_bits",
+                cost.bits,
+                "bits",
+                "rotation errors of all queries below epsilon",
+            )
+            if spec.angle_bits is None
+            else assumed(f"{at}/value_bits", cost.bits, "bits", "argument `angle_bits`")
         ),
         modelled(
             f"{at}/system_qubits", cost.query.system_qubits, "logical qubits", "of the encoding"

@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
 
-from qdescent._checks import (
-    ArgumentError,
-    argument_error,
-    check_boolean,
-    check_choice,
-    check_instance,
-    check_integer,
-    check_interval,
-    check_text,
-)
+from qdescent._checks import ArgumentError, argument_error, check_choice
 from qdescent._evidence import Evidence
 from qdescent.linalg.map_norms import MapNorms
 from qdescent.resources.history_choice import (
     MOST_STEPS,
     ORDER_LIMIT,
     History,
-    check_grams,
     check_sizes,
     chosen_history,
 )
-from qdescent.resources.row_entries import MOST_ENTRIES, check_entries, row_entries
+from qdescent.resources.row_entries import check_entries, row_entries
+from qdescent.resources.spec_fields import Known, checked_field
 
-_LEAST = {
-    "n": 1, "parameters": 1, "order": 1, "steps": 1, "padding": 0, "sparsity": 1, "batch": 1,
-    "forward_macs": 1, "masked_macs": 1, "shots": 1, "angle_bits": 3, "coupling_sparsity": 0,
-    "largest": 1,
-}  # fmt: skip
-# far beyond use, and soon computed; of others 10^30
-_MOST = {"order": 64, "angle_bits": 1000, "n": MOST_ENTRIES}
-_INTERVALS = {
-    "kappa": "[1, inf)", "plain_kappa": "[1, inf)", "alpha_over_norm": "[1, 1e6]",
-    "success_probability": "(0, 1]",
-    "epsilon": "(0, 1)", "readout_error": "(0, 1)", "learning_rate": "(0, inf)",
-    "lambda_min": "(-inf, inf)", "lambda_max": "(-inf, inf)",
-    "fast_forward_gradients": "[1, inf)", "needed_sparsity": "[0, inf)",
-}  # fmt: skip
-# of other numbers: beyond, products and inverses would leave what floats can hold
-_TINY, _HUGE = 1e-30, 1e300
 READOUTS = ("sampling", "coherent")
 _LEAST_FORCE = 1e-100  # its square is still a number
+_MOST_GROWTH = 1e6  # of a mode that a step overshoots: circuits refuse it, too
 READS = 2  # shots for the magnitudes, and as many again for the signs
 
 
@@ -102,9 +77,12 @@ class RoundSpec:
             favour of the quantum side.
         success_evidence, success_source: word and source of that probability.
         angle_bits: b of the loaded values; None: enough that the rotation errors of all queries
-            stay below epsilon.
-        fast_forward_gradients: gradients of a classical segment that takes no steps (21.6: measured
-            on 7 million weights, order 2, any T: `benchmarks/fast_forward.py`).
+            stay below epsilon. Ways that more bits would ask for are then out of reach.
+        fast_forward_gradients: gradients of a classical segment that takes no steps; None: as
+            measured on 7 million weights to the accuracy that the quantum round has
+            (`classical_ways`).
+        known: word and source of other inputs (n, batch, learning_rate, ...) by name: of a run, or
+            of a circuit. Left out, they are assumed.
 
     Raises:
         ArgumentError: a number outside its range, or against another one: s > n, n > P, kappa <
@@ -159,14 +137,15 @@ class RoundSpec:
     success_evidence: Evidence = Evidence.ASSUMED
     success_source: str = "argument `success_probability`"
     angle_bits: int | None = None
-    fast_forward_gradients: float = 21.6
+    fast_forward_gradients: float | None = None
+    known: Known = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            name, value = field.name, getattr(self, field.name)
-            if value is None and field.default is None:
+        for each in fields(self):
+            name, value = each.name, getattr(self, each.name)
+            if value is None and each.default is None:
                 continue
-            object.__setattr__(self, name, _checked(name, value))
+            object.__setattr__(self, name, checked_field(name, value))
         check_choice("readout", self.readout, READOUTS)
         if self.n > self.parameters:
             raise argument_error("n", f"be at most `parameters` ({self.parameters})", self.n)
@@ -176,6 +155,8 @@ class RoundSpec:
         if (self.coupling_sparsity or 0) > self.n**2:
             must = f"be at most `n` squared ({self.n**2})"
             raise argument_error("coupling_sparsity", must, self.coupling_sparsity)
+        if self.shots is not None and self.readout == "coherent":
+            raise argument_error("shots", "be left out of a coherent readout", self.shots)
         check_entries(self.n, self.colours, self.entries, self.coupling_sparsity)
         if self.masked_macs is not None and self.masked_macs > self.forward_macs:
             must = f"be at most `forward_macs` ({self.forward_macs})"
@@ -195,6 +176,22 @@ class RoundSpec:
         if not missing and self.lambda_min > self.lambda_max:  # type: ignore[operator]
             must = f"be at least `lambda_min` ({self.lambda_min:g})"
             raise argument_error("lambda_max", must, self.lambda_max)
+        if not missing and self.overshoot > _MOST_GROWTH:
+            must = (
+                f"keep what {self.steps} steps make of a mode of `lambda_max` ="
+                f" {self.lambda_max:g} below {_MOST_GROWTH:.0e}-fold"
+            )
+            raise argument_error("learning_rate", must, self.learning_rate)
+
+    @property
+    def overshoot(self) -> float:
+        """(eta lambda_max - 1)^T where that is above 1: how T steps magnify the steepest mode, of a
+        learning rate beyond 2/lambda_max.
+        """
+        if self.learning_rate is None or self.lambda_max is None:
+            return 1.0
+        grown = math.log(max(1.0, self.learning_rate * self.lambda_max - 1))
+        return math.exp(min(700.0, self.steps * grown))
 
     def _check_kappa(self) -> None:
         if self.kappa is None:
@@ -206,6 +203,9 @@ class RoundSpec:
                 " force it"
             )
             raise argument_error("kappa", must, self.kappa)
+        if self.plain_kappa is not None and self.plain_kappa < least * (1 - 1e-9):
+            must = f"be at least {least:.6g} with a padding of {self.padding}"
+            raise argument_error("plain_kappa", must, self.plain_kappa)
 
     def _check_norms(self, norms: MapNorms) -> None:
         if self.order > ORDER_LIMIT:
@@ -258,6 +258,10 @@ class RoundSpec:
             success=success,
         )
 
+    def word(self, name: str) -> Evidence:
+        """How an input is known; those of `known` that are not there are assumed."""
+        return self.known[name][0] if name in self.known else Evidence.ASSUMED
+
     @property
     def colours(self) -> tuple[int, ...]:
         """Entries a row of F_1, ..., F_N (`row_entries`)."""
@@ -292,6 +296,20 @@ class RoundSpec:
         return math.ceil(self.read_entries / (4 * self.readout_error**2))
 
     @property
+    def reached_error(self) -> float:
+        """l2 error of what is read: as asked for, or what the shots that were given come to."""
+        if self.shots is None:
+            return self.readout_error
+        return math.sqrt(self.read_entries / self.shots) / 2
+
+    @property
+    def round_error(self) -> float:
+        """Of the displacement that a round gives back, against the order-N Carleman solution: a
+        solve's and the readout's.
+        """
+        return self.epsilon + self.reached_error
+
+    @property
     def copies(self) -> int:
         """States of u_T that the readout takes; of a coherent one, calls of what prepares it."""
         if self.readout == "coherent":
@@ -310,29 +328,6 @@ class RoundSpec:
 
 
 _SPECTRUM = ("learning_rate", "lambda_min", "lambda_max")
-
-
-def _checked(name: str, value: Any) -> Any:
-    """A field in its own type."""
-    if name in _LEAST:
-        return check_integer(name, value, _LEAST[name], _MOST.get(name, 10**30))
-    if name in _INTERVALS:
-        value = check_interval(name, value, _INTERVALS[name])
-        if value and not _TINY <= abs(value) <= _HUGE:
-            raise argument_error(name, f"lie between {_TINY:g} and {_HUGE:g}", repr(value))
-        return value
-    if name == "fresh_batches":
-        return check_boolean(name, value)
-    if name == "norms":
-        return check_instance(name, value, MapNorms)
-    if name == "grams":
-        return check_grams(name, value)
-    if name.endswith("_evidence"):
-        if not isinstance(value, Evidence):
-            words = ", ".join(Evidence) + " (a member of `qdescent.Evidence`, not its text)"
-            raise argument_error(name, f"be one of {words}", repr(value))
-        return value
-    return check_text(name, value)
 
 
 def least_kappa(padding: int) -> float:

@@ -55,6 +55,7 @@ VERDICT_TEXT = "verdict/text"
 SPACE_TIME_QUBITS = "physical/space_time/qubits"
 SPACE_TIME_SECONDS = "physical/space_time/seconds"
 LEDGER_N = "logical/n"
+COUNTED_CIRCUIT = "circuit/"  # of a ledger, what was counted of the one that was given
 LOGICAL = "logical/"  # the section of inputs and gates
 BREAK_EVEN = "region/break_even/"
 TORNADO = "region/tornado/"

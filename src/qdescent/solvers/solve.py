@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -63,6 +63,7 @@ class Solution:
             `cost["queries"]` is one of them, `cost.number("queries")` its number. Empty where
             nothing was spent.
         circuit: the Qualtran bloq that was run; None where no circuit was.
+        system: as `solve` was given it.
     """
 
     value: Tensor = field(repr=False)
@@ -72,6 +73,7 @@ class Solution:
     status: Status
     cost: Rows = field(repr=False)
     circuit: Any = field(default=None, repr=False)
+    system: LinearSystem | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_tensor("value", self.value, (None,), "complex", finite=False)
@@ -80,6 +82,7 @@ class Solution:
         check_interval("bound", self.bound, "[0, inf]")
         check_instance("status", self.status, Status)
         check_instance("cost", self.cost, Rows)
+        check_instance("system", self.system, LinearSystem, optional=True)
 
     @property
     def solved(self) -> bool:
@@ -115,4 +118,4 @@ def solve(system: LinearSystem, solver: Solver) -> Solution:
     """
     check_instance("system", system, LinearSystem)
     check_methods("solver", solver, ("solve",), "a solver, such as Direct() or QSVT(epsilon=1e-4)")
-    return solver.solve(system)
+    return replace(solver.solve(system), system=system)

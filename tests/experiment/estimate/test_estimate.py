@@ -42,7 +42,7 @@ def test_everything_is_written(made):
 
 
 def test_a_name_that_is_taken_is_refused_before_the_work(made, monkeypatch):
-    monkeypatch.setattr("qdescent.experiment.estimate.pipeline.price", None)
+    monkeypatch.setattr("qdescent.experiment.estimate.pipeline.ledger_of", None)
     with pytest.raises(ArgumentError, match="must be a directory that does not exist yet"):
         run_estimate(EstimateSettings(), made[0])
 
@@ -223,7 +223,8 @@ def test_defaults_are_of_the_measured_network():
     [
         ({"sparsity": "1e6", "n": "1e4"}, "Argument `sparsity` must be at most `n`"),
         ({"kappa": 2.0, "padding": 100}, "Argument `kappa` must be at least 129"),
-        ({"steps": "1e4", "learning_rate": 1.0}, "Argument `steps` must leave the orbit of these"),
+        ({"steps": "1e4", "learning_rate": 1.0}, "Argument `learning_rate` must keep what 10000"),
+        ({"steps": "1e4", "lambda_min": -9.0}, "Argument `steps` must leave the orbit of these"),
         ({"n": "many"}, "Argument `n` must be an integer of at least 1, but is 'many'"),
         ({"n": 1.5}, "Argument `n` must be an integer of at least 1, but is 1.5"),
         ({"sweep": ("n=1:2:3:4",)}, "Argument `sweep` must be an input and its ends"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
 NORMS = {"gradient_norm": 0.72167301, "second_norm": 262.48054521}
 SPECTRUM = {"lambda_min": -2.23878277, "lambda_max": 6.20837893}
 PARAMETERS_OF_N, MACS_OF_P = 10, 9
+DEFAULT = "default"
 SET_DEGREE = 2  # of the norms that settings have; a record may have more
 
 # in a record: what each input may be called, the first that is there
@@ -62,13 +64,22 @@ class Found:
     source: str
 
 
-def round_of(settings: EstimateSettings) -> RoundSpec:
+ALONE = Found(1, Evidence.ASSUMED, "1, of which the ends of a spectrum say all")
+UNIT = Found(1.0, Evidence.EXACT, "||F_0|| as the unit")
+
+
+def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundSpec:
     """The round that the settings ask for; each input from a flag, the run, or the defaults.
+
+    Args:
+        settings: of the command line, or the inputs of `price`.
+        record: the run; None: the one that the settings name, if any.
 
     Raises:
         ArgumentError: a run of another version, or without a ledger's inputs; contradictions.
     """
-    record = read_run(Path(settings.from_)) if settings.from_ else None
+    if record is None and settings.from_:
+        record = read_run(settings.from_, "from")
 
     of_other_round = () if record is None else _of_other_round(settings, record)
 
@@ -86,12 +97,12 @@ def round_of(settings: EstimateSettings) -> RoundSpec:
         return default()
 
     def standard(name: str) -> Found:
-        found = find(name, lambda: Found(DEFAULTS[name], Evidence.ASSUMED, "default"))
-        assert found is not None
-        return found
+        known = find(name, lambda: Found(DEFAULTS[name], Evidence.ASSUMED, DEFAULT))
+        assert known is not None
+        return known
 
-    plain = {name: standard(name).value for name in ("n", "order", "steps", "batch")}
-    n = plain["n"]
+    found: dict[str, Found] = {name: standard(name) for name in ("n", "steps", "batch")}
+    n = found["n"].value
     parameters = find(
         "parameters", lambda: Found(PARAMETERS_OF_N * n, Evidence.ASSUMED, "ten times n")
     )
@@ -101,6 +112,8 @@ def round_of(settings: EstimateSettings) -> RoundSpec:
     )
     assert macs is not None
     rate, sparsity = standard("learning_rate"), standard("sparsity")
+    if sparsity.source == DEFAULT:
+        sparsity = replace(sparsity, value=min(sparsity.value, n))
     # bounds and measurements of another network serve only where nothing of this one is known
     own = record is not None
     ends = {
@@ -114,19 +127,26 @@ def round_of(settings: EstimateSettings) -> RoundSpec:
         for name in NORMS
     }  # fmt: skip
     kappa = find("kappa", lambda: None)
+    alone = kappa is None and None not in ends.values() and None in norms.values()
+    # the ends of a spectrum alone say all of order 1, in units of F_0
+    found["order"] = (alone and find("order", lambda: ALONE)) or standard("order")
+    order = found["order"].value
     # beside a kappa of the record, its own in units of 1
     own_kappa = record is not None and settings.kappa is None and not of_other_round
     unscaled = _row(record, "plain_kappa") if own_kappa else None  # type: ignore[arg-type]
     padding = find("padding", lambda: None)
     success = find("success_probability", lambda: None)
+    found |= {"parameters": parameters, "forward_macs": macs}
     fields: dict[str, Any] = {
-        **plain,
-        "parameters": parameters.value,
-        "forward_macs": macs.value,
+        **{name: each.value for name, each in found.items()},
+        "known": {
+            name: (each.evidence, each.source)
+            for name, each in {**found, "learning_rate": rate}.items()
+        },
         **_sparse(sparsity, n),
         **({} if record is None else _needed(record, n)),
         **_spectral(rate, ends),
-        **_normed(rate, norms, ends, kappa, plain["order"], _higher(settings, record)),
+        **_normed(rate, norms, ends, kappa, order, _higher(settings, record)),
         **_known("kappa", kappa),
         **({} if unscaled is None else {"plain_kappa": unscaled.number}),
         **({"padding": padding.value} if padding is not None else {}),
@@ -156,8 +176,12 @@ def _of_other_round(settings: EstimateSettings, record: Record) -> tuple[str, ..
     return ("kappa", "padding", "success_probability") if moved and known else ()
 
 
-def read_run(directory: Path) -> Record:
+def read_run(directory: str | os.PathLike[str], name: str) -> Record:
     """The record of a run of this version.
+
+    Args:
+        directory: of the run.
+        name: of the argument that it was given by.
 
     Raises:
         ArgumentError: there is none, or it is of another version.
@@ -165,11 +189,11 @@ def read_run(directory: Path) -> Record:
     try:
         record = read_record(directory)
     except ArgumentError as error:
-        raise error.called(path="from") from None
+        raise error.called(path=name) from None
     version, own = record.versions.get("qdescent"), installed_versions()["qdescent"]
     if version is not None and version != own:
         must = f"be a run of this version, {own} (run it again)"
-        raise argument_error("from", must, f"of version {version}")
+        raise argument_error(name, must, f"of version {version}")
     return record
 
 
@@ -252,6 +276,9 @@ def _normed(
     kappa: Found | None, order: int, higher: list[Found],
 ) -> dict[str, Any]:  # fmt: skip
     """The norms of the map at this learning rate, where all of them are known."""
+    if order == 1 and kappa is None and None in norms.values():
+        # no F_2 stands in it, and F_0 sets the unit alone
+        norms = {"gradient_norm": norms["gradient_norm"] or UNIT}
     parts = [*norms.values(), *ends.values()]
     if any(part is None for part in parts):
         if kappa is None:
@@ -260,13 +287,16 @@ def _normed(
         return {}
     found = {name: part for name, part in {**norms, **ends}.items() if part is not None}
     extremes = [found[end].value for end in SPECTRUM]
-    gradient, second = (found[name].value for name in ("gradient_norm", "second_norm"))
+    second = [found["second_norm"].value] if "second_norm" in found else []
     used = higher[: max(0, order - SET_DEGREE)]
-    degree = SET_DEGREE + len(used)
+    degree = min(order, SET_DEGREE + len(used))
     parts = [*found.values(), *used]
     return {
         "norms": descent_norms(
-            gradient, extremes, (second, *(each.value for each in used)), rate.value
+            found["gradient_norm"].value,
+            extremes,
+            (*second, *(each.value for each in used)),
+            rate.value,
         ),
         # a bound only as far as norms are known
         "norms_evidence": derived(

@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
+from qdescent.experiment.estimate.as_given import as_given
 from qdescent.experiment.estimate.inputs import round_of
 from qdescent.experiment.estimate.ranges import Range, ranges_of
 from qdescent.experiment.estimate.settings import EstimateSettings
@@ -24,7 +26,7 @@ from qdescent.report.pages.estimate.estimate_page import write_card_figure, writ
 from qdescent.report.record import Record, installed_versions, stopwatch, write_record
 from qdescent.report.reservation import held as held_directory
 from qdescent.resources.classical.machines import A100, CLUSTER, H100, Accelerator
-from qdescent.resources.ledger import Ledger, price
+from qdescent.resources.ledger import Ledger, ledger_of
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.symbolic import to_qref
@@ -54,11 +56,13 @@ class Estimate:
         spec: the round.
         ledger: its price, with the region.
         case: for whatever moves an input.
+        settings: what it was made from.
     """
 
     spec: RoundSpec
     ledger: Ledger
     case: Case
+    settings: EstimateSettings
 
 
 def estimated(settings: EstimateSettings) -> Estimate:
@@ -67,11 +71,22 @@ def estimated(settings: EstimateSettings) -> Estimate:
     Raises:
         ArgumentError: contradictions, or a round that no machine can do.
     """
-    spec = round_of(settings)
-    architecture = SurfaceCode(settings.error_rate, settings.cycle_time_ns, settings.budget)
     accelerator = _machine(settings.machine)
-    ledger = price(spec, architecture, accelerator, region=True)
-    return Estimate(spec, ledger, Case(held(spec), architecture, accelerator))
+    architecture = _architecture(settings)
+
+    def attempt(tried: EstimateSettings) -> None:
+        ledger_of(round_of(tried), _architecture(tried), accelerator)
+
+    try:
+        spec = round_of(settings)
+        ledger = ledger_of(spec, architecture, accelerator, region=True)
+    except ArgumentError as error:
+        raise as_given(error, settings, attempt) from None
+    return Estimate(spec, ledger, Case(held(spec), architecture, accelerator), settings)
+
+
+def _architecture(settings: EstimateSettings) -> SurfaceCode:
+    return SurfaceCode(settings.error_rate, settings.cycle_time_ns, settings.budget)
 
 
 def _machine(name: str) -> Accelerator:
@@ -120,7 +135,7 @@ def _estimate_in(
     if ranges:
         points = math.prod(len(each.values) for each in ranges)
         progress.start("Sweep", points)
-        _write_sweep(found.case, ranges, directory, progress)
+        _write_sweep(found, ranges, directory, progress)
         progress.finish(f"{points} points in sweep.csv and sweep.json")
     here = (("this", float(found.spec.n), float(found.spec.sparsity)), *MEASURED_ROWS)
     write_estimate_page(record, directory / PAGE, drawn, {"n_sparsity": here})
@@ -152,11 +167,13 @@ def _map_rows(
     return rows, tuple(drawn)
 
 
-def _write_sweep(case: Case, ranges: Sequence[Range], directory: Path, progress: Progress) -> None:
+def _write_sweep(
+    found: Estimate, ranges: Sequence[Range], directory: Path, progress: Progress
+) -> None:
     text, lines = io.StringIO(), []
     writer = csv.DictWriter(text, [*(each.name for each in ranges), *COLUMNS])
     writer.writeheader()
-    for line in swept(case, ranges, progress.advance):
+    for line in swept(found.case, found.settings, ranges, progress.advance):
         writer.writerow(line)
         lines.append({name: _plain(value) for name, value in line.items()})
     write_document(directory / f"{SWEEP}.csv", text.getvalue())

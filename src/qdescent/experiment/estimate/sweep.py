@@ -5,33 +5,73 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
-from qdescent.experiment.estimate.ranges import Range
-from qdescent.resources.verdict.inputs import NAMED, Case
+from qdescent.experiment.estimate.inputs import round_of
+from qdescent.experiment.estimate.ranges import WHOLE, Range
+from qdescent.experiment.estimate.settings import EstimateSettings
+from qdescent.resources.verdict.inputs import NAMED, Case, held
 
 COLUMNS = ("ratio", "quantum_seconds", "classical_seconds", "way", "classical_way")
 
 
+HISTORY = ("steps", "learning_rate")  # where these move, kappa is found anew
+
+
 def swept(
-    case: Case, ranges: Sequence[Range], on_point: Callable[[], None] = lambda: None
+    case: Case,
+    settings: EstimateSettings,
+    ranges: Sequence[Range],
+    on_point: Callable[[], None] = lambda: None,
 ) -> Iterator[dict[str, float | str]]:
-    """A line for each point of the grid; where a round cannot be so, its text says why.
+    """A line for each point of the grid, as its flags would price it; where a round cannot be so,
+    its text says why.
 
     Args:
-        case: with kappa held.
+        case: of the settings.
+        settings: what the ranges move.
         ranges: of the inputs.
         on_point: function called after each: to move a progress bar.
+
+    Cost: a millisecond or two a point; for each T and learning rate a search for kappa, a second at
+        a thousand steps.
     """
+    begun: dict[tuple[float, ...], Case | str] = {}
     for values in itertools.product(*(each.values for each in ranges)):
         here = {each.name: value for each, value in zip(ranges, values, strict=True)}
-        yield {**here, **_priced(case, here)}
+        of_history = {name: here[name] for name in HISTORY if name in here}
+        key = tuple(of_history.values())
+        if key not in begun:
+            begun[key] = _begun(case, settings, of_history)
+        yield {**here, **_priced(begun[key], here)}
         on_point()
 
 
-def _priced(case: Case, here: dict[str, float]) -> dict[str, float | str]:
+def _begun(case: Case, settings: EstimateSettings, moved: dict[str, float]) -> Case | str:
+    """The case with another T or learning rate; or why there is none."""
+    if not moved:
+        return case
+    given: dict[str, Any] = {
+        name: round(value) if name in WHOLE else value for name, value in moved.items()
+    }
     try:
+        return replace(case, spec=held(round_of(replace(settings, **given))))
+    except (ValueError, OverflowError) as error:
+        return str(error)
+
+
+def _priced(case: Case | str, here: dict[str, float]) -> dict[str, float | str]:
+    try:
+        if isinstance(case, str):
+            return _refused(case)
         for name, value in here.items():
-            case = NAMED[name].moved(case, value)
+            if name not in HISTORY:
+                case = NAMED[name].moved(case, value)
         return dict(zip(COLUMNS, case.outcome, strict=True))
     except (ValueError, OverflowError) as error:
-        return dict.fromkeys(COLUMNS[:3], math.nan) | {"way": str(error), "classical_way": ""}
+        return _refused(str(error))
+
+
+def _refused(why: str) -> dict[str, float | str]:
+    return dict.fromkeys(COLUMNS[:3], math.nan) | {"way": why, "classical_way": ""}

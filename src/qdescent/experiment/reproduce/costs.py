@@ -21,7 +21,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.map_norms import descent_norms
 from qdescent.linalg.spectra.sparsity import row_sparsity
-from qdescent.resources.ledger import price
+from qdescent.resources.ledger import ledger_of
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.rows import names
 from qdescent.rows.collection import Rows
@@ -203,7 +203,7 @@ def price_rows(
     best = best_history(norms, 2, steps)
     sample = subject.data.train_images[:1]
     network, space = subject.network, subject.space
-    ledger = price(
+    ledger = ledger_of(
         RoundSpec(
             n=space.n,
             parameters=space.total,

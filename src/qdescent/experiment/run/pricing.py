@@ -25,7 +25,7 @@ from qdescent.experiment.run.training import Pruned
 from qdescent.experiment.workspace import Workspace
 from qdescent.learning.networks.small_cnn import multiply_adds
 from qdescent.linalg.spectra.spectrum import Spectrum
-from qdescent.resources.ledger import Ledger, price
+from qdescent.resources.ledger import Ledger, ledger_of
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.queries import dalzell_queries
 from qdescent.rows import names
@@ -115,10 +115,10 @@ def _first_in_reach(given: dict[str, Any], kappas: list[dict[str, Any]]) -> Ledg
     *others, last = kappas
     for known in others:
         try:
-            return price(RoundSpec(**given, **known), region=True)
+            return ledger_of(RoundSpec(**given, **known), region=True)
         except ArgumentError:  # the bound diverges, or no distillation is that good
             continue
-    return price(RoundSpec(**given, **last), region=True)
+    return ledger_of(RoundSpec(**given, **last), region=True)
 
 
 def _modelled(settings: Settings, spectrum: Spectrum, run: Run) -> PaddingChoice:

@@ -75,12 +75,15 @@ def constant_rows(spec: RoundSpec, machine: SurfaceCode, classical: Accelerator)
         ("reaction_seconds", platforms.REACTION_SECONDS, "s", A,
          "decode and react: Gidney, Ekera, arXiv:1905.09749"),
         ("routing", platforms.ROUTING, "1", A, "tiles a logical qubit, as qualtran's model has"),
-        ("alpha_over_norm", spec.alpha_over_norm, "1", A,
+        ("alpha_over_norm", spec.alpha_over_norm, "1", spec.word("alpha_over_norm"),
          "the largest of small instances, benchmarks/block_encodings.py"),
         ("epsilon", spec.epsilon, "1", A, "argument; l2 error of a solve"),
-        ("readout_error", spec.readout_error, "1", A, "argument; l2 error of what is read"),
-        ("fast_forward_gradients", spec.fast_forward_gradients, "gradients", A,
-         "of a classical segment without its steps; measured on one network of 7 million weights"),
+        ("readout_error", spec.reached_error, "1", A, "argument; l2 error of what is read"),
+        ("forwarded", [each for _, _, each in descent.FORWARDED], "gradients", A,
+         "of a classical segment without its steps, orders 1, 2, 2; measured on one network of 7"
+         " million weights"),
+        ("forwarded_errors", [each for _, each, _ in descent.FORWARDED], "1", A,
+         "to which these were asked for, beside the order's own displacement"),
     ]  # fmt: skip
     kept = Upkeep()
     units = ("W a physical qubit", "dollars a physical qubit", "years", "1", "dollars a kWh")

@@ -105,17 +105,20 @@ def left_out_rows(spec: RoundSpec) -> list[Row]:
         " machine for each query is not counted.",
         "Errors of the decoder, the width of the classical control, and idle qubits between runs"
         " are not counted.",
-        f"A classical segment of {spec.fast_forward_gradients:g} gradients was measured on one"
-        " network; activations in memory are not counted, and machines sustain an assumed 40 % of"
-        " their peak.",
+        "A classical segment without its steps was measured on one network, to the accuracy that"
+        " its row says; activations in memory are not counted, and machines sustain an assumed 40 %"
+        " of their peak.",
         "Where an input moves, all others are held: the norms and kappa where n, T or the learning"
         " rate does, s where n does.",
         "Watts and dollars a qubit are ranges: the watts of one paper, the dollars assumed beside"
         " one public price of another kind of machine.",
         "Tables are those of a generic map, every row of the maximum degree and alpha the norm of"
         " |M| itself: a circuit's own may load less, or waste a colour more.",
-        "A fast-forward of order 2 is priced with F_2 loaded letter by letter, as a history loads"
-        " it; the simulated circuits load it by pairs of letters, which takes more.",
+        "A fast-forward of order 2 reads F_2 by pairs of letters up to 128 weights and letter by"
+        " letter beyond, as its circuits do; alpha/||F_2|| is taken as that of F_1, and grows up to"
+        " sqrt n where F_2 is full.",
+        "A run that fails (`budget`) is noticed: unnoticed ones would move what is read by up to"
+        " the square root of their share.",
     )
     return [
         Row(f"{names.LEFT_OUT}{place}", text, "", Evidence.ASSUMED, "docs: Reading the ledger")

@@ -26,6 +26,7 @@ class Verdict:
         tree: the shortest round with a bucket-brigade memory at its best.
         tree_qubits: physical qubits of that at least.
         classical: the classical round.
+        run: the round by a circuit that was given, if one was.
     """
 
     spec: RoundSpec
@@ -34,6 +35,7 @@ class Verdict:
     tree: PricedWay
     tree_qubits: int
     classical: ClassicalCost
+    run: PricedWay | None = None
 
     @property
     def classical_share(self) -> float:
@@ -97,6 +99,11 @@ class Verdict:
         wins = self.ratio < 1
         parts = [
             self._who_wins(),
+            *(
+                []
+                if self.run is None or self.run is self.built
+                else [self._as_it_was_run(self.run)]
+            ),
             *([] if wins else [self._were_readout_free()]),
             self._were_all_free(),
             *([self._idle_steps()] if self.spec.steps > self.spec.useful_steps else []),
@@ -117,6 +124,13 @@ class Verdict:
             less = f"{number(1 / self.ratio)} times as long"
             return f"Advantage under the stated assumptions: {times}, {less}; {reads}."
         return f"No advantage at this size: {times}; {reads}."
+
+    def _as_it_was_run(self, run: PricedWay) -> str:
+        if not run.is_within_reach:
+            return "The circuit that was run is out of the machine's reach."
+        longer = number(run.seconds / self.built.seconds)
+        copies = duration(run.seconds, 3)
+        return f"The circuit that was run would take {copies}, {longer} times the best way."
 
     def _classically(self) -> str:
         best = self.classical.best

@@ -42,7 +42,7 @@ def history_ways(spec: RoundSpec) -> list[Way]:
         [('kernel_reflection', 1581), ('kernel_reflection_norm_known', 226)]
     """
     plain, best = spec.plain_history, spec.history
-    epsilon = spec.epsilon
+    epsilon, alpha = spec.epsilon, spec.word("alpha_over_norm")
 
     def made(
         name: str, title: str, history: History, queries: float, preparations: float,
@@ -58,9 +58,9 @@ def history_ways(spec: RoundSpec) -> list[Way]:
             form=form,
             success=history.probability * found,
             counted=name in (ESTIMATED, UNKNOWN, KNOWN),
-            evidence=derived(kind, history.kappa_evidence, Evidence.ASSUMED),  # alpha is
+            evidence=derived(kind, history.kappa_evidence, alpha),
             source=f"{source}, kappa = alpha ||M^-1|| of {history.kappa_source}, alpha/||M|| ="
-            f" {spec.alpha_over_norm:g} assumed",
+            f" {spec.alpha_over_norm:g} {alpha}",
             success_source=history.success[2] + (_FLAG if found < 1 else ""),
         )
 

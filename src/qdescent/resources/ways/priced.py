@@ -103,18 +103,29 @@ def all_ways(spec: RoundSpec) -> list[Way]:
     return [*history_ways(spec), *segment_ways(spec)]
 
 
-def value_bits(spec: RoundSpec, encoding: str, queries: float) -> int:
-    """b, bits of a loaded value: N Q rotations of error 2 pi 2^-b stay below epsilon."""
-    if spec.angle_bits is not None:
-        return spec.angle_bits
+def value_bits(spec: RoundSpec, queries: float) -> int:
+    """b, bits of a loaded value: as given, else as many as epsilon asks for."""
+    return needed_bits(spec, queries) if spec.angle_bits is None else spec.angle_bits
+
+
+def needed_bits(spec: RoundSpec, queries: float) -> int:
+    """The fewest with which N Q rotations of error 2 pi 2^-b stay below epsilon."""
     rotations = math.log2(2 * math.pi * spec.order) + math.log2(max(1.0, queries))
     return max(3, math.ceil(rotations - math.log2(spec.epsilon)))
 
 
 def history_bits(spec: RoundSpec) -> int:
     """b of all ways by a history: for the queries of kernel reflection, norm unknown."""
-    kappa = spec.alpha_over_norm * spec.history.kappa
-    return value_bits(spec, HISTORY, dalzell_queries(kappa, spec.epsilon))
+    return value_bits(spec, _history_queries(spec))
+
+
+def _history_queries(spec: RoundSpec) -> float:
+    return dalzell_queries(spec.alpha_over_norm * spec.history.kappa, spec.epsilon)
+
+
+def bits_of_way(spec: RoundSpec, way: Way) -> int:
+    """The fewest bits of a loaded value with which a way keeps epsilon."""
+    return needed_bits(spec, _history_queries(spec) if way.encoding == HISTORY else way.queries)
 
 
 def run_cost(spec: RoundSpec, way: Way, loader: str) -> RunCost:
@@ -137,7 +148,7 @@ def run_cost(spec: RoundSpec, way: Way, loader: str) -> RunCost:
         system = query.system_qubits
         rotations = 2 if way.form == DILATED else 1
     else:
-        bits = value_bits(spec, way.encoding, way.queries)
+        bits = value_bits(spec, way.queries)
         query = step_query(spec.n, spec.sparsity, tables, bits)
         preparation = vector_preparation(spec.n, tables, bits)
         system, rotations = query.system_qubits, 2
@@ -173,7 +184,8 @@ def run_cost(spec: RoundSpec, way: Way, loader: str) -> RunCost:
 def priced(spec: RoundSpec, way: Way, loader: str, machine: SurfaceCode) -> PricedWay:
     """A way with one loader on the machine; its runs one after another, or amplified as one."""
     runs, _ = way.runs
-    if not (math.isfinite(way.queries) and math.isfinite(runs) and way.queries < _MOST_FLOAT):
+    reachable = math.isfinite(way.queries) and math.isfinite(runs) and way.queries < _MOST_FLOAT
+    if not reachable or not keeps_epsilon(spec, way):
         return PricedWay(way, loader, None, math.inf, spec.copies, math.inf)
     cost = run_cost(spec, way, loader)
     if cost.counts.qubits > MOST_QUBITS:
@@ -184,6 +196,11 @@ def priced(spec: RoundSpec, way: Way, loader: str, machine: SurfaceCode) -> Pric
         once = run_seconds(machine, cost.counts, together(spec, way))
     copy = once * runs
     return PricedWay(way, loader, cost, copy, spec.copies, product(copy, spec.copies))
+
+
+def keeps_epsilon(spec: RoundSpec, way: Way) -> bool:
+    """Whether the bits of a loaded value that were given are enough."""
+    return spec.angle_bits is None or spec.angle_bits >= bits_of_way(spec, way)
 
 
 def together(spec: RoundSpec, way: Way) -> int:

@@ -16,6 +16,7 @@ from qdescent.quantum.algorithms.qsvt import projector_phases
 from qdescent.quantum.algorithms.segment_transform import SegmentTransform
 from qdescent.quantum.algorithms.selected_sequence import SelectedSequence
 from qdescent.quantum.encodings.balanced import BalancedEncoding
+from qdescent.quantum.encodings.letters import LetterCoupling
 from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.gates.force_preparation import StatePreparation
 from qdescent.quantum.gates.loading.loader import Loader
@@ -23,6 +24,7 @@ from qdescent.quantum.gates.state_preparation import RealStatePreparation, state
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import rotation_tree
 from qdescent.quantum.tables.balanced import balanced_matrix
+from qdescent.quantum.tables.letters import letter_tables
 from qdescent.solvers.circuits.run import CircuitRun, counted_run
 from qdescent.solvers.polynomials.bounded_polynomials import BoundedPolynomial
 from qdescent.solvers.polynomials.segment_plan import SegmentPlan
@@ -78,8 +80,7 @@ def build_segment(plan: SegmentPlan, bits: int, loader: Loader) -> SegmentCircui
         bloq, certificate = SegmentTransform(start, weights, outer), outer_off
     else:
         inner, inner_off = _sequence([None, *plan.inner], query, True)
-        coupled = balanced_matrix(*_coupling(plan, padded), 2 * len(padded) ** 2, bits)
-        coupling = BalancedEncoding(coupled, loader=loader)
+        coupling = _coupled(plan, padded, bits, loader)
         bloq = SegmentTransform(start, weights, outer, inner, coupling)
         choice_off += coupling.epsilon
         certificate = max(inner_off, outer_off)
@@ -200,6 +201,20 @@ def _weights(plan: SegmentPlan, choice_bits: int) -> Floats:
         pair = split(b, inner)
         found[1, j] = shares[1 + j] * np.einsum("i,k,l->ikl", pair, pair, split(a, outer))
     return found.reshape(-1)
+
+
+def _coupled(
+    plan: SegmentPlan, start: Floats, bits: int, loader: Loader
+) -> BalancedEncoding | LetterCoupling:
+    """<f| and F_2: of few weights pairs of letters as a matrix's columns, else by letters."""
+    assert plan.coupling is not None
+    if not plan.by_letters:
+        tables = balanced_matrix(*_coupling(plan, start), 2 * len(start) ** 2, bits)
+        return BalancedEncoding(tables, loader=loader)
+    given = plan.coupling.tocoo()
+    first, second = np.divmod(given.col.astype(np.int64), len(plan.start.given))
+    rows, values = given.row.astype(np.int64), given.data / plan.coupling_norm
+    return LetterCoupling(letter_tables(rows, first, second, values, start, bits), loader=loader)
 
 
 def _coupling(plan: SegmentPlan, start: Floats) -> tuple[Ints, Ints, Floats]:

@@ -134,6 +134,14 @@ def coupling_of(f: PolynomialMap, length: float) -> sparse.csr_array | None:
     return sparse.csr_array(found) if found.nnz else None
 
 
+def letters_of(coupling: sparse.csr_array) -> sparse.csr_array:
+    """sum_k |F_2[i; j, k]|, (n, n): what is left where the second letter is not told apart."""
+    n = coupling.shape[0]
+    given = abs(coupling).tocoo()
+    entries = (given.data, (given.row, given.col // n))
+    return sparse.csr_array(sparse.coo_array(entries, shape=(n, n)))
+
+
 def points_of(step: sparse.csr_array, window: tuple[float, float]) -> Floats:
     """The eigenvalues, or of many weights Chebyshev points of the window."""
     if step.shape[0] <= EXACT_POINTS:

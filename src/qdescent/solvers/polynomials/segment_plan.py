@@ -19,6 +19,7 @@ import scipy.sparse as sparse
 from qdescent._arrays import Floats
 from qdescent._checks import argument_error
 from qdescent.linalg.polynomial_map import PolynomialMap
+from qdescent.quantum.tables.letters import PAIRS_UP_TO
 from qdescent.quantum.tables.perron import absolute_norm
 from qdescent.solvers.encodings import EncodingPlan, MatrixEncoding
 from qdescent.solvers.polynomials.applied_polynomials import transform
@@ -31,6 +32,7 @@ from qdescent.solvers.polynomials.segment_parts import (
     coupling_of,
     extremes,
     least_mean,
+    letters_of,
     linear_part,
     points_of,
 )
@@ -63,7 +65,9 @@ class SegmentPlan:
         outer: a_j.
         nodes: R.
         coupling: ||F_0|| F_2, (n, n^2); None at order 1.
-        coupling_norm: || |that| ||, its normalisation.
+        coupling_norm: its normalisation: || |that| ||, or letter by letter that of
+            sum_k |F_2[.; ., k]|.
+        by_letters: the circuit reads one letter after the other, not pairs.
         least: of ||u_1||: T min |q| over the window, q the mean of y^t.
         error: a bound on the distance of the planned u from the order-N Carleman solution.
         resolved: the nodes are as many as the tolerance asked for.
@@ -85,6 +89,7 @@ class SegmentPlan:
     least: float
     error: float
     resolved: bool
+    by_letters: bool = False
 
     @property
     def alpha(self) -> float:
@@ -263,8 +268,12 @@ def _planned(asked: _Asked, end: tuple[float, float] | None) -> SegmentPlan:
         size = float(sparse.linalg.norm(coupling))
         points = points_of(step, window)
         count, rule, missed = choose_nodes(steps, points, allowed / 2 / size, asked.nodes)
-        norm = absolute_norm(abs(coupling)).alpha
-        plan = replace(plan, nodes=count, coupling_norm=norm, resolved=missed * size <= allowed / 2)
+        by_letters = len(asked.start) > PAIRS_UP_TO
+        norm = absolute_norm(letters_of(coupling) if by_letters else abs(coupling)).alpha
+        resolved = missed * size <= allowed / 2
+        plan = replace(
+            plan, nodes=count, coupling_norm=norm, by_letters=by_letters, resolved=resolved
+        )
         nodes = rule, points, missed * size, min(norm, size)
 
     def at(floor: float, known: tuple[BoundedPolynomial, ...] = ()) -> SegmentPlan:

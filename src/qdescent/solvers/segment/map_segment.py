@@ -65,6 +65,7 @@ class MapSegment:
         status: outcome of the solve.
         cost: price of the solve, as rows with evidence.
         circuit: the Qualtran bloq that was run; None where no circuit was.
+        f: the map, as it was given.
     """
 
     value: Tensor = field(repr=False)
@@ -75,6 +76,7 @@ class MapSegment:
     status: SegmentStatus
     cost: Rows = field(repr=False)
     circuit: Any = field(default=None, repr=False)
+    f: PolynomialMap | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_tensor("value", self.value, (None,))
@@ -83,6 +85,7 @@ class MapSegment:
         check_interval("bound", self.bound, "[0, inf]")
         check_instance("status", self.status, SegmentStatus)
         check_instance("cost", self.cost, Rows)
+        check_instance("f", self.f, PolynomialMap, optional=True)
 
     @property
     def answer(self) -> Tensor:
@@ -171,6 +174,7 @@ def fast_forward_map(
         status=_status(plan, bound, settings["epsilon"]),
         cost=Rows(cost),
         circuit=bloq,
+        f=f,
     )
 
 
