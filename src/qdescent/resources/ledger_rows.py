@@ -11,9 +11,15 @@ from qdescent.resources.input_rows import assumed, modelled
 from qdescent.resources.physical.surface_code import PhysicalCost, SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.priced import PricedWay, bits_of_way, keeps_epsilon
-from qdescent.resources.ways.way import HISTORY
+from qdescent.resources.ways.way import CIRCUIT, HISTORY
 from qdescent.rows import names
 
+# the least that circuits' queries had of what is declared from sizes alone, where rows of 1 to s
+# entries are taken to be as full as the fullest: maps of up to 24 weights, order 1 and 2
+UNEVEN = {
+    "qrom": 0.72, "qrom-measured": 0.8, "qroam": 0.8, "qroam-measured": 0.85, "qroam-dirty": 0.72,
+    "bucket-brigade": 1.0,
+}  # fmt: skip
 OUT_OF_REACH = "out of the machine's reach"
 
 
@@ -79,6 +85,19 @@ def loader_rows(spec: RoundSpec, best: PricedWay) -> list[Row]:
     preparation = cost.preparation
     return [
         modelled(f"{at}/query_toffoli", cost.query_toffoli, "Toffoli", f"{counted}: {parts}"),
+        *(
+            [
+                modelled(
+                    f"{at}/query_toffoli_least",
+                    UNEVEN[best.loader] * cost.query_toffoli,
+                    "Toffoli",
+                    f"{UNEVEN[best.loader]:g} of it, the least that circuits had of it where rows"
+                    " are of 1 to s entries (maps of up to 24 weights)",
+                )
+            ]
+            if best.way.name != CIRCUIT
+            else []
+        ),
         modelled(
             f"{at}/query_rotations",
             cost.query_rotations,
@@ -90,7 +109,8 @@ def loader_rows(spec: RoundSpec, best: PricedWay) -> list[Row]:
             f"{at}/upload_toffoli",
             preparation.toffoli + preparation.turns * (cost.bits - 2),
             "Toffoli",
-            f"n values of F_0, angle by angle, loaded, added and cleared; {counted}",
+            f"n values of F_0, angle by angle, loaded, added and cleared; {counted} (of two or"
+            " three weights, up to 1.7 times as many as they have)",
         ),
         (
             modelled(

@@ -135,7 +135,11 @@ class EstimateSettings:
         1e-3, "(0, 0.01)", "Error of a physical operation.", why="What is reached today."
     )
     cycle_time_ns: float = setting(
-        400.0, "(0, inf)", "One error-correction cycle.", unit="ns", why="Superconducting qubits."
+        400.0,
+        "[0.001, inf)",
+        "One error-correction cycle.",
+        unit="ns",
+        why="Superconducting qubits.",
     )
     budget: float = setting(1e-2, "(0, 1)", "Chance that a run fails.", why="Below the readout's.")
     machine: str = setting(

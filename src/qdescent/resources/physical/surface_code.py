@@ -30,6 +30,7 @@ MOST_DISTANCE = 999
 # logical steps of one estimator call: x 1e5 ns a step is still far below its 2^64 ns
 _SAFE_DEPTH = 10**13
 # in which the estimator counts: it rounds gate times to whole ns; every time goes with the cycle
+LEAST_CYCLE_NS = 1e-3  # below a picosecond it was given in other units
 _CYCLE_NS = 400
 MOST_QUBITS = 10**12  # 2 d^2 of them on the machine are still far below 2^64
 
@@ -83,9 +84,11 @@ class SurfaceCode:
         object.__setattr__(
             self, "error_rate", check_interval("error_rate", self.error_rate, "(0, 0.01)")
         )
-        object.__setattr__(
-            self, "cycle_time_ns", check_interval("cycle_time_ns", self.cycle_time_ns, "(0, inf)")
-        )
+        cycle = check_interval("cycle_time_ns", self.cycle_time_ns, "(0, inf)")
+        if cycle < LEAST_CYCLE_NS:
+            must = f"be at least {LEAST_CYCLE_NS:g} (nanoseconds: 400 is today's)"
+            raise argument_error("cycle_time_ns", must, self.cycle_time_ns)
+        object.__setattr__(self, "cycle_time_ns", cycle)
         object.__setattr__(self, "budget", check_interval("budget", self.budget, "(0, 1)"))
 
     def estimate(self, counts: LogicalCounts, runs: int = 1) -> PhysicalCost:

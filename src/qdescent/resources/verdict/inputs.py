@@ -166,6 +166,6 @@ INPUTS = (
     Input("error_rate", "physical error rate", lambda case: case.architecture.error_rate,
           _machine("error_rate"), _fixed(1e-12), _fixed(9e-3)),
     Input("cycle_time_ns", "cycle, ns", lambda case: case.architecture.cycle_time_ns,
-          _machine("cycle_time_ns"), _fixed(1e-6), _fixed(1e9)),
+          _machine("cycle_time_ns"), _fixed(1e-3), _fixed(1e9)),
 )  # fmt: skip
 NAMED = {each.name: each for each in INPUTS}

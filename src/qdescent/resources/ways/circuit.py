@@ -14,10 +14,9 @@ from qdescent.resources.physical.closed_form import run_seconds
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.priced import PricedWay, RunCost, product, together
-from qdescent.resources.ways.way import Way
+from qdescent.resources.ways.way import CIRCUIT, Way
 from qdescent.rows import names
 
-CIRCUIT = "circuit"
 COUNTED = "counted over the circuit's call graph"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from qdescent._evidence import Evidence
 
 HISTORY, SEGMENT = "history", "segment"
+CIRCUIT = "circuit"  # the name of a way that was run
 PLAIN, AUGMENTED, DILATED = "M", "diag(M, 1/t)", "[[0, M], [M^H, 0]]"
 
 
