@@ -80,8 +80,8 @@ def test_the_tornado_brackets_the_quotient():
     low, high = rows["cycle_time_ns"]
     assert low < CASE.ratio < high
     # the quantum part goes with the cycle, the tables' part does not
-    tables = NAMED["cycle_time_ns"].at(CASE, 1e-6)
-    assert high - tables == pytest.approx(10 * (CASE.ratio - tables), rel=1e-6)
+    tables = NAMED["cycle_time_ns"].at(CASE, 1e-3)
+    assert high - tables == pytest.approx(10 * (CASE.ratio - tables), rel=1e-4)
 
 
 def test_a_map_holds_the_quotients_of_its_places():

@@ -17,7 +17,7 @@ from qdescent.rows import names
 # the least that circuits' queries had of what is declared from sizes alone, where rows of 1 to s
 # entries are taken to be as full as the fullest: maps of up to 24 weights, order 1 and 2
 UNEVEN = {
-    "qrom": 0.72, "qrom-measured": 0.8, "qroam": 0.8, "qroam-measured": 0.85, "qroam-dirty": 0.72,
+    "qrom": 0.7, "qrom-measured": 0.77, "qroam": 0.78, "qroam-measured": 0.85, "qroam-dirty": 0.7,
     "bucket-brigade": 1.0,
 }  # fmt: skip
 OUT_OF_REACH = "out of the machine's reach"

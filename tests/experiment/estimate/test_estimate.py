@@ -13,10 +13,13 @@ from qdescent.experiment.estimate.inputs import read_run, round_of
 from qdescent.experiment.estimate.pipeline import estimate_headline, run_estimate
 from qdescent.experiment.estimate.ranges import SWEPT, WHOLE, ranges_of
 from qdescent.experiment.estimate.settings import EstimateSettings
+from qdescent.experiment.estimate.sweep import swept
 from qdescent.experiment.setting import load_settings
 from qdescent.report.record import Record, read_record, write_record
+from qdescent.resources.classical.machines import A100
 from qdescent.resources.input_rows import needed_rows
-from qdescent.resources.verdict.inputs import NAMED
+from qdescent.resources.physical.surface_code import SurfaceCode
+from qdescent.resources.verdict.inputs import NAMED, Case, held
 from qdescent.rows.collection import Rows
 
 
@@ -39,6 +42,22 @@ def test_everything_is_written(made):
     assert [label for label, _ in estimate_headline(record)][-1] == "Verdict"
     again = read_record(directory)
     assert again.rows.number("ledger/verdict/ratio") == record.rows.number("ledger/verdict/ratio")
+
+
+def test_a_point_of_a_sweep_is_what_its_flags_say():
+    """At T = 80 kappa is that of 80 steps: held at that of 20 it once made a factor of 5.6."""
+    settings = EstimateSettings(n=10**4)
+    architecture = SurfaceCode()
+    case = Case(held(round_of(settings)), architecture, A100)
+    ranges = ranges_of(["steps=20:80:2", "s=10:100:2"])
+    points = {(line["steps"], line["sparsity"]): line for line in swept(case, settings, ranges)}
+    asked = Case(held(round_of(EstimateSettings(n=10**4, steps=80, sparsity=100))), architecture,
+                 A100)  # fmt: skip
+    assert points[80, 100]["ratio"] == pytest.approx(asked.ratio)
+    planted = NAMED["sparsity"].moved(NAMED["steps"].moved(case, 80), 100)
+    assert planted.ratio < asked.ratio / 2
+    refused = next(swept(case, settings, ranges_of(["steps=20000:30000:2"])))
+    assert "`steps` must be at most 10000" in refused["way"]
 
 
 def test_a_name_that_is_taken_is_refused_before_the_work(made, monkeypatch):
