@@ -312,4 +312,4 @@ def test_a_sweep_over_what_is_counted_names_integers():
 
 def test_a_directory_without_a_run_is_refused_by_the_name_of_the_flag(tmp_path):
     with pytest.raises(ArgumentError, match="Argument `from` must be a whole qdescent-run/1 file"):
-        read_run(tmp_path)
+        read_run(tmp_path, "from")

@@ -26,7 +26,9 @@ DEFAULTS: dict[str, Any] = {
 NORMS = {"gradient_norm": 0.72167301, "second_norm": 262.48054521}
 SPECTRUM = {"lambda_min": -2.23878277, "lambda_max": 6.20837893}
 PARAMETERS_OF_N, MACS_OF_P = 10, 9
-DEFAULT = "default"
+DEFAULT = "default, of the network of 7 million weights that was measured"
+DEFAULT_SPARSITY = "default, the paper's wish"
+MACS = "9 P, as of a smooth ResNet-18 on images of 28 x 28"
 SET_DEGREE = 2  # of the norms that settings have; a record may have more
 
 # in a record: what each input may be called, the first that is there
@@ -97,7 +99,8 @@ def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundS
         return default()
 
     def standard(name: str) -> Found:
-        known = find(name, lambda: Found(DEFAULTS[name], Evidence.ASSUMED, DEFAULT))
+        source = DEFAULT_SPARSITY if name == "sparsity" else DEFAULT
+        known = find(name, lambda: Found(DEFAULTS[name], Evidence.ASSUMED, source))
         assert known is not None
         return known
 
@@ -107,12 +110,10 @@ def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundS
         "parameters", lambda: Found(PARAMETERS_OF_N * n, Evidence.ASSUMED, "ten times n")
     )
     assert parameters is not None
-    macs = find(
-        "forward_macs", lambda: Found(MACS_OF_P * parameters.value, Evidence.ASSUMED, "9 P")
-    )
+    macs = find("forward_macs", lambda: Found(MACS_OF_P * parameters.value, Evidence.ASSUMED, MACS))
     assert macs is not None
     rate, sparsity = standard("learning_rate"), standard("sparsity")
-    if sparsity.source == DEFAULT:
+    if sparsity.source == DEFAULT_SPARSITY:
         sparsity = replace(sparsity, value=min(sparsity.value, n))
     # bounds and measurements of another network serve only where nothing of this one is known
     own = record is not None
@@ -187,7 +188,7 @@ def read_run(directory: str | os.PathLike[str], name: str) -> Record:
         ArgumentError: there is none, or it is of another version.
     """
     try:
-        record = read_record(directory)
+        record = read_record(Path(directory))
     except ArgumentError as error:
         raise error.called(path=name) from None
     version, own = record.versions.get("qdescent"), installed_versions()["qdescent"]

@@ -117,6 +117,14 @@ def left_out_rows(spec: RoundSpec) -> list[Row]:
         "A fast-forward of order 2 reads F_2 by pairs of letters up to 128 weights and letter by"
         " letter beyond, as its circuits do; alpha/||F_2|| is taken as that of F_1, and grows up to"
         " sqrt n where F_2 is full.",
+        "One quantum computer does its runs one after another, a run its gates: k of them take a"
+        " k-th of the time, as k accelerators do; physical/on/reaction_limited has gates abreast.",
+        "Signs are read by as many shots as magnitudes, in favour of the quantum side: simulated"
+        " readouts had 1.3 to 1.8 times the error in them.",
+        "A displacement within `round_error` is taken to train as well as an exact one; a run"
+        " compares both.",
+        "Finding the angles of a polynomial, the state of the phase gradient, and the reflections"
+        " of an amplification are not counted: little beside the rest.",
         "A run that fails (`budget`) is noticed: unnoticed ones would move what is read by up to"
         " the square root of their share.",
     )
