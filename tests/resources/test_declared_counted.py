@@ -14,9 +14,8 @@ from qdescent.quantum.encodings.balanced import BalancedEncoding
 from qdescent.quantum.encodings.history import HistoryEncoding
 from qdescent.quantum.encodings.letters import LetterCoupling
 from qdescent.quantum.gates.loading.loaders import LOADERS
-from qdescent.quantum.tables.balanced import balanced_matrix
+from qdescent.quantum.tables.balanced import balanced_matrix, letter_tables
 from qdescent.quantum.tables.history import history_tables
-from qdescent.quantum.tables.letters import letter_tables
 from qdescent.quantum.tables.perron import absolute_norm
 from qdescent.resources.counts import history_query as queries
 from qdescent.resources.counts import segment_query

@@ -7,7 +7,7 @@ import torch
 import qdescent as qd
 from qdescent.quantum.encodings.letters import LetterCoupling
 from qdescent.quantum.simulator.state_vector import Simulator
-from qdescent.quantum.tables.letters import letter_tables
+from qdescent.quantum.tables.balanced import letter_tables
 from qdescent.solvers.polynomials import segment_plan
 
 ONE = qd.PolynomialMap(

@@ -9,7 +9,7 @@ from qdescent.quantum.gates.multiplexed import ColourPermutation
 from qdescent.quantum.gates.selected_preparation import SelectedPreparation
 from qdescent.quantum.gates.steps import Layout, Step
 from qdescent.quantum.gates.table_lookup import TableLoad
-from qdescent.quantum.tables.letters import LetterTables
+from qdescent.quantum.tables.balanced import LetterTables
 
 
 @attrs.frozen

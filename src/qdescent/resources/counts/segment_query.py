@@ -8,7 +8,7 @@ import math
 from functools import lru_cache
 
 from qdescent.quantum.gates.loading.loader import LoadCosts
-from qdescent.quantum.tables.letters import PAIRS_UP_TO
+from qdescent.quantum.tables.balanced import PAIRS_UP_TO
 from qdescent.resources.counts.history_query import QueryCost
 from qdescent.resources.counts.history_tables import colour_level, vector_level
 from qdescent.resources.counts.layout import QUARTER, Alike, Layout, Own, Piece, Table, axis

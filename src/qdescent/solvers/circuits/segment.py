@@ -23,8 +23,7 @@ from qdescent.quantum.gates.loading.loader import Loader
 from qdescent.quantum.gates.state_preparation import RealStatePreparation, state_preparation
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.angles import rotation_tree
-from qdescent.quantum.tables.balanced import balanced_matrix
-from qdescent.quantum.tables.letters import letter_tables
+from qdescent.quantum.tables.balanced import balanced_matrix, letter_tables
 from qdescent.solvers.circuits.run import CircuitRun, counted_run
 from qdescent.solvers.polynomials.bounded_polynomials import BoundedPolynomial
 from qdescent.solvers.polynomials.segment_plan import SegmentPlan

@@ -19,7 +19,7 @@ import scipy.sparse as sparse
 from qdescent._arrays import Floats
 from qdescent._checks import argument_error
 from qdescent.linalg.polynomial_map import PolynomialMap
-from qdescent.quantum.tables.letters import PAIRS_UP_TO
+from qdescent.quantum.tables.balanced import PAIRS_UP_TO
 from qdescent.quantum.tables.perron import absolute_norm
 from qdescent.solvers.encodings import EncodingPlan, MatrixEncoding
 from qdescent.solvers.polynomials.applied_polynomials import transform
