@@ -236,6 +236,22 @@ def test_no_folder_is_crowded(tmp_path):
     assert crowded(tmp_path) != []
 
 
+def unplanned(plan: str, rooms: set[str]) -> set[str]:
+    """Rooms that the plan does not name, or that it names and that are gone."""
+    return rooms ^ set(re.findall(r"(\w+)/(?!\w)", plan))
+
+
+def test_the_plan_of_the_floors_names_every_room():
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    plan = text.partition("```text\n")[2].partition("```")[0]
+    rooms = {
+        place.name for place in PACKAGE.rglob("*/") if place.name not in ("__pycache__", "data")
+    }
+    assert unplanned(plan, rooms) == set()
+    assert unplanned(plan, {*rooms, "cellar"}) == {"cellar"}  # planted
+    assert unplanned(plan.replace("pages/", ""), rooms) == {"pages"}
+
+
 LONGEST_LINE = 100
 LONGEST_FILE = 350
 # what a tool must find on the line it speaks of does not count

@@ -264,7 +264,7 @@ def _estimator() -> Any:
     """The estimator's public module.
 
     Importing qdk starts a thread that reports usage over the network, unless a variable says not
-    to. It is set for the import only and put back; where the user imported qdk before us, his
+    to. It is set for the import only and put back; where the user imported qdk before us, their
     choice stands (the call itself reports nothing).
     """
     if "qdk" not in sys.modules:
