@@ -34,6 +34,16 @@ from qdescent.training.rounds.record import Run
 
 # l2 error of one solve: below the readout error, so that it does not limit the round
 EPSILON = 1e-3
+# of the ledger's inputs those that are counted; the others are settings
+KNOWN = {
+    "n": (Evidence.EXACT, names.NETWORK_KEPT),
+    "parameters": (Evidence.EXACT, names.NETWORK_PARAMETERS),
+    "forward_macs": (Evidence.EXACT, "multiply-adds of one sample, counted layer by layer"),
+    "order": (Evidence.ASSUMED, "the first round's order"),
+    "steps": (Evidence.ASSUMED, "the first round's steps"),
+    "batch": (Evidence.ASSUMED, "setting `batch`"),
+    "learning_rate": (Evidence.ASSUMED, "setting `learning_rate`"),
+}
 
 
 def price_round(
@@ -102,6 +112,7 @@ def price_round(
             "masked_macs": multiply_adds(pruned.network, sample, pruned.mask),
             "shots": settings.shots,
             "epsilon": EPSILON,
+            "known": KNOWN,
         }
         ledger = _first_in_reach(given, kappas)
     progress.advance()

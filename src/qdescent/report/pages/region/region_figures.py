@@ -41,7 +41,7 @@ def ways_panel(record: Record) -> Panel:
         ("free quantum computer: its tables", tables, GREEN),
         *((label, row.number, BLUE) for label, row in zip(labels, ways, strict=True)),
     ]
-    plot = figure("seconds a round, logarithmic", "")
+    plot = figure("seconds a round", "")
     plot.add_trace(
         go.Bar(
             y=[label for label, _, _ in bars][::-1],
