@@ -55,7 +55,7 @@ def test_the_chain_of_three_has_the_fourth_powers_sum(dense):
 def test_they_bound_the_dense_norms_and_not_by_much(dense):
     task, space, f = dense
     truth = norms_of(f)
-    for seed in range(5):
+    for seed in range(3):
         found = qd.map_norms(task, space, ETA, degree=3, samples=16, seed=seed, check=False)
         assert found.constant == pytest.approx(truth.constant, rel=1e-12)
         assert truth.linear * (1 - 1e-12) <= found.linear <= truth.linear * 1.3
@@ -65,7 +65,7 @@ def test_they_bound_the_dense_norms_and_not_by_much(dense):
         assert found.failure == 0.01
     # the planted smaller norm: what is seen without the factor is no bound
     seen = [
-        qd.map_norms(task, space, ETA, samples=1, seed=seed, check=False).seen[0]
+        qd.map_norms(task, space, ETA, samples=1, seed=seed, check=False, vectors=0).seen[0]
         for seed in range(20)
     ]
     assert min(seen) < truth.higher[0]
