@@ -111,7 +111,7 @@ def test_a_wheel_installs_in_a_clean_environment_and_runs(tmp_path):
     assert wheel.stat().st_size < 5 * 2**20
     names = zipfile.ZipFile(wheel).namelist()
     assert all(name.startswith(("qdescent/", "qdescent-7.8.9.dist-info/")) for name in names)
-    assert not any("test" in Path(name).stem for name in names)
+    assert not any(re.search(r"(^|/)(tests/|test_|conftest)|_test\.py$", name) for name in names)
     assert {"qdescent/py.typed", "qdescent/__main__.py"} <= set(names)
 
     run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)

@@ -121,7 +121,7 @@ def test_a_declared_bound_is_held_to_the_same():
 @pytest.mark.parametrize("dtype", [F64, C128], ids=["real", "complex"])
 def test_never_above_what_is_needed(dtype):
     """A certain refutation: no kappa that is right to six digits is refuted, whatever the start."""
-    for seed in range(6):
+    for seed in range(3):
         matrix, planted = generic(40, seed, 0.01, dtype)
         matrix = matrix / torch.linalg.matrix_norm(matrix, 2)
         needed = 1 / float(torch.linalg.svdvals(matrix)[-1])
