@@ -32,6 +32,7 @@ from qdescent.resources.physical.energy import Upkeep, upkeep_rows
 from qdescent.resources.physical.surface_code import PhysicalCost, SurfaceCode
 from qdescent.resources.platform_rows import platform_rows
 from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.spec_fields import word_of
 from qdescent.resources.verdict.constants import constant_rows
 from qdescent.resources.verdict.inputs import Case, held
 from qdescent.resources.verdict.others import left_out_rows, other_rows, question_rows
@@ -155,7 +156,7 @@ def ledger_of(
     rows += query_rows(
         spec.alpha_over_norm * spec.history.kappa,
         spec.epsilon,
-        derived(spec.history.kappa_evidence, spec.word("alpha_over_norm")),
+        derived(spec.history.kappa_evidence, word_of(spec.known, "alpha_over_norm")),
     ).under(names.LOGICAL)
     rows += readout_rows(spec)
     for way in sorted(ways, key=lambda each: (each.seconds, each.copy_seconds)):

@@ -258,10 +258,6 @@ class RoundSpec:
             success=success,
         )
 
-    def word(self, name: str) -> Evidence:
-        """How an input is known; those of `known` that are not there are assumed."""
-        return self.known[name][0] if name in self.known else Evidence.ASSUMED
-
     @property
     def colours(self) -> tuple[int, ...]:
         """Entries a row of F_1, ..., F_N (`row_entries`)."""

@@ -44,6 +44,11 @@ SAID = (
 )  # fmt: skip
 
 
+def word_of(known: Known, name: str) -> Evidence:
+    """How an input is known; what is not there is assumed."""
+    return known[name][0] if name in known else Evidence.ASSUMED
+
+
 def checked_field(name: str, value: Any) -> Any:
     """A field in its own type.
 

@@ -13,6 +13,7 @@ from qdescent.resources.physical import closed_form, platforms
 from qdescent.resources.physical.energy import Upkeep
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import READS, RoundSpec
+from qdescent.resources.spec_fields import word_of
 from qdescent.resources.ways import priced, queries, segment
 from qdescent.rows import names
 
@@ -79,7 +80,7 @@ def constant_rows(spec: RoundSpec, machine: SurfaceCode, classical: Accelerator)
         ("reaction_seconds", platforms.REACTION_SECONDS, "s", A,
          "decode and react: Gidney, Ekera, arXiv:1905.09749"),
         ("routing", platforms.ROUTING, "1", A, "tiles a logical qubit, as qualtran's model has"),
-        ("alpha_over_norm", spec.alpha_over_norm, "1", spec.word("alpha_over_norm"),
+        ("alpha_over_norm", spec.alpha_over_norm, "1", word_of(spec.known, "alpha_over_norm"),
          "the largest of small instances, benchmarks/block_encodings.py"),
         ("epsilon", spec.epsilon, "1", A, "argument; l2 error of a solve"),
         ("readout_error", spec.reached_error, "1", A, "argument; l2 error of what is read"),

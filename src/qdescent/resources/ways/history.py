@@ -13,6 +13,7 @@ from qdescent.linalg.map_norms import MapNorms
 from qdescent.quantum.algorithms.hhl_inverse import PEAK
 from qdescent.resources.history_choice import History
 from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.spec_fields import word_of
 from qdescent.resources.ways.last_state import low_su, time_marching
 from qdescent.resources.ways.queries import (
     COSTA_MEASURED,
@@ -42,7 +43,7 @@ def history_ways(spec: RoundSpec) -> list[Way]:
         [('kernel_reflection', 1581), ('kernel_reflection_norm_known', 226)]
     """
     plain, best = spec.plain_history, spec.history
-    epsilon, alpha = spec.epsilon, spec.word("alpha_over_norm")
+    epsilon, alpha = spec.epsilon, word_of(spec.known, "alpha_over_norm")
 
     def made(
         name: str, title: str, history: History, queries: float, preparations: float,
