@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import gallery
@@ -20,9 +21,15 @@ SCRIPTS = [
 ]
 
 
+@cache
+def result_of(script):
+    """What `make docs` kept of it as it stands, or a run."""
+    return gallery.kept(script) or gallery.run(script)
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_it_runs_and_says_what_it_found(script):
-    result = gallery.kept(script) or gallery.run(script)  # `make docs` ran it as it stands
+    result = result_of(script)
     assert result["text"].strip()
     assert result["figures"]
     for figure in result["figures"]:
@@ -44,6 +51,19 @@ def test_at_least_eight_questions_each_numbered_once():
         assert question.endswith("?")
         assert rest
         assert len(script.read_text(encoding="utf-8").splitlines()) < 110  # of 100 characters
+
+
+def test_a_network_of_ones_own_in_ten_lines():
+    script = gallery.SCRIPTS / "own_network.py"
+    losses, masked = (
+        [float(word) for word in line.split() if word[0].isdigit()]
+        for line in result_of(script)["text"].splitlines()
+        if line.startswith(("loss", "masked"))
+    )
+    assert losses[1] < losses[0] - 0.2
+    assert abs(losses[1] - masked[0]) < 0.02
+    text = script.read_text(encoding="utf-8")
+    assert len(text[text.index("network = nn") : text.index("print(")].splitlines()) <= 10
 
 
 def test_a_page_holds_question_finding_figure_code_and_output():

@@ -16,9 +16,11 @@ import pytest
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.report.pages import cost_figures, figures
+from qdescent.report.pages.loop import loop_drawing
 from qdescent.report.pages.page import taken_for_granted, write_report
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.verdict.others import left_out_rows
+from qdescent.rows import names
 from qdescent.rows.collection import Rows
 
 PANELS = [
@@ -99,11 +101,16 @@ def test_every_title_is_computed_from_the_rows(record):
     )
     assert (
         title(figures.truncation_panel, truncation__by_round=(0.001, 0.0042, 0.002))
-        == "Linearising costs at most 0.42 % in a round (round 2 of 3), within the 1 % goal"
+        == "Linearising costs at most 0.42 % in a round (round 2 of 3), within the goal of 1 %"
     )
-    assert "misses the 1 % goal" in title(
+    assert "misses the goal of 1 %" in title(
         figures.truncation_panel, truncation__by_round=(0.001, 0.03)
     )
+    near = title(figures.truncation_panel, truncation__by_round=(0.001, 0.01004))
+    assert "at most 1.004 % in a round" in near
+    given = replace(record, config={**record.config, "tolerance": 0.05})
+    given = with_value(given, "truncation/by_round", (0.001, 0.03, 0.02))
+    assert "within the tolerance of 5 %" in figures.truncation_panel(given).title
     assert (
         title(
             cost_figures.ledger_panel,
@@ -291,3 +298,11 @@ def test_a_browser_draws_every_figure_without_errors_or_requests(record, tmp_pat
     assert overflow <= 0
     assert found == f"1 of {len(record.rows)} rows"
     assert "31.4" in shares
+
+
+def test_the_loops_headings_stay_in_their_boxes(record):
+    for steps in (5, "12 to 14", "100 to 100,000"):
+        drawing = loop_drawing(with_value(record, names.SETTING_SEGMENT, steps))
+        sizes = re.findall(r'font-size="(\d+)"[^>]*font-weight[^>]*>([^<]+)<', drawing)
+        assert f"{steps} steps at once" in {title for _, title in sizes}
+        assert max(0.58 * int(size) * len(title) for size, title in sizes) < 236

@@ -243,21 +243,24 @@ def truncation_panel(record: Record) -> Panel:
         ),
     )  # fmt: skip
     plot.update_yaxes(type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS])
-    plot.add_hline(100 * GOAL, line={"color": GREY, "dash": "dot", "width": 1.5})
+    given = float(record.config.get("tolerance") or 0)
+    goal, called = (given, "tolerance") if given else (GOAL, "goal")
+    plot.add_hline(100 * goal, line={"color": GREY, "dash": "dot", "width": 1.5})
     plot.add_annotation(
         x=0,
         xref="paper",
         xanchor="left",
-        y=math.log10(100 * GOAL),
+        y=math.log10(100 * goal),
         yanchor="bottom",
         showarrow=False,
-        text="goal: 1 %",
+        text=f"{called}: {100 * goal:g} %",
     )
     worst, at = max((value, place + 1) for place, value in enumerate(fractions(by_round)))
+    digits = 2 if percent(worst, 2) != percent(goal, 2) else 4  # of two that look alike
     return Panel(
-        f"Linearising costs at most {percent(worst, 2)} in a round (round {at} of"
-        f" {len(by_round.curve)}), "
-        + ("within the 1 % goal" if worst < GOAL else "which misses the 1 % goal"),
+        f"Linearising costs at most {percent(worst, digits)} in a round (round {at} of"
+        f" {len(by_round.curve)}), {'within' if worst < goal else 'which misses'} the"
+        f" {called} of {100 * goal:g} %",
         "Distance between the truncated Carleman solution and true gradient descent, relative to"
         " the displacement since the upload; a new upload resets it. It decides how long a segment"
         " can be. Diamonds: what the series' own terms and one true gradient say, with no true run"

@@ -99,7 +99,8 @@ def _svg(kind: str, width: float, height: float, marker: str, parts: list[str]) 
 
 def _box(x: float, y: float, width: float, height: float, title: str, *lines: str) -> str:
     middle = x + width / 2
-    texts = [_text(middle, y + 28, title, 18, bold=True)]
+    size = min(18, int(1.7 * width / len(title)))  # bold letters are some .56 of it wide
+    texts = [_text(middle, y + 28, title, size, bold=True)]
     texts += [_text(middle, y + 51 + 20 * place, line, 15) for place, line in enumerate(lines)]
     frame = (
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="9"'

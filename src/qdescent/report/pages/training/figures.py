@@ -63,7 +63,7 @@ def quality_panel(record: Record) -> Panel:
     return Panel(
         _who_ends_where(what, rows),
         "Samples that no run was trained on, tested after every readout, since only there a real"
-        " machine would know its weights.",
+        " machine would know its weights." + _baseline(what, rows),
         (*rows.values(), steps),
         plot,
     )
@@ -88,7 +88,7 @@ def work_panel(record: Record) -> Panel:
         title,
         "What a classical machine computes for each run, in gradients of one batch: what a quantum"
         " computer would do in a segment is counted as the emulation does it. The price of the"
-        " quantum round itself is the ledger's.",
+        " quantum round itself is the ledger's." + _baseline(what, rows),
         (*rows.values(), *spent.values()),
         plot,
     )
@@ -266,10 +266,15 @@ def _quality_plot(
     for run, row in rows.items():
         values = [scale * value for value in fractions(row)]
         plot.add_trace(line(values, run, *RUNS[run], x=at[run], mode="lines+markers"))
-    if what == ACCURACY and "sparse" in rows:
+    if _baseline(what, rows):
         start = 100 * fractions(rows["sparse"])[0]
         plot.add_hline(start, line={"color": GREY, "dash": "dot", "width": 1})
     return plot
+
+
+def _baseline(what: str, rows: dict[str, Row]) -> str:
+    """What a caption says of the dotted line; nothing where there is none."""
+    return " Dotted: before the first round." if what == ACCURACY and "sparse" in rows else ""
 
 
 def _who_ends_where(what: str, rows: dict[str, Row]) -> str:
