@@ -46,7 +46,7 @@ SECTIONS: dict[str, tuple[str, str, tuple[Callable[[Record], Panel], ...]]] = {
     "errors": (
         "What takes a round away from true descent?",
         "Truncation, solver and readout share one budget: the largest decides what to buy next, a"
-        " higher order, a better solve, or more shots.",
+        " higher order, a better solve, more shots, or more entries.",
         (budget_panel, truncation_panel, readout_panel, window_panel),
     ),
     "download": (
