@@ -5,7 +5,25 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from qdescent import ArgumentError, ParameterSpace, Task, gauss_newton, hessian, spectral_density
+from qdescent import (
+    QSVT,
+    ArgumentError,
+    LinearSystem,
+    ParameterSpace,
+    PolynomialMap,
+    Schedule,
+    Task,
+    diagnose,
+    gauss_newton,
+    hessian,
+    history_system,
+    magnitude_mask,
+    map_norms,
+    read_out,
+    solve,
+    spectral_density,
+    train_hybrid,
+)
 
 F64 = torch.float64
 
@@ -64,6 +82,41 @@ def test_networks_of_another_type_inside_and_without_weights_are_told():
     data = torch.randn(8, 3), torch.randint(2, (8,))
     task = Task(Rounded(3, 2), cross_entropy, data)
     with pytest.raises(ArgumentError, match="`network` must run in float64, too.*check=False"):
-        hessian(task, ParameterSpace(task.network))
+        hessian(task, ParameterSpace(task.network), method="double-backward")
     with pytest.raises(ArgumentError, match="`network` must have weights that are parameters"):
         Task(nn.Tanh(), cross_entropy, data)
+
+
+A, B = torch.tensor([[2.0, 0.1], [0.3, 1.5]], dtype=F64), torch.ones(2, dtype=F64)
+MAP = PolynomialMap([0.1 * B, 0.4 * A, 0.01 * torch.ones(2, 4, dtype=F64)])
+ZERO = torch.zeros(2, dtype=F64)
+FLOWS = {
+    "diagnose": lambda task, space: (
+        diagnose(spectral_density(hessian(task, space), 6, 2, deflate=2), 0.1, 0.5).proxy
+    ),
+    "masks": lambda task, space: magnitude_mask(task.network, 0.5).keep["0.weight"].double(),
+    "map_norms": lambda task, space: torch.tensor(
+        map_norms(task, space, 0.1, 2, products=12, samples=2).higher, device="cpu"
+    ),
+    "train_hybrid": lambda task, space: (
+        train_hybrid([task], space, Schedule(2, 3, 2, 0.1, 1000)).theta
+    ),
+    "read_out": lambda task, space: read_out(space.theta, 1000).vector,
+    "history": lambda task, space: history_system(MAP, ZERO, 4, order=2).matrix.to_dense(),
+    "solve": lambda task, space: solve(LinearSystem(A, B), QSVT()).value,
+}
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_the_default_device_changes_nothing(flow):
+    """As of a notebook that says torch.set_default_device("cuda") at its top; what is made there
+    without need would raise here, or have no values.
+    """
+    task, space = made()
+    plain = FLOWS[flow](task, space)
+    try:
+        torch.set_default_device("meta")
+        found = FLOWS[flow](task, space)
+    finally:
+        torch.set_default_device(None)
+    assert torch.equal(found, plain)

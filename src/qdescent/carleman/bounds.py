@@ -38,7 +38,9 @@ def geometric_kappa_bound(step_norm: float, steps: int, padding: int = 0) -> flo
     """
     step_norm = check_interval("step_norm", step_norm, "[0, inf)")
     steps = check_integer("steps", steps, 1, MOST_STEPS)
-    return power_kappa_bound(step_norm ** torch.arange(steps + 1, dtype=torch.float64), padding)
+    return power_kappa_bound(
+        step_norm ** torch.arange(steps + 1, dtype=torch.float64, device="cpu"), padding
+    )
 
 
 def power_kappa_bound(power_norms: Tensor, padding: int = 0) -> float:

@@ -131,7 +131,7 @@ def measure_growth(
     factors = factor(nodes)
     place = int(factors.argmax())
     fastest, reach = float(factors[place]), float(residuals[place])
-    around = factor(nodes[place] + torch.tensor([-reach, reach], dtype=nodes.dtype))
+    around = factor(nodes[place] + torch.tensor([-reach, reach], dtype=nodes.dtype, device="cpu"))
     a_step = (fastest, float((around - fastest).abs().max()))
     first_step = spectrum.integrate(lambda x: factor(x) - 1)[0]
     low, high = shrinking_interval(1.0, learning_rate, momentum, weight_decay)
@@ -282,7 +282,7 @@ def _share_outlook(share: tuple[Estimate, Estimate], spectrum: Spectrum) -> str:
 
 def grown(factor: float, steps: int) -> float:
     """factor^steps, infinite where it overflows."""
-    return float(torch.tensor(factor, dtype=torch.float64) ** steps)
+    return float(torch.tensor(factor, dtype=torch.float64, device="cpu") ** steps)
 
 
 def _between(share: tuple[Estimate, Estimate]) -> str:

@@ -52,10 +52,12 @@ def power_norms(eigenvalues: Tensor, learning_rate: float, momentum: float, hori
     """
     pull = learning_rate * eigenvalues
     if momentum == 0:
-        return (1 - pull).abs().max() ** torch.arange(horizon + 1, dtype=torch.float64)
+        return (1 - pull).abs().max() ** torch.arange(
+            horizon + 1, dtype=torch.float64, device="cpu"
+        )
     beta = torch.full_like(pull, momentum)
     step = torch.stack([1 - pull, beta, -pull, beta], dim=1).view(-1, 2, 2)
-    power, norms = torch.eye(2, dtype=torch.float64).expand_as(step), [1.0]
+    power, norms = torch.eye(2, dtype=torch.float64, device="cpu").expand_as(step), [1.0]
     for t in range(1, horizon + 1):
         power = step @ power
         # |det C^t| = beta^t for every mode, and the norm grows with the Frobenius norm
@@ -66,7 +68,9 @@ def power_norms(eigenvalues: Tensor, learning_rate: float, momentum: float, hori
             )
         )
     # inf - inf of what overflowed
-    return torch.tensor(norms, dtype=torch.float64).nan_to_num(nan=math.inf, posinf=math.inf)
+    return torch.tensor(norms, dtype=torch.float64, device="cpu").nan_to_num(
+        nan=math.inf, posinf=math.inf
+    )
 
 
 def history_kappa(power_norms: Tensor, padding: int, order: int) -> float:

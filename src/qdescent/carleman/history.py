@@ -164,8 +164,8 @@ def history_system(
         raise argument_error("steps", must, f"{T}: {stored:.1e} entries")
     # 2. The matrix: ones, -A_t beside the diagonal, and -I where the padding copies the end.
     entries_of = [each.matrix.indices() for each in lifts]
-    pad = torch.arange(T * D, (blocks - 1) * D)
-    diagonal = torch.arange(blocks * D)
+    pad = torch.arange(T * D, (blocks - 1) * D, device="cpu")
+    diagonal = torch.arange(blocks * D, device="cpu")
     rows = torch.cat(
         [diagonal, *((t + 1) * D + each[0] for t, each in enumerate(entries_of)), pad + D]
     )
@@ -175,10 +175,14 @@ def history_system(
         [one.expand(blocks * D), *(-each.matrix.values() for each in lifts), -one.expand(len(pad))]
     )
     indices, shape = torch.stack([rows, columns]), (blocks * D, blocks * D)
-    matrix = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True).coalesce()
+    matrix = torch.sparse_coo_tensor(
+        indices, values, shape, check_invariants=True, device=values.device
+    ).coalesce()
     # 3. The right-hand side, where the answer sits, and what the structure says of ||M^-1||.
     rhs = torch.cat([start, *(each.offset for each in lifts), start.new_zeros(padding * D)])
-    ends = torch.arange(T, blocks)[:, None] * D + torch.arange(first.size)
+    ends = torch.arange(T, blocks, device="cpu")[:, None] * D + torch.arange(
+        first.size, device="cpu"
+    )
     norm_bound, inverse_bound = _declared_bounds(lifts, padding)
     entries = max(int(torch.bincount(each).max()) for each in matrix.indices())
     return HistorySystem(
@@ -233,7 +237,7 @@ def _window_norms(lifts: list[LiftedMap]) -> tuple[list[float], list[float]] | N
     dense = {id(each): torch.from_numpy(each.rows.toarray()) for each in lifts}
     inner, ending = [1.0] + [0.0] * T, [1.0]
     for t in range(T) if len(dense) > 1 else range(1):  # one lift: all windows of j steps are alike
-        product = torch.eye(lifts[0].dimension, dtype=torch.float64)
+        product = torch.eye(lifts[0].dimension, dtype=torch.float64, device="cpu")
         for j in range(1, T - t + 1):
             product = dense[id(lifts[t + j - 1])] @ product
             finite = bool(torch.isfinite(product).all())

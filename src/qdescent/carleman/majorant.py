@@ -85,7 +85,7 @@ def _powers_of(f: PolynomialMap, steps: int) -> Iterator[tuple[float, float]]:
     """||F_1^t|| and ||sum_{s<t} F_1^s F_0||, t = 0 ... T."""
     F0, F1 = (F.to_dense().double() for F in f.coefficients[:2])
     F0 = F0.reshape(-1)
-    power, moved = torch.eye(len(F1), dtype=F1.dtype), torch.zeros_like(F0)
+    power, moved = torch.eye(len(F1), dtype=F1.dtype, device="cpu"), torch.zeros_like(F0)
     for _ in range(steps + 1):
         yield (
             float(torch.linalg.matrix_norm(power, 2)),

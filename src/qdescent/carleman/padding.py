@@ -137,7 +137,7 @@ def best_padding(
     steps = len(z) - 1
     if not isinstance(power_norms, Tensor):
         power_norms = check_interval("power_norms", power_norms, "(0, inf)") ** torch.arange(
-            steps + 1, dtype=torch.float64
+            steps + 1, dtype=torch.float64, device="cpu"
         )
     else:
         power_norms = check_tensor("power_norms", power_norms, finite=False)

@@ -66,7 +66,7 @@ def letter_weights(gram: Tensor) -> list[float]:
     gram = check_tensor("gram", gram, (None, None))
     order = gram.shape[0]
     check_tensor("gram", gram, (order, order))
-    g = torch.zeros(order + 1, order + 1, dtype=torch.float64)
+    g = torch.zeros(order + 1, order + 1, dtype=torch.float64, device="cpu")
     g[1:, 1:] = gram.double()
     power, weights = torch.zeros_like(g), [0.0] * order
     power[0, 0] = 1.0

@@ -162,7 +162,9 @@ def check_fit(
             range, shapes that would be broadcast.
     """
     total = samples_of((inputs, targets))
-    one, label = (picked(part, torch.tensor([0]), total) for part in (inputs, targets))
+    one, label = (
+        picked(part, torch.tensor([0], device="cpu"), total) for part in (inputs, targets)
+    )
     outputs = _first_outputs(network, one, label)
     given, path = outputs, prediction_in(outputs)
     if not isinstance(outputs, Tensor) and path is not None:
@@ -249,5 +251,5 @@ def _arrays_of_npz(path: Path) -> tuple[Any, Any]:
 
 
 def _draw(total: int, count: int, seed: int) -> Tensor:
-    shuffled = torch.randperm(total, generator=named_generator(seed, "data"))
+    shuffled = torch.randperm(total, generator=named_generator(seed, "data"), device="cpu")
     return shuffled[: min(count, total)].sort().values

@@ -49,7 +49,7 @@ def images_of_folder(folder: Path, draw: Callable[[int], list[int]]) -> tuple[Te
             )
         images.append(pixels)
         labels.append(label)
-    return torch.stack(images), torch.tensor(labels), len(files)
+    return torch.stack(images), torch.tensor(labels, device="cpu"), len(files)
 
 
 def labelled_files(folder: Path) -> list[tuple[Path, int]]:

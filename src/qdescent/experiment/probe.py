@@ -34,7 +34,7 @@ def check_probe(now: Sequence[float], then: Sequence[float], device: str) -> Non
     Raises:
         ArgumentError: they differ by more than rounding.
     """
-    here, there = (torch.tensor(each, dtype=torch.float64) for each in (now, then))
+    here, there = (torch.tensor(each, dtype=torch.float64, device="cpu") for each in (now, then))
     same = here.shape == there.shape and bool(
         torch.isclose(here, there, SAME_PROBE[device], 0.0, equal_nan=True).all()
     )

@@ -72,7 +72,9 @@ def columns_of(data: Any, places: list[int], network: nn.Module | None) -> dict[
         if key not in wanted and key != label:
             continue
         try:
-            found[key] = values if isinstance(values, Tensor) else torch.as_tensor(values)
+            found[key] = (
+                values if isinstance(values, Tensor) else torch.as_tensor(values, device="cpu")
+            )
         except (ValueError, TypeError, RuntimeError):
             must = (
                 f"hold numbers in rows of one length in its column {key!r} (pad token ids:"

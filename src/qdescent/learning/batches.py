@@ -330,10 +330,10 @@ def _as_tensor(value: Any) -> Tensor | None:
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         # a copy: nobody counts the changes of an array; PyTorch knows one order of bytes
-        return torch.tensor(value.astype(value.dtype.newbyteorder("="), copy=False))
+        return torch.tensor(value.astype(value.dtype.newbyteorder("="), copy=False), device="cpu")
     if isinstance(value, list) and value and _is_number(value):
         try:
-            return torch.as_tensor(value)
+            return torch.as_tensor(value, device="cpu")
         except (ValueError, TypeError, RuntimeError):  # ragged
             return None
     return None

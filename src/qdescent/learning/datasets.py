@@ -177,7 +177,7 @@ def load_cifar100(data_root: str | Path) -> ImageData:
         part: torch.from_numpy(data.astype(np.float32)).div_(255)
         for part, (data, _) in parts.items()
     }
-    labels = {part: torch.tensor(fine) for part, (_, fine) in parts.items()}
+    labels = {part: torch.tensor(fine, device="cpu") for part, (_, fine) in parts.items()}
     mean, std = float(images["train"].mean()), float(images["train"].std())
     train, test = (images[part].sub_(mean).div_(std) for part in ("train", "test"))
     return ImageData(
@@ -273,7 +273,7 @@ def _standardised(arrays: dict[str, np.ndarray], kind: str) -> ImageData:
         )
     images = {
         part: (
-            torch.tensor(arrays[f"{part}_images"])[:, None]
+            torch.tensor(arrays[f"{part}_images"], device="cpu")[:, None]
             .to(torch.float32)
             .div_(255)
             .sub_(mean)
@@ -283,9 +283,9 @@ def _standardised(arrays: dict[str, np.ndarray], kind: str) -> ImageData:
     }
     return ImageData(
         train_images=images["train"],
-        train_labels=torch.tensor(arrays["train_labels"]).to(torch.int64),
+        train_labels=torch.tensor(arrays["train_labels"], device="cpu").to(torch.int64),
         test_images=images["test"],
-        test_labels=torch.tensor(arrays["test_labels"]).to(torch.int64),
+        test_labels=torch.tensor(arrays["test_labels"], device="cpu").to(torch.int64),
         classes=FASHION_CLASSES,
         source=(
             f"Fashion-MNIST (Zalando SE, MIT licence), {kind}: "

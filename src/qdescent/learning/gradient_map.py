@@ -214,13 +214,19 @@ def sparse_gradient_map(
     # The entries as F_1 = I - eta H and F_2 in the columns of u (x) u.
     counts, identity = (
         [],
-        torch.sparse_coo_tensor(eye.expand(2, n), torch.ones_like(theta), check_invariants=True),
+        torch.sparse_coo_tensor(
+            eye.expand(2, n), torch.ones_like(theta), check_invariants=True, device=theta.device
+        ),
     )
     for k, kept in enumerate(found, start=1):
         indices, values = kept.finish()
         columns = indices[1] if k == 1 else indices[1] * n + indices[2]
         F = torch.sparse_coo_tensor(
-            torch.stack([indices[0], columns]), values, (n, n**k), check_invariants=True
+            torch.stack([indices[0], columns]),
+            values,
+            (n, n**k),
+            check_invariants=True,
+            device=values.device,
         ).coalesce()
         counts.append(F.values().numel())
         coefficients.append((F + identity).coalesce() if k == 1 else F)

@@ -85,7 +85,7 @@ class ParameterSpace:
             kept = {name: keep & given[name].to(keep.device) for name, keep in kept.items()}
         still = padding_rows(network)
         trained = {
-            name: keep & weights[name].requires_grad & ~still.get(name, torch.tensor(False))
+            name: keep & weights[name].requires_grad & (~still[name] if name in still else True)
             for name, keep in kept.items()
         }
         if not any(bool(keep.any()) for keep in trained.values()):
@@ -227,8 +227,8 @@ class ParameterSpace:
                 alias == stem or alias.startswith(f"{stem}.") for alias in self._aliases[name]
             )
 
-        of_parameter = torch.arange(len(self.names)).repeat_interleave(torch.tensor(self._counts))
-        wanted = torch.tensor([not stem or belongs(name) for name in self.names])
+        of_parameter = torch.repeat_interleave(torch.tensor(self._counts, device="cpu"))
+        wanted = torch.tensor([not stem or belongs(name) for name in self.names], device="cpu")
         indices = wanted[of_parameter].nonzero()[:, 0]
         if len(indices) == 0:
             must = "be the name of a module or a parameter with kept weights that are trained"

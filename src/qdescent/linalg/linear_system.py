@@ -131,7 +131,7 @@ def _indices(given: Any, size: int) -> Tensor:
     """The indices of the answer as int64, (copies, n)."""
     must = f"be indices in [0, {size}), of shape (copies, n)"
     try:
-        index = given if isinstance(given, Tensor) else torch.as_tensor(given)
+        index = given if isinstance(given, Tensor) else torch.as_tensor(given, device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
         raise argument_error("answer_index", must, shown(given)) from error
     if index.device.type == "meta" or index.layout != torch.strided:

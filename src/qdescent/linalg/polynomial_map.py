@@ -173,7 +173,11 @@ class PolynomialMap:
                 rows, columns = torch.cat([rows, place]), torch.cat([columns, place])
                 values = torch.cat([values, values.new_full((n,), stays)])
             whole = torch.sparse_coo_tensor(
-                torch.stack([rows, columns]), values, (2 * n, (2 * n) ** k), check_invariants=True
+                torch.stack([rows, columns]),
+                values,
+                (2 * n, (2 * n) ** k),
+                check_invariants=True,
+                device=values.device,
             ).coalesce()
             doubled.append(whole if given.is_sparse else whole.to_dense())
         return PolynomialMap(doubled)

@@ -133,7 +133,11 @@ def recentre(terms: Terms, pivot: Tensor) -> Terms:
     for m, parts in enumerate(gathered):
         rows, columns, values = (torch.cat(each) for each in zip(*parts, strict=True))
         F = torch.sparse_coo_tensor(
-            torch.stack([rows, columns]), values, (n, n**m), check_invariants=True
+            torch.stack([rows, columns]),
+            values,
+            (n, n**m),
+            check_invariants=True,
+            device=values.device,
         ).coalesce()
         moved.append(F if all(each.is_sparse for each in terms[m:]) else F.to_dense())
     return tuple(moved)

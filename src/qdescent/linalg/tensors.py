@@ -92,7 +92,7 @@ def _from_outside(name: str, given: Any) -> Tensor:
         values = _from_array(name, coordinates.data)
         places = torch.from_numpy(np.stack([coordinates.row, coordinates.col]).astype(np.int64))
         return torch.sparse_coo_tensor(
-            places, values, coordinates.shape, check_invariants=True
+            places, values, coordinates.shape, check_invariants=True, device=values.device
         ).coalesce()
     if np.ma.is_masked(given):
         raise argument_error(

@@ -101,7 +101,7 @@ def _search(
     scale: float | None,
     grams: Grams | None,
 ) -> HistoryChoice:
-    given = None if grams is None else torch.tensor(grams, dtype=torch.float64)
+    given = None if grams is None else torch.tensor(grams, dtype=torch.float64, device="cpu")
     return best_history(norms, order, steps, padding=padding, scale=scale, grams=given)
 
 
@@ -119,7 +119,7 @@ def check_grams(name: str, value: Grams) -> Grams:
                 raise argument_error(name, f"be {called}", "rows of unlike length")
             for each in numbers:
                 check_interval(name, each, "(-inf, inf)")
-    check_inner_products(name, torch.tensor(steps, dtype=torch.float64))
+    check_inner_products(name, torch.tensor(steps, dtype=torch.float64, device="cpu"))
     return tuple(tuple(tuple(float(each) for each in row) for row in matrix) for matrix in steps)
 
 

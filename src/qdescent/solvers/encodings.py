@@ -223,7 +223,7 @@ class ComposedHistory:
             (self.maps,) if isinstance(self.maps, PolynomialMap) else self.maps
         )
         lifts = [carleman_linearize(f, self.order, scale=self.scale) for f in maps]
-        start = torch.ones(maps[0].size, dtype=torch.float64)
+        start = torch.ones(maps[0].size, dtype=torch.float64, device="cpu")
         own = history_system(
             lifts if maps is self.maps else lifts[0], start, self.steps, self.padding
         )

@@ -128,7 +128,7 @@ def correct(
     whole = total <= TESTED_AT_ONCE or (
         isinstance(images, Tensor) and images.layout != torch.strided
     )
-    indices = torch.arange(total).split(TESTED_AT_ONCE)
+    indices = torch.arange(total, device="cpu").split(TESTED_AT_ONCE)
     parts = [images] if whole else [picked(images, each, total) for each in indices]
     labelled = torch.cat([task.outputs_at(space, theta, part).argmax(1) for part in parts])
     return labelled == check_shape("labels", labels, (len(labelled),)).to(labelled.device)
@@ -230,16 +230,18 @@ def train_dense(
     )
     done = _restore(network, optimizer, state)
     per_epoch = -(-total_samples // batch)
-    one = _at(samples.train, torch.tensor([0]), total_samples)
+    one = _at(samples.train, torch.tensor([0], device="cpu"), total_samples)
     way = ways_to_call(network, *one)[0]
     with torch.no_grad():  # where in its outputs the loss finds the logits
         reads = prediction_in(called(network.eval(), one[0], way)) or ()
     for epoch in range(done.epoch, epochs):
         network.train()
-        order = torch.randperm(total_samples, generator=named_generator(seed, "dense order", epoch))
+        order = torch.randperm(
+            total_samples, generator=named_generator(seed, "dense order", epoch), device="cpu"
+        )
         total = 0.0
         for step, indices in enumerate(order.split(batch)):
-            progress = torch.tensor((epoch * per_epoch + step) / (epochs * per_epoch))
+            progress = torch.tensor((epoch * per_epoch + step) / (epochs * per_epoch), device="cpu")
             optimizer.param_groups[0]["lr"] = learning_rate * float(
                 0.5 * (1 + torch.cos(torch.pi * progress))
             )
@@ -278,7 +280,7 @@ def _at(batch: tuple[Any, Any], indices: Tensor, total: int) -> tuple[Any, Any]:
 def _test_accuracy(network: nn.Module, test: tuple[Any, Any], way: str, reads: Path) -> float:
     right, total = [], samples_of(test)
     with torch.no_grad():
-        for indices in torch.arange(total).split(TESTED_AT_ONCE):
+        for indices in torch.arange(total, device="cpu").split(TESTED_AT_ONCE):
             inputs, targets = _at(test, indices, total)
             outputs = part_at(called(network, inputs, way), reads)
             right.append((outputs.argmax(1) == targets).double().flatten())

@@ -75,7 +75,9 @@ def estimate_tail(gram: Tensor | Sequence[Sequence[float]], order: int) -> Tail:
     """
     if not isinstance(gram, Tensor):
         rows = check_sequence("gram", gram, object, called="a square matrix of numbers")
-        gram = torch.as_tensor(check_array("gram", rows, (len(rows), len(rows)), finite=False))
+        gram = torch.as_tensor(
+            check_array("gram", rows, (len(rows), len(rows)), finite=False), device="cpu"
+        )
     gram = check_tensor("gram", gram, (None, None), finite=False).double()
     check_shape("gram", gram, (len(gram), len(gram)))
     if bool((gram.diagonal() < 0).any()):

@@ -183,9 +183,9 @@ class Coordinates:
     def positions(self, j: int) -> Tensor:
         """The Kronecker positions, among q^j, of the unknowns of block j, in increasing order."""
         if j == 0:
-            return torch.zeros(0, dtype=torch.int64)
+            return torch.zeros(0, dtype=torch.int64, device="cpu")
         if not self.symmetric:
-            return torch.arange(self.constants, self.letters**j)
+            return torch.arange(self.constants, self.letters**j, device="cpu")
         position = np.zeros(1, dtype=np.int64)
         for length in range(1, j + 1):
             first, rest = self.split(length, np.arange(self.count(length)))

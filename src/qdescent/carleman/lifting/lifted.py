@@ -273,5 +273,5 @@ def _to_torch(rows: sparse.csr_array) -> Tensor:
     entries = sparse.coo_array(rows)
     indices = torch.from_numpy(np.stack([entries.row, entries.col]).astype(np.int64))
     return torch.sparse_coo_tensor(
-        indices, torch.from_numpy(entries.data), entries.shape, check_invariants=True
+        indices, torch.from_numpy(entries.data), entries.shape, check_invariants=True, device="cpu"
     ).coalesce()

@@ -99,8 +99,8 @@ def _forcing(f: PolynomialField, coordinates: Coordinates) -> Forcing | None:
     """
     if f.forcing is None:
         return None
-    zero = torch.zeros(f.size, f.size, dtype=torch.float64, layout=torch.sparse_coo)
-    ramp = torch.arange(1, f.size + 1, dtype=torch.float64)
+    zero = torch.zeros(f.size, f.size, dtype=torch.float64, layout=torch.sparse_coo, device="cpu")
+    ramp = torch.arange(1, f.size + 1, dtype=torch.float64, device="cpu")
     (ones, ones_offset), (ramps, ramps_offset) = (
         assemble((force[:, None], zero), coordinates, derivation=True)
         for force in (torch.ones_like(ramp), ramp)

@@ -92,14 +92,18 @@ def load_map(source: Path) -> tuple[PolynomialMap, Tensor]:
             )
             raise argument_error("source", HOLDS, shapes)
     constant = (
-        torch.from_numpy(given["F0"]) if "F0" in given else torch.zeros(n, dtype=torch.float64)
+        torch.from_numpy(given["F0"])
+        if "F0" in given
+        else torch.zeros(n, dtype=torch.float64, device="cpu")
     )
     others = [
         torch.from_numpy(given[f"F{k}"]) if f"F{k}" in given else _zero(n, k)
         for k in range(1, degree + 1)
     ]
     start = (
-        torch.from_numpy(given[START]) if START in given else torch.zeros(n, dtype=torch.float64)
+        torch.from_numpy(given[START])
+        if START in given
+        else torch.zeros(n, dtype=torch.float64, device="cpu")
     )
     if step is not None:
         try:
@@ -122,8 +126,13 @@ def _step(array: np.ndarray, path: Path) -> float:
 
 def _zero(n: int, degree: int) -> Tensor:
     """F_k = 0, without the memory of n^k numbers."""
-    nowhere, nothing = torch.zeros((2, 0), dtype=torch.int64), torch.zeros(0, dtype=torch.float64)
-    return torch.sparse_coo_tensor(nowhere, nothing, (n, n**degree), check_invariants=True)
+    nowhere, nothing = (
+        torch.zeros((2, 0), dtype=torch.int64, device="cpu"),
+        torch.zeros(0, dtype=torch.float64, device="cpu"),
+    )
+    return torch.sparse_coo_tensor(
+        nowhere, nothing, (n, n**degree), check_invariants=True, device=nothing.device
+    )
 
 
 def _check_name(name: str, names: list[str], path: Path) -> None:
@@ -148,7 +157,8 @@ def _real(name: str, array: np.ndarray, path: Path) -> np.ndarray:
         what = {"c": "complex numbers", "b": "truth values"}[array.dtype.kind]
         raise argument_error("source", HOLDS, f"{named(path)}, whose {name} holds {what}")
     check_finite(
-        f"source {name}", torch.from_numpy(array) if array.dtype.kind == "f" else torch.zeros(0)
+        f"source {name}",
+        torch.from_numpy(array) if array.dtype.kind == "f" else torch.zeros(0, device="cpu"),
     )
     if array.size > MOST_ENTRIES:
         must = f"hold at most {MOST_ENTRIES:,} numbers"

@@ -72,7 +72,7 @@ def solve_segment(
 def lifted(f: PolynomialMap, order: int, steps: int) -> Tensor:
     """u_T of the order-N linearisation from u = 0, by its own steps."""
     lift = carleman_linearize(f, order)
-    z = lift.lift(torch.zeros(f.size, dtype=torch.float64))
+    z = lift.lift(torch.zeros(f.size, dtype=torch.float64, device="cpu"))
     for _ in range(steps):
         z = lift.step(z)
     return lift.project(z)

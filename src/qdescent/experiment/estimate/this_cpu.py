@@ -14,8 +14,8 @@ COPIED = 2**22  # numbers: more than a cache holds
 
 def this_cpu() -> Accelerator:
     """This processor by the fastest of some products of matrices and copies, in about a second."""
-    left, right = (torch.ones(SIZE, SIZE) for _ in range(2))
-    block, copy = torch.ones(COPIED), torch.empty(COPIED)
+    left, right = (torch.ones(SIZE, SIZE, device="cpu") for _ in range(2))
+    block, copy = torch.ones(COPIED, device="cpu"), torch.empty(COPIED, device="cpu")
     products, copies = [], []
     for _ in range(ROUNDS):
         timings: dict[str, float] = {}

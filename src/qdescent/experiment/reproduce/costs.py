@@ -126,13 +126,13 @@ def sparsity_rows(
     found = row_sparsity(operator, rows, seed, on_rows=lambda _: on_step())
     how = f"{len(found.rows)} rows of {space.n:,}, {task.batch} samples"
     counts = [s for s in LEFT_OUT if s < space.n]
-    lost = torch.zeros(len(counts), dtype=torch.float64)
+    lost = torch.zeros(len(counts), dtype=torch.float64, device="cpu")
     for place in found.rows:
         unit = torch.zeros(space.n, 1, dtype=theta.dtype, device=theta.device)
         unit[place] = 1
         squares = (operator @ unit)[:, 0].double().square().sort(descending=True).values
         total = squares.sum()
-        kept = squares.cumsum(0)[torch.tensor(counts) - 1]
+        kept = squares.cumsum(0)[torch.tensor(counts, device="cpu") - 1]
         lost += ((total - kept).clamp(min=0) / total).sqrt().cpu() if total else 0
     source = f"mean of what is left out of a row's norm where its s largest stay; {how}"
     return [
@@ -154,7 +154,9 @@ def needed_rows(
 ) -> list[Row]:
     """Entries a row that a segment needs, restricted to weights whose Hessian can be stored."""
     count = min(weights, space.n)
-    places = torch.randperm(space.n, generator=named_generator(seed, "restriction"))[:count]
+    places = torch.randperm(space.n, generator=named_generator(seed, "restriction"), device="cpu")[
+        :count
+    ]
     part = space.restrict(theta, places)
     found = needed_sparsity(task, part, steps, rule.rate, order=2, on_rows=lambda _: on_step())
     how = f"{rule}, T = {steps}, order 2, {part.n:,} of {space.n:,} weights, batch {task.batch}"

@@ -133,7 +133,7 @@ def layer_rows(
         places = space.indices(block)
         draws = named_generator(seed, f"layer probe {block}")
         probe = torch.zeros(space.n, 1, dtype=theta.dtype, device=theta.device)
-        signs = torch.randint(0, 2, (len(places),), generator=draws).to(probe) * 2 - 1
+        signs = torch.randint(0, 2, (len(places),), generator=draws, device="cpu").to(probe) * 2 - 1
         probe[places.to(theta.device), 0] = signs
         spectrum = spectral_density(operator, steps, vectors=probe, on_step=lambda _: on_step())
         below = spectrum.nodes.clamp(max=0).square()

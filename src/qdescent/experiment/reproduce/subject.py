@@ -58,7 +58,9 @@ class Subject:
 
 def batch_of(data: ImageData, seed: int, name: str, place: int, size: int) -> tuple[Tensor, Tensor]:
     """Training images and labels, drawn without repetition by a generator of this name."""
-    order = torch.randperm(len(data.train_images), generator=named_generator(seed, name, place))
+    order = torch.randperm(
+        len(data.train_images), generator=named_generator(seed, name, place), device="cpu"
+    )
     chosen = order[:size]
     return data.train_images[chosen], data.train_labels[chosen]
 

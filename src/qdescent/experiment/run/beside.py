@@ -39,7 +39,7 @@ def both_ways(
         return []
     ways.append(("fast_forward", found.cost, f"polynomials of a shifted F_1: {found.status}"))
     if history_unknowns(f.size, order, steps, padding) <= UNKNOWNS_LIMIT:
-        start = torch.zeros(f.size, dtype=torch.float64)
+        start = torch.zeros(f.size, dtype=torch.float64, device="cpu")
         system = history_system(f, start, steps, padding, order=order)
         try:
             other = solve(system, KernelReflection(epsilon))

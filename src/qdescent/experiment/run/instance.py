@@ -136,7 +136,7 @@ def run_instance(workspace: Workspace[Settings], pruned: Pruned) -> list[Row]:
             Row(names.CIRCUIT_STEPS, steps, "steps", assumed, source("steps")),
             Row(names.CIRCUIT_PADDING, padding, "steps", assumed, source("padding")),
         ]
-        start = torch.zeros(f.size, dtype=torch.float64)
+        start = torch.zeros(f.size, dtype=torch.float64, device="cpu")
         solver = KernelReflection(
             epsilon=settings.circuit_epsilon,
             circuit=Circuit(most_seconds=settings.most_seconds),

@@ -149,8 +149,10 @@ def _solution_norms(run: Run) -> tuple[float, torch.Tensor]:
     """||u_T|| and ||z_t||, t = 0..T, of the first round's order-N solution, from its terms' inner
     products; z_0 = 0.
     """
-    gram = torch.tensor(run.rounds[0].gram, dtype=torch.float64)
-    norms = torch.tensor([0.0, *(lifted_norm(each) for each in gram)], dtype=torch.float64)
+    gram = torch.tensor(run.rounds[0].gram, dtype=torch.float64, device="cpu")
+    norms = torch.tensor(
+        [0.0, *(lifted_norm(each) for each in gram)], dtype=torch.float64, device="cpu"
+    )
     # ||u_1 + ... + u_N||; rounding may leave a zero slightly negative
     end = math.sqrt(max(float(gram[-1].sum()), 0.0))
     return min(end, float(norms[-1])), norms

@@ -87,7 +87,9 @@ def train_and_prune(workspace: Workspace[Settings], data: ImageData) -> tuple[Pr
     tasks = []
     for r in range(settings.rounds):
         order = torch.randperm(
-            len(data.train_images), generator=named_generator(settings.seed, "round batch", r)
+            len(data.train_images),
+            generator=named_generator(settings.seed, "round batch", r),
+            device="cpu",
         )
         places = order[: settings.batch]
         tasks.append(

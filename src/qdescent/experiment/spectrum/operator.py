@@ -107,9 +107,9 @@ def error_rows(
 
 
 def _random_direction(settings: SpectrumSettings, subject: Subject, purpose: str) -> Tensor:
-    return torch.randn(subject.space.n, generator=named_generator(settings.seed, purpose)).to(
-        subject.space.theta
-    )
+    return torch.randn(
+        subject.space.n, generator=named_generator(settings.seed, purpose), device="cpu"
+    ).to(subject.space.theta)
 
 
 def _gradient(subject: Subject, ranks: Ranks) -> Callable[[Tensor], Tensor]:

@@ -43,7 +43,7 @@ from qdescent.rows import names
 from qdescent.rows.collection import Rows
 
 # times the learning rate: how E(t) would be at others
-ETA_GRID = 2.0 ** torch.arange(-6, 7, dtype=torch.float64)
+ETA_GRID = 2.0 ** torch.arange(-6, 7, dtype=torch.float64, device="cpu")
 QUANTILES = {
     "median": (0.5, "half of the sampled rows have at most so many"),
     "nine_tenths": (0.9, "nine tenths of the sampled rows have at most so many"),
@@ -305,7 +305,7 @@ def _arrays(
     rates, entries of the rows.
     """
     rates = settings.learning_rate * ETA_GRID
-    horizon = torch.arange(settings.horizon + 1, dtype=torch.float64)
+    horizon = torch.arange(settings.horizon + 1, dtype=torch.float64, device="cpu")
 
     def proxy(rate: float, t: float) -> tuple[float, float]:
         return spectrum.integrate(
@@ -313,7 +313,9 @@ def _arrays(
         )
 
     curves = torch.tensor(
-        [[proxy(rate, t) for t in horizon.tolist()] for rate in rates.tolist()], dtype=torch.float64
+        [[proxy(rate, t) for t in horizon.tolist()] for rate in rates.tolist()],
+        dtype=torch.float64,
+        device="cpu",
     )
     counted = (
         {"rows": sparsity.rows, "above": sparsity.above, "carrying": sparsity.carrying}

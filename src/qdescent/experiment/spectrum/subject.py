@@ -83,7 +83,7 @@ def load_subject(settings: SpectrumSettings, ranks: Ranks) -> Subject:
     samples = samples_of((inputs, targets))
     batches = [
         tuple(picked(part, places, samples) for part in (inputs, targets))
-        for places in torch.arange(samples).split(min(settings.batch, samples))
+        for places in torch.arange(samples, device="cpu").split(min(settings.batch, samples))
     ]
     if settings.density is not None:
         criterion = MASKS[settings.prune_by]

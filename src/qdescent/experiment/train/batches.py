@@ -29,12 +29,16 @@ def batches_of(settings: TrainSettings, subject: Subject, ranks: Ranks) -> list[
 def drawn(settings: TrainSettings, total: int) -> list[Tensor]:
     """The places of the samples of each batch."""
     if settings.fresh_batches:
-        order = torch.randperm(total, generator=named_generator(settings.seed, "step batches"))
+        order = torch.randperm(
+            total, generator=named_generator(settings.seed, "step batches"), device="cpu"
+        )
         steps = min(settings.schedule.steps, total // settings.batch)
         batch = min(settings.batch, total)
         return list(order[: steps * batch].split(batch))
     orders = (
-        torch.randperm(total, generator=named_generator(settings.seed, "round batch", r))
+        torch.randperm(
+            total, generator=named_generator(settings.seed, "round batch", r), device="cpu"
+        )
         for r in range(settings.rounds)
     )
     return [order[: settings.batch] for order in orders]

@@ -232,7 +232,7 @@ def _same_code(workspace: Workspace[TrainSettings], subject: Subject, ranks: Ran
     Returns:
         int: how many processes began the training.
     """
-    first = batch_at(subject, torch.arange(workspace.settings.batch))
+    first = batch_at(subject, torch.arange(workspace.settings.batch, device="cpu"))
     one = Task(subject.network, subject.loss, first)
     probe, saved = probe_of(one), workspace.load(PROBE)
     if saved is None:

@@ -174,7 +174,11 @@ def restored_rounds(saved: State, space: ParameterSpace) -> tuple[list[Round], l
     facts, measured = list(saved.extra["rounds"]), list(saved.extra["measured"])
     if not facts or len(facts) != len(measured):
         raise ValueError(f"it has {len(facts)} rounds and {len(measured)} measurements")
-    away = {name: torch.zeros(1) for name in saved.tensors if name.split("/")[-1] == "theta"}
+    away = {
+        name: torch.zeros(1, device="cpu")
+        for name in saved.tensors
+        if name.split("/")[-1] == "theta"
+    }
     rounds = [_made(Round, each, away) for each in facts[:-1]]
     last = {name: tensor.to(space.device) for name, tensor in saved.tensors.items()}
     return [*rounds, _made(Round, facts[-1], last)], measured

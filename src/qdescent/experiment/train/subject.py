@@ -123,7 +123,9 @@ def _own_samples(settings: TrainSettings, network: nn.Module) -> Samples:
     if not 1 <= held < there:
         must = f"leave at least one of {there} samples to train and one to test on"
         raise argument_error("held_out", must, settings.held_out)
-    order = torch.randperm(there, generator=named_generator(settings.seed, "held out"))
+    order = torch.randperm(
+        there, generator=named_generator(settings.seed, "held out"), device="cpu"
+    )
     test, train = (
         tuple(picked(part, places.sort().values, there) for part in (inputs, targets))
         for places in (order[:held], order[round(settings.held_out * there) :])
@@ -139,7 +141,7 @@ def _fewer(samples: Samples, settings: TrainSettings) -> Samples:
         (samples.test, settings.test_samples),
     ):
         total = samples_of(batch)
-        places = torch.arange(min(count, total))
+        places = torch.arange(min(count, total), device="cpu")
         parts.append(tuple(picked(part, places, total) for part in batch))
     return Samples(parts[0], parts[1], samples.source)
 

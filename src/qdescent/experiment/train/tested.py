@@ -38,7 +38,7 @@ def tested(
     """
     total, sums = samples_of(test), torch.zeros(2, dtype=torch.float64, device=theta.device)
     weights = space.unpack(theta)
-    for places in ranks.deal(torch.arange(total).split(AT_ONCE)):
+    for places in ranks.deal(torch.arange(total, device="cpu").split(AT_ONCE)):
         inputs, targets = (picked(part, places, total) for part in test)
         outputs = task.outputs_at(space, theta, inputs)
         with torch.no_grad():

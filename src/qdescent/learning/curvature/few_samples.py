@@ -30,7 +30,7 @@ def few_samples(task: Task, space: ParameterSpace) -> Task | None:
     """
     if type(task) is not Task or task.batch < 2 * FEW or space.total * task.batch < LARGE:
         return None
-    places = torch.linspace(0, task.batch - 1, FEW).round().long()
+    places = torch.linspace(0, task.batch - 1, FEW, device="cpu").round().long()
     try:
         inputs, targets = (picked(part, places, task.batch) for part in task.data)
         return task.with_data((inputs, targets))

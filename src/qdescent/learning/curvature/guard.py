@@ -265,7 +265,10 @@ def _random(like: Tensor, seed: int, name: str) -> Tensor:
     drawn several times faster.
     """
     drawn = torch.randn(
-        len(like), generator=named_generator(seed, "curvature check", name), dtype=torch.float32
+        len(like),
+        generator=named_generator(seed, "curvature check", name),
+        dtype=torch.float32,
+        device="cpu",
     )
     return drawn.to(like)
 

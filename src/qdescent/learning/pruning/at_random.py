@@ -22,7 +22,7 @@ def at_random(
     """
     draws = named_generator(0, "random mask") if generator is None else generator
     scores = {
-        name: torch.rand(weight.shape, generator=draws)
+        name: torch.rand(weight.shape, generator=draws, device="cpu")
         for name, weight in prunable(network).items()
     }
     return mask_from_scores(network, scores, density)

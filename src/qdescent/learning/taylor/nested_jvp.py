@@ -117,7 +117,7 @@ class NestedSeries:
         Cost: 8 gradients and a call.
         """
         theta, own = self._theta, torch.finfo(self._theta.dtype).eps
-        drawn = torch.randn(len(theta), generator=torch.Generator().manual_seed(0))
+        drawn = torch.randn(len(theta), generator=torch.Generator().manual_seed(0), device="cpu")
         v = 0.1 * (float(theta.square().mean().sqrt()) or 1.0) * drawn.to(theta)
         step = own ** (1 / 3)
         after, before = (

@@ -136,7 +136,7 @@ class Smooth:
         step, line, terms = own ** (1 / 3), [], []
         for value in self._values:
             size = 0.1 * (float(value.square().mean().sqrt()) or 1.0)
-            drawn = torch.randn(value.shape, generator=generator, dtype=torch.float64)
+            drawn = torch.randn(value.shape, generator=generator, dtype=torch.float64, device="cpu")
             if value.ndim > 1 and torch.equal(value, value.mT):  # some functions ask for it
                 drawn = drawn + drawn.mT
             line.append((size * drawn).to(value))

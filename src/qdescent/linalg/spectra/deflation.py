@@ -56,11 +56,11 @@ class Eigenpairs:
         if not d:
             return
         allowed = max(SAME[operator.dtype], operator.rounding or 0.0)
-        skew = self.vectors.T @ self.vectors - torch.eye(d).to(self.vectors)
+        skew = self.vectors.T @ self.vectors - torch.eye(d, device="cpu").to(self.vectors)
         if float(skew.abs().max()) > allowed:
             off = f"off by {float(skew.abs().max()):.2g}"
             raise argument_error("deflate", "hold orthonormal vectors", off)
-        drawn = torch.randint(0, 2, (d, 1), generator=named_generator(seed, "pairs"))
+        drawn = torch.randint(0, 2, (d, 1), generator=named_generator(seed, "pairs"), device="cpu")
         signs = (2 * drawn - 1).to(self.vectors)
         image = operator @ (self.vectors @ signs)
         gap = norms_by_column(image - self.vectors @ (self.values[:, None].to(signs) * signs), None)
@@ -148,7 +148,9 @@ def extreme_eigenpairs(
         raise argument_error("count", f"be below n = {n}", count)
     steps = 2 * count + 40 if steps is None else check_integer("steps", steps, 1, MOST_STEPS)
     check_callable("on_product", on_product, optional=True)
-    start = torch.randn(n, 1, generator=named_generator(seed, "deflation"), dtype=torch.float64)
+    start = torch.randn(
+        n, 1, generator=named_generator(seed, "deflation"), dtype=torch.float64, device="cpu"
+    )
     start = start.to(dtype=operator.dtype, device=operator.device)
 
     first: list[Product] = []
@@ -192,7 +194,9 @@ def extreme_eigenpairs(
     # else the start vector has nothing to say about the rest, and the median must do
     if outside > 1e-6:
         middle = (float(alpha[0]) - float(inside @ values)) / outside  # its Rayleigh quotient there
-    return Eigenpairs(values, vectors, residuals, torch.tensor(middle, dtype=torch.float64))
+    return Eigenpairs(
+        values, vectors, residuals, torch.tensor(middle, dtype=torch.float64, device="cpu")
+    )
 
 
 def _choose(theta: Tensor, residuals: Tensor, count: int, reach: float, middle: float) -> list[int]:

@@ -144,7 +144,9 @@ def _rademacher(operator: LinearOperator, probes: int, seed: int) -> Tensor:
     )
     rows = torch.empty(probes, held.stop - held.start, dtype=operator.dtype, device=operator.device)
     for row in rows:
-        row.copy_(torch.randint(0, 2, (n,), generator=generator, dtype=torch.int8)[held])
+        row.copy_(
+            torch.randint(0, 2, (n,), generator=generator, dtype=torch.int8, device="cpu")[held]
+        )
     return rows.mul_(2).sub_(1).T
 
 
@@ -168,10 +170,10 @@ def quadrature(
     """
     probes, k = state.alpha.shape
     nodes, weights = (
-        torch.zeros(probes, k, dtype=torch.float64),
-        torch.zeros(probes, k, dtype=torch.float64),
+        torch.zeros(probes, k, dtype=torch.float64, device="cpu"),
+        torch.zeros(probes, k, dtype=torch.float64, device="cpu"),
     )
-    residuals = torch.full((probes, k), torch.inf, dtype=torch.float64)
+    residuals = torch.full((probes, k), torch.inf, dtype=torch.float64, device="cpu")
     for probe in range(probes):
         m = int(state.length[probe])
         alpha, beta = state.alpha[probe, :m], state.beta[probe, :m]
@@ -191,7 +193,11 @@ def quadrature(
     return Spectrum(
         torch.cat([deflated.values.expand(every), nodes], dim=1),
         torch.cat(
-            [torch.full(every, 1 / size, dtype=torch.float64), (1 - d / size) * weights], dim=1
+            [
+                torch.full(every, 1 / size, dtype=torch.float64, device="cpu"),
+                (1 - d / size) * weights,
+            ],
+            dim=1,
         ),
         torch.cat([deflated.residuals.expand(every), residuals], dim=1),
         size,

@@ -58,14 +58,14 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
     if bool((norms == 0).any()):
         raise argument_error("vectors", "have no zero column", "zero in a column")
     probes = vectors.shape[1]
-    empty = torch.zeros(probes, 0, dtype=torch.float64)
+    empty = torch.zeros(probes, 0, dtype=torch.float64, device="cpu")
     return LanczosState(
         current=_normalised(vectors, norms),
         previous=torch.zeros_like(vectors),
         alpha=empty,
         beta=empty.clone(),
-        alive=torch.ones(probes, dtype=torch.bool),
-        length=torch.zeros(probes, dtype=torch.int64),
+        alive=torch.ones(probes, dtype=torch.bool, device="cpu"),
+        length=torch.zeros(probes, dtype=torch.int64, device="cpu"),
     )
 
 
@@ -87,7 +87,7 @@ def norms_by_column(block: Tensor, shard: Shard | None) -> Tensor:
     hold the squares they are those of the column over a power of two.
     """
     if not block.shape[1]:
-        return torch.zeros(0, dtype=torch.float64)
+        return torch.zeros(0, dtype=torch.float64, device="cpu")
     norms = dots(block, block, shard).sqrt()
     if bool(((norms > LEAST_NORM) & (norms < MOST_NORM)).all()):
         return norms
@@ -127,7 +127,9 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
         v, before = _by_probe(v[:, live]), _by_probe(before[:, live])
     k = state.steps
     beta_before = (
-        state.beta[live, k - 1] if k else torch.zeros(int(live.sum()), dtype=torch.float64)
+        state.beta[live, k - 1]
+        if k
+        else torch.zeros(int(live.sum()), dtype=torch.float64, device="cpu")
     )
     w = _by_probe(operator @ v)
     if k == 1 or (k and operator.rounding is None):
@@ -143,8 +145,8 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
     beta = norms_by_column(w, operator.shard)
     check_product(torch.stack([alpha, beta]))
 
-    alpha_new = torch.zeros(len(live), 1, dtype=torch.float64)
-    beta_new = torch.zeros(len(live), 1, dtype=torch.float64)
+    alpha_new = torch.zeros(len(live), 1, dtype=torch.float64, device="cpu")
+    beta_new = torch.zeros(len(live), 1, dtype=torch.float64, device="cpu")
     alpha_new[live, 0] = alpha.cpu()
     beta_new[live, 0] = beta.cpu()
     alphas = torch.cat([state.alpha, alpha_new], dim=1)

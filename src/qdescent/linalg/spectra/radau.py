@@ -55,7 +55,7 @@ def cumulative_bounds(
     # The tridiagonal matrix and one row more, in the basis of its Ritz vectors: an arrow. The last
     # components of these alternate in sign where the first ones are positive. The corner is chosen
     # so that x is an eigenvalue.
-    last = residuals * (-1.0) ** torch.arange(len(nodes))
+    last = residuals * (-1.0) ** torch.arange(len(nodes), device="cpu")
     gaps = nodes - x
     scale = float(nodes.abs().max()) + abs(x) + float(residuals.max())
     corner = x + float((last**2 / gaps).sum()) if bool((gaps != 0).all()) else math.inf

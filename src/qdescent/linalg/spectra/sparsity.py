@@ -85,7 +85,7 @@ class RowSparsity:
         """
         shares = check_sequence("levels", levels, object, called="a sequence of numbers in [0, 1]")
         found = [check_interval("levels", level, "[0, 1]") for level in shares]  # type: ignore[arg-type]
-        q = torch.tensor(found, dtype=torch.float64)
+        q = torch.tensor(found, dtype=torch.float64, device="cpu")
         return self.above.double().quantile(q).tolist(), self.carrying.double().quantile(q).tolist()
 
     def __str__(self) -> str:
@@ -157,8 +157,8 @@ def row_sparsity(
     share = check_interval("share", share, "(0, 1]")
     check_instance("state", state, RowSparsity, optional=True)
     check_callable("on_rows", on_rows, "a function of the rows done", optional=True)
-    places = torch.randperm(n, generator=named_generator(seed, "rows"))[:wanted]
-    none = torch.zeros(0, dtype=torch.int64)
+    places = torch.randperm(n, generator=named_generator(seed, "rows"), device="cpu")[:wanted]
+    none = torch.zeros(0, dtype=torch.int64, device="cpu")
     done = RowSparsity(none, none, none, n, tolerance, share) if state is None else state
     if (done.size, done.tolerance, done.share) != (n, tolerance, share) or not torch.equal(
         done.rows, places[: len(done.rows)]
@@ -178,7 +178,7 @@ def row_sparsity(
         if len(done.rows) + len(chunk) == len(places):
             first.compare(operator @ first.vector)
         above, carrying = torch.tensor(
-            [_counts(row, tolerance, share) for row in product.T], dtype=torch.int64
+            [_counts(row, tolerance, share) for row in product.T], dtype=torch.int64, device="cpu"
         ).T
         done = replace(
             done,

@@ -189,8 +189,8 @@ class Spectrum:
         if low > high:
             raise argument_error("low", f"be at most high = {high!r}", low)
         lower, upper = (
-            torch.zeros(len(self.nodes), dtype=torch.float64),
-            torch.zeros(len(self.nodes), dtype=torch.float64),
+            torch.zeros(len(self.nodes), dtype=torch.float64, device="cpu"),
+            torch.zeros(len(self.nodes), dtype=torch.float64, device="cpu"),
         )
         known, reached = self.nodes[0, : self.deflated], self.residuals[0, : self.deflated]
         unit = power_of_two(reached.sum())  # float64 need not hold the squares
@@ -243,11 +243,11 @@ class Spectrum:
             return float(self.size * mean * torch.exp(entropy[chosen].mean() / mean))
 
         probes = len(self.nodes)
-        every = torch.arange(probes)
+        every = torch.arange(probes, device="cpu")
         if probes == 1:
             return rank(every), math.nan
         without = torch.tensor(
-            [rank(every[every != i]) for i in range(probes)], dtype=torch.float64
+            [rank(every[every != i]) for i in range(probes)], dtype=torch.float64, device="cpu"
         )
         return rank(every), float(without.std(correction=0)) * (probes - 1) ** 0.5
 
@@ -339,7 +339,7 @@ class Spectrum:
             if len(rows) == 0:
                 continue
             weights = self.weights[rows, columns]
-            per_probe = torch.zeros(len(self.nodes), dtype=torch.float64).index_add(
+            per_probe = torch.zeros(len(self.nodes), dtype=torch.float64, device="cpu").index_add(
                 0, rows, weights
             )
             mean, error = mean_and_error(per_probe)

@@ -84,7 +84,7 @@ class ProjectorPhase(Bloq):
 
     def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
-        phase = torch.full((2, 2**self.ancilla_bits), -self.phi, dtype=torch.float64)
+        phase = torch.full((2, 2**self.ancilla_bits), -self.phi, dtype=torch.float64, device="cpu")
         phase[:, 0] = self.phi
         phase[1] *= -1
         return phases(phase, dtype, device)

@@ -108,7 +108,7 @@ class SelectedPhase(Bloq):
 
     def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
-        phase = -torch.tensor(self.phi, dtype=torch.float64)[:, None].repeat(
+        phase = -torch.tensor(self.phi, dtype=torch.float64, device="cpu")[:, None].repeat(
             1, 2**self.ancilla_bits
         )
         phase[:, 0] *= -1

@@ -73,7 +73,7 @@ class VectorFlip(Bloq):
 
     def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): one overlap and one outer product."""
-        b = torch.as_tensor(self.vector.prepared).to(device=device, dtype=dtype)
+        b = torch.as_tensor(self.vector.prepared, device=device).to(dtype)
 
         def apply(state: Tensor, spare: Tensor) -> Tensor:
             block = state.reshape(len(b), -1)

@@ -200,7 +200,7 @@ class TablePhase(Bloq):
 
     def fast_kernel(self, dtype: torch.dtype, device: torch.device) -> Kernel:
         """The same map on a block of amplitudes (2^n, rest): a diagonal."""
-        return phases(torch.as_tensor(self.table.half_angles), dtype, device)
+        return phases(torch.as_tensor(self.table.half_angles, device="cpu"), dtype, device)
 
     @property
     def _rotation(self) -> TableRotation:

@@ -73,9 +73,9 @@ def read_out_coherently(
     share_error = 2 * width * math.sqrt(max(read, width**2)) if m < n else 0.0
     missing = found * math.sqrt(share)
     return Readout(
-        vector=torch.as_tensor(np.where(kept, found * estimate, 0.0)).to(source),
+        vector=torch.as_tensor(np.where(kept, found * estimate, 0.0), device="cpu").to(source),
         error=torch.as_tensor(
-            np.where(kept, found * width, np.abs(found * estimate) + found * width)
+            np.where(kept, found * width, np.abs(found * estimate) + found * width), device="cpu"
         ).to(source),
         norm=found,
         norm_error=found * width,

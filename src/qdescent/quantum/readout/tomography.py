@@ -209,8 +209,10 @@ def read_out(
     error = norm * np.sqrt(shot_noise + 4 * wrong * magnitude**2)
     missing, missing_error = _missing(int((plus + minus)[~kept].sum()), shots, bool(kept.all()))
     return Readout(
-        vector=torch.as_tensor(np.where(kept, norm * sign * magnitude, 0.0)).to(source),
-        error=torch.as_tensor(error).to(source),
+        vector=torch.as_tensor(np.where(kept, norm * sign * magnitude, 0.0), device="cpu").to(
+            source
+        ),
+        error=torch.as_tensor(error, device="cpu").to(source),
         norm=norm,
         norm_error=norm / (2 * math.sqrt(shots)),
         shots=shots,

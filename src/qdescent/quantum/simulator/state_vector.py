@@ -134,7 +134,7 @@ class Simulator:
         if qubits > MOST_QUBITS:
             raise _too_many(qubits)
         if initial is None:
-            initial = torch.zeros(2**qubits, dtype=self.dtype)
+            initial = torch.zeros(2**qubits, dtype=self.dtype, device="cpu")
             initial[0] = 1
         initial = check_tensor("initial", initial, (2**qubits,), "complex", sparse=True).to_dense()
         machine = _Machine(
@@ -293,7 +293,7 @@ def _gate_kernel(bloq: Bloq, dtype: torch.dtype, device: torch.device) -> Kernel
     matrix = _gate_matrix(bloq)
     if matrix is None:
         return None
-    gate = torch.as_tensor(matrix).to(device=device, dtype=dtype)
+    gate = torch.as_tensor(matrix, device=device).to(dtype)
     if len(matrix) != matrix.shape[1]:  # an AND makes or clears a qubit, a measurement ends one
         return lambda state, spare: gate @ state
     return lambda state, spare: torch.mm(gate, state, out=spare)

@@ -126,6 +126,10 @@ def _square(matrix: Tensor) -> LinearSystem:
         )
         raise argument_error("matrix", must, what)
     square = torch.sparse_coo_tensor(
-        torch.stack([rows, columns]), values, (size, size), check_invariants=True
+        torch.stack([rows, columns]),
+        values,
+        (size, size),
+        check_invariants=True,
+        device=values.device,
     )
-    return LinearSystem(square, torch.ones(size, dtype=values.dtype))
+    return LinearSystem(square, torch.ones(size, dtype=values.dtype, device="cpu"))

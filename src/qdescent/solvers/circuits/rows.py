@@ -39,7 +39,9 @@ def circuit_rows(
     """
     weights = value.abs() ** 2
     indices = (
-        torch.arange(system.size) if system.answer_index is None else system.answer_index.unique()
+        torch.arange(system.size, device="cpu")
+        if system.answer_index is None
+        else system.answer_index.unique()
     )
     answer = float(weights[indices].sum() / weights.sum())
     counted = "counted over the call graph by Qualtran"

@@ -63,7 +63,9 @@ def extremes(step: sparse.csr_array) -> tuple[float, float]:
     def apply(block: Tensor) -> Tensor:
         return torch.from_numpy(step @ block.numpy())
 
-    start = torch.randn(n, 1, generator=named_generator(0, "extremes"), dtype=torch.float64)
+    start = torch.randn(
+        n, 1, generator=named_generator(0, "extremes"), dtype=torch.float64, device="cpu"
+    )
     state = lanczos(LinearOperator((n, n), apply, apply), start, PRODUCTS)
     length = int(state.length[0])
     beside = state.beta[0, : length - 1].numpy()
@@ -122,7 +124,7 @@ def as_system(matrix: sparse.coo_array, start: Floats) -> LinearSystem:
     """The matrix with a right-hand side, as encodings take it."""
     places = torch.from_numpy(np.array([matrix.row, matrix.col], dtype=np.int64))
     entries = torch.sparse_coo_tensor(
-        places, torch.from_numpy(matrix.data), matrix.shape, check_invariants=True
+        places, torch.from_numpy(matrix.data), matrix.shape, check_invariants=True, device="cpu"
     )
     return LinearSystem(entries.coalesce(), torch.from_numpy(start))
 

@@ -209,7 +209,9 @@ def _compressed(matrix: Tensor) -> Tensor:
         # Indices of 32 bits are what the vendors' libraries read: a third faster than 64 bits,
         # converted at every product.
         index = rows.crow_indices().int(), rows.col_indices().int()
-        return torch.sparse_csr_tensor(*index, rows.values(), rows.shape, check_invariants=True)
+        return torch.sparse_csr_tensor(
+            *index, rows.values(), rows.shape, check_invariants=True, device=rows.device
+        )
 
 
 def _product(matrix: Tensor, x: Tensor) -> Tensor:

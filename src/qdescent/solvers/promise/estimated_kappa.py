@@ -47,7 +47,7 @@ def estimated_kappa(operator: LinearOperator) -> tuple[float, int]:
     symmetric = square_of(operator)
     real = symmetric.dtype
     start = torch.randn(
-        symmetric.shape[0], 1, generator=named_generator(0, "kappa"), dtype=real
+        symmetric.shape[0], 1, generator=named_generator(0, "kappa"), dtype=real, device="cpu"
     ).to(operator.device)
     state: LanczosState | None = None
     before, steps = math.inf, FIRST

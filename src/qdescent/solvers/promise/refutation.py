@@ -80,9 +80,9 @@ def refuting_kappa(
         shrunk = float(torch.linalg.vector_norm(operator @ value)) / length
         if shrunk < (1 - SLACK) / kappa:
             return 1 / max(shrunk, 1e-300)
-    draw = torch.randn(left.shape, generator=named_generator(0, "refutation"), dtype=left.dtype).to(
-        left.device
-    )
+    draw = torch.randn(
+        left.shape, generator=named_generator(0, "refutation"), dtype=left.dtype, device="cpu"
+    ).to(left.device)
     rest = float(torch.linalg.vector_norm(left))
     start = draw / torch.linalg.vector_norm(draw) + (left / rest if rest else 0)
     symmetric = square_of(operator.H)

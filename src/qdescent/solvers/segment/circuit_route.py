@@ -74,7 +74,7 @@ def simulate(plan: SegmentPlan, asked: Circuit, epsilon: float) -> Simulated:
         run = run_segment(plan, circuit, epsilon, simulator, amplify=True, bare=bare)
         added = amplification_rows(bare, run.rounds)
     value = run.value
-    system = LinearSystem(torch.eye(len(value), dtype=value.dtype), value)
+    system = LinearSystem(torch.eye(len(value), dtype=value.dtype, device="cpu"), value)
     rows = circuit_rows(
         system,
         run,

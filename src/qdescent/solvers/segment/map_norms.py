@@ -293,5 +293,5 @@ def _contraction(
 
 
 def _normal(n: int, columns: int, draws: torch.Generator, like: Tensor) -> Tensor:
-    vectors = torch.randn(columns, n, generator=draws, dtype=torch.float32)
+    vectors = torch.randn(columns, n, generator=draws, dtype=torch.float32, device="cpu")
     return vectors.T.to(like)

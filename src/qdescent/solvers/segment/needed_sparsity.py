@@ -193,10 +193,12 @@ def needed_sparsity(
         found = _segment(thin, series.gradient, steps, eta, sources)
         errors.append(_distance(found, truth))
     return NeededSparsity(
-        entries=torch.tensor(tried, dtype=torch.float64),
-        errors=torch.tensor(errors, dtype=torch.float64),
-        stored=torch.tensor(stored, dtype=torch.float64),
-        krylov=torch.tensor(_krylov_errors(matrix, series.gradient, steps, eta)).double(),
+        entries=torch.tensor(tried, dtype=torch.float64, device="cpu"),
+        errors=torch.tensor(errors, dtype=torch.float64, device="cpu"),
+        stored=torch.tensor(stored, dtype=torch.float64, device="cpu"),
+        krylov=torch.tensor(
+            _krylov_errors(matrix, series.gradient, steps, eta), device="cpu"
+        ).double(),
         size=n,
         order=order,
         steps=steps,
@@ -218,7 +220,7 @@ def dense_hessian(
     for start in range(0, n, width):
         count = min(width, n - start)
         columns = torch.zeros(n, count, dtype=matrix.dtype, device=matrix.device)
-        columns[start + torch.arange(count), torch.arange(count)] = 1.0
+        columns[start + torch.arange(count, device="cpu"), torch.arange(count, device="cpu")] = 1.0
         matrix[start : start + count] = (product @ columns).T
         if on_rows is not None:
             on_rows(start + count)

@@ -122,7 +122,7 @@ class CircuitPath:
         if rule.decay_within:
             constant, linear, *others = f.coefficients
             shrunk = rule.learning_rate * rule.decay_within
-            one = torch.eye(f.size, dtype=linear.dtype)
+            one = torch.eye(f.size, dtype=linear.dtype, device="cpu")
             f = PolynomialMap(
                 [constant - shrunk * upload.theta[:, None], linear - shrunk * one, *others]
             )

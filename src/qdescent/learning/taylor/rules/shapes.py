@@ -88,7 +88,7 @@ def replacing(name: str) -> Rule:
         place = 0 if name in ("slice_scatter", "select_scatter") else 2
         before, source, after = args[:place], args[place], args[place + 1 :]
         if not isinstance(source, (Jet, Tensor)):
-            source = torch.as_tensor(source, dtype=x.dtype).expand(before[1].shape)
+            source = torch.as_tensor(source, dtype=x.dtype, device="cpu").expand(before[1].shape)
         return joined(lambda t: function(t[0], *before, t[1], *after, **kwargs), [x, source])
 
     return put
@@ -132,7 +132,7 @@ def unpack(
     x: Jet, sizes: Tensor, batch_first: bool, padding_value: float, total_length: int
 ) -> tuple[Jet, Tensor]:
     """The way back; a constant where a sequence is over."""
-    rows = torch.arange(1.0, len(x) + 1, dtype=torch.float64)[:, None]
+    rows = torch.arange(1.0, len(x) + 1, dtype=torch.float64, device="cpu")[:, None]
     with torch._C.DisableTorchFunction():
         places, lengths = torch._VF._pad_packed_sequence(
             rows, sizes, batch_first, 0.0, total_length
@@ -152,7 +152,7 @@ def chunk(x: Jet, chunks: int, dim: int = 0) -> tuple[Jet, ...]:
 def tensor_split(x: Jet, indices_or_sections: Any, dim: int = 0) -> tuple[Jet, ...]:
     """Parts between given ends, or so many."""
     length = x.shape[dim]
-    pieces = torch.arange(length).tensor_split(indices_or_sections)
+    pieces = torch.arange(length, device="cpu").tensor_split(indices_or_sections)
     return split(x, [len(piece) for piece in pieces], dim)
 
 
