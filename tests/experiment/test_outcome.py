@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -173,6 +174,16 @@ def test_memory_that_is_not_there_ends_in_a_sentence_with_the_way_on(error, tmp_
     assert "Nothing was saved yet" in said
     with pytest.raises(RuntimeError, match="a fault"), ends_in_words(tmp_path / "o", "again"):
         raise RuntimeError("a fault")
+
+
+def test_a_directory_that_cannot_be_made_is_not_said_to_be_whole(tmp_path, capsys):
+    for name, number in (("a" * 300, errno.ENAMETOOLONG), ("o", errno.EACCES)):
+        with pytest.raises(click.exceptions.Exit), ends_in_words(tmp_path / name, "again"):
+            raise OSError(number, os.strerror(number), name)
+        assert "Nothing was begun: choose another directory" in capsys.readouterr().err
+    with pytest.raises(click.exceptions.Exit), ends_in_words(tmp_path / "o", "again"):
+        raise OSError(errno.ENOSPC, "No space left on device", "o")
+    assert "Nothing was saved yet: give the same command again." in capsys.readouterr().err
 
 
 def test_closed_streams_and_a_terminal_of_no_width():

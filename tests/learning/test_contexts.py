@@ -71,6 +71,33 @@ def test_a_point_that_was_made_in_inference_mode_is_a_point():
         assert torch.equal(build(task, space, theta) @ eye, build(task, space) @ eye)
 
 
+@pytest.mark.parametrize("build", [hessian, gauss_newton])
+def test_within_autocast_nothing_is_measured(build):
+    """Its products are off by half a per cent, which no bar would say."""
+    task, space = made()
+    operator = build(task, space)
+    with torch.autocast("cpu", torch.bfloat16):
+        for call in (
+            lambda: build(task, space),
+            lambda: operator @ space.theta,
+            lambda: train_hybrid([task], space, Schedule(2, 3, 1, 0.1, None)),
+            lambda: made(),
+        ):
+            with pytest.raises(ArgumentError, match="outside of `torch.autocast`"):
+                call()
+
+
+def test_anomaly_detection_and_points_with_a_graph_change_nothing(recwarn):
+    task, space = made()
+    plain = train_hybrid([task], space, Schedule(2, 3, 1, 0.1, None)).theta
+    with torch.autograd.set_detect_anomaly(True):
+        again = train_hybrid([task], space, Schedule(2, 3, 1, 0.1, None)).theta
+    assert torch.equal(again, plain)
+    recwarn.clear()
+    hessian(task, space, nn.Parameter(space.theta))
+    assert not recwarn.list
+
+
 def test_networks_of_another_type_inside_and_without_weights_are_told():
     class Rounded(nn.Linear):
         def forward(self, x):

@@ -6,6 +6,7 @@ Only what is light is imported here, for the first sentence may be that of a bad
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from qdescent._processes import is_first
 from qdescent._signals import Stopped, quiet_imports
 
 IMPORTING = "Importing PyTorch and the rest ..."
+ELSEWHERE = "Nothing was begun: choose another directory (--out)."
 
 
 @contextmanager
@@ -59,7 +61,9 @@ def ends_in_words(directory: Path, again: str = "") -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EPIPE:  # whoever read what is printed has gone
             raise
-        say(f"qdescent: {not_written(error, directory)} {way_on(directory, again)}")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        way = way_on(directory, again) if full or os.path.isdir(directory) else ELSEWHERE
+        say(f"qdescent: {not_written(error, directory)} {way}")
         raise click.exceptions.Exit(2) from None
     except (MemoryError, RuntimeError) as error:
         if not is_memory(error):

@@ -45,7 +45,7 @@ def evaluated(
         modes: as for `untouched`.
 
     Raises:
-        ArgumentError: called within `torch.inference_mode`.
+        ArgumentError: called within `torch.inference_mode` or `torch.autocast`.
 
     Example:
         >>> network = nn.Linear(1, 1, bias=False)
@@ -78,11 +78,15 @@ def evaluated(
 
 
 def check_recorded() -> None:
-    """Check that derivatives can be had.
+    """Check that derivatives can be had, with the digits of the weights' type.
 
     Raises:
-        ArgumentError: within `torch.inference_mode`, whose tensors never have any.
+        ArgumentError: within `torch.inference_mode`, whose tensors never have any; within
+            `torch.autocast`, whose products have three digits.
     """
+    if any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
+        must = "be measured outside of `torch.autocast`, which rounds every product"
+        raise argument_error("network", must, "inside")
     if torch.is_inference_mode_enabled():
         must = "be measured outside of `torch.inference_mode` (`torch.no_grad` may stay)"
         raise argument_error("network", must, "inside")

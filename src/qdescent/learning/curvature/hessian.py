@@ -155,7 +155,7 @@ def check_operator(
         theta: the point, (n,); None: the network's own weights, which must be those of the space.
         total: the sum over processes of what each has of its own parts.
     """
-    point = space.theta if theta is None else theta
+    point = space.theta if theta is None else space.point(theta)
     build = gauss_newton_product if curvature == "gauss-newton" else double_backward_product
 
     def exact(task: Task, theta: Tensor, v: Tensor) -> Tensor:

@@ -42,14 +42,15 @@ def recorded(
                 weighted, points, retain_graph=True, allow_unused=True, materialize_grads=True
             )
             return [part[None] for part in found] if stacked else found
-        return torch.autograd.grad(
-            value,
-            points,
-            adjoint,
-            retain_graph=True,
-            is_grads_batched=stacked,
-            allow_unused=True,
-            materialize_grads=True,
-        )
+        with torch.autograd.set_detect_anomaly(False):  # which asks for values: `vmap` has none
+            return torch.autograd.grad(
+                value,
+                points,
+                adjoint,
+                retain_graph=True,
+                is_grads_batched=stacked,
+                allow_unused=True,
+                materialize_grads=True,
+            )
 
     return value.detach(), transpose
