@@ -17,3 +17,11 @@ def test_tasks_of_two_networks_are_refused(build):
     with pytest.raises(ArgumentError, match="`task` must be tasks of one network"):
         build(tasks, ParameterSpace(network))
     build([tasks[0], tasks[0].with_data(data)], ParameterSpace(network))
+
+
+def test_a_table_is_told_how_it_becomes_an_array():
+    class DataFrame:
+        pass
+
+    with pytest.raises(ArgumentError, match="DataFrame and DataFrame without a tensor or an array"):
+        Task(nn.Linear(2, 1), mse_loss, (DataFrame(), DataFrame()))

@@ -79,9 +79,11 @@ def as_batch(data: Any) -> tuple[Any, Any]:
     lengths = [shape[0] if shape else 0 for shape in shapes]
     if 0 in lengths or len(set(lengths)) > 1 or samples_of((inputs, targets)) == 0:
         must = "be (inputs, targets) of one length, at least 1"
-        raise argument_error(
-            "data", must, f"of shapes {' and '.join(map(str, shapes))}" if shapes else "empty"
-        )
+        kinds = " and ".join(type(part).__name__ for part in (inputs, targets))
+        none = f"{kinds} without a tensor or an array (a table has `to_numpy()`)"
+        none = "empty" if isinstance(inputs, (tuple, list, Mapping)) else none
+        actual = f"of shapes {' and '.join(map(str, shapes))}" if shapes else none
+        raise argument_error("data", must, actual)
     return inputs, targets
 
 
