@@ -110,7 +110,7 @@ def test_networks_of_another_type_inside_and_without_weights_are_told():
     task = Task(Rounded(3, 2), cross_entropy, data)
     with pytest.raises(ArgumentError, match="`network` must run in float64, too.*check=False"):
         hessian(task, ParameterSpace(task.network), method="double-backward")
-    with pytest.raises(ArgumentError, match="`network` must have weights that are parameters"):
+    with pytest.raises(ArgumentError, match="`network` must have a parameter, but is without one"):
         Task(nn.Tanh(), cross_entropy, data)
 
 

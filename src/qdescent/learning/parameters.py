@@ -68,8 +68,6 @@ class ParameterSpace:
         check_instance("mask", mask, Mask, optional=True)
         check_shaped(network)
         weights = dict(network.named_parameters())
-        if not weights:
-            raise argument_error("network", "have a parameter", "without one")
         for name, weight in weights.items():
             if weight.is_meta:
                 must = "have weights that hold numbers"

@@ -113,10 +113,8 @@ def check_shaped(network: nn.Module) -> None:
             called yet.
     """
     if next(network.parameters(), None) is None:
-        must = (
-            "have weights that are parameters (quantised ones are none: take it as it was before)"
-        )
-        raise argument_error("network", must, "without")
+        without = "without one (quantised weights are none: take it as it was before)"
+        raise argument_error("network", "have a parameter", without)
     for name, weight in network.named_parameters():
         if isinstance(weight, nn.UninitializedParameter):
             must = "have weights with a shape (call it once on a batch)"
