@@ -287,8 +287,7 @@ def test_python_dash_m_ends_with_exit_code_2():
     call = [sys.executable, "-m", "qdescent", "spectrum", "nowhere:f", "--data", DATA]
     result = subprocess.run(call, capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
-    *said, error = result.stderr.splitlines()
-    assert said == ["Importing PyTorch and the rest ..."]
+    (error,) = result.stderr.splitlines()  # that it imports is told on a terminal alone
     assert error.startswith(
         "qdescent: Argument `network` must name a module that can be imported, but is 'nowhere:f'"
     )
