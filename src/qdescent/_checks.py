@@ -33,6 +33,12 @@ T = TypeVar("T")
 class ArgumentError(ValueError):
     """An argument that cannot be used; the text says which, what it must be, and what it is."""
 
+    @property
+    def argument(self) -> str:
+        """Which one; empty where the text has another form."""
+        text = str(self)
+        return text.split("`")[1] if text.startswith("Argument `") else ""
+
     def called(self, **names: str) -> ArgumentError:
         """The same for a caller whose arguments have other names: each that the text names.
 

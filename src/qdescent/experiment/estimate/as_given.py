@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from qdescent._checks import ArgumentError, argument_error, shown
 from qdescent.experiment.estimate.settings import EstimateSettings
 
-_FORM = re.compile(r"Argument `(?P<name>[^`]+)` (?P<rest>.*)\.", re.DOTALL)
 _APART = ("machine", "sweep", "card")  # without which nothing is priced otherwise
 
 
@@ -28,19 +26,18 @@ def as_given(
         settings: what was given.
         attempt: raises where the inputs do not go together.
     """
-    found = _FORM.fullmatch(str(error))
     defaults = {each.name: each.default for each in fields(settings)}
     given = [
         name
         for name, default in defaults.items()
         if name not in _APART and getattr(settings, name) != default
     ]
-    if found is None or found["name"] in (*given, "from") or not given:
+    if error.argument in ("", *given, "from") or not given:
         return error
     culprit = next((name for name in given if _goes_without(name, settings, attempt)), given[0])
-    value = shown(getattr(settings, culprit))
-    said = f"{value}, with which `{found['name']}` {found['rest']}"
-    return argument_error(culprit.rstrip("_"), "go with the other inputs", said)
+    value, refused = shown(getattr(settings, culprit)), str(error).removeprefix("Argument ")
+    must = "go with the other inputs"
+    return argument_error(culprit.rstrip("_"), must, f"{value}, with which {refused}")
 
 
 def _goes_without(
