@@ -63,7 +63,6 @@ def _letter_parts(n: int, colours: int, loader: LoadCosts, bits: int) -> tuple[P
     and the colour, and is cleared by it.
     """
     index, width = bits_of(n), bits_of(colours)
-    start = [Table(axis(1, k, Piece(0, 1, vector_level(0, n, index, k)))) for k in range(index)]
     last = 2**width - 1
     prepare, unprepare = [], []
     for k in range(width):
@@ -76,11 +75,19 @@ def _letter_parts(n: int, colours: int, loader: LoadCosts, bits: int) -> tuple[P
     line = axis(1, index, Piece(1, 2, axis(index, 0, Piece(0, n, Own()))))
     table = Table(axis(width, index + 1, Piece(0, colours, line)))
     return (
-        prepared("start", loader, start, bits),
+        _start_undone(n, loader, bits),
         prepared("colours", loader, [*prepare, *unprepare], bits),
         loaded_and_cleared("letters", loader, table, table, index + 1),
         loaded("tails", loader, table, index),
     )
+
+
+@lru_cache(maxsize=1 << 14)
+def _start_undone(n: int, loader: LoadCosts, bits: int) -> Part:
+    """F_0 of one letter, where the order is 0."""
+    index = bits_of(n)
+    levels = [Table(axis(1, k, Piece(0, 1, vector_level(0, n, index, k)))) for k in range(index)]
+    return prepared("start", loader, levels, bits)
 
 
 def _pair_parts(n: int, colours: int, loader: LoadCosts, bits: int) -> tuple[Part, ...]:
