@@ -4,7 +4,7 @@ A row that one file makes and no other reads is named where it is made.
 """
 
 # Sections of a record.
-CIRCUIT = "circuit/"  # the small instance that is solved as a circuit
+CIRCUIT = "circuit/"  # the small instance that is solved as a circuit, or what was counted of one
 LEDGER = "ledger/"  # what one round costs at the network's own size
 WAYS = "ways/"  # the ways to one answer of a small map, beside each other
 REFUSED = "refused/"  # what has no meaning on an instance, and why
@@ -55,7 +55,6 @@ VERDICT_TEXT = "verdict/text"
 SPACE_TIME_QUBITS = "physical/space_time/qubits"
 SPACE_TIME_SECONDS = "physical/space_time/seconds"
 LEDGER_N = "logical/n"
-COUNTED_CIRCUIT = "circuit/"  # of a ledger, what was counted of the one that was given
 LOGICAL = "logical/"  # the section of inputs and gates
 BREAK_EVEN = "region/break_even/"
 TORNADO = "region/tornado/"

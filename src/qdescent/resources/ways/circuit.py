@@ -101,7 +101,7 @@ def priced_circuit(spec: RoundSpec, circuit: CountedCircuit, machine: SurfaceCod
 
 def circuit_rows(circuit: CountedCircuit, priced: PricedWay, best: PricedWay) -> list[Row]:
     """What was counted of the circuit, as it stands and before any price."""
-    exact, at = Evidence.EXACT, names.COUNTED_CIRCUIT
+    exact, at = Evidence.EXACT, names.CIRCUIT
     counted: list[tuple[str, float, str]] = [
         ("queries", circuit.queries, "queries a run"),
         ("preparations", circuit.preparations, "uploads a run"),
