@@ -74,7 +74,8 @@ class Product:
         self._x0 = self._all[0]  # held once meanwhile
         y = self._form.apply(self._all[1:], self._w0)
         for j, w in enumerate(terms, start=1):
-            y[j - 1 :] += self._form.apply(self._all[: len(self._all) - j], w)
+            # not `+=`, which copies the part onto itself besides
+            y[j - 1 :].add_(self._form.apply(self._all[: len(self._all) - j], w))
         return y
 
     def pull(self, adjoint: Tensor) -> Sequence[Terms | Iterator[Tensor]]:
@@ -89,7 +90,7 @@ class Product:
             if terms is None:
                 terms = [self._kept(w) for w in self._w.coefficients()][: self._w.moving]
             for j, w in enumerate(terms, start=1):
-                below[j - 1 :] += self._form.back(y[: len(y) - j], w)
+                below[j - 1 :].add_(self._form.back(y[: len(y) - j], w))
             found.append(below)
             self._x0 = self._x0.clone()
             del self._all, terms
