@@ -311,8 +311,10 @@ FINE: dict[str, dict[str, tuple[str, ...]]] = {
         "velocity": ("None",), "check": ("True",), "dampening": UNIT + ("0",),
         "decoupled": ("True",)},
     "fast_forward": {"every_step": ("True",),
-        "order": COUNT, "steps": COUNT, "learning_rate": UNIT + ("int64(2)",),
-        "theta": ("None",), "momentum": UNIT + ("0",), "weight_decay": UNIT + ("0", "int64(2)"),
+        "order": COUNT, "steps": COUNT, "theta": ("None",), "momentum": UNIT + ("0",),
+        # a large one ends as UNSTABLE
+        "learning_rate": UNIT + ("int64(2)", "1e9", "10**9"),
+        "weight_decay": UNIT + ("0", "int64(2)", "1e9", "10**9"),
         "velocity": ("None",), "tolerance": UNIT, "dimension": COUNT, "nodes": COUNT + ("None",),
         "check": ("True",), "ranks": ("None",), "dampening": UNIT + ("0",),
         "decoupled": ("True",)},
