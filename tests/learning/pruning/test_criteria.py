@@ -202,6 +202,7 @@ def is_same(one, other):
 
 def test_every_criterion_has_a_rule_and_every_function_of_the_room_is_a_criterion():
     assert set(RULES) == set(MASKS)
+    assert [name for name, (rule, _) in RULES.items() if rule is None] == ["random"]
     homes = {
         f"{path.stem}:{node.name}"
         for path in Path(room.__file__).parent.glob("*.py")
@@ -312,6 +313,17 @@ def test_refusals(given, sentence):
         given = {"task": Task(network, lambda y, _: (0 * y).sum(), task.data)}
     with pytest.raises(ArgumentError, match=sentence):
         MASKS["snip"](**{"network": network, "task": task, "density": 0.3, **given})
+
+
+@each_criterion
+def test_what_looks_at_data_asks_for_a_task_and_nothing_else_does(name):
+    """Whoever forgets `needs_task` finds it here."""
+    network = with_task(plain)[0]
+    if MASKS[name].needs_task:
+        with pytest.raises(ArgumentError, match="must be a Task: this criterion looks at"):
+            MASKS[name](network, None, 0.5)
+    else:
+        assert isinstance(MASKS[name](network, None, 0.5), Mask)
 
 
 @each_criterion
