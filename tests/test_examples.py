@@ -1,12 +1,15 @@
 """The examples run as they stand, at a reduced size."""
 
 import ast
+import inspect
 import runpy
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+import qdescent as qd
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -40,6 +43,48 @@ def test_a_name_that_has_moved_is_seen():
         "qdescent.linalg.operator.moved"
     ]
     assert missing("from qdescent.gone import moved") == ["qdescent.gone.moved"]
+
+
+def called_otherwise(source):
+    """Calls of what a text imports from the package with arguments that it does not take."""
+    tree, known, found = ast.parse(source), {}, []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("qdescent"):
+            module = import_module(node.module)
+            for each in node.names:
+                known[each.asname or each.name] = getattr(module, each.name, None)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        target = node.func
+        if isinstance(target, ast.Name):
+            called = known.get(target.id)
+        elif isinstance(target, ast.Attribute) and getattr(target.value, "id", "") == "qd":
+            called = getattr(qd, target.attr, None)  # an older tree may have it
+        else:
+            continue
+        spread = any(isinstance(each, ast.Starred) for each in node.args)
+        if not callable(called) or spread or any(each.arg is None for each in node.keywords):
+            continue
+        try:
+            inspect.signature(called).bind(
+                *node.args, **{each.arg: each.value for each in node.keywords}
+            )
+        except TypeError as error:
+            found.append(f"line {node.lineno}: {ast.unparse(target)}: {error}")
+    return found
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_scripts_call_the_package_with_what_it_takes(script):
+    assert called_otherwise(script.read_text()) == []
+
+
+def test_a_call_that_lacks_an_argument_is_seen():
+    wrong = "from qdescent.learning.masks import full_mask\nfull_mask()"
+    assert "line 2: full_mask: missing a required argument" in called_otherwise(wrong)[0]
+    wrong = "import qdescent as qd\nqd.hessian(task, space, moved=1)"
+    assert "line 2: qd.hessian: got an unexpected keyword" in called_otherwise(wrong)[0]
 
 
 @pytest.fixture

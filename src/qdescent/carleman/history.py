@@ -92,8 +92,6 @@ class HistorySystem(LinearSystem):
     def _blocks(self, solution: Tensor) -> Tensor:
         """z_0 ... z_T, (T + 1, D)."""
         whole = check_tensor("solution", solution, (self.size,), "complex", finite=False)
-        if self.block == 0:
-            raise argument_error("block", "be the length of each z_t for this", 0)
         return whole.reshape(-1, self.block)[: self.steps + 1]
 
 

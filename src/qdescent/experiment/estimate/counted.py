@@ -141,7 +141,7 @@ def _most(indices: Tensor) -> int:
 
 
 def _full(matrix: Tensor) -> int:
-    """Entries of the fullest row."""
+    """The most entries of a row, at least 1."""
     return max(1, int((matrix != 0).sum(1).max()))
 
 

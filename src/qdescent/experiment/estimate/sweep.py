@@ -14,8 +14,6 @@ from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.resources.verdict.inputs import NAMED, Case, held
 
 COLUMNS = ("ratio", "quantum_seconds", "classical_seconds", "way", "classical_way")
-
-
 HISTORY = ("steps", "learning_rate")  # where these move, kappa is found anew
 
 
@@ -34,7 +32,7 @@ def swept(
         ranges: of the inputs.
         on_point: function called after each: to move a progress bar.
 
-    Cost: a millisecond or two a point; for each T and learning rate a search for kappa, a second at
+    Cost: two to four milliseconds a point; for each T and learning rate a search for kappa, a second at
         a thousand steps.
     """
     begun: dict[tuple[float, ...], Case | str] = {}
