@@ -32,8 +32,8 @@ def swept(
         ranges: of the inputs.
         on_point: function called after each: to move a progress bar.
 
-    Cost: two to four milliseconds a point; for each T and learning rate a search for kappa, a second at
-        a thousand steps.
+    Cost: two to four milliseconds a point; for each T and learning rate a search for kappa, a
+        second at a thousand steps.
     """
     begun: dict[tuple[float, ...], Case | str] = {}
     for values in itertools.product(*(each.values for each in ranges)):
