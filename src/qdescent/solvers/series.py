@@ -22,8 +22,7 @@ from qdescent._checks import (
 from qdescent.learning.curvature.hessian import check_series
 from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.mean_series import MeanSeries
-from qdescent.learning.parallel.ranks import Ranks
-from qdescent.learning.parallel.shared_task import SharedTask
+from qdescent.learning.parallel.shared_task import SharedTask, ranks_of
 from qdescent.learning.parallel.spread import Curve, Spread
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -145,7 +144,7 @@ class SeriesSteps(Iterator[Tensor]):
             raise argument_error("order", f"be at most {ORDER_LIMIT} in series form", order)
         self._rule = SGD(learning_rate, momentum, weight_decay, dampening, nesterov, decoupled)
         self._space, self._theta, self._order, self._method = space, theta, order, method
-        self.spread = Spread(len(theta), _ranks_of(task))
+        self.spread = Spread(len(theta), ranks_of(task))
         self._pivot = self.spread.part(theta)
         self.terms = torch.zeros(order, len(self._pivot), dtype=theta.dtype, device=theta.device)
         self.velocity: Tensor | None = None
@@ -189,12 +188,6 @@ class SeriesSteps(Iterator[Tensor]):
         self._check = False  # the same network and loss at every step
         self.how, self.price = series.how, series.price
         return series
-
-
-def _ranks_of(task: Task | Iterable[Task]) -> Ranks:
-    """The processes that share the batches."""
-    first = task[0] if isinstance(task, (list, tuple)) and task else task
-    return first.ranks if isinstance(first, SharedTask) else Ranks()
 
 
 def series_descent(

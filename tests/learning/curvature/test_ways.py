@@ -1,5 +1,7 @@
 """Which way a product with the Hessian takes: Taylor series or double backward."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -13,6 +15,8 @@ from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.curvature.products import METHODS
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+
+DOUBLE = partial(hessian, method="double-backward")
 
 
 class OnceSquare(torch.autograd.Function):
@@ -43,6 +47,34 @@ def task_of(function):
     network, x = Through(function), torch.tensor([[1.0, 2.0], [-1.0, 0.5], [3.0, 1.0]]).double()
     task = Task(network, mse_loss, (x, torch.zeros(3, 1).double()))
     return task, ParameterSpace(network)
+
+
+@pytest.mark.parametrize("build", [DOUBLE, gauss_newton], ids=["hessian", "gauss-newton"])
+def test_a_once_differentiable_function_is_refused_rather_than_missed(build):
+    with pytest.raises(
+        ArgumentError,
+        match="must be twice differentiable, but is made of a function marked once_differentiable",
+    ):
+        build(*task_of(OnceSquare.apply))
+
+
+def half_hidden(x):
+    """x^2, to autograd half of it a constant: no series can know."""
+    with torch.no_grad():
+        constant = x * x
+    return 0.5 * constant + 0.5 * x * x
+
+
+def test_what_autograd_holds_constant_is_left_to_autograd():
+    task, space = task_of(half_hidden)
+    exact = DOUBLE(task, space, check=False).to_dense()
+    assert torch.equal(hessian(task, space, check=False).to_dense(), exact)
+    assert not torch.allclose(
+        hessian(task, space, method="taylor", check=False).to_dense(), exact, rtol=0.1
+    )
+    # a constant that moves is no constant
+    with pytest.raises(ArgumentError, match="`network` must have the gradient of its loss"):
+        hessian(task, space)
 
 
 class Cells(nn.Module):

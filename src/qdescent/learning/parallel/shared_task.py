@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
@@ -77,3 +78,11 @@ class SharedTask(Task):
 
     def _whole(self, part: Tensor) -> Tensor:
         return self.ranks.total(part.detach() * self.share)
+
+
+def ranks_of(task: Task | Iterable[Task]) -> Ranks:
+    """The processes that share the batches of a task, or of several; of a stream, of which nothing
+    is taken beforehand, none are known.
+    """
+    first = task[0] if isinstance(task, (list, tuple)) and task else task
+    return first.ranks if isinstance(first, SharedTask) else Ranks()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.parallel.ranks import Ranks
-from qdescent.learning.parallel.shared_task import SharedTask
+from qdescent.learning.parallel.shared_task import ranks_of
 from qdescent.learning.parallel.spread import Curve
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -48,8 +48,7 @@ class Upload:
     @property
     def ranks(self) -> Ranks:
         """The processes that share the batches."""
-        first = self.task if isinstance(self.task, Task) else self.task[0]
-        return first.ranks if isinstance(first, SharedTask) else Ranks()
+        return ranks_of(self.task)
 
 
 @dataclass(frozen=True)
