@@ -21,6 +21,12 @@ settings.load_profile("same")
 torch.set_num_threads(1)  # the problems are tiny: more threads would only wait for each other
 
 
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    """Layers that a test makes begin at the same weights for everybody, in any order of tests."""
+    torch.manual_seed(0)
+
+
 @dataclass(frozen=True)
 class DenseTwin:
     """A task next to plain functions of one flat vector of *all* weights, built without

@@ -108,6 +108,19 @@ def test_a_script_that_fails_ends_the_build(tmp_path, monkeypatch):
     assert gallery.kept(tmp_path / "bad.py") is None  # what was kept is of another text
 
 
+def test_a_script_that_draws_without_a_seed_ends_the_build(tmp_path):
+    """Its numbers would be others on each machine, and at each build."""
+    script = tmp_path / "drawn.py"
+    drawn = (
+        '"""1. Is it?\n\nYes.\n"""\n\nimport torch\n\nprint(torch.nn.Linear(2, 2).weight[0, 0])\n'
+    )
+    script.write_text(drawn)
+    with pytest.raises(ValueError, match="without a seed"):
+        gallery.run(script)
+    script.write_text(drawn.replace("print", "torch.manual_seed(0)\nprint"))
+    assert gallery.run(script) == gallery.run(script)
+
+
 def test_scripts_use_public_names():
     """A script is an example of use: it takes no name with an underscore out of the package."""
     for script in gallery.scripts():

@@ -13,6 +13,7 @@ from torch import nn
 
 import qdescent as qd
 
+torch.manual_seed(0)
 network = nn.Sequential(nn.Linear(8, 32), nn.SiLU(), nn.Linear(32, 4))
 inputs = torch.randn(256, 8, generator=torch.Generator().manual_seed(0))
 labels = (inputs[:, :4].square() + inputs[:, 4:]).argmax(1)

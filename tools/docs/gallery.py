@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import plotly.io
+import torch
 from plotly.io.base_renderers import ExternalRenderer
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,12 @@ CACHE = ROOT / ".gallery"
 
 
 def run(script: Path) -> dict:
-    """What the script prints ("text") and shows ("figures", as Plotly's JSON)."""
+    """What the script prints ("text") and shows ("figures", as Plotly's JSON).
+
+    Raises:
+        ValueError: it draws from torch's generator without a seed: its numbers would be others on
+            each machine and at each build.
+    """
     figures: list[dict] = []
 
     class Take(ExternalRenderer):
@@ -37,11 +43,14 @@ def run(script: Path) -> dict:
 
     plotly.io.renderers["take"] = Take()
     before, plotly.io.renderers.default = plotly.io.renderers.default, "take"
+    seed, drawn = torch.seed(), torch.get_rng_state()
     try:
         with contextlib.redirect_stdout(io.StringIO()) as text:
             runpy.run_path(str(script), run_name="__main__")
     finally:
         plotly.io.renderers.default = before
+    if torch.initial_seed() == seed and not torch.equal(torch.get_rng_state(), drawn):
+        raise ValueError(f"{script.name} draws without a seed: `torch.manual_seed(0)` comes first")
     return {"text": text.getvalue(), "figures": figures}
 
 
