@@ -78,7 +78,7 @@ def dilated_query(query: QueryCost) -> QueryCost:
     return QueryCost(parts, query.system_qubits + 2, query.ancilla_qubits + 1)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 8)
 def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
     """The parts of one query, each with its gates, from sizes alone.
 
@@ -99,7 +99,7 @@ def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
     return _query(loads, slots, loader, bits)
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=1 << 8)
 def _slot_parts(size: HistorySize, p: int, loader: LoadCosts, bits: int) -> list[Part]:
     return _parts_of(p, generic_slot(size, p), size.letter_bits, loader, bits)
 

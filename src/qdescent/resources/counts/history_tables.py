@@ -272,7 +272,7 @@ def weight_layout(
     return axis(size.letter_bits, k, *pieces)
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 11)
 def colour_level(count: int, extra: int | None, width: int, k: int) -> Layout:
     """The angles of the k-th qubit that prepares the colours 0 ... count - 1 and one more, by the
     qubits before it: only where both halves have weight, an angle of its own.

@@ -32,15 +32,16 @@ class Part:
     work: int = 0
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 11)
 def _forth_and_back(loader: LoadCosts, table: Entries, bits: int) -> tuple[int, int, int]:
     """Gates, layers and qubits of a table read and cleared: asked for a hundred times a price."""
-    read, clear = loader.read_cost(table, bits), loader.clear_cost(table, bits)
+    read = loader.read_cost(table, bits)
+    clear = loader.clear_cost(table, bits) if loader.clearing == "measured" else read
     work = bits + max(read.work_qubits, clear.work_qubits)
     return read.toffoli + clear.toffoli, read.depth + clear.depth, work
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 11)
 def _load(loader: LoadCosts, table: Entries, bits: int) -> LoadCost:
     return loader.load_cost(table, bits)
 

@@ -14,7 +14,7 @@ from qdescent.resources.counts.layout import Layout, Own, Piece, Table, axis
 from qdescent.resources.counts.loads import Part, prefixes, prepared, together
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 8)
 def right_side(size: HistorySize, loader: LoadCosts, bits: int, *, marked: bool) -> Part:
     """(w + F_0)^j - w^j for all steps and word lengths j, prepared or its preparation undone:
     steps and degrees first, then the letters of F_0 slot by slot.

@@ -24,7 +24,7 @@ _FEW_ENTRIES = 1.5  # of a pair: with fewer it has one colour, whose beginnings 
 _MOST_PIECES = 64  # of a layout that is spelled out
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 8)
 def step_query(n: int, colours: int, loader: LoadCosts, bits: int) -> QueryCost:
     """A query to an n x n matrix with so many entries a row: prepare a colour by the column,
     permute, unprepare by the row, as `quantum.encodings.balanced.BalancedEncoding` does.
@@ -39,7 +39,7 @@ def step_query(n: int, colours: int, loader: LoadCosts, bits: int) -> QueryCost:
     return QueryCost(tuple(_parts(n, colours, loader, bits)), index, width)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 8)
 def coupling_query(n: int, colours: int, loader: LoadCosts, bits: int) -> QueryCost:
     """A query to <f| beside F_2, as `solvers.circuits.segment` makes it: by pairs of letters up to
     `PAIRS_UP_TO` of them, else letter by letter.
@@ -62,6 +62,20 @@ def _letter_parts(n: int, colours: int, loader: LoadCosts, bits: int) -> tuple[P
     """`quantum.encodings.letters.LetterCoupling`: the second letter follows from the first written
     and the colour, and is cleared by it.
     """
+    index, (turned, table) = bits_of(n), _letter_tables(n, colours)
+    return (
+        _start_undone(n, loader, bits),
+        prepared("colours", loader, turned, bits),
+        loaded_and_cleared("letters", loader, table, table, index + 1),
+        loaded("tails", loader, table, index),
+    )
+
+
+@lru_cache(maxsize=1 << 8)
+def _letter_tables(n: int, colours: int) -> tuple[tuple[Table, ...], Table]:
+    """Angles of the colours by the letter read and by the letter written; and where a colour leads:
+    for all loaders, as what a table's rows are is known to it once counted.
+    """
     index, width = bits_of(n), bits_of(colours)
     last = 2**width - 1
     prepare, unprepare = [], []
@@ -73,16 +87,10 @@ def _letter_parts(n: int, colours: int, loader: LoadCosts, bits: int) -> tuple[P
         prepare.append(Table(axis(1, index + k, Piece(1, 2, column))))
         unprepare.append(Table(axis(1, index + k, Piece(1, 2, row))))
     line = axis(1, index, Piece(1, 2, axis(index, 0, Piece(0, n, Own()))))
-    table = Table(axis(width, index + 1, Piece(0, colours, line)))
-    return (
-        _start_undone(n, loader, bits),
-        prepared("colours", loader, [*prepare, *unprepare], bits),
-        loaded_and_cleared("letters", loader, table, table, index + 1),
-        loaded("tails", loader, table, index),
-    )
+    return (*prepare, *unprepare), Table(axis(width, index + 1, Piece(0, colours, line)))
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 8)
 def _start_undone(n: int, loader: LoadCosts, bits: int) -> Part:
     """F_0 of one letter, where the order is 0."""
     index = bits_of(n)
@@ -194,7 +202,7 @@ def _parts(n: int, colours: int, loader: LoadCosts, bits: int) -> list[Part]:
     ]
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 8)
 def vector_preparation(n: int, loader: LoadCosts, bits: int) -> Part:
     """A vector of n values prepared, or its preparation undone: an angle for each beginning."""
     width = bits_of(n)

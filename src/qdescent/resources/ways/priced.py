@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.quantum.gates.loading.loaders import LOADERS
@@ -30,7 +30,7 @@ from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.history import history_ways
 from qdescent.resources.ways.queries import dalzell_queries
 from qdescent.resources.ways.segment import segment_ways
-from qdescent.resources.ways.way import AUGMENTED, DILATED, HISTORY, PLAIN, Way
+from qdescent.resources.ways.way import AUGMENTED, DILATED, HISTORY, PLAIN, SEGMENT, Way
 
 TREE = "bucket-brigade"
 ORACLE = "oracle"  # look-ups for nothing: shown, and never what is built
@@ -225,10 +225,11 @@ def least(spec: RoundSpec, machine: SurfaceCode, loaders: tuple[str, ...]) -> Pr
     serial = set(loaders) <= set(SERIAL)
     for way in sorted(all_ways(spec), key=lambda way: way.queries * way.runs[0]):
         # what is longer anyway needs no tables; a tree's gates are not one after another
-        if best and serial and best.copy_seconds < least_seconds(spec, way, machine):
-            continue
-        found = [priced(spec, way, loader, machine) for loader in loaders]
-        best = min([best, *found] if best else found, key=_length)
+        bounds = least_seconds(spec, way, loaders, machine) if serial else dict.fromkeys(loaders, 0)
+        for loader in sorted(loaders, key=bounds.__getitem__):
+            if best is None or best.copy_seconds >= bounds[loader]:
+                found = priced(spec, way, loader, machine)
+                best = found if best is None else min(best, found, key=_length)
     assert best is not None
     return best
 
@@ -237,19 +238,28 @@ def _length(found: PricedWay) -> tuple[float, float]:
     return found.seconds, found.copy_seconds
 
 
-def least_seconds(spec: RoundSpec, way: Way, machine: SurfaceCode) -> float:
-    """No more than a copy of u_T by a history takes with any loader that works one gate after
-    another; of other ways nothing, for their tables are soon counted.
+def least_seconds(
+    spec: RoundSpec, way: Way, loaders: tuple[str, ...], machine: SurfaceCode
+) -> dict[str, float]:
+    """No more than a copy of u_T takes with each loader, all of which work one gate after another:
+    of a history by what none of them can do without, of a segment without the few queries to F_2,
+    whose tables are the longest to count.
     """
     runs, _ = way.runs
-    reachable = math.isfinite(way.queries) and math.isfinite(runs) and way.queries < _MOST_FLOAT
-    if way.encoding != HISTORY or not reachable:
-        return 0.0
+    if not (math.isfinite(way.queries) and math.isfinite(runs) and way.queries < _MOST_FLOAT):
+        return dict.fromkeys(loaders, 0.0)
+
+    def seconds(counts: LogicalCounts) -> float:
+        return run_seconds(machine, counts, together(spec, way)) * runs
+
+    if way.encoding == SEGMENT:
+        alone = replace(way, couplings=0)
+        return {loader: seconds(run_cost(spec, alone, loader).counts) for loader in loaders}
     times, rotations = (2, 2) if way.form == DILATED else (1, 1)
     bits, queries = history_bits(spec), whole(way.queries)
     gates = queries * times * fewest_gates(history_size(spec, way), bits)
     counts = LogicalCounts(1, toffoli=gates, rotations=rotations * queries, measurements=gates)
-    return run_seconds(machine, counts, together(spec, way)) * runs
+    return dict.fromkeys(loaders, seconds(counts))
 
 
 def history_size(spec: RoundSpec, way: Way) -> HistorySize:

@@ -48,7 +48,9 @@ class LoadCosts(Protocol):
         ...
 
     def clear_cost(self, entries: int | Entries, bits: int) -> LoadCost:
-        """Of |i>|d_i>|w_i> -> |i>|0>|0>, after use."""
+        """Of |i>|d_i>|w_i> -> |i>|0>|0>, after use; where it is cleared coherently, the read
+        undone, which takes what the read took.
+        """
         ...
 
 

@@ -141,25 +141,34 @@ class QROAMLoader:
         if self.block is not None:
             return int(min(self.block, 2 ** max(0, largest)))
         fewest = table.ands(1)
+        swaps = networks * bits
 
         def toffoli(k: int) -> int:
-            return fetches * table.ands(2**k) + networks * bits * (2**k - 1) + beside
+            block = 1 << k
+            return fetches * table.ands(block) + swaps * (block - 1) + beside
 
+        best, found = 0, fewest
         if largest <= SMALL:
-            tried = {k: toffoli(k) for k in range(1, largest + 1)}
-        else:
-            # both terms meet at l = sqrt(fetches N / (networks b)); from there downhill
-            k = min(largest, max(1, (fetches * fewest // (networks * bits)).bit_length() // 2))
-            tried = {k: toffoli(k)}
-            for step in (-1, 1):
-                at = k + step
-                while 1 <= at <= largest:
-                    tried[at] = toffoli(at)
-                    if tried[at] >= tried[at - step]:
-                        break
-                    at += step
-        best = min(tried, key=lambda k: (tried[k], k), default=0)
-        return int(2**best) if best and tried[best] < fewest else 1
+            for k in range(1, largest + 1):
+                there = toffoli(k)
+                if there < found:
+                    best, found = k, there
+            return 1 << best
+        # both terms meet at l = sqrt(fetches N / (networks b)); from there downhill
+        middle = min(largest, max(1, (fetches * fewest // swaps).bit_length() // 2))
+        start = toffoli(middle)
+        if start < found:
+            best, found = middle, start
+        for step in (-1, 1):
+            k, before = middle + step, start
+            while 1 <= k <= largest:
+                there = toffoli(k)
+                if there < found or (there == found and k < best):
+                    best, found = k, there
+                if there >= before:
+                    break
+                k, before = k + step, there
+        return 1 << best
 
     def _cost(self, table: Entries, bits: int, block: int, fetches: int, networks: int) -> LoadCost:
         fetch = iteration_cost(table, block)
