@@ -241,3 +241,42 @@ def test_what_the_gradient_drifts(seed):
         missed.append(np.linalg.norm(leaves @ c))
         u, c = u - eta * (H @ u + g), c - eta * (A @ c + W.T @ g)
     assert np.linalg.norm(u - W @ c) > 1e-3  # the space does miss something
+
+
+def on_the_marked_vector(N, between, marked, unmarked):
+    """Root mean square over v of what k queries of v v^T (x) marked + (1 - v v^T) (x) unmarked,
+    with unitaries between them, leave on v.
+    """
+    dim = 2 * N
+    found = []
+    for v in range(N):
+        U = np.kron(np.eye(N), unmarked)
+        U[2 * v : 2 * v + 2, 2 * v : 2 * v + 2] = marked
+        state = between[0] @ np.kron(np.full(N, N**-0.5), [1.0, 0.0])
+        for W in between[1:]:
+            state = W @ (U @ state)
+        assert state.shape == (dim,)
+        found.append(norm(state[2 * v : 2 * v + 2, None]))
+    return float(np.sqrt(np.mean(np.square(found))))
+
+
+@pytest.mark.parametrize("queries", [1, 2, 3])
+def test_what_no_method_avoids(queries):
+    """(2k + 1) a on v, whatever stands between the queries; a search comes within a tenth of it and
+    is above the planted (k + 1) a.
+    """
+    N, rng = 128, np.random.default_rng(queries)
+    a = N**-0.5
+    reflections = [
+        np.array([[x, math.sqrt(1 - x * x)], [math.sqrt(1 - x * x), -x]])
+        for x in rng.uniform(-1, 1, 2)
+    ]
+    between = [np.linalg.qr(rng.normal(size=(2 * N, 2 * N)))[0] for _ in range(queries + 1)]
+    assert on_the_marked_vector(N, between, *reflections) <= (2 * queries + 1) * a
+    still = [np.eye(2 * N)] * (queries + 1)
+    assert on_the_marked_vector(N, still, *reflections) == pytest.approx(a)  # as f has it
+    uniform = np.full((N, 1), a)
+    search = [np.eye(2 * N)] + [np.kron(2 * uniform @ uniform.T - np.eye(N), np.eye(2))] * queries
+    found = on_the_marked_vector(N, search, -np.eye(2), np.eye(2))
+    assert found == pytest.approx(math.sin((2 * queries + 1) * math.asin(a)))
+    assert max(0.9 * (2 * queries + 1), queries + 1) * a < found <= (2 * queries + 1) * a

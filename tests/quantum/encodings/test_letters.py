@@ -8,7 +8,7 @@ import qdescent as qd
 from qdescent.quantum.encodings.letters import LetterCoupling
 from qdescent.quantum.simulator.state_vector import Simulator
 from qdescent.quantum.tables.balanced import letter_tables
-from qdescent.solvers.polynomials import segment_plan
+from qdescent.solvers.polynomials import segment_search
 
 ONE = qd.PolynomialMap(
     [[0.1, 0.2], [[0.8, 0.1], [0.1, 0.7]], [[0.02, 0.01, 0.01, 0.03], [0.01, 0, 0, 0.02]]]
@@ -52,7 +52,7 @@ def test_it_encodes_f_at_order_0_and_the_map_at_order_1(n, entries):
 @pytest.mark.slow
 def test_a_segment_by_letters_ends_where_one_by_pairs_does(monkeypatch):
     pairs = qd.fast_forward_map(ONE, 8, epsilon=1e-2, circuit=True)
-    monkeypatch.setattr(segment_plan, "PAIRS_UP_TO", 1)
+    monkeypatch.setattr(segment_search, "PAIRS_UP_TO", 1)
     letters = qd.fast_forward_map(ONE, 8, epsilon=1e-2, circuit=True)
     exact = qd.fast_forward_map(ONE, 8, epsilon=1e-8).value
     assert type(letters.circuit.coupling) is LetterCoupling

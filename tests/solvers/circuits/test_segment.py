@@ -21,7 +21,7 @@ from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.circuits.segment import build_segment, run_segment
 from qdescent.solvers.encodings import DEFAULT_ENCODING, ColouredEntries
 from qdescent.solvers.polynomials.matrix_route import apply_plan
-from qdescent.solvers.polynomials.segment_plan import plan_segment
+from qdescent.solvers.polynomials.segment_search import plan_segment
 from qdescent.solvers.segment.map_segment import SegmentStatus, fast_forward_map
 
 

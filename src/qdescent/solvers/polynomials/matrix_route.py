@@ -23,12 +23,14 @@ class Applied:
             start as often as its amplification repeats them.
         probability: that a run of the circuit succeeds.
         attempt: queries that a run takes on average, where it ends as soon as an ancilla is not 0.
+        first_length: ||u_1||/||F_0||.
     """
 
     value: Floats = field(repr=False)
     queries: int
     probability: float
     attempt: float
+    first_length: float
 
 
 def apply_plan(plan: SegmentPlan) -> Applied:
@@ -39,7 +41,7 @@ def apply_plan(plan: SegmentPlan) -> Applied:
         halves, made = transform(matrix, alpha, [plan.first], start)
         x = length * (halves[0] + halves[1])[:, 0]
         made += prepared
-        return Applied(x, made, _kept(plan, x), float(made))
+        return Applied(x, made, _kept(plan, x), float(made), float(np.linalg.norm(x)))
     copies = np.repeat(start, len(plan.inner), axis=1)
     left, made_left = transform(matrix, alpha, plan.inner, copies)
     right, made_right = transform(matrix, alpha, plan.inner, copies)
@@ -47,12 +49,13 @@ def apply_plan(plan: SegmentPlan) -> Applied:
     pairs = sum(sources[i][k] for i in range(2) for k in range(2))
     total = np.hstack([length * start, length**2 * pairs])
     ends, made = transform(matrix, alpha, [plan.first, *plan.outer], total)
-    x = (ends[0] + ends[1]).sum(1)
+    terms = ends[0] + ends[1]
+    x, first = terms.sum(1), float(np.linalg.norm(terms[:, 0]))
     probability = _kept(plan, x)
     stages = _stages(plan, left, sources)
     prepared *= plan.copies
     attempt = prepared + made_left + stages[0] * made_right + stages[1] + stages[2] * made
-    return Applied(x, prepared + made_left + made_right + 1 + made, probability, attempt)
+    return Applied(x, prepared + made_left + made_right + 1 + made, probability, attempt, first)
 
 
 def _couple(plan: SegmentPlan, left: Floats, right: Floats) -> Floats:

@@ -30,7 +30,8 @@ from qdescent.solvers.circuit import Circuit, check_circuit
 from qdescent.solvers.encodings import DEFAULT_ENCODING, MatrixEncoding
 from qdescent.solvers.polynomials.matrix_route import apply_plan
 from qdescent.solvers.polynomials.node_polynomials import MOST_NODES
-from qdescent.solvers.polynomials.segment_plan import SegmentPlan, plan_segment
+from qdescent.solvers.polynomials.segment_plan import SegmentPlan
+from qdescent.solvers.polynomials.segment_search import plan_segment
 from qdescent.solvers.segment.circuit_route import simulate
 
 MOST_STEPS = 100_000  # powers of each eigenvalue are summed beforehand
@@ -143,7 +144,7 @@ def fast_forward_map(
         >>> f = PolynomialMap([[0.5, 0.5], [[1.0, 0.0], [0.0, 0.6]]])
         >>> found = fast_forward_map(f, steps=40, epsilon=1e-6)
         >>> [round(u, 4) for u in found.value.tolist()], found.cost.number("queries")
-        ([20.0, 1.25], 15)
+        ([20.0, 1.25], 17)
     """
     settings = _checked(f, steps, order, epsilon, nodes)
     check_methods("encoding", encoding, ("plan",), "BalancedEntries() or ColouredEntries()")

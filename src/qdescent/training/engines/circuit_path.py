@@ -16,7 +16,7 @@ from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.solvers import qsvt
 from qdescent.solvers.circuit import Circuit
 from qdescent.solvers.encodings import DEFAULT_ENCODING
-from qdescent.solvers.polynomials.segment_plan import plan_segment
+from qdescent.solvers.polynomials.segment_search import plan_segment
 from qdescent.solvers.segment.circuit_route import expected_simulation
 from qdescent.solvers.segment.map_segment import fast_forward_map
 from qdescent.solvers.solve import solve
