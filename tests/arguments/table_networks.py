@@ -128,6 +128,9 @@ ENTRIES = [
     Entry("ParameterSpace.pack", space().pack, lambda: {
         "tensors": dict(network().named_parameters()),
     }),
+    Entry("ParameterSpace.entries", space().entries, lambda: {
+        "tensors": dict(network().named_parameters()),
+    }),
     Entry("ParameterSpace.unpack", space().unpack, lambda: {"theta": theta()}),
     Entry("ParameterSpace.point", space().point, lambda: {"theta": theta()},
         skip={"name": "of the caller's argument"}),

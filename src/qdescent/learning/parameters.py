@@ -130,6 +130,10 @@ class ParameterSpace:
 
     def pack(self, tensors: Mapping[str, Tensor] | Sequence[Tensor]) -> Tensor:
         """(n,) from full-shaped tensors, by name or in the order of `names`; differentiable."""
+        return torch.cat(self.entries(tensors))
+
+    def entries(self, tensors: Mapping[str, Tensor] | Sequence[Tensor]) -> list[Tensor]:
+        """What `pack` joins: the kept entries of each tensor."""
         if isinstance(tensors, Mapping):
             missing = [name for name in self.names if name not in tensors]
             if missing:
@@ -142,17 +146,14 @@ class ParameterSpace:
                 check_sequence("tensors", tensors, Tensor, called="tensors by name or in order")
             )
             if len(ordered) != len(self.names):
-                raise argument_error(
-                    "tensors",
-                    f"be {len(self.names)}, one for each weight",
-                    f"{len(ordered)} of them",
-                )
+                must = f"be {len(self.names)}, one for each weight"
+                raise argument_error("tensors", must, f"{len(ordered)} of them")
         parts = []
         for name, tensor in zip(self.names, ordered, strict=True):
             check_shape("tensors", tensor, tuple(self.shapes[name]))
             indices = self._indices[name]
             parts.append(tensor.reshape(-1) if indices is None else tensor.reshape(-1)[indices])
-        return torch.cat(parts)
+        return parts
 
     def unpack(self, theta: Tensor) -> dict[str, Tensor]:
         """The weights `names` at the point theta (n,): full-shaped tensors, pruned weights zero,

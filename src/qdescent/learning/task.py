@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -198,7 +199,7 @@ class Task:
         with torch.enable_grad():
             loss = self.loss_with(weights, dtype)
         gradient = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
-        return loss.detach(), space.pack(gradient)
+        return loss.detach(), space.pack(gradient).detach()
 
     def loss_with(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """L for weights given by name, full-shaped, computed in `dtype` (None: the weights')."""
@@ -333,3 +334,14 @@ class Task:
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+def on_samples(task: Task, data: tuple[Any, Any]) -> Task:
+    """The same network and loss on samples of the task's own batch, of which nothing is looked at
+    again: how the network is called, what of its outputs the loss takes, and that both are
+    deterministic was seen of the whole.
+    """
+    few = copy(task)
+    few._keep(data)
+    few._set(checked=Remembered())
+    return few

@@ -13,6 +13,7 @@ from qdescent._checks import ArgumentError
 from qdescent.carleman.dissipation import diagnose
 from qdescent.learning.curvature import few_samples as few
 from qdescent.learning.curvature import hessian as hessian_module
+from qdescent.learning.curvature import twins
 from qdescent.learning.curvature.hessian import check_operator, gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -193,20 +194,20 @@ def pairs_of_samples(outputs, targets):
 def test_of_a_large_batch_a_few_samples_tell(wrong, monkeypatch):
     """Right networks pass without a gradient in float64 of the whole batch; wrong ones do not."""
     sizes = []
-    gradient = Task.loss_and_gradient
+    gradient = twins._in_double
 
-    def counted(task, space, theta, dtype=None):
-        sizes.append((task.batch, dtype))
-        return gradient(task, space, theta, dtype)
+    def counted(task, space, theta):
+        sizes.append(task.batch)
+        return gradient(task, space, theta)
 
     monkeypatch.setattr(few, "LARGE", 0)
     right, wrong = made(torch.tanh), made(WRONG[wrong])
     with monkeypatch.context() as patch:
-        patch.setattr(Task, "loss_and_gradient", counted)
+        patch.setattr(twins, "_in_double", counted)
         for build in (hessian, gauss_newton):
             task, space = task_of(right, samples=40)
             found = build(task, space)
-            assert {size for size, dtype in sizes if dtype == F64} == {few.FEW}
+            assert set(sizes) == {few.FEW}
             v = torch.ones(space.n, dtype=F64)
             assert torch.equal(found @ v, build(task, space, check=False) @ v)
     task, space = task_of(wrong, samples=40)
@@ -216,13 +217,46 @@ def test_of_a_large_batch_a_few_samples_tell(wrong, monkeypatch):
 
 def test_where_few_samples_cannot_tell_the_whole_batch_does(monkeypatch):
     monkeypatch.setattr(few, "LARGE", 0)
+    # 4 samples make no group of 8
     task, space = task_of(made(torch.tanh), samples=40, loss=pairs_of_samples)
-    assert few.few_samples(task, space) is None  # 4 samples make no group of 8
-    hessian(task, space)
+    v = torch.ones(space.n, dtype=F64)
+    assert torch.equal(hessian(task, space) @ v, hessian(task, space, check=False) @ v)
+    wrong = task_of(made(Reversed.apply), samples=40, loss=pairs_of_samples)
+    with pytest.raises(ArgumentError, match="`network` must have the (second|gradient)"):
+        hessian(*wrong)
     # a function that only few samples meet with a wrong derivative: all of them have the last word
     apart = made(lambda x: x.tanh() if len(x) > few.FEW else Reversed.apply(x))
     hessian(*task_of(apart, samples=40), method="double-backward")
     assert few.few_samples(*task_of(made(torch.tanh), samples=2 * few.FEW - 1)) is None
+
+
+class Handed(torch.autograd.Function):
+    """||w||^2 / 2, whose backward hands out the weights themselves, not a copy."""
+
+    @staticmethod
+    def forward(ctx, w):
+        ctx.save_for_backward(w)
+        return w.square().sum() / 2
+
+    @staticmethod
+    def backward(ctx, slope):
+        return ctx.saved_tensors[0].view_as(ctx.saved_tensors[0])
+
+
+def test_gradients_that_share_memory_are_told_apart():
+    """With the weights, with each other, or one number for all: nothing is written into them."""
+    layer = nn.Linear(3, 2, bias=False).double()
+    data = torch.ones(2, 3, dtype=F64), torch.zeros(2, dtype=torch.long)
+    for loss in (
+        lambda out, y: Handed.apply(layer.weight),
+        lambda out, y: (layer.weight.exp() + layer.weight).sum(),
+        lambda out, y: layer.weight.sum() + out.square().mean(),
+    ):
+        task, space = Task(layer, loss, data), ParameterSpace(layer)
+        checked = check_operator(
+            "hessian", hessian(task, space, check=False), [(task, 1.0)], space, space.theta
+        )
+        assert checked.difference < 1e-8
 
 
 def test_the_check_changes_no_bit_and_draws_the_same():
@@ -238,10 +272,8 @@ def test_the_check_changes_no_bit_and_draws_the_same():
 
 def test_what_the_check_costs(monkeypatch):
     gradients = []
-    whole = Task.loss_and_gradient
-    monkeypatch.setattr(
-        Task, "loss_and_gradient", lambda *a, **k: (gradients.append(1), whole(*a, **k))[1]
-    )
+    whole = twins._in_double
+    monkeypatch.setattr(twins, "_in_double", lambda *a: (gradients.append(1), whole(*a))[1])
     task, space = task_of(made(F.gelu), torch.float32)
     operator = hessian(task, space, method="double-backward", check=False)
     assert not gradients

@@ -71,7 +71,7 @@ def checked_operator(
         weighted_over(subject.tasks, ranks),
         subject.space,
         None,
-        ranks.total,
+        None if ranks.size == 1 else ranks.total,
     )
     source = f"||A v - what the moved loss says|| / ||A v|| for one random v: {checked.how}"
     row = Row("spectrum/product_check", checked.difference, "1", Evidence.MEASURED, source)

@@ -6,7 +6,7 @@ import torch
 
 from qdescent.learning.batches import picked
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.task import Task
+from qdescent.learning.task import Task, on_samples
 
 FEW = 4
 LARGE = 3e7  # weights times samples: there a gradient in float64 takes as long as ten in float32
@@ -33,7 +33,6 @@ def few_samples(task: Task, space: ParameterSpace) -> Task | None:
     places = torch.linspace(0, task.batch - 1, FEW, device="cpu").round().long()
     try:
         inputs, targets = (picked(part, places, task.batch) for part in task.data)
-        return task.with_data((inputs, targets))
-    # whatever a loss of pairs or of whole batches raises: then the batch itself has to tell
-    except Exception:
+    except Exception:  # whatever a stranger's containers raise
         return None
+    return on_samples(task, (inputs, targets))

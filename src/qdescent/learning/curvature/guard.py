@@ -9,6 +9,7 @@ moved, in float64, by a twin that makes no use of second derivatives (`twins.py`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple, Protocol
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from qdescent._checks import argument_error
 from qdescent._random import named_generator
+from qdescent.linalg.inner_product import dot, norm
 from qdescent.linalg.operator import LinearOperator
 
 # relative to ||theta||: the first is best for smooth losses, at the last hardly a kink is crossed
@@ -44,27 +46,29 @@ class Moved(NamedTuple):
         gap: of a product: its distance from what the moves say, and the size of both.
         unit: what the rounding of a product is relative to where the product itself is nearly zero.
         noise: of the moves, in units of float64's precision.
-        value: what the moves say, as a vector of whatever length.
+        value: makes of what the moves say a vector of whatever length.
     """
 
     gap: Callable[[Tensor], tuple[float, float]]
     unit: float
     noise: float
-    value: Tensor
+    value: Callable[[], Tensor]
 
 
 class Twin(Protocol):
-    """The same loss in float64; all vectors (n,) in float64."""
+    """The same loss in float64."""
 
     @property
     def instead(self) -> str:
         """Another way to measure a network whose gradient is right, where there is one."""
 
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
-        """The loss moved by `step` ||theta|| along v; w where two directions are needed."""
+        """The loss moved by `step` ||theta|| along v; w where two directions are needed. All (n,),
+        of single precision or double: moved is in double.
+        """
 
     def product(self, theta: Tensor, v: Tensor) -> Tensor:
-        """The product that is checked, by autograd."""
+        """The product that is checked, by autograd; both (n,) in float64."""
 
     def loss(self, theta: Tensor) -> float:
         """The loss itself."""
@@ -124,26 +128,26 @@ def check_curvature(
         gradients and three such products.
     """
     own = torch.finfo(operator.dtype).eps
-    pair = torch.stack([_random(theta, seed, name) for name in ("first", "second")]).T
-    products = operator @ pair.to(operator.dtype)
-    _check_finite(products)
-    point, pair, products = theta.double(), pair.double(), products.double()
-    walk, (skew, size) = _Walk(twin, point, pair), _skew(pair, products)
+    # of vectors of a hundred megabytes each copy counts: here double precision meets their pieces
+    pair = [_random(theta, seed, name) for name in ("first", "second")]
+    products = _products(operator, [v.to(operator.dtype) for v in pair])
+    walk, (skew, size) = _Walk(twin, theta, pair), _finite_skew(pair, products)
     if (
         own < COARSE
-        and walk.agrees(products, STEPS[:1], own)
+        and walk.agrees(products[0], STEPS[:1], own)
         and skew <= AGREED * size + walk.noise(own)
     ):
         return Checked(walk.least, skew / (size or 1.0), "A v beside the loss moved in float64")
-    exact = torch.stack([twin.product(point, v) for v in pair.T]).T
-    _check_finite(exact)
+    point, pair = theta.double(), [v.double() for v in pair]
+    exact = [twin.product(point, v) for v in pair]
+    skew, size = _finite_skew(pair, exact)
     how, at_kink = "A v in float64 beside the loss moved by a small step", False
-    if not walk.agrees(exact, STEPS, 0.0):
+    if not walk.agrees(exact[0], STEPS, 0.0):
         length = float(torch.linalg.vector_norm(point)) / len(point) ** 0.5 or 1.0
         beside = point + 1e-3 * length * _random(point, seed, "beside")
         how = "the same at a point beside: at theta itself activations stand exactly at their kinks"
         nearby = _Walk(twin, beside, pair)
-        if not nearby.agrees(twin.product(beside, pair[:, 0])[:, None], STEPS[:0:-1], 0.0):
+        if not nearby.agrees(twin.product(beside, pair[0]), STEPS[:0:-1], 0.0):
             if _nothing_but_rounding(twin, beside, pair):
                 return _VANISHES
             off = (
@@ -154,38 +158,46 @@ def check_curvature(
                 "network", f"have the second derivatives of its loss{twin.instead}", off
             )
         walk, at_kink = nearby, True
-    skew, size = _skew(pair, exact)
     if skew > AGREED * size + walk.noise(EPS):
         if _nothing_but_rounding(twin, point, pair):
             return _VANISHES
         off = f"{100 * skew / size:.2g} % asymmetric{reason()}"
         raise argument_error("network", "have symmetric second derivatives", off)
-    gap, size = (float(torch.linalg.vector_norm(x)) for x in (products - exact, exact))
+    asymmetry = skew / (size or 1.0)
+    size *= 2**0.5  # of both products together, as the gap is
+    gap = sum(norm(x - y) ** 2 for x, y in zip(products, exact, strict=True)) ** 0.5
     if own < COARSE and gap > ROUNDED * size + walk.noise(own):
-        if is_noise(twin.product(each, pair[:, 0]) for each in rounded(point)):
+        if is_noise(twin.product(each, pair[0]) for each in rounded(point)):
             return _VANISHES
         must = "have products that its precision can hold (network.double(), with data in float64)"
         raise argument_error(
             "network", must, f"without: for rounding alone they are off by {gap:.2g} of {size:.2g}"
         )
-    return Checked(walk.least, skew / (size or 1.0), how, at_kink=at_kink)
+    return Checked(walk.least, asymmetry, how, at_kink=at_kink)
 
 
 _VANISHES = Checked(0.0, 0.0, "A v and the moved loss, both 0 to rounding", vanishes=True)
 
 
-def _nothing_but_rounding(twin: Twin, point: Tensor, pair: Tensor) -> bool:
+def _products(operator: LinearOperator, pair: list[Tensor]) -> list[Tensor]:
+    """A v and A w: one after the other where that costs no more than both together."""
+    if operator.steady:
+        return [operator @ v for v in pair]
+    return list((operator @ torch.stack(pair).T).T)
+
+
+def _nothing_but_rounding(twin: Twin, point: Tensor, pair: list[Tensor]) -> bool:
     """Whether products and moves are what rounding leaves of 0: over the length of theta they would
     change the loss by its own rounding, or they are others where theta is moved by a few roundings.
     A derivative that is missing stands still there.
     """
-    v, w = pair.T
+    v, w = pair
     reach = float(torch.linalg.vector_norm(point)) ** 2 / float(torch.linalg.vector_norm(v))
     product, moved = twin.product(point, v), twin.moved(point, v, w, STEPS[0])
     # as of a constant loss, whose terms may leave the same rounding everywhere
     if max(moved.gap(product)) * reach <= ROUNDING * EPS * abs(twin.loss(point)):
         return True
-    moves = (twin.moved(each, v, w, STEPS[0]).value for each in rounded(point))
+    moves = (twin.moved(each, v, w, STEPS[0]).value() for each in rounded(point))
     return is_noise(moves) and is_noise(twin.product(each, v) for each in rounded(point))
 
 
@@ -211,19 +223,19 @@ def rounded(point: Tensor) -> Iterator[Tensor]:
 class _Walk:
     """Differences along the first of two directions at ever smaller steps, each made once."""
 
-    def __init__(self, twin: Twin, point: Tensor, pair: Tensor) -> None:
-        self._twin, self._at = twin, (point, pair[:, 0], pair[:, 1])
+    def __init__(self, twin: Twin, point: Tensor, pair: list[Tensor]) -> None:
+        self._twin, self._at = twin, (point, pair[0], pair[1])
         self._known: dict[float, Moved] = {}
         self.least, self._unit = float("inf"), 0.0
 
-    def agrees(self, products: Tensor, steps: tuple[float, ...], own: float) -> bool:
-        """Whether the first of these products agrees with the moves of one of these steps."""
+    def agrees(self, product: Tensor, steps: tuple[float, ...], own: float) -> bool:
+        """Whether A v agrees with the moves of one of these steps."""
         for step in steps:
             if step not in self._known:
                 self._known[step] = self._twin.moved(*self._at, step)
             moved = self._known[step]
             self._unit = moved.unit
-            gap, size = moved.gap(products[:, 0])
+            gap, size = moved.gap(product)
             self.least = min(self.least, gap / size if size else 0.0)
             if gap <= AGREED * size + self.noise(own) + ROUNDING * EPS * moved.noise:
                 return True
@@ -234,13 +246,13 @@ class _Walk:
         return ROUNDING * precision * self._unit
 
 
-def _skew(pair: Tensor, products: Tensor) -> tuple[float, float]:
-    """|v . A w - w . A v|, and what it is relative to."""
-    crossed = pair.T @ products
-    return (
-        abs(float(crossed[0, 1] - crossed[1, 0])),
-        float(torch.linalg.vector_norm(products)) / 2**0.5,
-    )
+def _finite_skew(pair: list[Tensor], products: list[Tensor]) -> tuple[float, float]:
+    """|v . A w - w . A v|, and what it is relative to, of products that are finite."""
+    (v, w), (of_v, of_w) = pair, products
+    size = (float(dot(of_v, of_v) + dot(of_w, of_w)) / 2) ** 0.5
+    if not math.isfinite(size):  # or finite, with squares beyond double precision
+        _check_finite(torch.stack(products))
+    return abs(float(dot(v, of_w) - dot(w, of_v))), size
 
 
 def _check_finite(products: Tensor) -> None:
@@ -297,7 +309,7 @@ def check_slope(
     seen = rise(theta)
     allowed = AGREED * size + ROUNDING * EPS * noise
     if abs(seen - slope) > allowed:
-        moved = max(abs(seen - rise(each)) for each in rounded(theta))
+        moved = max(abs(seen - rise(each)) for each in rounded(theta.double()))
         if abs(seen - slope) <= allowed + SPREAD * moved:
             return
         off = (

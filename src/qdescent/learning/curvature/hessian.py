@@ -10,7 +10,6 @@ from torch import Tensor
 
 from qdescent._array_checks import check_dtype
 from qdescent._checks import (
-    ArgumentError,
     argument_error,
     check_boolean,
     check_choice,
@@ -143,7 +142,7 @@ def check_operator(
     parts: Sequence[tuple[Task, float]],
     space: ParameterSpace,
     theta: Tensor | None = None,
-    total: Callable[[Tensor], Tensor] = lambda part: part,
+    total: Callable[[Tensor], Tensor] | None = None,
 ) -> Checked:
     """Check a "hessian" or "gauss-newton" of a weighted sum of tasks, see `check_curvature`.
 
@@ -153,7 +152,7 @@ def check_operator(
         parts: each task with its weight.
         space: the kept weights.
         theta: the point, (n,); None: the network's own weights, which must be those of the space.
-        total: the sum over processes of what each has of its own parts.
+        total: the sum over processes of what each has of its own parts; None: there is one.
     """
     point = space.theta if theta is None else space.point(theta)
     build = gauss_newton_product if curvature == "gauss-newton" else double_backward_product
@@ -241,8 +240,9 @@ def _operator(
     few, seen = few_samples(parts[0][0], space) if len(parts) == 1 else None, None
     if few is not None:
         some = [(few, 1.0)]
-        # made first: what `build` compares to choose its way it compares on these
-        with suppress(ArgumentError):  # the whole batch has the last word
+        # made first: what `build` compares to choose its way it compares on these; the whole batch
+        # has the last word, for of a few samples a loss of pairs, say, may raise anything
+        with suppress(Exception):
             on_few = _unchecked(some, space, theta, precision, build)
             seen = check_operator(curvature, on_few, some, space, theta)
     operator = _unchecked(parts, space, theta, precision, build)

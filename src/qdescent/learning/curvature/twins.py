@@ -17,12 +17,15 @@ from qdescent.learning.curvature.double import InDouble
 from qdescent.learning.curvature.guard import Moved, check_slope, is_noise, rounded
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.linalg.inner_product import dot, in_double, norm
 
-Both = tuple[Tensor, Tensor]
+# the entries of a gradient, weight by weight: no copy joins them, and they may share memory
+Slopes = list[Tensor]
+Both = tuple[Tensor, Slopes]
 Exact = Callable[[Task, Tensor, Tensor], Tensor]
 Reason = Callable[[], str]
 Parts = Sequence[tuple[Task, float]]
-Total = Callable[[Tensor], Tensor]
+Total = Callable[[Tensor], Tensor] | None  # None: one process
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class HessianTwin:
     """H v = d grad L(theta + h v)/dh, and grad L . v = dL/dh.
 
     Args:
-        loss_and_gradient: theta (n,) in float64 -> L and grad L (n,), in float64.
+        loss_and_gradient: theta (n,) in float64 -> L and grad L, in float64.
         exact: theta, v -> H v by autograd, in float64.
         reason: why the gradient may not be the loss's, in words.
     """
@@ -42,13 +45,14 @@ class HessianTwin:
 
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By two gradients."""
-        h = _length(theta, v, step)
+        unit = _length(theta, v, 1.0)
+        h = step * unit
         difference, size = _checked_slopes(self.loss_and_gradient, theta, v, h, self.reason)
         return Moved(
             lambda product: _gap(product, difference),
-            size / _length(theta, v, 1.0),
+            size / unit,
             size / h,
-            difference,
+            lambda: torch.cat(difference),
         )
 
     def product(self, theta: Tensor, v: Tensor) -> Tensor:
@@ -62,41 +66,60 @@ class HessianTwin:
 
 def _checked_slopes(
     loss_and_gradient: Callable[[Tensor], Both], theta: Tensor, v: Tensor, h: float, reason: Reason
-) -> tuple[Tensor, float]:
+) -> tuple[Slopes, float]:
     """The slope of the gradient along v, from its values at theta + h v and theta - h v, and the
     size of these; the loss must rise between as they say.
     """
-    # vectors of a hundred megabytes may meet here: each pass over one counts
-    (high, after), (low, before) = (loss_and_gradient(theta.add(v, alpha=s * h)) for s in (1, -1))
+    # vectors of a hundred megabytes may meet here: each pass over one counts, fresh memory most
+    point = theta.new_empty(theta.shape, dtype=torch.float64)
+    (high, after), (low, before) = (
+        loss_and_gradient(_between(theta, v, s * h, point)) for s in (1, -1)
+    )
 
     def rise(point: Tensor) -> float:
         ends = (
             (high, low)
             if point is theta
-            else (loss_and_gradient(point + s * h * v)[0] for s in (1, -1))
+            else (loss_and_gradient(point.add(v, alpha=s * h))[0] for s in (1, -1))
         )
         above, below = map(float, ends)
         return (above - below) / (2 * h)
 
-    mean = (after + before).div_(2)
-    size = float(torch.linalg.vector_norm(mean))
-    check_slope(rise, theta, float(mean @ v), size, abs(float(high)) / h, reason)
-    return torch.sub(after, before, out=mean).div_(2 * h), size
+    sums, room = [], point.new_empty(0)
+    for parts in zip(after, before, _split(v, after), strict=True):
+        for above, below, way in in_double(*parts):
+            mean = torch.add(above, below, out=room.resize_(0)).div_(2)
+            sums.append(torch.stack([mean @ way, mean @ mean]))
+    slope, square = torch.stack(sums).sum(0).tolist()
+    size = square**0.5
+    check_slope(rise, theta, slope, size, abs(float(high)) / h, reason)
+    return [(above - below).div_(2 * h) for above, below in zip(after, before, strict=True)], size
+
+
+def _between(theta: Tensor, v: Tensor, h: float, point: Tensor) -> Tensor:
+    """Theta + h v in double precision, written into `point`."""
+    for here, start, way in in_double(point, theta, v):
+        torch.add(start, way, alpha=h, out=here)
+    return point
 
 
 def _length(theta: Tensor, v: Tensor, step: float) -> float:
     """The factor of v that moves theta by `step` times its length."""
-    return (
-        step
-        * (float(torch.linalg.vector_norm(theta)) or 1.0)
-        / (float(torch.linalg.vector_norm(v)) or 1.0)
-    )
+    return step * (norm(theta) or 1.0) / (norm(v) or 1.0)
 
 
-def _gap(product: Tensor, difference: Tensor) -> tuple[float, float]:
-    gap, *sizes = (
-        float(torch.linalg.vector_norm(x)) for x in (product - difference, product, difference)
-    )
+def _split(vector: Tensor, parts: Slopes) -> Sequence[Tensor]:
+    """A vector (n,) in parts of these lengths."""
+    return vector.split([len(part) for part in parts])
+
+
+def _gap(product: Tensor, difference: Slopes) -> tuple[float, float]:
+    sums, room = [], torch.empty(0, dtype=torch.float64, device=product.device)
+    for parts in zip(_split(product, difference), difference, strict=True):
+        for found, seen in in_double(*parts):
+            off = torch.sub(found, seen, out=room.resize_(0))
+            sums.append(torch.stack([off @ off, found @ found, seen @ seen]))
+    gap, *sizes = torch.stack(sums).sum(0).sqrt().tolist()
     return (gap, max(sizes)) if math.isfinite(gap) else (math.inf, 1.0)
 
 
@@ -109,7 +132,7 @@ def hessian_twin(
         parts: each task with its weight.
         space: the kept weights.
         exact: task, theta, v -> one task's product by autograd, in float64.
-        total: the sum over processes.
+        total: the sum over processes; None: there is one.
         reason: why a check may fail, in words.
     """
     return HessianTwin(
@@ -121,15 +144,18 @@ def _loss_and_gradient(
     parts: Parts, space: ParameterSpace, total: Total
 ) -> Callable[[Tensor], Both]:
     def loss_and_gradient(theta: Tensor) -> Both:
-        value, gradient = theta.new_zeros(()), None
+        value, gradient = theta.new_zeros(()), Slopes()
         with InDouble():
             for task, weight in parts:
-                loss, slope = _in_double(task, space, theta)
+                loss, slopes = _in_double(task, space, theta)
                 value += weight * loss
-                slope = slope if weight == 1.0 else slope.mul_(weight)
-                gradient = slope if gradient is None else gradient.add_(slope)
-        assert gradient is not None
-        return total(value), total(gradient)
+                slopes = slopes if weight == 1.0 else [weight * slope for slope in slopes]
+                gradient = list(map(torch.add, gradient, slopes)) if gradient else slopes
+        if total is None:
+            return value, gradient
+        # of a process without a part, too
+        own = torch.cat(gradient) if gradient else torch.zeros_like(theta)
+        return total(value), [total(own)]
 
     return loss_and_gradient
 
@@ -140,8 +166,17 @@ def _in_double(task: Task, space: ParameterSpace, theta: Tensor) -> Both:
     Raises:
         ArgumentError: the network has an operation of another type (fake quantisation).
     """
+    weights = {name: w.detach().requires_grad_() for name, w in space.unpack(theta).items()}
     try:
-        return task.loss_and_gradient(space, theta, torch.float64)
+        with torch.enable_grad():
+            loss = task.loss_with(weights, torch.float64)
+        found = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
+        # a backward of its own may hand out the weights themselves, which move on
+        memory = theta.untyped_storage().data_ptr()
+        return loss.detach(), [
+            x.detach() if x.untyped_storage().data_ptr() != memory else x.detach().clone()
+            for x in space.entries(found)
+        ]
     except RuntimeError as error:
         if "Double" not in str(error):
             raise
@@ -151,8 +186,8 @@ def _in_double(task: Task, space: ParameterSpace, theta: Tensor) -> Both:
 
 def gradient_vanishes(task: Task, space: ParameterSpace, theta: Tensor) -> bool:
     """Whether a task's gradient is what rounding leaves of 0."""
-    loss_and_gradient = _loss_and_gradient([(task, 1.0)], space, lambda part: part)
-    return is_noise(loss_and_gradient(each)[1] for each in rounded(theta.double()))
+    loss_and_gradient = _loss_and_gradient([(task, 1.0)], space, None)
+    return is_noise(torch.cat(loss_and_gradient(each)[1]) for each in rounded(theta.double()))
 
 
 def gauss_newton_twin(
@@ -176,7 +211,7 @@ class GaussNewtonTwin:
     Args:
         parts: a weight and the outputs and loss of each task.
         exact: theta, v -> G v by autograd, in float64.
-        total: the sum over processes.
+        total: the sum over processes; None: there is one.
         loss_and_gradient, reason: as in `HessianTwin`; G leaves out the same parts of the loss as
             its gradient does.
     """
@@ -190,6 +225,7 @@ class GaussNewtonTwin:
 
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By four passes forward, two gradients in the outputs, and two in the weights."""
+        theta, v, w = theta.double(), v.double(), w.double()
         h, k = _length(theta, v, step), _length(theta, w, step)
         _checked_slopes(self.loss_and_gradient, theta, v, h, self.reason)
         sums = theta.new_zeros(2)
@@ -208,10 +244,14 @@ class GaussNewtonTwin:
                     torch.stack(sizes).sum(),
                 ]
             )
-        form, size = self.total(sums).tolist()
+        form, size = (sums if self.total is None else self.total(sums)).tolist()
         unit = size / len(theta) ** 0.5
-        value = theta.new_tensor([form])
-        return Moved(lambda product: self._gap(product, w, form), unit, unit / step, value)
+        return Moved(
+            lambda product: self._gap(product, w, form),
+            unit,
+            unit / step,
+            lambda: theta.new_tensor([form]),
+        )
 
     def product(self, theta: Tensor, v: Tensor) -> Tensor:
         """The product G v by autograd in float64."""
@@ -224,7 +264,7 @@ class GaussNewtonTwin:
     @staticmethod
     def _gap(product: Tensor, w: Tensor, form: float) -> tuple[float, float]:
         """|w . G v - the form|, relative to ||G v||, which w . G v is about as large as."""
-        gap, size = abs(float(w @ product) - form), float(torch.linalg.vector_norm(product))
+        gap, size = abs(float(dot(w, product)) - form), norm(product)
         return (gap, max(size, abs(form))) if math.isfinite(gap) else (math.inf, 1.0)
 
 
@@ -287,6 +327,6 @@ def _summed(parts: Parts, exact: Exact, total: Total) -> Callable[[Tensor, Tenso
         with InDouble():
             for task, weight in parts:
                 found.add_(exact(task, theta, v), alpha=weight)
-        return total(found)
+        return found if total is None else total(found)
 
     return product

@@ -134,21 +134,19 @@ class GradientSeries:
         ):
             raise argument_error("terms", f"be {self.order} vectors", shown(terms))
         if (isinstance(terms, Tensor) and terms.ndim != 2) or not 1 <= len(terms) <= self.order:
-            raise argument_error(
-                "terms",
-                f"be 1 to {self.order} of them",
-                shown(terms) if isinstance(terms, Tensor) else len(terms),
-            )
+            actual = shown(terms) if isinstance(terms, Tensor) else len(terms)
+            raise argument_error("terms", f"be 1 to {self.order} of them", actual)
         terms = [
             check_tensor("terms", term, (self._space.n,), finite=False).to(self.gradient)
             for term in terms
         ]
         self._check_standing()
         if self._loss is None:
-            return torch.zeros_like(torch.stack(list(terms)))
+            return torch.zeros_like(torch.stack(terms))
         with torch.no_grad():
             directions = [list(self._space.embed(term).values()) for term in terms]
-            last = max((k for k, term in enumerate(terms, 1) if bool(term.any())), default=0)
+            # of a product's one term nobody looks whether it moves
+            last = max((k for k, term in enumerate(terms[1:], 2) if bool(term.any())), default=1)
             for i, node in enumerate(self._weights):
                 node.terms, node.moving = [direction[i] for direction in directions], last
             del directions  # each is let go after its last use

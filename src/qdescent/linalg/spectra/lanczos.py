@@ -78,7 +78,9 @@ MOST_STEPS = 20_000  # the tridiagonal matrix is taken apart as a dense one: 3 G
 
 def dots(x: Tensor, y: Tensor, shard: Shard | None) -> Tensor:
     """The inner product of each pair of columns in float64, (probes,)."""
-    own = torch.stack([dot(a, b) for a, b in zip(x.T, y.T, strict=True)])
+    columns = list(x.T)
+    others = columns if y is x else y.T
+    own = torch.stack([dot(a, b) for a, b in zip(columns, others, strict=True)])
     return own if shard is None else shard.total(own)
 
 
