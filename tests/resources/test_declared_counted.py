@@ -327,7 +327,9 @@ def test_a_segment_is_declared_as_the_solver_plans_it(n, order, steps):
     """Degree and success of order 1 to the digits; order 2's nodes within one polynomial each."""
     draws = torch.Generator().manual_seed(n + steps)
     H = torch.diag(torch.linspace(0.1, 0.9, n)) + 0.05
-    F = [0.05 + 0.1 * torch.rand(n, generator=draws), torch.eye(n) - 0.3 * H]
+    # mostly in the flattest mode, as the ledger has it: of another the solver sharpens the start
+    flattest = torch.linalg.eigh(H)[1][:, 0].abs()
+    F = [flattest / 8 + 0.01 * torch.rand(n, generator=draws), torch.eye(n) - 0.3 * H]
     if order == 2:
         F.append(0.02 * torch.rand(n, n * n, generator=draws))
     F = [part.double() for part in F]

@@ -118,10 +118,6 @@ def test_the_largest_entries_alone_are_read():
             "Argument `steps` must be at most 10000 where `norms` are given",
         ),
         (
-            {"norms": MapNorms(constant=1.0, linear=4.0, higher=(9.0,)), "kappa": None},
-            "Argument `steps` must leave kappa finite in some unit: the history diverges",
-        ),
-        (
             {"learning_rate": 0.1, "lambda_min": 0.0},
             "Argument `lambda_max` must be given beside `learning_rate` and `lambda_min`",
         ),
@@ -157,6 +153,14 @@ def test_the_largest_entries_alone_are_read():
 def test_bad_instance(changes, message):
     with pytest.raises(ArgumentError, match=message):
         instance(**changes)
+
+
+def test_a_history_that_diverges_is_refused_where_it_is_asked_for():
+    grown = instance(norms=MapNorms(constant=1.0, linear=1.3, higher=(9.0,)), kappa=None, steps=400)
+    with pytest.raises(ArgumentError, match="`steps` must leave kappa finite in some unit"):
+        _ = grown.history
+    with pytest.raises(ArgumentError, match="`steps` must leave the orbit of these norms"):
+        instance(norms=MapNorms(constant=1.0, linear=1e6), kappa=None, steps=20)
 
 
 def test_bad_counts():

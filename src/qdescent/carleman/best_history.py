@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from torch import Tensor
@@ -21,12 +20,8 @@ from qdescent._checks import (
     check_interval,
 )
 from qdescent._evidence import Evidence, Row
-from qdescent.carleman.majorant import (
-    ORDER_LIMIT,
-    Majorant,
-    history_kappa_bound,
-    majorant,
-)
+from qdescent.carleman.history_search import FAILED, HistorySearch
+from qdescent.carleman.majorant import ORDER_LIMIT, history_kappa_bound, majorant
 from qdescent.carleman.reachable import check_path, check_terms
 from qdescent.carleman.state_norms import letter_weights
 from qdescent.linalg.map_norms import MOST_STEPS, MapNorms
@@ -34,9 +29,7 @@ from qdescent.linalg.polynomial_terms import check_scale
 
 # units from 1/64 to 64 of the largest displacement: beyond, one degree of words drowns the others
 OCTAVES = 6
-FINEST = 2**0.125  # two units this close differ by less than a per cent in queries
 LARGEST_FACTOR = 16  # p up to 16 T, as of `best_padding`
-FAILED = float("inf")
 
 
 @dataclass(frozen=True)
@@ -185,7 +178,7 @@ def best_history(
     # 1. The model in units of its own size, the middle of the range that is searched.
     weights, ends = _state_weights(norms, order, steps, path, grams, start)
     middle, most = float(np.sqrt(ends.max())), LARGEST_FACTOR * steps
-    search = _Search(
+    search = HistorySearch(
         majorant(norms.scaled(middle), order, steps),
         weights / middle ** (2 * np.arange(1.0, order + 1)),
         float(ends[-1]) / middle**2,
@@ -197,16 +190,16 @@ def best_history(
     # 2. The unit of fewest queries, each with its best padding: octave by octave, then refined.
     if scale is None and order == 1:
         scale = 1.0  # words of one letter: nothing depends on the unit
-    if scale is None:
-        unit = search.refined(
-            min((2.0**k for k in range(-OCTAVES, OCTAVES + 1)), key=lambda g: search.least(g)[0])
-        )
-        # Where the model's displacements explode, the best unit is far below the largest of them.
-        if search.least(1 / middle)[0] < search.least(unit)[0]:
-            unit = search.refined(search.walked(1 / middle))
-    else:
-        unit = check_scale("scale", scale, order) / middle
-    total, copies = search.least(unit)
+    total = FAILED
+    if not search.bound.overflows:
+        if scale is None:
+            unit = search.refined(search.best([2.0**k for k in range(-OCTAVES, OCTAVES + 1)]))
+            # Where the model's displacements explode, the best unit is far below the largest.
+            if search.least(1 / middle)[0] < search.least(unit)[0]:
+                unit = search.refined(search.walked(1 / middle))
+        else:
+            unit = check_scale("scale", scale, order) / middle
+        total, copies = search.least(unit)
     if not math.isfinite(total):
         must = "leave kappa finite in some unit: the history diverges (fewer steps help)"
         raise argument_error("steps", must, f"{steps}")
@@ -219,7 +212,7 @@ def best_history(
         kappa_bound=history_kappa_bound(norms, order, steps, copies, gamma),
         probability=search.probability(unit, copies),
         queries=total,
-        unscaled_kappa_bound=search.kappa(1 / middle, plain_copies),
+        unscaled_kappa_bound=search.bound.kappa(plain_copies, 1 / middle),
         unscaled_queries=plain,
         amplified=amplified,
         measured=path is not None or grams is not None,
@@ -263,81 +256,3 @@ def _state_weights(
         must = "be of a displacement that is finite at every step and above 0 at the end"
         raise argument_error(name, must, f"of one that ends at {float(ends[-1]) ** 0.5:g}")
     return weights, ends
-
-
-@dataclass(frozen=True)
-class _Search:
-    """Queries by unit and padding; units relative to the one that the majorant was made in."""
-
-    bound: Majorant
-    weights: Floats
-    end: float
-    queries: Callable[[float], float]
-    exponent: float
-    fixed: int | None
-    largest: int
-
-    @cached_property
-    def _kappas(self) -> dict[tuple[float, int], float]:
-        return {}
-
-    @cached_property
-    def _found(self) -> dict[float, tuple[float, int]]:
-        return {}
-
-    def kappa(self, unit: float, copies: int) -> float:
-        key = (unit, copies)
-        if key not in self._kappas:
-            self._kappas[key] = self.bound.kappa(copies, unit)
-        return self._kappas[key]
-
-    def probability(self, unit: float, copies: int) -> float:
-        letters = 2.0 * np.arange(1, self.weights.shape[1] + 1)
-        states = (self.weights / unit**letters).sum(1)
-        end = self.end / unit**2
-        return float((copies + 1) * end / (states[:-1].sum() + (copies + 1) * states[-1]))
-
-    def total(self, unit: float, copies: int) -> float:
-        kappa = self.kappa(unit, copies)
-        if not math.isfinite(kappa):
-            return FAILED
-        return self.queries(kappa) / self.probability(unit, copies) ** self.exponent
-
-    def refined(self, unit: float) -> float:
-        """The best of the units around, an eighth of an octave apart."""
-        step = 2**0.5
-        while step >= FINEST:
-            near = (unit / step, unit, unit * step)
-            unit, step = min(near, key=lambda g: self.least(g)[0]), step**0.5
-        return unit
-
-    def walked(self, unit: float) -> float:
-        """Octave by octave from a unit, for as long as it needs fewer queries."""
-        while True:
-            near = min((unit / 2, unit * 2), key=lambda g: self.least(g)[0])
-            if not self.least(near)[0] < self.least(unit)[0]:
-                return unit
-            unit = near
-
-    def least(self, unit: float) -> tuple[float, int]:
-        """(queries, p) at the best padding: on powers of two, then by halves of the distance."""
-        if unit in self._found:
-            return self._found[unit]
-        if self.fixed is not None:
-            best = (self.total(unit, self.fixed), self.fixed)
-        else:
-            most = self.largest
-            best, rises = (FAILED, 0), 0
-            for p in (0, *(2**k for k in range(most.bit_length()))):
-                here = self.total(unit, p), p
-                rises = 0 if here <= best else rises + 1
-                best = min(best, here)
-                if rises > 2:  # further copies cost more than they find
-                    break
-            reach = best[1] // 2
-            while reach:
-                near = [p for p in (best[1] - reach, best[1] + reach) if 0 <= p <= most]
-                best = min([best, *((self.total(unit, p), p) for p in near)])
-                reach //= 2
-        self._found[unit] = best
-        return best

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
+from qdescent._arrays import Floats
 from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent.linalg.map_norms import MapNorms
 
 MOST_STEPS, MOST_WORK = 10_000_000, 10**11  # 80 MB; minutes
 
@@ -76,3 +81,56 @@ def power_kappa_bound(power_norms: Tensor, padding: int = 0) -> float:
     windows = torch.cat([outside, norms, outside]).unfold(0, padding + 1, 1)
     norm = 1 + max(float(norms[1]), 1.0 if padding else 0.0)
     return norm * float(windows.amax(1).sum())
+
+
+def history_floor(norms: MapNorms, order: int, steps: int) -> tuple[float, float] | None:
+    """kappa_0 and P_0 of which every unit gamma and every padding p have
+
+        queries(kappa) / sqrt(P) >= queries(kappa_0) / sqrt(P_0),
+
+    kappa as `history_kappa_bound` has it and P as `best_history` without displacements, for every
+    number of queries that grows at least in proportion to kappa. None where more than the norms
+    of F_k are known (powers, drift, words).
+
+    The majorant's inverse holds, in every unit and with every padding, the Toeplitz matrices of the
+    blocks of as many letters u: of a^d (words of one) and a^{N d} (words of N), a = ||F_1||; let L
+    be the larger of their norms, so that kappa >= kappa_0 = (1 + a) L. It also holds gamma G, what
+    a letter has of two, d steps before: ||F_2|| sum a^{d-1-s} a^{2s}. And P is at most 1/(W_1 + W_2
+    (d_T/gamma)^2), W_m = sum_j C(j, m). Up to gamma = L/||G|| that is P_0 or less; from there on
+    kappa >= (1 + a) gamma ||G||, and kappa/sqrt(P) grows with gamma.
+
+    Args:
+        norms: norms of the map's coefficients.
+        order: N.
+        steps: T.
+
+    Example:
+        >>> from qdescent.carleman.best_history import best_history
+        >>> norms = MapNorms(constant=0.1, linear=1.0, higher=(1e-4,))
+        >>> kappa, found = history_floor(norms, 2, 64)
+        >>> best_history(norms, 2, 64).queries / (kappa * found**-0.5) < 5
+        True
+    """
+    if norms.powers is not None or norms.drift is not None or norms.words is not None:
+        return None
+    with np.errstate(all="ignore"):
+        powers = norms.power_bounds(steps)
+        longest = _toeplitz_norm(powers if order == 1 else powers**order)
+        least = max(_toeplitz_norm(powers), longest)
+        ratio = 0.0  # (d_T / gamma)^2 at the unit where both bounds on kappa are alike
+        if order > 1 and norms.higher and norms.higher[0] > 0:
+            # two letters d steps before: sum a^{d-1-s} a^{2s} = a^{d-1} (1 + a + ... + a^{d-1})
+            pairs = norms.higher[0] * powers[:-1] * np.cumsum(powers[:-1])
+            drift = norms.constant * float(powers[:-1].sum())
+            ratio = (drift * _toeplitz_norm(np.concatenate([[0.0], pairs])) / least) ** 2
+        ones, twos = (sum(math.comb(j, m) for j in range(m, order + 1)) for m in (1, 2))
+        kappa, found = (1 + norms.linear) * least, 1 / (ones + twos * ratio)
+    return (kappa, found) if math.isfinite(kappa) and found > 0 else None
+
+
+def _toeplitz_norm(entries: Floats) -> float:
+    """At most the norm of the lower triangular Toeplitz matrix of such a first column: what it
+    makes of its first unit vector, and of all ones.
+    """
+    sums = np.cumsum(entries)
+    return max(float(np.linalg.norm(entries)), float(np.linalg.norm(sums)) / len(entries) ** 0.5)

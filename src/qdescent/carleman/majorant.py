@@ -10,26 +10,27 @@ docs/mathematics.md has the proof.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, pairwise, product
 
 import numpy as np
 import torch
-from scipy.fft import irfft, next_fast_len, rfft
 
 from qdescent._arrays import Floats
 from qdescent._checks import check_instance, check_integer
+from qdescent.carleman.inverse_norm import (
+    Kernel,
+    convolved,
+    inverse_norm_bound,
+    transformed,
+)
 from qdescent.carleman.truncation.norms import coefficient_norm
 from qdescent.linalg.map_norms import MOST_STEPS, MapNorms
 from qdescent.linalg.polynomial_map import PolynomialMap
 
-PRECISE = 1.01  # how far the bound on the largest singular value may lie above what was seen of it
-MOST_ROUNDS = 200
-# of the largest entry: an entry that is smaller may be raised, and rounding stays far below it
-FLOOR = 1e-9
 LARGEST = 1e100  # beyond it squares overflow
-FFT_ROUNDING = 1e-13  # of the largest entry: above the error of a convolution by transforms
 ORDER_LIMIT = 6  # 120 words
 MOST_ENTRIES = 2**16  # of what a letter has of a word
 MOST_WORD_STEPS = 1_000  # some seconds at order 4
@@ -172,15 +173,6 @@ def _splits(word: Word, parts: int) -> Iterator[tuple[Word, ...]]:
         yield tuple(word[a:b] for a, b in pairwise(ends))
 
 
-def convolved(kernel: Floats, sequence: Floats) -> Floats:
-    """sum_d kernel_d sequence_{t-d}, of non-negative numbers, from above."""
-    if not sequence.any():
-        return np.zeros(len(sequence))
-    length = next_fast_len(len(kernel) + len(sequence) - 1, real=True)
-    found = irfft(rfft(kernel, length) * rfft(sequence, length), length)
-    return _from_above(found[: len(sequence)])
-
-
 def _words(order: int) -> list[Word]:
     """Words of up to N letters, at least one of them u."""
     return [word for j in range(1, order + 1) for word in product((0, 1), repeat=j) if any(word)]
@@ -208,53 +200,6 @@ def _word_powers(norms: MapNorms, order: int, steps: int) -> Floats:
     return blocks
 
 
-def _inverse_norm_bound(blocks: Floats, padding: int) -> float:
-    """||M^^-1|| from above: for a matrix B >= 0 and any x > 0, the largest (B x)_i / x_i bounds its
-    spectral radius.
-
-    B = M^^-T M^^-1, M^^-1 a convolution with the blocks over the steps, and a sum over the copies
-    of the end.
-    """
-    steps, words = len(blocks) - 1, blocks.shape[1]
-    length = next_fast_len(2 * steps + 1, real=True)
-    kernel = rfft(blocks, length, axis=0)
-
-    def solve(x: Floats) -> Floats:
-        z = x.copy()
-        z[: steps + 1] = _from_above(
-            irfft(
-                np.einsum("fij,fj->fi", kernel, rfft(x[: steps + 1], length, axis=0)),
-                length,
-                axis=0,
-            )[: steps + 1]
-        )
-        z[steps:] = np.cumsum(z[steps:], axis=0)
-        return z
-
-    def solve_transposed(x: Floats) -> Floats:
-        y = x.copy()
-        y[steps:] = np.cumsum(x[steps:][::-1], axis=0)[::-1]
-        turned = rfft(y[steps::-1], length, axis=0)
-        y[: steps + 1] = _from_above(
-            irfft(np.einsum("fji,fj->fi", kernel, turned), length, axis=0)[: steps + 1]
-        )[::-1]
-        return y
-
-    x = np.ones((steps + padding + 1, words))
-    best = np.inf
-    for _ in range(MOST_ROUNDS):
-        image = solve_transposed(solve(x))
-        best = min(best, float((image / x).max()))
-        if best <= PRECISE**2 * float((image * x).sum() / (x * x).sum()):
-            break
-        x = np.maximum(image / image.max(), FLOOR)
-    return best**0.5
-
-
-def _from_above(found: Floats) -> Floats:
-    return np.maximum(found, 0.0) + FFT_ROUNDING * found.max()
-
-
 @dataclass(frozen=True)
 class Majorant:
     """Bounds on the blocks of A^t between words, t = 0 ... T, in some unit.
@@ -267,17 +212,50 @@ class Majorant:
     blocks: Floats
     letters: Floats
 
-    def kappa(self, padding: int, unit: float = 1.0) -> float:
+    @cached_property
+    def _peaks(self) -> Floats:
+        return self.blocks.max(0)
+
+    @cached_property
+    def _kernel(self) -> Kernel:
+        """Transforms over the steps of the blocks that are not 0, each relative to its peak."""
+        return [
+            (row, column, transformed(self.blocks[:, row, column] / self._peaks[row, column]))
+            for row, column in np.argwhere(self._peaks > 0)
+        ]
+
+    @property
+    def overflows(self) -> bool:
+        """Whether kappa does in every unit: blocks between words of as many letters u do."""
+        alike = self.letters[None, :] == self.letters[:, None]
+        return not bool((self._peaks[alike] <= LARGEST).all())
+
+    def kappa(
+        self, padding: int, unit: float = 1.0, dull: Callable[[float], bool] = lambda least: False
+    ) -> float:
         """`history_kappa_bound` with p copies in a unit so many times as large; inf on overflow.
 
         A block from a word with a letters u to one with b of them takes the factor unit^{a-b}.
+
+        Args:
+            padding: p.
+            unit: relative to that of the blocks.
+            dull: says of a number that is no more than kappa whether kappa is of interest; where
+                it is not, infinity is returned, soon.
         """
+        steps, words = len(self.blocks) - 1, len(self.letters)
         with np.errstate(all="ignore"):
-            blocks = self.blocks * unit ** (self.letters[None, :] - self.letters[:, None])
-            if not np.isfinite(blocks).all() or blocks.max() > LARGEST:
+            factors = unit ** (self.letters[None, :] - self.letters[:, None])
+            peaks = self._peaks * factors
+            if not np.isfinite(peaks).all() or peaks.max() > LARGEST:
                 return float("inf")
-            norm = 1 + max(float(np.linalg.norm(blocks[1], 2)), 1.0 if padding else 0.0)
-            return norm * _inverse_norm_bound(blocks, padding)
+            first = self.blocks[1] * factors
+            norm = 1 + max(float(np.linalg.norm(first, 2)), 1.0 if padding else 0.0)
+            kernel = [(row, column, peaks[row, column] * entry)
+                      for row, column, entry in self._kernel]  # fmt: skip
+            return norm * inverse_norm_bound(
+                kernel, steps, words, padding, lambda least: dull(norm * least)
+            )
 
 
 def majorant(norms: MapNorms, order: int, steps: int) -> Majorant:

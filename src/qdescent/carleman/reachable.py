@@ -7,7 +7,7 @@ from torch import Tensor
 
 from qdescent._arrays import Floats
 from qdescent._checks import argument_error
-from qdescent.carleman.majorant import convolved
+from qdescent.carleman.inverse_norm import convolved
 from qdescent.linalg.map_norms import MapNorms
 
 # relative: rounding, and terms of the map beyond those whose norms are given (a segment whose

@@ -16,7 +16,7 @@ from qdescent.linalg.map_norms import MapNorms
 
 __all__ = ["MOST_STEPS", "ORDER_LIMIT", "History", "chosen_history"]
 
-MOST_STEPS = 10_000  # of a search by norms: ten seconds of it
+MOST_STEPS = 10_000  # of a search by norms: a second or two
 Known = tuple[MapNorms, Evidence, str]
 Grams = tuple[tuple[tuple[float, ...], ...], ...]
 Success = tuple[float | None, Evidence, str]
@@ -92,7 +92,7 @@ def chosen_history(
     )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2**14)  # a sweep comes back to each T
 def _search(
     norms: MapNorms,
     order: int,

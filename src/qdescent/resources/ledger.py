@@ -39,6 +39,7 @@ from qdescent.resources.verdict.others import left_out_rows, other_rows, questio
 from qdescent.resources.verdict.region import break_even_rows, tornado_rows
 from qdescent.resources.verdict.verdict import Verdict, verdict_rows
 from qdescent.resources.ways.circuit import CountedCircuit, circuit_rows, priced_circuit
+from qdescent.resources.ways.least import least
 from qdescent.resources.ways.priced import (
     ORACLE,
     SERIAL,
@@ -47,7 +48,6 @@ from qdescent.resources.ways.priced import (
     all_ways,
     bits_of_way,
     keeps_epsilon,
-    least,
     priced,
     together,
 )

@@ -21,6 +21,7 @@ from qdescent.resources.spec_fields import Known, checked_field
 
 READOUTS = ("sampling", "coherent")
 _LEAST_FORCE = 1e-100  # its square is still a number
+_MOST_ORBIT = 100 * math.log(10)  # of words of N letters: beyond it no unit leaves kappa finite
 _MOST_GROWTH = 1e6  # of a mode that a step overshoots: circuits refuse it, too
 READS = 2  # shots for the magnitudes, and as many again for the signs
 
@@ -86,8 +87,8 @@ class RoundSpec:
 
     Raises:
         ArgumentError: a number outside its range, or against another one: s > n, n > P, kappa <
-            `least_kappa(padding)`, neither of `kappa` and `norms`; a history of these norms that
-            diverges within T steps.
+            `least_kappa(padding)`, neither of `kappa` and `norms`; an orbit of these norms that no
+            float holds (a history that diverges is refused where `history` is asked for).
 
     Example:
         >>> one = RoundSpec(
@@ -222,17 +223,21 @@ class RoundSpec:
         if norms.constant < _LEAST_FORCE:
             must = f"have an ||F_0|| of at least {_LEAST_FORCE:g} (below it nothing moves)"
             raise argument_error("norms", must, norms.constant)
-        try:
-            _ = self.history
-        except ArgumentError as error:
-            if "`norms`" not in str(error):
-                raise
-            must = "leave the orbit of these norms within what floats hold (fewer steps help)"
-            raise argument_error("steps", must, self.steps) from None
+        if self.steps * self.order * math.log(max(1.0, norms.linear)) > _MOST_ORBIT:
+            raise self._diverging()
+
+    def _diverging(self) -> ArgumentError:
+        must = "leave the orbit of these norms within what floats hold (fewer steps help)"
+        return argument_error("steps", must, self.steps)
 
     @cached_property
     def history(self) -> History:
-        """kappa, padding and success of the linear system, in its best units."""
+        """kappa, padding and success of the linear system, in its best units; searched for where
+        `norms` bound kappa.
+
+        Raises:
+            ArgumentError: a history of these norms that no float holds in any unit.
+        """
         return self._history(None)
 
     @cached_property
@@ -244,9 +249,14 @@ class RoundSpec:
         success = (self.success_probability, self.success_evidence, self.success_source)
         if self.norms is not None and self.kappa is None:
             known = self.norms, self.norms_evidence, self.norms_source
-            return chosen_history(
-                known, self.order, self.steps, self.padding, scale, success, self.grams
-            )
+            try:
+                return chosen_history(
+                    known, self.order, self.steps, self.padding, scale, success, self.grams
+                )
+            except ArgumentError as error:
+                if "`norms`" not in str(error):
+                    raise
+                raise self._diverging() from None
         assert self.kappa is not None
         kappa = self.kappa if scale is None or self.plain_kappa is None else self.plain_kappa
         return History(

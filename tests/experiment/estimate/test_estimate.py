@@ -313,3 +313,32 @@ def test_a_sweep_over_what_is_counted_names_integers():
 def test_a_directory_without_a_run_is_refused_by_the_name_of_the_flag(tmp_path):
     with pytest.raises(ArgumentError, match="Argument `from` must be a whole qdescent-run/1 file"):
         read_run(tmp_path, "from")
+
+
+def test_a_search_that_changes_nothing_is_left_out(monkeypatch):
+    """Over T and eta: the same outcome as with kappa searched for each of them, no search where a
+    segment is shorter than any history, and a search where a history is the shortest.
+    """
+    case = Case(round_of(EstimateSettings(n=10**4)), SurfaceCode(), A100)
+
+    def points(settings, *sweep):
+        return list(swept(case, settings, ranges_of(sweep)))
+
+    segments, histories = EstimateSettings(n=10**4), EstimateSettings(
+        n=10**4, lambda_min=0.0, success_probability=1.0
+    )  # fmt: skip
+    asked = [(segments, "T=10:300:4"), (segments, "eta=1e-4:.05:4"), (histories, "T=30:500:2")]
+    monkeypatch.setattr("qdescent.resources.verdict.inputs.at_floor", lambda spec: None)
+    searched = [points(settings, sweep) for settings, sweep in asked]
+    monkeypatch.undo()
+    assert [points(settings, sweep) for settings, sweep in asked] == searched
+    ways = [{point["way"] for point in found} for found in searched]
+    assert ways[:2] == [{"fast_forward"}, {"fast_forward"}]
+    assert ways[2] - {"fast_forward"}
+
+    def searching(*args, **kwargs):
+        raise ValueError("a search")
+
+    monkeypatch.setattr("qdescent.resources.history_choice._search", searching)
+    assert [points(settings, sweep) for settings, sweep in asked[:2]] == searched[:2]
+    assert "a search" in {point["way"] for point in points(*asked[2])}

@@ -8,6 +8,7 @@ from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.resources.counts.layout import Own, Piece, Table, axis
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
+from qdescent.resources.ways import least as shortest
 from qdescent.resources.ways import priced as ways
 
 MACHINE = SurfaceCode()
@@ -29,14 +30,14 @@ def test_the_least_is_that_of_all_ways_and_loaders(spec):
         for way, loader in itertools.product(ways.all_ways(spec), ways.SERIAL)
     ]
     least = min(each.seconds for each in every)
-    assert ways.least(spec, MACHINE, ways.FEWEST).seconds == least
-    assert ways.least(spec, MACHINE, ways.FEWEST[::-1]).seconds == least
+    assert shortest.least(spec, MACHINE, shortest.FEWEST).seconds == least
+    assert shortest.least(spec, MACHINE, shortest.FEWEST[::-1]).seconds == least
 
 
 @pytest.mark.parametrize("spec", ROUNDS, ids=lambda spec: f"{spec.n}-{spec.sparsity}-{spec.order}")
 def test_no_price_lies_below_its_bound(spec):
     for way in ways.all_ways(spec):
-        bounds = ways.least_seconds(spec, way, ways.SERIAL, MACHINE)
+        bounds = shortest.least_seconds(spec, way, ways.SERIAL, MACHINE)
         for loader, bound in bounds.items():
             assert bound <= ways.priced(spec, way, loader, MACHINE).copy_seconds
 

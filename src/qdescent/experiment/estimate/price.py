@@ -113,9 +113,11 @@ def _round(what: Any, inputs: dict[str, Any]) -> tuple[RoundSpec, CountedCircuit
             raise argument_error(name, f"be one of {', '.join(known)}", shown(value))
     settings, record = EstimateSettings(**inputs), _read(what)
     try:
-        return round_of(settings, record), None
+        spec = round_of(settings, record)
+        _ = spec.history  # found, or refused by the input that it follows from
     except ArgumentError as error:
-        raise as_given(error, settings, lambda tried: round_of(tried, record)) from None
+        raise as_given(error, settings, lambda tried: round_of(tried, record).history) from None
+    return spec, None
 
 
 def _read(what: Any) -> Record:

@@ -7,14 +7,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from qdescent._checks import ArgumentError
-from qdescent.resources.classical.descent import classical_cost
+from qdescent._evidence import Evidence
+from qdescent.carleman.bounds import history_floor
+from qdescent.linalg.map_norms import MapNorms
+from qdescent.resources.classical.descent import PLAIN, ClassicalCost, classical_cost
 from qdescent.resources.classical.machines import Accelerator
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import RoundSpec, least_kappa
-from qdescent.resources.ways.priced import FEWEST, least
+from qdescent.resources.ways.least import FEWEST, least, least_segment
+from qdescent.resources.ways.priced import PricedWay
 
 NARROW = 1e-3  # a break-even is found to a thousandth of a decade
 
@@ -35,12 +40,29 @@ class Case:
 
     @property
     def outcome(self) -> tuple[float, float, float, str, str]:
-        """Quantum over classical time, both times, and both best ways."""
-        classical = classical_cost(self.spec, self.accelerator)
-        built = least(self.spec, self.architecture, FEWEST)
+        """Quantum over classical time, both times, and both best ways; a kappa that norms bound is
+        searched where it matters alone.
+        """
+        classical, built = self._without_search or (
+            classical_cost(self.spec, self.accelerator),
+            least(self.spec, self.architecture, FEWEST),
+        )
         whole = built.seconds + classical.table_seconds + classical.upload_seconds
         seconds = classical.seconds
         return whole / seconds, whole, seconds, built.way.name, classical.best.name
+
+    @property
+    def _without_search(self) -> tuple[ClassicalCost, PricedWay] | None:
+        """Both sides where neither depends on kappa: even of the shortest history there could be
+        the quantum one is a segment, and the classical one stops no earlier for it.
+        """
+        floor = at_floor(self.spec)
+        built = None if floor is None else least_segment(floor, self.architecture)
+        if floor is None or built is None:
+            return None
+        classical = classical_cost(floor, self.accelerator)
+        stops = classical.best.name == PLAIN and floor.useful_steps < floor.steps
+        return None if stops else (classical, built)
 
     @property
     def ratio(self) -> float:
@@ -91,6 +113,31 @@ def held(spec: RoundSpec) -> RoundSpec:
         success_probability=history.success[0],
         success_evidence=history.success[1],
         success_source=history.success[2],
+    )
+
+
+@lru_cache(maxsize=2**14)
+def _floor(norms: MapNorms, order: int, steps: int) -> tuple[float, float] | None:
+    return history_floor(norms, order, steps)
+
+
+def at_floor(spec: RoundSpec) -> RoundSpec | None:
+    """The round with a kappa and a success that no history of its norms surpasses; None where its
+    kappa is known, or no such bound is.
+    """
+    if spec.norms is None or spec.kappa is not None or spec.grams is not None:
+        return None
+    found = _floor(spec.norms, spec.order, spec.steps)
+    if found is None:
+        return None
+    given, padding = spec.success_probability, spec.padding or 0
+    return replace(
+        spec,
+        kappa=max(found[0], least_kappa(padding)),
+        kappa_evidence=Evidence.BOUNDED,
+        kappa_source="at least, of these norms",
+        padding=padding,
+        success_probability=found[1] if given is None else given,
     )
 
 

@@ -95,15 +95,34 @@ def history_ways(spec: RoundSpec) -> list[Way]:
 
 
 def _marching(spec: RoundSpec) -> list[Way]:
-    """Step by step, where norms say what the states may lose against the fastest growth: at most
-    Q = ||A||^T, A the lifted step in the best units.
-    """
+    """Step by step, where norms say what the states may lose against the fastest growth."""
     if spec.norms is None or spec.kappa is not None:
         return []
-    growth = step_norm(spec.norms, spec.order, spec.history.scale)
+    return [_marched(spec, step_norm(spec.norms, spec.order, spec.history.scale))]
+
+
+def marching_at_best(spec: RoundSpec) -> list[Way]:
+    """The same with the least growth that the norms leave, whatever the unit gamma.
+
+    A is no shorter than its entry ||F_1||^N, nor than its rows of u, (a, x), and of uu, (a^2, y, y)
+    with x = gamma ||F_2|| and x y = a ||F_0|| ||F_2||: of both the longer is shortest where they
+    are alike.
+    """
+    if spec.norms is None:
+        return []
+    a, growth = spec.norms.linear, spec.norms.linear**spec.order
+    if spec.order > 1 and spec.norms.higher:
+        more = a**4 - a**2
+        coupled = a * spec.norms.constant * spec.norms.higher[0]
+        growth = max(growth, math.sqrt(a**2 + (more + math.hypot(more, 8**0.5 * coupled)) / 2))
+    return [_marched(spec, growth)]
+
+
+def _marched(spec: RoundSpec, growth: float) -> Way:
+    """At most Q = ||A||^T, A the lifted step in the best units."""
     decay = math.exp(min(700.0, spec.steps * math.log(max(1.0, growth))))
     cost = time_marching(spec.alpha_over_norm, float(spec.steps), spec.epsilon, decay)
-    way = Way(
+    return Way(
         name=MARCHING,
         title="step by step, amplified back",
         encoding=HISTORY,
@@ -116,7 +135,6 @@ def _marching(spec: RoundSpec) -> list[Way]:
         source=f"{cost.source}; Q = ||A||^T, ||A|| <= {growth:.4g} by the norms",
         success_source="in Q",
     )
-    return [way]
 
 
 _FLAG = "; and (||Z||/(1.09 kappa ||B||))^2 of the flag, Z at its longest"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from qdescent.quantum.gates.loading.loader import LoadCosts
 from qdescent.quantum.gates.loading.loaders import LOADERS
@@ -11,7 +11,6 @@ from qdescent.resources.counts.history_query import (
     QueryCost,
     augmented_query,
     dilated_query,
-    fewest_gates,
     history_query,
 )
 from qdescent.resources.counts.history_tables import HistorySize
@@ -30,17 +29,15 @@ from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.history import history_ways
 from qdescent.resources.ways.queries import dalzell_queries
 from qdescent.resources.ways.segment import segment_ways
-from qdescent.resources.ways.way import AUGMENTED, DILATED, HISTORY, PLAIN, SEGMENT, Way
+from qdescent.resources.ways.way import AUGMENTED, DILATED, HISTORY, PLAIN, Way
 
 TREE = "bucket-brigade"
 ORACLE = "oracle"  # look-ups for nothing: shown, and never what is built
 # one gate after another, as the estimator has it; a router tree works in parallel
 SERIAL = tuple(name for name, loader in LOADERS.items() if not loader.by_address)
 _TABLES: dict[str, LoadCosts] = {**LOADERS, ORACLE: Oracle()}
-# no other serial loader has fewer Toffoli gates for any table than one of these
-FEWEST = ("qroam", "qroam-measured")
 SIGNAL = 3  # qubits: signal, padding and choice of a transform
-_MOST_FLOAT = 10**300
+MOST_FLOAT = 10**300
 
 
 @dataclass(frozen=True)
@@ -184,7 +181,7 @@ def run_cost(spec: RoundSpec, way: Way, loader: str) -> RunCost:
 def priced(spec: RoundSpec, way: Way, loader: str, machine: SurfaceCode) -> PricedWay:
     """A way with one loader on the machine; its runs one after another, or amplified as one."""
     runs, _ = way.runs
-    reachable = math.isfinite(way.queries) and math.isfinite(runs) and way.queries < _MOST_FLOAT
+    reachable = math.isfinite(way.queries) and math.isfinite(runs) and way.queries < MOST_FLOAT
     if not reachable or not keeps_epsilon(spec, way):
         return PricedWay(way, loader, None, math.inf, spec.copies, math.inf)
     cost = run_cost(spec, way, loader)
@@ -217,49 +214,6 @@ def tree_seconds(cost: RunCost, machine: SurfaceCode) -> float:
     if distance is None:
         return math.inf
     return product(distance * machine.cycle_time_ns * 1e-9, cost.depth)
-
-
-def least(spec: RoundSpec, machine: SurfaceCode, loaders: tuple[str, ...]) -> PricedWay:
-    """The way and loader of the shortest round."""
-    best: PricedWay | None = None
-    serial = set(loaders) <= set(SERIAL)
-    for way in sorted(all_ways(spec), key=lambda way: way.queries * way.runs[0]):
-        # what is longer anyway needs no tables; a tree's gates are not one after another
-        bounds = least_seconds(spec, way, loaders, machine) if serial else dict.fromkeys(loaders, 0)
-        for loader in sorted(loaders, key=bounds.__getitem__):
-            if best is None or best.copy_seconds >= bounds[loader]:
-                found = priced(spec, way, loader, machine)
-                best = found if best is None else min(best, found, key=_length)
-    assert best is not None
-    return best
-
-
-def _length(found: PricedWay) -> tuple[float, float]:
-    return found.seconds, found.copy_seconds
-
-
-def least_seconds(
-    spec: RoundSpec, way: Way, loaders: tuple[str, ...], machine: SurfaceCode
-) -> dict[str, float]:
-    """No more than a copy of u_T takes with each loader, all of which work one gate after another:
-    of a history by what none of them can do without, of a segment without the few queries to F_2,
-    whose tables are the longest to count.
-    """
-    runs, _ = way.runs
-    if not (math.isfinite(way.queries) and math.isfinite(runs) and way.queries < _MOST_FLOAT):
-        return dict.fromkeys(loaders, 0.0)
-
-    def seconds(counts: LogicalCounts) -> float:
-        return run_seconds(machine, counts, together(spec, way)) * runs
-
-    if way.encoding == SEGMENT:
-        alone = replace(way, couplings=0)
-        return {loader: seconds(run_cost(spec, alone, loader).counts) for loader in loaders}
-    times, rotations = (2, 2) if way.form == DILATED else (1, 1)
-    bits, queries = history_bits(spec), whole(way.queries)
-    gates = queries * times * fewest_gates(history_size(spec, way), bits)
-    counts = LogicalCounts(1, toffoli=gates, rotations=rotations * queries, measurements=gates)
-    return dict.fromkeys(loaders, seconds(counts))
 
 
 def history_size(spec: RoundSpec, way: Way) -> HistorySize:
