@@ -56,10 +56,10 @@ def test_what_has_no_fast_forward_is_one_sentence_of_the_setting(tmp_path):
     started = saved(tmp_path / "started.npz", u0=np.array([0.1, 0.0]))
     plain = saved(tmp_path / "plain.npz")
     cases = [
-        (turned, {}, "`source` must have a symmetric F_1"),
+        (turned, {}, "`source` must have a symmetric F_1.*maps: `--solver kernel-reflection`"),
         (started, {}, "`solver` must be 'kernel-reflection' or 'qsvt' for a map with a start"),
         (plain, {"encoding": "composed"}, "`encoding` must be 'balanced' or 'coloured'"),
-        (plain, {"order": 3}, "`order` must be 1 or 2"),
+        (plain, {"order": 3}, "`order` must be 1 or 2 .from 3 on: `--solver kernel-reflection`"),
     ]
     for source, changed, sentence in cases:
         with pytest.raises(ArgumentError, match=sentence):

@@ -47,8 +47,8 @@ def solve_segment(
             encoding=encoding,
             circuit=circuit,
         )
-    except ArgumentError as problem:  # the map is what `source` holds
-        raise problem.called(f="source") from None
+    except ArgumentError as problem:  # the map is what `source` holds, a history another solver
+        raise problem.called(f="source", history_system="--solver kernel-reflection") from None
     truth = f.iterate(start, settings.steps)[-1]
     direct, linear = (lifted(f, order, settings.steps) for order in (settings.order, 1))
     simulated, lifting = "state vector of the circuit, post-selected", "u_T: the lifted map's steps"
