@@ -135,3 +135,14 @@ def test_a_hundred_million_logical_qubits_are_asked_for_in_parts(costs):
     each = found["cultivation"].qubits / wide.qubits
     assert 1000 < each < 10_000
     assert found["cultivation"].seconds >= costs["cultivation"].seconds
+
+
+def test_a_memory_of_a_few_qubits_is_not_asked_for():
+    """Of fewer than four yoked qubits the estimator divides by zero, in some jobs: a round of three
+    weights once ended so.
+    """
+    job = LogicalCounts(8, toffoli=7, measurements=7)
+    for memory in range(6):
+        found = {each.name for each in platform_costs(job, SurfaceCode(), memory)}
+        assert found >= {"cultivation", "neutral_atoms"}
+        assert ("yoked" in found) <= (memory >= 4)

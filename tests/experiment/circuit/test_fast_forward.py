@@ -7,6 +7,10 @@ import torch
 from qdescent._checks import ArgumentError
 from qdescent.experiment.circuit.pipeline import circuit_headline, run_circuit_job
 from qdescent.experiment.circuit.settings import CircuitSettings
+from qdescent.experiment.estimate.pipeline import estimated
+from qdescent.experiment.estimate.ranges import ranges_of
+from qdescent.experiment.estimate.settings import EstimateSettings
+from qdescent.experiment.estimate.sweep import swept
 from qdescent.experiment.run.beside import at_rate, both_ways
 from qdescent.linalg.polynomial_map import PolynomialMap
 
@@ -32,6 +36,15 @@ def test_a_segment_is_run_counted_drawn_exported_and_held_against_the_history(tm
     record = job(source, tmp_path / "out", export=True)
     value = record.rows.number
     assert value("circuit/error_to_direct") <= value("circuit/bound") <= 1e-3
+    # the directory is priced with the gates of its circuit
+    made = estimated(EstimateSettings(from_=str(tmp_path / "out"), readout_error=0.1))
+    rows = made.ledger.rows
+    asked = value("circuit/forward_queries") + value("circuit/adjoint_queries")
+    assert rows.number("circuit/queries") == asked
+    assert rows.number("ways/circuit/qubits") > value("circuit/logical_qubits") - 1
+    assert rows["ways/circuit/loader"].value == "qrom"
+    points = list(swept(made.case, made.settings, ranges_of(["T=2:9:2"])))
+    assert all("`steps` must be left out beside a circuit" in point["way"] for point in points)
     assert value("circuit/order_error") < value("circuit/order_1_error")
     assert value("circuit/queries") == value("circuit/declared_queries")
     assert "circuit/padding" not in record.rows

@@ -1,18 +1,23 @@
 """`price` of what says what a round is: a run, a spectrum, a circuit."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from qualtran.resource_counting import QECGatesCost, QubitCount, get_cost_value
 
 import qdescent as qd
+from qdescent.experiment.estimate.counted import circuit_of
 from qdescent.experiment.estimate.pipeline import estimated
+from qdescent.experiment.estimate.recorded import read_circuit, recorded
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.quantum.gates.loading.loaders import LOADERS
 from qdescent.report.record import Record
 from qdescent.resources.round_spec import RoundSpec
+from qdescent.rows import names
+from qdescent.rows.collection import Rows
 
 F = qd.PolynomialMap(
     [[0.3, 0.1], [[0.5, 0.1], [0.1, 0.4]], [[0.02, 0, 0.01, 0], [0, 0.01, 0, 0.03]]]
@@ -73,6 +78,9 @@ def check(name, loader, *, amplify=False):
     assert at(CIRCUIT + "qubits") == qubits
     for part in ("toffoli", "queries", "qubits", "success_probability"):
         assert rows[CIRCUIT + part].evidence is qd.Evidence.EXACT
+    # what `qdescent circuit` records of it says the same, to the last digit
+    made = circuit_of(found)
+    assert read_circuit(Record("one", {}, 0, {}, Rows(recorded(lambda: made))), "what") == made
     # as a way: loaded rotations are additions, one Toffoli each, by a phase gradient of b qubits
     assert at("ways/circuit/toffoli") == toffoli + at(CIRCUIT + "loaded_rotations")
     bits = at(CIRCUIT + "value_bits")
@@ -104,6 +112,49 @@ def test_what_has_no_circuit_or_is_no_history_is_one_sentence():
         qd.price(qd.solve(system, qd.QSVT(epsilon=0.5, circuit=True)))
     with pytest.raises(qd.ArgumentError, match="`steps` must be left out beside a Solution"):
         qd.price(qd.solve(history(), qd.Direct()), steps=3)
+
+
+@pytest.fixture(scope="module")
+def recorded_rows():
+    return recorded(lambda: circuit_of(ran("segment 1", "qrom")))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("priced/circuit/toffoli", None, "circuit/toffoli"),
+        ("priced/n", None, "missing 1 required"),
+        ("priced/circuit/encoding", "magic", "an encoding named 'magic'"),
+        ("priced/circuit/qubits", -3, "`priced/circuit/qubits` must be an integer of at least 0"),
+        ("priced/circuit/success", 2.0, r"must be in \(0, 1\], but is 2.0"),
+        ("priced/sparsity", 10**9, "`sparsity` must be at most `n`"),
+        ("priced/steps", "many", "must hold one number"),
+        ("priced/norms/linear", -1.0, "`linear` must be in"),
+    ],
+)
+def test_a_record_of_a_circuit_that_was_changed_is_one_sentence(recorded_rows, name, value, says):
+    rows = [
+        replace(row, value=value) if row.name == name else row
+        for row in recorded_rows
+        if value is not None or row.name != name
+    ]
+    with pytest.raises(qd.ArgumentError, match=f"^Argument `what` must be a whole record.*{says}"):
+        qd.price(Record("one", {}, 0, {}, Rows(rows)))
+
+
+def test_what_a_circuit_says_itself_is_not_given_beside_it(recorded_rows):
+    record = Record("one", {}, 0, {}, Rows(recorded_rows))
+    with pytest.raises(qd.ArgumentError, match="`kappa` must be left out beside a circuit that"):
+        qd.price(record, kappa=30.0)
+    rows = qd.price(record, readout="coherent", readout_error=0.1, region=True).rows
+    assert rows["logical/solves"].value == 20  # 2 entries at an error of .1
+    assert f"{names.BREAK_EVEN}sparsity" in rows
+
+    def refused():
+        raise qd.ArgumentError("Argument `f` must be symmetric, but is not.")
+
+    with pytest.raises(qd.ArgumentError, match="hold a circuit that can be priced, but.*symmetric"):
+        qd.price(Record("one", {}, 0, {}, Rows(recorded(refused))))
 
 
 SPECTRUM = Spectrum(

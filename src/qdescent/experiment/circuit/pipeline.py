@@ -19,6 +19,8 @@ from qdescent.experiment.circuit.map_file import load_map
 from qdescent.experiment.circuit.parts import Found, drawings_of, query_of
 from qdescent.experiment.circuit.segment_job import FAST_FORWARD, segment_remarks, solve_segment
 from qdescent.experiment.circuit.settings import CircuitSettings
+from qdescent.experiment.estimate.counted import circuit_of
+from qdescent.experiment.estimate.recorded import recorded
 from qdescent.experiment.progress import Progress, Silent
 from qdescent.experiment.run.beside import both_ways
 from qdescent.experiment.run.instance import instance_of, relative, solve_instance, summary
@@ -142,6 +144,7 @@ def _made(settings: CircuitSettings, directory: Path, progress: Progress) -> Rec
     if settings.loader != "bucket-brigade":  # its trees have too many gates to walk through
         rows.append(_depth_row(found))
     rows = [*given, *rows, *_noise_rows(settings, found)]
+    rows += recorded(lambda: circuit_of(found))
     if not bool(start.any()):
         task = settings.order, settings.steps, settings.padding
         rows += both_ways(f, *task, settings.epsilon, names.WAYS)

@@ -54,6 +54,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "forward_macs": (names.ledger_input("forward_macs"),),
     "alpha_over_norm": (names.ledger_input("alpha_over_norm"),),
 }  # fmt: skip
+READ = ("readout", "readout_error", "shots", "largest")
 WHOLE = ("n", "parameters", "order", "steps", "padding", "sparsity", "batch", "forward_macs")
 
 
@@ -138,7 +139,7 @@ def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundS
     padding = find("padding", lambda: None)
     success = find("success_probability", lambda: None)
     found |= {"parameters": parameters, "forward_macs": macs}
-    fields: dict[str, Any] = {
+    given: dict[str, Any] = {
         **{name: each.value for name, each in found.items()},
         "known": {
             name: (each.evidence, each.source)
@@ -155,9 +156,9 @@ def round_of(settings: EstimateSettings, record: Record | None = None) -> RoundS
         "coupling_sparsity": settings.coupling_sparsity,
         "fresh_batches": settings.fresh_batches,
     }
-    for name in ("alpha_over_norm", "epsilon", "readout", "readout_error", "shots", "largest"):
-        fields[name] = getattr(settings, name)
-    return RoundSpec(**fields)
+    for name in ("alpha_over_norm", "epsilon", *READ):
+        given[name] = getattr(settings, name)
+    return RoundSpec(**given)
 
 
 def _of_other_round(settings: EstimateSettings, record: Record) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from typing import Any
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.estimate.as_given import as_given
-from qdescent.experiment.estimate.inputs import round_of
 from qdescent.experiment.estimate.ranges import Range, ranges_of
+from qdescent.experiment.estimate.recorded import priced_of
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.experiment.estimate.sweep import COLUMNS, swept
 from qdescent.experiment.estimate.this_cpu import this_cpu
@@ -75,11 +75,12 @@ def estimated(settings: EstimateSettings) -> Estimate:
     architecture = _architecture(settings)
 
     def attempt(tried: EstimateSettings) -> None:
-        ledger_of(round_of(tried), _architecture(tried), accelerator)
+        spec, circuit = priced_of(tried)
+        ledger_of(spec, _architecture(tried), accelerator, circuit=circuit)
 
     try:
-        spec = round_of(settings)
-        ledger = ledger_of(spec, architecture, accelerator, region=True)
+        spec, circuit = priced_of(settings)
+        ledger = ledger_of(spec, architecture, accelerator, region=True, circuit=circuit)
     except ArgumentError as error:
         raise as_given(error, settings, attempt) from None
     return Estimate(spec, ledger, Case(held(spec), architecture, accelerator), settings)

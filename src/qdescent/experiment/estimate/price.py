@@ -10,7 +10,8 @@ from qdescent._checks import ArgumentError, argument_error, check_boolean, check
 from qdescent._evidence import Evidence, Row
 from qdescent.experiment.estimate.as_given import as_given
 from qdescent.experiment.estimate.counted import circuit_of
-from qdescent.experiment.estimate.inputs import read_run, round_of
+from qdescent.experiment.estimate.inputs import read_run
+from qdescent.experiment.estimate.recorded import priced_of
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.linalg.spectra.spectrum import Spectrum
 from qdescent.report.record import Record
@@ -55,7 +56,7 @@ def price(
             of a `Spectrum` its size and its ends, at order 1. Of what `solve` or `fast_forward_map`
             returned with a circuit its gates, as they were counted, and its success stand as one
             way more, `ways/circuit`, beside the others for the same map; what was counted is under
-            `circuit/`.
+            `circuit/`; the directory of `qdescent circuit`, or its record, says the same.
         architecture: None is `SurfaceCode()`.
         accelerator: the classical machine; None is one A100.
         region: break-even and tenfold change of every input, other machines, energy and money, and
@@ -113,11 +114,11 @@ def _round(what: Any, inputs: dict[str, Any]) -> tuple[RoundSpec, CountedCircuit
             raise argument_error(name, f"be one of {', '.join(known)}", shown(value))
     settings, record = EstimateSettings(**inputs), _read(what)
     try:
-        spec = round_of(settings, record)
+        spec, circuit = priced_of(settings, record, "what")
         _ = spec.history  # found, or refused by the input that it follows from
     except ArgumentError as error:
-        raise as_given(error, settings, lambda tried: round_of(tried, record).history) from None
-    return spec, None
+        raise as_given(error, settings, lambda tried: priced_of(tried, record)[0].history) from None
+    return spec, circuit
 
 
 def _read(what: Any) -> Record:

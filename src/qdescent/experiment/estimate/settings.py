@@ -32,7 +32,7 @@ class EstimateSettings:
     from_: str = setting(
         "",
         PATH,
-        "A directory of a run: what was measured there is used, and marked so.",
+        "A directory of a run or a circuit: what was measured or counted there is used.",
         left_open="none",
     )
     n: int | None = setting(

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from qdescent.experiment.estimate.inputs import round_of
 from qdescent.experiment.estimate.ranges import WHOLE, Range
+from qdescent.experiment.estimate.recorded import priced_of
 from qdescent.experiment.estimate.settings import EstimateSettings
 from qdescent.resources.verdict.inputs import NAMED, Case, held
 
@@ -56,7 +56,7 @@ def _begun(
         name: round(value) if name in WHOLE else value for name, value in moved.items()
     }
     try:
-        spec = round_of(replace(settings, **given))
+        spec, _ = priced_of(replace(settings, **given))
         return replace(case, spec=held(spec) if held_history else spec)
     except (ValueError, OverflowError) as error:
         return str(error)

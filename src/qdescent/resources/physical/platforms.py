@@ -23,6 +23,7 @@ _DISTANCES = list(range(11, 52, 4))
 _QUBITS = 20_000  # logical ones of one question: more are as many times as large, error and all
 _CYCLE_NS = 400  # at which the estimator is asked
 _MEMORY = 1000  # yoked qubits that are asked for; more take as many each
+_LEAST_MEMORY = 4  # yoked qubits: of fewer the estimator divides by zero
 CULTIVATION, YOKED, ATOMS, REACTION = "cultivation", "yoked", "neutral_atoms", "reaction_limited"
 REACTION_SECONDS = 10e-6  # decode and react: Gidney, Ekera, arXiv:1905.09749
 ROUTING = 1.5  # tiles a logical qubit, as of the second model
@@ -75,7 +76,7 @@ def platform_costs(
             (ATOMS, models.NeutralAtom(), counts.qubits,
              "neutral atoms of the estimator's defaults, arXiv:2506.20661, cultivation"),
         ]  # fmt: skip
-        if memory:
+        if memory >= _LEAST_MEMORY:
             asked.append(
                 (YOKED, sc, active,
                  "yoked memory, arXiv:2312.04522, beside the surface code, cultivation; the fastest"

@@ -64,9 +64,9 @@ def constant_rows(spec: RoundSpec, machine: SurfaceCode, classical: Accelerator)
          "values of a clock a kappa/sqrt(error), measured on clocks of up to 7 bits"),
         ("least_clock", queries.LEAST_CLOCK, "1", M, "of the same, the least that serves"),
         ("edge", queries.EDGE, "1", M, "(t/2)^(1/3) beyond t: order of an evolution's polynomial"),
-        ("uneven", list(ledger_rows.UNEVEN.values()), "1", M,
-         f"least share of a query that circuits with rows of 1 to s entries had: "
-         f"{', '.join(ledger_rows.UNEVEN)}"),
+        ("uneven", [share for ends in ledger_rows.UNEVEN.values() for share in ends], "1", M,
+         f"least and most of a query that circuits with rows of 1 to s entries had: "
+         f"{', '.join(ledger_rows.UNEVEN)} (benchmarks/uneven_rows.py)"),
         ("error_rate", machine.error_rate, "1", A, f"argument; {_CODE}"),
         ("cycle_time_ns", machine.cycle_time_ns, "ns", A, f"argument; {_CODE}"),
         ("budget", machine.budget, "1", A, "argument; chance that a run fails"),
