@@ -1,8 +1,8 @@
 """How do queries grow with the number of steps T, and gates with the number of weights n?
 
     python benchmarks/scaling.py             # all parts, each kept as it is found
-    python benchmarks/scaling.py --only maps # or: fast-forward, network, gates
-    python benchmarks/scaling.py --forward   # fast-forward anew beside the maps' known histories
+    python benchmarks/scaling.py --only maps # or: network, gates
+    python benchmarks/scaling.py --forward   # fast-forward anew beside the known histories
 
 Maps of two unknowns u <- F_0 + F_1 u + F_2 u (x) u whose orbits stay bounded (checked for 20,000
 steps), fully, almost and not dissipative, order 1 to 4, T to 512; and the maps of the two to four
@@ -44,7 +44,6 @@ FAMILIES = {
 }
 PAPER = {"fully dissipative": 1, "not dissipative": None}  # all others: 2
 STEPS = (16, 32, 64, 128, 256, 512)
-ALONE = (*STEPS, 1024, 4096, 16_384, 65_536)
 ORDERS = (1, 2, 3, 4)
 FITTED = 4  # the longest T: the slope once the transient is over
 OWN_RATE = 0.1
@@ -165,17 +164,16 @@ def forward_slopes(rows):
     }
 
 
-def forward_again(table):
-    """The fast-forwarded columns of known maps."""
-    for name, known in table.items():
-        f = family_map(name)
+def forward_again(maps, table):
+    """The fast-forwarded columns of maps whose histories are known."""
+    for f, known in zip(maps, table, strict=True):
         for order, part in known["orders"].items():
             if int(order) <= 2:
                 for row in part["rows"]:
                     row["fast-forward"] = forwarded(f, int(order), row["steps"])
                 part["slopes"] |= forward_slopes(part["rows"])
-                print(name, order, {k: v for k, v in part["slopes"].items() if "fast" in k})
-    return table
+                told = {k: v and round(v["slope"], 2) for k, v in part["slopes"].items()}
+                print(order, told, flush=True)
 
 
 def against_steps(f, orders, most=STEPS[-1]):
@@ -228,67 +226,30 @@ def maps():
     return table
 
 
-def of_a_network():
-    """The largest weights of the demo's pruned network, the others frozen."""
+def network_maps():
+    """Of the largest weights of the demo's pruned network, the others frozen: rate, orders, map."""
     task, whole = pruned_network()
-    table = []
     for n, eta in ((2, OWN_RATE), (3, OWN_RATE), (4, OWN_RATE), (2, RATE)):
         space = whole.restrict(whole.theta, whole.theta.abs().topk(n).indices)
         orders = (1, 2, 3) if n == 2 else (1, 2)
-        f = qd.gradient_map(task, space, eta, degree=orders[-1], theta=space.theta)
+        yield eta, orders, qd.gradient_map(task, space, eta, degree=orders[-1], theta=space.theta)
+
+
+def of_a_network():
+    """The same against T."""
+    table = []
+    for eta, orders, f in network_maps():
         values = torch.linalg.eigvalsh(f.coefficients[1].to_dense())
-        print(f"{n} weights, eta {eta:g}", flush=True)
+        print(f"{f.size} weights, eta {eta:g}", flush=True)
         table.append(
             {
-                "weights": n,
+                "weights": f.size,
                 "learning rate": eta,
                 "eigenvalues of F_1": values.tolist(),
                 "truncation error against": f"the orbit of the map to degree {orders[-1]}",
                 "orders": against_steps(f, orders, 256),
             }
         )
-    return table
-
-
-def without_coupling(constant, classical=0):
-    """The almost dissipative map of order 1, from so much of a gradient in the neutral mode and in
-    the fast one, after so many steps that a classical computer takes.
-    """
-    factors, _, _ = FAMILIES["almost dissipative"]
-    start, linear = torch.tensor(constant).double(), torch.tensor(factors).double()
-    u = torch.zeros_like(start)
-    for _ in range(classical):
-        u = start + linear * u
-    return qd.PolynomialMap([start, torch.diag(linear)]).recentred(u)
-
-
-def fast_forward_alone():
-    """Order 1 from T = 16 to 1,024: degree, a run, until success, and what no method undercuts; of
-    the family's F_0, which has 1/200 in the neutral mode, of one that has half, and of the first
-    after twelve classical steps. Beyond T = 1,024 outside of the slopes.
-    """
-    neutral, fast = FAMILIES["almost dissipative"][1]
-    kinds = {
-        "as the family has it": (neutral, fast, 0),
-        "both modes alike": (fast, fast, 0),
-        "after 12 classical steps": (neutral, fast, 12),
-    }
-    table = {}
-    for name, (first, second, classical) in kinds.items():
-        f = without_coupling((first, second), classical)
-        rows = [{"steps": T, **forwarded(f, 1, T)} for T in ALONE]
-        start = f.coefficients[0].to_dense()[:, 0]
-        share = float(start[0] / torch.linalg.vector_norm(start))
-        for row in rows:
-            # (2k + 1)/sqrt(P) >= T ||F_0||/||u_T|| - epsilon/share
-            row["no method below"] = (row["T ||F_0|| / ||u_T||"] - EPSILON / share - 1) / 2
-        fitted = [row for row in rows if row["steps"] <= 1024]
-        fits = {
-            key: slope(fitted, lambda row, key=key: row[key], len(fitted))
-            for key in ("degree", "queries of a run", "queries", "T ||F_0|| / ||u_T||")
-        }
-        table[name] = {"share of the neutral mode": share, "rows": rows, "slopes": fits}
-        print(name, {k: round(v["slope"], 3) for k, v in fits.items()}, flush=True)
     return table
 
 
@@ -329,7 +290,6 @@ def against_weights():
 
 PARTS = {
     "maps": maps,
-    "fast-forward": fast_forward_alone,
     "network": of_a_network,
     "gates": against_weights,
 }
@@ -339,7 +299,7 @@ def main():
     """The parts that are asked for; what is known of the others stays."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PARTS)
-    parser.add_argument("--forward", action="store_true", help="of the maps, beside what is known")
+    parser.add_argument("--forward", action="store_true", help="anew, beside the known histories")
     given = parser.parse_args()
     path = RESULTS / "scaling.json"
     known = json.loads(path.read_text()) if path.exists() else {}
@@ -351,7 +311,8 @@ def main():
         **{name: known[name] for name in PARTS if name in known},
     }
     if given.forward:
-        content["maps"] = forward_again(content["maps"])
+        forward_again(map(family_map, content["maps"]), content["maps"].values())
+        forward_again((f for _, _, f in network_maps()), content["network"])
         save("scaling", content | {"environment": environment()})
         return
     for name, part in PARTS.items():

@@ -366,10 +366,8 @@ def test_until_success_the_queries_grow_as_what_no_method_avoids():
     steps = np.array([16, 32, 64, 128, 256, 512, 1024])
     cases = (0.005, 0, 0.7, 0.8), (0.7, 0, 0.4, 0.6), (0.005, 12, 0.4, 0.6)
     for share, first, low, high in cases:
-        f, u = neutral(share), torch.zeros(2, dtype=torch.float64)
-        for _ in range(first):  # taken classically
-            u = f.coefficients[0].to_dense()[:, 0] + f.coefficients[1].to_dense() @ u
-        values = []
+        f, values = neutral(share), []
+        u = f.iterate(torch.zeros(2, dtype=torch.float64), first)[-1]  # taken classically
         for T in steps.tolist():
             found = fast_forward_map(f.recentred(u), T, 1, 1e-3)
             assert distance(u + found.value, by_steps(f, first + T, 1)) < 1e-3
