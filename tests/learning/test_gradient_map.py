@@ -2,11 +2,16 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import jacfwd, jacrev
+from torch.nn.utils.parametrizations import weight_norm
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.gradient_map import gradient_map, sparse_gradient_map
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
+from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import gradient_series
 
 ETA = 0.3
@@ -60,6 +65,71 @@ def test_coefficients_agree_with_the_taylor_rules(seventeen, density):
         expected = -ETA * series[k - 1] + (u if k == 1 else 0)
         torch.testing.assert_close(f.coefficients[k] @ power, expected, rtol=1e-11, atol=1e-13)
         power = torch.kron(power, u)
+
+
+def problem(function, loss=F.cross_entropy):
+    """A linear layer before it; four samples, two classes."""
+
+    class Through(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.function = nn.Linear(3, 4), function
+
+        def forward(self, x):
+            return self.function(self.first(x))
+
+    network = Through().double()
+    x = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    return Task(network, loss, (x, torch.tensor([0, 1, 1, 0]))), ParameterSpace(network)
+
+
+def encoder():
+    layer = nn.TransformerEncoderLayer(4, 2, 3, 0.0, F.gelu, batch_first=True)
+    return nn.Sequential(nn.Unflatten(1, (1, 4)), layer, nn.Flatten(), nn.Linear(4, 2))
+
+
+FUSED = {
+    "layer norm": lambda: nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 2)),
+    "weight norm": lambda: nn.Sequential(weight_norm(nn.Linear(4, 2)), nn.Tanh()),
+    "attention": encoder,
+}
+
+
+@pytest.mark.parametrize("fused", FUSED)
+def test_fused_layers_go_by_elementary_operations(fused):
+    """PyTorch's own have wrong nested derivatives, or none."""
+    task, whole = problem(FUSED[fused]())
+    space = whole.restrict(whole.theta, torch.arange(0, whole.n, whole.n // 6))
+    u = torch.randn(space.n, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    truth = -ETA * gradient_series(task, space, space.theta, [u, torch.zeros_like(u)])[1]
+    for f in (gradient_map(task, space, ETA), sparse_gradient_map(task, space, ETA, threshold=0)):
+        torch.testing.assert_close(f.coefficients[2] @ torch.kron(u, u), truth)
+    if fused == "layer norm":  # without a word
+        third = jacfwd(jacfwd(jacrev(lambda point: task.loss_at(space, point))))(space.theta)
+        plain = -ETA / 2 * third.detach().reshape(space.n, -1) @ torch.kron(u, u)
+        assert float((plain - truth).norm()) > 0.01 * float(truth.norm())
+
+
+def test_third_derivatives_that_pytorch_has_wrong_are_refused():
+    def determinant(y):
+        square = y.reshape(-1, 2, 2) @ y.reshape(-1, 2, 2).mT + torch.eye(2, dtype=y.dtype)
+        return torch.stack([torch.logdet(square), square[:, 0, 0]], 1)
+
+    for dtype in (torch.float64, torch.float32):
+        task, space = problem(determinant)
+        network, (x, y) = task.network.to(dtype), task.data
+        task, space = Task(network, F.cross_entropy, (x.to(dtype), y)), ParameterSpace(network)
+        gradient_map(task, space, ETA, degree=1)
+        for build in (gradient_map, sparse_gradient_map):
+            with pytest.raises(ArgumentError, match="third derivatives that PyTorch has right"):
+                build(task, space, ETA)
+    # a kink is none
+    for dtype in (torch.float64, torch.float32):
+        task, space = problem(nn.Sequential(nn.ReLU(), nn.Linear(4, 2)))
+        network, (x, y) = task.network.to(dtype), task.data
+        task = Task(network, F.cross_entropy, (x.to(dtype), y))
+        gradient_map(task, ParameterSpace(network), ETA)
 
 
 def test_third_derivatives_are_symmetric(seventeen):

@@ -22,8 +22,10 @@ from qdescent._checks import (
     check_interval,
     check_sequence,
 )
+from qdescent.learning.curvature.third_derivatives import check_third
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.learning.taylor.nested_jvp import elementary
 from qdescent.linalg.polynomial_map import PolynomialMap
 
 MOST_DEGREE = 12  # derivatives nested in each other: every one multiplies the work
@@ -78,12 +80,15 @@ def gradient_map(
             f"{degree} with n = {n}",
         )
     theta = space.pivot(theta, task.network)
+    if degree > 1:
+        check_third(task, space, theta)
     derivative = jacrev(lambda point: task.loss_at(space, point))
     coefficients = []
     factorial = 1
     for k in range(degree + 1):
         factorial *= max(k, 1)
-        value = derivative(theta).detach().reshape(n, n**k)
+        with elementary():
+            value = derivative(theta).detach().reshape(n, n**k)
         F = -(learning_rate / factorial) * value
         coefficients.append(F + torch.eye(n, dtype=F.dtype, device=F.device) if k == 1 else F)
         derivative = jacfwd(derivative)
@@ -185,9 +190,12 @@ def sparse_gradient_map(
     threshold = check_interval("threshold", threshold, "[0, 1]")
     chunk = min(check_integer("chunk", chunk, 1), space.n)
     theta = space.pivot(theta, task.network).detach()
+    if degree == 2:
+        check_third(task, space, theta)
     n, eye = space.n, torch.arange(space.n, device=theta.device)
     gradient = jacrev(lambda point: task.loss_at(space, point))
-    coefficients = [-learning_rate * gradient(theta).detach()[:, None]]
+    with elementary():
+        coefficients = [-learning_rate * gradient(theta).detach()[:, None]]
 
     # Products with the Hessian, some at once, and with the derivative of each of its rows: of every
     # symmetric coefficient the entries at and below the diagonals, as far as they are large enough.
@@ -248,9 +256,10 @@ def _unit(places: Tensor, theta: Tensor) -> Tensor:
 
 def _along(function: Callable[[Tensor], Tensor], theta: Tensor, places: Tensor) -> Tensor:
     """Derivatives of `function` along unit vectors, (m, n)."""
-    return vmap(lambda direction: jvp(function, (theta,), (direction,))[1])(
-        _unit(places, theta)
-    ).detach()
+    with elementary():
+        return vmap(lambda direction: jvp(function, (theta,), (direction,))[1])(
+            _unit(places, theta)
+        ).detach()
 
 
 class _Kept:

@@ -12,6 +12,8 @@ from qdescent.learning.taylor.rules.shapes import LIKE
 
 CONSTANT = frozenset(LIKE)  # no series: tested by itself
 ROWS = torch.tensor([[2, 0, 2], [1, 2, 0]])
+# the first of two rows, three quarters of the way from the first of three columns to the second
+GRID = torch.tensor([[[[-1 / 6, -0.5]]]], dtype=torch.float64)
 CHOICE = torch.tensor([[True, False, True, True], [False, True, True, False]])
 CAUSAL = torch.ones(3, 3, dtype=torch.bool).tril()
 PADDED = torch.tensor([[True, True, False], [False, False, False]])[:, None]  # one sees nothing
@@ -245,6 +247,16 @@ MORE_CASES = {
              + (1 - fixed(x).sigmoid()) * torch.log1p(x.exp())) * B4.abs()
         ).mean(),
     ),
+    "embedding_bag": Case(lambda w: F.embedding_bag(ROWS, w), "3b", lambda w: w[ROWS].mean(1)),
+    "grid_sampler": Case(lambda x: F.grid_sample(x, GRID, align_corners=False), "1a23",
+                         lambda x: 0.25 * x[..., :1, :1] + 0.75 * x[..., :1, 1:2]),
+    "cdist": Case(torch.cdist, "ab cb", lambda x, y: ((x[:, None] - y) ** 2).sum(-1).sqrt()),
+    "soft_margin_loss": Case(
+        lambda x: F.soft_margin_loss(x, fixed(x).sign()), "a4",
+        lambda x: torch.log1p((-x * fixed(x).sign()).exp()).mean()),
+    "gaussian_nll_loss": Case(
+        lambda x, v: F.gaussian_nll_loss(x, fixed(x), v.exp()), "a4 a4",
+        lambda x, v: ((x - fixed(x)) ** 2 * (-v).exp() + v).mean() / 2),
     "binary_cross_entropy": Case(
         lambda x: F.binary_cross_entropy(x.sigmoid(), fixed(x).sigmoid(), reduction="sum"), "a4",
         lambda x: (torch.log1p(x.exp()) - x * fixed(x).sigmoid()).sum(),
@@ -301,6 +313,16 @@ MORE_VARIANTS = {
             * (0.8 * F.one_hot(LABELS[:2], 4).double() + 0.05)
         ).sum() / B4.abs()[LABELS[:2]].sum(),
     ),
+    "weighted sums of a table's rows": Case(
+        lambda w: F.embedding_bag(ROWS, w, mode="sum", per_sample_weights=B4[:3].expand(2, 3)),
+        "3b", lambda w: (w[ROWS] * B4[:3, None]).sum(1)),
+    "bags of several lengths": Case(
+        lambda w: F.embedding_bag(ROWS[0], w, torch.tensor([0, 2]), mode="sum", padding_idx=0),
+        "3b", lambda w: torch.stack([w[2], w[2]])),
+    "one variance for a row": Case(
+        lambda x, v: F.gaussian_nll_loss(x, fixed(x), v.exp(), full=True, reduction="sum"), "a4 a",
+        lambda x, v: ((x - fixed(x)) ** 2 * (-v).exp()[:, None] + v[:, None]
+                      + math.log(2 * math.pi)).sum() / 2),
     "over a count": Case(lambda x: x.sum() / (LABELS >= 1).sum(), "ab",
                          lambda x: x.sum() / 2),
     "dots for axes": Case(lambda x, y: torch.einsum("...ij,kj->...ik", x, y), "2ab cb"),
@@ -312,6 +334,9 @@ MORE_VARIANTS = {
 }  # fmt: skip
 # without a rule: each by nested derivatives of its own, dearer with each order
 ALONE = {
+    "a grid of two": Case(
+        lambda x, y: sum(torch.meshgrid(x, y, indexing="ij")), "a b",
+        lambda x, y: x[:, None] + y),
     "arc tangent": Case(torch.atan, "ab"),
     "both a variable": Case(lambda x, y: torch.pow(x, y), "ab ab",
                             lambda x, y: (y * x.log()).exp(), above=0.5),

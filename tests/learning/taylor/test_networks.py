@@ -181,7 +181,8 @@ def test_what_goes_no_way_says_what_stopped_the_first():
     with pytest.raises(ArgumentError, match=r"using 'relu' \(use GELU, SiLU, tanh instead\)"):
         series_descent(task, space, order=2, steps=3, learning_rate=0.1)
     task, space = task_with(lambda y: torch.nn.functional.grid_sample(
-        y.reshape(1, 1, 4, 3), torch.zeros(1, 4, 3, 2).double()).reshape(4, 3))  # fmt: skip
+        torch.eye(4).double()[None, None], y.reshape(1, 6, 1, 2)).expand(1, 2, 6, 1).reshape(4, 3)
+    )  # fmt: skip
     with pytest.raises(ArgumentError, match="using 'grid_sampler': Trying to use forward AD"):
         series_descent(task, space, order=2, steps=3, learning_rate=0.1)
 

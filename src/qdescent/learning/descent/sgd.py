@@ -25,7 +25,8 @@ class SGD:
     Args:
         learning_rate: eta.
         momentum: beta in [0, 1).
-        weight_decay: lambda.
+        weight_decay: lambda; of weights on which the loss does not depend, too, whose gradient is 0
+            (`torch.optim.SGD` passes by those that have none).
         dampening: d in [0, 1).
         nesterov: the gradient is that of where the velocity leads; needs momentum, and no
             dampening.

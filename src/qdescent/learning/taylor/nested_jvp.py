@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -94,18 +95,8 @@ class NestedSeries:
                 along = _slope(along)
             return along(zero) / math.factorial(degree)
 
-        with Elementary():
-            try:
-                found = grad(coefficient, argnums=tuple(range(degree)))(
-                    self._theta, *list(terms)[:-1]
-                )
-            except (NotImplementedError, RuntimeError) as error:
-                must = next((cure for sign, cure in CURES.items() if sign in str(error)), None)
-                if must is None:
-                    raise
-                raise argument_error(
-                    "network", must, f"not: {str(error).splitlines()[0]}"
-                ) from error
+        with elementary():
+            found = grad(coefficient, argnums=tuple(range(degree)))(self._theta, *list(terms)[:-1])
         return torch.stack(found[::-1])
 
     def check_second(self) -> None:
@@ -149,6 +140,24 @@ ELEMENTARY: dict[str, Callable[..., Any]] = {
     "gru_cell": recurrent.gru_cell,
     "rnn_tanh_cell": recurrent.rnn_tanh_cell,
 }
+
+
+@contextmanager
+def elementary() -> Iterator[None]:
+    """`Elementary` meanwhile, and one sentence for what PyTorch cannot differentiate forwards.
+
+    Raises:
+        ArgumentError: an operation without a forward derivative; a change in place; `.item()`.
+    """
+    with Elementary():
+        try:
+            yield
+        except (NotImplementedError, RuntimeError) as error:
+            must = next((cure for sign, cure in CURES.items() if sign in str(error)), None)
+            if must is None:
+                raise
+            off = f"not: {str(error).splitlines()[0]}"
+            raise argument_error("network", must, off) from error
 
 
 class Elementary(TorchFunctionMode):

@@ -207,6 +207,15 @@ def body(function: Any) -> Callable[..., Any] | None:
         return None
     guards = [name for name in function.__globals__ if "has_torch_function" in name]
     own = {**function.__globals__, **dict.fromkeys(guards, lambda *args: False)}
+    # a face over a function that asks in its name (`meshgrid` over `_meshgrid`)
+    behind = own.get(f"_{function.__name__}")
+    if isinstance(behind, types.FunctionType):
+        own[behind.__name__] = _with(behind, own)
+    return _with(function, own)
+
+
+def _with(function: types.FunctionType, own: dict[str, Any]) -> types.FunctionType:
+    """The same function among other globals."""
     plain = types.FunctionType(
         function.__code__, own, function.__name__, function.__defaults__, function.__closure__
     )

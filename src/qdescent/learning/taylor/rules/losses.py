@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -129,6 +130,30 @@ def binary_cross_entropy(
     if size_average is not None or reduce is not None or bool((x.value * (1 - x.value) == 0).any()):
         return NotImplemented
     return _reduced(-(x.log() * target) - (1 - x).log() * (1 - target), weight, reduction)
+
+
+@rule("soft_margin_loss")
+def soft_margin_loss(
+    x: Jet, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Jet:
+    """Mean of log(1 + exp(-t x)), t = 1 or -1."""
+    if size_average is not None or reduce is not None:
+        return NotImplemented
+    return _reduced(-log_sigmoid(x * target), None, reduction)
+
+
+@rule("gaussian_nll_loss")
+def gaussian_nll_loss(
+    x: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Jet:
+    """Mean of (log v + (x - t)^2 / v) / 2 for variances v above eps, below which it has a kink."""
+    if not isinstance(var, (Jet, Tensor)):
+        var = torch.full_like(target, var)
+    if bool((var.value if isinstance(var, Jet) else var).min() <= eps):
+        return NotImplemented
+    var = var.unsqueeze(-1) if var.shape == x.shape[:-1] != x.shape else var
+    each = 0.5 * (var.log() + (x - target) ** 2 / var)
+    return _reduced(each + 0.5 * math.log(2 * math.pi) if full else each, None, reduction)
 
 
 def _reduced(each: Jet, weight: Any, reduction: str) -> Jet:

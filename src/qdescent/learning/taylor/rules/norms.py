@@ -74,6 +74,15 @@ def rms_norm(
     return y if weight is None else y * weight
 
 
+@rule("cdist")
+def cdist(x: Any, y: Any, p: float = 2.0, *_: Any, **__: Any) -> Any:
+    """Euclidean distances of all pairs, none of them 0, where they have a kink."""
+    if p != 2:
+        return NotImplemented
+    squares = ((x.unsqueeze(-2) - y.unsqueeze(-3)) ** 2).sum(-1)
+    return NotImplemented if bool((squares.value == 0).any()) else squares.sqrt()
+
+
 @rule("batch_norm")
 def batch_norm(
     x: Jet,

@@ -110,6 +110,42 @@ def embedding(
     return table.record(Map(lambda w: F.embedding(indices, w, padding), table.node, batched=False))
 
 
+@rule("embedding_bag")
+def embedding_bag(
+    input: Any,
+    weight: Any,
+    offsets: Any = None,
+    max_norm: None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Any = None,
+    *more: Any,
+    **named: Any,
+) -> Jet:
+    """Sums or means of a table's rows, constant weights included; of "max", which has kinks,
+    nothing is known.
+    """
+    if not isinstance(weight, Jet) or isinstance(per_sample_weights, Jet) or mode == "max":
+        return NotImplemented
+
+    def bags(w: Tensor) -> Tensor:
+        seen = None if per_sample_weights is None else per_sample_weights.to(w)
+        given = (input, w, offsets, None, 2.0, False, mode, False, seen, *more)
+        return F.embedding_bag(*given, **named)
+
+    return weight.record(Map(bags, weight.node, batched=False))
+
+
+@rule("grid_sampler")
+def grid_sampler(x: Any, grid: Any, *how: Any) -> Jet:
+    """Images seen at constant places: linear in the images; in the places it has kinks."""
+    if not isinstance(x, Jet) or isinstance(grid, Jet):
+        return NotImplemented
+    return x.record(Map(lambda c: torch.grid_sampler(c, grid, *how), x.node, batched=False))
+
+
 @rule("pad")
 def pad(x: Jet, pad: Any, mode: str = "constant", value: float | None = None) -> Jet:
     """Padding by a value adds it to the constant coefficient alone."""
