@@ -16,6 +16,7 @@ from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.training import descent as descent_module
 from qdescent.training.descent import accuracy, descend, train_dense
+from qdescent.training.samples import Samples, named_correctly
 
 
 @pytest.fixture
@@ -199,4 +200,42 @@ def test_errors(images):
     ):
         train_dense(
             network, lambda o, t: nn.functional.cross_entropy(o, t) * float("inf"), images, 1
+        )
+
+
+def tokens(outputs, targets):
+    return nn.functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+
+
+def test_dense_training_of_a_language_model_names_its_tokens():
+    """Outputs (samples, tokens, classes); by hand, without the labels that do not count."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Embedding(7, 6), nn.Tanh(), nn.Linear(6, 5))
+    x, y = torch.randint(7, (12, 3)), torch.randint(5, (12, 3))
+    y[::2, 0] = -100
+    done = train_dense(network, tokens, Samples((x, y), (x[:5], y[:5]), "drawn"), epochs=1, batch=4)
+    named, counted = network(x[:5]).argmax(2) == y[:5], y[:5] >= 0
+    assert done.test_accuracy == (float(named[counted].double().mean()),)
+    assert float(named.double().mean()) != done.test_accuracy[0]  # with those that do not count
+
+
+def test_which_axis_holds_the_classes():
+    """The one after the samples where both may be, as for PyTorch's losses; one number is none."""
+    scores = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[0, 1, 2], [2, 2, 0]])
+    assert torch.equal(named_correctly(scores, labels), (scores.argmax(1) == labels).flatten())
+    wide = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(named_correctly(wide, labels), (wide.argmax(2) == labels).flatten())
+    for outputs in (scores[..., :1], scores[0, 0], torch.ones(2, 3), (scores,)):
+        assert named_correctly(outputs, labels) is None
+
+
+def test_outputs_without_classes_are_refused_before_the_training():
+    x, y = torch.ones(4, 2), torch.tensor([[0], [1], [1], [0]])
+    with pytest.raises(ArgumentError, match=r"`data` must have class labels \(B, \.\.\.\) as"):
+        train_dense(
+            nn.Linear(2, 1),
+            lambda out, labels: (out - labels).square().mean(),
+            Samples((x, y), (x, y), "made up"),
+            epochs=1,
         )

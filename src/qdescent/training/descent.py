@@ -35,7 +35,7 @@ from qdescent.learning.descent.diverged import DivergedError
 from qdescent.learning.descent.sgd import SGD, step_change
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.training.samples import Samples, samples_in
+from qdescent.training.samples import Samples, named_correctly, samples_in
 
 TESTED_AT_ONCE = 1000  # test samples
 
@@ -233,7 +233,11 @@ def train_dense(
     one = _at(samples.train, torch.tensor([0], device="cpu"), total_samples)
     way = ways_to_call(network, *one)[0]
     with torch.no_grad():  # where in its outputs the loss finds the logits
-        reads = prediction_in(called(network.eval(), one[0], way)) or ()
+        first = called(network.eval(), one[0], way)
+        reads = prediction_in(first) or ()
+    if named_correctly(first := part_at(first, reads), one[1]) is None:
+        must = "have class labels (B, ...) as targets, for outputs (B, classes, ...)"
+        raise argument_error("data", must, f"{shown(one[1])} for {shown(first)}")
     for epoch in range(done.epoch, epochs):
         network.train()
         order = torch.randperm(
@@ -278,13 +282,15 @@ def _at(batch: tuple[Any, Any], indices: Tensor, total: int) -> tuple[Any, Any]:
 
 
 def _test_accuracy(network: nn.Module, test: tuple[Any, Any], way: str, reads: Path) -> float:
-    right, total = [], samples_of(test)
+    right, total = list[Tensor](), samples_of(test)
     with torch.no_grad():
         for indices in torch.arange(total, device="cpu").split(TESTED_AT_ONCE):
             inputs, targets = _at(test, indices, total)
             outputs = part_at(called(network, inputs, way), reads)
-            right.append((outputs.argmax(1) == targets).double().flatten())
-    return float(torch.cat(right).mean())
+            found = named_correctly(outputs, targets)
+            right += [] if found is None else [found]
+    every = torch.cat(right)
+    return float(every.double().mean()) if len(every) else 0.0
 
 
 def _tensors(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:

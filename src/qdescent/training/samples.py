@@ -56,3 +56,35 @@ def samples_in(data: ImageData | Samples) -> Samples:
         return data
     train, test = (data.train_images, data.train_labels), (data.test_images, data.test_labels)
     return Samples(train, test, data.source)
+
+
+def named_correctly(outputs: Any, targets: Any) -> Tensor | None:
+    """For each label whether the largest output is that of its class; None where outputs have no
+    axis of two or more classes. Labels below 0, which PyTorch's losses leave out (-100), are not
+    counted.
+
+    Args:
+        outputs: (B, classes, ...), as PyTorch's losses take them, or (B, ..., classes), as language
+            models give them.
+        targets: (B, ...).
+
+    Example:
+        >>> import torch
+        >>> scores, labels = torch.eye(3).expand(2, 3, 3), torch.tensor([[0, 1, -100], [0, 2, 2]])
+        >>> named_correctly(scores, labels).tolist()
+        [True, True, True, False, True]
+        >>> named_correctly(torch.ones(2, 1), torch.tensor([0, 1])) is None
+        True
+    """
+    if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor) or outputs.ndim < 2:
+        return None
+    shape = outputs.shape
+    axis = next((k for k in (1, outputs.ndim - 1) if _without(shape, k) == targets.shape), None)
+    if axis is None or shape[axis] < 2:
+        return None
+    return (outputs.argmax(axis) == targets)[targets >= 0]
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """A shape without one of its axes."""
+    return (*shape[:axis], *shape[axis + 1 :])

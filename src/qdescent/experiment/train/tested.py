@@ -11,6 +11,7 @@ from qdescent.learning.batches import picked, samples_of
 from qdescent.learning.parallel.ranks import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
+from qdescent.training.samples import named_correctly
 
 AT_ONCE = 256  # samples in memory
 
@@ -34,16 +35,18 @@ def tested(
         ranks: the processes, to which the samples are dealt.
 
     Returns:
-        dict: `test_loss`, and `test_accuracy` where there are labels.
+        dict: `test_loss`, and `test_accuracy` where there are labels (see `named_correctly`).
     """
-    total, sums = samples_of(test), torch.zeros(2, dtype=torch.float64, device=theta.device)
+    total, sums = samples_of(test), torch.zeros(3, dtype=torch.float64, device=theta.device)
     weights = space.unpack(theta)
     for places in ranks.deal(torch.arange(total, device="cpu").split(AT_ONCE)):
         inputs, targets = (picked(part, places, total) for part in test)
         outputs = task.outputs_at(space, theta, inputs)
         with torch.no_grad():
             loss = task.loss_of(outputs, weights, targets=targets).double()
-        named = (outputs.argmax(1) == targets).double().mean() if classified else loss
-        sums += len(places) * torch.stack([loss, named])
-    loss, named = (ranks.total(sums) / total).tolist()
-    return {"test_loss": loss} | ({"test_accuracy": named} if classified else {})
+        named = named_correctly(outputs, targets) if classified else None
+        share = 0.0 if named is None else named.numel() / targets.numel()  # that is counted
+        right = named.double().mean() if named is not None and share else torch.zeros_like(loss)
+        sums += len(places) * torch.stack([loss, share * right, torch.full_like(loss, share)])
+    loss, right, counted = ranks.total(sums).tolist()
+    return {"test_loss": loss / total} | ({"test_accuracy": right / counted} if counted else {})
