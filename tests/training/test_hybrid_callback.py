@@ -3,6 +3,7 @@ ends: stand-ins everywhere, the real ones where installed.
 """
 
 import types
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,11 +23,11 @@ def network_of():
     return nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Dropout(0.5), nn.Linear(6, 3))
 
 
-def by_hand(network, batches, loss=F.cross_entropy):
+def by_hand(network, batches, loss=F.cross_entropy, schedule=SCHEDULE):
     """The same rounds as `train_hybrid` makes them."""
     network.eval()
     space = qd.ParameterSpace(network, qd.magnitude_mask(network, 0.5, scope="layer"))
-    return space, qd.train_hybrid([qd.Task(network, loss, b) for b in batches], space, SCHEDULE)
+    return space, qd.train_hybrid([qd.Task(network, loss, b) for b in batches], space, schedule)
 
 
 def assert_same_end(network, callback, twin, batches, loss=F.cross_entropy):
@@ -46,6 +47,11 @@ def test_a_plain_loop():
     few = qd.HybridCallback(F.cross_entropy, SCHEDULE, density=0.5)
     few(network := network_of(), LOADER[:1])  # one batch for both rounds
     assert_same_end(network, few, network_of(), LOADER[:1])
+    # two for three rounds: they begin again, none is left out
+    three = replace(SCHEDULE, rounds=3)
+    run = qd.HybridCallback(F.cross_entropy, three, density=0.5)(network_of(), LOADER[:2])
+    again = by_hand(network_of(), [LOADER[0], LOADER[1], LOADER[0]], schedule=three)[1]
+    assert torch.equal(run.theta, again.theta)
 
 
 def test_what_cannot_be_is_refused_and_leaves_the_network():

@@ -59,14 +59,15 @@ def samples_in(data: ImageData | Samples) -> Samples:
 
 
 def named_correctly(outputs: Any, targets: Any) -> Tensor | None:
-    """For each label whether the largest output is that of its class; None where outputs have no
-    axis of two or more classes. Labels below 0, which PyTorch's losses leave out (-100), are not
-    counted.
+    """For each label that counts, whether the largest output is that of its class.
 
     Args:
         outputs: (B, classes, ...), as PyTorch's losses take them, or (B, ..., classes), as language
             models give them.
-        targets: (B, ...).
+        targets: (B, ...); labels below 0, which PyTorch's losses leave out (-100), do not count.
+
+    Returns:
+        (m,) booleans; None where outputs have no axis of two or more classes.
 
     Example:
         >>> import torch

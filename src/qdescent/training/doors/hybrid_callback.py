@@ -40,9 +40,8 @@ class HybridCallback:
     Args:
         loss: (outputs, targets) -> a scalar tensor, as `Task` takes it; for a Hugging Face model
             `lambda outputs, batch: outputs.loss`.
-        schedule: settings of the rounds. A fixed one takes a batch for each round where the loader
-            has as many, and its first batch for all where it has not; the others take up to 100 in
-            turn.
+        schedule: settings of the rounds. A fixed one takes a batch for each round, the others up to
+            100 for their steps; where the loader has fewer they begin again.
         density: kept fraction of each layer's weights.
         seed: seed of the readouts.
 
@@ -94,8 +93,8 @@ class HybridCallback:
             ]
             if not tasks:
                 raise argument_error("loader", "give at least one batch", "empty")
-            by_round = isinstance(self.schedule, Schedule) and not self.schedule.fresh_batches
-            tasks = tasks[:1] if by_round and len(tasks) < self._wanted else tasks
+            if isinstance(self.schedule, Schedule) and not self.schedule.fresh_batches:
+                tasks = [tasks[k % len(tasks)] for k in range(self._wanted)]
             self.run = train_hybrid(tasks, space, self.schedule, seed=self.seed)
             with torch.no_grad():
                 for name, weight in space.unpack(self.run.theta).items():
