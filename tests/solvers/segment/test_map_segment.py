@@ -61,9 +61,9 @@ def distance(found, exact):
 
 
 @pytest.mark.parametrize("epsilon", [1e-2, 1e-4, 1e-7])
-@pytest.mark.parametrize("steps", [1, 2, 3, 10, 41])
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 30])
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("n", [1, 2, 3, 6])
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_equals_the_steps_within_the_bound(n, order, steps, epsilon):
     f = random_map(n, seed=n)
     found = fast_forward_map(f, steps, order, epsilon)
