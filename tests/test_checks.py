@@ -19,6 +19,7 @@ from qdescent._checks import (
     check_methods,
     check_sequence,
     check_text,
+    shortened,
     shown,
 )
 
@@ -239,7 +240,8 @@ def test_tensors():
 
 def test_booleans_texts_and_nouns():
     assert check_boolean("symmetric", np.bool_(True)) is True
-    for value in (1, 0, "yes", None, torch.tensor(True), bool):
+    assert check_boolean("symmetric", torch.tensor(False)) is False
+    for value in (1, 0, "yes", None, torch.tensor([True]), bool):
         with pytest.raises(
             ArgumentError, match="Argument `symmetric` must be True or False, but is"
         ):
@@ -285,3 +287,10 @@ def test_sequences():
         with pytest.raises(ArgumentError, match="^Argument `orders` must be integers") as refusal:
             check_sequence("orders", value, int, called="integers")
         assert str(refusal.value).endswith(end)
+
+
+def test_a_strangers_text_says_where_it_was_cut():
+    assert shortened("two\n lines", 9) == "two lines"
+    assert shortened("two\n lines", 8) == "two lin…"
+    with pytest.raises(ArgumentError, match=r"but is of a kind: a b…\."):
+        raise argument_error("x", "fit", f"of a kind: {shortened('a b c d', 4)}")

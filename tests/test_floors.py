@@ -147,6 +147,18 @@ HEAVY = (
     "torch.utils.tensorboard",
     *(f"qdescent.{name}" for name in QUALTRAN),
 )
+# What makes a tensor out of nothing says where: `torch.set_default_device` is the user's.
+FACTORIES = (
+    *("arange", "as_tensor", "asarray", "empty", "empty_strided", "eye", "full", "linspace"),
+    *("logspace", "normal", "ones", "rand", "randint", "randn", "randperm", "range"),
+    *("scalar_tensor", "sparse_coo_tensor", "sparse_csr_tensor", "tensor", "tril_indices"),
+    *("triu_indices", "zeros"),
+)
+# networks are built where PyTorch's own layers are: on the user's default device
+ON_DEFAULT = ("learning/networks/",)
+# What returns a number in Python's own type: one of NumPy or PyTorch, computed with as it came,
+# would choose types and wrap around.
+CONVERTING = ("boolean", "choice", "integer", "interval", "numbers", "order", "scale")
 # a help text or an argument error waits for no job: each is imported once its arguments are right
 LATE = ("cli.py", "_terminal/sentences.py")
 
@@ -184,8 +196,12 @@ def violations(place: str, source: str) -> list[str]:
                 "write_bytes",
             ) and not place.startswith(FILES):
                 found.append(f"{place}:{node.lineno} {called}() belongs in {FILES}")
+            if made_anywhere(node) and not place.startswith(ON_DEFAULT):
+                found.append(f"{place}:{node.lineno} torch.{called}() without `device=`")
             if called == "print" and not place.startswith(PRINTS):
                 found.append(f"{place}:{node.lineno} print() belongs in {PRINTS}")
+        if isinstance(node, ast.Expr | ast.Compare) and (name := thrown_away(node)):
+            found.append(f"{place}:{node.lineno} `{name}` is checked, and used as it came")
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for inner in ast.walk(node):
                 found += [
@@ -195,6 +211,23 @@ def violations(place: str, source: str) -> list[str]:
                     and not (name.startswith("qdescent.") and place in LATE)
                 ]
     return found
+
+
+def made_anywhere(call: ast.Call) -> bool:
+    """Whether a tensor is made without saying where."""
+    places = [keyword for keyword in call.keywords if keyword.arg in ("device", None)]
+    return not places and next(dotted_names(call.func), "") in [f"torch.{n}" for n in FACTORIES]
+
+
+def thrown_away(node: ast.Expr | ast.Compare) -> str:
+    """The name that is checked here, while what the check returns is dropped."""
+    call = node.value if isinstance(node, ast.Expr) else node.left
+    checks = [f"check_{name}" for name in CONVERTING]
+    if not (isinstance(call, ast.Call) and getattr(call.func, "id", "") in checks):
+        return ""
+    name, value = (ast.unparse(each) for each in call.args[:2])
+    plain = re.sub(r"^\w+\.(?=\w+$)|^getattr\(\w+, (\w+)\)$", r"\1", value)
+    return plain if name in (plain, repr(plain)) else ""
 
 
 def is_import(node: ast.AST) -> bool:
@@ -326,6 +359,12 @@ def test_each_file_keeps_to_its_room(path):
             "class A:\n    def f(self):\n        import numpy",
             "numpy is imported inside a function",
         ),
+        ("linalg/a.py", "x = torch.zeros(3)", "torch.zeros() without `device=`"),
+        ("training/a.py", "x = torch.tensor([1.0], dtype=f)", "torch.tensor() without"),
+        ("linalg/a.py", "check_integer('n', n, 1)", "`n` is checked, and used as it came"),
+        ("linalg/a.py", "if check_interval('x', x, '(0, 1)') > y: pass", "`x` is checked"),
+        ("solvers/a.py", "check_interval('x', self.x, '(0, 1)')", "`x` is checked"),
+        ("solvers/a.py", "check_integer(name, getattr(self, name), 1)", "`name` is checked"),
     ],
 )
 def test_a_planted_word_is_found_in_the_wrong_room(place, source, sentence):
@@ -345,6 +384,11 @@ def test_a_planted_word_is_found_in_the_wrong_room(place, source, sentence):
         ("_terminal/sentences.py", "print(1)"),
         ("cli.py", "def f():\n    from qdescent.report.record import Record\n    return Record"),
         ("_terminal/outcome.py", "import time\nprint(1)"),
+        ("linalg/a.py", "x = torch.zeros(3, device='cpu')\ny = torch.zeros_like(x)"),
+        ("linalg/a.py", "x = torch.eye(n, **options)\ny = x.new_zeros(3)"),
+        ("learning/networks/a.py", "x = torch.empty(0)"),
+        ("linalg/a.py", "n = check_integer('n', n, 1)\ncheck_field(self, 'n', check_integer, 1)"),
+        ("linalg/a.py", "check_integer('number of parts', len(parts), 1)"),
     ],
 )
 def test_the_right_room_may(place, source):

@@ -112,6 +112,8 @@ def check_array(
             name, "be without masked places (`filled(0)` says what they hold)", "a masked array"
         )
     try:
+        if is_bytes(value):
+            raise argument_error(name, "hold real numbers", shown(value))
         if isinstance(value, Tensor):
             value = check_tensor(name, value, finite=False, sparse=True).to_dense().cpu().double()
         array = np.asarray(value)
@@ -131,6 +133,11 @@ def check_array(
     if finite and not np.isfinite(array).all():
         raise argument_error(name, "be finite", shown(value))
     return array.astype(np.float64)
+
+
+def is_bytes(value: Any) -> bool:
+    """Whether it is raw memory, whose bytes NumPy would read as numbers."""
+    return isinstance(value, bytearray) or (isinstance(value, memoryview) and value.format in "Bbc")
 
 
 def check_finite(name: str, value: Tensor) -> Tensor:
@@ -177,6 +184,13 @@ def _tensor(name: str, value: Any) -> None:
         raise argument_error(name, "be a tensor (torch.as_tensor makes one)", shown(value))
     if not _has_values(value):
         raise argument_error(name, "be a tensor with values", shown(value))
+    if is_batched(value):
+        raise argument_error(name, "be a plain tensor, outside of torch.vmap", "one of its batches")
+
+
+def is_batched(value: Tensor) -> bool:
+    """Whether a tensor stands for many, inside `torch.vmap`: its numbers cannot be looked at."""
+    return bool(torch._C._functorch.is_batchedtensor(value))
 
 
 def _has_values(value: Tensor | np.ndarray) -> bool:

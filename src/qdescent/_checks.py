@@ -16,7 +16,7 @@ import os
 import re
 import reprlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -127,8 +127,25 @@ def check_interval(name: str, value: float, interval: str) -> float:
     return number
 
 
+def plain_number(value: Any) -> Any:
+    """A number of NumPy or PyTorch, 0-d arrays and tensors among them, as Python's own; anything
+    else as it is.
+
+    Example:
+        >>> import torch
+        >>> plain_number(torch.tensor(0.5)), plain_number(torch.ones(1)), plain_number("text")
+        (0.5, tensor([1.]), 'text')
+    """
+    single = is_tensor(value) or is_array(value) or isinstance(value, _class_of("numpy", "generic"))
+    try:
+        return value.item() if single and value.ndim == 0 else value
+    except Exception:  # without values: on meta, inside `vmap`
+        return value
+
+
 def _real(value: object) -> float:
     """The value as a float; NaN where it is none."""
+    value = plain_number(value)
     if isinstance(value, bool) or not isinstance(value, Real):
         return math.nan
     try:
@@ -138,7 +155,7 @@ def _real(value: object) -> float:
 
 
 def check_integer(name: str, value: int, at_least: int, at_most: int | None = None) -> int:
-    """Check that `value` is an integer in a range (of numpy or torch, too; no boolean).
+    """Check that `value` is an integer in a range (of NumPy or PyTorch, too; no boolean).
 
     Args:
         name, value: the argument.
@@ -146,11 +163,9 @@ def check_integer(name: str, value: int, at_least: int, at_most: int | None = No
             would take work or memory out of all proportion.
     """
     try:
-        is_boolean = isinstance(value, bool) or str(getattr(value, "dtype", "")) in (
-            "torch.bool",
-            "bool",
-        )
-        number = None if is_boolean or getattr(value, "ndim", 0) != 0 else operator.index(value)
+        given = plain_number(value)
+        unfit = isinstance(given, bool) or getattr(given, "ndim", 0) != 0
+        number = None if unfit else operator.index(given)
     except Exception:  # what has no index says so in many ways: TypeError, RuntimeError on meta
         number = None
     if number is None or number < at_least:
@@ -161,10 +176,11 @@ def check_integer(name: str, value: int, at_least: int, at_most: int | None = No
 
 
 def check_boolean(name: str, value: bool) -> bool:
-    """Check that `value` is True or False (numpy's count; 0, 1 and texts do not)."""
-    if not isinstance(value, bool) and not isinstance(value, _class_of("numpy", "bool_")):
+    """Check that `value` is True or False (NumPy's and PyTorch's count; 0, 1 and texts do not)."""
+    given = plain_number(value)
+    if not isinstance(given, bool):
         raise argument_error(name, "be True or False", shown(value))
-    return bool(value)
+    return given
 
 
 def check_text(name: str, value: str, *, empty: bool = False) -> str:
@@ -198,13 +214,13 @@ def check_path(name: str, value: str | os.PathLike[str]) -> Path:
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
     """Check that `value` is one of `choices`: a number equal to one, or a text."""
-    choices = list(choices)
+    choices, given = list(choices), plain_number(value)
     for choice in choices:
         kind = Real if isinstance(choice, Real) and not isinstance(choice, bool) else type(choice)
         if (
-            isinstance(value, kind)
-            and isinstance(value, bool) == isinstance(choice, bool)
-            and value == choice
+            isinstance(given, kind)
+            and isinstance(given, bool) == isinstance(choice, bool)
+            and given == choice
         ):
             return choice
     raise argument_error(
@@ -253,23 +269,54 @@ def check_callable(
     return value
 
 
+def check_iterable(name: str, value: Any, *, called: str) -> Iterable[Any]:
+    """Check that items can be taken out of `value` one by one, of which a tensor, a text or a
+    mapping are not meant to be; "must be `called`".
+    """
+    no_items = isinstance(value, (str, bytes, type, Mapping)) or is_tensor(value)
+    single = is_array(value) and value.ndim == 0  # says that it can be iterated
+    if no_items or single or not isinstance(value, Iterable):
+        raise argument_error(name, f"be {called}", shown(value))
+    return value
+
+
 def check_sequence(
     name: str, value: Any, *kinds: type[T], called: str, empty: bool = False
 ) -> tuple[T, ...]:
     """Check that `value` is a list, a tuple or the like of `kinds`; "must be `called`"."""
-    no_items = isinstance(value, (str, bytes, type, Mapping)) or is_tensor(value)
-    if no_items or not isinstance(value, Iterable):
-        raise argument_error(name, f"be {called}", shown(value))
-    try:
-        items = tuple(value)
-    except TypeError:  # a 0-d array says that it can be iterated
-        raise argument_error(name, f"be {called}", shown(value)) from None
+    items = tuple(check_iterable(name, value, called=called))
     if not items and not empty:
         raise argument_error(name, f"be {called}, at least one", "empty")
     for place, item in enumerate(items):
         if not isinstance(item, kinds):
             raise argument_error(name, f"be {called}", f"{shown(item)} at index {place}")
     return items
+
+
+def check_numbers(
+    name: str, value: Any, interval: str, called: str, *, empty: bool = False
+) -> tuple[float, ...]:
+    """Check that `value` is a sequence of numbers in an interval; "must be `called`"."""
+    given = check_sequence(name, value, object, called=called, empty=empty)
+    return tuple(check_interval(name, each, interval) for each in given)  # type: ignore[arg-type]
+
+
+def check_field(one: Any, name: str, check: Callable[..., Any], *given: Any) -> None:
+    """Check a field of a frozen dataclass, and keep what the check returns: in Python's own type.
+
+    Args:
+        one: the dataclass, in its `__post_init__`.
+        name: of the field.
+        check: one of the checks above.
+        given: what it takes after name and value.
+    """
+    object.__setattr__(one, name, check(name, getattr(one, name), *given))
+
+
+def shortened(text: str, most: int) -> str:
+    """A stranger's text on one line of so many characters, "…" in the place of what is left out."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def harmless(text: str) -> str:

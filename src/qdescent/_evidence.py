@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from qdescent._checks import argument_error, check_instance, check_sequence, check_text, shown
+from qdescent._checks import (
+    argument_error,
+    check_instance,
+    check_sequence,
+    check_text,
+    plain_number,
+    shown,
+)
 
 
 class Evidence(StrEnum):
@@ -167,11 +174,13 @@ def _taken(name: str, value: Any) -> Any:
         if all(type(item) in (int, float) for item in value):
             return tuple(value)
         return tuple(_number(name, item) for item in value)
-    return bool(value) if isinstance(value, np.bool_) else _number(name, value)
+    value = plain_number(value)
+    return value if isinstance(value, bool) else _number(name, value)
 
 
 def _number(name: str, value: Any) -> float | int:
-    if isinstance(value, Real):
+    value = plain_number(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
         try:
             whole = isinstance(value, Integral) and math.isfinite(float(value))
             return int(value) if whole else float(value)  # type: ignore[call-overload]

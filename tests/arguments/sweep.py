@@ -39,6 +39,8 @@ NASTY: Mapping[str, Callable[[], Any]] = {
     "int64(2)": lambda: np.int64(2),
     "tensor(.5)": lambda: torch.tensor(0.5),
     "tensor(2)": lambda: torch.tensor(2),
+    "array(.5)": lambda: np.array(0.5),
+    "index(2)": lambda: _Index(),
     "tensor()": lambda: torch.zeros(0),
     "tensor 2x2x2": lambda: torch.ones(2, 2, 2),
     "tensor of 7": lambda: torch.ones(7, dtype=torch.float64),
@@ -53,6 +55,13 @@ NASTY: Mapping[str, Callable[[], Any]] = {
     "function": lambda: _takes_nothing,
     "float8": lambda: torch.float8_e5m2,
 }
+
+
+class _Index:
+    """What Python takes for an integer in `range` and in brackets, and nowhere else."""
+
+    def __index__(self) -> int:
+        return 2
 
 
 def _takes_nothing() -> None:
@@ -134,7 +143,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a value did: "refused" in the house's sentence, "result", or "fault"."""
+    """What a value did: "refused" in the house's sentence, "result", or "fault"; "kept" where a
+    result holds it as it was given.
+    """
 
     argument: str
     value: str
@@ -142,8 +153,12 @@ class Outcome:
     text: str = ""
 
 
+# numbers of NumPy and PyTorch: computed with, they would choose types and wrap around
+SCALARS = (
+    "float64(.5)", "float32(.5)", "int64(2)", "tensor(.5)", "tensor(2)", "array(.5)", "index(2)",
+)  # fmt: skip
 SAMPLE = (  # of every kind one: what `make test` tries
-    "None", "text", "True", "-1", "0", "nan", "10**30", "float32(.5)", "tensor()", "tensor of 7",
+    "None", "text", "True", "-1", "0", "nan", "10**30", "tensor(.5)", "tensor()", "tensor of 7",
     "list of None", "object",
     "its NaN", "its integers", "its meta", "its graph", "its class", "its fields",
 )  # fmt: skip
@@ -164,7 +179,7 @@ def outcomes(
                 continue
             try:
                 with guard():
-                    entry.call(**{**entry.valid(), argument: value})
+                    result = entry.call(**{**entry.valid(), argument: value})
             except ArgumentError as refusal:
                 sentence = SENTENCE.fullmatch(str(refusal))
                 if sentence is None or re.match(r"\w+", sentence["name"])[0] not in (
@@ -182,4 +197,6 @@ def outcomes(
                     f"{type(error).__name__}: {error}".splitlines()[0][:200],
                 )
             else:
+                if label in SCALARS and getattr(result, argument, None) is value:
+                    yield Outcome(argument, label, "kept", "kept as a stranger's type")
                 yield Outcome(argument, label, "result")

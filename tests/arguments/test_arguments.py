@@ -9,8 +9,8 @@ from pathlib import Path
 
 import api
 import pytest
+from arguments.fine import ANYTHING, OWN
 from arguments.fine import FINE as RIGHT
-from arguments.fine import OWN
 from arguments.sweep import SAMPLE, Entry, outcomes
 from arguments.table_networks import ENTRIES as NETWORKS
 from arguments.table_solutions import ENTRIES as SOLUTIONS
@@ -55,7 +55,8 @@ def wrong(entry: Entry, labels) -> list[str]:
         fine = FINE.get(entry.name, {}).get(outcome.argument, ())
         own = OWN.get(entry.name, {}).get(outcome.argument, ())
         at = f"{outcome.argument} = {outcome.value}"
-        if outcome.kind == "fault" and outcome.value not in own:
+        kept = outcome.kind == "kept" and fine != ANYTHING
+        if kept or (outcome.kind == "fault" and outcome.value not in own):
             found.append(f"{at}: {outcome.text}")
         if outcome.kind == "result" and outcome.value not in (*fine, *own):
             found.append(f"{at}: taken without a word")

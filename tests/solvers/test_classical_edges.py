@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from qdescent._checks import ArgumentError
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.solvers.classical import GMRES, Direct
-from qdescent.solvers.solve import Status
+from qdescent.solvers.solve import Solution, Status, solve
 
 
 @pytest.mark.parametrize("solver", [Direct(), GMRES(tolerance=1e-5)])
@@ -25,3 +26,14 @@ def test_the_bound_of_a_solved_system_holds():
         found.status is not Status.SOLVED
         or float((found.value - z).norm() / z.norm()) <= found.bound
     )
+
+
+@pytest.mark.parametrize("returned", [3, None, torch.ones(2), Solution])
+def test_a_solver_that_returns_no_solution_is_refused(returned):
+    class Mine:
+        def solve(self, system):
+            return returned
+
+    system = LinearSystem(torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+    with pytest.raises(ArgumentError, match="`solver` must return a Solution, but is one that"):
+        solve(system, Mine())

@@ -39,7 +39,7 @@ CONFORMANCE = {
         error=1e-2,
         circuits={"HHL": HHL(0.1, circuit=True)},
         fine={**PROMISED, "clock_bits": (*COUNT, "None")},
-        forecast=("int64(2)",),
+        forecast=("int64(2)", "tensor(2)"),
     )
 }
 
@@ -271,7 +271,9 @@ def test_outcomes():
         match=r"Argument `kappa` must be below 2\^14 for phase estimation, but is 100000",
     ):
         HHL(0.1, kappa=1e5).solve(LinearSystem(matrix, b))
-    with pytest.raises(ArgumentError, match="Argument `clock_bits` must be at most 13, but is 20"):
+    with pytest.raises(
+        ArgumentError, match="Argument `clock_bits` must be an integer of at most 13, but is 20"
+    ):
         HHL(clock_bits=20)
     with pytest.raises(ArgumentError, match=r"Argument `epsilon` must be in \(0, 1\), but is 1"):
         HHL(epsilon=1)

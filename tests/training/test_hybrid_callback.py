@@ -59,7 +59,7 @@ def test_what_cannot_be_is_refused_and_leaves_the_network():
     before = {name: w.clone() for name, w in network.state_dict().items()}
     for loader, must in (
         ([], "give at least one batch"),
-        (3, "give batches when"),
+        (3, "be an iterable of batches"),
         ([3], "give batches of"),
     ):
         with pytest.raises(qd.ArgumentError, match=must):

@@ -15,6 +15,7 @@ from qdescent._checks import (
     argument_error,
     check_boolean,
     check_callable,
+    check_field,
     check_instance,
     check_integer,
     check_interval,
@@ -60,15 +61,15 @@ class HistoryChoice:
     measured: bool
 
     def __post_init__(self) -> None:
-        check_scale("scale", self.scale)
-        check_integer("padding", self.padding, 0)
-        check_interval("probability", self.probability, "(0, 1.000001]")
+        check_field(self, "scale", check_scale)
+        check_field(self, "padding", check_integer, 0)
+        check_field(self, "probability", check_interval, "(0, 1.000001]")
         for name in ("kappa_bound", "queries"):
-            check_interval(name, getattr(self, name), "(0, inf)")
+            check_field(self, name, check_interval, "(0, inf)")
         for name in ("unscaled_kappa_bound", "unscaled_queries"):
-            check_interval(name, getattr(self, name), "(0, inf]")
-        check_boolean("amplified", self.amplified)
-        check_boolean("measured", self.measured)
+            check_field(self, name, check_interval, "(0, inf]")
+        check_field(self, "amplified", check_boolean)
+        check_field(self, "measured", check_boolean)
 
     def rows(self) -> list[Row]:
         """The figures with their evidence."""
@@ -174,7 +175,7 @@ def best_history(
     order = check_integer("order", order, 1, ORDER_LIMIT)
     steps = check_integer("steps", steps, 1, MOST_STEPS)
     check_callable("queries", queries, "a function of kappa")
-    check_boolean("amplified", amplified)
+    amplified = check_boolean("amplified", amplified)
     # 1. The model in units of its own size, the middle of the range that is searched.
     weights, ends = _state_weights(norms, order, steps, path, grams, start)
     middle, most = float(np.sqrt(ends.max())), LARGEST_FACTOR * steps

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
-from qdescent._checks import argument_error, check_instance, check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_field,
+    check_instance,
+    check_integer,
+    check_interval,
+)
 from qdescent.carleman.best_history import HistoryChoice
 from qdescent.carleman.history_steps import ENTRY_LIMIT, lifted_steps
 from qdescent.carleman.lifting.lifted import LiftedMap
@@ -54,9 +60,9 @@ class HistorySystem(LinearSystem):
         super().__post_init__()
         check_instance("choice", self.choice, HistoryChoice, optional=True)
         object.__setattr__(self, "scale", check_scale("scale", self.scale))
-        check_integer("padding", self.padding, 0)
+        check_field(self, "padding", check_integer, 0)
         for name in ("steps", "block", "variables", "order", "sparsity"):
-            check_integer(name, getattr(self, name), 1)
+            check_field(self, name, check_integer, 1)
         if (self.steps + self.padding + 1) * self.block != self.size:
             raise argument_error(
                 "block", f"fit {self.size} unknowns in T + p + 1 blocks", self.block
@@ -64,7 +70,7 @@ class HistorySystem(LinearSystem):
         if self.variables > self.block:
             raise argument_error("variables", f"be at most the block, {self.block}", self.variables)
         if self.success_probability is not None:
-            check_interval("success_probability", self.success_probability, "[0, 1.000001]")
+            check_field(self, "success_probability", check_interval, "[0, 1.000001]")
 
     @property
     def kappa_bound(self) -> float | None:
@@ -146,7 +152,7 @@ def history_system(
         ([0.875, 2.3125], 0)
     """
     lifts, padding, choice = lifted_steps(f, u0, steps, padding, order, scale, largest)
-    check_integer("padding", padding, 0, ENTRY_LIMIT // lifts[0].dimension)
+    padding = check_integer("padding", padding, 0, ENTRY_LIMIT // lifts[0].dimension)
     T, first = len(lifts), lifts[0]
     start = first.lift(check_tensor("u0", real_tensor("u0", u0), (first.size,)).to(first.offset))
     if not bool(start.any()) and not any(bool(each.offset.any()) for each in lifts):

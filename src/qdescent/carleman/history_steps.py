@@ -43,10 +43,10 @@ def lifted_steps(
         if steps is None:
             raise argument_error("steps", "be given where one map serves every step", "None")
         size = f.size if isinstance(f, PolynomialMap) else f.dimension
-        each: list[PolynomialMap | LiftedMap] = [f] * check_integer(
-            "steps", steps, 1, ENTRY_LIMIT // size
-        )
+        steps = check_integer("steps", steps, 1, ENTRY_LIMIT // size)
+        each: list[PolynomialMap | LiftedMap] = [f] * steps
     else:
+        steps = None if steps is None else check_integer("steps", steps, 1)
         if isinstance(f, (LiftedField, PolynomialField)):
             step = "euler_step" if isinstance(f, LiftedField) else "euler_map"
             must = f"be a map, as a step of an equation is (`{step}(h)` makes one)"
@@ -57,12 +57,13 @@ def lifted_steps(
         must = "hold one map or one lift for each of the steps"
         raise argument_error("f", must, f"{len(each)} for {steps} steps")
     if padding is not None:
-        check_integer("padding", padding, 0, MOST_STEPS)
+        padding = check_integer("padding", padding, 0, MOST_STEPS)
     choice = None
     if all(isinstance(one, PolynomialMap) for one in each):
         maps = cast("list[PolynomialMap]", each)
         if order is None:
             raise argument_error("order", "be given with a map", "None")
+        order = check_integer("order", order, 1)
         choice = _best(maps, u0, order, padding, scale, largest)
         if choice is not None:
             padding, scale = choice.padding, choice.scale
@@ -98,7 +99,7 @@ def _best(
         raise argument_error("f", "have the same n at every step", "a mixture")
     D = Coordinates(n, order, "homogenised").dimension
     if scale is not None:
-        check_scale("scale", scale, order)
+        scale = check_scale("scale", scale, order)
     most = min(LARGEST_FACTOR * steps, max(ENTRY_LIMIT // (4 * D) - steps, 0))
     if largest is not None:
         most = min(most, check_integer("largest", largest, 0, MOST_STEPS))

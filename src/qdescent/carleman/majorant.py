@@ -297,5 +297,5 @@ def history_kappa_bound(
         3.0
     """
     check_instance("norms", norms, MapNorms)
-    check_integer("padding", padding, 0, MOST_STEPS)
+    padding = check_integer("padding", padding, 0, MOST_STEPS)
     return majorant(norms.scaled(scale), order, steps).kappa(padding)

@@ -14,8 +14,10 @@ from qdescent._checks import (
     argument_error,
     check_boolean,
     check_callable,
+    check_field,
     check_integer,
     check_interval,
+    plain_number,
 )
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.map_norms import ROUNDING
@@ -51,11 +53,11 @@ class PaddingChoice:
     amplified: bool
 
     def __post_init__(self) -> None:
-        check_integer("padding", self.padding, 0)
+        check_field(self, "padding", check_integer, 0)
         for name in ("queries", "kappa", "bare_queries"):
-            check_interval(name, getattr(self, name), "(0, inf)")
-        check_interval("probability", self.probability, "(0, 1.000001]")
-        check_boolean("amplified", self.amplified)
+            check_field(self, name, check_interval, "(0, inf)")
+        check_field(self, "probability", check_interval, "(0, 1.000001]")
+        check_field(self, "amplified", check_boolean)
 
     def rows(self) -> list[Row]:
         """The figures with their evidence."""
@@ -133,8 +135,9 @@ def best_padding(
             "state_norms", "be T + 1 >= 2 finite norms, the last above zero", state_norms
         )
     check_callable("queries", queries, "a function of kappa")
-    check_boolean("amplified", amplified)
+    amplified = check_boolean("amplified", amplified)
     steps = len(z) - 1
+    power_norms = plain_number(power_norms)
     if not isinstance(power_norms, Tensor):
         power_norms = check_interval("power_norms", power_norms, "(0, inf)") ** torch.arange(
             steps + 1, dtype=torch.float64, device="cpu"

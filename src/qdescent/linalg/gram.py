@@ -49,8 +49,9 @@ def gram_rule(steps: int, nodes: int) -> GramRule:
         >>> rule.nodes.round(6).tolist(), rule.weights.round(6).tolist()
         ([3.733719, 15.266281], [10.0, 10.0])
     """
-    check_integer("steps", steps, 1)
-    if check_integer("nodes", nodes, 1) > steps:
+    steps = check_integer("steps", steps, 1)
+    nodes = check_integer("nodes", nodes, 1)
+    if nodes > steps:
         raise argument_error("nodes", f"be at most the {steps} steps", nodes)
     middle = (steps - 1) / 2
     k = np.arange(1, nodes)

@@ -23,8 +23,8 @@ def jacobi_anger_order(time: float, error: float) -> int:
         >>> jacobi_anger_order(10.0, 1e-6)
         23
     """
-    check_interval("time", time, "[0, inf)")
-    check_interval("error", error, "(0, inf)")
+    time = check_interval("time", time, "[0, inf)")
+    error = check_interval("error", error, "(0, inf)")
     orders = np.arange(math.ceil(1.1 * time) + 80)
     tails = 2 * np.cumsum(np.abs(jv(orders, time))[::-1])[::-1]  # from order j on
     return (max(0, int(np.argmax(tails <= error)) - 1) // 2) * 2 + 1

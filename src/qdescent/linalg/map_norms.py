@@ -11,8 +11,10 @@ import numpy as np
 from qdescent._arrays import Floats
 from qdescent._checks import (
     argument_error,
+    check_field,
     check_integer,
     check_interval,
+    check_numbers,
     check_sequence,
     shown,
 )
@@ -49,22 +51,21 @@ class MapNorms:
     words: tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        check_interval("constant", self.constant, "[0, inf)")
-        check_interval("linear", self.linear, "[0, inf)")
-        for norm in check_sequence("higher", self.higher, float, int, called="norms", empty=True):
-            check_interval("higher", norm, "[0, inf)")
+        check_field(self, "constant", check_interval, "[0, inf)")
+        check_field(self, "linear", check_interval, "[0, inf)")
+        higher = check_numbers("higher", self.higher, "[0, inf)", "norms", empty=True)
+        object.__setattr__(self, "higher", higher)
         for name in ("powers", "drift"):
             if getattr(self, name) is not None:
-                for norm in check_sequence(name, getattr(self, name), float, int, called="norms"):
-                    check_interval(name, norm, "[0, inf)")
+                check_field(self, name, check_numbers, "[0, inf)", "norms")
         if self.words is not None:
             rows = check_sequence("words", self.words, tuple, called="tuples")
             # 4, 12, 28, ...: a power of two, less the empty word's and the letters'
             if len(rows) < 4 or (len(rows) + 4) & (len(rows) + 3) or not all(rows):
                 must = "hold norms for each word of 2, or of 2 to N letters"
                 raise argument_error("words", must, shown(rows))
-            for norm in (norm for row in rows for norm in row):
-                check_interval("words", norm, "[0, inf)")
+            words = tuple(check_numbers("words", row, "[0, inf)", "norms") for row in rows)
+            object.__setattr__(self, "words", words)
         self._check_beginnings()
 
     def _check_beginnings(self) -> None:

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from qdescent._array_checks import FLOATING, check_tensor
 from qdescent._checks import (
+    ArgumentError,
     argument_error,
     check_boolean,
     check_callable,
+    check_field,
     check_instance,
     check_integer,
     check_interval,
@@ -40,8 +42,8 @@ class Shard:
     total: Callable[[Tensor], Tensor] = field(repr=False)
 
     def __post_init__(self) -> None:
-        check_integer("start", self.start, 0)
-        check_integer("stop", self.stop, self.start + 1)
+        check_field(self, "start", check_integer, 0)
+        check_field(self, "stop", check_integer, self.start + 1)
         check_callable("total", self.total)
 
     def __len__(self) -> int:
@@ -103,7 +105,7 @@ class LinearOperator:
             raise argument_error("dtype", "be a floating-point or complex type", shown(self.dtype))
         check_instance("device", self.device, torch.device)
         check_instance("shard", self.shard, Shard, optional=True)
-        check_boolean("steady", self.steady)
+        check_field(self, "steady", check_boolean)
         check_text("remark", self.remark, empty=True)
         if self.rounding is not None:
             rounding = check_interval("rounding", self.rounding, "(0, 1)")
@@ -126,7 +128,14 @@ class LinearOperator:
         block = x.to(self.dtype) if x.ndim == 2 else x.to(self.dtype)[:, None]
         # tensors of inference mode count no changes
         version = None if block.is_inference() else block._version
-        product = self.apply(block)
+        try:
+            product = self.apply(block)
+        except (RuntimeError, ArgumentError) as problem:
+            if not torch._C._functorch.is_functorch_wrapped_tensor(x):
+                raise
+            must = "be plain vectors, outside of torch.vmap and torch.func (a block (n, k) is"
+            must = f"{must} multiplied at once)"
+            raise argument_error("x", must, "a tensor of theirs") from problem
         if version is not None and block._version != version:
             must = "leave the block that it is given as it is (block = block.clone() first)"
             raise argument_error("apply", must, "changing it in place")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_shape
-from qdescent._checks import argument_error, check_interval, shown
+from qdescent._checks import argument_error, check_interval, check_iterable
 from qdescent.linalg.tensors import real_tensor
 
 if TYPE_CHECKING:
@@ -28,11 +28,8 @@ def checked_terms(coefficients: Sequence[Tensor]) -> Terms:
         ArgumentError: fewer than two coefficients, a wrong shape, numbers that are not real or not
             finite, or more than one device.
     """
-    if isinstance(coefficients, (str, bytes, Mapping, Tensor)) or not isinstance(
-        coefficients, Iterable
-    ):
-        raise argument_error("coefficients", "be a list of F_0, F_1, ...", shown(coefficients))
-    given = [real_tensor(f"coefficients[{k}]", F) for k, F in enumerate(coefficients)]
+    terms = check_iterable("coefficients", coefficients, called="a list of F_0, F_1, ...")
+    given = [real_tensor(f"coefficients[{k}]", F) for k, F in enumerate(terms)]
     if len(given) < 2:
         raise argument_error("coefficients", "hold at least F_0 and F_1", f"{len(given)} of them")
     if given[0].ndim == 1:

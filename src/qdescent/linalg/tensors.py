@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdescent._array_checks import check_finite, plain
+from qdescent._array_checks import check_finite, is_bytes, plain
 from qdescent._checks import argument_error, shown
 
 MOST_EXACT = 2**53  # integers beyond it are not all held by float64
+EXACT = "hold integers below 2^53, which float64 can hold"
 TAKEN = "be a tensor, a NumPy array, a SciPy sparse array or nested lists of numbers"
 WIDER = {
     torch.float16: torch.float32,
@@ -98,22 +99,35 @@ def _from_outside(name: str, given: Any) -> Tensor:
         raise argument_error(
             name, "be without masked places (`filled(0)` says what they hold)", "a masked array"
         )
+    if is_bytes(given):
+        raise argument_error(name, TAKEN, shown(given))
     try:
         array = np.asarray(given)
     except (ValueError, TypeError, OverflowError) as error:  # ragged lists
         raise argument_error(name, TAKEN, shown(given)) from error
     if array.dtype.kind not in "fciub":
         raise argument_error(name, TAKEN, shown(given))
+    of_list = array.dtype.kind == "f" and not isinstance(given, np.ndarray) and array.size
+    if of_list and float(np.abs(array).max()) >= MOST_EXACT:  # NumPy may have rounded integers
+        objects = np.asarray(given, dtype=object).flat
+        if any(isinstance(each, int) and abs(each) >= MOST_EXACT for each in objects):
+            raise argument_error(name, EXACT, "with larger ones")
     return _from_array(name, array)
 
 
 def _from_array(name: str, array: np.ndarray) -> Tensor:
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if native.dtype.kind in "iu":  # PyTorch does not know all names of one type
+        native = native.view(f"{native.dtype.kind}{native.dtype.itemsize}")
     wide = {"f": np.float64, "c": np.complex128}.get(native.dtype.kind, native.dtype)
     if native.dtype.itemsize > np.dtype(wide).itemsize:  # extended precision
         # what is beyond float64 becomes infinite, and refused as such
         with np.errstate(over="ignore"):
-            native = native.astype(wide)
+            rounded = native.astype(wide)
+        if bool((rounded != native).any() and np.isfinite(rounded).all()):
+            must = f"hold numbers that float64 holds (astype({np.dtype(wide)}) rounds them)"
+            raise argument_error(name, must, f"of type {native.dtype}, with others")
+        native = rounded
     with warnings.catch_warnings():
         # nothing is written to it
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -124,7 +138,5 @@ def _from_integers(name: str, value: Tensor) -> Tensor:
     wide = value.to(torch.float64)
     entries = wide.coalesce().values() if wide.is_sparse else wide
     if entries.numel() and float(entries.abs().max()) >= MOST_EXACT:
-        raise argument_error(
-            name, "hold integers below 2^53, which float64 can hold", "with larger ones"
-        )
+        raise argument_error(name, EXACT, "with larger ones")
     return wide

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import torch
 
-from qdescent._checks import argument_error, check_interval, check_sequence
+from qdescent._checks import argument_error, check_numbers, check_sequence
 from qdescent._evidence import Evidence, derived
 from qdescent.carleman.best_history import HistoryChoice, best_history
 from qdescent.carleman.majorant import ORDER_LIMIT
@@ -114,11 +114,9 @@ def check_grams(name: str, value: Grams) -> Grams:
     for matrix in steps:
         rows = check_sequence(name, matrix, list, tuple, called=called)
         for row in rows:
-            numbers = check_sequence(name, row, float, int, called=called)
+            numbers = check_numbers(name, row, "(-inf, inf)", called)
             if len(numbers) != len(rows) or len(rows) != len(steps[0]):
                 raise argument_error(name, f"be {called}", "rows of unlike length")
-            for each in numbers:
-                check_interval(name, each, "(-inf, inf)")
     check_inner_products(name, torch.tensor(steps, dtype=torch.float64, device="cpu"))
     return tuple(tuple(tuple(float(each) for each in row) for row in matrix) for matrix in steps)
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
-from qdescent._checks import ArgumentError, argument_error, check_choice
+from qdescent._checks import ArgumentError, argument_error, check_choice, check_field
 from qdescent._evidence import Evidence
 from qdescent.linalg.map_norms import MapNorms
 from qdescent.resources.history_choice import (
@@ -147,7 +147,7 @@ class RoundSpec:
             if value is None and each.default is None:
                 continue
             object.__setattr__(self, name, checked_field(name, value))
-        check_choice("readout", self.readout, READOUTS)
+        check_field(self, "readout", check_choice, READOUTS)
         if self.n > self.parameters:
             raise argument_error("n", f"be at most `parameters` ({self.parameters})", self.n)
         for name in ("sparsity", "largest", "needed_sparsity"):
@@ -163,6 +163,8 @@ class RoundSpec:
             must = f"be at most `forward_macs` ({self.forward_macs})"
             raise argument_error("masked_macs", must, self.masked_macs)
         self._check_spectrum()
+        if self.grams is not None:
+            check_sizes("grams", self.grams, self.steps, self.order)
         if self.norms is None or self.kappa is not None:
             self._check_kappa()
         else:
@@ -218,8 +220,6 @@ class RoundSpec:
         if (self.padding or 0) > MOST_STEPS:
             must = f"be at most {MOST_STEPS} where `norms` are given"
             raise argument_error("padding", must, self.padding)
-        if self.grams is not None:
-            check_sizes("grams", self.grams, self.steps, self.order)
         if norms.constant < _LEAST_FORCE:
             must = f"have an ||F_0|| of at least {_LEAST_FORCE:g} (below it nothing moves)"
             raise argument_error("norms", must, norms.constant)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from qdescent._checks import (
     argument_error,
     check_boolean,
+    check_field,
     check_integer,
     check_interval,
     shown,
@@ -56,9 +57,9 @@ class Circuit:
 
     def __post_init__(self) -> None:
         if self.angle_bits is not None:
-            check_integer("angle_bits", self.angle_bits, 3, MOST_ANGLE_BITS)
+            check_field(self, "angle_bits", check_integer, 3, MOST_ANGLE_BITS)
         check_loader(self.loader)
-        check_boolean("amplify", self.amplify)
+        check_field(self, "amplify", check_boolean)
         limit = check_interval("most_seconds", self.most_seconds, "(0, inf]")
         object.__setattr__(self, "most_seconds", limit)
 

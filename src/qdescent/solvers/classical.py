@@ -12,7 +12,7 @@ import scipy.sparse as sparse
 import scipy.sparse.linalg as sparse_linalg
 import torch
 
-from qdescent._checks import check_integer, check_interval
+from qdescent._checks import check_field, check_integer, check_interval
 from qdescent._evidence import Row
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.rows.collection import Rows
@@ -105,9 +105,9 @@ class GMRES:
     limit: int = 200
 
     def __post_init__(self) -> None:
-        check_interval("tolerance", self.tolerance, "(0, 1)")
-        check_integer("restart", self.restart, 1, MOST_VECTORS)
-        check_integer("limit", self.limit, 1, MOST_RESTARTS)
+        check_field(self, "tolerance", check_interval, "(0, 1)")
+        check_field(self, "restart", check_integer, 1, MOST_VECTORS)
+        check_field(self, "limit", check_integer, 1, MOST_RESTARTS)
 
     def solve(self, system: LinearSystem) -> Solution:
         """Iterate until the residual is below the tolerance.

@@ -14,6 +14,7 @@ import torch
 
 from qdescent._checks import (
     argument_error,
+    check_field,
     check_instance,
     check_integer,
     check_methods,
@@ -191,11 +192,11 @@ class ComposedHistory:
             object.__setattr__(
                 self, "maps", check_sequence("maps", self.maps, PolynomialMap, called=called)
             )
-        check_integer("order", self.order, 1, MOST_ORDER)
-        check_integer("padding", self.padding, 0, MOST_STEPS)
+        check_field(self, "order", check_integer, 1, MOST_ORDER)
+        check_field(self, "padding", check_integer, 0, MOST_STEPS)
         object.__setattr__(self, "scale", check_scale("scale", self.scale, self.order))
         if self.steps is not None:
-            check_integer("steps", self.steps, 1, MOST_STEPS)
+            check_field(self, "steps", check_integer, 1, MOST_STEPS)
 
     def plan(self, system: LinearSystem) -> EncodingPlan:
         """alpha of the rules of composition."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from qdescent._checks import argument_error, check_integer, check_interval
+from qdescent._checks import argument_error, check_field, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.quantum.algorithms.hhl_inverse import (
@@ -88,11 +88,8 @@ class HHL:
     def __post_init__(self) -> None:
         check_promises(self)
         check_encoding(self.encoding)
-        if (
-            self.clock_bits is not None
-            and check_integer("clock_bits", self.clock_bits, 2) > MOST_CLOCK_BITS
-        ):
-            raise argument_error("clock_bits", f"be at most {MOST_CLOCK_BITS}", self.clock_bits)
+        if self.clock_bits is not None:
+            check_field(self, "clock_bits", check_integer, 2, MOST_CLOCK_BITS)
 
     def forecast(self, kappa: float) -> int:
         """The queries that a solve at this kappa takes, before amplification.

@@ -171,8 +171,8 @@ def search_norm(
         >>> 45 < found.estimate < 51, found.steps
         (True, 1)
     """
-    check_interval("kappa", kappa, "(1, inf)")
-    check_integer("shots", shots, 1)
+    kappa = check_interval("kappa", kappa, "(1, inf)")
+    shots = check_integer("shots", shots, 1)
     low, high, steps = 1.0, kappa, 0
     while True:
         # Measure the projection at the middle of ln t, by a binomial draw of its probability.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from qdescent._checks import check_integer, check_interval
+from qdescent._checks import check_field, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev import KernelFilter, kernel_filter
 from qdescent.linalg.linear_system import LinearSystem
@@ -82,9 +82,9 @@ class KernelReflection:
         check_promises(self)
         check_encoding(self.encoding)
         if self.norm is not None:
-            check_interval("norm", self.norm, "(0, inf)")
-        check_integer("search_shots", self.search_shots, 1)
-        check_integer("seed", self.seed, 0)
+            check_field(self, "norm", check_interval, "(0, inf)")
+        check_field(self, "search_shots", check_integer, 1)
+        check_field(self, "seed", check_integer, 0)
 
     def forecast(self, kappa: float) -> int:
         """The most queries that a solve at this kappa takes before amplification.

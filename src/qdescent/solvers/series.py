@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,8 +16,8 @@ from qdescent._checks import (
     check_choice,
     check_instance,
     check_integer,
+    check_iterable,
     check_text,
-    shown,
 )
 from qdescent.learning.curvature.hessian import check_series
 from qdescent.learning.descent.sgd import SGD, step_change
@@ -131,14 +131,11 @@ class SeriesSteps(Iterator[Tensor]):
         nesterov: bool = False,
         decoupled: bool = False,
     ) -> None:
-        called = isinstance(task, (Task, Iterable)) and not isinstance(
-            task, (str, bytes, type, Tensor, Mapping)
-        )
-        if not called:
-            raise argument_error("task", "be a Task, or one for each step", shown(task))
+        if not isinstance(task, Task):
+            check_iterable("task", task, called="a Task, or one for each step")
         theta = check_instance("space", space, ParameterSpace).point(theta)
-        check_choice("method", method, WAYS)
-        check_boolean("check", check)
+        method = check_choice("method", method, WAYS)
+        check = check_boolean("check", check)
         order = check_integer("order", order, 1)
         if order > ORDER_LIMIT:
             raise argument_error("order", f"be at most {ORDER_LIMIT} in series form", order)

@@ -9,7 +9,14 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
-from qdescent._checks import check_instance, check_interval, check_methods
+from qdescent._checks import (
+    argument_error,
+    check_field,
+    check_instance,
+    check_interval,
+    check_methods,
+    shown,
+)
 from qdescent.linalg.linear_system import LinearSystem
 from qdescent.rows.collection import Rows
 
@@ -78,8 +85,8 @@ class Solution:
     def __post_init__(self) -> None:
         check_tensor("value", self.value, (None,), "complex", finite=False)
         check_tensor("answer", self.answer, (None,), "complex", finite=False)
-        check_interval("residual", self.residual, "[0, inf]")
-        check_interval("bound", self.bound, "[0, inf]")
+        check_field(self, "residual", check_interval, "[0, inf]")
+        check_field(self, "bound", check_interval, "[0, inf]")
         check_instance("status", self.status, Status)
         check_instance("cost", self.cost, Rows)
         check_instance("system", self.system, LinearSystem, optional=True)
@@ -108,6 +115,9 @@ def solve(system: LinearSystem, solver: Solver) -> Solution:
     Returns:
         Solution: failure is a value, see `Solution.status`.
 
+    Raises:
+        ArgumentError: no solver, or one that returns something else.
+
     Example:
         >>> import torch
         >>> from qdescent.solvers.classical import Direct
@@ -118,4 +128,7 @@ def solve(system: LinearSystem, solver: Solver) -> Solution:
     """
     check_instance("system", system, LinearSystem)
     check_methods("solver", solver, ("solve",), "a solver, such as Direct() or QSVT(epsilon=1e-4)")
-    return replace(solver.solve(system), system=system)
+    found = solver.solve(system)
+    if not isinstance(found, Solution):
+        raise argument_error("solver", "return a Solution", f"one that returns {shown(found)}")
+    return replace(found, system=system)

@@ -14,10 +14,12 @@ from qdescent._array_checks import check_shape, check_tensor
 from qdescent._checks import (
     argument_error,
     check_callable,
+    check_field,
     check_instance,
     check_integer,
     check_interval,
-    check_sequence,
+    check_iterable,
+    check_numbers,
     shown,
 )
 from qdescent._random import named_generator
@@ -75,10 +77,8 @@ def displacements(
     rule = SGD(learning_rate, momentum, weight_decay, dampening, nesterov, decoupled)
     theta = check_instance("space", space, ParameterSpace).point(theta)
     velocity = None if velocity is None else space.point(velocity, "velocity")
-    if isinstance(task, (str, bytes, type, Tensor, Mapping)) or not isinstance(
-        task, (Task, Iterable)
-    ):
-        raise argument_error("task", "be a Task, or one for each step", shown(task))
+    if not isinstance(task, Task):
+        check_iterable("task", task, called="a Task, or one for each step")
     tasks = repeat(task) if isinstance(task, Task) else task
     for loss, u, _ in walk(tasks, space, theta, rule, velocity):
         yield loss, u
@@ -161,14 +161,12 @@ class DenseState:
     test_accuracy: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        check_integer("epoch", self.epoch, 0)
+        check_field(self, "epoch", check_integer, 0)
         check_instance("tensors", self.tensors, Mapping, called="tensors by name")
-        for name in ("loss", "test_accuracy"):
-            values = check_sequence(
-                name, getattr(self, name), object, called="a sequence of numbers", empty=True
-            )
-            for value in values:
-                check_interval(name, value, "(-inf, inf)" if name == "loss" else "[0, 1]")  # type: ignore[arg-type]
+        for name, interval in (("loss", "(-inf, inf)"), ("test_accuracy", "[0, 1]")):
+            called, given = "a sequence of numbers", getattr(self, name)
+            numbers = check_numbers(name, given, interval, called, empty=True)
+            object.__setattr__(self, name, numbers)
 
 
 def train_dense(
@@ -221,7 +219,7 @@ def train_dense(
     learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
     momentum = check_interval("momentum", momentum, "[0, 1)")
     weight_decay = check_interval("weight_decay", weight_decay, "[0, inf)")
-    check_integer("seed", seed, 0)
+    seed = check_integer("seed", seed, 0)
     check_instance("state", state, DenseState, optional=True)
     check_callable("on_epoch", on_epoch, "a function of the state", optional=True)
     check_callable("on_batch", on_batch, optional=True)

@@ -120,7 +120,7 @@ def train_hybrid(
     """
     tasks = check_sequence("tasks", tasks, Task, called="tasks", empty=True)
     check_instance("schedule", schedule, Schedule, AdaptiveSchedule)
-    check_integer("seed", seed, 0)
+    seed = check_integer("seed", seed, 0)
     done = check_sequence("done", done, Round, called="rounds of an earlier call", empty=True)
     check_callable("on_round", on_round, "a function of the round", optional=True)
     check_callable("on_step", on_step, optional=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from qdescent._checks import (
     argument_error,
     check_boolean,
+    check_field,
     check_instance,
     check_integer,
     check_interval,
@@ -109,9 +110,9 @@ class Schedule:
     most_seconds: float = MOST_SECONDS
 
     def __post_init__(self) -> None:
-        check_order("order", self.order)
-        check_integer("segment", self.segment, 1, MOST_STEPS)
-        check_integer("rounds", self.rounds, 1, MOST_STEPS)
+        check_field(self, "order", check_order)
+        check_field(self, "segment", check_integer, 1, MOST_STEPS)
+        check_field(self, "rounds", check_integer, 1, MOST_STEPS)
         check_descent(self)
         if isinstance(self.learning_rate, tuple) and len(self.learning_rate) != self.rounds:
             must = f"hold {self.rounds} rates, one for each round"
@@ -152,12 +153,12 @@ class Schedule:
         """Whether a segment may hold a step with such terms: unless they overflowed, whatever its
         engine misses.
         """
-        check_interval("solver", solver, "[0, inf]")
+        solver = check_interval("solver", solver, "[0, inf]")
         return not math.isinf(check_instance("tail", tail, Tail).growth)
 
     def work(self, order: int, steps: int) -> float:
         """N(N+3)/2, a step's work in gradients (a cost model)."""
-        check_integer("steps", steps, 0)
+        steps = check_integer("steps", steps, 0)
         return step_gradients(order)
 
 
@@ -253,11 +254,11 @@ class AdaptiveSchedule:
     most_seconds: float = MOST_SECONDS
 
     def __post_init__(self) -> None:
-        check_integer("patience", self.patience, 0, MOST_STEPS)
-        check_interval("tolerance", self.tolerance, "(0, 1)")
+        check_field(self, "patience", check_integer, 0, MOST_STEPS)
+        check_field(self, "tolerance", check_interval, "(0, 1)")
         if self.engine_tolerance is None:
             object.__setattr__(self, "engine_tolerance", SOLVER_PART * self.tolerance)
-        check_boolean("fresh_batches", self.fresh_batches)
+        check_field(self, "fresh_batches", check_boolean)
         for order in check_sequence(
             "orders", self.orders, object, called="a sequence of orders", empty=True
         ):
@@ -269,24 +270,24 @@ class AdaptiveSchedule:
                 shown(tuple(self.orders)),
             )
         object.__setattr__(self, "orders", tuple(sorted({int(order) for order in self.orders})))
-        check_interval("momentum", self.momentum, "[0, 1)")
+        check_field(self, "momentum", check_interval, "[0, 1)")
         if self.followed > ORDER_LIMIT:
             must = (
                 f"be at most {ORDER_LIMIT - 1} with momentum or fresh batches (the estimate needs"
                 " the term after the last)"
             )
             raise argument_error("orders", must, self.orders)
-        check_integer("steps", self.steps, 1, MOST_STEPS)
+        check_field(self, "steps", check_integer, 1, MOST_STEPS)
         # one step is plain descent: nothing to linearise
-        check_integer("longest", self.longest, 2, MOST_STEPS)
-        check_interval("round_cost", self.round_cost, "[0, inf)")
-        check_interval("safety", self.safety, "[1, inf)")
+        check_field(self, "longest", check_integer, 2, MOST_STEPS)
+        check_field(self, "round_cost", check_interval, "[0, inf)")
+        check_field(self, "safety", check_interval, "[1, inf)")
         if self.shot_cost is not None:
             if callable(self.shot_cost):
                 called = "a number, or a function of order and steps"
                 check_function("shot_cost", self.shot_cost, called, 2, 2)
             else:
-                check_interval("shot_cost", self.shot_cost, f"(0, {MOST_PRICE:g}]")
+                check_field(self, "shot_cost", check_interval, f"(0, {MOST_PRICE:g}]")
             check_unasked(self, "shot_cost", "largest", "unread", "read_error")
         check_descent(self, [CHEAPEST])
 

@@ -12,9 +12,11 @@ from qdescent._checks import (
     check_boolean,
     check_callable,
     check_choice,
+    check_field,
     check_integer,
     check_interval,
-    check_sequence,
+    check_numbers,
+    plain_number,
 )
 from qdescent.learning.descent.rate_falls import CONSTANT, FALLS
 from qdescent.learning.descent.sgd import SGD
@@ -34,44 +36,46 @@ def check_descent(schedule: Any, engines: Sequence[str] = ()) -> None:
         schedule: of either kind.
         engines: choices besides those of `ENGINES`.
     """
-    given = schedule.learning_rate
+    given = plain_number(schedule.learning_rate)
+    object.__setattr__(schedule, "learning_rate", given)
     if not isinstance(given, float):
         if callable(given):
             check_function("learning_rate", given, "a number, one for each round, or a function", 0)
         elif isinstance(given, Sequence) and not isinstance(given, str):
             called = "a number, one for each round, or a function of the round"
-            rates = check_sequence("learning_rate", given, object, called=called)
-            object.__setattr__(schedule, "learning_rate", tuple(rates))
-            for round_index in range(len(rates)):
-                rule_of(schedule, round_index)
-    check_choice("rate_schedule", schedule.rate_schedule, FALLS)
+            check_field(schedule, "learning_rate", check_numbers, "(0, inf)", called)
+    check_field(schedule, "rate_schedule", check_choice, FALLS)
+    rule = rule_of(schedule, 0)
+    for name in ("momentum", "weight_decay", "dampening", "nesterov", "decoupled"):
+        object.__setattr__(schedule, name, getattr(rule, name))
     if schedule.rate_schedule != CONSTANT and not isinstance(schedule.learning_rate, Real):
         must = f"be {CONSTANT!r} where each round has a rate of its own"
         raise argument_error("rate_schedule", must, repr(schedule.rate_schedule))
     if callable(given):
         _check_rates(schedule)
     if schedule.shots is not None:
-        check_integer("shots", schedule.shots, 1, MOST_SHOTS)
+        check_field(schedule, "shots", check_integer, 1, MOST_SHOTS)
+    object.__setattr__(schedule, "largest", plain_number(schedule.largest))
     if isinstance(schedule.largest, float):
-        check_interval("largest", schedule.largest, "(0, 1]")
+        check_field(schedule, "largest", check_interval, "(0, 1]")
     elif schedule.largest is not None:
-        check_integer("largest", schedule.largest, 1, MOST_SHOTS)
+        check_field(schedule, "largest", check_integer, 1, MOST_SHOTS)
     if schedule.unread is not None:
-        check_interval("unread", schedule.unread, "[0, 1)")
+        check_field(schedule, "unread", check_interval, "[0, 1)")
         check_unasked(schedule, "unread", "largest")
     if schedule.read_error is not None:
-        check_interval("read_error", schedule.read_error, "(0, 1)")
+        check_field(schedule, "read_error", check_interval, "(0, 1)")
         if schedule.read_error < LEAST_EPSILON:
             raise argument_error(
                 "read_error", f"be at least {LEAST_EPSILON:g}", schedule.read_error
             )
         check_unasked(schedule, "read_error", "largest", "unread")
-    check_boolean("fresh_batches", schedule.fresh_batches)
-    check_interval("engine_tolerance", schedule.engine_tolerance, "(0, 1)")
-    check_interval("most_seconds", schedule.most_seconds, "(0, inf]")
+    check_field(schedule, "fresh_batches", check_boolean)
+    check_field(schedule, "engine_tolerance", check_interval, "(0, 1)")
+    check_field(schedule, "most_seconds", check_interval, "(0, inf]")
     engine = check_choice("engine", schedule.engine, [*ENGINES, *engines])
     if engine != CHEAPEST:
-        ENGINES[engine].check((schedule.followed,), rule_of(schedule, 0), schedule.fresh_batches)
+        ENGINES[engine].check((schedule.followed,), rule, schedule.fresh_batches)
 
 
 def _check_rates(schedule: Any) -> None:
@@ -144,10 +148,12 @@ def rule_of(schedule: Any, round_index: int, done: int | None = None) -> SGD:
 
 def step_gradients(order: int) -> float:
     """N(N+3)/2, the work of a step of order N in gradients (a cost model)."""
-    check_order("order", order)
+    order = check_order("order", order)
     return order * (order + 3) / 2
 
 
-def check_order(name: str, order: int) -> None:
+def check_order(name: str, order: int) -> int:
     """Check that a series has it."""
-    check_interval(name, check_integer(name, order, 1), f"[1, {ORDER_LIMIT}]")
+    order = check_integer(name, order, 1)
+    check_interval(name, order, f"[1, {ORDER_LIMIT}]")
+    return order

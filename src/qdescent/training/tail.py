@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qdescent._checks import check_interval
+from qdescent._checks import check_field, check_interval, plain_number
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,11 @@ class Tail:
     growth: float
 
     def __post_init__(self) -> None:
-        check_interval("error", self.error, "[0, inf]")
-        if not (isinstance(self.growth, float) and math.isnan(self.growth)):
-            check_interval("growth", self.growth, "[0, inf]")
+        check_field(self, "error", check_interval, "[0, inf]")
+        growth = plain_number(self.growth)
+        object.__setattr__(self, "growth", growth)
+        if not (isinstance(growth, float) and math.isnan(growth)):
+            check_field(self, "growth", check_interval, "[0, inf]")
 
     @property
     def known(self) -> bool:

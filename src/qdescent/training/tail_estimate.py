@@ -83,7 +83,8 @@ def estimate_tail(gram: Tensor | Sequence[Sequence[float]], order: int) -> Tail:
     if bool((gram.diagonal() < 0).any()):
         raise argument_error("gram", "hold squares of norms on its diagonal", "negative there")
     count = len(gram)
-    if check_integer("order", order, 1) > count:
+    order = check_integer("order", order, 1)
+    if order > count:
         raise argument_error("order", f"be at most the number of terms, {count}", order)
     if not bool(torch.isfinite(gram).all()):
         return Tail(math.inf, math.inf)

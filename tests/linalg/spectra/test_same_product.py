@@ -63,6 +63,30 @@ def test_an_operator_that_changes_is_refused(taker, change):
         TAKERS[taker](Counted(CHANGES[change]).operator)
 
 
+@pytest.mark.parametrize("taker", ["density", "deflated", "rows"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda product, _: product * torch.linspace(1, 2, product.shape[1], dtype=torch.float64),
+        lambda product, _: product.flip(1),
+        lambda product, _: product.mean(1, keepdim=True).expand_as(product),
+        lambda product, _: product * (1 + 0.01 * (torch.arange(product.shape[1]) > 0)),
+        lambda product, _: product / product.shape[1],
+    ],
+)
+def test_columns_of_a_block_that_are_treated_unlike_each_other_are_refused(taker, change):
+    with pytest.raises(ArgumentError, match="alone or in a block|be symmetric"):
+        TAKERS[taker](Counted(change).operator)
+
+
+def test_half_precision_inside_rounds_and_is_no_noise():
+    operator = LinearOperator(
+        (N, N), lambda x: (DIAGONAL.bfloat16() * x.bfloat16()).float(), dtype=torch.float32
+    )
+    for name in ("density", "deflated", "rows"):
+        TAKERS[name](operator)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_rounding_is_no_noise(dtype):
     kind = torch.finfo(dtype).eps

@@ -140,6 +140,9 @@ def test_it_works_in_qualtran_and_in_a_solver():
 
 
 def test_bits_and_epsilon():
+    with pytest.raises(ArgumentError, match="`epsilon` must be at least"):
+        qd.block_encode(drawn((3, 3)), epsilon=1e-320)
+    assert qd.block_encode(np.eye(2), epsilon=1e-320).epsilon <= 1e-300  # exact at any angle
     matrix = drawn((3, 3))
     few = qd.block_encode(matrix, angle_bits=5)
     assert few.angle_bits == 5

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
-from qdescent._checks import argument_error, check_boolean, check_choice, check_integer
+from qdescent._checks import argument_error, check_boolean, check_choice, check_field, check_integer
 from qdescent.linalg.polynomial_terms import check_scale
 
 MOST_LETTERS = 1000  # beyond it even a single variable's monomials are no numbers any more
@@ -47,10 +47,10 @@ class Coordinates:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        check_integer("size", self.size, 1, 2**62)
-        check_integer("order", self.order, 1, MOST_LETTERS)
-        check_choice("form", self.form, ["homogenised", "plain"])
-        check_boolean("symmetric", self.symmetric)
+        check_field(self, "size", check_integer, 1, 2**62)
+        check_field(self, "order", check_integer, 1, MOST_LETTERS)
+        check_field(self, "form", check_choice, ["homogenised", "plain"])
+        check_field(self, "symmetric", check_boolean)
         object.__setattr__(self, "scale", check_scale("scale", self.scale, self.order))
         if self.dimension >= 2**62:
             raise argument_error(

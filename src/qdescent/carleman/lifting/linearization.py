@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sparse
 import torch
 
-from qdescent._checks import check_instance
+from qdescent._checks import argument_error, check_instance
 from qdescent.carleman.lifting.assembly import assemble, terms_in_units
 from qdescent.carleman.lifting.coordinates import Coordinates
 from qdescent.carleman.lifting.lifted import Forcing, LiftedField, LiftedMap
@@ -66,7 +66,7 @@ def carleman_linearize(
         1.
 
     Raises:
-        ArgumentError: the matrix would have more than 1e8 entries.
+        ArgumentError: the matrix would have more than 1e8 entries, or one that is no number.
 
     References:
         Carleman (1932); Liu et al., PNAS 118 (2021), arXiv:2011.03185; for maps, and for the
@@ -84,7 +84,11 @@ def carleman_linearize(
     check_instance("f", f, PolynomialMap, PolynomialField)
     coordinates = Coordinates(f.size, order, form, symmetric, scale)
     derivation = isinstance(f, PolynomialField)
-    rows, offset = assemble(terms_in_units(f, coordinates), coordinates, derivation)
+    with np.errstate(over="ignore", invalid="ignore"):  # said below in words
+        rows, offset = assemble(terms_in_units(f, coordinates), coordinates, derivation)
+    if not bool(np.isfinite(rows.data).all() and offset.isfinite().all()):
+        must = f"have coefficients whose products at order {coordinates.order} float64 can hold"
+        raise argument_error("f", f"{must} (another `scale` may help)", "with larger ones")
     if not isinstance(f, PolynomialField):
         return LiftedMap(rows, offset, coordinates)
     return LiftedField(rows, offset, coordinates, _forcing(f, coordinates))

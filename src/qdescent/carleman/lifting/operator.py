@@ -96,7 +96,7 @@ def carleman_operator(
     check_instance("f", f, PolynomialMap, PolynomialField)
     coordinates = Coordinates(f.size, order, form, symmetric, scale)
     full = Coordinates(f.size, order, form)
-    if full.letters**order > WORD_LIMIT:
+    if full.letters**full.order > WORD_LIMIT:
         raise argument_error(
             "order", f"leave at most {WORD_LIMIT:.0e} words (series_descent needs none)", f"{order}"
         )

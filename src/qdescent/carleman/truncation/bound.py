@@ -6,7 +6,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from qdescent._checks import check_boolean, check_interval, check_sequence, check_text
+from qdescent._checks import (
+    check_boolean,
+    check_field,
+    check_interval,
+    check_numbers,
+    check_text,
+)
 
 # orders that are searched: far more than an explicit lift, or a full-size series, allows
 MOST = 32
@@ -39,12 +45,11 @@ class Bound:
     def __post_init__(self) -> None:
         for name in ("name", "reason", "form", "source"):
             check_text(name, getattr(self, name))
-        check_boolean("applies", self.applies)
-        for error in check_sequence("errors", self.errors, object, called="a sequence of errors"):
-            check_interval("errors", error, "[0, inf]")  # type: ignore[arg-type]
+        check_field(self, "applies", check_boolean)
+        check_field(self, "errors", check_numbers, "[0, inf]", "a sequence of errors")
         for name in ("number", "time"):
             if getattr(self, name) is not None:
-                check_interval(name, getattr(self, name), "[-inf, inf]")
+                check_field(self, name, check_interval, "[-inf, inf]")
 
     def order_for(self, error: float) -> int | None:
         """The least order whose bound is at most `error`; None: none up to 32."""

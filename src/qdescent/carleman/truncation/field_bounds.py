@@ -23,7 +23,13 @@ import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
-from qdescent._checks import argument_error, check_boolean, check_integer, check_interval
+from qdescent._checks import (
+    argument_error,
+    check_boolean,
+    check_field,
+    check_integer,
+    check_interval,
+)
 from qdescent.carleman.truncation.norms import coefficient_norm, log_norm
 from qdescent.linalg.polynomial_terms import checked_terms
 from qdescent.linalg.tensors import real_tensor
@@ -58,10 +64,10 @@ class FieldNorms:
 
     def __post_init__(self) -> None:
         for name in ("start", "forcing", "linear", "quadratic"):
-            check_interval(name, getattr(self, name), "[0, inf]")
-        check_interval("rate", self.rate, "[-inf, inf]")
-        check_interval("abscissa", self.abscissa, "[-inf, inf]")
-        check_boolean("normal", self.normal)
+            check_field(self, name, check_interval, "[0, inf]")
+        check_field(self, "rate", check_interval, "[-inf, inf]")
+        check_field(self, "abscissa", check_interval, "[-inf, inf]")
+        check_field(self, "normal", check_boolean)
 
 
 def field_norms(coefficients: Sequence[Tensor], u0: Tensor, p: float = 2.0) -> FieldNorms:
@@ -192,7 +198,7 @@ def liu_error_bound(
         0.009979
     """
     R = liu_number(start_norm, rate, quadratic_norm)
-    check_integer("order", order, 1, MOST_ORDER)
+    order = check_integer("order", order, 1, MOST_ORDER)
     time = check_interval("time", time, "[0, inf)")
     if R >= 1:
         raise argument_error(
@@ -262,7 +268,7 @@ def comparison_error_bound(
     """
     _check(start_norm, quadratic_norm)
     rate = check_interval("rate", rate, "(-inf, inf)")
-    check_integer("order", order, 1, MOST_ORDER)
+    order = check_integer("order", order, 1, MOST_ORDER)
     time = check_interval("time", time, "[0, inf)")
     if time >= comparison_time(start_norm, rate, quadratic_norm):
         return math.inf
@@ -308,7 +314,7 @@ def forced_error_bound(
     """
     _check(start_norm, quadratic_norm, forcing_norm)
     rate = check_interval("rate", rate, "(-inf, 0)")
-    check_integer("order", order, 1, MOST_ORDER)
+    order = check_integer("order", order, 1, MOST_ORDER)
     if quadratic_norm == 0:
         return 0.0
     discriminant = rate * rate - 4 * quadratic_norm * forcing_norm
@@ -324,6 +330,6 @@ def forced_error_bound(
 
 
 def _check(start_norm: float, quadratic_norm: float, forcing_norm: float = 0.0) -> None:
-    check_interval("start_norm", start_norm, "[0, inf)")
-    check_interval("quadratic_norm", quadratic_norm, "[0, inf)")
-    check_interval("forcing_norm", forcing_norm, "[0, inf)")
+    start_norm = check_interval("start_norm", start_norm, "[0, inf)")
+    quadratic_norm = check_interval("quadratic_norm", quadratic_norm, "[0, inf)")
+    forcing_norm = check_interval("forcing_norm", forcing_norm, "[0, inf)")

@@ -64,7 +64,7 @@ def map_error_bounds(
         >>> map_error_bounds([0, 0.9, 0.1], 0.5, steps=10, order=4)[-1].round(8).tolist()
         [0.09225776, 0.02917393, 0.00883506, 0.00259581]
     """
-    check_choice("form", form, ["homogenised", "plain"])
+    form = check_choice("form", form, ["homogenised", "plain"])
     start_norm = check_interval("start_norm", start_norm, "[0, inf)")
     order = check_integer("order", order, 1, MOST_ORDER)
     steps = check_integer("steps", steps, 0, MOST_ENTRIES // order)

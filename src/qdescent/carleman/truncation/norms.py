@@ -169,7 +169,7 @@ def map_coordinates(F1: Tensor, factor: float) -> Tensor:
     """
     A = F1.detach().to_dense().double().cpu().numpy()
     radius = float(np.abs(np.linalg.eigvals(A)).max())
-    check_interval("factor", factor, "(0, inf)")
+    factor = check_interval("factor", factor, "(0, inf)")
     if not factor > radius:
         raise argument_error(
             "factor", f"be above the spectral radius of F_1, {radius:.6g}", repr(factor)

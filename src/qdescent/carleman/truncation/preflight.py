@@ -53,7 +53,7 @@ class Preflight:
 
     def best(self, order: int) -> Bound | None:
         """The least finite bound at this order, 1 to 32; None where no theorem holds."""
-        check_integer("order", order, 1, MOST)
+        order = check_integer("order", order, 1, MOST)
         known = [
             bound
             for bound in self.bounds

@@ -143,8 +143,9 @@ def extreme_eigenpairs(
     from scipy.linalg import eigh_tridiagonal
 
     n = operator.shape[0]
-    check_interval("tolerance", tolerance, "(0, 1)")
-    if check_integer("count", count, 1) >= n:
+    tolerance = check_interval("tolerance", tolerance, "(0, 1)")
+    count = check_integer("count", count, 1)
+    if count >= n:
         raise argument_error("count", f"be below n = {n}", count)
     steps = 2 * count + 40 if steps is None else check_integer("steps", steps, 1, MOST_STEPS)
     check_callable("on_product", on_product, optional=True)

@@ -89,8 +89,8 @@ def spectral_density(
         150.0
     """
     operator = symmetric_operator(operator)
-    check_integer("steps", steps, 1, MOST_STEPS)
-    check_integer("probes", probes, 1, MOST_PROBES)
+    steps = check_integer("steps", steps, 1, MOST_STEPS)
+    probes = check_integer("probes", probes, 1, MOST_PROBES)
     check_instance("state", state, LanczosState, optional=True)
     check_callable("on_step", on_step, "a function of the state", optional=True)
     again = check_boolean("check", check) and not operator.steady
@@ -114,7 +114,7 @@ def spectral_density(
         return run(of, start, steps, state, on_step)
 
     if not isinstance(deflate, Eigenpairs):
-        check_integer("deflate", deflate, 0, max(n - 1, 0))
+        deflate = check_integer("deflate", deflate, 0, max(n - 1, 0))
         if deflate == 0:
             end = measured(operator, vectors)
             return _told(operator, quadrature(end, n, None, not given, operator.rounding))

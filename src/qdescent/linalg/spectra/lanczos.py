@@ -242,7 +242,7 @@ def lanczos(
         [3.0, 3.0]
     """
     check_instance("operator", operator, LinearOperator)
-    check_integer("steps", steps, 1, MOST_STEPS)
+    steps = check_integer("steps", steps, 1, MOST_STEPS)
     check_instance("state", state, LanczosState, optional=True)
     check_callable("on_step", on_step, "a function of the state", optional=True)
     if operator.shape[0] != operator.shape[1] or operator.dtype.is_complex:

@@ -86,7 +86,7 @@ def chain_factor(factors: int, samples: int, failure: float) -> float:
         >>> [round(chain_factor(m, 12, 0.01), 4) for m in (1, 3)]
         [0.2108, 0.0215]
     """
-    check_integer("factors", factors, 1, MOST_FACTORS)
+    factors = check_integer("factors", factors, 1, MOST_FACTORS)
     samples = check_integer("samples", samples, 1)
     failure = check_interval("failure", failure, "(0, 1)")
     points, log_mgf = _log_transform(factors)

@@ -1,5 +1,6 @@
-"""Whether an operator gives the same product again: one that adds noise, or drifts from call to
-call, has no spectrum, and the numbers of a Lanczos run show nothing of it.
+"""Whether an operator gives the same product again, alone or in a block: one that adds noise,
+drifts from call to call, or treats the columns of a block unlike each other has no spectrum, and
+the numbers of a Lanczos run show nothing of it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ SAME = {torch.float32: 1e-3, torch.float64: 1e-6}
 
 @dataclass(frozen=True)
 class Product:
-    """A vector and its product, each (n, 1), to be compared with the same product made again."""
+    """A vector and its product, each (n, 1), to be compared with the same product made again: of
+    one column of a block, the product alone.
+    """
 
     vector: Tensor
     product: Tensor
@@ -37,8 +40,8 @@ class Product:
             share = float(apart / size) if float(size) else float("inf")
             raise argument_error(
                 "operator",
-                "give the same product for the same vector each time (noise, data drawn anew or a"
-                " count of calls inside it would be taken for eigenvalues)",
+                "give the same product for the same vector each time, alone or in a block (noise,"
+                " data drawn anew or a count of calls inside it would be taken for eigenvalues)",
                 f"not: two products of one vector are {100 * share:.2g} % of their length apart",
             )
 
@@ -65,8 +68,10 @@ def steady_lanczos(
 
     def watched(now: LanczosState) -> None:
         if not first:
+            # the last column alone: one that stands first in its block may be treated as if alone
+            last = first_product(before, now, last=True)
+            last.compare(operator @ last.vector, operator.shard)
             first.append(first_product(before, now))
-            first[0].compare(operator @ first[0].vector, operator.shard)
         elif now.steps == steps or not bool(now.alive.any()):
             first[0].compare(operator @ first[0].vector, operator.shard)
         if on_step is not None:
@@ -97,11 +102,13 @@ def check_state(operator: LinearOperator, state: LanczosState) -> None:
         raise argument_error("state", "be of this operator", actual)
 
 
-def first_product(before: LanczosState | None, after: LanczosState) -> Product:
-    """The product of the first living probe that led from one state to the next, without making it:
-    A v_k = beta_{k+1} v_{k+1} + alpha_k v_k + beta_k v_{k-1}, to rounding.
+def first_product(before: LanczosState | None, after: LanczosState, last: bool = False) -> Product:
+    """The product of a living probe, the middle or the last one, that led from one state to the
+    next, without making it: A v_k = beta_{k+1} v_{k+1} + alpha_k v_k + beta_k v_{k-1}, to rounding.
     """
-    probe = 0 if before is None else int(before.alive.double().argmax())
+    living = torch.ones_like(after.alive) if before is None else before.alive
+    places = living.nonzero()[:, 0].tolist() or [0]
+    probe = places[-1 if last else (len(places) - 1) // 2]
     column = slice(probe, probe + 1)
     vector = after.previous[:, column].clone()
     product = float(after.alpha[probe, -1]) * vector

@@ -13,10 +13,11 @@ from qdescent._array_checks import check_shape
 from qdescent._checks import (
     argument_error,
     check_callable,
+    check_field,
     check_instance,
     check_integer,
     check_interval,
-    check_sequence,
+    check_numbers,
 )
 from qdescent._random import named_generator
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
@@ -48,7 +49,7 @@ class RowSparsity:
     share: float
 
     def __post_init__(self) -> None:
-        check_integer("size", self.size, 1)
+        check_field(self, "size", check_integer, 1)
         check_shape("rows", self.rows, (None,))
         for name in ("rows", "above", "carrying"):
             counts = check_shape(name, getattr(self, name), (len(self.rows),))
@@ -62,8 +63,8 @@ class RowSparsity:
                     f"hold int64 numbers from 0 to {self.size}",
                     f"others, of type {counts.dtype}",
                 )
-        check_interval("tolerance", self.tolerance, "(0, 1]")
-        check_interval("share", self.share, "(0, 1]")
+        check_field(self, "tolerance", check_interval, "(0, 1]")
+        check_field(self, "share", check_interval, "(0, 1]")
 
     @property
     def mean_above(self) -> tuple[float, float]:
@@ -83,8 +84,7 @@ class RowSparsity:
         """Quantiles of `above` and of `carrying` over the sampled rows; level 1 is the longest row
         *seen*, not of all n.
         """
-        shares = check_sequence("levels", levels, object, called="a sequence of numbers in [0, 1]")
-        found = [check_interval("levels", level, "[0, 1]") for level in shares]  # type: ignore[arg-type]
+        found = check_numbers("levels", levels, "[0, 1]", "a sequence of numbers in [0, 1]")
         q = torch.tensor(found, dtype=torch.float64, device="cpu")
         return self.above.double().quantile(q).tolist(), self.carrying.double().quantile(q).tolist()
 
@@ -174,7 +174,7 @@ def row_sparsity(
         units = torch.zeros(len(chunk), n, dtype=operator.dtype, device=operator.device)
         units[torch.arange(len(chunk), device=units.device), chunk.to(units.device)] = 1
         product = check_product(operator @ units.T)
-        first = first or Product(units.T[:, :1], product[:, :1].clone())
+        first = first or Product(units.T[:, -1:], product[:, -1:].clone())
         if len(done.rows) + len(chunk) == len(places):
             first.compare(operator @ first.vector)
         above, carrying = torch.tensor(

@@ -17,6 +17,7 @@ from qdescent._checks import (
     argument_error,
     check_boolean,
     check_callable,
+    check_field,
     check_integer,
     check_interval,
     check_text,
@@ -56,7 +57,7 @@ class Spectrum:
     remark: str = ""
 
     def __post_init__(self) -> None:
-        check_boolean("random", self.random)
+        check_field(self, "random", check_boolean)
         check_text("remark", self.remark, empty=True)
         object.__setattr__(self, "rounding", check_interval("rounding", self.rounding, "(0, 1)"))
         nodes = check_tensor("nodes", self.nodes, (None, None)).double()
@@ -72,24 +73,23 @@ class Spectrum:
         if not bool((residuals >= 0).all()):
             must = "be norms, at least 0 (infinite in unused places)"
             raise argument_error("residuals", must, "negative or NaN in a place")
+        if not bool((residuals.isfinite() & (weights > 0)).any(1).all()):
+            must = "be finite in a place of each probe that has a weight"
+            raise argument_error("residuals", must, "infinite in all of one")
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "residuals", residuals)
-        object.__setattr__(self, "size", check_integer("size", self.size, 1))
+        check_field(self, "size", check_integer, 1)
         deflated = check_integer("deflated", self.deflated, 0, shape[1])
         object.__setattr__(self, "deflated", deflated)
 
     def integrate(self, f: Callable[[Tensor], Tensor]) -> Estimate:
         """(1/n) tr f(A) and its standard error over probes (NaN for a single probe)."""
         values = check_callable("f", f, "a function of eigenvalues")(self.nodes)
-        if (
-            not isinstance(values, Tensor)
-            or values.shape != self.nodes.shape
-            or values.is_complex()
-        ):
-            raise argument_error(
-                "f", "return a real number for each eigenvalue", f"returning {shown(values)}"
-            )
+        fits = isinstance(values, Tensor) and values.shape == self.nodes.shape
+        if not fits or values.is_complex():
+            actual = f"returning {shown(values)}"
+            raise argument_error("f", "return a real number for each eigenvalue", actual)
         return mean_and_error((self.weights * values).sum(1))
 
     def interval(self, f: Callable[[Tensor], Tensor], level: float = 0.95) -> tuple[float, float]:
@@ -111,7 +111,7 @@ class Spectrum:
         """
         from scipy.special import stdtrit
 
-        check_interval("level", level, "(0, 1)")
+        level = check_interval("level", level, "(0, 1)")
         mean, error = self.integrate(f)
         freedom = len(self.nodes) - 1
         if freedom == 0:
@@ -326,7 +326,7 @@ class Spectrum:
             >>> [round(cluster.value, 6) for cluster in spectrum.clusters() if cluster.value > 1.5]
             [5.0, 9.0]
         """
-        check_interval("tolerance", tolerance, "(0, 1)")
+        tolerance = check_interval("tolerance", tolerance, "(0, 1)")
         reach = tolerance * max(float(self.nodes.abs().max()), torch.finfo(torch.float64).tiny)
         found = ((self.residuals <= reach) & (self.weights > 0)).nonzero()
         values = self.nodes[found[:, 0], found[:, 1]]

@@ -124,7 +124,7 @@ def phase_estimation_inverse(kappa: float, clock_bits: int) -> PhaseEstimationIn
         >>> f.degree, f.error < 0.0025
         (409, True)
     """
-    check_interval("kappa", kappa, "(1, inf)")
+    kappa = check_interval("kappa", kappa, "(1, inf)")
     size = 2 ** check_integer("clock_bits", clock_bits, 2)
     # k > 0; g is odd, and 0 at k = -K/2
     estimate = 2 * math.pi * np.arange(1, size // 2) / (size * TURN)

@@ -15,7 +15,7 @@ from qualtran import Bloq, BloqBuilder, QAny, Signature, SoquetT
 from qualtran.bloqs.basic_gates import CNOT, Hadamard, Rz, XGate
 from qualtran.resource_counting import BloqCountDictT, CostKey, QubitCount, SympySymbolAllocator
 
-from qdescent._checks import check_integer, check_interval
+from qdescent._checks import check_field, check_integer, check_interval
 from qdescent.quantum.algorithms.qsp_angles import QSPAngles
 from qdescent.quantum.encodings.protocol import BlockEncoding
 from qdescent.quantum.gates.force_preparation import StatePreparation
@@ -48,8 +48,8 @@ class ProjectorPhase(Bloq):
     ancilla_bits: int
 
     def __attrs_post_init__(self) -> None:
-        check_interval("phi", self.phi, "(-inf, inf)")
-        check_integer("ancilla_bits", self.ancilla_bits, 1, MOST_ANCILLAS)
+        check_field(self, "phi", check_interval, "(-inf, inf)")
+        check_field(self, "ancilla_bits", check_integer, 1, MOST_ANCILLAS)
 
     @property
     def angle(self) -> float:

@@ -54,5 +54,5 @@ def amplified_probability(probability: float, rounds: int) -> float:
         >>> round(amplified_probability(0.25, rounds=1), 12)
         1.0
     """
-    check_interval("probability", probability, "[0, 1]")
+    probability = check_interval("probability", probability, "[0, 1]")
     return math.sin((2 * rounds + 1) * math.asin(math.sqrt(probability))) ** 2

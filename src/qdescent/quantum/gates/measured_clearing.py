@@ -24,7 +24,7 @@ from qualtran.resource_counting import (
 )
 
 from qdescent._arrays import Ints
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import argument_error, check_field, check_integer
 from qdescent.quantum.gates.loading.load_cost import fix_up_block
 from qdescent.quantum.gates.selections import (
     joined_selections,
@@ -90,7 +90,7 @@ class OneHot(Bloq):
     offset_bits: int
 
     def __attrs_post_init__(self) -> None:
-        check_integer("offset_bits", self.offset_bits, 1, 30)
+        check_field(self, "offset_bits", check_integer, 1, 30)
 
     @property
     def signature(self) -> Signature:
@@ -143,7 +143,7 @@ class SignLookUp(Bloq):
         if self.signs.bits != 1:
             raise argument_error("signs", "be a table of one bit", f"of {self.signs.bits}")
         largest = len(self.signs.padded) // 2
-        check_integer("block", self.block, 1, largest)
+        check_field(self, "block", check_integer, 1, largest)
         if self.block & (self.block - 1):
             raise argument_error("block", "be a power of two", self.block)
 

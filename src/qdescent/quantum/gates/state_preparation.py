@@ -326,7 +326,7 @@ def state_preparation(
         'RealStatePreparation'
     """
     vector = checked_vector(vector)
-    check_integer("bits", bits, 1, MOST_BITS)
+    bits = check_integer("bits", bits, 1, MOST_BITS)
     check_methods("loader", loader, ("load_cost", "read_cost"), "a loader such as QROMLoader()")
     if not np.iscomplexobj(vector) or not vector.imag.any():
         return vector_preparation(vector.real, bits, loader)

@@ -94,7 +94,7 @@ def coherent_calls(kept: int, epsilon: float, norm: str = "l2") -> Row:
     """
     epsilon = check_epsilon(epsilon)
     kept = check_integer("kept", kept, 1, MOST_SHOTS)
-    check_choice("norm", norm, NORMS)
+    norm = check_choice("norm", norm, NORMS)
     if norm == "l2":
         value, formula = kept / epsilon, "k/eps"
     else:
@@ -121,7 +121,7 @@ def coherent_error(kept: int, calls: int, norm: str = "l2") -> Row:
     """
     calls = check_integer("calls", calls, 1, MOST_SHOTS)
     kept = check_integer("kept", kept, 1, MOST_SHOTS)
-    check_choice("norm", norm, NORMS)
+    norm = check_choice("norm", norm, NORMS)
     if norm == "l2":
         value, formula = kept / calls, "k/calls"
     else:
@@ -138,16 +138,17 @@ def coherent_error(kept: int, calls: int, norm: str = "l2") -> Row:
 
 def check_epsilon(epsilon: float) -> float:
     """The error as a float in (0, 1), not so small that its square is no number."""
-    if check_interval("epsilon", epsilon, "(0, 1)") < LEAST_EPSILON:
+    epsilon = check_interval("epsilon", epsilon, "(0, 1)")
+    if epsilon < LEAST_EPSILON:
         raise argument_error("epsilon", f"be at least {LEAST_EPSILON:g}", epsilon)
-    return float(epsilon)
+    return epsilon
 
 
 def _sampling(kept: int, norm: str, failure: float) -> tuple[float, str]:
     """S epsilon^2, and S as a formula."""
     kept = check_integer("kept", kept, 1, MOST_SHOTS)
     failure = check_interval("failure", failure, "(0, 1)")
-    check_choice("norm", norm, NORMS)
+    norm = check_choice("norm", norm, NORMS)
     if norm == "l2":
         return kept / 4, "k/(4 eps^2): magnitudes, and as many for signs"
     if failure < LEAST_EPSILON:

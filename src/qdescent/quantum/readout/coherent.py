@@ -53,7 +53,7 @@ def read_out_coherently(
         ([3.0, -4.0], 2000)
     """
     epsilon = check_epsilon(epsilon)
-    check_choice("norm", norm, NORMS)
+    norm = check_choice("norm", norm, NORMS)
     source = vector_of("solution", solution)
     x = source.cpu().double().numpy()
     n = len(x)

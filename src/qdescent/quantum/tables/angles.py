@@ -36,7 +36,7 @@ class AngleTable(ByValue):
     @classmethod
     def nearest(cls, half_angles: Floats, bits: int) -> AngleTable:
         """The table nearest to theta/2 (radians, any range), each off by at most pi/2^b."""
-        check_integer("angle_bits", bits, 3)
+        bits = check_integer("angle_bits", bits, 3)
         if bits > MOST_ANGLE_BITS:
             raise argument_error("angle_bits", f"be at most {MOST_ANGLE_BITS}", bits)
         turns = np.rint(check_array("half_angles", half_angles) * (2**bits / (2 * math.pi))).astype(

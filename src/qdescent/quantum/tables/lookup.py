@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from qdescent._arrays import Ints
-from qdescent._checks import argument_error, check_instance, check_integer
+from qdescent._checks import argument_error, check_field, check_instance, check_integer
 from qdescent.quantum.tables.by_value import ByValue
 
 MOST_BITS = 62  # what an integer of 64 bits holds
@@ -35,7 +35,7 @@ class LookUpTable(ByValue):
     bits: int
 
     def __post_init__(self) -> None:
-        check_integer("bits", self.bits, 1, MOST_BITS)
+        check_field(self, "bits", check_integer, 1, MOST_BITS)
         check_instance("entries", self.entries, np.ndarray, called="a NumPy array of integers")
         if self.entries.dtype.kind not in "iu":
             raise argument_error("entries", "be a NumPy array of integers", self.entries)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from qdescent._checks import (
     argument_error,
     check_interval,
-    check_sequence,
+    check_numbers,
     check_text,
     shown,
 )
@@ -61,8 +61,8 @@ class Accelerator:
 def check_range(name: str, ends: tuple[float, float]) -> tuple[float, float]:
     """Check the least and the most of what is only known as a range."""
     called = "two numbers, the least and the most"
-    given = check_sequence(name, ends, float, int, called=called)
-    low, high = (check_interval(name, end, "[0, inf)") for end in (*given, *given)[:2])
+    given = check_numbers(name, ends, "[0, inf)", called)
+    low, high = (*given, *given)[:2]
     if len(given) != 2 or low > high:
         raise argument_error(name, f"be {called}", shown(ends))
     return low, high

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qdescent._checks import check_interval, check_text
+from qdescent._checks import check_field, check_interval, check_text
 from qdescent._evidence import Evidence, Row
 
 
@@ -31,8 +31,8 @@ class LastStateCost:
 
     def __post_init__(self) -> None:
         check_text("name", self.name)
-        check_interval("queries", self.queries, "[0, inf]")
-        check_interval("preparations", self.preparations, "[1, inf]")
+        check_field(self, "queries", check_interval, "[0, inf]")
+        check_field(self, "preparations", check_interval, "[1, inf]")
         check_text("source", self.source)
 
     def rows(self, section: str) -> list[Row]:

@@ -82,8 +82,8 @@ def jennings_queries(kappa: float, epsilon: float) -> float:
         >>> round(jennings_queries(1e3, 1e-3), -4)
         700000.0
     """
-    check_interval("kappa", kappa, f"[{math.sqrt(12)}, inf)")
-    check_interval("epsilon", epsilon, "(0, 0.24]")
+    kappa = check_interval("kappa", kappa, f"[{math.sqrt(12)}, inf)")
+    epsilon = check_interval("epsilon", epsilon, "(0, 0.24]")
     log = math.log(2 * kappa + 3)
     walk = (
         (1741 * math.e / 500)
@@ -113,7 +113,7 @@ def costa_queries(kappa: float, epsilon: float, constant: float = COSTA_MEASURED
         9441
     """
     _check(kappa, epsilon)
-    check_interval("constant", constant, "(0, inf)")
+    constant = check_interval("constant", constant, "(0, inf)")
     return constant * kappa + kappa * math.log(2 / epsilon)
 
 
@@ -248,5 +248,5 @@ def query_rows(kappa: float, epsilon: float, kappa_evidence: Evidence) -> Rows:
 
 
 def _check(kappa: float, epsilon: float) -> None:
-    check_interval("kappa", kappa, "[1, inf)")
-    check_interval("epsilon", epsilon, "(0, 1)")
+    kappa = check_interval("kappa", kappa, "[1, inf)")
+    epsilon = check_interval("epsilon", epsilon, "(0, 1)")

@@ -85,7 +85,8 @@ def block_encode(
         angle_bits = check_integer("angle_bits", angle_bits, 3, MOST_ANGLE_BITS)
     plan = encoding.plan(system)
     wanted = epsilon or (EPSILON if angle_bits is None else math.inf)
-    bits = angle_bits or min(MOST_ANGLE_BITS, max(3, math.ceil(math.log2(math.pi / wanted))))
+    needed = math.ceil(math.log2(math.pi) - math.log2(wanted)) if wanted < math.inf else 3
+    bits = angle_bits or min(MOST_ANGLE_BITS, max(3, needed))
     while True:
         bloq = plan.encode(bits, loader)
         off = bloq.epsilon / bloq.alpha

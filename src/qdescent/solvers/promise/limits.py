@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from qdescent._checks import argument_error, check_integer
+from qdescent._checks import argument_error
 
 MOST_PRODUCTS = 1_000_000  # of a matrix polynomial: ten seconds of the smallest systems
 MOST_QUERIES = 20_000  # of a simulated circuit, some milliseconds each
 # of the series form: above it the rounding of the recurrences outgrows the term itself in float32
 ORDER_LIMIT = 6
 FREE_QUBITS = 16  # up to here a query takes as long as its steps; beyond, each qubit doubles it
-
-
-def check_limit(most_queries: int | None) -> None:
-    """Check a solver's setting.
-
-    Raises:
-        ArgumentError: not an integer of at least 1.
-    """
-    if most_queries is not None:
-        check_integer("most_queries", most_queries, 1)
 
 
 def check_forecast(

@@ -11,7 +11,7 @@ from typing import Protocol
 from torch import Tensor
 
 from qdescent._arrays import Floats
-from qdescent._checks import check_interval
+from qdescent._checks import check_field, check_integer, check_interval
 from qdescent._evidence import Evidence, Row
 from qdescent.linalg.chebyshev_transforms import apply_odd_transform
 from qdescent.linalg.linear_system import LinearSystem
@@ -26,7 +26,7 @@ from qdescent.solvers.promise.judgement import (
     singular_outcome,
     wide_epsilon,
 )
-from qdescent.solvers.promise.limits import check_forecast, check_limit
+from qdescent.solvers.promise.limits import check_forecast
 from qdescent.solvers.promise.unit_scale import UnitScale, unit_scale
 from qdescent.solvers.solve import Solution
 
@@ -51,11 +51,12 @@ def check_promises(solver: Promises) -> None:
         ArgumentError: epsilon outside (0, 1), kappa not above 1, a circuit that is none, a limit
             below 1.
     """
-    check_interval("epsilon", solver.epsilon, "(0, 1)")
+    check_field(solver, "epsilon", check_interval, "(0, 1)")
     if solver.kappa is not None:
-        check_interval("kappa", solver.kappa, "(1, inf)")
+        check_field(solver, "kappa", check_interval, "(1, inf)")
     object.__setattr__(solver, "circuit", check_circuit(solver.circuit))
-    check_limit(solver.most_queries)
+    if solver.most_queries is not None:
+        check_field(solver, "most_queries", check_integer, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

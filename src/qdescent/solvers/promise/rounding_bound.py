@@ -17,6 +17,7 @@ STEPS = 20  # of the power method: within a per cent where one singular value st
 SEEN = 0.1  # ||I - A X|| above which the factors are no inverse to speak of
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a bound that is no number is infinite
 def forward_error(
     matrix: sparse.csr_array, factors: Any, value: NDArray[Any], rhs: NDArray[Any]
 ) -> float:

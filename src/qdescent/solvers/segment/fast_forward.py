@@ -24,6 +24,7 @@ from qdescent._checks import (
     argument_error,
     check_boolean,
     check_choice,
+    check_field,
     check_instance,
     check_integer,
     check_interval,
@@ -103,14 +104,14 @@ class FastForward:
         if self.velocity is not None:
             check_tensor("velocity", self.velocity, tuple(terms.shape))
         for name in ("nodes", "dimension", "products"):
-            check_integer(name, getattr(self, name), 0)
-        check_integer("steps", self.steps, 1)
-        for calls in check_sequence(
-            "calls", self.calls, int, called="numbers of calls", empty=True
-        ):
-            check_integer("calls", calls, 0)
+            check_field(self, name, check_integer, 0)
+        check_field(self, "steps", check_integer, 1)
+        called = "numbers of calls"
+        calls = check_sequence("calls", self.calls, object, called=called, empty=True)
+        numbers = tuple(check_integer("calls", each, 0) for each in calls)  # type: ignore[arg-type]
+        object.__setattr__(self, "calls", numbers)
         for name in ("gradients", "error", "growth"):
-            check_interval(name, getattr(self, name), "[0, inf]")
+            check_field(self, name, check_interval, "[0, inf]")
         check_instance("status", self.status, FastForwardStatus)
         check_instance("reduced", self.reduced, ReducedDescent, optional=True)
 
@@ -234,13 +235,14 @@ def fast_forward(
     rule = SGD(learning_rate, momentum, weight_decay, dampening, nesterov, decoupled)
     tolerance = check_interval("tolerance", tolerance, "(0, 1)")
     dimension = check_integer("dimension", dimension, 1, MOST_VECTORS)
-    if nodes is not None and check_integer("nodes", nodes, 1) > min(steps, MOST_NODES):
-        most = min(steps, MOST_NODES)
-        raise argument_error("nodes", f"be at most {most} for these steps", nodes)
-    check_choice("method", method, WAYS)
+    if nodes is not None:
+        nodes, most = check_integer("nodes", nodes, 1), min(steps, MOST_NODES)
+        if nodes > most:
+            raise argument_error("nodes", f"be at most {most} for these steps", nodes)
+    method = check_choice("method", method, WAYS)
     check_instance("space", space, ParameterSpace)
-    check_boolean("check", check)
-    check_boolean("every_step", every_step)
+    check = check_boolean("check", check)
+    every_step = check_boolean("every_step", every_step)
     if ranks is None:
         tasks = _tasks(task)
     else:  # a share that is refused in one process would leave the others waiting

@@ -14,6 +14,7 @@ from qdescent._checks import (
     argument_error,
     check_boolean,
     check_callable,
+    check_field,
     check_instance,
     check_integer,
     check_interval,
@@ -56,7 +57,7 @@ class NetworkNorms(MapNorms):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_interval("failure", self.failure, "[0, 1]")
+        check_field(self, "failure", check_interval, "[0, 1]")
 
     @property
     def evidence(self) -> Evidence:
@@ -172,7 +173,7 @@ def map_norms(
     samples = check_integer("samples", samples, 1, MOST_SAMPLES)
     products = check_integer("products", products, 1, MOST_STEPS)
     vectors = check_integer("vectors", vectors, 0, MOST_VECTORS)
-    check_interval("failure", failure, "(0, 1)")
+    failure = check_interval("failure", failure, "(0, 1)")
     check_instance("spectrum", spectrum, Spectrum, optional=True)
     if spectrum is not None and spectrum.size != n:
         raise argument_error("spectrum", f"be of {n} weights, as the space has", spectrum.size)

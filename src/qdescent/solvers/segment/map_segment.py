@@ -16,6 +16,7 @@ from torch import Tensor
 from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
+    check_field,
     check_instance,
     check_integer,
     check_interval,
@@ -82,8 +83,8 @@ class MapSegment:
     def __post_init__(self) -> None:
         check_tensor("value", self.value, (None,))
         for name, least in (("steps", 1), ("order", 1), ("nodes", 0)):
-            check_integer(name, getattr(self, name), least)
-        check_interval("bound", self.bound, "[0, inf]")
+            check_field(self, name, check_integer, least)
+        check_field(self, "bound", check_interval, "[0, inf]")
         check_instance("status", self.status, SegmentStatus)
         check_instance("cost", self.cost, Rows)
         check_instance("f", self.f, PolynomialMap, optional=True)

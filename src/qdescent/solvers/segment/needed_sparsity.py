@@ -16,6 +16,7 @@ from qdescent._array_checks import check_tensor
 from qdescent._checks import (
     argument_error,
     check_callable,
+    check_field,
     check_instance,
     check_integer,
     check_interval,
@@ -67,8 +68,8 @@ class NeededSparsity:
             check_tensor(name, getattr(self, name), tuple(self.entries.shape))
         check_tensor("krylov", self.krylov, (None,))
         for name in ("size", "order", "steps"):
-            check_integer(name, getattr(self, name), 1)
-        check_interval("learning_rate", self.learning_rate, "(0, inf)")
+            check_field(self, name, check_integer, 1)
+        check_field(self, "learning_rate", check_interval, "(0, inf)")
 
     def needed(self, accuracy: float) -> float:
         """The entries a row from which on the error stays below `accuracy`: between two that were
@@ -86,7 +87,7 @@ class NeededSparsity:
             >>> round(found.needed(0.01), 6), found.krylov_dimension(0.01)
             (31.622777, 2)
         """
-        check_interval("accuracy", accuracy, "(0, 1)")
+        accuracy = check_interval("accuracy", accuracy, "(0, 1)")
         failing = np.flatnonzero(~(self.errors <= accuracy).numpy())
         if not failing.size:
             return float(self.entries[0])
@@ -103,7 +104,7 @@ class NeededSparsity:
 
     def krylov_dimension(self, accuracy: float) -> int | None:
         """The least dimension that suffices at order 1; None where none that was tried does."""
-        check_interval("accuracy", accuracy, "(0, 1)")
+        accuracy = check_interval("accuracy", accuracy, "(0, 1)")
         found = np.flatnonzero((self.krylov <= accuracy).numpy())
         return int(found[0]) + 1 if found.size else None
 

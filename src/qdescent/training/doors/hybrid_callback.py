@@ -17,6 +17,7 @@ from qdescent._checks import (
     check_instance,
     check_integer,
     check_interval,
+    check_iterable,
 )
 from qdescent.learning.batches import as_batch, mapped
 from qdescent.learning.parameters import ParameterSpace
@@ -80,8 +81,7 @@ class HybridCallback:
     def __call__(self, network: nn.Module, loader: Iterable[Any]) -> Run:
         """The rounds, on the first batches of a loader; the network keeps their end."""
         check_instance("network", network, nn.Module, called="a torch.nn.Module")
-        if isinstance(loader, (str, bytes, Tensor, type)) or not isinstance(loader, Iterable):
-            raise argument_error("loader", "give batches when it is iterated", loader)
+        check_iterable("loader", loader, called="an iterable of batches")
         modes = {module: module.training for module in network.modules()}
         try:
             network.eval()

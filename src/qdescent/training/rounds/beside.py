@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
-from qdescent._checks import check_interval, check_sequence
+from qdescent._checks import check_field, check_interval, check_sequence
 from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -41,8 +41,9 @@ class Classical:
             check_tensor("kept", self.kept, tuple(theta.shape), "boolean")
         if self.velocity is not None:
             check_tensor("velocity", self.velocity, tuple(theta.shape))
-        check_sequence("loss", self.loss, float, called="a number for each step", empty=True)
-        check_interval("gradients", self.gradients, "[0, inf)")
+        loss = check_sequence("loss", self.loss, float, called="a number for each step", empty=True)
+        object.__setattr__(self, "loss", loss)
+        check_field(self, "gradients", check_interval, "[0, inf)")
 
     @classmethod
     def start(cls, theta: Tensor, kept: Tensor | None) -> Classical:

@@ -11,6 +11,7 @@ from torch import Tensor
 from qdescent._checks import (
     argument_error,
     check_choice,
+    check_field,
     check_integer,
     check_interval,
 )
@@ -66,19 +67,21 @@ class Pruning:
     regrow: int = 0
 
     def __post_init__(self) -> None:
-        check_interval("density", self.density, "(0, 1]")
-        check_choice("by", self.by, MASKS)
-        check_integer("rounds", self.rounds, 0, MOST_ROUNDS)
-        if check_interval("start", self.start, "(0, 1]") < self.density:
+        check_field(self, "density", check_interval, "(0, 1]")
+        check_field(self, "by", check_choice, MASKS)
+        check_field(self, "rounds", check_integer, 0, MOST_ROUNDS)
+        check_field(self, "start", check_interval, "(0, 1]")
+        if self.start < self.density:
             raise argument_error("start", f"be at least the density, {self.density}", self.start)
-        check_integer("regrow", self.regrow, 0, MOST_ROUNDS)
+        check_field(self, "regrow", check_integer, 0, MOST_ROUNDS)
 
     def density_at(self, round_index: int) -> float:
         """The density of a round's upload, counted from 0."""
-        if check_integer("round_index", round_index, 0) >= self.rounds:
-            return float(self.density)
+        round_index = check_integer("round_index", round_index, 0)
+        if round_index >= self.rounds:
+            return self.density
         left = 1 - round_index / self.rounds
-        return float(self.density + (self.start - self.density) * left**3)
+        return self.density + (self.start - self.density) * left**3
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import (
+    check_field,
     check_instance,
     check_integer,
     check_interval,
@@ -91,19 +92,19 @@ class Round:
         check_sequence("settings", self.settings, tuple, called="pairs", empty=True)
         for name in ("loss", "truncation", "estimate", "gram"):
             check_sequence(name, getattr(self, name), object, called="a number for each step")
-        check_integer("order", self.order, 1)
-        check_integer("shots", self.shots, 0)
+        check_field(self, "order", check_integer, 1)
+        check_field(self, "shots", check_integer, 0)
         for name in ("end", "engine"):
             check_text(name, getattr(self, name), empty=True)
         if self.velocity is not None:
             check_tensor("velocity", self.velocity, tuple(theta.shape))
         if self.kept is not None:
             check_tensor("kept", self.kept, tuple(theta.shape), "boolean")
-        check_interval("readout_expected", self.readout_expected, "[0, inf)")
+        check_field(self, "readout_expected", check_interval, "[0, inf)")
         for name in ("entry_share", "missing_share"):
-            check_interval(name, getattr(self, name), "[0, 1]")
-        check_interval("solver_error", self.solver_error, "[0, inf]")
-        check_interval("gradients", self.gradients, "[0, inf)")
+            check_field(self, name, check_interval, "[0, 1]")
+        check_field(self, "solver_error", check_interval, "[0, inf]")
+        check_field(self, "gradients", check_interval, "[0, inf)")
         for name in ("sparse", "dense"):
             check_instance(name, getattr(self, name), Classical, optional=True)
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 from numbers import Integral, Real
 from typing import Any
 
-from qdescent._checks import argument_error, shown
+from qdescent._checks import argument_error, plain_number, shown
 from qdescent.learning.descent.sgd import SGD
 from qdescent.learning.task import Task
 from qdescent.training.rounds.pruning import Pruning
@@ -55,6 +55,7 @@ def _plain(value: Any) -> Any:
     """A number as Python's own, so that it is the same after it was saved."""
     if isinstance(value, tuple):
         return tuple(map(_plain, value))
+    value = plain_number(value)
     if isinstance(value, bool) or not isinstance(value, Real):
         return value
     return int(value) if isinstance(value, Integral) else float(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from qdescent._checks import argument_error, check_boolean, check_choice, check_integer
+from qdescent._checks import argument_error, check_boolean, check_choice, check_field, check_integer
 from qdescent.quantum.gates.loading.load_cost import (
     MOST_ENTRIES,
     Entries,
@@ -55,8 +55,8 @@ class QROAMLoader:
     clearing: str = "coherent"
 
     def __post_init__(self) -> None:
-        check_choice("clearing", self.clearing, CLEARINGS)
-        check_boolean("dirty", self.dirty)
+        check_field(self, "clearing", check_choice, CLEARINGS)
+        check_field(self, "dirty", check_boolean)
         if self.block is not None:
             object.__setattr__(self, "block", check_integer("block", self.block, 1, MOST_ENTRIES))
             if self.block & (self.block - 1):

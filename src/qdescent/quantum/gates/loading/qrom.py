@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qdescent._checks import check_choice
+from qdescent._checks import check_choice, check_field
 from qdescent.quantum.gates.loading.load_cost import (
     Entries,
     LoadCost,
@@ -45,7 +45,7 @@ class QROMLoader:
     clearing: str = "coherent"
 
     def __post_init__(self) -> None:
-        check_choice("clearing", self.clearing, CLEARINGS)
+        check_field(self, "clearing", check_choice, CLEARINGS)
 
     @property
     def by_address(self) -> bool:
