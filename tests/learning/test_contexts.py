@@ -24,6 +24,7 @@ from qdescent import (
     spectral_density,
     train_hybrid,
 )
+from qdescent.linalg.operator import as_operator
 
 F64 = torch.float64
 
@@ -147,3 +148,42 @@ def test_the_default_device_changes_nothing(flow):
     finally:
         torch.set_default_device(None)
     assert torch.equal(found, plain)
+
+
+@pytest.mark.parametrize("method", ["taylor", "double-backward"])
+@pytest.mark.parametrize(
+    "inside",
+    [
+        lambda A, X: torch.vmap(lambda v: A @ v)(X),
+        lambda A, X: torch.vmap(lambda v: A @ v, in_dims=1)(X.T),
+        lambda A, X: torch.func.jacrev(lambda v: A @ v)(X[0]),
+        lambda A, X: torch.func.jvp(lambda v: A @ v, (X[0],), (X[1],)),
+        lambda A, X: torch.func.grad(lambda v: (A @ v).sum())(X[0]),
+    ],
+)
+def test_a_product_inside_transforms_is_refused_in_one_sentence(method, inside):
+    task, space = made()
+    operator = hessian(task, space, method=method)
+    with pytest.raises(ArgumentError, match="`x` must be plain vectors, outside of torch.vmap and"):
+        inside(operator, torch.eye(space.n, dtype=F64))
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "count"),
+    [
+        ("theta", lambda task, space, x: task.loss_at(space, x), 26),
+        ("theta", lambda task, space, x: hessian(task, space, x) @ x, 26),
+        ("u", lambda task, space, x: PolynomialMap([torch.zeros(2), torch.eye(2)])(x), 2),
+        ("rhs", lambda task, space, x: LinearSystem(torch.eye(2, dtype=F64), x).rhs, 2),
+        ("matrix", lambda task, space, x: LinearSystem(torch.diag(x), x).rhs, 2),
+    ],
+)
+def test_what_is_looked_at_is_no_batch_of_vmap(name, inside, count):
+    task, space = made()
+    with pytest.raises(ArgumentError, match=f"`{name}.*outside of torch.vmap"):
+        torch.vmap(lambda x: inside(task, space, x))(torch.ones(3, count, dtype=F64))
+
+
+def test_a_matrix_is_applied_inside_vmap_as_ever():
+    A, X = torch.randn(3, 4, dtype=F64), torch.randn(5, 4, dtype=F64)
+    assert torch.allclose(torch.vmap(lambda v: as_operator(A) @ v)(X), X @ A.T)

@@ -5,12 +5,15 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import mse_loss
 
 from qdescent._checks import ArgumentError
+from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.pruning.magnitude import magnitude_mask
+from qdescent.learning.task import Task
 
 
 @pytest.fixture
@@ -70,6 +73,40 @@ def test_unpack_can_be_differentiated(network):
     space = ParameterSpace(network, magnitude_mask(network, 0.3))
     jacobian = torch.func.jacrev(lambda t: space.pack(space.unpack(t)))(space.theta)
     assert torch.equal(jacobian, torch.eye(space.n, dtype=torch.float64))
+
+
+class Pairs(nn.Module):
+    """A Fourier layer: its weights are seen as complex numbers, or multiplied by hand."""
+
+    def __init__(self, by_hand):
+        super().__init__()
+        self.by_hand = by_hand
+        self.shift = nn.Parameter(torch.randn(3))
+        self.factors = nn.Parameter(torch.randn(5, 2))
+
+    def forward(self, x):
+        spectrum = torch.fft.rfft(x)
+        if self.by_hand:
+            a, b = self.factors.unbind(1)
+            x, y = spectrum.real, spectrum.imag
+            found = torch.complex(a * x - b * y, a * y + b * x)
+        else:
+            found = spectrum * torch.view_as_complex(self.factors)
+        return torch.tanh(torch.fft.irfft(found)) + self.shift.sum()
+
+
+def test_weights_that_are_seen_as_complex_numbers_begin_at_an_even_place():
+    found = []
+    for by_hand in (True, False):
+        torch.manual_seed(0)
+        network = Pairs(by_hand).double()
+        data = torch.randn(4, 8, dtype=torch.float64), torch.zeros(4, 8, dtype=torch.float64)
+        task, space = Task(network, mse_loss, data), ParameterSpace(network)
+        columns = torch.randn(space.n, 2, dtype=torch.float64)
+        loss, gradient = task.loss_and_gradient(space, columns[:, 1])
+        H = hessian(task, space, method="double-backward").to_dense()
+        found.append(torch.cat([loss[None], gradient, H.flatten()]))
+    torch.testing.assert_close(*found)
 
 
 def test_errors(network):

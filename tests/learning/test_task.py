@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import mse_loss
+from torch.nn.functional import cross_entropy, mse_loss
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.parameters import ParameterSpace
@@ -123,6 +123,9 @@ def test_errors():
         ArgumentError, match=r"Argument `loss` must return a scalar, but is of shape \(4, 2\)"
     ):
         Task(network, lambda o, t: o - t, (INPUTS, TARGETS))
+    for labels in (torch.zeros(4, dtype=torch.float64), torch.ones(4), [0.0, 1.0, 0.0, 1.0]):
+        with pytest.raises(ArgumentError, match=r"\(class labels are integers: targets.long\(\)\)"):
+            Task(network, cross_entropy, (INPUTS, labels))
     with torch.no_grad():
         network.weight[0, 0] = math.nan
     with pytest.raises(

@@ -186,3 +186,53 @@ def test_outputs_that_cannot_be_joined_are_judged_by_halves():
         rtol=1e-9,
         atol=1e-12,
     )
+
+
+def marked_mean(out, y):
+    counts = y == 0
+    return (F.cross_entropy(out, y, reduction="none") * counts).sum() / counts.sum().clamp(min=1)
+
+
+def hinge(reduction):
+    def loss(out, y):
+        parts = (1 - out[:, 0] * (y.to(out) - 1)).clamp(min=0).square()
+        return parts.sum() if reduction == "sum" else parts.mean()
+
+    return loss
+
+
+def fitted(reduction):
+    """Exactly fitted by a network of zeros."""
+    return lambda out, y: F.mse_loss(out, torch.zeros_like(out), reduction=reduction)
+
+
+UNMOVED = {
+    "none marked in the second": (marked_mean, ([0, 1, 0, 2], [1, 2, 1])),
+    "none marked in the first": (marked_mean, ([1, 2, 1, 1, 2], [0, 1])),
+    "none marked in the middle": (marked_mean, ([0, 1], [1, 2, 1], [2, 0, 0, 0])),
+    "none marked at all": (marked_mean, ([1, 2], [2, 2, 1])),
+    "marked, summed": (
+        lambda out, y: (F.cross_entropy(out, y, reduction="none") * (y == 0)).sum(),
+        ([0, 1, 0, 2], [1, 2, 1]),
+    ),
+    "mean": (fitted("mean"), ([0, 1, 0], [1, 2])),
+    "sum": (fitted("sum"), ([0, 1, 0], [1, 2])),
+    "hinge": (hinge("mean"), ([0, 1, 2, 0], [1, 1])),
+    "hinge, summed": (hinge("sum"), ([0, 1, 2, 0], [1, 1])),
+}
+
+
+@pytest.mark.parametrize("zero", [False, True])
+@pytest.mark.parametrize("name", list(UNMOVED))
+def test_a_batch_that_does_not_move_the_loss_counts_what_it_counts(dense, name, zero):
+    loss, labels = UNMOVED[name]
+    net = network()
+    if zero:
+        with torch.no_grad():
+            net[2].weight.zero_()
+            net[2].bias.zero_()
+    g = torch.Generator().manual_seed(1)
+    data = [(torch.randn(len(y), 3, generator=g, dtype=F64), torch.tensor(y)) for y in labels]
+    space = ParameterSpace(net)
+    H = hessian([Task(net, loss, each) for each in data], space) @ torch.eye(space.n, dtype=F64)
+    torch.testing.assert_close(H, truth(dense, net, loss, data), rtol=1e-9, atol=1e-12)

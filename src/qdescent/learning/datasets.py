@@ -18,7 +18,14 @@ import torch
 from torch import Tensor
 
 from qdescent._array_checks import check_tensor
-from qdescent._checks import argument_error, check_interval, check_path, check_sequence, check_text
+from qdescent._checks import (
+    argument_error,
+    check_field,
+    check_interval,
+    check_path,
+    check_sequence,
+    check_text,
+)
 from qdescent.reading.cifar_files import read_cifar100
 from qdescent.reading.regular import read_bytes, unpacked
 
@@ -76,8 +83,8 @@ class ImageData:
         check_tensor("test_images", self.test_images, (None, *self.train_images.shape[1:]))
         check_sequence("classes", self.classes, str, called="the names of the labels")
         check_text("source", self.source)
-        check_interval("mean", self.mean, "(-inf, inf)")
-        check_interval("std", self.std, "(0, inf)")
+        check_field(self, "mean", check_interval, "(-inf, inf)")
+        check_field(self, "std", check_interval, "(0, inf)")
         for part, images, labels in (
             ("train", self.train_images, self.train_labels),
             ("test", self.test_images, self.test_labels),

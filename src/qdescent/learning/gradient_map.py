@@ -17,10 +17,11 @@ from qdescent._array_checks import check_finite
 from qdescent._checks import (
     argument_error,
     check_choice,
+    check_field,
     check_instance,
     check_integer,
     check_interval,
-    check_sequence,
+    check_numbers,
 )
 from qdescent.learning.curvature.third_derivatives import check_third
 from qdescent.learning.parameters import ParameterSpace
@@ -113,17 +114,16 @@ class ThresholdedMap(PolynomialMap):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_interval("threshold", self.threshold, "[0, 1]")
+        check_field(self, "threshold", check_interval, "[0, 1]")
         for name, interval in (
             ("kept", "[0, inf)"),
             ("largest", "[0, inf)"),
             ("dropped", "[0, inf)"),
         ):
             called = f"{self.degree} numbers, one for each F_k from k = 1"
-            numbers = check_sequence(name, getattr(self, name), object, called=called)
-            if len(numbers) != self.degree:
-                raise argument_error(name, f"be {called}", f"{len(numbers)} of them")
-            taken = tuple(check_interval(name, number, interval) for number in numbers)  # type: ignore[arg-type]
+            taken = check_numbers(name, getattr(self, name), interval, called)
+            if len(taken) != self.degree:
+                raise argument_error(name, f"be {called}", f"{len(taken)} of them")
             object.__setattr__(self, name, tuple(map(int, taken)) if name == "kept" else taken)
 
     def step_error(self, radius: float) -> float:

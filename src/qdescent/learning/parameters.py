@@ -11,7 +11,7 @@ from qdescent._array_checks import check_finite, check_shape, check_tensor
 from qdescent._checks import argument_error, check_instance, check_sequence, shown
 from qdescent.learning.masks import Mask, padding_rows
 from qdescent.learning.torch_prune import mask_from_prune
-from qdescent.learning.untouched import check_apart, check_shaped, weights_of
+from qdescent.learning.untouched import alone, check_apart, check_shaped, weights_of
 
 
 class ParameterSpace:
@@ -63,6 +63,7 @@ class ParameterSpace:
         (2, ('bias',))
     """
 
+    @alone
     def __init__(self, network: nn.Module, mask: Mask | None = None) -> None:
         check_instance("network", network, nn.Module, called="a torch.nn.Module")
         check_instance("mask", mask, Mask, optional=True)
@@ -169,6 +170,7 @@ class ParameterSpace:
         """
         return check_tensor(name, theta, (self.n,), sparse=True).to_dense().to(self.theta)
 
+    @alone
     def pivot(self, theta: Tensor | None, network: nn.Module | None) -> Tensor:
         """A point, or where it is None the weights that network and space both have.
 
@@ -226,9 +228,9 @@ class ParameterSpace:
                 alias == stem or alias.startswith(f"{stem}.") for alias in self._aliases[name]
             )
 
-        of_parameter = torch.repeat_interleave(torch.tensor(self._counts, device="cpu"))
+        counts = torch.tensor(self._counts, device="cpu")
         wanted = torch.tensor([not stem or belongs(name) for name in self.names], device="cpu")
-        indices = wanted[of_parameter].nonzero()[:, 0]
+        indices = wanted.repeat_interleave(counts).nonzero()[:, 0]
         if len(indices) == 0:
             must = "be the name of a module or a parameter with kept weights that are trained"
             raise argument_error("prefix", must, repr(prefix))
@@ -244,11 +246,8 @@ class ParameterSpace:
         """
         theta = self.point(theta)
         indices = check_tensor("indices", indices, (None,), "integer").long()
-        if (
-            int(indices.min()) < 0
-            or int(indices.max()) >= self.n
-            or len(torch.unique(indices)) < len(indices)
-        ):
+        inside = int(indices.min()) >= 0 and int(indices.max()) < self.n
+        if not inside or len(torch.unique(indices)) < len(indices):
             raise argument_error(
                 "indices", f"be different integers in [0, {self.n})", shown(indices.tolist())
             )
@@ -274,7 +273,9 @@ class ParameterSpace:
         for name, part in zip(self.names, vector.split(self._counts), strict=True):
             indices, shape = self._indices[name], self.shapes[name]
             if indices is None:
-                full[name] = part.view(shape)
+                # seen as complex numbers, pairs must begin at an even place
+                odd = part.storage_offset() % 2 or not part.is_contiguous()
+                full[name] = (part.clone() if odd and shape[-1:] == (2,) else part).view(shape)
                 continue
             flat = torch.zeros(shape.numel(), dtype=vector.dtype, device=vector.device)
             if name in onto:

@@ -38,7 +38,7 @@ from qdescent.learning.refusals.broadcast import NoPairing
 from qdescent.learning.refusals.cures import data_must, loss_must, raised
 from qdescent.learning.refusals.modes import checked_modes
 from qdescent.learning.unchanged import DATA, Remembered, Unchanged, inputs_left_alone
-from qdescent.learning.untouched import check_shaped, weights_of
+from qdescent.learning.untouched import alone, check_shaped, weights_of
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Task:
 
     Args:
         network: any module, in the mode in which it is to be studied (`eval()` freezes BatchNorm
-            and turns dropout off); it is evaluated in that mode, whatever its mode is by then. An
-            embedding with `max_norm` starts with its rows within it and
-            is then not renormalised any more.
+            and turns dropout off); it is evaluated in that mode, whatever its mode is by then.
+            Threads that measure it wait for each other; none may train or call it meanwhile. An
+            embedding with `max_norm` starts with its rows within it and is then not renormalised.
         loss: (outputs, targets) -> a scalar tensor. It may use the network's weights itself (an L2
             penalty): they are then part of what is differentiated. If it cannot take outputs that
             are a dict, a tuple or a dataclass, it is given their `logits`, or the only tensor in
@@ -78,7 +78,8 @@ class Task:
             (see `check_text_mask`); NaN in the data or in the loss;
             targets that broadcasting would pair with outputs of other samples; a BatchNorm layer in
             training mode (its Hessian is neither symmetric nor deterministic), or a spectral
-            normalisation; a network that changes its inputs in place; a loss that differs
+            normalisation; weights of which each process holds a part; a network that changes its
+            inputs in place; a loss that differs
             between two evaluations (dropout left on), or that uses weights where nothing can take
             their place; a network that changes its weights when it is called.
 
@@ -104,6 +105,7 @@ class Task:
     standing: Unchanged = field(init=False, repr=False, compare=False)
     checked: Remembered = field(init=False, default_factory=Remembered, repr=False, compare=False)
 
+    @alone
     def __post_init__(self) -> None:
         check_instance("network", self.network, nn.Module)
         check_callable("loss", self.loss, "a function of (outputs, targets)")
@@ -144,13 +146,13 @@ class Task:
         second = once_more(self.network, lent, first, self.loss_with)
         del lent
         if not bool(torch.isfinite(first)):
-            raise argument_error("loss", "be finite at the network's weights", float(first))
+            raise argument_error("loss", "be finite at the network's weights", first.item())
         if not torch.equal(first, second):
             raise argument_error(
                 "loss",
                 "be deterministic (no dropout, no random augmentation inside the network or the"
                 " loss)",
-                f"{float(first):.9g} once and {float(second):.9g} the next time",
+                f"{first.item():.9g} once and {second.item():.9g} the next time",
             )
 
     @property
@@ -298,7 +300,8 @@ class Task:
             else:
                 self._set(reads=path)
                 return loss
-        must, cause = loss_must(outputs, self.data[1]), failures[-1]
+        cause = failures[-1]
+        must = loss_must(outputs, self.data[1], cause)
         raise argument_error("loss", must, raised(cause)) from cause
 
     def _first_outputs(self, network: nn.Module) -> Any:

@@ -38,6 +38,15 @@ class Unchanged:
         self._name, self._must, self._actual = name, must, actual
         self._seen = [(each, each._version) for each in tensors if not each.is_inference()]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy or a pickle: its tensors have counts of their own."""
+        stood = [(each, each._version == version) for each, version in self._seen]
+        return {**vars(self), "_seen": stood}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._seen = [(each, each._version if stood else -1) for each, stood in state["_seen"]]
+
     def check(self) -> None:
         """Refuse to go on where one was changed.
 

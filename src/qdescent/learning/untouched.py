@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from itertools import pairwise
+from threading import RLock
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +19,23 @@ from torch import Tensor, nn
 
 from qdescent._checks import argument_error
 
+# One measurement at a time in a process: it lends a network other weights and modes, and takes
+# generators and flags of the whole process; another thread would see them.
+ALONE = RLock()
+P = ParamSpec("P")
+T = TypeVar("T")
 _COPIED = (list, dict, set, OrderedDict)  # of these what was in them is put back, too
+
+
+def alone(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function, while no other thread measures."""
+
+    @wraps(function)
+    def called(*given: P.args, **named: P.kwargs) -> T:
+        with ALONE:
+            return function(*given, **named)
+
+    return called
 
 
 @contextmanager
@@ -26,7 +45,8 @@ def untouched(network: nn.Module, modes: Sequence[bool] | None = None) -> Iterat
     Put back are buffers (running statistics), plain attributes with what lists and dicts in them
     held (caches, counters, the `weight` that a hook of `torch.nn.utils.prune` sets anew), hooks,
     and the random generators of PyTorch, NumPy and Python. Embeddings do not renormalise meanwhile:
-    `weights_of` gives their rows within `max_norm`.
+    `weights_of` gives their rows within `max_norm`. Threads come here one after the other; one that
+    uses the network by itself meanwhile sees what is lent.
 
     Args:
         network: any module. What a hook or a forward pass changes outside of its modules is not
@@ -43,6 +63,11 @@ def untouched(network: nn.Module, modes: Sequence[bool] | None = None) -> Iterat
         >>> layer.running_mean.tolist(), int(layer.num_batches_tracked)
         ([0.0, 0.0], 0)
     """
+    with ALONE:
+        yield from _untouched(network, modes)
+
+
+def _untouched(network: nn.Module, modes: Sequence[bool] | None) -> Iterator[None]:
     modules = [
         module for module in network.modules() if not isinstance(module, torch.jit.ScriptModule)
     ]
@@ -97,6 +122,9 @@ def _set_modes(network: nn.Module, modes: Sequence[bool]) -> None:
             module.training = mode
 
 
+SHARDED = ("torch.distributed.fsdp", "torch.distributed.tensor", "torch.distributed._tensor")
+
+
 def draw_once(network: nn.Module) -> None:
     """Advance the generators that `untouched` puts back: what is random is then another draw."""
     for device in {torch.device("cpu"), *(weight.device for weight in network.parameters())}:
@@ -110,8 +138,12 @@ def check_shaped(network: nn.Module) -> None:
 
     Raises:
         ArgumentError: none (as of a network that was quantised); a lazy module that has not been
-            called yet.
+            called yet; weights of which each process holds a part.
     """
+    for name, held in (*network.named_modules(), *network.named_parameters()):
+        if any(kind.__module__.startswith(SHARDED) for kind in type(held).__mro__):
+            must = "hold whole weights (load its full state into a plain copy of it)"
+            raise argument_error("network", must, f"sharded by torch.distributed, at {name!r}")
     if next(network.parameters(), None) is None:
         without = "without one (quantised weights are none: take it as it was before)"
         raise argument_error("network", "have a parameter", without)

@@ -7,12 +7,15 @@ outputs, without the network: for a mean with the normaliser c, where c(both) = 
     d L(both) / d outputs(one) = c(one) / c(both)  d L(one) / d outputs(one),
 
 and for a sum that factor is 1. A loss of which neither is true (a root, a contrast of samples) has
-no Hessian in parts.
+no Hessian in parts. Where a batch has no such gradient, it is fitted exactly, and has one a step
+aside, or nothing in it counts: then it takes nothing from what another batch counts beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -20,13 +23,19 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from qdescent._checks import ArgumentError, argument_error, check_sequence
+from qdescent._random import named_generator
 from qdescent.learning.task import Task
 
 ALIKE = 1e-3  # relative: gradients in float32
 NEAR = 1e-4  # relative: a count so near the number of samples is that number
+ASIDE = 0.1  # of the outputs' size
 MUST = (
     "be a mean or a sum over samples or tokens where there are several batches (or take one batch)"
 )
+
+
+class UnmovedError(ValueError):
+    """A batch whose outputs do not move the loss."""
 
 
 class Batch(NamedTuple):
@@ -43,6 +52,18 @@ class Batch(NamedTuple):
     structure: Any
     targets: Any
     samples: int
+
+    def aside(self) -> Batch:
+        """Outputs a step away from these, where an exact fit has a gradient, too."""
+        generator = named_generator(0, "outputs aside")
+
+        def moved(x: Any) -> Any:
+            if not isinstance(x, Tensor) or not x.is_floating_point():
+                return x
+            step = torch.randn(x.shape, generator=generator, device="cpu").to(x)
+            return x + ASIDE * (float(x.square().mean()) ** 0.5 or 1.0) * step
+
+        return self._replace(outputs=[moved(x) for x in self.outputs])
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
@@ -63,7 +84,7 @@ class Counts(NamedTuple):
 
     def weights(self, total: float) -> list[float]:
         """The factors of the batches' losses in the loss over all, which count `total` together."""
-        return self.values if self.is_sum else [value / total for value in self.values]
+        return self.values if self.is_sum else [value / (total or 1) for value in self.values]
 
 
 def weighted(task: Task | Sequence[Task]) -> list[tuple[Task, float]]:
@@ -87,8 +108,17 @@ def weighted(task: Task | Sequence[Task]) -> list[tuple[Task, float]]:
         raise argument_error("task", must, "of several network objects")
     if len(tasks) == 1:
         return [(tasks[0], 1.0)]
-    counts = counted(tasks, seen(tasks[0]))
+    counts = counted(tasks, reference(tasks))
     return list(zip(tasks, counts.weights(sum(counts.values)), strict=True))
+
+
+def reference(tasks: Sequence[Task]) -> Batch:
+    """The first batch that moves the loss; one aside where all are fitted exactly."""
+    batches = [seen(task) for task in tasks[:1]]
+    if not _moving(_slopes(tasks[0], batches[0])):
+        batches += [seen(task) for task in tasks[1:]]
+    tried = chain(batches, (batch.aside() for batch in batches))
+    return next((batch for batch in tried if _moving(_slopes(tasks[0], batch))), batches[0])
 
 
 def seen(task: Task) -> Batch:
@@ -119,7 +149,10 @@ def _beside(task: Task, first: Batch) -> tuple[float, bool]:
     """What a task counts, in samples of the first batch; and whether the loss is a sum."""
     batch = seen(task)
     try:
-        left, right = _factors(task, first, batch)
+        try:
+            left, right = _factors(task, first, batch)
+        except UnmovedError:
+            left, right = _factors_of_unmoved(task, first, batch)
     except ArgumentError:
         raise
     # they cannot be put one after the other
@@ -127,11 +160,8 @@ def _beside(task: Task, first: Batch) -> tuple[float, bool]:
         return _by_values(task, first)
     if abs(left - 1) < ALIKE and abs(right - 1) < ALIKE:
         if _meets_weights(task, batch):
-            must = (
-                "be a mean where it uses the weights itself and there are several batches (divide"
-                " it by their number)"
-            )
-            raise argument_error("loss", must, "a sum")
+            must = "be a mean where it uses the weights itself and there are several batches"
+            raise argument_error("loss", f"{must} (divide it by their number)", "a sum")
         return 1.0, True
     if left <= 0 or right < 0:
         raise argument_error(
@@ -140,34 +170,34 @@ def _beside(task: Task, first: Batch) -> tuple[float, bool]:
     return first.samples * right / left, False
 
 
+def _factors_of_unmoved(task: Task, first: Batch, batch: Batch) -> tuple[float, float]:
+    """As `_factors`, of a batch that does not move the loss."""
+    with suppress(UnmovedError):
+        return _factors(task, first, batch.aside())
+    if _factors(task, first, first) == (1.0, 1.0):
+        return 1.0, 1.0
+    one, _ = _cut(task, first, batch)
+    other, _ = _cut(task, batch, first)
+    slopes, lengths = _slopes_together(task, one, other)
+    left = _ratio([s[:k] for s, k in zip(slopes, lengths, strict=True)], _slopes(task, one))
+    return left, 0.0 if abs(left - 1) < ALIKE else 1 - left
+
+
 def _factors(task: Task, first: Batch, batch: Batch) -> tuple[float, float]:
     """c(one) / c(both) of either batch, up to a common factor; both 1 for a sum.
 
     Raises:
         ArgumentError: the loss has no normaliser that adds up.
-        ValueError: nothing of a batch counts.
+        UnmovedError: one of the batches does not move the loss.
     """
     one, share = _cut(task, first, batch)
     other, other_share = _cut(task, batch, first)
-    lengths = [len(x) for x in one.outputs if isinstance(x, Tensor)]
-    targets = _zipped(lambda a, b: torch.cat([a, b]), one.targets, other.targets)
-
-    def of_both(factor: float) -> list[Tensor]:
-        pairs = zip(one.outputs, other.outputs, strict=True)
-        both = [
-            (
-                torch.cat([a, b * factor if b.is_floating_point() else b])
-                if isinstance(a, Tensor)
-                else a
-            )
-            for a, b in pairs
-        ]
-        return _slopes(task, one._replace(outputs=both, targets=targets))
-
-    slopes, alone = of_both(1.0), _slopes(task, one)
+    slopes, lengths = _slopes_together(task, one, other)
+    alone = _slopes(task, one)
     left = _ratio([s[:k] for s, k in zip(slopes, lengths, strict=True)], alone)
     right = _ratio([s[k:] for s, k in zip(slopes, lengths, strict=True)], _slopes(task, other))
-    again = _ratio([s[:k] for s, k in zip(of_both(0.5), lengths, strict=True)], alone)
+    halved, _ = _slopes_together(task, one, other, 0.5)
+    again = _ratio([s[:k] for s, k in zip(halved, lengths, strict=True)], alone)
     if abs(again - left) > ALIKE * abs(left):  # as for a root, whose factors follow the losses
         raise argument_error(
             "loss", MUST, "neither: what a sample counts depends on the outputs for others"
@@ -177,7 +207,28 @@ def _factors(task: Task, first: Batch, batch: Batch) -> tuple[float, float]:
         raise argument_error(
             "loss", MUST, "neither: the gradients of two batches do not add up to that of both"
         )
-    return left / share, right / other_share
+    return (1.0, 1.0) if a_sum else (left / share, right / other_share)
+
+
+def _slopes_together(
+    task: Task, one: Batch, other: Batch, factor: float = 1.0
+) -> tuple[list[Tensor], list[int]]:
+    """The slopes of both batches as one, the outputs of the other times `factor`; the lengths of
+    the first.
+    """
+    pairs = zip(one.outputs, other.outputs, strict=True)
+    both = [
+        torch.cat([a, b * factor if b.is_floating_point() else b]) if isinstance(a, Tensor) else a
+        for a, b in pairs
+    ]
+    targets = _zipped(lambda a, b: torch.cat([a, b]), one.targets, other.targets)
+    lengths = [len(x) for x in one.outputs if isinstance(x, Tensor)]
+    return _slopes(task, one._replace(outputs=both, targets=targets)), lengths
+
+
+def _moving(slopes: list[Tensor]) -> bool:
+    """Whether gradients in outputs are numbers, and not all zero."""
+    return all(bool(s.isfinite().all()) for s in slopes) and any(bool(s.any()) for s in slopes)
 
 
 def _cut(task: Task, batch: Batch, other: Batch) -> tuple[Batch, float]:
@@ -204,12 +255,9 @@ def _cut(task: Task, batch: Batch, other: Batch) -> tuple[Batch, float]:
         tensors = [y for y in other.outputs if isinstance(y, Tensor)]
         inside = [part(slope, y) for slope, y in zip(_slopes(task, batch), tensors, strict=True)]
         alone = _slopes(task, cut)
-        if any(bool(slope.any()) for slope in alone) and all(
-            bool(slope.isfinite().all()) for slope in alone
-        ):
-            return cut, _ratio(
-                [slope * (own != 0) for slope, own in zip(inside, alone, strict=True)], alone
-            )
+        if _moving(alone):
+            pairs = zip(inside, alone, strict=True)
+            return cut, _ratio([slope * (own != 0) for slope, own in pairs], alone)
     raise ValueError("nothing that both batches have counts")
 
 
@@ -222,11 +270,8 @@ def _slopes(task: Task, batch: Batch) -> list[Tensor]:
         )
         floating = [x for x in leaves if isinstance(x, Tensor) and x.requires_grad]
         found = iter(torch.autograd.grad(loss, floating, materialize_grads=True, allow_unused=True))
-    return [
-        next(found) if x.requires_grad else torch.zeros_like(x)
-        for x in leaves
-        if isinstance(x, Tensor)
-    ]
+    tensors = [x for x in leaves if isinstance(x, Tensor)]
+    return [next(found) if x.requires_grad else torch.zeros_like(x) for x in tensors]
 
 
 def _leaf(x: Any) -> Any:
@@ -238,11 +283,11 @@ def _ratio(slopes: list[Tensor], alone: list[Tensor]) -> float:
 
     Raises:
         ArgumentError: they are not parallel.
-        ValueError: there is nothing to compare.
+        UnmovedError: there is nothing to compare.
     """
     a, b = (torch.cat([x.double().flatten() for x in parts]) for parts in (slopes, alone))
     if not bool(torch.isfinite(b).all()) or not bool(b.any()):
-        raise ValueError("no gradient in the outputs")
+        raise UnmovedError("no gradient in the outputs")
     ratio = float(a @ b / (b @ b))
     if float(torch.linalg.vector_norm(a - ratio * b)) > ALIKE * float(
         torch.linalg.vector_norm(b)
@@ -281,24 +326,18 @@ def _by_values(task: Task, first: Batch) -> tuple[float, bool]:
 def _meets_weights(task: Task, batch: Batch) -> bool:
     """Whether the loss uses the weights itself."""
     weights = {name: weight.requires_grad_() for name, weight in _weights(task).items()}
+    outputs = tree_unflatten(batch.outputs, batch.structure)
     with torch.enable_grad():
-        loss = task.loss_of(
-            tree_unflatten(batch.outputs, batch.structure), weights, targets=batch.targets
-        )
+        loss = task.loss_of(outputs, weights, targets=batch.targets)
         if not loss.requires_grad:
             return False
-        return any(
-            g is not None
-            for g in torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
-        )
+        slopes = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+        return any(slope is not None for slope in slopes)
 
 
 def _weights(task: Task) -> dict[str, Tensor]:
-    return {
-        name: weight.detach()
-        for name, weight in task.network.named_parameters()
-        if weight.is_floating_point()
-    }
+    named = task.network.named_parameters()
+    return {name: weight.detach() for name, weight in named if weight.is_floating_point()}
 
 
 def _zipped(function: Callable[[Tensor, Tensor], Tensor], one: Any, other: Any) -> Any:

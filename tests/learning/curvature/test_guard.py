@@ -453,3 +453,79 @@ def test_a_small_wrong_derivative_of_an_even_loss_is_not_taken_for_rounding():
     task, space = task_of(Hidden())
     with pytest.raises(ArgumentError, match="`network` must have the (second|gradient)"):
         hessian(task, space)
+
+
+class Power(nn.Module):
+    """w^p, flat at 0."""
+
+    def __init__(self, power):
+        super().__init__()
+        self.weight, self.power = nn.Parameter(torch.zeros(1)), power
+
+    def forward(self, x):
+        return (self.weight * x) ** self.power
+
+
+def saturated(apart):
+    network = nn.Linear(3, 2)
+    with torch.no_grad():
+        network.weight.zero_()
+        network.bias.copy_(torch.tensor([apart, 0.0]))
+    return network
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("curvature", [hessian, gauss_newton])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_exact_minimum_is_no_wrong_gradient(curvature, seed, dtype):
+    torch.manual_seed(seed)
+    network = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).to(dtype)
+    x = torch.randn(8, 3, dtype=dtype)
+    task, space = Task(network, F.mse_loss, (x, network(x).detach())), ParameterSpace(network)
+    # H = J^T J / 8 there, whatever the network is
+    J = torch.func.jacrev(lambda p: torch.func.functional_call(network, p, (x,)))(
+        {name: w.detach() for name, w in network.named_parameters()}
+    )
+    J = torch.cat([part.reshape(16, -1) for part in J.values()], 1)
+    eye = torch.eye(space.n, dtype=dtype)
+    torch.testing.assert_close(curvature(task, space) @ eye, J.T @ J / 8, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("power", [3, 4, 5, 6])
+def test_a_flat_point_is_no_wrong_gradient(power):
+    network = Power(power).double()
+    data = torch.ones(2, 1, dtype=F64), torch.zeros(2, 1, dtype=F64)
+    task, space = Task(network, lambda out, y: (out - y).mean(), data), ParameterSpace(network)
+    assert float(hessian(task, space) @ torch.ones(1, dtype=F64)) == 0.0
+
+
+@pytest.mark.parametrize("apart", [20.0, 40.0, 60.0, 800.0])
+def test_a_saturated_softmax_is_no_wrong_gradient(apart):
+    network, x = saturated(apart).double(), torch.randn(8, 3, dtype=F64)
+    task = Task(network, F.cross_entropy, (x, torch.zeros(8).long()))
+    space = ParameterSpace(network)
+    found = hessian(task, space) @ torch.ones(space.n, dtype=F64)
+    assert float(found.norm()) <= 10 * torch.exp(torch.tensor(-apart, dtype=F64)) + 1e-15
+
+
+class Hidden(nn.Module):
+    """A gradient that leaves the first layer's part out."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        inside = torch.tanh(self.first(x))
+        return self.last(inside.detach()) + 0.5 * self.last(inside)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wrong_gradient_is_found_at_an_exact_minimum_too(seed):
+    torch.manual_seed(seed)
+    network, x = Hidden().double(), torch.randn(8, 3, dtype=F64)
+    task = Task(network, F.mse_loss, (x, network(x).detach()))
+    with pytest.raises(
+        ArgumentError, match="have the gradient of its loss|be made of|second deriv"
+    ):
+        hessian(task, ParameterSpace(network), method="double-backward")

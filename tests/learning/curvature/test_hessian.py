@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from qdescent._checks import ArgumentError
-from qdescent.learning.curvature.hessian import hessian
+from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.masks import Mask
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
@@ -142,3 +142,9 @@ def test_errors(seventeen):
         hessian(seventeen.task, space) @ torch.ones(16)
     with pytest.raises(ArgumentError, match=r"must have shape \(17,\), but is of shape \(3,\)"):
         hessian(seventeen.task, space, torch.ones(3))
+    wide = nn.Linear(1000, 1000)  # large enough to be checked on a few samples first
+    task = Task(wide, mse_loss, (torch.zeros(64, 1000), torch.zeros(64, 1000)))
+    for curvature in (hessian, gauss_newton):
+        for space in (None, "x", wide, ParameterSpace):
+            with pytest.raises(ArgumentError, match="`space` must be a ParameterSpace"):
+                curvature(task, space)

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from qdescent._checks import argument_error
 from qdescent.learning.evaluation import check_recorded
+from qdescent.learning.untouched import ALONE
 
 DIFFERENCES = (
     "finite differences of the gradient (`finite_difference_hessian`, --curvature"
@@ -37,6 +38,7 @@ def twice_differentiable(network: nn.Module) -> Iterator[None]:
     check_recorded()
     check_precision(network)
     with ExitStack() as stack:
+        stack.enter_context(ALONE)
         stack.enter_context(torch.enable_grad())
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if (

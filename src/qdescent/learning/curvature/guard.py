@@ -129,7 +129,7 @@ def check_curvature(
     """
     own = torch.finfo(operator.dtype).eps
     # of vectors of a hundred megabytes each copy counts: here double precision meets their pieces
-    pair = [_random(theta, seed, name) for name in ("first", "second")]
+    pair = [drawn(theta, seed, name) for name in ("first", "second")]
     products = _products(operator, [v.to(operator.dtype) for v in pair])
     walk, (skew, size) = _Walk(twin, theta, pair), _finite_skew(pair, products)
     if (
@@ -144,7 +144,7 @@ def check_curvature(
     how, at_kink = "A v in float64 beside the loss moved by a small step", False
     if not walk.agrees(exact[0], STEPS, 0.0):
         length = float(torch.linalg.vector_norm(point)) / len(point) ** 0.5 or 1.0
-        beside = point + 1e-3 * length * _random(point, seed, "beside")
+        beside = point + 1e-3 * length * drawn(point, seed, "beside")
         how = "the same at a point beside: at theta itself activations stand exactly at their kinks"
         nearby = _Walk(twin, beside, pair)
         if not nearby.agrees(twin.product(beside, pair[0]), STEPS[:0:-1], 0.0):
@@ -188,17 +188,25 @@ def _products(operator: LinearOperator, pair: list[Tensor]) -> list[Tensor]:
 
 def _nothing_but_rounding(twin: Twin, point: Tensor, pair: list[Tensor]) -> bool:
     """Whether products and moves are what rounding leaves of 0: over the length of theta they would
-    change the loss by its own rounding, or they are others where theta is moved by a few roundings.
-    A derivative that is missing stands still there.
+    change the loss by its own rounding (at weights of 0, too, where the terms of a saturated
+    softmax do not cancel), or they are others where theta is moved by a few roundings. A derivative
+    that is missing stands still there.
     """
     v, w = pair
     reach = float(torch.linalg.vector_norm(point)) ** 2 / float(torch.linalg.vector_norm(v))
     product, moved = twin.product(point, v), twin.moved(point, v, w, STEPS[0])
     # as of a constant loss, whose terms may leave the same rounding everywhere
-    if max(moved.gap(product)) * reach <= ROUNDING * EPS * abs(twin.loss(point)):
+    scale = loss_scale(twin.loss, point)
+    if max(moved.gap(product)) * reach <= ROUNDING * EPS * scale:
         return True
     moves = (twin.moved(each, v, w, STEPS[0]).value() for each in rounded(point))
     return is_noise(moves) and is_noise(twin.product(each, v) for each in rounded(point))
+
+
+def loss_scale(loss: Callable[[Tensor], float], point: Tensor) -> float:
+    """The size of a loss's terms: its larger value of those at a point and at weights of 0."""
+    values = (abs(loss(x)) for x in (point, torch.zeros_like(point)))
+    return max((value for value in values if math.isfinite(value)), default=0.0)
 
 
 def is_noise(found: Iterable[Tensor]) -> bool:
@@ -217,7 +225,7 @@ def rounded(point: Tensor) -> Iterator[Tensor]:
     yield point
     eps = torch.finfo(point.dtype).eps
     for place in range(NEARBY):
-        yield point * (1 + eps * _random(point, place, "rounding").clamp(-4, 4))
+        yield point * (1 + eps * drawn(point, place, "rounding").clamp(-4, 4))
 
 
 class _Walk:
@@ -272,7 +280,7 @@ def _bad(products: Tensor) -> str:
     )
 
 
-def _random(like: Tensor, seed: int, name: str) -> Tensor:
+def drawn(like: Tensor, seed: int, name: str) -> Tensor:
     """Entries of variance 1, the same on every device and in every precision; single precision is
     drawn several times faster.
     """
@@ -285,44 +293,11 @@ def _random(like: Tensor, seed: int, name: str) -> Tensor:
     return drawn.to(like)
 
 
-def check_slope(
-    rise: Callable[[Tensor], float],
-    theta: Tensor,
-    slope: float,
-    size: float,
-    noise: float,
-    reason: Callable[[], str],
-) -> None:
-    """Check that a gradient is its loss's: dL/dh along v beside grad L . v.
-
-    Args:
-        rise: dL/dh at a point.
-        theta: the point.
-        slope: grad L . v.
-        size: of the gradient.
-        noise: of the rise, in units of float64's precision.
-        reason: why it may not be, in words.
-
-    Raises:
-        ArgumentError: it is not, by more than the rise is another one a few roundings away.
-    """
-    seen = rise(theta)
-    allowed = AGREED * size + ROUNDING * EPS * noise
-    if abs(seen - slope) > allowed:
-        moved = max(abs(seen - rise(each)) for each in rounded(theta.double()))
-        if abs(seen - slope) <= allowed + SPREAD * moved:
-            return
-        off = (
-            f"not: along a random direction the loss changes by {seen:.4g}, and by {slope:.4g} as"
-            f" its gradient says{reason()}"
-        )
-        raise argument_error("network", "have the gradient of its loss", off)
-
-
 def as_checked(operator: LinearOperator, checked: Checked) -> LinearOperator:
     """The operator with what was seen: 0 where its products were seen to be 0 to rounding, for
     their noise has eigenvalues, too; with a remark where it stands at a kink.
     """
     if checked.vanishes:
         return replace(operator, apply=torch.zeros_like, apply_adjoint=torch.zeros_like)
-    return replace(operator, remark=AT_KINK) if checked.at_kink else operator
+    remark = f"{AT_KINK} {operator.remark}".strip()
+    return replace(operator, remark=remark) if checked.at_kink else operator

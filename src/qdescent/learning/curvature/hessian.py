@@ -13,6 +13,7 @@ from qdescent._checks import (
     argument_error,
     check_boolean,
     check_choice,
+    check_instance,
 )
 from qdescent.learning.curvature.differentiable import suspects, twice_differentiable
 from qdescent.learning.curvature.few_samples import few_samples
@@ -33,6 +34,7 @@ from qdescent.learning.curvature.twins import (
     hessian_twin,
 )
 from qdescent.learning.parameters import ParameterSpace, check_space
+from qdescent.learning.refusals.unscaled import unscaled
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.learning.taylor.nested_jvp import NestedSeries
@@ -98,7 +100,7 @@ def hessian(
         >>> (hessian(task, ParameterSpace(network)) @ torch.eye(2)).tolist()
         [[1.0, 0.0], [0.0, 4.0]]
     """
-    check_choice("method", method, ["auto", *METHODS])
+    method = check_choice("method", method, ["auto", *METHODS])
     way = by_series_if_faster if method == "auto" else lambda samples: METHODS[method]
     return _operator("hessian", task, space, theta, precision, way, check)
 
@@ -233,6 +235,7 @@ def _operator(
     checked as this curvature: of a large batch first on a few samples, and on the whole only where
     these disagree or see nothing.
     """
+    check_instance("space", space, ParameterSpace)
     parts = weighted(task)
     build = way(parts[0][0].batch)
     if not check_boolean("check", check):
@@ -291,4 +294,13 @@ def _unchecked(
     steady = kept is not None  # what is recorded is played again
     shape, kind = (space.n, space.n), point.dtype
     rounding = 8 * eps if (eps := torch.finfo(dtype).eps) > torch.finfo(kind).eps else None
-    return LinearOperator(shape, apply, apply, kind, point.device, steady=steady, rounding=rounding)
+    return LinearOperator(
+        shape,
+        apply,
+        apply,
+        kind,
+        point.device,
+        steady=steady,
+        rounding=rounding,
+        remark=unscaled(parts[0][0].data[0]),
+    )

@@ -14,14 +14,12 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from qdescent._checks import argument_error
 from qdescent.learning.curvature.differentiable import DIFFERENCES
 from qdescent.learning.curvature.double import InDouble
-from qdescent.learning.curvature.guard import Moved, check_slope, is_noise, rounded
+from qdescent.learning.curvature.guard import Moved, is_noise, rounded
+from qdescent.learning.curvature.slopes import Both, Slopes, checked_slopes, length_along, split
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.inner_product import dot, in_double, norm
 
-# the entries of a gradient, weight by weight: no copy joins them, and they may share memory
-Slopes = list[Tensor]
-Both = tuple[Tensor, Slopes]
 Exact = Callable[[Task, Tensor, Tensor], Tensor]
 Reason = Callable[[], str]
 Parts = Sequence[tuple[Task, float]]
@@ -45,9 +43,9 @@ class HessianTwin:
 
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By two gradients."""
-        unit = _length(theta, v, 1.0)
+        unit = length_along(theta, v, 1.0)
         h = step * unit
-        difference, size = _checked_slopes(self.loss_and_gradient, theta, v, h, self.reason)
+        difference, size = checked_slopes(self.loss_and_gradient, theta, v, h, self.reason)
         return Moved(
             lambda product: _gap(product, difference),
             size / unit,
@@ -64,58 +62,9 @@ class HessianTwin:
         return float(self.loss_and_gradient(theta)[0])
 
 
-def _checked_slopes(
-    loss_and_gradient: Callable[[Tensor], Both], theta: Tensor, v: Tensor, h: float, reason: Reason
-) -> tuple[Slopes, float]:
-    """The slope of the gradient along v, from its values at theta + h v and theta - h v, and the
-    size of these; the loss must rise between as they say.
-    """
-    # vectors of a hundred megabytes may meet here: each pass over one counts, fresh memory most
-    point = theta.new_empty(theta.shape, dtype=torch.float64)
-    (high, after), (low, before) = (
-        loss_and_gradient(_between(theta, v, s * h, point)) for s in (1, -1)
-    )
-
-    def rise(point: Tensor) -> float:
-        ends = (
-            (high, low)
-            if point is theta
-            else (loss_and_gradient(point.add(v, alpha=s * h))[0] for s in (1, -1))
-        )
-        above, below = map(float, ends)
-        return (above - below) / (2 * h)
-
-    sums, room = [], point.new_empty(0)
-    for parts in zip(after, before, _split(v, after), strict=True):
-        for above, below, way in in_double(*parts):
-            mean = torch.add(above, below, out=room.resize_(0)).div_(2)
-            sums.append(torch.stack([mean @ way, mean @ mean]))
-    slope, square = torch.stack(sums).sum(0).tolist()
-    size = square**0.5
-    check_slope(rise, theta, slope, size, abs(float(high)) / h, reason)
-    return [(above - below).div_(2 * h) for above, below in zip(after, before, strict=True)], size
-
-
-def _between(theta: Tensor, v: Tensor, h: float, point: Tensor) -> Tensor:
-    """Theta + h v in double precision, written into `point`."""
-    for here, start, way in in_double(point, theta, v):
-        torch.add(start, way, alpha=h, out=here)
-    return point
-
-
-def _length(theta: Tensor, v: Tensor, step: float) -> float:
-    """The factor of v that moves theta by `step` times its length."""
-    return step * (norm(theta) or 1.0) / (norm(v) or 1.0)
-
-
-def _split(vector: Tensor, parts: Slopes) -> Sequence[Tensor]:
-    """A vector (n,) in parts of these lengths."""
-    return vector.split([len(part) for part in parts])
-
-
 def _gap(product: Tensor, difference: Slopes) -> tuple[float, float]:
     sums, room = [], torch.empty(0, dtype=torch.float64, device=product.device)
-    for parts in zip(_split(product, difference), difference, strict=True):
+    for parts in zip(split(product, difference), difference, strict=True):
         for found, seen in in_double(*parts):
             off = torch.sub(found, seen, out=room.resize_(0))
             sums.append(torch.stack([off @ off, found @ found, seen @ seen]))
@@ -226,8 +175,8 @@ class GaussNewtonTwin:
     def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
         """By four passes forward, two gradients in the outputs, and two in the weights."""
         theta, v, w = theta.double(), v.double(), w.double()
-        h, k = _length(theta, v, step), _length(theta, w, step)
-        _checked_slopes(self.loss_and_gradient, theta, v, h, self.reason)
+        h, k = length_along(theta, v, step), length_along(theta, w, step)
+        checked_slopes(self.loss_and_gradient, theta, v, h, self.reason)
         sums = theta.new_zeros(2)
         for weight, part in self.parts:
             along = part.moved(theta, v, h)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qdescent._checks import argument_error, check_boolean, check_interval
+from qdescent._checks import argument_error, check_boolean, check_field, check_interval
 
 if TYPE_CHECKING:  # settings are checked without the seconds that torch takes
     from torch import Tensor
@@ -64,8 +64,9 @@ class SGD:
             ("dampening", "[0, 1)"),
         ):
             object.__setattr__(self, name, check_interval(name, getattr(self, name), interval))
-        check_boolean("decoupled", self.decoupled)
-        if check_boolean("nesterov", self.nesterov) and (self.dampening or not self.momentum):
+        check_field(self, "decoupled", check_boolean)
+        check_field(self, "nesterov", check_boolean)
+        if self.nesterov and (self.dampening or not self.momentum):
             must = "be False without momentum or with dampening, as in torch.optim.SGD"
             raise argument_error("nesterov", must, self.nesterov)
 

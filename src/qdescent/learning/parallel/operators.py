@@ -14,7 +14,7 @@ from qdescent._checks import argument_error
 from qdescent.learning.parallel.ranks import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.weighting import counted, seen, weighted
+from qdescent.learning.weighting import counted, reference, weighted
 from qdescent.linalg.operator import LinearOperator, Shard
 
 
@@ -59,9 +59,8 @@ def data_parallel(
     """
     if ranks.size == 1:
         return build(tasks)
-    share = sum(weight for _, weight in weighted_over(tasks, ranks)) / (
-        sum(weight for _, weight in weighted(tasks)) if tasks else 1
-    )
+    alone = sum(weight for _, weight in weighted(tasks)) if tasks else 0.0
+    share = sum(weight for _, weight in weighted_over(tasks, ranks)) / (alone or 1.0)
     part = build(tasks) if tasks else None
     # samples are dealt to the first process first
     rounding = ranks.of_first(None if part is None else part.rounding)
@@ -88,7 +87,7 @@ def weighted_over(tasks: Sequence[Task], ranks: Ranks) -> list[tuple[Task, float
     """
     if ranks.size == 1:
         return weighted(tasks)
-    first = ranks.of_first(seen(tasks[0]).to(torch.device("cpu")) if ranks.rank == 0 else None)
+    first = ranks.of_first(reference(tasks).to(torch.device("cpu")) if ranks.rank == 0 else None)
     if first is None:
         raise argument_error(
             "tasks", "be dealt from the first process on (`Ranks.deal`)", "empty there"

@@ -9,8 +9,10 @@ from qdescent._array_checks import check_finite
 from qdescent.learning.masks import Mask
 from qdescent.learning.pruning.scores import mask_from_scores, prunable
 from qdescent.learning.task import Task
+from qdescent.learning.untouched import alone
 
 
+@alone
 def magnitude_mask(network: nn.Module, density: float = 0.1, scope: str = "global") -> Mask:
     """Keep the largest weights by absolute value.
 

@@ -44,7 +44,7 @@ def mask_from_scores(
     """
     check_instance("network", network, nn.Module, called="a torch.nn.Module")
     density = check_interval("density", density, "(0, 1]")
-    check_choice("scope", scope, ["global", "layer"])
+    scope = check_choice("scope", scope, ["global", "layer"])
     check_instance("scores", scores, Mapping, called="tensors by the name of their parameter")
     if not scores:
         raise argument_error("scores", "hold at least one tensor", "empty")

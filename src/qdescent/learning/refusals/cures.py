@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdescent._checks import shortened
 from qdescent.learning.batches import taken, tensors_of, written
 
 
@@ -31,12 +32,15 @@ def data_must(network: nn.Module, inputs: Any) -> str:
     return "fit the network"
 
 
-def loss_must(outputs: Any, targets: Any) -> str:
-    """Completes "Argument `loss` must ..." where the loss refuses outputs and targets."""
+def loss_must(outputs: Any, targets: Any, cause: Exception) -> str:
+    """Completes "Argument `loss` must ..." where the loss refuses outputs and targets so."""
     must = "take the network's outputs and the targets"
     if isinstance(targets, Mapping):
         cure = "a dict goes to it whole: give (inputs, targets), or lambda outputs, batch: ..."
         return f"{must} ({cure})"
+    floating = isinstance(targets, Tensor) and targets.is_floating_point()
+    if floating and "Long" in str(cause):
+        return f"{must} (class labels are integers: targets.long())"
     paths = [path for path, _ in tensors_of(outputs)]
     if paths and not isinstance(outputs, Tensor):
         cure = f"loss=lambda outputs, targets: ..., where outputs{written(paths[0])} is a tensor"
@@ -46,4 +50,4 @@ def loss_must(outputs: Any, targets: Any) -> str:
 
 def raised(error: Exception) -> str:
     """A stranger's error on one line."""
-    return f"not ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+    return f"not ({type(error).__name__}: {shortened(str(error), 200)})"

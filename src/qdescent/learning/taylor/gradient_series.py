@@ -28,6 +28,7 @@ from qdescent._checks import (
     check_instance,
     check_integer,
     check_interval,
+    shortened,
     shown,
 )
 from qdescent.learning.evaluation import HeldWeights
@@ -91,7 +92,7 @@ class GradientSeries:
         check_space(space, task.network)
         check_tensor("theta", theta, (space.n,))
         theta = theta.to(space.theta)
-        self._space, self.order = space, check_integer("order", order, 1, MOST_ORDER)
+        self._space, self.order = space, (order := check_integer("order", order, 1, MOST_ORDER))
         self._tape = tape = Tape(order)
         self._standing = (task.standing, *points_of(theta, task.network, space.names))
         weights = space.unpack(theta.detach())
@@ -171,7 +172,7 @@ class GradientSeries:
         shape = (None, held[1] - held[0])
         parts = check_tensor("parts", parts, shape, finite=False).to(self.gradient)
         check_integer("number of parts", len(parts), 1, self.order)
-        check_interval("weight", weight, "[0, 1]")
+        weight = check_interval("weight", weight, "[0, 1]")
         self._check_standing()
         if self._loss is None:
             return torch.zeros_like(parts)
@@ -321,7 +322,7 @@ def series_of(
     Raises:
         ArgumentError: neither is possible; for "auto" with what stopped the first.
     """
-    check_choice("method", method, WAYS)
+    method = check_choice("method", method, WAYS)
     if method == "jvp":
         return NestedSeries(task, space, theta, order)
     try:
@@ -345,4 +346,4 @@ def series_of(
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return f"{type(error).__name__}: {shortened(str(error), 200)}"

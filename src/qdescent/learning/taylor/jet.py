@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
-from qdescent._checks import ArgumentError, argument_error
+from qdescent._checks import ArgumentError, argument_error, shortened
 from qdescent.learning.taylor.smooth import BRANCHES, Smooth, body
 from qdescent.learning.taylor.tape import Node, Operation, Tape
 
@@ -328,5 +328,5 @@ def _missing(name: str, error: object = "") -> MissingRuleError:
         " derivatives"
     )
     use = f" (use {INSTEAD[name]} instead)" if name in INSTEAD else ""
-    why = f": {' '.join(str(error).split())[:200]}" if str(error) else ""
+    why = f": {shortened(str(error), 200)}" if str(error) else ""
     return MissingRuleError(str(argument_error("network", must, f"using {name!r}{use}{why}")))
