@@ -186,6 +186,24 @@ def test_a_directory_that_cannot_be_made_is_not_said_to_be_whole(tmp_path, capsy
     assert "Nothing was saved yet: give the same command again." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_a_terminal_without_unicode_shows_every_number(encoding):
+    """As an old cluster's or a pipe of Windows: a minus stays one, and there is no traceback."""
+    code = (
+        "from qdescent._terminal.streams import usable_streams; usable_streams();"
+        " from rich.console import Console;"
+        " Console(width=70).print('\u22123.2 \xb1 0.1 \u2192 \u2603')"
+    )
+    root = str(Path(outcome.__file__).parents[2])
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True,
+        env={**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    said = result.stdout.decode(encoding).strip()
+    shown = {"ascii": "-3.2 +- 0.1 -> \\u2603", "utf-8": "−3.2 ± 0.1 → ☃"}
+    assert said == shown.get(encoding, "-3.2 ± 0.1 -> \\u2603")
+
+
 def test_closed_streams_and_a_terminal_of_no_width():
     """As cron and daemons start a program: the number of a closed stream goes to no other file."""
     code = (

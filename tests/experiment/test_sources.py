@@ -101,6 +101,11 @@ def test_network_by_name_with_arguments_in_evaluation_mode():
             ["depth=3"],
             "`arguments` must be those of 'named_by_user:build'.*depth",
         ),
+        (
+            "named_by_user:build",
+            ["width=3", "width=4"],
+            "`arguments` must give each argument once, but is with two of 'width'",
+        ),
     ],
 )
 def test_a_network_that_cannot_be_made_is_named(name, arguments, sentence):
@@ -470,7 +475,8 @@ def test_data_that_network_or_loss_cannot_take():
             "cross_entropy",
             x,
             torch.ones(3),
-            r"`targets` must be class labels \(integers\), or probabilities of shape \(3, 2\)",
+            r"must be class labels \(integers: targets.long\(\)\), or probabilities of shape"
+            r" \(3, 2\), for cross_entropy, but is floating-point numbers of shape \(3,\)",
         ),
         # would be broadcast
         (

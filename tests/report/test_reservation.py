@@ -88,8 +88,9 @@ def test_a_link_in_the_place_of_the_state_or_of_the_lock_is_not_followed(tmp_pat
     (treasure / "gold.safetensors").touch()
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "state").symlink_to(treasure)
-    with pytest.raises(ArgumentError, match="`out` must"):
-        held(tmp_path / "o", new=False).__enter__()
+    for new in (True, False):
+        with pytest.raises(ArgumentError, match="`out` must hold a folder 'state' of its own"):
+            held(tmp_path / "o", new=new).__enter__()
     (tmp_path / "p" / "state").mkdir(parents=True)
     (tmp_path / "p" / "state" / "lock").symlink_to(treasure / "gold.safetensors")
     with pytest.raises(OSError, match="lock"):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+
+from qdescent._terminal import plain_text
 
 
 def usable_streams() -> None:
@@ -11,7 +14,8 @@ def usable_streams() -> None:
     daemons, `>&-`), and forget a width of 0 columns: no table fits it.
 
     A closed stream's number would go to the next file that is opened, and what is printed by other
-    languages' code into that file.
+    languages' code into that file. A stream that knows no Unicode (an old cluster's) takes signs as
+    `plain` writes them.
     """
     for number in range(3):
         try:
@@ -21,6 +25,9 @@ def usable_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=plain_text.NAME)
     for name in ("COLUMNS", "LINES"):
         if name in os.environ and not os.environ[name].strip("0"):
             del os.environ[name]

@@ -210,8 +210,10 @@ def check_fit(
             must = f"be labels in [0, {wanted[1]}), as many as the network has outputs"
             raise argument_error("targets", must, int(outside[0]))
     elif name == "cross_entropy" and targets.shape != wanted:
-        must = f"be class labels (integers), or probabilities of shape {wanted}, for cross_entropy"
-        raise argument_error("targets", must, f"{targets.dtype} of shape {tuple(targets.shape)}")
+        labels = "class labels (integers: targets.long())"
+        must = f"be {labels}, or probabilities of shape {wanted}, for cross_entropy"
+        actual = f"floating-point numbers of shape {tuple(targets.shape)}"
+        raise argument_error("targets", must, actual)
     return outputs
 
 

@@ -11,17 +11,20 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
 
 from qdescent._checks import (
+    ArgumentError,
     argument_error,
     check_boolean,
     check_choice,
     check_integer,
     check_interval,
+    check_numbers,
     check_sequence,
     check_text,
     shown,
@@ -135,8 +138,7 @@ class Setting:
                 check_interval(self.name, value, self.allowed)
             return value
         if self.kind == SEVERAL and isinstance(value, (list, tuple)):
-            several = check_sequence(self.name, value, object, called="a number, or several")
-            return tuple(check_interval(self.name, each, self.allowed) for each in several)  # type: ignore[arg-type]
+            return check_numbers(self.name, value, self.allowed, "a number, or several")
         return check_interval(self.name, value, self.allowed)
 
     def read(self, given: Any) -> Any:
@@ -148,6 +150,27 @@ class Setting:
         if self.kind == SEVERAL and isinstance(given, str) and "," in given:
             return tuple(map(_float, given.removesuffix(",").split(",")))
         return _float(given) if self.kind.startswith("float") else given
+
+
+@contextmanager
+def named_as_settings(settings: Any, other: str) -> Iterator[None]:
+    """While it lasts, an error whose argument is no setting names the setting `other`: what a user
+    gave in whose place a computation speaks of its own arguments.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> with named_as_settings(SimpleNamespace(steps=2, source="map.npz"), "source"):
+        ...     raise argument_error("rhs", "fit `steps`", 1)
+        Traceback (most recent call last):
+            ...
+        qdescent._checks.ArgumentError: Argument `source` must fit `steps`, but is 1.
+    """
+    try:
+        yield
+    except ArgumentError as problem:
+        if not problem.argument or hasattr(settings, problem.argument):
+            raise
+        raise problem.called(**{problem.argument: other}) from None
 
 
 def setting(

@@ -92,6 +92,8 @@ def load_network(name: str, arguments: Sequence[str] = ()) -> nn.Module:
         key, equals, text = argument.partition("=")
         if not (equals and key.isidentifier()):
             raise argument_error("arguments", "be written as key=value", repr(argument))
+        if key in given:
+            raise argument_error("arguments", "give each argument once", f"with two of {key!r}")
         try:
             given[key] = ast.literal_eval(text)
         except (ValueError, SyntaxError):

@@ -27,7 +27,7 @@ def read_image(
     argument: str, path: Path, mode: str = "", before: tuple[int, int] = (0, 0)
 ) -> tuple[np.ndarray, str, int]:
     """The pixels of one image as they are stored (not turned by EXIF; of an animation the first
-    picture; 16 bits where they hold 8), and its colours.
+    picture; 16 bits where they hold 8; without transparency), and its colours.
 
     Args:
         argument: as the user calls it.
@@ -55,7 +55,8 @@ def read_image(
         with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
             warnings.simplefilter("ignore")  # of odd metadata
             width, height = image.size
-            own = "L" if image.mode in ("1", "L") or image.mode.startswith("I") else "RGB"
+            grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
+            own = "L" if grey else "RGB"
             mode = mode or own
             if len(own) > len(mode):
                 must = "hold images that are all grey or all in colour (convert them)"
@@ -79,8 +80,8 @@ def read_image(
                 if not (low == high).all() and low.any():
                     must = "hold images of 8 bits a colour (convert them, or use module:function)"
                     raise argument_error(argument, must, f"{name} of 16 bits")
-                grey = Image.fromarray(high.astype(np.uint8))
-                return np.array(grey.convert(mode)), mode, len(content)
+                image_of_8 = Image.fromarray(high.astype(np.uint8))
+                return np.array(image_of_8.convert(mode)), mode, len(content)
             return np.array(image.convert(mode)), mode, len(content)
     except ArgumentError:
         raise

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from qdescent._checks import argument_error
+from qdescent._checks import argument_error, shortened
 
 KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -132,8 +132,8 @@ def named(path: str | Path) -> str:
 
 
 def said(problem: object) -> str:
-    """An outside message as one line of at most 120 characters; an exception without a message
-    gives its name.
+    """An outside message as one line of at most 120 characters, "…" for what is left out; an
+    exception without a message gives its name.
     """
     text = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-    return " ".join(text.split())[:120] or type(problem).__name__
+    return shortened(text, 120) or type(problem).__name__

@@ -204,7 +204,7 @@ def _read_rows(items: list[Any]) -> Rows:
         try:
             rows.append(Row.from_json(item))
         except ArgumentError as problem:
-            raise ValueError(f"row {name!r}: {said(problem)}") from None
+            raise ValueError(f"row {name!r}: {problem}") from None
     return Rows(rows)
 
 

@@ -70,12 +70,19 @@ def check_vacant(directory: Path) -> Path:
 
 def _refuse_directory(directory: Path) -> ArgumentError:
     """The error of a directory where no new run can begin; it says whether one can be resumed."""
+    if (directory / STATE_FOLDER).is_symlink():
+        return _linked(directory)
     _tidy_whole(directory)
     unfinished = not is_complete(directory) and saved_stages(directory)
     way_out = "give --resume to go on with it" if unfinished else "choose another"
     return argument_error(
         "out", "be a directory that does not exist yet", f"{str(directory)!r} ({way_out})"
     )
+
+
+def _linked(directory: Path) -> ArgumentError:
+    must = f"hold a folder {STATE_FOLDER!r} of its own (move what it leads to back into its place)"
+    return argument_error("out", must, f"{str(directory)!r}, where it is a link")
 
 
 def refuse_whole(directory: Path, noun: str) -> ArgumentError:
@@ -114,11 +121,7 @@ def held(directory: Path, new: bool) -> Iterator[None]:
     if not (is_complete(directory) and not new and folder.exists()):  # there only to be tidied
         _check_free(directory, new)
     if folder.is_symlink():  # what is removed must lie in the run's own directory
-        raise argument_error(
-            "out",
-            f"hold a folder {STATE_FOLDER!r} of its own",
-            f"{str(directory)!r}, where it is a link",
-        )
+        raise _linked(directory)
     descriptor = _lock(directory)
     try:
         for place in (directory, folder):

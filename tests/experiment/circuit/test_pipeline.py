@@ -3,6 +3,7 @@ refusals.
 """
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -157,8 +158,20 @@ def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
     np.savez(tmp_path / "complex.npz", F0=np.array([0.1]), F1=np.array([[0.5j]]))
     np.savez(tmp_path / "exploding.npz", F0=np.array([1.0]), F1=np.array([[100.0]]))
     np.savez(tmp_path / "growing.npz", F0=np.array([0.1]), F1=np.array([[1.6]]))
+    maps = {"F0": np.array([0.05, 0.0]), "F1": np.array([[0.8, 0.1], [0.0, 0.7]])}
+    np.savez(tmp_path / "huge.npz", **maps, F2=np.eye(2, 4), h=1e300)
+    np.savez(tmp_path / "tiny.npz", F0=1e-320 * maps["F0"], F1=maps["F1"])
     source = str(write_map(tmp_path / "map.npz"))
     bad = [
+        # in the user's words: they gave no `f` and no `rhs`
+        (
+            CircuitSettings(str(tmp_path / "huge.npz"), steps=2),
+            "`source` must have coefficients whose products at order 2 float64 can hold",
+        ),
+        (
+            CircuitSettings(str(tmp_path / "tiny.npz"), steps=2),
+            "`source` must leave an answer that torch.float64 can hold",
+        ),
         (CircuitSettings(str(tmp_path / "nowhere")), "must be a directory of `qdescent run`"),
         (CircuitSettings(str(tmp_path / "pickle.npz")), "must be a directory of `qdescent run`"),
         (CircuitSettings(str(tmp_path / "other.npz")), "which holds 'weights'"),
@@ -185,8 +198,10 @@ def test_bad_sources_and_settings_leave_nothing_behind(tmp_path):
         ),
     ]
     for settings, sentence in bad:
-        with pytest.raises(ArgumentError, match=sentence):
-            run_circuit_job(settings, tmp_path / "out")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # NumPy's stay out of the terminal
+            with pytest.raises(ArgumentError, match=sentence):
+                run_circuit_job(settings, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "touched").exists()
     (tmp_path / "out").mkdir()

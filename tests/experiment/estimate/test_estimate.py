@@ -250,6 +250,7 @@ def test_defaults_are_of_the_measured_network():
         ({"sweep": ("speed=1:2",)}, "Argument `sweep` must name one of n, sparsity"),
         ({"sweep": ("n=9:3",)}, "Argument `sweep` must go from a number above 0 to a larger one"),
         ({"sweep": ("n=1:9", "n=1:9")}, "Argument `sweep` must name every input once"),
+        ({"sweep": ("n=1:9:2.5",)}, "Argument `sweep` must ask for a whole number of values"),
         ({"sweep": ("n=1:9:1e9",)}, "Argument `sweep` must make at most 100,000 points"),
         ({"padding": 20_000}, "Argument `padding` must be at most 10000 where `norms` are given"),
         ({"n": 100, "sparsity": 5, "largest": 101}, "Argument `largest` must be at most `n`"),

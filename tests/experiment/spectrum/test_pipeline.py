@@ -58,6 +58,14 @@ def test_any_criterion_prunes_what_is_measured(tmp_path, name):
         assert record.rows["spectrum/trace"].value == pytest.approx(sum(eigenvalues[kept]))
 
 
+@pytest.mark.parametrize("rate", [1e100, 1e-300])
+@pytest.mark.parametrize("decay", [0.0, 1e100])
+def test_what_may_be_asked_for_is_judged_in_the_end(rate, decay, tmp_path):
+    """After hours of products no setting is refused that was taken before them."""
+    settings = replace(SADDLE, learning_rate=rate, weight_decay=decay, steps=3, probes=2)
+    assert run_spectrum(settings, tmp_path / "o").rows["dissipation/verdict"].value
+
+
 @pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.0, 0.05), (0.6, 0.05)])
 def test_closed_form_with_a_negative_mode_and_a_pruned_weight(momentum, decay, tmp_path):
     settings = replace(SADDLE, momentum=momentum, weight_decay=decay)
@@ -167,7 +175,13 @@ BAD = [
         "`mask` must keep at least one weight, but is empty",
     ),
     ([NETWORK, "--data", DATA, "--density", "0"], r"`density` must be in \(0, 1\], but is 0.0"),
-    ([NETWORK, "--data", DATA, "--learning-rate", "nan"], r"`learning_rate` must be in \(0, inf\)"),
+    (
+        [NETWORK, "--data", DATA, "--learning-rate", "nan"],
+        r"`learning_rate` must be in \(0, 1e100\]",
+    ),
+    ([NETWORK, "--data", DATA, "--learning-rate", "1e308"], "`learning_rate` must be in"),
+    ([NETWORK, "--data", DATA, "--weight-decay", "1e308"], "`weight_decay` must be in"),
+    ([NETWORK, "--data", DATA, "--horizon", "10000000"], "`horizon` must be in"),
     (
         [NETWORK, "--data", DATA, "--probes", "0"],
         "`probes` must be an integer of at least 1, but is 0",

@@ -25,6 +25,7 @@ from qdescent.experiment.progress import Progress, Silent
 from qdescent.experiment.run.beside import both_ways
 from qdescent.experiment.run.instance import instance_of, relative, solve_instance, summary
 from qdescent.experiment.run.settings import UNKNOWNS_LIMIT, history_unknowns
+from qdescent.experiment.setting import named_as_settings
 from qdescent.linalg.polynomial_map import PolynomialMap
 from qdescent.quantum.algorithms.hhl_inverse import least_epsilon
 from qdescent.quantum.gates.loading.loaders import LOADERS
@@ -93,7 +94,7 @@ def run_circuit_job(
         ArgumentError: the source cannot be read or does not fit the settings (nothing is written
             then), or another process works in the directory.
     """
-    with held(directory, new=True):
+    with held(directory, new=True), named_as_settings(settings, "source"):
         return _made(settings, directory, progress or Silent())
 
 

@@ -92,7 +92,7 @@ def price(
         >>> ledger.rows["logical/solves"].value
         2000000
     """
-    check_boolean("region", region)
+    region = check_boolean("region", region)
     check_instance("architecture", architecture, SurfaceCode, optional=True)
     check_instance("accelerator", accelerator, Accelerator, optional=True)
     spec, circuit = _round(what, inputs)

@@ -70,9 +70,12 @@ def _range(text: str) -> Range:
         raise argument_error("sweep", f"name one of {known}", repr(name[:100]))
     try:
         low, high = float(parts[0]), float(parts[1])
-        count = int(float(parts[2])) if len(parts) == 3 else VALUES
+        wanted = float(parts[2]) if len(parts) == 3 else float(VALUES)
+        count = int(wanted)
     except (ValueError, OverflowError):
         raise argument_error("sweep", form, repr(text[:100])) from None
+    if count != wanted:
+        raise argument_error("sweep", "ask for a whole number of values", repr(text[:100]))
     if count > MOST_POINTS:
         raise _too_many(count)
     if not (0 < low < high < math.inf) or count < 2:

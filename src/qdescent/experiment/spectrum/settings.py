@@ -89,7 +89,7 @@ class SpectrumSettings:
     )
     learning_rate: float = setting(
         0.01,
-        "(0, inf)",
+        "(0, 1e100]",
         "Eta of the descent that is judged.",
         why="The paper authors' fine-tuning.",
     )
@@ -101,13 +101,13 @@ class SpectrumSettings:
     )
     weight_decay: float = setting(
         0.0,
-        "[0, inf)",
+        "[0, 1e100]",
         "Weight decay of that descent.",
         why="Added to every eigenvalue for the judgement; the authors' is 2e-4.",
     )
     horizon: int = setting(
         60,
-        "[1, inf)",
+        "[1, 1000000]",
         "T, steps over which it is judged.",
         unit="steps",
         why="Twice the paper's early stage.",
