@@ -13,6 +13,7 @@ from training.trainers import disturbable_network, random
 
 from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence
+from qdescent.learning.curvature import twins
 from qdescent.learning.pruning.magnitude import magnitude_mask
 from qdescent.learning.task import Task
 from qdescent.linalg.operator import LinearOperator
@@ -209,16 +210,22 @@ def test_the_start_is_measured_but_counts():
 def test_the_products_are_no_more_than_were_counted(monkeypatch):
     seen = Counter()
     gradient, product = Task.loss_and_gradient, LinearOperator.__matmul__
+    in_double = twins._in_double
 
     def counted(task, *args):
         seen["gradients"] += 1
         return gradient(task, *args)
+
+    def counted_in_double(*args):
+        seen["gradients"] += 1
+        return in_double(*args)
 
     def multiplied(operator, x):
         seen["products"] += 1 if x.ndim == 1 else x.shape[1]
         return product(operator, x)
 
     monkeypatch.setattr(Task, "loss_and_gradient", counted)
+    monkeypatch.setattr(twins, "_in_double", counted_in_double)  # of the check
     monkeypatch.setattr(LinearOperator, "__matmul__", multiplied)
     callback = callback_of(steps=5, probes=3)
     callback(0, network_of())
