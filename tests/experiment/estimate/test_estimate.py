@@ -73,6 +73,15 @@ def test_what_cannot_be_priced_leaves_no_directory(tmp_path):
     assert not (tmp_path / "one").exists()
 
 
+def test_the_page_has_both_sides_way_by_way(made):
+    page = (made[0] / "estimate.html").read_text()
+    both = page[page.index("Quantum ways, cheapest first") : page.index("The four questions")]
+    places = [both.index(text) for text in ("fast forward · time", "paper · time",
+                                            "plain · gradients", "time on · one H100")]  # fmt: skip
+    assert places == sorted(places)
+    assert "Nowhere on the map of kept weights n and non-zeros a row s" in page
+
+
 def test_a_sweep_is_a_table_of_its_points(made):
     directory, record = made
     with (directory / "sweep.csv").open() as file:

@@ -24,6 +24,7 @@ from qdescent.report.pages import cost_figures, figures, words
 from qdescent.report.pages.loop import loop_drawing
 from qdescent.report.pages.panel import Panel, fraction, fractions
 from qdescent.report.pages.region.region_figures import tornado_panel, ways_panel
+from qdescent.report.pages.region.ways_tables import ways_tables
 from qdescent.report.pages.tables import badge, table
 from qdescent.report.record import Record
 from qdescent.rows import names
@@ -204,6 +205,7 @@ def _ledger_tables(record: Record) -> str:
         )
     if short:
         parts.append(f"<h3>The account in short</h3>{table(short, names.LEDGER)}")
+    parts.append(ways_tables(record))
     parts.append(taken_for_granted(record))
     parts.append(
         "<details><summary>Every line of the ledger"

@@ -18,6 +18,7 @@ from qdescent.resources.classical.descent import PLAIN, ClassicalCost, classical
 from qdescent.resources.classical.machines import Accelerator
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import RoundSpec, least_kappa
+from qdescent.resources.verdict.titles import TITLES
 from qdescent.resources.ways.least import FEWEST, least, least_segment
 from qdescent.resources.ways.priced import PricedWay
 
@@ -76,7 +77,6 @@ class Input:
 
     Args:
         name: as rows name it.
-        title: in words.
         value: its value in a case; None where the case does not have it.
         moved: the case with another value.
         low, high: between which it may be moved.
@@ -84,12 +84,16 @@ class Input:
     """
 
     name: str
-    title: str
     value: Callable[[Case], float | None]
     moved: Callable[[Case, float], Case]
     low: Callable[[Case], float]
     high: Callable[[Case], float]
     held: str = "all others held"
+
+    @property
+    def title(self) -> str:
+        """The input in words."""
+        return TITLES[self.name]
 
     def at(self, case: Case, value: float) -> float:
         """The quotient there; NaN where a round cannot be so."""
@@ -191,28 +195,28 @@ def _entries_read(case: Case) -> float:
 
 
 INPUTS = (
-    Input("n", "kept weights n", _of_spec("n"), _resized, _fixed(10), _fixed(1e16),
+    Input("n", _of_spec("n"), _resized, _fixed(10), _fixed(1e16),
           "P and multiply-adds in proportion, s held"),
-    Input("sparsity", "non-zeros a row s", _of_spec("sparsity"), _spec("sparsity", True),
+    Input("sparsity", _of_spec("sparsity"), _spec("sparsity", True),
           _fixed(1), lambda case: float(case.spec.n)),
-    Input("steps", "steps a round T", _of_spec("steps"), _spec("steps", True), _fixed(1),
+    Input("steps", _of_spec("steps"), _spec("steps", True), _fixed(1),
           _fixed(1e9), "kappa held"),
-    Input("learning_rate", "learning rate eta", _of_spec("learning_rate"),
+    Input("learning_rate", _of_spec("learning_rate"),
           _spec("learning_rate", False), _fixed(1e-9), _fixed(10.0), "kappa held"),
-    Input("kappa", "condition number kappa", _of_spec("kappa"), _spec("kappa", False),
+    Input("kappa", _of_spec("kappa"), _spec("kappa", False),
           lambda case: least_kappa(case.spec.padding or 0), _fixed(1e12)),
-    Input("epsilon", "error of a solve", _of_spec("epsilon"), _spec("epsilon", False),
+    Input("epsilon", _of_spec("epsilon"), _spec("epsilon", False),
           _fixed(1e-12), _fixed(0.5)),
-    Input("readout_error", "error of the readout", _of_spec("readout_error"), _error,
+    Input("readout_error", _of_spec("readout_error"), _error,
           _fixed(1e-8), _fixed(0.99)),
-    Input("largest", "entries read m", _entries_read, _spec("largest", True), _fixed(1),
+    Input("largest", _entries_read, _spec("largest", True), _fixed(1),
           lambda case: float(case.spec.n), "shots in proportion"),
-    Input("alpha_over_norm", "alpha over the norm", _of_spec("alpha_over_norm"),
+    Input("alpha_over_norm", _of_spec("alpha_over_norm"),
           _spec("alpha_over_norm", False), _fixed(1.0), _fixed(1e3)),
-    Input("batch", "batch", _of_spec("batch"), _spec("batch", True), _fixed(1), _fixed(1e15)),
-    Input("error_rate", "physical error rate", lambda case: case.architecture.error_rate,
+    Input("batch", _of_spec("batch"), _spec("batch", True), _fixed(1), _fixed(1e15)),
+    Input("error_rate", lambda case: case.architecture.error_rate,
           _machine("error_rate"), _fixed(1e-12), _fixed(9e-3)),
-    Input("cycle_time_ns", "cycle, ns", lambda case: case.architecture.cycle_time_ns,
+    Input("cycle_time_ns", lambda case: case.architecture.cycle_time_ns,
           _machine("cycle_time_ns"), _fixed(1e-3), _fixed(1e9)),
 )  # fmt: skip
 NAMED = {each.name: each for each in INPUTS}

@@ -113,7 +113,8 @@ def left_out_rows(spec: RoundSpec) -> list[Row]:
         "Watts and dollars a qubit are ranges: the watts of one paper, the dollars assumed beside"
         " one public price of another kind of machine.",
         "Tables are those of a generic map, every row of the maximum degree and alpha the norm of"
-        " |M| itself: a circuit's own may load less, or waste a colour more.",
+        " |M| itself: a circuit's own may load less, or up to twice as much"
+        " (`query_toffoli_least`, `query_toffoli_most`).",
         "A fast-forward of order 2 reads F_2 by pairs of letters up to 128 weights and letter by"
         " letter beyond, as its circuits do; alpha/||F_2|| is taken as that of F_1, and grows up to"
         " sqrt n where F_2 is full.",

@@ -26,6 +26,7 @@ from qdescent.report.pages.region.region_figures import (
     tornado_panel,
     ways_panel,
 )
+from qdescent.report.pages.region.ways_tables import ways_tables
 from qdescent.report.pages.tables import badge, table
 from qdescent.report.record import Record
 from qdescent.rows import names
@@ -80,7 +81,7 @@ def write_estimate_page(
         mapped.append(panel)
     body = [
         _header(record),
-        section(record, "best", OPENING, panels, plots, _texts(record)),
+        section(record, "best", OPENING, panels, plots, ways_tables(record) + _texts(record)),
         section(record, "region", REGION, tuple(mapped), plots),
         section(record, "machines", MACHINES, (space_time_panel,), plots, _tables(record)),
         all_rows(record),

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from qdescent._evidence import Row
 from qdescent.report.pages.panel import BLUE, GREEN, GREY, ORANGE, Panel, figure, take
 from qdescent.report.record import Record
+from qdescent.resources.verdict.titles import TITLES
 from qdescent.rows import names
 from qdescent.rows.collection import MissingRowError
 from qdescent.rows.numbers import duration, number, times
@@ -79,7 +80,7 @@ def tornado_panel(record: Record) -> Panel:
         low, high = (_log(value) for value in row.curve)
         if None in (low, high, base):
             continue
-        spans.append((row.name.removeprefix(_TORNADO).replace("_", " "), low, high))
+        spans.append((TITLES[row.name.removeprefix(_TORNADO)], low, high))
     spans.sort(key=lambda span: abs(span[2] - span[1]))  # type: ignore[operator]
     plot = figure("quantum over classical time, logarithmic", "")
     for place, (label, color) in enumerate((("a tenth", GREEN), ("ten times", BLUE))):
@@ -111,7 +112,7 @@ def tornado_panel(record: Record) -> Panel:
     widest = spans[-1][0] if spans else "nothing"
     return Panel(
         f"{_told(len(never), all_told)} could make it even by itself; what moves it most by a"
-        f" factor of ten is the {widest}",
+        f" factor of ten is: {widest}",
         "Each bar is the quotient of both times with one input a tenth, or ten times, what it is,"
         " and all others held. Left of the dotted line at 1 the quantum round would win.",
         (ratio, rows[0]),  # the others are made alike
@@ -134,7 +135,8 @@ def map_panel(record: Record, x: str, y: str, points: tuple[tuple[str, float, fl
     with np.errstate(all="ignore"):
         logs = np.log10(grid)
     logs[~np.isfinite(logs)] = np.nan
-    plot = figure(x.replace("_", " "), y.replace("_", " "))
+    across, up = TITLES[x], TITLES[y]
+    plot = figure(across, up)
     reach = float(np.nanmax(np.abs(logs))) if np.isfinite(logs).any() else 1.0
     plot.add_trace(
         go.Heatmap(
@@ -171,11 +173,9 @@ def map_panel(record: Record, x: str, y: str, points: tuple[tuple[str, float, fl
     plot.update_layout(hovermode="closest", margin={"t": 30})
     wins, seen = int((logs < 0).sum()), int(np.isfinite(logs).sum())
     found = (
-        f"On the map of {x.replace('_', ' ')} and {y.replace('_', ' ')} the quantum round wins"
-        f" at {wins} of {seen} places"
+        f"On the map of {across} and {up} the quantum round wins at {wins} of {seen} places"
         if wins
-        else f"Nowhere on the map of {x.replace('_', ' ')} and {y.replace('_', ' ')} does the"
-        " quantum round win"
+        else f"Nowhere on the map of {across} and {up} does the quantum round win"
     )
     return Panel(
         found,
