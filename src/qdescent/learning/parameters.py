@@ -285,6 +285,7 @@ class ParameterSpace:
         return full
 
 
+@alone
 def check_space(space: ParameterSpace, network: nn.Module) -> ParameterSpace:
     """The space, if its coordinates are weights of this network, or of one that is made alike.
 

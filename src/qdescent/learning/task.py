@@ -48,10 +48,9 @@ class Task:
     Nothing of the network is changed by an evaluation: see `untouched`.
 
     Args:
-        network: any module, in the mode in which it is to be studied (`eval()` freezes BatchNorm
-            and turns dropout off); it is evaluated in that mode, whatever its mode is by then.
-            Threads that measure it wait for each other; none may train or call it meanwhile. An
-            embedding with `max_norm` starts with its rows within it and is then not renormalised.
+        network: any module, evaluated in the mode that it has now (`eval()` freezes BatchNorm and
+            turns dropout off). Threads that measure it wait for each other; none may train it
+            meanwhile. An embedding with `max_norm` is not renormalised any more.
         loss: (outputs, targets) -> a scalar tensor. It may use the network's weights itself (an L2
             penalty): they are then part of what is differentiated. If it cannot take outputs that
             are a dict, a tuple or a dataclass, it is given their `logits`, or the only tensor in
@@ -186,8 +185,8 @@ class Task:
         except ArgumentError:
             raise
         except Exception as problem:
-            text = f"others ({type(problem).__name__}: {problem})"
-            raise argument_error("inputs", "be what the network takes", text) from problem
+            must = "be what the network takes"
+            raise argument_error("inputs", must, raised(problem)) from problem
         return mapped(outputs, Tensor.detach)
 
     def loss_and_gradient(
@@ -261,6 +260,7 @@ class Task:
     def _outputs(self, network: nn.Module, inputs: Any) -> Any:
         return part_at(called(network, inputs, self.way), self.reads)
 
+    @alone
     def _evaluated(
         self,
         weights: Mapping[str, Tensor],

@@ -38,10 +38,12 @@ from qdescent.learning.refusals.unscaled import unscaled
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.learning.taylor.nested_jvp import NestedSeries
+from qdescent.learning.untouched import alone
 from qdescent.learning.weighting import weighted
 from qdescent.linalg.operator import LinearOperator
 
 
+@alone
 def hessian(
     task: Task | Sequence[Task],
     space: ParameterSpace,
@@ -105,6 +107,7 @@ def hessian(
     return _operator("hessian", task, space, theta, precision, way, check)
 
 
+@alone
 def gauss_newton(
     task: Task | Sequence[Task],
     space: ParameterSpace,
@@ -177,6 +180,7 @@ def check_operator(
         return check_curvature(operator, twin, point, reason)
 
 
+@alone
 def check_series(
     series: GradientSeries | NestedSeries, task: Task, space: ParameterSpace, theta: Tensor
 ) -> None:

@@ -42,7 +42,7 @@ from qdescent.learning.taylor.nested_jvp import NestedSeries
 from qdescent.learning.taylor.rules.norms import group_norm, layer_norm
 from qdescent.learning.taylor.tape import Tape
 from qdescent.learning.unchanged import points_of
-from qdescent.learning.untouched import untouched
+from qdescent.learning.untouched import alone, untouched
 
 WAYS = ("auto", "taylor", "jvp")
 # Of a series call: measured to order 4 (benchmarks/series_cost.py), then by N(N + 3)/2 products.
@@ -87,6 +87,7 @@ class GradientSeries:
         ([2.0], [[2.0], [2.0]], [[2.0], [6.0]])
     """
 
+    @alone
     def __init__(self, task: Task, space: ParameterSpace, theta: Tensor, order: int) -> None:
         check_instance("task", task, Task)
         check_space(space, task.network)
