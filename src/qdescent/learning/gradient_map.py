@@ -24,7 +24,7 @@ from qdescent._checks import (
     check_numbers,
 )
 from qdescent.learning.curvature.third_derivatives import check_third
-from qdescent.learning.parameters import ParameterSpace
+from qdescent.learning.parameters import ParameterSpace, check_space
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.nested_jvp import elementary
 from qdescent.linalg.polynomial_map import PolynomialMap
@@ -73,7 +73,7 @@ def gradient_map(
     check_instance("task", task, Task)
     learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
     degree = check_integer("degree", degree, 1, MOST_DEGREE)
-    n = check_instance("space", space, ParameterSpace).n
+    n = check_space(space, task.network).n
     if n ** (degree + 1) > ENTRY_LIMIT:
         raise argument_error(
             "degree",
@@ -184,7 +184,7 @@ def sparse_gradient_map(
         ((1,), (0.4,), (0.1,))
     """
     check_instance("task", task, Task)
-    check_instance("space", space, ParameterSpace)
+    check_space(space, task.network)
     learning_rate = check_interval("learning_rate", learning_rate, "(0, inf)")
     degree = check_choice("degree", degree, [1, 2])
     threshold = check_interval("threshold", threshold, "[0, 1]")
