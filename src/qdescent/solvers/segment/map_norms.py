@@ -165,7 +165,7 @@ def map_norms(
     called = "a task or several of them"
     tasks = [task] if isinstance(task, Task) else check_sequence("task", task, Task, called=called)
     n = check_space(space, tasks[0].network).n
-    eta = check_interval("learning_rate", learning_rate, "(0, inf)")
+    eta = check_interval("learning_rate", learning_rate, "[1e-100, inf)")
     degree = check_integer("degree", degree, 1, MOST_DEGREE)
     beta = check_interval("momentum", momentum, "[0, 1)")
     decay = check_interval("weight_decay", weight_decay, "[0, inf)")
@@ -173,7 +173,7 @@ def map_norms(
     samples = check_integer("samples", samples, 1, MOST_SAMPLES)
     products = check_integer("products", products, 1, MOST_STEPS)
     vectors = check_integer("vectors", vectors, 0, MOST_VECTORS)
-    failure = check_interval("failure", failure, "(0, 1)")
+    failure = check_interval("failure", failure, "[1e-12, 1)")  # rarer draws tell nothing
     check_instance("spectrum", spectrum, Spectrum, optional=True)
     if spectrum is not None and spectrum.size != n:
         raise argument_error("spectrum", f"be of {n} weights, as the space has", spectrum.size)
