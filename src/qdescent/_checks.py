@@ -17,6 +17,7 @@ import re
 import reprlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -107,6 +108,7 @@ def _class_of(library: str, name: str) -> Any:
     return getattr(sys.modules.get(library), name, ())
 
 
+_PLAIN = frozenset({bool, int, float, str})
 _SHORT = reprlib.Repr()
 _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 100, 100, 3
 
@@ -118,13 +120,19 @@ def check_interval(name: str, value: float, interval: str) -> float:
         ArgumentError: outside the interval, not a number, NaN, or an integer that no float can
             hold.
     """
-    low, high = (float(end) for end in interval[1:-1].split(","))
+    low, high = _ends(interval)
     number = _real(value)
     above = number >= low if interval[0] == "[" else number > low  # NaN is neither
     below = number <= high if interval[-1] == "]" else number < high
     if not (above and below):
         raise argument_error(name, f"be in {interval}", shown(value))
     return number
+
+
+@lru_cache(maxsize=256)
+def _ends(interval: str) -> tuple[float, float]:
+    low, high = interval[1:-1].split(",")
+    return float(low), float(high)
 
 
 def plain_number(value: Any) -> Any:
@@ -136,6 +144,8 @@ def plain_number(value: Any) -> Any:
         >>> plain_number(torch.tensor(0.5)), plain_number(torch.ones(1)), plain_number("text")
         (0.5, tensor([1.]), 'text')
     """
+    if type(value) in _PLAIN:  # nearly always: counts of a ledger come here a thousand times
+        return value
     single = is_tensor(value) or is_array(value) or isinstance(value, _class_of("numpy", "generic"))
     try:
         return value.item() if single and value.ndim == 0 else value
