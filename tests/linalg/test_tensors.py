@@ -102,6 +102,9 @@ def test_places_and_bounds():
             ArgumentError, match=r"Argument `answer_index` must be indices in \[0, 2\)"
         ):
             LinearSystem(A, [1, 1], places)
+    for places, first in (([[-1]], -1), ([[0], [7]], 7)):
+        with pytest.raises(ArgumentError, match=rf"shape \({len(places)}, 1\), with {first} in it"):
+            LinearSystem(A, [1, 1], places)
     for bound in (-1.0, 0.0, float("nan"), float("inf"), "2"):
         with pytest.raises(
             ArgumentError, match=r"Argument `inverse_norm_bound` must be in \(0, inf\)"

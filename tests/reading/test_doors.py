@@ -259,8 +259,8 @@ def png(width: int, height: int, pixels: bytes, extra: bytes = b"") -> bytes:
         (png(2**31 - 1, 2**31 - 1, b""), "must hold whole images"),
         (png(0, 5, b""), "must hold whole images"),
         (png(1, 1, bytes(2), struct.pack(">I", 0) * 2 * 100_000), "too many parts"),
-        (b"P6\n1 1\n255\n\0\0\0", "cannot be read"),  # another format under this name
-        (b"", "cannot be read"),
+        (b"P6\n1 1\n255\n\0\0\0", "neither PNG nor JPEG"),  # another format under this name
+        (b"", r"\.png', which cannot be read \(neither"),
     ],
     ids=range(7),
 )

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from qdescent._checks import ArgumentError
-from qdescent.experiment.sources import load_weights
+from qdescent.experiment.sources import load_mask, load_weights
 from qdescent.reading.checkpoint import CheckpointError, walk
+from qdescent.reading.tensors import read_safetensors
 
 
 def network() -> nn.Module:
@@ -267,3 +268,68 @@ def test_an_index_that_does_not_fit_is_named(folder, text, sentence):
 def test_a_folder_without_weights_says_what_it_needs(tmp_path):
     with pytest.raises(ArgumentError, match="a folder with model.safetensors or pytorch_model.bin"):
         load_weights(network(), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["w.st", "w.ckpt", "w.pt", "w.safetensors", "w", "w.bin"])
+@pytest.mark.parametrize("kind", ["safetensors", "zip", "before 1.6"])
+def test_weights_are_told_by_their_first_bytes_not_by_their_name(tmp_path, kind, name):
+    path, state, found = tmp_path / name, shifted(), network()
+    kept = {each: tensor > 0.9 for each, tensor in state.items()}
+    for content in (kept, state):
+        if kind == "safetensors":
+            save_file(content, path)
+        else:
+            torch.save(content, path, _use_new_zipfile_serialization=kind == "zip")
+        if content is kept:
+            assert all(
+                torch.equal(load_mask(found, path)[0].keep[each], kept[each]) for each in kept
+            )
+    load_weights(found, path)
+    assert holds(found, state)
+    if kind == "safetensors":
+        with pytest.raises(ArgumentError, match="a safetensors file, which has no entries"):
+            load_weights(found, path, "ema")
+        assert read_safetensors("path", path, "be whole")[0].keys() == state.keys()
+    else:
+        with pytest.raises(ArgumentError, match="it does not begin as a safetensors file does"):
+            read_safetensors("path", path, "be whole")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ArgumentError, match="which is damaged|which has no|is no checkpoint"):
+        load_weights(found, path)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda name: f"_orig_mod.{name}",  # torch.compile
+        lambda name: f"module._orig_mod.{name}",  # DataParallel of a compiled network
+        lambda name: f"_orig_mod.module.{name}",
+        lambda name: f"module.module.{name}",
+        lambda name: name.replace("0.", "0._orig_mod."),  # a compiled part
+    ],
+)
+def test_names_of_wrapped_and_compiled_networks_are_read(tmp_path, wrapped):
+    state, found = shifted(), network()
+    torch.save({wrapped(name): tensor for name, tensor in state.items()}, tmp_path / "w.pt")
+    load_weights(found, tmp_path / "w.pt")
+    assert holds(found, state)
+    torch.save({wrapped("0.weight"): state["0.weight"] > 0.9}, tmp_path / "m.pt")
+    keep = load_mask(found, tmp_path / "m.pt")[0].keep
+    assert torch.equal(keep["0.weight"], state["0.weight"] > 0.9)
+
+
+def test_a_network_that_is_compiled_takes_its_own_names(tmp_path):
+    """As `torch.compile` wraps it, without its seconds."""
+    compiled = nn.Module()
+    compiled._orig_mod = network()
+    state = {f"_orig_mod.{name}": tensor for name, tensor in shifted().items()}
+    torch.save(state, tmp_path / "w.pt")
+    load_weights(compiled, tmp_path / "w.pt")
+    assert holds(compiled._orig_mod, shifted())
+    nested = nn.Module()  # whose own name is that of a wrapper
+    nested.module = network()
+    for prefix in ("module.", "module.module."):
+        named = {f"{prefix}{name}": tensor + len(prefix) for name, tensor in shifted().items()}
+        torch.save(named, tmp_path / "w.pt")
+        load_weights(nested, tmp_path / "w.pt")
+        assert torch.equal(nested.module[0].bias, shifted()["0.bias"] + len(prefix))

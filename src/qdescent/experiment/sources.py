@@ -34,6 +34,7 @@ LOSSES: dict[str, Loss] = {
     "mse": nn.functional.mse_loss,
 }
 AVERAGED = "n_averaged"  # of torch.optim.swa_utils
+WRAPPED, COMPILED = "module.", "_orig_mod."  # by DataParallel and the like; by torch.compile
 NONZERO = "nonzero"  # in the place of a file of kept weights: what is exactly 0 counts as pruned
 
 
@@ -133,10 +134,7 @@ def load_weights(network: nn.Module, path: Path, key: str = "") -> Mask | None:
             or weights that do not fit: the first one is named.
     """
     found = read_weights("weights", path, key, "weights_key")
-    # saved through DataParallel or DDP, or by AveragedModel, which counts besides
-    names = set(found) - {AVERAGED}
-    if names and all(name.startswith("module.") for name in names):
-        found = {name.removeprefix("module."): found[name] for name in names}
+    found = _without_wrappers(found, set(network.state_dict()))
     keep = dict(full_mask(network).keep)
     own = network.state_dict()
     pruned = [
@@ -176,6 +174,19 @@ def load_weights(network: nn.Module, path: Path, key: str = "") -> Mask | None:
     for name, weight in network.named_parameters():
         check_finite(f"weights {name}", weight.detach())
     return Mask(keep) if pruned else None
+
+
+def _without_wrappers(found: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
+    """The tensors by the network's names, where they were saved through DataParallel or DDP, by
+    AveragedModel, which counts besides, or compiled; one within another.
+    """
+    if not any(COMPILED in name for name in own):  # of the whole network, or of a part of it
+        found = {name.replace(COMPILED, ""): tensor for name, tensor in found.items()}
+    names = set(found) - {AVERAGED}
+    while names and all(name.startswith(WRAPPED) for name in names) and not names & own:
+        found = {name.removeprefix(WRAPPED): found[name] for name in names}
+        names = set(found)
+    return found
 
 
 def _check_shapes(found: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
@@ -231,7 +242,7 @@ def load_mask(network: nn.Module, path: Path | None) -> tuple[Mask, str]:
         return nonzero_mask(network), "weights of matrices and kernels that are not exactly 0"
     if path is not None:
         parameters, keep = dict(network.named_parameters(remove_duplicate=False)), {}
-        for name, tensor in read_tensors("mask", path).items():
+        for name, tensor in _without_wrappers(read_tensors("mask", path), set(parameters)).items():
             weight = parameters.get(name)
             if weight is None or tensor.shape != weight.shape:
                 wanted = (

@@ -35,7 +35,8 @@ class Mask:
             if keep.is_meta:
                 raise argument_error(f"keep[{name!r}]", "hold values", "on the meta device")
             if keep.dtype != torch.bool:
-                raise argument_error(f"keep[{name!r}]", "be boolean", f"of type {keep.dtype}")
+                must = "be boolean (.bool() makes 0 and 1 so)"
+                raise argument_error(f"keep[{name!r}]", must, f"of type {keep.dtype}")
         if self.kept == 0:
             raise argument_error("mask", "keep at least one weight", "empty")
 

@@ -145,5 +145,8 @@ def _indices(given: Any, size: int) -> Tensor:
         or int(index.max()) >= size
     ):
         what = f"of shape {tuple(index.shape)}" if whole else f"of {index.dtype}"
+        ends = [int(index.min()), int(index.max())] if whole and index.numel() else []
+        outside = [end for end in ends if not 0 <= end < size]
+        what += f", with {outside[0]} in it" if outside else ""
         raise argument_error("answer_index", must, what)
     return index.long()

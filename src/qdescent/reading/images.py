@@ -87,8 +87,15 @@ def read_image(
         raise
     except Exception as error:  # Pillow's readers raise some ten types on damaged files
         raise argument_error(
-            argument, MUST, f"{name}, which cannot be read ({said(error)})"
+            argument, MUST, f"{name}, which cannot be read ({_said(error)})"
         ) from error
+
+
+def _said(error: Exception) -> str:
+    """What Pillow says; where it knows no format, it quotes the file's bytes by their address."""
+    from PIL import UnidentifiedImageError
+
+    return "neither PNG nor JPEG" if isinstance(error, UnidentifiedImageError) else said(error)
 
 
 def _parts(content: bytes) -> int:

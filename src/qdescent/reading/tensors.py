@@ -17,7 +17,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from qdescent._checks import ArgumentError, argument_error, shown
-from qdescent.reading.checkpoint import CheckpointError, check_checkpoint
+from qdescent.reading.checkpoint import LEGACY, CheckpointError, check_checkpoint
 from qdescent.reading.documents import read_json
 from qdescent.reading.entries import EntryError, chosen_entry
 from qdescent.reading.regular import named, open_regular, said
@@ -60,12 +60,24 @@ def read_weights(argument: str, path: Path, key: str = "", flag: str = "") -> di
 
 
 def read_tensors(argument: str, path: Path, key: str = "", flag: str = "") -> dict[str, Tensor]:
-    """The same of one file."""
-    if path.suffix != ".safetensors":
+    """The same of one file, of the kind that its first bytes show; its name decides where they
+    show none.
+    """
+    with open_regular(argument, path, MUST) as file:
+        first = file.read(9)
+    torch_made = first[:2] == b"PK" or first[:4] == LEGACY[:4]
+    if torch_made or not (_as_safetensors(first) or path.suffix == ".safetensors"):
         return _of_checkpoint(argument, path, key, flag)
     if key:
         raise argument_error(flag, "be left out for a safetensors file, which has no entries", key)
     return read_safetensors(argument, path, MUST)[0]
+
+
+def _as_safetensors(first: bytes) -> bool:
+    """Whether a file that begins so may be a safetensors file: the length of a header, in 8 bytes,
+    and a header that opens a JSON object.
+    """
+    return first[8:9] == b"{"
 
 
 def read_safetensors(
@@ -85,7 +97,10 @@ def read_safetensors(
     try:
         with open_regular(argument, path, must) as file:
             size = os.fstat(file.fileno()).st_size
-            header = int.from_bytes(file.read(8), "little")
+            first = file.read(9)
+        header = int.from_bytes(first[:8], "little")
+        if size > 8 and not _as_safetensors(first):
+            raise ValueError("it does not begin as a safetensors file does")
         if size < 8 or header > size - 8:
             raise ValueError("its header is cut short")
         if header > MOST_HEADER:
@@ -110,9 +125,14 @@ def _of_checkpoint(argument: str, path: Path, key: str, flag: str) -> dict[str, 
     """
     with open_regular(argument, path) as file:
         try:
-            zipped = check_checkpoint(file)
+            # PyTorch maps what it is given by its path, and goes by a path's name itself
+            by_path = check_checkpoint(file) and path.suffix != ".safetensors"
+            file.seek(0)
             content = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=True if zipped else None
+                path if by_path else file,
+                map_location="cpu",
+                weights_only=True,
+                mmap=True if by_path else None,
             )
         except CheckpointError as error:
             raise argument_error(argument, MUST, f"{named(path)}, which {error}") from None

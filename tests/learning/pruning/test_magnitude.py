@@ -67,7 +67,7 @@ def test_errors(network):
         Mask({"w": torch.zeros(3, dtype=torch.bool)})
     with pytest.raises(
         ArgumentError,
-        match=r"Argument `keep\['w'\]` must be boolean, but is of type torch.float32.",
+        match=r"`keep\['w'\]` must be boolean \(\.bool\(\) makes .*\), but is of type torch",
     ):
         Mask({"w": torch.ones(3)})
     with pytest.raises(ArgumentError, match="Argument `scope` must be one of 'global', 'layer'"):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdescent._checks import ArgumentError
-from qdescent.linalg.operator import LinearOperator, as_operator
+from qdescent.linalg.operator import LinearOperator, Shard, as_operator
 from qdescent.linalg.spectra.density import quadrature
 from qdescent.linalg.spectra.lanczos import lanczos, lanczos_start
 
@@ -197,3 +197,14 @@ def test_two_entries_of_2500_that_are_not_symmetric_are_found_where_they_do_harm
     M[48, 49], M[49, 48] = size, -size
     with pytest.raises(ArgumentError, match="Argument `operator` must be symmetric, but is not"):
         lanczos(LinearOperator((50, 50), lambda x: M @ x), starts(50, 8), 50)
+
+
+def test_a_shard_marks_its_rows_by_their_places_in_the_whole():
+    """So that other processes can go on with a state; the other shard adds nothing here."""
+    whole = torch.zeros(60, 2, dtype=torch.float64)
+    whole[20:] = torch.randn(40, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    mark = lanczos_start(whole).start
+    shard = Shard(20, 60, lambda own: own)
+    torch.testing.assert_close(lanczos_start(whole[20:], shard).start, mark)
+    elsewhere = lanczos_start(whole[20:], Shard(19, 59, lambda own: own)).start
+    assert bool(((elsewhere - mark).abs() > 1e-3).all())

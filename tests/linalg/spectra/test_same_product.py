@@ -159,6 +159,7 @@ def test_what_was_kept_of_another_operator_is_refused():
     spectral_density(own, 8, 3, on_step=bare.append)
     move = own.apply
     shifted = replace(own, apply=lambda block: move(block) + block, steady=True)
+    single = own.apply(torch.eye(N, dtype=torch.float64)).float()
     kept = states[4]
     whole = spectral_density(own, 8, 3, state=kept, deflate=pairs)
     assert torch.equal(whole.nodes, spectral_density(own, 8, 3, deflate=pairs).nodes)
@@ -169,6 +170,8 @@ def test_what_was_kept_of_another_operator_is_refused():
         (shifted, {"state": bare[4]}, "`state` must be of this operator"),
         (own, {"state": kept, "probes": 2}, "`state` must be of 2 probes"),
         (own, {"state": kept, "steps": 3}, "at most 3 steps"),
+        (single, {"state": bare[4]}, r"`state` must hold torch\.float32 vectors of length"),
+        (other[:9, :9], {"state": bare[4]}, "`state` must hold torch.float64 vectors of length 9"),
         (other, {"deflate": pairs}, "`deflate` must hold eigenpairs of this operator"),
         (own, {"deflate": thrice}, "`deflate` must hold eigenpairs of this operator"),
         (own, {"deflate": replace(pairs, vectors=shorter)}, "`deflate` must hold orthonormal"),
@@ -178,3 +181,31 @@ def test_what_was_kept_of_another_operator_is_refused():
             spectral_density(operator, **{"steps": 8, "probes": 3} | settings)
     with pytest.raises(ArgumentError, match="`state` must be of this operator"):
         row_sparsity(dense, 9, state=rows[0])
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_state_of_another_seed_or_other_vectors_is_refused(dtype, check):
+    """The start of a finished or unfinished run is the state's: another one is not dropped."""
+    A = torch.diag(DIAGONAL[:, 0]).to(dtype)
+    vectors = torch.randn(N, 2, dtype=dtype, generator=torch.Generator().manual_seed(1))
+    swapped, nudged = vectors.flip(1), vectors.clone()
+    nudged[N - 1, 1] += 0.1  # one entry of one probe
+    drawn, own = [], []
+    whole = spectral_density(A, 6, 2, seed=3, on_step=drawn.append)
+    given = spectral_density(A, 6, 2, vectors=vectors, on_step=own.append)
+    for k in (0, 2, 5):
+        again = spectral_density(A, 6, 2, seed=3, state=drawn[k], check=check)
+        assert torch.equal(again.nodes, whole.nodes)
+        scaled = {"vectors": 4 * vectors, "state": own[k], "check": check}
+        assert torch.equal(spectral_density(A, 6, 2, **scaled).nodes, given.nodes)
+        for state, start, sentence in (
+            (drawn[k], {"seed": 5}, "`seed` must be the one that `state` began with, but is 5"),
+            (own[k], {"seed": 3}, "`seed` must be the one that `state` began with, but is 3"),
+            (drawn[k], {"vectors": vectors}, "`vectors` must be those that `state` began with"),
+            (own[k], {"vectors": swapped}, "`vectors` must be those that `state` began with"),
+            (own[k], {"vectors": nudged}, "`vectors` must be those that `state` began with"),
+            (own[k], {"vectors": -vectors}, "`vectors` must be those that `state` began with"),
+        ):
+            with pytest.raises(ArgumentError, match=sentence):
+                spectral_density(A, 6, 2, **start, state=state, check=check)

@@ -76,6 +76,7 @@ def lanczos_state(saved: State, n: int, probes: int) -> LanczosState:
     check_shape("beta", state.beta, (probes, state.steps))
     check_shape("alive", state.alive, (probes,))
     check_shape("length", state.length, (probes,))
+    check_shape("start", state.start, (probes,))
     return state
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import (
+    ArgumentError,
     argument_error,
     check_boolean,
     check_callable,
@@ -53,8 +54,8 @@ def spectral_density(
         vectors: own start vectors, (n, probes) (this process's rows of a sharded operator), instead
             of Rademacher probes (they have the least variance among vectors with independent
             entries; Hutchinson 1990).
-        state: a Lanczos state to go on from, as `on_step` saw it; the result is the same to the
-            last bit.
+        state: a Lanczos state to go on from, as `on_step` saw it, of the same seed or start
+            vectors; the result is the same to the last bit.
         on_step: function called after each step with the Lanczos state.
         deflate: number of eigenpairs at the two ends to find first; the probes then see the
             complement only, and these eigenvalues enter without sampling error. Or the pairs
@@ -71,7 +72,8 @@ def spectral_density(
     Raises:
         ArgumentError: an operator that is not real, square and symmetric, whose product is not
             finite, or is another when it is made again (noise, drift: by more than 1e-3 of its
-            length in float32, 1e-6 in float64).
+            length in float32, 1e-6 in float64); a state of another operator, seed or start
+            vectors.
 
     Cost: steps x probes products, and two that are made again; five vectors of length n a probe.
         Deflation: see `extreme_eigenpairs`; d vectors more.
@@ -111,7 +113,12 @@ def spectral_density(
     def measured(of: LinearOperator, start: Tensor) -> LanczosState:
         if check and state is not None:
             check_state(of, state)
-        return run(of, start, steps, state, on_step)
+        try:
+            return run(of, start, steps, state, on_step)
+        except ArgumentError as error:
+            if given or state is None or error.argument != "vectors":
+                raise
+            raise argument_error("seed", "be the one that `state` began with", seed) from None
 
     if not isinstance(deflate, Eigenpairs):
         deflate = check_integer("deflate", deflate, 0, max(n - 1, 0))

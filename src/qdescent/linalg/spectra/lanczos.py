@@ -24,6 +24,8 @@ class LanczosState:
         beta: off-diagonal, (probes, k); beta[:, k-1] couples to the next vector.
         alive: (probes,), False once a probe's invariant subspace is exhausted.
         length: (probes,), number of valid rows of each tridiagonal matrix.
+        start: (probes,), float64, a mark of the vectors it began with, by which others are told
+            apart.
     """
 
     current: Tensor
@@ -32,6 +34,7 @@ class LanczosState:
     beta: Tensor
     alive: Tensor
     length: Tensor
+    start: Tensor
 
     @property
     def steps(self) -> int:
@@ -59,16 +62,28 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
         raise argument_error("vectors", "have no zero column", "zero in a column")
     probes = vectors.shape[1]
     empty = torch.zeros(probes, 0, dtype=torch.float64, device="cpu")
+    current = _normalised(vectors, norms)
     return LanczosState(
-        current=_normalised(vectors, norms),
+        current=current,
         previous=torch.zeros_like(vectors),
         alpha=empty,
         beta=empty.clone(),
         alive=torch.ones(probes, dtype=torch.bool, device="cpu"),
         length=torch.zeros(probes, dtype=torch.int64, device="cpu"),
+        start=_mark(current, shard),
     )
 
 
+def _mark(vectors: Tensor, shard: Shard | None) -> Tensor:
+    """The inner product of each column with fixed numbers that have no pattern, cos(i mod p)."""
+    first = 0 if shard is None else shard.start
+    places = torch.arange(first, first + len(vectors), device=vectors.device).remainder_(65_521)
+    weights = places.to(vectors.dtype).cos_()[:, None]
+    return dots(vectors, weights.expand_as(vectors), shard).cpu()
+
+
+# of marks, absolute: far above the rounding of a sum whose terms lie in another order
+SAME_MARK = {torch.float32: 1e-5, torch.float64: 1e-9}
 # lengths whose squares, and the sums of these, lie well within float64
 LEAST_NORM, MOST_NORM = 1e-120, 1e120
 # relative: ten times what a product made again may differ by (`same_product`)
@@ -165,10 +180,10 @@ def lanczos_advance(operator: LinearOperator, state: LanczosState) -> LanczosSta
             w[:, j].mul_(1 / beta_j if beta_j else 0.0)
     length = state.length + live.long()
     if bool(going.all()):
-        return LanczosState(w, state.current, alphas, betas, going, length)
+        return LanczosState(w, state.current, alphas, betas, going, length, state.start)
     current = torch.zeros_like(state.current)
     current[:, going] = w[:, going[live].to(w.device)]
-    return LanczosState(current, state.current, alphas, betas, going, length)
+    return LanczosState(current, state.current, alphas, betas, going, length, state.start)
 
 
 def _check_symmetry(
@@ -213,6 +228,16 @@ def check_product(product: Tensor) -> Tensor:
     return product
 
 
+def check_fit(operator: LinearOperator, state: LanczosState) -> None:
+    """Check that a state holds vectors that an operator takes: of its length and type."""
+    held = operator.shape[0] if operator.shard is None else len(operator.shard)
+    if (len(state.current), state.current.dtype) != (held, operator.dtype):
+        actual = f"with {state.current.dtype} vectors of length {len(state.current)}"
+        raise argument_error(
+            "state", f"hold {operator.dtype} vectors of length {held}, as the operator's", actual
+        )
+
+
 def lanczos(
     operator: LinearOperator,
     vectors: Tensor,
@@ -227,7 +252,7 @@ def lanczos(
         vectors: start vectors, (n, probes); this process's rows where the operator is sharded, as
             in the state.
         steps: products per probe, at least 1.
-        state: a state to go on from, e.g. one that `on_step` saved.
+        state: a state to go on from, e.g. one that `on_step` saved; it began with these vectors.
         on_step: called with the state after each step: to save it, or to move a progress bar.
 
     Cost: one product a step and probe; three vectors of length n a probe, whatever the number of
@@ -250,22 +275,25 @@ def lanczos(
             "operator", "be square and real", f"of shape {operator.shape} and type {operator.dtype}"
         )
     held = operator.shape[0] if operator.shard is None else len(operator.shard)
-    if state is None:
-        state = lanczos_start(vectors, operator.shard)
-        if len(vectors) != held:
-            raise argument_error(
-                "vectors",
-                f"have {held} rows, as the operator has",
-                f"of shape {tuple(vectors.shape)}",
-            )
-    elif state.current.shape[0] != held:
+    begin = lanczos_start(vectors, operator.shard)
+    if len(vectors) != held:
         raise argument_error(
-            "state",
-            f"hold vectors of length {held}",
-            f"with vectors of length {state.current.shape[0]}",
+            "vectors",
+            f"have {held} rows, as the operator has",
+            f"of shape {tuple(vectors.shape)}",
         )
-    else:  # a state that was saved and loaded may lie otherwise in memory
+    if state is None:
+        state = begin
+    else:
+        check_fit(operator, state)
+        apart = SAME_MARK[begin.current.dtype]
+        if state.start.shape != begin.start.shape or not bool(
+            ((state.start - begin.start).abs() <= apart).all()
+        ):
+            raise argument_error("vectors", "be those that `state` began with", "another block")
+        # a state that was saved and loaded may lie otherwise in memory
         state = replace(state, current=_by_probe(state.current), previous=_by_probe(state.previous))
+    del begin
     while state.steps < steps and bool(state.alive.any()):
         state = lanczos_advance(operator, state)
         if on_step is not None:
