@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.linalg.operator import LinearOperator
+from qdescent.linalg.operator import LinearOperator, as_operator
 from qdescent.linalg.spectra.deflation import extreme_eigenpairs
 from qdescent.linalg.spectra.density import spectral_density
 from qdescent.linalg.spectra.lanczos import lanczos
@@ -200,12 +200,22 @@ def test_a_state_of_another_seed_or_other_vectors_is_refused(dtype, check):
         scaled = {"vectors": 4 * vectors, "state": own[k], "check": check}
         assert torch.equal(spectral_density(A, 6, 2, **scaled).nodes, given.nodes)
         for state, start, sentence in (
-            (drawn[k], {"seed": 5}, "`seed` must be the one that `state` began with, but is 5"),
-            (own[k], {"seed": 3}, "`seed` must be the one that `state` began with, but is 3"),
-            (drawn[k], {"vectors": vectors}, "`vectors` must be those that `state` began with"),
-            (own[k], {"vectors": swapped}, "`vectors` must be those that `state` began with"),
-            (own[k], {"vectors": nudged}, "`vectors` must be those that `state` began with"),
-            (own[k], {"vectors": -vectors}, "`vectors` must be those that `state` began with"),
+            (
+                drawn[k],
+                {"seed": 5},
+                "`seed` must be as for `state`, and so must `deflate`, but is 5: its",
+            ),
+            (own[k], {"seed": 3}, "`seed` must be as for `state`"),
+            (drawn[k], {"vectors": vectors}, "`vectors` must be as for `state`"),
+            (own[k], {"vectors": swapped}, "`vectors` must be as for `state`"),
+            (own[k], {"vectors": nudged}, "`vectors` must be as for `state`"),
+            (own[k], {"vectors": -vectors}, "`vectors` must be as for `state`"),
         ):
             with pytest.raises(ArgumentError, match=sentence):
                 spectral_density(A, 6, 2, **start, state=state, check=check)
+    with pytest.raises(ArgumentError, match="`state`, and so must `deflate`|`state` must be of"):
+        spectral_density(A, 6, 2, seed=3, state=drawn[2], deflate=2, check=check)
+    start = lanczos(as_operator(A), vectors, 6, own[2])
+    assert torch.equal(start.alpha, own[5].alpha)
+    with pytest.raises(ArgumentError, match="`vectors` must be those that `state` began with"):
+        lanczos(as_operator(A), swapped, 6, own[2])

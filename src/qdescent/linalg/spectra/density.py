@@ -10,18 +10,18 @@ from torch import Tensor
 
 from qdescent._array_checks import check_tensor
 from qdescent._checks import (
-    ArgumentError,
     argument_error,
     check_boolean,
     check_callable,
     check_instance,
     check_integer,
+    shown,
 )
 from qdescent._random import named_generator
 from qdescent.linalg.inner_product import ROUNDING, power_of_two
 from qdescent.linalg.operator import LinearOperator, symmetric_operator
 from qdescent.linalg.spectra.deflation import Eigenpairs, extreme_eigenpairs
-from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, lanczos
+from qdescent.linalg.spectra.lanczos import MOST_STEPS, LanczosState, began_with, check_fit, lanczos
 from qdescent.linalg.spectra.same_product import check_state, steady_lanczos
 from qdescent.linalg.spectra.spectrum import Spectrum
 
@@ -72,8 +72,8 @@ def spectral_density(
     Raises:
         ArgumentError: an operator that is not real, square and symmetric, whose product is not
             finite, or is another when it is made again (noise, drift: by more than 1e-3 of its
-            length in float32, 1e-6 in float64); a state of another operator, seed or start
-            vectors.
+            length in float32, 1e-6 in float64); a state of another operator, seed, start
+            vectors or deflated pairs.
 
     Cost: steps x probes products, and two that are made again; five vectors of length n a probe.
         Deflation: see `extreme_eigenpairs`; d vectors more.
@@ -111,14 +111,15 @@ def spectral_density(
         raise argument_error("state", must, actual)
 
     def measured(of: LinearOperator, start: Tensor) -> LanczosState:
-        if check and state is not None:
-            check_state(of, state)
-        try:
-            return run(of, start, steps, state, on_step)
-        except ArgumentError as error:
-            if given or state is None or error.argument != "vectors":
-                raise
-            raise argument_error("seed", "be the one that `state` began with", seed) from None
+        if state is not None:
+            check_fit(of, state)
+            if check:
+                check_state(of, state)
+            if not began_with(state, start, of.shard):
+                name, own = ("vectors", vectors) if given else ("seed", seed)
+                actual = f"{shown(own)}: its run began with other vectors"
+                raise argument_error(name, "be as for `state`, and so must `deflate`", actual)
+        return run(of, start, steps, state, on_step)
 
     if not isinstance(deflate, Eigenpairs):
         deflate = check_integer("deflate", deflate, 0, max(n - 1, 0))

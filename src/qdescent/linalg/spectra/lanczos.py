@@ -228,6 +228,15 @@ def check_product(product: Tensor) -> Tensor:
     return product
 
 
+def began_with(state: LanczosState, vectors: Tensor, shard: Shard | None) -> bool:
+    """Whether a run started with these vectors, of any lengths; a state keeps a mark of them."""
+    begin = lanczos_start(vectors, shard)
+    apart = SAME_MARK[begin.current.dtype]
+    return begin.start.shape == state.start.shape and bool(
+        ((state.start - begin.start).abs() <= apart).all()
+    )
+
+
 def check_fit(operator: LinearOperator, state: LanczosState) -> None:
     """Check that a state holds vectors that an operator takes: of its length and type."""
     held = operator.shape[0] if operator.shard is None else len(operator.shard)
@@ -275,25 +284,20 @@ def lanczos(
             "operator", "be square and real", f"of shape {operator.shape} and type {operator.dtype}"
         )
     held = operator.shape[0] if operator.shard is None else len(operator.shard)
-    begin = lanczos_start(vectors, operator.shard)
-    if len(vectors) != held:
-        raise argument_error(
-            "vectors",
-            f"have {held} rows, as the operator has",
-            f"of shape {tuple(vectors.shape)}",
-        )
     if state is None:
-        state = begin
+        state = lanczos_start(vectors, operator.shard)
+        if len(vectors) != held:
+            raise argument_error(
+                "vectors",
+                f"have {held} rows, as the operator has",
+                f"of shape {tuple(vectors.shape)}",
+            )
     else:
         check_fit(operator, state)
-        apart = SAME_MARK[begin.current.dtype]
-        if state.start.shape != begin.start.shape or not bool(
-            ((state.start - begin.start).abs() <= apart).all()
-        ):
+        if not began_with(state, vectors, operator.shard):
             raise argument_error("vectors", "be those that `state` began with", "another block")
         # a state that was saved and loaded may lie otherwise in memory
         state = replace(state, current=_by_probe(state.current), previous=_by_probe(state.previous))
-    del begin
     while state.steps < steps and bool(state.alive.any()):
         state = lanczos_advance(operator, state)
         if on_step is not None:

@@ -13,13 +13,7 @@ from torch import Tensor
 
 from qdescent._checks import argument_error
 from qdescent.linalg.operator import LinearOperator, Shard
-from qdescent.linalg.spectra.lanczos import (
-    LanczosState,
-    check_fit,
-    dots,
-    lanczos,
-    norms_by_column,
-)
+from qdescent.linalg.spectra.lanczos import LanczosState, dots, lanczos, norms_by_column
 
 # Relative: far above sums in another order, those of half precision inside a float32 operator and
 # of single precision inside a float64 one; what is allowed moves no eigenvalue by more.
@@ -93,7 +87,6 @@ def check_state(operator: LinearOperator, state: LanczosState) -> None:
     Raises:
         ArgumentError: it is of another.
     """
-    check_fit(operator, state)
     if not state.steps:
         return
     probe = int(state.alive.double().argmax())
