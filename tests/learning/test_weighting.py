@@ -1,5 +1,7 @@
 """Several batches of one loss: their operators are that of the loss over all, or refused."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,7 @@ from qdescent._checks import ArgumentError
 from qdescent.learning.curvature.hessian import gauss_newton, hessian
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.weighting import weighted
+from qdescent.learning.weighting.by_outputs import weighted
 
 F64 = torch.float64
 CLASSES = torch.tensor([0.2, 1.0, 3.0], dtype=F64)
@@ -236,3 +238,122 @@ def test_a_batch_that_does_not_move_the_loss_counts_what_it_counts(dense, name, 
     space = ParameterSpace(net)
     H = hessian([Task(net, loss, each) for each in data], space) @ torch.eye(space.n, dtype=F64)
     torch.testing.assert_close(H, truth(dense, net, loss, data), rtol=1e-9, atol=1e-12)
+
+
+@dataclass
+class Outputs:
+    logits: torch.Tensor
+    loss: torch.Tensor
+
+
+class ByAttribute(dict):
+    __getattr__ = dict.__getitem__
+
+
+class LanguageModel(nn.Module):
+    """Computes its own loss, as those of Hugging Face do."""
+
+    def __init__(self, made, reduction="mean"):
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.head = nn.Embedding(9, 3), nn.Linear(3, 9)
+        self.made, self.reduction = made, reduction
+
+    def forward(self, ids, labels):
+        logits = self.head(torch.tanh(self.table(ids)))
+        pair = logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
+        loss = F.cross_entropy(*pair, reduction="sum" if self.reduction == "sum" else "mean")
+        if self.reduction == "root":
+            loss = loss.sqrt()
+        return self.made(logits=logits, loss=loss)
+
+
+def token_batches(lengths=(6, 6, 6)):
+    g = torch.Generator().manual_seed(0)
+    ids = torch.randint(1, 9, (3, 6), generator=g)
+    labels = ids.clone()
+    labels[0, :4] = -100  # 2 tokens of the first count, 5 of each of the others
+    for sample, length in enumerate(lengths):
+        ids[sample, length:], labels[sample, length:] = 0, -100
+    parts = [slice(0, 1), slice(1, 3)]
+    longest = [max(lengths[part]) for part in parts]
+    whole = {"ids": ids, "labels": labels}
+    cut = [
+        {k: x[part, :end] for k, x in whole.items()}
+        for part, end in zip(parts, longest, strict=True)
+    ]
+    return whole, cut
+
+
+def own_loss(outputs, batch):
+    return outputs["loss"] if type(outputs) is dict else outputs.loss
+
+
+def outside(outputs, batch):
+    return shifted(outputs.logits, batch["labels"])
+
+
+@pytest.mark.parametrize("lengths", [(6, 6, 6), (6, 4, 3)])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("made", [dict, ByAttribute, Outputs])
+def test_a_network_that_computes_its_own_loss_is_weighted_by_what_counts(made, reduction, lengths):
+    net = LanguageModel(made, reduction).double()
+    whole, parts = token_batches(lengths)
+    space = ParameterSpace(net)
+    eye = torch.eye(space.n, dtype=F64)
+    H = hessian(Task(net, own_loss, whole), space, check=False) @ eye
+    tasks = [Task(net, own_loss, part) for part in parts]
+    torch.testing.assert_close(hessian(tasks, space) @ eye, H, rtol=1e-9, atol=1e-12)
+    both = [Task(net, own_loss, part) for part in (parts[0], parts[0])]  # alike: counted by samples
+    alone = hessian(tasks[0], space) @ eye
+    factor = 2.0 if reduction == "sum" else 1.0
+    torch.testing.assert_close(hessian(both, space) @ eye, factor * alone, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("made", [ByAttribute, Outputs])
+def test_outputs_by_attribute_are_seen(made):
+    net = LanguageModel(made).double()
+    whole, parts = token_batches()
+    space = ParameterSpace(net)
+    eye = torch.eye(space.n, dtype=F64)
+    for curvature in (hessian, gauss_newton):
+        torch.testing.assert_close(
+            curvature([Task(net, outside, part) for part in parts], space) @ eye,
+            curvature(Task(net, outside, whole), space, check=False) @ eye,
+            rtol=1e-9,
+            atol=1e-12,
+        )
+
+
+def test_a_root_inside_the_network_is_refused():
+    net = LanguageModel(dict, "root").double()
+    tasks = [Task(net, own_loss, part) for part in token_batches()[1]]
+    with pytest.raises(ArgumentError, match="`loss` must be a mean or a sum over samples"):
+        hessian(tasks, ParameterSpace(net))
+
+
+def test_a_gauss_newton_matrix_of_a_loss_inside_the_network_is_refused():
+    net = LanguageModel(Outputs).double()
+    with pytest.raises(ArgumentError, match="`loss` must be computed outside of the network"):
+        gauss_newton(Task(net, own_loss, token_batches()[0]), ParameterSpace(net))
+
+
+class Centred(nn.Module):
+    def forward(self, x):
+        return x - x.mean(0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 6])
+@pytest.mark.parametrize(
+    "coupling", [lambda: nn.BatchNorm1d(4, track_running_stats=False).eval(), Centred]
+)
+def test_several_batches_of_a_network_that_couples_samples_are_refused(coupling, size):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), coupling(), nn.Tanh(), nn.Linear(4, 2)).double()
+    x, y = torch.randn(12, 3, dtype=F64), torch.randn(12, 2, dtype=F64)
+    if size == 1 and coupling is not Centred:  # PyTorch's refuses a single sample itself
+        size = 3
+    tasks = [Task(net, F.mse_loss, (x[part], y[part])) for part in (slice(size), slice(size, 12))]
+    with pytest.raises(ArgumentError, match="`network` must treat each sample by itself"):
+        hessian(tasks, ParameterSpace(net))
+    hessian(tasks[-1], ParameterSpace(net))  # of one batch it is what it is

@@ -529,3 +529,31 @@ def test_a_wrong_gradient_is_found_at_an_exact_minimum_too(seed):
         ArgumentError, match="have the gradient of its loss|be made of|second deriv"
     ):
         hessian(task, ParameterSpace(network), method="double-backward")
+
+
+class Rounded(nn.Module):
+    """Half precision inside, of which no type tells outside."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+        self.how = how
+
+    def forward(self, x):
+        if self.how == "cast":
+            return self.inner[2](self.inner[1](self.inner[0](x)).half().to(x))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.how == "autocast"):
+            return self.inner(x).float()
+
+
+def test_half_precision_inside_is_refused():
+    data = torch.randn(6, 3), torch.zeros(6, 2)
+    for how in ("autocast", "cast", "off"):
+        network = Rounded(how)
+        task, space = Task(network, F.mse_loss, data), ParameterSpace(network)
+        for curvature in (hessian, gauss_newton):
+            if how == "off":
+                curvature(task, space)
+                continue
+            with pytest.raises(ArgumentError, match="must compute with the digits of its weights"):
+                curvature(task, space)

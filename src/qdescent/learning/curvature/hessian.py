@@ -18,6 +18,7 @@ from qdescent._checks import (
 from qdescent.learning.curvature.differentiable import suspects, twice_differentiable
 from qdescent.learning.curvature.few_samples import few_samples
 from qdescent.learning.curvature.guard import Checked, as_checked, check_curvature
+from qdescent.learning.curvature.half_precision import check_digits
 from qdescent.learning.curvature.products import (
     METHODS,
     Build,
@@ -39,7 +40,7 @@ from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
 from qdescent.learning.taylor.nested_jvp import NestedSeries
 from qdescent.learning.untouched import alone
-from qdescent.learning.weighting import weighted
+from qdescent.learning.weighting.by_outputs import weighted
 from qdescent.linalg.operator import LinearOperator
 
 
@@ -81,7 +82,8 @@ def hessian(
 
     Raises:
         ArgumentError: an operation of the network has no second derivative, or for "taylor" no
-            rule; the products are not the second derivatives of the loss.
+            rule; the products are not the second derivatives of the loss; half precision inside a
+            network of wider weights.
 
     Cost: a product, in gradients, one batch: about 1.7 (taylor) or 2.2 (double-backward); several
         batches: one gradient more. The check: two products, and two gradients in float64; more only
@@ -159,6 +161,8 @@ def check_operator(
         theta: the point, (n,); None: the network's own weights, which must be those of the space.
         total: the sum over processes of what each has of its own parts; None: there is one.
     """
+    if parts:
+        check_digits(parts[0][0], space)
     point = space.theta if theta is None else space.point(theta)
     build = gauss_newton_product if curvature == "gauss-newton" else double_backward_product
 

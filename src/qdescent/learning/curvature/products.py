@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from qdescent._checks import ArgumentError, argument_error
+from qdescent.learning.opened import closed, opened
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.gradient_series import GradientSeries
@@ -123,19 +123,15 @@ def gauss_newton_product(
     task: Task, space: ParameterSpace, theta: Tensor, dtype: torch.dtype
 ) -> Product:
     weights = [w.detach().to(dtype).requires_grad_() for w in space.unpack(theta).values()]
-    parts, structure = tree_flatten(
-        task.outputs_with(dict(zip(space.names, weights, strict=True)), dtype)
-    )
-    places = [k for k, part in enumerate(parts) if isinstance(part, Tensor) and part.requires_grad]
+    parts, emptied = opened(task.outputs_with(dict(zip(space.names, weights, strict=True)), dtype))
+    places = [k for k, part in enumerate(parts) if part.requires_grad]
     outputs = [parts[k] for k in places]
     if not outputs:
         must = (
-            "have outputs that depend on its weights, as a tensor, or tensors in a tuple, list or"
-            " dict"
+            "have outputs that depend on its weights, as a tensor, or tensors in a tuple, list,"
+            " dict or dataclass"
         )
-        raise argument_error(
-            "network", must, f"with {type(parts[0] if parts else None).__name__} instead"
-        )
+        raise argument_error("network", must, f"with {type(emptied).__name__} instead")
     # J v by two reverse passes: J^T c is linear in c, and its derivative along v is J v (the
     # double-backward trick).
     cotangents = [torch.zeros_like(out, requires_grad=True) for out in outputs]
@@ -147,10 +143,18 @@ def gauss_newton_product(
     # Where the loss uses the weights itself they count as outputs whose Jacobian is the identity.
     leaves = [x.detach().requires_grad_() for x in (*outputs, *weights)]
     own, known = leaves[: len(outputs)], dict(zip(places, leaves, strict=False))
-    given = tree_unflatten([known.get(k, part) for k, part in enumerate(parts)], structure)
+    given = closed([known.get(k, part) for k, part in enumerate(parts)], emptied)
     loss = task.loss_of(given, dict(zip(space.names, leaves[len(own) :], strict=True)), dtype)
     slopes = torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True)
     bending = [k for k, slope in enumerate(slopes) if slope is not None and slope.requires_grad]
+    # a loss that the network has computed itself leaves no outputs to curve in
+    met = [k for k, slope in enumerate(slopes[: len(own)]) if slope is not None]
+    if met and not set(met) & set(bending) and all(own[k].numel() == 1 for k in met):
+        must = (
+            "be computed outside of the network for a Gauss-Newton matrix (such as `lambda outputs,"
+            " batch: cross_entropy(outputs.logits, ...)`; or take the Hessian)"
+        )
+        raise argument_error("loss", must, "linear in one output, so that the matrix is zero")
     by_weights = any(slope is not None for slope in slopes[len(own) :])
 
     def product(v: Tensor) -> Tensor:

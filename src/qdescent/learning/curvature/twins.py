@@ -9,13 +9,14 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from qdescent._checks import argument_error
+from qdescent.learning.batches import mapped
 from qdescent.learning.curvature.differentiable import DIFFERENCES
 from qdescent.learning.curvature.double import InDouble
 from qdescent.learning.curvature.guard import Moved, is_noise, rounded
 from qdescent.learning.curvature.slopes import Both, Slopes, checked_slopes, length_along, split
+from qdescent.learning.opened import opened
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.linalg.inner_product import dot, in_double, norm
@@ -228,7 +229,7 @@ class _Outputs:
         """All floating-point outputs."""
         with InDouble(), torch.no_grad():
             outputs = self.task.outputs_with(self.space.unpack(theta), torch.float64)
-        return [x for x in tree_leaves(outputs) if isinstance(x, Tensor) and x.is_floating_point()]
+        return [x for x in opened(outputs)[0] if x.is_floating_point()]
 
     def moved(self, theta: Tensor, v: Tensor, h: float) -> list[Tensor]:
         """J v."""
@@ -258,7 +259,7 @@ class _Outputs:
                 leaves.append((x.detach() + next(known)).requires_grad_())
                 return leaves[-1]
 
-            outputs = tree_map_only(Tensor, leaf, outputs)
+            outputs = mapped(outputs, leaf)
             weights = {
                 name: w.detach().requires_grad_()
                 for name, w in self.space.unpack(theta + v).items()

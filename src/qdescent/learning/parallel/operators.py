@@ -14,7 +14,7 @@ from qdescent._checks import argument_error
 from qdescent.learning.parallel.ranks import Ranks
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
-from qdescent.learning.weighting import counted, reference, weighted
+from qdescent.learning.weighting.by_outputs import counted, reference, weighted
 from qdescent.linalg.operator import LinearOperator, Shard
 
 

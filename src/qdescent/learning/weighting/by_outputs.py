@@ -9,6 +9,9 @@ outputs, without the network: for a mean with the normaliser c, where c(both) = 
 and for a sum that factor is 1. A loss of which neither is true (a root, a contrast of samples) has
 no Hessian in parts. Where a batch has no such gradient, it is fitted exactly, and has one a step
 aside, or nothing in it counts: then it takes nothing from what another batch counts beside it.
+Where the outputs are not one a sample (a network that computes its own loss), or cannot be put one
+after the other, both batches go through the network together (`Through`); a network that looks at
+several samples together is refused.
 """
 
 from __future__ import annotations
@@ -20,18 +23,16 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from qdescent._checks import ArgumentError, argument_error, check_sequence
 from qdescent._random import named_generator
+from qdescent.learning.batches import mapped
+from qdescent.learning.opened import closed, opened
 from qdescent.learning.task import Task
+from qdescent.learning.weighting.by_network import ALIKE, MUST, Through, relation_of_samples
 
-ALIKE = 1e-3  # relative: gradients in float32
 NEAR = 1e-4  # relative: a count so near the number of samples is that number
 ASIDE = 0.1  # of the outputs' size
-MUST = (
-    "be a mean or a sum over samples or tokens where there are several batches (or take one batch)"
-)
 
 
 class UnmovedError(ValueError):
@@ -42,23 +43,27 @@ class Batch(NamedTuple):
     """What the loss sees of one batch.
 
     Args:
-        outputs: of the network, flat.
-        structure: of the outputs.
+        outputs: the tensors in those of the network.
+        emptied: the outputs without them.
+        inputs: as the network takes them.
         targets: as the loss takes them.
         samples: their number.
+        relation: of the network's outputs for a sample with the others, see `relation_of_samples`.
     """
 
-    outputs: list[Any]
-    structure: Any
+    outputs: list[Tensor]
+    emptied: Any
+    inputs: Any
     targets: Any
     samples: int
+    relation: str = "none"
 
     def aside(self) -> Batch:
         """Outputs a step away from these, where an exact fit has a gradient, too."""
         generator = named_generator(0, "outputs aside")
 
-        def moved(x: Any) -> Any:
-            if not isinstance(x, Tensor) or not x.is_floating_point():
+        def moved(x: Tensor) -> Tensor:
+            if not x.is_floating_point():
                 return x
             step = torch.randn(x.shape, generator=generator, device="cpu").to(x)
             return x + ASIDE * (float(x.square().mean()) ** 0.5 or 1.0) * step
@@ -68,12 +73,11 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
 
-        def there(x: Any) -> Any:
-            return x.to(device) if isinstance(x, Tensor) else x
-
-        return self._replace(
-            outputs=[there(x) for x in self.outputs], targets=tree_map(there, self.targets)
+        inputs, targets, outputs = (
+            mapped(part, lambda x: x.to(device))
+            for part in (self.inputs, self.targets, self.outputs)
         )
+        return self._replace(inputs=inputs, targets=targets, outputs=outputs)
 
 
 class Counts(NamedTuple):
@@ -91,9 +95,11 @@ def weighted(task: Task | Sequence[Task]) -> list[tuple[Task, float]]:
     """Each task with its weight in the loss over all batches.
 
     Raises:
-        ArgumentError: no task; a loss that is neither a mean nor a sum.
+        ArgumentError: no task; a loss that is neither a mean nor a sum; several batches of a
+            network whose outputs for a sample depend on the rest of the batch.
 
-    Cost: for several tasks one pass forward each.
+    Cost: for several tasks one pass forward each, and two of up to 8 samples; where the network
+        computes its own loss some three gradients each.
     """
     called = "a task or several of them"
     tasks = (
@@ -118,14 +124,19 @@ def reference(tasks: Sequence[Task]) -> Batch:
     if not _moving(_slopes(tasks[0], batches[0])):
         batches += [seen(task) for task in tasks[1:]]
     tried = chain(batches, (batch.aside() for batch in batches))
-    return next((batch for batch in tried if _moving(_slopes(tasks[0], batch))), batches[0])
+    found = next((batch for batch in tried if _moving(_slopes(tasks[0], batch))), batches[0])
+    moving = [bool(slope.any()) for slope in _slopes(tasks[0], found)]
+    if not any(moving):
+        moving = [x.is_floating_point() for x in found.outputs]
+    other = tasks[1] if len(tasks) > 1 else None
+    return found._replace(relation=relation_of_samples(tasks[0], other, moving))
 
 
 def seen(task: Task) -> Batch:
     """What the loss sees of a task's batch at the network's own weights."""
     with torch.no_grad():
-        outputs, structure = tree_flatten(task.outputs_with(_weights(task)))
-    return Batch(outputs, structure, task.data[1], task.batch)
+        outputs, emptied = opened(task.outputs_with(_weights(task)))
+    return Batch(outputs, emptied, *task.data, task.batch)
 
 
 def counted(tasks: Sequence[Task], first: Batch) -> Counts:
@@ -134,9 +145,13 @@ def counted(tasks: Sequence[Task], first: Batch) -> Counts:
     Raises:
         ArgumentError: a loss that is neither a mean nor a sum.
     """
+    if first.relation == "some":
+        must = "treat each sample by itself where there are several batches (or take one batch)"
+        raise argument_error("network", must, "one whose outputs depend on the rest of the batch")
     values, kinds = [], set()
+    through = Through((first.inputs, first.targets), first.samples)
     for task in tasks:
-        value, is_sum = _beside(task, first)
+        value, is_sum = _beside(task, first, through)
         near = abs(value - task.batch) <= NEAR * task.batch
         values.append(1.0 if is_sum else float(task.batch) if near else value)
         kinds.add(is_sum)
@@ -145,8 +160,10 @@ def counted(tasks: Sequence[Task], first: Batch) -> Counts:
     return Counts(values, kinds == {True})
 
 
-def _beside(task: Task, first: Batch) -> tuple[float, bool]:
+def _beside(task: Task, first: Batch, through: Through) -> tuple[float, bool]:
     """What a task counts, in samples of the first batch; and whether the loss is a sum."""
+    if first.relation == "unclear":
+        return through.counts(task)
     batch = seen(task)
     try:
         try:
@@ -157,7 +174,7 @@ def _beside(task: Task, first: Batch) -> tuple[float, bool]:
         raise
     # they cannot be put one after the other
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError):
-        return _by_values(task, first)
+        return through.counts(task)
     if abs(left - 1) < ALIKE and abs(right - 1) < ALIKE:
         if _meets_weights(task, batch):
             must = "be a mean where it uses the weights itself and there are several batches"
@@ -217,12 +234,9 @@ def _slopes_together(
     the first.
     """
     pairs = zip(one.outputs, other.outputs, strict=True)
-    both = [
-        torch.cat([a, b * factor if b.is_floating_point() else b]) if isinstance(a, Tensor) else a
-        for a, b in pairs
-    ]
+    both = [torch.cat([a, b * factor if b.is_floating_point() else b]) for a, b in pairs]
     targets = _zipped(lambda a, b: torch.cat([a, b]), one.targets, other.targets)
-    lengths = [len(x) for x in one.outputs if isinstance(x, Tensor)]
+    lengths = [len(x) for x in one.outputs]
     return _slopes(task, one._replace(outputs=both, targets=targets)), lengths
 
 
@@ -235,14 +249,11 @@ def _cut(task: Task, batch: Batch, other: Batch) -> tuple[Batch, float]:
     """The batch with only as much of the axes after the first (padded sequences) as both have; what
     share of it counts there.
     """
-    outputs = [x.shape[1:] for x in batch.outputs if isinstance(x, Tensor)]
-    if outputs == [x.shape[1:] for x in other.outputs if isinstance(x, Tensor)]:
+    if [x.shape[1:] for x in batch.outputs] == [x.shape[1:] for x in other.outputs]:
         return batch, 1.0
     for end in (False, True):
 
-        def part(x: Any, y: Any, end: bool = end) -> Any:
-            if not isinstance(x, Tensor):
-                return x
+        def part(x: Tensor, y: Tensor, end: bool = end) -> Tensor:
             for axis in range(1, x.ndim):
                 size = min(x.shape[axis], y.shape[axis])
                 x = x.narrow(axis, x.shape[axis] - size if end else 0, size)
@@ -252,8 +263,8 @@ def _cut(task: Task, batch: Batch, other: Batch) -> tuple[Batch, float]:
             outputs=[part(x, y) for x, y in zip(batch.outputs, other.outputs, strict=True)],
             targets=_zipped(part, batch.targets, other.targets),
         )
-        tensors = [y for y in other.outputs if isinstance(y, Tensor)]
-        inside = [part(slope, y) for slope, y in zip(_slopes(task, batch), tensors, strict=True)]
+        slopes = zip(_slopes(task, batch), other.outputs, strict=True)
+        inside = [part(slope, y) for slope, y in slopes]
         alone = _slopes(task, cut)
         if _moving(alone):
             pairs = zip(inside, alone, strict=True)
@@ -262,20 +273,23 @@ def _cut(task: Task, batch: Batch, other: Batch) -> tuple[Batch, float]:
 
 
 def _slopes(task: Task, batch: Batch) -> list[Tensor]:
-    """The gradient of the loss in each output that is a tensor; zero in those that are not real."""
+    """The gradient of the loss in each output; zero in those that are not real."""
     with torch.enable_grad():
         leaves = [_leaf(x) for x in batch.outputs]
-        loss = task.loss_of(
-            tree_unflatten(leaves, batch.structure), _weights(task), targets=batch.targets
+        outputs = closed(leaves, batch.emptied)
+        loss = task.loss_of(outputs, _weights(task), targets=batch.targets)
+        floating = [x for x in leaves if x.requires_grad]
+        # of outputs that hold no tensor which is seen nothing is known
+        found = iter(
+            torch.autograd.grad(loss, floating, materialize_grads=True, allow_unused=True)
+            if floating and loss.requires_grad
+            else map(torch.zeros_like, floating)
         )
-        floating = [x for x in leaves if isinstance(x, Tensor) and x.requires_grad]
-        found = iter(torch.autograd.grad(loss, floating, materialize_grads=True, allow_unused=True))
-    tensors = [x for x in leaves if isinstance(x, Tensor)]
-    return [next(found) if x.requires_grad else torch.zeros_like(x) for x in tensors]
+    return [next(found) if x.requires_grad else torch.zeros_like(x) for x in leaves]
 
 
-def _leaf(x: Any) -> Any:
-    return x.detach().requires_grad_(x.is_floating_point()) if isinstance(x, Tensor) else x
+def _leaf(x: Tensor) -> Tensor:
+    return x.detach().requires_grad_(x.is_floating_point())
 
 
 def _ratio(slopes: list[Tensor], alone: list[Tensor]) -> float:
@@ -296,37 +310,10 @@ def _ratio(slopes: list[Tensor], alone: list[Tensor]) -> float:
     return ratio
 
 
-def _by_values(task: Task, first: Batch) -> tuple[float, bool]:
-    """By halves of the batch against the whole, where batches cannot be put one after the other;
-    samples or nothing.
-
-    Raises:
-        ArgumentError: the loss is no mean over samples.
-    """
-    if task.batch < 2:
-        return float(task.batch), False
-    middle = task.batch // 2
-    halves = [
-        task.with_data(
-            tree_map(lambda x, part=part: x[part] if isinstance(x, Tensor) else x, task.data)
-        )
-        for part in (slice(None, middle), slice(middle, None))
-    ]
-    whole, low, high = (float(each.loss_with(_weights(each)).double()) for each in (task, *halves))
-    share, spread = middle / task.batch, abs(low) + abs(high) + abs(whole)
-    if abs(share * low + (1 - share) * high - whole) <= ALIKE * spread:
-        return float(task.batch), False
-    if abs(low + high - whole) <= ALIKE * spread and not _meets_weights(task, seen(task)):
-        return 1.0, True
-    raise argument_error(
-        "loss", MUST, f"neither: {whole:.4g} of a batch, {low:.4g} and {high:.4g} of its halves"
-    )
-
-
 def _meets_weights(task: Task, batch: Batch) -> bool:
     """Whether the loss uses the weights itself."""
     weights = {name: weight.requires_grad_() for name, weight in _weights(task).items()}
-    outputs = tree_unflatten(batch.outputs, batch.structure)
+    outputs = closed(batch.outputs, batch.emptied)
     with torch.enable_grad():
         loss = task.loss_of(outputs, weights, targets=batch.targets)
         if not loss.requires_grad:
@@ -341,9 +328,6 @@ def _weights(task: Task) -> dict[str, Tensor]:
 
 
 def _zipped(function: Callable[[Tensor, Tensor], Tensor], one: Any, other: Any) -> Any:
-    """The function of the tensors in two structures that are alike; of anything else, the first."""
-    flat, structure = tree_flatten(one)
-    pairs = zip(flat, tree_leaves(other), strict=True)
-    return tree_unflatten(
-        [function(a, b) if isinstance(a, Tensor) else a for a, b in pairs], structure
-    )
+    """The function of the tensors in two structures that are alike."""
+    (a, emptied), (b, _) = opened(one), opened(other)
+    return closed([function(x, y) for x, y in zip(a, b, strict=True)], emptied)
