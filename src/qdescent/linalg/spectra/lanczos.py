@@ -75,13 +75,16 @@ def lanczos_start(vectors: Tensor, shard: Shard | None = None) -> LanczosState:
 
 
 def _mark(vectors: Tensor, shard: Shard | None) -> Tensor:
-    """The inner product of each column with fixed numbers that have no pattern, cos(i mod p)."""
+    """The inner product of each column with numbers without a pattern, cos(i mod 65,521)."""
     first = 0 if shard is None else shard.start
-    places = torch.arange(first, first + len(vectors), device=vectors.device).remainder_(65_521)
-    weights = places.to(vectors.dtype).cos_()[:, None]
-    return dots(vectors, weights.expand_as(vectors), shard).cpu()
+    numbers = torch.arange(_PERIOD, device=vectors.device).to(vectors.dtype).cos_()
+    numbers = numbers.roll(-(first % _PERIOD))
+    # by periods: one pass over the vectors, and no copy of them
+    own = torch.stack([numbers[: len(x)] @ x for x in vectors.split(_PERIOD)]).double().sum(0)
+    return (own if shard is None else shard.total(own)).cpu()
 
 
+_PERIOD = 65_521
 # of marks, absolute: far above the rounding of a sum whose terms lie in another order
 SAME_MARK = {torch.float32: 1e-5, torch.float64: 1e-9}
 # lengths whose squares, and the sums of these, lie well within float64
