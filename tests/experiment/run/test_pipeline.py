@@ -293,6 +293,7 @@ def test_killed_in_every_stage_and_resumed_ends_in_the_same_rows(whole, tmp_path
     assert run_first_pass(resume_workspace(directory, Settings)).rows == record.rows
 
 
+@pytest.mark.slow
 def test_a_tolerance_chooses_the_segments_and_a_killed_run_chooses_the_same(tmp_path):
     adaptive = replace(
         SMALL, tolerance=1e-4, learning_rate=0.6, segment=6, lanczos_steps=4, circuit_epsilon=0.3,

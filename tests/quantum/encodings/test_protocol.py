@@ -187,9 +187,8 @@ def test_what_differs_is_different():
 def test_they_are_equal_in_another_process():
     """Whose texts hash otherwise."""
     kept = {name: (bloq, hash(bloq), bloq.call_graph()[1]) for name, bloq in encodings().items()}
-    for bloq, _, counted in pickle.loads(pickle.dumps(kept)).values():
-        assert any(bloq == mine for mine, _, _ in kept.values())
-        assert bloq.call_graph()[1] == counted
+    for name, (bloq, _, _) in pickle.loads(pickle.dumps(kept)).items():
+        assert bloq == kept[name][0]
     program = (
         "import pickle, sys\n"
         "kept = pickle.load(sys.stdin.buffer)\n"

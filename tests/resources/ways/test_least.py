@@ -15,7 +15,7 @@ SPEC = RoundSpec(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("order", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_marching_at_its_best_is_below_marching_in_any_unit(order):
     draws, near = random.Random(1), 0
     for _ in range(40):
