@@ -2,6 +2,7 @@
 price it with the region where the verdict flips?
 
     python benchmarks/counting.py
+    python benchmarks/counting.py --sweep    # that alone, printed
 
 One solve of the ledger's model (order 2, 100 steps, kappa 300, 10 non-zeros a row) for every loader
 that it knows: logical gates, qubits, and depth where the model has it; then its whole price; and
@@ -115,6 +116,9 @@ def help_seconds():
 
 if __name__ == "__main__":
     estimated(EstimateSettings(n=10**3))  # Qualtran and the estimator are imported here
+    if "--sweep" in sys.argv[1:]:
+        print(swept_once())
+        sys.exit()
     content = {
         "question": "Seconds to count one solve at n kept weights, all loaders, and to price it",
         "rows": [counted(n) for n in SIZES],

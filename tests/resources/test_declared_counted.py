@@ -1,6 +1,7 @@
 """What the ledger declares of a query, against the circuits that the simulator runs."""
 
 import dataclasses
+import importlib
 import json
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from qdescent.resources.ledger_rows import UNEVEN
 from qdescent.resources.ways.segment import second_supremum, segment_polynomial
 
 BITS = 16
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 # (n, N, T, p, entries a row, a map a step)
 HISTORIES = [
     (2, 1, 4, 0, 2, False),
@@ -151,39 +152,16 @@ def test_a_controlled_query_is_declared_as_it_is_counted(instance, loader):
     assert counted / 1.08 < declared.toffoli < 1.08 * counted
 
 
-def uneven_map(n: int, order: int, most: int, seed: int):
-    """Rows of 1 to `most` entries, one of them full; and the most of a row or a first letter."""
-    draws = torch.Generator().manual_seed(seed)
-    parts, fullest = [0.1 + torch.rand(n, generator=draws)], []
-    for degree in range(1, order + 1):
-        part = torch.zeros(n, n**degree)
-        lengths = torch.randint(1, most + 1, (n,), generator=draws).tolist()
-        for row, length in enumerate([most, *lengths[1:]]):
-            places = torch.randperm(n**degree, generator=draws)[:length]
-            part[row, places] = 0.1 + torch.rand(length, generator=draws)
-        by_first = (part != 0).reshape(n, n, -1).sum(dim=(0, 2))
-        fullest.append(int(max((part != 0).sum(1).max(), by_first.max())))
-        parts.append(part)
-    return qd.PolynomialMap(parts), tuple(fullest)
-
-
 @pytest.mark.parametrize("seed", [3, *(pytest.param(k, marks=pytest.mark.slow) for k in range(40))])
-def test_rows_of_unlike_length_are_declared_within_what_is_said(seed):
-    draws = np.random.default_rng(seed)
-    n, order = int(draws.integers(6, 24)), int(draws.integers(1, 3))
-    most, steps, padding = (int(draws.integers(*ends)) for ends in ((2, 6), (2, 9), (0, 3)))
-    f, fullest = uneven_map(n, order, most, seed)
-    tables = history_tables(f, order, steps, padding, bits=BITS)
-    size = HistorySize(n, order, steps, padding, fullest)
-    for name, loader in LOADERS.items():
-        counted = query_of(loads_of(tables), loader, BITS).toffoli
-        declared = history_query(size, loader, BITS).toffoli
+def test_rows_of_unlike_length_are_declared_within_what_is_said(seed, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)  # of the same maps as the benchmark's
+    for name, share in importlib.import_module("uneven_rows").shares(seed, 24).items():
         least, most = UNEVEN[name]
-        assert least * declared <= counted <= most * declared, name
+        assert least <= share <= most, name
 
 
 def test_the_ends_are_those_that_the_benchmark_saw():
-    found = json.loads((RESULTS / "uneven_rows.json").read_text())
+    found = json.loads((BENCHMARKS / "results" / "uneven_rows.json").read_text())
     for name, (least, most) in UNEVEN.items():
         seen = [found[size][name] for size in ("up_to_24_weights", "up_to_96_weights")]
         assert 0 <= min(each["least"] for each in seen) - least < 0.01

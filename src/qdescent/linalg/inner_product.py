@@ -21,9 +21,8 @@ OF_SINGLE_PRECISION = 1e-4
 
 
 def in_double(*vectors: Tensor) -> Iterator[list[Tensor]]:
-    """Vectors (n,) piece by piece in float64, each in the same memory again, which is never asked
-    of the system anew: five times faster than copies of pieces, fifteen than of whole vectors. Of a
-    vector that is float64 itself the pieces are views.
+    """Vectors (n,) piece by piece in float64, each in the same memory again, since asking for it
+    anew is what takes time. Of a vector that is float64 itself the pieces are views.
 
     Example:
         >>> [[part.tolist() for part in parts] for parts in in_double(torch.ones(2))]

@@ -30,9 +30,16 @@ def few_samples(task: Task, space: ParameterSpace) -> Task | None:
     """
     if type(task) is not Task or task.batch < 2 * FEW or space.total * task.batch < LARGE:
         return None
-    places = torch.linspace(0, task.batch - 1, FEW, device="cpu").round().long()
+    return on_few(task)
+
+
+def on_few(task: Task) -> Task | None:
+    """The same on up to 4 samples, spread over the batch, whatever its size; None where it is no
+    list of samples.
+    """
+    places = torch.linspace(0, task.batch - 1, min(FEW, task.batch), device="cpu").round().long()
     try:
         inputs, targets = (picked(part, places, task.batch) for part in task.data)
+        return on_samples(task, (inputs, targets))
     except Exception:  # whatever a stranger's containers raise
         return None
-    return on_samples(task, (inputs, targets))

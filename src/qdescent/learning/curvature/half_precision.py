@@ -11,10 +11,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from qdescent._checks import argument_error
-from qdescent.learning.batches import picked, tensors_of
-from qdescent.learning.curvature.few_samples import FEW
+from qdescent.learning.batches import tensors_of
+from qdescent.learning.curvature.few_samples import on_few
 from qdescent.learning.parameters import ParameterSpace
-from qdescent.learning.task import Task, on_samples
+from qdescent.learning.task import Task
 
 HALF = {torch.float16, torch.bfloat16}
 
@@ -37,13 +37,9 @@ def check_digits(task: Task, space: ParameterSpace) -> None:
     given = [*network.parameters(), *network.buffers(), *(x for _, x in tensors_of(task.data))]
     if any(x.dtype in HALF for x in given):
         return
-    with suppress(Exception):  # of containers that cannot be picked from
-        places = torch.arange(min(FEW, task.batch), device="cpu")
-        inputs, targets = (picked(part, places, task.batch) for part in task.data)
-        task = on_samples(task, (inputs, targets))
-    seen = _Types()
-    with suppress(Exception), torch.no_grad(), seen:
-        task.loss_with(space.unpack(space.theta))
+    seen, few = _Types(), on_few(task) or task
+    with suppress(Exception), torch.no_grad(), seen:  # what it raises is told where it is measured
+        few.loss_with(space.unpack(space.theta))
     if seen.halves:
         must = (
             "compute with the digits of its weights while it is measured (take `torch.autocast` and"

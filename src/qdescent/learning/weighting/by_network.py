@@ -202,9 +202,7 @@ def _slope(task: Task, data: Data, aside: bool) -> Slope:
     with torch.enable_grad():
         loss = on_samples(task, data).loss_with(weights, wide)
     found = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
-    slope = Slope(
-        float(loss.detach().double()), torch.cat([x.flatten() for x in found]), _rounding(task)
-    )
+    slope = Slope(float(loss.detach().double()), torch.cat([x.flatten() for x in found]), rounding)
     if not bool(slope.gradient.isfinite().all()):
         raise argument_error("loss", MUST, "without a finite gradient of two batches together")
     return slope
