@@ -5,9 +5,11 @@
     python benchmarks/hybrid_cost.py --state S --data-root D --accuracy  # the end of a training
     python benchmarks/hybrid_cost.py --device cuda --train 3 --data-root D --accuracy --seeds 0 1 2
     python benchmarks/hybrid_cost.py ... --accuracy --tolerance 0.01   # the controller's segments
+    ... --device cuda --train 2 --large --rate 1e-4 --accuracy --tolerance 0.01   # 103M
 
 S is what trained_resnet.py made: the smooth ResNet-18 of 7 million weights on all of
-Fashion-MNIST, pruned to 10 %; or it is trained in place, of each seed. Batch 64. Costs are those
+Fashion-MNIST, pruned to 10 %; or it is trained in place, of each seed (with --large that of 103
+million, whose accuracy pruning breaks). Batch 64. Costs are those
 of an emulation on this machine: series and fast-forward against as many steps of masked descent,
 interleaved, as ratios of one run. The accuracy run writes its result after each round. The cost run
 keeps a record (`--record FILE`), to which it adds: on a shared machine it is run in pieces.
@@ -153,7 +155,7 @@ def one_round(name, task, space):
 def asked_schedule(given):
     """The schedule of an accuracy run: segments of one length, or as long as a tolerance allows."""
     settings = {
-        "learning_rate": RATE, "engine": given.engine, "shots": given.shots,
+        "learning_rate": given.rate, "engine": given.engine, "shots": given.shots,
         "momentum": given.momentum, "weight_decay": 2e-4, "largest": 0.2,
     }  # fmt: skip
     if given.tolerance:
@@ -185,13 +187,16 @@ def accuracy_of(given, seed):
 
     def write(stopped):
         judged = [each for each in seen if "accuracy" in each]
+        size = "103M_" if given.large else ""
         save(
-            f"hybrid_accuracy_{'controller_' if given.tolerance else ''}{seed}",
+            f"hybrid_accuracy_{size}{'controller_' if given.tolerance else ''}{seed}",
             {
                 "question": (
                     "Does a hybrid training end where masked descent over the same batches ends?"
-                    " A fifth of the entries read; 7M ResNet-18, 10 % kept, batch 64"
+                    f" A fifth of the entries read; {'103M' if given.large else '7M'} ResNet-18,"
+                    " 10 % kept, batch 64"
                 ),
+                "kept": space.n,
                 "settings": dict(vars(schedule)),
                 "dense_accuracy": state.test_accuracy[-1],
                 "pruned_accuracy": start,
@@ -256,6 +261,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--every", type=int, default=10, help="rounds between tests")
     parser.add_argument("--tolerance", type=float, help="segments as long as it allows")
+    parser.add_argument("--rate", type=float, default=RATE, help="with --accuracy")
     parser.add_argument("--tested", type=int, default=10_000)
     parser.add_argument("--record")
     add_training(parser)
