@@ -218,7 +218,7 @@ def _of_growing(
     if share[1][0] > FEW:
         return (
             UNSETTLED,
-            f"{seen}, {reached}: slow, but few is only what was seen, and the bound allows more",
+            f"{seen}, {reached}: slow, but few is only what was seen (at most {100 * FEW:g} %)",
         )
     return "almost dissipative", f"{seen}, {reached}: few, slow, and outweighed by what shrinks"
 
@@ -274,10 +274,7 @@ def _share_outlook(share: tuple[Estimate, Estimate], spectrum: Spectrum) -> str:
     if share[0][0] > FEW or share[1][0] <= FEW:
         return ""
     steps = spectrum.nodes.shape[1] - spectrum.deflated
-    return (
-        f"Few is what was seen to grow: the bound allows {_percent(*share[1])} % of the modes, and"
-        f" only more than {steps} Lanczos steps can lower it."
-    )
+    return f"Only more than {steps} Lanczos steps can lower the bound of {_percent(*share[1])} %."
 
 
 def grown(factor: float, steps: int) -> float:
