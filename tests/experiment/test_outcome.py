@@ -17,6 +17,7 @@ import torch
 from click.testing import CliRunner
 from rich.console import Console
 
+from qdescent._checks import ArgumentError
 from qdescent._evidence import Evidence, Row
 from qdescent._terminal import outcome, sentences
 from qdescent._terminal.outcome import Bars, print_outcome
@@ -117,6 +118,14 @@ def test_a_terminal_shows_that_imports_and_what_lies_between_stages_go_on(capsys
         assert [task.description for task in bars.progress.tasks] == ["Rounds", "Writing"]
     assert [task.description for task in bars.progress.tasks] == ["Rounds"]  # what stays
     assert "Loading" in capsys.readouterr().err
+
+
+def test_from_a_directory_that_was_removed_nothing_is_imported(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ArgumentError, match="still exists"), importing():
+        raise AssertionError("PyTorch would end the process here")
 
 
 def test_a_standard_output_that_is_full_is_not_blamed_on_the_directory(

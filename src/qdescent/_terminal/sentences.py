@@ -29,7 +29,15 @@ def importing() -> Iterator[None]:
 
     That takes one to three seconds, many where Python compiles it for the first time. The line is
     gone afterwards; a log gets none, where a bad argument is to be the only one.
+
+    Raises:
+        ArgumentError: the working directory was removed: from there PyTorch's MKL ends the process.
     """
+    try:
+        os.getcwd()
+    except OSError:
+        must = "be one that still exists (cd to another)"
+        raise argument_error("working directory", must, "one that was removed") from None
     told = sys.stderr.isatty() and is_first()
     if told:
         click.echo(IMPORTING, err=True, nl=False)
