@@ -10,68 +10,38 @@ moved, in float64, by a twin that makes no use of second derivatives (`twins.py`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent._random import named_generator
+from qdescent.learning.curvature.rounding import (
+    EPS,
+    ROUNDING,
+    TERMS,
+    drawn,
+    elsewhere,
+    is_noise,
+    loss_scale,
+    rounded,
+)
+from qdescent.learning.curvature.walk import AGREED, STEPS, Twin, Walk
 from qdescent.linalg.inner_product import dot, norm
 from qdescent.linalg.operator import LinearOperator
 
-# relative to ||theta||: the first is best for smooth losses, at the last hardly a kink is crossed
-STEPS = (6e-6, 1e-7, 1e-9)
-# relative: far above the rounding of float32 products, far below what a missing derivative does
-AGREED = 1e-3
 ROUNDED = 0.1  # relative: products that are off by more for rounding alone are no measurement
-# times how far the same number moves between points a few roundings apart: what is less is noise
-SPREAD, NEARBY = 10.0, 4
-ROUNDING = 100.0  # the noise of a pass through many layers, in units of its type's precision
-EPS = torch.finfo(torch.float64).eps
+# relative to ||theta||: where terms cancel a smaller step sees their rounding alone
+WIDE = (3e-4, 1e-4, 3e-5, 6e-6)
 AT_KINK = (
     "At these weights activations stand exactly at their kinks: the curvature is that of one side,"
     " as PyTorch's derivatives are, and another a step away (weights moved by a little, or smooth"
     " activations, have one)."
 )
 COARSE = 1e-4  # a precision above it (bfloat16, float16) tells nothing beside differences
-
-
-class Moved(NamedTuple):
-    """The loss, moved along v by a small step.
-
-    Args:
-        gap: of a product: its distance from what the moves say, and the size of both.
-        unit: what the rounding of a product is relative to where the product itself is nearly zero.
-        noise: of the moves, in units of float64's precision.
-        value: makes of what the moves say a vector of whatever length.
-    """
-
-    gap: Callable[[Tensor], tuple[float, float]]
-    unit: float
-    noise: float
-    value: Callable[[], Tensor]
-
-
-class Twin(Protocol):
-    """The same loss in float64."""
-
-    @property
-    def instead(self) -> str:
-        """Another way to measure a network whose gradient is right, where there is one."""
-
-    def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
-        """The loss moved by `step` ||theta|| along v; w where two directions are needed. All (n,),
-        of single precision or double: moved is in double.
-        """
-
-    def product(self, theta: Tensor, v: Tensor) -> Tensor:
-        """The product that is checked, by autograd; both (n,) in float64."""
-
-    def loss(self, theta: Tensor) -> float:
-        """The loss itself."""
 
 
 class Checked(NamedTuple):
@@ -106,7 +76,9 @@ def check_curvature(
     made so small that hardly any activation crosses its kink, and the product is taken in float64,
     too; last everything is looked at beside theta, for at theta itself activations may stand
     exactly at their kinks (black pixels before a bias of zero). A wrong derivative disagrees
-    everywhere.
+    everywhere. Where terms cancel to the last digits (a softmax saturated by 20 logits and more)
+    rounding parts them, too: then they may be apart by what the same numbers differ by a few
+    roundings away, and have to agree elsewhere.
 
     Args:
         operator: A at theta, (n, n).
@@ -125,13 +97,13 @@ def check_curvature(
             rounding leaves nothing.
 
     Cost: two products, and two gradients in float64; only where these disagree up to eight such
-        gradients and three such products.
+        gradients and three such products, and where terms cancel some 120 and 15.
     """
     own = torch.finfo(operator.dtype).eps
     # of vectors of a hundred megabytes each copy counts: here double precision meets their pieces
     pair = [drawn(theta, seed, name) for name in ("first", "second")]
     products = _products(operator, [v.to(operator.dtype) for v in pair])
-    walk, (skew, size) = _Walk(twin, theta, pair), _finite_skew(pair, products)
+    walk, (skew, size) = Walk(twin, theta, pair), _finite_skew(pair, products)
     if (
         own < COARSE
         and walk.agrees(products[0], STEPS[:1], own)
@@ -141,33 +113,43 @@ def check_curvature(
     point, pair = theta.double(), [v.double() for v in pair]
     exact = [twin.product(point, v) for v in pair]
     skew, size = _finite_skew(pair, exact)
-    how, at_kink = "A v in float64 beside the loss moved by a small step", False
+    how, at_kink, noise = "A v in float64 beside the loss moved by a small step", False, 0.0
     if not walk.agrees(exact[0], STEPS, 0.0):
         length = float(torch.linalg.vector_norm(point)) / len(point) ** 0.5 or 1.0
         beside = point + 1e-3 * length * drawn(point, seed, "beside")
-        how = "the same at a point beside: at theta itself activations stand exactly at their kinks"
-        nearby = _Walk(twin, beside, pair)
-        if not nearby.agrees(twin.product(beside, pair[0]), STEPS[:0:-1], 0.0):
-            if _nothing_but_rounding(twin, beside, pair):
-                return _VANISHES
-            off = (
-                f"not: a product is {100 * min(walk.least, nearby.least):.2g} % off what the moved"
-                f" loss says{reason()}"
-            )
-            raise argument_error(
-                "network", f"have the second derivatives of its loss{twin.instead}", off
-            )
-        walk, at_kink = nearby, True
-    if skew > AGREED * size + walk.noise(EPS):
+        nearby = Walk(twin, beside, pair, walk.steep)
+        if nearby.agrees(twin.product(beside, pair[0]), STEPS[:0:-1], 0.0):
+            walk, at_kink = nearby, True
+            how = "the same beside: at theta itself activations stand exactly at their kinks"
+        elif _nothing_but_rounding(twin, beside, pair):
+            return _VANISHES
+        else:
+            least = min(walk.least, nearby.least)
+            if (found := _of_cancelling_terms(twin, walk, pair, exact)) is None:
+                must = f"have the second derivatives of its loss{twin.instead}"
+                off = (
+                    f"not: a product is {100 * least:.2g} % off what the moved loss says{reason()}"
+                )
+                raise argument_error("network", must, off)
+            how = "the same elsewhere: at theta itself terms cancel"
+            noise = found
+    if skew > AGREED * size + walk.noise(EPS) + noise:
         if _nothing_but_rounding(twin, point, pair):
             return _VANISHES
-        off = f"{100 * skew / size:.2g} % asymmetric{reason()}"
-        raise argument_error("network", "have symmetric second derivatives", off)
+        found = _of_cancelling_terms(twin, walk, pair, exact)
+        if found is None or skew > AGREED * size + found:
+            off = f"{100 * skew / size:.2g} % asymmetric{reason()}"
+            raise argument_error("network", "have symmetric second derivatives", off)
+        noise = found
+    if math.isinf(noise):
+        return _VANISHES
     asymmetry = skew / (size or 1.0)
     size *= 2**0.5  # of both products together, as the gap is
     gap = sum(norm(x - y) ** 2 for x, y in zip(products, exact, strict=True)) ** 0.5
     if own < COARSE and gap > ROUNDED * size + walk.noise(own):
-        if is_noise(twin.product(each, pair[0]) for each in rounded(point)):
+        if is_noise(twin.product(each, pair[0]) for each in rounded(point)) or (
+            own == EPS and _of_cancelling_terms(twin, walk, pair, exact) == math.inf
+        ):
             return _VANISHES
         must = "have products that its precision can hold (network.double(), with data in float64)"
         raise argument_error(
@@ -200,58 +182,37 @@ def _nothing_but_rounding(twin: Twin, point: Tensor, pair: list[Tensor]) -> bool
     if max(moved.gap(product)) * reach <= ROUNDING * EPS * scale:
         return True
     moves = (twin.moved(each, v, w, STEPS[0]).value() for each in rounded(point))
-    return is_noise(moves) and is_noise(twin.product(each, v) for each in rounded(point))
+    return is_noise(twin.product(each, v) for each in rounded(point)) and is_noise(moves)
 
 
-def loss_scale(loss: Callable[[Tensor], float], point: Tensor) -> float:
-    """The size of a loss's terms: its larger value of those at a point and at weights of 0."""
-    values = (abs(loss(x)) for x in (point, torch.zeros_like(point)))
-    return max((value for value in values if math.isfinite(value)), default=0.0)
+def _of_cancelling_terms(
+    twin: Twin, walk: Walk, pair: list[Tensor], exact: list[Tensor]
+) -> float | None:
+    """What rounding may do to a product in float64 of which terms cancel, as those of a saturated
+    softmax; infinite where nothing else is left, None where product and moves are apart by more.
 
-
-def is_noise(found: Iterable[Tensor]) -> bool:
-    """Whether the same number at points a few roundings apart is nothing but rounding: it moves
-    about as much as there is of it.
+    Elsewhere, nearer to weights of 0 and half-way to random ones, the terms do not cancel: they are
+    as large as product and gradient are there. And there both have to agree, for a wrong derivative
+    would hide in the rounding here.
     """
-    here, *there = found
-    size, *apart = (float(torch.linalg.vector_norm(x)) for x in (here, *(here - x for x in there)))
-    return size <= SPREAD * max(apart)
-
-
-def rounded(point: Tensor) -> Iterator[Tensor]:
-    """The point, and others with each number changed by up to four roundings; zeros, at which
-    activations may stand exactly at their kinks, stay.
-    """
-    yield point
-    eps = torch.finfo(point.dtype).eps
-    for place in range(NEARBY):
-        yield point * (1 + eps * drawn(point, place, "rounding").clamp(-4, 4))
-
-
-class _Walk:
-    """Differences along the first of two directions at ever smaller steps, each made once."""
-
-    def __init__(self, twin: Twin, point: Tensor, pair: list[Tensor]) -> None:
-        self._twin, self._at = twin, (point, pair[0], pair[1])
-        self._known: dict[float, Moved] = {}
-        self.least, self._unit = float("inf"), 0.0
-
-    def agrees(self, product: Tensor, steps: tuple[float, ...], own: float) -> bool:
-        """Whether A v agrees with the moves of one of these steps."""
-        for step in steps:
-            if step not in self._known:
-                self._known[step] = self._twin.moved(*self._at, step)
-            moved = self._known[step]
-            self._unit = moved.unit
-            gap, size = moved.gap(product)
-            self.least = min(self.least, gap / size if size else 0.0)
-            if gap <= AGREED * size + self.noise(own) + ROUNDING * EPS * moved.noise:
-                return True
-        return False
-
-    def noise(self, precision: float) -> float:
-        """What rounding may do to a product."""
-        return ROUNDING * precision * self._unit
+    point, v, _ = walk.at
+    point, largest, steepest = point.double(), 0.0, 0.0
+    for place in elsewhere(point):
+        with suppress(Exception):  # whatever a stranger's network raises at weights of another size
+            there, product = Walk(twin, place, pair, strict=True), twin.product(place, v)
+            if there.agrees(product, STEPS, 0.0):
+                unit = there.unit * norm(place) / (norm(point) or 1.0)
+                largest, steepest = max(largest, norm(product)), max(steepest, unit)
+    noise = TERMS * EPS * largest
+    covered = (
+        Walk(twin, point, pair, walk.steep).agrees(
+            exact[0], (step,), 0.0, noise + TERMS * EPS * steepest / step
+        )
+        for step in WIDE
+    )
+    if not largest or not any(covered):
+        return None
+    return noise if noise < ROUNDED * norm(exact[0]) else math.inf
 
 
 def _finite_skew(pair: list[Tensor], products: list[Tensor]) -> tuple[float, float]:
@@ -278,19 +239,6 @@ def _bad(products: Tensor) -> str:
         f"{int((~torch.isfinite(products)).sum())} of {products.numel()} entries of its products"
         f" are {kind}"
     )
-
-
-def drawn(like: Tensor, seed: int, name: str) -> Tensor:
-    """Entries of variance 1, the same on every device and in every precision; single precision is
-    drawn several times faster.
-    """
-    drawn = torch.randn(
-        len(like),
-        generator=named_generator(seed, "curvature check", name),
-        dtype=torch.float32,
-        device="cpu",
-    )
-    return drawn.to(like)
 
 
 def as_checked(operator: LinearOperator, checked: Checked) -> LinearOperator:

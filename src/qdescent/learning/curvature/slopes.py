@@ -9,15 +9,8 @@ import torch
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent.learning.curvature.guard import (
-    AGREED,
-    EPS,
-    ROUNDING,
-    SPREAD,
-    drawn,
-    loss_scale,
-    rounded,
-)
+from qdescent.learning.curvature.rounding import EPS, ROUNDING, SPREAD, drawn, loss_scale, rounded
+from qdescent.learning.curvature.walk import AGREED, SlopesApartError
 from qdescent.linalg.inner_product import in_double, norm
 
 STANDING = 0.1  # a mean of two gradients that is so much shorter than they are is of a minimum
@@ -63,7 +56,12 @@ class _Ends(NamedTuple):
 
 
 def checked_slopes(
-    loss_and_gradient: Callable[[Tensor], Both], theta: Tensor, v: Tensor, h: float, reason: Reason
+    loss_and_gradient: Callable[[Tensor], Both],
+    theta: Tensor,
+    v: Tensor,
+    h: float,
+    reason: Reason,
+    strict: bool = False,
 ) -> tuple[Slopes, float]:
     """The slope of the gradient along v, from its values at theta + h v and theta - h v, and the
     size of these; the loss must rise between as they say.
@@ -74,15 +72,20 @@ def checked_slopes(
         v: the direction, (n,).
         h: the step.
         reason: why they may not agree, in words.
+        strict: whether neither rounding nor a minimum excuses a disagreement, as where there was
+            one at a larger step.
 
     Raises:
-        ArgumentError: the loss rises otherwise, by more than the rise is another one a few
+        SlopesApartError: the loss rises otherwise, by more than the rise is another one a few
             roundings away; at a point beside, too, where it is flat (w^3 at 0) or a minimum.
     """
     ends = _ends(loss_and_gradient, theta, v, h)
-    here = _agree(loss_and_gradient, theta, v, ends)
+    apart = abs(ends.rise - ends.slope)
+    here = apart <= AGREED * ends.size if strict else _agree(loss_and_gradient, theta, v, ends)
     # at a minimum both are 0, whatever the gradient leaves out
     tells = here and ends.size > STANDING * ends.largest
+    if strict and not tells:
+        raise _apart(ends, reason)
     if not tells and not _nothing_there(loss_and_gradient, theta, ends):
         length = norm(theta) / len(theta) ** 0.5 or 1.0
         beside = theta.double() + 1e-3 * length * drawn(theta, 0, "beside")
@@ -90,13 +93,17 @@ def checked_slopes(
         near = _ends(loss_and_gradient, beside, v, step)
         flat = abs(ends.rise - ends.slope) <= AGREED * near.largest  # no jump
         if not (here or flat) or not _agree(loss_and_gradient, beside, v, near):
-            off = (
-                f"not: along a random direction the loss changes by {ends.rise:.4g}, and by"
-                f" {ends.slope:.4g} as its gradient says{reason()}"
-            )
-            raise argument_error("network", "have the gradient of its loss", off)
+            raise _apart(ends, reason)
     pairs = zip(ends.after, ends.before, strict=True)
     return [(above - below).div_(2 * h) for above, below in pairs], ends.size
+
+
+def _apart(ends: _Ends, reason: Reason) -> SlopesApartError:
+    off = (
+        f"not: along a random direction the loss changes by {ends.rise:.4g}, and by"
+        f" {ends.slope:.4g} as its gradient says{reason()}"
+    )
+    return SlopesApartError(str(argument_error("network", "have the gradient of its loss", off)))
 
 
 def _ends(loss_and_gradient: Callable[[Tensor], Both], theta: Tensor, v: Tensor, h: float) -> _Ends:

@@ -11,7 +11,8 @@ from torch.func import jacrev, jvp
 from qdescent._checks import argument_error
 from qdescent._random import named_generator
 from qdescent.learning.curvature.double import InDouble
-from qdescent.learning.curvature.guard import AGREED, EPS, ROUNDING, STEPS
+from qdescent.learning.curvature.rounding import EPS, ROUNDING
+from qdescent.learning.curvature.walk import AGREED, STEPS
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
 from qdescent.learning.taylor.nested_jvp import elementary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,8 +15,9 @@ from qdescent._checks import argument_error
 from qdescent.learning.batches import mapped
 from qdescent.learning.curvature.differentiable import DIFFERENCES
 from qdescent.learning.curvature.double import InDouble
-from qdescent.learning.curvature.guard import Moved, is_noise, rounded
+from qdescent.learning.curvature.rounding import TERMS, elsewhere, is_noise, rounded
 from qdescent.learning.curvature.slopes import Both, Slopes, checked_slopes, length_along, split
+from qdescent.learning.curvature.walk import Moved
 from qdescent.learning.opened import opened
 from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.task import Task
@@ -42,15 +44,16 @@ class HessianTwin:
     reason: Callable[[], str]
     instead: ClassVar[str] = f", or be measured by {DIFFERENCES}"
 
-    def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
+    def moved(
+        self, theta: Tensor, v: Tensor, w: Tensor, step: float, strict: bool = False
+    ) -> Moved:
         """By two gradients."""
         unit = length_along(theta, v, 1.0)
         h = step * unit
-        difference, size = checked_slopes(self.loss_and_gradient, theta, v, h, self.reason)
+        difference, size = checked_slopes(self.loss_and_gradient, theta, v, h, self.reason, strict)
         return Moved(
             lambda product: _gap(product, difference),
             size / unit,
-            size / h,
             lambda: torch.cat(difference),
         )
 
@@ -140,6 +143,19 @@ def gradient_vanishes(task: Task, space: ParameterSpace, theta: Tensor) -> bool:
     return is_noise(torch.cat(loss_and_gradient(each)[1]) for each in rounded(theta.double()))
 
 
+def gradient_rounding(task: Task, space: ParameterSpace, theta: Tensor) -> float:
+    """What rounding may do to a task's gradient in theta's type: its terms may cancel, and are as
+    large as it is elsewhere.
+    """
+    loss_and_gradient = _loss_and_gradient([(task, 1.0)], space, None)
+    largest = 0.0
+    for place in elsewhere(theta.double()):
+        with suppress(Exception):  # whatever a stranger's network raises at weights of another size
+            size = norm(torch.cat(loss_and_gradient(place)[1]))
+            largest = max(largest, size) if math.isfinite(size) else largest
+    return TERMS * torch.finfo(theta.dtype).eps * largest
+
+
 def gauss_newton_twin(
     parts: Parts, space: ParameterSpace, exact: Exact, total: Total, reason: Reason
 ) -> GaussNewtonTwin:
@@ -173,11 +189,13 @@ class GaussNewtonTwin:
     reason: Reason
     instead: ClassVar[str] = ""
 
-    def moved(self, theta: Tensor, v: Tensor, w: Tensor, step: float) -> Moved:
+    def moved(
+        self, theta: Tensor, v: Tensor, w: Tensor, step: float, strict: bool = False
+    ) -> Moved:
         """By four passes forward, two gradients in the outputs, and two in the weights."""
         theta, v, w = theta.double(), v.double(), w.double()
         h, k = length_along(theta, v, step), length_along(theta, w, step)
-        checked_slopes(self.loss_and_gradient, theta, v, h, self.reason)
+        checked_slopes(self.loss_and_gradient, theta, v, h, self.reason, strict)
         sums = theta.new_zeros(2)
         for weight, part in self.parts:
             along = part.moved(theta, v, h)
@@ -199,7 +217,6 @@ class GaussNewtonTwin:
         return Moved(
             lambda product: self._gap(product, w, form),
             unit,
-            unit / step,
             lambda: theta.new_tensor([form]),
         )
 
