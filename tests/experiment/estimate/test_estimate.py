@@ -2,7 +2,9 @@
 
 import csv
 import json
-from dataclasses import fields
+import math
+import random
+from dataclasses import fields, replace
 
 import pytest
 
@@ -18,6 +20,7 @@ from qdescent.experiment.setting import load_settings
 from qdescent.report.record import Record, read_record, write_record
 from qdescent.resources.classical.machines import A100
 from qdescent.resources.input_rows import needed_rows
+from qdescent.resources.ledger import ledger_of
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.verdict.inputs import NAMED, Case, held
 from qdescent.rows.collection import Rows
@@ -337,18 +340,62 @@ def test_a_search_that_changes_nothing_is_left_out(monkeypatch):
     segments, histories = EstimateSettings(n=10**4), EstimateSettings(
         n=10**4, lambda_min=0.0, success_probability=1.0
     )  # fmt: skip
-    asked = [(segments, "T=10:300:4"), (segments, "eta=1e-4:.05:4"), (histories, "T=30:500:2")]
+    # at the last point of the second the flattest mode grows out of every reach
+    asked = [
+        (segments, "T=10:300:4"), (segments, "eta=1e-4:.1:3", "T=20:300:2"),
+        (histories, "T=30:500:2"),
+    ]  # fmt: skip
     monkeypatch.setattr("qdescent.resources.verdict.inputs.at_floor", lambda spec: None)
-    searched = [points(settings, sweep) for settings, sweep in asked]
+    searched = [points(settings, *sweep) for settings, *sweep in asked]
     monkeypatch.undo()
-    assert [points(settings, sweep) for settings, sweep in asked] == searched
+    assert [points(settings, *sweep) for settings, *sweep in asked] == searched
     ways = [{point["way"] for point in found} for found in searched]
-    assert ways[:2] == [{"fast_forward"}, {"fast_forward"}]
+    assert ways[:2] == [{"fast_forward"}, {"fast_forward", "out of reach"}]
     assert ways[2] - {"fast_forward"}
 
     def searching(*args, **kwargs):
         raise ValueError("a search")
 
     monkeypatch.setattr("qdescent.resources.history_choice._search", searching)
-    assert [points(settings, sweep) for settings, sweep in asked[:2]] == searched[:2]
+    assert [points(settings, *sweep) for settings, *sweep in asked[:2]] == searched[:2]
     assert "a search" in {point["way"] for point in points(*asked[2])}
+
+
+FLAGS = {
+    "n": (1e3, 1e9), "sparsity": (1, 1e3), "steps": (10, 200), "learning_rate": (1e-3, 0.05),
+    "kappa": (30, 1e5), "epsilon": (1e-5, 1e-1), "largest": (10, 1e3), "error_rate": (1e-5, 5e-3),
+    "cycle_time_ns": (1, 1e4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(k, marks=pytest.mark.slow)
+                                          for k in range(2, 24))])  # fmt: skip
+def test_a_random_point_of_a_sweep_is_the_price_of_its_flags(seed):
+    """Of two or three inputs: by the ledger, which searches for kappa and tries every loader."""
+    draws = random.Random(seed)
+    names = draws.sample(sorted(FLAGS), draws.choice((2, 3)))
+    asked = []
+    for name in names:
+        low, high = (math.log(end) for end in FLAGS[name])
+        values = sorted(math.exp(draws.uniform(low, high)) for _ in range(2))
+        values = [round(value) if name in WHOLE else float(f"{value:.6g}") for value in values]
+        asked.append(f"{name}={values[0]}:{values[1] + (values[0] == values[1])}:2")
+    settings = EstimateSettings()
+    case = Case(held(round_of(settings)), SurfaceCode(), A100)
+    point = list(swept(case, settings, ranges_of(asked)))[-1]
+    flags = {name: round(point[name]) if name in WHOLE else point[name] for name in names}
+    machine = {name: flags.pop(name) for name in ("error_rate", "cycle_time_ns") if name in flags}
+    ledger = ledger_of(round_of(EstimateSettings(**flags)), SurfaceCode(**machine), A100)
+    assert point["ratio"] == pytest.approx(ledger.rows.number("verdict/ratio"), rel=1e-12)
+    assert str(ledger.rows["verdict/way"].value).endswith(point["way"])
+
+
+def test_a_kappa_that_is_swept_is_that_of_its_flag():
+    """No padding and no success of the kappa that the norms bound stands beside it."""
+    settings = EstimateSettings(n=10**4, fresh_batches=True)  # no segment: a history it is
+    case = Case(held(round_of(settings)), SurfaceCode(), A100)
+    (point, _) = swept(case, settings, ranges_of(["kappa=30:1e3:2"]))
+    asked = Case(round_of(replace(settings, kappa=30.0)), SurfaceCode(), A100)
+    assert point["ratio"] == asked.ratio
+    planted = NAMED["kappa"].moved(case, 30.0)
+    assert planted.ratio > 2 * asked.ratio

@@ -11,10 +11,11 @@ from typing import Any
 from qdescent.experiment.estimate.ranges import WHOLE, Range
 from qdescent.experiment.estimate.recorded import priced_of
 from qdescent.experiment.estimate.settings import EstimateSettings
-from qdescent.resources.verdict.inputs import NAMED, Case, held
+from qdescent.resources.verdict.inputs import NAMED, Case
 
 COLUMNS = ("ratio", "quantum_seconds", "classical_seconds", "way", "classical_way")
 HISTORY = ("steps", "learning_rate")  # where these move, kappa is that of the moved round
+KAPPA = "kappa"  # where it moves, nothing is found by norms, as where its flag is given
 
 
 def swept(
@@ -38,18 +39,16 @@ def swept(
     begun: dict[tuple[float, ...], Case | str] = {}
     for values in itertools.product(*(each.values for each in ranges)):
         here = {each.name: value for each, value in zip(ranges, values, strict=True)}
-        of_history = {name: here[name] for name in HISTORY if name in here}
-        key = tuple(of_history.values())
+        begins = {name: here[name] for name in (*HISTORY, KAPPA) if name in here}
+        key = tuple(begins.values())
         if key not in begun:
-            begun[key] = _begun(case, settings, of_history, "kappa" in here)
+            begun[key] = _begun(case, settings, begins)
         yield {**here, **_priced(begun[key], here)}
         on_point()
 
 
-def _begun(
-    case: Case, settings: EstimateSettings, moved: dict[str, float], held_history: bool
-) -> Case | str:
-    """The case with another T or learning rate; or why there is none."""
+def _begun(case: Case, settings: EstimateSettings, moved: dict[str, float]) -> Case | str:
+    """The case with another T, learning rate or kappa; or why there is none."""
     if not moved:
         return case
     given: dict[str, Any] = {
@@ -57,7 +56,7 @@ def _begun(
     }
     try:
         spec, _ = priced_of(replace(settings, **given))
-        return replace(case, spec=held(spec) if held_history else spec)
+        return replace(case, spec=spec)
     except (ValueError, OverflowError) as error:
         return str(error)
 
@@ -67,7 +66,7 @@ def _priced(case: Case | str, here: dict[str, float]) -> dict[str, float | str]:
         if isinstance(case, str):
             return _refused(case)
         for name, value in here.items():
-            if name not in HISTORY:
+            if name not in (*HISTORY, KAPPA):
                 case = NAMED[name].moved(case, value)
         return dict(zip(COLUMNS, case.outcome, strict=True))
     except (ValueError, OverflowError) as error:

@@ -94,7 +94,9 @@ def history_query(size: HistorySize, loader: LoadCosts, bits: int) -> QueryCost:
         ['roles', 'colours 0', 'letters 0', 'shift']
     """
     loads = generic_loads(size)
-    alone = replace(size, controlled=False)  # slots do not know of it
+    alone = replace(size, controlled=False)  # slots do not know of it, nor of steps that are alike
+    if not size.changing:
+        alone = replace(alone, steps=1, padding=min(1, size.padding))
     slots = [_slot_parts(alone, p, loader, bits) for p in range(size.order)]
     return _query(loads, slots, loader, bits)
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from qdescent.quantum.gates.loading.load_cost import Entries
@@ -35,24 +35,38 @@ def right_side(size: HistorySize, loader: LoadCosts, bits: int, *, marked: bool)
     mark, maps = int(marked), size.steps if size.changing else 1
     # steps 1 ... T, each with its own map: told apart by the last bits
     axis_bits = (size.steps - 1).bit_length() if size.changing else 0
-    degrees, letter = size.degree_bits, size.letter_bits
+    degrees = size.degree_bits
     levels: list[Entries] = []
-
-    def turn(table: Entries) -> None:
-        # by what is not selected turns a fixed rotation, of no table
-        if table.addresses > 1:
-            levels.append(table)
-
     # 1. steps: alike but for the first and the last, unless each has its own map
     for k, begun in _begun(size.steps + 1, size.step_bits):
-        turn(Few((begun if size.changing else min(begun, 2 * k + 1)) + mark, 1 << mark + k))
+        levels.append(
+            Few((begun if size.changing else min(begun, 2 * k + 1)) + mark, 1 << mark + k)
+        )
     # a map a step: no word stands at t = 0, where the mark's are, so that the step tells them apart
     mark = 0 if size.changing else mark
     # 2. lengths of words
     for k, begun in _begun(size.order, degrees):
-        turn(Few(maps * begun + mark, 1 << mark + axis_bits + k))
-    # 3. of each slot its bits: one line for each beginning of a letter, and of the beginning that
-    #    may still be w one for each degree, and whether all slots before hold w
+        levels.append(Few(maps * begun + mark, 1 << mark + axis_bits + k))
+    # 3. letters, which do not know of steps that are alike
+    alone = size if size.changing else replace(size, steps=1, padding=0)
+    letters = _letters(alone, loader, bits, mark)
+    return together("upload", [prepared("upload", loader, _selected(levels), bits), letters])
+
+
+def _selected(levels: list[Entries]) -> list[Entries]:
+    """By what is not selected turns a fixed rotation, of no table."""
+    return [table for table in levels if table.addresses > 1]
+
+
+@lru_cache(maxsize=1 << 8)
+def _letters(size: HistorySize, loader: LoadCosts, bits: int, mark: int) -> Part:
+    """The letters of F_0, slot by slot, behind as many bits of a mark."""
+    maps = size.steps if size.changing else 1
+    axis_bits = (size.steps - 1).bit_length() if size.changing else 0
+    degrees, letter = size.degree_bits, size.letter_bits
+    levels: list[Entries] = []
+    # of each slot its bits: one line for each beginning of a letter, and of the beginning that
+    # may still be w one for each degree, and whether all slots before hold w
     flips = 0
     for slot in range(size.order):
         if size.order == 1:
@@ -60,7 +74,7 @@ def right_side(size: HistorySize, loader: LoadCosts, bits: int, *, marked: bool)
                 line = vector_level(1, size.size + 1, letter, k)
                 if size.changing:
                     line = axis(axis_bits, k, _by_step(size.steps, axis_bits, line))
-                turn(Table(axis(mark, line.bits, Piece(0, 1, line))))
+                levels.append(Table(axis(mark, line.bits, Piece(0, 1, line))))
             continue
         # behind the first, the mark's words are as those of length 1: no letter stands there
         flips += 2 * max(0, slot * letter - 1)
@@ -76,9 +90,10 @@ def right_side(size: HistorySize, loader: LoadCosts, bits: int, *, marked: bool)
             half = 1 << letter - k - 1
             begun = max(1, -(-(size.size + 1 - half) // (2 * half)))
             pieces = Piece(0, 1, by_w), Piece(1, begun, other)
-            turn(Table(axis(k, axis_bits + before, *pieces)))
+            levels.append(Table(axis(k, axis_bits + before, *pieces)))
     return together(
-        "upload", [prepared("upload", loader, levels, bits), Part("upload", flips, flips)]
+        "upload",
+        [prepared("upload", loader, _selected(levels), bits), Part("upload", flips, flips)],
     )
 
 

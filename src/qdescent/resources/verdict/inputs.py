@@ -22,6 +22,7 @@ from qdescent.resources.verdict.titles import TITLES
 from qdescent.resources.ways.least import FEWEST, least, least_segment
 from qdescent.resources.ways.priced import PricedWay
 
+OUT_OF_REACH = "out of reach"  # in the place of a way
 NARROW = 1e-3  # a break-even is found to a thousandth of a decade
 
 
@@ -41,8 +42,8 @@ class Case:
 
     @property
     def outcome(self) -> tuple[float, float, float, str, str]:
-        """Quantum over classical time, both times, and both best ways; a kappa that norms bound is
-        searched where it matters alone.
+        """Quantum over classical time, both times, and both best ways (of machines that can go
+        none, that it is out of reach); a kappa that norms bound is searched where it matters alone.
         """
         classical, built = self._without_search or (
             classical_cost(self.spec, self.accelerator),
@@ -50,7 +51,8 @@ class Case:
         )
         whole = built.seconds + classical.table_seconds + classical.upload_seconds
         seconds = classical.seconds
-        return whole / seconds, whole, seconds, built.way.name, classical.best.name
+        way = built.way.name if built.is_within_reach else OUT_OF_REACH
+        return whole / seconds, whole, seconds, way, classical.best.name
 
     @property
     def _without_search(self) -> tuple[ClassicalCost, PricedWay] | None:

@@ -7,8 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from qdescent._arrays import Floats
 from qdescent._evidence import Evidence, derived
-from qdescent.carleman.majorant import majorant
+from qdescent.carleman.majorant import LARGEST, majorant
 from qdescent.linalg.map_norms import MapNorms
 from qdescent.quantum.algorithms.hhl_inverse import PEAK
 from qdescent.resources.history_choice import History
@@ -28,6 +29,8 @@ from qdescent.resources.ways.way import AUGMENTED, DILATED, HISTORY, PLAIN, Way
 PAPER, UNKNOWN, KNOWN = "paper", "kernel_reflection", "kernel_reflection_norm_known"
 ESTIMATED = "phase_estimation"
 ADIABATIC, LOW_SU, MARCHING = "adiabatic", "low_su", "time_marching"
+# logarithms of units: the farthest that are tried, cells of an interval, and when it is narrow
+_FARTHEST, _CELLS, _FINE = 100.0, 16, 1e-5
 
 
 def history_ways(spec: RoundSpec) -> list[Way]:
@@ -96,37 +99,27 @@ def history_ways(spec: RoundSpec) -> list[Way]:
 
 def _marching(spec: RoundSpec) -> list[Way]:
     """Step by step, where norms say what the states may lose against the fastest growth."""
-    if spec.norms is None or spec.kappa is not None:
-        return []
-    return [_marched(spec, step_norm(spec.norms, spec.order, spec.history.scale))]
+    return [] if spec.kappa is not None else marching_of(spec, spec.history.padding)
 
 
-def marching_at_best(spec: RoundSpec) -> list[Way]:
-    """The same with the least growth that the norms leave, whatever the unit gamma.
-
-    A is no shorter than its entry ||F_1||^N, nor than its rows of u, (a, x), and of uu, (a^2, y, y)
-    with x = gamma ||F_2|| and x y = a ||F_0|| ||F_2||: of both the longer is shortest where they
-    are alike.
+def marching_of(spec: RoundSpec, padding: int) -> list[Way]:
+    """The same with tables of so many copies, which it does not use; nothing else of it depends on
+    a history.
     """
     if spec.norms is None:
         return []
-    a, growth = spec.norms.linear, spec.norms.linear**spec.order
-    if spec.order > 1 and spec.norms.higher:
-        more = a**4 - a**2
-        coupled = a * spec.norms.constant * spec.norms.higher[0]
-        growth = max(growth, math.sqrt(a**2 + (more + math.hypot(more, 8**0.5 * coupled)) / 2))
-    return [_marched(spec, growth)]
+    return [_marched(spec, least_step_norm(spec.norms, spec.order), padding)]
 
 
-def _marched(spec: RoundSpec, growth: float) -> Way:
-    """At most Q = ||A||^T, A the lifted step in the best units."""
+def _marched(spec: RoundSpec, growth: float, padding: int) -> Way:
+    """At most Q = ||A||^T, A the lifted step in the units that are best for it."""
     decay = math.exp(min(700.0, spec.steps * math.log(max(1.0, growth))))
     cost = time_marching(spec.alpha_over_norm, float(spec.steps), spec.epsilon, decay)
     return Way(
         name=MARCHING,
         title="step by step, amplified back",
         encoding=HISTORY,
-        padding=spec.history.padding,  # unused, but one size of tables for all
+        padding=padding,  # unused, but one size of tables for all
         queries=cost.queries,
         preparations=cost.preparations,
         success=1.0,
@@ -144,3 +137,33 @@ _FLAG = "; and (||Z||/(1.09 kappa ||B||))^2 of the flag, Z at its longest"
 def step_norm(norms: MapNorms, order: int, scale: float) -> float:
     """A bound on the norm of one lifted step, by its majorant."""
     return float(np.linalg.norm(majorant(norms.scaled(scale), order, 1).blocks[1], 2))
+
+
+@lru_cache(maxsize=2**12)
+def least_step_norm(norms: MapNorms, order: int) -> float:
+    """The least of it in any unit.
+
+    In units of gamma a block from a letters u to b of them takes the factor gamma^{a-b}: entries
+    that are exponentials of ln gamma, so that the norm of such a matrix is logarithmically convex
+    in it (Kingman 1961), and thirds of an interval close in on its only valley.
+    """
+    step = majorant(norms, order, 1)
+    block, turns = step.blocks[1], step.letters[None, :] - step.letters[:, None]
+    with np.errstate(divide="ignore"):
+        logs = np.log(block)
+
+    def lengths(units: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            moved = np.exp(logs + turns * units[:, None, None])
+        moved = np.where(np.isfinite(moved), moved, LARGEST)
+        found: Floats = np.linalg.norm(moved, 2, axis=(1, 2))
+        return found
+
+    low, high, least = -_FARTHEST, _FARTHEST, math.inf
+    while high - low > _FINE:
+        units = np.linspace(low, high, _CELLS + 1)
+        found = lengths(units)
+        at = int(found.argmin())
+        least = min(least, float(found[at]))
+        low, high = float(units[max(0, at - 1)]), float(units[min(_CELLS, at + 1)])
+    return least

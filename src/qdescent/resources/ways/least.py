@@ -12,14 +12,14 @@ from qdescent.resources.counts.logical_counts import LogicalCounts
 from qdescent.resources.physical.closed_form import run_seconds
 from qdescent.resources.physical.surface_code import SurfaceCode
 from qdescent.resources.round_spec import RoundSpec
-from qdescent.resources.ways.history import history_ways, marching_at_best
+from qdescent.resources.ways.history import history_ways, marching_of
 from qdescent.resources.ways.priced import (
-    MOST_FLOAT,
     SERIAL,
     PricedWay,
     all_ways,
     history_bits,
     history_size,
+    is_possible,
     priced,
     run_cost,
     together,
@@ -67,9 +67,11 @@ def least_segment(floor: RoundSpec, machine: SurfaceCode) -> PricedWay | None:
     best = _shortest(floor, segment_ways(floor), machine, FEWEST)
     if best is None:
         return None
-    for way in (*history_ways(floor), *marching_at_best(floor)):
-        at_least = least_seconds(floor, way, FEWEST, machine)[FEWEST[0]] / MARGIN
-        if at_least <= best.copy_seconds and math.isfinite(at_least):
+    for way in (*history_ways(floor), *marching_of(floor, floor.padding or 0)):
+        fewer = replace(way, queries=way.queries / MARGIN)
+        at_least = least_seconds(floor, fewer, FEWEST, machine)[FEWEST[0]]
+        # what is out of reach with fewer gates is so with all of them
+        if is_possible(way) and math.isfinite(at_least) and at_least <= best.copy_seconds:
             return None
     return best
 
@@ -86,7 +88,7 @@ def least_seconds(
     whose tables are the longest to count.
     """
     runs, _ = way.runs
-    if not (math.isfinite(way.queries) and math.isfinite(runs) and way.queries < MOST_FLOAT):
+    if not is_possible(way):
         return dict.fromkeys(loaders, 0.0)
 
     def seconds(counts: LogicalCounts) -> float:

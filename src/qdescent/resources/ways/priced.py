@@ -181,8 +181,7 @@ def run_cost(spec: RoundSpec, way: Way, loader: str) -> RunCost:
 def priced(spec: RoundSpec, way: Way, loader: str, machine: SurfaceCode) -> PricedWay:
     """A way with one loader on the machine; its runs one after another, or amplified as one."""
     runs, _ = way.runs
-    reachable = math.isfinite(way.queries) and math.isfinite(runs) and way.queries < MOST_FLOAT
-    if not reachable or not keeps_epsilon(spec, way):
+    if not is_possible(way) or not keeps_epsilon(spec, way):
         return PricedWay(way, loader, None, math.inf, spec.copies, math.inf)
     cost = run_cost(spec, way, loader)
     if cost.counts.qubits > MOST_QUBITS:
@@ -193,6 +192,11 @@ def priced(spec: RoundSpec, way: Way, loader: str, machine: SurfaceCode) -> Pric
         once = run_seconds(machine, cost.counts, together(spec, way))
     copy = once * runs
     return PricedWay(way, loader, cost, copy, spec.copies, product(copy, spec.copies))
+
+
+def is_possible(way: Way) -> bool:
+    """Whether its queries and runs are numbers that can be computed with."""
+    return way.queries < MOST_FLOAT and math.isfinite(way.runs[0])
 
 
 def keeps_epsilon(spec: RoundSpec, way: Way) -> bool:

@@ -7,6 +7,7 @@ flow by unitary evolutions.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +27,7 @@ _POINTS = 64  # of a cosine transform; doubled until the last quarter is roundin
 _EXACT_STEPS = 10**6  # beyond, the degree is that of the bound on the tail
 NODES_SHARE = 16  # of the tolerance: what each polynomial of a node may miss
 _FEW, _STEPS_LIMIT = 1e-3, 1e15
+_LEAST_SCALE = 1e-12  # of a map that is a number
 _TINY = 2e-15  # a Chebyshev coefficient below it is rounding
 
 
@@ -84,27 +86,46 @@ def segment_polynomial(
         >>> [segment_polynomial(T, 0.0, 1.0, 1e-3 * T).degree for T in (100, 400, 1600)]
         [27, 55, 110]
     """
-    supremum = float(_sums(np.array([shift + scale]), steps)[0])
-    if not math.isfinite(supremum):
-        return SegmentPolynomial(shift, scale, steps, math.inf)
+    return segment_polynomials(steps, (shift,), (scale,), tolerance)[0]
+
+
+def segment_polynomials(
+    steps: int, shifts: Sequence[float], scales: Sequence[float], tolerance: float
+) -> list[SegmentPolynomial]:
+    """`segment_polynomial` of several shifts, with their transforms at once."""
+    both = list(zip(shifts, scales, strict=True))
+    c, a = np.array(shifts)[:, None], np.array(scales)[:, None]
+    suprema = _sums((c + a)[:, 0], steps)
+    degrees = np.full(len(both), steps)  # where a sum overflows
+    open_ = np.flatnonzero(np.isfinite(suprema))
     if steps > _EXACT_STEPS:
-        variance = scale / (shift + scale)
-        reach = math.sqrt(2 * steps * variance * math.log(2 * supremum / tolerance))
-        return SegmentPolynomial(shift, scale, max(1, min(math.ceil(reach), steps - 1)), supremum)
+        for i in open_:
+            variance = both[i][1] / sum(both[i])
+            reach = math.sqrt(2 * steps * variance * math.log(2 * suprema[i] / tolerance))
+            degrees[i] = max(1, min(math.ceil(reach), steps - 1))
+        open_ = open_[:0]
     points = _POINTS
-    while True:
-        s = np.cos(np.pi * (np.arange(points) + 0.5) / points)
-        found = np.abs(dct(_sums(shift + scale * s, steps), type=2) / points)
-        found[0] /= 2
-        if points >= 2 * steps:
-            break
-        if found[3 * points // 4 :].max() <= _TINY * supremum:
-            break
-        points *= 2
-    tails = np.cumsum(found[::-1])[::-1]
-    places = np.flatnonzero(tails <= max(tolerance, _TINY * supremum * math.sqrt(points)))
-    degree = int(places[0]) - 1 if len(places) else points - 1  # kept: 0 ... places[0] - 1
-    return SegmentPolynomial(shift, scale, max(1, min(degree, steps - 1 or 1)), supremum)
+    while len(open_):
+        found = np.abs(dct(_sums(c[open_] + a[open_] * _cosines(points), steps), type=2) / points)
+        found[:, 0] /= 2
+        rounding = _TINY * suprema[open_]
+        done = found[:, 3 * points // 4 :].max(axis=1) <= rounding
+        done |= points >= 2 * steps
+        tails = np.cumsum(found[done, ::-1], axis=1)[:, ::-1]
+        kept = tails > np.maximum(tolerance, rounding[done] * math.sqrt(points))[:, None]
+        # 0 ... the last that is kept: the tails fall
+        degrees[open_[done]] = np.clip(kept.sum(axis=1) - 1, 1, steps - 1 or 1)
+        open_, points = open_[~done], 2 * points
+    return [
+        SegmentPolynomial(*each, int(degree), float(supremum))
+        for each, degree, supremum in zip(both, degrees, suprema, strict=True)
+    ]
+
+
+@lru_cache(maxsize=64)
+def _cosines(points: int) -> Floats:
+    found: Floats = np.cos(np.pi * (np.arange(points) + 0.5) / points)
+    return found
 
 
 def _sums(y: Floats, steps: int) -> Floats:
@@ -121,22 +142,22 @@ def planned(spec: RoundSpec) -> tuple[SegmentPolynomial, float]:
     """u_1's polynomial with the shift of least degree times supremum, alpha being `alpha_over_norm`
     ||F_1 - c||; and what it may miss.
     """
-    low, high = _window(spec)
-    least = spec.steps * _least_mean(low, high, spec.steps)
     # half is left to a circuit; at order 2 a half of the rest is the nodes'
-    tolerance = spec.epsilon / (2 if spec.order == 1 else 4) * least
+    share = spec.epsilon / (2 if spec.order == 1 else 4)
+    return _planned(spec.steps, *_window(spec), spec.alpha_over_norm, share)
+
+
+@lru_cache(maxsize=2**12)  # of a sweep, where most inputs leave it alone
+def _planned(
+    steps: int, low: float, high: float, alpha: float, share: float
+) -> tuple[SegmentPolynomial, float]:
+    tolerance = share * (steps * _least_mean(low, high, steps))
     centre = (low + high) / 2
     shifts = {0.0, max(0.0, centre), *(k / SHIFTS * high for k in range(SHIFTS + 1) if high > 0)}
-    best: SegmentPolynomial | None = None
-    for shift in sorted(shifts):
-        scale = spec.alpha_over_norm * max(abs(low - shift), abs(high - shift))
-        if scale == 0:
-            scale = 1e-12
-        found = segment_polynomial(spec.steps, shift, scale, tolerance)
-        if best is None or found.degree * found.supremum < best.degree * best.supremum:
-            best = found
-    assert best is not None
-    return best, tolerance
+    tried = sorted(shifts)
+    scales = [alpha * max(abs(low - shift), abs(high - shift)) or _LEAST_SCALE for shift in tried]
+    found = segment_polynomials(steps, tried, scales, tolerance)
+    return min(found, key=lambda each: each.degree * each.supremum), tolerance
 
 
 def _window(spec: RoundSpec) -> tuple[float, float]:
