@@ -21,6 +21,8 @@ from qdescent import (
     magnitude_mask,
     series_descent,
 )
+from qdescent.learning.pruning.criteria import MASKS
+from qdescent.learning.untouched import ALONE
 
 F64 = torch.float64
 
@@ -80,6 +82,28 @@ def test_threads_that_measure_one_network_wait_for_each_other():
     assert all(weight is before[name] for name, weight in network.named_parameters())
     assert all(torch.equal(w, state[name]) for name, w in network.state_dict().items())
     assert torch.backends.cuda.flash_sdp_enabled()  # a flag of the process, put back
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_a_criterion_waits_for_the_thread_that_has_lent_other_weights(name):
+    network, data = made()
+    task, lent = Task(network, mse_loss, data), threading.Event()
+    right = MASKS[name](network, task, 0.5).keep
+
+    def lend():
+        with ALONE:
+            kept = network.first.weight.data
+            network.first.weight.data = torch.flip(kept, (0, 1)) * 100
+            lent.set()
+            time.sleep(0.05)
+            network.first.weight.data = kept
+
+    thread = threading.Thread(target=lend)
+    thread.start()
+    lent.wait()
+    found = MASKS[name](network, task, 0.5).keep
+    thread.join()
+    assert all(torch.equal(found[key], right[key]) for key in right)
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])

@@ -6,10 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from qdescent._checks import ArgumentError
-from qdescent.report.reservation import held, is_vacant, next_directory
-from qdescent.report.state import save_state
+from qdescent.report.files import write_weights
+from qdescent.report.record import Record, write_record
+from qdescent.report.reservation import discard, held, is_vacant, next_directory
+from qdescent.report.state import is_stage, save_state
+from qdescent.rows.collection import Rows
 
 HOLDER = """
 import sys, time
@@ -80,6 +84,39 @@ def test_what_is_not_ours_is_not_touched(tmp_path, names):
         with pytest.raises(ArgumentError, match="`out` must be a directory"):
             held(tmp_path / "o", new).__enter__()
     assert sorted(str(path) for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("ends", ["well", "without a saved stage", "forgotten"])
+def test_what_the_user_puts_beside_the_states_stays(tmp_path, ends):
+    """Notes, a folder, weights that are no stage: in the middle of a run."""
+    place = tmp_path / "o"
+    with held(place, new=True):
+        if ends != "without a saved stage":
+            save_state(place, "settings", {}, {}, {})
+        (place / "state" / "notes.txt").write_text("mine")
+        (place / "state" / "backup").mkdir()
+        write_weights(place / "state" / "model.safetensors", {"w": torch.ones(2)})
+        (place / "state" / "cut.safetensors").write_bytes(b"\xff" * 9)
+        if ends == "well":
+            write_record(Record("o", {}, 0, {}, Rows([]), {}), place)
+        if ends == "forgotten":
+            discard(place)
+    left = {path.name for path in (place / "state").iterdir()} - {"lock"}
+    assert left == {"notes.txt", "backup", "model.safetensors", "cut.safetensors"}
+    with pytest.raises(ArgumentError, match="`out` must be a directory"):
+        held(place, new=True).__enter__()
+    assert {path.name for path in (place / "state").iterdir()} - {"lock"} == left
+
+
+def test_a_damaged_stage_is_known_as_ours(tmp_path):
+    path = save_state(tmp_path, "a", {}, {"x": torch.ones(9)}, {})
+    assert is_stage(path)
+    path.write_bytes(path.read_bytes()[:-5])  # the header says whose it is
+    assert is_stage(path)
+    path.write_bytes(path.read_bytes()[:50])
+    assert not is_stage(path)
+    os.mkfifo(tmp_path / "b.safetensors")
+    assert not is_stage(tmp_path / "b.safetensors")
 
 
 def test_a_link_in_the_place_of_the_state_or_of_the_lock_is_not_followed(tmp_path):

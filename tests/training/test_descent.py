@@ -15,7 +15,7 @@ from qdescent.learning.parameters import ParameterSpace
 from qdescent.learning.pruning.criteria import MASKS
 from qdescent.learning.task import Task
 from qdescent.training import descent as descent_module
-from qdescent.training.descent import accuracy, descend, train_dense
+from qdescent.training.descent import accuracy, correct, descend, train_dense
 from qdescent.training.samples import Samples, named_correctly
 
 
@@ -127,6 +127,20 @@ def test_accuracy_takes_what_a_task_takes(monkeypatch, at_once):
         accuracy(task, space, space.theta, None, labels)
     with pytest.raises(ArgumentError, match="`labels`|`data`"):
         accuracy(task, space, space.theta, inputs, labels[:10])
+
+
+@pytest.mark.parametrize("at_once", [7, 1000])
+def test_of_labels_that_are_left_out_accuracy_says_nothing(monkeypatch, seventeen, at_once):
+    monkeypatch.setattr(descent_module, "TESTED_AT_ONCE", at_once)
+    space = ParameterSpace(seventeen.task.network)
+    x = torch.randn(20, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    labels = seventeen.task.network(x).detach().argmax(1)
+    labels[:5], labels[5:8] = -100, 1 - labels[5:8]
+    found = correct(seventeen.task, space, space.theta, x, labels)
+    assert found.tolist() == [False] * 3 + [True] * 12
+    assert accuracy(seventeen.task, space, space.theta, x, labels) == pytest.approx(12 / 15)
+    nothing = torch.full_like(labels, -100)
+    assert accuracy(seventeen.task, space, space.theta, x, nothing) == 0.0
 
 
 def test_dense_training_learns_a_planted_difference(images):

@@ -10,7 +10,6 @@ import fcntl
 import os
 import platform
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 from qdescent._checks import ArgumentError, argument_error
 from qdescent.report.files import TEMPORARY, remove_temporaries, sync_directory
 from qdescent.report.record import RUN_FILE, is_complete
-from qdescent.report.state import STATE_FOLDER, saved_stages
+from qdescent.report.state import STATE_FOLDER, is_stage, saved_stages
 
 LOCK_FILE = "lock"
 
@@ -107,7 +106,8 @@ def held(directory: Path, new: bool) -> Iterator[None]:
     """Have a directory for this process alone while the block lasts.
 
     Afterwards a directory with `run.json` is rid of its `state/`, and one in which nothing was
-    saved is removed, so that the same command can be given again.
+    saved is removed, so that the same command can be given again; what qdescent did not write stays
+    where it is.
 
     Args:
         directory: made where it does not exist.
@@ -196,13 +196,25 @@ def _tidy(directory: Path) -> None:
     for place in (directory, folder):
         remove_temporaries(place)
     if is_complete(directory):
-        shutil.rmtree(folder)
+        _take_away(folder)
     elif not saved_stages(directory) and set(os.listdir(directory)) == {STATE_FOLDER}:
-        shutil.rmtree(folder)
+        _take_away(folder)
         directory.rmdir()
 
 
+def _take_away(folder: Path) -> None:
+    """Remove what qdescent wrote into a folder of states, the lock last, and the folder itself if
+    nothing else lies in it.
+    """
+    discard(folder.parent)
+    (folder / LOCK_FILE).unlink(missing_ok=True)
+    folder.rmdir()
+
+
 def discard(directory: Path) -> None:
-    """Forget what was saved: a run that can never end well leaves nothing to be resumed."""
+    """Forget what was saved: a run that can never end well leaves nothing to be resumed. A file of
+    somebody else's stays.
+    """
     for path in saved_stages(directory):
-        path.unlink(missing_ok=True)
+        if is_stage(path):
+            path.unlink(missing_ok=True)

@@ -23,11 +23,13 @@ from typing import Any
 from torch import Tensor
 
 from qdescent._checks import argument_error
-from qdescent.reading.regular import said
+from qdescent.reading.regular import open_regular, said
+from qdescent.reading.tensors import MOST_HEADER
 from qdescent.report.files import damaged, raw_bytes, read_tensors, write_weights
 from qdescent.report.record import json_text
 
-STATE_FORMAT = "qdescent-state/2"
+FORMATS = "qdescent-state/"
+STATE_FORMAT = f"{FORMATS}2"
 STATE_FOLDER = "state"
 REMEDY = "delete that file and resume, and the stage is computed again"
 
@@ -155,6 +157,19 @@ def saved_stages(directory: str | Path) -> list[Path]:
     """The files of the stages that were saved."""
     folder = Path(directory) / STATE_FOLDER
     return [] if folder.is_symlink() else sorted(folder.glob("*.safetensors"))
+
+
+def is_stage(path: Path) -> bool:
+    """Whether `save_state`, of whatever version, wrote this file: as its header says, even if the
+    rest is damaged.
+    """
+    try:
+        with open_regular("state", path) as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, MOST_HEADER)))
+        return str(header["__metadata__"]["format"]).startswith(FORMATS)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
 
 
 def _state_path(directory: str | Path, stage: str) -> Path:

@@ -121,24 +121,40 @@ def descend(
 def correct(
     task: Task, space: ParameterSpace, theta: Tensor, images: Any, labels: Tensor
 ) -> Tensor:
-    """Which of `images` (any inputs of a `Task`) the network at theta labels correctly, boolean."""
+    """Whether the network at theta names the class of each of `images` (any inputs of a `Task`),
+    boolean; of labels below 0, which PyTorch's losses leave out, nothing is said.
+    """
     check_instance("task", task, Task)
     total = len(check_tensor("labels", labels, (None,), "integer"))
     # not all at once: the activations of 10,000 images are gigabytes
     whole = total <= TESTED_AT_ONCE or (
         isinstance(images, Tensor) and images.layout != torch.strided
     )
-    indices = torch.arange(total, device="cpu").split(TESTED_AT_ONCE)
-    parts = [images] if whole else [picked(images, each, total) for each in indices]
-    labelled = torch.cat([task.outputs_at(space, theta, part).argmax(1) for part in parts])
-    return labelled == check_shape("labels", labels, (len(labelled),)).to(labelled.device)
+    if whole:
+        return _named(task.outputs_at(space, theta, images), labels)
+    every = torch.arange(total, device="cpu").split(TESTED_AT_ONCE)
+    parts = ((picked(images, some, total), picked(labels, some, total)) for some in every)
+    return torch.cat([_named(task.outputs_at(space, theta, x), y) for x, y in parts])
+
+
+def _named(outputs: Any, labels: Tensor) -> Tensor:
+    found = named_correctly(outputs, labels)
+    if found is None:
+        must = "be a class for each sample, of outputs (B, classes)"
+        raise argument_error("labels", must, f"{shown(labels)} for {shown(outputs)}")
+    return found
 
 
 def accuracy(
     task: Task, space: ParameterSpace, theta: Tensor, images: Any, labels: Tensor
 ) -> float:
     """The share of `images`, or of other inputs, that it labels correctly, in [0, 1]."""
-    return float(correct(task, space, theta, images, labels).double().mean())
+    return _share(correct(task, space, theta, images, labels))
+
+
+def _share(right: Tensor) -> float:
+    """0 where there is nothing to be right about."""
+    return float(right.double().mean()) if len(right) else 0.0
 
 
 MOST_EPOCHS = 100_000  # the schedule of the learning rate is spread over them
@@ -285,10 +301,8 @@ def _test_accuracy(network: nn.Module, test: tuple[Any, Any], way: str, reads: P
         for indices in torch.arange(total, device="cpu").split(TESTED_AT_ONCE):
             inputs, targets = _at(test, indices, total)
             outputs = part_at(called(network, inputs, way), reads)
-            found = named_correctly(outputs, targets)
-            right += [] if found is None else [found]
-    every = torch.cat(right)
-    return float(every.double().mean()) if len(every) else 0.0
+            right.append(_named(outputs, targets))
+    return _share(torch.cat(right))
 
 
 def _tensors(network: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Tensor]:

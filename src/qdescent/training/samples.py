@@ -83,6 +83,7 @@ def named_correctly(outputs: Any, targets: Any) -> Tensor | None:
     axis = next((k for k in (1, outputs.ndim - 1) if _without(shape, k) == targets.shape), None)
     if axis is None or shape[axis] < 2:
         return None
+    targets = targets.to(outputs.device)
     return (outputs.argmax(axis) == targets)[targets >= 0]
 
 

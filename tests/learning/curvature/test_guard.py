@@ -557,3 +557,27 @@ def test_half_precision_inside_is_refused():
                 continue
             with pytest.raises(ArgumentError, match="must compute with the digits of its weights"):
                 curvature(task, space)
+
+
+class RoundsLong(Rounded):
+    """Half precision for long sequences alone."""
+
+    def forward(self, x):
+        inside = x.mean(1)
+        if x.shape[1] < 5:
+            return self.inner(inside)
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.inner(inside).float()
+
+
+@pytest.mark.parametrize("build", [hessian, gauss_newton])
+def test_half_precision_that_a_later_batch_meets_is_refused(build):
+    network = RoundsLong("")
+    tasks = [
+        Task(network, F.mse_loss, (torch.randn(6, length, 3), torch.zeros(6, 2)))
+        for length in (3, 4, 7)
+    ]
+    space = ParameterSpace(network)
+    build(tasks[:2], space)
+    with pytest.raises(ArgumentError, match="must compute with the digits of its weights"):
+        build(tasks, space)

@@ -162,8 +162,8 @@ def check_operator(
         theta: the point, (n,); None: the network's own weights, which must be those of the space.
         total: the sum over processes of what each has of its own parts; None: there is one.
     """
-    if parts:
-        check_digits(parts[0][0], space)
+    for task, _ in parts:  # what a network casts may depend on its batch
+        check_digits(task, space)
     point = space.theta if theta is None else space.point(theta)
     build = gauss_newton_product if curvature == "gauss-newton" else double_backward_product
 

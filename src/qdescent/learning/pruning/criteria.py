@@ -87,11 +87,12 @@ class Criterion:
             if generator.device.type != "cpu":
                 raise argument_error("generator", "be on the CPU", f"on {generator.device}")
         room = __name__.rpartition(".")[0]
-        import_module(f"{room}.scores").prunable(network)  # weights that hold numbers
         file, _, function = self.home.partition(":")
-        mask: Mask = getattr(import_module(f"{room}.{file}"), function)(
-            network, task, density, generator
-        )
+        rule = getattr(import_module(f"{room}.{file}"), function)
+        # another thread that measures lends the network other weights meanwhile
+        with import_module("qdescent.learning.untouched").ALONE:
+            import_module(f"{room}.scores").prunable(network)  # weights that hold numbers
+            mask: Mask = rule(network, task, density, generator)
         return mask
 
 

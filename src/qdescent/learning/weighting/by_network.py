@@ -12,7 +12,6 @@ where the padding is seen to count nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -88,19 +87,19 @@ def relation_of_samples(task: Task, other: Task | None, moving: Sequence[bool]) 
     return "unclear"
 
 
-@dataclass(frozen=True)
 class Through:
-    """A batch beside which others are weighed, by gradients through the network.
+    """A batch beside which others are weighed, by gradients through the network; what the first of
+    them shows of the loss is kept for the rest.
 
     Args:
         data: of the batch.
         samples: their number.
     """
 
-    data: Data
-    samples: int
-    _known: list[bool] = field(default_factory=list, repr=False)
-    _steady: list[bool] = field(default_factory=list, repr=False)
+    def __init__(self, data: Data, samples: int) -> None:
+        self.data, self.samples = data, samples
+        self._sum: bool | None = None
+        self._steady = False  # no root was seen
 
     def counts(self, task: Task) -> tuple[float, bool]:
         """What a task counts, in samples of this batch; and whether the loss is a sum.
@@ -121,7 +120,7 @@ class Through:
                     again = self._counts(task, True)
                     if again is not None and abs(again[0] - found[0]) > ALIKE * found[0]:
                         raise _neither()
-                    self._steady.append(True)
+                    self._steady = True
                 return found
         except ArgumentError:
             raise
@@ -131,9 +130,9 @@ class Through:
 
     def is_sum(self, task: Task) -> bool:
         """Whether the batch put beside itself counts twice."""
-        if not self._known:
-            self._known.append(self._is_sum(task))
-        return self._known[0]
+        if self._sum is None:
+            self._sum = self._is_sum(task)
+        return self._sum
 
     def _is_sum(self, task: Task) -> bool:
         for aside in (False, True):
