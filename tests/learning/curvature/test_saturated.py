@@ -133,3 +133,86 @@ def test_a_steep_loss_bends_within_the_first_step():
     task, space = Task(network, F.cross_entropy, (x, y)), ParameterSpace(network)
     found, right = hessian(task, space).to_dense(), softmax_curvature(network, x)
     torch.testing.assert_close(found, right, rtol=1e-6, atol=1e-12)
+
+
+class Sampled(nn.Module):
+    """A spatial transformer: an image read at places that the weights move, bilinearly."""
+
+    def __init__(self, shift):
+        super().__init__()
+        self.places = nn.Parameter(torch.tensor([[1.0, 0.1, 0.05], [-0.1, 0.9, shift]]))
+        self.last = nn.Linear(25, 2)
+
+    def forward(self, images):
+        size = (len(images), 1, 5, 5)
+        grid = F.affine_grid(self.places.expand(len(images), 2, 3), size, align_corners=False)
+        return self.last(F.grid_sample(images, grid, align_corners=False).flatten(1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("shift", [0.0, 0.03])
+def test_a_place_at_a_pixels_centre_is_a_kink(shift, dtype):
+    """To rounding: which side it is on differs between float32 and float64."""
+    torch.manual_seed(0)
+    network = Sampled(shift).to(dtype)
+    images = torch.randn(5, 1, 5, 5, generator=torch.Generator().manual_seed(1)).to(dtype)
+    task = Task(network, F.cross_entropy, (images, torch.tensor([0, 1, 1, 0, 1])))
+    assert ("one side" in hessian(task, ParameterSpace(network)).remark) == (shift == 0)
+
+
+class Identity(Sampled):
+    """All places at centres of pixels, where each change of a weight moves all of them."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.places = nn.Parameter(torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+
+    def forward(self, images):
+        grid = F.affine_grid(self.places.expand(3, 2, 3), (3, 1, 4, 4), align_corners=True)
+        return F.grid_sample(images, grid, align_corners=True)
+
+
+@pytest.mark.parametrize("curvature", [hessian, gauss_newton])
+def test_kinks_everywhere_are_no_rounding(curvature):
+    network = Identity()
+    images = torch.randn(3, 1, 4, 4, generator=torch.Generator().manual_seed(5))
+    task = Task(network, F.mse_loss, (images, torch.zeros(3, 1, 4, 4)))
+    found = curvature(task, ParameterSpace(network))
+    assert "one side" in found.remark
+    assert float((found @ torch.ones(6)).norm()) > 1
+
+
+class Shifted(nn.Module):
+    def __init__(self, function, scale):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner, self.function = nn.Linear(3, 2), function
+        with torch.no_grad():
+            for weight in self.inner.parameters():
+                weight.mul_(scale)
+
+    def forward(self, x):
+        inside = self.inner(x)
+        return inside + 1 + self.function(inside)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-12, 1e-7, 1e-5, 1e-3])
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_tiny_weights_are_measured_as_weights_of_0_are(scale, dtype):
+    """They are no reason to call the curvature 0, nor to take a wrong one for rounding."""
+    x, y = torch.randn(8, 3, dtype=dtype), 2 * torch.ones(8, 2, dtype=dtype)
+    right = Shifted(torch.square, scale).to(dtype)  # L = mean (w.x + (w.x)^2 - 1)^2
+    task, space = Task(right, F.mse_loss, (x, y)), ParameterSpace(right)
+    z = right.inner(x).detach()
+    ones = torch.cat([x, torch.ones(8, 1, dtype=dtype)], 1)
+    for build, bend in (
+        (hessian, (1 + 2 * z) ** 2 + 2 * (z + z**2 - 1)),
+        (gauss_newton, (1 + 2 * z) ** 2),
+    ):
+        blocks = torch.einsum("bi,bk,bl->ikl", bend, ones, ones) / 8
+        found = build(task, space).to_dense()
+        torch.testing.assert_close(found[:3, :3], blocks[0, :3, :3], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(found[6:, 6:].diagonal(), blocks[:, 3, 3], rtol=1e-4, atol=1e-6)
+    wrong = Shifted(lambda inside: inside * inside.detach(), scale).to(dtype)
+    with pytest.raises(ArgumentError, match="have the (second derivatives|gradient) of its loss"):
+        hessian(Task(wrong, F.mse_loss, (x, y)), ParameterSpace(wrong), method="double-backward")

@@ -21,7 +21,9 @@ from torch import Tensor
 from qdescent._checks import argument_error
 from qdescent.learning.curvature.rounding import (
     EPS,
+    NEARBY,
     ROUNDING,
+    SPREAD,
     TERMS,
     drawn,
     elsewhere,
@@ -29,13 +31,13 @@ from qdescent.learning.curvature.rounding import (
     loss_scale,
     rounded,
 )
-from qdescent.learning.curvature.walk import AGREED, STEPS, Twin, Walk
+from qdescent.learning.curvature.walk import AGREED, ROUNDED, Twin, Walk, steps_at
 from qdescent.linalg.inner_product import dot, norm
 from qdescent.linalg.operator import LinearOperator
 
-ROUNDED = 0.1  # relative: products that are off by more for rounding alone are no measurement
 # relative to ||theta||: where terms cancel a smaller step sees their rounding alone
 WIDE = (3e-4, 1e-4, 3e-5, 6e-6)
+LARGER = 1e3  # times: of numbers that are rounding alone single precision has 1e9 times as much
 AT_KINK = (
     "At these weights activations stand exactly at their kinks: the curvature is that of one side,"
     " as PyTorch's derivatives are, and another a step away (weights moved by a little, or smooth"
@@ -106,7 +108,7 @@ def check_curvature(
     walk, (skew, size) = Walk(twin, theta, pair), _finite_skew(pair, products)
     if (
         own < COARSE
-        and walk.agrees(products[0], STEPS[:1], own)
+        and walk.agrees(products[0], walk.steps[:1], own)
         and skew <= AGREED * size + walk.noise(own)
     ):
         return Checked(walk.least, skew / (size or 1.0), "A v beside the loss moved in float64")
@@ -114,11 +116,11 @@ def check_curvature(
     exact = [twin.product(point, v) for v in pair]
     skew, size = _finite_skew(pair, exact)
     how, at_kink, noise = "A v in float64 beside the loss moved by a small step", False, 0.0
-    if not walk.agrees(exact[0], STEPS, 0.0):
+    if not walk.agrees(exact[0], walk.steps, 0.0):
         length = float(torch.linalg.vector_norm(point)) / len(point) ** 0.5 or 1.0
         beside = point + 1e-3 * length * drawn(point, seed, "beside")
         nearby = Walk(twin, beside, pair, walk.steep)
-        if nearby.agrees(twin.product(beside, pair[0]), STEPS[:0:-1], 0.0):
+        if nearby.agrees(twin.product(beside, pair[0]), nearby.steps[:0:-1], 0.0):
             walk, at_kink = nearby, True
             how = "the same beside: at theta itself activations stand exactly at their kinks"
         elif _nothing_but_rounding(twin, beside, pair):
@@ -147,14 +149,19 @@ def check_curvature(
     size *= 2**0.5  # of both products together, as the gap is
     gap = sum(norm(x - y) ** 2 for x, y in zip(products, exact, strict=True)) ** 0.5
     if own < COARSE and gap > ROUNDED * size + walk.noise(own):
-        if is_noise(twin.product(each, pair[0]) for each in rounded(point)) or (
+        # beside a kink, too, it is another one a few roundings away; but not larger in float32
+        larger = norm(products[0]) > LARGER * norm(exact[0]) or not bool(products[0].any())
+        if (larger and is_noise(twin.product(each, pair[0]) for each in rounded(point))) or (
             own == EPS and _of_cancelling_terms(twin, walk, pair, exact) == math.inf
         ):
             return _VANISHES
-        must = "have products that its precision can hold (network.double(), with data in float64)"
-        raise argument_error(
-            "network", must, f"without: for rounding alone they are off by {gap:.2g} of {size:.2g}"
-        )
+        if not _beside_a_kink(twin, point, pair[0], own, norm(products[0] - exact[0])):
+            must = (
+                "have products that its precision can hold (network.double(), with data in float64)"
+            )
+            off = f"without: for rounding alone they are off by {gap:.2g} of {size:.2g}"
+            raise argument_error("network", must, off)
+        at_kink = True
     return Checked(walk.least, asymmetry, how, at_kink=at_kink)
 
 
@@ -169,20 +176,32 @@ def _products(operator: LinearOperator, pair: list[Tensor]) -> list[Tensor]:
 
 
 def _nothing_but_rounding(twin: Twin, point: Tensor, pair: list[Tensor]) -> bool:
-    """Whether products and moves are what rounding leaves of 0: over the length of theta they would
-    change the loss by its own rounding (at weights of 0, too, where the terms of a saturated
+    """Whether products and moves are what rounding leaves of 0.
+
+    Over the length of theta (of tiny weights, which are as good as 0, over a length of 1) they
+    would change the loss by its own rounding (at weights of 0, too, where the terms of a saturated
     softmax do not cancel), or they are others where theta is moved by a few roundings. A derivative
     that is missing stands still there.
     """
     v, w = pair
-    reach = float(torch.linalg.vector_norm(point)) ** 2 / float(torch.linalg.vector_norm(v))
-    product, moved = twin.product(point, v), twin.moved(point, v, w, STEPS[0])
+    step, reach = steps_at(point)[0], max(norm(point), 1.0) ** 2 / norm(v)
+    product, moved = twin.product(point, v), twin.moved(point, v, w, step)
     # as of a constant loss, whose terms may leave the same rounding everywhere
     scale = loss_scale(twin.loss, point)
     if max(moved.gap(product)) * reach <= ROUNDING * EPS * scale:
         return True
-    moves = (twin.moved(each, v, w, STEPS[0]).value() for each in rounded(point))
+    moves = (twin.moved(each, v, w, step).value() for each in rounded(point))
     return is_noise(twin.product(each, v) for each in rounded(point)) and is_noise(moves)
+
+
+def _beside_a_kink(twin: Twin, point: Tensor, v: Tensor, own: float, gap: float) -> bool:
+    """Whether float64's product, too, is so much another one where theta is moved by what an
+    operation in the operator's precision `own` may be off: both are then of one side of a kink.
+    """
+    step = SPREAD * own * float(torch.linalg.vector_norm(point)) / len(point) ** 0.5
+    here = twin.product(point, v)
+    places = (point + step * drawn(point, place, "rounding") for place in range(NEARBY))
+    return own > EPS and any(2 * norm(twin.product(x, v) - here) > gap for x in places)
 
 
 def _of_cancelling_terms(
@@ -200,7 +219,7 @@ def _of_cancelling_terms(
     for place in elsewhere(point):
         with suppress(Exception):  # whatever a stranger's network raises at weights of another size
             there, product = Walk(twin, place, pair, strict=True), twin.product(place, v)
-            if there.agrees(product, STEPS, 0.0):
+            if there.agrees(product, there.steps, 0.0):
                 unit = there.unit * norm(place) / (norm(point) or 1.0)
                 largest, steepest = max(largest, norm(product)), max(steepest, unit)
     noise = TERMS * EPS * largest

@@ -9,11 +9,14 @@ from torch import Tensor
 
 from qdescent._checks import ArgumentError
 from qdescent.learning.curvature.rounding import EPS, ROUNDING
+from qdescent.linalg.inner_product import norm
 
 # relative to ||theta||: the first is best for smooth losses, at the last hardly a kink is crossed
 STEPS = (6e-6, 1e-7, 1e-9)
+TINY = 1e-4  # weights below it may be as good as 0
 # relative: far above the rounding of float32 products, far below what a missing derivative does
 AGREED = 1e-3
+ROUNDED = 0.1  # relative: products that are off by more for rounding alone are no measurement
 
 
 class SlopesApartError(ArgumentError):
@@ -61,6 +64,14 @@ class Twin(Protocol):
         """The loss itself."""
 
 
+def steps_at(theta: Tensor) -> tuple[float, ...]:
+    """The steps, relative to ||theta||. For weights so small that what they do may drown in what
+    the data do, as at weights of 0, first those as if weights were of size 1.
+    """
+    size = norm(theta) / len(theta) ** 0.5
+    return (*(step / size for step in STEPS), *STEPS) if 0 < size < TINY else STEPS
+
+
 class Walk:
     """Differences along the first of two directions at ever smaller steps, each made once.
 
@@ -70,7 +81,7 @@ class Walk:
 
     def __init__(self, twin: Twin, point: Tensor, pair: list[Tensor], strict: bool = False) -> None:
         self._twin, self._strict = twin, strict
-        self.at = point, pair[0], pair[1]
+        self.at, self.steps = (point, pair[0], pair[1]), steps_at(point)
         self._known: dict[float, Moved | SlopesApartError] = {}
         self.least, self.unit = float("inf"), 0.0
 
@@ -101,7 +112,10 @@ class Walk:
             self.unit = moved.unit
             gap, size = moved.gap(product)
             self.least = min(self.least, gap / size if size else 0.0)
-            if gap <= room + AGREED * size + self.noise(own) + ROUNDING * EPS * moved.unit / step:
+            rounding = ROUNDING * EPS * moved.unit / step
+            if step < self.steps[0]:  # where it may be as large as the product it tells nothing
+                rounding = min(rounding, ROUNDED * size)
+            if gap <= room + AGREED * size + self.noise(own) + rounding:
                 return True
         if len(steps) > 1 and len(self._apart) == len(self._known):
             raise self._apart[0]
@@ -115,4 +129,4 @@ class Walk:
 
     def noise(self, precision: float) -> float:
         """What rounding may do to a product."""
-        return ROUNDING * precision * self.unit
+        return ROUNDING * precision * self.unit * STEPS[0] / self.steps[0]
