@@ -49,6 +49,14 @@ class Convolution:
         self._taps = (
             taps_of(x[-2:], w[-2:], self._stride, self._padding) if plain and places == 2 else None
         )
+        # A kernel of one place meets every s-th input alone. oneDNN's weight gradient of strided
+        # ones writes beyond its memory on a processor (PyTorch 2.13: of 2 to 7 channels, stride 2,
+        # channels-last), so that these inputs are taken out first.
+        one_place = plain and set(w[2:]) == {1} and set(self._padding) == {0}
+        strided = one_place and set(self._stride) != {1}
+        self._met: tuple[Any, ...] | None = None
+        if strided:
+            self._met = (..., *(slice(None, None, step) for step in self._stride))
         # both ways of an image; a kernel's adjoint goes by its taps wherever there are any
         self._by_taps = None if self._taps is None or self._taps.share > FEW_MET else self._taps
 
@@ -79,14 +87,20 @@ class Convolution:
         x, y = paired(x, y, degree)
         if self._taps is not None and x.is_cpu:
             return self._taps.weigh(self._flat(x), self._flat(y))
-        return self._backward(y, self._flat(x), x.new_empty(1).expand(self._kernel), 1)
+        stride = self._stride
+        if self._met is not None and x.is_cpu:
+            x, stride = x[self._met], (1,) * len(stride)
+        whole = x.new_empty(1).expand(self._kernel)
+        return self._backward(y, self._flat(x), whole, 1, stride)
 
-    def _backward(self, y: Tensor, x: Tensor, w: Tensor, which: int) -> Tensor:
+    def _backward(
+        self, y: Tensor, x: Tensor, w: Tensor, which: int, stride: Sequence[int] | None = None
+    ) -> Tensor:
         wanted = [which == 0, which == 1, False]
         transposed = self._output_padding is not None
         more = self._output_padding or (0,) * len(self._stride)
         settings = (
-            *(self._stride, self._padding, self._dilation),
+            *(stride or self._stride, self._padding, self._dilation),
             *(transposed, more, self._groups, wanted),
         )
         return torch.ops.aten.convolution_backward(self._flat(y), x, w, None, *settings)[which]
