@@ -108,3 +108,30 @@ def test_the_history_of_a_map_is_the_same_system():
     own, other = (qd.history_system(each, start, 4, order=2) for each in (f, there))
     assert own.choice == other.choice
     assert torch.equal(own.matrix.to_dense(), other.matrix.to_dense().cpu())
+
+
+class Recurrent(nn.Module):
+    """The next of a few tokens."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.table = nn.Embedding(20, 6)
+        self.cells = kind(6, 6, 2, batch_first=True)
+        self.head = nn.Linear(6, 20)
+
+    def forward(self, tokens):
+        return self.head(self.cells(self.table(tokens))[0]).transpose(1, 2)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_recurrent_layers_have_a_gradient_in_evaluation_mode(kind):
+    found = []
+    for device in (DEVICE, "cpu"):
+        torch.manual_seed(0)
+        network = Recurrent(kind).double().eval().to(device)
+        tokens = torch.arange(18, device=device).reshape(2, 9) % 20
+        data = tokens[:, :-1], tokens[:, 1:]
+        task = qd.Task(network, nn.functional.cross_entropy, data)
+        space = qd.ParameterSpace(network)
+        found.append(task.loss_and_gradient(space, space.theta)[1].cpu())
+    assert torch.allclose(*found, rtol=0, atol=1e-13)

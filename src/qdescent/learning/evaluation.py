@@ -71,6 +71,7 @@ def evaluated(
         untouched(network, modes),
         torch.enable_grad(),
         _no_recomputing(),
+        _no_cudnn_of_recurrence(network),
         HeldWeights(own) if held else nullcontext(),
     ):
         result: T = functional_call(_Inside(network), given, (run,))
@@ -109,6 +110,17 @@ def _no_recomputing() -> Iterator[None]:
     finally:
         for name, own in before.items():
             setattr(checkpoint, name, own)
+
+
+@contextmanager
+def _no_cudnn_of_recurrence(network: nn.Module) -> Iterator[None]:
+    """cuDNN's recurrent layers have no gradient in evaluation mode: PyTorch's own take their place
+    there, and its own convolutions that of cuDNN's.
+    """
+    layers = (module for module in network.modules() if isinstance(module, nn.RNNBase))
+    on_gpu = any(weight.is_cuda for layer in layers for weight in layer.parameters())
+    with torch.backends.cudnn.flags(enabled=False) if on_gpu else nullcontext():
+        yield
 
 
 class _Plain:
