@@ -45,6 +45,8 @@ class ParameterSpace:
             of padding tokens.
         names: the parameters that `unpack` gives: all but those that are frozen as the network has
             them.
+        counts: how many modes each of these has.
+        kept: where they lie in each, flattened, by name; None: everywhere.
         theta: the network's weights at construction, (n,); of an embedding with `max_norm` those of
             its next call.
 
@@ -122,12 +124,12 @@ class ParameterSpace:
 
     def _set_indices(self, keep: Mapping[str, Tensor]) -> None:
         """For each parameter the kept indices, or None where all are kept."""
-        self._counts = [int(keep[name].sum()) for name in self.names]
-        self._indices: dict[str, Tensor | None] = {
+        self.counts = [int(keep[name].sum()) for name in self.names]
+        self.kept: dict[str, Tensor | None] = {
             name: None if count == keep[name].numel() else keep[name].nonzero()[:, 0]
-            for name, count in zip(self.names, self._counts, strict=True)
+            for name, count in zip(self.names, self.counts, strict=True)
         }
-        self.n = sum(self._counts)
+        self.n = sum(self.counts)
 
     def pack(self, tensors: Mapping[str, Tensor] | Sequence[Tensor]) -> Tensor:
         """(n,) from full-shaped tensors, by name or in the order of `names`; differentiable."""
@@ -138,9 +140,8 @@ class ParameterSpace:
         if isinstance(tensors, Mapping):
             missing = [name for name in self.names if name not in tensors]
             if missing:
-                raise argument_error(
-                    "tensors", "hold a tensor for each weight", f"without {missing[0]!r}"
-                )
+                must = "hold a tensor for each weight"
+                raise argument_error("tensors", must, f"without {missing[0]!r}")
             ordered = [tensors[name] for name in self.names]
         else:
             ordered = list(
@@ -152,7 +153,7 @@ class ParameterSpace:
         parts = []
         for name, tensor in zip(self.names, ordered, strict=True):
             check_shape("tensors", tensor, tuple(self.shapes[name]))
-            indices = self._indices[name]
+            indices = self.kept[name]
             parts.append(tensor.reshape(-1) if indices is None else tensor.reshape(-1)[indices])
         return parts
 
@@ -228,7 +229,7 @@ class ParameterSpace:
                 alias == stem or alias.startswith(f"{stem}.") for alias in self._aliases[name]
             )
 
-        counts = torch.tensor(self._counts, device="cpu")
+        counts = torch.tensor(self.counts, device="cpu")
         wanted = torch.tensor([not stem or belongs(name) for name in self.names], device="cpu")
         indices = wanted.repeat_interleave(counts).nonzero()[:, 0]
         if len(indices) == 0:
@@ -248,9 +249,8 @@ class ParameterSpace:
         indices = check_tensor("indices", indices, (None,), "integer").long()
         inside = int(indices.min()) >= 0 and int(indices.max()) < self.n
         if not inside or len(torch.unique(indices)) < len(indices):
-            raise argument_error(
-                "indices", f"be different integers in [0, {self.n})", shown(indices.tolist())
-            )
+            must = f"be different integers in [0, {self.n})"
+            raise argument_error("indices", must, shown(indices.tolist()))
         indices = indices.sort().values.to(self.device)
         smaller = object.__new__(ParameterSpace)
         smaller.__dict__.update(self.__dict__)
@@ -270,8 +270,8 @@ class ParameterSpace:
         if vector.is_complex() or vector.layout != torch.strided:
             raise argument_error(argument, "be a dense vector of real numbers", shown(vector))
         full = {}
-        for name, part in zip(self.names, vector.split(self._counts), strict=True):
-            indices, shape = self._indices[name], self.shapes[name]
+        for name, part in zip(self.names, vector.split(self.counts), strict=True):
+            indices, shape = self.kept[name], self.shapes[name]
             if indices is None:
                 # seen as complex numbers, pairs must begin at an even place
                 odd = part.storage_offset() % 2 or not part.is_contiguous()

@@ -25,14 +25,9 @@ class Places:
     """
 
     def __init__(self, space: ParameterSpace) -> None:
-        keep = [space.mask.keep[name].flatten() for name in space.names]
-        counts = [int(kept.sum()) for kept in keep]
-        self._ends = list(accumulate(counts, initial=0))
+        self._ends = list(accumulate(space.counts, initial=0))
         self._shapes = [space.shapes[name] for name in space.names]
-        self._kept = [
-            None if count == len(kept) else kept.nonzero()[:, 0].to(space.device)
-            for kept, count in zip(keep, counts, strict=True)
-        ]
+        self._kept = [space.kept[name] for name in space.names]
         self.whole = Spread(space.n, Ranks())
 
     def brought(self, i: int, parts: Tensor, spread: Spread) -> Tensor:

@@ -41,9 +41,11 @@ class Standardise:
     def push(self) -> Tensor:
         x = stacked(self.inputs[0].coefficients())
         self._g = x - x.mean(self._group, keepdim=True)
-        square = (2 * self._g) * self._g0
-        square[1:] += _below(self._g, self._g)
-        self._variance = torch.cat([self._variance[:1], square.mean(self._group, keepdim=True)])
+        half = self._g * self._g0
+        if len(half) > 1:
+            half[1:].add_(_below(self._g, self._g), alpha=0.5)
+        square = half.mean(self._group, keepdim=True).mul_(2)
+        self._variance = torch.cat([self._variance[:1], square])
         self._root = inverse_root(self._root[:1], self._variance)
         if self._weight is None:
             self._scale = self._root
@@ -69,7 +71,8 @@ class Standardise:
             self._adjoint, self._scale[1:]
         )
         x.addcmul_(self._g, bend[0]).addcmul_(self._g0, bend[1:])
-        x[1:] += _below(adjoint, self._scale[1:]).add_(_below(self._g, bend[1:]))
+        if len(x) > 1:
+            x[1:].add_(_below(adjoint, self._scale[1:]).add_(_below(self._g, bend[1:])))
         del self._g
         return [x, *(part[1:] for part in found)]
 
@@ -86,17 +89,21 @@ class Standardise:
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """The Cauchy product of two short series of small tensors, degrees on the first axis."""
-    c = a * b[0]
-    for j in range(1, len(b)):
-        c[j:] += a[:-j] * b[j]
+    first, *others = b.unbind()
+    c = a * first
+    for j, each in enumerate(others, 1):
+        c[j:].addcmul_(a[:-j], each)
     return c
 
 
 def inverse_root(start: Tensor, x: Tensor) -> Tensor:
     """x^(-1/2): k x_0 r_k = sum_{i=1..k} (-i/2 - (k - i)) x_i r_{k-i}."""
-    r = [start[0]]
-    for k in range(1, len(x)):
-        r.append(sum((i / 2 - k) / k * x[i] * r[k - i] for i in range(1, k + 1)) / x[0])
+    r, (x0, *others) = [start[0]], x.unbind()
+    for k in range(1, len(others) + 1):
+        total = (0.5 / k - 1) * others[0] * r[k - 1]
+        for i in range(2, k + 1):
+            total.addcmul_(others[i - 1], r[k - i], value=i / 2 / k - 1)
+        r.append(total.div_(x0))
     return torch.stack(r)
 
 
@@ -104,7 +111,7 @@ def _mixed(a0: Tensor, a: Tensor, b0: Tensor, b: Tensor) -> Tensor:
     """Degrees 1 ... N of a product of series, from their degree 0 and their degrees 1 ... N."""
     c = (a * b0).addcmul_(a0, b)
     if len(a) > 1:
-        c[1:] += _below(a, b)
+        c[1:].add_(_below(a, b))
     return c
 
 

@@ -156,8 +156,13 @@ class Tape:
 
 def _sum(a: Terms, b: Terms) -> Terms:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return a + b
+        # a sum lies in memory as its first addend does; what comes from a convolution lies right
+        return b + a if _channels_last(b) else a + b
     return [x + y for x, y in zip(a, b, strict=True)]
+
+
+def _channels_last(x: Tensor) -> bool:
+    return x.ndim > 3 and x.stride(-3) == 1 and x.stride(-1) == x.shape[-3]
 
 
 def stacked(terms: Terms) -> Tensor:
