@@ -95,6 +95,8 @@ def expected_part(state: Tensor, part: int, shots: int, largest: int | None = No
     x = state.double().abs().cpu().numpy()
     if not x[:part].any():
         return 0.0
+    if part == len(x):
+        return float(expected_error(state, shots, largest).number)
     share = float((x[:part] / x.max()) @ (x[:part] / x.max()) / ((x / x.max()) @ (x / x.max())))
     m = check_largest(largest, len(x))
     inside = int(np.count_nonzero(np.argsort(-x, kind="stable")[:m] < part)) if largest else part
@@ -196,12 +198,11 @@ def _mean_square(shares: Floats, shots: int, largest: int) -> float:
     # The rest as a histogram over the table's lambda; each entry is dealt to its two neighbours.
     rest = expected[sure:]
     faint = float(rest[rest < LEAST_EXPECTED].sum())
-    position = np.interp(
-        np.log(np.maximum(rest, LEAST_EXPECTED)), table.log_expected, table.positions
-    )
-    low = np.minimum(position.astype(np.int64), len(table.positions) - 2)
+    size, first = len(table.log_expected), table.log_expected[0]
+    position = np.log(np.maximum(rest, LEAST_EXPECTED)) - first
+    position *= (size - 1) / (table.log_expected[-1] - first)
+    low = np.minimum(position.astype(np.int64), size - 2)
     upper = position - low
-    size = len(table.positions)
     entries = np.zeros(size)
     entries += np.bincount(low, 1 - upper, size) + np.bincount(low + 1, upper, size)
     kept = _kept(entries, table, largest - sure)
@@ -214,7 +215,6 @@ class _Table(NamedTuple):
 
     expected: Floats
     log_expected: Floats
-    positions: Floats
     chance: Floats  # Poisson(c; lambda)
     error: Floats  # of an entry of lambda that was counted c times, its sign measured
 
@@ -241,8 +241,7 @@ def _table() -> _Table:
         + wrong * (measured + amplitude) ** 2
         + (1 - right - wrong) * amplitude**2
     )
-    positions = np.arange(len(expected), dtype=np.float64)
-    return _Table(expected, log_expected, positions, chance, error)
+    return _Table(expected, log_expected, chance, error)
 
 
 def _kept(entries: Floats, table: _Table, largest: int) -> Floats:

@@ -83,7 +83,7 @@ def largest_counts(counts: Counts, largest: int, draw: np.random.Generator) -> N
 
 
 def chosen_too_large(
-    counts: Counts, kept: NDArray[np.bool_], signs: Counts, shots: int
+    chosen: Counts, left_out: int, signs: Counts, shots: int
 ) -> tuple[NDArray[np.bool_], float, float]:
     """Which of the chosen counts are too large by the choice itself, and by what factor.
 
@@ -92,24 +92,20 @@ def chosen_too_large(
     within as much are measured anew by the sign shots: sum x^2 = 2 N/S - sum m^2.
 
     Args:
-        counts: of the magnitudes, (n,).
-        kept: the chosen ones.
-        signs: sign shots that ended in each entry, whatever the flag said, (n,).
+        chosen: counts of the magnitudes that are kept, (m,).
+        left_out: the largest count of those that are not; 0: none was seen.
+        signs: sign shots that ended in each of the chosen entries, whatever the flag said, (m,).
         shots: S.
 
     Returns:
-        tuple: where, (n,); the factor, 1 unless it is below 1 by more than its standard error; and
-            that error, at most 1.
+        tuple: where among the chosen, (m,); the factor, 1 unless it is below 1 by more than its
+            standard error; and that error, at most 1.
     """
-    left_out = counts[~kept].max(initial=0)
-    if left_out == 0:
-        return np.zeros_like(kept), 1.0, 0.0
-    chosen, amplitude = counts[kept], np.sqrt(counts)
     least = math.sqrt(chosen.min())
-    near = kept & (amplitude <= least + 2)
-    if math.sqrt(left_out) < least - 2:
-        return np.zeros_like(kept), 1.0, 0.0
-    counted, hits = float(counts[near].sum()) / shots, float(signs[near].sum())
+    if left_out == 0 or math.sqrt(left_out) < least - 2:
+        return np.zeros(len(chosen), dtype=bool), 1.0, 0.0
+    near = np.sqrt(chosen) <= least + 2
+    counted, hits = float(chosen[near].sum()) / shots, float(signs[near].sum())
     held = 2 * hits / shots - counted * shots / float(chosen.sum())
     factor = math.sqrt(max(held, 0.0) / counted)
     error = math.sqrt(max(hits, 1.0)) / (shots * counted) / max(factor, 0.5)

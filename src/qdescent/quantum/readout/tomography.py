@@ -161,7 +161,7 @@ def read_out(
         ArgumentError: NaN or infinity, a complex or not one-dimensional vector, fewer than 1 shot,
             m > n, both m and a loss.
 
-    Cost: O(n) whatever S: 3n binomial draws.
+    Cost: O(n) whatever S: a binomial draw for each entry, and two for each that is read.
 
     References:
         Kerenidis, Prakash, arXiv:1812.03584, algorithm 4.1 (vector state tomography).
@@ -187,36 +187,42 @@ def read_out(
     if length == 0:
         return nothing_read(source)
     state = x / length
+    squares = state**2
     draw = named_numpy_generator(seed, "readout")
-    counts = draw.multinomial(shots, _probabilities(state**2))
+    counts = draw.multinomial(shots, _probabilities(squares))
     if loss is not None:
         m = choose_largest(counts, loss, seed)
     kept = largest_counts(counts, m, named_numpy_generator(seed, "ties"))
-    reference = np.where(kept, np.sqrt(counts / counts[kept].sum()), 0.0)
-    both = np.concatenate([(state + reference) ** 2, (state - reference) ** 2])
-    plus, minus = draw.multinomial(shots, _probabilities(both)).reshape(2, -1)
+    # From here on only entries that are kept count: of the sign shots that end outside them nothing
+    # but their number is looked at, so that these places are one outcome.
+    at = np.flatnonzero(kept)
+    counted, everything = counts[at], len(at) == len(x)
+    reference = np.sqrt(counted / counted.sum())
+    outside = 0.0 if everything else 2 * float(squares.sum(where=~kept))
+    both = [outside], (state[at] + reference) ** 2, (state[at] - reference) ** 2
+    ended = draw.multinomial(shots, _probabilities(np.concatenate(both)))
+    plus, minus = ended[1:].reshape(2, -1)
     norm = length * math.sqrt(shots / draw.gamma(shots))
-    sign = np.sign(plus - minus)
     # A magnitude has the standard error sqrt((1 - m^2)/(4S)), an unseen entry may be as large as
     # 1/sqrt(S); the norm adds m/(2 sqrt S); a sign that is wrong with probability q moves the entry
     # by 2m.
-    magnitude = np.where(kept, np.sqrt(counts / shots), 0.0)
-    shot_noise = np.where(kept, 0.25, np.maximum(counts, 1)) / shots
+    magnitude, shot_noise = np.sqrt(counted / shots), np.full(len(at), 0.25 / shots)
     wrong = ndtr(-np.abs(plus - minus) / np.sqrt(np.maximum(plus + minus, 1)))
-    near, factor, factor_error = chosen_too_large(counts, kept, plus + minus, shots)
+    left_out = 0 if everything else int(counts.max(where=~kept, initial=0))
+    near, factor, factor_error = chosen_too_large(counted, left_out, plus + minus, shots)
     shot_noise[near] += (magnitude[near] * factor_error) ** 2
     magnitude[near] *= factor
-    error = norm * np.sqrt(shot_noise + 4 * wrong * magnitude**2)
-    missing, missing_error = _missing(int((plus + minus)[~kept].sum()), shots, bool(kept.all()))
+    vector, error = np.zeros(len(x)), norm * np.sqrt(np.maximum(counts, 1) / shots)
+    vector[at] = norm * np.sign(plus - minus) * magnitude
+    error[at] = norm * np.sqrt(shot_noise + 4 * wrong * magnitude**2)
+    missing, missing_error = _missing(int(ended[0]), shots, everything)
     return Readout(
-        vector=torch.as_tensor(np.where(kept, norm * sign * magnitude, 0.0), device="cpu").to(
-            source
-        ),
+        vector=torch.as_tensor(vector, device="cpu").to(source),
         error=torch.as_tensor(error, device="cpu").to(source),
         norm=norm,
         norm_error=norm / (2 * math.sqrt(shots)),
         shots=shots,
-        support=int(np.count_nonzero(kept)),
+        support=len(at),
         missing_norm=norm * missing,
         missing_norm_error=norm * missing_error,
         calls=0,
