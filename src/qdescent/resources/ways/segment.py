@@ -7,28 +7,36 @@ flow by unitary evolutions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
-from scipy.fft import dct
 
-from qdescent._arrays import Floats
 from qdescent._evidence import Evidence, derived
 from qdescent.resources.round_spec import RoundSpec
 from qdescent.resources.ways.last_state import chebyshev_history, linear_combination_of_simulations
+from qdescent.resources.ways.segment_polynomial import (
+    SegmentPolynomial,
+    Shape,
+    geometric_sums,
+    segment_polynomials,
+    shaped_polynomial,
+)
+from qdescent.resources.ways.segment_start import SUBNORMALISATION, Start, flattest, known_start
 from qdescent.resources.ways.way import SEGMENT, Way
 
 FAST_FORWARD, FLOW, CHEBYSHEV = "fast_forward", "gradient_flow", "chebyshev_history"
-SUBNORMALISATION = 0.98  # of a circuit's polynomials, as solvers/ has it
 SHIFTS = 8  # between 0 and the largest eigenvalue that are tried
-_POINTS = 64  # of a cosine transform; doubled until the last quarter is rounding
-_EXACT_STEPS = 10**6  # beyond, the degree is that of the bound on the tail
-NODES_SHARE = 16  # of the tolerance: what each polynomial of a node may miss
-_FEW, _STEPS_LIMIT = 1e-3, 1e15
+NODES_SHARE = 16  # of the tolerance: what each polynomial of a node may miss, of any start
+# of a known one: the product of three moves by so many times what each misses, twice (half of the
+# tolerance is that of the nodes' number); and the most that one may miss, as circuits have it
+MOVED, MOST_MISSED = 6.2, 1e-2
+WASTED = 2.0  # supremum over |p| on the spectrum from which on p is let down beyond it
+WORTH = 1.4  # supremum over ||p f|| from which on a sharper start is tried, as circuits do
+HALVING, LOWEST = 4, 64  # floors 2^(-k/4): by halves, then by the roots between, as circuits do
+_FEW = 1e-3
 _LEAST_SCALE = 1e-12  # of a map that is a number
-_TINY = 2e-15  # a Chebyshev coefficient below it is rounding
 
 
 def segment_ways(spec: RoundSpec) -> list[Way]:
@@ -51,113 +59,147 @@ def segment_ways(spec: RoundSpec) -> list[Way]:
 
 
 @dataclass(frozen=True)
-class SegmentPolynomial:
-    """sum_{t<T} (c + a s)^t, cut.
+class SegmentPlan:
+    """What one run of a fast-forwarded segment takes.
 
     Args:
-        shift, scale: c, a.
-        degree: d.
-        supremum: on [-1, 1]: of the whole series, as all its coefficients are positive.
+        first: u_1's polynomial, over g of a start that was sharpened.
+        queries: of a run.
+        preparations: of F_0.
+        success: probability that a run gives u_T.
+        floor: g at s = -1; 1: the start is as it was given.
     """
 
-    shift: float
-    scale: float
-    degree: int
-    supremum: float
+    first: SegmentPolynomial
+    queries: int
+    preparations: int
+    success: float
+    floor: float
+
+    @property
+    def cost(self) -> float:
+        """Queries until success, amplified or repeated, whichever takes fewer."""
+        if self.success <= 0:
+            return math.inf
+        angle = math.asin(math.sqrt(min(1.0, self.success)))
+        return self.queries * min(1 / self.success, math.pi / (2 * angle))
 
 
-@lru_cache(maxsize=4096)
-def segment_polynomial(
-    steps: int, shift: float, scale: float, tolerance: float
-) -> SegmentPolynomial:
-    """The least degree at which the dropped Chebyshev coefficients add up to the tolerance.
-
-    Args:
-        steps: T.
-        shift: c.
-        scale: a.
-        tolerance: absolute.
-
-    Cost: a cosine transform of some d points. Beyond 10^6 steps d is the bound
-        sqrt(2 T v ln(2 p(1)/tolerance)), v = a/(c + a): the coefficients are the chances of a
-        random walk of T steps of variance v.
-
-    Example:
-        >>> [segment_polynomial(T, 0.0, 1.0, 1e-3 * T).degree for T in (100, 400, 1600)]
-        [27, 55, 110]
+def planned(spec: RoundSpec) -> SegmentPlan:
+    """The segment as a circuit plans it: c of least degree times supremum, alpha being
+    `alpha_over_norm` ||F_1 - c||. Where norms say what F_0 is made of, as of a map that is there,
+    also polynomials that end with the spectrum where their series waste more than half, and a
+    sharper start where much of them is unused.
     """
-    return segment_polynomials(steps, (shift,), (scale,), tolerance)[0]
-
-
-def segment_polynomials(
-    steps: int, shifts: Sequence[float], scales: Sequence[float], tolerance: float
-) -> list[SegmentPolynomial]:
-    """`segment_polynomial` of several shifts, with their transforms at once."""
-    both = list(zip(shifts, scales, strict=True))
-    c, a = np.array(shifts)[:, None], np.array(scales)[:, None]
-    suprema = _sums((c + a)[:, 0], steps)
-    degrees = np.full(len(both), steps)  # where a sum overflows
-    open_ = np.flatnonzero(np.isfinite(suprema))
-    if steps > _EXACT_STEPS:
-        for i in open_:
-            variance = both[i][1] / sum(both[i])
-            reach = math.sqrt(2 * steps * variance * math.log(2 * suprema[i] / tolerance))
-            degrees[i] = max(1, min(math.ceil(reach), steps - 1))
-        open_ = open_[:0]
-    points = _POINTS
-    while len(open_):
-        found = np.abs(dct(_sums(c[open_] + a[open_] * _cosines(points), steps), type=2) / points)
-        found[:, 0] /= 2
-        rounding = _TINY * suprema[open_]
-        done = found[:, 3 * points // 4 :].max(axis=1) <= rounding
-        done |= points >= 2 * steps
-        tails = np.cumsum(found[done, ::-1], axis=1)[:, ::-1]
-        kept = tails > np.maximum(tolerance, rounding[done] * math.sqrt(points))[:, None]
-        # 0 ... the last that is kept: the tails fall
-        degrees[open_[done]] = np.clip(kept.sum(axis=1) - 1, 1, steps - 1 or 1)
-        open_, points = open_[~done], 2 * points
-    return [
-        SegmentPolynomial(*each, int(degree), float(supremum))
-        for each, degree, supremum in zip(both, degrees, suprema, strict=True)
+    window = low, high = _window(spec)
+    start = known_start(spec.norms, spec.steps, window) or flattest(window)
+    coupling = 0.0
+    if spec.order > 1 and spec.norms is not None and spec.norms.higher:
+        coupling = spec.alpha_over_norm * spec.norms.constant * spec.norms.higher[0]
+    shifts = {0.0, max(0.0, (low + high) / 2)}
+    shifts |= {k / SHIFTS * high for k in range(SHIFTS + 1) if high > 0}
+    encodings = [
+        (c, spec.alpha_over_norm * max(abs(low - c), abs(high - c)) or _LEAST_SCALE)
+        for c in sorted(shifts)
     ]
-
-
-@lru_cache(maxsize=64)
-def _cosines(points: int) -> Floats:
-    found: Floats = np.cos(np.pi * (np.arange(points) + 0.5) / points)
-    return found
-
-
-def _sums(y: Floats, steps: int) -> Floats:
-    """sum_{t<T} y^t = (y^T - 1)/(y - 1), for any T."""
-    with np.errstate(all="ignore"):
-        grown = np.sign(y) ** (steps % 2) * np.exp(steps * np.log(np.abs(y)))
-        ratio = (grown - 1) / (y - 1)
-    near = np.abs(y - 1) * min(steps, _STEPS_LIMIT) < _FEW
-    e = steps * (y - 1)  # T (1 + (T-1)(y-1)/2 + ...)
-    return np.where(near, steps * (1 + e / 2 + e * e / 6), ratio)
-
-
-def planned(spec: RoundSpec) -> tuple[SegmentPolynomial, float]:
-    """u_1's polynomial with the shift of least degree times supremum, alpha being `alpha_over_norm`
-    ||F_1 - c||; and what it may miss.
-    """
-    # half is left to a circuit; at order 2 a half of the rest is the nodes'
-    share = spec.epsilon / (2 if spec.order == 1 else 4)
-    return _planned(spec.steps, *_window(spec), spec.alpha_over_norm, share)
+    order = min(spec.order, 2)
+    return planned_on(tuple(encodings), spec.steps, order, window, spec.epsilon, start, coupling)
 
 
 @lru_cache(maxsize=2**12)  # of a sweep, where most inputs leave it alone
-def _planned(
-    steps: int, low: float, high: float, alpha: float, share: float
-) -> tuple[SegmentPolynomial, float]:
-    tolerance = share * (steps * _least_mean(low, high, steps))
-    centre = (low + high) / 2
-    shifts = {0.0, max(0.0, centre), *(k / SHIFTS * high for k in range(SHIFTS + 1) if high > 0)}
-    tried = sorted(shifts)
-    scales = [alpha * max(abs(low - shift), abs(high - shift)) or _LEAST_SCALE for shift in tried]
-    found = segment_polynomials(steps, tried, scales, tolerance)
-    return min(found, key=lambda each: each.degree * each.supremum), tolerance
+def planned_on(
+    encodings: tuple[tuple[float, float], ...], steps: int, order: int,
+    window: tuple[float, float], epsilon: float, start: Start, coupling: float,
+) -> SegmentPlan:  # fmt: skip
+    """The cheapest plan on one of these encodings.
+
+    Args:
+        encodings: c and a of each.
+        steps, order: T, N.
+        window: the least and the largest eigenvalue of F_1.
+        epsilon: relative, of u_T.
+        start: F_0 by modes.
+        coupling: of ||F_0|| F_2, as it is normalised.
+    """
+    low, high = window
+    # half is left to a circuit; at order 2 a half of the rest is the nodes'
+    tolerance = epsilon / (2 * order) * (steps * _least_mean(low, high, steps))
+    shifts, scales = zip(*encodings, strict=True)
+    series = segment_polynomials(steps, shifts, scales, tolerance)
+    best = min(series, key=lambda each: each.degree * each.supremum)
+    largest = max(abs(low), abs(high))
+    size, node = _sum_at(largest, steps), tolerance / NODES_SHARE
+    if order == 2 and start.is_known:
+        wanted = MOVED * coupling * second_supremum(largest, steps)
+        node = size * min(MOST_MISSED, tolerance / wanted if wanted > 0 else MOST_MISSED)
+
+    def at(found: SegmentPolynomial, end: tuple[float, float] | None, place: int) -> SegmentPlan:
+        floor = 2.0 ** (-place / HALVING)
+        c, a = found.shift, found.scale
+        begin = start.sharpened(c, a, floor)
+
+        def made(missed: float, floor: float) -> SegmentPolynomial | None:
+            return shaped_polynomial(steps, c, a, missed, Shape(end, floor))
+
+        same = end is None and floor == 1
+        first = found if same else made(tolerance / begin.length, floor)
+        if first is None:
+            return _IMPOSSIBLE
+        attenuation = begin.length * first.supremum / SUBNORMALISATION
+        queries, copies = begin.queries + first.degree, 1
+        if order == 2:
+            inner, outer = made(node / begin.length, floor), made(node, 1.0)
+            if inner is None or outer is None:
+                return _IMPOSSIBLE
+            # a node of fewer steps is let down as far above its own modulus as one of all
+            y = c + a if end is None else largest
+            whole = _sum_at(y, steps)
+            share = second_supremum(y, steps) * (outer.supremum / whole)
+            share *= (begin.length * inner.supremum / whole) ** 2
+            attenuation = attenuation / begin.overlap + coupling * share / SUBNORMALISATION**3
+            queries = 2 * (begin.queries + inner.degree) + 1 + max(first.degree, outer.degree)
+            copies = 2
+        reached = start.length(geometric_sums(start.values, steps))
+        success = min(1.0, (reached / attenuation) ** 2) if math.isfinite(attenuation) else 0.0
+        return SegmentPlan(first, queries, copies * max(1, begin.queries), success, floor)
+
+    ends: list[tuple[SegmentPolynomial, tuple[float, float] | None]] = [(best, None)]
+    if start.is_known and best.supremum > WASTED * size:
+        ends += [(each, window) for each in series if each.shift >= best.shift / 2]
+    return min(
+        (_sharpest(start, steps, partial(at, *each)) for each in ends), key=lambda plan: plan.cost
+    )
+
+
+_IMPOSSIBLE = SegmentPlan(SegmentPolynomial(0.0, 1.0, 1, math.inf), 1, 1, 0.0, 1.0)
+
+
+def _sharpest(start: Start, steps: int, at: Callable[[int], SegmentPlan]) -> SegmentPlan:
+    """The cheapest floor: halves as long as they help, then the roots between."""
+    plain = at(0)
+    reached = start.length(geometric_sums(start.values, steps))
+    if not start.is_known or plain.success == 0 or plain.first.supremum < WORTH * reached:
+        return plain
+    best, chosen = plain, 0
+
+    def improved(place: int) -> None:
+        nonlocal best, chosen
+        tried = at(place)
+        if tried.cost < best.cost:
+            best, chosen = tried, place
+
+    for place in range(HALVING, LOWEST + 1, HALVING):
+        improved(place)
+        if place >= chosen + 2 * HALVING:  # twice in a row no better
+            break
+    finer = HALVING // 2
+    while finer:
+        middle = chosen
+        for place in (middle - finer, middle + finer):
+            if place > 0:
+                improved(place)
+        finer //= 2
+    return best
 
 
 def _window(spec: RoundSpec) -> tuple[float, float]:
@@ -170,54 +212,52 @@ def _window(spec: RoundSpec) -> tuple[float, float]:
 
 def _least_mean(low: float, high: float, steps: int) -> float:
     """min (1/T) |sum_t y^t| over the window; half of the mean's least where it vanishes."""
-    found = np.abs(_sums(np.linspace(low, high, 129), steps)) / steps
+    found = np.abs(geometric_sums(np.linspace(low, high, 129), steps)) / steps
     return max(float(found.min()), 1 / (2 * steps))
 
 
 def _fast_forward(spec: RoundSpec) -> Way:
-    found, tolerance = planned(spec)
-    _, high = _window(spec)
-    order = 2 if spec.order > 1 else 1
-    # ||u_T|| / ||F_0||, as of a gradient along the flattest directions that do not grow
-    length = float(_sums(np.array([min(high, 1.0)]), spec.steps)[0])
-    attenuation = found.supremum / SUBNORMALISATION
-    coupling = 0.0
-    if order == 2 and spec.norms is not None and spec.norms.higher:
-        coupling = spec.alpha_over_norm * spec.norms.constant * spec.norms.higher[0]
-        attenuation += coupling * second_supremum(found, spec.steps) / SUBNORMALISATION**3
-    success = min(1.0, (length / attenuation) ** 2) if math.isfinite(attenuation) else 0.0
-    queries = found.degree
-    if order == 2:  # inner and outer polynomials of all nodes, as precise as u_1 and more
-        nodes = segment_polynomial(spec.steps, found.shift, found.scale, tolerance / NODES_SHARE)
-        queries = 2 * nodes.degree + 1 + nodes.degree
+    plan, order = planned(spec), 2 if spec.order > 1 else 1
     known = derived(Evidence.MODELLED, spec.spectrum_evidence)
     shape = "d" if order == 1 else "2 d_B + 1 + d_A of the nodes, u_1's"
+    start = "u_T = T F_0 on the flattest modes that do not grow"
+    if known_start(spec.norms, spec.steps, _window(spec)) is not None:
+        start = "u_T and F_0 as the norms of each step's displacement have them"
+    if plan.floor < 1:
+        shape += f", of a start sharpened to {plan.floor:.3g}"
+    coupled = order == 1 or (spec.norms is not None and spec.norms.higher)
+    first = plan.first
     return Way(
         name=FAST_FORWARD,
         title=f"fast-forwarded, order {order}",
         encoding=SEGMENT,
-        queries=float(queries) if success > 0 else math.inf,
-        preparations=float(order),
+        queries=float(plan.queries) if plan.success > 0 else math.inf,
+        preparations=float(plan.preparations),
         couplings=order - 1,
-        success=success,
+        success=plan.success,
         counted=True,
         evidence=known,
-        source=f"{shape}, d = {found.degree} of sum y^t, y = {found.shift:.4g} +"
-        f" {found.scale:.4g} s on {spec.spectrum_source}; alpha/norm {spec.alpha_over_norm:g}",
-        success_source="(||u_T|| / suprema)^2, u_T = T F_0 on the flattest modes that do not grow"
-        + ("" if order == 1 or coupling else "; F_2's share left out: no norms"),
+        source=f"{shape}, d = {first.degree} of sum y^t, y = {first.shift:.4g} +"
+        f" {first.scale:.4g} s on {spec.spectrum_source}; alpha/norm {spec.alpha_over_norm:g}",
+        success_source=f"(||u_T|| / suprema)^2, {start}"
+        + ("" if coupled else "; F_2's share left out: no norms"),
     )
 
 
-def second_supremum(found: SegmentPolynomial, steps: int) -> float:
-    """sum_t y^{T-1-t} (sum_{t'<t} y^t')^2 at y = c + a: what all nodes' polynomials add up to."""
-    y = found.shift + found.scale
+def second_supremum(y: float, steps: int) -> float:
+    """sum_t y^{T-1-t} (sum_{t'<t} y^t')^2: what all nodes' polynomials add up to where sum_t y^t is
+    that of all steps.
+    """
     if abs(y - 1) * steps < _FEW:
         return steps**3 / 3
     with np.errstate(all="ignore"):
-        G = found.supremum
+        G = _sum_at(y, steps)
         last = float(np.exp((steps - 1) * np.log(y))) if y > 0 else 0.0
         return float(last * G - 2 * steps * last + G) / (y - 1) ** 2
+
+
+def _sum_at(y: float, steps: int) -> float:
+    return float(geometric_sums(np.array([y]), steps)[0])
 
 
 def _by_evolution(spec: RoundSpec) -> list[Way]:
